@@ -1,0 +1,44 @@
+"""``python -m benchmarks [projection | solvers | interaction ...] [--quick] [--json FILE]``.
+
+Each suite is a module with ``rows(quick) -> list[Row]``. Prints a table of goal and value; exit code 1 when a goal
+is missed.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Before NumPy: OpenBLAS's idle threads spin beside ours unless told not to.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")
+
+import argparse
+import importlib
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.timing import Row, format_table
+
+SUITES = ("projection", "solvers", "interaction")
+
+
+def main() -> int:
+    """Run the suites that were asked for (all by default)."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("suites", nargs="*", choices=[*SUITES, []], metavar="SUITE", help=" | ".join(SUITES))
+    parser.add_argument("--quick", action="store_true", help="smaller inputs, fewer repeats; ends within 40 s")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to FILE")
+    args = parser.parse_args()
+    rows: list[Row] = []
+    for suite in args.suites or SUITES:
+        part = importlib.import_module(f"benchmarks.{suite}").rows(args.quick)
+        print(format_table(suite, part), flush=True)
+        rows += part
+    if args.json is not None:
+        args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    return 1 if any(row.met is False for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""GSP Studio: sparse NMF with one slider for the average sparsity of the whole basis.
+
+The public names load on first use, so importing the package costs nothing and never imports Qt.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gsp_studio.backends import available_backends, get_backend
+    from gsp_studio.core.estimator import SparseNMF
+    from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, factorize, iterate
+    from gsp_studio.core.path import SparsityPath
+    from gsp_studio.core.projection import Projection, group_sparse_projection
+    from gsp_studio.core.sparsity import hoyer_sparsity
+    from gsp_studio.io.dataset import Dataset, DatasetError
+    from gsp_studio.io.readers import load_dataset
+
+_HOME = {
+    "METHODS": "core.nmf",
+    "Dataset": "io.dataset",
+    "DatasetError": "io.dataset",
+    "Iterate": "core.nmf",
+    "Params": "core.nmf",
+    "Projection": "core.projection",
+    "Result": "core.nmf",
+    "SparseNMF": "core.estimator",
+    "SparsityPath": "core.path",
+    "available_backends": "backends",
+    "factorize": "core.nmf",
+    "get_backend": "backends",
+    "group_sparse_projection": "core.projection",
+    "hoyer_sparsity": "core.sparsity",
+    "iterate": "core.nmf",
+    "load_dataset": "io.readers",
+}
+
+__all__ = [
+    "METHODS",
+    "Dataset",
+    "DatasetError",
+    "Iterate",
+    "Params",
+    "Projection",
+    "Result",
+    "SparseNMF",
+    "SparsityPath",
+    "__version__",
+    "available_backends",
+    "factorize",
+    "get_backend",
+    "group_sparse_projection",
+    "hoyer_sparsity",
+    "iterate",
+    "load_dataset",
+]
+
+try:
+    __version__ = version("gsp-studio")
+except PackageNotFoundError:  # a checkout on the path that was never installed
+    __version__ = "0+unknown"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,78 @@
+"""What a device must be able to do: a few kernels, gathered in one frozen dataclass.
+
+The house layout keeps every vector contiguous. The data come as ``Xt`` (n, m), an image a row; the basis as
+``V = W'`` (r, m), a basis image a row; the coefficients as ``H`` (r, n). X is touched by three kernels only:
+``products``, ``sweep_coefficients`` (both products and the HALS sweeps of H in one pass over the images) and
+``residual``. All other kernels see the Gram form, so their cost does not depend on the number of images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+#: Columns that one HALS block sweeps together. Part of the algorithm, not of the machine: a block stops on its
+#: own when a sweep moves it little, so the same number on every backend gives the same iterates.
+HALS_BLOCK = 32
+
+
+class BackendUnavailable(RuntimeError):
+    """A backend was asked for by name and cannot run here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The kernels of one device.
+
+    Attributes
+    ----------
+    name : str
+        "reference", "cpu" or "cuda".
+    device : str
+        What computes, in words.
+    threads : int
+        Threads that the kernels may use.
+    products : (Xt, H) -> (B, G)
+        ``B = H X'`` (r, m) and ``G = H H'`` (r, r).
+    sweep_coefficients : (Xt, V, H, n_inner, tol) -> (H, B, G)
+        New coefficients by HALS sweeps for the basis V, and the products of the new H.
+    residual : (Xt, V, H) -> float
+        ``||X - W H||_F^2`` summed directly, in float64.
+    hals : (V, B, G, n_inner, tol) -> V
+        HALS sweeps for ``min_V>=0 <V, G V> - 2 <B, V>``.
+    gradient_step : (Y, B, G, L) -> Z
+        ``max(0, Y - (G Y - B) / L)``.
+    extrapolate : (new, old, beta) -> (Y, moved)
+        ``Y = new + beta (new - old)`` and ``moved = ||new - old||_F^2``.
+    project_rows : (V, s, weights=None, out=None, mu0=0.0) -> (V, mu)
+        The grouped sparse projection of the rows of V, all in one group.
+    scope : () -> context manager
+        Entered around the kernels of an iteration: gives the thread pools their turn.
+    """
+
+    name: str
+    device: str
+    threads: int
+    products: Callable[[Array, Array], tuple[Array, Array]]
+    sweep_coefficients: Callable[[Array, Array, Array, int, float], tuple[Array, Array, Array]]
+    residual: Callable[[Array, Array, Array], float]
+    hals: Callable[[Array, Array, Array, int, float], Array]
+    gradient_step: Callable[[Array, Array, Array, float], Array]
+    extrapolate: Callable[[Array, Array, float], tuple[Array, float]]
+    project_rows: Callable[..., tuple[Array, float]]
+    scope: Callable[[], AbstractContextManager[Any]]
+
+
+def as_compute_dtype(array: npt.ArrayLike) -> Array:
+    """The array as float32 or float64: these two pass, all other real types become float64."""
+    a = np.asarray(array)
+    if a.dtype in (np.float32, np.float64):
+        return a
+    return a.astype(np.float64)

@@ -1,0 +1,122 @@
+"""Loops over the entries of one vector: thresholded moments, survivors, and the final shrinkage.
+
+Each takes a contiguous slice and indexes it from 0, which is what lets LLVM use vector loads. Sums are in float64 for
+both dtypes. Sums may be reordered (that is what makes them vector instructions), single entries are never rewritten: the
+shrinkage and the survivors are compiled without fast-math.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+SUMS = {"reassoc", "contract", "nsz", "arcp"}
+
+
+@njit(nogil=True, cache=True, fastmath=SUMS)
+def moments(c, t):  # type: ignore[no-untyped-def]
+    """``m0, m1, m2`` of ``z = (|c| - t)_+``: the number of survivors, their sum and their sum of squares."""
+    m0, m1, m2 = 0, 0.0, 0.0
+    for j in range(c.size):
+        z = abs(np.float64(c[j])) - t
+        m0 += z > 0.0
+        z = z if z > 0.0 else 0.0
+        m1 += z
+        m2 += z * z
+    return m0, m1, m2
+
+
+@njit(nogil=True, cache=True, fastmath=SUMS)
+def weighted_moments(c, w, t):  # type: ignore[no-untyped-def]
+    """``m0 = ||w_S||^2``, ``m1 = w'z`` and ``m2 = ||z||^2`` of ``z = (|c| - t w)_+`` with its support S."""
+    m0, m1, m2 = 0.0, 0.0, 0.0
+    for j in range(c.size):
+        weight = np.float64(w[j])
+        z = abs(np.float64(c[j])) - t * weight
+        weight = weight if z > 0.0 else 0.0
+        z = z if z > 0.0 else 0.0
+        m0 += weight * weight
+        m1 += weight * z
+        m2 += z * z
+    return m0, m1, m2
+
+
+@njit(nogil=True, cache=True, fastmath=SUMS)
+def total_and_largest(c):  # type: ignore[no-untyped-def]
+    """``||c||_1``, which is NaN if any entry is, and ``max |c|``, which is infinite if any entry is."""
+    total, largest = 0.0, 0.0
+    for j in range(c.size):
+        value = abs(np.float64(c[j]))
+        total += value
+        largest = value if value > largest else largest
+    return total, largest
+
+
+@njit(nogil=True, cache=True, fastmath=SUMS)
+def weight_constants(w):  # type: ignore[no-untyped-def]
+    """``||w||_2`` and ``min w``."""
+    square, low = 0.0, np.inf
+    for j in range(w.size):
+        weight = np.float64(w[j])
+        square += weight * weight
+        low = weight if weight < low else low
+    return np.sqrt(square), low
+
+
+@njit(nogil=True, cache=True)
+def survivors(c, t, kept):  # type: ignore[no-untyped-def]
+    """Write ``|c_j| > t`` to the front of `kept` (at least as long as c, and may be c) and return how many there are."""
+    k = np.uint64(0)
+    for j in range(c.size):
+        value = abs(c[j])
+        kept[k] = value
+        k += np.uint64(np.float64(value) > t)
+    return np.int64(k)
+
+
+@njit(nogil=True, cache=True)
+def shrink(c, t, fine, factor, out):  # type: ignore[no-untyped-def]
+    """``out = sign(c) (|c| - t - fine)_+ factor``; `fine` is the part of the threshold below t's last digit."""
+    for j in range(c.size):
+        value = np.float64(c[j])
+        above = (value - t) - fine
+        below = (value + t) + fine
+        above = above if above > 0.0 else 0.0
+        below = below if below < 0.0 else 0.0
+        out[j] = (above + below) * factor
+
+
+@njit(nogil=True, cache=True)
+def weighted_shrink(c, w, t, fine, factor, out):  # type: ignore[no-untyped-def]
+    """``out = sign(c) (|c| - (t + fine) w)_+ factor``."""
+    for j in range(c.size):
+        value = np.float64(c[j])
+        weight = np.float64(w[j])
+        above = (value - t * weight) - fine * weight
+        below = (value + t * weight) + fine * weight
+        above = above if above > 0.0 else 0.0
+        below = below if below < 0.0 else 0.0
+        out[j] = (above + below) * factor
+
+
+@njit(nogil=True, cache=True)
+def best_single(c, t):  # type: ignore[no-untyped-def]
+    """The lowest index of ``max |c|``."""
+    best, top = 0, -1.0
+    for j in range(c.size):
+        value = abs(np.float64(c[j]))
+        if value > top:
+            best, top = j, value
+    return best
+
+
+@njit(nogil=True, cache=True)
+def weighted_best_single(c, w, t):  # type: ignore[no-untyped-def]
+    """The index of ``max |c| - t w``: among equals the one of smallest weight, then the lowest."""
+    best, top, lightest = 0, -np.inf, np.inf
+    for j in range(c.size):
+        weight = np.float64(w[j])
+        value = abs(np.float64(c[j])) - t * weight
+        if value > top or (value == top and weight < lightest):
+            best, top, lightest = j, value, weight
+    return best

@@ -1,0 +1,142 @@
+"""The scalar equation of the projection: from a group's moments to its residual, and the next multiplier to try.
+
+With ``z_i = (|c_i| - t_i w_i)_+`` and ``t_i = gain_i mu``, three moments of each vector say everything about the group
+at a multiplier: ``m0 = ||w_i|_S||^2``, ``m1 = w_i' z_i`` and ``m2 = ||z_i||^2``. Where they come from (all entries, the
+survivors of earlier steps, a sorted path) is not known here, so all of these find the same root in the same way.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from gsp_studio.backends.backend import Array
+
+# Rows of a group's table (ROWS, r), float64.
+GAIN, NORM, SPAN, M0, M1, M2, SPARSITY, SINGLE, COEF = range(9)
+ROWS = 9
+# Entries of the search's state, float64.
+MU, LOW, HIGH, DELTA, STEPS, STIFF, RESIDUAL, SLOPE, OLD_MU, OLD_RESIDUAL, OLD_SLOPE = range(11)
+STATE = 11
+
+# What a search ends with; the first one says go on.
+SEARCHING, ROOT, COLLAPSED, UNCHANGED, NOT_FINITE, OUT_OF_RANGE = range(6)
+
+#: A mean sparsity this little below the target counts as reached before any step: the rounding of long sums.
+SLACK = 5e-14
+#: The last Newton step may be this long, measured in ||z_i|| of the vector it changes most: its square is rounding.
+_LAST_STEP = 1e-7
+#: From this many steps on, every other one halves the bracket.
+_PATIENCE = 14
+
+
+def new_state(mu: float = 0.0) -> Array:
+    """The state of a search that starts at mu."""
+    state = np.zeros(STATE)
+    state[MU] = mu
+    state[HIGH] = np.finfo(np.float64).max
+    return state
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def residual(table, s, state):  # type: ignore[no-untyped-def]
+    """``r s`` minus the sum of the sparsities, its slope, and how fast the stiffest vector changes, into state."""
+    r = table.shape[1]
+    missing = 0.0
+    slope = 0.0
+    stiff = 0.0
+    for i in range(r):
+        m2 = table[M2, i]
+        if m2 > 0.0:
+            m0, m1 = table[M0, i], table[M1, i]
+            length = math.sqrt(m2)
+            sparsity = (table[NORM, i] - m1 / length) / table[SPAN, i]
+            slope += table[GAIN, i] * max(0.0, m0 - m1 * m1 / m2) / (table[SPAN, i] * length)
+            stiff = max(stiff, table[GAIN, i] * math.sqrt(m0) / length)
+        else:
+            sparsity = table[SINGLE, i]
+        table[SPARSITY, i] = sparsity
+        missing += s - sparsity
+    state[RESIDUAL] = missing
+    state[SLOPE] = slope
+    state[STIFF] = stiff
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _propose(state, goal):  # type: ignore[no-untyped-def]
+    """Where the root should be, from the residual and slope here and at the step before.
+
+    The first step solves ``R(mu)^2 = k^2`` to first order where Newton's step on ``R(mu) = k`` would leave the bracket:
+    R, the sum of the ratios of norms, falls like a square root for evenly spread entries. Later steps interpolate the
+    inverse function through both points and their slopes.
+    """
+    mu, y, slope = state[MU], state[RESIDUAL], state[SLOPE]
+    old_mu, old_y, old_slope = state[OLD_MU], state[OLD_RESIDUAL], state[OLD_SLOPE]
+    newton = mu + y / slope
+    if state[STEPS] > 1.0 and old_slope > 0.0 and old_y != y:
+        u = y / (y - old_y)
+        width = y - old_y
+        a = -width / slope - (mu - old_mu)
+        b = width / old_slope + (mu - old_mu)
+        guess = (1.0 - u) * mu + u * old_mu + u * (1.0 - u) * ((1.0 - u) * -a + u * -b)
+        if state[LOW] < guess < state[HIGH]:
+            return guess
+    if newton >= state[HIGH] and goal > 0.0:
+        return mu + y / slope * (0.5 * (y + goal) + 0.5 * goal) / (y + goal)
+    return newton
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def advance(state, r, goal):  # type: ignore[no-untyped-def]
+    """The next multiplier, or the end of the search.
+
+    Interpolation inside a bracket that always holds the root, and halving of the bracket where a step leaves it or too
+    many were needed. Halving by the numbers' bits finds the power of ten first, then the digits, and ends after 64
+    steps at neighbouring numbers. ROOT: ``mu + DELTA`` is the root, DELTA so short that the moments can be carried
+    over to it. COLLAPSED: the target is passed between the neighbours LOW and HIGH.
+    """
+    mu, missing, slope = state[MU], state[RESIDUAL], state[SLOPE]
+    state[STEPS] += 1
+    state[DELTA] = 0.0
+    if missing > 0.0:
+        state[LOW] = mu
+    else:
+        state[HIGH] = mu
+    if abs(missing) <= 2e-16 * r:
+        return ROOT
+    step = missing / slope if slope > 0.0 else np.inf
+    inside = state[LOW] <= mu + step <= state[HIGH]
+    if inside and abs(step) * state[STIFF] <= _LAST_STEP:
+        state[DELTA] = step
+        return ROOT
+    bits = state.view(np.int64)
+    if bits[HIGH] - bits[LOW] <= 1:
+        return COLLAPSED
+    guess = _propose(state, goal) if slope > 0.0 else np.inf
+    state[OLD_MU], state[OLD_RESIDUAL], state[OLD_SLOPE] = mu, missing, slope
+    if state[LOW] < guess < state[HIGH] and (state[STEPS] < _PATIENCE or state[STEPS] % 2 == 0):
+        state[MU] = guess
+    elif state[HIGH] < 1e3 * state[LOW] or (state[STEPS] < _PATIENCE and state[HIGH] < 1e300):
+        state[MU] = 0.5 * state[LOW] + 0.5 * state[HIGH]
+    else:
+        bits[MU] = bits[LOW] + (bits[HIGH] - bits[LOW]) // 2
+    return SEARCHING
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def carry(table, state):  # type: ignore[no-untyped-def]
+    """Moments, sparsities and output factors at ``mu + DELTA``, from the moments at mu."""
+    delta = state[DELTA]
+    for i in range(table.shape[1]):
+        if table[M2, i] <= 0.0:
+            table[COEF, i] = 0.0
+            continue
+        d = delta * table[GAIN, i]
+        m0, m1, m2 = table[M0, i], table[M1, i], table[M2, i]
+        m2 = m2 - 2.0 * d * m1 + d * d * m0
+        m1 = m1 - d * m0
+        table[SPARSITY, i] = (table[NORM, i] - m1 / math.sqrt(m2)) / table[SPAN, i]
+        # alpha / ||z|| with alpha = |c|'z / ||z|| and |c| = z + t w on the support.
+        table[COEF, i] = 1.0 + (state[MU] * table[GAIN, i] + d) * m1 / m2

@@ -1,0 +1,208 @@
+"""The NMF kernels for CPUs: one thread pool, one pass over the images.
+
+BLAS threads beside numba threads cost up to a factor of fifty, so BLAS runs on one thread and the products are cut
+into blocks inside numba's own pool. The pass reads a block of images once: its products with the basis, its HALS
+sweeps, its share of H X' and H H'. HALS sweeps 32 columns at a time: the 32 lie beside each other, so the inner loops
+are vector instructions, and a block with its right-hand side stays in the first-level cache.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+from gsp_studio.backends.backend import HALS_BLOCK, Array
+from gsp_studio.backends.cpu.pool import POOL
+
+_FAST = {"contract", "reassoc", "nsz", "arcp"}
+_LANES = HALS_BLOCK
+#: Bytes of X that a step of the pass holds: the second product finds them in the second-level cache.
+_STEP_BYTES = 1 << 19
+
+
+@njit(nogil=True, cache=True, fastmath=_FAST)
+def _sweep_block(h, b, G, acc, n_inner, tol):  # type: ignore[no-untyped-def]
+    """HALS sweeps of one block h (r, 32) in place, until a sweep moves less than tol of the first."""
+    r = h.shape[0]
+    zero = G.dtype.type(0)
+    one = G.dtype.type(1)
+    first = zero
+    for sweep in range(n_inner):
+        moved = zero
+        for k in range(r):
+            if G[k, k] <= zero:
+                continue
+            for j in range(_LANES):
+                acc[j] = b[k, j]
+            top = r - r % 4
+            for i in range(0, top, 4):
+                g0, g1, g2, g3 = G[k, i], G[k, i + 1], G[k, i + 2], G[k, i + 3]
+                for j in range(_LANES):
+                    acc[j] -= g0 * h[i, j] + g1 * h[i + 1, j] + g2 * h[i + 2, j] + g3 * h[i + 3, j]
+            for i in range(top, r):
+                g0 = G[k, i]
+                for j in range(_LANES):
+                    acc[j] -= g0 * h[i, j]
+            scale = one / G[k, k]
+            for j in range(_LANES):
+                step = acc[j] * scale
+                low = -h[k, j]
+                step = step if step > low else low
+                h[k, j] += step
+                moved += step * step
+        if sweep == 0:
+            first = moved
+        elif moved <= tol * tol * first:
+            break
+
+
+@njit(nogil=True, cache=True, fastmath=_FAST)
+def _sweep_columns(V, B, G, start, stop, n_inner, tol):  # type: ignore[no-untyped-def]
+    """HALS sweeps of the columns start..stop of V in place; B holds the same columns from its own start."""
+    r = V.shape[0]
+    h = np.empty((r, _LANES), V.dtype)
+    b = np.empty((r, _LANES), V.dtype)
+    acc = np.empty(_LANES, V.dtype)
+    for a in range(start, stop, _LANES):
+        width = min(_LANES, stop - a)
+        for k in range(r):
+            for j in range(width):
+                h[k, j] = V[k, a + j]
+                b[k, j] = B[k, a - start + j]
+            for j in range(width, _LANES):
+                h[k, j] = 0
+                b[k, j] = 0
+        _sweep_block(h, b, G, acc, n_inner, tol)
+        for k in range(r):
+            for j in range(width):
+                V[k, a + j] = h[k, j]
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _sweep_all(V, B, G, n_inner, tol):  # type: ignore[no-untyped-def]
+    n = V.shape[1]
+    blocks = (n + _LANES - 1) // _LANES
+    for block in prange(blocks):
+        a = block * _LANES
+        stop = min(n, a + _LANES)
+        _sweep_columns(V, B[:, a:stop], G, a, stop, n_inner, tol)
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _pass(Xt, V, H, G, n_inner, tol, step, parts_B, parts_G):  # type: ignore[no-untyped-def]
+    """One pass over the images: sweeps of H in place (none for n_inner = 0), H X' and H H' part by part."""
+    n = Xt.shape[0]
+    parts = parts_B.shape[0]
+    # A part ends on a block's edge, so that the blocks, and with them the iterates, do not depend on the parts.
+    blocks = (n + _LANES - 1) // _LANES
+    for part in prange(parts):
+        begin = blocks * part // parts * _LANES
+        end = min(n, blocks * (part + 1) // parts * _LANES)
+        parts_B[part] = 0
+        parts_G[part] = 0
+        for a in range(begin, end, step):
+            stop = min(end, a + step)
+            Xb = Xt[a:stop]
+            if n_inner > 0:
+                _sweep_columns(H, np.dot(V, Xb.T), G, a, stop, n_inner, tol)
+            hb = H[:, a:stop].copy()
+            parts_B[part] += np.dot(hb, Xb)
+            parts_G[part] += np.dot(hb, hb.T)
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _residual(Xt, V, H, step):  # type: ignore[no-untyped-def]
+    n = Xt.shape[0]
+    sums = np.zeros((n + step - 1) // step)
+    for part in prange(len(sums)):
+        a, stop = part * step, min(n, (part + 1) * step)
+        fit = np.dot(H[:, a:stop].copy().T, V)
+        total = 0.0
+        for i in range(stop - a):
+            for j in range(Xt.shape[1]):
+                d = np.float64(Xt[a + i, j]) - np.float64(fit[i, j])
+                total += d * d
+        sums[part] = total
+    return sums.sum()
+
+
+@njit(nogil=True, cache=True, fastmath=_FAST)
+def _clip_step(Y, grad, B, scale, out):  # type: ignore[no-untyped-def]
+    zero = Y.dtype.type(0)
+    for k in range(Y.shape[0]):
+        for j in range(Y.shape[1]):
+            z = Y[k, j] - (grad[k, j] - B[k, j]) * scale
+            out[k, j] = z if z > zero else zero
+
+
+@njit(nogil=True, cache=True, fastmath=_FAST)
+def _extrapolate(new, old, beta, out):  # type: ignore[no-untyped-def]
+    moved = 0.0
+    for k in range(new.shape[0]):
+        row = new.dtype.type(0)
+        for j in range(new.shape[1]):
+            d = new[k, j] - old[k, j]
+            out[k, j] = new[k, j] + beta * d
+            row += d * d
+        moved += row
+    return moved
+
+
+def _step_of(Xt: Array) -> int:
+    """Images a step of the pass takes: whole blocks, half a megabyte of X, at least four blocks."""
+    images = _STEP_BYTES // max(1, Xt.shape[1] * Xt.itemsize)
+    return int(min(512, max(4 * _LANES, images // _LANES * _LANES)))
+
+
+def _run_pass(Xt: Array, V: Array, H: Array, G: Array, n_inner: int, tol: float, threads: int) -> tuple[Array, Array]:
+    r, m = len(H), Xt.shape[1]
+    parts = max(1, min(threads, -(-Xt.shape[0] // _LANES)))
+    parts_B = np.empty((parts, r, m), Xt.dtype)
+    parts_G = np.empty((parts, r, r), Xt.dtype)
+    with POOL:
+        _pass(Xt, V, H, G, n_inner, Xt.dtype.type(tol), _step_of(Xt), parts_B, parts_G)
+    if parts == 1:
+        return parts_B[0], parts_G[0]
+    return parts_B.sum(axis=0), parts_G.sum(axis=0)
+
+
+def products(Xt: Array, H: Array, threads: int) -> tuple[Array, Array]:
+    """``B = H X'`` (r, m) and ``G = H H'`` (r, r)."""
+    unused = np.empty((1, 1), H.dtype)
+    return _run_pass(Xt, unused, H, unused, 0, 0.0, threads)
+
+
+def sweep_coefficients(
+    Xt: Array, V: Array, H: Array, n_inner: int, tol: float, threads: int
+) -> tuple[Array, Array, Array]:
+    """New coefficients by HALS sweeps for the basis V, and the products of the new H; the input H is kept."""
+    new = H.copy()
+    return new, *_run_pass(Xt, V, new, V @ V.T, n_inner, tol, threads)
+
+
+def residual(Xt: Array, V: Array, H: Array) -> float:
+    """``||X - W H||_F^2``: the products in X's dtype, differences and sum in float64."""
+    with POOL:
+        return float(_residual(Xt, V, H, _step_of(Xt)))
+
+
+def hals(V: Array, B: Array, G: Array, n_inner: int, tol: float) -> Array:
+    """HALS sweeps for ``min_V>=0 <V, G V> - 2 <B, V>``; the input V is kept."""
+    new = V.copy()
+    with POOL:
+        _sweep_all(new, B, G, n_inner, V.dtype.type(tol))
+    return new
+
+
+def gradient_step(Y: Array, B: Array, G: Array, L: float) -> Array:
+    """``max(0, Y - (G Y - B) / L)``."""
+    out = G @ Y
+    _clip_step(Y, out, B, Y.dtype.type(1.0 / L), out)
+    return out
+
+
+def extrapolate(new: Array, old: Array, beta: float) -> tuple[Array, float]:
+    """``Y = new + beta (new - old)`` and ``||new - old||_F^2``."""
+    out = np.empty_like(new)
+    moved = _extrapolate(new, old, new.dtype.type(beta), out)
+    return out, float(moved)

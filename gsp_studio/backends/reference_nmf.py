@@ -1,0 +1,58 @@
+"""The NMF kernels in plain numpy: slow, readable, the oracle of the tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gsp_studio.backends.backend import HALS_BLOCK, Array
+
+
+def products(Xt: Array, H: Array) -> tuple[Array, Array]:
+    """``B = H X'`` (r, m) and ``G = H H'`` (r, r)."""
+    return H @ Xt, H @ H.T
+
+
+def sweep_coefficients(Xt: Array, V: Array, H: Array, n_inner: int, tol: float) -> tuple[Array, Array, Array]:
+    """New coefficients by HALS sweeps for the basis V, and the products of the new H."""
+    H = hals(H, V @ Xt.T, V @ V.T, n_inner, tol)
+    return H, *products(Xt, H)
+
+
+def residual(Xt: Array, V: Array, H: Array) -> float:
+    """``||X - W H||_F^2`` in float64."""
+    R = Xt.astype(np.float64) - H.T.astype(np.float64) @ V.astype(np.float64)
+    return float(np.sum(R * R))
+
+
+def hals(V: Array, B: Array, G: Array, n_inner: int, tol: float) -> Array:
+    """HALS sweeps over the rows of V; each block of columns stops when a sweep moves it less than tol of the first."""
+    V = V.copy()
+    for a in range(0, V.shape[1], HALS_BLOCK):
+        block, b = V[:, a : a + HALS_BLOCK], B[:, a : a + HALS_BLOCK]
+        first = 0.0
+        for sweep in range(n_inner):
+            moved = 0.0
+            for k in range(len(G)):
+                if G[k, k] <= 0:
+                    continue
+                new = np.maximum(block[k] + (b[k] - G[k] @ block) / G[k, k], 0)
+                moved += float(np.sum((new - block[k]) ** 2))
+                block[k] = new
+            if sweep == 0:
+                first = moved
+            elif moved <= tol * tol * first:
+                break
+    return V
+
+
+def gradient_step(Y: Array, B: Array, G: Array, L: float) -> Array:
+    """``max(0, Y - (G Y - B) / L)``."""
+    Z: Array = np.maximum(Y - (G @ Y - B) / Y.dtype.type(L), 0)
+    return Z
+
+
+def extrapolate(new: Array, old: Array, beta: float) -> tuple[Array, float]:
+    """``Y = new + beta (new - old)`` and ``||new - old||_F^2``."""
+    step = new - old
+    return new + new.dtype.type(beta) * step, float(np.sum(step.astype(np.float64) ** 2))
+

@@ -1,0 +1,271 @@
+"""The command line: ``gsp-studio [PATH]`` opens the app, ``gsp-studio fit`` and ``info`` work without Qt.
+
+Exit codes: 0 done, 2 for input that cannot be used (one sentence on stderr), 130 after Ctrl-C (the best iterate is
+kept and exported).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from gsp_studio.engine.run import Record
+    from gsp_studio.io.dataset import Dataset
+
+# OpenBLAS's idle threads spin beside ours unless told not to, and read this once, when NumPy is imported.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; without a command's name, open the app."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] not in {*_COMMANDS, "-h", "--help", "--version"}:
+        return _open_app(argv)
+    args = _parser().parse_args(argv)
+    return _one_sentence(args.command, args)
+
+
+def _one_sentence(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """Run a command; what its input makes impossible becomes one sentence on stderr and exit code 2."""
+    from gsp_studio.backends import BackendUnavailable
+
+    try:
+        return command(args)
+    except (ValueError, OSError, BackendUnavailable) as error:
+        print(f"gsp-studio: {error}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def _open_app(argv: list[str]) -> int:
+    from gsp_studio.gui.app import main as open_window
+
+    return open_window(argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gsp-studio",
+        description="Take image data apart into parts: sparse NMF with one number for the sparsity of the basis.",
+        epilog="Without a command, gsp-studio [PATH] opens the app; gsp-studio --demo DIR shows it once and exits.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, (add_arguments, summary) in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        add_arguments(command)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from gsp_studio import __version__
+
+        print(f"gsp-studio {__version__}")
+        parser.exit()
+
+
+def _shape(text: str) -> tuple[int, int]:
+    height, times, width = text.lower().partition("x")
+    if not (times and height.isdigit() and width.isdigit() and int(height) > 0 and int(width) > 0):
+        raise argparse.ArgumentTypeError(f'image shape "{text}" is not HEIGHTxWIDTH, for example 19x19')
+    return int(height), int(width)
+
+
+def _add_fit(parser: argparse.ArgumentParser) -> None:
+    from gsp_studio.core.nmf import METHODS
+
+    parser.add_argument("path", metavar="PATH", help="folder of images, .npy, .npz or .mat file")
+    parser.add_argument("--method", default="psnmf", help=f"one of {', '.join(METHODS)} (psnmf)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the exports")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_model(parser)
+    _add_layout(parser)
+    _add_machine(parser)
+    parser.set_defaults(command=_fit)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rank", type=int, required=True, help="number of basis images")
+    parser.add_argument("--sparsity", type=float, default=0.85, help="average Hoyer sparsity of the basis, 0 to 1")
+    parser.add_argument("--max-iter", type=int, default=500, help="outer iterations (500)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the start (0)")
+
+
+def _add_layout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--image-shape", type=_shape, metavar="HxW", help="shape of an image, where vectors hide it")
+    parser.add_argument("--order", choices=["C", "F"], help="how a vector fills its image: by rows (C), by columns (F)")
+    parser.add_argument("--images-in", choices=["columns", "rows"], help="where a matrix keeps its images")
+    parser.add_argument("--key", help="which array of a .npz or .mat file")
+    parser.add_argument("--negative", choices=["clip", "shift", "abs"], help="what to do with negative values")
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dtype", choices=["float32", "float64"], help="compute in this type (the data's own)")
+    parser.add_argument("--backend", default="auto", help="auto, cpu or reference (auto)")
+    parser.add_argument("--threads", type=int, help="threads (all cores)")
+
+
+def _add_compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="PATH", help="folder of images, .npy, .npz or .mat file")
+    parser.add_argument("--methods", default="ahals,psnmf", help="methods, separated by commas (ahals,psnmf)")
+    _add_model(parser)
+    _add_layout(parser)
+    _add_machine(parser)
+    parser.set_defaults(command=_compare)
+
+
+def _add_info(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_info)
+
+
+_COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
+    "fit": (_add_fit, "factorize a data set without a window and export the result"),
+    "compare": (_add_compare, "run several methods from the same start and print a table"),
+    "info": (_add_info, "print versions, backends and where the caches lie"),
+}
+
+
+def _fit(args: argparse.Namespace) -> int:
+    from gsp_studio.core.nmf import Params, check_params
+    from gsp_studio.engine.run import FinishReason, RunSpec
+    from gsp_studio.engine.runner import Runner
+    from gsp_studio.io.export import check_directory, export_run
+
+    params = Params(args.rank, args.method, args.sparsity, args.seed, args.max_iter)
+    check_directory(args.out)  # before the work, not after it
+    dataset = _load(args)
+    check_params(params, *dataset.X.shape)
+    runner = Runner(RunSpec(dataset.X, params, args.backend, args.threads))
+    bar = ProgressBar(params.max_iter, sys.stderr, enabled=not args.quiet)
+    outcome = runner.run(bar.show)
+    bar.close()
+    if outcome.reason is FinishReason.FAILED:
+        raise ValueError(outcome.error_text)
+    if outcome.result is None:
+        print("gsp-studio: interrupted before the first iteration; nothing to keep", file=sys.stderr)
+        return INTERRUPTED
+    result = outcome.result
+    if outcome.reason is FinishReason.CANCELLED:
+        print(
+            f"gsp-studio: interrupted after {result.n_iter} iterations; "
+            f"the best one ({result.best_iter}) is kept and exported",
+            file=sys.stderr,
+        )
+    paths = export_run(args.out, dataset, outcome)
+    print(
+        f"error {100 * result.error:.3f} %  sparsity {result.sparsity:.4f}  "
+        f"{result.n_iter} iterations in {result.history.seconds[-1]:.2f} s  ({result.backend})"
+    )
+    print(f"{len(paths)} files in {args.out}")
+    return INTERRUPTED if outcome.reason is FinishReason.CANCELLED else 0
+
+
+def _load(args: argparse.Namespace) -> Dataset:
+    from gsp_studio.io.readers import load_dataset
+
+    dataset = load_dataset(
+        args.path,
+        image_shape=args.image_shape,
+        order=args.order,
+        images_in=args.images_in,
+        key=args.key,
+        negative=args.negative,
+        dtype=args.dtype,
+    )
+    height, width = dataset.image_shape
+    print(
+        f"{dataset.name}: {dataset.X.shape[1]} images of {height} x {width}, {dataset.X.dtype}, order {dataset.order}",
+        file=sys.stderr,
+    )
+    return dataset
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from gsp_studio.backends import get_backend
+    from gsp_studio.core.nmf import Params, check_params
+    from gsp_studio.experiments.compare import Comparison, compare
+
+    methods = [name.strip() for name in args.methods.split(",")]
+    runs = [Params(args.rank, name, args.sparsity, args.seed, args.max_iter) for name in methods]
+    dataset = _load(args)
+    for params in runs:
+        check_params(params, *dataset.X.shape)
+
+    def show(row: Comparison) -> None:
+        each = 1e3 * row.seconds / len(row.history.n_iter)
+        print(
+            f"{row.label:10} {100 * row.error:9.3f} % {row.sparsity:9.4f} {row.least_sparsity:9.4f} "
+            f"{row.seconds:9.2f} s {each:9.2f} ms",
+            flush=True,
+        )
+
+    print(f"{'method':10} {'error':>11} {'sparsity':>9} {'least':>9} {'time':>11} {'iteration':>12}")
+    compare(dataset.X, runs, get_backend(args.backend, args.threads), on_done=show)
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    from gsp_studio import __version__
+    from gsp_studio.backends import available_backends, get_backend
+    from gsp_studio.io.export import software_versions
+
+    print(f"gsp-studio {__version__}")
+    for name, version in software_versions().items():
+        print(f"  {name} {version}")
+    for name, reason in available_backends().items():
+        print(f"backend {name}: {reason or get_backend(name).device}")
+    return 0
+
+
+class ProgressBar:
+    """One line on a terminal: bar, iteration, ms an iteration, time left, error. On a pipe: a line per 10 %."""
+
+    def __init__(self, total: int, stream: TextIO, enabled: bool = True) -> None:
+        self._total = total
+        self._stream = stream
+        self._enabled = enabled
+        self._terminal = stream.isatty()
+        self._shown = 0.0
+
+    def show(self, record: Record) -> None:
+        """Show an iteration, at most ten times a second of computing."""
+        last = record.n_iter >= self._total
+        if not self._enabled:
+            return
+        if self._terminal:
+            if last or record.seconds - self._shown >= 0.1:
+                self._shown = record.seconds
+                self._stream.write("\r" + self._line(record))
+                self._stream.flush()
+        elif last or record.n_iter % max(1, self._total // 10) == 0:
+            self._stream.write(self._line(record).strip() + "\n")
+
+    def _line(self, record: Record) -> str:
+        done = record.n_iter / self._total
+        each = record.seconds / record.n_iter
+        left = each * (self._total - record.n_iter)
+        text = (
+            f" {record.n_iter:{len(str(self._total))}}/{self._total}  {1e3 * each:.1f} ms/it  "
+            f"{int(left) // 60}:{int(left) % 60:02d} left  error {100 * record.error:.3f} %  s {record.sparsity:.4f} "
+        )
+        width = max(10, min(40, shutil.get_terminal_size().columns - len(text) - 3))
+        filled = round(done * width)
+        return f"[{'=' * filled}{'-' * (width - filled)}]{text}"
+
+    def close(self) -> None:
+        """End the line."""
+        if self._enabled and self._terminal and self._shown:
+            self._stream.write("\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

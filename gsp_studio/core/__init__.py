@@ -1,0 +1,1 @@
+"""The mathematics; reads like the paper."""

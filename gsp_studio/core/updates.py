@@ -1,0 +1,71 @@
+"""One-factor updates on the Gram form.
+
+Each solves ``min_V>=0 <V, G V> - 2 <B, V>`` a little further from V (r, p), with G (r, r) and B (r, p): called with
+``V = W', B = H X', G = H H'`` it updates the basis, transposed it would update the coefficients. Momentum lives inside
+a call: the two factors change in turn, and an old direction misleads after the other has moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends.backend import Backend
+
+Array = npt.NDArray[Any]
+#: New V, and the last iterate before its projection (the same array where nothing is projected).
+Update = tuple[Array, Array]
+Projection = Callable[[Array], Array]
+
+
+def hals(V: Array, B: Array, G: Array, backend: Backend, n_inner: int, tol: float) -> Update:
+    """Accelerated HALS (Gillis & Glineur 2012): up to n_inner sweeps over the rows of V.
+
+    A block of columns stops when a sweep moves it less than ``tol`` times the first sweep: columns are
+    independent of each other given G, so those that need no more sweeps get none.
+    """
+    new = backend.hals(V, B, G, n_inner, tol)
+    return new, new
+
+
+def projected_fast_gradient(
+    V: Array, B: Array, G: Array, backend: Backend, n_inner: int, tol: float, project: Projection
+) -> Update:
+    """Fast projected gradient; every step is clipped at zero, then projected (MATH: PSNMF, WSNMF).
+
+    ``Z = max(0, Y - (G Y - B) / L)``, ``V_t = project(Z)``, ``Y = V_t + beta_t (V_t - V_{t-1})`` with
+    ``beta_t = a_t (1 - a_t) / (a_t^2 + a_{t+1})``, ``a_{t+1} = (sqrt(a_t^4 + 4 a_t^2) - a_t^2) / 2``, a_0 = 0.1.
+    Stops after n_inner steps, or when a step moves less than ``tol`` times the first.
+
+    Returns
+    -------
+    V, dense : ndarray (r, p)
+        The projected iterate and the step before its projection: ``project(dense)`` is V to the last bit.
+    """
+    L = largest_eigenvalue(G)
+    if L <= 0.0:  # every coefficient is zero: the error does not depend on V
+        return project(V), V
+    Y, alpha, first = V, 0.1, 0.0
+    dense = V
+    for step in range(n_inner):
+        dense = backend.gradient_step(Y, B, G, L)
+        new = project(dense)
+        square = alpha * alpha
+        following = (np.sqrt(square * square + 4.0 * square) - square) / 2.0
+        beta = alpha * (1.0 - alpha) / (square + following)
+        alpha = float(following)
+        Y, moved = backend.extrapolate(new, V, float(beta))
+        V = new
+        if step == 0:
+            first = moved
+        elif moved <= tol * tol * first:
+            break
+    return V, dense
+
+
+def largest_eigenvalue(G: Array) -> float:
+    """``||G||_2`` of a symmetric positive semidefinite matrix (r, r)."""
+    return float(np.linalg.eigvalsh(G)[-1]) if len(G) else 0.0

@@ -1,0 +1,1 @@
+"""Runs: threads, pause, cancel and steering. No Qt, no mathematics."""

@@ -1,0 +1,98 @@
+"""What a run is, as frozen data: its specification, states, records and outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy.typing as npt
+
+from gsp_studio.core.nmf import Iterate, Params, Result
+
+
+class RunState(Enum):
+    """Where a run stands; only FINISHED and FAILED are final."""
+
+    READY = "ready"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run is over."""
+        return self in (RunState.FINISHED, RunState.FAILED)
+
+
+class FinishReason(Enum):
+    """Why a run ended; the value is the text for people."""
+
+    MAX_ITER = "all iterations done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, eq=False)
+class RunSpec:
+    """A run to do: data X (m, n), parameters, and the backend (with its threads; None: all usable cores)."""
+
+    X: npt.NDArray[Any]
+    params: Params
+    backend: str = "auto"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """The numbers of one outer iteration: error (fraction), sparsity, target (NaN: none), seconds computing."""
+
+    n_iter: int
+    error: float
+    sparsity: float
+    target: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Intervention:
+    """New parameters that a running solver took after its iteration n_iter."""
+
+    n_iter: int
+    params: Params
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How a run ended.
+
+    Attributes
+    ----------
+    result : Result or None
+        The best iterate and the history; None when no iteration was done.
+    reason : FinishReason
+    interventions : tuple of Intervention
+        In order: with the start they repeat the run.
+    error_text : str
+        One sentence when the run failed, else "".
+    details : str
+        The traceback of a failure, for a report.
+    """
+
+    result: Result | None
+    reason: FinishReason
+    interventions: tuple[Intervention, ...] = ()
+    error_text: str = ""
+    details: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Poll:
+    """What is new since the last poll: the state, records, the newest iterate and, at the end, the outcome."""
+
+    state: RunState
+    records: tuple[Record, ...]
+    iterate: Iterate | None
+    outcome: Outcome | None

@@ -1,0 +1,1 @@
+"""Tables and sweeps: several runs of the solver, compared."""

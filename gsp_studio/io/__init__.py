@@ -1,0 +1,1 @@
+"""Data sets in, figures and factors out."""

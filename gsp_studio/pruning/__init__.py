@@ -1,0 +1,1 @@
+"""Networks: the same projection on the weights of layers."""

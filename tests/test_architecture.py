@@ -1,0 +1,123 @@
+"""The shape of the house: floors, devices and windows behind their doors, files that can be read in one sitting."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "gsp_studio"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+LONGEST_FILE = 450
+
+QT = ("PySide6", "shiboken6", "pyqtgraph", "superqt", "qtpy")
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_names(path: Path) -> set[str]:
+    """Absolute names of the modules that a file imports, at any depth of nesting."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def loaded_after(statements: str) -> set[str]:
+    """Top-level names in sys.modules of a fresh interpreter that ran the statements."""
+    code = f"import sys\n{statements}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def tracked_files() -> list[Path]:
+    """Files that git tracks; in an unpacked source distribution, the sources, tests and documents."""
+    try:
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        folders = ("gsp_studio", "tests", "script", "benchmarks", "resources", "sample_data")
+        return [p for name in folders for p in (ROOT / name).rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    paths = [ROOT / name for name in listed.decode().split("\0") if name]
+    return [path for path in paths if path.is_file()]
+
+
+def test_floors() -> None:
+    """import-linter's contracts in pyproject.toml hold."""
+    lint_imports = Path(sys.executable).with_name("lint-imports")
+    if not lint_imports.exists():
+        pytest.skip("import-linter is not installed")
+    command = [str(lint_imports), "--no-cache", "--no-logo"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_no_file_is_long(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if (PACKAGE / "gui") not in p.parents], ids=module_name)
+def test_only_gui_imports_qt(path: Path) -> None:
+    qt = {name for name in imported_names(path) if name.partition(".")[0] in QT}
+    assert not qt
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_cupy_only_in_its_backend(path: Path) -> None:
+    if path.relative_to(PACKAGE).as_posix() == "backends/cuda.py" or (PACKAGE / "backends" / "cuda") in path.parents:
+        return
+    assert not {name for name in imported_names(path) if name.partition(".")[0] == "cupy"}
+
+
+def test_no_panel_imports_another() -> None:
+    """A panel is a module of gui/panels; panels meet only in the main window."""
+    panels = [p for p in (PACKAGE / "gui" / "panels").glob("*.py") if p.stem != "__init__"]
+    for path in panels:
+        others = {module_name(p) for p in panels if p != path}
+        assert not others & imported_names(path), path.name
+
+
+def test_floors_below_the_app_do_not_load_qt() -> None:
+    floors = ("backends", "core", "io", "engine")
+    modules = [module_name(p) for p in SOURCES if p.relative_to(PACKAGE).parts[0] in floors and p.stem != "cuda"]
+    loaded = loaded_after("import " + ", ".join(["gsp_studio", "gsp_studio.cli", *modules]))
+    assert "gsp_studio" in loaded
+    assert not loaded & set(QT)
+
+
+def test_importing_the_package_or_the_command_line_loads_nothing_heavy() -> None:
+    loaded = loaded_after("import gsp_studio, gsp_studio.cli")
+    assert not loaded & {*QT, "numpy", "scipy", "numba", "PIL"}
+
+
+def test_public_names_resolve() -> None:
+    import gsp_studio
+
+    for name in gsp_studio.__all__:
+        assert getattr(gsp_studio, name) is not None
+
+
+def test_no_tracked_file_names_a_machine() -> None:
+    """Paths of a person's or a machine's own folders do not belong in the project."""
+    homes = ["/" + "root/", "/" + "home/", "/" + "Users/", "C:" + "\\Users", f"{Path.home()}/", f"{ROOT}/"]
+    telling = [home for home in homes if len(home) > 3]
+    found = []
+    for path in tracked_files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(ROOT)}: {home}" for home in telling if home in text]
+    assert not found

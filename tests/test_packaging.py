@@ -1,0 +1,195 @@
+"""The wheel: built, complete, installed into an environment of its own, and started from there.
+
+The new environment sees the dependencies of the one that runs the tests (a .pth file; installing them again would take
+minutes and a network), but the package itself can only come from the wheel: the interpreter runs isolated, elsewhere,
+and a .pth file's folders do not have their own .pth files read, so an editable checkout stays out of reach.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tomllib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+VERSION = PYPROJECT["project"]["version"]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        any(importlib.util.find_spec(name) is None for name in ("build", "hatchling", "pip")),
+        reason="needs build, hatchling and pip",
+    ),
+]
+
+
+def checked(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
+    """Standard output of a command that has to succeed."""
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def build(kind: str, folder: Path) -> Path:
+    # Without isolation: the build's needs are among the development tools, so no network is asked.
+    checked(sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    [built] = folder.iterdir()
+    return built
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment that holds the wheel."""
+
+    folder: Path
+    outside: Path
+
+    @property
+    def bin(self) -> Path:
+        return self.folder / ("Scripts" if sys.platform == "win32" else "bin")
+
+    def python(self, code: str) -> str:
+        return checked(self.bin / "python", "-I", "-c", code, cwd=self.outside).strip()
+
+    def gsp_studio(self, *arguments: str | Path) -> str:
+        env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        return checked(self.bin / "gsp-studio", *arguments, cwd=self.outside, env=env)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("wheel", tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    made = Installed(tmp_path_factory.mktemp("venv"), tmp_path_factory.mktemp("outside"))
+    checked(sys.executable, "-m", "venv", "--without-pip", made.folder, cwd=made.outside)
+    python = made.bin / "python"
+    options = ("--no-deps", "--no-index", "--quiet", "--disable-pip-version-check")
+    checked(sys.executable, "-m", "pip", "--python", python, "install", *options, wheel, cwd=made.outside)
+    site_packages = Path(made.python("import sysconfig; print(sysconfig.get_path('purelib'))"))
+    dependencies = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    (site_packages / "dependencies.pth").write_text("\n".join(sorted(dependencies)) + "\n", encoding="utf-8")
+    return made
+
+
+def names_in(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+def test_wheel_carries_the_package_and_its_resources(wheel: Path) -> None:
+    names = set(names_in(wheel))
+    for source in (ROOT / "gsp_studio").rglob("*.py"):
+        assert source.relative_to(ROOT).as_posix() in names
+    for resource in (p for p in (ROOT / "resources").rglob("*") if p.is_file()):
+        assert f"gsp_studio/_resources/{resource.relative_to(ROOT / 'resources').as_posix()}" in names
+    samples = [name for name in names if name.startswith("gsp_studio/_sample_data/")]
+    assert any(not name.endswith((".py", ".md")) for name in samples)
+    assert {f"gsp_studio-{VERSION}.dist-info/{name}" for name in ("METADATA", "entry_points.txt")} <= names
+
+
+def test_wheel_carries_nothing_else(wheel: Path) -> None:
+    names = names_in(wheel)
+    assert {name.split("/")[0] for name in names} <= {
+        "gsp_studio",
+        f"gsp_studio-{VERSION}.dist-info",
+        f"gsp_studio-{VERSION}.data",
+    }
+    assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".nbi", ".nbc"))]
+
+
+def test_wheel_is_small(wheel: Path) -> None:
+    assert wheel.stat().st_size < 5e6
+
+
+def test_wheel_puts_the_app_into_the_menu(wheel: Path) -> None:
+    data = f"gsp_studio-{VERSION}.data/data/share"
+    expected = {f"{data}/applications/gsp-studio.desktop", f"{data}/icons/hicolor/scalable/apps/gsp-studio.svg"}
+    assert expected <= set(names_in(wheel))
+
+
+def test_source_distribution_can_build_and_test_itself(tmp_path: Path) -> None:
+    with tarfile.open(build("sdist", tmp_path)) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    needed = [
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "CITATION.cff",
+        "script/run",
+        "script/test",
+        "tests/conftest.py",
+    ]
+    assert {*needed, "resources/icons/app.svg", "gsp_studio/cli.py", ".ci/run"} <= names
+    assert not [name for name in names if name.startswith(("shared/", ".venv/", "out/")) or "__pycache__" in name]
+
+
+def test_package_comes_from_the_wheel(installed: Installed) -> None:
+    file = Path(installed.python("import gsp_studio; print(gsp_studio.__file__)"))
+    assert file.is_relative_to(installed.folder)
+    assert installed.python("import gsp_studio; print(gsp_studio.__version__)") == VERSION
+
+
+def test_version_option(installed: Installed) -> None:
+    assert installed.gsp_studio("--version").split() == ["gsp-studio", VERSION]
+
+
+@pytest.mark.parametrize("name", ["swimmer", "faces"])
+def test_sample_data_loads_from_the_wheel(installed: Installed, name: str) -> None:
+    code = f"""
+import gsp_studio as gs
+from gsp_studio.io import sample_path
+path = sample_path("{name}")
+data = gs.load_dataset(path)
+print(path, *data.X.shape, *data.image_shape, sep="|")
+"""
+    path, m, n, height, width = installed.python(code).split("|")
+    assert Path(path).is_relative_to(installed.folder)
+    assert int(m) == int(height) * int(width)
+    assert int(n) > 0
+
+
+def test_fit_runs_from_the_wheel(installed: Installed, tmp_path: Path) -> None:
+    sample = installed.python("from gsp_studio.io import sample_path; print(sample_path('swimmer'))")
+    out = tmp_path / "fit"
+    installed.gsp_studio("fit", sample, "--rank", "5", "--sparsity", "0.5", "--max-iter", "5", "--out", out)
+    run = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert VERSION in json.dumps(run)
+    assert list(out.rglob("*.png"))
+    assert list(out.rglob("*.npz"))
+    assert list(out.rglob("*.csv"))
+
+
+def test_app_starts_from_the_wheel(installed: Installed, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    said = installed.gsp_studio("--demo", out, "--quick")
+    assert str(out) in said
+    assert list(out.rglob("*.png"))
+    assert list(out.rglob("run.json"))
+
+
+def test_versions_of_the_documents_agree() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(rf"^version: {re.escape(VERSION)}$", citation, re.MULTILINE)
+    assert f"## {VERSION}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_pyside_stays_off_the_releases_that_crash() -> None:
+    [pin] = [need for need in PYPROJECT["project"]["dependencies"] if need.startswith("PySide6")]
+    assert pin == "PySide6-Essentials>=6.10,<6.12,!=6.11.0,!=6.11.1"

@@ -15,7 +15,7 @@ __all__ = ["Backend", "BackendUnavailable", "available_backends", "get_backend"]
 #: In the order in which "auto" prefers them: module that makes the backend.
 _BACKENDS = {
     "cpu": "gsp_studio.backends.cpu",
-    "reference": "gsp_studio.backends.reference",
+    "reference": "gsp_studio.backends.reference_nmf",
 }
 
 

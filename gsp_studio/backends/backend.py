@@ -1,9 +1,9 @@
 """What a device must be able to do: a few kernels, gathered in one frozen dataclass.
 
 The house layout keeps every vector contiguous. The data come as ``Xt`` (n, m), an image a row; the basis as
-``V = W'`` (r, m), a basis image a row; the coefficients as ``H`` (r, n). X is touched by three kernels only:
-``products``, ``sweep_coefficients`` (both products and the HALS sweeps of H in one pass over the images) and
-``residual``. All other kernels see the Gram form, so their cost does not depend on the number of images.
+``V = W'`` (r, m), a basis image a row; the coefficients as ``H`` (r, n). X is touched by
+``products``, ``encode``, ``residual``, and by ``sweep_coefficients`` and ``descend_coefficients`` (both products and the
+update of H in one pass over the images). All other kernels see the Gram form, so their cost does not depend on the number of images.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ class Backend:
         ``B = H X'`` (r, m) and ``G = H H'`` (r, r).
     sweep_coefficients : (Xt, V, H, n_inner, tol) -> (H, B, G)
         New coefficients by HALS sweeps for the basis V, and the products of the new H.
+    descend_coefficients : (Xt, V, H, L, n_inner, tol) -> (H, B, G)
+        The same by fast gradient steps of length 1 / L.
+    encode : (Xt, V) -> W'X (r, n)
     residual : (Xt, V, H) -> float
         ``||X - W H||_F^2`` summed directly, in float64.
     hals : (V, B, G, n_inner, tol) -> V
@@ -62,6 +65,8 @@ class Backend:
     threads: int
     products: Callable[[Array, Array], tuple[Array, Array]]
     sweep_coefficients: Callable[[Array, Array, Array, int, float], tuple[Array, Array, Array]]
+    descend_coefficients: Callable[[Array, Array, Array, float, int, float], tuple[Array, Array, Array]]
+    encode: Callable[[Array, Array], Array]
     residual: Callable[[Array, Array, Array], float]
     hals: Callable[[Array, Array, Array, int, float], Array]
     gradient_step: Callable[[Array, Array, Array, float], Array]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 
-from gsp_studio.backends.backend import HALS_BLOCK, Array
+from gsp_studio.backends.backend import HALS_BLOCK, Array, Backend
+from gsp_studio.backends.reference import project_rows
 
 
 def products(Xt: Array, H: Array) -> tuple[Array, Array]:
@@ -16,6 +19,19 @@ def sweep_coefficients(Xt: Array, V: Array, H: Array, n_inner: int, tol: float) 
     """New coefficients by HALS sweeps for the basis V, and the products of the new H."""
     H = hals(H, V @ Xt.T, V @ V.T, n_inner, tol)
     return H, *products(Xt, H)
+
+
+def descend_coefficients(
+    Xt: Array, V: Array, H: Array, L: float, n_inner: int, tol: float
+) -> tuple[Array, Array, Array]:
+    """As `sweep_coefficients`, by fast gradient steps of length 1 / L."""
+    H = descend(H, encode(Xt, V), V @ V.T, L, n_inner, tol)
+    return H, *products(Xt, H)
+
+
+def encode(Xt: Array, V: Array) -> Array:
+    """``W'X`` (r, n)."""
+    return V @ Xt.T
 
 
 def residual(Xt: Array, V: Array, H: Array) -> float:
@@ -45,6 +61,27 @@ def hals(V: Array, B: Array, G: Array, n_inner: int, tol: float) -> Array:
     return V
 
 
+def descend(V: Array, B: Array, G: Array, L: float, n_inner: int, tol: float) -> Array:
+    """Fast gradient steps; each block of columns stops when a step moves it less than tol of the first."""
+    V = V.copy()
+    for a in range(0, V.shape[1], HALS_BLOCK):
+        part = slice(a, a + HALS_BLOCK)
+        old, y, alpha, first = V[:, part].copy(), V[:, part].copy(), 0.1, 0.0
+        for step in range(n_inner):
+            following = (np.sqrt(alpha**4 + 4.0 * alpha**2) - alpha**2) / 2.0
+            beta = alpha * (1.0 - alpha) / (alpha**2 + following)
+            alpha = following
+            new = gradient_step(y, B[:, part], G, L)
+            y, moved = extrapolate(new, old, beta)
+            old = new
+            if step == 0:
+                first = moved
+            elif moved <= tol * tol * first:
+                break
+        V[:, part] = old
+    return V
+
+
 def gradient_step(Y: Array, B: Array, G: Array, L: float) -> Array:
     """``max(0, Y - (G Y - B) / L)``."""
     Z: Array = np.maximum(Y - (G @ Y - B) / Y.dtype.type(L), 0)
@@ -56,3 +93,21 @@ def extrapolate(new: Array, old: Array, beta: float) -> tuple[Array, float]:
     step = new - old
     return new + new.dtype.type(beta) * step, float(np.sum(step.astype(np.float64) ** 2))
 
+
+def make_backend(threads: int | None) -> Backend:
+    """The reference backend; `threads` is ignored, NumPy's own settings apply."""
+    return Backend(
+        name="reference",
+        device="plain NumPy",
+        threads=1,
+        products=products,
+        sweep_coefficients=sweep_coefficients,
+        descend_coefficients=descend_coefficients,
+        encode=encode,
+        residual=residual,
+        hals=hals,
+        gradient_step=gradient_step,
+        extrapolate=extrapolate,
+        project_rows=project_rows,
+        scope=nullcontext,
+    )

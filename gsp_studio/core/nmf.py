@@ -1,7 +1,7 @@
 """Sparse NMF: X ~ W H with W, H >= 0 and one number for the average sparsity of the basis.
 
-All methods are one generator. `METHODS` says, as data, how a method updates the basis; the coefficients follow by
-HALS. Pausing, cancelling and threads are not known here: the consumer stops asking, or sends new `Params`.
+All methods are one generator; what makes them different is data, in `methods.py`. Pausing, cancelling and threads are
+not known here: the consumer stops asking, or sends new `Params`.
 """
 
 from __future__ import annotations
@@ -18,82 +18,14 @@ import numpy.typing as npt
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.core.initialization import balance, best_scale, initial_factors
+from gsp_studio.core.methods import METHODS, Params, UpdateBasis, check_params, row_weights
 from gsp_studio.core.metrics import GramError, relative, squared_norm
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.core.updates import Update, hals, projected_fast_gradient
+from gsp_studio.core.updates import largest_eigenvalue
+
+__all__ = ["METHODS", "History", "Iterate", "Params", "Result", "check_params", "factorize", "iterate"]
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Params:
-    """What to compute.
-
-    Attributes
-    ----------
-    rank : int
-        Number of basis images r, 1 <= r <= min(m, n).
-    method : str
-        A key of `METHODS`.
-    sparsity : float
-        Target s in [0, 1] for the average Hoyer sparsity of the basis; methods without a constraint ignore it.
-    seed : int
-        Seed of the random start.
-    max_iter : int
-        Outer iterations.
-    init : "random" or (W0, H0)
-        The start, scaled by ``<W0'X, H0> / <W0'W0, H0 H0'>``.
-    n_sweeps : int
-        Most HALS sweeps of one factor's update.
-    n_steps : int
-        Most fast gradient steps of the basis's update. They cost O(m r^2), the images' number does not enter: twice
-        the paper's 10 take CBCL from 9.9 % to 9.5 % in the same 500 iterations.
-    inner_tol : float
-        A factor's update ends when a step moves less than this fraction of its first step.
-    """
-
-    rank: int
-    method: str = "psnmf"
-    sparsity: float = 0.85
-    seed: int = 0
-    max_iter: int = 500
-    init: Any = "random"
-    n_sweeps: int = 10
-    n_steps: int = 20
-    inner_tol: float = 0.1
-
-
-UpdateBasis = Callable[[Array, Array, Array, Backend, Params], Update]
-
-
-@dataclass(frozen=True)
-class Method:
-    """A method as data: its caption, whether it has a sparsity target, and how it updates the basis."""
-
-    label: str
-    uses_sparsity: bool
-    update_basis: UpdateBasis
-
-
-def _ahals_basis(V: Array, B: Array, G: Array, backend: Backend, params: Params) -> Update:
-    return hals(V, B, G, backend, params.n_sweeps, params.inner_tol)
-
-
-def _psnmf_basis(V: Array, B: Array, G: Array, backend: Backend, params: Params) -> Update:
-    mu = 0.0
-
-    def project(Z: Array) -> Array:
-        nonlocal mu  # the next step's multiplier is close to this one's
-        projected, mu = backend.project_rows(Z, params.sparsity, mu0=mu)
-        return projected
-
-    return projected_fast_gradient(V, B, G, backend, params.n_steps, params.inner_tol, project)
-
-
-METHODS: dict[str, Method] = {
-    "psnmf": Method("PSNMF", True, _psnmf_basis),
-    "ahals": Method("A-HALS", False, _ahals_basis),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,35 +121,10 @@ def check_data(X: Array) -> None:
         raise ValueError("X is zero everywhere; there is nothing to factorize")
 
 
-def check_params(params: Params, m: int, n: int) -> None:
-    """Raise ValueError, in one sentence, unless the parameters make sense for an (m, n) matrix."""
-    if params.method not in METHODS:
-        raise ValueError(f'method "{params.method}" is not known; accepted are {", ".join(METHODS)}')
-    _check_integer("rank", params.rank, 1)
-    if params.rank > min(m, n):
-        raise ValueError(f"rank {params.rank} exceeds min(m, n) = {min(m, n)} of the {m} x {n} data")
-    # NaN fails the comparison too, and is refused.
-    if METHODS[params.method].uses_sparsity and not 0.0 <= params.sparsity <= 1.0:
-        raise ValueError(f"sparsity is {params.sparsity}; accepted is a number from 0 to 1")
-    if METHODS[params.method].uses_sparsity and m < 2:
-        raise ValueError("sparsity needs images of at least 2 pixels; X has 1 row")
-    _check_integer("seed", params.seed, 0)
-    _check_integer("max_iter", params.max_iter, 1)
-    _check_integer("n_sweeps", params.n_sweeps, 1)
-    _check_integer("n_steps", params.n_steps, 1)
-    if not 0.0 <= params.inner_tol < 1.0:
-        raise ValueError(f"inner_tol is {params.inner_tol}; accepted is a number from 0 up to, but not including, 1")
-
-
-def _check_integer(name: str, value: Any, low: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-        raise ValueError(f"{name} is {value}; accepted is a whole number >= {low}")
-
-
 def _check_steering(new: Params, old: Params, m: int, n: int) -> None:
     for name in ("rank", "seed", "init"):
         a, b = getattr(new, name), getattr(old, name)
-        if a is not b and (isinstance(a, tuple) or a != b):  # arrays are compared by identity
+        if a is not b and (isinstance(a, tuple) or a != b):  # a start given as arrays: only the same object passes
             raise ValueError(f"{name} is fixed while a run goes on; it can be set for the next run")
     check_params(new, m, n)
 
@@ -282,26 +189,43 @@ def _iterate(X: Array, params: Params, backend: Backend) -> Generator[Iterate, P
         B, G = backend.products(Xt, H)
         V = V * V.dtype.type(best_scale(B, G, V))
     seconds = clock() - started
+    updates: dict[str, UpdateBasis] = {}
     n_iter = 0
     while n_iter < params.max_iter:
         started = clock()
         method = METHODS[params.method]
+        update_basis = updates.setdefault(params.method, method.new_update())
         with backend.scope():
             V, H, B, G = balance(V, H, B, G)
-            V, dense = method.update_basis(V, B, G, backend, params)
-            H, B, G = backend.sweep_coefficients(Xt, V, H, params.n_sweeps, params.inner_tol)
+            V, dense = update_basis(V, B, G, backend, params)
+            H, B, G = _update_coefficients(Xt, V, H, backend, params)
             gram = GramError(B.T, G, x_norm2)
             left = gram.squared_residual(V.T)
             if not gram.is_accurate(left):
                 left = backend.residual(Xt, V, H)
         n_iter += 1
-        sparsity = float(np.mean(hoyer_sparsity(V.T))) if m > 1 else 0.0
+        sparsity = _average_sparsity(V, params) if m > 1 else 0.0
         target = params.sparsity if method.uses_sparsity else math.nan
         seconds += clock() - started
         steered = yield Iterate(n_iter, relative(left, x_norm2), sparsity, target, seconds, V.T, H, dense.T, gram)
         if steered is not None:
             _check_steering(steered, params, m, n)
             params = steered
+
+
+def _update_coefficients(Xt: Array, V: Array, H: Array, backend: Backend, params: Params) -> tuple[Array, Array, Array]:
+    """New coefficients, and the products ``H X'`` and ``H H'`` of these, in one pass over the images."""
+    if METHODS[params.method].gradient_coefficients:
+        L = largest_eigenvalue(V @ V.T)
+        if L > 0.0:
+            return backend.descend_coefficients(Xt, V, H, L, params.n_steps, params.inner_tol)
+    return backend.sweep_coefficients(Xt, V, H, params.n_sweeps, params.inner_tol)
+
+
+def _average_sparsity(V: Array, params: Params) -> float:
+    """The average that the method's target is about: weighted where the method is."""
+    weights = row_weights(params, V.dtype).T if METHODS[params.method].uses_weights else None
+    return float(np.mean(hoyer_sparsity(V.T, weights)))
 
 
 def better(candidate: Iterate, best: Iterate | None) -> Iterate:

@@ -1,33 +1,25 @@
-"""The house layout: every vector contiguous, all of them in one 1-D buffer, with offsets.
+"""From what users hold to the house layout, and back.
 
-`pack` brings any accepted input into it, without a copy where the input already has it, and `Packed.unpack` brings
-results back into the input's structure and memory order. Everything that can be wrong with an input is found here.
+`pack` finds the vectors of an input, checks them, and lays them out one after another in a flat buffer: without a copy
+where the input lies so already (Fortran-ordered columns, C-ordered rows). Results go back into the input's structure,
+memory order and axes. All that can be wrong with an argument is found here or in `refuse_not_finite`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.layout import equal_offsets
+
 Array = npt.NDArray[Any]
 Axis = int | tuple[int, ...]
 
-#: Weights are used as they are while they lie in this range, and scaled by a power of two otherwise.
-_WEIGHT_RANGE = (1e-15, 1e15)
-
-
-@lru_cache(maxsize=64)
-def equal_offsets(count: int, length: int) -> Array:
-    """Offsets of `count` vectors of one length; shared, hence read-only."""
-    offsets = np.arange(count + 1, dtype=np.int64) * length
-    offsets.flags.writeable = False
-    return offsets
+#: Weights with a largest value outside this range are scaled by a power of two; sparsity ignores the scale of weights.
+_WEIGHT_RANGE = (1e-3, 1e3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,35 +29,210 @@ class Packed:
     Attributes
     ----------
     flat : ndarray (N,), float32 or float64
-        The vectors, one after another. A view of the input where its layout allows.
+        The vectors, one after another; a view of the input where that lies so.
     offsets : ndarray (r + 1,), int64
         Vector i is ``flat[offsets[i]:offsets[i + 1]]``.
     weights : ndarray or None
-        (n,) shared by all vectors, or (N,) laid out as `flat`; the dtype of `flat`.
-    view : ndarray (r, n) or None
-        The input with its vectors as rows, in its own memory; None for a list of vectors.
-    source : Any
-        The input as an array, or its list of arrays.
-    axis : tuple of int
-        The axes of `source` that a vector's entries run along.
+        (n,) shared by all vectors, or (N,) laid out as `flat`; of the dtype of `flat`. None: all equal.
+    source : ndarray or list of ndarray
+        The input as floating-point arrays.
+    rows : ndarray or None
+        An array input seen as (other axes..., axes of a vector...); None for a list.
+    owns : bool
+        Whether `flat` is a copy that nobody else holds.
     """
 
     flat: Array
     offsets: Array
     weights: Array | None
     source: Any
-    axis: tuple[int, ...]
+    rows: Array | None
+    owns: bool
 
     @property
     def count(self) -> int:
         """Number of vectors."""
         return len(self.offsets) - 1
 
-    @property
-    def is_view(self) -> bool:
-        """Whether `flat` is the input's own memory."""
-        return isinstance(self.source, np.ndarray) and np.shares_memory(self.flat, self.source)
 
-    def vector(self, i: int) -> Array:
-        """Vector i, a view of `flat`."""
-        return self.flat[self.offsets[i] : self.offsets[i + 1]]
+def pack(x: Any, weights: Any = None, axis: Axis = 0) -> Packed:
+    """Lay vectors out one after another.
+
+    Parameters
+    ----------
+    x : array_like or sequence of 1-D array_like
+        As for `group_sparse_projection`.
+    weights : array_like or sequence, optional
+    axis : int or tuple of int
+
+    Raises
+    ------
+    ValueError
+        No vectors, a vector with fewer than two entries, a type that is not real, weights that do not fit.
+    """
+    if isinstance(x, (list, tuple)) and any(np.ndim(v) > 0 for v in x):
+        return _pack_list(x, weights)
+    array = as_float("x", x)
+    if array.ndim == 0:
+        raise ValueError("x is a single number; expected is an array or a list of vectors")
+    axes = _normal_axes(axis, array.ndim)
+    rows = _rows(array, axes)
+    shape = rows.shape[rows.ndim - len(axes) :]
+    length = int(np.prod(shape, dtype=np.int64))
+    count = array.size // length if length else 0
+    _check_lengths(count, length if array.size or length else 0)
+    flat = np.ascontiguousarray(rows).reshape(-1)
+    packed_weights = None if weights is None else _array_weights(weights, array, axes, shape, length)
+    owns = not np.may_share_memory(flat, array)
+    return Packed(flat, equal_offsets(count, length), packed_weights, array, rows, owns)
+
+
+def as_float(name: str, values: Any) -> Array:
+    """A real array: float32 and float64 as they are, float16 as float32, integers and booleans as float64."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be made an array: {error}") from None
+    if array.dtype in (np.float32, np.float64) and array.dtype.isnative:
+        return array
+    if array.dtype.kind in "iub":
+        return array.astype(np.float64)
+    if array.dtype.kind == "f" and array.dtype.itemsize <= 8:
+        return array.astype(np.float64 if array.dtype.itemsize == 8 else np.float32)
+    raise ValueError(f"{name} has the type {array.dtype}; accepted are float16 to float64, integers and booleans")
+
+
+def _normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if not axes or not all(-ndim <= a < ndim for a in axes) or len({a % ndim for a in axes}) < len(axes):
+        raise ValueError(f"axis is {axis}; accepted are different axes from {-ndim} to {ndim - 1} of x")
+    return tuple(a % ndim for a in axes)
+
+
+def _rows(array: Array, axes: tuple[int, ...]) -> Array:
+    others = [a for a in range(array.ndim) if a not in axes]
+    return array.transpose(*others, *axes)
+
+
+def _check_lengths(count: int, shortest: int) -> None:
+    if count == 0:
+        raise ValueError("x holds no vectors; a group needs at least one")
+    if shortest < 2:
+        raise ValueError(f"x holds a vector of {shortest} entries; Hoyer sparsity needs at least 2")
+
+
+def _array_weights(weights: Any, array: Array, axes: tuple[int, ...], shape: Any, length: int) -> Array | None:
+    w = as_float("weights", weights)
+    if w.shape == shape:
+        return _check_weights(w.reshape(1, -1), array.dtype)
+    if w.shape == array.shape:
+        return _check_weights(_rows(w, axes).reshape(-1, length), array.dtype)
+    raise ValueError(f"weights has shape {w.shape}; accepted are {shape}, shared by all vectors, and {array.shape}")
+
+
+def _check_weights(rows: Array, dtype: npt.DTypeLike) -> Array | None:
+    """Weights (1, n) or (r, n) as they are used: flat, of that dtype, None where all are equal."""
+    low, high = rows.min(axis=1), rows.max(axis=1)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        raise ValueError("weights holds NaN or infinite values; accepted are finite weights >= 0")
+    if low.min() < 0:
+        raise ValueError(f"weights holds {low.min():.6g}; accepted are weights >= 0")
+    if high.min() == 0:
+        raise ValueError("weights are zero for all entries of a vector; at least one must be positive")
+    if np.array_equal(low, high):
+        return None
+    if high.max() > _WEIGHT_RANGE[1] or high.min() < _WEIGHT_RANGE[0]:
+        rows = np.ldexp(rows, -np.frexp(high)[1][:, None])
+    return np.ascontiguousarray(rows, dtype=dtype).reshape(-1)
+
+
+def _pack_list(x: Any, weights: Any) -> Packed:
+    vectors = [as_float("x", v) for v in x]
+    for v in vectors:
+        if v.ndim != 1:
+            raise ValueError(f"x holds an array of shape {v.shape}; a list must hold 1-D arrays")
+    lengths = [len(v) for v in vectors]
+    _check_lengths(len(vectors), min(lengths))
+    offsets = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+    flat = np.concatenate(vectors)
+    return Packed(flat, offsets, _list_weights(weights, lengths, flat.dtype), vectors, None, True)
+
+
+def _list_weights(weights: Any, lengths: list[int], dtype: npt.DTypeLike) -> Array | None:
+    if weights is None:
+        return None
+    if not (isinstance(weights, (list, tuple)) and any(np.ndim(w) > 0 for w in weights)):
+        weights = [weights] * len(lengths)
+    rows = [as_float("weights", w) for w in weights]
+    found = [r.shape for r in rows]
+    if found != [(n,) for n in lengths]:
+        raise ValueError("weights do not fit x; accepted are one array for each vector, of the vector's length")
+    checked = [_check_weights(r.reshape(1, -1), dtype) for r in rows]
+    if all(w is None for w in checked):
+        return None
+    return np.concatenate([np.ones(n, dtype) if w is None else w for w, n in zip(checked, lengths, strict=True)])
+
+
+def check_target(s: Any) -> float:
+    """The target sparsity as a float in [0, 1]."""
+    value = float(s)
+    if not 0.0 <= value <= 1.0:  # NaN fails too
+        raise ValueError(f"s is {s}; accepted is a number from 0 to 1")
+    return value
+
+
+def refuse_not_finite(packed: Packed) -> None:
+    """Raise the ValueError for vectors that hold NaN or infinity."""
+    bad = ~np.isfinite(packed.flat)
+    if bad.any():
+        first = int(np.searchsorted(packed.offsets, int(np.argmax(bad)), side="right")) - 1
+        count = int(bad.sum())
+        raise ValueError(f"x holds {count} NaN or infinite values, the first in vector {first}; accepted are finite values")
+
+
+def output_like(packed: Packed, out: Any) -> Any:
+    """Where the values go: `out` if it fits the input, else new memory of the input's structure and order."""
+    if packed.rows is None:
+        if out is None:
+            return None
+        if not isinstance(out, (list, tuple)) or [np.shape(o) for o in out] != [v.shape for v in packed.source]:
+            raise ValueError("out does not fit x; accepted is a list of arrays of the same lengths")
+        if any(not isinstance(o, np.ndarray) or o.dtype != packed.flat.dtype for o in out):
+            raise ValueError(f"out holds another type than the {packed.flat.dtype} of the values")
+        return out
+    if out is None:
+        return np.empty_like(packed.source)
+    if not isinstance(out, np.ndarray) or out.shape != packed.source.shape or out.dtype != packed.flat.dtype:
+        found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ValueError(f"out is {found}; accepted is an array of {packed.flat.dtype} {packed.source.shape}")
+    return out
+
+
+def flat_view(values: Any, packed: Packed, axis: Axis) -> Array | None:
+    """`values` as a flat buffer in the house layout, if it lies so; None otherwise."""
+    if packed.rows is None or values is None:
+        return None
+    rows = _rows(values, _normal_axes(axis, values.ndim))
+    return rows.reshape(-1) if rows.flags.c_contiguous else None
+
+
+def unpack(flat: Array, packed: Packed, values: Any, axis: Axis) -> Any:
+    """Results from a flat buffer into `values`, or into a list of views of the buffer."""
+    if packed.rows is not None:
+        rows = _rows(values, _normal_axes(axis, values.ndim))
+        rows[...] = flat.reshape(rows.shape)
+        return values
+    pieces = np.split(flat, packed.offsets[1:-1])
+    if values is None:
+        return pieces
+    for target, piece in zip(values, pieces, strict=True):
+        target[...] = piece
+    return values
+
+
+def in_structure(numbers: Array, packed: Packed, axis: Axis) -> Array:
+    """One number a vector, in the shape of the input's other axes; (r,) for a list or a single vector."""
+    if packed.rows is None or packed.source.ndim == 1:
+        return numbers
+    axes = _normal_axes(axis, packed.source.ndim)
+    return numbers.reshape(packed.rows.shape[: packed.rows.ndim - len(axes)])

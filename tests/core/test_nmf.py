@@ -20,6 +20,12 @@ def faces_like():
     return W @ rng.random((6, 90)) + 0.02 * rng.random((60, 90))
 
 
+def params_for(method, **fields):
+    """Params of any method: with weights where the method needs them (60 pixels)."""
+    weights = 0.5 + np.random.default_rng(7).random(60) if gs.METHODS[method].uses_weights else None
+    return gs.Params(method=method, weights=weights, **fields)
+
+
 def relative_error(X, W, H):
     return np.linalg.norm(X - W @ H) / np.linalg.norm(X)
 
@@ -72,7 +78,7 @@ def test_ahals_follows_the_naive_loop(backend, faces_like):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_cpu_backend_follows_the_reference(method, dtype, faces_like):
     X = faces_like.astype(dtype)
-    params = gs.Params(rank=5, method=method, sparsity=0.6, max_iter=15)
+    params = params_for(method, rank=5, sparsity=0.6, max_iter=15)
     fast = gs.factorize(X, params, backend="cpu")
     slow = gs.factorize(X, params, backend="reference")
     rtol = 1e-7 if dtype == np.float64 else 2e-3
@@ -98,6 +104,51 @@ def test_every_iterate_of_psnmf_meets_its_target_and_is_nonnegative(s, faces_lik
         assert it.H.min() >= 0
         assert it.sparsity == pytest.approx(np.mean(gs.hoyer_sparsity(it.W)))
         assert it.error == pytest.approx(relative_error(faces_like, it.W, it.H), rel=1e-8)
+
+
+def test_cpsnmf_brings_every_basis_image_to_the_target(faces_like):
+    for it in gs.iterate(faces_like, gs.Params(rank=5, method="cpsnmf", sparsity=0.7, max_iter=8)):
+        assert np.all(gs.hoyer_sparsity(it.W) >= 0.7 - 1e-10)
+    free = gs.factorize(faces_like, gs.Params(rank=5, method="psnmf", sparsity=0.7, max_iter=200))
+    each = gs.factorize(faces_like, gs.Params(rank=5, method="cpsnmf", sparsity=0.7, max_iter=200))
+    assert np.ptp(gs.hoyer_sparsity(free.W)) > 10 * np.ptp(gs.hoyer_sparsity(each.W))
+    assert free.error < each.error  # the paper's point: an average constraint costs less than one for each
+
+
+def test_l1ahals_chases_its_target(faces_like):
+    dense = gs.factorize(faces_like, gs.Params(rank=5, method="ahals", max_iter=300))
+    chased = gs.factorize(faces_like, gs.Params(rank=5, method="l1ahals", sparsity=0.75, max_iter=300))
+    assert dense.sparsity < 0.7
+    np.testing.assert_allclose(chased.history.sparsity[-50:].mean(), 0.75, atol=0.05)
+
+
+def test_nenmf_is_an_unconstrained_method_of_the_same_problem(faces_like):
+    nenmf = gs.factorize(faces_like, gs.Params(rank=5, method="nenmf", max_iter=300))
+    ahals = gs.factorize(faces_like, gs.Params(rank=5, method="ahals", max_iter=300))
+    assert nenmf.error == pytest.approx(ahals.error, rel=0.05)
+
+
+def test_weights_drive_the_basis_away_from_dear_pixels(faces_like):
+    weights = np.ones(60)
+    weights[:30] = 20.0
+    params = gs.Params(rank=5, method="wsnmf", sparsity=0.8, max_iter=100, weights=weights)
+    result = gs.factorize(faces_like, params)
+    assert np.mean(gs.hoyer_sparsity(result.W, weights)) >= 0.8 - 1e-10
+    assert result.sparsity == pytest.approx(np.mean(gs.hoyer_sparsity(result.W, weights)))
+    plain = gs.factorize(faces_like, gs.Params(rank=5, method="psnmf", sparsity=0.8, max_iter=100))
+    dear = np.linalg.norm(result.W[:30]) / np.linalg.norm(result.W)
+    assert dear < 0.9 * np.linalg.norm(plain.W[:30]) / np.linalg.norm(plain.W)
+    columns = np.repeat(weights[:, None], 5, axis=1)
+    each = gs.factorize(faces_like, replace(params, weights=columns))
+    np.testing.assert_allclose(each.W, result.W, rtol=1e-6, atol=1e-9)
+
+
+def test_params_compare_by_value():
+    a = gs.Params(rank=3, weights=np.ones(4), init=(np.ones((4, 3)), np.ones((3, 5))))
+    assert a == replace(a, weights=np.ones(4))
+    assert a != replace(a, weights=np.zeros(4))
+    assert a != replace(a, weights=None)
+    assert a != replace(a, sparsity=0.1)
 
 
 def test_the_dense_basis_projects_to_the_basis_exactly(faces_like):
@@ -180,9 +231,9 @@ def test_zero_images_and_zero_pixels_survive(faces_like):
     X[:, 7] = 0
     X[11] = 0
     for method in gs.METHODS:
-        result = gs.factorize(X, gs.Params(rank=5, method=method, sparsity=0.6, max_iter=10))
+        result = gs.factorize(X, params_for(method, rank=5, sparsity=0.6, max_iter=10))
         assert np.isfinite(result.error)
-        assert np.all(result.W[11] == 0)
+        np.testing.assert_allclose(result.W[11], 0, atol=1e-12)
         np.testing.assert_allclose(result.H[:, 7], 0, atol=1e-12)
 
 
@@ -245,6 +296,14 @@ def test_factorize_keeps_the_best(faces_like):
         ({"n_sweeps": 0}, "n_sweeps is 0"),
         ({"n_steps": 0}, "n_steps is 0"),
         ({"inner_tol": 1.0}, "inner_tol is 1.0"),
+        ({"weights": np.ones(60)}, 'weights are for the method "wsnmf"; "psnmf" takes none'),
+        ({"method": "wsnmf"}, 'the method "wsnmf" needs weights'),
+        (
+            {"method": "wsnmf", "weights": np.ones(59)},
+            r"weights have shape \(59,\); accepted are \(60,\) and \(60, 5\)",
+        ),
+        ({"method": "wsnmf", "weights": -np.ones(60)}, "weights hold negative"),
+        ({"method": "wsnmf", "weights": np.zeros(60)}, "weights are zero everywhere"),
         ({"init": "best"}, 'init is "best"; accepted are "random"'),
         ({"init": (np.ones((3, 3)), np.ones((3, 3)))}, r"W0 has shape \(3, 3\); expected is \(60, 5\)"),
         ({"init": (-np.ones((60, 5)), np.ones((5, 90)))}, "W0 has negative"),

@@ -50,6 +50,8 @@ def make_backend(threads: int | None) -> Backend:
         threads=count,
         products=partial(solver.products, threads=count),
         sweep_coefficients=partial(solver.sweep_coefficients, threads=count),
+        descend_coefficients=partial(solver.descend_coefficients, threads=count),
+        encode=solver.encode,
         residual=solver.residual,
         hals=solver.hals,
         gradient_step=solver.gradient_step,

@@ -8,9 +8,16 @@ shrinkage and the survivors are compiled without fast-math.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 
 SUMS = {"reassoc", "contract", "nsz", "arcp"}
+
+
+@njit(nogil=True, cache=True)
+def _excess(value, weight, t):  # type: ignore[no-untyped-def]
+    # Without fast-math even inside the sums: moments and output must agree to the last bit on what is left of an entry.
+    return abs(np.float64(value)) - t * weight
 
 
 @njit(nogil=True, cache=True, fastmath=SUMS)
@@ -32,7 +39,7 @@ def weighted_moments(c, w, t):  # type: ignore[no-untyped-def]
     m0, m1, m2 = 0.0, 0.0, 0.0
     for j in range(c.size):
         weight = np.float64(w[j])
-        z = abs(np.float64(c[j])) - t * weight
+        z = _excess(c[j], weight, t)
         weight = weight if z > 0.0 else 0.0
         z = z if z > 0.0 else 0.0
         m0 += weight * weight
@@ -41,15 +48,40 @@ def weighted_moments(c, w, t):  # type: ignore[no-untyped-def]
     return m0, m1, m2
 
 
-@njit(nogil=True, cache=True, fastmath=SUMS)
-def total_and_largest(c):  # type: ignore[no-untyped-def]
-    """``||c||_1``, which is NaN if any entry is, and ``max |c|``, which is infinite if any entry is."""
-    total, largest = 0.0, 0.0
+@intrinsic
+def _bits(typing_context, value):  # type: ignore[no-untyped-def]
+    """The bits of a float as an integer of the same width."""
+    integer = types.Integer.from_bitwidth(value.bitwidth)
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.bitcast(arguments[0], context.get_value_type(integer))
+
+    return integer(value), generate
+
+
+@intrinsic
+def _from_bits(typing_context, value):  # type: ignore[no-untyped-def]
+    """The float whose bits an integer holds."""
+    real = types.float32 if value.bitwidth == 32 else types.float64
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.bitcast(arguments[0], context.get_value_type(real))
+
+    return real(value), generate
+
+
+@njit(nogil=True, cache=True)
+def largest(c):  # type: ignore[no-untyped-def]
+    """``max |c|`` in float64; infinity or NaN where c holds any.
+
+    Nonnegative floats are in the order of their bits, infinity and NaN above all: a maximum of integers is one vector
+    instruction, one of floats that must notice NaN is a loop.
+    """
+    top = _bits(c.dtype.type(0))
     for j in range(c.size):
-        value = abs(np.float64(c[j]))
-        total += value
-        largest = value if value > largest else largest
-    return total, largest
+        number = _bits(abs(c[j]))
+        top = number if number > top else top
+    return np.float64(_from_bits(top))
 
 
 @njit(nogil=True, cache=True, fastmath=SUMS)

@@ -1,203 +1,199 @@
 """Grouped sparse projection on vectors in the house layout: one flat buffer and offsets.
 
-One search finds the multiplier from the group's moments (`root`). It begins on all entries; entries below the lower end
-of its bracket stay zero for good, so once half of them are gone the survivors move to the front of a buffer, and later
-steps look only at those. The output array is that buffer, so nothing is allocated. Large groups do the same in pieces,
-on all threads (`parallel`), and targets inside a jump are settled apart (`ties`).
+Small groups go through one serial kernel (`group`), large ones through pieces on all threads (`parallel`); both find the
+same root. Targets that no multiplier meets are settled apart (`ties`), and vectors whose squares would overflow or
+underflow are scaled first.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from gsp_studio.backends.backend import Array
-from gsp_studio.backends.cpu.moments import (
-    best_single,
-    moments,
-    shrink,
-    survivors,
-    total_and_largest,
-    weight_constants,
-    weighted_best_single,
-    weighted_moments,
-    weighted_shrink,
-)
+from gsp_studio.backends.cpu import group, parallel
 from gsp_studio.backends.cpu.root import (
-    COEF,
     COLLAPSED,
     DELTA,
+    FINE,
     GAIN,
-    HIGH,
-    LOW,
-    M0,
-    M1,
-    M2,
     MU,
-    NORM,
-    NOT_FINITE,
     OUT_OF_RANGE,
-    RESIDUAL,
     ROWS,
-    SEARCHING,
-    SINGLE,
-    SLACK,
-    SPAN,
     SPARSITY,
-    STATE,
     STEPS,
     UNCHANGED,
-    advance,
     carry,
+    new_state,
     residual,
 )
-
-#: Largest entries outside this range are scaled by a power of two: their squares would leave float64's range.
-SAFE = (1e-120, 1e120)
-#: Entries from which a group is projected on several threads.
-PARALLEL_FROM = 150_000
-#: Survivors are moved only after this many evaluations: moving costs as much as three of them.
-_MOVE_AFTER = 3
+from gsp_studio.backends.cpu.ties import settle
+from gsp_studio.backends.layout import equal_offsets
 
 
-@njit(nogil=True, cache=True)
-def slice_weights(w, offsets, i):  # type: ignore[no-untyped-def]
-    """The weights of vector i: its own, or the shared ones."""
-    if w.size == offsets[i + 1] - offsets[i]:
-        return w
-    return w[offsets[i] : offsets[i + 1]]
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """How a projection went.
+
+    Attributes
+    ----------
+    mu : float
+        The multiplier.
+    sparsities : ndarray (r,)
+        Attained sparsity of every vector.
+    n_iter : int
+        Evaluations of the moments.
+    outcome : int
+        ROOT, UNCHANGED, JUMP or NOT_FINITE of `root`; nothing is written for the last.
+    """
+
+    mu: float
+    sparsities: Array
+    n_iter: int
+    outcome: int
 
 
-@njit(nogil=True, cache=True)
-def set_constants(offsets, w, table):  # type: ignore[no-untyped-def]
-    """Norm, span, gain and the sparsity of a single entry of every vector, into the table."""
-    length, norm = np.int64(-1), 0.0
-    low = 1.0
-    for i in range(table.shape[1]):
-        if w is None:
-            if offsets[i + 1] - offsets[i] != length:
-                length = offsets[i + 1] - offsets[i]
-                norm = math.sqrt(length)
-        elif i == 0 or w.size != offsets[i + 1] - offsets[i]:
-            norm, low = weight_constants(slice_weights(w, offsets, i))
-        table[NORM, i] = norm
-        table[SPAN, i] = norm - low
-        table[GAIN, i] = 1.0 / (norm - low)
-        table[SINGLE, i] = 1.0
+def project_flat(
+    c: Array,
+    offsets: Array,
+    s: float,
+    weights: Array | None = None,
+    out: Array | None = None,
+    scratch: Array | None = None,
+    mu0: float = 0.0,
+    checked: bool = True,
+) -> tuple[Array, Solution]:
+    """Grouped sparse projection of the vectors of a flat buffer.
 
+    Parameters
+    ----------
+    c : ndarray (N,), float32 or float64, contiguous
+    offsets : ndarray (r + 1,), int64
+    s : float in [0, 1]
+    weights : ndarray, optional
+        (n,) shared by vectors of one length, or (N,); the dtype of c.
+    out : ndarray (N,), optional
+        May be c.
+    scratch : ndarray (N,), optional
+        Memory to work in, of c's dtype and not c; by default `out`, where that is not c.
+    mu0 : float
+        Where the search begins: the multiplier of a similar problem saves steps.
+    checked : bool
+        Look for NaN, infinity and sizes whose squares overflow. Without, these give meaningless values.
 
-@njit(nogil=True, cache=True)
-def inspect(c, offsets, table, state):  # type: ignore[no-untyped-def]
-    """Refuse NaN, infinity and sizes whose squares leave float64; bound the search by the largest entries."""
-    bound = 0.0
-    for i in range(table.shape[1]):
-        total, largest = total_and_largest(c[offsets[i] : offsets[i + 1]])
-        if not (total == total and largest < np.inf):
-            return NOT_FINITE
-        if largest > SAFE[1] or 0.0 < largest < SAFE[0]:
-            return OUT_OF_RANGE
-        bound = max(bound, largest / table[GAIN, i])
-    state[HIGH] = bound
-    return SEARCHING
-
-
-@njit(nogil=True, cache=True)
-def _evaluate(c, offsets, w, live, kept, table, mu):  # type: ignore[no-untyped-def]
-    """Moments of all vectors at mu; of the survivors in `kept` where live[i] counts them, of all entries before."""
-    count = 0.0
-    for i in range(table.shape[1]):
-        t = mu * table[GAIN, i]
-        if w is None:
-            if live[i] >= 0:
-                table[M0, i], table[M1, i], table[M2, i] = moments(kept[offsets[i] : offsets[i] + live[i]], t)
-            else:
-                table[M0, i], table[M1, i], table[M2, i] = moments(c[offsets[i] : offsets[i + 1]], t)
-            count += table[M0, i]
-        else:
-            vector, weight = c[offsets[i] : offsets[i + 1]], slice_weights(w, offsets, i)
-            table[M0, i], table[M1, i], table[M2, i] = weighted_moments(vector, weight, t)
-            if table[M2, i] == 0.0:
-                single = np.float64(weight[weighted_best_single(vector, weight, t)])
-                table[SINGLE, i] = (table[NORM, i] - single) / table[SPAN, i]
-    return count
-
-
-@njit(nogil=True, cache=True)
-def _move_survivors(c, offsets, live, kept, table, mu):  # type: ignore[no-untyped-def]
-    for i in range(table.shape[1]):
-        t = mu * table[GAIN, i]
-        a = offsets[i]
-        if live[i] >= 0:
-            live[i] = survivors(kept[a : a + live[i]], t, kept[a : offsets[i + 1]])
-        else:
-            live[i] = survivors(c[a : offsets[i + 1]], t, kept[a : offsets[i + 1]])
-
-
-@njit(nogil=True, cache=True)
-def search(c, offsets, w, s, live, kept, table, state):  # type: ignore[no-untyped-def]
-    """Find the multiplier from ``state[MU]`` on; `kept` is overwritten, and may not be c."""
-    r = table.shape[1]
-    goal = -r * s
-    for i in range(r):
-        goal += table[NORM, i] / table[SPAN, i]
-        live[i] = -1
-    here = float(offsets[r] - offsets[0])
-    while True:
-        count = _evaluate(c, offsets, w, live, kept, table, state[MU])
-        residual(table, s, state)
-        mu = state[MU]
-        if mu == 0.0 and state[RESIDUAL] <= SLACK * r:
-            return UNCHANGED
-        outcome = advance(state, r, goal)
-        if outcome != SEARCHING:
-            return outcome
-        if w is None and state[LOW] == mu and state[STEPS] >= _MOVE_AFTER and count < 0.5 * here:
-            _move_survivors(c, offsets, live, kept, table, mu)
-            here = count
-
-
-@njit(nogil=True, cache=True)
-def write(c, offsets, w, table, state, out):  # type: ignore[no-untyped-def]
-    """The projected vectors at the multiplier found; `out` may be c."""
-    for i in range(table.shape[1]):
-        vector = c[offsets[i] : offsets[i + 1]]
-        target = out[offsets[i] : offsets[i + 1]]
-        t, fine = state[MU] * table[GAIN, i], state[DELTA] * table[GAIN, i]
-        alone = table[M2, i] <= 0.0
-        best = 0
-        if w is None:
-            if alone:
-                best = best_single(vector, t)
-            value = vector[best]
-            shrink(vector, t, fine, table[COEF, i], target)
-        else:
-            weight = slice_weights(w, offsets, i)
-            if alone:
-                best = weighted_best_single(vector, weight, t)
-            value = vector[best]
-            weighted_shrink(vector, weight, t, fine, table[COEF, i], target)
-        if alone:
-            target[best] = value
-
-
-@njit(nogil=True, cache=True)
-def project_serial(c, offsets, w, s, checked, live, kept, table, state, out):  # type: ignore[no-untyped-def]
-    """Constants, checks, search and output of one group, in one call."""
-    set_constants(offsets, w, table)
-    if checked or state[MU] == 0.0:
-        outcome = inspect(c, offsets, table, state)
-        if outcome != SEARCHING:
-            return outcome
-        if w is not None:
-            state[HIGH] = np.finfo(np.float64).max
-    outcome = UNCHANGED if s == 0.0 else search(c, offsets, w, s, live, kept, table, state)
-    if outcome == UNCHANGED:
-        out[:] = c
+    Returns
+    -------
+    out : ndarray (N,)
+    solution : Solution
+    """
+    if out is None:
+        out = np.empty_like(c)
+    if scratch is None:
+        scratch = out if out is not c else np.empty_like(c)
+    r = len(offsets) - 1
+    table, state = np.empty((ROWS, r)), new_state(mu0)
+    if c.size < parallel.WORTHWHILE:
+        live = np.empty(r, np.int64)
+        outcome = group.project_serial(c, offsets, weights, s, checked, live, scratch, table, state, out)
     else:
-        carry(table, state)
-        write(c, offsets, w, table, state, out)
+        outcome = parallel.project(c, offsets, weights, s, checked, scratch, table, state, out)
+    if outcome == OUT_OF_RANGE:
+        outcome = _project_scaled(c, offsets, s, weights, table, state, out)
+    elif outcome == COLLAPSED:
+        outcome = conclude(c, offsets, s, weights, outcome, table, state, out)
+    mu = state[MU] + state[FINE] + state[DELTA]
+    return out, Solution(float(mu), table[SPARSITY], int(state[STEPS]), outcome)
+
+
+def conclude(
+    c: Array, offsets: Array, s: float, w: Array | None, outcome: int, table: Array, state: Array, out: Array
+) -> int:
+    """Write what a search has found, settling it first if it collapsed; `out` may be c."""
+    if outcome == UNCHANGED:
+        parallel.copy(c, out)
+        return outcome
+    kept: dict[int, Array] = {}
+    if outcome == COLLAPSED:
+        outcome, kept = settle(c, offsets, w, s, table, state)
+    carry(table, state)
+    stay = [(offsets[i] + indices, c[offsets[i] + indices]) for i, indices in kept.items()]
+    parallel.write(c, offsets, w, table, state, out)
+    for indices, values in stay:
+        out[indices] = values
     return outcome
+
+
+def scale_vectors(c: Array, offsets: Array) -> tuple[Array, Array]:
+    """Every vector times a power of two that brings its largest entry to [0.5, 1), and the exponents taken out."""
+    exponents = np.frexp(np.maximum.reduceat(np.abs(c), offsets[:-1]))[1]
+    return np.ldexp(c, -np.repeat(exponents, np.diff(offsets))), exponents
+
+
+def _project_scaled(
+    c: Array, offsets: Array, s: float, w: Array | None, table: Array, state: Array, out: Array
+) -> int:
+    scaled, exponents = scale_vectors(c, offsets)
+    group.set_constants(offsets, w, table)
+    table[GAIN] = np.ldexp(table[GAIN], -exponents)
+    work = np.empty_like(scaled)
+    outcome = int(group.search(scaled, offsets, w, s, np.empty(len(exponents), np.int64), work, table, state))
+    if outcome != UNCHANGED:
+        outcome = conclude(scaled, offsets, s, w, outcome, table, state, work)
+        np.ldexp(work, np.repeat(exponents, np.diff(offsets)), out=out)
+    else:
+        out[...] = c
+    return outcome
+
+
+def project_rows(
+    V: Array, s: float, weights: Array | None = None, out: Array | None = None, mu0: float = 0.0
+) -> tuple[Array, float]:
+    """Grouped sparse projection of the rows of V (r, m), C-contiguous, all in one group; nothing is checked.
+
+    Returns
+    -------
+    out : ndarray (r, m)
+    mu : float
+        The multiplier: a good `mu0` for a similar V.
+    """
+    r, m = V.shape
+    if out is None:
+        out = np.empty_like(V)
+    flat = V.reshape(-1)
+    target = flat if out is V else out.reshape(-1)
+    w = None if weights is None else weights.reshape(-1)
+    _, solution = project_flat(flat, equal_offsets(r, m), float(s), w, target, None, float(mu0), False)
+    return out, solution.mu
+
+
+def project_at(c: Array, offsets: Array, mu: float, weights: Array | None, out: Array) -> Array:
+    """The projected vectors at a given multiplier into `out`, which is not c; returns their sparsities."""
+    r = len(offsets) - 1
+    table = np.empty((ROWS, r))
+    state = new_state(mu)
+    group.set_constants(offsets, weights, table)
+    group.evaluate(c, offsets, weights, np.full(r, -1), out, table, mu)
+    residual(table, 0.0, state)
+    carry(table, state)
+    parallel.write(c, offsets, weights, table, state, out)
+    sparsities: Array = table[SPARSITY]
+    return sparsities
+
+
+def vanishing_multipliers(c: Array, offsets: Array, weights: Array | None) -> Array:
+    """For each entry (N,) the multiplier at which it becomes zero; infinite for the entry that its vector keeps."""
+    r, lengths = len(offsets) - 1, np.diff(offsets)
+    table = np.empty((ROWS, r))
+    group.set_constants(offsets, weights, table)
+    ratios = np.abs(c, dtype=np.float64)
+    if weights is not None:
+        w = np.resize(weights, c.size)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            ratios = np.where(ratios > 0.0, ratios / w, 0.0)
+    with np.errstate(over="ignore"):
+        ratios /= np.repeat(table[GAIN], lengths)
+    for i in np.flatnonzero(np.maximum.reduceat(ratios, offsets[:-1]) > 0.0):
+        a, b = offsets[i], offsets[i + 1]
+        ratios[a + np.argmax(ratios[a:b])] = np.inf
+    return ratios

@@ -17,12 +17,13 @@ from gsp_studio.backends.backend import Array
 # Rows of a group's table (ROWS, r), float64.
 GAIN, NORM, SPAN, M0, M1, M2, SPARSITY, SINGLE, COEF = range(9)
 ROWS = 9
-# Entries of the search's state, float64.
-MU, LOW, HIGH, DELTA, STEPS, STIFF, RESIDUAL, SLOPE, OLD_MU, OLD_RESIDUAL, OLD_SLOPE = range(11)
-STATE = 11
+# Entries of the search's state, float64. The multiplier is MU + FINE + DELTA: FINE lies below MU's last digit (`ties`),
+# DELTA is the last Newton step.
+MU, LOW, HIGH, DELTA, STEPS, STIFF, RESIDUAL, SLOPE, OLD_MU, OLD_RESIDUAL, OLD_SLOPE, FINE = range(12)
+STATE = 12
 
 # What a search ends with; the first one says go on.
-SEARCHING, ROOT, COLLAPSED, UNCHANGED, NOT_FINITE, OUT_OF_RANGE = range(6)
+SEARCHING, ROOT, COLLAPSED, UNCHANGED, NOT_FINITE, OUT_OF_RANGE, JUMP = range(7)
 
 #: A mean sparsity this little below the target counts as reached before any step: the rounding of long sums.
 SLACK = 5e-14
@@ -33,11 +34,18 @@ _PATIENCE = 14
 
 
 def new_state(mu: float = 0.0) -> Array:
-    """The state of a search that starts at mu."""
+    """The state of a search that starts at mu >= 0."""
     state = np.zeros(STATE)
     state[MU] = mu
+    state[LOW] = -1.0 if mu > 0.0 else 0.0
     state[HIGH] = np.finfo(np.float64).max
     return state
+
+
+@njit(nogil=True, cache=True)
+def threshold(table, i, mu):  # type: ignore[no-untyped-def]
+    """``t_i`` at mu; finite, so that times a weight of 0 it is 0."""
+    return min(table[GAIN, i] * mu, 1e300)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -66,26 +74,34 @@ def residual(table, s, state):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _propose(state, goal):  # type: ignore[no-untyped-def]
-    """Where the root should be, from the residual and slope here and at the step before.
+    """Where the root should be, from the residual y and the slope here and at the step before.
 
-    The first step solves ``R(mu)^2 = k^2`` to first order where Newton's step on ``R(mu) = k`` would leave the bracket:
-    R, the sum of the ratios of norms, falls like a square root for evenly spread entries. Later steps interpolate the
-    inverse function through both points and their slopes.
+    Later steps evaluate at y = 0 the cubic that passes through both points (y, mu) with the slopes of the inverse
+    function. The first is Newton's, unless that leaves the bracket: then it solves ``R(mu)^2 = k^2`` to first order,
+    since R, the sum of the ratios of norms, falls like a square root where entries are evenly spread.
     """
     mu, y, slope = state[MU], state[RESIDUAL], state[SLOPE]
-    old_mu, old_y, old_slope = state[OLD_MU], state[OLD_RESIDUAL], state[OLD_SLOPE]
-    newton = mu + y / slope
-    if state[STEPS] > 1.0 and old_slope > 0.0 and old_y != y:
-        u = y / (y - old_y)
-        width = y - old_y
-        a = -width / slope - (mu - old_mu)
-        b = width / old_slope + (mu - old_mu)
-        guess = (1.0 - u) * mu + u * old_mu + u * (1.0 - u) * ((1.0 - u) * -a + u * -b)
+    if state[STEPS] > 1.0 and state[OLD_SLOPE] > 0.0 and state[OLD_RESIDUAL] != y:
+        width, rise = y - state[OLD_RESIDUAL], mu - state[OLD_MU]
+        u = y / width
+        here, there = width / slope + rise, -(width / state[OLD_SLOPE] + rise)
+        guess = mu - u * rise + u * (1.0 - u) * ((1.0 - u) * here + u * there)
         if state[LOW] < guess < state[HIGH]:
             return guess
-    if newton >= state[HIGH] and goal > 0.0:
-        return mu + y / slope * (0.5 * (y + goal) + 0.5 * goal) / (y + goal)
-    return newton
+    step = y / slope
+    if mu + step >= state[HIGH] and goal > 0.0:
+        step *= (0.5 * y + goal) / (y + goal)
+    return mu + step
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _halve(state):  # type: ignore[no-untyped-def]
+    """The middle of the bracket: of the numbers while they are alike, else of their bits."""
+    if state[HIGH] < 1e3 * state[LOW] or (state[STEPS] < _PATIENCE and state[HIGH] < 1e300):
+        return 0.5 * state[LOW] + 0.5 * state[HIGH]
+    bits = state.view(np.int64)
+    bits[MU] = bits[LOW] + (bits[HIGH] - bits[LOW]) // 2
+    return state[MU]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -95,7 +111,8 @@ def advance(state, r, goal):  # type: ignore[no-untyped-def]
     Interpolation inside a bracket that always holds the root, and halving of the bracket where a step leaves it or too
     many were needed. Halving by the numbers' bits finds the power of ten first, then the digits, and ends after 64
     steps at neighbouring numbers. ROOT: ``mu + DELTA`` is the root, DELTA so short that the moments can be carried
-    over to it. COLLAPSED: the target is passed between the neighbours LOW and HIGH.
+    over to it. COLLAPSED: the target is passed between the neighbours LOW and HIGH. A search that starts above 0 has
+    LOW = -1 until a lower end is known, and tries 0 before it goes on.
     """
     mu, missing, slope = state[MU], state[RESIDUAL], state[SLOPE]
     state[STEPS] += 1
@@ -107,21 +124,20 @@ def advance(state, r, goal):  # type: ignore[no-untyped-def]
     if abs(missing) <= 2e-16 * r:
         return ROOT
     step = missing / slope if slope > 0.0 else np.inf
-    inside = state[LOW] <= mu + step <= state[HIGH]
-    if inside and abs(step) * state[STIFF] <= _LAST_STEP:
+    if state[LOW] <= mu + step <= state[HIGH] and abs(step) * state[STIFF] <= _LAST_STEP:
         state[DELTA] = step
         return ROOT
-    bits = state.view(np.int64)
-    if bits[HIGH] - bits[LOW] <= 1:
-        return COLLAPSED
     guess = _propose(state, goal) if slope > 0.0 else np.inf
     state[OLD_MU], state[OLD_RESIDUAL], state[OLD_SLOPE] = mu, missing, slope
-    if state[LOW] < guess < state[HIGH] and (state[STEPS] < _PATIENCE or state[STEPS] % 2 == 0):
+    bits = state.view(np.int64)
+    if state[LOW] < 0.0:
+        state[MU] = guess if 0.0 < guess < state[HIGH] and state[STEPS] < _PATIENCE else 0.0
+    elif bits[HIGH] - bits[LOW] <= 1:
+        return COLLAPSED
+    elif state[LOW] < guess < state[HIGH] and (state[STEPS] < _PATIENCE or state[STEPS] % 2 == 0):
         state[MU] = guess
-    elif state[HIGH] < 1e3 * state[LOW] or (state[STEPS] < _PATIENCE and state[HIGH] < 1e300):
-        state[MU] = 0.5 * state[LOW] + 0.5 * state[HIGH]
     else:
-        bits[MU] = bits[LOW] + (bits[HIGH] - bits[LOW]) // 2
+        state[MU] = _halve(state)
     return SEARCHING
 
 

@@ -18,6 +18,8 @@ _FAST = {"contract", "reassoc", "nsz", "arcp"}
 _LANES = HALS_BLOCK
 #: Bytes of X that a step of the pass holds: the second product finds them in the second-level cache.
 _STEP_BYTES = 1 << 19
+#: Multiplications of a gradient step from which on threads pay.
+_PARALLEL_STEP = 2_000_000
 
 
 @njit(nogil=True, cache=True, fastmath=_FAST)
@@ -57,12 +59,54 @@ def _sweep_block(h, b, G, acc, n_inner, tol):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, fastmath=_FAST)
-def _sweep_columns(V, B, G, start, stop, n_inner, tol):  # type: ignore[no-untyped-def]
-    """HALS sweeps of the columns start..stop of V in place; B holds the same columns from its own start."""
+def _descend_block(h, b, G, L, y, new, acc, n_inner, tol):  # type: ignore[no-untyped-def]
+    """Fast projected gradient of one block h (r, 32) in place, until a step moves less than tol of the first."""
+    r = h.shape[0]
+    zero = G.dtype.type(0)
+    scale = G.dtype.type(1) / L
+    alpha = 0.1
+    y[:] = h
+    first = zero
+    for step in range(n_inner):
+        square = alpha * alpha
+        following = (np.sqrt(square * square + 4.0 * square) - square) / 2.0
+        beta = G.dtype.type(alpha * (1.0 - alpha) / (square + following))
+        alpha = following
+        for k in range(r):
+            for j in range(_LANES):
+                acc[j] = b[k, j]
+            for i in range(r):
+                g = G[k, i]
+                for j in range(_LANES):
+                    acc[j] -= g * y[i, j]
+            for j in range(_LANES):
+                z = y[k, j] + acc[j] * scale
+                new[k, j] = z if z > zero else zero
+        moved = zero
+        for k in range(r):
+            for j in range(_LANES):
+                d = new[k, j] - h[k, j]
+                y[k, j] = new[k, j] + beta * d
+                h[k, j] = new[k, j]
+                moved += d * d
+        if step == 0:
+            first = moved
+        elif moved <= tol * tol * first:
+            break
+
+
+@njit(nogil=True, cache=True, fastmath=_FAST)
+def _update_columns(V, B, G, L, start, stop, n_inner, tol):  # type: ignore[no-untyped-def]
+    """Update the columns start..stop of V in place; B holds the same columns from its own start.
+
+    By HALS sweeps for L = 0, by fast gradient steps of length 1 / L otherwise.
+    """
     r = V.shape[0]
     h = np.empty((r, _LANES), V.dtype)
     b = np.empty((r, _LANES), V.dtype)
     acc = np.empty(_LANES, V.dtype)
+    y = np.empty((r, _LANES), V.dtype)
+    new = np.empty((r, _LANES), V.dtype)
     for a in range(start, stop, _LANES):
         width = min(_LANES, stop - a)
         for k in range(r):
@@ -72,25 +116,28 @@ def _sweep_columns(V, B, G, start, stop, n_inner, tol):  # type: ignore[no-untyp
             for j in range(width, _LANES):
                 h[k, j] = 0
                 b[k, j] = 0
-        _sweep_block(h, b, G, acc, n_inner, tol)
+        if L > 0:
+            _descend_block(h, b, G, L, y, new, acc, n_inner, tol)
+        else:
+            _sweep_block(h, b, G, acc, n_inner, tol)
         for k in range(r):
             for j in range(width):
                 V[k, a + j] = h[k, j]
 
 
 @njit(nogil=True, cache=True, parallel=True)
-def _sweep_all(V, B, G, n_inner, tol):  # type: ignore[no-untyped-def]
+def _update_all(V, B, G, L, n_inner, tol):  # type: ignore[no-untyped-def]
     n = V.shape[1]
     blocks = (n + _LANES - 1) // _LANES
     for block in prange(blocks):
         a = block * _LANES
         stop = min(n, a + _LANES)
-        _sweep_columns(V, B[:, a:stop], G, a, stop, n_inner, tol)
+        _update_columns(V, B[:, a:stop], G, L, a, stop, n_inner, tol)
 
 
 @njit(nogil=True, cache=True, parallel=True)
-def _pass(Xt, V, H, G, n_inner, tol, step, parts_B, parts_G):  # type: ignore[no-untyped-def]
-    """One pass over the images: sweeps of H in place (none for n_inner = 0), H X' and H H' part by part."""
+def _pass(Xt, V, H, G, L, n_inner, tol, step, parts_B, parts_G):  # type: ignore[no-untyped-def]
+    """One pass over the images: H updated in place (unless n_inner = 0), H X' and H H' part by part."""
     n = Xt.shape[0]
     parts = parts_B.shape[0]
     # A part ends on a block's edge, so that the blocks, and with them the iterates, do not depend on the parts.
@@ -104,10 +151,33 @@ def _pass(Xt, V, H, G, n_inner, tol, step, parts_B, parts_G):  # type: ignore[no
             stop = min(end, a + step)
             Xb = Xt[a:stop]
             if n_inner > 0:
-                _sweep_columns(H, np.dot(V, Xb.T), G, a, stop, n_inner, tol)
+                _update_columns(H, np.dot(V, Xb.T), G, L, a, stop, n_inner, tol)
             hb = H[:, a:stop].copy()
             parts_B[part] += np.dot(hb, Xb)
             parts_G[part] += np.dot(hb, hb.T)
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _encode(Xt, V, step, out):  # type: ignore[no-untyped-def]
+    n = Xt.shape[0]
+    for part in prange((n + step - 1) // step):
+        a, stop = part * step, min(n, (part + 1) * step)
+        out[:, a:stop] = np.dot(V, Xt[a:stop].T)
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _gradient_step_parts(Y, B, G, scale, out):  # type: ignore[no-untyped-def]
+    zero = Y.dtype.type(0)
+    n = Y.shape[1]
+    width = 256
+    for part in prange((n + width - 1) // width):
+        a, stop = part * width, min(n, (part + 1) * width)
+        y = Y[:, a:stop].copy()
+        grad = np.dot(G, y)
+        for k in range(Y.shape[0]):
+            for j in range(stop - a):
+                z = y[k, j] - (grad[k, j] - B[k, a + j]) * scale
+                out[k, a + j] = z if z > zero else zero
 
 
 @njit(nogil=True, cache=True, parallel=True)
@@ -154,13 +224,15 @@ def _step_of(Xt: Array) -> int:
     return int(min(512, max(4 * _LANES, images // _LANES * _LANES)))
 
 
-def _run_pass(Xt: Array, V: Array, H: Array, G: Array, n_inner: int, tol: float, threads: int) -> tuple[Array, Array]:
+def _run_pass(
+    Xt: Array, V: Array, H: Array, G: Array, L: float, n_inner: int, tol: float, threads: int
+) -> tuple[Array, Array]:
     r, m = len(H), Xt.shape[1]
     parts = max(1, min(threads, -(-Xt.shape[0] // _LANES)))
     parts_B = np.empty((parts, r, m), Xt.dtype)
     parts_G = np.empty((parts, r, r), Xt.dtype)
     with POOL:
-        _pass(Xt, V, H, G, n_inner, Xt.dtype.type(tol), _step_of(Xt), parts_B, parts_G)
+        _pass(Xt, V, H, G, Xt.dtype.type(L), n_inner, Xt.dtype.type(tol), _step_of(Xt), parts_B, parts_G)
     if parts == 1:
         return parts_B[0], parts_G[0]
     return parts_B.sum(axis=0), parts_G.sum(axis=0)
@@ -169,7 +241,7 @@ def _run_pass(Xt: Array, V: Array, H: Array, G: Array, n_inner: int, tol: float,
 def products(Xt: Array, H: Array, threads: int) -> tuple[Array, Array]:
     """``B = H X'`` (r, m) and ``G = H H'`` (r, r)."""
     unused = np.empty((1, 1), H.dtype)
-    return _run_pass(Xt, unused, H, unused, 0, 0.0, threads)
+    return _run_pass(Xt, unused, H, unused, 0.0, 0, 0.0, threads)
 
 
 def sweep_coefficients(
@@ -177,7 +249,23 @@ def sweep_coefficients(
 ) -> tuple[Array, Array, Array]:
     """New coefficients by HALS sweeps for the basis V, and the products of the new H; the input H is kept."""
     new = H.copy()
-    return new, *_run_pass(Xt, V, new, V @ V.T, n_inner, tol, threads)
+    return new, *_run_pass(Xt, V, new, V @ V.T, 0.0, n_inner, tol, threads)
+
+
+def descend_coefficients(
+    Xt: Array, V: Array, H: Array, L: float, n_inner: int, tol: float, threads: int
+) -> tuple[Array, Array, Array]:
+    """As `sweep_coefficients`, by fast gradient steps of length 1 / L, ``L = ||V V'||_2 > 0``."""
+    new = H.copy()
+    return new, *_run_pass(Xt, V, new, V @ V.T, L, n_inner, tol, threads)
+
+
+def encode(Xt: Array, V: Array) -> Array:
+    """``W'X`` (r, n)."""
+    out = np.empty((len(V), len(Xt)), Xt.dtype)
+    with POOL:
+        _encode(Xt, V, _step_of(Xt), out)
+    return out
 
 
 def residual(Xt: Array, V: Array, H: Array) -> float:
@@ -190,12 +278,17 @@ def hals(V: Array, B: Array, G: Array, n_inner: int, tol: float) -> Array:
     """HALS sweeps for ``min_V>=0 <V, G V> - 2 <B, V>``; the input V is kept."""
     new = V.copy()
     with POOL:
-        _sweep_all(new, B, G, n_inner, V.dtype.type(tol))
+        _update_all(new, B, G, V.dtype.type(0), n_inner, V.dtype.type(tol))
     return new
 
 
 def gradient_step(Y: Array, B: Array, G: Array, L: float) -> Array:
-    """``max(0, Y - (G Y - B) / L)``."""
+    """``max(0, Y - (G Y - B) / L)``; in parallel where the work outweighs waking the threads."""
+    if len(G) * Y.size >= _PARALLEL_STEP:
+        out = np.empty_like(Y)
+        with POOL:
+            _gradient_step_parts(Y, B, G, Y.dtype.type(1.0 / L), out)
+        return out
     out = G @ Y
     _clip_step(Y, out, B, Y.dtype.type(1.0 / L), out)
     return out

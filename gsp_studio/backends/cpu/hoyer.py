@@ -1,0 +1,60 @@
+"""Hoyer sparsity of vectors in the house layout."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+from gsp_studio.backends.backend import Array
+from gsp_studio.backends.cpu.moments import largest, moments, weighted_moments
+from gsp_studio.backends.cpu.pool import POOL
+from gsp_studio.backends.cpu.group import SAFE, set_constants, slice_weights
+from gsp_studio.backends.cpu.parallel import WORTHWHILE
+from gsp_studio.backends.cpu.root import NORM, ROWS, SPAN
+
+_LOWEST, _HIGHEST = SAFE
+
+
+@njit(nogil=True, cache=True)
+def _one(c, offsets, w, table, i):  # type: ignore[no-untyped-def]
+    vector = c[offsets[i] : offsets[i + 1]]
+    top = largest(vector)
+    if not top < np.inf:
+        return np.nan
+    if top == 0.0:
+        return 1.0
+    if top > _HIGHEST or top < _LOWEST:
+        vector = vector / vector.dtype.type(top)
+    if w is None:
+        _, m1, m2 = moments(vector, 0.0)
+    else:
+        _, m1, m2 = weighted_moments(vector, slice_weights(w, offsets, i), 0.0)
+    return min(1.0, max(0.0, (table[NORM, i] - m1 / math.sqrt(m2)) / table[SPAN, i]))
+
+
+@njit(nogil=True, cache=True)
+def _serial(c, offsets, w, table, sparsities):  # type: ignore[no-untyped-def]
+    set_constants(offsets, w, table)
+    for i in range(len(sparsities)):
+        sparsities[i] = _one(c, offsets, w, table, i)
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _parallel(c, offsets, w, table, sparsities):  # type: ignore[no-untyped-def]
+    set_constants(offsets, w, table)
+    for i in prange(len(sparsities)):
+        sparsities[i] = _one(c, offsets, w, table, i)
+
+
+def hoyer_flat(c: Array, offsets: Array, weights: Array | None = None) -> Array:
+    """Hoyer sparsity (r,) of the vectors of a flat buffer, float64; NaN for a vector that holds NaN or infinity."""
+    r = len(offsets) - 1
+    table, sparsities = np.empty((ROWS, r)), np.empty(r)
+    if c.size < WORTHWHILE or r == 1:
+        _serial(c, offsets, weights, table, sparsities)
+    else:
+        with POOL:
+            _parallel(c, offsets, weights, table, sparsities)
+    return sparsities

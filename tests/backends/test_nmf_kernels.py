@@ -1,0 +1,113 @@
+"""The CPU kernels against the plain numpy ones, for sizes that fill blocks and that do not."""
+
+import numpy as np
+import pytest
+
+from gsp_studio.backends import get_backend
+from gsp_studio.backends.backend import HALS_BLOCK
+
+REFERENCE = get_backend("reference")
+SIZES = [(1, 2, 1), (2, 5, 3), (HALS_BLOCK, 40, 4), (HALS_BLOCK + 1, 7, 5), (700, 33, 9)]
+
+
+@pytest.fixture(params=[1, 3], ids=["1 thread", "3 threads"])
+def cpu(request):
+    return get_backend("cpu", threads=request.param)
+
+
+@pytest.fixture(params=SIZES, ids=lambda size: "n{}_m{}_r{}".format(*size))
+def problem(request):
+    """Xt (n, m), V (r, m), H (r, n), and G = V V' with its largest eigenvalue."""
+    n, m, r = request.param
+    rng = np.random.default_rng(n)
+    V = rng.random((r, m))
+    return rng.random((n, m)), V, rng.random((r, n)), V @ V.T, float(np.linalg.norm(V @ V.T, 2))
+
+
+@pytest.fixture(params=[np.float64, np.float32], ids=["float64", "float32"])
+def dtype(request):
+    return request.param
+
+
+def close(got, expected, dtype):
+    rtol = 1e-10 if dtype == np.float64 else 2e-4
+    for a, b in zip(got, expected, strict=True):
+        assert np.asarray(a).dtype == np.asarray(b).dtype
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * max(1e-30, float(np.abs(b).max())))
+
+
+def cast(problem, dtype):
+    Xt, V, H, G, L = problem
+    return Xt.astype(dtype), V.astype(dtype), H.astype(dtype), G.astype(dtype), L
+
+
+def test_products_and_encode(cpu, problem, dtype):
+    Xt, V, H, _, _ = cast(problem, dtype)
+    with cpu.scope():
+        close(cpu.products(Xt, H), REFERENCE.products(Xt, H), dtype)
+        close([cpu.encode(Xt, V)], [REFERENCE.encode(Xt, V)], dtype)
+        assert cpu.residual(Xt, V, H) == pytest.approx(REFERENCE.residual(Xt, V, H), rel=1e-5)
+
+
+@pytest.mark.parametrize("n_inner", [1, 2, 10])
+def test_coefficients_by_sweeps_and_by_steps(cpu, problem, dtype, n_inner):
+    Xt, V, H, _, L = cast(problem, dtype)
+    before = H.copy()
+    with cpu.scope():
+        close(
+            cpu.sweep_coefficients(Xt, V, H, n_inner, 0.0), REFERENCE.sweep_coefficients(Xt, V, H, n_inner, 0.0), dtype
+        )
+        close(
+            cpu.descend_coefficients(Xt, V, H, L, n_inner, 0.0),
+            REFERENCE.descend_coefficients(Xt, V, H, L, n_inner, 0.0),
+            dtype,
+        )
+    assert np.array_equal(H, before)
+
+
+def test_blocks_stop_at_the_same_sweep(cpu, problem):
+    Xt, V, H, _, L = problem
+    with cpu.scope():
+        close(cpu.sweep_coefficients(Xt, V, H, 10, 0.3), REFERENCE.sweep_coefficients(Xt, V, H, 10, 0.3), np.float64)
+        descended = cpu.descend_coefficients(Xt, V, H, L, 10, 0.3)
+        close(descended, REFERENCE.descend_coefficients(Xt, V, H, L, 10, 0.3), np.float64)
+
+
+def test_one_factor_kernels(cpu, problem, dtype):
+    Xt, V, H, G, L = cast(problem, dtype)
+    B = REFERENCE.encode(Xt, V)
+    with cpu.scope():
+        close([cpu.hals(H, B, G, 3, 0.0)], [REFERENCE.hals(H, B, G, 3, 0.0)], dtype)
+        close([cpu.gradient_step(H, B, G, L)], [REFERENCE.gradient_step(H, B, G, L)], dtype)
+        close([cpu.extrapolate(H, B, 0.7)[0]], [REFERENCE.extrapolate(H, B, 0.7)[0]], dtype)
+        assert cpu.extrapolate(H, B, 0.7)[1] == pytest.approx(REFERENCE.extrapolate(H, B, 0.7)[1], rel=1e-4)
+
+
+def test_a_large_gradient_step_goes_to_the_threads_and_agrees():
+    cpu = get_backend("cpu", threads=3)
+    rng = np.random.default_rng(0)
+    Y, G = rng.random((40, 3001)), rng.random((40, 40))
+    with cpu.scope():
+        close([cpu.gradient_step(Y, 2 * Y, G, 50.0)], [REFERENCE.gradient_step(Y, 2 * Y, G, 50.0)], np.float64)
+
+
+def test_rows_with_a_zero_gram_diagonal_are_left_alone(cpu):
+    V = np.random.default_rng(0).random((3, 50))
+    G = np.diag([1.0, 0.0, 2.0])
+    new = cpu.hals(V, np.ones((3, 50)), G, 5, 0.0)
+    assert np.array_equal(new[1], V[1])
+    np.testing.assert_allclose(new[[0, 2]], np.array([[1.0], [0.5]]) * np.ones((2, 50)))
+
+
+def test_threads_and_blas_are_put_back(cpu):
+    import numba
+    from threadpoolctl import threadpool_info
+
+    def state():
+        blas = sorted(str(sorted(pool.items())) for pool in threadpool_info() if pool["user_api"] == "blas")
+        return numba.get_num_threads(), blas
+
+    before = state()
+    with cpu.scope():
+        assert numba.get_num_threads() == min(cpu.threads, numba.config.NUMBA_NUM_THREADS)
+    assert state() == before

@@ -1,0 +1,183 @@
+"""The command line as a user meets it: a process of its own, files on disk, one sentence for bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.io
+from PIL import Image
+
+import gsp_studio as gs
+from gsp_studio.cli import main
+
+PATIENCE = 240
+
+
+def cli(*args, **kwargs):
+    """Run gsp-studio in a process of its own."""
+    command = [sys.executable, "-m", "gsp_studio.cli", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, **kwargs)
+
+
+@pytest.fixture
+def stack(tmp_path):
+    """40 images of 6 x 5 in a .npy stack."""
+    path = tmp_path / "stack.npy"
+    np.save(path, np.random.default_rng(0).random((40, 6, 5)).astype(np.float32))
+    return path
+
+
+def test_fit_exports_what_the_python_api_computes(stack, tmp_path):
+    out = tmp_path / "out"
+    done = cli("fit", stack, "--rank", 4, "--sparsity", 0.6, "--max-iter", 15, "--seed", 2, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "15/15" in done.stderr
+    assert "error" in done.stdout
+    run = json.loads((out / "run.json").read_text())
+    data = gs.load_dataset(stack)
+    result = gs.factorize(data.X, gs.Params(rank=4, sparsity=0.6, max_iter=15, seed=2))
+    with np.load(out / "factors.npz") as factors:
+        assert np.array_equal(factors["W"], result.W)
+        assert np.array_equal(factors["H"], result.H)
+        assert tuple(factors["image_shape"]) == (6, 5)
+    text = json.dumps(run)
+    assert data.fingerprint in text
+    assert '"seed": 2' in text
+    assert '"rank": 4' in text
+    history = (out / "history.csv").read_text().splitlines()
+    assert len(history) == 16
+    assert list(out.rglob("*.png"))
+
+
+def test_fit_reads_columns_of_a_mat_file_as_images(tmp_path):
+    X = np.random.default_rng(0).random((30, 50))
+    scipy.io.savemat(tmp_path / "m.mat", {"X": X})
+    args = ["--rank", 3, "--max-iter", 3, "--image-shape", "6x5", "--order", "F", "--dtype", "float32", "--threads", 1]
+    done = cli("fit", tmp_path / "m.mat", *args, "--out", tmp_path / "out", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert "50 images of 6 x 5, float32, order F" in done.stderr
+    with np.load(tmp_path / "out" / "factors.npz") as factors:
+        assert factors["W"].shape == (30, 3)
+        assert factors["W"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--sparsity", "1.5"], "sparsity is 1.5; accepted is a number from 0 to 1"),
+        (["--rank", "31"], "rank 31 exceeds min(m, n) = 30"),
+        (["--method", "magic"], 'method "magic" is not known'),
+        (["--image-shape", "7x7"], "7"),
+        (["--threads", "0"], "threads is 0"),
+        (["--backend", "tpu"], 'backend "tpu" is not known'),
+    ],
+)
+def test_bad_arguments_give_one_sentence_and_write_nothing(change, message, stack, tmp_path, capsys):
+    args = ["fit", str(stack), "--rank", "4", "--max-iter", "2", "--out", str(tmp_path / "out"), *change]
+    assert main(args) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "Traceback" not in captured.err
+    assert len([line for line in captured.err.splitlines() if line.startswith("gsp-studio:")]) == 1
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def spoiled(kind, folder):
+    """A data set that cannot be used, and a word of the sentence that says why."""
+    good = np.random.default_rng(0).random((8, 6, 5))
+    if kind == "missing":
+        return folder / "nowhere.npy", "nowhere.npy"
+    if kind == "empty folder":
+        (folder / "empty").mkdir()
+        return folder / "empty", "no image"
+    if kind == "text named .png":
+        (folder / "a.png").write_text("this is not an image")
+        Image.fromarray(np.zeros((4, 4), np.uint8)).save(folder / "b.png")
+        return folder, "a.png"
+    if kind == "nan":
+        good[3, 2, 1] = np.nan
+    else:
+        good[3, 2, 1] = -1.0
+    np.save(folder / "bad.npy", good)
+    return folder / "bad.npy", {"nan": "NaN", "negative": "negative"}[kind]
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty folder", "text named .png", "nan", "negative"])
+def test_bad_data_give_one_sentence_and_write_nothing(kind, tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    path, word = spoiled(kind, tmp_path / "data")
+    assert main(["fit", str(path), "--rank", "2", "--out", str(tmp_path / "out")]) == 2
+    captured = capsys.readouterr()
+    assert word in captured.err
+    assert "Traceback" not in captured.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unwritable_export_folder_is_named_before_the_work(stack, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert main(["fit", str(stack), "--rank", "2", "--max-iter", "100000000", "--out", str(tmp_path / "file")]) == 2
+    assert str(tmp_path / "file") in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_ctrl_c_keeps_and_exports_the_best_iterate(stack, tmp_path):
+    out = tmp_path / "out"
+    args = ["fit", stack, "--rank", 4, "--max-iter", 10**7, "--out", out]
+    command = [sys.executable, "-m", "gsp_studio.cli", *map(str, args)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert "40 images" in process.stderr.readline()
+        # Whether the solver has begun or still compiles, the interrupt must end in one sentence.
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, stderr
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    if "nothing to keep" not in stderr:
+        assert (out / "run.json").exists()
+        assert "files in" in stdout
+
+
+def test_interrupting_in_mid_run_keeps_the_best(stack, tmp_path, monkeypatch, capsys):
+    from gsp_studio import cli as cli_module
+
+    def show(self, record):
+        if record.n_iter == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli_module.ProgressBar, "show", show)
+    out = tmp_path / "out"
+    assert main(["fit", str(stack), "--rank", "4", "--max-iter", "1000000", "--out", str(out)]) == 130
+    assert "interrupted after 5 iterations" in capsys.readouterr().err
+    assert len((out / "history.csv").read_text().splitlines()) == 6
+
+
+def test_compare_prints_a_line_a_method(stack, capsys):
+    assert main(["compare", str(stack), "--rank", "3", "--sparsity", "0.6", "--max-iter", "4"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["method", "A-HALS", "PSNMF"]
+
+
+def test_info_and_version(capsys):
+    assert main(["info"]) == 0
+    out = capsys.readouterr().out
+    assert "backend cpu:" in out
+    assert "numpy" in out
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert gs.__version__ in capsys.readouterr().out
+
+
+def test_fit_never_imports_qt(stack, tmp_path):
+    script = (
+        "import sys; from gsp_studio.cli import main; "
+        f"code = main(['fit', {str(stack)!r}, '--rank', '2', '--max-iter', '2', '--out', {str(tmp_path / 'o')!r}]); "
+        "print(code, [name for name in sys.modules if name.split('.')[0] in ('PySide6', 'pyqtgraph', 'superqt')])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"

@@ -144,7 +144,8 @@ def _fit(args: argparse.Namespace) -> int:
     check_directory(args.out)  # before the work, not after it
     dataset = _load(args)
     check_params(params, *dataset.X.shape)
-    runner = Runner(RunSpec(dataset.X, params, args.backend, args.threads))
+    spec = RunSpec(dataset.X, params, args.backend, args.threads)
+    runner = Runner(spec)
     bar = ProgressBar(params.max_iter, sys.stderr, enabled=not args.quiet)
     outcome = runner.run(bar.show)
     bar.close()
@@ -160,7 +161,7 @@ def _fit(args: argparse.Namespace) -> int:
             f"the best one ({result.best_iter}) is kept and exported",
             file=sys.stderr,
         )
-    paths = export_run(args.out, dataset, outcome)
+    paths = export_run(args.out, dataset, outcome.exported(spec))
     print(
         f"error {100 * result.error:.3f} %  sparsity {result.sparsity:.4f}  "
         f"{result.n_iter} iterations in {result.history.seconds[-1]:.2f} s  ({result.backend})"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from gsp_studio.core.nmf import Iterate, Params, Result
+from gsp_studio.io.export import ExportedRun
 
 
 class RunState(Enum):
@@ -86,6 +87,19 @@ class Outcome:
     interventions: tuple[Intervention, ...] = ()
     error_text: str = ""
     details: str = ""
+
+    def exported(self, spec: RunSpec) -> ExportedRun:
+        """What `export_run` writes of this run of `spec`; ValueError when no iteration was done."""
+        if self.result is None:
+            raise ValueError("the run did no iteration; there is nothing to export")
+        return ExportedRun(
+            result=self.result,
+            start=spec.params,
+            interventions=tuple((step.n_iter, step.params) for step in self.interventions),
+            reason=self.reason.value,
+            backend=spec.backend,
+            threads=spec.threads,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,49 @@
+"""Guessing how vectors become images: which shape, judged by how smooth the images look.
+
+Neighbouring pixels of a picture are alike. With the wrong width each row is shifted against the next, and they are
+not: the right shape has the least total variation. Squares come first among equals.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+#: Longer images than this are proposed only when nothing else divides the number of pixels.
+_LONGEST = 4.0
+
+
+def candidate_shapes(pixels: int) -> list[tuple[int, int]]:
+    """(height, width) with that many pixels, nearest to a square first; long ones only when there are no others."""
+    pairs = [(h, pixels // h) for h in range(1, math.isqrt(pixels) + 1) if pixels % h == 0]
+    shapes = sorted({*pairs, *((w, h) for h, w in pairs)}, key=lambda s: (max(s) / min(s), s))
+    usual = [shape for shape in shapes if max(shape) <= _LONGEST * min(shape)]
+    return usual or shapes
+
+
+def roughness(vectors: Array, shape: tuple[int, int], order: str) -> float:
+    """Mean absolute difference of neighbouring pixels of (m, k) vectors as images of that shape."""
+    h, w = shape
+    grid = vectors.T.reshape(-1, h, w) if order == "C" else vectors.T.reshape(-1, w, h)
+    steps = [np.abs(np.diff(grid, axis=axis)).mean() for axis in (1, 2) if grid.shape[axis] > 1]
+    return float(np.mean(steps)) if steps else 0.0
+
+
+def rank_shapes(vectors: Array, order: str) -> list[tuple[int, int]]:
+    """Candidate shapes for (m, k) sample vectors, the most plausible first."""
+    shapes = candidate_shapes(len(vectors))
+
+    def penalty(shape: tuple[int, int]) -> float:
+        return roughness(vectors, shape, order) * (1.0 + 0.1 * math.log(max(shape) / min(shape)))
+
+    return sorted(shapes, key=lambda shape: (penalty(shape), max(shape) / min(shape), shape))
+
+
+def looks_like_pixels(count: int) -> bool:
+    """Whether images of usual proportions can have that many pixels, at least 2 x 2."""
+    return any(min(shape) >= 2 and max(shape) <= _LONGEST * min(shape) for shape in candidate_shapes(count))

@@ -1,0 +1,67 @@
+"""Many small images in one: the layout that the export and the window share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Scale = Literal["tile", "shared"]
+
+#: Grey of the lines between tiles: neither black (a zero) nor white (a maximum).
+GAP_LEVEL = 64
+
+
+def grid_shape(count: int) -> tuple[int, int]:
+    """(rows, columns) of a near-square grid for `count` tiles, never fewer columns than rows."""
+    columns = max(1, math.ceil(math.sqrt(count)))
+    return max(1, math.ceil(count / columns)), columns
+
+
+def to_grey(images: Array, scale: Scale = "tile") -> Array:
+    """Images (k, h, w), >= 0, as uint8 with black = 0 and white = the maximum, of each tile or of all.
+
+    An image of zeros stays black: nothing is divided by zero, and nothing is stretched that has no contrast.
+    """
+    values = np.asarray(images, dtype=np.float64)
+    top = values.max(axis=(1, 2), keepdims=True, initial=0.0)
+    if scale == "shared":
+        top = np.full_like(top, top.max(initial=0.0))
+    grey = np.divide(values * 255.0, top, out=np.zeros_like(values), where=top > 0)
+    rounded: Array = np.round(np.clip(grey, 0.0, 255.0)).astype(np.uint8)
+    return rounded
+
+
+def montage_image(
+    images: Array, columns: int | None = None, gap: int = 1, scale: Scale = "tile", zoom: int = 1
+) -> Array:
+    """All images in one grid, row by row.
+
+    Parameters
+    ----------
+    images : ndarray (k, h, w), >= 0
+    columns : int, optional
+        Of the grid; near-square by default.
+    gap : int
+        Pixels between tiles, after zooming.
+    scale : "tile" | "shared"
+        White is each tile's own maximum, or the largest of all.
+    zoom : int
+        Every pixel becomes zoom x zoom: no interpolation.
+
+    Returns
+    -------
+    ndarray (rows * h * zoom + (rows - 1) * gap, ...), uint8
+    """
+    count, h, w = images.shape
+    rows, columns = grid_shape(count) if columns is None else (max(1, math.ceil(count / columns)), columns)
+    h, w = h * zoom, w * zoom
+    tiles = to_grey(images, scale).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    canvas = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap), GAP_LEVEL, np.uint8)
+    for k, tile in enumerate(tiles):
+        y, x = (k // columns) * (h + gap), (k % columns) * (w + gap)
+        canvas[y : y + h, x : x + w] = tile
+    return canvas

@@ -2,8 +2,9 @@
 
 The house layout keeps every vector contiguous. The data come as ``Xt`` (n, m), an image a row; the basis as
 ``V = W'`` (r, m), a basis image a row; the coefficients as ``H`` (r, n). X is touched by
-``products``, ``encode``, ``residual``, and by ``sweep_coefficients`` and ``descend_coefficients`` (both products and the
-update of H in one pass over the images). All other kernels see the Gram form, so their cost does not depend on the number of images.
+``products``, ``encode``, ``residual``, and by ``sweep_coefficients`` and ``descend_coefficients`` (both products and
+the update of H in one pass over the images). All other kernels see the Gram form, so their cost does not depend on the
+number of images.
 """
 
 from __future__ import annotations

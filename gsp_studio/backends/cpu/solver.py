@@ -8,6 +8,8 @@ are vector instructions, and a block with its right-hand side stays in the first
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit, prange
 
@@ -18,6 +20,8 @@ _FAST = {"contract", "reassoc", "nsz", "arcp"}
 _LANES = HALS_BLOCK
 #: Bytes of X that a step of the pass holds: the second product finds them in the second-level cache.
 _STEP_BYTES = 1 << 19
+#: Entries of X from which on more than eight threads have enough to do.
+_MANY_PARTS = 1 << 22
 #: Multiplications of a gradient step from which on threads pay.
 _PARALLEL_STEP = 2_000_000
 
@@ -224,11 +228,20 @@ def _step_of(Xt: Array) -> int:
     return int(min(512, max(4 * _LANES, images // _LANES * _LANES)))
 
 
+def _parts_of(Xt: Array, r: int) -> int:
+    """Parts of the pass that threads share: by the data's size alone, so that sums, and with them the bits of a run,
+    do not depend on the number of threads. Each part holds its own (r, m) product, together at most half of X.
+    """
+    n = len(Xt)
+    wanted = 8 if Xt.size < _MANY_PARTS else 32
+    return max(1, min(wanted, math.ceil(n / _LANES), max(4, n // (2 * r))))
+
+
 def _run_pass(
-    Xt: Array, V: Array, H: Array, G: Array, L: float, n_inner: int, tol: float, threads: int
+    Xt: Array, V: Array, H: Array, G: Array, L: float, n_inner: int, tol: float
 ) -> tuple[Array, Array]:
     r, m = len(H), Xt.shape[1]
-    parts = max(1, min(threads, -(-Xt.shape[0] // _LANES)))
+    parts = _parts_of(Xt, r)
     parts_B = np.empty((parts, r, m), Xt.dtype)
     parts_G = np.empty((parts, r, r), Xt.dtype)
     with POOL:
@@ -238,26 +251,26 @@ def _run_pass(
     return parts_B.sum(axis=0), parts_G.sum(axis=0)
 
 
-def products(Xt: Array, H: Array, threads: int) -> tuple[Array, Array]:
+def products(Xt: Array, H: Array) -> tuple[Array, Array]:
     """``B = H X'`` (r, m) and ``G = H H'`` (r, r)."""
     unused = np.empty((1, 1), H.dtype)
-    return _run_pass(Xt, unused, H, unused, 0.0, 0, 0.0, threads)
+    return _run_pass(Xt, unused, H, unused, 0.0, 0, 0.0)
 
 
 def sweep_coefficients(
-    Xt: Array, V: Array, H: Array, n_inner: int, tol: float, threads: int
+    Xt: Array, V: Array, H: Array, n_inner: int, tol: float
 ) -> tuple[Array, Array, Array]:
     """New coefficients by HALS sweeps for the basis V, and the products of the new H; the input H is kept."""
     new = H.copy()
-    return new, *_run_pass(Xt, V, new, V @ V.T, 0.0, n_inner, tol, threads)
+    return new, *_run_pass(Xt, V, new, V @ V.T, 0.0, n_inner, tol)
 
 
 def descend_coefficients(
-    Xt: Array, V: Array, H: Array, L: float, n_inner: int, tol: float, threads: int
+    Xt: Array, V: Array, H: Array, L: float, n_inner: int, tol: float
 ) -> tuple[Array, Array, Array]:
     """As `sweep_coefficients`, by fast gradient steps of length 1 / L, ``L = ||V V'||_2 > 0``."""
     new = H.copy()
-    return new, *_run_pass(Xt, V, new, V @ V.T, L, n_inner, tol, threads)
+    return new, *_run_pass(Xt, V, new, V @ V.T, L, n_inner, tol)
 
 
 def encode(Xt: Array, V: Array) -> Array:

@@ -1,0 +1,88 @@
+"""Start-up: the window first, everything heavy after its first paint."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+os.environ.setdefault("QT_API", "pyside6")
+
+import pyqtgraph as pg
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+
+from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.session import Session
+from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
+
+_BAD_INPUT = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Open the window, on a data set when one is named, and return the exit code."""
+    args = _parse(argv)
+    if args.path is not None and not args.path.exists():
+        print(f"gsp-studio: {args.path} does not exist", file=sys.stderr)
+        return _BAD_INPUT
+    if sys.platform == "linux" and not _has_display():
+        print("gsp-studio: there is no display; script/run shows the app on a virtual one", file=sys.stderr)
+        return _BAD_INPUT
+    app = make_application()
+    window = make_window(settings=_settings(args))
+    window.show()
+    if args.demo is not None:
+        from gsp_studio.gui.demo import Demo
+
+        demo = Demo(window, args.demo, quick=args.quick)
+        window.firstPainted.connect(demo.start)
+        app.exec()
+        return demo.exit_code
+    if args.path is not None:
+        window.session.open(args.path)
+    return app.exec()
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="gsp-studio", description="Open the app; gsp-studio --help lists commands.")
+    parser.add_argument("path", nargs="?", type=Path, metavar="PATH", help="folder of images, .npy, .npz or .mat file")
+    parser.add_argument("--demo", type=Path, metavar="DIR", help="show the app at work once, write into DIR, and exit")
+    parser.add_argument("--quick", action="store_true", help="with --demo: fewer iterations")
+    return parser.parse_args(argv)
+
+
+def _has_display() -> bool:
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+
+
+def _settings(args: argparse.Namespace) -> QSettings:
+    if args.demo is not None:  # a demonstration shows the first day's layout, and changes nobody's
+        args.demo.mkdir(parents=True, exist_ok=True)
+        return QSettings(str(args.demo / ".settings.ini"), QSettings.Format.IniFormat)
+    return QSettings("gsp-studio", "gsp-studio")
+
+
+def make_application() -> QApplication:
+    """The QApplication, with crisp scaling and our names."""
+    existing = QApplication.instance()
+    if isinstance(existing, QApplication):
+        return existing
+    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    app = QApplication(["gsp-studio"])
+    app.setApplicationName("GSP Studio")
+    app.setDesktopFileName("gsp-studio")
+    pg.setConfigOptions(imageAxisOrder="row-major", antialias=True)
+    return app
+
+
+def make_window(settings: QSettings) -> MainWindow:
+    """The window with its session; the session starts after the first paint."""
+    app = make_application()
+    apply_theme(app, load_theme(str(settings.value("scheme", "")) or system_scheme()))
+    window = MainWindow(Session(), settings)
+    window.setWindowIcon(icon("app"))
+    window.firstPainted.connect(window.session.start)
+    return window

@@ -1,0 +1,159 @@
+"""Every dialog of the window: what is asked, and where the answer goes. None is modal: a solver that runs goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QSettings
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from gsp_studio.gui.dialogs.about import AboutDialog
+from gsp_studio.gui.dialogs.error import ErrorDialog
+from gsp_studio.gui.dialogs.export import ExportDialog
+from gsp_studio.gui.dialogs.keys import KeysDialog
+from gsp_studio.gui.dialogs.layout import LayoutDialog
+from gsp_studio.gui.dialogs.palette import PaletteDialog
+from gsp_studio.gui.session import Session
+from gsp_studio.gui.state import Parts
+from gsp_studio.io.resources import sample_path
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.loading import Preview
+    from gsp_studio.gui.menus import Menus
+    from gsp_studio.io.dataset import LoadOptions
+    from gsp_studio.io.readers import Peek
+
+_FILES = "Data sets (*.mat *.npy *.npz);;All files (*)"
+_FILE_TYPES = (".mat", ".npy", ".npz")
+#: Keys that no menu names.
+_MORE_KEYS = [
+    ("Arrows", "Walk through the basis images (with focus on them)"),
+    ("Esc", "Cancel and keep the best iterate (with focus in the run bar)"),
+    ("Arrows, Shift+Arrows", "Sparsity by 0.01, by 0.001 (with focus on the slider)"),
+    ("Double-click", "On the slider: the basis's own sparsity; on the basis images: all in view"),
+]
+
+
+class Asking(QObject):
+    """Opens dialogs over `window`; answers go to the session, the last folders into the settings."""
+
+    def __init__(self, window: QWidget, session: Session, settings: QSettings) -> None:
+        super().__init__(window)
+        self._window, self._session, self._settings = window, session, settings
+        self._layout: LayoutDialog | None = None
+        self._layout_wanted = False
+
+    # Data
+
+    def folder(self) -> None:
+        """Ask for a folder of images and open it."""
+        chosen = QFileDialog.getExistingDirectory(self._window, "Open a folder of images", self._last_folder())
+        if chosen:
+            self.open(Path(chosen))
+
+    def file(self) -> None:
+        """Ask for a file and open it."""
+        chosen, _ = QFileDialog.getOpenFileName(self._window, "Open a data set", self._last_folder(), _FILES)
+        if chosen:
+            self.open(Path(chosen))
+
+    def sample(self, name: str) -> None:
+        """Open a bundled data set."""
+        self._session.open(sample_path(name))
+
+    def by_key(self, key: str) -> None:
+        """What a button of the empty state stands for."""
+        asked: dict[str, Callable[[], None]] = {"folder": self.folder, "files": self.file}
+        asked.get(key, lambda: self.sample("faces"))()
+
+    def open(self, path: Path) -> None:
+        """Open a data set and remember where it lies."""
+        self._settings.setValue("folder", str(path.parent))
+        self._session.open(path)
+
+    def _last_folder(self) -> str:
+        return str(self._settings.value("folder", str(Path.home())))
+
+    # Its layout
+
+    def another_layout(self) -> None:
+        """Ask how the data set on the screen is to be read."""
+        if self._session.dataset is not None:
+            self._want_layout(Path(self._session.dataset.source), self._session.dataset.options)
+
+    def _want_layout(self, path: Path, options: LoadOptions | None) -> None:
+        self._layout_wanted = True
+        self._session.preview(path, options)
+
+    def layout(self, found: Peek) -> None:
+        """Show how a source would be read, and ask."""
+        if self._layout is not None:
+            self._layout.close()
+        self._layout = dialog = LayoutDialog(found, self._window)
+        dialog.previewRequested.connect(lambda options: self._session.preview(found.path, options))
+        dialog.optionsAccepted.connect(lambda options: self._session.open(found.path, options))
+        dialog.finished.connect(lambda _: self._forget_layout(dialog))
+        dialog.show()
+        self._session.preview(found.path, found.options)
+
+    def _forget_layout(self, dialog: LayoutDialog) -> None:
+        if self._layout is dialog:
+            self._layout = None
+
+    def preview(self, preview: Preview) -> None:
+        """Pass on what a layout looks like."""
+        wanted, self._layout_wanted = self._layout_wanted, False
+        if self._layout is not None:
+            self._layout.set_preview(preview)
+        elif wanted and preview.found is not None:
+            self.layout(preview.found)
+        elif wanted:
+            self.failed(preview.error, "")
+
+    # Errors
+
+    def failed(self, sentence: str, details: str) -> None:
+        """Say what went wrong."""
+        ErrorDialog(sentence, details, parent=self._window).show()
+
+    def load_failed(self, path: Path, sentence: str, details: str) -> None:
+        """Say why a data set cannot be opened; what a file holds may be readable in another way."""
+        remedy = "Read it in another way..." if path.suffix in _FILE_TYPES and path.is_file() else ""
+        dialog = ErrorDialog(sentence, details, remedy, self._window)
+        dialog.accepted.connect(lambda: self._want_layout(path, None))
+        dialog.show()
+
+    # Exports
+
+    def export(self) -> None:
+        """Ask where the run on the screen, or the last one, is to be written."""
+        session = self._session
+        if not session.runs or session.dataset is None:
+            return
+        index = session.shown_run if session.shown_run >= 0 else len(session.runs) - 1
+        entry = session.runs[index]
+        above = Path(str(self._settings.value("export", str(Path.home()))))
+        folder = above / f"{Path(session.dataset.name).stem}-run{entry.number}"
+        dialog = ExportDialog(entry, folder, self._window)
+        dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), index, parts))
+        dialog.show()
+
+    def _export(self, folder: Path, index: int, parts: Parts) -> None:
+        self._settings.setValue("export", str(folder.parent))
+        self._session.export(folder, index, parts)
+
+    # Help
+
+    def keys(self, menus: Menus) -> None:
+        """Show all keys."""
+        KeysDialog(menus.keys() + _MORE_KEYS, self._window).show()
+
+    def palette(self, menus: Menus) -> None:
+        """Offer all commands by their names."""
+        PaletteDialog(menus.actions, self._window).show()
+
+    def about(self) -> None:
+        """Name the version and the method."""
+        AboutDialog(self._window).show()

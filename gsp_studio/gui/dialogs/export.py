@@ -1,0 +1,75 @@
+"""Where a run is written to, and which parts of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QCheckBox, QDialog, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+
+from gsp_studio.gui.state import Parts, RunEntry
+from gsp_studio.gui.widgets.basics import label
+
+_PARTS = {
+    "basis": ("Basis images", "a PNG each"),
+    "montage": ("Montage", "all basis images in one PNG"),
+    "factors": ("Factors", "W, H and the image shape as .npz"),
+    "history": ("History", "error and sparsity of every iteration as .csv"),
+}
+
+
+class ExportDialog(QDialog):
+    """Asks for a folder and parts; `exportRequested(folder, parts)` with `Parts`."""
+
+    exportRequested = Signal(str, object)
+
+    def __init__(self, entry: RunEntry, folder: Path, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(f"Export {entry.name}")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.folder = QLineEdit(str(folder))
+        self.folder.setMinimumWidth(420)
+        self.folder.setAccessibleName("Folder")
+        browse = QPushButton("Choose...")
+        browse.setAutoDefault(False)
+        browse.clicked.connect(self._browse)
+        self.parts = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in _PARTS.items()}
+        self.export = QPushButton("Export")
+        self.export.setProperty("primary", True)
+        self.export.setDefault(True)
+        self.export.clicked.connect(self._accept)
+        self.folder.textChanged.connect(lambda text: self.export.setEnabled(bool(text.strip())))
+        cancel = QPushButton("Cancel")
+        cancel.setAutoDefault(False)
+        cancel.clicked.connect(self.reject)
+        where = QHBoxLayout()
+        where.addWidget(self.folder, 1)
+        where.addWidget(browse)
+        buttons = QHBoxLayout()
+        buttons.addStretch()
+        buttons.addWidget(cancel)
+        buttons.addWidget(self.export)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(24, 24, 24, 16)
+        box.setSpacing(8)
+        box.addWidget(label(f"{entry.name}: {entry.label}"))
+        box.addSpacing(8)
+        box.addWidget(label("Folder", muted=True))
+        box.addLayout(where)
+        box.addSpacing(8)
+        for part in self.parts.values():
+            part.setChecked(True)
+            box.addWidget(part)
+        box.addWidget(label("run.json, with everything that repeats the run, is always written.", muted=True))
+        box.addSpacing(16)
+        box.addLayout(buttons)
+
+    def _browse(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Export to", self.folder.text())
+        if chosen:
+            self.folder.setText(chosen)
+
+    def _accept(self) -> None:
+        parts = Parts(**{key: part.isChecked() for key, part in self.parts.items()})
+        self.exportRequested.emit(self.folder.text().strip(), parts)
+        self.accept()

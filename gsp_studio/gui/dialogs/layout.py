@@ -1,0 +1,176 @@
+"""How vectors become images: shown before it is accepted, with images as the proof."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.picture import Picture
+from gsp_studio.gui.words import memory
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.loading import Preview
+    from gsp_studio.io.dataset import LoadOptions
+    from gsp_studio.io.readers import Peek
+
+_ORDERS = {"F": "by columns (MATLAB)", "C": "by rows (NumPy, C)"}
+_IMAGES_IN = {"columns": "columns", "rows": "rows"}
+_NEGATIVE = {None: "refuse", "clip": "set to 0", "shift": "shift so that the smallest is 0", "abs": "absolute value"}
+
+
+class LayoutDialog(QDialog):
+    """Edits `LoadOptions` of one source; `previewRequested(options)`, `accepted(options)` through `optionsAccepted`."""
+
+    previewRequested = Signal(object)
+    optionsAccepted = Signal(object)
+
+    def __init__(self, found: Peek, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(f"Open {found.path.name}")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._found = found
+        self.key = QComboBox()
+        self.shape = QComboBox()
+        typed = QLineEdit()
+        self.shape.setEditable(True)
+        self.shape.setLineEdit(typed)
+        self.shape.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.order = QComboBox()
+        self.images_in = QComboBox()
+        self.negative = QComboBox()
+        self._pictures = [Picture(72), Picture(72)]
+        self._facts = label()
+        self._problem = label(wrap=True)
+        self.accept_button = QPushButton("Open")
+        self.cancel_button = QPushButton("Cancel")
+        self._fill()
+        self._lay_out()
+        self.key.activated.connect(lambda _: self._ask(key=self.key.currentData(), image_shape=None, order=None))
+        self.shape.activated.connect(lambda _: self._ask_shape(self.shape.currentData()))
+        self.order.activated.connect(lambda _: self._ask(order=self.order.currentData()))
+        self.images_in.activated.connect(lambda _: self._ask(images_in=self.images_in.currentData(), image_shape=None))
+        self.negative.activated.connect(lambda _: self._ask(negative=self.negative.currentData()))
+        typed.editingFinished.connect(lambda: self._ask_shape(_shape_of(self.shape.currentText())))
+        self.accept_button.clicked.connect(self._accept)
+        self.cancel_button.clicked.connect(self.reject)
+
+    @property
+    def options(self) -> LoadOptions:
+        """The layout as it is chosen now."""
+        return self._found.options
+
+    def _lay_out(self) -> None:
+        frame = QFrame()
+        frame.setObjectName("canvas")
+        inside = QVBoxLayout(frame)
+        inside.setContentsMargins(12, 12, 12, 12)
+        for pictures in self._pictures:
+            pictures.setMinimumSize(420, 96)
+            inside.addWidget(pictures, 1)
+        form = QFormLayout()
+        form.setHorizontalSpacing(16)
+        form.setVerticalSpacing(8)
+        self._form = form
+        for title, field in (
+            ("Array", self.key),
+            ("Images are the", self.images_in),
+            ("Image shape", self.shape),
+            ("A vector fills its image", self.order),
+            ("Negative values", self.negative),
+        ):
+            form.addRow(title, field)
+        form.setRowVisible(0, len(self._found.keys) > 1)
+        for row in (1, 2, 3):  # files and stacks of images have their shape
+            form.setRowVisible(row, self._found.images_in in _IMAGES_IN)
+        self.accept_button.setProperty("primary", True)
+        self.accept_button.setDefault(True)
+        self.cancel_button.setAutoDefault(False)
+        buttons = QHBoxLayout()
+        buttons.addStretch()
+        buttons.addWidget(self.cancel_button)
+        buttons.addWidget(self.accept_button)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(24, 24, 24, 16)
+        box.setSpacing(12)
+        box.addWidget(QLabel("Do these look right? Upright images mean that shape and order are as they should be."))
+        box.addWidget(frame, 1)
+        box.addWidget(self._facts)
+        box.addLayout(form)
+        box.addWidget(self._problem)
+        box.addLayout(buttons)
+
+    def _fill(self) -> None:
+        found = self._found
+        self._offer(self.key, {key: key for key in found.keys}, found.key)
+        self._offer(self.images_in, _IMAGES_IN, found.options.images_in)
+        self._offer(self.order, _ORDERS, found.order)
+        self._offer(self.negative, _NEGATIVE, found.options.negative)
+        self._offer(self.shape, {shape: f"{shape[0]} x {shape[1]}" for shape in found.shapes}, found.image_shape)
+        self.shape.setEditText(f"{found.image_shape[0]} x {found.image_shape[1]}")
+        self._facts.setText(
+            f"{found.n_images} images of {found.image_shape[0]} × {found.image_shape[1]}, {found.dtype}, "
+            f"needs {memory(found.nbytes)}"
+        )
+        self._facts.setToolTip(found.note)
+
+    def _offer(self, field: QComboBox, choices: dict[Any, str], value: Any) -> None:
+        field.clear()
+        for data, text in choices.items():
+            field.addItem(text, data)
+        field.setCurrentIndex(list(choices).index(value) if value in choices else -1)
+
+    def _ask_shape(self, shape: tuple[int, int] | None) -> None:
+        if shape is None:
+            self.set_problem("An image shape reads height x width, for example 19 x 19.")
+        elif tuple(shape) != self._found.image_shape:
+            self._ask(image_shape=tuple(shape))
+
+    def _ask(self, **changes: Any) -> None:
+        self.accept_button.setEnabled(False)
+        self.previewRequested.emit(replace(self._found.options, **changes))
+
+    def set_preview(self, preview: Preview) -> None:
+        """Show what the options give, or why they cannot be."""
+        if preview.found is None:
+            self.set_problem(preview.error)
+            return
+        self._found = preview.found
+        self._fill()
+        self._problem.clear()
+        images = list(preview.images)
+        half = -(-len(images) // 2)
+        self._pictures[0].set_images(images[:half])
+        self._pictures[1].set_images(images[half:])
+        self._pictures[1].setVisible(len(images) > half)
+        self.accept_button.setEnabled(True)
+
+    def set_problem(self, sentence: str) -> None:
+        """Say why these options do not work; the last that worked stay."""
+        self._problem.setText(f"⚠ {sentence}")
+        self._problem.setStyleSheet(f"color: {current_theme().amber}")
+        self.accept_button.setEnabled(True)
+
+    def _accept(self) -> None:
+        self.optionsAccepted.emit(self._found.options)
+        self.accept()
+
+
+def _shape_of(text: str) -> tuple[int, int] | None:
+    height, _, width = text.lower().replace("×", "x").replace(" ", "").partition("x")
+    return (int(height), int(width)) if height.isdigit() and width.isdigit() else None

@@ -1,0 +1,338 @@
+"""The main window: docks, menus, keys, and the wires between the session and the panels. No logic of its own.
+
+What panels show comes from the session's signals (`_wire_session`), what the user wants goes to its methods
+(`_wire_panels`).
+"""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, QUrl, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPaintEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QFrame,
+    QMainWindow,
+    QMenu,
+    QScrollArea,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gsp_studio.gui.asking import Asking
+from gsp_studio.gui.menus import Menus
+from gsp_studio.gui.panels.basis import BasisPanel
+from gsp_studio.gui.panels.chip import ConstraintChip
+from gsp_studio.gui.panels.curves import CurvesPanel
+from gsp_studio.gui.panels.data import DataPanel
+from gsp_studio.gui.panels.log import LogPanel
+from gsp_studio.gui.panels.model import ModelPanel
+from gsp_studio.gui.panels.montage import MontagePanel
+from gsp_studio.gui.panels.run import RunPanel
+from gsp_studio.gui.panels.runs import RunsPanel
+from gsp_studio.gui.panels.sparsity import SparsityPanel
+from gsp_studio.gui.session import Session
+from gsp_studio.gui.state import Choice, Phase, RunEntry, Shown
+from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
+from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.tile_buffer import Contrast
+from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS
+
+#: Version of the docks' arrangement: a stored one of another version is not restored.
+_LAYOUT = 2
+_OPEN_HINT = "or drop a folder, .npy, .npz or .mat file here"
+
+
+class MainWindow(QMainWindow):
+    """The app's window on one Session; emits `firstPainted` once it is on the screen."""
+
+    firstPainted = Signal()
+
+    def __init__(self, session: Session, settings: QSettings) -> None:
+        super().__init__()
+        self.session, self._settings = session, settings
+        self._painted = False
+        self.asking = Asking(self, session, settings)
+        self.setWindowTitle("GSP Studio")
+        self.setAcceptDrops(True)
+        self.setDockNestingEnabled(True)
+        self._make_panels()
+        self._make_docks()
+        self._make_menus()
+        self._wire_session()
+        self._wire_panels()
+        self._restore()
+        self._on_phase(session.phase)
+
+    # Parts
+
+    def _make_panels(self) -> None:
+        self.montage, self.sparsity = MontagePanel(), SparsityPanel()
+        self.data, self.model, self.basis = DataPanel(), ModelPanel(), BasisPanel()
+        self.run, self.chip = RunPanel(), ConstraintChip()
+        self.curves, self.runs, self.log = CurvesPanel(), RunsPanel(), LogPanel()
+        central = QWidget()
+        column = QVBoxLayout(central)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.montage, 1)
+        column.addWidget(self.sparsity)
+        self.setCentralWidget(central)
+        bar = QToolBar("Run")
+        bar.setObjectName("run")
+        bar.setMovable(False)
+        bar.setIconSize(QSize(16, 16))
+        bar.toggleViewAction().setEnabled(False)  # hidden by accident, it would take Run with it
+        self.open_button, self.export_button = QToolButton(), QToolButton()
+        for button in (self.open_button, self.export_button):
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.setIconSize(QSize(16, 16))
+        self.open_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        for part in (self.open_button, self.run, self.export_button, self.chip):
+            bar.addWidget(part)
+        self.addToolBar(bar)
+        self._said = label()
+        self._said.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        self._said.setOpenExternalLinks(True)
+        self.statusBar().addWidget(self._said, 1)
+
+    def _make_docks(self) -> None:
+        area = Qt.DockWidgetArea
+        self.docks = {
+            "Data": self._dock("Data", self.data, area.LeftDockWidgetArea, scrolls=True),
+            "Model": self._dock("Model", self.model, area.LeftDockWidgetArea, scrolls=True),
+            "Selected basis": self._dock("Selected basis", self.basis, area.RightDockWidgetArea, scrolls=True),
+            "Curves": self._dock("Curves", self.curves, area.BottomDockWidgetArea),
+            "Runs": self._dock("Runs", self.runs, area.BottomDockWidgetArea),
+            "Log": self._dock("Log", self.log, area.BottomDockWidgetArea),
+        }
+        self.tabifyDockWidget(self.docks["Runs"], self.docks["Log"])
+        self.docks["Runs"].raise_()
+        across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+        self.resizeDocks([self.docks["Data"], self.docks["Selected basis"]], [300, 268], across)
+        self.resizeDocks([self.docks["Data"], self.docks["Model"]], [220, 300], down)
+        self.resizeDocks([self.docks["Curves"], self.docks["Runs"]], [640, 640], across)
+        self.resizeDocks([self.docks["Curves"]], [200], down)
+
+    def _dock(self, title: str, panel: QWidget, area: Qt.DockWidgetArea, scrolls: bool = False) -> QDockWidget:
+        dock = QDockWidget(title, self)
+        dock.setObjectName(title)
+        if scrolls:
+            view = QScrollArea()
+            view.setWidgetResizable(True)
+            view.setFrameShape(QFrame.Shape.NoFrame)
+            view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            view.setWidget(panel)
+            view.setMinimumWidth(panel.minimumSizeHint().width() + 16)
+            dock.setWidget(view)
+        else:
+            dock.setWidget(panel)
+        self.addDockWidget(area, dock)
+        return dock
+
+    def _make_menus(self) -> None:
+        session, asking = self.session, self.asking
+        self.menus = menus = Menus(self, ("&File", "&Edit", "&View", "&Run", "&Help"))
+        openings = [
+            menus.add("&File", "Open a &folder of images...", asking.folder, "Ctrl+O", "open"),
+            menus.add("&File", "Open a f&ile...", asking.file, "Ctrl+Shift+O", "image"),
+            menus.add("&File", "Open the sample &faces", lambda: asking.sample("faces")),
+            menus.add("&File", "Open the sample &swimmer", lambda: asking.sample("swimmer")),
+        ]
+        menus.separate("&File")
+        self._export_action = menus.add("&File", "&Export...", asking.export, "Ctrl+E", "export")
+        menus.separate("&File")
+        menus.add("&File", "&Quit", self.close, "Ctrl+Q")
+        menus.add("&Edit", "Sparsity &up by 0.01", lambda: session.step_sparsity(0.01), "]")
+        menus.add("&Edit", "Sparsity &down by 0.01", lambda: session.step_sparsity(-0.01), "[")
+        menus.add("&Edit", "Sparsity to the basis's &own", session.reset_sparsity, "Backspace", "reset")
+        self._run_action = menus.add("&Run", "&Run, pause or resume", session.run_or_pause, "Space", "run")
+        self._cancel_action = menus.add("&Run", "&Cancel and keep the best iterate", session.cancel, "", "cancel")
+        self._make_view_menu()
+        menus.add("&Help", "&Keys...", lambda: asking.keys(menus), "?", "help")
+        menus.add("&Help", "&Command palette...", lambda: asking.palette(menus), "Ctrl+Shift+P")
+        menus.add("&Help", "&About", asking.about)
+        choices = QMenu(self)
+        choices.addActions(openings)
+        self.open_button.setMenu(choices)
+        self.open_button.setText("Open")
+        self.export_button.setDefaultAction(self._export_action)
+
+    def _make_view_menu(self) -> None:
+        menus, montage = self.menus, self.montage
+        menus.add("&View", "&Fit all basis images", montage.reset_view, "F", "grid")
+        self._shared = menus.add("&View", "&One white for all basis images", self._set_shared, "S", checkable=True)
+        menus.add("&View", "&Numbers on the basis images", montage.set_labels, "N", checkable=True)
+        names = {name: name.capitalize() for name in COLOUR_MAPS}
+        menus.choices("&View", "&Colours", names, "grey", montage.set_colour_map)
+        menus.separate("&View")
+        for dock in self.docks.values():
+            menus.take("&View", dock.toggleViewAction())
+        menus.add("&View", "&Reset layout", self.reset_layout)
+        menus.separate("&View")
+        schemes = {"": "As the system", "dark": "Dark", "light": "Light"}
+        menus.choices("&View", "&Theme", schemes, str(self._settings.value("scheme", "")), self.set_scheme)
+
+    def _wire_session(self) -> None:
+        session = self.session
+        session.known.connect(self.model.set_known)
+        session.phaseChanged.connect(self._on_phase)
+        session.activityChanged.connect(self._on_activity)
+        session.datasetChanged.connect(self._on_dataset)
+        session.layoutNeeded.connect(self.asking.layout)
+        session.previewReady.connect(self.asking.preview)
+        session.choiceChanged.connect(self._on_choice)
+        session.pinnedChanged.connect(self.sparsity.set_pinned)
+        session.shownChanged.connect(self._on_shown)
+        session.progressChanged.connect(self.run.set_progress)
+        session.recordsReset.connect(self.curves.set_records)
+        session.recordsAdded.connect(self.curves.add_records)
+        session.runsChanged.connect(self._on_runs)
+        for panel in (self.montage, self.sparsity, self.basis):
+            session.selectionChanged.connect(panel.set_selected)
+        session.failed.connect(self._on_failed)
+        session.loadFailed.connect(self._on_load_failed)
+        session.logged.connect(self._on_logged)
+        session.exported.connect(self._on_exported)
+
+    def _wire_panels(self) -> None:
+        session = self.session
+        self.montage.asked.connect(self.asking.by_key)
+        self.montage.basisPicked.connect(session.select)
+        self.sparsity.sparsityChanged.connect(session.set_sparsity)
+        self.sparsity.resetRequested.connect(session.reset_sparsity)
+        self.sparsity.basisPicked.connect(session.select)
+        self.data.layoutRequested.connect(self.asking.another_layout)
+        self.model.edited.connect(session.set_choice)
+        self.run.runPressed.connect(session.run_or_pause)
+        self.run.cancelPressed.connect(session.cancel)
+        self.runs.runChosen.connect(session.show_run)
+
+    # What the session says
+
+    def _on_phase(self, phase: Phase) -> None:
+        for panel in (self.run, self.model, self.sparsity):
+            panel.set_phase(phase)
+        self._run_action.setEnabled(phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED))
+        self._cancel_action.setEnabled(phase in (Phase.RUNNING, Phase.PAUSED) or self.session.is_loading)
+
+    def _on_activity(self, text: str) -> None:
+        self.run.set_activity(text)
+        self._cancel_action.setEnabled(self.session.phase in (Phase.RUNNING, Phase.PAUSED) or self.session.is_loading)
+        if text:
+            self.montage.set_waiting(f"{text[0].upper()}{text[1:]}...", "")
+        elif self.session.dataset is None:
+            self.montage.set_waiting("Open your images to see what they are made of", _OPEN_HINT)
+        else:
+            self.montage.set_waiting("Press Run (Space) to take these images apart", "")
+
+    def _on_dataset(self, dataset: Any) -> None:
+        self.setWindowTitle(f"{dataset.name} – GSP Studio")
+        for panel in (self.data, self.basis, self.montage):
+            panel.set_dataset(dataset)
+        self.model.set_limits(*dataset.X.shape)
+
+    def _on_choice(self, choice: Choice) -> None:
+        self.model.set_choice(choice)
+        self.sparsity.set_sparsity(choice.sparsity)
+        self.curves.set_last(choice.max_iter)
+
+    def _on_shown(self, shown: Shown | None) -> None:
+        for panel in (self.montage, self.sparsity, self.chip, self.basis):
+            panel.set_shown(shown)
+
+    def _on_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
+        self.runs.set_runs(runs, index)
+        self._export_action.setEnabled(bool(runs))
+
+    def _on_failed(self, sentence: str, details: str) -> None:
+        self.log.add_line(f"⚠ {sentence}")
+        self.asking.failed(sentence, details)
+
+    def _on_load_failed(self, path: Path, sentence: str, details: str) -> None:
+        self.log.add_line(f"⚠ {sentence}")
+        self.asking.load_failed(path, sentence, details)
+
+    def _on_logged(self, text: str) -> None:
+        self.log.add_line(text)
+        self._said.setText(html.escape(text))
+
+    def _on_exported(self, paths: list[Path]) -> None:
+        folder = Path(paths[-1]).parent  # run.json, the last one written, lies at the top
+        self.log.add_line(f"{len(paths)} files written to {folder}")
+        link = QUrl.fromLocalFile(str(folder)).toString()
+        self._said.setText(
+            f'{len(paths)} files written to <a href="{html.escape(link)}">{html.escape(str(folder))}</a>'
+        )
+
+    # Window
+
+    def _set_shared(self, on: bool) -> None:
+        self.montage.set_contrast(Contrast.SHARED if on else Contrast.TILE)
+
+    def set_scheme(self, scheme: str) -> None:
+        """ "dark", "light", or "" for the system's; remembered."""
+        self._settings.setValue("scheme", scheme)
+        self._apply_scheme()
+
+    def _apply_scheme(self) -> None:
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        apply_theme(app, load_theme(str(self._settings.value("scheme", "")) or system_scheme()))
+        for part in (self.montage.view, self.curves, self.run, self.sparsity, self.data, self.menus):
+            part.retint()
+        self._tint()
+
+    def _tint(self) -> None:
+        self.open_button.setIcon(icon("open"))
+        self.setWindowIcon(icon("app"))
+
+    def reset_layout(self) -> None:
+        """Docks as they were on the first day."""
+        for dock in self.docks.values():
+            dock.setFloating(False)
+            dock.show()
+        self.restoreState(self._first_layout, _LAYOUT)
+
+    def _restore(self) -> None:
+        self.resize(1440, 900)
+        self._first_layout = QByteArray(self.saveState(_LAYOUT))
+        geometry, state = self._settings.value("geometry"), self._settings.value("state")
+        if isinstance(geometry, QByteArray):
+            self.restoreGeometry(geometry)
+        if isinstance(state, QByteArray):
+            self.restoreState(state, _LAYOUT)
+        self._export_action.setEnabled(False)
+        self._tint()
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._apply_scheme)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Tell of the first paint, when it has reached the screen."""
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
+            QTimer.singleShot(0, self.firstPainted.emit)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Files and folders are welcome."""
+        if event.mimeData().hasUrls() and event.mimeData().urls()[0].isLocalFile():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped."""
+        self.asking.open(Path(event.mimeData().urls()[0].toLocalFile()))
+        event.acceptProposedAction()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Stop what runs and wait for it, remember the layout."""
+        self._settings.setValue("geometry", self.saveGeometry())
+        self._settings.setValue("state", self.saveState(_LAYOUT))
+        self.session.close()
+        event.accept()

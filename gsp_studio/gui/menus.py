@@ -1,0 +1,78 @@
+"""Menus, keys and the list of all commands, made from one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMainWindow, QMenu
+
+from gsp_studio.gui.theme import icon
+
+
+class Menus:
+    """The menu bar of a window.
+
+    Attributes
+    ----------
+    actions : list of QAction
+        Everything that can be triggered, in the order of the menus.
+    """
+
+    def __init__(self, window: QMainWindow, titles: tuple[str, ...]) -> None:
+        self._window = window
+        self._menus: dict[str, QMenu] = {title: window.menuBar().addMenu(title) for title in titles}
+        self._images: dict[QAction, str] = {}
+        self.actions: list[QAction] = []
+
+    def add(
+        self, menu: str, text: str, slot: Callable[..., Any], keys: str = "", image: str = "", checkable: bool = False
+    ) -> QAction:
+        """An action; a checkable one tells the slot whether it is on."""
+        action = QAction(text, self._window)
+        action.setCheckable(checkable)
+        action.setShortcut(QKeySequence(keys))
+        if checkable:
+            action.toggled.connect(slot)
+        else:
+            action.triggered.connect(lambda _=False: slot())
+        return self.take(menu, action, image)
+
+    def take(self, menu: str, action: QAction, image: str = "") -> QAction:
+        """An action that somebody else made."""
+        self._menus[menu].addAction(action)
+        self.actions.append(action)
+        if image:
+            self._images[action] = image
+            action.setIcon(icon(image))
+        return action
+
+    def choices(self, menu: str, title: str, texts: Mapping[str, str], chosen: str, slot: Callable[[str], Any]) -> None:
+        """A submenu of which one entry is on; the slot gets its key."""
+        sub = self._menus[menu].addMenu(title)
+        group = QActionGroup(self._window)
+        for key, text in texts.items():
+            action = QAction(text, group)
+            action.setCheckable(True)
+            action.setChecked(key == chosen)
+            action.triggered.connect(lambda _=False, key=key: slot(key))
+            sub.addAction(action)
+            self.actions.append(action)
+
+    def separate(self, menu: str) -> None:
+        """A line."""
+        self._menus[menu].addSeparator()
+
+    def keys(self) -> list[tuple[str, str]]:
+        """Pairs of keys and what they do."""
+        return [
+            (action.shortcut().toString(QKeySequence.SequenceFormat.NativeText), action.text().replace("&", ""))
+            for action in self.actions
+            if not action.shortcut().isEmpty()
+        ]
+
+    def retint(self) -> None:
+        """Take the colours of the theme in force."""
+        for action, image in self._images.items():
+            action.setIcon(icon(image))

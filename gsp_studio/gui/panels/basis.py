@@ -1,0 +1,127 @@
+"""The selected basis image: large, with its numbers and the images that use it most."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QFormLayout, QFrame, QLabel, QStackedLayout, QVBoxLayout, QWidget
+
+from gsp_studio.gui.state import Shown
+from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.picture import Picture
+from gsp_studio.gui.words import percent
+
+if TYPE_CHECKING:
+    from gsp_studio.io.dataset import Dataset
+
+_USERS = 8
+#: The users change slowly; this often is enough while a run is going.
+_USERS_MS = 200
+
+
+class BasisPanel(QWidget):
+    """Shows one column of the basis on the screen."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._dataset: Dataset | None = None
+        self._shown: Shown | None = None
+        self._basis = -1
+        self._picture = Picture(220)
+        self._facts = {key: label() for key in ("sparsity", "energy", "pixels")}
+        self._title = label("")
+        self._users = [Picture(52), Picture(52)]
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_USERS_MS)
+        self._timer.timeout.connect(self._show_users)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        hint = label("Click a basis image to see it large, with the images that use it most.", muted=True, wrap=True)
+        hint.setContentsMargins(12, 12, 12, 12)
+        empty = QWidget()
+        column = QVBoxLayout(empty)
+        column.addWidget(hint)
+        column.addStretch()
+        rows = QFormLayout()
+        rows.setHorizontalSpacing(12)
+        rows.setVerticalSpacing(4)
+        for key, title in (("sparsity", "Sparsity"), ("energy", "Energy"), ("pixels", "Pixels in use")):
+            head = QLabel(title)
+            head.setProperty("muted", True)
+            rows.addRow(head, self._facts[key])
+        self._facts["energy"].setToolTip("Its share of the sum of |w| |h| over all basis images")
+        frame = QFrame()
+        frame.setObjectName("canvas")
+        inside = QVBoxLayout(frame)
+        inside.setContentsMargins(8, 8, 8, 8)
+        inside.addWidget(self._picture)
+        full = QWidget()
+        box = QVBoxLayout(full)
+        box.setContentsMargins(12, 8, 12, 12)
+        box.setSpacing(8)
+        font = self._title.font()
+        font.setBold(True)
+        self._title.setFont(font)
+        box.addWidget(self._title)
+        box.addWidget(frame, 1)
+        box.addLayout(rows)
+        box.addWidget(label("Images that use it most", muted=True))
+        for row in self._users:
+            row.setFixedHeight(64)
+            box.addWidget(row)
+        self._stack = QStackedLayout(self)
+        self._stack.addWidget(empty)
+        self._stack.addWidget(full)
+
+    def set_dataset(self, dataset: Dataset) -> None:
+        """Reshape as this data set's images."""
+        self._dataset = dataset
+
+    def set_shown(self, shown: Shown | None) -> None:
+        """Show the selected column of this basis."""
+        self._shown = shown
+        self._show()
+
+    def set_selected(self, basis: int) -> None:
+        """Show another column; -1 for none."""
+        self._basis = basis
+        self._show()
+
+    def _show(self) -> None:
+        shown, dataset, k = self._shown, self._dataset, self._basis
+        there = shown is not None and dataset is not None and 0 <= k < shown.W.shape[1]
+        if self._stack.currentIndex() != int(there):
+            self._stack.setCurrentIndex(int(there))
+        if not there:
+            return
+        assert shown is not None
+        assert dataset is not None
+        self._title.setText(f"Basis {k + 1}")
+        column = shown.W[:, k]
+        self._picture.set_images([dataset.as_images(column[:, None])[0]])
+        self._facts["sparsity"].setText(f"{shown.sparsities[k]:.4f}")
+        self._facts["energy"].setText(percent(float(shown.energies[k])))
+        self._facts["pixels"].setText(f"{np.count_nonzero(column)} of {len(column)}")
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _show_users(self) -> None:
+        shown, dataset, k = self._shown, self._dataset, self._basis
+        if shown is None or dataset is None or not 0 <= k < len(shown.H) or shown.H.shape[1] != dataset.X.shape[1]:
+            return
+        weights = shown.H[k] * math.sqrt(float(np.dot(shown.W[:, k], shown.W[:, k])))
+        count = min(_USERS, len(weights))
+        top = np.argpartition(-weights, count - 1)[:count]
+        top = top[np.argsort(-weights[top], kind="stable")]
+        images = list(dataset.images(top))
+        half = -(-count // 2)
+        for row, part in ((self._users[0], slice(0, half)), (self._users[1], slice(half, count))):
+            row.set_images(images[part], tuple(f"{j + 1}" for j in top[part]))
+        names = "\n".join(f"{dataset.names[j]}: {weights[j]:.3g}" for j in top)
+        for row in self._users:
+            row.setToolTip(f"Coefficient times length of the basis image\n{names}")

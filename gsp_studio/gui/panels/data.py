@@ -1,0 +1,89 @@
+"""The data set: what it is, how it is read, and some of its images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from superqt import QElidingLabel
+
+from gsp_studio.gui.theme import icon
+from gsp_studio.gui.widgets.basics import Button, label
+from gsp_studio.gui.widgets.picture import Picture
+from gsp_studio.gui.words import memory, plural
+
+if TYPE_CHECKING:
+    from gsp_studio.io.dataset import Dataset
+
+_THUMBNAILS = 5
+
+
+class DataPanel(QWidget):
+    """Shows a `Dataset`; asks for another reading of it."""
+
+    layoutRequested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.layout_button = Button("Layout...")
+        self._name = QElidingLabel("no data yet")
+        self._facts = {key: label() for key in ("images", "shape", "values")}
+        self._pictures = Picture(48)
+        self._rows = QFormLayout()
+        self._lay_out()
+        self.layout_button.clicked.connect(self.layoutRequested)
+        self.retint()
+        self._set_filled(False)
+
+    def _lay_out(self) -> None:
+        font = self._name.font()
+        font.setBold(True)
+        self._name.setFont(font)
+        rows = self._rows
+        rows.setHorizontalSpacing(12)
+        rows.setVerticalSpacing(4)
+        for key, title in (("images", "Images"), ("shape", "Shape"), ("values", "Values")):
+            head = QLabel(title)
+            head.setProperty("muted", True)
+            rows.addRow(head, self._facts[key])
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addWidget(self.layout_button)
+        buttons.addStretch()
+        self._pictures.setFixedHeight(52)
+        self._name.setFixedHeight(self._name.fontMetrics().height() + 4)  # else it takes what is left of the panel
+        box = QVBoxLayout(self)
+        box.setContentsMargins(12, 8, 12, 8)
+        box.setSpacing(8)
+        box.addWidget(self._name)
+        box.addLayout(rows)
+        box.addWidget(self._pictures)
+        box.addLayout(buttons)
+
+    def retint(self) -> None:
+        """Take the colours of the theme in force."""
+        self.layout_button.setIcon(icon("settings"))
+        self.layout_button.setToolTip("Image shape, row or column order, which array, negative values")
+
+    def _set_filled(self, filled: bool) -> None:
+        for row in range(self._rows.rowCount()):
+            self._rows.setRowVisible(row, filled)
+        self._pictures.setVisible(filled)
+        self.layout_button.setVisible(filled)
+
+    def set_dataset(self, dataset: Dataset) -> None:
+        """Show this one."""
+        m, n = dataset.X.shape
+        height, width = dataset.image_shape
+        self._name.setText(dataset.name)
+        self._name.setToolTip(dataset.source)
+        self._facts["images"].setText(f"{n:,}".replace(",", "\u202f") + f"  ({memory(dataset.X.nbytes)})")
+        self._facts["shape"].setText(f"{height} × {width}, {'by rows' if dataset.order == 'C' else 'by columns'}")
+        self._facts["shape"].setToolTip(f"{plural(m, 'pixel')}, order {dataset.order}")
+        self._facts["values"].setText(dataset.X.dtype.name)
+        self._facts["values"].setToolTip("\n".join(dataset.steps) or "as they are")
+        chosen = np.unique(np.linspace(0, n - 1, min(n, _THUMBNAILS)).astype(int))
+        self._pictures.set_images(list(dataset.images(chosen)))
+        self._set_filled(True)

@@ -1,0 +1,115 @@
+"""What the next run computes: rank, method, start and length."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
+
+from gsp_studio.gui.state import Choice, Known, Phase
+from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.basics import label
+
+_TEACH = {
+    "rank": "Number of basis images. Each image of the data becomes a sum of these with nonnegative coefficients.",
+    "seed": "Seed of the random start: the same seed gives the same run.",
+    "iterations": "Outer iterations: each updates basis and coefficients. A run can be cancelled at any time.",
+}
+
+
+class ModelPanel(QWidget):
+    """Edits a `Choice`, all but its sparsity."""
+
+    edited = Signal(object)  # Choice
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._choice = Choice()
+        self._known: Known | None = None
+        self._most = 0
+        self.rank = self._spin(1, 99_999, _TEACH["rank"])
+        self.method = QComboBox()
+        self.seed = self._spin(0, 2**31 - 1, _TEACH["seed"])
+        self.iterations = self._spin(1, 1_000_000, _TEACH["iterations"])
+        self._remark = label(wrap=True)
+        self._remark.hide()
+        self._summary = label(muted=True, wrap=True)
+        self._backend = label("starting...")
+        self._lay_out()
+        self.rank.valueChanged.connect(lambda value: self._edit(rank=value))
+        self.seed.valueChanged.connect(lambda value: self._edit(seed=value))
+        self.iterations.valueChanged.connect(lambda value: self._edit(max_iter=value))
+        self.method.activated.connect(lambda _: self._edit(method=self.method.currentData()))
+        self.set_choice(self._choice)
+
+    def _spin(self, low: int, high: int, teach: str) -> QSpinBox:
+        spin = QSpinBox()
+        spin.setRange(low, high)
+        spin.setToolTip(teach)
+        spin.setKeyboardTracking(False)
+        spin.setAccelerated(True)
+        return spin
+
+    def _lay_out(self) -> None:
+        form = QFormLayout(self)
+        form.setContentsMargins(12, 8, 12, 12)
+        form.setHorizontalSpacing(12)
+        form.setVerticalSpacing(8)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Rank", self.rank)
+        form.addRow(self._remark)
+        form.addRow("Method", self.method)
+        form.addRow("", self._summary)
+        form.addRow("Seed", self.seed)
+        form.addRow("Iterations", self.iterations)
+        form.addRow("Backend", self._backend)
+
+    def _edit(self, **changes: object) -> None:
+        edited = replace(self._choice, **changes)  # type: ignore[arg-type]
+        if edited != self._choice:  # else the field was only told what it shows
+            self._choice = edited
+            self._tell()
+            self.edited.emit(edited)
+
+    def set_known(self, known: Known) -> None:
+        """Offer these methods and name what computes."""
+        self._known = known
+        self.method.clear()
+        for name, (title, summary, _) in known.methods.items():
+            self.method.addItem(title, name)
+            self.method.setItemData(self.method.count() - 1, summary, Qt.ItemDataRole.ToolTipRole)
+        self._backend.setText(known.backend)
+        self.set_choice(self._choice)
+
+    def set_limits(self, m: int, n: int) -> None:
+        """Data of m pixels by n images: their smaller number bounds the rank."""
+        self._most = min(m, n)
+        self._tell()
+
+    def set_choice(self, choice: Choice) -> None:
+        """Show this choice."""
+        self._choice = choice
+        self.rank.setValue(choice.rank)
+        self.seed.setValue(choice.seed)
+        self.iterations.setValue(choice.max_iter)
+        index = self.method.findData(choice.method)
+        if index != self.method.currentIndex():
+            self.method.setCurrentIndex(index)
+        self._tell()
+
+    def set_phase(self, phase: Phase) -> None:
+        """Editable while no run is going."""
+        for field in (self.rank, self.method, self.seed, self.iterations):
+            field.setEnabled(not phase.is_run)
+
+    def _tell(self) -> None:
+        found = self._known.methods.get(self._choice.method) if self._known is not None else None
+        text = found[1] if found is not None else ""
+        if self._summary.text() != text:
+            self._summary.setText(text)
+        too_many = 0 < self._most < self._choice.rank
+        if too_many:
+            self._remark.setText(f"⚠ at most {self._most} for these data")
+            self._remark.setStyleSheet(f"color: {current_theme().amber}")
+        self._remark.setVisible(too_many)

@@ -1,0 +1,163 @@
+"""The basis images, all in one picture: what the whole window is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+
+from gsp_studio.gui.state import Shown
+from gsp_studio.gui.widgets.basics import EmptyState, label
+from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
+from gsp_studio.gui.widgets.tile_view import TileView
+
+if TYPE_CHECKING:
+    from gsp_studio.io.dataset import Dataset
+
+
+class MontagePanel(QWidget):
+    """Shows a basis as tiles; emits what the user asks for."""
+
+    basisPicked = Signal(int)
+    asked = Signal(str)  # "files", "folder" or "sample": a button of the empty state
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.view = TileView()
+        self.empty = EmptyState(
+            "Open your images to see what they are made of",
+            "or drop a folder, .npy, .npz or .mat file here",
+            {"folder": "Open a folder of images...", "files": "Open a file...", "sample": "Try the sample faces"},
+        )
+        self._buffer: TileBuffer | None = None
+        self._dataset: Dataset | None = None
+        self._shown: Shown | None = None
+        self._selected = -1
+        self._contrast = Contrast.TILE
+        self._labels = False
+        self._caption = label(muted=True)
+        self._under_pointer = label()
+        self._lay_out()
+        self.view.picked.connect(self._pick)
+        self.view.hovered.connect(self._tell_pixel)
+        self.empty.chosen.connect(self.asked)
+
+    def _lay_out(self) -> None:
+        line = QWidget()
+        line.setObjectName("canvasLine")
+        row = QHBoxLayout(line)
+        row.setContentsMargins(12, 6, 12, 2)
+        row.addWidget(self._caption)
+        row.addStretch()
+        row.addWidget(self._under_pointer)
+        full = QWidget()
+        box = QVBoxLayout(full)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(0)
+        box.addWidget(line)
+        box.addWidget(self.view, 1)
+        self._stack = QStackedLayout(self)
+        self._stack.setContentsMargins(0, 0, 0, 0)
+        self._stack.addWidget(self.empty)
+        self._stack.addWidget(full)
+
+    def set_dataset(self, dataset: Dataset) -> None:
+        """Reshape from now on as this data set's images."""
+        self._dataset = dataset
+        self._buffer = None
+
+    def set_waiting(self, line: str, hint: str) -> None:
+        """Say what is being done while there is nothing to show; the buttons stay for another choice."""
+        self.empty.set_text(line, hint)
+
+    def set_shown(self, shown: Shown | None) -> None:
+        """Show this basis; None: the empty state."""
+        self._shown = shown
+        if shown is None or self._dataset is None:
+            self._stack.setCurrentIndex(0)
+            return
+        self._draw()
+        if self._stack.currentIndex() != 1:
+            self._stack.setCurrentIndex(1)
+
+    def _draw(self) -> None:
+        shown, dataset = self._shown, self._dataset
+        if shown is None or dataset is None:
+            return
+        height, width = dataset.image_shape
+        count = len(shown.order)
+        fresh = self._buffer is None or not self._buffer.fits(count, height, width)
+        if fresh:
+            self._buffer = TileBuffer(count, height, width, gap=1 if max(height, width) < 64 else 2)
+        assert self._buffer is not None
+        self._buffer.fill(shown.W, shown.order, dataset.order == "F", self._contrast)
+        if fresh:
+            self.view.set_buffer(self._buffer)
+            self._tell_caption()
+        else:
+            self.view.show_frame()
+        self._draw_labels()
+        if self._selected >= 0:
+            self.view.set_selected(shown.tile_of(self._selected))
+
+    def _draw_labels(self) -> None:
+        if self._labels and self._shown is not None:
+            shown = self._shown
+            self.view.set_labels(tuple(f"{k + 1}  {shown.sparsities[k]:.2f}" for k in shown.order))
+
+    def set_selected(self, basis: int) -> None:
+        """Frame a basis image; -1 for none."""
+        self._selected = basis
+        self.view.set_selected(-1 if self._shown is None else self._shown.tile_of(basis))
+
+    def set_contrast(self, contrast: Contrast) -> None:
+        """What white means."""
+        self._contrast = contrast
+        self.reset_view(fit=False)
+        self._tell_caption()
+
+    def set_colour_map(self, name: str) -> None:
+        """One of COLOUR_MAPS."""
+        self.view.set_colour_map(name)
+
+    def set_labels(self, on: bool) -> None:
+        """Number and sparsity in the corner of each tile, or not."""
+        self._labels = on
+        if not on:
+            self.view.set_labels(())
+        self._draw_labels()
+
+    def reset_view(self, fit: bool = True) -> None:
+        """White from the images as they are now, and all tiles in view."""
+        if self._buffer is not None:
+            self._buffer.reset_levels()
+            self._draw()
+        if fit:
+            self.view.fit()
+
+    def _tell_caption(self) -> None:
+        if self._buffer is None or self._dataset is None:
+            return
+        height, width = self._dataset.image_shape
+        self._caption.setText(
+            f"{self._buffer.count} basis images of {height} × {width}  ·  by energy  ·  black = 0, "
+            f"white = {self._contrast.value}"
+        )
+
+    def _pick(self, tile: int) -> None:
+        if self._shown is not None:
+            self.basisPicked.emit(int(self._shown.order[tile]) if tile >= 0 else -1)
+
+    def _tell_pixel(self, tile: int, row: int, column: int) -> None:
+        if tile < 0 or self._shown is None or self._dataset is None:
+            self._under_pointer.clear()
+            return
+        basis = int(self._shown.order[tile])
+        height, width = self._dataset.image_shape
+        index = row * width + column if self._dataset.order == "C" else column * height + row
+        value = float(self._shown.W[index, basis])
+        self._under_pointer.setText(
+            f"basis {basis + 1}  ·  row {row}, column {column}  ·  {value:.4g}  ·  "
+            f"sparsity {self._shown.sparsities[basis]:.3f}"
+        )

@@ -1,0 +1,115 @@
+"""Run, pause, cancel, and how far it is: one bar at the top of the window."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QWidget
+
+from gsp_studio.gui.state import Phase, Progress
+from gsp_studio.gui.theme import current_theme, icon
+from gsp_studio.gui.widgets.basics import Button, label, reserve
+from gsp_studio.gui.words import duration, milliseconds
+
+_BUTTON = {
+    Phase.RUNNING: ("Pause", "pause"),
+    Phase.CANCELLING: ("Pause", "pause"),
+    Phase.PAUSED: ("Resume", "run"),
+}
+
+
+class RunPanel(QWidget):
+    """Two buttons, a bar and a line of numbers."""
+
+    runPressed = Signal()
+    cancelPressed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.run = Button()
+        self.cancel = Button("Cancel")
+        self.bar = QProgressBar()
+        self._numbers = reserve(label(), "8888/8888  ·  888.8 ms/it  ·  88:88 elapsed  ·  88:88 left")
+        self._phase = Phase.STARTING
+        self._progress = Progress()
+        self._activity = ""
+        self._can_cancel_activity = False
+        self.run.setProperty("primary", True)
+        self.run.setIconSize(QSize(16, 16))
+        for button in (self.run, self.cancel):  # clicked, they keep the focus, so that Esc cancels
+            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.run.setMinimumWidth(96)
+        self.cancel.setMinimumWidth(96)
+        self.run.clicked.connect(self.runPressed)
+        self.cancel.clicked.connect(self.cancelPressed)
+        self.cancel.setToolTip("Stop at the end of this iteration and keep the best one (Esc)")
+        self.bar.setTextVisible(False)
+        self.bar.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.bar.setMinimumWidth(120)
+        self.bar.setMaximumWidth(420)
+        self._lay_out()
+        self.set_phase(Phase.STARTING)
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        row.addWidget(self.run)
+        row.addWidget(self.cancel)
+        row.addSpacing(8)
+        row.addWidget(self.bar, 1)
+        row.addSpacing(4)
+        row.addWidget(self._numbers, 2)
+
+    def retint(self) -> None:
+        """Take the colours of the theme in force."""
+        self.cancel.setIcon(icon("cancel"))
+        self.set_phase(self._phase)
+
+    def set_phase(self, phase: Phase) -> None:
+        """What the buttons do now."""
+        self._phase = phase
+        text, image = _BUTTON.get(phase, ("Run", "run"))
+        self.run.setText(text)
+        self.run.setIcon(icon(image, current_theme().accent_text))
+        self.run.setEnabled(phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED))
+        self.run.setToolTip(f"{text} (Space)")
+        self._update()
+
+    def set_progress(self, progress: Progress) -> None:
+        """How far the run is."""
+        self._progress = progress
+        self._update()
+
+    def set_activity(self, activity: str) -> None:
+        """What is being done besides a run, "" for nothing."""
+        self._activity = activity
+        self._can_cancel_activity = activity.startswith("opening")
+        self._update()
+
+    def _update(self) -> None:
+        running = self._phase.is_run
+        self.cancel.setEnabled(self._phase in (Phase.RUNNING, Phase.PAUSED) or self._can_cancel_activity)
+        busy = bool(self._activity) and not running
+        self.bar.setRange(0, 0 if busy else max(1, self._progress.max_iter))
+        self.bar.setValue(self._progress.n_iter)
+        self.bar.setVisible(running or busy)
+        self._numbers.setText(self._words())
+        self.cancel.setText("Cancelling..." if self._phase is Phase.CANCELLING else "Cancel")
+
+    def _words(self) -> str:
+        if not self._phase.is_run:
+            return f"{self._activity}..." if self._activity else {Phase.IDLE: "ready"}.get(self._phase, "")
+        p = self._progress
+        if p.n_iter == 0:
+            return f"{self._phase.value}  ·  iteration 0/{p.max_iter}"
+        count = f"{p.n_iter}/{p.max_iter}  ·  {milliseconds(p.each)}/it  ·  {duration(p.elapsed)} elapsed"
+        tail = f"{duration(p.left)} left" if self._phase is Phase.RUNNING else self._phase.value
+        return f"{count}  ·  {tail}"
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Esc cancels."""
+        if event.key() == Qt.Key.Key_Escape and self.cancel.isEnabled():
+            self.cancelPressed.emit()
+        else:
+            super().keyPressEvent(event)

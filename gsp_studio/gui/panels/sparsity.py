@@ -1,0 +1,154 @@
+"""The slider, its number, what the projection costs now, and who pays."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
+
+from gsp_studio.gui.state import Phase, Pinned, Shown
+from gsp_studio.gui.theme import icon
+from gsp_studio.gui.widgets.bars import SparsityBars
+from gsp_studio.gui.widgets.basics import Button, label, reserve
+from gsp_studio.gui.widgets.slider import SparsitySlider
+from gsp_studio.gui.words import percent, signed_percent
+
+#: Half of the last digit that the number shows.
+_HALF_DIGIT = 0.5e-4 + 1e-12
+_TEACH = (
+    "The average Hoyer sparsity of all basis images, 0 (flat) to 1 (one pixel each).\n"
+    "Drag, or step with the arrows (0.01; with Shift 0.001). Double-click: the basis's own sparsity (the mark).\n"
+    "While a run is going the slider steers it."
+)
+
+
+class SparsityPanel(QWidget):
+    """Edits the target; shows what it means for the basis on the screen."""
+
+    sparsityChanged = Signal(float)
+    resetRequested = Signal()
+    basisPicked = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.slider = SparsitySlider()
+        self.slider.setToolTip(_TEACH)
+        self.number = QDoubleSpinBox()
+        self.bars = SparsityBars()
+        self.reset = Button()
+        self._read_out = label()
+        self._pinned_text = label(muted=True)
+        self._shown: Shown | None = None
+        self._pinned: Pinned | None = None
+        self._phase = Phase.STARTING
+        self._s = 0.0
+        self._build_number()
+        self._build_reset()
+        self._lay_out()
+        self.slider.valueChanged.connect(self._edited)
+        self.slider.resetRequested.connect(self.resetRequested)
+        self.bars.picked.connect(self._pick)
+        self.set_pinned(None)
+
+    def _build_number(self) -> None:
+        self.number.setRange(0.0, 1.0)
+        self.number.setDecimals(4)
+        self.number.setSingleStep(0.01)
+        self.number.setKeyboardTracking(False)
+        self.number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        self.number.setAccessibleName("Target sparsity, a number from 0 to 1")
+        self.number.setToolTip("Target for the average sparsity of the basis, a number from 0 to 1")
+        self.number.setFixedWidth(84)
+        self.number.valueChanged.connect(self._edited)
+
+    def _build_reset(self) -> None:
+        self.reset.setFlat(True)
+        self.reset.setToolTip("Back to the pinned basis's own sparsity (double-click on the slider)")
+        self.reset.setAccessibleName("Reset sparsity")
+        self.reset.clicked.connect(self.resetRequested)
+        self.retint()
+
+    def retint(self) -> None:
+        """Take the colours of the theme in force."""
+        self.reset.setIcon(icon("reset"))
+
+    def _lay_out(self) -> None:
+        top = QHBoxLayout()
+        top.setSpacing(12)
+        name = label("Sparsity")
+        name.setToolTip(_TEACH)
+        top.addWidget(name)
+        top.addWidget(self.slider, 1)
+        top.addWidget(self.number)
+        top.addWidget(self.reset)
+        words = QHBoxLayout()
+        words.setSpacing(16)
+        words.addWidget(reserve(self._read_out, "error 88.888 % now  ·  +88.888 % by projecting"))
+        words.addStretch()
+        words.addWidget(self._pinned_text)
+        pays = label("Who pays: sparsity of each basis image, line = target", muted=True)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(12, 8, 12, 8)
+        box.setSpacing(4)
+        box.addLayout(top)
+        box.addLayout(words)
+        box.addSpacing(4)
+        box.addWidget(pays)
+        box.addWidget(self.bars)
+
+    def _edited(self, s: float) -> None:
+        if abs(s - self._s) > _HALF_DIGIT:  # else the number was only told what it shows
+            self.set_sparsity(s)
+            self.sparsityChanged.emit(s)
+
+    def set_sparsity(self, s: float) -> None:
+        """Show this target."""
+        self._s = s
+        self.slider.setValue(s)
+        self.number.setValue(s)
+
+    def set_phase(self, phase: Phase) -> None:
+        """Say whether the slider projects or steers."""
+        self._phase = phase
+        self._tell_pinned()
+
+    def set_pinned(self, pinned: Pinned | None) -> None:
+        """Mark the sparsity of the basis that is projected; None: there is none yet."""
+        self._pinned = pinned
+        self.slider.setMark(math.nan if pinned is None else pinned.sparsity)
+        self._tell_pinned()
+
+    def _tell_pinned(self) -> None:
+        if self._phase.is_run:
+            self._pinned_text.setText("steering the run")
+        elif self._pinned is None:
+            self._pinned_text.setText("")
+        else:
+            self._pinned_text.setText(f"pinned: {self._pinned.origin}, own sparsity {self._pinned.sparsity:.3f}")
+
+    def set_shown(self, shown: Shown | None) -> None:
+        """Show what this basis costs, and who pays."""
+        self._shown = shown
+        if shown is None:
+            self._read_out.setText("")
+            self.bars.set_bars(np.zeros(0), math.nan)
+            return
+        self._read_out.setText(self._words_for(shown))
+        self.bars.set_bars(shown.sparsities[shown.order], shown.target)
+
+    def _words_for(self, shown: Shown) -> str:
+        if math.isnan(shown.baseline):
+            return f"error {percent(shown.error)}"
+        if self._pinned is not None and shown.target <= self._pinned.sparsity:
+            return f"error {percent(shown.error)}  ·  not sparser than the pinned basis: it stays as it is"
+        return f"error {percent(shown.error)} now  ·  {signed_percent(shown.error - shown.baseline)} by projecting"
+
+    def set_selected(self, basis: int) -> None:
+        """Mark a basis image's bar; -1 for none."""
+        self.bars.set_selected(-1 if self._shown is None else self._shown.tile_of(basis))
+
+    def _pick(self, tile: int) -> None:
+        if self._shown is not None and 0 <= tile < len(self._shown.order):
+            self.basisPicked.emit(int(self._shown.order[tile]))

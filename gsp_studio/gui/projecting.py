@@ -1,0 +1,61 @@
+"""The pinned basis at any sparsity: at once when it is small, in a worker where the newest request wins when not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gsp_studio.engine.latest import LatestOnly
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.state import Pinned, Shown
+
+#: Entries of a basis up to which a projection fits into the event that asked for it; larger ones go to a worker.
+SAME_EVENT = 400_000
+
+
+class Projecting:
+    """Projects what is pinned with the `Projector` of `work`."""
+
+    def __init__(self, work: Any) -> None:
+        self._work = work
+        self._projector: Any = None
+        self._worker: LatestOnly[tuple[Any, float], Shown] = LatestOnly(_show, name="gsp-project")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a basis is pinned."""
+        return self._projector is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether the worker has a request before it."""
+        return self._worker.busy
+
+    def pin(self, pinned: Pinned | None, order: Any = None) -> None:
+        """Project this basis from now on, its tiles in this order; None: no basis. Answers for another are dropped."""
+        self._worker.discard()
+        self._projector = None if pinned is None else self._work.Projector(pinned, order)
+
+    def request(self, s: float) -> Shown | None:
+        """The basis at s; None when it is large: `poll` brings the answer then."""
+        if self._projector.pinned.W.size <= SAME_EVENT:
+            return _show((self._projector, s))
+        self._worker.submit((self._projector, s))
+        return None
+
+    def poll(self) -> tuple[Shown | None, Exception | None]:
+        """The newest answer of the worker or its error, once; (None, None) where there is none."""
+        answer = self._worker.poll()
+        if answer is None or answer.request[0] is not self._projector:
+            return None, None
+        return answer.value, answer.error
+
+    def close(self, timeout: float) -> bool:
+        """End the worker; True when it has ended."""
+        return self._worker.close(timeout)
+
+
+def _show(request: tuple[Any, float]) -> Shown:
+    projector, s = request
+    shown: Shown = projector.show(s)
+    return shown

@@ -1,0 +1,446 @@
+"""Session: the only mutable state of the app, and the signals that tell of its changes.
+
+Panels' intentions end in the methods here and panels show what the signals bring; nothing else changes state. Workers
+never call in: a timer polls them, so every signal is emitted on the GUI thread. Whatever belongs to a data set that has
+been replaced meanwhile is dropped: its runner is let go of, its requests are discarded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from gsp_studio.engine.latest import LatestOnly
+from gsp_studio.gui.loading import Loading, Opened
+from gsp_studio.gui.projecting import Projecting
+from gsp_studio.gui.starting import Starter
+from gsp_studio.gui.state import Choice, Known, Parts, Phase, Pinned, Progress, RunEntry, Shown
+from gsp_studio.gui.warmfit import WarmFit
+from gsp_studio.gui.words import told
+
+if TYPE_CHECKING:
+    from gsp_studio.engine.run import Outcome, Record
+    from gsp_studio.engine.runner import Runner
+    from gsp_studio.io.dataset import Dataset, LoadOptions
+
+#: Milliseconds between polls: about 30 a second; and while a projection that somebody waits for is under way.
+POLL_MS, POLL_FAST_MS = 33, 3
+#: Milliseconds of rest before a changed rank or seed is fitted anew.
+WARM_DELAY_MS = 350
+
+
+class Session(QObject):
+    """State and signals; see the module's docstring."""
+
+    known = Signal(object)  # Known: the solvers are there
+    phaseChanged = Signal(object)  # Phase
+    activityChanged = Signal(str)  # what is being done, "" for nothing
+    datasetChanged = Signal(object)  # Dataset
+    layoutNeeded = Signal(object)  # Peek: the layout is a guess, to be shown before it is accepted
+    previewReady = Signal(object)  # Preview
+    choiceChanged = Signal(object)  # Choice
+    shownChanged = Signal(object)  # Shown, or None
+    pinnedChanged = Signal(object)  # Pinned, or None
+    progressChanged = Signal(object)  # Progress
+    recordsReset = Signal(object)  # tuple of Record: curves of another run
+    recordsAdded = Signal(object)  # tuple of Record
+    runsChanged = Signal(object, int)  # tuple of RunEntry, index of the one on the screen or -1
+    selectionChanged = Signal(int)  # basis image, or -1
+    exported = Signal(object)  # list of Path
+    failed = Signal(str, str)  # one sentence, details
+    loadFailed = Signal(object, str, str)  # path, one sentence, details
+    logged = Signal(str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.phase = Phase.STARTING
+        self.choice = Choice()
+        self.dataset: Dataset | None = None
+        self.pinned: Pinned | None = None
+        self.shown: Shown | None = None
+        self.runs: tuple[RunEntry, ...] = ()
+        self.shown_run = -1
+        self.selected = -1
+        self._work: Any = None
+        self._starter = Starter()
+        self._when_ready: Callable[[], None] | None = None
+        self._loading: Loading | None = None
+        self._projecting: Projecting | None = None
+        self._exporter: LatestOnly[tuple[Any, ...], Any] | None = None
+        self._runner: Runner | None = None
+        self._run_choice = self.choice
+        self._warm = WarmFit()
+        self._records: list[Record] = []
+        self._order: Any = None
+        self._timer = self._new_timer(POLL_MS, self.poll)
+        self._fast_timer = self._new_timer(POLL_FAST_MS, self._poll_projection)
+        self._warm_timer = self._new_timer(WARM_DELAY_MS, self._start_warm_fit)
+        self._warm_timer.setSingleShot(True)
+
+    def _new_timer(self, milliseconds: int, call: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setInterval(milliseconds)
+        timer.timeout.connect(call)
+        return timer
+
+    # Start and end
+
+    def start(self) -> None:
+        """Import and warm what is heavy in a thread; called after the first paint."""
+        self._starter.start()
+        self._timer.start()
+        self.activityChanged.emit("getting the solvers ready")
+
+    def _became_ready(self, work: Any) -> None:
+        self._work = work
+        self._loading = Loading(work)
+        self._projecting = Projecting(work)
+        self._exporter = LatestOnly(lambda request: work.export(*request), name="gsp-export")
+        found: Known = work.known()
+        self.activityChanged.emit("")
+        self.known.emit(found)
+        self._set_phase(Phase.EMPTY)
+        self.logged.emit(f"Ready; computing with {found.backend}.")
+        if self._when_ready is not None:
+            waiting, self._when_ready = self._when_ready, None
+            waiting()
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """Stop everything that runs and wait for it; True when no thread of the session is alive."""
+        for timer in (self._timer, self._fast_timer, self._warm_timer):
+            timer.stop()
+        ended = [self._warm.close(timeout)]
+        if self._runner is not None:
+            self._runner.cancel()
+            ended.append(self._runner.join(timeout))
+        ended.append(self._starter.close(timeout))
+        workers = (self._loading, self._projecting, self._exporter)
+        ended += [worker.close(timeout) for worker in workers if worker is not None]
+        return all(ended)
+
+    # Data
+
+    def open(self, path: str | Path, options: LoadOptions | None = None) -> None:
+        """Open a data set in the background; a layout that has to be guessed is shown first."""
+        path = Path(path)
+        if self.phase.is_run:
+            self.failed.emit("A run is going on; cancel it before you open another data set.", "")
+        elif self._loading is None:
+            self._when_ready = lambda: self.open(path, options)
+            self.activityChanged.emit(f"getting the solvers ready, then opening {path.name}")
+        else:
+            self._loading.open(path, options)
+            self.activityChanged.emit(f"opening {path.name}")
+
+    def preview(self, path: str | Path, options: LoadOptions | None) -> None:
+        """Ask for what a source would look like with these options; None: as the reader proposes."""
+        if self._loading is not None:
+            self._loading.preview(Path(path), options)
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a data set is on its way."""
+        return self._loading is not None and self._loading.opening is not None
+
+    def _poll_loading(self) -> None:
+        assert self._loading is not None
+        preview = self._loading.poll_preview()
+        if preview is not None:
+            self.previewReady.emit(preview)
+        opened = self._loading.poll()
+        if opened is not None:
+            self._opened(opened)
+        elif self._loading.opening is not None:
+            self.activityChanged.emit(self._loading.opening.activity)
+
+    def _opened(self, opened: Opened) -> None:
+        self.activityChanged.emit("")
+        if opened.was_cancelled:
+            self.logged.emit(f"{opened.opening.path.name}: opening cancelled.")
+        elif opened.error is not None:
+            self.loadFailed.emit(opened.opening.path, *told(opened.error))
+        elif isinstance(opened.value, self._work.Peek):
+            self.layoutNeeded.emit(opened.value)
+        elif self.phase.is_run:
+            self.logged.emit(f"{opened.opening.path.name} is not shown: a run was started while it was being opened.")
+        else:
+            self.set_dataset(opened.value)
+
+    def set_dataset(self, dataset: Dataset) -> None:
+        """Show another data set; runs of the former one go with it."""
+        self._retire_warm()
+        if self._projecting is not None:
+            self._projecting.pin(None)
+        self.dataset = dataset
+        self.runs, self._records = (), []
+        self.pinned = None
+        m, n = dataset.X.shape
+        self.choice = replace(self.choice, rank=max(1, min(self.choice.rank, m, n)))
+        self.datasetChanged.emit(dataset)
+        self.pinnedChanged.emit(None)
+        self._show(None)
+        self.select(-1)
+        self._set_runs((), -1)
+        self.recordsReset.emit(())
+        self.choiceChanged.emit(self.choice)
+        height, width = dataset.image_shape
+        steps = "; ".join(dataset.steps) or "values as they are"
+        self.logged.emit(f"{dataset.name}: {n} images of {height} x {width}, order {dataset.order}; {steps}.")
+        self._set_phase(Phase.IDLE)
+        self._start_warm_fit()
+
+    # Parameters
+
+    def set_choice(self, choice: Choice) -> None:
+        """Take what the model panel says; a new rank or seed gives the slider a new basis after a short rest."""
+        if choice == self.choice or self.phase.is_run:
+            return
+        old, self.choice = self.choice, choice
+        self.choiceChanged.emit(choice)
+        if self.phase is Phase.IDLE and (choice.rank, choice.seed) != (old.rank, old.seed):
+            self._warm_timer.start()
+
+    def set_sparsity(self, s: float) -> None:
+        """The slider's journey: steer the run that is going, else show the pinned basis projected to s."""
+        self.choice = replace(self.choice, sparsity=s)
+        self.choiceChanged.emit(self.choice)
+        if self._runner is not None:
+            self._steer(self._runner, s)
+        elif self._projecting is not None and self._projecting.is_ready:
+            self._project(s)
+
+    def step_sparsity(self, step: float) -> None:
+        """Move the target by a step, within [0, 1]."""
+        self.set_sparsity(round(min(1.0, max(0.0, self.choice.sparsity + step)), 4))
+
+    def reset_sparsity(self) -> None:
+        """Back to the pinned basis's own sparsity, where the projection leaves it as it is."""
+        if self.pinned is not None:
+            self.set_sparsity(min(1.0, max(0.0, math.floor(self.pinned.sparsity * 1e4) / 1e4)))
+
+    def select(self, basis: int) -> None:
+        """Select a basis image; -1 for none."""
+        count = 0 if self.shown is None else len(self.shown.order)
+        self.selected = basis if 0 <= basis < count else -1
+        self.selectionChanged.emit(self.selected)
+
+    def _project(self, s: float) -> None:
+        assert self._projecting is not None
+        shown = self._projecting.request(s)
+        if shown is not None:
+            self._show(shown)
+        else:
+            self._fast_timer.start()
+
+    def _poll_projection(self) -> None:
+        assert self._projecting is not None
+        was_busy = self._projecting.busy  # asked first: what ends between the two questions is fetched the next time
+        shown, error = self._projecting.poll()
+        if error is not None:
+            self.failed.emit(*told(error))
+        elif shown is not None and self._runner is None:
+            self._show(shown)
+        if not was_busy:
+            self._fast_timer.stop()
+
+    def _show(self, shown: Shown | None) -> None:
+        self.shown = shown
+        self.shownChanged.emit(shown)
+
+    # Runs
+
+    def run_or_pause(self) -> None:
+        """The one button: run when idle, pause when running, go on when paused."""
+        if self.phase is Phase.IDLE:
+            self.run()
+        elif self._runner is not None and self.phase is Phase.RUNNING:
+            self._runner.pause()
+            self._set_phase(Phase.PAUSED)
+        elif self._runner is not None and self.phase is Phase.PAUSED:
+            self._runner.resume()
+            self._set_phase(Phase.RUNNING)
+
+    def run(self) -> None:
+        """Start a run of the present choice on the present data."""
+        if self.dataset is None or self.phase is not Phase.IDLE:
+            return
+        try:
+            runner = self._work.new_run(self.dataset.X, self.choice)
+        except ValueError as error:
+            self.failed.emit(*told(error))
+            return
+        self._retire_warm()
+        self._records, self._order, self._run_choice = [], None, self.choice
+        self.recordsReset.emit(())
+        self._set_runs(self.runs, -1)
+        self._runner = runner
+        runner.start()
+        self._set_phase(Phase.RUNNING)
+        self.progressChanged.emit(Progress(0, self.choice.max_iter))
+        self.logged.emit(
+            f"Run {self._next_number()} started: rank {self.choice.rank}, {self.choice.max_iter} iterations."
+        )
+
+    def cancel(self) -> None:
+        """Stop the run at the end of its iteration and keep its best iterate; or give up the loading under way."""
+        if self._runner is not None:
+            self._runner.cancel()
+            self._set_phase(Phase.CANCELLING)
+        elif self._loading is not None:
+            self._loading.cancel()
+
+    def _steer(self, runner: Runner, s: float) -> None:
+        try:
+            runner.steer(replace(runner.spec.params, sparsity=s))
+        except ValueError as error:
+            self.failed.emit(*told(error))
+
+    def show_run(self, index: int) -> None:
+        """Bring a run of the list back to the screen, with its parameters and its basis."""
+        if self.phase is not Phase.IDLE or not 0 <= index < len(self.runs):
+            return
+        self._retire_warm()
+        self._warm_timer.stop()
+        self._show_entry(index)
+
+    def _show_entry(self, index: int) -> None:
+        entry = self.runs[index]
+        self.choice = entry.choice
+        self.choiceChanged.emit(entry.choice)
+        self._records = list(entry.records)
+        self.recordsReset.emit(entry.records)
+        self._pin(entry.pinned, entry.shown.order)
+        self._show(entry.shown)
+        self._set_runs(self.runs, index)
+
+    def _set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
+        self.runs, self.shown_run = runs, index
+        self.runsChanged.emit(runs, index)
+
+    def export(self, directory: str | Path, index: int, parts: Parts | None = None) -> None:
+        """Write a run into a folder, in the background; by default all of its parts."""
+        if self._exporter is None or self.dataset is None or not 0 <= index < len(self.runs):
+            self.failed.emit("There is no run to export yet; press Run first.", "")
+            return
+        entry = self.runs[index]
+        self.activityChanged.emit(f"exporting {entry.name} to {directory}")
+        self._exporter.submit((Path(directory), self.dataset, entry.outcome.exported(entry.spec), parts or Parts()))
+
+    # Polling
+
+    def poll(self) -> None:
+        """Fetch what the workers have; the timer calls this about 30 times a second."""
+        if self._loading is None:
+            self._poll_start()
+            return
+        self._poll_loading()
+        self._poll_warm_fit()
+        self._poll_run()
+        self._poll_export()
+
+    def _poll_start(self) -> None:
+        work, error = self._starter.poll()
+        if error is not None:
+            self.activityChanged.emit("")
+            self.failed.emit(f"GSP Studio cannot compute here: {error}", told(error)[1])
+        elif work is not None:
+            self._became_ready(work)
+
+    def _poll_export(self) -> None:
+        assert self._exporter is not None
+        answer = self._exporter.poll()
+        if answer is None:
+            return
+        self.activityChanged.emit("")
+        if answer.error is not None:
+            self.failed.emit(*told(answer.error))
+        else:
+            self.exported.emit(answer.value)
+
+    def _poll_run(self) -> None:
+        if self._runner is None:
+            return
+        poll = self._runner.poll()
+        if poll.records:
+            self._records += poll.records
+            last = poll.records[-1]
+            each = last.seconds / last.n_iter
+            self.progressChanged.emit(Progress(last.n_iter, self._run_choice.max_iter, each, last.seconds))
+            self.recordsAdded.emit(poll.records)
+        if poll.iterate is not None:
+            it = poll.iterate
+            # The first few iterates are still close to the random start: what orders the tiles comes after them.
+            order = None if it.n_iter <= 3 else self._order
+            shown = self._work.shown_of(it, it.target, order, f"run {self._next_number()}")
+            self._order = shown.order
+            self._show(shown)
+        if poll.outcome is not None:
+            self._finish_run(poll.outcome)
+
+    def _finish_run(self, outcome: Outcome) -> None:
+        runner, self._runner = self._runner, None
+        assert runner is not None
+        if outcome.result is not None:
+            number = self._next_number()
+            entry = self._work.entry_of(number, self._run_choice, runner, outcome, tuple(self._records))
+            self._set_phase(Phase.IDLE)
+            self.runs = (*self.runs, entry)
+            self._show_entry(len(self.runs) - 1)
+            self.logged.emit(
+                f"{entry.name} {entry.state}: {entry.label}; error {100 * entry.shown.error:.3f} %, "
+                f"sparsity {entry.shown.attained:.4f}; {outcome.result.n_iter} iterations in {entry.seconds:.2f} s."
+            )
+        self._set_phase(Phase.IDLE)
+        if outcome.error_text:
+            self.failed.emit(outcome.error_text, outcome.details)
+
+    # The warm fit: a dense basis for the slider before any run
+
+    def _start_warm_fit(self) -> None:
+        if self.dataset is None or self.phase is not Phase.IDLE:
+            return
+        self._retire_warm()
+        try:
+            self._warm.start(self._work.new_warm_fit(self.dataset.X, self.choice))
+        except ValueError:
+            return  # the model panel shows what is wrong, and Run says it: no dialog while somebody types
+        self.activityChanged.emit(f"fitting {self.choice.rank} basis images for the slider")
+
+    def _retire_warm(self) -> None:
+        if self._warm.retire():
+            self.activityChanged.emit("")
+
+    def _poll_warm_fit(self) -> None:
+        outcome = self._warm.poll()
+        if outcome is None:
+            return
+        self.activityChanged.emit("")
+        if outcome.result is None:
+            self.failed.emit(outcome.error_text, outcome.details)
+            return
+        self._pin(self._work.pinned_of(outcome.result, "a short fit without constraint"), None)
+        self._set_runs(self.runs, -1)
+        self._project(self.choice.sparsity)
+
+    def _pin(self, pinned: Pinned, order: Any) -> None:
+        assert self._projecting is not None
+        self._projecting.pin(pinned, order)
+        self.pinned = pinned
+        if self.selected >= pinned.W.shape[1]:
+            self.select(-1)
+        self.pinnedChanged.emit(pinned)
+
+    # Words
+
+    def _next_number(self) -> int:
+        return self.runs[-1].number + 1 if self.runs else 1
+
+    def _set_phase(self, phase: Phase) -> None:
+        if phase is not self.phase:
+            self.phase = phase
+            self.phaseChanged.emit(phase)

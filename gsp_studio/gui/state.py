@@ -1,0 +1,194 @@
+"""What the window shows, as frozen data. Only `Session` makes new ones; panels get them and never change them.
+
+Light on purpose: this module is imported before the first paint, so it knows no solver.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from gsp_studio.core.metrics import GramError
+    from gsp_studio.engine.run import Outcome, Record, RunSpec
+
+Array = npt.NDArray[Any]
+
+#: How far below its target an average may lie and still count as attained: the rounding of float32.
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the next run computes, as the panels edit it."""
+
+    rank: int = 49
+    method: str = "psnmf"
+    sparsity: float = 0.85
+    seed: int = 0
+    max_iter: int = 500
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the solvers can do here, known once they are imported.
+
+    Attributes
+    ----------
+    methods : dict of name -> (label, one line for people, whether it has a target)
+    backend : str
+        What computes, in words.
+    """
+
+    methods: dict[str, tuple[str, str, bool]]
+    backend: str
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an export writes besides run.json."""
+
+    basis: bool = True
+    montage: bool = True
+    factors: bool = True
+    history: bool = True
+
+
+class Phase(Enum):
+    """What the app is doing; the value is the text for people."""
+
+    STARTING = "starting"
+    EMPTY = "no data"
+    IDLE = "ready"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLING = "cancelling..."
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a run is under way."""
+        return self in (Phase.RUNNING, Phase.PAUSED, Phase.CANCELLING)
+
+
+@dataclass(frozen=True, eq=False)
+class Pinned:
+    """The basis that the slider projects, with what gives its error for any projection.
+
+    Attributes
+    ----------
+    W : ndarray (m, r)
+        A dense basis: the slider can only make it sparser.
+    H : ndarray (r, n)
+    gram : GramError
+    sparsity : float
+        Its own average sparsity: the mark on the slider.
+    error : float
+        Its own error, a fraction.
+    origin : str
+        Where it comes from, in words.
+    """
+
+    W: Array
+    H: Array
+    gram: GramError
+    sparsity: float
+    error: float
+    origin: str
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The basis on the screen.
+
+    Attributes
+    ----------
+    W : ndarray (m, r)
+    sparsities : ndarray (r,)
+    energies : ndarray (r,)
+        Share of each basis image in ``sum_k ||w_k|| ||h_k||``.
+    order : ndarray (r,)
+        Tile i shows basis image order[i].
+    H : ndarray (r, n)
+    error : float
+        Of this basis with these coefficients, a fraction.
+    target : float
+        NaN where there is none.
+    baseline : float
+        Error of the pinned basis that this is a projection of; NaN when it is none.
+    origin : str
+    """
+
+    W: Array
+    sparsities: Array
+    energies: Array
+    order: Array
+    H: Array
+    error: float
+    target: float
+    baseline: float
+    origin: str
+
+    @property
+    def attained(self) -> float:
+        """Average sparsity."""
+        return float(np.mean(self.sparsities))
+
+    @property
+    def meets_target(self) -> bool:
+        """Whether the average reaches the target, to rounding; True without a target."""
+        return not self.attained < self.target - TOLERANCE
+
+    def tile_of(self, basis: int) -> int:
+        """The tile that shows a basis image, -1 for none."""
+        found = np.flatnonzero(self.order == basis)
+        return int(found[0]) if len(found) else -1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: iteration, its end, seconds an iteration, seconds computed."""
+
+    n_iter: int = 0
+    max_iter: int = 1
+    each: float = 0.0
+    elapsed: float = 0.0
+
+    @property
+    def left(self) -> float:
+        """Seconds left, by the mean so far."""
+        return self.each * (self.max_iter - self.n_iter)
+
+
+@dataclass(frozen=True, eq=False)
+class RunEntry:
+    """A run of this session: everything that shows it again."""
+
+    number: int
+    choice: Choice
+    label: str
+    spec: RunSpec
+    outcome: Outcome
+    records: tuple[Record, ...]
+    pinned: Pinned
+    shown: Shown
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"Run {self.number}"
+
+    @property
+    def seconds(self) -> float:
+        """Time computing."""
+        return self.records[-1].seconds if self.records else 0.0
+
+    @property
+    def state(self) -> str:
+        """How it ended, in a word."""
+        return {"all iterations done": "done", "cancelled": "stopped"}.get(
+            self.outcome.reason.value, self.outcome.reason.value
+        )

@@ -1,0 +1,176 @@
+"""Colours, type and icons: read from resources/, applied to the whole application.
+
+The canvas behind images is the same neutral dark in both themes; panels follow the system unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+
+from PySide6.QtCore import QByteArray, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
+from PySide6.QtSvg import QSvgRenderer
+from PySide6.QtWidgets import QApplication
+
+from gsp_studio.io.resources import resource_path
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of one theme, as "#rrggbb"; names as in resources/themes."""
+
+    name: str
+    scheme: str
+    canvas: str
+    canvas_text: str
+    canvas_muted: str
+    canvas_accent: str
+    window: str
+    panel: str
+    field: str
+    raised: str
+    border: str
+    separator: str
+    text: str
+    text_muted: str
+    text_disabled: str
+    accent: str
+    accent_text: str
+    amber: str
+    red: str
+    curve_error: str
+    curve_sparsity: str
+    curve_target: str
+
+
+@cache
+def load_theme(scheme: str) -> Theme:
+    """The "dark" or the "light" theme."""
+    return Theme(**json.loads(resource_path(f"themes/{scheme}.json").read_text(encoding="utf-8")))
+
+
+def system_scheme() -> str:
+    """ "dark" or "light", as the desktop is set; dark where it does not say."""
+    return "light" if QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Light else "dark"
+
+
+def apply_theme(app: QApplication, theme: Theme) -> None:
+    """Give the application the theme's palette and style sheet."""
+    app.setStyle("Fusion")
+    app.setFont(tabular_font(app.font()))
+    app.setPalette(_palette(theme))
+    app.setStyleSheet(_style_sheet(theme))
+    app.setProperty("theme", theme.scheme)
+
+
+def current_theme() -> Theme:
+    """The theme in force."""
+    app = QApplication.instance()
+    scheme = app.property("theme") if app is not None else None
+    return load_theme(scheme or "dark")
+
+
+def _palette(theme: Theme) -> QPalette:
+    palette = QPalette()
+    role = QPalette.ColorRole
+    for where, colour in (
+        (role.Window, theme.window),
+        (role.WindowText, theme.text),
+        (role.Base, theme.field),
+        (role.AlternateBase, theme.panel),
+        (role.Text, theme.text),
+        (role.Button, theme.raised),
+        (role.ButtonText, theme.text),
+        (role.BrightText, theme.red),
+        (role.Highlight, theme.accent),
+        (role.HighlightedText, theme.accent_text),
+        (role.ToolTipBase, theme.raised),
+        (role.ToolTipText, theme.text),
+        (role.PlaceholderText, theme.text_muted),
+        (role.Link, theme.accent),
+        (role.Mid, theme.border),
+        (role.Dark, theme.separator),
+    ):
+        palette.setColor(where, QColor(colour))
+    for where in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, where, QColor(theme.text_disabled))
+    return palette
+
+
+def _style_sheet(theme: Theme) -> str:
+    return f"""
+    QToolTip {{ color: {theme.text}; background: {theme.raised}; border: 1px solid {theme.border}; padding: 4px; }}
+    QMainWindow::separator {{ background: {theme.separator}; width: 1px; height: 1px; }}
+    QDockWidget {{ color: {theme.text_muted}; }}
+    QDockWidget::title {{ background: {theme.window}; padding: 6px 8px; text-align: left; }}
+    QToolBar {{ background: {theme.window}; border: none; border-bottom: 1px solid {theme.separator};
+                spacing: 8px; padding: 4px 8px; }}
+    QStatusBar {{ background: {theme.window}; color: {theme.text_muted}; border-top: 1px solid {theme.separator}; }}
+    QLabel[muted="true"] {{ color: {theme.text_muted}; }}
+    QLabel[heading="true"] {{ color: {theme.text_muted}; font-weight: 600; }}
+    QToolButton, QPushButton {{ background: {theme.raised}; border: 1px solid transparent; border-radius: 4px;
+                               padding: 5px 10px; }}
+    QToolButton:hover, QPushButton:hover {{ border-color: {theme.border}; }}
+    QToolButton:focus, QPushButton:focus {{ border: 1px solid {theme.accent}; }}
+    QToolButton::menu-indicator {{ image: none; }}
+    QToolButton:disabled, QPushButton:disabled {{ color: {theme.text_disabled}; background: {theme.panel}; }}
+    QPushButton[primary="true"], QToolButton[primary="true"] {{ background: {theme.accent};
+                               color: {theme.accent_text}; font-weight: 600; }}
+    QPushButton[primary="true"]:disabled, QToolButton[primary="true"]:disabled
+        {{ background: {theme.panel}; color: {theme.text_disabled}; }}
+    QProgressBar {{ background: {theme.field}; border: 1px solid {theme.separator}; border-radius: 4px;
+                    min-height: 8px; max-height: 8px; }}
+    QProgressBar::chunk {{ background: {theme.accent}; border-radius: 3px; }}
+    QTableView {{ background: {theme.panel}; border: none; gridline-color: {theme.separator}; }}
+    QHeaderView::section {{ background: {theme.window}; color: {theme.text_muted}; border: none; padding: 4px 8px; }}
+    QPlainTextEdit, QListWidget {{ background: {theme.panel}; border: none; }}
+    QMenuBar {{ background: {theme.window}; }}
+    QTabBar::tab {{ padding: 5px 12px; color: {theme.text_muted}; background: {theme.window}; border: none; }}
+    QTabBar::tab:selected {{ color: {theme.text}; border-bottom: 2px solid {theme.accent}; }}
+    QFrame#canvas {{ background: {theme.canvas}; }}
+    QFrame#canvas QLabel {{ color: {theme.canvas_text}; }}
+    QFrame#canvas QLabel[muted="true"] {{ color: {theme.canvas_muted}; }}
+    """
+
+
+def tabular_font(base: QFont) -> QFont:
+    """The font for numbers that change: figures of one width, so that nothing jitters."""
+    font = QFont(base)
+    if hasattr(QFont, "Tag"):
+        font.setFeature(QFont.Tag("tnum"), 1)
+    return font
+
+
+def has_text_font() -> bool:
+    """Whether any font family is installed; without one all text is boxes."""
+    return bool(QFontDatabase.families())
+
+
+def icon(name: str, colour: str | None = None) -> QIcon:
+    """An icon of resources/icons in the theme's text colour, crisp at every scale; greyed when disabled."""
+    theme = current_theme()
+    result = QIcon()
+    for mode, tint in ((QIcon.Mode.Normal, colour or theme.text), (QIcon.Mode.Disabled, theme.text_disabled)):
+        for size in (16, 24, 32, 48, 64):
+            result.addPixmap(_render(name, tint, size), mode)
+    return result
+
+
+def pixmap(name: str, colour: str, size: int, ratio: float = 1.0) -> QPixmap:
+    """An icon as a pixmap of size x size logical pixels."""
+    image = _render(name, colour, round(size * ratio))
+    image.setDevicePixelRatio(ratio)
+    return image
+
+
+def _render(name: str, colour: str, size: int) -> QPixmap:
+    source = resource_path(f"icons/{name}.svg").read_text(encoding="utf-8").replace("currentColor", colour)
+    renderer = QSvgRenderer(QByteArray(source.encode()))
+    image = QPixmap(size, size)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
+    renderer.render(painter, QRectF(0, 0, size, size))
+    painter.end()
+    return image

@@ -1,0 +1,1 @@
+"""Widgets that edit or show one value."""

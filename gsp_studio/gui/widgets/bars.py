@@ -1,0 +1,85 @@
+"""Who pays: one bar a basis image for its sparsity, a line for the average that was asked for."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from gsp_studio.gui.theme import current_theme
+
+Array = npt.NDArray[Any]
+
+
+class SparsityBars(QWidget):
+    """Shows sparsities in [0, 1] in the order of the tiles; emits `picked(tile)` on a click."""
+
+    picked = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._values: Array = np.zeros(0)
+        self._target = math.nan
+        self._selected = -1
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMouseTracking(True)
+        self.setAccessibleName("Sparsity of each basis image")
+
+    def sizeHint(self) -> QSize:
+        """A strip."""
+        return QSize(240, 72)
+
+    def set_bars(self, values: Array, target: float) -> None:
+        """Show these sparsities, one a tile, and the target; NaN for none."""
+        self._values, self._target = values, target
+        self.update()
+
+    def set_selected(self, tile: int) -> None:
+        """Mark the bar of a tile; -1 for none."""
+        self._selected = tile
+        self.update()
+
+    def tile_at(self, x: float) -> int:
+        """The tile whose bar lies at x, or -1."""
+        count = len(self._values)
+        index = int(x / max(1e-9, self.width() / max(1, count)))
+        return index if 0 <= index < count else -1
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Pick a bar."""
+        tile = self.tile_at(event.position().x())
+        if tile >= 0:
+            self.picked.emit(tile)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Say the number under the pointer."""
+        tile = self.tile_at(event.position().x())
+        if tile >= 0:
+            QToolTip.showText(event.globalPosition().toPoint(), f"sparsity {self._values[tile]:.4f}", self)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Bars and line."""
+        theme = current_theme()
+        painter = QPainter(self)
+        height, count = self.height() - 2.0, len(self._values)
+        if count == 0:
+            painter.setPen(QColor(theme.text_muted))
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "a bar for each basis image")
+            return
+        width = self.width() / count
+        gap = 1.0 if width > 3 else 0.0
+        bar, chosen = QColor(theme.text_muted), QColor(theme.accent)
+        for k, value in enumerate(self._values):
+            h = float(value) * height
+            painter.fillRect(
+                QRectF(k * width, height - h, max(1.0, width - gap), h), chosen if k == self._selected else bar
+            )
+        if not math.isnan(self._target):
+            y = height - self._target * height
+            painter.setPen(QPen(QColor(theme.curve_target), 1.5))
+            painter.drawLine(QPointF(0, y), QPointF(self.width(), y))

@@ -1,0 +1,86 @@
+"""Small things that several panels are made of."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+
+class Button(QPushButton):
+    """A button that the mouse presses without taking the keyboard's focus, and that Space presses when it has it."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def event(self, event: QEvent) -> bool:
+        """Space is this button's key before it is the window's."""
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and event.key() == Qt.Key.Key_Space
+        ):
+            event.accept()
+            return True
+        return super().event(event)
+
+
+def label(text: str = "", *, muted: bool = False, wrap: bool = False) -> QLabel:
+    """A label; muted for what explains, not for what is measured."""
+    made = QLabel(text)
+    made.setProperty("muted", muted)
+    made.setWordWrap(wrap)
+    made.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+    return made
+
+
+def reserve(made: QLabel, widest: str) -> QLabel:
+    """Keep room for the widest text, so that nothing beside the label moves when it changes."""
+    made.setMinimumWidth(made.fontMetrics().horizontalAdvance(widest) + 2)
+    return made
+
+
+class EmptyState(QFrame):
+    """One line that says what to do next, with the buttons for it; `chosen(key)` tells which was pressed."""
+
+    chosen = Signal(str)
+
+    def __init__(self, line: str, hint: str, buttons: dict[str, str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("canvas")
+        box = QVBoxLayout(self)
+        box.setSpacing(16)
+        box.addStretch()
+        self._line = label(line)
+        self._line.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        font = self._line.font()
+        font.setPointSizeF(font.pointSizeF() * 1.5)
+        self._line.setFont(font)
+        box.addWidget(self._line)
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addStretch()
+        self.buttons: dict[str, QPushButton] = {}
+        for key, text in buttons.items():
+            button = Button(text)
+            button.setProperty("primary", not self.buttons)
+            button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+            button.clicked.connect(lambda _=False, key=key: self.chosen.emit(key))
+            self.buttons[key] = button
+            row.addWidget(button)
+        row.addStretch()
+        box.addLayout(row)
+        self._hint = label(hint, muted=True)
+        self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        box.addWidget(self._hint)
+        box.addStretch()
+
+    def set_text(self, line: str, hint: str) -> None:
+        """Other words for another state."""
+        self._line.setText(line)
+        self._hint.setText(hint)
+
+    def text(self) -> tuple[str, str]:
+        """The words."""
+        return self._line.text(), self._hint.text()

@@ -1,0 +1,82 @@
+"""One grey image, as large as the place allows, every pixel a square."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from gsp_studio.gui.theme import current_theme
+
+Array = npt.NDArray[Any]
+
+
+def grey_image(pixels: Array) -> QImage:
+    """A uint8 image (height, width) as a QImage with memory of its own."""
+    height, width = pixels.shape
+    # Grayscale8 rows are padded to four bytes; the copy keeps nothing of numpy's memory.
+    rows = np.zeros((height, -(-width // 4) * 4), np.uint8)
+    rows[:, :width] = pixels
+    return QImage(rows.data, width, height, rows.shape[1], QImage.Format.Format_Grayscale8).copy()
+
+
+def scaled_to_grey(image: Array, top: float | None = None) -> Array:
+    """Nonnegative values as uint8, black = 0, white = `top` (the maximum); zeros stay black."""
+    white = float(image.max(initial=0.0)) if top is None else top
+    if white <= 0:
+        return np.zeros(image.shape, np.uint8)
+    grey: Array = np.clip(image * (255.0 / white), 0, 255).astype(np.uint8)
+    return grey
+
+
+class Picture(QWidget):
+    """Shows a nonnegative image (height, width), or a row of them side by side."""
+
+    def __init__(self, side: int = 64, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._side = side
+        self._images: list[QImage] = []
+        self._captions: tuple[str, ...] = ()
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+
+    def set_images(self, images: list[Array], captions: tuple[str, ...] = ()) -> None:
+        """Show these images (height, width), each scaled to its own maximum, with a line below each."""
+        self._images = [grey_image(scaled_to_grey(image)) for image in images]
+        self._captions = captions
+        self.update()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.set_images([])
+
+    def sizeHint(self) -> QSize:
+        """As was asked for."""
+        return QSize(self._side, self._side)
+
+    def minimumSizeHint(self) -> QSize:
+        """Small, but not nothing."""
+        return QSize(min(self._side, 48), min(self._side, 48))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The images, centred."""
+        if not self._images:
+            return
+        painter = QPainter(self)
+        count = len(self._images)
+        gap = 4.0
+        line = painter.fontMetrics().height() + 2.0 if self._captions else 0.0
+        cell = (self.width() - gap * (count - 1)) / count
+        for k, image in enumerate(self._images):
+            scale = min(cell / image.width(), (self.height() - line) / image.height())
+            w, h = image.width() * scale, image.height() * scale
+            x = k * (cell + gap) + (cell - w) / 2
+            y = (self.height() - line - h) / 2
+            painter.drawImage(QRectF(x, y, w, h), image)
+            if k < len(self._captions):
+                painter.setPen(QColor(current_theme().text_muted))
+                where = QRectF(k * (cell + gap) - gap, y + h, cell + 2 * gap, line)
+                painter.drawText(where, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, self._captions[k])

@@ -1,0 +1,109 @@
+"""One preallocated image that all tiles are written into: a frame of the montage costs a few passes over the basis."""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.io.montage import grid_shape
+
+Array = npt.NDArray[Any]
+
+#: The value that means "between tiles"; greys are 0 to 254.
+GAP = 255
+_WHITE = 254.0
+
+
+class Contrast(Enum):
+    """What white means; black is 0 always. The value is the text for people."""
+
+    TILE = "per tile"
+    SHARED = "shared"
+    PERCENTILE = "shared, 99.5th percentile"
+
+
+def _white_of(V: Array, contrast: Contrast) -> float:
+    """The value that all tiles show as white."""
+    if not V.any():
+        return 0.0
+    return float(V.max() if contrast is Contrast.SHARED else np.percentile(V[V > 0], 99.5, method="higher"))
+
+
+class TileBuffer:
+    """`count` tiles of height x width pixels in a near-square grid with `gap` pixels between them.
+
+    Attributes
+    ----------
+    pixels : ndarray (rows * (height + gap) - gap, ...), uint8
+        What is shown; `fill` writes into it.
+    """
+
+    def __init__(self, count: int, height: int, width: int, gap: int = 1) -> None:
+        self.count, self.height, self.width, self.gap = count, height, width, gap
+        self.rows, self.columns = grid_shape(count)
+        pitch_y, pitch_x = height + gap, width + gap
+        padded = np.full((self.rows * pitch_y, self.columns * pitch_x), GAP, np.uint8)
+        self.pixels = padded[: self.rows * pitch_y - gap, : self.columns * pitch_x - gap]
+        grid = padded.reshape(self.rows, pitch_y, self.columns, pitch_x)[:, :height, :, :width]
+        # A view of the tiles, row by row: (rows, columns, height, width).
+        self._tiles = grid.transpose(0, 2, 1, 3)
+        self._held = math.nan
+
+    def fits(self, count: int, height: int, width: int) -> bool:
+        """Whether this buffer is for such tiles."""
+        return (count, height, width) == (self.count, self.height, self.width)
+
+    def reset_levels(self) -> None:
+        """Take white anew from the next images, where tiles share it."""
+        self._held = math.nan
+
+    def fill(self, W: Array, order: Array, column_major: bool, contrast: Contrast = Contrast.TILE) -> None:
+        """Write basis images W (m, count), tile i showing W[:, order[i]]."""
+        V = W.T[order]
+        scaled = np.multiply(V, self._gain(V, contrast), dtype=V.dtype)
+        if contrast is Contrast.PERCENTILE or not math.isnan(self._held):
+            np.minimum(scaled, _WHITE, out=scaled)
+        images = scaled.astype(np.uint8)
+        h, w = self.height, self.width
+        images = images.reshape(-1, w, h).transpose(0, 2, 1) if column_major else images.reshape(-1, h, w)
+        full = self.count // self.columns
+        last = self.count - full * self.columns
+        self._tiles[:full] = images[: full * self.columns].reshape(full, self.columns, h, w)
+        if last:
+            self._tiles[full, :last] = images[full * self.columns :]
+
+    def _gain(self, V: Array, contrast: Contrast) -> Array:
+        """What each row of V is multiplied by. Shared levels stay while they suffice, so that nothing flickers."""
+        if contrast is Contrast.TILE:
+            self._held = math.nan
+            top = V.max(axis=1, keepdims=True)
+        else:
+            if math.isnan(self._held):
+                self._held = _white_of(V, contrast)
+            elif contrast is Contrast.SHARED:
+                self._held = max(self._held, float(V.max()))
+            top = np.full((len(V), 1), self._held, V.dtype)
+        # A tile of zeros stays black: nothing is divided by zero.
+        gain: Array = np.divide(_WHITE, top, out=np.zeros_like(top), where=top > 0)
+        return gain
+
+    def tile_at(self, x: float, y: float) -> int:
+        """The tile at image coordinates, -1 for none."""
+        column, row = int(x // (self.width + self.gap)), int(y // (self.height + self.gap))
+        tile = row * self.columns + column
+        inside = 0 <= column < self.columns and 0 <= row < self.rows and tile < self.count
+        return tile if inside else -1
+
+    def pixel_at(self, x: float, y: float) -> tuple[int, int] | None:
+        """(row, column) within the tile at image coordinates; None between tiles."""
+        row, column = int(y % (self.height + self.gap)), int(x % (self.width + self.gap))
+        inside = self.tile_at(x, y) >= 0 and row < self.height and column < self.width
+        return (row, column) if inside else None
+
+    def origin_of(self, tile: int) -> tuple[int, int]:
+        """(x, y) of the upper left corner of a tile."""
+        return (tile % self.columns) * (self.width + self.gap), (tile // self.columns) * (self.height + self.gap)

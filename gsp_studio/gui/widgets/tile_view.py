@@ -1,0 +1,220 @@
+"""The view of a tile buffer: one ImageItem, nearest neighbour, zoom with the wheel, a frame around what is selected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QGraphicsItem, QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
+
+from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.tile_buffer import GAP, TileBuffer
+
+Array = npt.NDArray[Any]
+
+COLOUR_MAPS = ("grey", "magma", "viridis", "cividis")
+_GAP_COLOUR = (44, 48, 55)
+_ARROWS = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1),
+    Qt.Key.Key_Down: (0, 1),
+}
+
+
+def colour_table(name: str) -> Array:
+    """256 colours (256, 3) uint8: 0 to 254 for values, 255 for what lies between tiles."""
+    if name == "grey":
+        table = np.repeat(np.linspace(0, 255, 256)[:, None], 3, axis=1).astype(np.uint8)
+    else:
+        table = np.array(pg.colormap.get(name).getLookupTable(nPts=256, alpha=False), dtype=np.uint8)
+    table[GAP] = _GAP_COLOUR
+    return table
+
+
+class _Labels(QGraphicsItem):
+    """A line of text in the corner of every tile, in the screen's pixels whatever the zoom."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffer: TileBuffer | None = None
+        self._texts: tuple[str, ...] = ()
+
+    def set_texts(self, buffer: TileBuffer | None, texts: tuple[str, ...]) -> None:
+        self.prepareGeometryChange()
+        self._buffer, self._texts = buffer, texts
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        if self._buffer is None:
+            return QRectF()
+        height, width = self._buffer.pixels.shape
+        return QRectF(0, 0, width, height)
+
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
+        buffer = self._buffer
+        if buffer is None or not self._texts:
+            return
+        to_screen = painter.worldTransform()
+        if to_screen.m11() * buffer.width < 36:  # no room: text over text tells nothing
+            return
+        painter.save()
+        painter.resetTransform()
+        font = QFont(painter.font())
+        font.setPointSizeF(7.5)
+        painter.setFont(font)
+        ascent = painter.fontMetrics().ascent()
+        for tile, text in enumerate(self._texts):
+            corner = to_screen.map(QPointF(*buffer.origin_of(tile))) + QPointF(3, ascent + 2)
+            painter.setPen(QColor(0, 0, 0, 200))
+            painter.drawText(corner + QPointF(1, 1), text)
+            painter.setPen(QColor(255, 255, 255, 220))
+            painter.drawText(corner, text)
+        painter.restore()
+
+
+class TileView(pg.GraphicsView):  # type: ignore[misc]
+    """Shows a `TileBuffer`; tells which tile is picked and what lies under the pointer."""
+
+    picked = Signal(int)
+    hovered = Signal(int, int, int)  # tile, row, column; -1 for none
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent, useOpenGL=False)
+        self._buffer: TileBuffer | None = None
+        self._selected = -1
+        self._box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.02)
+        self._image = pg.ImageItem(axisOrder="row-major")
+        self._labels = _Labels()
+        self._frame = self._outline(2.5)
+        self._glance = self._outline(1.0)
+        for item in (self._image, self._labels, self._glance, self._frame):
+            self._box.addItem(item, ignoreBounds=item is not self._image)
+        self._box.disableAutoRange()
+        self.setCentralItem(self._box)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName("Basis images")
+        self.viewport().setMouseTracking(True)
+        self.set_colour_map("grey")
+        self.retint()
+
+    def _outline(self, width: float) -> QGraphicsRectItem:
+        item = QGraphicsRectItem()
+        pen = QPen(QColor("white"), width)
+        pen.setCosmetic(True)
+        pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+        item.setPen(pen)
+        item.setBrush(Qt.BrushStyle.NoBrush)
+        item.hide()
+        return item
+
+    def retint(self) -> None:
+        """Take the colours of the theme in force."""
+        theme = current_theme()
+        self.setBackground(theme.canvas)
+        for item, colour in ((self._frame, theme.canvas_accent), (self._glance, theme.canvas_muted)):
+            pen = item.pen()
+            pen.setColor(QColor(colour))
+            item.setPen(pen)
+
+    def set_colour_map(self, name: str) -> None:
+        """One of COLOUR_MAPS."""
+        self._image.setLookupTable(colour_table(name))
+
+    def set_buffer(self, buffer: TileBuffer) -> None:
+        """Show another buffer, in full."""
+        self._buffer = buffer
+        self.show_frame()
+        self._labels.set_texts(buffer, ())
+        self.set_selected(self._selected)
+        self.fit()
+
+    def show_frame(self) -> None:
+        """Show what has been written into the buffer."""
+        if self._buffer is not None:
+            self._image.setImage(self._buffer.pixels, autoLevels=False, levels=None)
+
+    def set_labels(self, texts: tuple[str, ...]) -> None:
+        """A line for each tile, none to show none."""
+        self._labels.set_texts(self._buffer, texts)
+
+    def set_selected(self, tile: int) -> None:
+        """Frame a tile; -1 for none."""
+        self._selected = tile
+        self._place(self._frame, tile)
+
+    def fit(self) -> None:
+        """Show all tiles."""
+        if self._buffer is not None:
+            height, width = self._buffer.pixels.shape
+            self._box.setRange(QRectF(0, 0, width, height), padding=0.015)
+
+    def tile_centre(self, tile: int) -> QPointF:
+        """The middle of a tile, in the viewport's pixels."""
+        assert self._buffer is not None
+        x, y = self._buffer.origin_of(tile)
+        middle = QPointF(x + self._buffer.width / 2, y + self._buffer.height / 2)
+        return QPointF(self.mapFromScene(self._box.mapViewToScene(middle)))
+
+    def _place(self, item: QGraphicsRectItem, tile: int) -> None:
+        if self._buffer is None or not 0 <= tile < self._buffer.count:
+            item.hide()
+            return
+        x, y = self._buffer.origin_of(tile)
+        item.setRect(QRectF(x, y, self._buffer.width, self._buffer.height))
+        item.show()
+
+    def _image_position(self, position: QPointF) -> QPointF:
+        return QPointF(self._box.mapSceneToView(self.mapToScene(position.toPoint())))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Pick the tile under the pointer."""
+        super().mousePressEvent(event)
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
+        if event.button() == Qt.MouseButton.LeftButton and self._buffer is not None:
+            point = self._image_position(event.position())
+            self.picked.emit(self._buffer.tile_at(point.x(), point.y()))
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Tell what lies under the pointer."""
+        super().mouseMoveEvent(event)
+        if self._buffer is None:
+            return
+        point = self._image_position(event.position())
+        pixel = self._buffer.pixel_at(point.x(), point.y())
+        tile = -1 if pixel is None else self._buffer.tile_at(point.x(), point.y())
+        self._place(self._glance, tile)
+        self.hovered.emit(tile, *(pixel or (-1, -1)))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Nothing lies under the pointer any more."""
+        self._glance.hide()
+        self.hovered.emit(-1, -1, -1)
+        super().leaveEvent(event)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Show all tiles again."""
+        self.fit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Arrows walk from tile to tile."""
+        step = _ARROWS.get(Qt.Key(event.key()))
+        if step is None or self._buffer is None or event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
+            event.ignore()
+            return
+        tile = self._selected + step[0] + step[1] * self._buffer.columns if self._selected >= 0 else 0
+        if 0 <= tile < self._buffer.count:
+            self.picked.emit(tile)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The tiles, and a line around them while the keyboard is here."""
+        super().paintEvent(event)
+        if self.hasFocus():
+            painter = QPainter(self.viewport())
+            painter.setPen(QPen(QColor(current_theme().canvas_accent), 1))
+            painter.drawRect(self.viewport().rect().adjusted(0, 0, -1, -1))
+            painter.end()

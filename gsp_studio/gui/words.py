@@ -1,0 +1,50 @@
+"""Numbers as people read them: always with a unit, always with the same number of digits."""
+
+from __future__ import annotations
+
+import math
+import traceback
+
+
+def percent(fraction: float) -> str:
+    """0.09812 as "9.812 %"; "–" for NaN."""
+    return "–" if math.isnan(fraction) else f"{100 * fraction:.3f} %"
+
+
+def signed_percent(fraction: float) -> str:
+    """0.0234 as "+2.340 %", with a true minus sign."""
+    return f"{100 * fraction:+.3f} %".replace("-", "−")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as "0:09" or "1:02:03"."""
+    whole = max(0, round(seconds))
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def milliseconds(seconds: float) -> str:
+    """Time of an iteration, to three figures or so: "3.1 ms", "240 ms", "1.20 s"."""
+    if seconds >= 1.0:
+        return f"{seconds:.2f} s"
+    return f"{1e3 * seconds:.0f} ms" if seconds >= 0.1 else f"{1e3 * seconds:.1f} ms"
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 image", "2 images"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}".replace(",", "\u202f")
+
+
+def memory(count: int) -> str:
+    """Bytes as "3.3 MiB"."""
+    size, unit = float(count), "bytes"
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            break
+        size /= 1024
+    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+
+
+def told(error: BaseException) -> tuple[str, str]:
+    """An error as one sentence, and its traceback for a report."""
+    return str(error) or type(error).__name__, "".join(traceback.format_exception(error))

@@ -1,0 +1,186 @@
+"""Everything heavy that the session uses, in one import that a worker makes after the first paint.
+
+numba, SciPy and the solvers take a quarter of a second to import and longer to warm up; the window is there before.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends import get_backend
+from gsp_studio.backends.cpu import usable_cores
+from gsp_studio.core.methods import METHODS, Params, check_params
+from gsp_studio.core.nmf import Iterate, Result, factorize
+from gsp_studio.core.path import SparsityPath
+from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.engine.run import Outcome, Record, RunSpec, RunState
+from gsp_studio.engine.runner import Runner
+from gsp_studio.gui.state import Choice, Known, Parts, Pinned, RunEntry, Shown
+from gsp_studio.io.dataset import Dataset, DatasetError
+from gsp_studio.io.export import ExportedRun, What, export_run
+from gsp_studio.io.readers import LoadCancelled, Peek, load_dataset, peek, thumbnails
+
+__all__ = [
+    "DatasetError",
+    "LoadCancelled",
+    "Peek",
+    "Projector",
+    "RunState",
+    "check_params",
+    "entry_of",
+    "export",
+    "known",
+    "load_dataset",
+    "new_run",
+    "new_warm_fit",
+    "peek",
+    "pinned_of",
+    "shown_of",
+    "thumbnails",
+    "warm_up",
+]
+
+Array = npt.NDArray[Any]
+
+#: Iterations of the short unconstrained fit that gives the slider a basis before any run.
+WARM_ITERATIONS = 25
+
+
+def solver_threads() -> int:
+    """Threads for solvers while the window is open: one core is left to it."""
+    return max(1, usable_cores() - 1)
+
+
+def warm_up() -> None:
+    """Compile or load the kernels of both types by solving something tiny."""
+    rng = np.random.default_rng(0)
+    for dtype in (np.float32, np.float64):
+        X = np.asfortranarray(rng.random((12, 40)).astype(dtype))
+        result = factorize(X, Params(rank=3, sparsity=0.5, max_iter=2), get_backend("auto", solver_threads()))
+        Projector(pinned_of(result, "")).show(0.6)
+
+
+def known() -> Known:
+    """The methods that this window offers, and what computes."""
+    # Weights need an editor of their own, so the weighted method is not among them.
+    methods = {
+        name: (method.label, method.summary, method.uses_sparsity)
+        for name, method in METHODS.items()
+        if not method.uses_weights
+    }
+    backend = get_backend("auto", solver_threads())
+    return Known(methods, f"{backend.name}, {backend.device}")
+
+
+def new_run(X: Array, choice: Choice) -> Runner:
+    """A run of what the panels say; ValueError, in one sentence, when the data cannot have it."""
+    params = Params(choice.rank, choice.method, choice.sparsity, choice.seed, choice.max_iter)
+    check_params(params, *X.shape)
+    return Runner(RunSpec(X, params, "auto", solver_threads()))
+
+
+def new_warm_fit(X: Array, choice: Choice) -> Runner:
+    """The short unconstrained fit of the chosen rank; ValueError as `new_run`."""
+    params = Params(choice.rank, "ahals", seed=choice.seed, max_iter=WARM_ITERATIONS)
+    check_params(params, *X.shape)
+    return Runner(RunSpec(X, params, "auto", solver_threads()))
+
+
+def energies_of(W: Array, gram: Any) -> Array:
+    """Share of each basis image in ``sum_k ||w_k|| ||h_k||``."""
+    norms = np.sqrt(np.einsum("ik,ik->k", W, W, dtype=np.float64) * np.maximum(np.diagonal(gram.G), 0.0))
+    total = norms.sum()
+    shares: Array = norms / total if total > 0 else norms
+    return shares
+
+
+def by_energy(energies: Array) -> Array:
+    """Basis images in the order of falling energy."""
+    return np.argsort(-energies, kind="stable")
+
+
+def pinned_of(result: Result, origin: str) -> Pinned:
+    """What the slider projects after a run: its last gradient step before the projection."""
+    return Pinned(
+        W=result.dense,
+        H=result.H,
+        gram=result.gram,
+        sparsity=float(np.mean(hoyer_sparsity(result.dense))),
+        error=result.gram.relative_error(result.dense),
+        origin=origin,
+    )
+
+
+def shown_of(it: Iterate | Result, target: float, order: Array | None, origin: str) -> Shown:
+    """An iterate or a result on the screen; by energy where no order is given."""
+    energies = energies_of(it.W, it.gram)
+    return Shown(
+        W=it.W,
+        sparsities=np.asarray(hoyer_sparsity(it.W)),
+        energies=energies,
+        order=by_energy(energies) if order is None else order,
+        H=it.H,
+        error=it.error,
+        target=target,
+        baseline=math.nan,
+        origin=origin,
+    )
+
+
+def entry_of(number: int, choice: Choice, runner: Runner, outcome: Outcome, records: tuple[Record, ...]) -> RunEntry:
+    """A run that has ended with a result, for the list of runs; `choice` is what it began with."""
+    result = outcome.result
+    assert result is not None
+    method = METHODS[choice.method]
+    # The target in force when the best iterate was made: a run may have been steered since.
+    target = float(result.history.target[result.best_iter - 1])
+    last = result.params.sparsity if math.isnan(target) else target
+    origin = f"run {number}"
+    return RunEntry(
+        number=number,
+        choice=Choice(choice.rank, choice.method, last, choice.seed, choice.max_iter),
+        label=f"{method.label}, rank {choice.rank}" + (f", s = {last:.3f}" if method.uses_sparsity else ""),
+        spec=runner.spec,
+        outcome=outcome,
+        records=records,
+        pinned=pinned_of(result, origin),
+        shown=shown_of(result, target, None, origin),
+    )
+
+
+def export(directory: Path, dataset: Dataset, run: ExportedRun, parts: Parts) -> list[Path]:
+    """Write a run into a folder; ExportError in one sentence."""
+    return export_run(directory, dataset, run, What(**asdict(parts)))
+
+
+class Projector:
+    """The pinned basis, sorted once, at any sparsity."""
+
+    def __init__(self, pinned: Pinned, order: Array | None = None) -> None:
+        self.pinned = pinned
+        self._path: SparsityPath | None = None
+        self.order = by_energy(energies_of(pinned.W, pinned.gram)) if order is None else order
+
+    def show(self, s: float) -> Shown:
+        """The basis projected to s, with the error that it has now."""
+        pinned = self.pinned
+        if self._path is None:  # sorting a large basis takes a while: it happens where the first projection does
+            self._path = SparsityPath(pinned.W, copy=False)  # the arrays of an iterate are never written again
+        projection = self._path.project(s)
+        return Shown(
+            W=projection.values,
+            sparsities=projection.sparsities,
+            energies=energies_of(projection.values, pinned.gram),
+            order=self.order,
+            H=pinned.H,
+            error=pinned.gram.relative_error(projection.values),
+            target=s,
+            baseline=pinned.error,
+            origin=pinned.origin,
+        )

@@ -181,7 +181,8 @@ def _iterate(X: Array, params: Params, backend: Backend) -> Generator[Iterate, P
     m, n = X.shape
     clock = time.perf_counter
     started = clock()
-    Xt = np.ascontiguousarray(X.T)
+    Xt = np.ascontiguousarray(X.T).view()
+    Xt.flags.writeable = False  # always: numba compiles kernels anew for arrays that may be written
     x_norm2 = squared_norm(X)
     W0, H = initial_factors(params.init, m, n, params.rank, params.seed, X.dtype)
     V = W0.T

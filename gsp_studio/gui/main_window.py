@@ -46,7 +46,6 @@ from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS
 
 #: Version of the docks' arrangement: a stored one of another version is not restored.
 _LAYOUT = 2
-_OPEN_HINT = "or drop a folder, .npy, .npz or .mat file here"
 
 
 class MainWindow(QMainWindow):
@@ -69,6 +68,7 @@ class MainWindow(QMainWindow):
         self._wire_panels()
         self._restore()
         self._on_phase(session.phase)
+        self._on_choice(session.choice)
 
     # Parts
 
@@ -226,12 +226,7 @@ class MainWindow(QMainWindow):
     def _on_activity(self, text: str) -> None:
         self.run.set_activity(text)
         self._cancel_action.setEnabled(self.session.phase in (Phase.RUNNING, Phase.PAUSED) or self.session.is_loading)
-        if text:
-            self.montage.set_waiting(f"{text[0].upper()}{text[1:]}...", "")
-        elif self.session.dataset is None:
-            self.montage.set_waiting("Open your images to see what they are made of", _OPEN_HINT)
-        else:
-            self.montage.set_waiting("Press Run (Space) to take these images apart", "")
+        self.montage.set_activity(text)
 
     def _on_dataset(self, dataset: Any) -> None:
         self.setWindowTitle(f"{dataset.name} – GSP Studio")

@@ -19,6 +19,7 @@ class Projecting:
     def __init__(self, work: Any) -> None:
         self._work = work
         self._projector: Any = None
+        self._compiled: set[Any] = set()  # types of which the kernels are there
         self._worker: LatestOnly[tuple[Any, float], Shown] = LatestOnly(_show, name="gsp-project")
 
     @property
@@ -37,8 +38,9 @@ class Projecting:
         self._projector = None if pinned is None else self._work.Projector(pinned, order)
 
     def request(self, s: float) -> Shown | None:
-        """The basis at s; None when it is large: `poll` brings the answer then."""
-        if self._projector.pinned.W.size <= SAME_EVENT:
+        """The basis at s; None when that takes longer than an event may: `poll` brings the answer then."""
+        W = self._projector.pinned.W
+        if W.size <= SAME_EVENT and W.dtype in self._compiled:
             return _show((self._projector, s))
         self._worker.submit((self._projector, s))
         return None
@@ -48,6 +50,7 @@ class Projecting:
         answer = self._worker.poll()
         if answer is None or answer.request[0] is not self._projector:
             return None, None
+        self._compiled.add(self._projector.pinned.W.dtype)
         return answer.value, answer.error
 
     def close(self, timeout: float) -> bool:

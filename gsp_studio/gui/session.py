@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.engine.latest import LatestOnly
+from gsp_studio.gui.activity import Activity
 from gsp_studio.gui.loading import Loading, Opened
 from gsp_studio.gui.projecting import Projecting
 from gsp_studio.gui.starting import Starter
@@ -67,6 +68,7 @@ class Session(QObject):
         self.shown_run = -1
         self.selected = -1
         self._work: Any = None
+        self._activity = Activity(self.activityChanged.emit)
         self._starter = Starter()
         self._when_ready: Callable[[], None] | None = None
         self._loading: Loading | None = None
@@ -94,7 +96,7 @@ class Session(QObject):
         """Import and warm what is heavy in a thread; called after the first paint."""
         self._starter.start()
         self._timer.start()
-        self.activityChanged.emit("getting the solvers ready")
+        self._activity.set("getting the solvers ready")
 
     def _became_ready(self, work: Any) -> None:
         self._work = work
@@ -102,7 +104,7 @@ class Session(QObject):
         self._projecting = Projecting(work)
         self._exporter = LatestOnly(lambda request: work.export(*request), name="gsp-export")
         found: Known = work.known()
-        self.activityChanged.emit("")
+        self._activity.set("")
         self.known.emit(found)
         self._set_phase(Phase.EMPTY)
         self.logged.emit(f"Ready; computing with {found.backend}.")
@@ -132,10 +134,10 @@ class Session(QObject):
             self.failed.emit("A run is going on; cancel it before you open another data set.", "")
         elif self._loading is None:
             self._when_ready = lambda: self.open(path, options)
-            self.activityChanged.emit(f"getting the solvers ready, then opening {path.name}")
+            self._activity.set(f"getting the solvers ready, then opening {path.name}")
         else:
             self._loading.open(path, options)
-            self.activityChanged.emit(f"opening {path.name}")
+            self._activity.set(f"opening {path.name}")
 
     def preview(self, path: str | Path, options: LoadOptions | None) -> None:
         """Ask for what a source would look like with these options; None: as the reader proposes."""
@@ -156,10 +158,10 @@ class Session(QObject):
         if opened is not None:
             self._opened(opened)
         elif self._loading.opening is not None:
-            self.activityChanged.emit(self._loading.opening.activity)
+            self._activity.set(self._loading.opening.activity)
 
     def _opened(self, opened: Opened) -> None:
-        self.activityChanged.emit("")
+        self._activity.set("")
         if opened.was_cancelled:
             self.logged.emit(f"{opened.opening.path.name}: opening cancelled.")
         elif opened.error is not None:
@@ -328,35 +330,33 @@ class Session(QObject):
             self.failed.emit("There is no run to export yet; press Run first.", "")
             return
         entry = self.runs[index]
-        self.activityChanged.emit(f"exporting {entry.name} to {directory}")
+        self._activity.set(f"exporting {entry.name} to {directory}")
         self._exporter.submit((Path(directory), self.dataset, entry.outcome.exported(entry.spec), parts or Parts()))
 
     # Polling
 
     def poll(self) -> None:
         """Fetch what the workers have; the timer calls this about 30 times a second."""
-        if self._loading is None:
-            self._poll_start()
+        work, error = self._starter.poll()
+        if error is not None:
+            self._activity.set("")
+            self.failed.emit(f"GSP Studio cannot compute here: {error}", told(error)[1])
+        if work is None:
             return
+        if self._work is None:
+            self._became_ready(work)
+        self._activity.set_compiling(work.is_compiling())
         self._poll_loading()
         self._poll_warm_fit()
         self._poll_run()
         self._poll_export()
-
-    def _poll_start(self) -> None:
-        work, error = self._starter.poll()
-        if error is not None:
-            self.activityChanged.emit("")
-            self.failed.emit(f"GSP Studio cannot compute here: {error}", told(error)[1])
-        elif work is not None:
-            self._became_ready(work)
 
     def _poll_export(self) -> None:
         assert self._exporter is not None
         answer = self._exporter.poll()
         if answer is None:
             return
-        self.activityChanged.emit("")
+        self._activity.set("")
         if answer.error is not None:
             self.failed.emit(*told(answer.error))
         else:
@@ -409,17 +409,17 @@ class Session(QObject):
             self._warm.start(self._work.new_warm_fit(self.dataset.X, self.choice))
         except ValueError:
             return  # the model panel shows what is wrong, and Run says it: no dialog while somebody types
-        self.activityChanged.emit(f"fitting {self.choice.rank} basis images for the slider")
+        self._activity.set(f"fitting {self.choice.rank} basis images for the slider")
 
     def _retire_warm(self) -> None:
         if self._warm.retire():
-            self.activityChanged.emit("")
+            self._activity.set("")
 
     def _poll_warm_fit(self) -> None:
         outcome = self._warm.poll()
         if outcome is None:
             return
-        self.activityChanged.emit("")
+        self._activity.set("")
         if outcome.result is None:
             self.failed.emit(outcome.error_text, outcome.details)
             return

@@ -22,15 +22,14 @@ class Starter:
 
     def _import(self) -> None:
         try:
-            work = importlib.import_module("gsp_studio.gui.work")
-            work.warm_up()
-            self._work = work
+            self._work = importlib.import_module("gsp_studio.gui.work")
+            self._work.warm_up()
         except Exception as error:  # the thread's edge: the window has to say why nothing works
             self._error = error
 
     def poll(self) -> tuple[Any, Exception | None]:
-        """The module and None, or None and what went wrong, once; both None meanwhile."""
-        found, self._work, self._error = (self._work, self._error), None, None
+        """The module, None before it is imported; and what went wrong, once."""
+        found, self._error = (self._work, self._error), None
         return found
 
     def close(self, timeout: float) -> bool:

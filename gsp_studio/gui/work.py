@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba.core import event
 
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.cpu import usable_cores
@@ -35,6 +36,7 @@ __all__ = [
     "check_params",
     "entry_of",
     "export",
+    "is_compiling",
     "known",
     "load_dataset",
     "new_run",
@@ -57,13 +59,33 @@ def solver_threads() -> int:
     return max(1, usable_cores() - 1)
 
 
+class _Compiling(event.Listener):  # type: ignore[misc]
+    """Counts the compilations under way; what comes from numba's cache on the disk is none."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+
+    def on_start(self, event: event.Event) -> None:
+        self.depth += 1
+
+    def on_end(self, event: event.Event) -> None:
+        self.depth -= 1
+
+
+_COMPILING = _Compiling()
+event.register("numba:compile", _COMPILING)
+
+
+def is_compiling() -> bool:
+    """Whether numba is compiling a kernel, as it does the first time that one is used on a machine."""
+    return _COMPILING.depth > 0
+
+
 def warm_up() -> None:
-    """Compile or load the kernels of both types by solving something tiny."""
-    rng = np.random.default_rng(0)
-    for dtype in (np.float32, np.float64):
-        X = np.asfortranarray(rng.random((12, 40)).astype(dtype))
-        result = factorize(X, Params(rank=3, sparsity=0.5, max_iter=2), get_backend("auto", solver_threads()))
-        Projector(pinned_of(result, "")).show(0.6)
+    """Compile or load the kernels for float32, the type of most images, by solving something tiny."""
+    X = np.asfortranarray(np.random.default_rng(0).random((12, 40), np.float32))
+    result = factorize(X, Params(rank=3, sparsity=0.5, max_iter=2), get_backend("auto", solver_threads()))
+    Projector(pinned_of(result, "")).show(0.6)
 
 
 def known() -> Known:

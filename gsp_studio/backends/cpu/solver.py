@@ -139,6 +139,30 @@ def _update_all(V, B, G, L, n_inner, tol):  # type: ignore[no-untyped-def]
         _update_columns(V, B[:, a:stop], G, L, a, stop, n_inner, tol)
 
 
+# Array expressions stay out of the parallel functions: numba would make parallel loops of each, and compile for longer.
+
+
+@njit(nogil=True, cache=True)
+def _part_of_pass(Xt, V, H, G, L, n_inner, tol, step, begin, end, part_B, part_G):  # type: ignore[no-untyped-def]
+    part_B[:] = 0
+    part_G[:] = 0
+    for a in range(begin, end, step):
+        stop = min(end, a + step)
+        Xb = Xt[a:stop]
+        if n_inner > 0:
+            _update_columns(H, np.dot(V, Xb.T), G, L, a, stop, n_inner, tol)
+        hb = H[:, a:stop].copy()
+        _add_to(part_B, np.dot(hb, Xb))
+        _add_to(part_G, np.dot(hb, hb.T))
+
+
+@njit(nogil=True, cache=True)
+def _add_to(total, more):  # type: ignore[no-untyped-def]
+    for i in range(total.shape[0]):
+        for j in range(total.shape[1]):
+            total[i, j] += more[i, j]
+
+
 @njit(nogil=True, cache=True, parallel=True)
 def _pass(Xt, V, H, G, L, n_inner, tol, step, parts_B, parts_G):  # type: ignore[no-untyped-def]
     """One pass over the images: H updated in place (unless n_inner = 0), H X' and H H' part by part."""
@@ -149,16 +173,7 @@ def _pass(Xt, V, H, G, L, n_inner, tol, step, parts_B, parts_G):  # type: ignore
     for part in prange(parts):
         begin = blocks * part // parts * _LANES
         end = min(n, blocks * (part + 1) // parts * _LANES)
-        parts_B[part] = 0
-        parts_G[part] = 0
-        for a in range(begin, end, step):
-            stop = min(end, a + step)
-            Xb = Xt[a:stop]
-            if n_inner > 0:
-                _update_columns(H, np.dot(V, Xb.T), G, L, a, stop, n_inner, tol)
-            hb = H[:, a:stop].copy()
-            parts_B[part] += np.dot(hb, Xb)
-            parts_G[part] += np.dot(hb, hb.T)
+        _part_of_pass(Xt, V, H, G, L, n_inner, tol, step, begin, end, parts_B[part], parts_G[part])
 
 
 @njit(nogil=True, cache=True, parallel=True)
@@ -237,9 +252,7 @@ def _parts_of(Xt: Array, r: int) -> int:
     return max(1, min(wanted, math.ceil(n / _LANES), max(4, n // (2 * r))))
 
 
-def _run_pass(
-    Xt: Array, V: Array, H: Array, G: Array, L: float, n_inner: int, tol: float
-) -> tuple[Array, Array]:
+def _run_pass(Xt: Array, V: Array, H: Array, G: Array, L: float, n_inner: int, tol: float) -> tuple[Array, Array]:
     r, m = len(H), Xt.shape[1]
     parts = _parts_of(Xt, r)
     parts_B = np.empty((parts, r, m), Xt.dtype)
@@ -257,9 +270,7 @@ def products(Xt: Array, H: Array) -> tuple[Array, Array]:
     return _run_pass(Xt, unused, H, unused, 0.0, 0, 0.0)
 
 
-def sweep_coefficients(
-    Xt: Array, V: Array, H: Array, n_inner: int, tol: float
-) -> tuple[Array, Array, Array]:
+def sweep_coefficients(Xt: Array, V: Array, H: Array, n_inner: int, tol: float) -> tuple[Array, Array, Array]:
     """New coefficients by HALS sweeps for the basis V, and the products of the new H; the input H is kept."""
     new = H.copy()
     return new, *_run_pass(Xt, V, new, V @ V.T, 0.0, n_inner, tol)

@@ -61,6 +61,7 @@ class DataPanel(QWidget):
         box.addLayout(rows)
         box.addWidget(self._pictures)
         box.addLayout(buttons)
+        box.addStretch()
 
     def retint(self) -> None:
         """Take the colours of the theme in force."""

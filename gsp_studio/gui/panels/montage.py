@@ -15,6 +15,9 @@ from gsp_studio.gui.widgets.tile_view import TileView
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
+_OPEN = "Open your images to see what they are made of"
+_OPEN_HINT = "or drop a folder, .npy, .npz or .mat file here"
+
 
 class MontagePanel(QWidget):
     """Shows a basis as tiles; emits what the user asks for."""
@@ -26,8 +29,8 @@ class MontagePanel(QWidget):
         super().__init__(parent)
         self.view = TileView()
         self.empty = EmptyState(
-            "Open your images to see what they are made of",
-            "or drop a folder, .npy, .npz or .mat file here",
+            _OPEN,
+            _OPEN_HINT,
             {"folder": "Open a folder of images...", "files": "Open a file...", "sample": "Try the sample faces"},
         )
         self._buffer: TileBuffer | None = None
@@ -67,9 +70,14 @@ class MontagePanel(QWidget):
         self._dataset = dataset
         self._buffer = None
 
-    def set_waiting(self, line: str, hint: str) -> None:
-        """Say what is being done while there is nothing to show; the buttons stay for another choice."""
-        self.empty.set_text(line, hint)
+    def set_activity(self, activity: str) -> None:
+        """Say what is being done while there is nothing to show, "" for nothing."""
+        if activity:
+            self.empty.set_text(f"{activity[0].upper()}{activity[1:]}...", offers=False)
+        elif self._dataset is None:
+            self.empty.set_text(_OPEN, _OPEN_HINT)
+        else:
+            self.empty.set_text("Press Run (Space) to take these images apart", offers=False)
 
     def set_shown(self, shown: Shown | None) -> None:
         """Show this basis; None: the empty state."""

@@ -101,6 +101,8 @@ class RunPanel(QWidget):
         if not self._phase.is_run:
             return f"{self._activity}..." if self._activity else {Phase.IDLE: "ready"}.get(self._phase, "")
         p = self._progress
+        if p.n_iter == 0 and self._activity:
+            return f"{self._activity}..."
         if p.n_iter == 0:
             return f"{self._phase.value}  ·  iteration 0/{p.max_iter}"
         count = f"{p.n_iter}/{p.max_iter}  ·  {milliseconds(p.each)}/it  ·  {duration(p.elapsed)} elapsed"

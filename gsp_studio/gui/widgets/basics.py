@@ -76,10 +76,12 @@ class EmptyState(QFrame):
         box.addWidget(self._hint)
         box.addStretch()
 
-    def set_text(self, line: str, hint: str) -> None:
-        """Other words for another state."""
+    def set_text(self, line: str, hint: str = "", offers: bool = True) -> None:
+        """Other words for another state; `offers`: whether the buttons are there."""
         self._line.setText(line)
         self._hint.setText(hint)
+        for button in self.buttons.values():
+            button.setVisible(offers)
 
     def text(self) -> tuple[str, str]:
         """The words."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSettings
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
 from gsp_studio.gui.dialogs.about import AboutDialog
 from gsp_studio.gui.dialogs.error import ErrorDialog
@@ -95,7 +95,7 @@ class Asking(QObject):
         dialog.previewRequested.connect(lambda options: self._session.preview(found.path, options))
         dialog.optionsAccepted.connect(lambda options: self._session.open(found.path, options))
         dialog.finished.connect(lambda _: self._forget_layout(dialog))
-        dialog.show()
+        _show(dialog)
         self._session.preview(found.path, found.options)
 
     def _forget_layout(self, dialog: LayoutDialog) -> None:
@@ -116,14 +116,14 @@ class Asking(QObject):
 
     def failed(self, sentence: str, details: str) -> None:
         """Say what went wrong."""
-        ErrorDialog(sentence, details, parent=self._window).show()
+        _show(ErrorDialog(sentence, details, parent=self._window))
 
     def load_failed(self, path: Path, sentence: str, details: str) -> None:
         """Say why a data set cannot be opened; what a file holds may be readable in another way."""
         remedy = "Read it in another way..." if path.suffix in _FILE_TYPES and path.is_file() else ""
         dialog = ErrorDialog(sentence, details, remedy, self._window)
         dialog.accepted.connect(lambda: self._want_layout(path, None))
-        dialog.show()
+        _show(dialog)
 
     # Exports
 
@@ -138,7 +138,7 @@ class Asking(QObject):
         folder = above / f"{Path(session.dataset.name).stem}-run{entry.number}"
         dialog = ExportDialog(entry, folder, self._window)
         dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), index, parts))
-        dialog.show()
+        _show(dialog)
 
     def _export(self, folder: Path, index: int, parts: Parts) -> None:
         self._settings.setValue("export", str(folder.parent))
@@ -148,12 +148,17 @@ class Asking(QObject):
 
     def keys(self, menus: Menus) -> None:
         """Show all keys."""
-        KeysDialog(menus.keys() + _MORE_KEYS, self._window).show()
+        _show(KeysDialog(menus.keys() + _MORE_KEYS, self._window))
 
     def palette(self, menus: Menus) -> None:
         """Offer all commands by their names."""
-        PaletteDialog(menus.actions, self._window).show()
+        _show(PaletteDialog(menus.actions, self._window))
 
     def about(self) -> None:
         """Name the version and the method."""
-        AboutDialog(self._window).show()
+        _show(AboutDialog(self._window))
+
+
+def _show(dialog: QDialog) -> None:
+    dialog.show()
+    dialog.activateWindow()  # not every window manager gives a new window the keyboard

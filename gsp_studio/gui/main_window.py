@@ -173,8 +173,8 @@ class MainWindow(QMainWindow):
         names = {name: name.capitalize() for name in COLOUR_MAPS}
         menus.choices("&View", "&Colours", names, "grey", montage.set_colour_map)
         menus.separate("&View")
-        for dock in self.docks.values():
-            menus.take("&View", dock.toggleViewAction())
+        for title, dock in self.docks.items():
+            menus.take("&View", dock.toggleViewAction(), said=f"Show or hide {title}")
         menus.add("&View", "&Reset layout", self.reset_layout)
         menus.separate("&View")
         schemes = {"": "As the system", "dark": "Dark", "light": "Light"}

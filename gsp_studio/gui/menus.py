@@ -39,8 +39,10 @@ class Menus:
             action.triggered.connect(lambda _=False: slot())
         return self.take(menu, action, image)
 
-    def take(self, menu: str, action: QAction, image: str = "") -> QAction:
-        """An action that somebody else made."""
+    def take(self, menu: str, action: QAction, image: str = "", said: str = "") -> QAction:
+        """An action that somebody else made; `said`: what it is called outside of its menu."""
+        if said:
+            action.setIconText(said)
         self._menus[menu].addAction(action)
         self.actions.append(action)
         if image:
@@ -56,6 +58,7 @@ class Menus:
             action = QAction(text, group)
             action.setCheckable(True)
             action.setChecked(key == chosen)
+            action.setIconText(f"{title.replace('&', '')}: {text}")
             action.triggered.connect(lambda _=False, key=key: slot(key))
             sub.addAction(action)
             self.actions.append(action)
@@ -67,7 +70,7 @@ class Menus:
     def keys(self) -> list[tuple[str, str]]:
         """Pairs of keys and what they do."""
         return [
-            (action.shortcut().toString(QKeySequence.SequenceFormat.NativeText), action.text().replace("&", ""))
+            (action.shortcut().toString(QKeySequence.SequenceFormat.NativeText), action.iconText())
             for action in self.actions
             if not action.shortcut().isEmpty()
         ]

@@ -22,7 +22,7 @@ from gsp_studio.gui.projecting import Projecting
 from gsp_studio.gui.starting import Starter
 from gsp_studio.gui.state import Choice, Known, Parts, Phase, Pinned, Progress, RunEntry, Shown
 from gsp_studio.gui.warmfit import WarmFit
-from gsp_studio.gui.words import told
+from gsp_studio.gui.words import percent, plural, told
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Outcome, Record
@@ -391,9 +391,10 @@ class Session(QObject):
             self._set_phase(Phase.IDLE)
             self.runs = (*self.runs, entry)
             self._show_entry(len(self.runs) - 1)
+            iterations = plural(outcome.result.n_iter, "iteration")
             self.logged.emit(
-                f"{entry.name} {entry.state}: {entry.label}; error {100 * entry.shown.error:.3f} %, "
-                f"sparsity {entry.shown.attained:.4f}; {outcome.result.n_iter} iterations in {entry.seconds:.2f} s."
+                f"{entry.name} {entry.state}: {entry.label}; error {percent(entry.shown.error)}, "
+                f"sparsity {entry.shown.attained:.4f}; {iterations} in {entry.seconds:.2f} s."
             )
         self._set_phase(Phase.IDLE)
         if outcome.error_text:

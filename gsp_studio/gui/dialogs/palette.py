@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
@@ -24,6 +24,7 @@ class PaletteDialog(QDialog):
         self.list = QListWidget()
         self.list.setMinimumSize(460, 320)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.list.setIconSize(QSize(16, 16))
         box = QVBoxLayout(self)
         box.setContentsMargins(12, 12, 12, 12)
         box.addWidget(self.filter)
@@ -38,7 +39,7 @@ class PaletteDialog(QDialog):
         self.list.clear()
         wanted = text.lower().split()
         for action in self._actions:
-            name = action.text().replace("&", "")
+            name = action.iconText()
             if all(part in name.lower() for part in wanted):
                 keys = action.shortcut().toString()
                 item = QListWidgetItem(action.icon(), f"{name}    {keys}" if keys else name)

@@ -117,10 +117,11 @@ class SparsityPanel(QWidget):
     def set_pinned(self, pinned: Pinned | None) -> None:
         """Mark the sparsity of the basis that is projected; None: there is none yet."""
         self._pinned = pinned
-        self.slider.setMark(math.nan if pinned is None else pinned.sparsity)
         self._tell_pinned()
 
     def _tell_pinned(self) -> None:
+        # A run goes where it is steered to; only a projection has a place that it cannot go below.
+        self.slider.setMark(math.nan if self._pinned is None or self._phase.is_run else self._pinned.sparsity)
         if self._phase.is_run:
             self._pinned_text.setText("steering the run")
         elif self._pinned is None:

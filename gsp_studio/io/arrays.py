@@ -7,8 +7,8 @@ shape they have is decided in `matrix.py`.
 from __future__ import annotations
 
 import math
+import warnings
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.source import require_memory
 
 Array = npt.NDArray[Any]
 
@@ -27,96 +28,176 @@ _MATLAB_TYPES = {
     "single": "float32",
     "logical": "bool",
 }
+#: Deflate makes at most this many bytes of one.
+_DEFLATE_MOST = 1032
+#: MATLAB keeps whole numbers of class double in a byte each.
+_MATLAB_PACKING = 8
 
 
 @dataclass(frozen=True)
 class ArrayEntry:
-    """An array in a file: its name ("" where the file has one only), shape and type."""
+    """An array in a file: its name ("" where the file has one only), shape and type; `kind` names what is no numbers.
+
+    Arrays of a `kind` (Python objects, MATLAB cells) are listed so that an error message can name them.
+    """
 
     key: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    kind: str = ""
 
     @property
     def nbytes(self) -> int:
         """Bytes of its values."""
         return math.prod(self.shape) * self.dtype.itemsize
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can hold images: numbers, a matrix or a stack, not empty."""
+        return not self.kind and self.dtype.kind in _NUMERIC and len(self.shape) in (2, 3) and min(self.shape) > 0
+
+    def __str__(self) -> str:
+        shape = " x ".join(map(str, self.shape)) or "single value"
+        return f"{self.key or 'array'} ({shape}, {self.kind or self.dtype})"
+
+
+def is_npz(path: Path, head: bytes) -> bool:
+    """Whether a file is a ZIP archive that holds .npy members, or claims to.
+
+    Parameters
+    ----------
+    path : Path
+    head : bytes
+        The first of the file.
+    """
+    if not head.startswith(b"PK"):
+        return False
+    if path.suffix.lower() == ".npz":
+        return True
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".npy") for name in archive.namelist())
+    except Exception:  # not our archive: another reader or the error message of the table
+        return False
+
+
+def is_mat(path: Path, head: bytes) -> bool:
+    """Whether a file is a MATLAB file by its header; version 4 has none and is believed by its name.
+
+    Parameters as for `is_npz`.
+    """
+    return head.startswith((b"MATLAB 5.0", b"MATLAB 7.3")) or path.suffix.lower() == ".mat"
+
 
 def list_arrays(path: Path, kind: str) -> list[ArrayEntry]:
-    """The numeric arrays of a "npy", "npz" or "mat" file, from its headers.
+    """The arrays of a file, from its headers.
+
+    Parameters
+    ----------
+    path : Path
+    kind : "npy" | "npz" | "mat"
+
+    Returns
+    -------
+    list of ArrayEntry
+        Also of what cannot be images, so that an error can name it.
 
     Raises
     ------
     DatasetError
-        A file that is damaged, lies about its size, or holds Python objects.
+        A file that is damaged or lies about its size.
     """
-    return {"npy": _list_npy, "npz": _list_npz, "mat": _list_mat}[kind](path)
-
-
-def read_array(path: Path, kind: str, key: str) -> Array:
-    """One array of a file; a memory map for .npy, so that a part of it can be read alone."""
     try:
-        if kind == "npy":
-            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-        if kind == "npz":
-            with np.load(path, allow_pickle=False) as archive:
-                return np.asarray(archive[key])
-        import scipy.io
+        return {"npy": _list_npy, "npz": _list_npz, "mat": _list_mat}[kind](path)
+    except (DatasetError, MemoryError, PermissionError):
+        raise
+    except Exception as error:  # zipfile and SciPy raise exceptions of many kinds for damaged headers
+        raise DatasetError(f"{path} is not a readable .{kind} file, or is damaged ({_short(error)})") from error
 
-        return np.asarray(scipy.io.loadmat(path, variable_names=[key])[key])
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, TypeError) as error:
+
+def read_array(path: Path, kind: str, entry: ArrayEntry) -> Array:
+    """One array of a file.
+
+    Parameters
+    ----------
+    path : Path
+    kind : "npy" | "npz" | "mat"
+    entry : ArrayEntry
+        From `list_arrays`.
+
+    Returns
+    -------
+    ndarray of the entry's shape, real numbers
+        A memory map for .npy, so that a part of it can be read alone.
+
+    Raises
+    ------
+    DatasetError
+        A damaged file, values that are not real numbers, or more of them than fit into memory.
+    """
+    if kind != "npy":
+        require_memory(entry.nbytes, f"{entry} of {path}")
+    try:
+        values = _read(path, kind, entry.key)
+    except (DatasetError, MemoryError, PermissionError):
+        raise
+    except Exception as error:  # as for the headers
         raise DatasetError(f"{path} cannot be read: the file is damaged or truncated ({_short(error)})") from error
+    if entry.dtype.kind == "b":  # SciPy gives the logical arrays of MATLAB as uint8
+        values = values.astype(bool)
+    if values.dtype.kind not in _NUMERIC:
+        raise DatasetError(f"{entry} of {path} holds {values.dtype} values; accepted are real numbers")
+    if values.shape != entry.shape:
+        raise DatasetError(f"{entry} of {path} holds shape {values.shape}; the file is damaged")
+    return values
+
+
+def _read(path: Path, kind: str, key: str) -> Array:
+    if kind == "npy":
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    if kind == "npz":
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # NumPy leaves damaged files open
+            return np.asarray(archive[key])
+    import scipy.io
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", np.exceptions.ComplexWarning)  # SciPy would drop the imaginary part
+        try:
+            # mat_dtype: a double that MATLAB packed into bytes is a double, not a uint8 image.
+            return np.asarray(scipy.io.loadmat(path, variable_names=[key], mat_dtype=True, appendmat=False)[key])
+        except np.exceptions.ComplexWarning:
+            raise DatasetError(f'"{key}" in {path} holds complex values; accepted are real numbers') from None
 
 
 def _list_npy(path: Path) -> list[ArrayEntry]:
     with path.open("rb") as file:
-        entry = _npy_header(file, "", path)
+        entry = _npy_header(file, "")
         held = path.stat().st_size - file.tell()
-    if entry.nbytes > held:
-        raise DatasetError(
-            f"{path}: its header declares shape {entry.shape}, {entry.nbytes} bytes, but {held} bytes follow"
-        )
+    if not entry.kind and entry.nbytes > held:
+        raise DatasetError(f"{path}: its header declares {entry}, {entry.nbytes} bytes, but {held} bytes follow")
     return [entry]
 
 
 def _list_npz(path: Path) -> list[ArrayEntry]:
     entries = []
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                if not info.filename.endswith(".npy"):
-                    continue
-                with archive.open(info) as file:
-                    try:
-                        entry = _npy_header(file, info.filename.removesuffix(".npy"), path)
-                    except _HoldsObjects:
-                        continue  # other arrays of the archive may be numbers
-                if entry.nbytes > info.file_size:
-                    raise DatasetError(
-                        f'{path}: "{entry.key}" declares shape {entry.shape}, {entry.nbytes} bytes, '
-                        f"but holds {info.file_size}"
-                    )
-                entries.append(entry)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DatasetError(f"{path} is not a readable .npz archive ({_short(error)})") from error
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if not info.filename.endswith(".npy"):
+                continue
+            with archive.open(info) as file:
+                entry = _npy_header(file, info.filename.removesuffix(".npy"))
+            held = min(info.file_size, _DEFLATE_MOST * min(info.compress_size, path.stat().st_size))
+            if not entry.kind and entry.nbytes > held:
+                raise DatasetError(f"{path} declares {entry}, {entry.nbytes} bytes, but holds at most {held} for it")
+            entries.append(entry)
     return entries
 
 
-class _HoldsObjects(DatasetError):
-    """An array of Python objects, which would have to run code to load."""
-
-
-def _npy_header(file: IO[bytes], key: str, path: Path) -> ArrayEntry:
-    try:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-    except (ValueError, EOFError, OSError) as error:
-        raise DatasetError(f"{path} is not a readable NumPy array ({_short(error)})") from error
-    if dtype.hasobject:
-        raise _HoldsObjects(f"{path} holds Python objects, not numbers; save a numeric array")
-    return ArrayEntry(key, tuple(shape), dtype)
+def _npy_header(file: IO[bytes], key: str) -> ArrayEntry:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return ArrayEntry(key, tuple(shape), dtype, "Python objects" if dtype.hasobject else "")
 
 
 def _list_mat(path: Path) -> list[ArrayEntry]:
@@ -124,57 +205,65 @@ def _list_mat(path: Path) -> list[ArrayEntry]:
 
     with path.open("rb") as file:
         head = file.read(128)
-    if head.startswith(b"MATLAB 7.3") or head.startswith(b"\x89HDF"):
+    if head.startswith((b"MATLAB 7.3", b"\x89HDF")):
         raise DatasetError(f"{path} is a MATLAB v7.3 file; save it with save(..., '-v7') to open it")
-    try:
-        found = scipy.io.whosmat(path)
-    except (ValueError, OSError, TypeError, EOFError, NotImplementedError, zlib.error) as error:
-        raise DatasetError(f"{path} is not a readable MATLAB v5 file, or is truncated ({_short(error)})") from error
-    except Exception as error:  # SciPy's reader raises exceptions of its own for damaged headers
-        raise DatasetError(f"{path} is not a readable MATLAB v5 file ({_short(error)})") from error
-    return [
-        ArrayEntry(name, tuple(shape), np.dtype(_MATLAB_TYPES[kind]))
-        for name, shape, kind in found
-        if kind in _MATLAB_TYPES
-    ]
+    size = path.stat().st_size
+    entries = []
+    for name, shape, kind in scipy.io.whosmat(path, appendmat=False):
+        known = kind in _MATLAB_TYPES
+        dtype = np.dtype(_MATLAB_TYPES[kind]) if known else np.dtype(object)
+        entry = ArrayEntry(name, tuple(map(int, shape)), dtype, "" if known else f"{kind} array")
+        if known and entry.nbytes > _DEFLATE_MOST * _MATLAB_PACKING * size:
+            raise DatasetError(f"{path} declares {entry}, {entry.nbytes} bytes, more than {size} bytes can hold")
+        entries.append(entry)
+    return entries
 
 
 def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> ArrayEntry:
-    """The array that was asked for, else the largest that can hold images.
+    """The array to read.
+
+    Parameters
+    ----------
+    entries : list of ArrayEntry
+    key : str or None
+        The array that is asked for; None: the largest that can hold images.
+    path : Path
+        For the error.
 
     Raises
     ------
     DatasetError
         No such array, or none that can hold images; the sentence lists what there is.
     """
-    listed = ", ".join(f"{e.key or 'array'} {e.shape} {e.dtype}" for e in entries) or "no numeric array"
-    if key is not None and len(entries) == 1 and entries[0].key == "":
-        key = ""  # a .npy holds one array, whatever it is called
+    listed = ", ".join(map(str, entries[:6])) + (", ..." if len(entries) > 6 else "") if entries else "no array"
+    if len(entries) == 1 and entries[0].key == "":
+        key = None  # a .npy holds one array, whatever it is called
     if key is not None:
         for entry in entries:
             if entry.key == key:
                 _require_images(entry, path)
                 return entry
         raise DatasetError(f'{path} has no array "{key}"; it holds {listed}')
-    usable = [e for e in entries if e.dtype.kind in _NUMERIC and len(e.shape) in (2, 3) and min(e.shape) > 0]
+    usable = [entry for entry in entries if entry.is_usable]
     if not usable:
         if len(entries) == 1:
             _require_images(entries[0], path)
         raise DatasetError(f"{path} holds no matrix or stack of images; it holds {listed}")
-    return max(usable, key=lambda e: math.prod(e.shape))
+    return max(usable, key=lambda entry: math.prod(entry.shape))
 
 
 def _require_images(entry: ArrayEntry, path: Path) -> None:
     where = f'"{entry.key}" in {path}' if entry.key else str(path)
-    if entry.dtype.kind not in _NUMERIC:
-        raise DatasetError(f"{where} holds {entry.dtype} values; accepted are real numbers")
+    if entry.kind or entry.dtype.kind not in _NUMERIC:
+        held = entry.kind.replace(" array", "s") if entry.kind else f"{entry.dtype} values"
+        raise DatasetError(f"{where} holds {held} ({' x '.join(map(str, entry.shape))}), not real numbers")
     if len(entry.shape) not in (2, 3):
         count = len(entry.shape)
         raise DatasetError(
             f"{where} is not an image stack: it has {count} dimension{'' if count == 1 else 's'}; "
             "accepted are a matrix (2) or a stack of grey images (3)"
         )
-    if min(entry.shape) == 0:
+    if min(entry.shape) <= 0:
         raise DatasetError(f"{where} has shape {entry.shape}: it contains no images")
 
 

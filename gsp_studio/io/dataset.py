@@ -1,12 +1,15 @@
 """Dataset: images as the columns of a nonnegative matrix, with all that is needed to show and to name them.
 
-Frozen and checked once, when it is made: whatever holds a Dataset may rely on finite values >= 0, on at least two
-images, and on a shape that fits. How the raw values became these is told in `steps`, in words.
+Frozen and checked when it is made: whatever holds a Dataset may rely on finite values >= 0, on at least two images,
+and on a shape that fits. How the raw values became these is told in `steps`, in words.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import operator
+import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -18,7 +21,32 @@ Order = Literal["C", "F"]
 
 
 class DatasetError(ValueError):
-    """A data set that cannot be used; the message is one sentence: what, where, and what is accepted."""
+    """A data set that cannot be used; the message is one sentence: what, where, and what is accepted.
+
+    Parameters
+    ----------
+    message : str
+        Shown on one line, whatever the names of files in it hold.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(text: str) -> str:
+    """Text with an escape for each line break, control character and undecodable byte of a file's name.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        Can be printed and encoded.
+    """
+    told = ("Cc", "Cs", "Zl", "Zp")
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in told else c for c in text)
 
 
 @dataclass(frozen=True)
@@ -28,7 +56,7 @@ class LoadOptions:
     Attributes
     ----------
     image_shape : (height, width)
-        For sources that hold images as vectors.
+        For sources that hold images as vectors; of a folder with images of several sizes, those to read.
     order : "C" | "F"
         How a vector fills its image: row by row, or column by column as MATLAB does.
     images_in : "columns" | "rows"
@@ -37,8 +65,16 @@ class LoadOptions:
         Which array of a file that holds several.
     negative : "clip" | "shift" | "abs"
         What to do with negative values: set to 0, subtract the smallest value from all, or take absolute values.
+        None refuses them.
+    nonfinite : "zero" | "drop"
+        What to do with NaN and infinite values: set to 0, or leave out the images that hold any. None refuses them.
     dtype : "float32" | "float64"
         The type to compute in.
+
+    Raises
+    ------
+    DatasetError
+        A value that is not accepted.
     """
 
     image_shape: tuple[int, int] | None = None
@@ -47,6 +83,35 @@ class LoadOptions:
     key: str | None = None
     negative: Literal["clip", "shift", "abs"] | None = None
     dtype: Literal["float32", "float64"] | None = None
+    nonfinite: Literal["zero", "drop"] | None = None
+
+    def __post_init__(self) -> None:
+        for name, accepted in _CHOICES.items():
+            value = getattr(self, name)
+            if value is not None and value not in accepted:
+                raise DatasetError(f'{name} is "{value}"; accepted are {", ".join(accepted)}')
+        if self.image_shape is not None:
+            object.__setattr__(self, "image_shape", _checked_shape(self.image_shape))
+
+
+_CHOICES = {
+    "order": ("C", "F"),
+    "images_in": ("columns", "rows"),
+    "negative": ("clip", "shift", "abs"),
+    "dtype": ("float32", "float64"),
+    "nonfinite": ("zero", "drop"),
+}
+
+
+def _checked_shape(shape: Any) -> tuple[int, int]:
+    """A (height, width) of two positive whole numbers, as plain ints."""
+    try:
+        height, width = (operator.index(side) for side in shape)
+    except (TypeError, ValueError):
+        height = width = 0
+    if height < 1 or width < 1:
+        raise DatasetError(f"image shape is {shape}; accepted are two whole numbers >= 1, height and width")
+    return height, width
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +137,15 @@ class Dataset:
         What was done to the raw values, in words, in order.
     options : LoadOptions
         What `load_dataset` was asked for, as resolved: loads the same data again.
+    notes : tuple of str
+        What a user should know before a run, a sentence each: images without contrast, for example.
     fingerprint : str
         SHA-256 of shape, type and values; made from them.
+
+    Raises
+    ------
+    DatasetError
+        Anything above that does not hold, in one sentence.
     """
 
     X: Array
@@ -85,34 +157,97 @@ class Dataset:
     source: str = ""
     steps: tuple[str, ...] = ()
     options: LoadOptions = LoadOptions()
-    fingerprint: str = field(default="")
+    notes: tuple[str, ...] = ()
+    fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
         _check(self)
-        self.X.flags.writeable = False
-        if not self.fingerprint:
-            object.__setattr__(self, "fingerprint", fingerprint_of(self.X))
+        _check_values(self)
+        frozen = self.X.view()  # the caller's own array stays as writeable as it was
+        frozen.flags.writeable = False
+        object.__setattr__(self, "X", frozen)
+        object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *_notes_on(frozen)))))
+        object.__setattr__(self, "fingerprint", fingerprint_of(frozen))
 
     def as_images(self, vectors: Array) -> Array:
-        """Columns of any (m, k) array as images (k, height, width); a view where memory allows."""
+        """Columns as images.
+
+        Parameters
+        ----------
+        vectors : ndarray (m, k), any type
+            A basis, reconstructions, residuals, or a part of X.
+
+        Returns
+        -------
+        ndarray (k, height, width), the same type
+            A view where memory allows.
+        """
         height, width = self.image_shape
         if self.order == "C":
             return vectors.T.reshape(-1, height, width)
         return vectors.T.reshape(-1, width, height).transpose(0, 2, 1)
 
     def images(self, columns: npt.ArrayLike | None = None) -> Array:
-        """The images (k, height, width) of the given columns of X, by default of all."""
+        """Images of the data.
+
+        Parameters
+        ----------
+        columns : int or array of ints, optional
+            Which columns of X; by default all.
+
+        Returns
+        -------
+        ndarray (k, height, width), the type of X
+        """
         return self.as_images(self.X if columns is None else self.X[:, np.atleast_1d(np.asarray(columns))])
 
     def with_layout(self, image_shape: tuple[int, int] | None = None, order: Order | None = None) -> Dataset:
-        """The same data with another shape or order of its images."""
-        shape, order = image_shape or self.image_shape, order or self.order
-        options = replace(self.options, image_shape=shape, order=order)
-        return replace(self, image_shape=shape, order=order, options=options)
+        """The same data with another shape or order of its images; what is None stays.
+
+        Raises
+        ------
+        DatasetError
+            A shape with another number of pixels, or an order that is neither "C" nor "F".
+        """
+        shape = self.image_shape if image_shape is None else _checked_shape(image_shape)
+        order = self.order if order is None else order
+        other = copy.copy(self)  # not `replace`, which would look at and hash all values again
+        object.__setattr__(other, "image_shape", shape)
+        object.__setattr__(other, "order", order)
+        object.__setattr__(other, "options", replace(self.options, image_shape=shape, order=order))
+        _check(other)
+        return other
+
+
+def _check_values(data: Dataset) -> None:
+    low, high = float(data.X.min()), float(data.X.max())  # NaN passes through both
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise DatasetError(f"{data.name}: X holds NaN or infinite values; NMF needs finite values >= 0")
+    if low < 0:
+        raise DatasetError(f"{data.name}: X has negative values (smallest {low:.6g}); NMF needs values >= 0")
+
+
+def _notes_on(X: Array) -> tuple[str, ...]:
+    """What the values themselves tell. Most data are told apart by their first two images or so."""
+    if np.ptp(X[:, 0]) == 0 and np.all(X == X[0, 0]):
+        return ("the images have no contrast: every pixel has the same value, and rank 1 describes them",)
+    if np.array_equal(X[:, 0], X[:, 1]) and np.all(X == X[:, :1]):
+        return ("all images are the same: rank 1 describes them",)
+    return ()
 
 
 def fingerprint_of(X: Array) -> str:
-    """SHA-256 of an array's shape, type and values (column by column), as 64 hexadecimal digits."""
+    """SHA-256 of a matrix.
+
+    Parameters
+    ----------
+    X : ndarray (m, n)
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits of shape, type and values, column by column: the same whatever the order in memory.
+    """
     digest = hashlib.sha256(f"{X.shape} {X.dtype.str}".encode())
     columns = X.T if X.flags.f_contiguous else np.ascontiguousarray(X.T)
     digest.update(columns.data.cast("B"))

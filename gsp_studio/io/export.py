@@ -1,21 +1,21 @@
 """What a run leaves on disk: figures, factors, history and the run's own description.
 
 Everything is written into a temporary folder first and renamed into place when it is complete; run.json comes last, so
-a folder that has one is a complete export. Sizes in pixels depend on the data alone, never on a screen.
+a folder that has one is a complete export. Only files that the run.json of an earlier export lists are ever replaced: a
+file of somebody else in the way is an error. Sizes in pixels depend on the data alone, never on a screen.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
 import os
-import platform
-import shutil
+import re
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,69 +23,66 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from gsp_studio.core.nmf import Params, Result
-from gsp_studio.io.dataset import Dataset, LoadOptions
-from gsp_studio.io.montage import montage_image, to_grey
+from gsp_studio.core.nmf import Result
+from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.montage import Scale, montage_image, to_grey
+from gsp_studio.io.runfile import (
+    DAMAGE,
+    INPUTS,
+    PROGRAM,
+    ExportedRun,
+    ExportError,
+    RunFile,
+    arrays_of,
+    describe,
+    read_run,
+    software_versions,
+    write_json,
+)
+
+__all__ = [
+    "ExportError",
+    "ExportedRun",
+    "RunFile",
+    "What",
+    "check_directory",
+    "describe",
+    "export_run",
+    "read_run",
+    "same_factors",
+    "save_image",
+    "software_versions",
+]
 
 Array = npt.NDArray[Any]
 
-FORMAT = 1
+RUN = "run.json"
 #: Shorter side of an exported basis image, in pixels, at least: small images stay visible in any viewer.
 _VISIBLE = 128
-_PACKAGES = ("numpy", "scipy", "numba", "threadpoolctl", "Pillow")
-
-
-class ExportError(ValueError):
-    """An export that could not be written or read; one sentence: what, where and why."""
-
-
-@dataclass(frozen=True, eq=False)
-class ExportedRun:
-    """A finished run as the export needs it.
-
-    Attributes
-    ----------
-    result : Result
-    start : Params
-        The parameters that the run began with.
-    interventions : sequence of (n_iter, Params)
-        New parameters that it took, and after which iteration.
-    reason : str
-        Why it ended, in words.
-    backend, threads
-        What was asked for; what computed is in `result`.
-    """
-
-    result: Result
-    start: Params
-    interventions: Sequence[tuple[int, Params]] = ()
-    reason: str = ""
-    backend: str = "auto"
-    threads: int | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class RunFile:
-    """A run.json that was read back: all that repeats the run."""
-
-    start: Params
-    interventions: tuple[tuple[int, Params], ...]
-    backend: str
-    threads: int | None
-    source: str
-    options: LoadOptions
-    fingerprint: str
-    content: dict[str, Any]
+#: The names that exports write, and so may remove.
+_OURS = re.compile(r"basis/basis_[0-9]+\.png|montage\.png|factors\.npz|history\.csv|inputs\.npz|run\.json")
 
 
 @dataclass(frozen=True)
 class What:
-    """Which parts to write; run.json always is."""
+    """Which parts to write; run.json always is.
+
+    Attributes
+    ----------
+    basis, montage, factors, history : bool
+    scale : "tile" | "shared"
+        White in the figures is each basis image's own maximum, or the largest of all.
+    zoom : int, optional
+        Pixels that one pixel becomes in each direction, without interpolation; by default what makes the shorter side
+        of a basis image 128 at least.
+    """
 
     basis: bool = True
     montage: bool = True
     factors: bool = True
     history: bool = True
+    scale: Scale = "tile"
+    zoom: int | None = None
 
 
 def export_run(
@@ -110,94 +107,166 @@ def export_run(
     Raises
     ------
     ExportError
-        The folder cannot be written; nothing of this export is left behind then.
+        The folder cannot be written, or a file in it that no export wrote is in the way; nothing of this export is left
+        behind then, and an earlier one is as it was.
     """
-    directory, what = Path(directory), what or What()
     check_directory(directory)
+    directory, what = Path(directory), what or What()
     writers: dict[str, Callable[[Path], None]] = {}
     images = dataset.as_images(run.result.W)
+    zoom = what.zoom or _visible_zoom(images)
     if what.basis:
         digits = len(str(len(images)))
-        for k in range(len(images)):
-            writers[f"basis/basis_{k + 1:0{digits}}.png"] = _image_writer(images[k : k + 1])
+        for k, grey in enumerate(to_grey(images, what.scale)):
+            writers[f"basis/basis_{k + 1:0{digits}}.png"] = _image_writer(grey, zoom)
     if what.montage:
-        writers["montage.png"] = lambda path: save_image(montage_image(images, gap=2, zoom=_zoom(images)), path)
+        writers["montage.png"] = lambda path: save_image(
+            montage_image(images, gap=2, scale=what.scale, zoom=zoom), path
+        )
     if what.factors:
         writers["factors.npz"] = lambda path: _write_factors(path, dataset, run.result)
     if what.history:
         writers["history.csv"] = lambda path: _write_history(path, run.result)
-    arrays = _arrays_of(run)
+    arrays = arrays_of(run)
     if arrays:
-        writers["inputs.npz"] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
-    content = describe(dataset, run, [*writers, "run.json"])
-    writers["run.json"] = lambda path: _write_json(path, content)
+        writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+    content = describe(dataset, run, [*writers, RUN])
+    writers[RUN] = lambda path: write_json(path, content)
     return write_together(directory, writers)
 
 
 def write_together(directory: Path, writers: dict[str, Callable[[Path], None]]) -> list[Path]:
     """Write several files into `directory`, all or none: first under temporary names, then renamed in order.
 
-    Files that an earlier run.json in the folder lists and this export lacks are removed: an old basis image beside new
-    ones would lie.
+    Files of an earlier export that this one lacks are removed: an old basis image beside new ones would lie.
+
+    Raises
+    ------
+    ExportError
+        Something could not be written; what was there before is there again.
     """
-    stale = _listed_files(directory) - set(writers)
+    basis = directory / "basis"
+    made = [folder for folder in (basis, directory, *directory.parents) if not folder.exists()]
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".export-", dir=directory))
-    except OSError as error:
-        raise ExportError(f"{directory} cannot be written: {error.strerror or error}") from error
-    try:
-        for name, write in writers.items():
-            (temporary / name).parent.mkdir(exist_ok=True)
-            write(temporary / name)
-        for name in writers:
-            (directory / name).parent.mkdir(exist_ok=True)
-            os.replace(temporary / name, directory / name)
-        for name in stale:
-            (directory / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise ExportError(f"the export to {directory} failed: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=directory, ignore_cleanup_errors=True) as temporary:
+            new, old = Path(temporary, "new"), Path(temporary, "old")
+            for name, write in writers.items():
+                (new / name).parent.mkdir(parents=True, exist_ok=True)
+                write(new / name)
+            _swap(directory, new, old, list(writers))
+    except BaseException as error:
+        for folder in made:
+            with contextlib.suppress(OSError):  # not there, or not empty
+                folder.rmdir()
+        if isinstance(error, OSError):
+            name = f" ({Path(os.fsdecode(error.filename)).name})" if isinstance(error.filename, str | bytes) else ""
+            raise ExportError(f"{directory} cannot be written: {error.strerror or error}{name}") from error
+        raise
     return [directory / name for name in writers]
 
 
-def _listed_files(directory: Path) -> set[str]:
-    """Files of an earlier export; only plain names inside the folder are believed."""
+def _swap(directory: Path, new: Path, old: Path, names: list[str]) -> None:
+    """Move the former export out, run.json first, and the new one in, run.json last; undo all when a move fails."""
+    moves = [(directory / name, old / name) for name in _former_files(directory, names)]
+    moves += [(new / name, directory / name) for name in names]
+    done = []
     try:
-        names = json.loads((directory / "run.json").read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+        for source, target in moves:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(source, target)
+            done.append((source, target))
+    except BaseException:
+        for source, target in reversed(done):
+            with contextlib.suppress(OSError):
+                os.replace(target, source)
+        raise
+
+
+def _former_files(directory: Path, names: list[str]) -> list[str]:
+    """Files of an earlier export, run.json first. Nothing else is in the way: `check_directory` has looked."""
+    present = [name for name in _listed(directory) | set(names) if _is_file(directory / name)]
+    return sorted(present, key=lambda name: (name != RUN, name))
+
+
+def _listed(directory: Path) -> set[str]:
+    """What the run.json of an earlier export lists, as far as these are names that exports give."""
+    try:
+        content = json.loads((directory / RUN).read_text(encoding="utf-8"))
+        if content["program"] != PROGRAM:
+            return set()
+        return {name for name in content["files"] if isinstance(name, str) and _OURS.fullmatch(name)}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return set()
-    return {n for n in names if isinstance(n, str) and not os.path.isabs(n) and ".." not in Path(n).parts}
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() or path.is_symlink()
+
+
+def _in_the_way(directory: Path) -> list[str]:
+    """Files with names that exports give and that no export has written."""
+    inside = [(path, path.name) for path in directory.iterdir()] if directory.is_dir() else []
+    basis = directory / "basis"
+    inside += [(path, f"basis/{path.name}") for path in basis.iterdir()] if basis.is_dir() else []
+    named = {name for path, name in inside if _OURS.fullmatch(name) and _is_file(path)}
+    return sorted(named - _listed(directory)) if named else []
 
 
 def check_directory(directory: str | os.PathLike[str]) -> None:
-    """Raise ExportError, in one sentence, when files could not be written into this folder. Writes nothing."""
+    """Look whether an export can be written into a folder; writes nothing.
+
+    Raises
+    ------
+    ExportError
+        A file where the folder should be, no permission, or a file in the way that no export has written.
+    """
+    if not os.fspath(directory):
+        raise ExportError("the name of the export folder is empty")
     directory = Path(directory)
     existing = directory
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
+    try:
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+    except OSError as error:
+        raise ExportError(f"{directory} cannot be the export folder: {error.strerror or error}") from error
     if not existing.is_dir():
         raise ExportError(f"{directory} cannot be the export folder: {existing} is a file")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ExportError(f"{directory} cannot be written: permission denied for {existing}")
+    try:
+        foreign = _in_the_way(directory)
+    except OSError as error:
+        raise ExportError(f"{directory} cannot be read: {error.strerror or error}") from error
+    if foreign:
+        raise ExportError(
+            f"{directory} already holds {foreign[0]}, which no earlier export there lists; "
+            "choose another folder, or move that file away"
+        )
 
 
 def save_image(grey: Array, path: Path) -> None:
-    """Write a uint8 image (height, width) as PNG."""
+    """Write a PNG.
+
+    Parameters
+    ----------
+    grey : ndarray (height, width), uint8
+    path : Path
+
+    Raises
+    ------
+    OSError
+    """
     Image.fromarray(np.ascontiguousarray(grey)).save(path, format="PNG", optimize=True)
 
 
-def _image_writer(image: Array) -> Callable[[Path], None]:
-    def write(path: Path) -> None:
-        zoom = _zoom(image)
-        save_image(to_grey(image)[0].repeat(zoom, axis=0).repeat(zoom, axis=1), path)
-
-    return write
+def _image_writer(grey: Array, zoom: int) -> Callable[[Path], None]:
+    return lambda path: save_image(grey.repeat(zoom, axis=0).repeat(zoom, axis=1), path)
 
 
-def _zoom(images: Array) -> int:
-    return max(1, math.ceil(_VISIBLE / min(images.shape[1:])))
+def _visible_zoom(images: Array) -> int:
+    shorter = int(min(images.shape[1:]))
+    return max(1, math.ceil(_VISIBLE / shorter))
 
 
 def _write_factors(path: Path, dataset: Dataset, result: Result) -> None:
@@ -222,135 +291,21 @@ def _write_history(path: Path, result: Result) -> None:
             table.writerow([n_iter, repr(error), f"{100 * error:.6f}", repr(sparsity), goal, f"{seconds:.6f}"])
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def _factors(path: Path) -> tuple[Array, Array]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # NumPy leaves damaged files open
+        return archive["W"], archive["H"]
 
 
-def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[str, Any]:
-    """The content of run.json: what ran, on what, with what, and how it ended."""
-    result = run.result
-    m, n = dataset.X.shape
-    return {
-        "format": FORMAT,
-        "program": "gsp-studio",
-        "params": _params_json(run.start, "start"),
-        "interventions": [
-            {"after_iteration": n_iter, "params": _params_json(params, f"step{i}")}
-            for i, (n_iter, params) in enumerate(run.interventions)
-        ],
-        "result": {
-            "error": result.error,
-            "sparsity": result.sparsity,
-            "iterations": result.n_iter,
-            "best_iteration": result.best_iter,
-            "seconds": float(result.history.seconds[-1]),
-            "finished": run.reason,
-        },
-        "data": {
-            "name": dataset.name,
-            "source": dataset.source,
-            "pixels": m,
-            "images": n,
-            "image_shape": list(dataset.image_shape),
-            "order": dataset.order,
-            "dtype": dataset.X.dtype.name,
-            "steps": list(dataset.steps),
-            "options": asdict(dataset.options),
-            "fingerprint": dataset.fingerprint,
-        },
-        "backend": {"asked": run.backend, "threads": run.threads, "computed": result.backend},
-        "deterministic": "the same bits on the same machine with the same number of threads",
-        "versions": software_versions(),
-        "platform": platform.platform(),
-        "files": list(files),
-    }
-
-
-def software_versions() -> dict[str, str]:
-    """Versions of the program, of Python and of the libraries that compute."""
-    found = {"python": platform.python_version()}
-    for package in ("gsp-studio", *_PACKAGES):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
-
-
-def _params_json(params: Params, prefix: str) -> dict[str, Any]:
-    content = {field.name: getattr(params, field.name) for field in fields(params)}
-    for name in _array_fields(params):
-        content[name] = {"inputs.npz": f"{prefix}_{name}"}
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in content.items()}
-
-
-def _array_fields(params: Params) -> list[str]:
-    return [name for name in ("init", "weights") if not isinstance(getattr(params, name), (str, type(None)))]
-
-
-def _arrays_of(run: ExportedRun) -> dict[str, Array]:
-    """Arrays among the parameters, under the names that run.json refers to; a start (W0, H0) becomes two."""
-    arrays: dict[str, Array] = {}
-    every = [("start", run.start), *((f"step{i}", params) for i, (_, params) in enumerate(run.interventions))]
-    for prefix, params in every:
-        for name in _array_fields(params):
-            value = getattr(params, name)
-            if isinstance(value, tuple):
-                arrays |= {f"{prefix}_{name}_{k}": np.asarray(part) for k, part in enumerate(value)}
-            else:
-                arrays[f"{prefix}_{name}"] = np.asarray(value)
-    return arrays
-
-
-def read_run(path: str | os.PathLike[str]) -> RunFile:
-    """Read a run.json back, with the arrays beside it.
+def same_factors(a: Path, b: Path) -> bool:
+    """Whether two factors.npz hold the same W and H, bit by bit.
 
     Raises
     ------
     ExportError
-        A file that is missing, damaged, or written by a newer version.
+        A file that is missing or damaged.
     """
-    path = Path(path)
-    path = path / "run.json" if path.is_dir() else path
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] > FORMAT:
-            raise ExportError(f"{path} was written by a newer version of GSP Studio; update to read it")
-        arrays = _read_inputs(path.parent / "inputs.npz")
-        data, backend = content["data"], content["backend"]
-        shape = data["options"]["image_shape"]
-        start = _params_from(content["params"], arrays)
-        steps = [(step["after_iteration"], step["params"]) for step in content["interventions"]]
-        return RunFile(
-            start=start,
-            # A start that is given as arrays is one object through the whole run.
-            interventions=tuple((n, replace(_params_from(p, arrays), init=start.init)) for n, p in steps),
-            backend=backend["asked"],
-            threads=backend["threads"],
-            source=data["source"],
-            options=LoadOptions(**{**data["options"], "image_shape": tuple(shape) if shape else None}),
-            fingerprint=data["fingerprint"],
-            content=content,
-        )
-    except OSError as error:
-        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ExportError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ExportError(f"{path} is not a run.json of GSP Studio, or is damaged ({error})") from error
-
-
-def _read_inputs(path: Path) -> dict[str, Array]:
-    if not path.exists():
-        return {}
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
-
-
-def _params_from(content: dict[str, Any], arrays: dict[str, Array]) -> Params:
-    values = dict(content)
-    for name in ("init", "weights"):
-        if isinstance(values.get(name), dict):
-            key = values[name]["inputs.npz"]
-            values[name] = arrays[key] if key in arrays else (arrays[f"{key}_0"], arrays[f"{key}_1"])
-    return Params(**values)
+        one, other = _factors(a), _factors(b)
+        return all(x.dtype == y.dtype and np.array_equal(x, y) for x, y in zip(one, other, strict=True))
+    except (OSError, *DAMAGE) as error:
+        raise ExportError(f"{a} and {b} cannot be compared: {error}") from error

@@ -1,14 +1,11 @@
-"""Folders of image files: what is an image is decided by content, order is natural, nothing is half-read.
+"""One image file: what it is, its size, its grey values. Decided by content, never half-read, upright.
 
-A file with an image's name and other content, or a truncated one, is refused by name: skipping it in silence would
-change the data. Files that do not claim to be images are skipped and counted. Links to folders are not followed.
+A file with an image's name and other content, or a truncated one, is refused by name: to skip it in silence would
+change the data. Pillow reads; LOAD_TRUNCATED_IMAGES stays off, and only the formats below are ever tried.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,75 +14,87 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.source import require_memory
 
 Array = npt.NDArray[Any]
+Note = Callable[[str], object]
+
+#: The step that a user should be told of before a run.
+FIRST_ONLY = "only the first image is read of files that hold several"
+ACCEPTED = "PNG, JPEG, PGM, TIFF, BMP, GIF and WebP files"
+#: Bytes that decoding takes for a pixel at its height: decoded bytes twice, colour as float32, and its grey twice.
+DECODING = 32
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".pbm", ".pnm", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
-_SIGNATURES = {
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    **{f"P{k}".encode(): "PPM" for k in range(1, 7)},
-}
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "PPM", "WEBP")
+_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+#: Two letters, which any text can begin with: believed only under an image's name.
+_WEAK_SIGNATURES = {b"BM": "BMP", **{f"P{k}".encode(): "PPM" for k in range(1, 7)}}
 #: Luminance weights of ITU-R BT.601.
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-
-
-def sniff(head: bytes) -> str | None:
-    """The image format that a file's first bytes announce, or None."""
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WEBP"
-    for signature, name in _SIGNATURES.items():
-        if head.startswith(signature) and (name != "PPM" or head[2:3].isspace()):
-            return name
-    return None
+_ORIENTATION = 0x0112
+_TURNED = (5, 6, 7, 8)
+_GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 @dataclass(frozen=True)
-class Folder:
-    """Image files of a folder, in natural order, with the number of other files that were skipped."""
+class Header:
+    """What the first bytes of an image file say.
 
-    path: Path
-    files: tuple[Path, ...]
-    skipped: int
+    Attributes
+    ----------
+    format : str
+        Pillow's name of it, "PNG" for example.
+    size : (height, width)
+        In pixels, as the image will be shown: turned upright where EXIF says so.
+    is_colour : bool
+        Colour or a palette, which is made grey.
+    """
+
+    format: str
+    size: tuple[int, int]
+    is_colour: bool
 
 
-def scan(path: Path) -> Folder:
-    """Find the images of a folder and of the folders in it.
+def sniff(head: bytes, suffix: str = "") -> str | None:
+    """The image format that a file's first bytes announce.
+
+    Parameters
+    ----------
+    head : bytes
+        The first 16 or more.
+    suffix : str
+        Of its name, with the dot; counts where a format announces itself by two letters, as any text could.
+
+    Returns
+    -------
+    str or None
+        Pillow's name of the format.
+    """
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    for signature, name in _SIGNATURES.items():
+        if head.startswith(signature):
+            return name
+    if suffix.lower() in _SUFFIXES:
+        for signature, name in _WEAK_SIGNATURES.items():
+            if head.startswith(signature) and (name != "PPM" or head[2:3].isspace()):
+                return name
+    return None
+
+
+def is_image(file: Path) -> bool:
+    """Whether a file is an image by its content; what cannot be read as a file, a pipe for example, is not opened.
 
     Raises
     ------
     DatasetError
-        A folder without images, or a file that is named like an image and is none.
+        A file that is named like an image and is none, or cannot be opened.
     """
-    files, skipped = [], 0
-    for folder, subfolders, names in os.walk(path, followlinks=False):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in names:
-            file = Path(folder, name)
-            if name.startswith(".") or not _is_image(file):
-                skipped += 1
-            else:
-                files.append(file)
-    if not files:
-        others = f" ({skipped} other files are there)" if skipped else ""
-        raise DatasetError(f"{path} contains no images{others}; accepted are PNG, JPEG, PGM, TIFF and BMP files")
-    return Folder(path, tuple(sorted(files, key=lambda file: natural_key(str(file.relative_to(path))))), skipped)
-
-
-def natural_key(text: str) -> list[tuple[int, int, str]]:
-    """Sort key that puts "image 2" before "image 10"."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in re.split(r"([0-9]+)", text)]
-
-
-def _is_image(file: Path) -> bool:
-    if not file.is_file():  # dangling links, sockets
+    if not file.is_file():  # dangling links, pipes, devices
         return False
     claims = file.suffix.lower() in _SUFFIXES
     try:
@@ -95,85 +104,134 @@ def _is_image(file: Path) -> bool:
         if claims:
             raise DatasetError(f"{file} cannot be opened: {error.strerror}") from error
         return False
-    if sniff(head) is not None:
+    if sniff(head, file.suffix):
         return True
     if claims:
-        begins = head.decode("ascii", "replace").strip() if head else ""
-        found = f'its content starts "{begins[:12]}"' if head else "it is empty"
-        raise DatasetError(f"{file} is named like an image but is none: {found}")
+        raise DatasetError(f"{file} is named like an image but is none ({described(head)}); accepted are {ACCEPTED}")
     return False
 
 
+def described(head: bytes) -> str:
+    """What a file begins with, for an error message."""
+    if not head:
+        return "it is empty"
+    text = "".join(c if c.isprintable() else " " for c in head[:14].decode("latin-1")).strip()
+    return f'its content starts "{text}"' if head[:14].isascii() and text else "its content is of another kind"
+
+
 @contextmanager
-def opened(file: Path) -> Iterator[Image.Image]:
-    """The image in a file, upright; whatever is wrong with it becomes a DatasetError that names the file."""
+def _opened(file: Path) -> Iterator[Image.Image]:
+    """The image in a file; whatever is wrong with it becomes a DatasetError that names the file."""
     try:
-        with warnings.catch_warnings():
-            # The memory needed is compared with what is free before anything is decoded.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file) as image:
-                yield image
-    except DatasetError:
+        with Image.open(file, formats=_FORMATS) as image:
+            yield image
+    except (DatasetError, MemoryError, PermissionError):
         raise
     except Image.DecompressionBombError as error:
-        raise DatasetError(f"{file} is too large to be decoded safely: {error}") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise DatasetError(f"{file} is damaged or truncated ({error})") from error
+        raise DatasetError(f"{file} is too large to be decoded safely ({error})") from error
+    except UnidentifiedImageError as error:
+        raise DatasetError(
+            f"{file} is damaged, truncated or of a variant that cannot be read; accepted are {ACCEPTED}"
+        ) from error
+    except Exception as error:  # Pillow's decoders raise almost anything for damaged files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DatasetError(f"{file} is damaged or truncated ({reason.replace(str(file), file.name)})") from error
 
 
-def size_of(file: Path) -> tuple[int, int]:
-    """(height, width) of an image file as it will be shown, from its header."""
-    with opened(file) as image:
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-        return (image.width, image.height) if turned else (image.height, image.width)
+def header_of(file: Path) -> Header:
+    """What an image file holds, without decoding it.
+
+    Raises
+    ------
+    DatasetError
+        A damaged file, or an image without pixels.
+    """
+    with _opened(file) as image:
+        if min(image.size) < 1:
+            raise DatasetError(f"{file} is an image of {image.height} x {image.width}: it has no pixels")
+        turned = _orientation(image) in _TURNED
+        size = (image.width, image.height) if turned else (image.height, image.width)
+        return Header(image.format or "", size, image.mode not in _GREY_MODES)
 
 
-def require_one_size(files: tuple[Path, ...], sizes: list[tuple[int, int]]) -> tuple[int, int]:
-    """The size that all images share; DatasetError that names the first two that differ."""
-    for file, size in zip(files, sizes, strict=True):
-        if size != sizes[0]:
-            raise DatasetError(
-                f"images differ in size: {files[0].name} is {sizes[0][0]} x {sizes[0][1]}, "
-                f"{file.name} is {size[0]} x {size[1]}; accepted are images of one size"
-            )
-    return sizes[0]
+def read_grey(file: Path, note: Note) -> Array:
+    """Decode an image file to grey values.
 
+    Parameters
+    ----------
+    file : Path
+    note : callable
+        Told each step in words.
 
-def read_grey(file: Path, note: Callable[[str], None]) -> Array:
-    """An image file as grey float32 (height, width), integers scaled to [0, 1]; `note` is told each step in words."""
-    with opened(file) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright is not image and image.getexif().get(0x0112, 1) != 1:
+    Returns
+    -------
+    ndarray (height, width), float32
+        Integers of 8 and 16 bits in [0, 1], wider and floating values as they are.
+
+    Raises
+    ------
+    DatasetError
+        A damaged or truncated file, or an image that does not fit into memory.
+    """
+    with _opened(file) as image:
+        needed = DECODING * image.width * image.height
+        require_memory(needed, f"{file}, an image of {image.height} x {image.width},")
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            note(FIRST_ONLY)
+        turned = _orientation(image) in range(2, 9)
+        depth = 16 if image.mode == "I" and image.format in ("PPM", "PNG") else 0  # Pillow widens these
+        if turned:
             note("turned upright as EXIF says")
-        return _grey(upright, note)
+        return _grey(ImageOps.exif_transpose(image) if turned else image, depth, note)
 
 
-def _grey(image: Image.Image, note: Callable[[str], None]) -> Array:
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation as far as the header tells: 1 is upright."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # Pillow would decode all of the image to look for it behind the pixels
+    value = image.getexif().get(_ORIENTATION, 1)
+    return value if isinstance(value, int) else 1
+
+
+def _grey(image: Image.Image, depth: int, note: Note) -> Array:
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
         note("palette applied")
-    elif image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+    elif image.mode in ("CMYK", "YCbCr", "LAB", "HSV", "RGBX"):
         image = image.convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or _has_clear_colour(image):
         image = image.convert("RGBA")
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         image = Image.alpha_composite(black, image).convert("RGB")
         note("transparency put on black")
     if image.mode == "RGB":
-        note("colour to grey by ITU-R BT.601; uint8 divided by 255")
-        luma: Array = np.minimum(np.asarray(image, dtype=np.float32) @ _LUMA / np.float32(255), np.float32(1))
+        colour = np.asarray(image)
+        note("uint8 divided by 255")
+        if np.array_equal(colour[..., 0], colour[..., 1]) and np.array_equal(colour[..., 0], colour[..., 2]):
+            return colour[..., 0].astype(np.float32) / np.float32(255)  # grey in three channels: exactly that grey
+        note("colour to grey by ITU-R BT.601")
+        luma: Array = np.minimum(colour.astype(np.float32) @ _LUMA / np.float32(255), np.float32(1))
         return luma
+    return _single_channel(image, depth, note)
+
+
+def _has_clear_colour(image: Image.Image) -> bool:
+    return "transparency" in image.info and image.mode in ("1", "L", "RGB")
+
+
+def _single_channel(image: Image.Image, depth: int, note: Note) -> Array:
     values: Array = np.asarray(image)
+    if values.ndim != 2:
+        raise DatasetError(f"images of Pillow's mode {image.mode} cannot be read; accepted are grey and colour images")
     if image.mode == "1":
         note("bool as 0 and 1")
         return values.astype(np.float32)
-    if image.mode == "F":
-        return values.astype(np.float32)
-    if image.mode == "I":
-        if image.format in ("PPM", "PNG"):  # 16 bits, which Pillow widens
-            note("uint16 divided by 65535")
-            return values.astype(np.float32) / np.float32(65535)
-        note("32-bit integers as they are")
+    if depth == 16:
+        note("uint16 divided by 65535")
+        return values.astype(np.float32) / np.float32(65535)
+    if values.dtype.kind == "f" or values.dtype.itemsize > 2:
+        note(f"{values.dtype.name} values as they are")
         return values.astype(np.float32)
     top = np.iinfo(values.dtype).max
     note(f"{values.dtype.name} divided by {top}")

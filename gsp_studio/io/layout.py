@@ -19,7 +19,18 @@ _LONGEST = 4.0
 
 
 def candidate_shapes(pixels: int) -> list[tuple[int, int]]:
-    """(height, width) with that many pixels, nearest to a square first; long ones only when there are no others."""
+    """Shapes that images of so many pixels can have.
+
+    Parameters
+    ----------
+    pixels : int
+        At least 1.
+
+    Returns
+    -------
+    list of (height, width)
+        Nearest to a square first; sides of more than 4 : 1 only when there are no others. Never empty.
+    """
     pairs = [(h, pixels // h) for h in range(1, math.isqrt(pixels) + 1) if pixels % h == 0]
     shapes = sorted({*pairs, *((w, h) for h, w in pairs)}, key=lambda s: (max(s) / min(s), s))
     usual = [shape for shape in shapes if max(shape) <= _LONGEST * min(shape)]
@@ -27,15 +38,50 @@ def candidate_shapes(pixels: int) -> list[tuple[int, int]]:
 
 
 def roughness(vectors: Array, shape: tuple[int, int], order: str) -> float:
-    """Mean absolute difference of neighbouring pixels of (m, k) vectors as images of that shape."""
+    """Mean absolute difference of neighbouring pixels.
+
+    Parameters
+    ----------
+    vectors : ndarray (m, k), float64
+        Images as columns.
+    shape : (height, width)
+        With m pixels.
+    order : "C" | "F"
+
+    Returns
+    -------
+    float
+        In the unit of the values.
+    """
     h, w = shape
     grid = vectors.T.reshape(-1, h, w) if order == "C" else vectors.T.reshape(-1, w, h)
     steps = [np.abs(np.diff(grid, axis=axis)).mean() for axis in (1, 2) if grid.shape[axis] > 1]
     return float(np.mean(steps)) if steps else 0.0
 
 
+def grain(vectors: Array, shape: tuple[int, int], order: str) -> float:
+    """`roughness` as a fraction of that of the same pixels shuffled: about 1 for noise, 0.1 to 0.5 for images.
+
+    Parameters as for `roughness`.
+    """
+    shuffled = np.random.default_rng(0).permutation(vectors, axis=0)
+    noise = float(np.abs(np.diff(shuffled, axis=0)).mean()) if len(vectors) > 1 else 0.0
+    return roughness(vectors, shape, order) / noise if noise > 0 else 1.0
+
+
 def rank_shapes(vectors: Array, order: str) -> list[tuple[int, int]]:
-    """Candidate shapes for (m, k) sample vectors, the most plausible first."""
+    """Candidate shapes, the most plausible first: the smoothest, with a small price on long ones.
+
+    Parameters
+    ----------
+    vectors : ndarray (m, k), float64
+        Some images as columns.
+    order : "C" | "F"
+
+    Returns
+    -------
+    list of (height, width)
+    """
     shapes = candidate_shapes(len(vectors))
 
     def penalty(shape: tuple[int, int]) -> float:

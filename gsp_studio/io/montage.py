@@ -22,8 +22,19 @@ def grid_shape(count: int) -> tuple[int, int]:
 
 
 def to_grey(images: Array, scale: Scale = "tile") -> Array:
-    """Images (k, h, w), >= 0, as uint8 with black = 0 and white = the maximum, of each tile or of all.
+    """Images as grey levels: black is 0, white the maximum, of each tile or of all.
 
+    Parameters
+    ----------
+    images : ndarray (k, h, w), >= 0
+    scale : "tile" | "shared"
+
+    Returns
+    -------
+    ndarray (k, h, w), uint8
+
+    Notes
+    -----
     An image of zeros stays black: nothing is divided by zero, and nothing is stretched that has no contrast.
     """
     values = np.asarray(images, dtype=np.float64)

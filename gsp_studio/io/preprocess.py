@@ -13,49 +13,128 @@ Array = npt.NDArray[Any]
 
 
 def unit_scale(dtype: np.dtype[Any]) -> tuple[float, str]:
-    """What integer values are divided by, with the step's words; (1, "") for floating values."""
-    if dtype.kind in "iu":
+    """What values of a type are divided by to lie in [0, 1].
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+
+    Returns
+    -------
+    scale : float
+        1 where nothing is divided.
+    step : str
+        In words, "" where nothing is done.
+
+    Notes
+    -----
+    8 and 16 bits are grey levels and have a full scale. Wider integers are counts, or grey levels that a library
+    widened: their type's maximum means nothing, and dividing by 2^63 would leave nothing of them in float32.
+    """
+    if dtype.kind in "iu" and dtype.itemsize <= 2:
         top = int(np.iinfo(dtype).max)
         return float(top), f"{dtype.name} divided by {top}"
+    if dtype.kind in "iu":
+        return 1.0, f"{dtype.name} values as they are"
     if dtype.kind == "b":
         return 1.0, "bool as 0 and 1"
     return 1.0, ""
 
 
 def float_type(dtype: np.dtype[Any], wanted: str | None) -> np.dtype[Any]:
-    """The type to compute in: the one that was asked for, float64 for float64, else float32."""
+    """The type to compute in.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Of the raw values.
+    wanted : "float32" | "float64" | None
+
+    Returns
+    -------
+    numpy.dtype
+        The one that is wanted, else float64 for float64 and wider, else float32.
+    """
     if wanted is not None:
         return np.dtype(wanted)
-    return np.dtype(np.float64) if dtype == np.float64 else np.dtype(np.float32)
+    return np.dtype(np.float64) if dtype.kind == "f" and dtype.itemsize >= 8 else np.dtype(np.float32)
 
 
-def require_finite(X: Array, where: str) -> None:
-    """Raise DatasetError that counts NaN and infinite values of X (m, n) and names the first images with them."""
-    sums = X.sum(axis=0, dtype=np.float64)
-    if np.all(np.isfinite(sums)):
-        return
-    bad = ~np.isfinite(X)
-    count = int(bad.sum())
-    if count == 0:  # finite values whose sum is not
-        return
-    images = np.flatnonzero(bad.any(axis=0)) + 1
-    listed = ", ".join(map(str, images[:3])) + (", ..." if len(images) > 3 else "")
-    raise DatasetError(
-        f"{where} holds {count} NaN or infinite values, in image{'s' if len(images) > 1 else ''} {listed}; "
-        "NMF needs finite values"
-    )
+def bad_images(X: Array) -> Array:
+    """Indices of the columns of X (m, n) that hold NaN or infinite values, ascending."""
+    with np.errstate(over="ignore", invalid="ignore"):  # Inf - Inf is what is looked for
+        suspects = np.flatnonzero(~np.isfinite(X.sum(axis=0, dtype=np.float64)))
+    bad: Array = suspects[[not np.isfinite(X[:, j]).all() for j in suspects]] if len(suspects) else suspects
+    return bad
 
 
-def make_nonnegative(X: Array, choice: str | None, where: str) -> str:
-    """Apply the choice for negative values to X in place; the step's words, "" when there were none.
+def make_finite(X: Array, choice: str | None, where: str) -> tuple[Array, str]:
+    """Apply the choice ("zero", "drop") for NaN and infinite values to X (m, n), in place.
+
+    Parameters
+    ----------
+    X : ndarray (m, n), float32 or float64, Fortran order
+    choice : "zero" | "drop" | None
+        Set them to 0, or leave out the images that hold any.
+    where : str
+        What to call the source in the error.
+
+    Returns
+    -------
+    kept : ndarray of bool (n,)
+        Which images stay; with "drop", these are moved to the first columns of X.
+    step : str
+        In words, "" where nothing was done.
 
     Raises
     ------
     DatasetError
-        Negative values and no choice, or an unknown one.
+        Such values and no choice; it counts them and names the first images.
     """
-    if choice not in (None, "clip", "shift", "abs"):
-        raise DatasetError(f'negative values: "{choice}" is not a choice; accepted are clip, shift and abs')
+    kept = np.ones(X.shape[1], dtype=bool)
+    bad = bad_images(X)
+    if not len(bad):
+        return kept, ""
+    count = sum(int(np.count_nonzero(~np.isfinite(X[:, j]))) for j in bad)
+    listed = ", ".join(str(j + 1) for j in bad[:3]) + (", ..." if len(bad) > 3 else "")
+    found = f"{count} NaN or infinite value{'s' if count > 1 else ''}"
+    images = f"image{'s' if len(bad) > 1 else ''} {listed}"
+    if choice is None:
+        raise DatasetError(
+            f"{where} holds {found}, in {images}; NMF needs finite values (accepted for nonfinite: zero, drop)"
+        )
+    if choice == "zero":
+        for j in bad:
+            X[~np.isfinite(X[:, j]), j] = 0
+        return kept, f"{found} set to 0, in {images}"
+    kept[bad] = False
+    for j, i in enumerate(np.flatnonzero(kept)):
+        if i != j:
+            X[:, j] = X[:, i]
+    return kept, f"left out for {found}: {images}"
+
+
+def make_nonnegative(X: Array, choice: str | None, where: str) -> str:
+    """Apply the choice ("clip", "shift", "abs") for negative values to X, in place.
+
+    Parameters
+    ----------
+    X : ndarray (m, n), float32 or float64, finite
+    choice : "clip" | "shift" | "abs" | None
+        Set them to 0, subtract the smallest value from all, or take absolute values.
+    where : str
+        What to call the source in the error.
+
+    Returns
+    -------
+    str
+        What was done, in words, "" where nothing was.
+
+    Raises
+    ------
+    DatasetError
+        Negative values and no choice.
+    """
     low = float(X.min())
     if low >= 0:
         return ""

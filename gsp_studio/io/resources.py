@@ -15,6 +15,7 @@ def resource_path(name: str) -> Path:
     Raises
     ------
     FileNotFoundError
+        No such file, or an installation that is not complete.
     """
     return _find("resources", name)
 
@@ -26,6 +27,8 @@ def sample_path(name: str) -> Path:
     ------
     ValueError
         Another name.
+    FileNotFoundError
+        An installation that is not complete.
     """
     if name not in SAMPLES:
         raise ValueError(f'sample "{name}" is not known; accepted are {", ".join(SAMPLES)}')

@@ -1,0 +1,271 @@
+"""run.json: all that repeats a run, as text that people can read too. Arrays among the parameters lie in inputs.npz."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.core.nmf import Params, Result
+from gsp_studio.io.dataset import Dataset, LoadOptions, one_line
+
+Array = npt.NDArray[Any]
+
+FORMAT = 1
+PROGRAM = "gsp-studio"
+INPUTS = "inputs.npz"
+_PACKAGES = ("numpy", "scipy", "numba", "threadpoolctl", "Pillow")
+#: What the reading of damaged text and archives raises.
+DAMAGE = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+#: Parameters that can be arrays.
+_ARRAYS = ("init", "weights")
+
+
+class ExportError(ValueError):
+    """An export that could not be written or read; the message is one sentence: what, where and why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedRun:
+    """A finished run as the export needs it.
+
+    Attributes
+    ----------
+    result : Result
+    start : Params
+        The parameters that the run began with.
+    interventions : sequence of (n_iter, Params)
+        New parameters that it took, and after which iteration.
+    reason : str
+        Why it ended, in words.
+    backend, threads
+        What was asked for; what computed is in `result`.
+    """
+
+    result: Result
+    start: Params
+    interventions: Sequence[tuple[int, Params]] = ()
+    reason: str = ""
+    backend: str = "auto"
+    threads: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RunFile:
+    """A run.json that was read back: all that repeats the run.
+
+    Attributes
+    ----------
+    start : Params
+        The parameters that the run began with.
+    interventions : tuple of (n_iter, Params)
+    backend, threads
+        What was asked for.
+    source : str
+        Path of the data.
+    options : LoadOptions
+        ``load_dataset(source, options)`` gives the data, if they have not changed.
+    fingerprint : str
+        Of these data.
+    content : dict
+        The whole file.
+    """
+
+    start: Params
+    interventions: tuple[tuple[int, Params], ...]
+    backend: str
+    threads: int | None
+    source: str
+    options: LoadOptions
+    fingerprint: str
+    content: dict[str, Any]
+
+    def check_data(self, dataset: Dataset) -> None:
+        """Raise ExportError, in one sentence, unless these are the data of the run, bit by bit."""
+        if dataset.fingerprint != self.fingerprint:
+            raise ExportError(
+                f"{dataset.source or dataset.name} does not hold the data of this run: its fingerprint is "
+                f"{dataset.fingerprint[:12]}..., the run's {self.fingerprint[:12]}..."
+            )
+
+
+def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[str, Any]:
+    """The content of run.json: what ran, on what, with what, and how it ended.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    run : ExportedRun
+    files : sequence of str
+        Every file of the export, relative to its folder; a later export into the same folder may replace these.
+
+    Returns
+    -------
+    dict
+        Plain numbers, texts, lists and dicts. Arrays among the parameters are names in inputs.npz.
+    """
+    result = run.result
+    m, n = dataset.X.shape
+    return {
+        "format": FORMAT,
+        "program": PROGRAM,
+        "params": _params_json(run.start, "start"),
+        "interventions": [
+            {"after_iteration": n_iter, "params": _params_json(params, f"step{i}")}
+            for i, (n_iter, params) in enumerate(run.interventions)
+        ],
+        "result": {
+            "error": result.error,
+            "sparsity": result.sparsity,
+            "iterations": result.n_iter,
+            "best_iteration": result.best_iter,
+            "seconds": float(result.history.seconds[-1]),
+            "finished": run.reason,
+        },
+        "data": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "pixels": m,
+            "images": n,
+            "image_shape": list(dataset.image_shape),
+            "order": dataset.order,
+            "dtype": dataset.X.dtype.name,
+            "steps": list(dataset.steps),
+            "notes": list(dataset.notes),
+            "options": asdict(dataset.options),
+            "fingerprint": dataset.fingerprint,
+        },
+        "backend": {"asked": run.backend, "threads": run.threads, "computed": result.backend},
+        "deterministic": "the same bits on the same machine with the same number of threads",
+        "versions": software_versions(),
+        "platform": platform.platform(),
+        "files": list(files),
+    }
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of the program, of Python and of the libraries that compute."""
+    found = {"python": platform.python_version()}
+    for package in ("gsp-studio", *_PACKAGES):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write as UTF-8. What a file name holds that is no text becomes a JSON escape, which reads back as it was.
+
+    Raises
+    ------
+    OSError
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def _params_json(params: Params, prefix: str) -> dict[str, Any]:
+    content = {field.name: getattr(params, field.name) for field in fields(params)}
+    for name in _array_fields(params):
+        content[name] = {INPUTS: f"{prefix}_{name}"}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in content.items()}
+
+
+def _array_fields(params: Params) -> list[str]:
+    return [name for name in _ARRAYS if not isinstance(getattr(params, name), (str, type(None)))]
+
+
+def arrays_of(run: ExportedRun) -> dict[str, Array]:
+    """Arrays among the parameters, under the names that run.json refers to; a start (W0, H0) becomes two."""
+    arrays: dict[str, Array] = {}
+    every = [("start", run.start), *((f"step{i}", params) for i, (_, params) in enumerate(run.interventions))]
+    for prefix, params in every:
+        for name in _array_fields(params):
+            value = getattr(params, name)
+            if isinstance(value, tuple):
+                arrays |= {f"{prefix}_{name}_{k}": np.asarray(part) for k, part in enumerate(value)}
+            else:
+                arrays[f"{prefix}_{name}"] = np.asarray(value)
+    return arrays
+
+
+def read_run(path: str | os.PathLike[str]) -> RunFile:
+    """Read a run.json back, with the arrays beside it.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, or the folder of an export.
+
+    Raises
+    ------
+    ExportError
+        A file that is missing, damaged, or written by a newer version.
+
+    Examples
+    --------
+    >>> run = read_run("out")  # doctest: +SKIP
+    >>> data = load_dataset(run.source, run.options)  # doctest: +SKIP
+    >>> run.check_data(data)  # doctest: +SKIP
+    """
+    path = Path(path)
+    path = path / "run.json" if path.is_dir() else path
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] > FORMAT:
+            raise ExportError(f"{path} was written by a newer version of GSP Studio; update to read it")
+        return _run_from(content, _read_inputs(path.parent / INPUTS))
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ExportError:
+        raise
+    except (*DAMAGE, TypeError, AttributeError, RecursionError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ExportError(f"{path} is not a run.json of GSP Studio, or is damaged ({reason})") from error
+
+
+def _run_from(content: dict[str, Any], arrays: dict[str, Array]) -> RunFile:
+    data, backend = content["data"], content["backend"]
+    start = _params_from(content["params"], arrays)
+    steps = [(int(step["after_iteration"]), step["params"]) for step in content["interventions"]]
+    return RunFile(
+        start=start,
+        # A start that is given as arrays is one object through the whole run.
+        interventions=tuple((n, replace(_params_from(p, arrays), init=start.init)) for n, p in steps),
+        backend=str(backend["asked"]),
+        threads=None if backend["threads"] is None else int(backend["threads"]),
+        source=str(data["source"]),
+        options=LoadOptions(**data["options"]),
+        fingerprint=str(data["fingerprint"]),
+        content=content,
+    )
+
+
+def _read_inputs(path: Path) -> dict[str, Array]:
+    if not path.exists():
+        return {}
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # NumPy leaves damaged files open
+        return dict(archive)
+
+
+def _params_from(content: dict[str, Any], arrays: dict[str, Array]) -> Params:
+    values = dict(content)
+    for name in _ARRAYS:
+        if isinstance(values.get(name), dict):
+            key = values[name][INPUTS]
+            values[name] = arrays[key] if key in arrays else (arrays[f"{key}_0"], arrays[f"{key}_1"])
+    return Params(**values)

@@ -7,7 +7,6 @@ shape they have is decided in `matrix.py`.
 from __future__ import annotations
 
 import math
-import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,22 +15,13 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.io import matlab
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.source import require_memory
 
 Array = npt.NDArray[Any]
 
 _NUMERIC = "biuf"
-_MATLAB_TYPES = {
-    **{name: name for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")},
-    "double": "float64",
-    "single": "float32",
-    "logical": "bool",
-}
-#: Deflate makes at most this many bytes of one.
-_DEFLATE_MOST = 1032
-#: MATLAB keeps whole numbers of class double in a byte each.
-_MATLAB_PACKING = 8
 
 
 @dataclass(frozen=True)
@@ -143,8 +133,6 @@ def read_array(path: Path, kind: str, entry: ArrayEntry) -> Array:
         raise
     except Exception as error:  # as for the headers
         raise DatasetError(f"{path} cannot be read: the file is damaged or truncated ({_short(error)})") from error
-    if entry.dtype.kind == "b":  # SciPy gives the logical arrays of MATLAB as uint8
-        values = values.astype(bool)
     if values.dtype.kind not in _NUMERIC:
         raise DatasetError(f"{entry} of {path} holds {values.dtype} values; accepted are real numbers")
     if values.shape != entry.shape:
@@ -158,15 +146,12 @@ def _read(path: Path, kind: str, key: str) -> Array:
     if kind == "npz":
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # NumPy leaves damaged files open
             return np.asarray(archive[key])
+    if _is_version_5(path):
+        return matlab.read_variable(path, key)
     import scipy.io
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", np.exceptions.ComplexWarning)  # SciPy would drop the imaginary part
-        try:
-            # mat_dtype: a double that MATLAB packed into bytes is a double, not a uint8 image.
-            return np.asarray(scipy.io.loadmat(path, variable_names=[key], mat_dtype=True, appendmat=False)[key])
-        except np.exceptions.ComplexWarning:
-            raise DatasetError(f'"{key}" in {path} holds complex values; accepted are real numbers') from None
+    values = np.asarray(scipy.io.loadmat(path, variable_names=[key], appendmat=False)[key])
+    return values if values.dtype.kind == "c" else values.astype(np.float64)
 
 
 def _list_npy(path: Path) -> list[ArrayEntry]:
@@ -186,7 +171,7 @@ def _list_npz(path: Path) -> list[ArrayEntry]:
                 continue
             with archive.open(info) as file:
                 entry = _npy_header(file, info.filename.removesuffix(".npy"))
-            held = min(info.file_size, _DEFLATE_MOST * min(info.compress_size, path.stat().st_size))
+            held = min(info.file_size, matlab.DEFLATE_MOST * min(info.compress_size, path.stat().st_size))
             if not entry.kind and entry.nbytes > held:
                 raise DatasetError(f"{path} declares {entry}, {entry.nbytes} bytes, but holds at most {held} for it")
             entries.append(entry)
@@ -197,26 +182,40 @@ def _npy_header(file: IO[bytes], key: str) -> ArrayEntry:
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
-    return ArrayEntry(key, tuple(shape), dtype, "Python objects" if dtype.hasobject else "")
+    return ArrayEntry(key, tuple(shape), dtype, "list of Python objects" if dtype.hasobject else "")
 
 
 def _list_mat(path: Path) -> list[ArrayEntry]:
-    import scipy.io
-
     with path.open("rb") as file:
         head = file.read(128)
     if head.startswith((b"MATLAB 7.3", b"\x89HDF")):
         raise DatasetError(f"{path} is a MATLAB v7.3 file; save it with save(..., '-v7') to open it")
     size = path.stat().st_size
     entries = []
-    for name, shape, kind in scipy.io.whosmat(path, appendmat=False):
-        known = kind in _MATLAB_TYPES
-        dtype = np.dtype(_MATLAB_TYPES[kind]) if known else np.dtype(object)
-        entry = ArrayEntry(name, tuple(map(int, shape)), dtype, "" if known else f"{kind} array")
-        if known and entry.nbytes > _DEFLATE_MOST * _MATLAB_PACKING * size:
+    for variable in matlab.list_variables(path) if matlab.is_version_5(head) else _version_4(path):
+        dtype = variable.dtype or np.dtype(object)
+        entry = ArrayEntry(variable.name, variable.shape, dtype, variable.kind)
+        if variable.dtype is not None and math.prod(entry.shape) > matlab.DEFLATE_MOST * size:
             raise DatasetError(f"{path} declares {entry}, {entry.nbytes} bytes, more than {size} bytes can hold")
         entries.append(entry)
     return entries
+
+
+def _is_version_5(path: Path) -> bool:
+    with path.open("rb") as file:
+        return matlab.is_version_5(file.read(128))
+
+
+def _version_4(path: Path) -> list[matlab.Variable]:
+    """Variables of a file of version 4, whose numbers are all doubles, however they are stored."""
+    import scipy.io
+
+    return [
+        matlab.Variable(name, tuple(map(int, shape)), np.dtype(np.float64), "")
+        if kind == "double"
+        else matlab.Variable(name, tuple(map(int, shape)), None, f"{kind} array")
+        for name, shape, kind in scipy.io.whosmat(path, appendmat=False)
+    ]
 
 
 def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> ArrayEntry:
@@ -255,8 +254,9 @@ def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> Arra
 def _require_images(entry: ArrayEntry, path: Path) -> None:
     where = f'"{entry.key}" in {path}' if entry.key else str(path)
     if entry.kind or entry.dtype.kind not in _NUMERIC:
-        held = entry.kind.replace(" array", "s") if entry.kind else f"{entry.dtype} values"
-        raise DatasetError(f"{where} holds {held} ({' x '.join(map(str, entry.shape))}), not real numbers")
+        shape = " x ".join(map(str, entry.shape))
+        held = f"{entry.kind} ({shape})" if entry.kind else f"array ({shape}) of {entry.dtype} values"
+        raise DatasetError(f"{where} is a {held}; accepted are arrays of real numbers")
     if len(entry.shape) not in (2, 3):
         count = len(entry.shape)
         raise DatasetError(

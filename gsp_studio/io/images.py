@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.source import require_memory
@@ -33,6 +34,15 @@ _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "PPM", "WEBP")
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
 #: Two letters, which any text can begin with: believed only under an image's name.
 _WEAK_SIGNATURES = {b"BM": "BMP", **{f"P{k}".encode(): "PPM" for k in range(1, 7)}}
+#: What users try to open and no reader here takes.
+_OTHERS = {
+    b"PK": "a ZIP archive",
+    b"\x1f\x8b": "a gzip file",
+    b"\x89HDF": "an HDF5 file",
+    b"%PDF": "a PDF document",
+    b"MATLAB": "a MATLAB file",
+    b"\x93NUMPY": "a NumPy array",
+}
 #: Luminance weights of ITU-R BT.601.
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _ORIENTATION = 0x0112
@@ -112,9 +122,23 @@ def is_image(file: Path) -> bool:
 
 
 def described(head: bytes) -> str:
-    """What a file begins with, for an error message."""
+    """What a file is or begins with, for an error message.
+
+    Parameters
+    ----------
+    head : bytes
+        The first 14 or more.
+
+    Returns
+    -------
+    str
+        A clause: "it is a ZIP archive", 'its content starts "hello"'.
+    """
     if not head:
         return "it is empty"
+    for signature, name in _OTHERS.items():
+        if head.startswith(signature):
+            return f"it is {name}"
     text = "".join(c if c.isprintable() else " " for c in head[:14].decode("latin-1")).strip()
     return f'its content starts "{text}"' if head[:14].isascii() and text else "its content is of another kind"
 
@@ -123,9 +147,10 @@ def described(head: bytes) -> str:
 def _opened(file: Path) -> Iterator[Image.Image]:
     """The image in a file; whatever is wrong with it becomes a DatasetError that names the file."""
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        # A stream, as Pillow maps files that it has the name of, and then misreads turned TIFF files.
+        with file.open("rb") as stream, Image.open(stream, formats=_FORMATS) as image:
             yield image
-    except (DatasetError, MemoryError, PermissionError):
+    except (DatasetError, MemoryError, PermissionError, FileNotFoundError):
         raise
     except Image.DecompressionBombError as error:
         raise DatasetError(f"{file} is too large to be decoded safely ({error})") from error
@@ -149,8 +174,10 @@ def header_of(file: Path) -> Header:
     with _opened(file) as image:
         if min(image.size) < 1:
             raise DatasetError(f"{file} is an image of {image.height} x {image.width}: it has no pixels")
-        turned = _orientation(image) in _TURNED
-        size = (image.width, image.height) if turned else (image.height, image.width)
+        width, height = image.size
+        if isinstance(image, TiffImageFile):  # whose size Pillow may have turned already
+            width, height = image.tag_v2[256], image.tag_v2[257]
+        size = (width, height) if _orientation(image) in _TURNED else (height, width)
         return Header(image.format or "", size, image.mode not in _GREY_MODES)
 
 
@@ -179,11 +206,25 @@ def read_grey(file: Path, note: Note) -> Array:
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             note(FIRST_ONLY)
+        _require_all_pixels(image, file)
         turned = _orientation(image) in range(2, 9)
         depth = 16 if image.mode == "I" and image.format in ("PPM", "PNG") else 0  # Pillow widens these
+        image.load()  # turns TIFF files, and takes the mark away
         if turned:
             note("turned upright as EXIF says")
         return _grey(ImageOps.exif_transpose(image) if turned else image, depth, note)
+
+
+def _require_all_pixels(image: Image.Image, file: Path) -> None:
+    """A TIFF whose strips end before its image does would be filled up with zeros."""
+    if image.format != "TIFF":
+        return
+    parts = {tuple(part[1]) for part in getattr(image, "tile", ()) if part[1] is not None}
+    covered = sum(max(0, right - left) * max(0, bottom - top) for left, top, right, bottom in parts)
+    if covered < image.width * image.height:
+        raise DatasetError(
+            f"{file} is damaged or truncated ({covered} of {image.width * image.height} pixels are there)"
+        )
 
 
 def _orientation(image: Image.Image) -> int:
@@ -211,8 +252,11 @@ def _grey(image: Image.Image, depth: int, note: Note) -> Array:
         if np.array_equal(colour[..., 0], colour[..., 1]) and np.array_equal(colour[..., 0], colour[..., 2]):
             return colour[..., 0].astype(np.float32) / np.float32(255)  # grey in three channels: exactly that grey
         note("colour to grey by ITU-R BT.601")
-        luma: Array = np.minimum(colour.astype(np.float32) @ _LUMA / np.float32(255), np.float32(1))
-        return luma
+        luma: Array = np.zeros(colour.shape[:2], np.float32)
+        for k in range(3):
+            luma += np.multiply(colour[..., k], _LUMA[k], dtype=np.float32)
+        luma /= np.float32(255)
+        return np.minimum(luma, np.float32(1), out=luma)
     return _single_channel(image, depth, note)
 
 

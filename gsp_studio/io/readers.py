@@ -133,7 +133,9 @@ def load_dataset(
 
 def _usable(raw: Raw, found: Peek) -> Raw:
     """Raw values made finite and >= 0 as the options say, in place; what was done is a step and a note."""
-    where = str(found.path)
+    where, dtype = str(found.path), raw.X.dtype.name
+    if found.dtype.startswith("float") and found.dtype != dtype:
+        where += f" as {dtype}"  # whose range may be smaller
     kept, made_finite = make_finite(raw.X, found.options.nonfinite, where)
     count = int(kept.sum())
     if count < 2:

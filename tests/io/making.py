@@ -59,12 +59,12 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
-def mat_bytes(rows: int, columns: int, body: bytes = b"") -> bytes:
+def mat_bytes(rows: int, columns: int, body: bytes = b"", order: str = "<") -> bytes:
     """A MATLAB v5 file with one double matrix "X" of any declared shape."""
-    flags = struct.pack("<IIII", 6, 8, 6, 0)
-    shape = struct.pack("<IIii", 5, 8, rows, columns)
-    name = struct.pack("<HH4s", 1, 1, b"X\0\0\0")
-    values = struct.pack("<II", 9, min(8 * rows * columns, 2**32 - 8)) + body
+    flags = struct.pack(order + "IIII", 6, 8, 6, 0)
+    shape = struct.pack(order + "IIii", 5, 8, rows, columns)
+    name = struct.pack(order + "I4s", 1 << 16 | 1, b"X\0\0\0")
+    values = struct.pack(order + "II", 9, min(8 * rows * columns, 2**32 - 8)) + body
     matrix = flags + shape + name + values
-    head = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
-    return head + struct.pack("<II", 14, len(matrix)) + matrix
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack(order + "H", 0x0100) + (b"IM" if order == "<" else b"MI")
+    return head + struct.pack(order + "II", 14, len(matrix)) + matrix

@@ -54,7 +54,7 @@ def test_the_type_to_compute_in_can_be_chosen(tmp_path):
     assert data.X.dtype == np.float32
     assert data.steps == ("float64 values as float32",)
     np.save(tmp_path / "b.npy", np.full((3, 4, 5), 1e300))
-    assert "NaN or infinite" in refused(tmp_path / "b.npy", dtype="float32")
+    assert "b.npy as float32 holds 60 NaN or infinite" in refused(tmp_path / "b.npy", dtype="float32")
 
 
 def test_fortran_order_on_disk(tmp_path):
@@ -75,7 +75,7 @@ def test_an_archive_of_several_arrays(tmp_path):
     assert load_dataset(path, key="small").X.shape == (63, 2)
     assert 'has no array "other"; it holds small (2 x 9 x 7, uint8)' in refused(path, key="other")
     assert "1 dimension" in refused(path, key="labels")
-    assert "not real numbers" in refused(path, key="words")
+    assert "accepted are arrays of real numbers" in refused(path, key="words")
 
 
 def test_what_lies_in_an_archive_decides_not_its_name(tmp_path):
@@ -96,7 +96,7 @@ def test_what_lies_in_an_archive_decides_not_its_name(tmp_path):
         (np.zeros((0, 16, 16)), "contains no images"),
         (np.zeros((3, 4), complex), "complex128"),
         (np.zeros((3, 4), "datetime64[s]"), "datetime64"),
-        (np.zeros(3, [("a", "f4")]), "not real numbers"),
+        (np.zeros(3, [("a", "f4")]), "accepted are arrays of real numbers"),
         (np.zeros((3, 4), "U3"), "<U3"),
         (np.ones((1, 5, 5)), "holds 1 image of 5 x 5; at least 2"),
         (np.zeros((3, 4, 5)), "every value is zero"),
@@ -191,8 +191,10 @@ def test_what_else_a_matlab_file_may_hold(tmp_path):
     for name, value in content.items():
         scipy.io.savemat(tmp_path / f"{name}.mat", {name: value})
         assert name in refused(tmp_path / f"{name}.mat")
-    assert "cells (1 x 12)" in refused(tmp_path / "cell.mat")
-    assert "holds complex values" in refused(tmp_path / "complex.mat")
+    assert "is a cell array (1 x 12); accepted are arrays of real numbers" in refused(tmp_path / "cell.mat")
+    assert "is a complex array (4 x 4)" in refused(tmp_path / "complex.mat")
+    scipy.io.savemat(tmp_path / "old.mat", {"old": np.eye(4) * 1j}, format="4")
+    assert "complex128" in refused(tmp_path / "old.mat")
 
 
 def test_matlab_7_3_says_how_to_save_instead(tmp_path):

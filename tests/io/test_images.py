@@ -76,6 +76,16 @@ def test_photographs_are_turned_upright(tmp_path):
     assert "turned upright as EXIF says" in steps
 
 
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+@pytest.mark.parametrize(("orientation", "quarters"), [(1, 0), (3, 2), (6, -1), (8, 1)])
+def test_tiff_files_are_turned_once(tmp_path, compression, orientation, quarters):
+    image = pictures(1, 16, 24)[0]
+    Image.fromarray(image).save(tmp_path / "a.tif", tiffinfo={274: orientation}, compression=compression)
+    wanted = np.rot90(image, quarters)
+    assert header_of(tmp_path / "a.tif").size == wanted.shape
+    assert np.array_equal(read(tmp_path / "a.tif")[0], wanted / np.float32(255))
+
+
 def test_only_the_first_frame_is_read_and_that_is_told(tmp_path):
     for k, images in enumerate((pictures(3), pictures(3, seed=1))):
         first, *rest = (Image.fromarray(image) for image in images)
@@ -155,6 +165,17 @@ def test_a_tiff_whose_pages_go_round_does_not_hang(tmp_path):
         content[after : after + 4] = first.to_bytes(4, "little")
         (tmp_path / f"{k}.tif").write_bytes(content)
     assert load_dataset(tmp_path).X.shape[1] == 2
+
+
+def test_a_tiff_with_fewer_strips_than_it_declares_is_not_filled_up(tmp_path):
+    for path in save_all(pictures(2, 16, 16), tmp_path, "{}.tif"):
+        content = bytearray(path.read_bytes())
+        height = content.index((257).to_bytes(2, "little")) + 8  # behind its tag
+        assert content[height] == 16
+        content[height] = 20
+        path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"1.tif is damaged or truncated \(256 of 320 pixels are there\)"):
+        load_dataset(tmp_path)
 
 
 def test_random_damage_never_becomes_another_error(tmp_path):

@@ -52,9 +52,9 @@ def test_paths_that_lead_nowhere(tmp_path, monkeypatch, open_it, path, told):
     [
         (b"", "is empty"),
         (b"hello, world", 'is not a data set (its content starts "hello, world"); accepted are a folder'),
-        (b"\x89HDF\r\n\x1a\n" + bytes(100), "is not a data set"),
-        (b"PK\5\6" + bytes(18), "is not a data set"),
-        (b"\x1f\x8b\x08" + bytes(30), "is not a data set"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "is not a data set (it is an HDF5 file)"),
+        (b"PK\5\6" + bytes(18), "is not a data set (it is a ZIP archive)"),
+        (b"\x1f\x8b\x08" + bytes(30), "is not a data set (it is a gzip file)"),
         (b"\x93NUMPY", "is not a readable .npy file"),
         (b"\x93NUMPY\x01\x00\xff\xff{", "is not a readable .npy file"),
         (b"\x93NUMPY\x09\x00" + bytes(50), "is not a readable .npy file"),

@@ -53,8 +53,10 @@ class Backend:
         HALS sweeps for ``min_V>=0 <V, G V> - 2 <B, V>``.
     gradient_step : (Y, B, G, L) -> Z
         ``max(0, Y - (G Y - B) / L)``.
-    extrapolate : (new, old, beta) -> (Y, moved)
-        ``Y = new + beta (new - old)`` and ``moved = ||new - old||_F^2``.
+    extrapolate : (new, old, Y, beta) -> (next Y, moved, uphill)
+        ``new + beta (new - old)``, ``||new - old||_F^2`` and ``<Y - new, new - old>``.
+    refill : (Xt, V, H, starts, pixels) -> None
+        Writes the fit ``W H`` into the entries that are missing: of image j, ``pixels[starts[j]:starts[j + 1]]``.
     project_rows : (V, s, weights=None, out=None, mu0=0.0) -> (V, mu)
         The grouped sparse projection of the rows of V, all in one group.
     scope : () -> context manager
@@ -71,7 +73,8 @@ class Backend:
     residual: Callable[[Array, Array, Array], float]
     hals: Callable[[Array, Array, Array, int, float], Array]
     gradient_step: Callable[[Array, Array, Array, float], Array]
-    extrapolate: Callable[[Array, Array, float], tuple[Array, float]]
+    extrapolate: Callable[[Array, Array, Array, float], tuple[Array, float, float]]
+    refill: Callable[[Array, Array, Array, Array, Array], None]
     project_rows: Callable[..., tuple[Array, float]]
     scope: Callable[[], AbstractContextManager[Any]]
 

@@ -72,7 +72,7 @@ def descend(V: Array, B: Array, G: Array, L: float, n_inner: int, tol: float) ->
             beta = alpha * (1.0 - alpha) / (alpha**2 + following)
             alpha = following
             new = gradient_step(y, B[:, part], G, L)
-            y, moved = extrapolate(new, old, beta)
+            y, moved, _ = extrapolate(new, old, y, beta)
             old = new
             if step == 0:
                 first = moved
@@ -88,10 +88,19 @@ def gradient_step(Y: Array, B: Array, G: Array, L: float) -> Array:
     return Z
 
 
-def extrapolate(new: Array, old: Array, beta: float) -> tuple[Array, float]:
-    """``Y = new + beta (new - old)`` and ``||new - old||_F^2``."""
+def extrapolate(new: Array, old: Array, Y: Array, beta: float) -> tuple[Array, float, float]:
+    """``new + beta (new - old)``, ``||new - old||_F^2`` and ``<Y - new, new - old>``."""
     step = new - old
-    return new + new.dtype.type(beta) * step, float(np.sum(step.astype(np.float64) ** 2))
+    moved = float(np.sum(step.astype(np.float64) ** 2))
+    uphill = float(np.sum((Y - new).astype(np.float64) * step))
+    return new + new.dtype.type(beta) * step, moved, uphill
+
+
+def refill(Xt: Array, V: Array, H: Array, starts: Array, pixels: Array) -> None:
+    """The fit ``W H`` into the entries that are missing, in place."""
+    for j in range(len(Xt)):
+        missing = pixels[starts[j] : starts[j + 1]]
+        Xt[j, missing] = H[:, j] @ V[:, missing]
 
 
 def make_backend(threads: int | None) -> Backend:
@@ -108,6 +117,7 @@ def make_backend(threads: int | None) -> Backend:
         hals=hals,
         gradient_step=gradient_step,
         extrapolate=extrapolate,
+        refill=refill,
         project_rows=project_rows,
         scope=nullcontext,
     )

@@ -29,7 +29,7 @@ def squared_norm(X: Array) -> float:
     float
     """
     rows = X.T if X.flags.f_contiguous else X
-    step = max(1, (1 << 20) // max(1, rows.shape[1]))
+    step = max(1, (1 << 18) // max(1, rows.shape[1]))
     total = 0.0
     for a in range(0, len(rows), step):
         block = np.asarray(rows[a : a + step], dtype=np.float64).ravel()
@@ -49,11 +49,14 @@ class GramError:
         ``H H'``.
     x_norm2 : float
         ``||X||_F^2``.
+    of : float, optional
+        What errors are a fraction of, squared: ``||X||_F^2`` unless entries are masked; then that of the others.
     """
 
     A: Array
     G: Array
     x_norm2: float
+    of: float | None = None
 
     def squared_residual(self, W: Array) -> float:
         """``||X - W H||_F^2`` for a basis W (m, r), as the difference of the Gram form: may be slightly negative."""
@@ -74,7 +77,11 @@ class GramError:
         float
             0 for X = 0 fitted exactly. Digits below the rounding of A are lost: see `is_accurate`.
         """
-        return relative(self.squared_residual(W), self.x_norm2)
+        return self.relative(self.squared_residual(W))
+
+    def relative(self, squared_residual: float) -> float:
+        """A squared residual as the fraction that errors are told in."""
+        return relative(squared_residual, self.x_norm2 if self.of is None else self.of)
 
     def is_accurate(self, squared_residual: float) -> bool:
         """Whether a squared residual from the Gram form still has about two digits after the cancellation."""

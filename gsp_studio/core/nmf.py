@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,135 +17,61 @@ import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype
+from gsp_studio.core.checks import check_data, check_params, check_steering
 from gsp_studio.core.initialization import balance, best_scale, initial_factors
-from gsp_studio.core.methods import METHODS, Params, UpdateBasis, check_params, row_weights
-from gsp_studio.core.metrics import GramError, relative, squared_norm
+from gsp_studio.core.iterates import History, Iterate, Result, better, history_of, result_of
+from gsp_studio.core.masking import Missing, check_mask, fill_missing
+from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
+from gsp_studio.core.metrics import GramError, squared_norm
+from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.core.updates import largest_eigenvalue
+from gsp_studio.core.stopping import Stop, Stopping
+from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
 
-__all__ = ["METHODS", "History", "Iterate", "Params", "Result", "check_params", "factorize", "iterate"]
+__all__ = [
+    "METHODS",
+    "History",
+    "Iterate",
+    "Params",
+    "Result",
+    "Stop",
+    "better",
+    "check_data",
+    "check_params",
+    "factorize",
+    "history_of",
+    "iterate",
+    "result_of",
+]
 
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, eq=False)
-class Iterate:
-    """One outer iteration's outcome. Its arrays are never written again: keep them, hand them to other threads.
-
-    Attributes
-    ----------
-    n_iter : int
-        Outer iterations done.
-    error : float
-        ``||X - W H||_F / ||X||_F``, a fraction.
-    sparsity : float
-        Average Hoyer sparsity of the basis images.
-    target : float
-        The sparsity asked for; NaN for methods without a target.
-    seconds : float
-        Time spent computing since the start; waiting consumers do not count.
-    W, H : ndarray (m, r) Fortran-ordered, (r, n) C-ordered
-    dense : ndarray (m, r)
-        The last gradient step before its projection: projecting it at `target` gives W to the last bit.
-    gram : GramError
-        ``X H'``, ``H H'`` and ``||X||^2`` of this H: the error that any other basis would have now.
-    """
-
-    n_iter: int
-    error: float
-    sparsity: float
-    target: float
-    seconds: float
-    W: Array
-    H: Array
-    dense: Array
-    gram: GramError
-
-    def meets_target(self) -> bool:
-        """Whether the attained sparsity reaches the target, to the rounding of the factors' type."""
-        return self.reaches(self.target)
-
-    def reaches(self, target: float) -> bool:
-        """`meets_target` for another target than the iterate's own; NaN is reached by every iterate."""
-        return math.isnan(target) or self.sparsity >= target - attained_tolerance(self.W.dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class History:
-    """One entry an outer iteration: numbers, errors (fractions), sparsities, targets (NaN: none) and seconds."""
-
-    n_iter: Array
-    error: Array
-    sparsity: Array
-    target: Array
-    seconds: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """The best iterate that meets the target, and how the run went.
-
-    `n_iter` counts the iterations done; `best_iter` is the one kept. `params` are the last ones in force.
-    `backend` says what computed; the other fields are those of `Iterate`.
-    """
-
-    W: Array
-    H: Array
-    error: float
-    sparsity: float
-    n_iter: int
-    best_iter: int
-    history: History
-    params: Params
-    backend: str
-    dense: Array
-    gram: GramError
-
-
-def attained_tolerance(dtype: npt.DTypeLike) -> float:
-    """How far below its target a sparsity may lie and still count as attained: rounding of float32 or float64."""
-    return 1e-10 if np.dtype(dtype) == np.float64 else 1e-5
-
-
-def check_data(X: Array) -> None:
-    """Raise ValueError, in one sentence, unless X (m, n) is a finite, nonnegative matrix with entries."""
-    if X.ndim != 2 or X.size == 0:
-        raise ValueError(f"X has shape {X.shape}; expected is a matrix (pixels, images) with at least one entry")
-    low, high = float(X.min()), float(X.max())
-    if not (math.isfinite(low) and math.isfinite(high)):
-        bad = int(np.count_nonzero(~np.isfinite(X)))
-        raise ValueError(f"X holds {bad} NaN or infinite values; NMF needs finite values >= 0")
-    if low < 0:
-        raise ValueError(f"X has negative values (smallest {low:.6g}); NMF needs values >= 0")
-    if high == 0:
-        raise ValueError("X is zero everywhere; there is nothing to factorize")
-
-
-def _check_steering(new: Params, old: Params, m: int, n: int) -> None:
-    for name in ("rank", "seed", "init"):
-        a, b = getattr(new, name), getattr(old, name)
-        if a is not b and (isinstance(a, tuple) or a != b):  # a start given as arrays: only the same object passes
-            raise ValueError(f"{name} is fixed while a run goes on; it can be set for the next run")
-    check_params(new, m, n)
-
-
 def iterate(
-    X: npt.ArrayLike, params: Params, backend: str | Backend = "auto"
-) -> Generator[Iterate, Params | None, None]:
+    X: npt.ArrayLike, params: Params, backend: str | Backend = "auto", mask: npt.ArrayLike | None = None
+) -> Generator[Iterate, Params | None, Stop]:
     """Iterates of a sparse NMF, one an outer iteration; ``send(new_params)`` steers the run.
 
     Parameters
     ----------
     X : array_like (m, n), >= 0
         Pixels by images. float32 and float64 are computed in their own type, all others in float64. Fortran order
-        (each image contiguous) is read in place, any other order is copied once.
+        (each image contiguous) is read in place, so a memory map of images is streamed; any other order is copied.
     params : Params
     backend : str or Backend
         "auto", a backend's name, or one made by `get_backend`.
+    mask : array_like (m, n) of bool, optional
+        True where an entry is missing: dead pixels, or entries held out to be predicted. What X holds there is not
+        read. X is copied then, and read once more in each iteration.
 
     Yields
     ------
     Iterate
+
+    Returns
+    -------
+    Stop
+        Why it ended, as the generator's return value.
 
     Raises
     ------
@@ -166,105 +92,169 @@ def iterate(
     Computation 2012 (A-HALS). Where we deviate: a block of 32 columns stops its sweeps on its own.
     """
     X = as_compute_dtype(X)
-    check_data_and_params(X, params)
-    device = get_backend(backend) if isinstance(backend, str) else backend
-    return _iterate(X, params, device)
-
-
-def check_data_and_params(X: Array, params: Params) -> None:
-    """`check_data` and `check_params` in the order in which a user would mend them."""
-    check_data(X)
+    missing = None
+    if mask is None:
+        check_data(X)
+        # In place where every image is contiguous, memory maps included.
+        Xt = np.ascontiguousarray(X.T).view()
+    else:
+        Xt, missing = fill_missing(X, check_mask(mask, X.shape))
+        check_data(Xt.T)
     check_params(params, *X.shape)
+    device = get_backend(backend) if isinstance(backend, str) else backend
+    return _iterate(Xt, missing, params, device)
 
 
-def _iterate(X: Array, params: Params, backend: Backend) -> Generator[Iterate, Params | None, None]:
-    m, n = X.shape
-    clock = time.perf_counter
-    started = clock()
-    Xt = np.ascontiguousarray(X.T).view()
-    Xt.flags.writeable = False  # always: numba compiles kernels anew for arrays that may be written
-    x_norm2 = squared_norm(X)
-    W0, H = initial_factors(params.init, m, n, params.rank, params.seed, X.dtype)
-    V = W0.T
-    with backend.scope():
-        B, G = backend.products(Xt, H)
-        V = V * V.dtype.type(best_scale(B, G, V))
-    seconds = clock() - started
-    updates: dict[str, UpdateBasis] = {}
-    n_iter = 0
-    while n_iter < params.max_iter:
-        started = clock()
-        method = METHODS[params.method]
-        update_basis = updates.setdefault(params.method, method.new_update())
-        with backend.scope():
-            V, H, B, G = balance(V, H, B, G)
-            V, dense = update_basis(V, B, G, backend, params)
-            H, B, G = _update_coefficients(Xt, V, H, backend, params)
-            gram = GramError(B.T, G, x_norm2)
-            left = gram.squared_residual(V.T)
-            if not gram.is_accurate(left):
-                left = backend.residual(Xt, V, H)
-        n_iter += 1
-        sparsity = _average_sparsity(V, params) if m > 1 else 0.0
-        target = params.sparsity if method.uses_sparsity else math.nan
-        seconds += clock() - started
-        steered = yield Iterate(n_iter, relative(left, x_norm2), sparsity, target, seconds, V.T, H, dense.T, gram)
+def _iterate(
+    Xt: Array, missing: Missing | None, params: Params, backend: Backend
+) -> Generator[Iterate, Params | None, Stop]:
+    run = _Run(Xt, missing, params, backend)
+    stopping = Stopping()
+    while True:
+        it = run.step(params)
+        steered = yield it
         if steered is not None:
-            _check_steering(steered, params, m, n)
+            check_steering(steered, params, *Xt.T.shape)
             params = steered
+            stopping.restart()
+        stop = stopping.reason(it.n_iter, it.error, it.seconds, params, run.gradient_residual)
+        if stop is not None:
+            return stop
 
 
-def _update_coefficients(Xt: Array, V: Array, H: Array, backend: Backend, params: Params) -> tuple[Array, Array, Array]:
-    """New coefficients, and the products ``H X'`` and ``H H'`` of these, in one pass over the images."""
-    if METHODS[params.method].gradient_coefficients:
-        L = largest_eigenvalue(V @ V.T)
-        if L > 0.0:
-            return backend.descend_coefficients(Xt, V, H, L, params.n_steps, params.inner_tol)
-    return backend.sweep_coefficients(Xt, V, H, params.n_sweeps, params.inner_tol)
+class _Run:
+    """The factors of a run and what its updates remember. Arrays that were handed out are never written again."""
+
+    def __init__(self, Xt: Array, missing: Missing | None, params: Params, backend: Backend) -> None:
+        started = time.perf_counter()
+        self.filled, self.missing, self.backend = Xt, missing, backend
+        self.Xt = Xt.view()
+        self.Xt.flags.writeable = False  # always: numba compiles kernels anew for arrays that may be written
+        self.x_norm2 = squared_norm(Xt.T)
+        self.params, self.method = params, METHODS[params.method]
+        self.updates: dict[str, UpdateBasis] = {}
+        self.update_sparse_coefficients = new_sparse_coefficients()
+        self.n_iter = 0
+        with backend.scope():
+            self._start(params)
+        self.seconds = time.perf_counter() - started
+
+    def _start(self, params: Params) -> None:
+        W0, H0 = initial_factors(params.init, self.Xt.T, params.rank, params.seed)
+        self.V = W0.T
+        if H0 is None:
+            H0 = np.zeros((params.rank, len(self.Xt)), self.V.dtype)
+            self.H, self.B, self.G = self._sweep(H0, params)
+        else:
+            self.H = H0
+            self.B, self.G = self.backend.products(self.Xt, H0)
+        self.V = self.V * self.V.dtype.type(best_scale(self.B, self.G, self.V))
+
+    def step(self, params: Params) -> Iterate:
+        """One outer iteration."""
+        started = time.perf_counter()
+        self.n_iter += 1
+        self.params = params = replace(params, sparsity=params.target_at(self.n_iter))
+        self.method = method = METHODS[params.method]
+        update_basis = self.updates.setdefault(params.method, method.new_update())
+        with self.backend.scope():
+            if params.reseed_dead and self.dead():
+                self._reseed(self.dead())
+            self.V, self.H, self.B, self.G = balance(self.V, self.H, self.B, self.G)
+            self.V, dense = update_basis(self.V, self.B, self.G, self.backend, params)
+            self.H, self.B, self.G = self._new_coefficients(params)
+            if self.missing is not None:
+                self._refill(self.missing)
+            gram = GramError(self.B.T, self.G, self.x_norm2, None if self.missing is None else self.missing.norm2)
+            left = gram.squared_residual(self.V.T)
+            if not gram.is_accurate(left):
+                left = self.backend.residual(self.Xt, self.V, self.H)
+        sparsity, sparsity_h = self._sparsities(params)
+        self.seconds += time.perf_counter() - started
+        return Iterate(
+            n_iter=self.n_iter,
+            error=gram.relative(left),
+            sparsity=sparsity,
+            target=params.sparsity if method.uses_sparsity else math.nan,
+            seconds=self.seconds,
+            W=self.V.T,
+            H=self.H,
+            dense=dense.T,
+            gram=gram,
+            sparsity_h=sparsity_h,
+            target_h=math.nan if params.sparsity_h is None else params.sparsity_h,
+            dead=self.dead(),
+        )
+
+    def _new_coefficients(self, params: Params) -> tuple[Array, Array, Array]:
+        """New coefficients, and the products ``H X'`` and ``H H'`` of these."""
+        if params.sparsity_h is not None:
+            C = self.backend.encode(self.Xt, self.V)
+            H, _ = self.update_sparse_coefficients(self.H, C, self.V @ self.V.T, self.backend, params)
+            return H, *self.backend.products(self.Xt, H)
+        if self.method.gradient_coefficients:
+            L = largest_eigenvalue(self.V @ self.V.T)
+            if L > 0.0:
+                return self.backend.descend_coefficients(self.Xt, self.V, self.H, L, params.n_steps, params.inner_tol)
+        return self._sweep(self.H, params)
+
+    def _sweep(self, H: Array, params: Params) -> tuple[Array, Array, Array]:
+        return self.backend.sweep_coefficients(self.Xt, self.V, H, params.n_sweeps, params.inner_tol)
+
+    def _refill(self, missing: Missing) -> None:
+        """Write the fit into the missing entries: what is left of the residual is that of the others."""
+        self.backend.refill(self.filled, self.V, self.H, missing.starts, missing.pixels)
+        self.B, self.G = self.backend.products(self.Xt, self.H)
+        self.x_norm2 = missing.norm2_of_all(self.filled)
+
+    def dead(self) -> tuple[int, ...]:
+        """Basis images that are zero, or that no image uses."""
+        used = self.V.any(axis=1) & (np.diagonal(self.G) > 0)
+        return tuple(int(k) for k in np.flatnonzero(~used))
+
+    def _reseed(self, dead: tuple[int, ...]) -> None:
+        """Each dead basis image takes what the worst described image lacks; its coefficients are fitted to that."""
+        V, H = self.V.copy(), self.H.copy()
+        C, own = self.backend.encode(self.Xt, V), V @ V.T
+        of_images = np.einsum("ij,ij->i", self.Xt, self.Xt, dtype=np.float64)
+        left = of_images - 2.0 * np.einsum("kj,kj->j", H, C) + np.einsum("kj,kj->j", H, own @ H)
+        for k, j in zip(dead, np.argsort(-left, kind="stable"), strict=False):
+            V[k] = np.maximum(self.Xt[j] - H[:, j] @ V, 0.0)
+            H[k] = 0.0
+            square = float(V[k] @ V[k])
+            if square > 0.0:
+                H[k] = np.maximum((self.Xt @ V[k] - (V @ V[k]) @ H) / square, 0.0)
+        self.V, self.H = V, H
+        self.B, self.G = self.backend.products(self.Xt, H)
+
+    def _sparsities(self, params: Params) -> tuple[float, float]:
+        """The averages that the targets are about: of the basis, weighted where the method is, and of the rows of H."""
+        of_basis = 0.0
+        if self.V.shape[1] > 1:
+            weights = row_weights(params, self.V.dtype).T if self.method.uses_weights else None
+            of_basis = float(np.mean(hoyer_sparsity(self.V.T, weights)))
+        if params.sparsity_h is None:
+            return of_basis, math.nan
+        return of_basis, float(np.mean(hoyer_sparsity(self.H.T)))
+
+    def gradient_residual(self) -> float:
+        """How far the last iterate is from standing still, see `updates.gradient_residual`; one more pass over X."""
+        backend, params, method = self.backend, self.params, self.method
+        with backend.scope():
+            C = backend.encode(self.Xt, self.V)
+            of_basis = gradient_residual(self.V, self.B, self.G, backend, _projection(method, params, backend))
+            free = METHODS["ahals"] if params.sparsity_h is None else METHODS["psnmf"]
+            target_h = params if params.sparsity_h is None else replace(params, sparsity=params.sparsity_h)
+            of_coefficients = gradient_residual(
+                self.H, C, self.V @ self.V.T, backend, _projection(free, replace(target_h, weights=None), backend)
+            )
+        return math.hypot(of_basis, of_coefficients)
 
 
-def _average_sparsity(V: Array, params: Params) -> float:
-    """The average that the method's target is about: weighted where the method is."""
-    weights = row_weights(params, V.dtype).T if METHODS[params.method].uses_weights else None
-    return float(np.mean(hoyer_sparsity(V.T, weights)))
-
-
-def better(candidate: Iterate, best: Iterate | None) -> Iterate:
-    """The better of two iterates: one that meets the newest target before one that does not, then the lower error.
-
-    The fast gradient is not monotone, and a run that is steered to a sparser target must not keep an iterate from
-    before: `best` is judged by the candidate's target.
-    """
-    if best is None:
-        return candidate
-    if not best.reaches(candidate.target):
-        return candidate
-    if not candidate.meets_target():
-        return best
-    return candidate if candidate.error <= best.error else best
-
-
-def history_of(records: list[tuple[int, float, float, float, float]]) -> History:
-    """A `History` from rows of iteration, error, sparsity, target and seconds."""
-    table = np.array(records, dtype=np.float64).reshape(-1, 5)
-    return History(table[:, 0].astype(np.int64), *(table[:, i].copy() for i in range(1, 5)))
-
-
-def result_of(best: Iterate, history: History, params: Params, backend: Backend) -> Result:
-    """The `Result` of a run whose best iterate and history are known."""
-    return Result(
-        W=best.W,
-        H=best.H,
-        error=best.error,
-        sparsity=best.sparsity,
-        n_iter=int(history.n_iter[-1]),
-        best_iter=best.n_iter,
-        history=history,
-        params=params,
-        backend=f"{backend.name}: {backend.device}",
-        dense=best.dense,
-        gram=best.gram,
-    )
+def _projection(method: Method, params: Params, backend: Backend) -> Callable[[Array], Array]:
+    assert method.new_projection is not None  # check_params refuses kkt_tol otherwise
+    project = method.new_projection()
+    return lambda Z: project(Z, backend, params)
 
 
 def factorize(
@@ -272,12 +262,13 @@ def factorize(
     params: Params,
     backend: str | Backend = "auto",
     callback: Callable[[Iterate], None] | None = None,
+    mask: npt.ArrayLike | None = None,
 ) -> Result:
     """Run a sparse NMF to its end and return its best iterate.
 
     Parameters
     ----------
-    X, params, backend
+    X, params, backend, mask
         As for `iterate`.
     callback : callable, optional
         Called with every `Iterate`. To stop early, steer or pause, use `iterate`.
@@ -301,11 +292,15 @@ def factorize(
     """
     device = get_backend(backend) if isinstance(backend, str) else backend
     best: Iterate | None = None
-    records = []
-    for it in iterate(X, params, device):
+    records: list[tuple[int, float, float, float, float]] = []
+    solver = iterate(X, params, device, mask)
+    while True:
+        try:
+            it = next(solver)
+        except StopIteration as end:
+            assert best is not None  # max_iter >= 1
+            return result_of(best, history_of(records), params, device, end.value)
         best = better(it, best)
         records.append((it.n_iter, it.error, it.sparsity, it.target, it.seconds))
         if callback is not None:
             callback(it)
-    assert best is not None  # max_iter >= 1
-    return result_of(best, history_of(records), params, device)

@@ -18,6 +18,7 @@ from gsp_studio.backends.backend import Backend
 Array = npt.NDArray[Any]
 #: New V, and the last iterate before its projection (the same array where nothing is projected).
 Update = tuple[Array, Array]
+_ALPHA = 0.1
 Projection = Callable[[Array], Array]
 
 
@@ -38,7 +39,8 @@ def projected_fast_gradient(
 
     ``Z = max(0, Y - (G Y - B) / L)``, ``V_t = project(Z)``, ``Y = V_t + beta_t (V_t - V_{t-1})`` with
     ``beta_t = a_t (1 - a_t) / (a_t^2 + a_{t+1})``, ``a_{t+1} = (sqrt(a_t^4 + 4 a_t^2) - a_t^2) / 2``, a_0 = 0.1.
-    Stops after n_inner steps, or when a step moves less than ``tol`` times the first.
+    Stops after n_inner steps, or when a step moves less than ``tol`` times the first. Where a step goes against the
+    gradient mapping, ``<Y - V_t, V_t - V_{t-1}> > 0``, the momentum starts anew (O'Donoghue & Candes 2015).
 
     Returns
     -------
@@ -48,7 +50,7 @@ def projected_fast_gradient(
     L = largest_eigenvalue(G)
     if L <= 0.0:  # every coefficient is zero: the error does not depend on V
         return project(V), V
-    Y, alpha, first = V, 0.1, 0.0
+    Y, alpha, first = V, _ALPHA, 0.0
     dense = V
     for step in range(n_inner):
         dense = backend.gradient_step(Y, B, G, L)
@@ -57,7 +59,11 @@ def projected_fast_gradient(
         following = (np.sqrt(square * square + 4.0 * square) - square) / 2.0
         beta = alpha * (1.0 - alpha) / (square + following)
         alpha = float(following)
-        Y, moved = backend.extrapolate(new, V, float(beta))
+        following_Y, moved, uphill = backend.extrapolate(new, V, Y, float(beta))
+        if uphill > 0.0:
+            Y, alpha = new, _ALPHA
+        else:
+            Y = following_Y
         V = new
         if step == 0:
             first = moved
@@ -69,3 +75,11 @@ def projected_fast_gradient(
 def largest_eigenvalue(G: Array) -> float:
     """``||G||_2`` of a symmetric positive semidefinite matrix (r, r)."""
     return float(np.linalg.eigvalsh(G)[-1]) if len(G) else 0.0
+
+
+def gradient_residual(V: Array, B: Array, G: Array, backend: Backend, project: Projection) -> float:
+    """``L ||V - P(max(0, V - (G V - B) / L))||``: zero where a projected gradient step leads nowhere (KKT point)."""
+    L = largest_eigenvalue(G)
+    if L <= 0.0:
+        return 0.0
+    return L * float(np.linalg.norm(V - project(backend.gradient_step(V, B, G, L))))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from gsp_studio.core.nmf import Iterate, Params, Result
+from gsp_studio.core.nmf import Iterate, Params, Result, Stop
 from gsp_studio.io.export import ExportedRun
 
 
@@ -31,19 +31,26 @@ class RunState(Enum):
 class FinishReason(Enum):
     """Why a run ended; the value is the text for people."""
 
-    MAX_ITER = "all iterations done"
+    MAX_ITER = Stop.MAX_ITER.value
+    SECONDS = Stop.SECONDS.value
+    TOLERANCE = Stop.TOLERANCE.value
+    STATIONARY = Stop.STATIONARY.value
     CANCELLED = "cancelled"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, eq=False)
 class RunSpec:
-    """A run to do: data X (m, n), parameters, and the backend (with its threads; None: all usable cores)."""
+    """A run to do: data X (m, n), parameters, the backend (with its threads; None: all usable cores), missing entries.
+
+    `mask` (m, n) is True where an entry is missing; None: none is.
+    """
 
     X: npt.NDArray[Any]
     params: Params
     backend: str = "auto"
     threads: int | None = None
+    mask: npt.NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,17 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from gsp_studio.backends import Backend, get_backend
-from gsp_studio.core.nmf import Iterate, Params, Result, better, check_params, history_of, iterate, result_of
+from gsp_studio.core.nmf import (
+    Iterate,
+    Params,
+    Result,
+    Stop,
+    better,
+    check_params,
+    history_of,
+    iterate,
+    result_of,
+)
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Poll, Record, RunSpec, RunState
 
 
@@ -148,6 +158,7 @@ class _Solving:
         self.rows: list[tuple[int, float, float, float, float]] = []
         self.interventions: list[Intervention] = []
         self.backend: Backend | None = None
+        self.stop: Stop | None = None
 
     def outcome(self) -> Outcome:
         try:
@@ -163,7 +174,7 @@ class _Solving:
     def iterations(self) -> FinishReason:
         spec = self.runner.spec
         self.backend = get_backend(spec.backend, spec.threads)
-        solver = iterate(spec.X, self.params, self.backend)
+        solver = iterate(spec.X, self.params, self.backend, spec.mask)
         it = next(solver)
         while True:
             record = Record(it.n_iter, it.error, it.sparsity, it.target, it.seconds)
@@ -182,10 +193,11 @@ class _Solving:
                     self.interventions.append(Intervention(it.n_iter, steering))
                     self.params = steering
                     it = solver.send(steering)
-            except StopIteration:
-                return FinishReason.MAX_ITER
+            except StopIteration as end:
+                self.stop = end.value
+                return FinishReason(self.stop.value)
 
     def result(self) -> Result | None:
         if self.best is None or self.backend is None:
             return None
-        return result_of(self.best, history_of(self.rows), self.params, self.backend)
+        return result_of(self.best, history_of(self.rows), self.params, self.backend, self.stop)

@@ -16,8 +16,7 @@ from numba.core import event
 
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.cpu import usable_cores
-from gsp_studio.core.methods import METHODS, Params, check_params
-from gsp_studio.core.nmf import Iterate, Result, factorize
+from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.engine.run import Outcome, Record, RunSpec, RunState

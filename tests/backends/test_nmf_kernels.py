@@ -79,8 +79,8 @@ def test_one_factor_kernels(cpu, problem, dtype):
     with cpu.scope():
         close([cpu.hals(H, B, G, 3, 0.0)], [REFERENCE.hals(H, B, G, 3, 0.0)], dtype)
         close([cpu.gradient_step(H, B, G, L)], [REFERENCE.gradient_step(H, B, G, L)], dtype)
-        close([cpu.extrapolate(H, B, 0.7)[0]], [REFERENCE.extrapolate(H, B, 0.7)[0]], dtype)
-        assert cpu.extrapolate(H, B, 0.7)[1] == pytest.approx(REFERENCE.extrapolate(H, B, 0.7)[1], rel=1e-4)
+        close([cpu.extrapolate(H, B, H, 0.7)[0]], [REFERENCE.extrapolate(H, B, H, 0.7)[0]], dtype)
+        assert cpu.extrapolate(H, B, H, 0.7)[1] == pytest.approx(REFERENCE.extrapolate(H, B, H, 0.7)[1], rel=1e-4)
 
 
 def test_a_large_gradient_step_goes_to_the_threads_and_agrees():

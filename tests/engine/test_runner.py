@@ -130,8 +130,8 @@ def test_bad_input_fails_with_one_sentence(X):
 
 
 def test_a_solver_that_breaks_keeps_what_was_reached(X, monkeypatch):
-    def breaking(X, params, backend):
-        solver = gs.iterate(X, params, backend)
+    def breaking(X, params, backend, mask):
+        solver = gs.iterate(X, params, backend, mask)
         yield next(solver)
         yield next(solver)
         raise MemoryError("out of memory in the third iteration")

@@ -64,6 +64,7 @@ def make_backend(threads: int | None) -> Backend:
         hals=solver.hals,
         gradient_step=solver.gradient_step,
         extrapolate=solver.extrapolate,
+        refill=solver.refill,
         project_rows=project_rows,
         scope=scope,
     )

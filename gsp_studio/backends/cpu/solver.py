@@ -225,16 +225,35 @@ def _clip_step(Y, grad, B, scale, out):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, fastmath=_FAST)
-def _extrapolate(new, old, beta, out):  # type: ignore[no-untyped-def]
+def _extrapolate(new, old, Y, beta, out):  # type: ignore[no-untyped-def]
     moved = 0.0
+    uphill = 0.0
     for k in range(new.shape[0]):
         row = new.dtype.type(0)
+        against = new.dtype.type(0)
         for j in range(new.shape[1]):
             d = new[k, j] - old[k, j]
+            against += (Y[k, j] - new[k, j]) * d
             out[k, j] = new[k, j] + beta * d
             row += d * d
         moved += row
-    return moved
+        uphill += against
+    return moved, uphill
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _refill(Xt, W, H, starts, pixels):  # type: ignore[no-untyped-def]
+    for j in prange(Xt.shape[0]):
+        _refill_image(Xt[j], W, H[:, j].copy(), pixels[starts[j] : starts[j + 1]])
+
+
+@njit(nogil=True, cache=True, fastmath=_FAST)
+def _refill_image(x, W, h, missing):  # type: ignore[no-untyped-def]
+    for i in missing:
+        fit = x.dtype.type(0)
+        for k in range(h.size):
+            fit += W[i, k] * h[k]
+        x[i] = fit
 
 
 def _step_of(Xt: Array) -> int:
@@ -318,8 +337,14 @@ def gradient_step(Y: Array, B: Array, G: Array, L: float) -> Array:
     return out
 
 
-def extrapolate(new: Array, old: Array, beta: float) -> tuple[Array, float]:
-    """``Y = new + beta (new - old)`` and ``||new - old||_F^2``."""
+def extrapolate(new: Array, old: Array, Y: Array, beta: float) -> tuple[Array, float, float]:
+    """``new + beta (new - old)``, ``||new - old||_F^2`` and ``<Y - new, new - old>``."""
     out = np.empty_like(new)
-    moved = _extrapolate(new, old, new.dtype.type(beta), out)
-    return out, float(moved)
+    moved, uphill = _extrapolate(new, old, Y, new.dtype.type(beta), out)
+    return out, float(moved), float(uphill)
+
+
+def refill(Xt: Array, V: Array, H: Array, starts: Array, pixels: Array) -> None:
+    """The fit ``W H`` into the entries that are missing, in place."""
+    with POOL:
+        _refill(Xt, np.ascontiguousarray(V.T), H, starts, pixels)

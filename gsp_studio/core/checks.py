@@ -1,0 +1,98 @@
+"""What data and parameters must be; each violation is a ValueError of one sentence."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.core.initialization import STARTS
+from gsp_studio.core.methods import METHODS
+from gsp_studio.core.params import Params
+
+Array = npt.NDArray[Any]
+
+
+def check_data(X: Array) -> None:
+    """Raise ValueError, in one sentence, unless X (m, n) is a finite, nonnegative matrix with entries."""
+    if X.ndim != 2 or X.size == 0:
+        raise ValueError(f"X has shape {X.shape}; expected is a matrix (pixels, images) with at least one entry")
+    low, high = float(X.min()), float(X.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        bad = int(np.count_nonzero(~np.isfinite(X)))
+        raise ValueError(f"X holds {bad} NaN or infinite values; NMF needs finite values >= 0")
+    if low < 0:
+        raise ValueError(f"X has negative values (smallest {low:.6g}); NMF needs values >= 0")
+    if high == 0:
+        raise ValueError("X is zero everywhere; there is nothing to factorize")
+
+
+def check_steering(new: Params, old: Params, m: int, n: int) -> None:
+    """Raise ValueError, in one sentence, when a run that goes on cannot take these parameters."""
+    for name in ("rank", "seed", "init"):
+        a, b = getattr(new, name), getattr(old, name)
+        if a is not b and (isinstance(a, tuple) or a != b):  # a start given as arrays: only the same object passes
+            raise ValueError(f"{name} is fixed while a run goes on; it can be set for the next run")
+    check_params(new, m, n)
+
+
+def check_params(params: Params, m: int, n: int) -> None:
+    """Raise ValueError, in one sentence, unless the parameters make sense for an (m, n) matrix."""
+    if params.method not in METHODS:
+        raise ValueError(f'method "{params.method}" is not known; accepted are {", ".join(METHODS)}')
+    _check_integer("rank", params.rank, 1)
+    if params.rank > min(m, n):
+        raise ValueError(f"rank {params.rank} exceeds min(m, n) = {min(m, n)} of the {m} x {n} data")
+    # NaN fails the comparison too, and is refused.
+    if METHODS[params.method].uses_sparsity and not 0.0 <= params.sparsity <= 1.0:
+        raise ValueError(f"sparsity is {params.sparsity}; accepted is a number from 0 to 1")
+    if METHODS[params.method].uses_sparsity and m < 2:
+        raise ValueError("sparsity needs images of at least 2 pixels; X has 1 row")
+    _check_sparsity_h(params, n)
+    for name, low in (("seed", 0), ("max_iter", 1), ("continuation", 0), ("n_sweeps", 1), ("n_steps", 1)):
+        _check_integer(name, getattr(params, name), low)
+    for name in ("inner_tol", "tol", "kkt_tol"):
+        value = getattr(params, name)
+        if not 0.0 <= value < 1.0:
+            raise ValueError(f"{name} is {value}; accepted is a number from 0 up to, but not including, 1")
+    if params.max_seconds is not None and not params.max_seconds > 0:
+        raise ValueError(f"max_seconds is {params.max_seconds}; accepted is a number > 0, or None for no limit")
+    if params.kkt_tol > 0 and METHODS[params.method].new_projection is None:
+        raise ValueError(f'kkt_tol does not apply to the method "{params.method}", whose penalty changes as it goes')
+    if isinstance(params.init, str) and params.init not in STARTS:
+        raise ValueError(f'init is "{params.init}"; accepted are {", ".join(STARTS)} or a pair of arrays (W0, H0)')
+    _check_weights(params, m)
+
+
+def _check_sparsity_h(params: Params, n: int) -> None:
+    s = params.sparsity_h
+    if s is None:
+        return
+    if not 0.0 <= s <= 1.0:
+        raise ValueError(f"sparsity_h is {s}; accepted is a number from 0 to 1, or None for free coefficients")
+    if n < 2:
+        raise ValueError("sparsity_h needs at least 2 images; X has 1 column")
+
+
+def _check_integer(name: str, value: Any, low: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+        raise ValueError(f"{name} is {value}; accepted is a whole number >= {low}")
+
+
+def _check_weights(params: Params, m: int) -> None:
+    if not METHODS[params.method].uses_weights:
+        if params.weights is not None:
+            raise ValueError(f'weights are for the method "wsnmf"; "{params.method}" takes none')
+        return
+    if params.weights is None:
+        raise ValueError('the method "wsnmf" needs weights, an image (m,) or one for each basis image (m, rank)')
+    weights = np.asarray(params.weights)
+    if weights.shape not in ((m,), (m, params.rank)):
+        raise ValueError(f"weights have shape {weights.shape}; accepted are {(m,)} and {(m, params.rank)}")
+    if not np.all(np.isfinite(weights)) or weights.min() < 0:
+        raise ValueError("weights hold negative or non-finite values; accepted are finite values >= 0")
+    each = weights.reshape(m, -1).astype(np.float64)
+    if np.any(np.linalg.norm(each, axis=0) <= each.min(axis=0)):
+        raise ValueError("weights are zero everywhere; a pixel's weight says what it costs to use it")

@@ -1,0 +1,152 @@
+"""What a solver hands out: iterates, the history of a run, its result."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends.backend import Backend
+from gsp_studio.core.metrics import GramError
+from gsp_studio.core.params import Params
+from gsp_studio.core.stopping import Stop
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Iterate:
+    """One outer iteration's outcome. Its arrays are never written again: keep them, hand them to other threads.
+
+    Attributes
+    ----------
+    n_iter : int
+        Outer iterations done.
+    error : float
+        ``||X - W H||_F / ||X||_F``, a fraction; over the entries that are there where some are masked.
+    sparsity : float
+        Average Hoyer sparsity of the basis images.
+    target : float
+        The sparsity asked for at this iteration; NaN for methods without a target.
+    seconds : float
+        Time spent computing since the start; waiting consumers do not count.
+    W, H : ndarray (m, r) Fortran-ordered, (r, n) C-ordered
+    dense : ndarray (m, r)
+        The last gradient step before its projection: projecting it at `target` gives W to the last bit.
+    gram : GramError
+        ``X H'``, ``H H'`` and ``||X||^2`` of this H: the error that any other basis would have now.
+    sparsity_h, target_h : float
+        Average Hoyer sparsity of the rows of H and what was asked for; NaN where nothing was.
+    dead : tuple of int
+        Basis images that are zero, or that no image uses.
+    """
+
+    n_iter: int
+    error: float
+    sparsity: float
+    target: float
+    seconds: float
+    W: Array
+    H: Array
+    dense: Array
+    gram: GramError
+    sparsity_h: float = math.nan
+    target_h: float = math.nan
+    dead: tuple[int, ...] = ()
+
+    def meets_target(self) -> bool:
+        """Whether the attained sparsities reach their targets, to the rounding of the factors' type."""
+        return self.reaches(self.target, self.target_h)
+
+    def reaches(self, target: float, target_h: float = math.nan) -> bool:
+        """`meets_target` for other targets than the iterate's own; NaN is reached by every iterate."""
+        least = attained_tolerance(self.W.dtype)
+        # What was not measured (NaN) does not reach a target.
+        return (math.isnan(target) or self.sparsity >= target - least) and (
+            math.isnan(target_h) or self.sparsity_h >= target_h - least
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """One entry an outer iteration: numbers, errors (fractions), sparsities, targets (NaN: none) and seconds."""
+
+    n_iter: Array
+    error: Array
+    sparsity: Array
+    target: Array
+    seconds: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The best iterate that meets the target, and how the run went.
+
+    `n_iter` counts the iterations done; `best_iter` is the one kept. `params` are the last ones in force.
+    `backend` says what computed, `stop` why the run ended (None: its consumer ended it); the other fields are those
+    of `Iterate`.
+    """
+
+    W: Array
+    H: Array
+    error: float
+    sparsity: float
+    n_iter: int
+    best_iter: int
+    history: History
+    params: Params
+    backend: str
+    dense: Array
+    gram: GramError
+    sparsity_h: float = math.nan
+    dead: tuple[int, ...] = ()
+    stop: Stop | None = None
+
+
+def attained_tolerance(dtype: npt.DTypeLike) -> float:
+    """How far below its target a sparsity may lie and still count as attained: rounding of float32 or float64."""
+    return 1e-10 if np.dtype(dtype) == np.float64 else 1e-5
+
+
+def better(candidate: Iterate, best: Iterate | None) -> Iterate:
+    """The better of two iterates: one that meets the newest target before one that does not, then the lower error.
+
+    The fast gradient is not monotone, and a run that is steered to a sparser target must not keep an iterate from
+    before: `best` is judged by the candidate's targets.
+    """
+    if best is None:
+        return candidate
+    if not best.reaches(candidate.target, candidate.target_h):
+        return candidate
+    if not candidate.meets_target():
+        return best
+    return candidate if candidate.error <= best.error else best
+
+
+def history_of(records: list[tuple[int, float, float, float, float]]) -> History:
+    """A `History` from rows of iteration, error, sparsity, target and seconds."""
+    table = np.array(records, dtype=np.float64).reshape(-1, 5)
+    return History(table[:, 0].astype(np.int64), *(table[:, i].copy() for i in range(1, 5)))
+
+
+def result_of(best: Iterate, history: History, params: Params, backend: Backend, stop: Stop | None = None) -> Result:
+    """The `Result` of a run whose best iterate and history are known."""
+    return Result(
+        W=best.W,
+        H=best.H,
+        error=best.error,
+        sparsity=best.sparsity,
+        n_iter=int(history.n_iter[-1]),
+        best_iter=best.n_iter,
+        history=history,
+        params=params,
+        backend=f"{backend.name}: {backend.device}",
+        dense=best.dense,
+        gram=best.gram,
+        sparsity_h=best.sparsity_h,
+        dead=best.dead,
+        stop=stop,
+    )

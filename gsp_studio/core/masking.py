@@ -1,0 +1,110 @@
+"""Missing entries: dead pixels, or entries held out for cross-validation.
+
+They are filled with the fit of the iterate before (expectation-maximization: Zhang, Wang, Ford & Makedon 2006), so
+every update sees full data, and the error never rises by the filling. What is measured are the entries that are there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.core.metrics import squared_norm
+
+Array = npt.NDArray[Any]
+
+
+def check_mask(mask: npt.ArrayLike, shape: tuple[int, int]) -> Array:
+    """The mask as a boolean array (m, n); ValueError, in one sentence, when it is none or leaves nothing."""
+    mask = np.asarray(mask)
+    if mask.dtype != np.bool_:
+        raise ValueError(f"mask has type {mask.dtype}; expected is a boolean array, True where an entry is missing")
+    if mask.shape != shape:
+        raise ValueError(f"mask has shape {mask.shape}; expected is {shape}, that of X")
+    if mask.all():
+        raise ValueError("mask leaves no entry; at least one has to be there")
+    return mask
+
+
+class Missing:
+    """Where entries are missing in images that lie in rows.
+
+    Attributes
+    ----------
+    starts, pixels : ndarray of int64
+        Of image j, ``pixels[starts[j]:starts[j + 1]]`` are missing.
+    norm2 : float
+        ``||X||_F^2`` over the entries that are there.
+    """
+
+    def __init__(self, filled: Array, missing: Array) -> None:
+        """From images in rows (n, m) that hold 0 where `missing` (n, m) is True."""
+        images, self.pixels = (found.astype(np.int64) for found in np.nonzero(missing))
+        self.starts = np.zeros(len(filled) + 1, np.int64)
+        np.cumsum(np.bincount(images, minlength=len(filled)), out=self.starts[1:])
+        self._images = images
+        self.norm2 = squared_norm(filled.T)
+
+    def norm2_of_all(self, filled: Array) -> float:
+        """``||X||_F^2`` of the data with something else written into the missing entries."""
+        return self.norm2 + float(np.sum(np.square(filled[self._images, self.pixels], dtype=np.float64)))
+
+    def write(self, filled: Array, of_pixel: Array) -> None:
+        """Fill with one value a pixel."""
+        filled[self._images, self.pixels] = of_pixel[self.pixels]
+
+
+def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing]:
+    """A copy of X, an image a row (n, m), whose missing entries hold the mean of their pixel where it is there.
+
+    What X holds at missing entries, NaN included, is never read.
+
+    Parameters
+    ----------
+    X : ndarray (m, n)
+    mask : ndarray (m, n) of bool
+        True where an entry is missing.
+
+    Returns
+    -------
+    filled : ndarray (n, m)
+    missing : Missing
+    """
+    filled = np.array(X.T, order="C")
+    gone = mask.T
+    filled[gone] = 0
+    seen = len(filled) - gone.sum(axis=0)
+    sums = filled.sum(axis=0, dtype=np.float64)
+    overall = sums.sum() / seen.sum()
+    means = np.divide(sums, seen, out=np.full(len(sums), overall), where=seen > 0)
+    missing = Missing(filled, gone)
+    missing.write(filled, means)
+    return filled, missing
+
+
+def masked_error(X: npt.ArrayLike, W: Array, H: Array, mask: npt.ArrayLike) -> float:
+    """``||X - W H||_F / ||X||_F`` over the entries where `mask` is True: the error on what was held out.
+
+    Parameters
+    ----------
+    X : array_like (m, n)
+    W, H : ndarray (m, r), (r, n)
+    mask : array_like (m, n) of bool
+
+    Returns
+    -------
+    float
+        A fraction; NaN where X is zero on all of them, or none is True.
+    """
+    X = np.asarray(X)
+    images, pixels = np.nonzero(np.asarray(mask, dtype=bool).T)
+    truth = X[pixels, images].astype(np.float64)
+    fit = np.empty(len(truth))
+    step = max(1, (1 << 20) // max(1, W.shape[1]))
+    for a in range(0, len(truth), step):
+        part = slice(a, a + step)
+        fit[part] = np.einsum("ik,ki->i", W[pixels[part]], H[:, images[part]], dtype=np.float64)
+    norm = float(np.linalg.norm(truth))
+    return float(np.linalg.norm(truth - fit)) / norm if norm > 0 else float("nan")

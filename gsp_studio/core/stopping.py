@@ -1,0 +1,64 @@
+"""When a run ends, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from gsp_studio.core.params import Params
+
+#: Iterations over which an improvement is measured, and after which the gradient residual is looked at again.
+WINDOW = 10
+
+
+class Stop(Enum):
+    """Why a solver ended; the value is the text for people."""
+
+    MAX_ITER = "all iterations done"
+    SECONDS = "time is up"
+    TOLERANCE = "the error no longer improves"
+    STATIONARY = "the gradient residual is small"
+
+
+class Stopping:
+    """Watches one run."""
+
+    def __init__(self) -> None:
+        self._errors: list[float] = []
+        self._first_residual = 0.0
+
+    def restart(self) -> None:
+        """Forget the errors so far: other parameters have other errors."""
+        self._errors = []
+
+    def reason(
+        self, n_iter: int, error: float, seconds: float, params: Params, residual: Callable[[], float]
+    ) -> Stop | None:
+        """Why the run ends after this iteration; None: it goes on. `residual` is asked for only when it counts."""
+        if n_iter >= params.max_iter:
+            return Stop.MAX_ITER
+        if params.max_seconds is not None and seconds >= params.max_seconds:
+            return Stop.SECONDS
+        if n_iter < params.continuation:  # the target still rises, and the error with it
+            self.restart()
+            return None
+        if params.tol > 0 and self._no_longer_improves(error, params.tol):
+            return Stop.TOLERANCE
+        if params.kkt_tol > 0 and self._is_stationary(n_iter, params, residual):
+            return Stop.STATIONARY
+        return None
+
+    def _no_longer_improves(self, error: float, tol: float) -> bool:
+        self._errors.append(error)
+        if len(self._errors) <= WINDOW:
+            return False
+        before = min(self._errors[:-WINDOW])
+        now = min(self._errors[-WINDOW:])
+        self._errors = [before, *self._errors[-WINDOW:]]  # the best so far stands for all that left the window
+        return before - now < tol * before
+
+    def _is_stationary(self, n_iter: int, params: Params, residual: Callable[[], float]) -> bool:
+        if self._first_residual == 0.0:
+            self._first_residual = residual()
+            return self._first_residual == 0.0
+        return n_iter % WINDOW == 0 and residual() <= params.kkt_tol * self._first_residual

@@ -102,7 +102,9 @@ def is_image(file: Path) -> bool:
     Raises
     ------
     DatasetError
-        A file that is named like an image and is none, or cannot be opened.
+        A file that is named like an image and is none.
+    OSError
+        A file that is named like an image and cannot be opened.
     """
     if not file.is_file():  # dangling links, pipes, devices
         return False
@@ -110,9 +112,9 @@ def is_image(file: Path) -> bool:
     try:
         with file.open("rb") as stream:
             head = stream.read(16)
-    except OSError as error:
+    except OSError:
         if claims:
-            raise DatasetError(f"{file} cannot be opened: {error.strerror}") from error
+            raise
         return False
     if sniff(head, file.suffix):
         return True

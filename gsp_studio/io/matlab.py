@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+Bytes = bytes | bytearray
 
 _MATRIX, _COMPRESSED = 14, 15
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -105,17 +106,17 @@ class _Content:
         self._inflater = zlib.decompressobj() if compressed else None
         self._most = length * DEFLATE_MOST if compressed else length
 
-    def read(self, count: int) -> bytes:
+    def read(self, count: int) -> Bytes:
         """So many bytes; ValueError when the element has fewer."""
         if count > self._most:
             raise ValueError(f"{count} bytes are declared, at most {self._most} can follow")
-        data = self._take(count) if self._inflater is None else self._inflate(count)
+        data: Bytes = self._take(count) if self._inflater is None else self._inflate(count)
         if len(data) < count:
             raise ValueError("the file ends early")
         self._most -= count
         return data
 
-    def tag(self) -> tuple[int, int, bytes]:
+    def tag(self) -> tuple[int, int, Bytes]:
         """Type and length of the next part; short ones come with their content, else b""."""
         head = self.read(8)
         kind, length = struct.unpack(self.order + "II", head)
@@ -125,7 +126,7 @@ class _Content:
             return kind & 0xFFFF, kind >> 16, head[4 : 4 + (kind >> 16)]
         return kind, length, b""
 
-    def part(self, most: int) -> bytes:
+    def part(self, most: int) -> Bytes:
         """The content of the next part, which must not be longer than `most`."""
         _, length, content = self.tag()
         if content or not length:
@@ -145,7 +146,7 @@ class _Content:
         self._left -= len(data)
         return data
 
-    def _inflate(self, count: int) -> bytes:
+    def _inflate(self, count: int) -> bytearray:
         assert self._inflater is not None
         found = bytearray()
         while len(found) < count and not self._inflater.eof:
@@ -154,7 +155,7 @@ class _Content:
             if not packed and not made:
                 break
             found += made
-        return bytes(found)
+        return found
 
 
 def _version(head: bytes) -> int:

@@ -1,0 +1,69 @@
+"""Waiting for what threads bring, listening to signals, and the hand on mouse and keyboard."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from PySide6.QtCore import QEvent
+from PySide6.QtWidgets import QApplication
+
+from gsp_studio.gui.session import Session
+from gsp_studio.gui.state import Choice
+from gsp_studio.io.resources import sample_path
+
+#: Kernels may have to be compiled first, beside other tests.
+PATIENCE = 120.0
+
+
+def wait_until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Process events until the condition holds; fails after so many seconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds:.0f} s in vain"
+        QApplication.processEvents()
+        time.sleep(0.002)
+
+
+def settle() -> None:
+    """Process what is waiting, deletions too."""
+    for _ in range(3):
+        QApplication.sendPostedEvents()
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        QApplication.processEvents()
+
+
+def threads_of_sessions() -> set[str]:
+    """Names of the threads that sessions and runs start."""
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith("gsp-")}
+
+
+class Listener:
+    """Keeps what signals bring: `listener["shownChanged"]` is a list, an entry an emission."""
+
+    def __init__(self, sender: object, *names: str) -> None:
+        self.heard: dict[str, list[object]] = {name: [] for name in names}
+        for name in names:
+            getattr(sender, name).connect(self._keep(name))
+
+    def _keep(self, name: str) -> Callable[..., None]:
+        def keep(*arguments: object) -> None:
+            self.heard[name].append(arguments[0] if len(arguments) == 1 else arguments)
+
+        return keep
+
+    def __getitem__(self, name: str) -> list[object]:
+        return self.heard[name]
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no signal came."""
+        return not any(self.heard.values())
+
+
+def open_faces(session: Session, rank: int = 9, max_iter: int = 30) -> None:
+    """Open the bundled faces and wait for a basis of that rank under the slider."""
+    session.set_choice(Choice(rank=rank, max_iter=max_iter))
+    session.open(sample_path("faces"))
+    wait_until(lambda: session.pinned is not None)

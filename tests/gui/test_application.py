@@ -1,0 +1,112 @@
+"""The application: fonts, themes, and nothing heavy before the window is there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from handling import settle, wait_until
+from PySide6.QtGui import QColor, QFontDatabase, QFontMetrics, QImage
+from PySide6.QtWidgets import QApplication, QWidget
+
+from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.theme import has_text_font, icon, load_theme, pixmap
+
+CANVAS = "#16181c"
+
+
+def colour_at(widget: QWidget, x: int, y: int) -> str:
+    """What is painted at a point."""
+    return QColor(widget.grab().toImage().pixel(x, y)).name()
+
+
+def run_python(code: str, tmp_path: Path) -> str:
+    """Standard output of a fresh interpreter, which has to succeed."""
+    env = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_there_is_a_font_and_letters_are_not_all_the_same_box(app: QApplication) -> None:
+    assert has_text_font()
+    assert QFontDatabase.families()
+    metrics = QFontMetrics(app.font())
+    assert metrics.inFont("s")
+    assert metrics.horizontalAdvance("iiii") < metrics.horizontalAdvance("WWWW")
+
+
+def test_figures_have_one_width_so_that_numbers_do_not_jitter(app: QApplication) -> None:
+    metrics = QFontMetrics(app.font())
+    assert len({metrics.horizontalAdvance(figure * 8) for figure in "0123456789"}) == 1
+
+
+def test_other_theme_repaints_panels_and_leaves_the_canvas(faces_window: MainWindow) -> None:
+    window = faces_window
+    colours = {}
+    for scheme in ("dark", "light", "dark"):
+        window.set_scheme(scheme)
+        settle()
+        # A corner of the montage that no tile reaches, the space beside the slider, and a curve's background.
+        found = (
+            colour_at(window.montage.view, 3, 3),
+            colour_at(window.sparsity, 2, 2),
+            colour_at(window.data, 2, 2),
+        )
+        assert colours.setdefault(scheme, found) == found, "going back does not bring the same colours"
+    dark, light = colours["dark"], colours["light"]
+    assert dark[0] == light[0] == CANVAS
+    assert dark[1] == load_theme("dark").window
+    assert light[1] == load_theme("light").window
+    assert dark[2] != light[2]
+
+
+def test_theme_is_remembered(make_window: Callable[[], MainWindow], app: QApplication) -> None:
+    make_window().set_scheme("light")
+    second = make_window()
+    assert str(second._settings.value("scheme")) == "light"
+    second.set_scheme("dark")
+    assert app.property("theme") == "dark"
+
+
+def test_both_themes_keep_the_canvas() -> None:
+    assert load_theme("dark").canvas == load_theme("light").canvas == CANVAS
+
+
+def test_icons_have_a_mark_in_the_colour_asked_for_at_every_scale(app: QApplication) -> None:
+    for ratio in (1.0, 2.0):
+        image = pixmap("warning", "#ff0000", 16, ratio).toImage().convertToFormat(QImage.Format.Format_ARGB32)
+        assert image.width() == 16 * ratio
+        pixels = [QColor.fromRgba(image.pixel(x, y)) for x in range(image.width()) for y in range(image.height())]
+        assert any(c.alpha() > 200 and (c.red(), c.green(), c.blue()) == (255, 0, 0) for c in pixels)
+        assert any(c.alpha() == 0 for c in pixels)
+    assert not icon("run").isNull()
+
+
+def test_start_imports_neither_numba_nor_scipy_before_the_first_paint(tmp_path: Path) -> None:
+    code = """
+import sys
+from PySide6.QtCore import QSettings
+import gsp_studio.gui.app as app
+window = app.make_window(QSettings(sys.argv[0] + ".none", QSettings.Format.IniFormat))
+window.firstPainted.disconnect()
+def tell():
+    heavy = ("numba", "scipy", "llvmlite", "threadpoolctl", "PIL", "gsp_studio.core.nmf", "gsp_studio.gui.work")
+    print([name for name in heavy if name in sys.modules])
+    app.QApplication.quit()
+window.firstPainted.connect(tell)
+window.show()
+app.make_application().exec()
+window.close()
+"""
+    assert run_python(code, tmp_path).strip() == "[]"
+
+
+def test_session_starts_once_the_window_has_been_painted(make_window: Callable[[], MainWindow]) -> None:
+    window = make_window()
+    assert window._painted
+    wait_until(lambda: window.model.method.count() > 0)

@@ -12,10 +12,10 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from gsp_studio.engine.run import Record
+    from gsp_studio.engine.run import Intervention, Record, RunSpec
     from gsp_studio.io.dataset import Dataset
 
 # OpenBLAS's idle threads spin beside ours unless told not to, and read this once, when NumPy is imported.
@@ -40,6 +40,9 @@ def _one_sentence(command: Callable[[argparse.Namespace], int], args: argparse.N
 
     try:
         return command(args)
+    except KeyboardInterrupt:  # before or after the run, which takes it as a cancellation
+        print("gsp-studio: interrupted; nothing was written", file=sys.stderr)
+        return INTERRUPTED
     except (ValueError, OSError, BackendUnavailable) as error:
         print(f"gsp-studio: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -75,9 +78,15 @@ class _Version(argparse.Action):
 
 def _shape(text: str) -> tuple[int, int]:
     height, times, width = text.lower().partition("x")
-    if not (times and height.isdigit() and width.isdigit() and int(height) > 0 and int(width) > 0):
+    if not (times and height.isdecimal() and width.isdecimal() and int(height) > 0 and int(width) > 0):
         raise argparse.ArgumentTypeError(f'image shape "{text}" is not HEIGHTxWIDTH, for example 19x19')
     return int(height), int(width)
+
+
+def _folder(text: str) -> Path:
+    if not text:  # which Path would take for the folder one is in
+        raise argparse.ArgumentTypeError("the name of the export folder is empty")
+    return Path(text)
 
 
 def _add_fit(parser: argparse.ArgumentParser) -> None:
@@ -85,9 +94,10 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("path", metavar="PATH", help="folder of images, .npy, .npz or .mat file")
     parser.add_argument("--method", default="psnmf", help=f"one of {', '.join(METHODS)} (psnmf)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the exports")
+    parser.add_argument("--out", type=_folder, required=True, metavar="DIR", help="folder for the exports")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     _add_model(parser)
+    _add_solver(parser)
     _add_layout(parser)
     _add_machine(parser)
     parser.set_defaults(command=_fit)
@@ -100,12 +110,39 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the start (0)")
 
 
+def _add_solver(parser: argparse.ArgumentParser) -> None:
+    from gsp_studio.core.initialization import STARTS
+
+    parser.add_argument(
+        "--init", default="random", metavar="START", help=f"{', '.join(STARTS)}, or the folder of an exported run"
+    )
+    parser.add_argument("--sparsity-h", type=float, metavar="S", help="average sparsity of the coefficients' rows")
+    parser.add_argument(
+        "--continuation",
+        type=int,
+        nargs="?",
+        const=-1,
+        default=0,
+        metavar="N",
+        help="raise the target to its value over N iterations (two fifths of --max-iter): a lower error",
+    )
+    parser.add_argument("--weights", metavar="FILE", help="for wsnmf: what a pixel costs, a grey image or .npy")
+    parser.add_argument("--mask", metavar="FILE", help="not 0 where a pixel (in a .npy like X: an entry) is missing")
+    parser.add_argument("--max-seconds", type=float, metavar="T", help="stop after so much time computing")
+    parser.add_argument("--tol", type=float, default=0.0, help="stop when 10 iterations gain less than this fraction")
+    parser.add_argument("--kkt-tol", type=float, default=0.0, help="stop at this fraction of the gradient residual")
+    parser.add_argument("--reseed-dead", action="store_true", help="start basis images that died anew")
+
+
 def _add_layout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image-shape", type=_shape, metavar="HxW", help="shape of an image, where vectors hide it")
     parser.add_argument("--order", choices=["C", "F"], help="how a vector fills its image: by rows (C), by columns (F)")
     parser.add_argument("--images-in", choices=["columns", "rows"], help="where a matrix keeps its images")
     parser.add_argument("--key", help="which array of a .npz or .mat file")
     parser.add_argument("--negative", choices=["clip", "shift", "abs"], help="what to do with negative values")
+    parser.add_argument(
+        "--nonfinite", choices=["zero", "drop"], help="NaN and infinite values: 0, or drop these images"
+    )
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
@@ -123,31 +160,78 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_compare)
 
 
+def _add_repeat(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, metavar="RUN", help="run.json of an export, or the folder that holds it")
+    parser.add_argument("--out", type=_folder, required=True, metavar="DIR", help="folder for the new exports")
+    parser.add_argument("--data", metavar="PATH", help="where the data lie now, if they were moved")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.set_defaults(command=_repeat)
+
+
 def _add_info(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_info)
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "fit": (_add_fit, "factorize a data set without a window and export the result"),
+    "repeat": (_add_repeat, "repeat an exported run, steering included, and compare the factors bit by bit"),
     "compare": (_add_compare, "run several methods from the same start and print a table"),
     "info": (_add_info, "print versions, backends and where the caches lie"),
 }
 
 
 def _fit(args: argparse.Namespace) -> int:
-    from gsp_studio.core.nmf import Params, check_params
-    from gsp_studio.engine.run import FinishReason, RunSpec
-    from gsp_studio.engine.runner import Runner
-    from gsp_studio.io.export import check_directory, export_run
+    from dataclasses import replace
 
-    params = Params(args.rank, args.method, args.sparsity, args.seed, args.max_iter)
+    from gsp_studio.backends import get_backend
+    from gsp_studio.core.nmf import Params, check_params
+    from gsp_studio.engine.run import RunSpec
+    from gsp_studio.io.export import check_directory
+    from gsp_studio.io.pixels import read_mask, read_pixels
+
     check_directory(args.out)  # before the work, not after it
+    get_backend(args.backend, args.threads)
+    params = Params(
+        args.rank,
+        args.method,
+        args.sparsity,
+        args.seed,
+        args.max_iter,
+        init=_start(args.init),
+        sparsity_h=args.sparsity_h,
+        continuation=2 * args.max_iter // 5 if args.continuation == -1 else args.continuation,
+        max_seconds=args.max_seconds,
+        tol=args.tol,
+        kkt_tol=args.kkt_tol,
+        reseed_dead=args.reseed_dead,
+    )
+    if args.weights is None:
+        check_params(params, sys.maxsize, sys.maxsize)  # all that can be said without the data
     dataset = _load(args)
+    if args.weights is not None:
+        params = replace(params, weights=read_pixels(args.weights, dataset))
     check_params(params, *dataset.X.shape)
-    spec = RunSpec(dataset.X, params, args.backend, args.threads)
-    runner = Runner(spec)
-    bar = ProgressBar(params.max_iter, sys.stderr, enabled=not args.quiet)
-    outcome = runner.run(bar.show)
+    mask = None if args.mask is None else read_mask(args.mask, dataset)
+    return _run_and_export(RunSpec(dataset.X, params, args.backend, args.threads, mask), dataset, args)
+
+
+def _start(init: str) -> Any:
+    """A start's name, or the factors (W, H) of an exported run."""
+    from gsp_studio.core.initialization import STARTS
+    from gsp_studio.io.export import read_factors
+
+    return init if init in STARTS or not Path(init).exists() else read_factors(init)
+
+
+def _run_and_export(
+    spec: RunSpec, dataset: Dataset, args: argparse.Namespace, replay: Sequence[Intervention] = ()
+) -> int:
+    from gsp_studio.engine.run import FinishReason
+    from gsp_studio.engine.runner import Runner
+    from gsp_studio.io.export import export_run
+
+    bar = ProgressBar(spec.params.max_iter, sys.stderr, enabled=not args.quiet)
+    outcome = Runner(spec, replay).run(bar.show)
     bar.close()
     if outcome.reason is FinishReason.FAILED:
         raise ValueError(outcome.error_text)
@@ -164,10 +248,38 @@ def _fit(args: argparse.Namespace) -> int:
     paths = export_run(args.out, dataset, outcome.exported(spec))
     print(
         f"error {100 * result.error:.3f} %  sparsity {result.sparsity:.4f}  "
-        f"{result.n_iter} iterations in {result.history.seconds[-1]:.2f} s  ({result.backend})"
+        f"{result.n_iter} iterations in {result.history.seconds[-1]:.2f} s, {outcome.reason.value}  ({result.backend})"
     )
+    if result.dead:
+        many = f"{len(result.dead)} basis images are" if len(result.dead) > 1 else "1 basis image is"
+        print(f"gsp-studio: {many} dead (zero, or used by no image); try --reseed-dead", file=sys.stderr)
     print(f"{len(paths)} files in {args.out}")
     return INTERRUPTED if outcome.reason is FinishReason.CANCELLED else 0
+
+
+def _repeat(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from gsp_studio.engine.run import Intervention, RunSpec
+    from gsp_studio.io.export import check_directory, read_run, same_factors
+    from gsp_studio.io.readers import load_dataset
+
+    check_directory(args.out)
+    run = read_run(args.run)
+    dataset = load_dataset(args.data or run.source, run.options)
+    if dataset.fingerprint != run.fingerprint:
+        raise ValueError(f"{dataset.source} is not the data of that run: its fingerprint differs; name the right ones")
+    # It ends where it ended then, for whatever reason.
+    done = run.content["result"]["iterations"]
+    ending: dict[str, Any] = {"max_iter": done, "max_seconds": None, "tol": 0.0, "kkt_tol": 0.0}
+    replay = [Intervention(n, replace(params, **ending)) for n, params in run.interventions if n < done]
+    spec = RunSpec(dataset.X, replace(run.start, **ending), run.backend, run.threads, run.mask)
+    code = _run_and_export(spec, dataset, args, replay)
+    folder = args.run if args.run.is_dir() else args.run.parent
+    if code == 0 and (folder / "factors.npz").exists():
+        same = same_factors(folder / "factors.npz", args.out / "factors.npz")
+        print("the factors are the same to the last bit" if same else "the factors differ from the exported ones")
+    return code
 
 
 def _load(args: argparse.Namespace) -> Dataset:
@@ -180,6 +292,7 @@ def _load(args: argparse.Namespace) -> Dataset:
         images_in=args.images_in,
         key=args.key,
         negative=args.negative,
+        nonfinite=args.nonfinite,
         dtype=args.dtype,
     )
     height, width = dataset.image_shape

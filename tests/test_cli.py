@@ -13,6 +13,7 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.cli import main
+from gsp_studio.io.export import read_run
 
 PATIENCE = 240
 
@@ -154,6 +155,82 @@ def test_interrupting_in_mid_run_keeps_the_best(stack, tmp_path, monkeypatch, ca
     assert main(["fit", str(stack), "--rank", "4", "--max-iter", "1000000", "--out", str(out)]) == 130
     assert "interrupted after 5 iterations" in capsys.readouterr().err
     assert len((out / "history.csv").read_text().splitlines()) == 6
+
+
+def test_a_run_repeats_from_its_export_to_the_last_bit(stack, tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["fit", str(stack), "--rank", "4", "--sparsity", "0.6", "--max-iter", "30", "--out", str(first)]) == 0
+    assert main(["repeat", str(first), "--out", str(second), "--quiet"]) == 0
+    assert "the same to the last bit" in capsys.readouterr().out
+    moved = stack.rename(tmp_path / "moved.npy")
+    assert main(["repeat", str(first / "run.json"), "--out", str(second)]) == 2
+    assert "stack.npy does not exist" in capsys.readouterr().err
+    assert main(["repeat", str(first), "--data", str(moved), "--out", str(second), "--quiet"]) == 0
+    other = tmp_path / "other.npy"
+    np.save(other, np.load(moved) + 1)
+    assert main(["repeat", str(first), "--data", str(other), "--out", str(second)]) == 2
+    assert "fingerprint differs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--continuation", "--sparsity-h", "0.3", "--init", "nndsvdar"],
+        ["--continuation", "7", "--max-seconds", "0.05", "--reseed-dead"],
+        ["--init", "images", "--tol", "0.01"],
+        ["--method", "ahals", "--kkt-tol", "0.1"],
+        ["--method", "wsnmf", "--weights", "weights.npy", "--mask", "mask.npy"],
+        ["--method", "wsnmf", "--weights", "weights.png", "--mask", "entries.npy"],
+    ],
+)
+def test_every_option_of_the_solver_repeats_to_the_last_bit(stack, tmp_path, monkeypatch, capsys, options):
+    monkeypatch.chdir(tmp_path)
+    m, n = gs.load_dataset(stack).X.shape
+    shape = gs.load_dataset(stack).image_shape
+    rng = np.random.default_rng(0)
+    np.save("weights.npy", 1 + rng.random(shape))
+    Image.fromarray(rng.integers(50, 255, shape).astype(np.uint8)).save("weights.png")
+    np.save("mask.npy", rng.random(shape) < 0.1)
+    np.save("entries.npy", rng.random((m, n)) < 0.1)
+    fit = ["fit", str(stack), "--rank", "4", "--sparsity", "0.5", "--max-iter", "40", "--quiet"]
+    assert main([*fit, *options, "--out", "first"]) == 0
+    assert main(["repeat", "first", "--out", "second", "--quiet"]) == 0
+    assert "the same to the last bit" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_from_another_one(stack, tmp_path, capsys):
+    fit = ["fit", str(stack), "--rank", "4", "--sparsity", "0.6", "--max-iter", "20", "--quiet"]
+    assert main([*fit, "--out", str(tmp_path / "first")]) == 0
+    assert main([*fit, "--init", str(tmp_path / "first"), "--out", str(tmp_path / "second")]) == 0
+    errors = [read_run(tmp_path / name).content["result"]["error"] for name in ("first", "second")]
+    assert errors[1] < errors[0]
+    assert main([*fit, "--init", str(tmp_path), "--out", str(tmp_path / "third")]) == 2
+    assert "holds no factors of an exported run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--mask", "absent.npy"], "absent.npy does not exist"),
+        (["--mask", "text.npy"], "text.npy is damaged"),
+        (["--mask", "text.png"], "text.png is damaged"),
+        (["--mask", "small.npy"], r"small.npy has shape (2, 2); accepted are that of the images"),
+        (["--mask", "all.npy"], "mask leaves no entry"),
+        (["--method", "wsnmf"], 'the method "wsnmf" needs weights'),
+        (["--init", "somehow"], 'init is "somehow"; accepted are random'),
+    ],
+)
+def test_bad_masks_weights_and_starts_get_one_sentence(stack, tmp_path, monkeypatch, capsys, options, message):
+    monkeypatch.chdir(tmp_path)
+    for name in ("text.npy", "text.png"):
+        (tmp_path / name).write_text("no array and no image")
+    np.save("small.npy", np.ones((2, 2)))
+    np.save("all.npy", np.ones(gs.load_dataset(stack).image_shape))
+    assert main(["fit", str(stack), "--rank", "4", "--max-iter", "3", "--out", "out", "--quiet", *options]) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("gsp-studio: ")]
+    assert len(said) == 1
+    assert message in said[0]
+    assert not (tmp_path / "out").exists()
 
 
 def test_compare_prints_a_line_a_method(stack, capsys):

@@ -106,6 +106,7 @@ class Outcome:
             reason=self.reason.value,
             backend=spec.backend,
             threads=spec.threads,
+            mask=spec.mask,
         )
 
 

@@ -193,6 +193,8 @@ class Session(QObject):
         height, width = dataset.image_shape
         steps = "; ".join(dataset.steps) or "values as they are"
         self.logged.emit(f"{dataset.name}: {n} images of {height} x {width}, order {dataset.order}; {steps}.")
+        for note in dataset.notes:
+            self.logged.emit(f"⚠ {note}")
         self._set_phase(Phase.IDLE)
         self._start_warm_fit()
 

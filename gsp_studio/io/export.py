@@ -48,6 +48,7 @@ __all__ = [
     "check_directory",
     "describe",
     "export_run",
+    "read_factors",
     "read_run",
     "same_factors",
     "save_image",
@@ -294,6 +295,27 @@ def _write_history(path: Path, result: Result) -> None:
 def _factors(path: Path) -> tuple[Array, Array]:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # NumPy leaves damaged files open
         return archive["W"], archive["H"]
+
+
+def read_factors(path: str | os.PathLike[str]) -> tuple[Array, Array]:
+    """W (m, r) and H (r, n) of an exported run.
+
+    Parameters
+    ----------
+    path : path-like
+        factors.npz, or the folder of an export.
+
+    Raises
+    ------
+    ExportError
+        A file that is missing or damaged.
+    """
+    path = Path(path)
+    path = path / "factors.npz" if path.is_dir() else path
+    try:
+        return _factors(path)
+    except (OSError, *DAMAGE) as error:
+        raise ExportError(f"{path} holds no factors of an exported run: {error}") from error
 
 
 def same_factors(a: Path, b: Path) -> bool:

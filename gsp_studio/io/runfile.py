@@ -53,6 +53,8 @@ class ExportedRun:
         Why it ended, in words.
     backend, threads
         What was asked for; what computed is in `result`.
+    mask : ndarray (m, n) of bool, optional
+        Entries that were missing.
     """
 
     result: Result
@@ -61,6 +63,7 @@ class ExportedRun:
     reason: str = ""
     backend: str = "auto"
     threads: int | None = None
+    mask: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +77,8 @@ class RunFile:
     interventions : tuple of (n_iter, Params)
     backend, threads
         What was asked for.
+    mask : ndarray (m, n) of bool, or None
+        Entries that were missing.
     source : str
         Path of the data.
     options : LoadOptions
@@ -88,6 +93,7 @@ class RunFile:
     interventions: tuple[tuple[int, Params], ...]
     backend: str
     threads: int | None
+    mask: Array | None
     source: str
     options: LoadOptions
     fingerprint: str
@@ -148,6 +154,7 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
             "options": asdict(dataset.options),
             "fingerprint": dataset.fingerprint,
         },
+        "mask": None if run.mask is None else {INPUTS: "mask"},
         "backend": {"asked": run.backend, "threads": run.threads, "computed": result.backend},
         "deterministic": "the same bits on the same machine with the same number of threads",
         "versions": software_versions(),
@@ -200,6 +207,8 @@ def arrays_of(run: ExportedRun) -> dict[str, Array]:
                 arrays |= {f"{prefix}_{name}_{k}": np.asarray(part) for k, part in enumerate(value)}
             else:
                 arrays[f"{prefix}_{name}"] = np.asarray(value)
+    if run.mask is not None:
+        arrays["mask"] = run.mask
     return arrays
 
 
@@ -248,6 +257,7 @@ def _run_from(content: dict[str, Any], arrays: dict[str, Array]) -> RunFile:
         interventions=tuple((n, replace(_params_from(p, arrays), init=start.init)) for n, p in steps),
         backend=str(backend["asked"]),
         threads=None if backend["threads"] is None else int(backend["threads"]),
+        mask=None if content.get("mask") is None else arrays[content["mask"][INPUTS]],
         source=str(data["source"]),
         options=LoadOptions(**data["options"]),
         fingerprint=str(data["fingerprint"]),

@@ -1,0 +1,91 @@
+"""One value a pixel from a file: weights, or pixels that are missing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.io.dataset import Dataset, DatasetError
+from gsp_studio.io.images import read_grey
+
+Array = npt.NDArray[Any]
+
+
+def read_pixels(path: str | os.PathLike[str], dataset: Dataset) -> Array:
+    """One value for each pixel of the data set's images.
+
+    Parameters
+    ----------
+    path : path-like
+        A grey image of the images' shape, or a .npy with an array (height, width) or (m,).
+    dataset : Dataset
+        Says the shape, and how an image lies in a column.
+
+    Returns
+    -------
+    ndarray (m,), float64
+        Integers of 8 and 16 bits in an image file become 0 to 1, all others stay as they are.
+
+    Raises
+    ------
+    DatasetError
+        A file that cannot be read, or of another shape.
+    """
+    values = _read(Path(path))
+    height, width = dataset.image_shape
+    if values.shape == (height, width):
+        values = values.ravel(order=dataset.order)
+    elif values.shape != (height * width,):
+        accepted = f"that of the images, {(height, width)}, and {(height * width,)}"
+        raise DatasetError(f"{path} has shape {values.shape}; accepted are {accepted}")
+    return values.astype(np.float64)
+
+
+def read_mask(path: str | os.PathLike[str], dataset: Dataset) -> Array:
+    """Where entries are missing, as `factorize` takes it.
+
+    Parameters
+    ----------
+    path : path-like
+        A .npy with an array of X's shape (m, n), not 0 where an entry is missing; or as for `read_pixels`, not 0 where
+        a pixel is missing in all images.
+    dataset : Dataset
+
+    Returns
+    -------
+    ndarray (m, n) of bool
+
+    Raises
+    ------
+    DatasetError
+        As for `read_pixels`.
+    """
+    values = _read(Path(path))
+    if values.shape == dataset.X.shape:
+        entries: Array = values != 0
+        return entries
+    missing = read_pixels(path, dataset) != 0
+    return np.repeat(missing[:, None], dataset.X.shape[1], axis=1)
+
+
+def _read(path: Path) -> Array:
+    if path.suffix.lower() != ".npy":
+        if not path.exists():
+            raise DatasetError(f"{path} does not exist")
+        return read_grey(path, note=lambda text: None)
+    try:
+        values: Any = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path} does not exist") from error
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:
+        raise DatasetError(f"{path} is damaged: {error}") from error
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "buif":
+        raise DatasetError(f"{path} does not hold an array of real numbers")
+    numbers: Array = values
+    return numbers

@@ -1,0 +1,146 @@
+"""Session without panels: the slider's journey over the pinned basis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from handling import Listener, wait_until
+
+import gsp_studio as gs
+from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.gui import projecting
+from gsp_studio.gui.session import Session
+
+
+def true_error(session: Session, W: np.ndarray) -> float:
+    X = session.dataset.X.astype(np.float64)
+    return float(np.linalg.norm(X - W.astype(np.float64) @ session.pinned.H) / np.linalg.norm(X))
+
+
+@pytest.mark.parametrize("s", [0.5, 0.7, 0.85, 0.95, 1.0])
+def test_projection_is_the_pinned_basis_projected_with_its_true_error(faces: Session, s: float) -> None:
+    heard = Listener(faces, "shownChanged", "choiceChanged")
+    faces.set_sparsity(s)
+    [shown] = heard["shownChanged"]  # in the same event
+    expected = gs.group_sparse_projection(faces.pinned.W, s).values
+    np.testing.assert_allclose(shown.W, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+    assert shown.error == pytest.approx(true_error(faces, shown.W), rel=1e-4)
+    np.testing.assert_allclose(shown.sparsities, hoyer_sparsity(shown.W), atol=1e-5)
+    assert shown.attained >= s - 1e-5
+    assert shown.meets_target
+    assert shown.target == s
+    assert shown.baseline == faces.pinned.error
+    assert heard["choiceChanged"][-1].sparsity == s
+
+
+def test_sparser_is_never_better_than_the_pinned_basis_gave(faces: Session) -> None:
+    errors = []
+    for s in np.linspace(faces.pinned.sparsity, 0.99, 8):
+        faces.set_sparsity(float(s))
+        errors.append(faces.shown.error)
+    assert errors[0] == pytest.approx(faces.pinned.error, rel=1e-4)
+    assert errors[-1] > errors[0]
+
+
+def test_denser_than_the_pinned_basis_leaves_it_as_it_is(faces: Session) -> None:
+    faces.set_sparsity(faces.pinned.sparsity / 2)
+    np.testing.assert_array_equal(faces.shown.W, faces.pinned.W)
+    assert faces.shown.error == pytest.approx(faces.pinned.error, rel=1e-6)
+
+
+def test_tiles_are_ordered_by_energy_and_do_not_move_under_the_slider(faces: Session) -> None:
+    W, H = faces.pinned.W.astype(float), faces.pinned.H.astype(float)
+    energy = np.linalg.norm(W, axis=0) * np.linalg.norm(H, axis=1)
+    order = np.argsort(-energy, kind="stable")
+    for s in (0.6, 0.9, 0.99):
+        faces.set_sparsity(s)
+        np.testing.assert_array_equal(faces.shown.order, order)
+    faces.set_sparsity(0.0)
+    np.testing.assert_allclose(faces.shown.energies, energy / energy.sum(), rtol=1e-4)
+
+
+def test_steps_stay_between_0_and_1(faces: Session) -> None:
+    faces.set_sparsity(0.99)
+    faces.step_sparsity(0.01)
+    assert faces.choice.sparsity == 1.0
+    faces.step_sparsity(0.01)
+    assert faces.choice.sparsity == 1.0
+    for _ in range(3):
+        faces.step_sparsity(-0.01)
+    assert faces.choice.sparsity == 0.97
+    faces.set_sparsity(0.004)
+    faces.step_sparsity(-0.01)
+    assert faces.choice.sparsity == 0.0
+
+
+def test_reset_goes_to_the_basis_own_sparsity(faces: Session) -> None:
+    faces.reset_sparsity()
+    own = faces.pinned.sparsity
+    assert own - 1e-4 <= faces.choice.sparsity <= own
+    np.testing.assert_array_equal(faces.shown.W, faces.pinned.W)
+
+
+def test_slider_without_data_only_sets_the_target(session: Session) -> None:
+    heard = Listener(session, "shownChanged", "failed")
+    session.set_sparsity(0.4)
+    session.reset_sparsity()
+    assert session.choice.sparsity == 0.4
+    assert heard.is_silent
+
+
+def test_selection_is_of_what_is_shown(faces: Session) -> None:
+    wait_until(lambda: faces.shown is not None)
+    heard = Listener(faces, "selectionChanged")
+    for basis in (8, 9, -1, -5, 0):
+        faces.select(basis)
+    assert heard["selectionChanged"] == [8, -1, -1, -1, 0]
+    assert faces.selected == 0
+
+
+class TestLargeBasis:
+    """A basis that takes longer than an event may is projected by a worker."""
+
+    @pytest.fixture
+    def large(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+        monkeypatch.setattr(projecting, "SAME_EVENT", 100)
+        return faces
+
+    def test_answer_comes_later_and_is_the_same(self, large: Session) -> None:
+        heard = Listener(large, "shownChanged", "failed")
+        large.set_sparsity(0.8)
+        assert heard["shownChanged"] == []
+        wait_until(lambda: heard["shownChanged"])
+        [shown] = heard["shownChanged"]
+        np.testing.assert_allclose(shown.W, gs.group_sparse_projection(large.pinned.W, 0.8).values, atol=1e-6)
+        assert heard["failed"] == []
+
+    def test_last_of_many_requests_is_answered_and_polling_ends(self, large: Session) -> None:
+        heard = Listener(large, "shownChanged")
+        targets = [0.5 + k / 1000 for k in range(400)]
+        for s in targets:
+            large.set_sparsity(s)
+        wait_until(lambda: large.shown.target == targets[-1])
+        told = [shown.target for shown in heard["shownChanged"]]
+        assert told == sorted(told), "an older answer came after a newer one"
+        wait_until(lambda: not large._fast_timer.isActive())
+
+    def test_answer_for_a_basis_that_is_pinned_no_more_is_dropped(self, large: Session) -> None:
+        large.set_sparsity(0.7)
+        large.set_dataset(large.dataset)
+        heard = Listener(large, "shownChanged")
+        wait_until(lambda: large.pinned is not None)
+        wait_until(lambda: large.shown is not None)
+        assert [shown.target for shown in heard["shownChanged"]] == [0.7]
+        assert large.shown.baseline == large.pinned.error
+
+    def test_projection_that_raises_is_told(self, large: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(s: float) -> None:
+            raise ValueError(f"{s} is a bad number")
+
+        monkeypatch.setattr(large._projecting._projector, "show", broken)
+        heard = Listener(large, "failed")
+        large.set_sparsity(0.6)
+        wait_until(lambda: heard["failed"])
+        assert heard["failed"][0][0] == "0.6 is a bad number"

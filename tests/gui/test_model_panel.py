@@ -1,0 +1,118 @@
+"""The model panel with no session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import fakes
+import pytest
+from handling import Listener
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QSpinBox, QWidget
+
+from gsp_studio.gui.panels.model import ModelPanel
+from gsp_studio.gui.state import Choice, Phase
+
+CHOICE = Choice(rank=12, method="psnmf", sparsity=0.66, seed=4, max_iter=250)
+
+
+@pytest.fixture
+def panel(show: Callable[..., QWidget]) -> ModelPanel:
+    """A panel that knows two methods and shows CHOICE for 30 pixels by 100 images."""
+    made = ModelPanel()
+    made.set_known(fakes.KNOWN)
+    made.set_limits(30, 100)
+    made.set_choice(CHOICE)
+    made.set_phase(Phase.IDLE)
+    show(made, 300, 400)
+    return made
+
+
+def shown_texts(panel: QWidget) -> str:
+    return " | ".join(label.text() for label in panel.findChildren(QLabel) if label.isVisible())
+
+
+def enter(field: QSpinBox, text: str) -> None:
+    field.setFocus()
+    field.selectAll()
+    QTest.keyClicks(field, text)
+    QTest.keyClick(field, Qt.Key.Key_Return)
+
+
+def test_set_methods_never_emit(panel: ModelPanel) -> None:
+    heard = Listener(panel, "edited")
+    panel.set_choice(Choice(rank=3, method="ahals", sparsity=0.1, seed=9, max_iter=7))
+    panel.set_choice(Choice(method="unknown here"))
+    panel.set_known(fakes.KNOWN)
+    panel.set_limits(2, 2)
+    for phase in Phase:
+        panel.set_phase(phase)
+    assert heard.is_silent
+
+
+def test_shows_the_choice(panel: ModelPanel) -> None:
+    assert (panel.rank.value(), panel.seed.value(), panel.iterations.value()) == (12, 4, 250)
+    assert panel.method.currentText() == "PSNMF"
+    assert "the average sparsity is met exactly" in shown_texts(panel)
+    assert "cpu, a machine" in shown_texts(panel)
+    panel.set_choice(replace(CHOICE, method="ahals"))
+    assert panel.method.currentData() == "ahals"
+    assert "no constraint" in shown_texts(panel)
+
+
+def test_choice_before_the_methods_are_known_is_shown_after(show: Callable[..., QWidget]) -> None:
+    panel = ModelPanel()
+    panel.set_choice(replace(CHOICE, method="ahals"))
+    show(panel)
+    assert "starting..." in shown_texts(panel)
+    panel.set_known(fakes.KNOWN)
+    assert panel.method.currentData() == "ahals"
+
+
+def test_edits_emit_the_whole_choice(panel: ModelPanel) -> None:
+    heard = Listener(panel, "edited")
+    enter(panel.rank, "20")
+    enter(panel.seed, "7")
+    enter(panel.iterations, "900")
+    assert heard["edited"] == [
+        replace(CHOICE, rank=20),
+        replace(CHOICE, rank=20, seed=7),
+        replace(CHOICE, rank=20, seed=7, max_iter=900),
+    ]
+
+
+def test_rank_is_not_taken_while_it_is_typed(panel: ModelPanel) -> None:
+    heard = Listener(panel, "edited")
+    panel.rank.setFocus()
+    panel.rank.selectAll()
+    QTest.keyClicks(panel.rank, "25")
+    assert heard.is_silent
+    QTest.keyClick(panel.rank, Qt.Key.Key_Return)
+    assert [choice.rank for choice in heard["edited"]] == [25]
+
+
+def test_method_chosen_by_keyboard_emits(panel: ModelPanel) -> None:
+    heard = Listener(panel, "edited")
+    panel.method.setFocus()
+    QTest.keyClick(panel.method, Qt.Key.Key_Down)
+    assert heard["edited"] == [replace(CHOICE, method="ahals")]
+    assert "no constraint" in shown_texts(panel)
+
+
+def test_rank_above_what_the_data_have_is_remarked(panel: ModelPanel) -> None:
+    assert "at most" not in shown_texts(panel)
+    enter(panel.rank, "31")
+    assert "⚠ at most 30 for these data" in shown_texts(panel)
+    enter(panel.rank, "30")
+    assert "at most" not in shown_texts(panel)
+    panel.set_limits(30, 8)
+    assert "⚠ at most 8 for these data" in shown_texts(panel)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_fields_are_locked_while_a_run_goes_on(panel: ModelPanel, phase: Phase) -> None:
+    panel.set_phase(phase)
+    free = phase not in (Phase.RUNNING, Phase.PAUSED, Phase.CANCELLING)
+    assert [field.isEnabled() for field in (panel.rank, panel.method, panel.seed, panel.iterations)] == [free] * 4

@@ -1,0 +1,194 @@
+"""The sparsity panel with no session: slider, number, read-outs, bars."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import fakes
+import pytest
+from handling import Listener, settle
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QWidget
+
+from gsp_studio.gui.panels.sparsity import SparsityPanel
+from gsp_studio.gui.state import Phase
+from gsp_studio.gui.theme import current_theme
+
+SIGNALS = ("sparsityChanged", "resetRequested", "basisPicked")
+
+
+@pytest.fixture
+def panel(show: Callable[..., QWidget]) -> SparsityPanel:
+    """A panel that shows a projected basis of five images, s = 0.5."""
+    data = fakes.dataset()
+    made = SparsityPanel()
+    made.set_pinned(fakes.pinned(data, sparsity=0.3))
+    made.set_phase(Phase.IDLE)
+    made.set_sparsity(0.5)
+    made.set_shown(fakes.shown(data, target=0.5, baseline=0.1))
+    show(made, 700, 220)
+    return made
+
+
+def texts(panel: QWidget) -> str:
+    return " | ".join(label.text() for label in panel.findChildren(QLabel))
+
+
+def test_set_methods_never_emit(panel: SparsityPanel) -> None:
+    heard = Listener(panel, *SIGNALS)
+    data = fakes.dataset()
+    for s in (0.0, 0.123456, 1.0, 0.85):
+        panel.set_sparsity(s)
+    for phase in Phase:
+        panel.set_phase(phase)
+    for pinned in (fakes.pinned(data, 0.9), None):
+        panel.set_pinned(pinned)
+    for basis in (fakes.shown(data, 7), None, fakes.shown(data)):
+        panel.set_shown(basis)
+    for selected in (3, -1, 99):
+        panel.set_selected(selected)
+    panel.retint()
+    settle()
+    assert heard.is_silent
+
+
+def test_slider_and_number_show_one_value(panel: SparsityPanel) -> None:
+    panel.set_sparsity(0.8512)
+    assert panel.slider.value() == 0.8512
+    assert panel.number.value() == 0.8512
+    assert panel.number.text() == "0.8512"
+
+
+def test_number_typed_and_entered_is_an_edit(panel: SparsityPanel) -> None:
+    heard = Listener(panel, *SIGNALS)
+    panel.number.setFocus()
+    panel.number.selectAll()
+    QTest.keyClicks(panel.number, "0.7351")
+    assert heard.is_silent, "nothing happens while the number is being typed"
+    QTest.keyClick(panel.number, Qt.Key.Key_Return)
+    assert heard["sparsityChanged"] == [0.7351]
+    assert panel.slider.value() == 0.7351
+    QTest.keyClick(panel.number, Qt.Key.Key_Return)
+    assert heard["sparsityChanged"] == [0.7351]
+
+
+def test_number_does_not_take_what_is_no_sparsity(panel: SparsityPanel) -> None:
+    heard = Listener(panel, *SIGNALS)
+    panel.number.setFocus()
+    panel.number.selectAll()
+    QTest.keyClicks(panel.number, "7")
+    QTest.keyClick(panel.number, Qt.Key.Key_Return)
+    assert all(0 <= s <= 1 for s in heard["sparsityChanged"])
+    assert 0 <= panel.number.value() <= 1
+
+
+def test_leaving_the_number_unchanged_keeps_the_digits_it_does_not_show(panel: SparsityPanel) -> None:
+    panel.set_sparsity(0.8500049)
+    heard = Listener(panel, *SIGNALS)
+    panel.number.setFocus()
+    QTest.keyClick(panel.number, Qt.Key.Key_Return)
+    panel.slider.setFocus()
+    settle()
+    assert heard.is_silent
+
+
+def test_keys_on_the_slider_are_edits(panel: SparsityPanel) -> None:
+    heard = Listener(panel, *SIGNALS)
+    QTest.keyClick(panel.slider, Qt.Key.Key_Right)
+    QTest.keyClick(panel.slider, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    assert heard["sparsityChanged"] == [0.51, 0.511]
+    assert panel.number.value() == 0.511
+
+
+def test_double_click_and_button_ask_for_the_reset(panel: SparsityPanel) -> None:
+    heard = Listener(panel, *SIGNALS)
+    QTest.mouseDClick(panel.slider, Qt.MouseButton.LeftButton, pos=panel.slider.handle_position().toPoint())
+    panel.reset.click()
+    assert len(heard["resetRequested"]) == 2
+    assert heard["sparsityChanged"] == []
+
+
+def test_click_on_a_bar_picks_the_basis_image_of_that_tile(panel: SparsityPanel) -> None:
+    basis = fakes.shown(fakes.dataset(), order=[4, 2, 0, 1, 3])
+    panel.set_shown(basis)
+    heard = Listener(panel, *SIGNALS)
+    each = panel.bars.width() / 5
+    for tile in (0, 1, 4):
+        QTest.mouseClick(panel.bars, Qt.MouseButton.LeftButton, pos=QPoint(int((tile + 0.5) * each), 30))
+    assert heard["basisPicked"] == [4, 2, 3]
+
+
+def test_click_where_no_bars_are_picks_nothing(panel: SparsityPanel) -> None:
+    panel.set_shown(None)
+    heard = Listener(panel, *SIGNALS)
+    QTest.mouseClick(panel.bars, Qt.MouseButton.LeftButton, pos=QPoint(20, 30))
+    assert heard.is_silent
+
+
+def test_bars_are_as_high_as_sparse_in_tile_order(panel: SparsityPanel) -> None:
+    basis = fakes.shown(fakes.dataset(), order=[4, 2, 0, 1, 3], target=math.nan)
+    panel.set_shown(basis)
+    image = panel.bars.grab().toImage()
+    background = image.pixel(panel.bars.width() - 1, 0)
+    each, room = panel.bars.width() / 5, panel.bars.height() - 2
+    for tile, k in enumerate(basis.order):
+        x = int((tile + 0.5) * each)
+        filled = sum(image.pixel(x, y) != background for y in range(room))
+        assert filled == pytest.approx(basis.sparsities[k] * room, abs=1.5)
+
+
+def test_selected_bar_takes_the_accent_and_the_target_its_line(panel: SparsityPanel) -> None:
+    panel.set_shown(fakes.shown(fakes.dataset(), order=[4, 2, 0, 1, 3], target=0.75))
+    panel.set_selected(0)  # on tile 2
+    image = panel.bars.grab().toImage()
+    each, room = panel.bars.width() / 5, panel.bars.height() - 2
+    colours = [image.pixelColor(int((tile + 0.5) * each), room - 4).name() for tile in range(5)]
+    assert [name == current_theme().accent for name in colours] == [False, False, True, False, False]
+    line = [image.pixelColor(2, y).name() for y in range(room)]
+    near = round(room * 0.25)
+    assert current_theme().curve_target in line[near - 2 : near + 3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "pinned_at", "expected"),
+    [
+        ({"target": 0.5, "baseline": 0.1, "error": 0.1234}, 0.3, "error 12.340 % now  ·  +2.340 % by projecting"),
+        ({"target": 0.5, "baseline": math.nan, "error": 0.1234}, 0.3, "error 12.340 %"),
+        ({"target": 0.2, "baseline": 0.1, "error": 0.1}, 0.3, "error 10.000 %  ·  not sparser than the pinned basis"),
+        ({"target": 0.5, "baseline": 0.2, "error": 0.1}, 0.3, "error 10.000 % now  ·  −10.000 % by projecting"),
+    ],
+)
+def test_words_say_what_the_projection_costs_now(
+    panel: SparsityPanel, changes: dict[str, float], pinned_at: float, expected: str
+) -> None:
+    data = fakes.dataset()
+    panel.set_pinned(fakes.pinned(data, pinned_at))
+    panel.set_shown(fakes.shown(data, **changes))
+    told = [label.text() for label in panel.findChildren(QLabel)]
+    assert any(text.startswith(expected) for text in told), told
+
+
+def test_words_say_what_is_pinned_or_steered(panel: SparsityPanel) -> None:
+    assert "pinned: a test, own sparsity 0.300" in texts(panel)
+    panel.set_phase(Phase.RUNNING)
+    assert "steering the run" in texts(panel)
+    assert "pinned" not in texts(panel)
+    panel.set_phase(Phase.IDLE)
+    panel.set_pinned(None)
+    assert "pinned" not in texts(panel)
+
+
+def test_mark_is_there_only_while_the_slider_projects(panel: SparsityPanel) -> None:
+    def picture() -> object:
+        return panel.slider.grab().toImage()
+
+    marked = picture()
+    panel.set_phase(Phase.PAUSED)
+    unmarked = picture()
+    assert unmarked != marked
+    panel.set_phase(Phase.IDLE)
+    assert picture() == marked
+    panel.set_pinned(None)
+    assert picture() == unmarked

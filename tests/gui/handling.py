@@ -6,11 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
 from PySide6.QtCore import QEvent
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Choice
+from gsp_studio.gui.widgets.tile_buffer import TileBuffer
+from gsp_studio.gui.widgets.tile_view import TileView
 from gsp_studio.io.resources import sample_path
 
 #: Kernels may have to be compiled first, beside other tests.
@@ -67,3 +71,27 @@ def open_faces(session: Session, rank: int = 9, max_iter: int = 30) -> None:
     session.set_choice(Choice(rank=rank, max_iter=max_iter))
     session.open(sample_path("faces"))
     wait_until(lambda: session.pinned is not None and session.shown is not None)
+
+
+def painted(view: TileView, buffer: TileBuffer) -> np.ndarray:
+    """The greys on the screen at the middle of every tile's every pixel: (count, height, width)."""
+    image = view.viewport().grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    pixels = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine() // 4, 4)
+    right, below = buffer.columns - 1, (buffer.rows - 1) * buffer.columns
+    scale_x = (view.tile_centre(right).x() - view.tile_centre(0).x()) / buffer.origin_of(right)[0]
+    scale_y = (view.tile_centre(below).y() - view.tile_centre(0).y()) / buffer.origin_of(below)[1]
+    tiles = np.empty((buffer.count, buffer.height, buffer.width), np.uint8)
+    for k in range(buffer.count):
+        centre = view.tile_centre(k)
+        columns = centre.x() + scale_x * (np.arange(buffer.width) + 0.5 - buffer.width / 2)
+        rows = centre.y() + scale_y * (np.arange(buffer.height) + 0.5 - buffer.height / 2)
+        found = pixels[np.ix_(np.floor(rows).astype(int), np.floor(columns).astype(int))]
+        assert (found[..., :3] == found[..., :1]).all(), "a grey image has a colour"
+        tiles[k] = found[..., 0]
+    return tiles
+
+
+def greys_of(images: np.ndarray) -> np.ndarray:
+    """What a montage with a white for each tile shows of images (k, height, width)."""
+    tops = images.max(axis=(1, 2), keepdims=True)
+    return np.divide(254 * images, tops, out=np.zeros_like(images), where=tops > 0)

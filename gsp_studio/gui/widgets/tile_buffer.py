@@ -16,6 +16,8 @@ Array = npt.NDArray[Any]
 #: The value that means "between tiles"; greys are 0 to 254.
 GAP = 255
 _WHITE = 254.0
+#: What the brightest value is multiplied to: truncated it is white, however the product is rounded.
+_SPAN = _WHITE + 0.49
 
 
 class Contrast(Enum):
@@ -88,7 +90,7 @@ class TileBuffer:
                 self._held = max(self._held, float(V.max()))
             top = np.full((len(V), 1), self._held, V.dtype)
         # A tile of zeros stays black: nothing is divided by zero.
-        gain: Array = np.divide(_WHITE, top, out=np.zeros_like(top), where=top > 0)
+        gain: Array = np.divide(_SPAN, top, out=np.zeros_like(top), where=top > 0)
         return gain
 
     def tile_at(self, x: float, y: float) -> int:

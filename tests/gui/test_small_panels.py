@@ -1,0 +1,293 @@
+"""Chip, curves, selected basis, data and log with no session."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import fakes
+import numpy as np
+import pytest
+from handling import Listener, settle
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QWidget
+
+from gsp_studio.gui.panels.basis import BasisPanel
+from gsp_studio.gui.panels.chip import ConstraintChip
+from gsp_studio.gui.panels.curves import CurvesPanel
+from gsp_studio.gui.panels.data import DataPanel
+from gsp_studio.gui.panels.log import LogPanel
+from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.picture import Picture, grey_image, scaled_to_grey
+
+DATA = fakes.dataset(6, 4, n=20)
+
+
+def words(panel: QWidget) -> str:
+    return " | ".join(label.text() for label in panel.findChildren(QLabel) if label.isVisible())
+
+
+def colours(widget: QWidget) -> set[str]:
+    image = widget.grab().toImage()
+    return {image.pixelColor(x, y).name() for x in range(image.width()) for y in range(image.height())}
+
+
+class TestChip:
+    """By colour, by icon and by word."""
+
+    @pytest.fixture
+    def chip(self, show: Callable[..., QWidget]) -> ConstraintChip:
+        return show(ConstraintChip())
+
+    @pytest.mark.parametrize(
+        ("sparsities", "target", "text"),
+        [
+            ([0.8, 0.9], 0.85, "target s 0.8500   attained 0.8500   met"),
+            ([0.8, 0.89998], 0.85, "target s 0.8500   attained 0.8500   met"),  # the rounding of float32
+            ([0.8, 0.89], 0.85, "target s 0.8500   attained 0.8450   not met"),
+            ([0.7, 0.9], math.nan, "no target   sparsity 0.8000"),
+        ],
+    )
+    def test_words(self, chip: ConstraintChip, sparsities: list[float], target: float, text: str) -> None:
+        chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array(sparsities), target=target))
+        assert chip.text() == text
+        assert chip.accessibleName() == text
+
+    def test_amber_only_when_not_met(self, chip: ConstraintChip) -> None:
+        met = fakes.shown(DATA, 2, sparsities=np.array([0.9, 0.9]), target=0.85)
+        chip.set_shown(met)
+        assert current_theme().amber not in colours(chip)
+        chip.set_shown(replace(met, sparsities=np.array([0.1, 0.1])))
+        assert current_theme().amber in colours(chip)
+
+    def test_nothing_without_a_basis(self, chip: ConstraintChip) -> None:
+        blank = colours(chip)
+        chip.set_shown(fakes.shown(DATA))
+        assert colours(chip) != blank
+        chip.set_shown(None)
+        assert chip.text() == ""
+        assert colours(chip) == blank
+
+    def test_longest_text_fits(self, chip: ConstraintChip) -> None:
+        chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.1, 0.1]), target=0.8888))
+        width = chip.fontMetrics().horizontalAdvance(chip.text())
+        assert width + 16 + 12 <= chip.sizeHint().width()
+
+    def test_tool_tip_names_the_least_sparse(self, chip: ConstraintChip) -> None:
+        chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.8, 0.9]), target=0.85))
+        assert "0.8000" in chip.toolTip()
+
+
+class TestCurves:
+    """What the plots hold and where their axes end."""
+
+    @pytest.fixture
+    def panel(self, show: Callable[..., QWidget]) -> CurvesPanel:
+        return show(CurvesPanel(), 700, 240)
+
+    @staticmethod
+    def drawn(curve: object) -> tuple[list[float], list[float]]:
+        x, y = curve.getData()
+        return ([], []) if x is None else (list(x), list(y))
+
+    def test_records_are_drawn_in_percent(self, panel: CurvesPanel) -> None:
+        panel.set_records([fakes.record(1, 0.3, 0.5, 0.8), fakes.record(2, 0.2, 0.8, 0.8)])
+        assert self.drawn(panel._error_curve) == ([1, 2], pytest.approx([30.0, 20.0]))
+        assert self.drawn(panel._sparsity_curve) == ([1, 2], [0.5, 0.8])
+        assert self.drawn(panel._target_curve) == ([1, 2], [0.8, 0.8])
+
+    def test_more_records_go_on(self, panel: CurvesPanel) -> None:
+        panel.set_records([fakes.record(1)])
+        panel.add_records([fakes.record(2), fakes.record(3)])
+        panel.add_records([])
+        assert self.drawn(panel._error_curve)[0] == [1, 2, 3]
+
+    def test_another_run_replaces_them(self, panel: CurvesPanel) -> None:
+        panel.set_records([fakes.record(k) for k in range(1, 50)])
+        panel.set_records([fakes.record(1, 0.05)])
+        assert self.drawn(panel._error_curve) == ([1], pytest.approx([5.0]))
+
+    def test_no_target_no_line(self, panel: CurvesPanel) -> None:
+        panel.set_records([fakes.record(1, target=0.8)])
+        panel.set_records([fakes.record(1, target=math.nan), fakes.record(2, target=math.nan)])
+        assert self.drawn(panel._target_curve) == ([], [])
+
+    def test_steering_is_a_step_of_the_target(self, panel: CurvesPanel) -> None:
+        panel.set_records([fakes.record(1, target=0.6), fakes.record(2, target=0.9)])
+        assert self.drawn(panel._target_curve)[1] == [0.6, 0.9]
+
+    def test_axis_of_iterations_ends_with_the_run(self, panel: CurvesPanel) -> None:
+        panel.set_last(500)
+        panel.set_records([fakes.record(k) for k in range(1, 11)])
+        [[low, high], _] = panel._error_plot.getPlotItem().viewRange()
+        assert (low, high) == (0, 500)
+        panel.set_last(5)
+        panel.add_records([fakes.record(11)])
+        assert panel._sparsity_plot.getPlotItem().viewRange()[0] == [0, 11]
+
+    def test_values_lie_within_the_axes(self, panel: CurvesPanel) -> None:
+        rng = np.random.default_rng(0)
+        for scale in (1.0, 0.001):
+            records = [fakes.record(k, 0.2 + scale * rng.random(), 0.5 + 0.4 * rng.random(), 0.95) for k in range(1, 8)]
+            panel.set_records(records)
+            low, high = panel._error_plot.getPlotItem().viewRange()[1]
+            assert low <= 100 * min(r.error for r in records)
+            assert high >= 100 * max(r.error for r in records)
+            low, high = panel._sparsity_plot.getPlotItem().viewRange()[1]
+            assert low <= min(r.sparsity for r in records)
+            assert high >= 0.95
+
+    def test_empty_says_what_to_do(self, panel: CurvesPanel) -> None:
+        assert "press Run" in words(panel)
+        panel.set_records([fakes.record(1)])
+        assert "press Run" not in words(panel)
+        panel.set_records([])
+        assert "press Run" in words(panel)
+
+    def test_first_iterations_do_not_squeeze_the_rest(self, panel: CurvesPanel) -> None:
+        panel.set_records([fakes.record(k, 0.1 + 5.0 / k**3) for k in range(1, 201)])
+        assert panel._error_plot.getPlotItem().viewRange()[1][1] < 100
+
+
+class TestBasis:
+    """The selected basis image and who uses it."""
+
+    @pytest.fixture
+    def panel(self, show: Callable[..., QWidget]) -> BasisPanel:
+        made = BasisPanel()
+        show(made, 280, 600)
+        return made
+
+    def test_hint_until_something_is_selected(self, panel: BasisPanel) -> None:
+        assert "Click a basis image" in words(panel)
+        panel.set_dataset(DATA)
+        panel.set_shown(fakes.shown(DATA))
+        assert "Click a basis image" in words(panel)
+        panel.set_selected(2)
+        assert "Basis 3" in words(panel)
+        panel.set_selected(-1)
+        assert "Click a basis image" in words(panel)
+
+    def test_numbers(self, panel: BasisPanel) -> None:
+        W = np.random.default_rng(0).random((24, 5)).astype(np.float32)
+        W[:10, 2] = 0
+        energies = np.array([0.1, 0.2, 0.1234567, 0.3, 0.2765433])
+        sparsities = np.array([0.1, 0.2, 0.34567, 0.4, 0.5])
+        panel.set_dataset(DATA)
+        panel.set_selected(2)
+        panel.set_shown(fakes.shown(DATA, W=W, energies=energies, sparsities=sparsities))
+        told = words(panel)
+        for text in ("Basis 3", "0.3457", "12.346 %", "14 of 24"):
+            assert text in told
+
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_picture_is_the_column_upright(self, panel: BasisPanel, order: str) -> None:
+        data = fakes.dataset(6, 4, order=order)
+        basis = fakes.shown(data)
+        panel.set_dataset(data)
+        panel.set_shown(basis)
+        panel.set_selected(1)
+        settle()
+        image = data.as_images(basis.W)[1]
+        screen = panel._picture.grab().toImage()
+        each = min(screen.width() / 4, screen.height() / 6)
+        left, top = (screen.width() - 4 * each) / 2, (screen.height() - 6 * each) / 2
+        seen = [
+            [screen.pixelColor(int(left + (c + 0.5) * each), int(top + (r + 0.5) * each)).red() for c in range(4)]
+            for r in range(6)
+        ]
+        np.testing.assert_allclose(seen, 255 * image / image.max(), atol=2)
+
+    def test_users_are_those_with_the_largest_share(self, panel: BasisPanel) -> None:
+        H = np.zeros((5, 20), np.float32)
+        H[1, [3, 17, 8]] = 3, 2, 1
+        panel.set_dataset(DATA)
+        panel.set_shown(fakes.shown(DATA, H=H))
+        panel.set_selected(1)
+        panel._show_users()
+        lines = panel._users[0].toolTip().splitlines()
+        assert [line.split(":")[0] for line in lines[1:4]] == ["image 3", "image 17", "image 8"]
+        assert len(lines) == 9
+
+    def test_fewer_columns_take_the_selection_away(self, panel: BasisPanel) -> None:
+        panel.set_dataset(DATA)
+        panel.set_shown(fakes.shown(DATA, 5))
+        panel.set_selected(4)
+        panel.set_shown(fakes.shown(DATA, 3))
+        assert "Click a basis image" in words(panel)
+        panel._show_users()  # the timer may still come
+
+    def test_coefficients_of_other_data_are_not_shown(self, panel: BasisPanel) -> None:
+        panel.set_dataset(DATA)
+        panel.set_shown(fakes.shown(fakes.dataset(6, 4, n=9)))
+        panel.set_selected(0)
+        panel._show_users()
+        assert panel._users[0].toolTip() == ""
+
+
+class TestData:
+    """What the data set is."""
+
+    @pytest.fixture
+    def panel(self, show: Callable[..., QWidget]) -> DataPanel:
+        made = DataPanel()
+        show(made, 300, 300)
+        return made
+
+    def test_empty(self, panel: DataPanel) -> None:
+        assert not panel.layout_button.isVisible()
+        assert "Images" not in words(panel)
+
+    @pytest.mark.parametrize(("order", "filled"), [("C", "by rows"), ("F", "by columns")])
+    def test_facts(self, panel: DataPanel, order: str, filled: str) -> None:
+        heard = Listener(panel, "layoutRequested")
+        panel.set_dataset(fakes.dataset(6, 4, n=1200, order=order))
+        told = words(panel)
+        for text in ("things.npy", "1\u202f200", "112.5 KiB", f"6 × 4, {filled}", "float32"):
+            assert text in told
+        assert heard.is_silent
+
+    def test_button_asks_for_another_reading(self, panel: DataPanel) -> None:
+        panel.set_dataset(DATA)
+        heard = Listener(panel, "layoutRequested")
+        QTest.mouseClick(panel.layout_button, Qt.MouseButton.LeftButton)
+        assert len(heard["layoutRequested"]) == 1
+
+
+class TestPictures:
+    """Grey images for Qt."""
+
+    @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (19, 19), (2, 8)])
+    def test_every_width_keeps_its_pixels(self, shape: tuple[int, int]) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        image = grey_image(pixels)
+        found = [[image.pixelColor(x, y).red() for x in range(shape[1])] for y in range(shape[0])]
+        np.testing.assert_array_equal(found, pixels)
+
+    def test_black_is_zero_and_white_the_maximum(self) -> None:
+        grey = scaled_to_grey(np.array([[0.0, 1.0], [2.0, 4.0]]))
+        np.testing.assert_array_equal(grey, [[0, 63], [127, 255]])
+        assert not scaled_to_grey(np.zeros((2, 2))).any()
+        np.testing.assert_array_equal(scaled_to_grey(np.array([[1.0, 9.0]]), top=2.0), [[127, 255]])
+
+    def test_clear_shows_nothing(self, show: Callable[..., QWidget]) -> None:
+        picture = show(Picture(64), 64, 64)
+        blank = colours(picture)
+        picture.set_images([np.ones((4, 4)), np.ones((4, 2))], ("1", "2"))
+        assert "#ffffff" in colours(picture)
+        picture.clear()
+        assert colours(picture) == blank
+
+
+def test_log_keeps_lines_with_their_time(show: Callable[..., QWidget]) -> None:
+    panel = LogPanel()
+    show(panel, 300, 100)
+    panel.add_line("one <b>thing</b>")
+    panel.add_line("another")
+    first, second = panel.lines.toPlainText().splitlines()
+    assert first[2] == first[5] == ":"
+    assert first.endswith("  one <b>thing</b>")
+    assert second.endswith("  another")
+    assert panel.lines.isReadOnly()

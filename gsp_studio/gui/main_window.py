@@ -99,6 +99,7 @@ class MainWindow(QMainWindow):
             bar.addWidget(part)
         self.addToolBar(bar)
         self._said = label()
+        self._said.setTextFormat(Qt.TextFormat.RichText)
         self._said.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self._said.setOpenExternalLinks(True)
         self.statusBar().addWidget(self._said, 1)

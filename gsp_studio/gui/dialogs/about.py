@@ -28,6 +28,7 @@ class AboutDialog(QDialog):
         sign = label()
         sign.setPixmap(pixmap("app", current_theme().accent, 48, self.devicePixelRatioF()))
         text = label(_TEXT, wrap=True)
+        text.setTextFormat(Qt.TextFormat.RichText)
         text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         text.setMinimumWidth(360)
         close = QPushButton("Close")

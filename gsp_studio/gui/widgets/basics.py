@@ -27,8 +27,9 @@ class Button(QPushButton):
 
 
 def label(text: str = "", *, muted: bool = False, wrap: bool = False) -> QLabel:
-    """A label; muted for what explains, not for what is measured."""
+    """A label; muted for what explains, not for what is measured. Names of files go into it, so it takes no mark-up."""
     made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
     made.setProperty("muted", muted)
     made.setWordWrap(wrap)
     made.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)

@@ -1,0 +1,174 @@
+"""The layout dialog with no session: the preview is asked for on every change, the options accepted are those shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from handling import Listener, settle
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QComboBox, QLabel, QWidget
+
+from gsp_studio.gui.dialogs.layout import LayoutDialog
+from gsp_studio.gui.loading import Preview
+from gsp_studio.io.dataset import LoadOptions
+from gsp_studio.io.readers import Peek, peek, thumbnails
+
+SIGNALS = ("previewRequested", "optionsAccepted")
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Peek:
+    """A matrix of 36 by 50, whose columns may be images of several shapes."""
+    path = tmp_path / "matrix.npy"
+    np.save(path, np.random.default_rng(0).random((36, 50)))
+    return peek(path, LoadOptions(images_in="columns"))
+
+
+@pytest.fixture
+def dialog(show: Callable[..., QWidget], found: Peek) -> LayoutDialog:
+    """The dialog with its first preview."""
+    made = show(LayoutDialog(found))
+    made.set_preview(Preview(found, thumbnails(found)))
+    settle()
+    return made
+
+
+def choose(field: QComboBox, data: object) -> None:
+    """Choose an entry as the user does."""
+    field.setCurrentIndex([field.itemData(k) for k in range(field.count())].index(data))
+    field.activated.emit(field.currentIndex())
+
+
+def answer(dialog: LayoutDialog, options: LoadOptions) -> Peek:
+    """What the session does with a request."""
+    found = peek(dialog._found.path, options)
+    dialog.set_preview(Preview(found, thumbnails(found)))
+    return found
+
+
+def told(dialog: LayoutDialog) -> str:
+    return " | ".join(label.text() for label in dialog.findChildren(QLabel) if label.isVisible())
+
+
+def test_set_preview_never_emits_and_shows_the_layout(dialog: LayoutDialog, found: Peek) -> None:
+    heard = Listener(dialog, *SIGNALS)
+    dialog.set_preview(Preview(found, thumbnails(found)))
+    dialog.set_preview(Preview(None, None, "this cannot be"))
+    assert heard.is_silent
+    assert dialog.images_in.currentData() == "columns"
+    assert dialog.order.currentData() == found.order
+    height, width = found.image_shape
+    assert dialog.shape.currentText() == f"{height} x {width}"
+    assert f"50 images of {height} × {width}, float64" in told(dialog)
+
+
+@pytest.mark.parametrize(
+    ("field", "data", "changes"),
+    [
+        ("order", "C", {"order": "C"}),
+        ("order", "F", {"order": "F"}),
+        ("shape", (4, 9), {"image_shape": (4, 9)}),
+        ("images_in", "rows", {"images_in": "rows", "image_shape": None}),
+        ("negative", "clip", {"negative": "clip"}),
+        ("negative", None, {"negative": None}),
+    ],
+)
+def test_every_change_asks_for_a_preview(
+    dialog: LayoutDialog, found: Peek, field: str, data: object, changes: dict[str, object]
+) -> None:
+    heard = Listener(dialog, *SIGNALS)
+    choose(getattr(dialog, field), data)
+    assert heard["previewRequested"] == [replace(found.options, **changes)]
+    assert heard["optionsAccepted"] == []
+    assert not dialog.accept_button.isEnabled(), "what is not shown cannot be accepted"
+    answer(dialog, heard["previewRequested"][0])
+    assert dialog.accept_button.isEnabled()
+
+
+def test_shape_typed_asks_for_a_preview(dialog: LayoutDialog) -> None:
+    heard = Listener(dialog, *SIGNALS)
+    line = dialog.shape.lineEdit()
+    line.setFocus()
+    line.selectAll()
+    QTest.keyClicks(line, "2x18")
+    dialog.order.setFocus()
+    settle()
+    assert [options.image_shape for options in heard["previewRequested"]] == [(2, 18)]
+
+
+@pytest.mark.parametrize("text", ["nineteen", "19", "2x", "-2x18", "2x18x3"])
+def test_what_is_no_shape_is_said_and_not_asked_for(dialog: LayoutDialog, text: str) -> None:
+    heard = Listener(dialog, *SIGNALS)
+    dialog.shape.setEditText(text)
+    dialog.shape.lineEdit().editingFinished.emit()
+    assert heard.is_silent
+    assert "height x width" in told(dialog)
+
+
+def test_problem_keeps_the_last_layout_that_worked(dialog: LayoutDialog, found: Peek) -> None:
+    heard = Listener(dialog, *SIGNALS)
+    choose(dialog.order, "C" if found.order == "F" else "F")
+    dialog.set_preview(Preview(None, None, "this cannot be"))
+    assert "⚠ this cannot be" in told(dialog)
+    assert dialog.options == found.options
+    assert dialog.accept_button.isEnabled()
+    choose(dialog.order, "C")
+    answer(dialog, heard["previewRequested"][-1])
+    assert "⚠" not in told(dialog)
+
+
+def test_open_accepts_the_options_that_are_shown(dialog: LayoutDialog) -> None:
+    heard = Listener(dialog, *SIGNALS)
+    choose(dialog.shape, (4, 9))
+    shown = answer(dialog, heard["previewRequested"][-1])
+    choose(dialog.order, "C")
+    shown = answer(dialog, heard["previewRequested"][-1])
+    QTest.mouseClick(dialog.accept_button, Qt.MouseButton.LeftButton)
+    assert heard["optionsAccepted"] == [shown.options]
+    assert shown.options.image_shape == (4, 9)
+    assert shown.options.order == "C"
+
+
+def test_cancel_accepts_nothing(dialog: LayoutDialog) -> None:
+    heard = Listener(dialog, *SIGNALS)
+    QTest.mouseClick(dialog.cancel_button, Qt.MouseButton.LeftButton)
+    assert heard.is_silent
+
+
+def test_preview_shows_the_images_of_the_layout(dialog: LayoutDialog) -> None:
+    heard = Listener(dialog, *SIGNALS)
+    before = [picture.grab().toImage() for picture in dialog._pictures]
+    choose(dialog.shape, (4, 9))
+    answer(dialog, heard["previewRequested"][-1])
+    settle()
+    assert [picture.grab().toImage() for picture in dialog._pictures] != before
+
+
+def test_array_is_offered_where_there_are_several(show: Callable[..., QWidget], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "two.npz", a=rng.random((36, 50)), b=rng.random((25, 40)))
+    found = peek(tmp_path / "two.npz", LoadOptions(key="a", images_in="columns"))
+    dialog = show(LayoutDialog(found))
+    heard = Listener(dialog, *SIGNALS)
+    assert dialog.key.isVisible()
+    choose(dialog.key, "b")
+    [options] = heard["previewRequested"]
+    assert (options.key, options.image_shape, options.order) == ("b", None, None)
+
+
+def test_one_array_is_not_asked_for(dialog: LayoutDialog) -> None:
+    assert not dialog.key.isVisible()
+    assert dialog.order.isVisible()
+
+
+def test_stack_of_images_has_its_shape(show: Callable[..., QWidget], tmp_path: Path) -> None:
+    np.save(tmp_path / "stack.npy", np.random.default_rng(0).random((20, 6, 5)))
+    dialog = show(LayoutDialog(peek(tmp_path / "stack.npy")))
+    for field in (dialog.shape, dialog.order, dialog.images_in):
+        assert not field.isVisible()
+    assert dialog.negative.isVisible()

@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 
 #: Columns that one HALS block sweeps together. Part of the algorithm, not of the machine: a block stops on its
 #: own when a sweep moves it little, so the same number on every backend gives the same iterates.
-HALS_BLOCK = 32
+HALS_BLOCK = 64
 
 
 class BackendUnavailable(RuntimeError):

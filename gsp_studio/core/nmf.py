@@ -89,7 +89,7 @@ def iterate(
     References
     ----------
     Ohib et al., TMLR 2022, section 3 (projection) and section 5.1 (sparse NMF); Gillis & Glineur, Neural
-    Computation 2012 (A-HALS). Where we deviate: a block of 32 columns stops its sweeps on its own.
+    Computation 2012 (A-HALS). Where we deviate: a block of 64 columns stops its sweeps on its own.
     """
     X = as_compute_dtype(X)
     missing = None

@@ -73,8 +73,24 @@ def projected_fast_gradient(
 
 
 def largest_eigenvalue(G: Array) -> float:
-    """``||G||_2`` of a symmetric positive semidefinite matrix (r, r)."""
-    return float(np.linalg.eigvalsh(G)[-1]) if len(G) else 0.0
+    """``||G||_2`` of a symmetric matrix (r, r) with entries >= 0, from above by a thousandth at most.
+
+    For any x > 0 the largest of ``(G x)_i / x_i`` bounds it from above, the smallest from below (Collatz and
+    Wielandt). Power steps bring the two together: mostly at once, as the Gram matrix of nonnegative factors has one
+    dominant eigenvalue. Where they do not (factors with parts that never meet), all eigenvalues are computed.
+    """
+    x = G.sum(axis=1)
+    if not x.any():
+        return 0.0
+    if x.min() > 0:
+        for _ in range(20):
+            y = G @ x
+            ratios = y / x
+            high = float(ratios.max())
+            if high - float(ratios.min()) <= 1e-3 * high:
+                return high
+            x = y / y.max()
+    return float(np.linalg.eigvalsh(G)[-1])
 
 
 def gradient_residual(V: Array, B: Array, G: Array, backend: Backend, project: Projection) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
-from gsp_studio.core.updates import gradient_residual, hals, projected_fast_gradient
+from gsp_studio.core.updates import gradient_residual, hals, largest_eigenvalue, projected_fast_gradient
 
 BACKENDS = ["cpu", "reference"]
 
@@ -25,7 +25,7 @@ def value(V, B, G):
 
 def naive_fast_gradient(V, B, G, steps, tol, project):
     """Entry by entry as MATH has it, with the restart."""
-    L = np.linalg.norm(G, 2)
+    L = largest_eigenvalue(G)
     Y, old, alpha, first = V.copy(), V.copy(), 0.1, None
     for step in range(steps):
         Z = Y - (G @ Y - B) / L
@@ -59,6 +59,25 @@ def test_fast_gradient_follows_the_naive_loop(backend, steps, problem):
     new, dense = projected_fast_gradient(V, B, G, device, steps, 0.01, project)
     np.testing.assert_allclose(new, naive_fast_gradient(V, B, G, steps, 0.01, project), rtol=1e-8, atol=1e-12)
     np.testing.assert_array_equal(project(dense), new)
+
+
+def grams():
+    rng = np.random.default_rng(1)
+    blocks = np.zeros((6, 6))
+    blocks[:3, :3], blocks[3:, 3:] = 1.0, 1.0  # two equal eigenvalues, parts that never meet
+    H = rng.random((5, 30))
+    sparse = np.where(rng.random((8, 40)) < 0.1, rng.random((8, 40)), 0.0)
+    dead = H.copy()
+    dead[2] = 0
+    factors = [H, H.astype(np.float32), 1e-20 * H, 1e15 * H, sparse, dead, np.eye(4), rng.random((1, 9))]
+    return [blocks, np.zeros((3, 3)), *(F @ F.T for F in factors)]
+
+
+@pytest.mark.parametrize("G", grams())
+def test_the_largest_eigenvalue_is_bounded_from_above(G):
+    exact = np.linalg.eigvalsh(G.astype(np.float64))[-1]
+    rounding = 1 - 10 * np.finfo(G.dtype).eps
+    assert rounding * exact <= largest_eigenvalue(G) <= 1.0011 * exact
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

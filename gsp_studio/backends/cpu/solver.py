@@ -2,8 +2,9 @@
 
 BLAS threads beside numba threads cost up to a factor of fifty, so BLAS runs on one thread and the products are cut
 into blocks inside numba's own pool. The pass reads a block of images once: its products with the basis, its HALS
-sweeps, its share of H X' and H H'. HALS sweeps 32 columns at a time: the 32 lie beside each other, so the inner loops
-are vector instructions, and a block with its right-hand side stays in the first-level cache.
+sweeps, its share of H X' and H H'. HALS sweeps 64 columns at a time: they lie beside each other, so the inner loops are
+vector instructions, enough of them to hide their latency, and a block with its right-hand side stays in the
+first-level cache.
 """
 
 from __future__ import annotations
@@ -26,36 +27,54 @@ _MANY_PARTS = 1 << 22
 _PARALLEL_STEP = 2_000_000
 
 
+# Two rows at a time: each value of h that is loaded serves both, and one's additions hide the other's latency. The
+# second row is corrected for the first one's step, so the sweep is the one-by-one sweep. Rows are padded with zeros to
+# a multiple of four; G is zero there.
+
+
+@njit(nogil=True, cache=True, fastmath=_FAST)
+def _right_hand_sides(acc, b, G, h, k):  # type: ignore[no-untyped-def]
+    """Rows k and k + 1 of ``b - G h`` into acc (2, 64)."""
+    for j in range(_LANES):
+        acc[0, j] = b[k, j]
+        acc[1, j] = b[k + 1, j]
+    for i in range(0, h.shape[0], 4):
+        g0, g1, g2, g3 = G[k, i], G[k, i + 1], G[k, i + 2], G[k, i + 3]
+        f0, f1, f2, f3 = G[k + 1, i], G[k + 1, i + 1], G[k + 1, i + 2], G[k + 1, i + 3]
+        for j in range(_LANES):
+            h0, h1, h2, h3 = h[i, j], h[i + 1, j], h[i + 2, j], h[i + 3, j]
+            acc[0, j] -= g0 * h0 + g1 * h1 + g2 * h2 + g3 * h3
+            acc[1, j] -= f0 * h0 + f1 * h1 + f2 * h2 + f3 * h3
+
+
 @njit(nogil=True, cache=True, fastmath=_FAST)
 def _sweep_block(h, b, G, acc, n_inner, tol):  # type: ignore[no-untyped-def]
-    """HALS sweeps of one block h (r, 32) in place, until a sweep moves less than tol of the first."""
-    r = h.shape[0]
+    """HALS sweeps of one block h (r, 64) in place, until a sweep moves less than tol of the first."""
     zero = G.dtype.type(0)
     one = G.dtype.type(1)
     first = zero
     for sweep in range(n_inner):
         moved = zero
-        for k in range(r):
-            if G[k, k] <= zero:
-                continue
-            for j in range(_LANES):
-                acc[j] = b[k, j]
-            top = r - r % 4
-            for i in range(0, top, 4):
-                g0, g1, g2, g3 = G[k, i], G[k, i + 1], G[k, i + 2], G[k, i + 3]
+        for k in range(0, h.shape[0], 2):
+            _right_hand_sides(acc, b, G, h, k)
+            if G[k, k] > zero:
+                scale = one / G[k, k]
+                coupling = G[k + 1, k]
                 for j in range(_LANES):
-                    acc[j] -= g0 * h[i, j] + g1 * h[i + 1, j] + g2 * h[i + 2, j] + g3 * h[i + 3, j]
-            for i in range(top, r):
-                g0 = G[k, i]
+                    step = acc[0, j] * scale
+                    low = -h[k, j]
+                    step = step if step > low else low
+                    h[k, j] += step
+                    acc[1, j] -= coupling * step
+                    moved += step * step
+            if G[k + 1, k + 1] > zero:
+                scale = one / G[k + 1, k + 1]
                 for j in range(_LANES):
-                    acc[j] -= g0 * h[i, j]
-            scale = one / G[k, k]
-            for j in range(_LANES):
-                step = acc[j] * scale
-                low = -h[k, j]
-                step = step if step > low else low
-                h[k, j] += step
-                moved += step * step
+                    step = acc[1, j] * scale
+                    low = -h[k + 1, j]
+                    step = step if step > low else low
+                    h[k + 1, j] += step
+                    moved += step * step
         if sweep == 0:
             first = moved
         elif moved <= tol * tol * first:
@@ -64,8 +83,7 @@ def _sweep_block(h, b, G, acc, n_inner, tol):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, fastmath=_FAST)
 def _descend_block(h, b, G, L, y, new, acc, n_inner, tol):  # type: ignore[no-untyped-def]
-    """Fast projected gradient of one block h (r, 32) in place, until a step moves less than tol of the first."""
-    r = h.shape[0]
+    """Fast projected gradient of one block h (r, 64) in place, until a step moves less than tol of the first."""
     zero = G.dtype.type(0)
     scale = G.dtype.type(1) / L
     alpha = 0.1
@@ -76,18 +94,15 @@ def _descend_block(h, b, G, L, y, new, acc, n_inner, tol):  # type: ignore[no-un
         following = (np.sqrt(square * square + 4.0 * square) - square) / 2.0
         beta = G.dtype.type(alpha * (1.0 - alpha) / (square + following))
         alpha = following
-        for k in range(r):
+        for k in range(0, h.shape[0], 2):
+            _right_hand_sides(acc, b, G, y, k)
             for j in range(_LANES):
-                acc[j] = b[k, j]
-            for i in range(r):
-                g = G[k, i]
-                for j in range(_LANES):
-                    acc[j] -= g * y[i, j]
-            for j in range(_LANES):
-                z = y[k, j] + acc[j] * scale
+                z = y[k, j] + acc[0, j] * scale
                 new[k, j] = z if z > zero else zero
+                z = y[k + 1, j] + acc[1, j] * scale
+                new[k + 1, j] = z if z > zero else zero
         moved = zero
-        for k in range(r):
+        for k in range(h.shape[0]):
             for j in range(_LANES):
                 d = new[k, j] - h[k, j]
                 y[k, j] = new[k, j] + beta * d
@@ -101,16 +116,17 @@ def _descend_block(h, b, G, L, y, new, acc, n_inner, tol):  # type: ignore[no-un
 
 @njit(nogil=True, cache=True, fastmath=_FAST)
 def _update_columns(V, B, G, L, start, stop, n_inner, tol):  # type: ignore[no-untyped-def]
-    """Update the columns start..stop of V in place; B holds the same columns from its own start.
+    """Update the columns start..stop of V in place; B holds the same columns from its own start, G is padded.
 
     By HALS sweeps for L = 0, by fast gradient steps of length 1 / L otherwise.
     """
     r = V.shape[0]
-    h = np.empty((r, _LANES), V.dtype)
-    b = np.empty((r, _LANES), V.dtype)
-    acc = np.empty(_LANES, V.dtype)
-    y = np.empty((r, _LANES), V.dtype)
-    new = np.empty((r, _LANES), V.dtype)
+    padded = G.shape[0]
+    h = np.zeros((padded, _LANES), V.dtype)
+    b = np.zeros((padded, _LANES), V.dtype)
+    acc = np.empty((2, _LANES), V.dtype)
+    y = np.empty((padded, _LANES), V.dtype)
+    new = np.empty((padded, _LANES), V.dtype)
     for a in range(start, stop, _LANES):
         width = min(_LANES, stop - a)
         for k in range(r):
@@ -144,16 +160,18 @@ def _update_all(V, B, G, L, n_inner, tol):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _part_of_pass(Xt, V, H, G, L, n_inner, tol, step, begin, end, part_B, part_G):  # type: ignore[no-untyped-def]
-    part_B[:] = 0
-    part_G[:] = 0
     for a in range(begin, end, step):
         stop = min(end, a + step)
         Xb = Xt[a:stop]
         if n_inner > 0:
             _update_columns(H, np.dot(V, Xb.T), G, L, a, stop, n_inner, tol)
         hb = H[:, a:stop].copy()
-        _add_to(part_B, np.dot(hb, Xb))
-        _add_to(part_G, np.dot(hb, hb.T))
+        if a == begin:  # often the only one
+            np.dot(hb, Xb, part_B)
+            np.dot(hb, hb.T, part_G)
+        else:
+            _add_to(part_B, np.dot(hb, Xb))
+            _add_to(part_G, np.dot(hb, hb.T))
 
 
 @njit(nogil=True, cache=True)
@@ -256,6 +274,14 @@ def _refill_image(x, W, h, missing):  # type: ignore[no-untyped-def]
         x[i] = fit
 
 
+def _padded(G: Array) -> Array:
+    """G with zeros up to a multiple of four rows and columns."""
+    r = len(G)
+    out = np.zeros((r + -r % 4,) * 2, G.dtype)
+    out[:r, :r] = G
+    return out
+
+
 def _step_of(Xt: Array) -> int:
     """Images a step of the pass takes: whole blocks, half a megabyte of X, at least four blocks."""
     images = _STEP_BYTES // max(1, Xt.shape[1] * Xt.itemsize)
@@ -277,7 +303,7 @@ def _run_pass(Xt: Array, V: Array, H: Array, G: Array, L: float, n_inner: int, t
     parts_B = np.empty((parts, r, m), Xt.dtype)
     parts_G = np.empty((parts, r, r), Xt.dtype)
     with POOL:
-        _pass(Xt, V, H, G, Xt.dtype.type(L), n_inner, Xt.dtype.type(tol), _step_of(Xt), parts_B, parts_G)
+        _pass(Xt, V, H, _padded(G), Xt.dtype.type(L), n_inner, Xt.dtype.type(tol), _step_of(Xt), parts_B, parts_G)
     if parts == 1:
         return parts_B[0], parts_G[0]
     return parts_B.sum(axis=0), parts_G.sum(axis=0)
@@ -321,7 +347,7 @@ def hals(V: Array, B: Array, G: Array, n_inner: int, tol: float) -> Array:
     """HALS sweeps for ``min_V>=0 <V, G V> - 2 <B, V>``; the input V is kept."""
     new = V.copy()
     with POOL:
-        _update_all(new, B, G, V.dtype.type(0), n_inner, V.dtype.type(tol))
+        _update_all(new, B, _padded(G), V.dtype.type(0), n_inner, V.dtype.type(tol))
     return new
 
 

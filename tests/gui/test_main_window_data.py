@@ -1,0 +1,251 @@
+"""The whole window: data sets by drop, sample and dialog, and what cannot be opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+from handling import greys_of, painted, settle, wait_until
+from PIL import Image
+from PySide6.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog
+
+from gsp_studio.gui.dialogs.error import ErrorDialog
+from gsp_studio.gui.dialogs.layout import LayoutDialog
+from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.io.resources import sample_path
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def drop(window: MainWindow, mime: QMimeData) -> bool:
+    """Drag something over the window and let it go; whether the window took it."""
+    actions, keys = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(QPoint(200, 200), actions, mime, LEFT, keys)
+    enter.ignore()
+    QApplication.sendEvent(window, enter)
+    if not enter.isAccepted():
+        return False
+    event = QDropEvent(QPointF(200, 200), actions, mime, LEFT, keys)
+    QApplication.sendEvent(window, event)
+    return event.isAccepted()
+
+
+def files(*paths: Path) -> QMimeData:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    return mime
+
+
+def wait_for(window: MainWindow, kind: type) -> object:
+    wait_until(lambda: window.findChildren(kind))
+    [dialog] = window.findChildren(kind)
+    assert dialog.isVisible()
+    return dialog
+
+
+def images_folder(folder: Path, order: str = "") -> Path:
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for k in range(8):
+        Image.fromarray(rng.integers(0, 255, (7, 5), np.uint8)).save(folder / f"{order}{k}.png")
+    return folder
+
+
+def test_drop_of_a_folder_opens_it(window: MainWindow, settings: QSettings, tmp_path: Path) -> None:
+    folder = images_folder(tmp_path / "my <b>pictures & more")
+    window.session.set_choice(Choice(rank=3))
+    assert drop(window, files(folder))
+    wait_until(lambda: window.session.pinned is not None)
+    assert window.session.dataset.image_shape == (7, 5)
+    assert window.session.dataset.X.shape == (35, 8)
+    assert settings.value("folder") == str(tmp_path)
+    assert "<b>pictures & more" in window.log.lines.toPlainText()
+    assert "&lt;b&gt;pictures" in window._said.text()
+
+
+def test_drop_of_a_file_opens_it(window: MainWindow) -> None:
+    window.session.set_choice(Choice(rank=3))
+    assert drop(window, files(sample_path("swimmer")))
+    wait_until(lambda: window.session.pinned is not None)
+    assert window.session.dataset.name == "swimmer.npz"
+
+
+@pytest.mark.parametrize("urls", [["https://example.org/faces.mat"], []])
+def test_drop_of_what_is_no_file_is_refused(window: MainWindow, urls: list[str]) -> None:
+    mime = QMimeData()
+    mime.setText("a word")
+    if urls:
+        mime.setUrls([QUrl(url) for url in urls])
+    assert not drop(window, mime)
+    assert not window.session.is_loading
+
+
+def test_sample_button_opens_the_faces(window: MainWindow) -> None:
+    window.session.set_choice(Choice(rank=4))
+    QTest.mouseClick(window.montage.empty.buttons["sample"], LEFT)
+    wait_until(lambda: window.session.shown is not None)
+    settle()
+    assert window.session.dataset.name == "faces.npz"
+    assert window.data._facts["shape"].text() == "19 × 19, by rows"
+    assert window.montage.view.isVisible()
+
+
+def test_folder_and_file_are_asked_for(
+    window: MainWindow, tmp_path: Path, settings: QSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = images_folder(tmp_path / "pictures")
+    window.session.set_choice(Choice(rank=3))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+    QTest.mouseClick(window.montage.empty.buttons["folder"], LEFT)
+    assert not window.session.is_loading
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    QTest.mouseClick(window.montage.empty.buttons["folder"], LEFT)
+    wait_until(lambda: window.session.dataset is not None)
+    asked = []
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *told: (asked.append(told[2]), (str(folder), ""))[1])
+    window.asking.file()
+    assert asked == [str(tmp_path)], "it begins where the last one was"
+    wait_until(lambda: not window.session.is_loading)
+
+
+def text_file(folder: Path) -> Path:
+    path = folder / "words.npy"
+    path.write_text("these are words, not numbers")
+    return path
+
+
+def nan_file(folder: Path) -> Path:
+    X = np.random.default_rng(0).random((4, 6, 5))
+    X[1, 2, 3] = np.nan
+    np.save(folder / "nan.npy", X)
+    return folder / "nan.npy"
+
+
+def negative_file(folder: Path) -> Path:
+    np.save(folder / "negative.npy", np.random.default_rng(0).random((4, 6, 5)) - 0.5)
+    return folder / "negative.npy"
+
+
+def without_images(folder: Path) -> Path:
+    (folder / "notes").mkdir()
+    (folder / "notes" / "readme.txt").write_text("no images here")
+    return folder / "notes"
+
+
+def text_named_png(folder: Path) -> Path:
+    (folder / "lies").mkdir()
+    (folder / "lies" / "a.png").write_text("no image")
+    return folder / "lies"
+
+
+@pytest.mark.parametrize(
+    ("make", "remedy"),
+    [
+        (text_file, True),
+        (nan_file, True),
+        (negative_file, True),
+        (without_images, False),
+        (text_named_png, False),
+        (lambda folder: folder / "missing.npy", False),
+    ],
+)
+def test_what_cannot_be_opened_is_said_in_one_sentence(
+    window: MainWindow, tmp_path: Path, make: Callable[[Path], Path], remedy: bool
+) -> None:
+    path = make(tmp_path)
+    window.asking.open(path)
+    dialog = wait_for(window, ErrorDialog)
+    assert path.name in dialog.sentence
+    assert "\n" not in dialog.sentence
+    assert "Traceback" not in dialog.sentence
+    assert "DatasetError" in dialog.details
+    assert dialog.remedy.isVisible() is remedy
+    assert not dialog.isModal()
+    assert dialog.sentence in window.log.lines.toPlainText()
+    assert window.session.phase is Phase.EMPTY
+    assert window.montage.empty.isVisible()
+    dialog.reject()
+    settle()
+    assert not window.findChildren(ErrorDialog)
+
+
+def test_negative_values_can_be_read_in_another_way(window: MainWindow, tmp_path: Path) -> None:
+    window.session.set_choice(Choice(rank=2))
+    window.asking.open(negative_file(tmp_path))
+    error = wait_for(window, ErrorDialog)
+    QTest.mouseClick(error.remedy, LEFT)
+    dialog = wait_for(window, LayoutDialog)
+    wait_until(dialog.accept_button.isEnabled)
+    index = dialog.negative.findData("clip")
+    dialog.negative.setCurrentIndex(index)
+    dialog.negative.activated.emit(index)
+    wait_until(lambda: dialog.options.negative == "clip")
+    QTest.mouseClick(dialog.accept_button, LEFT)
+    wait_until(lambda: window.session.dataset is not None)
+    assert window.session.dataset.X.min() == 0
+    assert window.session.dataset.image_shape == (6, 5)
+
+
+def test_layout_of_the_data_on_the_screen_can_be_changed(window: MainWindow, tmp_path: Path) -> None:
+    np.save(tmp_path / "matrix.npy", np.random.default_rng(0).random((36, 50)))
+    window.session.set_choice(Choice(rank=3))
+    window.asking.open(tmp_path / "matrix.npy")
+    dialog = wait_for(window, LayoutDialog)
+    assert window.session.dataset is None
+    wait_until(dialog.accept_button.isEnabled)
+    before = dialog.options
+    QTest.mouseClick(dialog.accept_button, LEFT)
+    wait_until(lambda: window.session.pinned is not None)
+    assert window.session.dataset.image_shape == before.image_shape
+    settle()
+    assert not window.findChildren(LayoutDialog)
+    QTest.mouseClick(window.data.layout_button, LEFT)
+    dialog = wait_for(window, LayoutDialog)
+    assert dialog.options.image_shape == before.image_shape
+    other = "C" if before.order == "F" else "F"
+    index = dialog.order.findData(other)
+    dialog.order.setCurrentIndex(index)
+    dialog.order.activated.emit(index)
+    wait_until(lambda: dialog.options.order == other)
+    QTest.mouseClick(dialog.accept_button, LEFT)
+    wait_until(lambda: window.session.dataset.order == other)
+    wait_until(lambda: window.session.shown is not None)
+
+
+def test_layout_dialog_that_is_cancelled_opens_nothing(window: MainWindow, tmp_path: Path) -> None:
+    np.save(tmp_path / "matrix.npy", np.random.default_rng(0).random((36, 50)))
+    window.asking.open(tmp_path / "matrix.npy")
+    dialog = wait_for(window, LayoutDialog)
+    dialog.reject()
+    settle()
+    assert not window.findChildren(LayoutDialog)
+    assert window.session.dataset is None
+    assert window.session.phase is Phase.EMPTY
+
+
+def test_cbcl_faces_come_upright_after_the_layout_is_accepted(window: MainWindow, shared_data: Path) -> None:
+    path = shared_data / "CBCL.mat"
+    raw = scipy.io.loadmat(path)["X"]
+    window.session.set_choice(Choice(rank=16))
+    window.asking.open(path)
+    dialog = wait_for(window, LayoutDialog)
+    assert (dialog.options.image_shape, dialog.options.order) == ((19, 19), "F")
+    wait_until(dialog.accept_button.isEnabled)
+    QTest.mouseClick(dialog.accept_button, LEFT)
+    wait_until(lambda: window.session.shown is not None)
+    settle()
+    data = window.session.dataset
+    np.testing.assert_allclose(data.images(7)[0], raw[:, 7].reshape(19, 19, order="F"), rtol=1e-6)
+    mean = data.images().mean(axis=0)
+    # A face is the same on its left and right, and not on top and bottom.
+    assert np.linalg.norm(mean - mean[:, ::-1]) < 0.5 * np.linalg.norm(mean - mean[::-1])
+    shown = window.session.shown
+    upright = np.stack([shown.W[:, k].reshape(19, 19, order="F") for k in shown.order])
+    np.testing.assert_allclose(painted(window.montage.view, window.montage._buffer), greys_of(upright), atol=1.0)

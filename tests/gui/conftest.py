@@ -5,7 +5,6 @@ Qt draws into memory here, whatever display there is, so that focus, size and fo
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import traceback
@@ -89,7 +88,6 @@ def show(app: QApplication) -> Iterator[Callable[..., QWidget]]:
             widget.deleteLater()
     shown.clear()
     settle()
-    gc.collect()
     assert top_levels() <= before
 
 
@@ -143,7 +141,6 @@ def make_window(app: QApplication, settings: QSettings) -> Iterator[Callable[[],
     assert not threads_of_sessions()
     made.clear()
     settle()
-    gc.collect()
     assert top_levels() <= before, "a widget outlives its window"
 
 

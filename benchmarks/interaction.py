@@ -1,0 +1,285 @@
+"""The window itself: slider to painted pixels, how late the GUI's timers are beside a solver, start to first paint.
+
+Everything happens in processes of their own, in the real window, on the display that there is; without one on an Xvfb
+that is started for it, and without Xvfb in memory. Rows name the platform and the load of the machine before the
+measurement: milliseconds are worth little on a machine that does other things.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.timing import Row
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.main_window import MainWindow
+
+ROOT = Path(__file__).parents[1]
+CBCL = ROOT.parent / "shared" / "data" / "CBCL.mat"
+
+#: Milliseconds: a frame of a screen with 60 Hz; what feels like at once.
+FRAME, START = 16.0, 1000.0
+#: Solvers may have to be compiled before the first measurement.
+PATIENCE = 300.0
+
+
+def rows(quick: bool) -> list[Row]:
+    """Slider, lateness and start, each in a child process."""
+    out: list[Row] = []
+    with display() as (env, platform), tempfile.TemporaryDirectory() as settings:
+        env = {**env, "XDG_CONFIG_HOME": settings}
+
+        def add(name: str, goal: float, measure: Callable[[], tuple[list[float], float, str]]) -> None:
+            load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+            values, percentile, what = measure()
+            value = float(np.percentile(values, percentile))
+            out.append(Row(name, value, f"ms, {what}, {platform}, load {load:.1f}", goal))
+
+        moves = 150 if quick else 400
+        for name in ("slider_p99_ms_49x19x19", "slider_p99_ms_100x128x128"):
+            add(name, FRAME, lambda name=name: (child(env, name, moves), 99, f"{moves} moves"))
+        seconds = 4 if quick else 15
+        add(
+            "gui_lateness_p99_ms",
+            FRAME,
+            lambda: (child(env, "gui_lateness_p99_ms", seconds), 99, f"{seconds} s of a run"),
+        )
+        starts = 3 if quick else 9
+        add("start_to_paint_ms", START, lambda: (start_times(env, starts), 50, f"median of {starts} starts"))
+    return out
+
+
+# The parent's side
+
+
+@contextlib.contextmanager
+def display() -> Iterator[tuple[dict[str, str], str]]:
+    """An environment with a display, and what to call it."""
+    env = {**os.environ, "QT_API": "pyside6"}
+    if os.environ.get("QT_QPA_PLATFORM"):
+        yield env, os.environ["QT_QPA_PLATFORM"]
+    elif sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        yield env, f"display {os.environ.get('DISPLAY', '')}".strip()
+    elif shutil.which("Xvfb") is None:
+        yield {**env, "QT_QPA_PLATFORM": "offscreen"}, "offscreen"
+    else:
+        reading, writing = os.pipe()
+        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+        server = subprocess.Popen(command, pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.close(writing)
+        try:
+            with os.fdopen(reading) as number:
+                yield {**env, "DISPLAY": f":{number.readline().strip()}", "QT_QPA_PLATFORM": "xcb"}, "xcb on Xvfb"
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def child(env: dict[str, str], name: str, amount: int) -> list[float]:
+    """Milliseconds that a process of its own measured."""
+    command = [sys.executable, "-m", "benchmarks.interaction", name, str(amount)]
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True, timeout=PATIENCE)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def start_times(env: dict[str, str], starts: int) -> list[float]:
+    """Milliseconds from the start of a process to the first paint of its window; the first start warms the caches."""
+    times = []
+    for _ in range(starts + 1):
+        # The clock is the system's: parent and child read the same.
+        times += child({**env, "GSP_BENCHMARK_BEGAN": repr(time.monotonic())}, "start_to_paint_ms", 0)
+    return times[1:]
+
+
+# The child's side
+
+
+class Bench:
+    """The real window with a data set, and the time at which its montage was last painted."""
+
+    def __init__(self, data: Any, rank: int) -> None:
+        from PySide6.QtCore import QSettings
+
+        from gsp_studio.gui import app
+        from gsp_studio.gui.state import Choice
+        from gsp_studio.gui.widgets.tile_view import TileView
+
+        self.painted_target = float("nan")
+        paint = TileView.paintEvent
+
+        def paint_and_note(view: TileView, event: object) -> None:
+            paint(view, event)
+            shown = self.window.session.shown
+            self.painted_target = float("nan") if shown is None else shown.target
+
+        TileView.paintEvent = paint_and_note
+        self.app = app.make_application()
+        settings = QSettings(os.path.join(os.environ["XDG_CONFIG_HOME"], "bench.ini"), QSettings.Format.IniFormat)
+        self.window: MainWindow = app.make_window(settings)
+        self.window.show()
+        session = self.window.session
+        self.wait(lambda: session.phase.name == "EMPTY")
+        session.set_choice(Choice(rank=rank, max_iter=10**6))
+        session.set_dataset(data)
+        self.wait(lambda: session.shown is not None)
+        self.idle(0.5)
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Process events until the condition holds."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError
+            self.app.processEvents()
+
+    def idle(self, seconds: float) -> None:
+        """Process events for a while, asleep in between."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.app.processEvents()
+            time.sleep(min(left, 0.001))
+
+    def close(self) -> None:
+        """End what runs."""
+        self.window.close()
+
+
+def slider_times(data: Any, rank: int, moves: int) -> list[float]:
+    """Milliseconds from a mouse move on the slider until all that it changes has been painted, move after move."""
+    from PySide6.QtCore import QEvent, QPointF, Qt
+    from PySide6.QtGui import QMouseEvent
+
+    bench = Bench(data, rank)
+    slider, session = bench.window.sparsity.slider, bench.window.session
+
+    def send(kind: QEvent.Type, x: float) -> None:
+        place = QPointF(x, slider.handle_position().y())
+        held = Qt.MouseButton.NoButton if kind == QEvent.Type.MouseButtonRelease else Qt.MouseButton.LeftButton
+        button = Qt.MouseButton.NoButton if kind == QEvent.Type.MouseMove else Qt.MouseButton.LeftButton
+        event = QMouseEvent(kind, place, slider.mapToGlobal(place), button, held, Qt.KeyboardModifier.NoModifier)
+        bench.app.sendEvent(slider, event)
+
+    send(QEvent.Type.MouseButtonPress, slider.handle_position().x())
+    times = []
+    for k in range(moves):
+        s = 0.75 + 0.2 * np.sin(0.11 * k) + 1e-4 * (k % 7)  # above the pinned basis's own sparsity: every step projects
+        began = time.perf_counter()
+        send(QEvent.Type.MouseMove, 12 + s * (slider.width() - 24))
+        wanted = slider.value()
+        bench.wait(lambda wanted=wanted: session.shown.target == wanted and bench.painted_target == wanted)
+        took = time.perf_counter() - began  # processEvents has come back: bars, chip and numbers are painted too
+        times.append(1000 * took)
+        bench.idle(max(0.0, FRAME / 1000 - took))
+    send(QEvent.Type.MouseButtonRelease, slider.handle_position().x())
+    bench.close()
+    return times[5:]
+
+
+def lateness(seconds: int) -> list[float]:
+    """How many milliseconds late a timer of 5 ms comes while a run goes on in the window."""
+    from PySide6.QtCore import Qt, QTimer
+
+    bench = Bench(faces_like_cbcl(), 49)
+    late: list[float] = []
+    last = time.perf_counter()
+
+    def note() -> None:
+        nonlocal last
+        now = time.perf_counter()
+        late.append(max(0.0, 1000 * (now - last) - 5.0))
+        last = now
+
+    timer = QTimer()
+    timer.setTimerType(Qt.TimerType.PreciseTimer)
+    timer.setInterval(5)
+    timer.timeout.connect(note)
+    bench.window.session.run_or_pause()
+    bench.wait(lambda: len(bench.window.curves._n) > 20)
+    timer.start()
+    last = time.perf_counter()
+    QTimer.singleShot(1000 * seconds, bench.app.quit)
+    bench.app.exec()
+    timer.stop()
+    if bench.window.session.phase.name != "RUNNING":
+        raise RuntimeError("the run ended before the measurement")
+    bench.close()
+    return late
+
+
+def first_paint() -> list[float]:
+    """Start ``gsp-studio`` as its command does and tell how old the process is at the first paint."""
+    from gsp_studio import cli
+    from gsp_studio.gui import app
+
+    make = app.make_window
+
+    def make_and_tell(settings: Any) -> MainWindow:
+        window = make(settings)
+        window.firstPainted.connect(tell)
+        return window
+
+    def tell() -> None:
+        print(json.dumps([1000 * (time.monotonic() - float(os.environ["GSP_BENCHMARK_BEGAN"]))]), flush=True)
+        os._exit(0)  # the solvers are being imported by now; nobody waits for them
+
+    app.make_window = make_and_tell
+    cli.main([])
+    raise RuntimeError("the window was never painted")
+
+
+def bundled_faces() -> Any:
+    """2,000 faces of 19 x 19."""
+    import gsp_studio as gs
+    from gsp_studio.io.resources import sample_path
+
+    return gs.load_dataset(sample_path("faces"))
+
+
+def faces_like_cbcl() -> Any:
+    """CBCL where it lies beside the checkout, else as many of the bundled faces: 2,429 of 19 x 19."""
+    import gsp_studio as gs
+    from gsp_studio.io.dataset import Dataset
+
+    if CBCL.exists():
+        return gs.load_dataset(CBCL, dtype="float32")
+    X = bundled_faces().X
+    rng = np.random.default_rng(0)
+    X = np.asfortranarray(np.hstack([X, X[:, : 2429 - X.shape[1]]]) * rng.uniform(0.8, 1, (1, 2429)), np.float32)
+    return Dataset(X, (19, 19), "C", "faces", tuple(map(str, range(2429))))
+
+
+def blobs() -> Any:
+    """240 images of 128 x 128 made of soft spots."""
+    from gsp_studio.io.dataset import Dataset
+
+    rng = np.random.default_rng(0)
+    grid = np.arange(128)
+    parts = []
+    for _ in range(120):
+        (y, x), width = rng.uniform(0, 128, 2), rng.uniform(4, 20)
+        parts.append(np.outer(np.exp(-(((grid - y) / width) ** 2)), np.exp(-(((grid - x) / width) ** 2))).ravel())
+    X = np.asfortranarray(np.array(parts).T @ rng.gamma(0.3, size=(120, 240)) + 0.01, np.float32)
+    return Dataset(X, (128, 128), "C", "spots", tuple(map(str, range(240))))
+
+
+MEASUREMENTS: dict[str, Callable[[int], list[float]]] = {
+    "slider_p99_ms_49x19x19": lambda moves: slider_times(bundled_faces(), 49, moves),
+    "slider_p99_ms_100x128x128": lambda moves: slider_times(blobs(), 100, moves),
+    "gui_lateness_p99_ms": lateness,
+    "start_to_paint_ms": lambda _: first_paint(),
+}
+
+if __name__ == "__main__":
+    print(json.dumps(MEASUREMENTS[sys.argv[1]](int(sys.argv[2]))))

@@ -1,4 +1,4 @@
-"""SparseNMF: the solver behind scikit-learn's conventions, without needing scikit-learn.
+"""SparseNMF: the solver behind scikit-learn's conventions; it works without scikit-learn too.
 
 scikit-learn has a sample a row, the paper an image a column: the data are transposed on the way in, and the
 estimator's ``components_`` are W'.
@@ -6,33 +6,51 @@ estimator's ``components_`` are W'.
 
 from __future__ import annotations
 
-import inspect
+import numbers
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import get_backend
-from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.core.nmf import Params, check_data, factorize
+from gsp_studio.core.metrics import GramError, squared_norm
+from gsp_studio.core.nmf import Params, factorize
+from gsp_studio.core.scikit import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    check_is_fitted,
+    check_random_state,
+    validate_data,
+)
 
 Array = npt.NDArray[Any]
 
+#: HALS sweeps of `transform`: as many for every sample, so that its coefficients do not depend on its neighbours.
+_SWEEPS = 300
 
-class SparseNMF:
+
+class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Nonnegative matrix factorization with one sparsity for the whole basis.
 
     Parameters
     ----------
-    n_components : int
-        Rank r.
+    n_components : int, optional
+        Rank r; None: as many as there are samples or features, whichever are fewer.
     method : str
         A key of `METHODS`.
     sparsity : float
         Target for the average Hoyer sparsity of the components.
-    random_state : int
-        Seed of the start.
+    sparsity_h : float, optional
+        The same for the coefficients of the training data, over all samples of a component.
+    init : str or (W0, H0)
+        As in `Params`.
+    continuation : int
+        Iterations over which the target rises.
     max_iter : int
+    tol : float
+        Stop when the error improves less than this fraction over 10 iterations.
+    random_state : int, RandomState or None
     backend : str
 
     Attributes
@@ -42,8 +60,9 @@ class SparseNMF:
         ``||X - Z components_||_F`` of the training data, as in scikit-learn's NMF.
     sparsity_ : float
         Average Hoyer sparsity of the components.
-    n_iter_ : int
-    n_features_in_ : int
+    n_components_, n_iter_, n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        With scikit-learn, where X has names.
 
     Examples
     --------
@@ -56,33 +75,28 @@ class SparseNMF:
 
     def __init__(
         self,
-        n_components: int = 10,
+        n_components: int | None = None,
         *,
         method: str = "psnmf",
         sparsity: float = 0.85,
-        random_state: int = 0,
+        sparsity_h: float | None = None,
+        init: Any = "random",
+        continuation: int = 0,
         max_iter: int = 200,
+        tol: float = 0.0,
+        random_state: Any = 0,
         backend: str = "auto",
     ) -> None:
         self.n_components = n_components
         self.method = method
         self.sparsity = sparsity
-        self.random_state = random_state
+        self.sparsity_h = sparsity_h
+        self.init = init
+        self.continuation = continuation
         self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
         self.backend = backend
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The constructor's arguments by name."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-
-    def set_params(self, **params: Any) -> SparseNMF:
-        """Set constructor arguments by name; an unknown one raises ValueError."""
-        known = inspect.signature(type(self)).parameters
-        for name, value in params.items():
-            if name not in known:
-                raise ValueError(f"SparseNMF has no parameter {name!r}; accepted are {', '.join(known)}")
-            setattr(self, name, value)
-        return self
 
     def fit(self, X: npt.ArrayLike, y: object = None) -> SparseNMF:
         """Fit to X (n_samples, n_features), >= 0; `y` is ignored."""
@@ -91,38 +105,80 @@ class SparseNMF:
 
     def fit_transform(self, X: npt.ArrayLike, y: object = None) -> Array:
         """Fit to X (n_samples, n_features) and return its coefficients (n_samples, n_components)."""
-        data = as_compute_dtype(X)
-        params = Params(
-            rank=self.n_components,
-            method=self.method,
-            sparsity=self.sparsity,
-            seed=self.random_state,
-            max_iter=self.max_iter,
-        )
-        result = factorize(data.T, params, self.backend)
+        data = self._validated(X, reset=True)
+        result = factorize(data.T, self._params(data), self.backend)
         self.components_ = np.ascontiguousarray(result.W.T)
-        self.reconstruction_err_ = result.error * float(np.sqrt(result.gram.x_norm2))
+        self.n_components_ = len(self.components_)
         self.sparsity_ = result.sparsity
         self.n_iter_ = result.n_iter
-        self.n_features_in_ = data.shape[1]
-        return np.ascontiguousarray(result.H.T)
+        if self.sparsity_h is not None:  # coefficients under a constraint that new samples do not have
+            H = result.H
+            self.reconstruction_err_ = result.error * float(np.sqrt(result.gram.x_norm2))
+        else:
+            H, gram = self._coefficients(data)
+            self.reconstruction_err_ = float(np.sqrt(max(0.0, gram.squared_residual(result.W))))
+        return np.ascontiguousarray(H.T)
 
     def transform(self, X: npt.ArrayLike) -> Array:
-        """Coefficients (n_samples, n_components) of new samples for the fitted components, by HALS sweeps."""
-        if not hasattr(self, "components_"):
-            raise ValueError("this SparseNMF is not fitted yet; call fit first")
-        data = as_compute_dtype(X).astype(self.components_.dtype, copy=False)
-        check_data(data)
-        if data.shape[1] != self.n_features_in_:
-            raise ValueError(f"X has {data.shape[1]} features; the model was fitted to {self.n_features_in_}")
-        backend = get_backend(self.backend)
-        V = self.components_
-        start = np.zeros((len(V), len(data)), V.dtype)
-        with backend.scope():
-            H, _, _ = backend.sweep_coefficients(np.ascontiguousarray(data), V, start, self.max_iter, 1e-4)
-        return np.ascontiguousarray(H.T)
+        """Coefficients (n_samples, n_components) of new samples for the fitted components: nonnegative least squares.
+
+        By HALS sweeps from zero, as many for each sample.
+        """
+        check_is_fitted(self)
+        return np.ascontiguousarray(self._coefficients(self._validated(X, reset=False))[0].T)
 
     def inverse_transform(self, X: npt.ArrayLike) -> Array:
         """Samples (n_samples, n_features) rebuilt from coefficients (n_samples, n_components)."""
-        product: Array = np.asarray(X) @ self.components_
+        check_is_fitted(self)
+        Z = np.asarray(X)
+        if Z.ndim != 2 or Z.shape[1] != self.n_components_:
+            raise ValueError(f"X has shape {Z.shape}; expected are coefficients (samples, {self.n_components_})")
+        product: Array = Z @ self.components_
         return product
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def __sklearn_tags__(self) -> Any:
+        """For scikit-learn: nonnegative input, and factors of the data's own type."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _validated(self, X: npt.ArrayLike, reset: bool) -> Array:
+        data: Array = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=True)
+        if data.size and data.min() < 0:
+            raise ValueError(
+                f"Negative values in data passed to SparseNMF (smallest {data.min():.6g}); accepted are values >= 0"
+            )
+        return data
+
+    def _params(self, data: Array) -> Params:
+        seed = self.random_state
+        if not isinstance(seed, numbers.Integral):
+            seed = check_random_state(seed).randint(2**31 - 1)
+        if data.shape[1] < 2:
+            raise ValueError(f"X has n_features = {data.shape[1]}; a sparsity needs at least 2")
+        return Params(
+            rank=min(data.shape) if self.n_components is None else self.n_components,
+            method=self.method,
+            sparsity=self.sparsity,
+            seed=int(seed),
+            max_iter=self.max_iter,
+            init=self.init,
+            sparsity_h=self.sparsity_h,
+            continuation=self.continuation,
+            tol=self.tol,
+        )
+
+    def _coefficients(self, data: Array) -> tuple[Array, GramError]:
+        backend = get_backend(self.backend)
+        V = self.components_
+        Xt = np.ascontiguousarray(data, dtype=V.dtype).view()
+        Xt.flags.writeable = False
+        start = np.zeros((len(V), len(Xt)), V.dtype)
+        with backend.scope():
+            H, B, G = backend.sweep_coefficients(Xt, V, start, _SWEEPS, 0.0)
+        return H, GramError(B.T, G, squared_norm(Xt.T))

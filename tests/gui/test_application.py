@@ -89,10 +89,10 @@ def test_icons_have_a_mark_in_the_colour_asked_for_at_every_scale(app: QApplicat
 
 def test_start_imports_neither_numba_nor_scipy_before_the_first_paint(tmp_path: Path) -> None:
     code = """
-import sys
+import os, sys
 from PySide6.QtCore import QSettings
 import gsp_studio.gui.app as app
-window = app.make_window(QSettings(sys.argv[0] + ".none", QSettings.Format.IniFormat))
+window = app.make_window(QSettings(os.path.join(os.environ["XDG_CONFIG_HOME"], "ini"), QSettings.Format.IniFormat))
 window.firstPainted.disconnect()
 def tell():
     heavy = ("numba", "scipy", "llvmlite", "threadpoolctl", "PIL", "gsp_studio.core.nmf", "gsp_studio.gui.work")

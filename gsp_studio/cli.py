@@ -168,6 +168,15 @@ def _add_repeat(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_repeat)
 
 
+def _add_reproduce(parser: argparse.ArgumentParser) -> None:
+    from gsp_studio.experiments.command import add_arguments, run
+
+    add_arguments(parser)
+    _add_layout(parser)
+    _add_machine(parser)
+    parser.set_defaults(command=lambda args: run(args, _load))
+
+
 def _add_info(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_info)
 
@@ -176,6 +185,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "fit": (_add_fit, "factorize a data set without a window and export the result"),
     "repeat": (_add_repeat, "repeat an exported run, steering included, and compare the factors bit by bit"),
     "compare": (_add_compare, "run several methods from the same start and print a table"),
+    "reproduce": (_add_reproduce, "make a figure of the paper: its runs, the drawing and the numbers"),
     "info": (_add_info, "print versions, backends and where the caches lie"),
 }
 

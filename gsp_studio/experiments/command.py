@@ -1,0 +1,88 @@
+"""``gsp-studio reproduce``: its arguments and what it says. How data are loaded is the command line's affair."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from gsp_studio.io.dataset import Dataset
+
+INTERRUPTED = 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments beside those of every command that loads data and computes."""
+    from gsp_studio.experiments.figures import FIGURES
+
+    parser.add_argument("figure", metavar="FIGURE", help=f"one of {', '.join(FIGURES)}")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for figures and finished runs")
+    parser.add_argument("--data", metavar="PATH", help="images to use (the bundled faces); not for fig1-synthetic")
+    parser.add_argument("--max-iter", type=int, help="outer iterations of each run (500)")
+    parser.add_argument(
+        "--seeds",
+        "--sets",
+        dest="repeats",
+        type=int,
+        metavar="N",
+        help="starts or, for fig1-synthetic, data sets (as in the paper: 10 and 50); the other figures show the best",
+    )
+    parser.add_argument("--rank", type=int, help="number of basis images (fig1-synthetic: 10, others: 49)")
+    parser.add_argument("--sparsity", type=float, help="target, 0 to 1 (fig1-synthetic: the true one, others: 0.85)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="solver processes at a time (as many as cores)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset]) -> int:
+    """Make a figure and return the exit code.
+
+    Parameters
+    ----------
+    args : Namespace
+        Of `add_arguments`, and ``backend``, ``threads`` and ``dtype``.
+    load : callable
+        Loads ``args.path`` as the other arguments say.
+
+    Raises
+    ------
+    ValueError, OSError, BackendUnavailable
+        One sentence on what cannot be used.
+    """
+    from gsp_studio.backends import get_backend
+    from gsp_studio.experiments.figures import FIGURES
+    from gsp_studio.experiments.reproduce import RUNS, check_figure, reproduce
+    from gsp_studio.experiments.solving import Interrupted, Machine
+
+    check_figure(args.figure, args.out)
+    machine, backend = Machine(args.jobs, args.threads), get_backend(args.backend).name
+    figure = FIGURES[args.figure]
+    settings = figure.settings(
+        repeats=args.repeats,
+        rank=args.rank,
+        sparsity=args.sparsity,
+        max_iter=args.max_iter,
+        backend=backend,
+        dtype=args.dtype,
+    )
+    dataset = None if figure.synthetic else load(_with_path(args))
+    if figure.synthetic and args.data is not None:
+        raise ValueError(f"{args.figure} draws its own data; --data is for the other figures")
+    try:
+        made = reproduce(args.figure, args.out, settings, dataset, machine, None if args.quiet else sys.stderr)
+    except Interrupted as stop:
+        print(
+            f"gsp-studio: interrupted; {stop.finished} of {stop.total} runs are finished and kept in "
+            f"{args.out / RUNS}, and the same command goes on from there",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    print("\n".join(made.content.lines()))
+    print(f"{', '.join(path.name for path in made.paths)} in {args.out}")
+    return 0
+
+
+def _with_path(args: argparse.Namespace) -> argparse.Namespace:
+    from gsp_studio.io.resources import sample_path
+
+    return argparse.Namespace(**{**vars(args), "path": args.data or sample_path("faces")})

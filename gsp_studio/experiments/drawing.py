@@ -1,0 +1,186 @@
+"""Figures drawn with matplotlib, without a window: readable in print, without colour too.
+
+matplotlib is an extra (`pip install "gsp-studio[figures]"`): axes with a log scale, PDF with embedded fonts and text
+layout are its trade, and only this module needs it, so it is imported when a figure is drawn.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Sheet
+from matplotlib.style import context as style
+from matplotlib.ticker import FuncFormatter, LogFormatter
+
+from gsp_studio.core.methods import METHODS
+from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.experiments.contents import Bases, Content, Curves, ErrorMaps
+from gsp_studio.io.dataset import one_line
+from gsp_studio.io.montage import montage_image
+
+Array = npt.NDArray[Any]
+
+#: Colour (of Okabe and Ito, told apart by colour-blind people), dashes and marker of each method.
+_LINES: dict[str, tuple[str, Any, str]] = {
+    "nenmf": ("#0072B2", (0, (5, 1.5)), "s"),
+    "ahals": ("#009E73", (0, (1, 1)), "^"),
+    "psnmf": ("#000000", "-", "o"),
+    "cpsnmf": ("#D55E00", (0, (6, 1.5, 1, 1.5)), "D"),
+    "l1ahals": ("#AA4499", (0, (3, 1, 1, 1, 1, 1)), "v"),
+    "wsnmf": ("#56B4E9", "-", "x"),
+}
+_STYLE = {
+    "font.size": 9.0,
+    "axes.titlesize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,  # text stays text
+    "text.parse_math": False,  # a dollar sign in a file's name is one
+}
+
+
+@contextmanager
+def _own_style() -> Iterator[None]:
+    """What a figure looks like does not depend on the user's matplotlibrc; a name's odd letters are no warning."""
+    with style("default"), mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        yield
+
+
+def save_figure(content: Content, path: Path) -> None:
+    """Draw a figure and write it.
+
+    Parameters
+    ----------
+    content : Content
+        Curves, Bases or ErrorMaps.
+    path : Path
+        A name that ends in .png or .pdf.
+
+    Raises
+    ------
+    OSError
+    """
+    with _own_style():
+        sheet = draw(content)
+        # Without its date, the same figure is the same file.
+        sheet.savefig(path, metadata={"CreationDate": None} if path.suffix == ".pdf" else {})
+
+
+def draw(content: Content) -> Sheet:
+    """The figure of some content, not yet written."""
+    if isinstance(content, Curves):
+        return _draw_curves(content)
+    if isinstance(content, Bases):
+        return _draw_bases(content)
+    if isinstance(content, ErrorMaps):
+        return _draw_maps(content)
+    raise TypeError(f"there is no drawing of {type(content).__name__}")
+
+
+def _draw_curves(curves: Curves) -> Sheet:
+    sheet = Sheet(figsize=(6.0, 4.0))
+    axes = sheet.add_subplot()
+    for number, (method, percent) in enumerate(curves.percent.items()):
+        colour, dashes, marker = _LINES[method]
+        # The lowest error less itself has no place on a log axis.
+        shown = np.where(percent > 0, percent, np.nan)
+        n_iter = len(shown)
+        axes.plot(
+            np.arange(1, n_iter + 1),
+            shown,
+            color=colour,
+            linestyle=dashes,
+            linewidth=1.5,
+            marker=marker,
+            markersize=4.5,
+            # Apart from those of the other methods: curves that lie on each other stay two.
+            markevery=(min(n_iter - 1, number * n_iter // 50), max(1, n_iter // 10)),
+            label=METHODS[method].label,
+        )
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    # Labels between the powers of ten where there are hardly any of these.
+    axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
+    axes.set_xlim(0, len(next(iter(curves.percent.values()))))
+    axes.set_xlabel("iteration")
+    axes.set_ylabel(curves.quantity)
+    axes.set_title(one_line(curves.title), loc="left")
+    axes.grid(which="major", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    sheet.legend(loc="outside right upper", frameon=False, handlelength=3.6)
+    return sheet
+
+
+def _draw_bases(bases: Bases) -> Sheet:
+    panels = [(_caption(bases, method), bases.dataset.as_images(run.W)) for method, run in bases.runs.items()]
+    columns = 2
+    rows = -(-len(panels) // columns)
+    height, width = montage_image(panels[0][1]).shape
+    each = 3.2
+    sheet = Sheet(figsize=(columns * each, rows * (each * height / width + 0.35)))
+    for number, (caption, images) in enumerate(panels):
+        axes = sheet.add_subplot(rows, columns, number + 1)
+        _show_image(axes, montage_image(images, zoom=4, gap=4), cmap="gray", vmin=0, vmax=255)
+        axes.set_title(caption, loc="left")
+    return sheet
+
+
+def _caption(bases: Bases, method: str) -> str:
+    run = bases.runs[method]
+    sparsity = float(np.mean(hoyer_sparsity(run.W)))
+    return f"{METHODS[method].label}: error {100 * run.best_error:.3f} %, sparsity {sparsity:.3f}"
+
+
+def _draw_maps(maps: ErrorMaps) -> Sheet:
+    height, width = maps.dataset.image_shape
+    each = 2.5
+    sheet = Sheet(figsize=(3 * each + 0.4, each * height / width + 1.25))
+    panels = sheet.subplots(1, len(maps.runs) + 1)
+    weights = _show_image(panels[0], _one_image(maps, maps.weights), cmap="gray_r", vmin=0, vmax=1)
+    panels[0].set_title("weights\nline: around the centre", loc="left")
+    sheet.colorbar(weights, ax=panels[0], location="bottom", label="weight", shrink=0.9)
+    top = max(float(run.pixel_error.max()) for run in maps.runs.values())
+    for axes, (method, run) in zip(panels[1:], maps.runs.items(), strict=True):
+        centre, border = maps.means()[method]
+        errors = _show_image(axes, _one_image(maps, run.pixel_error), cmap="gray_r", vmin=0, vmax=top or 1)
+        axes.set_title(f"{METHODS[method].label}\ncentre {centre:.2e}, border {border:.2e}", loc="left")
+    for axes in panels:
+        axes.spines[:].set(visible=True, color="0.7")  # white corners are part of the image
+        _outline(axes, _one_image(maps, maps.centre))
+    label = "mean squared error (squared grey values)"
+    sheet.colorbar(errors, ax=list(panels[1:]), location="bottom", label=label, shrink=0.6)
+    return sheet
+
+
+def _outline(axes: Axes, inside: Array) -> None:
+    """A line between the pixels inside and the others."""
+    colour, width = "#D55E00", 0.8
+    y, x = np.nonzero(inside[1:] != inside[:-1])
+    axes.hlines(y + 0.5, x - 0.5, x + 0.5, color=colour, linewidth=width)
+    y, x = np.nonzero(inside[:, 1:] != inside[:, :-1])
+    axes.vlines(x + 0.5, y - 0.5, y + 0.5, color=colour, linewidth=width)
+
+
+def _one_image(maps: ErrorMaps, vector: Array) -> Array:
+    image: Array = maps.dataset.as_images(vector[:, None])[0]
+    return image
+
+
+def _show_image(axes: Axes, image: Array, **levels: Any) -> Any:
+    """An image without interpolation: a pixel is a square, in the PDF too."""
+    shown = axes.imshow(image, interpolation="nearest", **levels)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    return shown

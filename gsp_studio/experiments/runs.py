@@ -1,0 +1,219 @@
+"""Many runs of the solver, finished ones kept on disk: what was computed once is not computed again.
+
+A run is named by a digest of all that its bits depend on: parameters, data, backend and the program's version. Threads
+and processes are not among these, as the bits do not depend on them. A file of a run appears when it is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio import __version__
+from gsp_studio.backends import get_backend
+from gsp_studio.core.nmf import Iterate, Params, factorize
+from gsp_studio.io.runfile import DAMAGE
+
+Array = npt.NDArray[Any]
+
+#: Of the files of runs; another number when what they hold changes.
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A run to do.
+
+    Attributes
+    ----------
+    data : str
+        Fingerprint of X.
+    params : Params
+    backend : str
+        A backend's name; "auto" would not say what computes.
+    """
+
+    data: str
+    params: Params
+    backend: str
+
+    def described(self) -> dict[str, Any]:
+        """All that the bits of the run depend on, as JSON can hold it; an array is told by its digest."""
+        params = {field.name: _plain(getattr(self.params, field.name)) for field in fields(self.params)}
+        return {
+            "format": FORMAT,
+            "version": __version__,
+            "data": self.data,
+            "backend": self.backend,
+            "params": params,
+        }
+
+    @property
+    def key(self) -> str:
+        """The run's name: 32 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.described(), sort_keys=True).encode()).hexdigest()[:32]
+
+    def path(self, folder: Path) -> Path:
+        """Where the finished run lies."""
+        return folder / f"{self.key}.npz"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        digest = hashlib.sha256(f"{value.shape} {value.dtype.str}".encode() + np.ascontiguousarray(value).tobytes())
+        return {"sha256": digest.hexdigest()}
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """What is kept of a run.
+
+    Attributes
+    ----------
+    task : Task
+    error, sparsity : ndarray (iterations,)
+        After each iteration: the error as a fraction, and the average sparsity of the basis.
+    seconds : float
+        Time computing.
+    W : ndarray (m, r)
+        The basis of the best iterate that meets the target.
+    best_iter : int
+        Its iteration.
+    pixel_error : ndarray (m,), float64
+        Its squared error at each pixel, the mean over the images.
+    """
+
+    task: Task
+    error: Array
+    sparsity: Array
+    seconds: float
+    W: Array
+    best_iter: int
+    pixel_error: Array
+
+    @property
+    def best_error(self) -> float:
+        """The error of the basis that is kept."""
+        return float(self.error[self.best_iter - 1])
+
+    @property
+    def best_sparsity(self) -> float:
+        """The sparsity of the basis that is kept: the weighted one where the method has weights."""
+        return float(self.sparsity[self.best_iter - 1])
+
+
+def solve(
+    task: Task, X: Array, threads: int | None = None, on_iterate: Callable[[Iterate], None] | None = None
+) -> Finished:
+    """Do a run.
+
+    Parameters
+    ----------
+    task : Task
+    X : ndarray (m, n)
+        The data of that fingerprint.
+    threads : int, optional
+        By default all cores.
+    on_iterate : callable, optional
+        Called with every iterate; what it raises ends the run.
+
+    Returns
+    -------
+    Finished
+
+    Raises
+    ------
+    ValueError, BackendUnavailable
+        As for `factorize`.
+    """
+    backend = get_backend(task.backend, threads)
+    with backend.scope():  # with one BLAS thread here too: its sums depend on how many there are
+        result = factorize(X, task.params, backend, on_iterate)
+        pixel_error = squared_error_of_pixels(X, result.W, result.H)
+    return Finished(
+        task=task,
+        error=result.history.error,
+        sparsity=result.history.sparsity,
+        seconds=float(result.history.seconds[-1]),
+        W=result.W,
+        best_iter=result.best_iter,
+        pixel_error=pixel_error,
+    )
+
+
+def squared_error_of_pixels(X: Array, W: Array, H: Array) -> Array:
+    """``(X - W H)^2``, the mean over the images.
+
+    Parameters
+    ----------
+    X : ndarray (m, n)
+    W, H : ndarray (m, r), (r, n)
+
+    Returns
+    -------
+    ndarray (m,), float64
+    """
+    m, n = X.shape
+    total = np.zeros(m)
+    step = max(1, (1 << 20) // m)  # some megabytes at a time, not a second X
+    for a in range(0, n, step):
+        left = X[:, a : a + step] - W @ H[:, a : a + step]
+        total += np.sum(np.square(left, dtype=np.float64), axis=1)
+    mean: Array = total / n
+    return mean
+
+
+def save(finished: Finished, folder: Path) -> None:
+    """Write a run under its name, complete or not at all.
+
+    Raises
+    ------
+    OSError
+    """
+    path = finished.task.path(folder)
+    temporary = path.with_name(f".{path.stem}-{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(
+                file,
+                described=np.array(json.dumps(finished.task.described(), sort_keys=True)),
+                error=finished.error,
+                sparsity=finished.sparsity,
+                seconds=np.array(finished.seconds),
+                W=finished.W,
+                best_iter=np.array(finished.best_iter),
+                pixel_error=finished.pixel_error,
+            )
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(task: Task, folder: Path) -> Finished | None:
+    """The run of a task, if it was finished before; None where it was not, or where its file is damaged."""
+    try:
+        with task.path(folder).open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            if str(kept["described"]) != json.dumps(task.described(), sort_keys=True):
+                return None
+            return Finished(
+                task=task,
+                error=kept["error"],
+                sparsity=kept["sparsity"],
+                seconds=float(kept["seconds"]),
+                W=kept["W"],
+                best_iter=int(kept["best_iter"]),
+                pixel_error=kept["pixel_error"],
+            )
+    except (FileNotFoundError, *DAMAGE):
+        return None

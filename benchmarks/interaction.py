@@ -137,12 +137,15 @@ class Bench:
         self.idle(0.5)
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        """Process events until the condition holds."""
+        """Process events until the condition holds; asleep between them, as an event loop is."""
+        from PySide6.QtCore import QEventLoop
+
         end = time.monotonic() + PATIENCE
         while not condition():
             if time.monotonic() > end:
                 raise TimeoutError
-            self.app.processEvents()
+            # The session's timer ends this wait about 30 times a second.
+            self.app.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
 
     def idle(self, seconds: float) -> None:
         """Process events for a while, asleep in between."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset, LoadOptions
 
 #: Milliseconds between polls: about 30 a second; and while a projection that somebody waits for is under way.
-POLL_MS, POLL_FAST_MS = 33, 3
+POLL_MS, POLL_FAST_MS = 33, 1
 #: Milliseconds of rest before a changed rank or seed is fitted anew.
 WARM_DELAY_MS = 350
 

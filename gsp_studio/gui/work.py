@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numba.core import event
+from threadpoolctl import threadpool_limits
 
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.cpu import usable_cores
@@ -82,6 +83,8 @@ def is_compiling() -> bool:
 
 def warm_up() -> None:
     """Compile or load the kernels for float32, the type of most images, by solving something tiny."""
+    # For good: on a machine that is busy, a product of four BLAS threads takes up to seconds instead of milliseconds.
+    threadpool_limits(limits=1, user_api="blas")
     X = np.asfortranarray(np.random.default_rng(0).random((12, 40), np.float32))
     result = factorize(X, Params(rank=3, sparsity=0.5, max_iter=2), get_backend("auto", solver_threads()))
     Projector(pinned_of(result, "")).show(0.6)

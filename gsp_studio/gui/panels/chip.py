@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.gui.state import Shown
@@ -23,6 +23,7 @@ class ConstraintChip(QWidget):
         super().__init__(parent)
         self._text = ""
         self._met = True
+        self._icon: tuple[object, QPixmap] | None = None
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.set_shown(None)
 
@@ -53,6 +54,13 @@ class ConstraintChip(QWidget):
         metrics = self.fontMetrics()
         return QSize(metrics.horizontalAdvance(_WIDEST) + _ICON + 3 * _PADDING, metrics.height() + 12)
 
+    def _image(self, name: str, colour: str) -> QPixmap:
+        """The icon, drawn anew only when it is another one: while the slider moves this is painted at every step."""
+        wanted = (name, colour, self.devicePixelRatioF())
+        if self._icon is None or self._icon[0] != wanted:
+            self._icon = (wanted, pixmap(name, colour, _ICON, self.devicePixelRatioF()))
+        return self._icon[1]
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """A pill."""
         if not self._text:
@@ -67,7 +75,7 @@ class ConstraintChip(QWidget):
         painter.setPen(QPen(QColor(theme.separator if self._met else theme.amber), 1))
         painter.setBrush(QColor(theme.panel))
         painter.drawRoundedRect(pill, pill.height() / 2, pill.height() / 2)
-        image = pixmap("check" if self._met else "warning", colour, _ICON, self.devicePixelRatioF())
+        image = self._image("check" if self._met else "warning", colour)
         painter.drawPixmap(int(pill.left() + _PADDING), int((self.height() - _ICON) / 2), image)
         painter.setPen(QColor(colour))
         text = pill.adjusted(_PADDING + _ICON + _PADDING / 2, 0, 0, 0)

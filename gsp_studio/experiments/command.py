@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from gsp_studio.experiments.figures import FIGURES
 
     parser.add_argument("figure", metavar="FIGURE", help=f"one of {', '.join(FIGURES)}")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for figures and finished runs")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for figures and finished runs")
     parser.add_argument("--data", metavar="PATH", help="images to use (the bundled faces); not for fig1-synthetic")
     parser.add_argument("--max-iter", type=int, help="outer iterations of each run (500)")
     parser.add_argument(
@@ -55,6 +55,7 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset])
     from gsp_studio.experiments.solving import Interrupted, Machine
 
     check_figure(args.figure, args.out)
+    out = Path(args.out)
     machine, backend = Machine(args.jobs, args.threads), get_backend(args.backend).name
     figure = FIGURES[args.figure]
     settings = figure.settings(
@@ -69,16 +70,17 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset])
     if figure.synthetic and args.data is not None:
         raise ValueError(f"{args.figure} draws its own data; --data is for the other figures")
     try:
-        made = reproduce(args.figure, args.out, settings, dataset, machine, None if args.quiet else sys.stderr)
-    except Interrupted as stop:
+        made = reproduce(args.figure, out, settings, dataset, machine, None if args.quiet else sys.stderr)
+    except KeyboardInterrupt as stop:
+        done = f"{stop.finished} of {stop.total} runs are" if isinstance(stop, Interrupted) else "all runs are"
         print(
-            f"gsp-studio: interrupted; {stop.finished} of {stop.total} runs are finished and kept in "
-            f"{args.out / RUNS}, and the same command goes on from there",
+            f"gsp-studio: interrupted; {done} finished and kept in {out / RUNS}, "
+            "and the same command goes on from there",
             file=sys.stderr,
         )
         return INTERRUPTED
     print("\n".join(made.content.lines()))
-    print(f"{', '.join(path.name for path in made.paths)} in {args.out}")
+    print(f"{', '.join(path.name for path in made.paths)} in {out}")
     return 0
 
 

@@ -44,6 +44,8 @@ _STYLE = {
     "axes.spines.right": False,
     "figure.constrained_layout.use": True,
     "savefig.dpi": 200,
+    "savefig.bbox": "tight",
+    "savefig.pad_inches": 0.05,
     "pdf.fonttype": 42,  # text stays text
     "text.parse_math": False,  # a dollar sign in a file's name is one
 }
@@ -105,7 +107,7 @@ def _draw_curves(curves: Curves) -> Sheet:
             marker=marker,
             markersize=4.5,
             # Apart from those of the other methods: curves that lie on each other stay two.
-            markevery=(min(n_iter - 1, number * n_iter // 50), max(1, n_iter // 10)),
+            markevery=(min(n_iter - 1, (number + 1) * n_iter // 50), max(1, n_iter // 10)),
             label=METHODS[method].label,
         )
     axes.set_yscale("log")

@@ -24,7 +24,7 @@ class Meter:
         self._n_iter, self._n_runs, self._stream = max(1, n_iter), n_runs, stream
         self._terminal = stream is not None and stream.isatty()
         self._started = self._shown_at = time.monotonic()
-        self._tenths = 0
+        self._tenths = self._length = 0
 
     def show(self, iterations: int, runs: int) -> None:
         """Show how far it is: at most ten times a second on a terminal."""
@@ -35,10 +35,14 @@ class Meter:
         if self._terminal:
             if last or now - self._shown_at >= 0.1:
                 self._shown_at = now
-                self._stream.write("\r" + self._line(iterations, runs, now))
+                line = self._line(iterations, runs, now)
+                self._stream.write("\r" + line.ljust(self._length))  # over what is left of a longer one
+                self._length = len(line)
                 self._stream.flush()
-        elif iterations * 10 // self._n_iter > self._tenths:
-            self._tenths = iterations * 10 // self._n_iter
+            return
+        tenths = 10 if last else min(9, iterations * 10 // self._n_iter)  # all iterations done, a run not yet written
+        if tenths > self._tenths:
+            self._tenths = tenths
             self._stream.write(self._line(iterations, runs, now).strip() + "\n")
             self._stream.flush()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -35,7 +36,7 @@ class Reproduced:
     paths: tuple[Path, ...]
 
 
-def check_figure(name: str, directory: Path) -> None:
+def check_figure(name: str, directory: str | os.PathLike[str]) -> None:
     """Look whether a figure can be drawn and written into a folder; writes nothing.
 
     Raises
@@ -48,6 +49,7 @@ def check_figure(name: str, directory: Path) -> None:
     if importlib.util.find_spec("matplotlib") is None:
         raise ValueError('figures need matplotlib, which is not installed; pip install "gsp-studio[figures]" adds it')
     check_directory(directory)
+    directory = Path(directory)
     described = _figures_in(directory)
     listed = {file for figure in described.values() for file in figure["files"]}
     for file in _files(name)[:-1]:
@@ -99,12 +101,13 @@ def reproduce(
     plan = figure.plan(settings, dataset)
     finished = solve_all(plan.tasks, plan.data, directory / RUNS, machine, stream)
     content = figure.show(finished, settings, dataset)
+    common = _common_params(plan.tasks)
     described = {
         "shows": figure.summary,
         "settings": asdict(settings),
         "data": _described_data(dataset, plan.tasks),
-        "methods": _common_params(plan.tasks),
-        "runs": [_described_run(run, plan.tasks) for run in finished],
+        "methods": common,
+        "runs": [_described_run(run, common[run.task.params.method]) for run in finished],
         "result": content.summary(),
         "deterministic": "the same bits on the same machine, however many processes and threads",
         "versions": software_versions(),
@@ -186,11 +189,9 @@ def _common_params(tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
     return common
 
 
-def _described_run(run: Finished, tasks: Sequence[Task]) -> dict[str, Any]:
-    """A run, with the parameters that not all runs of its method share."""
-    common = _common_params([task for task in tasks if task.params.method == run.task.params.method])
-    params = run.task.described()["params"]
-    own = {name: value for name, value in params.items() if name not in common[run.task.params.method]}
+def _described_run(run: Finished, common: dict[str, Any]) -> dict[str, Any]:
+    """A run, with the parameters that it does not have in common with the others of its method."""
+    own = {name: value for name, value in run.task.described()["params"].items() if name not in common}
     return {
         "method": run.task.params.method,
         "seed": run.task.params.seed,

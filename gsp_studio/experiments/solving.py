@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -163,27 +164,36 @@ def _in_processes(
 def _as_solvers_need_it(threads: int) -> Iterator[None]:
     """The environment in which solver processes are started: they read it once, when their libraries are loaded.
 
-    They also inherit that Ctrl-C is ignored; a terminal sends it to all processes, while they start up too.
+    They also inherit that Ctrl-C is held back; a terminal sends it to all processes, while they start up too. Here it
+    arrives when they have been started.
     """
     variables = {"NUMBA_NUM_THREADS": str(threads)}
     # Products are cut into blocks for numba's threads; BLAS's own would come on top.
     variables |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
     before = {name: os.environ.get(name) for name in variables}
-    handler = signal.getsignal(signal.SIGINT)
-    settable = threading.current_thread() is threading.main_thread() and handler is not None
     os.environ.update(variables)
-    if settable:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        yield
+        with _held_back(signal.SIGINT):
+            yield
     finally:
-        if settable:
-            signal.signal(signal.SIGINT, handler)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _held_back(number: signal.Signals) -> Iterator[None]:
+    """A signal waits until the end of the block, and for ever in processes that are started in it."""
+    if sys.platform == "win32":  # knows no such thing
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Stopped(Exception):
@@ -196,7 +206,7 @@ _worker: tuple[Mapping[str, Array], Path, int, Any, Any] | None = None
 
 def _begin(data: Mapping[str, Array], folder: Path, threads: int, stopping: Any, done: Any) -> None:
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be held back
     _worker = (data, folder, threads, stopping, done)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

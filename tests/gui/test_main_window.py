@@ -259,7 +259,7 @@ class TestRuns:
         QTest.mouseClick(window.run.run, LEFT)
         wait_until(lambda: session.runs)
         settle()
-        assert window.curves._n == list(range(1, 26))
+        assert list(window.curves._n) == list(range(1, 26))
         assert window.runs.table.rowCount() == 1
         assert window.runs.table.item(0, 8).text() == "done"
         assert "Run 1 done" in window.log.lines.toPlainText()

@@ -139,6 +139,23 @@ class TestCurves:
             assert low <= min(r.sparsity for r in records)
             assert high >= 0.95
 
+    def test_long_run_is_drawn_with_few_points_and_all_extremes(self, panel: CurvesPanel) -> None:
+        rng = np.random.default_rng(0)
+        errors = rng.random(50_001)
+        errors[[137, 49_999]] = 3.0, -1.0
+        records = [fakes.record(k + 1, error, target=0.5 if k < 20_000 else 0.9) for k, error in enumerate(errors)]
+        panel.set_records(records[:30_000])
+        panel.add_records(records[30_000:])
+        n, drawn = map(np.array, self.drawn(panel._error_curve))
+        assert len(n) < 1300
+        assert (np.diff(n) > 0).all()
+        assert n[-1] == 50_001
+        np.testing.assert_allclose(drawn, 100 * errors[n.astype(int) - 1])
+        assert drawn.max() == pytest.approx(300)
+        assert drawn.min() == pytest.approx(-100)
+        n, target = self.drawn(panel._target_curve)
+        assert sorted(set(target)) == [0.5, 0.9]
+
     def test_empty_says_what_to_do(self, panel: CurvesPanel) -> None:
         assert "press Run" in words(panel)
         panel.set_records([fakes.record(1)])

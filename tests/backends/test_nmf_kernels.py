@@ -1,5 +1,9 @@
 """The CPU kernels against the plain numpy ones, for sizes that fill blocks and that do not."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -111,3 +115,21 @@ def test_threads_and_blas_are_put_back(cpu):
     with cpu.scope():
         assert numba.get_num_threads() == min(cpu.threads, numba.config.NUMBA_NUM_THREADS)
     assert state() == before
+
+
+def test_the_bits_do_not_depend_on_numbas_cache(tmp_path):
+    """A run repeats to the last bit whether its kernels were compiled in the process or came from the cache."""
+    code = """
+import hashlib, numpy as np, gsp_studio as gs
+X = np.random.default_rng(0).random((60, 200), np.float32)
+for method in ("psnmf", "ahals"):
+    result = gs.factorize(X, gs.Params(rank=9, method=method, sparsity=0.6, max_iter=5))
+    print(hashlib.sha256(result.W.tobytes() + result.H.tobytes()).hexdigest())
+"""
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    compiled, cached = (
+        subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=300).stdout for _ in "12"
+    )
+    assert any(tmp_path.iterdir())
+    assert compiled == cached

@@ -17,7 +17,9 @@ from numba import njit, prange
 from gsp_studio.backends.backend import HALS_BLOCK, Array
 from gsp_studio.backends.cpu.pool import POOL
 
-_FAST = {"contract", "reassoc", "nsz", "arcp"}
+#: Multiply-adds may be fused. Sums are not left to the compiler's order (`reassoc`): a function that was compiled in
+#: this process and one that numba's cache brings may be optimized differently, and a run must repeat to the last bit.
+_FUSED = {"contract"}
 _LANES = HALS_BLOCK
 #: Bytes of X that a step of the pass holds: the second product finds them in the second-level cache.
 _STEP_BYTES = 1 << 19
@@ -32,7 +34,15 @@ _PARALLEL_STEP = 2_000_000
 # a multiple of four; G is zero there.
 
 
-@njit(nogil=True, cache=True, fastmath=_FAST)
+@njit(nogil=True, cache=True)
+def _sum(lanes):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for j in range(lanes.size):
+        total += lanes[j]
+    return total
+
+
+@njit(nogil=True, cache=True, fastmath=_FUSED)
 def _right_hand_sides(acc, b, G, h, k):  # type: ignore[no-untyped-def]
     """Rows k and k + 1 of ``b - G h`` into acc (2, 64)."""
     for j in range(_LANES):
@@ -47,14 +57,14 @@ def _right_hand_sides(acc, b, G, h, k):  # type: ignore[no-untyped-def]
             acc[1, j] -= f0 * h0 + f1 * h1 + f2 * h2 + f3 * h3
 
 
-@njit(nogil=True, cache=True, fastmath=_FAST)
-def _sweep_block(h, b, G, acc, n_inner, tol):  # type: ignore[no-untyped-def]
+@njit(nogil=True, cache=True, fastmath=_FUSED)
+def _sweep_block(h, b, G, acc, moves, n_inner, tol):  # type: ignore[no-untyped-def]
     """HALS sweeps of one block h (r, 64) in place, until a sweep moves less than tol of the first."""
     zero = G.dtype.type(0)
     one = G.dtype.type(1)
     first = zero
     for sweep in range(n_inner):
-        moved = zero
+        moves[:] = 0
         for k in range(0, h.shape[0], 2):
             _right_hand_sides(acc, b, G, h, k)
             if G[k, k] > zero:
@@ -66,7 +76,7 @@ def _sweep_block(h, b, G, acc, n_inner, tol):  # type: ignore[no-untyped-def]
                     step = step if step > low else low
                     h[k, j] += step
                     acc[1, j] -= coupling * step
-                    moved += step * step
+                    moves[j] += step * step
             if G[k + 1, k + 1] > zero:
                 scale = one / G[k + 1, k + 1]
                 for j in range(_LANES):
@@ -74,15 +84,16 @@ def _sweep_block(h, b, G, acc, n_inner, tol):  # type: ignore[no-untyped-def]
                     low = -h[k + 1, j]
                     step = step if step > low else low
                     h[k + 1, j] += step
-                    moved += step * step
+                    moves[j] += step * step
+        moved = _sum(moves)
         if sweep == 0:
             first = moved
         elif moved <= tol * tol * first:
             break
 
 
-@njit(nogil=True, cache=True, fastmath=_FAST)
-def _descend_block(h, b, G, L, y, new, acc, n_inner, tol):  # type: ignore[no-untyped-def]
+@njit(nogil=True, cache=True, fastmath=_FUSED)
+def _descend_block(h, b, G, L, y, new, acc, moves, n_inner, tol):  # type: ignore[no-untyped-def]
     """Fast projected gradient of one block h (r, 64) in place, until a step moves less than tol of the first."""
     zero = G.dtype.type(0)
     scale = G.dtype.type(1) / L
@@ -101,20 +112,21 @@ def _descend_block(h, b, G, L, y, new, acc, n_inner, tol):  # type: ignore[no-un
                 new[k, j] = z if z > zero else zero
                 z = y[k + 1, j] + acc[1, j] * scale
                 new[k + 1, j] = z if z > zero else zero
-        moved = zero
+        moves[:] = 0
         for k in range(h.shape[0]):
             for j in range(_LANES):
                 d = new[k, j] - h[k, j]
                 y[k, j] = new[k, j] + beta * d
                 h[k, j] = new[k, j]
-                moved += d * d
+                moves[j] += d * d
+        moved = _sum(moves)
         if step == 0:
             first = moved
         elif moved <= tol * tol * first:
             break
 
 
-@njit(nogil=True, cache=True, fastmath=_FAST)
+@njit(nogil=True, cache=True, fastmath=_FUSED)
 def _update_columns(V, B, G, L, start, stop, n_inner, tol):  # type: ignore[no-untyped-def]
     """Update the columns start..stop of V in place; B holds the same columns from its own start, G is padded.
 
@@ -125,6 +137,7 @@ def _update_columns(V, B, G, L, start, stop, n_inner, tol):  # type: ignore[no-u
     h = np.zeros((padded, _LANES), V.dtype)
     b = np.zeros((padded, _LANES), V.dtype)
     acc = np.empty((2, _LANES), V.dtype)
+    moves = np.empty(_LANES, V.dtype)
     y = np.empty((padded, _LANES), V.dtype)
     new = np.empty((padded, _LANES), V.dtype)
     for a in range(start, stop, _LANES):
@@ -137,9 +150,9 @@ def _update_columns(V, B, G, L, start, stop, n_inner, tol):  # type: ignore[no-u
                 h[k, j] = 0
                 b[k, j] = 0
         if L > 0:
-            _descend_block(h, b, G, L, y, new, acc, n_inner, tol)
+            _descend_block(h, b, G, L, y, new, acc, moves, n_inner, tol)
         else:
-            _sweep_block(h, b, G, acc, n_inner, tol)
+            _sweep_block(h, b, G, acc, moves, n_inner, tol)
         for k in range(r):
             for j in range(width):
                 V[k, a + j] = h[k, j]
@@ -233,7 +246,7 @@ def _residual(Xt, V, H, step):  # type: ignore[no-untyped-def]
     return sums.sum()
 
 
-@njit(nogil=True, cache=True, fastmath=_FAST)
+@njit(nogil=True, cache=True, fastmath=_FUSED)
 def _clip_step(Y, grad, B, scale, out):  # type: ignore[no-untyped-def]
     zero = Y.dtype.type(0)
     for k in range(Y.shape[0]):
@@ -242,21 +255,24 @@ def _clip_step(Y, grad, B, scale, out):  # type: ignore[no-untyped-def]
             out[k, j] = z if z > zero else zero
 
 
-@njit(nogil=True, cache=True, fastmath=_FAST)
+@njit(nogil=True, cache=True, fastmath=_FUSED)
 def _extrapolate(new, old, Y, beta, out):  # type: ignore[no-untyped-def]
-    moved = 0.0
-    uphill = 0.0
-    for k in range(new.shape[0]):
-        row = new.dtype.type(0)
-        against = new.dtype.type(0)
-        for j in range(new.shape[1]):
-            d = new[k, j] - old[k, j]
-            against += (Y[k, j] - new[k, j]) * d
-            out[k, j] = new[k, j] + beta * d
-            row += d * d
-        moved += row
-        uphill += against
-    return moved, uphill
+    """On flat arrays; sums lane by lane, as every order of a run must be ours."""
+    moves = np.zeros(_LANES, new.dtype)
+    against = np.zeros(_LANES, new.dtype)
+    whole = new.size - new.size % _LANES
+    for a in range(0, whole, _LANES):
+        for j in range(_LANES):
+            d = new[a + j] - old[a + j]
+            out[a + j] = new[a + j] + beta * d
+            moves[j] += d * d
+            against[j] += (Y[a + j] - new[a + j]) * d
+    for j in range(new.size - whole):
+        d = new[whole + j] - old[whole + j]
+        out[whole + j] = new[whole + j] + beta * d
+        moves[j] += d * d
+        against[j] += (Y[whole + j] - new[whole + j]) * d
+    return _sum(moves), _sum(against)
 
 
 @njit(nogil=True, cache=True, parallel=True)
@@ -265,13 +281,17 @@ def _refill(Xt, W, H, starts, pixels):  # type: ignore[no-untyped-def]
         _refill_image(Xt[j], W, H[:, j].copy(), pixels[starts[j] : starts[j + 1]])
 
 
-@njit(nogil=True, cache=True, fastmath=_FAST)
+@njit(nogil=True, cache=True, fastmath=_FUSED)
 def _refill_image(x, W, h, missing):  # type: ignore[no-untyped-def]
     for i in missing:
-        fit = x.dtype.type(0)
-        for k in range(h.size):
-            fit += W[i, k] * h[k]
-        x[i] = fit
+        even = x.dtype.type(0)
+        odd = x.dtype.type(0)
+        for k in range(0, h.size - 1, 2):
+            even += W[i, k] * h[k]
+            odd += W[i, k + 1] * h[k + 1]
+        if h.size % 2:
+            even += W[i, h.size - 1] * h[h.size - 1]
+        x[i] = even + odd
 
 
 def _padded(G: Array) -> Array:
@@ -366,7 +386,8 @@ def gradient_step(Y: Array, B: Array, G: Array, L: float) -> Array:
 def extrapolate(new: Array, old: Array, Y: Array, beta: float) -> tuple[Array, float, float]:
     """``new + beta (new - old)``, ``||new - old||_F^2`` and ``<Y - new, new - old>``."""
     out = np.empty_like(new)
-    moved, uphill = _extrapolate(new, old, Y, new.dtype.type(beta), out)
+    flat = (array.reshape(-1) for array in (new, old, Y))
+    moved, uphill = _extrapolate(*flat, new.dtype.type(beta), out.reshape(-1))
     return out, float(moved), float(uphill)
 
 

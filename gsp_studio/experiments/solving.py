@@ -139,33 +139,51 @@ def _in_processes(
     tasks: Sequence[Task], data: Mapping[str, Array], folder: Path, jobs: int, threads: int, show: Show
 ) -> None:
     context = get_context("spawn")  # a fork would copy the state of threads that it does not copy
-    stopping, done = context.Event(), context.Value("q", 0)
+    # Shared without locks, each with one writer: a process that ends while it holds a lock stops all others.
+    stopping, done = context.RawValue("b", 0), context.RawArray("q", len(tasks))
     worker = (data, folder, threads, stopping, done)
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=worker)
+    with _noticing_interrupts() as interrupted:
+        pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=worker)
+        try:
+            with _as_solvers_need_it(threads):
+                waiting = {pool.submit(_work, task, number) for number, task in enumerate(tasks)}
+            while waiting and not interrupted():
+                ended, waiting = wait(waiting, timeout=_LOOK, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    future.result()
+                show(sum(done), len(tasks) - len(waiting))
+        except BrokenProcessPool as error:
+            raise OSError(
+                f"a solver process was ended from outside, perhaps for lack of memory; finished runs are in {folder}, "
+                "try again with a smaller --jobs"
+            ) from error
+        finally:
+            stopping.value = 1  # for those that are still at work
+            pool.shutdown(cancel_futures=True)
+        if interrupted():
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _noticing_interrupts() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C, once or many times, raises nothing in the block, where it could hit any line; it can be asked for."""
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield lambda: False
+        return
+    seen: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
     try:
-        with _as_solvers_need_it(threads):
-            waiting = {pool.submit(_work, task) for task in tasks}
-        while waiting:
-            ended, waiting = wait(waiting, timeout=_LOOK, return_when=FIRST_COMPLETED)
-            for future in ended:
-                future.result()
-            show(done.value, len(tasks) - len(waiting))
-    except BrokenProcessPool as error:
-        raise OSError(
-            f"a solver process was ended from outside, perhaps for lack of memory; finished runs are in {folder}, "
-            "try again with a smaller --jobs"
-        ) from error
+        yield lambda: bool(seen)
     finally:
-        stopping.set()  # for those that are still at work when this was interrupted
-        pool.shutdown(cancel_futures=True)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
 def _as_solvers_need_it(threads: int) -> Iterator[None]:
     """The environment in which solver processes are started: they read it once, when their libraries are loaded.
 
-    They also inherit that Ctrl-C is held back; a terminal sends it to all processes, while they start up too. Here it
-    arrives when they have been started.
+    They also inherit that Ctrl-C is held back: a terminal sends it to all processes, while they start up too.
     """
     variables = {"NUMBA_NUM_THREADS": str(threads)}
     # Products are cut into blocks for numba's threads; BLAS's own would come on top.
@@ -200,7 +218,7 @@ class _Stopped(Exception):
     """This solver was asked to stop."""
 
 
-#: What `_begin` was given, in a solver process: data, folder, threads, event to stop, counter of iterations.
+#: What `_begin` was given, in a solver process: data, folder, threads, whether to stop, iterations done of each task.
 _worker: tuple[Mapping[str, Array], Path, int, Any, Any] | None = None
 
 
@@ -219,14 +237,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(task: Task) -> None:
+def _work(task: Task, number: int) -> None:
     assert _worker is not None  # `_begin` was called first
     data, folder, threads, stopping, done = _worker
 
     def count(it: Iterate) -> None:
-        with done.get_lock():
-            done.value += 1
-        if stopping.is_set():
+        done[number] = it.n_iter
+        if stopping.value:
             raise _Stopped
 
     save(solve(task, data[task.data], threads, count), folder)

@@ -71,8 +71,6 @@ def make_application() -> QApplication:
     if isinstance(existing, QApplication):
         return existing
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
-    # The window waits so long at most when a solver's thread is in Python; with 5 ms, Python's own, it stutters.
-    sys.setswitchinterval(0.001)
     app = QApplication(["gsp-studio"])
     app.setApplicationName("GSP Studio")
     app.setDesktopFileName("gsp-studio")

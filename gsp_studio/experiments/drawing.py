@@ -141,7 +141,8 @@ def _draw_bases(bases: Bases) -> Sheet:
 def _caption(bases: Bases, method: str) -> str:
     run = bases.runs[method]
     sparsity = float(np.mean(hoyer_sparsity(run.W)))
-    return f"{METHODS[method].label}: error {100 * run.best_error:.3f} %, sparsity {sparsity:.3f}"
+    weighted = f" (weighted {run.best_sparsity:.3f})" if METHODS[method].uses_weights else ""
+    return f"{METHODS[method].label}: error {100 * run.best_error:.3f} %, sparsity {sparsity:.3f}{weighted}"
 
 
 def _draw_maps(maps: ErrorMaps) -> Sheet:

@@ -14,6 +14,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -104,13 +105,13 @@ def reproduce(
     common = _common_params(plan.tasks)
     described = {
         "shows": figure.summary,
-        "settings": asdict(settings),
+        "settings": {k: v for k, v in asdict(settings).items() if dataset is None or k != "dtype"},
         "data": _described_data(dataset, plan.tasks),
         "methods": common,
         "runs": [_described_run(run, common[run.task.params.method]) for run in finished],
         "result": content.summary(),
         "deterministic": "the same bits on the same machine, however many processes and threads",
-        "versions": software_versions(),
+        "versions": software_versions() | {"matplotlib": version("matplotlib")},
         "platform": platform.platform(),
         "files": _files(name)[:-1],
     }
@@ -192,6 +193,8 @@ def _common_params(tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
 def _described_run(run: Finished, common: dict[str, Any]) -> dict[str, Any]:
     """A run, with the parameters that it does not have in common with the others of its method."""
     own = {name: value for name, value in run.task.described()["params"].items() if name not in common}
+    if "weights" in common and common["weights"] is not None:
+        own["weights"] = "in the column weight of the CSV"
     return {
         "method": run.task.params.method,
         "seed": run.task.params.seed,

@@ -146,7 +146,7 @@ class Bases:
         return [header, *map(list, zip(*columns, strict=True))]
 
     def lines(self) -> list[str]:
-        """Error and average Hoyer sparsity of each basis, and the sparsity that the method sets: a weighted one or not."""
+        """Error and average Hoyer sparsity of each basis, and the sparsity that the method sets, weighted or not."""
         return [f"{'method':10} {'error':>9} {'sparsity':>9} {'as set':>9}"] + [
             f"{METHODS[method].label:10} {100 * run.best_error:7.3f} % {np.mean(hoyer_sparsity(run.W)):9.4f} "
             + (f"{run.best_sparsity:9.4f}" if METHODS[method].uses_sparsity else f"{'free':>9}")

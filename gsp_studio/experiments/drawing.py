@@ -130,7 +130,7 @@ def _draw_bases(bases: Bases) -> Sheet:
     rows = -(-len(panels) // columns)
     height, width = montage_image(panels[0][1]).shape
     each = 3.2
-    sheet = Sheet(figsize=(columns * each, rows * (each * height / width + 0.35)))
+    sheet = Sheet(figsize=(columns * each, rows * (each * height / width + 0.45)))
     for number, (caption, images) in enumerate(panels):
         axes = sheet.add_subplot(rows, columns, number + 1)
         _show_image(axes, montage_image(images, zoom=4, gap=4), cmap="gray", vmin=0, vmax=255)
@@ -142,7 +142,7 @@ def _caption(bases: Bases, method: str) -> str:
     run = bases.runs[method]
     sparsity = float(np.mean(hoyer_sparsity(run.W)))
     weighted = f" (weighted {run.best_sparsity:.3f})" if METHODS[method].uses_weights else ""
-    return f"{METHODS[method].label}: error {100 * run.best_error:.3f} %, sparsity {sparsity:.3f}{weighted}"
+    return f"{METHODS[method].label}\nerror {100 * run.best_error:.3f} %, sparsity {sparsity:.3f}{weighted}"
 
 
 def _draw_maps(maps: ErrorMaps) -> Sheet:

@@ -19,6 +19,7 @@ from handling import open_faces, settle, threads_of_sessions, wait_until
 from PySide6.QtCore import QSettings, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication, QWidget
 
+from gsp_studio.gui import work
 from gsp_studio.gui.app import make_application
 from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.session import Session
@@ -46,6 +47,7 @@ def app() -> QApplication:
     """The one QApplication of the process."""
     made = make_application()
     apply_theme(made, load_theme("dark"))
+    work.warm_up()  # where kernels have to be compiled, no test meets a session that is busy with it
     return made
 
 

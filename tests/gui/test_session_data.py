@@ -198,6 +198,32 @@ def test_only_the_newest_preview_is_told(session: Session, ambiguous: Path) -> N
     assert [preview.found.image_shape for preview in heard["previewReady"]] == [(9, 4)]
 
 
+def test_preview_under_way_is_dropped_when_another_is_asked_for(
+    session: Session, ambiguous: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, begun, go_on = work.peek, threading.Event(), {(2, 18): threading.Event(), (9, 4): threading.Event()}
+
+    def slow(path, options):
+        begun.set()
+        go_on[options.image_shape].wait(60)
+        return real(path, options)
+
+    monkeypatch.setattr(work, "peek", slow)
+    heard = Listener(session, "previewReady")
+    session.preview(ambiguous, LoadOptions(image_shape=(2, 18), images_in="columns"))
+    wait_until(begun.is_set)
+    begun.clear()
+    session.preview(ambiguous, LoadOptions(image_shape=(9, 4), images_in="columns"))
+    go_on[2, 18].set()
+    wait_until(begun.is_set)  # the first one has been answered, the second one is being looked at
+    for _ in range(3):
+        session.poll()
+    assert heard["previewReady"] == []
+    go_on[9, 4].set()
+    wait_until(lambda: heard["previewReady"])
+    assert [preview.found.image_shape for preview in heard["previewReady"]] == [(9, 4)]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +70,8 @@ def test_the_same_run_without_a_window_gives_the_same_factors(faces: Session) ->
 def test_a_run_pins_what_its_projection_gives_its_basis_from(faces: Session) -> None:
     run_to_the_end(faces, sparsity=0.85, max_iter=20)
     W, pinned, error = faces.shown.W, faces.pinned, faces.shown.error
-    assert pinned.sparsity < 0.85
+    assert pinned.sparsity < 0.849, "the basis is pinned, not what it was projected from"
+    assert not np.array_equal(pinned.W, W)
     np.testing.assert_array_equal(gs.group_sparse_projection(pinned.W, 0.85).values, W)
     X = faces.dataset.X.astype(float)
     assert error == pytest.approx(np.linalg.norm(X - W.astype(float) @ pinned.H) / np.linalg.norm(X), rel=1e-4)
@@ -171,12 +171,14 @@ def test_closing_while_a_run_is_paused_ends_it(faces: Session) -> None:
 def test_tiles_keep_their_places_after_the_first_iterations(faces: Session) -> None:
     heard = Listener(faces, "shownChanged")
     start_endless(faces)
-    wait_until(lambda: len(heard["shownChanged"]) >= 8)
+    kept = faces._order[::-1].copy()  # not the order of any energies
+    faces._order = kept
+    count = len(heard["shownChanged"])
+    wait_until(lambda: len(heard["shownChanged"]) >= count + 4)
+    for shown in heard["shownChanged"][count:]:
+        np.testing.assert_array_equal(shown.order, kept)
     faces.cancel()
     wait_until(lambda: faces.runs)
-    during = heard["shownChanged"][3:-1]
-    for one, other in pairwise(during):
-        np.testing.assert_array_equal(one.order, other.order)
 
 
 def test_a_run_without_a_target_meets_it(faces: Session) -> None:

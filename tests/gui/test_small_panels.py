@@ -61,6 +61,7 @@ class TestChip:
         assert current_theme().amber not in colours(chip)
         chip.set_shown(replace(met, sparsities=np.array([0.1, 0.1])))
         assert current_theme().amber in colours(chip)
+        assert current_theme().text not in colours(chip), "the icon is still that of a target that is met"
 
     def test_nothing_without_a_basis(self, chip: ConstraintChip) -> None:
         blank = colours(chip)

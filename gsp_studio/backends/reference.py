@@ -47,12 +47,13 @@ def support(group: Group, i: int, mu: float) -> tuple[Array, Array]:
     """Indices and values of ``x_i(mu)``, a unit vector: the thresholded vector, or its best single entry."""
     c, w = group.c[i], group.w[i]
     scale = c.max() or 1.0
-    t = min(mu / scale * group.beta[i], 1e300)
+    t = 1e300 if mu / 1e300 > scale else mu / scale * group.beta[i]
     z = c / scale - t * w
     kept = np.flatnonzero(z > 0)
     if len(kept) == 0:
-        kept = np.array([np.argmax(z)])
-        return kept, np.ones(1)
+        # A large t swallows c: among equals the lightest, then the largest entry, then the lowest index.
+        best = min(np.flatnonzero(z == z.max()), key=lambda j: (w[j], -c[j], j))
+        return np.array([best]), np.ones(1)
     x = z[kept] / z[kept].max()
     return kept, x / np.linalg.norm(x)
 
@@ -99,7 +100,7 @@ def keep_ties(group: Group, s: float, below: float, at: float) -> dict[int, Arra
     tied = [i for i in range(count) if len(support(group, i, at)[0]) == 1 and after[i] > before[i] + 1e-12]
     needed = s * count - (after.sum() - sum(after[i] - before[i] for i in tied))
     kept = {i: support(group, i, below)[0] for i in tied}
-    for i in sorted(tied, key=lambda i: (-round(after[i] - before[i], 12), -i)):
+    for i in sorted(tied, key=lambda i: (-round(float(after[i] - before[i]), 12), -i)):
         if needed <= count * _SLACK:
             break
         order = kept[i][np.argsort(group.w[i][kept[i]], kind="stable")]

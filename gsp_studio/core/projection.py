@@ -100,7 +100,8 @@ def group_sparse_projection(
     x : array_like, or list of 1-D array_like
         The group: the columns of a matrix (m, r), of any memory order and strides, signed or not; one vector; any
         array, see `axis`; vectors of different lengths as a list. float32 and float64 are computed and returned as they
-        are, float16 as float32, integers and booleans as float64; other types are refused. Never modified, unless
+        are (each array of a list in its own type), float16 as float32, integers and booleans as float64; other types
+        are refused. Never modified, unless
         `out` is x.
     s : float
         Target average sparsity, 0 to 1.
@@ -127,9 +128,9 @@ def group_sparse_projection(
     Notes
     -----
     Maximises ``sum_i |c_i|' x_i`` over unit vectors ``x_i >= 0`` whose average sparsity is at least s, and returns
-    ``sign(c_i) (|c_i|' x_i) x_i``. With ``z_i(mu) = (|c_i| - mu beta_i w_i)_+`` the solution is ``z_i / ||z_i||`` at the
-    one mu where the average is s: how sparse a single vector becomes follows from that. A vector whose z vanishes keeps
-    its best single entry. The root is found to the last digit.
+    ``sign(c_i) (|c_i|' x_i) x_i``. With ``z_i(mu) = (|c_i| - mu beta_i w_i)_+`` the solution is ``z_i / ||z_i||`` at
+    the one mu where the average is s: how sparse a single vector becomes follows from that. A vector whose z vanishes
+    keeps its best single entry. The root is found to the last digit.
 
     A group that is sparse enough comes back unchanged, zero vectors stay zero (and count as 1). Where tied largest
     entries leave a vector together the sparsity jumps past s (`Status.JUMP`): ties are dropped in as few vectors as
@@ -150,7 +151,7 @@ def group_sparse_projection(
     target = check_target(s)
     packed = pack(x, weights, axis)
     values = output_like(packed, out)
-    flat = _target(packed, values, axis)
+    flat = _target(packed, values, axis, out is None)
     if pinned:
         solution, mus = _project_pinned(packed, target, pinned, flat)
         result = finish(packed, flat, values, axis, solution, mus)
@@ -163,10 +164,12 @@ def group_sparse_projection(
     return finish(packed, flat, values, axis, solution)
 
 
-def _target(packed: Packed, values: Any, axis: Axis) -> Array:
+def _target(packed: Packed, values: Any, axis: Axis, is_new: bool) -> Array:
     """The flat buffer that the kernels write: the values' own memory where it has the house layout."""
     view = flat_view(values, packed, axis)
     if view is not None:
+        if is_new:
+            return view
         if view.__array_interface__["data"] == packed.flat.__array_interface__["data"]:
             return packed.flat
         if not np.may_share_memory(view, packed.flat):
@@ -176,10 +179,9 @@ def _target(packed: Packed, values: Any, axis: Axis) -> Array:
 
 def _scratch(flat: Array, values: Any) -> Array | None:
     """The memory of the values to work in, while the flat buffer is not part of it."""
-    if isinstance(values, np.ndarray) and not np.may_share_memory(flat, values):
-        if values.flags.c_contiguous or values.flags.f_contiguous:
-            return values.ravel(order="K")
-    return None
+    if not isinstance(values, np.ndarray) or np.may_share_memory(flat, values):
+        return None
+    return values.ravel(order="K") if values.flags.c_contiguous or values.flags.f_contiguous else None
 
 
 def finish(
@@ -201,9 +203,7 @@ def finish(
     )
 
 
-def column_sparse_projection(
-    x: Any, s: Any, weights: Any = None, *, axis: Axis = 0, out: Any = None
-) -> Projection:
+def column_sparse_projection(x: Any, s: Any, weights: Any = None, *, axis: Axis = 0, out: Any = None) -> Projection:
     """Project every vector on its own: each reaches its target (cPSNMF's constraint), and none pays for another.
 
     Parameters
@@ -230,7 +230,7 @@ def column_sparse_projection(
     packed = pack(x, weights, axis)
     targets = _targets(s, packed.count)
     values = output_like(packed, out)
-    target = _target(packed, values, axis)
+    target = _target(packed, values, axis, out is None)
     solutions = project_each(packed.flat, packed.offsets, targets, packed.weights, target)
     if (solutions.outcomes == NOT_FINITE).any():
         refuse_not_finite(packed)
@@ -284,13 +284,13 @@ def _part(packed: Packed, members: Array) -> tuple[Array, Array, Array, Array | 
     lengths = np.diff(packed.offsets)
     mask = np.repeat(members, lengths)
     offsets = np.concatenate(([0], np.cumsum(lengths[members])))
-    shared = packed.weights is None or packed.weights.size < packed.flat.size
-    return mask, packed.flat[mask], offsets, packed.weights if shared else packed.weights[mask]
+    weights = packed.weights
+    if weights is not None and weights.size == packed.flat.size:
+        weights = weights[mask]
+    return mask, packed.flat[mask], offsets, weights
 
 
-def project_to_zeros(
-    x: Any, zeros: int, weights: Any = None, *, axis: Axis = 0, out: Any = None
-) -> Projection:
+def project_to_zeros(x: Any, zeros: int, weights: Any = None, *, axis: Axis = 0, out: Any = None) -> Projection:
     """The smallest change on the sparsity path that leaves at least so many zeros: which s gives a storage budget?
 
     Parameters
@@ -332,8 +332,13 @@ def project_to_zeros(
     if not reached:
         mu = float(ratios[np.isfinite(ratios)].max())
     target = np.empty_like(flat)
-    sparsities = kernels.project_at(flat, packed.offsets, mu, packed.weights, target)
-    target[ratios <= mu] = 0
+    kernels.project_at(flat, packed.offsets, mu, packed.weights, target)
+    alive = ratios > mu
+    target[~alive] = 0  # and what rounding left of entries at the threshold
+    # A vector that is gone keeps its entry of largest ratio, as it is; the projection would keep the cheapest one.
+    gone = np.repeat(np.logical_or.reduceat(target != 0, packed.offsets[:-1]), np.diff(packed.offsets)) == 0
+    target[alive & gone] = flat[alive & gone]
+    sparsities = hoyer_flat(target, packed.offsets, packed.weights)
     found = int(np.count_nonzero(target == 0))
     solution = kernels.Solution(mu, sparsities, 1, JUMP if found > zeros else ROOT)
     result = finish(packed, target, values, axis, solution)

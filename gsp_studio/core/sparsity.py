@@ -56,7 +56,6 @@ def hoyer_sparsity(x: Any, weights: Any = None, axis: Axis = 0) -> Any:
     sparsities = hoyer_flat(packed.flat, packed.offsets, packed.weights)
     if np.isnan(sparsities).any():
         refuse_not_finite(packed)
-    if packed.rows is not None and packed.count == 1 and packed.offsets[1] == packed.source.size:
-        if packed.rows.ndim == (len(axis) if isinstance(axis, tuple) else 1):
-            return float(sparsities[0])
+    if packed.rows is not None and packed.rows.ndim == (len(axis) if isinstance(axis, tuple) else 1):
+        return float(sparsities[0])
     return in_structure(sparsities, packed, axis)

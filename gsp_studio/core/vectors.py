@@ -187,7 +187,8 @@ def refuse_not_finite(packed: Packed) -> None:
     if bad.any():
         first = int(np.searchsorted(packed.offsets, int(np.argmax(bad)), side="right")) - 1
         count = int(bad.sum())
-        raise ValueError(f"x holds {count} NaN or infinite values, the first in vector {first}; accepted are finite values")
+        found = f"x holds {count} NaN or infinite values, the first in vector {first}"
+        raise ValueError(f"{found}; accepted are finite values")
 
 
 def output_like(packed: Packed, out: Any) -> Any:
@@ -197,8 +198,9 @@ def output_like(packed: Packed, out: Any) -> Any:
             return None
         if not isinstance(out, (list, tuple)) or [np.shape(o) for o in out] != [v.shape for v in packed.source]:
             raise ValueError("out does not fit x; accepted is a list of arrays of the same lengths")
-        if any(not isinstance(o, np.ndarray) or o.dtype != packed.flat.dtype for o in out):
-            raise ValueError(f"out holds another type than the {packed.flat.dtype} of the values")
+        for o, v in zip(out, packed.source, strict=True):
+            if not isinstance(o, np.ndarray) or o.dtype != v.dtype:
+                raise ValueError(f"out holds another type than the {v.dtype} of the values")
         return out
     if out is None:
         return np.empty_like(packed.source)
@@ -223,8 +225,8 @@ def unpack(flat: Array, packed: Packed, values: Any, axis: Axis) -> Any:
         rows[...] = flat.reshape(rows.shape)
         return values
     pieces = np.split(flat, packed.offsets[1:-1])
-    if values is None:
-        return pieces
+    if values is None:  # computed in one type, handed back each in its own
+        return [piece.astype(v.dtype, copy=False) for piece, v in zip(pieces, packed.source, strict=True)]
     for target, piece in zip(values, pieces, strict=True):
         target[...] = piece
     return values

@@ -57,5 +57,5 @@ def test_messages(network):
         project_layers(network, 0.5, group="filter")
     with pytest.raises(ValueError, match="no layer to prune"):
         project_layers({"bias": np.ones(3)}, 0.5)
-    with pytest.raises(ValueError, match="1.5"):
+    with pytest.raises(ValueError, match=r"1\.5"):
         project_layers(network, 1.5)

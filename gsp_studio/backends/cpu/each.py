@@ -8,9 +8,9 @@ import numpy as np
 from numba import njit, prange
 
 from gsp_studio.backends.backend import Array
-from gsp_studio.backends.cpu.pool import POOL
 from gsp_studio.backends.cpu.group import project_serial
 from gsp_studio.backends.cpu.parallel import WORTHWHILE
+from gsp_studio.backends.cpu.pool import POOL
 from gsp_studio.backends.cpu.projection import project_flat
 from gsp_studio.backends.cpu.root import (
     COLLAPSED,
@@ -81,9 +81,7 @@ def project_each(
     return Solutions(results[_MU], results[_SPARSITY], results[_STEPS].astype(np.int64), results[_OUTCOME])
 
 
-def _settle_one(
-    c: Array, offsets: Array, w: Array | None, s: float, i: int, results: Array, out: Array
-) -> None:
+def _settle_one(c: Array, offsets: Array, w: Array | None, s: float, i: int, results: Array, out: Array) -> None:
     a, b = int(offsets[i]), int(offsets[i + 1])
     own = w if w is None or w.size == b - a else w[a:b]
     local = np.array([0, b - a])

@@ -14,6 +14,7 @@ from numba import njit
 
 from gsp_studio.backends.cpu.moments import (
     best_single,
+    keep_one,
     largest,
     moments,
     shrink,
@@ -25,7 +26,6 @@ from gsp_studio.backends.cpu.moments import (
 )
 from gsp_studio.backends.cpu.root import (
     COEF,
-    COLLAPSED,
     DELTA,
     FINE,
     GAIN,
@@ -40,17 +40,14 @@ from gsp_studio.backends.cpu.root import (
     OUT_OF_RANGE,
     RESIDUAL,
     ROOT,
-    ROWS,
     SEARCHING,
     SINGLE,
     SLACK,
     SPAN,
-    SPARSITY,
     STEPS,
     UNCHANGED,
     advance,
     carry,
-    new_state,
     residual,
     threshold,
 )
@@ -98,7 +95,8 @@ def inspect(c, offsets, table, state):  # type: ignore[no-untyped-def]
         if top > SAFE[1] or 0.0 < top < SAFE[0]:
             return OUT_OF_RANGE
         bound = max(bound, top / table[GAIN, i])
-    state[HIGH] = bound
+    # Rounding must not leave the largest entry above its own threshold there.
+    state[HIGH] = bound * (1.0 + 1e-15)
     return SEARCHING
 
 
@@ -163,22 +161,19 @@ def write(c, offsets, w, table, state, out):  # type: ignore[no-untyped-def]
     for i in range(table.shape[1]):
         vector = c[offsets[i] : offsets[i + 1]]
         target = out[offsets[i] : offsets[i + 1]]
-        t, fine = threshold(table, i, state[MU]), (state[FINE] + state[DELTA]) * table[GAIN, i]
-        alone = table[M2, i] <= 0.0
-        best = 0
+        t = threshold(table, i, state[MU])
+        fine = threshold(table, i, state[FINE] + state[DELTA])
         if w is None:
-            if alone:
-                best = best_single(vector, t)
-            value = vector[best]
-            shrink(vector, t, fine, table[COEF, i], target)
+            if table[M2, i] > 0.0:
+                shrink(vector, t, fine, table[COEF, i], target)
+            else:
+                keep_one(vector, best_single(vector), target)
         else:
             weight = slice_weights(w, offsets, i)
-            if alone:
-                best = weighted_best_single(vector, weight, t)
-            value = vector[best]
-            weighted_shrink(vector, weight, t, fine, table[COEF, i], target)
-        if alone:
-            target[best] = value
+            if table[M2, i] > 0.0:
+                weighted_shrink(vector, weight, t, fine, table[COEF, i], target)
+            else:
+                keep_one(vector, weighted_best_single(vector, weight, t), target)
 
 
 @njit(nogil=True, cache=True)

@@ -8,13 +8,15 @@ import numpy as np
 from numba import njit, prange
 
 from gsp_studio.backends.backend import Array
-from gsp_studio.backends.cpu.moments import largest, moments, weighted_moments
-from gsp_studio.backends.cpu.pool import POOL
 from gsp_studio.backends.cpu.group import SAFE, set_constants, slice_weights
+from gsp_studio.backends.cpu.moments import largest, moments, weighted_moments
 from gsp_studio.backends.cpu.parallel import WORTHWHILE
+from gsp_studio.backends.cpu.pool import POOL
 from gsp_studio.backends.cpu.root import NORM, ROWS, SPAN
 
 _LOWEST, _HIGHEST = SAFE
+#: Long sums are taken in blocks of so many entries: the rounding of one sum grows with its length.
+_BLOCK = 8192
 
 
 @njit(nogil=True, cache=True)
@@ -27,10 +29,15 @@ def _one(c, offsets, w, table, i):  # type: ignore[no-untyped-def]
         return 1.0
     if top > _HIGHEST or top < _LOWEST:
         vector = vector / vector.dtype.type(top)
-    if w is None:
-        _, m1, m2 = moments(vector, 0.0)
-    else:
-        _, m1, m2 = weighted_moments(vector, slice_weights(w, offsets, i), 0.0)
+    m1, m2 = 0.0, 0.0
+    for a in range(0, vector.size, _BLOCK):
+        piece = vector[a : a + _BLOCK]
+        if w is None:
+            _, p1, p2 = moments(piece, 0.0)
+        else:
+            _, p1, p2 = weighted_moments(piece, slice_weights(w, offsets, i)[a : a + _BLOCK], 0.0)
+        m1 += p1
+        m2 += p2
     return min(1.0, max(0.0, (table[NORM, i] - m1 / math.sqrt(m2)) / table[SPAN, i]))
 
 

@@ -1,8 +1,8 @@
 """Loops over the entries of one vector: thresholded moments, survivors, and the final shrinkage.
 
 Each takes a contiguous slice and indexes it from 0, which is what lets LLVM use vector loads. Sums are in float64 for
-both dtypes. Sums may be reordered (that is what makes them vector instructions), single entries are never rewritten: the
-shrinkage and the survivors are compiled without fast-math.
+both dtypes. Sums may be reordered (that is what makes them vector instructions), single entries are never rewritten:
+the shrinkage and the survivors are compiled without fast-math.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def weighted_moments(c, w, t):  # type: ignore[no-untyped-def]
     for j in range(c.size):
         weight = np.float64(w[j])
         z = _excess(c[j], weight, t)
-        weight = weight if z > 0.0 else 0.0
+        weight = weight if z > 0.0 else np.float64(0.0)
         z = z if z > 0.0 else 0.0
         m0 += weight * weight
         m1 += weight * z
@@ -97,7 +97,7 @@ def weight_constants(w):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def survivors(c, t, kept):  # type: ignore[no-untyped-def]
-    """Write ``|c_j| > t`` to the front of `kept` (at least as long as c, and may be c) and return how many there are."""
+    """Write the ``|c_j| > t`` to the front of `kept`, as long as c and perhaps c itself; return how many there are."""
     k = np.uint64(0)
     for j in range(c.size):
         value = abs(c[j])
@@ -132,7 +132,7 @@ def weighted_shrink(c, w, t, fine, factor, out):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def best_single(c, t):  # type: ignore[no-untyped-def]
+def best_single(c):  # type: ignore[no-untyped-def]
     """The lowest index of ``max |c|``."""
     best, top = 0, -1.0
     for j in range(c.size):
@@ -144,11 +144,23 @@ def best_single(c, t):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def weighted_best_single(c, w, t):  # type: ignore[no-untyped-def]
-    """The index of ``max |c| - t w``: among equals the one of smallest weight, then the lowest."""
-    best, top, lightest = 0, -np.inf, np.inf
+    """The index of ``max |c| - t w``: among equals the smallest weight, then the largest entry, then the lowest index.
+
+    A large t swallows the entries, so that "equals" are all entries of one weight.
+    """
+    best, top, lightest, tallest = 0, -np.inf, np.inf, -1.0
     for j in range(c.size):
-        weight = np.float64(w[j])
-        value = abs(np.float64(c[j])) - t * weight
-        if value > top or (value == top and weight < lightest):
-            best, top, lightest = j, value, weight
+        weight, size = np.float64(w[j]), abs(np.float64(c[j]))
+        value = size - t * weight
+        tied = value == top and (weight < lightest or (weight == lightest and size > tallest))
+        if value > top or tied:
+            best, top, lightest, tallest = j, value, weight, size
     return best
+
+
+@njit(nogil=True, cache=True)
+def keep_one(c, j, out):  # type: ignore[no-untyped-def]
+    """All zero but entry j; `out` may be c."""
+    value = c[j]
+    out[:] = 0
+    out[j] = value

@@ -11,13 +11,12 @@ most log2(n / 32) blocks and a few single entries: all terms are positive, and n
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
 from gsp_studio.backends.backend import Array
-from gsp_studio.backends.cpu.group import inspect, set_constants
+from gsp_studio.backends.cpu.group import inspect, search, set_constants
 from gsp_studio.backends.cpu.parallel import WORTHWHILE
 from gsp_studio.backends.cpu.pool import get_threads
 from gsp_studio.backends.cpu.projection import Solution, conclude, scale_vectors
@@ -42,6 +41,7 @@ from gsp_studio.backends.cpu.root import (
     SPAN,
     SPARSITY,
     STEPS,
+    STIFF,
     UNCHANGED,
     advance,
     carry,
@@ -53,6 +53,8 @@ from gsp_studio.backends.cpu.ties import settle
 
 #: Entries of the smallest block.
 BLOCK = 32
+#: Ratio of threshold to ||z|| up to which the tree has the digits: near ties are searched on the entries themselves.
+_TRUSTED = 1e5
 # Rows of the tree.
 _TOTAL, _MEAN, _SPREAD = range(3)
 
@@ -265,7 +267,13 @@ class SortedGroup:
         table, state = self._constants.copy(), new_state()
         state[HIGH] = self._bound
         arrays = (self._values, self._weights, self._offsets, self._nodes, self._tree)
-        return int(search_sorted(*arrays, s, table, state)), table, state
+        outcome = int(search_sorted(*arrays, s, table, state))
+        if outcome == COLLAPSED or state[STIFF] * state[MU] > _TRUSTED:
+            steps, state = state[STEPS], new_state(state[MU])
+            live, work = np.empty(table.shape[1], np.int64), np.empty_like(self._c)
+            outcome = int(search(self._c, self._offsets, self._w, s, live, work, table, state))
+            state[STEPS] += steps
+        return outcome, table, state
 
     def solve(self, s: float) -> Solution:
         """Multiplier and sparsities at the target s, without the vectors."""

@@ -1,8 +1,8 @@
 """Grouped sparse projection on vectors in the house layout: one flat buffer and offsets.
 
-Small groups go through one serial kernel (`group`), large ones through pieces on all threads (`parallel`); both find the
-same root. Targets that no multiplier meets are settled apart (`ties`), and vectors whose squares would overflow or
-underflow are scaled first.
+Small groups go through one serial kernel (`group`), large ones through pieces on all threads (`parallel`); both find
+the same root. Targets that no multiplier meets are settled apart (`ties`), and vectors whose squares would overflow
+or underflow are scaled first.
 """
 
 from __future__ import annotations
@@ -130,9 +130,7 @@ def scale_vectors(c: Array, offsets: Array) -> tuple[Array, Array]:
     return np.ldexp(c, -np.repeat(exponents, np.diff(offsets))), exponents
 
 
-def _project_scaled(
-    c: Array, offsets: Array, s: float, w: Array | None, table: Array, state: Array, out: Array
-) -> int:
+def _project_scaled(c: Array, offsets: Array, s: float, w: Array | None, table: Array, state: Array, out: Array) -> int:
     scaled, exponents = scale_vectors(c, offsets)
     group.set_constants(offsets, w, table)
     table[GAIN] = np.ldexp(table[GAIN], -exponents)
@@ -168,15 +166,21 @@ def project_rows(
 
 
 def project_at(c: Array, offsets: Array, mu: float, weights: Array | None, out: Array) -> Array:
-    """The projected vectors at a given multiplier into `out`, which is not c; returns their sparsities."""
+    """The projected vectors at a given multiplier into `out`, which is not c; returns their sparsities.
+
+    Computed on vectors scaled by powers of two, so that no square of theirs overflows.
+    """
     r = len(offsets) - 1
     table = np.empty((ROWS, r))
     state = new_state(mu)
+    scaled, exponents = scale_vectors(c, offsets)
     group.set_constants(offsets, weights, table)
-    group.evaluate(c, offsets, weights, np.full(r, -1), out, table, mu)
+    table[GAIN] = np.ldexp(table[GAIN], -exponents)
+    group.evaluate(scaled, offsets, weights, np.full(r, -1), out, table, mu)
     residual(table, 0.0, state)
     carry(table, state)
-    parallel.write(c, offsets, weights, table, state, out)
+    parallel.write(scaled, offsets, weights, table, state, out)
+    np.ldexp(out, np.repeat(exponents, np.diff(offsets)), out=out)
     sparsities: Array = table[SPARSITY]
     return sparsities
 

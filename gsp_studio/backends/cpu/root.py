@@ -25,6 +25,8 @@ STATE = 12
 # What a search ends with; the first one says go on.
 SEARCHING, ROOT, COLLAPSED, UNCHANGED, NOT_FINITE, OUT_OF_RANGE, JUMP = range(7)
 
+#: The upper end of a bracket that is not known yet.
+UNBOUNDED = float(np.finfo(np.float64).max)
 #: A mean sparsity this little below the target counts as reached before any step: the rounding of long sums.
 SLACK = 5e-14
 #: The last Newton step may be this long, measured in ||z_i|| of the vector it changes most: its square is rounding.
@@ -38,14 +40,14 @@ def new_state(mu: float = 0.0) -> Array:
     state = np.zeros(STATE)
     state[MU] = mu
     state[LOW] = -1.0 if mu > 0.0 else 0.0
-    state[HIGH] = np.finfo(np.float64).max
+    state[HIGH] = UNBOUNDED
     return state
 
 
 @njit(nogil=True, cache=True)
 def threshold(table, i, mu):  # type: ignore[no-untyped-def]
-    """``t_i`` at mu; finite, so that times a weight of 0 it is 0."""
-    return min(table[GAIN, i] * mu, 1e300)
+    """``t_i`` at mu, or a part of it; finite, so that times a weight of 0 it is 0."""
+    return max(-1e300, min(table[GAIN, i] * mu, 1e300))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -96,7 +98,9 @@ def _propose(state, goal):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _halve(state):  # type: ignore[no-untyped-def]
-    """The middle of the bracket: of the numbers while they are alike, else of their bits."""
+    """The middle of the bracket: of the numbers while they are alike, else of their bits; up, while it has no end."""
+    if state[HIGH] > 1e300 and state[LOW] > 0.0 and state[STEPS] < _PATIENCE:
+        return 8.0 * state[LOW]
     if state[HIGH] < 1e3 * state[LOW] or (state[STEPS] < _PATIENCE and state[HIGH] < 1e300):
         return 0.5 * state[LOW] + 0.5 * state[HIGH]
     bits = state.view(np.int64)
@@ -149,10 +153,11 @@ def carry(table, state):  # type: ignore[no-untyped-def]
         if table[M2, i] <= 0.0:
             table[COEF, i] = 0.0
             continue
-        d = delta * table[GAIN, i]
         m0, m1, m2 = table[M0, i], table[M1, i], table[M2, i]
+        # Entries of weight 0 alone: nothing depends on mu, which may be far beyond their size.
+        d = delta * table[GAIN, i] if m0 > 0.0 else 0.0
         m2 = m2 - 2.0 * d * m1 + d * d * m0
         m1 = m1 - d * m0
         table[SPARSITY, i] = (table[NORM, i] - m1 / math.sqrt(m2)) / table[SPAN, i]
         # alpha / ||z|| with alpha = |c|'z / ||z|| and |c| = z + t w on the support.
-        table[COEF, i] = 1.0 + (state[MU] * table[GAIN, i] + d) * m1 / m2
+        table[COEF, i] = 1.0 + (threshold(table, i, state[MU]) + d) * m1 / m2

@@ -16,7 +16,6 @@ from gsp_studio.backends.backend import Array
 from gsp_studio.backends.cpu.root import (
     DELTA,
     FINE,
-    GAIN,
     HIGH,
     JUMP,
     LOW,
@@ -47,7 +46,7 @@ _CHANGE = 1e-12
 def evaluate_fine(c, offsets, w, table, mu, fine):  # type: ignore[no-untyped-def]
     """Moments at ``mu + fine``, `fine` below mu's last digit; thresholds exactly as in the output loops."""
     for i in range(table.shape[1]):
-        t, tail = threshold(table, i, mu), fine * table[GAIN, i]
+        t, tail = threshold(table, i, mu), threshold(table, i, fine)
         m0, m1, m2 = 0.0, 0.0, 0.0
         best, top, weight = 1.0, -np.inf, 1.0
         shift = 0 if w is None or w.size == offsets[i + 1] - offsets[i] else offsets[i]
@@ -85,13 +84,14 @@ class _Vectors:
     def kept(self, i: int, mu: float, fine: float) -> Array:
         """Indices of the entries above the threshold, else of the best single entry."""
         w = self.weights(i)
-        gain = self.table[GAIN, i]
-        z = (np.abs(self.entries(i).astype(np.float64)) - threshold(self.table, i, mu) * w) - fine * gain * w
+        t, tail = threshold(self.table, i, mu), threshold(self.table, i, fine)
+        z = (np.abs(self.entries(i).astype(np.float64)) - t * w) - tail * w
         above = np.flatnonzero(z > 0.0)
         if len(above):
             return above
         equal = np.flatnonzero(z == z.max())
-        return equal[[np.argmin(w[equal])]]
+        size = np.abs(self.entries(i)[equal])
+        return equal[np.lexsort((equal, -size, w[equal]))[:1]]
 
     def tied_exactly(self, i: int, mu: float) -> bool:
         kept = self.kept(i, mu, 0.0)
@@ -164,7 +164,7 @@ def _kept_ties(
     slack = SLACK * len(at_high)
     kept = {i: vectors.kept(i, *below) for i in jumps}
     table[SPARSITY, jumps] = at_low[jumps]
-    for i in sorted(jumps, key=lambda i: (-round(gain[i], 12), -i)):
+    for i in sorted(jumps, key=lambda i: (-round(float(gain[i]), 12), -i)):
         if needed <= slack:
             break
         w = vectors.weights(i)[kept[i]]

@@ -1,0 +1,488 @@
+"""The projection: oracle and reference vectors first, then the optimality conditions as identities."""
+
+from pathlib import Path
+
+import numpy as np
+import projection_oracle as oracle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gsp_studio.backends import reference
+from gsp_studio.core.projection import (
+    Status,
+    column_sparse_projection,
+    group_sparse_projection,
+    project_to_zeros,
+)
+from gsp_studio.core.sparsity import hoyer_sparsity
+
+SMALL = Path(__file__).parents[1] / "data" / "gsp_vectors_small.npz"
+FULL = Path(__file__).parents[3] / "shared" / "reference" / "gsp_vectors.npz"
+
+
+def cases_of(path):
+    with np.load(path) as data:
+        for name in data["names"]:
+            cuts = np.cumsum(data[f"{name}/lengths"])[:-1]
+            weights = data.get(f"{name}/weights")
+            yield (
+                str(name),
+                np.split(data[f"{name}/x"], cuts),
+                float(data[f"{name}/s"]),
+                None if weights is None else np.split(weights, cuts),
+                data[f"{name}/projected"],
+                float(data[f"{name}/mu"]),
+            )
+
+
+@pytest.mark.parametrize("path", [SMALL, FULL], ids=["small", "full"])
+def test_reference_vectors(path):
+    if not path.exists():
+        pytest.skip("the reference vectors are not here")
+    for name, vectors, s, weights, projected, mu in cases_of(path):
+        p = group_sparse_projection(vectors, s, weights)
+        error = np.abs(np.concatenate(p.values) - projected).max()
+        assert error <= 1e-9 * np.abs(projected).max(), name
+        assert p.mu == pytest.approx(mu, rel=1e-9), name
+        assert abs(p.sparsity - s) <= 1e-12, name
+        matrix = len({len(v) for v in vectors}) == 1
+        if matrix:
+            w = None if weights is None else np.array(weights).T
+            same = group_sparse_projection(np.array(vectors).T, s, w).values
+            np.testing.assert_allclose(same.T.ravel(), projected, rtol=0, atol=1e-9 * np.abs(projected).max())
+
+
+# --- random groups ------------------------------------------------------------------------------------------------
+
+SHAPES = ("normal", "uniform", "heavy", "tied", "sparse", "constant", "integers", "close")
+
+
+def draw_vector(rng, n, shape):
+    if shape == "normal":
+        return rng.standard_normal(n)
+    if shape == "uniform":
+        return rng.random(n)
+    if shape == "heavy":
+        return np.exp(3 * rng.standard_normal(n)) * rng.choice([-1, 1], n)
+    if shape == "tied":
+        return rng.choice([0.25, 0.5, 1.0, -1.0], n)
+    if shape == "sparse":
+        return rng.standard_normal(n) * (rng.random(n) < 0.3)
+    if shape == "constant":
+        return np.full(n, rng.standard_normal())
+    if shape == "integers":
+        return rng.integers(-9, 10, n).astype(float)
+    return 1.0 + 1e-9 * rng.standard_normal(n)
+
+
+@st.composite
+def groups(draw, longest=500, most=8, powers=300, weighted=None, shapes=SHAPES):
+    """Vectors, target and weights (or None); lengths, scales, ties and zeros of all kinds."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    lengths = draw(st.lists(st.integers(2, longest), min_size=1, max_size=most))
+    vectors = [draw_vector(rng, n, draw(st.sampled_from(shapes))) for n in lengths]
+    if powers and draw(st.booleans()):
+        power = st.integers(-powers, min(powers, 298))
+        sizes = draw(st.lists(power, min_size=len(lengths), max_size=len(lengths)))
+        vectors = [np.clip(v, -1e7, 1e7) * 10.0**p for v, p in zip(vectors, sizes, strict=True)]
+    if draw(st.booleans()) and len(vectors) > 1:
+        vectors[0] = np.zeros_like(vectors[0])
+    s = draw(st.one_of(st.sampled_from([0.0, 1.0, 0.5, 0.85]), st.floats(0.0, 1.0)))
+    weights = None
+    if weighted or (weighted is None and draw(st.booleans())):
+        weights = [rng.random(n) + 0.01 for n in lengths]
+        if draw(st.booleans()):
+            for w in weights:
+                w[rng.random(len(w)) < 0.2] = 0.0
+                w[0] = 1.0
+    return vectors, s, weights
+
+
+def check_optimal(vectors, s, weights, p):
+    """Primal and dual feasibility, one multiplier for all, complementary slackness; signs and scalings."""
+    r = len(vectors)
+    assert p.mu >= 0.0
+    assert p.sparsity >= s - 1e-10
+    if p.status is Status.UNCHANGED:
+        for v, out in zip(vectors, p.values, strict=True):
+            np.testing.assert_array_equal(v, out)
+        return
+    if p.status is Status.EXACT:
+        assert abs(p.sparsity - s) <= 1e-10
+    attained = np.array(
+        [hoyer_sparsity(out, None if weights is None else weights[i]) for i, out in enumerate(p.values)]
+    )
+    assert attained.mean() >= s - 1e-10
+    for i in range(r):
+        w = np.ones(len(vectors[i])) if weights is None else weights[i]
+        c, out = np.abs(vectors[i]), np.abs(p.values[i])
+        if not c.any():
+            assert not out.any()
+            continue
+        assert np.all(np.sign(p.values[i]) * np.sign(vectors[i]) >= 0)
+        assert np.isfinite(out).all()
+        scale = c.max()
+        with np.errstate(over="ignore", under="ignore"):
+            c, out = c / scale, out / scale
+            t = min(p.mu / scale / (np.linalg.norm(w) - w.min()), 1e300)
+        assert out @ out == pytest.approx(c @ out, rel=1e-9, abs=1e-12), "the best scaling"
+        z = c - t * w
+        if p.status is Status.JUMP or not (z > 1e-12).any() or np.count_nonzero(out) < 2:
+            continue
+        x, kept = out / np.linalg.norm(out), out > 0
+        assert np.all(z[~kept] <= 1e-12), "dual feasibility: what is dropped lies below the threshold"
+        if np.linalg.norm(np.maximum(z, 0)) > 1e-6:
+            np.testing.assert_allclose(
+                np.linalg.norm(z[kept]) * x[kept], z[kept], rtol=0, atol=1e-9, err_msg="one multiplier"
+            )
+
+
+@settings(max_examples=300)
+@given(groups())
+def test_optimality_conditions(case):
+    vectors, s, weights = case
+    p = group_sparse_projection(vectors, s, weights)
+    check_optimal(vectors, s, weights, p)
+    again = group_sparse_projection(vectors, s, weights)
+    for a, b in zip(p.values, again.values, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@settings(max_examples=60)
+@given(groups(longest=14, most=4, powers=30))
+def test_high_precision_oracle(case):
+    vectors, s, weights = case
+    expected, mu, below, at = oracle.project(vectors, s, weights)
+    p = group_sparse_projection(vectors, s, weights)
+    jump = at - below > 1e-11
+    if jump and p.status is Status.JUMP:
+        assert s - 1e-10 <= p.sparsity <= at + 1e-10
+        return
+    assert p.sparsity == pytest.approx(max(s, at if mu == 0.0 else 0.0), abs=1e-10)
+    for out, want, own in zip(p.values, expected, np.atleast_1d(p.sparsities), strict=True):
+        # Where the sparsity hardly determines the vector: it grows with the square of what a flat one deviates by.
+        slack = 1e-5 if own < 1e-6 else 1e-7 if s > 1 - 1e-9 else 1e-9
+        np.testing.assert_allclose(np.abs(out), want, rtol=0, atol=slack * (want.max() or 1.0))
+
+
+@settings(max_examples=60)
+@given(groups(longest=60, most=5, shapes=("normal", "uniform", "tied", "sparse", "integers")))
+def test_numpy_reference(case):
+    vectors, s, weights = case
+    expected, mu = reference.project(vectors, s, weights)
+    p = group_sparse_projection(vectors, s, weights)
+    assert p.mu == pytest.approx(mu, rel=1e-6, abs=0.0) or p.status is not Status.EXACT or s in (0.0, 1.0)
+    for out, want in zip(p.values, expected, strict=True):
+        np.testing.assert_allclose(out, want, rtol=0, atol=1e-7 * (np.abs(want).max() or 1.0))
+
+
+@settings(max_examples=60)
+@given(groups(powers=0, shapes=("normal", "uniform", "heavy", "sparse")), st.floats(1e-3, 1e3))
+def test_scale_sign_and_idempotence(case, factor):
+    vectors, s, weights = case
+    p = group_sparse_projection(vectors, s, weights)
+    scaled = group_sparse_projection([-factor * v for v in vectors], s, weights)
+    for a, b in zip(p.values, scaled.values, strict=True):
+        np.testing.assert_allclose(b, -factor * a, rtol=1e-7, atol=1e-9 * factor * np.abs(a).max())
+    if p.status is Status.EXACT:
+        again = group_sparse_projection(p.values, s, weights)
+        for a, b in zip(p.values, again.values, strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-7, atol=1e-9 * np.abs(a).max())
+
+
+# --- corner cases --------------------------------------------------------------------------------------------------
+
+
+def test_nothing_to_do_returns_the_input_unchanged():
+    x = np.random.default_rng(0).standard_normal((30, 4))
+    own = float(np.mean(hoyer_sparsity(x)))
+    for s in (0.0, own / 2, own):
+        p = group_sparse_projection(x, s)
+        assert p.status is Status.UNCHANGED
+        assert p.mu == 0.0
+        assert p.values is not x
+        np.testing.assert_array_equal(p.values, x)
+    assert group_sparse_projection(x, own + 1e-6).status is Status.EXACT
+
+
+def test_full_sparsity_keeps_one_entry_a_vector():
+    x = np.random.default_rng(1).standard_normal((50, 6))
+    p = group_sparse_projection(x, 1.0)
+    assert p.sparsity == pytest.approx(1.0, abs=1e-12)
+    np.testing.assert_array_equal(np.count_nonzero(p.values, axis=0), 1)
+    best = np.abs(x).argmax(axis=0)
+    np.testing.assert_allclose(p.values[best, range(6)], x[best, range(6)])
+
+
+def test_ties_are_dropped_lowest_index_kept_in_as_few_vectors_as_needed():
+    x = np.ones((4, 3))
+    # Sparsity of k equal entries of 4 is 2 - sqrt(k): one vector at 1 gives 1/3 on average.
+    one = group_sparse_projection(x, 1 / 3)
+    np.testing.assert_array_equal(one.values, np.array([[1, 1, 1], [1, 1, 0], [1, 1, 0], [1, 1, 0.0]]))
+    assert one.status is Status.JUMP
+    part = group_sparse_projection(x, 0.4)
+    np.testing.assert_array_equal(part.values, np.array([[1, 1, 1], [1, 1, 0], [1, 1, 0], [1, 0, 0.0]]))
+    assert part.sparsity == pytest.approx((2 - np.sqrt(3) + 1) / 3)
+    np.testing.assert_allclose(part.sparsities, hoyer_sparsity(part.values))
+    every = group_sparse_projection(x, 1.0)
+    np.testing.assert_array_equal(every.values, np.array([[1, 1, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0.0]]))
+
+
+def test_entries_that_differ_in_their_last_digits_are_not_ties():
+    for gap in (1e-6, 1e-10, 1e-13, 2.3e-16):
+        p = group_sparse_projection([np.array([1.0, 1.0 + gap, 0.5, 0.1])], 0.8)
+        assert p.status is Status.EXACT
+        assert abs(hoyer_sparsity(p.values[0]) - 0.8) <= 1e-10
+        assert p.values[0][1] > p.values[0][0] > 0
+
+
+def test_weights_move_the_last_entry_to_the_lightest():
+    c, w = np.array([3.0, 2.9, 1.0]), np.array([2.0, 1.0, 0.5])
+    p = group_sparse_projection(c, 1.0, w)
+    np.testing.assert_allclose(p.values, [0.0, 0.0, 1.0])
+    assert p.sparsity == 1.0
+    # Just short of it the vector jumps past the target: 1-sparse, but not at the lightest entry.
+    p = group_sparse_projection(c, 0.8, w)
+    assert p.sparsity >= 0.8
+    assert p.sparsity == pytest.approx(hoyer_sparsity(p.values, w))
+
+
+def test_zero_vectors_stay_zero_and_count_as_sparse():
+    x = np.zeros((20, 3))
+    x[:, 1] = np.random.default_rng(2).random(20)
+    p = group_sparse_projection(x, 0.9)
+    np.testing.assert_array_equal(p.values[:, [0, 2]], 0.0)
+    np.testing.assert_allclose(p.sparsities, [1.0, 0.7, 1.0])
+    assert group_sparse_projection(np.zeros((5, 2)), 1.0).status is Status.UNCHANGED
+
+
+def test_sizes_300_powers_of_ten_apart_share_one_budget():
+    rng = np.random.default_rng(3)
+    vectors = [rng.random(50) * scale for scale in (1e-300, 1e-8, 1.0, 1e300)]
+    p = group_sparse_projection(vectors, 0.6)
+    assert p.sparsity == pytest.approx(0.6, abs=1e-10)
+    assert np.mean([hoyer_sparsity(v) for v in p.values]) == pytest.approx(0.6, abs=1e-10)
+    check_optimal(vectors, 0.6, None, p)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_float32(weighted):
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((361, 49)).astype(np.float32)
+    w = rng.random(361).astype(np.float32) if weighted else None
+    p = group_sparse_projection(x, 0.85, w)
+    assert p.values.dtype == np.float32
+    wide = group_sparse_projection(x.astype(np.float64), 0.85, w)
+    np.testing.assert_allclose(p.values, wide.values, atol=1e-5)
+    assert abs(np.mean(hoyer_sparsity(p.values, w)) - 0.85) <= 1e-5
+
+
+# --- layouts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_any_memory_order_and_stride_gives_the_same_values(dtype):
+    base = np.random.default_rng(5).standard_normal((61, 7)).astype(dtype)
+    expected = group_sparse_projection(base, 0.7).values
+    wide = np.zeros((122, 21), dtype)
+    wide[::2, ::3] = base
+    views = {
+        "C": base,
+        "F": np.asfortranarray(base),
+        "strided": wide[::2, ::3],
+        "backwards": np.ascontiguousarray(base[::-1, ::-1])[::-1, ::-1],
+    }
+    for name, view in views.items():
+        before = view.copy()
+        p = group_sparse_projection(view, 0.7)
+        np.testing.assert_array_equal(p.values, expected, err_msg=name)
+        np.testing.assert_array_equal(view, before, err_msg=name)
+        out = np.full_like(view, np.nan)
+        q = group_sparse_projection(view, 0.7, out=out)
+        assert q.values is out
+        np.testing.assert_array_equal(out, expected, err_msg=name)
+        group_sparse_projection(view, 0.7, out=view)
+        np.testing.assert_array_equal(view, expected, err_msg=name)
+    assert group_sparse_projection(np.asfortranarray(base), 0.7).values.flags.f_contiguous
+
+
+def test_overlapping_output():
+    memory = np.random.default_rng(6).standard_normal(400)
+    x, out = memory[:300].reshape(3, 100), memory[100:].reshape(3, 100)
+    expected = group_sparse_projection(x.copy(), 0.6, axis=1).values
+    group_sparse_projection(x, 0.6, axis=1, out=out)
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_axes_and_structures():
+    rng = np.random.default_rng(7)
+    filters = rng.standard_normal((8, 3, 5, 5))
+    flat = group_sparse_projection(filters.reshape(8, -1), 0.6, axis=1)
+    p = group_sparse_projection(filters, 0.6, axis=(1, 2, 3))
+    np.testing.assert_array_equal(p.values.reshape(8, -1), flat.values)
+    assert p.sparsities.shape == (8,)
+    middle = group_sparse_projection(np.moveaxis(filters, 0, 2), 0.6, axis=(0, 1, 3))
+    np.testing.assert_array_equal(np.moveaxis(middle.values, 2, 0), p.values)
+    listed = group_sparse_projection(list(filters.reshape(8, -1)), 0.6)
+    np.testing.assert_array_equal(np.array(listed.values), flat.values)
+    out = [np.empty(75) for _ in range(8)]
+    group_sparse_projection(list(filters.reshape(8, -1)), 0.6, out=out)
+    np.testing.assert_array_equal(np.array(out), flat.values)
+    single = group_sparse_projection(filters.ravel(), 0.6)
+    assert single.values.shape == (600,)
+    assert single.sparsities.shape == (1,)
+
+
+def test_shared_weights_are_the_weights_of_every_vector():
+    rng = np.random.default_rng(8)
+    x, w = rng.standard_normal((40, 6)), rng.random(40)
+    shared = group_sparse_projection(x, 0.7, w)
+    own = group_sparse_projection(x, 0.7, np.tile(w[:, None], 6))
+    np.testing.assert_allclose(shared.values, own.values, atol=1e-13)
+    scaled = group_sparse_projection(x, 0.7, 1e200 * w)
+    np.testing.assert_allclose(shared.values, scaled.values, atol=1e-13)
+    plain = group_sparse_projection(x, 0.7)
+    np.testing.assert_array_equal(group_sparse_projection(x, 0.7, np.full(40, 3.0)).values, plain.values)
+
+
+def test_types():
+    x = np.random.default_rng(9).integers(0, 50, (30, 3))
+    assert group_sparse_projection(x, 0.5).values.dtype == np.float64
+    assert group_sparse_projection(x.astype(np.float16), 0.5).values.dtype == np.float32
+    big_endian = x.astype(">f8")
+    np.testing.assert_array_equal(
+        group_sparse_projection(big_endian, 0.5).values, group_sparse_projection(x, 0.5).values
+    )
+    for bad in (x.astype(complex), x.astype(np.longdouble), x.astype(object), np.array([["a", "b"]])):
+        if bad.dtype == np.float64:
+            continue
+        with pytest.raises(ValueError, match="x has the type"):
+            group_sparse_projection(bad, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("x", "s", "options", "message"),
+    [
+        (np.ones((3, 2)), 1.5, {}, r"s is 1\.5; accepted is a number from 0 to 1"),
+        (np.ones((3, 2)), np.nan, {}, "s is nan"),
+        (np.array([[1.0, np.nan], [1, 2]]), 0.5, {}, "x holds 1 NaN or infinite values, the first in vector 1"),
+        (np.array([[1.0, np.inf], [1, 2]]), 0.5, {}, "x holds 1 NaN or infinite"),
+        (np.ones((1, 4)), 0.5, {}, "vector of 1 entries"),
+        (np.ones((0, 4)), 0.5, {}, "x holds"),
+        (np.ones((4, 0)), 0.5, {}, "no vectors"),
+        ([], 0.5, {}, "no vectors"),
+        (1.0, 0.5, {}, "single number"),
+        ([np.ones(3), np.ones((2, 2))], 0.5, {}, "1-D arrays"),
+        (np.ones((3, 2)), 0.5, {"weights": np.ones(2)}, r"weights has shape \(2,\)"),
+        (np.ones((3, 2)), 0.5, {"weights": [1, -1, 1]}, "weights holds -1"),
+        (np.ones((3, 2)), 0.5, {"weights": [0, 0, 0]}, "weights are zero"),
+        (np.ones((3, 2)), 0.5, {"weights": [1, np.nan, 1]}, "weights holds NaN"),
+        ([np.ones(3), np.ones(2)], 0.5, {"weights": np.ones(3)}, "weights do not fit"),
+        (np.ones((3, 2)), 0.5, {"axis": 2}, "axis is 2"),
+        (np.ones((3, 2)), 0.5, {"out": np.ones((2, 3))}, "out is"),
+        (np.ones((3, 2)), 0.5, {"out": np.ones((3, 2), np.float32)}, "out is float32"),
+        (np.ones((3, 2)), 0.5, {"pinned": {2: 0.5}}, "pinned names vector 2"),
+        (np.ones((3, 2)), 0.5, {"pinned": {0: -1}}, "s is -1"),
+    ],
+)
+def test_bad_input_is_one_sentence(x, s, options, message):
+    with pytest.raises(ValueError, match=message):
+        group_sparse_projection(x, s, **options)
+
+
+def test_bad_input_leaves_the_output_alone():
+    x = np.array([[1.0, 2.0], [np.nan, 1.0], [0.0, 3.0]])
+    before = x.copy()
+    with pytest.raises(ValueError, match="NaN"):
+        group_sparse_projection(x, 0.5, out=x)
+    np.testing.assert_array_equal(x, before)
+
+
+# --- other forms ---------------------------------------------------------------------------------------------------
+
+
+def test_columns_on_their_own_are_groups_of_one():
+    x = np.random.default_rng(10).standard_normal((80, 5)) * [1, 10, 0.1, 1e-200, 1e200]
+    x[:, 1] = np.round(x[:, 1] / 10)
+    targets = np.array([0.3, 0.8, 0.0, 0.95, 0.6])
+    p = column_sparse_projection(x, targets)
+    for i, s in enumerate(targets):
+        alone = group_sparse_projection(x[:, i], s)
+        np.testing.assert_array_equal(p.values[:, i], alone.values)
+        assert p.mus[i] == alone.mu
+        assert p.sparsities[i] >= s - 1e-10
+    np.testing.assert_allclose(column_sparse_projection(x, 0.9, out=x.copy()).sparsities, 0.9, atol=0.05)
+    with pytest.raises(ValueError, match="3 targets"):
+        column_sparse_projection(x, [0.1, 0.2, 0.3])
+    with pytest.raises(ValueError, match="NaN"):
+        column_sparse_projection([[1.0, np.nan], [1.0, 2.0]], 0.5)
+
+
+@settings(max_examples=40)
+@given(groups(longest=50, most=5))
+def test_columns_agree_with_groups_of_one(case):
+    vectors, s, weights = case
+    p = column_sparse_projection(vectors, s, weights)
+    for i, v in enumerate(vectors):
+        alone = group_sparse_projection([v], s, None if weights is None else [weights[i]])
+        np.testing.assert_allclose(p.values[i], alone.values[0], rtol=1e-9, atol=0)
+
+
+def test_pinned_vectors_and_the_rest_share_the_budget():
+    x = np.random.default_rng(11).random((60, 5))
+    p = group_sparse_projection(x, 0.7, pinned={1: 0.9, 4: 0.5})
+    np.testing.assert_allclose(p.sparsities[[1, 4]], [0.9, 0.5])
+    assert p.sparsity == pytest.approx(0.7, abs=1e-12)
+    assert len(set(p.mus[[0, 2, 3]])) == 1
+    assert p.status is Status.EXACT
+    rest = group_sparse_projection(x[:, [0, 2, 3]], 0.7)  # (3.5 - 0.9 - 0.5) / 3
+    np.testing.assert_allclose(p.values[:, [0, 2, 3]], rest.values, atol=1e-12)
+    beyond = group_sparse_projection(x, 0.95, pinned={0: 0.5, 1: 0.5})
+    assert beyond.status is Status.OUT_OF_REACH
+    assert not beyond.reached
+    np.testing.assert_allclose(beyond.sparsities, [0.5, 0.5, 1.0, 1.0, 1.0])
+    everything = group_sparse_projection(x, 0.5, pinned=dict.fromkeys(range(5), 0.6))
+    np.testing.assert_allclose(everything.sparsities, 0.6)
+
+
+def staying(v, w):
+    """How many entries no multiplier takes away: those that cost nothing, or else the last one."""
+    return max(int(np.count_nonzero(v[w == 0])), int(v.any()))
+
+
+@settings(max_examples=200)
+@given(groups(longest=40, most=5, shapes=("normal", "uniform", "sparse")), st.floats(0.0, 1.0))
+def test_number_of_zeros(case, fraction):
+    vectors, _, weights = case
+    size = sum(len(v) for v in vectors)
+    zeros = int(fraction * size)
+    p = project_to_zeros(vectors, zeros, weights)
+    found = sum(int(np.count_nonzero(v == 0)) for v in p.values)
+    present = sum(int(np.count_nonzero(v == 0)) for v in vectors)
+    alive = sum(staying(v, w) for v, w in zip(vectors, weights or [np.ones(len(v)) for v in vectors], strict=True))
+    if zeros <= present:
+        assert p.status is Status.UNCHANGED
+    elif zeros <= size - alive:
+        assert found >= zeros
+        assert p.reached
+    else:
+        assert p.status is Status.OUT_OF_REACH
+        assert found == size - alive
+    if weights is None and p.status is Status.EXACT and found == zeros and p.sparsity < 0.999:
+        smaller = group_sparse_projection(vectors, p.sparsity - 1e-9)
+        fewer = sum(int(np.count_nonzero(v == 0)) for v in smaller.values)
+        assert fewer < zeros or smaller.status is Status.UNCHANGED
+
+
+def test_zeros_by_hand():
+    x = np.array([[4.0, 1.0], [3.0, 2.0], [2.0, 3.0], [1.0, 8.0]])
+    p = project_to_zeros(x, 4)
+    np.testing.assert_array_equal(p.values == 0, [[False, True], [False, True], [True, False], [True, False]])
+    same = group_sparse_projection(x, p.sparsity)
+    np.testing.assert_allclose(p.values, same.values, atol=1e-9)
+    tied = project_to_zeros(x, 3)
+    assert tied.status is Status.JUMP
+    for bad in (-1, 9, 2.5, True):
+        with pytest.raises(ValueError, match="zeros is"):
+            project_to_zeros(x, bad)

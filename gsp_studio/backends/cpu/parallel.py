@@ -183,7 +183,7 @@ def _sample(c, offsets, w, table, picked, sampled, some, chosen, own):  # type: 
         chosen[SINGLE, k] = 1.0
 
 
-def _estimate(c: Array, offsets: Array, w: Array | None, s: float, table: Array) -> float:
+def _estimate(c: Array, offsets: Array, w: Array | None, s: float, table: Array, scratch: Array) -> float:
     """A multiplier a little below the root, in all likelihood: from a sample, less its uncertainty."""
     r = table.shape[1]
     picked = np.unique(np.linspace(0, r - 1, min(r, _SAMPLE // 64)).astype(np.int64))
@@ -191,15 +191,19 @@ def _estimate(c: Array, offsets: Array, w: Array | None, s: float, table: Array)
     sizes = np.minimum(np.diff(offsets)[picked], share)
     sizes = np.where(sizes == share, sizes // _RUN * _RUN, sizes)
     sampled = np.concatenate(([0], np.cumsum(sizes)))
-    some = np.empty(sampled[-1], c.dtype)
+    count = int(sampled[-1])
+    fits = 2 * count <= len(scratch)
+    some, work = (scratch[:count], scratch[count : 2 * count]) if fits else np.empty((2, count), c.dtype)
     own = None if w is None else np.empty_like(some)
     chosen = np.empty((ROWS, len(picked)))
     _sample(c, offsets, w, table, picked, sampled, some, chosen, own)
     state, live = new_state(), np.empty(len(picked), np.int64)
-    outcome = group.search(some, sampled, own, s, live, np.empty_like(some), chosen, state)
+    outcome = group.search(some, sampled, own, s, live, work, chosen, state)
     if outcome != ROOT or not np.isfinite(state[MU]):
         return 0.0
-    left = int(np.count_nonzero(np.abs(some) > np.repeat(chosen[GAIN] * state[MU], sizes)))
+    thresholds = chosen[GAIN] * state[MU]
+    parts = zip(sampled[:-1], sampled[1:], thresholds, strict=True)
+    left = sum(int(np.count_nonzero(np.abs(some[a:b]) > t)) for a, b, t in parts)
     return float(state[MU]) * (1.0 - min(0.5, 0.01 + 1.5 / math.sqrt(max(1, left))))
 
 
@@ -220,7 +224,7 @@ def project(
     if state[MU] > 0.0:
         state[MU] *= 0.98
     else:
-        state[MU] = _estimate(c, offsets, w, s, table)
+        state[MU] = _estimate(c, offsets, w, s, table, scratch)
         state[LOW] = -1.0 if state[MU] > 0.0 else 0.0
     with POOL:
         outcome = _search(c, offsets, w, s, checked, scratch, table, state, pieces)

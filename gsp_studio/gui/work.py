@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.cpu import usable_cores
+from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.sparsity import hoyer_sparsity
@@ -116,9 +117,9 @@ def new_warm_fit(X: Array, choice: Choice) -> Runner:
     return Runner(RunSpec(X, params, "auto", solver_threads()))
 
 
-def energies_of(W: Array, gram: Any) -> Array:
-    """Share of each basis image in ``sum_k ||w_k|| ||h_k||``."""
-    norms = np.sqrt(np.einsum("ik,ik->k", W, W, dtype=np.float64) * np.maximum(np.diagonal(gram.G), 0.0))
+def energies_of(own: Array, gram: Any) -> Array:
+    """Share of each basis image in ``sum_k ||w_k|| ||h_k||``; `own` is ``W'W``."""
+    norms = np.sqrt(np.diagonal(own) * np.maximum(np.diagonal(gram.G), 0.0))
     total = norms.sum()
     shares: Array = norms / total if total > 0 else norms
     return shares
@@ -143,7 +144,7 @@ def pinned_of(result: Result, origin: str) -> Pinned:
 
 def shown_of(it: Iterate | Result, target: float, order: Array | None, origin: str) -> Shown:
     """An iterate or a result on the screen; by energy where no order is given."""
-    energies = energies_of(it.W, it.gram)
+    energies = energies_of(self_product(it.W), it.gram)
     return Shown(
         W=it.W,
         sparsities=np.asarray(hoyer_sparsity(it.W)),
@@ -189,7 +190,7 @@ class Projector:
     def __init__(self, pinned: Pinned, order: Array | None = None) -> None:
         self.pinned = pinned
         self._path: SparsityPath | None = None
-        self.order = by_energy(energies_of(pinned.W, pinned.gram)) if order is None else order
+        self.order = by_energy(energies_of(self_product(pinned.W), pinned.gram)) if order is None else order
 
     def show(self, s: float) -> Shown:
         """The basis projected to s, with the error that it has now."""
@@ -197,13 +198,14 @@ class Projector:
         if self._path is None:  # sorting a large basis takes a while: it happens where the first projection does
             self._path = SparsityPath(pinned.W, copy=False)  # the arrays of an iterate are never written again
         projection = self._path.project(s)
+        own = self_product(projection.values)
         return Shown(
             W=projection.values,
             sparsities=projection.sparsities,
-            energies=energies_of(projection.values, pinned.gram),
+            energies=energies_of(own, pinned.gram),
             order=self.order,
             H=pinned.H,
-            error=pinned.gram.relative_error(projection.values),
+            error=pinned.gram.relative_error(projection.values, own),
             target=s,
             baseline=pinned.error,
             origin=pinned.origin,

@@ -30,22 +30,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] not in {*_COMMANDS, "-h", "--help", "--version"}:
         return _open_app(argv)
-    args = _parser().parse_args(argv)
-    return _one_sentence(args.command, args)
+    return _one_sentence(argv)
 
 
-def _one_sentence(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+def _one_sentence(argv: list[str]) -> int:
     """Run a command; what its input makes impossible becomes one sentence on stderr and exit code 2."""
-    from gsp_studio.backends import BackendUnavailable
-
     try:
+        args = _parser().parse_args(argv)
+        command: Callable[[argparse.Namespace], int] = args.command
         return command(args)
     except KeyboardInterrupt:  # before or after the run, which takes it as a cancellation
         print("gsp-studio: interrupted; nothing was written", file=sys.stderr)
         return INTERRUPTED
-    except (ValueError, OSError, BackendUnavailable) as error:
+    except Exception as error:
+        if not _is_about_input(error):
+            raise
         print(f"gsp-studio: {error}", file=sys.stderr)
         return BAD_INPUT
+
+
+def _is_about_input(error: Exception) -> bool:
+    from gsp_studio.backends import BackendUnavailable
+
+    return isinstance(error, (ValueError, OSError, BackendUnavailable))
 
 
 def _open_app(argv: list[str]) -> int:

@@ -79,10 +79,10 @@ class Demo(QObject):
         yield from self._drag(session.choice.sparsity, 0.95)
         yield from self._drag(0.95, 0.9)
         session.select(8)
-        session.export(self._folder, 0)
-        yield lambda: (self._folder / "run.json").exists()
         yield self._settled()
         window.grab().save(str(self._folder / "screenshot.png"))
+        session.export(self._folder, 0)
+        yield lambda: (self._folder / "run.json").exists()
 
     def _settled(self) -> Callable[[], bool]:
         remaining = iter(range(10))  # some ticks, for the last paint

@@ -24,7 +24,7 @@ from gsp_studio.experiments.runs import Finished, Task
 from gsp_studio.experiments.solving import Machine, solve_all
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export import RUN, check_directory, write_together
-from gsp_studio.io.runfile import DAMAGE, FORMAT, PROGRAM, ExportError, software_versions, write_json
+from gsp_studio.io.runfile import DAMAGE, FORMAT, PROGRAM, ExportError, describe_data, software_versions, write_json
 
 RUNS = "runs"
 
@@ -164,20 +164,7 @@ def _described_data(dataset: Dataset | None, tasks: Sequence[Task]) -> dict[str,
             "synthetic": "max(0, N(0, 1)) (100 x 10) times U(0, 1) (10 x 100), numpy.random.default_rng((seed, 1))",
             "fingerprints": list(dict.fromkeys(task.data for task in tasks)),
         }
-    m, n = dataset.X.shape
-    return {
-        "name": dataset.name,
-        "source": dataset.source,
-        "pixels": m,
-        "images": n,
-        "image_shape": list(dataset.image_shape),
-        "order": dataset.order,
-        "dtype": dataset.X.dtype.name,
-        "steps": list(dataset.steps),
-        "notes": list(dataset.notes),
-        "options": asdict(dataset.options),
-        "fingerprint": dataset.fingerprint,
-    }
+    return describe_data(dataset)
 
 
 def _common_params(tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:

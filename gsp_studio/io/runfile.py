@@ -124,7 +124,6 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
         Plain numbers, texts, lists and dicts. Arrays among the parameters are names in inputs.npz.
     """
     result = run.result
-    m, n = dataset.X.shape
     return {
         "format": FORMAT,
         "program": PROGRAM,
@@ -141,25 +140,31 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
             "seconds": float(result.history.seconds[-1]),
             "finished": run.reason,
         },
-        "data": {
-            "name": dataset.name,
-            "source": dataset.source,
-            "pixels": m,
-            "images": n,
-            "image_shape": list(dataset.image_shape),
-            "order": dataset.order,
-            "dtype": dataset.X.dtype.name,
-            "steps": list(dataset.steps),
-            "notes": list(dataset.notes),
-            "options": asdict(dataset.options),
-            "fingerprint": dataset.fingerprint,
-        },
+        "data": describe_data(dataset),
         "mask": None if run.mask is None else {INPUTS: "mask"},
         "backend": {"asked": run.backend, "threads": run.threads, "computed": result.backend},
         "deterministic": "the same bits on the same machine with the same number of threads",
         "versions": software_versions(),
         "platform": platform.platform(),
         "files": list(files),
+    }
+
+
+def describe_data(dataset: Dataset) -> dict[str, Any]:
+    """What run.json tells of the data: where they came from, how they were read, and their fingerprint."""
+    m, n = dataset.X.shape
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "pixels": m,
+        "images": n,
+        "image_shape": list(dataset.image_shape),
+        "order": dataset.order,
+        "dtype": dataset.X.dtype.name,
+        "steps": list(dataset.steps),
+        "notes": list(dataset.notes),
+        "options": asdict(dataset.options),
+        "fingerprint": dataset.fingerprint,
     }
 
 

@@ -40,10 +40,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         demo = Demo(window, args.demo, quick=args.quick)
         window.firstPainted.connect(demo.start)
         app.exec()
-        return demo.exit_code
+        return _ended(window, demo.exit_code)
     if args.path is not None:
         window.session.open(args.path)
-    return app.exec()
+    return _ended(window, app.exec())
+
+
+def _ended(window: MainWindow, code: int) -> int:
+    """The exit code; where a thread is still compiling, the process ends here, as Python cannot end around it."""
+    if not window.threads_ended:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

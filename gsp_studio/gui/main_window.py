@@ -57,6 +57,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.session, self._settings = session, settings
         self._painted = False
+        self.threads_ended = True
         self.asking = Asking(self, session, settings)
         self.setWindowTitle("GSP Studio")
         self.setAcceptDrops(True)
@@ -330,5 +331,7 @@ class MainWindow(QMainWindow):
         """Stop what runs and wait for it, remember the layout."""
         self._settings.setValue("geometry", self.saveGeometry())
         self._settings.setValue("state", self.saveState(_LAYOUT))
-        self.session.close()
+        self._settings.sync()
+        self.hide()  # nobody has to look at a window that waits for threads
+        self.threads_ended = self.session.close()
         event.accept()

@@ -120,7 +120,7 @@ class Session(QObject):
         if self._runner is not None:
             self._runner.cancel()
             ended.append(self._runner.join(timeout))
-        ended.append(self._starter.close(timeout))
+        ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         workers = (self._loading, self._projecting, self._exporter)
         ended += [worker.close(timeout) for worker in workers if worker is not None]
         return all(ended)

@@ -23,9 +23,9 @@ class Projecting:
         self._worker: LatestOnly[tuple[Any, float], Shown] = LatestOnly(_show, name="gsp-project")
 
     @property
-    def is_ready(self) -> bool:
-        """Whether a basis is pinned."""
-        return self._projector is not None
+    def projector(self) -> Any:
+        """The `Projector` of what is pinned, or None."""
+        return self._projector
 
     @property
     def busy(self) -> bool:

@@ -13,49 +13,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer
 
-from gsp_studio.engine.latest import LatestOnly
 from gsp_studio.gui.activity import Activity
+from gsp_studio.gui.exporting import Exporting
 from gsp_studio.gui.loading import Loading, Opened
-from gsp_studio.gui.projecting import Projecting
+from gsp_studio.gui.pinned import PinnedBasis
+from gsp_studio.gui.signals import SessionSignals
 from gsp_studio.gui.starting import Starter
 from gsp_studio.gui.state import Choice, Known, Parts, Phase, Pinned, Progress, RunEntry, Shown
 from gsp_studio.gui.warmfit import WarmFit
-from gsp_studio.gui.words import percent, plural, told
+from gsp_studio.gui.words import about_data, about_run, told
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Outcome, Record
     from gsp_studio.engine.runner import Runner
     from gsp_studio.io.dataset import Dataset, LoadOptions
 
-#: Milliseconds between polls: about 30 a second; and while a projection that somebody waits for is under way.
-POLL_MS, POLL_FAST_MS = 33, 1
+#: Milliseconds between polls: about 30 a second.
+POLL_MS = 33
 #: Milliseconds of rest before a changed rank or seed is fitted anew.
 WARM_DELAY_MS = 350
 
 
-class Session(QObject):
-    """State and signals; see the module's docstring."""
-
-    known = Signal(object)  # Known: the solvers are there
-    phaseChanged = Signal(object)  # Phase
-    activityChanged = Signal(str)  # what is being done, "" for nothing
-    datasetChanged = Signal(object)  # Dataset
-    layoutNeeded = Signal(object)  # Peek: the layout is a guess, to be shown before it is accepted
-    previewReady = Signal(object)  # Preview
-    choiceChanged = Signal(object)  # Choice
-    shownChanged = Signal(object)  # Shown, or None
-    pinnedChanged = Signal(object)  # Pinned, or None
-    progressChanged = Signal(object)  # Progress
-    recordsReset = Signal(object)  # tuple of Record: curves of another run
-    recordsAdded = Signal(object)  # tuple of Record
-    runsChanged = Signal(object, int)  # tuple of RunEntry, index of the one on the screen or -1
-    selectionChanged = Signal(int)  # basis image, or -1
-    exported = Signal(object)  # list of Path
-    failed = Signal(str, str)  # one sentence, details
-    loadFailed = Signal(object, str, str)  # path, one sentence, details
-    logged = Signal(str)
+class Session(SessionSignals):
+    """The state, and what changes it; the signals are those of `SessionSignals`."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -67,22 +49,34 @@ class Session(QObject):
         self.runs: tuple[RunEntry, ...] = ()
         self.shown_run = -1
         self.selected = -1
+        self.auto_refit = True
         self._work: Any = None
         self._activity = Activity(self.activityChanged.emit)
         self._starter = Starter()
         self._when_ready: Callable[[], None] | None = None
         self._loading: Loading | None = None
-        self._projecting: Projecting | None = None
-        self._exporter: LatestOnly[tuple[Any, ...], Any] | None = None
         self._runner: Runner | None = None
         self._run_choice = self.choice
         self._warm = WarmFit()
+        self._basis = PinnedBasis(self._activity.set, self)
+        self._exporting = Exporting(self._activity.set, self)
         self._records: list[Record] = []
         self._order: Any = None
         self._timer = self._new_timer(POLL_MS, self.poll)
-        self._fast_timer = self._new_timer(POLL_FAST_MS, self._poll_projection)
         self._warm_timer = self._new_timer(WARM_DELAY_MS, self._start_warm_fit)
         self._warm_timer.setSingleShot(True)
+        self._listen()
+
+    def _listen(self) -> None:
+        basis = self._basis
+        basis.projected.connect(self._show_projection)
+        basis.rested.connect(self._refit)
+        basis.refitted.connect(self._show)
+        basis.refittedBoth.connect(self._pin_refit)
+        basis.pathChanged.connect(self.pathChanged)
+        basis.failed.connect(self.failed)
+        self._exporting.exported.connect(self.exported)
+        self._exporting.failed.connect(self.failed)
 
     def _new_timer(self, milliseconds: int, call: Callable[[], None]) -> QTimer:
         timer = QTimer(self)
@@ -101,8 +95,8 @@ class Session(QObject):
     def _became_ready(self, work: Any) -> None:
         self._work = work
         self._loading = Loading(work)
-        self._projecting = Projecting(work)
-        self._exporter = LatestOnly(lambda request: work.export(*request), name="gsp-export")
+        self._basis.start(work)
+        self._exporting.start(work)
         found: Known = work.known()
         self._activity.set("")
         self.known.emit(found)
@@ -114,15 +108,15 @@ class Session(QObject):
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
-        for timer in (self._timer, self._fast_timer, self._warm_timer):
+        for timer in (self._timer, self._warm_timer):
             timer.stop()
-        ended = [self._warm.close(timeout)]
+        ended = [part.close(timeout) for part in (self._warm, self._basis, self._exporting)]
         if self._runner is not None:
             self._runner.cancel()
             ended.append(self._runner.join(timeout))
         ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
-        workers = (self._loading, self._projecting, self._exporter)
-        ended += [worker.close(timeout) for worker in workers if worker is not None]
+        if self._loading is not None:
+            ended.append(self._loading.close(timeout))
         return all(ended)
 
     # Data
@@ -148,6 +142,11 @@ class Session(QObject):
     def is_loading(self) -> bool:
         """Whether a data set is on its way."""
         return self._loading is not None and self._loading.opening is not None
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether there is something that `cancel` would end."""
+        return self.phase in (Phase.RUNNING, Phase.PAUSED) or self.is_loading or self._basis.is_refitting
 
     def _poll_loading(self) -> None:
         assert self._loading is not None
@@ -176,25 +175,18 @@ class Session(QObject):
     def set_dataset(self, dataset: Dataset) -> None:
         """Show another data set; runs of the former one go with it."""
         self._retire_warm()
-        if self._projecting is not None:
-            self._projecting.pin(None)
         self.dataset = dataset
         self.runs, self._records = (), []
-        self.pinned = None
-        m, n = dataset.X.shape
-        self.choice = replace(self.choice, rank=max(1, min(self.choice.rank, m, n)))
+        self.choice = replace(self.choice, rank=max(1, min(self.choice.rank, *dataset.X.shape)))
         self.datasetChanged.emit(dataset)
-        self.pinnedChanged.emit(None)
+        self._pin(None, None)
         self._show(None)
         self.select(-1)
         self._set_runs((), -1)
         self.recordsReset.emit(())
         self.choiceChanged.emit(self.choice)
-        height, width = dataset.image_shape
-        steps = "; ".join(dataset.steps) or "values as they are"
-        self.logged.emit(f"{dataset.name}: {n} images of {height} x {width}, order {dataset.order}; {steps}.")
-        for note in dataset.notes:
-            self.logged.emit(f"⚠ {note}")
+        for line in about_data(dataset):
+            self.logged.emit(line)
         self._set_phase(Phase.IDLE)
         self._start_warm_fit()
 
@@ -211,21 +203,37 @@ class Session(QObject):
 
     def set_sparsity(self, s: float) -> None:
         """The slider's journey: steer the run that is going, else show the pinned basis projected to s."""
+        self._basis.drop_refit()
         self.choice = replace(self.choice, sparsity=s)
         self.choiceChanged.emit(self.choice)
         if self._runner is not None:
             self._steer(self._runner, s)
-        elif self._projecting is not None and self._projecting.is_ready:
-            self._project(s)
+        else:
+            self._basis.project(s)
 
     def step_sparsity(self, step: float) -> None:
         """Move the target by a step, within [0, 1]."""
         self.set_sparsity(round(min(1.0, max(0.0, self.choice.sparsity + step)), 4))
+        self.settle_sparsity()
 
     def reset_sparsity(self) -> None:
         """Back to the pinned basis's own sparsity, where the projection leaves it as it is."""
         if self.pinned is not None:
             self.set_sparsity(min(1.0, max(0.0, math.floor(self.pinned.sparsity * 1e4) / 1e4)))
+            self.settle_sparsity()
+
+    def settle_sparsity(self) -> None:
+        """The slider was let go of: with Auto-refit on, the factors are refitted to where it stands."""
+        if self.auto_refit:
+            self._basis.settle()
+
+    def set_auto_refit(self, on: bool) -> None:
+        """Whether a slider that was let go of brings a refit."""
+        if on != self.auto_refit:
+            self.auto_refit = on
+            self.autoRefitChanged.emit(on)
+            self._basis.drop_refit()
+            self.settle_sparsity()
 
     def select(self, basis: int) -> None:
         """Select a basis image; -1 for none."""
@@ -233,24 +241,9 @@ class Session(QObject):
         self.selected = basis if 0 <= basis < count else -1
         self.selectionChanged.emit(self.selected)
 
-    def _project(self, s: float) -> None:
-        assert self._projecting is not None
-        shown = self._projecting.request(s)
-        if shown is not None:
+    def _show_projection(self, shown: Shown) -> None:
+        if self._runner is None:
             self._show(shown)
-        else:
-            self._fast_timer.start()
-
-    def _poll_projection(self) -> None:
-        assert self._projecting is not None
-        was_busy = self._projecting.busy  # asked first: what ends between the two questions is fetched the next time
-        shown, error = self._projecting.poll()
-        if error is not None:
-            self.failed.emit(*told(error))
-        elif shown is not None and self._runner is None:
-            self._show(shown)
-        if not was_busy:
-            self._fast_timer.stop()
 
     def _show(self, shown: Shown | None) -> None:
         self.shown = shown
@@ -279,6 +272,7 @@ class Session(QObject):
             self.failed.emit(*told(error))
             return
         self._retire_warm()
+        self._basis.drop_refit()
         self._records, self._order, self._run_choice = [], None, self.choice
         self.recordsReset.emit(())
         self._set_runs(self.runs, -1)
@@ -291,10 +285,12 @@ class Session(QObject):
         )
 
     def cancel(self) -> None:
-        """Stop the run at the end of its iteration and keep its best iterate; or give up the loading under way."""
+        """Stop the run at the end of its iteration and keep its best iterate; or give up what is under way instead."""
         if self._runner is not None:
             self._runner.cancel()
             self._set_phase(Phase.CANCELLING)
+        elif self._basis.drop_refit():
+            self.logged.emit("Refitting cancelled.")
         elif self._loading is not None:
             self._loading.cancel()
 
@@ -328,12 +324,10 @@ class Session(QObject):
 
     def export(self, directory: str | Path, index: int, parts: Parts | None = None) -> None:
         """Write a run into a folder, in the background; by default all of its parts."""
-        if self._exporter is None or self.dataset is None or not 0 <= index < len(self.runs):
+        if self.dataset is None or not 0 <= index < len(self.runs):
             self.failed.emit("There is no run to export yet; press Run first.", "")
             return
-        entry = self.runs[index]
-        self._activity.set(f"exporting {entry.name} to {directory}")
-        self._exporter.submit((Path(directory), self.dataset, entry.outcome.exported(entry.spec), parts or Parts()))
+        self._exporting.export(Path(directory), self.dataset, self.runs[index], parts or Parts())
 
     # Polling
 
@@ -351,18 +345,8 @@ class Session(QObject):
         self._poll_loading()
         self._poll_warm_fit()
         self._poll_run()
-        self._poll_export()
-
-    def _poll_export(self) -> None:
-        assert self._exporter is not None
-        answer = self._exporter.poll()
-        if answer is None:
-            return
-        self._activity.set("")
-        if answer.error is not None:
-            self.failed.emit(*told(answer.error))
-        else:
-            self.exported.emit(answer.value)
+        self._basis.poll(is_idle=self._runner is None and not self._warm.is_running)
+        self._exporting.poll()
 
     def _poll_run(self) -> None:
         if self._runner is None:
@@ -393,11 +377,7 @@ class Session(QObject):
             self._set_phase(Phase.IDLE)
             self.runs = (*self.runs, entry)
             self._show_entry(len(self.runs) - 1)
-            iterations = plural(outcome.result.n_iter, "iteration")
-            self.logged.emit(
-                f"{entry.name} {entry.state}: {entry.label}; error {percent(entry.shown.error)}, "
-                f"sparsity {entry.shown.attained:.4f}; {iterations} in {entry.seconds:.2f} s."
-            )
+            self.logged.emit(about_run(entry))
         self._set_phase(Phase.IDLE)
         if outcome.error_text:
             self.failed.emit(outcome.error_text, outcome.details)
@@ -428,15 +408,31 @@ class Session(QObject):
             return
         self._pin(self._work.pinned_of(outcome.result, "a short fit without constraint"), None)
         self._set_runs(self.runs, -1)
-        self._project(self.choice.sparsity)
+        self._basis.project(self.choice.sparsity)
 
-    def _pin(self, pinned: Pinned, order: Any) -> None:
-        assert self._projecting is not None
-        self._projecting.pin(pinned, order)
+    def _pin(self, pinned: Pinned | None, order: Any) -> None:
         self.pinned = pinned
-        if self.selected >= pinned.W.shape[1]:
+        self._basis.pin(pinned, order)
+        if pinned is not None and self.selected >= pinned.W.shape[1]:
             self.select(-1)
         self.pinnedChanged.emit(pinned)
+        self.pathChanged.emit(None)
+
+    # The slider at rest: refits
+
+    def _refit(self) -> None:
+        has_better = self._warm.is_running or self._warm_timer.isActive()  # another basis is about to come
+        if self.phase is Phase.IDLE and self.dataset is not None and self.shown is not None and not has_better:
+            self._basis.refit(self.dataset, self.choice, self.shown)
+
+    def _pin_refit(self, outcome: Outcome) -> None:
+        if outcome.result is None:
+            self.failed.emit(outcome.error_text, outcome.details)
+            return
+        pinned = self._work.pinned_of(outcome.result, f"a refit at s = {self.choice.sparsity:.3f}")
+        self._pin(pinned, None if self.shown is None else self.shown.order)  # no tile moves
+        self._set_runs(self.runs, -1)
+        self._basis.project(self.choice.sparsity)
 
     # Words
 

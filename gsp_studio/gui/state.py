@@ -5,6 +5,7 @@ Light on purpose: this module is imported before the first paint, so it knows no
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -120,6 +121,8 @@ class Shown:
     baseline : float
         Error of the pinned basis that this is a projection of; NaN when it is none.
     origin : str
+    before_refit : float
+        Error of this basis with the pinned basis's coefficients where `H` has been refitted to it since; else NaN.
     """
 
     W: Array
@@ -131,6 +134,7 @@ class Shown:
     target: float
     baseline: float
     origin: str
+    before_refit: float = math.nan
 
     @property
     def attained(self) -> float:
@@ -146,6 +150,32 @@ class Shown:
         """The tile that shows a basis image, -1 for none."""
         found = np.flatnonzero(self.order == basis)
         return int(found[0]) if len(found) else -1
+
+
+@dataclass(frozen=True, eq=False)
+class PathCurve:
+    """What projecting the pinned basis costs, from its own sparsity to 1, its coefficients as they are.
+
+    Attributes
+    ----------
+    s, errors : ndarray (k,)
+        Rising sparsities, and the error at each, a fraction.
+    lost : ndarray (k,) of int
+        How many basis images are zero or have one pixel left.
+    rank : int
+        Of so many.
+    knee : float
+        Where the error bends most; NaN where it does not, and as long as the curve is not complete.
+    origin : str
+        Where the pinned basis comes from, in words.
+    """
+
+    s: Array
+    errors: Array
+    lost: Array
+    rank: int
+    knee: float
+    origin: str
 
 
 @dataclass(frozen=True)

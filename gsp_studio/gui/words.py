@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import math
 import traceback
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.state import RunEntry
+    from gsp_studio.io.dataset import Dataset
 
 
 def percent(fraction: float) -> str:
@@ -48,3 +53,20 @@ def memory(count: int) -> str:
 def told(error: BaseException) -> tuple[str, str]:
     """An error as one sentence, and its traceback for a report."""
     return str(error) or type(error).__name__, "".join(traceback.format_exception(error))
+
+
+def about_data(dataset: Dataset) -> list[str]:
+    """What a data set is and how it was made, a line each."""
+    height, width = dataset.image_shape
+    steps = "; ".join(dataset.steps) or "values as they are"
+    shape = f"{dataset.X.shape[1]} images of {height} x {width}, order {dataset.order}"
+    return [f"{dataset.name}: {shape}; {steps}.", *(f"⚠ {note}" for note in dataset.notes)]
+
+
+def about_run(entry: RunEntry) -> str:
+    """How a run ended."""
+    iterations = plural(0 if entry.outcome.result is None else entry.outcome.result.n_iter, "iteration")
+    return (
+        f"{entry.name} {entry.state}: {entry.label}; error {percent(entry.shown.error)}, "
+        f"sparsity {entry.shown.attained:.4f}; {iterations} in {entry.seconds:.2f} s."
+    )

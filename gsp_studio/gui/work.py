@@ -6,7 +6,8 @@ numba, SciPy and the solvers take a quarter of a second to import and longer to 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from numba.core import event
 from threadpoolctl import threadpool_limits
 
 from gsp_studio.backends import get_backend
+from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.cpu import usable_cores
 from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
@@ -40,10 +42,12 @@ __all__ = [
     "is_compiling",
     "known",
     "load_dataset",
+    "new_denser_fit",
     "new_run",
     "new_warm_fit",
     "peek",
     "pinned_of",
+    "refitted",
     "shown_of",
     "thumbnails",
     "warm_up",
@@ -53,6 +57,10 @@ Array = npt.NDArray[Any]
 
 #: Iterations of the short unconstrained fit that gives the slider a basis before any run.
 WARM_ITERATIONS = 25
+#: Iterations of the short fit of both factors that makes a basis denser.
+DENSER_ITERATIONS = 30
+#: A refit of the coefficients ends when a round of sweeps lowers the squared error by less than this fraction of it.
+REFIT_TOLERANCE, REFIT_ROUNDS = 1e-5, 30
 
 
 def solver_threads() -> int:
@@ -115,6 +123,41 @@ def new_warm_fit(X: Array, choice: Choice) -> Runner:
     params = Params(choice.rank, "ahals", seed=choice.seed, max_iter=WARM_ITERATIONS)
     check_params(params, *X.shape)
     return Runner(RunSpec(X, params, "auto", solver_threads()))
+
+
+def new_denser_fit(X: Array, choice: Choice, shown: Shown) -> Runner:
+    """A short fit of both factors at the chosen sparsity, which goes on from what is shown."""
+    start = (shown.W, shown.H)
+    params = Params(len(shown.H), "psnmf", choice.sparsity, choice.seed, DENSER_ITERATIONS, init=start)
+    check_params(params, *X.shape)
+    return Runner(RunSpec(X, params, "auto", solver_threads()))
+
+
+def refitted(X: Array, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bool]) -> Shown | None:
+    """What is shown with the coefficients that fit its basis best; None where nobody wants that any more.
+
+    HALS sweeps, a round of them at a time, from the coefficients that are shown.
+    """
+    backend = get_backend("auto", solver_threads())
+    Xt = np.ascontiguousarray(as_compute_dtype(X).T).view()
+    Xt.flags.writeable = False  # as the solvers do: numba compiles kernels anew for arrays that may be written
+    V = np.ascontiguousarray(shown.W.T)
+    H, own, before = shown.H, self_product(shown.W), math.inf
+    sweeps = Params(len(V))
+    with backend.scope():
+        for _ in range(REFIT_ROUNDS):
+            if is_unwanted():
+                return None
+            H, B, G = backend.sweep_coefficients(Xt, V, H, sweeps.n_sweeps, sweeps.inner_tol)
+            gram = replace(pinned.gram, A=B.T, G=G)
+            left = gram.squared_residual(shown.W, own)
+            if left >= before * (1.0 - REFIT_TOLERANCE):
+                break
+            before = left
+        if not gram.is_accurate(left):
+            left = backend.residual(Xt, V, H)
+    energies = energies_of(own, gram)
+    return replace(shown, H=H, energies=energies, error=gram.relative(left), before_refit=shown.error)
 
 
 def energies_of(own: Array, gram: Any) -> Array:
@@ -195,9 +238,7 @@ class Projector:
     def show(self, s: float) -> Shown:
         """The basis projected to s, with the error that it has now."""
         pinned = self.pinned
-        if self._path is None:  # sorting a large basis takes a while: it happens where the first projection does
-            self._path = SparsityPath(pinned.W, copy=False)  # the arrays of an iterate are never written again
-        projection = self._path.project(s)
+        projection = self._sorted().project(s)
         own = self_product(projection.values)
         return Shown(
             W=projection.values,
@@ -210,3 +251,20 @@ class Projector:
             baseline=pinned.error,
             origin=pinned.origin,
         )
+
+    def points(self, values: Array) -> list[tuple[float, int]]:
+        """At each sparsity the error, and how many basis images are zero or have one pixel left."""
+        found = []
+        for s in values:
+            W = self._sorted().project(float(s)).values
+            found.append((self.pinned.gram.relative_error(W), int(np.sum(np.count_nonzero(W, axis=0) <= 1))))
+        return found
+
+    def _sorted(self) -> SparsityPath:
+        # Sorting a large basis takes a while: it happens where the first projection does. Two threads that need it at
+        # once both sort; either's result will do.
+        path = self._path
+        if path is None:
+            path = SparsityPath(self.pinned.W, copy=False)  # the arrays of an iterate are never written again
+            self._path = path
+        return path

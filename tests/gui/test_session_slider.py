@@ -124,7 +124,7 @@ class TestLargeBasis:
         wait_until(lambda: large.shown.target == targets[-1])
         told = [shown.target for shown in heard["shownChanged"]]
         assert told == sorted(told), "an older answer came after a newer one"
-        wait_until(lambda: not large._fast_timer.isActive())
+        wait_until(lambda: not large._basis._fast_timer.isActive())
 
     def test_answer_for_a_basis_that_is_pinned_no_more_is_dropped(self, large: Session) -> None:
         large.set_sparsity(0.7)
@@ -139,7 +139,7 @@ class TestLargeBasis:
         def broken(s: float) -> None:
             raise ValueError(f"{s} is a bad number")
 
-        monkeypatch.setattr(large._projecting._projector, "show", broken)
+        monkeypatch.setattr(large._basis._projecting._projector, "show", broken)
         heard = Listener(large, "failed")
         large.set_sparsity(0.6)
         wait_until(lambda: heard["failed"])

@@ -1,0 +1,153 @@
+"""What happens to the pinned basis while no run is going: projections, refits when the slider rests, its path."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from gsp_studio.gui.projecting import Projecting
+from gsp_studio.gui.refitting import Refitting, is_denser
+from gsp_studio.gui.scanning import PathScan
+from gsp_studio.gui.state import Choice, Pinned, Shown
+from gsp_studio.gui.words import told
+
+if TYPE_CHECKING:
+    from gsp_studio.io.dataset import Dataset
+
+#: Milliseconds between polls while a projection that somebody waits for is under way.
+POLL_FAST_MS = 1
+#: Milliseconds of rest after which a slider that was let go of brings a refit.
+REST_MS = 60
+
+
+class PinnedBasis(QObject):
+    """Three workers on one basis. Keeps no state of the app: what they find goes out by signals, to the session."""
+
+    projected = Signal(object)  # Shown
+    rested = Signal()  # the slider was let go of, and what it asked for has been shown
+    refitted = Signal(object)  # Shown with new coefficients
+    refittedBoth = Signal(object)  # Outcome of a short fit of both factors
+    pathChanged = Signal(object)  # PathCurve
+    failed = Signal(str, str)
+
+    def __init__(self, tell: Callable[[str], None], parent: QObject) -> None:
+        super().__init__(parent)
+        self._tell = tell
+        self._work: Any = None
+        self._pinned: Pinned | None = None
+        self._projecting: Projecting | None = None
+        self._refitting: Refitting | None = None
+        self._scan: PathScan | None = None
+        self._fast_timer = QTimer(self, interval=POLL_FAST_MS)
+        self._fast_timer.timeout.connect(self._poll_projection)
+        self._rest_timer = QTimer(self, interval=REST_MS, singleShot=True)
+        self._rest_timer.timeout.connect(self._rest)
+
+    def start(self, work: Any) -> None:
+        """The solvers are there."""
+        self._work = work
+        self._projecting, self._refitting, self._scan = Projecting(work), Refitting(work), PathScan()
+
+    def close(self, timeout: float) -> bool:
+        """Stop everything and wait; True when no thread is left."""
+        self._fast_timer.stop()
+        self._rest_timer.stop()
+        workers = (self._projecting, self._refitting, self._scan)
+        ended = [worker.close(timeout) for worker in workers if worker is not None]
+        return all(ended)
+
+    def pin(self, pinned: Pinned | None, order: Any) -> None:
+        """Another basis, its tiles in this order; None: none. Everything under way for the former one is dropped."""
+        self.drop_refit()
+        self._pinned = pinned
+        if self._projecting is not None and self._scan is not None:
+            self._projecting.pin(pinned, order)
+            self._scan.pin(self._projecting.projector)
+
+    # Projections
+
+    def project(self, s: float) -> None:
+        """Bring the basis at s, by `projected`: in this event when it is small."""
+        if self._projecting is None or self._scan is None or self._pinned is None:
+            return
+        self._scan.postpone()
+        shown = self._projecting.request(s)
+        if shown is not None:
+            self.projected.emit(shown)
+        else:
+            self._fast_timer.start()
+
+    def _poll_projection(self) -> None:
+        assert self._projecting is not None
+        was_busy = self._projecting.busy  # asked first: what ends between the two questions is fetched the next time
+        shown, error = self._projecting.poll()
+        if error is not None:
+            self.failed.emit(*told(error))
+        elif shown is not None:
+            self.projected.emit(shown)
+        if not was_busy:
+            self._fast_timer.stop()
+
+    # Refits
+
+    @property
+    def is_refitting(self) -> bool:
+        """Whether a refit is under way."""
+        return self._refitting is not None and self._refitting.is_running
+
+    def settle(self) -> None:
+        """The slider was let go of: `rested` follows, unless it moves again."""
+        self._rest_timer.start()
+
+    def _rest(self) -> None:
+        if self._fast_timer.isActive():  # the projection is still on its way
+            self._rest_timer.start()
+        else:
+            self.rested.emit()
+
+    def refit(self, dataset: Dataset, choice: Choice, shown: Shown) -> None:
+        """Refit what is shown: both factors where the target is denser than what is pinned, else H where it is old."""
+        if self._refitting is None or self._pinned is None or self.is_refitting:
+            return
+        if is_denser(choice.sparsity, self._pinned):
+            self._refitting.both(self._work.new_denser_fit(dataset.X, choice, shown))
+        elif not math.isnan(shown.baseline) and math.isnan(shown.before_refit):
+            self._refitting.coefficients(dataset.X, self._pinned, shown)
+
+    def drop_refit(self) -> bool:
+        """Let go of the refit under way, and of one that would come; whether there was one under way."""
+        self._rest_timer.stop()
+        was_running = self._refitting is not None and self._refitting.drop()
+        if was_running:
+            self._tell("")
+        return was_running
+
+    # Polling
+
+    def poll(self, is_idle: bool) -> None:
+        """Fetch what refits and the path have; the path goes on where nothing else needs the processor."""
+        self._poll_refit()
+        assert self._scan is not None
+        found = self._scan.poll(is_idle and not self.is_refitting)
+        if isinstance(found, Exception):
+            self.failed.emit(*told(found))
+        elif found is not None:
+            self.pathChanged.emit(found)
+
+    def _poll_refit(self) -> None:
+        assert self._refitting is not None
+        found = self._refitting.poll()
+        if found is None:
+            if self._refitting.takes_long:
+                self._tell("refitting")
+            return
+        self._tell("")
+        if isinstance(found, Exception):
+            self.failed.emit(*told(found))
+        elif isinstance(found, Shown):
+            self.refitted.emit(found)
+        else:
+            self.refittedBoth.emit(found)

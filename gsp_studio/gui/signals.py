@@ -1,0 +1,30 @@
+"""What the session says: the signals that panels are wired to."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Signal
+
+
+class SessionSignals(QObject):
+    """The signals of a Session; each brings frozen data, on the GUI thread."""
+
+    known = Signal(object)  # Known: the solvers are there
+    phaseChanged = Signal(object)  # Phase
+    activityChanged = Signal(str)  # what is being done, "" for nothing
+    datasetChanged = Signal(object)  # Dataset
+    layoutNeeded = Signal(object)  # Peek: the layout is a guess, to be shown before it is accepted
+    previewReady = Signal(object)  # Preview
+    choiceChanged = Signal(object)  # Choice
+    autoRefitChanged = Signal(bool)
+    shownChanged = Signal(object)  # Shown, or None
+    pinnedChanged = Signal(object)  # Pinned, or None
+    pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
+    progressChanged = Signal(object)  # Progress
+    recordsReset = Signal(object)  # tuple of Record: curves of another run
+    recordsAdded = Signal(object)  # tuple of Record
+    runsChanged = Signal(object, int)  # tuple of RunEntry, index of the one on the screen or -1
+    selectionChanged = Signal(int)  # basis image, or -1
+    exported = Signal(object)  # list of Path
+    failed = Signal(str, str)  # one sentence, details
+    loadFailed = Signal(object, str, str)  # path, one sentence, details
+    logged = Signal(str)

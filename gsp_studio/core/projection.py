@@ -18,16 +18,19 @@ import numpy.typing as npt
 from gsp_studio.backends.cpu import projection as kernels
 from gsp_studio.backends.cpu.each import project_each
 from gsp_studio.backends.cpu.hoyer import hoyer_flat
-from gsp_studio.backends.cpu.root import JUMP, NOT_FINITE, ROOT, UNCHANGED
+from gsp_studio.backends.cpu.root import JUMP, NOT_FINITE, OVERFLOW, ROOT, UNCHANGED
+from gsp_studio.backends.cpu.scale import scale_vectors
 from gsp_studio.core.vectors import (
     Axis,
     Packed,
+    as_float,
     check_target,
     flat_view,
     in_structure,
     output_like,
     pack,
     refuse_not_finite,
+    refuse_too_large,
     unpack,
 )
 
@@ -57,7 +60,8 @@ class Projection:
     values : ndarray or list of ndarray
         The projected vectors, in the structure, memory order and floating-point type of the input.
     mu : float
-        The multiplier that all free vectors of the group share; the largest, where vectors have their own.
+        The multiplier that all free vectors of the group share; the largest, where vectors have their own. Infinite
+        where float64 cannot hold it (vectors near 1e308).
     sparsity : float
         Attained average sparsity.
     n_iter : int
@@ -123,7 +127,7 @@ def group_sparse_projection(
     ------
     ValueError
         s outside [0, 1]; no vectors; a vector with fewer than two entries; NaN or infinite values; weights, out or
-        pinned that do not fit x.
+        pinned that do not fit x; an x so large that entries of its projection, which may exceed x's, are not finite.
 
     Notes
     -----
@@ -188,6 +192,8 @@ def finish(
     packed: Packed, flat: Array, values: Any, axis: Axis, solution: kernels.Solution, mus: Array | None = None
 ) -> Projection:
     """A `Projection` from the flat results of the kernels."""
+    if solution.outcome == OVERFLOW:
+        refuse_too_large(packed)
     if not (isinstance(values, np.ndarray) and np.may_share_memory(flat, values)):
         values = unpack(flat, packed, values, axis)
     if mus is None:
@@ -234,20 +240,29 @@ def column_sparse_projection(x: Any, s: Any, weights: Any = None, *, axis: Axis 
     solutions = project_each(packed.flat, packed.offsets, targets, packed.weights, target)
     if (solutions.outcomes == NOT_FINITE).any():
         refuse_not_finite(packed)
-    outcomes = set(solutions.outcomes.tolist())
-    outcome = JUMP if JUMP in outcomes else UNCHANGED if outcomes == {UNCHANGED} else ROOT
+    outcome = _worst(set(solutions.outcomes.tolist()))
     n_iter = int(solutions.n_iter.max())
     total = kernels.Solution(float(solutions.mu.max()), solutions.sparsities, n_iter, outcome)
     return finish(packed, target, values, axis, total, solutions.mu)
 
 
+def _worst(outcomes: set[int]) -> int:
+    """What to say of a projection whose vectors ended so."""
+    for outcome in (OVERFLOW, JUMP, ROOT):
+        if outcome in outcomes:
+            return outcome
+    return UNCHANGED
+
+
 def _targets(s: Any, count: int) -> Array:
-    targets = np.asarray(s, dtype=np.float64)
+    if np.isscalar(s) or s is None:
+        return np.full(count, check_target(s))
+    targets = as_float("s", s)
     if targets.ndim and targets.size != count:
         raise ValueError(f"s holds {targets.size} targets; accepted are one number, or one for each of {count} vectors")
-    for value in np.atleast_1d(targets).ravel():
+    for value in targets.ravel().tolist():
         check_target(value)
-    return np.array(np.broadcast_to(targets.ravel(), (count,)))
+    return np.array(np.broadcast_to(targets.ravel(), (count,)), dtype=np.float64)
 
 
 def _project_pinned(
@@ -257,10 +272,12 @@ def _project_pinned(
     refuse_not_finite(packed)
     r = packed.count
     goals = np.full(r, np.nan)
+    if not isinstance(pinned, Mapping):
+        raise ValueError(f"pinned is a {type(pinned).__name__}; accepted is a mapping of vector numbers to sparsities")
     for i, goal in pinned.items():
-        if not -r <= i < r:
+        if not isinstance(i, (int, np.integer)) or not -r <= i < r:
             raise ValueError(f"pinned names vector {i}; accepted are numbers from 0 to {r - 1}")
-        goals[i] = check_target(goal)
+        goals[i] = check_target(goal, f"the sparsity of pinned vector {i}")
     held = ~np.isnan(goals)
     result, sparsities, mus = np.empty_like(packed.flat), np.empty(r), np.zeros(r)
     mask, flat, offsets, weights = _part(packed, held)
@@ -274,8 +291,9 @@ def _project_pinned(
         result[mask], sparsities[~held], mus[~held] = flat, free.sparsities, free.mu
         outcomes.add(free.outcome)
         mu, steps = free.mu, steps + free.n_iter
-    target[:] = result
-    outcome = JUMP if JUMP in outcomes else UNCHANGED if outcomes == {UNCHANGED} else ROOT
+    outcome = _worst(outcomes)
+    if outcome != OVERFLOW:
+        target[:] = result
     return kernels.Solution(mu, sparsities, steps, outcome), mus
 
 
@@ -326,13 +344,15 @@ def project_to_zeros(x: Any, zeros: int, weights: Any = None, *, axis: Axis = 0,
     if zeros <= present:
         solution = kernels.Solution(0.0, hoyer_flat(flat, packed.offsets, packed.weights), 0, UNCHANGED)
         return finish(packed, flat.copy(), values, axis, solution)
-    ratios = kernels.vanishing_multipliers(flat, packed.offsets, packed.weights)
+    scaled = scale_vectors(flat, packed.offsets)
+    ratios = kernels.vanishing_multipliers(scaled, packed.weights)
     mu = float(np.partition(ratios, zeros - 1)[zeros - 1])
     reached = np.isfinite(mu)
     if not reached:
         mu = float(ratios[np.isfinite(ratios)].max())
     target = np.empty_like(flat)
-    kernels.project_at(flat, packed.offsets, mu, packed.weights, target)
+    if not kernels.project_at(scaled, mu, packed.weights, target):
+        refuse_too_large(packed)
     alive = ratios > mu
     target[~alive] = 0  # and what rounding left of entries at the threshold
     # A vector that is gone keeps its entry of largest ratio, as it is; the projection would keep the cheapest one.
@@ -340,6 +360,6 @@ def project_to_zeros(x: Any, zeros: int, weights: Any = None, *, axis: Axis = 0,
     target[alive & gone] = flat[alive & gone]
     sparsities = hoyer_flat(target, packed.offsets, packed.weights)
     found = int(np.count_nonzero(target == 0))
-    solution = kernels.Solution(mu, sparsities, 1, JUMP if found > zeros else ROOT)
+    solution = kernels.Solution(scaled.multiplier(mu), sparsities, 1, JUMP if found > zeros else ROOT)
     result = finish(packed, target, values, axis, solution)
     return result if reached else replace(result, status=Status.OUT_OF_REACH)

@@ -7,6 +7,8 @@ memory order and axes. All that can be wrong with an argument is found here or i
 
 from __future__ import annotations
 
+import operator
+import reprlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,8 +93,8 @@ def as_float(name: str, values: Any) -> Array:
     """A real array: float32 and float64 as they are, float16 as float32, integers and booleans as float64."""
     try:
         array = np.asarray(values)
-    except ValueError as error:
-        raise ValueError(f"{name} cannot be made an array: {error}") from None
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} cannot be made an array; accepted are numbers, all rows of one length") from None
     if array.dtype in (np.float32, np.float64) and array.dtype.isnative:
         return array
     if array.dtype.kind in "iub":
@@ -103,9 +105,12 @@ def as_float(name: str, values: Any) -> Array:
 
 
 def _normal_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
-    axes = axis if isinstance(axis, tuple) else (axis,)
+    try:
+        axes = tuple(operator.index(a) for a in (axis if isinstance(axis, tuple) else (axis,)))
+    except TypeError:
+        axes = ()
     if not axes or not all(-ndim <= a < ndim for a in axes) or len({a % ndim for a in axes}) < len(axes):
-        raise ValueError(f"axis is {axis}; accepted are different axes from {-ndim} to {ndim - 1} of x")
+        raise ValueError(f"axis is {axis}; accepted are an axis from {-ndim} to {ndim - 1} of x, or a tuple of them")
     return tuple(a % ndim for a in axes)
 
 
@@ -173,12 +178,23 @@ def _list_weights(weights: Any, lengths: list[int], dtype: npt.DTypeLike) -> Arr
     return np.concatenate([np.ones(n, dtype) if w is None else w for w, n in zip(checked, lengths, strict=True)])
 
 
-def check_target(s: Any) -> float:
-    """The target sparsity as a float in [0, 1]."""
-    value = float(s)
+def check_target(s: Any, name: str = "s") -> float:
+    """A target sparsity as a float in [0, 1]."""
+    if type(s) is float and 0.0 <= s <= 1.0:
+        return s
+    try:
+        value = float("nan") if isinstance(s, (str, bytes)) else float(s)
+    except (TypeError, ValueError, OverflowError):
+        value = float("nan")
     if not 0.0 <= value <= 1.0:  # NaN fails too
-        raise ValueError(f"s is {s}; accepted is a number from 0 to 1")
+        found = s if isinstance(s, (int, float, np.generic)) else reprlib.repr(s)
+        raise ValueError(f"{name} is {str(found)[:60]}; accepted is a number from 0 to 1")
     return value
+
+
+def refuse_too_large(packed: Packed) -> None:
+    """Raise the ValueError for vectors whose projection is beyond the largest number of its type."""
+    raise ValueError(f"x is too large: entries of its projection would exceed {packed.flat.dtype}; scale x down")
 
 
 def refuse_not_finite(packed: Packed) -> None:
@@ -201,13 +217,20 @@ def output_like(packed: Packed, out: Any) -> Any:
         for o, v in zip(out, packed.source, strict=True):
             if not isinstance(o, np.ndarray) or o.dtype != v.dtype:
                 raise ValueError(f"out holds another type than the {v.dtype} of the values")
+            _check_writeable(o)
         return out
     if out is None:
         return np.empty_like(packed.source)
     if not isinstance(out, np.ndarray) or out.shape != packed.source.shape or out.dtype != packed.flat.dtype:
         found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise ValueError(f"out is {found}; accepted is an array of {packed.flat.dtype} {packed.source.shape}")
+    _check_writeable(out)
     return out
+
+
+def _check_writeable(out: Array) -> None:
+    if not out.flags.writeable:
+        raise ValueError("out is read-only; accepted is an array that can be written")
 
 
 def flat_view(values: Any, packed: Packed, axis: Axis) -> Array | None:

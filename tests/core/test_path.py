@@ -77,6 +77,15 @@ def test_multiplier_and_support_are_monotone_in_the_target():
         kept = fewer
 
 
+def test_ratios_beyond_float32_are_sorted():
+    rng = np.random.default_rng(7)
+    x = (1e37 * (1 - 1e-3 * rng.random((20, 3)))).astype(np.float32)
+    w = (10.0 ** rng.uniform(-4, 0, 20)).astype(np.float32)
+    for s in (0.3, 0.9, 0.9999):
+        p, direct = SparsityPath(x, w).project(s), group_sparse_projection(x, s, w)
+        np.testing.assert_allclose(p.values, direct.values, rtol=0, atol=1e-6 * x.max())
+
+
 def test_below_its_own_sparsity_x_comes_back():
     x = np.random.default_rng(2).standard_normal((30, 4))
     path = SparsityPath(x)

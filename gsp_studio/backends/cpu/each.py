@@ -16,8 +16,10 @@ from gsp_studio.backends.cpu.root import (
     COLLAPSED,
     DELTA,
     HIGH,
+    LONG,
     MU,
     OUT_OF_RANGE,
+    OVERFLOW,
     ROWS,
     SPARSITY,
     STATE,
@@ -76,7 +78,7 @@ def project_each(
     else:
         with POOL:
             _parallel(c, offsets, weights, targets, scratch, results, out)
-    for i in np.flatnonzero(np.isin(results[_OUTCOME], (COLLAPSED, OUT_OF_RANGE))):
+    for i in np.flatnonzero(np.isin(results[_OUTCOME], (COLLAPSED, OUT_OF_RANGE, LONG))):
         _settle_one(c, offsets, weights, float(targets[i]), int(i), results, out)
     return Solutions(results[_MU], results[_SPARSITY], results[_STEPS].astype(np.int64), results[_OUTCOME])
 
@@ -86,5 +88,6 @@ def _settle_one(c: Array, offsets: Array, w: Array | None, s: float, i: int, res
     own = w if w is None or w.size == b - a else w[a:b]
     local = np.array([0, b - a])
     values, solution = project_flat(c[a:b].copy(), local, s, own)
-    out[a:b] = values
+    if solution.outcome != OVERFLOW:
+        out[a:b] = values
     results[:, i] = solution.mu, solution.sparsities[0], solution.n_iter, solution.outcome

@@ -30,6 +30,7 @@ from gsp_studio.backends.cpu.root import (
     FINE,
     GAIN,
     HIGH,
+    LONG,
     LOW,
     M0,
     M1,
@@ -55,7 +56,7 @@ from gsp_studio.backends.cpu.root import (
 #: Largest entries outside this range are scaled by a power of two: their squares would leave float64's range.
 SAFE = (1e-120, 1e120)
 #: Survivors are moved only after this many evaluations: moving costs as much as three of them.
-_MOVE_AFTER = 3
+_MOVE_AFTER = 8
 
 
 @njit(nogil=True, cache=True)
@@ -116,7 +117,7 @@ def evaluate(c, offsets, w, live, kept, table, mu):  # type: ignore[no-untyped-d
             vector, weight = c[offsets[i] : offsets[i + 1]], slice_weights(w, offsets, i)
             table[M0, i], table[M1, i], table[M2, i] = weighted_moments(vector, weight, t)
             if table[M2, i] == 0.0:
-                single = np.float64(weight[weighted_best_single(vector, weight, t)])
+                single = np.float64(weight[weighted_best_single(vector, weight, t, 0.0)])
                 table[SINGLE, i] = (table[NORM, i] - single) / table[SPAN, i]
     return count
 
@@ -173,12 +174,12 @@ def write(c, offsets, w, table, state, out):  # type: ignore[no-untyped-def]
             if table[M2, i] > 0.0:
                 weighted_shrink(vector, weight, t, fine, table[COEF, i], target)
             else:
-                keep_one(vector, weighted_best_single(vector, weight, t), target)
+                keep_one(vector, weighted_best_single(vector, weight, t, fine), target)
 
 
 @njit(nogil=True, cache=True)
 def project_serial(c, offsets, w, s, checked, live, kept, table, state, out):  # type: ignore[no-untyped-def]
-    """Constants, checks, search and output of one group, in one call."""
+    """Constants, checks, search and output of one group, in one call; nothing is written unless ROOT or UNCHANGED."""
     set_constants(offsets, w, table)
     if checked or state[MU] == 0.0:
         outcome = inspect(c, offsets, table, state)
@@ -190,6 +191,7 @@ def project_serial(c, offsets, w, s, checked, live, kept, table, state, out):  #
     if outcome == UNCHANGED:
         out[offsets[0] : offsets[-1]] = c[offsets[0] : offsets[-1]]
     elif outcome == ROOT:
-        carry(table, state)
+        if carry(table, state) > np.finfo(out.dtype).max:
+            return LONG
         write(c, offsets, w, table, state, out)
     return outcome

@@ -143,15 +143,15 @@ def best_single(c):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def weighted_best_single(c, w, t):  # type: ignore[no-untyped-def]
-    """The index of ``max |c| - t w``: among equals the smallest weight, then the largest entry, then the lowest index.
+def weighted_best_single(c, w, t, fine):  # type: ignore[no-untyped-def]
+    """The index of ``max |c| - (t + fine) w``; among equals of the smallest weight, largest entry, lowest index.
 
     A large t swallows the entries, so that "equals" are all entries of one weight.
     """
     best, top, lightest, tallest = 0, -np.inf, np.inf, -1.0
     for j in range(c.size):
         weight, size = np.float64(w[j]), abs(np.float64(c[j]))
-        value = size - t * weight
+        value = (size - t * weight) - fine * weight
         tied = value == top and (weight < lightest or (weight == lightest and size > tallest))
         if value > top or tied:
             best, top, lightest, tallest = j, value, weight, size

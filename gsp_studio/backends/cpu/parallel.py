@@ -32,6 +32,7 @@ from gsp_studio.backends.cpu.root import (
     FINE,
     GAIN,
     HIGH,
+    LONG,
     LOW,
     M0,
     M1,
@@ -130,7 +131,7 @@ def _gather(first, sums, table):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, parallel=True)
-def _singles(c, offsets, w, table, mu, best):  # type: ignore[no-untyped-def]
+def _singles(c, offsets, w, table, mu, fine, best):  # type: ignore[no-untyped-def]
     """For vectors without survivors: the index of the entry that stays, and the sparsity that it gives."""
     for i in prange(table.shape[1]):
         if table[M2, i] <= 0.0:
@@ -139,7 +140,7 @@ def _singles(c, offsets, w, table, mu, best):  # type: ignore[no-untyped-def]
                 best[i] = best_single(vector)
             else:
                 weight = group.slice_weights(w, offsets, i)
-                best[i] = weighted_best_single(vector, weight, t)
+                best[i] = weighted_best_single(vector, weight, t, threshold(table, i, fine))
                 table[SINGLE, i] = (table[NORM, i] - np.float64(weight[best[i]])) / table[SPAN, i]
 
 
@@ -231,7 +232,8 @@ def project(
         if outcome == UNCHANGED:
             _copy_pieces(c, pieces.start, pieces.stop, out)
         elif outcome == ROOT:
-            carry(table, state)
+            if carry(table, state) > float(np.finfo(out.dtype).max):
+                return LONG
             _write(c, offsets, w, table, state, out, pieces)
     return outcome
 
@@ -264,7 +266,7 @@ def _search(
             if outcome != SEARCHING:
                 return outcome
         if w is not None and not table[M2].all():
-            _singles(c, offsets, w, table, mu, best)
+            _singles(c, offsets, w, table, mu, 0.0, best)
         residual(table, s, state)
         if mu == 0.0 and state[RESIDUAL] <= SLACK * r:
             return UNCHANGED
@@ -295,12 +297,12 @@ def _inspect(sums: Array, pieces: _Pieces, w: Array | None, table: Array, state:
 def _write(c: Array, offsets: Array, w: Array | None, table: Array, state: Array, out: Array, pieces: _Pieces) -> None:
     alone = np.flatnonzero(table[M2] <= 0.0)
     values = np.empty(0, c.dtype)
+    fine = state[FINE] + state[DELTA]
     if len(alone):
         best = np.empty(table.shape[1], np.int64)
-        _singles(c, offsets, w, table.copy(), state[MU], best)
+        _singles(c, offsets, w, table.copy(), state[MU], fine, best)
         alone_at = offsets[alone] + best[alone]
         values = c[alone_at]
-    fine = state[FINE] + state[DELTA]
     _write_pieces(c, offsets, w, pieces.vector, pieces.start, pieces.stop, table, state[MU], fine, out)
     if len(alone):
         out[alone_at] = values

@@ -19,12 +19,11 @@ from gsp_studio.backends.backend import Array
 from gsp_studio.backends.cpu.group import inspect, search, set_constants
 from gsp_studio.backends.cpu.parallel import WORTHWHILE
 from gsp_studio.backends.cpu.pool import get_threads
-from gsp_studio.backends.cpu.projection import Solution, conclude, scale_vectors
+from gsp_studio.backends.cpu.projection import Solution, conclude
 from gsp_studio.backends.cpu.root import (
     COLLAPSED,
     DELTA,
     FINE,
-    GAIN,
     HIGH,
     M0,
     M1,
@@ -33,6 +32,7 @@ from gsp_studio.backends.cpu.root import (
     NORM,
     NOT_FINITE,
     OUT_OF_RANGE,
+    OVERFLOW,
     RESIDUAL,
     ROWS,
     SEARCHING,
@@ -49,6 +49,7 @@ from gsp_studio.backends.cpu.root import (
     residual,
     threshold,
 )
+from gsp_studio.backends.cpu.scale import Scaled, scale_vectors
 from gsp_studio.backends.cpu.ties import settle
 
 #: Entries of the smallest block.
@@ -156,7 +157,7 @@ def evaluate_sorted(values, weights, offsets, nodes, tree, table, mu):  # type: 
         kept = _count_above(values, weights, a, b, t)
         own = tree[:, nodes[i] : nodes[i + 1]]
         table[M0, i], table[M1, i], table[M2, i] = _prefix(values, weights, a, b - a, kept, own, t)
-        if weights is not None and kept == 0:
+        if weights is not None and table[M2, i] == 0.0:
             table[SINGLE, i] = (table[NORM, i] - _heaviest_single(values, weights, a, b, t)) / table[SPAN, i]
 
 
@@ -200,7 +201,7 @@ def _sort_some(c: Array, w: Array | None, offsets: Array, values: Array, weights
             continue
         own = w if w.size == b - a else w[a:b]
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            order = np.argsort(-np.where(size > 0, size / own, 0))
+            order = np.argsort(-np.where(size > 0, np.divide(size, own, dtype=np.float64), 0))
         values[a:b], weights[a:b] = size[order], own[order]
 
 
@@ -227,7 +228,7 @@ class SortedGroup:
         self._c, self._offsets, self._w = c, offsets, weights
         r = len(offsets) - 1
         self._constants = np.empty((ROWS, r))
-        self._exponents: Array | None = None
+        self._scaled: Scaled | None = None
         set_constants(offsets, weights, self._constants)
         state = new_state()
         outcome = inspect(c, offsets, self._constants, state)
@@ -235,8 +236,9 @@ class SortedGroup:
         if not self.finite:
             return
         if outcome == OUT_OF_RANGE:
-            self._c, self._exponents = scale_vectors(c, offsets)
-            self._constants[GAIN] = np.ldexp(self._constants[GAIN], -self._exponents)
+            self._scaled = scale_vectors(c, offsets)
+            self._c = self._scaled.c
+            self._scaled.set_gains(self._constants)
         self._bound = state[HIGH] if outcome == SEARCHING and weights is None else np.finfo(np.float64).max
         self._sort()
         self.start: Array = self.solve(0.0).sparsities
@@ -288,13 +290,15 @@ class SortedGroup:
         """The projected vectors at the target s into `out` (N,), which may not be c."""
         outcome, table, state = self._search(s)
         outcome = conclude(self._c, self._offsets, s, self._w, outcome, table, state, out)
-        if self._exponents is not None:
-            np.ldexp(out, np.repeat(self._exponents, np.diff(self._offsets)), out=out)
+        if outcome != OVERFLOW and self._scaled is not None and not self._scaled.restore(out, out):
+            outcome = OVERFLOW
         return self._solution(outcome, table, state)
 
     def _solution(self, outcome: int, table: Array, state: Array) -> Solution:
-        mu = state[MU] + state[FINE] + state[DELTA]
-        return Solution(float(mu), table[SPARSITY], int(state[STEPS]), outcome)
+        mu = float(state[MU] + state[FINE] + state[DELTA])
+        if self._scaled is not None:
+            mu = self._scaled.multiplier(mu)
+        return Solution(mu, table[SPARSITY], int(state[STEPS]), outcome)
 
 
 def _tree_sizes(blocks: Array) -> Array:

@@ -14,12 +14,16 @@ import numpy as np
 from gsp_studio.backends.backend import Array
 from gsp_studio.backends.cpu import group, parallel
 from gsp_studio.backends.cpu.root import (
+    COEF,
     COLLAPSED,
     DELTA,
     FINE,
     GAIN,
+    LONG,
     MU,
     OUT_OF_RANGE,
+    OVERFLOW,
+    ROOT,
     ROWS,
     SPARSITY,
     STEPS,
@@ -27,7 +31,9 @@ from gsp_studio.backends.cpu.root import (
     carry,
     new_state,
     residual,
+    threshold,
 )
+from gsp_studio.backends.cpu.scale import Scaled, scale_vectors
 from gsp_studio.backends.cpu.ties import settle
 from gsp_studio.backends.layout import equal_offsets
 
@@ -45,7 +51,7 @@ class Solution:
     n_iter : int
         Evaluations of the moments.
     outcome : int
-        ROOT, UNCHANGED, JUMP or NOT_FINITE of `root`; nothing is written for the last.
+        ROOT, UNCHANGED, JUMP, NOT_FINITE or OVERFLOW of `root`; nothing is written for the last two.
     """
 
     mu: float
@@ -100,7 +106,7 @@ def project_flat(
         outcome = parallel.project(c, offsets, weights, s, checked, scratch, table, state, out)
     if outcome == OUT_OF_RANGE:
         outcome = _project_scaled(c, offsets, s, weights, table, state, out)
-    elif outcome == COLLAPSED:
+    elif outcome in (COLLAPSED, LONG):
         outcome = conclude(c, offsets, s, weights, outcome, table, state, out)
     mu = state[MU] + state[FINE] + state[DELTA]
     return out, Solution(float(mu), table[SPARSITY], int(state[STEPS]), outcome)
@@ -109,39 +115,47 @@ def project_flat(
 def conclude(
     c: Array, offsets: Array, s: float, w: Array | None, outcome: int, table: Array, state: Array, out: Array
 ) -> int:
-    """Write what a search has found, settling it first if it collapsed; `out` may be c."""
+    """Write what a search has found, settling it first if it collapsed; `out` may be c. OVERFLOW writes nothing."""
     if outcome == UNCHANGED:
         parallel.copy(c, out)
         return outcome
     kept: dict[int, Array] = {}
+    if outcome == LONG:
+        outcome = ROOT
     if outcome == COLLAPSED:
         outcome, kept = settle(c, offsets, w, s, table, state)
-    carry(table, state)
-    stay = [(offsets[i] + indices, c[offsets[i] + indices]) for i, indices in kept.items()]
+    most = float(np.finfo(out.dtype).max)
+    if carry(table, state) > most and _largest(c, offsets, w, table, state) > most:
+        return OVERFLOW
+    stay = {i: c[offsets[i] + indices] for i, indices in kept.items()}
     parallel.write(c, offsets, w, table, state, out)
-    for indices, values in stay:
-        out[indices] = values
+    for i, indices in kept.items():
+        out[offsets[i] : offsets[i + 1]] = 0
+        out[offsets[i] + indices] = stay[i]
     return outcome
 
 
-def scale_vectors(c: Array, offsets: Array) -> tuple[Array, Array]:
-    """Every vector times a power of two that brings its largest entry to [0.5, 1), and the exponents taken out."""
-    exponents = np.frexp(np.maximum.reduceat(np.abs(c), offsets[:-1]))[1]
-    return np.ldexp(c, -np.repeat(exponents, np.diff(offsets))), exponents
+def _largest(c: Array, offsets: Array, w: Array | None, table: Array, state: Array) -> float:
+    """The largest entry that the output will have."""
+    lengths = np.diff(offsets)
+    t = np.array([threshold(table, i, state[MU]) for i in range(table.shape[1])])
+    z = np.abs(c) - np.repeat(t, lengths) * (1.0 if w is None else np.resize(w, c.size))
+    return float((z * np.repeat(table[COEF], lengths)).max())
 
 
 def _project_scaled(c: Array, offsets: Array, s: float, w: Array | None, table: Array, state: Array, out: Array) -> int:
-    scaled, exponents = scale_vectors(c, offsets)
+    scaled = scale_vectors(c, offsets)
     group.set_constants(offsets, w, table)
-    table[GAIN] = np.ldexp(table[GAIN], -exponents)
-    work = np.empty_like(scaled)
-    outcome = int(group.search(scaled, offsets, w, s, np.empty(len(exponents), np.int64), work, table, state))
-    if outcome != UNCHANGED:
-        outcome = conclude(scaled, offsets, s, w, outcome, table, state, work)
-        np.ldexp(work, np.repeat(exponents, np.diff(offsets)), out=out)
-    else:
+    scaled.set_gains(table)
+    state[:] = new_state()
+    work = np.empty_like(c)
+    outcome = int(group.search(scaled.c, offsets, w, s, np.empty(table.shape[1], np.int64), work, table, state))
+    if outcome == UNCHANGED:
         out[...] = c
-    return outcome
+        return outcome
+    outcome = conclude(scaled.c, offsets, s, w, outcome, table, state, work)
+    scaled.restore_state(state)
+    return outcome if scaled.restore(work, out) else OVERFLOW
 
 
 def project_rows(
@@ -165,39 +179,37 @@ def project_rows(
     return out, solution.mu
 
 
-def project_at(c: Array, offsets: Array, mu: float, weights: Array | None, out: Array) -> Array:
-    """The projected vectors at a given multiplier into `out`, which is not c; returns their sparsities.
-
-    Computed on vectors scaled by powers of two, so that no square of theirs overflows.
-    """
-    r = len(offsets) - 1
-    table = np.empty((ROWS, r))
-    state = new_state(mu)
-    scaled, exponents = scale_vectors(c, offsets)
-    group.set_constants(offsets, weights, table)
-    table[GAIN] = np.ldexp(table[GAIN], -exponents)
-    group.evaluate(scaled, offsets, weights, np.full(r, -1), out, table, mu)
+def project_at(scaled: Scaled, mu: float, weights: Array | None, out: Array) -> bool:
+    """The projected vectors at a multiplier, in the unit of the scaled vectors, into `out`; False as `restore`."""
+    c, offsets = scaled.c, scaled.offsets
+    table = _scaled_constants(scaled, weights)
+    state, work = new_state(mu), np.empty_like(c)
+    group.evaluate(c, offsets, weights, np.full(table.shape[1], -1), work, table, mu)
     residual(table, 0.0, state)
     carry(table, state)
-    parallel.write(scaled, offsets, weights, table, state, out)
-    np.ldexp(out, np.repeat(exponents, np.diff(offsets)), out=out)
-    sparsities: Array = table[SPARSITY]
-    return sparsities
+    parallel.write(c, offsets, weights, table, state, work)
+    return scaled.restore(work, out)
 
 
-def vanishing_multipliers(c: Array, offsets: Array, weights: Array | None) -> Array:
+def vanishing_multipliers(scaled: Scaled, weights: Array | None) -> Array:
     """For each entry (N,) the multiplier at which it becomes zero; infinite for the entry that its vector keeps."""
-    r, lengths = len(offsets) - 1, np.diff(offsets)
-    table = np.empty((ROWS, r))
-    group.set_constants(offsets, weights, table)
-    ratios = np.abs(c, dtype=np.float64)
+    offsets = scaled.offsets
+    table = _scaled_constants(scaled, weights)
+    ratios = np.abs(scaled.c, dtype=np.float64)
     if weights is not None:
-        w = np.resize(weights, c.size)
+        w = np.resize(weights, ratios.size)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             ratios = np.where(ratios > 0.0, ratios / w, 0.0)
     with np.errstate(over="ignore"):
-        ratios /= np.repeat(table[GAIN], lengths)
+        ratios /= np.repeat(table[GAIN], np.diff(offsets))
     for i in np.flatnonzero(np.maximum.reduceat(ratios, offsets[:-1]) > 0.0):
         a, b = offsets[i], offsets[i + 1]
         ratios[a + np.argmax(ratios[a:b])] = np.inf
     return ratios
+
+
+def _scaled_constants(scaled: Scaled, weights: Array | None) -> Array:
+    table = np.empty((ROWS, len(scaled.offsets) - 1))
+    group.set_constants(scaled.offsets, weights, table)
+    scaled.set_gains(table)
+    return table

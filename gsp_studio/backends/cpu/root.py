@@ -19,11 +19,11 @@ GAIN, NORM, SPAN, M0, M1, M2, SPARSITY, SINGLE, COEF = range(9)
 ROWS = 9
 # Entries of the search's state, float64. The multiplier is MU + FINE + DELTA: FINE lies below MU's last digit (`ties`),
 # DELTA is the last Newton step.
-MU, LOW, HIGH, DELTA, STEPS, STIFF, RESIDUAL, SLOPE, OLD_MU, OLD_RESIDUAL, OLD_SLOPE, FINE = range(12)
-STATE = 12
+MU, LOW, HIGH, DELTA, STEPS, STIFF, RESIDUAL, SLOPE, OLD_MU, OLD_RESIDUAL, OLD_SLOPE, FINE, CROSSING = range(13)
+STATE = 13
 
 # What a search ends with; the first one says go on.
-SEARCHING, ROOT, COLLAPSED, UNCHANGED, NOT_FINITE, OUT_OF_RANGE, JUMP = range(7)
+SEARCHING, ROOT, COLLAPSED, UNCHANGED, NOT_FINITE, OUT_OF_RANGE, JUMP, LONG, OVERFLOW = range(9)
 
 #: The upper end of a bracket that is not known yet.
 UNBOUNDED = float(np.finfo(np.float64).max)
@@ -31,6 +31,10 @@ UNBOUNDED = float(np.finfo(np.float64).max)
 SLACK = 5e-14
 #: The last Newton step may be this long, measured in ||z_i|| of the vector it changes most: its square is rounding.
 _LAST_STEP = 1e-7
+#: And the sparsity may change by this much at most if every entry of a vector came or went during that step.
+_LAST_CROSSING = 5e-11
+#: A mean sparsity this near the target is met, however long the step.
+_MET = 1e-13
 #: From this many steps on, every other one halves the bracket.
 _PATIENCE = 14
 
@@ -52,11 +56,15 @@ def threshold(table, i, mu):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def residual(table, s, state):  # type: ignore[no-untyped-def]
-    """``r s`` minus the sum of the sparsities, its slope, and how fast the stiffest vector changes, into state."""
+    """``r s`` minus the sum of the sparsities, its slope, and how fast the stiffest vector changes, into state.
+
+    CROSSING times a step bounds what entries that come or go during that step add to the sparsity of a vector.
+    """
     r = table.shape[1]
     missing = 0.0
     slope = 0.0
     stiff = 0.0
+    crossing = 0.0
     for i in range(r):
         m2 = table[M2, i]
         if m2 > 0.0:
@@ -65,6 +73,7 @@ def residual(table, s, state):  # type: ignore[no-untyped-def]
             sparsity = (table[NORM, i] - m1 / length) / table[SPAN, i]
             slope += table[GAIN, i] * max(0.0, m0 - m1 * m1 / m2) / (table[SPAN, i] * length)
             stiff = max(stiff, table[GAIN, i] * math.sqrt(m0) / length)
+            crossing = max(crossing, table[GAIN, i] * table[NORM, i] * table[NORM, i] / (table[SPAN, i] * length))
         else:
             sparsity = table[SINGLE, i]
         table[SPARSITY, i] = sparsity
@@ -72,6 +81,7 @@ def residual(table, s, state):  # type: ignore[no-untyped-def]
     state[RESIDUAL] = missing
     state[SLOPE] = slope
     state[STIFF] = stiff
+    state[CROSSING] = crossing
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -129,8 +139,13 @@ def advance(state, r, goal):  # type: ignore[no-untyped-def]
         return ROOT
     step = missing / slope if slope > 0.0 else np.inf
     if state[LOW] <= mu + step <= state[HIGH] and abs(step) * state[STIFF] <= _LAST_STEP:
-        state[DELTA] = step
-        return ROOT
+        if abs(step) * state[CROSSING] <= _LAST_CROSSING:
+            state[DELTA] = step
+            return ROOT
+        if abs(missing) <= _MET * r:
+            # Upwards entries only leave, which overshoots nothing; downwards any number of them might come.
+            state[DELTA] = max(0.0, step)
+            return ROOT
     guess = _propose(state, goal) if slope > 0.0 else np.inf
     state[OLD_MU], state[OLD_RESIDUAL], state[OLD_SLOPE] = mu, missing, slope
     bits = state.view(np.int64)
@@ -147,8 +162,8 @@ def advance(state, r, goal):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def carry(table, state):  # type: ignore[no-untyped-def]
-    """Moments, sparsities and output factors at ``mu + DELTA``, from the moments at mu."""
-    delta = state[DELTA]
+    """Sparsities and output factors at ``mu + DELTA``, from the moments at mu; returns the longest vector's norm."""
+    delta, longest = state[DELTA], 0.0
     for i in range(table.shape[1]):
         if table[M2, i] <= 0.0:
             table[COEF, i] = 0.0
@@ -161,3 +176,5 @@ def carry(table, state):  # type: ignore[no-untyped-def]
         table[SPARSITY, i] = (table[NORM, i] - m1 / math.sqrt(m2)) / table[SPAN, i]
         # alpha / ||z|| with alpha = |c|'z / ||z|| and |c| = z + t w on the support.
         table[COEF, i] = 1.0 + (threshold(table, i, state[MU]) + d) * m1 / m2
+        longest = max(longest, table[COEF, i] * math.sqrt(m2))
+    return longest

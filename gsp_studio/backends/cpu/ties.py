@@ -58,7 +58,8 @@ def evaluate_fine(c, offsets, w, table, mu, fine):  # type: ignore[no-untyped-de
                 m0 += weight * weight
                 m1 += weight * z
                 m2 += z * z
-            elif z > top or (z == top and weight < best):
+            # Squares of what is left of a vector may underflow: then its largest entry speaks for it.
+            if z > top or (z == top and weight < best):
                 best, top = weight, z
         table[M0, i], table[M1, i], table[M2, i] = m0, m1, m2
         table[SINGLE, i] = (table[NORM, i] - best) / table[SPAN, i]

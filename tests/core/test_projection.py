@@ -177,7 +177,8 @@ def test_numpy_reference(case):
     vectors, s, weights = case
     expected, mu = reference.project(vectors, s, weights)
     p = group_sparse_projection(vectors, s, weights)
-    assert p.mu == pytest.approx(mu, rel=1e-6, abs=0.0) or p.status is not Status.EXACT or s in (0.0, 1.0)
+    if p.status is Status.EXACT and 1e-12 < s < 1 - 1e-12:  # at the ends a whole range of multipliers is right
+        assert p.mu == pytest.approx(mu, rel=1e-6, abs=0.0)
     for out, want in zip(p.values, expected, strict=True):
         np.testing.assert_allclose(out, want, rtol=0, atol=1e-7 * (np.abs(want).max() or 1.0))
 

@@ -237,7 +237,8 @@ def column_sparse_projection(x: Any, s: Any, weights: Any = None, *, axis: Axis 
     targets = _targets(s, packed.count)
     values = output_like(packed, out)
     target = _target(packed, values, axis, out is None)
-    solutions = project_each(packed.flat, packed.offsets, targets, packed.weights, target)
+    scratch = _scratch(target, values) if target is packed.flat else None
+    solutions = project_each(packed.flat, packed.offsets, targets, packed.weights, target, scratch)
     if (solutions.outcomes == NOT_FINITE).any():
         refuse_not_finite(packed)
     outcome = _worst(set(solutions.outcomes.tolist()))

@@ -1,10 +1,12 @@
 """What goes in and out: memory orders, axes, lists, types, `out`, weights, and one sentence for bad input."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from gsp_studio.core.path import SparsityPath
-from gsp_studio.core.projection import group_sparse_projection
+from gsp_studio.core.projection import column_sparse_projection, group_sparse_projection
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -31,6 +33,21 @@ def test_any_memory_order_and_stride_gives_the_same_values(dtype):
         group_sparse_projection(view, 0.7, out=view)
         np.testing.assert_array_equal(view, expected, err_msg=name)
     assert group_sparse_projection(np.asfortranarray(base), 0.7).values.flags.f_contiguous
+
+
+@pytest.mark.parametrize("project", [group_sparse_projection, column_sparse_projection])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_memory_is_at_most_one_copy_beside_the_result(project, order):
+    x = np.asarray(np.random.default_rng(14).random((5000, 40)), order=order)
+    project(x, 0.8)
+    tracemalloc.start()
+    try:
+        p = project(x, 0.8)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert p.values.nbytes == x.nbytes
+    assert peak <= 2.1 * x.nbytes
 
 
 def test_overlapping_output():

@@ -192,6 +192,7 @@ class MainWindow(QMainWindow):
         session.previewReady.connect(self.asking.preview)
         session.choiceChanged.connect(self._on_choice)
         session.pinnedChanged.connect(self.sparsity.set_pinned)
+        session.autoRefitChanged.connect(self._on_auto_refit)
         session.shownChanged.connect(self._on_shown)
         session.progressChanged.connect(self.run.set_progress)
         session.recordsReset.connect(self.curves.set_records)
@@ -209,7 +210,9 @@ class MainWindow(QMainWindow):
         self.montage.asked.connect(self.asking.by_key)
         self.montage.basisPicked.connect(session.select)
         self.sparsity.sparsityChanged.connect(session.set_sparsity)
+        self.sparsity.settled.connect(session.settle_sparsity)
         self.sparsity.resetRequested.connect(session.reset_sparsity)
+        self.sparsity.autoRefitToggled.connect(session.set_auto_refit)
         self.sparsity.basisPicked.connect(session.select)
         self.data.layoutRequested.connect(self.asking.another_layout)
         self.model.edited.connect(session.set_choice)
@@ -223,11 +226,11 @@ class MainWindow(QMainWindow):
         for panel in (self.run, self.model, self.sparsity):
             panel.set_phase(phase)
         self._run_action.setEnabled(phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED))
-        self._cancel_action.setEnabled(phase in (Phase.RUNNING, Phase.PAUSED) or self.session.is_loading)
+        self._cancel_action.setEnabled(self.session.can_cancel)
 
     def _on_activity(self, text: str) -> None:
         self.run.set_activity(text)
-        self._cancel_action.setEnabled(self.session.phase in (Phase.RUNNING, Phase.PAUSED) or self.session.is_loading)
+        self._cancel_action.setEnabled(self.session.can_cancel)
         self.montage.set_activity(text)
 
     def _on_dataset(self, dataset: Any) -> None:
@@ -240,6 +243,10 @@ class MainWindow(QMainWindow):
         self.model.set_choice(choice)
         self.sparsity.set_sparsity(choice.sparsity)
         self.curves.set_last(choice.max_iter)
+
+    def _on_auto_refit(self, on: bool) -> None:
+        self.sparsity.set_auto_refit(on)
+        self._settings.setValue("autoRefit", on)
 
     def _on_shown(self, shown: Shown | None) -> None:
         for panel in (self.montage, self.sparsity, self.chip, self.basis):
@@ -306,6 +313,7 @@ class MainWindow(QMainWindow):
             self.restoreGeometry(geometry)
         if isinstance(state, QByteArray):
             self.restoreState(state, _LAYOUT)
+        self.session.set_auto_refit(bool(self._settings.value("autoRefit", True, type=bool)))
         self._export_action.setEnabled(False)
         self._tint()
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._apply_scheme)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.projecting import Projecting
-from gsp_studio.gui.refitting import Refitting, is_denser
+from gsp_studio.gui.refitting import Refitting
 from gsp_studio.gui.scanning import PathScan
 from gsp_studio.gui.state import Choice, Pinned, Shown
 from gsp_studio.gui.words import told
@@ -112,8 +112,9 @@ class PinnedBasis(QObject):
         """Refit what is shown: both factors where the target is denser than what is pinned, else H where it is old."""
         if self._refitting is None or self._pinned is None or self.is_refitting:
             return
-        if is_denser(choice.sparsity, self._pinned):
-            self._refitting.both(self._work.new_denser_fit(dataset.X, choice, shown))
+        if not self._pinned.reaches(choice.sparsity):
+            self._refitting.both(self._work.new_denser_fit(dataset.X, choice, self._pinned))
+            self._tell("refitting")
         elif not math.isnan(shown.baseline) and math.isnan(shown.before_refit):
             self._refitting.coefficients(dataset.X, self._pinned, shown)
 
@@ -144,10 +145,11 @@ class PinnedBasis(QObject):
             if self._refitting.takes_long:
                 self._tell("refitting")
             return
-        self._tell("")
         if isinstance(found, Exception):
             self.failed.emit(*told(found))
         elif isinstance(found, Shown):
             self.refitted.emit(found)
         else:
             self.refittedBoth.emit(found)
+        if not self.is_refitting:  # the listener may have asked for the next one
+            self._tell("")

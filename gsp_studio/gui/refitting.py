@@ -16,13 +16,6 @@ if TYPE_CHECKING:
 
 #: Seconds after which a refit is told of; most are through before anybody could read it.
 _TOLD_AFTER = 0.2
-#: How much denser than the pinned basis counts as denser: the slider rounds its own sparsity down to four digits.
-_LEAST_DENSER = 1e-4
-
-
-def is_denser(s: float, pinned: Pinned) -> bool:
-    """Whether a target lies where projecting the pinned basis cannot go."""
-    return s < pinned.sparsity - _LEAST_DENSER
 
 
 class Refitting:

@@ -23,17 +23,18 @@ _REST = 0.25
 
 
 def knee(x: Array, y: Array) -> float:
-    """Where a curve bends most: the x of the point farthest from its chord; NaN where there is no bend.
+    """Up to where x costs little: the x of the point that lies farthest below the curve's chord; NaN where none does.
 
-    Both axes are scaled to [0, 1] between the curve's ends. The chord is then the line from (0, 0) to (1, 1), or from
-    (0, 1) to (1, 0) for a falling curve, and the distance of a point from it is in proportion to ``|y - y_chord|``.
+    Both axes are scaled to [0, 1] between the curve's ends, so that the chord is a diagonal; the distance of a point
+    from it is then in proportion to ``y_chord - y``. Points above the chord are where the curve flattens out again:
+    there the price has been paid, so they do not count.
     """
     width, height = float(x[-1] - x[0]), float(y[-1] - y[0])
     if width <= 0.0 or height == 0.0:
         return math.nan
-    distances = np.abs((y - y[0]) / height - (x - x[0]) / width)
-    best = int(np.argmax(distances))
-    return float(x[best]) if distances[best] > 1e-6 else math.nan
+    below = (y[0] + height * (x - x[0]) / width - y) / abs(height)
+    best = int(np.argmax(below))
+    return float(x[best]) if below[best] > 1e-6 else math.nan
 
 
 class PathScan:

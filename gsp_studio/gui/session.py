@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 POLL_MS = 33
 #: Milliseconds of rest before a changed rank or seed is fitted anew.
 WARM_DELAY_MS = 350
+#: A refit that made the basis denser by so much is followed by another one, until the target is reached.
+LEAST_PROGRESS = 0.002
 
 
 class Session(SessionSignals):
@@ -62,9 +64,10 @@ class Session(SessionSignals):
         self._exporting = Exporting(self._activity.set, self)
         self._records: list[Record] = []
         self._order: Any = None
-        self._timer = self._new_timer(POLL_MS, self.poll)
-        self._warm_timer = self._new_timer(WARM_DELAY_MS, self._start_warm_fit)
-        self._warm_timer.setSingleShot(True)
+        self._timer = QTimer(self, interval=POLL_MS)
+        self._timer.timeout.connect(self.poll)
+        self._warm_timer = QTimer(self, interval=WARM_DELAY_MS, singleShot=True)
+        self._warm_timer.timeout.connect(self._start_warm_fit)
         self._listen()
 
     def _listen(self) -> None:
@@ -77,12 +80,6 @@ class Session(SessionSignals):
         basis.failed.connect(self.failed)
         self._exporting.exported.connect(self.exported)
         self._exporting.failed.connect(self.failed)
-
-    def _new_timer(self, milliseconds: int, call: Callable[[], None]) -> QTimer:
-        timer = QTimer(self)
-        timer.setInterval(milliseconds)
-        timer.timeout.connect(call)
-        return timer
 
     # Start and end
 
@@ -429,10 +426,14 @@ class Session(SessionSignals):
         if outcome.result is None:
             self.failed.emit(outcome.error_text, outcome.details)
             return
+        assert self.pinned is not None
         pinned = self._work.pinned_of(outcome.result, f"a refit at s = {self.choice.sparsity:.3f}")
+        goes_on = pinned.sparsity < self.pinned.sparsity - LEAST_PROGRESS and not pinned.reaches(self.choice.sparsity)
         self._pin(pinned, None if self.shown is None else self.shown.order)  # no tile moves
         self._set_runs(self.runs, -1)
         self._basis.project(self.choice.sparsity)
+        if goes_on:
+            self._refit()
 
     # Words
 

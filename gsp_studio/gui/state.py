@@ -21,6 +21,8 @@ Array = npt.NDArray[Any]
 
 #: How far below its target an average may lie and still count as attained: the rounding of float32.
 TOLERANCE = 1e-5
+#: How much denser than a basis counts as denser: the slider rounds the basis's own sparsity down to four digits.
+_LEAST_DENSER = 1e-4
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,10 @@ class Pinned:
     error: float
     origin: str
 
+    def reaches(self, s: float) -> bool:
+        """Whether projecting it can bring it to the target s: it can only become sparser."""
+        return s >= self.sparsity - _LEAST_DENSER
+
 
 @dataclass(frozen=True, eq=False)
 class Shown:
@@ -165,7 +171,7 @@ class PathCurve:
     rank : int
         Of so many.
     knee : float
-        Where the error bends most; NaN where it does not, and as long as the curve is not complete.
+        Up to where sparsity costs little, see `scanning.knee`; NaN without one, and until the curve is complete.
     origin : str
         Where the pinned basis comes from, in words.
     """

@@ -125,10 +125,10 @@ def new_warm_fit(X: Array, choice: Choice) -> Runner:
     return Runner(RunSpec(X, params, "auto", solver_threads()))
 
 
-def new_denser_fit(X: Array, choice: Choice, shown: Shown) -> Runner:
-    """A short fit of both factors at the chosen sparsity, which goes on from what is shown."""
-    start = (shown.W, shown.H)
-    params = Params(len(shown.H), "psnmf", choice.sparsity, choice.seed, DENSER_ITERATIONS, init=start)
+def new_denser_fit(X: Array, choice: Choice, pinned: Pinned) -> Runner:
+    """A short fit of both factors at the chosen sparsity, which goes on from what is pinned."""
+    start = (pinned.W, pinned.H)
+    params = Params(len(pinned.H), "psnmf", choice.sparsity, choice.seed, DENSER_ITERATIONS, init=start)
     check_params(params, *X.shape)
     return Runner(RunSpec(X, params, "auto", solver_threads()))
 

@@ -13,7 +13,6 @@ from handling import Listener, open_faces, settle, wait_until
 
 import gsp_studio as gs
 from gsp_studio.gui import work
-from gsp_studio.gui.refitting import is_denser
 from gsp_studio.gui.scanning import COUNT, knee
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Phase
@@ -283,8 +282,19 @@ class TestDenser:
         assert sparse.pinned is before
 
     def test_rounding_of_the_slider_is_not_denser(self, faces: Session) -> None:
-        assert not is_denser(math.floor(faces.pinned.sparsity * 1e4) / 1e4, faces.pinned)
-        assert is_denser(faces.pinned.sparsity - 2e-4, faces.pinned)
+        assert faces.pinned.reaches(math.floor(faces.pinned.sparsity * 1e4) / 1e4)
+        assert not faces.pinned.reaches(faces.pinned.sparsity - 2e-4)
+
+    def test_goes_on_while_it_becomes_denser(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(work, "DENSER_ITERATIONS", 1)
+        heard = Listener(sparse, "pinnedChanged", "activityChanged")
+        sparse.set_sparsity(0.5)
+        sparse.settle_sparsity()
+        wait_until(lambda: heard["activityChanged"] == ["refitting", ""])
+        sparsities = [pinned.sparsity for pinned in heard["pinnedChanged"]]
+        assert len(sparsities) > 2
+        assert sparsities[:-1] == sorted(sparsities[:-1], reverse=True)
+        assert sparse.pinned.reaches(0.5) or sparsities[-2] - sparsities[-1] < 0.002
 
 
 class TestPath:
@@ -363,13 +373,22 @@ class TestPath:
 
 
 class TestKnee:
-    """The point farthest from the chord."""
+    """The point farthest below the chord."""
 
-    @pytest.mark.parametrize("height", [1.0, 0.003, -40.0])
+    @pytest.mark.parametrize("height", [1.0, 0.003, 40.0])
     def test_of_a_curve_with_a_corner(self, height: float) -> None:
         x = np.linspace(0.4, 1.0, 61)
         y = 5.0 + height * np.interp(x, [0.4, 0.8, 1.0], [0.0, 0.1, 1.0])
         assert knee(x, y) == pytest.approx(0.8)
+
+    def test_of_a_falling_curve(self) -> None:
+        x = np.linspace(0.0, 1.0, 11)
+        assert knee(x, np.interp(x, [0.0, 0.3, 1.0], [1.0, 0.1, 0.0])) == pytest.approx(0.3)
+
+    def test_where_the_curve_flattens_out_is_none(self) -> None:
+        x = np.linspace(0.0, 1.0, 101)
+        assert math.isnan(knee(x, np.sqrt(x)))
+        assert knee(x, np.interp(x, [0.0, 0.2, 0.7, 1.0], [0.0, 0.05, 0.95, 1.0])) == pytest.approx(0.2)
 
     def test_of_a_parabola_is_in_the_middle(self) -> None:
         x = np.linspace(0.0, 1.0, 101)

@@ -16,7 +16,7 @@ from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.theme import current_theme
 
-SIGNALS = ("sparsityChanged", "resetRequested", "basisPicked")
+SIGNALS = ("sparsityChanged", "settled", "resetRequested", "autoRefitToggled", "basisPicked")
 
 
 @pytest.fixture
@@ -49,6 +49,8 @@ def test_set_methods_never_emit(panel: SparsityPanel) -> None:
         panel.set_shown(basis)
     for selected in (3, -1, 99):
         panel.set_selected(selected)
+    for on in (False, True):
+        panel.set_auto_refit(on)
     panel.retint()
     settle()
     assert heard.is_silent
@@ -158,6 +160,16 @@ def test_selected_bar_takes_the_accent_and_the_target_its_line(panel: SparsityPa
         ({"target": 0.5, "baseline": math.nan, "error": 0.1234}, 0.3, "error 12.340 %"),
         ({"target": 0.2, "baseline": 0.1, "error": 0.1}, 0.3, "error 10.000 %  ·  not sparser than the pinned basis"),
         ({"target": 0.5, "baseline": 0.2, "error": 0.1}, 0.3, "error 10.000 % now  ·  −10.000 % by projecting"),
+        (
+            {"target": 0.5, "baseline": 0.05018, "error": 0.0981, "before_refit": 0.32147},
+            0.3,
+            "error 32.147 % now  ·  +27.129 % by projecting  ·  9.810 % after refit",
+        ),
+        (
+            {"target": 0.29995, "baseline": 0.1, "error": 0.09, "before_refit": 0.1},
+            0.3,
+            "error 10.000 %  ·  not sparser than the pinned basis: it stays as it is  ·  9.000 % after refit",
+        ),
     ],
 )
 def test_words_say_what_the_projection_costs_now(
@@ -192,3 +204,40 @@ def test_mark_is_there_only_while_the_slider_projects(panel: SparsityPanel) -> N
     assert picture() == marked
     panel.set_pinned(None)
     assert picture() == unmarked
+
+
+def test_below_the_mark_words_say_what_letting_go_does(panel: SparsityPanel) -> None:
+    panel.set_shown(fakes.shown(fakes.dataset(), target=0.2, baseline=0.1))
+    assert "let go, and both factors are fitted further" in texts(panel)
+    panel.set_auto_refit(False)
+    assert "it stays as it is" in texts(panel)
+
+
+def test_hand_that_lets_go_is_told_once(panel: SparsityPanel) -> None:
+    heard = Listener(panel, *SIGNALS)
+    start = panel.slider.handle_position().toPoint()
+    QTest.mousePress(panel.slider, Qt.MouseButton.LeftButton, pos=start)
+    for step in (10, 20, 30):
+        QTest.mouseMove(panel.slider, start + QPoint(step, 0))
+    assert len(heard["sparsityChanged"]) == 3
+    assert heard["settled"] == []
+    QTest.mouseRelease(panel.slider, Qt.MouseButton.LeftButton, pos=start + QPoint(30, 0))
+    assert len(heard["settled"]) == 1
+    QTest.keyClick(panel.slider, Qt.Key.Key_Left)
+    assert len(heard["settled"]) == 2
+    QTest.keyClick(panel.slider, Qt.Key.Key_A)
+    assert len(heard["settled"]) == 2
+    panel.number.setFocus()
+    panel.number.selectAll()
+    QTest.keyClicks(panel.number, "0.7351")
+    QTest.keyClick(panel.number, Qt.Key.Key_Return)
+    assert len(heard["settled"]) == 3
+
+
+def test_auto_refit_is_toggled_by_mouse_and_by_space(panel: SparsityPanel) -> None:
+    heard = Listener(panel, *SIGNALS)
+    assert panel.auto_refit.isChecked()
+    panel.auto_refit.click()
+    panel.auto_refit.setFocus()
+    QTest.keyClick(panel.auto_refit, Qt.Key.Key_Space)
+    assert heard["autoRefitToggled"] == [False, True]

@@ -11,16 +11,21 @@ from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QVB
 from gsp_studio.gui.state import Phase, Pinned, Shown
 from gsp_studio.gui.theme import icon
 from gsp_studio.gui.widgets.bars import SparsityBars
-from gsp_studio.gui.widgets.basics import Button, label, reserve
+from gsp_studio.gui.widgets.basics import Button, CheckBox, label, reserve
 from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.words import percent, signed_percent
 
 #: Half of the last digit that the number shows.
 _HALF_DIGIT = 0.5e-4 + 1e-12
+_WIDEST = "error 88.888 % now  ·  +88.888 % by projecting  ·  88.888 % after refit"
 _TEACH = (
     "The average Hoyer sparsity of all basis images, 0 (flat) to 1 (one pixel each).\n"
     "Drag, or step with the arrows (0.01; with Shift 0.001). Double-click: the basis's own sparsity (the mark).\n"
     "While a run is going the slider steers it."
+)
+_TEACH_REFIT = (
+    "When the slider is let go of, fit the coefficients to the basis that it shows, in the background.\n"
+    "Left of the mark, where a projection cannot go, both factors are fitted a little further instead."
 )
 
 
@@ -28,7 +33,9 @@ class SparsityPanel(QWidget):
     """Edits the target; shows what it means for the basis on the screen."""
 
     sparsityChanged = Signal(float)
+    settled = Signal()  # the hand has let go
     resetRequested = Signal()
+    autoRefitToggled = Signal(bool)
     basisPicked = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -38,6 +45,9 @@ class SparsityPanel(QWidget):
         self.number = QDoubleSpinBox()
         self.bars = SparsityBars()
         self.reset = Button()
+        self.auto_refit = CheckBox("Auto-refit")
+        self.auto_refit.setToolTip(_TEACH_REFIT)
+        self.auto_refit.setChecked(True)
         self._read_out = label()
         self._pinned_text = label(muted=True)
         self._shown: Shown | None = None
@@ -48,7 +58,9 @@ class SparsityPanel(QWidget):
         self._build_reset()
         self._lay_out()
         self.slider.valueChanged.connect(self._edited)
+        self.slider.released.connect(self.settled)
         self.slider.resetRequested.connect(self.resetRequested)
+        self.auto_refit.clicked.connect(self.autoRefitToggled)
         self.bars.picked.connect(self._pick)
         self.set_pinned(None)
 
@@ -61,7 +73,7 @@ class SparsityPanel(QWidget):
         self.number.setAccessibleName("Target sparsity, a number from 0 to 1")
         self.number.setToolTip("Target for the average sparsity of the basis, a number from 0 to 1")
         self.number.setFixedWidth(84)
-        self.number.valueChanged.connect(self._edited)
+        self.number.valueChanged.connect(self._typed)
 
     def _build_reset(self) -> None:
         self.reset.setFlat(True)
@@ -83,25 +95,36 @@ class SparsityPanel(QWidget):
         top.addWidget(self.slider, 1)
         top.addWidget(self.number)
         top.addWidget(self.reset)
-        words = QHBoxLayout()
-        words.setSpacing(16)
-        words.addWidget(reserve(self._read_out, "error 88.888 % now  ·  +88.888 % by projecting"))
-        words.addStretch()
-        words.addWidget(self._pinned_text)
-        pays = label("Who pays: sparsity of each basis image, line = target", muted=True)
+        top.addWidget(self.auto_refit)
+        pays = QHBoxLayout()
+        pays.setSpacing(16)
+        pays.addWidget(label("Who pays: sparsity of each basis image, line = target", muted=True))
+        pays.addStretch()
+        pays.addWidget(self._pinned_text)
         box = QVBoxLayout(self)
         box.setContentsMargins(12, 8, 12, 8)
         box.setSpacing(4)
         box.addLayout(top)
-        box.addLayout(words)
+        box.addWidget(reserve(self._read_out, _WIDEST))
         box.addSpacing(4)
-        box.addWidget(pays)
+        box.addLayout(pays)
         box.addWidget(self.bars)
 
     def _edited(self, s: float) -> None:
         if abs(s - self._s) > _HALF_DIGIT:  # else the number was only told what it shows
             self.set_sparsity(s)
             self.sparsityChanged.emit(s)
+
+    def _typed(self, s: float) -> None:
+        if abs(s - self._s) > _HALF_DIGIT:
+            self._edited(s)
+            self.settled.emit()
+
+    def set_auto_refit(self, on: bool) -> None:
+        """Show whether a slider that was let go of brings a refit."""
+        self.auto_refit.setChecked(on)
+        if self._shown is not None:
+            self._read_out.setText(self._words_for(self._shown))
 
     def set_sparsity(self, s: float) -> None:
         """Show this target."""
@@ -142,9 +165,14 @@ class SparsityPanel(QWidget):
     def _words_for(self, shown: Shown) -> str:
         if math.isnan(shown.baseline):
             return f"error {percent(shown.error)}"
+        was_refitted = not math.isnan(shown.before_refit)
+        now = shown.before_refit if was_refitted else shown.error
+        refit = f"  ·  {percent(shown.error)} after refit" if was_refitted else ""
         if self._pinned is not None and shown.target <= self._pinned.sparsity:
-            return f"error {percent(shown.error)}  ·  not sparser than the pinned basis: it stays as it is"
-        return f"error {percent(shown.error)} now  ·  {signed_percent(shown.error - shown.baseline)} by projecting"
+            is_fitted = self.auto_refit.isChecked() and not self._pinned.reaches(shown.target)
+            what = "let go, and both factors are fitted further" if is_fitted else "it stays as it is"
+            return f"error {percent(now)}  ·  not sparser than the pinned basis: {what}{refit}"
+        return f"error {percent(now)} now  ·  {signed_percent(now - shown.baseline)} by projecting{refit}"
 
     def set_selected(self, basis: int) -> None:
         """Mark a basis image's bar; -1 for none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 
 class Button(QPushButton):
@@ -16,14 +16,29 @@ class Button(QPushButton):
 
     def event(self, event: QEvent) -> bool:
         """Space is this button's key before it is the window's."""
-        if (
-            event.type() == QEvent.Type.ShortcutOverride
-            and isinstance(event, QKeyEvent)
-            and event.key() == Qt.Key.Key_Space
-        ):
-            event.accept()
-            return True
-        return super().event(event)
+        return _takes_space(event) or super().event(event)
+
+
+class CheckBox(QCheckBox):
+    """A check box with the manners of `Button`."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def event(self, event: QEvent) -> bool:
+        """Space is this box's key before it is the window's."""
+        return _takes_space(event) or super().event(event)
+
+
+def _takes_space(event: QEvent) -> bool:
+    """Whether the window asks if Space is wanted here; it is then told so."""
+    if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent):
+        return False
+    if event.key() != Qt.Key.Key_Space:
+        return False
+    event.accept()
+    return True
 
 
 def label(text: str = "", *, muted: bool = False, wrap: bool = False) -> QLabel:

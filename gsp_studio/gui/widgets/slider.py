@@ -20,9 +20,13 @@ _DECIMALS = 4
 
 
 class SparsitySlider(QWidget):
-    """Edits one number in [0, 1]: `value`, `setValue`, `valueChanged`; `resetRequested` on double-click."""
+    """Edits one number in [0, 1]: `value`, `setValue`, `valueChanged`; `resetRequested` on double-click.
+
+    `released` when the hand has let go: at the end of a drag, after a key and after a notch of the wheel.
+    """
 
     valueChanged = Signal(float)
+    released = Signal()
     resetRequested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -95,8 +99,10 @@ class SparsitySlider(QWidget):
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """Let go."""
-        self._dragging = False
+        was_dragging, self._dragging = self._dragging, False
         self.update()
+        if was_dragging:
+            self.released.emit()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Back to the basis's own sparsity."""
@@ -109,6 +115,7 @@ class SparsitySlider(QWidget):
             event.ignore()
             return
         self._user_sets(self._value + 0.01 * event.angleDelta().y() / 120.0)
+        self.released.emit()
         event.accept()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -125,6 +132,8 @@ class SparsitySlider(QWidget):
             self._user_sets(1.0)
         else:
             super().keyPressEvent(event)
+            return
+        self.released.emit()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Groove, unreachable part, filled part, ticks, mark and handle."""

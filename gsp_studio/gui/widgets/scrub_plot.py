@@ -1,0 +1,119 @@
+"""A plot against sparsity under which one can scrub: a press anywhere goes there, a drag follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, Qt, Signal
+from PySide6.QtGui import QMouseEvent, QWheelEvent
+from PySide6.QtWidgets import QWidget
+
+from gsp_studio.gui.theme import current_theme
+
+Array = npt.NDArray[Any]
+
+
+class ScrubPlot(pg.PlotWidget):  # type: ignore[misc]
+    """A curve, a line at the present x, a mark at the knee; ranges are set by us, never searched.
+
+    Emits `scrubbed(x)` for the user's hand only, and `released` when it lets go.
+    """
+
+    scrubbed = Signal(float)
+    released = Signal()
+
+    def __init__(self, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        item = self.getPlotItem()
+        item.setMenuEnabled(False)
+        item.hideButtons()
+        item.setMouseEnabled(x=False, y=False)
+        item.disableAutoRange()
+        item.setContentsMargins(0, 8, 16, 4)
+        item.setLabel("left", title)
+        item.getAxis("left").setWidth(56)
+        for side in ("left", "bottom"):
+            item.getAxis(side).enableAutoSIPrefix(False)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self._curve = item.plot()
+        self._knee = pg.InfiniteLine(angle=90)
+        self._line = pg.InfiniteLine(angle=90)
+        self._dot = pg.ScatterPlotItem(size=9, pxMode=True)
+        for part in (self._knee, self._line, self._dot):
+            item.addItem(part)
+        self._x, self._y = np.zeros(0), np.zeros(0)
+        self._dragging = False
+
+    def retint(self) -> None:
+        """Take the colours of the theme in force."""
+        theme = current_theme()
+        self.setBackground(theme.canvas)
+        for side in ("left", "bottom"):
+            axis = self.getPlotItem().getAxis(side)
+            axis.setPen(pg.mkPen(theme.canvas_muted))
+            axis.setTextPen(pg.mkPen(theme.canvas_text))
+        self._curve.setPen(pg.mkPen(theme.curve_error, width=1))
+        self._line.setPen(pg.mkPen(theme.canvas_accent, width=1))
+        self._dot.setPen(pg.mkPen(theme.canvas_accent, width=1))
+        self._dot.setBrush(pg.mkBrush(theme.canvas_accent))
+        self._knee.setPen(pg.mkPen(theme.curve_target, width=1, style=Qt.PenStyle.DashLine))
+
+    def set_curve(self, x: Array, y: Array, top: float, knee: float) -> None:
+        """Draw this curve, from its first x to its last and from 0 to `top`; NaN for no knee."""
+        self._x, self._y = x, y
+        self._curve.setData(x, y)
+        width = max(1e-6, float(x[-1] - x[0]))
+        self.getPlotItem().setRange(
+            xRange=(float(x[0]) - 0.01 * width, float(x[-1]) + 0.01 * width), yRange=(-0.02 * top, top), padding=0
+        )
+        self._knee.setVisible(knee == knee)
+        if knee == knee:
+            self._knee.setValue(knee)
+
+    def set_value(self, x: float) -> None:
+        """Put the line there; outside of the curve it is at its end."""
+        if len(self._x):
+            x = float(np.clip(x, self._x[0], self._x[-1]))
+            self._line.setValue(x)
+            self._dot.setData([x], [float(np.interp(x, self._x, self._y))])
+
+    def place_of(self, x: float) -> QPointF:
+        """Where an x lies, in this widget's coordinates, at half its height."""
+        scene = self.getPlotItem().vb.mapViewToScene(QPointF(x, 0.0))
+        return QPointF(self.mapFromScene(scene).x(), self.height() / 2)
+
+    def _scrub(self, event: QMouseEvent) -> None:
+        x = self.getPlotItem().vb.mapSceneToView(self.mapToScene(event.position().toPoint())).x()
+        self.scrubbed.emit(float(np.clip(x, self._x[0], self._x[-1])))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Go there."""
+        if event.button() == Qt.MouseButton.LeftButton and len(self._x):
+            self._dragging = True
+            self._scrub(event)
+        event.accept()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Follow the pointer."""
+        if self._dragging:
+            self._scrub(event)
+        event.accept()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Let go."""
+        if self._dragging:
+            self._dragging = False
+            self.released.emit()
+        event.accept()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """The second press of two is one like any other."""
+        self.mousePressEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Nothing: a scroll that passes by must not change a result."""
+        event.ignore()

@@ -30,7 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] not in {*_COMMANDS, "-h", "--help", "--version"}:
         return _open_app(argv)
-    return _one_sentence(argv)
+    code = _one_sentence(argv)
+    if code == INTERRUPTED:
+        # An interrupt that hit text being executed, as imports do, makes CPython end itself by the signal at exit, even
+        # when it was caught. Executing any text clears that: the exit code is ours.
+        exec("")
+    return code
 
 
 def _one_sentence(argv: list[str]) -> int:

@@ -157,6 +157,17 @@ def test_interrupting_in_mid_run_keeps_the_best(stack, tmp_path, monkeypatch, ca
     assert len((out / "history.csv").read_text().splitlines()) == 6
 
 
+def test_an_interrupt_anywhere_ends_with_the_exit_code_for_it():
+    """CPython ends itself by the signal after one that hit text being executed, which numba's import does a lot."""
+    code = (
+        "import sys; from gsp_studio import cli; cli._info = lambda args: exec('raise KeyboardInterrupt'); "
+        "sys.exit(cli.main(['info']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 130
+    assert ended.stderr == "gsp-studio: interrupted; nothing was written\n"
+
+
 def test_a_run_repeats_from_its_export_to_the_last_bit(stack, tmp_path, capsys):
     first, second = tmp_path / "first", tmp_path / "second"
     assert main(["fit", str(stack), "--rank", "4", "--sparsity", "0.6", "--max-iter", "30", "--out", str(first)]) == 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from gsp_studio.backends.backend import Array
+from gsp_studio.backends.cpu.compiling import compiled
 from gsp_studio.backends.cpu.group import project_serial
 from gsp_studio.backends.cpu.parallel import WORTHWHILE
 from gsp_studio.backends.cpu.pool import POOL
@@ -30,7 +31,7 @@ from gsp_studio.backends.cpu.root import (
 _MU, _SPARSITY, _STEPS, _OUTCOME = range(4)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _one(c, offsets, w, targets, i, kept, results, out):  # type: ignore[no-untyped-def]
     table = np.empty((ROWS, 1))
     state = np.zeros(STATE)
@@ -43,13 +44,13 @@ def _one(c, offsets, w, targets, i, kept, results, out):  # type: ignore[no-unty
     results[_OUTCOME, i] = outcome
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _serial(c, offsets, w, targets, kept, results, out):  # type: ignore[no-untyped-def]
     for i in range(len(targets)):
         _one(c, offsets, w, targets, i, kept, results, out)
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@compiled(parallel=True)
 def _parallel(c, offsets, w, targets, kept, results, out):  # type: ignore[no-untyped-def]
     for i in prange(len(targets)):
         _one(c, offsets, w, targets, i, kept, results, out)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from gsp_studio.backends.cpu.compiling import compiled
 from gsp_studio.backends.cpu.moments import (
     best_single,
     keep_one,
@@ -59,7 +59,7 @@ SAFE = (1e-120, 1e120)
 _MOVE_AFTER = 8
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def slice_weights(w, offsets, i):  # type: ignore[no-untyped-def]
     """The weights of vector i: its own, or the shared ones."""
     if w.size == offsets[i + 1] - offsets[i]:
@@ -67,7 +67,7 @@ def slice_weights(w, offsets, i):  # type: ignore[no-untyped-def]
     return w[offsets[i] : offsets[i + 1]]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def set_constants(offsets, w, table):  # type: ignore[no-untyped-def]
     """Norm, span, gain and the sparsity of a single entry of every vector, into the table."""
     length, norm = np.int64(-1), 0.0
@@ -85,7 +85,7 @@ def set_constants(offsets, w, table):  # type: ignore[no-untyped-def]
         table[SINGLE, i] = 1.0
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def inspect(c, offsets, table, state):  # type: ignore[no-untyped-def]
     """Refuse NaN, infinity and sizes whose squares leave float64; bound the search by the largest entries."""
     bound = 0.0
@@ -101,7 +101,7 @@ def inspect(c, offsets, table, state):  # type: ignore[no-untyped-def]
     return SEARCHING
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def evaluate(c, offsets, w, live, kept, table, mu):  # type: ignore[no-untyped-def]
     """Moments of all vectors at mu; of the survivors in `kept` where live[i] counts them, of all entries before."""
     count = 0.0
@@ -122,7 +122,7 @@ def evaluate(c, offsets, w, live, kept, table, mu):  # type: ignore[no-untyped-d
     return count
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _move_survivors(c, offsets, live, kept, table, mu):  # type: ignore[no-untyped-def]
     for i in range(table.shape[1]):
         t = threshold(table, i, mu)
@@ -133,7 +133,7 @@ def _move_survivors(c, offsets, live, kept, table, mu):  # type: ignore[no-untyp
             live[i] = survivors(c[a : offsets[i + 1]], t, kept[a : offsets[i + 1]])
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def search(c, offsets, w, s, live, kept, table, state):  # type: ignore[no-untyped-def]
     """Find the multiplier from ``state[MU]`` on; `kept` is overwritten, and may not be c."""
     r = table.shape[1]
@@ -156,7 +156,7 @@ def search(c, offsets, w, s, live, kept, table, state):  # type: ignore[no-untyp
             here = count
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def write(c, offsets, w, table, state, out):  # type: ignore[no-untyped-def]
     """The projected vectors at the multiplier found; `out` may be c."""
     for i in range(table.shape[1]):
@@ -177,7 +177,7 @@ def write(c, offsets, w, table, state, out):  # type: ignore[no-untyped-def]
                 keep_one(vector, weighted_best_single(vector, weight, t, fine), target)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def project_serial(c, offsets, w, s, checked, live, kept, table, state, out):  # type: ignore[no-untyped-def]
     """Constants, checks, search and output of one group, in one call; nothing is written unless ROOT or UNCHANGED."""
     set_constants(offsets, w, table)

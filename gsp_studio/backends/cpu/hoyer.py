@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from gsp_studio.backends.backend import Array
+from gsp_studio.backends.cpu.compiling import compiled
 from gsp_studio.backends.cpu.group import SAFE, set_constants, slice_weights
 from gsp_studio.backends.cpu.moments import largest, moments, weighted_moments
 from gsp_studio.backends.cpu.parallel import WORTHWHILE
@@ -19,7 +20,7 @@ _LOWEST, _HIGHEST = SAFE
 _BLOCK = 8192
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _one(c, offsets, w, table, i):  # type: ignore[no-untyped-def]
     vector = c[offsets[i] : offsets[i + 1]]
     top = largest(vector)
@@ -41,14 +42,14 @@ def _one(c, offsets, w, table, i):  # type: ignore[no-untyped-def]
     return min(1.0, max(0.0, (table[NORM, i] - m1 / math.sqrt(m2)) / table[SPAN, i]))
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _serial(c, offsets, w, table, sparsities):  # type: ignore[no-untyped-def]
     set_constants(offsets, w, table)
     for i in range(len(sparsities)):
         sparsities[i] = _one(c, offsets, w, table, i)
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@compiled(parallel=True)
 def _parallel(c, offsets, w, table, sparsities):  # type: ignore[no-untyped-def]
     set_constants(offsets, w, table)
     for i in prange(len(sparsities)):

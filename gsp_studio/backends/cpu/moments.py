@@ -8,19 +8,21 @@ the shrinkage and the survivors are compiled without fast-math.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from gsp_studio.backends.cpu.compiling import compiled
 
 SUMS = {"reassoc", "contract", "nsz", "arcp"}
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _excess(value, weight, t):  # type: ignore[no-untyped-def]
     # Without fast-math even inside the sums: moments and output must agree to the last bit on what is left of an entry.
     return abs(np.float64(value)) - t * weight
 
 
-@njit(nogil=True, cache=True, fastmath=SUMS)
+@compiled(fastmath=SUMS)
 def moments(c, t):  # type: ignore[no-untyped-def]
     """``m0, m1, m2`` of ``z = (|c| - t)_+``: the number of survivors, their sum and their sum of squares."""
     m0, m1, m2 = 0, 0.0, 0.0
@@ -33,7 +35,7 @@ def moments(c, t):  # type: ignore[no-untyped-def]
     return m0, m1, m2
 
 
-@njit(nogil=True, cache=True, fastmath=SUMS)
+@compiled(fastmath=SUMS)
 def weighted_moments(c, w, t):  # type: ignore[no-untyped-def]
     """``m0 = ||w_S||^2``, ``m1 = w'z`` and ``m2 = ||z||^2`` of ``z = (|c| - t w)_+`` with its support S."""
     m0, m1, m2 = 0.0, 0.0, 0.0
@@ -70,7 +72,7 @@ def _from_bits(typing_context, value):  # type: ignore[no-untyped-def]
     return real(value), generate
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def largest(c):  # type: ignore[no-untyped-def]
     """``max |c|`` in float64; infinity or NaN where c holds any.
 
@@ -84,7 +86,7 @@ def largest(c):  # type: ignore[no-untyped-def]
     return np.float64(_from_bits(top))
 
 
-@njit(nogil=True, cache=True, fastmath=SUMS)
+@compiled(fastmath=SUMS)
 def weight_constants(w):  # type: ignore[no-untyped-def]
     """``||w||_2`` and ``min w``."""
     square, low = 0.0, np.inf
@@ -95,7 +97,7 @@ def weight_constants(w):  # type: ignore[no-untyped-def]
     return np.sqrt(square), low
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def survivors(c, t, kept):  # type: ignore[no-untyped-def]
     """Write the ``|c_j| > t`` to the front of `kept`, as long as c and perhaps c itself; return how many there are."""
     k = np.uint64(0)
@@ -106,7 +108,7 @@ def survivors(c, t, kept):  # type: ignore[no-untyped-def]
     return np.int64(k)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def shrink(c, t, fine, factor, out):  # type: ignore[no-untyped-def]
     """``out = sign(c) (|c| - t - fine)_+ factor``; `fine` is the part of the threshold below t's last digit."""
     for j in range(c.size):
@@ -118,7 +120,7 @@ def shrink(c, t, fine, factor, out):  # type: ignore[no-untyped-def]
         out[j] = (above + below) * factor
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def weighted_shrink(c, w, t, fine, factor, out):  # type: ignore[no-untyped-def]
     """``out = sign(c) (|c| - (t + fine) w)_+ factor``."""
     for j in range(c.size):
@@ -131,7 +133,7 @@ def weighted_shrink(c, w, t, fine, factor, out):  # type: ignore[no-untyped-def]
         out[j] = (above + below) * factor
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def best_single(c):  # type: ignore[no-untyped-def]
     """The lowest index of ``max |c|``."""
     best, top = 0, -1.0
@@ -142,7 +144,7 @@ def best_single(c):  # type: ignore[no-untyped-def]
     return best
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def weighted_best_single(c, w, t, fine):  # type: ignore[no-untyped-def]
     """The index of ``max |c| - (t + fine) w``; among equals of the smallest weight, largest entry, lowest index.
 
@@ -158,7 +160,7 @@ def weighted_best_single(c, w, t, fine):  # type: ignore[no-untyped-def]
     return best
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def keep_one(c, j, out):  # type: ignore[no-untyped-def]
     """All zero but entry j; `out` may be c."""
     value = c[j]

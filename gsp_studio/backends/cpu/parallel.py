@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from gsp_studio.backends.backend import Array
 from gsp_studio.backends.cpu import group
+from gsp_studio.backends.cpu.compiling import compiled
 from gsp_studio.backends.cpu.moments import (
     best_single,
     largest,
@@ -82,14 +83,14 @@ class _Pieces:
         self.stop = np.minimum(self.start + _PIECE, offsets[self.vector + 1])
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _piece_weights(w, offsets, i, a, b):  # type: ignore[no-untyped-def]
     if w.size == offsets[i + 1] - offsets[i]:
         return w[a - offsets[i] : b - offsets[i]]
     return w[a:b]
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@compiled(parallel=True)
 def _first_pass(c, offsets, w, vector, start, stop, table, mu, live, kept, sums):  # type: ignore[no-untyped-def]
     """Largest entry and moments of every piece at mu; without weights the survivors too, if mu is positive."""
     for p in prange(len(start)):
@@ -104,7 +105,7 @@ def _first_pass(c, offsets, w, vector, start, stop, table, mu, live, kept, sums)
             sums[_M0, p], sums[_M1, p], sums[_M2, p] = weighted_moments(piece, _piece_weights(w, offsets, i, a, b), t)
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@compiled(parallel=True)
 def _again(kept, vector, start, live, table, mu, move, sums):  # type: ignore[no-untyped-def]
     """Moments of the survivors at mu, and if `move` the fewer survivors of that."""
     for p in prange(len(start)):
@@ -115,7 +116,7 @@ def _again(kept, vector, start, live, table, mu, move, sums):  # type: ignore[no
             live[p] = survivors(piece, t, piece)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _gather(first, sums, table):  # type: ignore[no-untyped-def]
     """Moments of vectors from those of their pieces, and the number of survivors (weighted: the sum of ``m0``)."""
     count = 0.0
@@ -130,7 +131,7 @@ def _gather(first, sums, table):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@compiled(parallel=True)
 def _singles(c, offsets, w, table, mu, fine, best):  # type: ignore[no-untyped-def]
     """For vectors without survivors: the index of the entry that stays, and the sparsity that it gives."""
     for i in prange(table.shape[1]):
@@ -144,7 +145,7 @@ def _singles(c, offsets, w, table, mu, fine, best):  # type: ignore[no-untyped-d
                 table[SINGLE, i] = (table[NORM, i] - np.float64(weight[best[i]])) / table[SPAN, i]
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@compiled(parallel=True)
 def _write_pieces(c, offsets, w, vector, start, stop, table, mu, fine, out):  # type: ignore[no-untyped-def]
     for p in prange(len(start)):
         i, a, b = vector[p], start[p], stop[p]
@@ -157,13 +158,13 @@ def _write_pieces(c, offsets, w, vector, start, stop, table, mu, fine, out):  # 
             weighted_shrink(c[a:b], _piece_weights(w, offsets, i, a, b), t, tail, table[COEF, i], out[a:b])
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@compiled(parallel=True)
 def _copy_pieces(c, start, stop, out):  # type: ignore[no-untyped-def]
     for p in prange(len(start)):
         out[start[p] : stop[p]] = c[start[p] : stop[p]]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _sample(c, offsets, w, table, picked, sampled, some, chosen, own):  # type: ignore[no-untyped-def]
     """Runs of neighbouring entries, evenly spaced, of the picked vectors, with the constants of the whole vectors."""
     for k in range(len(picked)):

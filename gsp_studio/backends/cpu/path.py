@@ -13,9 +13,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import njit
 
 from gsp_studio.backends.backend import Array
+from gsp_studio.backends.cpu.compiling import compiled
 from gsp_studio.backends.cpu.group import inspect, search, set_constants
 from gsp_studio.backends.cpu.parallel import WORTHWHILE
 from gsp_studio.backends.cpu.pool import get_threads
@@ -60,7 +60,7 @@ _TRUSTED = 1e5
 _TOTAL, _MEAN, _SPREAD = range(3)
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _plant(values, weights, a, b, tree):  # type: ignore[no-untyped-def]
     """The tree of one vector, sorted entries a..b."""
     blocks = (b - a) // BLOCK
@@ -95,7 +95,7 @@ def _plant(values, weights, a, b, tree):  # type: ignore[no-untyped-def]
         count = pairs
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _count_above(values, weights, a, b, t):  # type: ignore[no-untyped-def]
     """How many of the sorted entries a..b lie above the threshold."""
     low, high = a, b
@@ -109,7 +109,7 @@ def _count_above(values, weights, a, b, t):  # type: ignore[no-untyped-def]
     return low - a
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _prefix(values, weights, a, n, kept, tree, t):  # type: ignore[no-untyped-def]
     """Moments of the first `kept` of n sorted entries at the threshold t."""
     m0, m1, m2 = 0.0, 0.0, 0.0
@@ -135,7 +135,7 @@ def _prefix(values, weights, a, n, kept, tree, t):  # type: ignore[no-untyped-de
     return m0, m1, m2
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _heaviest_single(values, weights, a, b, t):  # type: ignore[no-untyped-def]
     """The weight of the single entry that is best once all are below the threshold."""
     best, top = 1.0, -np.inf
@@ -148,7 +148,7 @@ def _heaviest_single(values, weights, a, b, t):  # type: ignore[no-untyped-def]
     return best
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def evaluate_sorted(values, weights, offsets, nodes, tree, table, mu):  # type: ignore[no-untyped-def]
     """Moments of all vectors at mu."""
     for i in range(table.shape[1]):
@@ -161,7 +161,7 @@ def evaluate_sorted(values, weights, offsets, nodes, tree, table, mu):  # type: 
             table[SINGLE, i] = (table[NORM, i] - _heaviest_single(values, weights, a, b, t)) / table[SPAN, i]
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def search_sorted(values, weights, offsets, nodes, tree, s, table, state):  # type: ignore[no-untyped-def]
     """Find the multiplier from ``state[MU]`` on, as `projection.search` does."""
     r = table.shape[1]
@@ -178,7 +178,7 @@ def search_sorted(values, weights, offsets, nodes, tree, s, table, state):  # ty
             return outcome
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _plant_all(values, weights, offsets, nodes, tree):  # type: ignore[no-untyped-def]
     for i in range(len(offsets) - 1):
         _plant(values, weights, offsets[i], offsets[i + 1], tree[:, nodes[i] : nodes[i + 1]])

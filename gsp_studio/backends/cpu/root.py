@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from gsp_studio.backends.backend import Array
+from gsp_studio.backends.cpu.compiling import compiled
 
 # Rows of a group's table (ROWS, r), float64.
 GAIN, NORM, SPAN, M0, M1, M2, SPARSITY, SINGLE, COEF = range(9)
@@ -48,13 +48,13 @@ def new_state(mu: float = 0.0) -> Array:
     return state
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def threshold(table, i, mu):  # type: ignore[no-untyped-def]
     """``t_i`` at mu, or a part of it; finite, so that times a weight of 0 it is 0."""
     return max(-1e300, min(table[GAIN, i] * mu, 1e300))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def residual(table, s, state):  # type: ignore[no-untyped-def]
     """``r s`` minus the sum of the sparsities, its slope, and how fast the stiffest vector changes, into state.
 
@@ -84,7 +84,7 @@ def residual(table, s, state):  # type: ignore[no-untyped-def]
     state[CROSSING] = crossing
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _propose(state, goal):  # type: ignore[no-untyped-def]
     """Where the root should be, from the residual y and the slope here and at the step before.
 
@@ -106,7 +106,7 @@ def _propose(state, goal):  # type: ignore[no-untyped-def]
     return mu + step
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _halve(state):  # type: ignore[no-untyped-def]
     """The middle of the bracket: of the numbers while they are alike, else of their bits; up, while it has no end."""
     if state[HIGH] > 1e300 and state[LOW] > 0.0 and state[STEPS] < _PATIENCE:
@@ -118,7 +118,7 @@ def _halve(state):  # type: ignore[no-untyped-def]
     return state[MU]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def advance(state, r, goal):  # type: ignore[no-untyped-def]
     """The next multiplier, or the end of the search.
 
@@ -160,7 +160,7 @@ def advance(state, r, goal):  # type: ignore[no-untyped-def]
     return SEARCHING
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def carry(table, state):  # type: ignore[no-untyped-def]
     """Sparsities and output factors at ``mu + DELTA``, from the moments at mu; returns the longest vector's norm."""
     delta, longest = state[DELTA], 0.0

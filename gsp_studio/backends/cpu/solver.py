@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from gsp_studio.backends.backend import HALS_BLOCK, Array
+from gsp_studio.backends.cpu.compiling import compiled
 from gsp_studio.backends.cpu.pool import POOL
 
 #: Multiply-adds may be fused. Sums are not left to the compiler's order (`reassoc`): a function that was compiled in
@@ -34,7 +35,7 @@ _PARALLEL_STEP = 2_000_000
 # a multiple of four; G is zero there.
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _sum(lanes):  # type: ignore[no-untyped-def]
     total = 0.0
     for j in range(lanes.size):
@@ -42,7 +43,7 @@ def _sum(lanes):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(nogil=True, cache=True, fastmath=_FUSED)
+@compiled(fastmath=_FUSED)
 def _right_hand_sides(acc, b, G, h, k):  # type: ignore[no-untyped-def]
     """Rows k and k + 1 of ``b - G h`` into acc (2, 64)."""
     for j in range(_LANES):
@@ -57,7 +58,7 @@ def _right_hand_sides(acc, b, G, h, k):  # type: ignore[no-untyped-def]
             acc[1, j] -= f0 * h0 + f1 * h1 + f2 * h2 + f3 * h3
 
 
-@njit(nogil=True, cache=True, fastmath=_FUSED)
+@compiled(fastmath=_FUSED)
 def _sweep_block(h, b, G, acc, moves, n_inner, tol):  # type: ignore[no-untyped-def]
     """HALS sweeps of one block h (r, 64) in place, until a sweep moves less than tol of the first."""
     zero = G.dtype.type(0)
@@ -92,7 +93,7 @@ def _sweep_block(h, b, G, acc, moves, n_inner, tol):  # type: ignore[no-untyped-
             break
 
 
-@njit(nogil=True, cache=True, fastmath=_FUSED)
+@compiled(fastmath=_FUSED)
 def _descend_block(h, b, G, L, y, new, acc, moves, n_inner, tol):  # type: ignore[no-untyped-def]
     """Fast projected gradient of one block h (r, 64) in place, until a step moves less than tol of the first."""
     zero = G.dtype.type(0)
@@ -126,7 +127,7 @@ def _descend_block(h, b, G, L, y, new, acc, moves, n_inner, tol):  # type: ignor
             break
 
 
-@njit(nogil=True, cache=True, fastmath=_FUSED)
+@compiled(fastmath=_FUSED)
 def _update_columns(V, B, G, L, start, stop, n_inner, tol):  # type: ignore[no-untyped-def]
     """Update the columns start..stop of V in place; B holds the same columns from its own start, G is padded.
 
@@ -158,7 +159,7 @@ def _update_columns(V, B, G, L, start, stop, n_inner, tol):  # type: ignore[no-u
                 V[k, a + j] = h[k, j]
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@compiled(parallel=True)
 def _update_all(V, B, G, L, n_inner, tol):  # type: ignore[no-untyped-def]
     n = V.shape[1]
     blocks = (n + _LANES - 1) // _LANES
@@ -171,7 +172,7 @@ def _update_all(V, B, G, L, n_inner, tol):  # type: ignore[no-untyped-def]
 # Array expressions stay out of the parallel functions: numba would make parallel loops of each, and compile for longer.
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _part_of_pass(Xt, V, H, G, L, n_inner, tol, step, begin, end, part_B, part_G):  # type: ignore[no-untyped-def]
     for a in range(begin, end, step):
         stop = min(end, a + step)
@@ -187,14 +188,14 @@ def _part_of_pass(Xt, V, H, G, L, n_inner, tol, step, begin, end, part_B, part_G
             _add_to(part_G, np.dot(hb, hb.T))
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def _add_to(total, more):  # type: ignore[no-untyped-def]
     for i in range(total.shape[0]):
         for j in range(total.shape[1]):
             total[i, j] += more[i, j]
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@compiled(parallel=True)
 def _pass(Xt, V, H, G, L, n_inner, tol, step, parts_B, parts_G):  # type: ignore[no-untyped-def]
     """One pass over the images: H updated in place (unless n_inner = 0), H X' and H H' part by part."""
     n = Xt.shape[0]
@@ -207,7 +208,7 @@ def _pass(Xt, V, H, G, L, n_inner, tol, step, parts_B, parts_G):  # type: ignore
         _part_of_pass(Xt, V, H, G, L, n_inner, tol, step, begin, end, parts_B[part], parts_G[part])
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@compiled(parallel=True)
 def _encode(Xt, V, step, out):  # type: ignore[no-untyped-def]
     n = Xt.shape[0]
     for part in prange((n + step - 1) // step):
@@ -215,7 +216,7 @@ def _encode(Xt, V, step, out):  # type: ignore[no-untyped-def]
         out[:, a:stop] = np.dot(V, Xt[a:stop].T)
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@compiled(parallel=True)
 def _gradient_step_parts(Y, B, G, scale, out):  # type: ignore[no-untyped-def]
     zero = Y.dtype.type(0)
     n = Y.shape[1]
@@ -230,7 +231,7 @@ def _gradient_step_parts(Y, B, G, scale, out):  # type: ignore[no-untyped-def]
                 out[k, a + j] = z if z > zero else zero
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@compiled(parallel=True)
 def _residual(Xt, V, H, step):  # type: ignore[no-untyped-def]
     n = Xt.shape[0]
     sums = np.zeros((n + step - 1) // step)
@@ -246,7 +247,7 @@ def _residual(Xt, V, H, step):  # type: ignore[no-untyped-def]
     return sums.sum()
 
 
-@njit(nogil=True, cache=True, fastmath=_FUSED)
+@compiled(fastmath=_FUSED)
 def _clip_step(Y, grad, B, scale, out):  # type: ignore[no-untyped-def]
     zero = Y.dtype.type(0)
     for k in range(Y.shape[0]):
@@ -255,7 +256,7 @@ def _clip_step(Y, grad, B, scale, out):  # type: ignore[no-untyped-def]
             out[k, j] = z if z > zero else zero
 
 
-@njit(nogil=True, cache=True, fastmath=_FUSED)
+@compiled(fastmath=_FUSED)
 def _extrapolate(new, old, Y, beta, out):  # type: ignore[no-untyped-def]
     """On flat arrays; sums lane by lane, as every order of a run must be ours."""
     moves = np.zeros(_LANES, new.dtype)
@@ -275,13 +276,13 @@ def _extrapolate(new, old, Y, beta, out):  # type: ignore[no-untyped-def]
     return _sum(moves), _sum(against)
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@compiled(parallel=True)
 def _refill(Xt, W, H, starts, pixels):  # type: ignore[no-untyped-def]
     for j in prange(Xt.shape[0]):
         _refill_image(Xt[j], W, H[:, j].copy(), pixels[starts[j] : starts[j + 1]])
 
 
-@njit(nogil=True, cache=True, fastmath=_FUSED)
+@compiled(fastmath=_FUSED)
 def _refill_image(x, W, h, missing):  # type: ignore[no-untyped-def]
     for i in missing:
         even = x.dtype.type(0)

@@ -10,9 +10,9 @@ the lowest indices kept. Rare, so written for clarity.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from gsp_studio.backends.backend import Array
+from gsp_studio.backends.cpu.compiling import compiled
 from gsp_studio.backends.cpu.root import (
     DELTA,
     FINE,
@@ -42,7 +42,7 @@ from gsp_studio.backends.cpu.root import (
 _CHANGE = 1e-12
 
 
-@njit(nogil=True, cache=True)
+@compiled()
 def evaluate_fine(c, offsets, w, table, mu, fine):  # type: ignore[no-untyped-def]
     """Moments at ``mu + fine``, `fine` below mu's last digit; thresholds exactly as in the output loops."""
     for i in range(table.shape[1]):

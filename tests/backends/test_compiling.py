@@ -1,0 +1,81 @@
+"""The cache of compiled kernels: shared by processes, fresh after a change of any kernel's source."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gsp_studio.backends.cpu.compiling import SignatureFiles
+
+CODE = """
+import numpy as np
+from gsp_studio.backends.cpu import solver
+for dtype in {dtypes}:
+    X = np.ones((8, 3), dtype)
+    assert solver.products(X, np.ones((2, 8), dtype))[0].dtype == dtype
+print(sum(solver._pass.stats.cache_misses.values()))
+"""
+
+
+def files(folder: Path, stamp: str = "now") -> SignatureFiles:
+    return SignatureFiles(str(folder), "module.function-7.py311", stamp)
+
+
+def test_processes_that_save_at_the_same_time_keep_both(tmp_path):
+    first = files(tmp_path)
+    dump, others = first._dump, [files(tmp_path)]
+
+    def meanwhile(data):
+        if others:
+            others.pop().save(("float64",), "code for float64")
+        return dump(data)
+
+    first._dump = meanwhile
+    first.save(("float32",), "code for float32")
+    assert files(tmp_path).load(("float32",)) == "code for float32"
+    assert files(tmp_path).load(("float64",)) == "code for float64"
+
+
+def test_what_was_compiled_from_other_sources_is_not_used(tmp_path):
+    files(tmp_path, "before").save("key", "old")
+    assert files(tmp_path).load("key") is None
+    files(tmp_path).save("key", "new")
+    assert files(tmp_path).load("key") == "new"
+    assert len(list(tmp_path.iterdir())) == 1  # in the place of the old one
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x80\x05junk", b"cnowhere\nthing\n."])
+def test_a_damaged_file_is_as_none(damage, tmp_path):
+    files(tmp_path).save("key", "code")
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(damage)
+    assert files(tmp_path).load("key") is None
+    files(tmp_path).flush()
+    assert list(tmp_path.iterdir()) == []
+
+
+def run(cache: Path, dtypes: str) -> int:
+    """How many versions of a kernel a process had to compile."""
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    command = [sys.executable, "-c", CODE.format(dtypes=dtypes)]
+    said = subprocess.run(command, env=env, capture_output=True, text=True, check=True, timeout=300).stdout
+    return int(said.splitlines()[-1])
+
+
+def test_a_process_finds_what_another_one_compiled(tmp_path):
+    assert run(tmp_path, "('f4',)") == 1
+    assert run(tmp_path, "('f4', 'f8')") == 1
+    assert run(tmp_path, "('f4', 'f8')") == 0
+
+
+def test_kernels_work_where_nothing_can_be_written():
+    """numba refuses to decorate a function when it finds no folder for its cache."""
+    code = "from numba.core import caching\ncaching.CompileResultCacheImpl._locator_classes = []\n" + CODE.format(
+        dtypes="('f4',)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300).stdout
+    assert int(said.splitlines()[-1]) == 1  # compiled, for this process alone

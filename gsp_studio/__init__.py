@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from gsp_studio.core.estimator import SparseNMF
     from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, factorize, iterate
     from gsp_studio.core.path import SparsityPath
-    from gsp_studio.core.projection import Projection, group_sparse_projection
+    from gsp_studio.core.projection import (
+        Projection,
+        column_sparse_projection,
+        group_sparse_projection,
+        project_to_zeros,
+    )
     from gsp_studio.core.sparsity import hoyer_sparsity
     from gsp_studio.io.dataset import Dataset, DatasetError
     from gsp_studio.io.readers import load_dataset
@@ -30,12 +35,14 @@ _HOME = {
     "SparseNMF": "core.estimator",
     "SparsityPath": "core.path",
     "available_backends": "backends",
+    "column_sparse_projection": "core.projection",
     "factorize": "core.nmf",
     "get_backend": "backends",
     "group_sparse_projection": "core.projection",
     "hoyer_sparsity": "core.sparsity",
     "iterate": "core.nmf",
     "load_dataset": "io.readers",
+    "project_to_zeros": "core.projection",
 }
 
 __all__ = [
@@ -50,12 +57,14 @@ __all__ = [
     "SparsityPath",
     "__version__",
     "available_backends",
+    "column_sparse_projection",
     "factorize",
     "get_backend",
     "group_sparse_projection",
     "hoyer_sparsity",
     "iterate",
     "load_dataset",
+    "project_to_zeros",
 ]
 
 try:

@@ -21,11 +21,11 @@ from PySide6.QtWidgets import (
     QScrollArea,
     QToolBar,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from gsp_studio.gui.asking import Asking
+from gsp_studio.gui.centre import Centre
 from gsp_studio.gui.menus import Menus
 from gsp_studio.gui.panels.basis import BasisPanel
 from gsp_studio.gui.panels.chip import ConstraintChip
@@ -34,6 +34,7 @@ from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.panels.model import ModelPanel
 from gsp_studio.gui.panels.montage import MontagePanel
+from gsp_studio.gui.panels.path import PathPanel
 from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.runs import RunsPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
@@ -78,13 +79,9 @@ class MainWindow(QMainWindow):
         self.data, self.model, self.basis = DataPanel(), ModelPanel(), BasisPanel()
         self.run, self.chip = RunPanel(), ConstraintChip()
         self.curves, self.runs, self.log = CurvesPanel(), RunsPanel(), LogPanel()
-        central = QWidget()
-        column = QVBoxLayout(central)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.montage, 1)
-        column.addWidget(self.sparsity)
-        self.setCentralWidget(central)
+        self.path = PathPanel()
+        self.centre = Centre({"Basis": self.montage, "Path": self.path}, below=self.sparsity)
+        self.setCentralWidget(self.centre)
         bar = QToolBar("Run")
         bar.setObjectName("run")
         bar.setMovable(False)
@@ -175,6 +172,9 @@ class MainWindow(QMainWindow):
         names = {name: name.capitalize() for name in COLOUR_MAPS}
         menus.choices("&View", "&Colours", names, "grey", montage.set_colour_map)
         menus.separate("&View")
+        for number, title in enumerate(self.centre.titles, 1):
+            menus.add("&View", f"{title} view", lambda title=title: self.centre.show_view(title), str(number))
+        menus.separate("&View")
         for title, dock in self.docks.items():
             menus.take("&View", dock.toggleViewAction(), said=f"Show or hide {title}")
         menus.add("&View", "&Reset layout", self.reset_layout)
@@ -193,6 +193,7 @@ class MainWindow(QMainWindow):
         session.choiceChanged.connect(self._on_choice)
         session.pinnedChanged.connect(self.sparsity.set_pinned)
         session.autoRefitChanged.connect(self._on_auto_refit)
+        session.pathChanged.connect(self.path.set_path)
         session.shownChanged.connect(self._on_shown)
         session.progressChanged.connect(self.run.set_progress)
         session.recordsReset.connect(self.curves.set_records)
@@ -207,7 +208,10 @@ class MainWindow(QMainWindow):
 
     def _wire_panels(self) -> None:
         session = self.session
-        self.montage.asked.connect(self.asking.by_key)
+        for empty in (self.montage, self.path):
+            empty.asked.connect(self.asking.by_key)
+        self.path.sparsityChanged.connect(session.set_sparsity)
+        self.path.settled.connect(session.settle_sparsity)
         self.montage.basisPicked.connect(session.select)
         self.sparsity.sparsityChanged.connect(session.set_sparsity)
         self.sparsity.settled.connect(session.settle_sparsity)
@@ -231,17 +235,19 @@ class MainWindow(QMainWindow):
     def _on_activity(self, text: str) -> None:
         self.run.set_activity(text)
         self._cancel_action.setEnabled(self.session.can_cancel)
-        self.montage.set_activity(text)
+        for panel in (self.montage, self.path):
+            panel.set_activity(text)
 
     def _on_dataset(self, dataset: Any) -> None:
         self.setWindowTitle(f"{dataset.name} – GSP Studio")
-        for panel in (self.data, self.basis, self.montage):
+        for panel in (self.data, self.basis, self.montage, self.path):
             panel.set_dataset(dataset)
         self.model.set_limits(*dataset.X.shape)
 
     def _on_choice(self, choice: Choice) -> None:
         self.model.set_choice(choice)
-        self.sparsity.set_sparsity(choice.sparsity)
+        for panel in (self.sparsity, self.path):
+            panel.set_sparsity(choice.sparsity)
         self.curves.set_last(choice.max_iter)
 
     def _on_auto_refit(self, on: bool) -> None:
@@ -290,7 +296,7 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         apply_theme(app, load_theme(str(self._settings.value("scheme", "")) or system_scheme()))
-        for part in (self.montage.view, self.curves, self.run, self.sparsity, self.data, self.menus):
+        for part in (self.montage.view, self.path, self.curves, self.run, self.sparsity, self.data, self.menus):
             part.retint()
         self._tint()
 

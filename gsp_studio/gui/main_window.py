@@ -29,6 +29,7 @@ from gsp_studio.gui.centre import Centre
 from gsp_studio.gui.menus import Menus
 from gsp_studio.gui.panels.basis import BasisPanel
 from gsp_studio.gui.panels.chip import ConstraintChip
+from gsp_studio.gui.panels.compare import ComparePanel
 from gsp_studio.gui.panels.curves import CurvesPanel
 from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.log import LogPanel
@@ -79,8 +80,9 @@ class MainWindow(QMainWindow):
         self.data, self.model, self.basis = DataPanel(), ModelPanel(), BasisPanel()
         self.run, self.chip = RunPanel(), ConstraintChip()
         self.curves, self.runs, self.log = CurvesPanel(), RunsPanel(), LogPanel()
-        self.path = PathPanel()
-        self.centre = Centre({"Basis": self.montage, "Path": self.path}, below=self.sparsity)
+        self.compare, self.path = ComparePanel(), PathPanel()
+        views = {"Basis": self.montage, "Compare": self.compare, "Path": self.path}
+        self.centre = Centre(views, below=self.sparsity)
         self.setCentralWidget(self.centre)
         bar = QToolBar("Run")
         bar.setObjectName("run")
@@ -199,12 +201,13 @@ class MainWindow(QMainWindow):
         session.recordsReset.connect(self.curves.set_records)
         session.recordsAdded.connect(self.curves.add_records)
         session.runsChanged.connect(self._on_runs)
-        for panel in (self.montage, self.sparsity, self.basis):
+        for panel in (self.montage, self.path, self.sparsity, self.basis):
             session.selectionChanged.connect(panel.set_selected)
         session.failed.connect(self._on_failed)
         session.loadFailed.connect(self._on_load_failed)
         session.logged.connect(self._on_logged)
         session.exported.connect(self._on_exported)
+        session.comparisonReady.connect(self.compare.set_comparison)
 
     def _wire_panels(self) -> None:
         session = self.session
@@ -212,17 +215,18 @@ class MainWindow(QMainWindow):
             empty.asked.connect(self.asking.by_key)
         self.path.sparsityChanged.connect(session.set_sparsity)
         self.path.settled.connect(session.settle_sparsity)
-        self.montage.basisPicked.connect(session.select)
+        for picking in (self.montage, self.path, self.sparsity):
+            picking.basisPicked.connect(session.select)
         self.sparsity.sparsityChanged.connect(session.set_sparsity)
         self.sparsity.settled.connect(session.settle_sparsity)
         self.sparsity.resetRequested.connect(session.reset_sparsity)
         self.sparsity.autoRefitToggled.connect(session.set_auto_refit)
-        self.sparsity.basisPicked.connect(session.select)
         self.data.layoutRequested.connect(self.asking.another_layout)
         self.model.edited.connect(session.set_choice)
         self.run.runPressed.connect(session.run_or_pause)
         self.run.cancelPressed.connect(session.cancel)
         self.runs.runChosen.connect(session.show_run)
+        self.compare.compareRequested.connect(session.compare)
 
     # What the session says
 
@@ -240,7 +244,7 @@ class MainWindow(QMainWindow):
 
     def _on_dataset(self, dataset: Any) -> None:
         self.setWindowTitle(f"{dataset.name} – GSP Studio")
-        for panel in (self.data, self.basis, self.montage, self.path):
+        for panel in (self.data, self.basis, self.montage, self.compare, self.path):
             panel.set_dataset(dataset)
         self.model.set_limits(*dataset.X.shape)
 
@@ -255,11 +259,12 @@ class MainWindow(QMainWindow):
         self._settings.setValue("autoRefit", on)
 
     def _on_shown(self, shown: Shown | None) -> None:
-        for panel in (self.montage, self.sparsity, self.chip, self.basis):
+        for panel in (self.montage, self.path, self.sparsity, self.chip, self.basis):
             panel.set_shown(shown)
 
     def _on_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
         self.runs.set_runs(runs, index)
+        self.compare.set_runs(runs)
         self._export_action.setEnabled(bool(runs))
 
     def _on_failed(self, sentence: str, details: str) -> None:
@@ -296,7 +301,16 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         apply_theme(app, load_theme(str(self._settings.value("scheme", "")) or system_scheme()))
-        for part in (self.montage.view, self.path, self.curves, self.run, self.sparsity, self.data, self.menus):
+        for part in (
+            self.montage.view,
+            self.compare,
+            self.path,
+            self.curves,
+            self.run,
+            self.sparsity,
+            self.data,
+            self.menus,
+        ):
             part.retint()
         self._tint()
 

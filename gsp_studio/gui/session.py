@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer
 
 from gsp_studio.gui.activity import Activity
+from gsp_studio.gui.comparing import Comparing
 from gsp_studio.gui.exporting import Exporting
 from gsp_studio.gui.loading import Loading, Opened
 from gsp_studio.gui.pinned import PinnedBasis
+from gsp_studio.gui.running import LiveRun
 from gsp_studio.gui.signals import SessionSignals
 from gsp_studio.gui.starting import Starter
-from gsp_studio.gui.state import Choice, Known, Parts, Phase, Pinned, Progress, RunEntry, Shown
+from gsp_studio.gui.state import Choice, Known, Parts, Phase, Pinned, RunEntry, Shown
 from gsp_studio.gui.warmfit import WarmFit
 from gsp_studio.gui.words import about_data, about_run, told
 
@@ -57,13 +59,11 @@ class Session(SessionSignals):
         self._starter = Starter()
         self._when_ready: Callable[[], None] | None = None
         self._loading: Loading | None = None
-        self._runner: Runner | None = None
-        self._run_choice = self.choice
+        self._live = LiveRun(self)
         self._warm = WarmFit()
         self._basis = PinnedBasis(self._activity.set, self)
-        self._exporting = Exporting(self._activity.set, self)
+        self._exporting, self._comparing = Exporting(self._activity.set, self), Comparing(self)
         self._records: list[Record] = []
-        self._order: Any = None
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
         self._warm_timer = QTimer(self, interval=WARM_DELAY_MS, singleShot=True)
@@ -71,15 +71,21 @@ class Session(SessionSignals):
         self._listen()
 
     def _listen(self) -> None:
-        basis = self._basis
+        basis, live = self._basis, self._live
         basis.projected.connect(self._show_projection)
         basis.rested.connect(self._refit)
         basis.refitted.connect(self._show)
         basis.refittedBoth.connect(self._pin_refit)
         basis.pathChanged.connect(self.pathChanged)
         basis.failed.connect(self.failed)
+        live.progressed.connect(self.progressChanged)
+        live.recordsAdded.connect(self._add_records)
+        live.iterated.connect(self._show)
+        live.ended.connect(self._finish_run)
         self._exporting.exported.connect(self.exported)
-        self._exporting.failed.connect(self.failed)
+        self._comparing.compared.connect(self.comparisonReady)
+        for part in (self._exporting, self._comparing):
+            part.failed.connect(self.failed)
 
     # Start and end
 
@@ -92,8 +98,8 @@ class Session(SessionSignals):
     def _became_ready(self, work: Any) -> None:
         self._work = work
         self._loading = Loading(work)
-        self._basis.start(work)
-        self._exporting.start(work)
+        for part in (self._basis, self._exporting, self._comparing):
+            part.start(work)
         found: Known = work.known()
         self._activity.set("")
         self.known.emit(found)
@@ -107,10 +113,8 @@ class Session(SessionSignals):
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         for timer in (self._timer, self._warm_timer):
             timer.stop()
-        ended = [part.close(timeout) for part in (self._warm, self._basis, self._exporting)]
-        if self._runner is not None:
-            self._runner.cancel()
-            ended.append(self._runner.join(timeout))
+        parts = (self._live, self._warm, self._basis, self._exporting, self._comparing)
+        ended = [part.close(timeout) for part in parts]
         ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         if self._loading is not None:
             ended.append(self._loading.close(timeout))
@@ -172,6 +176,7 @@ class Session(SessionSignals):
     def set_dataset(self, dataset: Dataset) -> None:
         """Show another data set; runs of the former one go with it."""
         self._retire_warm()
+        self._comparing.drop()
         self.dataset = dataset
         self.runs, self._records = (), []
         self.choice = replace(self.choice, rank=max(1, min(self.choice.rank, *dataset.X.shape)))
@@ -203,8 +208,8 @@ class Session(SessionSignals):
         self._basis.drop_refit()
         self.choice = replace(self.choice, sparsity=s)
         self.choiceChanged.emit(self.choice)
-        if self._runner is not None:
-            self._steer(self._runner, s)
+        if self._live.runner is not None:
+            self._steer(self._live.runner, s)
         else:
             self._basis.project(s)
 
@@ -239,7 +244,7 @@ class Session(SessionSignals):
         self.selectionChanged.emit(self.selected)
 
     def _show_projection(self, shown: Shown) -> None:
-        if self._runner is None:
+        if not self._live.is_going:
             self._show(shown)
 
     def _show(self, shown: Shown | None) -> None:
@@ -252,11 +257,11 @@ class Session(SessionSignals):
         """The one button: run when idle, pause when running, go on when paused."""
         if self.phase is Phase.IDLE:
             self.run()
-        elif self._runner is not None and self.phase is Phase.RUNNING:
-            self._runner.pause()
+        elif self._live.runner is not None and self.phase is Phase.RUNNING:
+            self._live.runner.pause()
             self._set_phase(Phase.PAUSED)
-        elif self._runner is not None and self.phase is Phase.PAUSED:
-            self._runner.resume()
+        elif self._live.runner is not None and self.phase is Phase.PAUSED:
+            self._live.runner.resume()
             self._set_phase(Phase.RUNNING)
 
     def run(self) -> None:
@@ -270,21 +275,18 @@ class Session(SessionSignals):
             return
         self._retire_warm()
         self._basis.drop_refit()
-        self._records, self._order, self._run_choice = [], None, self.choice
+        self._records = []
         self.recordsReset.emit(())
         self._set_runs(self.runs, -1)
-        self._runner = runner
-        runner.start()
+        choice, number = self.choice, self._next_number()
+        self._live.start(self._work, runner, choice, f"run {number}")
         self._set_phase(Phase.RUNNING)
-        self.progressChanged.emit(Progress(0, self.choice.max_iter))
-        self.logged.emit(
-            f"Run {self._next_number()} started: rank {self.choice.rank}, {self.choice.max_iter} iterations."
-        )
+        self.logged.emit(f"Run {number} started: rank {choice.rank}, {choice.max_iter} iterations.")
 
     def cancel(self) -> None:
         """Stop the run at the end of its iteration and keep its best iterate; or give up what is under way instead."""
-        if self._runner is not None:
-            self._runner.cancel()
+        if self._live.runner is not None:
+            self._live.runner.cancel()
             self._set_phase(Phase.CANCELLING)
         elif self._basis.drop_refit():
             self.logged.emit("Refitting cancelled.")
@@ -315,6 +317,11 @@ class Session(SessionSignals):
         self._show(entry.shown)
         self._set_runs(self.runs, index)
 
+    def compare(self, first: int, second: int) -> None:
+        """Match the basis images of two runs of the list; `comparisonReady` brings them."""
+        if all(0 <= index < len(self.runs) for index in (first, second)):
+            self._comparing.compare(self.runs[first], self.runs[second])
+
     def _set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
         self.runs, self.shown_run = runs, index
         self.runsChanged.emit(runs, index)
@@ -341,41 +348,23 @@ class Session(SessionSignals):
         self._activity.set_compiling(work.is_compiling())
         self._poll_loading()
         self._poll_warm_fit()
-        self._poll_run()
-        self._basis.poll(is_idle=self._runner is None and not self._warm.is_running)
+        self._live.poll()
+        self._basis.poll(is_idle=not self._live.is_going and not self._warm.is_running)
         self._exporting.poll()
+        self._comparing.poll()
 
-    def _poll_run(self) -> None:
-        if self._runner is None:
-            return
-        poll = self._runner.poll()
-        if poll.records:
-            self._records += poll.records
-            last = poll.records[-1]
-            each = last.seconds / last.n_iter
-            self.progressChanged.emit(Progress(last.n_iter, self._run_choice.max_iter, each, last.seconds))
-            self.recordsAdded.emit(poll.records)
-        if poll.iterate is not None:
-            it = poll.iterate
-            # The first few iterates are still close to the random start: what orders the tiles comes after them.
-            order = None if it.n_iter <= 3 else self._order
-            shown = self._work.shown_of(it, it.target, order, f"run {self._next_number()}")
-            self._order = shown.order
-            self._show(shown)
-        if poll.outcome is not None:
-            self._finish_run(poll.outcome)
+    def _add_records(self, records: tuple[Record, ...]) -> None:
+        self._records += records
+        self.recordsAdded.emit(records)
 
-    def _finish_run(self, outcome: Outcome) -> None:
-        runner, self._runner = self._runner, None
-        assert runner is not None
+    def _finish_run(self, ended: tuple[Runner, Outcome]) -> None:
+        runner, outcome = ended
+        self._set_phase(Phase.IDLE)
         if outcome.result is not None:
-            number = self._next_number()
-            entry = self._work.entry_of(number, self._run_choice, runner, outcome, tuple(self._records))
-            self._set_phase(Phase.IDLE)
+            entry = self._work.entry_of(self._next_number(), self._live.choice, runner, outcome, tuple(self._records))
             self.runs = (*self.runs, entry)
             self._show_entry(len(self.runs) - 1)
             self.logged.emit(about_run(entry))
-        self._set_phase(Phase.IDLE)
         if outcome.error_text:
             self.failed.emit(outcome.error_text, outcome.details)
 

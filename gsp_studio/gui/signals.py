@@ -19,6 +19,7 @@ class SessionSignals(QObject):
     shownChanged = Signal(object)  # Shown, or None
     pinnedChanged = Signal(object)  # Pinned, or None
     pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
+    comparisonReady = Signal(object)  # Comparison
     progressChanged = Signal(object)  # Progress
     recordsReset = Signal(object)  # tuple of Record: curves of another run
     recordsAdded = Signal(object)  # tuple of Record

@@ -184,6 +184,25 @@ class PathCurve:
     origin: str
 
 
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two runs, their basis images matched.
+
+    Attributes
+    ----------
+    first, second : RunEntry
+    order : ndarray (q,) of int
+        The second's basis images in the cells of those of the first that they are most like, in the first's order.
+    cosine : ndarray (r,)
+        How alike the two basis images of each cell of the first are, 0 to 1.
+    """
+
+    first: RunEntry
+    second: RunEntry
+    order: Array
+    cosine: Array
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a run is: iteration, its end, seconds an iteration, seconds computed."""

@@ -19,13 +19,14 @@ from threadpoolctl import threadpool_limits
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.cpu import usable_cores
+from gsp_studio.core.matching import match_bases
 from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.engine.run import Outcome, Record, RunSpec, RunState
 from gsp_studio.engine.runner import Runner
-from gsp_studio.gui.state import Choice, Known, Parts, Pinned, RunEntry, Shown
+from gsp_studio.gui.state import Choice, Comparison, Known, Parts, Pinned, RunEntry, Shown
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.export import ExportedRun, What, export_run
 from gsp_studio.io.readers import LoadCancelled, Peek, load_dataset, peek, thumbnails
@@ -37,6 +38,7 @@ __all__ = [
     "Projector",
     "RunState",
     "check_params",
+    "compared",
     "entry_of",
     "export",
     "is_compiling",
@@ -220,6 +222,13 @@ def entry_of(number: int, choice: Choice, runner: Runner, outcome: Outcome, reco
         pinned=pinned_of(result, origin),
         shown=shown_of(result, target, None, origin),
     )
+
+
+def compared(first: RunEntry, second: RunEntry) -> Comparison:
+    """Two runs with the basis images of the second in the cells of those of the first that they are most like."""
+    matching = match_bases(first.shown.W, second.shown.W)
+    order = first.shown.order
+    return Comparison(first, second, matching.order_of_second(order, second.shown.W.shape[1]), matching.cosine[order])
 
 
 def export(directory: Path, dataset: Dataset, run: ExportedRun, parts: Parts) -> list[Path]:

@@ -153,6 +153,11 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
             height, width = self._buffer.pixels.shape
             self._box.setRange(QRectF(0, 0, width, height), padding=0.015)
 
+    def link_zoom(self, other: TileView) -> None:
+        """Show the same part as another view, from now on, whichever is zoomed."""
+        self._box.setXLink(other._box)
+        self._box.setYLink(other._box)
+
     def tile_centre(self, tile: int) -> QPointF:
         """The middle of a tile, in the viewport's pixels."""
         assert self._buffer is not None

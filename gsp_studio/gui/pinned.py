@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -65,6 +65,13 @@ class PinnedBasis(QObject):
         self._pinned = pinned
         if self._projecting is not None and self._scan is not None:
             self._projecting.pin(pinned, order)
+            self._scan.pin(self._projecting.projector)
+
+    def hold(self, held: Mapping[int, float]) -> None:
+        """Hold these basis images at these sparsities, whatever the target; the path is another one then."""
+        if self._projecting is not None and self._scan is not None and self._pinned is not None:
+            self.drop_refit()
+            self._projecting.hold(held)
             self._scan.pin(self._projecting.projector)
 
     # Projections

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gsp_studio.engine.latest import LatestOnly
@@ -36,6 +37,11 @@ class Projecting:
         """Project this basis from now on, its tiles in this order; None: no basis. Answers for another are dropped."""
         self._worker.discard()
         self._projector = None if pinned is None else self._work.Projector(pinned, order)
+
+    def hold(self, held: Mapping[int, float]) -> None:
+        """Hold these basis images at these sparsities from now on."""
+        self._worker.discard()
+        self._projector = self._projector.holding(held)
 
     def request(self, s: float) -> Shown | None:
         """The basis at s; None when that takes longer than an event may: `poll` brings the answer then."""

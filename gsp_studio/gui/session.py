@@ -24,18 +24,17 @@ from gsp_studio.gui.running import LiveRun
 from gsp_studio.gui.signals import SessionSignals
 from gsp_studio.gui.starting import Starter
 from gsp_studio.gui.state import Choice, Known, Parts, Phase, Pinned, RunEntry, Shown
-from gsp_studio.gui.warmfit import WarmFit
+from gsp_studio.gui.warming import Warming
 from gsp_studio.gui.words import about_data, about_run, told
 
 if TYPE_CHECKING:
+    from gsp_studio.core.nmf import Result
     from gsp_studio.engine.run import Outcome, Record
     from gsp_studio.engine.runner import Runner
     from gsp_studio.io.dataset import Dataset, LoadOptions
 
 #: Milliseconds between polls: about 30 a second.
 POLL_MS = 33
-#: Milliseconds of rest before a changed rank or seed is fitted anew.
-WARM_DELAY_MS = 350
 #: A refit that made the basis denser by so much is followed by another one, until the target is reached.
 LEAST_PROGRESS = 0.002
 
@@ -49,6 +48,7 @@ class Session(SessionSignals):
         self.choice = Choice()
         self.dataset: Dataset | None = None
         self.pinned: Pinned | None = None
+        self.held: dict[int, float] = {}
         self.shown: Shown | None = None
         self.runs: tuple[RunEntry, ...] = ()
         self.shown_run = -1
@@ -60,14 +60,12 @@ class Session(SessionSignals):
         self._when_ready: Callable[[], None] | None = None
         self._loading: Loading | None = None
         self._live = LiveRun(self)
-        self._warm = WarmFit()
+        self._warm = Warming(self._activity.set, self)
         self._basis = PinnedBasis(self._activity.set, self)
         self._exporting, self._comparing = Exporting(self._activity.set, self), Comparing(self)
         self._records: list[Record] = []
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
-        self._warm_timer = QTimer(self, interval=WARM_DELAY_MS, singleShot=True)
-        self._warm_timer.timeout.connect(self._start_warm_fit)
         self._listen()
 
     def _listen(self) -> None:
@@ -78,13 +76,15 @@ class Session(SessionSignals):
         basis.refittedBoth.connect(self._pin_refit)
         basis.pathChanged.connect(self.pathChanged)
         basis.failed.connect(self.failed)
+        self._warm.due.connect(self._start_warm_fit)
+        self._warm.fitted.connect(self._pin_warm_fit)
         live.progressed.connect(self.progressChanged)
         live.recordsAdded.connect(self._add_records)
         live.iterated.connect(self._show)
         live.ended.connect(self._finish_run)
         self._exporting.exported.connect(self.exported)
         self._comparing.compared.connect(self.comparisonReady)
-        for part in (self._exporting, self._comparing):
+        for part in (self._warm, self._exporting, self._comparing):
             part.failed.connect(self.failed)
 
     # Start and end
@@ -111,8 +111,7 @@ class Session(SessionSignals):
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
-        for timer in (self._timer, self._warm_timer):
-            timer.stop()
+        self._timer.stop()
         parts = (self._live, self._warm, self._basis, self._exporting, self._comparing)
         ended = [part.close(timeout) for part in parts]
         ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
@@ -175,7 +174,7 @@ class Session(SessionSignals):
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Show another data set; runs of the former one go with it."""
-        self._retire_warm()
+        self._warm.retire()
         self._comparing.drop()
         self.dataset = dataset
         self.runs, self._records = (), []
@@ -201,7 +200,7 @@ class Session(SessionSignals):
         old, self.choice = self.choice, choice
         self.choiceChanged.emit(choice)
         if self.phase is Phase.IDLE and (choice.rank, choice.seed) != (old.rank, old.seed):
-            self._warm_timer.start()
+            self._warm.fit_soon()
 
     def set_sparsity(self, s: float) -> None:
         """The slider's journey: steer the run that is going, else show the pinned basis projected to s."""
@@ -228,6 +227,24 @@ class Session(SessionSignals):
         """The slider was let go of: with Auto-refit on, the factors are refitted to where it stands."""
         if self.auto_refit:
             self._basis.settle()
+
+    def toggle_held(self, basis: int) -> None:
+        """Hold a basis image at the sparsity that it has now, or let go of it; the others share the budget."""
+        if self.shown is None or self.pinned is None or self.phase is not Phase.IDLE:
+            return
+        held = dict(self.held)
+        if held.pop(basis, None) is None:
+            held[basis] = float(self.shown.sparsities[basis])
+        self.hold(held)
+
+    def hold(self, held: dict[int, float]) -> None:
+        """Hold exactly these basis images at these sparsities."""
+        if held != self.held:
+            self.held = held
+            self._basis.hold(held)
+            self.heldChanged.emit(held)
+            self.pathChanged.emit(None)
+            self._basis.project(self.choice.sparsity)
 
     def set_auto_refit(self, on: bool) -> None:
         """Whether a slider that was let go of brings a refit."""
@@ -273,7 +290,7 @@ class Session(SessionSignals):
         except ValueError as error:
             self.failed.emit(*told(error))
             return
-        self._retire_warm()
+        self._warm.retire()
         self._basis.drop_refit()
         self._records = []
         self.recordsReset.emit(())
@@ -303,8 +320,7 @@ class Session(SessionSignals):
         """Bring a run of the list back to the screen, with its parameters and its basis."""
         if self.phase is not Phase.IDLE or not 0 <= index < len(self.runs):
             return
-        self._retire_warm()
-        self._warm_timer.stop()
+        self._warm.retire()
         self._show_entry(index)
 
     def _show_entry(self, index: int) -> None:
@@ -347,7 +363,7 @@ class Session(SessionSignals):
             self._became_ready(work)
         self._activity.set_compiling(work.is_compiling())
         self._poll_loading()
-        self._poll_warm_fit()
+        self._warm.poll()
         self._live.poll()
         self._basis.poll(is_idle=not self._live.is_going and not self._warm.is_running)
         self._exporting.poll()
@@ -371,44 +387,28 @@ class Session(SessionSignals):
     # The warm fit: a dense basis for the slider before any run
 
     def _start_warm_fit(self) -> None:
-        if self.dataset is None or self.phase is not Phase.IDLE:
-            return
-        self._retire_warm()
-        try:
-            self._warm.start(self._work.new_warm_fit(self.dataset.X, self.choice))
-        except ValueError:
-            return  # the model panel shows what is wrong, and Run says it: no dialog while somebody types
-        self._activity.set(f"fitting {self.choice.rank} basis images for the slider")
+        if self.dataset is not None and self.phase is Phase.IDLE:
+            self._warm.fit(self._work, self.dataset.X, self.choice)
 
-    def _retire_warm(self) -> None:
-        if self._warm.retire():
-            self._activity.set("")
-
-    def _poll_warm_fit(self) -> None:
-        outcome = self._warm.poll()
-        if outcome is None:
-            return
-        self._activity.set("")
-        if outcome.result is None:
-            self.failed.emit(outcome.error_text, outcome.details)
-            return
-        self._pin(self._work.pinned_of(outcome.result, "a short fit without constraint"), None)
+    def _pin_warm_fit(self, result: Result) -> None:
+        self._pin(self._work.pinned_of(result, "a short fit without constraint"), None)
         self._set_runs(self.runs, -1)
         self._basis.project(self.choice.sparsity)
 
     def _pin(self, pinned: Pinned | None, order: Any) -> None:
-        self.pinned = pinned
+        self.pinned, self.held = pinned, {}
         self._basis.pin(pinned, order)
         if pinned is not None and self.selected >= pinned.W.shape[1]:
             self.select(-1)
         self.pinnedChanged.emit(pinned)
+        self.heldChanged.emit({})
         self.pathChanged.emit(None)
 
     # The slider at rest: refits
 
     def _refit(self) -> None:
-        has_better = self._warm.is_running or self._warm_timer.isActive()  # another basis is about to come
-        if self.phase is Phase.IDLE and self.dataset is not None and self.shown is not None and not has_better:
+        is_wanted = self.phase is Phase.IDLE and not self._warm.is_coming
+        if is_wanted and self.dataset is not None and self.shown is not None:
             self._basis.refit(self.dataset, self.choice, self.shown)
 
     def _pin_refit(self, outcome: Outcome) -> None:
@@ -418,7 +418,9 @@ class Session(SessionSignals):
         assert self.pinned is not None
         pinned = self._work.pinned_of(outcome.result, f"a refit at s = {self.choice.sparsity:.3f}")
         goes_on = pinned.sparsity < self.pinned.sparsity - LEAST_PROGRESS and not pinned.reaches(self.choice.sparsity)
+        held = self.held
         self._pin(pinned, None if self.shown is None else self.shown.order)  # no tile moves
+        self.hold(held)
         self._set_runs(self.runs, -1)
         self._basis.project(self.choice.sparsity)
         if goes_on:

@@ -18,6 +18,7 @@ class SessionSignals(QObject):
     autoRefitChanged = Signal(bool)
     shownChanged = Signal(object)  # Shown, or None
     pinnedChanged = Signal(object)  # Pinned, or None
+    heldChanged = Signal(object)  # dict of basis image to sparsity: those that the slider does not move
     pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
     comparisonReady = Signal(object)  # Comparison
     progressChanged = Signal(object)  # Progress

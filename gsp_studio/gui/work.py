@@ -6,7 +6,8 @@ numba, SciPy and the solvers take a quarter of a second to import and longer to 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from gsp_studio.core.matching import match_bases
 from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
 from gsp_studio.core.path import SparsityPath
+from gsp_studio.core.projection import Projection, group_sparse_projection
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.engine.run import Outcome, Record, RunSpec, RunState
 from gsp_studio.engine.runner import Runner
@@ -237,17 +239,24 @@ def export(directory: Path, dataset: Dataset, run: ExportedRun, parts: Parts) ->
 
 
 class Projector:
-    """The pinned basis, sorted once, at any sparsity."""
+    """The pinned basis, sorted once, at any sparsity; some of its basis images may be held at their own."""
 
     def __init__(self, pinned: Pinned, order: Array | None = None) -> None:
         self.pinned = pinned
+        self.held: Mapping[int, float] = {}
         self._path: SparsityPath | None = None
         self.order = by_energy(energies_of(self_product(pinned.W), pinned.gram)) if order is None else order
+
+    def holding(self, held: Mapping[int, float]) -> Projector:
+        """The same basis with these basis images at these sparsities: the others share what is left of the budget."""
+        other = copy(self)
+        other.held = dict(held)
+        return other
 
     def show(self, s: float) -> Shown:
         """The basis projected to s, with the error that it has now."""
         pinned = self.pinned
-        projection = self._sorted().project(s)
+        projection = self._project(s)
         own = self_product(projection.values)
         return Shown(
             W=projection.values,
@@ -265,9 +274,14 @@ class Projector:
         """At each sparsity the error, and how many basis images are zero or have one pixel left."""
         found = []
         for s in values:
-            W = self._sorted().project(float(s)).values
+            W = self._project(float(s)).values
             found.append((self.pinned.gram.relative_error(W), int(np.sum(np.count_nonzero(W, axis=0) <= 1))))
         return found
+
+    def _project(self, s: float) -> Projection:
+        if self.held:
+            return group_sparse_projection(self.pinned.W, s, pinned=self.held)
+        return self._sorted().project(s)
 
     def _sorted(self) -> SparsityPath:
         # Sorting a large basis takes a while: it happens where the first projection does. Two threads that need it at

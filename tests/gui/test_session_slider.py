@@ -144,3 +144,43 @@ class TestLargeBasis:
         large.set_sparsity(0.6)
         wait_until(lambda: heard["failed"])
         assert heard["failed"][0][0] == "0.6 is a bad number"
+
+
+def test_a_held_basis_image_stays_and_the_others_share_the_rest(faces: Session) -> None:
+    faces.set_sparsity(0.7)
+    before = faces.shown
+    faces.toggle_held(4)
+    assert faces.held == {4: pytest.approx(float(before.sparsities[4]))}
+    np.testing.assert_allclose(faces.shown.W, before.W, atol=1e-5)  # held where it is, so nothing moves yet
+    for s in (0.8, 0.9):
+        faces.set_sparsity(s)
+        assert faces.shown.sparsities[4] == pytest.approx(float(before.sparsities[4]), abs=1e-5)
+        assert faces.shown.attained == pytest.approx(s, abs=1e-5)
+        expected = gs.group_sparse_projection(faces.pinned.W, s, pinned=faces.held).values
+        np.testing.assert_allclose(faces.shown.W, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+        assert faces.shown.error == pytest.approx(true_error(faces, faces.shown.W), rel=1e-4)
+    faces.set_sparsity(0.999)
+    assert not faces.shown.meets_target  # out of reach while one is held
+    faces.toggle_held(4)
+    assert faces.held == {}
+    assert faces.shown.meets_target
+
+
+def test_the_path_is_that_of_what_is_held(faces: Session) -> None:
+    faces.set_sparsity(0.6)
+    faces.toggle_held(0)
+    heard = Listener(faces, "pathChanged")
+    wait_until(lambda: heard["pathChanged"] and len(heard["pathChanged"][-1].s) == 61)
+    path = heard["pathChanged"][-1]
+    faces.set_sparsity(float(path.s[30]))
+    assert path.errors[30] == pytest.approx(faces.shown.error, rel=1e-6)
+
+
+def test_another_basis_holds_nothing(faces: Session) -> None:
+    faces.set_sparsity(0.7)
+    faces.toggle_held(2)
+    heard = Listener(faces, "heldChanged")
+    faces.run()
+    faces.toggle_held(3)  # not while a run is going
+    wait_until(lambda: faces.runs)
+    assert heard["heldChanged"] == [{}]

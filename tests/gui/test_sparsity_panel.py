@@ -16,7 +16,15 @@ from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.theme import current_theme
 
-SIGNALS = ("sparsityChanged", "settled", "resetRequested", "autoRefitToggled", "basisPicked")
+SIGNALS = (
+    "sparsityChanged",
+    "settled",
+    "resetRequested",
+    "autoRefitToggled",
+    "basisPicked",
+    "holdToggled",
+    "holdsDropped",
+)
 
 
 @pytest.fixture
@@ -51,6 +59,8 @@ def test_set_methods_never_emit(panel: SparsityPanel) -> None:
         panel.set_selected(selected)
     for on in (False, True):
         panel.set_auto_refit(on)
+    for held in ({1: 0.4}, {}):
+        panel.set_held(held)
     panel.retint()
     settle()
     assert heard.is_silent
@@ -120,6 +130,28 @@ def test_click_on_a_bar_picks_the_basis_image_of_that_tile(panel: SparsityPanel)
     for tile in (0, 1, 4):
         QTest.mouseClick(panel.bars, Qt.MouseButton.LeftButton, pos=QPoint(int((tile + 0.5) * each), 30))
     assert heard["basisPicked"] == [4, 2, 3]
+    assert heard["holdToggled"] == [4, 2, 3]
+
+
+def test_held_bars_are_marked_and_let_go_of_together(panel: SparsityPanel) -> None:
+    def bars() -> bytes:
+        settle()
+        return bytes(panel.bars.grab().toImage().constBits())
+
+    heard = Listener(panel, *SIGNALS)
+    free = bars()
+    assert not panel.let_go.isVisible()
+    panel.set_held({int(panel._shown.order[2]): 0.4})
+    held = bars()
+    assert held != free
+    assert panel.let_go.isVisible()
+    panel.set_shown(fakes.shown(fakes.dataset(), target=0.5, baseline=0.1, order=panel._shown.order[::-1]))
+    assert panel.bars._held == {2}  # where its basis image is now, the middle of five
+    QTest.mouseClick(panel.let_go, Qt.MouseButton.LeftButton)
+    assert heard["holdsDropped"] == [()]
+    panel.set_held({})
+    assert panel.bars._held == set()
+    assert not panel.let_go.isVisible()
 
 
 def test_click_where_no_bars_are_picks_nothing(panel: SparsityPanel) -> None:
@@ -183,7 +215,7 @@ def test_words_say_what_the_projection_costs_now(
 
 
 def test_words_say_what_is_pinned_or_steered(panel: SparsityPanel) -> None:
-    assert "pinned: a test, own sparsity 0.300" in texts(panel)
+    assert "basis of a test: own sparsity 0.300" in texts(panel)
     panel.set_phase(Phase.RUNNING)
     assert "steering the run" in texts(panel)
     assert "pinned" not in texts(panel)

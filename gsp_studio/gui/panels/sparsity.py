@@ -27,6 +27,10 @@ _TEACH_REFIT = (
     "When the slider is let go of, fit the coefficients to the basis that it shows, in the background.\n"
     "Left of the mark, where a projection cannot go, both factors are fitted a little further instead."
 )
+_TEACH_BARS = (
+    "One bar a basis image, in the order of the tiles. Click one to hold it at the sparsity that it has:\n"
+    "the others then share what is left of the budget, so that the average still meets the target."
+)
 
 
 class SparsityPanel(QWidget):
@@ -37,6 +41,8 @@ class SparsityPanel(QWidget):
     resetRequested = Signal()
     autoRefitToggled = Signal(bool)
     basisPicked = Signal(int)
+    holdToggled = Signal(int)
+    holdsDropped = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -48,10 +54,12 @@ class SparsityPanel(QWidget):
         self.auto_refit = CheckBox("Auto-refit")
         self.auto_refit.setToolTip(_TEACH_REFIT)
         self.auto_refit.setChecked(True)
+        self.let_go = Button("Let go of all")
         self._read_out = label()
         self._pinned_text = label(muted=True)
         self._shown: Shown | None = None
         self._pinned: Pinned | None = None
+        self._held: dict[int, float] = {}
         self._phase = Phase.STARTING
         self._s = 0.0
         self._build_number()
@@ -62,6 +70,8 @@ class SparsityPanel(QWidget):
         self.slider.resetRequested.connect(self.resetRequested)
         self.auto_refit.clicked.connect(self.autoRefitToggled)
         self.bars.picked.connect(self._pick)
+        self.let_go.clicked.connect(self.holdsDropped)
+        self.set_held({})
         self.set_pinned(None)
 
     def _build_number(self) -> None:
@@ -98,7 +108,12 @@ class SparsityPanel(QWidget):
         top.addWidget(self.auto_refit)
         pays = QHBoxLayout()
         pays.setSpacing(16)
-        pays.addWidget(label("Who pays: sparsity of each basis image, line = target", muted=True))
+        who = label("Who pays: sparsity of each basis image, line = target", muted=True)
+        who.setToolTip(_TEACH_BARS)
+        self.let_go.setToolTip(_TEACH_BARS)
+        self.let_go.setFlat(True)
+        pays.addWidget(who)
+        pays.addWidget(self.let_go)
         pays.addStretch()
         pays.addWidget(self._pinned_text)
         box = QVBoxLayout(self)
@@ -142,6 +157,19 @@ class SparsityPanel(QWidget):
         self._pinned = pinned
         self._tell_pinned()
 
+    def set_held(self, held: dict[int, float]) -> None:
+        """Mark the basis images that the slider does not move."""
+        self._held = held
+        policy = self.let_go.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.let_go.setSizePolicy(policy)
+        self.let_go.setVisible(bool(held))
+        self._mark_held()
+
+    def _mark_held(self) -> None:
+        if self._shown is not None:
+            self.bars.set_held(frozenset(self._shown.tile_of(k) for k in self._held))
+
     def _tell_pinned(self) -> None:
         # A run goes where it is steered to; only a projection has a place that it cannot go below.
         self.slider.setMark(math.nan if self._pinned is None or self._phase.is_run else self._pinned.sparsity)
@@ -150,7 +178,7 @@ class SparsityPanel(QWidget):
         elif self._pinned is None:
             self._pinned_text.setText("")
         else:
-            self._pinned_text.setText(f"pinned: {self._pinned.origin}, own sparsity {self._pinned.sparsity:.3f}")
+            self._pinned_text.setText(f"basis of {self._pinned.origin}: own sparsity {self._pinned.sparsity:.3f}")
 
     def set_shown(self, shown: Shown | None) -> None:
         """Show what this basis costs, and who pays."""
@@ -161,6 +189,7 @@ class SparsityPanel(QWidget):
             return
         self._read_out.setText(self._words_for(shown))
         self.bars.set_bars(shown.sparsities[shown.order], shown.target)
+        self._mark_held()
 
     def _words_for(self, shown: Shown) -> str:
         if math.isnan(shown.baseline):
@@ -180,4 +209,6 @@ class SparsityPanel(QWidget):
 
     def _pick(self, tile: int) -> None:
         if self._shown is not None and 0 <= tile < len(self._shown.order):
-            self.basisPicked.emit(int(self._shown.order[tile]))
+            basis = int(self._shown.order[tile])
+            self.basisPicked.emit(basis)
+            self.holdToggled.emit(basis)

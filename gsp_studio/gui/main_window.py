@@ -219,6 +219,7 @@ class MainWindow(QMainWindow):
         for picking in (self.montage, self.path, self.sparsity):
             picking.basisPicked.connect(session.select)
         self.sparsity.sparsityChanged.connect(session.set_sparsity)
+        self.sparsity.sparsityHChanged.connect(session.set_sparsity_h)
         self.sparsity.settled.connect(session.settle_sparsity)
         self.sparsity.resetRequested.connect(session.reset_sparsity)
         self.sparsity.holdToggled.connect(session.toggle_held)
@@ -255,6 +256,7 @@ class MainWindow(QMainWindow):
         self.model.set_choice(choice)
         for panel in (self.sparsity, self.path):
             panel.set_sparsity(choice.sparsity)
+        self.sparsity.set_sparsity_h(choice.sparsity_h)
         self.curves.set_last(choice.max_iter)
 
     def _on_auto_refit(self, on: bool) -> None:

@@ -65,7 +65,7 @@ class LiveRun(QObject):
             it = poll.iterate
             # What orders the tiles comes after the first few iterates; no tile moves from then on.
             order = None if it.n_iter <= _YOUNG else self._order
-            shown = self._work.shown_of(it, it.target, order, self._name)
+            shown = self._work.shown_of(it, it.target, it.target_h, order, self._name)
             self._order = shown.order
             self.iterated.emit(shown)
         if poll.outcome is not None:

@@ -204,13 +204,20 @@ class Session(SessionSignals):
 
     def set_sparsity(self, s: float) -> None:
         """The slider's journey: steer the run that is going, else show the pinned basis projected to s."""
+        self._aim(replace(self.choice, sparsity=s))
+
+    def set_sparsity_h(self, s: float) -> None:
+        """The same for the coefficients; 0 leaves them free."""
+        self._aim(replace(self.choice, sparsity_h=s))
+
+    def _aim(self, choice: Choice) -> None:
         self._basis.drop_refit()
-        self.choice = replace(self.choice, sparsity=s)
-        self.choiceChanged.emit(self.choice)
+        self.choice = choice
+        self.choiceChanged.emit(choice)
         if self._live.runner is not None:
-            self._steer(self._live.runner, s)
+            self._steer(self._live.runner)
         else:
-            self._basis.project(s)
+            self._basis.project(choice)
 
     def step_sparsity(self, step: float) -> None:
         """Move the target by a step, within [0, 1]."""
@@ -244,7 +251,7 @@ class Session(SessionSignals):
             self._basis.hold(held)
             self.heldChanged.emit(held)
             self.pathChanged.emit(None)
-            self._basis.project(self.choice.sparsity)
+            self._basis.project(self.choice)
 
     def set_auto_refit(self, on: bool) -> None:
         """Whether a slider that was let go of brings a refit."""
@@ -310,9 +317,9 @@ class Session(SessionSignals):
         elif self._loading is not None:
             self._loading.cancel()
 
-    def _steer(self, runner: Runner, s: float) -> None:
+    def _steer(self, runner: Runner) -> None:
         try:
-            runner.steer(replace(runner.spec.params, sparsity=s))
+            runner.steer(self._work.steered(self.choice, runner.spec.params))
         except ValueError as error:
             self.failed.emit(*told(error))
 
@@ -393,11 +400,11 @@ class Session(SessionSignals):
     def _pin_warm_fit(self, result: Result) -> None:
         self._pin(self._work.pinned_of(result, "a short fit without constraint"), None)
         self._set_runs(self.runs, -1)
-        self._basis.project(self.choice.sparsity)
+        self._basis.project(self.choice)
 
     def _pin(self, pinned: Pinned | None, order: Any) -> None:
         self.pinned, self.held = pinned, {}
-        self._basis.pin(pinned, order)
+        self._basis.pin(pinned, None if self.dataset is None else self.dataset.X, order)
         if pinned is not None and self.selected >= pinned.W.shape[1]:
             self.select(-1)
         self.pinnedChanged.emit(pinned)
@@ -422,7 +429,7 @@ class Session(SessionSignals):
         self._pin(pinned, None if self.shown is None else self.shown.order)  # no tile moves
         self.hold(held)
         self._set_runs(self.runs, -1)
-        self._basis.project(self.choice.sparsity)
+        self._basis.project(self.choice)
         if goes_on:
             self._refit()
 

@@ -27,13 +27,15 @@ _LEAST_DENSER = 1e-4
 
 @dataclass(frozen=True)
 class Choice:
-    """What the next run computes, as the panels edit it."""
+    """What the next run computes, as the panels edit it; `sparsity_h` 0 leaves the coefficients free."""
 
     rank: int = 49
     method: str = "psnmf"
     sparsity: float = 0.85
     seed: int = 0
     max_iter: int = 500
+    sparsity_h: float = 0.0
+    init: str = "random"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Pinned:
         Its own error, a fraction.
     origin : str
         Where it comes from, in words.
+    sparsity_h : float
+        Average sparsity of the rows of H, its own.
     """
 
     W: Array
@@ -101,6 +105,7 @@ class Pinned:
     sparsity: float
     error: float
     origin: str
+    sparsity_h: float = 0.0
 
     def reaches(self, s: float) -> bool:
         """Whether projecting it can bring it to the target s: it can only become sparser."""
@@ -129,6 +134,8 @@ class Shown:
     origin : str
     before_refit : float
         Error of this basis with the pinned basis's coefficients where `H` has been refitted to it since; else NaN.
+    sparsity_h, target_h : float
+        Average sparsity of the rows of H, and what it was asked to be; NaN where it was not.
     """
 
     W: Array
@@ -141,6 +148,8 @@ class Shown:
     baseline: float
     origin: str
     before_refit: float = math.nan
+    sparsity_h: float = math.nan
+    target_h: float = math.nan
 
     @property
     def attained(self) -> float:
@@ -149,8 +158,8 @@ class Shown:
 
     @property
     def meets_target(self) -> bool:
-        """Whether the average reaches the target, to rounding; True without a target."""
-        return not self.attained < self.target - TOLERANCE
+        """Whether the averages reach their targets, to rounding; True without a target."""
+        return not (self.attained < self.target - TOLERANCE or self.sparsity_h < self.target_h - TOLERANCE)
 
     def tile_of(self, basis: int) -> int:
         """The tile that shows a basis image, -1 for none."""

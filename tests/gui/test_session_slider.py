@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -136,7 +137,7 @@ class TestLargeBasis:
         assert large.shown.baseline == large.pinned.error
 
     def test_projection_that_raises_is_told(self, large: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-        def broken(s: float) -> None:
+        def broken(s: float, s_h: float) -> None:
             raise ValueError(f"{s} is a bad number")
 
         monkeypatch.setattr(large._basis._projecting._projector, "show", broken)
@@ -184,3 +185,38 @@ def test_another_basis_holds_nothing(faces: Session) -> None:
     faces.toggle_held(3)  # not while a run is going
     wait_until(lambda: faces.runs)
     assert heard["heldChanged"] == [{}]
+
+
+def test_coefficients_at_a_target_of_their_own(faces: Session) -> None:
+    faces.set_sparsity(0.7)
+    faces.set_sparsity_h(0.5)
+    wait_until(lambda: faces.shown.target_h == 0.5)
+    expected = gs.group_sparse_projection(faces.pinned.H.T, 0.5).values.T
+    np.testing.assert_allclose(faces.shown.H, expected, rtol=0, atol=1e-5 * expected.max())
+    assert faces.shown.sparsity_h == pytest.approx(0.5, abs=1e-5)
+    assert faces.shown.meets_target
+    X, W, H = (a.astype(np.float64) for a in (faces.dataset.X, faces.shown.W, faces.shown.H))
+    error = np.linalg.norm(X - W @ H) / np.linalg.norm(X)
+    assert faces.shown.error == pytest.approx(error, rel=1e-4)
+    faces.settle_sparsity()
+    wait_until(lambda: not np.isnan(faces.shown.before_refit))
+    assert faces.shown.error < error
+    assert faces.shown.sparsity_h >= 0.5 - 1e-5  # refitted under its constraint
+    faces.set_sparsity_h(0.0)
+    assert np.isnan(faces.shown.target_h)
+    assert faces.shown.H is faces.pinned.H
+
+
+def test_a_run_takes_the_target_of_the_coefficients_and_is_steered_by_it(faces: Session) -> None:
+    faces.set_sparsity_h(0.3)
+    faces.set_choice(replace(faces.choice, max_iter=100_000))
+    faces.run()
+    wait_until(lambda: faces._records)
+    faces.set_sparsity_h(0.5)
+    wait_until(lambda: faces.shown.target_h == 0.5)
+    assert faces.shown.sparsity_h >= 0.5 - 1e-5
+    faces.cancel()
+    wait_until(lambda: faces.runs)
+    assert faces.runs[-1].choice.sparsity_h == 0.5
+    assert "s of H = 0.500" in faces.runs[-1].label
+    assert [step.params.sparsity_h for step in faces.runs[-1].outcome.interventions] == [0.5]

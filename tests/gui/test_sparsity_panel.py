@@ -18,6 +18,7 @@ from gsp_studio.gui.theme import current_theme
 
 SIGNALS = (
     "sparsityChanged",
+    "sparsityHChanged",
     "settled",
     "resetRequested",
     "autoRefitToggled",
@@ -49,6 +50,7 @@ def test_set_methods_never_emit(panel: SparsityPanel) -> None:
     data = fakes.dataset()
     for s in (0.0, 0.123456, 1.0, 0.85):
         panel.set_sparsity(s)
+        panel.set_sparsity_h(s)
     for phase in Phase:
         panel.set_phase(phase)
     for pinned in (fakes.pinned(data, 0.9), None):
@@ -273,3 +275,22 @@ def test_auto_refit_is_toggled_by_mouse_and_by_space(panel: SparsityPanel) -> No
     panel.auto_refit.setFocus()
     QTest.keyClick(panel.auto_refit, Qt.Key.Key_Space)
     assert heard["autoRefitToggled"] == [False, True]
+
+
+def test_coefficients_have_a_slider_that_is_off_at_0(panel: SparsityPanel) -> None:
+    heard = Listener(panel, *SIGNALS)
+    assert panel.number_h.text() == "off"
+    slider = panel.slider_h
+    start = slider.handle_position().toPoint()
+    QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=start)
+    for x in (100, 200, slider.width() // 2):
+        QTest.mouseMove(slider, QPoint(x, start.y()))
+    QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width() // 2, start.y()))
+    assert len(heard["sparsityHChanged"]) == 3
+    assert heard["sparsityHChanged"][-1] == pytest.approx(0.5, abs=0.01)
+    assert panel.number_h.value() == heard["sparsityHChanged"][-1]
+    assert heard["settled"] == [()]
+    QTest.mouseDClick(slider, Qt.MouseButton.LeftButton, pos=start)
+    assert heard["sparsityHChanged"][-1] == 0.0
+    assert panel.number_h.text() == "off"
+    assert heard["sparsityChanged"] == []

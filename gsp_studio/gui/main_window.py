@@ -7,11 +7,12 @@ What panels show comes from the session's signals (`_wire_session`), what the us
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPaintEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence, QPaintEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -40,7 +41,7 @@ from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.runs import RunsPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.session import Session
-from gsp_studio.gui.state import Choice, Phase, RunEntry, Shown
+from gsp_studio.gui.state import Choice, Phase, RunEntry, Shown, View
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.tile_buffer import Contrast
@@ -151,6 +152,7 @@ class MainWindow(QMainWindow):
         self._export_action = menus.add("&File", "&Export...", asking.export, "Ctrl+E", "export")
         menus.separate("&File")
         menus.add("&File", "&Quit", self.close, "Ctrl+Q")
+        self._add_undo(menus)
         menus.add("&Edit", "Sparsity &up by 0.01", lambda: session.step_sparsity(0.01), "]")
         menus.add("&Edit", "Sparsity &down by 0.01", lambda: session.step_sparsity(-0.01), "[")
         menus.add("&Edit", "Sparsity to the basis's &own", session.reset_sparsity, "Backspace", "reset")
@@ -166,13 +168,27 @@ class MainWindow(QMainWindow):
         self.open_button.setText("Open")
         self.export_button.setDefaultAction(self._export_action)
 
+    def _add_undo(self, menus: Menus) -> None:
+        stack, keys = self.session.undo_stack, QKeySequence.StandardKey
+        for action, key, text in (
+            (stack.createUndoAction(self, "&Undo"), keys.Undo, "Undo"),
+            (stack.createRedoAction(self, "&Redo"), keys.Redo, "Redo"),
+        ):
+            action.setShortcuts(key)
+            menus.take("&Edit", action, said=text)
+        menus.separate("&Edit")
+
     def _make_view_menu(self) -> None:
         menus, montage = self.menus, self.montage
         menus.add("&View", "&Fit all basis images", montage.reset_view, "F", "grid")
         self._shared = menus.add("&View", "&One white for all basis images", self._set_shared, "S", checkable=True)
-        menus.add("&View", "&Numbers on the basis images", montage.set_labels, "N", checkable=True)
+        self._labels = menus.add(
+            "&View", "&Numbers on the basis images", lambda on: self._set_view(labels=on), "N", checkable=True
+        )
+        contrasts = {contrast.name.lower(): f"White = {contrast.value}" for contrast in Contrast}
         names = {name: name.capitalize() for name in COLOUR_MAPS}
-        menus.choices("&View", "&Colours", names, "grey", montage.set_colour_map)
+        self._contrasts = menus.choices("&View", "Con&trast", contrasts, "tile", lambda c: self._set_view(contrast=c))
+        self._colours = menus.choices("&View", "&Colours", names, "grey", lambda name: self._set_view(colours=name))
         menus.separate("&View")
         for number, title in enumerate(self.centre.titles, 1):
             menus.add("&View", f"{title} view", lambda title=title: self.centre.show_view(title), str(number))
@@ -204,6 +220,8 @@ class MainWindow(QMainWindow):
         session.runsChanged.connect(self._on_runs)
         for panel in (self.montage, self.path, self.sparsity, self.basis):
             session.selectionChanged.connect(panel.set_selected)
+        session.markedChanged.connect(self.montage.set_marked)
+        session.viewChanged.connect(self._on_view)
         session.failed.connect(self._on_failed)
         session.loadFailed.connect(self._on_load_failed)
         session.logged.connect(self._on_logged)
@@ -218,6 +236,7 @@ class MainWindow(QMainWindow):
         self.path.settled.connect(session.settle_sparsity)
         for picking in (self.montage, self.path, self.sparsity):
             picking.basisPicked.connect(session.select)
+        self.montage.basesPicked.connect(session.mark)
         self.sparsity.sparsityChanged.connect(session.set_sparsity)
         self.sparsity.sparsityHChanged.connect(session.set_sparsity_h)
         self.sparsity.settled.connect(session.settle_sparsity)
@@ -295,7 +314,17 @@ class MainWindow(QMainWindow):
     # Window
 
     def _set_shared(self, on: bool) -> None:
-        self.montage.set_contrast(Contrast.SHARED if on else Contrast.TILE)
+        self._set_view(contrast="shared" if on else "tile")
+
+    def _set_view(self, **changes: Any) -> None:
+        self.session.set_view(replace(self.session.view, **changes))
+
+    def _on_view(self, view: View) -> None:
+        self.montage.set_view(view)
+        self._shared.setChecked(view.contrast == "shared")
+        self._labels.setChecked(view.labels)
+        self._contrasts[view.contrast].setChecked(True)
+        self._colours[view.colours].setChecked(True)
 
     def set_scheme(self, scheme: str) -> None:
         """ "dark", "light", or "" for the system's; remembered."""

@@ -8,7 +8,6 @@ been replaced meanwhile is dropped: its runner is let go of, its requests are di
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +17,13 @@ from PySide6.QtCore import QObject, QTimer
 from gsp_studio.gui.activity import Activity
 from gsp_studio.gui.comparing import Comparing
 from gsp_studio.gui.exporting import Exporting
-from gsp_studio.gui.loading import Loading, Opened
+from gsp_studio.gui.opening import Opening
 from gsp_studio.gui.pinned import PinnedBasis
 from gsp_studio.gui.running import LiveRun
-from gsp_studio.gui.signals import SessionSignals
 from gsp_studio.gui.starting import Starter
 from gsp_studio.gui.state import Choice, Known, Parts, Phase, Pinned, RunEntry, Shown
+from gsp_studio.gui.undoing import Undoing
+from gsp_studio.gui.viewing import Viewing
 from gsp_studio.gui.warming import Warming
 from gsp_studio.gui.words import about_data, about_run, told
 
@@ -39,8 +39,8 @@ POLL_MS = 33
 LEAST_PROGRESS = 0.002
 
 
-class Session(SessionSignals):
-    """The state, and what changes it; the signals are those of `SessionSignals`."""
+class Session(Viewing):
+    """The state, and what changes it; what is selected, and how it is drawn, is the part of it in `Viewing`."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -49,16 +49,13 @@ class Session(SessionSignals):
         self.dataset: Dataset | None = None
         self.pinned: Pinned | None = None
         self.held: dict[int, float] = {}
-        self.shown: Shown | None = None
         self.runs: tuple[RunEntry, ...] = ()
         self.shown_run = -1
-        self.selected = -1
         self.auto_refit = True
         self._work: Any = None
         self._activity = Activity(self.activityChanged.emit)
         self._starter = Starter()
-        self._when_ready: Callable[[], None] | None = None
-        self._loading: Loading | None = None
+        self._opening = Opening(self._activity.set, self)
         self._live = LiveRun(self)
         self._warm = Warming(self._activity.set, self)
         self._basis = PinnedBasis(self._activity.set, self)
@@ -66,6 +63,9 @@ class Session(SessionSignals):
         self._records: list[Record] = []
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
+        self.basis_number = 0
+        self._undoing = Undoing(self)
+        self.undo_stack = self._undoing.stack
         self._listen()
 
     def _listen(self) -> None:
@@ -78,6 +78,15 @@ class Session(SessionSignals):
         basis.failed.connect(self.failed)
         self._warm.due.connect(self._start_warm_fit)
         self._warm.fitted.connect(self._pin_warm_fit)
+        opening = self._opening
+        opening.opened.connect(self._opened)
+        for heard, told_on in (
+            (opening.layoutNeeded, self.layoutNeeded),
+            (opening.previewReady, self.previewReady),
+            (opening.loadFailed, self.loadFailed),
+            (opening.logged, self.logged),
+        ):
+            heard.connect(told_on)
         live.progressed.connect(self.progressChanged)
         live.recordsAdded.connect(self._add_records)
         live.iterated.connect(self._show)
@@ -97,7 +106,6 @@ class Session(SessionSignals):
 
     def _became_ready(self, work: Any) -> None:
         self._work = work
-        self._loading = Loading(work)
         for part in (self._basis, self._exporting, self._comparing):
             part.start(work)
         found: Known = work.known()
@@ -105,9 +113,7 @@ class Session(SessionSignals):
         self.known.emit(found)
         self._set_phase(Phase.EMPTY)
         self.logged.emit(f"Ready; computing with {found.backend}.")
-        if self._when_ready is not None:
-            waiting, self._when_ready = self._when_ready, None
-            waiting()
+        self._opening.start(work)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
@@ -115,62 +121,37 @@ class Session(SessionSignals):
         parts = (self._live, self._warm, self._basis, self._exporting, self._comparing)
         ended = [part.close(timeout) for part in parts]
         ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
-        if self._loading is not None:
-            ended.append(self._loading.close(timeout))
+        ended.append(self._opening.close(timeout))
         return all(ended)
 
     # Data
 
     def open(self, path: str | Path, options: LoadOptions | None = None) -> None:
         """Open a data set in the background; a layout that has to be guessed is shown first."""
-        path = Path(path)
         if self.phase.is_run:
             self.failed.emit("A run is going on; cancel it before you open another data set.", "")
-        elif self._loading is None:
-            self._when_ready = lambda: self.open(path, options)
-            self._activity.set(f"getting the solvers ready, then opening {path.name}")
         else:
-            self._loading.open(path, options)
-            self._activity.set(f"opening {path.name}")
+            self._opening.open(Path(path), options)
 
     def preview(self, path: str | Path, options: LoadOptions | None) -> None:
         """Ask for what a source would look like with these options; None: as the reader proposes."""
-        if self._loading is not None:
-            self._loading.preview(Path(path), options)
+        self._opening.preview(Path(path), options)
 
     @property
     def is_loading(self) -> bool:
         """Whether a data set is on its way."""
-        return self._loading is not None and self._loading.opening is not None
+        return self._opening.is_loading
 
     @property
     def can_cancel(self) -> bool:
         """Whether there is something that `cancel` would end."""
         return self.phase in (Phase.RUNNING, Phase.PAUSED) or self.is_loading or self._basis.is_refitting
 
-    def _poll_loading(self) -> None:
-        assert self._loading is not None
-        preview = self._loading.poll_preview()
-        if preview is not None:
-            self.previewReady.emit(preview)
-        opened = self._loading.poll()
-        if opened is not None:
-            self._opened(opened)
-        elif self._loading.opening is not None:
-            self._activity.set(self._loading.opening.activity)
-
-    def _opened(self, opened: Opened) -> None:
-        self._activity.set("")
-        if opened.was_cancelled:
-            self.logged.emit(f"{opened.opening.path.name}: opening cancelled.")
-        elif opened.error is not None:
-            self.loadFailed.emit(opened.opening.path, *told(opened.error))
-        elif isinstance(opened.value, self._work.Peek):
-            self.layoutNeeded.emit(opened.value)
-        elif self.phase.is_run:
-            self.logged.emit(f"{opened.opening.path.name} is not shown: a run was started while it was being opened.")
+    def _opened(self, dataset: Dataset) -> None:
+        if self.phase.is_run:
+            self.logged.emit(f"{dataset.name} is not shown: a run was started while it was being opened.")
         else:
-            self.set_dataset(opened.value)
+            self.set_dataset(dataset)
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Show another data set; runs of the former one go with it."""
@@ -182,12 +163,13 @@ class Session(SessionSignals):
         self.datasetChanged.emit(dataset)
         self._pin(None, None)
         self._show(None)
-        self.select(-1)
+        self._mark(())
         self._set_runs((), -1)
         self.recordsReset.emit(())
         self.choiceChanged.emit(self.choice)
         for line in about_data(dataset):
             self.logged.emit(line)
+        self._undoing.clear()
         self._set_phase(Phase.IDLE)
         self._start_warm_fit()
 
@@ -204,15 +186,16 @@ class Session(SessionSignals):
 
     def set_sparsity(self, s: float) -> None:
         """The slider's journey: steer the run that is going, else show the pinned basis projected to s."""
-        self._aim(replace(self.choice, sparsity=s))
+        self.set_targets(s, self.choice.sparsity_h)
 
     def set_sparsity_h(self, s: float) -> None:
         """The same for the coefficients; 0 leaves them free."""
-        self._aim(replace(self.choice, sparsity_h=s))
+        self.set_targets(self.choice.sparsity, s)
 
-    def _aim(self, choice: Choice) -> None:
+    def set_targets(self, sparsity: float, sparsity_h: float) -> None:
+        """Both at once."""
         self._basis.drop_refit()
-        self.choice = choice
+        self.choice = choice = replace(self.choice, sparsity=sparsity, sparsity_h=sparsity_h)
         self.choiceChanged.emit(choice)
         if self._live.runner is not None:
             self._steer(self._live.runner)
@@ -232,6 +215,7 @@ class Session(SessionSignals):
 
     def settle_sparsity(self) -> None:
         """The slider was let go of: with Auto-refit on, the factors are refitted to where it stands."""
+        self._note("sparsity")
         if self.auto_refit:
             self._basis.settle()
 
@@ -252,6 +236,7 @@ class Session(SessionSignals):
             self.heldChanged.emit(held)
             self.pathChanged.emit(None)
             self._basis.project(self.choice)
+            self._note("held basis images")
 
     def set_auto_refit(self, on: bool) -> None:
         """Whether a slider that was let go of brings a refit."""
@@ -261,19 +246,12 @@ class Session(SessionSignals):
             self._basis.drop_refit()
             self.settle_sparsity()
 
-    def select(self, basis: int) -> None:
-        """Select a basis image; -1 for none."""
-        count = 0 if self.shown is None else len(self.shown.order)
-        self.selected = basis if 0 <= basis < count else -1
-        self.selectionChanged.emit(self.selected)
+    def _note(self, text: str) -> None:
+        self._undoing.note(text)
 
     def _show_projection(self, shown: Shown) -> None:
         if not self._live.is_going:
             self._show(shown)
-
-    def _show(self, shown: Shown | None) -> None:
-        self.shown = shown
-        self.shownChanged.emit(shown)
 
     # Runs
 
@@ -314,8 +292,8 @@ class Session(SessionSignals):
             self._set_phase(Phase.CANCELLING)
         elif self._basis.drop_refit():
             self.logged.emit("Refitting cancelled.")
-        elif self._loading is not None:
-            self._loading.cancel()
+        else:
+            self._opening.cancel()
 
     def _steer(self, runner: Runner) -> None:
         try:
@@ -339,6 +317,7 @@ class Session(SessionSignals):
         self._pin(entry.pinned, entry.shown.order)
         self._show(entry.shown)
         self._set_runs(self.runs, index)
+        self._undoing.start_from_here()
 
     def compare(self, first: int, second: int) -> None:
         """Match the basis images of two runs of the list; `comparisonReady` brings them."""
@@ -369,7 +348,7 @@ class Session(SessionSignals):
         if self._work is None:
             self._became_ready(work)
         self._activity.set_compiling(work.is_compiling())
-        self._poll_loading()
+        self._opening.poll()
         self._warm.poll()
         self._live.poll()
         self._basis.poll(is_idle=not self._live.is_going and not self._warm.is_running)
@@ -403,13 +382,14 @@ class Session(SessionSignals):
         self._basis.project(self.choice)
 
     def _pin(self, pinned: Pinned | None, order: Any) -> None:
-        self.pinned, self.held = pinned, {}
+        self.pinned, self.held, self.basis_number = pinned, {}, self.basis_number + 1
         self._basis.pin(pinned, None if self.dataset is None else self.dataset.X, order)
-        if pinned is not None and self.selected >= pinned.W.shape[1]:
-            self.select(-1)
+        if pinned is not None and max(self.marked, default=-1) >= pinned.W.shape[1]:
+            self._mark(())
         self.pinnedChanged.emit(pinned)
         self.heldChanged.emit({})
         self.pathChanged.emit(None)
+        self._undoing.start_from_here()
 
     # The slider at rest: refits
 

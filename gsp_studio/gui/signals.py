@@ -25,7 +25,9 @@ class SessionSignals(QObject):
     recordsReset = Signal(object)  # tuple of Record: curves of another run
     recordsAdded = Signal(object)  # tuple of Record
     runsChanged = Signal(object, int)  # tuple of RunEntry, index of the one on the screen or -1
-    selectionChanged = Signal(int)  # basis image, or -1
+    selectionChanged = Signal(int)  # the basis image that everything is about, or -1
+    markedChanged = Signal(object)  # tuple of all basis images that are selected
+    viewChanged = Signal(object)  # View
     exported = Signal(object)  # list of Path
     failed = Signal(str, str)  # one sentence, details
     loadFailed = Signal(object, str, str)  # path, one sentence, details

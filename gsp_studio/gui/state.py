@@ -39,6 +39,15 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class View:
+    """How basis images are drawn: what white means ("tile", "shared" or "percentile"), colours, numbers on them."""
+
+    contrast: str = "tile"
+    colours: str = "grey"
+    labels: bool = False
+
+
+@dataclass(frozen=True)
 class Known:
     """What the solvers can do here, known once they are imported.
 

@@ -7,8 +7,10 @@ What panels show comes from the session's signals (`_wire_session`), what the us
 from __future__ import annotations
 
 import html
+import traceback
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, QUrl, Signal
@@ -27,6 +29,7 @@ from PySide6.QtWidgets import (
 
 from gsp_studio.gui.asking import Asking
 from gsp_studio.gui.centre import Centre
+from gsp_studio.gui.logfile import LOG
 from gsp_studio.gui.menus import Menus
 from gsp_studio.gui.panels.basis import BasisPanel
 from gsp_studio.gui.panels.chip import ConstraintChip
@@ -293,14 +296,27 @@ class MainWindow(QMainWindow):
 
     def _on_failed(self, sentence: str, details: str) -> None:
         self.log.add_line(f"⚠ {sentence}")
+        LOG.error("%s\n%s", sentence, details)
         self.asking.failed(sentence, details)
+
+    def broke(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """A mistake of ours that nobody caught: told like any other error, and the window goes on. Ctrl-C closes it."""
+        if issubclass(kind, KeyboardInterrupt):
+            self.close()
+            return
+        details = "".join(traceback.format_exception(kind, error, trace))
+        self.session.failed.emit(
+            f"GSP Studio made a mistake ({kind.__name__}: {error}); your runs are still there", details
+        )
 
     def _on_load_failed(self, path: Path, sentence: str, details: str) -> None:
         self.log.add_line(f"⚠ {sentence}")
+        LOG.error("%s\n%s", sentence, details)
         self.asking.load_failed(path, sentence, details)
 
     def _on_logged(self, text: str) -> None:
         self.log.add_line(text)
+        LOG.info(text)
         self._said.setText(html.escape(text))
 
     def _on_exported(self, paths: list[Path]) -> None:

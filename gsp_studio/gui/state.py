@@ -6,7 +6,7 @@ Light on purpose: this module is imported before the first paint, so it knows no
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +54,14 @@ class Known:
     Attributes
     ----------
     methods : dict of name -> (label, one line for people, whether it has a target)
+    starts : dict of name -> one line for people
     backend : str
         What computes, in words.
     """
 
     methods: dict[str, tuple[str, str, bool]]
     backend: str
+    starts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

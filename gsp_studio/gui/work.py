@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.cpu import usable_cores
+from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.methods import new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, self_product
@@ -113,7 +114,7 @@ def known() -> Known:
         if not method.uses_weights
     }
     backend = get_backend("auto", solver_threads())
-    return Known(methods, f"{backend.name}, {backend.device}")
+    return Known(methods, f"{backend.name}, {backend.device}", dict(STARTS))
 
 
 def new_run(X: Array, choice: Choice) -> Runner:

@@ -121,8 +121,7 @@ class Bench:
 
         def paint_and_note(view: TileView, event: object) -> None:
             paint(view, event)
-            shown = self.window.session.shown
-            self.painted_target = float("nan") if shown is None else shown.target
+            self.painted_target = self.target
 
         TileView.paintEvent = paint_and_note
         self.app = app.make_application()
@@ -135,6 +134,13 @@ class Bench:
         session.set_dataset(data)
         self.wait(lambda: session.shown is not None)
         self.idle(0.5)
+
+    @property
+    def target(self) -> float:
+        """The sparsity of what is to be painted: of a glimpse while there is one."""
+        session = self.window.session
+        seen = session.glimpse or session.shown
+        return float("nan") if seen is None else seen.target
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Process events until the condition holds; asleep between them, as an event loop is."""
@@ -165,7 +171,7 @@ def slider_times(data: Any, rank: int, moves: int) -> list[float]:
     from PySide6.QtGui import QMouseEvent
 
     bench = Bench(data, rank)
-    slider, session = bench.window.sparsity.slider, bench.window.session
+    slider = bench.window.sparsity.slider
 
     def send(kind: QEvent.Type, x: float) -> None:
         place = QPointF(x, slider.handle_position().y())
@@ -181,7 +187,7 @@ def slider_times(data: Any, rank: int, moves: int) -> list[float]:
         began = time.perf_counter()
         send(QEvent.Type.MouseMove, 12 + s * (slider.width() - 24))
         wanted = slider.value()
-        bench.wait(lambda wanted=wanted: session.shown.target == wanted and bench.painted_target == wanted)
+        bench.wait(lambda wanted=wanted: bench.target == wanted and bench.painted_target == wanted)
         took = time.perf_counter() - began  # processEvents has come back: bars, chip and numbers are painted too
         times.append(1000 * took)
         bench.idle(max(0.0, FRAME / 1000 - took))
@@ -263,23 +269,24 @@ def faces_like_cbcl() -> Any:
     return Dataset(X, (19, 19), "C", "faces", tuple(map(str, range(2429))))
 
 
-def blobs() -> Any:
-    """240 images of 128 x 128 made of soft spots."""
+def blobs(side: int = 128) -> Any:
+    """240 images of side x side made of soft spots."""
     from gsp_studio.io.dataset import Dataset
 
     rng = np.random.default_rng(0)
-    grid = np.arange(128)
+    grid = np.arange(side, dtype=np.float32)
     parts = []
     for _ in range(120):
-        (y, x), width = rng.uniform(0, 128, 2), rng.uniform(4, 20)
+        (y, x), width = rng.uniform(0, side, 2), rng.uniform(side / 32, side / 6.4)
         parts.append(np.outer(np.exp(-(((grid - y) / width) ** 2)), np.exp(-(((grid - x) / width) ** 2))).ravel())
     X = np.asfortranarray(np.array(parts).T @ rng.gamma(0.3, size=(120, 240)) + 0.01, np.float32)
-    return Dataset(X, (128, 128), "C", "spots", tuple(map(str, range(240))))
+    return Dataset(X, (side, side), "C", "spots", tuple(map(str, range(240))))
 
 
 MEASUREMENTS: dict[str, Callable[[int], list[float]]] = {
     "slider_p99_ms_49x19x19": lambda moves: slider_times(bundled_faces(), 49, moves),
     "slider_p99_ms_100x128x128": lambda moves: slider_times(blobs(), 100, moves),
+    "slider_p99_ms_100x512x512": lambda moves: slider_times(blobs(512), 100, moves),
     "gui_lateness_p99_ms": lateness,
     "start_to_paint_ms": lambda _: first_paint(),
 }

@@ -217,6 +217,8 @@ class MainWindow(QMainWindow):
         session.autoRefitChanged.connect(self._on_auto_refit)
         session.pathChanged.connect(self.path.set_path)
         session.shownChanged.connect(self._on_shown)
+        for glimpsing in (self.montage, self.sparsity, self.chip):
+            session.glimpseChanged.connect(glimpsing.set_glimpse)
         session.progressChanged.connect(self.run.set_progress)
         session.recordsReset.connect(self.curves.set_records)
         session.recordsAdded.connect(self.curves.add_records)

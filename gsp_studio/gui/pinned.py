@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Milliseconds between polls while a projection that somebody waits for is under way.
 POLL_FAST_MS = 1
+#: Milliseconds without a move after which a large basis is projected in all its pixels.
+WHOLE_MS = 50
 #: Milliseconds of rest after which a slider that was let go of brings a refit.
 REST_MS = 60
 
@@ -27,6 +29,7 @@ class PinnedBasis(QObject):
     """Three workers on one basis. Keeps no state of the app: what they find goes out by signals, to the session."""
 
     projected = Signal(object)  # Shown
+    glimpsed = Signal(object)  # Glimpse of a large basis, a Shown follows when the slider rests
     rested = Signal()  # the slider was let go of, and what it asked for has been shown
     refitted = Signal(object)  # Shown with new coefficients
     refittedBoth = Signal(object)  # Outcome of a short fit of both factors
@@ -43,6 +46,9 @@ class PinnedBasis(QObject):
         self._scan: PathScan | None = None
         self._fast_timer = QTimer(self, interval=POLL_FAST_MS)
         self._fast_timer.timeout.connect(self._poll_projection)
+        self._wanted = Choice()
+        self._whole_timer = QTimer(self, interval=WHOLE_MS, singleShot=True)
+        self._whole_timer.timeout.connect(self._project_whole)
         self._rest_timer = QTimer(self, interval=REST_MS, singleShot=True)
         self._rest_timer.timeout.connect(self._rest)
 
@@ -53,18 +59,19 @@ class PinnedBasis(QObject):
 
     def close(self, timeout: float) -> bool:
         """Stop everything and wait; True when no thread is left."""
-        self._fast_timer.stop()
-        self._rest_timer.stop()
+        for timer in (self._fast_timer, self._whole_timer, self._rest_timer):
+            timer.stop()
         workers = (self._projecting, self._refitting, self._scan)
         ended = [worker.close(timeout) for worker in workers if worker is not None]
         return all(ended)
 
-    def pin(self, pinned: Pinned | None, X: Any, order: Any) -> None:
+    def pin(self, pinned: Pinned | None, dataset: Any, order: Any) -> None:
         """Another basis, its tiles in this order; None: none. Everything under way for the former one is dropped."""
         self.drop_refit()
+        self._whole_timer.stop()
         self._pinned = pinned
         if self._projecting is not None and self._scan is not None:
-            self._projecting.pin(pinned, X, order)
+            self._projecting.pin(pinned, dataset, order)
             self._scan.pin(self._projecting.projector)
 
     def hold(self, held: Mapping[int, float]) -> None:
@@ -81,7 +88,18 @@ class PinnedBasis(QObject):
         if self._projecting is None or self._scan is None or self._pinned is None:
             return
         self._scan.postpone()
-        shown = self._projecting.request(choice.sparsity, choice.sparsity_h)
+        self._wanted = choice
+        glimpse = self._projecting.glimpse(choice.sparsity)
+        if glimpse is None:
+            self._project_whole()
+            return
+        self._projecting.discard()  # what is under way is about another sparsity
+        self._whole_timer.start()
+        self.glimpsed.emit(glimpse)
+
+    def _project_whole(self) -> None:
+        assert self._projecting is not None
+        shown = self._projecting.request(self._wanted.sparsity, self._wanted.sparsity_h)
         if shown is not None:
             self.projected.emit(shown)
         else:
@@ -110,7 +128,7 @@ class PinnedBasis(QObject):
         self._rest_timer.start()
 
     def _rest(self) -> None:
-        if self._fast_timer.isActive():  # the projection is still on its way
+        if self._fast_timer.isActive() or self._whole_timer.isActive():  # the projection is still on its way
             self._rest_timer.start()
         else:
             self.rested.emit()

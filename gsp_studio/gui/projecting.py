@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gsp_studio.engine.latest import LatestOnly
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import Pinned, Shown
+    from gsp_studio.gui.state import Glimpse, Pinned, Shown
 
 #: Entries of a basis up to which a projection fits into the event that asked for it; larger ones go to a worker.
 SAME_EVENT = 400_000
@@ -33,10 +33,14 @@ class Projecting:
         """Whether the worker has a request before it."""
         return self._worker.busy
 
-    def pin(self, pinned: Pinned | None, X: Any = None, order: Any = None) -> None:
-        """Project this basis of X from now on, its tiles in this order; None: no basis. Other answers are dropped."""
+    def pin(self, pinned: Pinned | None, dataset: Any = None, order: Any = None) -> None:
+        """Project this basis from now on, its tiles in this order; None: no basis. Answers for another are dropped."""
         self._worker.discard()
-        self._projector = None if pinned is None else self._work.Projector(pinned, X, order)
+        self._projector = None if pinned is None else self._work.Projector(pinned, dataset, order)
+
+    def discard(self) -> None:
+        """Nobody wants the answers to what was asked any more."""
+        self._worker.discard()
 
     def hold(self, held: Mapping[int, float]) -> None:
         """Hold these basis images at these sparsities from now on."""
@@ -51,6 +55,14 @@ class Projecting:
             return _show((self._projector, s, s_h))
         self._worker.submit((self._projector, s, s_h))
         return None
+
+    def glimpse(self, s: float) -> Glimpse | None:
+        """A part of a large basis at s, in this event; None where the whole is as quick, or nothing is sorted yet."""
+        projector = self._projector
+        if not projector.is_large:
+            return None
+        glimpse: Glimpse = projector.glimpse(s)
+        return glimpse
 
     def poll(self) -> tuple[Shown | None, Exception | None]:
         """The newest answer of the worker or its error, once; (None, None) where there is none."""

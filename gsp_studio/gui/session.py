@@ -21,7 +21,7 @@ from gsp_studio.gui.opening import Opening
 from gsp_studio.gui.pinned import PinnedBasis
 from gsp_studio.gui.running import LiveRun
 from gsp_studio.gui.starting import Starter
-from gsp_studio.gui.state import Choice, Known, Parts, Phase, Pinned, RunEntry, Shown
+from gsp_studio.gui.state import Choice, Glimpse, Known, Parts, Phase, Pinned, RunEntry, Shown
 from gsp_studio.gui.undoing import Undoing
 from gsp_studio.gui.viewing import Viewing
 from gsp_studio.gui.warming import Warming
@@ -71,6 +71,7 @@ class Session(Viewing):
     def _listen(self) -> None:
         basis, live = self._basis, self._live
         basis.projected.connect(self._show_projection)
+        basis.glimpsed.connect(self._show_glimpse)
         basis.rested.connect(self._refit)
         basis.refitted.connect(self._show)
         basis.refittedBoth.connect(self._pin_refit)
@@ -249,6 +250,11 @@ class Session(Viewing):
     def _note(self, text: str) -> None:
         self._undoing.note(text)
 
+    def _show_glimpse(self, glimpse: Glimpse) -> None:
+        if not self._live.is_going:
+            self.glimpse = glimpse
+            self.glimpseChanged.emit(glimpse)
+
     def _show_projection(self, shown: Shown) -> None:
         if not self._live.is_going:
             self._show(shown)
@@ -383,7 +389,7 @@ class Session(Viewing):
 
     def _pin(self, pinned: Pinned | None, order: Any) -> None:
         self.pinned, self.held, self.basis_number = pinned, {}, self.basis_number + 1
-        self._basis.pin(pinned, None if self.dataset is None else self.dataset.X, order)
+        self._basis.pin(pinned, self.dataset, order)
         if pinned is not None and max(self.marked, default=-1) >= pinned.W.shape[1]:
             self._mark(())
         self.pinnedChanged.emit(pinned)

@@ -17,6 +17,7 @@ class SessionSignals(QObject):
     choiceChanged = Signal(object)  # Choice
     autoRefitChanged = Signal(bool)
     shownChanged = Signal(object)  # Shown, or None
+    glimpseChanged = Signal(object)  # Glimpse of a large basis while the slider moves; shownChanged follows
     pinnedChanged = Signal(object)  # Pinned, or None
     heldChanged = Signal(object)  # dict of basis image to sparsity: those that the slider does not move
     pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None

@@ -179,6 +179,33 @@ class Shown:
 
 
 @dataclass(frozen=True, eq=False)
+class Glimpse:
+    """A large basis while the slider moves: every k-th pixel of its projection, until it rests and all are computed.
+
+    Attributes
+    ----------
+    W : ndarray (m', r)
+    image_shape : (height, width)
+        Of these pixels.
+    sparsities : ndarray (r,)
+        Of the whole basis images, exact.
+    order : ndarray (r,)
+    target : float
+    """
+
+    W: Array
+    image_shape: tuple[int, int]
+    sparsities: Array
+    order: Array
+    target: float
+
+    @property
+    def attained(self) -> float:
+        """Average sparsity."""
+        return float(np.mean(self.sparsities))
+
+
+@dataclass(frozen=True, eq=False)
 class PathCurve:
     """What projecting the pinned basis costs, from its own sparsity to 1, its coefficients as they are.
 

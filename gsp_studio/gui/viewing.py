@@ -10,7 +10,7 @@ from gsp_studio.gui.state import View
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject
 
-    from gsp_studio.gui.state import Shown
+    from gsp_studio.gui.state import Glimpse, Shown
 
 
 class Viewing(SessionSignals):
@@ -19,6 +19,7 @@ class Viewing(SessionSignals):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.shown: Shown | None = None
+        self.glimpse: Glimpse | None = None
         self.marked: tuple[int, ...] = ()
         self.view = View()
 
@@ -26,7 +27,7 @@ class Viewing(SessionSignals):
         """The user has finished a change that can be undone."""
 
     def _show(self, shown: Shown | None) -> None:
-        self.shown = shown
+        self.shown, self.glimpse = shown, None
         self.shownChanged.emit(shown)
 
     @property

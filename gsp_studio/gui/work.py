@@ -30,7 +30,7 @@ from gsp_studio.core.projection import Projection, group_sparse_projection
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.engine.run import Outcome, Record, RunSpec, RunState
 from gsp_studio.engine.runner import Runner
-from gsp_studio.gui.state import Choice, Comparison, Known, Parts, Pinned, RunEntry, Shown
+from gsp_studio.gui.state import Choice, Comparison, Glimpse, Known, Parts, Pinned, RunEntry, Shown
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.export import ExportedRun, What, export_run
 from gsp_studio.io.readers import LoadCancelled, Peek, load_dataset, peek, thumbnails
@@ -67,6 +67,8 @@ WARM_ITERATIONS = 25
 DENSER_ITERATIONS = 30
 #: A refit of the coefficients ends when a round of sweeps lowers the squared error by less than this fraction of it.
 REFIT_TOLERANCE, REFIT_ROUNDS = 1e-5, 30
+#: Entries of a basis above which a drag shows a part of its pixels, and about how many entries that part has.
+GLIMPSE_ABOVE, GLIMPSE_ENTRIES = 4_000_000, 1_700_000
 
 
 def solver_threads() -> int:
@@ -299,12 +301,29 @@ class _Coefficients:
     sparsity: float
 
 
+@dataclass(frozen=True, eq=False)
+class _Coarse:
+    """Every k-th pixel of a basis in both directions."""
+
+    W: Array
+    image_shape: tuple[int, int]
+
+
+def _coarse(W: Array, image_shape: tuple[int, int], order: str) -> _Coarse:
+    height, width = image_shape
+    step = math.ceil(math.sqrt(W.size / GLIMPSE_ENTRIES))
+    pixels = np.arange(height * width).reshape(image_shape, order="F" if order == "F" else "C")[::step, ::step]
+    picked = pixels.ravel(order="F" if order == "F" else "C")
+    return _Coarse(np.asfortranarray(W[picked]), (pixels.shape[0], pixels.shape[1]))
+
+
 class Projector:
     """The pinned basis, sorted once, at any sparsity; some of its basis images may be held at their own."""
 
-    def __init__(self, pinned: Pinned, X: Array | None = None, order: Array | None = None) -> None:
+    def __init__(self, pinned: Pinned, dataset: Dataset | None = None, order: Array | None = None) -> None:
         self.pinned = pinned
-        self._X = X
+        self._dataset = dataset
+        self._coarse: _Coarse | None = None
         self._path_h: SparsityPath | None = None
         self._sparse: _Coefficients | None = None
         self.held: Mapping[int, float] = {}
@@ -340,17 +359,37 @@ class Projector:
     def _coefficients(self, s_h: float) -> _Coefficients:
         """The coefficients at s_h: while the basis alone moves, its errors need no product with the data."""
         pinned = self.pinned
-        if s_h <= 0.0 or self._X is None:
+        if s_h <= 0.0 or self._dataset is None:
             return _Coefficients(0.0, pinned.H, pinned.gram, math.nan)
         if self._sparse is None or self._sparse.target != s_h:
             if self._path_h is None:
                 self._path_h = SparsityPath(pinned.H.T, copy=False)
             projection = self._path_h.project(s_h)
             H = np.ascontiguousarray(projection.values.T)
-            X = as_compute_dtype(self._X)
+            X = as_compute_dtype(self._dataset.X)
             gram = replace(pinned.gram, A=np.asfortranarray(X @ H.T), G=self_product(H.T))
             self._sparse = _Coefficients(s_h, H, gram, float(projection.sparsity))
         return self._sparse
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a frame of it takes so long that a drag needs `glimpse`, and what that needs is there."""
+        is_ready = self._path is not None and self._dataset is not None and not self.held
+        return is_ready and self.pinned.W.size > GLIMPSE_ABOVE
+
+    def glimpse(self, s: float) -> Glimpse:
+        """Every k-th pixel of the basis projected to s: they are what they will be, the others are left out."""
+        assert self._dataset is not None
+        if self._coarse is None:
+            self._coarse = _coarse(self.pinned.W, self._dataset.image_shape, self._dataset.order)
+        coarse, path = self._coarse, self._sorted()
+        n = len(self.pinned.W)
+        threshold = path.mu(s) / (math.sqrt(n) - 1.0)
+        z = np.maximum(coarse.W - coarse.W.dtype.type(threshold), 0)
+        # The best scale of each image, from the pixels that are there.
+        squares = np.einsum("ij,ij->j", z, z)
+        scale = np.divide(np.einsum("ij,ij->j", z, coarse.W), squares, out=np.zeros_like(squares), where=squares > 0)
+        return Glimpse(z * scale, coarse.image_shape, path.sparsities(s), self.order, s)
 
     def points(self, values: Array) -> list[tuple[float, int]]:
         """At each sparsity the error, and how many basis images are zero or have one pixel left."""

@@ -8,7 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from gsp_studio.gui.state import Shown
+from gsp_studio.gui.state import TOLERANCE, Glimpse, Shown
 from gsp_studio.gui.theme import current_theme, pixmap
 
 _WIDEST = "target s 0.8888   attained 0.8888   not met"
@@ -36,7 +36,15 @@ class ConstraintChip(QWidget):
             self._met, text = True, f"no target   sparsity {shown.attained:.4f}"
         else:
             self._met = shown.meets_target
-            text = f"target s {shown.target:.4f}   attained {shown.attained:.4f}   {'met' if self._met else 'not met'}"
+            text = _words(shown.target, shown.attained, self._met)
+        self._tell(text, shown)
+
+    def set_glimpse(self, glimpse: Glimpse) -> None:
+        """Tell about a basis that is still to be computed in full."""
+        self._met = not glimpse.attained < glimpse.target - TOLERANCE
+        self._tell(_words(glimpse.target, glimpse.attained, self._met), None)
+
+    def _tell(self, text: str, shown: Shown | None) -> None:
         if text != self._text:
             self._text = text
             self.setAccessibleName(text or "No basis yet")
@@ -83,3 +91,7 @@ class ConstraintChip(QWidget):
         painter.setPen(QColor(colour))
         text = pill.adjusted(_PADDING + _ICON + _PADDING / 2, 0, 0, 0)
         painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self._text)
+
+
+def _words(target: float, attained: float, is_met: bool) -> str:
+    return f"target s {target:.4f}   attained {attained:.4f}   {'met' if is_met else 'not met'}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.state import Shown, View
+from gsp_studio.gui.state import Glimpse, Shown, View
 from gsp_studio.gui.widgets.basics import EmptyState, label
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
@@ -35,6 +35,7 @@ class MontagePanel(QWidget):
             {"folder": "Open a folder of images...", "files": "Open a file...", "sample": "Try the sample faces"},
         )
         self._buffer: TileBuffer | None = None
+        self._coarse: TileBuffer | None = None
         self._dataset: Dataset | None = None
         self._shown: Shown | None = None
         self._selected = -1
@@ -102,7 +103,7 @@ class MontagePanel(QWidget):
         if fresh:
             self._buffer = TileBuffer(count, height, width, gap=1 if max(height, width) < 64 else 2)
         assert self._buffer is not None
-        self._buffer.fill(shown.W, shown.order, dataset.order == "F", self._contrast)
+        self._buffer.fill(shown.W, shown.order, self._is_column_major, self._contrast)
         if fresh:
             self.view.set_buffer(self._buffer)
             self._tell_caption()
@@ -112,6 +113,22 @@ class MontagePanel(QWidget):
         if self._selected >= 0:
             self.view.set_selected(shown.tile_of(self._selected))
             self._frame_marked()
+
+    def set_glimpse(self, glimpse: Glimpse) -> None:
+        """Show a part of the pixels of the basis, until `set_shown` brings all."""
+        if self._buffer is None or not self.view.isVisible():
+            return
+        height, width = glimpse.image_shape
+        count = len(glimpse.order)
+        if self._coarse is None or not self._coarse.fits(count, height, width):
+            self._coarse = TileBuffer(count, height, width)
+        self._coarse.hold_levels_of(self._buffer)
+        self._coarse.fill(glimpse.W, glimpse.order, self._is_column_major, self._contrast)
+        self.view.show_glimpse(self._coarse)
+
+    @property
+    def _is_column_major(self) -> bool:
+        return self._dataset is not None and self._dataset.order == "F"
 
     def _draw_labels(self) -> None:
         if self._labels and self._shown is not None:

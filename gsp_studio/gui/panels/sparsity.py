@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.state import Phase, Pinned, Shown
+from gsp_studio.gui.state import Glimpse, Phase, Pinned, Shown
 from gsp_studio.gui.theme import icon
 from gsp_studio.gui.widgets.bars import SparsityBars
 from gsp_studio.gui.widgets.basics import Button, CheckBox, label, reserve
@@ -227,6 +227,11 @@ class SparsityPanel(QWidget):
         self._read_out.setText(self._words_for(shown))
         self.bars.set_bars(shown.sparsities[shown.order], shown.target)
         self._mark_held()
+
+    def set_glimpse(self, glimpse: Glimpse) -> None:
+        """Show who pays while the rest of a large basis is still to be computed."""
+        self._read_out.setText("error when the slider rests")
+        self.bars.set_bars(glimpse.sparsities[glimpse.order], glimpse.target)
 
     def _words_for(self, shown: Shown) -> str:
         if math.isnan(shown.baseline):

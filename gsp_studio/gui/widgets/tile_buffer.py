@@ -63,6 +63,10 @@ class TileBuffer:
         """Take white anew from the next images, where tiles share it."""
         self._held = math.nan
 
+    def hold_levels_of(self, other: TileBuffer) -> None:
+        """Take over what white means where tiles share it."""
+        self._held = other._held
+
     def fill(self, W: Array, order: Array, column_major: bool, contrast: Contrast = Contrast.TILE) -> None:
         """Write basis images W (m, count), tile i showing W[:, order[i]]."""
         V = W.T[order]

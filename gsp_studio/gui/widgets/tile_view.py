@@ -118,6 +118,7 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         super().__init__(parent, useOpenGL=False)
         self._buffer: TileBuffer | None = None
         self._selected = -1
+        self._is_glimpse = False
         self._box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.02)
         self._image = pg.ImageItem(axisOrder="row-major")
         self._labels = _Labels()
@@ -170,6 +171,20 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         """Show what has been written into the buffer."""
         if self._buffer is not None:
             self._image.setImage(self._buffer.pixels, autoLevels=False, levels=None)
+            if self._is_glimpse:
+                self._is_glimpse = False
+                self._lay_over_buffer()
+
+    def show_glimpse(self, coarse: TileBuffer) -> None:
+        """Show a buffer of the same tiles in fewer pixels, in the place of the other one's."""
+        self._image.setImage(coarse.pixels, autoLevels=False, levels=None)
+        self._is_glimpse = True
+        self._lay_over_buffer()
+
+    def _lay_over_buffer(self) -> None:
+        assert self._buffer is not None
+        height, width = self._buffer.pixels.shape
+        self._image.setRect(QRectF(0, 0, width, height))
 
     def set_labels(self, texts: tuple[str, ...]) -> None:
         """A line for each tile, none to show none."""

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 CBCL = ROOT.parent / "shared" / "data" / "CBCL.mat"
 
-#: Milliseconds: a frame of a screen with 60 Hz; what feels like at once.
-FRAME, START = 16.0, 1000.0
+#: Milliseconds from a move to its pixels, by rank and image; the largest may show a part of its pixels first.
+SLIDER = {"49x19x19": 8.0, "100x128x128": 16.0, "100x512x512": 60.0}
+#: Milliseconds: a frame at 60 Hz; how late a timer may be; from Cancel to the end; what feels like at once.
+FRAME, LATE, CANCEL, START = 16.0, 12.0, 500.0, 1000.0
+#: Memory after many gestures over that after the first tenth of them.
+FLAT = 1.05
 #: Solvers may have to be compiled before the first measurement.
 PATIENCE = 300.0
 
@@ -48,14 +52,23 @@ def rows(quick: bool) -> list[Row]:
             out.append(Row(name, value, f"ms, {what}, {platform}, load {load:.1f}", goal))
 
         moves = 150 if quick else 400
-        for name in ("slider_p99_ms_49x19x19", "slider_p99_ms_100x128x128"):
-            add(name, FRAME, lambda name=name: (child(env, name, moves), 99, f"{moves} moves"))
+        for size, goal in SLIDER.items():
+            name = f"slider_p99_ms_{size}"
+            add(name, goal, lambda name=name: (child(env, name, moves), 99, f"{moves} moves"))
         seconds = 4 if quick else 15
         add(
             "gui_lateness_p99_ms",
-            FRAME,
+            LATE,
             lambda: (child(env, "gui_lateness_p99_ms", seconds), 99, f"{seconds} s of a run"),
         )
+        cycles = 40 if quick else 200
+        times = child(env, "cycles", cycles)
+        add("cancel_p99_ms", CANCEL, lambda: (times[1:], 99, f"{cycles} runs started and cancelled"))
+        memory = f"x memory, {cycles} runs started and cancelled"
+        out.append(Row("memory_of_cycles", times[0], f"{memory}, {platform}", FLAT))
+        drag = 400 if quick else 2000
+        grown = child(env, "memory_of_drag", drag)[0]
+        out.append(Row("memory_of_drag", grown, f"x memory, a drag of {drag} moves, {platform}", FLAT))
         starts = 3 if quick else 9
         add("start_to_paint_ms", START, lambda: (start_times(env, starts), 50, f"median of {starts} starts"))
     return out
@@ -227,6 +240,54 @@ def lateness(seconds: int) -> list[float]:
     return late
 
 
+def resident() -> float:
+    """Bytes of memory that this process holds; NaN where the system does not tell."""
+    import gc
+
+    gc.collect()
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return float("nan")
+
+
+def cycles(count: int) -> list[float]:
+    """Start and cancel runs; the growth of memory since the first tenth of them, then milliseconds to each end."""
+    bench = Bench(faces_like_cbcl(), 49)
+    session = bench.window.session
+    times, before = [], float("nan")
+    for k in range(count):
+        if k == count // 10:
+            before = resident()
+        session.run()
+        bench.wait(lambda: bool(session._records))
+        began = time.perf_counter()
+        session.cancel()
+        if bench.window.run.cancel.isEnabled():
+            raise RuntimeError("the window does not show at once that the run is being cancelled")
+        bench.wait(lambda: session.phase.name == "IDLE")
+        times.append(1000 * (time.perf_counter() - began))
+        session._set_runs((), -1)  # each keeps its factors, as it should: here memory beside them is asked for
+    grown = resident() / before
+    bench.close()
+    return [grown, *times]
+
+
+def memory_of_drag(moves: int) -> list[float]:
+    """The growth of memory in a drag, since its first tenth."""
+    bench = Bench(bundled_faces(), 49)
+    slider, before = bench.window.sparsity.slider, float("nan")
+    for k in range(moves):
+        if k == moves // 10:
+            before = resident()
+        slider.setValue(0.75 + 0.2 * np.sin(0.11 * k))
+        slider.valueChanged.emit(slider.value())
+        bench.app.processEvents()
+    grown = resident() / before
+    bench.close()
+    return [grown]
+
+
 def first_paint() -> list[float]:
     """Start ``gsp-studio`` as its command does and tell how old the process is at the first paint."""
     from gsp_studio import cli
@@ -288,6 +349,8 @@ MEASUREMENTS: dict[str, Callable[[int], list[float]]] = {
     "slider_p99_ms_100x128x128": lambda moves: slider_times(blobs(), 100, moves),
     "slider_p99_ms_100x512x512": lambda moves: slider_times(blobs(512), 100, moves),
     "gui_lateness_p99_ms": lateness,
+    "cycles": cycles,
+    "memory_of_drag": memory_of_drag,
     "start_to_paint_ms": lambda _: first_paint(),
 }
 

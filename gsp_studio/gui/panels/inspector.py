@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
 from gsp_studio.gui.state import Shown
-from gsp_studio.gui.widgets.basics import EmptyState, label
+from gsp_studio.gui.widgets.basics import ElidedLabel, EmptyState, canvas, facing, label
+from gsp_studio.gui.widgets.error_map import ErrorMap
 from gsp_studio.gui.widgets.film_strip import FilmStrip
 from gsp_studio.gui.widgets.parts_strip import PartsStrip
 from gsp_studio.gui.widgets.plates import Plate, Plates, grey_table, signed_table
 from gsp_studio.gui.widgets.switch import Switch
-from gsp_studio.gui.widgets.tile_view import colour_table
 from gsp_studio.gui.words import percent
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ Array = npt.NDArray[Any]
 
 _OPEN = "Open your images to see how well each is made of parts"
 _HINT = "Point at a basis image to see this image without it"
-_WAIT = "computing the errors of all images..."
 #: Entries of a basis up to which one image's sums (1 ms for 1.6 million) fit into the event that wants them.
 SAME_EVENT = 2_000_000
 #: Milliseconds between two requests for the errors of all images while the basis keeps changing.
@@ -57,12 +56,12 @@ class InspectorPanel(QWidget):
         self.view = Switch("What to inspect", ("Images", "Average squared error"))
         self.order = Switch("Order of the images", ("In order", "Largest error first"))
         self.strip, self.parts = FilmStrip("Images of the data set"), PartsStrip("Basis images in this image")
-        self.plates, self.map = Plates("Original, reconstruction and residual"), Plates("Average squared error")
-        self._facts, self._pixel_words, self._words, self._parts_words = label(), label(), label(), label(muted=True)
-        self._map_facts, self._map_pixel = label(), label()
+        self.plates, self.map = Plates("Original, reconstruction and residual"), ErrorMap()
+        self._facts, self._words = ElidedLabel(), ElidedLabel()
+        self._pixel_words, self._parts_words = label(), label(muted=True)
         self._dataset: Dataset | None = None
         self._shown: Shown | None = None
-        self._image, self._left_out = 0, -1
+        self._image = 0
         self._pixel = (-1, -1)
         self._fit: ImageFit | None = None
         self._fit_of: tuple[Shown | None, int] = (None, -1)
@@ -89,7 +88,7 @@ class InspectorPanel(QWidget):
         row.addWidget(self.order)
         self._pages = QStackedLayout()
         self._pages.addWidget(self._images_page())
-        self._pages.addWidget(self._map_page())
+        self._pages.addWidget(self.map)
         full = QWidget()
         box = QVBoxLayout(full)
         box.setContentsMargins(0, 0, 0, 0)
@@ -100,22 +99,17 @@ class InspectorPanel(QWidget):
         self._stack.setContentsMargins(0, 0, 0, 0)
         self._stack.addWidget(self.empty)
         self._stack.addWidget(full)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFocusProxy(self.strip)
 
     def _images_page(self) -> QFrame:
-        page, box = _canvas()
+        page = QFrame()
+        box = canvas(page)
         box.addWidget(self.strip)
-        box.addLayout(_line(self._facts, self._pixel_words))
+        box.addLayout(facing(self._facts, self._pixel_words))
         box.addWidget(self.plates, 1)
-        box.addLayout(_line(self._words, self._parts_words))
+        box.addLayout(facing(self._words, self._parts_words))
         box.addWidget(self.parts)
-        return page
-
-    def _map_page(self) -> QFrame:
-        page, box = _canvas()
-        box.addLayout(_line(self._map_facts, self._map_pixel))
-        box.addWidget(self.map, 1)
-        box.addSpacing(8)
         return page
 
     def _connect(self) -> None:
@@ -123,17 +117,16 @@ class InspectorPanel(QWidget):
         self.order.chosen.connect(self._refresh)
         self.strip.picked.connect(self._pick)
         self.strip.left.connect(self._refresh)
-        self.parts.hovered.connect(self._leave_out)
+        self.parts.hovered.connect(self._refresh)
         self.parts.picked.connect(self.basisPicked)
         self.plates.hovered.connect(self._point)
-        self.map.hovered.connect(self._point)
         self.empty.chosen.connect(self.asked)
         self._errors_timer.timeout.connect(self._ask_for_errors)
         self._fit_timer.timeout.connect(self._ask_for_fit)
 
     def retint(self) -> None:
         """Take the colours of the theme in force."""
-        for part in (self.strip.viewport(), self.parts, self.plates, self.map):
+        for part in (self.strip.viewport(), self.parts, self.plates, self.map.plates):
             part.update()
 
     # What is to be shown
@@ -201,7 +194,7 @@ class InspectorPanel(QWidget):
         if self._errors_of is not shown and not self._is_waiting and not self._errors_timer.isActive():
             self._errors_timer.start(0 if self._errors is None else _ERRORS_MS)
         if self.view.index() == MAP:
-            self._draw_map(dataset)
+            self.map.set_errors(self._errors, dataset)
             return
         self._sort()
         self.strip.set_selected(self._image)
@@ -249,50 +242,37 @@ class InspectorPanel(QWidget):
     # Drawing
 
     def _draw(self, dataset: Dataset, fit: ImageFit) -> None:
-        k = self._left_out
+        self._draw_parts(dataset, fit)
+        k = self.parts.hot
         made = fit.reconstruction if k < 0 else fit.reconstruction_without(k)
+        title = "Reconstruction" if k < 0 else f"Without basis {k + 1}"
         white = float(fit.x.max(initial=0.0)) or float(fit.reconstruction.max(initial=0.0)) or 1.0
         spread, left = self._spread or 1.0, fit.x - made
         original, made_image, left_image = (dataset.as_images(v[:, None])[0] for v in (fit.x, made, left))
-        without = f" without basis {k + 1}" if k >= 0 else ""
         top = "" if float(made.max(initial=0.0)) <= white else "≥ "
-        beyond = "" if float(np.abs(left).max(initial=0.0)) <= spread else "≥ "
-        ends = (f"{beyond.replace('≥', '≤')}−{spread:.3g}", f"{beyond}+{spread:.3g}")
+        below, beyond = ("", "") if float(np.abs(left).max(initial=0.0)) <= spread else ("≤ ", "≥ ")
+        ends = (f"{below}−{spread:.3g}", f"{beyond}+{spread:.3g}")
         self.plates.set_plates(
             (
                 Plate("Original", original, _GREY, 0.0, white, ("0", f"{white:.3g}")),
-                Plate(f"Reconstruction{without}", made_image, _GREY, 0.0, white, ("0", f"{top}{white:.3g}")),
+                Plate(title, made_image, _GREY, 0.0, white, ("0", f"{top}{white:.3g}")),
                 Plate("Original − reconstruction", left_image, _SIGNED, -spread, spread, ends),
             )
         )
-        if self.parts.hot < 0:  # tiles never change places under the pointer
-            parts = np.argsort(-fit.shares, kind="stable")[: np.count_nonzero(fit.shares)]
-            self.parts.set_parts(parts, fit.shares, lambda basis: dataset.as_images(fit.W[:, basis, None])[0])
         self._tell(dataset, fit)
         self._tell_pixel()
 
-    def _draw_map(self, dataset: Dataset) -> None:
-        errors = self._errors
-        if errors is None:
-            self.map.set_plates(())
-            self._map_facts.setText(_WAIT.capitalize())
-            return
-        top = float(errors.pixels.max())
-        image = dataset.as_images(errors.pixels[:, None])[0]
-        row, column = np.unravel_index(int(np.argmax(image)), image.shape)
-        title = "Average squared error, brighter is larger"
-        magma = colour_table("magma")[:255]
-        self.map.set_plates((Plate(title, image, magma, 0.0, top or 1.0, ("0", f"{top:.3g}")),))
-        self._map_facts.setText(
-            f"{len(errors.images)} images  ·  mean {errors.pixels.mean():.4g}  ·  largest {top:.4g} at row {row}, "
-            f"column {column}  ·  error {percent(errors.error)}"
-        )
-        self._tell_pixel()
+    def _draw_parts(self, dataset: Dataset, fit: ImageFit) -> None:
+        if self.parts.hot >= 0 and len(fit.shares) == self.parts.rank:
+            parts = self.parts.order  # tiles never change places under the pointer
+        else:
+            parts = np.argsort(-fit.shares, kind="stable")[: np.count_nonzero(fit.shares)]
+        self.parts.set_parts(parts, fit.shares, lambda basis: dataset.as_images(fit.W[:, basis, None])[0])
 
     # Words
 
     def _tell(self, dataset: Dataset, fit: ImageFit) -> None:
-        shown, k = self._shown, self._left_out
+        shown, k = self._shown, self.parts.hot
         assert shown is not None
         known = self._errors if self._errors_of is shown else None
         number, name = f"image {self._image + 1}", dataset.names[self._image]
@@ -305,29 +285,27 @@ class InspectorPanel(QWidget):
             self._words.setText(_HINT if count else "No basis image is used for this image")
             self._parts_words.setText(f"made of {count} of {len(fit.h)} basis images, largest share first")
             return
-        overall = "overall: computing..." if known is None else f"{_change(known.error, float(known.without[k]))} overall"
-        self._words.setText(
-            f"Without basis {k + 1}: {_change(fit.error, float(fit.without[k]))} for this image, {overall}"
+        overall = (
+            "overall: computing..." if known is None else f"{_change(known.error, float(known.without[k]))} overall"
         )
+        here = "a zero image has no relative error"
+        if math.isfinite(fit.error):
+            here = f"{_change(fit.error, float(fit.without[k]))} for this image"
+        self._words.setText(f"Without basis {k + 1}: {here}, {overall}")
         self._parts_words.setText(f"coefficient {fit.h[k]:.4g}  ·  share {100 * fit.shares[k]:.1f} %")
 
     def _tell_pixel(self) -> None:
         row, column = self._pixel
-        where = f"row {row}, column {column}  ·  "
-        if self.view.index() == MAP:
-            there = row >= 0 and self.map.plates
-            self._map_pixel.setText(f"{where}{self.map.plates[0].image[row, column]:.4g}" if there else "")
-        elif row >= 0 and self.plates.plates:
-            x, made, left = (float(plate.image[row, column]) for plate in self.plates.plates)
-            signed = f"{left:+.4g}".replace("-", "−")
-            self._pixel_words.setText(f"{where}{x:.4g} − {made:.4g} = {signed}")
-        else:
+        if row < 0 or not self.plates.plates:
             self._pixel_words.clear()
+            return
+        x, made, left = (float(plate.image[row, column]) for plate in self.plates.plates)
+        signed = f"{left:+.4g}".replace("-", "−")
+        self._pixel_words.setText(f"row {row}, column {column}  ·  {x:.4g} − {made:.4g} = {signed}")
 
     # The user's hand
 
     def _change_view(self, index: int) -> None:
-        self._pixel = (-1, -1)
         self._pages.setCurrentIndex(index)
         self.order.setVisible(index == IMAGES)
         self._refresh()
@@ -337,12 +315,8 @@ class InspectorPanel(QWidget):
             self.set_image(image)
             self.imagePicked.emit(image)
 
-    def _leave_out(self, basis: int) -> None:
-        self._left_out = basis
-        self._refresh()
-
     def _point(self, plate: int, row: int, column: int) -> None:
-        self._pixel = (row, column) if plate >= 0 else (-1, -1)
+        self._pixel = (row, column)
         self._tell_pixel()
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -365,23 +339,4 @@ def _caption(error: float) -> str:
 
 
 def _change(before: float, after: float) -> str:
-    return f"{percent(before)} → {percent(after)}" if math.isfinite(before) and math.isfinite(after) else "no change told"
-
-
-def _canvas() -> tuple[QFrame, QVBoxLayout]:
-    page = QFrame()
-    page.setObjectName("canvas")
-    box = QVBoxLayout(page)
-    box.setContentsMargins(0, 0, 0, 0)
-    box.setSpacing(0)
-    return page, box
-
-
-def _line(left: QLabel, right: QLabel) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.setContentsMargins(12, 6, 12, 6)
-    row.setSpacing(16)
-    row.addWidget(left)
-    row.addStretch()
-    row.addWidget(right)
-    return row
+    return f"{percent(before)} → {percent(after)}"

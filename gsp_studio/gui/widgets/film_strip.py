@@ -29,7 +29,7 @@ def _no_caption(image: int) -> str:
 
 
 class FilmStrip(QAbstractScrollArea):
-    """Images in an order; emits `picked(image)` for a click and for the keys that walk, `left` when the pointer goes."""
+    """Images in an order; emits `picked(image)` for a click and the keys that walk, `left` when the pointer goes."""
 
     picked = Signal(int)
     left = Signal()
@@ -39,7 +39,7 @@ class FilmStrip(QAbstractScrollArea):
         self._order: Array = np.zeros(0, int)
         self._positions: Array = np.zeros(0, int)  # where each image is in the order
         self._thumbnail: Callable[[int], QImage] | None = None
-        self._caption = _no_caption
+        self._caption: Callable[[int], str] = _no_caption
         self._selected, self._glance = -1, -1
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

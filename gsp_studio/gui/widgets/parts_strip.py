@@ -45,15 +45,28 @@ class PartsStrip(QWidget):
     def set_parts(self, parts: Array, shares: Array, fetch: Callable[[int], Array]) -> None:
         """Show these basis images, in this order.
 
-        `shares` are those of all basis images; `fetch` gives one (height, width).
+        `shares` are those of all basis images; `fetch` gives one (height, width). One that is not among them is no
+        longer hovered, which the caller knows without a signal.
         """
         self._parts, self._shares, self._fetch = parts, shares, fetch
+        if self._hot not in parts:
+            self._hot = -1
         self.update()
 
     def set_selected(self, basis: int) -> None:
         """Frame a basis image; -1 for none."""
         self._selected = basis
         self.update()
+
+    @property
+    def order(self) -> Array:
+        """The basis images, with those that there is no room for."""
+        return self._parts
+
+    @property
+    def rank(self) -> int:
+        """How many basis images there are, used or not."""
+        return len(self._shares)
 
     @property
     def hot(self) -> int:

@@ -19,7 +19,13 @@ Array = npt.NDArray[Any]
 _GAP = 24.0
 _BAR = 6.0
 #: Blue below zero, black at zero, orange above: told apart by all eyes, and zero is black as everywhere on the canvas.
-_SIGNED = ((-1.0, (158, 211, 255)), (-0.5, (31, 112, 187)), (0.0, (0, 0, 0)), (0.5, (187, 92, 16)), (1.0, (255, 206, 138)))
+_SIGNED = (
+    (-1.0, (158, 211, 255)),
+    (-0.5, (31, 112, 187)),
+    (0.0, (0, 0, 0)),
+    (0.5, (187, 92, 16)),
+    (1.0, (255, 206, 138)),
+)
 
 
 def grey_table() -> Array:

@@ -54,7 +54,7 @@ class InspectorPanel(QWidget):
         super().__init__(parent)
         self.empty = EmptyState(_OPEN, "", {"folder": "Open a folder of images...", "sample": "Try the sample faces"})
         self.view = Switch("What to inspect", ("Images", "Average squared error"))
-        self.order = Switch("Order of the images", ("In order", "Largest error first"))
+        self.order = Switch("Order of the images", ("Data order", "Largest error first"))
         self.strip, self.parts = FilmStrip("Images of the data set"), PartsStrip("Basis images in this image")
         self.plates, self.map = Plates("Original, reconstruction and residual"), ErrorMap()
         self._facts, self._words = ElidedLabel(), ElidedLabel()
@@ -283,7 +283,8 @@ class InspectorPanel(QWidget):
         count = np.count_nonzero(fit.shares)
         if k < 0:
             self._words.setText(_HINT if count else "No basis image is used for this image")
-            self._parts_words.setText(f"made of {count} of {len(fit.h)} basis images, largest share first")
+            told = f"made of {count} of {len(fit.h)} basis images, largest share first" if count else ""
+            self._parts_words.setText(told)
             return
         overall = (
             "overall: computing..." if known is None else f"{_change(known.error, float(known.without[k]))} overall"

@@ -15,6 +15,7 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
+from gsp_studio.gui.logfile import log_folder, start_logging
 from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _BAD_INPUT
     app = make_application()
     window = make_window(settings=_settings(args))
+    start_logging(log_folder())
+    sys.excepthook = window.broke  # what a slot raises would only be printed, where nobody reads it
     window.show()
     if args.demo is not None:
         from gsp_studio.gui.demo import Demo

@@ -15,6 +15,7 @@ from gsp_studio.gui.dialogs.export import ExportDialog
 from gsp_studio.gui.dialogs.keys import KeysDialog
 from gsp_studio.gui.dialogs.layout import LayoutDialog
 from gsp_studio.gui.dialogs.palette import PaletteDialog
+from gsp_studio.gui.logfile import log_folder
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Parts
 from gsp_studio.io.resources import sample_path
@@ -116,12 +117,12 @@ class Asking(QObject):
 
     def failed(self, sentence: str, details: str) -> None:
         """Say what went wrong."""
-        _show(ErrorDialog(sentence, details, parent=self._window))
+        _show(ErrorDialog(sentence, details, parent=self._window, logs=log_folder()))
 
     def load_failed(self, path: Path, sentence: str, details: str) -> None:
         """Say why a data set cannot be opened; what a file holds may be readable in another way."""
         remedy = "Read it in another way..." if path.suffix in _FILE_TYPES and path.is_file() else ""
-        dialog = ErrorDialog(sentence, details, remedy, self._window)
+        dialog = ErrorDialog(sentence, details, remedy, self._window, log_folder())
         dialog.accepted.connect(lambda: self._want_layout(path, None))
         _show(dialog)
 

@@ -7,11 +7,14 @@ What panels show comes from the session's signals (`_wire_session`), what the us
 from __future__ import annotations
 
 import html
+import traceback
+from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPaintEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence, QPaintEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -21,24 +24,27 @@ from PySide6.QtWidgets import (
     QScrollArea,
     QToolBar,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from gsp_studio.gui.asking import Asking
+from gsp_studio.gui.centre import Centre
+from gsp_studio.gui.logfile import LOG
 from gsp_studio.gui.menus import Menus
 from gsp_studio.gui.panels.basis import BasisPanel
 from gsp_studio.gui.panels.chip import ConstraintChip
+from gsp_studio.gui.panels.compare import ComparePanel
 from gsp_studio.gui.panels.curves import CurvesPanel
 from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.panels.model import ModelPanel
 from gsp_studio.gui.panels.montage import MontagePanel
+from gsp_studio.gui.panels.path import PathPanel
 from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.runs import RunsPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.session import Session
-from gsp_studio.gui.state import Choice, Phase, RunEntry, Shown
+from gsp_studio.gui.state import Choice, Phase, RunEntry, Shown, View
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.tile_buffer import Contrast
@@ -78,13 +84,10 @@ class MainWindow(QMainWindow):
         self.data, self.model, self.basis = DataPanel(), ModelPanel(), BasisPanel()
         self.run, self.chip = RunPanel(), ConstraintChip()
         self.curves, self.runs, self.log = CurvesPanel(), RunsPanel(), LogPanel()
-        central = QWidget()
-        column = QVBoxLayout(central)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.montage, 1)
-        column.addWidget(self.sparsity)
-        self.setCentralWidget(central)
+        self.compare, self.path = ComparePanel(), PathPanel()
+        views = {"Basis": self.montage, "Compare": self.compare, "Path": self.path}
+        self.centre = Centre(views, below=self.sparsity)
+        self.setCentralWidget(self.centre)
         bar = QToolBar("Run")
         bar.setObjectName("run")
         bar.setMovable(False)
@@ -152,6 +155,7 @@ class MainWindow(QMainWindow):
         self._export_action = menus.add("&File", "&Export...", asking.export, "Ctrl+E", "export")
         menus.separate("&File")
         menus.add("&File", "&Quit", self.close, "Ctrl+Q")
+        self._add_undo(menus)
         menus.add("&Edit", "Sparsity &up by 0.01", lambda: session.step_sparsity(0.01), "]")
         menus.add("&Edit", "Sparsity &down by 0.01", lambda: session.step_sparsity(-0.01), "[")
         menus.add("&Edit", "Sparsity to the basis's &own", session.reset_sparsity, "Backspace", "reset")
@@ -167,13 +171,30 @@ class MainWindow(QMainWindow):
         self.open_button.setText("Open")
         self.export_button.setDefaultAction(self._export_action)
 
+    def _add_undo(self, menus: Menus) -> None:
+        stack, keys = self.session.undo_stack, QKeySequence.StandardKey
+        for action, key, text in (
+            (stack.createUndoAction(self, "&Undo"), keys.Undo, "Undo"),
+            (stack.createRedoAction(self, "&Redo"), keys.Redo, "Redo"),
+        ):
+            action.setShortcuts(key)
+            menus.take("&Edit", action, said=text)
+        menus.separate("&Edit")
+
     def _make_view_menu(self) -> None:
         menus, montage = self.menus, self.montage
         menus.add("&View", "&Fit all basis images", montage.reset_view, "F", "grid")
         self._shared = menus.add("&View", "&One white for all basis images", self._set_shared, "S", checkable=True)
-        menus.add("&View", "&Numbers on the basis images", montage.set_labels, "N", checkable=True)
+        self._labels = menus.add(
+            "&View", "&Numbers on the basis images", lambda on: self._set_view(labels=on), "N", checkable=True
+        )
+        contrasts = {contrast.name.lower(): f"White = {contrast.value}" for contrast in Contrast}
         names = {name: name.capitalize() for name in COLOUR_MAPS}
-        menus.choices("&View", "&Colours", names, "grey", montage.set_colour_map)
+        self._contrasts = menus.choices("&View", "Con&trast", contrasts, "tile", lambda c: self._set_view(contrast=c))
+        self._colours = menus.choices("&View", "&Colours", names, "grey", lambda name: self._set_view(colours=name))
+        menus.separate("&View")
+        for number, title in enumerate(self.centre.titles, 1):
+            menus.add("&View", f"{title} view", lambda title=title: self.centre.show_view(title), str(number))
         menus.separate("&View")
         for title, dock in self.docks.items():
             menus.take("&View", dock.toggleViewAction(), said=f"Show or hide {title}")
@@ -192,33 +213,46 @@ class MainWindow(QMainWindow):
         session.previewReady.connect(self.asking.preview)
         session.choiceChanged.connect(self._on_choice)
         session.pinnedChanged.connect(self.sparsity.set_pinned)
+        session.heldChanged.connect(self.sparsity.set_held)
         session.autoRefitChanged.connect(self._on_auto_refit)
+        session.pathChanged.connect(self.path.set_path)
         session.shownChanged.connect(self._on_shown)
         session.progressChanged.connect(self.run.set_progress)
         session.recordsReset.connect(self.curves.set_records)
         session.recordsAdded.connect(self.curves.add_records)
         session.runsChanged.connect(self._on_runs)
-        for panel in (self.montage, self.sparsity, self.basis):
+        for panel in (self.montage, self.path, self.sparsity, self.basis):
             session.selectionChanged.connect(panel.set_selected)
+        session.markedChanged.connect(self.montage.set_marked)
+        session.viewChanged.connect(self._on_view)
         session.failed.connect(self._on_failed)
         session.loadFailed.connect(self._on_load_failed)
         session.logged.connect(self._on_logged)
         session.exported.connect(self._on_exported)
+        session.comparisonReady.connect(self.compare.set_comparison)
 
     def _wire_panels(self) -> None:
         session = self.session
-        self.montage.asked.connect(self.asking.by_key)
-        self.montage.basisPicked.connect(session.select)
+        for empty in (self.montage, self.path):
+            empty.asked.connect(self.asking.by_key)
+        self.path.sparsityChanged.connect(session.set_sparsity)
+        self.path.settled.connect(session.settle_sparsity)
+        for picking in (self.montage, self.path, self.sparsity):
+            picking.basisPicked.connect(session.select)
+        self.montage.basesPicked.connect(session.mark)
         self.sparsity.sparsityChanged.connect(session.set_sparsity)
+        self.sparsity.sparsityHChanged.connect(session.set_sparsity_h)
         self.sparsity.settled.connect(session.settle_sparsity)
         self.sparsity.resetRequested.connect(session.reset_sparsity)
+        self.sparsity.holdToggled.connect(session.toggle_held)
+        self.sparsity.holdsDropped.connect(lambda: session.hold({}))
         self.sparsity.autoRefitToggled.connect(session.set_auto_refit)
-        self.sparsity.basisPicked.connect(session.select)
         self.data.layoutRequested.connect(self.asking.another_layout)
         self.model.edited.connect(session.set_choice)
         self.run.runPressed.connect(session.run_or_pause)
         self.run.cancelPressed.connect(session.cancel)
         self.runs.runChosen.connect(session.show_run)
+        self.compare.compareRequested.connect(session.compare)
 
     # What the session says
 
@@ -231,17 +265,20 @@ class MainWindow(QMainWindow):
     def _on_activity(self, text: str) -> None:
         self.run.set_activity(text)
         self._cancel_action.setEnabled(self.session.can_cancel)
-        self.montage.set_activity(text)
+        for panel in (self.montage, self.path):
+            panel.set_activity(text)
 
     def _on_dataset(self, dataset: Any) -> None:
         self.setWindowTitle(f"{dataset.name} – GSP Studio")
-        for panel in (self.data, self.basis, self.montage):
+        for panel in (self.data, self.basis, self.montage, self.compare, self.path):
             panel.set_dataset(dataset)
         self.model.set_limits(*dataset.X.shape)
 
     def _on_choice(self, choice: Choice) -> None:
         self.model.set_choice(choice)
-        self.sparsity.set_sparsity(choice.sparsity)
+        for panel in (self.sparsity, self.path):
+            panel.set_sparsity(choice.sparsity)
+        self.sparsity.set_sparsity_h(choice.sparsity_h)
         self.curves.set_last(choice.max_iter)
 
     def _on_auto_refit(self, on: bool) -> None:
@@ -249,23 +286,37 @@ class MainWindow(QMainWindow):
         self._settings.setValue("autoRefit", on)
 
     def _on_shown(self, shown: Shown | None) -> None:
-        for panel in (self.montage, self.sparsity, self.chip, self.basis):
+        for panel in (self.montage, self.path, self.sparsity, self.chip, self.basis):
             panel.set_shown(shown)
 
     def _on_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
         self.runs.set_runs(runs, index)
+        self.compare.set_runs(runs)
         self._export_action.setEnabled(bool(runs))
 
     def _on_failed(self, sentence: str, details: str) -> None:
         self.log.add_line(f"⚠ {sentence}")
+        LOG.error("%s\n%s", sentence, details)
         self.asking.failed(sentence, details)
+
+    def broke(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """A mistake of ours that nobody caught: told like any other error, and the window goes on. Ctrl-C closes it."""
+        if issubclass(kind, KeyboardInterrupt):
+            self.close()
+            return
+        details = "".join(traceback.format_exception(kind, error, trace))
+        self.session.failed.emit(
+            f"GSP Studio made a mistake ({kind.__name__}: {error}); your runs are still there", details
+        )
 
     def _on_load_failed(self, path: Path, sentence: str, details: str) -> None:
         self.log.add_line(f"⚠ {sentence}")
+        LOG.error("%s\n%s", sentence, details)
         self.asking.load_failed(path, sentence, details)
 
     def _on_logged(self, text: str) -> None:
         self.log.add_line(text)
+        LOG.info(text)
         self._said.setText(html.escape(text))
 
     def _on_exported(self, paths: list[Path]) -> None:
@@ -279,7 +330,17 @@ class MainWindow(QMainWindow):
     # Window
 
     def _set_shared(self, on: bool) -> None:
-        self.montage.set_contrast(Contrast.SHARED if on else Contrast.TILE)
+        self._set_view(contrast="shared" if on else "tile")
+
+    def _set_view(self, **changes: Any) -> None:
+        self.session.set_view(replace(self.session.view, **changes))
+
+    def _on_view(self, view: View) -> None:
+        self.montage.set_view(view)
+        self._shared.setChecked(view.contrast == "shared")
+        self._labels.setChecked(view.labels)
+        self._contrasts[view.contrast].setChecked(True)
+        self._colours[view.colours].setChecked(True)
 
     def set_scheme(self, scheme: str) -> None:
         """ "dark", "light", or "" for the system's; remembered."""
@@ -290,7 +351,16 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         apply_theme(app, load_theme(str(self._settings.value("scheme", "")) or system_scheme()))
-        for part in (self.montage.view, self.curves, self.run, self.sparsity, self.data, self.menus):
+        for part in (
+            self.montage.view,
+            self.compare,
+            self.path,
+            self.curves,
+            self.run,
+            self.sparsity,
+            self.data,
+            self.menus,
+        ):
             part.retint()
         self._tint()
 

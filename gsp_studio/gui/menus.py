@@ -34,7 +34,7 @@ class Menus:
         action.setCheckable(checkable)
         action.setShortcut(QKeySequence(keys))
         if checkable:
-            action.toggled.connect(slot)
+            action.triggered.connect(lambda on: slot(on))  # the user's hand alone: what is only shown makes no signal
         else:
             action.triggered.connect(lambda _=False: slot())
         return self.take(menu, action, image)
@@ -50,8 +50,11 @@ class Menus:
             action.setIcon(icon(image))
         return action
 
-    def choices(self, menu: str, title: str, texts: Mapping[str, str], chosen: str, slot: Callable[[str], Any]) -> None:
-        """A submenu of which one entry is on; the slot gets its key."""
+    def choices(
+        self, menu: str, title: str, texts: Mapping[str, str], chosen: str, slot: Callable[[str], Any]
+    ) -> dict[str, QAction]:
+        """A submenu of which one entry is on; the slot gets its key. Returns its actions by key."""
+        made: dict[str, QAction] = {}
         sub = self._menus[menu].addMenu(title)
         group = QActionGroup(self._window)
         for key, text in texts.items():
@@ -62,6 +65,8 @@ class Menus:
             action.triggered.connect(lambda _=False, key=key: slot(key))
             sub.addAction(action)
             self.actions.append(action)
+            made[key] = action
+        return made
 
     def separate(self, menu: str) -> None:
         """A line."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -59,22 +59,29 @@ class PinnedBasis(QObject):
         ended = [worker.close(timeout) for worker in workers if worker is not None]
         return all(ended)
 
-    def pin(self, pinned: Pinned | None, order: Any) -> None:
+    def pin(self, pinned: Pinned | None, X: Any, order: Any) -> None:
         """Another basis, its tiles in this order; None: none. Everything under way for the former one is dropped."""
         self.drop_refit()
         self._pinned = pinned
         if self._projecting is not None and self._scan is not None:
-            self._projecting.pin(pinned, order)
+            self._projecting.pin(pinned, X, order)
+            self._scan.pin(self._projecting.projector)
+
+    def hold(self, held: Mapping[int, float]) -> None:
+        """Hold these basis images at these sparsities, whatever the target; the path is another one then."""
+        if self._projecting is not None and self._scan is not None and self._pinned is not None:
+            self.drop_refit()
+            self._projecting.hold(held)
             self._scan.pin(self._projecting.projector)
 
     # Projections
 
-    def project(self, s: float) -> None:
-        """Bring the basis at s, by `projected`: in this event when it is small."""
+    def project(self, choice: Choice) -> None:
+        """Bring the basis at these targets, by `projected`: in this event when it is small."""
         if self._projecting is None or self._scan is None or self._pinned is None:
             return
         self._scan.postpone()
-        shown = self._projecting.request(s)
+        shown = self._projecting.request(choice.sparsity, choice.sparsity_h)
         if shown is not None:
             self.projected.emit(shown)
         else:

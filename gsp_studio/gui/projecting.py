@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gsp_studio.engine.latest import LatestOnly
@@ -20,7 +21,7 @@ class Projecting:
         self._work = work
         self._projector: Any = None
         self._compiled: set[Any] = set()  # types of which the kernels are there
-        self._worker: LatestOnly[tuple[Any, float], Shown] = LatestOnly(_show, name="gsp-project")
+        self._worker: LatestOnly[tuple[Any, float, float], Shown] = LatestOnly(_show, name="gsp-project")
 
     @property
     def projector(self) -> Any:
@@ -32,17 +33,23 @@ class Projecting:
         """Whether the worker has a request before it."""
         return self._worker.busy
 
-    def pin(self, pinned: Pinned | None, order: Any = None) -> None:
-        """Project this basis from now on, its tiles in this order; None: no basis. Answers for another are dropped."""
+    def pin(self, pinned: Pinned | None, X: Any = None, order: Any = None) -> None:
+        """Project this basis of X from now on, its tiles in this order; None: no basis. Other answers are dropped."""
         self._worker.discard()
-        self._projector = None if pinned is None else self._work.Projector(pinned, order)
+        self._projector = None if pinned is None else self._work.Projector(pinned, X, order)
 
-    def request(self, s: float) -> Shown | None:
+    def hold(self, held: Mapping[int, float]) -> None:
+        """Hold these basis images at these sparsities from now on."""
+        self._worker.discard()
+        self._projector = self._projector.holding(held)
+
+    def request(self, s: float, s_h: float = 0.0) -> Shown | None:
         """The basis at s; None when that takes longer than an event may: `poll` brings the answer then."""
         W = self._projector.pinned.W
-        if W.size <= SAME_EVENT and W.dtype in self._compiled:
-            return _show((self._projector, s))
-        self._worker.submit((self._projector, s))
+        # Other coefficients need a product with the data.
+        if W.size <= SAME_EVENT and W.dtype in self._compiled and s_h == 0.0:
+            return _show((self._projector, s, s_h))
+        self._worker.submit((self._projector, s, s_h))
         return None
 
     def poll(self) -> tuple[Shown | None, Exception | None]:
@@ -58,7 +65,7 @@ class Projecting:
         return self._worker.close(timeout)
 
 
-def _show(request: tuple[Any, float]) -> Shown:
-    projector, s = request
-    shown: Shown = projector.show(s)
+def _show(request: tuple[Any, float, float]) -> Shown:
+    projector, s, s_h = request
+    shown: Shown = projector.show(s, s_h)
     return shown

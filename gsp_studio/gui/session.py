@@ -8,7 +8,6 @@ been replaced meanwhile is dropped: its runner is let go of, its requests are di
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,30 +15,32 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer
 
 from gsp_studio.gui.activity import Activity
+from gsp_studio.gui.comparing import Comparing
 from gsp_studio.gui.exporting import Exporting
-from gsp_studio.gui.loading import Loading, Opened
+from gsp_studio.gui.opening import Opening
 from gsp_studio.gui.pinned import PinnedBasis
-from gsp_studio.gui.signals import SessionSignals
+from gsp_studio.gui.running import LiveRun
 from gsp_studio.gui.starting import Starter
-from gsp_studio.gui.state import Choice, Known, Parts, Phase, Pinned, Progress, RunEntry, Shown
-from gsp_studio.gui.warmfit import WarmFit
+from gsp_studio.gui.state import Choice, Known, Parts, Phase, Pinned, RunEntry, Shown
+from gsp_studio.gui.undoing import Undoing
+from gsp_studio.gui.viewing import Viewing
+from gsp_studio.gui.warming import Warming
 from gsp_studio.gui.words import about_data, about_run, told
 
 if TYPE_CHECKING:
+    from gsp_studio.core.nmf import Result
     from gsp_studio.engine.run import Outcome, Record
     from gsp_studio.engine.runner import Runner
     from gsp_studio.io.dataset import Dataset, LoadOptions
 
 #: Milliseconds between polls: about 30 a second.
 POLL_MS = 33
-#: Milliseconds of rest before a changed rank or seed is fitted anew.
-WARM_DELAY_MS = 350
 #: A refit that made the basis denser by so much is followed by another one, until the target is reached.
 LEAST_PROGRESS = 0.002
 
 
-class Session(SessionSignals):
-    """The state, and what changes it; the signals are those of `SessionSignals`."""
+class Session(Viewing):
+    """The state, and what changes it; what is selected, and how it is drawn, is the part of it in `Viewing`."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -47,39 +48,53 @@ class Session(SessionSignals):
         self.choice = Choice()
         self.dataset: Dataset | None = None
         self.pinned: Pinned | None = None
-        self.shown: Shown | None = None
+        self.held: dict[int, float] = {}
         self.runs: tuple[RunEntry, ...] = ()
         self.shown_run = -1
-        self.selected = -1
         self.auto_refit = True
         self._work: Any = None
         self._activity = Activity(self.activityChanged.emit)
         self._starter = Starter()
-        self._when_ready: Callable[[], None] | None = None
-        self._loading: Loading | None = None
-        self._runner: Runner | None = None
-        self._run_choice = self.choice
-        self._warm = WarmFit()
+        self._opening = Opening(self._activity.set, self)
+        self._live = LiveRun(self)
+        self._warm = Warming(self._activity.set, self)
         self._basis = PinnedBasis(self._activity.set, self)
-        self._exporting = Exporting(self._activity.set, self)
+        self._exporting, self._comparing = Exporting(self._activity.set, self), Comparing(self)
         self._records: list[Record] = []
-        self._order: Any = None
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
-        self._warm_timer = QTimer(self, interval=WARM_DELAY_MS, singleShot=True)
-        self._warm_timer.timeout.connect(self._start_warm_fit)
+        self.basis_number = 0
+        self._undoing = Undoing(self)
+        self.undo_stack = self._undoing.stack
         self._listen()
 
     def _listen(self) -> None:
-        basis = self._basis
+        basis, live = self._basis, self._live
         basis.projected.connect(self._show_projection)
         basis.rested.connect(self._refit)
         basis.refitted.connect(self._show)
         basis.refittedBoth.connect(self._pin_refit)
         basis.pathChanged.connect(self.pathChanged)
         basis.failed.connect(self.failed)
+        self._warm.due.connect(self._start_warm_fit)
+        self._warm.fitted.connect(self._pin_warm_fit)
+        opening = self._opening
+        opening.opened.connect(self._opened)
+        for heard, told_on in (
+            (opening.layoutNeeded, self.layoutNeeded),
+            (opening.previewReady, self.previewReady),
+            (opening.loadFailed, self.loadFailed),
+            (opening.logged, self.logged),
+        ):
+            heard.connect(told_on)
+        live.progressed.connect(self.progressChanged)
+        live.recordsAdded.connect(self._add_records)
+        live.iterated.connect(self._show)
+        live.ended.connect(self._finish_run)
         self._exporting.exported.connect(self.exported)
-        self._exporting.failed.connect(self.failed)
+        self._comparing.compared.connect(self.comparisonReady)
+        for part in (self._warm, self._exporting, self._comparing):
+            part.failed.connect(self.failed)
 
     # Start and end
 
@@ -91,99 +106,70 @@ class Session(SessionSignals):
 
     def _became_ready(self, work: Any) -> None:
         self._work = work
-        self._loading = Loading(work)
-        self._basis.start(work)
-        self._exporting.start(work)
+        for part in (self._basis, self._exporting, self._comparing):
+            part.start(work)
         found: Known = work.known()
         self._activity.set("")
         self.known.emit(found)
         self._set_phase(Phase.EMPTY)
         self.logged.emit(f"Ready; computing with {found.backend}.")
-        if self._when_ready is not None:
-            waiting, self._when_ready = self._when_ready, None
-            waiting()
+        self._opening.start(work)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
-        for timer in (self._timer, self._warm_timer):
-            timer.stop()
-        ended = [part.close(timeout) for part in (self._warm, self._basis, self._exporting)]
-        if self._runner is not None:
-            self._runner.cancel()
-            ended.append(self._runner.join(timeout))
+        self._timer.stop()
+        parts = (self._live, self._warm, self._basis, self._exporting, self._comparing)
+        ended = [part.close(timeout) for part in parts]
         ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
-        if self._loading is not None:
-            ended.append(self._loading.close(timeout))
+        ended.append(self._opening.close(timeout))
         return all(ended)
 
     # Data
 
     def open(self, path: str | Path, options: LoadOptions | None = None) -> None:
         """Open a data set in the background; a layout that has to be guessed is shown first."""
-        path = Path(path)
         if self.phase.is_run:
             self.failed.emit("A run is going on; cancel it before you open another data set.", "")
-        elif self._loading is None:
-            self._when_ready = lambda: self.open(path, options)
-            self._activity.set(f"getting the solvers ready, then opening {path.name}")
         else:
-            self._loading.open(path, options)
-            self._activity.set(f"opening {path.name}")
+            self._opening.open(Path(path), options)
 
     def preview(self, path: str | Path, options: LoadOptions | None) -> None:
         """Ask for what a source would look like with these options; None: as the reader proposes."""
-        if self._loading is not None:
-            self._loading.preview(Path(path), options)
+        self._opening.preview(Path(path), options)
 
     @property
     def is_loading(self) -> bool:
         """Whether a data set is on its way."""
-        return self._loading is not None and self._loading.opening is not None
+        return self._opening.is_loading
 
     @property
     def can_cancel(self) -> bool:
         """Whether there is something that `cancel` would end."""
         return self.phase in (Phase.RUNNING, Phase.PAUSED) or self.is_loading or self._basis.is_refitting
 
-    def _poll_loading(self) -> None:
-        assert self._loading is not None
-        preview = self._loading.poll_preview()
-        if preview is not None:
-            self.previewReady.emit(preview)
-        opened = self._loading.poll()
-        if opened is not None:
-            self._opened(opened)
-        elif self._loading.opening is not None:
-            self._activity.set(self._loading.opening.activity)
-
-    def _opened(self, opened: Opened) -> None:
-        self._activity.set("")
-        if opened.was_cancelled:
-            self.logged.emit(f"{opened.opening.path.name}: opening cancelled.")
-        elif opened.error is not None:
-            self.loadFailed.emit(opened.opening.path, *told(opened.error))
-        elif isinstance(opened.value, self._work.Peek):
-            self.layoutNeeded.emit(opened.value)
-        elif self.phase.is_run:
-            self.logged.emit(f"{opened.opening.path.name} is not shown: a run was started while it was being opened.")
+    def _opened(self, dataset: Dataset) -> None:
+        if self.phase.is_run:
+            self.logged.emit(f"{dataset.name} is not shown: a run was started while it was being opened.")
         else:
-            self.set_dataset(opened.value)
+            self.set_dataset(dataset)
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Show another data set; runs of the former one go with it."""
-        self._retire_warm()
+        self._warm.retire()
+        self._comparing.drop()
         self.dataset = dataset
         self.runs, self._records = (), []
         self.choice = replace(self.choice, rank=max(1, min(self.choice.rank, *dataset.X.shape)))
         self.datasetChanged.emit(dataset)
         self._pin(None, None)
         self._show(None)
-        self.select(-1)
+        self._mark(())
         self._set_runs((), -1)
         self.recordsReset.emit(())
         self.choiceChanged.emit(self.choice)
         for line in about_data(dataset):
             self.logged.emit(line)
+        self._undoing.clear()
         self._set_phase(Phase.IDLE)
         self._start_warm_fit()
 
@@ -196,17 +182,25 @@ class Session(SessionSignals):
         old, self.choice = self.choice, choice
         self.choiceChanged.emit(choice)
         if self.phase is Phase.IDLE and (choice.rank, choice.seed) != (old.rank, old.seed):
-            self._warm_timer.start()
+            self._warm.fit_soon()
 
     def set_sparsity(self, s: float) -> None:
         """The slider's journey: steer the run that is going, else show the pinned basis projected to s."""
+        self.set_targets(s, self.choice.sparsity_h)
+
+    def set_sparsity_h(self, s: float) -> None:
+        """The same for the coefficients; 0 leaves them free."""
+        self.set_targets(self.choice.sparsity, s)
+
+    def set_targets(self, sparsity: float, sparsity_h: float) -> None:
+        """Both at once."""
         self._basis.drop_refit()
-        self.choice = replace(self.choice, sparsity=s)
-        self.choiceChanged.emit(self.choice)
-        if self._runner is not None:
-            self._steer(self._runner, s)
+        self.choice = choice = replace(self.choice, sparsity=sparsity, sparsity_h=sparsity_h)
+        self.choiceChanged.emit(choice)
+        if self._live.runner is not None:
+            self._steer(self._live.runner)
         else:
-            self._basis.project(s)
+            self._basis.project(choice)
 
     def step_sparsity(self, step: float) -> None:
         """Move the target by a step, within [0, 1]."""
@@ -221,8 +215,28 @@ class Session(SessionSignals):
 
     def settle_sparsity(self) -> None:
         """The slider was let go of: with Auto-refit on, the factors are refitted to where it stands."""
+        self._note("sparsity")
         if self.auto_refit:
             self._basis.settle()
+
+    def toggle_held(self, basis: int) -> None:
+        """Hold a basis image at the sparsity that it has now, or let go of it; the others share the budget."""
+        if self.shown is None or self.pinned is None or self.phase is not Phase.IDLE:
+            return
+        held = dict(self.held)
+        if held.pop(basis, None) is None:
+            held[basis] = float(self.shown.sparsities[basis])
+        self.hold(held)
+
+    def hold(self, held: dict[int, float]) -> None:
+        """Hold exactly these basis images at these sparsities."""
+        if held != self.held:
+            self.held = held
+            self._basis.hold(held)
+            self.heldChanged.emit(held)
+            self.pathChanged.emit(None)
+            self._basis.project(self.choice)
+            self._note("held basis images")
 
     def set_auto_refit(self, on: bool) -> None:
         """Whether a slider that was let go of brings a refit."""
@@ -232,19 +246,12 @@ class Session(SessionSignals):
             self._basis.drop_refit()
             self.settle_sparsity()
 
-    def select(self, basis: int) -> None:
-        """Select a basis image; -1 for none."""
-        count = 0 if self.shown is None else len(self.shown.order)
-        self.selected = basis if 0 <= basis < count else -1
-        self.selectionChanged.emit(self.selected)
+    def _note(self, text: str) -> None:
+        self._undoing.note(text)
 
     def _show_projection(self, shown: Shown) -> None:
-        if self._runner is None:
+        if not self._live.is_going:
             self._show(shown)
-
-    def _show(self, shown: Shown | None) -> None:
-        self.shown = shown
-        self.shownChanged.emit(shown)
 
     # Runs
 
@@ -252,11 +259,11 @@ class Session(SessionSignals):
         """The one button: run when idle, pause when running, go on when paused."""
         if self.phase is Phase.IDLE:
             self.run()
-        elif self._runner is not None and self.phase is Phase.RUNNING:
-            self._runner.pause()
+        elif self._live.runner is not None and self.phase is Phase.RUNNING:
+            self._live.runner.pause()
             self._set_phase(Phase.PAUSED)
-        elif self._runner is not None and self.phase is Phase.PAUSED:
-            self._runner.resume()
+        elif self._live.runner is not None and self.phase is Phase.PAUSED:
+            self._live.runner.resume()
             self._set_phase(Phase.RUNNING)
 
     def run(self) -> None:
@@ -268,32 +275,29 @@ class Session(SessionSignals):
         except ValueError as error:
             self.failed.emit(*told(error))
             return
-        self._retire_warm()
+        self._warm.retire()
         self._basis.drop_refit()
-        self._records, self._order, self._run_choice = [], None, self.choice
+        self._records = []
         self.recordsReset.emit(())
         self._set_runs(self.runs, -1)
-        self._runner = runner
-        runner.start()
+        choice, number = self.choice, self._next_number()
+        self._live.start(self._work, runner, choice, f"run {number}")
         self._set_phase(Phase.RUNNING)
-        self.progressChanged.emit(Progress(0, self.choice.max_iter))
-        self.logged.emit(
-            f"Run {self._next_number()} started: rank {self.choice.rank}, {self.choice.max_iter} iterations."
-        )
+        self.logged.emit(f"Run {number} started: rank {choice.rank}, {choice.max_iter} iterations.")
 
     def cancel(self) -> None:
         """Stop the run at the end of its iteration and keep its best iterate; or give up what is under way instead."""
-        if self._runner is not None:
-            self._runner.cancel()
+        if self._live.runner is not None:
+            self._live.runner.cancel()
             self._set_phase(Phase.CANCELLING)
         elif self._basis.drop_refit():
             self.logged.emit("Refitting cancelled.")
-        elif self._loading is not None:
-            self._loading.cancel()
+        else:
+            self._opening.cancel()
 
-    def _steer(self, runner: Runner, s: float) -> None:
+    def _steer(self, runner: Runner) -> None:
         try:
-            runner.steer(replace(runner.spec.params, sparsity=s))
+            runner.steer(self._work.steered(self.choice, runner.spec.params))
         except ValueError as error:
             self.failed.emit(*told(error))
 
@@ -301,8 +305,7 @@ class Session(SessionSignals):
         """Bring a run of the list back to the screen, with its parameters and its basis."""
         if self.phase is not Phase.IDLE or not 0 <= index < len(self.runs):
             return
-        self._retire_warm()
-        self._warm_timer.stop()
+        self._warm.retire()
         self._show_entry(index)
 
     def _show_entry(self, index: int) -> None:
@@ -314,6 +317,12 @@ class Session(SessionSignals):
         self._pin(entry.pinned, entry.shown.order)
         self._show(entry.shown)
         self._set_runs(self.runs, index)
+        self._undoing.start_from_here()
+
+    def compare(self, first: int, second: int) -> None:
+        """Match the basis images of two runs of the list; `comparisonReady` brings them."""
+        if all(0 <= index < len(self.runs) for index in (first, second)):
+            self._comparing.compare(self.runs[first], self.runs[second])
 
     def _set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
         self.runs, self.shown_run = runs, index
@@ -339,87 +348,54 @@ class Session(SessionSignals):
         if self._work is None:
             self._became_ready(work)
         self._activity.set_compiling(work.is_compiling())
-        self._poll_loading()
-        self._poll_warm_fit()
-        self._poll_run()
-        self._basis.poll(is_idle=self._runner is None and not self._warm.is_running)
+        self._opening.poll()
+        self._warm.poll()
+        self._live.poll()
+        self._basis.poll(is_idle=not self._live.is_going and not self._warm.is_running)
         self._exporting.poll()
+        self._comparing.poll()
 
-    def _poll_run(self) -> None:
-        if self._runner is None:
-            return
-        poll = self._runner.poll()
-        if poll.records:
-            self._records += poll.records
-            last = poll.records[-1]
-            each = last.seconds / last.n_iter
-            self.progressChanged.emit(Progress(last.n_iter, self._run_choice.max_iter, each, last.seconds))
-            self.recordsAdded.emit(poll.records)
-        if poll.iterate is not None:
-            it = poll.iterate
-            # The first few iterates are still close to the random start: what orders the tiles comes after them.
-            order = None if it.n_iter <= 3 else self._order
-            shown = self._work.shown_of(it, it.target, order, f"run {self._next_number()}")
-            self._order = shown.order
-            self._show(shown)
-        if poll.outcome is not None:
-            self._finish_run(poll.outcome)
+    def _add_records(self, records: tuple[Record, ...]) -> None:
+        self._records += records
+        self.recordsAdded.emit(records)
 
-    def _finish_run(self, outcome: Outcome) -> None:
-        runner, self._runner = self._runner, None
-        assert runner is not None
+    def _finish_run(self, ended: tuple[Runner, Outcome]) -> None:
+        runner, outcome = ended
+        self._set_phase(Phase.IDLE)
         if outcome.result is not None:
-            number = self._next_number()
-            entry = self._work.entry_of(number, self._run_choice, runner, outcome, tuple(self._records))
-            self._set_phase(Phase.IDLE)
+            entry = self._work.entry_of(self._next_number(), self._live.choice, runner, outcome, tuple(self._records))
             self.runs = (*self.runs, entry)
             self._show_entry(len(self.runs) - 1)
             self.logged.emit(about_run(entry))
-        self._set_phase(Phase.IDLE)
         if outcome.error_text:
             self.failed.emit(outcome.error_text, outcome.details)
 
     # The warm fit: a dense basis for the slider before any run
 
     def _start_warm_fit(self) -> None:
-        if self.dataset is None or self.phase is not Phase.IDLE:
-            return
-        self._retire_warm()
-        try:
-            self._warm.start(self._work.new_warm_fit(self.dataset.X, self.choice))
-        except ValueError:
-            return  # the model panel shows what is wrong, and Run says it: no dialog while somebody types
-        self._activity.set(f"fitting {self.choice.rank} basis images for the slider")
+        if self.dataset is not None and self.phase is Phase.IDLE:
+            self._warm.fit(self._work, self.dataset.X, self.choice)
 
-    def _retire_warm(self) -> None:
-        if self._warm.retire():
-            self._activity.set("")
-
-    def _poll_warm_fit(self) -> None:
-        outcome = self._warm.poll()
-        if outcome is None:
-            return
-        self._activity.set("")
-        if outcome.result is None:
-            self.failed.emit(outcome.error_text, outcome.details)
-            return
-        self._pin(self._work.pinned_of(outcome.result, "a short fit without constraint"), None)
+    def _pin_warm_fit(self, result: Result) -> None:
+        self._pin(self._work.pinned_of(result, "a short fit without constraint"), None)
         self._set_runs(self.runs, -1)
-        self._basis.project(self.choice.sparsity)
+        self._basis.project(self.choice)
 
     def _pin(self, pinned: Pinned | None, order: Any) -> None:
-        self.pinned = pinned
-        self._basis.pin(pinned, order)
-        if pinned is not None and self.selected >= pinned.W.shape[1]:
-            self.select(-1)
+        self.pinned, self.held, self.basis_number = pinned, {}, self.basis_number + 1
+        self._basis.pin(pinned, None if self.dataset is None else self.dataset.X, order)
+        if pinned is not None and max(self.marked, default=-1) >= pinned.W.shape[1]:
+            self._mark(())
         self.pinnedChanged.emit(pinned)
+        self.heldChanged.emit({})
         self.pathChanged.emit(None)
+        self._undoing.start_from_here()
 
     # The slider at rest: refits
 
     def _refit(self) -> None:
-        has_better = self._warm.is_running or self._warm_timer.isActive()  # another basis is about to come
-        if self.phase is Phase.IDLE and self.dataset is not None and self.shown is not None and not has_better:
+        is_wanted = self.phase is Phase.IDLE and not self._warm.is_coming
+        if is_wanted and self.dataset is not None and self.shown is not None:
             self._basis.refit(self.dataset, self.choice, self.shown)
 
     def _pin_refit(self, outcome: Outcome) -> None:
@@ -429,9 +405,11 @@ class Session(SessionSignals):
         assert self.pinned is not None
         pinned = self._work.pinned_of(outcome.result, f"a refit at s = {self.choice.sparsity:.3f}")
         goes_on = pinned.sparsity < self.pinned.sparsity - LEAST_PROGRESS and not pinned.reaches(self.choice.sparsity)
+        held = self.held
         self._pin(pinned, None if self.shown is None else self.shown.order)  # no tile moves
+        self.hold(held)
         self._set_runs(self.runs, -1)
-        self._basis.project(self.choice.sparsity)
+        self._basis.project(self.choice)
         if goes_on:
             self._refit()
 

@@ -18,12 +18,16 @@ class SessionSignals(QObject):
     autoRefitChanged = Signal(bool)
     shownChanged = Signal(object)  # Shown, or None
     pinnedChanged = Signal(object)  # Pinned, or None
+    heldChanged = Signal(object)  # dict of basis image to sparsity: those that the slider does not move
     pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
+    comparisonReady = Signal(object)  # Comparison
     progressChanged = Signal(object)  # Progress
     recordsReset = Signal(object)  # tuple of Record: curves of another run
     recordsAdded = Signal(object)  # tuple of Record
     runsChanged = Signal(object, int)  # tuple of RunEntry, index of the one on the screen or -1
-    selectionChanged = Signal(int)  # basis image, or -1
+    selectionChanged = Signal(int)  # the basis image that everything is about, or -1
+    markedChanged = Signal(object)  # tuple of all basis images that are selected
+    viewChanged = Signal(object)  # View
     exported = Signal(object)  # list of Path
     failed = Signal(str, str)  # one sentence, details
     loadFailed = Signal(object, str, str)  # path, one sentence, details

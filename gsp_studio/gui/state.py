@@ -6,7 +6,7 @@ Light on purpose: this module is imported before the first paint, so it knows no
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +27,24 @@ _LEAST_DENSER = 1e-4
 
 @dataclass(frozen=True)
 class Choice:
-    """What the next run computes, as the panels edit it."""
+    """What the next run computes, as the panels edit it; `sparsity_h` 0 leaves the coefficients free."""
 
     rank: int = 49
     method: str = "psnmf"
     sparsity: float = 0.85
     seed: int = 0
     max_iter: int = 500
+    sparsity_h: float = 0.0
+    init: str = "random"
+
+
+@dataclass(frozen=True)
+class View:
+    """How basis images are drawn: what white means ("tile", "shared" or "percentile"), colours, numbers on them."""
+
+    contrast: str = "tile"
+    colours: str = "grey"
+    labels: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,12 +54,14 @@ class Known:
     Attributes
     ----------
     methods : dict of name -> (label, one line for people, whether it has a target)
+    starts : dict of name -> one line for people
     backend : str
         What computes, in words.
     """
 
     methods: dict[str, tuple[str, str, bool]]
     backend: str
+    starts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,6 +106,8 @@ class Pinned:
         Its own error, a fraction.
     origin : str
         Where it comes from, in words.
+    sparsity_h : float
+        Average sparsity of the rows of H, its own.
     """
 
     W: Array
@@ -101,6 +116,7 @@ class Pinned:
     sparsity: float
     error: float
     origin: str
+    sparsity_h: float = 0.0
 
     def reaches(self, s: float) -> bool:
         """Whether projecting it can bring it to the target s: it can only become sparser."""
@@ -129,6 +145,8 @@ class Shown:
     origin : str
     before_refit : float
         Error of this basis with the pinned basis's coefficients where `H` has been refitted to it since; else NaN.
+    sparsity_h, target_h : float
+        Average sparsity of the rows of H, and what it was asked to be; NaN where it was not.
     """
 
     W: Array
@@ -141,6 +159,8 @@ class Shown:
     baseline: float
     origin: str
     before_refit: float = math.nan
+    sparsity_h: float = math.nan
+    target_h: float = math.nan
 
     @property
     def attained(self) -> float:
@@ -149,8 +169,8 @@ class Shown:
 
     @property
     def meets_target(self) -> bool:
-        """Whether the average reaches the target, to rounding; True without a target."""
-        return not self.attained < self.target - TOLERANCE
+        """Whether the averages reach their targets, to rounding; True without a target."""
+        return not (self.attained < self.target - TOLERANCE or self.sparsity_h < self.target_h - TOLERANCE)
 
     def tile_of(self, basis: int) -> int:
         """The tile that shows a basis image, -1 for none."""
@@ -182,6 +202,25 @@ class PathCurve:
     rank: int
     knee: float
     origin: str
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two runs, their basis images matched.
+
+    Attributes
+    ----------
+    first, second : RunEntry
+    order : ndarray (q,) of int
+        The second's basis images in the cells of those of the first that they are most like, in the first's order.
+    cosine : ndarray (r,)
+        How alike the two basis images of each cell of the first are, 0 to 1.
+    """
+
+    first: RunEntry
+    second: RunEntry
+    order: Array
+    cosine: Array
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ KNOWN = Known(
         "ahals": ("A-HALS", "no constraint", False),
     },
     "cpu, a machine",
+    {"random": "uniform factors", "images": "images as they are"},
 )
 
 

@@ -14,6 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel, QMainWindow, QPushButton, QWidget
 
 import gsp_studio
+from gsp_studio.gui.dialogs import error
 from gsp_studio.gui.dialogs.about import AboutDialog
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.export import ExportDialog
@@ -48,6 +49,17 @@ class TestError:
         QTest.mouseClick(dialog.copy, LEFT)
         assert QGuiApplication.clipboard().text() == "the disk is full\n\nTraceback: here"
         assert dialog.copy.text() == "Copied"
+
+    def test_opens_the_log_folder_where_there_is_one(
+        self, show: Callable[..., QWidget], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert not show(ErrorDialog("so", "")).open_logs.isVisible()
+        assert not show(ErrorDialog("so", "", logs=tmp_path / "none")).open_logs.isVisible()
+        opened: list[str] = []
+        monkeypatch.setattr(error.QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))
+        dialog = show(ErrorDialog("so", "", logs=tmp_path))
+        QTest.mouseClick(dialog.open_logs, LEFT)
+        assert opened == [str(tmp_path)]
 
     def test_close_rejects_and_enter_too(self, show: Callable[..., QWidget]) -> None:
         for close in (lambda d: QTest.mouseClick(d.close_button, LEFT), lambda d: QTest.keyClick(d, Key.Key_Return)):

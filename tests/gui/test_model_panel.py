@@ -57,7 +57,10 @@ def test_shows_the_choice(panel: ModelPanel) -> None:
     assert panel.method.currentText() == "PSNMF"
     assert "the average sparsity is met exactly" in shown_texts(panel)
     assert "cpu, a machine" in shown_texts(panel)
-    panel.set_choice(replace(CHOICE, method="ahals"))
+    assert panel.start.currentText() == "random"
+    panel.set_choice(replace(CHOICE, method="ahals", init="images"))
+    assert panel.start.currentText() == "images"
+    assert panel.start.toolTip() == "images as they are"
     assert panel.method.currentData() == "ahals"
     assert "no constraint" in shown_texts(panel)
 

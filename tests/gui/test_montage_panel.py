@@ -15,7 +15,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
 from gsp_studio.gui.panels.montage import MontagePanel
-from gsp_studio.gui.state import Shown
+from gsp_studio.gui.state import Shown, View
 from gsp_studio.gui.widgets.tile_buffer import Contrast
 from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS, TileView
 
@@ -54,16 +54,17 @@ def words(panel: QWidget) -> str:
 
 
 def test_set_methods_never_emit(panel: MontagePanel) -> None:
-    heard = Listener(panel, "basisPicked", "asked")
+    heard = Listener(panel, "basisPicked", "basesPicked", "asked")
     panel.set_shown(fakes.shown(DATA, 3))
     panel.set_selected(1)
     panel.set_selected(-1)
     for contrast in Contrast:
-        panel.set_contrast(contrast)
+        panel.set_view(View(contrast=contrast.name.lower()))
     for name in COLOUR_MAPS:
-        panel.set_colour_map(name)
-    panel.set_labels(True)
-    panel.set_labels(False)
+        panel.set_view(View(colours=name, labels=True))
+    panel.set_marked((0, 2))
+    panel.set_view(View())
+    panel.set_marked(())
     panel.set_activity("doing something")
     panel.set_activity("")
     panel.reset_view()
@@ -105,12 +106,12 @@ def test_another_rank_takes_another_grid(panel: MontagePanel) -> None:
 def test_shared_white_and_back(panel: MontagePanel) -> None:
     scale = np.linspace(1.0, 0.2, 7, dtype=np.float32)
     panel.set_shown(replace(BASIS, W=BASIS.W * scale))
-    panel.set_contrast(Contrast.SHARED)
+    panel.set_view(View(contrast="shared"))
     settle()
     images = DATA.as_images(BASIS.W * scale)[BASIS.order]
     np.testing.assert_allclose(painted(panel.view, panel._buffer), 254 * images / images.max(), atol=1.0)
     assert "white = shared" in words(panel)
-    panel.set_contrast(Contrast.TILE)
+    panel.set_view(View())
     settle()
     np.testing.assert_allclose(painted(panel.view, panel._buffer), greys_of(images), atol=1.0)
     assert "white = per tile" in words(panel)
@@ -182,12 +183,12 @@ def test_selection_is_framed_and_follows_its_basis_image(panel: MontagePanel) ->
 
 def test_labels_are_drawn_and_taken_away(panel: MontagePanel) -> None:
     plain = picture(panel)
-    panel.set_labels(True)
+    panel.set_view(View(labels=True))
     labelled = picture(panel)
     assert labelled != plain
     panel.set_shown(replace(BASIS, sparsities=BASIS.sparsities / 2))
     assert picture(panel) != labelled, "the labels are those of the former basis"
-    panel.set_labels(False)
+    panel.set_view(View())
     assert picture(panel) == plain
 
 
@@ -196,7 +197,7 @@ def test_labels_that_are_on_come_back_for_another_rank(panel: MontagePanel) -> N
     panel.set_shown(other)
     plain = picture(panel)
     panel.set_shown(BASIS)
-    panel.set_labels(True)
+    panel.set_view(View(labels=True))
     panel.set_shown(other)
     assert picture(panel) != plain
 
@@ -204,11 +205,11 @@ def test_labels_that_are_on_come_back_for_another_rank(panel: MontagePanel) -> N
 @pytest.mark.parametrize("name", [name for name in COLOUR_MAPS if name != "grey"])
 def test_colour_maps_colour_and_grey_brings_grey_back(panel: MontagePanel, name: str) -> None:
     plain = picture(panel)
-    panel.set_colour_map(name)
+    panel.set_view(View(colours=name))
     coloured = picture(panel)
     middle = coloured.pixelColor(centre(panel, 0))
     assert len({middle.red(), middle.green(), middle.blue()}) > 1
-    panel.set_colour_map("grey")
+    panel.set_view(View())
     assert picture(panel) == plain
 
 

@@ -134,7 +134,7 @@ def test_other_rank_fits_the_basis_of_the_slider_anew(faces: Session) -> None:
 def test_other_seed_fits_anew_and_other_iterations_do_not(faces: Session) -> None:
     first = faces.pinned
     faces.set_choice(replace(faces.choice, max_iter=77, method="ahals"))
-    assert not faces._warm_timer.isActive()
+    assert not faces._warm.is_coming
     faces.set_choice(replace(faces.choice, seed=5))
     wait_until(lambda: faces.pinned is not first)
     assert not np.allclose(first.W, faces.pinned.W)
@@ -147,7 +147,7 @@ def test_rank_above_the_limit_keeps_the_basis_and_run_says_why(session: Session,
     heard = Listener(session, "failed")
     kept = session.pinned
     session.set_choice(replace(session.choice, rank=40))
-    wait_until(lambda: not session._warm_timer.isActive())
+    wait_until(lambda: not session._warm._rest.isActive())
     assert heard["failed"] == []
     assert session.pinned is kept
     session.run()

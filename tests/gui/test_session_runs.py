@@ -89,7 +89,7 @@ def test_pause_resume_cancel_keeps_the_best(faces: Session) -> None:
     start_endless(faces)
     faces.run_or_pause()
     assert faces.phase is Phase.PAUSED
-    wait_until(lambda: faces._runner.state.name == "PAUSED")
+    wait_until(lambda: faces._live.runner.state.name == "PAUSED")
     faces.poll()
     paused_at = len(faces._records)
     for _ in range(10):
@@ -115,7 +115,7 @@ def test_pause_resume_cancel_keeps_the_best(faces: Session) -> None:
 def test_cancel_while_paused_ends_the_run(faces: Session) -> None:
     start_endless(faces)
     faces.run_or_pause()
-    wait_until(lambda: faces._runner.state.name == "PAUSED")
+    wait_until(lambda: faces._live.runner.state.name == "PAUSED")
     faces.cancel()
     faces.run_or_pause()  # neither pauses nor resumes what is being cancelled
     wait_until(lambda: faces.phase is Phase.IDLE)
@@ -163,7 +163,7 @@ def test_closing_while_a_run_is_going_ends_it(faces: Session) -> None:
 def test_closing_while_a_run_is_paused_ends_it(faces: Session) -> None:
     start_endless(faces)
     faces.run_or_pause()
-    wait_until(lambda: faces._runner.state.name == "PAUSED")
+    wait_until(lambda: faces._live.runner.state.name == "PAUSED")
     assert faces.close()
     assert not threads_of_sessions()
 
@@ -171,8 +171,8 @@ def test_closing_while_a_run_is_paused_ends_it(faces: Session) -> None:
 def test_tiles_keep_their_places_after_the_first_iterations(faces: Session) -> None:
     heard = Listener(faces, "shownChanged")
     start_endless(faces)
-    kept = faces._order[::-1].copy()  # not the order of any energies
-    faces._order = kept
+    kept = faces._live._order[::-1].copy()  # not the order of any energies
+    faces._live._order = kept
     count = len(heard["shownChanged"])
     wait_until(lambda: len(heard["shownChanged"]) >= count + 4)
     for shown in heard["shownChanged"][count:]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -136,7 +137,7 @@ class TestLargeBasis:
         assert large.shown.baseline == large.pinned.error
 
     def test_projection_that_raises_is_told(self, large: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-        def broken(s: float) -> None:
+        def broken(s: float, s_h: float) -> None:
             raise ValueError(f"{s} is a bad number")
 
         monkeypatch.setattr(large._basis._projecting._projector, "show", broken)
@@ -144,3 +145,78 @@ class TestLargeBasis:
         large.set_sparsity(0.6)
         wait_until(lambda: heard["failed"])
         assert heard["failed"][0][0] == "0.6 is a bad number"
+
+
+def test_a_held_basis_image_stays_and_the_others_share_the_rest(faces: Session) -> None:
+    faces.set_sparsity(0.7)
+    before = faces.shown
+    faces.toggle_held(4)
+    assert faces.held == {4: pytest.approx(float(before.sparsities[4]))}
+    np.testing.assert_allclose(faces.shown.W, before.W, atol=1e-5)  # held where it is, so nothing moves yet
+    for s in (0.8, 0.9):
+        faces.set_sparsity(s)
+        assert faces.shown.sparsities[4] == pytest.approx(float(before.sparsities[4]), abs=1e-5)
+        assert faces.shown.attained == pytest.approx(s, abs=1e-5)
+        expected = gs.group_sparse_projection(faces.pinned.W, s, pinned=faces.held).values
+        np.testing.assert_allclose(faces.shown.W, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+        assert faces.shown.error == pytest.approx(true_error(faces, faces.shown.W), rel=1e-4)
+    faces.set_sparsity(0.999)
+    assert not faces.shown.meets_target  # out of reach while one is held
+    faces.toggle_held(4)
+    assert faces.held == {}
+    assert faces.shown.meets_target
+
+
+def test_the_path_is_that_of_what_is_held(faces: Session) -> None:
+    faces.set_sparsity(0.6)
+    faces.toggle_held(0)
+    heard = Listener(faces, "pathChanged")
+    wait_until(lambda: heard["pathChanged"] and len(heard["pathChanged"][-1].s) == 61)
+    path = heard["pathChanged"][-1]
+    faces.set_sparsity(float(path.s[30]))
+    assert path.errors[30] == pytest.approx(faces.shown.error, rel=1e-6)
+
+
+def test_another_basis_holds_nothing(faces: Session) -> None:
+    faces.set_sparsity(0.7)
+    faces.toggle_held(2)
+    heard = Listener(faces, "heldChanged")
+    faces.run()
+    faces.toggle_held(3)  # not while a run is going
+    wait_until(lambda: faces.runs)
+    assert heard["heldChanged"] == [{}]
+
+
+def test_coefficients_at_a_target_of_their_own(faces: Session) -> None:
+    faces.set_sparsity(0.7)
+    faces.set_sparsity_h(0.5)
+    wait_until(lambda: faces.shown.target_h == 0.5)
+    expected = gs.group_sparse_projection(faces.pinned.H.T, 0.5).values.T
+    np.testing.assert_allclose(faces.shown.H, expected, rtol=0, atol=1e-5 * expected.max())
+    assert faces.shown.sparsity_h == pytest.approx(0.5, abs=1e-5)
+    assert faces.shown.meets_target
+    X, W, H = (a.astype(np.float64) for a in (faces.dataset.X, faces.shown.W, faces.shown.H))
+    error = np.linalg.norm(X - W @ H) / np.linalg.norm(X)
+    assert faces.shown.error == pytest.approx(error, rel=1e-4)
+    faces.settle_sparsity()
+    wait_until(lambda: not np.isnan(faces.shown.before_refit))
+    assert faces.shown.error < error
+    assert faces.shown.sparsity_h >= 0.5 - 1e-5  # refitted under its constraint
+    faces.set_sparsity_h(0.0)
+    assert np.isnan(faces.shown.target_h)
+    assert faces.shown.H is faces.pinned.H
+
+
+def test_a_run_takes_the_target_of_the_coefficients_and_is_steered_by_it(faces: Session) -> None:
+    faces.set_sparsity_h(0.3)
+    faces.set_choice(replace(faces.choice, max_iter=100_000))
+    faces.run()
+    wait_until(lambda: faces._records)
+    faces.set_sparsity_h(0.5)
+    wait_until(lambda: faces.shown.target_h == 0.5)
+    assert faces.shown.sparsity_h >= 0.5 - 1e-5
+    faces.cancel()
+    wait_until(lambda: faces.runs)
+    assert faces.runs[-1].choice.sparsity_h == 0.5
+    assert "s of H = 0.500" in faces.runs[-1].label
+    assert [step.params.sparsity_h for step in faces.runs[-1].outcome.interventions] == [0.5]

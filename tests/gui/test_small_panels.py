@@ -218,6 +218,21 @@ class TestBasis:
         ]
         np.testing.assert_allclose(seen, 255 * image / image.max(), atol=2)
 
+    def test_histogram_counts_what_is_above_0(self, panel: BasisPanel) -> None:
+        column = np.array([0, 0, 0, 1, 1, 2, 40] + [0] * 5, np.float32)
+        W = np.repeat(column[:, None], 5, axis=1)
+        panel.set_dataset(fakes.dataset())
+        panel.set_shown(fakes.shown(fakes.dataset(), W=W))
+        panel.set_selected(2)
+        histogram = panel.histogram
+        assert histogram.counts.sum() == 4
+        assert histogram.top == 40
+        assert (histogram.counts[1], histogram.counts[2], histogram.counts[-1]) == (2, 1, 1)
+        assert "4 of 12 values are above 0" in histogram.toolTip()
+        panel.set_shown(fakes.shown(fakes.dataset(), W=np.zeros_like(W)))  # nothing to count, nothing to divide by
+        assert histogram.counts.sum() == 0
+        settle()
+
     def test_users_are_those_with_the_largest_share(self, panel: BasisPanel) -> None:
         H = np.zeros((5, 20), np.float32)
         H[1, [3, 17, 8]] = 3, 2, 1

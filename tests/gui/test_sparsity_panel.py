@@ -16,7 +16,16 @@ from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.theme import current_theme
 
-SIGNALS = ("sparsityChanged", "settled", "resetRequested", "autoRefitToggled", "basisPicked")
+SIGNALS = (
+    "sparsityChanged",
+    "sparsityHChanged",
+    "settled",
+    "resetRequested",
+    "autoRefitToggled",
+    "basisPicked",
+    "holdToggled",
+    "holdsDropped",
+)
 
 
 @pytest.fixture
@@ -41,6 +50,7 @@ def test_set_methods_never_emit(panel: SparsityPanel) -> None:
     data = fakes.dataset()
     for s in (0.0, 0.123456, 1.0, 0.85):
         panel.set_sparsity(s)
+        panel.set_sparsity_h(s)
     for phase in Phase:
         panel.set_phase(phase)
     for pinned in (fakes.pinned(data, 0.9), None):
@@ -51,6 +61,8 @@ def test_set_methods_never_emit(panel: SparsityPanel) -> None:
         panel.set_selected(selected)
     for on in (False, True):
         panel.set_auto_refit(on)
+    for held in ({1: 0.4}, {}):
+        panel.set_held(held)
     panel.retint()
     settle()
     assert heard.is_silent
@@ -120,6 +132,28 @@ def test_click_on_a_bar_picks_the_basis_image_of_that_tile(panel: SparsityPanel)
     for tile in (0, 1, 4):
         QTest.mouseClick(panel.bars, Qt.MouseButton.LeftButton, pos=QPoint(int((tile + 0.5) * each), 30))
     assert heard["basisPicked"] == [4, 2, 3]
+    assert heard["holdToggled"] == [4, 2, 3]
+
+
+def test_held_bars_are_marked_and_let_go_of_together(panel: SparsityPanel) -> None:
+    def bars() -> bytes:
+        settle()
+        return bytes(panel.bars.grab().toImage().constBits())
+
+    heard = Listener(panel, *SIGNALS)
+    free = bars()
+    assert not panel.let_go.isVisible()
+    panel.set_held({int(panel._shown.order[2]): 0.4})
+    held = bars()
+    assert held != free
+    assert panel.let_go.isVisible()
+    panel.set_shown(fakes.shown(fakes.dataset(), target=0.5, baseline=0.1, order=panel._shown.order[::-1]))
+    assert panel.bars._held == {2}  # where its basis image is now, the middle of five
+    QTest.mouseClick(panel.let_go, Qt.MouseButton.LeftButton)
+    assert heard["holdsDropped"] == [()]
+    panel.set_held({})
+    assert panel.bars._held == set()
+    assert not panel.let_go.isVisible()
 
 
 def test_click_where_no_bars_are_picks_nothing(panel: SparsityPanel) -> None:
@@ -183,7 +217,7 @@ def test_words_say_what_the_projection_costs_now(
 
 
 def test_words_say_what_is_pinned_or_steered(panel: SparsityPanel) -> None:
-    assert "pinned: a test, own sparsity 0.300" in texts(panel)
+    assert "basis of a test: own sparsity 0.300" in texts(panel)
     panel.set_phase(Phase.RUNNING)
     assert "steering the run" in texts(panel)
     assert "pinned" not in texts(panel)
@@ -241,3 +275,22 @@ def test_auto_refit_is_toggled_by_mouse_and_by_space(panel: SparsityPanel) -> No
     panel.auto_refit.setFocus()
     QTest.keyClick(panel.auto_refit, Qt.Key.Key_Space)
     assert heard["autoRefitToggled"] == [False, True]
+
+
+def test_coefficients_have_a_slider_that_is_off_at_0(panel: SparsityPanel) -> None:
+    heard = Listener(panel, *SIGNALS)
+    assert panel.number_h.text() == "off"
+    slider = panel.slider_h
+    start = slider.handle_position().toPoint()
+    QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=start)
+    for x in (100, 200, slider.width() // 2):
+        QTest.mouseMove(slider, QPoint(x, start.y()))
+    QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width() // 2, start.y()))
+    assert len(heard["sparsityHChanged"]) == 3
+    assert heard["sparsityHChanged"][-1] == pytest.approx(0.5, abs=0.01)
+    assert panel.number_h.value() == heard["sparsityHChanged"][-1]
+    assert heard["settled"] == [()]
+    QTest.mouseDClick(slider, Qt.MouseButton.LeftButton, pos=start)
+    assert heard["sparsityHChanged"][-1] == 0.0
+    assert panel.number_h.text() == "off"
+    assert heard["sparsityChanged"] == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from gsp_studio.gui.theme import current_theme, pixmap
@@ -11,9 +13,11 @@ from gsp_studio.gui.widgets.basics import label
 
 
 class ErrorDialog(QDialog):
-    """One sentence, "Copy details", "Close"; `remedy` names a button that accepts the dialog."""
+    """One sentence, "Copy details", "Close"; `remedy` names a button that accepts, `logs` a folder to open."""
 
-    def __init__(self, sentence: str, details: str, remedy: str = "", parent: QWidget | None = None) -> None:
+    def __init__(
+        self, sentence: str, details: str, remedy: str = "", parent: QWidget | None = None, logs: Path | None = None
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("GSP Studio")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -26,6 +30,10 @@ class ErrorDialog(QDialog):
         self.copy = QPushButton("Copy details")
         self.copy.setAutoDefault(False)
         self.copy.clicked.connect(self._copy)
+        self.open_logs = QPushButton("Open log folder")
+        self.open_logs.setAutoDefault(False)
+        self.open_logs.setVisible(logs is not None and logs.is_dir())
+        self.open_logs.clicked.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(logs))))
         self.close_button = QPushButton("Close")
         self.close_button.clicked.connect(self.reject)
         self.remedy = QPushButton(remedy)
@@ -40,6 +48,7 @@ class ErrorDialog(QDialog):
         top.addWidget(text, 1)
         buttons = QHBoxLayout()
         buttons.addWidget(self.copy)
+        buttons.addWidget(self.open_logs)
         buttons.addStretch()
         buttons.addWidget(self.close_button)
         buttons.addWidget(self.remedy)

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFormLayout, QFrame, QLabel, QStackedLayout, QVBox
 
 from gsp_studio.gui.state import Shown
 from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.histogram import Histogram
 from gsp_studio.gui.widgets.picture import Picture
 from gsp_studio.gui.words import percent
 
@@ -33,6 +34,7 @@ class BasisPanel(QWidget):
         self._picture = Picture(220)
         self._facts = {key: label() for key in ("sparsity", "energy", "pixels")}
         self._title = label("")
+        self.histogram = Histogram()
         self._users = [Picture(52), Picture(52)]
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -70,6 +72,7 @@ class BasisPanel(QWidget):
         box.addWidget(self._title)
         box.addWidget(frame, 1)
         box.addLayout(rows)
+        box.addWidget(self.histogram)
         box.addWidget(label("Images that use it most", muted=True))
         for row in self._users:
             row.setFixedHeight(64)
@@ -104,6 +107,7 @@ class BasisPanel(QWidget):
         self._title.setText(f"Basis {k + 1}")
         column = shown.W[:, k]
         self._picture.set_images([dataset.as_images(column[:, None])[0]])
+        self.histogram.set_values(column)
         self._facts["sparsity"].setText(f"{shown.sparsities[k]:.4f}")
         self._facts["energy"].setText(percent(float(shown.energies[k])))
         self._facts["pixels"].setText(f"{np.count_nonzero(column)} of {len(column)}")

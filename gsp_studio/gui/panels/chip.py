@@ -42,7 +42,10 @@ class ConstraintChip(QWidget):
             self.setAccessibleName(text or "No basis yet")
             if shown is not None:
                 least = float(shown.sparsities.min())
-                self.setToolTip(f"{text}\nthe least sparse basis image has {least:.4f}")
+                lines = [text, f"the least sparse basis image has {least:.4f}"]
+                if not math.isnan(shown.target_h):
+                    lines.append(f"coefficients: target {shown.target_h:.4f}, attained {shown.sparsity_h:.4f}")
+                self.setToolTip("\n".join(lines))
             self.update()
 
     def text(self) -> str:

@@ -31,6 +31,7 @@ class ModelPanel(QWidget):
         self.rank = self._spin(1, 99_999, _TEACH["rank"])
         self.method = QComboBox()
         self.seed = self._spin(0, 2**31 - 1, _TEACH["seed"])
+        self.start = QComboBox()
         self.iterations = self._spin(1, 1_000_000, _TEACH["iterations"])
         self._remark = label(wrap=True)
         self._remark.hide()
@@ -41,6 +42,7 @@ class ModelPanel(QWidget):
         self.seed.valueChanged.connect(lambda value: self._edit(seed=value))
         self.iterations.valueChanged.connect(lambda value: self._edit(max_iter=value))
         self.method.activated.connect(lambda _: self._edit(method=self.method.currentData()))
+        self.start.activated.connect(lambda _: self._edit(init=self.start.currentData()))
         self.set_choice(self._choice)
 
     def _spin(self, low: int, high: int, teach: str) -> QSpinBox:
@@ -61,6 +63,7 @@ class ModelPanel(QWidget):
         form.addRow(self._remark)
         form.addRow("Method", self.method)
         form.addRow("", self._summary)
+        form.addRow("Start", self.start)
         form.addRow("Seed", self.seed)
         form.addRow("Iterations", self.iterations)
         form.addRow("Backend", self._backend)
@@ -79,6 +82,10 @@ class ModelPanel(QWidget):
         for name, (title, summary, _) in known.methods.items():
             self.method.addItem(title, name)
             self.method.setItemData(self.method.count() - 1, summary, Qt.ItemDataRole.ToolTipRole)
+        self.start.clear()
+        for name, summary in known.starts.items():
+            self.start.addItem(name, name)
+            self.start.setItemData(self.start.count() - 1, summary, Qt.ItemDataRole.ToolTipRole)
         self._backend.setText(known.backend)
         self.set_choice(self._choice)
 
@@ -96,11 +103,13 @@ class ModelPanel(QWidget):
         index = self.method.findData(choice.method)
         if index != self.method.currentIndex():
             self.method.setCurrentIndex(index)
+        self.start.setCurrentIndex(self.start.findData(choice.init))
+        self.start.setToolTip("" if self._known is None else self._known.starts.get(choice.init, ""))
         self._tell()
 
     def set_phase(self, phase: Phase) -> None:
         """Editable while no run is going."""
-        for field in (self.rank, self.method, self.seed, self.iterations):
+        for field in (self.rank, self.method, self.start, self.seed, self.iterations):
             field.setEnabled(not phase.is_run)
 
     def _tell(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.state import Shown
+from gsp_studio.gui.state import Shown, View
 from gsp_studio.gui.widgets.basics import EmptyState, label
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
@@ -23,6 +23,7 @@ class MontagePanel(QWidget):
     """Shows a basis as tiles; emits what the user asks for."""
 
     basisPicked = Signal(int)
+    basesPicked = Signal(object)  # tuple of basis images, the last is the one that everything is about
     asked = Signal(str)  # "files", "folder" or "sample": a button of the empty state
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -37,12 +38,14 @@ class MontagePanel(QWidget):
         self._dataset: Dataset | None = None
         self._shown: Shown | None = None
         self._selected = -1
+        self._marked: tuple[int, ...] = ()
         self._contrast = Contrast.TILE
         self._labels = False
         self._caption = label(muted=True)
         self._under_pointer = label()
         self._lay_out()
         self.view.picked.connect(self._pick)
+        self.view.pickedMore.connect(self._pick_more)
         self.view.hovered.connect(self._tell_pixel)
         self.empty.chosen.connect(self.asked)
 
@@ -108,6 +111,7 @@ class MontagePanel(QWidget):
         self._draw_labels()
         if self._selected >= 0:
             self.view.set_selected(shown.tile_of(self._selected))
+            self._frame_marked()
 
     def _draw_labels(self) -> None:
         if self._labels and self._shown is not None:
@@ -119,20 +123,26 @@ class MontagePanel(QWidget):
         self._selected = basis
         self.view.set_selected(-1 if self._shown is None else self._shown.tile_of(basis))
 
-    def set_contrast(self, contrast: Contrast) -> None:
-        """What white means."""
-        self._contrast = contrast
-        self.reset_view(fit=False)
-        self._tell_caption()
+    def set_marked(self, bases: tuple[int, ...]) -> None:
+        """Frame all of these basis images."""
+        self._marked = bases
+        self._frame_marked()
 
-    def set_colour_map(self, name: str) -> None:
-        """One of COLOUR_MAPS."""
-        self.view.set_colour_map(name)
+    def _frame_marked(self) -> None:
+        shown = self._shown
+        more = self._marked if len(self._marked) > 1 and shown is not None else ()
+        self.view.set_marked(tuple(shown.tile_of(basis) for basis in more) if shown is not None else ())
 
-    def set_labels(self, on: bool) -> None:
-        """Number and sparsity in the corner of each tile, or not."""
-        self._labels = on
-        if not on:
+    def set_view(self, view: View) -> None:
+        """Draw in this way: what white means, colours, numbers."""
+        contrast = Contrast[view.contrast.upper()]
+        if contrast is not self._contrast:
+            self._contrast = contrast
+            self.reset_view(fit=False)
+            self._tell_caption()
+        self.view.set_colour_map(view.colours)
+        self._labels = view.labels
+        if not view.labels:
             self.view.set_labels(())
         self._draw_labels()
 
@@ -156,6 +166,23 @@ class MontagePanel(QWidget):
     def _pick(self, tile: int) -> None:
         if self._shown is not None:
             self.basisPicked.emit(int(self._shown.order[tile]) if tile >= 0 else -1)
+
+    def _pick_more(self, tile: int, is_range: bool) -> None:
+        """Ctrl adds a basis image to the selection or takes it out, Shift adds all tiles up to it."""
+        if self._shown is None:
+            return
+        order, marked = self._shown.order, list(self._marked)
+        if is_range and self._selected >= 0:
+            start = self._shown.tile_of(self._selected)
+            step = 1 if tile >= start else -1
+            added = [int(order[k]) for k in range(start, tile + step, step)]
+        else:
+            added = [int(order[tile])]
+        if not is_range and added[0] in marked:
+            marked.remove(added[0])
+        else:
+            marked = [basis for basis in marked if basis not in added] + added
+        self.basesPicked.emit(tuple(marked))
 
     def _tell_pixel(self, tile: int, row: int, column: int) -> None:
         if tile < 0 or self._shown is None or self._dataset is None:

@@ -10,8 +10,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.state import PathCurve
+from gsp_studio.gui.state import PathCurve, Shown
 from gsp_studio.gui.widgets.basics import Button, EmptyState, label
+from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.scrub_plot import ScrubPlot
 from gsp_studio.gui.words import percent
 
@@ -29,20 +30,23 @@ _DECIMALS = 4
 
 
 class PathPanel(QWidget):
-    """Two plots with one axis of sparsities; a press or a drag on them moves the target."""
+    """Two plots with one axis of sparsities, the basis beside them; a press or a drag on the plots moves the target."""
 
     sparsityChanged = Signal(float)
     settled = Signal()  # the hand has let go
+    basisPicked = Signal(int)
     asked = Signal(str)  # "files", "folder" or "sample": a button of the empty state
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.empty = EmptyState(_OPEN, "", {"folder": "Open a folder of images...", "sample": "Try the sample faces"})
         self.errors, self.lost = ScrubPlot("error, %"), ScrubPlot("dead or 1 pixel")
+        self.tiles = BasisTiles("Basis images at this sparsity")
         self.to_knee = Button("Go to the knee")
         self._words, self._knee_words = label(), label(muted=True)
         self._has_data = False
         self._path: PathCurve | None = None
+        self._shown: Shown | None = None
         self._s = 0.0
         self._drawn: tuple[PathCurve | None, float] = (None, math.nan)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -53,6 +57,7 @@ class PathPanel(QWidget):
             plot.released.connect(self.settled)
             plot.setToolTip(_TEACH)
         self.to_knee.clicked.connect(self._go_to_knee)
+        self.tiles.picked.connect(self._pick)
         self.empty.chosen.connect(self.asked)
         self.retint()
         self.set_path(None)
@@ -75,8 +80,15 @@ class PathPanel(QWidget):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
         box.addWidget(line)
-        box.addWidget(self.errors, 3)
-        box.addWidget(self.lost, 2)
+        plots = QVBoxLayout()
+        plots.setSpacing(0)
+        plots.addWidget(self.errors, 3)
+        plots.addWidget(self.lost, 2)
+        side_by_side = QHBoxLayout()
+        side_by_side.setSpacing(0)
+        side_by_side.addLayout(plots, 3)
+        side_by_side.addWidget(self.tiles, 2)
+        box.addLayout(side_by_side, 1)
         self._stack = QStackedLayout(self)
         self._stack.setContentsMargins(0, 0, 0, 0)
         self._stack.addWidget(self.empty)
@@ -84,12 +96,13 @@ class PathPanel(QWidget):
 
     def retint(self) -> None:
         """Take the colours of the theme in force."""
-        self.errors.retint()
-        self.lost.retint()
+        for part in (self.errors, self.lost, self.tiles):
+            part.retint()
 
     def set_dataset(self, dataset: Dataset) -> None:
         """There are data: what is missing now is a basis."""
         self._has_data = True
+        self.tiles.set_dataset(dataset)
         self.set_activity("")
 
     def set_activity(self, activity: str) -> None:
@@ -106,6 +119,22 @@ class PathPanel(QWidget):
         self._path = path
         self._stack.setCurrentIndex(0 if path is None else 1)
         self._draw()
+
+    def set_shown(self, shown: Shown | None) -> None:
+        """Show this basis beside the curves."""
+        self._shown = shown
+        if shown is None:
+            self.tiles.set_basis(None)
+        else:
+            self.tiles.set_basis(shown.W, shown.order)
+
+    def set_selected(self, basis: int) -> None:
+        """Frame a basis image; -1 for none."""
+        self.tiles.set_selected(-1 if self._shown is None else self._shown.tile_of(basis))
+
+    def _pick(self, tile: int) -> None:
+        if self._shown is not None:
+            self.basisPicked.emit(int(self._shown.order[tile]) if tile >= 0 else -1)
 
     def set_sparsity(self, s: float) -> None:
         """Put the line at this target."""

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.state import Phase, Pinned, Shown
 from gsp_studio.gui.theme import icon
@@ -23,9 +23,17 @@ _TEACH = (
     "Drag, or step with the arrows (0.01; with Shift 0.001). Double-click: the basis's own sparsity (the mark).\n"
     "While a run is going the slider steers it."
 )
+_TEACH_H = (
+    "The average Hoyer sparsity of the coefficients' rows: how few images use each basis image.\n"
+    "At 0 the coefficients are free. Double-click: off. While a run is going the slider steers it."
+)
 _TEACH_REFIT = (
     "When the slider is let go of, fit the coefficients to the basis that it shows, in the background.\n"
     "Left of the mark, where a projection cannot go, both factors are fitted a little further instead."
+)
+_TEACH_BARS = (
+    "One bar a basis image, in the order of the tiles. Click one to hold it at the sparsity that it has:\n"
+    "the others then share what is left of the budget, so that the average still meets the target."
 )
 
 
@@ -33,47 +41,62 @@ class SparsityPanel(QWidget):
     """Edits the target; shows what it means for the basis on the screen."""
 
     sparsityChanged = Signal(float)
+    sparsityHChanged = Signal(float)  # of the coefficients, 0 for none
     settled = Signal()  # the hand has let go
     resetRequested = Signal()
     autoRefitToggled = Signal(bool)
     basisPicked = Signal(int)
+    holdToggled = Signal(int)
+    holdsDropped = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.slider = SparsitySlider()
         self.slider.setToolTip(_TEACH)
-        self.number = QDoubleSpinBox()
+        self.slider_h = SparsitySlider("Sparsity of the coefficients", ticks=False)
+        self.slider_h.setToolTip(_TEACH_H)
+        self.number, self.number_h = QDoubleSpinBox(), QDoubleSpinBox()
         self.bars = SparsityBars()
         self.reset = Button()
         self.auto_refit = CheckBox("Auto-refit")
         self.auto_refit.setToolTip(_TEACH_REFIT)
         self.auto_refit.setChecked(True)
+        self.let_go = Button("Let go of all")
         self._read_out = label()
         self._pinned_text = label(muted=True)
         self._shown: Shown | None = None
         self._pinned: Pinned | None = None
+        self._held: dict[int, float] = {}
         self._phase = Phase.STARTING
-        self._s = 0.0
-        self._build_number()
+        self._s = self._s_h = 0.0
+        self._build_number(self.number, "Target for the average sparsity of the basis, a number from 0 to 1")
+        self._build_number(self.number_h, "Target for the average sparsity of the coefficients, 0 (off) to 1")
+        self.number_h.setSpecialValueText("off")
+        self.number.valueChanged.connect(self._typed)
+        self.number_h.valueChanged.connect(self._typed_h)
         self._build_reset()
         self._lay_out()
         self.slider.valueChanged.connect(self._edited)
-        self.slider.released.connect(self.settled)
         self.slider.resetRequested.connect(self.resetRequested)
+        self.slider_h.valueChanged.connect(self._edited_h)
+        self.slider_h.resetRequested.connect(lambda: self._typed_h(0.0))
+        for slider in (self.slider, self.slider_h):
+            slider.released.connect(self.settled)
         self.auto_refit.clicked.connect(self.autoRefitToggled)
         self.bars.picked.connect(self._pick)
+        self.let_go.clicked.connect(self.holdsDropped)
+        self.set_held({})
         self.set_pinned(None)
 
-    def _build_number(self) -> None:
-        self.number.setRange(0.0, 1.0)
-        self.number.setDecimals(4)
-        self.number.setSingleStep(0.01)
-        self.number.setKeyboardTracking(False)
-        self.number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        self.number.setAccessibleName("Target sparsity, a number from 0 to 1")
-        self.number.setToolTip("Target for the average sparsity of the basis, a number from 0 to 1")
-        self.number.setFixedWidth(84)
-        self.number.valueChanged.connect(self._typed)
+    def _build_number(self, number: QDoubleSpinBox, what: str) -> None:
+        number.setRange(0.0, 1.0)
+        number.setDecimals(4)
+        number.setSingleStep(0.01)
+        number.setKeyboardTracking(False)
+        number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        number.setAccessibleName(what)
+        number.setToolTip(what)
+        number.setFixedWidth(84)
 
     def _build_reset(self) -> None:
         self.reset.setFlat(True)
@@ -87,18 +110,28 @@ class SparsityPanel(QWidget):
         self.reset.setIcon(icon("reset"))
 
     def _lay_out(self) -> None:
-        top = QHBoxLayout()
-        top.setSpacing(12)
-        name = label("Sparsity")
+        top = QGridLayout()
+        top.setHorizontalSpacing(12)
+        top.setVerticalSpacing(0)
+        top.setColumnStretch(1, 1)
+        name, name_h = label("Sparsity of W"), label("of H")
         name.setToolTip(_TEACH)
-        top.addWidget(name)
-        top.addWidget(self.slider, 1)
-        top.addWidget(self.number)
-        top.addWidget(self.reset)
-        top.addWidget(self.auto_refit)
+        name_h.setToolTip(_TEACH_H)
+        self._own_h = label(muted=True)
+        for row, widgets in enumerate(
+            ((name, self.slider, self.number, self.reset, self.auto_refit), (name_h, self.slider_h, self.number_h))
+        ):
+            for column, widget in enumerate(widgets):
+                top.addWidget(widget, row, column)
+        top.addWidget(self._own_h, 1, 3, 1, 2)
         pays = QHBoxLayout()
         pays.setSpacing(16)
-        pays.addWidget(label("Who pays: sparsity of each basis image, line = target", muted=True))
+        who = label("Who pays: sparsity of each basis image, line = target", muted=True)
+        who.setToolTip(_TEACH_BARS)
+        self.let_go.setToolTip(_TEACH_BARS)
+        self.let_go.setFlat(True)
+        pays.addWidget(who)
+        pays.addWidget(self.let_go)
         pays.addStretch()
         pays.addWidget(self._pinned_text)
         box = QVBoxLayout(self)
@@ -120,6 +153,16 @@ class SparsityPanel(QWidget):
             self._edited(s)
             self.settled.emit()
 
+    def _edited_h(self, s: float) -> None:
+        if abs(s - self._s_h) > _HALF_DIGIT:
+            self.set_sparsity_h(s)
+            self.sparsityHChanged.emit(s)
+
+    def _typed_h(self, s: float) -> None:
+        if abs(s - self._s_h) > _HALF_DIGIT:
+            self._edited_h(s)
+            self.settled.emit()
+
     def set_auto_refit(self, on: bool) -> None:
         """Show whether a slider that was let go of brings a refit."""
         self.auto_refit.setChecked(on)
@@ -132,6 +175,12 @@ class SparsityPanel(QWidget):
         self.slider.setValue(s)
         self.number.setValue(s)
 
+    def set_sparsity_h(self, s: float) -> None:
+        """Show this target for the coefficients, 0 for none."""
+        self._s_h = s
+        self.slider_h.setValue(s)
+        self.number_h.setValue(s)
+
     def set_phase(self, phase: Phase) -> None:
         """Say whether the slider projects or steers."""
         self._phase = phase
@@ -142,15 +191,31 @@ class SparsityPanel(QWidget):
         self._pinned = pinned
         self._tell_pinned()
 
+    def set_held(self, held: dict[int, float]) -> None:
+        """Mark the basis images that the slider does not move."""
+        self._held = held
+        policy = self.let_go.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.let_go.setSizePolicy(policy)
+        self.let_go.setVisible(bool(held))
+        self._mark_held()
+
+    def _mark_held(self) -> None:
+        if self._shown is not None:
+            self.bars.set_held(frozenset(self._shown.tile_of(k) for k in self._held))
+
     def _tell_pinned(self) -> None:
         # A run goes where it is steered to; only a projection has a place that it cannot go below.
         self.slider.setMark(math.nan if self._pinned is None or self._phase.is_run else self._pinned.sparsity)
+        own = math.nan if self._pinned is None or self._phase.is_run else self._pinned.sparsity_h
+        self.slider_h.setMark(own)
+        self._own_h.setText("" if math.isnan(own) else f"own {own:.3f}")
         if self._phase.is_run:
             self._pinned_text.setText("steering the run")
         elif self._pinned is None:
             self._pinned_text.setText("")
         else:
-            self._pinned_text.setText(f"pinned: {self._pinned.origin}, own sparsity {self._pinned.sparsity:.3f}")
+            self._pinned_text.setText(f"basis of {self._pinned.origin}: own sparsity {self._pinned.sparsity:.3f}")
 
     def set_shown(self, shown: Shown | None) -> None:
         """Show what this basis costs, and who pays."""
@@ -161,6 +226,7 @@ class SparsityPanel(QWidget):
             return
         self._read_out.setText(self._words_for(shown))
         self.bars.set_bars(shown.sparsities[shown.order], shown.target)
+        self._mark_held()
 
     def _words_for(self, shown: Shown) -> str:
         if math.isnan(shown.baseline):
@@ -180,4 +246,6 @@ class SparsityPanel(QWidget):
 
     def _pick(self, tile: int) -> None:
         if self._shown is not None and 0 <= tile < len(self._shown.order):
-            self.basisPicked.emit(int(self._shown.order[tile]))
+            basis = int(self._shown.order[tile])
+            self.basisPicked.emit(basis)
+            self.holdToggled.emit(basis)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QBrush, QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from gsp_studio.gui.theme import current_theme
@@ -26,6 +26,7 @@ class SparsityBars(QWidget):
         self._values: Array = np.zeros(0)
         self._target = math.nan
         self._selected = -1
+        self._held: frozenset[int] = frozenset()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
         self.setAccessibleName("Sparsity of each basis image")
@@ -44,6 +45,11 @@ class SparsityBars(QWidget):
         self._selected = tile
         self.update()
 
+    def set_held(self, tiles: frozenset[int]) -> None:
+        """Mark the bars of these tiles as held."""
+        self._held = tiles
+        self.update()
+
     def tile_at(self, x: float) -> int:
         """The tile whose bar lies at x, or -1."""
         count = len(self._values)
@@ -60,7 +66,9 @@ class SparsityBars(QWidget):
         """Say the number under the pointer."""
         tile = self.tile_at(event.position().x())
         if tile >= 0:
-            QToolTip.showText(event.globalPosition().toPoint(), f"sparsity {self._values[tile]:.4f}", self)
+            what = "held here; click to let go of it" if tile in self._held else "click to hold it here"
+            text = f"sparsity {self._values[tile]:.4f}, {what}"
+            QToolTip.showText(event.globalPosition().toPoint(), text, self)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Bars and line."""
@@ -76,10 +84,17 @@ class SparsityBars(QWidget):
         bar, chosen = QColor(theme.text_muted), QColor(theme.accent)
         for k, value in enumerate(self._values):
             h = float(value) * height
-            painter.fillRect(
-                QRectF(k * width, height - h, max(1.0, width - gap), h), chosen if k == self._selected else bar
-            )
+            place = QRectF(k * width, height - h, max(1.0, width - gap), h)
+            painter.fillRect(place, chosen if k == self._selected else bar)
+            if k in self._held:
+                _draw_clamp(painter, place, QColor(theme.window), QColor(theme.text))
         if not math.isnan(self._target):
             y = height - self._target * height
             painter.setPen(QPen(QColor(theme.curve_target), 1.5))
             painter.drawLine(QPointF(0, y), QPointF(self.width(), y))
+
+
+def _draw_clamp(painter: QPainter, bar: QRectF, inside: QColor, outside: QColor) -> None:
+    """What says that a bar is held: hatched, with a cap on it."""
+    painter.fillRect(bar, QBrush(inside, Qt.BrushStyle.BDiagPattern))
+    painter.fillRect(QRectF(bar.left(), bar.top() - 1.0, bar.width(), 3.0), outside)

@@ -93,6 +93,12 @@ def facing(left: QLabel, right: QLabel) -> QHBoxLayout:
     return row
 
 
+def elastic(made: QLabel) -> QLabel:
+    """Take what room there is: a long text is cut off rather than making the window wider."""
+    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    return made
+
+
 class EmptyState(QFrame):
     """One line that says what to do next, with the buttons for it; `chosen(key)` tells which was pressed."""
 

@@ -29,15 +29,16 @@ class SparsitySlider(QWidget):
     released = Signal()
     resetRequested = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str = "Sparsity of the basis", ticks: bool = True, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._ticks = ticks
         self._value = 0.0
         self._mark = math.nan
         self._dragging = False
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setAccessibleName("Sparsity of the basis")
+        self.setAccessibleName(name)
 
     def value(self) -> float:
         """The number."""
@@ -62,11 +63,11 @@ class SparsitySlider(QWidget):
 
     def sizeHint(self) -> QSize:
         """Wide enough to hit a hundredth."""
-        return QSize(240, 40)
+        return QSize(240, 40 if self._ticks else 28)
 
     def minimumSizeHint(self) -> QSize:
         """At least usable."""
-        return QSize(140, 40)
+        return QSize(140, 40 if self._ticks else 28)
 
     def _groove_y(self) -> float:
         return 16.0
@@ -153,7 +154,8 @@ class SparsitySlider(QWidget):
         if enabled and x > start:
             painter.setBrush(QColor(theme.accent))
             painter.drawRoundedRect(QRectF(start, y - 2, x - start, 4), 2, 2)
-        self._paint_ticks(painter, y)
+        if self._ticks:
+            self._paint_ticks(painter, y)
         if not math.isnan(self._mark):
             painter.setBrush(QColor(theme.text_muted))
             painter.setPen(Qt.PenStyle.NoPen)

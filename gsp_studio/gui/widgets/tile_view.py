@@ -77,10 +77,41 @@ class _Labels(QGraphicsItem):
         painter.restore()
 
 
+class _Marks(QGraphicsItem):
+    """A thin frame around each of some tiles."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rects: list[QRectF] = []
+        self.pen = QPen(QColor("white"), 1.5)
+        self.pen.setCosmetic(True)
+        self.pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+
+    def set_tiles(self, buffer: TileBuffer | None, tiles: tuple[int, ...]) -> None:
+        self.prepareGeometryChange()
+        self._rects = []
+        for tile in tiles:
+            if buffer is not None and 0 <= tile < buffer.count:
+                self._rects.append(QRectF(*buffer.origin_of(tile), buffer.width, buffer.height))
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        around = QRectF()
+        for rect in self._rects:
+            around = around.united(rect)
+        return around
+
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
+        painter.setPen(self.pen)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRects(self._rects)
+
+
 class TileView(pg.GraphicsView):  # type: ignore[misc]
     """Shows a `TileBuffer`; tells which tile is picked and what lies under the pointer."""
 
     picked = Signal(int)
+    pickedMore = Signal(int, bool)  # tile, with Ctrl; whether all from the last one to it are meant, with Shift
     hovered = Signal(int, int, int)  # tile, row, column; -1 for none
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -90,9 +121,10 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         self._box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.02)
         self._image = pg.ImageItem(axisOrder="row-major")
         self._labels = _Labels()
+        self._marks = _Marks()
         self._frame = self._outline(2.5)
         self._glance = self._outline(1.0)
-        for item in (self._image, self._labels, self._glance, self._frame):
+        for item in (self._image, self._labels, self._glance, self._marks, self._frame):
             self._box.addItem(item, ignoreBounds=item is not self._image)
         self._box.disableAutoRange()
         self.setCentralItem(self._box)
@@ -120,6 +152,7 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
             pen = item.pen()
             pen.setColor(QColor(colour))
             item.setPen(pen)
+        self._marks.pen.setColor(QColor(theme.canvas_accent))
 
     def set_colour_map(self, name: str) -> None:
         """One of COLOUR_MAPS."""
@@ -147,11 +180,20 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         self._selected = tile
         self._place(self._frame, tile)
 
+    def set_marked(self, tiles: tuple[int, ...]) -> None:
+        """Frame these tiles too, thinner."""
+        self._marks.set_tiles(self._buffer, tiles)
+
     def fit(self) -> None:
         """Show all tiles."""
         if self._buffer is not None:
             height, width = self._buffer.pixels.shape
             self._box.setRange(QRectF(0, 0, width, height), padding=0.015)
+
+    def link_zoom(self, other: TileView) -> None:
+        """Show the same part as another view, from now on, whichever is zoomed."""
+        self._box.setXLink(other._box)
+        self._box.setYLink(other._box)
 
     def tile_centre(self, tile: int) -> QPointF:
         """The middle of a tile, in the viewport's pixels."""
@@ -177,7 +219,12 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         self.setFocus(Qt.FocusReason.MouseFocusReason)
         if event.button() == Qt.MouseButton.LeftButton and self._buffer is not None:
             point = self._image_position(event.position())
-            self.picked.emit(self._buffer.tile_at(point.x(), point.y()))
+            tile = self._buffer.tile_at(point.x(), point.y())
+            is_range = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+            if tile >= 0 and (is_range or event.modifiers() & Qt.KeyboardModifier.ControlModifier):
+                self.pickedMore.emit(tile, is_range)
+            else:
+                self.picked.emit(tile)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Tell what lies under the pointer."""

@@ -1,0 +1,77 @@
+"""Which basis image of one factorization is which of another: the Hungarian method on their cosines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """A one-to-one matching of basis images.
+
+    Attributes
+    ----------
+    partner : ndarray (r,) of int
+        Basis image k of the first is `partner[k]` of the second; -1 where the second has none left.
+    cosine : ndarray (r,)
+        How alike the two are, 0 (no pixel in common) to 1 (the same but for their scale); 0 without a partner.
+    """
+
+    partner: Array
+    cosine: Array
+
+    def order_of_second(self, order: Array, count: int) -> Array:
+        """The `count` columns of the second beside those of the first in `order`; those without a partner come last."""
+        matched = self.partner[order]
+        matched = matched[matched >= 0]
+        rest = np.setdiff1d(np.arange(count), matched)
+        return np.concatenate([matched, rest]).astype(np.intp)
+
+
+def match_bases(first: npt.ArrayLike, second: npt.ArrayLike) -> Matching:
+    """Match the columns of two bases so that the sum of the cosines is the largest there is.
+
+    Parameters
+    ----------
+    first, second : array_like (m, r), (m, q)
+        Basis images of the same pixels. Their scales do not matter; a column of zeros is like none.
+
+    Returns
+    -------
+    Matching
+
+    Raises
+    ------
+    ValueError
+        Bases of images of different sizes.
+
+    References
+    ----------
+    Kuhn, Naval Research Logistics Quarterly 1955; computed by ``scipy.optimize.linear_sum_assignment``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gsp_studio.core.matching import match_bases
+    >>> W = np.random.default_rng(0).random((64, 5))
+    >>> match_bases(W, W[:, [3, 0, 4, 1, 2]]).partner.tolist()
+    [1, 3, 4, 0, 2]
+    """
+    A, B = np.asarray(first), np.asarray(second)
+    if A.ndim != 2 or B.ndim != 2 or len(A) != len(B):
+        raise ValueError(f"bases of shapes {A.shape} and {B.shape} cannot be matched; accepted are (m, r) and (m, q)")
+    lengths = np.outer(np.linalg.norm(A, axis=0), np.linalg.norm(B, axis=0)).astype(np.float64)
+    cosines = np.zeros((A.shape[1], B.shape[1]))
+    np.divide(A.T @ B, lengths, out=cosines, where=lengths > 0)
+    rows, columns = linear_sum_assignment(cosines, maximize=True)
+    partner, cosine = np.full(A.shape[1], -1, np.intp), np.zeros(A.shape[1])
+    partner[rows] = columns
+    cosine[rows] = np.clip(cosines[rows, columns], 0.0, 1.0)
+    return Matching(partner, cosine)

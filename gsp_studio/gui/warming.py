@@ -1,0 +1,76 @@
+"""The slider's first basis: a short unconstrained fit of the chosen rank, before any run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from gsp_studio.gui.warmfit import WarmFit
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.state import Choice
+
+#: Milliseconds of rest before a changed rank or seed is fitted anew.
+DELAY_MS = 350
+
+
+class Warming(QObject):
+    """One fit at a time; `tell` gets what is being done, in words."""
+
+    due = Signal()  # a changed choice has rested
+    fitted = Signal(object)  # Result
+    failed = Signal(str, str)
+
+    def __init__(self, tell: Callable[[str], None], parent: QObject) -> None:
+        super().__init__(parent)
+        self._tell = tell
+        self._fit = WarmFit()
+        self._rest = QTimer(self, interval=DELAY_MS, singleShot=True)
+        self._rest.timeout.connect(self.due)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a fit is under way."""
+        return self._fit.is_running
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether another basis is under way or about to be."""
+        return self._fit.is_running or self._rest.isActive()
+
+    def fit_soon(self) -> None:
+        """Say `due` after a rest."""
+        self._rest.start()
+
+    def fit(self, work: Any, X: Any, choice: Choice) -> None:
+        """Begin; what cannot be fitted is not."""
+        self.retire()
+        try:
+            self._fit.start(work.new_warm_fit(X, choice))
+        except ValueError:
+            return  # the model panel shows what is wrong, and Run says it: no dialog while somebody types
+        self._tell(f"fitting {choice.rank} basis images for the slider")
+
+    def retire(self) -> None:
+        """Let go of what is under way, and of what would come."""
+        self._rest.stop()
+        if self._fit.retire():
+            self._tell("")
+
+    def poll(self) -> None:
+        """Tell what has come out."""
+        outcome = self._fit.poll()
+        if outcome is None:
+            return
+        self._tell("")
+        if outcome.result is None:
+            self.failed.emit(outcome.error_text, outcome.details)
+        else:
+            self.fitted.emit(outcome.result)
+
+    def close(self, timeout: float) -> bool:
+        """Stop and wait; True when no thread is left."""
+        self._rest.stop()
+        return self._fit.close(timeout)

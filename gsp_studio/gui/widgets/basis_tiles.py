@@ -1,0 +1,64 @@
+"""A whole basis as tiles, for every view that shows one beside something else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QWidget
+
+from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
+from gsp_studio.gui.widgets.tile_view import TileView
+
+if TYPE_CHECKING:
+    from gsp_studio.io.dataset import Dataset
+
+Array = npt.NDArray[Any]
+
+
+class BasisTiles(TileView):
+    """Shows basis images in an order; draws nothing while it is hidden, and the newest when it comes to sight."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(name)
+        self._buffer_of_basis: TileBuffer | None = None
+        self._column_major = True
+        self._image_shape = (0, 0)
+        self._basis: tuple[Array, Array] | None = None
+        self._is_drawn = True
+
+    def set_dataset(self, dataset: Dataset) -> None:
+        """Reshape from now on as this data set's images."""
+        self._image_shape, self._column_major = dataset.image_shape, dataset.order == "F"
+        self._basis, self._buffer_of_basis = None, None
+
+    def set_basis(self, W: Array | None, order: Array | None = None) -> None:
+        """Show W (m, r), tile i its column order[i]; None leaves what is there."""
+        if W is None or order is None:
+            self._basis = None
+            return
+        self._basis, self._is_drawn = (W, order), False
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._basis is None or self._is_drawn or not self.isVisible():
+            return
+        W, order = self._basis
+        height, width = self._image_shape
+        buffer = self._buffer_of_basis
+        if buffer is None or not buffer.fits(len(order), height, width):
+            buffer = TileBuffer(len(order), height, width, gap=1 if max(height, width) < 64 else 2)
+            buffer.fill(W, order, self._column_major, Contrast.TILE)
+            self._buffer_of_basis = buffer
+            self.set_buffer(buffer)
+        else:
+            buffer.fill(W, order, self._column_major, Contrast.TILE)
+            self.show_frame()
+        self._is_drawn = True
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Draw what came while nobody looked."""
+        super().showEvent(event)
+        self._draw()

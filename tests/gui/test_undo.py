@@ -1,0 +1,150 @@
+"""Undo and redo: each drag, click and view setting is one step, and comes back whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from handling import open_faces, settle, wait_until
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtTest import QTest
+
+from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.session import Session
+from gsp_studio.gui.state import View
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def test_a_drag_is_one_step(faces: Session) -> None:
+    stack = faces.undo_stack
+    start = faces.choice.sparsity
+    for s in np.linspace(0.5, 0.9, 30):
+        faces.set_sparsity(float(s))
+    assert stack.count() == 0  # the hand is still on it
+    faces.settle_sparsity()
+    faces.settle_sparsity()
+    assert stack.count() == 1
+    faces.set_sparsity(0.6)
+    faces.settle_sparsity()
+    stack.undo()
+    assert faces.choice.sparsity == pytest.approx(0.9)
+    assert faces.shown.target == pytest.approx(0.9)
+    stack.undo()
+    assert faces.choice.sparsity == start
+    assert not stack.canUndo()
+    stack.redo()
+    stack.redo()
+    assert faces.choice.sparsity == pytest.approx(0.6)
+    assert faces.shown.target == pytest.approx(0.6)
+    assert stack.count() == 2  # undoing makes no steps of its own
+
+
+def test_every_kind_of_setting_comes_back(faces: Session) -> None:
+    faces.set_sparsity(0.7)
+    faces.settle_sparsity()
+    faces.set_sparsity_h(0.5)
+    faces.settle_sparsity()
+    faces.toggle_held(2)
+    faces.select(3)
+    faces.mark((3, 5, 1))
+    faces.set_view(View("shared", "magma", True))
+    texts = [faces.undo_stack.text(k) for k in range(faces.undo_stack.count())]
+    assert texts == ["sparsity", "sparsity", "held basis images", "selection", "selection", "view"]
+    held = faces.held
+    states = []
+    while faces.undo_stack.canUndo():
+        faces.undo_stack.undo()
+        states.append((faces.choice.sparsity, faces.choice.sparsity_h, len(faces.held), faces.marked, faces.view))
+    assert [state[4] for state in states] == [View()] * 6
+    assert [state[3] for state in states] == [(3, 5, 1), (3,), (), (), (), ()]
+    assert [state[2] for state in states] == [1, 1, 1, 0, 0, 0]
+    assert [state[1] for state in states] == [0.5, 0.5, 0.5, 0.5, 0.0, 0.0]
+    while faces.undo_stack.canRedo():
+        faces.undo_stack.redo()
+    assert faces.held == held
+    assert faces.marked == (3, 5, 1)
+    assert faces.selected == 1
+    assert faces.view == View("shared", "magma", True)
+
+
+def test_a_step_before_a_run_does_not_hold_images_of_its_basis(faces: Session) -> None:
+    faces.set_sparsity(0.7)
+    faces.settle_sparsity()
+    faces.toggle_held(2)
+    faces.set_choice(replace(faces.choice, max_iter=5))
+    faces.run()
+    wait_until(lambda: faces.runs)
+    faces.set_sparsity(0.9)
+    faces.settle_sparsity()
+    faces.undo_stack.undo()
+    faces.undo_stack.undo()
+    assert faces.held == {}
+    faces.undo_stack.redo()
+    assert faces.held == {}
+    assert faces.choice.sparsity == pytest.approx(0.7)
+
+
+def test_other_data_end_it(faces: Session) -> None:
+    faces.select(1)
+    assert faces.undo_stack.canUndo()
+    before = faces.dataset
+    open_faces(faces)
+    wait_until(lambda: faces.dataset is not before)
+    assert not faces.undo_stack.canUndo()
+
+
+def test_the_window_undoes_a_real_drag(faces_window: MainWindow, tmp_path: Path) -> None:
+    window, session = faces_window, faces_window.session
+    slider = window.sparsity.slider
+    before = session.choice.sparsity
+    y = slider.handle_position().toPoint().y()
+    QTest.mousePress(slider, LEFT, pos=slider.handle_position().toPoint())
+    for x in range(100, slider.width() - 60, 7):
+        QTest.mouseMove(slider, QPoint(x, y))
+    QTest.mouseRelease(slider, LEFT, pos=QPoint(slider.width() - 60, y))
+    settle()
+    after = session.choice.sparsity
+    assert after != before
+    (undo,) = [a for a in window.menus.actions if QKeySequence(QKeySequence.StandardKey.Undo) in a.shortcuts()]
+    assert "sparsity" in undo.text()
+    undo.trigger()
+    assert window.sparsity.number.value() == pytest.approx(before)
+    (redo,) = [a for a in window.menus.actions if "edo" in a.text()]
+    redo.trigger()
+    assert window.sparsity.slider.value() == pytest.approx(after)
+    assert not redo.isEnabled()
+
+
+def test_view_settings_are_shown_in_the_menu(faces_window: MainWindow) -> None:
+    window, session = faces_window, faces_window.session
+    window._shared.trigger()
+    assert session.view.contrast == "shared"
+    window._colours["viridis"].trigger()
+    session.undo_stack.undo()
+    session.undo_stack.undo()
+    assert session.view == View()
+    assert not window._shared.isChecked()
+    assert window._colours["grey"].isChecked()
+    assert window._contrasts["tile"].isChecked()
+
+
+def test_ctrl_adds_to_the_selection_and_shift_takes_all_between(faces_window: MainWindow) -> None:
+    window, session = faces_window, faces_window.session
+    view, order = window.montage.view, [int(k) for k in session.shown.order]
+
+    def click(tile: int, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        QTest.mouseClick(view.viewport(), LEFT, keys, view.tile_centre(tile).toPoint())
+
+    click(1)
+    click(4, Qt.KeyboardModifier.ControlModifier)
+    assert session.marked == (order[1], order[4])
+    click(6, Qt.KeyboardModifier.ShiftModifier)
+    assert session.marked == (order[1], order[4], order[5], order[6])
+    click(4, Qt.KeyboardModifier.ControlModifier)
+    assert session.marked == (order[1], order[5], order[6])
+    click(2)
+    assert session.marked == (order[2],)

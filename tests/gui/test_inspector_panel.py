@@ -20,6 +20,7 @@ from gsp_studio.gui.panels.inspector import BY_ERROR, BY_NUMBER, IMAGES, MAP, In
 from gsp_studio.gui.state import Shown
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.picture import thumbnail
+from gsp_studio.gui.widgets.turning import Turning
 from gsp_studio.io.dataset import Dataset
 
 LEFT = Qt.MouseButton.LeftButton
@@ -149,6 +150,31 @@ def test_pointing_at_a_basis_image_leaves_it_out(panel: InspectorPanel) -> None:
     QTest.mouseMove(panel.parts, QPoint(2, 2))
     np.testing.assert_allclose(image_of(panel, 1).ravel(), BASIS.W @ BASIS.H[:, 8], atol=1e-6)
     assert "Point at a basis image" in words(panel)
+
+
+@pytest.mark.parametrize(("size", "beside"), [((870, 600), False), ((870, 373), True), ((1300, 480), True)])
+def test_parts_are_where_there_is_room(panel: InspectorPanel, size: tuple[int, int], beside: bool) -> None:
+    panel.resize(*size)
+    panel.set_dataset(DATA)
+    panel.set_shown(fakes.shown(DATA, 23))
+    settle()
+    [turning] = panel.findChildren(Turning)
+    assert turning.is_beside == beside
+    parts = panel.parts.shown().tolist()
+    assert len(parts) > 3
+    for basis in parts:
+        box = panel.parts.place_of(basis)
+        assert panel.parts.rect().contains(box.toRect())
+        point_at_part(panel, basis)
+        assert panel.parts.hot == basis
+    assert panel.plates.place_of(0).height() >= 120
+    QTest.mouseMove(panel.parts, QPoint(0, panel.parts.height() - 1))
+    assert panel.parts.hot == -1
+
+
+def test_fits_into_the_window_s_centre(panel: InspectorPanel) -> None:
+    assert panel.minimumSizeHint().height() <= 300
+    assert panel.minimumSizeHint().width() <= 560
 
 
 def test_a_basis_image_left_out_stays_so_on_other_images_and_in_its_place(panel: InspectorPanel) -> None:

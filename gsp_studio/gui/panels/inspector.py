@@ -19,6 +19,7 @@ from gsp_studio.gui.widgets.film_strip import FilmStrip
 from gsp_studio.gui.widgets.parts_strip import PartsStrip
 from gsp_studio.gui.widgets.plates import Plate, Plates, grey_table, signed_table
 from gsp_studio.gui.widgets.switch import Switch
+from gsp_studio.gui.widgets.turning import Turning
 from gsp_studio.gui.words import percent
 
 if TYPE_CHECKING:
@@ -107,9 +108,8 @@ class InspectorPanel(QWidget):
         box = canvas(page)
         box.addWidget(self.strip)
         box.addLayout(facing(self._facts, self._pixel_words))
-        box.addWidget(self.plates, 1)
+        box.addWidget(Turning(self.plates, self.parts), 1)
         box.addLayout(facing(self._words, self._parts_words))
-        box.addWidget(self.parts)
         return page
 
     def _connect(self) -> None:

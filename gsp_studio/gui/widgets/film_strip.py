@@ -17,9 +17,9 @@ from gsp_studio.gui.widgets.picture import draw_fitted, thumbnail
 
 Array = npt.NDArray[Any]
 
-_SIDE = 56
-_PITCH = _SIDE + 10
-_MARGIN = 8
+_SIDE = 48
+_PITCH = _SIDE + 16
+_MARGIN = 6
 _KEPT = 1024
 _CELLS_A_NOTCH = 3
 

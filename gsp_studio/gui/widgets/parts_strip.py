@@ -16,7 +16,7 @@ from gsp_studio.gui.widgets.picture import draw_fitted, thumbnail
 
 Array = npt.NDArray[Any]
 
-_SIDE = 64
+_SIDE = 56
 _PITCH = _SIDE + 28
 _MARGIN = 8
 _BAR = 4
@@ -39,7 +39,7 @@ class PartsStrip(QWidget):
         self._hot, self._selected = -1, -1
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName(name)
 
     def set_parts(self, parts: Array, shares: Array, fetch: Callable[[int], Array]) -> None:
@@ -75,29 +75,46 @@ class PartsStrip(QWidget):
 
     def shown(self) -> Array:
         """The basis images that there is room for."""
-        return self._parts[: max(1, (self.width() - 2 * _MARGIN) // _PITCH)]
+        columns, rows = self._grid()
+        return self._parts[: columns * rows]
 
     def part_at(self, place: QPoint) -> int:
         """The basis image at a place, or -1."""
-        position = (place.x() - self._left()) // _PITCH
-        parts = self.shown()
-        return int(parts[position]) if 0 <= position < len(parts) else -1
+        columns, parts, corner = self._grid()[0], self.shown(), self._corner()
+        column, row = (place.x() - corner.x()) // _PITCH, (place.y() - corner.y()) // self._height()
+        position = row * columns + column
+        return int(parts[position]) if 0 <= column < columns and 0 <= position < len(parts) else -1
 
     def place_of(self, basis: int) -> QRectF:
         """Where the tile of a basis image lies."""
         position = int(np.flatnonzero(self._parts == basis)[0])
-        return QRectF(self._left() + position * _PITCH + (_PITCH - _SIDE) / 2, _MARGIN, _SIDE, _SIDE)
+        row, column = divmod(position, self._grid()[0])
+        corner = self._corner()
+        x, y = corner.x() + column * _PITCH + (_PITCH - _SIDE) / 2, corner.y() + row * self._height() + _MARGIN / 2
+        return QRectF(x, y, _SIDE, _SIDE)
 
-    def _left(self) -> int:
-        return max(_MARGIN, (self.width() - len(self.shown()) * _PITCH) // 2)
+    def _height(self) -> int:
+        return _SIDE + _BAR + 2 * _MARGIN + self.fontMetrics().height()
+
+    def _grid(self) -> tuple[int, int]:
+        """Columns and rows that there is room for."""
+        return max(1, (self.width() - 2 * _MARGIN) // _PITCH), max(1, (self.height() - _MARGIN) // self._height())
+
+    def _corner(self) -> QPoint:
+        """Where the tiles begin, so that they are in the middle."""
+        columns, count = self._grid()[0], len(self.shown())
+        across, down = min(columns, count), -(-count // columns)
+        return QPoint(
+            max(_MARGIN, (self.width() - across * _PITCH) // 2), max(0, (self.height() - down * self._height()) // 2)
+        )
 
     def sizeHint(self) -> QSize:
         """One row."""
-        return QSize(640, _SIDE + _BAR + 3 * _MARGIN + self.fontMetrics().height())
+        return QSize(640, self._height() + _MARGIN)
 
     def minimumSizeHint(self) -> QSize:
         """A few wide."""
-        return QSize(3 * _PITCH, self.sizeHint().height())
+        return QSize(2 * _PITCH + 2 * _MARGIN, self.sizeHint().height())
 
     def _hover(self, basis: int) -> None:
         if basis != self._hot:
@@ -159,9 +176,9 @@ class PartsStrip(QWidget):
         if is_hot or basis == self._selected:
             painter.setPen(QPen(QColor(theme.curve_target if is_hot else theme.canvas_accent), 2))
             painter.drawRect(place.adjusted(-2, -2, 2, 2))
-        bar = QRectF(box.left(), box.bottom() + _MARGIN, box.width() * length, _BAR)
+        bar = QRectF(box.left(), box.bottom() + _MARGIN / 2, box.width() * length, _BAR)
         painter.fillRect(bar, QColor(theme.curve_target if is_hot else theme.canvas_accent))
-        line = QRectF(box.left() - 4, bar.bottom() + 2, box.width() + 8, painter.fontMetrics().height() + 2)
+        line = QRectF(box.left() - 8, bar.bottom() + 2, box.width() + 16, painter.fontMetrics().height() + 2)
         painter.setPen(QColor(theme.canvas_text))
         painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, f"{basis + 1}")
         share = f"{100 * self._shares[basis]:.1f} %"

@@ -16,7 +16,7 @@ from gsp_studio.gui.widgets.picture import draw_fitted
 
 Array = npt.NDArray[Any]
 
-_GAP = 24.0
+_GAP = 20.0
 _BAR = 6.0
 #: Blue below zero, black at zero, orange above: told apart by all eyes, and zero is black as everywhere on the canvas.
 _SIGNED = (
@@ -104,7 +104,7 @@ class Plates(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """Small, but to be recognized."""
-        return QSize(240, 120)
+        return QSize(240, 100)
 
     def sizeHint(self) -> QSize:
         """As the panel has it on a small screen."""

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from gsp_studio import __version__
 from gsp_studio.backends import get_backend
 from gsp_studio.core.nmf import Iterate, Params, factorize
+from gsp_studio.core.residuals import error_map
 from gsp_studio.io.runfile import DAMAGE
 
 Array = npt.NDArray[Any]
@@ -140,7 +141,7 @@ def solve(
     backend = get_backend(task.backend, threads)
     with backend.scope():  # with one BLAS thread here too: its sums depend on how many there are
         result = factorize(X, task.params, backend, on_iterate)
-        pixel_error = squared_error_of_pixels(X, result.W, result.H)
+        pixel_error = error_map(X, result.W, result.H)
     return Finished(
         task=task,
         error=result.history.error,
@@ -150,28 +151,6 @@ def solve(
         best_iter=result.best_iter,
         pixel_error=pixel_error,
     )
-
-
-def squared_error_of_pixels(X: Array, W: Array, H: Array) -> Array:
-    """``(X - W H)^2``, the mean over the images.
-
-    Parameters
-    ----------
-    X : ndarray (m, n)
-    W, H : ndarray (m, r), (r, n)
-
-    Returns
-    -------
-    ndarray (m,), float64
-    """
-    m, n = X.shape
-    total = np.zeros(m)
-    step = max(1, (1 << 20) // m)  # some megabytes at a time, not a second X
-    for a in range(0, n, step):
-        left = X[:, a : a + step] - W @ H[:, a : a + step]
-        total += np.sum(np.square(left, dtype=np.float64), axis=1)
-    mean: Array = total / n
-    return mean
 
 
 def save(finished: Finished, folder: Path) -> None:

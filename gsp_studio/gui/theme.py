@@ -114,6 +114,9 @@ def _style_sheet(theme: Theme) -> str:
                                padding: 5px 10px; }}
     QToolButton:hover, QPushButton:hover {{ border-color: {theme.border}; }}
     QToolButton:focus, QPushButton:focus {{ border: 1px solid {theme.accent}; }}
+    QPushButton[segment="true"] {{ color: {theme.text_muted}; background: {theme.panel}; }}
+    QPushButton[segment="true"]:checked {{ color: {theme.text}; background: {theme.raised};
+                               border-bottom: 2px solid {theme.accent}; }}
     QToolButton::menu-indicator {{ image: none; }}
     QToolButton:disabled, QPushButton:disabled {{ color: {theme.text_disabled}; background: {theme.panel}; }}
     QPushButton[primary="true"], QToolButton[primary="true"] {{ background: {theme.accent};
@@ -130,6 +133,12 @@ def _style_sheet(theme: Theme) -> str:
     QMenuBar {{ background: {theme.window}; }}
     QTabBar::tab {{ padding: 5px 12px; color: {theme.text_muted}; background: {theme.window}; border: none; }}
     QTabBar::tab:selected {{ color: {theme.text}; border-bottom: 2px solid {theme.accent}; }}
+    QFrame#canvas QScrollBar:horizontal {{ background: {theme.canvas}; height: 12px; margin: 0; border: none; }}
+    QFrame#canvas QScrollBar::handle:horizontal {{ background: {theme.canvas_muted}; min-width: 32px; margin: 3px 8px;
+                               border-radius: 3px; }}
+    QFrame#canvas QScrollBar::handle:horizontal:hover {{ background: {theme.canvas_text}; }}
+    QFrame#canvas QScrollBar::add-line, QFrame#canvas QScrollBar::sub-line {{ width: 0; }}
+    QFrame#canvas QScrollBar::add-page, QFrame#canvas QScrollBar::sub-page {{ background: none; }}
     QFrame#canvas {{ background: {theme.canvas}; }}
     QFrame#canvas QLabel {{ color: {theme.canvas_text}; }}
     QFrame#canvas QLabel[muted="true"] {{ color: {theme.canvas_muted}; }}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 
@@ -51,10 +51,46 @@ def label(text: str = "", *, muted: bool = False, wrap: bool = False) -> QLabel:
     return made
 
 
+class ElidedLabel(QLabel):
+    """A line that gives way: what has no room ends in "…" and is told by the tool tip, and nothing beside it moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """As much of the text as there is room for."""
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        self.setToolTip("" if text == self.text() else self.text())
+        painter = QPainter(self)
+        align, enabled = Qt.AlignmentFlag.AlignVCenter, self.isEnabled()
+        self.style().drawItemText(painter, self.rect(), align, self.palette(), enabled, text, self.foregroundRole())
+
+
 def reserve(made: QLabel, widest: str) -> QLabel:
     """Keep room for the widest text, so that nothing beside the label moves when it changes."""
     made.setMinimumWidth(made.fontMetrics().horizontalAdvance(widest) + 2)
     return made
+
+
+def canvas(frame: QFrame) -> QVBoxLayout:
+    """A column that fills a frame on the dark ground of images."""
+    frame.setObjectName("canvas")
+    box = QVBoxLayout(frame)
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(0)
+    return box
+
+
+def facing(left: QLabel, right: QLabel) -> QHBoxLayout:
+    """A line of words at both ends; the left one takes what is free."""
+    row = QHBoxLayout()
+    row.setContentsMargins(12, 6, 12, 6)
+    row.setSpacing(16)
+    row.addWidget(left, 1)
+    row.addWidget(right)
+    return row
 
 
 def elastic(made: QLabel) -> QLabel:

@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.gui.theme import current_theme
 
 Array = npt.NDArray[Any]
+
+#: Pixels on the longer side of a thumbnail, before the screen's own scaling.
+_MOST = 192
 
 
 def grey_image(pixels: Array) -> QImage:
@@ -31,6 +34,24 @@ def scaled_to_grey(image: Array, top: float | None = None) -> Array:
         return np.zeros(image.shape, np.uint8)
     grey: Array = np.clip(image * (255.0 / white), 0, 255).astype(np.uint8)
     return grey
+
+
+def thumbnail(image: Array) -> QImage:
+    """A nonnegative image (height, width) in grey, white its maximum; of a large one every so many pixels."""
+    step = max(1, max(image.shape) // _MOST)
+    return grey_image(scaled_to_grey(image[::step, ::step]))
+
+
+def draw_fitted(painter: QPainter, box: QRectF, image: QImage) -> QRectF:
+    """Draw an image as large as a box allows, in its middle; every pixel is a square unless there is no room for it."""
+    scale = min(box.width() / image.width(), box.height() / image.height())
+    size = QSizeF(image.width() * scale, image.height() * scale)
+    place = QRectF(QPointF(), size)
+    place.moveCenter(box.center())
+    shrinks = scale * painter.device().devicePixelRatioF() < 1.0
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, shrinks)
+    painter.drawImage(place, image)
+    return place
 
 
 class Picture(QWidget):

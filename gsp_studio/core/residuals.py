@@ -1,0 +1,244 @@
+"""Where a factorization errs: by image, by pixel, and without one of its basis images.
+
+Everything here comes from residuals themselves, some images at a time. The Gram form of an image's error,
+``||x||^2 - 2 h'W'x + h'W'W h``, would not be cheaper: its product W'X costs what W H does, and its difference loses the
+digits of good fits. With R = X - W H at hand, leaving out basis image k changes an image's squared error by
+``2 h_k w_k'r + h_k^2 ||w_k||^2``, and that of all images by the sum: one more product, W'R, gives it for every k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+#: Entries of X at a time, so that their residuals and squares stay in the cache: four times as fast as all at once.
+_BLOCK = 1 << 18
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """Errors of a factorization, seen from all sides.
+
+    Attributes
+    ----------
+    images : ndarray (n,), float64
+        Relative error ``||x_j - W h_j|| / ||x_j||`` of every image, a fraction; for a zero image 0 if it is fitted
+        exactly, else infinity.
+    pixels : ndarray (m,), float64
+        Squared error of every pixel, the mean over the images: Figure 4 of the paper.
+    error : float
+        ``||X - W H||_F / ||X||_F``.
+    without : ndarray (r,), float64
+        The error that is left when basis image k is left out and all coefficients stay as they are.
+    """
+
+    images: Array
+    pixels: Array
+    error: float
+    without: Array
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFit:
+    """One image beside its reconstruction.
+
+    Attributes
+    ----------
+    x : ndarray (m,)
+    W : ndarray (m, r)
+    h : ndarray (r,)
+        Its coefficients.
+    reconstruction : ndarray (m,)
+        ``W h``.
+    shares : ndarray (r,), float64
+        Share of each basis image in ``sum_k ||w_k|| h_k``: zero everywhere where h is.
+    error : float
+        ``||x - W h|| / ||x||``; for a zero image 0 if it is fitted exactly, else infinity.
+    without : ndarray (r,), float64
+        The error that is left when basis image k is left out and the other coefficients stay as they are.
+    """
+
+    x: Array
+    W: Array
+    h: Array
+    reconstruction: Array
+    shares: Array
+    error: float
+    without: Array
+
+    def reconstruction_without(self, k: int) -> Array:
+        """``W h - w_k h_k`` (m,): the reconstruction without basis image k; rounding below zero is zero."""
+        left: Array = np.maximum(self.reconstruction - self.W[:, k] * self.h[k], 0)
+        return left
+
+
+def residuals(X: Array, W: Array, H: Array, on_block: Callable[[int], None] | None = None) -> Residuals:
+    """The errors of all images and of all pixels, and what each basis image is worth, in one pass over X.
+
+    Parameters
+    ----------
+    X : ndarray (m, n), float32 or float64
+        A column an image; fastest in Fortran order.
+    W : ndarray (m, r), >= 0
+    H : ndarray (r, n), >= 0
+    on_block : callable, optional
+        Called with the number of images done so far, some times a second or more often; what it raises ends the pass.
+
+    Returns
+    -------
+    Residuals
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit.
+
+    Notes
+    -----
+    Two products of 2 m n r operations, in the type of the arrays; sums are taken in float64.
+    """
+    m, n = X.shape
+    squared, norms, pixels, overlap = np.zeros(n), np.zeros(n), np.zeros(m), np.zeros(W.shape[1])
+    for some, left in _blocks(X, W, H):
+        squares = np.square(left, dtype=np.float64)
+        squared[some] = squares.sum(axis=1)
+        pixels += squares.sum(axis=0)
+        norms[some] = np.square(X.T[some], dtype=np.float64).sum(axis=1)
+        overlap += np.sum((left @ W) * H.T[some], axis=0, dtype=np.float64)
+        if on_block is not None:
+            on_block(some.stop)
+    energy = _squared_norms(W) * _squared_norms(H.T)
+    total, of = squared.sum(), norms.sum()
+    return Residuals(
+        images=_relative(squared, norms),
+        pixels=pixels / n,
+        error=float(_relative(total, of)),
+        without=_relative(total + 2.0 * overlap + energy, of),
+    )
+
+
+def image_errors(X: Array, W: Array, H: Array) -> Array:
+    """Relative error of every image.
+
+    Parameters
+    ----------
+    X : ndarray (m, n), float32 or float64
+    W, H : ndarray (m, r), (r, n)
+
+    Returns
+    -------
+    ndarray (n,), float64
+        ``||x_j - W h_j|| / ||x_j||``, a fraction; for a zero image 0 if it is fitted exactly, else infinity.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit.
+    """
+    errors = np.zeros(X.shape[1])
+    for some, left in _blocks(X, W, H):
+        norms = np.square(X.T[some], dtype=np.float64).sum(axis=1)
+        errors[some] = _relative(np.square(left, dtype=np.float64).sum(axis=1), norms)
+    return errors
+
+
+def error_map(X: Array, W: Array, H: Array) -> Array:
+    """``(X - W H)^2``, the mean over the images: Figure 4 of the paper.
+
+    Parameters
+    ----------
+    X : ndarray (m, n), float32 or float64
+    W, H : ndarray (m, r), (r, n)
+
+    Returns
+    -------
+    ndarray (m,), float64
+        In the square of the data's unit.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit.
+    """
+    total = np.zeros(X.shape[0])
+    for _, left in _blocks(X, W, H):
+        total += np.square(left, dtype=np.float64).sum(axis=0)
+    mean: Array = total / X.shape[1]
+    return mean
+
+
+def fit_of_image(x: Array, W: Array, h: Array) -> ImageFit:
+    """One image beside its reconstruction, with what each basis image is worth to it.
+
+    Parameters
+    ----------
+    x : ndarray (m,), float32 or float64
+        A column of X.
+    W : ndarray (m, r), >= 0
+    h : ndarray (r,), >= 0
+        The same column of H.
+
+    Returns
+    -------
+    ImageFit
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit.
+
+    Notes
+    -----
+    O(m r). Its errors have the digits of the residual, not those of a difference of large numbers.
+    """
+    _check((*x.shape, 1), W.shape, (*h.shape, 1))
+    reconstruction = W @ h
+    left = x - reconstruction
+    own, coefficients = _squared_norms(W), h.astype(np.float64)
+    squared, of = float(np.sum(np.square(left, dtype=np.float64))), float(np.sum(np.square(x, dtype=np.float64)))
+    parts = np.sqrt(own) * coefficients
+    total = parts.sum()
+    return ImageFit(
+        x=x,
+        W=W,
+        h=h,
+        reconstruction=reconstruction,
+        shares=parts / total if total > 0 else parts,
+        error=float(_relative(squared, of)),
+        without=_relative(squared + 2.0 * coefficients * (left @ W) + np.square(coefficients) * own, of),
+    )
+
+
+def _blocks(X: Array, W: Array, H: Array) -> Iterator[tuple[slice, Array]]:
+    """Residuals (k, m) of some images at a time, an image a row, and which they are."""
+    _check(X.shape, W.shape, H.shape)
+    m, n = X.shape
+    step = max(1, _BLOCK // m)
+    for a in range(0, n, step):
+        some = slice(a, min(n, a + step))
+        yield some, X.T[some] - H.T[some] @ W.T
+
+
+def _squared_norms(W: Array) -> Array:
+    """``||w_k||^2`` (r,) of the columns, in float64 without a float64 copy of W."""
+    norms: Array = np.einsum("ij,ij->j", W, W, dtype=np.float64)
+    return norms
+
+
+def _relative(squared: Any, of: Any) -> Array:
+    """``sqrt(squared / of)``, 0 where both are zero and infinity where only `of` is."""
+    squared, of = np.broadcast_arrays(np.maximum(squared, 0.0), of)
+    unfitted = np.where(squared > 0.0, np.inf, 0.0)
+    fractions: Array = np.sqrt(np.divide(squared, of, out=unfitted, where=of > 0.0))
+    return fractions
+
+
+def _check(x: tuple[int, ...], w: tuple[int, ...], h: tuple[int, ...]) -> None:
+    if len(x) != 2 or len(w) != 2 or len(h) != 2 or (x[0], w[1], x[1]) != (w[0], h[0], h[1]):
+        raise ValueError(f"X {x}, W {w} and H {h} do not fit; expected are (m, n), (m, r) and (r, n)")

@@ -1,0 +1,343 @@
+"""Image by image: the original, what the basis makes of it, what is left, and what each basis image is worth to it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+
+from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
+from gsp_studio.gui.state import Shown
+from gsp_studio.gui.widgets.basics import ElidedLabel, EmptyState, canvas, facing, label
+from gsp_studio.gui.widgets.error_map import ErrorMap
+from gsp_studio.gui.widgets.film_strip import FilmStrip
+from gsp_studio.gui.widgets.parts_strip import PartsStrip
+from gsp_studio.gui.widgets.plates import Plate, Plates, grey_table, signed_table
+from gsp_studio.gui.widgets.switch import Switch
+from gsp_studio.gui.widgets.turning import Turning
+from gsp_studio.gui.words import percent
+
+if TYPE_CHECKING:
+    from gsp_studio.io.dataset import Dataset
+
+Array = npt.NDArray[Any]
+
+_OPEN = "Open your images to see how well each is made of parts"
+_HINT = "Point at a basis image to see this image without it"
+#: Entries of a basis up to which one image's sums (1 ms for 1.6 million) fit into the event that wants them.
+SAME_EVENT = 2_000_000
+#: Milliseconds between two requests for the errors of all images while the basis keeps changing.
+_ERRORS_MS = 400
+IMAGES, MAP = 0, 1
+BY_NUMBER, BY_ERROR = 0, 1
+_SIGNED, _GREY = signed_table(), grey_table()
+
+
+class InspectorPanel(QWidget):
+    """Shows one image at a time, or the error of all by pixel. Does nothing while it cannot be seen.
+
+    What takes long is asked for: `errorsRequested` wants `set_errors` with what `core.residuals.residuals` gives for
+    the basis on the screen (None where it cannot be had), `fitRequested(image)` wants `set_fit` with `fit_of_image`.
+    """
+
+    imagePicked = Signal(int)
+    basisPicked = Signal(int)
+    errorsRequested = Signal()
+    fitRequested = Signal(int)  # of bases with more than SAME_EVENT entries only
+    asked = Signal(str)  # "files", "folder" or "sample": a button of the empty state
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.empty = EmptyState(_OPEN, "", {"folder": "Open a folder of images...", "sample": "Try the sample faces"})
+        self.view = Switch("What to inspect", ("Images", "Average squared error"))
+        self.order = Switch("Order of the images", ("Data order", "Largest error first"))
+        self.strip, self.parts = FilmStrip("Images of the data set"), PartsStrip("Basis images in this image")
+        self.plates, self.map = Plates("Original, reconstruction and residual"), ErrorMap()
+        self._facts, self._words = ElidedLabel(), ElidedLabel()
+        self._pixel_words, self._parts_words = label(), label(muted=True)
+        self._dataset: Dataset | None = None
+        self._shown: Shown | None = None
+        self._image = 0
+        self._pixel = (-1, -1)
+        self._fit: ImageFit | None = None
+        self._fit_of: tuple[Shown | None, int] = (None, -1)
+        self._spread = 0.0
+        self._errors: Residuals | None = None
+        self._errors_of: Shown | None = None
+        self._is_waiting = False
+        self._ordered_by: tuple[int, Residuals | None] = (BY_NUMBER, None)
+        self._errors_timer = QTimer(self, singleShot=True)
+        self._fit_timer = QTimer(self, singleShot=True, interval=0)
+        self._lay_out()
+        self._connect()
+        self.set_activity("")
+
+    # Parts
+
+    def _lay_out(self) -> None:
+        header = QWidget()
+        row = QHBoxLayout(header)
+        row.setContentsMargins(12, 6, 12, 6)
+        row.setSpacing(16)
+        row.addWidget(self.view)
+        row.addStretch()
+        row.addWidget(self.order)
+        self._pages = QStackedLayout()
+        self._pages.addWidget(self._images_page())
+        self._pages.addWidget(self.map)
+        full = QWidget()
+        box = QVBoxLayout(full)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(0)
+        box.addWidget(header)
+        box.addLayout(self._pages, 1)
+        self._stack = QStackedLayout(self)
+        self._stack.setContentsMargins(0, 0, 0, 0)
+        self._stack.addWidget(self.empty)
+        self._stack.addWidget(full)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusProxy(self.strip)
+
+    def _images_page(self) -> QFrame:
+        page = QFrame()
+        box = canvas(page)
+        box.addWidget(self.strip)
+        box.addLayout(facing(self._facts, self._pixel_words))
+        box.addWidget(Turning(self.plates, self.parts), 1)
+        box.addLayout(facing(self._words, self._parts_words))
+        return page
+
+    def _connect(self) -> None:
+        self.view.chosen.connect(self._change_view)
+        self.order.chosen.connect(self._refresh)
+        self.strip.picked.connect(self._pick)
+        self.strip.left.connect(self._refresh)
+        self.parts.hovered.connect(self._refresh)
+        self.parts.picked.connect(self.basisPicked)
+        self.plates.hovered.connect(self._point)
+        self.empty.chosen.connect(self.asked)
+        self._errors_timer.timeout.connect(self._ask_for_errors)
+        self._fit_timer.timeout.connect(self._ask_for_fit)
+
+    def retint(self) -> None:
+        """Take the colours of the theme in force."""
+        for part in (self.strip.viewport(), self.parts, self.plates, self.map.plates):
+            part.update()
+
+    # What is to be shown
+
+    def set_dataset(self, dataset: Dataset) -> None:
+        """Inspect the images of this data set, from its first; there is no basis for them yet."""
+        self._dataset, self._image = dataset, 0
+        self._errors, self._errors_of, self._is_waiting = None, None, False
+        self._ordered_by = (BY_NUMBER, None)
+        self.strip.set_images(lambda image: dataset.images(image)[0], dataset.X.shape[1])
+        self.strip.set_order(np.arange(dataset.X.shape[1]), _number)
+        self.set_shown(None)
+        self.set_activity("")
+
+    def set_activity(self, activity: str) -> None:
+        """Say what is being done while there is nothing to show, "" for nothing."""
+        if activity:
+            self.empty.set_text(f"{activity[0].upper()}{activity[1:]}...", offers=False)
+        elif self._dataset is not None:
+            self.empty.set_text("Press Run (Space): a basis is needed to take an image apart", offers=False)
+        else:
+            self.empty.set_text(_OPEN)
+
+    def set_shown(self, shown: Shown | None) -> None:
+        """Take the images apart with this basis; None: there is none."""
+        self._shown = shown
+        if shown is None:
+            self._fit, self._fit_of = None, (None, -1)
+        there = shown is not None and self._dataset is not None
+        if self._stack.currentIndex() != int(there):
+            self._stack.setCurrentIndex(int(there))
+        self._refresh()
+
+    def set_image(self, image: int) -> None:
+        """Inspect another image; a number that there is none of is ignored."""
+        if self._dataset is not None and 0 <= image < self._dataset.X.shape[1] and image != self._image:
+            self._image = image
+            self._refresh()
+
+    def set_selected(self, basis: int) -> None:
+        """Frame a basis image; -1 for none."""
+        self.parts.set_selected(basis)
+
+    def set_errors(self, shown: Shown | None, errors: Residuals | None) -> None:
+        """The answer to `errorsRequested`: errors of this basis; None where they cannot be had for now."""
+        self._is_waiting = False
+        data = self._dataset
+        if data is None or errors is None or (len(errors.pixels), len(errors.images)) != data.X.shape:
+            return
+        self._errors, self._errors_of = errors, shown
+        self._refresh()
+
+    def set_fit(self, shown: Shown, image: int, fit: ImageFit) -> None:
+        """The answer to `fitRequested`; one for another image is too late."""
+        if self._shown is not None and image == self._image and shown.W.shape == self._shown.W.shape:
+            self._take(shown, fit)
+            self._refresh()
+
+    # Work, only for what can be seen
+
+    def _refresh(self) -> None:
+        shown, dataset = self._shown, self._dataset
+        if shown is None or dataset is None or not self.isVisible():
+            return  # behind another tab nothing is computed or drawn: the slider has no time to lose
+        if self._errors_of is not shown and not self._is_waiting and not self._errors_timer.isActive():
+            self._errors_timer.start(0 if self._errors is None else _ERRORS_MS)
+        if self.view.index() == MAP:
+            self.map.set_errors(self._errors, dataset)
+            return
+        self._sort()
+        self.strip.set_selected(self._image)
+        if self._fit_of != (shown, self._image):
+            if shown.W.size <= SAME_EVENT:
+                self._take(shown, fit_of_image(dataset.X[:, self._image], shown.W, shown.H[:, self._image]))
+            else:
+                self._fit_timer.start()
+        if self._fit is not None and self._fit_of[1] == self._image:
+            self._draw(dataset, self._fit)
+
+    def _take(self, shown: Shown, fit: ImageFit) -> None:
+        """Another fit; the residual's colours keep their meaning while the same image's residual has their size."""
+        largest = float(np.max(np.abs(fit.x - fit.reconstruction), initial=0.0))
+        if self._fit_of[1] != self._image or not self._spread / 2 <= largest <= self._spread:
+            self._spread = largest
+        self._fit, self._fit_of = fit, (shown, self._image)
+
+    def _ask_for_errors(self) -> None:
+        if self._shown is not None and self._errors_of is not self._shown and self.isVisible():
+            self._is_waiting = True
+            self.errorsRequested.emit()
+
+    def _ask_for_fit(self) -> None:
+        if self._fit_of != (self._shown, self._image) and self.isVisible():
+            self.fitRequested.emit(self._image)
+
+    def _sort(self) -> None:
+        """Put the strip in order, but never under the pointer, unless the order itself was changed."""
+        wanted = (self.order.index(), self._errors if self.order.index() == BY_ERROR else None)
+        if wanted == self._ordered_by or (wanted[0] == self._ordered_by[0] and self.strip.underMouse()):
+            return
+        if wanted[0] == BY_NUMBER:
+            assert self._dataset is not None
+            self.strip.set_order(np.arange(self._dataset.X.shape[1]), _number)
+        elif wanted[1] is None:
+            return  # until the errors come, the order stays
+        else:
+            errors = wanted[1].images
+            self.strip.set_order(np.argsort(-errors, kind="stable"), lambda image: _caption(float(errors[image])))
+            if self._ordered_by[0] != BY_ERROR:
+                self.strip.go_to_start()  # the largest are what was asked for
+        self._ordered_by = wanted
+
+    # Drawing
+
+    def _draw(self, dataset: Dataset, fit: ImageFit) -> None:
+        self._draw_parts(dataset, fit)
+        k = self.parts.hot
+        made = fit.reconstruction if k < 0 else fit.reconstruction_without(k)
+        title = "Reconstruction" if k < 0 else f"Without basis {k + 1}"
+        white = float(fit.x.max(initial=0.0)) or float(fit.reconstruction.max(initial=0.0)) or 1.0
+        spread, left = self._spread or 1.0, fit.x - made
+        original, made_image, left_image = (dataset.as_images(v[:, None])[0] for v in (fit.x, made, left))
+        top = "" if float(made.max(initial=0.0)) <= white else "≥ "
+        below, beyond = ("", "") if float(np.abs(left).max(initial=0.0)) <= spread else ("≤ ", "≥ ")
+        ends = (f"{below}−{spread:.3g}", f"{beyond}+{spread:.3g}")
+        self.plates.set_plates(
+            (
+                Plate("Original", original, _GREY, 0.0, white, ("0", f"{white:.3g}")),
+                Plate(title, made_image, _GREY, 0.0, white, ("0", f"{top}{white:.3g}")),
+                Plate("Original − reconstruction", left_image, _SIGNED, -spread, spread, ends),
+            )
+        )
+        self._tell(dataset, fit)
+        self._tell_pixel()
+
+    def _draw_parts(self, dataset: Dataset, fit: ImageFit) -> None:
+        if self.parts.hot >= 0 and len(fit.shares) == self.parts.rank:
+            parts = self.parts.order  # tiles never change places under the pointer
+        else:
+            parts = np.argsort(-fit.shares, kind="stable")[: np.count_nonzero(fit.shares)]
+        self.parts.set_parts(parts, fit.shares, lambda basis: dataset.as_images(fit.W[:, basis, None])[0])
+
+    # Words
+
+    def _tell(self, dataset: Dataset, fit: ImageFit) -> None:
+        shown, k = self._shown, self.parts.hot
+        assert shown is not None
+        known = self._errors if self._errors_of is shown else None
+        number, name = f"image {self._image + 1}", dataset.names[self._image]
+        self._facts.setText(
+            f"{number} of {dataset.X.shape[1]}  ·  {'' if name == number else f'{name}  ·  '}"
+            f"error {_error_of(fit.error)}, overall {percent(shown.error if known is None else known.error)}"
+        )
+        count = np.count_nonzero(fit.shares)
+        if k < 0:
+            self._words.setText(_HINT if count else "No basis image is used for this image")
+            told = f"made of {count} of {len(fit.h)} basis images, largest share first" if count else ""
+            self._parts_words.setText(told)
+            return
+        overall = (
+            "overall: computing..." if known is None else f"{_change(known.error, float(known.without[k]))} overall"
+        )
+        here = "a zero image has no relative error"
+        if math.isfinite(fit.error):
+            here = f"{_change(fit.error, float(fit.without[k]))} for this image"
+        self._words.setText(f"Without basis {k + 1}: {here}, {overall}")
+        self._parts_words.setText(f"coefficient {fit.h[k]:.4g}  ·  share {100 * fit.shares[k]:.1f} %")
+
+    def _tell_pixel(self) -> None:
+        row, column = self._pixel
+        if row < 0 or not self.plates.plates:
+            self._pixel_words.clear()
+            return
+        x, made, left = (float(plate.image[row, column]) for plate in self.plates.plates)
+        signed = f"{left:+.4g}".replace("-", "−")
+        self._pixel_words.setText(f"row {row}, column {column}  ·  {x:.4g} − {made:.4g} = {signed}")
+
+    # The user's hand
+
+    def _change_view(self, index: int) -> None:
+        self._pages.setCurrentIndex(index)
+        self.order.setVisible(index == IMAGES)
+        self._refresh()
+
+    def _pick(self, image: int) -> None:
+        if image != self._image:
+            self.set_image(image)
+            self.imagePicked.emit(image)
+
+    def _point(self, plate: int, row: int, column: int) -> None:
+        self._pixel = (row, column)
+        self._tell_pixel()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Draw what has changed behind the other tabs."""
+        super().showEvent(event)
+        self._refresh()
+
+
+def _number(image: int) -> str:
+    return str(image + 1)
+
+
+def _error_of(error: float) -> str:
+    """An image's error; that of a zero image is no fraction of anything."""
+    return "none, it is zero" if math.isinf(error) else percent(error)
+
+
+def _caption(error: float) -> str:
+    return "zero" if math.isinf(error) else percent(error)
+
+
+def _change(before: float, after: float) -> str:
+    return f"{percent(before)} → {percent(after)}"

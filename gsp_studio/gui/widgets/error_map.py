@@ -1,0 +1,71 @@
+"""The average squared error of every pixel over all images, with what it is in numbers: Figure 4 of the paper."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtWidgets import QFrame, QWidget
+
+from gsp_studio.gui.widgets.basics import ElidedLabel, canvas, facing, label
+from gsp_studio.gui.widgets.plates import Plate, Plates
+from gsp_studio.gui.widgets.tile_view import colour_table
+from gsp_studio.gui.words import percent
+
+if TYPE_CHECKING:
+    from gsp_studio.core.residuals import Residuals
+    from gsp_studio.io.dataset import Dataset
+
+_WAIT = "Computing the errors of all images..."
+_TITLE = "Average squared error, brighter is larger"
+
+
+class ErrorMap(QFrame):
+    """One large plate; the pixel under the pointer is told in words."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.plates = Plates("Average squared error of every pixel")
+        self._facts, self._pixel_words = ElidedLabel(), label()
+        self._drawn: Residuals | None = None
+        self._pixel = (-1, -1)
+        box = canvas(self)
+        box.addLayout(facing(self._facts, self._pixel_words))
+        box.addWidget(self.plates, 1)
+        box.addSpacing(8)
+        self.plates.hovered.connect(self._point)
+        self._facts.setText(_WAIT)
+
+    def set_errors(self, errors: Residuals | None, dataset: Dataset) -> None:
+        """Show these errors of a data set; None: they are being computed."""
+        if errors is self._drawn:
+            return
+        self._drawn = errors
+        if errors is None:
+            self.plates.set_plates(())
+            self._facts.setText(_WAIT)
+            self._tell_pixel()
+            return
+        top = float(errors.pixels.max())
+        image = dataset.as_images(errors.pixels[:, None])[0]
+        row, column = np.unravel_index(int(np.argmax(image)), image.shape)
+        # The last colour of the table is for what lies between tiles.
+        table = colour_table("magma")[:255]
+        self.plates.set_plates((Plate(_TITLE, image, table, 0.0, top or 1.0, ("0", f"{top:.3g}")),))
+        self._facts.setText(
+            f"{len(errors.images)} images  ·  mean {errors.pixels.mean():.4g}  ·  largest {top:.4g} at row {row}, "
+            f"column {column}  ·  error {percent(errors.error)}"
+        )
+        self._tell_pixel()
+
+    def _point(self, plate: int, row: int, column: int) -> None:
+        self._pixel = (row, column)
+        self._tell_pixel()
+
+    def _tell_pixel(self) -> None:
+        row, column = self._pixel
+        if row < 0 or not self.plates.plates:
+            self._pixel_words.clear()
+            return
+        value = float(self.plates.plates[0].image[row, column])
+        self._pixel_words.setText(f"row {row}, column {column}  ·  {value:.4g}")

@@ -1,0 +1,178 @@
+"""Images side by side at one size, each with a title, a bar that says what its colours mean, and pixels to point at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.picture import draw_fitted
+
+Array = npt.NDArray[Any]
+
+_GAP = 20.0
+_BAR = 6.0
+#: Blue below zero, black at zero, orange above: told apart by all eyes, and zero is black as everywhere on the canvas.
+_SIGNED = (
+    (-1.0, (158, 211, 255)),
+    (-0.5, (31, 112, 187)),
+    (0.0, (0, 0, 0)),
+    (0.5, (187, 92, 16)),
+    (1.0, (255, 206, 138)),
+)
+
+
+def grey_table() -> Array:
+    """Black to white (255, 3) uint8."""
+    return np.repeat(np.linspace(0, 255, 255)[:, None], 3, axis=1).astype(np.uint8)
+
+
+def signed_table() -> Array:
+    """Colours about zero (255, 3) uint8: the one in the middle is zero's."""
+    at = np.linspace(-1.0, 1.0, 255)
+    stops = [stop for stop, _ in _SIGNED]
+    channels = [np.interp(at, stops, [colour[k] for _, colour in _SIGNED]) for k in range(3)]
+    return np.stack(channels, axis=1).astype(np.uint8)
+
+
+def coloured(image: Array, table: Array, low: float, high: float) -> QImage:
+    """Values (height, width) as colours of a table (k, 3), the first at `low` and the last at `high`."""
+    last = len(table) - 1
+    scale = last / (high - low) if high > low else 0.0
+    steps = np.clip((image - low) * scale + 0.5, 0, last).astype(np.uint8)
+    red, green, blue = table.astype(np.uint32).T
+    pixels = (0xFF000000 | red << 16 | green << 8 | blue)[steps]
+    height, width = pixels.shape
+    return QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_RGB32).copy()
+
+
+@dataclass(frozen=True, eq=False)
+class Plate:
+    """An image, what it is, and what its colours mean.
+
+    Attributes
+    ----------
+    title : str
+    image : ndarray (height, width)
+    table : ndarray (k, 3), uint8
+    low, high : float
+        The values of the first and the last colour.
+    ends : (str, str)
+        What stands at the ends of the bar.
+    """
+
+    title: str
+    image: Array
+    table: Array
+    low: float
+    high: float
+    ends: tuple[str, str]
+
+
+class Plates(QWidget):
+    """Shows plates of one shape; emits `hovered(plate, row, column)`, -1 where there is none."""
+
+    hovered = Signal(int, int, int)
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._plates: tuple[Plate, ...] = ()
+        self._images: list[QImage] = []
+        self._bars: list[QImage] = []
+        self.setMouseTracking(True)
+        self.setAccessibleName(name)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+    def set_plates(self, plates: tuple[Plate, ...]) -> None:
+        """Show these; none to show nothing."""
+        self._images = [coloured(plate.image, plate.table, plate.low, plate.high) for plate in plates]
+        self._bars = [coloured(np.arange(len(p.table))[None, :], p.table, 0, len(p.table) - 1) for p in plates]
+        self._plates = plates
+        self.setAccessibleDescription(", ".join(plate.title for plate in plates))
+        self.update()
+
+    @property
+    def plates(self) -> tuple[Plate, ...]:
+        """What is shown."""
+        return self._plates
+
+    def minimumSizeHint(self) -> QSize:
+        """Small, but to be recognized."""
+        return QSize(240, 100)
+
+    def sizeHint(self) -> QSize:
+        """As the panel has it on a small screen."""
+        return QSize(640, 240)
+
+    def place_of(self, plate: int) -> QRectF:
+        """Where the image of a plate lies, in this widget's coordinates."""
+        count, line = len(self._images), self._line()
+        height, width = self._plates[0].image.shape
+        free = (max(1.0, self.width() - _GAP * (count + 1)) / count, max(1.0, self.height() - 2 * line - _BAR))
+        scale = min(free[0] / width, free[1] / height)
+        w, h = width * scale, height * scale
+        # The titles need some room even above images that are narrow.
+        pitch = min(max(w, 8.0 * line), free[0]) + _GAP
+        x = (self.width() - count * pitch + _GAP) / 2 + plate * pitch + (pitch - _GAP - w) / 2
+        return QRectF(x, line + (free[1] - h) / 2, w, h)
+
+    def pixel_centre(self, plate: int, row: int, column: int) -> QPointF:
+        """The middle of a pixel on the screen, in this widget's coordinates."""
+        place = self.place_of(plate)
+        height, width = self._plates[0].image.shape
+        return place.topLeft() + QPointF(place.width() * (column + 0.5) / width, place.height() * (row + 0.5) / height)
+
+    def _line(self) -> float:
+        return self.fontMetrics().height() + 6.0
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Tell which pixel lies under the pointer."""
+        for k in range(len(self._images)):
+            place = self.place_of(k)
+            if place.contains(event.position()):
+                height, width = self._plates[k].image.shape
+                across = (event.position().x() - place.left()) / place.width()
+                down = (event.position().y() - place.top()) / place.height()
+                self.hovered.emit(k, min(height - 1, int(down * height)), min(width - 1, int(across * width)))
+                return
+        self.hovered.emit(-1, -1, -1)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Nothing lies under the pointer any more."""
+        self.hovered.emit(-1, -1, -1)
+        super().leaveEvent(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Titles, images, bars."""
+        theme, line = current_theme(), self._line()
+        painter = QPainter(self)
+        for k, plate in enumerate(self._plates):
+            place = draw_fitted(painter, self.place_of(k), self._images[k])
+            painter.setPen(QPen(QColor(theme.canvas_muted), 1))
+            painter.drawRect(place.adjusted(-1, -1, 0, 0))
+            width = max(place.width(), 8.0 * line)
+            head = QRectF(place.center().x() - width / 2, place.top() - line, width, line - 4)
+            painter.setPen(QColor(theme.canvas_text))
+            title = painter.fontMetrics().elidedText(plate.title, Qt.TextElideMode.ElideRight, int(width))
+            painter.drawText(head, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, title)
+            self._paint_bar(painter, k, QRectF(head.left(), place.bottom() + 4, width, line))
+
+    def _paint_bar(self, painter: QPainter, k: int, box: QRectF) -> None:
+        """The colours between the values at their ends, on one line."""
+        painter.setPen(QColor(current_theme().canvas_muted))
+        low, high = self._plates[k].ends
+        metrics = painter.fontMetrics()
+        left, right = metrics.horizontalAdvance(low) + 8.0, metrics.horizontalAdvance(high) + 8.0
+        vertically = Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(box, vertically | Qt.AlignmentFlag.AlignLeft, low)
+        painter.drawText(box, vertically | Qt.AlignmentFlag.AlignRight, high)
+        bar = QRectF(box.left() + left, box.center().y() - _BAR / 2, box.width() - left - right, _BAR)
+        if bar.width() > 8:
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            painter.drawImage(bar, self._bars[k])

@@ -1,7 +1,6 @@
 """The main window: docks, menus, keys, and the wires between the session and the panels. No logic of its own.
 
-What panels show comes from the session's signals (`_wire_session`), what the user wants goes to its methods
-(`_wire_panels`).
+What panels show comes from the session's signals, what the user wants goes to its methods: see `wiring`.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ from gsp_studio.gui.panels.chip import ConstraintChip
 from gsp_studio.gui.panels.compare import ComparePanel
 from gsp_studio.gui.panels.curves import CurvesPanel
 from gsp_studio.gui.panels.data import DataPanel
+from gsp_studio.gui.panels.inspector import InspectorPanel
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.panels.model import ModelPanel
 from gsp_studio.gui.panels.montage import MontagePanel
@@ -44,11 +44,12 @@ from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.runs import RunsPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.session import Session
-from gsp_studio.gui.state import Choice, Phase, RunEntry, Shown, View
+from gsp_studio.gui.state import Phase, RunEntry, View
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.tile_buffer import Contrast
 from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS
+from gsp_studio.gui.wiring import wire_panels, wire_session
 
 #: Version of the docks' arrangement: a stored one of another version is not restored.
 _LAYOUT = 2
@@ -71,11 +72,15 @@ class MainWindow(QMainWindow):
         self._make_panels()
         self._make_docks()
         self._make_menus()
-        self._wire_session()
-        self._wire_panels()
+        wire_session(self)
+        wire_panels(self)
         self._restore()
-        self._on_phase(session.phase)
-        self._on_choice(session.choice)
+        self.on_phase(session.phase)
+        for panel in self.panels:
+            if hasattr(panel, "set_phase"):
+                panel.set_phase(session.phase)
+            if hasattr(panel, "set_choice"):
+                panel.set_choice(session.choice)
 
     # Parts
 
@@ -84,10 +89,22 @@ class MainWindow(QMainWindow):
         self.data, self.model, self.basis = DataPanel(), ModelPanel(), BasisPanel()
         self.run, self.chip = RunPanel(), ConstraintChip()
         self.curves, self.runs, self.log = CurvesPanel(), RunsPanel(), LogPanel()
-        self.compare, self.path = ComparePanel(), PathPanel()
-        views = {"Basis": self.montage, "Compare": self.compare, "Path": self.path}
+        self.compare, self.inspector, self.path = ComparePanel(), InspectorPanel(), PathPanel()
+        views = {"Basis": self.montage, "Compare": self.compare, "Inspector": self.inspector, "Path": self.path}
         self.centre = Centre(views, below=self.sparsity)
         self.setCentralWidget(self.centre)
+        #: In the order in which they are told of what is new: what the eye is on comes first.
+        self.panels = (
+            *views.values(),
+            self.sparsity,
+            self.chip,
+            self.basis,
+            self.data,
+            self.model,
+            self.run,
+            self.curves,
+            self.runs,
+        )
         bar = QToolBar("Run")
         bar.setObjectName("run")
         bar.setMovable(False)
@@ -203,100 +220,31 @@ class MainWindow(QMainWindow):
         schemes = {"": "As the system", "dark": "Dark", "light": "Light"}
         menus.choices("&View", "&Theme", schemes, str(self._settings.value("scheme", "")), self.set_scheme)
 
-    def _wire_session(self) -> None:
-        session = self.session
-        session.known.connect(self.model.set_known)
-        session.phaseChanged.connect(self._on_phase)
-        session.activityChanged.connect(self._on_activity)
-        session.datasetChanged.connect(self._on_dataset)
-        session.layoutNeeded.connect(self.asking.layout)
-        session.previewReady.connect(self.asking.preview)
-        session.choiceChanged.connect(self._on_choice)
-        session.pinnedChanged.connect(self.sparsity.set_pinned)
-        session.heldChanged.connect(self.sparsity.set_held)
-        session.autoRefitChanged.connect(self._on_auto_refit)
-        session.pathChanged.connect(self.path.set_path)
-        session.shownChanged.connect(self._on_shown)
-        for glimpsing in (self.montage, self.sparsity, self.chip):
-            session.glimpseChanged.connect(glimpsing.set_glimpse)
-        session.progressChanged.connect(self.run.set_progress)
-        session.recordsReset.connect(self.curves.set_records)
-        session.recordsAdded.connect(self.curves.add_records)
-        session.runsChanged.connect(self._on_runs)
-        for panel in (self.montage, self.path, self.sparsity, self.basis):
-            session.selectionChanged.connect(panel.set_selected)
-        session.markedChanged.connect(self.montage.set_marked)
-        session.viewChanged.connect(self._on_view)
-        session.failed.connect(self._on_failed)
-        session.loadFailed.connect(self._on_load_failed)
-        session.logged.connect(self._on_logged)
-        session.exported.connect(self._on_exported)
-        session.comparisonReady.connect(self.compare.set_comparison)
-
-    def _wire_panels(self) -> None:
-        session = self.session
-        for empty in (self.montage, self.path):
-            empty.asked.connect(self.asking.by_key)
-        self.path.sparsityChanged.connect(session.set_sparsity)
-        self.path.settled.connect(session.settle_sparsity)
-        for picking in (self.montage, self.path, self.sparsity):
-            picking.basisPicked.connect(session.select)
-        self.montage.basesPicked.connect(session.mark)
-        self.sparsity.sparsityChanged.connect(session.set_sparsity)
-        self.sparsity.sparsityHChanged.connect(session.set_sparsity_h)
-        self.sparsity.settled.connect(session.settle_sparsity)
-        self.sparsity.resetRequested.connect(session.reset_sparsity)
-        self.sparsity.holdToggled.connect(session.toggle_held)
-        self.sparsity.holdsDropped.connect(lambda: session.hold({}))
-        self.sparsity.autoRefitToggled.connect(session.set_auto_refit)
-        self.data.layoutRequested.connect(self.asking.another_layout)
-        self.model.edited.connect(session.set_choice)
-        self.run.runPressed.connect(session.run_or_pause)
-        self.run.cancelPressed.connect(session.cancel)
-        self.runs.runChosen.connect(session.show_run)
-        self.compare.compareRequested.connect(session.compare)
-
     # What the session says
 
-    def _on_phase(self, phase: Phase) -> None:
-        for panel in (self.run, self.model, self.sparsity):
-            panel.set_phase(phase)
+    def on_phase(self, phase: Phase) -> None:
+        """Offer what can be done now."""
         self._run_action.setEnabled(phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED))
         self._cancel_action.setEnabled(self.session.can_cancel)
 
-    def _on_activity(self, text: str) -> None:
-        self.run.set_activity(text)
+    def on_activity(self, text: str) -> None:
+        """Offer to cancel what can be cancelled."""
         self._cancel_action.setEnabled(self.session.can_cancel)
-        for panel in (self.montage, self.path):
-            panel.set_activity(text)
 
-    def _on_dataset(self, dataset: Any) -> None:
+    def on_dataset(self, dataset: Any) -> None:
+        """Name it."""
         self.setWindowTitle(f"{dataset.name} – GSP Studio")
-        for panel in (self.data, self.basis, self.montage, self.compare, self.path):
-            panel.set_dataset(dataset)
-        self.model.set_limits(*dataset.X.shape)
 
-    def _on_choice(self, choice: Choice) -> None:
-        self.model.set_choice(choice)
-        for panel in (self.sparsity, self.path):
-            panel.set_sparsity(choice.sparsity)
-        self.sparsity.set_sparsity_h(choice.sparsity_h)
-        self.curves.set_last(choice.max_iter)
-
-    def _on_auto_refit(self, on: bool) -> None:
-        self.sparsity.set_auto_refit(on)
+    def on_auto_refit(self, on: bool) -> None:
+        """Remember it."""
         self._settings.setValue("autoRefit", on)
 
-    def _on_shown(self, shown: Shown | None) -> None:
-        for panel in (self.montage, self.path, self.sparsity, self.chip, self.basis):
-            panel.set_shown(shown)
-
-    def _on_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
-        self.runs.set_runs(runs, index)
-        self.compare.set_runs(runs)
+    def on_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
+        """Offer to export them."""
         self._export_action.setEnabled(bool(runs))
 
-    def _on_failed(self, sentence: str, details: str) -> None:
+    def on_failed(self, sentence: str, details: str) -> None:
+        """Say what went wrong."""
         self.log.add_line(f"⚠ {sentence}")
         LOG.error("%s\n%s", sentence, details)
         self.asking.failed(sentence, details)
@@ -311,17 +259,20 @@ class MainWindow(QMainWindow):
             f"GSP Studio made a mistake ({kind.__name__}: {error}); your runs are still there", details
         )
 
-    def _on_load_failed(self, path: Path, sentence: str, details: str) -> None:
+    def on_load_failed(self, path: Path, sentence: str, details: str) -> None:
+        """Say why a data set cannot be opened."""
         self.log.add_line(f"⚠ {sentence}")
         LOG.error("%s\n%s", sentence, details)
         self.asking.load_failed(path, sentence, details)
 
-    def _on_logged(self, text: str) -> None:
+    def on_logged(self, text: str) -> None:
+        """Keep a line of what happened, and show it."""
         self.log.add_line(text)
         LOG.info(text)
         self._said.setText(html.escape(text))
 
-    def _on_exported(self, paths: list[Path]) -> None:
+    def on_exported(self, paths: list[Path]) -> None:
+        """Say where the files are, with a link."""
         folder = Path(paths[-1]).parent  # run.json, the last one written, lies at the top
         self.log.add_line(f"{len(paths)} files written to {folder}")
         link = QUrl.fromLocalFile(str(folder)).toString()
@@ -337,8 +288,8 @@ class MainWindow(QMainWindow):
     def _set_view(self, **changes: Any) -> None:
         self.session.set_view(replace(self.session.view, **changes))
 
-    def _on_view(self, view: View) -> None:
-        self.montage.set_view(view)
+    def on_view(self, view: View) -> None:
+        """Check what is on in the menu."""
         self._shared.setChecked(view.contrast == "shared")
         self._labels.setChecked(view.labels)
         self._contrasts[view.contrast].setChecked(True)
@@ -353,16 +304,8 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         apply_theme(app, load_theme(str(self._settings.value("scheme", "")) or system_scheme()))
-        for part in (
-            self.montage.view,
-            self.compare,
-            self.path,
-            self.curves,
-            self.run,
-            self.sparsity,
-            self.data,
-            self.menus,
-        ):
+        views = (self.montage.view, self.compare, self.inspector, self.path)
+        for part in (*views, self.curves, self.run, self.sparsity, self.data, self.menus):
             part.retint()
         self._tint()
 

@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, QTimer
 from gsp_studio.gui.activity import Activity
 from gsp_studio.gui.comparing import Comparing
 from gsp_studio.gui.exporting import Exporting
+from gsp_studio.gui.inspecting import Inspecting
 from gsp_studio.gui.opening import Opening
 from gsp_studio.gui.pinned import PinnedBasis
 from gsp_studio.gui.running import LiveRun
@@ -59,7 +60,8 @@ class Session(Viewing):
         self._live = LiveRun(self)
         self._warm = Warming(self._activity.set, self)
         self._basis = PinnedBasis(self._activity.set, self)
-        self._exporting, self._comparing = Exporting(self._activity.set, self), Comparing(self)
+        self._exporting = Exporting(self._activity.set, self)
+        self._comparing, self._inspecting = Comparing(self), Inspecting(self)
         self._records: list[Record] = []
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
@@ -94,7 +96,9 @@ class Session(Viewing):
         live.ended.connect(self._finish_run)
         self._exporting.exported.connect(self.exported)
         self._comparing.compared.connect(self.comparisonReady)
-        for part in (self._warm, self._exporting, self._comparing):
+        self._inspecting.errorsFound.connect(self.errorsFound)
+        self._inspecting.fitFound.connect(self.fitFound)
+        for part in (self._warm, self._exporting, self._comparing, self._inspecting):
             part.failed.connect(self.failed)
 
     # Start and end
@@ -107,7 +111,7 @@ class Session(Viewing):
 
     def _became_ready(self, work: Any) -> None:
         self._work = work
-        for part in (self._basis, self._exporting, self._comparing):
+        for part in (self._basis, self._exporting, self._comparing, self._inspecting):
             part.start(work)
         found: Known = work.known()
         self._activity.set("")
@@ -119,7 +123,7 @@ class Session(Viewing):
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         self._timer.stop()
-        parts = (self._live, self._warm, self._basis, self._exporting, self._comparing)
+        parts = (self._live, self._warm, self._basis, self._exporting, self._comparing, self._inspecting)
         ended = [part.close(timeout) for part in parts]
         ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         ended.append(self._opening.close(timeout))
@@ -158,6 +162,7 @@ class Session(Viewing):
         """Show another data set; runs of the former one go with it."""
         self._warm.retire()
         self._comparing.drop()
+        self._inspecting.drop()
         self.dataset = dataset
         self.runs, self._records = (), []
         self.choice = replace(self.choice, rank=max(1, min(self.choice.rank, *dataset.X.shape)))
@@ -330,6 +335,14 @@ class Session(Viewing):
         if all(0 <= index < len(self.runs) for index in (first, second)):
             self._comparing.compare(self.runs[first], self.runs[second])
 
+    def find_errors(self) -> None:
+        """Ask for the errors of all images with the basis on the screen; `errorsFound` brings them."""
+        self._inspecting.errors(self.dataset, self.shown)
+
+    def find_fit(self, image: int) -> None:
+        """Ask for what the basis on the screen makes of one image; `fitFound` brings it."""
+        self._inspecting.fit(self.dataset, self.shown, image)
+
     def _set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
         self.runs, self.shown_run = runs, index
         self.runsChanged.emit(runs, index)
@@ -360,6 +373,7 @@ class Session(Viewing):
         self._basis.poll(is_idle=not self._live.is_going and not self._warm.is_running)
         self._exporting.poll()
         self._comparing.poll()
+        self._inspecting.poll()
 
     def _add_records(self, records: tuple[Record, ...]) -> None:
         self._records += records

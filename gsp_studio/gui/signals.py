@@ -22,6 +22,8 @@ class SessionSignals(QObject):
     heldChanged = Signal(object)  # dict of basis image to sparsity: those that the slider does not move
     pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
     comparisonReady = Signal(object)  # Comparison
+    errorsFound = Signal(object, object)  # Shown, Residuals of all images with it or None
+    fitFound = Signal(object, int, object)  # Shown, image, ImageFit
     progressChanged = Signal(object)  # Progress
     recordsReset = Signal(object)  # tuple of Record: curves of another run
     recordsAdded = Signal(object)  # tuple of Record

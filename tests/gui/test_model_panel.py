@@ -23,7 +23,7 @@ def panel(show: Callable[..., QWidget]) -> ModelPanel:
     """A panel that knows two methods and shows CHOICE for 30 pixels by 100 images."""
     made = ModelPanel()
     made.set_known(fakes.KNOWN)
-    made.set_limits(30, 100)
+    made.set_dataset(fakes.dataset(6, 5, 100))
     made.set_choice(CHOICE)
     made.set_phase(Phase.IDLE)
     show(made, 300, 400)
@@ -46,7 +46,7 @@ def test_set_methods_never_emit(panel: ModelPanel) -> None:
     panel.set_choice(Choice(rank=3, method="ahals", sparsity=0.1, seed=9, max_iter=7))
     panel.set_choice(Choice(method="unknown here"))
     panel.set_known(fakes.KNOWN)
-    panel.set_limits(2, 2)
+    panel.set_dataset(fakes.dataset(2, 1, 2))
     for phase in Phase:
         panel.set_phase(phase)
     assert heard.is_silent
@@ -110,7 +110,7 @@ def test_rank_above_what_the_data_have_is_remarked(panel: ModelPanel) -> None:
     assert "⚠ at most 30 for these data" in shown_texts(panel)
     enter(panel.rank, "30")
     assert "at most" not in shown_texts(panel)
-    panel.set_limits(30, 8)
+    panel.set_dataset(fakes.dataset(6, 5, 8))
     assert "⚠ at most 8 for these data" in shown_texts(panel)
 
 

@@ -19,6 +19,7 @@ from gsp_studio.gui.panels.chip import ConstraintChip
 from gsp_studio.gui.panels.curves import CurvesPanel
 from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.log import LogPanel
+from gsp_studio.gui.state import Choice
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.picture import Picture, grey_image, scaled_to_grey
 
@@ -120,11 +121,11 @@ class TestCurves:
         assert self.drawn(panel._target_curve)[1] == [0.6, 0.9]
 
     def test_axis_of_iterations_ends_with_the_run(self, panel: CurvesPanel) -> None:
-        panel.set_last(500)
+        panel.set_choice(Choice(max_iter=500))
         panel.set_records([fakes.record(k) for k in range(1, 11)])
         [[low, high], _] = panel._error_plot.getPlotItem().viewRange()
         assert (low, high) == (0, 500)
-        panel.set_last(5)
+        panel.set_choice(Choice(max_iter=5))
         panel.add_records([fakes.record(11)])
         assert panel._sparsity_plot.getPlotItem().viewRange()[0] == [0, 11]
 

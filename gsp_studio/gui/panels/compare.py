@@ -97,7 +97,7 @@ class ComparePanel(QWidget):
         for view in self.tiles:
             view.set_dataset(dataset)
 
-    def set_runs(self, runs: Sequence[RunEntry]) -> None:
+    def set_runs(self, runs: Sequence[RunEntry], index: int = -1) -> None:
         """Offer these; the two newest are compared when a run has come, until others are chosen."""
         if tuple(runs) == self._runs:
             return

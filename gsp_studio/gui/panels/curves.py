@@ -13,6 +13,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
 
+from gsp_studio.gui.state import Choice
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.basics import label
 
@@ -98,9 +99,9 @@ class CurvesPanel(QWidget):
         self._sparsity_curve.setPen(pg.mkPen(theme.curve_sparsity, width=1))
         self._target_curve.setPen(pg.mkPen(theme.curve_target, width=1, style=Qt.PenStyle.DashLine))
 
-    def set_last(self, n_iter: int) -> None:
-        """Where the axis of iterations ends."""
-        self._last = max(1, n_iter)
+    def set_choice(self, choice: Choice) -> None:
+        """The axis of iterations ends where a run of this choice does."""
+        self._last = max(1, choice.max_iter)
 
     def set_records(self, records: Sequence[Record]) -> None:
         """Show these and no others."""

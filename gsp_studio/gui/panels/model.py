@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
@@ -10,6 +11,9 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 from gsp_studio.gui.state import Choice, Known, Phase
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.basics import label
+
+if TYPE_CHECKING:
+    from gsp_studio.io.dataset import Dataset
 
 _TEACH = {
     "rank": "Number of basis images. Each image of the data becomes a sum of these with nonnegative coefficients.",
@@ -89,9 +93,9 @@ class ModelPanel(QWidget):
         self._backend.setText(known.backend)
         self.set_choice(self._choice)
 
-    def set_limits(self, m: int, n: int) -> None:
-        """Data of m pixels by n images: their smaller number bounds the rank."""
-        self._most = min(m, n)
+    def set_dataset(self, dataset: Dataset) -> None:
+        """The smaller number of its pixels and images bounds the rank."""
+        self._most = min(dataset.X.shape)
         self._tell()
 
     def set_choice(self, choice: Choice) -> None:

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.state import PathCurve, Shown
+from gsp_studio.gui.state import Choice, PathCurve, Shown
 from gsp_studio.gui.widgets.basics import Button, EmptyState, label
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.scrub_plot import ScrubPlot
@@ -135,6 +135,10 @@ class PathPanel(QWidget):
     def _pick(self, tile: int) -> None:
         if self._shown is not None:
             self.basisPicked.emit(int(self._shown.order[tile]) if tile >= 0 else -1)
+
+    def set_choice(self, choice: Choice) -> None:
+        """Put the line at the target of this choice."""
+        self.set_sparsity(choice.sparsity)
 
     def set_sparsity(self, s: float) -> None:
         """Put the line at this target."""

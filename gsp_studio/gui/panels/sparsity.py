@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.state import Glimpse, Phase, Pinned, Shown
+from gsp_studio.gui.state import Choice, Glimpse, Phase, Pinned, Shown
 from gsp_studio.gui.theme import icon
 from gsp_studio.gui.widgets.bars import SparsityBars
 from gsp_studio.gui.widgets.basics import Button, CheckBox, label, reserve
@@ -168,6 +168,11 @@ class SparsityPanel(QWidget):
         self.auto_refit.setChecked(on)
         if self._shown is not None:
             self._read_out.setText(self._words_for(self._shown))
+
+    def set_choice(self, choice: Choice) -> None:
+        """Show the targets of this choice."""
+        self.set_sparsity(choice.sparsity)
+        self.set_sparsity_h(choice.sparsity_h)
 
     def set_sparsity(self, s: float) -> None:
         """Show this target."""

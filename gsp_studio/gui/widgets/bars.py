@@ -27,13 +27,17 @@ class SparsityBars(QWidget):
         self._target = math.nan
         self._selected = -1
         self._held: frozenset[int] = frozenset()
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         self.setMouseTracking(True)
         self.setAccessibleName("Sparsity of each basis image")
 
     def sizeHint(self) -> QSize:
         """A strip."""
         return QSize(240, 72)
+
+    def minimumSizeHint(self) -> QSize:
+        """Still a strip, in a low window."""
+        return QSize(120, 36)
 
     def set_bars(self, values: Array, target: float) -> None:
         """Show these sparsities, one a tile, and the target; NaN for none."""

@@ -1,0 +1,79 @@
+"""What the inspector wants to know of the basis on the screen: the errors of all images, one large image's parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+
+from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image, residuals
+from gsp_studio.engine.latest import LatestOnly
+from gsp_studio.gui.words import told
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.state import Shown
+    from gsp_studio.io.dataset import Dataset
+
+
+class Inspecting(QObject):
+    """Two workers; the newest request of each wins."""
+
+    errorsFound = Signal(object, object)  # the Shown that they are of; Residuals, or None where they cannot be had
+    fitFound = Signal(object, int, object)  # the Shown, the image, ImageFit
+    failed = Signal(str, str)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._errors: LatestOnly[tuple[Any, Shown], Residuals] | None = None
+        self._fit: LatestOnly[tuple[Any, Shown, int], ImageFit] | None = None
+
+    def start(self, work: Any) -> None:
+        """The solvers are there."""
+        self._errors = LatestOnly(_errors, name="gsp-errors")
+        self._fit = LatestOnly(_fit, name="gsp-image")
+
+    def close(self, timeout: float) -> bool:
+        """End the workers; True when they have ended."""
+        ended = [worker is None or worker.close(timeout) for worker in (self._errors, self._fit)]
+        return all(ended)
+
+    def errors(self, dataset: Dataset | None, shown: Shown | None) -> None:
+        """Ask for the errors of all images; there is always an answer, or one to a newer request."""
+        if self._errors is None or dataset is None or shown is None:
+            self.errorsFound.emit(shown, None)
+        else:
+            self._errors.submit((dataset.X, shown))
+
+    def fit(self, dataset: Dataset | None, shown: Shown | None, image: int) -> None:
+        """Ask for one image's parts."""
+        if self._fit is not None and dataset is not None and shown is not None:
+            self._fit.submit((dataset.X, shown, image))
+
+    def drop(self) -> None:
+        """Another data set: forget what was asked."""
+        for worker in (self._errors, self._fit):
+            if worker is not None:
+                worker.discard()
+
+    def poll(self) -> None:
+        """Tell what has come out."""
+        errors = None if self._errors is None else self._errors.poll()
+        if errors is not None:
+            self.errorsFound.emit(errors.request[1], errors.value)
+            if errors.error is not None:
+                self.failed.emit(*told(errors.error))
+        fit = None if self._fit is None else self._fit.poll()
+        if fit is not None and fit.value is not None:
+            self.fitFound.emit(fit.request[1], fit.request[2], fit.value)
+        elif fit is not None and fit.error is not None:
+            self.failed.emit(*told(fit.error))
+
+
+def _errors(request: tuple[Any, Shown]) -> Residuals:
+    X, shown = request
+    return residuals(X, shown.W, shown.H)
+
+
+def _fit(request: tuple[Any, Shown, int]) -> ImageFit:
+    X, shown, image = request
+    return fit_of_image(X[:, image], shown.W, shown.H[:, image])

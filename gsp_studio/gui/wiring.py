@@ -1,0 +1,77 @@
+"""The wires between the session and the panels: the session's signals to what panels show, panels' to its methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.main_window import MainWindow
+
+
+def wire_session(window: MainWindow) -> None:
+    """Show what the session says: a panel hears of everything that it has a setter for."""
+    session = window.session
+    for signal, setter in (
+        (session.known, "set_known"),
+        (session.phaseChanged, "set_phase"),
+        (session.activityChanged, "set_activity"),
+        (session.datasetChanged, "set_dataset"),
+        (session.choiceChanged, "set_choice"),
+        (session.pinnedChanged, "set_pinned"),
+        (session.heldChanged, "set_held"),
+        (session.autoRefitChanged, "set_auto_refit"),
+        (session.pathChanged, "set_path"),
+        (session.shownChanged, "set_shown"),
+        (session.glimpseChanged, "set_glimpse"),
+        (session.progressChanged, "set_progress"),
+        (session.recordsReset, "set_records"),
+        (session.recordsAdded, "add_records"),
+        (session.runsChanged, "set_runs"),
+        (session.selectionChanged, "set_selected"),
+        (session.markedChanged, "set_marked"),
+        (session.viewChanged, "set_view"),
+        (session.comparisonReady, "set_comparison"),
+        (session.errorsFound, "set_errors"),
+        (session.fitFound, "set_fit"),
+    ):
+        for panel in window.panels:
+            if hasattr(panel, setter):
+                signal.connect(getattr(panel, setter))
+    session.layoutNeeded.connect(window.asking.layout)
+    session.previewReady.connect(window.asking.preview)
+    session.phaseChanged.connect(window.on_phase)
+    session.activityChanged.connect(window.on_activity)
+    session.datasetChanged.connect(window.on_dataset)
+    session.autoRefitChanged.connect(window.on_auto_refit)
+    session.runsChanged.connect(window.on_runs)
+    session.viewChanged.connect(window.on_view)
+    session.failed.connect(window.on_failed)
+    session.loadFailed.connect(window.on_load_failed)
+    session.logged.connect(window.on_logged)
+    session.exported.connect(window.on_exported)
+
+
+def wire_panels(window: MainWindow) -> None:
+    """Do what the user wants."""
+    session, sparsity, path = window.session, window.sparsity, window.path
+    for empty in (window.montage, window.inspector, path):
+        empty.asked.connect(window.asking.by_key)
+    for picking in (window.montage, window.inspector, path, sparsity):
+        picking.basisPicked.connect(session.select)
+    window.montage.basesPicked.connect(session.mark)
+    window.compare.compareRequested.connect(session.compare)
+    window.inspector.errorsRequested.connect(session.find_errors)
+    window.inspector.fitRequested.connect(session.find_fit)
+    for moving in (sparsity, path):
+        moving.sparsityChanged.connect(session.set_sparsity)
+        moving.settled.connect(session.settle_sparsity)
+    sparsity.sparsityHChanged.connect(session.set_sparsity_h)
+    sparsity.resetRequested.connect(session.reset_sparsity)
+    sparsity.holdToggled.connect(session.toggle_held)
+    sparsity.holdsDropped.connect(lambda: session.hold({}))
+    sparsity.autoRefitToggled.connect(session.set_auto_refit)
+    window.data.layoutRequested.connect(window.asking.another_layout)
+    window.model.edited.connect(session.set_choice)
+    window.run.runPressed.connect(session.run_or_pause)
+    window.run.cancelPressed.connect(session.cancel)
+    window.runs.runChosen.connect(session.show_run)

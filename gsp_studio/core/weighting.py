@@ -338,7 +338,8 @@ def _axes(shape: tuple[int, int]) -> tuple[Array, Array]:
 def _between(floor: float, rising: Array) -> Array:
     """Values in [0, 1] as weights in [floor, 1]."""
     _check_floor(floor)
-    return floor + (1.0 - floor) * rising
+    weights: Array = floor + (1.0 - floor) * rising
+    return weights
 
 
 def _check_floor(floor: float) -> None:

@@ -114,7 +114,8 @@ def _style_sheet(theme: Theme) -> str:
                                padding: 5px 10px; }}
     QToolButton:hover, QPushButton:hover {{ border-color: {theme.border}; }}
     QToolButton:focus, QPushButton:focus {{ border: 1px solid {theme.accent}; }}
-    QToolButton::menu-indicator {{ image: none; }}
+    QPushButton:checked {{ background: {theme.field}; border-bottom: 2px solid {theme.accent}; padding-bottom: 4px; }}
+    QToolButton::menu-indicator, QPushButton::menu-indicator {{ image: none; width: 0; }}
     QToolButton:disabled, QPushButton:disabled {{ color: {theme.text_disabled}; background: {theme.panel}; }}
     QPushButton[primary="true"], QToolButton[primary="true"] {{ background: {theme.accent};
                                color: {theme.accent_text}; font-weight: 600; }}

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QEnterEvent,
     QImage,
     QKeyEvent,
-    QLinearGradient,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -29,7 +28,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from gsp_studio.core.weighting import FLOOR, Box, Stroke
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.picture import scaled_to_grey
-from gsp_studio.gui.widgets.tile_view import colour_table
+from gsp_studio.gui.widgets.weight_legend import weight_colours
 
 Array = npt.NDArray[Any]
 
@@ -52,13 +51,6 @@ _KEYS = (
     Qt.Key.Key_Escape,
 )
 _PAINTING = (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton)
-
-
-def weight_colours() -> Array:
-    """256 colours (256, 3) uint8 from the cheapest weight, 0, to the dearest, 1."""
-    table = colour_table("cividis")
-    table[255] = table[254]  # there 255 means "between tiles"
-    return table
 
 
 def _packed(colours: Array) -> Array:
@@ -174,7 +166,7 @@ class PaintView(QWidget):
         """Screen pixels for a pixel of the image."""
         height, width = self.weights.shape
         room = min((self.width() - 2 * _MARGIN) / max(1, width), (self.height() - 2 * _MARGIN) / max(1, height))
-        return max(room, 1e-3)
+        return float(max(room, 1e-3))
 
     def _corner(self) -> QPointF:
         height, width = self.weights.shape
@@ -197,7 +189,7 @@ class PaintView(QWidget):
 
     def _contains(self, point: tuple[float, float]) -> bool:
         height, width = self.weights.shape
-        return 0 <= point[0] < height and 0 <= point[1] < width
+        return bool(0 <= point[0] < height and 0 <= point[1] < width)
 
     # The hand
 
@@ -373,36 +365,6 @@ class PaintView(QWidget):
     def minimumSizeHint(self) -> QSize:
         """At least usable."""
         return QSize(160, 160)
-
-
-class WeightLegend(QWidget):
-    """What the colours mean: a bar from cheap to dear."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("Colours of the weights: dark blue is cheap, yellow is dear")
-        self.setToolTip("What it costs a basis image to use a pixel: it gathers on the cheap ones and leaves the dear.")
-
-    def sizeHint(self) -> QSize:
-        """The bar and a word at either end."""
-        metrics = self.fontMetrics()
-        return QSize(metrics.horizontalAdvance("cheap  dear") + 96, metrics.height() + 4)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Cheap, the colours, dear."""
-        painter = QPainter(self)
-        painter.setPen(QColor(current_theme().text_muted))
-        metrics = painter.fontMetrics()
-        left, right = metrics.horizontalAdvance("cheap") + 8.0, self.width() - metrics.horizontalAdvance("dear") - 8.0
-        middle = Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(QRect(0, 0, self.width(), self.height()), middle | Qt.AlignmentFlag.AlignLeft, "cheap")
-        painter.drawText(QRect(0, 0, self.width(), self.height()), middle | Qt.AlignmentFlag.AlignRight, "dear")
-        shades = QLinearGradient(left, 0, right, 0)
-        table = weight_colours()
-        for k in range(0, 256, 15):
-            shades.setColorAt(k / 255, QColor(*(int(c) for c in table[k])))
-        painter.fillRect(QRectF(left, (self.height() - 8) / 2, right - left, 8), shades)
 
 
 def _whole(weights: Array) -> Box:

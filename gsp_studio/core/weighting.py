@@ -290,7 +290,9 @@ class Stroke:
         cover *= cover * (3.0 - 2.0 * cover)
         np.maximum(cover, self._cover[box], out=self._cover[box])
         before = self._before[box]
-        self._weights[box] = before + self._strength * self._cover[box] * (self._value - before)
+        share = self._strength * self._cover[box]
+        # Exact at either end, so that what is painted evenly is equal.
+        self._weights[box] = np.where(share < 1.0, before + share * (self._value - before), self._value)
         self.touched = box if self.touched is None else _around(self.touched, box)
         return box
 
@@ -312,7 +314,8 @@ def _distance(rows: Array, columns: Array, down: float, right: float) -> Array:
     if squared > 0:
         along = np.clip((rows * down + columns * right) / squared, 0.0, 1.0)
         rows, columns = rows - along * down, columns - along * right
-    return np.sqrt(rows * rows + columns * columns)
+    distance: Array = np.sqrt(rows * rows + columns * columns)
+    return distance
 
 
 def _middle(point: tuple[float, float]) -> tuple[float, float]:

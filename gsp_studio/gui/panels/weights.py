@@ -124,10 +124,11 @@ class WeightsPanel(QWidget):
     def _lay_out(self) -> None:
         tools = _row(self.bar)
         tools.addStretch()
-        for part in (self._help, self.undo_button, self.redo_button):
-            tools.addWidget(part)
+        tools.addWidget(self._help)
         starts = _row(*(self.presets[key] for key in _PRESETS))
         starts.addStretch()
+        starts.addWidget(self.undo_button)
+        starts.addWidget(self.redo_button)
         ground = _row(label("Under the weights", muted=True), self.mean_button, self.residual_button)
         ground.addStretch()
         ground.addWidget(WeightLegend())
@@ -142,9 +143,10 @@ class WeightsPanel(QWidget):
         split = QSplitter(Qt.Orientation.Horizontal)
         split.setChildrenCollapsible(False)
         split.setHandleWidth(8)
-        for k, part in enumerate((left, right)):
-            split.addWidget(part)
+        for k, side in enumerate((left, right)):
+            split.addWidget(side)
             split.setStretchFactor(k, 1)
+        split.setSizes([1000, 1000])  # halves, whatever the width
         full = QWidget()
         box = QVBoxLayout(full)
         box.setContentsMargins(12, 8, 12, 8)

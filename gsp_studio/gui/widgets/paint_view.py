@@ -159,6 +159,7 @@ class PaintView(QWidget):
         rows, columns = box
         part = QRectF(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
         self.update(self._on_screen(part).toAlignedRect().adjusted(-1, -1, 1, 1))
+        self._tell_pointer()
 
     # Where things are
 
@@ -313,6 +314,10 @@ class PaintView(QWidget):
         self._update_outline()
         self._pointer = point
         self._update_outline()
+        self._tell_pointer()
+
+    def _tell_pointer(self) -> None:
+        point = self._pointer
         if point is None or not self._contains(point):
             self.hovered.emit(-1, -1)
         else:

@@ -114,10 +114,11 @@ def _style_sheet(theme: Theme) -> str:
                                padding: 5px 10px; }}
     QToolButton:hover, QPushButton:hover {{ border-color: {theme.border}; }}
     QToolButton:focus, QPushButton:focus {{ border: 1px solid {theme.accent}; }}
+    QPushButton:checked {{ background: {theme.field}; border-bottom: 2px solid {theme.accent}; padding-bottom: 4px; }}
     QPushButton[segment="true"] {{ color: {theme.text_muted}; background: {theme.panel}; }}
     QPushButton[segment="true"]:checked {{ color: {theme.text}; background: {theme.raised};
                                border-bottom: 2px solid {theme.accent}; }}
-    QToolButton::menu-indicator {{ image: none; }}
+    QToolButton::menu-indicator, QPushButton::menu-indicator {{ image: none; width: 0; }}
     QToolButton:disabled, QPushButton:disabled {{ color: {theme.text_disabled}; background: {theme.panel}; }}
     QPushButton[primary="true"], QToolButton[primary="true"] {{ background: {theme.accent};
                                color: {theme.accent_text}; font-weight: 600; }}

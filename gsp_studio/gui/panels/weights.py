@@ -1,0 +1,387 @@
+"""The weights of the weighted projection, painted by hand, with what they do to the basis beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QMenu,
+    QSplitter,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gsp_studio.core import weighting
+from gsp_studio.core.weighting import Box
+from gsp_studio.gui.state import Shown
+from gsp_studio.gui.theme import icon
+from gsp_studio.gui.widgets.basics import Button, EmptyState, label
+from gsp_studio.gui.widgets.basis_pair import BasisPair
+from gsp_studio.gui.widgets.brush_bar import BrushBar
+from gsp_studio.gui.widgets.paint_history import PaintHistory, edit_between
+from gsp_studio.gui.widgets.paint_view import Brush, PaintView
+from gsp_studio.gui.widgets.weight_legend import WeightLegend
+
+if TYPE_CHECKING:
+    from gsp_studio.io.dataset import Dataset
+
+Array = npt.NDArray[Any]
+
+_OPEN = "Open your images to say which pixels matter"
+_TEACH = (
+    "What it costs a basis image to use a pixel. Paint dear what the basis should leave;\n"
+    "erase to make pixels cheap again. The right button does the other of the two.\n"
+    "Ctrl + wheel or + and -: size. B brush, E eraser, M mirror. Arrows move the brush, Enter dabs. Esc drops a stroke."
+)
+_PRESETS = {
+    "centre": ("Centre", "Cheap in the centre, dear at the border: the basis moves to the centre"),
+    "border": ("Border", "Cheap at the border, dear in the centre"),
+    "ramp": ("Ramp ▾", "Evenly dearer from one side to the other"),
+    "image": ("From image", "Cheap where the mean image is bright, dear where it is dark"),
+    "residual": ("From residual", "Cheap where the residual is large: the error falls there, and rises elsewhere"),
+    "invert": ("Invert", "Cheap for dear and dear for cheap"),
+    "clear": ("Clear", "All pixels cost the same: the plain projection"),
+}
+
+
+class WeightsPanel(QWidget):
+    """Edits one weight a pixel; `weightsChanged` brings them in the data set's pixel order, None where all are equal.
+
+    Only the user's hand makes signals, but for `canUndoChanged` and `canRedoChanged`, which are about this panel's own
+    edits: these go when a setter brings other weights or another data set.
+    """
+
+    weightsChanged = Signal(object)  # ndarray (m,), float64 in [0, 1], read-only; or None: all equal
+    strokeEnded = Signal()  # the hand has let go
+    canUndoChanged = Signal(bool)
+    canRedoChanged = Signal(bool)
+    basisPicked = Signal(int)
+    asked = Signal(str)  # "files", "folder" or "sample": a button of the empty state
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.empty = EmptyState(_OPEN, "", {"folder": "Open a folder of images...", "sample": "Try the sample faces"})
+        self.canvas, self.pair = PaintView(), BasisPair()
+        self.bar = BrushBar()
+        self.undo_button, self.redo_button = Button(), Button()
+        self.presets = {key: Button(text) for key, (text, _) in _PRESETS.items()}
+        self.mean_button, self.residual_button = Button("Mean image"), Button("Residual")
+        self._under_pointer, self._help = label(), label("Keys", muted=True)
+        self._dataset: Dataset | None = None
+        self._mean: Array | None = None
+        self._residual: Array | None = None
+        self._history, self._could = PaintHistory(), (False, False)
+        self._sent: Array | None = None
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(0)
+        self._later.timeout.connect(self._send)
+        self._build_presets()
+        self._build_buttons()
+        self._lay_out()
+        self._wire()
+        self.retint()
+        self._show_history()
+
+    # Parts
+
+    def _build_presets(self) -> None:
+        for key, (_, said) in _PRESETS.items():
+            self.presets[key].setToolTip(said)
+        ramps = QMenu(self)
+        for side in ("right", "left", "bottom", "top"):
+            action = ramps.addAction(f"Dearer to the {side}")
+            action.triggered.connect(lambda _=False, side=side: self._preset(weighting.ramp(self._shape(), side)))
+        self.presets["ramp"].setMenu(ramps)
+        self.presets["ramp"].setAccessibleName("Ramp")
+
+    def _build_buttons(self) -> None:
+        for button, name in ((self.undo_button, "Undo"), (self.redo_button, "Redo")):
+            button.setFlat(True)
+            button.setToolTip(f"{name} a stroke")
+            button.setAccessibleName(f"{name} a stroke")
+        grounds = QButtonGroup(self)
+        for button, said in (
+            (self.mean_button, "Paint on the mean image"),
+            (self.residual_button, "Paint on the mean squared residual of the basis: bright is where the error is"),
+        ):
+            button.setCheckable(True)
+            button.setToolTip(said)
+            grounds.addButton(button)
+        self.mean_button.setChecked(True)
+        self.canvas.setAccessibleDescription(_TEACH)
+        self._help.setToolTip(_TEACH)
+
+    def _lay_out(self) -> None:
+        tools = _row(self.bar)
+        tools.addStretch()
+        tools.addWidget(self._help)
+        starts = _row(*(self.presets[key] for key in _PRESETS))
+        starts.addStretch()
+        starts.addWidget(self.undo_button)
+        starts.addWidget(self.redo_button)
+        ground = _row(label("Under the weights", muted=True), self.mean_button, self.residual_button)
+        ground.addStretch()
+        ground.addWidget(WeightLegend())
+        self._under_pointer.setMinimumHeight(self._under_pointer.sizeHint().height())
+        left, right = QWidget(), self.pair
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.canvas, 1)
+        column.addLayout(ground)
+        column.addWidget(self._under_pointer)
+        split = QSplitter(Qt.Orientation.Horizontal)
+        split.setChildrenCollapsible(False)
+        split.setHandleWidth(8)
+        for k, side in enumerate((left, right)):
+            split.addWidget(side)
+            split.setStretchFactor(k, 1)
+        split.setSizes([1000, 1000])  # halves, whatever the width
+        full = QWidget()
+        box = QVBoxLayout(full)
+        box.setContentsMargins(12, 8, 12, 8)
+        box.setSpacing(8)
+        box.addLayout(tools)
+        box.addLayout(starts)
+        box.addWidget(split, 1)
+        self._stack = QStackedLayout(self)
+        self._stack.setContentsMargins(0, 0, 0, 0)
+        self._stack.addWidget(self.empty)
+        self._stack.addWidget(full)
+
+    def _wire(self) -> None:
+        self.canvas.painted.connect(self._later.start)
+        self.canvas.strokeEnded.connect(self._keep_stroke)
+        self.canvas.hovered.connect(self._tell_pixel)
+        self.canvas.brushWanted.connect(self._show_brush)
+        self.bar.edited.connect(self.canvas.set_brush)
+        self.undo_button.clicked.connect(self.undo)
+        self.redo_button.clicked.connect(self.redo)
+        self.mean_button.clicked.connect(self._show_ground)
+        self.residual_button.clicked.connect(self._show_ground)
+        makers: dict[str, Callable[[], Array]] = {
+            "centre": lambda: weighting.centre(self._shape()),
+            "border": lambda: weighting.border(self._shape()),
+            "image": lambda: weighting.from_image(self._image_of(self._mean)),
+            "residual": lambda: weighting.from_residual(self._image_of(self._residual)),
+            "invert": lambda: weighting.inverted(self.canvas.weights),
+            "clear": lambda: np.full(self._shape(), weighting.FLOOR),
+        }
+        for key, make in makers.items():
+            self.presets[key].clicked.connect(lambda _=False, make=make: self._preset(make()))
+        self.pair.basisPicked.connect(self.basisPicked)
+        self.empty.chosen.connect(self.asked)
+
+    def retint(self) -> None:
+        """Take the colours of the theme in force."""
+        self.bar.retint()
+        for button, name in ((self.undo_button, "undo"), (self.redo_button, "redo")):
+            button.setIcon(icon(name))
+            button.setIconSize(QSize(16, 16))
+        self.pair.retint()
+        self.canvas.update()
+
+    # What is shown
+
+    def set_dataset(self, dataset: Dataset) -> None:
+        """Weights for these images from now on, all equal; what is shown below them comes next."""
+        self._dataset = dataset
+        self._mean = self._residual = None
+        self._later.stop()
+        height, width = dataset.image_shape
+        self.canvas.set_weights(np.full((height, width), weighting.FLOOR))
+        self._sent = None
+        self._history.clear()
+        self.pair.set_dataset(dataset)
+        self.bar.set_largest(max(height, width))
+        self._show_brush(replace(self.canvas.brush, diameter=max(1.0, round(max(height, width) / 6))))
+        self._show_ground()
+        self._show_history()
+        self._stack.setCurrentIndex(1)
+
+    def set_activity(self, activity: str) -> None:
+        """Say what is being done while there are no data, "" for nothing."""
+        if activity:
+            self.empty.set_text(f"{activity[0].upper()}{activity[1:]}...", offers=False)
+        else:
+            self.empty.set_text(_OPEN)
+
+    def set_mean_image(self, mean: Array | None) -> None:
+        """The mean of all images (m,) to paint on; None while it is not known."""
+        self._mean = mean
+        self._show_ground()
+
+    def set_residual_image(self, squares: Array | None) -> None:
+        """The mean squared residual of each pixel (m,); None where there is none."""
+        self._residual = squares
+        self._show_ground()
+
+    def set_weights(self, weights: Array | None) -> None:
+        """Show these weights (m,); None: all equal. Those that the panel has sent itself change nothing in it.
+
+        Weights of which the largest is above 1 are shown divided by it: the projection does not know their scale.
+        """
+        if self._dataset is None or _same(weights, self._sent) or _same(weights, self._vector()):
+            return
+        self._later.stop()
+        if weights is None:
+            image = np.full(self._shape(), weighting.FLOOR)
+        else:
+            top = float(np.max(weights))
+            image = self._image_of(np.asarray(weights, np.float64) / (top if top > 1.0 else 1.0))
+        self.canvas.set_weights(image)
+        self._sent = weights
+        self._history.clear()
+        self._show_history()
+
+    def set_bases(self, plain: Shown | None, weighted: Shown | None) -> None:
+        """Show what the plain and the weighted projection make of the same basis; None for none yet."""
+        self.pair.set_bases(plain, weighted)
+
+    def set_selected(self, basis: int) -> None:
+        """Frame a basis image on both sides; -1 for none."""
+        self.pair.set_selected(basis)
+
+    @property
+    def weights(self) -> Array | None:
+        """The weights (m,) as they are on the screen, in the data set's pixel order; None where all are equal."""
+        return self._vector()
+
+    def _shape(self) -> tuple[int, int]:
+        assert self._dataset is not None
+        return self._dataset.image_shape
+
+    def _image_of(self, vector: Array | None) -> Array:
+        assert self._dataset is not None
+        assert vector is not None
+        return np.asarray(self._dataset.as_images(np.asarray(vector)[:, None])[0])
+
+    def _vector(self) -> Array | None:
+        image = self.canvas.weights
+        if self._dataset is None or np.ptp(image) == 0:
+            return None
+        vector = image.flatten(self._dataset.order)
+        vector.flags.writeable = False
+        return vector
+
+    def _show_ground(self) -> None:
+        for there, button, key in (
+            (self._mean is not None, self.mean_button, "image"),
+            (self._residual is not None, self.residual_button, "residual"),
+        ):
+            button.setEnabled(there or button is self.mean_button)
+            self.presets[key].setEnabled(there)
+        if self._residual is None:
+            self.mean_button.setChecked(True)
+        ground = self._residual if self.residual_button.isChecked() else self._mean
+        if self._dataset is not None:
+            self.canvas.set_background(None if ground is None else self._image_of(ground))
+
+    def _show_brush(self, brush: Brush) -> None:
+        self.canvas.set_brush(self.bar.set_brush(brush))
+
+    def _tell_pixel(self, row: int, column: int) -> None:
+        if row < 0 or self._dataset is None:
+            self._under_pointer.setText("")
+        else:
+            weight = self.canvas.weights[row, column]
+            self._under_pointer.setText(f"row {row}, column {column}  ·  weight {weight:.3f}")
+
+    # Edits
+
+    def _keep_stroke(self, box: Box, before: Array) -> None:
+        edit = edit_between(box, before, self.canvas.weights[box])
+        if edit is not None:
+            self._history.add(edit)
+            self._edited()
+
+    def _preset(self, weights: Array) -> None:
+        height, width = weights.shape
+        whole = slice(0, height), slice(0, width)
+        edit = edit_between(whole, self.canvas.weights, weights)
+        if edit is not None and not self.canvas.is_painting:
+            self._history.add(edit)
+            self.canvas.set_patch(whole, weights)
+            self._edited()
+
+    def undo(self) -> None:
+        """Take the last stroke or preset back."""
+        self._go(self._history.undo)
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+        self._go(self._history.redo)
+
+    def _go(self, step: Callable[[], tuple[Box, Array] | None]) -> None:
+        patch = None if self.canvas.is_painting else step()
+        if patch is not None:
+            self.canvas.set_patch(*patch)
+            self._edited()
+
+    def _edited(self) -> None:
+        self._send()
+        self._show_history()
+        self.strokeEnded.emit()
+
+    def _send(self) -> None:
+        self._later.stop()
+        weights = self._vector()
+        if not _same(weights, self._sent):
+            self._sent = weights
+            self.weightsChanged.emit(weights)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is something to take back."""
+        return self._history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is something to do again."""
+        return self._history.can_redo
+
+    def _show_history(self) -> None:
+        could, self._could = self._could, (self.can_undo, self.can_redo)
+        self.undo_button.setEnabled(self.can_undo)
+        self.redo_button.setEnabled(self.can_redo)
+        if could[0] != self.can_undo:
+            self.canUndoChanged.emit(self.can_undo)
+        if could[1] != self.can_redo:
+            self.canRedoChanged.emit(self.can_redo)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Undo and redo, where the window has no keys of its own for them."""
+        if event.matches(QKeySequence.StandardKey.Undo):
+            self.undo()
+        elif event.matches(QKeySequence.StandardKey.Redo):
+            self.redo()
+        else:
+            super().keyPressEvent(event)
+
+
+def _same(one: Array | None, other: Array | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one is other or np.array_equal(one, other)
+
+
+def _row(*parts: QWidget | int) -> QHBoxLayout:
+    """Widgets in a row; a number is a gap."""
+    row = QHBoxLayout()
+    row.setSpacing(8)
+    for part in parts:
+        if isinstance(part, int):
+            row.addSpacing(part)
+        else:
+            row.addWidget(part)
+    return row

@@ -43,6 +43,7 @@ from gsp_studio.gui.panels.path import PathPanel
 from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.runs import RunsPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
+from gsp_studio.gui.panels.weights import WeightsPanel
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Phase, RunEntry, View
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
@@ -74,6 +75,7 @@ class MainWindow(QMainWindow):
         self._make_menus()
         wire_session(self)
         wire_panels(self)
+        self.centre.changed.connect(self.on_view_in_front)
         self._restore()
         self.on_phase(session.phase)
         for panel in self.panels:
@@ -90,7 +92,14 @@ class MainWindow(QMainWindow):
         self.run, self.chip = RunPanel(), ConstraintChip()
         self.curves, self.runs, self.log = CurvesPanel(), RunsPanel(), LogPanel()
         self.compare, self.inspector, self.path = ComparePanel(), InspectorPanel(), PathPanel()
-        views = {"Basis": self.montage, "Compare": self.compare, "Inspector": self.inspector, "Path": self.path}
+        self.weights = WeightsPanel()
+        views = {
+            "Basis": self.montage,
+            "Compare": self.compare,
+            "Inspector": self.inspector,
+            "Path": self.path,
+            "Weights": self.weights,
+        }
         self.centre = Centre(views, below=self.sparsity)
         self.setCentralWidget(self.centre)
         #: In the order in which they are told of what is new: what the eye is on comes first.
@@ -235,6 +244,12 @@ class MainWindow(QMainWindow):
         """Name it."""
         self.setWindowTitle(f"{dataset.name} – GSP Studio")
 
+    def on_view_in_front(self, title: str) -> None:
+        """Ask for what only this view shows."""
+        self.session.set_pairing(title == "Weights")
+        if title == "Weights" and self.session.shown is not None:
+            self.session.find_errors()
+
     def on_auto_refit(self, on: bool) -> None:
         """Remember it."""
         self._settings.setValue("autoRefit", on)
@@ -304,7 +319,7 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         apply_theme(app, load_theme(str(self._settings.value("scheme", "")) or system_scheme()))
-        views = (self.montage.view, self.compare, self.inspector, self.path)
+        views = (self.montage.view, self.compare, self.inspector, self.path, self.weights)
         for part in (*views, self.curves, self.run, self.sparsity, self.data, self.menus):
             part.retint()
         self._tint()

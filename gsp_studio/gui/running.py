@@ -30,6 +30,8 @@ class LiveRun(QObject):
         self._work: Any = None
         self._name = ""
         self._order: Any = None
+        #: Those that the run was steered to, of the weighted method.
+        self.weights: Any = None
 
     @property
     def is_going(self) -> bool:
@@ -39,7 +41,7 @@ class LiveRun(QObject):
     def start(self, work: Any, runner: Runner, choice: Choice, name: str) -> None:
         """Begin; `choice` is what it began with, `name` what people call it."""
         self._work, self.runner, self.choice, self._name = work, runner, choice, name
-        self._order = None
+        self._order = self.weights = None
         runner.start()
         self.progressed.emit(Progress(0, choice.max_iter))
 
@@ -65,7 +67,8 @@ class LiveRun(QObject):
             it = poll.iterate
             # What orders the tiles comes after the first few iterates; no tile moves from then on.
             order = None if it.n_iter <= _YOUNG else self._order
-            shown = self._work.shown_of(it, it.target, it.target_h, order, self._name)
+            weights = runner.spec.params.weights if self.weights is None else self.weights
+            shown = self._work.shown_of(it, it.target, it.target_h, order, self._name, weights)
             self._order = shown.order
             self.iterated.emit(shown)
         if poll.outcome is not None:

@@ -14,17 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
 
-from gsp_studio.gui.activity import Activity
-from gsp_studio.gui.comparing import Comparing
-from gsp_studio.gui.exporting import Exporting
-from gsp_studio.gui.inspecting import Inspecting
+from gsp_studio.gui.answering import Answering
 from gsp_studio.gui.opening import Opening
 from gsp_studio.gui.pinned import PinnedBasis
 from gsp_studio.gui.running import LiveRun
 from gsp_studio.gui.starting import Starter
-from gsp_studio.gui.state import Choice, Glimpse, Known, Parts, Phase, Pinned, RunEntry, Shown
+from gsp_studio.gui.state import Choice, Glimpse, Known, Phase, Pinned, RunEntry, Shown
 from gsp_studio.gui.undoing import Undoing
-from gsp_studio.gui.viewing import Viewing
 from gsp_studio.gui.warming import Warming
 from gsp_studio.gui.words import about_data, about_run, told
 
@@ -40,28 +36,21 @@ POLL_MS = 33
 LEAST_PROGRESS = 0.002
 
 
-class Session(Viewing):
+class Session(Answering):
     """The state, and what changes it; what is selected, and how it is drawn, is the part of it in `Viewing`."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.phase = Phase.STARTING
-        self.choice = Choice()
-        self.dataset: Dataset | None = None
-        self.pinned: Pinned | None = None
         self.held: dict[int, float] = {}
-        self.runs: tuple[RunEntry, ...] = ()
         self.shown_run = -1
         self.auto_refit = True
         self._work: Any = None
-        self._activity = Activity(self.activityChanged.emit)
         self._starter = Starter()
         self._opening = Opening(self._activity.set, self)
         self._live = LiveRun(self)
         self._warm = Warming(self._activity.set, self)
         self._basis = PinnedBasis(self._activity.set, self)
-        self._exporting = Exporting(self._activity.set, self)
-        self._comparing, self._inspecting = Comparing(self), Inspecting(self)
         self._records: list[Record] = []
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
@@ -78,7 +67,6 @@ class Session(Viewing):
         basis.refitted.connect(self._show)
         basis.refittedBoth.connect(self._pin_refit)
         basis.pathChanged.connect(self.pathChanged)
-        basis.failed.connect(self.failed)
         self._warm.due.connect(self._start_warm_fit)
         self._warm.fitted.connect(self._pin_warm_fit)
         opening = self._opening
@@ -94,11 +82,7 @@ class Session(Viewing):
         live.recordsAdded.connect(self._add_records)
         live.iterated.connect(self._show)
         live.ended.connect(self._finish_run)
-        self._exporting.exported.connect(self.exported)
-        self._comparing.compared.connect(self.comparisonReady)
-        self._inspecting.errorsFound.connect(self.errorsFound)
-        self._inspecting.fitFound.connect(self.fitFound)
-        for part in (self._warm, self._exporting, self._comparing, self._inspecting):
+        for part in (self._warm, basis):
             part.failed.connect(self.failed)
 
     # Start and end
@@ -111,8 +95,8 @@ class Session(Viewing):
 
     def _became_ready(self, work: Any) -> None:
         self._work = work
-        for part in (self._basis, self._exporting, self._comparing, self._inspecting):
-            part.start(work)
+        self._basis.start(work)
+        self._start_answering(work)
         found: Known = work.known()
         self._activity.set("")
         self.known.emit(found)
@@ -123,7 +107,7 @@ class Session(Viewing):
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         self._timer.stop()
-        parts = (self._live, self._warm, self._basis, self._exporting, self._comparing, self._inspecting)
+        parts = (self._live, self._warm, self._basis, *self._answering)
         ended = [part.close(timeout) for part in parts]
         ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         ended.append(self._opening.close(timeout))
@@ -161,9 +145,8 @@ class Session(Viewing):
     def set_dataset(self, dataset: Dataset) -> None:
         """Show another data set; runs of the former one go with it."""
         self._warm.retire()
-        self._comparing.drop()
-        self._inspecting.drop()
-        self.dataset = dataset
+        self._answer_about(dataset)
+        self.dataset, self.weights = dataset, None
         self.runs, self._records = (), []
         self.choice = replace(self.choice, rank=max(1, min(self.choice.rank, *dataset.X.shape)))
         self.datasetChanged.emit(dataset)
@@ -187,6 +170,7 @@ class Session(Viewing):
             return
         old, self.choice = self.choice, choice
         self.choiceChanged.emit(choice)
+        self._reweigh()
         if self.phase is Phase.IDLE and (choice.rank, choice.seed) != (old.rank, old.seed):
             self._warm.fit_soon()
 
@@ -244,6 +228,31 @@ class Session(Viewing):
             self._basis.project(self.choice)
             self._note("held basis images")
 
+    def set_weights(self, weights: Any) -> None:
+        """What it costs to use each pixel (m,), for the weighted method; None: all the same. Never written again."""
+        if weights is self.weights:
+            return
+        self.weights = weights
+        self.weightsChanged.emit(weights)
+        if self._live.runner is None:
+            self._reweigh()
+        elif self._live.runner.spec.params.weights is not None:
+            self._steer(self._live.runner)
+        self._pair()
+
+    def settle_weights(self) -> None:
+        """The brush was lifted."""
+        self._note("weights")
+        if self.auto_refit:
+            self._basis.settle()
+
+    def _reweigh(self) -> None:
+        """The pinned basis under the weights in force, where these are others than before."""
+        pinned = None if self.pinned is None else self._work.reweighted(self.pinned, self.choice, self.weights)
+        if pinned is not None and not self._live.is_going:
+            self._pin(pinned, None if self.shown is None else self.shown.order)
+            self._basis.project(self.choice)
+
     def set_auto_refit(self, on: bool) -> None:
         """Whether a slider that was let go of brings a refit."""
         if on != self.auto_refit:
@@ -282,7 +291,7 @@ class Session(Viewing):
         if self.dataset is None or self.phase is not Phase.IDLE:
             return
         try:
-            runner = self._work.new_run(self.dataset.X, self.choice)
+            runner = self._work.new_run(self.dataset.X, self.choice, self.weights)
         except ValueError as error:
             self.failed.emit(*told(error))
             return
@@ -308,7 +317,8 @@ class Session(Viewing):
 
     def _steer(self, runner: Runner) -> None:
         try:
-            runner.steer(self._work.steered(self.choice, runner.spec.params))
+            self._live.weights = self.weights
+            runner.steer(self._work.steered(self.choice, runner.spec.params, self.weights))
         except ValueError as error:
             self.failed.emit(*told(error))
 
@@ -330,29 +340,9 @@ class Session(Viewing):
         self._set_runs(self.runs, index)
         self._undoing.start_from_here()
 
-    def compare(self, first: int, second: int) -> None:
-        """Match the basis images of two runs of the list; `comparisonReady` brings them."""
-        if all(0 <= index < len(self.runs) for index in (first, second)):
-            self._comparing.compare(self.runs[first], self.runs[second])
-
-    def find_errors(self) -> None:
-        """Ask for the errors of all images with the basis on the screen; `errorsFound` brings them."""
-        self._inspecting.errors(self.dataset, self.shown)
-
-    def find_fit(self, image: int) -> None:
-        """Ask for what the basis on the screen makes of one image; `fitFound` brings it."""
-        self._inspecting.fit(self.dataset, self.shown, image)
-
     def _set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
         self.runs, self.shown_run = runs, index
         self.runsChanged.emit(runs, index)
-
-    def export(self, directory: str | Path, index: int, parts: Parts | None = None) -> None:
-        """Write a run into a folder, in the background; by default all of its parts."""
-        if self.dataset is None or not 0 <= index < len(self.runs):
-            self.failed.emit("There is no run to export yet; press Run first.", "")
-            return
-        self._exporting.export(Path(directory), self.dataset, self.runs[index], parts or Parts())
 
     # Polling
 
@@ -371,9 +361,7 @@ class Session(Viewing):
         self._warm.poll()
         self._live.poll()
         self._basis.poll(is_idle=not self._live.is_going and not self._warm.is_running)
-        self._exporting.poll()
-        self._comparing.poll()
-        self._inspecting.poll()
+        self._poll_answers()
 
     def _add_records(self, records: tuple[Record, ...]) -> None:
         self._records += records

@@ -21,6 +21,9 @@ class SessionSignals(QObject):
     pinnedChanged = Signal(object)  # Pinned, or None
     heldChanged = Signal(object)  # dict of basis image to sparsity: those that the slider does not move
     pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
+    weightsChanged = Signal(object)  # ndarray (m,), or None: all equal
+    pairChanged = Signal(object, object)  # Shown without weights, Shown with them or None
+    meanFound = Signal(object)  # ndarray (m,), the mean of all images
     comparisonReady = Signal(object)  # Comparison
     errorsFound = Signal(object, object)  # Shown, Residuals of all images with it or None
     fitFound = Signal(object, int, object)  # Shown, image, ImageFit

@@ -54,6 +54,8 @@ class Known:
     Attributes
     ----------
     methods : dict of name -> (label, one line for people, whether it has a target)
+    weighted : tuple of str
+        The methods whose target is about weighted sparsities.
     starts : dict of name -> one line for people
     backend : str
         What computes, in words.
@@ -62,6 +64,7 @@ class Known:
     methods: dict[str, tuple[str, str, bool]]
     backend: str
     starts: dict[str, str] = field(default_factory=dict)
+    weighted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ class Pinned:
         Where it comes from, in words.
     sparsity_h : float
         Average sparsity of the rows of H, its own.
+    weights : ndarray (m,), optional
+        What `sparsity` and the projections are weighted by.
     """
 
     W: Array
@@ -117,6 +122,7 @@ class Pinned:
     error: float
     origin: str
     sparsity_h: float = 0.0
+    weights: Array | None = None
 
     def reaches(self, s: float) -> bool:
         """Whether projecting it can bring it to the target s: it can only become sparser."""

@@ -86,7 +86,7 @@ class Undoing:
             held=session.held,
             marked=session.marked,
             view=session.view,
-            weights=None,
+            weights=session.weights,
             basis=session.basis_number,
         )
 
@@ -117,6 +117,7 @@ class Undoing:
     def _restore(self, settings: Settings) -> None:
         session = self._session
         session.set_view(settings.view)
+        session.set_weights(settings.weights)
         if settings.basis == session.basis_number:  # of another basis nothing can be held
             session.hold(settings.held)
         now = session.choice

@@ -33,10 +33,14 @@ def wire_session(window: MainWindow) -> None:
         (session.comparisonReady, "set_comparison"),
         (session.errorsFound, "set_errors"),
         (session.fitFound, "set_fit"),
+        (session.weightsChanged, "set_weights"),
+        (session.pairChanged, "set_bases"),
+        (session.meanFound, "set_mean_image"),
     ):
         for panel in window.panels:
             if hasattr(panel, setter):
                 signal.connect(getattr(panel, setter))
+    session.errorsFound.connect(lambda shown, found: window.weights.set_residual_image(found and found.pixels))
     session.layoutNeeded.connect(window.asking.layout)
     session.previewReady.connect(window.asking.preview)
     session.phaseChanged.connect(window.on_phase)
@@ -54,14 +58,17 @@ def wire_session(window: MainWindow) -> None:
 def wire_panels(window: MainWindow) -> None:
     """Do what the user wants."""
     session, sparsity, path = window.session, window.sparsity, window.path
-    for empty in (window.montage, window.inspector, path):
+    for empty in (window.montage, window.inspector, path, window.weights):
         empty.asked.connect(window.asking.by_key)
-    for picking in (window.montage, window.inspector, path, sparsity):
+    for picking in (window.montage, window.inspector, path, window.weights, sparsity):
         picking.basisPicked.connect(session.select)
     window.montage.basesPicked.connect(session.mark)
     window.compare.compareRequested.connect(session.compare)
     window.inspector.errorsRequested.connect(session.find_errors)
     window.inspector.fitRequested.connect(session.find_fit)
+    window.weights.weightsChanged.connect(session.set_weights)
+    window.weights.strokeEnded.connect(session.settle_weights)
+    window.model.weightsWanted.connect(lambda: window.centre.show_view("Weights"))
     for moving in (sparsity, path):
         moving.sparsityChanged.connect(session.set_sparsity)
         moving.settled.connect(session.settle_sparsity)

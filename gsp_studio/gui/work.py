@@ -54,9 +54,12 @@ __all__ = [
     "peek",
     "pinned_of",
     "refitted",
+    "reweighted",
     "shown_of",
+    "steered",
     "thumbnails",
     "warm_up",
+    "weighed",
 ]
 
 Array = npt.NDArray[Any]
@@ -104,24 +107,22 @@ def warm_up() -> None:
     threadpool_limits(limits=1, user_api="blas")
     X = np.asfortranarray(np.random.default_rng(0).random((12, 40), np.float32))
     result = factorize(X, Params(rank=3, sparsity=0.5, max_iter=2), get_backend("auto", solver_threads()))
-    Projector(pinned_of(result, "")).show(0.6)
+    pinned = pinned_of(result, "")
+    Projector(pinned).show(0.6)
+    Projector(replace(pinned, weights=np.linspace(0.1, 1.0, len(X)))).show(0.6)
 
 
 def known() -> Known:
     """The methods that this window offers, and what computes."""
-    # Weights need an editor of their own, so the weighted method is not among them.
-    methods = {
-        name: (method.label, method.summary, method.uses_sparsity)
-        for name, method in METHODS.items()
-        if not method.uses_weights
-    }
+    methods = {name: (method.label, method.summary, method.uses_sparsity) for name, method in METHODS.items()}
+    weighted = tuple(name for name, method in METHODS.items() if method.uses_weights)
     backend = get_backend("auto", solver_threads())
-    return Known(methods, f"{backend.name}, {backend.device}", dict(STARTS))
+    return Known(methods, f"{backend.name}, {backend.device}", dict(STARTS), weighted)
 
 
-def new_run(X: Array, choice: Choice) -> Runner:
+def new_run(X: Array, choice: Choice, weights: Array | None = None) -> Runner:
     """A run of what the panels say; ValueError, in one sentence, when the data cannot have it."""
-    params = params_of(choice)
+    params = replace(params_of(choice), weights=weights_in_force(choice, weights, len(X)))
     check_params(params, *X.shape)
     return Runner(RunSpec(X, params, "auto", solver_threads()))
 
@@ -139,9 +140,18 @@ def params_of(choice: Choice) -> Params:
     )
 
 
-def steered(choice: Choice, running: Params) -> Params:
-    """The parameters of a run that goes on with the targets of `choice`."""
+def steered(choice: Choice, running: Params, weights: Array | None) -> Params:
+    """The parameters of a run that goes on with the targets of `choice`, and these weights where it has any."""
+    if running.weights is not None:
+        running = replace(running, weights=np.ones(len(running.weights)) if weights is None else weights)
     return replace(running, sparsity=choice.sparsity, sparsity_h=choice.sparsity_h or None)
+
+
+def weights_in_force(choice: Choice, weights: Array | None, m: int) -> Array | None:
+    """The weights that a method takes: for the weighted one those that were painted, or all equal; else None."""
+    if choice.method not in METHODS or not METHODS[choice.method].uses_weights:
+        return None
+    return np.ones(m) if weights is None else weights
 
 
 def new_warm_fit(X: Array, choice: Choice) -> Runner:
@@ -156,12 +166,13 @@ def new_denser_fit(X: Array, choice: Choice, pinned: Pinned) -> Runner:
     start = (pinned.W, pinned.H)
     params = Params(
         len(pinned.H),
-        "psnmf",
+        "psnmf" if pinned.weights is None else "wsnmf",
         choice.sparsity,
         choice.seed,
         DENSER_ITERATIONS,
         init=start,
         sparsity_h=choice.sparsity_h or None,
+        weights=pinned.weights,
     )
     check_params(params, *X.shape)
     return Runner(RunSpec(X, params, "auto", solver_threads()))
@@ -206,9 +217,9 @@ def refitted(X: Array, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], b
     )
 
 
-def average_sparsity(columns: Array) -> float:
-    """Average Hoyer sparsity of columns, 0 to 1."""
-    return float(np.mean(hoyer_sparsity(columns))) if len(columns) > 1 else 0.0
+def average_sparsity(columns: Array, weights: Array | None = None) -> float:
+    """Average Hoyer sparsity of columns, 0 to 1, weighted or not."""
+    return float(np.mean(hoyer_sparsity(columns, weights))) if len(columns) > 1 else 0.0
 
 
 def energies_of(own: Array, gram: Any) -> Array:
@@ -224,25 +235,46 @@ def by_energy(energies: Array) -> Array:
     return np.argsort(-energies, kind="stable")
 
 
+def reweighted(pinned: Pinned, choice: Choice, weights: Array | None) -> Pinned | None:
+    """The same basis under the weights that the chosen method takes; None where they are in force already."""
+    weights = weights_in_force(choice, weights, len(pinned.W))
+    same = weights is pinned.weights or (
+        weights is not None and pinned.weights is not None and np.array_equal(weights, pinned.weights)
+    )
+    return None if same else replace(pinned, weights=weights, sparsity=average_sparsity(pinned.W, weights))
+
+
+def weighed(pinned: Pinned, order: Array, s: float, weights: Array | None) -> tuple[Shown, Shown | None]:
+    """A basis projected to s without weights and with these; None for the second where there are none."""
+    plain = Projector(replace(pinned, weights=None), None, order).show(s)
+    if weights is None:
+        return plain, None
+    return plain, Projector(replace(pinned, weights=weights), None, order).show(s)
+
+
 def pinned_of(result: Result, origin: str) -> Pinned:
     """What the slider projects after a run: its last gradient step before the projection."""
+    weights = result.params.weights
     return Pinned(
         W=result.dense,
         H=result.H,
         gram=result.gram,
-        sparsity=average_sparsity(result.dense),
+        sparsity=average_sparsity(result.dense, weights),
         error=result.gram.relative_error(result.dense),
         origin=origin,
         sparsity_h=average_sparsity(result.H.T),
+        weights=weights,
     )
 
 
-def shown_of(it: Iterate | Result, target: float, target_h: float, order: Array | None, origin: str) -> Shown:
+def shown_of(
+    it: Iterate | Result, target: float, target_h: float, order: Array | None, origin: str, weights: Array | None = None
+) -> Shown:
     """An iterate or a result on the screen; by energy where no order is given."""
     energies = energies_of(self_product(it.W), it.gram)
     return Shown(
         W=it.W,
-        sparsities=np.asarray(hoyer_sparsity(it.W)),
+        sparsities=np.asarray(hoyer_sparsity(it.W, weights)),
         energies=energies,
         order=by_energy(energies) if order is None else order,
         H=it.H,
@@ -275,7 +307,7 @@ def entry_of(number: int, choice: Choice, runner: Runner, outcome: Outcome, reco
         outcome=outcome,
         records=records,
         pinned=pinned_of(result, origin),
-        shown=shown_of(result, target, last_h or math.nan, None, origin),
+        shown=shown_of(result, target, last_h or math.nan, None, origin, result.params.weights),
     )
 
 
@@ -374,7 +406,8 @@ class Projector:
     @property
     def is_large(self) -> bool:
         """Whether a frame of it takes so long that a drag needs `glimpse`, and what that needs is there."""
-        is_ready = self._path is not None and self._dataset is not None and not self.held
+        is_plain = not self.held and self.pinned.weights is None
+        is_ready = self._path is not None and self._dataset is not None and is_plain
         return is_ready and self.pinned.W.size > GLIMPSE_ABOVE
 
     def glimpse(self, s: float) -> Glimpse:
@@ -401,7 +434,7 @@ class Projector:
 
     def _project(self, s: float) -> Projection:
         if self.held:
-            return group_sparse_projection(self.pinned.W, s, pinned=self.held)
+            return group_sparse_projection(self.pinned.W, s, self.pinned.weights, pinned=self.held)
         return self._sorted().project(s)
 
     def _sorted(self) -> SparsityPath:
@@ -409,6 +442,8 @@ class Projector:
         # once both sort; either's result will do.
         path = self._path
         if path is None:
-            path = SparsityPath(self.pinned.W, copy=False)  # the arrays of an iterate are never written again
+            path = SparsityPath(
+                self.pinned.W, self.pinned.weights, copy=False
+            )  # the arrays of an iterate are never written again
             self._path = path
         return path

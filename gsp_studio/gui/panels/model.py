@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
 from gsp_studio.gui.state import Choice, Known, Phase
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.basics import Button, label
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
@@ -26,6 +26,7 @@ class ModelPanel(QWidget):
     """Edits a `Choice`, all but its sparsity."""
 
     edited = Signal(object)  # Choice
+    weightsWanted = Signal()  # somebody wants to paint some
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -36,10 +37,14 @@ class ModelPanel(QWidget):
         self.method = QComboBox()
         self.seed = self._spin(0, 2**31 - 1, _TEACH["seed"])
         self.start = QComboBox()
+        self.weights = Button("All equal")
+        self.weights.setToolTip("What it costs to use each pixel, for the weighted method: click to paint")
+        self.weights.clicked.connect(self.weightsWanted)
         self.iterations = self._spin(1, 1_000_000, _TEACH["iterations"])
         self._remark = label(wrap=True)
         self._remark.hide()
         self._summary = label(muted=True, wrap=True)
+        self._unused = label("used by the method WSNMF", muted=True, wrap=True)
         self._backend = label("starting...")
         self._lay_out()
         self.rank.valueChanged.connect(lambda value: self._edit(rank=value))
@@ -67,6 +72,8 @@ class ModelPanel(QWidget):
         form.addRow(self._remark)
         form.addRow("Method", self.method)
         form.addRow("", self._summary)
+        form.addRow("Weights", self.weights)
+        form.addRow("", self._unused)
         form.addRow("Start", self.start)
         form.addRow("Seed", self.seed)
         form.addRow("Iterations", self.iterations)
@@ -98,6 +105,11 @@ class ModelPanel(QWidget):
         self._most = min(dataset.X.shape)
         self._tell()
 
+    def set_weights(self, weights: object) -> None:
+        """Say whether there are weights; None: all are equal."""
+        self.weights.setText("All equal" if weights is None else "Painted")
+        self._tell()
+
     def set_choice(self, choice: Choice) -> None:
         """Show this choice."""
         self._choice = choice
@@ -121,6 +133,9 @@ class ModelPanel(QWidget):
         text = found[1] if found is not None else ""
         if self._summary.text() != text:
             self._summary.setText(text)
+        self.weights.setEnabled(self._known is not None)
+        is_weighted = self._known is not None and self._choice.method in self._known.weighted
+        self._unused.setVisible(self.weights.text() == "Painted" and not is_weighted)
         too_many = 0 < self._most < self._choice.rank
         if too_many:
             self._remark.setText(f"⚠ at most {self._most} for these data")

@@ -1,0 +1,89 @@
+"""The part of a session that answers: exports, comparisons, errors, pairs of bases. Nothing here changes the state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gsp_studio.gui.activity import Activity
+from gsp_studio.gui.comparing import Comparing
+from gsp_studio.gui.exporting import Exporting
+from gsp_studio.gui.inspecting import Inspecting
+from gsp_studio.gui.state import Choice, Parts, Pinned, RunEntry
+from gsp_studio.gui.viewing import Viewing
+from gsp_studio.gui.weighing import Weighing
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QObject
+
+    from gsp_studio.io.dataset import Dataset
+
+
+class Answering(Viewing):
+    """Questions about the data, the runs and the basis on the screen; workers find the answers, signals bring them."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.choice = Choice()
+        self.dataset: Dataset | None = None
+        self.pinned: Pinned | None = None
+        #: What it costs to use each pixel (m,), for the weighted method; None: all the same.
+        self.weights: Any = None
+        self.runs: tuple[RunEntry, ...] = ()
+        self._activity = Activity(self.activityChanged.emit)
+        self._exporting = Exporting(self._activity.set, self)
+        self._comparing, self._inspecting, self._weighing = Comparing(self), Inspecting(self), Weighing(self)
+        self._answering = (self._exporting, self._comparing, self._inspecting, self._weighing)
+        self._is_pairing = False
+        self._exporting.exported.connect(self.exported)
+        self._comparing.compared.connect(self.comparisonReady)
+        self._inspecting.errorsFound.connect(self.errorsFound)
+        self._inspecting.fitFound.connect(self.fitFound)
+        self._weighing.paired.connect(self.pairChanged)
+        self._weighing.meanFound.connect(self.meanFound)
+        self.shownChanged.connect(self._pair)
+        for part in self._answering:
+            part.failed.connect(self.failed)
+
+    def _start_answering(self, work: Any) -> None:
+        for part in self._answering:
+            part.start(work)
+
+    def _poll_answers(self) -> None:
+        for part in self._answering:
+            part.poll()
+
+    def _answer_about(self, dataset: Dataset) -> None:
+        """Other data: answers about the former are not wanted any more."""
+        self._comparing.drop()
+        self._inspecting.drop()
+        self._weighing.open(dataset)
+
+    def export(self, directory: str | Path, index: int, parts: Parts | None = None) -> None:
+        """Write a run into a folder, in the background; by default all of its parts."""
+        if self.dataset is None or not 0 <= index < len(self.runs):
+            self.failed.emit("There is no run to export yet; press Run first.", "")
+            return
+        self._exporting.export(Path(directory), self.dataset, self.runs[index], parts or Parts())
+
+    def compare(self, first: int, second: int) -> None:
+        """Match the basis images of two runs of the list; `comparisonReady` brings them."""
+        if all(0 <= index < len(self.runs) for index in (first, second)):
+            self._comparing.compare(self.runs[first], self.runs[second])
+
+    def find_errors(self) -> None:
+        """Ask for the errors of all images with the basis on the screen; `errorsFound` brings them."""
+        self._inspecting.errors(self.dataset, self.shown)
+
+    def find_fit(self, image: int) -> None:
+        """Ask for what the basis on the screen makes of one image; `fitFound` brings it."""
+        self._inspecting.fit(self.dataset, self.shown, image)
+
+    def set_pairing(self, on: bool) -> None:
+        """Whether somebody looks at the plain and the weighted basis side by side; `pairChanged` brings them then."""
+        self._is_pairing = on
+        self._pair()
+
+    def _pair(self) -> None:
+        if self._is_pairing and self.pinned is not None and self.shown is not None:
+            self._weighing.pair(self.pinned, self.shown.order, self.choice.sparsity, self.weights)

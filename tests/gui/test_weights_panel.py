@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from handling import Listener, settle
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QContextMenuEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QSlider, QWidget
 
@@ -363,6 +363,17 @@ def test_strokes_outside_of_the_image_change_nothing(panel: WeightsPanel) -> Non
     assert heard.is_silent
 
 
+def test_right_button_opens_no_menu_of_the_window(panel: WeightsPanel) -> None:
+    heard = Listener(panel, "weightsChanged")
+    panel.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+    asked = Listener(panel, "customContextMenuRequested")
+    there = place(panel, 3, 3)
+    event = QContextMenuEvent(QContextMenuEvent.Reason.Mouse, there, panel.canvas.mapToGlobal(there))
+    QApplication.sendEvent(panel.canvas, event)
+    assert asked.is_silent
+    assert heard.is_silent
+
+
 def test_read_out_follows_the_pointer(panel: WeightsPanel) -> None:
     QTest.mouseMove(panel.canvas, place(panel, 4, 7))
     settle()
@@ -379,6 +390,7 @@ def test_bases_share_their_order(panel: WeightsPanel, data: Dataset) -> None:
     assert heard["basisPicked"] == [int(plain.order[1])] * 2
     assert "error 12.500 %" in words(panel)
     assert "error 25.000 %" in words(panel)
+    assert f"weighted sparsity {weighted.attained:.4f}" in words(panel)
     images = data.as_images(weighted.W)[plain.order]
     for k, buffer in enumerate(panel.pair._buffers):
         tile = buffer._tiles[0, 1]

@@ -130,7 +130,7 @@ class WeightsPanel(QWidget):
         starts.addStretch()
         starts.addWidget(self.undo_button)
         starts.addWidget(self.redo_button)
-        ground = _row(label("Under the weights", muted=True), self.mean_button, self.residual_button)
+        ground = _row(self.mean_button, self.residual_button)
         ground.addStretch()
         ground.addWidget(WeightLegend())
         left, right = QWidget(), self.pair

@@ -63,9 +63,10 @@ class BasisPair(QWidget):
         QVBoxLayout(frame).addWidget(said)
         place.addWidget(frame)
         place.addWidget(view)
-        place.setMinimumSize(96, 96)
+        place.setMinimumSize(112, 96)
         place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self._words[k].setText("–\n–")
+        self._words[k].setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def retint(self) -> None:
         """Take the colours of the theme in force."""

@@ -173,7 +173,7 @@ class PaintView(QWidget):
         ratio = self.devicePixelRatioF()
         if room * ratio >= _WHOLE:
             # Whole pixels of the screen: all look alike, and a part repainted meets its surroundings.
-            return math.floor(room * ratio) / ratio
+            return float(math.floor(room * ratio) / ratio)
         return float(max(room, 1e-3))
 
     def _corner(self) -> QPointF:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from handling import Listener, settle
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QContextMenuEvent, QWheelEvent
+from PySide6.QtGui import QAction, QContextMenuEvent, QKeySequence, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QSlider, QWidget
 
@@ -444,3 +444,48 @@ def test_history_keeps_the_newest_when_memory_is_short(monkeypatch: pytest.Monke
     while (step := history.undo()) is not None:
         undone.append(step[1][0, 0])
     assert undone == [4, 3]
+
+
+def test_canvas_takes_its_keys_from_the_window_and_leaves_the_others(panel: WeightsPanel) -> None:
+    pressed: list[str] = []
+    for keys in ("E", "M", "Space", "]", "Esc"):
+        action = QAction(panel)
+        action.setShortcut(QKeySequence(keys))
+        action.triggered.connect(lambda _=False, keys=keys: pressed.append(keys))
+        panel.addAction(action)
+    panel.activateWindow()
+    panel.canvas.setFocus()
+    settle()
+    for key in (Key.Key_E, Key.Key_M, Key.Key_Space, Key.Key_BracketRight, Key.Key_Escape):
+        QTest.keyClick(panel.canvas, key)
+    assert pressed == ["Space", "]", "Esc"]
+    assert panel.canvas.brush == Brush(1, 1.0, erases=True, mirror=True)
+
+
+def test_other_data_leave_nothing_to_undo(panel: WeightsPanel) -> None:
+    drag(panel, (1, 1), (3, 3))
+    heard = Listener(panel, *SIGNALS)
+    QTest.mousePress(panel.canvas, LEFT, pos=place(panel, 5, 5))
+    panel.set_dataset(fakes.dataset(7, 6))
+    QTest.mouseRelease(panel.canvas, LEFT, pos=QPoint(5, 5))
+    settle()
+    assert heard["canUndoChanged"] == [False]
+    assert heard["weightsChanged"] == heard["strokeEnded"] == []
+    panel.undo()
+    assert panel.weights is None
+    assert panel.canvas.weights.shape == (7, 6)
+
+
+def test_retint_and_small_sizes_draw_without_a_word(panel: WeightsPanel) -> None:
+    panel.bar.mirror.click()
+    panel.canvas.setFocus()
+    for width, height in ((300, 200), (1600, 300), (700, 1000)):
+        panel.resize(width, height)
+        settle()
+        panel.grab()
+    single = fakes.dataset(1, 9)
+    panel.set_dataset(single)
+    panel.set_mean_image(single.X.mean(axis=1))
+    drag(panel, (0, 2), (0, 4))
+    panel.grab()
+    assert np.count_nonzero(panel.weights > FLOOR) >= 3

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from handling import Listener, settle
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QAction, QContextMenuEvent, QKeySequence, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QSlider, QWidget
 
@@ -363,6 +363,17 @@ def test_strokes_outside_of_the_image_change_nothing(panel: WeightsPanel) -> Non
     assert heard.is_silent
 
 
+def test_right_button_opens_no_menu_of_the_window(panel: WeightsPanel) -> None:
+    heard = Listener(panel, "weightsChanged")
+    panel.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+    asked = Listener(panel, "customContextMenuRequested")
+    there = place(panel, 3, 3)
+    event = QContextMenuEvent(QContextMenuEvent.Reason.Mouse, there, panel.canvas.mapToGlobal(there))
+    QApplication.sendEvent(panel.canvas, event)
+    assert asked.is_silent
+    assert heard.is_silent
+
+
 def test_read_out_follows_the_pointer(panel: WeightsPanel) -> None:
     QTest.mouseMove(panel.canvas, place(panel, 4, 7))
     settle()
@@ -379,6 +390,7 @@ def test_bases_share_their_order(panel: WeightsPanel, data: Dataset) -> None:
     assert heard["basisPicked"] == [int(plain.order[1])] * 2
     assert "error 12.500 %" in words(panel)
     assert "error 25.000 %" in words(panel)
+    assert f"weighted sparsity {weighted.attained:.4f}" in words(panel)
     images = data.as_images(weighted.W)[plain.order]
     for k, buffer in enumerate(panel.pair._buffers):
         tile = buffer._tiles[0, 1]
@@ -432,3 +444,48 @@ def test_history_keeps_the_newest_when_memory_is_short(monkeypatch: pytest.Monke
     while (step := history.undo()) is not None:
         undone.append(step[1][0, 0])
     assert undone == [4, 3]
+
+
+def test_canvas_takes_its_keys_from_the_window_and_leaves_the_others(panel: WeightsPanel) -> None:
+    pressed: list[str] = []
+    for keys in ("E", "M", "Space", "]", "Esc"):
+        action = QAction(panel)
+        action.setShortcut(QKeySequence(keys))
+        action.triggered.connect(lambda _=False, keys=keys: pressed.append(keys))
+        panel.addAction(action)
+    panel.activateWindow()
+    panel.canvas.setFocus()
+    settle()
+    for key in (Key.Key_E, Key.Key_M, Key.Key_Space, Key.Key_BracketRight, Key.Key_Escape):
+        QTest.keyClick(panel.canvas, key)
+    assert pressed == ["Space", "]", "Esc"]
+    assert panel.canvas.brush == Brush(1, 1.0, erases=True, mirror=True)
+
+
+def test_other_data_leave_nothing_to_undo(panel: WeightsPanel) -> None:
+    drag(panel, (1, 1), (3, 3))
+    heard = Listener(panel, *SIGNALS)
+    QTest.mousePress(panel.canvas, LEFT, pos=place(panel, 5, 5))
+    panel.set_dataset(fakes.dataset(7, 6))
+    QTest.mouseRelease(panel.canvas, LEFT, pos=QPoint(5, 5))
+    settle()
+    assert heard["canUndoChanged"] == [False]
+    assert heard["weightsChanged"] == heard["strokeEnded"] == []
+    panel.undo()
+    assert panel.weights is None
+    assert panel.canvas.weights.shape == (7, 6)
+
+
+def test_retint_and_small_sizes_draw_without_a_word(panel: WeightsPanel) -> None:
+    panel.bar.mirror.click()
+    panel.canvas.setFocus()
+    for width, height in ((300, 200), (1600, 300), (700, 1000)):
+        panel.resize(width, height)
+        settle()
+        panel.grab()
+    single = fakes.dataset(1, 9)
+    panel.set_dataset(single)
+    panel.set_mean_image(single.X.mean(axis=1))
+    drag(panel, (0, 2), (0, 4))
+    panel.grab()
+    assert np.count_nonzero(panel.weights > FLOOR) >= 3

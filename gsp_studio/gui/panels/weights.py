@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 _OPEN = "Open your images to say which pixels matter"
+_HINT = "Paint dear what the basis should leave"
 _TEACH = (
     "What it costs a basis image to use a pixel. Paint dear what the basis should leave;\n"
     "erase to make pixels cheap again. The right button does the other of the two.\n"
@@ -75,7 +76,7 @@ class WeightsPanel(QWidget):
         self.undo_button, self.redo_button = Button(), Button()
         self.presets = {key: Button(text) for key, (text, _) in _PRESETS.items()}
         self.mean_button, self.residual_button = Button("Mean image"), Button("Residual")
-        self._under_pointer, self._help = label(), label("Keys", muted=True)
+        self._under_pointer, self._help = label(_HINT), label("Keys", muted=True)
         self._dataset: Dataset | None = None
         self._mean: Array | None = None
         self._residual: Array | None = None
@@ -129,10 +130,9 @@ class WeightsPanel(QWidget):
         starts.addStretch()
         starts.addWidget(self.undo_button)
         starts.addWidget(self.redo_button)
-        ground = _row(label("Under the weights", muted=True), self.mean_button, self.residual_button)
+        ground = _row(self.mean_button, self.residual_button)
         ground.addStretch()
         ground.addWidget(WeightLegend())
-        self._under_pointer.setMinimumHeight(self._under_pointer.sizeHint().height())
         left, right = QWidget(), self.pair
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
@@ -245,7 +245,10 @@ class WeightsPanel(QWidget):
         self._show_history()
 
     def set_bases(self, plain: Shown | None, weighted: Shown | None) -> None:
-        """Show what the plain and the weighted projection make of the same basis; None for none yet."""
+        """Show what the plain and the weighted projection make of the same basis; None for none yet.
+
+        The weighted one's `sparsities` are the weighted ones, which are what its target is about.
+        """
         self.pair.set_bases(plain, weighted)
 
     def set_selected(self, basis: int) -> None:
@@ -292,7 +295,7 @@ class WeightsPanel(QWidget):
 
     def _tell_pixel(self, row: int, column: int) -> None:
         if row < 0 or self._dataset is None:
-            self._under_pointer.setText("")
+            self._under_pointer.setText(_HINT)
         else:
             weight = self.canvas.weights[row, column]
             self._under_pointer.setText(f"row {row}, column {column}  ·  weight {weight:.3f}")

@@ -18,10 +18,11 @@ from gsp_studio.gui.words import percent
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
-_SIDES = {
-    "Plain": "A basis comes here once there is one",
-    "Weighted": "Paint, and the weighted basis comes here",
-}
+#: Title, what an empty side says, and which sparsity is meant.
+_SIDES = (
+    ("Plain", "A basis comes here once there is one", "sparsity"),
+    ("Weighted", "Paint, and the weighted basis comes here", "weighted sparsity"),
+)
 
 
 class BasisPair(QWidget):
@@ -44,7 +45,7 @@ class BasisPair(QWidget):
         grid.setSpacing(4)
         grid.setHorizontalSpacing(8)
         grid.setRowStretch(1, 1)
-        for k, (title, hint) in enumerate(_SIDES.items()):
+        for k, (title, hint, _) in enumerate(_SIDES):
             self._build_side(k, title, hint)
             grid.addWidget(label(title), 0, k)
             grid.addWidget(self._places[k], 1, k)
@@ -62,9 +63,10 @@ class BasisPair(QWidget):
         QVBoxLayout(frame).addWidget(said)
         place.addWidget(frame)
         place.addWidget(view)
-        place.setMinimumSize(96, 96)
+        place.setMinimumSize(112, 96)
         place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self._words[k].setText("–\n–")
+        self._words[k].setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def retint(self) -> None:
         """Take the colours of the theme in force."""
@@ -78,7 +80,7 @@ class BasisPair(QWidget):
         self.set_bases(None, None)
 
     def set_bases(self, plain: Shown | None, weighted: Shown | None) -> None:
-        """Show these; None for none yet."""
+        """Show these, the weighted one with its weighted sparsities; None for none yet."""
         self._bases = plain, weighted
         self._draw()
 
@@ -124,7 +126,7 @@ class BasisPair(QWidget):
             buffer.fill(shown.W, order, dataset.order == "F")
             self._buffers[k] = buffer
             self.views[k].set_buffer(buffer)
-        self._words[k].setText(f"error {percent(shown.error)}\nsparsity {shown.attained:.4f}")
+        self._words[k].setText(f"error {percent(shown.error)}\n{_SIDES[k][2]} {shown.attained:.4f}")
 
     def _pick(self, k: int, tile: int) -> None:
         leader = self._leader(k)

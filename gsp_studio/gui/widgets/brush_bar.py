@@ -59,13 +59,14 @@ class BrushBar(QWidget):
         row.addWidget(self.paints)
         row.addWidget(self.erases)
         for name, slider, text, widest in (
-            ("Size", self.diameter, self._diameter_text, "8888 px"),
+            ("Size", self.diameter, self._diameter_text, "888 px"),
             ("Strength", self.strength, self._strength_text, "100 %"),
         ):
             row.addSpacing(8)
             row.addWidget(label(name))
             row.addWidget(slider)
             row.addWidget(reserve(text, widest))
+        row.addSpacing(8)
         row.addWidget(self.mirror)
         row.addStretch()
 

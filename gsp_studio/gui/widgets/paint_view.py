@@ -36,6 +36,8 @@ Array = npt.NDArray[Any]
 _OVERLAY = 0.4
 _HARDNESS = 0.5
 _MARGIN = 8.0
+#: From so many pixels of the screen for one of the image on, it is a whole number of them.
+_WHOLE = 8
 _ARROWS = {Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0)}
 #: Keys of the canvas while it has the keyboard, before they are the window's.
 _KEYS = (
@@ -112,6 +114,7 @@ class PaintView(QWidget):
         self._pointer: tuple[float, float] | None = None  # (row, column), with fractions
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)  # the right button paints
         self.setCursor(Qt.CursorShape.CrossCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -167,12 +170,17 @@ class PaintView(QWidget):
         """Screen pixels for a pixel of the image."""
         height, width = self.weights.shape
         room = min((self.width() - 2 * _MARGIN) / max(1, width), (self.height() - 2 * _MARGIN) / max(1, height))
+        ratio = self.devicePixelRatioF()
+        if room * ratio >= _WHOLE:
+            # Whole pixels of the screen: all look alike, and a part repainted meets its surroundings.
+            return float(math.floor(room * ratio) / ratio)
         return float(max(room, 1e-3))
 
     def _corner(self) -> QPointF:
         height, width = self.weights.shape
-        scale = self._scale()
-        return QPointF((self.width() - scale * width) / 2, (self.height() - scale * height) / 2)
+        scale, ratio = self._scale(), self.devicePixelRatioF()
+        x, y = (self.width() - scale * width) / 2, (self.height() - scale * height) / 2
+        return QPointF(round(x * ratio) / ratio, round(y * ratio) / ratio)
 
     def _on_screen(self, part: QRectF) -> QRectF:
         scale, corner = self._scale(), self._corner()

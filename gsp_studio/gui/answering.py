@@ -39,6 +39,7 @@ class Answering(Viewing):
         self._comparing.compared.connect(self.comparisonReady)
         self._inspecting.errorsFound.connect(self.errorsFound)
         self._inspecting.fitFound.connect(self.fitFound)
+        self._inspecting.residualFound.connect(self.residualFound)
         self._weighing.paired.connect(self.pairChanged)
         self._weighing.meanFound.connect(self.meanFound)
         self.shownChanged.connect(self._pair)
@@ -78,6 +79,10 @@ class Answering(Viewing):
     def find_fit(self, image: int) -> None:
         """Ask for what the basis on the screen makes of one image; `fitFound` brings it."""
         self._inspecting.fit(self.dataset, self.shown, image)
+
+    def find_residual(self, entry: RunEntry) -> None:
+        """Ask how far a run's result is from standing still; `residualFound` tells."""
+        self._inspecting.residual(self.dataset, entry)
 
     def set_pairing(self, on: bool) -> None:
         """Whether somebody looks at the plain and the weighted basis side by side; `pairChanged` brings them then."""

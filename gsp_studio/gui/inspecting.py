@@ -11,7 +11,7 @@ from gsp_studio.engine.latest import LatestOnly
 from gsp_studio.gui.words import told
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import Shown
+    from gsp_studio.gui.state import RunEntry, Shown
     from gsp_studio.io.dataset import Dataset
 
 
@@ -20,21 +20,24 @@ class Inspecting(QObject):
 
     errorsFound = Signal(object, object)  # the Shown that they are of; Residuals, or None where they cannot be had
     fitFound = Signal(object, int, object)  # the Shown, the image, ImageFit
+    residualFound = Signal(object, float)  # RunEntry, its KKT residual
     failed = Signal(str, str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._errors: LatestOnly[tuple[Any, Shown], Residuals] | None = None
+        self._residual: LatestOnly[tuple[Any, RunEntry], float] | None = None
         self._fit: LatestOnly[tuple[Any, Shown, int], ImageFit] | None = None
 
     def start(self, work: Any) -> None:
         """The solvers are there."""
         self._errors = LatestOnly(_errors, name="gsp-errors")
         self._fit = LatestOnly(_fit, name="gsp-image")
+        self._residual = LatestOnly(lambda request: work.stationarity(*request), name="gsp-kkt")
 
     def close(self, timeout: float) -> bool:
         """End the workers; True when they have ended."""
-        ended = [worker is None or worker.close(timeout) for worker in (self._errors, self._fit)]
+        ended = [worker is None or worker.close(timeout) for worker in (self._errors, self._fit, self._residual)]
         return all(ended)
 
     def errors(self, dataset: Dataset | None, shown: Shown | None) -> None:
@@ -49,9 +52,14 @@ class Inspecting(QObject):
         if self._fit is not None and dataset is not None and shown is not None:
             self._fit.submit((dataset.X, shown, image))
 
+    def residual(self, dataset: Dataset | None, entry: RunEntry) -> None:
+        """Ask how far a run's result is from standing still."""
+        if self._residual is not None and dataset is not None:
+            self._residual.submit((dataset.X, entry))
+
     def drop(self) -> None:
         """Another data set: forget what was asked."""
-        for worker in (self._errors, self._fit):
+        for worker in (self._errors, self._fit, self._residual):
             if worker is not None:
                 worker.discard()
 
@@ -67,6 +75,11 @@ class Inspecting(QObject):
             self.fitFound.emit(fit.request[1], fit.request[2], fit.value)
         elif fit is not None and fit.error is not None:
             self.failed.emit(*told(fit.error))
+        residual = None if self._residual is None else self._residual.poll()
+        if residual is not None and residual.error is not None:
+            self.failed.emit(*told(residual.error))
+        elif residual is not None and residual.value is not None:
+            self.residualFound.emit(residual.request[1], residual.value)
 
 
 def _errors(request: tuple[Any, Shown]) -> Residuals:

@@ -338,6 +338,7 @@ class Session(Answering):
         self._pin(entry.pinned, entry.shown.order)
         self._show(entry.shown)
         self._set_runs(self.runs, index)
+        self.find_residual(entry)
         self._undoing.start_from_here()
 
     def _set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:

@@ -26,6 +26,7 @@ class SessionSignals(QObject):
     meanFound = Signal(object)  # ndarray (m,), the mean of all images
     comparisonReady = Signal(object)  # Comparison
     errorsFound = Signal(object, object)  # Shown, Residuals of all images with it or None
+    residualFound = Signal(object, float)  # RunEntry, the KKT residual of its result
     fitFound = Signal(object, int, object)  # Shown, image, ImageFit
     progressChanged = Signal(object)  # Progress
     recordsReset = Signal(object)  # tuple of Record: curves of another run

@@ -32,6 +32,7 @@ def wire_session(window: MainWindow) -> None:
         (session.viewChanged, "set_view"),
         (session.comparisonReady, "set_comparison"),
         (session.errorsFound, "set_errors"),
+        (session.residualFound, "set_residual"),
         (session.fitFound, "set_fit"),
         (session.weightsChanged, "set_weights"),
         (session.pairChanged, "set_bases"),

@@ -25,6 +25,7 @@ from gsp_studio.core.matching import match_bases
 from gsp_studio.core.methods import new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
+from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import Projection, group_sparse_projection
 from gsp_studio.core.sparsity import hoyer_sparsity
@@ -56,6 +57,7 @@ __all__ = [
     "refitted",
     "reweighted",
     "shown_of",
+    "stationarity",
     "steered",
     "thumbnails",
     "warm_up",
@@ -316,6 +318,13 @@ def compared(first: RunEntry, second: RunEntry) -> Comparison:
     matching = match_bases(first.shown.W, second.shown.W)
     order = first.shown.order
     return Comparison(first, second, matching.order_of_second(order, second.shown.W.shape[1]), matching.cosine[order])
+
+
+def stationarity(X: Array, entry: RunEntry) -> float:
+    """The KKT residual of a run's result; NaN where the method has none."""
+    result = entry.outcome.result
+    assert result is not None
+    return kkt_residual(X, result.W, result.H, result.params, get_backend("auto", solver_threads()))
 
 
 def export(directory: Path, dataset: Dataset, run: ExportedRun, parts: Parts) -> list[Path]:

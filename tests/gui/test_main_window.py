@@ -323,13 +323,13 @@ class TestWindow:
 
     def test_settings_bring_size_and_docks_back(self, make_window: Callable[[], MainWindow]) -> None:
         first = make_window()
-        first.resize(1111, 707)  # lower than the screen that is not there; its width bounds what is restored
+        first.resize(1111, 717)  # lower than the screen that is not there; its width bounds what is restored
         first.docks["Model"].hide()
         settle()
         first.close()
         second = make_window()
         settle()
-        assert second.height() == 707
+        assert second.height() == 717
         assert not second.docks["Model"].isVisible()
         assert second.docks["Data"].isVisible()
         second.reset_layout()

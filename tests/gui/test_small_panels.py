@@ -77,6 +77,19 @@ class TestChip:
         width = chip.fontMetrics().horizontalAdvance(chip.text())
         assert width + 16 + 12 <= chip.sizeHint().width()
 
+    def test_second_line_tells_how_it_was_found(self, chip: ConstraintChip) -> None:
+        entry = fakes.run_entry(1, DATA)
+        chip.set_known(fakes.KNOWN)
+        chip.set_shown(entry.shown)
+        chip.set_runs((entry,), 0)
+        assert chip.second_line().split("  ·  ") == ["min W 0", "KKT –", "cpu", "same bits"]
+        chip.set_residual(entry, 0.000213)
+        assert "KKT 2.1e-04" in chip.second_line()
+        chip.set_shown(fakes.shown(DATA))  # the slider moved: that of a run's result says nothing about it
+        assert "KKT –" in chip.second_line()
+        chip.set_shown(replace(entry.shown, W=entry.shown.W - 1))
+        assert "min W -" in chip.second_line()
+
     def test_tool_tip_names_the_least_sparse(self, chip: ConstraintChip) -> None:
         chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.8, 0.9]), target=0.85))
         assert "0.8000" in chip.toolTip()

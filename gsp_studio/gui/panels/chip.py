@@ -1,31 +1,44 @@
-"""The constraint, always in view: what was asked for, what is attained, and whether that is enough."""
+"""The constraint, always in view: what was asked for, what is attained, whether it is enough, and how it was found."""
 
 from __future__ import annotations
 
 import math
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from gsp_studio.gui.state import TOLERANCE, Glimpse, Shown
+from gsp_studio.gui.state import TOLERANCE, Glimpse, Known, RunEntry, Shown
 from gsp_studio.gui.theme import current_theme, pixmap
 
 _WIDEST = "target s 0.8888   attained 0.8888   not met"
 _ICON = 16
 _PADDING = 12
+_TEACH = (
+    "min W: the smallest entry of the basis, which may not be negative.\n"
+    "KKT: how far a projected gradient step of both factors would go, relative to them; 0: nothing can be gained.\n"
+    "It is that of a run's result, so it is not known while the slider moves.\n"
+    "same bits: repeated on this machine with as many threads, a run gives the same factors to the last bit."
+)
 
 
 class ConstraintChip(QWidget):
-    """Target, attained sparsity, and met or not: by colour, by icon and by word."""
+    """Target, attained sparsity, and met or not: by colour, icon and word. A second line says how it was found."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._text = ""
+        self._text = self._second = self._backend = ""
+        self._least = self._residual = math.nan
+        self._result: Shown | None = None
         self._met = True
         self._icon: tuple[object, QPixmap] | None = None
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.set_shown(None)
+
+    def set_known(self, known: Known) -> None:
+        """Name what computes."""
+        self._backend = known.backend.split(",")[0]
+        self._tell_second()
 
     def set_shown(self, shown: Shown | None) -> None:
         """Tell about this basis."""
@@ -37,33 +50,66 @@ class ConstraintChip(QWidget):
         else:
             self._met = shown.meets_target
             text = _words(shown.target, shown.attained, self._met)
-        self._tell(text, shown)
+        self._least = math.nan if shown is None else float(shown.W.min(initial=0.0))
+        if shown is not self._result:
+            self._residual = math.nan
+        self._tell(text)
+        if shown is not None:
+            lines = [text, f"the least sparse basis image has {float(shown.sparsities.min()):.4f}"]
+            if not math.isnan(shown.target_h):
+                lines.append(f"coefficients: target {shown.target_h:.4f}, attained {shown.sparsity_h:.4f}")
+            self.setToolTip("\n".join([*lines, "", _TEACH]))
 
     def set_glimpse(self, glimpse: Glimpse) -> None:
         """Tell about a basis that is still to be computed in full."""
         self._met = not glimpse.attained < glimpse.target - TOLERANCE
-        self._tell(_words(glimpse.target, glimpse.attained, self._met), None)
+        self._residual = math.nan
+        self._tell(_words(glimpse.target, glimpse.attained, self._met))
 
-    def _tell(self, text: str, shown: Shown | None) -> None:
+    def set_residual(self, entry: RunEntry, residual: float) -> None:
+        """Tell how far a run's result is from standing still, while that is on the screen."""
+        self._result, self._residual = entry.shown, residual
+        self._tell_second()
+
+    def set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
+        """Know which result is on the screen; -1: none is."""
+        if index < 0:
+            self._residual = math.nan
+            self._tell_second()
+
+    def _tell(self, text: str) -> None:
         if text != self._text:
             self._text = text
             self.setAccessibleName(text or "No basis yet")
-            if shown is not None:
-                least = float(shown.sparsities.min())
-                lines = [text, f"the least sparse basis image has {least:.4f}"]
-                if not math.isnan(shown.target_h):
-                    lines.append(f"coefficients: target {shown.target_h:.4f}, attained {shown.sparsity_h:.4f}")
-                self.setToolTip("\n".join(lines))
+            self.update()
+        self._tell_second()
+
+    def _tell_second(self) -> None:
+        kkt = "–" if math.isnan(self._residual) else f"{self._residual:.1e}"
+        least = "–" if math.isnan(self._least) else f"{self._least:.3g}"
+        second = f"min W {least}  ·  KKT {kkt}  ·  {self._backend}  ·  same bits" if self._text else ""
+        if second != self._second:
+            self._second = second
+            self.setAccessibleDescription(second)
             self.update()
 
     def text(self) -> str:
         """What it says."""
         return self._text
 
+    def second_line(self) -> str:
+        """How it was found."""
+        return self._second
+
+    def _small(self) -> QFont:
+        font = QFont(self.font())
+        font.setPointSizeF(max(6.0, font.pointSizeF() * 0.85))
+        return font
+
     def sizeHint(self) -> QSize:
         """Room for the longest text, so that the bar beside it never moves."""
         metrics = self.fontMetrics()
-        return QSize(metrics.horizontalAdvance(_WIDEST) + _ICON + 3 * _PADDING, metrics.height() + 12)
+        return QSize(metrics.horizontalAdvance(_WIDEST) + _ICON + 3 * _PADDING, 2 * metrics.height() + 8)
 
     def _image(self, name: str, colour: str) -> QPixmap:
         """The icon, drawn anew only when it is another one: while the slider moves this is painted at every step."""
@@ -73,24 +119,29 @@ class ConstraintChip(QWidget):
         return self._icon[1]
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """A pill."""
+        """A box with two lines."""
         if not self._text:
             return
         theme = current_theme()
         colour = theme.text if self._met else theme.amber
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        metrics = painter.fontMetrics()
-        width = metrics.horizontalAdvance(self._text) + _ICON + 2.5 * _PADDING
-        pill = QRectF(self.width() - width, 1, width - 1, self.height() - 2)
+        box = QRectF(1, 1, self.width() - 2, self.height() - 2)
         painter.setPen(QPen(QColor(theme.separator if self._met else theme.amber), 1))
         painter.setBrush(QColor(theme.panel))
-        painter.drawRoundedRect(pill, pill.height() / 2, pill.height() / 2)
+        painter.drawRoundedRect(box, 6, 6)
         image = self._image("check" if self._met else "warning", colour)
-        painter.drawPixmap(int(pill.left() + _PADDING), int((self.height() - _ICON) / 2), image)
+        painter.drawPixmap(int(box.left() + _PADDING), int((self.height() - _ICON) / 2), image)
+        words = box.adjusted(_PADDING + _ICON + _PADDING / 2, 2, 0, -2)
+        upper, lower = QRectF(words), QRectF(words)
+        upper.setHeight(words.height() / 2)
+        lower.setTop(upper.bottom())
+        where = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
         painter.setPen(QColor(colour))
-        text = pill.adjusted(_PADDING + _ICON + _PADDING / 2, 0, 0, 0)
-        painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self._text)
+        painter.drawText(upper, where, self._text)
+        painter.setPen(QColor(theme.text_muted))
+        painter.setFont(self._small())
+        painter.drawText(lower, where, self._second)
 
 
 def _words(target: float, attained: float, is_met: bool) -> str:

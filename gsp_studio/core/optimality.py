@@ -1,0 +1,82 @@
+"""How far factors are from standing still: the KKT residual of sparse NMF."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends import Backend, get_backend
+from gsp_studio.backends.backend import as_compute_dtype
+from gsp_studio.core.checks import check_params
+from gsp_studio.core.methods import METHODS
+from gsp_studio.core.params import Params
+from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
+
+Array = npt.NDArray[Any]
+
+
+def kkt_residual(
+    X: npt.ArrayLike, W: npt.ArrayLike, H: npt.ArrayLike, params: Params, backend: str | Backend = "auto"
+) -> float:
+    """Relative length of a projected gradient step of both factors: 0 at a stationary point, whatever the scales.
+
+    Parameters
+    ----------
+    X : array_like (m, n), >= 0
+    W : array_like (m, r), >= 0
+    H : array_like (r, n), >= 0
+    params : Params
+        Says what W, and H where `sparsity_h` is set, are projected onto.
+    backend : str or Backend
+
+    Returns
+    -------
+    float
+        ``hypot(|W - P(W - dW / L)| / |W|, |H - P(H - dH / L)| / |H|)`` with the gradients of ``|X - W H|^2 / 2`` and
+        their Lipschitz constants L; NaN for a method without a projection (l1ahals). A factor of zeros counts as 0.
+
+    Raises
+    ------
+    ValueError
+        Factors whose shapes do not fit X, or parameters that do not.
+
+    References
+    ----------
+    Lin, Neural Computation 2007, section 2 (projected gradients of NMF); the projection is that of Ohib et al., TMLR
+    2022, section 3.
+    """
+    X = as_compute_dtype(X)
+    V = np.ascontiguousarray(np.asarray(W, X.dtype).T)
+    H = np.ascontiguousarray(H, X.dtype)
+    if V.ndim != 2 or H.ndim != 2 or X.shape != (V.shape[1], H.shape[1]) or len(V) != len(H):
+        raise ValueError(
+            f"W {np.shape(W)} and H {H.shape} do not fit X {X.shape}; accepted are (m, r) and (r, n) for X (m, n)"
+        )
+    params = replace(params, rank=len(V), init="random")
+    check_params(params, *X.shape)
+    method = METHODS[params.method]
+    if method.new_projection is None:
+        return math.nan
+    device = get_backend(backend) if isinstance(backend, str) else backend
+    Xt = np.ascontiguousarray(X.T).view()
+    Xt.flags.writeable = False
+    of_basis = method.new_projection()
+    of_coefficients = METHODS["ahals" if params.sparsity_h is None else "psnmf"].new_projection
+    assert of_coefficients is not None
+    target_h = replace(params, weights=None, sparsity=params.sparsity_h or 0.0)
+    with device.scope():
+        B, G = device.products(Xt, H)
+        basis = _relative(V, B, G, device, lambda Z: of_basis(Z, device, params))
+        project_h = of_coefficients()
+        C, own = device.encode(Xt, V), V @ V.T
+        coefficients = _relative(H, C, own, device, lambda Z: project_h(Z, device, target_h))
+    return math.hypot(basis, coefficients)
+
+
+def _relative(V: Array, B: Array, G: Array, backend: Backend, project: Any) -> float:
+    length = float(np.linalg.norm(V)) * largest_eigenvalue(G)
+    return gradient_residual(V, B, G, backend, project) / length if length > 0.0 else 0.0

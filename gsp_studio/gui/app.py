@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         window.firstPainted.connect(demo.start)
         app.exec()
         return _ended(window, demo.exit_code)
+    window.firstPainted.connect(window.offer_tour)
     if args.path is not None:
         window.session.open(args.path)
     return _ended(window, app.exec())

@@ -47,6 +47,7 @@ from gsp_studio.gui.panels.weights import WeightsPanel
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Phase, RunEntry, View
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
+from gsp_studio.gui.tour import Hint, Tour
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.tile_buffer import Contrast
 from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS
@@ -54,6 +55,40 @@ from gsp_studio.gui.wiring import wire_panels, wire_session
 
 #: Version of the docks' arrangement: a stored one of another version is not restored.
 _LAYOUT = 2
+
+
+def hints_of(window: MainWindow) -> tuple[Hint, ...]:
+    """What a newcomer is told, and beside what."""
+    return (
+        Hint(
+            lambda: window.open_button,
+            "Open your images",
+            "A folder of images, or a .npy, .npz or .mat file; dropping them on the window does the same. "
+            "The sample faces are a quick start.",
+        ),
+        Hint(
+            lambda: window.run,
+            "Run, pause, cancel",
+            "Run (Space) takes the images apart into basis images. Cancel keeps the best of what was found.",
+        ),
+        Hint(
+            lambda: window.sparsity.slider,
+            "One slider for the whole basis",
+            "It sets the average sparsity; every basis image finds its own. Drag it: the basis follows at once, "
+            "and a run that is going is steered by it.",
+        ),
+        Hint(
+            lambda: window.sparsity.bars,
+            "Who pays",
+            "One bar a basis image. Click a bar to hold that image at its sparsity: the others share the rest.",
+        ),
+        Hint(
+            lambda: window.centre.bar,
+            "Other views",
+            "Compare two runs, look into single images, see what every sparsity costs, paint weights (keys 1 to 5). "
+            "Everything else is in the command palette: Ctrl+Shift+P.",
+        ),
+    )
 
 
 class MainWindow(QMainWindow):
@@ -66,6 +101,7 @@ class MainWindow(QMainWindow):
         self.session, self._settings = session, settings
         self._painted = False
         self.threads_ended = True
+        self.tour: Tour | None = None
         self.asking = Asking(self, session, settings)
         self.setWindowTitle("GSP Studio")
         self.setAcceptDrops(True)
@@ -189,6 +225,7 @@ class MainWindow(QMainWindow):
         self._cancel_action = menus.add("&Run", "&Cancel and keep the best iterate", session.cancel, "", "cancel")
         self._make_view_menu()
         menus.add("&Help", "&Keys...", lambda: asking.keys(menus), "?", "help")
+        menus.add("&Help", "Take the &tour", self.take_tour)
         menus.add("&Help", "&Command palette...", lambda: asking.palette(menus), "Ctrl+Shift+P")
         menus.add("&Help", "&About", asking.about)
         choices = QMenu(self)
@@ -327,6 +364,23 @@ class MainWindow(QMainWindow):
     def _tint(self) -> None:
         self.open_button.setIcon(icon("open"))
         self.setWindowIcon(icon("app"))
+
+    def offer_tour(self) -> None:
+        """Show the tour to somebody who has not seen it."""
+        if not self._settings.value("toured", False, type=bool):
+            self.take_tour()
+
+    def take_tour(self) -> None:
+        """Five hints, one after another."""
+        if self.tour is not None:
+            return
+        self._settings.setValue("toured", True)
+        self.tour = Tour(hints_of(self), self)
+        self.tour.ended.connect(self._forget_tour)
+        self.tour.show_hint(0)
+
+    def _forget_tour(self) -> None:
+        self.tour = None
 
     def reset_layout(self) -> None:
         """Docks as they were on the first day."""

@@ -140,6 +140,7 @@ def _style_sheet(theme: Theme) -> str:
     QFrame#canvas QScrollBar::handle:horizontal:hover {{ background: {theme.canvas_text}; }}
     QFrame#canvas QScrollBar::add-line, QFrame#canvas QScrollBar::sub-line {{ width: 0; }}
     QFrame#canvas QScrollBar::add-page, QFrame#canvas QScrollBar::sub-page {{ background: none; }}
+    QFrame#tour {{ background: {theme.raised}; border: 1px solid {theme.accent}; border-radius: 6px; }}
     QFrame#canvas {{ background: {theme.canvas}; }}
     QFrame#canvas QLabel {{ color: {theme.canvas_text}; }}
     QFrame#canvas QLabel[muted="true"] {{ color: {theme.canvas_muted}; }}

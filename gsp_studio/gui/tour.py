@@ -1,0 +1,148 @@
+"""The tour for newcomers: five hints, each beside what it is about. It is in nobody's way: all goes on working."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QEvent, QObject, QPoint, QRect, Qt, Signal
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.basics import Button, label
+
+_WIDTH = 320
+_GAP = 12
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What is said beside a widget."""
+
+    about: Callable[[], QWidget]
+    title: str
+    text: str
+
+
+class _Ring(QWidget):
+    """A line around what a hint is about; the mouse goes through it."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The line."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(current_theme().accent), 2))
+        painter.drawRoundedRect(self.rect().adjusted(1, 1, -1, -1), 6, 6)
+
+
+class Tour(QFrame):
+    """Shows one hint after another over a window; `ended` when the last was read or the tour was left."""
+
+    ended = Signal()
+
+    def __init__(self, hints: tuple[Hint, ...], window: QWidget) -> None:
+        super().__init__(window)
+        self.setObjectName("tour")
+        self.setAccessibleName("Tour")
+        self._hints, self._window = hints, window
+        self.index = 0
+        self._ring = _Ring(window)
+        self._title, self._text = label(), label(wrap=True)
+        self._count = label(muted=True)
+        font = self._title.font()
+        font.setBold(True)
+        self._title.setFont(font)
+        self.leave, self.back, self.next = Button("Leave the tour"), Button("Back"), Button("Next")
+        self.next.setProperty("primary", True)
+        self.leave.setFlat(True)
+        self.leave.clicked.connect(self.end)
+        self.back.clicked.connect(lambda: self.show_hint(self.index - 1))
+        self.next.clicked.connect(lambda: self.show_hint(self.index + 1))
+        self._lay_out()
+        window.installEventFilter(self)
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addWidget(self.leave)
+        row.addStretch()
+        row.addWidget(self._count)
+        row.addWidget(self.back)
+        row.addWidget(self.next)
+        self._box = box = QVBoxLayout(self)
+        box.setContentsMargins(16, 16, 16, 12)
+        box.setSpacing(8)
+        box.addWidget(self._title)
+        box.addWidget(self._text)
+        box.addLayout(row)
+        self.setFixedWidth(_WIDTH + 32)
+
+    def show_hint(self, index: int) -> None:
+        """Show a hint; after the last one the tour ends."""
+        if index >= len(self._hints):
+            self.end()
+            return
+        self.index = max(0, index)
+        hint = self._hints[self.index]
+        self._title.setText(hint.title)
+        self._text.setText(hint.text)
+        self._count.setText(f"{self.index + 1} of {len(self._hints)}")
+        self.back.setEnabled(self.index > 0)
+        self.next.setText("Done" if self.index == len(self._hints) - 1 else "Next")
+        self.place()
+        self.next.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def place(self) -> None:
+        """Beside what the hint is about, and inside the window."""
+        self.setFixedHeight(self._box.totalHeightForWidth(self.width()))
+        about = self._hints[self.index].about()
+        corner = about.mapTo(self._window, QPoint(0, 0))
+        target = QRect(corner, about.size()).adjusted(-4, -4, 4, 4)
+        self._ring.setGeometry(target)
+        inside = self._window.rect().adjusted(_GAP, _GAP, -_GAP, -_GAP)
+        places = (
+            QPoint(target.left(), target.bottom() + _GAP),
+            QPoint(target.left(), target.top() - _GAP - self.height()),
+            QPoint(target.right() + _GAP, target.top()),
+            QPoint(target.center().x() - self.width() // 2, target.center().y() - self.height() // 2),
+        )
+        fitting = (place for place in places if inside.contains(QRect(place, self.size())))
+        chosen = next(fitting, places[0])
+        chosen.setX(max(inside.left(), min(chosen.x(), inside.right() - self.width())))
+        chosen.setY(max(inside.top(), min(chosen.y(), inside.bottom() - self.height())))
+        self.move(chosen)
+        for part in (self._ring, self):
+            part.show()
+            part.raise_()
+
+    def end(self) -> None:
+        """Leave."""
+        self._window.removeEventFilter(self)
+        self._ring.hide()
+        self._ring.deleteLater()
+        self.hide()
+        self.deleteLater()
+        self.ended.emit()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Stay beside it when the window's size changes."""
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest) and self.isVisible():
+            self.place()
+        return False
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Esc leaves, the right and left arrows go on and back."""
+        key = event.key()
+        if key == Qt.Key.Key_Escape:
+            self.end()
+        elif key == Qt.Key.Key_Right:
+            self.show_hint(self.index + 1)
+        elif key == Qt.Key.Key_Left:
+            self.show_hint(self.index - 1)
+        else:
+            super().keyPressEvent(event)

@@ -1,0 +1,73 @@
+"""The tour: five hints beside what they are about, over a window that goes on working, shown once."""
+
+from __future__ import annotations
+
+from handling import settle
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel
+
+from gsp_studio.gui.main_window import MainWindow, hints_of
+from gsp_studio.gui.tour import Tour
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def started(window: MainWindow) -> Tour:
+    window.take_tour()
+    settle()
+    assert window.tour is not None
+    return window.tour
+
+
+def test_five_hints_at_most_lie_in_the_window_and_beside_their_matter(window: MainWindow) -> None:
+    tour = started(window)
+    hints = hints_of(window)
+    assert len(hints) <= 5
+    for k, hint in enumerate(hints):
+        assert tour.index == k
+        assert hint.title in [text.text() for text in tour.findChildren(QLabel)]
+        assert window.rect().contains(tour.geometry())
+        about = hint.about()
+        assert not tour.geometry().intersects(QRect(about.mapTo(window, QPoint(0, 0)), about.size()))
+        QTest.mouseClick(tour.next, LEFT)
+        settle()
+    assert window.tour is None
+
+
+def test_it_is_offered_once(window: MainWindow) -> None:
+    window.offer_tour()
+    assert window.tour is not None
+    QTest.mouseClick(window.tour.leave, LEFT)
+    settle()
+    assert window.tour is None
+    window.offer_tour()
+    assert window.tour is None
+    window.take_tour()  # from the menu it can be taken again
+    assert window.tour is not None
+    window.tour.end()
+
+
+def test_keys_go_through_it_and_esc_leaves(window: MainWindow) -> None:
+    tour = started(window)
+    QTest.keyClick(tour, Qt.Key.Key_Right)
+    QTest.keyClick(tour, Qt.Key.Key_Right)
+    assert tour.index == 2
+    QTest.keyClick(tour, Qt.Key.Key_Left)
+    assert tour.index == 1
+    QTest.keyClick(tour, Qt.Key.Key_Escape)
+    settle()
+    assert window.tour is None
+
+
+def test_the_window_works_below_it_and_it_follows_the_size(faces_window: MainWindow) -> None:
+    window = faces_window
+    tour = started(window)
+    tour.show_hint(2)
+    view = window.montage.view
+    QTest.mouseClick(view.viewport(), LEFT, pos=view.tile_centre(0).toPoint())
+    assert window.session.selected == int(window.session.shown.order[0])
+    window.resize(1250, 760)
+    settle()
+    assert window.rect().contains(tour.geometry())
+    tour.end()

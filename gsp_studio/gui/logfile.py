@@ -9,6 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QStandardPaths
 
 LOG = logging.getLogger("gsp_studio.gui")
+LOG.addHandler(logging.NullHandler())  # without a file nothing is printed either
 _NAME = "gsp-studio.log"
 _BYTES, _FILES = 1_000_000, 3
 

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QLabel, QWidget
 
 from gsp_studio.gui.panels.basis import BasisPanel
 from gsp_studio.gui.panels.chip import ConstraintChip
-from gsp_studio.gui.panels.curves import CurvesPanel
+from gsp_studio.gui.panels.curves import CurvesPanel, axis_end
 from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.state import Choice
@@ -141,6 +141,22 @@ class TestCurves:
         panel.set_choice(Choice(max_iter=5))
         panel.add_records([fakes.record(11)])
         assert panel._sparsity_plot.getPlotItem().viewRange()[0] == [0, 11]
+
+    @pytest.mark.parametrize(
+        ("n", "last", "end"),
+        [
+            (1, 500, 500),
+            (501, 500, 501),
+            (1, 100_000, 1000),
+            (250, 100_000, 1000),
+            (251, 100_000, 2000),
+            (1300, 100_000, 10_000),
+            (24_000, 100_000, 100_000),
+            (30_000, 100_000, 100_000),
+        ],
+    )
+    def test_a_young_run_that_may_last_long_is_not_squeezed(self, n: int, last: int, end: int) -> None:
+        assert axis_end(n, last) == end
 
     def test_values_lie_within_the_axes(self, panel: CurvesPanel) -> None:
         rng = np.random.default_rng(0)

@@ -25,6 +25,9 @@ Array = npt.NDArray[Any]
 #: Points of a curve that are drawn: about two a pixel. Drawing all of a long run would take longer than computing it.
 _POINTS = 600
 
+#: Iterations of a run up to which its whole length is on the axis from the start.
+_LONG = 1000
+
 
 def thinned(values: Array, most: int) -> Array:
     """Indices of at most about `most` values, in order: all of a few, the extremes of every stretch of many."""
@@ -38,6 +41,15 @@ def thinned(values: Array, most: int) -> Array:
     # What is left after the last full stretch is drawn whole: it is where the run is now.
     ends = (starts + stretches.argmin(axis=1), starts + stretches.argmax(axis=1), np.arange(whole, count))
     return np.unique(np.concatenate(ends))
+
+
+def axis_end(n: int, last: int) -> int:
+    """Where the axis of iterations ends at iteration n of `last`: of a long run that is young, not where that ends."""
+    if last <= _LONG or last <= 4 * n:
+        return max(last, n)
+    power = 10 ** (len(str(4 * n)) - 1)
+    rounded = next(k * power for k in (1, 2, 5, 10) if k * power >= 4 * n)
+    return int(min(last, max(_LONG, rounded)))
 
 
 class CurvesPanel(QWidget):
@@ -129,7 +141,7 @@ class CurvesPanel(QWidget):
         self._draw_curve(self._sparsity_curve, n, sparsity)
         there = slice(None if has_target else 0)
         self._draw_curve(self._target_curve, n[there], target[there])
-        end = max(self._last, int(n[-1]))
+        end = axis_end(int(n[-1]), self._last)
         # The first iterations are far above the rest: the range follows what is left after them.
         settled = error[min(len(error) // 10, 20) :]
         low, high = float(settled.min()), float(settled.max())

@@ -1,0 +1,245 @@
+"""Screenshots of every state of the window: ``script/screenshots [FOLDER]``, by default out/screenshots.
+
+Each look (dark, light, dark at 200 %) is a process of its own in the real window with real solvers, on the bundled
+data. With ``--guide`` the pictures of docs/guide.md are written anew, too, with fewer colours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from PIL import Image
+from PySide6.QtCore import QPoint, QSettings, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QDialog, QWidget
+
+from gsp_studio.gui import app
+from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.io.resources import sample_path
+
+#: A look: the theme, and how many pixels of the screen one of the window takes.
+LOOKS = {"dark": ("dark", 1), "light": ("light", 1), "dark-200": ("dark", 2)}
+SIZE = (1280, 800)
+GUIDE = Path(__file__).parent / "images" / "guide"
+#: States whose pictures the guide shows.
+IN_GUIDE = ("run", "drag", "held", "compare", "inspector", "error-map", "path", "weights", "steered")
+LEFT = Qt.MouseButton.LeftButton
+PATIENCE = 120.0
+
+
+class Studio:
+    """The window, and what a hand does with it."""
+
+    def __init__(self, scheme: str, folder: Path) -> None:
+        self.app = app.make_application()
+        settings = QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat)
+        settings.setValue("scheme", scheme)
+        self.folder = folder
+        self.window: MainWindow = app.make_window(settings)
+        self.window.resize(*SIZE)
+        self.window.show()
+        self.session = self.window.session
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        """Process events until the condition holds."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError("a state did not come")
+            self.app.processEvents()
+            time.sleep(0.005)
+
+    def idle(self, seconds: float) -> None:
+        """Process events for a while: what is drawn later gets its time."""
+        end = time.monotonic() + seconds
+        self.wait(lambda: time.monotonic() > end)
+
+    def open_faces(self) -> None:
+        """The bundled faces with a basis under the slider."""
+        self.wait(lambda: self.session.phase is Phase.EMPTY)
+        self.session.set_choice(Choice(rank=49, max_iter=200))
+        self.session.open(sample_path("faces"))
+        self.wait(lambda: self.session.shown is not None)
+
+    def run(self, **changes: object) -> None:
+        """A run to its end."""
+        choice = self.session.choice
+        fields = {**choice.__dict__, **changes}
+        self.session.set_choice(Choice(**fields))
+        before = len(self.session.runs)
+        self.session.run()
+        self.wait(lambda: len(self.session.runs) > before)
+
+    def drag(self, start: float, end: float) -> None:
+        """The slider's handle, with the left button; it stays down."""
+        slider = self.window.sparsity.slider
+        self.session.set_sparsity(start)
+        y = round(slider.handle_position().y())
+        room = slider.width() - 24
+        QTest.mousePress(slider, LEFT, pos=QPoint(round(12 + start * room), y))
+        for step in range(1, 11):
+            QTest.mouseMove(slider, QPoint(round(12 + (start + (end - start) * step / 10) * room), y))
+        self.idle(0.2)
+
+    def let_go(self) -> None:
+        """Of the slider."""
+        slider = self.window.sparsity.slider
+        QTest.mouseRelease(slider, LEFT, pos=slider.handle_position().toPoint())
+
+    def dialog(self) -> QDialog:
+        """The dialog that is open."""
+        found = [w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog) and w.isVisible()]
+        return found[-1]
+
+
+def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
+    """Bring the window from state to state; the name of each, and what is to be seen of it."""
+    window, session = studio.window, studio.session
+    studio.wait(lambda: session.phase is Phase.EMPTY)
+    studio.idle(1.0)
+    yield "empty", window
+    window.take_tour()
+    yield "tour", window
+    window.tour.end()
+    studio.open_faces()
+    yield "opened", window
+    studio.run()
+    studio.idle(1.5)
+    yield "run", window
+    session.set_choice(Choice(rank=49, max_iter=100_000))
+    session.run()
+    studio.wait(lambda: len(session._records) > 60)
+    session.set_sparsity(0.8)
+    studio.idle(1.0)
+    yield "running", window
+    session.cancel()
+    studio.wait(lambda: session.phase is Phase.IDLE)
+    yield "steered", window
+    session.show_run(0)
+    session.select(int(session.shown.order[3]))
+    studio.drag(0.85, 0.93)
+    yield "drag", window
+    studio.let_go()
+    studio.wait(lambda: session.shown.before_refit == session.shown.before_refit)
+    yield "refit", window
+    for tile in (0, 4, 9):
+        bars = window.sparsity.bars
+        each = bars.width() / len(session.shown.order)
+        QTest.mouseClick(bars, LEFT, pos=QPoint(round((tile + 0.5) * each), 30))
+    session.set_sparsity(0.96)
+    studio.idle(0.3)
+    yield "held", window
+    session.hold({})
+    session.set_sparsity(1.0)
+    session.toggle_held(int(session.shown.order[0]))
+    session.set_sparsity_h(0.4)
+    studio.idle(0.5)
+    yield "coefficients", window
+    session.set_sparsity_h(0.0)
+    session.hold({})
+    yield from other_views(studio)
+    yield from dialogs(studio)
+
+
+def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
+    """What is behind the other tabs."""
+    window, session = studio.window, studio.session
+    studio.run(rank=25, sparsity=0.7, seed=1)
+    window.centre.show_view("Compare")
+    studio.idle(1.0)
+    yield "compare", window
+    session.show_run(0)
+    window.centre.show_view("Inspector")
+    studio.idle(1.5)
+    yield "inspector", window
+    window.inspector.view.buttons[1].click()
+    studio.idle(0.5)
+    yield "error-map", window
+    window.inspector.view.buttons[0].click()
+    window.centre.show_view("Path")
+    session.set_sparsity(0.9)
+    studio.idle(4.0)
+    yield "path", window
+    window.centre.show_view("Weights")
+    studio.wait(lambda: window.weights.presets["residual"].isEnabled())
+    window.weights.presets["centre"].click()
+    studio.wait(lambda: window.weights.pair._bases[1] is not None)
+    studio.idle(0.5)
+    yield "weights", window
+    window.centre.show_view("Basis")
+    session.undo_stack.undo()
+
+
+def dialogs(studio: Studio) -> Iterator[tuple[str, QWidget]]:
+    """What the window asks and says."""
+    window = studio.window
+    for name, show in (
+        ("keys", lambda: window.asking.keys(window.menus)),
+        ("palette", lambda: window.asking.palette(window.menus)),
+        ("about", window.asking.about),
+        ("export", window.asking.export),
+        ("layout", window.asking.another_layout),
+        ("error", lambda: studio.session.open(studio.folder / "nothing.npy")),
+    ):
+        (studio.folder / "nothing.npy").write_bytes(b"this is no array")
+        show()
+        studio.wait(lambda: any(isinstance(w, QDialog) and w.isVisible() for w in QApplication.topLevelWidgets()))
+        studio.idle(0.8)
+        dialog = studio.dialog()
+        yield f"dialog-{name}", dialog
+        dialog.close()
+        studio.idle(0.1)
+
+
+def take(look: str, out: Path) -> None:
+    """Write the pictures of one look, in this process."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        studio = Studio(LOOKS[look][0], Path(folder))
+        for name, part in states(studio):
+            studio.idle(0.2)
+            part.grab().save(str(out / f"{name}.png"))
+            print(f"{look}/{name}.png", flush=True)
+        studio.window.close()
+        sys.stdout.flush()
+        os._exit(0)  # no thread is waited for: nothing of it is kept
+
+
+def write_guide(pictures: Path) -> None:
+    """The guide's pictures with 96 colours: a third of the bytes, and nobody sees the difference."""
+    GUIDE.mkdir(parents=True, exist_ok=True)
+    for name in IN_GUIDE:
+        picture = Image.open(pictures / f"{name}.png").convert("RGB")
+        picture.quantize(96, dither=Image.Dither.NONE).save(GUIDE / f"{name}.png", optimize=True)
+
+
+def main() -> int:
+    """All looks, each in a process of its own."""
+    parser = argparse.ArgumentParser(description="Write screenshots of every state of the window.")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("out/screenshots"))
+    parser.add_argument("--look", choices=LOOKS, help="only this one")
+    parser.add_argument("--guide", action="store_true", help="write the guide's pictures, too")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.here:
+        take(args.look, args.folder / args.look)
+        return 0
+    for look in [args.look] if args.look else LOOKS:
+        env = {**os.environ, "QT_SCALE_FACTOR": str(LOOKS[look][1])}
+        command = [sys.executable, __file__, str(args.folder), "--look", look, "--here"]
+        subprocess.run(command, env=env, check=True)
+    if args.guide:
+        write_guide(args.folder / "dark")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

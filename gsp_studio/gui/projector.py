@@ -1,0 +1,171 @@
+"""What the slider shows: a basis at any sparsity, with what its images share of the energy.
+
+Imports the kernels, as `work` does, which offers it to the session.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends.backend import as_compute_dtype
+from gsp_studio.core.metrics import GramError, self_product
+from gsp_studio.core.path import SparsityPath
+from gsp_studio.core.projection import Projection, group_sparse_projection
+from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.gui.state import Glimpse, Pinned, Shown
+from gsp_studio.io.dataset import Dataset
+
+Array = npt.NDArray[Any]
+
+#: Entries of a basis above which a drag shows a part of its pixels, and about how many entries that part has.
+GLIMPSE_ABOVE, GLIMPSE_ENTRIES = 4_000_000, 1_700_000
+
+
+def average_sparsity(columns: Array, weights: Array | None = None) -> float:
+    """Average Hoyer sparsity of columns, 0 to 1, weighted or not."""
+    return float(np.mean(hoyer_sparsity(columns, weights))) if len(columns) > 1 else 0.0
+
+
+def energies_of(own: Array, gram: Any) -> Array:
+    """Share of each basis image in ``sum_k ||w_k|| ||h_k||``; `own` is ``W'W``."""
+    norms = np.sqrt(np.diagonal(own) * np.maximum(np.diagonal(gram.G), 0.0))
+    total = norms.sum()
+    shares: Array = norms / total if total > 0 else norms
+    return shares
+
+
+def by_energy(energies: Array) -> Array:
+    """Basis images in the order of falling energy."""
+    return np.argsort(-energies, kind="stable")
+
+
+@dataclass(frozen=True, eq=False)
+class _Coefficients:
+    """Coefficients at a target, and what gives the error of any basis with them."""
+
+    target: float
+    H: Array
+    gram: GramError
+    sparsity: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Coarse:
+    """Every k-th pixel of a basis in both directions."""
+
+    W: Array
+    image_shape: tuple[int, int]
+
+
+def _coarse(W: Array, image_shape: tuple[int, int], order: str) -> _Coarse:
+    height, width = image_shape
+    step = math.ceil(math.sqrt(W.size / GLIMPSE_ENTRIES))
+    pixels = np.arange(height * width).reshape(image_shape, order="F" if order == "F" else "C")[::step, ::step]
+    picked = pixels.ravel(order="F" if order == "F" else "C")
+    return _Coarse(np.asfortranarray(W[picked]), (pixels.shape[0], pixels.shape[1]))
+
+
+class Projector:
+    """The pinned basis, sorted once, at any sparsity; some of its basis images may be held at their own."""
+
+    def __init__(self, pinned: Pinned, dataset: Dataset | None = None, order: Array | None = None) -> None:
+        self.pinned = pinned
+        self._dataset = dataset
+        self._coarse: _Coarse | None = None
+        self._path_h: SparsityPath | None = None
+        self._sparse: _Coefficients | None = None
+        self.held: Mapping[int, float] = {}
+        self._path: SparsityPath | None = None
+        self.order = by_energy(energies_of(self_product(pinned.W), pinned.gram)) if order is None else order
+
+    def holding(self, held: Mapping[int, float]) -> Projector:
+        """The same basis with these basis images at these sparsities: the others share what is left of the budget."""
+        other = copy(self)
+        other.held = dict(held)
+        return other
+
+    def show(self, s: float, s_h: float = 0.0) -> Shown:
+        """The basis projected to s, and the coefficients to s_h where it is above 0, with the error that they have."""
+        pinned = self.pinned
+        projection = self._project(s)
+        own = self_product(projection.values)
+        coefficients = self._coefficients(s_h)
+        return Shown(
+            W=projection.values,
+            sparsities=projection.sparsities,
+            energies=energies_of(own, coefficients.gram),
+            order=self.order,
+            H=coefficients.H,
+            error=coefficients.gram.relative_error(projection.values, own),
+            target=s,
+            baseline=pinned.error,
+            origin=pinned.origin,
+            sparsity_h=coefficients.sparsity,
+            target_h=s_h or math.nan,
+        )
+
+    def _coefficients(self, s_h: float) -> _Coefficients:
+        """The coefficients at s_h: while the basis alone moves, its errors need no product with the data."""
+        pinned = self.pinned
+        if s_h <= 0.0 or self._dataset is None:
+            return _Coefficients(0.0, pinned.H, pinned.gram, math.nan)
+        if self._sparse is None or self._sparse.target != s_h:
+            if self._path_h is None:
+                self._path_h = SparsityPath(pinned.H.T, copy=False)
+            projection = self._path_h.project(s_h)
+            H = np.ascontiguousarray(projection.values.T)
+            X = as_compute_dtype(self._dataset.X)
+            gram = replace(pinned.gram, A=np.asfortranarray(X @ H.T), G=self_product(H.T))
+            self._sparse = _Coefficients(s_h, H, gram, float(projection.sparsity))
+        return self._sparse
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a frame of it takes so long that a drag needs `glimpse`, and what that needs is there."""
+        is_plain = not self.held and self.pinned.weights is None
+        is_ready = self._path is not None and self._dataset is not None and is_plain
+        return is_ready and self.pinned.W.size > GLIMPSE_ABOVE
+
+    def glimpse(self, s: float) -> Glimpse:
+        """Every k-th pixel of the basis projected to s: they are what they will be, the others are left out."""
+        assert self._dataset is not None
+        if self._coarse is None:
+            self._coarse = _coarse(self.pinned.W, self._dataset.image_shape, self._dataset.order)
+        coarse, path = self._coarse, self._sorted()
+        n = len(self.pinned.W)
+        threshold = path.mu(s) / (math.sqrt(n) - 1.0)
+        z = np.maximum(coarse.W - coarse.W.dtype.type(threshold), 0)
+        # The best scale of each image, from the pixels that are there.
+        squares = np.einsum("ij,ij->j", z, z)
+        scale = np.divide(np.einsum("ij,ij->j", z, coarse.W), squares, out=np.zeros_like(squares), where=squares > 0)
+        return Glimpse(z * scale, coarse.image_shape, path.sparsities(s), self.order, s)
+
+    def points(self, values: Array) -> list[tuple[float, int]]:
+        """At each sparsity the error, and how many basis images are zero or have one pixel left."""
+        found = []
+        for s in values:
+            W = self._project(float(s)).values
+            found.append((self.pinned.gram.relative_error(W), int(np.sum(np.count_nonzero(W, axis=0) <= 1))))
+        return found
+
+    def _project(self, s: float) -> Projection:
+        if self.held:
+            return group_sparse_projection(self.pinned.W, s, self.pinned.weights, pinned=self.held)
+        return self._sorted().project(s)
+
+    def _sorted(self) -> SparsityPath:
+        # Sorting a large basis takes a while: it happens where the first projection does. Two threads that need it at
+        # once both sort; either's result will do.
+        path = self._path
+        if path is None:
+            # Not copied: the arrays of an iterate are never written again.
+            path = SparsityPath(self.pinned.W, self.pinned.weights, copy=False)
+            self._path = path
+        return path

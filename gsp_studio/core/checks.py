@@ -64,6 +64,18 @@ def check_params(params: Params, m: int, n: int) -> None:
     if isinstance(params.init, str) and params.init not in STARTS:
         raise ValueError(f'init is "{params.init}"; accepted are {", ".join(STARTS)} or a pair of arrays (W0, H0)')
     _check_weights(params, m)
+    _check_frozen(params)
+
+
+def _check_frozen(params: Params) -> None:
+    frozen = params.frozen
+    for k in frozen:
+        if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or not 0 <= k < params.rank:
+            raise ValueError(f"frozen names basis image {k}; accepted are whole numbers from 0 to {params.rank - 1}")
+    if len(set(frozen)) < len(frozen):
+        raise ValueError("frozen names a basis image twice")
+    if len(frozen) == params.rank:
+        raise ValueError("all basis images are frozen; at least one has to be free")
 
 
 def _check_sparsity_h(params: Params, n: int) -> None:

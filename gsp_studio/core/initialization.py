@@ -128,15 +128,16 @@ def best_scale(B: Array, G: Array, V: Array) -> float:
     return float(np.vdot(V, B)) / fit if fit > 0 else 0.0
 
 
-def balance(V: Array, H: Array, B: Array, G: Array) -> tuple[Array, Array, Array, Array]:
+def balance(V: Array, H: Array, B: Array, G: Array, frozen: tuple[int, ...] = ()) -> tuple[Array, Array, Array, Array]:
     """Rows of V and H scaled to equal norms, W H unchanged, with B = H X' and G = H H' scaled along.
 
-    Zero rows are left alone. Without it a factor's scale drifts and the Lipschitz constant of the other's
-    gradient step loses its meaning.
+    Zero rows and `frozen` ones are left alone. Without it a factor's scale drifts and the Lipschitz constant of the
+    other's gradient step loses its meaning.
     """
     nv = np.sqrt(np.einsum("kj,kj->k", V, V, dtype=np.float64))
     nh = np.sqrt(np.maximum(np.diagonal(G), 0).astype(np.float64))
     alive = (nv > 0) & (nh > 0)
+    alive[list(frozen)] = False
     f = np.ones_like(nv)
     f[alive] = np.sqrt(nh[alive] / nv[alive])
     up = f.astype(V.dtype)[:, None]

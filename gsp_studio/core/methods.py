@@ -44,6 +44,8 @@ class Method:
         The basis's update, made new for every run: what it learns on the way belongs to the run.
     new_projection : () -> Project, optional
         Onto the bases that the method allows; None where a penalty stands for a set of these.
+    shares_budget : bool
+        Whether its target is about the average of all basis images, and not about each.
     gradient_coefficients : bool
         Coefficients by fast gradient steps; by HALS sweeps otherwise.
     """
@@ -54,6 +56,7 @@ class Method:
     new_update: Callable[[], UpdateBasis]
     new_projection: NewProjection | None = None
     uses_weights: bool = False
+    shares_budget: bool = False
     gradient_coefficients: bool = False
 
 
@@ -145,7 +148,7 @@ def new_sparse_coefficients() -> UpdateBasis:
 _AVERAGE = "average sparsity of the basis set, each image finds its own"
 
 METHODS: dict[str, Method] = {
-    "psnmf": Method("PSNMF", _AVERAGE, True, _projected(_group_projection), _group_projection),
+    "psnmf": Method("PSNMF", _AVERAGE, True, _projected(_group_projection), _group_projection, shares_budget=True),
     "ahals": Method("A-HALS", "no constraint: accelerated HALS", False, _ahals, _no_projection),
     "nenmf": Method(
         "NeNMF",
@@ -164,5 +167,6 @@ METHODS: dict[str, Method] = {
         _projected(_group_projection),
         _group_projection,
         uses_weights=True,
+        shares_budget=True,
     ),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,18 @@ from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coe
 from gsp_studio.core.metrics import GramError, squared_norm
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.core.steering import (
+    Edit,
+    Kill,
+    Split,
+    can_split,
+    check_edit,
+    edited_params,
+    free_problem,
+    free_rows,
+    kill,
+    split,
+)
 from gsp_studio.core.stopping import Stop, Stopping
 from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
 
@@ -47,10 +59,16 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 
+#: What a run that goes on can be sent.
+Steering = Params | Edit | Sequence[Params | Edit] | None
+
+
 def iterate(
     X: npt.ArrayLike, params: Params, backend: str | Backend = "auto", mask: npt.ArrayLike | None = None
-) -> Generator[Iterate, Params | None, Stop]:
+) -> Generator[Iterate, Steering, Stop]:
     """Iterates of a sparse NMF, one an outer iteration; ``send(new_params)`` steers the run.
+
+    An edit of the basis (`Kill`, `Split`, `Reseed` of `core.steering`), or several of both in order, can be sent too.
 
     Parameters
     ----------
@@ -76,7 +94,8 @@ def iterate(
     Raises
     ------
     ValueError
-        X or a parameter out of range, before the first iterate or at the `send` that brought it.
+        X or a parameter out of range, before the first iterate or at the `send` that brought it; an edit that the
+        basis cannot have.
     BackendUnavailable
         A backend that was named and cannot run here.
 
@@ -107,15 +126,21 @@ def iterate(
 
 def _iterate(
     Xt: Array, missing: Missing | None, params: Params, backend: Backend
-) -> Generator[Iterate, Params | None, Stop]:
+) -> Generator[Iterate, Steering, Stop]:
     run = _Run(Xt, missing, params, backend)
     stopping = Stopping()
     while True:
         it = run.step(params)
         steered = yield it
         if steered is not None:
-            check_steering(steered, params, *Xt.T.shape)
-            params = steered
+            for step in steered if isinstance(steered, Sequence) else (steered,):
+                if isinstance(step, Params):
+                    check_steering(step, params, *Xt.T.shape)
+                    params = step
+                else:
+                    check_edit(step, params, *Xt.T.shape)
+                    run.edit(step)
+                    params = edited_params(step, params)
             stopping.restart()
         stop = stopping.reason(it.n_iter, it.error, it.seconds, params, run.gradient_residual)
         if stop is not None:
@@ -132,7 +157,7 @@ class _Run:
         self.Xt.flags.writeable = False  # always: numba compiles kernels anew for arrays that may be written
         self.x_norm2 = squared_norm(Xt.T)
         self.params, self.method = params, METHODS[params.method]
-        self.updates: dict[str, UpdateBasis] = {}
+        self.updates: dict[tuple[str, tuple[int, ...]], UpdateBasis] = {}
         self.update_sparse_coefficients = new_sparse_coefficients()
         self.n_iter = 0
         with backend.scope():
@@ -156,12 +181,12 @@ class _Run:
         self.n_iter += 1
         self.params = params = replace(params, sparsity=params.target_at(self.n_iter))
         self.method = method = METHODS[params.method]
-        update_basis = self.updates.setdefault(params.method, method.new_update())
         with self.backend.scope():
-            if params.reseed_dead and self.dead():
-                self._reseed(self.dead())
-            self.V, self.H, self.B, self.G = balance(self.V, self.H, self.B, self.G)
-            self.V, dense = update_basis(self.V, self.B, self.G, self.backend, params)
+            dead = tuple(k for k in self.dead() if k not in params.frozen)
+            if params.reseed_dead and dead:
+                self._reseed(dead)
+            self.V, self.H, self.B, self.G = balance(self.V, self.H, self.B, self.G, params.frozen)
+            self.V, dense = self._new_basis(params)
             self.H, self.B, self.G = self._new_coefficients(params)
             if self.missing is not None:
                 self._refill(self.missing)
@@ -185,6 +210,34 @@ class _Run:
             target_h=math.nan if params.sparsity_h is None else params.sparsity_h,
             dead=self.dead(),
         )
+
+    def _new_basis(self, params: Params) -> tuple[Array, Array]:
+        """The basis's update; that of frozen basis images is none."""
+        update = self.updates.setdefault((params.method, params.frozen), self.method.new_update())
+        if not params.frozen:
+            return update(self.V, self.B, self.G, self.backend, params)
+        V, B, G, of_free = free_problem(self.V, self.B, self.G, params, self.method)
+        new, step = update(V, B, G, self.backend, of_free)
+        free = free_rows(params)
+        V, dense = self.V.copy(), self.V.copy()
+        V[free], dense[free] = new, step
+        return V, dense
+
+    def edit(self, edit: Edit) -> None:
+        """Change the basis; what its updates remember is about another one."""
+        with self.backend.scope():
+            if isinstance(edit, Kill):
+                self.V, self.H = kill(self.V, self.H, edit.basis)
+            elif isinstance(edit, Split) and can_split(self.V, self.H, edit.basis):
+                self.V, self.H = split(self.Xt, self.V, self.H, edit.basis)
+            elif isinstance(edit, Split):
+                self.V = np.vstack([self.V, np.zeros_like(self.V[:1])])
+                self.H = np.vstack([self.H, np.zeros_like(self.H[:1])])
+                self._reseed((len(self.V) - 1,))
+            else:
+                self._reseed((edit.basis,))
+            self.B, self.G = self.backend.products(self.Xt, self.H)
+        self.updates, self.update_sparse_coefficients = {}, new_sparse_coefficients()
 
     def _new_coefficients(self, params: Params) -> tuple[Array, Array, Array]:
         """New coefficients, and the products ``H X'`` and ``H H'`` of these."""
@@ -242,7 +295,8 @@ class _Run:
         backend, params, method = self.backend, self.params, self.method
         with backend.scope():
             C = backend.encode(self.Xt, self.V)
-            of_basis = gradient_residual(self.V, self.B, self.G, backend, _projection(method, params, backend))
+            V, B, G, of_free = free_problem(self.V, self.B, self.G, params, method)
+            of_basis = gradient_residual(V, B, G, backend, _projection(method, of_free, backend))
             free = METHODS["ahals"] if params.sparsity_h is None else METHODS["psnmf"]
             target_h = params if params.sparsity_h is None else replace(params, sparsity=params.sparsity_h)
             of_coefficients = gradient_residual(

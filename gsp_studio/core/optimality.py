@@ -14,6 +14,7 @@ from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.core.checks import check_params
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
+from gsp_studio.core.steering import free_problem
 from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
 
 Array = npt.NDArray[Any]
@@ -30,7 +31,7 @@ def kkt_residual(
     W : array_like (m, r), >= 0
     H : array_like (r, n), >= 0
     params : Params
-        Says what W, and H where `sparsity_h` is set, are projected onto.
+        Says what W, and H where `sparsity_h` is set, are projected onto; frozen basis images do not count.
     backend : str or Backend
 
     Returns
@@ -70,7 +71,8 @@ def kkt_residual(
     target_h = replace(params, weights=None, sparsity=params.sparsity_h or 0.0)
     with device.scope():
         B, G = device.products(Xt, H)
-        basis = _relative(V, B, G, device, lambda Z: of_basis(Z, device, params))
+        free_V, free_B, free_G, free = free_problem(V, B, G, params, method)
+        basis = _relative(free_V, free_B, free_G, device, lambda Z: of_basis(Z, device, free))
         project_h = of_coefficients()
         C, own = device.encode(Xt, V), V @ V.T
         coefficients = _relative(H, C, own, device, lambda Z: project_h(Z, device, target_h))

@@ -46,6 +46,9 @@ class Params:
     reseed_dead : bool
         Give a basis image that has died (all zero, or used by no image) the worst residual of an image for a new
         start. Dead ones are reported either way, in `Iterate.dead`.
+    frozen : tuple of int
+        Basis images that keep their pixels, bit for bit; the others share what these leave of the target's budget.
+        Changed in a run, it is what freezes and releases them.
     n_sweeps : int
         Most HALS sweeps of one factor's update.
     n_steps : int
@@ -68,6 +71,7 @@ class Params:
     tol: float = 0.0
     kkt_tol: float = 0.0
     reseed_dead: bool = False
+    frozen: tuple[int, ...] = ()
     n_sweeps: int = 10
     n_steps: int = 20
     inner_tol: float = 0.1

@@ -1,0 +1,257 @@
+"""Edits of a basis while its solver runs: take an image out, make two of one, begin one anew; and frozen ones.
+
+Freezing is no edit but a parameter, `Params.frozen`: the named basis images keep their pixels bit for bit while their
+coefficients and all others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.core.methods import Method
+from gsp_studio.core.params import Params, row_weights
+from gsp_studio.core.sparsity import hoyer_sparsity
+
+Array = npt.NDArray[Any]
+
+#: Images whose versions of a basis image are looked at together.
+_BLOCK = 256
+#: An image uses a basis image when its coefficient is more than this fraction of the largest.
+_LEAST_USE = 1e-6
+#: Rounds of 2-means, at most.
+_ROUNDS = 20
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Take a basis image and its coefficients away: the rank falls by 1, those behind it move up by 1."""
+
+    basis: int
+
+
+@dataclass(frozen=True)
+class Split:
+    """Make two of a basis image: the images that use it in two ways get one each. The new one becomes the last.
+
+    Beside one that fewer than two images use, a new one begins as for `Reseed`.
+    """
+
+    basis: int
+
+
+@dataclass(frozen=True)
+class Reseed:
+    """Begin a basis image anew, from what the worst described image lacks."""
+
+    basis: int
+
+
+Edit = Kill | Split | Reseed
+KINDS: dict[str, type[Kill] | type[Split] | type[Reseed]] = {"kill": Kill, "split": Split, "reseed": Reseed}
+
+
+def text_of(edit: Edit) -> str:
+    """An edit in words, basis images counted from 1: "basis 7 split"."""
+    done = {Kill: "killed", Split: "split", Reseed: "re-seeded"}[type(edit)]
+    return f"basis {edit.basis + 1} {done}"
+
+
+def difference(new: Params, old: Params) -> str:
+    """What a run that goes on takes over, in words: "s 0.850 → 0.800, basis 3 frozen"; "" for nothing."""
+    said = []
+    if new.sparsity != old.sparsity:
+        said.append(f"s {old.sparsity:.3f} → {new.sparsity:.3f}")
+    if new.sparsity_h != old.sparsity_h:
+        before, after = ("off" if s is None else f"{s:.3f}" for s in (old.sparsity_h, new.sparsity_h))
+        said.append(f"s of H {before} → {after}")
+    if new.method != old.method:
+        said.append(f"method {new.method}")
+    if new.weights is not old.weights and not np.array_equal(new.weights, old.weights):
+        said.append("other weights")
+    for word, numbers in (
+        ("frozen", sorted(set(new.frozen) - set(old.frozen))),
+        ("released", sorted(set(old.frozen) - set(new.frozen))),
+    ):
+        if numbers:
+            said.append(f"basis {', '.join(str(k + 1) for k in numbers)} {word}")
+    return ", ".join(said)
+
+
+def check_edit(edit: Edit, params: Params, m: int, n: int) -> None:
+    """Raise ValueError, in one sentence, when a run with these parameters cannot be edited so."""
+    if not isinstance(edit, (Kill, Split, Reseed)):
+        raise ValueError(f"{edit!r} is no edit; accepted are Kill, Split and Reseed")
+    if not 0 <= edit.basis < params.rank:
+        raise ValueError(f"there is no basis image {edit.basis + 1}; accepted are 1 to {params.rank}")
+    if isinstance(edit, Kill) and params.rank == 1:
+        raise ValueError("the last basis image cannot be taken away")
+    if isinstance(edit, Kill) and len(set(params.frozen) - {edit.basis}) == params.rank - 1:
+        raise ValueError("all other basis images are frozen; release one first")
+    if isinstance(edit, Split) and params.rank >= min(m, n):
+        raise ValueError(f"the rank cannot exceed min(m, n) = {min(m, n)}, so no basis image can be split")
+    if edit.basis in params.frozen and not isinstance(edit, Kill):
+        raise ValueError(f"basis image {edit.basis + 1} is frozen; release it before it is changed")
+
+
+def edited_params(edit: Edit, params: Params) -> Params:
+    """The parameters in force after an edit: rank, frozen basis images and weights of their own renumbered."""
+    k, weights = edit.basis, params.weights
+    if isinstance(edit, Kill):
+        frozen = tuple(j - (j > k) for j in params.frozen if j != k)
+        if np.ndim(weights) == 2:
+            weights = np.delete(weights, k, axis=1)
+        return replace(params, rank=params.rank - 1, frozen=frozen, weights=weights)
+    if isinstance(edit, Split):
+        if np.ndim(weights) == 2:
+            weights = np.column_stack([weights, weights[:, k]])
+        return replace(params, rank=params.rank + 1, weights=weights)
+    return params
+
+
+def can_split(V: Array, H: Array, k: int) -> bool:
+    """Whether there are two images that use row k."""
+    return bool(V[k].any() and len(_users(H[k])) >= 2)
+
+
+def kill(V: Array, H: Array, k: int) -> tuple[Array, Array]:
+    """Rows of V (r, m) and H (r, n) without row k."""
+    return np.delete(V, k, axis=0), np.delete(H, k, axis=0)
+
+
+def split(Xt: Array, V: Array, H: Array, k: int) -> tuple[Array, Array]:
+    """Two basis images for one, by 2-means of the versions of it that the images want.
+
+    An image j that uses basis image k wants it to be ``(x_j - sum of the others) / h_kj`` where it is not zero. These
+    versions fall into two groups, each image counted by ``h_kj^2``; the means of the groups, negative entries set to
+    0, are the best basis images for their images alone, so the error does not rise. Where all versions are alike, the
+    images with the larger half of the coefficients form a group.
+
+    Parameters
+    ----------
+    Xt : ndarray (n, m)
+    V, H : ndarray (r, m), (r, n)
+    k : int
+        A basis image that is not zero, used by at least two images.
+
+    Returns
+    -------
+    V, H : ndarray (r + 1, m), (r + 1, n)
+        New arrays; image j uses row k or the last row, not both.
+
+    Notes
+    -----
+    The start of 2-means is the version farthest from the mean and the one farthest from that: no random numbers.
+    """
+    users = _users(H[k])
+    support = np.flatnonzero(V[k])
+    weight = np.square(H[k, users], dtype=np.float64)
+    seen = users[np.argsort(-weight, kind="stable")[:_BLOCK]]
+    versions = np.concatenate(list(_versions(Xt, V, H, k, seen, support)))
+    centres = _two_means(versions, np.square(H[k, seen], dtype=np.float64))
+    second, sums = np.zeros(len(users), bool), np.zeros((2, len(support)))
+    start = 0
+    for block in _versions(Xt, V, H, k, users, support):
+        stop = start + len(block)
+        second[start:stop] = _nearer_to_second(block, centres)
+        start = stop
+    if second.all() or not second.any():
+        second = weight > np.median(weight)
+        second[np.argmin(weight)] = False
+        second[np.argmax(weight)] = True
+    start = 0
+    for block in _versions(Xt, V, H, k, users, support):
+        stop = start + len(block)
+        for side, chosen in enumerate((~second[start:stop], second[start:stop])):
+            sums[side] += weight[start:stop][chosen] @ block[chosen]
+        start = stop
+    totals = np.array([weight[~second].sum(), weight[second].sum()])
+    new_V, new_H = np.vstack([V, V[k]]), np.vstack([H, H[k]])
+    for row, side in ((k, 0), (len(V), 1)):
+        new_V[row] = 0.0
+        new_V[row, support] = np.maximum(sums[side] / totals[side], 0.0)
+    new_H[k, users[second]] = 0.0
+    new_H[len(V)] = 0.0
+    new_H[len(V), users[second]] = H[k, users[second]]
+    return new_V, new_H
+
+
+def _users(h: Array) -> Array:
+    """Images with a coefficient that counts: what one of 1e-300 wants has no digits."""
+    return np.flatnonzero(h > _LEAST_USE * h.max())
+
+
+def _versions(Xt: Array, V: Array, H: Array, k: int, users: Array, support: Array) -> Iterator[Array]:
+    """What the users want basis image k to be on its support, a block of them at a time."""
+    parts = V[:, support]
+    for start in range(0, len(users), _BLOCK):
+        block = users[start : start + _BLOCK]
+        left = Xt[np.ix_(block, support)] - H[:, block].T @ parts + np.outer(H[k, block], parts[k])
+        yield left.astype(np.float64) / H[k, block, None]
+
+
+def _two_means(points: Array, weight: Array) -> Array:
+    mean = weight @ points / weight.sum()
+    first = int(np.argmax(np.square(points - mean).sum(axis=1)))
+    second = int(np.argmax(np.square(points - points[first]).sum(axis=1)))
+    centres = points[[first, second]].copy()
+    before = np.zeros(0, bool)
+    for _ in range(_ROUNDS):
+        side = _nearer_to_second(points, centres)
+        if np.array_equal(side, before) or side.all() or not side.any():
+            break
+        before = side
+        for row, chosen in enumerate((~side, side)):
+            centres[row] = weight[chosen] @ points[chosen] / weight[chosen].sum()
+    return centres
+
+
+def _nearer_to_second(points: Array, centres: Array) -> Array:
+    nearer: Array = np.square(points - centres[1]).sum(axis=1) < np.square(points - centres[0]).sum(axis=1)
+    return nearer
+
+
+def free_rows(params: Params) -> Array:
+    """Numbers of the basis images that are not frozen."""
+    return np.setdiff1d(np.arange(params.rank), params.frozen)
+
+
+def free_problem(V: Array, B: Array, G: Array, params: Params, method: Method) -> tuple[Array, Array, Array, Params]:
+    """What is left to the basis images that are not frozen: their own problem, of the same form.
+
+    Parameters
+    ----------
+    V, B, G : ndarray (r, m), (r, m), (r, r)
+        Basis images as rows, ``H X'`` and ``H H'``.
+    params : Params
+    method : Method
+        That of the parameters.
+
+    Returns
+    -------
+    V, B, G : ndarray (f, m), (f, m), (f, f)
+        Of the free basis images; what the frozen ones explain is taken out of B.
+    params : Params
+        With a target as near to what the frozen ones leave of the budget as there is one, in [0, 1]: where they keep
+        the average below the target, it stays below, and the iterates say so. A method that gives each basis image
+        its own target keeps that.
+    """
+    if not params.frozen:
+        return V, B, G, params
+    free, frozen = free_rows(params), np.array(params.frozen)
+    target = params.sparsity
+    if method.shares_budget and V.shape[1] > 1:
+        weights = row_weights(params, V.dtype).T if method.uses_weights else None
+        kept = float(np.sum(hoyer_sparsity(V[frozen].T, _columns(weights, frozen))))
+        target = min(1.0, max(0.0, (params.rank * target - kept) / len(free)))
+    of_free = replace(params, rank=len(free), frozen=(), sparsity=target, weights=_columns(params.weights, free))
+    left = B[free] - G[np.ix_(free, frozen)] @ V[frozen]
+    return V[free], left, np.ascontiguousarray(G[np.ix_(free, free)]), of_free
+
+
+def _columns(weights: Any, chosen: Any) -> Any:
+    return weights[:, chosen] if np.ndim(weights) == 2 else weights

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         project_to_zeros,
     )
     from gsp_studio.core.sparsity import hoyer_sparsity
+    from gsp_studio.core.steering import Kill, Reseed, Split
     from gsp_studio.io.dataset import Dataset, DatasetError
     from gsp_studio.io.readers import load_dataset
 
@@ -29,11 +30,14 @@ _HOME = {
     "Dataset": "io.dataset",
     "DatasetError": "io.dataset",
     "Iterate": "core.nmf",
+    "Kill": "core.steering",
     "Params": "core.nmf",
     "Projection": "core.projection",
+    "Reseed": "core.steering",
     "Result": "core.nmf",
     "SparseNMF": "core.estimator",
     "SparsityPath": "core.path",
+    "Split": "core.steering",
     "available_backends": "backends",
     "column_sparse_projection": "core.projection",
     "factorize": "core.nmf",
@@ -50,11 +54,14 @@ __all__ = [
     "Dataset",
     "DatasetError",
     "Iterate",
+    "Kill",
     "Params",
     "Projection",
+    "Reseed",
     "Result",
     "SparseNMF",
     "SparsityPath",
+    "Split",
     "__version__",
     "available_backends",
     "column_sparse_projection",

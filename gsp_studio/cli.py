@@ -280,8 +280,6 @@ def _run_and_export(
 
 
 def _repeat(args: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from gsp_studio.engine.run import Intervention, RunSpec
     from gsp_studio.io.export import check_directory, read_run, same_factors
     from gsp_studio.io.readers import load_dataset
@@ -291,11 +289,9 @@ def _repeat(args: argparse.Namespace) -> int:
     dataset = load_dataset(args.data or run.source, run.options)
     if dataset.fingerprint != run.fingerprint:
         raise ValueError(f"{dataset.source} is not the data of that run: its fingerprint differs; name the right ones")
-    # It ends where it ended then, for whatever reason.
-    done = run.content["result"]["iterations"]
-    ending: dict[str, Any] = {"max_iter": done, "max_seconds": None, "tol": 0.0, "kkt_tol": 0.0}
-    replay = [Intervention(n, replace(params, **ending)) for n, params in run.interventions if n < done]
-    spec = RunSpec(dataset.X, replace(run.start, **ending), run.backend, run.threads, run.mask)
+    start, steering = run.as_done()
+    replay = [Intervention(n, change) for n, steps in steering.items() for change in steps]
+    spec = RunSpec(dataset.X, start, run.backend, run.threads, run.mask)
     code = _run_and_export(spec, dataset, args, replay)
     folder = args.run if args.run.is_dir() else args.run.parent
     if code == 0 and (folder / "factors.npz").exists():

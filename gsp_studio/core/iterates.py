@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend
 from gsp_studio.core.metrics import GramError
-from gsp_studio.core.params import Params
+from gsp_studio.core.params import Params, same_value
 from gsp_studio.core.stopping import Stop
 
 Array = npt.NDArray[Any]
@@ -85,7 +85,7 @@ class History:
 class Result:
     """The best iterate that meets the target, and how the run went.
 
-    `n_iter` counts the iterations done; `best_iter` is the one kept. `params` are the last ones in force.
+    `n_iter` counts the iterations done; `best_iter` is the one kept. `params` are those of the last iteration.
     `backend` says what computed, `stop` why the run ended (None: its consumer ended it); the other fields are those
     of `Iterate`.
     """
@@ -124,6 +124,29 @@ def better(candidate: Iterate, best: Iterate | None) -> Iterate:
     if not candidate.meets_target():
         return best
     return candidate if candidate.error <= best.error else best
+
+
+class Best:
+    """The best iterate of a run so far, as `better` judges, and the parameters that were in force then."""
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+        self.iterate: Iterate | None = None
+
+    def see(self, it: Iterate, params: Params, is_edited: bool = False) -> None:
+        """Look at a new iterate.
+
+        One from before an edit of the basis, or of another problem (another method, other weights or frozen basis
+        images), is no rival: what has been asked for since is kept, though its error may be higher.
+        """
+        rival = None if is_edited or _is_other_problem(params, self.params) else self.iterate
+        self.iterate, self.params = better(it, rival), params
+
+
+def _is_other_problem(a: Params, b: Params) -> bool:
+    return a is not b and not all(
+        same_value(getattr(a, name), getattr(b, name)) for name in ("rank", "method", "weights", "frozen")
+    )
 
 
 def history_of(records: list[tuple[int, float, float, float, float]]) -> History:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.core.checks import check_data, check_params, check_steering
 from gsp_studio.core.initialization import balance, best_scale, initial_factors
-from gsp_studio.core.iterates import History, Iterate, Result, better, history_of, result_of
+from gsp_studio.core.iterates import Best, History, Iterate, Result, better, history_of, result_of
 from gsp_studio.core.masking import Missing, check_mask, fill_missing
 from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, squared_norm
@@ -28,7 +28,10 @@ from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.core.steering import (
     Edit,
     Kill,
+    Reseed,
     Split,
+    Steering,
+    after_steering,
     can_split,
     check_edit,
     edited_params,
@@ -36,16 +39,23 @@ from gsp_studio.core.steering import (
     free_rows,
     kill,
     split,
+    steps_of,
 )
 from gsp_studio.core.stopping import Stop, Stopping
 from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
 
 __all__ = [
     "METHODS",
+    "Best",
+    "Edit",
     "History",
     "Iterate",
+    "Kill",
     "Params",
+    "Reseed",
     "Result",
+    "Split",
+    "Steering",
     "Stop",
     "better",
     "check_data",
@@ -57,10 +67,6 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
-
-
-#: What a run that goes on can be sent.
-Steering = Params | Edit | Sequence[Params | Edit] | None
 
 
 def iterate(
@@ -133,7 +139,7 @@ def _iterate(
         it = run.step(params)
         steered = yield it
         if steered is not None:
-            for step in steered if isinstance(steered, Sequence) else (steered,):
+            for step in steps_of(steered):
                 if isinstance(step, Params):
                     check_steering(step, params, *Xt.T.shape)
                     params = step
@@ -317,6 +323,7 @@ def factorize(
     backend: str | Backend = "auto",
     callback: Callable[[Iterate], None] | None = None,
     mask: npt.ArrayLike | None = None,
+    steering: Mapping[int, Steering] | None = None,
 ) -> Result:
     """Run a sparse NMF to its end and return its best iterate.
 
@@ -325,7 +332,9 @@ def factorize(
     X, params, backend, mask
         As for `iterate`.
     callback : callable, optional
-        Called with every `Iterate`. To stop early, steer or pause, use `iterate`.
+        Called with every `Iterate`. To stop early or pause, use `iterate`.
+    steering : mapping of int, optional
+        What the run takes after given iterations: new `Params`, edits of the basis, or several of both in order.
 
     Returns
     -------
@@ -345,16 +354,20 @@ def factorize(
     ((64, 5), True)
     """
     device = get_backend(backend) if isinstance(backend, str) else backend
-    best: Iterate | None = None
+    steering = steering or {}
+    best = Best(params)
     records: list[tuple[int, float, float, float, float]] = []
     solver = iterate(X, params, device, mask)
+    step: Steering = None
     while True:
         try:
-            it = next(solver)
+            it = solver.send(step)
         except StopIteration as end:
-            assert best is not None  # max_iter >= 1
-            return result_of(best, history_of(records), params, device, end.value)
-        best = better(it, best)
+            assert best.iterate is not None  # max_iter >= 1
+            return result_of(best.iterate, history_of(records), best.params, device, end.value)
+        params, is_edited = after_steering(step, params)
+        best.see(it, params, is_edited)
         records.append((it.n_iter, it.error, it.sparsity, it.target, it.seconds))
         if callback is not None:
             callback(it)
+        step = steering.get(it.n_iter)

@@ -80,7 +80,7 @@ class Params:
         """Equal in every field; arrays entry by entry."""
         if not isinstance(other, Params):
             return NotImplemented
-        return all(_same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return all(same_value(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
 
     __hash__ = None  # type: ignore[assignment]  # arrays have no hash
 
@@ -91,9 +91,10 @@ class Params:
         return self.sparsity * n_iter / self.continuation
 
 
-def _same(a: Any, b: Any) -> bool:
+def same_value(a: Any, b: Any) -> bool:
+    """Whether two values of a parameter are equal; arrays entry by entry."""
     if isinstance(a, tuple) and isinstance(b, tuple):
-        return len(a) == len(b) and all(map(_same, a, b))
+        return len(a) == len(b) and all(map(same_value, a, b))
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return a is b or (a is not None and b is not None and np.array_equal(a, b))
     return bool(a == b)

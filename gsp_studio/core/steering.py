@@ -6,7 +6,7 @@ coefficients and all others go on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,7 +52,32 @@ class Reseed:
 
 
 Edit = Kill | Split | Reseed
+#: What a run that goes on can be sent: new parameters, an edit, or several of both in order.
+Steering = Params | Edit | Sequence[Params | Edit] | None
 KINDS: dict[str, type[Kill] | type[Split] | type[Reseed]] = {"kill": Kill, "split": Split, "reseed": Reseed}
+
+
+def kind_of(edit: Edit) -> str:
+    """The name of an edit in `KINDS`."""
+    return next(name for name, kind in KINDS.items() if isinstance(edit, kind))
+
+
+def steps_of(steering: Steering) -> Sequence[Params | Edit]:
+    """The single steps of what a run is sent."""
+    if steering is None:
+        return ()
+    return steering if isinstance(steering, Sequence) else (steering,)
+
+
+def after_steering(steering: Steering, params: Params) -> tuple[Params, bool]:
+    """The parameters in force after these steps, and whether one of them is an edit."""
+    is_edited = False
+    for step in steps_of(steering):
+        if isinstance(step, Params):
+            params = step
+        else:
+            params, is_edited = edited_params(step, params), True
+    return params, is_edited
 
 
 def text_of(edit: Edit) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from gsp_studio.core.nmf import Iterate, Params, Result, Stop
+from gsp_studio.core.nmf import Edit, Iterate, Params, Result, Stop
 from gsp_studio.io.export import ExportedRun
 
 
@@ -66,10 +66,14 @@ class Record:
 
 @dataclass(frozen=True, eq=False)
 class Intervention:
-    """New parameters that a running solver took after its iteration n_iter."""
+    """What a running solver took after its iteration n_iter: new parameters, or an edit of the basis.
+
+    `text` says in words what it changed.
+    """
 
     n_iter: int
-    params: Params
+    change: Params | Edit
+    text: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +106,7 @@ class Outcome:
         return ExportedRun(
             result=self.result,
             start=spec.params,
-            interventions=tuple((step.n_iter, step.params) for step in self.interventions),
+            interventions=tuple((step.n_iter, step.change) for step in self.interventions),
             reason=self.reason.value,
             backend=spec.backend,
             threads=spec.threads,
@@ -112,9 +116,13 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Poll:
-    """What is new since the last poll: the state, records, the newest iterate and, at the end, the outcome."""
+    """What is new since the last poll.
+
+    The state, records, the newest iterate, what the solver took and, at the end, the outcome.
+    """
 
     state: RunState
     records: tuple[Record, ...]
     iterate: Iterate | None
     outcome: Outcome | None
+    interventions: tuple[Intervention, ...] = ()

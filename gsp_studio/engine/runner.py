@@ -2,7 +2,7 @@
 
 Every request (pause, cancel, steer) returns at once and takes effect at the next iteration's boundary. Nothing is
 sent to the watcher: `poll` swaps out what has gathered since, so a fast solver cannot flood a slow window. A run is
-repeatable: the parameters that it took, and after which iteration, are in its outcome.
+repeatable: what it took, and after which iteration, is in its outcome.
 """
 
 from __future__ import annotations
@@ -12,17 +12,9 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from gsp_studio.backends import Backend, get_backend
-from gsp_studio.core.nmf import (
-    Iterate,
-    Params,
-    Result,
-    Stop,
-    better,
-    check_params,
-    history_of,
-    iterate,
-    result_of,
-)
+from gsp_studio.core.checks import check_steering
+from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Result, Stop, history_of, iterate, result_of
+from gsp_studio.core.steering import check_edit, difference, edited_params, text_of
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Poll, Record, RunSpec, RunState
 
 
@@ -33,18 +25,23 @@ class Runner:
     ----------
     spec : RunSpec
     replay : sequence of Intervention, optional
-        Parameters to take after given iterations, as a former run's outcome recorded them.
+        What to take after given iterations, as a former run's outcome recorded it. What is asked for meanwhile waits
+        until the last of these.
     """
 
     def __init__(self, spec: RunSpec, replay: Sequence[Intervention] = ()) -> None:
         self.spec = spec
-        self._replay = {step.n_iter: step.params for step in replay}
+        self._replay = list(replay)
+        self._params = spec.params
+        for step in replay:
+            self._params = _after(step.change, self._params)
         self._changed = threading.Condition()
         self._state = RunState.READY
-        self._steering: Params | None = None
+        self._asked: list[Params | Edit] = []
         self._pause = False
         self._cancel = False
         self._records: list[Record] = []
+        self._taken: list[Intervention] = []
         self._latest: Iterate | None = None
         self._outcome: Outcome | None = None
         self._thread: threading.Thread | None = None
@@ -53,6 +50,11 @@ class Runner:
     def state(self) -> RunState:
         """Where the run stands now."""
         return self._state
+
+    @property
+    def params(self) -> Params:
+        """The parameters in force once the solver has taken all that it was asked for."""
+        return self._params
 
     def run(self, on_record: Callable[[Record], None] | None = None) -> Outcome:
         """Solve in the calling thread and return the outcome; `on_record` sees every iteration.
@@ -97,19 +99,35 @@ class Runner:
         ValueError
             Parameters out of range, or another rank, seed or start.
         """
-        check_params(params, *self.spec.X.shape)
-        for name in ("rank", "seed"):
-            if getattr(params, name) != getattr(self.spec.params, name):
-                raise ValueError(f"{name} is fixed while a run goes on; it can be set for the next run")
         with self._changed:
-            self._steering = params
+            check_steering(params, self._params, *self.spec.X.shape)
+            if self._asked and isinstance(self._asked[-1], Params):
+                self._asked.pop()
+            self._ask(params)
+
+    def edit(self, edit: Edit) -> None:
+        """Change the basis before the next iteration: `Kill`, `Split` or `Reseed` of `core.steering`.
+
+        Raises
+        ------
+        ValueError
+            The basis cannot be edited so.
+        """
+        with self._changed:
+            check_edit(edit, self._params, *self.spec.X.shape)
+            self._ask(edit)
+
+    def _ask(self, change: Params | Edit) -> None:
+        self._asked.append(change)
+        self._params = _after(change, self._params)
 
     def poll(self) -> Poll:
         """What is new since the last poll. The outcome stays in every poll once the run has ended."""
         with self._changed:
             records, self._records = self._records, []
+            taken, self._taken = self._taken, []
             latest, self._latest = self._latest, None
-            return Poll(self._state, tuple(records), latest, self._outcome)
+            return Poll(self._state, tuple(records), latest, self._outcome, tuple(taken))
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the thread of `start`; True when the run has ended (or was never started)."""
@@ -137,14 +155,24 @@ class Runner:
             self._records.append(record)
             self._latest = it
 
-    def _boundary(self, n_iter: int) -> tuple[bool, Params | None]:
-        """Between two iterations: wait while paused; then whether to go on, and new parameters if there are any."""
+    def _boundary(self, n_iter: int) -> tuple[bool, list[Params | Edit]]:
+        """Between two iterations: wait while paused; then whether to go on, and what to take."""
         with self._changed:
             while self._pause and not self._cancel:
                 self._state = RunState.PAUSED
                 self._changed.wait()
-            steering, self._steering = self._steering, None
-            return not self._cancel, self._replay.get(n_iter, steering)
+            changes = [step.change for step in self._replay if step.n_iter == n_iter]
+            if all(step.n_iter <= n_iter for step in self._replay):
+                changes, self._asked = [*changes, *self._asked], []
+            return not self._cancel, changes
+
+    def _tell(self, steps: list[Intervention]) -> None:
+        with self._changed:
+            self._taken += steps
+
+
+def _after(change: Params | Edit, params: Params) -> Params:
+    return change if isinstance(change, Params) else edited_params(change, params)
 
 
 class _Solving:
@@ -154,7 +182,7 @@ class _Solving:
         self.runner = runner
         self.on_record = on_record
         self.params = runner.spec.params
-        self.best: Iterate | None = None
+        self.best = Best(self.params)
         self.rows: list[tuple[int, float, float, float, float]] = []
         self.interventions: list[Intervention] = []
         self.backend: Backend | None = None
@@ -175,29 +203,70 @@ class _Solving:
         spec = self.runner.spec
         self.backend = get_backend(spec.backend, spec.threads)
         solver = iterate(spec.X, self.params, self.backend, spec.mask)
-        it = next(solver)
+        it, is_edited = next(solver), False
         while True:
             record = Record(it.n_iter, it.error, it.sparsity, it.target, it.seconds)
-            self.best = better(it, self.best)
+            self.best.see(it, self.params, is_edited)
             self.rows.append((it.n_iter, it.error, it.sparsity, it.target, it.seconds))
             self.runner._publish(it, record)
             if self.on_record is not None:
                 self.on_record(record)
-            go_on, steering = self.runner._boundary(it.n_iter)
+            go_on, changes = self.runner._boundary(it.n_iter)
             if not go_on:
                 return FinishReason.CANCELLED
+            changes = self.take(it.n_iter, changes)
+            is_edited = any(not isinstance(change, Params) for change in changes)
             try:
-                if steering is None or steering is self.params:
-                    it = next(solver)
-                else:
-                    self.interventions.append(Intervention(it.n_iter, steering))
-                    self.params = steering
-                    it = solver.send(steering)
+                it = solver.send(changes or None)
             except StopIteration as end:
                 self.stop = end.value
                 return FinishReason(self.stop.value)
 
+    def take(self, n_iter: int, changes: list[Params | Edit]) -> list[Params | Edit]:
+        """Note what the solver is about to be sent; parameters that are in force already are none."""
+        steps = []
+        for change in changes:
+            if change == self.params:
+                continue
+            text = difference(change, self.params) if isinstance(change, Params) else text_of(change)
+            steps.append(Intervention(n_iter, change, text))
+            self.params = _after(change, self.params)
+        self.interventions += steps
+        self.runner._tell(steps)
+        return [step.change for step in steps]
+
     def result(self) -> Result | None:
-        if self.best is None or self.backend is None:
+        best = self.best
+        if best.iterate is None or self.backend is None:
             return None
-        return result_of(self.best, history_of(self.rows), self.params, self.backend, self.stop)
+        return result_of(best.iterate, history_of(self.rows), best.params, self.backend, self.stop)
+
+
+def branch(
+    spec: RunSpec, interventions: Sequence[Intervention], n_iter: int, change: Callable[[Params], Params]
+) -> Runner:
+    """A run that shares its first iterations with another one, bit for bit, and then goes its own way.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        Of the other one, as `interventions`: those that it has taken.
+    n_iter : int
+        Iterations that both share; they are computed again. What the other took later is left out.
+    change : Params -> Params
+        From the parameters in force then to those of the branch.
+
+    Raises
+    ------
+    ValueError
+        No iteration is left after `n_iter`, or parameters that a run which goes on cannot take.
+    """
+    shared = [step for step in interventions if step.n_iter < n_iter]
+    params = spec.params
+    for step in shared:
+        params = _after(step.change, params)
+    new = change(params)
+    if not 1 <= n_iter < new.max_iter:
+        raise ValueError(f"a branch after iteration {n_iter} is not possible; accepted are 1 to {new.max_iter - 1}")
+    check_steering(new, params, *spec.X.shape)
+    return Runner(spec, (*shared, Intervention(n_iter, new)))

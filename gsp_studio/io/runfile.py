@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.core.nmf import Params, Result
+from gsp_studio.core.nmf import Edit, Params, Result
+from gsp_studio.core.steering import KINDS, kind_of
 from gsp_studio.io.dataset import Dataset, LoadOptions, one_line
 
 Array = npt.NDArray[Any]
@@ -47,8 +48,8 @@ class ExportedRun:
     result : Result
     start : Params
         The parameters that the run began with.
-    interventions : sequence of (n_iter, Params)
-        New parameters that it took, and after which iteration.
+    interventions : sequence of (n_iter, Params or Edit)
+        What it took, new parameters or an edit of the basis, and after which iteration.
     reason : str
         Why it ended, in words.
     backend, threads
@@ -59,7 +60,7 @@ class ExportedRun:
 
     result: Result
     start: Params
-    interventions: Sequence[tuple[int, Params]] = ()
+    interventions: Sequence[tuple[int, Params | Edit]] = ()
     reason: str = ""
     backend: str = "auto"
     threads: int | None = None
@@ -74,7 +75,7 @@ class RunFile:
     ----------
     start : Params
         The parameters that the run began with.
-    interventions : tuple of (n_iter, Params)
+    interventions : tuple of (n_iter, Params or Edit)
     backend, threads
         What was asked for.
     mask : ndarray (m, n) of bool, or None
@@ -90,7 +91,7 @@ class RunFile:
     """
 
     start: Params
-    interventions: tuple[tuple[int, Params], ...]
+    interventions: tuple[tuple[int, Params | Edit], ...]
     backend: str
     threads: int | None
     mask: Array | None
@@ -98,6 +99,22 @@ class RunFile:
     options: LoadOptions
     fingerprint: str
     content: dict[str, Any]
+
+    def as_done(self) -> tuple[Params, dict[int, list[Params | Edit]]]:
+        """Start and steering of a run that ends where this one did, for whatever reason.
+
+        Returns
+        -------
+        Params, dict of iteration to list
+            As `factorize` takes them.
+        """
+        done = int(self.content["result"]["iterations"])
+        ending: dict[str, Any] = {"max_iter": done, "max_seconds": None, "tol": 0.0, "kkt_tol": 0.0}
+        steering: dict[int, list[Params | Edit]] = {}
+        for n_iter, change in self.interventions:
+            step = replace(change, **ending) if isinstance(change, Params) else change
+            steering.setdefault(n_iter, []).append(step)
+        return replace(self.start, **ending), {n: steps for n, steps in steering.items() if n < done}
 
     def check_data(self, dataset: Dataset) -> None:
         """Raise ExportError, in one sentence, unless these are the data of the run, bit by bit."""
@@ -129,8 +146,8 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
         "program": PROGRAM,
         "params": _params_json(run.start, "start"),
         "interventions": [
-            {"after_iteration": n_iter, "params": _params_json(params, f"step{i}")}
-            for i, (n_iter, params) in enumerate(run.interventions)
+            {"after_iteration": n_iter, **_change_json(change, f"step{i}")}
+            for i, (n_iter, change) in enumerate(run.interventions)
         ],
         "result": {
             "error": result.error,
@@ -190,6 +207,19 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
+def _change_json(change: Params | Edit, prefix: str) -> dict[str, Any]:
+    if isinstance(change, Params):
+        return {"params": _params_json(change, prefix)}
+    return {"edit": kind_of(change), "basis": change.basis}
+
+
+def _change_from(step: dict[str, Any], arrays: dict[str, Array], start: Params) -> Params | Edit:
+    if "edit" in step:
+        return KINDS[step["edit"]](int(step["basis"]))
+    # A start that is given as arrays is one object through the whole run.
+    return replace(_params_from(step["params"], arrays), init=start.init)
+
+
 def _params_json(params: Params, prefix: str) -> dict[str, Any]:
     content = {field.name: getattr(params, field.name) for field in fields(params)}
     for name in _array_fields(params):
@@ -204,8 +234,10 @@ def _array_fields(params: Params) -> list[str]:
 def arrays_of(run: ExportedRun) -> dict[str, Array]:
     """Arrays among the parameters, under the names that run.json refers to; a start (W0, H0) becomes two."""
     arrays: dict[str, Array] = {}
-    every = [("start", run.start), *((f"step{i}", params) for i, (_, params) in enumerate(run.interventions))]
+    every = [("start", run.start), *((f"step{i}", change) for i, (_, change) in enumerate(run.interventions))]
     for prefix, params in every:
+        if not isinstance(params, Params):
+            continue
         for name in _array_fields(params):
             value = getattr(params, name)
             if isinstance(value, tuple):
@@ -255,11 +287,11 @@ def read_run(path: str | os.PathLike[str]) -> RunFile:
 def _run_from(content: dict[str, Any], arrays: dict[str, Array]) -> RunFile:
     data, backend = content["data"], content["backend"]
     start = _params_from(content["params"], arrays)
-    steps = [(int(step["after_iteration"]), step["params"]) for step in content["interventions"]]
     return RunFile(
         start=start,
-        # A start that is given as arrays is one object through the whole run.
-        interventions=tuple((n, replace(_params_from(p, arrays), init=start.init)) for n, p in steps),
+        interventions=tuple(
+            (int(step["after_iteration"]), _change_from(step, arrays, start)) for step in content["interventions"]
+        ),
         backend=str(backend["asked"]),
         threads=None if backend["threads"] is None else int(backend["threads"]),
         mask=None if content.get("mask") is None else arrays[content["mask"][INPUTS]],
@@ -279,6 +311,7 @@ def _read_inputs(path: Path) -> dict[str, Array]:
 
 def _params_from(content: dict[str, Any], arrays: dict[str, Array]) -> Params:
     values = dict(content)
+    values["frozen"] = tuple(values.get("frozen", ()))
     for name in _ARRAYS:
         if isinstance(values.get(name), dict):
             key = values[name][INPUTS]

@@ -8,8 +8,8 @@ import pytest
 
 import gsp_studio as gs
 from gsp_studio.engine import runner as runner_module
-from gsp_studio.engine.run import FinishReason, RunSpec, RunState
-from gsp_studio.engine.runner import Runner
+from gsp_studio.engine.run import FinishReason, Intervention, RunSpec, RunState
+from gsp_studio.engine.runner import Runner, branch
 
 PATIENCE = 60  # seconds after which a wait counts as hung
 
@@ -97,8 +97,8 @@ def test_steering_is_recorded_and_replays_to_the_last_bit(X):
     assert runner.join(PATIENCE)
     outcome = runner.poll().outcome
     assert outcome.reason is FinishReason.MAX_ITER
-    assert [step.params.sparsity for step in outcome.interventions] == [0.8, 0.7]
-    assert outcome.result.params.sparsity == 0.7
+    assert [step.change.sparsity for step in outcome.interventions] == [0.8, 0.7]
+    assert outcome.result.params.sparsity == 0.8  # no iteration has had the last one
     again = Runner(RunSpec(X, params), replay=outcome.interventions).run()
     assert np.array_equal(again.result.W, outcome.result.W)
     assert np.array_equal(again.result.H, outcome.result.H)
@@ -169,3 +169,107 @@ def test_two_runners_at_once_do_not_disturb_each_other(X):
         assert runner.join(PATIENCE)
         direct = gs.factorize(X, replace(params, seed=seed))
         assert np.array_equal(runner.poll().outcome.result.W, direct.W)
+
+
+def steer_by_hand(X, params):
+    """A run that somebody steers: split, freeze with another target, kill, re-seed; cancelled a little later."""
+    runner = Runner(RunSpec(X, params))
+    runner.start()
+    taken = []
+
+    def has_gone_on(poll):
+        taken.extend(poll.interventions)
+        return poll.iterate is not None and (not taken or poll.iterate.n_iter > taken[-1].n_iter + 2)
+
+    for steer in (
+        lambda: runner.edit(gs.Split(1)),
+        lambda: runner.steer(replace(runner.params, frozen=(0, 4), sparsity=0.7)),
+        lambda: runner.edit(gs.Kill(0)),
+        lambda: runner.edit(gs.Reseed(0)),
+    ):
+        watch(runner, has_gone_on)
+        steer()
+        watch(runner, lambda poll: taken.extend(poll.interventions) or not runner._asked)
+    watch(runner, has_gone_on)
+    runner.cancel()
+    assert runner.join(PATIENCE)
+    return runner.poll().outcome, taken
+
+
+def test_a_run_that_was_steered_by_hand_repeats_to_the_last_bit(X):
+    params = gs.Params(rank=4, sparsity=0.5, max_iter=10**9)
+    outcome, taken = steer_by_hand(X, params)
+    said = [step.text for step in outcome.interventions]
+    assert said == ["basis 2 split", "s 0.500 → 0.700, basis 1, 5 frozen", "basis 1 killed", "basis 1 re-seeded"]
+    assert taken == list(outcome.interventions)
+    result = outcome.result
+    assert result.params.rank == result.W.shape[1] == 4
+    assert result.params.frozen == (3,)
+    assert result.best_iter > taken[-1].n_iter, "what was before the last edit is no rival"
+    steps = {step.n_iter: step.change for step in taken}
+    ending = replace(params, max_iter=result.n_iter)
+    steps = {n: replace(c, max_iter=result.n_iter) if isinstance(c, gs.Params) else c for n, c in steps.items()}
+    again = gs.factorize(X, ending, steering=steps)
+    assert np.array_equal(again.W, result.W)
+    assert np.array_equal(again.H, result.H)
+    assert np.array_equal(again.history.error, result.history.error)
+    assert again.best_iter == result.best_iter
+
+
+def test_a_pause_gathers_what_is_asked_for_in_order(X):
+    params = gs.Params(rank=4, sparsity=0.5, max_iter=10**9)
+    runner = Runner(RunSpec(X, params))
+    runner.pause()
+    runner.start()
+    watch(runner, lambda poll: poll.state is RunState.PAUSED)
+    for s in (0.6, 0.7):
+        runner.steer(replace(runner.params, sparsity=s))  # the newest wins
+    runner.edit(gs.Split(0))
+    runner.steer(replace(runner.params, sparsity=0.8))
+    assert (runner.params.rank, runner.params.sparsity) == (5, 0.8)
+    with pytest.raises(ValueError, match="there is no basis image 6; accepted are 1 to 5"):
+        runner.edit(gs.Kill(5))
+    with pytest.raises(ValueError, match="rank is fixed"):
+        runner.steer(params)
+    runner.resume()
+    watch(runner, lambda poll: poll.iterate is not None and poll.iterate.n_iter > 3)
+    runner.cancel()
+    assert runner.join(PATIENCE)
+    outcome = runner.poll().outcome
+    said = [(step.n_iter, step.text) for step in outcome.interventions]
+    assert said == [(1, "s 0.500 → 0.700"), (1, "basis 1 split"), (1, "s 0.700 → 0.800")]
+    assert outcome.result.W.shape[1] == 5
+
+
+def test_an_edit_that_no_iteration_follows_leaves_the_result(X):
+    runner = Runner(RunSpec(X, gs.Params(rank=4, sparsity=0.5, max_iter=1)))
+    runner.edit(gs.Kill(0))
+    outcome = runner.run()
+    assert outcome.reason is FinishReason.MAX_ITER
+    assert outcome.result.params.rank == outcome.result.W.shape[1] == 4
+
+
+def test_a_branch_shares_its_first_iterations_to_the_last_bit(X):
+    params = gs.Params(rank=4, sparsity=0.5, max_iter=30)
+    steering = {5: gs.Split(0), 20: gs.Kill(0)}
+    origin = Runner(RunSpec(X, params), [Intervention(n, change) for n, change in steering.items()]).run()
+    other = branch(RunSpec(X, params), origin.interventions, 12, lambda now: replace(now, sparsity=0.8)).run()
+    for name in ("error", "sparsity"):
+        one, two = getattr(origin.result.history, name), getattr(other.result.history, name)
+        assert np.array_equal(one[:12], two[:12])
+        assert one[12] != two[12]
+    assert [step.n_iter for step in other.interventions] == [5, 12]
+    assert other.interventions[-1].text == "s 0.500 → 0.800"
+    assert other.result.W.shape[1] == 5
+    assert other.result.sparsity >= 0.8 - 1e-10
+    same = branch(RunSpec(X, params), origin.interventions, 20, lambda now: now).run()
+    assert same.result.W.shape[1] == 5, "what the origin took at the fork itself is not shared"
+
+
+@pytest.mark.parametrize("n_iter", [0, 30, 31])
+def test_a_branch_needs_iterations_before_and_after_it(X, n_iter):
+    spec = RunSpec(X, gs.Params(rank=4, max_iter=30))
+    with pytest.raises(ValueError, match=rf"a branch after iteration {n_iter} is not possible; accepted are 1 to 29"):
+        branch(spec, (), n_iter, lambda params: params)
+    with pytest.raises(ValueError, match="rank is fixed"):
+        branch(spec, (), 3, lambda params: replace(params, rank=5))

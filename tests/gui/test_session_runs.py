@@ -136,7 +136,7 @@ def test_slider_steers_the_run(faces: Session) -> None:
     wait_until(lambda: faces.runs)
     [entry] = faces.runs
     [step] = entry.outcome.interventions
-    assert step.params.sparsity == 0.9
+    assert step.change.sparsity == 0.9
     targets = [record.target for record in entry.records]
     assert targets == [0.6] * step.n_iter + [0.9] * (len(targets) - step.n_iter)
     assert entry.choice.sparsity == entry.shown.target == 0.9

@@ -219,4 +219,4 @@ def test_a_run_takes_the_target_of_the_coefficients_and_is_steered_by_it(faces: 
     wait_until(lambda: faces.runs)
     assert faces.runs[-1].choice.sparsity_h == 0.5
     assert "s of H = 0.500" in faces.runs[-1].label
-    assert [step.params.sparsity_h for step in faces.runs[-1].outcome.interventions] == [0.5]
+    assert [step.change.sparsity_h for step in faces.runs[-1].outcome.interventions] == [0.5]

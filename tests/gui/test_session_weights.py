@@ -63,13 +63,13 @@ def test_a_weighted_run_repeats_its_weights_and_takes_new_ones(faces: Session) -
     wait_until(lambda: faces._records)
     other = WEIGHTS[::-1].copy()
     faces.set_weights(other)
-    wait_until(lambda: faces._live.runner._steering is None)  # taken
+    wait_until(lambda: not faces._live.runner._asked)  # taken
     faces.cancel()
     wait_until(lambda: faces.runs)
     entry = faces.runs[-1]
     np.testing.assert_array_equal(entry.spec.params.weights, WEIGHTS)
     [step] = entry.outcome.interventions
-    np.testing.assert_array_equal(step.params.weights, other)
+    np.testing.assert_array_equal(step.change.weights, other)
     assert entry.shown.meets_target
     np.testing.assert_allclose(entry.shown.sparsities, hoyer_sparsity(entry.shown.W, other), atol=1e-5)
     assert faces.pinned.weights is not None

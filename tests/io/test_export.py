@@ -123,11 +123,16 @@ def test_steering_and_a_start_as_arrays_read_back(tmp_path, dataset, run):
     weights = np.linspace(0.5, 1, 63)
     params = replace(run.start, init=start, weights=weights, method="wsnmf")
     steered = replace(params, sparsity=0.7)
-    export_run(tmp_path, dataset, replace(run, start=params, interventions=((2, steered),)))
+    steps = ((2, steered), (2, gs.Split(1)), (3, replace(steered, rank=5, frozen=(0, 4))), (4, gs.Kill(0)))
+    export_run(tmp_path, dataset, replace(run, start=params, interventions=steps))
     assert (tmp_path / "inputs.npz").exists()
     again = read_run(tmp_path / "run.json")
     assert again.start == params
-    assert again.interventions == ((2, steered),)
+    assert again.interventions == steps
+    start, steering = again.as_done()
+    assert start == replace(params, max_iter=6)
+    assert [n for n, changes in steering.items() for _ in changes] == [2, 2, 3, 4]
+    assert steering[3][0].max_iter == 6
 
 
 def test_a_second_export_replaces_the_first_and_leaves_other_files_alone(tmp_path, dataset, run):

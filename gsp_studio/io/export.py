@@ -14,7 +14,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from gsp_studio.io.runfile import (
     software_versions,
     write_json,
 )
+from gsp_studio.io.script import script_of
 
 __all__ = [
     "ExportError",
@@ -57,16 +58,16 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 
-RUN = "run.json"
+RUN, SCRIPT = "run.json", "repeat.py"
 #: Shorter side of an exported basis image, in pixels, at least: small images stay visible in any viewer.
 _VISIBLE = 128
 #: The names that exports write, and so may remove.
-_OURS = re.compile(r"basis/basis_[0-9]+\.png|montage\.png|factors\.npz|history\.csv|inputs\.npz|run\.json")
+_OURS = re.compile(r"basis/basis_[0-9]+\.png|montage\.png|factors\.npz|history\.csv|inputs\.npz|repeat\.py|run\.json")
 
 
 @dataclass(frozen=True)
 class What:
-    """Which parts to write; run.json always is.
+    """Which parts to write; run.json and repeat.py always are.
 
     Attributes
     ----------
@@ -103,7 +104,7 @@ def export_run(
     Returns
     -------
     list of Path
-        The files: basis/basis_01.png ..., montage.png, factors.npz, history.csv, run.json.
+        The files: basis/basis_01.png ..., montage.png, factors.npz, history.csv, repeat.py, run.json.
 
     Raises
     ------
@@ -113,7 +114,7 @@ def export_run(
     """
     check_directory(directory)
     directory, what = Path(directory), what or What()
-    writers: dict[str, Callable[[Path], None]] = {}
+    writers: dict[str, Callable[[Path], object]] = {}
     images = dataset.as_images(run.result.W)
     zoom = what.zoom or _visible_zoom(images)
     if what.basis:
@@ -131,12 +132,14 @@ def export_run(
     arrays = arrays_of(run)
     if arrays:
         writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+    script = script_of(dataset, run)
+    writers[SCRIPT] = lambda path: path.write_text(script, encoding="ascii")
     content = describe(dataset, run, [*writers, RUN])
     writers[RUN] = lambda path: write_json(path, content)
     return write_together(directory, writers)
 
 
-def write_together(directory: Path, writers: dict[str, Callable[[Path], None]]) -> list[Path]:
+def write_together(directory: Path, writers: Mapping[str, Callable[[Path], object]]) -> list[Path]:
     """Write several files into `directory`, all or none: first under temporary names, then renamed in order.
 
     Files of an earlier export that this one lacks are removed: an old basis image beside new ones would lie.

@@ -108,13 +108,7 @@ class RunFile:
         Params, dict of iteration to list
             As `factorize` takes them.
         """
-        done = int(self.content["result"]["iterations"])
-        ending: dict[str, Any] = {"max_iter": done, "max_seconds": None, "tol": 0.0, "kkt_tol": 0.0}
-        steering: dict[int, list[Params | Edit]] = {}
-        for n_iter, change in self.interventions:
-            step = replace(change, **ending) if isinstance(change, Params) else change
-            steering.setdefault(n_iter, []).append(step)
-        return replace(self.start, **ending), {n: steps for n, steps in steering.items() if n < done}
+        return as_done(self.start, self.interventions, int(self.content["result"]["iterations"]))
 
     def check_data(self, dataset: Dataset) -> None:
         """Raise ExportError, in one sentence, unless these are the data of the run, bit by bit."""
@@ -123,6 +117,19 @@ class RunFile:
                 f"{dataset.source or dataset.name} does not hold the data of this run: its fingerprint is "
                 f"{dataset.fingerprint[:12]}..., the run's {self.fingerprint[:12]}..."
             )
+
+
+def as_done(
+    start: Params, interventions: Sequence[tuple[int, Params | Edit]], done: int
+) -> tuple[Params, dict[int, list[Params | Edit]]]:
+    """Start and steering of a run that ends after `done` iterations, for whatever reason it ended then."""
+    ending: dict[str, Any] = {"max_iter": done, "max_seconds": None, "tol": 0.0, "kkt_tol": 0.0}
+    steering: dict[int, list[Params | Edit]] = {}
+    for n_iter, change in interventions:
+        if n_iter < done:
+            step = replace(change, **ending) if isinstance(change, Params) else change
+            steering.setdefault(n_iter, []).append(step)
+    return replace(start, **ending), steering
 
 
 def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[str, Any]:
@@ -222,12 +229,13 @@ def _change_from(step: dict[str, Any], arrays: dict[str, Array], start: Params) 
 
 def _params_json(params: Params, prefix: str) -> dict[str, Any]:
     content = {field.name: getattr(params, field.name) for field in fields(params)}
-    for name in _array_fields(params):
+    for name in array_fields(params):
         content[name] = {INPUTS: f"{prefix}_{name}"}
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in content.items()}
 
 
-def _array_fields(params: Params) -> list[str]:
+def array_fields(params: Params) -> list[str]:
+    """Names of the parameters that are arrays."""
     return [name for name in _ARRAYS if not isinstance(getattr(params, name), (str, type(None)))]
 
 
@@ -238,7 +246,7 @@ def arrays_of(run: ExportedRun) -> dict[str, Array]:
     for prefix, params in every:
         if not isinstance(params, Params):
             continue
-        for name in _array_fields(params):
+        for name in array_fields(params):
             value = getattr(params, name)
             if isinstance(value, tuple):
                 arrays |= {f"{prefix}_{name}_{k}": np.asarray(part) for k, part in enumerate(value)}

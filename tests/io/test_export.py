@@ -39,7 +39,8 @@ def tree(folder):
 
 def test_everything_is_written_and_nothing_else(tmp_path, dataset, run):
     paths = export_run(tmp_path / "new" / "deep", dataset, run)
-    names = [f"basis/basis_{k}.png" for k in range(1, 5)] + ["montage.png", "factors.npz", "history.csv", "run.json"]
+    names = [f"basis/basis_{k}.png" for k in range(1, 5)]
+    names += ["montage.png", "factors.npz", "history.csv", "repeat.py", "run.json"]
     assert [path.relative_to(tmp_path / "new" / "deep").as_posix() for path in paths] == names
     assert {Path(name).as_posix() for name in tree(tmp_path)} == {f"new/deep/{name}" for name in names}
 
@@ -143,7 +144,7 @@ def test_a_second_export_replaces_the_first_and_leaves_other_files_alone(tmp_pat
     two = gs.Params(rank=2, max_iter=2, sparsity=0.5)
     export_run(tmp_path, dataset, ExportedRun(gs.factorize(dataset.X, two, "reference"), two), What(montage=False))
     left = tree(tmp_path)
-    ours = {"basis/basis_1.png", "basis/basis_2.png", "factors.npz", "history.csv", "run.json"}
+    ours = {"basis/basis_1.png", "basis/basis_2.png", "factors.npz", "history.csv", "repeat.py", "run.json"}
     assert {Path(name).as_posix() for name in left} == ours | {"mine.txt", ".hidden", "basis/mine.png"}
     assert (tmp_path / "basis" / "mine.png").read_text() == "mine"
 

@@ -1,0 +1,125 @@
+"""repeat.py: a run as a script of a page that people can read, change and run without the app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from gsp_studio.core.nmf import Params
+from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.runfile import INPUTS, ExportedRun, array_fields, as_done, software_versions
+
+_SCRIPT = '''\
+"""A run of GSP Studio {version}: the same factors, to the last bit on the same machine.
+
+    python repeat.py [DATA]
+
+DATA says where the images are, if they have moved.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import gsp_studio as gs
+
+here = Path(__file__).resolve().parent
+data = gs.load_dataset({arguments})
+if data.fingerprint != "{fingerprint}":
+    sys.exit(f"{{data.source}} does not hold the data of this run")
+{inputs}
+params = gs.Params({params})
+{steering}
+result = gs.factorize({call})
+print(f"error {{100 * result.error:.3f}} %, sparsity {{result.sparsity:.4f}}, {{result.n_iter}} iterations")
+
+if (here / "factors.npz").exists():
+    exported = np.load(here / "factors.npz")
+    same = np.array_equal(result.W, exported["W"]) and np.array_equal(result.H, exported["H"])
+    print("the factors are the same to the last bit" if same else "the factors differ from the exported ones")
+'''
+
+
+def script_of(dataset: Dataset, run: ExportedRun) -> str:
+    """The text of repeat.py, in ASCII.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    run : ExportedRun
+        Arrays among its parameters are read from inputs.npz, which lies beside the script.
+    """
+    start, steering = as_done(run.start, run.interventions, run.result.n_iter)
+    options = {name: value for name, value in _values(dataset.options).items() if value is not None}
+    source = f"sys.argv[1] if len(sys.argv) > 1 else {dataset.source!a}"
+    backend = f'gs.get_backend("{run.backend}", threads={run.threads})'
+    call = ["data.X", "params", backend]
+    if run.mask is not None:
+        call.append('mask=inputs["mask"]')
+    has_arrays = run.mask is not None or bool(array_fields(start))
+    numbers = {id(change): i for i, (_, change) in enumerate(run.interventions)}
+    lines = []
+    for n_iter, changes in steering.items():
+        said = []
+        for change, original in zip(changes, _changes_after(run, n_iter), strict=True):
+            if isinstance(change, Params):
+                has_arrays = has_arrays or bool(array_fields(change))
+                said.append(f"replace(params{_joined(_differing(change, start, f'step{numbers[id(original)]}'))})")
+            else:
+                said.append(f"gs.{type(change).__name__}({change.basis})")
+        lines.append(f"    {n_iter}: [{', '.join(said)}],\n")
+    if lines:
+        call.append("steering=steering")
+    text = _SCRIPT.format(
+        version=software_versions()["gsp-studio"],
+        arguments=_block([source, *(f"{name}={value!r}" for name, value in options.items())]),
+        fingerprint=dataset.fingerprint,
+        inputs=f'inputs = np.load(here / "{INPUTS}")\n' if has_arrays else "",
+        params=_block(_differing(start, Params(rank=0), "start")),
+        steering="# What the run took on its way, and after which iteration.\nsteering = {\n" + "".join(lines) + "}\n"
+        if lines
+        else "",
+        call=_block(call),
+    )
+    # replace is there for what a run took on its way.
+    return text if "replace(" in text else text.replace("from dataclasses import replace\n", "")
+
+
+def _changes_after(run: ExportedRun, n_iter: int) -> list[Any]:
+    return [change for n, change in run.interventions if n == n_iter]
+
+
+def _values(options: Any) -> dict[str, Any]:
+    return {field.name: getattr(options, field.name) for field in fields(options)}
+
+
+def _differing(params: Params, other: Params, prefix: str) -> list[str]:
+    """Arguments that make `params` of `other`, with arrays by their names in inputs.npz."""
+    said = []
+    arrays = array_fields(params)
+    for field in fields(params):
+        name, value, before = field.name, getattr(params, field.name), getattr(other, field.name)
+        if value is before:
+            continue
+        if name not in arrays:
+            plain = value.item() if isinstance(value, np.generic) else value
+            if plain != before:
+                said.append(f"{name}={plain!r}")
+        elif isinstance(value, tuple):
+            said.append(f'{name}=(inputs["{prefix}_{name}_0"], inputs["{prefix}_{name}_1"])')
+        else:
+            said.append(f'{name}=inputs["{prefix}_{name}"]')
+    return said
+
+
+def _joined(arguments: Iterable[str]) -> str:
+    return "".join(f", {argument}" for argument in arguments)
+
+
+def _block(arguments: Iterable[str]) -> str:
+    return "\n" + "".join(f"    {argument},\n" for argument in arguments)

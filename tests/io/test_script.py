@@ -1,0 +1,90 @@
+"""repeat.py: it runs alone, and gives the same bits."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from making import pictures
+
+import gsp_studio as gs
+from gsp_studio.io.export import ExportedRun, What, export_run
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    np.save(tmp_path / "stäck.npy", pictures(30))
+    return gs.load_dataset(tmp_path / "stäck.npy")
+
+
+def exported(out, dataset, params, steps=(), mask=None, what=None):
+    """Export a run that took these steps; its result."""
+    steering = {}
+    for n, change in steps:
+        steering.setdefault(n, []).append(change)
+    backend = gs.get_backend("cpu", threads=1)
+    result = gs.factorize(dataset.X, params, backend, mask=mask, steering=steering)
+    run = ExportedRun(result, params, tuple(steps), "done", "cpu", 1, mask)
+    export_run(out, dataset, run, what)
+    return result
+
+
+def repeated(out, *arguments):
+    command = [sys.executable, "-W", "error", str(out / "repeat.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=out.parent)
+
+
+def test_a_plain_run(tmp_path, dataset):
+    out = tmp_path / "out"
+    result = exported(out, dataset, gs.Params(rank=4, sparsity=0.5, max_iter=6))
+    text = (out / "repeat.py").read_text(encoding="ascii")
+    assert "params = gs.Params(\n    rank=4,\n    sparsity=0.5,\n    max_iter=6,\n)\n" in text
+    assert "replace" not in text
+    assert "inputs" not in text
+    done = repeated(out)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"error {100 * result.error:.3f} %, sparsity {result.sparsity:.4f}, 6 iterations",
+        "the factors are the same to the last bit",
+    ]
+
+
+def test_a_steered_run_with_arrays_and_missing_entries(tmp_path, dataset):
+    out, rng = tmp_path / "out", np.random.default_rng(0)
+    m, n = dataset.X.shape
+    params = gs.Params(
+        rank=4,
+        method="wsnmf",
+        sparsity=0.5,
+        max_iter=9,
+        init=(rng.random((m, 4), np.float32), rng.random((4, n), np.float32)),
+        weights=np.linspace(0.5, 1, m),
+    )
+    split = replace(params, rank=5)
+    steps = [
+        (2, replace(params, sparsity=0.7)),
+        (4, gs.Split(1)),
+        (4, replace(split, weights=rng.random(m) + 0.1, frozen=(0, 3))),
+        (6, gs.Kill(0)),
+        (7, gs.Reseed(1)),
+    ]
+    exported(out, dataset, params, steps, mask=rng.random((m, n)) < 0.1)
+    assert "    7: [gs.Reseed(1)],\n" in (out / "repeat.py").read_text(encoding="ascii")
+    done = repeated(out)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "the factors are the same to the last bit"
+
+
+def test_data_that_have_moved_and_data_of_somebody_else(tmp_path, dataset):
+    out, moved = tmp_path / "out", tmp_path / "moved.npy"
+    exported(out, dataset, gs.Params(rank=2, sparsity=0.5, max_iter=2), what=What(factors=False))
+    (tmp_path / "stäck.npy").rename(moved)
+    done = repeated(out, moved)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("error ")
+    assert "factors" not in done.stdout
+    np.save(tmp_path / "other.npy", pictures(30, seed=1))
+    done = repeated(out, tmp_path / "other.npy")
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"{tmp_path / 'other.npy'} does not hold the data of this run"

@@ -30,7 +30,7 @@ LOOKS = {"dark": ("dark", 1), "light": ("light", 1), "dark-200": ("dark", 2)}
 SIZE = (1280, 800)
 GUIDE = Path(__file__).parent / "images" / "guide"
 #: States whose pictures the guide shows.
-IN_GUIDE = ("run", "drag", "held", "compare", "inspector", "error-map", "path", "weights", "steered")
+IN_GUIDE = ("run", "drag", "held", "compare", "inspector", "error-map", "path", "weights", "steered", "branch")
 LEFT = Qt.MouseButton.LeftButton
 PATIENCE = 120.0
 
@@ -114,15 +114,7 @@ def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     studio.run()
     studio.idle(1.5)
     yield "run", window
-    session.set_choice(Choice(rank=49, max_iter=100_000))
-    session.run()
-    studio.wait(lambda: len(session._records) > 60)
-    session.set_sparsity(0.8)
-    studio.idle(1.0)
-    yield "running", window
-    session.cancel()
-    studio.wait(lambda: session.phase is Phase.IDLE)
-    yield "steered", window
+    yield from steering(studio)
     session.show_run(0)
     session.select(int(session.shown.order[3]))
     studio.drag(0.85, 0.93)
@@ -147,6 +139,46 @@ def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     session.hold({})
     yield from other_views(studio)
     yield from dialogs(studio)
+
+
+def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
+    """A run that is changed on its way, and a branch of it."""
+    window, session = studio.window, studio.session
+
+    def pause_after(iterations: int) -> None:
+        studio.wait(lambda: len(session._records) > iterations)
+        session.run_or_pause()
+        studio.idle(0.3)
+
+    session.set_choice(Choice(rank=49, max_iter=600))
+    session.run()
+    pause_after(60)
+    order = [int(basis) for basis in session.shown.order]
+    session.mark((order[2], order[4]))
+    session.toggle_frozen()
+    session.mark((order[0],))
+    session.split()
+    session.run_or_pause()
+    pause_after(150)
+    session.mark((order[8],))
+    session.kill()
+    session.run_or_pause()
+    pause_after(250)
+    session.set_sparsity(0.8)
+    session.run_or_pause()
+    studio.wait(lambda: len(session._records) > 300)
+    yield "running", window
+    pause_after(350)
+    yield "steered", window
+    session.run_or_pause()
+    studio.wait(lambda: session.phase is Phase.IDLE)
+    window.asking.branch(200)
+    studio.idle(0.3)
+    yield "dialog-branch", studio.dialog()
+    studio.dialog().close()
+    session.branch(200, 0.75)
+    studio.wait(lambda: session.phase is Phase.IDLE)
+    yield "branch", window
 
 
 def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:

@@ -138,6 +138,13 @@ def edited_params(edit: Edit, params: Params) -> Params:
     return params
 
 
+def renumbered(edit: Edit, basis: int) -> int:
+    """The number that a basis image has after an edit; -1 for one that is gone."""
+    if not isinstance(edit, Kill) or basis < edit.basis:
+        return basis
+    return basis - 1 if basis > edit.basis else -1
+
+
 def can_split(V: Array, H: Array, k: int) -> bool:
     """Whether there are two images that use row k."""
     return bool(V[k].any() and len(_users(H[k])) >= 2)

@@ -31,7 +31,7 @@ class Runner:
 
     def __init__(self, spec: RunSpec, replay: Sequence[Intervention] = ()) -> None:
         self.spec = spec
-        self._replay = list(replay)
+        self.replay = tuple(replay)
         self._params = spec.params
         for step in replay:
             self._params = _after(step.change, self._params)
@@ -161,8 +161,8 @@ class Runner:
             while self._pause and not self._cancel:
                 self._state = RunState.PAUSED
                 self._changed.wait()
-            changes = [step.change for step in self._replay if step.n_iter == n_iter]
-            if all(step.n_iter <= n_iter for step in self._replay):
+            changes = [step.change for step in self.replay if step.n_iter == n_iter]
+            if all(step.n_iter <= n_iter for step in self.replay):
                 changes, self._asked = [*changes, *self._asked], []
             return not self._cancel, changes
 

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QSettings
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
 from gsp_studio.gui.dialogs.about import AboutDialog
+from gsp_studio.gui.dialogs.branch import BranchDialog
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.export import ExportDialog
 from gsp_studio.gui.dialogs.keys import KeysDialog
@@ -144,6 +145,21 @@ class Asking(QObject):
     def _export(self, folder: Path, index: int, parts: Parts) -> None:
         self._settings.setValue("export", str(folder.parent))
         self._session.export(folder, index, parts)
+
+    # Branches
+
+    def branch(self, at: int = 0) -> None:
+        """Ask from which iteration of the run on the screen a branch goes its own way; `at` is proposed."""
+        session = self._session
+        end = session.branch_end
+        if end < 1:
+            return
+        is_going = session.phase.is_run
+        number = session.runs[session.shown_run].number if not is_going else session.next_number
+        proposed = at or (end if is_going else max(1, end // 2))
+        dialog = BranchDialog(f"Run {number}", min(proposed, end), end, session.choice.sparsity, is_going, self._window)
+        dialog.branchRequested.connect(session.branch)
+        _show(dialog)
 
     # Help
 

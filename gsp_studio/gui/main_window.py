@@ -47,7 +47,7 @@ from gsp_studio.gui.panels.weights import WeightsPanel
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Phase, RunEntry, View
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
-from gsp_studio.gui.tour import Hint, Tour
+from gsp_studio.gui.tour import Tour, hints_of
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.tile_buffer import Contrast
 from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS
@@ -55,40 +55,6 @@ from gsp_studio.gui.wiring import wire_panels, wire_session
 
 #: Version of the docks' arrangement: a stored one of another version is not restored.
 _LAYOUT = 2
-
-
-def hints_of(window: MainWindow) -> tuple[Hint, ...]:
-    """What a newcomer is told, and beside what."""
-    return (
-        Hint(
-            lambda: window.open_button,
-            "Open your images",
-            "A folder of images, or a .npy, .npz or .mat file; dropping them on the window does the same. "
-            "The sample faces are a quick start.",
-        ),
-        Hint(
-            lambda: window.run,
-            "Run, pause, cancel",
-            "Run (Space) takes the images apart into basis images. Cancel keeps the best of what was found.",
-        ),
-        Hint(
-            lambda: window.sparsity.slider,
-            "One slider for the whole basis",
-            "It sets the average sparsity; every basis image finds its own. Drag it: the basis follows at once, "
-            "and a run that is going is steered by it.",
-        ),
-        Hint(
-            lambda: window.sparsity.bars,
-            "Who pays",
-            "One bar a basis image. Click a bar to hold that image at its sparsity: the others share the rest.",
-        ),
-        Hint(
-            lambda: window.centre.bar,
-            "Other views",
-            "Compare two runs, look into single images, see what every sparsity costs, paint weights (keys 1 to 5). "
-            "Everything else is in the command palette: Ctrl+Shift+P.",
-        ),
-    )
 
 
 class MainWindow(QMainWindow):
@@ -223,6 +189,7 @@ class MainWindow(QMainWindow):
         menus.add("&Edit", "Sparsity to the basis's &own", session.reset_sparsity, "Backspace", "reset")
         self._run_action = menus.add("&Run", "&Run, pause or resume", session.run_or_pause, "Space", "run")
         self._cancel_action = menus.add("&Run", "&Cancel and keep the best iterate", session.cancel, "", "cancel")
+        self._make_steering_menu()
         self._make_view_menu()
         menus.add("&Help", "&Keys...", lambda: asking.keys(menus), "?", "help")
         menus.add("&Help", "Take the &tour", self.take_tour)
@@ -243,6 +210,26 @@ class MainWindow(QMainWindow):
             action.setShortcuts(key)
             menus.take("&Edit", action, said=text)
         menus.separate("&Edit")
+
+    def _make_steering_menu(self) -> None:
+        menus, session = self.menus, self.session
+        menus.separate("&Run")
+        self._steering_actions = [
+            menus.add("&Run", "&Freeze or release the selected basis images", session.toggle_frozen, "Shift+F"),
+            menus.add("&Run", "&Split the selected basis images", session.split, "Shift+S"),
+            menus.add("&Run", "Re-s&eed the selected basis images", session.reseed, "Shift+R"),
+            menus.add("&Run", "&Kill the selected basis images", session.kill, "Del"),
+        ]
+        menus.separate("&Run")
+        self._branch_action = menus.add("&Run", "&Branch: the same run with another s...", self.asking.branch, "B")
+        self.montage.view.addActions(self._steering_actions)
+        self.montage.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self._offer_steering()
+
+    def _offer_steering(self) -> None:
+        for action in self._steering_actions:
+            action.setEnabled(self.session.can_steer)
+        self._branch_action.setEnabled(self.session.branch_end > 0)
 
     def _make_view_menu(self) -> None:
         menus, montage = self.menus, self.montage
@@ -272,6 +259,11 @@ class MainWindow(QMainWindow):
         """Offer what can be done now."""
         self._run_action.setEnabled(phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED))
         self._cancel_action.setEnabled(self.session.can_cancel)
+        self._offer_steering()
+
+    def on_marked(self, bases: tuple[int, ...]) -> None:
+        """Offer what can be done with these basis images."""
+        self._offer_steering()
 
     def on_activity(self, text: str) -> None:
         """Offer to cancel what can be cancelled."""
@@ -292,8 +284,9 @@ class MainWindow(QMainWindow):
         self._settings.setValue("autoRefit", on)
 
     def on_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
-        """Offer to export them."""
+        """Offer to export them, and to branch off the one on the screen."""
         self._export_action.setEnabled(bool(runs))
+        self._offer_steering()
 
     def on_failed(self, sentence: str, details: str) -> None:
         """Say what went wrong."""

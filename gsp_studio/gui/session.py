@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
 
-from gsp_studio.gui.answering import Answering
 from gsp_studio.gui.opening import Opening
 from gsp_studio.gui.pinned import PinnedBasis
-from gsp_studio.gui.running import LiveRun
 from gsp_studio.gui.starting import Starter
-from gsp_studio.gui.state import Choice, Glimpse, Known, Phase, Pinned, RunEntry, Shown
+from gsp_studio.gui.state import Choice, Glimpse, Known, Mark, Phase, Pinned, RunEntry, Shown
+from gsp_studio.gui.steering import Steering
 from gsp_studio.gui.undoing import Undoing
 from gsp_studio.gui.warming import Warming
 from gsp_studio.gui.words import about_data, about_run, told
@@ -36,22 +35,18 @@ POLL_MS = 33
 LEAST_PROGRESS = 0.002
 
 
-class Session(Answering):
+class Session(Steering):
     """The state, and what changes it; what is selected, and how it is drawn, is the part of it in `Viewing`."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.phase = Phase.STARTING
         self.held: dict[int, float] = {}
         self.shown_run = -1
         self.auto_refit = True
-        self._work: Any = None
         self._starter = Starter()
         self._opening = Opening(self._activity.set, self)
-        self._live = LiveRun(self)
         self._warm = Warming(self._activity.set, self)
         self._basis = PinnedBasis(self._activity.set, self)
-        self._records: list[Record] = []
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
         self.basis_number = 0
@@ -154,7 +149,7 @@ class Session(Answering):
         self._show(None)
         self._mark(())
         self._set_runs((), -1)
-        self.recordsReset.emit(())
+        self._show_course((), (), ())
         self.choiceChanged.emit(self.choice)
         for line in about_data(dataset):
             self.logged.emit(line)
@@ -188,7 +183,7 @@ class Session(Answering):
         self.choice = choice = replace(self.choice, sparsity=sparsity, sparsity_h=sparsity_h)
         self.choiceChanged.emit(choice)
         if self._live.runner is not None:
-            self._steer(self._live.runner)
+            self._steer()
         else:
             self._basis.project(choice)
 
@@ -236,8 +231,8 @@ class Session(Answering):
         self.weightsChanged.emit(weights)
         if self._live.runner is None:
             self._reweigh()
-        elif self._live.runner.spec.params.weights is not None:
-            self._steer(self._live.runner)
+        elif self._live.runner.params.weights is not None:
+            self._steer()
         self._pair()
 
     def settle_weights(self) -> None:
@@ -295,15 +290,30 @@ class Session(Answering):
         except ValueError as error:
             self.failed.emit(*told(error))
             return
+        self._begin(runner, self.choice)
+
+    def _begin(self, runner: Runner, choice: Choice, origin: tuple[int, int] = (0, 0)) -> None:
+        """Start a run; `origin`: the run that it is a branch of, and how many iterations they share."""
         self._warm.retire()
         self._basis.drop_refit()
-        self._records = []
-        self.recordsReset.emit(())
+        if choice != self.choice:
+            self.choice = choice
+            self.choiceChanged.emit(choice)
+        self._show_course((), (), self._origin_of(origin[0]))
         self._set_runs(self.runs, -1)
-        choice, number = self.choice, self._next_number()
-        self._live.start(self._work, runner, choice, f"run {number}")
+        number = self.next_number
+        self._live.start(self._work, runner, choice, f"run {number}", origin)
         self._set_phase(Phase.RUNNING)
-        self.logged.emit(f"Run {number} started: rank {choice.rank}, {choice.max_iter} iterations.")
+        what = f"branch of run {origin[0]} at iteration {origin[1]}, s = {choice.sparsity:.3f}" if origin[0] else ""
+        what = what or f"rank {choice.rank}, {choice.max_iter} iterations"
+        self.logged.emit(f"Run {number} started: {what}.")
+
+    def _show_course(self, records: tuple[Record, ...], marks: tuple[Mark, ...], origin: tuple[Record, ...]) -> None:
+        """How a run went, for the curves: its iterations, what was changed in it, and the run that it branched off."""
+        self._records, self._logged = list(records), len(marks)
+        self.originChanged.emit(origin)
+        self.recordsReset.emit(records)
+        self._set_marks(marks)
 
     def cancel(self) -> None:
         """Stop the run at the end of its iteration and keep its best iterate; or give up what is under way instead."""
@@ -315,12 +325,8 @@ class Session(Answering):
         else:
             self._opening.cancel()
 
-    def _steer(self, runner: Runner) -> None:
-        try:
-            self._live.weights = self.weights
-            runner.steer(self._work.steered(self.choice, runner.spec.params, self.weights))
-        except ValueError as error:
-            self.failed.emit(*told(error))
+    def _entry_on_screen(self) -> RunEntry | None:
+        return self.runs[self.shown_run] if 0 <= self.shown_run < len(self.runs) else None
 
     def show_run(self, index: int) -> None:
         """Bring a run of the list back to the screen, with its parameters and its basis."""
@@ -333,8 +339,7 @@ class Session(Answering):
         entry = self.runs[index]
         self.choice = entry.choice
         self.choiceChanged.emit(entry.choice)
-        self._records = list(entry.records)
-        self.recordsReset.emit(entry.records)
+        self._show_course(entry.records, entry.marks, self._origin_of(entry.origin[0]))
         self._pin(entry.pinned, entry.shown.order)
         self._show(entry.shown)
         self._set_runs(self.runs, index)
@@ -367,17 +372,22 @@ class Session(Answering):
     def _add_records(self, records: tuple[Record, ...]) -> None:
         self._records += records
         self.recordsAdded.emit(records)
+        self._log_marks(is_over=False)
 
     def _finish_run(self, ended: tuple[Runner, Outcome]) -> None:
         runner, outcome = ended
+        self._log_marks(is_over=True)
         self._set_phase(Phase.IDLE)
+        self._tell_frozen()
         if outcome.result is not None:
-            entry = self._work.entry_of(self._next_number(), self._live.choice, runner, outcome, tuple(self._records))
+            live, records = self._live, tuple(self._records)
+            entry = self._work.entry_of(self.next_number, live.choice, runner, outcome, records, live.origin)
             self.runs = (*self.runs, entry)
             self._show_entry(len(self.runs) - 1)
             self.logged.emit(about_run(entry))
         if outcome.error_text:
             self.failed.emit(outcome.error_text, outcome.details)
+        self._branch_if_wanted()
 
     # The warm fit: a dense basis for the slider before any run
 
@@ -423,9 +433,6 @@ class Session(Answering):
             self._refit()
 
     # Words
-
-    def _next_number(self) -> int:
-        return self.runs[-1].number + 1 if self.runs else 1
 
     def _set_phase(self, phase: Phase) -> None:
         if phase is not self.phase:

@@ -31,6 +31,9 @@ class SessionSignals(QObject):
     progressChanged = Signal(object)  # Progress
     recordsReset = Signal(object)  # tuple of Record: curves of another run
     recordsAdded = Signal(object)  # tuple of Record
+    marksChanged = Signal(object)  # tuple of Mark: what was changed in the run of the curves
+    originChanged = Signal(object)  # tuple of Record: the run that the one of the curves is a branch of
+    frozenChanged = Signal(object)  # tuple of the basis images that the run leaves as they are
     runsChanged = Signal(object, int)  # tuple of RunEntry, index of the one on the screen or -1
     selectionChanged = Signal(int)  # the basis image that everything is about, or -1
     markedChanged = Signal(object)  # tuple of all basis images that are selected

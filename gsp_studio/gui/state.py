@@ -257,6 +257,25 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """What somebody changed in a run after iteration `first`, or from there to `last` while the slider moved.
+
+    `text` says what; `is_target`: it was nothing but the target.
+    """
+
+    first: int
+    last: int
+    text: str
+    is_target: bool = False
+
+    @property
+    def line(self) -> str:
+        """When and what, for people."""
+        when = f"iteration {self.first}" if self.first == self.last else f"iterations {self.first} to {self.last}"
+        return f"{when}: {self.text}"
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far a run is: iteration, its end, seconds an iteration, seconds computed."""
 
@@ -283,6 +302,9 @@ class RunEntry:
     records: tuple[Record, ...]
     pinned: Pinned
     shown: Shown
+    marks: tuple[Mark, ...] = ()
+    #: Number of the run whose first iterations it shares, and how many these are; 0 where there is none.
+    origin: tuple[int, int] = (0, 0)
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen
@@ -11,6 +12,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.basics import Button, label
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.main_window import MainWindow
 
 _WIDTH = 320
 _GAP = 12
@@ -38,6 +42,40 @@ class _Ring(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor(current_theme().accent), 2))
         painter.drawRoundedRect(self.rect().adjusted(1, 1, -1, -1), 6, 6)
+
+
+def hints_of(window: MainWindow) -> tuple[Hint, ...]:
+    """What a newcomer is told, and beside what."""
+    return (
+        Hint(
+            lambda: window.open_button,
+            "Open your images",
+            "A folder of images, or a .npy, .npz or .mat file; dropping them on the window does the same. "
+            "The sample faces are a quick start.",
+        ),
+        Hint(
+            lambda: window.run,
+            "Run, pause, cancel",
+            "Run (Space) takes the images apart into basis images. Cancel keeps the best of what was found.",
+        ),
+        Hint(
+            lambda: window.sparsity.slider,
+            "One slider for the whole basis",
+            "It sets the average sparsity; every basis image finds its own. Drag it: the basis follows at once, "
+            "and a run that is going is steered by it.",
+        ),
+        Hint(
+            lambda: window.sparsity.bars,
+            "Who pays",
+            "One bar a basis image. Click a bar to hold that image at its sparsity: the others share the rest.",
+        ),
+        Hint(
+            lambda: window.centre.bar,
+            "Other views",
+            "Compare two runs, look into single images, see what every sparsity costs, paint weights (keys 1 to 5). "
+            "Everything else is in the command palette: Ctrl+Shift+P.",
+        ),
+    )
 
 
 class Tour(QFrame):

@@ -24,7 +24,10 @@ def wire_session(window: MainWindow) -> None:
         (session.shownChanged, "set_shown"),
         (session.glimpseChanged, "set_glimpse"),
         (session.progressChanged, "set_progress"),
+        (session.originChanged, "set_origin"),
         (session.recordsReset, "set_records"),
+        (session.marksChanged, "set_marks"),
+        (session.frozenChanged, "set_frozen"),
         (session.recordsAdded, "add_records"),
         (session.runsChanged, "set_runs"),
         (session.selectionChanged, "set_selected"),
@@ -50,6 +53,7 @@ def wire_session(window: MainWindow) -> None:
     session.autoRefitChanged.connect(window.on_auto_refit)
     session.runsChanged.connect(window.on_runs)
     session.viewChanged.connect(window.on_view)
+    session.markedChanged.connect(window.on_marked)
     session.failed.connect(window.on_failed)
     session.loadFailed.connect(window.on_load_failed)
     session.logged.connect(window.on_logged)
@@ -83,3 +87,4 @@ def wire_panels(window: MainWindow) -> None:
     window.run.runPressed.connect(session.run_or_pause)
     window.run.cancelPressed.connect(session.cancel)
     window.runs.runChosen.connect(session.show_run)
+    window.curves.branchRequested.connect(window.asking.branch)

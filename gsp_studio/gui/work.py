@@ -26,8 +26,10 @@ from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
 from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.core.steering import KINDS, renumbered
 from gsp_studio.engine.run import Outcome, Record, RunSpec, RunState
-from gsp_studio.engine.runner import Runner
+from gsp_studio.engine.runner import Runner, branch
+from gsp_studio.gui.chronicle import is_past, marks_of
 from gsp_studio.gui.projector import Projector, average_sparsity, by_energy, energies_of
 from gsp_studio.gui.state import Choice, Comparison, Known, Parts, Pinned, RunEntry, Shown
 from gsp_studio.io.dataset import Dataset, DatasetError
@@ -35,24 +37,29 @@ from gsp_studio.io.export import ExportedRun, What, export_run
 from gsp_studio.io.readers import LoadCancelled, Peek, load_dataset, peek, thumbnails
 
 __all__ = [
+    "KINDS",
     "DatasetError",
     "LoadCancelled",
     "Peek",
     "Projector",
     "RunState",
+    "branched",
     "check_params",
     "compared",
     "entry_of",
     "export",
     "is_compiling",
+    "is_past",
     "known",
     "load_dataset",
+    "marks_of",
     "new_denser_fit",
     "new_run",
     "new_warm_fit",
     "peek",
     "pinned_of",
     "refitted",
+    "renumbered",
     "reweighted",
     "shown_of",
     "stationarity",
@@ -267,7 +274,19 @@ def shown_of(
     )
 
 
-def entry_of(number: int, choice: Choice, runner: Runner, outcome: Outcome, records: tuple[Record, ...]) -> RunEntry:
+def branched(entry: RunEntry, n_iter: int, s: float) -> Runner:
+    """A run that shares the first iterations of another one and then has the target s; ValueError as `branch`."""
+    return branch(entry.spec, entry.outcome.interventions, n_iter, lambda params: replace(params, sparsity=s))
+
+
+def entry_of(
+    number: int,
+    choice: Choice,
+    runner: Runner,
+    outcome: Outcome,
+    records: tuple[Record, ...],
+    origin: tuple[int, int] = (0, 0),
+) -> RunEntry:
     """A run that has ended with a result, for the list of runs; `choice` is what it began with."""
     result = outcome.result
     assert result is not None
@@ -276,18 +295,21 @@ def entry_of(number: int, choice: Choice, runner: Runner, outcome: Outcome, reco
     target = float(result.history.target[result.best_iter - 1])
     last = result.params.sparsity if math.isnan(target) else target
     last_h = result.params.sparsity_h or 0.0
-    origin = f"run {number}"
+    name, rank = f"run {number}", len(result.H)
     return RunEntry(
         number=number,
-        choice=replace(choice, sparsity=last, sparsity_h=last_h),
-        label=f"{method.label}, rank {choice.rank}"
+        choice=replace(choice, rank=rank, sparsity=last, sparsity_h=last_h),
+        label=f"{method.label}, rank {rank}"
         + (f", s = {last:.3f}" if method.uses_sparsity else "")
-        + (f", s of H = {last_h:.3f}" if last_h else ""),
+        + (f", s of H = {last_h:.3f}" if last_h else "")
+        + (f", branch of run {origin[0]} at {origin[1]}" if origin[0] else ""),
         spec=runner.spec,
         outcome=outcome,
         records=records,
-        pinned=pinned_of(result, origin),
-        shown=shown_of(result, target, last_h or math.nan, None, origin, result.params.weights),
+        pinned=pinned_of(result, name),
+        shown=shown_of(result, target, last_h or math.nan, None, name, result.params.weights),
+        marks=marks_of(runner.spec.params, outcome.interventions, records),
+        origin=origin,
     )
 
 

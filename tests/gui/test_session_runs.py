@@ -287,7 +287,7 @@ class TestExport:
         heard = Listener(faces, "exported")
         faces.export(tmp_path / "out", 0, Parts(basis=False, montage=True, factors=False, history=False))
         wait_until(lambda: heard["exported"])
-        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["montage.png", "run.json"]
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["montage.png", "repeat.py", "run.json"]
 
     def test_folder_that_cannot_be_made_is_told_and_nothing_is_written(self, faces: Session, tmp_path: Path) -> None:
         run_to_the_end(faces, max_iter=3)

@@ -10,16 +10,16 @@ import fakes
 import numpy as np
 import pytest
 from handling import Listener, settle
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
 from gsp_studio.gui.panels.basis import BasisPanel
 from gsp_studio.gui.panels.chip import ConstraintChip
-from gsp_studio.gui.panels.curves import CurvesPanel, axis_end
+from gsp_studio.gui.panels.curves import CurvesPanel, _tip, axis_end
 from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.log import LogPanel
-from gsp_studio.gui.state import Choice
+from gsp_studio.gui.state import Choice, Mark
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.picture import Picture, grey_image, scaled_to_grey
 
@@ -132,6 +132,44 @@ class TestCurves:
     def test_steering_is_a_step_of_the_target(self, panel: CurvesPanel) -> None:
         panel.set_records([fakes.record(1, target=0.6), fakes.record(2, target=0.9)])
         assert self.drawn(panel._target_curve)[1] == [0.6, 0.9]
+
+    def test_marks_stand_where_something_was_changed(self, panel: CurvesPanel) -> None:
+        panel.set_records([fakes.record(k, 0.1 + 0.1 / k) for k in range(1, 11)])
+        panel.set_marks((Mark(3, 3, "basis 2 split"), Mark(5, 8, "s 0.800 → 0.700", is_target=True)))
+        for lines in panel._mark_lines:
+            assert list(lines.getData()[0]) == [3, 3, 5, 5]
+        assert list(panel._mark_heads.getData()[0]) == [3, 5]
+        heads = panel._mark_heads.points()
+        assert [_tip(0, 0, head.data()) for head in heads] == [
+            "iteration 3: basis 2 split",
+            "iterations 5 to 8: s 0.800 → 0.700",
+        ]
+        bottom, top = panel._error_plot.getPlotItem().viewRange()[1]
+        assert bottom < heads[0].pos().y() < top
+        panel.set_marks(())
+        assert len(panel._mark_heads.points()) == 0
+
+    def test_the_run_that_it_branched_off_stays_in_view(self, panel: CurvesPanel) -> None:
+        panel.set_origin([fakes.record(k, 0.3, 0.5) for k in range(1, 11)])
+        panel.set_records([fakes.record(k, 0.05, 0.9) for k in range(1, 6)])
+        for curve, value in zip(panel._origin_curves, (30.0, 0.5), strict=True):
+            assert self.drawn(curve) == (list(range(1, 11)), pytest.approx([value] * 10))
+        low, high = panel._error_plot.getPlotItem().viewRange()[1]
+        assert low < 5.0 < 30.0 < high
+        low, high = panel._sparsity_plot.getPlotItem().viewRange()[1]
+        assert low <= 0.5 < 0.9 <= high
+        panel.set_origin(())
+        assert self.drawn(panel._origin_curves[0]) == ([], [])
+
+    def test_a_double_click_means_an_iteration(self, panel: CurvesPanel) -> None:
+        heard = Listener(panel, "branchRequested")
+        panel.set_choice(Choice(max_iter=100))
+        panel.set_records([fakes.record(k) for k in range(1, 101)])
+        plot = panel._sparsity_plot
+        scene = plot.getPlotItem().vb.mapViewToScene(QPointF(60, 0.5))
+        QTest.mouseDClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=plot.mapFromScene(scene))
+        [iteration] = heard["branchRequested"]
+        assert abs(iteration - 60) <= 1
 
     def test_axis_of_iterations_ends_with_the_run(self, panel: CurvesPanel) -> None:
         panel.set_choice(Choice(max_iter=500))

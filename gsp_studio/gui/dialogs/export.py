@@ -60,7 +60,8 @@ class ExportDialog(QDialog):
         for part in self.parts.values():
             part.setChecked(True)
             box.addWidget(part)
-        box.addWidget(label("run.json, with everything that repeats the run, is always written.", muted=True))
+        always = "Always written: run.json and the script repeat.py, with everything that repeats the run."
+        box.addWidget(label(always, muted=True))
         box.addSpacing(16)
         box.addLayout(buttons)
 

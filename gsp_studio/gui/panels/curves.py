@@ -1,4 +1,4 @@
-"""Error and sparsity against iterations, while they come."""
+"""Error and sparsity against iterations, while they come, with what was changed on the way."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
 
-from gsp_studio.gui.state import Choice
+from gsp_studio.gui.state import Choice, Mark
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.basics import label
 
@@ -55,12 +56,23 @@ def axis_end(n: int, last: int) -> int:
 class CurvesPanel(QWidget):
     """Two plots with one axis of iterations; ranges are set by us, as searching them costs more than drawing."""
 
+    branchRequested = Signal(int)  # after which iteration: a double-click
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._n, self._error, self._sparsity, self._target = (array("d") for _ in range(4))
         self._last = 1
         self._error_plot = self._plot("error, %")
         self._sparsity_plot = self._plot("sparsity")
+        self._marks: tuple[Mark, ...] = ()
+        #: Of the run that this one is a branch of.
+        self._origin: Array = np.zeros((0, 3))
+        self._origin_curves = (self._error_plot.plot(), self._sparsity_plot.plot())
+        self._mark_lines = tuple(pg.PlotCurveItem(connect="pairs") for _ in range(2))
+        self._mark_heads = pg.ScatterPlotItem(symbol="t", size=9, hoverable=True, tip=_tip)
+        for plot, lines in zip((self._error_plot, self._sparsity_plot), self._mark_lines, strict=True):
+            plot.addItem(lines, ignoreBounds=True)
+        self._error_plot.addItem(self._mark_heads, ignoreBounds=True)
         self._error_curve = self._error_plot.plot()
         self._target_curve = self._sparsity_plot.plot()
         self._sparsity_curve = self._sparsity_plot.plot()
@@ -82,6 +94,8 @@ class CurvesPanel(QWidget):
             item.getAxis(side).enableAutoSIPrefix(False)
         item.getAxis("left").setWidth(56)
         plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        plot.viewport().installEventFilter(self)
+        plot.setToolTip("Double-click: a branch, the same run with another s from that iteration on")
         return plot
 
     def _lay_out(self) -> None:
@@ -110,6 +124,12 @@ class CurvesPanel(QWidget):
         self._error_curve.setPen(pg.mkPen(theme.curve_error, width=1))
         self._sparsity_curve.setPen(pg.mkPen(theme.curve_sparsity, width=1))
         self._target_curve.setPen(pg.mkPen(theme.curve_target, width=1, style=Qt.PenStyle.DashLine))
+        for curve, colour in zip(self._origin_curves, (theme.curve_error, theme.curve_sparsity), strict=True):
+            curve.setPen(pg.mkPen(_faint(colour, 0.4), width=1))
+        for lines in self._mark_lines:
+            lines.setPen(pg.mkPen(_faint(theme.canvas_text, 0.35), width=1, style=Qt.PenStyle.DotLine))
+        self._mark_heads.setBrush(pg.mkBrush(theme.canvas_text))
+        self._mark_heads.setPen(pg.mkPen(None))
 
     def set_choice(self, choice: Choice) -> None:
         """The axis of iterations ends where a run of this choice does."""
@@ -133,6 +153,29 @@ class CurvesPanel(QWidget):
         if self._stack.currentIndex() != 1:
             self._stack.setCurrentIndex(1)
 
+    def set_marks(self, marks: tuple[Mark, ...]) -> None:
+        """What was changed in this run, and when; hovering over a mark tells."""
+        self._marks = marks
+        if len(self._n):
+            self._draw()
+
+    def set_origin(self, records: Sequence[Record]) -> None:
+        """The run that this one is a branch of, drawn faintly behind it."""
+        rows = [(record.n_iter, 100.0 * record.error, record.sparsity) for record in records]
+        self._origin = np.array(rows, dtype=float).reshape(-1, 3)
+        for curve, values in zip(self._origin_curves, self._origin.T[1:], strict=True):
+            self._draw_curve(curve, self._origin[:, 0], values)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A double-click on a plot means an iteration."""
+        if event.type() == QEvent.Type.MouseButtonDblClick and isinstance(event, QMouseEvent) and len(self._n):
+            for plot in (self._error_plot, self._sparsity_plot):
+                if watched is plot.viewport():
+                    x = plot.getPlotItem().vb.mapSceneToView(plot.mapToScene(event.position().toPoint())).x()
+                    self.branchRequested.emit(max(1, round(x)))
+                    return True
+        return super().eventFilter(watched, event)
+
     def _draw(self) -> None:
         # Views of the arrays, which cannot grow while one is alive: none is kept.
         n, error, sparsity, target = map(np.frombuffer, (self._n, self._error, self._sparsity, self._target))
@@ -144,10 +187,14 @@ class CurvesPanel(QWidget):
         end = axis_end(int(n[-1]), self._last)
         # The first iterations are far above the rest: the range follows what is left after them.
         settled = error[min(len(error) // 10, 20) :]
+        if len(self._origin):
+            settled = np.concatenate([settled, self._origin[min(len(self._origin) // 10, 20) :, 1]])
         low, high = float(settled.min()), float(settled.max())
         margin = 0.08 * (high - low) or 1.0
-        self._error_plot.setRange(xRange=(0, end), yRange=(max(0.0, low - margin), high + margin), padding=0)
-        values = np.concatenate([sparsity, target[~np.isnan(target)]]) if has_target else sparsity
+        top = high + margin
+        self._error_plot.setRange(xRange=(0, end), yRange=(max(0.0, low - margin), top), padding=0)
+        self._draw_marks(top - 0.5 * margin)
+        values = np.concatenate([sparsity, target[~np.isnan(target)], self._origin[:, 2]])
         low, high = float(values.min()), float(values.max())
         low, high = max(0.0, math.floor(10 * low - 0.5) / 10), min(1.02, math.ceil(10 * high + 0.5) / 10)
         self._sparsity_plot.setRange(xRange=(0, end), yRange=(low, high), padding=0)
@@ -155,3 +202,19 @@ class CurvesPanel(QWidget):
     def _draw_curve(self, curve: pg.PlotDataItem, n: Array, values: Array) -> None:
         drawn = thinned(values, _POINTS)
         curve.setData(n[drawn], values[drawn])
+
+    def _draw_marks(self, height: float) -> None:
+        at = np.array([mark.first for mark in self._marks], dtype=float)
+        for lines, ends in zip(self._mark_lines, ((0.0, height), (0.0, 2.0)), strict=True):
+            lines.setData(np.repeat(at, 2), np.tile(ends, len(at)))
+        self._mark_heads.setData(at, np.full(len(at), height), data=list(self._marks))
+
+
+def _tip(x: float, y: float, data: Mark) -> str:
+    return data.line
+
+
+def _faint(colour: str, alpha: float) -> QColor:
+    faint = QColor(colour)
+    faint.setAlphaF(alpha)
+    return faint

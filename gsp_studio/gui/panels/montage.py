@@ -40,6 +40,7 @@ class MontagePanel(QWidget):
         self._shown: Shown | None = None
         self._selected = -1
         self._marked: tuple[int, ...] = ()
+        self._frozen: tuple[int, ...] = ()
         self._contrast = Contrast.TILE
         self._labels = False
         self._caption = label(muted=True)
@@ -113,6 +114,18 @@ class MontagePanel(QWidget):
         if self._selected >= 0:
             self.view.set_selected(shown.tile_of(self._selected))
             self._frame_marked()
+        if self._frozen:
+            self._dash_frozen()
+
+    def set_frozen(self, bases: tuple[int, ...]) -> None:
+        """Mark these basis images as left alone by the run."""
+        self._frozen = bases
+        self._dash_frozen()
+        self._tell_caption()
+
+    def _dash_frozen(self) -> None:
+        shown = self._shown
+        self.view.set_frozen(() if shown is None else tuple(shown.tile_of(basis) for basis in self._frozen))
 
     def set_glimpse(self, glimpse: Glimpse) -> None:
         """Show a part of the pixels of the basis, until `set_shown` brings all."""
@@ -177,7 +190,7 @@ class MontagePanel(QWidget):
         height, width = self._dataset.image_shape
         self._caption.setText(
             f"{self._buffer.count} basis images of {height} × {width}  ·  by energy  ·  black = 0, "
-            f"white = {self._contrast.value}"
+            f"white = {self._contrast.value}" + (f"  ·  {len(self._frozen)} frozen" if self._frozen else "")
         )
 
     def _pick(self, tile: int) -> None:

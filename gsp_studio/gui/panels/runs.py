@@ -61,6 +61,7 @@ class RunsPanel(QWidget):
             for row, entry in enumerate(runs):
                 for column, text in enumerate(_cells(entry)):
                     item = QTableWidgetItem(text)
+                    item.setToolTip("\n".join([entry.label, *(mark.line for mark in entry.marks)]))
                     if column in _NUMBERS:
                         item.setTextAlignment(_RIGHT)
                     self.table.setItem(row, column, item)

@@ -78,13 +78,15 @@ class _Labels(QGraphicsItem):
 
 
 class _Marks(QGraphicsItem):
-    """A thin frame around each of some tiles."""
+    """A thin frame around each of some tiles, or around what is inside of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, style: Qt.PenStyle = Qt.PenStyle.SolidLine, inset: float = 0.0) -> None:
         super().__init__()
+        self._inset = inset
         self._rects: list[QRectF] = []
         self.pen = QPen(QColor("white"), 1.5)
         self.pen.setCosmetic(True)
+        self.pen.setStyle(style)
         self.pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
 
     def set_tiles(self, buffer: TileBuffer | None, tiles: tuple[int, ...]) -> None:
@@ -92,7 +94,9 @@ class _Marks(QGraphicsItem):
         self._rects = []
         for tile in tiles:
             if buffer is not None and 0 <= tile < buffer.count:
-                self._rects.append(QRectF(*buffer.origin_of(tile), buffer.width, buffer.height))
+                rect = QRectF(*buffer.origin_of(tile), buffer.width, buffer.height)
+                inset = self._inset * min(buffer.width, buffer.height)
+                self._rects.append(rect.adjusted(inset, inset, -inset, -inset))
         self.update()
 
     def boundingRect(self) -> QRectF:
@@ -123,9 +127,10 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         self._image = pg.ImageItem(axisOrder="row-major")
         self._labels = _Labels()
         self._marks = _Marks()
+        self._frozen = _Marks(Qt.PenStyle.DashLine, inset=0.06)
         self._frame = self._outline(2.5)
         self._glance = self._outline(1.0)
-        for item in (self._image, self._labels, self._glance, self._marks, self._frame):
+        for item in (self._image, self._labels, self._glance, self._frozen, self._marks, self._frame):
             self._box.addItem(item, ignoreBounds=item is not self._image)
         self._box.disableAutoRange()
         self.setCentralItem(self._box)
@@ -154,6 +159,7 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
             pen.setColor(QColor(colour))
             item.setPen(pen)
         self._marks.pen.setColor(QColor(theme.canvas_accent))
+        self._frozen.pen.setColor(QColor(theme.curve_sparsity))
 
     def set_colour_map(self, name: str) -> None:
         """One of COLOUR_MAPS."""
@@ -198,6 +204,10 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
     def set_marked(self, tiles: tuple[int, ...]) -> None:
         """Frame these tiles too, thinner."""
         self._marks.set_tiles(self._buffer, tiles)
+
+    def set_frozen(self, tiles: tuple[int, ...]) -> None:
+        """Dash the inside of these tiles."""
+        self._frozen.set_tiles(self._buffer, tiles)
 
     def fit(self) -> None:
         """Show all tiles."""

@@ -1,0 +1,269 @@
+"""Session without panels: a run that is steered, and runs that branch off another one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from handling import Listener, wait_until
+
+import gsp_studio as gs
+from gsp_studio.engine.run import Intervention, Record
+from gsp_studio.gui.chronicle import marks_of
+from gsp_studio.gui.session import Session
+from gsp_studio.gui.state import Mark, Phase
+
+
+def start_endless(session: Session) -> None:
+    session.set_choice(replace(session.choice, max_iter=10**6))
+    session.run()
+    wait_until(lambda: len(session._records) >= 8)
+
+
+def pause(session: Session) -> None:
+    session.run_or_pause()
+    wait_until(lambda: session._live.runner.state.name == "PAUSED")
+    session.poll()
+
+
+def go_on(session: Session, iterations: int = 5) -> None:
+    if session.phase is Phase.PAUSED:
+        session.run_or_pause()
+    count = len(session._records)
+    wait_until(lambda: len(session._records) >= count + iterations)
+
+
+def end(session: Session) -> None:
+    count = len(session.runs)
+    session.cancel()
+    wait_until(lambda: len(session.runs) > count)
+
+
+def test_frozen_basis_images_stay_while_the_run_goes_on(faces: Session) -> None:
+    start_endless(faces)
+    pause(faces)
+    heard = Listener(faces, "frozenChanged", "failed")
+    faces.mark((2, 5))
+    faces.toggle_frozen()
+    assert faces.frozen == (2, 5)
+    before = faces.shown.W.copy()
+    go_on(faces)
+    pause(faces)
+    np.testing.assert_array_equal(faces.shown.W[:, [2, 5]], before[:, [2, 5]])
+    assert not np.array_equal(faces.shown.W[:, 0], before[:, 0])
+    faces.mark((5,))
+    faces.toggle_frozen()
+    assert faces.frozen == (2,)
+    end(faces)
+    assert faces.frozen == ()
+    assert heard["frozenChanged"] == [(2, 5), (2,), ()]
+    assert heard["failed"] == []
+    assert faces.runs[-1].outcome.result.params.frozen in ((2, 5), (2,))
+
+
+def test_the_slider_moves_on_with_frozen_basis_images(faces: Session) -> None:
+    start_endless(faces)
+    faces.mark((1,))
+    faces.toggle_frozen()
+    faces.set_sparsity(0.7)
+    wait_until(lambda: faces._records[-1].target == 0.7)
+    end(faces)
+    assert faces.runs[-1].outcome.result.params.frozen == (1,)
+
+
+def test_killed_in_a_pause_it_goes_when_the_run_goes_on(faces: Session) -> None:
+    start_endless(faces)
+    pause(faces)
+    order = [int(k) for k in faces.shown.order]
+    faces.mark((3, 6))
+    faces.toggle_frozen()
+    faces.mark((1,))
+    heard = Listener(faces, "logged", "shownChanged", "failed")
+    faces.kill()
+    assert faces.marked == ()
+    assert faces.frozen == (3, 6), "on the screen nothing has moved yet"
+    assert faces.shown.W.shape[1] == 9
+    assert heard["logged"] == ["Basis 2 will be killed when the run goes on."]
+    go_on(faces)
+    assert faces.shown.W.shape[1] == 8
+    assert faces.frozen == (2, 5)
+    assert list(faces.shown.order) == [k - (k > 1) for k in order if k != 1], "the other tiles stay in order"
+    assert heard["failed"] == []
+    end(faces)
+    assert faces.choice.rank == faces.runs[-1].choice.rank == 8
+    assert faces.pinned.W.shape[1] == 8
+    assert "rank 8" in faces.runs[-1].label
+
+
+def test_a_split_basis_image_stays_and_the_new_one_is_the_last_tile(faces: Session) -> None:
+    start_endless(faces)
+    pause(faces)
+    order = list(faces.shown.order)
+    faces.mark((4, 0))
+    faces.split()
+    go_on(faces)
+    assert list(faces.shown.order) == [*order, 9, 10]
+    assert faces.marked == (4, 0)
+    end(faces)
+    said = [step.text for step in faces.runs[-1].outcome.interventions]
+    assert said == ["basis 1 split", "basis 5 split"]
+
+
+def test_two_edits_in_a_pause_mean_what_is_on_the_screen(faces: Session) -> None:
+    start_endless(faces)
+    pause(faces)
+    faces.mark((0,))
+    faces.kill()
+    faces.mark((5,))
+    faces.reseed()
+    faces.mark((0,))
+    faces.split()  # it is gone already
+    go_on(faces)
+    end(faces)
+    said = [step.text for step in faces.runs[-1].outcome.interventions]
+    assert said == ["basis 1 killed", "basis 5 re-seeded"]
+
+
+def test_what_cannot_be_is_said_in_one_sentence(faces: Session) -> None:
+    heard = Listener(faces, "failed")
+    faces.mark((0,))
+    for ask in (faces.toggle_frozen, faces.kill, faces.split, faces.reseed):
+        ask()  # no run: nothing happens
+    start_endless(faces)
+    faces.mark(tuple(range(9)))
+    faces.toggle_frozen()
+    faces.mark((3,))
+    faces.toggle_frozen()
+    faces.mark((3,))
+    faces.reseed()
+    faces.mark(())
+    faces.kill()
+    end(faces)
+    assert [sentence for sentence, _ in heard["failed"]] == [
+        "all basis images are frozen; at least one has to be free",
+        "basis image 4 is frozen; release it before it is changed",
+    ]
+
+
+def test_every_step_is_a_mark_and_a_line(faces: Session) -> None:
+    heard = Listener(faces, "logged", "marksChanged")
+    start_endless(faces)
+    for s in (0.8, 0.75, 0.7):
+        faces.set_sparsity(s)
+        wait_until(lambda s=s: faces._records[-1].target == s)
+    faces.mark((0,))
+    faces.split()
+    go_on(faces)
+    end(faces)
+    [drag, split] = faces.runs[-1].marks
+    assert (drag.text, drag.is_target) == ("s 0.850 → 0.700", True)
+    assert drag.first < drag.last <= split.first == split.last
+    assert split.text == "basis 1 split"
+    lines = [line for line in heard["logged"] if line.startswith("Run 1, ")]
+    assert lines == [f"Run 1, {drag.line}.", f"Run 1, {split.line}."]
+    assert heard["marksChanged"][-1] == faces.marks == (drag, split)
+    faces.run()
+    assert faces.marks == ()
+    end(faces)
+    faces.show_run(0)
+    assert faces.marks == (drag, split)
+
+
+def test_a_steered_run_is_repeated_by_its_script(faces: Session, tmp_path: Path) -> None:
+    start_endless(faces)
+    faces.mark((0,))
+    faces.split()
+    faces.mark((2,))
+    faces.toggle_frozen()
+    faces.set_sparsity(0.7)
+    go_on(faces)
+    end(faces)
+    faces.export(tmp_path / "out", 0)
+    heard = Listener(faces, "exported", "failed")
+    wait_until(lambda: heard["exported"] or heard["failed"])
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "out" / "repeat.py")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "the factors are the same to the last bit"
+
+
+def test_a_branch_of_a_finished_run_forks(faces: Session) -> None:
+    faces.set_choice(replace(faces.choice, max_iter=30))
+    faces.run()
+    wait_until(lambda: faces.runs)
+    origin = faces.runs[0]
+    assert faces.branch_end == 29
+    heard = Listener(faces, "originChanged", "logged")
+    faces.branch(12, 0.7)
+    assert faces.phase is Phase.RUNNING
+    assert faces.choice.sparsity == 0.7
+    assert heard["originChanged"] == [origin.records]
+    wait_until(lambda: len(faces.runs) == 2)
+    other = faces.runs[1]
+    assert [record.error for record in other.records[:12]] == [record.error for record in origin.records[:12]]
+    assert other.records[12].error != origin.records[12].error
+    assert other.origin == (1, 12)
+    assert other.label == "PSNMF, rank 9, s = 0.700, branch of run 1 at 12"
+    assert other.marks == (Mark(12, 12, "s 0.850 → 0.700", is_target=True),)
+    assert other.shown.attained >= 0.7 - 1e-5
+    assert faces.runs[0] is origin, "a finished run is never overwritten"
+    faces.show_run(0)
+    assert heard["originChanged"][-1] == ()
+    faces.show_run(1)
+    assert heard["originChanged"][-1] == origin.records
+
+
+def test_a_branch_of_a_run_that_is_going_stops_and_keeps_it(faces: Session) -> None:
+    start_endless(faces)
+    pause(faces)
+    faces.mark((0,))
+    faces.kill()
+    go_on(faces)
+    pause(faces)
+    at = faces.branch_end
+    faces.branch(at - 2, 0.7)
+    wait_until(lambda: len(faces.runs) == 1 and faces.phase is Phase.RUNNING)
+    wait_until(lambda: len(faces._records) > at)
+    assert faces.shown.W.shape[1] == 8
+    end(faces)
+    first, second = faces.runs
+    assert first.state == second.state == "stopped"
+    assert [record.error for record in second.records[: at - 2]] == [record.error for record in first.records[: at - 2]]
+    assert second.outcome.result.sparsity >= 0.7 - 1e-5
+
+
+def test_marks_of_a_drag_and_of_two(faces: Session) -> None:
+    params = gs.Params(rank=4, sparsity=0.5)
+    records = [Record(n, 0.1, 0.5, 0.5, 0.1 * n) for n in range(1, 40)]
+
+    def steps(*pairs: tuple[int, float]) -> list[Intervention]:
+        return [Intervention(n, replace(params, sparsity=s)) for n, s in pairs]
+
+    assert marks_of(params, steps((3, 0.6), (7, 0.7), (13, 0.8)), records) == (
+        Mark(3, 7, "s 0.500 → 0.700", is_target=True),
+        Mark(13, 13, "s 0.700 → 0.800", is_target=True),
+    )
+    [back] = marks_of(params, steps((3, 0.6), (7, 0.5)), records)
+    assert back.line == "iterations 3 to 7: the target moved, and came back"
+    frozen = Intervention(4, replace(params, sparsity=0.6, frozen=(1,)))
+    assert [mark.line for mark in marks_of(params, [*steps((3, 0.6)), frozen], records)] == [
+        "iteration 3: s 0.500 → 0.600",
+        "iteration 4: basis 2 frozen",
+    ]
+
+
+@pytest.mark.parametrize("n_iter", [0, 30])
+def test_a_branch_beyond_the_run_is_refused(faces: Session, n_iter: int) -> None:
+    faces.set_choice(replace(faces.choice, max_iter=30))
+    faces.run()
+    wait_until(lambda: faces.runs)
+    heard = Listener(faces, "failed")
+    faces.branch(n_iter, 0.7)
+    [(sentence, _)] = heard["failed"]
+    assert sentence == f"a branch after iteration {n_iter} is not possible; accepted are 1 to 29"
+    assert faces.phase is Phase.IDLE

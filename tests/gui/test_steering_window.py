@@ -1,0 +1,122 @@
+"""The whole window around a run that is steered: keys, menu, context menu, marks, branches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from handling import wait_until
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from gsp_studio.gui.dialogs.branch import BranchDialog
+from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.state import Phase
+from gsp_studio.gui.theme import current_theme
+
+LEFT = Qt.MouseButton.LeftButton
+Key = Qt.Key
+
+
+@pytest.fixture
+def paused(faces_window: MainWindow) -> MainWindow:
+    """A run that has been paused after some iterations."""
+    session = faces_window.session
+    session.set_choice(replace(session.choice, max_iter=10**6))
+    QTest.mouseClick(faces_window.run.run, LEFT)
+    wait_until(lambda: len(session._records) >= 6)
+    QTest.mouseClick(faces_window.run.run, LEFT)
+    wait_until(lambda: session._live.runner.state.name == "PAUSED")
+    session.poll()
+    return faces_window
+
+
+def pick(window: MainWindow, tile: int) -> None:
+    view = window.montage.view
+    QTest.mouseClick(view.viewport(), LEFT, pos=view.tile_centre(tile).toPoint())
+
+
+def colours_of_tile(window: MainWindow, tile: int) -> set[str]:
+    view = window.montage.view
+    image = view.viewport().grab().toImage()
+    centre, half = view.tile_centre(tile).toPoint(), view._buffer.width * 3
+    around = range(-half, half + 1)
+    return {image.pixelColor(centre.x() + x, centre.y() + y).name() for x in around for y in around}
+
+
+def dialog() -> BranchDialog:
+    [found] = [w for w in QApplication.topLevelWidgets() if isinstance(w, BranchDialog) and w.isVisible()]
+    return found
+
+
+def test_offers_follow_what_can_be_done(faces_window: MainWindow) -> None:
+    window = faces_window
+    assert not any(action.isEnabled() for action in (*window._steering_actions, window._branch_action))
+    pick(window, 0)
+    assert not any(action.isEnabled() for action in window._steering_actions), "nothing runs"
+
+
+def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
+    window, session = paused, paused.session
+    assert not any(action.isEnabled() for action in window._steering_actions), "none is selected"
+    pick(window, 1)
+    assert all(action.isEnabled() for action in window._steering_actions)
+    frozen = int(session.shown.order[1])
+    QTest.keyClick(window.montage.view, Key.Key_F, Qt.KeyboardModifier.ShiftModifier)
+    assert session.frozen == (frozen,)
+    assert current_theme().curve_sparsity in colours_of_tile(window, 1)
+    assert "1 frozen" in window.montage._caption.text()
+    pick(window, 0)
+    QTest.keyClick(window.montage.view, Key.Key_Delete)
+    assert not any(action.isEnabled() for action in window._steering_actions)
+    pick(window, 4)
+    QTest.keyClick(window.montage.view, Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
+    QTest.keyClick(window.montage.view, Key.Key_R, Qt.KeyboardModifier.ShiftModifier)
+    QTest.mouseClick(window.run.run, LEFT)
+    wait_until(lambda: len(session.marks) == 4)
+    wait_until(lambda: session._records[-1].n_iter > session.marks[-1].last and session.shown.W.shape[1] == 9)
+    words = [mark.text.split(" ", 2)[2] for mark in session.marks]
+    assert words == ["frozen", "killed", "split", "re-seeded"]
+    assert len(window.curves._mark_heads.points()) == 4
+    session.cancel()
+    wait_until(lambda: session.phase is Phase.IDLE)
+    assert "frozen" not in window.montage._caption.text()
+    assert session.runs[0].marks[1].line in window.runs.table.item(0, 0).toolTip()
+
+
+def test_a_right_click_offers_the_same(paused: MainWindow) -> None:
+    assert paused.montage.view.contextMenuPolicy() is Qt.ContextMenuPolicy.ActionsContextMenu
+    assert paused.montage.view.actions() == paused._steering_actions
+
+
+def test_a_branch_by_key_and_dialog(paused: MainWindow) -> None:
+    window, session = paused, paused.session
+    end = session.branch_end
+    QTest.keyClick(window, Key.Key_B)
+    asked = dialog()
+    assert asked.windowTitle() == "Branch Run 1"
+    assert (asked.at.value(), asked.at.maximum(), asked.sparsity.value()) == (end, end, 0.85)
+    asked.at.setValue(3)
+    QTest.keyClicks(asked.sparsity, "0.7")
+    QTest.keyClick(asked.sparsity, Key.Key_Return)
+    wait_until(lambda: len(session.runs) == 1 and len(session._records) > 3)
+    assert session.runs[0].state == "stopped"
+    session.cancel()
+    wait_until(lambda: len(session.runs) == 2)
+    first, second = session.runs
+    assert (second.origin, second.choice.sparsity) == ((1, 3), 0.7)
+    assert [r.error for r in second.records[:3]] == [r.error for r in first.records[:3]]
+    drawn = window.curves._origin_curves[0].getData()[1]
+    assert list(drawn) == pytest.approx([100 * record.error for record in first.records])
+    QTest.mouseClick(
+        window.runs.table.viewport(),
+        LEFT,
+        pos=window.runs.table.visualItemRect(window.runs.table.item(0, 0)).center(),
+    )
+    assert window.curves._origin_curves[0].getData()[0] is None or not len(window.curves._origin_curves[0].getData()[0])
+
+
+def test_without_a_run_there_is_nothing_to_branch(faces_window: MainWindow) -> None:
+    faces_window.asking.branch()
+    assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, BranchDialog) and w.isVisible()]

@@ -16,7 +16,8 @@ os.environ["QT_QPA_PLATFORM"] = "offscreen"
 import pytest
 import shiboken6
 from handling import open_faces, settle, threads_of_sessions, wait_until
-from PySide6.QtCore import QSettings, QtMsgType, qInstallMessageHandler
+from PySide6.QtCore import QPoint, QSettings, QtMsgType, qInstallMessageHandler
+from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QApplication, QWidget
 
 from gsp_studio.gui import work
@@ -25,6 +26,7 @@ from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.theme import apply_theme, load_theme
 
+_FAR_AWAY = QPoint(-500, -500)
 #: What Qt says about drawing without a screen.
 _HARMLESS = ("This plugin does not support",)
 
@@ -62,6 +64,7 @@ def nothing_goes_wrong_in_secret(app: QApplication, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(sys, "excepthook", lambda *error: said.append("".join(traceback.format_exception(*error))))
     before = qInstallMessageHandler(hear)
+    QCursor.setPos(_FAR_AWAY)  # where a former test left the pointer, a new widget would take it for a hand's
     yield
     settle()
     qInstallMessageHandler(before)

@@ -152,6 +152,7 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images-in", choices=["columns", "rows"], help="where a matrix keeps its images")
     parser.add_argument("--key", help="which array of a .npz or .mat file")
     parser.add_argument("--negative", choices=["clip", "shift", "abs"], help="what to do with negative values")
+    parser.add_argument("--colour", choices=["grey", "rgb"], help="make images in colour grey, or keep their colours")
     parser.add_argument(
         "--nonfinite", choices=["zero", "drop"], help="NaN and infinite values: 0, or drop these images"
     )
@@ -311,11 +312,14 @@ def _load(args: argparse.Namespace) -> Dataset:
         key=args.key,
         negative=args.negative,
         nonfinite=args.nonfinite,
+        colour=args.colour,
         dtype=args.dtype,
     )
     height, width = dataset.image_shape
+    colour = " in colour" if dataset.channels == 3 else ""
     print(
-        f"{dataset.name}: {dataset.X.shape[1]} images of {height} x {width}, {dataset.X.dtype}, order {dataset.order}",
+        f"{dataset.name}: {dataset.X.shape[1]} images of {height} x {width}{colour}, {dataset.X.dtype}, "
+        f"order {dataset.order}",
         file=sys.stderr,
     )
     return dataset

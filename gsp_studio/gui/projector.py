@@ -64,11 +64,12 @@ class _Coarse:
     image_shape: tuple[int, int]
 
 
-def _coarse(W: Array, image_shape: tuple[int, int], order: str) -> _Coarse:
-    height, width = image_shape
+def _coarse(W: Array, dataset: Dataset) -> _Coarse:
+    height, width = dataset.image_shape
     step = math.ceil(math.sqrt(W.size / GLIMPSE_ENTRIES))
-    pixels = np.arange(height * width).reshape(image_shape, order="F" if order == "F" else "C")[::step, ::step]
-    picked = pixels.ravel(order="F" if order == "F" else "C")
+    pixels = np.arange(height * width).reshape((height, width), order=dataset.order)[::step, ::step]
+    of_one_colour = pixels.ravel(order=dataset.order)
+    picked = np.concatenate([of_one_colour + k * height * width for k in range(dataset.channels)])
     return _Coarse(np.asfortranarray(W[picked]), (pixels.shape[0], pixels.shape[1]))
 
 
@@ -137,7 +138,7 @@ class Projector:
         """Every k-th pixel of the basis projected to s: they are what they will be, the others are left out."""
         assert self._dataset is not None
         if self._coarse is None:
-            self._coarse = _coarse(self.pinned.W, self._dataset.image_shape, self._dataset.order)
+            self._coarse = _coarse(self.pinned.W, self._dataset)
         coarse, path = self._coarse, self._sorted()
         n = len(self.pinned.W)
         threshold = path.mu(s) / (math.sqrt(n) - 1.0)

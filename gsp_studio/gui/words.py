@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import RunEntry
@@ -35,6 +37,11 @@ def milliseconds(seconds: float) -> str:
     return f"{1e3 * seconds:.0f} ms" if seconds >= 0.1 else f"{1e3 * seconds:.1f} ms"
 
 
+def pixel_value(value: Any) -> str:
+    """A pixel's value, or its three: "0.25", "0.25 0.1 0"."""
+    return " ".join(f"{float(part):.4g}" for part in np.atleast_1d(value))
+
+
 def plural(count: int, noun: str) -> str:
     """ "1 image", "2 images"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}".replace(",", "\u202f")
@@ -59,7 +66,8 @@ def about_data(dataset: Dataset) -> list[str]:
     """What a data set is and how it was made, a line each."""
     height, width = dataset.image_shape
     steps = "; ".join(dataset.steps) or "values as they are"
-    shape = f"{dataset.X.shape[1]} images of {height} x {width}, order {dataset.order}"
+    colour = " in colour" if dataset.channels == 3 else ""
+    shape = f"{dataset.X.shape[1]} images of {height} x {width}{colour}, order {dataset.order}"
     return [f"{dataset.name}: {shape}; {steps}.", *(f"⚠ {note}" for note in dataset.notes)]
 
 

@@ -44,11 +44,16 @@ class ArrayEntry:
     @property
     def is_usable(self) -> bool:
         """Whether it can hold images: numbers, a matrix or a stack, not empty."""
-        return not self.kind and self.dtype.kind in _NUMERIC and len(self.shape) in (2, 3) and min(self.shape) > 0
+        is_numeric = not self.kind and self.dtype.kind in _NUMERIC
+        return is_numeric and _is_arrangement(self.shape) and min(self.shape) > 0
 
     def __str__(self) -> str:
         shape = " x ".join(map(str, self.shape)) or "single value"
         return f"{self.key or 'array'} ({shape}, {self.kind or self.dtype})"
+
+
+def _is_arrangement(shape: tuple[int, ...]) -> bool:
+    return len(shape) in (2, 3) or (len(shape) == 4 and 3 in shape)
 
 
 def is_npz(path: Path, head: bytes) -> bool:
@@ -257,11 +262,12 @@ def _require_images(entry: ArrayEntry, path: Path) -> None:
         shape = " x ".join(map(str, entry.shape))
         held = f"{entry.kind} ({shape})" if entry.kind else f"array ({shape}) of {entry.dtype} values"
         raise DatasetError(f"{where} is a {held}; accepted are arrays of real numbers")
-    if len(entry.shape) not in (2, 3):
+    if not _is_arrangement(entry.shape):
         count = len(entry.shape)
         raise DatasetError(
-            f"{where} is not an image stack: it has {count} dimension{'' if count == 1 else 's'}; "
-            "accepted are a matrix (2) or a stack of grey images (3)"
+            f"{where} is not an image stack: it has {count} dimension{'' if count == 1 else 's'}, "
+            f"{' x '.join(map(str, entry.shape)) or 'a single value'}; "
+            "accepted are a matrix (2), a stack of grey images (3), or one of colour images (4, an axis of which is 3)"
         )
     if min(entry.shape) <= 0:
         raise DatasetError(f"{where} has shape {entry.shape}: it contains no images")

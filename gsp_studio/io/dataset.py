@@ -70,6 +70,8 @@ class LoadOptions:
         What to do with NaN and infinite values: set to 0, or leave out the images that hold any. None refuses them.
     dtype : "float32" | "float64"
         The type to compute in.
+    colour : "grey" | "rgb"
+        What becomes of images in colour: made grey, or kept as red, green and blue.
 
     Raises
     ------
@@ -84,6 +86,7 @@ class LoadOptions:
     negative: Literal["clip", "shift", "abs"] | None = None
     dtype: Literal["float32", "float64"] | None = None
     nonfinite: Literal["zero", "drop"] | None = None
+    colour: Literal["grey", "rgb"] | None = None
 
     def __post_init__(self) -> None:
         for name, accepted in _CHOICES.items():
@@ -100,6 +103,7 @@ _CHOICES = {
     "negative": ("clip", "shift", "abs"),
     "dtype": ("float32", "float64"),
     "nonfinite": ("zero", "drop"),
+    "colour": ("grey", "rgb"),
 }
 
 
@@ -121,10 +125,10 @@ class Dataset:
     Attributes
     ----------
     X : ndarray (m, n), float32 or float64, >= 0, finite, Fortran order
-        A column an image of m pixels, each contiguous in memory. Read-only.
+        A column an image of m values, each contiguous in memory. Read-only.
     image_shape : (height, width), in pixels
     order : "C" | "F"
-        How a column fills its image.
+        How a column fills its image, or each of its three colours.
     name : str
         For titles.
     names : tuple of str
@@ -139,6 +143,8 @@ class Dataset:
         What `load_dataset` was asked for, as resolved: loads the same data again.
     notes : tuple of str
         What a user should know before a run, a sentence each: images without contrast, for example.
+    channels : int
+        Values a pixel: 1, or 3 for colour. A column holds all of red, then all of green, then all of blue.
     fingerprint : str
         SHA-256 of shape, type and values; made from them.
 
@@ -158,6 +164,7 @@ class Dataset:
     steps: tuple[str, ...] = ()
     options: LoadOptions = LoadOptions()
     notes: tuple[str, ...] = ()
+    channels: int = 1
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -179,13 +186,37 @@ class Dataset:
 
         Returns
         -------
-        ndarray (k, height, width), the same type
+        ndarray (k, height, width), or (k, height, width, 3) of images in colour, the same type
             A view where memory allows.
         """
-        height, width = self.image_shape
-        if self.order == "C":
-            return vectors.T.reshape(-1, height, width)
-        return vectors.T.reshape(-1, width, height).transpose(0, 2, 1)
+        return as_images(vectors.T, self.image_shape, self.order, self.channels)
+
+    def as_map(self, vector: Array) -> Array:
+        """One value for each pixel: of images in colour the mean of the three.
+
+        Parameters
+        ----------
+        vector : ndarray (m,)
+
+        Returns
+        -------
+        ndarray (height, width)
+        """
+        image: Array = self.as_images(vector[:, None])[0]
+        return image.mean(axis=2, dtype=np.float64).astype(image.dtype) if image.ndim == 3 else image
+
+    def from_map(self, image: Array) -> Array:
+        """A column that has one value for each pixel, the same for its three colours.
+
+        Parameters
+        ----------
+        image : ndarray (height, width)
+
+        Returns
+        -------
+        ndarray (m,)
+        """
+        return np.tile(image.ravel(order=self.order), self.channels)
 
     def images(self, columns: npt.ArrayLike | None = None) -> Array:
         """Images of the data.
@@ -197,7 +228,7 @@ class Dataset:
 
         Returns
         -------
-        ndarray (k, height, width), the type of X
+        ndarray (k, height, width), or (k, height, width, 3) of images in colour, the type of X
         """
         return self.as_images(self.X if columns is None else self.X[:, np.atleast_1d(np.asarray(columns))])
 
@@ -217,6 +248,18 @@ class Dataset:
         object.__setattr__(other, "options", replace(self.options, image_shape=shape, order=order))
         _check(other)
         return other
+
+
+def as_images(rows: Array, image_shape: tuple[int, int], order: str, channels: int) -> Array:
+    """Rows of values (k, m) as images, see `Dataset.as_images`."""
+    height, width = image_shape
+    if channels == 1:
+        if order == "C":
+            return rows.reshape(-1, height, width)
+        return rows.reshape(-1, width, height).transpose(0, 2, 1)
+    if order == "C":
+        return rows.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+    return rows.reshape(-1, channels, width, height).transpose(0, 3, 2, 1)
 
 
 def _check_values(data: Dataset) -> None:
@@ -266,8 +309,12 @@ def _check(data: Dataset) -> None:
     if n < 2:
         raise DatasetError(f"{data.name} holds 1 image; a factorization needs at least 2")
     height, width = data.image_shape
-    if height < 1 or width < 1 or height * width != m:
-        raise DatasetError(f"{data.name}: images of {height} x {width} have {height * width} pixels, the data have {m}")
+    if data.channels not in (1, 3):
+        raise DatasetError(f"{data.name}: {data.channels} values a pixel; accepted are 1, grey, and 3, colour")
+    values = height * width * data.channels
+    if height < 1 or width < 1 or values != m:
+        what = f"{values} pixels" if data.channels == 1 else f"{values} values in colour"
+        raise DatasetError(f"{data.name}: images of {height} x {width} have {what}, the data have {m}")
     if data.order not in ("C", "F"):
         raise DatasetError(f'{data.name}: order is "{data.order}"; accepted are "C" (by rows) and "F" (by columns)')
     if len(data.names) != n or (data.labels is not None and len(data.labels) != n):

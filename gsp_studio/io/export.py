@@ -254,7 +254,7 @@ def save_image(grey: Array, path: Path) -> None:
 
     Parameters
     ----------
-    grey : ndarray (height, width), uint8
+    grey : ndarray (height, width) or (height, width, 3), uint8
     path : Path
 
     Raises
@@ -269,7 +269,7 @@ def _image_writer(grey: Array, zoom: int) -> Callable[[Path], None]:
 
 
 def _visible_zoom(images: Array) -> int:
-    shorter = int(min(images.shape[1:]))
+    shorter = int(min(images.shape[1:3]))
     return max(1, math.ceil(_VISIBLE / shorter))
 
 
@@ -280,6 +280,7 @@ def _write_factors(path: Path, dataset: Dataset, result: Result) -> None:
         H=result.H,
         image_shape=np.array(dataset.image_shape),
         order=np.array(dataset.order),
+        channels=np.array(dataset.channels),
         names=np.array(dataset.names),
     )
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -176,11 +176,17 @@ def peek(path: Path, options: LoadOptions) -> Peek:
     if count < 2:
         raise DatasetError(f"{path} contains 1 image ({chosen.files[0].name}); a factorization needs at least 2")
     height, width = chosen.headers[0].size
+    has_colour = any(header.is_colour for header in chosen.headers)
+    if options.colour == "rgb" and not has_colour:
+        raise DatasetError(f"{path}: no image is stored in colour; accepted is grey")
+    channels = 3 if options.colour == "rgb" else 1
+    colour: Literal["grey", "rgb"] | None = (options.colour or "grey") if has_colour else None
     dtype = float_type(np.dtype(np.float32), options.dtype)
     formats = Counter(header.format for header in chosen.headers)
     mixed = f" ({', '.join(f'{k} {name}' for name, k in formats.most_common(4))})" if len(formats) > 1 else ""
     classes = len(set(_parents(path, chosen.files)))
-    note = f"{count} images of {height} x {width}, one a file{mixed}, in natural order"
+    read_as = " in colour" if channels == 3 else ""
+    note = f"{count} images of {height} x {width}{read_as}, one a file{mixed}, in natural order"
     return Peek(
         path=path,
         kind="images",
@@ -189,14 +195,22 @@ def peek(path: Path, options: LoadOptions) -> Peek:
         order="C",
         images_in="files",
         dtype="image files",
-        nbytes=height * width * (count * dtype.itemsize + count + images.DECODING),
+        nbytes=height * width * (channels * count * (dtype.itemsize + 1) + images.DECODING),
         key="",
         keys=(),
         shapes=((height, width),),
         note="; ".join([note + (f", in {classes} folders" if classes > 1 else ""), *chosen.notes]),
-        options=replace(options, image_shape=(height, width), order="C", dtype=dtype.name),  # type: ignore[arg-type]
+        options=replace(
+            options,
+            image_shape=(height, width),
+            order="C",
+            dtype=dtype.name,  # type: ignore[arg-type]
+            colour=colour,
+        ),
         notes=chosen.notes,
         files=chosen.files,
+        channels=channels,
+        has_colour=has_colour,
     )
 
 
@@ -211,12 +225,13 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
     """
     height, width = found.image_shape
     count = len(found.files)
-    X = np.empty((height * width, count), dtype=found.options.dtype, order="F")
+    X = np.empty((height * width * found.channels, count), dtype=found.options.dtype, order="F")
     steps: dict[str, None] = {}  # in order, each once
     for j, file in enumerate(found.files):
         if cancelled():
             raise LoadCancelled
-        X[:, j] = _read(file, found, steps.setdefault).ravel()
+        image = _read(file, found, steps.setdefault)
+        X[:, j] = image.ravel() if image.ndim == 2 else image.transpose(2, 0, 1).ravel()
         progress(j + 1, count)
     parents = _parents(found.path, found.files)
     labels = parents if len(set(parents)) > 1 else None
@@ -226,14 +241,14 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
 
 
 def sample(found: Peek, chosen: Array, longest: int) -> Array:
-    """Some images (k, height, width), float32, reduced one by one so that no side is much longer than `longest`."""
+    """Some images (k, height, width[, 3]), float32, each reduced so that no side is much longer than `longest`."""
     few = (_read(found.files[i], found, lambda step: None) for i in chosen)
     return np.stack([reduced(image[np.newaxis], longest)[0] for image in few])
 
 
 def _read(file: Path, found: Peek, note: images.Note) -> Array:
-    image = images.read_grey(file, note)
-    if image.shape != found.image_shape:
+    image = images.read_image(file, note, found.channels == 3)
+    if image.shape[:2] != found.image_shape:
         raise DatasetError(f"{file} has changed since the folder was looked into; open the folder again")
     return image
 

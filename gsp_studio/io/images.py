@@ -43,8 +43,9 @@ _OTHERS = {
     b"MATLAB": "a MATLAB file",
     b"\x93NUMPY": "a NumPy array",
 }
-#: Luminance weights of ITU-R BT.601.
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+TO_GREY = "colour to grey by ITU-R BT.601"
+#: Its luminance weights.
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
@@ -61,7 +62,7 @@ class Header:
     size : (height, width)
         In pixels, as the image will be shown: turned upright where EXIF says so.
     is_colour : bool
-        Colour or a palette, which is made grey.
+        Colour or a palette.
     """
 
     format: str
@@ -183,18 +184,20 @@ def header_of(file: Path) -> Header:
         return Header(image.format or "", size, image.mode not in _GREY_MODES)
 
 
-def read_grey(file: Path, note: Note) -> Array:
-    """Decode an image file to grey values.
+def read_image(file: Path, note: Note, colour: bool = False) -> Array:
+    """Decode an image file.
 
     Parameters
     ----------
     file : Path
     note : callable
         Told each step in words.
+    colour : bool
+        Red, green and blue; grey values otherwise.
 
     Returns
     -------
-    ndarray (height, width), float32
+    ndarray (height, width), or (height, width, 3) in colour, float32
         Integers of 8 and 16 bits in [0, 1], wider and floating values as they are.
 
     Raises
@@ -214,7 +217,7 @@ def read_grey(file: Path, note: Note) -> Array:
         image.load()  # turns TIFF files, and takes the mark away
         if turned:
             note("turned upright as EXIF says")
-        return _grey(ImageOps.exif_transpose(image) if turned else image, depth, note)
+        return _values(ImageOps.exif_transpose(image) if turned else image, depth, note, colour)
 
 
 def _require_all_pixels(image: Image.Image, file: Path) -> None:
@@ -237,7 +240,7 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _grey(image: Image.Image, depth: int, note: Note) -> Array:
+def _values(image: Image.Image, depth: int, note: Note, in_colour: bool) -> Array:
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
         note("palette applied")
@@ -251,15 +254,18 @@ def _grey(image: Image.Image, depth: int, note: Note) -> Array:
     if image.mode == "RGB":
         colour = np.asarray(image)
         note("uint8 divided by 255")
+        if in_colour:
+            return colour.astype(np.float32) / np.float32(255)
         if np.array_equal(colour[..., 0], colour[..., 1]) and np.array_equal(colour[..., 0], colour[..., 2]):
             return colour[..., 0].astype(np.float32) / np.float32(255)  # grey in three channels: exactly that grey
-        note("colour to grey by ITU-R BT.601")
+        note(TO_GREY)
         luma: Array = np.zeros(colour.shape[:2], np.float32)
         for k in range(3):
-            luma += np.multiply(colour[..., k], _LUMA[k], dtype=np.float32)
+            luma += np.multiply(colour[..., k], LUMA[k], dtype=np.float32)
         luma /= np.float32(255)
         return np.minimum(luma, np.float32(1), out=luma)
-    return _single_channel(image, depth, note)
+    grey = _single_channel(image, depth, note)
+    return np.repeat(grey[..., None], 3, axis=2) if in_colour else grey
 
 
 def _has_clear_colour(image: Image.Image) -> bool:

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import arrays, layout
+from gsp_studio.io import arrays, images, layout
 from gsp_studio.io.arrays import ArrayEntry
-from gsp_studio.io.dataset import DatasetError, LoadOptions, Order
+from gsp_studio.io.dataset import DatasetError, LoadOptions, Order, as_images
 from gsp_studio.io.preprocess import float_type, unit_scale
 from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced
 
@@ -44,6 +44,9 @@ class Arrangement:
     shapes: tuple[Shape, ...]
     note: str
     is_guess: bool
+    channels: int = 1
+    #: Of a stack of images in colour.
+    channel_axis: int = -1
 
 
 def arrange(entry: ArrayEntry, read: Callable[[], Array], kind: str, options: LoadOptions, path: Path) -> Arrangement:
@@ -71,10 +74,20 @@ def arrange(entry: ArrayEntry, read: Callable[[], Array], kind: str, options: Lo
     way when its images are much smoother then.
     """
     if len(entry.shape) == 3:
+        if options.colour == "rgb":
+            raise DatasetError(f"{path}: a stack of 3 dimensions holds grey images; accepted is grey")
         return _arrange_stack(entry.shape, kind, options, path)
+    if len(entry.shape) == 4:
+        return _arrange_colours(entry.shape, kind, options, path)
     order: Order = options.order or ("F" if kind == "mat" else "C")
     images_in, why = _axis_of_images(entry, read, kind, order, options)
-    pixels, count = entry.shape if images_in == "columns" else entry.shape[::-1]
+    values, count = entry.shape if images_in == "columns" else entry.shape[::-1]
+    channels = 3 if options.colour == "rgb" else 1
+    pixels = values // channels
+    if pixels * channels != values:
+        raise DatasetError(
+            f"{path}: an image here has {values} values, which are no three times as many pixels; accepted is grey"
+        )
     usual = layout.candidate_shapes(pixels)
     if options.image_shape is not None:
         shape = options.image_shape
@@ -87,12 +100,13 @@ def arrange(entry: ArrayEntry, read: Callable[[], Array], kind: str, options: Lo
     elif len(usual) == 1:
         shapes, guess = usual, "the only usual shape"
     else:
-        shapes = layout.rank_shapes(_sample(read(), images_in, count), order)
+        shapes = layout.rank_shapes(_sample(read(), images_in, count)[:pixels], order)
         guess = f"shape guessed, the smoothest of {_listed(usual)}"
     h, w = shapes[0]
     filled = "by columns" if order == "F" else "by rows"
-    note = f"{count} images of {h} x {w} in the {images_in} ({why}); {guess}; filled {filled} ({order})"
-    return Arrangement(images_in, count, (h, w), order, tuple(shapes), note, True)
+    what = f"{count} images of {h} x {w}" + (" in colour" if channels == 3 else "")
+    note = f"{what} in the {images_in} ({why}); {guess}; filled {filled} ({order})"
+    return Arrangement(images_in, count, (h, w), order, tuple(shapes), note, True, channels)
 
 
 def _axis_of_images(
@@ -103,7 +117,7 @@ def _axis_of_images(
         return options.images_in, "as given"
     rows, columns = entry.shape
     if options.image_shape is not None:
-        wanted = options.image_shape[0] * options.image_shape[1]
+        wanted = options.image_shape[0] * options.image_shape[1] * (3 if options.colour == "rgb" else 1)
         if (rows == wanted) != (columns == wanted):
             return ("columns" if rows == wanted else "rows"), "where the given shape fits"
     usual, other = ("columns", "rows") if kind == "mat" else ("rows", "columns")
@@ -144,6 +158,32 @@ def _arrange_stack(shape: tuple[int, ...], kind: str, options: LoadOptions, path
     return Arrangement(where, count, image, "C", (image,), note, is_guess)
 
 
+def _arrange_colours(shape: tuple[int, ...], kind: str, options: LoadOptions, path: Path) -> Arrangement:
+    """A stack of images in colour: (image, height, width, 3), (image, 3, height, width), (height, width, 3, image)."""
+    usual = "columns" if kind == "mat" else "rows"
+    axes = {"columns": (2, 0), "rows": (3, 1)}  # where the colours are, the usual axis first
+    images_in, why = usual, f"as usual in {'MATLAB' if kind == 'mat' else 'NumPy'} files"
+    other = "rows" if usual == "columns" else "columns"
+    if options.images_in is not None:
+        images_in, why = options.images_in, "as given"
+    elif not any(shape[axis] == 3 for axis in axes[usual]) and any(shape[axis] == 3 for axis in axes[other]):
+        images_in, why = other, "as an axis is 3"
+    axis = next((axis for axis in axes[images_in] if shape[axis] == 3), None)
+    if axis is None:
+        said = " x ".join(map(str, shape))
+        raise DatasetError(f"{path}: the images of a {said} stack, read so, have no axis of 3 colours")
+    last = images_in == "columns"
+    h, w = (side for k, side in enumerate(shape) if k not in (axis, 3 if last else 0))
+    if options.image_shape is not None and options.image_shape != (h, w):
+        given = "x".join(map(str, options.image_shape))
+        raise DatasetError(f"{path}: image shape {given} does not fit the stack's images of {h}x{w}")
+    count, where = (shape[3], "last axis") if last else (shape[0], "first axis")
+    channels = 1 if options.colour == "grey" else 3
+    read_as = "in colour" if channels == 3 else "made grey"
+    note = f"{count} images of {h} x {w} {read_as}, a stack along its {where} ({why})"
+    return Arrangement(where, count, (h, w), "C", ((h, w),), note, False, channels, axis)
+
+
 def _sample(values: Array, images_in: str, count: int) -> Array:
     """Some images as columns (m, k), float64, spread over the whole; bad values count as zero."""
     chosen = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(int))
@@ -156,9 +196,24 @@ def _take(values: Array, images_in: str, chosen: Array | None = None) -> Array:
     if images_in == "columns":
         return values if chosen is None else values[:, chosen]
     if images_in == "last axis":
-        values = np.moveaxis(values, 2, 0)
+        values = np.moveaxis(values, -1, 0)
     some = values if chosen is None else values[chosen]
     return some.reshape(len(some), -1).T
+
+
+def _planes(values: Array, images_in: str) -> Array:
+    """A stack of images in colour with the colours before the pixels: a view."""
+    if values.ndim < 4:
+        return values
+    if images_in == "last axis":
+        return np.moveaxis(values, 2 if values.shape[2] == 3 else 0, 0)
+    return np.moveaxis(values, 3 if values.shape[3] == 3 else 1, 1)
+
+
+def _grey_of(columns: Array, dtype: str) -> Array:
+    """The luminance (m, k) of columns (3 m, k) of red, green and blue."""
+    colours = columns.reshape(3, len(columns) // 3, -1)
+    return np.tensordot(images.LUMA.astype(dtype), colours.astype(dtype), axes=1)
 
 
 def _listed(shapes: list[Shape]) -> str:
@@ -192,7 +247,8 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         order=found.order,
         images_in=found.images_in,
         dtype=entry.dtype.name,
-        nbytes=count * (dtype.itemsize + 1) + (0 if kind == "npy" else entry.nbytes),
+        # Colours are copied once more, to have them one after another.
+        nbytes=count * (dtype.itemsize + 1) + (0 if kind == "npy" and found.channel_axis < 0 else entry.nbytes),
         key=entry.key,
         keys=tuple(e.key for e in entries if e.is_usable),
         shapes=found.shapes,
@@ -205,9 +261,23 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             negative=options.negative,
             dtype=dtype.name,  # type: ignore[arg-type]
             nonfinite=options.nonfinite,
+            colour=_colour_of(found),
         ),
         is_guess=found.is_guess,
+        channels=found.channels,
+        has_colour=found.channel_axis >= 0 or (len(entry.shape) == 2 and _could_be_colour(entry, found)),
     )
+
+
+def _colour_of(found: Arrangement) -> Literal["grey", "rgb"] | None:
+    if found.channels == 3:
+        return "rgb"
+    return "grey" if found.channel_axis >= 0 else None
+
+
+def _could_be_colour(entry: ArrayEntry, found: Arrangement) -> bool:
+    values = entry.shape[0] if found.images_in == "columns" else entry.shape[1]
+    return values % 3 == 0 and layout.looks_like_pixels(values // 3)
 
 
 def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
@@ -220,34 +290,38 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
     LoadCancelled
     """
     values = _values(found)
-    columns = _take(values, found.images_in)
+    columns = _take(_planes(values, found.images_in), found.images_in)
     scale, step = unit_scale(values.dtype)
     m, n = columns.shape
-    X = np.empty((m, n), dtype=found.options.dtype, order="F")
+    makes_grey = values.ndim == 4 and found.channels == 1
+    X = np.empty((m // 3 if makes_grey else m, n), dtype=found.options.dtype, order="F")
     block = max(1, _BLOCK // (m * X.itemsize))
     for a in range(0, n, block):
         if cancelled():
             raise LoadCancelled
-        X[:, a : a + block] = columns[:, a : a + block]
+        part = columns[:, a : a + block]
+        X[:, a : a + block] = _grey_of(part, X.dtype.name) if makes_grey else part
         progress(min(n, a + block), n)
     if scale != 1.0:
         X /= X.dtype.type(scale)
     if values.dtype.kind == "f" and values.dtype != X.dtype:
         step = f"{values.dtype.name} values as {X.dtype.name}"
-    return Raw(X, tuple(f"image {j + 1}" for j in range(n)), None, (step,) if step else ())
+    steps = tuple(said for said in (step, images.TO_GREY if makes_grey else "") if said)
+    return Raw(X, tuple(f"image {j + 1}" for j in range(n)), None, steps)
 
 
 def sample(found: Peek, chosen: Array, longest: int) -> Array:
-    """Some images (k, height, width), float32, reduced so that no side is much longer than `longest`."""
-    h, w = found.image_shape
-    rows = _take(_values(found), found.images_in, chosen).T
-    stack = rows.reshape(-1, h, w) if found.order == "C" else rows.reshape(-1, w, h).transpose(0, 2, 1)
-    return reduced(stack, longest)
+    """Some images (k, height, width[, 3]), float32, reduced so that no side is much longer than `longest`."""
+    values = _values(found)
+    rows = _take(_planes(values, found.images_in), found.images_in, chosen).T
+    if values.ndim == 4 and found.channels == 1:
+        rows = _grey_of(rows.T, "float32").T
+    return reduced(as_images(rows, found.image_shape, found.order, found.channels), longest)
 
 
 def _values(found: Peek) -> Array:
     entry = arrays.choose_array(arrays.list_arrays(found.path, found.kind), found.key or None, found.path)
     values = arrays.read_array(found.path, found.kind, entry)
-    if values.ndim != (3 if found.images_in.endswith("axis") else 2):
+    if (values.ndim > 2) != found.images_in.endswith("axis") or values.ndim > 4:
         raise DatasetError(f"{found.path} has changed since it was looked into; open it again")
     return values

@@ -22,23 +22,23 @@ def grid_shape(count: int) -> tuple[int, int]:
 
 
 def to_grey(images: Array, scale: Scale = "tile") -> Array:
-    """Images as grey levels: black is 0, white the maximum, of each tile or of all.
+    """Images as levels of grey, or of each colour: black is 0, white the maximum, of each tile or of all.
 
     Parameters
     ----------
-    images : ndarray (k, h, w), >= 0
+    images : ndarray (k, h, w) or (k, h, w, 3), >= 0
     scale : "tile" | "shared"
 
     Returns
     -------
-    ndarray (k, h, w), uint8
+    ndarray of the same shape, uint8
 
     Notes
     -----
     An image of zeros stays black: nothing is divided by zero, and nothing is stretched that has no contrast.
     """
     values = np.asarray(images, dtype=np.float64)
-    top = values.max(axis=(1, 2), keepdims=True, initial=0.0)
+    top = values.max(axis=tuple(range(1, values.ndim)), keepdims=True, initial=0.0)
     if scale == "shared":
         top = np.full_like(top, top.max(initial=0.0))
     grey = np.divide(values * 255.0, top, out=np.zeros_like(values), where=top > 0)
@@ -53,7 +53,7 @@ def montage_image(
 
     Parameters
     ----------
-    images : ndarray (k, h, w), >= 0
+    images : ndarray (k, h, w) or (k, h, w, 3), >= 0
     columns : int, optional
         Of the grid; near-square by default.
     gap : int
@@ -66,12 +66,13 @@ def montage_image(
     Returns
     -------
     ndarray (rows * h * zoom + (rows - 1) * gap, ...), uint8
+        With a last axis of 3 where the images have one.
     """
-    count, h, w = images.shape
+    count, h, w, *colours = images.shape
     rows, columns = grid_shape(count) if columns is None else (max(1, math.ceil(count / columns)), columns)
     h, w = h * zoom, w * zoom
     tiles = to_grey(images, scale).repeat(zoom, axis=1).repeat(zoom, axis=2)
-    canvas = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap), GAP_LEVEL, np.uint8)
+    canvas = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, *colours), GAP_LEVEL, np.uint8)
     for k, tile in enumerate(tiles):
         y, x = (k // columns) * (h + gap), (k % columns) * (w + gap)
         canvas[y : y + h, x : x + w] = tile

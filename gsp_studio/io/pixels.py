@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import Dataset, DatasetError
-from gsp_studio.io.images import read_grey
+from gsp_studio.io.images import read_image
 
 Array = npt.NDArray[Any]
 
@@ -21,7 +21,8 @@ def read_pixels(path: str | os.PathLike[str], dataset: Dataset) -> Array:
     Parameters
     ----------
     path : path-like
-        A grey image of the images' shape, or a .npy with an array (height, width) or (m,).
+        A grey image of the images' shape, or a .npy with an array (height, width) or (m,). Of images in colour all
+        three values of a pixel get its value.
     dataset : Dataset
         Says the shape, and how an image lies in a column.
 
@@ -38,9 +39,9 @@ def read_pixels(path: str | os.PathLike[str], dataset: Dataset) -> Array:
     values = _read(Path(path))
     height, width = dataset.image_shape
     if values.shape == (height, width):
-        values = values.ravel(order=dataset.order)
-    elif values.shape != (height * width,):
-        accepted = f"that of the images, {(height, width)}, and {(height * width,)}"
+        values = dataset.from_map(values)
+    elif values.shape != (len(dataset.X),):
+        accepted = f"that of the images, {(height, width)}, and {(len(dataset.X),)}"
         raise DatasetError(f"{path} has shape {values.shape}; accepted are {accepted}")
     return values.astype(np.float64)
 
@@ -76,7 +77,7 @@ def _read(path: Path) -> Array:
     if path.suffix.lower() != ".npy":
         if not path.exists():
             raise DatasetError(f"{path} does not exist")
-        return read_grey(path, note=lambda text: None)
+        return read_image(path, note=lambda text: None)
     try:
         values: Any = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:

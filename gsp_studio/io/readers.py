@@ -128,6 +128,7 @@ def load_dataset(
             steps=raw.steps,
             options=replace(found.options, dtype=raw.X.dtype.name),  # type: ignore[arg-type]
             notes=(*found.notes, *raw.notes),
+            channels=found.channels,
         )
 
 
@@ -158,7 +159,7 @@ def thumbnails(found: Peek, count: int = 8) -> Array:
 
     Returns
     -------
-    ndarray (k, height, width), float32 in [0, 1]
+    ndarray (k, height, width) or (k, height, width, 3), float32 in [0, 1]
         From the smallest to the largest value shown. Images of 256 pixels or more are reduced by a whole factor.
 
     Raises

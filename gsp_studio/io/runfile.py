@@ -180,10 +180,11 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "source": dataset.source,
-        "pixels": m,
+        "pixels": m // dataset.channels,
         "images": n,
         "image_shape": list(dataset.image_shape),
         "order": dataset.order,
+        "channels": dataset.channels,
         "dtype": dataset.X.dtype.name,
         "steps": list(dataset.steps),
         "notes": list(dataset.notes),

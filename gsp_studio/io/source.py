@@ -62,6 +62,10 @@ class Peek:
         What a user should know before loading, a sentence each: images that are left out, for example.
     files : tuple of Path
         Of a folder, the image files that are read, in order.
+    channels : int
+        Values a pixel: 1, or 3 for colour.
+    has_colour : bool
+        Whether it could be read in colour, or in grey, as `LoadOptions.colour` says.
     """
 
     path: Path
@@ -80,6 +84,8 @@ class Peek:
     is_guess: bool = False
     notes: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    channels: int = 1
+    has_colour: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +108,7 @@ class Reader:
     recognises : (path, first bytes) -> bool
     peek : (path, options) -> Peek
     load : (peek, progress, cancelled) -> Raw
-    sample : (peek, indices, longest) -> images (k, height, width), float32
+    sample : (peek, indices, longest) -> images (k, height, width) or (k, height, width, 3), float32
         Reduced so that no side is much longer than `longest`.
     """
 
@@ -183,22 +189,22 @@ def reduced(images: Array, longest: int) -> Array:
 
     Parameters
     ----------
-    images : ndarray (k, h, w), real numbers
+    images : ndarray (k, h, w) or (k, h, w, 3), real numbers
     longest : int
         Pixels that no side should exceed by much.
 
     Returns
     -------
-    ndarray (k, h // by, w // by), float32
+    ndarray (k, h // by, w // by) or (k, h // by, w // by, 3), float32
         Averages over whole blocks of by x by pixels; NaN and infinite values count as 0.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.nan_to_num(np.asarray(images, dtype=np.float32), posinf=0.0, neginf=0.0)
-    k, h, w = values.shape
+    k, h, w, *rest = values.shape
     by = max(1, max(h, w) // longest)
     height, width = max(1, h // by), max(1, w // by)
     if by == 1 or h < by or w < by:
         return values
-    blocks = values[:, : height * by, : width * by].reshape(k, height, by, width, by)
+    blocks = values[:, : height * by, : width * by].reshape(k, height, by, width, by, *rest)
     smaller: Array = blocks.mean(axis=(2, 4), dtype=np.float32)
     return smaller

@@ -21,7 +21,7 @@ from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.state import Choice, Mark
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.picture import Picture, grey_image, scaled_to_grey
+from gsp_studio.gui.widgets.picture import Picture, qimage_of, scaled_to_grey
 
 DATA = fakes.dataset(6, 4, n=20)
 
@@ -363,7 +363,7 @@ class TestPictures:
     @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (19, 19), (2, 8)])
     def test_every_width_keeps_its_pixels(self, shape: tuple[int, int]) -> None:
         pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-        image = grey_image(pixels)
+        image = qimage_of(pixels)
         found = [[image.pixelColor(x, y).red() for x in range(shape[1])] for y in range(shape[0])]
         np.testing.assert_array_equal(found, pixels)
 

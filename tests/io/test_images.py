@@ -9,14 +9,14 @@ from making import pictures, png_header, save_all
 from PIL import Image
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.images import header_of, is_image, read_grey, sniff
+from gsp_studio.io.images import header_of, is_image, read_image, sniff
 from gsp_studio.io.readers import load_dataset, peek
 
 
 def read(path):
     """The grey values of a file, and the steps."""
     steps = []
-    return read_grey(path, steps.append), steps
+    return read_image(path, steps.append), steps
 
 
 def test_sixteen_bits_keep_all_of_them(tmp_path):

@@ -160,7 +160,7 @@ def test_options_as_an_object_and_as_keywords(stack):
     assert one.options == two.options == three.options
     assert one.X.dtype == two.X.dtype == three.X.dtype == np.float64
     with pytest.raises(TypeError):
-        load_dataset(stack, colour="grey")
+        load_dataset(stack, color="grey")
 
 
 def test_what_was_resolved_loads_the_same_again(stack, folder):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _ORDERS = {"F": "by columns (MATLAB)", "C": "by rows (NumPy, C)"}
 _IMAGES_IN = {"columns": "columns", "rows": "rows"}
+_COLOUR = {"grey": "grey", "rgb": "red, green and blue"}
 _NEGATIVE = {None: "refuse", "clip": "set to 0", "shift": "shift so that the smallest is 0", "abs": "absolute value"}
 
 
@@ -53,6 +54,7 @@ class LayoutDialog(QDialog):
         self.shape.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.order = QComboBox()
         self.images_in = QComboBox()
+        self.colour = QComboBox()
         self.negative = QComboBox()
         self._pictures = [Picture(72), Picture(72)]
         self._facts = label()
@@ -65,6 +67,7 @@ class LayoutDialog(QDialog):
         self.shape.activated.connect(lambda _: self._ask_shape(self.shape.currentData()))
         self.order.activated.connect(lambda _: self._ask(order=self.order.currentData()))
         self.images_in.activated.connect(lambda _: self._ask(images_in=self.images_in.currentData(), image_shape=None))
+        self.colour.activated.connect(lambda _: self._ask_colour(self.colour.currentData()))
         self.negative.activated.connect(lambda _: self._ask(negative=self.negative.currentData()))
         typed.editingFinished.connect(lambda: self._ask_shape(_shape_of(self.shape.currentText())))
         self.accept_button.clicked.connect(self._accept)
@@ -92,12 +95,14 @@ class LayoutDialog(QDialog):
             ("Images are the", self.images_in),
             ("Image shape", self.shape),
             ("A vector fills its image", self.order),
+            ("Colour", self.colour),
             ("Negative values", self.negative),
         ):
             form.addRow(title, field)
         form.setRowVisible(0, len(self._found.keys) > 1)
         for row in (1, 2, 3):  # files and stacks of images have their shape
             form.setRowVisible(row, self._found.images_in in _IMAGES_IN)
+        form.setRowVisible(self.colour, self._found.has_colour)
         self.accept_button.setProperty("primary", True)
         self.accept_button.setDefault(True)
         self.cancel_button.setAutoDefault(False)
@@ -120,11 +125,13 @@ class LayoutDialog(QDialog):
         self._offer(self.key, {key: key for key in found.keys}, found.key)
         self._offer(self.images_in, _IMAGES_IN, found.options.images_in)
         self._offer(self.order, _ORDERS, found.order)
+        self._offer(self.colour, _COLOUR, "rgb" if found.channels == 3 else "grey")
         self._offer(self.negative, _NEGATIVE, found.options.negative)
         self._offer(self.shape, {shape: f"{shape[0]} x {shape[1]}" for shape in found.shapes}, found.image_shape)
         self.shape.setEditText(f"{found.image_shape[0]} x {found.image_shape[1]}")
         self._facts.setText(
-            f"{found.n_images} images of {found.image_shape[0]} × {found.image_shape[1]}, {found.dtype}, "
+            f"{found.n_images} images of {found.image_shape[0]} × {found.image_shape[1]}"
+            f"{' in colour' if found.channels == 3 else ''}, {found.dtype}, "
             f"needs {memory(found.nbytes)}"
         )
         self._facts.setToolTip(found.note)
@@ -140,6 +147,11 @@ class LayoutDialog(QDialog):
             self.set_problem("An image shape reads height x width, for example 19 x 19.")
         elif tuple(shape) != self._found.image_shape:
             self._ask(image_shape=tuple(shape))
+
+    def _ask_colour(self, colour: str) -> None:
+        """Three times as many values make another shape of a vector; files keep theirs."""
+        is_vector = self._found.images_in in _IMAGES_IN
+        self._ask(colour=colour, image_shape=None if is_vector else self._found.image_shape)
 
     def _ask(self, **changes: Any) -> None:
         self.accept_button.setEnabled(False)

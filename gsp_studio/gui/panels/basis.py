@@ -106,11 +106,13 @@ class BasisPanel(QWidget):
         assert dataset is not None
         self._title.setText(f"Basis {k + 1}")
         column = shown.W[:, k]
-        self._picture.set_images([dataset.as_images(column[:, None])[0]])
+        image = dataset.as_images(column[:, None])[0]
+        self._picture.set_images([image])
         self.histogram.set_values(column)
         self._facts["sparsity"].setText(f"{shown.sparsities[k]:.4f}")
         self._facts["energy"].setText(percent(float(shown.energies[k])))
-        self._facts["pixels"].setText(f"{np.count_nonzero(column)} of {len(column)}")
+        in_use = image.any(axis=2) if image.ndim == 3 else image
+        self._facts["pixels"].setText(f"{np.count_nonzero(in_use)} of {in_use.size}")
         if not self._timer.isActive():
             self._timer.start()
 

@@ -66,7 +66,7 @@ class DataPanel(QWidget):
     def retint(self) -> None:
         """Take the colours of the theme in force."""
         self.layout_button.setIcon(icon("settings"))
-        self.layout_button.setToolTip("Image shape, row or column order, which array, negative values")
+        self.layout_button.setToolTip("Image shape, row or column order, which array, grey or colour, negative values")
 
     def _set_filled(self, filled: bool) -> None:
         for row in range(self._rows.rowCount()):
@@ -81,8 +81,10 @@ class DataPanel(QWidget):
         self._name.setText(dataset.name)
         self._name.setToolTip(dataset.source)
         self._facts["images"].setText(f"{n:,}".replace(",", "\u202f") + f"  ({memory(dataset.X.nbytes)})")
-        self._facts["shape"].setText(f"{height} × {width}, {'by rows' if dataset.order == 'C' else 'by columns'}")
-        self._facts["shape"].setToolTip(f"{plural(m, 'pixel')}, order {dataset.order}")
+        colour = "in colour, " if dataset.channels == 3 else ""
+        order = "by rows" if dataset.order == "C" else "by columns"
+        self._facts["shape"].setText(f"{height} × {width}, {colour}{order}")
+        self._facts["shape"].setToolTip(f"{plural(m // dataset.channels, 'pixel')}, order {dataset.order}")
         self._facts["values"].setText(dataset.X.dtype.name)
         self._facts["values"].setToolTip("\n".join(dataset.steps) or "as they are")
         chosen = np.unique(np.linspace(0, n - 1, min(n, _THUMBNAILS)).astype(int))

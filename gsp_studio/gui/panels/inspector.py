@@ -20,7 +20,7 @@ from gsp_studio.gui.widgets.parts_strip import PartsStrip
 from gsp_studio.gui.widgets.plates import Plate, Plates, grey_table, signed_table
 from gsp_studio.gui.widgets.switch import Switch
 from gsp_studio.gui.widgets.turning import Turning
-from gsp_studio.gui.words import percent
+from gsp_studio.gui.words import percent, pixel_value
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
@@ -248,7 +248,8 @@ class InspectorPanel(QWidget):
         title = "Reconstruction" if k < 0 else f"Without basis {k + 1}"
         white = float(fit.x.max(initial=0.0)) or float(fit.reconstruction.max(initial=0.0)) or 1.0
         spread, left = self._spread or 1.0, fit.x - made
-        original, made_image, left_image = (dataset.as_images(v[:, None])[0] for v in (fit.x, made, left))
+        original, made_image = (dataset.as_images(v[:, None])[0] for v in (fit.x, made))
+        left_image = dataset.as_map(left)  # of images in colour the mean of the three: its sign is what it tells
         top = "" if float(made.max(initial=0.0)) <= white else "≥ "
         below, beyond = ("", "") if float(np.abs(left).max(initial=0.0)) <= spread else ("≤ ", "≥ ")
         ends = (f"{below}−{spread:.3g}", f"{beyond}+{spread:.3g}")
@@ -300,9 +301,12 @@ class InspectorPanel(QWidget):
         if row < 0 or not self.plates.plates:
             self._pixel_words.clear()
             return
-        x, made, left = (float(plate.image[row, column]) for plate in self.plates.plates)
-        signed = f"{left:+.4g}".replace("-", "−")
-        self._pixel_words.setText(f"row {row}, column {column}  ·  {x:.4g} − {made:.4g} = {signed}")
+        x, made, left = (plate.image[row, column] for plate in self.plates.plates)
+        signed = f"{float(left):+.4g}".replace("-", "−")
+        told = f"{pixel_value(x)} − {pixel_value(made)} = {signed}"
+        if x.ndim:
+            told = f"({pixel_value(x)}) − ({pixel_value(made)}), mean {signed}"
+        self._pixel_words.setText(f"row {row}, column {column}  ·  {told}")
 
     # The user's hand
 

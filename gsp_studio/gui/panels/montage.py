@@ -11,6 +11,7 @@ from gsp_studio.gui.state import Glimpse, Shown, View
 from gsp_studio.gui.widgets.basics import EmptyState, label
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
+from gsp_studio.gui.words import pixel_value
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
@@ -100,9 +101,10 @@ class MontagePanel(QWidget):
             return
         height, width = dataset.image_shape
         count = len(shown.order)
-        fresh = self._buffer is None or not self._buffer.fits(count, height, width)
+        fresh = self._buffer is None or not self._buffer.fits(count, height, width, dataset.channels)
         if fresh:
-            self._buffer = TileBuffer(count, height, width, gap=1 if max(height, width) < 64 else 2)
+            gap = 1 if max(height, width) < 64 else 2
+            self._buffer = TileBuffer(count, height, width, gap, dataset.channels)
         assert self._buffer is not None
         self._buffer.fill(shown.W, shown.order, self._is_column_major, self._contrast)
         if fresh:
@@ -133,8 +135,8 @@ class MontagePanel(QWidget):
             return
         height, width = glimpse.image_shape
         count = len(glimpse.order)
-        if self._coarse is None or not self._coarse.fits(count, height, width):
-            self._coarse = TileBuffer(count, height, width)
+        if self._coarse is None or not self._coarse.fits(count, height, width, self._buffer.channels):
+            self._coarse = TileBuffer(count, height, width, channels=self._buffer.channels)
         self._coarse.hold_levels_of(self._buffer)
         self._coarse.fill(glimpse.W, glimpse.order, self._is_column_major, self._contrast)
         self.view.show_glimpse(self._coarse)
@@ -219,10 +221,8 @@ class MontagePanel(QWidget):
             self._under_pointer.clear()
             return
         basis = int(self._shown.order[tile])
-        height, width = self._dataset.image_shape
-        index = row * width + column if self._dataset.order == "C" else column * height + row
-        value = float(self._shown.W[index, basis])
+        value = self._dataset.as_images(self._shown.W[:, basis : basis + 1])[0][row, column]
         self._under_pointer.setText(
-            f"basis {basis + 1}  ·  row {row}, column {column}  ·  {value:.4g}  ·  "
+            f"basis {basis + 1}  ·  row {row}, column {column}  ·  {pixel_value(value)}  ·  "
             f"sparsity {self._shown.sparsities[basis]:.3f}"
         )

@@ -267,13 +267,13 @@ class WeightsPanel(QWidget):
     def _image_of(self, vector: Array | None) -> Array:
         assert self._dataset is not None
         assert vector is not None
-        return np.asarray(self._dataset.as_images(np.asarray(vector)[:, None])[0])
+        return self._dataset.as_map(np.asarray(vector))
 
     def _vector(self) -> Array | None:
         image = self.canvas.weights
         if self._dataset is None or np.ptp(image) == 0:
             return None
-        vector = image.flatten(self._dataset.order)
+        vector = self._dataset.from_map(image)
         vector.flags.writeable = False
         return vector
 

@@ -118,11 +118,11 @@ class BasisPair(QWidget):
             return
         height, width = dataset.image_shape
         buffer, order = self._buffers[k], np.asarray(leader.order)
-        if buffer is not None and buffer.fits(len(order), height, width):
+        if buffer is not None and buffer.fits(len(order), height, width, dataset.channels):
             buffer.fill(shown.W, order, dataset.order == "F")
             self.views[k].show_frame()
         else:
-            buffer = TileBuffer(len(order), height, width, gap=1 if max(height, width) < 64 else 2)
+            buffer = TileBuffer(len(order), height, width, 1 if max(height, width) < 64 else 2, dataset.channels)
             buffer.fill(shown.W, order, dataset.order == "F")
             self._buffers[k] = buffer
             self.views[k].set_buffer(buffer)

@@ -25,13 +25,14 @@ class BasisTiles(TileView):
         self.setAccessibleName(name)
         self._buffer_of_basis: TileBuffer | None = None
         self._column_major = True
-        self._image_shape = (0, 0)
+        self._image_shape, self._channels = (0, 0), 1
         self._basis: tuple[Array, Array] | None = None
         self._is_drawn = True
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""
         self._image_shape, self._column_major = dataset.image_shape, dataset.order == "F"
+        self._channels = dataset.channels
         self._basis, self._buffer_of_basis = None, None
 
     def set_basis(self, W: Array | None, order: Array | None = None) -> None:
@@ -48,8 +49,8 @@ class BasisTiles(TileView):
         W, order = self._basis
         height, width = self._image_shape
         buffer = self._buffer_of_basis
-        if buffer is None or not buffer.fits(len(order), height, width):
-            buffer = TileBuffer(len(order), height, width, gap=1 if max(height, width) < 64 else 2)
+        if buffer is None or not buffer.fits(len(order), height, width, self._channels):
+            buffer = TileBuffer(len(order), height, width, 1 if max(height, width) < 64 else 2, self._channels)
             buffer.fill(W, order, self._column_major, Contrast.TILE)
             self._buffer_of_basis = buffer
             self.set_buffer(buffer)

@@ -47,7 +47,7 @@ class ErrorMap(QFrame):
             self._tell_pixel()
             return
         top = float(errors.pixels.max())
-        image = dataset.as_images(errors.pixels[:, None])[0]
+        image = dataset.as_map(errors.pixels)
         row, column = np.unravel_index(int(np.argmax(image)), image.shape)
         # The last colour of the table is for what lies between tiles.
         table = colour_table("magma")[:255]

@@ -1,4 +1,4 @@
-"""One grey image, as large as the place allows, every pixel a square."""
+"""One image, grey or in colour, as large as the place allows, every pixel a square."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ Array = npt.NDArray[Any]
 _MOST = 192
 
 
-def grey_image(pixels: Array) -> QImage:
-    """A uint8 image (height, width) as a QImage with memory of its own."""
-    height, width = pixels.shape
+def qimage_of(pixels: Array) -> QImage:
+    """A uint8 image (height, width) or (height, width, 3) as a QImage with memory of its own."""
+    height, width = pixels.shape[:2]
+    if pixels.ndim == 3:
+        return QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
     # Grayscale8 rows are padded to four bytes; the copy keeps nothing of numpy's memory.
     rows = np.zeros((height, -(-width // 4) * 4), np.uint8)
     rows[:, :width] = pixels
@@ -37,9 +39,9 @@ def scaled_to_grey(image: Array, top: float | None = None) -> Array:
 
 
 def thumbnail(image: Array) -> QImage:
-    """A nonnegative image (height, width) in grey, white its maximum; of a large one every so many pixels."""
-    step = max(1, max(image.shape) // _MOST)
-    return grey_image(scaled_to_grey(image[::step, ::step]))
+    """A nonnegative image (height, width[, 3]), white its maximum; of a large one every so many pixels."""
+    step = max(1, max(image.shape[:2]) // _MOST)
+    return qimage_of(scaled_to_grey(image[::step, ::step]))
 
 
 def draw_fitted(painter: QPainter, box: QRectF, image: QImage) -> QRectF:
@@ -55,7 +57,7 @@ def draw_fitted(painter: QPainter, box: QRectF, image: QImage) -> QRectF:
 
 
 class Picture(QWidget):
-    """Shows a nonnegative image (height, width), or a row of them side by side."""
+    """Shows a nonnegative image (height, width) or (height, width, 3), or a row of them side by side."""
 
     def __init__(self, side: int = 64, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -65,8 +67,8 @@ class Picture(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
 
     def set_images(self, images: list[Array], captions: tuple[str, ...] = ()) -> None:
-        """Show these images (height, width), each scaled to its own maximum, with a line below each."""
-        self._images = [grey_image(scaled_to_grey(image)) for image in images]
+        """Show these images, each scaled to its own maximum, with a line below each."""
+        self._images = [qimage_of(scaled_to_grey(image)) for image in images]
         self._captions = captions
         self.update()
 

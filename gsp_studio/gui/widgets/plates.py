@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QP
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.picture import draw_fitted
+from gsp_studio.gui.widgets.picture import draw_fitted, qimage_of
 
 Array = npt.NDArray[Any]
 
@@ -42,7 +42,13 @@ def signed_table() -> Array:
 
 
 def coloured(image: Array, table: Array, low: float, high: float) -> QImage:
-    """Values (height, width) as colours of a table (k, 3), the first at `low` and the last at `high`."""
+    """Values (height, width) as colours of a table (k, 3), the first at `low` and the last at `high`.
+
+    Values (height, width, 3) are colours themselves, from black at `low` to white at `high`.
+    """
+    if image.ndim == 3:
+        scale = 255.0 / (high - low) if high > low else 0.0
+        return qimage_of(np.clip((image - low) * scale + 0.5, 0, 255).astype(np.uint8))
     last = len(table) - 1
     scale = last / (high - low) if high > low else 0.0
     steps = np.clip((image - low) * scale + 0.5, 0, last).astype(np.uint8)
@@ -59,7 +65,7 @@ class Plate:
     Attributes
     ----------
     title : str
-    image : ndarray (height, width)
+    image : ndarray (height, width), or (height, width, 3) in colour
     table : ndarray (k, 3), uint8
     low, high : float
         The values of the first and the last colour.
@@ -113,7 +119,7 @@ class Plates(QWidget):
     def place_of(self, plate: int) -> QRectF:
         """Where the image of a plate lies, in this widget's coordinates."""
         count, line = len(self._images), self._line()
-        height, width = self._plates[0].image.shape
+        height, width = self._plates[0].image.shape[:2]
         free = (max(1.0, self.width() - _GAP * (count + 1)) / count, max(1.0, self.height() - 2 * line - _BAR))
         scale = min(free[0] / width, free[1] / height)
         w, h = width * scale, height * scale
@@ -125,7 +131,7 @@ class Plates(QWidget):
     def pixel_centre(self, plate: int, row: int, column: int) -> QPointF:
         """The middle of a pixel on the screen, in this widget's coordinates."""
         place = self.place_of(plate)
-        height, width = self._plates[0].image.shape
+        height, width = self._plates[0].image.shape[:2]
         return place.topLeft() + QPointF(place.width() * (column + 0.5) / width, place.height() * (row + 0.5) / height)
 
     def _line(self) -> float:
@@ -136,7 +142,7 @@ class Plates(QWidget):
         for k in range(len(self._images)):
             place = self.place_of(k)
             if place.contains(event.position()):
-                height, width = self._plates[k].image.shape
+                height, width = self._plates[k].image.shape[:2]
                 across = (event.position().x() - place.left()) / place.width()
                 down = (event.position().y() - place.top()) / place.height()
                 self.hovered.emit(k, min(height - 1, int(down * height)), min(width - 1, int(across * width)))

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.io.dataset import as_images
 from gsp_studio.io.montage import grid_shape
 
 Array = npt.NDArray[Any]
 
 #: The value that means "between tiles"; greys are 0 to 254.
 GAP = 255
+#: What that looks like.
+GAP_COLOUR = (44, 48, 55)
 _WHITE = 254.0
 #: What the brightest value is multiplied to: truncated it is white, however the product is rounded.
 _SPAN = _WHITE + 0.49
@@ -38,26 +41,30 @@ def _white_of(V: Array, contrast: Contrast) -> float:
 class TileBuffer:
     """`count` tiles of height x width pixels in a near-square grid with `gap` pixels between them.
 
+    Tiles of 3 channels are colours; those of 1 are greys, which the view gives the colours of a map.
+
     Attributes
     ----------
     pixels : ndarray (rows * (height + gap) - gap, ...), uint8
-        What is shown; `fill` writes into it.
+        What is shown; `fill` writes into it. With a last axis of 3 for colours.
     """
 
-    def __init__(self, count: int, height: int, width: int, gap: int = 1) -> None:
-        self.count, self.height, self.width, self.gap = count, height, width, gap
+    def __init__(self, count: int, height: int, width: int, gap: int = 1, channels: int = 1) -> None:
+        self.count, self.height, self.width, self.gap, self.channels = count, height, width, gap, channels
         self.rows, self.columns = grid_shape(count)
         pitch_y, pitch_x = height + gap, width + gap
-        padded = np.full((self.rows * pitch_y, self.columns * pitch_x), GAP, np.uint8)
+        colours = () if channels == 1 else (channels,)
+        padded = np.empty((self.rows * pitch_y, self.columns * pitch_x, *colours), np.uint8)
+        padded[:] = GAP if channels == 1 else GAP_COLOUR
         self.pixels = padded[: self.rows * pitch_y - gap, : self.columns * pitch_x - gap]
-        grid = padded.reshape(self.rows, pitch_y, self.columns, pitch_x)[:, :height, :, :width]
+        grid = padded.reshape(self.rows, pitch_y, self.columns, pitch_x, *colours)[:, :height, :, :width]
         # A view of the tiles, row by row: (rows, columns, height, width).
-        self._tiles = grid.transpose(0, 2, 1, 3)
+        self._tiles = grid.swapaxes(1, 2)
         self._held = math.nan
 
-    def fits(self, count: int, height: int, width: int) -> bool:
+    def fits(self, count: int, height: int, width: int, channels: int = 1) -> bool:
         """Whether this buffer is for such tiles."""
-        return (count, height, width) == (self.count, self.height, self.width)
+        return (count, height, width, channels) == (self.count, self.height, self.width, self.channels)
 
     def reset_levels(self) -> None:
         """Take white anew from the next images, where tiles share it."""
@@ -75,10 +82,10 @@ class TileBuffer:
             np.minimum(scaled, _WHITE, out=scaled)
         images = scaled.astype(np.uint8)
         h, w = self.height, self.width
-        images = images.reshape(-1, w, h).transpose(0, 2, 1) if column_major else images.reshape(-1, h, w)
+        images = as_images(images, (h, w), "F" if column_major else "C", self.channels)
         full = self.count // self.columns
         last = self.count - full * self.columns
-        self._tiles[:full] = images[: full * self.columns].reshape(full, self.columns, h, w)
+        self._tiles[:full] = images[: full * self.columns].reshape(full, self.columns, *images.shape[1:])
         if last:
             self._tiles[full, :last] = images[full * self.columns :]
 

@@ -12,12 +12,11 @@ from PySide6.QtGui import QColor, QFont, QKeyEvent, QMouseEvent, QPainter, QPain
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
 
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.tile_buffer import GAP, TileBuffer
+from gsp_studio.gui.widgets.tile_buffer import GAP, GAP_COLOUR, TileBuffer
 
 Array = npt.NDArray[Any]
 
 COLOUR_MAPS = ("grey", "magma", "viridis", "cividis")
-_GAP_COLOUR = (44, 48, 55)
 _ARROWS = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
@@ -32,7 +31,7 @@ def colour_table(name: str) -> Array:
         table = np.repeat(np.linspace(0, 255, 256)[:, None], 3, axis=1).astype(np.uint8)
     else:
         table = np.array(pg.colormap.get(name).getLookupTable(nPts=256, alpha=False), dtype=np.uint8)
-    table[GAP] = _GAP_COLOUR
+    table[GAP] = GAP_COLOUR
     return table
 
 
@@ -52,7 +51,7 @@ class _Labels(QGraphicsItem):
     def boundingRect(self) -> QRectF:
         if self._buffer is None:
             return QRectF()
-        height, width = self._buffer.pixels.shape
+        height, width = self._buffer.pixels.shape[:2]
         return QRectF(0, 0, width, height)
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
@@ -162,12 +161,18 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         self._frozen.pen.setColor(QColor(theme.curve_sparsity))
 
     def set_colour_map(self, name: str) -> None:
-        """One of COLOUR_MAPS."""
-        self._image.setLookupTable(colour_table(name))
+        """One of COLOUR_MAPS; images in colour keep their own."""
+        self._table = colour_table(name)
+        self._colour()
+
+    def _colour(self) -> None:
+        is_grey = self._buffer is None or self._buffer.channels == 1
+        self._image.setLookupTable(self._table if is_grey else None)
 
     def set_buffer(self, buffer: TileBuffer) -> None:
         """Show another buffer, in full."""
         self._buffer = buffer
+        self._colour()
         self.show_frame()
         self._labels.set_texts(buffer, ())
         self.set_selected(self._selected)
@@ -189,7 +194,7 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
 
     def _lay_over_buffer(self) -> None:
         assert self._buffer is not None
-        height, width = self._buffer.pixels.shape
+        height, width = self._buffer.pixels.shape[:2]
         self._image.setRect(QRectF(0, 0, width, height))
 
     def set_labels(self, texts: tuple[str, ...]) -> None:
@@ -212,7 +217,7 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
     def fit(self) -> None:
         """Show all tiles."""
         if self._buffer is not None:
-            height, width = self._buffer.pixels.shape
+            height, width = self._buffer.pixels.shape[:2]
             self._box.setRange(QRectF(0, 0, width, height), padding=0.015)
 
     def link_zoom(self, other: TileView) -> None:

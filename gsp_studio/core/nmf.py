@@ -188,9 +188,8 @@ class _Run:
         self.params = params = replace(params, sparsity=params.target_at(self.n_iter))
         self.method = method = METHODS[params.method]
         with self.backend.scope():
-            dead = tuple(k for k in self.dead() if k not in params.frozen)
-            if params.reseed_dead and dead:
-                self._reseed(dead)
+            if params.reseed_dead:
+                self._reseed(tuple(k for k in self.dead() if k not in params.frozen))
             self.V, self.H, self.B, self.G = balance(self.V, self.H, self.B, self.G, params.frozen)
             self.V, dense = self._new_basis(params)
             self.H, self.B, self.G = self._new_coefficients(params)
@@ -273,6 +272,8 @@ class _Run:
 
     def _reseed(self, dead: tuple[int, ...]) -> None:
         """Each dead basis image takes what the worst described image lacks; its coefficients are fitted to that."""
+        if not dead:
+            return
         V, H = self.V.copy(), self.H.copy()
         C, own = self.backend.encode(self.Xt, V), V @ V.T
         of_images = np.einsum("ij,ij->i", self.Xt, self.Xt, dtype=np.float64)

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import LoadOptions
     from gsp_studio.io.readers import Peek
 
-_FILES = "Data sets (*.mat *.npy *.npz);;All files (*)"
-_FILE_TYPES = (".mat", ".npy", ".npz")
+#: What the file dialog shows first; whatever a file is called, its content decides.
+_SUFFIXES = "mat npy npz h5 hdf5 tif tiff gif idx gz hdr csv tsv txt bin zip tar tgz".split()
+_FILES = f"Data sets ({' '.join(f'*.{suffix}' for suffix in _SUFFIXES)});;All files (*)"
 #: Keys that no menu names.
 _MORE_KEYS = [
     ("Arrows", "Walk through the basis images (with focus on them)"),
@@ -122,7 +123,8 @@ class Asking(QObject):
 
     def load_failed(self, path: Path, sentence: str, details: str) -> None:
         """Say why a data set cannot be opened; what a file holds may be readable in another way."""
-        remedy = "Read it in another way..." if path.suffix in _FILE_TYPES and path.is_file() else ""
+        has_layout = path.suffix.lower().lstrip(".") in _SUFFIXES
+        remedy = "Read it in another way..." if has_layout and path.is_file() else ""
         dialog = ErrorDialog(sentence, details, remedy, self._window, log_folder())
         dialog.accepted.connect(lambda: self._want_layout(path, None))
         _show(dialog)

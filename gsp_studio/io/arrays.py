@@ -8,52 +8,18 @@ from __future__ import annotations
 
 import math
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import matlab
+from gsp_studio.io import cifar, envi, hdf5, idx, matlab, table, tiff
 from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.entry import NUMERIC, ArrayEntry, Format, is_arrangement
 from gsp_studio.io.source import require_memory
 
 Array = npt.NDArray[Any]
-
-_NUMERIC = "biuf"
-
-
-@dataclass(frozen=True)
-class ArrayEntry:
-    """An array in a file: its name ("" where the file has one only), shape and type; `kind` names what is no numbers.
-
-    Arrays of a `kind` (Python objects, MATLAB cells) are listed so that an error message can name them.
-    """
-
-    key: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    kind: str = ""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of its values."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether it can hold images: numbers, a matrix or a stack, not empty."""
-        is_numeric = not self.kind and self.dtype.kind in _NUMERIC
-        return is_numeric and _is_arrangement(self.shape) and min(self.shape) > 0
-
-    def __str__(self) -> str:
-        shape = " x ".join(map(str, self.shape)) or "single value"
-        return f"{self.key or 'array'} ({shape}, {self.kind or self.dtype})"
-
-
-def _is_arrangement(shape: tuple[int, ...]) -> bool:
-    return len(shape) in (2, 3) or (len(shape) == 4 and 3 in shape)
 
 
 def is_npz(path: Path, head: bytes) -> bool:
@@ -90,7 +56,8 @@ def list_arrays(path: Path, kind: str) -> list[ArrayEntry]:
     Parameters
     ----------
     path : Path
-    kind : "npy" | "npz" | "mat"
+    kind : str
+        A name in `FORMATS`.
 
     Returns
     -------
@@ -103,7 +70,7 @@ def list_arrays(path: Path, kind: str) -> list[ArrayEntry]:
         A file that is damaged or lies about its size.
     """
     try:
-        return {"npy": _list_npy, "npz": _list_npz, "mat": _list_mat}[kind](path)
+        return FORMATS[kind].list(path)
     except (DatasetError, MemoryError, PermissionError):
         raise
     except Exception as error:  # zipfile and SciPy raise exceptions of many kinds for damaged headers
@@ -116,7 +83,8 @@ def read_array(path: Path, kind: str, entry: ArrayEntry) -> Array:
     Parameters
     ----------
     path : Path
-    kind : "npy" | "npz" | "mat"
+    kind : str
+        A name in `FORMATS`.
     entry : ArrayEntry
         From `list_arrays`.
 
@@ -130,32 +98,38 @@ def read_array(path: Path, kind: str, entry: ArrayEntry) -> Array:
     DatasetError
         A damaged file, values that are not real numbers, or more of them than fit into memory.
     """
-    if kind != "npy":
+    if not FORMATS[kind].is_mapped:
         require_memory(entry.nbytes, f"{entry} of {path}")
     try:
-        values = _read(path, kind, entry.key)
+        values = FORMATS[kind].read(path, entry)
     except (DatasetError, MemoryError, PermissionError):
         raise
     except Exception as error:  # as for the headers
         raise DatasetError(f"{path} cannot be read: the file is damaged or truncated ({_short(error)})") from error
-    if values.dtype.kind not in _NUMERIC:
+    if values.dtype.kind not in NUMERIC:
         raise DatasetError(f"{entry} of {path} holds {values.dtype} values; accepted are real numbers")
     if values.shape != entry.shape:
         raise DatasetError(f"{entry} of {path} holds shape {values.shape}; the file is damaged")
     return values
 
 
-def _read(path: Path, kind: str, key: str) -> Array:
-    if kind == "npy":
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    if kind == "npz":
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # NumPy leaves damaged files open
-            return np.asarray(archive[key])
+def _read_npy(path: Path, entry: ArrayEntry) -> Array:
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _read_npz(path: Path, entry: ArrayEntry) -> Array:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # NumPy leaves damaged files open
+        return np.asarray(archive[entry.key])
+
+
+def _read_mat(path: Path, entry: ArrayEntry) -> Array:
+    if hdf5.is_hdf5(path):
+        return hdf5.read_matlab(path, entry)
     if _is_version_5(path):
-        return matlab.read_variable(path, key)
+        return matlab.read_variable(path, entry.key)
     import scipy.io
 
-    values = np.asarray(scipy.io.loadmat(path, variable_names=[key], appendmat=False)[key])
+    values = np.asarray(scipy.io.loadmat(path, variable_names=[entry.key], appendmat=False)[entry.key])
     return values if values.dtype.kind == "c" else values.astype(np.float64)
 
 
@@ -193,8 +167,8 @@ def _npy_header(file: IO[bytes], key: str) -> ArrayEntry:
 def _list_mat(path: Path) -> list[ArrayEntry]:
     with path.open("rb") as file:
         head = file.read(128)
-    if head.startswith((b"MATLAB 7.3", b"\x89HDF")):
-        raise DatasetError(f"{path} is a MATLAB v7.3 file; save it with save(..., '-v7') to open it")
+    if hdf5.is_hdf5(path):
+        return hdf5.list_matlab(path)
     size = path.stat().st_size
     entries = []
     for variable in matlab.list_variables(path) if matlab.is_version_5(head) else _version_4(path):
@@ -258,11 +232,11 @@ def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> Arra
 
 def _require_images(entry: ArrayEntry, path: Path) -> None:
     where = f'"{entry.key}" in {path}' if entry.key else str(path)
-    if entry.kind or entry.dtype.kind not in _NUMERIC:
+    if entry.kind or entry.dtype.kind not in NUMERIC:
         shape = " x ".join(map(str, entry.shape))
         held = f"{entry.kind} ({shape})" if entry.kind else f"array ({shape}) of {entry.dtype} values"
         raise DatasetError(f"{where} is a {held}; accepted are arrays of real numbers")
-    if not _is_arrangement(entry.shape):
+    if not is_arrangement(entry.shape):
         count = len(entry.shape)
         raise DatasetError(
             f"{where} is not an image stack: it has {count} dimension{'' if count == 1 else 's'}, "
@@ -276,3 +250,17 @@ def _require_images(entry: ArrayEntry, path: Path) -> None:
 def _short(error: BaseException) -> str:
     text = (str(error) or type(error).__name__).splitlines()[0]
     return text if len(text) <= 160 else text[:157] + "..."
+
+
+FORMATS: dict[str, Format] = {
+    "npy": Format("NumPy", _list_npy, _read_npy, is_mapped=True),
+    "npz": Format("NumPy", _list_npz, _read_npz),
+    "mat": Format("MATLAB", _list_mat, _read_mat, is_by_columns=True),
+    "hdf5": Format("HDF5", hdf5.list_datasets, hdf5.read_dataset, labels=hdf5.labels),
+    "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels),
+    "tiff": Format("TIFF", tiff.list_series, tiff.read_series, names=tiff.names),
+    "envi": Format("ENVI", envi.list_arrays, envi.read_array, is_mapped=True, names=envi.names),
+    "cifar": Format("CIFAR", cifar.list_binary, cifar.read_binary, is_mapped=True, labels=cifar.binary_labels),
+    "batch": Format("CIFAR", cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),
+    "csv": Format("text", table.list_arrays, table.read_array, labels=table.labels),
+}

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io import arrays, images, layout
-from gsp_studio.io.arrays import ArrayEntry
 from gsp_studio.io.dataset import DatasetError, LoadOptions, Order, as_images
+from gsp_studio.io.entry import ArrayEntry
 from gsp_studio.io.preprocess import float_type, unit_scale
 from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced
 
@@ -57,7 +57,8 @@ def arrange(entry: ArrayEntry, read: Callable[[], Array], kind: str, options: Lo
     entry : ArrayEntry
     read : callable
         Gives the values; called only when they are needed for a guess.
-    kind : "npy" | "npz" | "mat"
+    kind : str
+        A name in `arrays.FORMATS`.
     options : LoadOptions
     path : Path
         For errors.
@@ -76,10 +77,10 @@ def arrange(entry: ArrayEntry, read: Callable[[], Array], kind: str, options: Lo
     if len(entry.shape) == 3:
         if options.colour == "rgb":
             raise DatasetError(f"{path}: a stack of 3 dimensions holds grey images; accepted is grey")
-        return _arrange_stack(entry.shape, kind, options, path)
+        return _arrange_stack(entry, kind, options, path)
     if len(entry.shape) == 4:
-        return _arrange_colours(entry.shape, kind, options, path)
-    order: Order = options.order or ("F" if kind == "mat" else "C")
+        return _arrange_colours(entry, kind, options, path)
+    order: Order = options.order or ("F" if arrays.FORMATS[kind].is_by_columns else "C")
     images_in, why = _axis_of_images(entry, read, kind, order, options)
     values, count = entry.shape if images_in == "columns" else entry.shape[::-1]
     channels = 3 if options.colour == "rgb" else 1
@@ -120,7 +121,7 @@ def _axis_of_images(
         wanted = options.image_shape[0] * options.image_shape[1] * (3 if options.colour == "rgb" else 1)
         if (rows == wanted) != (columns == wanted):
             return ("columns" if rows == wanted else "rows"), "where the given shape fits"
-    usual, other = ("columns", "rows") if kind == "mat" else ("rows", "columns")
+    usual, other = ("columns", "rows") if arrays.FORMATS[kind].is_by_columns else ("rows", "columns")
     pixels = {"columns": rows, "rows": columns}
     fits = {axis: layout.looks_like_pixels(count) for axis, count in pixels.items()}
     if fits[usual] and not fits[other]:
@@ -131,7 +132,7 @@ def _axis_of_images(
         grain = {axis: _grain(read(), axis, order, entry.shape) for axis in (usual, other)}
         if grain[other] < _CLEARLY * grain[usual]:
             return other, "read so they are much smoother"
-    return usual, f"as usual in {'MATLAB' if kind == 'mat' else 'NumPy'} files"
+    return usual, _usual(kind)
 
 
 def _grain(values: Array, images_in: str, order: Order, shape: tuple[int, ...]) -> float:
@@ -139,13 +140,20 @@ def _grain(values: Array, images_in: str, order: Order, shape: tuple[int, ...]) 
     return layout.grain(vectors, layout.rank_shapes(vectors, order)[0], order)
 
 
-def _arrange_stack(shape: tuple[int, ...], kind: str, options: LoadOptions, path: Path) -> Arrangement:
-    usual = "columns" if kind == "mat" else "rows"  # the last axis or the first
-    images_in, why, is_guess = usual, f"as usual in {'MATLAB' if kind == 'mat' else 'NumPy'} files", False
+def _usual(kind: str) -> str:
+    return f"as usual in {arrays.FORMATS[kind].name} files"
+
+
+def _arrange_stack(entry: ArrayEntry, kind: str, options: LoadOptions, path: Path) -> Arrangement:
+    shape = entry.shape
+    usual = "columns" if arrays.FORMATS[kind].is_by_columns else "rows"  # the last axis or the first
+    images_in, why, is_guess = usual, _usual(kind), False
     square = {"rows": shape[1] == shape[2], "columns": shape[0] == shape[1]}
     other = "rows" if usual == "columns" else "columns"
     if options.images_in is not None:
         images_in, why = options.images_in, "as given"
+    elif entry.is_certain:
+        why = "as the file says"
     elif square[other] and not square[usual]:
         images_in, why, is_guess = other, "so they are square", True
     last = images_in == "columns"
@@ -158,11 +166,12 @@ def _arrange_stack(shape: tuple[int, ...], kind: str, options: LoadOptions, path
     return Arrangement(where, count, image, "C", (image,), note, is_guess)
 
 
-def _arrange_colours(shape: tuple[int, ...], kind: str, options: LoadOptions, path: Path) -> Arrangement:
+def _arrange_colours(entry: ArrayEntry, kind: str, options: LoadOptions, path: Path) -> Arrangement:
     """A stack of images in colour: (image, height, width, 3), (image, 3, height, width), (height, width, 3, image)."""
-    usual = "columns" if kind == "mat" else "rows"
+    shape = entry.shape
+    usual = "columns" if arrays.FORMATS[kind].is_by_columns else "rows"
     axes = {"columns": (2, 0), "rows": (3, 1)}  # where the colours are, the usual axis first
-    images_in, why = usual, f"as usual in {'MATLAB' if kind == 'mat' else 'NumPy'} files"
+    images_in, why = usual, _usual(kind)
     other = "rows" if usual == "columns" else "columns"
     if options.images_in is not None:
         images_in, why = options.images_in, "as given"
@@ -221,7 +230,7 @@ def _listed(shapes: list[Shape]) -> str:
 
 
 def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
-    """What a "npy", "npz" or "mat" file holds and how it would be read.
+    """What a file of arrays holds and how it would be read.
 
     Raises
     ------
@@ -238,6 +247,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         )
     dtype = float_type(entry.dtype, options.dtype)
     count = entry.nbytes // entry.dtype.itemsize
+    is_mapped = arrays.FORMATS[kind].is_mapped
     in_columns = found.images_in in ("columns", "last axis")
     return Peek(
         path=path,
@@ -248,7 +258,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         images_in=found.images_in,
         dtype=entry.dtype.name,
         # Colours are copied once more, to have them one after another.
-        nbytes=count * (dtype.itemsize + 1) + (0 if kind == "npy" and found.channel_axis < 0 else entry.nbytes),
+        nbytes=count * (dtype.itemsize + 1) + (0 if is_mapped and found.channel_axis < 0 else entry.nbytes),
         key=entry.key,
         keys=tuple(e.key for e in entries if e.is_usable),
         shapes=found.shapes,
@@ -307,7 +317,15 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
     if values.dtype.kind == "f" and values.dtype != X.dtype:
         step = f"{values.dtype.name} values as {X.dtype.name}"
     steps = tuple(said for said in (step, images.TO_GREY if makes_grey else "") if said)
-    return Raw(X, tuple(f"image {j + 1}" for j in range(n)), None, steps)
+    names, labels = _told(found, n)
+    return Raw(X, names or tuple(f"image {j + 1}" for j in range(n)), labels, steps)
+
+
+def _told(found: Peek, n: int) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """Names and labels, where the file has one for each image."""
+    form, entry = arrays.FORMATS[found.kind], _entry(found)
+    names, labels = form.names(found.path, entry), form.labels(found.path, entry)
+    return names if names and len(names) == n else None, labels if labels and len(labels) == n else None
 
 
 def sample(found: Peek, chosen: Array, longest: int) -> Array:
@@ -319,9 +337,12 @@ def sample(found: Peek, chosen: Array, longest: int) -> Array:
     return reduced(as_images(rows, found.image_shape, found.order, found.channels), longest)
 
 
+def _entry(found: Peek) -> ArrayEntry:
+    return arrays.choose_array(arrays.list_arrays(found.path, found.kind), found.key or None, found.path)
+
+
 def _values(found: Peek) -> Array:
-    entry = arrays.choose_array(arrays.list_arrays(found.path, found.kind), found.key or None, found.path)
-    values = arrays.read_array(found.path, found.kind, entry)
+    values = arrays.read_array(found.path, found.kind, _entry(found))
     if (values.ndim > 2) != found.images_in.endswith("axis") or values.ndim > 4:
         raise DatasetError(f"{found.path} has changed since it was looked into; open it again")
     return values

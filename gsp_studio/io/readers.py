@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import arrays, folder, images, matrix
+from gsp_studio.io import arrays, cifar, envi, folder, idx, images, matrix, table
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
 from gsp_studio.io.preprocess import make_finite, make_nonnegative
 from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, Reader, require_memory
@@ -26,7 +26,7 @@ __all__ = ["READERS", "LoadCancelled", "Peek", "Reader", "load_dataset", "peek",
 
 Array = npt.NDArray[Any]
 
-_ACCEPTED = "accepted are a folder of images, .npy, .npz and .mat (v5) files"
+_ACCEPTED = "accepted are a folder of images, and NumPy, MATLAB, HDF5, TIFF, IDX, ENVI, CSV and CIFAR files with images"
 #: Thumbnails are reduced by whole factors while their longer side is at least twice this.
 _THUMBNAIL = 128
 
@@ -222,4 +222,11 @@ READERS: dict[str, Reader] = {
     "npy": _array_reader("npy", lambda path, head: head.startswith(b"\x93NUMPY")),
     "npz": _array_reader("npz", lambda path, head: arrays.is_npz(path, head)),
     "mat": _array_reader("mat", lambda path, head: arrays.is_mat(path, head)),
+    "hdf5": _array_reader("hdf5", lambda path, head: head.startswith(b"\x89HDF")),
+    "idx": _array_reader("idx", idx.is_idx),
+    "tiff": _array_reader("tiff", lambda path, head: images.sniff(head) == "TIFF"),
+    "envi": _array_reader("envi", envi.is_envi),
+    "cifar": _array_reader("cifar", cifar.is_binary),
+    "batch": _array_reader("batch", cifar.is_batch),
+    "csv": _array_reader("csv", table.is_table),
 }

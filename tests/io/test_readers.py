@@ -53,7 +53,7 @@ def test_paths_that_lead_nowhere(tmp_path, monkeypatch, open_it, path, told):
     [
         (b"", "is empty"),
         (b"hello, world", 'is not a data set (its content starts "hello, world"); accepted are a folder'),
-        (b"\x89HDF\r\n\x1a\n" + bytes(100), "is not a data set (it is an HDF5 file)"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "is not a readable .hdf5 file, or is damaged"),
         (b"PK\5\6" + bytes(18), "is not a data set (it is a ZIP archive)"),
         (b"\x1f\x8b\x08" + bytes(30), "is not a data set (it is a gzip file)"),
         (b"\x93NUMPY", "is not a readable .npy file"),

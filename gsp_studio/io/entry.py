@@ -1,0 +1,90 @@
+"""An array in a file, as its headers tell of it: what every reader of arrays lists."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.io.dataset import DatasetError
+
+Array = npt.NDArray[Any]
+
+NUMERIC = "biuf"
+
+
+@dataclass(frozen=True)
+class ArrayEntry:
+    """An array in a file: its name ("" where the file has one only), shape and type; `kind` names what is no numbers.
+
+    Arrays of a `kind` (Python objects, MATLAB cells) are listed so that an error message can name them. `is_certain`:
+    the file says which axis holds the images, so that nothing is guessed.
+    """
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    kind: str = ""
+    is_certain: bool = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its values."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can hold images: numbers, a matrix or a stack, not empty."""
+        is_numeric = not self.kind and self.dtype.kind in NUMERIC
+        return is_numeric and is_arrangement(self.shape) and min(self.shape) > 0
+
+    def __str__(self) -> str:
+        shape = " x ".join(map(str, self.shape)) or "single value"
+        return f"{self.key or 'array'} ({shape}, {self.kind or self.dtype})"
+
+
+def is_arrangement(shape: tuple[int, ...]) -> bool:
+    return len(shape) in (2, 3) or (len(shape) == 4 and 3 in shape)
+
+
+def _none(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file that holds arrays.
+
+    Attributes
+    ----------
+    name : str
+        For people: "MATLAB".
+    list : path -> list of ArrayEntry
+        From its headers.
+    read : (path, ArrayEntry) -> ndarray of the entry's shape
+    is_by_columns : bool
+        Whether matrices usually hold an image a column, filled column by column, and stacks the images last.
+    is_mapped : bool
+        Whether `read` gives a memory map, which takes no memory.
+    names, labels : (path, ArrayEntry) -> tuple of str, or None
+        Of the images, where the file tells.
+    """
+
+    name: str
+    list: Callable[[Path], list[ArrayEntry]]
+    read: Callable[[Path, ArrayEntry], Array]
+    is_by_columns: bool = False
+    is_mapped: bool = False
+    names: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
+    labels: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
+
+
+def require_held(entry: ArrayEntry, path: Path, most: int) -> None:
+    """Raise DatasetError when a file of `most` bytes, decompressed, cannot hold what its header declares."""
+    if entry.nbytes > most:
+        raise DatasetError(f"{path}: its header declares {entry}, {entry.nbytes} bytes, but it holds at most {most}")

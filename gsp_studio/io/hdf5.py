@@ -1,0 +1,128 @@
+"""Arrays in HDF5 files, and in MATLAB files of version 7.3, which are HDF5 with all axes reversed.
+
+Only what lies in the file itself is read: links to other files, datasets stored in other files and virtual ones are
+listed by what they are and not followed. Links within the file cannot lead in circles, as each object is visited once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.io.entry import NUMERIC, ArrayEntry
+
+Array = npt.NDArray[Any]
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+#: What people call the classes of the images that a dataset beside it holds.
+_LABELS = ("target", "targets", "label", "labels", "class", "classes", "y")
+#: Datasets that are listed; a file with more is no browser's meat.
+_MOST = 4096
+_BITS = (8, 16, 32, 64)
+_MATLAB_NUMBERS = ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in _BITS))
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file is HDF5 by its signature, at its beginning or after MATLAB's 512 bytes."""
+    with path.open("rb") as file:
+        if file.read(8) == _SIGNATURE:
+            return True
+        file.seek(512)
+        return file.read(8) == _SIGNATURE
+
+
+def list_datasets(path: Path) -> list[ArrayEntry]:
+    """The datasets of a file by their paths in it, in the order of these."""
+    with h5py.File(path, "r") as file:
+        return [_entry(name, item) for name, item in _walk(file)]
+
+
+def read_dataset(path: Path, entry: ArrayEntry) -> Array:
+    """The values of a dataset."""
+    with h5py.File(path, "r") as file:
+        return np.asarray(file[entry.key][()])
+
+
+def labels(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
+    """The values of a dataset of classes beside this one, one for each of its rows."""
+    folder = entry.key.rpartition("/")[0]
+    with h5py.File(path, "r") as file:
+        for name, item in _walk(file):
+            above, _, own = name.rpartition("/")
+            fits = isinstance(item, h5py.Dataset) and item.shape in ((entry.shape[0],), (entry.shape[0], 1))
+            if above == folder and own.lower() in _LABELS and fits and item.dtype.kind in "iuS" and _is_inside(item):
+                values = np.asarray(item[()]).ravel()
+                return tuple(v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values)
+    return None
+
+
+def list_matlab(path: Path) -> list[ArrayEntry]:
+    """The variables of a MATLAB file of version 7.3, with their axes as MATLAB has them."""
+    entries = []
+    with h5py.File(path, "r") as file:
+        for name, item in _walk(file, lambda name: not name.startswith("#")):
+            if isinstance(item, str):
+                entries.append(ArrayEntry(name, (), np.dtype(object), item))
+                continue
+            entry = _entry(name, item)
+            kind = item.attrs.get("MATLAB_class", b"double")
+            kind = kind.decode("ascii", "replace") if isinstance(kind, bytes) else str(kind)
+            if not entry.kind and (kind not in _MATLAB_NUMBERS or "MATLAB_empty" in item.attrs):
+                entry = ArrayEntry(name, entry.shape, entry.dtype, f"{kind} array")
+            entries.append(ArrayEntry(name, entry.shape[::-1], entry.dtype, entry.kind))
+    return entries
+
+
+def read_matlab(path: Path, entry: ArrayEntry) -> Array:
+    """The values of a variable."""
+    return read_dataset(path, entry).T
+
+
+def _walk(file: h5py.File, wants: Callable[[str], bool] = lambda name: True) -> Iterator[tuple[str, Any]]:
+    """Pairs of a path and its dataset, or what is there instead, in words."""
+    seen: set[Any] = set()
+    pending = [("", file)]
+    count = 0
+    while pending:
+        above, group = pending.pop(0)
+        for name in sorted(group):
+            path = f"{above}/{name}" if above else name
+            if not wants(name):
+                continue
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                yield path, "link to another file"
+                continue
+            if isinstance(link, h5py.SoftLink):
+                continue  # leads to what is listed under its own name, or nowhere
+            item = group[name]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if isinstance(item, h5py.Group):
+                pending.append((path, item))
+            elif isinstance(item, h5py.Dataset):
+                count += 1
+                if count > _MOST:
+                    return
+                yield path, item
+
+
+def _is_inside(item: h5py.Dataset) -> bool:
+    return item.external is None and not item.is_virtual
+
+
+def _entry(name: str, item: Any) -> ArrayEntry:
+    if isinstance(item, str):
+        return ArrayEntry(name, (), np.dtype(object), item)
+    shape = tuple(map(int, item.shape or ()))
+    if not _is_inside(item):
+        return ArrayEntry(name, shape, item.dtype, "dataset whose values are in another file")
+    kind = "" if item.dtype.kind in NUMERIC and item.shape is not None else f"dataset of type {item.dtype}"
+    return ArrayEntry(name, shape, item.dtype, kind)

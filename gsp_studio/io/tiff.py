@@ -1,0 +1,140 @@
+"""TIFF files of several images: the axes are those that the file names (ImageJ, OME), never guessed.
+
+tifffile reads; what is compressed in a way that it cannot decode alone, Pillow does page by page. Files that an OME
+header names beside this one are not followed.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from PIL import Image
+
+from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.entry import ArrayEntry, require_held
+
+Array = npt.NDArray[Any]
+
+#: Bytes that one byte of a compressed TIFF can become: LZW at its best.
+_MOST = 1400
+_AXES = {"T": "time", "Z": "z", "C": "channel", "I": "image", "Q": "image", "P": "position", "R": "tile"}
+
+
+def list_series(path: Path) -> list[ArrayEntry]:
+    """The series of a file, each as a stack: all axes but those of the image count its images.
+
+    Series that are all alike, which is how some programs write the pages of one stack, are one.
+    """
+    with _opened(path) as file:
+        return [_entry(group, key, path) for key, group in _groups(file).items()]
+
+
+def read_series(path: Path, entry: ArrayEntry) -> Array:
+    """The values (image, height, width) or (image, height, width, 3)."""
+    with _opened(path) as file:
+        stacks = [_read(series, path) for series in _groups(file)[entry.key]]
+    return stacks[0] if len(stacks) == 1 else np.concatenate(stacks)
+
+
+def names(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
+    """What each image is, "time 3, channel 1", where it has more than a number."""
+    with _opened(path) as file:
+        group = _groups(file)[entry.key]
+        counted = [(axis, size) for axis, size in _counted(group[0]) if size > 1]
+        if len(group) > 1 or not counted or all(axis in "IQ" for axis, _ in counted):
+            return None
+        places = np.ndindex(*(size for _, size in counted))
+        words = [_AXES.get(axis, axis) for axis, _ in counted]
+        return tuple(", ".join(f"{word} {k + 1}" for word, k in zip(words, place, strict=True)) for place in places)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
+    logger = logging.getLogger("tifffile")
+    before, logger.disabled = logger.disabled, True  # what is wrong is said in our words
+    try:
+        with tifffile.TiffFile(path, _multifile=False) as file:
+            yield file
+    finally:
+        logger.disabled = before
+
+
+def _groups(file: tifffile.TiffFile) -> dict[str, list[Any]]:
+    """Series by the names that they have here."""
+    series = list(file.series)
+    if len(series) == 1 or len({(one.axes, one.shape, str(one.dtype)) for one in series}) == 1:
+        return {"": series}
+    return {f"series {k + 1}": [one] for k, one in enumerate(series)}
+
+
+def _counted(series: Any) -> list[tuple[str, int]]:
+    """The axes that count images, and their sizes."""
+    return [(axis, int(size)) for axis, size in zip(series.axes, series.shape, strict=True) if axis not in "YXS"]
+
+
+def _entry(group: list[Any], key: str, path: Path) -> ArrayEntry:
+    series = group[0]
+    shape = {axis: int(size) for axis, size in zip(series.axes, series.shape, strict=True)}
+    if series.dtype is None or "Y" not in shape or "X" not in shape:
+        return ArrayEntry(key, tuple(series.shape), np.dtype(object), "series without images")
+    count = len(group) * math.prod(size for _, size in _counted(series))
+    colours = (3,) if shape.get("S", 1) >= 3 else ()
+    entry = ArrayEntry(key, (count, shape["Y"], shape["X"], *colours), series.dtype, is_certain=True)
+    require_held(entry, path, _MOST * path.stat().st_size)
+    return entry
+
+
+def _read(series: Any, path: Path) -> Array:
+    _require_all_pixels(series, path)
+    try:
+        values = series.asarray(maxworkers=1)
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        values = _by_pillow(path, series)
+    return _stack(values, series)
+
+
+def _require_all_pixels(series: Any, path: Path) -> None:
+    """What a file that was cut lacks would be filled up with zeros."""
+    size = path.stat().st_size
+    if series.dataoffset is not None:
+        ends = [series.dataoffset + series.nbytes]
+    else:
+        pages = [page for page in series.pages if page is not None]
+        ends = [a + n for page in pages for a, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    if max(ends, default=0) > size:
+        raise DatasetError(f"{path} is damaged or truncated: {size} of {max(ends)} bytes are there")
+
+
+def _stack(values: Array, series: Any) -> Array:
+    axes = list(series.axes)
+    last = [axis for axis in "YXS" if axis in axes]
+    order = [k for k, axis in enumerate(axes) if axis not in last] + [axes.index(axis) for axis in last]
+    moved = values.transpose(order)
+    inner = moved.shape[len(order) - len(last) :]
+    stack = moved.reshape(-1, *inner)
+    if "S" not in axes:
+        return stack
+    return stack[..., :3] if inner[-1] >= 3 else stack[..., 0]  # what is more is transparency
+
+
+def _by_pillow(path: Path, series: Any) -> Array:
+    pages = [page.index for page in series.pages]
+    with path.open("rb") as stream, Image.open(stream, formats=("TIFF",)) as image:
+        frames = []
+        for page in pages:
+            image.seek(page)
+            frames.append(np.array(image))
+    values = np.stack(frames)
+    if values.size != math.prod(series.shape):
+        raise DatasetError(f"{path} is compressed in a way that cannot be read here")
+    return values.reshape(series.shape)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gsp_studio.io.readers import Peek
 
 #: What the file dialog shows first; whatever a file is called, its content decides.
-_SUFFIXES = "mat npy npz h5 hdf5 tif tiff gif idx gz hdr csv tsv txt bin zip tar tgz".split()
+_SUFFIXES = tuple("mat npy npz h5 hdf5 tif tiff gif idx gz hdr csv tsv txt bin zip tar tgz".split())  # noqa: SIM905
 _FILES = f"Data sets ({' '.join(f'*.{suffix}' for suffix in _SUFFIXES)});;All files (*)"
 #: Keys that no menu names.
 _MORE_KEYS = [

@@ -1,8 +1,7 @@
-"""Folders of image files: natural order, one size, class folders as labels, nothing read from outside.
+"""Sets of image files, in folders, archives and files of several frames: natural order, one size, folders as labels.
 
 What is read and what is left out is decided once, from the headers, and told: files that do not claim to be images,
-images of another size than most, single files that are clearly no part of the set. Links to folders are not followed,
-nor are links to files outside the folder: what a folder holds must not depend on what lies elsewhere.
+images of another size than most, single files that are clearly no part of the set.
 """
 
 from __future__ import annotations
@@ -10,77 +9,78 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import images
+from gsp_studio.io import images, sources
 from gsp_studio.io.dataset import DatasetError, LoadOptions
 from gsp_studio.io.images import Header
 from gsp_studio.io.preprocess import float_type
 from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced
+from gsp_studio.io.sources import Member, Source
 
 Array = npt.NDArray[Any]
 
 #: A file of another format, and in colour among grey ones or grey among coloured, is foreign beside this share.
 _NEARLY_ALL = 0.95
+#: Pixels from which on files are decoded several at a time: Pillow lets go of Python while it decodes, but not while
+#: it opens a file, and threads only get into each other's way over small ones.
+_WORTHWHILE = 1 << 15
+#: Bytes that decoding may take at once, and files that are decoded at once, at most.
+_DECODED = 1 << 28
+_WORKERS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The image files of a folder that are read, in order, their headers, and what is left out, a sentence each."""
+    """The image files that are read, in order, their headers, and what is left out, a sentence each."""
 
-    files: tuple[Path, ...]
+    files: tuple[Member, ...]
     headers: tuple[Header, ...]
     notes: tuple[str, ...]
 
 
-def scan(path: Path) -> tuple[list[Path], list[str]]:
-    """Find the images of a folder and of the folders in it.
+def _workers(pixels: int) -> int:
+    """Files of so many pixels that are decoded at once: large ones one after another, for the memory that it takes."""
+    return max(1, min(_WORKERS, _DECODED // (images.DECODING * pixels))) if pixels >= _WORTHWHILE else 1
+
+
+def scan(source: Source) -> tuple[dict[Member, Header], list[str]]:
+    """Find the images of a source.
 
     Returns
     -------
-    files : list of Path
+    files : dict of Member to Header
         In natural order.
     skipped : list of str
-        Other files, relative to the folder; hidden ones are not counted.
+        Other files by their names in the source; hidden ones are not counted.
 
     Raises
     ------
     DatasetError
-        A folder without images, or a file that is named like an image and is none.
+        A source without images, or a file that is named like an image and is none.
     """
-    root = Path(os.path.realpath(path))
-    files, skipped = [], []
-    for file in _walk(path):
-        outside = file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(root)
-        if outside or not images.is_image(file):
-            skipped.append(str(file.relative_to(path)))
+    found, skipped = {}, []
+    is_folder = source.path.is_dir()
+    for file in source.members():
+        is_out = is_folder and sources.leads_outside(source.path, file.inside)
+        header = None if is_out else images.look(file)
+        if header is None:
+            skipped.append(file.inside)
         else:
-            files.append(file)
+            found[file] = header
     skipped.sort(key=natural_key)
-    if not files:
+    if not found:
         others = f" ({_other_files(skipped)})" if skipped else ""
-        raise DatasetError(f"{path} contains no images{others}; accepted are {images.ACCEPTED}")
-    return sorted(files, key=lambda file: natural_key(str(file.relative_to(path)))), skipped
-
-
-def _walk(path: Path) -> Iterator[Path]:
-    """Files and links below a folder, in any order; what is hidden is left out. Folders that cannot be opened raise."""
-    pending = [str(path)]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                else:
-                    yield Path(entry.path)
+        raise DatasetError(f"{source.path} contains no images{others}; accepted are {images.ACCEPTED}")
+    return {file: found[file] for file in sorted(found, key=lambda file: natural_key(file.inside))}, skipped
 
 
 def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
@@ -89,12 +89,12 @@ def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(0, int(part), "") if i % 2 else (1, 0, part.lower()) for i, part in enumerate(parts)], text
 
 
-def choose(path: Path, wanted: tuple[int, int] | None = None) -> Choice:
-    """Decide which images of a folder make the data set.
+def choose(source: Source, wanted: tuple[int, int] | None = None) -> Choice:
+    """Decide which images of a source make the data set.
 
     Parameters
     ----------
-    path : Path
+    source : Source
     wanted : (height, width), optional
         Size of the images to read; by default that of most of them.
 
@@ -103,14 +103,14 @@ def choose(path: Path, wanted: tuple[int, int] | None = None) -> Choice:
     DatasetError
         No images, images of several sizes of which none is that of most, or none of the wanted size.
     """
-    files, skipped = scan(path)
-    headers = {file: images.header_of(file) for file in files}
+    headers, skipped = scan(source)
+    files, path = list(headers), source.path
     notes = [_other_files(skipped)] if skipped else []
-    foreign = _foreign(headers)
+    foreign = set(_foreign(headers))
     if foreign:
         left_out = f"{len(foreign)} of {len(files)} images left out, unlike the others in format and colour"
-        notes.append(f"{left_out}: {_named(foreign, path)}")
-    own = [file for file in files if file not in set(foreign)]
+        notes.append(f"{left_out}: {_named([file for file in files if file in foreign])}")
+    own = [file for file in files if file not in foreign]
     size = wanted or _size_of_most(path, own, headers)
     odd = [file for file in own if headers[file].size != size]
     if len(odd) == len(own):
@@ -122,11 +122,11 @@ def choose(path: Path, wanted: tuple[int, int] | None = None) -> Choice:
     own = [file for file in own if headers[file].size == size]
     coloured = [file for file in own if headers[file].is_colour]
     if 0 < len(coloured) < len(own):
-        notes.append(f"{len(coloured)} of {len(own)} images are stored in colour: {_named(coloured, path)}")
+        notes.append(f"{len(coloured)} of {len(own)} images are stored in colour: {_named(coloured)}")
     return Choice(tuple(own), tuple(headers[file] for file in own), tuple(notes))
 
 
-def _foreign(headers: dict[Path, Header]) -> list[Path]:
+def _foreign(headers: dict[Member, Header]) -> list[Member]:
     """The few files, if any, that differ from nearly all others in format and in being coloured: thumbnails, logos."""
     kinds = Counter((header.format, header.is_colour) for header in headers.values())
     (usual, count), *_ = kinds.most_common(1)
@@ -135,7 +135,7 @@ def _foreign(headers: dict[Path, Header]) -> list[Path]:
     return [f for f, header in headers.items() if header.format != usual[0] and header.is_colour != usual[1]]
 
 
-def _size_of_most(path: Path, files: Sequence[Path], headers: dict[Path, Header]) -> tuple[int, int]:
+def _size_of_most(path: Path, files: Sequence[Member], headers: dict[Member, Header]) -> tuple[int, int]:
     (size, count), *_ = Counter(headers[file].size for file in files).most_common(1)
     if 2 * count <= len(files):
         raise DatasetError(
@@ -145,7 +145,7 @@ def _size_of_most(path: Path, files: Sequence[Path], headers: dict[Path, Header]
     return size
 
 
-def _sizes_in_words(files: Sequence[Path], headers: dict[Path, Header]) -> str:
+def _sizes_in_words(files: Sequence[Member], headers: dict[Member, Header]) -> str:
     """ "3 of 16 x 16 (a.png, ...), 1 of 20 x 16 (b.png)"."""
     sizes = Counter(headers[file].size for file in files).most_common()
     first = {headers[file].size: file.name for file in reversed(files)}
@@ -159,20 +159,24 @@ def _other_files(skipped: Sequence[str]) -> str:
     return f"{len(skipped)} other file{'s' if len(skipped) > 1 else ''} skipped: {listed}"
 
 
-def _named(files: Sequence[Path], path: Path) -> str:
-    return ", ".join(str(file.relative_to(path)) for file in files[:3]) + (", ..." if len(files) > 3 else "")
+def _named(files: Sequence[Member]) -> str:
+    return ", ".join(file.inside for file in files[:3]) + (", ..." if len(files) > 3 else "")
 
 
 def peek(path: Path, options: LoadOptions) -> Peek:
-    """What a folder holds and which images of it are read, from their headers.
+    """What a source holds and which images of it are read, from their headers.
 
     Raises
     ------
     DatasetError
         As `choose`, and for fewer than two images.
     """
-    chosen = choose(path, options.image_shape)
-    count = len(chosen.files)
+    with sources.opened(path) as source:
+        chosen = choose(source, options.image_shape)
+    items = [(file, k) for file, header in zip(chosen.files, chosen.headers, strict=True) for k in range(header.frames)]
+    count = len(items)
+    if count < 2 and chosen.files[0].where == str(path):
+        raise DatasetError(f"{path} is one image; open the folder that holds your images")
     if count < 2:
         raise DatasetError(f"{path} contains 1 image ({chosen.files[0].name}); a factorization needs at least 2")
     height, width = chosen.headers[0].size
@@ -184,9 +188,10 @@ def peek(path: Path, options: LoadOptions) -> Peek:
     dtype = float_type(np.dtype(np.float32), options.dtype)
     formats = Counter(header.format for header in chosen.headers)
     mixed = f" ({', '.join(f'{k} {name}' for name, k in formats.most_common(4))})" if len(formats) > 1 else ""
-    classes = len(set(_parents(path, chosen.files)))
+    classes = len({file.parent for file in chosen.files})
     read_as = " in colour" if channels == 3 else ""
-    note = f"{count} images of {height} x {width}{read_as}, one a file{mixed}, in natural order"
+    held = f"one a file{mixed}" if count == len(chosen.files) else f"of {len(chosen.files)} files{mixed}"
+    note = f"{count} images of {height} x {width}{read_as}, {held}, in natural order"
     return Peek(
         path=path,
         kind="images",
@@ -195,7 +200,7 @@ def peek(path: Path, options: LoadOptions) -> Peek:
         order="C",
         images_in="files",
         dtype="image files",
-        nbytes=height * width * (channels * count * (dtype.itemsize + 1) + images.DECODING),
+        nbytes=height * width * (channels * count * (dtype.itemsize + 1) + _workers(height * width) * images.DECODING),
         key="",
         keys=(),
         shapes=((height, width),),
@@ -208,14 +213,14 @@ def peek(path: Path, options: LoadOptions) -> Peek:
             colour=colour,
         ),
         notes=chosen.notes,
-        files=chosen.files,
+        files=tuple(("" if path.is_file() and file.where == str(path) else file.inside, k) for file, k in items),
         channels=channels,
         has_colour=has_colour,
     )
 
 
 def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
-    """Read the images that `peek` has chosen.
+    """Read the images that `peek` has chosen, several files at a time.
 
     Raises
     ------
@@ -227,31 +232,62 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
     count = len(found.files)
     X = np.empty((height * width * found.channels, count), dtype=found.options.dtype, order="F")
     steps: dict[str, None] = {}  # in order, each once
-    for j, file in enumerate(found.files):
-        if cancelled():
-            raise LoadCancelled
-        image = _read(file, found, steps.setdefault)
-        X[:, j] = image.ravel() if image.ndim == 2 else image.transpose(2, 0, 1).ravel()
-        progress(j + 1, count)
-    parents = _parents(found.path, found.files)
-    labels = parents if len(set(parents)) > 1 else None
-    names = tuple(str(file.relative_to(found.path)) for file in found.files)
-    notes = (images.FIRST_ONLY,) if images.FIRST_ONLY in steps else ()
-    return Raw(X, names, labels, (*found.notes, *steps), notes)
+    stopped = False
+
+    def read(source: Source, first: int, inside: str, frames: list[int]) -> dict[str, None]:
+        told: dict[str, None] = {}
+        if stopped:
+            return told
+        for j, image in enumerate(_frames(source, inside, frames, found, told.setdefault), first):
+            X[:, j] = image.ravel() if image.ndim == 2 else image.transpose(2, 0, 1).ravel()
+        return told
+
+    tasks, first = [], 0
+    for inside, group in groupby(found.files, key=lambda item: item[0]):
+        frames = [frame for _, frame in group]
+        tasks.append((first, inside, frames))
+        first += len(frames)
+    with sources.opened(found.path) as source, ThreadPoolExecutor(_workers(height * width), "gsp-decode") as pool:
+        # Small files are read here, one after another.
+        ahead = [pool.submit(read, source, *task) for task in tasks] if _workers(height * width) > 1 else []
+        try:
+            for k, task in enumerate(tasks):
+                if cancelled():
+                    raise LoadCancelled
+                steps |= ahead[k].result() if ahead else read(source, *task)
+                progress(task[0] + len(task[2]), count)
+        finally:
+            stopped = True  # what has not begun is not wanted any more
+    names, parents = _names(found)
+    return Raw(X, names, parents if len(set(parents)) > 1 else None, (*found.notes, *steps))
 
 
 def sample(found: Peek, chosen: Array, longest: int) -> Array:
     """Some images (k, height, width[, 3]), float32, each reduced so that no side is much longer than `longest`."""
-    few = (_read(found.files[i], found, lambda step: None) for i in chosen)
-    return np.stack([reduced(image[np.newaxis], longest)[0] for image in few])
+    few = []
+    with sources.opened(found.path) as source:
+        for i in chosen:
+            inside, frame = found.files[i]
+            [image] = _frames(source, inside, [frame], found, lambda step: None)
+            few.append(reduced(image[np.newaxis], longest)[0])
+    return np.stack(few)
 
 
-def _read(file: Path, found: Peek, note: images.Note) -> Array:
-    image = images.read_image(file, note, found.channels == 3)
-    if image.shape[:2] != found.image_shape:
-        raise DatasetError(f"{file} has changed since the folder was looked into; open the folder again")
-    return image
+def _frames(source: Source, inside: str, frames: list[int], found: Peek, note: images.Note) -> list[Array]:
+    file = source.member(inside)
+    read = []
+    for image in images.read_frames(file, frames, note, found.channels == 3):
+        if image.shape[:2] != found.image_shape:
+            raise DatasetError(f"{file} has changed since it was looked into; open {found.path} again")
+        read.append(image)
+    return read
 
 
-def _parents(path: Path, files: Sequence[Path]) -> tuple[str, ...]:
-    return tuple(str(file.parent.relative_to(path)) for file in files)
+def _names(found: Peek) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of each image its name and its folder."""
+    several = Counter(inside for inside, _ in found.files)
+    names = []
+    for inside, frame in found.files:
+        name = inside or "image"
+        names.append(f"{name} {frame + 1}" if several[inside] > 1 else name)
+    return tuple(names), tuple(os.path.dirname(inside) or "." for inside, _ in found.files)

@@ -6,11 +6,10 @@ change the data. Pillow reads; LOAD_TRUNCATED_IMAGES stays off, and only the for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +18,11 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.source import require_memory
+from gsp_studio.io.sources import ImageFile
 
 Array = npt.NDArray[Any]
 Note = Callable[[str], object]
 
-#: The step that a user should be told of before a run.
-FIRST_ONLY = "only the first image is read of files that hold several"
 ACCEPTED = "PNG, JPEG, PGM, TIFF, BMP, GIF and WebP files"
 #: Bytes that decoding takes for a pixel at its height: decoded bytes twice, colour as float32, and its grey twice.
 DECODING = 32
@@ -48,6 +46,8 @@ TO_GREY = "colour to grey by ITU-R BT.601"
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
+#: Formats that can hold several images.
+_ANIMATED = ("TIFF", "GIF", "PNG", "WEBP")
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -63,11 +63,14 @@ class Header:
         In pixels, as the image will be shown: turned upright where EXIF says so.
     is_colour : bool
         Colour or a palette.
+    frames : int
+        Images in it: pages of a TIFF, pictures of an animation.
     """
 
     format: str
     size: tuple[int, int]
     is_colour: bool
+    frames: int = 1
 
 
 def sniff(head: bytes, suffix: str = "") -> str | None:
@@ -97,31 +100,31 @@ def sniff(head: bytes, suffix: str = "") -> str | None:
     return None
 
 
-def is_image(file: Path) -> bool:
-    """Whether a file is an image by its content; what cannot be read as a file, a pipe for example, is not opened.
+def look(file: ImageFile) -> Header | None:
+    """What an image file holds, without decoding it; None for a file that is none and does not claim to be.
 
     Raises
     ------
     DatasetError
-        A file that is named like an image and is none.
+        A file that is named like an image and is none, or a damaged one.
     OSError
         A file that is named like an image and cannot be opened.
     """
-    if not file.is_file():  # dangling links, pipes, devices
-        return False
     claims = file.suffix.lower() in _SUFFIXES
     try:
-        with file.open("rb") as stream:
-            head = stream.read(16)
+        stream = file.open("rb")
     except OSError:
         if claims:
             raise
-        return False
-    if sniff(head, file.suffix):
-        return True
+        return None
+    with stream:
+        head = stream.read(16)
+        if sniff(head, file.suffix):
+            stream.seek(0)
+            return _header(stream, file)
     if claims:
         raise DatasetError(f"{file} is named like an image but is none ({described(head)}); accepted are {ACCEPTED}")
-    return False
+    return None
 
 
 def described(head: bytes) -> str:
@@ -147,11 +150,11 @@ def described(head: bytes) -> str:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Image.Image]:
-    """The image in a file; whatever is wrong with it becomes a DatasetError that names the file."""
+def _decoding(stream: IO[bytes], file: ImageFile) -> Iterator[Image.Image]:
+    """The image in a stream; whatever is wrong with it becomes a DatasetError that names the file."""
     try:
         # A stream, as Pillow maps files that it has the name of, and then misreads turned TIFF files.
-        with file.open("rb") as stream, Image.open(stream, formats=_FORMATS) as image:
+        with Image.open(stream, formats=_FORMATS) as image:
             yield image
     except (DatasetError, MemoryError, PermissionError, FileNotFoundError):
         raise
@@ -166,37 +169,34 @@ def _opened(file: Path) -> Iterator[Image.Image]:
         raise DatasetError(f"{file} is damaged or truncated ({reason.replace(str(file), file.name)})") from error
 
 
-def header_of(file: Path) -> Header:
-    """What an image file holds, without decoding it.
-
-    Raises
-    ------
-    DatasetError
-        A damaged file, or an image without pixels.
-    """
-    with _opened(file) as image:
+def _header(stream: IO[bytes], file: ImageFile) -> Header:
+    with _decoding(stream, file) as image:
         if min(image.size) < 1:
             raise DatasetError(f"{file} is an image of {image.height} x {image.width}: it has no pixels")
         width, height = image.size
         if isinstance(image, TiffImageFile):  # whose size Pillow may have turned already
             width, height = image.tag_v2[256], image.tag_v2[257]
         size = (width, height) if _orientation(image) in _TURNED else (height, width)
-        return Header(image.format or "", size, image.mode not in _GREY_MODES)
+        is_colour = image.mode not in _GREY_MODES
+        frames = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
+        return Header(image.format or "", size, is_colour, max(1, frames))
 
 
-def read_image(file: Path, note: Note, colour: bool = False) -> Array:
-    """Decode an image file.
+def read_frames(file: ImageFile, frames: Sequence[int], note: Note, colour: bool = False) -> Iterator[Array]:
+    """Decode images of a file.
 
     Parameters
     ----------
-    file : Path
+    file : ImageFile
+    frames : sequence of int
+        Which of them, rising from 0.
     note : callable
         Told each step in words.
     colour : bool
         Red, green and blue; grey values otherwise.
 
-    Returns
-    -------
+    Yields
+    ------
     ndarray (height, width), or (height, width, 3) in colour, float32
         Integers of 8 and 16 bits in [0, 1], wider and floating values as they are.
 
@@ -205,22 +205,27 @@ def read_image(file: Path, note: Note, colour: bool = False) -> Array:
     DatasetError
         A damaged or truncated file, or an image that does not fit into memory.
     """
-    with _opened(file) as image:
-        needed = DECODING * image.width * image.height
-        require_memory(needed, f"{file}, an image of {image.height} x {image.width},")
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1:
-            note(FIRST_ONLY)
-        _require_all_pixels(image, file)
-        turned = _orientation(image) in range(2, 9)
-        depth = 16 if image.mode == "I" and image.format in ("PPM", "PNG") else 0  # Pillow widens these
-        image.load()  # turns TIFF files, and takes the mark away
-        if turned:
-            note("turned upright as EXIF says")
-        return _values(ImageOps.exif_transpose(image) if turned else image, depth, note, colour)
+    with file.open("rb") as stream, _decoding(stream, file) as image:
+        for frame in frames:
+            if frame > 0:
+                image.seek(frame)
+            needed = DECODING * image.width * image.height
+            require_memory(needed, f"{file}, an image of {image.height} x {image.width},")
+            _require_all_pixels(image, file)
+            turned = _orientation(image) in range(2, 9)
+            depth = 16 if image.mode == "I" and image.format in ("PPM", "PNG") else 0  # Pillow widens these
+            image.load()  # turns TIFF files, and takes the mark away
+            if turned:
+                note("turned upright as EXIF says")
+            yield _values(ImageOps.exif_transpose(image) if turned else image, depth, note, colour)
 
 
-def _require_all_pixels(image: Image.Image, file: Path) -> None:
+def read_image(file: ImageFile, note: Note, colour: bool = False) -> Array:
+    """Decode the first image of a file, as `read_frames`."""
+    return next(read_frames(file, (0,), note, colour))
+
+
+def _require_all_pixels(image: Image.Image, file: ImageFile) -> None:
     """A TIFF whose strips end before its image does would be filled up with zeros."""
     if image.format != "TIFF":
         return

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import arrays, cifar, envi, folder, idx, images, matrix, table
+from gsp_studio.io import arrays, cifar, envi, folder, idx, images, matrix, sources, table
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
 from gsp_studio.io.preprocess import make_finite, make_nonnegative
 from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, Reader, require_memory
@@ -26,7 +26,7 @@ __all__ = ["READERS", "LoadCancelled", "Peek", "Reader", "load_dataset", "peek",
 
 Array = npt.NDArray[Any]
 
-_ACCEPTED = "accepted are a folder of images, and NumPy, MATLAB, HDF5, TIFF, IDX, ENVI, CSV and CIFAR files with images"
+_ACCEPTED = "accepted are a folder or archive of images, and NumPy, MATLAB, HDF5, TIFF, IDX, ENVI, CSV and CIFAR files"
 #: Thumbnails are reduced by whole factors while their longer side is at least twice this.
 _THUMBNAIL = 128
 
@@ -217,8 +217,17 @@ def _array_reader(kind: str, recognises: Callable[[Path, bytes], bool]) -> Reade
     return Reader(recognises, lambda path, options: matrix.peek(path, kind, options), matrix.load, matrix.sample)
 
 
+def _holds_images(path: Path, head: bytes) -> bool:
+    """A folder, an archive that is no .npz, or a file whose format can hold several images."""
+    if path.is_dir():
+        return True
+    if sources.is_archive(path, head):
+        return not arrays.is_npz(path, head)
+    return images.sniff(head, path.suffix) in ("GIF", "WEBP", "PNG")
+
+
 READERS: dict[str, Reader] = {
-    "images": Reader(lambda path, head: path.is_dir(), folder.peek, folder.load, folder.sample),
+    "images": Reader(_holds_images, folder.peek, folder.load, folder.sample),
     "npy": _array_reader("npy", lambda path, head: head.startswith(b"\x93NUMPY")),
     "npz": _array_reader("npz", lambda path, head: arrays.is_npz(path, head)),
     "mat": _array_reader("mat", lambda path, head: arrays.is_mat(path, head)),

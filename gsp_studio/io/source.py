@@ -60,8 +60,9 @@ class Peek:
         Whether the layout should be shown before it is accepted.
     notes : tuple of str
         What a user should know before loading, a sentence each: images that are left out, for example.
-    files : tuple of Path
-        Of a folder, the image files that are read, in order.
+    files : tuple of (str, int)
+        Of image files, the images that are read, in order: the file's name in its folder or archive, and which of its
+        frames.
     channels : int
         Values a pixel: 1, or 3 for colour.
     has_colour : bool
@@ -83,7 +84,7 @@ class Peek:
     options: LoadOptions
     is_guess: bool = False
     notes: tuple[str, ...] = ()
-    files: tuple[Path, ...] = ()
+    files: tuple[tuple[str, int], ...] = ()
     channels: int = 1
     has_colour: bool = False
 

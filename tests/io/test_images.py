@@ -9,8 +9,8 @@ from making import pictures, png_header, save_all
 from PIL import Image
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.images import header_of, is_image, read_image, sniff
-from gsp_studio.io.readers import load_dataset, peek
+from gsp_studio.io.images import look, read_image, sniff
+from gsp_studio.io.readers import load_dataset, peek, thumbnails
 
 
 def read(path):
@@ -69,7 +69,7 @@ def test_photographs_are_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     image.save(tmp_path / "a.jpg", exif=exif, quality=95)
-    assert header_of(tmp_path / "a.jpg").size == (24, 16)
+    assert look(tmp_path / "a.jpg").size == (24, 16)
     grey, steps = read(tmp_path / "a.jpg")
     assert grey.shape == (24, 16)
     assert np.abs(grey - np.rot90(np.asarray(image), -1) / 255).max() < 0.05
@@ -82,25 +82,49 @@ def test_tiff_files_are_turned_once(tmp_path, compression, orientation, quarters
     image = pictures(1, 16, 24)[0]
     Image.fromarray(image).save(tmp_path / "a.tif", tiffinfo={274: orientation}, compression=compression)
     wanted = np.rot90(image, quarters)
-    assert header_of(tmp_path / "a.tif").size == wanted.shape
+    assert look(tmp_path / "a.tif").size == wanted.shape
     assert np.array_equal(read(tmp_path / "a.tif")[0], wanted / np.float32(255))
 
 
-def test_only_the_first_frame_is_read_and_that_is_told(tmp_path):
-    for k, images in enumerate((pictures(3), pictures(3, seed=1))):
+@pytest.mark.parametrize("suffix", ["tif", "gif", "webp", "png"])
+def test_every_frame_of_a_file_is_an_image(tmp_path, suffix):
+    every = [pictures(3), pictures(2, seed=1)]
+    for k, images in enumerate(every):
         first, *rest = (Image.fromarray(image) for image in images)
-        first.save(tmp_path / f"{k}.tif", save_all=True, append_images=rest)
+        first.save(
+            tmp_path / f"{k}.{suffix}",
+            save_all=True,
+            append_images=rest,
+            **({"lossless": True} if suffix == "webp" else {}),
+        )
+    Image.fromarray(every[0][0]).save(tmp_path / "still.png")
     data = load_dataset(tmp_path)
-    assert data.X.shape[1] == 2
-    assert "only the first image is read of files that hold several" in data.notes
+    names = [f"0.{suffix} {k}" for k in (1, 2, 3)] + [f"1.{suffix} {k}" for k in (1, 2)]
+    assert data.names == (*names, "still.png")
+    assert np.array_equal(data.images()[:5], np.concatenate(every) / np.float32(255))
+    assert "6 images of 9 x 7" in peek(tmp_path).note
+
+
+def test_an_animation_is_a_data_set(tmp_path):
+    images = pictures(5)
+    first, *rest = (Image.fromarray(image) for image in images)
+    first.save(tmp_path / "a.gif", save_all=True, append_images=rest)
+    data = load_dataset(tmp_path / "a.gif")
+    assert np.array_equal(data.images(), images / np.float32(255))
+    assert data.names[:2] == ("image 1", "image 2")
+    assert thumbnails(peek(tmp_path / "a.gif")).shape == (5, 9, 7)
+    content = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "cut.gif").write_bytes(content[: len(content) // 2])
+    with pytest.raises(DatasetError, match=r"cut\.gif"):
+        load_dataset(tmp_path / "cut.gif")
 
 
 def test_content_decides_not_the_name(tmp_path):
     image = Image.fromarray(pictures(1)[0])
     image.save(tmp_path / "a.jpg", format="PNG")
     image.save(tmp_path / "no suffix", format="PNG")
-    assert is_image(tmp_path / "a.jpg")
-    assert header_of(tmp_path / "no suffix").format == "PNG"
+    assert look(tmp_path / "a.jpg") is not None
+    assert look(tmp_path / "no suffix").format == "PNG"
     assert sniff(b"BMW cars are images of", ".txt") is None
     assert sniff(b"BM\0\0\0\0", ".bmp") == "BMP"
     assert sniff(b"RIFF1234WEBPVP8 ") == "WEBP"
@@ -192,5 +216,5 @@ def test_random_damage_never_becomes_another_error(tmp_path):
         path = tmp_path / f"spoiled.{suffix}"
         path.write_bytes(spoiled[: rng.integers(4, len(spoiled) + 1)])
         with contextlib.suppress(DatasetError):
-            if is_image(path):
-                assert header_of(path).size == read(path)[0].shape
+            if look(path) is not None:
+                assert look(path).size == read(path)[0].shape

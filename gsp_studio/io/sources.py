@@ -1,0 +1,263 @@
+"""Where image files come from: a folder, a ZIP or a TAR archive, or one file with several frames.
+
+Archives are read in memory, a member at a time; nothing is ever extracted. What a member is called is only a name.
+Links are not followed out of a folder, and not at all in an archive: what a set holds must not depend on what lies
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import tarfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Protocol
+
+from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.matlab import DEFLATE_MOST
+from gsp_studio.io.source import in_units, require_memory
+
+#: Bytes that one image of an archive may have, decompressed.
+_LARGEST_MEMBER = 1 << 31
+_CHUNK = 1 << 20
+
+
+class ImageFile(Protocol):
+    """What can be opened as an image: a `Path`, or a `Member`."""
+
+    @property
+    def name(self) -> str:
+        """Without its folders."""
+
+    @property
+    def suffix(self) -> str:
+        """With the dot."""
+
+    def open(self, mode: str) -> IO[bytes]:
+        """Its bytes; `mode` is "rb"."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of a source.
+
+    Attributes
+    ----------
+    inside : str
+        Its name in the source, with the folders there.
+    where : str
+        What people call it.
+    """
+
+    inside: str
+    where: str
+    opener: Callable[[str], IO[bytes]] = field(repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """Without its folders."""
+        return os.path.basename(self.inside)
+
+    @property
+    def suffix(self) -> str:
+        """With the dot."""
+        return os.path.splitext(self.inside)[1]
+
+    @property
+    def parent(self) -> str:
+        """The folder that it lies in, "." for the source itself."""
+        return os.path.dirname(self.inside) or "."
+
+    def open(self, mode: str = "rb") -> IO[bytes]:
+        """Its bytes."""
+        return self.opener(self.inside)
+
+    def __str__(self) -> str:
+        return self.where
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open source: its members in any order, and how one of them is opened by its name."""
+
+    path: Path
+    inside: tuple[str, ...]
+    opener: Callable[[str], IO[bytes]]
+
+    def member(self, inside: str) -> Member:
+        """The member of that name."""
+        where = str(self.path) if not inside else os.path.join(str(self.path), inside)
+        return Member(inside or self.path.name, where, (lambda _: self.opener("")) if not inside else self.opener)
+
+    def members(self) -> list[Member]:
+        """All of them."""
+        return [self.member(inside) for inside in self.inside]
+
+
+def is_archive(path: Path, head: bytes) -> bool:
+    """Whether a file is a ZIP or TAR archive by its content, compressed or not."""
+    if head.startswith(b"PK\3\4"):
+        return True
+    if head[:2] == b"\x1f\x8b" or head[:3] == b"BZh" or head[:6] == b"\xfd7zXZ\0":
+        try:
+            with _decompressing(path) as stream:
+                head = stream.read(512)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError):
+            return False
+    elif path.is_file():
+        with path.open("rb") as file:
+            head = file.read(512)
+    return len(head) >= 265 and head[257:262] == b"ustar"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Source]:
+    """The source at a path.
+
+    Raises
+    ------
+    DatasetError
+        An archive that is damaged, encrypted, or declares more than it can hold.
+    """
+    if path.is_dir():
+        yield Source(path, tuple(_walk(path)), lambda inside: open(os.path.join(path, inside), "rb"))  # noqa: SIM115
+    elif zipfile.is_zipfile(path):
+        with _damage_named(path), zipfile.ZipFile(path) as archive:
+            yield Source(path, tuple(_zip_names(archive)), lambda inside: _zip_member(archive, inside, path))
+    elif is_archive(path, _head(path)):
+        with _damage_named(path), _tar(path) as tar:
+            lock = threading.Lock()
+            members = {item.name: item for item in _tar_items(tar, path)}
+            yield Source(path, tuple(members), lambda inside: _tar_member(tar, members[inside], lock, path))
+    else:
+        yield Source(path, ("",), lambda inside: path.open("rb"))
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(16)
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise DatasetError(f"{path} is a damaged archive ({error})") from error
+
+
+def _walk(path: Path) -> Iterator[str]:
+    """Names of files and links below a folder, in any order; what is hidden is left out. Links to folders stay closed.
+
+    Folders that cannot be opened raise.
+    """
+    root = os.fspath(path)
+    pending = [""]
+    while pending:
+        above = pending.pop()
+        with os.scandir(os.path.join(root, above) if above else root) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                name = os.path.join(above, entry.name) if above else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(name)
+                else:
+                    yield name
+
+
+def leads_outside(path: Path, inside: str) -> bool:
+    """Whether a name of a folder is a link to somewhere else, or to nothing that is a file."""
+    file = os.path.join(path, inside)
+    if os.path.islink(file):
+        root = os.path.realpath(path)
+        target = os.path.realpath(file)
+        if os.path.commonpath([root, target]) != root:
+            return True
+    return not os.path.isfile(file)  # dangling links, pipes, devices
+
+
+def _zip_names(archive: zipfile.ZipFile) -> Iterator[str]:
+    for info in archive.infolist():
+        if not info.is_dir() and not _is_hidden(info.filename):
+            yield info.filename
+
+
+def _zip_member(archive: zipfile.ZipFile, inside: str, path: Path) -> IO[bytes]:
+    info = archive.getinfo(inside)
+    where = f"{inside} in {path}"
+    if info.flag_bits & 1:
+        raise DatasetError(f"{where} is encrypted; unpack the archive to open it")
+    if info.file_size > min(_LARGEST_MEMBER, DEFLATE_MOST * info.compress_size + 64):
+        raise DatasetError(f"{where} declares {in_units(info.file_size)}, more than it can hold")
+    require_memory(info.file_size, where)
+    try:
+        return io.BytesIO(archive.read(info))  # never more than it declares; what it holds has to match its checksum
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        raise DatasetError(f"{where} is damaged ({error})") from error
+
+
+@contextmanager
+def _decompressing(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as file:
+        head = file.read(6)
+    kind: Any = gzip.open
+    if head[:3] == b"BZh":
+        kind = bz2.open
+    elif head == b"\xfd7zXZ\0":
+        kind = lzma.open
+    with kind(path) as stream:
+        yield stream
+
+
+@contextmanager
+def _tar(path: Path) -> Iterator[tarfile.TarFile]:
+    """A TAR archive; a compressed one in memory, as its members are wanted in any order."""
+    with path.open("rb") as file:
+        head = file.read(6)
+        if head[:2] == b"\x1f\x8b" or head[:3] == b"BZh" or head == b"\xfd7zXZ\0":
+            content = io.BytesIO()
+            with _decompressing(path) as stream:
+                while chunk := stream.read(_CHUNK):
+                    content.write(chunk)
+                    if content.tell() % (64 * _CHUNK) < _CHUNK:  # a bomb is stopped while it is read
+                        require_memory(content.tell(), f"{path}, decompressed,")
+            content.seek(0)
+            with tarfile.open(fileobj=content, mode="r:") as tar:
+                yield tar
+        else:
+            file.seek(0)
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                yield tar
+
+
+def _tar_items(tar: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+    for item in tar:
+        if item.isreg() and not _is_hidden(item.name):  # no links, devices, folders
+            yield item
+
+
+def _tar_member(tar: tarfile.TarFile, item: tarfile.TarInfo, lock: threading.Lock, path: Path) -> IO[bytes]:
+    if item.size > _LARGEST_MEMBER:
+        raise DatasetError(f"{item.name} in {path} declares {in_units(item.size)}, more than an image has")
+    require_memory(item.size, f"{item.name} in {path}")
+    with lock:
+        stream = tar.extractfile(item)
+        content = stream.read() if stream is not None else b""
+    if len(content) < item.size:
+        raise DatasetError(f"{item.name} in {path} is truncated")
+    return io.BytesIO(content)
+
+
+def _is_hidden(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return any(part.startswith((".", "__MACOSX")) and part != ".." for part in parts)

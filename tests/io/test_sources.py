@@ -1,0 +1,164 @@
+"""Archives of images: read in memory, never extracted, and nothing in them can hurt."""
+
+import io
+import os
+import struct
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from making import pictures, save_all
+from PIL import Image
+
+import gsp_studio as gs
+from gsp_studio.io import folder
+from gsp_studio.io.readers import load_dataset, peek, thumbnails
+
+
+def png(image):
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "PNG")
+    return content.getvalue()
+
+
+def refused(path):
+    with pytest.raises(gs.DatasetError) as error:
+        load_dataset(path)
+    sentence = str(error.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+@pytest.fixture
+def members():
+    """Six images in two class folders, by their names."""
+    return {f"{'ab'[k % 2]}/image {k}.png": png(image) for k, image in enumerate(pictures(6))}
+
+
+def write_zip(path, members, compression=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def write_tar(path, members, mode="w"):
+    with tarfile.open(path, mode) as archive:
+        for name, content in members.items():
+            item = tarfile.TarInfo(name)
+            item.size = len(content)
+            archive.addfile(item, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.bin", "x.tar", "x.tgz", "x.tar.bz2", "x.tar.xz"])
+def test_an_archive_is_as_the_folder_that_it_holds(tmp_path, members, name):
+    if name in ("x.zip", "x.bin"):
+        write_zip(tmp_path / name, {**members, "notes.txt": b"hello", "__MACOSX/._a": b"x", ".hidden.png": b"no"})
+    else:
+        kind = {"x.tar": "", "x.tgz": "gz", "x.tar.bz2": "bz2", "x.tar.xz": "xz"}[name]
+        write_tar(tmp_path / name, {**members, "notes.txt": b"hello"}, f"w:{kind}")
+    before = sorted(os.listdir(tmp_path))
+    data = load_dataset(tmp_path / name)
+    images = pictures(6)
+    order = [0, 2, 4, 1, 3, 5]
+    assert np.array_equal(data.images(), images[order] / np.float32(255))
+    assert data.labels == ("a",) * 3 + ("b",) * 3
+    assert data.names[0] == "a/image 0.png"
+    assert any("1 other file skipped: notes.txt" in note for note in data.notes)
+    assert thumbnails(peek(tmp_path / name)).shape == (6, 9, 7)
+    assert gs.load_dataset(tmp_path / name, data.options).fingerprint == data.fingerprint
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_zip_of_arrays_stays_an_npz(tmp_path):
+    np.savez(tmp_path / "x.zip.npz", images=pictures(4))
+    (tmp_path / "x.zip.npz").rename(tmp_path / "x.zip")
+    assert peek(tmp_path / "x.zip").kind == "npz"
+
+
+def test_names_that_lead_outside_are_only_names(tmp_path, members):
+    images = list(members.values())
+    inside = {"../up.png": images[0], "/absolute.png": images[1], "a/../../b.png": images[2]}
+    (tmp_path / "in").mkdir()
+    write_zip(tmp_path / "in" / "x.zip", inside)
+    with tarfile.open(tmp_path / "in" / "x.tar", "w") as archive:
+        for name, content in inside.items():
+            item = tarfile.TarInfo(name)
+            item.size = len(content)
+            archive.addfile(item, io.BytesIO(content))
+        for kind, name in ((tarfile.SYMTYPE, "link.png"), (tarfile.LNKTYPE, "hard.png"), (tarfile.CHRTYPE, "dev.png")):
+            item = tarfile.TarInfo(name)
+            item.type, item.linkname = kind, "/etc/hostname"
+            archive.addfile(item)
+    for name in ("x.zip", "x.tar"):
+        assert load_dataset(tmp_path / "in" / name).X.shape[1] == 3
+    assert os.listdir(tmp_path) == ["in"]
+    assert sorted(os.listdir(tmp_path / "in")) == ["x.tar", "x.zip"]
+
+
+def test_a_zip_that_lies_about_a_size(tmp_path):
+    content = png(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8))
+    write_zip(tmp_path / "x.zip", {"a.png": content, "b.png": content})
+    raw = (tmp_path / "x.zip").read_bytes()
+    size = struct.pack("<I", len(content))
+    (tmp_path / "less.zip").write_bytes(raw.replace(size, struct.pack("<I", 100)))
+    assert "a.png in " in refused(tmp_path / "less.zip")
+    (tmp_path / "more.zip").write_bytes(raw.replace(size, struct.pack("<I", 2**31)))
+    assert "more than it can hold" in refused(tmp_path / "more.zip")
+    (tmp_path / "cut.zip").write_bytes(raw[: len(raw) // 2])
+    assert "cut.zip" in refused(tmp_path / "cut.zip")
+
+
+def test_an_archive_in_an_archive_is_not_opened(tmp_path, members):
+    write_zip(tmp_path / "inner.zip", members)
+    write_zip(tmp_path / "outer.zip", {"inner.zip": (tmp_path / "inner.zip").read_bytes()})
+    assert "contains no images (1 other file skipped: inner.zip)" in refused(tmp_path / "outer.zip")
+    write_zip(tmp_path / "empty.zip", {"folder/": b""})
+    assert "contains no images" in refused(tmp_path / "empty.zip")
+
+
+def test_an_encrypted_archive_is_named(tmp_path, members):
+    write_zip(tmp_path / "x.zip", members, zipfile.ZIP_STORED)
+    raw = bytearray((tmp_path / "x.zip").read_bytes())
+    for mark, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = -1
+        while (at := raw.find(mark, at + 1)) >= 0:
+            raw[at + offset] |= 1
+    (tmp_path / "x.zip").write_bytes(raw)
+    assert "is encrypted; unpack the archive to open it" in refused(tmp_path / "x.zip")
+
+
+def test_truncated_tars(tmp_path, members):
+    write_tar(tmp_path / "x.tar", members)
+    raw = (tmp_path / "x.tar").read_bytes()
+    (tmp_path / "cut.tar").write_bytes(raw[:700])
+    assert "cut.tar" in refused(tmp_path / "cut.tar")
+    write_tar(tmp_path / "x.tgz", members, "w:gz")
+    raw = (tmp_path / "x.tgz").read_bytes()
+    (tmp_path / "cut.tgz").write_bytes(raw[: len(raw) // 2])
+    assert "cut.tgz" in refused(tmp_path / "cut.tgz")
+
+
+def test_a_compressed_bomb_is_stopped_while_it_is_read(tmp_path, monkeypatch):
+    write_tar(tmp_path / "x.tgz", {"a.png": bytes(200 << 20)}, "w:gz")
+    monkeypatch.setattr("gsp_studio.io.source.free_memory", lambda: 32 << 20)
+    assert "x.tgz, decompressed, needs" in refused(tmp_path / "x.tgz")
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_files_read_at_once_are_read_in_order(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(folder, "_workers", lambda pixels: workers)
+    images = pictures(40)
+    save_all(images, tmp_path)
+    done = []
+    data = load_dataset(tmp_path, progress=lambda k, n: done.append((k, n)))
+    assert np.array_equal(data.images(), images / np.float32(255))
+    assert done == [(k, 40) for k in range(1, 41)]
+    (tmp_path / "image 30.png").write_bytes((tmp_path / "image 30.png").read_bytes()[:60])
+    assert "image 30.png is damaged" in refused(tmp_path)
+
+
+def test_the_archive_of_cifar(shared_data):
+    data = load_dataset(shared_data / "cifar10_test_jpeg.zip", colour="rgb")
+    assert (data.X.shape, data.image_shape, data.channels) == ((3072, 10000), (32, 32), 3)
+    assert len(set(data.labels)) == 10

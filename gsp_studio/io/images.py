@@ -179,7 +179,17 @@ def _header(stream: IO[bytes], file: ImageFile) -> Header:
         size = (width, height) if _orientation(image) in _TURNED else (height, width)
         is_colour = image.mode not in _GREY_MODES
         frames = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
+        if image.format == "GIF" and frames > 1:
+            _require_end_of_gif(stream, file)
         return Header(image.format or "", size, is_colour, max(1, frames))
+
+
+def _require_end_of_gif(stream: IO[bytes], file: ImageFile) -> None:
+    """Of an animation that was cut, the frames before the cut can be read, and nothing else tells of the others."""
+    end = stream.seek(0, 2)
+    stream.seek(max(0, end - 64))
+    if not stream.read().rstrip(b"\0\r\n ").endswith(b";"):
+        raise DatasetError(f"{file} is truncated: the end mark of a GIF is missing")
 
 
 def read_frames(file: ImageFile, frames: Sequence[int], note: Note, colour: bool = False) -> Iterator[Array]:

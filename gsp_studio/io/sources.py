@@ -188,7 +188,7 @@ def leads_outside(path: Path, inside: str) -> bool:
 
 def _zip_names(archive: zipfile.ZipFile) -> Iterator[str]:
     for info in archive.infolist():
-        if not info.is_dir() and not _is_hidden(info.filename):
+        if info.filename and not info.is_dir() and not _is_hidden(info.filename):
             yield info.filename
 
 

@@ -1,0 +1,180 @@
+"""Damage valid files at random and see that readers end in a data set or a DatasetError: ``python tests/io/fuzz.py``.
+
+Each seed makes one damaged file of one kind; what fails is written beside the seed's number, to become a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import pickle
+import struct
+import sys
+import tarfile
+import tempfile
+import traceback
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import scipy.io
+import tifffile
+from PIL import Image
+
+import gsp_studio as gs
+
+IMAGES = np.random.default_rng(0).integers(0, 255, (5, 8, 6), np.uint8)
+
+
+def _bytes(write: Callable[[io.BytesIO], object]) -> bytes:
+    content = io.BytesIO()
+    write(content)
+    return content.getvalue()
+
+
+def _picture(kind: str, image: np.ndarray = IMAGES[0]) -> bytes:
+    return _bytes(lambda stream: Image.fromarray(image).save(stream, kind))
+
+
+def _gif(stream: io.BytesIO) -> None:
+    first, *rest = (Image.fromarray(image) for image in IMAGES)
+    first.save(stream, "GIF", save_all=True, append_images=rest)
+
+
+def _hdf5(stream: io.BytesIO) -> None:
+    with h5py.File(stream, "w") as file:
+        file["group/images"] = IMAGES
+        file["group/labels"] = np.arange(5)
+
+
+def _zip(stream: io.BytesIO) -> None:
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for k, image in enumerate(IMAGES):
+            archive.writestr(f"{k}.png", _picture("PNG", image))
+
+
+def _tar(stream: io.BytesIO) -> None:
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for k, image in enumerate(IMAGES):
+            content = _picture("PNG", image)
+            item = tarfile.TarInfo(f"{k}.png")
+            item.size = len(content)
+            archive.addfile(item, io.BytesIO(content))
+
+
+def _idx() -> bytes:
+    return bytes([0, 0, 8, 3]) + struct.pack(">3I", *IMAGES.shape) + IMAGES.tobytes()
+
+
+def _envi() -> bytes:
+    return b"ENVI\nsamples = 6\nlines = 8\nbands = 5\ndata type = 1\ninterleave = bsq\nbyte order = 0\n"
+
+
+def _table() -> bytes:
+    return "\n".join(";".join(f"{value / 7:.3f}" for value in image.ravel()) for image in IMAGES).encode()
+
+
+def samples() -> dict[str, tuple[str, bytes]]:
+    """A small valid file of each kind, by the name that it is saved under."""
+    made = {
+        "npy": ("x.npy", _bytes(lambda stream: np.save(stream, IMAGES))),
+        "npz": ("x.npz", _bytes(lambda stream: np.savez_compressed(stream, a=IMAGES, b=IMAGES[:3]))),
+        "mat": ("x.mat", _bytes(lambda stream: scipy.io.savemat(stream, {"a": IMAGES, "c": np.eye(3)}))),
+        "matz": ("z.mat", _bytes(lambda stream: scipy.io.savemat(stream, {"a": IMAGES}, do_compression=True))),
+        "hdf5": ("x.h5", _bytes(_hdf5)),
+        "idx": ("x.idx", _idx()),
+        "idx.gz": ("x-ubyte.gz", gzip.compress(_idx())),
+        "tiff": ("x.tif", _bytes(lambda stream: tifffile.imwrite(stream, IMAGES, photometric="minisblack"))),
+        "imagej": ("j.tif", _bytes(lambda stream: tifffile.imwrite(stream, IMAGES, imagej=True))),
+        "envi": ("cube.hdr", _envi()),
+        "csv": ("x.csv", _table()),
+        "batch": ("batch", pickle.dumps({b"data": np.ones((3, 3072), np.uint8), b"labels": [1, 2, 3]}, 2)),
+        "gif": ("x.gif", _bytes(_gif)),
+        "zip": ("x.zip", _bytes(_zip)),
+        "tar": ("x.tar", _bytes(_tar)),
+    }
+    for kind in ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM"):
+        made[f"a folder with {kind}"] = (f"folder/x.{kind.lower()}", _picture(kind))
+    return made
+
+
+def damaged(content: bytes, rng: np.random.Generator) -> bytes:
+    """Bytes changed, cut, doubled or taken out, in a few places."""
+    data = bytearray(content)
+    for _ in range(int(rng.integers(1, 6))):
+        if not data:
+            break
+        # The beginning is where headers are.
+        at = int(rng.integers(0, len(data)) if rng.random() < 0.5 else rng.integers(0, min(len(data), 200)))
+        kind = rng.integers(0, 7)
+        if kind == 0:
+            data[at] ^= 1 << int(rng.integers(0, 8))
+        elif kind == 1:
+            data[at] = int(rng.choice([0, 1, 127, 128, 255]))
+        elif kind == 2:
+            del data[at:]
+        elif kind == 3:
+            del data[at : at + int(rng.integers(1, 9))]
+        elif kind == 4:
+            data[at:at] = data[at : at + int(rng.integers(1, 33))]
+        elif kind == 5:
+            number = int(rng.choice([0, 1, 2**16, 2**31 - 1, 2**32 - 1]))
+            data[at : at + 4] = struct.pack(rng.choice(["<I", ">I"]), number)
+        else:
+            data[at:at] = rng.bytes(int(rng.integers(1, 9)))
+    return bytes(data)
+
+
+def attempt(kind: str, seed: int, folder: Path) -> str:
+    """Open one damaged file of a kind; "" or the traceback of what is no DatasetError."""
+    name, content = samples_of[kind]
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "envi":
+        (folder / "cube.raw").write_bytes(IMAGES.tobytes())
+    path.write_bytes(damaged(content, np.random.default_rng(seed)))
+    opened = path.parent if name.startswith("folder/") else path
+    if name.startswith("folder/"):
+        for other in opened.iterdir():
+            if other != path:
+                other.unlink()
+        Image.fromarray(IMAGES[1]).save(opened / "other.png")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            gs.load_dataset(opened, negative="clip", nonfinite="zero")
+    except gs.DatasetError as error:
+        return "" if "\n" not in str(error) else f"two lines: {error}"
+    except Exception:
+        return traceback.format_exc()
+    return ""
+
+
+samples_of = samples()
+
+
+def main() -> int:
+    """Run many seeds of each kind, or of one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--kind", choices=samples_of)
+    parser.add_argument("--first", type=int, default=0)
+    args = parser.parse_args()
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in [args.kind] if args.kind else samples_of:
+            for seed in range(args.first, args.first + args.runs):
+                told = attempt(kind, seed, Path(folder))
+                if told:
+                    failed += 1
+                    print(f"{kind} seed {seed}\n{told}", flush=True)
+            print(f"{kind}: {args.runs} runs", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

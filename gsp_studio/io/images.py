@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.headers import ENOUGH, quick_header
 from gsp_studio.io.source import require_memory
 from gsp_studio.io.sources import ImageFile
 
@@ -118,12 +119,17 @@ def look(file: ImageFile) -> Header | None:
             raise
         return None
     with stream:
-        head = stream.read(16)
+        head = stream.read(ENOUGH)
         if sniff(head, file.suffix):
+            quick = quick_header(head)
+            if quick is not None:
+                return Header(quick[0], quick[1:3], quick[3])
             stream.seek(0)
             return _header(stream, file)
     if claims:
-        raise DatasetError(f"{file} is named like an image but is none ({described(head)}); accepted are {ACCEPTED}")
+        raise DatasetError(
+            f"{file} is named like an image but is none ({described(head[:128])}); accepted are {ACCEPTED}"
+        )
     return None
 
 

@@ -12,6 +12,7 @@ import gzip
 import io
 import lzma
 import os
+import stat
 import tarfile
 import threading
 import zipfile
@@ -178,7 +179,13 @@ def _walk(path: Path) -> Iterator[str]:
 def leads_outside(path: Path, inside: str) -> bool:
     """Whether a name of a folder is a link to somewhere else, or to nothing that is a file."""
     file = os.path.join(path, inside)
-    if os.path.islink(file):
+    try:
+        mode = os.lstat(file).st_mode
+    except OSError:
+        return True
+    if stat.S_ISREG(mode):
+        return False
+    if stat.S_ISLNK(mode):
         root = os.path.realpath(path)
         target = os.path.realpath(file)
         if os.path.commonpath([root, target]) != root:

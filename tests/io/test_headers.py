@@ -1,0 +1,82 @@
+"""What is told from the first bytes of an image is what Pillow tells."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gsp_studio.io import images
+from gsp_studio.io.headers import quick_header
+
+RNG = np.random.default_rng(0)
+PLAIN = {
+    "PNG": [("L", {}), ("RGB", {}), ("RGBA", {}), ("LA", {}), ("P", {}), ("I;16", {}), ("L", {"dpi": (72, 72)})],
+    "JPEG": [("L", {}), ("RGB", {}), ("RGB", {"progressive": True}), ("RGB", {"dpi": (72, 72), "comment": b"a text"})],
+}
+
+
+def encoded(kind, mode, options, size=(23, 11)):
+    values = RNG.integers(0, 255, (size[1], size[0], 4), np.uint8)
+    image = Image.fromarray(values).convert(mode if mode != "I;16" else "L").resize(size)
+    if mode == "I;16":
+        image = Image.fromarray(RNG.integers(0, 60000, size[::-1], np.uint16))
+    content = io.BytesIO()
+    image.save(content, kind, **options)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"), [(kind, *case) for kind, cases in PLAIN.items() for case in cases]
+)
+def test_plain_images_are_told_at_once(tmp_path, kind, mode, options):
+    content = encoded(kind, mode, options)
+    path = tmp_path / "x"
+    path.write_bytes(content)
+    with path.open("rb") as stream:
+        slow = images._header(stream, path)
+    assert quick_header(content[:2048]) == (kind, 11, 23, slow.is_colour)
+    assert (slow.format, slow.size, slow.frames) == (kind, (11, 23), 1)
+    assert images.look(path) == slow
+
+
+def test_what_is_unusual_is_left_to_pillow():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for content in (
+        encoded("JPEG", "RGB", {"exif": exif}),
+        encoded("PNG", "RGB", {"exif": exif}),
+        encoded("JPEG", "CMYK", {}),
+        encoded("PNG", "1", {}),
+        encoded("GIF", "L", {}),
+        b"",
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff",
+    ):
+        assert quick_header(content[:2048]) is None
+    animated = io.BytesIO()
+    Image.new("L", (5, 4)).save(animated, "PNG", save_all=True, append_images=[Image.new("L", (5, 4), 9)])
+    assert quick_header(animated.getvalue()) is None
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_damaged_images_are_told_as_pillow_tells_them(tmp_path, kind):
+    content = encoded(kind, "RGB", {})
+    path = tmp_path / "x.png"
+    told = 0
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        spoiled = bytearray(content)
+        spoiled[rng.integers(0, 200)] = rng.integers(0, 256)
+        path.write_bytes(spoiled)
+        quick = quick_header(bytes(spoiled[:2048]))
+        if quick is None:
+            continue
+        told += 1
+        try:
+            with path.open("rb") as stream:
+                slow = images._header(stream, path)
+        except images.DatasetError:
+            continue  # it is refused when it is read
+        assert (slow.format, *slow.size, slow.is_colour) == quick
+    assert told > 100

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,7 @@ def names(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
+    _require_end_of_pages(path)
     logger = logging.getLogger("tifffile")
     before, logger.disabled = logger.disabled, True  # what is wrong is said in our words
     try:
@@ -65,6 +67,27 @@ def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
             yield file
     finally:
         logger.disabled = before
+
+
+def _require_end_of_pages(path: Path) -> None:
+    """Each page says where the next one begins; tifffile would follow a circle for ever."""
+    with path.open("rb") as file:
+        head = file.read(16)
+        order = {b"II": "<", b"MM": ">"}.get(head[:2], "<")
+        is_big = len(head) == 16 and struct.unpack(order + "H", head[2:4])[0] == 43
+        number, count, entry = ("Q", "Q", 20) if is_big else ("I", "H", 12)
+        offset = head[8:16] if is_big else head[4:8]
+        seen: set[int] = set()
+        while len(offset) == struct.calcsize(number) and (at := struct.unpack(order + number, offset)[0]):
+            if at in seen:
+                raise DatasetError(f"{path} is damaged: its pages lead in a circle")
+            seen.add(at)
+            file.seek(min(at, 1 << 62))
+            many = file.read(struct.calcsize(count))
+            if len(many) < struct.calcsize(count):
+                return
+            file.seek(entry * struct.unpack(order + count, many)[0], 1)
+            offset = file.read(struct.calcsize(number))
 
 
 def _groups(file: tifffile.TiffFile) -> dict[str, list[Any]]:

@@ -6,6 +6,7 @@ Each seed makes one damaged file of one kind; what fails is written beside the s
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gzip
 import io
 import pickle
@@ -28,6 +29,10 @@ from PIL import Image
 import gsp_studio as gs
 
 IMAGES = np.random.default_rng(0).integers(0, 255, (5, 8, 6), np.uint8)
+
+
+#: Seconds after which a file counts as one that hangs a reader.
+PATIENCE = 60
 
 
 def _bytes(write: Callable[[io.BytesIO], object]) -> bytes:
@@ -168,6 +173,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for kind in [args.kind] if args.kind else samples_of:
             for seed in range(args.first, args.first + args.runs):
+                faulthandler.dump_traceback_later(PATIENCE, exit=True)  # a reader that hangs ends it all
                 told = attempt(kind, seed, Path(folder))
                 if told:
                     failed += 1

@@ -1,6 +1,5 @@
 """HDF5, MATLAB v7.3, IDX, TIFF, ENVI, CSV and CIFAR: read as they were written, and refused in one sentence."""
 
-import contextlib
 import gzip
 import os
 import pickle
@@ -239,8 +238,13 @@ def test_damaged_tiffs_end(tmp_path, images):
     end = head + 2 + 12 * count
     content[end : end + 4] = struct.pack("<I", head)  # the next page is this one
     (tmp_path / "loop.tif").write_bytes(content)
-    with contextlib.suppress(gs.DatasetError):
-        load_dataset(tmp_path / "loop.tif")  # ends, one way or the other
+    assert "its pages lead in a circle" in refused(tmp_path / "loop.tif")
+    later = struct.unpack("<I", (tmp_path / "x.tif").read_bytes()[end : end + 4])[0]
+    content[end : end + 4] = struct.pack("<I", later)
+    count = struct.unpack("<H", content[later : later + 2])[0]
+    content[later + 2 + 12 * count : later + 6 + 12 * count] = struct.pack("<I", later)
+    (tmp_path / "loop.tif").write_bytes(content)
+    assert "its pages lead in a circle" in refused(tmp_path / "loop.tif")
     (tmp_path / "empty.tif").write_bytes(b"")
     assert "is empty" in refused(tmp_path / "empty.tif")
 

@@ -173,7 +173,7 @@ def _list_mat(path: Path) -> list[ArrayEntry]:
     entries = []
     for variable in matlab.list_variables(path) if matlab.is_version_5(head) else _version_4(path):
         dtype = variable.dtype or np.dtype(object)
-        entry = ArrayEntry(variable.name, variable.shape, dtype, variable.kind)
+        entry = ArrayEntry(variable.name, variable.shape, dtype, variable.kind, variable.is_cell)
         if variable.dtype is not None and math.prod(entry.shape) > matlab.DEFLATE_MOST * size:
             raise DatasetError(f"{path} declares {entry}, {entry.nbytes} bytes, more than {size} bytes can hold")
         entries.append(entry)

@@ -1,8 +1,8 @@
 """Numeric variables of MATLAB files of version 5: bounds are checked before a byte is taken.
 
 SciPy's compiled reader trusts what a file declares, and a damaged one ends the whole process; an app that opens
-whatever is dropped on it cannot have that. Only arrays of numbers are read here; cells, structs, texts and sparse
-matrices are listed by their class.
+whatever is dropped on it cannot have that. Only arrays of numbers are read here, and cells of equal matrices, as stacks
+along the last axis; other cells, structs, texts and sparse matrices are listed by their class.
 
 References
 ----------
@@ -33,6 +33,8 @@ _COMPLEX, _LOGICAL = 0x0800, 0x0200
 #: Deflate makes at most this many bytes of one.
 DEFLATE_MOST = 1032
 _CHUNK = 1 << 16
+_CELL = "cell array"
+_MOST_CELLS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,15 @@ class Variable:
         Of its values; None for what holds no numbers.
     kind : str
         What it is instead: "cell array", "complex array"; "" for real numbers.
+    is_cell : bool
+        Whether it is a cell of equal matrices, as the stack of these along the last axis.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any] | None
     kind: str
+    is_cell: bool = False
 
 
 def is_version_5(head: bytes) -> bool:
@@ -70,7 +75,7 @@ def list_variables(path: Path) -> list[Variable]:
     OSError
     """
     with path.open("rb") as file:
-        return [variable for variable, _ in _variables(file)]
+        return [_as_stack(variable, content) or variable for variable, content in _variables(file)]
 
 
 def read_variable(path: Path, name: str) -> Array:
@@ -89,6 +94,10 @@ def read_variable(path: Path, name: str) -> Array:
     """
     with path.open("rb") as file:
         for variable, content in _variables(file):
+            if variable.name == name and variable.kind == _CELL:
+                images = [values for _, values in _cells(variable, content)]
+                content.finish()
+                return np.stack(images, axis=-1)
             if variable.name == name and variable.dtype is not None:
                 values = _values(variable, content)
                 content.finish()
@@ -207,7 +216,36 @@ def _header(content: _Content) -> Variable:
     return Variable(name, sides, np.dtype(bool if word & _LOGICAL else _NUMBERS[code - 6]), "")
 
 
-def _values(variable: Variable, content: _Content) -> Array:
+def _as_stack(variable: Variable, content: _Content) -> Variable | None:
+    """A cell of equal matrices as the stack that it is read as; None where it is none."""
+    if variable.kind != _CELL or not 1 <= math.prod(variable.shape) <= _MOST_CELLS:
+        return None
+    first: Variable | None = None
+    try:
+        for cell, _ in _cells(variable, content):
+            if first is None:
+                first = cell
+            if (cell.shape, cell.dtype) != (first.shape, first.dtype) or len(cell.shape) != 2:
+                return None
+    except (ValueError, zlib.error):
+        return None  # damaged, or not numbers: it is listed by its class
+    assert first is not None
+    return Variable(variable.name, (*first.shape, math.prod(variable.shape)), first.dtype, "", is_cell=True)
+
+
+def _cells(variable: Variable, content: _Content) -> Iterator[tuple[Variable, Array]]:
+    """The arrays of a cell, each with its header."""
+    for _ in range(math.prod(variable.shape)):
+        kind, length, short = content.tag()
+        if kind != _MATRIX or short or not length:
+            raise ValueError("a cell holds no array")
+        cell = _header(content)
+        if cell.dtype is None:
+            raise ValueError(f"a cell holds a {cell.kind}")
+        yield cell, _values(cell, content, is_padded=True)
+
+
+def _values(variable: Variable, content: _Content, is_padded: bool = False) -> Array:
     kind, length, short = content.tag()
     if kind not in _STORED:
         raise ValueError(f"its values are of unknown type {kind}")
@@ -215,5 +253,7 @@ def _values(variable: Variable, content: _Content) -> Array:
     if length != math.prod(variable.shape) * stored.itemsize:
         raise ValueError(f"it declares {math.prod(variable.shape)} values and {length} bytes of {stored}")
     values = np.frombuffer(short or content.read(length), stored)
+    if is_padded and not short:
+        content.read(-length % 8)
     assert variable.dtype is not None
     return values.astype(variable.dtype, copy=False).reshape(variable.shape, order="F")

@@ -56,6 +56,13 @@ def _hdf5(stream: io.BytesIO) -> None:
         file["group/labels"] = np.arange(5)
 
 
+def _cell(stream: io.BytesIO) -> None:
+    cell = np.empty((1, 5), object)
+    for k, image in enumerate(IMAGES):
+        cell[0, k] = image
+    scipy.io.savemat(stream, {"faces": cell})
+
+
 def _zip(stream: io.BytesIO) -> None:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for k, image in enumerate(IMAGES):
@@ -89,6 +96,7 @@ def samples() -> dict[str, tuple[str, bytes]]:
         "npy": ("x.npy", _bytes(lambda stream: np.save(stream, IMAGES))),
         "npz": ("x.npz", _bytes(lambda stream: np.savez_compressed(stream, a=IMAGES, b=IMAGES[:3]))),
         "mat": ("x.mat", _bytes(lambda stream: scipy.io.savemat(stream, {"a": IMAGES, "c": np.eye(3)}))),
+        "cell": ("c.mat", _bytes(_cell)),
         "matz": ("z.mat", _bytes(lambda stream: scipy.io.savemat(stream, {"a": IMAGES}, do_compression=True))),
         "hdf5": ("x.h5", _bytes(_hdf5)),
         "idx": ("x.idx", _idx()),

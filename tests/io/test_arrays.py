@@ -186,7 +186,7 @@ def test_matlab_matrices_stacks_and_logicals(tmp_path):
 
 def test_what_else_a_matlab_file_may_hold(tmp_path):
     cell = np.empty((1, 12), object)
-    cell[0, :] = [pictures(1)[0]] * 12
+    cell[0, :] = [pictures(1)[0]] * 11 + ["text"]
     content = {"cell": cell, "text": "abc", "struct": {"a": 1.0}, "complex": np.ones((4, 4)) * 1j}
     for name, value in content.items():
         scipy.io.savemat(tmp_path / f"{name}.mat", {name: value})

@@ -294,11 +294,19 @@ def single_number(path: Path) -> Path:
     return stack(path, np.float64(3))
 
 
-@refused("cell")
+@loads(12, (16, 16))
 def matlab_cell(path: Path) -> Path:
     cell = np.empty((1, 12), dtype=object)
     for k in range(12):
         cell[0, k] = GREY[k]
+    scipy.io.savemat(path / "x.mat", {"faces": cell})
+    return path / "x.mat"
+
+
+@refused("is a cell array (1 x 2)")
+def matlab_cell_of_other_things(path: Path) -> Path:
+    cell = np.empty((1, 2), dtype=object)
+    cell[0, 0], cell[0, 1] = GREY[0], GREY[0, :5]
     scipy.io.savemat(path / "x.mat", {"faces": cell})
     return path / "x.mat"
 

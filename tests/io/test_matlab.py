@@ -89,3 +89,16 @@ def test_damage_is_an_exception_and_nothing_worse(tmp_path):
         with contextlib.suppress(ValueError, zlib.error):
             for variable in matlab.list_variables(path):
                 matlab.read_variable(path, variable.name)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64, np.int16])
+def test_a_cell_of_equal_images_is_a_stack(tmp_path, compressed, dtype):
+    images = pictures(7, 5, 3).astype(dtype)  # their bytes end anywhere: what follows is aligned
+    cell = np.empty((7, 1), object)
+    for k in range(7):
+        cell[k, 0] = images[k]
+    scipy.io.savemat(tmp_path / "a.mat", {"n": np.eye(2), "faces": cell}, do_compression=compressed)
+    [_, variable] = matlab.list_variables(tmp_path / "a.mat")
+    assert (variable.shape, variable.dtype, variable.kind) == ((5, 3, 7), np.dtype(dtype), "")
+    assert np.array_equal(matlab.read_variable(tmp_path / "a.mat", "faces"), images.transpose(1, 2, 0))

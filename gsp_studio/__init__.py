@@ -24,20 +24,26 @@ if TYPE_CHECKING:
     from gsp_studio.core.steering import Kill, Reseed, Split
     from gsp_studio.io.dataset import Dataset, DatasetError
     from gsp_studio.io.readers import load_dataset
+    from gsp_studio.io.steps import Crop, Normalize, Patches, Resize, Subtract
 
 _HOME = {
     "METHODS": "core.nmf",
+    "Crop": "io.steps",
     "Dataset": "io.dataset",
     "DatasetError": "io.dataset",
     "Iterate": "core.nmf",
     "Kill": "core.steering",
+    "Normalize": "io.steps",
     "Params": "core.nmf",
+    "Patches": "io.steps",
     "Projection": "core.projection",
     "Reseed": "core.steering",
+    "Resize": "io.steps",
     "Result": "core.nmf",
     "SparseNMF": "core.estimator",
     "SparsityPath": "core.path",
     "Split": "core.steering",
+    "Subtract": "io.steps",
     "available_backends": "backends",
     "column_sparse_projection": "core.projection",
     "factorize": "core.nmf",
@@ -51,17 +57,22 @@ _HOME = {
 
 __all__ = [
     "METHODS",
+    "Crop",
     "Dataset",
     "DatasetError",
     "Iterate",
     "Kill",
+    "Normalize",
     "Params",
+    "Patches",
     "Projection",
     "Reseed",
+    "Resize",
     "Result",
     "SparseNMF",
     "SparsityPath",
     "Split",
+    "Subtract",
     "__version__",
     "available_backends",
     "column_sparse_projection",

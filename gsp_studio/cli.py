@@ -152,6 +152,14 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images-in", choices=["columns", "rows"], help="where a matrix keeps its images")
     parser.add_argument("--key", help="which array of a .npz or .mat file")
     parser.add_argument("--negative", choices=["clip", "shift", "abs"], help="what to do with negative values")
+    parser.add_argument(
+        "--step",
+        action="append",
+        type=_step,
+        metavar="KIND:NAME=VALUE,...",
+        help="something to do to the images, in the order given: resize:height=64,width=64,how=pad; crop:top=0,left=0,"
+        "height=32,width=32; patches:height=8,width=8,count=10000; subtract:what=mean,per=pixel; normalize:by=norm",
+    )
     parser.add_argument("--colour", choices=["grey", "rgb"], help="make images in colour grey, or keep their colours")
     parser.add_argument(
         "--nonfinite", choices=["zero", "drop"], help="NaN and infinite values: 0, or drop these images"
@@ -301,6 +309,16 @@ def _repeat(args: argparse.Namespace) -> int:
     return code
 
 
+def _step(text: str) -> dict[str, Any]:
+    """A step as the command line has it; what is wrong with it is said when it is used."""
+    kind, _, rest = text.partition(":")
+    step: dict[str, Any] = {"kind": kind}
+    for part in filter(None, rest.split(",")):
+        name, _, value = part.partition("=")
+        step[name] = int(value) if value.lstrip("-").isdigit() else value
+    return step
+
+
 def _load(args: argparse.Namespace) -> Dataset:
     from gsp_studio.io.readers import load_dataset
 
@@ -313,6 +331,7 @@ def _load(args: argparse.Namespace) -> Dataset:
         negative=args.negative,
         nonfinite=args.nonfinite,
         colour=args.colour,
+        steps=args.step or (),
         dtype=args.dtype,
     )
     height, width = dataset.image_shape

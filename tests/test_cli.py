@@ -269,3 +269,15 @@ def test_fit_never_imports_qt(stack, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_steps_on_the_command_line(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((8, 12, 10)))
+    steps = ["--step", "crop:top=1,left=2,height=8,width=6", "--step", "normalize:by=norm"]
+    common = ["fit", str(tmp_path / "x.npy"), "--rank", "2", "--max-iter", "2", "--quiet", "--out", str(tmp_path / "o")]
+    assert main([*common, *steps]) == 0
+    data = read_run(tmp_path / "o").content["data"]
+    assert data["image_shape"] == [8, 6]
+    assert [step["kind"] for step in data["options"]["steps"]] == ["crop", "normalize"]
+    assert main([*common, "--step", "blur:by=2"]) == 2
+    assert 'step "blur" is not known' in capsys.readouterr().err

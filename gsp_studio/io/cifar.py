@@ -80,14 +80,31 @@ def _bytes_of_labels(size: int) -> int:
     return next((count for count in _LABEL_BYTES if size % (_PIXELS + count) == 0), 0)
 
 
-def _empty_array(kind: Any, shape: Any, dtype: Any) -> Array:
-    """What a pickled array begins as; whatever shape it claims, it gets its memory with its values."""
-    return np.empty(0, np.uint8)
+class _Dtype:
+    """What a pickle says of a type: its code, and a state that nobody needs."""
+
+    def __init__(self, code: Any = "", *_: Any) -> None:
+        self.code = code.decode("latin-1") if isinstance(code, bytes) else str(code)
+
+    def __setstate__(self, state: Any) -> None:
+        pass
 
 
-def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any) -> Array:
+class _Pickled:
+    """What a pickle says of an array. NumPy's own code for it trusts what it is told, and damage ends the process."""
+
+    def __init__(self, *_: Any) -> None:
+        self.state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any) -> _Pickled:
     """What a pickled array of protocol 5 is."""
-    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
+    made = _Pickled()
+    made.state = (1, shape, dtype, order == "F", bytes(buffer))
+    return made
 
 
 def _bytes_of(text: str, encoding: str = "latin1") -> bytes:
@@ -96,14 +113,14 @@ def _bytes_of(text: str, encoding: str = "latin1") -> bytes:
 
 
 class _Restricted(pickle.Unpickler):
-    """Makes NumPy arrays and what has no class; everything else is refused by name."""
+    """Makes what has no class, and stand-ins for NumPy's arrays; everything else is refused by name."""
 
     def find_class(self, module: str, name: str) -> Any:
         safe = {
-            ("numpy.core.multiarray", "_reconstruct"): _empty_array,
-            ("numpy._core.multiarray", "_reconstruct"): _empty_array,
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
+            ("numpy.core.multiarray", "_reconstruct"): _Pickled,
+            ("numpy._core.multiarray", "_reconstruct"): _Pickled,
+            ("numpy", "ndarray"): _Pickled,
+            ("numpy", "dtype"): _Dtype,
             ("_codecs", "encode"): _bytes_of,
             ("numpy.core.numeric", "_frombuffer"): _from_buffer,
             ("numpy._core.numeric", "_frombuffer"): _from_buffer,
@@ -111,6 +128,21 @@ class _Restricted(pickle.Unpickler):
         if (module, name) not in safe:
             raise DatasetError(f"asks for {module}.{name}")
         return safe[module, name]
+
+
+def _array_of(value: Any) -> Array | None:
+    """The matrix of bytes that a stand-in is about; None where it is none."""
+    if not isinstance(value, _Pickled) or not isinstance(value.state, tuple) or len(value.state) != 5:
+        return None
+    _, shape, dtype, is_fortran, content = value.state
+    is_shape = (
+        isinstance(shape, tuple) and len(shape) == 2 and all(isinstance(side, int) and side >= 0 for side in shape)
+    )
+    if not is_shape or not isinstance(dtype, _Dtype) or dtype.code.lstrip("|") not in ("u1", "uint8", "B"):
+        return None
+    if not isinstance(content, bytes) or len(content) != shape[0] * shape[1]:
+        return None
+    return np.frombuffer(content, np.uint8).reshape(shape, order="F" if is_fortran else "C")
 
 
 def _batch(path: Path) -> dict[bytes, Any]:
@@ -125,15 +157,14 @@ def _batch(path: Path) -> dict[bytes, Any]:
     except Exception as error:  # pickles fail in every way
         raise DatasetError(f"{path} is a damaged pickle, or none") from error
     batch = {_key(key): value for key, value in loaded.items()} if isinstance(loaded, dict) else {}
-    data = batch.get(b"data")
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8:
+    data = _array_of(batch.get(b"data"))
+    if data is None:
         raise DatasetError(f'{path} is a pickle without a uint8 array under "data"; accepted are CIFAR batches')
-    if data.ndim != 2 or data.shape[1] != _PIXELS:
-        width = data.shape[1] if data.ndim == 2 else data.shape
-        raise DatasetError(f"{path}: rows are {width} bytes, expected are {_PIXELS}, an image of 3 x 32 x 32")
+    if data.shape[1] != _PIXELS:
+        raise DatasetError(f"{path}: rows are {data.shape[1]} bytes, expected are {_PIXELS}, an image of 3 x 32 x 32")
     if len(data) == 0:
         raise DatasetError(f"{path} contains no images")
-    return batch
+    return {**batch, b"data": data}
 
 
 def _key(key: Any) -> bytes:

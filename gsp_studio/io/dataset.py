@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.io.steps import Step, StepError, as_step
+
 Array = npt.NDArray[Any]
 Order = Literal["C", "F"]
 
@@ -72,6 +74,8 @@ class LoadOptions:
         The type to compute in.
     colour : "grey" | "rgb"
         What becomes of images in colour: made grey, or kept as red, green and blue.
+    steps : tuple of Step
+        What is done to the images then, in this order, see `steps`; a dict as run.json has it is a step, too.
 
     Raises
     ------
@@ -87,6 +91,7 @@ class LoadOptions:
     dtype: Literal["float32", "float64"] | None = None
     nonfinite: Literal["zero", "drop"] | None = None
     colour: Literal["grey", "rgb"] | None = None
+    steps: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
         for name, accepted in _CHOICES.items():
@@ -95,6 +100,10 @@ class LoadOptions:
                 raise DatasetError(f'{name} is "{value}"; accepted are {", ".join(accepted)}')
         if self.image_shape is not None:
             object.__setattr__(self, "image_shape", _checked_shape(self.image_shape))
+        try:
+            object.__setattr__(self, "steps", tuple(map(as_step, self.steps)))
+        except StepError as error:
+            raise DatasetError(str(error)) from error
 
 
 _CHOICES = {

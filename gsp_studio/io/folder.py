@@ -25,6 +25,7 @@ from gsp_studio.io.images import Header
 from gsp_studio.io.preprocess import float_type
 from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced
 from gsp_studio.io.sources import Member, Source
+from gsp_studio.io.steps import leading_resize, resized
 
 Array = npt.NDArray[Any]
 
@@ -89,7 +90,7 @@ def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(0, int(part), "") if i % 2 else (1, 0, part.lower()) for i, part in enumerate(parts)], text
 
 
-def choose(source: Source, wanted: tuple[int, int] | None = None) -> Choice:
+def choose(source: Source, wanted: tuple[int, int] | None = None, any_size: bool = False) -> Choice:
     """Decide which images of a source make the data set.
 
     Parameters
@@ -97,6 +98,8 @@ def choose(source: Source, wanted: tuple[int, int] | None = None) -> Choice:
     source : Source
     wanted : (height, width), optional
         Size of the images to read; by default that of most of them.
+    any_size : bool
+        Images of all sizes.
 
     Raises
     ------
@@ -111,15 +114,15 @@ def choose(source: Source, wanted: tuple[int, int] | None = None) -> Choice:
         left_out = f"{len(foreign)} of {len(files)} images left out, unlike the others in format and colour"
         notes.append(f"{left_out}: {_named([file for file in files if file in foreign])}")
     own = [file for file in files if file not in foreign]
-    size = wanted or _size_of_most(path, own, headers)
-    odd = [file for file in own if headers[file].size != size]
+    size = (0, 0) if any_size else wanted or _size_of_most(path, own, headers)
+    odd = [] if any_size else [file for file in own if headers[file].size != size]
     if len(odd) == len(own):
         sizes = _sizes_in_words(own, headers)
         raise DatasetError(f"{path} holds no image of {size[0]} x {size[1]}; its images are {sizes}")
     if odd:
         left_out = f"{len(odd)} of {len(files)} images left out, not of {size[0]} x {size[1]}"
         notes.append(f"{left_out}: {_sizes_in_words(odd, headers)}")
-    own = [file for file in own if headers[file].size == size]
+    own = [file for file in own if any_size or headers[file].size == size]
     coloured = [file for file in own if headers[file].is_colour]
     if 0 < len(coloured) < len(own):
         notes.append(f"{len(coloured)} of {len(own)} images are stored in colour: {_named(coloured)}")
@@ -140,7 +143,7 @@ def _size_of_most(path: Path, files: Sequence[Member], headers: dict[Member, Hea
     if 2 * count <= len(files):
         raise DatasetError(
             f"{path}: images differ in size: {_sizes_in_words(files, headers)}; accepted are images of one size, "
-            "or an image shape that says which to read"
+            "an image shape that says which to read, or a step that resizes them"
         )
     return size
 
@@ -171,15 +174,16 @@ def peek(path: Path, options: LoadOptions) -> Peek:
     DatasetError
         As `choose`, and for fewer than two images.
     """
+    resize = leading_resize(options.steps)
     with sources.opened(path) as source:
-        chosen = choose(source, options.image_shape)
+        chosen = choose(source, options.image_shape, any_size=resize is not None)
     items = [(file, k) for file, header in zip(chosen.files, chosen.headers, strict=True) for k in range(header.frames)]
     count = len(items)
     if count < 2 and chosen.files[0].where == str(path):
         raise DatasetError(f"{path} is one image; open the folder that holds your images")
     if count < 2:
         raise DatasetError(f"{path} contains 1 image ({chosen.files[0].name}); a factorization needs at least 2")
-    height, width = chosen.headers[0].size
+    height, width = chosen.headers[0].size if resize is None else (resize.height, resize.width)
     has_colour = any(header.is_colour for header in chosen.headers)
     if options.colour == "rgb" and not has_colour:
         raise DatasetError(f"{path}: no image is stored in colour; accepted is grey")
@@ -207,7 +211,7 @@ def peek(path: Path, options: LoadOptions) -> Peek:
         note="; ".join([note + (f", in {classes} folders" if classes > 1 else ""), *chosen.notes]),
         options=replace(
             options,
-            image_shape=(height, width),
+            image_shape=(height, width) if resize is None else None,
             order="C",
             dtype=dtype.name,  # type: ignore[arg-type]
             colour=colour,
@@ -276,7 +280,10 @@ def sample(found: Peek, chosen: Array, longest: int) -> Array:
 def _frames(source: Source, inside: str, frames: list[int], found: Peek, note: images.Note) -> list[Array]:
     file = source.member(inside)
     read = []
+    resize = leading_resize(found.options.steps)
     for image in images.read_frames(file, frames, note, found.channels == 3):
+        if resize is not None:
+            image = resized(image, resize)
         if image.shape[:2] != found.image_shape:
             raise DatasetError(f"{file} has changed since it was looked into; open {found.path} again")
         read.append(image)

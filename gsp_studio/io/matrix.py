@@ -272,6 +272,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             dtype=dtype.name,  # type: ignore[arg-type]
             nonfinite=options.nonfinite,
             colour=_colour_of(found),
+            steps=options.steps,
         ),
         is_guess=found.is_guess,
         channels=found.channels,

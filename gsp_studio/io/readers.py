@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import arrays, cifar, envi, folder, idx, images, matrix, sources, table
-from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
+from gsp_studio.io import arrays, cifar, envi, folder, idx, images, matrix, sources, steps, table
+from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, Order, as_images
 from gsp_studio.io.preprocess import make_finite, make_nonnegative
-from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, Reader, require_memory
+from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, Reader, reduced, require_memory
 
 __all__ = ["READERS", "LoadCancelled", "Peek", "Reader", "load_dataset", "peek", "thumbnails"]
 
@@ -111,16 +111,18 @@ def load_dataset(
     """
     found = peek(path, options, **choices)
     height, width = found.image_shape
-    require_memory(found.nbytes, f"{found.path} with {found.n_images} images of {height} x {width}")
+    require_memory(_bytes_of(found), f"{found.path} with {found.n_images} images of {height} x {width}")
     with _one_sentence(found.path):
         raw = READERS[found.kind].load(found, progress or (lambda done, total: None), cancelled or (lambda: False))
-        raw = _usable(raw, found)
+        raw = _finite(raw, found)
+        raw, shape, order = _stepped(raw, found)
+        raw = _nonnegative(raw, found)
         if not raw.X.any():
             raise DatasetError(f"{found.path}: every value is zero; there is nothing to factorize")
         return Dataset(
             X=raw.X,
-            image_shape=found.image_shape,
-            order=found.order,
+            image_shape=shape,
+            order=order,
             name=found.path.resolve().name + (f" : {found.key}" if len(found.keys) > 1 else ""),
             names=raw.names,
             labels=raw.labels,
@@ -132,20 +134,66 @@ def load_dataset(
         )
 
 
-def _usable(raw: Raw, found: Peek) -> Raw:
-    """Raw values made finite and >= 0 as the options say, in place; what was done is a step and a note."""
-    where, dtype = str(found.path), raw.X.dtype.name
-    if found.dtype.startswith("float") and found.dtype != dtype:
-        where += f" as {dtype}"  # whose range may be smaller
-    kept, made_finite = make_finite(raw.X, found.options.nonfinite, where)
+def _bytes_of(found: Peek) -> int:
+    """Memory that loading takes at its height, the steps included."""
+    on = [step for step in found.options.steps if step.is_on]
+    if not on:
+        return found.nbytes
+    (height, width), count = _after(found)
+    itemsize = np.dtype(found.options.dtype).itemsize
+    return found.nbytes + 2 * itemsize * height * width * found.channels * count
+
+
+def _after(found: Peek) -> tuple[tuple[int, int], int]:
+    """Shape and number of the images after the steps."""
+    try:
+        return steps.shape_after(found.options.steps, found.image_shape, found.n_images)
+    except steps.StepError as error:
+        raise DatasetError(f"{found.path}: {error}") from error
+
+
+def _finite(raw: Raw, found: Peek) -> Raw:
+    """Raw values made finite as the options say, in place; what was done is a step and a note."""
+    kept, told = make_finite(raw.X, found.options.nonfinite, _where(raw, found))
     count = int(kept.sum())
     if count < 2:
-        raise DatasetError(f"{where}: {count} of {len(kept)} images are without NaN and infinite values; 2 are needed")
-    X = raw.X[:, :count]
-    told = tuple(step for step in (made_finite, make_nonnegative(X, found.options.negative, where)) if step)
+        raise DatasetError(
+            f"{_where(raw, found)}: {count} of {len(kept)} images are without NaN and infinite values; 2 are needed"
+        )
     names = tuple(name for name, keep in zip(raw.names, kept, strict=True) if keep)
     labels = raw.labels and tuple(label for label, keep in zip(raw.labels, kept, strict=True) if keep)
-    return Raw(X, names, labels, (*raw.steps, *told), (*raw.notes, *told))
+    said = (told,) if told else ()
+    return Raw(raw.X[:, :count], names, labels, (*raw.steps, *said), (*raw.notes, *said))
+
+
+def _stepped(raw: Raw, found: Peek) -> tuple[Raw, tuple[int, int], Order]:
+    """The images after the steps, with their shape and order."""
+    on = [step for step in found.options.steps if step.is_on]
+    if not on:
+        return raw, found.image_shape, found.order
+    shape, count = _after(found)
+    if count < 2:
+        raise DatasetError(f"{found.path}: 1 image is left after the steps; a factorization needs at least 2")
+    values = as_images(raw.X.T, found.image_shape, found.order, found.channels)
+    made = steps.apply(on, steps.Images(values, raw.names, raw.labels))
+    planes = made.values if made.values.ndim == 3 else made.values.transpose(0, 3, 1, 2)
+    X = np.ascontiguousarray(planes.reshape(len(planes), -1), raw.X.dtype).T
+    said = tuple(map(steps.text_of, on))
+    return Raw(X, made.names, made.labels, (*raw.steps, *said), raw.notes), shape, "C"
+
+
+def _nonnegative(raw: Raw, found: Peek) -> Raw:
+    """Values made >= 0 as the options say, in place; what was done is a step and a note."""
+    told = make_nonnegative(raw.X, found.options.negative, _where(raw, found))
+    said = (told,) if told else ()
+    return Raw(raw.X, raw.names, raw.labels, (*raw.steps, *said), (*raw.notes, *said))
+
+
+def _where(raw: Raw, found: Peek) -> str:
+    dtype = raw.X.dtype.name
+    if found.dtype.startswith("float") and found.dtype != dtype:
+        return f"{found.path} as {dtype}"  # whose range may be smaller
+    return str(found.path)
 
 
 def thumbnails(found: Peek, count: int = 8) -> Array:
@@ -169,10 +217,21 @@ def thumbnails(found: Peek, count: int = 8) -> Array:
     """
     chosen = np.unique(np.linspace(0, found.n_images - 1, max(1, min(count, found.n_images))).astype(int))
     with _one_sentence(found.path):
-        stack = READERS[found.kind].sample(found, chosen, _THUMBNAIL)
+        stack = _sample(found, chosen)
     low, high = float(stack.min()), float(stack.max())
     scaled: Array = (stack - low) / np.float32(high - low) if high > low else np.zeros_like(stack)
     return scaled
+
+
+def _sample(found: Peek, chosen: Array) -> Array:
+    on = [step for step in found.options.steps if step.is_on]
+    if not on:
+        return READERS[found.kind].sample(found, chosen, _THUMBNAIL)
+    _after(found)
+    # Steps are about pixels, so that they come before anything is made smaller.
+    values = READERS[found.kind].sample(found, chosen, steps.LARGEST_SIDE)
+    few = [replace(step, count=len(chosen)) if isinstance(step, steps.Patches) else step for step in on]
+    return reduced(steps.apply(few, steps.Images(values, ("",) * len(values), None)).values, _THUMBNAIL)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.core.nmf import Params
+from gsp_studio.io import steps
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.runfile import INPUTS, ExportedRun, array_fields, as_done, software_versions
 
@@ -55,7 +56,7 @@ def script_of(dataset: Dataset, run: ExportedRun) -> str:
         Arrays among its parameters are read from inputs.npz, which lies beside the script.
     """
     start, steering = as_done(run.start, run.interventions, run.result.n_iter)
-    options = {name: value for name, value in _values(dataset.options).items() if value is not None}
+    options = {name: value for name, value in _values(dataset.options).items() if value not in (None, ())}
     source = f"sys.argv[1] if len(sys.argv) > 1 else {dataset.source!a}"
     backend = f'gs.get_backend("{run.backend}", threads={run.threads})'
     call = ["data.X", "params", backend]
@@ -77,7 +78,7 @@ def script_of(dataset: Dataset, run: ExportedRun) -> str:
         call.append("steering=steering")
     text = _SCRIPT.format(
         version=software_versions()["gsp-studio"],
-        arguments=_block([source, *(f"{name}={value!r}" for name, value in options.items())]),
+        arguments=_block([source, *(_option(name, value) for name, value in options.items())]),
         fingerprint=dataset.fingerprint,
         inputs=f'inputs = np.load(here / "{INPUTS}")\n' if has_arrays else "",
         params=_block(_differing(start, Params(rank=0), "start")),
@@ -88,6 +89,12 @@ def script_of(dataset: Dataset, run: ExportedRun) -> str:
     )
     # replace is there for what a run took on its way.
     return text if "replace(" in text else text.replace("from dataclasses import replace\n", "")
+
+
+def _option(name: str, value: Any) -> str:
+    if name == "steps":
+        return f"steps=({', '.join(map(steps.script_of, value))},)"
+    return f"{name}={value!r}"
 
 
 def _changes_after(run: ExportedRun, n_iter: int) -> list[Any]:

@@ -132,7 +132,7 @@ def opened(path: Path) -> Iterator[Source]:
     if path.is_dir():
         yield Source(path, tuple(_walk(path)), lambda inside: open(os.path.join(path, inside), "rb"))  # noqa: SIM115
     elif zipfile.is_zipfile(path):
-        with _damage_named(path), zipfile.ZipFile(path) as archive:
+        with _damage_named(path), _zip(path) as archive:
             yield Source(path, tuple(_zip_names(archive)), lambda inside: _zip_member(archive, inside, path))
     elif is_archive(path, _head(path)):
         with _damage_named(path), _tar(path) as tar:
@@ -191,6 +191,15 @@ def leads_outside(path: Path, inside: str) -> bool:
         if os.path.commonpath([root, target]) != root:
             return True
     return not os.path.isfile(file)  # dangling links, pipes, devices
+
+
+def _zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # its reader of directories raises almost anything for damaged ones
+        raise DatasetError(f"{path} is a damaged archive ({error})") from error
 
 
 def _zip_names(archive: zipfile.ZipFile) -> Iterator[str]:

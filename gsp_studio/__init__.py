@@ -24,26 +24,26 @@ if TYPE_CHECKING:
     from gsp_studio.core.steering import Kill, Reseed, Split
     from gsp_studio.io.dataset import Dataset, DatasetError
     from gsp_studio.io.readers import load_dataset
-    from gsp_studio.io.steps import Crop, Normalize, Patches, Resize, Subtract
+    from gsp_studio.io.step import Crop, Normalize, Patches, Resize, Subtract
 
 _HOME = {
     "METHODS": "core.nmf",
-    "Crop": "io.steps",
+    "Crop": "io.step",
     "Dataset": "io.dataset",
     "DatasetError": "io.dataset",
     "Iterate": "core.nmf",
     "Kill": "core.steering",
-    "Normalize": "io.steps",
+    "Normalize": "io.step",
     "Params": "core.nmf",
-    "Patches": "io.steps",
+    "Patches": "io.step",
     "Projection": "core.projection",
     "Reseed": "core.steering",
-    "Resize": "io.steps",
+    "Resize": "io.step",
     "Result": "core.nmf",
     "SparseNMF": "core.estimator",
     "SparsityPath": "core.path",
     "Split": "core.steering",
-    "Subtract": "io.steps",
+    "Subtract": "io.step",
     "available_backends": "backends",
     "column_sparse_projection": "core.projection",
     "factorize": "core.nmf",

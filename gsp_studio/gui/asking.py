@@ -19,12 +19,13 @@ from gsp_studio.gui.dialogs.palette import PaletteDialog
 from gsp_studio.gui.logfile import log_folder
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Parts
+from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.resources import sample_path
+from gsp_studio.io.step import REMEDY, Resize
 
 if TYPE_CHECKING:
     from gsp_studio.gui.loading import Preview
     from gsp_studio.gui.menus import Menus
-    from gsp_studio.io.dataset import LoadOptions
     from gsp_studio.io.readers import Peek
 
 #: What the file dialog shows first; whatever a file is called, its content decides.
@@ -37,6 +38,10 @@ _MORE_KEYS = [
     ("Arrows, Shift+Arrows", "Sparsity by 0.01, by 0.001 (with focus on the slider)"),
     ("Double-click", "On the slider: the basis's own sparsity; on the basis images: all in view"),
 ]
+
+
+#: Proposed for images of many sizes.
+_ONE_SIZE = (128, 128)
 
 
 class Asking(QObject):
@@ -125,8 +130,12 @@ class Asking(QObject):
         """Say why a data set cannot be opened; what a file holds may be readable in another way."""
         has_layout = path.suffix.lower().lstrip(".") in _SUFFIXES
         remedy = "Read it in another way..." if has_layout and path.is_file() else ""
+        options: LoadOptions | None = None
+        if REMEDY in sentence:
+            remedy = "Bring them to one size..."
+            options = LoadOptions(steps=(Resize(*_ONE_SIZE),))
         dialog = ErrorDialog(sentence, details, remedy, self._window, log_folder())
-        dialog.accepted.connect(lambda: self._want_layout(path, None))
+        dialog.accepted.connect(lambda: self._want_layout(path, options))
         _show(dialog)
 
     # Exports

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io.steps import Step, StepError, as_step
+from gsp_studio.io.step import Step, StepError, as_step
 
 Array = npt.NDArray[Any]
 Order = Literal["C", "F"]

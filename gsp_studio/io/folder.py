@@ -25,7 +25,8 @@ from gsp_studio.io.images import Header
 from gsp_studio.io.preprocess import float_type
 from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced
 from gsp_studio.io.sources import Member, Source
-from gsp_studio.io.steps import leading_resize, resized
+from gsp_studio.io.step import REMEDY, leading_resize
+from gsp_studio.io.steps import resized
 
 Array = npt.NDArray[Any]
 
@@ -143,7 +144,7 @@ def _size_of_most(path: Path, files: Sequence[Member], headers: dict[Member, Hea
     if 2 * count <= len(files):
         raise DatasetError(
             f"{path}: images differ in size: {_sizes_in_words(files, headers)}; accepted are images of one size, "
-            "an image shape that says which to read, or a step that resizes them"
+            f"an image shape that says which to read, or {REMEDY}"
         )
     return size
 

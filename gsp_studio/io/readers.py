@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import arrays, cifar, envi, folder, idx, images, matrix, sources, steps, table
+from gsp_studio.io import arrays, cifar, envi, folder, idx, images, matrix, sources, step, steps, table
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, Order, as_images
 from gsp_studio.io.preprocess import make_finite, make_nonnegative
 from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, Reader, reduced, require_memory
@@ -136,7 +136,7 @@ def load_dataset(
 
 def _bytes_of(found: Peek) -> int:
     """Memory that loading takes at its height, the steps included."""
-    on = [step for step in found.options.steps if step.is_on]
+    on = [one for one in found.options.steps if one.is_on]
     if not on:
         return found.nbytes
     (height, width), count = _after(found)
@@ -147,8 +147,8 @@ def _bytes_of(found: Peek) -> int:
 def _after(found: Peek) -> tuple[tuple[int, int], int]:
     """Shape and number of the images after the steps."""
     try:
-        return steps.shape_after(found.options.steps, found.image_shape, found.n_images)
-    except steps.StepError as error:
+        return step.shape_after(found.options.steps, found.image_shape, found.n_images)
+    except step.StepError as error:
         raise DatasetError(f"{found.path}: {error}") from error
 
 
@@ -168,7 +168,7 @@ def _finite(raw: Raw, found: Peek) -> Raw:
 
 def _stepped(raw: Raw, found: Peek) -> tuple[Raw, tuple[int, int], Order]:
     """The images after the steps, with their shape and order."""
-    on = [step for step in found.options.steps if step.is_on]
+    on = [one for one in found.options.steps if one.is_on]
     if not on:
         return raw, found.image_shape, found.order
     shape, count = _after(found)
@@ -178,7 +178,7 @@ def _stepped(raw: Raw, found: Peek) -> tuple[Raw, tuple[int, int], Order]:
     made = steps.apply(on, steps.Images(values, raw.names, raw.labels))
     planes = made.values if made.values.ndim == 3 else made.values.transpose(0, 3, 1, 2)
     X = np.ascontiguousarray(planes.reshape(len(planes), -1), raw.X.dtype).T
-    said = tuple(map(steps.text_of, on))
+    said = tuple(map(step.text_of, on))
     return Raw(X, made.names, made.labels, (*raw.steps, *said), raw.notes), shape, "C"
 
 
@@ -224,13 +224,13 @@ def thumbnails(found: Peek, count: int = 8) -> Array:
 
 
 def _sample(found: Peek, chosen: Array) -> Array:
-    on = [step for step in found.options.steps if step.is_on]
+    on = [one for one in found.options.steps if one.is_on]
     if not on:
         return READERS[found.kind].sample(found, chosen, _THUMBNAIL)
     _after(found)
     # Steps are about pixels, so that they come before anything is made smaller.
-    values = READERS[found.kind].sample(found, chosen, steps.LARGEST_SIDE)
-    few = [replace(step, count=len(chosen)) if isinstance(step, steps.Patches) else step for step in on]
+    values = READERS[found.kind].sample(found, chosen, step.LARGEST_SIDE)
+    few = [replace(one, count=len(chosen)) if isinstance(one, step.Patches) else one for one in on]
     return reduced(steps.apply(few, steps.Images(values, ("",) * len(values), None)).values, _THUMBNAIL)
 
 

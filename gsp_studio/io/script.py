@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.core.nmf import Params
-from gsp_studio.io import steps
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.runfile import INPUTS, ExportedRun, array_fields, as_done, software_versions
+from gsp_studio.io.step import script_of as script_of_step
 
 _SCRIPT = '''\
 """A run of GSP Studio {version}: the same factors, to the last bit on the same machine.
@@ -93,7 +93,7 @@ def script_of(dataset: Dataset, run: ExportedRun) -> str:
 
 def _option(name: str, value: Any) -> str:
     if name == "steps":
-        return f"steps=({', '.join(map(steps.script_of, value))},)"
+        return f"steps=({', '.join(map(script_of_step, value))},)"
     return f"{name}={value!r}"
 
 

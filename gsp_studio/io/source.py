@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError, LoadOptions
+from gsp_studio.io.step import StepError, shape_after
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -87,6 +89,22 @@ class Peek:
     files: tuple[tuple[str, int], ...] = ()
     channels: int = 1
     has_colour: bool = False
+
+    @property
+    def shape_after(self) -> tuple[int, int]:
+        """Of the images after the steps of `options`; their own where a step does not fit."""
+        return self._after[0]
+
+    @property
+    def count_after(self) -> int:
+        """Images after the steps."""
+        return self._after[1]
+
+    @property
+    def _after(self) -> tuple[tuple[int, int], int]:
+        with suppress(StepError):  # which loading tells
+            return shape_after(self.options.steps, self.image_shape, self.n_images)
+        return self.image_shape, self.n_images
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,105 +1,18 @@
-"""What is done to images between a file and a data set: named steps in an order, each of which can be switched off.
-
-Steps are data: they are part of `LoadOptions`, so they stand in run.json and in scripts, and the same data come again.
-What is negative or not finite afterwards is asked about, as ever, and never changed in silence.
-"""
+"""What the steps of `step` do to images, one after another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from gsp_studio.io.step import Crop, Normalize, Patches, Per, Resize, Step, Subtract, shape_after
+
 Array = npt.NDArray[Any]
-Per = Literal["image", "pixel"]
-How = Literal["stretch", "crop", "pad"]
-
-LARGEST_SIDE = 1 << 15
-
-
-class StepError(ValueError):
-    """A step that cannot be; the message is one sentence."""
-
-
-@dataclass(frozen=True)
-class Crop:
-    """A part of each image: `height` x `width` pixels from row `top` and column `left` on."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-    is_on: bool = True
-    kind: Literal["crop"] = "crop"
-
-
-@dataclass(frozen=True)
-class Resize:
-    """All images at one size. "stretch" changes their proportions; "crop" and "pad" keep them, and cut what is too
-    much or fill with black what is missing, both sides alike.
-    """
-
-    height: int
-    width: int
-    how: How = "crop"
-    is_on: bool = True
-    kind: Literal["resize"] = "resize"
-
-
-@dataclass(frozen=True)
-class Patches:
-    """`count` parts of `height` x `width` pixels in place of the images, at random, as often from each."""
-
-    height: int
-    width: int
-    count: int
-    seed: int = 0
-    is_on: bool = True
-    kind: Literal["patches"] = "patches"
-
-
-@dataclass(frozen=True)
-class Subtract:
-    """The "mean" or the "minimum" taken away, that of each image or that of each pixel over all images."""
-
-    what: Literal["mean", "minimum"]
-    per: Per = "image"
-    is_on: bool = True
-    kind: Literal["subtract"] = "subtract"
-
-
-@dataclass(frozen=True)
-class Normalize:
-    """Divided by the largest absolute value ("maximum") or by the Euclidean norm ("norm"), per image or per pixel.
-
-    What is all zero stays so.
-    """
-
-    by: Literal["maximum", "norm"] = "maximum"
-    per: Per = "image"
-    is_on: bool = True
-    kind: Literal["normalize"] = "normalize"
-
-
-Step = Crop | Resize | Patches | Subtract | Normalize
-KINDS: dict[str, Callable[..., Step]] = {
-    "crop": Crop,
-    "resize": Resize,
-    "patches": Patches,
-    "subtract": Subtract,
-    "normalize": Normalize,
-}
-_CHOICES = {
-    "how": get_args(How),
-    "per": get_args(Per),
-    "what": ("mean", "minimum"),
-    "by": ("maximum", "norm"),
-}
-_LEAST = {"top": 0, "left": 0, "height": 1, "width": 1, "count": 2, "seed": 0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,93 +22,6 @@ class Images:
     values: Array
     names: tuple[str, ...]
     labels: tuple[str, ...] | None
-
-
-def as_step(step: Any) -> Step:
-    """A step, or what run.json holds of one, checked.
-
-    Raises
-    ------
-    StepError
-        A step of no known kind, or a number or a choice out of range.
-    """
-    if isinstance(step, dict):
-        kind = step.get("kind")
-        if kind not in KINDS:
-            raise StepError(f'step "{kind}" is not known; accepted are {", ".join(KINDS)}')
-        try:
-            step = KINDS[kind](**step)
-        except TypeError as error:
-            raise StepError(f'step "{kind}" is incomplete ({error})') from error
-    if not isinstance(step, Step):
-        raise StepError(f"{step!r} is no step; accepted are {', '.join(KINDS)}")
-    for name, accepted in _CHOICES.items():
-        value = getattr(step, name, accepted[0])
-        if value not in accepted:
-            raise StepError(f'{step.kind}: {name} is "{value}"; accepted are {", ".join(accepted)}')
-    for name, least in _LEAST.items():
-        value = getattr(step, name, least)
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value < 1 << 31:
-            raise StepError(f"{step.kind}: {name} is {value}; accepted is a whole number from {least}")
-    sides = (getattr(step, "height", 1), getattr(step, "width", 1))
-    if max(sides) > LARGEST_SIDE:
-        raise StepError(f"{step.kind}: {sides[0]} x {sides[1]} is too large; accepted are sides up to {LARGEST_SIDE}")
-    return step
-
-
-def text_of(step: Step) -> str:
-    """A step in words, for lists and for run.json."""
-    match step:
-        case Crop():
-            return f"cropped to {step.height} x {step.width} at row {step.top}, column {step.left}"
-        case Resize():
-            how = {"stretch": "stretched", "crop": "edges cut", "pad": "edges filled with black"}[step.how]
-            return f"resized to {step.height} x {step.width}, {how}"
-        case Patches():
-            return f"{step.count} patches of {step.height} x {step.width}, seed {step.seed}"
-        case Subtract():
-            return f"{step.what} of each {step.per} subtracted"
-        case Normalize():
-            return f"each {step.per} divided by its {'largest absolute value' if step.by == 'maximum' else 'norm'}"
-
-
-def shape_after(steps: Sequence[Step], shape: tuple[int, int], count: int) -> tuple[tuple[int, int], int]:
-    """Shape and number of the images after these steps.
-
-    Raises
-    ------
-    StepError
-        A part that does not lie within the images.
-    """
-    for step in steps:
-        if not step.is_on or isinstance(step, (Subtract, Normalize)):
-            continue
-        top, left = (step.top, step.left) if isinstance(step, Crop) else (0, 0)
-        within = top + step.height <= shape[0] and left + step.width <= shape[1]
-        if not isinstance(step, Resize) and not within:
-            raise StepError(
-                f"{text_of(step)} does not lie within images of {shape[0]} x {shape[1]}; accepted is a part of them"
-            )
-        shape = (step.height, step.width)
-        if isinstance(step, Patches):
-            count = step.count
-    return shape, count
-
-
-def leading_resize(steps: Sequence[Step]) -> Resize | None:
-    """The first step where it brings all images to one size: files of any size can be read then."""
-    first = next((step for step in steps if step.is_on), None)
-    return first if isinstance(first, Resize) else None
-
-
-def script_of(step: Step) -> str:
-    """A step as Python: ``gs.Resize(height=64, width=64)``."""
-    said = []
-    for part in fields(step):
-        value = getattr(step, part.name)
-        if part.name != "kind" and (part.default is MISSING or value != part.default):
-            said.append(f"{part.name}={value!r}")
-    return f"gs.{type(step).__name__}({', '.join(said)})"
 
 
 def apply(steps: Sequence[Step], images: Images) -> Images:

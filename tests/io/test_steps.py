@@ -14,7 +14,8 @@ import gsp_studio as gs
 from gsp_studio.io.dataset import DatasetError, LoadOptions
 from gsp_studio.io.export import ExportedRun, export_run, read_run
 from gsp_studio.io.readers import load_dataset, peek, thumbnails
-from gsp_studio.io.steps import Images, apply, resized, script_of, text_of
+from gsp_studio.io.step import script_of, text_of
+from gsp_studio.io.steps import Images, apply, resized
 
 N, H, W = 6, 12, 10
 

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.picture import Picture
+from gsp_studio.gui.widgets.steps_list import StepsList
 from gsp_studio.gui.words import memory
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class LayoutDialog(QDialog):
         self.images_in = QComboBox()
         self.colour = QComboBox()
         self.negative = QComboBox()
+        self.steps = StepsList()
         self._pictures = [Picture(72), Picture(72)]
         self._facts = label()
         self._problem = label(wrap=True)
@@ -69,6 +71,7 @@ class LayoutDialog(QDialog):
         self.images_in.activated.connect(lambda _: self._ask(images_in=self.images_in.currentData(), image_shape=None))
         self.colour.activated.connect(lambda _: self._ask_colour(self.colour.currentData()))
         self.negative.activated.connect(lambda _: self._ask(negative=self.negative.currentData()))
+        self.steps.changed.connect(lambda steps: self._ask(steps=steps))
         typed.editingFinished.connect(lambda: self._ask_shape(_shape_of(self.shape.currentText())))
         self.accept_button.clicked.connect(self._accept)
         self.cancel_button.clicked.connect(self.reject)
@@ -96,6 +99,7 @@ class LayoutDialog(QDialog):
             ("Image shape", self.shape),
             ("A vector fills its image", self.order),
             ("Colour", self.colour),
+            ("Steps", self.steps),
             ("Negative values", self.negative),
         ):
             form.addRow(title, field)
@@ -129,12 +133,19 @@ class LayoutDialog(QDialog):
         self._offer(self.negative, _NEGATIVE, found.options.negative)
         self._offer(self.shape, {shape: f"{shape[0]} x {shape[1]}" for shape in found.shapes}, found.image_shape)
         self.shape.setEditText(f"{found.image_shape[0]} x {found.image_shape[1]}")
+        self.steps.set_steps(found.options.steps, found.shape_after)
         self._facts.setText(
             f"{found.n_images} images of {found.image_shape[0]} × {found.image_shape[1]}"
-            f"{' in colour' if found.channels == 3 else ''}, {found.dtype}, "
+            f"{' in colour' if found.channels == 3 else ''}, {found.dtype}, {self._told_after()}"
             f"needs {memory(found.nbytes)}"
         )
         self._facts.setToolTip(found.note)
+
+    def _told_after(self) -> str:
+        found = self._found
+        if (found.shape_after, found.count_after) == (found.image_shape, found.n_images):
+            return ""
+        return f"then {found.count_after} of {found.shape_after[0]} × {found.shape_after[1]}, "
 
     def _offer(self, field: QComboBox, choices: dict[Any, str], value: Any) -> None:
         field.clear()

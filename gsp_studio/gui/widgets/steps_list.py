@@ -1,0 +1,170 @@
+"""Steps in an order: a box switches one off, dragging moves it, a double-click opens its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QListWidget, QListWidgetItem, QMenu, QVBoxLayout, QWidget
+
+from gsp_studio.gui.dialogs.step import StepDialog
+from gsp_studio.gui.widgets.basics import Button
+from gsp_studio.io.step import Crop, Normalize, Patches, Resize, Step, Subtract, text_of
+
+_STEP = Qt.ItemDataRole.UserRole
+_TITLES = {
+    "crop": "Crop",
+    "resize": "Resize",
+    "patches": "Patches",
+    "subtract": "Subtract",
+    "normalize": "Normalize",
+}
+
+
+def new_step(kind: str, shape: tuple[int, int]) -> Step:
+    """A step to begin with, for images of that shape."""
+    height, width = shape
+    made: dict[str, Step] = {
+        "crop": Crop(0, 0, height, width),
+        "resize": Resize(max(1, height // 2), max(1, width // 2)),
+        "patches": Patches(min(8, height), min(8, width), 10_000),
+        "subtract": Subtract("minimum"),
+        "normalize": Normalize(),
+    }
+    return made[kind]
+
+
+class StepsList(QWidget):
+    """Edits a sequence of steps; emits `changed(steps)`."""
+
+    changed = Signal(object)  # tuple of Step
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.list = QListWidget()
+        self.list.setAccessibleName("Steps")
+        self.list.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
+        self.list.setToolTip("Done to every image, from top to bottom: drag to move, untick to leave out")
+        self.list.setFixedHeight(4 * (self.list.fontMetrics().height() + 8))
+        self.add_button, self.edit_button, self.remove_button = Button("Add"), Button("Edit..."), Button("Remove")
+        self._shape = (1, 1)
+        menu = QMenu(self)
+        for kind, title in _TITLES.items():
+            action = QAction(f"{title}...", menu)
+            action.triggered.connect(lambda _=False, kind=kind: self.ask_for(kind))
+            menu.addAction(action)
+        self.add_button.setMenu(menu)
+        buttons = QHBoxLayout()
+        for button in (self.add_button, self.edit_button, self.remove_button):
+            buttons.addWidget(button)
+        buttons.addStretch()
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(6)
+        box.addWidget(self.list)
+        box.addLayout(buttons)
+        self.list.itemChanged.connect(lambda _: self._tell())
+        self.list.model().rowsMoved.connect(lambda *_: self._tell())
+        self.list.itemDoubleClicked.connect(lambda _: self.edit())
+        self.list.currentRowChanged.connect(lambda _: self._offer())
+        self.edit_button.clicked.connect(self.edit)
+        self.remove_button.clicked.connect(self.remove)
+        for keys, slot in (("Del", self.remove), ("Alt+Up", self.move_up), ("Alt+Down", self.move_down)):
+            action = QAction(self.list)
+            action.setShortcut(QKeySequence(keys))
+            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+            action.triggered.connect(lambda _=False, slot=slot: slot())
+            self.list.addAction(action)
+        self._offer()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps as they are listed, those that are off too."""
+        found = []
+        for row in range(self.list.count()):
+            item = self.list.item(row)
+            is_on = item.checkState() is Qt.CheckState.Checked
+            found.append(replace(item.data(_STEP), is_on=is_on))
+        return tuple(found)
+
+    def set_steps(self, steps: Sequence[Step], shape: tuple[int, int]) -> None:
+        """List these; `shape`: of the images that come to the next step. Emits nothing."""
+        self._shape = shape
+        if tuple(steps) == self.steps:
+            return
+        row = self.list.currentRow()
+        self.list.blockSignals(True)
+        self.list.clear()
+        for step in steps:
+            self._append(step)
+        self.list.setCurrentRow(min(row, len(steps) - 1))
+        self.list.blockSignals(False)
+        self._offer()
+
+    def ask_for(self, kind: str) -> None:
+        """Ask for the numbers of a new step."""
+        self._ask(_TITLES[kind], new_step(kind, self._shape), self._add)
+
+    def edit(self) -> None:
+        """Ask for the numbers of the selected step anew."""
+        row = self.list.currentRow()
+        if row >= 0:
+            step = self.steps[row]
+            self._ask(_TITLES[step.kind], step, lambda new: self._set(row, new))
+
+    def remove(self) -> None:
+        """Take the selected step out."""
+        row = self.list.currentRow()
+        if row >= 0:
+            self._replace([step for k, step in enumerate(self.steps) if k != row], row)
+
+    def move_up(self) -> None:
+        """The selected step one earlier."""
+        self._move(-1)
+
+    def move_down(self) -> None:
+        """The selected step one later."""
+        self._move(1)
+
+    def _move(self, by: int) -> None:
+        row, steps = self.list.currentRow(), list(self.steps)
+        if row >= 0 and 0 <= row + by < len(steps):
+            steps.insert(row + by, steps.pop(row))
+            self._replace(steps, row + by)
+
+    def _add(self, step: Step) -> None:
+        self._replace([*self.steps, step], self.list.count())
+
+    def _set(self, row: int, step: Step) -> None:
+        steps = list(self.steps)
+        if row < len(steps):
+            steps[row] = step
+            self._replace(steps, row)
+
+    def _replace(self, steps: Sequence[Step], row: int) -> None:
+        self.set_steps(steps, self._shape)
+        self.list.setCurrentRow(min(row, len(steps) - 1))
+        self._tell()
+
+    def _append(self, step: Step) -> None:
+        item = QListWidgetItem(text_of(step))
+        item.setData(_STEP, step)
+        item.setFlags((item.flags() | Qt.ItemFlag.ItemIsUserCheckable) & ~Qt.ItemFlag.ItemIsDropEnabled)
+        item.setCheckState(Qt.CheckState.Checked if step.is_on else Qt.CheckState.Unchecked)
+        self.list.addItem(item)
+
+    def _ask(self, title: str, step: Step, then: object) -> None:
+        dialog = StepDialog(title, step, self.window())
+        dialog.stepAccepted.connect(then)
+        dialog.show()
+        dialog.activateWindow()
+
+    def _offer(self) -> None:
+        for button in (self.edit_button, self.remove_button):
+            button.setEnabled(self.list.currentRow() >= 0)
+
+    def _tell(self) -> None:
+        self._offer()
+        self.changed.emit(self.steps)

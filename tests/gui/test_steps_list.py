@@ -1,0 +1,137 @@
+"""The list of steps, and the dialog of one, with no session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from handling import Listener, settle, wait_until
+from PIL import Image
+from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QDialog, QWidget
+
+import gsp_studio as gs
+from gsp_studio.gui.dialogs.error import ErrorDialog
+from gsp_studio.gui.dialogs.layout import LayoutDialog
+from gsp_studio.gui.dialogs.step import StepDialog
+from gsp_studio.gui.loading import Preview
+from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.widgets.steps_list import StepsList, new_step
+from gsp_studio.io.readers import peek, thumbnails
+from gsp_studio.io.step import KINDS, text_of
+
+STEPS = (gs.Crop(0, 0, 8, 8), gs.Resize(4, 4, "pad"), gs.Normalize("norm"))
+Key = Qt.Key
+
+
+def dialog_of(kind: type[QDialog]) -> QDialog:
+    [found] = [w for w in QApplication.topLevelWidgets() if isinstance(w, kind) and w.isVisible()]
+    return found
+
+
+@pytest.fixture
+def steps(show: Callable[..., QWidget]) -> StepsList:
+    made = show(StepsList(), 420, 200)
+    made.set_steps(STEPS, (4, 4))
+    return made
+
+
+def test_steps_are_listed_in_words(steps: StepsList) -> None:
+    heard = Listener(steps, "changed")
+    assert steps.steps == STEPS
+    assert [steps.list.item(k).text() for k in range(3)] == list(map(text_of, STEPS))
+    steps.set_steps(STEPS, (4, 4))
+    steps.set_steps(STEPS[:1], (4, 4))
+    assert heard.is_silent, "what is shown makes no signal"
+
+
+def test_a_box_switches_a_step_off(steps: StepsList) -> None:
+    heard = Listener(steps, "changed")
+    steps.list.item(1).setCheckState(Qt.CheckState.Unchecked)
+    assert heard["changed"] == [(STEPS[0], replace(STEPS[1], is_on=False), STEPS[2])]
+
+
+def test_dragging_moves_a_step(steps: StepsList) -> None:
+    heard = Listener(steps, "changed")
+    steps.list.model().moveRow(QModelIndex(), 2, QModelIndex(), 0)  # what a drag within the list does
+    assert heard["changed"] == [(STEPS[2], STEPS[0], STEPS[1])]
+
+
+def test_keys_move_and_remove(steps: StepsList) -> None:
+    heard = Listener(steps, "changed")
+    steps.list.setCurrentRow(2)
+    steps.list.setFocus()
+    QTest.keyClick(steps.list, Key.Key_Up, Qt.KeyboardModifier.AltModifier)
+    QTest.keyClick(steps.list, Key.Key_Up, Qt.KeyboardModifier.AltModifier)
+    QTest.keyClick(steps.list, Key.Key_Up, Qt.KeyboardModifier.AltModifier)
+    assert steps.steps == (STEPS[2], STEPS[0], STEPS[1])
+    QTest.keyClick(steps.list, Key.Key_Down, Qt.KeyboardModifier.AltModifier)
+    assert steps.steps == (STEPS[0], STEPS[2], STEPS[1])
+    QTest.keyClick(steps.list, Key.Key_Delete)
+    assert steps.steps == (STEPS[0], STEPS[1])
+    assert len(heard["changed"]) == 4
+    assert steps.remove_button.isEnabled()
+    steps.set_steps((), (4, 4))
+    assert not steps.remove_button.isEnabled()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_step_of_each_kind(steps: StepsList, kind: str) -> None:
+    heard = Listener(steps, "changed")
+    steps.ask_for(kind)
+    asked = dialog_of(StepDialog)
+    asked.findChild(type(asked.editors[next(iter(asked.editors))])).setFocus()
+    QTest.keyClick(asked, Key.Key_Return)
+    assert heard["changed"] == [(*STEPS, new_step(kind, (4, 4)))]
+
+
+def test_the_numbers_of_a_step(steps: StepsList) -> None:
+    steps.list.setCurrentRow(1)
+    QTest.mouseClick(steps.edit_button, Qt.MouseButton.LeftButton)
+    asked = dialog_of(StepDialog)
+    assert list(asked.editors) == ["height", "width", "how"]
+    asked.editors["width"].setValue(7)
+    asked.editors["how"].setCurrentIndex(0)
+    QTest.keyClick(asked, Key.Key_Return)
+    assert steps.steps[1] == gs.Resize(4, 7, "stretch")
+    steps.edit()
+    QTest.keyClick(dialog_of(StepDialog), Key.Key_Escape)
+    settle()
+    assert steps.steps[1] == gs.Resize(4, 7, "stretch")
+
+
+def test_the_dialog_previews_what_the_steps_give(show: Callable[..., QWidget], tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 255, (20, 12, 10), np.uint8))
+    dialog = show(LayoutDialog(peek(tmp_path / "x.npy")))
+    heard = Listener(dialog, "previewRequested", "optionsAccepted")
+    dialog.steps._add(gs.Patches(4, 4, 500))
+    [options] = heard["previewRequested"]
+    assert options.steps == (gs.Patches(4, 4, 500),)
+    found = peek(tmp_path / "x.npy", options)
+    dialog.set_preview(Preview(found, thumbnails(found)))
+    assert "then 500 of 4 × 4" in dialog._facts.text()
+    dialog._accept()
+    assert heard["optionsAccepted"][0].steps == options.steps
+
+
+def test_images_of_many_sizes_are_brought_to_one(make_window: Callable[[], MainWindow], tmp_path: Path) -> None:
+    for k, shape in enumerate([(16, 16), (20, 16), (16, 24), (30, 30)]):
+        Image.fromarray(np.random.default_rng(k).integers(0, 255, shape, np.uint8)).save(tmp_path / f"{k}.png")
+    window = make_window()
+    session = window.session
+    wait_until(lambda: session.phase.name == "EMPTY")
+    window.asking.open(tmp_path)
+    wait_until(lambda: [w for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible()])
+    dialog_of(ErrorDialog).accept()
+    wait_until(lambda: [w for w in QApplication.topLevelWidgets() if isinstance(w, LayoutDialog) and w.isVisible()])
+    dialog = dialog_of(LayoutDialog)
+    wait_until(lambda: dialog.accept_button.isEnabled())
+    assert dialog.steps.steps == (gs.Resize(128, 128),)
+    dialog.accept_button.click()
+    wait_until(lambda: session.dataset is not None)
+    assert session.dataset.image_shape == (128, 128)
+    assert session.dataset.X.shape[1] == 4

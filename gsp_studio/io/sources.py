@@ -218,7 +218,9 @@ def _zip_member(archive: zipfile.ZipFile, inside: str, path: Path) -> IO[bytes]:
     require_memory(info.file_size, where)
     try:
         return io.BytesIO(archive.read(info))  # never more than it declares; what it holds has to match its checksum
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # as for its directory
         raise DatasetError(f"{where} is damaged ({error})") from error
 
 

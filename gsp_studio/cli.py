@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gsp_studio.engine.run import Intervention, Record, RunSpec
+    from gsp_studio.engine.run import Intervention, RunSpec
     from gsp_studio.io.dataset import Dataset
 
 # OpenBLAS's idle threads spin beside ours unless told not to, and read this once, when NumPy is imported.
@@ -158,9 +157,25 @@ def _add_layout(parser: argparse.ArgumentParser) -> None:
         type=_step,
         metavar="KIND:NAME=VALUE,...",
         help="something to do to the images, in the order given: resize:height=64,width=64,how=pad; crop:top=0,left=0,"
-        "height=32,width=32; patches:height=8,width=8,count=10000; subtract:what=mean,per=pixel; normalize:by=norm",
+        "height=32,width=32; patches:height=8,width=8,count=10000; subtract:what=mean,per=pixel; normalize:by=norm; "
+        "mask:path=FILE; nonnegative:negative=abs",
     )
-    parser.add_argument("--colour", choices=["grey", "rgb"], help="make images in colour grey, or keep their colours")
+    parser.add_argument(
+        "--colour",
+        choices=["grey", "rgb", "red", "green", "blue"],
+        help="make images in colour grey, keep their colours, or read one of them",
+    )
+    parser.add_argument(
+        "--subset",
+        type=_subset,
+        metavar="START:STOP:STEP",
+        help="read a part of the images or frames, counted from 0; STOP is not read, STEP is 1",
+    )
+    parser.add_argument("--labels", metavar="KEY", help="which array of the file labels the images; none for no labels")
+    parser.add_argument("--samples", choices=["images", "pixels"], help="pixels: factorize their spectra")
+    parser.add_argument(
+        "--storage", choices=["memory", "disk"], help="load the images, or leave them on the disk (large .npy do)"
+    )
     parser.add_argument(
         "--nonfinite", choices=["zero", "drop"], help="NaN and infinite values: 0, or drop these images"
     )
@@ -257,6 +272,7 @@ def _start(init: str) -> Any:
 def _run_and_export(
     spec: RunSpec, dataset: Dataset, args: argparse.Namespace, replay: Sequence[Intervention] = ()
 ) -> int:
+    from gsp_studio.engine.progress import ProgressBar
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.engine.runner import Runner
     from gsp_studio.io.export import export_run
@@ -309,6 +325,14 @@ def _repeat(args: argparse.Namespace) -> int:
     return code
 
 
+def _subset(text: str) -> tuple[int, int, int]:
+    parts = text.split(":")
+    if not 2 <= len(parts) <= 3 or not all(part.isdecimal() for part in parts if part) or parts[2:] == [""]:
+        raise argparse.ArgumentTypeError(f'subset "{text}" is not START:STOP:STEP, for example 0:1000 or 0:1000:2')
+    start, stop = int(parts[0] or 0), int(parts[1]) if parts[1] else sys.maxsize
+    return start, stop, int(parts[2]) if len(parts) == 3 else 1
+
+
 def _step(text: str) -> dict[str, Any]:
     """A step as the command line has it; what is wrong with it is said when it is used."""
     kind, _, rest = text.partition(":")
@@ -331,6 +355,10 @@ def _load(args: argparse.Namespace) -> Dataset:
         negative=args.negative,
         nonfinite=args.nonfinite,
         colour=args.colour,
+        subset=args.subset,
+        labels="" if args.labels == "none" else args.labels,
+        samples=args.samples,
+        storage=args.storage,
         steps=args.step or (),
         dtype=args.dtype,
     )
@@ -379,47 +407,6 @@ def _info(args: argparse.Namespace) -> int:
     for name, reason in available_backends().items():
         print(f"backend {name}: {reason or get_backend(name).device}")
     return 0
-
-
-class ProgressBar:
-    """One line on a terminal: bar, iteration, ms an iteration, time left, error. On a pipe: a line per 10 %."""
-
-    def __init__(self, total: int, stream: TextIO, enabled: bool = True) -> None:
-        self._total = total
-        self._stream = stream
-        self._enabled = enabled
-        self._terminal = stream.isatty()
-        self._shown = 0.0
-
-    def show(self, record: Record) -> None:
-        """Show an iteration, at most ten times a second of computing."""
-        last = record.n_iter >= self._total
-        if not self._enabled:
-            return
-        if self._terminal:
-            if last or record.seconds - self._shown >= 0.1:
-                self._shown = record.seconds
-                self._stream.write("\r" + self._line(record))
-                self._stream.flush()
-        elif last or record.n_iter % max(1, self._total // 10) == 0:
-            self._stream.write(self._line(record).strip() + "\n")
-
-    def _line(self, record: Record) -> str:
-        done = record.n_iter / self._total
-        each = record.seconds / record.n_iter
-        left = each * (self._total - record.n_iter)
-        text = (
-            f" {record.n_iter:{len(str(self._total))}}/{self._total}  {1e3 * each:.1f} ms/it  "
-            f"{int(left) // 60}:{int(left) % 60:02d} left  error {100 * record.error:.3f} %  s {record.sparsity:.4f} "
-        )
-        width = max(10, min(40, shutil.get_terminal_size().columns - len(text) - 3))
-        filled = round(done * width)
-        return f"[{'=' * filled}{'-' * (width - filled)}]{text}"
-
-    def close(self) -> None:
-        """End the line."""
-        if self._enabled and self._terminal and self._shown:
-            self._stream.write("\n")
 
 
 if __name__ == "__main__":

@@ -144,13 +144,13 @@ def test_ctrl_c_keeps_and_exports_the_best_iterate(stack, tmp_path):
 
 
 def test_interrupting_in_mid_run_keeps_the_best(stack, tmp_path, monkeypatch, capsys):
-    from gsp_studio import cli as cli_module
+    from gsp_studio.engine.progress import ProgressBar
 
     def show(self, record):
         if record.n_iter == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli_module.ProgressBar, "show", show)
+    monkeypatch.setattr(ProgressBar, "show", show)
     out = tmp_path / "out"
     assert main(["fit", str(stack), "--rank", "4", "--max-iter", "1000000", "--out", str(out)]) == 130
     assert "interrupted after 5 iterations" in capsys.readouterr().err

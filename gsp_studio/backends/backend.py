@@ -79,9 +79,9 @@ class Backend:
     scope: Callable[[], AbstractContextManager[Any]]
 
 
-def as_compute_dtype(array: npt.ArrayLike) -> Array:
-    """The array as float32 or float64: these two pass, all other real types become float64."""
-    a = np.asarray(array)
+def as_compute_dtype(array: Any) -> Any:
+    """The array as float32 or float64: these two pass, as does what is streamed; all other types become float64."""
+    a: Any = array if hasattr(array, "blocks") else np.asarray(array)
     if a.dtype in (np.float32, np.float64):
         return a
     return a.astype(np.float64)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.blocks import Streamed
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
@@ -15,8 +16,12 @@ from gsp_studio.core.params import Params
 Array = npt.NDArray[Any]
 
 
-def check_data(X: Array) -> None:
+def check_data(X: Array | Streamed) -> None:
     """Raise ValueError, in one sentence, unless X (m, n) is a finite, nonnegative matrix with entries."""
+    if isinstance(X, Streamed):
+        if X.squared_norm == 0:  # the pass that looks at all values
+            raise ValueError("X is zero everywhere; there is nothing to factorize")
+        return
     if X.ndim != 2 or X.size == 0:
         raise ValueError(f"X has shape {X.shape}; expected is a matrix (pixels, images) with at least one entry")
     low, high = float(X.min()), float(X.max())

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.blocks import Streamed
+
 Array = npt.NDArray[Any]
 
 #: Names of the starts, and what they are.
@@ -19,9 +21,11 @@ STARTS = {
 }
 #: Up to this smaller side a full decomposition is quick enough.
 _FULL_SVD = 1000
+#: Of streamed data, starts that look at images look at so many bytes of them, spread over the whole.
+_SAMPLE = 1 << 28
 
 
-def initial_factors(init: str | tuple[Any, Any], X: Array, rank: int, seed: int) -> tuple[Array, Array | None]:
+def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -> tuple[Array, Array | None]:
     """W0 (m, rank), Fortran-ordered, and H0 (rank, n), C-ordered, before scaling; H0 None: to be fitted to W0.
 
     Parameters
@@ -29,7 +33,8 @@ def initial_factors(init: str | tuple[Any, Any], X: Array, rank: int, seed: int)
     init : str or (W0, H0)
         A name of `STARTS`. "random" draws W0, then H0, uniform on [0, 1) from ``numpy.random.default_rng(seed)`` in
         float64.
-    X : ndarray (m, n), float32 or float64
+    X : ndarray (m, n), float32 or float64, or Streamed
+        Of streamed data a sample is looked at, and H0 is None.
     rank, seed : int
 
     Returns
@@ -47,6 +52,8 @@ def initial_factors(init: str | tuple[Any, Any], X: Array, rank: int, seed: int)
     Boutsidis & Gallopoulos, Pattern Recognition 2008 (NNDSVD); Arthur & Vassilvitskii, SODA 2007 (k-means++).
     """
     m, n = X.shape
+    if isinstance(X, Streamed) and isinstance(init, str) and init in STARTS and init != "random":
+        return initial_factors(init, X.sample(_SAMPLE), rank, seed)[0], None
     H0: Any
     if not isinstance(init, str):
         W0, H0 = (np.asarray(factor) for factor in init)
@@ -57,14 +64,16 @@ def initial_factors(init: str | tuple[Any, Any], X: Array, rank: int, seed: int)
                 raise ValueError(f"init: {name} has negative or non-finite entries; factors are finite and >= 0")
     elif init == "random":
         rng = np.random.default_rng(seed)
-        W0, H0 = rng.random((m, rank)), rng.random((rank, n))
+        W0, H0 = rng.random((m, rank)), np.empty((rank, n), X.dtype)
+        for row in H0:  # one at a time: many images have many coefficients
+            row[:] = rng.random(n)
     elif init == "images":
         W0, H0 = X[:, _far_images(X, rank, seed)], None
     elif init in STARTS:
         W0, H0 = _nndsvd(X, rank, seed, fill=init[len("nndsvd") :])
     else:
         raise ValueError(f'init is "{init}"; accepted are {", ".join(STARTS)} or a pair of arrays (W0, H0)')
-    H0 = None if H0 is None else np.array(H0, dtype=X.dtype, order="C")
+    H0 = None if H0 is None else np.array(H0, dtype=X.dtype, order="C", copy=not isinstance(init, str) or None)
     return np.array(W0, dtype=X.dtype, order="F"), H0
 
 

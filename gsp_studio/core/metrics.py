@@ -13,24 +13,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.blocks import Rows, Streamed
+
 Array = npt.NDArray[Any]
 
 #: Pixels of a block: products of blocks in float32 lose no more than the products' own factors did.
 _BLOCK = 1024
 
 
-def squared_norm(X: Array) -> float:
+def squared_norm(X: Array | Streamed) -> float:
     """``||X||_F^2``, accumulated in float64 block by block.
 
     Parameters
     ----------
-    X : ndarray (m, n), float32 or float64
+    X : ndarray (m, n), float32 or float64, or Streamed
         Any memory order.
 
     Returns
     -------
     float
     """
+    if isinstance(X, Streamed):
+        return X.squared_norm
     rows = X.T if X.flags.f_contiguous else X
     step = max(1, (1 << 18) // max(1, rows.shape[1]))
     total = 0.0
@@ -38,6 +42,14 @@ def squared_norm(X: Array) -> float:
         block = np.asarray(rows[a : a + step], dtype=np.float64).ravel()
         total += float(block @ block)
     return total
+
+
+def squared_norms_of_images(Xt: Any) -> Array:
+    """``||x_j||^2`` of images in rows (n, m), float64; of streamed ones in one pass."""
+    if isinstance(Xt, Rows):
+        return np.concatenate([squared_norms_of_images(block) for _, block in Xt.T.blocks()])
+    norms: Array = np.einsum("ij,ij->i", Xt, Xt, dtype=np.float64)
+    return norms
 
 
 def self_product(W: Array) -> Array:

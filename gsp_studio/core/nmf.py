@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype
+from gsp_studio.backends.blocks import Streamed, prepared
 from gsp_studio.core.checks import check_data, check_params, check_steering
 from gsp_studio.core.initialization import balance, best_scale, initial_factors
 from gsp_studio.core.iterates import Best, History, Iterate, Result, better, history_of, result_of
 from gsp_studio.core.masking import Missing, check_mask, fill_missing
 from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
-from gsp_studio.core.metrics import GramError, squared_norm
+from gsp_studio.core.metrics import GramError, squared_norm, squared_norms_of_images
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.core.steering import (
@@ -70,7 +71,10 @@ Array = npt.NDArray[Any]
 
 
 def iterate(
-    X: npt.ArrayLike, params: Params, backend: str | Backend = "auto", mask: npt.ArrayLike | None = None
+    X: Any,
+    params: Params,
+    backend: str | Backend = "auto",
+    mask: npt.ArrayLike | None = None,
 ) -> Generator[Iterate, Steering, Stop]:
     """Iterates of a sparse NMF, one an outer iteration; ``send(new_params)`` steers the run.
 
@@ -78,9 +82,10 @@ def iterate(
 
     Parameters
     ----------
-    X : array_like (m, n), >= 0
+    X : array_like (m, n), >= 0, or Streamed
         Pixels by images. float32 and float64 are computed in their own type, all others in float64. Fortran order
-        (each image contiguous) is read in place, so a memory map of images is streamed; any other order is copied.
+        (each image contiguous) is read in place; any other order is copied. What is `Streamed` is read in blocks of
+        images and never is in memory as a whole.
     params : Params
     backend : str or Backend
         "auto", a backend's name, or one made by `get_backend`.
@@ -101,7 +106,7 @@ def iterate(
     ------
     ValueError
         X or a parameter out of range, before the first iterate or at the `send` that brought it; an edit that the
-        basis cannot have.
+        basis cannot have; a mask for streamed data.
     BackendUnavailable
         A backend that was named and cannot run here.
 
@@ -117,22 +122,23 @@ def iterate(
     Computation 2012 (A-HALS). Where we deviate: a block of 64 columns stops its sweeps on its own.
     """
     X = as_compute_dtype(X)
+    device = get_backend(backend) if isinstance(backend, str) else backend
     missing = None
+    if isinstance(X, Streamed):
+        if mask is not None:
+            raise ValueError("a mask needs the images in memory; these are read from their file")
+        check_params(params, *X.shape)  # first: looking at all values takes a while
     if mask is None:
         check_data(X)
-        # In place where every image is contiguous, memory maps included.
-        Xt = np.ascontiguousarray(X.T).view()
+        Xt, device = prepared(X, device)
     else:
         Xt, missing = fill_missing(X, check_mask(mask, X.shape))
         check_data(Xt.T)
     check_params(params, *X.shape)
-    device = get_backend(backend) if isinstance(backend, str) else backend
     return _iterate(Xt, missing, params, device)
 
 
-def _iterate(
-    Xt: Array, missing: Missing | None, params: Params, backend: Backend
-) -> Generator[Iterate, Steering, Stop]:
+def _iterate(Xt: Any, missing: Missing | None, params: Params, backend: Backend) -> Generator[Iterate, Steering, Stop]:
     run = _Run(Xt, missing, params, backend)
     stopping = Stopping()
     while True:
@@ -156,11 +162,12 @@ def _iterate(
 class _Run:
     """The factors of a run and what its updates remember. Arrays that were handed out are never written again."""
 
-    def __init__(self, Xt: Array, missing: Missing | None, params: Params, backend: Backend) -> None:
+    def __init__(self, Xt: Any, missing: Missing | None, params: Params, backend: Backend) -> None:
         started = time.perf_counter()
         self.filled, self.missing, self.backend = Xt, missing, backend
-        self.Xt = Xt.view()
-        self.Xt.flags.writeable = False  # always: numba compiles kernels anew for arrays that may be written
+        self.Xt = Xt if missing is None else Xt.view()
+        if missing is not None:
+            self.Xt.flags.writeable = False  # always: numba compiles kernels anew for arrays that may be written
         self.x_norm2 = squared_norm(Xt.T)
         self.params, self.method = params, METHODS[params.method]
         self.updates: dict[tuple[str, tuple[int, ...]], UpdateBasis] = {}
@@ -276,14 +283,14 @@ class _Run:
             return
         V, H = self.V.copy(), self.H.copy()
         C, own = self.backend.encode(self.Xt, V), V @ V.T
-        of_images = np.einsum("ij,ij->i", self.Xt, self.Xt, dtype=np.float64)
+        of_images = squared_norms_of_images(self.Xt)
         left = of_images - 2.0 * np.einsum("kj,kj->j", H, C) + np.einsum("kj,kj->j", H, own @ H)
         for k, j in zip(dead, np.argsort(-left, kind="stable"), strict=False):
             V[k] = np.maximum(self.Xt[j] - H[:, j] @ V, 0.0)
             H[k] = 0.0
             square = float(V[k] @ V[k])
             if square > 0.0:
-                H[k] = np.maximum((self.Xt @ V[k] - (V @ V[k]) @ H) / square, 0.0)
+                H[k] = np.maximum((self.backend.encode(self.Xt, V[k : k + 1])[0] - (V @ V[k]) @ H) / square, 0.0)
         self.V, self.H = V, H
         self.B, self.G = self.backend.products(self.Xt, H)
 
@@ -319,7 +326,7 @@ def _projection(method: Method, params: Params, backend: Backend) -> Callable[[A
 
 
 def factorize(
-    X: npt.ArrayLike,
+    X: Any,
     params: Params,
     backend: str | Backend = "auto",
     callback: Callable[[Iterate], None] | None = None,

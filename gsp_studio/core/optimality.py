@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype
+from gsp_studio.backends.blocks import prepared
 from gsp_studio.core.checks import check_params
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
@@ -20,9 +21,7 @@ from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
 Array = npt.NDArray[Any]
 
 
-def kkt_residual(
-    X: npt.ArrayLike, W: npt.ArrayLike, H: npt.ArrayLike, params: Params, backend: str | Backend = "auto"
-) -> float:
+def kkt_residual(X: Any, W: npt.ArrayLike, H: npt.ArrayLike, params: Params, backend: str | Backend = "auto") -> float:
     """Relative length of a projected gradient step of both factors: 0 at a stationary point, whatever the scales.
 
     Parameters
@@ -63,8 +62,7 @@ def kkt_residual(
     if method.new_projection is None:
         return math.nan
     device = get_backend(backend) if isinstance(backend, str) else backend
-    Xt = np.ascontiguousarray(X.T).view()
-    Xt.flags.writeable = False
+    Xt, device = prepared(X, device)
     of_basis = method.new_projection()
     of_coefficients = METHODS["ahals" if params.sparsity_h is None else "psnmf"].new_projection
     assert of_coefficients is not None

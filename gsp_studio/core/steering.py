@@ -155,7 +155,7 @@ def kill(V: Array, H: Array, k: int) -> tuple[Array, Array]:
     return np.delete(V, k, axis=0), np.delete(H, k, axis=0)
 
 
-def split(Xt: Array, V: Array, H: Array, k: int) -> tuple[Array, Array]:
+def split(Xt: Any, V: Array, H: Array, k: int) -> tuple[Array, Array]:
     """Two basis images for one, by 2-means of the versions of it that the images want.
 
     An image j that uses basis image k wants it to be ``(x_j - sum of the others) / h_kj`` where it is not zero. These
@@ -165,7 +165,7 @@ def split(Xt: Array, V: Array, H: Array, k: int) -> tuple[Array, Array]:
 
     Parameters
     ----------
-    Xt : ndarray (n, m)
+    Xt : ndarray (n, m), or Rows
     V, H : ndarray (r, m), (r, n)
     k : int
         A basis image that is not zero, used by at least two images.
@@ -217,12 +217,12 @@ def _users(h: Array) -> Array:
     return np.flatnonzero(h > _LEAST_USE * h.max())
 
 
-def _versions(Xt: Array, V: Array, H: Array, k: int, users: Array, support: Array) -> Iterator[Array]:
+def _versions(Xt: Any, V: Array, H: Array, k: int, users: Array, support: Array) -> Iterator[Array]:
     """What the users want basis image k to be on its support, a block of them at a time."""
     parts = V[:, support]
     for start in range(0, len(users), _BLOCK):
         block = users[start : start + _BLOCK]
-        left = Xt[np.ix_(block, support)] - H[:, block].T @ parts + np.outer(H[k, block], parts[k])
+        left = Xt[block][:, support] - H[:, block].T @ parts + np.outer(H[k, block], parts[k])
         yield left.astype(np.float64) / H[k, block, None]
 
 

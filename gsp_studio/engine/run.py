@@ -41,12 +41,12 @@ class FinishReason(Enum):
 
 @dataclass(frozen=True, eq=False)
 class RunSpec:
-    """A run to do: data X (m, n), parameters, the backend (with its threads; None: all usable cores), missing entries.
+    """A run to do: data X, parameters, the backend (with its threads; None: all usable cores), missing entries.
 
-    `mask` (m, n) is True where an entry is missing; None: none is.
+    X (m, n) is an array or `Streamed`. `mask` (m, n) is True where an entry is missing; None: none is.
     """
 
-    X: npt.NDArray[Any]
+    X: Any
     params: Params
     backend: str = "auto"
     threads: int | None = None

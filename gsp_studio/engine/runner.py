@@ -12,10 +12,15 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from gsp_studio.backends import Backend, get_backend
+from gsp_studio.backends.blocks import Interrupted, Streamed
 from gsp_studio.core.checks import check_steering
 from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Result, Stop, history_of, iterate, result_of
 from gsp_studio.core.steering import check_edit, difference, edited_params, text_of
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Poll, Record, RunSpec, RunState
+from gsp_studio.io.source import require_memory
+
+#: Matrices of coefficients that a run holds at once: the last, the best, the next and what is made of them.
+_COPIES = 4
 
 
 class Runner:
@@ -84,7 +89,7 @@ class Runner:
             self._changed.notify_all()
 
     def cancel(self) -> None:
-        """Stop at the next iteration's end and keep the best iterate."""
+        """Stop at the next iteration's end, of streamed data at the next block, and keep the best iterate."""
         with self._changed:
             self._cancel = True
             if self._state in (RunState.RUNNING, RunState.PAUSED):
@@ -191,7 +196,7 @@ class _Solving:
     def outcome(self) -> Outcome:
         try:
             reason = self.iterations()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Interrupted):
             reason = FinishReason.CANCELLED
         except Exception as error:  # the thread's edge: whatever happens must reach the user
             text = str(error) or type(error).__name__
@@ -202,7 +207,10 @@ class _Solving:
     def iterations(self) -> FinishReason:
         spec = self.runner.spec
         self.backend = get_backend(spec.backend, spec.threads)
-        solver = iterate(spec.X, self.params, self.backend, spec.mask)
+        n, rank = spec.X.shape[1], spec.params.rank
+        require_memory(_COPIES * rank * n * spec.X.dtype.itemsize, f"a run of rank {rank} on {n} images")
+        X = spec.X.watched(lambda: self.runner._cancel) if isinstance(spec.X, Streamed) else spec.X
+        solver = iterate(X, self.params, self.backend, spec.mask)
         it, is_edited = next(solver), False
         while True:
             record = Record(it.n_iter, it.error, it.sparsity, it.target, it.seconds)

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.backend import as_compute_dtype
+from gsp_studio.backends.blocks import prepared
 from gsp_studio.backends.cpu import usable_cores
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.matching import match_bases
@@ -188,9 +189,7 @@ def refitted(X: Array, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], b
 
     HALS sweeps, a round of them at a time, from the coefficients that are shown.
     """
-    backend = get_backend("auto", solver_threads())
-    Xt = np.ascontiguousarray(as_compute_dtype(X).T).view()
-    Xt.flags.writeable = False  # as the solvers do: numba compiles kernels anew for arrays that may be written
+    Xt, backend = prepared(as_compute_dtype(X), get_backend("auto", solver_threads()))
     V = np.ascontiguousarray(shown.W.T)
     H, own, before = shown.H, self_product(shown.W), math.inf
     params = Params(len(V), sparsity_h=None if math.isnan(shown.target_h) else shown.target_h)

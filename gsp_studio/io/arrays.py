@@ -77,7 +77,7 @@ def list_arrays(path: Path, kind: str) -> list[ArrayEntry]:
         raise DatasetError(f"{path} is not a readable .{kind} file, or is damaged ({_short(error)})") from error
 
 
-def read_array(path: Path, kind: str, entry: ArrayEntry) -> Array:
+def read_array(path: Path, kind: str, entry: ArrayEntry, accepted: str = NUMERIC) -> Array:
     """One array of a file.
 
     Parameters
@@ -87,10 +87,12 @@ def read_array(path: Path, kind: str, entry: ArrayEntry) -> Array:
         A name in `FORMATS`.
     entry : ArrayEntry
         From `list_arrays`.
+    accepted : str
+        Kinds of NumPy types; other values are refused.
 
     Returns
     -------
-    ndarray of the entry's shape, real numbers
+    ndarray of the entry's shape
         A memory map for .npy, so that a part of it can be read alone.
 
     Raises
@@ -106,7 +108,7 @@ def read_array(path: Path, kind: str, entry: ArrayEntry) -> Array:
         raise
     except Exception as error:  # as for the headers
         raise DatasetError(f"{path} cannot be read: the file is damaged or truncated ({_short(error)})") from error
-    if values.dtype.kind not in NUMERIC:
+    if values.dtype.kind not in accepted:
         raise DatasetError(f"{entry} of {path} holds {values.dtype} values; accepted are real numbers")
     if values.shape != entry.shape:
         raise DatasetError(f"{entry} of {path} holds shape {values.shape}; the file is damaged")
@@ -256,7 +258,7 @@ FORMATS: dict[str, Format] = {
     "npy": Format("NumPy", _list_npy, _read_npy, is_mapped=True),
     "npz": Format("NumPy", _list_npz, _read_npz),
     "mat": Format("MATLAB", _list_mat, _read_mat, is_by_columns=True),
-    "hdf5": Format("HDF5", hdf5.list_datasets, hdf5.read_dataset, labels=hdf5.labels),
+    "hdf5": Format("HDF5", hdf5.list_datasets, hdf5.read_dataset),
     "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels),
     "tiff": Format("TIFF", tiff.list_series, tiff.read_series, names=tiff.names),
     "envi": Format("ENVI", envi.list_arrays, envi.read_array, is_mapped=True, names=envi.names),

@@ -10,16 +10,22 @@ import copy
 import hashlib
 import operator
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.blocks import Streamed
+from gsp_studio.io.montage import as_curves
 from gsp_studio.io.step import Step, StepError, as_step
 
 Array = npt.NDArray[Any]
 Order = Literal["C", "F"]
+#: Images of which a fingerprint is taken where they stay in their file.
+_LOOKED_AT = 64
+Colour = Literal["grey", "rgb", "red", "green", "blue"]
 
 
 class DatasetError(ValueError):
@@ -72,8 +78,19 @@ class LoadOptions:
         What to do with NaN and infinite values: set to 0, or leave out the images that hold any. None refuses them.
     dtype : "float32" | "float64"
         The type to compute in.
-    colour : "grey" | "rgb"
-        What becomes of images in colour: made grey, or kept as red, green and blue.
+    colour : "grey" | "rgb" | "red" | "green" | "blue"
+        What becomes of images in colour: made grey, kept as red, green and blue, or one of these three alone.
+    subset : (start, stop, step)
+        Which images, or frames, as a slice of Python has it: from `start`, counted from 0, up to but not including
+        `stop`, every `step`-th.
+    labels : str
+        "" for none; else the array of the file that has a label for each image. None: as the reader proposes.
+    storage : "memory" | "disk"
+        Whether images are loaded, or stay in their file and are read in blocks in every iteration. None: they stay
+        where they are large and the format allows it.
+    samples : "images" | "pixels"
+        What a sample is: an image, or a pixel with its value in every image, as in hyperspectral cubes; then a column
+        of X is the spectrum of a pixel. None: an image.
     steps : tuple of Step
         What is done to the images then, in this order, see `steps`; a dict as run.json has it is a step, too.
 
@@ -90,14 +107,20 @@ class LoadOptions:
     negative: Literal["clip", "shift", "abs"] | None = None
     dtype: Literal["float32", "float64"] | None = None
     nonfinite: Literal["zero", "drop"] | None = None
-    colour: Literal["grey", "rgb"] | None = None
+    colour: Colour | None = None
     steps: tuple[Step, ...] = ()
+    subset: tuple[int, int, int] | None = None
+    labels: str | None = None
+    storage: Literal["memory", "disk"] | None = None
+    samples: Literal["images", "pixels"] | None = None
 
     def __post_init__(self) -> None:
         for name, accepted in _CHOICES.items():
             value = getattr(self, name)
             if value is not None and value not in accepted:
                 raise DatasetError(f'{name} is "{value}"; accepted are {", ".join(accepted)}')
+        if self.subset is not None:
+            object.__setattr__(self, "subset", _checked_subset(self.subset))
         if self.image_shape is not None:
             object.__setattr__(self, "image_shape", _checked_shape(self.image_shape))
         try:
@@ -112,8 +135,21 @@ _CHOICES = {
     "negative": ("clip", "shift", "abs"),
     "dtype": ("float32", "float64"),
     "nonfinite": ("zero", "drop"),
-    "colour": ("grey", "rgb"),
+    "colour": ("grey", "rgb", "red", "green", "blue"),
+    "storage": ("memory", "disk"),
+    "samples": ("images", "pixels"),
 }
+
+
+def _checked_subset(subset: Any) -> tuple[int, int, int]:
+    """A (start, stop, step) that makes sense, as plain ints."""
+    try:
+        start, stop, step = (operator.index(part) for part in subset)
+    except (TypeError, ValueError):
+        start = stop = step = -1
+    if not 0 <= start < stop or step < 1:
+        raise DatasetError(f"subset is {subset}; accepted are three whole numbers: start >= 0, stop > start, step >= 1")
+    return start, stop, step
 
 
 def _checked_shape(shape: Any) -> tuple[int, int]:
@@ -133,16 +169,17 @@ class Dataset:
 
     Attributes
     ----------
-    X : ndarray (m, n), float32 or float64, >= 0, finite, Fortran order
-        A column an image of m values, each contiguous in memory. Read-only.
+    X : ndarray (m, n), float32 or float64, >= 0, finite, Fortran order; or Streamed
+        A column an image of m values, each contiguous in memory. Read-only. Images that stay in their file are
+        `Streamed`: whole columns can be taken of these, too.
     image_shape : (height, width), in pixels
     order : "C" | "F"
         How a column fills its image, or each of its three colours.
     name : str
         For titles.
-    names : tuple of str
+    names : sequence of str
         One an image.
-    labels : tuple of str or None
+    labels : sequence of str or None
         A class for each image, where the source has classes.
     source : str
         The path it came from.
@@ -154,8 +191,11 @@ class Dataset:
         What a user should know before a run, a sentence each: images without contrast, for example.
     channels : int
         Values a pixel: 1, or 3 for colour. A column holds all of red, then all of green, then all of blue.
+    grid : (height, width) or None
+        Where the samples are pixels with a spectrum each, which a column holds: the image that they make, filled as
+        `order` says; `image_shape` is (1, bands) then.
     fingerprint : str
-        SHA-256 of shape, type and values; made from them.
+        SHA-256 of shape, type and values; made from them, of a sample of images where these stay in their file.
 
     Raises
     ------
@@ -163,21 +203,25 @@ class Dataset:
         Anything above that does not hold, in one sentence.
     """
 
-    X: Array
+    X: Any
     image_shape: tuple[int, int]
     order: Order
     name: str
-    names: tuple[str, ...]
-    labels: tuple[str, ...] | None = None
+    names: Sequence[str]
+    labels: Sequence[str] | None = None
     source: str = ""
     steps: tuple[str, ...] = ()
     options: LoadOptions = LoadOptions()
     notes: tuple[str, ...] = ()
     channels: int = 1
+    grid: tuple[int, int] | None = None
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
         _check(self)
+        if isinstance(self.X, Streamed):  # whose values are looked at as they are read
+            object.__setattr__(self, "fingerprint", _fingerprint_of_sample(self.X))
+            return
         _check_values(self)
         frozen = self.X.view()  # the caller's own array stays as writeable as it was
         frozen.flags.writeable = False
@@ -199,6 +243,40 @@ class Dataset:
             A view where memory allows.
         """
         return as_images(vectors.T, self.image_shape, self.order, self.channels)
+
+    def pictures(self, vectors: Array, white: float | None = None) -> Array:
+        """Columns as what is shown of them: images, or curves where they are spectra.
+
+        Parameters
+        ----------
+        vectors : ndarray (m, k), >= 0
+        white : float, optional
+            Of spectra, what the upper edge is; by default the largest value of each.
+
+        Returns
+        -------
+        ndarray (k, height, width), or (k, height, width, 3) of images in colour
+            Images have their values, curves greys in [0, 1].
+        """
+        if self.grid is None:
+            return self.as_images(vectors)
+        top = vectors.max(axis=0, initial=0) if white is None else np.full(vectors.shape[1], white)
+        return as_curves(np.divide(vectors, top, out=np.zeros(vectors.shape), where=top > 0).T)
+
+    def maps(self, coefficients: Array) -> Array:
+        """Of spectra, coefficients as images: where in the picture each part is.
+
+        Parameters
+        ----------
+        coefficients : ndarray (k, n)
+            Rows of H.
+
+        Returns
+        -------
+        ndarray (k, height, width)
+        """
+        assert self.grid is not None
+        return as_images(coefficients, self.grid, self.order, 1)
 
     def as_map(self, vector: Array) -> Array:
         """One value for each pixel: of images in colour the mean of the three.
@@ -306,9 +384,18 @@ def fingerprint_of(X: Array) -> str:
     return digest.hexdigest()
 
 
+def _fingerprint_of_sample(X: Streamed) -> str:
+    """SHA-256 of shape, type and the values of some images: to look at them all would be to read the file."""
+    digest = hashlib.sha256(f"sampled {X.shape} {X.dtype.str}".encode())
+    for j in np.unique(np.linspace(0, X.shape[1] - 1, _LOOKED_AT).astype(int)):
+        digest.update(np.ascontiguousarray(X[:, j]).data.cast("B"))
+    return digest.hexdigest()
+
+
 def _check(data: Dataset) -> None:
     X = data.X
-    if X.ndim != 2 or X.dtype not in (np.float32, np.float64) or not X.flags.f_contiguous:
+    is_ordered = isinstance(X, Streamed) or X.flags.f_contiguous
+    if X.ndim != 2 or X.dtype not in (np.float32, np.float64) or not is_ordered:
         raise DatasetError(
             f"{data.name}: X is {X.dtype} {X.shape}; expected is a float32 or float64 matrix in Fortran order"
         )
@@ -318,6 +405,8 @@ def _check(data: Dataset) -> None:
     if n < 2:
         raise DatasetError(f"{data.name} holds 1 image; a factorization needs at least 2")
     height, width = data.image_shape
+    if data.grid is not None and (data.grid[0] * data.grid[1] != n or height != 1 or data.channels != 1):
+        raise DatasetError(f"{data.name}: a picture of {data.grid[0]} x {data.grid[1]} does not have {n} spectra")
     if data.channels not in (1, 3):
         raise DatasetError(f"{data.name}: {data.channels} values a pixel; accepted are 1, grey, and 3, colour")
     values = height * width * data.channels

@@ -16,6 +16,8 @@ from gsp_studio.io.dataset import DatasetError
 Array = npt.NDArray[Any]
 
 NUMERIC = "biuf"
+#: What people call the classes of the images that an array beside it holds.
+LABELS = ("target", "targets", "label", "labels", "class", "classes", "y", "gnd")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ class Format:
     is_mapped: bool = False
     names: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
     labels: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether its files can tell the classes of their images, other than by an array of them."""
+        return self.labels is not _none
 
 
 def require_held(entry: ArrayEntry, path: Path, most: int) -> None:

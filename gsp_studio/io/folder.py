@@ -14,16 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io import images, sources
-from gsp_studio.io.dataset import DatasetError, LoadOptions
+from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions
 from gsp_studio.io.images import Header
 from gsp_studio.io.preprocess import float_type
-from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced
+from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
 from gsp_studio.io.sources import Member, Source
 from gsp_studio.io.step import REMEDY, leading_resize
 from gsp_studio.io.steps import resized
@@ -179,6 +179,9 @@ def peek(path: Path, options: LoadOptions) -> Peek:
     with sources.opened(path) as source:
         chosen = choose(source, options.image_shape, any_size=resize is not None)
     items = [(file, k) for file, header in zip(chosen.files, chosen.headers, strict=True) for k in range(header.frames)]
+    held = len(items)
+    picked = subset_of(options.subset, held, str(path))
+    items = [items[k] for k in picked]
     count = len(items)
     if count < 2 and chosen.files[0].where == str(path):
         raise DatasetError(f"{path} is one image; open the folder that holds your images")
@@ -186,17 +189,17 @@ def peek(path: Path, options: LoadOptions) -> Peek:
         raise DatasetError(f"{path} contains 1 image ({chosen.files[0].name}); a factorization needs at least 2")
     height, width = chosen.headers[0].size if resize is None else (resize.height, resize.width)
     has_colour = any(header.is_colour for header in chosen.headers)
-    if options.colour == "rgb" and not has_colour:
+    if options.colour not in (None, "grey") and not has_colour:
         raise DatasetError(f"{path}: no image is stored in colour; accepted is grey")
     channels = 3 if options.colour == "rgb" else 1
-    colour: Literal["grey", "rgb"] | None = (options.colour or "grey") if has_colour else None
+    colour: Colour | None = (options.colour or "grey") if has_colour else None
     dtype = float_type(np.dtype(np.float32), options.dtype)
     formats = Counter(header.format for header in chosen.headers)
     mixed = f" ({', '.join(f'{k} {name}' for name, k in formats.most_common(4))})" if len(formats) > 1 else ""
     classes = len({file.parent for file in chosen.files})
     read_as = " in colour" if channels == 3 else ""
-    held = f"one a file{mixed}" if count == len(chosen.files) else f"of {len(chosen.files)} files{mixed}"
-    note = f"{count} images of {height} x {width}{read_as}, {held}, in natural order"
+    of_files = f"one a file{mixed}" if held == len(chosen.files) else f"of {len(chosen.files)} files{mixed}"
+    note = f"{count} images of {height} x {width}{read_as}, {of_files}, in natural order"
     return Peek(
         path=path,
         kind="images",
@@ -216,11 +219,15 @@ def peek(path: Path, options: LoadOptions) -> Peek:
             order="C",
             dtype=dtype.name,  # type: ignore[arg-type]
             colour=colour,
+            subset=options.subset and (picked.start, picked.stop, picked.step),
         ),
         notes=chosen.notes,
         files=tuple(("" if path.is_file() and file.where == str(path) else file.inside, k) for file, k in items),
         channels=channels,
         has_colour=has_colour,
+        picked=picked,
+        n_held=held,
+        label_source="folders" if len({os.path.dirname(file.inside) for file, _ in items}) > 1 else "",
     )
 
 
@@ -264,7 +271,8 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
         finally:
             stopped = True  # what has not begun is not wanted any more
     names, parents = _names(found)
-    return Raw(X, names, parents if len(set(parents)) > 1 else None, (*found.notes, *steps))
+    labels = parents if found.label_source and found.options.labels != "" else None
+    return Raw(X, names, labels, (*found.notes, *steps))
 
 
 def sample(found: Peek, chosen: Array, longest: int) -> Array:
@@ -282,7 +290,7 @@ def _frames(source: Source, inside: str, frames: list[int], found: Peek, note: i
     file = source.member(inside)
     read = []
     resize = leading_resize(found.options.steps)
-    for image in images.read_frames(file, frames, note, found.channels == 3):
+    for image in images.read_frames(file, frames, note, found.options.colour or "grey"):
         if resize is not None:
             image = resized(image, resize)
         if image.shape[:2] != found.image_shape:

@@ -19,8 +19,6 @@ from gsp_studio.io.entry import NUMERIC, ArrayEntry
 Array = npt.NDArray[Any]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-#: What people call the classes of the images that a dataset beside it holds.
-_LABELS = ("target", "targets", "label", "labels", "class", "classes", "y")
 #: Datasets that are listed; a file with more is no browser's meat.
 _MOST = 4096
 _BITS = (8, 16, 32, 64)
@@ -46,19 +44,6 @@ def read_dataset(path: Path, entry: ArrayEntry) -> Array:
     """The values of a dataset."""
     with h5py.File(path, "r") as file:
         return np.asarray(file[entry.key][()])
-
-
-def labels(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
-    """The values of a dataset of classes beside this one, one for each of its rows."""
-    folder = entry.key.rpartition("/")[0]
-    with h5py.File(path, "r") as file:
-        for name, item in _walk(file):
-            above, _, own = name.rpartition("/")
-            fits = isinstance(item, h5py.Dataset) and item.shape in ((entry.shape[0],), (entry.shape[0], 1))
-            if above == folder and own.lower() in _LABELS and fits and item.dtype.kind in "iuS" and _is_inside(item):
-                values = np.asarray(item[()]).ravel()
-                return tuple(v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values)
-    return None
 
 
 def list_matlab(path: Path) -> list[ArrayEntry]:

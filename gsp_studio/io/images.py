@@ -45,6 +45,8 @@ _OTHERS = {
 TO_GREY = "colour to grey by ITU-R BT.601"
 #: Its luminance weights.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+#: What images in colour are made of, any of which can be read alone.
+PLANES = ("red", "green", "blue")
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
 #: Formats that can hold several images.
@@ -198,7 +200,7 @@ def _require_end_of_gif(stream: IO[bytes], file: ImageFile) -> None:
         raise DatasetError(f"{file} is truncated: the end mark of a GIF is missing")
 
 
-def read_frames(file: ImageFile, frames: Sequence[int], note: Note, colour: bool = False) -> Iterator[Array]:
+def read_frames(file: ImageFile, frames: Sequence[int], note: Note, colour: str = "grey") -> Iterator[Array]:
     """Decode images of a file.
 
     Parameters
@@ -208,8 +210,8 @@ def read_frames(file: ImageFile, frames: Sequence[int], note: Note, colour: bool
         Which of them, rising from 0.
     note : callable
         Told each step in words.
-    colour : bool
-        Red, green and blue; grey values otherwise.
+    colour : "grey" | "rgb" | "red" | "green" | "blue"
+        Of images in colour: their luminance, all of it, or one of the three.
 
     Yields
     ------
@@ -236,7 +238,7 @@ def read_frames(file: ImageFile, frames: Sequence[int], note: Note, colour: bool
             yield _values(ImageOps.exif_transpose(image) if turned else image, depth, note, colour)
 
 
-def read_image(file: ImageFile, note: Note, colour: bool = False) -> Array:
+def read_image(file: ImageFile, note: Note, colour: str = "grey") -> Array:
     """Decode the first image of a file, as `read_frames`."""
     return next(read_frames(file, (0,), note, colour))
 
@@ -261,7 +263,7 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _values(image: Image.Image, depth: int, note: Note, in_colour: bool) -> Array:
+def _values(image: Image.Image, depth: int, note: Note, wanted: str) -> Array:
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
         note("palette applied")
@@ -275,10 +277,13 @@ def _values(image: Image.Image, depth: int, note: Note, in_colour: bool) -> Arra
     if image.mode == "RGB":
         colour = np.asarray(image)
         note("uint8 divided by 255")
-        if in_colour:
+        if wanted == "rgb":
             return colour.astype(np.float32) / np.float32(255)
         if np.array_equal(colour[..., 0], colour[..., 1]) and np.array_equal(colour[..., 0], colour[..., 2]):
             return colour[..., 0].astype(np.float32) / np.float32(255)  # grey in three channels: exactly that grey
+        if wanted in PLANES:
+            note(one_of_three(wanted))
+            return colour[..., PLANES.index(wanted)].astype(np.float32) / np.float32(255)
         note(TO_GREY)
         luma: Array = np.zeros(colour.shape[:2], np.float32)
         for k in range(3):
@@ -286,7 +291,17 @@ def _values(image: Image.Image, depth: int, note: Note, in_colour: bool) -> Arra
         luma /= np.float32(255)
         return np.minimum(luma, np.float32(1), out=luma)
     grey = _single_channel(image, depth, note)
-    return np.repeat(grey[..., None], 3, axis=2) if in_colour else grey
+    return np.repeat(grey[..., None], 3, axis=2) if wanted == "rgb" else grey
+
+
+def one_of_three(plane: str) -> str:
+    """What is said of images in colour of which the red, the green or the blue is read."""
+    return f"{plane} of red, green and blue"
+
+
+def made_grey(colour: str | None) -> str:
+    """What is said of images in colour that are read as `LoadOptions.colour` says, but not as "rgb"."""
+    return one_of_three(colour) if colour is not None and colour in PLANES else TO_GREY
 
 
 def _has_clear_colour(image: Image.Image) -> bool:

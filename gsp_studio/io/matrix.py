@@ -1,203 +1,31 @@
-"""Matrices and stacks of images: which axis holds the images, what shape these have, and reading them.
-
-What was given is taken; what was not is guessed from the values, with the reason in words.
-"""
+"""Matrices and stacks of images in files: a look at them, and reading them as `arrangement` says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io import arrays, images, layout
-from gsp_studio.io.dataset import DatasetError, LoadOptions, Order, as_images
-from gsp_studio.io.entry import ArrayEntry
+from gsp_studio.io.arrangement import Arrangement, arrange
+from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions, as_images
+from gsp_studio.io.entry import LABELS, NUMERIC, ArrayEntry
+from gsp_studio.io.naming import Numbered
 from gsp_studio.io.preprocess import float_type, unit_scale
-from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced
+from gsp_studio.io.source import OF_FILE, Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, int]
 
-#: Images from which a shape is guessed.
-_SAMPLE = 64
-#: The unusual axis holds the images only when read so they are this much smoother.
-_CLEARLY = 0.75
-#: Larger arrays are not read both ways: every column of a large file touches all of it.
-_COMPARED = 1 << 30
+#: Kinds of types that labels can have.
+_NAMES = NUMERIC + "SU"
 #: Bytes that are copied at once while loading.
 _BLOCK = 1 << 24
-
-
-@dataclass(frozen=True)
-class Arrangement:
-    """How an array is read: the axis of its images, their shape and order, other shapes, and the reasons in words."""
-
-    images_in: str  # "columns", "rows" of a matrix; "first axis", "last axis" of a stack
-    n_images: int
-    image_shape: Shape
-    order: Order
-    shapes: tuple[Shape, ...]
-    note: str
-    is_guess: bool
-    channels: int = 1
-    #: Of a stack of images in colour.
-    channel_axis: int = -1
-
-
-def arrange(entry: ArrayEntry, read: Callable[[], Array], kind: str, options: LoadOptions, path: Path) -> Arrangement:
-    """How to read an array, following `options` where they say something.
-
-    Parameters
-    ----------
-    entry : ArrayEntry
-    read : callable
-        Gives the values; called only when they are needed for a guess.
-    kind : str
-        A name in `arrays.FORMATS`.
-    options : LoadOptions
-    path : Path
-        For errors.
-
-    Raises
-    ------
-    DatasetError
-        Options that do not fit the array.
-
-    Notes
-    -----
-    MATLAB files keep an image a column, filled column by column, and stacks (height, width, image); NumPy files an
-    image a row, filled row by row, and stacks (image, height, width). A matrix that could be either is read the other
-    way when its images are much smoother then.
-    """
-    if len(entry.shape) == 3:
-        if options.colour == "rgb":
-            raise DatasetError(f"{path}: a stack of 3 dimensions holds grey images; accepted is grey")
-        return _arrange_stack(entry, kind, options, path)
-    if len(entry.shape) == 4:
-        return _arrange_colours(entry, kind, options, path)
-    order: Order = options.order or ("F" if arrays.FORMATS[kind].is_by_columns else "C")
-    images_in, why = _axis_of_images(entry, read, kind, order, options)
-    values, count = entry.shape if images_in == "columns" else entry.shape[::-1]
-    channels = 3 if options.colour == "rgb" else 1
-    pixels = values // channels
-    if pixels * channels != values:
-        raise DatasetError(
-            f"{path}: an image here has {values} values, which are no three times as many pixels; accepted is grey"
-        )
-    usual = layout.candidate_shapes(pixels)
-    if options.image_shape is not None:
-        shape = options.image_shape
-        if shape[0] * shape[1] != pixels:
-            raise DatasetError(
-                f"{path}: image shape {shape[0]}x{shape[1]} has {shape[0] * shape[1]} pixels, "
-                f"but an image here has {pixels} ({_listed(usual)})"
-            )
-        shapes, guess = [shape, *(other for other in usual if other != shape)], "shape as given"
-    elif len(usual) == 1:
-        shapes, guess = usual, "the only usual shape"
-    else:
-        shapes = layout.rank_shapes(_sample(read(), images_in, count)[:pixels], order)
-        guess = f"shape guessed, the smoothest of {_listed(usual)}"
-    h, w = shapes[0]
-    filled = "by columns" if order == "F" else "by rows"
-    what = f"{count} images of {h} x {w}" + (" in colour" if channels == 3 else "")
-    note = f"{what} in the {images_in} ({why}); {guess}; filled {filled} ({order})"
-    return Arrangement(images_in, count, (h, w), order, tuple(shapes), note, True, channels)
-
-
-def _axis_of_images(
-    entry: ArrayEntry, read: Callable[[], Array], kind: str, order: Order, options: LoadOptions
-) -> tuple[str, str]:
-    """ "columns" or "rows", and why."""
-    if options.images_in is not None:
-        return options.images_in, "as given"
-    rows, columns = entry.shape
-    if options.image_shape is not None:
-        wanted = options.image_shape[0] * options.image_shape[1] * (3 if options.colour == "rgb" else 1)
-        if (rows == wanted) != (columns == wanted):
-            return ("columns" if rows == wanted else "rows"), "where the given shape fits"
-    usual, other = ("columns", "rows") if arrays.FORMATS[kind].is_by_columns else ("rows", "columns")
-    pixels = {"columns": rows, "rows": columns}
-    fits = {axis: layout.looks_like_pixels(count) for axis, count in pixels.items()}
-    if fits[usual] and not fits[other]:
-        return usual, f"{pixels[usual]} pixels make an image, {pixels[other]} do not"
-    if fits[other] and not fits[usual]:
-        return other, f"{pixels[other]} pixels make an image, {pixels[usual]} do not"
-    if fits[usual] and entry.nbytes <= _COMPARED:
-        grain = {axis: _grain(read(), axis, order, entry.shape) for axis in (usual, other)}
-        if grain[other] < _CLEARLY * grain[usual]:
-            return other, "read so they are much smoother"
-    return usual, _usual(kind)
-
-
-def _grain(values: Array, images_in: str, order: Order, shape: tuple[int, ...]) -> float:
-    vectors = _sample(values, images_in, shape[1] if images_in == "columns" else shape[0])
-    return layout.grain(vectors, layout.rank_shapes(vectors, order)[0], order)
-
-
-def _usual(kind: str) -> str:
-    return f"as usual in {arrays.FORMATS[kind].name} files"
-
-
-def _arrange_stack(entry: ArrayEntry, kind: str, options: LoadOptions, path: Path) -> Arrangement:
-    shape = entry.shape
-    usual = "columns" if arrays.FORMATS[kind].is_by_columns else "rows"  # the last axis or the first
-    images_in, why, is_guess = usual, _usual(kind), False
-    square = {"rows": shape[1] == shape[2], "columns": shape[0] == shape[1]}
-    other = "rows" if usual == "columns" else "columns"
-    if options.images_in is not None:
-        images_in, why = options.images_in, "as given"
-    elif entry.is_certain:
-        why = "as the file says"
-    elif square[other] and not square[usual]:
-        images_in, why, is_guess = other, "so they are square", True
-    last = images_in == "columns"
-    count, image = (shape[2], (shape[0], shape[1])) if last else (shape[0], (shape[1], shape[2]))
-    if options.image_shape is not None and options.image_shape != image:
-        given = "x".join(map(str, options.image_shape))
-        raise DatasetError(f"{path}: image shape {given} does not fit the stack's images of {image[0]}x{image[1]}")
-    where = "last axis" if last else "first axis"
-    note = f"{count} images of {image[0]} x {image[1]}, a stack along its {where} ({why})"
-    return Arrangement(where, count, image, "C", (image,), note, is_guess)
-
-
-def _arrange_colours(entry: ArrayEntry, kind: str, options: LoadOptions, path: Path) -> Arrangement:
-    """A stack of images in colour: (image, height, width, 3), (image, 3, height, width), (height, width, 3, image)."""
-    shape = entry.shape
-    usual = "columns" if arrays.FORMATS[kind].is_by_columns else "rows"
-    axes = {"columns": (2, 0), "rows": (3, 1)}  # where the colours are, the usual axis first
-    images_in, why = usual, _usual(kind)
-    other = "rows" if usual == "columns" else "columns"
-    if options.images_in is not None:
-        images_in, why = options.images_in, "as given"
-    elif not any(shape[axis] == 3 for axis in axes[usual]) and any(shape[axis] == 3 for axis in axes[other]):
-        images_in, why = other, "as an axis is 3"
-    axis = next((axis for axis in axes[images_in] if shape[axis] == 3), None)
-    if axis is None:
-        said = " x ".join(map(str, shape))
-        raise DatasetError(f"{path}: the images of a {said} stack, read so, have no axis of 3 colours")
-    last = images_in == "columns"
-    h, w = (side for k, side in enumerate(shape) if k not in (axis, 3 if last else 0))
-    if options.image_shape is not None and options.image_shape != (h, w):
-        given = "x".join(map(str, options.image_shape))
-        raise DatasetError(f"{path}: image shape {given} does not fit the stack's images of {h}x{w}")
-    count, where = (shape[3], "last axis") if last else (shape[0], "first axis")
-    channels = 1 if options.colour == "grey" else 3
-    read_as = "in colour" if channels == 3 else "made grey"
-    note = f"{count} images of {h} x {w} {read_as}, a stack along its {where} ({why})"
-    return Arrangement(where, count, (h, w), "C", ((h, w),), note, False, channels, axis)
-
-
-def _sample(values: Array, images_in: str, count: int) -> Array:
-    """Some images as columns (m, k), float64, spread over the whole; bad values count as zero."""
-    chosen = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(int))
-    part = values[:, chosen] if images_in == "columns" else values[chosen].T
-    return np.nan_to_num(np.asarray(part, dtype=np.float64), posinf=0.0, neginf=0.0)
 
 
 def _take(values: Array, images_in: str, chosen: Array | None = None) -> Array:
@@ -219,16 +47,6 @@ def _planes(values: Array, images_in: str) -> Array:
     return np.moveaxis(values, 3 if values.shape[3] == 3 else 1, 1)
 
 
-def _grey_of(columns: Array, dtype: str) -> Array:
-    """The luminance (m, k) of columns (3 m, k) of red, green and blue."""
-    colours = columns.reshape(3, len(columns) // 3, -1)
-    return np.tensordot(images.LUMA.astype(dtype), colours.astype(dtype), axes=1)
-
-
-def _listed(shapes: list[Shape]) -> str:
-    return ", ".join(f"{h}x{w}" for h, w in shapes[:4]) + (", ..." if len(shapes) > 4 else "")
-
-
 def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     """What a file of arrays holds and how it would be read.
 
@@ -245,14 +63,15 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         raise DatasetError(
             f"{path} holds 1 image of {found.image_shape[0]} x {found.image_shape[1]}; at least 2 are needed"
         )
+    picked = subset_of(options.subset, found.n_images, str(path))
     dtype = float_type(entry.dtype, options.dtype)
-    count = entry.nbytes // entry.dtype.itemsize
+    count = entry.nbytes // entry.dtype.itemsize * len(picked) // found.n_images
     is_mapped = arrays.FORMATS[kind].is_mapped
     in_columns = found.images_in in ("columns", "last axis")
     return Peek(
         path=path,
         kind=kind,
-        n_images=found.n_images,
+        n_images=len(picked),
         image_shape=found.image_shape,
         order=found.order,
         images_in=found.images_in,
@@ -271,19 +90,48 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             negative=options.negative,
             dtype=dtype.name,  # type: ignore[arg-type]
             nonfinite=options.nonfinite,
-            colour=_colour_of(found),
+            colour=_colour_of(found, options),
             steps=options.steps,
+            subset=options.subset and (picked.start, picked.stop, picked.step),
+            storage=options.storage,
+            samples=options.samples,
+            labels=options.labels,
         ),
         is_guess=found.is_guess,
         channels=found.channels,
         has_colour=found.channel_axis >= 0 or (len(entry.shape) == 2 and _could_be_colour(entry, found)),
+        picked=picked,
+        n_held=found.n_images,
+        is_mapped=is_mapped,
+        label_source=_label_source(entries, entry, kind, found.n_images, options.labels, path),
+        label_keys=tuple(_label_keys(entries, entry, found.n_images)),
     )
 
 
-def _colour_of(found: Arrangement) -> Literal["grey", "rgb"] | None:
+def _label_keys(entries: Sequence[ArrayEntry], images: ArrayEntry, count: int) -> list[str]:
+    """Arrays beside that of the images with one value for each of these."""
+    fits = ((count,), (count, 1), (1, count))
+    return [e.key for e in entries if e.shape in fits and e.key != images.key and not e.kind and e.dtype.kind in _NAMES]
+
+
+def _label_source(
+    entries: Sequence[ArrayEntry], images: ArrayEntry, kind: str, count: int, wanted: str | None, path: Path
+) -> str:
+    keys = _label_keys(entries, images, count)
+    if wanted and wanted not in keys:
+        accepted = ", ".join(keys) or "none, as no array has one value for each"
+        raise DatasetError(f'{path}: "{wanted}" does not label the {count} images; accepted for labels: {accepted}')
+    if wanted is not None:
+        return wanted
+    if arrays.FORMATS[kind].has_labels:
+        return OF_FILE
+    return next((key for key in keys if key.rpartition("/")[2].lower() in LABELS), "")
+
+
+def _colour_of(found: Arrangement, options: LoadOptions) -> Colour | None:
     if found.channels == 3:
         return "rgb"
-    return "grey" if found.channel_axis >= 0 else None
+    return (options.colour or "grey") if found.channel_axis >= 0 or options.colour in images.PLANES else None
 
 
 def _could_be_colour(entry: ArrayEntry, found: Arrangement) -> bool:
@@ -300,41 +148,106 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
         A damaged file, or one that has changed since.
     LoadCancelled
     """
-    values = _values(found)
-    columns = _take(_planes(values, found.images_in), found.images_in)
-    scale, step = unit_scale(values.dtype)
-    m, n = columns.shape
-    makes_grey = values.ndim == 4 and found.channels == 1
-    X = np.empty((m // 3 if makes_grey else m, n), dtype=found.options.dtype, order="F")
-    block = max(1, _BLOCK // (m * X.itemsize))
+    values = values_of(found)
+    height, width = found.image_shape
+    n = found.n_images
+    X = np.empty((height * width * found.channels, n), dtype=found.options.dtype, order="F")
+    block = max(1, _BLOCK // X[:, :1].nbytes)
     for a in range(0, n, block):
         if cancelled():
             raise LoadCancelled
-        part = columns[:, a : a + block]
-        X[:, a : a + block] = _grey_of(part, X.dtype.name) if makes_grey else part
+        X[:, a : a + block] = columns_of(values, found, slice(a, min(n, a + block)))
         progress(min(n, a + block), n)
-    if scale != 1.0:
-        X /= X.dtype.type(scale)
-    if values.dtype.kind == "f" and values.dtype != X.dtype:
-        step = f"{values.dtype.name} values as {X.dtype.name}"
-    steps = tuple(said for said in (step, images.TO_GREY if makes_grey else "") if said)
-    names, labels = _told(found, n)
-    return Raw(X, names or tuple(f"image {j + 1}" for j in range(n)), labels, steps)
+    raw = told(found, values.dtype, X)
+    return replace(raw, names=tuple(raw.names))
 
 
-def _told(found: Peek, n: int) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
-    """Names and labels, where the file has one for each image."""
+def told(found: Peek, raw: np.dtype[Any], X: Any) -> Raw:
+    """X with its names and labels, and in words how it came of values of the type `raw`."""
     form, entry = arrays.FORMATS[found.kind], _entry(found)
-    names, labels = form.names(found.path, entry), form.labels(found.path, entry)
-    return names if names and len(names) == n else None, labels if labels and len(labels) == n else None
+    names, labels = form.names(found.path, entry), _labels(found, entry)
+    _, step = unit_scale(raw)
+    if raw.kind == "f" and raw != X.dtype:
+        step = f"{raw.name} values as {X.dtype.name}"
+    makes_grey = found.channels == 1 and (len(entry.shape) == 4 or found.options.colour in images.PLANES)
+    steps = [step, images.made_grey(found.options.colour) if makes_grey else ""]
+    return Raw(
+        X,
+        _picked(names, found) or Numbered("image {}", found.picked),
+        _picked(labels, found),
+        tuple(filter(None, steps)),
+    )
+
+
+def _labels(found: Peek, images: ArrayEntry) -> tuple[str, ...] | None:
+    """A label for each image of the file; None where there is none."""
+    if found.options.labels == "" or not found.label_source:
+        return None
+    form = arrays.FORMATS[found.kind]
+    if found.label_source == OF_FILE:
+        return form.labels(found.path, images)
+    [entry] = (e for e in arrays.list_arrays(found.path, found.kind) if e.key == found.label_source)
+    values = np.ravel(arrays.read_array(found.path, found.kind, entry, _NAMES))
+    if values.dtype.kind == "f" and np.all(np.isfinite(values)) and np.all(values == np.round(values)):
+        values = values.astype(np.int64)  # MATLAB's numbers are all doubles
+    return tuple(v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values.tolist())
+
+
+def _picked(each: Sequence[str] | None, found: Peek) -> tuple[str, ...] | None:
+    """Of what there is of each image in the file, that of those that are read."""
+    if not each or len(each) != found.n_held:
+        return None
+    return tuple(each[j] for j in found.picked)
+
+
+def columns_of(values: Array, found: Peek, some: slice) -> Array:
+    """Some of the images that are read, as columns (m, k) of the type to compute in, 8 and 16 bits in [0, 1].
+
+    Parameters
+    ----------
+    values : ndarray
+        The whole array, as `values_of` gives it.
+    found : Peek
+    some : slice
+        Of the images that are read, with a start and a stop.
+    """
+    of_file = found.picked[some]
+    chosen = slice(of_file.start, of_file.stop if of_file.stop >= 0 else None, of_file.step)
+    return converted(values[chosen] if found.images_in in ("rows", "first axis") else values[..., chosen], found)
+
+
+def converted(part: Array, found: Peek, is_own: bool = False) -> Array:
+    """Images, laid out as in the file, as columns (m, k) of the type to compute in; 8 and 16 bits in [0, 1].
+
+    A copy, unless `part` is the caller's own and is right as it is.
+    """
+    columns = _take(_planes(part, found.images_in), found.images_in)
+    dtype = np.dtype(found.options.dtype)
+    if found.channels == 1 and (part.ndim == 4 or found.options.colour in images.PLANES):
+        columns = _one_plane(columns, dtype, found.options.colour)
+    scale, _ = unit_scale(part.dtype)
+    X: Array = columns.astype(dtype, order="F", copy=not is_own)
+    if scale != 1.0:
+        X /= dtype.type(scale)
+    return X
+
+
+def _one_plane(columns: Array, dtype: np.dtype[Any], colour: str | None) -> Array:
+    """One value a pixel (m, k) of columns (3 m, k) of red, green and blue: one of these, or the luminance."""
+    colours = columns.reshape(3, len(columns) // 3, -1)
+    if colour is not None and colour in images.PLANES:
+        plane: Array = colours[images.PLANES.index(colour)]
+        return plane
+    return np.tensordot(images.LUMA.astype(dtype), colours.astype(dtype), axes=1)
 
 
 def sample(found: Peek, chosen: Array, longest: int) -> Array:
     """Some images (k, height, width[, 3]), float32, reduced so that no side is much longer than `longest`."""
-    values = _values(found)
-    rows = _take(_planes(values, found.images_in), found.images_in, chosen).T
-    if values.ndim == 4 and found.channels == 1:
-        rows = _grey_of(rows.T, "float32").T
+    values = values_of(found)
+    wanted = found.picked.start + chosen * found.picked.step
+    rows = _take(_planes(values, found.images_in), found.images_in, wanted).T
+    if found.channels == 1 and (values.ndim == 4 or found.options.colour in images.PLANES):
+        rows = _one_plane(rows.T, np.dtype(np.float32), found.options.colour).T
     return reduced(as_images(rows, found.image_shape, found.order, found.channels), longest)
 
 
@@ -342,7 +255,14 @@ def _entry(found: Peek) -> ArrayEntry:
     return arrays.choose_array(arrays.list_arrays(found.path, found.kind), found.key or None, found.path)
 
 
-def _values(found: Peek) -> Array:
+def values_of(found: Peek) -> Array:
+    """The array that is read; of a format that is mapped, a view of the file.
+
+    Raises
+    ------
+    DatasetError
+        A damaged file, or one that has changed since.
+    """
     values = arrays.read_array(found.path, found.kind, _entry(found))
     if (values.ndim > 2) != found.images_in.endswith("axis") or values.ndim > 4:
         raise DatasetError(f"{found.path} has changed since it was looked into; open it again")

@@ -11,6 +11,10 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Scale = Literal["tile", "shared"]
 
+#: Pixels that the picture of a spectrum is wide at least.
+_CURVE = 72
+#: Grey of the area under a curve.
+_AREA = 0.35
 #: Grey of the lines between tiles: neither black (a zero) nor white (a maximum).
 GAP_LEVEL = 64
 
@@ -44,6 +48,37 @@ def to_grey(images: Array, scale: Scale = "tile") -> Array:
     grey = np.divide(values * 255.0, top, out=np.zeros_like(values), where=top > 0)
     rounded: Array = np.round(np.clip(grey, 0.0, 255.0)).astype(np.uint8)
     return rounded
+
+
+def curve_shape(bands: int) -> tuple[int, int]:
+    """(height, width) of the picture of a spectrum: a band is one pixel wide, or several where there are few."""
+    each = max(1, -(-_CURVE // bands))
+    return max(_CURVE * 2 // 3, min(2 * _CURVE, bands * each * 2 // 3)), bands * each
+
+
+def as_curves(spectra: Array) -> Array:
+    """Spectra as pictures: the area under each curve in grey, the curve itself in white.
+
+    Parameters
+    ----------
+    spectra : ndarray (k, bands), in [0, 1]
+        1 is the upper edge.
+
+    Returns
+    -------
+    ndarray (k, height, width), float32 in [0, 1]
+    """
+    bands = spectra.shape[1]
+    height, width = curve_shape(bands)
+    tops = height - np.clip(np.round(spectra * (height - 1)), 0, height - 1).astype(np.int64) - 1
+    rows = np.arange(height)[:, None]
+    area = np.where(rows > tops[:, None, :], np.float32(_AREA), np.float32(0))
+    # The curve joins the tops of neighbours, so that it has no holes where it is steep.
+    before = np.concatenate([tops[:, :1], tops[:, :-1]], axis=1)
+    low, high = np.minimum(tops, before)[:, None, :], np.maximum(tops, before)[:, None, :]
+    pictures = np.where((rows >= low) & (rows <= high), np.float32(1), area)
+    wide: Array = pictures.repeat(width // bands, axis=2)
+    return wide
 
 
 def montage_image(

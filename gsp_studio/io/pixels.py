@@ -36,7 +36,7 @@ def read_pixels(path: str | os.PathLike[str], dataset: Dataset) -> Array:
     DatasetError
         A file that cannot be read, or of another shape.
     """
-    values = _read(Path(path))
+    values = read_grey(Path(path))
     height, width = dataset.image_shape
     if values.shape == (height, width):
         values = dataset.from_map(values)
@@ -65,7 +65,7 @@ def read_mask(path: str | os.PathLike[str], dataset: Dataset) -> Array:
     DatasetError
         As for `read_pixels`.
     """
-    values = _read(Path(path))
+    values = read_grey(Path(path))
     if values.shape == dataset.X.shape:
         entries: Array = values != 0
         return entries
@@ -73,7 +73,23 @@ def read_mask(path: str | os.PathLike[str], dataset: Dataset) -> Array:
     return np.repeat(missing[:, None], dataset.X.shape[1], axis=1)
 
 
-def _read(path: Path) -> Array:
+def read_grey(path: Path) -> Array:
+    """The values of a grey image, or of a .npy.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    ndarray, real numbers
+        (height, width) of an image file; any shape of a .npy.
+
+    Raises
+    ------
+    DatasetError
+        A file that cannot be read.
+    """
     if path.suffix.lower() != ".npy":
         if not path.exists():
             raise DatasetError(f"{path} does not exist")

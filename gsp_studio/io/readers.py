@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import arrays, cifar, envi, folder, idx, images, matrix, sources, step, steps, table
+from gsp_studio.io import arrays, cifar, envi, folder, idx, images, matrix, sources, step, steps, streaming, table
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, Order, as_images
+from gsp_studio.io.naming import Places
 from gsp_studio.io.preprocess import make_finite, make_nonnegative
 from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, Reader, reduced, require_memory
 
@@ -27,6 +28,8 @@ __all__ = ["READERS", "LoadCancelled", "Peek", "Reader", "load_dataset", "peek",
 Array = npt.NDArray[Any]
 
 _ACCEPTED = "accepted are a folder or archive of images, and NumPy, MATLAB, HDF5, TIFF, IDX, ENVI, CSV and CIFAR files"
+#: Bytes from which on images stay in their file where its format allows that.
+_LARGE = 1 << 30
 #: Thumbnails are reduced by whole factors while their longer side is at least twice this.
 _THUMBNAIL = 128
 
@@ -58,7 +61,9 @@ def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **cho
     path = _path_of(path)
     chosen = replace(options or LoadOptions(), **choices)
     with _one_sentence(path):
-        return READERS[_reader_of(path)].peek(path, chosen)
+        found = READERS[_reader_of(path)].peek(path, chosen)
+    is_large = _bytes_of(found) > _LARGE and not streaming.why_not(found)
+    return replace(found, usual_storage="disk" if is_large else "memory")
 
 
 def _path_of(path: str | os.PathLike[str]) -> Path:
@@ -110,38 +115,93 @@ def load_dataset(
     ((1024, 256), (32, 32))
     """
     found = peek(path, options, **choices)
-    height, width = found.image_shape
-    require_memory(_bytes_of(found), f"{found.path} with {found.n_images} images of {height} x {width}")
     with _one_sentence(found.path):
+        if _stays_on_disk(found):
+            return _streamed(found)
+        _require_memory(found)
         raw = READERS[found.kind].load(found, progress or (lambda done, total: None), cancelled or (lambda: False))
         raw = _finite(raw, found)
         raw, shape, order = _stepped(raw, found)
         raw = _nonnegative(raw, found)
         if not raw.X.any():
             raise DatasetError(f"{found.path}: every value is zero; there is nothing to factorize")
+        grid = None
+        if found.options.samples == "pixels":
+            raw, grid = _spectra(raw, shape, order, found), shape
+            shape = (1, raw.X.shape[0])
         return Dataset(
             X=raw.X,
             image_shape=shape,
             order=order,
+            grid=grid,
             name=found.path.resolve().name + (f" : {found.key}" if len(found.keys) > 1 else ""),
             names=raw.names,
             labels=raw.labels,
             source=str(found.path.absolute()),
             steps=raw.steps,
-            options=replace(found.options, dtype=raw.X.dtype.name),  # type: ignore[arg-type]
+            options=replace(found.options, dtype=raw.X.dtype.name),
             notes=(*found.notes, *raw.notes),
             channels=found.channels,
         )
 
 
+def _stays_on_disk(found: Peek) -> bool:
+    """Whether `load_dataset` leaves the images in their file: because it is told to, or they are large and may stay.
+
+    Raises
+    ------
+    DatasetError
+        It is told to, and they cannot.
+    """
+    if found.options.storage == "disk":
+        reason = streaming.why_not(found)
+        if reason:
+            raise DatasetError(f"{found.path} cannot stay on the disk: {reason}")
+        return True
+    return found.options.storage is None and found.usual_storage == "disk"
+
+
+def _require_memory(found: Peek) -> None:
+    height, width = found.image_shape
+    try:
+        require_memory(_bytes_of(found), f"{found.path} with {found.n_images} images of {height} x {width}")
+    except DatasetError as error:
+        can_stay = not streaming.why_not(found)
+        more = "leave them on the disk (storage), " if can_stay else ""
+        raise DatasetError(f"{error}; {more}read a part of them (subset), or make them smaller (a step)") from error
+
+
+def _streamed(found: Peek) -> Dataset:
+    """The data set of images that stay in their file."""
+    _after(found)
+    on = [one for one in found.options.steps if one.is_on]
+    X = streaming.opened(found)
+    raw = matrix.told(found, np.dtype(found.dtype), X)
+    negative = {"clip": "negative values set to 0", "abs": "absolute values taken"}.get(found.options.negative or "")
+    said = [*raw.steps, *map(step.text_of, on), negative or "", "read from the file in blocks"]
+    return Dataset(
+        X=X,
+        image_shape=found.shape_after,
+        order="C" if on else found.order,
+        name=found.path.resolve().name + (f" : {found.key}" if len(found.keys) > 1 else ""),
+        names=raw.names,
+        labels=raw.labels,
+        source=str(found.path.absolute()),
+        steps=tuple(filter(None, said)),
+        options=replace(found.options, storage="disk"),
+        notes=found.notes,
+        channels=found.channels,
+    )
+
+
 def _bytes_of(found: Peek) -> int:
     """Memory that loading takes at its height, the steps included."""
     on = [one for one in found.options.steps if one.is_on]
-    if not on:
-        return found.nbytes
-    (height, width), count = _after(found)
-    itemsize = np.dtype(found.options.dtype).itemsize
-    return found.nbytes + 2 * itemsize * height * width * found.channels * count
+    (height, width), count = found.image_shape, found.n_images
+    with suppress(step.StepError):  # which loading tells
+        (height, width), count = step.shape_after(found.options.steps, found.image_shape, found.n_images)
+    copies = (2 if on else 0) + (1 if found.options.samples == "pixels" else 0)
+    return found.nbytes + copies * np.dtype(found.options.dtype).itemsize * height * width * found.channels * count
 
 
 def _after(found: Peek) -> tuple[tuple[int, int], int]:
@@ -160,6 +220,8 @@ def _finite(raw: Raw, found: Peek) -> Raw:
         raise DatasetError(
             f"{_where(raw, found)}: {count} of {len(kept)} images are without NaN and infinite values; 2 are needed"
         )
+    if kept.all():
+        return replace(raw, steps=(*raw.steps, told), notes=(*raw.notes, told)) if told else raw
     names = tuple(name for name, keep in zip(raw.names, kept, strict=True) if keep)
     labels = raw.labels and tuple(label for label, keep in zip(raw.labels, kept, strict=True) if keep)
     said = (told,) if told else ()
@@ -180,6 +242,14 @@ def _stepped(raw: Raw, found: Peek) -> tuple[Raw, tuple[int, int], Order]:
     X = np.ascontiguousarray(planes.reshape(len(planes), -1), raw.X.dtype).T
     said = tuple(map(step.text_of, on))
     return Raw(X, made.names, made.labels, (*raw.steps, *said), raw.notes), shape, "C"
+
+
+def _spectra(raw: Raw, shape: tuple[int, int], order: Order, found: Peek) -> Raw:
+    """A pixel a column, with its value in every image."""
+    if found.channels != 1:
+        raise DatasetError(f"{found.path}: images in colour have no spectra of their pixels; accepted is grey")
+    said = f"{shape[0]} x {shape[1]} pixels are samples, their values in {raw.X.shape[1]} images a spectrum each"
+    return Raw(np.asfortranarray(raw.X.T), Places(shape, order), None, (*raw.steps, said), raw.notes)
 
 
 def _nonnegative(raw: Raw, found: Peek) -> Raw:

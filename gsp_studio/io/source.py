@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ Cancelled = Callable[[], bool]
 #: Allocations up to this many bytes are not worth a look at the machine.
 _SMALL = 1 << 24
 _UNLIMITED = 2**62
+#: Where labels come from that a format has a place of its own for.
+OF_FILE = "the file"
 _GROUPS = Path("/sys/fs/cgroup")
 
 
@@ -69,6 +71,18 @@ class Peek:
         Values a pixel: 1, or 3 for colour.
     has_colour : bool
         Whether it could be read in colour, or in grey, as `LoadOptions.colour` says.
+    picked : range
+        Which of the source's images are read, of `n_held`.
+    n_held : int
+        Images that the source holds.
+    is_mapped : bool
+        Whether parts of it can be read alone, so that it need not be loaded.
+    usual_storage : "memory" | "disk"
+        Where the images are kept when nothing is said of it.
+    label_source : str
+        Where labels come from: "folders", an array of the file, `OF_FILE`, or "" where there are none.
+    label_keys : tuple of str
+        The arrays that labels could come from.
     """
 
     path: Path
@@ -89,10 +103,16 @@ class Peek:
     files: tuple[tuple[str, int], ...] = ()
     channels: int = 1
     has_colour: bool = False
+    picked: range = range(0)
+    n_held: int = 0
+    is_mapped: bool = False
+    usual_storage: Literal["memory", "disk"] = "memory"
+    label_source: str = ""
+    label_keys: tuple[str, ...] = ()
 
     @property
     def shape_after(self) -> tuple[int, int]:
-        """Of the images after the steps of `options`; their own where a step does not fit."""
+        """Of the images after the steps of `options`, (1, bands) of spectra; their own where a step does not fit."""
         return self._after[0]
 
     @property
@@ -102,18 +122,21 @@ class Peek:
 
     @property
     def _after(self) -> tuple[tuple[int, int], int]:
+        shape, count = self.image_shape, self.n_images
         with suppress(StepError):  # which loading tells
-            return shape_after(self.options.steps, self.image_shape, self.n_images)
-        return self.image_shape, self.n_images
+            shape, count = shape_after(self.options.steps, self.image_shape, self.n_images)
+        if self.options.samples == "pixels":
+            return (1, count), shape[0] * shape[1]
+        return shape, count
 
 
 @dataclass(frozen=True, eq=False)
 class Raw:
     """Raw values as columns X (m, n) of the final floating type, writeable; the rest as in Dataset."""
 
-    X: Array
-    names: tuple[str, ...]
-    labels: tuple[str, ...] | None = None
+    X: Any
+    names: Sequence[str]
+    labels: Sequence[str] | None = None
     steps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -135,6 +158,20 @@ class Reader:
     peek: Callable[[Path, LoadOptions], Peek]
     load: Callable[[Peek, Progress, Cancelled], Raw]
     sample: Callable[[Peek, Array, int], Array]
+
+
+def subset_of(subset: tuple[int, int, int] | None, count: int, where: str) -> range:
+    """The images of `count` that are read: all for None.
+
+    Raises
+    ------
+    DatasetError
+        A subset that begins behind the last image.
+    """
+    chosen = range(count) if subset is None else range(count)[slice(*subset)]
+    if not chosen:
+        raise DatasetError(f"{where}: the subset begins at image {subset and subset[0]}, counted from 0, of {count}")
+    return chosen
 
 
 def require_memory(needed: int, what: str) -> None:
@@ -160,7 +197,7 @@ def require_memory(needed: int, what: str) -> None:
 
 def free_memory() -> int:
     """Bytes of memory that this process can take now: what the machine has, and what its control group leaves."""
-    return min(_free_on_machine(), _free_in_group())
+    return min(_free_on_machine(), _free_in_group(), _free_in_limits())
 
 
 def _free_on_machine() -> int:
@@ -193,6 +230,22 @@ def _free_in_group() -> int:
     except (OSError, ValueError):
         pass  # no control groups, or none that can be read
     return free
+
+
+def _free_in_limits() -> int:
+    """What limits of the process leave (ulimit -v, ulimit -d)."""
+    try:
+        import resource
+
+        status = Path("/proc/self/status").read_text(encoding="ascii").split()
+        free = _UNLIMITED
+        for limit, used in ((resource.RLIMIT_AS, "VmSize:"), (resource.RLIMIT_DATA, "VmData:")):
+            soft, _ = resource.getrlimit(limit)
+            if soft != resource.RLIM_INFINITY:
+                free = min(free, max(0, soft - 1024 * int(status[status.index(used) + 1])))
+        return free
+    except (ImportError, OSError, ValueError):
+        return _UNLIMITED  # not Unix
 
 
 def in_units(nbytes: int) -> str:

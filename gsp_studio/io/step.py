@@ -6,8 +6,9 @@ What is negative or not finite afterwards is asked about, as ever, and never cha
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Per = Literal["image", "pixel"]
 How = Literal["stretch", "crop", "pad"]
+Negative = Literal["clip", "shift", "abs"]
 
 #: What a folder with images of many sizes is told to be in want of.
 REMEDY = "a step that resizes them"
@@ -86,19 +88,43 @@ class Normalize:
     kind: Literal["normalize"] = "normalize"
 
 
-Step = Crop | Resize | Patches | Subtract | Normalize
+@dataclass(frozen=True)
+class Mask:
+    """Pixels that are 0 in a mask are set to 0 in every image.
+
+    `path` is that of the mask: a grey image, or a .npy, of the shape that the images have when they come to this step.
+    """
+
+    path: str
+    is_on: bool = True
+    kind: Literal["mask"] = "mask"
+
+
+@dataclass(frozen=True)
+class Nonnegative:
+    """Negative values set to 0 ("clip"), made positive ("abs"), or the smallest of all subtracted ("shift")."""
+
+    negative: Negative = "clip"
+    is_on: bool = True
+    kind: Literal["nonnegative"] = "nonnegative"
+
+
+Step = Crop | Resize | Patches | Subtract | Normalize | Mask | Nonnegative
 KINDS: dict[str, Callable[..., Step]] = {
     "crop": Crop,
     "resize": Resize,
     "patches": Patches,
     "subtract": Subtract,
     "normalize": Normalize,
+    "mask": Mask,
+    "nonnegative": Nonnegative,
 }
 CHOICES = {
     "how": get_args(How),
     "per": get_args(Per),
     "what": ("mean", "minimum"),
     "by": ("maximum", "norm"),
+    "negative": get_args(Negative),
 }
 LEAST = {"top": 0, "left": 0, "height": 1, "width": 1, "count": 2, "seed": 0}
 
@@ -121,6 +147,8 @@ def as_step(step: Any) -> Step:
             raise StepError(f'step "{kind}" is incomplete ({error})') from error
     if not isinstance(step, Step):
         raise StepError(f"{step!r} is no step; accepted are {', '.join(KINDS)}")
+    if isinstance(step, Mask) and not (isinstance(step.path, str) and step.path):
+        raise StepError("mask: the path is empty; accepted is that of a grey image or a .npy")
     for name, accepted in CHOICES.items():
         value = getattr(step, name, accepted[0])
         if value not in accepted:
@@ -129,10 +157,13 @@ def as_step(step: Any) -> Step:
         value = getattr(step, name, least)
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value < 1 << 31:
             raise StepError(f"{step.kind}: {name} is {value}; accepted is a whole number from {least}")
+    if isinstance(step, Mask):
+        step = replace(step, path=os.path.abspath(os.path.expanduser(step.path)))  # a run repeats from any folder
     sides = (getattr(step, "height", 1), getattr(step, "width", 1))
     if max(sides) > LARGEST_SIDE:
         raise StepError(f"{step.kind}: {sides[0]} x {sides[1]} is too large; accepted are sides up to {LARGEST_SIDE}")
-    return step
+    checked: Step = step
+    return checked
 
 
 def text_of(step: Step) -> str:
@@ -147,6 +178,11 @@ def text_of(step: Step) -> str:
             return f"{step.count} patches of {step.height} x {step.width}, seed {step.seed}"
         case Subtract():
             return f"{step.what} of each {step.per} subtracted"
+        case Mask():
+            return f"masked by {step.path}"
+        case Nonnegative():
+            done = {"clip": "set to 0", "shift": "gone: the smallest value subtracted from all", "abs": "made positive"}
+            return f"negative values {done[step.negative]}"
         case Normalize():
             return f"each {step.per} divided by its {'largest absolute value' if step.by == 'maximum' else 'norm'}"
 
@@ -160,7 +196,7 @@ def shape_after(steps: Sequence[Step], shape: tuple[int, int], count: int) -> tu
         A part that does not lie within the images.
     """
     for step in steps:
-        if not step.is_on or isinstance(step, (Subtract, Normalize)):
+        if not step.is_on or not isinstance(step, Crop | Resize | Patches):
             continue
         top, left = (step.top, step.left) if isinstance(step, Crop) else (0, 0)
         within = top + step.height <= shape[0] and left + step.width <= shape[1]

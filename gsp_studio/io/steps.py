@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from gsp_studio.io.step import Crop, Normalize, Patches, Per, Resize, Step, Subtract, shape_after
+from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.pixels import read_grey
+from gsp_studio.io.preprocess import make_nonnegative
+from gsp_studio.io.step import Crop, Mask, Nonnegative, Normalize, Patches, Per, Resize, Step, Subtract, shape_after
 
 Array = npt.NDArray[Any]
 
@@ -20,8 +26,8 @@ class Images:
     """Images on their way: values (n, height, width) or (n, height, width, 3), names and labels."""
 
     values: Array
-    names: tuple[str, ...]
-    labels: tuple[str, ...] | None
+    names: Sequence[str]
+    labels: Sequence[str] | None
 
 
 def apply(steps: Sequence[Step], images: Images) -> Images:
@@ -46,6 +52,14 @@ def _apply(step: Step, images: Images) -> Images:
             return Images(made, names, labels)
         case Patches():
             return _patches(step, images)
+        case Mask():
+            keep = _kept(step.path, values.shape[1:3])
+            return Images(values * (keep if values.ndim == 3 else keep[..., None]).astype(values.dtype), names, labels)
+        case Nonnegative():
+            made = np.array(values)
+            if made.size:
+                make_nonnegative(made, step.negative, "")
+            return Images(made, names, labels)
         case Subtract():
             axes = _axes(step.per, values)
             base = (
@@ -60,6 +74,24 @@ def _apply(step: Step, images: Images) -> Images:
                 safe = np.where(size > 0, size, 1)
                 size = size * np.sqrt(np.square(values / safe).sum(axis=axes, keepdims=True))
             return Images(np.divide(values, size, out=np.zeros_like(values), where=size > 0), names, labels)
+
+
+def _kept(path: str, shape: tuple[int, ...]) -> Array:
+    """Where a mask is not 0, of images of that shape."""
+    try:
+        stamp = os.stat(path).st_mtime_ns
+    except OSError as error:
+        raise DatasetError(f"the mask {path} cannot be read: {error.strerror or error}") from error
+    keep = _mask(path, stamp)
+    if keep.shape != shape:
+        raise DatasetError(f"the mask {path} has shape {keep.shape}; accepted is that of the images, {shape}")
+    return keep
+
+
+@lru_cache(maxsize=4)  # images that stay in their file come block by block
+def _mask(path: str, stamp: int) -> Array:
+    keep: Array = read_grey(Path(path)) != 0
+    return keep
 
 
 def _axes(per: Per, values: Array) -> tuple[int, ...]:

@@ -123,7 +123,9 @@ def test_what_cannot_be_in_colour(tmp_path, colours):
         gs.load_dataset(tmp_path / "grey.npy", colour="rgb")
     with pytest.raises(DatasetError, match="it has 4 dimensions, 5 x 4 x 4 x 2; accepted are"):
         gs.load_dataset(tmp_path / "four.npy")
-    with pytest.raises(DatasetError, match='colour is "red"; accepted are grey, rgb'):
+    with pytest.raises(DatasetError, match='colour is "pink"; accepted are grey, rgb, red, green, blue'):
+        gs.load_dataset(tmp_path / "grey.npy", colour="pink")
+    with pytest.raises(DatasetError, match="a stack of 3 dimensions holds grey images; accepted is grey"):
         gs.load_dataset(tmp_path / "grey.npy", colour="red")
     np.save(tmp_path / "last.npy", colours)
     with pytest.raises(DatasetError, match="read so, have no axis of 3 colours"):

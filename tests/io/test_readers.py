@@ -12,6 +12,8 @@ import pytest
 from making import npy_bytes, pictures, png_header, save_all
 
 import gsp_studio as gs
+from gsp_studio.engine.run import FinishReason, RunSpec
+from gsp_studio.engine.runner import Runner
 from gsp_studio.io import source
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.readers import LoadCancelled, load_dataset, peek, thumbnails
@@ -236,8 +238,14 @@ def test_a_sparse_file_larger_than_memory_opens_and_is_refused(tmp_path):
     found = peek(path)
     assert found.n_images == 2**26
     assert not thumbnails(found).any()
-    with pytest.raises(gs.DatasetError, match=r"needs 20 TiB of memory"):
-        load_dataset(path)
+    with pytest.raises(gs.DatasetError, match=r"needs 20 TiB of memory.*leave them on the disk \(storage\), read a part"):
+        load_dataset(path, storage="memory")
+    data = load_dataset(path)
+    assert data.X.shape == (256 * 256, 2**26)
+    assert data.names[-1] == f"image {2**26}"
+    outcome = Runner(RunSpec(data.X, gs.Params(rank=4000, method="ahals"))).run()
+    assert outcome.reason is FinishReason.FAILED
+    assert outcome.error_text.startswith("a run of rank 4000 on 67108864 images needs 3.91 TiB of memory")
 
 
 def test_free_memory_is_told_and_has_units():

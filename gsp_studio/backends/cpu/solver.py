@@ -311,11 +311,12 @@ def _step_of(Xt: Array) -> int:
 
 def _parts_of(Xt: Array, r: int) -> int:
     """Parts of the pass that threads share: by the data's size alone, so that sums, and with them the bits of a run,
-    do not depend on the number of threads. Each part holds its own (r, m) product, together at most half of X.
+    do not depend on the number of threads. Each part holds its own (r, m) product, together at most half of X, and an
+    eighth of it where there are many.
     """
     n = len(Xt)
     wanted = 8 if Xt.size < _MANY_PARTS else 32
-    return max(1, min(wanted, math.ceil(n / _LANES), max(4, n // (2 * r))))
+    return max(1, min(wanted, math.ceil(n / _LANES), max(4, n // (2 * r)), max(8, n // (8 * r))))
 
 
 def _run_pass(Xt: Array, V: Array, H: Array, G: Array, L: float, n_inner: int, tol: float) -> tuple[Array, Array]:

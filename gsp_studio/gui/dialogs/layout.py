@@ -23,7 +23,9 @@ from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.picture import Picture
 from gsp_studio.gui.widgets.steps_list import StepsList
+from gsp_studio.gui.widgets.subset import SubsetEditor
 from gsp_studio.gui.words import memory
+from gsp_studio.io.dataset import DatasetError
 
 if TYPE_CHECKING:
     from gsp_studio.gui.loading import Preview
@@ -32,7 +34,16 @@ if TYPE_CHECKING:
 
 _ORDERS = {"F": "by columns (MATLAB)", "C": "by rows (NumPy, C)"}
 _IMAGES_IN = {"columns": "columns", "rows": "rows"}
-_COLOUR = {"grey": "grey", "rgb": "red, green and blue"}
+_COLOUR = {
+    "grey": "grey",
+    "rgb": "red, green and blue",
+    "red": "red alone",
+    "green": "green alone",
+    "blue": "blue alone",
+}
+_SAMPLES = {"images": "an image", "pixels": "a pixel, with its spectrum"}
+_STORAGE = {None: "", "memory": "into memory", "disk": "from the file, block by block"}
+_NONFINITE = {None: "refuse", "zero": "set to 0", "drop": "leave these images out"}
 _NEGATIVE = {None: "refuse", "clip": "set to 0", "shift": "shift so that the smallest is 0", "abs": "absolute value"}
 
 
@@ -57,6 +68,11 @@ class LayoutDialog(QDialog):
         self.images_in = QComboBox()
         self.colour = QComboBox()
         self.negative = QComboBox()
+        self.nonfinite = QComboBox()
+        self.subset = SubsetEditor()
+        self.labels = QComboBox()
+        self.samples = QComboBox()
+        self.storage = QComboBox()
         self.steps = StepsList()
         self._pictures = [Picture(72), Picture(72)]
         self._facts = label()
@@ -71,6 +87,10 @@ class LayoutDialog(QDialog):
         self.images_in.activated.connect(lambda _: self._ask(images_in=self.images_in.currentData(), image_shape=None))
         self.colour.activated.connect(lambda _: self._ask_colour(self.colour.currentData()))
         self.negative.activated.connect(lambda _: self._ask(negative=self.negative.currentData()))
+        for name in ("nonfinite", "labels", "samples", "storage"):
+            field: QComboBox = getattr(self, name)
+            field.activated.connect(lambda _, name=name, field=field: self._ask(**{name: field.currentData()}))
+        self.subset.changed.connect(lambda subset: self._ask(subset=subset))
         self.steps.changed.connect(lambda steps: self._ask(steps=steps))
         typed.editingFinished.connect(lambda: self._ask_shape(_shape_of(self.shape.currentText())))
         self.accept_button.clicked.connect(self._accept)
@@ -89,24 +109,34 @@ class LayoutDialog(QDialog):
         for pictures in self._pictures:
             pictures.setMinimumSize(420, 96)
             inside.addWidget(pictures, 1)
-        form = QFormLayout()
-        form.setHorizontalSpacing(16)
-        form.setVerticalSpacing(8)
-        self._form = form
-        for title, field in (
+        found = self._found
+        reading = _form(
             ("Array", self.key),
             ("Images are the", self.images_in),
             ("Image shape", self.shape),
             ("A vector fills its image", self.order),
             ("Colour", self.colour),
-            ("Steps", self.steps),
-            ("Negative values", self.negative),
+            ("Images", self.subset),
+            ("Labels", self.labels),
+            ("A sample is", self.samples),
+            ("Read", self.storage),
+        )
+        is_vectors = found.images_in in _IMAGES_IN  # files and stacks of images have their shape
+        for field, is_asked in (
+            (self.key, len(found.keys) > 1),
+            (self.images_in, is_vectors),
+            (self.shape, is_vectors),
+            (self.order, is_vectors),
+            (self.colour, found.has_colour),
+            (self.labels, bool(found.label_source or found.label_keys)),
+            (self.storage, found.is_mapped),
         ):
-            form.addRow(title, field)
-        form.setRowVisible(0, len(self._found.keys) > 1)
-        for row in (1, 2, 3):  # files and stacks of images have their shape
-            form.setRowVisible(row, self._found.images_in in _IMAGES_IN)
-        form.setRowVisible(self.colour, self._found.has_colour)
+            reading.setRowVisible(field, is_asked)
+        values = _form(("Steps", self.steps), ("Negative values", self.negative), ("NaN and infinite", self.nonfinite))
+        forms = QHBoxLayout()
+        forms.setSpacing(32)
+        for form in (reading, values):
+            forms.addLayout(form, 1)
         self.accept_button.setProperty("primary", True)
         self.accept_button.setDefault(True)
         self.cancel_button.setAutoDefault(False)
@@ -120,7 +150,7 @@ class LayoutDialog(QDialog):
         box.addWidget(QLabel("Do these look right? Upright images mean that shape and order are as they should be."))
         box.addWidget(frame, 1)
         box.addWidget(self._facts)
-        box.addLayout(form)
+        box.addLayout(forms)
         box.addWidget(self._problem)
         box.addLayout(buttons)
 
@@ -131,6 +161,13 @@ class LayoutDialog(QDialog):
         self._offer(self.order, _ORDERS, found.order)
         self._offer(self.colour, _COLOUR, "rgb" if found.channels == 3 else "grey")
         self._offer(self.negative, _NEGATIVE, found.options.negative)
+        self._offer(self.nonfinite, _NONFINITE, found.options.nonfinite)
+        self._offer(self.samples, _SAMPLES, found.options.samples or "images")
+        self._offer(
+            self.storage, {**_STORAGE, None: f"as usual: {_STORAGE[found.usual_storage]}"}, found.options.storage
+        )
+        self.subset.set_subset(found.options.subset, found.n_held)
+        self._offer(self.labels, self._label_choices(), found.options.labels)
         self._offer(self.shape, {shape: f"{shape[0]} x {shape[1]}" for shape in found.shapes}, found.image_shape)
         self.shape.setEditText(f"{found.image_shape[0]} x {found.image_shape[1]}")
         self.steps.set_steps(found.options.steps, found.shape_after)
@@ -141,10 +178,22 @@ class LayoutDialog(QDialog):
         )
         self._facts.setToolTip(found.note)
 
+    def _label_choices(self) -> dict[str | None, str]:
+        """Where labels can come from; None: as the reader proposes."""
+        found = self._found
+        usual = {"": "none", "folders": "the folders"}.get(found.label_source, found.label_source)
+        is_chosen = found.options.labels is not None
+        choices: dict[str | None, str] = {None: "as usual" if is_chosen else usual}
+        if is_chosen or usual != "none":
+            choices[""] = "none"
+        return choices | {key: key for key in found.label_keys if is_chosen or key != found.label_source}
+
     def _told_after(self) -> str:
         found = self._found
         if (found.shape_after, found.count_after) == (found.image_shape, found.n_images):
             return ""
+        if found.options.samples == "pixels":
+            return f"then {found.count_after} spectra of {found.shape_after[1]} values, "
         return f"then {found.count_after} of {found.shape_after[0]} × {found.shape_after[1]}, "
 
     def _offer(self, field: QComboBox, choices: dict[Any, str], value: Any) -> None:
@@ -165,8 +214,13 @@ class LayoutDialog(QDialog):
         self._ask(colour=colour, image_shape=None if is_vector else self._found.image_shape)
 
     def _ask(self, **changes: Any) -> None:
+        try:
+            options = replace(self._found.options, **changes)
+        except DatasetError as error:
+            self.set_problem(str(error))
+            return
         self.accept_button.setEnabled(False)
-        self.previewRequested.emit(replace(self._found.options, **changes))
+        self.previewRequested.emit(options)
 
     def set_preview(self, preview: Preview) -> None:
         """Show what the options give, or why they cannot be."""
@@ -192,6 +246,15 @@ class LayoutDialog(QDialog):
     def _accept(self) -> None:
         self.optionsAccepted.emit(self._found.options)
         self.accept()
+
+
+def _form(*rows: tuple[str, QWidget]) -> QFormLayout:
+    form = QFormLayout()
+    form.setHorizontalSpacing(16)
+    form.setVerticalSpacing(8)
+    for title, field in rows:
+        form.addRow(title, field)
+    return form
 
 
 def _shape_of(text: str) -> tuple[int, int] | None:

@@ -6,7 +6,18 @@ from dataclasses import fields, replace
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QDialog, QFormLayout, QHBoxLayout, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.io.step import CHOICES, LEAST, Step
@@ -23,12 +34,17 @@ _TITLES = {
     "what": "What",
     "per": "Of each",
     "by": "Divided by",
+    "path": "Mask",
+    "negative": "They are",
 }
 _WORDS = {
     "crop": "kept, edges cut",
     "pad": "kept, edges black",
     "stretch": "stretched",
     "maximum": "largest absolute value",
+    "clip": "set to 0",
+    "shift": "gone: the smallest of all values subtracted",
+    "abs": "made positive",
 }
 
 
@@ -42,15 +58,15 @@ class StepDialog(QDialog):
         self.setWindowTitle(title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._step = step
-        self.editors: dict[str, QSpinBox | QComboBox] = {}
+        self.editors: dict[str, QSpinBox | QComboBox | QLineEdit] = {}
         form = QFormLayout()
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(8)
         for part in fields(step):
-            if part.name in LEAST or part.name in CHOICES:
+            if part.name in LEAST or part.name in CHOICES or part.name == "path":
                 editor = self._editor(part.name, getattr(step, part.name))
                 self.editors[part.name] = editor
-                form.addRow(_TITLES[part.name], editor)
+                form.addRow(_TITLES[part.name], self._with_browse(editor) if part.name == "path" else editor)
         accept = QPushButton("Apply")
         accept.setProperty("primary", True)
         accept.setDefault(True)
@@ -69,7 +85,30 @@ class StepDialog(QDialog):
         box.addLayout(form)
         box.addLayout(buttons)
 
-    def _editor(self, name: str, value: Any) -> QSpinBox | QComboBox:
+    def _with_browse(self, editor: QWidget) -> QWidget:
+        browse = QPushButton("Browse...")
+        browse.setAutoDefault(False)
+        browse.clicked.connect(self._browse)
+        both = QWidget()
+        row = QHBoxLayout(both)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(editor, 1)
+        row.addWidget(browse)
+        return both
+
+    def _browse(self) -> None:
+        editor = self.editors["path"]
+        assert isinstance(editor, QLineEdit)
+        chosen, _ = QFileDialog.getOpenFileName(self, "A mask: pixels that are 0 are left out", editor.text())
+        if chosen:
+            editor.setText(chosen)
+
+    def _editor(self, name: str, value: Any) -> QSpinBox | QComboBox | QLineEdit:
+        if name == "path":
+            line = QLineEdit(value)
+            line.setMinimumWidth(280)
+            line.setPlaceholderText("A grey image, or a .npy, of the images' shape")
+            return line
         if name in LEAST:
             number = QSpinBox()
             number.setRange(LEAST[name], _MOST)
@@ -84,7 +123,11 @@ class StepDialog(QDialog):
 
     def _accept(self) -> None:
         values: dict[str, Any] = {
-            name: editor.value() if isinstance(editor, QSpinBox) else editor.currentData()
+            name: editor.value()
+            if isinstance(editor, QSpinBox)
+            else editor.text()
+            if isinstance(editor, QLineEdit)
+            else editor.currentData()
             for name, editor in self.editors.items()
         }
         step: Any = self._step

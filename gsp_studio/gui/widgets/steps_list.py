@@ -1,18 +1,20 @@
-"""Steps in an order: a box switches one off, dragging moves it, a double-click opens its numbers."""
+"""Steps in an order: an eye switches one off, dragging moves it, a double-click opens its numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtGui import QAction, QColor, QKeySequence, QMouseEvent
 from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QListWidget, QListWidgetItem, QMenu, QVBoxLayout, QWidget
 
 from gsp_studio.gui.dialogs.step import StepDialog
+from gsp_studio.gui.theme import current_theme, icon
 from gsp_studio.gui.widgets.basics import Button
-from gsp_studio.io.step import Crop, Normalize, Patches, Resize, Step, Subtract, text_of
+from gsp_studio.io.step import Crop, Mask, Nonnegative, Normalize, Patches, Resize, Step, Subtract, text_of
 
+_EYE = 18
 _STEP = Qt.ItemDataRole.UserRole
 _TITLES = {
     "crop": "Crop",
@@ -20,6 +22,8 @@ _TITLES = {
     "patches": "Patches",
     "subtract": "Subtract",
     "normalize": "Normalize",
+    "mask": "Mask",
+    "nonnegative": "Negative values",
 }
 
 
@@ -32,8 +36,42 @@ def new_step(kind: str, shape: tuple[int, int]) -> Step:
         "patches": Patches(min(8, height), min(8, width), 10_000),
         "subtract": Subtract("minimum"),
         "normalize": Normalize(),
+        "mask": Mask(""),
+        "nonnegative": Nonnegative(),
     }
     return made[kind]
+
+
+class _Eyes(QListWidget):
+    """A list whose items are switched off and on by an eye in front of them, or by Space."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("eyes", True)  # in place of the boxes
+        self.setIconSize(QSize(_EYE, _EYE))
+        self.itemChanged.connect(self.show_eye)
+
+    def show_eye(self, item: QListWidgetItem) -> None:
+        """The eye that goes with an item's state."""
+        is_on = item.checkState() is Qt.CheckState.Checked
+        self.blockSignals(True)
+        item.setIcon(icon("eye" if is_on else "eye_off"))
+        item.setForeground(QColor(current_theme().text if is_on else current_theme().text_disabled))
+        self.blockSignals(False)
+
+    def eye_of(self, row: int) -> QRect:
+        """Where the eye of a row is, in the viewport's coordinates."""
+        place = self.visualItemRect(self.item(row))
+        return QRect(place.left(), place.top(), _EYE + 12, place.height())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """A click on an eye."""
+        super().mouseReleaseEvent(event)
+        item = self.itemAt(event.position().toPoint())
+        if item is None or not self.eye_of(self.row(item)).contains(event.position().toPoint()):
+            return
+        is_on = item.checkState() is Qt.CheckState.Checked
+        item.setCheckState(Qt.CheckState.Unchecked if is_on else Qt.CheckState.Checked)
 
 
 class StepsList(QWidget):
@@ -43,10 +81,10 @@ class StepsList(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.list = QListWidget()
+        self.list = _Eyes()
         self.list.setAccessibleName("Steps")
         self.list.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
-        self.list.setToolTip("Done to every image, from top to bottom: drag to move, untick to leave out")
+        self.list.setToolTip("Done to every image, from top to bottom: drag to move, close the eye to leave out")
         self.list.setFixedHeight(4 * (self.list.fontMetrics().height() + 8))
         self.add_button, self.edit_button, self.remove_button = Button("Add"), Button("Edit..."), Button("Remove")
         self._shape = (1, 1)
@@ -153,6 +191,7 @@ class StepsList(QWidget):
         item.setData(_STEP, step)
         item.setFlags((item.flags() | Qt.ItemFlag.ItemIsUserCheckable) & ~Qt.ItemFlag.ItemIsDropEnabled)
         item.setCheckState(Qt.CheckState.Checked if step.is_on else Qt.CheckState.Unchecked)
+        self.list.show_eye(item)
         self.list.addItem(item)
 
     def _ask(self, title: str, step: Step, then: object) -> None:

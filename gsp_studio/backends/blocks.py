@@ -1,0 +1,269 @@
+"""Data that are never in memory as a whole: a matrix whose images are read some at a time, and kernels over it.
+
+X enters an iteration only through sums over images (H X', H H', ||X||^2) and through what each image does by itself
+(its coefficients). So a backend's kernels run on one block of images after another, and their sums are added; the next
+block is read meanwhile.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends.backend import HALS_BLOCK, Array, Backend
+
+#: Bytes of a block: enough work for all threads, little beside the factors.
+_BLOCK_BYTES = 1 << 26
+
+
+class Interrupted(Exception):
+    """A pass over the data was given up between two blocks."""
+
+
+class Streamed:
+    """A matrix X (m, n), an image a column, that is read in blocks of images.
+
+    It is taken where an ndarray X is: by `iterate`, `factorize` and `residuals`.
+
+    Parameters
+    ----------
+    shape : (m, n)
+    dtype : numpy.dtype
+        float32 or float64.
+    read : (start, stop, out) -> None
+        Writes these images into out (stop - start, m), an image a row, C-contiguous, of `dtype`; called from any
+        thread.
+    source_bytes : int, optional
+        Bytes that the images take where they lie; by default what they would take here.
+    """
+
+    ndim = 2
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        dtype: npt.DTypeLike,
+        read: Callable[[int, int, Array], None],
+        source_bytes: int | None = None,
+    ) -> None:
+        self.shape = shape
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self._read = read
+        self._check: Callable[[], bool] | None = None
+        self.source_bytes = self.nbytes if source_bytes is None else source_bytes
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        raise TypeError("these images are read from their file some at a time; take columns of them, X[:, 0:100]")
+
+    @property
+    def size(self) -> int:
+        """Entries."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it would take in memory."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def images_of_block(self) -> int:
+        """Images that are in memory at once, whole blocks of HALS; a pass holds two such blocks."""
+        return max(1, _BLOCK_BYTES // max(1, self.shape[0] * self.dtype.itemsize) // HALS_BLOCK) * HALS_BLOCK
+
+    @property
+    def T(self) -> Rows:
+        """The images as rows."""
+        return Rows(self)
+
+    def __getitem__(self, key: Any) -> Array:
+        """Columns: ``X[:, j]`` (m,), ``X[:, a:b]`` and ``X[:, indices]`` (m, k); pixels cannot be chosen."""
+        rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (None, None)
+        if not (isinstance(rows, slice) and rows == slice(None)):
+            raise TypeError("of a streamed matrix whole columns can be taken: X[:, j], X[:, a:b], X[:, indices]")
+        return self.rows(columns).T
+
+    def rows(self, key: Any) -> Array:
+        """Images as rows: an int gives (m,), a slice or indices (k, m)."""
+        n = self.shape[1]
+        if isinstance(key, slice):
+            start, stop, step = key.indices(n)
+            if step == 1:
+                some = np.empty((max(0, stop - start), self.shape[0]), self.dtype)
+                self._read(start, start + len(some), some)
+                return some
+            key = np.arange(start, stop, step)
+        chosen = np.asarray(key)
+        if chosen.dtype == np.bool_:
+            chosen = np.flatnonzero(chosen)
+        chosen = np.where(chosen < 0, chosen + n, chosen)
+        if chosen.size and not 0 <= chosen.min() <= chosen.max() < n:
+            raise IndexError(f"there is no such image; accepted are 0 to {n - 1}")
+        if chosen.ndim == 0:
+            one: Array = self.rows(slice(int(chosen), int(chosen) + 1))[0]
+            return one
+        out = np.empty((len(chosen), self.shape[0]), self.dtype)
+        for k, j in enumerate(chosen):
+            self._read(int(j), int(j) + 1, out[k : k + 1])
+        return out
+
+    def watched(self, is_unwanted: Callable[[], bool]) -> Streamed:
+        """The same data, whose passes end with `Interrupted` when that says so."""
+        other = copy.copy(self)
+        other._check = is_unwanted
+        return other
+
+    def blocks(self) -> Iterator[tuple[slice, Array]]:
+        """One pass: blocks of images as rows (k, m), read-only, and which they are; the next is read ahead.
+
+        A block is good until the next one is asked for: its memory is used again.
+
+        Raises
+        ------
+        Interrupted
+        """
+        from concurrent.futures import ThreadPoolExecutor  # not while the window is on its way
+
+        m, n = self.shape
+        step = self.images_of_block
+        # New memory for every block would cost more than what is written into it.
+        two = [np.empty((min(n, step), m), self.dtype) for _ in range(2)]
+        with ThreadPoolExecutor(1, "gsp-read") as reader:
+            ahead = reader.submit(self._read, 0, min(n, step), two[0])
+            for k, start in enumerate(range(0, n, step)):
+                stop = min(n, start + step)
+                ahead.result()
+                if stop < n:
+                    after = min(n, stop + step)
+                    ahead = reader.submit(self._read, stop, after, two[(k + 1) % 2][: after - stop])
+                if self._check is not None and self._check():
+                    raise Interrupted
+                block = two[k % 2][: stop - start].view()
+                block.flags.writeable = False  # as numba's kernels are compiled for
+                yield slice(start, stop), block
+
+    @cached_property
+    def squared_norm(self) -> float:
+        """``||X||_F^2``, in float64; the first look at all values, which checks them.
+
+        Raises
+        ------
+        ValueError
+            Values that NMF cannot use.
+        """
+        total = 0.0
+        for some, block in self.blocks():
+            square = float(np.einsum("ij,ij->", block, block, dtype=np.float64))
+            if not np.isfinite(square):
+                raise ValueError(f"images {some.start + 1} to {some.stop} hold NaN or infinite values")
+            if float(block.min()) < 0:
+                raise ValueError(f"images {some.start + 1} to {some.stop} have negative values; NMF needs values >= 0")
+            total += square
+        return total
+
+    def sample(self, most_bytes: int) -> Array:
+        """Columns (m, k) spread over the whole, at least two, at most so many bytes of them."""
+        m, n = self.shape
+        count = max(2, min(n, most_bytes // max(1, m * self.dtype.itemsize)))
+        return self[:, np.unique(np.linspace(0, n - 1, count).astype(int))]
+
+
+class Rows:
+    """A `Streamed` matrix with an image a row, (n, m): what kernels and residuals take as ``X.T``."""
+
+    ndim = 2
+
+    def __init__(self, X: Streamed) -> None:
+        self.T = X
+        self.shape = X.shape[::-1]
+        self.dtype, self.size = X.dtype, X.size
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> Array:
+        return self.T.rows(key)
+
+
+def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
+    """X as kernels take it, and the kernels that do.
+
+    Parameters
+    ----------
+    X : ndarray (m, n), float32 or float64, or Streamed
+    backend : Backend
+
+    Returns
+    -------
+    Xt : ndarray (n, m) or Rows
+        C-contiguous and read-only, as numba's kernels are compiled for; in place where every image is contiguous.
+    backend : Backend
+    """
+    if isinstance(X, Streamed):
+        return X.T, streaming(backend)
+    Xt = np.ascontiguousarray(X.T).view()
+    Xt.flags.writeable = False
+    return Xt, backend
+
+
+def streaming(backend: Backend) -> Backend:
+    """A backend whose kernels take `Rows` for Xt: the same kernels, one block of images after another."""
+
+    def products(Xt: Rows, H: Array) -> tuple[Array, Array]:
+        total = _Sums(len(H), Xt.shape[1], H.dtype)
+        for some, block in Xt.T.blocks():
+            total.add(*backend.products(block, np.ascontiguousarray(H[:, some])))
+        return total.B, total.G
+
+    def update(kernel: Callable[..., tuple[Array, Array, Array]], Xt: Rows, V: Array, H: Array, *rest: Any) -> Any:
+        total = _Sums(len(H), Xt.shape[1], H.dtype)
+        new = np.empty_like(H)
+        for some, block in Xt.T.blocks():
+            new[:, some], B, G = kernel(block, V, np.ascontiguousarray(H[:, some]), *rest)
+            total.add(B, G)
+        return new, total.B, total.G
+
+    def encode(Xt: Rows, V: Array) -> Array:
+        out = np.empty((len(V), len(Xt)), V.dtype)
+        for some, block in Xt.T.blocks():
+            out[:, some] = backend.encode(block, V)
+        return out
+
+    def residual(Xt: Rows, V: Array, H: Array) -> float:
+        return sum(backend.residual(block, V, np.ascontiguousarray(H[:, some])) for some, block in Xt.T.blocks())
+
+    return replace(
+        backend,
+        products=products,  # type: ignore[arg-type]
+        sweep_coefficients=lambda *args: update(backend.sweep_coefficients, *args),
+        descend_coefficients=lambda *args: update(backend.descend_coefficients, *args),
+        encode=encode,  # type: ignore[arg-type]
+        residual=residual,  # type: ignore[arg-type]
+    )
+
+
+class _Sums:
+    """H X' (r, m) and H H' (r, r), summed in float64 over blocks and rounded once."""
+
+    def __init__(self, r: int, m: int, dtype: np.dtype[Any]) -> None:
+        self._B, self._G, self._dtype = np.zeros((r, m)), np.zeros((r, r)), dtype
+
+    def add(self, B: Array, G: Array) -> None:
+        self._B += B
+        self._G += G
+
+    @property
+    def B(self) -> Array:
+        return self._B.astype(self._dtype)
+
+    @property
+    def G(self) -> Array:
+        return self._G.astype(self._dtype)

@@ -1,0 +1,57 @@
+"""Which images are read: from one to another, every so many; counted from 1, as people count frames."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QWidget
+
+_MOST = (1 << 31) - 1
+
+
+class SubsetEditor(QWidget):
+    """Edits a (start, stop, step) as a slice has it; emits `changed(subset)`, None for all."""
+
+    changed = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.first, self.last, self.every = QSpinBox(), QSpinBox(), QSpinBox()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        named = (("from", self.first), ("to", self.last), ("every", self.every))
+        for text, number in named:
+            if text != "from":
+                row.addWidget(QLabel(text))
+            number.setRange(1, _MOST)
+            number.setKeyboardTracking(False)
+            number.setAccessibleName(f"Images {text}")
+            number.valueChanged.connect(lambda _: self._tell())
+            row.addWidget(number, 1 if text != "every" else 0)
+        self._count = 1
+
+    def set_subset(self, subset: tuple[int, int, int] | None, count: int) -> None:
+        """Show which of `count` images are read. Emits nothing."""
+        start, stop, step = subset or (0, count, 1)
+        self._count = count
+        for number, value, most in (
+            (self.first, start + 1, count),
+            (self.last, stop, count),
+            (self.every, step, count),
+        ):
+            number.blockSignals(True)
+            number.setMaximum(max(1, min(most, _MOST)))
+            number.setValue(value)
+            number.blockSignals(False)
+
+    @property
+    def subset(self) -> tuple[int, int, int] | None:
+        """What is chosen; None: all."""
+        chosen = (self.first.value() - 1, self.last.value(), self.every.value())
+        return None if chosen == (0, self._count, 1) else chosen
+
+    def _tell(self) -> None:
+        self.last.blockSignals(True)
+        self.last.setMinimum(self.first.value())
+        self.last.blockSignals(False)
+        self.changed.emit(self.subset)

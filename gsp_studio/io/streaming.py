@@ -1,0 +1,142 @@
+"""Images that stay in their file: read in blocks, each made what loading would have made of it.
+
+For arrays that can be read in part. What needs all images at once (shifting by the smallest value of all, patches,
+anything per pixel) is refused; everything else is done block by block, with the functions that loading uses.
+"""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends.blocks import Streamed
+from gsp_studio.io import matrix, steps
+from gsp_studio.io.dataset import DatasetError, as_images
+from gsp_studio.io.preprocess import make_finite, make_nonnegative
+from gsp_studio.io.source import Peek, require_memory
+from gsp_studio.io.step import Nonnegative, Normalize, Patches, Step, Subtract, text_of
+
+Array = npt.NDArray[Any]
+
+#: Bytes of images, as they are computed with, that are made ready at once.
+_CHUNK = 1 << 21
+
+
+def why_not(found: Peek) -> str:
+    """Why a source cannot stay in its file, a clause; "" where it can."""
+    if not found.is_mapped:
+        return "only parts of .npy, ENVI and binary CIFAR files can be read alone"
+    if found.options.negative == "shift":
+        return "shifting needs the smallest of all values; accepted for negative: clip, abs"
+    if found.options.nonfinite == "drop":
+        return "images cannot be dropped on the way; accepted for nonfinite: zero"
+    if found.options.samples == "pixels":
+        return "spectra lie across all images"
+    for step in found.options.steps:
+        is_of_all = (
+            isinstance(step, Patches)
+            or (isinstance(step, Subtract | Normalize) and step.per != "image")
+            or (isinstance(step, Nonnegative) and step.negative == "shift")
+        )
+        if step.is_on and is_of_all:
+            return f'"{text_of(step)}" needs all images at once'
+    return ""
+
+
+def opened(found: Peek) -> Streamed:
+    """The images of a source as the columns of a matrix that is read in blocks.
+
+    Raises
+    ------
+    DatasetError
+        A source that cannot be read in part.
+    """
+    reason = why_not(found)
+    if reason:
+        raise DatasetError(f"{found.path} cannot stay on the disk: {reason}")
+    (height, width), dtype = found.shape_after, np.dtype(found.options.dtype)
+    source = _Source(found, matrix.values_of(found))
+    shape = (height * width * found.channels, found.n_images)
+    of_file = source.values.nbytes * found.n_images // found.n_held
+    X = Streamed(shape, dtype, source.read, of_file)
+    held = min(found.n_images, X.images_of_block) * shape[0] * dtype.itemsize
+    require_memory(2 * held, f"{found.path}, read in blocks of images of {height} x {width},")
+    return X
+
+
+class _Source:
+    """Reads images of a mapped array, an image a row, ready to compute with."""
+
+    def __init__(self, found: Peek, values: Array) -> None:
+        self.found, self.values = found, values
+        self._is_first = found.images_in in ("rows", "first axis")
+        self._place = _place_of(values if self._is_first else np.moveaxis(values, -1, 0))
+        self._steps: list[Step] = [step for step in found.options.steps if step.is_on]
+
+    def read(self, start: int, stop: int, out: Array) -> None:
+        # A few megabytes at a time, so that what is made on the way stays in the cache.
+        step = max(1, _CHUNK // out[:1].nbytes) if out.size else 1
+        for a in range(start, stop, step):
+            b = min(stop, a + step)
+            out[a - start : b - start] = self._chunk(a, b)
+
+    def _chunk(self, start: int, stop: int) -> Array:
+        found = self.found
+        X = self._converted(slice(start, stop))
+        where = f"{found.path}, images {start + 1} to {stop}"
+        if found.dtype.startswith("float"):
+            make_finite(X, found.options.nonfinite, where)
+        if self._steps:
+            images = as_images(X.T, found.image_shape, found.order, found.channels)
+            made = steps.apply(self._steps, steps.Images(images, ("",) * len(images), None)).values
+            planes = made if made.ndim == 3 else made.transpose(0, 3, 1, 2)
+            X = np.ascontiguousarray(planes.reshape(len(planes), -1), X.dtype).T
+        if X.size and (self._steps or not found.dtype.startswith(("uint", "bool"))):
+            make_nonnegative(X, found.options.negative, where)
+        return X.T
+
+    def _converted(self, some: slice) -> Array:
+        of_file = self.found.picked[some]
+        if self._place is None or of_file.step != 1:
+            return matrix.columns_of(self.values, self.found, some)
+        # Read, not mapped: pages of a map count as this process's memory while there is any to spare.
+        values = self.values if self._is_first else np.moveaxis(self.values, -1, 0)
+        part = np.empty((len(of_file), *values.shape[1:]), values.dtype)
+        with self._place.path.open("rb", buffering=0) as file:
+            file.seek(self._place.position + of_file.start * self._place.bytes_of_image)
+            view = memoryview(part.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+            done = 0
+            while done < len(view):  # the system hands out at most 2 GiB at a time
+                got = file.readinto(view[done:])
+                if not got:
+                    raise DatasetError(f"{self.found.path} has changed since it was looked into; open it again")
+                done += got
+        return matrix.converted(part if self._is_first else np.moveaxis(part, 0, -1), self.found, is_own=True)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where images lie one after another in a file."""
+
+    path: Path
+    position: int
+    bytes_of_image: int
+
+
+def _place_of(images: Array) -> _Place | None:
+    """Where the images of a memory map (n, ...) lie; None where each is scattered."""
+    root: Any = images
+    while isinstance(root, np.ndarray) and not (isinstance(root, np.memmap) and isinstance(root.base, mmap.mmap)):
+        root = root.base
+    count = images.shape[0]
+    inner = images[0].nbytes
+    is_dense = images[:1].flags.c_contiguous and (count == 1 or images.strides[0] >= inner)
+    if not isinstance(root, np.memmap) or root.filename is None or not is_dense or images.strides[0] != inner:
+        return None
+    position = root.offset + images.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    return _Place(Path(root.filename), position, inner)

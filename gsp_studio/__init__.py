@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.steering import Kill, Reseed, Split
     from gsp_studio.io.dataset import Dataset, DatasetError
     from gsp_studio.io.readers import load_dataset
-    from gsp_studio.io.step import Crop, Normalize, Patches, Resize, Subtract
+    from gsp_studio.io.step import Crop, Mask, Nonnegative, Normalize, Patches, Resize, Subtract
 
 _HOME = {
     "METHODS": "core.nmf",
@@ -33,6 +33,8 @@ _HOME = {
     "DatasetError": "io.dataset",
     "Iterate": "core.nmf",
     "Kill": "core.steering",
+    "Mask": "io.step",
+    "Nonnegative": "io.step",
     "Normalize": "io.step",
     "Params": "core.nmf",
     "Patches": "io.step",
@@ -62,6 +64,8 @@ __all__ = [
     "DatasetError",
     "Iterate",
     "Kill",
+    "Mask",
+    "Nonnegative",
     "Normalize",
     "Params",
     "Patches",

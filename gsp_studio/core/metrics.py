@@ -44,6 +44,27 @@ def squared_norm(X: Array | Streamed) -> float:
     return total
 
 
+def mean_image(X: Any) -> Array:
+    """The mean of all images.
+
+    Parameters
+    ----------
+    X : ndarray (m, n), or Streamed
+
+    Returns
+    -------
+    ndarray (m,), the type of X
+    """
+    if not isinstance(X, Streamed):
+        mean: Array = X.mean(axis=1)
+        return mean
+    total = np.zeros(X.shape[0])
+    for _, block in X.blocks():
+        total += block.sum(axis=0, dtype=np.float64)
+    streamed: Array = (total / X.shape[1]).astype(X.dtype)
+    return streamed
+
+
 def squared_norms_of_images(Xt: Any) -> Array:
     """``||x_j||^2`` of images in rows (n, m), float64; of streamed ones in one pass."""
     if isinstance(Xt, Rows):

@@ -83,7 +83,7 @@ def residuals(X: Array, W: Array, H: Array, on_block: Callable[[int], None] | No
 
     Parameters
     ----------
-    X : ndarray (m, n), float32 or float64
+    X : ndarray (m, n), float32 or float64, or Streamed
         A column an image; fastest in Fortran order.
     W : ndarray (m, r), >= 0
     H : ndarray (r, n), >= 0
@@ -105,11 +105,11 @@ def residuals(X: Array, W: Array, H: Array, on_block: Callable[[int], None] | No
     """
     m, n = X.shape
     squared, norms, pixels, overlap = np.zeros(n), np.zeros(n), np.zeros(m), np.zeros(W.shape[1])
-    for some, left in _blocks(X, W, H):
+    for some, images, left in _blocks(X, W, H):
         squares = np.square(left, dtype=np.float64)
         squared[some] = squares.sum(axis=1)
         pixels += squares.sum(axis=0)
-        norms[some] = np.square(X.T[some], dtype=np.float64).sum(axis=1)
+        norms[some] = np.square(images, dtype=np.float64).sum(axis=1)
         overlap += np.sum((left @ W) * H.T[some], axis=0, dtype=np.float64)
         if on_block is not None:
             on_block(some.stop)
@@ -142,8 +142,8 @@ def image_errors(X: Array, W: Array, H: Array) -> Array:
         Shapes that do not fit.
     """
     errors = np.zeros(X.shape[1])
-    for some, left in _blocks(X, W, H):
-        norms = np.square(X.T[some], dtype=np.float64).sum(axis=1)
+    for some, images, left in _blocks(X, W, H):
+        norms = np.square(images, dtype=np.float64).sum(axis=1)
         errors[some] = _relative(np.square(left, dtype=np.float64).sum(axis=1), norms)
     return errors
 
@@ -167,7 +167,7 @@ def error_map(X: Array, W: Array, H: Array) -> Array:
         Shapes that do not fit.
     """
     total = np.zeros(X.shape[0])
-    for _, left in _blocks(X, W, H):
+    for _, _, left in _blocks(X, W, H):
         total += np.square(left, dtype=np.float64).sum(axis=0)
     mean: Array = total / X.shape[1]
     return mean
@@ -215,14 +215,15 @@ def fit_of_image(x: Array, W: Array, h: Array) -> ImageFit:
     )
 
 
-def _blocks(X: Array, W: Array, H: Array) -> Iterator[tuple[slice, Array]]:
-    """Residuals (k, m) of some images at a time, an image a row, and which they are."""
+def _blocks(X: Array, W: Array, H: Array) -> Iterator[tuple[slice, Array, Array]]:
+    """Some images (k, m) at a time, an image a row, with their residuals, and which they are."""
     _check(X.shape, W.shape, H.shape)
     m, n = X.shape
     step = max(1, _BLOCK // m)
     for a in range(0, n, step):
         some = slice(a, min(n, a + step))
-        yield some, X.T[some] - H.T[some] @ W.T
+        images = X.T[some]
+        yield some, images, images - H.T[some] @ W.T
 
 
 def _squared_norms(W: Array) -> Array:

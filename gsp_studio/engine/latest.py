@@ -41,6 +41,7 @@ class LatestOnly(Generic[Request, Value]):
         self._discarded = 0  # answers up to this generation are stale
         self._waiting: tuple[int, Request] | None = None
         self._working = False
+        self._working_on = 0
         self._answer: Answer[Request, Value] | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
@@ -79,6 +80,12 @@ class LatestOnly(Generic[Request, Value]):
         with self._changed:
             return self._working or self._waiting is not None
 
+    @property
+    def is_superseded(self) -> bool:
+        """Whether nobody waits for what is being worked on; for functions that take long to ask."""
+        with self._changed:
+            return self._waiting is not None or self._closed or self._working_on <= self._discarded
+
     def close(self, timeout: float | None = None) -> bool:
         """Take no more requests, finish the one under way and end the thread; True when it has ended."""
         with self._changed:
@@ -96,7 +103,7 @@ class LatestOnly(Generic[Request, Value]):
                 if self._waiting is None:
                     return
                 (generation, request), self._waiting = self._waiting, None
-                self._working = True
+                self._working, self._working_on = True, generation
             value: Value | None = None
             error: Exception | None = None
             try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
+from gsp_studio.backends.blocks import Interrupted, Streamed
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image, residuals
 from gsp_studio.engine.latest import LatestOnly
 from gsp_studio.gui.words import told
@@ -31,7 +32,7 @@ class Inspecting(QObject):
 
     def start(self, work: Any) -> None:
         """The solvers are there."""
-        self._errors = LatestOnly(_errors, name="gsp-errors")
+        self._errors = LatestOnly(self._residuals, name="gsp-errors")
         self._fit = LatestOnly(_fit, name="gsp-image")
         self._residual = LatestOnly(lambda request: work.stationarity(*request), name="gsp-kkt")
 
@@ -57,6 +58,15 @@ class Inspecting(QObject):
         if self._residual is not None and dataset is not None:
             self._residual.submit((dataset.X, entry))
 
+    def _residuals(self, request: tuple[Any, Shown]) -> Residuals:
+        """In the worker; images that are read from a file take long, and are given up for a newer request."""
+        X, shown = request
+        return residuals(X, shown.W, shown.H, self._go_on if isinstance(X, Streamed) else None)
+
+    def _go_on(self, done: int) -> None:
+        if self._errors is not None and self._errors.is_superseded:
+            raise Interrupted
+
     def drop(self) -> None:
         """Another data set: forget what was asked."""
         for worker in (self._errors, self._fit, self._residual):
@@ -66,7 +76,7 @@ class Inspecting(QObject):
     def poll(self) -> None:
         """Tell what has come out."""
         errors = None if self._errors is None else self._errors.poll()
-        if errors is not None:
+        if errors is not None and not isinstance(errors.error, Interrupted):
             self.errorsFound.emit(errors.request[1], errors.value)
             if errors.error is not None:
                 self.failed.emit(*told(errors.error))
@@ -80,11 +90,6 @@ class Inspecting(QObject):
             self.failed.emit(*told(residual.error))
         elif residual is not None and residual.value is not None:
             self.residualFound.emit(residual.request[1], residual.value)
-
-
-def _errors(request: tuple[Any, Shown]) -> Residuals:
-    X, shown = request
-    return residuals(X, shown.W, shown.H)
 
 
 def _fit(request: tuple[Any, Shown, int]) -> ImageFit:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import as_compute_dtype
+from gsp_studio.backends.blocks import Streamed
 from gsp_studio.core.metrics import GramError, self_product
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import Projection, group_sparse_projection
@@ -73,6 +74,16 @@ def _coarse(W: Array, dataset: Dataset) -> _Coarse:
     return _Coarse(np.asfortranarray(W[picked]), (pixels.shape[0], pixels.shape[1]))
 
 
+def _product(X: Any, H: Array) -> Array:
+    """``X H'`` (m, r)."""
+    if not isinstance(X, Streamed):
+        return np.asfortranarray(as_compute_dtype(X) @ H.T)
+    total = np.zeros((X.shape[0], len(H)), H.dtype, order="F")
+    for some, block in X.blocks():
+        total += block.T @ H[:, some].T
+    return total
+
+
 class Projector:
     """The pinned basis, sorted once, at any sparsity; some of its basis images may be held at their own."""
 
@@ -122,8 +133,7 @@ class Projector:
                 self._path_h = SparsityPath(pinned.H.T, copy=False)
             projection = self._path_h.project(s_h)
             H = np.ascontiguousarray(projection.values.T)
-            X = as_compute_dtype(self._dataset.X)
-            gram = replace(pinned.gram, A=np.asfortranarray(X @ H.T), G=self_product(H.T))
+            gram = replace(pinned.gram, A=_product(self._dataset.X, H), G=self_product(H.T))
             self._sparse = _Coefficients(s_h, H, gram, float(projection.sparsity))
         return self._sparse
 

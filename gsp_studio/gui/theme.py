@@ -129,7 +129,6 @@ def _style_sheet(theme: Theme) -> str:
     QProgressBar::chunk {{ background: {theme.accent}; border-radius: 3px; }}
     QTableView {{ background: {theme.panel}; border: none; gridline-color: {theme.separator}; }}
     QHeaderView::section {{ background: {theme.window}; color: {theme.text_muted}; border: none; padding: 4px 8px; }}
-    QListWidget[eyes="true"]::indicator {{ width: 0; height: 0; }}
     QListWidget::item {{ min-height: 24px; padding: 0 4px; }}
     QPlainTextEdit, QListWidget {{ background: {theme.panel}; border: none; }}
     QMenuBar {{ background: {theme.window}; }}

@@ -34,7 +34,7 @@ class Weighing(QObject):
     def start(self, work: Any) -> None:
         """The solvers are there."""
         self._pairs = LatestOnly(lambda request: work.weighed(*request), name="gsp-weigh")
-        self._means = LatestOnly(lambda X: X.mean(axis=1), name="gsp-mean")
+        self._means = LatestOnly(work.mean_image, name="gsp-mean")
 
     def close(self, timeout: float) -> bool:
         """End the workers; True when they have ended."""

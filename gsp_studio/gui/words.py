@@ -42,9 +42,9 @@ def pixel_value(value: Any) -> str:
     return " ".join(f"{float(part):.4g}" for part in np.atleast_1d(value))
 
 
-def plural(count: int, noun: str) -> str:
-    """ "1 image", "2 images"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}".replace(",", "\u202f")
+def plural(count: int, noun: str, many: str = "") -> str:
+    """ "1 image", "2 images"; "2 spectra" where the plural is named."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}".replace(",", "\u202f")
 
 
 def memory(count: int) -> str:

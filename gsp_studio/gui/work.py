@@ -18,12 +18,12 @@ from threadpoolctl import threadpool_limits
 
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import prepared
+from gsp_studio.backends.blocks import Interrupted, Streamed, prepared
 from gsp_studio.backends.cpu import usable_cores
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.methods import new_sparse_coefficients
-from gsp_studio.core.metrics import self_product
+from gsp_studio.core.metrics import mean_image, self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
 from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.sparsity import hoyer_sparsity
@@ -54,6 +54,7 @@ __all__ = [
     "known",
     "load_dataset",
     "marks_of",
+    "mean_image",
     "new_denser_fit",
     "new_run",
     "new_warm_fit",
@@ -74,10 +75,14 @@ Array = npt.NDArray[Any]
 
 #: Iterations of the short unconstrained fit that gives the slider a basis before any run.
 WARM_ITERATIONS = 25
+#: The same of images that stay in their file, which each iteration reads; it starts near its end.
+STREAMED_ITERATIONS, STREAMED_START = 2, "nndsvda"
 #: Iterations of the short fit of both factors that makes a basis denser.
 DENSER_ITERATIONS = 30
 #: A refit of the coefficients ends when a round of sweeps lowers the squared error by less than this fraction of it.
 REFIT_TOLERANCE, REFIT_ROUNDS = 1e-5, 30
+#: Of images that stay in their file, one reading of them.
+STREAMED_ROUNDS = 1
 
 
 def solver_threads() -> int:
@@ -126,7 +131,7 @@ def known() -> Known:
     return Known(methods, f"{backend.name}, {backend.device}", dict(STARTS), weighted)
 
 
-def new_run(X: Array, choice: Choice, weights: Array | None = None) -> Runner:
+def new_run(X: Any, choice: Choice, weights: Array | None = None) -> Runner:
     """A run of what the panels say; ValueError, in one sentence, when the data cannot have it."""
     params = replace(params_of(choice), weights=weights_in_force(choice, weights, len(X)))
     check_params(params, *X.shape)
@@ -160,14 +165,16 @@ def weights_in_force(choice: Choice, weights: Array | None, m: int) -> Array | N
     return np.ones(m) if weights is None else weights
 
 
-def new_warm_fit(X: Array, choice: Choice) -> Runner:
+def new_warm_fit(X: Any, choice: Choice) -> Runner:
     """The short unconstrained fit of the chosen rank; ValueError as `new_run`."""
     params = Params(choice.rank, "ahals", seed=choice.seed, max_iter=WARM_ITERATIONS)
+    if isinstance(X, Streamed):
+        params = replace(params, max_iter=STREAMED_ITERATIONS, init=STREAMED_START)
     check_params(params, *X.shape)
     return Runner(RunSpec(X, params, "auto", solver_threads()))
 
 
-def new_denser_fit(X: Array, choice: Choice, pinned: Pinned) -> Runner:
+def new_denser_fit(X: Any, choice: Choice, pinned: Pinned) -> Runner:
     """A short fit of both factors at the chosen sparsity, which goes on from what is pinned."""
     start = (pinned.W, pinned.H)
     params = Params(
@@ -175,7 +182,7 @@ def new_denser_fit(X: Array, choice: Choice, pinned: Pinned) -> Runner:
         "psnmf" if pinned.weights is None else "wsnmf",
         choice.sparsity,
         choice.seed,
-        DENSER_ITERATIONS,
+        STREAMED_ITERATIONS if isinstance(X, Streamed) else DENSER_ITERATIONS,
         init=start,
         sparsity_h=choice.sparsity_h or None,
         weights=pinned.weights,
@@ -184,18 +191,27 @@ def new_denser_fit(X: Array, choice: Choice, pinned: Pinned) -> Runner:
     return Runner(RunSpec(X, params, "auto", solver_threads()))
 
 
-def refitted(X: Array, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bool]) -> Shown | None:
+def refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bool]) -> Shown | None:
     """What is shown with the coefficients that fit its basis best; None where nobody wants that any more.
 
     HALS sweeps, a round of them at a time, from the coefficients that are shown.
     """
-    Xt, backend = prepared(as_compute_dtype(X), get_backend("auto", solver_threads()))
+    if not isinstance(X, Streamed):
+        return _refitted(as_compute_dtype(X), pinned, shown, is_unwanted, REFIT_ROUNDS)
+    try:
+        return _refitted(X.watched(is_unwanted), pinned, shown, is_unwanted, STREAMED_ROUNDS)
+    except Interrupted:
+        return None
+
+
+def _refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bool], rounds: int) -> Shown | None:
+    Xt, backend = prepared(X, get_backend("auto", solver_threads()))
     V = np.ascontiguousarray(shown.W.T)
     H, own, before = shown.H, self_product(shown.W), math.inf
     params = Params(len(V), sparsity_h=None if math.isnan(shown.target_h) else shown.target_h)
     update_sparse = new_sparse_coefficients()
     with backend.scope():
-        for _ in range(REFIT_ROUNDS):
+        for _ in range(rounds):
             if is_unwanted():
                 return None
             if params.sparsity_h is None:
@@ -319,7 +335,7 @@ def compared(first: RunEntry, second: RunEntry) -> Comparison:
     return Comparison(first, second, matching.order_of_second(order, second.shown.W.shape[1]), matching.cosine[order])
 
 
-def stationarity(X: Array, entry: RunEntry) -> float:
+def stationarity(X: Any, entry: RunEntry) -> float:
     """The KKT residual of a run's result; NaN where the method has none."""
     result = entry.outcome.result
     assert result is not None

@@ -62,7 +62,10 @@ RUN, SCRIPT = "run.json", "repeat.py"
 #: Shorter side of an exported basis image, in pixels, at least: small images stay visible in any viewer.
 _VISIBLE = 128
 #: The names that exports write, and so may remove.
-_OURS = re.compile(r"basis/basis_[0-9]+\.png|montage\.png|factors\.npz|history\.csv|inputs\.npz|repeat\.py|run\.json")
+MAPS = "maps.png"
+_OURS = re.compile(
+    r"basis/basis_[0-9]+\.png|montage\.png|maps\.png|factors\.npz|history\.csv|inputs\.npz|repeat\.py|run\.json"
+)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,8 @@ def export_run(
     Returns
     -------
     list of Path
-        The files: basis/basis_01.png ..., montage.png, factors.npz, history.csv, repeat.py, run.json.
+        The files: basis/basis_01.png ..., montage.png, of spectra maps.png (where each is), factors.npz, history.csv,
+        repeat.py, run.json.
 
     Raises
     ------
@@ -115,7 +119,7 @@ def export_run(
     check_directory(directory)
     directory, what = Path(directory), what or What()
     writers: dict[str, Callable[[Path], object]] = {}
-    images = dataset.as_images(run.result.W)
+    images = dataset.pictures(run.result.W)
     zoom = what.zoom or _visible_zoom(images)
     if what.basis:
         digits = len(str(len(images)))
@@ -124,6 +128,11 @@ def export_run(
     if what.montage:
         writers["montage.png"] = lambda path: save_image(
             montage_image(images, gap=2, scale=what.scale, zoom=zoom), path
+        )
+    if what.montage and dataset.grid is not None:
+        maps = dataset.maps(run.result.H)
+        writers[MAPS] = lambda path: save_image(
+            montage_image(maps, gap=2, scale=what.scale, zoom=what.zoom or _visible_zoom(maps)), path
         )
     if what.factors:
         writers["factors.npz"] = lambda path: _write_factors(path, dataset, run.result)
@@ -281,7 +290,7 @@ def _write_factors(path: Path, dataset: Dataset, result: Result) -> None:
         image_shape=np.array(dataset.image_shape),
         order=np.array(dataset.order),
         channels=np.array(dataset.channels),
-        names=np.array(dataset.names),
+        names=np.array(list(dataset.names)),
     )
 
 

@@ -70,14 +70,14 @@ def as_curves(spectra: Array) -> Array:
     """
     bands = spectra.shape[1]
     height, width = curve_shape(bands)
-    tops = height - np.clip(np.round(spectra * (height - 1)), 0, height - 1).astype(np.int64) - 1
-    rows = np.arange(height)[:, None]
-    area = np.where(rows > tops[:, None, :], np.float32(_AREA), np.float32(0))
+    tops = height - np.clip(np.round(spectra * (height - 1)), 0, height - 1).astype(np.int16) - 1
+    rows = np.arange(height, dtype=np.int16)[:, None]
     # The curve joins the tops of neighbours, so that it has no holes where it is steep.
     before = np.concatenate([tops[:, :1], tops[:, :-1]], axis=1)
     low, high = np.minimum(tops, before)[:, None, :], np.maximum(tops, before)[:, None, :]
-    pictures = np.where((rows >= low) & (rows <= high), np.float32(1), area)
-    wide: Array = pictures.repeat(width // bands, axis=2)
+    greys = np.array([0, _AREA, 1], np.float32)  # above the curve, below it, on it
+    pictures = greys[(rows >= low).view(np.uint8) + ((rows >= low) & (rows <= high)).view(np.uint8)]
+    wide: Array = pictures.repeat(width // bands, axis=2) if width > bands else pictures
     return wide
 
 

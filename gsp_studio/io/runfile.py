@@ -185,6 +185,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
         "image_shape": list(dataset.image_shape),
         "order": dataset.order,
         "channels": dataset.channels,
+        "grid": None if dataset.grid is None else list(dataset.grid),
         "dtype": dataset.X.dtype.name,
         "steps": list(dataset.steps),
         "notes": list(dataset.notes),

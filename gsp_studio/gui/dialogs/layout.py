@@ -26,6 +26,7 @@ from gsp_studio.gui.widgets.steps_list import StepsList
 from gsp_studio.gui.widgets.subset import SubsetEditor
 from gsp_studio.gui.words import memory
 from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.source import free_memory
 
 if TYPE_CHECKING:
     from gsp_studio.gui.loading import Preview
@@ -174,9 +175,15 @@ class LayoutDialog(QDialog):
         self._facts.setText(
             f"{found.n_images} images of {found.image_shape[0]} × {found.image_shape[1]}"
             f"{' in colour' if found.channels == 3 else ''}, {found.dtype}, {self._told_after()}"
-            f"needs {memory(found.nbytes)}"
+            f"{self._told_need()}"
         )
         self._facts.setToolTip(found.note)
+
+    def _told_need(self) -> str:
+        found = self._found
+        if "disk" in (found.options.storage, found.usual_storage) and found.options.storage != "memory":
+            return "stays in its file"
+        return f"needs {memory(found.nbytes)} of {memory(free_memory())} that are free"
 
     def _label_choices(self) -> dict[str | None, str]:
         """Where labels can come from; None: as the reader proposes."""

@@ -73,7 +73,8 @@ class BasisPanel(QWidget):
         box.addWidget(frame, 1)
         box.addLayout(rows)
         box.addWidget(self.histogram)
-        box.addWidget(label("Images that use it most", muted=True))
+        self._users_title = label("Images that use it most", muted=True)
+        box.addWidget(self._users_title)
         for row in self._users:
             row.setFixedHeight(64)
             box.addWidget(row)
@@ -107,7 +108,7 @@ class BasisPanel(QWidget):
         self._title.setText(f"Basis {k + 1}")
         column = shown.W[:, k]
         image = dataset.as_images(column[:, None])[0]
-        self._picture.set_images([image])
+        self._picture.set_images(list(dataset.pictures(column[:, None])))
         self.histogram.set_values(column)
         self._facts["sparsity"].setText(f"{shown.sparsities[k]:.4f}")
         self._facts["energy"].setText(percent(float(shown.energies[k])))
@@ -124,6 +125,17 @@ class BasisPanel(QWidget):
         count = min(_USERS, len(weights))
         top = np.argpartition(-weights, count - 1)[:count]
         top = top[np.argsort(-weights[top], kind="stable")]
+        if dataset.grid is not None:
+            # Where in the picture this spectrum is says more than the spectra of eight pixels.
+            self._users_title.setText("Where it is")
+            self._users[0].setFixedHeight(132)
+            self._users[0].set_images(list(dataset.maps(weights[None])))
+            self._users[0].setToolTip("Coefficient times length of the basis spectrum, at every pixel")
+            self._users[1].hide()
+            return
+        self._users_title.setText("Images that use it most")
+        self._users[0].setFixedHeight(64)
+        self._users[1].show()
         images = list(dataset.images(top))
         half = -(-count // 2)
         for row, part in ((self._users[0], slice(0, half)), (self._users[1], slice(half, count))):

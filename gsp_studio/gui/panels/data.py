@@ -9,6 +9,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
+from gsp_studio.backends.blocks import Streamed
 from gsp_studio.gui.theme import icon
 from gsp_studio.gui.widgets.basics import Button, label
 from gsp_studio.gui.widgets.picture import Picture
@@ -80,13 +81,23 @@ class DataPanel(QWidget):
         height, width = dataset.image_shape
         self._name.setText(dataset.name)
         self._name.setToolTip(dataset.source)
-        self._facts["images"].setText(f"{n:,}".replace(",", "\u202f") + f"  ({memory(dataset.X.nbytes)})")
+        stays = isinstance(dataset.X, Streamed)
+        size = f"{memory(dataset.X.source_bytes)} on the disk" if stays else memory(dataset.X.nbytes)
+        self._facts["images"].setText(f"{n:,}".replace(",", "\u202f") + f"  ({size})")
         colour = "in colour, " if dataset.channels == 3 else ""
         order = "by rows" if dataset.order == "C" else "by columns"
+        if dataset.grid is not None:
+            height, width = dataset.grid
         self._facts["shape"].setText(f"{height} × {width}, {colour}{order}")
+        if dataset.grid is not None:
+            self._facts["images"].setText(f"{plural(n, 'spectrum', 'spectra')}  ({size})")
+            self._facts["shape"].setText(f"{m} bands, {height} × {width} pixels")
         self._facts["shape"].setToolTip(f"{plural(m // dataset.channels, 'pixel')}, order {dataset.order}")
         self._facts["values"].setText(dataset.X.dtype.name)
         self._facts["values"].setToolTip("\n".join(dataset.steps) or "as they are")
         chosen = np.unique(np.linspace(0, n - 1, min(n, _THUMBNAILS)).astype(int))
-        self._pictures.set_images(list(dataset.images(chosen)))
+        if dataset.grid is None:
+            self._pictures.set_images(list(dataset.images(chosen)))
+        else:  # the picture that the pixels make, at all bands together
+            self._pictures.set_images(list(dataset.maps(dataset.X.mean(axis=0)[None])))
         self._set_filled(True)

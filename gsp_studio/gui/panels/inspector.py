@@ -64,6 +64,7 @@ class InspectorPanel(QWidget):
         self._shown: Shown | None = None
         self._image = 0
         self._pixel = (-1, -1)
+        self._drawn: tuple[Array, Array, Array] = (np.zeros(1),) * 3  # what the plates show, as vectors
         self._fit: ImageFit | None = None
         self._fit_of: tuple[Shown | None, int] = (None, -1)
         self._spread = 0.0
@@ -136,7 +137,7 @@ class InspectorPanel(QWidget):
         self._dataset, self._image = dataset, 0
         self._errors, self._errors_of, self._is_waiting = None, None, False
         self._ordered_by = (BY_NUMBER, None)
-        self.strip.set_images(lambda image: dataset.images(image)[0], dataset.X.shape[1])
+        self.strip.set_images(lambda image: dataset.pictures(dataset.X[:, image, None])[0], dataset.X.shape[1])
         self.strip.set_order(np.arange(dataset.X.shape[1]), _number)
         self.set_shown(None)
         self.set_activity("")
@@ -248,8 +249,10 @@ class InspectorPanel(QWidget):
         title = "Reconstruction" if k < 0 else f"Without basis {k + 1}"
         white = float(fit.x.max(initial=0.0)) or float(fit.reconstruction.max(initial=0.0)) or 1.0
         spread, left = self._spread or 1.0, fit.x - made
-        original, made_image = (dataset.as_images(v[:, None])[0] for v in (fit.x, made))
-        left_image = dataset.as_map(left)  # of images in colour the mean of the three: its sign is what it tells
+        self._drawn = (fit.x, made, left)
+        original, made_image = (_plate_of(dataset, v, white) for v in (fit.x, made))
+        # Of images in colour the mean of the three: its sign is what it tells.
+        left_image = dataset.as_map(left) if dataset.grid is None else _signed_curve(dataset, left, spread)
         top = "" if float(made.max(initial=0.0)) <= white else "≥ "
         below, beyond = ("", "") if float(np.abs(left).max(initial=0.0)) <= spread else ("≤ ", "≥ ")
         ends = (f"{below}−{spread:.3g}", f"{beyond}+{spread:.3g}")
@@ -268,7 +271,7 @@ class InspectorPanel(QWidget):
             parts = self.parts.order  # tiles never change places under the pointer
         else:
             parts = np.argsort(-fit.shares, kind="stable")[: np.count_nonzero(fit.shares)]
-        self.parts.set_parts(parts, fit.shares, lambda basis: dataset.as_images(fit.W[:, basis, None])[0])
+        self.parts.set_parts(parts, fit.shares, lambda basis: dataset.pictures(fit.W[:, basis, None])[0])
 
     # Words
 
@@ -301,12 +304,18 @@ class InspectorPanel(QWidget):
         if row < 0 or not self.plates.plates:
             self._pixel_words.clear()
             return
-        x, made, left = (plate.image[row, column] for plate in self.plates.plates)
+        where = f"row {row}, column {column}"
+        if self._dataset is not None and self._dataset.grid is not None:
+            band = column * len(self._drawn[0]) // self.plates.plates[0].image.shape[1]
+            x, made, left = (spectrum[band] for spectrum in self._drawn)
+            where = f"band {band + 1}"
+        else:
+            x, made, left = (plate.image[row, column] for plate in self.plates.plates)
         signed = f"{float(left):+.4g}".replace("-", "−")
         told = f"{pixel_value(x)} − {pixel_value(made)} = {signed}"
         if x.ndim:
             told = f"({pixel_value(x)}) − ({pixel_value(made)}), mean {signed}"
-        self._pixel_words.setText(f"row {row}, column {column}  ·  {told}")
+        self._pixel_words.setText(f"{where}  ·  {told}")
 
     # The user's hand
 
@@ -337,6 +346,22 @@ def _number(image: int) -> str:
 def _error_of(error: float) -> str:
     """An image's error; that of a zero image is no fraction of anything."""
     return "none, it is zero" if math.isinf(error) else percent(error)
+
+
+def _plate_of(dataset: Dataset, vector: Array, white: float) -> Array:
+    """An image, or the curve of a spectrum, with values up to `white`."""
+    if dataset.grid is None:
+        image: Array = dataset.as_images(vector[:, None])[0]
+        return image
+    curve: Array = dataset.pictures(np.clip(vector, 0, None)[:, None], white)[0] * white
+    return curve
+
+
+def _signed_curve(dataset: Dataset, vector: Array, spread: float) -> Array:
+    """The curve of absolute values, in the sign's colour."""
+    curve = dataset.pictures(np.abs(vector)[:, None], spread)[0] * spread
+    signed: Array = curve * np.sign(vector).repeat(curve.shape[1] // len(vector))
+    return signed
 
 
 def _caption(error: float) -> str:

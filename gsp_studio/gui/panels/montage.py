@@ -99,13 +99,10 @@ class MontagePanel(QWidget):
         shown, dataset = self._shown, self._dataset
         if shown is None or dataset is None:
             return
-        height, width = dataset.image_shape
         count = len(shown.order)
-        fresh = self._buffer is None or not self._buffer.fits(count, height, width, dataset.channels)
-        if fresh:
-            gap = 1 if max(height, width) < 64 else 2
-            self._buffer = TileBuffer(count, height, width, gap, dataset.channels)
-        assert self._buffer is not None
+        fresh = self._buffer is None or self._buffer.count != count  # another data set has its own
+        if self._buffer is None or fresh:
+            self._buffer = TileBuffer.of(dataset, count)
         self._buffer.fill(shown.W, shown.order, self._is_column_major, self._contrast)
         if fresh:
             self.view.set_buffer(self._buffer)
@@ -135,6 +132,8 @@ class MontagePanel(QWidget):
             return
         height, width = glimpse.image_shape
         count = len(glimpse.order)
+        if self._buffer.bands:
+            return  # few values, all of them at once
         if self._coarse is None or not self._coarse.fits(count, height, width, self._buffer.channels):
             self._coarse = TileBuffer(count, height, width, channels=self._buffer.channels)
         self._coarse.hold_levels_of(self._buffer)
@@ -190,9 +189,12 @@ class MontagePanel(QWidget):
         if self._buffer is None or self._dataset is None:
             return
         height, width = self._dataset.image_shape
+        is_spectra = self._dataset.grid is not None
+        what = f"basis spectra of {width} bands" if is_spectra else f"basis images of {height} × {width}"
+        ends = "bottom = 0, top" if is_spectra else "black = 0, white"
         self._caption.setText(
-            f"{self._buffer.count} basis images of {height} × {width}  ·  by energy  ·  black = 0, "
-            f"white = {self._contrast.value}" + (f"  ·  {len(self._frozen)} frozen" if self._frozen else "")
+            f"{self._buffer.count} {what}  ·  by energy  ·  {ends} = {self._contrast.value}"
+            + (f"  ·  {len(self._frozen)} frozen" if self._frozen else "")
         )
 
     def _pick(self, tile: int) -> None:
@@ -222,7 +224,7 @@ class MontagePanel(QWidget):
             return
         basis = int(self._shown.order[tile])
         value = self._dataset.as_images(self._shown.W[:, basis : basis + 1])[0][row, column]
+        where = f"row {row}, column {column}" if self._dataset.grid is None else f"band {column + 1}"
         self._under_pointer.setText(
-            f"basis {basis + 1}  ·  row {row}, column {column}  ·  {pixel_value(value)}  ·  "
-            f"sparsity {self._shown.sparsities[basis]:.3f}"
+            f"basis {basis + 1}  ·  {where}  ·  {pixel_value(value)}  ·  sparsity {self._shown.sparsities[basis]:.3f}"
         )

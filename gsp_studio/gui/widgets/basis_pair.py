@@ -116,13 +116,12 @@ class BasisPair(QWidget):
         if shown is None or leader is None or dataset is None:
             self._words[k].setText("–\n–")
             return
-        height, width = dataset.image_shape
         buffer, order = self._buffers[k], np.asarray(leader.order)
-        if buffer is not None and buffer.fits(len(order), height, width, dataset.channels):
+        if buffer is not None and buffer.count == len(order):
             buffer.fill(shown.W, order, dataset.order == "F")
             self.views[k].show_frame()
         else:
-            buffer = TileBuffer(len(order), height, width, 1 if max(height, width) < 64 else 2, dataset.channels)
+            buffer = TileBuffer.of(dataset, len(order))
             buffer.fill(shown.W, order, dataset.order == "F")
             self._buffers[k] = buffer
             self.views[k].set_buffer(buffer)

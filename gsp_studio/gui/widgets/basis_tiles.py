@@ -25,14 +25,13 @@ class BasisTiles(TileView):
         self.setAccessibleName(name)
         self._buffer_of_basis: TileBuffer | None = None
         self._column_major = True
-        self._image_shape, self._channels = (0, 0), 1
+        self._dataset: Dataset | None = None
         self._basis: tuple[Array, Array] | None = None
         self._is_drawn = True
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""
-        self._image_shape, self._column_major = dataset.image_shape, dataset.order == "F"
-        self._channels = dataset.channels
+        self._dataset, self._column_major = dataset, dataset.order == "F"
         self._basis, self._buffer_of_basis = None, None
 
     def set_basis(self, W: Array | None, order: Array | None = None) -> None:
@@ -44,13 +43,12 @@ class BasisTiles(TileView):
         self._draw()
 
     def _draw(self) -> None:
-        if self._basis is None or self._is_drawn or not self.isVisible():
+        if self._basis is None or self._dataset is None or self._is_drawn or not self.isVisible():
             return
         W, order = self._basis
-        height, width = self._image_shape
         buffer = self._buffer_of_basis
-        if buffer is None or not buffer.fits(len(order), height, width, self._channels):
-            buffer = TileBuffer(len(order), height, width, 1 if max(height, width) < 64 else 2, self._channels)
+        if buffer is None or buffer.count != len(order):
+            buffer = TileBuffer.of(self._dataset, len(order))
             buffer.fill(W, order, self._column_major, Contrast.TILE)
             self._buffer_of_basis = buffer
             self.set_buffer(buffer)

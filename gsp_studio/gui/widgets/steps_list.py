@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QKeySequence, QMouseEvent
-from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QListWidget, QListWidgetItem, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gsp_studio.gui.dialogs.step import StepDialog
 from gsp_studio.gui.theme import current_theme, icon
@@ -42,13 +52,23 @@ def new_step(kind: str, shape: tuple[int, int]) -> Step:
     return made[kind]
 
 
+class _WithoutBox(QStyledItemDelegate):
+    """Draws no box for an item that can be switched off: the eye says it."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
+        """As usual, but for the box."""
+        super().initStyleOption(option, index)
+        option.features &= ~QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
+
+
 class _Eyes(QListWidget):
     """A list whose items are switched off and on by an eye in front of them, or by Space."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.setProperty("eyes", True)  # in place of the boxes
+        self.setItemDelegate(_WithoutBox(self))
         self.setIconSize(QSize(_EYE, _EYE))
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.itemChanged.connect(self.show_eye)
 
     def show_eye(self, item: QListWidgetItem) -> None:

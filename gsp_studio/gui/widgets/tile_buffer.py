@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import as_images
-from gsp_studio.io.montage import grid_shape
+from gsp_studio.io.montage import as_curves, curve_shape, grid_shape
+
+if TYPE_CHECKING:
+    from gsp_studio.io.dataset import Dataset
 
 Array = npt.NDArray[Any]
 
@@ -47,10 +50,13 @@ class TileBuffer:
     ----------
     pixels : ndarray (rows * (height + gap) - gap, ...), uint8
         What is shown; `fill` writes into it. With a last axis of 3 for colours.
+    bands : int
+        Values of a spectrum where tiles are curves, else 0.
     """
 
-    def __init__(self, count: int, height: int, width: int, gap: int = 1, channels: int = 1) -> None:
+    def __init__(self, count: int, height: int, width: int, gap: int = 1, channels: int = 1, bands: int = 0) -> None:
         self.count, self.height, self.width, self.gap, self.channels = count, height, width, gap, channels
+        self.bands = bands
         self.rows, self.columns = grid_shape(count)
         pitch_y, pitch_x = height + gap, width + gap
         colours = () if channels == 1 else (channels,)
@@ -61,6 +67,16 @@ class TileBuffer:
         # A view of the tiles, row by row: (rows, columns, height, width).
         self._tiles = grid.swapaxes(1, 2)
         self._held = math.nan
+
+    @classmethod
+    def of(cls, dataset: Dataset, count: int) -> TileBuffer:
+        """Tiles for so many basis images of a data set."""
+        height, width = dataset.image_shape
+        bands = 0
+        if dataset.grid is not None:
+            bands = width
+            height, width = curve_shape(bands)
+        return cls(count, height, width, 1 if max(height, width) < 64 else 2, dataset.channels, bands)
 
     def fits(self, count: int, height: int, width: int, channels: int = 1) -> bool:
         """Whether this buffer is for such tiles."""
@@ -80,9 +96,11 @@ class TileBuffer:
         scaled = np.multiply(V, self._gain(V, contrast), dtype=V.dtype)
         if contrast is Contrast.PERCENTILE or not math.isnan(self._held):
             np.minimum(scaled, _WHITE, out=scaled)
-        images = scaled.astype(np.uint8)
-        h, w = self.height, self.width
-        images = as_images(images, (h, w), "F" if column_major else "C", self.channels)
+        if self.bands:
+            images = (as_curves(scaled / _SPAN) * _WHITE).astype(np.uint8)
+        else:
+            order_of = "F" if column_major else "C"
+            images = as_images(scaled.astype(np.uint8), (self.height, self.width), order_of, self.channels)
         full = self.count // self.columns
         last = self.count - full * self.columns
         self._tiles[:full] = images[: full * self.columns].reshape(full, self.columns, *images.shape[1:])
@@ -112,9 +130,11 @@ class TileBuffer:
         return tile if inside else -1
 
     def pixel_at(self, x: float, y: float) -> tuple[int, int] | None:
-        """(row, column) within the tile at image coordinates; None between tiles."""
+        """(row, column) within the image at these coordinates, (0, band) of a spectrum; None between tiles."""
         row, column = int(y % (self.height + self.gap)), int(x % (self.width + self.gap))
         inside = self.tile_at(x, y) >= 0 and row < self.height and column < self.width
+        if self.bands:
+            row, column = 0, column * self.bands // self.width
         return (row, column) if inside else None
 
     def origin_of(self, tile: int) -> tuple[int, int]:

@@ -281,3 +281,28 @@ def test_steps_on_the_command_line(tmp_path, capsys):
     assert [step["kind"] for step in data["options"]["steps"]] == ["crop", "normalize"]
     assert main([*common, "--step", "blur:by=2"]) == 2
     assert 'step "blur" is not known' in capsys.readouterr().err
+
+
+def test_what_is_chosen_of_a_source_repeats(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 255, (60, 8, 6), np.uint8))
+    for k, options in enumerate(
+        (["--storage", "disk", "--subset", "5:50"], ["--samples", "pixels", "--subset", ":40:2"], ["--labels", "none"])
+    ):
+        out = tmp_path / f"out{k}"
+        args = ["--rank", "3", "--max-iter", "5", "--sparsity", "0.4", "--quiet", "--out", str(out)]
+        assert main(["fit", str(tmp_path / "x.npy"), *args, *options]) == 0
+        assert (out / "maps.png").exists() == (k == 1)
+        capsys.readouterr()
+        assert main(["repeat", str(out), "--out", str(tmp_path / f"again{k}"), "--quiet"]) == 0
+        assert "the same to the last bit" in capsys.readouterr().out
+        done = subprocess.run([sys.executable, out / "repeat.py"], capture_output=True, text=True, check=False)
+        assert "the same to the last bit" in done.stdout, done.stderr
+    run = read_run(tmp_path / "out0")
+    assert (run.options.subset, run.options.storage) == ((5, 50, 1), "disk")
+
+
+@pytest.mark.parametrize("text", ["5", "a:b", "1:2:3:4", "1:2:", "-1:4"])
+def test_a_subset_that_is_none_gets_one_sentence(text, stack, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", str(stack), "--rank", "2", "--out", str(tmp_path / "out"), f"--subset={text}"])
+    assert f'subset "{text}" is not START:STOP:STEP, for example 0:1000' in capsys.readouterr().err

@@ -109,5 +109,5 @@ def _entry(name: str, item: Any) -> ArrayEntry:
     shape = tuple(map(int, item.shape or ()))
     if not _is_inside(item):
         return ArrayEntry(name, shape, item.dtype, "dataset whose values are in another file")
-    kind = "" if item.dtype.kind in NUMERIC and item.shape is not None else f"dataset of type {item.dtype}"
+    kind = "" if item.dtype.kind in NUMERIC + "S" and item.shape is not None else f"dataset of type {item.dtype}"
     return ArrayEntry(name, shape, item.dtype, kind)

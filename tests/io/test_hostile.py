@@ -11,6 +11,8 @@ import io
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -448,3 +450,43 @@ def test_values_are_as_they_were_written(tmp_path: Path) -> None:
     table = load_dataset(table_with_decimal_commas(tmp_path), images_in="rows")
     assert table.X.T.tolist() == [[1.5, 2.25, 3, 4], [5, 6.5, 7, 8.125]]
     assert pictures(1).shape == (1, 9, 7)
+
+
+_LIMITED = """
+import resource, sys
+from pathlib import Path
+import gsp_studio as gs
+
+gs.load_dataset(sys.argv[1])  # the libraries are there before the limit is
+import h5py, scipy.io, tifffile, PIL.Image
+
+status = open("/proc/self/status").read().split()
+used = 1024 * int(status[status.index("VmData:") + 1])
+resource.setrlimit(resource.RLIMIT_DATA, (used + 200 * 2**20,) * 2)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path in sys.argv[2:]:
+    try:
+        gs.load_dataset(path)
+    except gs.DatasetError as error:
+        if isinstance(error.__cause__, MemoryError):
+            print(path, "went for memory that is not there")
+    except BaseException as error:
+        print(path, repr(error))
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+if grown > 150 * 1024:
+    print(f"{grown} KiB at its height")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limits")
+def test_memory_stays_under_a_limit(tmp_path: Path) -> None:
+    opened = []
+    for name, (case, _) in REFUSED.items():
+        (tmp_path / name).mkdir()
+        opened.append(str(case(tmp_path / name)))
+    sound = str(stack(tmp_path, GREY))
+    done = subprocess.run(
+        [sys.executable, "-c", _LIMITED, sound, *opened], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == ""

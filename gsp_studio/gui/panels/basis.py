@@ -9,6 +9,7 @@ import numpy as np
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QFormLayout, QFrame, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
+from gsp_studio.gui.looking import pictures_of
 from gsp_studio.gui.state import Shown
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.histogram import Histogram
@@ -136,7 +137,7 @@ class BasisPanel(QWidget):
         self._users_title.setText("Images that use it most")
         self._users[0].setFixedHeight(64)
         self._users[1].show()
-        images = list(dataset.images(top))
+        images = pictures_of(dataset, top)
         half = -(-count // 2)
         for row, part in ((self._users[0], slice(0, half)), (self._users[1], slice(half, count))):
             row.set_images(images[part], tuple(f"{j + 1}" for j in top[part]))

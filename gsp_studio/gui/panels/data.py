@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWi
 from superqt import QElidingLabel
 
 from gsp_studio.backends.blocks import Streamed
+from gsp_studio.gui.looking import pictures_of
 from gsp_studio.gui.theme import icon
 from gsp_studio.gui.widgets.basics import Button, label
 from gsp_studio.gui.widgets.picture import Picture
@@ -97,7 +98,7 @@ class DataPanel(QWidget):
         self._facts["values"].setToolTip("\n".join(dataset.steps) or "as they are")
         chosen = np.unique(np.linspace(0, n - 1, min(n, _THUMBNAILS)).astype(int))
         if dataset.grid is None:
-            self._pictures.set_images(list(dataset.images(chosen)))
+            self._pictures.set_images(pictures_of(dataset, chosen))
         else:  # the picture that the pixels make, at all bands together
             self._pictures.set_images(list(dataset.maps(dataset.X.mean(axis=0)[None])))
         self._set_filled(True)

@@ -12,6 +12,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
+from gsp_studio.gui.looking import columns_of, pictures_of
 from gsp_studio.gui.state import Shown
 from gsp_studio.gui.widgets.basics import ElidedLabel, EmptyState, canvas, facing, label
 from gsp_studio.gui.widgets.error_map import ErrorMap
@@ -137,7 +138,7 @@ class InspectorPanel(QWidget):
         self._dataset, self._image = dataset, 0
         self._errors, self._errors_of, self._is_waiting = None, None, False
         self._ordered_by = (BY_NUMBER, None)
-        self.strip.set_images(lambda image: dataset.pictures(dataset.X[:, image, None])[0], dataset.X.shape[1])
+        self.strip.set_images(lambda image: pictures_of(dataset, image)[0], dataset.X.shape[1])
         self.strip.set_order(np.arange(dataset.X.shape[1]), _number)
         self.set_shown(None)
         self.set_activity("")
@@ -201,7 +202,8 @@ class InspectorPanel(QWidget):
         self.strip.set_selected(self._image)
         if self._fit_of != (shown, self._image):
             if shown.W.size <= SAME_EVENT:
-                self._take(shown, fit_of_image(dataset.X[:, self._image], shown.W, shown.H[:, self._image]))
+                x = columns_of(dataset, self._image)[:, 0]
+                self._take(shown, fit_of_image(x, shown.W, shown.H[:, self._image]))
             else:
                 self._fit_timer.start()
         if self._fit is not None and self._fit_of[1] == self._image:

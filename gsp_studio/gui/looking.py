@@ -1,0 +1,31 @@
+"""Images of a data set for the screen: those of a file that has gone or changed meanwhile are black, never an error.
+
+A run over such a file ends with one sentence; what is only looked at must not, least of all while Qt paints.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from gsp_studio.io.dataset import Dataset
+
+Array = npt.NDArray[Any]
+
+
+def columns_of(dataset: Dataset, chosen: npt.ArrayLike) -> Array:
+    """Columns of X (m, k); zeros where they cannot be read any more."""
+    which = np.atleast_1d(np.asarray(chosen))
+    try:
+        columns: Array = dataset.X[:, which]
+    except (OSError, ValueError):
+        columns = np.zeros((len(dataset.X), len(which)), dataset.X.dtype)
+    return columns
+
+
+def pictures_of(dataset: Dataset, chosen: npt.ArrayLike) -> list[Array]:
+    """Images, or the curves of spectra, as they are shown."""
+    return list(dataset.pictures(columns_of(dataset, chosen)))

@@ -1,0 +1,270 @@
+"""What is read, and how: a part of the images, labels, spectra of pixels, files that are too large to load."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from handling import Listener, settle, wait_until
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+import gsp_studio as gs
+from gsp_studio.backends import blocks
+from gsp_studio.backends.blocks import Streamed
+from gsp_studio.gui.dialogs.layout import LayoutDialog
+from gsp_studio.gui.dialogs.step import StepDialog
+from gsp_studio.gui.loading import Preview
+from gsp_studio.gui.looking import pictures_of
+from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.gui.widgets.steps_list import StepsList
+from gsp_studio.gui.widgets.subset import SubsetEditor
+from gsp_studio.io.dataset import LoadOptions
+from gsp_studio.io.montage import curve_shape
+from gsp_studio.io.readers import peek, thumbnails
+
+LEFT = Qt.MouseButton.LeftButton
+N, H, W = 60, 8, 6
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    images = np.random.default_rng(0).integers(0, 255, (N, H, W), np.uint8)
+    np.save(tmp_path / "x.npy", images)
+    np.savez(tmp_path / "x.npz", images=images, labels=np.arange(N) % 3, other=np.arange(N))
+    return tmp_path / "x.npy"
+
+
+def dialog_of(path: Path, show: Callable[..., QWidget], **choices: object) -> LayoutDialog:
+    found = peek(path, **choices)
+    dialog = show(LayoutDialog(found))
+    dialog.set_preview(Preview(found, thumbnails(found)))
+    return dialog
+
+
+def choose(dialog: LayoutDialog, name: str, data: object) -> LoadOptions:
+    """Choose an entry as a user does; the options that are asked for."""
+    heard = Listener(dialog, "previewRequested")
+    field = getattr(dialog, name)
+    field.setCurrentIndex([field.itemData(k) for k in range(field.count())].index(data))
+    field.activated.emit(field.currentIndex())
+    [options] = heard["previewRequested"]
+    found = peek(dialog._found.path, options)
+    dialog.set_preview(Preview(found, thumbnails(found)))
+    return options
+
+
+# A part of the images
+
+
+def test_a_part_is_counted_from_one(show: Callable[..., QWidget]) -> None:
+    editor = show(SubsetEditor())
+    heard = Listener(editor, "changed")
+    editor.set_subset(None, 60)
+    assert (editor.first.value(), editor.last.value(), editor.every.value()) == (1, 60, 1)
+    assert editor.subset is None
+    editor.set_subset((9, 40, 2), 60)
+    assert heard.is_silent, "what is shown makes no signal"
+    assert (editor.first.value(), editor.last.value(), editor.every.value()) == (10, 40, 2)
+    editor.first.setValue(20)
+    editor.every.setValue(1)
+    assert heard["changed"] == [(19, 40, 2), (19, 40, 1)]
+    editor.last.setValue(5)
+    assert editor.subset == (19, 20, 1), "the last is not before the first"
+    editor.first.setValue(1)
+    editor.last.setValue(60)
+    assert heard["changed"][-1] is None
+
+
+def test_the_dialog_asks_for_a_part(stack: Path, show: Callable[..., QWidget]) -> None:
+    dialog = dialog_of(stack, show)
+    heard = Listener(dialog, "previewRequested")
+    dialog.subset.last.setValue(20)
+    [options] = heard["previewRequested"]
+    assert options.subset == (0, 20, 1)
+    found = peek(stack, options)
+    dialog.set_preview(Preview(found, thumbnails(found)))
+    assert "20 images of 8 × 6" in dialog._facts.text()
+    assert dialog.subset.last.maximum() == N
+
+
+def test_the_dialog_offers_labels(stack: Path, show: Callable[..., QWidget]) -> None:
+    dialog = dialog_of(stack.with_suffix(".npz"), show, key="images")
+    texts = [dialog.labels.itemText(k) for k in range(dialog.labels.count())]
+    assert texts == ["labels", "none", "other"]
+    assert choose(dialog, "labels", "other").labels == "other"
+    assert [dialog.labels.itemText(k) for k in range(4)] == ["as usual", "none", "labels", "other"]
+    assert choose(dialog, "labels", "").labels == ""
+    assert choose(dialog, "labels", None).labels is None
+    assert not dialog_of(stack, show).labels.isVisible(), "a .npy has none"
+
+
+def test_the_dialog_says_where_images_are_kept(
+    stack: Path, show: Callable[..., QWidget], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialog = dialog_of(stack, show)
+    assert dialog.storage.currentText() == "as usual: into memory"
+    assert "that are free" in dialog._facts.text()
+    assert choose(dialog, "storage", "disk").storage == "disk"
+    assert "stays in its file" in dialog._facts.text()
+    monkeypatch.setattr("gsp_studio.io.readers._LARGE", 1000)
+    assert dialog_of(stack, show).storage.currentText() == "as usual: from the file, block by block"
+
+
+def test_the_dialog_asks_about_nan_and_samples(stack: Path, show: Callable[..., QWidget]) -> None:
+    dialog = dialog_of(stack, show)
+    assert choose(dialog, "nonfinite", "drop").nonfinite == "drop"
+    assert choose(dialog, "samples", "pixels").samples == "pixels"
+    assert "then 48 spectra of 60 values" in dialog._facts.text()
+    heard = Listener(dialog, "previewRequested")
+    dialog.steps._add(gs.Mask(""))
+    assert heard.is_silent
+    assert "mask: the path is empty" in dialog._problem.text()
+
+
+# Steps
+
+
+def test_an_eye_switches_a_step_off(show: Callable[..., QWidget]) -> None:
+    steps = show(StepsList(), 420, 200)
+    steps.set_steps((gs.Crop(0, 0, 4, 4), gs.Normalize()), (4, 4))
+    heard = Listener(steps, "changed")
+    QTest.mouseClick(steps.list.viewport(), LEFT, pos=steps.list.eye_of(1).center())
+    assert heard["changed"] == [(gs.Crop(0, 0, 4, 4), gs.Normalize(is_on=False))]
+    QTest.mouseClick(steps.list.viewport(), LEFT, pos=steps.list.eye_of(1).center())
+    assert heard["changed"][-1] == (gs.Crop(0, 0, 4, 4), gs.Normalize())
+    place = steps.list.visualItemRect(steps.list.item(1))
+    QTest.mouseClick(steps.list.viewport(), LEFT, pos=QPoint(place.right() - 40, place.center().y()))
+    assert len(heard["changed"]) == 2, "a click on the words only selects"
+    steps.list.setFocus()
+    QTest.keyClick(steps.list, Qt.Key.Key_Space)
+    assert heard["changed"][-1] == (gs.Crop(0, 0, 4, 4), gs.Normalize(is_on=False))
+    before = steps.list.item(0).icon().pixmap(18).toImage()
+    assert steps.list.item(1).icon().pixmap(18).toImage() != before
+
+
+def test_a_mask_is_browsed_for(show: Callable[..., QWidget], monkeypatch: pytest.MonkeyPatch) -> None:
+    dialog = show(StepDialog("Mask", gs.Mask("")))
+    heard = Listener(dialog, "stepAccepted")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("/data/mask.png", ""))
+    dialog._browse()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("", ""))
+    dialog._browse()
+    dialog._accept()
+    assert heard["stepAccepted"] == [gs.Mask("/data/mask.png")]
+
+
+# Spectra
+
+
+def test_spectra_are_curves_and_their_coefficients_a_picture(window: MainWindow, stack: Path) -> None:
+    session = window.session
+    session.set_choice(Choice(rank=3, max_iter=10, sparsity=0.3))
+    session.open(stack, LoadOptions(samples="pixels"))
+    wait_until(lambda: session.shown is not None)
+    settle()
+    assert "basis spectra of 60 bands" in window.montage._caption.text()
+    assert window.data._facts["shape"].text() == "60 bands, 8 × 6 pixels"
+    assert window.data._facts["images"].text().startswith("48 spectra")
+    buffer = window.montage._buffer
+    assert (buffer.height, buffer.width) == curve_shape(N)
+    tile = buffer.pixels[: buffer.height, : buffer.width]
+    first = int(session.shown.order[0])
+    peak = int(np.argmax(session.shown.W[:, first]))
+    assert tile[0, peak * (buffer.width // N)] > 200, "the largest value reaches the upper edge"
+    assert not tile[0].all()
+    session.select(first)
+    wait_until(lambda: window.basis._users_title.text() == "Where it is")
+    [picture] = window.basis._users[0]._images
+    assert (picture.width(), picture.height()) == (W, H)
+    window.montage._tell_pixel(0, 0, peak)
+    assert f"band {peak + 1}" in window.montage._under_pointer.text()
+    session.run()
+    wait_until(lambda: session.phase is Phase.IDLE)
+    for view in window.centre.titles:
+        window.centre.show_view(view)
+        settle()
+    window.inspector._point(0, 3, 5)
+    assert "band" in window.inspector._pixel_words.text()
+
+
+def test_from_spectra_back_to_images(window: MainWindow, stack: Path) -> None:
+    session = window.session
+    session.set_choice(Choice(rank=3, max_iter=10))
+    for options, shape in ((LoadOptions(samples="pixels"), curve_shape(N)), (LoadOptions(), (H, W))):
+        session.open(stack, options)
+        wait_until(lambda: not session.is_loading and session.shown is not None and session.pinned is not None)
+        settle()
+        session.select(0)
+        wait_until(lambda shape=shape: (window.montage._buffer.height, window.montage._buffer.width) == shape)
+    wait_until(lambda: window.basis._users_title.text() == "Images that use it most")
+    assert window.basis._users[1].isVisible()
+
+
+# Files that are too large to load
+
+
+def test_a_file_that_stays_on_the_disk_is_worked_on(window: MainWindow, stack: Path) -> None:
+    session = window.session
+    session.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
+    session.open(stack, LoadOptions(storage="disk"))
+    wait_until(lambda: session.shown is not None)
+    assert isinstance(session.dataset.X, Streamed)
+    assert "on the disk" in window.data._facts["images"].text()
+    session.set_sparsity(0.7)
+    wait_until(lambda: session.shown.target == pytest.approx(0.7))
+    session.run()
+    wait_until(lambda: session.phase is Phase.IDLE)
+    [entry] = session.runs
+    assert entry.outcome.result.n_iter == 5
+    window.centre.show_view("Inspector")
+    wait_until(lambda: window.inspector._errors is not None)
+    assert window.inspector._errors.images.shape == (N,)
+
+
+def test_a_file_that_goes_is_told_by_a_run_and_black_elsewhere(window: MainWindow, stack: Path) -> None:
+    session = window.session
+    session.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
+    session.open(stack, LoadOptions(storage="disk"))
+    wait_until(lambda: session.shown is not None)
+    heard = Listener(session, "failed")
+    stack.unlink()
+    for view in window.centre.titles:
+        window.centre.show_view(view)
+        settle()
+    assert not any(map(np.any, pictures_of(session.dataset, [3, 4])))
+    session.run()
+    wait_until(lambda: heard["failed"])
+    assert "No such file" in heard["failed"][0][0]
+
+
+def test_cancel_does_not_wait_for_the_end_of_a_pass(
+    window: MainWindow, stack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 1)  # 64 images
+    images = np.random.default_rng(0).integers(1, 255, (6400, H, W), np.uint8)
+    np.save(stack, images)
+    session = window.session
+    session.set_choice(Choice(rank=3, max_iter=1000, sparsity=0.4))
+    session.open(stack, LoadOptions(storage="disk"))
+    wait_until(lambda: session.pinned is not None)
+    read = Streamed.blocks
+
+    def slowly(self: Streamed) -> object:
+        for block in read(self):
+            time.sleep(0.02)
+            yield block
+
+    monkeypatch.setattr(Streamed, "blocks", slowly)  # a pass takes two seconds
+    session.run()
+    wait_until(lambda: session.phase is not Phase.IDLE)
+    time.sleep(0.3)
+    began = time.monotonic()
+    session.cancel()
+    wait_until(lambda: session.phase is Phase.IDLE)
+    assert time.monotonic() - began < 1.5, "it ended within the pass that it was in"

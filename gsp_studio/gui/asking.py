@@ -1,4 +1,7 @@
-"""Every dialog of the window: what is asked, and where the answer goes. None is modal: a solver that runs goes on."""
+"""Every dialog of the window: what is asked, and where the answer goes. None is modal: a solver that runs goes on.
+
+Dialogs are imported when they are asked for, so that the window is there sooner.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QSettings
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
-from gsp_studio.gui.dialogs.about import AboutDialog
-from gsp_studio.gui.dialogs.branch import BranchDialog
 from gsp_studio.gui.dialogs.error import ErrorDialog
-from gsp_studio.gui.dialogs.export import ExportDialog
-from gsp_studio.gui.dialogs.keys import KeysDialog
-from gsp_studio.gui.dialogs.layout import LayoutDialog
-from gsp_studio.gui.dialogs.palette import PaletteDialog
 from gsp_studio.gui.logfile import log_folder
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Parts
@@ -24,6 +21,7 @@ from gsp_studio.io.resources import sample_path
 from gsp_studio.io.step import REMEDY, Resize
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.dialogs.layout import LayoutDialog
     from gsp_studio.gui.loading import Preview
     from gsp_studio.gui.menus import Menus
     from gsp_studio.io.readers import Peek
@@ -97,6 +95,8 @@ class Asking(QObject):
 
     def layout(self, found: Peek) -> None:
         """Show how a source would be read, and ask."""
+        from gsp_studio.gui.dialogs.layout import LayoutDialog
+
         if self._layout is not None:
             self._layout.close()
         self._layout = dialog = LayoutDialog(found, self._window)
@@ -142,6 +142,8 @@ class Asking(QObject):
 
     def export(self) -> None:
         """Ask where the run on the screen, or the last one, is to be written."""
+        from gsp_studio.gui.dialogs.export import ExportDialog
+
         session = self._session
         if not session.runs or session.dataset is None:
             return
@@ -161,6 +163,8 @@ class Asking(QObject):
 
     def branch(self, at: int = 0) -> None:
         """Ask from which iteration of the run on the screen a branch goes its own way; `at` is proposed."""
+        from gsp_studio.gui.dialogs.branch import BranchDialog
+
         session = self._session
         end = session.branch_end
         if end < 1:
@@ -176,14 +180,20 @@ class Asking(QObject):
 
     def keys(self, menus: Menus) -> None:
         """Show all keys."""
+        from gsp_studio.gui.dialogs.keys import KeysDialog
+
         _show(KeysDialog(menus.keys() + _MORE_KEYS, self._window))
 
     def palette(self, menus: Menus) -> None:
         """Offer all commands by their names."""
+        from gsp_studio.gui.dialogs.palette import PaletteDialog
+
         _show(PaletteDialog(menus.actions, self._window))
 
     def about(self) -> None:
         """Name the version and the method."""
+        from gsp_studio.gui.dialogs.about import AboutDialog
+
         _show(AboutDialog(self._window))
 
 

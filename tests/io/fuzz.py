@@ -56,6 +56,18 @@ def _hdf5(stream: io.BytesIO) -> None:
         file["group/labels"] = np.arange(5)
 
 
+def _matlab73(stream: io.BytesIO) -> None:
+    content = io.BytesIO()
+    with h5py.File(content, "w", userblock_size=512) as file:
+        file["a"] = IMAGES
+        file["a"].attrs["MATLAB_class"] = np.bytes_("uint8")
+        file["gnd"] = np.arange(5.0)
+        file["gnd"].attrs["MATLAB_class"] = np.bytes_("double")
+    written = bytearray(content.getvalue())
+    written[:128] = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM"
+    stream.write(written)
+
+
 def _cell(stream: io.BytesIO) -> None:
     cell = np.empty((1, 5), object)
     for k, image in enumerate(IMAGES):
@@ -94,11 +106,12 @@ def samples() -> dict[str, tuple[str, bytes]]:
     """A small valid file of each kind, by the name that it is saved under."""
     made = {
         "npy": ("x.npy", _bytes(lambda stream: np.save(stream, IMAGES))),
-        "npz": ("x.npz", _bytes(lambda stream: np.savez_compressed(stream, a=IMAGES, b=IMAGES[:3]))),
+        "npz": ("x.npz", _bytes(lambda stream: np.savez_compressed(stream, a=IMAGES, labels=np.arange(5)))),
         "mat": ("x.mat", _bytes(lambda stream: scipy.io.savemat(stream, {"a": IMAGES, "c": np.eye(3)}))),
         "cell": ("c.mat", _bytes(_cell)),
         "matz": ("z.mat", _bytes(lambda stream: scipy.io.savemat(stream, {"a": IMAGES}, do_compression=True))),
         "hdf5": ("x.h5", _bytes(_hdf5)),
+        "mat73": ("m.mat", _bytes(_matlab73)),
         "idx": ("x.idx", _idx()),
         "idx.gz": ("x-ubyte.gz", gzip.compress(_idx())),
         "tiff": ("x.tif", _bytes(lambda stream: tifffile.imwrite(stream, IMAGES, photometric="minisblack"))),

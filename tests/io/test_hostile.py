@@ -460,10 +460,14 @@ import gsp_studio as gs
 gs.load_dataset(sys.argv[1])  # the libraries are there before the limit is
 import h5py, scipy.io, tifffile, PIL.Image
 
-status = open("/proc/self/status").read().split()
-used = 1024 * int(status[status.index("VmData:") + 1])
-resource.setrlimit(resource.RLIMIT_DATA, (used + 200 * 2**20,) * 2)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+def kibibytes(name):
+    status = open("/proc/self/status").read().split()
+    return int(status[status.index(name) + 1])
+
+
+resource.setrlimit(resource.RLIMIT_DATA, (1024 * kibibytes("VmData:") + 200 * 2**20,) * 2)
+before = kibibytes("VmHWM:")
 for path in sys.argv[2:]:
     try:
         gs.load_dataset(path)
@@ -472,7 +476,7 @@ for path in sys.argv[2:]:
             print(path, "went for memory that is not there")
     except BaseException as error:
         print(path, repr(error))
-grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+grown = kibibytes("VmHWM:") - before
 if grown > 150 * 1024:
     print(f"{grown} KiB at its height")
 """

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
-from superqt import QElidingLabel
 
 from gsp_studio.backends.blocks import Streamed
 from gsp_studio.gui.looking import pictures_of
 from gsp_studio.gui.theme import icon
-from gsp_studio.gui.widgets.basics import Button, label
+from gsp_studio.gui.widgets.basics import Button, ElidedLabel, label
 from gsp_studio.gui.widgets.picture import Picture
 from gsp_studio.gui.words import memory, plural
 
@@ -30,7 +29,7 @@ class DataPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.layout_button = Button("Layout...")
-        self._name = QElidingLabel("no data yet")
+        self._name = ElidedLabel("no data yet")
         self._facts = {key: label() for key in ("images", "shape", "values")}
         self._pictures = Picture(48)
         self._rows = QFormLayout()
@@ -81,7 +80,7 @@ class DataPanel(QWidget):
         m, n = dataset.X.shape
         height, width = dataset.image_shape
         self._name.setText(dataset.name)
-        self._name.setToolTip(dataset.source)
+        self._name.tip = dataset.source
         stays = isinstance(dataset.X, Streamed)
         size = f"{memory(dataset.X.source_bytes)} on the disk" if stays else memory(dataset.X.nbytes)
         self._facts["images"].setText(f"{n:,}".replace(",", "\u202f") + f"  ({size})")

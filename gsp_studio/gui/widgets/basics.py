@@ -54,15 +54,16 @@ def label(text: str = "", *, muted: bool = False, wrap: bool = False) -> QLabel:
 class ElidedLabel(QLabel):
     """A line that gives way: what has no room ends in "…" and is told by the tool tip, and nothing beside it moves."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.tip = ""  #: Told in place of the text.
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """As much of the text as there is room for."""
         text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        self.setToolTip("" if text == self.text() else self.text())
+        self.setToolTip(self.tip or ("" if text == self.text() else self.text()))
         painter = QPainter(self)
         align, enabled = Qt.AlignmentFlag.AlignVCenter, self.isEnabled()
         self.style().drawItemText(painter, self.rect(), align, self.palette(), enabled, text, self.foregroundRole())

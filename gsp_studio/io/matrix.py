@@ -104,6 +104,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         n_held=found.n_images,
         is_mapped=is_mapped,
         label_source=_label_source(entries, entry, kind, found.n_images, options.labels, path),
+        key_texts=tuple(str(e) for e in entries if e.is_usable),
         label_keys=tuple(_label_keys(entries, entry, found.n_images)),
     )
 

@@ -54,6 +54,8 @@ class Peek:
         The array that is read, "" where there is only one.
     keys : tuple of str
         The arrays that could be read instead.
+    key_texts : tuple of str
+        What each of these is: "train/data (7291 x 256, float64)".
     shapes : tuple of (height, width)
         Plausible image shapes, the one in force first; one where the source is unambiguous.
     note : str
@@ -109,6 +111,7 @@ class Peek:
     usual_storage: Literal["memory", "disk"] = "memory"
     label_source: str = ""
     label_keys: tuple[str, ...] = ()
+    key_texts: tuple[str, ...] = ()
 
     @property
     def shape_after(self) -> tuple[int, int]:

@@ -157,7 +157,7 @@ class LayoutDialog(QDialog):
 
     def _fill(self) -> None:
         found = self._found
-        self._offer(self.key, {key: key for key in found.keys}, found.key)
+        self._offer(self.key, dict(zip(found.keys, found.key_texts, strict=False)), found.key)
         self._offer(self.images_in, _IMAGES_IN, found.options.images_in)
         self._offer(self.order, _ORDERS, found.order)
         self._offer(self.colour, _COLOUR, "rgb" if found.channels == 3 else "grey")

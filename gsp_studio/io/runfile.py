@@ -151,9 +151,9 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
     return {
         "format": FORMAT,
         "program": PROGRAM,
-        "params": _params_json(run.start, "start"),
+        "params": params_json(run.start, "start"),
         "interventions": [
-            {"after_iteration": n_iter, **_change_json(change, f"step{i}")}
+            {"after_iteration": n_iter, **change_json(change, f"step{i}")}
             for i, (n_iter, change) in enumerate(run.interventions)
         ],
         "result": {
@@ -216,20 +216,23 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
-def _change_json(change: Params | Edit, prefix: str) -> dict[str, Any]:
+def change_json(change: Params | Edit, prefix: str) -> dict[str, Any]:
+    """What a run took on its way, for JSON; arrays among parameters get names that begin with `prefix`."""
     if isinstance(change, Params):
-        return {"params": _params_json(change, prefix)}
+        return {"params": params_json(change, prefix)}
     return {"edit": kind_of(change), "basis": change.basis}
 
 
-def _change_from(step: dict[str, Any], arrays: dict[str, Array], start: Params) -> Params | Edit:
+def change_from(step: dict[str, Any], arrays: dict[str, Array], start: Params) -> Params | Edit:
+    """What `change_json` made JSON of; `start`: the parameters that the run began with."""
     if "edit" in step:
         return KINDS[step["edit"]](int(step["basis"]))
     # A start that is given as arrays is one object through the whole run.
-    return replace(_params_from(step["params"], arrays), init=start.init)
+    return replace(params_from(step["params"], arrays), init=start.init)
 
 
-def _params_json(params: Params, prefix: str) -> dict[str, Any]:
+def params_json(params: Params, prefix: str) -> dict[str, Any]:
+    """Parameters for JSON; arrays among them get names that begin with `prefix`, as `arrays_of` gives them."""
     content = {field.name: getattr(params, field.name) for field in fields(params)}
     for name in array_fields(params):
         content[name] = {INPUTS: f"{prefix}_{name}"}
@@ -246,16 +249,22 @@ def arrays_of(run: ExportedRun) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     every = [("start", run.start), *((f"step{i}", change) for i, (_, change) in enumerate(run.interventions))]
     for prefix, params in every:
-        if not isinstance(params, Params):
-            continue
-        for name in array_fields(params):
-            value = getattr(params, name)
-            if isinstance(value, tuple):
-                arrays |= {f"{prefix}_{name}_{k}": np.asarray(part) for k, part in enumerate(value)}
-            else:
-                arrays[f"{prefix}_{name}"] = np.asarray(value)
+        if isinstance(params, Params):
+            arrays |= arrays_among(params, prefix)
     if run.mask is not None:
         arrays["mask"] = run.mask
+    return arrays
+
+
+def arrays_among(params: Params, prefix: str) -> dict[str, Array]:
+    """Arrays among parameters, under the names that `params_json` gives them."""
+    arrays: dict[str, Array] = {}
+    for name in array_fields(params):
+        value = getattr(params, name)
+        if isinstance(value, tuple):
+            arrays |= {f"{prefix}_{name}_{k}": np.asarray(part) for k, part in enumerate(value)}
+        else:
+            arrays[f"{prefix}_{name}"] = np.asarray(value)
     return arrays
 
 
@@ -296,11 +305,11 @@ def read_run(path: str | os.PathLike[str]) -> RunFile:
 
 def _run_from(content: dict[str, Any], arrays: dict[str, Array]) -> RunFile:
     data, backend = content["data"], content["backend"]
-    start = _params_from(content["params"], arrays)
+    start = params_from(content["params"], arrays)
     return RunFile(
         start=start,
         interventions=tuple(
-            (int(step["after_iteration"]), _change_from(step, arrays, start)) for step in content["interventions"]
+            (int(step["after_iteration"]), change_from(step, arrays, start)) for step in content["interventions"]
         ),
         backend=str(backend["asked"]),
         threads=None if backend["threads"] is None else int(backend["threads"]),
@@ -319,7 +328,8 @@ def _read_inputs(path: Path) -> dict[str, Array]:
         return dict(archive)
 
 
-def _params_from(content: dict[str, Any], arrays: dict[str, Array]) -> Params:
+def params_from(content: dict[str, Any], arrays: dict[str, Array]) -> Params:
+    """What `params_json` made JSON of."""
     values = dict(content)
     values["frozen"] = tuple(values.get("frozen", ()))
     for name in _ARRAYS:

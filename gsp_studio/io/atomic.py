@@ -1,0 +1,167 @@
+"""Files that are whole or not there: written under another name, forced to the disk, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gsp_studio.io.dataset import one_line
+
+
+class WriteError(ValueError):
+    """A file that could not be written; one sentence: which and why. What was there before is still there."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Make or replace a file, all of it or nothing.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder has to be there.
+    write : Path -> None
+        Writes the content into the file of that name, in the same folder.
+
+    Raises
+    ------
+    WriteError
+        No room, no permission, a folder that is gone; `path` is as it was, and nothing else is left.
+    """
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:64]}-", suffix=".part", dir=path.parent)
+        temporary = Path(name)
+        os.close(handle)
+        write(temporary)
+        _force(temporary)
+        if path.exists():
+            os.chmod(temporary, path.stat().st_mode & 0o777)
+        else:
+            os.chmod(temporary, 0o666 & ~_mask())
+        os.replace(temporary, path)
+        temporary = None
+        _force(path.parent)
+    except (OSError, RuntimeError) as error:  # h5py's are both
+        raise WriteError(f"{path} cannot be written: {_reason(error)}") from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+class CarefulFile(io.RawIOBase):
+    """A file for HDF5, which ends the process when a write fails as it closes: it never hears of it.
+
+    What has no room is kept in memory until the end, so that HDF5 reads what it wrote; `error` says what went wrong.
+
+    Parameters
+    ----------
+    path : Path
+        Made empty.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.error: OSError | None = None
+        self._file = path.open("w+b", buffering=0)
+        self._place = self._end = 0
+        self._homeless: list[tuple[int, bytes]] = []
+
+    def check(self) -> None:
+        """Raise what went wrong, if anything did."""
+        if self.error is not None:
+            raise self.error
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    writable = seekable = readable
+
+    def write(self, data: Any) -> int:
+        """Always succeeds."""
+        content = bytes(data)
+        try:
+            self.check()
+            self._file.seek(self._place)
+            done = 0
+            while done < len(content):
+                done += self._file.write(content[done:]) or 0
+        except OSError as error:
+            self.error = self.error or error
+            self._homeless.append((self._place, content))
+        self._place += len(content)
+        self._end = max(self._end, self._place)
+        return len(content)
+
+    def readinto(self, buffer: Any) -> int:
+        """What was written, wherever it is."""
+        view = memoryview(buffer).cast("B")
+        wanted = max(0, min(len(view), self._end - self._place))
+        self._file.seek(self._place)
+        found = self._file.read(wanted) or b""
+        view[:wanted] = found + bytes(wanted - len(found))
+        for start, content in self._homeless:
+            a, b = max(start, self._place), min(start + len(content), self._place + wanted)
+            if a < b:
+                view[a - self._place : b - self._place] = content[a - start : b - start]
+        self._place += wanted
+        return wanted
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As ever."""
+        self._place = offset + (0, self._place, self._end)[whence]
+        return self._place
+
+    def tell(self) -> int:
+        """As ever."""
+        return self._place
+
+    def truncate(self, size: int | None = None) -> int:
+        """Always succeeds."""
+        self._end = self._place if size is None else size
+        try:
+            self._file.truncate(self._end)
+        except OSError as error:
+            self.error = self.error or error
+        return self._end
+
+    def close(self) -> None:
+        """As ever."""
+        self._file.close()
+        super().close()
+
+
+def _reason(error: BaseException) -> str:
+    """The system's words, which h5py hides among its own."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO):
+        if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+            return os.strerror(number)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _mask() -> int:
+    """The process's mask for new files."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _force(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
+    flags = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) if path.is_dir() else os.O_RDWR
+    with contextlib.suppress(PermissionError):  # Windows opens no folders
+        handle = os.open(path, flags)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

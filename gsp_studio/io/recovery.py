@@ -1,0 +1,201 @@
+"""What is kept while the app runs, so that nothing is lost when it ends without asking: a folder a window.
+
+A finished run is written once, when it ends; what else changes is small and stands in state.json, written anew. Every
+file is whole or not there, so the folder can be read at any moment, also after the power has gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.io.atomic import WriteError, write_whole
+from gsp_studio.io.session import SavedRun, SavedSession, SessionError, read_run, write_run
+
+Array = npt.NDArray[Any]
+
+_STATE, _LOCK, _WEIGHTS, _LIVE = "state.json", "lock", "weights.npy", "live.h5"
+FORMAT = 1
+#: Sessions that were closed are kept as the last ones; older ones go.
+KEPT = 3
+
+
+class Recovery:
+    """The folder of one window, made when there is something to keep. Used by one thread.
+
+    Parameters
+    ----------
+    root : Path
+        Where these folders lie.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{time.monotonic_ns() % 10**6:06d}"
+        self._lock: Any = None
+
+    def save_run(self, saved: SavedRun) -> None:
+        """Keep a finished run; what was kept of it while it was going is not needed any more.
+
+        Raises
+        ------
+        WriteError
+        """
+        self._open()
+        write_run(self.folder / f"run-{saved.number:06d}.h5", saved)
+        self.forget_live()
+
+    def save_live(self, saved: SavedRun) -> None:
+        """Keep what a run that is going has reached, in place of what was kept of it before; WriteError."""
+        self._open()
+        write_run(self.folder / _LIVE, saved)
+
+    def forget_live(self) -> None:
+        """The run that was going has ended."""
+        with contextlib.suppress(OSError):
+            (self.folder / _LIVE).unlink(missing_ok=True)
+
+    def save_state(self, data: dict[str, Any], state: dict[str, Any]) -> None:
+        """Keep where the data lie and what the window shows, a few kilobytes; WriteError."""
+        self._open()
+        content = {"format": FORMAT, "data": data, "state": state}
+        write_whole(self.folder / _STATE, lambda path: path.write_text(json.dumps(content), encoding="ascii"))
+
+    def save_weights(self, weights: Array | None) -> None:
+        """Keep painted weights; WriteError."""
+        self._open()
+        if weights is None:
+            with contextlib.suppress(OSError):
+                (self.folder / _WEIGHTS).unlink(missing_ok=True)
+            return
+
+        content = io.BytesIO()  # NumPy does not say why a file cannot be written
+        np.save(content, weights, allow_pickle=False)
+        write_whole(self.folder / _WEIGHTS, lambda path: path.write_bytes(content.getvalue()))
+
+    def forget_runs(self) -> None:
+        """Other data: the runs of the former ones are gone from the window, too."""
+        with contextlib.suppress(OSError):
+            for path in (*self.folder.glob("run-*.h5"), self.folder / _LIVE, self.folder / _WEIGHTS):
+                path.unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Everything is somewhere else, or wanted by nobody."""
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Let go of the folder; what is in it is found as that of a window that was closed."""
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                (self.folder / _LOCK).unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
+
+    def _open(self) -> None:
+        if self._lock is not None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.folder / _LOCK).open("w")
+            _take(self._lock)
+        except OSError as error:
+            raise WriteError(f"{self.folder} cannot be written: {error.strerror or error}") from error
+
+
+def lost(root: Path) -> list[Path]:
+    """Folders of windows that ended without closing, the newest first: they have a lock that nobody holds."""
+    return [folder for folder in _folders(root) if (folder / _LOCK).exists() and not _is_held(folder / _LOCK)]
+
+
+def closed(root: Path) -> list[Path]:
+    """Folders of windows that were closed with runs that no session file has, the newest first."""
+    return [folder for folder in _folders(root) if not (folder / _LOCK).exists()]
+
+
+def _folders(root: Path) -> list[Path]:
+    try:
+        return sorted((f for f in root.iterdir() if (f / _STATE).exists()), key=lambda f: f.name, reverse=True)
+    except OSError:
+        return []
+
+
+def tidy(root: Path) -> None:
+    """Remove all but the last sessions that were closed."""
+    for folder in closed(root)[KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_folder(folder: Path) -> SavedSession:
+    """What a folder holds; a run that was going counts as one that was stopped.
+
+    Raises
+    ------
+    SessionError
+        No state, or one of a newer version. Runs that are damaged are problems of the session.
+    """
+    try:
+        content = json.loads((folder / _STATE).read_text(encoding="ascii"))
+        data, state, version = dict(content["data"]), dict(content["state"]), int(content["format"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SessionError(f"{folder} holds no session, or its state is damaged") from error
+    if version > FORMAT:
+        raise SessionError(f"{folder} was written by a newer version of GSP Studio; update to open it")
+    runs: list[SavedRun] = []
+    problems: list[str] = []
+    for path in sorted(folder.glob("run-*.h5")) + [path for path in [folder / _LIVE] if path.exists()]:
+        try:
+            saved = read_run(path)
+        except SessionError as error:
+            problems.append(str(error))
+            continue
+        if path.name != _LIVE or saved.number not in {run.number for run in runs}:
+            runs.append(saved)
+    weights = None
+    if (folder / _WEIGHTS).exists():
+        try:
+            weights = np.load(folder / _WEIGHTS, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            problems.append("the painted weights cannot be read: the file is damaged")
+    return SavedSession(data=data, runs=tuple(runs), weights=weights, state=state, problems=tuple(problems))
+
+
+def forget(folder: Path) -> None:
+    """Remove a folder that nobody wants."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _take(file: Any) -> None:
+    """Hold a lock as long as the file is open, or the process lives."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: an open file cannot be removed there, which is lock enough
+        return
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        import fcntl
+    except ImportError:
+        try:
+            path.rename(path)
+        except OSError:
+            return True
+        return False
+    try:
+        with path.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False

@@ -50,6 +50,7 @@ class Runner:
         self._latest: Iterate | None = None
         self._outcome: Outcome | None = None
         self._thread: threading.Thread | None = None
+        self._solving: _Solving | None = None
 
     @property
     def state(self) -> RunState:
@@ -134,6 +135,16 @@ class Runner:
             latest, self._latest = self._latest, None
             return Poll(self._state, tuple(records), latest, self._outcome, tuple(taken))
 
+    def so_far(self) -> Outcome | None:
+        """What would be kept if the run were cancelled now, for a copy beside it; None before its first iteration."""
+        solving = self._solving
+        if self._outcome is not None or solving is None:
+            return self._outcome
+        result = solving.result()
+        if result is None:
+            return None
+        return Outcome(result, FinishReason.CANCELLED, tuple(solving.interventions))
+
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the thread of `start`; True when the run has ended (or was never started)."""
         if self._thread is not None:
@@ -148,7 +159,8 @@ class Runner:
             self._state = RunState.RUNNING
 
     def _solve(self, on_record: Callable[[Record], None] | None) -> Outcome:
-        outcome = _Solving(self, on_record).outcome()
+        self._solving = solving = _Solving(self, on_record)
+        outcome = solving.outcome()
         with self._changed:
             self._outcome = outcome
             self._state = RunState.FAILED if outcome.reason is FinishReason.FAILED else RunState.FINISHED
@@ -214,8 +226,8 @@ class _Solving:
         it, is_edited = next(solver), False
         while True:
             record = Record(it.n_iter, it.error, it.sparsity, it.target, it.seconds)
-            self.best.see(it, self.params, is_edited)
             self.rows.append((it.n_iter, it.error, it.sparsity, it.target, it.seconds))
+            self.best.see(it, self.params, is_edited)  # after its row: `so_far` asks in mid-run
             self.runner._publish(it, record)
             if self.on_record is not None:
                 self.on_record(record)
@@ -244,10 +256,10 @@ class _Solving:
         return [step.change for step in steps]
 
     def result(self) -> Result | None:
-        best = self.best
-        if best.iterate is None or self.backend is None:
+        iterate, params = self.best.iterate, self.best.params
+        if iterate is None or self.backend is None:
             return None
-        return result_of(best.iterate, history_of(self.rows), best.params, self.backend, self.stop)
+        return result_of(iterate, history_of(list(self.rows)), params, self.backend, self.stop)
 
 
 def branch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,14 @@ class Answering(Viewing):
             self.failed.emit("There is no run to export yet; press Run first.", "")
             return
         self._exporting.export(Path(directory), self.dataset, self.runs[index], parts or Parts())
+
+    def set_note(self, index: int, note: str) -> None:
+        """Write something beside a run of the list."""
+        if 0 <= index < len(self.runs) and note != self.runs[index].note:
+            runs = list(self.runs)
+            runs[index] = replace(runs[index], note=note)
+            self.runs = tuple(runs)
+            self.runNoted.emit(self.runs[index])
 
     def compare(self, first: int, second: int) -> None:
         """Match the basis images of two runs of the list; `comparisonReady` brings them."""

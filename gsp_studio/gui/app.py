@@ -15,7 +15,7 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
-from gsp_studio.gui.logfile import log_folder, start_logging
+from gsp_studio.gui.logfile import log_folder, recovery_folder, start_logging
 from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
@@ -45,8 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         app.exec()
         return _ended(window, demo.exit_code)
     window.firstPainted.connect(window.offer_tour)
+    window.firstPainted.connect(lambda: window.filing.watch(recovery_folder()))
     if args.path is not None:
-        window.session.open(args.path)
+        window.asking.open(args.path)
     return _ended(window, app.exec())
 
 
@@ -61,7 +62,7 @@ def _ended(window: MainWindow, code: int) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="gsp-studio", description="Open the app; gsp-studio --help lists commands.")
-    parser.add_argument("path", nargs="?", type=Path, metavar="PATH", help="folder of images, .npy, .npz or .mat file")
+    parser.add_argument("path", nargs="?", type=Path, metavar="PATH", help="a data set, or a session (.gsps)")
     parser.add_argument("--demo", type=Path, metavar="DIR", help="show the app at work once, write into DIR, and exit")
     parser.add_argument("--quick", action="store_true", help="with --demo: fewer iterations")
     return parser.parse_args(argv)

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QSettings
+from PySide6.QtCore import QObject, QSettings, Signal
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
+from gsp_studio.gui.keeping import SUFFIX
 from gsp_studio.gui.logfile import log_folder
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Parts
@@ -45,6 +46,8 @@ _ONE_SIZE = (128, 128)
 class Asking(QObject):
     """Opens dialogs over `window`; answers go to the session, the last folders into the settings."""
 
+    sessionWanted = Signal(object)  # Path of a session file
+
     def __init__(self, window: QWidget, session: Session, settings: QSettings) -> None:
         super().__init__(window)
         self._window, self._session, self._settings = window, session, settings
@@ -75,7 +78,10 @@ class Asking(QObject):
         asked.get(key, lambda: self.sample("faces"))()
 
     def open(self, path: Path) -> None:
-        """Open a data set and remember where it lies."""
+        """Open a data set, or a session, and remember where it lies."""
+        if path.suffix.lower() == SUFFIX:
+            self.sessionWanted.emit(path)
+            return
         self._settings.setValue("folder", str(path.parent))
         self._session.open(path)
 

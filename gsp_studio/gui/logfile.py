@@ -20,6 +20,11 @@ def log_folder() -> Path:
     return Path(data) / "gsp-studio" / "logs"
 
 
+def recovery_folder() -> Path:
+    """Where this platform keeps what was not saved."""
+    return log_folder().parent / "recovery"
+
+
 def start_logging(folder: Path) -> logging.Handler | None:
     """Write the log into a folder from now on, a few files in turn; None where it cannot be written."""
     try:

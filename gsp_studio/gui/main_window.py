@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 
 from gsp_studio.gui.asking import Asking
 from gsp_studio.gui.centre import Centre
+from gsp_studio.gui.filing import Filing
 from gsp_studio.gui.logfile import LOG
 from gsp_studio.gui.menus import Menus
 from gsp_studio.gui.panels.basis import BasisPanel
@@ -69,6 +70,8 @@ class MainWindow(QMainWindow):
         self.threads_ended = True
         self.tour: Tour | None = None
         self.asking = Asking(self, session, settings)
+        self.filing = Filing(self, settings)
+        self.asking.sessionWanted.connect(self.filing.open)
         self.setWindowTitle("GSP Studio")
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
@@ -180,6 +183,8 @@ class MainWindow(QMainWindow):
             menus.add("&File", "Open the sample &swimmer", lambda: asking.sample("swimmer")),
         ]
         menus.separate("&File")
+        self.filing.add_to(menus)
+        menus.separate("&File")
         self._export_action = menus.add("&File", "&Export...", asking.export, "Ctrl+E", "export")
         menus.separate("&File")
         menus.add("&File", "&Quit", self.close, "Ctrl+Q")
@@ -268,10 +273,6 @@ class MainWindow(QMainWindow):
     def on_activity(self, text: str) -> None:
         """Offer to cancel what can be cancelled."""
         self._cancel_action.setEnabled(self.session.can_cancel)
-
-    def on_dataset(self, dataset: Any) -> None:
-        """Name it."""
-        self.setWindowTitle(f"{dataset.name} – GSP Studio")
 
     def on_view_in_front(self, title: str) -> None:
         """Ask for what only this view shows."""
@@ -375,6 +376,14 @@ class MainWindow(QMainWindow):
     def _forget_tour(self) -> None:
         self.tour = None
 
+    def docks_state(self) -> QByteArray:
+        """Where the docks are."""
+        return self.saveState(_LAYOUT)
+
+    def restore_docks(self, state: QByteArray) -> None:
+        """Bring the docks to where `docks_state` said that they are."""
+        self.restoreState(state, _LAYOUT)
+
     def reset_layout(self) -> None:
         """Docks as they were on the first day."""
         for dock in self.docks.values():
@@ -384,7 +393,7 @@ class MainWindow(QMainWindow):
 
     def _restore(self) -> None:
         self.resize(1440, 900)
-        self._first_layout = QByteArray(self.saveState(_LAYOUT))
+        self._first_layout = QByteArray(self.docks_state())
         geometry, state = self._settings.value("geometry"), self._settings.value("state")
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
@@ -415,8 +424,9 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """Stop what runs and wait for it, remember the layout."""
         self._settings.setValue("geometry", self.saveGeometry())
-        self._settings.setValue("state", self.saveState(_LAYOUT))
+        self._settings.setValue("state", self.docks_state())
         self._settings.sync()
         self.hide()  # nobody has to look at a window that waits for threads
+        self.filing.close()
         self.threads_ended = self.session.close()
         event.accept()

@@ -68,6 +68,10 @@ class Menus:
             made[key] = action
         return made
 
+    def submenu(self, menu: str, sub: QMenu) -> None:
+        """A menu that somebody else fills."""
+        self._menus[menu].addMenu(sub)
+
     def separate(self, menu: str) -> None:
         """A line."""
         self._menus[menu].addSeparator()

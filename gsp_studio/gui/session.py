@@ -346,6 +346,14 @@ class Session(Steering):
         self.find_residual(entry)
         self._undoing.start_from_here()
 
+    def adopt(self, runs: tuple[RunEntry, ...], choice: Choice, number: int) -> None:
+        """Runs that were kept, in place of those that are here; `number`: of the one to show, 0 for none."""
+        self._set_runs(runs, -1)
+        self.set_choice(choice)
+        for index in (k for k, entry in enumerate(runs) if entry.number == number):
+            self.show_run(index)
+        self.set_targets(choice.sparsity, choice.sparsity_h)
+
     def _set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
         self.runs, self.shown_run = runs, index
         self.runsChanged.emit(runs, index)
@@ -381,7 +389,7 @@ class Session(Steering):
         self._tell_frozen()
         if outcome.result is not None:
             live, records = self._live, tuple(self._records)
-            entry = self._work.entry_of(self.next_number, live.choice, runner, outcome, records, live.origin)
+            entry = self._work.entry_of(self.next_number, live.choice, runner.spec, outcome, records, live.origin)
             self.runs = (*self.runs, entry)
             self._show_entry(len(self.runs) - 1)
             self.logged.emit(about_run(entry))

@@ -305,6 +305,8 @@ class RunEntry:
     marks: tuple[Mark, ...] = ()
     #: Number of the run whose first iterations it shares, and how many these are; 0 where there is none.
     origin: tuple[int, int] = (0, 0)
+    #: What somebody wrote beside it.
+    note: str = ""
 
     @property
     def name(self) -> str:

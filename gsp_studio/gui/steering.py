@@ -37,6 +37,11 @@ class Steering(Answering):
         self._live.steered.connect(self._hear_steps)
         self._live.renumbered.connect(self._renumber)
 
+    @property
+    def live(self) -> LiveRun:
+        """The run that is going, if one is."""
+        return self._live
+
     def _begin(self, runner: Runner, choice: Choice, origin: tuple[int, int] = (0, 0)) -> None:
         """Start a run."""
 

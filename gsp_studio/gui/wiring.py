@@ -30,6 +30,7 @@ def wire_session(window: MainWindow) -> None:
         (session.frozenChanged, "set_frozen"),
         (session.recordsAdded, "add_records"),
         (session.runsChanged, "set_runs"),
+        (session.runNoted, "set_note"),
         (session.selectionChanged, "set_selected"),
         (session.markedChanged, "set_marked"),
         (session.viewChanged, "set_view"),
@@ -49,7 +50,6 @@ def wire_session(window: MainWindow) -> None:
     session.previewReady.connect(window.asking.preview)
     session.phaseChanged.connect(window.on_phase)
     session.activityChanged.connect(window.on_activity)
-    session.datasetChanged.connect(window.on_dataset)
     session.autoRefitChanged.connect(window.on_auto_refit)
     session.runsChanged.connect(window.on_runs)
     session.viewChanged.connect(window.on_view)
@@ -87,4 +87,5 @@ def wire_panels(window: MainWindow) -> None:
     window.run.runPressed.connect(session.run_or_pause)
     window.run.cancelPressed.connect(session.cancel)
     window.runs.runChosen.connect(session.show_run)
+    window.runs.noteEdited.connect(session.set_note)
     window.curves.branchRequested.connect(window.asking.branch)

@@ -297,7 +297,7 @@ def branched(entry: RunEntry, n_iter: int, s: float) -> Runner:
 def entry_of(
     number: int,
     choice: Choice,
-    runner: Runner,
+    spec: RunSpec,
     outcome: Outcome,
     records: tuple[Record, ...],
     origin: tuple[int, int] = (0, 0),
@@ -318,12 +318,12 @@ def entry_of(
         + (f", s = {last:.3f}" if method.uses_sparsity else "")
         + (f", s of H = {last_h:.3f}" if last_h else "")
         + (f", branch of run {origin[0]} at {origin[1]}" if origin[0] else ""),
-        spec=runner.spec,
+        spec=spec,
         outcome=outcome,
         records=records,
         pinned=pinned_of(result, name),
         shown=shown_of(result, target, last_h or math.nan, None, name, result.params.weights),
-        marks=marks_of(runner.spec.params, outcome.interventions, records),
+        marks=marks_of(spec.params, outcome.interventions, records),
         origin=origin,
     )
 

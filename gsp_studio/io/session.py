@@ -54,6 +54,14 @@ class SessionError(ValueError):
         super().__init__(one_line(message))
 
 
+class ImagesMissing(SessionError):
+    """The images of a session are not where they were; `source` is where that was."""
+
+    def __init__(self, message: str, source: str) -> None:
+        super().__init__(message)
+        self.source = source
+
+
 @dataclass(frozen=True, eq=False)
 class SavedRun:
     """A run as a session keeps it.
@@ -112,7 +120,7 @@ class SavedSession:
 
         Raises
         ------
-        SessionError
+        ImagesMissing
             They are neither where they were nor where they were seen from the session.
         """
         tried = [Path(self.data["source"])]
@@ -122,7 +130,8 @@ class SavedSession:
             if path.exists():
                 return path
         listed = " and ".join(dict.fromkeys(map(str, tried)))
-        raise SessionError(f"the images of {beside.name} are not there any more; looked for at {listed}")
+        message = f"the images of {beside.name} are not there any more; looked for at {listed}"
+        raise ImagesMissing(message, str(self.data["source"]))
 
 
 def write_session(path: Path, session: SavedSession) -> None:

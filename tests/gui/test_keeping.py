@@ -1,0 +1,379 @@
+"""Sessions in the window: saved, opened, found again after the app has gone, and nothing lost on the way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from handling import Listener, settle, wait_until
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog
+
+from gsp_studio.gui.dialogs.error import ErrorDialog
+from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.state import Choice, Phase, View
+from gsp_studio.io import recovery
+from gsp_studio.io.session import read_session
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 255, (60, 8, 6), np.uint8))
+    return tmp_path / "x.npy"
+
+
+def fill(window: MainWindow, stack: Path, runs: int = 2) -> None:
+    """Runs, a note, a slider that was moved, weights."""
+    session = window.session
+    session.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
+    session.open(stack)
+    wait_until(lambda: session.shown is not None)
+    for k in range(runs):
+        session.set_sparsity(0.4 + 0.1 * k)
+        session.run()
+        wait_until(lambda: session.phase is Phase.IDLE)
+    session.set_note(0, "the first one")
+    session.show_run(0)
+    session.set_sparsity(0.7)
+    wait_until(lambda: session.shown.target == pytest.approx(0.7))
+    session.set_view(View(contrast="shared", colours="magma"))
+    session.select(1)
+
+
+def wait_for(window: MainWindow) -> None:
+    wait_until(lambda: not window.filing.keeping.is_busy)
+
+
+def dialogs() -> list[ErrorDialog]:
+    return [w for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible()]
+
+
+def test_a_session_is_saved_and_comes_back(make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path) -> None:
+    one = make_window()
+    fill(one, stack)
+    assert one.isWindowModified()
+    path = tmp_path / "faces.gsps"
+    heard = Listener(one.filing.keeping, "saved")
+    one.filing.keeping.save(path)
+    wait_until(lambda: heard["saved"])
+    assert not one.isWindowModified()
+    assert one.windowTitle() == "faces.gsps (x.npy)[*] – GSP Studio"
+    assert read_session(path).runs[0].details["note"] == "the first one"
+    before = [entry.outcome.result for entry in one.session.runs]
+    shown = one.session.shown
+    one.docks["Log"].hide()
+
+    two = make_window()
+    two.asking.open(path)
+    wait_until(lambda: two.session.runs)
+    wait_for(two)
+    settle()
+    session = two.session
+    assert [entry.number for entry in session.runs] == [1, 2]
+    for entry, result in zip(session.runs, before, strict=True):
+        assert np.array_equal(entry.outcome.result.W, result.W)
+        assert np.array_equal(entry.outcome.result.H, result.H)
+        assert entry.seconds > 0
+    assert session.runs[0].note == "the first one"
+    assert two.runs.table.item(0, 9).text() == "the first one"
+    wait_until(lambda: session.shown.target == pytest.approx(0.7))
+    assert np.array_equal(session.shown.W, shown.W)
+    assert session.view == View(contrast="shared", colours="magma")
+    assert session.marked == (1,)
+    assert session.shown_run == 0
+    assert not two.isWindowModified()
+    session.run()
+    wait_until(lambda: session.phase is Phase.IDLE)
+    assert session.runs[-1].number == 3
+    assert two.isWindowModified()
+    two.filing.save()
+    wait_for(two)
+    assert not two.isWindowModified()
+    assert len(read_session(path).runs) == 3
+
+
+def test_docks_and_the_view_in_front_come_back(
+    make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path
+) -> None:
+    one = make_window()
+    fill(one, stack, runs=1)
+    one.docks["Curves"].hide()
+    one.centre.show_view("Path")
+    one.filing.keeping.save(tmp_path / "s.gsps")
+    wait_for(one)
+    two = make_window()
+    assert two.docks["Curves"].isVisible()
+    two.filing.open(tmp_path / "s.gsps")
+    wait_until(lambda: two.session.runs)
+    assert not two.docks["Curves"].isVisible()
+    assert two.centre.current == "Path"
+
+
+def test_weights_and_copied_images_come_back(
+    make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = make_window()
+    fill(one, stack, runs=1)
+    weights = np.linspace(0.1, 1, 48)
+    one.session.set_weights(weights)
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "copied"), ""))
+    one.filing.save_as(with_data=True)
+    wait_for(one)
+    stack.unlink()
+    two = make_window()
+    two.filing.open(tmp_path / "copied.gsps")
+    wait_until(lambda: two.session.runs)
+    assert np.array_equal(two.session.weights, weights)
+    assert two.session.dataset.X.shape == (48, 60)
+
+
+def test_images_that_were_moved_are_asked_for(
+    make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = make_window()
+    fill(one, stack, runs=1)
+    one.filing.keeping.save(tmp_path / "s.gsps")
+    wait_for(one)
+    (tmp_path / "elsewhere").mkdir()
+    moved = shutil.move(stack, tmp_path / "elsewhere" / "y.npy")
+    two = make_window()
+    two.filing.open(tmp_path / "s.gsps")
+    wait_until(dialogs)
+    [dialog] = dialogs()
+    assert "The images of s.gsps are not there any more" in dialog.sentence
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(moved), ""))
+    dialog.accept()
+    wait_until(lambda: two.session.runs)
+    assert two.session.dataset.source == str(moved)
+
+
+@pytest.mark.parametrize("kind", ["words", "none", "folder"])
+def test_what_is_no_session_is_one_sentence(window: MainWindow, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "s.gsps"
+    if kind == "words":
+        path.write_text("words")
+    elif kind == "folder":
+        path.mkdir()
+    window.asking.open(path)
+    wait_until(dialogs)
+    assert len(dialogs()) == 1
+    assert str(path) in dialogs()[0].sentence
+    assert "Traceback" not in dialogs()[0].sentence
+
+
+def test_a_session_that_cannot_be_written_is_one_dialog(window: MainWindow, stack: Path, tmp_path: Path) -> None:
+    fill(window, stack, runs=1)
+    window.filing.keeping.save(tmp_path / "gone" / "s.gsps")
+    wait_until(dialogs)
+    assert "s.gsps cannot be written: No such file or directory" in dialogs()[0].sentence
+    assert window.isWindowModified()
+
+
+def test_nothing_to_save_is_said(window: MainWindow) -> None:
+    heard = Listener(window.session, "failed")
+    window.filing.save()
+    assert heard["failed"] == [("There is nothing to save yet; open some images first.", "")]
+
+
+def test_recent_sessions_are_listed(
+    make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path, settings: QSettings
+) -> None:
+    one = make_window()
+    fill(one, stack, runs=1)
+    for name in ("a", "b", "a"):
+        one.filing.keeping.save(tmp_path / f"{name}.gsps")
+        wait_for(one)
+    texts = [action.text() for action in one.filing._recent.actions()]
+    assert texts == [str(tmp_path / "a.gsps"), str(tmp_path / "b.gsps")]
+    two = make_window()
+    two.filing._recent.actions()[1].trigger()
+    wait_until(lambda: two.session.runs)
+    assert two.filing.keeping.path == tmp_path / "b.gsps"
+
+
+def test_notes_are_written_in_the_list(window: MainWindow, stack: Path) -> None:
+    fill(window, stack, runs=2)
+    item = window.runs.table.item(1, 9)
+    item.setText("with a higher target")
+    assert window.session.runs[1].note == "with a higher target"
+    assert not window.runs.table.item(1, 5).flags() & Qt.ItemFlag.ItemIsEditable
+    chosen = Listener(window.runs, "runChosen")
+    QTest.mouseClick(
+        window.runs.table.viewport(), Qt.MouseButton.LeftButton, pos=window.runs.table.visualItemRect(item).center()
+    )
+    assert chosen["runChosen"] == [1]
+
+
+# Recovery
+
+
+def test_what_was_not_saved_is_kept_and_found(
+    make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "recovery"
+    one = make_window()
+    one.filing.watch(root)
+    fill(one, stack)
+    one.filing.keeping.keep()
+    wait_for(one)
+    [folder] = root.iterdir()
+    kept = recovery.read_folder(folder)
+    assert [run.number for run in kept.runs] == [1, 2]
+    assert kept.runs[0].details["note"] == "the first one"
+    assert kept.state["choice"]["sparsity"] == pytest.approx(0.7)
+    one.close()
+    assert recovery.closed(root) == [folder], "it was not saved: it can be opened the next time"
+
+    two = make_window()
+    two.filing.watch(root)
+    [action] = two.filing._recent.actions()
+    assert action.text().startswith("Not saved: ")
+    action.trigger()
+    wait_until(lambda: two.session.runs)
+    wait_for(two)
+    assert two.session.runs[0].note == "the first one"
+    assert two.isWindowModified()
+    assert not folder.exists(), "what it held is in the new window's folder"
+    [anew] = root.iterdir()
+    assert [run.number for run in recovery.read_folder(anew).runs] == [1, 2]
+    two.filing.keeping.save(tmp_path / "s.gsps")
+    wait_for(two)
+    two.close()
+    assert list(root.iterdir()) == [], "all of it is in a file"
+
+
+def test_only_what_changed_is_written(window: MainWindow, stack: Path, tmp_path: Path) -> None:
+    window.filing.watch(tmp_path / "recovery")
+    fill(window, stack)
+    window.filing.keeping.keep()
+    wait_for(window)
+    [folder] = (tmp_path / "recovery").iterdir()
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    window.filing.keeping.keep()
+    wait_for(window)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    window.session.set_sparsity(0.8)
+    window.filing.keeping.keep()
+    wait_for(window)
+    changed = [path for path in folder.iterdir() if path.stat().st_mtime_ns != before.get(path)]
+    assert [path.name for path in changed] == ["state.json"]
+    assert changed[0].stat().st_size < 1 << 20
+
+
+def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_path: Path) -> None:
+    window.filing.watch(tmp_path / "recovery")
+    session = window.session
+    session.set_choice(Choice(rank=3, max_iter=100_000, sparsity=0.4))
+    session.open(stack)
+    wait_until(lambda: session.shown is not None)
+    session.run()
+    wait_until(lambda: len(session._records) > 20)
+    window.filing.keeping.keep()
+    wait_for(window)
+    [folder] = (tmp_path / "recovery").iterdir()
+    [kept] = recovery.read_folder(folder).runs
+    assert kept.number == 1
+    assert kept.run.result.n_iter >= 20
+    assert kept.run.reason == "cancelled"
+    session.cancel()
+    wait_until(lambda: session.phase is Phase.IDLE)
+    wait_for(window)
+    [kept] = recovery.read_folder(folder).runs
+    assert kept.run.result.n_iter == session.runs[0].outcome.result.n_iter
+    assert not list(folder.glob("live*"))
+
+
+def test_that_nothing_can_be_kept_is_said_once(window: MainWindow, stack: Path, tmp_path: Path) -> None:
+    (tmp_path / "recovery").write_text("a file where the folder should be")
+    window.filing.watch(tmp_path / "recovery")
+    heard = Listener(window.session, "failed")
+    fill(window, stack)
+    window.filing.keeping.keep()
+    wait_for(window)
+    [(sentence, _)] = heard["failed"]
+    assert sentence.startswith("What you do is not kept against a crash: ")
+
+
+_APP = """
+import sys
+from pathlib import Path
+from PySide6.QtCore import QSettings, QTimer
+from gsp_studio.gui.app import make_application, make_window
+from gsp_studio.gui.state import Choice, Phase
+
+app = make_application()
+window = make_window(QSettings(sys.argv[3], QSettings.Format.IniFormat))
+session = window.session
+window.firstPainted.connect(lambda: window.filing.watch(Path(sys.argv[1])))
+window.show()
+count = 0
+
+
+def step():
+    global count
+    if session.phase is Phase.EMPTY and not session.is_loading:
+        session.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
+        session.open(sys.argv[2])
+    elif session.phase is Phase.IDLE and not window.filing.keeping.is_busy:
+        if len(session.runs) > count:
+            count = len(session.runs)
+            print(count, flush=True)
+        session.run()
+
+
+timer = QTimer(interval=5)
+timer.timeout.connect(step)
+timer.start()
+app.exec()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_killed_app_offers_what_it_did(make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path) -> None:
+    root = tmp_path / "recovery"
+    command = [sys.executable, "-c", _APP, root, stack, tmp_path / "killed.ini"]
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        for line in process.stdout:
+            if int(line) >= 4:
+                break
+        time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+        told = [int(line) for line in process.stdout.read().split()]
+    done = max([4, *told])
+    window = make_window()
+    window.filing.watch(root)
+    wait_until(dialogs)
+    [dialog] = dialogs()
+    assert "GSP Studio was not closed properly" in dialog.sentence
+    assert dialog.remedy.text() == "Recover it"
+    dialog.accept()
+    wait_until(lambda: window.session.runs)
+    numbers = [entry.number for entry in window.session.runs]
+    assert numbers[:done] == list(range(1, done + 1))
+    assert window.session.dataset.source == str(stack)
+
+
+def test_other_images_take_their_runs_out_of_the_folder(window: MainWindow, stack: Path, tmp_path: Path) -> None:
+    window.filing.watch(tmp_path / "recovery")
+    fill(window, stack)
+    np.save(tmp_path / "y.npy", np.random.default_rng(1).integers(0, 255, (40, 8, 6), np.uint8))
+    window.session.open(tmp_path / "y.npy")
+    wait_until(lambda: window.session.dataset.name == "y.npy")
+    window.filing.keeping.keep()
+    wait_for(window)
+    [folder] = (tmp_path / "recovery").iterdir()
+    assert recovery.read_folder(folder).runs == ()
+    assert recovery.read_folder(folder).data["name"] == "y.npy"
+    assert not window.isWindowModified()
+    assert replace(window.session.choice, rank=3) == window.session.choice

@@ -102,11 +102,19 @@ def _folder(text: str) -> Path:
 
 def _add_fit(parser: argparse.ArgumentParser) -> None:
     from gsp_studio.core.nmf import METHODS
+    from gsp_studio.io.extras import EXTRAS
 
     parser.add_argument("path", metavar="PATH", help="folder of images, .npy, .npz or .mat file")
     parser.add_argument("--method", default="psnmf", help=f"one of {', '.join(METHODS)} (psnmf)")
-    parser.add_argument("--out", type=_folder, required=True, metavar="DIR", help="folder for the exports")
+    parser.add_argument(
+        "--out",
+        type=_folder,
+        required=True,
+        metavar="DIR",
+        help="folder; {data}, {method}, {rank}, {sparsity}, {seed}, {error} are filled in",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--also", type=_extras, default=(), metavar="LIST", help=f"more exports: {', '.join(EXTRAS)}")
     _add_model(parser)
     _add_solver(parser)
     _add_layout(parser)
@@ -232,10 +240,11 @@ def _fit(args: argparse.Namespace) -> int:
     from gsp_studio.backends import get_backend
     from gsp_studio.core.nmf import Params, check_params
     from gsp_studio.engine.run import RunSpec
-    from gsp_studio.io.export import check_directory
+    from gsp_studio.io.export import check_directory, check_name
     from gsp_studio.io.pixels import read_mask, read_pixels
 
-    check_directory(args.out)  # before the work, not after it
+    check_name(str(args.out))  # before the work, not after it
+    check_directory(str(args.out).partition("{")[0] or ".")
     get_backend(args.backend, args.threads)
     params = Params(
         args.rank,
@@ -275,7 +284,7 @@ def _run_and_export(
     from gsp_studio.engine.progress import ProgressBar
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.engine.runner import Runner
-    from gsp_studio.io.export import export_run
+    from gsp_studio.io.export import What, export_run, named
 
     bar = ProgressBar(spec.params.max_iter, sys.stderr, enabled=not args.quiet)
     outcome = Runner(spec, replay).run(bar.show)
@@ -292,7 +301,9 @@ def _run_and_export(
             f"the best one ({result.best_iter}) is kept and exported",
             file=sys.stderr,
         )
-    paths = export_run(args.out, dataset, outcome.exported(spec))
+    run = outcome.exported(spec)
+    args.out = out = Path(named(str(args.out), dataset, run))
+    paths = export_run(out, dataset, run, What(extras=tuple(getattr(args, "also", ()))))
     print(
         f"error {100 * result.error:.3f} %  sparsity {result.sparsity:.4f}  "
         f"{result.n_iter} iterations in {result.history.seconds[-1]:.2f} s, {outcome.reason.value}  ({result.backend})"
@@ -300,7 +311,7 @@ def _run_and_export(
     if result.dead:
         many = f"{len(result.dead)} basis images are" if len(result.dead) > 1 else "1 basis image is"
         print(f"gsp-studio: {many} dead (zero, or used by no image); try --reseed-dead", file=sys.stderr)
-    print(f"{len(paths)} files in {args.out}")
+    print(f"{len(paths)} files in {out}")
     return INTERRUPTED if outcome.reason is FinishReason.CANCELLED else 0
 
 
@@ -323,6 +334,16 @@ def _repeat(args: argparse.Namespace) -> int:
         same = same_factors(folder / "factors.npz", args.out / "factors.npz")
         print("the factors are the same to the last bit" if same else "the factors differ from the exported ones")
     return code
+
+
+def _extras(text: str) -> tuple[str, ...]:
+    from gsp_studio.io.extras import EXTRAS
+
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in EXTRAS:
+            raise argparse.ArgumentTypeError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')
+    return names
 
 
 def _subset(text: str) -> tuple[int, int, int]:

@@ -61,6 +61,11 @@ class Answering(Viewing):
         self._inspecting.drop()
         self._weighing.open(dataset)
 
+    @property
+    def extras(self) -> dict[str, tuple[str, str]]:
+        """What an export can have besides its parts: title and words of each."""
+        return self._exporting.extras
+
     def export(self, directory: str | Path, index: int, parts: Parts | None = None) -> None:
         """Write a run into a folder, in the background; by default all of its parts."""
         if self.dataset is None or not 0 <= index < len(self.runs):

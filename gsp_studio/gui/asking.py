@@ -157,12 +157,14 @@ class Asking(QObject):
         entry = session.runs[index]
         above = Path(str(self._settings.value("export", str(Path.home()))))
         folder = above / f"{Path(session.dataset.name).stem}-run{entry.number}"
-        dialog = ExportDialog(entry, folder, self._window)
+        chosen = str(self._settings.value("exportExtras", "")).split()
+        dialog = ExportDialog(entry, folder, self._window, session.extras, chosen)
         dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), index, parts))
         _show(dialog)
 
     def _export(self, folder: Path, index: int, parts: Parts) -> None:
         self._settings.setValue("export", str(folder.parent))
+        self._settings.setValue("exportExtras", " ".join(parts.extras))
         self._session.export(folder, index, parts)
 
     # Branches

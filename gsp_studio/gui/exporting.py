@@ -25,10 +25,12 @@ class Exporting(QObject):
     def __init__(self, tell: Callable[[str], None], parent: QObject) -> None:
         super().__init__(parent)
         self._tell = tell
+        self.extras: dict[str, tuple[str, str]] = {}
         self._worker: LatestOnly[tuple[Any, ...], list[Path]] | None = None
 
     def start(self, work: Any) -> None:
         """The solvers are there."""
+        self.extras = {name: (extra.title, extra.what) for name, extra in work.EXTRAS.items()}
         self._worker = LatestOnly(lambda request: work.export(*request), name="gsp-export")
 
     def close(self, timeout: float) -> bool:

@@ -75,6 +75,7 @@ class Parts:
     montage: bool = True
     factors: bool = True
     history: bool = True
+    extras: tuple[str, ...] = ()
 
 
 class Phase(Enum):

@@ -35,9 +35,11 @@ from gsp_studio.gui.projector import Projector, average_sparsity, by_energy, ene
 from gsp_studio.gui.state import Choice, Comparison, Known, Parts, Pinned, RunEntry, Shown
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.export import ExportedRun, What, export_run
+from gsp_studio.io.extras import EXTRAS
 from gsp_studio.io.readers import LoadCancelled, Peek, load_dataset, peek, thumbnails
 
 __all__ = [
+    "EXTRAS",
     "KINDS",
     "DatasetError",
     "LoadCancelled",

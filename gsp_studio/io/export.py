@@ -25,6 +25,7 @@ from PIL import Image
 
 from gsp_studio.core.nmf import Result
 from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.extras import EXTRAS
 from gsp_studio.io.montage import Scale, montage_image, to_grey
 from gsp_studio.io.runfile import (
     DAMAGE,
@@ -59,12 +60,16 @@ __all__ = [
 Array = npt.NDArray[Any]
 
 RUN, SCRIPT = "run.json", "repeat.py"
+_PLACES = ("data", "method", "rank", "sparsity", "seed", "error")
+#: Folders within an export.
+_FOLDERS = ("basis", "basis16")
 #: Shorter side of an exported basis image, in pixels, at least: small images stay visible in any viewer.
 _VISIBLE = 128
 #: The names that exports write, and so may remove.
 MAPS = "maps.png"
+_NAMES = (r"basis/basis_[0-9]+\.png", r"(montage|maps)\.png", r"(factors|inputs)\.npz", r"history\.csv")
 _OURS = re.compile(
-    r"basis/basis_[0-9]+\.png|montage\.png|maps\.png|factors\.npz|history\.csv|inputs\.npz|repeat\.py|run\.json"
+    "|".join([*_NAMES, r"repeat\.py", r"run\.json", *(name for extra in EXTRAS.values() for name in extra.files)])
 )
 
 
@@ -80,6 +85,8 @@ class What:
     zoom : int, optional
         Pixels that one pixel becomes in each direction, without interpolation; by default what makes the shorter side
         of a basis image 128 at least.
+    extras : tuple of str
+        Names in `extras.EXTRAS`: other formats, residuals, animations, a report.
     """
 
     basis: bool = True
@@ -88,6 +95,7 @@ class What:
     history: bool = True
     scale: Scale = "tile"
     zoom: int | None = None
+    extras: tuple[str, ...] = ()
 
 
 def export_run(
@@ -138,6 +146,10 @@ def export_run(
         writers["factors.npz"] = lambda path: _write_factors(path, dataset, run.result)
     if what.history:
         writers["history.csv"] = lambda path: _write_history(path, run.result)
+    for name in what.extras:
+        if name not in EXTRAS:
+            raise ExportError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')
+        writers |= EXTRAS[name].make(dataset, run, what.scale)
     arrays = arrays_of(run)
     if arrays:
         writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
@@ -146,6 +158,49 @@ def export_run(
     content = describe(dataset, run, [*writers, RUN])
     writers[RUN] = lambda path: write_json(path, content)
     return write_together(directory, writers)
+
+
+def named(template: str, dataset: Dataset, run: ExportedRun) -> str:
+    """The name of an export's folder from a template.
+
+    Parameters
+    ----------
+    template : str
+        With any of {data}, {method}, {rank}, {sparsity}, {seed}, {error}.
+
+    Raises
+    ------
+    ExportError
+        Another place in braces.
+
+    Examples
+    --------
+    >>> named("{data}-{method}-s{sparsity}", dataset, run)  # doctest: +SKIP
+    'faces-psnmf-s0.85'
+    """
+    params = run.start
+    places = {
+        "data": re.sub(r"[^\w.-]+", "-", Path(dataset.name).stem) or "data",
+        "method": params.method,
+        "rank": params.rank,
+        "sparsity": f"{params.sparsity:g}",
+        "seed": params.seed,
+        "error": f"{100 * run.result.error:.2f}",
+    }
+    return _filled(template, places)
+
+
+def check_name(template: str) -> None:
+    """Raise ExportError when `named` would, before there is a run."""
+    _filled(template, dict.fromkeys(_PLACES, "x"))
+
+
+def _filled(template: str, places: Mapping[str, Any]) -> str:
+    try:
+        return template.format_map(places)
+    except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
+        accepted = ", ".join(f"{{{name}}}" for name in _PLACES)
+        raise ExportError(f'the name "{template}" cannot be made; accepted places are {accepted}') from error
 
 
 def write_together(directory: Path, writers: Mapping[str, Callable[[Path], object]]) -> list[Path]:
@@ -158,8 +213,8 @@ def write_together(directory: Path, writers: Mapping[str, Callable[[Path], objec
     ExportError
         Something could not be written; what was there before is there again.
     """
-    basis = directory / "basis"
-    made = [folder for folder in (basis, directory, *directory.parents) if not folder.exists()]
+    within = [directory / name for name in _FOLDERS]
+    made = [folder for folder in (*within, directory, *directory.parents) if not folder.exists()]
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=directory, ignore_cleanup_errors=True) as temporary:
@@ -220,8 +275,9 @@ def _is_file(path: Path) -> bool:
 def _in_the_way(directory: Path) -> list[str]:
     """Files with names that exports give and that no export has written."""
     inside = [(path, path.name) for path in directory.iterdir()] if directory.is_dir() else []
-    basis = directory / "basis"
-    inside += [(path, f"basis/{path.name}") for path in basis.iterdir()] if basis.is_dir() else []
+    for folder in _FOLDERS:
+        within = directory / folder
+        inside += [(path, f"{folder}/{path.name}") for path in within.iterdir()] if within.is_dir() else []
     named = {name for path, name in inside if _OURS.fullmatch(name) and _is_file(path)}
     return sorted(named - _listed(directory)) if named else []
 

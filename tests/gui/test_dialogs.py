@@ -7,8 +7,8 @@ from pathlib import Path
 
 import fakes
 import pytest
-from handling import Listener, settle
-from PySide6.QtCore import Qt
+from handling import Listener, open_faces, settle, wait_until
+from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel, QMainWindow, QPushButton, QWidget
@@ -20,8 +20,10 @@ from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.export import ExportDialog
 from gsp_studio.gui.dialogs.keys import KeysDialog
 from gsp_studio.gui.dialogs.palette import PaletteDialog
+from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.menus import Menus
-from gsp_studio.gui.state import Parts
+from gsp_studio.gui.state import Parts, Phase
+from gsp_studio.io.extras import EXTRAS
 
 Key = Qt.Key
 LEFT = Qt.MouseButton.LeftButton
@@ -105,7 +107,7 @@ class TestExport:
         dialog.parts[part].click()
         QTest.keyClick(dialog, Key.Key_Return)
         [(_, parts)] = heard["exportRequested"]
-        assert [name for name in Parts.__dataclass_fields__ if not getattr(parts, name)] == [part]
+        assert [name for name in Parts.__dataclass_fields__ if not getattr(parts, name)] == [part, "extras"]
 
     def test_folder_typed(self, dialog: ExportDialog) -> None:
         heard = Listener(dialog, "exportRequested")
@@ -247,3 +249,28 @@ def test_about_names_version_and_paper(show: Callable[..., QWidget]) -> None:
     assert "Explicit Group Sparse Projection" in told(dialog)
     QTest.keyClick(dialog, Key.Key_Return)
     settle()
+
+
+def test_more_exports_are_offered_and_remembered(
+    make_window: Callable[[], MainWindow], tmp_path: Path, settings: QSettings
+) -> None:
+    window = make_window()
+    open_faces(window.session, rank=4, max_iter=5)
+    window.session.run()
+    wait_until(lambda: window.session.phase is Phase.IDLE)
+    settings.setValue("export", str(tmp_path))
+    window.asking.export()
+    dialog = next(w for w in QApplication.topLevelWidgets() if isinstance(w, ExportDialog) and w.isVisible())
+    assert list(dialog.extras) == list(EXTRAS)
+    dialog.extras["mat"].click()
+    dialog.extras["report"].click()
+    dialog.folder.setText(str(tmp_path / "out"))
+    heard = Listener(window.session, "exported")
+    QTest.mouseClick(dialog.export, LEFT)
+    wait_until(lambda: heard["exported"])
+    assert (tmp_path / "out" / "factors.mat").exists()
+    assert (tmp_path / "out" / "report.html").exists()
+    window.asking.export()
+    again = next(w for w in QApplication.topLevelWidgets() if isinstance(w, ExportDialog) and w.isVisible())
+    assert [name for name, box in again.extras.items() if box.isChecked()] == ["mat", "report"]
+    again.close()

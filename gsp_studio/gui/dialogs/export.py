@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QDialog, QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gsp_studio.gui.state import Parts, RunEntry
 from gsp_studio.gui.widgets.basics import label
@@ -19,13 +30,24 @@ _PARTS = {
 
 
 class ExportDialog(QDialog):
-    """Asks for a folder and parts; `exportRequested(folder, parts)` with `Parts`."""
+    """Asks for a folder and parts; `exportRequested(folder, parts)` with `Parts`.
+
+    `extras` are the titles and words of what can be written besides, `chosen` those that were the last time.
+    """
 
     exportRequested = Signal(str, object)
 
-    def __init__(self, entry: RunEntry, folder: Path, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        entry: RunEntry,
+        folder: Path,
+        parent: QWidget | None = None,
+        extras: Mapping[str, tuple[str, str]] | None = None,
+        chosen: Sequence[str] = (),
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle(f"Export {entry.name}")
+        extras = extras or {}
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.folder = QLineEdit(str(folder))
         self.folder.setMinimumWidth(420)
@@ -34,6 +56,7 @@ class ExportDialog(QDialog):
         browse.setAutoDefault(False)
         browse.clicked.connect(self._browse)
         self.parts = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in _PARTS.items()}
+        self.extras = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in extras.items()}
         self.export = QPushButton("Export")
         self.export.setProperty("primary", True)
         self.export.setDefault(True)
@@ -60,6 +83,17 @@ class ExportDialog(QDialog):
         for part in self.parts.values():
             part.setChecked(True)
             box.addWidget(part)
+        more = QGridLayout()
+        more.setHorizontalSpacing(24)
+        half = -(-len(self.extras) // 2)
+        for k, (key, extra) in enumerate(self.extras.items()):
+            extra.setChecked(key in chosen)
+            more.addWidget(extra, k % half, k // half)
+        if self.extras:
+            box.addSpacing(8)
+            box.addWidget(label("More", muted=True))
+            box.addLayout(more)
+            box.addSpacing(8)
         always = "Always written: run.json and the script repeat.py, with everything that repeats the run."
         box.addWidget(label(always, muted=True))
         box.addSpacing(16)
@@ -71,6 +105,7 @@ class ExportDialog(QDialog):
             self.folder.setText(chosen)
 
     def _accept(self) -> None:
-        parts = Parts(**{key: part.isChecked() for key, part in self.parts.items()})
+        extras = tuple(key for key, extra in self.extras.items() if extra.isChecked())
+        parts = Parts(**{key: part.isChecked() for key, part in self.parts.items()}, extras=extras)
         self.exportRequested.emit(self.folder.text().strip(), parts)
         self.accept()

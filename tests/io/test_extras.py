@@ -1,0 +1,242 @@
+"""Exports besides the usual parts: each reads back in the programs that it is for, and is what was computed."""
+
+import csv
+import html.parser
+import shutil
+import subprocess
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+import tifffile
+from making import pictures
+from PIL import Image
+
+import gsp_studio as gs
+from gsp_studio.cli import main
+from gsp_studio.io.export import ExportedRun, ExportError, What, check_name, export_run, named
+from gsp_studio.io.extras import EXTRAS
+
+N, H, W = 30, 9, 7
+ALL = tuple(name for name in EXTRAS if name not in ("svg", "pdf"))
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def frames_of(path):
+    with Image.open(path) as image:
+        found = []
+        for k in range(image.n_frames):
+            image.seek(k)
+            found.append(np.asarray(image.convert("L")))
+        return found
+
+
+def made(tmp_path, dtype="float32", **choices):
+    np.save(tmp_path / "=x.npy", pictures(N, H, W))
+    data = gs.load_dataset(tmp_path / "=x.npy", dtype=dtype, **choices)
+    params = gs.Params(4, sparsity=0.5, max_iter=12)
+    steering = {4: [gs.Params(4, sparsity=0.6, max_iter=12)]}
+    result = gs.factorize(data.X, params, steering=steering)
+    return data, ExportedRun(result, params, [(4, steering[4][0])], "all iterations done")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_factors_read_back_to_the_bit_everywhere(tmp_path, dtype):
+    data, run = made(tmp_path, dtype)
+    out = tmp_path / "out"
+    export_run(out, data, run, What(extras=("mat", "csv", "h5")))
+    result = run.result
+    mat = scipy.io.loadmat(out / "factors.mat")
+    with np.load(out / "factors.npz") as npz, h5py.File(out / "factors.h5") as h5:
+        for name in ("W", "H"):
+            wanted = getattr(result, name)
+            text = np.loadtxt(out / f"factors_{name}.csv", delimiter=",").astype(dtype)
+            for found in (npz[name], mat[name], h5[name][()], text):
+                assert found.dtype == wanted.dtype
+                assert np.array_equal(found, wanted)
+        assert [name.decode() for name in h5["names"]] == list(data.names)
+    assert mat["image_shape"].tolist() == [[H, W]]
+
+
+@pytest.mark.skipif(shutil.which("octave") is None, reason="octave is not installed")
+def test_octave_reads_the_factors(tmp_path):
+    data, run = made(tmp_path, "float64")
+    export_run(tmp_path / "out", data, run, What(extras=("mat",)))
+    told = "load('out/factors.mat'); printf('%.17g %.17g %s', sum(W(:)), sum(H(:)), class(W))"
+    done = subprocess.run(["octave", "--eval", told], cwd=tmp_path, capture_output=True, text=True, check=True)
+    w, h, kind = done.stdout.split()
+    assert float(w) == pytest.approx(run.result.W.sum(), rel=1e-12)
+    assert float(h) == pytest.approx(run.result.H.sum(), rel=1e-12)
+    assert kind == "double"
+
+
+def test_images_keep_their_values(tmp_path):
+    data, run = made(tmp_path)
+    for scale in ("tile", "shared"):
+        out = tmp_path / scale
+        export_run(out, data, run, What(scale=scale, extras=("png16", "tiff", "labels")))
+        images = data.as_images(run.result.W)
+        stack = tifffile.imread(out / "basis.tif")
+        assert stack.dtype == np.float32
+        assert np.array_equal(stack, images.astype(np.float32))
+        with tifffile.TiffFile(out / "basis.tif") as file:
+            assert file.series[0].axes == "ZYX"
+        for k in range(4):
+            levels = pixels(out / f"basis16/basis_{k + 1}.png").astype(float)
+            top = images[k].max() if scale == "tile" else images.max()
+            np.testing.assert_allclose(levels / 65535 * top, images[k], atol=top / 65535)
+        assert pixels(out / "montage_labelled.png").ndim == 3
+
+
+def test_small_values_are_never_black(tmp_path):
+    data, run = made(tmp_path)
+    run.result.W.flags.writeable = True
+    run.result.W[:] *= np.float32(1e-12)
+    export_run(tmp_path / "out", data, run, What(extras=("png16", "tiff", "labels", "residuals")))
+    assert pixels(tmp_path / "out/basis16/basis_1.png").max() == 65535
+    assert pixels(tmp_path / "out/montage.png").max() == 255
+
+
+def test_coefficients_have_the_names_of_their_images(tmp_path):
+    for k in range(4):
+        (tmp_path / "faces" / f"class{k % 2}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pictures(4, H, W)[k]).save(tmp_path / "faces" / f"class{k % 2}" / f"=sum({k}).png")
+    data = gs.load_dataset(tmp_path / "faces")
+    result = gs.factorize(data.X, gs.Params(2, sparsity=0.3, max_iter=5))
+    export_run(tmp_path / "out", data, ExportedRun(result, result.params), What(extras=("coefficients", "residuals")))
+    with (tmp_path / "out/coefficients.csv").open(newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["image", "label", "basis_1", "basis_2"]
+    assert [row[0] for row in rows] == list(data.names)
+    assert [row[1] for row in rows] == list(data.labels)
+    assert np.array_equal(np.array([row[2:] for row in rows], np.float32).T, result.H)
+    with (tmp_path / "out/residuals.csv").open(newline="") as file:
+        errors = {row[0]: float(row[1]) for row in list(csv.reader(file))[1:]}
+    left = data.X - result.W @ result.H
+    for j, name in enumerate(data.names):
+        assert errors[name] == pytest.approx(np.linalg.norm(left[:, j]) / np.linalg.norm(data.X[:, j]), rel=1e-4)
+    pixels = np.loadtxt(tmp_path / "out/residual_map.csv", delimiter=",")
+    np.testing.assert_allclose(pixels, np.square(left).mean(axis=1).reshape(H, W), rtol=1e-3, atol=1e-9)
+
+
+def test_names_that_a_spreadsheet_would_run_are_texts(tmp_path):
+    np.save(tmp_path / "x.npy", pictures(N, H, W))
+    data = gs.load_dataset(tmp_path / "x.npy")
+    object.__setattr__(data, "names", ("=1+1", *data.names[1:]))
+    result = gs.factorize(data.X, gs.Params(2, sparsity=0.3, max_iter=5))
+    export_run(tmp_path / "out", data, ExportedRun(result, result.params), What(extras=("coefficients",)))
+    assert (tmp_path / "out/coefficients.csv").read_text().splitlines()[1].startswith("'=1+1,")
+
+
+def test_animations_end_where_the_run_does(tmp_path):
+    data, run = made(tmp_path)
+    export_run(tmp_path / "out", data, run, What(extras=("path", "run")))
+    animated = frames_of(tmp_path / "out/run.gif")
+    assert len(animated) > 5
+    still = Image.fromarray(pixels(tmp_path / "out/montage.png"))
+    small = np.asarray(still.resize(animated[-1].shape[::-1], Image.Resampling.BOX)).astype(float)
+    assert np.corrcoef(animated[-1].ravel().astype(float), small.ravel())[0, 1] > 0.95
+    lit = [int((frame > 70).sum()) for frame in frames_of(tmp_path / "out/path.gif")]
+    assert lit[-1] < lit[0]
+
+
+class _Page(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.links, self.open, self.text = [], [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "img", "polyline"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in ("meta", "img", "polyline"):
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_report_is_one_file_with_everything(tmp_path):
+    data, run = made(tmp_path)
+    object.__setattr__(data, "name", "<script>alert(1)</script>")
+    export_run(tmp_path / "out", data, run, What(extras=("report",)))
+    page = _Page()
+    page.feed((tmp_path / "out/report.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    assert page.links
+    assert all(link.startswith("data:image/png;base64,") for link in page.links), "no other file, no network"
+    assert "script" not in page.open
+    for told in (
+        "<script>alert(1)</script>",
+        data.fingerprint,
+        "after iteration 4",
+        "import gsp_studio as gs",
+        "numpy",
+    ):
+        assert told in page.text
+
+
+@pytest.mark.parametrize("kind", ["svg", "pdf"])
+def test_figures_for_papers(tmp_path, kind):
+    pytest.importorskip("matplotlib")
+    data, run = made(tmp_path)
+    for scale in ("tile", "shared"):
+        export_run(tmp_path / scale, data, run, What(scale=scale, extras=(kind,)))
+        content = (tmp_path / scale / f"montage.{kind}").read_bytes()
+        assert content.startswith(b"<?xml" if kind == "svg" else b"%PDF")
+        if kind == "svg":
+            assert content.count(b"<image ") >= 4
+            assert b">1  0." in content, "text is text"
+
+
+def test_everything_of_everything(tmp_path):
+    np.save(tmp_path / "c.npy", np.stack([pictures(N, H, W, seed) for seed in range(3)], axis=-1))
+    for k, choices in enumerate(({}, {"samples": "pixels", "colour": "grey"}, {"storage": "disk", "colour": "grey"})):
+        data = gs.load_dataset(tmp_path / "c.npy", **choices)
+        result = gs.factorize(data.X, gs.Params(3, sparsity=0.4, max_iter=6))
+        run = ExportedRun(result, result.params)
+        wanted = tuple(name for name in ALL if name != "png16") if data.channels == 3 else ALL
+        paths = export_run(tmp_path / f"out{k}", data, run, What(extras=wanted))
+        assert all(path.stat().st_size > 0 for path in paths)
+        if data.channels == 3:
+            with pytest.raises(ExportError, match="16-bit PNG is for grey images"):
+                export_run(tmp_path / f"out{k}", data, run, What(extras=("png16",)))
+        # The next export takes away what it does not make.
+        export_run(tmp_path / f"out{k}", data, run)
+        left = {path.name for path in (tmp_path / f"out{k}").rglob("*") if path.is_file()}
+        assert not left & {"report.html", "factors.mat", "run.gif", "residuals.csv"}
+
+
+def test_what_is_unknown_is_refused(tmp_path):
+    data, run = made(tmp_path)
+    with pytest.raises(ExportError, match='"docx" is no export; accepted are mat, csv, h5'):
+        export_run(tmp_path / "out", data, run, What(extras=("docx",)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_from_templates(tmp_path):
+    data, run = made(tmp_path)
+    assert named("{data}/{method}-r{rank}-s{sparsity}-{seed}", data, run) == "-x/psnmf-r4-s0.5-0"
+    for template in ("{date}", "{", "{0}", "{rank.x}"):
+        with pytest.raises(ExportError, match=r"accepted places are \{data\}, \{method\}"):
+            check_name(template)
+
+
+def test_from_the_command_line(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", pictures(N, H, W))
+    args = ["fit", str(tmp_path / "x.npy"), "--rank", "3", "--max-iter", "5", "--sparsity", "0.4", "--quiet"]
+    assert main([*args, "--out", str(tmp_path / "{data}-r{rank}"), "--also", "mat,report"]) == 0
+    assert (tmp_path / "x-r3/report.html").exists()
+    assert (tmp_path / "x-r3/factors.mat").exists()
+    assert main([*args, "--out", str(tmp_path / "{nothing}")]) == 2
+    assert "accepted places are" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*args, "--out", str(tmp_path / "o"), "--also", "docx"])
+    assert '"docx" is no export' in capsys.readouterr().err

@@ -11,7 +11,7 @@ from handling import Listener, open_faces, settle, wait_until
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QLabel, QMainWindow, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QMainWindow, QPushButton, QWidget
 
 import gsp_studio
 from gsp_studio.gui.dialogs import error

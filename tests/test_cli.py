@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -306,3 +308,72 @@ def test_a_subset_that_is_none_gets_one_sentence(text, stack, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["fit", str(stack), "--rank", "2", "--out", str(tmp_path / "out"), f"--subset={text}"])
     assert f'subset "{text}" is not START:STOP:STEP, for example 0:1000' in capsys.readouterr().err
+
+
+def test_a_batch_goes_on_after_a_failure(stack, tmp_path, capsys):
+    np.save(tmp_path / "other.npy", np.random.default_rng(1).random((30, 6, 5)))
+    (tmp_path / "bad.npy").write_text("words")
+    args = ["--rank", "3", "--max-iter", "5", "--sparsity", "0.4", "--quiet", "--json"]
+    paths = [str(stack), str(tmp_path / "bad.npy"), str(tmp_path / "other.npy")]
+    assert main(["fit", *paths, *args, "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr()
+    rows = [json.loads(line) for line in told.out.splitlines()]
+    assert [row["source"] for row in rows] == paths
+    assert "problem" in rows[1]
+    assert rows[0]["folder"] == str(tmp_path / "out" / "stack")
+    assert {row["rank"] for row in (rows[0], rows[2])} == {3}
+    assert "1 of 3 data sets could not be factorized" in told.err
+    assert (tmp_path / "out/other/run.json").exists()
+    runs = [str(tmp_path / "out" / name) for name in ("stack", "other", "stack")]
+    assert main(["compare", *runs, "--json"]) == 0
+    compared = json.loads(capsys.readouterr().out)
+    assert compared[2]["similarity"] == pytest.approx(1, abs=1e-6)
+    assert compared[2]["differs"] == {"error": 0, "sparsity": 0}
+    assert compared[1]["similarity"] < 1
+    assert main(["compare", *runs]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_a_permuted_copy_compares_as_the_same(stack, tmp_path, capsys):
+    args = ["--rank", "4", "--max-iter", "5", "--sparsity", "0.4", "--quiet", "--out", str(tmp_path / "a")]
+    assert main(["fit", str(stack), *args]) == 0
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    with np.load(tmp_path / "a/factors.npz") as archive:
+        content = dict(archive)
+    order = [2, 0, 3, 1]
+    content |= {"W": 7 * content["W"][:, order], "H": content["H"][order] / 7}
+    np.savez_compressed(tmp_path / "b/factors.npz", **content)
+    capsys.readouterr()
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[1]["similarity"] == pytest.approx(1, abs=1e-6)
+
+
+def test_a_config_repeats_a_run(stack, tmp_path, capsys):
+    args = ["--rank", "4", "--max-iter", "8", "--sparsity", "0.4", "--quiet"]
+    assert main(["fit", str(stack), *args, "--out", str(tmp_path / "a")]) == 0
+    assert main(["fit", "--config", str(tmp_path / "a/run.json"), "--out", str(tmp_path / "b"), "--quiet"]) == 0
+    assert "the same to the last bit" in capsys.readouterr().out
+    moved = shutil.move(stack, tmp_path / "moved.npy")
+    assert main(["fit", str(moved), "--config", str(tmp_path / "a"), "--out", str(tmp_path / "c"), "--quiet"]) == 0
+    assert main(["fit", "--out", str(tmp_path / "d")]) == 2
+    assert "fit needs a PATH and --rank, or --config with a run.json" in capsys.readouterr().err
+    assert main(["compare", str(moved)]) == 2
+
+
+def test_the_command_of_a_run_gives_the_same_factors(stack, tmp_path):
+    from gsp_studio.io.export import ExportedRun
+    from gsp_studio.io.script import command_of
+
+    steps = (gs.Crop(0, 0, 5, 5), gs.Normalize("norm"))
+    data = gs.load_dataset(stack, subset=(2, 40, 2), steps=steps, dtype="float64", labels="")
+    params = gs.Params(3, "ahals", seed=3, max_iter=9, init="nndsvda")
+    result = gs.factorize(data.X, params)
+    command = shlex.split(command_of(data, ExportedRun(result, params)))
+    assert command[:2] == ["gsp-studio", "fit"]
+    command[-1] = str(tmp_path / "results")
+    assert main([*command[1:], "--quiet"]) == 0
+    with np.load(tmp_path / "results/factors.npz") as archive:
+        assert np.array_equal(archive["W"], result.W)
+    steered = ExportedRun(result, params, [(3, gs.Params(3, "psnmf", 0.5, seed=3, max_iter=9, init="nndsvda"))])
+    with pytest.raises(ValueError, match="which no command line holds; export it"):
+        command_of(data, steered)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import Backend
+from gsp_studio.core.matching import match_bases
 from gsp_studio.core.nmf import METHODS, History, Params, factorize
 from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.io.export import read_factors, read_run
+from gsp_studio.io.runfile import summary_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,3 +78,38 @@ def compare(
         if on_done is not None:
             on_done(row)
     return tuple(rows)
+
+
+def compared_exports(folders: Iterable[str | os.PathLike[str]]) -> list[dict[str, Any]]:
+    """Exported runs beside the first of them.
+
+    Parameters
+    ----------
+    folders : iterable of path-like
+        Exports of runs on images of one shape, factors included.
+
+    Returns
+    -------
+    list of dict
+        What `summary_of` tells of each, with its folder as "run"; "similarity", the mean cosine of its basis images
+        with those of the first that they match best (1: the same, in any order and scale); and "differs", by how much
+        error and sparsity differ from the first's.
+
+    Raises
+    ------
+    ExportError
+        No export, or one without factors.
+    ValueError
+        Runs on images of different sizes.
+    """
+    rows: list[dict[str, Any]] = []
+    first: Any = None
+    for folder in folders:
+        run, (W, _) = read_run(folder), read_factors(Path(folder) if Path(folder).is_dir() else Path(folder).parent)
+        first = W if first is None else first
+        row = {"run": str(folder), **summary_of(run.content)}
+        matching = match_bases(first, W)
+        row["similarity"] = float(matching.cosine.mean())
+        rows.append(row)
+        row["differs"] = {name: row[name] - rows[0][name] for name in ("error", "sparsity")}
+    return rows

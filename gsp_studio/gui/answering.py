@@ -31,6 +31,7 @@ class Answering(Viewing):
         #: What it costs to use each pixel (m,), for the weighted method; None: all the same.
         self.weights: Any = None
         self.runs: tuple[RunEntry, ...] = ()
+        self.shown_run = -1
         self._activity = Activity(self.activityChanged.emit)
         self._exporting = Exporting(self._activity.set, self)
         self._comparing, self._inspecting, self._weighing = Comparing(self), Inspecting(self), Weighing(self)

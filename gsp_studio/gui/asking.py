@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSettings, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
@@ -166,6 +167,13 @@ class Asking(QObject):
         self._settings.setValue("export", str(folder.parent))
         self._settings.setValue("exportExtras", " ".join(parts.extras))
         self._session.export(folder, index, parts)
+
+    def copy(self, kind: str) -> None:
+        """Put the run on the screen on the clipboard, as "python" or as a "command"."""
+        text = self._session.text_of_run(kind)
+        if text:
+            QGuiApplication.clipboard().setText(text)
+            self._session.logged.emit("Copied: " + ("a Python script." if kind == "python" else text))
 
     # Branches
 

@@ -186,6 +186,10 @@ class MainWindow(QMainWindow):
         self.filing.add_to(menus)
         menus.separate("&File")
         self._export_action = menus.add("&File", "&Export...", asking.export, "Ctrl+E", "export")
+        self._copy_actions = [
+            menus.add("&File", "&Copy the run as Python", lambda: asking.copy("python")),
+            menus.add("&File", "Copy the run as a command &line", lambda: asking.copy("command")),
+        ]
         menus.separate("&File")
         menus.add("&File", "&Quit", self.close, "Ctrl+Q")
         self._add_undo(menus)
@@ -286,7 +290,8 @@ class MainWindow(QMainWindow):
 
     def on_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
         """Offer to export them, and to branch off the one on the screen."""
-        self._export_action.setEnabled(bool(runs))
+        for action in (self._export_action, *self._copy_actions):
+            action.setEnabled(bool(runs))
         self._offer_steering()
 
     def on_failed(self, sentence: str, details: str) -> None:
@@ -400,7 +405,7 @@ class MainWindow(QMainWindow):
         if isinstance(state, QByteArray):
             self.restoreState(state, _LAYOUT)
         self.session.set_auto_refit(bool(self._settings.value("autoRefit", True, type=bool)))
-        self._export_action.setEnabled(False)
+        self.on_runs((), -1)
         self._tint()
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._apply_scheme)
 

@@ -41,7 +41,6 @@ class Session(Steering):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.held: dict[int, float] = {}
-        self.shown_run = -1
         self.auto_refit = True
         self._starter = Starter()
         self._opening = Opening(self._activity.set, self)

@@ -48,6 +48,16 @@ class Steering(Answering):
     def cancel(self) -> None:
         """Stop the run."""
 
+    def text_of_run(self, kind: str) -> str:
+        """The run on the screen, or the last one, as "python" or as a "command"; "" where that cannot be."""
+        if self.dataset is None or not self.runs:
+            return ""
+        try:
+            return str(self._work.as_text(kind, self.dataset, self.runs[self.shown_run]))
+        except ValueError as error:
+            self.failed.emit(*told(error))
+            return ""
+
     # Targets
 
     def _steer(self) -> None:

@@ -37,6 +37,7 @@ from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.export import ExportedRun, What, export_run
 from gsp_studio.io.extras import EXTRAS
 from gsp_studio.io.readers import LoadCancelled, Peek, load_dataset, peek, thumbnails
+from gsp_studio.io.script import command_of, script_of
 
 __all__ = [
     "EXTRAS",
@@ -46,6 +47,7 @@ __all__ = [
     "Peek",
     "Projector",
     "RunState",
+    "as_text",
     "branched",
     "check_params",
     "compared",
@@ -342,6 +344,12 @@ def stationarity(X: Any, entry: RunEntry) -> float:
     result = entry.outcome.result
     assert result is not None
     return kkt_residual(X, result.W, result.H, result.params, get_backend("auto", solver_threads()))
+
+
+def as_text(kind: str, dataset: Dataset, entry: RunEntry) -> str:
+    """A run as "python" or as a "command"; ExportError in one sentence where no text alone holds it."""
+    make = script_of if kind == "python" else command_of
+    return make(dataset, entry.outcome.exported(entry.spec))
 
 
 def export(directory: Path, dataset: Dataset, run: ExportedRun, parts: Parts) -> list[Path]:

@@ -174,6 +174,20 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
     }
 
 
+def summary_of(content: dict[str, Any]) -> dict[str, Any]:
+    """The lines of a run.json that a batch is looked through for."""
+    params, result, data = content["params"], content["result"], content["data"]
+    return {
+        "source": data["source"],
+        "fingerprint": data["fingerprint"],
+        "method": params["method"],
+        "rank": params["rank"],
+        "seed": params["seed"],
+        "target": params["sparsity"],
+        **{name: result[name] for name in ("error", "sparsity", "iterations", "best_iteration", "seconds", "finished")},
+    }
+
+
 def describe_data(dataset: Dataset) -> dict[str, Any]:
     """What run.json tells of the data: where they came from, how they were read, and their fingerprint."""
     m, n = dataset.X.shape

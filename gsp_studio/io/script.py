@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 
 from gsp_studio.core.nmf import Params
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.runfile import INPUTS, ExportedRun, array_fields, as_done, software_versions
+from gsp_studio.io.runfile import INPUTS, ExportedRun, ExportError, array_fields, as_done, software_versions
 from gsp_studio.io.step import script_of as script_of_step
 
 _SCRIPT = '''\
@@ -44,6 +45,20 @@ if (here / "factors.npz").exists():
     same = np.array_equal(result.W, exported["W"]) and np.array_equal(result.H, exported["H"])
     print("the factors are the same to the last bit" if same else "the factors differ from the exported ones")
 '''
+
+
+#: Parameters of a run, and what the command line calls them.
+_FLAGS = {
+    "rank": "--rank",
+    "method": "--method",
+    "sparsity": "--sparsity",
+    "seed": "--seed",
+    "max_iter": "--max-iter",
+    "init": "--init",
+    "sparsity_h": "--sparsity-h",
+    "continuation": "--continuation",
+    "reseed_dead": "--reseed-dead",
+}
 
 
 def script_of(dataset: Dataset, run: ExportedRun) -> str:
@@ -89,6 +104,48 @@ def script_of(dataset: Dataset, run: ExportedRun) -> str:
     )
     # replace is there for what a run took on its way.
     return text if "replace(" in text else text.replace("from dataclasses import replace\n", "")
+
+
+def command_of(dataset: Dataset, run: ExportedRun) -> str:
+    """The command that runs the same without a window, for a shell.
+
+    Raises
+    ------
+    ExportError
+        A run that was steered, or that has arrays among its parameters: no command line holds these.
+    """
+    start, steering = as_done(run.start, run.interventions, run.result.n_iter)
+    if steering or array_fields(start) or run.mask is not None or start.frozen:
+        raise ExportError(
+            "this run was steered, or has weights or a start of its own, which no command line holds; "
+            "export it, and then: gsp-studio fit --config run.json"
+        )
+    words = ["gsp-studio", "fit", dataset.source]
+    usual = Params(rank=0)
+    for name, flag in _FLAGS.items():
+        value = getattr(start, name)
+        if name in ("rank", "max_iter", "sparsity") or value != getattr(usual, name):
+            words += [flag] if value is True else [flag, str(value)]
+    options = dataset.options
+    if options.image_shape is not None:
+        words += ["--image-shape", f"{options.image_shape[0]}x{options.image_shape[1]}"]
+    if options.subset is not None:
+        words += ["--subset", ":".join(map(str, options.subset))]
+    if options.labels is not None:
+        words += ["--labels", options.labels or "none"]
+    for name in ("order", "images_in", "key", "negative", "nonfinite", "dtype", "colour", "samples", "storage"):
+        value = getattr(options, name)
+        if value is not None:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    for step in options.steps:
+        if step.is_on:
+            said = asdict(step)
+            kind = said.pop("kind")
+            said.pop("is_on")
+            words += ["--step", f"{kind}:" + ",".join(f"{name}={value}" for name, value in said.items())]
+    if run.threads is not None:
+        words += ["--threads", str(run.threads)]
+    return shlex.join([*words, "--out", "results"])
 
 
 def _option(name: str, value: Any) -> str:

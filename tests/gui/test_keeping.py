@@ -377,3 +377,14 @@ def test_other_images_take_their_runs_out_of_the_folder(window: MainWindow, stac
     assert recovery.read_folder(folder).data["name"] == "y.npy"
     assert not window.isWindowModified()
     assert replace(window.session.choice, rank=3) == window.session.choice
+
+
+def test_a_run_is_copied_as_text(window: MainWindow, stack: Path) -> None:
+    fill(window, stack, runs=1)
+    window.asking.copy("python")
+    text = QApplication.clipboard().text()
+    assert "import gsp_studio as gs" in text
+    assert str(stack) in text
+    compile(text, "copied", "exec")
+    window.asking.copy("command")
+    assert QApplication.clipboard().text().startswith(f"gsp-studio fit {stack} --rank 3")

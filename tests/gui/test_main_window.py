@@ -357,7 +357,7 @@ class TestWindow:
     def test_title_names_the_data(self, window: MainWindow) -> None:
         assert window.windowTitle() == "GSP Studio"
         open_faces(window.session, rank=3)
-        assert window.windowTitle() == "faces.npz – GSP Studio"
+        assert window.windowTitle() == "faces.npz[*] – GSP Studio"
 
     def test_about(self, window: MainWindow) -> None:
         window.asking.about()

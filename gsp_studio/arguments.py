@@ -1,0 +1,164 @@
+"""What the commands ask on the command line, and the data set that is named there."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gsp_studio.io.dataset import Dataset
+
+
+def image_shape(text: str) -> tuple[int, int]:
+    height, times, width = text.lower().partition("x")
+    if not (times and height.isdecimal() and width.isdecimal() and int(height) > 0 and int(width) > 0):
+        raise argparse.ArgumentTypeError(f'image shape "{text}" is not HEIGHTxWIDTH, for example 19x19')
+    return int(height), int(width)
+
+
+def folder(text: str) -> Path:
+    if not text:  # which Path would take for the folder one is in
+        raise argparse.ArgumentTypeError("the name of the export folder is empty")
+    return Path(text)
+
+
+def extras(text: str) -> tuple[str, ...]:
+    from gsp_studio.io.extras import EXTRAS
+
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in EXTRAS:
+            raise argparse.ArgumentTypeError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')
+    return names
+
+
+def subset(text: str) -> tuple[int, int, int]:
+    parts = text.split(":")
+    if not 2 <= len(parts) <= 3 or not all(part.isdecimal() for part in parts if part) or parts[2:] == [""]:
+        raise argparse.ArgumentTypeError(f'subset "{text}" is not START:STOP:STEP, for example 0:1000 or 0:1000:2')
+    start, stop = int(parts[0] or 0), int(parts[1]) if parts[1] else sys.maxsize
+    return start, stop, int(parts[2]) if len(parts) == 3 else 1
+
+
+def step(text: str) -> dict[str, Any]:
+    """A step as the command line has it; what is wrong with it is said when it is used."""
+    kind, _, rest = text.partition(":")
+    step: dict[str, Any] = {"kind": kind}
+    for part in filter(None, rest.split(",")):
+        name, _, value = part.partition("=")
+        step[name] = int(value) if value.lstrip("-").isdigit() else value
+    return step
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rank", type=int, help="number of basis images")
+    parser.add_argument("--sparsity", type=float, default=0.85, help="average Hoyer sparsity of the basis, 0 to 1")
+    parser.add_argument("--max-iter", type=int, default=500, help="outer iterations (500)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the start (0)")
+
+
+def add_solver(parser: argparse.ArgumentParser) -> None:
+    from gsp_studio.core.initialization import STARTS
+
+    parser.add_argument(
+        "--init", default="random", metavar="START", help=f"{', '.join(STARTS)}, or the folder of an exported run"
+    )
+    parser.add_argument("--sparsity-h", type=float, metavar="S", help="average sparsity of the coefficients' rows")
+    parser.add_argument(
+        "--continuation",
+        type=int,
+        nargs="?",
+        const=-1,
+        default=0,
+        metavar="N",
+        help="raise the target to its value over N iterations (two fifths of --max-iter): a lower error",
+    )
+    parser.add_argument("--weights", metavar="FILE", help="for wsnmf: what a pixel costs, a grey image or .npy")
+    parser.add_argument("--mask", metavar="FILE", help="not 0 where a pixel (in a .npy like X: an entry) is missing")
+    parser.add_argument("--max-seconds", type=float, metavar="T", help="stop after so much time computing")
+    parser.add_argument("--tol", type=float, default=0.0, help="stop when 10 iterations gain less than this fraction")
+    parser.add_argument("--kkt-tol", type=float, default=0.0, help="stop at this fraction of the gradient residual")
+    parser.add_argument("--reseed-dead", action="store_true", help="start basis images that died anew")
+
+
+def add_layout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--image-shape", type=image_shape, metavar="HxW", help="shape of an image, where vectors hide it"
+    )
+    parser.add_argument("--order", choices=["C", "F"], help="how a vector fills its image: by rows (C), by columns (F)")
+    parser.add_argument("--images-in", choices=["columns", "rows"], help="where a matrix keeps its images")
+    parser.add_argument("--key", help="which array of a .npz or .mat file")
+    parser.add_argument("--negative", choices=["clip", "shift", "abs"], help="what to do with negative values")
+    parser.add_argument(
+        "--step",
+        action="append",
+        type=step,
+        metavar="KIND:NAME=VALUE,...",
+        help="something to do to the images, in the order given: resize:height=64,width=64,how=pad; crop:top=0,left=0,"
+        "height=32,width=32; patches:height=8,width=8,count=10000; subtract:what=mean,per=pixel; normalize:by=norm; "
+        "mask:path=FILE; nonnegative:negative=abs",
+    )
+    parser.add_argument(
+        "--colour",
+        choices=["grey", "rgb", "red", "green", "blue"],
+        help="make images in colour grey, keep their colours, or read one of them",
+    )
+    parser.add_argument(
+        "--subset",
+        type=subset,
+        metavar="START:STOP:STEP",
+        help="read a part of the images or frames, counted from 0; STOP is not read, STEP is 1",
+    )
+    parser.add_argument("--labels", metavar="KEY", help="which array of the file labels the images; none for no labels")
+    parser.add_argument("--samples", choices=["images", "pixels"], help="pixels: factorize their spectra")
+    parser.add_argument(
+        "--storage", choices=["memory", "disk"], help="load the images, or leave them on the disk (large .npy do)"
+    )
+    parser.add_argument(
+        "--nonfinite", choices=["zero", "drop"], help="NaN and infinite values: 0, or drop these images"
+    )
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dtype", choices=["float32", "float64"], help="compute in this type (the data's own)")
+    parser.add_argument("--backend", default="auto", help="auto, cpu or reference (auto)")
+    parser.add_argument("--threads", type=int, help="threads (all cores)")
+
+
+def load(args: argparse.Namespace) -> Dataset:
+    from gsp_studio.io.readers import load_dataset
+
+    dataset = load_dataset(
+        args.path,
+        image_shape=args.image_shape,
+        order=args.order,
+        images_in=args.images_in,
+        key=args.key,
+        negative=args.negative,
+        nonfinite=args.nonfinite,
+        colour=args.colour,
+        subset=args.subset,
+        labels="" if args.labels == "none" else args.labels,
+        samples=args.samples,
+        storage=args.storage,
+        steps=args.step or (),
+        dtype=args.dtype,
+    )
+    height, width = dataset.image_shape
+    colour = " in colour" if dataset.channels == 3 else ""
+    print(
+        f"{dataset.name}: {dataset.X.shape[1]} images of {height} x {width}{colour}, {dataset.X.dtype}, "
+        f"order {dataset.order}",
+        file=sys.stderr,
+    )
+    return dataset
+
+
+def start(init: str) -> Any:
+    """A start's name, or the factors (W, H) of an exported run."""
+    from gsp_studio.core.initialization import STARTS
+    from gsp_studio.io.export import read_factors
+
+    return init if init in STARTS or not Path(init).exists() else read_factors(init)

@@ -42,6 +42,18 @@ def subset(text: str) -> tuple[int, int, int]:
     return start, stop, int(parts[2]) if len(parts) == 3 else 1
 
 
+def ranks(text: str) -> tuple[int, ...]:
+    """ "2:13" or "2,5,10": ranks to try; as everywhere, the end of a range is left out."""
+    parts = text.split(":")
+    if len(parts) in (2, 3) and all(part.isdecimal() for part in parts):
+        found = tuple(range(*map(int, parts))) if parts[2:] != ["0"] else ()
+    else:
+        found = tuple(int(part) for part in text.split(",") if part.strip().isdecimal())
+    if not found:
+        raise argparse.ArgumentTypeError(f'ranks "{text}" are none; accepted are A:B, A:B:STEP and A,B,C')
+    return found
+
+
 def step(text: str) -> dict[str, Any]:
     """A step as the command line has it; what is wrong with it is said when it is used."""
     kind, _, rest = text.partition(":")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -126,6 +127,20 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_compare)
 
 
+def _add_rank(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="PATH", help="data set")
+    parser.add_argument("--ranks", type=arguments.ranks, default=tuple(range(2, 13)), metavar="A:B:STEP", help="2:13")
+    parser.add_argument("--seeds", type=int, default=5, help="fits of each rank to all data (5)")
+    parser.add_argument("--method", default="ahals", help="as for fit (ahals)")
+    parser.add_argument("--sparsity", type=float, default=0.85, help="of methods that have a target")
+    parser.add_argument("--max-iter", type=int, default=100, help="iterations of each fit (100)")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed (0)")
+    parser.add_argument("--json", action="store_true", help="the study as JSON on stdout")
+    arguments.add_layout(parser)
+    arguments.add_machine(parser)
+    parser.set_defaults(command=_rank)
+
+
 def _add_repeat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="run.json of an export, or the folder that holds it")
     parser.add_argument("--out", type=arguments.folder, required=True, metavar="DIR", help="folder for the new exports")
@@ -151,6 +166,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "fit": (_add_fit, "factorize a data set without a window and export the result"),
     "repeat": (_add_repeat, "repeat an exported run, steering included, and compare the factors bit by bit"),
     "compare": (_add_compare, "run several methods from the same start and print a table"),
+    "rank": (_add_rank, "cross-validate ranks, see how stable their parts are, and suggest one"),
     "reproduce": (_add_reproduce, "make a figure of the paper: its runs, the drawing and the numbers"),
     "info": (_add_info, "print versions, backends and where the caches lie"),
 }
@@ -332,6 +348,43 @@ def _compare(args: argparse.Namespace) -> int:
 
     print(f"{'method':10} {'error':>11} {'sparsity':>9} {'least':>9} {'time':>11} {'iteration':>12}")
     compare(dataset.X, runs, get_backend(args.backend, args.threads), on_done=show)
+    return 0
+
+
+def _rank(args: argparse.Namespace) -> int:
+    from gsp_studio.backends import get_backend
+    from gsp_studio.core.nmf import Params
+    from gsp_studio.experiments.rank import RankRow, study_ranks
+
+    if args.seeds < 1:
+        raise ValueError(f"seeds is {args.seeds}; accepted is a whole number >= 1")
+    words = sys.stderr if args.json else sys.stdout
+    dataset = arguments.load(args)
+    params = Params(1, args.method, args.sparsity, args.seed, args.max_iter)
+
+    def show(row: RankRow) -> None:
+        print(
+            f"{row.rank:4} {100 * row.error:10.3f} % {100 * row.spread:9.3f} % {row.explained.mean():10.4f} "
+            f"{row.stability:10.4f}",
+            file=words,
+            flush=True,
+        )
+
+    print(f"{'rank':>4} {'left out':>12} {'spread':>11} {'explained':>10} {'stability':>10}", file=words)
+    study = study_ranks(dataset.X, args.ranks, params, get_backend(args.backend, args.threads), args.seeds, show)
+    print(f"suggested: rank {study.suggested}, as {study.reason}", file=words)
+    if args.json:
+        rows = [
+            {
+                "rank": row.rank,
+                "error": row.error,
+                "spread": row.spread,
+                "explained": float(row.explained.mean()),
+                "stability": None if math.isnan(row.stability) else row.stability,
+            }
+            for row in study.rows
+        ]
+        print(json.dumps({"suggested": study.suggested, "reason": study.reason, "ranks": rows}))
     return 0
 
 

@@ -1,0 +1,241 @@
+"""How many parts: cross-validated errors, and how much of the parts depends on the seed.
+
+Bi-cross-validation leaves out a block of pixels of some images. The factors of all others are fitted, the left-out
+images are described by the pixels that stay, the left-out pixels by the images that stay, and the product of the two
+predicts the block. Too many parts fit noise, and predict worse.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends import Backend, get_backend
+from gsp_studio.backends.backend import as_compute_dtype
+from gsp_studio.backends.blocks import Streamed
+from gsp_studio.core.checks import check_data
+from gsp_studio.core.matching import match_bases
+from gsp_studio.core.nmf import Params, factorize
+
+Array = npt.NDArray[Any]
+
+#: Sweeps that describe left-out images by a basis: enough for their error to stand still.
+_SWEEPS = 60
+#: Bytes of images that are looked at; of larger data a sample is.
+_SAMPLE = 1 << 28
+
+
+@dataclass(frozen=True, eq=False)
+class RankRow:
+    """What is known of one rank.
+
+    Attributes
+    ----------
+    rank : int
+    errors : ndarray (folds,)
+        Bi-cross-validated relative error of each left-out block.
+    explained : ndarray (seeds,)
+        ``1 - (||X - W H|| / ||X||)^2`` of the fit to all data from each seed.
+    stability : float
+        Mean cosine of matched basis images over all pairs of seeds: 1 where every seed finds the same parts; NaN for
+        one seed.
+    of_basis : ndarray (rank,)
+        The same for each basis image of the first seed.
+    """
+
+    rank: int
+    errors: Array
+    explained: Array
+    stability: float
+    of_basis: Array
+
+    @property
+    def error(self) -> float:
+        """Mean of `errors`."""
+        return float(self.errors.mean())
+
+    @property
+    def spread(self) -> float:
+        """Standard error of that mean."""
+        return float(self.errors.std(ddof=1) / math.sqrt(len(self.errors))) if len(self.errors) > 1 else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class RankStudy:
+    """All ranks that were tried, and the one that is suggested, with the reason in words."""
+
+    rows: tuple[RankRow, ...]
+    suggested: int
+    reason: str
+
+
+def bicross_validated_errors(
+    X: Any,
+    params: Params,
+    backend: str | Backend = "auto",
+    folds: tuple[int, int] = (2, 2),
+    repeats: int = 2,
+    on_fold: Callable[[], None] | None = None,
+) -> Array:
+    """Relative errors of the prediction of left-out blocks.
+
+    Parameters
+    ----------
+    X : array_like (m, n), >= 0
+    params : Params
+        Of the fits; their seed also deals pixels and images out to folds.
+    backend : str or Backend
+    folds : (int, int)
+        Parts that pixels and images are dealt into; each pair of parts is left out once.
+    repeats : int
+        How often they are dealt anew.
+    on_fold : callable, optional
+        Called after each block; what it raises ends the study.
+
+    Returns
+    -------
+    ndarray (repeats * folds[0] * folds[1],), float64
+        ``||X_IJ - W_I H_J|| / ||X_IJ||``.
+
+    Raises
+    ------
+    ValueError
+        A rank that the smaller matrices cannot have.
+
+    References
+    ----------
+    Owen & Perry, Annals of Applied Statistics 2009, section 5 (NMF).
+    """
+    X = as_compute_dtype(X)
+    device = get_backend(backend) if isinstance(backend, str) else backend
+    rng = np.random.default_rng(params.seed)
+    m, n = X.shape
+    found = []
+    for _ in range(repeats):
+        of_pixel, of_image = rng.permutation(m) % folds[0], rng.permutation(n) % folds[1]
+        for a in range(folds[0]):
+            for b in range(folds[1]):
+                out_rows, out_columns = of_pixel == a, of_image == b
+                found.append(_left_out(X, out_rows, out_columns, params, device))
+                if on_fold is not None:
+                    on_fold()
+    return np.array(found)
+
+
+def _left_out(X: Array, rows: Array, columns: Array, params: Params, backend: Backend) -> float:
+    kept = np.asfortranarray(X[np.ix_(~rows, ~columns)])
+    result = factorize(kept, params, backend)
+    H = _coefficients(X[np.ix_(~rows, columns)], result.W, backend)
+    W = _coefficients(X[np.ix_(rows, ~columns)].T, result.H.T, backend).T
+    block = X[np.ix_(rows, columns)].astype(np.float64)
+    size = float(np.linalg.norm(block))
+    return float(np.linalg.norm(block - W.astype(np.float64) @ H)) / size if size > 0 else 0.0
+
+
+def _coefficients(X: Array, W: Array, backend: Backend) -> Array:
+    """``argmin_{H >= 0} ||X - W H||`` by HALS sweeps."""
+    Xt = np.ascontiguousarray(X.T).view()
+    Xt.flags.writeable = False
+    V = np.ascontiguousarray(W.T)
+    with backend.scope():
+        H, _, _ = backend.sweep_coefficients(Xt, V, np.zeros((len(V), len(Xt)), V.dtype), _SWEEPS, 0.0)
+    return H
+
+
+def stability_of(bases: Sequence[Array]) -> tuple[float, Array]:
+    """How much of a basis depends on the seed.
+
+    Parameters
+    ----------
+    bases : sequence of ndarray (m, r)
+        One a seed.
+
+    Returns
+    -------
+    float
+        Mean cosine of matched basis images over all pairs; NaN for one basis.
+    ndarray (r,)
+        The mean cosine of each basis image of the first with its partners; NaN for one basis.
+    """
+    if len(bases) < 2:
+        return math.nan, np.full(bases[0].shape[1], math.nan)
+    pairs = [float(match_bases(one, other).cosine.mean()) for one, other in combinations(bases, 2)]
+    own = np.mean([match_bases(bases[0], other).cosine for other in bases[1:]], axis=0)
+    return float(np.mean(pairs)), own
+
+
+def study_ranks(
+    X: Any,
+    ranks: Iterable[int],
+    params: Params,
+    backend: str | Backend = "auto",
+    seeds: int = 5,
+    on_done: Callable[[RankRow], None] | None = None,
+    on_step: Callable[[], None] | None = None,
+) -> RankStudy:
+    """Cross-validate several ranks and see how stable their parts are.
+
+    Parameters
+    ----------
+    X : array_like (m, n), >= 0, or Streamed
+        Of data that stay in their file a sample of images is looked at.
+    ranks : iterable of int
+    params : Params
+        Method, target, iterations and first seed of every fit.
+    backend : str or Backend
+    seeds : int
+        Fits of each rank to all data.
+    on_done : callable, optional
+        Called with each row when it is ready.
+    on_step : callable, optional
+        Called after each fit; what it raises ends the study.
+
+    Returns
+    -------
+    RankStudy
+
+    Raises
+    ------
+    ValueError
+        No rank, or one that half of the data cannot have.
+    """
+    X = X.sample(_SAMPLE) if isinstance(X, Streamed) else as_compute_dtype(X)
+    check_data(X)
+    wanted = sorted(set(ranks))
+    most = min(X.shape) // 2
+    if not wanted or wanted[0] < 1 or wanted[-1] > most:
+        raise ValueError(f"ranks are {wanted or 'none'}; accepted are whole numbers from 1 to {most}, half of the data")
+    device = get_backend(backend) if isinstance(backend, str) else backend
+    rows = []
+    for rank in wanted:
+        of_rank = replace(params, rank=rank)
+        errors = bicross_validated_errors(X, of_rank, device, on_fold=on_step)
+        bases, explained = [], []
+        for k in range(seeds):
+            result = factorize(X, replace(of_rank, seed=params.seed + k), device)
+            bases.append(result.W)
+            explained.append(1.0 - result.error**2)
+            if on_step is not None:
+                on_step()
+        rows.append(RankRow(rank, errors, np.array(explained), *stability_of(bases)))
+        if on_done is not None:
+            on_done(rows[-1])
+    return RankStudy(tuple(rows), *suggested(rows))
+
+
+def suggested(rows: Sequence[RankRow]) -> tuple[int, str]:
+    """The smallest rank whose error is as good as the best one's, within that one's standard error, and why."""
+    best = min(rows, key=lambda row: row.error)
+    enough = next(row for row in rows if row.error <= best.error + best.spread)
+    if enough is best:
+        return best.rank, f"its cross-validated error, {100 * best.error:.2f} %, is the lowest"
+    return enough.rank, (
+        f"its cross-validated error, {100 * enough.error:.2f} %, is within a standard error of the lowest, "
+        f"{100 * best.error:.2f} % at rank {best.rank}"
+    )

@@ -1,0 +1,115 @@
+"""The number of parts: noisy data of a known rank, stability, and what cannot be."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import gsp_studio as gs
+from gsp_studio.backends.blocks import Streamed
+from gsp_studio.cli import main
+from gsp_studio.experiments.rank import (
+    RankRow,
+    bicross_validated_errors,
+    stability_of,
+    study_ranks,
+    suggested,
+)
+
+
+def noisy(rank=5, seed=0, noise=0.1, dtype=np.float32):
+    rng = np.random.default_rng(seed)
+    X = np.maximum(rng.random((120, rank)) - 0.4, 0) @ rng.random((rank, 160))
+    return np.asfortranarray(np.maximum(X + noise * X.mean() * rng.standard_normal(X.shape), 0), dtype)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("method", ["ahals", "psnmf"])
+def test_noisy_data_of_rank_five_are_of_rank_five(seed, method):
+    study = study_ranks(noisy(seed=seed), range(2, 9), gs.Params(1, method, 0.3, max_iter=100), seeds=3)
+    assert study.suggested == 5, study.reason
+    rows = {row.rank: row for row in study.rows}
+    assert rows[5].stability > 0.99
+    assert rows[8].stability < rows[5].stability
+    assert rows[5].explained.mean() > rows[3].explained.mean()
+    assert len(rows[5].of_basis) == 5
+
+
+def test_other_ranks_are_found_too():
+    assert study_ranks(noisy(3), range(1, 7), gs.Params(1, "ahals", max_iter=100), seeds=2).suggested == 3
+
+
+def test_left_out_blocks_are_predicted():
+    X = noisy(noise=0.0, dtype=np.float64)
+    errors = bicross_validated_errors(X, gs.Params(5, "ahals", max_iter=400), folds=(2, 3), repeats=1)
+    assert errors.shape == (6,)
+    assert errors.max() < 0.05, "without noise the right rank predicts nearly all"
+    assert bicross_validated_errors(X, gs.Params(3, "ahals", max_iter=100)).min() > 0.05
+    again = bicross_validated_errors(X, gs.Params(5, "ahals", max_iter=400), folds=(2, 3), repeats=1)
+    assert np.array_equal(errors, again)
+
+
+def test_stability_is_one_for_the_same_parts_in_any_order():
+    W = np.random.default_rng(0).random((40, 6))
+    mean, own = stability_of([W, 3 * W[:, ::-1], W[:, [2, 0, 1, 5, 4, 3]]])
+    assert mean == pytest.approx(1)
+    np.testing.assert_allclose(own, 1)
+    other = W.copy()
+    other[:, 2] = np.random.default_rng(1).random(40) ** 8
+    mean, own = stability_of([W, other])
+    assert own[2] == own.min() < 0.9
+    assert math.isnan(stability_of([W])[0])
+
+
+def test_the_smallest_rank_that_is_as_good_is_suggested():
+    def row(rank, mean, half):
+        return RankRow(rank, np.array([mean - half, mean + half]), np.ones(1), 1.0, np.ones(rank))
+
+    assert suggested([row(2, 0.5, 0.01), row(3, 0.21, 0.01), row(4, 0.2, 0.02)])[0] == 3
+    rank, reason = suggested([row(2, 0.5, 0.01), row(3, 0.3, 0.01), row(4, 0.2, 0.02)])
+    assert (rank, reason) == (4, "its cross-validated error, 20.00 %, is the lowest")
+
+
+def test_a_study_can_be_given_up():
+    class Enough(Exception):
+        pass
+
+    steps = []
+
+    def step():
+        steps.append(1)
+        if len(steps) == 3:
+            raise Enough
+
+    with pytest.raises(Enough):
+        study_ranks(noisy(), [2, 3], gs.Params(1, "ahals", max_iter=5), on_step=step)
+
+
+def test_images_in_their_file_are_sampled(monkeypatch):
+    X = noisy()
+    streamed = Streamed(X.shape, X.dtype, lambda a, b, out: np.copyto(out, X.T[a:b]))
+    monkeypatch.setattr("gsp_studio.experiments.rank._SAMPLE", 120 * 4 * 100)
+    study = study_ranks(streamed, [4, 5, 6], gs.Params(1, "ahals", max_iter=100), seeds=1)
+    assert study.suggested == 5
+
+
+@pytest.mark.parametrize("ranks", [[], [0], [61]])
+def test_ranks_that_cannot_be(ranks):
+    with pytest.raises(ValueError, match="accepted are whole numbers from 1 to 60, half of the data"):
+        study_ranks(noisy(), ranks, gs.Params(1, "ahals"))
+
+
+def test_from_the_command_line(tmp_path, capsys):
+    np.save(tmp_path / "x.npy", noisy().T.reshape(160, 12, 10))
+    args = ["rank", str(tmp_path / "x.npy"), "--ranks", "3:8", "--seeds", "2", "--max-iter", "80"]
+    assert main([*args, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["suggested"] == 5
+    assert [row["rank"] for row in told["ranks"]] == [3, 4, 5, 6, 7]
+    assert main([*args[:2], "--ranks", "4,5,6", "--seeds", "1"]) == 0
+    assert "suggested: rank 5" in capsys.readouterr().out
+    assert main([*args[:2], "--seeds", "0"]) == 2
+    for wrong in ("x", "5:2", "2:9:0"):
+        with pytest.raises(SystemExit):
+            main([*args[:2], "--ranks", wrong])

@@ -10,6 +10,7 @@ from gsp_studio.gui.activity import Activity
 from gsp_studio.gui.comparing import Comparing
 from gsp_studio.gui.exporting import Exporting
 from gsp_studio.gui.inspecting import Inspecting
+from gsp_studio.gui.ranking import Ranking
 from gsp_studio.gui.state import Choice, Parts, Pinned, RunEntry
 from gsp_studio.gui.viewing import Viewing
 from gsp_studio.gui.weighing import Weighing
@@ -35,7 +36,8 @@ class Answering(Viewing):
         self._activity = Activity(self.activityChanged.emit)
         self._exporting = Exporting(self._activity.set, self)
         self._comparing, self._inspecting, self._weighing = Comparing(self), Inspecting(self), Weighing(self)
-        self._answering = (self._exporting, self._comparing, self._inspecting, self._weighing)
+        self.ranking = Ranking(self)
+        self._answering = (self._exporting, self._comparing, self._inspecting, self._weighing, self.ranking)
         self._is_pairing = False
         self._exporting.exported.connect(self.exported)
         self._comparing.compared.connect(self.comparisonReady)
@@ -45,7 +47,7 @@ class Answering(Viewing):
         self._weighing.paired.connect(self.pairChanged)
         self._weighing.meanFound.connect(self.meanFound)
         self.shownChanged.connect(self._pair)
-        for part in self._answering:
+        for part in self._answering[:-1]:  # what goes wrong with a study is told where it was asked for
             part.failed.connect(self.failed)
 
     def _start_answering(self, work: Any) -> None:
@@ -60,6 +62,7 @@ class Answering(Viewing):
         """Other data: answers about the former are not wanted any more."""
         self._comparing.drop()
         self._inspecting.drop()
+        self.ranking.cancel()
         self._weighing.open(dataset)
 
     @property

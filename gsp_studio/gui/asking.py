@@ -6,6 +6,7 @@ Dialogs are imported when they are asked for, so that the window is there sooner
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from gsp_studio.io.step import REMEDY, Resize
 
 if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.layout import LayoutDialog
+    from gsp_studio.gui.dialogs.rank import RankDialog
     from gsp_studio.gui.loading import Preview
     from gsp_studio.gui.menus import Menus
     from gsp_studio.io.readers import Peek
@@ -54,6 +56,7 @@ class Asking(QObject):
         self._window, self._session, self._settings = window, session, settings
         self._layout: LayoutDialog | None = None
         self._layout_wanted = False
+        self._rank: RankDialog | None = None
 
     # Data
 
@@ -191,6 +194,35 @@ class Asking(QObject):
         dialog = BranchDialog(f"Run {number}", min(proposed, end), end, session.choice.sparsity, is_going, self._window)
         dialog.branchRequested.connect(session.branch)
         _show(dialog)
+
+    # Ranks
+
+    def rank(self) -> None:
+        """Ask how many basis images there should be, and study it."""
+        from gsp_studio.gui.dialogs.rank import RankDialog
+
+        session = self._session
+        dataset = session.dataset
+        if dataset is None:
+            return
+        if self._rank is not None:
+            self._rank.activateWindow()
+            return
+        most = max(1, min(dataset.X.shape) // 2)
+        dialog, ranking = RankDialog(most, session.choice.method, self._window), session.ranking
+        dialog.studyRequested.connect(lambda ranks, seeds: ranking.study(dataset, ranks, session.choice, seeds))
+        dialog.studyCancelled.connect(ranking.cancel)
+        dialog.rankChosen.connect(lambda rank: session.set_choice(replace(session.choice, rank=rank)))
+        dialog.finished.connect(lambda _: self._forget_rank())
+        ranking.progressed.connect(dialog.set_progress)
+        ranking.rowReady.connect(dialog.add_row)
+        ranking.finished.connect(dialog.set_study)
+        ranking.failed.connect(dialog.set_problem)
+        self._rank = dialog
+        _show(dialog)
+
+    def _forget_rank(self) -> None:
+        self._rank = None
 
     # Help
 

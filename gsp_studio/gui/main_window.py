@@ -230,6 +230,7 @@ class MainWindow(QMainWindow):
             menus.add("&Run", "&Kill the selected basis images", session.kill, "Del"),
         ]
         menus.separate("&Run")
+        self._rank_action = menus.add("&Run", "&How many basis images?...", self.asking.rank)
         self._branch_action = menus.add("&Run", "&Branch: the same run with another s...", self.asking.branch, "B")
         self.montage.view.addActions(self._steering_actions)
         self.montage.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
@@ -239,6 +240,7 @@ class MainWindow(QMainWindow):
         for action in self._steering_actions:
             action.setEnabled(self.session.can_steer)
         self._branch_action.setEnabled(self.session.branch_end > 0)
+        self._rank_action.setEnabled(self.session.phase is Phase.IDLE)
 
     def _make_view_menu(self) -> None:
         menus, montage = self.menus, self.montage

@@ -30,6 +30,7 @@ from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.core.steering import KINDS, renumbered
 from gsp_studio.engine.run import Outcome, Record, RunSpec, RunState
 from gsp_studio.engine.runner import Runner, branch
+from gsp_studio.experiments.rank import RankStudy, study_ranks
 from gsp_studio.gui.chronicle import is_past, marks_of
 from gsp_studio.gui.projector import Projector, average_sparsity, by_energy, energies_of
 from gsp_studio.gui.state import Choice, Comparison, Known, Parts, Pinned, RunEntry, Shown
@@ -64,6 +65,7 @@ __all__ = [
     "new_warm_fit",
     "peek",
     "pinned_of",
+    "ranked",
     "refitted",
     "renumbered",
     "reweighted",
@@ -85,6 +87,8 @@ STREAMED_ITERATIONS, STREAMED_START = 2, "nndsvda"
 DENSER_ITERATIONS = 30
 #: A refit of the coefficients ends when a round of sweeps lowers the squared error by less than this fraction of it.
 REFIT_TOLERANCE, REFIT_ROUNDS = 1e-5, 30
+#: Iterations of each fit of a study of ranks.
+RANK_ITERATIONS = 100
 #: Of images that stay in their file, one reading of them.
 STREAMED_ROUNDS = 1
 
@@ -344,6 +348,20 @@ def stationarity(X: Any, entry: RunEntry) -> float:
     result = entry.outcome.result
     assert result is not None
     return kkt_residual(X, result.W, result.H, result.params, get_backend("auto", solver_threads()))
+
+
+def ranked(X: Any, ranks: range, choice: Choice, seeds: int, study: Any) -> RankStudy:
+    """A study of ranks; `study` counts its steps, gathers its rows, and says when nobody wants it any more."""
+
+    def step() -> None:
+        study.done += 1
+        if study.unwanted.is_set():
+            raise Interrupted
+
+    method = "psnmf" if METHODS[choice.method].uses_weights else choice.method
+    params = Params(1, method, choice.sparsity, choice.seed, RANK_ITERATIONS, init=choice.init)
+    backend = get_backend("auto", solver_threads())
+    return study_ranks(X, ranks, params, backend, seeds, study.rows.append, step)
 
 
 def as_text(kind: str, dataset: Dataset, entry: RunEntry) -> str:

@@ -1,0 +1,171 @@
+"""How many basis images: a study of ranks, its errors and stability as they come, and the rank that is suggested."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSpinBox, QVBoxLayout, QWidget
+
+from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.basics import label
+
+_FIRST, _LAST, _SEEDS = 2, 12, 5
+_WORDS = (
+    "Every rank is fitted without some pixels of some images, and has to predict these: too many parts fit noise, and "
+    "predict worse. Fits from several seeds show which parts are there whatever the start."
+)
+
+
+class RankDialog(QDialog):
+    """Emits `studyRequested(range, seeds)`, `studyCancelled` and `rankChosen(rank)`."""
+
+    studyRequested = Signal(object, int)
+    studyCancelled = Signal()
+    rankChosen = Signal(int)
+
+    def __init__(self, most: int, method: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("How many basis images?")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.first, self.last, self.seeds = QSpinBox(), QSpinBox(), QSpinBox()
+        self.first.setRange(1, most)
+        self.last.setRange(1, most)
+        self.seeds.setRange(1, 50)
+        self.first.setValue(min(_FIRST, most))
+        self.last.setValue(min(_LAST, most))
+        self.seeds.setValue(_SEEDS)
+        self.start, self.use = QPushButton("Start"), QPushButton("Use this rank")
+        self.start.setProperty("primary", True)
+        self.start.setDefault(True)
+        self.use.setEnabled(False)
+        self.use.setAutoDefault(False)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.errors, self.stability = _plot("left-out error, %"), _plot("stability")
+        self.stability.getPlotItem().setLabel("bottom", f"rank ({method})")
+        self.stability.getPlotItem().setYRange(0, 1.03, padding=0)
+        self._said = label(wrap=True)
+        self._rows: list[Any] = []
+        self._suggested = 0
+        self._is_going = False
+        self._lay_out()
+        self.start.clicked.connect(self._toggle)
+        self.use.clicked.connect(self._use)
+        self.finished.connect(lambda _: self.studyCancelled.emit())
+
+    def _lay_out(self) -> None:
+        choices = QHBoxLayout()
+        choices.setSpacing(8)
+        for text, number in (("Ranks", self.first), ("to", self.last), ("Seeds", self.seeds)):
+            choices.addWidget(QLabel(text))
+            choices.addWidget(number)
+            number.setAccessibleName(text)
+        choices.addStretch()
+        choices.addWidget(self.start)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self._said, 1)
+        buttons.addWidget(self.use)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(24, 24, 24, 16)
+        box.setSpacing(12)
+        box.addWidget(label(_WORDS, wrap=True))
+        box.addLayout(choices)
+        box.addWidget(self.bar)
+        box.addWidget(self.errors, 3)
+        box.addWidget(self.stability, 2)
+        box.addLayout(buttons)
+        self.resize(640, 620)
+
+    def _toggle(self) -> None:
+        if self._is_going:
+            self._end("cancelled; the ranks that are done stay")
+            self.studyCancelled.emit()
+            return
+        if self.last.value() < self.first.value():
+            self._said.setText("⚠ The last rank is below the first.")
+            return
+        self._rows, self._suggested, self._is_going = [], 0, True
+        self.use.setEnabled(False)
+        self.start.setText("Cancel")
+        self._said.setText("")
+        self._draw()
+        self.studyRequested.emit(range(self.first.value(), self.last.value() + 1), self.seeds.value())
+
+    def set_progress(self, done: int, total: int) -> None:
+        """Fits done, of all."""
+        self.bar.setRange(0, max(1, total))
+        self.bar.setValue(done)
+
+    def add_row(self, row: Any) -> None:
+        """Show one more rank."""
+        self._rows.append(row)
+        self._draw()
+
+    def set_study(self, study: Any) -> None:
+        """The study is done."""
+        self._suggested = study.suggested
+        self._end(f"Rank {study.suggested}: {study.reason}.")
+        self.use.setText(f"Use rank {study.suggested}")
+        self.use.setEnabled(True)
+        self._draw()
+
+    def set_problem(self, sentence: str, details: str = "") -> None:
+        """Say why there is no study."""
+        self._end(f"⚠ {sentence}")
+
+    def _end(self, text: str) -> None:
+        self._is_going = False
+        self.start.setText("Start")
+        self.bar.setValue(0)
+        self._said.setText(text)
+
+    def _use(self) -> None:
+        self.rankChosen.emit(self._suggested)
+        self.accept()
+
+    def _draw(self) -> None:
+        theme = current_theme()
+        for plot in (self.errors, self.stability):
+            plot.getPlotItem().clear()
+        if not self._rows:
+            return
+        ranks = np.array([row.rank for row in self._rows], float)
+        errors = 100 * np.array([row.error for row in self._rows])
+        spread = 100 * np.array([row.spread for row in self._rows])
+        stable = np.nan_to_num(np.array([row.stability for row in self._rows]), nan=1.0)
+        pen, dot = pg.mkPen(theme.curve_error, width=1), pg.mkBrush(theme.curve_error)
+        self.errors.addItem(
+            pg.ErrorBarItem(x=ranks, y=errors, top=spread, bottom=spread, beam=0.2, pen=pg.mkPen(theme.canvas_muted))
+        )
+        for plot, values in ((self.errors, errors), (self.stability, stable)):
+            plot.plot(ranks, values, pen=pen, symbol="o", symbolSize=6, symbolBrush=dot, symbolPen=None)
+            plot.getPlotItem().setXRange(self.first.value() - 0.5, self.last.value() + 0.5, padding=0)
+            if self._suggested:
+                plot.addItem(pg.InfiniteLine(self._suggested, pen=pg.mkPen(theme.canvas_accent, width=1)))
+        low, high = float((errors - spread).min()), float((errors + spread).max())
+        room = 0.06 * (high - low) or 1.0
+        self.errors.getPlotItem().setYRange(low - room, high + room, padding=0)
+
+
+def _plot(title: str) -> pg.PlotWidget:
+    theme = current_theme()
+    plot = pg.PlotWidget()
+    plot.setBackground(theme.canvas)
+    item = plot.getPlotItem()
+    item.setMenuEnabled(False)
+    item.hideButtons()
+    item.setMouseEnabled(x=False, y=False)
+    item.disableAutoRange()
+    item.setLabel("left", title)
+    item.getAxis("left").setWidth(56)
+    for side in ("left", "bottom"):
+        axis = item.getAxis(side)
+        axis.enableAutoSIPrefix(False)
+        axis.setPen(pg.mkPen(theme.canvas_muted))
+        axis.setTextPen(pg.mkPen(theme.canvas_text))
+    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    plot.setAccessibleName(title)
+    return plot

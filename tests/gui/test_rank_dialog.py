@@ -1,0 +1,111 @@
+"""How many basis images: the study in the background, its plots, cancel, and the rank that is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from handling import Listener, settle, wait_until
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
+
+from gsp_studio.experiments.rank import RankRow, RankStudy
+from gsp_studio.gui.dialogs.rank import RankDialog
+from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.state import Choice
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def five(window: MainWindow, tmp_path: Path) -> MainWindow:
+    """A window on noisy images of five parts."""
+    rng = np.random.default_rng(0)
+    X = np.maximum(rng.random((120, 5)) - 0.4, 0) @ rng.random((5, 160))
+    X = np.maximum(X + 0.1 * X.mean() * rng.standard_normal(X.shape), 0)
+    np.save(tmp_path / "x.npy", X.T.reshape(160, 12, 10).astype(np.float32))
+    window.session.set_choice(Choice(rank=8, method="ahals", max_iter=5))
+    window.session.open(tmp_path / "x.npy")
+    wait_until(lambda: window.session.shown is not None)
+    return window
+
+
+def dialog() -> RankDialog:
+    [found] = [w for w in QApplication.topLevelWidgets() if isinstance(w, RankDialog) and w.isVisible()]
+    return found
+
+
+def row(rank: int, error: float) -> RankRow:
+    return RankRow(rank, np.array([error, error * 1.1]), np.ones(2), 0.9, np.ones(rank))
+
+
+def test_a_study_suggests_the_rank_that_is_there(five: MainWindow) -> None:
+    five.asking.rank()
+    asked = dialog()
+    asked.first.setValue(3)
+    asked.last.setValue(7)
+    asked.seeds.setValue(2)
+    QTest.mouseClick(asked.start, LEFT)
+    assert asked.start.text() == "Cancel"
+    wait_until(lambda: asked.use.isEnabled())
+    assert "Rank 5: its cross-validated error" in asked._said.text()
+    assert [row.rank for row in asked._rows] == [3, 4, 5, 6, 7]
+    QTest.mouseClick(asked.use, LEFT)
+    assert five.session.choice.rank == 5
+    settle()
+    assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, RankDialog) and w.isVisible()]
+
+
+def test_cancel_and_close_end_the_study(five: MainWindow) -> None:
+    five.asking.rank()
+    asked = dialog()
+    five.asking.rank()
+    assert dialog() is asked, "there is one"
+    asked.seeds.setValue(50)
+    QTest.mouseClick(asked.start, LEFT)
+    wait_until(lambda: asked.bar.value() > 0)
+    QTest.mouseClick(asked.start, LEFT)
+    assert not five.session.ranking.is_going
+    assert "cancelled" in asked._said.text()
+    assert not asked.use.isEnabled()
+    QTest.mouseClick(asked.start, LEFT)
+    assert five.session.ranking.is_going
+    QTest.keyClick(asked, Qt.Key.Key_Escape)
+    assert not five.session.ranking.is_going
+    assert five.session.choice.rank == 8
+
+
+def test_other_images_end_it_too(five: MainWindow) -> None:
+    five.asking.rank()
+    asked = dialog()
+    asked.seeds.setValue(50)
+    QTest.mouseClick(asked.start, LEFT)
+    five.asking.sample("swimmer")
+    wait_until(lambda: five.session.dataset.name == "swimmer.npz")
+    assert not five.session.ranking.is_going
+
+
+def test_the_dialog_alone(show: Callable[..., QWidget]) -> None:
+    asked = show(RankDialog(20, "psnmf"))
+    heard = Listener(asked, "studyRequested", "studyCancelled", "rankChosen")
+    asked.first.setValue(9)
+    asked.last.setValue(4)
+    QTest.mouseClick(asked.start, LEFT)
+    assert heard.is_silent
+    assert "below the first" in asked._said.text()
+    asked.last.setValue(11)
+    QTest.mouseClick(asked.start, LEFT)
+    assert heard["studyRequested"] == [(range(9, 12), 5)]
+    for one in (row(9, 0.3), row(10, 0.2), row(11, 0.25)):
+        asked.add_row(one)
+    asked.set_progress(3, 9)
+    asked.set_study(RankStudy((row(9, 0.3), row(10, 0.2)), 10, "it is so"))
+    assert asked.use.text() == "Use rank 10"
+    QTest.mouseClick(asked.start, LEFT)
+    assert not asked.use.isEnabled()
+    asked.set_problem("this cannot be")
+    assert asked._said.text() == "⚠ this cannot be"
+    assert asked.start.text() == "Start"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import fakes
 import numpy as np
@@ -13,6 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
 from gsp_studio.core.matching import match_bases
+from gsp_studio.gui.panels import compare
 from gsp_studio.gui.panels.compare import ComparePanel
 from gsp_studio.gui.state import Comparison, RunEntry
 from gsp_studio.gui.work import compared
@@ -129,3 +131,75 @@ def test_set_methods_never_emit(panel: ComparePanel) -> None:
     panel.retint()
     settle()
     assert heard.is_silent
+
+
+def tiles_of(panel: ComparePanel) -> np.ndarray:
+    """What the first view shows: (count, height, width) greys."""
+    settle()
+    buffer = panel.tiles[0]._buffer_of_basis
+    assert buffer is not None
+    return np.stack(
+        [
+            buffer.pixels[y : y + buffer.height, x : x + buffer.width].copy()
+            for x, y in (buffer.origin_of(tile) for tile in range(buffer.count))
+        ]
+    )
+
+
+def permuted(one: RunEntry) -> RunEntry:
+    """The same run with its basis images in another order and at other scales."""
+    order = np.array([3, 0, 4, 1, 2])
+    W = np.asfortranarray(one.shown.W[:, order] * np.array([1, 2, 3, 4, 5], one.shown.W.dtype))
+    shown = replace(one.shown, W=W, sparsities=one.shown.sparsities[order], order=np.arange(5))
+    return replace(one, number=2, shown=shown)
+
+
+def test_the_difference_of_a_permuted_copy_is_black(panel: ComparePanel) -> None:
+    first, second = entry(1, 0), entry(2, 1)
+    panel.set_runs([first, second])
+    panel.set_comparison(compared(first, permuted(first)))
+    QTest.mouseClick(panel.mode.buttons[2], LEFT)
+    assert not panel.tiles[1].isVisible()
+    assert tiles_of(panel).max() <= 1
+    assert "the same basis images" in words(panel)
+    panel.set_comparison(compared(first, second))
+    found = tiles_of(panel)
+    assert all(tile.max() > 20 for tile in found), "other images are not black"
+    one, two = compare._in_cells(compared(first, second))
+    top = np.maximum(one.max(axis=0), two.max(axis=0))
+    wanted = DATA.as_images(np.abs(one - two) / top) * 254.49
+    np.testing.assert_allclose(found, np.minimum(wanted, 254), atol=1.01)
+
+
+def test_flicker_shows_both_in_turn(panel: ComparePanel, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = entry(1, 0), entry(2, 1)
+    panel.set_runs([first, second])
+    panel.set_comparison(compared(first, second))
+    QTest.mouseClick(panel.mode.buttons[1], LEFT)
+    one = tiles_of(panel)
+    panel._turn_over()
+    two = tiles_of(panel)
+    panel._turn_over()
+    assert np.array_equal(tiles_of(panel), one)
+    assert not np.array_equal(one, two)
+    panel._flicker.setInterval(5)
+    seen = set()
+    for _ in range(60):
+        QTest.qWait(5)
+        seen.add(tiles_of(panel).tobytes())
+    assert len(seen) == 2, "by itself, too"
+    QTest.mouseClick(panel.mode.buttons[0], LEFT)
+    assert not panel._flicker.isActive()
+    assert panel.tiles[1].isVisible()
+
+
+def test_runs_of_other_ranks_flicker_in_as_many_cells(panel: ComparePanel) -> None:
+    first, second = entry(1, 0), entry(2, 1, rank=3)
+    panel.set_runs([first, second])
+    panel.set_comparison(compared(first, second))
+    QTest.mouseClick(panel.mode.buttons[1], LEFT)
+    assert len(tiles_of(panel)) == 5
+    panel._turn_over()
+    found = tiles_of(panel)
+    assert len(found) == 5
+    assert sum(not tile.any() for tile in found) == 2, "black where it has none"

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import Qt, Signal
+import numpy.typing as npt
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.state import Comparison, RunEntry
 from gsp_studio.gui.widgets.basics import EmptyState, elastic, label
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
+from gsp_studio.gui.widgets.switch import Switch
 from gsp_studio.gui.words import percent, signed_percent
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
+
+Array = npt.NDArray[Any]
 
 _EMPTY = "Two runs are needed to compare"
 _HINT = "press Run (Space) again with another rank, sparsity, method or seed"
@@ -24,6 +28,14 @@ _MATCHED = (
     "Basis images are matched so that all pairs together are as alike as can be (Hungarian method, cosines).\n"
     "1 is the same image up to its scale, 0 has no pixel in common. What has no partner comes last."
 )
+_SEEN = (
+    "Flicker shows both runs in turn, in the same cells; Difference what is left of each pair when one image is\n"
+    "taken from the other, both of length 1: black where they agree."
+)
+_MODES = ("Side by side", "Flicker", "Difference")
+SIDE_BY_SIDE, FLICKER, DIFFERENCE = range(3)
+#: Milliseconds that flicker shows each run.
+FLICKER_MS = 600
 #: Cosines from here on count as the same basis image.
 _SAME = 0.999
 
@@ -41,7 +53,12 @@ class ComparePanel(QWidget):
         self._words, self._alike, self._pair = elastic(label()), label(), elastic(label(muted=True))
         self._runs: tuple[RunEntry, ...] = ()
         self._comparison: Comparison | None = None
+        self.mode = Switch("How two runs are compared", _MODES)
+        self._flicker = QTimer(self, interval=FLICKER_MS)
+        self._flicker.timeout.connect(self._turn_over)
+        self._is_second = False
         self._lay_out()
+        self.mode.chosen.connect(lambda _: self._show())
         for which, view in enumerate(self.tiles):
             view.picked.connect(self._mark)
             view.hovered.connect(lambda tile, row, column: self._tell_pair(tile))
@@ -49,24 +66,25 @@ class ComparePanel(QWidget):
         self.tiles[1].link_zoom(self.tiles[0])
 
     def _lay_out(self) -> None:
-        columns = QHBoxLayout()
-        columns.setSpacing(2)
+        names, views = QHBoxLayout(), QHBoxLayout()
+        names.setContentsMargins(12, 0, 12, 6)
+        names.setSpacing(24)
+        views.setSpacing(2)
         for chooser, view, name in zip(self.choosers, self.tiles, ("First run", "Second run"), strict=True):
             chooser.setAccessibleName(name)
             chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             chooser.setMinimumContentsLength(12)
             chooser.setToolTip(f"{name}: which one is compared")
-            column = QVBoxLayout()
-            column.setSpacing(6)
-            row = QHBoxLayout()
-            row.setContentsMargins(12, 0, 12, 0)
-            row.addWidget(chooser, 1)
-            column.addLayout(row)
-            column.addWidget(view, 1)
-            columns.addLayout(column, 1)
+            names.addWidget(chooser, 1)
+            views.addWidget(view, 1)
         lines = QVBoxLayout()
         lines.setContentsMargins(12, 6, 12, 6)
-        lines.addWidget(self._words)
+        top = QHBoxLayout()
+        top.setSpacing(16)
+        top.addWidget(self._words, 1)
+        top.addWidget(self.mode)
+        self.mode.setToolTip(_SEEN)
+        lines.addLayout(top)
         second = QHBoxLayout()
         second.setSpacing(16)
         second.addWidget(self._alike)
@@ -80,7 +98,8 @@ class ComparePanel(QWidget):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
         box.addLayout(lines)
-        box.addLayout(columns, 1)
+        box.addLayout(names)
+        box.addLayout(views, 1)
         self._stack = QStackedLayout(self)
         self._stack.setContentsMargins(0, 0, 0, 0)
         self._stack.addWidget(self.empty)
@@ -113,13 +132,43 @@ class ComparePanel(QWidget):
     def set_comparison(self, comparison: Comparison) -> None:
         """Show this."""
         self._comparison = comparison
-        first, second = comparison.first.shown, comparison.second.shown
-        self.tiles[0].set_basis(first.W, first.order)
-        self.tiles[1].set_basis(second.W, comparison.order)
+        self._show()
         self._words.setText(_difference(comparison))
         self._alike.setText(_likeness(comparison))
         self._mark(-1)
         self._tell_pair(-1)
+
+    def _show(self) -> None:
+        """Draw the comparison in the way that is chosen."""
+        found, mode = self._comparison, self.mode.index()
+        self._is_second = False
+        if mode == FLICKER:
+            self._flicker.start()
+        else:
+            self._flicker.stop()
+        self.tiles[1].setVisible(mode == SIDE_BY_SIDE)
+        if found is None:
+            return
+        first, second = found.first.shown, found.second.shown
+        if mode == SIDE_BY_SIDE:
+            self.tiles[0].set_basis(first.W, first.order)
+            self.tiles[1].set_basis(second.W, found.order)
+            return
+        one, two = _in_cells(found)
+        if mode == DIFFERENCE:
+            top = np.maximum(one.max(axis=0), two.max(axis=0))
+            left = np.divide(np.abs(one - two), top, out=np.zeros_like(one), where=top > 0)
+            self.tiles[0].set_basis(left, np.arange(left.shape[1]), white=1.0)
+        else:
+            self.tiles[0].set_basis(one, np.arange(one.shape[1]))
+
+    def _turn_over(self) -> None:
+        """The other run in the same cells."""
+        if self._comparison is None or not self.isVisible():
+            return
+        self._is_second = not self._is_second
+        W = _in_cells(self._comparison)[int(self._is_second)]
+        self.tiles[0].set_basis(W, np.arange(W.shape[1]))
 
     def _ask(self) -> None:
         pair = tuple(chooser.currentIndex() for chooser in self.choosers)
@@ -148,6 +197,19 @@ class ComparePanel(QWidget):
         chosen = [self._runs[chooser.currentIndex()] for chooser in self.choosers if self._runs]
         if found is None or chosen != [found.first, found.second]:
             self._ask()
+
+
+def _in_cells(found: Comparison) -> tuple[Array, Array]:
+    """Both bases (m, count), each image of length 1, column i that of cell i; black where one has none."""
+    first, second = found.first.shown, found.second.shown
+    count = max(len(first.order), len(found.order))
+    sides = []
+    for W, order in ((first.W, first.order), (second.W, found.order)):
+        cells = np.zeros((W.shape[0], count), W.dtype, order="F")
+        lengths = np.sqrt(np.einsum("ij,ij->j", W, W))
+        cells[:, : len(order)] = np.divide(W, lengths, out=np.zeros_like(W), where=lengths > 0)[:, order]
+        sides.append(cells)
+    return sides[0], sides[1]
 
 
 def _difference(found: Comparison) -> str:

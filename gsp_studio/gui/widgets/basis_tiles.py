@@ -28,14 +28,19 @@ class BasisTiles(TileView):
         self._dataset: Dataset | None = None
         self._basis: tuple[Array, Array] | None = None
         self._is_drawn = True
+        self._white: float | None = None
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""
         self._dataset, self._column_major = dataset, dataset.order == "F"
         self._basis, self._buffer_of_basis = None, None
 
-    def set_basis(self, W: Array | None, order: Array | None = None) -> None:
-        """Show W (m, r), tile i its column order[i]; None leaves what is there."""
+    def set_basis(self, W: Array | None, order: Array | None = None, white: float | None = None) -> None:
+        """Show W (m, r), tile i its column order[i]; None leaves what is there.
+
+        White is each image's own maximum, or `white` for all.
+        """
+        self._white = white
         if W is None or order is None:
             self._basis = None
             return
@@ -49,13 +54,19 @@ class BasisTiles(TileView):
         buffer = self._buffer_of_basis
         if buffer is None or buffer.count != len(order):
             buffer = TileBuffer.of(self._dataset, len(order))
-            buffer.fill(W, order, self._column_major, Contrast.TILE)
+            self._fill(buffer, W, order)
             self._buffer_of_basis = buffer
             self.set_buffer(buffer)
         else:
-            buffer.fill(W, order, self._column_major, Contrast.TILE)
+            self._fill(buffer, W, order)
             self.show_frame()
         self._is_drawn = True
+
+    def _fill(self, buffer: TileBuffer, W: Array, order: Array) -> None:
+        if self._white is not None:
+            buffer.hold_level(self._white)
+        contrast = Contrast.TILE if self._white is None else Contrast.SHARED
+        buffer.fill(W, order, self._column_major, contrast)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Draw what came while nobody looked."""

@@ -90,6 +90,10 @@ class TileBuffer:
         """Take over what white means where tiles share it."""
         self._held = other._held
 
+    def hold_level(self, white: float) -> None:
+        """What white means from now on where tiles share it, at least."""
+        self._held = white
+
     def fill(self, W: Array, order: Array, column_major: bool, contrast: Contrast = Contrast.TILE) -> None:
         """Write basis images W (m, count), tile i showing W[:, order[i]]."""
         V = W.T[order]

@@ -13,6 +13,7 @@ from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.keeping import SUFFIX, Keeping
 from gsp_studio.gui.logfile import log_folder
 from gsp_studio.gui.state import View
+from gsp_studio.gui.words import plural
 
 if TYPE_CHECKING:
     from gsp_studio.gui.main_window import MainWindow
@@ -88,7 +89,7 @@ class Filing(QObject):
 
     def open(self, path: Path, data: Path | None = None) -> None:
         """Open a session file, or the folder of a session that was not closed."""
-        self._window.on_logged(f"Opening {path.name}...")
+        self._window.on_logged(f"Opening {'what was kept' if path.is_dir() else path.name}...")
         self.keeping.open(path, data)
 
     def _opened(self, found: Any) -> None:
@@ -101,7 +102,8 @@ class Filing(QObject):
             self._remember(found.path)
         self._title()
         count = len(found.runs)
-        window.on_logged(f"{found.path.name}: {count} run{'' if count == 1 else 's'} of {found.dataset.name}.")
+        name = "Recovered" if found.path.is_dir() else found.path.name
+        window.on_logged(f"{name}: {plural(count, 'run')} of {found.dataset.name}.")
         if found.problems:
             window.session.failed.emit("Not all of the session is there: " + "; ".join(found.problems) + ".", "")
 
@@ -184,7 +186,17 @@ class Filing(QObject):
             log_folder(),
         )
         dialog.accepted.connect(lambda: self.open(newest))
+        dialog.rejected.connect(lambda: self._set_aside([newest]))
+        self._set_aside(left[1:])
         dialog.show()
+
+    def _set_aside(self, folders: list[Path]) -> None:
+        """Not asked about again, but still to be found under the recent sessions."""
+        from gsp_studio.io.recovery import set_aside
+
+        for folder in folders:
+            set_aside(folder)
+        self._list_recent()
 
     def _title(self) -> None:
         window, dataset = self._window, self._window.session.dataset

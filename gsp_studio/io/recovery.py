@@ -168,6 +168,12 @@ def read_folder(folder: Path) -> SavedSession:
     return SavedSession(data=data, runs=tuple(runs), weights=weights, state=state, problems=tuple(problems))
 
 
+def set_aside(folder: Path) -> None:
+    """Count a folder that was lost among those of windows that were closed."""
+    with contextlib.suppress(OSError):
+        (folder / _LOCK).unlink(missing_ok=True)
+
+
 def forget(folder: Path) -> None:
     """Remove a folder that nobody wants."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -364,6 +364,24 @@ def test_a_killed_app_offers_what_it_did(make_window: Callable[[], MainWindow], 
     assert window.session.dataset.source == str(stack)
 
 
+def test_what_is_not_recovered_is_not_offered_again(
+    make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "recovery"
+    for _ in range(2):
+        gone = recovery.Recovery(root)
+        gone.save_state({}, {})
+        gone._lock.close()
+    window = make_window()
+    window.filing.watch(root)
+    wait_until(dialogs)
+    dialogs()[0].reject()
+    assert recovery.lost(root) == []
+    texts = [action.text() for action in window.filing._recent.actions()]
+    assert len(texts) == 2
+    assert all(text.startswith("Not saved: ") for text in texts)
+
+
 def test_other_images_take_their_runs_out_of_the_folder(window: MainWindow, stack: Path, tmp_path: Path) -> None:
     window.filing.watch(tmp_path / "recovery")
     fill(window, stack)

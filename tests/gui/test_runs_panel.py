@@ -50,10 +50,10 @@ def test_set_runs_never_emits(panel: RunsPanel) -> None:
 
 def test_a_row_says_what_a_run_was(panel: RunsPanel) -> None:
     attained = f"{fakes.shown(fakes.dataset()).attained:.4f}"
-    assert row_texts(panel, 0) == ["Run 1", "PSNMF", "5", "0.5000", attained, "12.500 %", "20", "0.20 s", "done"]
+    assert row_texts(panel, 0) == ["Run 1", "PSNMF", "5", "0.5000", attained, "12.500 %", "20", "0.20 s", "done", ""]
     assert row_texts(panel, 1)[3] == "–"
-    assert row_texts(panel, 1)[-1] == "stopped"
-    assert row_texts(panel, 2)[-1] == "failed"
+    assert row_texts(panel, 1)[-2] == "stopped"
+    assert row_texts(panel, 2)[-2] == "failed"
 
 
 def test_numbers_stand_right(panel: RunsPanel) -> None:

@@ -1,9 +1,9 @@
 """Use the app for a long time and see that it holds no more at the end: ``python -m benchmarks.soak --minutes 60``.
 
 A person's round, again and again, in one window: open images, run, steer, cancel, drag, look at every view, save,
-export, open what was saved. The log has a line for each: seconds, memory, open files, threads. The first fifth of the time fills
-caches; from then on the medians of the next fifth and of the last have to agree within five per cent. Exit code 1 where
-they do not.
+export, open what was saved. The log has a line for each: seconds, memory, open files, threads. The first fifth of the
+time fills caches; from then on the medians of the next fifth and of the last have to agree within five per cent. Exit
+code 1 where they do not.
 """
 
 from __future__ import annotations

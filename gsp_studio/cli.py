@@ -365,12 +365,13 @@ def _rank(args: argparse.Namespace) -> int:
     def show(row: RankRow) -> None:
         print(
             f"{row.rank:4} {100 * row.error:10.3f} % {100 * row.spread:9.3f} % {row.explained.mean():10.4f} "
-            f"{row.stability:10.4f}",
+            f"{row.stability:10.4f} {row.consensus.dispersion:10.4f} {row.consensus.cophenetic:10.4f}",
             file=words,
             flush=True,
         )
 
-    print(f"{'rank':>4} {'left out':>12} {'spread':>11} {'explained':>10} {'stability':>10}", file=words)
+    names = f"{'explained':>10} {'stability':>10} {'dispersion':>10} {'cophenetic':>10}"
+    print(f"{'rank':>4} {'left out':>12} {'spread':>11} {names}", file=words)
     study = study_ranks(dataset.X, args.ranks, params, get_backend(args.backend, args.threads), args.seeds, show)
     print(f"suggested: rank {study.suggested}, as {study.reason}", file=words)
     if args.json:
@@ -380,12 +381,19 @@ def _rank(args: argparse.Namespace) -> int:
                 "error": row.error,
                 "spread": row.spread,
                 "explained": float(row.explained.mean()),
-                "stability": None if math.isnan(row.stability) else row.stability,
+                "stability": _number(row.stability),
+                "dispersion": _number(row.consensus.dispersion),
+                "cophenetic": _number(row.consensus.cophenetic),
             }
             for row in study.rows
         ]
         print(json.dumps({"suggested": study.suggested, "reason": study.reason, "ranks": rows}))
     return 0
+
+
+def _number(value: float) -> float | None:
+    """As JSON has it, which knows no NaN."""
+    return None if math.isnan(value) else value
 
 
 def _info(args: argparse.Namespace) -> int:

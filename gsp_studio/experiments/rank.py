@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -22,6 +22,7 @@ from gsp_studio.backends.blocks import Streamed
 from gsp_studio.core.checks import check_data
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.nmf import Params, factorize
+from gsp_studio.experiments.consensus import Consensus, consensus_of, groups_of
 
 Array = npt.NDArray[Any]
 
@@ -47,6 +48,8 @@ class RankRow:
         one seed.
     of_basis : ndarray (rank,)
         The same for each basis image of the first seed.
+    consensus : Consensus
+        How far the seeds agree on which images belong together; NaN for one seed.
     """
 
     rank: int
@@ -54,6 +57,7 @@ class RankRow:
     explained: Array
     stability: float
     of_basis: Array
+    consensus: Consensus = field(default_factory=Consensus)
 
     @property
     def error(self) -> float:
@@ -216,14 +220,16 @@ def study_ranks(
     for rank in wanted:
         of_rank = replace(params, rank=rank)
         errors = bicross_validated_errors(X, of_rank, device, on_fold=on_step)
-        bases, explained = [], []
+        bases, groups, explained = [], [], []
         for k in range(seeds):
             result = factorize(X, replace(of_rank, seed=params.seed + k), device)
             bases.append(result.W)
+            groups.append(groups_of(result.W, result.H))
             explained.append(1.0 - result.error**2)
             if on_step is not None:
                 on_step()
-        rows.append(RankRow(rank, errors, np.array(explained), *stability_of(bases)))
+        consensus = consensus_of(groups, params.seed)
+        rows.append(RankRow(rank, errors, np.array(explained), *stability_of(bases), consensus))
         if on_done is not None:
             on_done(rows[-1])
     return RankStudy(tuple(rows), *suggested(rows))

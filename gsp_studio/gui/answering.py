@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gsp_studio.gui.activity import Activity
+from gsp_studio.gui.checking import SEEDS, Checking
 from gsp_studio.gui.comparing import Comparing
 from gsp_studio.gui.exporting import Exporting
 from gsp_studio.gui.inspecting import Inspecting
@@ -14,10 +15,12 @@ from gsp_studio.gui.ranking import Ranking
 from gsp_studio.gui.state import Choice, Parts, Pinned, RunEntry
 from gsp_studio.gui.viewing import Viewing
 from gsp_studio.gui.weighing import Weighing
+from gsp_studio.gui.words import about_stability
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject
 
+    from gsp_studio.experiments.stability import BasisStability
     from gsp_studio.io.dataset import Dataset
 
 
@@ -36,8 +39,9 @@ class Answering(Viewing):
         self._activity = Activity(self.activityChanged.emit)
         self._exporting = Exporting(self._activity.set, self)
         self._comparing, self._inspecting, self._weighing = Comparing(self), Inspecting(self), Weighing(self)
-        self.ranking = Ranking(self)
-        self._answering = (self._exporting, self._comparing, self._inspecting, self._weighing, self.ranking)
+        self.ranking, self.checking = Ranking(self), Checking(self._activity.set, self)
+        answering = (self._exporting, self._comparing, self._inspecting, self._weighing, self.checking, self.ranking)
+        self._answering = answering
         self._is_pairing = False
         self._exporting.exported.connect(self.exported)
         self._comparing.compared.connect(self.comparisonReady)
@@ -47,6 +51,8 @@ class Answering(Viewing):
         self._weighing.paired.connect(self.pairChanged)
         self._weighing.meanFound.connect(self.meanFound)
         self.shownChanged.connect(self._pair)
+        self.checking.found.connect(self._keep_stability)
+        self.runsChanged.connect(self._follow_run)
         for part in self._answering[:-1]:  # what goes wrong with a study is told where it was asked for
             part.failed.connect(self.failed)
 
@@ -63,6 +69,7 @@ class Answering(Viewing):
         self._comparing.drop()
         self._inspecting.drop()
         self.ranking.cancel()
+        self.checking.cancel()
         self._weighing.open(dataset)
 
     @property
@@ -101,6 +108,41 @@ class Answering(Viewing):
     def find_residual(self, entry: RunEntry) -> None:
         """Ask how far a run's result is from standing still; `residualFound` tells."""
         self._inspecting.residual(self.dataset, entry)
+
+    def check_stability(self) -> None:
+        """Ask what further seeds make of the run on the screen; `stabilityChanged` brings it, kept with the run."""
+        if self.dataset is None or not 0 <= self.shown_run < len(self.runs):
+            return
+        entry = self.runs[self.shown_run]
+        if entry.stability is not None:
+            self._tell_stability(entry)
+        elif self.checking.entry is None:
+            self.checking.check(self.dataset, entry)
+            self.logged.emit(f"{entry.name}: fitting from {SEEDS} further seeds.")
+
+    def _keep_stability(self, of: RunEntry, found: BasisStability) -> None:
+        """Write what has been found to the run, which may have a note now that it had not when it was asked."""
+        numbers = [entry.number for entry in self.runs]
+        index = numbers.index(of.number)
+        entry = replace(self.runs[index], stability=found)
+        self.runs = (*self.runs[:index], entry, *self.runs[index + 1 :])
+        self.stabilityFound.emit(entry)
+        self._tell_stability(entry)
+        if index == self.shown_run:
+            self.stabilityChanged.emit(entry)
+
+    def _tell_stability(self, entry: RunEntry) -> None:
+        self.set_view(replace(self.view, spread=True))
+        self.logged.emit(about_stability(entry))
+
+    def _follow_run(self, runs: tuple[RunEntry, ...], index: int) -> None:
+        """Another run on the screen: what is known of it; a check of the former one is given up."""
+        entry = runs[index] if 0 <= index < len(runs) else None
+        checked = self.checking.entry
+        if checked is not None and (entry is None or entry.number != checked.number):
+            self.checking.cancel()
+            self.logged.emit(f"{checked.name}: its check was given up, as it is not on the screen any more.")
+        self.stabilityChanged.emit(entry if entry is not None and entry.stability is not None else None)
 
     def set_pairing(self, on: bool) -> None:
         """Whether somebody looks at the plain and the weighted basis side by side; `pairChanged` brings them then."""

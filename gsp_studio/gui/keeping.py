@@ -66,6 +66,7 @@ class Keeping(QObject):
         session.datasetChanged.connect(self._forget)
         session.runsChanged.connect(self._keep_runs)
         session.runNoted.connect(self._note)
+        session.stabilityFound.connect(self._note)
         session.weightsChanged.connect(lambda _: self._touch())
 
     @property

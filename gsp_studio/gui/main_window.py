@@ -231,6 +231,9 @@ class MainWindow(QMainWindow):
         ]
         menus.separate("&Run")
         self._rank_action = menus.add("&Run", "&How many basis images?...", self.asking.rank)
+        self._check_action = menus.add(
+            "&Run", "How st&able are these basis images?", self.session.check_stability, "Shift+U"
+        )
         self._branch_action = menus.add("&Run", "&Branch: the same run with another s...", self.asking.branch, "B")
         self.montage.view.addActions(self._steering_actions)
         self.montage.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
@@ -241,6 +244,7 @@ class MainWindow(QMainWindow):
             action.setEnabled(self.session.can_steer)
         self._branch_action.setEnabled(self.session.branch_end > 0)
         self._rank_action.setEnabled(self.session.phase is Phase.IDLE)
+        self._check_action.setEnabled(self.session.phase is Phase.IDLE and self.session.shown_run >= 0)
 
     def _make_view_menu(self) -> None:
         menus, montage = self.menus, self.montage
@@ -249,6 +253,10 @@ class MainWindow(QMainWindow):
         self._labels = menus.add(
             "&View", "&Numbers on the basis images", lambda on: self._set_view(labels=on), "N", checkable=True
         )
+        self._spread = menus.add(
+            "&View", "&Uncertainty over seeds", lambda on: self._set_view(spread=on), "U", checkable=True
+        )
+        self._spread.setChecked(self.session.view.spread)
         contrasts = {contrast.name.lower(): f"White = {contrast.value}" for contrast in Contrast}
         names = {name: name.capitalize() for name in COLOUR_MAPS}
         self._contrasts = menus.choices("&View", "Con&trast", contrasts, "tile", lambda c: self._set_view(contrast=c))
@@ -345,6 +353,7 @@ class MainWindow(QMainWindow):
         """Check what is on in the menu."""
         self._shared.setChecked(view.contrast == "shared")
         self._labels.setChecked(view.labels)
+        self._spread.setChecked(view.spread)
         self._contrasts[view.contrast].setChecked(True)
         self._colours[view.colours].setChecked(True)
 

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner
+from gsp_studio.experiments.stability import BasisStability
 from gsp_studio.gui import work
 from gsp_studio.gui.state import Choice, RunEntry
 from gsp_studio.io.dataset import Dataset
@@ -21,6 +23,9 @@ from gsp_studio.io.session import SavedRun, SavedSession, SessionError, describe
 __all__ = ["Reopened", "describe", "entry_from", "forget", "reopen", "save", "saved_of", "saved_so_far"]
 
 Array = npt.NDArray[Any]
+
+#: Name of the deviations over seeds among the arrays of a run.
+_SPREAD = "spread"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +56,13 @@ def saved_of(entry: RunEntry) -> SavedRun:
     """What is kept of a run."""
     outcome = entry.outcome
     details = _details(entry.choice, entry.origin, outcome.interventions) | {"note": entry.note}
-    return SavedRun(entry.number, outcome.exported(entry.spec), details)
+    arrays = {}
+    found = entry.stability
+    if found is not None:
+        details["stability"] = {"seeds": found.seeds, "cosine": found.cosine.tolist()}
+        if found.spread is not None:
+            arrays[_SPREAD] = found.spread
+    return SavedRun(entry.number, outcome.exported(entry.spec), details, arrays)
 
 
 def saved_so_far(number: int, runner: Runner, choice: Choice, origin: tuple[int, int]) -> SavedRun | None:
@@ -86,7 +97,18 @@ def entry_from(saved: SavedRun, X: Any) -> RunEntry:
     spec = RunSpec(X, run.start, run.backend, run.threads, run.mask)
     choice = choice_from(details.get("choice", {}))
     entry = work.entry_of(saved.number, choice, spec, outcome, records, tuple(details.get("origin", (0, 0))))
-    return replace(entry, note=str(details.get("note", "")))
+    return replace(entry, note=str(details.get("note", "")), stability=_stability_from(saved))
+
+
+def _stability_from(saved: SavedRun) -> BasisStability | None:
+    """What further seeds made of a run's basis; None where that was not asked, or is of another basis."""
+    told = saved.details.get("stability")
+    if told is None:
+        return None
+    W, cosine, spread = saved.run.result.W, np.array(told["cosine"], float), saved.arrays.get(_SPREAD)
+    if cosine.shape != W.shape[1:]:
+        return None
+    return BasisStability(int(told["seeds"]), cosine, spread if spread is not None and spread.shape == W.shape else None)
 
 
 def choice_from(content: dict[str, Any]) -> Choice:
@@ -140,6 +162,8 @@ def reopen(
     for run in saved.runs:
         try:
             runs.append(entry_from(run, dataset.X))
+            if (found := runs[-1].stability) is not None and found.spread is None:
+                problems.append(f"where run {run.number} differs from seed to seed cannot be read")
         except (ValueError, TypeError, KeyError) as error:
             problems.append(str(error))
     weights = saved.weights

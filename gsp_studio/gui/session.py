@@ -128,7 +128,8 @@ class Session(Steering):
     @property
     def can_cancel(self) -> bool:
         """Whether there is something that `cancel` would end."""
-        return self.phase in (Phase.RUNNING, Phase.PAUSED) or self.is_loading or self._basis.is_refitting
+        beside = self.is_loading or self._basis.is_refitting or self.checking.entry is not None
+        return self.phase in (Phase.RUNNING, Phase.PAUSED) or beside
 
     def _opened(self, dataset: Dataset) -> None:
         if self.phase.is_run:
@@ -321,6 +322,8 @@ class Session(Steering):
             self._set_phase(Phase.CANCELLING)
         elif self._basis.drop_refit():
             self.logged.emit("Refitting cancelled.")
+        elif self.checking.cancel():
+            self.logged.emit("The check of the basis images was cancelled.")
         else:
             self._opening.cancel()
 

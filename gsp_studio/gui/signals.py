@@ -27,6 +27,8 @@ class SessionSignals(QObject):
     comparisonReady = Signal(object)  # Comparison
     errorsFound = Signal(object, object)  # Shown, Residuals of all images with it or None
     residualFound = Signal(object, float)  # RunEntry, the KKT residual of its result
+    stabilityFound = Signal(object)  # RunEntry of which it is known now
+    stabilityChanged = Signal(object)  # RunEntry on the screen if its stability is known, else None
     fitFound = Signal(object, int, object)  # Shown, image, ImageFit
     progressChanged = Signal(object)  # Progress
     recordsReset = Signal(object)  # tuple of Record: curves of another run

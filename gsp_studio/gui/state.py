@@ -16,6 +16,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from gsp_studio.core.metrics import GramError
     from gsp_studio.engine.run import Outcome, Record, RunSpec
+    from gsp_studio.experiments.stability import BasisStability
 
 Array = npt.NDArray[Any]
 
@@ -40,11 +41,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class View:
-    """How basis images are drawn: what white means ("tile", "shared" or "percentile"), colours, numbers on them."""
+    """How basis images are drawn: what white means ("tile", "shared" or "percentile"), colours, numbers on them.
+
+    `spread`: where they differ from seed to seed is drawn over them, of runs of which that is known.
+    """
 
     contrast: str = "tile"
     colours: str = "grey"
     labels: bool = False
+    spread: bool = True
 
 
 @dataclass(frozen=True)
@@ -308,6 +313,8 @@ class RunEntry:
     origin: tuple[int, int] = (0, 0)
     #: What somebody wrote beside it.
     note: str = ""
+    #: What further seeds make of its basis images, where that has been asked.
+    stability: BasisStability | None = None
 
     @property
     def name(self) -> str:

@@ -43,6 +43,7 @@ class Theme:
     curve_error: str
     curve_sparsity: str
     curve_target: str
+    spread: str
 
 
 @cache

@@ -37,6 +37,7 @@ def wire_session(window: MainWindow) -> None:
         (session.comparisonReady, "set_comparison"),
         (session.errorsFound, "set_errors"),
         (session.residualFound, "set_residual"),
+        (session.stabilityChanged, "set_stability"),
         (session.fitFound, "set_fit"),
         (session.weightsChanged, "set_weights"),
         (session.pairChanged, "set_bases"),

@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
 
+#: What the stability of a basis image is.
+STABILITY = (
+    "Mean cosine between this basis image and the one most like it of each fit from a further seed:\n"
+    "1 where every seed finds it, below 0.8 it counts as unstable. Of the run's own basis; the slider's\n"
+    "projections of it keep their numbers, so it stays while you drag."
+)
+#: Basis images that are listed by their numbers; more are only counted.
+_FEW = 12
+
+
 def percent(fraction: float) -> str:
     """0.09812 as "9.812 %"; "–" for NaN."""
     return "–" if math.isnan(fraction) else f"{100 * fraction:.3f} %"
@@ -69,6 +79,23 @@ def about_data(dataset: Dataset) -> list[str]:
     colour = " in colour" if dataset.channels == 3 else ""
     shape = f"{dataset.X.shape[1]} images of {height} x {width}{colour}, order {dataset.order}"
     return [f"{dataset.name}: {shape}; {steps}.", *(f"⚠ {note}" for note in dataset.notes)]
+
+
+def over_seeds(count: int) -> str:
+    """ "over 5 seeds"."""
+    return f"over {plural(count, 'seed')}"
+
+
+def about_stability(entry: RunEntry) -> str:
+    """How many of a run's basis images other seeds do not find."""
+    found = entry.stability
+    assert found is not None
+    count = len(found.unstable)
+    which = f" ({', '.join(str(k + 1) for k in found.unstable)})" if 0 < count <= _FEW else ""
+    return (
+        f"{entry.name}: {count} of {plural(len(found.cosine), 'basis image')} unstable {over_seeds(found.seeds)}{which}; "
+        f"mean similarity {found.cosine.mean():.3f}."
+    )
 
 
 def about_run(entry: RunEntry) -> str:

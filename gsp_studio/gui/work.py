@@ -31,6 +31,8 @@ from gsp_studio.core.steering import KINDS, renumbered
 from gsp_studio.engine.run import Outcome, Record, RunSpec, RunState
 from gsp_studio.engine.runner import Runner, branch
 from gsp_studio.experiments.rank import RankStudy, study_ranks
+from gsp_studio.experiments.stability import BasisStability, basis_stability
+from gsp_studio.gui.checking import SEEDS
 from gsp_studio.gui.chronicle import is_past, marks_of
 from gsp_studio.gui.projector import Projector, average_sparsity, by_energy, energies_of
 from gsp_studio.gui.state import Choice, Comparison, Known, Parts, Pinned, RunEntry, Shown
@@ -70,6 +72,7 @@ __all__ = [
     "renumbered",
     "reweighted",
     "shown_of",
+    "stability",
     "stationarity",
     "steered",
     "thumbnails",
@@ -362,6 +365,25 @@ def ranked(X: Any, ranks: range, choice: Choice, seeds: int, study: Any) -> Rank
     params = Params(1, method, choice.sparsity, choice.seed, RANK_ITERATIONS, init=choice.init)
     backend = get_backend("auto", solver_threads())
     return study_ranks(X, ranks, params, backend, seeds, study.rows.append, step)
+
+
+def stability(X: Any, check: Any) -> BasisStability:
+    """What further seeds make of a run's basis; `check` counts the iterations, and says when nobody wants it any more.
+
+    The further fits have the parameters that the run ended with, from their first iteration on.
+    """
+
+    def step(fits: int, it: Iterate) -> None:
+        check.done = (fits, it.n_iter)
+        if check.unwanted.is_set():
+            raise Interrupted
+
+    entry = check.entry
+    result = entry.outcome.result
+    assert result is not None
+    data = X.watched(check.unwanted.is_set) if isinstance(X, Streamed) else X
+    backend = get_backend("auto", solver_threads())
+    return basis_stability(data, result.W, result.params, backend, SEEDS, entry.spec.mask, step)
 
 
 def as_text(kind: str, dataset: Dataset, entry: RunEntry) -> str:

@@ -6,6 +6,7 @@ run.json has, from the same functions.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -73,11 +74,15 @@ class SavedRun:
         All that repeats it, and its result.
     details : dict
         What the app knows besides, plain JSON: its choice, its note, the texts of its interventions.
+    arrays : dict of str to ndarray
+        Arrays that the app knows besides. Versions that do not know them leave them out, and the run opens; so it
+        does where they are damaged.
     """
 
     number: int
     run: ExportedRun
     details: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,9 +298,10 @@ def _write_run(group: h5py.Group, saved: SavedRun) -> None:
     history = group.create_group("history")
     for name in _HISTORY:
         _write_array(history, name, getattr(result.history, name))
-    arrays = group.create_group("inputs")
-    for name, values in inputs.items():
-        _write_array(arrays, name, values)
+    for title, several in (("inputs", inputs), ("beside", saved.arrays)):
+        arrays = group.create_group(title)
+        for name, values in several.items():
+            _write_array(arrays, name, values)
 
 
 def _read_run(group: h5py.Group) -> SavedRun:
@@ -334,7 +340,16 @@ def _read_run(group: h5py.Group) -> SavedRun:
         threads=content["threads"],
         mask=inputs["mask"] if content["has_mask"] else None,
     )
-    return SavedRun(int(content["number"]), run, dict(content["details"]))
+    return SavedRun(int(content["number"]), run, dict(content["details"]), _read_beside(group))
+
+
+def _read_beside(group: h5py.Group) -> dict[str, Array]:
+    """Arrays that the app knows besides, those that can be read; older files have none."""
+    found = {}
+    for name in group.get("beside", ()):
+        with contextlib.suppress(*_DAMAGE):
+            found[name] = _read_array(group["beside"][name])
+    return found
 
 
 # Data

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from gsp_studio.gui.theme import current_theme
@@ -16,6 +19,30 @@ _FIRST, _LAST, _SEEDS = 2, 12, 5
 _WORDS = (
     "Every rank is fitted without some pixels of some images, and has to predict these: too many parts fit noise, and "
     "predict worse. Fits from several seeds show which parts are there whatever the start."
+)
+_AGREEMENT = (
+    "Matched similarity: mean cosine of the basis images of two seeds, each with its partner.\n"
+    "Consensus: whether the seeds sort the images into the same groups, by the basis image that weighs most in each "
+    "(dispersion, Kim & Park 2007); the cophenetic correlation (Brunet et al. 2004) stands below.\n"
+    "Explained variance: 1 - (error of the fit)^2, means over seeds."
+)
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """One of the lower plot's curves: what it is, and how it differs from the others without its colour."""
+
+    name: str
+    value: Callable[[Any], float]
+    colour: str
+    line: Qt.PenStyle
+    symbol: str
+
+
+_CURVES = (
+    _Curve("matched similarity", lambda row: row.stability, "curve_error", Qt.PenStyle.SolidLine, "o"),
+    _Curve("consensus", lambda row: row.consensus.dispersion, "curve_sparsity", Qt.PenStyle.DashLine, "d"),
+    _Curve("explained variance", lambda row: row.explained.mean(), "curve_target", Qt.PenStyle.DotLine, "s"),
 )
 
 
@@ -44,10 +71,12 @@ class RankDialog(QDialog):
         self.use.setAutoDefault(False)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.errors, self.stability = _plot("left-out error, %"), _plot("stability")
+        self.errors, self.stability = _plot("left-out error, %"), _plot("fraction")
+        self.stability.setToolTip(_AGREEMENT)
+        self._legend = self.stability.getPlotItem().addLegend(offset=(8, -8), colCount=len(_CURVES), labelTextSize="8pt")
         self.stability.getPlotItem().setLabel("bottom", f"rank ({method})")
         self.stability.getPlotItem().setYRange(0, 1.03, padding=0)
-        self._said = label(wrap=True)
+        self._said, self._numbers = label(wrap=True), label(muted=True, wrap=True)
         self._rows: list[Any] = []
         self._suggested = 0
         self._is_going = False
@@ -55,6 +84,8 @@ class RankDialog(QDialog):
         self.start.clicked.connect(self._toggle)
         self.use.clicked.connect(self._use)
         self.finished.connect(lambda _: self.studyCancelled.emit())
+        for plot in (self.errors, self.stability):
+            plot.scene().sigMouseMoved.connect(lambda place, plot=plot: self._point_at(plot, place))
 
     def _lay_out(self) -> None:
         choices = QHBoxLayout()
@@ -76,8 +107,9 @@ class RankDialog(QDialog):
         box.addWidget(self.bar)
         box.addWidget(self.errors, 3)
         box.addWidget(self.stability, 2)
+        box.addWidget(self._numbers)
         box.addLayout(buttons)
-        self.resize(640, 620)
+        self.resize(640, 680)
 
     def _toggle(self) -> None:
         if self._is_going:
@@ -91,6 +123,7 @@ class RankDialog(QDialog):
         self.use.setEnabled(False)
         self.start.setText("Cancel")
         self._said.setText("")
+        self._numbers.setText("")
         self._draw()
         self.studyRequested.emit(range(self.first.value(), self.last.value() + 1), self.seeds.value())
 
@@ -102,11 +135,13 @@ class RankDialog(QDialog):
     def add_row(self, row: Any) -> None:
         """Show one more rank."""
         self._rows.append(row)
+        self._numbers.setText(_in_words(row))
         self._draw()
 
     def set_study(self, study: Any) -> None:
         """The study is done."""
         self._suggested = study.suggested
+        self._numbers.setText("".join(_in_words(row) for row in self._rows if row.rank == study.suggested))
         self._end(f"Rank {study.suggested}: {study.reason}.")
         self.use.setText(f"Use rank {study.suggested}")
         self.use.setEnabled(True)
@@ -135,19 +170,56 @@ class RankDialog(QDialog):
         ranks = np.array([row.rank for row in self._rows], float)
         errors = 100 * np.array([row.error for row in self._rows])
         spread = 100 * np.array([row.spread for row in self._rows])
-        stable = np.nan_to_num(np.array([row.stability for row in self._rows]), nan=1.0)
-        pen, dot = pg.mkPen(theme.curve_error, width=1), pg.mkBrush(theme.curve_error)
+        dot = pg.mkBrush(theme.curve_error)
         self.errors.addItem(
             pg.ErrorBarItem(x=ranks, y=errors, top=spread, bottom=spread, beam=0.2, pen=pg.mkPen(theme.canvas_muted))
         )
-        for plot, values in ((self.errors, errors), (self.stability, stable)):
-            plot.plot(ranks, values, pen=pen, symbol="o", symbolSize=6, symbolBrush=dot, symbolPen=None)
+        pen = pg.mkPen(theme.curve_error, width=1)
+        self.errors.plot(ranks, errors, pen=pen, symbol="o", symbolSize=6, symbolBrush=dot, symbolPen=None)
+        self._draw_agreement(ranks)
+        for plot in (self.errors, self.stability):
             plot.getPlotItem().setXRange(self.first.value() - 0.5, self.last.value() + 0.5, padding=0)
             if self._suggested:
                 plot.addItem(pg.InfiniteLine(self._suggested, pen=pg.mkPen(theme.canvas_accent, width=1)))
         low, high = float((errors - spread).min()), float((errors + spread).max())
         room = 0.06 * (high - low) or 1.0
         self.errors.getPlotItem().setYRange(low - room, high + room, padding=0)
+
+    def _draw_agreement(self, ranks: Any) -> None:
+        theme = current_theme()
+        self._legend.setLabelTextColor(theme.canvas_text)
+        self._legend.setBrush(pg.mkBrush(theme.canvas))
+        for curve in _CURVES:
+            values = np.array([curve.value(row) for row in self._rows], float)
+            colour = getattr(theme, curve.colour)
+            there = np.isfinite(values)
+            self.stability.plot(
+                ranks[there],
+                values[there],
+                name=curve.name if there.any() else f"{curve.name}: needs two seeds",
+                pen=pg.mkPen(colour, width=1, style=curve.line),
+                symbol=curve.symbol,
+                symbolSize=7,
+                symbolBrush=pg.mkBrush(colour),
+                symbolPen=None,
+            )
+
+    def _point_at(self, plot: pg.PlotWidget, place: QPointF) -> None:
+        """Tell the numbers of the rank under the pointer."""
+        at = plot.getPlotItem().vb.mapSceneToView(place).x()
+        for row in self._rows:
+            if abs(row.rank - at) <= 0.5:
+                self._numbers.setText(_in_words(row))
+
+
+def _in_words(row: Any) -> str:
+    """All numbers of a rank."""
+    text = f"Rank {row.rank}: left out {100 * row.error:.3f} % ± {100 * row.spread:.3f} %, explained variance "
+    text += f"{row.explained.mean():.4f}"
+    if not math.isnan(row.stability):
+        text += f", similarity {row.stability:.3f}, dispersion {row.consensus.dispersion:.3f}, "
+        text += f"cophenetic correlation {row.consensus.cophenetic:.3f}"
+    return text
 
 
 def _plot(title: str) -> pg.PlotWidget:

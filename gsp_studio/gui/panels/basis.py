@@ -14,9 +14,11 @@ from gsp_studio.gui.state import Shown
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.histogram import Histogram
 from gsp_studio.gui.widgets.picture import Picture
-from gsp_studio.gui.words import percent
+from gsp_studio.gui.words import STABILITY, over_seeds, percent
 
 if TYPE_CHECKING:
+    from gsp_studio.experiments.stability import BasisStability
+    from gsp_studio.gui.state import RunEntry
     from gsp_studio.io.dataset import Dataset
 
 _USERS = 8
@@ -31,9 +33,10 @@ class BasisPanel(QWidget):
         super().__init__(parent)
         self._dataset: Dataset | None = None
         self._shown: Shown | None = None
+        self._stability: BasisStability | None = None
         self._basis = -1
         self._picture = Picture(220)
-        self._facts = {key: label() for key in ("sparsity", "energy", "pixels")}
+        self._facts = {key: label() for key in ("sparsity", "energy", "pixels", "stability")}
         self._title = label("")
         self.histogram = Histogram()
         self._users = [Picture(52), Picture(52)]
@@ -50,14 +53,17 @@ class BasisPanel(QWidget):
         column = QVBoxLayout(empty)
         column.addWidget(hint)
         column.addStretch()
-        rows = QFormLayout()
+        self._rows = rows = QFormLayout()
         rows.setHorizontalSpacing(12)
         rows.setVerticalSpacing(4)
-        for key, title in (("sparsity", "Sparsity"), ("energy", "Energy"), ("pixels", "Pixels in use")):
+        titles = {"sparsity": "Sparsity", "energy": "Energy", "pixels": "Pixels in use", "stability": "Stability"}
+        for key, title in titles.items():
             head = QLabel(title)
             head.setProperty("muted", True)
             rows.addRow(head, self._facts[key])
         self._facts["energy"].setToolTip("Its share of the sum of |w| |h| over all basis images")
+        self._facts["stability"].setToolTip(STABILITY)
+        rows.setRowVisible(self._facts["stability"], False)
         frame = QFrame()
         frame.setObjectName("canvas")
         inside = QVBoxLayout(frame)
@@ -92,6 +98,19 @@ class BasisPanel(QWidget):
         self._shown = shown
         self._show()
 
+    def set_stability(self, entry: RunEntry | None) -> None:
+        """What further seeds make of the basis images of the run on the screen; None: not known."""
+        self._stability = None if entry is None else entry.stability
+        self._show_stability()
+
+    def _show_stability(self) -> None:
+        found, k = self._stability, self._basis
+        there = found is not None and self._shown is not None and 0 <= k < len(found.cosine) == len(self._shown.order)
+        self._rows.setRowVisible(self._facts["stability"], there)
+        if found is not None and there:
+            unstable = ", unstable" if k in found.unstable else ""
+            self._facts["stability"].setText(f"{found.cosine[k]:.2f} {over_seeds(found.seeds)}{unstable}")
+
     def set_selected(self, basis: int) -> None:
         """Show another column; -1 for none."""
         self._basis = basis
@@ -115,6 +134,7 @@ class BasisPanel(QWidget):
         self._facts["energy"].setText(percent(float(shown.energies[k])))
         in_use = image.any(axis=2) if image.ndim == 3 else image
         self._facts["pixels"].setText(f"{np.count_nonzero(in_use)} of {in_use.size}")
+        self._show_stability()
         if not self._timer.isActive():
             self._timer.start()
 

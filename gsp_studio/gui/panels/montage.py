@@ -10,10 +10,12 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 from gsp_studio.gui.state import Glimpse, Shown, View
 from gsp_studio.gui.widgets.basics import EmptyState, label
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
+from gsp_studio.gui.widgets.tile_spread import TileSpread
 from gsp_studio.gui.widgets.tile_view import TileView
-from gsp_studio.gui.words import pixel_value
+from gsp_studio.gui.words import STABILITY, pixel_value
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.state import RunEntry
     from gsp_studio.io.dataset import Dataset
 
 _OPEN = "Open your images to see what they are made of"
@@ -30,6 +32,7 @@ class MontagePanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.view = TileView()
+        self._spread = TileSpread(self.view)
         self.empty = EmptyState(
             _OPEN,
             _OPEN_HINT,
@@ -115,6 +118,14 @@ class MontagePanel(QWidget):
             self._frame_marked()
         if self._frozen:
             self._dash_frozen()
+        self._spread.draw(shown, dataset, self._buffer)
+
+    def set_stability(self, entry: RunEntry | None) -> None:
+        """What further seeds make of the run whose basis, or a projection of it, this is; None: not known."""
+        self._spread.set_entry(entry)
+        self._caption.setToolTip("" if entry is None else STABILITY)
+        self._spread.draw(self._shown, self._dataset, self._buffer)
+        self._tell_caption()
 
     def set_frozen(self, bases: tuple[int, ...]) -> None:
         """Mark these basis images as left alone by the run."""
@@ -172,6 +183,9 @@ class MontagePanel(QWidget):
             self.reset_view(fit=False)
             self._tell_caption()
         self.view.set_colour_map(view.colours)
+        self._spread.set_on(view.spread)
+        self._spread.draw(self._shown, self._dataset, self._buffer)
+        self._tell_caption()
         self._labels = view.labels
         if not view.labels:
             self.view.set_labels(())
@@ -195,6 +209,7 @@ class MontagePanel(QWidget):
         self._caption.setText(
             f"{self._buffer.count} {what}  ·  by energy  ·  {ends} = {self._contrast.value}"
             + (f"  ·  {len(self._frozen)} frozen" if self._frozen else "")
+            + self._spread.caption
         )
 
     def _pick(self, tile: int) -> None:
@@ -227,4 +242,5 @@ class MontagePanel(QWidget):
         where = f"row {row}, column {column}" if self._dataset.grid is None else f"band {column + 1}"
         self._under_pointer.setText(
             f"basis {basis + 1}  ·  {where}  ·  {pixel_value(value)}  ·  sparsity {self._shown.sparsities[basis]:.3f}"
+            + self._spread.under(self._dataset, basis, row, column)
         )

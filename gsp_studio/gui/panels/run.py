@@ -84,7 +84,7 @@ class RunPanel(QWidget):
     def set_activity(self, activity: str) -> None:
         """What is being done besides a run, "" for nothing."""
         self._activity = activity
-        self._can_cancel_activity = activity.startswith(("opening", "refitting"))
+        self._can_cancel_activity = activity.startswith(("opening", "refitting", "checking"))
         self._update()
 
     def _update(self) -> None:

@@ -17,6 +17,8 @@ from gsp_studio.gui.widgets.tile_buffer import GAP, GAP_COLOUR, TileBuffer
 Array = npt.NDArray[Any]
 
 COLOUR_MAPS = ("grey", "magma", "viridis", "cividis")
+#: Opacity of a veil where it is thickest, of 255: what is below stays seen.
+_VEIL = 200
 _ARROWS = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
@@ -32,6 +34,15 @@ def colour_table(name: str) -> Array:
     else:
         table = np.array(pg.colormap.get(name).getLookupTable(nPts=256, alpha=False), dtype=np.uint8)
     table[GAP] = GAP_COLOUR
+    return table
+
+
+def veil_table(colour: str) -> Array:
+    """256 colours with opacities (256, 4) uint8: from nothing at 0 to nearly all of `colour`; nothing between tiles."""
+    table = np.empty((256, 4), np.uint8)
+    table[:, :3] = QColor(colour).getRgb()[:3]
+    table[:, 3] = np.linspace(0, _VEIL, 256)
+    table[GAP, 3] = 0
     return table
 
 
@@ -127,9 +138,14 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         self._labels = _Labels()
         self._marks = _Marks()
         self._frozen = _Marks(Qt.PenStyle.DashLine, inset=0.06)
+        self._spread = pg.ImageItem(axisOrder="row-major")
+        self._spread.hide()
+        self._unstable = _Marks(Qt.PenStyle.DotLine, inset=0.02)
+        self._unstable.pen.setWidthF(2.0)
         self._frame = self._outline(2.5)
         self._glance = self._outline(1.0)
-        for item in (self._image, self._labels, self._glance, self._frozen, self._marks, self._frame):
+        above = (self._spread, self._labels, self._glance, self._unstable, self._frozen, self._marks, self._frame)
+        for item in (self._image, *above):
             self._box.addItem(item, ignoreBounds=item is not self._image)
         self._box.disableAutoRange()
         self.setCentralItem(self._box)
@@ -159,6 +175,8 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
             item.setPen(pen)
         self._marks.pen.setColor(QColor(theme.canvas_accent))
         self._frozen.pen.setColor(QColor(theme.curve_sparsity))
+        self._unstable.pen.setColor(QColor(theme.curve_target))
+        self._spread.setLookupTable(veil_table(theme.spread))
 
     def set_colour_map(self, name: str) -> None:
         """One of COLOUR_MAPS; images in colour keep their own."""
@@ -213,6 +231,16 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
     def set_frozen(self, tiles: tuple[int, ...]) -> None:
         """Dash the inside of these tiles."""
         self._frozen.set_tiles(self._buffer, tiles)
+
+    def set_unstable(self, tiles: tuple[int, ...]) -> None:
+        """Outline these tiles with dots."""
+        self._unstable.set_tiles(self._buffer, tiles)
+
+    def set_spread(self, buffer: TileBuffer | None) -> None:
+        """Lay a veil over the tiles, as thick as this buffer of the same tiles says; None: no veil."""
+        self._spread.setVisible(buffer is not None)
+        if buffer is not None:
+            self._spread.setImage(buffer.pixels, autoLevels=False, levels=None)
 
     def fit(self) -> None:
         """Show all tiles."""

@@ -1,0 +1,123 @@
+"""How much of a basis hangs on the seed: fits from further seeds, matched to it image by image.
+
+What every start finds is in the data; what only one finds may be there by chance. The further fits have the run's own
+parameters, so the answer is about that run and not about the rank alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends import Backend, get_backend
+from gsp_studio.core.matching import match_bases
+from gsp_studio.core.nmf import Iterate, Params, factorize
+
+Array = npt.NDArray[Any]
+
+#: Mean cosine below which a basis image counts as unstable.
+UNSTABLE = 0.8
+#: Starts that are another one for every seed; the rest would find the same every time.
+_SEEDED = ("random", "images", "nndsvdar")
+
+
+@dataclass(frozen=True, eq=False)
+class BasisStability:
+    """What further seeds make of a basis.
+
+    Attributes
+    ----------
+    seeds : int
+        Fits beside the one that the basis is of.
+    cosine : ndarray (r,)
+        Mean cosine of each basis image with its partners: 1 where every seed finds it, 0 where none does.
+    spread : ndarray (m, r) or None
+        Standard deviation of every pixel over the basis image and its partners, all of them of length 1. None where
+        it has not been kept.
+    """
+
+    seeds: int
+    cosine: Array
+    spread: Array | None = None
+
+    @property
+    def unstable(self) -> tuple[int, ...]:
+        """Basis images whose mean cosine is below `UNSTABLE`."""
+        return tuple(int(k) for k in np.flatnonzero(self.cosine < UNSTABLE))
+
+
+def basis_stability(
+    X: Any,
+    W: Array,
+    params: Params,
+    backend: str | Backend = "auto",
+    seeds: int = 5,
+    mask: npt.ArrayLike | None = None,
+    on_iteration: Callable[[int, Iterate], None] | None = None,
+) -> BasisStability:
+    """Fit the data from further seeds and see which basis images come again.
+
+    Parameters
+    ----------
+    X : array_like (m, n), >= 0, or Streamed
+    W : ndarray (m, r)
+        The basis that it is about.
+    params : Params
+        Of the fit that found it. The further ones have the next seeds, no frozen basis images, and uniform factors
+        to begin with where its start is the same for every seed.
+    backend : str or Backend
+    seeds : int
+        How many further fits, >= 1.
+    mask : array_like (m, n) of bool, optional
+        As for `factorize`.
+    on_iteration : callable, optional
+        Called with the number of fits that are done and each `Iterate`; what it raises ends the search.
+
+    Returns
+    -------
+    BasisStability
+
+    Raises
+    ------
+    ValueError
+        No seed, or what `factorize` does not accept.
+
+    Examples
+    --------
+    >>> import numpy as np, gsp_studio as gs
+    >>> from gsp_studio.experiments.stability import basis_stability
+    >>> X = np.kron(np.eye(3), np.ones((4, 20))) + 0.01 * np.random.default_rng(0).random((12, 60))
+    >>> params = gs.Params(rank=3, method="ahals", max_iter=100)
+    >>> bool(basis_stability(X, gs.factorize(X, params).W, params, seeds=3).cosine.min() > 0.99)
+    True
+    """
+    if seeds < 1:
+        raise ValueError(f"seeds is {seeds}; accepted is a whole number >= 1")
+    device = get_backend(backend) if isinstance(backend, str) else backend
+    start = params.init if isinstance(params.init, str) and params.init in _SEEDED else "random"
+    params = replace(params, rank=W.shape[1], init=start, frozen=())
+    own = _unit(W)
+    cosine, total, squares = np.zeros(W.shape[1]), np.zeros(W.shape), np.zeros(W.shape)
+    for k in range(seeds):
+        callback = None if on_iteration is None else partial(on_iteration, k)
+        found = factorize(X, replace(params, seed=params.seed + 1 + k), device, callback, mask).W
+        matching = match_bases(W, found)
+        cosine += matching.cosine
+        # From the basis itself, not from zero: nothing is lost where all are nearly the same.
+        apart = _unit(found)[:, matching.partner] - own
+        total += apart
+        squares += apart**2
+    variance = (squares - total**2 / (seeds + 1)) / seeds
+    spread = np.sqrt(np.maximum(variance, 0.0)).astype(W.dtype)
+    return BasisStability(seeds, cosine / seeds, spread)
+
+
+def _unit(W: Array) -> Array:
+    """Columns of length 1, float64; zeros stay."""
+    lengths = np.linalg.norm(W.astype(np.float64), axis=0)
+    return np.divide(W, lengths, out=np.zeros(W.shape), where=lengths > 0)

@@ -30,6 +30,8 @@ Array = npt.NDArray[Any]
 _SWEEPS = 60
 #: Bytes of images that are looked at; of larger data a sample is.
 _SAMPLE = 1 << 28
+#: Part of the gain of the best rank over the worst that no larger rank is worth.
+_NEGLIGIBLE = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,7 @@ class RankRow:
     @property
     def spread(self) -> float:
         """Standard error of that mean."""
-        return float(self.errors.std(ddof=1) / math.sqrt(len(self.errors))) if len(self.errors) > 1 else 0.0
+        return _standard_error(self.errors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,12 +238,26 @@ def study_ranks(
 
 
 def suggested(rows: Sequence[RankRow]) -> tuple[int, str]:
-    """The smallest rank whose error is as good as the best one's, within that one's standard error, and why."""
+    """The smallest rank that predicts as well as the best one, and why.
+
+    As well: block by block it is worse by no more than the standard error of that difference, or by a fiftieth of what
+    the best rank gains over the worst. All ranks leave out the same blocks, and these differ from one another by
+    much more than good ranks do: only the difference within a block tells ranks apart.
+    """
     best = min(rows, key=lambda row: row.error)
-    enough = next(row for row in rows if row.error <= best.error + best.spread)
-    if enough is best:
+    negligible = _NEGLIGIBLE * (max(row.error for row in rows) - best.error)
+    for row in rows:
+        worse = row.errors - best.errors
+        if worse.mean() <= max(_standard_error(worse), negligible):
+            break
+    if row is best:
         return best.rank, f"its cross-validated error, {100 * best.error:.2f} %, is the lowest"
-    return enough.rank, (
-        f"its cross-validated error, {100 * enough.error:.2f} %, is within a standard error of the lowest, "
+    why = "within a standard error of" if worse.mean() <= _standard_error(worse) else "next to nothing above"
+    return row.rank, (
+        f"its cross-validated error, {100 * row.error:.2f} %, is {why} the lowest, "
         f"{100 * best.error:.2f} % at rank {best.rank}"
     )
+
+
+def _standard_error(values: Array) -> float:
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0

@@ -120,4 +120,5 @@ def basis_stability(
 def _unit(W: Array) -> Array:
     """Columns of length 1, float64; zeros stay."""
     lengths = np.linalg.norm(W.astype(np.float64), axis=0)
-    return np.divide(W, lengths, out=np.zeros(W.shape), where=lengths > 0)
+    unit: Array = np.divide(W, lengths, out=np.zeros(W.shape), where=lengths > 0)
+    return unit

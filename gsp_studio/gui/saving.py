@@ -108,7 +108,8 @@ def _stability_from(saved: SavedRun) -> BasisStability | None:
     W, cosine, spread = saved.run.result.W, np.array(told["cosine"], float), saved.arrays.get(_SPREAD)
     if cosine.shape != W.shape[1:]:
         return None
-    return BasisStability(int(told["seeds"]), cosine, spread if spread is not None and spread.shape == W.shape else None)
+    is_whole = spread is not None and spread.shape == W.shape
+    return BasisStability(int(told["seeds"]), cosine, spread if is_whole else None)
 
 
 def choice_from(content: dict[str, Any]) -> Choice:

@@ -92,8 +92,9 @@ def about_stability(entry: RunEntry) -> str:
     assert found is not None
     count = len(found.unstable)
     which = f" ({', '.join(str(k + 1) for k in found.unstable)})" if 0 < count <= _FEW else ""
+    of = plural(len(found.cosine), "basis image")
     return (
-        f"{entry.name}: {count} of {plural(len(found.cosine), 'basis image')} unstable {over_seeds(found.seeds)}{which}; "
+        f"{entry.name}: {count or 'none'} of {of} unstable {over_seeds(found.seeds)}{which}; "
         f"mean similarity {found.cosine.mean():.3f}."
     )
 

@@ -73,9 +73,10 @@ class RankDialog(QDialog):
         self.bar.setTextVisible(False)
         self.errors, self.stability = _plot("left-out error, %"), _plot("fraction")
         self.stability.setToolTip(_AGREEMENT)
-        self._legend = self.stability.getPlotItem().addLegend(offset=(8, -8), colCount=len(_CURVES), labelTextSize="8pt")
-        self.stability.getPlotItem().setLabel("bottom", f"rank ({method})")
-        self.stability.getPlotItem().setYRange(0, 1.03, padding=0)
+        below = self.stability.getPlotItem()
+        self._legend = below.addLegend(offset=(8, -8), colCount=len(_CURVES), labelTextSize="8pt")
+        below.setLabel("bottom", f"rank ({method})")
+        below.setYRange(0, 1.03, padding=0)
         self._said, self._numbers = label(wrap=True), label(muted=True, wrap=True)
         self._rows: list[Any] = []
         self._suggested = 0

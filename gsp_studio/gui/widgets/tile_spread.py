@@ -33,7 +33,8 @@ def relative_spread(entry: RunEntry) -> Array | None:
     peaks = W.max(axis=0).astype(np.float64)
     lengths = np.linalg.norm(W.astype(np.float64), axis=0)
     scale = np.divide(lengths, peaks, out=np.zeros_like(peaks), where=peaks > 0)
-    return (found.spread * scale).astype(np.float32)
+    relative: Array = (found.spread * scale).astype(np.float32)
+    return relative
 
 
 class TileSpread:

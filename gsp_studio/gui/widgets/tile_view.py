@@ -40,7 +40,8 @@ def colour_table(name: str) -> Array:
 def veil_table(colour: str) -> Array:
     """256 colours with opacities (256, 4) uint8: from nothing at 0 to nearly all of `colour`; nothing between tiles."""
     table = np.empty((256, 4), np.uint8)
-    table[:, :3] = QColor(colour).getRgb()[:3]
+    ink = QColor(colour)
+    table[:, :3] = ink.red(), ink.green(), ink.blue()
     table[:, 3] = np.linspace(0, _VEIL, 256)
     table[GAP, 3] = 0
     return table

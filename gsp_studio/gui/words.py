@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STABILITY = (
     "Mean cosine between this basis image and the one most like it of each fit from a further seed:\n"
     "1 where every seed finds it, below 0.8 it counts as unstable. Of the run's own basis; the slider's\n"
-    "projections of it keep their numbers, so it stays while you drag."
+    "projections of it keep their numbers, so it stays while you drag. Run > How stable are these basis images?"
 )
 #: Basis images that are listed by their numbers; more are only counted.
 _FEW = 12

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFormLayout, QFrame, QLabel, QStackedLayout, QVBox
 
 from gsp_studio.gui.looking import pictures_of
 from gsp_studio.gui.state import Shown
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.basics import label, reserve
 from gsp_studio.gui.widgets.histogram import Histogram
 from gsp_studio.gui.widgets.picture import Picture
 from gsp_studio.gui.words import STABILITY, over_seeds, percent
@@ -37,6 +37,7 @@ class BasisPanel(QWidget):
         self._basis = -1
         self._picture = Picture(220)
         self._facts = {key: label() for key in ("sparsity", "energy", "pixels", "stability")}
+        self._heads: dict[str, QLabel] = {}
         self._title = label("")
         self.histogram = Histogram()
         self._users = [Picture(52), Picture(52)]
@@ -53,17 +54,17 @@ class BasisPanel(QWidget):
         column = QVBoxLayout(empty)
         column.addWidget(hint)
         column.addStretch()
-        self._rows = rows = QFormLayout()
+        rows = QFormLayout()
         rows.setHorizontalSpacing(12)
         rows.setVerticalSpacing(4)
         titles = {"sparsity": "Sparsity", "energy": "Energy", "pixels": "Pixels in use", "stability": "Stability"}
         for key, title in titles.items():
-            head = QLabel(title)
+            self._heads[key] = head = QLabel(title)
             head.setProperty("muted", True)
             rows.addRow(head, self._facts[key])
         self._facts["energy"].setToolTip("Its share of the sum of |w| |h| over all basis images")
         self._facts["stability"].setToolTip(STABILITY)
-        rows.setRowVisible(self._facts["stability"], False)
+        reserve(self._facts["stability"], over_seeds(5))
         frame = QFrame()
         frame.setObjectName("canvas")
         inside = QVBoxLayout(frame)
@@ -106,10 +107,12 @@ class BasisPanel(QWidget):
     def _show_stability(self) -> None:
         found, k = self._stability, self._basis
         there = found is not None and self._shown is not None and 0 <= k < len(found.cosine) == len(self._shown.order)
-        self._rows.setRowVisible(self._facts["stability"], there)
+        text, head = "–", "Stability"
         if found is not None and there:
-            unstable = ", unstable" if k in found.unstable else ""
-            self._facts["stability"].setText(f"{found.cosine[k]:.2f} {over_seeds(found.seeds)}{unstable}")
+            text = f"{found.cosine[k]:.2f}\n{over_seeds(found.seeds)}"  # in a line it would make the dock wider
+            head = "⚠ Unstable" if k in found.unstable else head
+        self._facts["stability"].setText(text)
+        self._heads["stability"].setText(head)
 
     def set_selected(self, basis: int) -> None:
         """Show another column; -1 for none."""

@@ -8,7 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.state import Glimpse, Shown, View
-from gsp_studio.gui.widgets.basics import EmptyState, label
+from gsp_studio.gui.widgets.basics import ElidedLabel, EmptyState, label
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_spread import TileSpread
 from gsp_studio.gui.widgets.tile_view import TileView
@@ -47,7 +47,8 @@ class MontagePanel(QWidget):
         self._frozen: tuple[int, ...] = ()
         self._contrast = Contrast.TILE
         self._labels = False
-        self._caption = label(muted=True)
+        self._caption = ElidedLabel()
+        self._caption.setProperty("muted", True)
         self._under_pointer = label()
         self._lay_out()
         self.view.picked.connect(self._pick)
@@ -60,8 +61,7 @@ class MontagePanel(QWidget):
         line.setObjectName("canvasLine")
         row = QHBoxLayout(line)
         row.setContentsMargins(12, 6, 12, 2)
-        row.addWidget(self._caption)
-        row.addStretch()
+        row.addWidget(self._caption, 1)
         row.addWidget(self._under_pointer)
         full = QWidget()
         box = QVBoxLayout(full)
@@ -123,7 +123,7 @@ class MontagePanel(QWidget):
     def set_stability(self, entry: RunEntry | None) -> None:
         """What further seeds make of the run whose basis, or a projection of it, this is; None: not known."""
         self._spread.set_entry(entry)
-        self._caption.setToolTip("" if entry is None else STABILITY)
+        self._caption.tip = "" if entry is None else f"{self._spread.legend}\n\n{STABILITY}"
         self._spread.draw(self._shown, self._dataset, self._buffer)
         self._tell_caption()
 
@@ -207,9 +207,8 @@ class MontagePanel(QWidget):
         what = f"basis spectra of {width} bands" if is_spectra else f"basis images of {height} × {width}"
         ends = "bottom = 0, top" if is_spectra else "black = 0, white"
         self._caption.setText(
-            f"{self._buffer.count} {what}  ·  by energy  ·  {ends} = {self._contrast.value}"
+            f"{self._buffer.count} {what}{self._spread.caption}  ·  by energy  ·  {ends} = {self._contrast.value}"
             + (f"  ·  {len(self._frozen)} frozen" if self._frozen else "")
-            + self._spread.caption
         )
 
     def _pick(self, tile: int) -> None:

@@ -90,8 +90,15 @@ class TileSpread:
         found = None if self._entry is None else self._entry.stability
         if found is None:
             return ""
-        text = f"  ·  {len(found.unstable) or 'none'} unstable {over_seeds(found.seeds)}"
-        return text + ("  ·  pink = differs from seed to seed" if self._is_on and self._relative is not None else "")
+        return f"  ·  {len(found.unstable) or 'none'} unstable {over_seeds(found.seeds)}"
+
+    @property
+    def legend(self) -> str:
+        """What the veil and the dots mean."""
+        return (
+            "Pink: the standard deviation from seed to seed; full from "
+            f"{100 * THICKEST:.0f} % of a basis image's brightest value on.\nU shows and hides it. Dots: unstable."
+        )
 
     def under(self, dataset: Dataset, basis: int, row: int, column: int) -> str:
         """The deviation of one pixel in words; "" for nothing."""

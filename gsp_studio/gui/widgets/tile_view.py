@@ -142,7 +142,6 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         self._spread = pg.ImageItem(axisOrder="row-major")
         self._spread.hide()
         self._unstable = _Marks(Qt.PenStyle.DotLine, inset=0.02)
-        self._unstable.pen.setWidthF(2.0)
         self._frame = self._outline(2.5)
         self._glance = self._outline(1.0)
         above = (self._spread, self._labels, self._glance, self._unstable, self._frozen, self._marks, self._frame)

@@ -30,8 +30,8 @@ Array = npt.NDArray[Any]
 _SWEEPS = 60
 #: Bytes of images that are looked at; of larger data a sample is.
 _SAMPLE = 1 << 28
-#: Part of the gain of the best rank over the worst that no larger rank is worth.
-_NEGLIGIBLE = 0.02
+#: Standard errors that count as chance, and the part of the gain of the best rank over the worst that counts as none.
+_CHANCE, _NEGLIGIBLE = 2.0, 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,23 +240,26 @@ def study_ranks(
 def suggested(rows: Sequence[RankRow]) -> tuple[int, str]:
     """The smallest rank that predicts as well as the best one, and why.
 
-    As well: block by block it is worse by no more than the standard error of that difference, or by a fiftieth of what
-    the best rank gains over the worst. All ranks leave out the same blocks, and these differ from one another by
-    much more than good ranks do: only the difference within a block tells ranks apart.
+    As well: block by block it is worse by no more than two standard errors of that difference, or by a fiftieth of
+    what the best rank gains over the worst. All ranks leave out the same blocks, and these differ from one another by
+    much more than good ranks do: only the differences within blocks tell ranks apart.
     """
     best = min(rows, key=lambda row: row.error)
     negligible = _NEGLIGIBLE * (max(row.error for row in rows) - best.error)
     for row in rows:
         worse = row.errors - best.errors
-        if worse.mean() <= max(_standard_error(worse), negligible):
+        if worse.mean() <= max(_CHANCE * _standard_error(worse), negligible):
             break
-    if row is best:
-        return best.rank, f"its cross-validated error, {100 * best.error:.2f} %, is the lowest"
-    why = "within a standard error of" if worse.mean() <= _standard_error(worse) else "next to nothing above"
-    return row.rank, (
-        f"its cross-validated error, {100 * row.error:.2f} %, is {why} the lowest, "
-        f"{100 * best.error:.2f} % at rank {best.rank}"
+    own, lowest = (
+        f"its cross-validated error, {100 * row.error:.2f} %,",
+        f"{100 * best.error:.2f} % at rank {best.rank}",
     )
+    if row is not best:
+        is_chance = worse.mean() <= _CHANCE * _standard_error(worse)
+        how = "within two standard errors of" if is_chance else "next to nothing above"
+        return row.rank, f"{own} is {how} the lowest, {lowest}"
+    is_last = row is rows[-1] and len(rows) > 1
+    return row.rank, f"{own} is the lowest" + ("; no larger rank was tried" if is_last else "")
 
 
 def _standard_error(values: Array) -> float:

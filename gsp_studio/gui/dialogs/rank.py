@@ -16,6 +16,7 @@ from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.basics import label
 
 _FIRST, _LAST, _SEEDS = 2, 12, 5
+_MOST_TICKS = 16
 _WORDS = (
     "Every rank is fitted without some pixels of some images, and has to predict these: too many parts fit noise, and "
     "predict worse. Fits from several seeds show which parts are there whatever the start."
@@ -178,7 +179,9 @@ class RankDialog(QDialog):
         pen = pg.mkPen(theme.curve_error, width=1)
         self.errors.plot(ranks, errors, pen=pen, symbol="o", symbolSize=6, symbolBrush=dot, symbolPen=None)
         self._draw_agreement(ranks)
+        each = -(-len(range(self.first.value(), self.last.value() + 1)) // _MOST_TICKS)
         for plot in (self.errors, self.stability):
+            plot.getPlotItem().getAxis("bottom").setTickSpacing(levels=[(each, 0)])  # there is no rank 2.5
             plot.getPlotItem().setXRange(self.first.value() - 0.5, self.last.value() + 0.5, padding=0)
             if self._suggested:
                 plot.addItem(pg.InfiniteLine(self._suggested, pen=pg.mkPen(theme.canvas_accent, width=1)))
@@ -193,11 +196,12 @@ class RankDialog(QDialog):
         for curve in _CURVES:
             values = np.array([curve.value(row) for row in self._rows], float)
             colour = getattr(theme, curve.colour)
-            there = np.isfinite(values)
+            if np.isnan(values).all():  # a single seed agrees with itself whatever it finds
+                continue
             self.stability.plot(
-                ranks[there],
-                values[there],
-                name=curve.name if there.any() else f"{curve.name}: needs two seeds",
+                ranks,
+                values,
+                name=curve.name,
                 pen=pg.mkPen(colour, width=1, style=curve.line),
                 symbol=curve.symbol,
                 symbolSize=7,
@@ -217,10 +221,13 @@ def _in_words(row: Any) -> str:
     """All numbers of a rank."""
     text = f"Rank {row.rank}: left out {100 * row.error:.3f} % ± {100 * row.spread:.3f} %, explained variance "
     text += f"{row.explained.mean():.4f}"
-    if not math.isnan(row.stability):
-        text += f", similarity {row.stability:.3f}, dispersion {row.consensus.dispersion:.3f}, "
-        text += f"cophenetic correlation {row.consensus.cophenetic:.3f}"
-    return text
+    if math.isnan(row.stability):
+        return f"{text}; similarity and consensus need two seeds"
+    consensus = row.consensus
+    return (
+        f"{text}, similarity {row.stability:.3f}, dispersion {consensus.dispersion:.3f}, "
+        f"cophenetic correlation {consensus.cophenetic:.3f}"
+    )
 
 
 def _plot(title: str) -> pg.PlotWidget:

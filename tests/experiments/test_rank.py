@@ -34,6 +34,8 @@ def test_noisy_data_of_rank_five_are_of_rank_five(seed, method):
     assert rows[8].stability < rows[5].stability
     assert rows[5].explained.mean() > rows[3].explained.mean()
     assert len(rows[5].of_basis) == 5
+    assert rows[5].consensus.dispersion > max(0.9, rows[8].consensus.dispersion)
+    assert rows[5].consensus.cophenetic > 0.95
 
 
 def test_other_ranks_are_found_too():
@@ -68,7 +70,36 @@ def test_the_smallest_rank_that_is_as_good_is_suggested():
 
     assert suggested([row(2, 0.5, 0.01), row(3, 0.21, 0.01), row(4, 0.2, 0.02)])[0] == 3
     rank, reason = suggested([row(2, 0.5, 0.01), row(3, 0.3, 0.01), row(4, 0.2, 0.02)])
-    assert (rank, reason) == (4, "its cross-validated error, 20.00 %, is the lowest")
+    assert (rank, reason) == (4, "its cross-validated error, 20.00 %, is the lowest; no larger rank was tried")
+
+
+def test_ranks_are_told_apart_within_blocks():
+    hard = np.linspace(0.1, 0.9, 8)  # blocks differ by far more than ranks do
+
+    def row(rank, worse):
+        return RankRow(rank, hard + worse, np.ones(1), 1.0, np.ones(rank))
+
+    noise = 0.002 * np.array([1, -1] * 4)
+    rows = [row(2, 0.2), row(3, 0.02 + noise), row(4, 0.001 + noise), row(5, 0.0 * hard), row(6, 0.01)]
+    assert suggested(rows[1:])[0] == 4, "3 is worse in every block"
+    assert "within two standard errors of the lowest, 50.00 % at rank 5" in suggested(rows[1:])[1]
+    rank, reason = suggested([row(2, 0.2), row(3, 0.02), row(4, 0.003), row(5, 0.0), row(6, 0.01)])
+    assert rank == 4, "worse in every block, and yet by next to nothing"
+    assert "next to nothing above the lowest" in reason
+    rank, reason = suggested([row(2, 0.2), row(3, 0.02), row(4, 0.0), row(5, 0.01)])
+    assert (rank, reason) == (4, "its cross-validated error, 50.00 %, is the lowest")
+    assert suggested([row(7, 0.0)]) == (7, "its cross-validated error, 50.00 %, is the lowest")
+
+
+def test_one_seed_has_no_partner_and_one_part_no_rival():
+    X, params = noisy(), gs.Params(1, "ahals", max_iter=20)
+    [alone] = study_ranks(X, [3], params, seeds=1).rows
+    assert math.isnan(alone.stability)
+    assert math.isnan(alone.consensus.dispersion)
+    assert math.isnan(alone.consensus.cophenetic)
+    [one] = study_ranks(X, [1], params, seeds=3).rows
+    assert one.stability == pytest.approx(1)
+    assert (one.consensus.dispersion, one.consensus.cophenetic) == (1.0, 1.0)
 
 
 def test_a_study_can_be_given_up():
@@ -107,8 +138,16 @@ def test_from_the_command_line(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["suggested"] == 5
     assert [row["rank"] for row in told["ranks"]] == [3, 4, 5, 6, 7]
+    assert set(told["ranks"][0]) >= {"error", "spread", "explained", "stability", "dispersion", "cophenetic"}
+    assert told["ranks"][2]["dispersion"] > 0.9
     assert main([*args[:2], "--ranks", "4,5,6", "--seeds", "1"]) == 0
-    assert "suggested: rank 5" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "suggested: rank 5" in out
+    assert out.splitlines()[0].split()[-4:] == ["explained", "stability", "dispersion", "cophenetic"]
+    assert out.splitlines()[1].split()[-3:] == ["nan", "nan", "nan"]
+    assert main([*args[:2], "--ranks", "4", "--seeds", "1", "--max-iter", "5", "--json"]) == 0
+    [row] = json.loads(capsys.readouterr().out)["ranks"]
+    assert (row["stability"], row["dispersion"], row["cophenetic"]) == (None, None, None)
     assert main([*args[:2], "--seeds", "0"]) == 2
     for wrong in ("x", "5:2", "2:9:0"):
         with pytest.raises(SystemExit):

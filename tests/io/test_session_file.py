@@ -112,6 +112,26 @@ def test_a_run_that_was_read_goes_on_repeating(data, tmp_path):
     assert np.array_equal(again.W, saved.run.result.W)
 
 
+def test_arrays_that_the_app_knows_besides(data, tmp_path):
+    rng = np.random.default_rng(2)
+    arrays = {"spread": np.asfortranarray(rng.random((H * W, 4), np.float32)), "more": rng.random(3)}
+    path = tmp_path / "run.h5"
+    write_run(path, SavedRun(3, ran(data), {"note": "n"}, arrays))
+    back = read_run(path)
+    assert back.arrays.keys() == arrays.keys()
+    assert all(np.array_equal(back.arrays[name], arrays[name]) for name in arrays)
+    with h5py.File(path, "r+") as file:
+        del file["beside/more"]
+        file["beside/more"] = h5py.SoftLink("/nowhere")
+    damaged = read_run(path)
+    assert list(damaged.arrays) == ["spread"]
+    assert_same_run(damaged, back)
+    with h5py.File(path, "r+") as file:
+        del file["beside"]  # as files of the first day, which had none
+    assert read_run(path).arrays == {}
+    assert_same_run(read_run(path), back)
+
+
 def test_data_are_found_where_they_were_moved_with_the_session(data, tmp_path):
     (tmp_path / "a").mkdir()
     shutil.move(tmp_path / "x.npy", tmp_path / "a" / "x.npy")

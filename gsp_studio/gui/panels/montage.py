@@ -241,5 +241,5 @@ class MontagePanel(QWidget):
         where = f"row {row}, column {column}" if self._dataset.grid is None else f"band {column + 1}"
         self._under_pointer.setText(
             f"basis {basis + 1}  ·  {where}  ·  {pixel_value(value)}  ·  sparsity {self._shown.sparsities[basis]:.3f}"
-            + self._spread.under(self._dataset, basis, row, column)
+            + self._spread.under(self._shown, self._dataset, basis, row, column)
         )

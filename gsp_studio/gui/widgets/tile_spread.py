@@ -100,10 +100,10 @@ class TileSpread:
             f"{100 * THICKEST:.0f} % of a basis image's brightest value on.\nU shows and hides it. Dots: unstable."
         )
 
-    def under(self, dataset: Dataset, basis: int, row: int, column: int) -> str:
+    def under(self, shown: Shown, dataset: Dataset, basis: int, row: int, column: int) -> str:
         """The deviation of one pixel in words; "" for nothing."""
         found = None if self._entry is None else self._entry.stability
-        if found is None or self._relative is None or not basis < self._relative.shape[1]:
+        if found is None or self._relative is None or not _is_about(self._entry, shown):
             return ""
         value = float(np.max(dataset.as_images(self._relative[:, basis : basis + 1])[0][row, column]))
         return f"  ·  ± {100 * value:.0f} % of its brightest {over_seeds(found.seeds)}"

@@ -30,7 +30,19 @@ LOOKS = {"dark": ("dark", 1), "light": ("light", 1), "dark-200": ("dark", 2)}
 SIZE = (1280, 800)
 GUIDE = Path(__file__).parent / "images" / "guide"
 #: States whose pictures the guide shows.
-IN_GUIDE = ("run", "drag", "held", "compare", "inspector", "error-map", "path", "weights", "steered", "branch")
+IN_GUIDE = (
+    "run",
+    "drag",
+    "held",
+    "stability",
+    "compare",
+    "inspector",
+    "error-map",
+    "path",
+    "weights",
+    "steered",
+    "branch",
+)
 LEFT = Qt.MouseButton.LeftButton
 PATIENCE = 120.0
 
@@ -181,10 +193,32 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     yield "branch", window
 
 
+def stability(studio: Studio) -> Iterator[tuple[str, QWidget]]:
+    """What further seeds make of the run on the screen."""
+    window, session = studio.window, studio.session
+    before = session.marked
+    session.check_stability()
+    studio.wait(lambda: session.runs[-1].stability is not None)
+    session.select(int(session.runs[-1].stability.cosine.argmin()))
+    studio.idle(0.5)
+    yield "stability", window
+    session.mark(before)
+    window.asking.rank()
+    dialog = studio.dialog()
+    dialog.first.setValue(20)
+    dialog.last.setValue(26)
+    dialog.seeds.setValue(3)
+    dialog.start.click()
+    studio.wait(dialog.use.isEnabled)
+    yield "dialog-rank", dialog
+    dialog.close()
+
+
 def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     """What is behind the other tabs."""
     window, session = studio.window, studio.session
     studio.run(rank=25, sparsity=0.7, seed=1)
+    yield from stability(studio)
     window.centre.show_view("Compare")
     studio.idle(1.0)
     yield "compare", window

@@ -102,7 +102,7 @@ def basis_stability(
     start = params.init if isinstance(params.init, str) and params.init in _SEEDED else "random"
     params = replace(params, rank=W.shape[1], init=start, frozen=())
     own = _unit(W)
-    cosine, total, squares = np.zeros(W.shape[1]), np.zeros(W.shape), np.zeros(W.shape)
+    cosine, total, squares = np.zeros(W.shape[1]), np.zeros_like(own), np.zeros_like(own)
     for k in range(seeds):
         callback = None if on_iteration is None else partial(on_iteration, k)
         found = factorize(X, replace(params, seed=params.seed + 1 + k), device, callback, mask).W
@@ -118,7 +118,7 @@ def basis_stability(
 
 
 def _unit(W: Array) -> Array:
-    """Columns of length 1, float64; zeros stay."""
-    lengths = np.linalg.norm(W.astype(np.float64), axis=0)
-    unit: Array = np.divide(W, lengths, out=np.zeros(W.shape), where=lengths > 0)
-    return unit
+    """Columns of length 1, float64 and Fortran-ordered; zeros stay."""
+    unit = np.asfortranarray(W, np.float64)
+    lengths = np.linalg.norm(unit, axis=0)
+    return unit / np.where(lengths > 0, lengths, 1.0)

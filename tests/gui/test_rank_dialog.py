@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from handling import Listener, settle, wait_until
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
+from gsp_studio.experiments.consensus import Consensus
 from gsp_studio.experiments.rank import RankRow, RankStudy
 from gsp_studio.gui.dialogs.rank import RankDialog
 from gsp_studio.gui.main_window import MainWindow
@@ -39,7 +42,7 @@ def dialog() -> RankDialog:
 
 
 def row(rank: int, error: float) -> RankRow:
-    return RankRow(rank, np.array([error, error * 1.1]), np.ones(2), 0.9, np.ones(rank))
+    return RankRow(rank, np.array([error, error * 1.1]), np.ones(2), 0.9, np.ones(rank), Consensus(0.7, 0.95))
 
 
 def test_a_study_suggests_the_rank_that_is_there(five: MainWindow) -> None:
@@ -56,6 +59,7 @@ def test_a_study_suggests_the_rank_that_is_there(five: MainWindow) -> None:
     QTest.mouseClick(asked.use, LEFT)
     assert five.session.choice.rank == 5
     settle()
+    assert [round(row.consensus.dispersion, 1) for row in asked._rows][2] == 1.0
     assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, RankDialog) and w.isVisible()]
 
 
@@ -101,11 +105,28 @@ def test_the_dialog_alone(show: Callable[..., QWidget]) -> None:
     assert heard["studyRequested"] == [(range(9, 12), 5)]
     for one in (row(9, 0.3), row(10, 0.2), row(11, 0.25)):
         asked.add_row(one)
+    assert asked._numbers.text().startswith("Rank 11: left out 26.250 % ± 1.250 %, explained variance 1.0000")
+    assert "similarity 0.900, dispersion 0.700, cophenetic correlation 0.950" in asked._numbers.text()
+    legend = [label.text for _, label in asked._legend.items]
+    assert legend == ["matched similarity", "consensus", "explained variance"]
+    pens = {item.opts["pen"].style() for item in asked.stability.getPlotItem().listDataItems()}
+    signs = {item.opts["symbol"] for item in asked.stability.getPlotItem().listDataItems()}
+    assert len(pens) == len(signs) == 3, "colour is not the only sign"
+    settle()
+    box = asked.errors.getPlotItem().vb
+    place = asked.errors.mapFromScene(box.mapViewToScene(QPointF(9.2, 30.0)))
+    QTest.mouseMove(asked.errors.viewport(), place)
+    assert asked._numbers.text().startswith("Rank 9: left out 31.500 %")
     asked.set_progress(3, 9)
     asked.set_study(RankStudy((row(9, 0.3), row(10, 0.2)), 10, "it is so"))
     assert asked.use.text() == "Use rank 10"
+    assert asked._numbers.text().startswith("Rank 10: ")
     QTest.mouseClick(asked.start, LEFT)
     assert not asked.use.isEnabled()
+    assert asked._numbers.text() == ""
+    asked.add_row(replace(row(9, 0.3), stability=math.nan, consensus=Consensus()))
+    assert [label.text for _, label in asked._legend.items] == ["explained variance"]
+    assert asked._numbers.text().endswith("similarity and consensus need two seeds")
     asked.set_problem("this cannot be")
     assert asked._said.text() == "⚠ this cannot be"
     assert asked.start.text() == "Start"

@@ -31,9 +31,9 @@ def relative_spread(entry: RunEntry) -> Array | None:
     if found is None or found.spread is None:
         return None
     peaks = W.max(axis=0).astype(np.float64)
-    lengths = np.linalg.norm(W.astype(np.float64), axis=0)
+    lengths = np.sqrt(np.einsum("ik,ik->k", W, W, dtype=np.float64))
     scale = np.divide(lengths, peaks, out=np.zeros_like(peaks), where=peaks > 0)
-    relative: Array = (found.spread * scale).astype(np.float32)
+    relative: Array = found.spread * scale.astype(np.float32)
     return relative
 
 

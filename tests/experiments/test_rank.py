@@ -18,9 +18,9 @@ from gsp_studio.experiments.rank import (
 )
 
 
-def noisy(rank=5, seed=0, noise=0.1, dtype=np.float32):
+def noisy(rank=5, seed=0, noise=0.1, dtype=np.float32, shape=(120, 160)):
     rng = np.random.default_rng(seed)
-    X = np.maximum(rng.random((120, rank)) - 0.4, 0) @ rng.random((rank, 160))
+    X = np.maximum(rng.random((shape[0], rank)) - 0.4, 0) @ rng.random((rank, shape[1]))
     return np.asfortranarray(np.maximum(X + noise * X.mean() * rng.standard_normal(X.shape), 0), dtype)
 
 
@@ -36,6 +36,13 @@ def test_noisy_data_of_rank_five_are_of_rank_five(seed, method):
     assert len(rows[5].of_basis) == 5
     assert rows[5].consensus.dispersion > max(0.9, rows[8].consensus.dispersion)
     assert rows[5].consensus.cophenetic > 0.95
+
+
+@pytest.mark.parametrize(("seed", "noise"), [(0, 0.3), (1, 0.05), (2, 0.3)])
+def test_few_images_and_much_noise_too(seed, noise):
+    X = noisy(seed=seed, noise=noise, shape=(60, 80))
+    study = study_ranks(X, range(2, 9), gs.Params(1, "ahals", max_iter=100), seeds=1)
+    assert study.suggested == 5, study.reason
 
 
 def test_other_ranks_are_found_too():

@@ -27,6 +27,7 @@ from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.tile_spread import THICKEST, relative_spread
 from gsp_studio.gui.widgets.tile_view import veil_table
 from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.montage import as_curves
 from gsp_studio.io.session import read_run
 
 Key, LEFT = Qt.Key, Qt.MouseButton.LeftButton
@@ -160,6 +161,21 @@ def test_of_images_in_colour_the_largest_of_three_counts(show: Callable[..., QWi
     seen = panel.view._spread.image[:6, :4]
     first = data.as_images(relative_spread(entry))[entry.shown.order[0]]
     np.testing.assert_allclose(seen, 254 * np.minimum(first.max(axis=2) / THICKEST, 1), atol=1)
+
+
+def test_of_spectra_it_is_a_curve_on_their_scale(show: Callable[..., QWidget]) -> None:
+    X = np.asfortranarray(np.random.default_rng(0).random((90, 12), np.float32))
+    names = tuple(f"pixel {j}" for j in range(12))
+    data = Dataset(X, (1, 90), "C", "cube", names, grid=(3, 4))
+    entry = entry_of(data, 4)
+    panel = show(MontagePanel(), 500, 400)
+    panel.set_dataset(data)
+    panel.set_shown(entry.shown)
+    panel.set_stability(entry)
+    first = relative_spread(entry)[:, entry.shown.order[0]]
+    [curve] = as_curves(first[None])
+    height, width = curve.shape
+    np.testing.assert_allclose(panel.view._spread.image[:height, :width], 254 * curve, atol=1)
 
 
 def test_a_zero_basis_image_has_no_veil_and_gaps_have_none() -> None:

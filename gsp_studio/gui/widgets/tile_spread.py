@@ -97,7 +97,8 @@ class TileSpread:
         """What the veil and the dots mean."""
         return (
             "Pink: the standard deviation from seed to seed; full from "
-            f"{100 * THICKEST:.0f} % of a basis image's brightest value on.\nU shows and hides it. Dots: unstable."
+            f"{100 * THICKEST:.0f} % of a basis image's brightest value on.\n"
+            "Of spectra it is a curve on their own scale. U shows and hides it. Dots: unstable."
         )
 
     def under(self, shown: Shown, dataset: Dataset, basis: int, row: int, column: int) -> str:

@@ -237,7 +237,9 @@ def _fit_one(args: argparse.Namespace) -> int:
         params = replace(params, weights=read_pixels(args.weights, dataset))
     check_params(params, *dataset.X.shape)
     mask = None if args.mask is None else read_mask(args.mask, dataset)
-    return _run_and_export(RunSpec(dataset.X, params, args.backend, args.threads, mask), dataset, args)
+    return _run_and_export(
+        RunSpec(dataset.X, params, args.backend, args.threads, mask, dataset.fingerprint), dataset, args
+    )
 
 
 def _run_and_export(
@@ -294,7 +296,7 @@ def _repeat(args: argparse.Namespace) -> int:
         raise ValueError(f"{dataset.source} is not the data of that run: its fingerprint differs; name the right ones")
     start, steering = run.as_done()
     replay = [Intervention(n, change) for n, steps in steering.items() for change in steps]
-    spec = RunSpec(dataset.X, start, run.backend, run.threads, run.mask)
+    spec = RunSpec(dataset.X, start, run.backend, run.threads, run.mask, dataset.fingerprint)
     code = _run_and_export(spec, dataset, args, replay)
     folder = args.run if args.run.is_dir() else args.run.parent
     if code == 0 and (folder / "factors.npz").exists():

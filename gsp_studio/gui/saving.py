@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner
 from gsp_studio.gui import work
-from gsp_studio.gui.state import Choice, RunEntry
+from gsp_studio.gui.state import Choice, Remarks, RunEntry
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import forget, read_folder
@@ -50,8 +50,8 @@ class Reopened:
 def saved_of(entry: RunEntry) -> SavedRun:
     """What is kept of a run."""
     outcome = entry.outcome
-    details = _details(entry.choice, entry.origin, outcome.interventions) | {"note": entry.note}
-    return SavedRun(entry.number, outcome.exported(entry.spec), details)
+    details = _details(entry.choice, entry.origin, outcome.interventions) | entry.remarks.as_json()
+    return SavedRun(entry.number, entry.exported(), details)
 
 
 def saved_so_far(number: int, runner: Runner, choice: Choice, origin: tuple[int, int]) -> SavedRun | None:
@@ -79,14 +79,15 @@ def entry_from(saved: SavedRun, X: Any) -> RunEntry:
         interventions=tuple(
             Intervention(n, change, text) for (n, change), text in zip(run.interventions, texts, strict=False)
         ),
+        versions=run.versions,
     )
     history = result.history
     columns = (history.n_iter, history.error, history.sparsity, history.target, history.seconds)
     records = tuple(Record(int(row[0]), *map(float, row[1:])) for row in zip(*columns, strict=True))
-    spec = RunSpec(X, run.start, run.backend, run.threads, run.mask)
+    spec = RunSpec(X, run.start, run.backend, run.threads, run.mask, run.fingerprint)
     choice = choice_from(details.get("choice", {}))
     entry = work.entry_of(saved.number, choice, spec, outcome, records, tuple(details.get("origin", (0, 0))))
-    return replace(entry, note=str(details.get("note", "")))
+    return replace(entry, remarks=Remarks.from_json(details, len(result.H)))
 
 
 def choice_from(content: dict[str, Any]) -> Choice:
@@ -136,10 +137,13 @@ def reopen(
         dataset = load_dataset(where, saved.options, progress=progress, cancelled=cancelled)
         if dataset.fingerprint != saved.data["fingerprint"]:
             problems.append(f"the images in {where} are not those of the runs any more: their fingerprint differs")
-    runs = []
+    runs, newest = [], saved.state.get("remarks", {})
     for run in saved.runs:
         try:
-            runs.append(entry_from(run, dataset.X))
+            entry = entry_from(run, dataset.X)
+            if str(entry.number) in newest:
+                entry = replace(entry, remarks=Remarks.from_json(newest[str(entry.number)], len(entry.shown.H)))
+            runs.append(entry)
         except (ValueError, TypeError, KeyError) as error:
             problems.append(str(error))
     weights = saved.weights

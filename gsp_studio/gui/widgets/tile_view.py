@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QGraphicsItem, QGraphicsRectItem, QStyleOptionGrap
 
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.tile_buffer import GAP, GAP_COLOUR, TileBuffer
+from gsp_studio.gui.widgets.verdict_marks import VerdictMarks
 
 Array = npt.NDArray[Any]
 
@@ -127,9 +128,10 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         self._labels = _Labels()
         self._marks = _Marks()
         self._frozen = _Marks(Qt.PenStyle.DashLine, inset=0.06)
+        self._verdicts = VerdictMarks()
         self._frame = self._outline(2.5)
         self._glance = self._outline(1.0)
-        for item in (self._image, self._labels, self._glance, self._frozen, self._marks, self._frame):
+        for item in (self._image, self._verdicts, self._labels, self._glance, self._frozen, self._marks, self._frame):
             self._box.addItem(item, ignoreBounds=item is not self._image)
         self._box.disableAutoRange()
         self.setCentralItem(self._box)
@@ -213,6 +215,10 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
     def set_frozen(self, tiles: tuple[int, ...]) -> None:
         """Dash the inside of these tiles."""
         self._frozen.set_tiles(self._buffer, tiles)
+
+    def set_verdicts(self, accepted: tuple[int, ...], rejected: tuple[int, ...]) -> None:
+        """Mark tiles as accepted and as rejected."""
+        self._verdicts.set_tiles(self._buffer, accepted, rejected)
 
     def fit(self) -> None:
         """Show all tiles."""

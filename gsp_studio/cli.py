@@ -1,7 +1,7 @@
 """The command line: ``gsp-studio [PATH]`` opens the app, ``gsp-studio fit`` and ``info`` work without Qt.
 
 Exit codes: 0 done, 2 for input that cannot be used (one sentence on stderr), 130 after Ctrl-C (the best iterate is
-kept and exported).
+kept and exported), 1 for a mistake of ours, with its details in the log.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 # OpenBLAS's idle threads spin beside ours unless told not to, and read this once, when NumPy is imported.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")
 
-BAD_INPUT = 2
-INTERRUPTED = 130
+MISTAKE, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,14 +45,32 @@ def _one_sentence(argv: list[str]) -> int:
     """Run a command; what its input makes impossible becomes one sentence on stderr and exit code 2."""
     try:
         args = _parser().parse_args(argv)
-        command: Callable[[argparse.Namespace], int] = args.command
-        return command(args)
+        from gsp_studio.io.logfile import log_folder, logged_into
+
+        with logged_into(log_folder()) as log:
+            return _run_logged(args, argv, log)
     except KeyboardInterrupt:  # before or after the run, which takes it as a cancellation
         print("gsp-studio: interrupted; nothing was written", file=sys.stderr)
         return INTERRUPTED
+
+
+def _run_logged(args: argparse.Namespace, argv: list[str], log: Path | None) -> int:
+    from gsp_studio.io.logfile import LOG
+
+    LOG.info("gsp-studio %s", shlex.join(argv))
+    command: Callable[[argparse.Namespace], int] = args.command
+    try:
+        return command(args)
     except Exception as error:
         if not _is_about_input(error):
-            raise
+            LOG.exception("a mistake of ours")
+            if log is None:  # nobody could read it anywhere else
+                raise
+            print(
+                f"gsp-studio: GSP Studio made a mistake ({type(error).__name__}: {error}); see {log}", file=sys.stderr
+            )
+            return MISTAKE
+        LOG.error("%s", error, exc_info=True)
         print(f"gsp-studio: {error}", file=sys.stderr)
         return BAD_INPUT
 
@@ -174,6 +192,8 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
 
 def _fit(args: argparse.Namespace) -> int:
     """Every data set in turn; one that fails is told, and the others go on."""
+    from gsp_studio.io.logfile import LOG
+
     if args.config is not None:
         if len(args.paths) > 1:
             raise ValueError("--config repeats one run; accepted is one PATH, that of its data where they were moved")
@@ -193,6 +213,7 @@ def _fit(args: argparse.Namespace) -> int:
             if not several or not _is_about_input(error):
                 raise
             failed += 1
+            LOG.error("%s", error, exc_info=True)
             print(f"gsp-studio: {error}", file=sys.stderr)
             if args.json:
                 print(json.dumps({"source": path, "problem": str(error)}), flush=True)
@@ -249,6 +270,7 @@ def _run_and_export(
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.engine.runner import Runner
     from gsp_studio.io.export import What, describe, export_run, named
+    from gsp_studio.io.logfile import LOG
     from gsp_studio.io.runfile import summary_of
 
     bar = ProgressBar(spec.params.max_iter, sys.stderr, enabled=not args.quiet)
@@ -281,6 +303,7 @@ def _run_and_export(
         many = f"{len(result.dead)} basis images are" if len(result.dead) > 1 else "1 basis image is"
         print(f"gsp-studio: {many} dead (zero, or used by no image); try --reseed-dead", file=sys.stderr)
     print(f"{len(paths)} files in {out}", file=words)
+    LOG.info("%s: error %.3f %%, %d iterations, %s", out, 100 * result.error, result.n_iter, outcome.reason.value)
     return INTERRUPTED if outcome.reason is FinishReason.CANCELLED else 0
 
 

@@ -29,7 +29,6 @@ from PySide6.QtWidgets import (
 from gsp_studio.gui.asking import Asking
 from gsp_studio.gui.centre import Centre
 from gsp_studio.gui.filing import Filing
-from gsp_studio.gui.logfile import LOG
 from gsp_studio.gui.menus import Menus
 from gsp_studio.gui.panels.basis import BasisPanel
 from gsp_studio.gui.panels.chip import ConstraintChip
@@ -53,6 +52,7 @@ from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.tile_buffer import Contrast
 from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS
 from gsp_studio.gui.wiring import wire_panels, wire_session
+from gsp_studio.io.logfile import LOG
 
 #: Version of the docks' arrangement: a stored one of another version is not restored.
 _LAYOUT = 2

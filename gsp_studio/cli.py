@@ -128,6 +128,8 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--also", type=arguments.extras, default=(), metavar="LIST", help=f"more exports: {', '.join(EXTRAS)}"
     )
+    parser.add_argument("--zoom", type=int, metavar="N", help="of figures: a pixel becomes N x N (as fits the image)")
+    parser.add_argument("--white", choices=("tile", "shared"), default="tile", help="of figures: per tile, or shared")
     arguments.add_model(parser)
     arguments.add_solver(parser)
     arguments.add_layout(parser)
@@ -290,7 +292,8 @@ def _run_and_export(
         )
     run = outcome.exported(spec)
     args.out = out = Path(named(str(args.out), dataset, run))
-    paths = export_run(out, dataset, run, What(extras=tuple(getattr(args, "also", ()))))
+    look = {"extras": args.also, "zoom": args.zoom, "scale": args.white} if "also" in args else {}
+    paths = export_run(out, dataset, run, What(**look))
     words = sys.stderr if getattr(args, "json", False) else sys.stdout
     if words is sys.stderr:
         print(json.dumps({"folder": str(out), **summary_of(describe(dataset, run, []))}), flush=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -70,12 +70,14 @@ class Known:
 
 @dataclass(frozen=True)
 class Parts:
-    """What an export writes besides run.json."""
+    """What an export writes besides run.json, and how figures look, as `io.export.What` says it."""
 
     basis: bool = True
     montage: bool = True
     factors: bool = True
     history: bool = True
+    scale: Literal["tile", "shared"] = "tile"
+    zoom: int | None = None
     extras: tuple[str, ...] = ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
+from gsp_studio.gui import saving
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.state import Choice, Phase, Remarks, View
@@ -326,6 +328,7 @@ session = window.session
 window.firstPainted.connect(lambda: window.filing.watch(Path(sys.argv[1])))
 window.show()
 count = 0
+print(0, flush=True)
 
 
 def step():
@@ -347,19 +350,42 @@ app.exec()
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_killed_app_offers_what_it_did(make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path) -> None:
-    root = tmp_path / "recovery"
-    command = [sys.executable, "-c", _APP, root, stack, tmp_path / "killed.ini"]
+#: How often the whole app is killed; a long try sets more.
+KILLS = int(os.environ.get("GSP_STUDIO_KILLS", "2"))
+
+
+def killed(root: Path, stack: Path, settings: Path, least: int, more_seconds: float) -> int:
+    """Start the app, kill it some time after it has told of so many runs; how many it had told of then."""
+    command = [sys.executable, "-c", _APP, root, stack, settings]
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         for line in process.stdout:
-            if int(line) >= 4:
+            if int(line) >= least:
                 break
-        time.sleep(0.1)
+        time.sleep(more_seconds)
         process.send_signal(signal.SIGKILL)
-        told = [int(line) for line in process.stdout.read().split()]
-    done = max([4, *told])
+        return max([least, *(int(line) for line in process.stdout.read().split())])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_an_app_that_is_killed_at_any_moment_loses_no_finished_run(stack: Path, tmp_path: Path) -> None:
+    chance = random.Random(1)
+    for kill in range(KILLS):
+        root = tmp_path / f"recovery{kill}"
+        done = killed(root, stack, tmp_path / "killed.ini", chance.randrange(3), chance.uniform(0.0, 0.5))
+        for folder in recovery.lost(root):
+            back = saving.reopen(folder)
+            assert back.problems == ()
+            assert [entry.number for entry in back.runs][:done] == list(range(1, done + 1))
+            assert len(back.runs) - done <= 2
+        assert done == 0 or len(recovery.lost(root)) == 1
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_killed_app_offers_what_it_did(make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path) -> None:
+    root = tmp_path / "recovery"
+    done = killed(root, stack, tmp_path / "killed.ini", 4, 0.1)
     window = make_window()
     window.filing.watch(root)
     wait_until(dialogs)

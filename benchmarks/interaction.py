@@ -31,6 +31,8 @@ CBCL = ROOT.parent / "shared" / "data" / "CBCL.mat"
 
 #: Milliseconds from a move to its pixels, by rank and image; the largest may show a part of its pixels first.
 SLIDER = {"49x19x19": 8.0, "100x128x128": 16.0, "100x512x512": 60.0}
+#: Runs of so many images of these sizes are selected in the list.
+SELECT, SELECTED = ("49x19x19", "100x128x128"), 200.0
 #: Milliseconds: a frame at 60 Hz; how late a timer may be; from Cancel to the end; what feels like at once.
 FRAME, LATE, CANCEL, START = 16.0, 12.0, 500.0, 1000.0
 #: Memory after many gestures over that after the first tenth of them.
@@ -55,6 +57,10 @@ def rows(quick: bool) -> list[Row]:
         for size, goal in SLIDER.items():
             name = f"slider_p99_ms_{size}"
             add(name, goal, lambda name=name: (child(env, name, moves), 99, f"{moves} moves"))
+        picks = 20 if quick else 100
+        for size in SELECT:
+            name = f"select_run_p99_ms_{size}"
+            add(name, SELECTED, lambda name=name: (child(env, name, picks), 99, f"{picks} old runs selected"))
         seconds = 4 if quick else 15
         add(
             "gui_lateness_p99_ms",
@@ -209,6 +215,33 @@ def slider_times(data: Any, rank: int, moves: int) -> list[float]:
     return times[5:]
 
 
+def select_times(data: Any, rank: int, picks: int) -> list[float]:
+    """Milliseconds from a click on a run of the list until its basis, curves and numbers are painted."""
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    from gsp_studio.gui.state import Choice
+
+    bench = Bench(data, rank)
+    session, table = bench.window.session, bench.window.runs.table
+    for s in (0.7, 0.8, 0.9):
+        session.set_choice(Choice(rank=rank, max_iter=10, sparsity=s))
+        session.run()
+        bench.wait(lambda: session.phase.name == "IDLE")
+    times = []
+    for k in range(picks):
+        row = k % 3
+        place = table.visualItemRect(table.item(row, 1)).center()
+        wanted = session.runs[row].shown.target
+        bench.idle(0.05)
+        began = time.perf_counter()
+        QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        bench.wait(lambda wanted=wanted: bench.target == wanted and bench.painted_target == wanted)
+        times.append(1000 * (time.perf_counter() - began))
+    bench.close()
+    return times[3:]
+
+
 def lateness(seconds: int) -> list[float]:
     """How many milliseconds late a timer of 5 ms comes while a run goes on in the window."""
     from PySide6.QtCore import Qt, QTimer
@@ -348,6 +381,8 @@ MEASUREMENTS: dict[str, Callable[[int], list[float]]] = {
     "slider_p99_ms_49x19x19": lambda moves: slider_times(bundled_faces(), 49, moves),
     "slider_p99_ms_100x128x128": lambda moves: slider_times(blobs(), 100, moves),
     "slider_p99_ms_100x512x512": lambda moves: slider_times(blobs(512), 100, moves),
+    "select_run_p99_ms_49x19x19": lambda picks: select_times(bundled_faces(), 49, picks),
+    "select_run_p99_ms_100x128x128": lambda picks: select_times(blobs(), 100, picks),
     "gui_lateness_p99_ms": lateness,
     "cycles": cycles,
     "memory_of_drag": memory_of_drag,

@@ -1,7 +1,7 @@
 """The command line: ``gsp-studio [PATH]`` opens the app, ``gsp-studio fit`` and ``info`` work without Qt.
 
 Exit codes: 0 done, 2 for input that cannot be used (one sentence on stderr), 130 after Ctrl-C (the best iterate is
-kept and exported).
+kept and exported), 1 for a mistake of ours, with its details in the log.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import json
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 # OpenBLAS's idle threads spin beside ours unless told not to, and read this once, when NumPy is imported.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")
 
-BAD_INPUT = 2
-INTERRUPTED = 130
+MISTAKE, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,14 +45,32 @@ def _one_sentence(argv: list[str]) -> int:
     """Run a command; what its input makes impossible becomes one sentence on stderr and exit code 2."""
     try:
         args = _parser().parse_args(argv)
-        command: Callable[[argparse.Namespace], int] = args.command
-        return command(args)
+        from gsp_studio.io.logfile import log_folder, logged_into
+
+        with logged_into(log_folder()) as log:
+            return _run_logged(args, argv, log)
     except KeyboardInterrupt:  # before or after the run, which takes it as a cancellation
         print("gsp-studio: interrupted; nothing was written", file=sys.stderr)
         return INTERRUPTED
+
+
+def _run_logged(args: argparse.Namespace, argv: list[str], log: Path | None) -> int:
+    from gsp_studio.io.logfile import LOG
+
+    LOG.info("gsp-studio %s", shlex.join(argv))
+    command: Callable[[argparse.Namespace], int] = args.command
+    try:
+        return command(args)
     except Exception as error:
         if not _is_about_input(error):
-            raise
+            LOG.exception("a mistake of ours")
+            if log is None:  # nobody could read it anywhere else
+                raise
+            print(
+                f"gsp-studio: GSP Studio made a mistake ({type(error).__name__}: {error}); see {log}", file=sys.stderr
+            )
+            return MISTAKE
+        LOG.error("%s", error, exc_info=True)
         print(f"gsp-studio: {error}", file=sys.stderr)
         return BAD_INPUT
 
@@ -110,6 +128,8 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--also", type=arguments.extras, default=(), metavar="LIST", help=f"more exports: {', '.join(EXTRAS)}"
     )
+    parser.add_argument("--zoom", type=int, metavar="N", help="of figures: a pixel becomes N x N (as fits the image)")
+    parser.add_argument("--white", choices=("tile", "shared"), default="tile", help="of figures: per tile, or shared")
     arguments.add_model(parser)
     arguments.add_solver(parser)
     arguments.add_layout(parser)
@@ -174,6 +194,8 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
 
 def _fit(args: argparse.Namespace) -> int:
     """Every data set in turn; one that fails is told, and the others go on."""
+    from gsp_studio.io.logfile import LOG
+
     if args.config is not None:
         if len(args.paths) > 1:
             raise ValueError("--config repeats one run; accepted is one PATH, that of its data where they were moved")
@@ -193,6 +215,7 @@ def _fit(args: argparse.Namespace) -> int:
             if not several or not _is_about_input(error):
                 raise
             failed += 1
+            LOG.error("%s", error, exc_info=True)
             print(f"gsp-studio: {error}", file=sys.stderr)
             if args.json:
                 print(json.dumps({"source": path, "problem": str(error)}), flush=True)
@@ -237,7 +260,9 @@ def _fit_one(args: argparse.Namespace) -> int:
         params = replace(params, weights=read_pixels(args.weights, dataset))
     check_params(params, *dataset.X.shape)
     mask = None if args.mask is None else read_mask(args.mask, dataset)
-    return _run_and_export(RunSpec(dataset.X, params, args.backend, args.threads, mask), dataset, args)
+    return _run_and_export(
+        RunSpec(dataset.X, params, args.backend, args.threads, mask, dataset.fingerprint), dataset, args
+    )
 
 
 def _run_and_export(
@@ -247,6 +272,7 @@ def _run_and_export(
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.engine.runner import Runner
     from gsp_studio.io.export import What, describe, export_run, named
+    from gsp_studio.io.logfile import LOG
     from gsp_studio.io.runfile import summary_of
 
     bar = ProgressBar(spec.params.max_iter, sys.stderr, enabled=not args.quiet)
@@ -266,7 +292,8 @@ def _run_and_export(
         )
     run = outcome.exported(spec)
     args.out = out = Path(named(str(args.out), dataset, run))
-    paths = export_run(out, dataset, run, What(extras=tuple(getattr(args, "also", ()))))
+    look = {"extras": args.also, "zoom": args.zoom, "scale": args.white} if "also" in args else {}
+    paths = export_run(out, dataset, run, What(**look))
     words = sys.stderr if getattr(args, "json", False) else sys.stdout
     if words is sys.stderr:
         print(json.dumps({"folder": str(out), **summary_of(describe(dataset, run, []))}), flush=True)
@@ -279,6 +306,7 @@ def _run_and_export(
         many = f"{len(result.dead)} basis images are" if len(result.dead) > 1 else "1 basis image is"
         print(f"gsp-studio: {many} dead (zero, or used by no image); try --reseed-dead", file=sys.stderr)
     print(f"{len(paths)} files in {out}", file=words)
+    LOG.info("%s: error %.3f %%, %d iterations, %s", out, 100 * result.error, result.n_iter, outcome.reason.value)
     return INTERRUPTED if outcome.reason is FinishReason.CANCELLED else 0
 
 
@@ -294,7 +322,7 @@ def _repeat(args: argparse.Namespace) -> int:
         raise ValueError(f"{dataset.source} is not the data of that run: its fingerprint differs; name the right ones")
     start, steering = run.as_done()
     replay = [Intervention(n, change) for n, steps in steering.items() for change in steps]
-    spec = RunSpec(dataset.X, start, run.backend, run.threads, run.mask)
+    spec = RunSpec(dataset.X, start, run.backend, run.threads, run.mask, dataset.fingerprint)
     code = _run_and_export(spec, dataset, args, replay)
     folder = args.run if args.run.is_dir() else args.run.parent
     if code == 0 and (folder / "factors.npz").exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from hypothesis import settings
 ROOT = Path(__file__).resolve().parents[1]
 
 os.environ.setdefault("QT_API", "pyside6")
+# Commands write a log where the platform keeps such files: not into that of whoever runs the tests.
+_HOME = tempfile.TemporaryDirectory(prefix="gsp-studio-tests-")
+os.environ["XDG_DATA_HOME"] = _HOME.name
 if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 

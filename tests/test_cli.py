@@ -15,6 +15,7 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.cli import main
+from gsp_studio.io import logfile
 from gsp_studio.io.export import read_run
 
 PATIENCE = 240
@@ -377,3 +378,40 @@ def test_the_command_of_a_run_gives_the_same_factors(stack, tmp_path):
     steered = ExportedRun(result, params, [(3, gs.Params(3, "psnmf", 0.5, seed=3, max_iter=9, init="nndsvda"))])
     with pytest.raises(ValueError, match="which no command line holds; export it"):
         command_of(data, steered)
+
+
+@pytest.fixture
+def log(monkeypatch, tmp_path):
+    monkeypatch.setattr(logfile, "data_folder", lambda: tmp_path / "data")
+    return tmp_path / "data" / "logs" / logfile.NAME
+
+
+def test_a_batch_is_logged(stack, tmp_path, log):
+    (tmp_path / "broken.npy").write_bytes(b"no array")
+    args = ["--rank", "3", "--max-iter", "4", "--quiet", "--out", str(tmp_path / "out")]
+    assert main(["fit", str(tmp_path / "broken.npy"), str(stack), *args]) == 2
+    text = log.read_text(encoding="utf-8")
+    assert "INFO gsp-studio fit" in text
+    assert "ERROR" in text
+    assert "Traceback" in text, "for a report, though nobody saw it"
+    assert "4 iterations, all iterations done" in text
+    before = len(logfile.LOG.handlers)
+    assert main(["info"]) == 0
+    assert len(logfile.LOG.handlers) == before, "no command leaves its log open"
+    assert text in log.read_text(encoding="utf-8"), "later commands go on in the same file"
+
+
+def test_a_mistake_of_ours_is_one_sentence_that_names_the_log(log, monkeypatch, capsys):
+    monkeypatch.setattr("gsp_studio.backends.available_backends", lambda: {}["none"])
+    assert main(["info"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("gsp-studio: GSP Studio made a mistake (KeyError: 'none')")
+    assert str(log) in said
+    assert said.count("\n") == 1
+    assert "Traceback" in log.read_text(encoding="utf-8")
+
+
+def test_commands_work_where_no_log_can_be_written(monkeypatch, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr(logfile, "data_folder", lambda: tmp_path / "file")
+    assert main(["info"]) == 0

@@ -27,10 +27,12 @@ class Matching:
     partner: Array
     cosine: Array
 
-    def order_of_second(self, order: Array, count: int) -> Array:
-        """The `count` columns of the second beside those of the first in `order`; those without a partner come last."""
+    def cells_of_second(self, order: Array, count: int) -> Array:
+        """The `count` columns of the second in the cells of the first's in `order`.
+
+        -1 where a column of the first has no partner; columns of the second without one come after all cells.
+        """
         matched = self.partner[order]
-        matched = matched[matched >= 0]
         rest = np.setdiff1d(np.arange(count), matched)
         return np.concatenate([matched, rest]).astype(np.intp)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -43,7 +44,8 @@ class FinishReason(Enum):
 class RunSpec:
     """A run to do: data X, parameters, the backend (with its threads; None: all usable cores), missing entries.
 
-    X (m, n) is an array or `Streamed`. `mask` (m, n) is True where an entry is missing; None: none is.
+    X (m, n) is an array or `Streamed`. `mask` (m, n) is True where an entry is missing; None: none is. `fingerprint` is
+    that of the data set, "" where nobody asks for it.
     """
 
     X: Any
@@ -51,6 +53,7 @@ class RunSpec:
     backend: str = "auto"
     threads: int | None = None
     mask: npt.NDArray[Any] | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ class Outcome:
         One sentence when the run failed, else "".
     details : str
         The traceback of a failure, for a report.
+    versions : mapping of str to str
+        What computed, as `io.runfile.versions_now` told then.
     """
 
     result: Result | None
@@ -98,6 +103,7 @@ class Outcome:
     interventions: tuple[Intervention, ...] = ()
     error_text: str = ""
     details: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def exported(self, spec: RunSpec) -> ExportedRun:
         """What `export_run` writes of this run of `spec`; ValueError when no iteration was done."""
@@ -111,6 +117,8 @@ class Outcome:
             backend=spec.backend,
             threads=spec.threads,
             mask=spec.mask,
+            fingerprint=spec.fingerprint,
+            versions=self.versions,
         )
 
 

@@ -17,6 +17,7 @@ from gsp_studio.core.checks import check_steering
 from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Result, Stop, history_of, iterate, result_of
 from gsp_studio.core.steering import check_edit, difference, edited_params, text_of
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Poll, Record, RunSpec, RunState
+from gsp_studio.io.runfile import versions_now
 from gsp_studio.io.source import require_memory
 
 #: Matrices of coefficients that a run holds at once: the last, the best, the next and what is made of them.
@@ -140,10 +141,8 @@ class Runner:
         solving = self._solving
         if self._outcome is not None or solving is None:
             return self._outcome
-        result = solving.result()
-        if result is None:
-            return None
-        return Outcome(result, FinishReason.CANCELLED, tuple(solving.interventions))
+        outcome = solving.ended(FinishReason.CANCELLED)
+        return None if outcome.result is None else outcome
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the thread of `start`; True when the run has ended (or was never started)."""
@@ -213,8 +212,11 @@ class _Solving:
         except Exception as error:  # the thread's edge: whatever happens must reach the user
             text = str(error) or type(error).__name__
             details = traceback.format_exc()
-            return Outcome(self.result(), FinishReason.FAILED, tuple(self.interventions), text, details)
-        return Outcome(self.result(), reason, tuple(self.interventions))
+            return self.ended(FinishReason.FAILED, text, details)
+        return self.ended(reason)
+
+    def ended(self, reason: FinishReason, text: str = "", details: str = "") -> Outcome:
+        return Outcome(self.result(), reason, tuple(self.interventions), text, details, versions_now())
 
     def iterations(self) -> FinishReason:
         spec = self.runner.spec

@@ -12,7 +12,7 @@ from gsp_studio.gui.comparing import Comparing
 from gsp_studio.gui.exporting import Exporting
 from gsp_studio.gui.inspecting import Inspecting
 from gsp_studio.gui.ranking import Ranking
-from gsp_studio.gui.state import Choice, Parts, Pinned, RunEntry
+from gsp_studio.gui.state import Choice, Parts, Pinned, Remarks, RunEntry
 from gsp_studio.gui.viewing import Viewing
 from gsp_studio.gui.weighing import Weighing
 from gsp_studio.gui.words import about_stability
@@ -84,18 +84,28 @@ class Answering(Viewing):
             return
         self._exporting.export(Path(directory), self.dataset, self.runs[index], parts or Parts())
 
-    def set_note(self, index: int, note: str) -> None:
+    def remark(self, index: int, remarks: Remarks) -> None:
         """Write something beside a run of the list."""
-        if 0 <= index < len(self.runs) and note != self.runs[index].note:
+        if 0 <= index < len(self.runs) and remarks != self.runs[index].remarks:
             runs = list(self.runs)
-            runs[index] = replace(runs[index], note=note)
+            runs[index] = replace(runs[index], remarks=remarks)
             self.runs = tuple(runs)
             self.runNoted.emit(self.runs[index])
 
-    def compare(self, first: int, second: int) -> None:
-        """Match the basis images of two runs of the list; `comparisonReady` brings them."""
-        if all(0 <= index < len(self.runs) for index in (first, second)):
-            self._comparing.compare(self.runs[first], self.runs[second])
+    @property
+    def can_judge(self) -> bool:
+        """Whether there is a run on the screen, and a basis image of it that is meant."""
+        return 0 <= self.shown_run < len(self.runs) and bool(self.marked)
+
+    def judge(self, accept: bool) -> None:
+        """Accept the selected basis images of the run on the screen, or reject them; once more takes it back."""
+        if self.can_judge:
+            self.remark(self.shown_run, self.runs[self.shown_run].remarks.judged(self.marked, accept))
+
+    def compare(self, places: tuple[int, ...]) -> None:
+        """Match the basis images of runs of the list with those of the first; `comparisonReady` brings them."""
+        if all(0 <= index < len(self.runs) for index in places):
+            self._comparing.compare(tuple(self.runs[index] for index in places))
 
     def find_errors(self) -> None:
         """Ask for the errors of all images with the basis on the screen; `errorsFound` brings them."""
@@ -121,7 +131,7 @@ class Answering(Viewing):
             self.logged.emit(f"{entry.name}: fitting from {SEEDS} further seeds.")
 
     def _keep_stability(self, of: RunEntry, found: BasisStability) -> None:
-        """Write what has been found to the run, which may have a note now that it had not when it was asked."""
+        """Write what has been found to the run, which may have remarks now that it had not when it was asked."""
         numbers = [entry.number for entry in self.runs]
         index = numbers.index(of.number)
         entry = replace(self.runs[index], stability=found)

@@ -16,10 +16,10 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.keeping import SUFFIX
-from gsp_studio.gui.logfile import log_folder
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Parts
 from gsp_studio.io.dataset import LoadOptions
+from gsp_studio.io.logfile import log_folder
 from gsp_studio.io.resources import sample_path
 from gsp_studio.io.step import REMEDY, Resize
 

@@ -1,4 +1,4 @@
-"""Matches the basis images of two runs in the background."""
+"""Matches the basis images of runs in the background."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from gsp_studio.gui.words import told
 
 
 class Comparing(QObject):
-    """The newest pair that was asked for wins."""
+    """The newest runs that were asked for win."""
 
     compared = Signal(object)  # Comparison
     failed = Signal(str, str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._worker: LatestOnly[tuple[RunEntry, RunEntry], Comparison] | None = None
+        self._worker: LatestOnly[tuple[RunEntry, ...], Comparison] | None = None
 
     def start(self, work: Any) -> None:
         """The solvers are there."""
-        self._worker = LatestOnly(lambda pair: work.compared(*pair), name="gsp-compare")
+        self._worker = LatestOnly(lambda runs: work.compared(*runs), name="gsp-compare")
 
     def close(self, timeout: float) -> bool:
         """End the worker; True when it has ended."""
         return self._worker is None or self._worker.close(timeout)
 
-    def compare(self, first: RunEntry, second: RunEntry) -> None:
-        """Match these."""
+    def compare(self, runs: tuple[RunEntry, ...]) -> None:
+        """Match these with the first of them."""
         assert self._worker is not None
-        self._worker.submit((first, second))
+        self._worker.submit(runs)
 
     def drop(self) -> None:
         """Another data set: forget what was asked."""

@@ -41,7 +41,7 @@ class Exporting(QObject):
         """Write these parts of a run."""
         assert self._worker is not None
         self._tell(f"exporting {entry.name} to {directory}")
-        self._worker.submit((directory, dataset, entry.outcome.exported(entry.spec), parts))
+        self._worker.submit((directory, dataset, entry.exported(), parts))
 
     def poll(self) -> None:
         """Tell how an export has ended."""

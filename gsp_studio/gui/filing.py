@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QFileDialog, QMenu
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.keeping import SUFFIX, Keeping
-from gsp_studio.gui.logfile import log_folder
 from gsp_studio.gui.state import View
 from gsp_studio.gui.words import plural
+from gsp_studio.io.logfile import log_folder
 
 if TYPE_CHECKING:
     from gsp_studio.gui.main_window import MainWindow

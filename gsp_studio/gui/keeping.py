@@ -66,7 +66,7 @@ class Keeping(QObject):
         session.datasetChanged.connect(self._forget)
         session.runsChanged.connect(self._keep_runs)
         session.runNoted.connect(self._note)
-        session.stabilityFound.connect(self._note)
+        session.stabilityFound.connect(self._keep_run)
         session.weightsChanged.connect(lambda _: self._touch())
 
     @property
@@ -89,6 +89,7 @@ class Keeping(QObject):
             "view": asdict(session.view),
             "marked": list(session.marked),
             "shown_run": shown,
+            "remarks": {str(entry.number): entry.remarks.as_json() for entry in session.runs},
             "window": self._window_state(),
         }
 
@@ -190,7 +191,10 @@ class Keeping(QObject):
             self.keep()
 
     def _note(self, entry: RunEntry) -> None:
-        self._keep_run(entry)
+        """What is written beside a run goes into the state: its factors need not be written again."""
+        self._kept_runs[entry.number] = entry
+        self._touch()
+        self.keep()
 
     def _forget(self, dataset: Any) -> None:
         """Other data: what was kept of the former is not wanted, it went with them."""

@@ -29,7 +29,6 @@ from PySide6.QtWidgets import (
 from gsp_studio.gui.asking import Asking
 from gsp_studio.gui.centre import Centre
 from gsp_studio.gui.filing import Filing
-from gsp_studio.gui.logfile import LOG
 from gsp_studio.gui.menus import Menus
 from gsp_studio.gui.panels.basis import BasisPanel
 from gsp_studio.gui.panels.chip import ConstraintChip
@@ -53,6 +52,7 @@ from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.tile_buffer import Contrast
 from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS
 from gsp_studio.gui.wiring import wire_panels, wire_session
+from gsp_studio.io.logfile import LOG
 
 #: Version of the docks' arrangement: a stored one of another version is not restored.
 _LAYOUT = 2
@@ -196,6 +196,11 @@ class MainWindow(QMainWindow):
         menus.add("&Edit", "Sparsity &up by 0.01", lambda: session.step_sparsity(0.01), "]")
         menus.add("&Edit", "Sparsity &down by 0.01", lambda: session.step_sparsity(-0.01), "[")
         menus.add("&Edit", "Sparsity to the basis's &own", session.reset_sparsity, "Backspace", "reset")
+        menus.separate("&Edit")
+        self._judging_actions = [
+            menus.add("&Edit", "&Accept the selected basis images", lambda: session.judge(accept=True), "A"),
+            menus.add("&Edit", "Re&ject the selected basis images", lambda: session.judge(accept=False), "X"),
+        ]
         self._run_action = menus.add("&Run", "&Run, pause or resume", session.run_or_pause, "Space", "run")
         self._cancel_action = menus.add("&Run", "&Cancel and keep the best iterate", session.cancel, "", "cancel")
         self._make_steering_menu()
@@ -242,6 +247,8 @@ class MainWindow(QMainWindow):
     def _offer_steering(self) -> None:
         for action in self._steering_actions:
             action.setEnabled(self.session.can_steer)
+        for action in self._judging_actions:
+            action.setEnabled(self.session.can_judge)
         self._branch_action.setEnabled(self.session.branch_end > 0)
         self._rank_action.setEnabled(self.session.phase is Phase.IDLE)
         self._check_action.setEnabled(self.session.phase is Phase.IDLE and self.session.shown_run >= 0)
@@ -291,6 +298,7 @@ class MainWindow(QMainWindow):
     def on_view_in_front(self, title: str) -> None:
         """Ask for what only this view shows."""
         self.session.set_pairing(title == "Weights")
+        self.curves.set_comparing(title == "Compare")
         if title == "Weights" and self.session.shown is not None:
             self.session.find_errors()
 

@@ -14,7 +14,7 @@ from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Record, R
 from gsp_studio.engine.runner import Runner
 from gsp_studio.experiments.stability import BasisStability
 from gsp_studio.gui import work
-from gsp_studio.gui.state import Choice, RunEntry
+from gsp_studio.gui.state import Choice, Remarks, RunEntry
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import forget, read_folder
@@ -55,14 +55,14 @@ class Reopened:
 def saved_of(entry: RunEntry) -> SavedRun:
     """What is kept of a run."""
     outcome = entry.outcome
-    details = _details(entry.choice, entry.origin, outcome.interventions) | {"note": entry.note}
+    details = _details(entry.choice, entry.origin, outcome.interventions) | entry.remarks.as_json()
     arrays = {}
     found = entry.stability
     if found is not None:
         details["stability"] = {"seeds": found.seeds, "cosine": found.cosine.tolist()}
         if found.spread is not None:
             arrays[_SPREAD] = found.spread
-    return SavedRun(entry.number, outcome.exported(entry.spec), details, arrays)
+    return SavedRun(entry.number, entry.exported(), details, arrays)
 
 
 def saved_so_far(number: int, runner: Runner, choice: Choice, origin: tuple[int, int]) -> SavedRun | None:
@@ -90,14 +90,15 @@ def entry_from(saved: SavedRun, X: Any) -> RunEntry:
         interventions=tuple(
             Intervention(n, change, text) for (n, change), text in zip(run.interventions, texts, strict=False)
         ),
+        versions=run.versions,
     )
     history = result.history
     columns = (history.n_iter, history.error, history.sparsity, history.target, history.seconds)
     records = tuple(Record(int(row[0]), *map(float, row[1:])) for row in zip(*columns, strict=True))
-    spec = RunSpec(X, run.start, run.backend, run.threads, run.mask)
+    spec = RunSpec(X, run.start, run.backend, run.threads, run.mask, run.fingerprint)
     choice = choice_from(details.get("choice", {}))
     entry = work.entry_of(saved.number, choice, spec, outcome, records, tuple(details.get("origin", (0, 0))))
-    return replace(entry, note=str(details.get("note", "")), stability=_stability_from(saved))
+    return replace(entry, remarks=Remarks.from_json(details, len(result.H)), stability=_stability_from(saved))
 
 
 def _stability_from(saved: SavedRun) -> BasisStability | None:
@@ -159,11 +160,14 @@ def reopen(
         dataset = load_dataset(where, saved.options, progress=progress, cancelled=cancelled)
         if dataset.fingerprint != saved.data["fingerprint"]:
             problems.append(f"the images in {where} are not those of the runs any more: their fingerprint differs")
-    runs = []
+    runs, newest = [], saved.state.get("remarks", {})
     for run in saved.runs:
         try:
-            runs.append(entry_from(run, dataset.X))
-            if (found := runs[-1].stability) is not None and found.spread is None:
+            entry = entry_from(run, dataset.X)
+            if str(entry.number) in newest:
+                entry = replace(entry, remarks=Remarks.from_json(newest[str(entry.number)], len(entry.shown.H)))
+            runs.append(entry)
+            if entry.stability is not None and entry.stability.spread is None:
                 problems.append(f"where run {run.number} differs from seed to seed cannot be read")
         except (ValueError, TypeError, KeyError) as error:
             problems.append(str(error))

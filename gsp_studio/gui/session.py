@@ -286,7 +286,7 @@ class Session(Steering):
         if self.dataset is None or self.phase is not Phase.IDLE:
             return
         try:
-            runner = self._work.new_run(self.dataset.X, self.choice, self.weights)
+            runner = self._work.new_run(self.dataset, self.choice, self.weights)
         except ValueError as error:
             self.failed.emit(*told(error))
             return

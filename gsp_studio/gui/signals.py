@@ -37,7 +37,7 @@ class SessionSignals(QObject):
     originChanged = Signal(object)  # tuple of Record: the run that the one of the curves is a branch of
     frozenChanged = Signal(object)  # tuple of the basis images that the run leaves as they are
     runsChanged = Signal(object, int)  # tuple of RunEntry, index of the one on the screen or -1
-    runNoted = Signal(object)  # RunEntry with another note
+    runNoted = Signal(object)  # RunEntry with other remarks
     selectionChanged = Signal(int)  # the basis image that everything is about, or -1
     markedChanged = Signal(object)  # tuple of all basis images that are selected
     viewChanged = Signal(object)  # View

@@ -6,9 +6,9 @@ Light on purpose: this module is imported before the first paint, so it knows no
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.metrics import GramError
     from gsp_studio.engine.run import Outcome, Record, RunSpec
     from gsp_studio.experiments.stability import BasisStability
+    from gsp_studio.io.runfile import ExportedRun
 
 Array = npt.NDArray[Any]
 
@@ -74,12 +75,14 @@ class Known:
 
 @dataclass(frozen=True)
 class Parts:
-    """What an export writes besides run.json."""
+    """What an export writes besides run.json, and how figures look, as `io.export.What` says it."""
 
     basis: bool = True
     montage: bool = True
     factors: bool = True
     history: bool = True
+    scale: Literal["tile", "shared"] = "tile"
+    zoom: int | None = None
     extras: tuple[str, ...] = ()
 
 
@@ -245,21 +248,26 @@ class PathCurve:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two runs, their basis images matched.
+    """Two runs or more, their basis images matched with those of the first.
 
     Attributes
     ----------
-    first, second : RunEntry
-    order : ndarray (q,) of int
-        The second's basis images in the cells of those of the first that they are most like, in the first's order.
-    cosine : ndarray (r,)
-        How alike the two basis images of each cell of the first are, 0 to 1.
+    runs : tuple of RunEntry
+    orders : tuple of ndarray (count,) of int
+        Which basis image of each run is in each cell, -1 where it has none: in the cells of the first those that are
+        most like its own, then those that are like none.
+    cosines : tuple of ndarray (count,)
+        How alike the image of each cell is to the first's, 0 to 1.
     """
 
-    first: RunEntry
-    second: RunEntry
-    order: Array
-    cosine: Array
+    runs: tuple[RunEntry, ...]
+    orders: tuple[Array, ...]
+    cosines: tuple[Array, ...]
+
+    @property
+    def count(self) -> int:
+        """Cells."""
+        return len(self.orders[0])
 
 
 @dataclass(frozen=True)
@@ -296,6 +304,50 @@ class Progress:
         return self.each * (self.max_iter - self.n_iter)
 
 
+@dataclass(frozen=True)
+class Remarks:
+    """What somebody wrote beside a run.
+
+    Attributes
+    ----------
+    name : str
+        What it is called instead of "Run 3".
+    note : str
+    tags : tuple of str
+    accepted, rejected : frozenset of int
+        Basis images of the run that were judged.
+    """
+
+    name: str = ""
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    accepted: frozenset[int] = frozenset()
+    rejected: frozenset[int] = frozenset()
+
+    def judged(self, bases: tuple[int, ...], accept: bool) -> Remarks:
+        """With these basis images accepted, or rejected; where they all were so already, with no word on them."""
+        chosen, before = frozenset(bases), self.accepted if accept else self.rejected
+        after, other = before | chosen, (self.rejected if accept else self.accepted) - chosen
+        if chosen <= before:
+            after = before - chosen
+        return replace(self, accepted=after if accept else other, rejected=other if accept else after)
+
+    def as_json(self) -> dict[str, Any]:
+        """For files: plain lists and texts, what is empty left out."""
+        content = {**asdict(self), "accepted": sorted(self.accepted), "rejected": sorted(self.rejected)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items() if value}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any], rank: int) -> Remarks:
+        """What `as_json` made, among other things; what it cannot be is left out."""
+        sets = {
+            name: frozenset(k for k in content.get(name, ()) if isinstance(k, int) and 0 <= k < rank)
+            for name in ("accepted", "rejected")
+        }
+        tags = tuple(str(tag) for tag in content.get("tags", ()))
+        return cls(str(content.get("name", "")), str(content.get("note", "")), tags, **sets)
+
+
 @dataclass(frozen=True, eq=False)
 class RunEntry:
     """A run of this session: everything that shows it again."""
@@ -311,15 +363,18 @@ class RunEntry:
     marks: tuple[Mark, ...] = ()
     #: Number of the run whose first iterations it shares, and how many these are; 0 where there is none.
     origin: tuple[int, int] = (0, 0)
-    #: What somebody wrote beside it.
-    note: str = ""
+    remarks: Remarks = Remarks()
     #: What further seeds make of its basis images, where that has been asked.
     stability: BasisStability | None = None
 
     @property
     def name(self) -> str:
         """What people call it."""
-        return f"Run {self.number}"
+        return self.remarks.name or f"Run {self.number}"
+
+    def exported(self) -> ExportedRun:
+        """What exports write of it."""
+        return replace(self.outcome.exported(self.spec), remarks=self.remarks.as_json())
 
     @property
     def seconds(self) -> float:

@@ -30,7 +30,7 @@ def wire_session(window: MainWindow) -> None:
         (session.frozenChanged, "set_frozen"),
         (session.recordsAdded, "add_records"),
         (session.runsChanged, "set_runs"),
-        (session.runNoted, "set_note"),
+        (session.runNoted, "set_remarks"),
         (session.selectionChanged, "set_selected"),
         (session.markedChanged, "set_marked"),
         (session.viewChanged, "set_view"),
@@ -88,5 +88,6 @@ def wire_panels(window: MainWindow) -> None:
     window.run.runPressed.connect(session.run_or_pause)
     window.run.cancelPressed.connect(session.cancel)
     window.runs.runChosen.connect(session.show_run)
-    window.runs.noteEdited.connect(session.set_note)
+    window.runs.remarked.connect(session.remark)
+    window.basis.judged.connect(session.judge)
     window.curves.branchRequested.connect(window.asking.branch)

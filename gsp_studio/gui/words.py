@@ -33,6 +33,11 @@ def signed_percent(fraction: float) -> str:
     return f"{100 * fraction:+.3f} %".replace("-", "−")
 
 
+def signed(value: float, digits: int) -> str:
+    """0.0123 as "+0.0123", with a true minus sign."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
 def duration(seconds: float) -> str:
     """Seconds as "0:09" or "1:02:03"."""
     whole = max(0, round(seconds))

@@ -142,11 +142,12 @@ def known() -> Known:
     return Known(methods, f"{backend.name}, {backend.device}", dict(STARTS), weighted)
 
 
-def new_run(X: Any, choice: Choice, weights: Array | None = None) -> Runner:
+def new_run(dataset: Dataset, choice: Choice, weights: Array | None = None) -> Runner:
     """A run of what the panels say; ValueError, in one sentence, when the data cannot have it."""
+    X = dataset.X
     params = replace(params_of(choice), weights=weights_in_force(choice, weights, len(X)))
     check_params(params, *X.shape)
-    return Runner(RunSpec(X, params, "auto", solver_threads()))
+    return Runner(RunSpec(X, params, "auto", solver_threads(), fingerprint=dataset.fingerprint))
 
 
 def params_of(choice: Choice) -> Params:
@@ -339,11 +340,20 @@ def entry_of(
     )
 
 
-def compared(first: RunEntry, second: RunEntry) -> Comparison:
-    """Two runs with the basis images of the second in the cells of those of the first that they are most like."""
-    matching = match_bases(first.shown.W, second.shown.W)
-    order = first.shown.order
-    return Comparison(first, second, matching.order_of_second(order, second.shown.W.shape[1]), matching.cosine[order])
+def compared(*runs: RunEntry) -> Comparison:
+    """Runs with their basis images in the cells of those of the first that they are most like."""
+    first = runs[0].shown
+    orders, cosines = [first.order], [np.ones(len(first.order))]
+    for other in runs[1:]:
+        matching = match_bases(first.W, other.shown.W)
+        orders.append(matching.cells_of_second(first.order, other.shown.W.shape[1]))
+        cosines.append(matching.cosine[first.order])
+    count = max(map(len, orders))
+    return Comparison(
+        runs,
+        tuple(np.pad(order, (0, count - len(order)), constant_values=-1) for order in orders),
+        tuple(np.pad(cosine, (0, count - len(cosine))) for cosine in cosines),
+    )
 
 
 def stationarity(X: Any, entry: RunEntry) -> float:
@@ -389,7 +399,7 @@ def stability(X: Any, check: Any) -> BasisStability:
 def as_text(kind: str, dataset: Dataset, entry: RunEntry) -> str:
     """A run as "python" or as a "command"; ExportError in one sentence where no text alone holds it."""
     make = script_of if kind == "python" else command_of
-    return make(dataset, entry.outcome.exported(entry.spec))
+    return make(dataset, entry.exported())
 
 
 def export(directory: Path, dataset: Dataset, run: ExportedRun, parts: Parts) -> list[Path]:

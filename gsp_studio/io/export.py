@@ -25,7 +25,7 @@ from PIL import Image
 
 from gsp_studio.core.nmf import Result
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.extras import EXTRAS
+from gsp_studio.io.extras import EXTRAS, Look
 from gsp_studio.io.montage import Scale, montage_image, to_grey
 from gsp_studio.io.runfile import (
     DAMAGE,
@@ -65,6 +65,8 @@ _PLACES = ("data", "method", "rank", "sparsity", "seed", "error")
 _FOLDERS = ("basis", "basis16")
 #: Shorter side of an exported basis image, in pixels, at least: small images stay visible in any viewer.
 _VISIBLE = 128
+#: Pixels of a figure at most.
+_MOST_PIXELS = 1 << 28
 #: The names that exports write, and so may remove.
 MAPS = "maps.png"
 _NAMES = (r"basis/basis_[0-9]+\.png", r"(montage|maps)\.png", r"(factors|inputs)\.npz", r"history\.csv")
@@ -128,6 +130,7 @@ def export_run(
     directory, what = Path(directory), what or What()
     writers: dict[str, Callable[[Path], object]] = {}
     images = dataset.pictures(run.result.W)
+    _check_zoom(what.zoom, images)
     zoom = what.zoom or _visible_zoom(images)
     if what.basis:
         digits = len(str(len(images)))
@@ -149,7 +152,7 @@ def export_run(
     for name in what.extras:
         if name not in EXTRAS:
             raise ExportError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')
-        writers |= EXTRAS[name].make(dataset, run, what.scale)
+        writers |= EXTRAS[name].make(dataset, run, Look(what.scale, what.zoom))
     arrays = arrays_of(run)
     if arrays:
         writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
@@ -331,6 +334,14 @@ def save_image(grey: Array, path: Path) -> None:
 
 def _image_writer(grey: Array, zoom: int) -> Callable[[Path], None]:
     return lambda path: save_image(grey.repeat(zoom, axis=0).repeat(zoom, axis=1), path)
+
+
+def _check_zoom(zoom: int | None, images: Array) -> None:
+    if zoom is None:
+        return
+    most = max(1, math.isqrt(_MOST_PIXELS // max(1, math.prod(images.shape[:3]))))
+    if not 1 <= zoom <= most:
+        raise ExportError(f"zoom is {zoom}; accepted for {len(images)} basis images of this size are 1 to {most}")
 
 
 def _visible_zoom(images: Array) -> int:

@@ -36,6 +36,22 @@ _TILE = 96
 
 
 @dataclass(frozen=True)
+class Look:
+    """How figures look.
+
+    Attributes
+    ----------
+    scale : "tile" | "shared"
+        White is each basis image's own maximum, or the largest of all.
+    zoom : int, optional
+        Pixels that one pixel becomes in each direction; by default what suits each figure.
+    """
+
+    scale: Scale = "tile"
+    zoom: int | None = None
+
+
+@dataclass(frozen=True)
 class Extra:
     """A kind of export.
 
@@ -45,19 +61,19 @@ class Extra:
         For people.
     files : tuple of str
         Patterns (regular expressions) of the names of all files that it may make.
-    make : (dataset, run, scale) -> dict of name to writer
+    make : (dataset, run, look) -> dict of name to writer
     """
 
     title: str
     what: str
     files: tuple[str, ...]
-    make: Callable[[Dataset, ExportedRun, Scale], Writers]
+    make: Callable[[Dataset, ExportedRun, Look], Writers]
 
 
 # Factors
 
 
-def _mat(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
+def _mat(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     result = run.result
     content = {
         "W": result.W,
@@ -75,7 +91,7 @@ def _mat(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
     return {"factors.mat": write}
 
 
-def _csv_factors(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
+def _csv_factors(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     def writer(values: Array) -> Callable[[Path], object]:
         digits = "%.9g" if values.dtype == np.float32 else "%.17g"  # each reads back to the bit
         return lambda path: np.savetxt(path, values, digits, ",")
@@ -83,7 +99,7 @@ def _csv_factors(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
     return {"factors_W.csv": writer(run.result.W), "factors_H.csv": writer(run.result.H)}
 
 
-def _hdf5(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
+def _hdf5(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     def write(path: Path) -> None:
         with h5py.File(path, "w") as file:
             for name in ("W", "H"):
@@ -95,7 +111,7 @@ def _hdf5(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
     return {"factors.h5": write}
 
 
-def _coefficients(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
+def _coefficients(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     H = run.result.H
 
     def write(path: Path) -> None:
@@ -118,13 +134,13 @@ def _plain(text: str) -> str:
 # Figures
 
 
-def _deep(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
+def _deep(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     """PNG with 16 bits: black is 0, white the maximum."""
     images = np.asarray(dataset.pictures(run.result.W), np.float64)
     if images.ndim == 4:
         raise ExportError("16-bit PNG is for grey images; of images in colour, TIFF keeps all digits")
     top = images.max(axis=(1, 2), keepdims=True)
-    top = np.full_like(top, top.max()) if scale == "shared" else top
+    top = np.full_like(top, top.max()) if look.scale == "shared" else top
     levels = np.round(np.divide(images * 65535, top, out=np.zeros_like(images), where=top > 0)).astype(np.uint16)
     digits = len(str(len(levels)))
 
@@ -134,7 +150,7 @@ def _deep(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
     return {f"basis16/basis_{k + 1:0{digits}}.png": writer(image) for k, image in enumerate(levels)}
 
 
-def _tiff(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
+def _tiff(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     """The values themselves, a page a basis image, as Fiji opens them."""
     images = np.ascontiguousarray(dataset.as_images(run.result.W), np.float32)
     kind = "rgb" if images.ndim == 4 else "minisblack"
@@ -145,8 +161,8 @@ def _tiff(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
     return {"basis.tif": write}
 
 
-def _labelled(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
-    return {"montage_labelled.png": lambda path: labelled_montage(dataset, run, scale).save(path, format="PNG")}
+def _labelled(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    return {"montage_labelled.png": lambda path: labelled_montage(dataset, run, look).save(path, format="PNG")}
 
 
 def captions_of(run: ExportedRun) -> list[str]:
@@ -159,37 +175,37 @@ def captions_of(run: ExportedRun) -> list[str]:
     return [f"{k + 1}  {s:.2f}" for k, s in enumerate(each)]
 
 
-def labelled_montage(dataset: Dataset, run: ExportedRun, scale: Scale) -> Image.Image:
+def labelled_montage(dataset: Dataset, run: ExportedRun, look: Look) -> Image.Image:
     """The basis images with number and sparsity below each, and a bar of the values."""
     images = dataset.pictures(run.result.W)
-    zoom = max(1, -(-_TILE // min(images.shape[1:3])))
-    tiles = to_grey(images, scale).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    zoom = look.zoom or max(1, -(-_TILE // min(images.shape[1:3])))
+    tiles = to_grey(images, look.scale).repeat(zoom, axis=1).repeat(zoom, axis=2)
     count, h, w = tiles.shape[:3]
     rows, columns = grid_shape(count)
     font, line, gap = ImageFont.load_default(14), 20, 8
-    bar = 46 if scale == "shared" else 0
+    bar = 46
+    white = f"{float(images.max()):.4g}" if look.scale == "shared" else "its own maximum"
     sheet = Image.new("RGB", (columns * (w + gap) + gap, rows * (h + line + gap) + gap + bar), "white")
     draw = ImageDraw.Draw(sheet)
     for k, (tile, caption) in enumerate(zip(tiles, captions_of(run), strict=True)):
         x, y = gap + (k % columns) * (w + gap), gap + (k // columns) * (h + line + gap)
         sheet.paste(Image.fromarray(tile), (x, y))
         draw.text((x + w / 2, y + h + 2), caption, fill="black", font=font, anchor="ma")
-    if bar:
-        top, wide = sheet.height - bar + 6, sheet.width - 2 * gap
-        ramp = np.tile(np.linspace(0, 255, wide).astype(np.uint8), (14, 1))
-        sheet.paste(Image.fromarray(ramp), (gap, top))
-        draw.text((gap, top + 16), "0", fill="black", font=font)
-        draw.text((gap + wide, top + 16), f"{float(images.max()):.4g}", fill="black", font=font, anchor="ra")
+    top, wide = sheet.height - bar + 6, sheet.width - 2 * gap
+    ramp = np.tile(np.linspace(0, 255, wide).astype(np.uint8), (14, 1))
+    sheet.paste(Image.fromarray(ramp), (gap, top))
+    draw.text((gap, top + 16), "0", fill="black", font=font)
+    draw.text((gap + wide, top + 16), white, fill="black", font=font, anchor="ra")
     return sheet
 
 
-def _vector(kind: str) -> Callable[[Dataset, ExportedRun, Scale], Writers]:
-    def make(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
+def _vector(kind: str) -> Callable[[Dataset, ExportedRun, Look], Writers]:
+    def make(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
         try:
             from gsp_studio.io.figure import draw_montage
         except ImportError as error:
             raise ExportError(f'{kind.upper()} needs matplotlib: pip install "gsp-studio[figures]"') from error
-        return {f"montage.{kind}": lambda path: draw_montage(path, kind, dataset, run, scale)}
+        return {f"montage.{kind}": lambda path: draw_montage(path, kind, dataset, run, look.scale)}
 
     return make
 
@@ -197,10 +213,10 @@ def _vector(kind: str) -> Callable[[Dataset, ExportedRun, Scale], Writers]:
 # Residuals
 
 
-def _residuals(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
+def _residuals(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     found = residuals(dataset.X, run.result.W, run.result.H)
     image = to_grey(np.maximum(dataset.pictures(found.pixels.astype(np.float32)[:, None]), 0))[0]
-    zoom = max(1, -(-_TILE * 2 // min(image.shape[:2])))
+    zoom = look.zoom or max(1, -(-_TILE * 2 // min(image.shape[:2])))
 
     def write_errors(path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
@@ -220,7 +236,7 @@ def _residuals(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
 # Animations
 
 
-def _path_gif(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
+def _path_gif(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     """The basis before its projection, from its own sparsity to 1."""
     weights = run.result.params.weights
     dense = run.result.dense
@@ -229,10 +245,10 @@ def _path_gif(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
     path = SparsityPath(dense, weights)
     own = float(np.mean(hoyer_sparsity(dense, weights)))
     bases = (path.project(float(s)).values for s in np.linspace(own, 1.0, _FRAMES))
-    return {"path.gif": lambda target: _animate(target, bases, dataset, scale)}
+    return {"path.gif": lambda target: _animate(target, bases, dataset, look)}
 
 
-def _run_gif(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
+def _run_gif(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     """The basis while it was found: the run is repeated, which gives the same iterates again."""
     start, steering = as_done(run.start, run.interventions, run.result.n_iter)
     shown = set(np.unique(np.geomspace(1, run.result.n_iter, _FRAMES).astype(int)).tolist())
@@ -250,23 +266,23 @@ def _run_gif(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
                 yield it.W
             step = steering.get(it.n_iter)
 
-    return {"run.gif": lambda path: _animate(path, bases(), dataset, scale)}
+    return {"run.gif": lambda path: _animate(path, bases(), dataset, look)}
 
 
-def _animate(path: Path, bases: Any, dataset: Dataset, scale: Scale) -> None:
+def _animate(path: Path, bases: Any, dataset: Dataset, look: Look) -> None:
     frames = []
     for W in bases:
         images = dataset.pictures(W)
-        zoom = max(1, _TILE // 2 // min(images.shape[1:3]))
-        frames.append(Image.fromarray(np.ascontiguousarray(montage_image(images, gap=2, scale=scale, zoom=zoom))))
+        zoom = look.zoom or max(1, _TILE // 2 // min(images.shape[1:3]))
+        frames.append(Image.fromarray(np.ascontiguousarray(montage_image(images, gap=2, scale=look.scale, zoom=zoom))))
     times = [_FRAME_MS] * (len(frames) - 1) + [_LAST_MS]
     frames[0].save(path, format="GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
 
 
-def _report(dataset: Dataset, run: ExportedRun, scale: Scale) -> Writers:
+def _report(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     from gsp_studio.io.report import report_of
 
-    return {"report.html": lambda path: path.write_text(report_of(dataset, run, scale), encoding="utf-8")}
+    return {"report.html": lambda path: path.write_text(report_of(dataset, run, look), encoding="utf-8")}
 
 
 EXTRAS: Mapping[str, Extra] = {

@@ -14,8 +14,8 @@ from PIL import Image
 
 from gsp_studio.core.residuals import residuals
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.extras import labelled_montage
-from gsp_studio.io.montage import Scale, montage_image
+from gsp_studio.io.extras import Look, labelled_montage
+from gsp_studio.io.montage import montage_image
 from gsp_studio.io.runfile import ExportedRun, describe
 from gsp_studio.io.script import script_of
 
@@ -32,15 +32,15 @@ th, svg text { color: #a0a8b4; fill: #a0a8b4; } }
 """
 
 
-def report_of(dataset: Dataset, run: ExportedRun, scale: Scale) -> str:
+def report_of(dataset: Dataset, run: ExportedRun, look: Look) -> str:
     """A run as HTML that needs no other file and no network.
 
     Parameters
     ----------
     dataset : Dataset
     run : ExportedRun
-    scale : "tile" | "shared"
-        White of the basis images: each one's own maximum, or the largest of all.
+    look : Look
+        Of the basis images.
     """
     content = describe(dataset, run, [])
     result, data = content["result"], content["data"]
@@ -59,8 +59,9 @@ def report_of(dataset: Dataset, run: ExportedRun, scale: Scale) -> str:
                 "Time": f"{result['seconds']:.2f} s, {content['backend']['computed']}",
             }
         ),
+        _remarks(content.get("remarks", {})),
         "<h2>Basis images</h2>",
-        _image(labelled_montage(dataset, run, scale), "Basis images with number and sparsity"),
+        _image(labelled_montage(dataset, run, look), "Basis images with number and sparsity"),
         "<h2>Error and sparsity</h2>",
         _curve(run.result.history.n_iter, 100 * run.result.history.error, "error, %"),
         _curve(run.result.history.n_iter, run.result.history.sparsity, "average sparsity"),
@@ -86,6 +87,19 @@ def report_of(dataset: Dataset, run: ExportedRun, scale: Scale) -> str:
     ]
     head = f'<meta charset="utf-8"><title>{_text(dataset.name)}</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def _remarks(remarks: dict[str, Any]) -> str:
+    """What somebody wrote beside the run; basis images by the numbers that the figures give them."""
+    told = {
+        "Name": remarks.get("name"),
+        "Note": remarks.get("note"),
+        "Tags": ", ".join(remarks.get("tags", ())),
+        "Accepted": ", ".join(str(k + 1) for k in remarks.get("accepted", ())),
+        "Rejected": ", ".join(str(k + 1) for k in remarks.get("rejected", ())),
+    }
+    rows = {name: value for name, value in told.items() if value}
+    return _table(rows) if rows else ""
 
 
 def _text(value: Any) -> str:

@@ -7,8 +7,9 @@ import os
 import platform
 import zipfile
 import zlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,12 @@ class ExportedRun:
         What was asked for; what computed is in `result`.
     mask : ndarray (m, n) of bool, optional
         Entries that were missing.
+    fingerprint : str
+        Of the data that it ran on; "" where nobody noted it.
+    versions : mapping of str to str
+        What computed it, as `software_versions` told then; empty: what is here now.
+    remarks : mapping, plain JSON
+        What somebody wrote beside it: name, note, tags, basis images that were accepted and rejected.
     """
 
     result: Result
@@ -65,6 +72,9 @@ class ExportedRun:
     backend: str = "auto"
     threads: int | None = None
     mask: Array | None = None
+    fingerprint: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    remarks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +158,9 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
         Plain numbers, texts, lists and dicts. Arrays among the parameters are names in inputs.npz.
     """
     result = run.result
-    return {
+    data = describe_data(dataset)
+    versions = dict(run.versions) or versions_now()
+    content = {
         "format": FORMAT,
         "program": PROGRAM,
         "params": params_json(run.start, "start"),
@@ -164,14 +176,15 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
             "seconds": float(result.history.seconds[-1]),
             "finished": run.reason,
         },
-        "data": describe_data(dataset),
+        "data": {**data, "fingerprint": run.fingerprint or data["fingerprint"]},
         "mask": None if run.mask is None else {INPUTS: "mask"},
         "backend": {"asked": run.backend, "threads": run.threads, "computed": result.backend},
         "deterministic": "the same bits on the same machine with the same number of threads",
-        "versions": software_versions(),
-        "platform": platform.platform(),
+        "platform": versions.pop("platform", platform.platform()),
+        "versions": versions,
         "files": list(files),
     }
+    return content | ({"remarks": dict(run.remarks)} if run.remarks else {})
 
 
 def summary_of(content: dict[str, Any]) -> dict[str, Any]:
@@ -210,6 +223,11 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
 
 def software_versions() -> dict[str, str]:
     """Versions of the program, of Python and of the libraries that compute."""
+    return dict(_software_versions())
+
+
+@cache
+def _software_versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in ("gsp-studio", *_PACKAGES):
         try:
@@ -217,6 +235,11 @@ def software_versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "unknown"
     return found
+
+
+def versions_now() -> dict[str, str]:
+    """What computes here: `software_versions`, and the platform."""
+    return {**_software_versions(), "platform": platform.platform()}
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

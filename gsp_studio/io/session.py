@@ -275,6 +275,8 @@ def _write_run(group: h5py.Group, saved: SavedRun) -> None:
         "backend": run.backend,
         "threads": run.threads,
         "has_mask": run.mask is not None,
+        "fingerprint": run.fingerprint,
+        "versions": dict(run.versions),
         "result": {
             "error": result.error,
             "sparsity": result.sparsity,
@@ -339,6 +341,9 @@ def _read_run(group: h5py.Group) -> SavedRun:
         backend=str(content["backend"]),
         threads=content["threads"],
         mask=inputs["mask"] if content["has_mask"] else None,
+        # The first session files say these two of the session alone.
+        fingerprint=str(content.get("fingerprint", "")),
+        versions=dict(content.get("versions", {})),
     )
     return SavedRun(int(content["number"]), run, dict(content["details"]), _read_beside(group))
 

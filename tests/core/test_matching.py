@@ -31,7 +31,7 @@ def test_a_permuted_and_scaled_copy_is_the_same(dtype):
     assert np.array_equal(order[found.partner], np.arange(12))
     np.testing.assert_allclose(found.cosine, 1.0, atol=1e-6)
     shown = RNG.permutation(12)
-    assert np.array_equal(order[found.order_of_second(shown, 12)], shown)
+    assert np.array_equal(order[found.cells_of_second(shown, 12)], shown)
 
 
 @pytest.mark.parametrize(("r", "q"), [(5, 3), (3, 5)])
@@ -40,10 +40,10 @@ def test_what_has_no_partner(r, q):
     found = match_bases(A, B)
     assert np.count_nonzero(found.partner >= 0) == min(r, q)
     assert np.all(found.cosine[found.partner < 0] == 0)
-    order = found.order_of_second(np.arange(r)[::-1], q)
-    assert sorted(order) == list(range(q))
-    matched = found.partner[::-1]
-    assert np.array_equal(order[: min(r, q)], matched[matched >= 0])
+    cells = found.cells_of_second(np.arange(r)[::-1], q)
+    assert np.array_equal(cells[:r], found.partner[::-1]), "each in the cell of its partner"
+    assert sorted(cells[cells >= 0]) == list(range(q))
+    assert np.count_nonzero(cells < 0) == r - min(r, q)
 
 
 def test_zero_basis_images_are_like_none():

@@ -16,7 +16,8 @@ from PySide6.QtWidgets import QLabel, QWidget
 from gsp_studio.core.matching import match_bases
 from gsp_studio.gui.panels import compare
 from gsp_studio.gui.panels.compare import ComparePanel
-from gsp_studio.gui.state import Comparison, RunEntry
+from gsp_studio.gui.state import Comparison, Remarks, RunEntry, View
+from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.work import compared
 
 LEFT = Qt.MouseButton.LeftButton
@@ -48,9 +49,10 @@ def test_it_asks_for_the_two_newest_runs_once_there_are_two(panel: ComparePanel)
     panel.set_runs(runs)
     panel.set_runs(runs)
     assert heard["compareRequested"] == [(0, 1), (1, 2)]
+    chooser = panel.columns[0].chooser
     assert not panel.empty.isVisible()
-    panel.choosers[0].setCurrentIndex(0)
-    panel.choosers[0].activated.emit(0)
+    chooser.setCurrentIndex(0)
+    chooser.activated.emit(0)
     assert heard["compareRequested"][-1] == (0, 2)
 
 
@@ -88,7 +90,8 @@ def test_words_tell_the_differences_and_the_pair_under_the_pointer(panel: Compar
     panel.set_runs([first, second])
     panel.set_comparison(found)
     settle()
-    assert "10.000 % → 7.500 % (−2.500 %)" in words(panel)
+    assert "error 10.000 %" in words(panel)
+    assert "7.500 % (−2.500 %)" in words(panel)
     view = panel.tiles[0]
     QTest.mouseMove(view.viewport(), view.tile_centre(2).toPoint())
     k = first.shown.order[2]
@@ -96,7 +99,7 @@ def test_words_tell_the_differences_and_the_pair_under_the_pointer(panel: Compar
     assert f"basis {k + 1}," in words(panel)
     assert f"basis {matching.partner[k] + 1}," in words(panel)
     assert f"cosine {matching.cosine[k]:.3f}" in words(panel)
-    assert len(found.order) == 7  # those without a partner are there too
+    assert found.count == 7  # those without a partner are there too
 
 
 def test_a_click_marks_the_cell_in_both(panel: ComparePanel) -> None:
@@ -125,7 +128,8 @@ def test_set_methods_never_emit(panel: ComparePanel) -> None:
     heard = Listener(panel, "compareRequested")
     runs = [entry(1, 0), entry(2, 1)]
     panel.set_runs(runs)
-    panel.set_comparison(Comparison(*runs, runs[1].shown.order, np.zeros(5)))
+    orders = (runs[0].shown.order, runs[1].shown.order)
+    panel.set_comparison(Comparison(tuple(runs), orders, (np.ones(5), np.zeros(5))))
     panel.set_dataset(DATA)
     panel.set_runs([])
     panel.retint()
@@ -133,10 +137,10 @@ def test_set_methods_never_emit(panel: ComparePanel) -> None:
     assert heard.is_silent
 
 
-def tiles_of(panel: ComparePanel) -> np.ndarray:
-    """What the first view shows: (count, height, width) greys."""
+def tiles_of(view: BasisTiles) -> np.ndarray:
+    """What a view shows: (count, height, width) greys."""
     settle()
-    buffer = panel.tiles[0]._buffer_of_basis
+    buffer = view._buffer_of_basis
     assert buffer is not None
     return np.stack(
         [
@@ -159,13 +163,13 @@ def test_the_difference_of_a_permuted_copy_is_black(panel: ComparePanel) -> None
     panel.set_runs([first, second])
     panel.set_comparison(compared(first, permuted(first)))
     QTest.mouseClick(panel.mode.buttons[2], LEFT)
-    assert not panel.tiles[1].isVisible()
-    assert tiles_of(panel).max() <= 1
+    assert tiles_of(panel.tiles[0]).max() == 254, "the first as it is"
+    assert tiles_of(panel.tiles[1]).max() <= 1
     assert "the same basis images" in words(panel)
     panel.set_comparison(compared(first, second))
-    found = tiles_of(panel)
+    found = tiles_of(panel.tiles[1])
     assert all(tile.max() > 20 for tile in found), "other images are not black"
-    one, two = compare._in_cells(compared(first, second))
+    one, two = compare.in_cells(compared(first, second))
     top = np.maximum(one.max(axis=0), two.max(axis=0))
     wanted = DATA.as_images(np.abs(one - two) / top) * 254.49
     np.testing.assert_allclose(found, np.minimum(wanted, 254), atol=1.01)
@@ -176,20 +180,22 @@ def test_flicker_shows_both_in_turn(panel: ComparePanel, monkeypatch: pytest.Mon
     panel.set_runs([first, second])
     panel.set_comparison(compared(first, second))
     QTest.mouseClick(panel.mode.buttons[1], LEFT)
-    one = tiles_of(panel)
-    panel._turn_over()
-    two = tiles_of(panel)
-    panel._turn_over()
-    assert np.array_equal(tiles_of(panel), one)
+    assert "Run 1" in words(panel)
+    one = tiles_of(panel.flicker)
+    panel.turn_over()
+    assert "Run 2" in words(panel)
+    two = tiles_of(panel.flicker)
+    panel.turn_over()
+    assert np.array_equal(tiles_of(panel.flicker), one)
     assert not np.array_equal(one, two)
-    panel._flicker.setInterval(5)
+    panel._timer.setInterval(5)
     seen = set()
     for _ in range(60):
         QTest.qWait(5)
-        seen.add(tiles_of(panel).tobytes())
+        seen.add(tiles_of(panel.flicker).tobytes())
     assert len(seen) == 2, "by itself, too"
     QTest.mouseClick(panel.mode.buttons[0], LEFT)
-    assert not panel._flicker.isActive()
+    assert not panel._timer.isActive()
     assert panel.tiles[1].isVisible()
 
 
@@ -198,8 +204,63 @@ def test_runs_of_other_ranks_flicker_in_as_many_cells(panel: ComparePanel) -> No
     panel.set_runs([first, second])
     panel.set_comparison(compared(first, second))
     QTest.mouseClick(panel.mode.buttons[1], LEFT)
-    assert len(tiles_of(panel)) == 5
-    panel._turn_over()
-    found = tiles_of(panel)
+    assert len(tiles_of(panel.flicker)) == 5
+    panel.turn_over()
+    found = tiles_of(panel.flicker)
     assert len(found) == 5
-    assert sum(not tile.any() for tile in found) == 2, "black where it has none"
+    partner = match_bases(first.shown.W, second.shown.W).partner[first.shown.order]
+    assert [bool(tile.any()) for tile in found] == (partner >= 0).tolist(), "each beside its partner, else black"
+
+
+def test_more_than_two_runs_stand_side_by_side(panel: ComparePanel) -> None:
+    heard = Listener(panel, "compareRequested")
+    runs = [entry(k + 1, k) for k in range(5)]
+    panel.set_runs(runs[:2])
+    assert not panel.add.isEnabled(), "there is no third run"
+    panel.set_runs(runs)
+    QTest.mouseClick(panel.add, LEFT)
+    assert heard["compareRequested"][-1] == (3, 4, 2), "the newest that has no column"
+    QTest.mouseClick(panel.add, LEFT)
+    assert not panel.add.isEnabled()
+    settle()
+    assert [column.remove.isVisible() for column in panel.columns] == [False, False, True, True]
+    places = heard["compareRequested"][-1]
+    panel.set_comparison(compared(*(runs[k] for k in places)))
+    settle()
+    assert all(view.isVisible() and len(tiles_of(view)) == 5 for view in panel.tiles)
+    QTest.mouseClick(panel.columns[2].remove, LEFT)
+    assert heard["compareRequested"][-1] == (places[0], places[1], places[3])
+    panel.set_comparison(compared(*(runs[k] for k in places)))
+    assert len(panel.columns) == 3, "an answer about other columns is dropped"
+    panel.set_runs(runs[:2])
+    assert len(panel.columns) == 2
+
+
+def test_contrast_is_linked(panel: ComparePanel) -> None:
+    """A cell has one white in all runs; with one white for all, it is the same one."""
+    first = entry(1, 0)
+    W = first.shown.W.copy()
+    W[0] += 3  # one pixel far above the others: at length 1 the rest of the image is darker
+    second = fakes.run_entry(2, DATA, W=W, order=first.shown.order)
+    panel.set_runs([first, second])
+    found = compared(first, second)
+    panel.set_comparison(found)
+    one, two = (tiles_of(view).max(axis=(1, 2)) for view in panel.tiles)
+    cells = compare.in_cells(found)
+    tops = [side.max(axis=0) for side in cells]
+    np.testing.assert_allclose(one, 254 * tops[0] / np.maximum(*tops), atol=1.01)
+    assert (two == 254).all()
+    panel.set_view(View(contrast="shared", colours="magma"))
+    one = tiles_of(panel.tiles[0]).max(axis=(1, 2))
+    np.testing.assert_allclose(one, 254 * tops[0] / np.max(tops), atol=1.01)
+
+
+def test_a_name_is_shown_at_once(panel: ComparePanel) -> None:
+    runs = [entry(1, 0), entry(2, 1)]
+    panel.set_runs(runs)
+    renamed = replace(runs[1], remarks=Remarks(name="with weights"))
+    panel.set_remarks(renamed)
+    assert panel.columns[1].chooser.currentText().startswith("with weights: ")
+    heard = Listener(panel, "compareRequested")
+    panel.set_runs([runs[0], renamed])
+    assert heard.is_silent, "the runs are the same ones"

@@ -107,7 +107,15 @@ class TestExport:
         dialog.parts[part].click()
         QTest.keyClick(dialog, Key.Key_Return)
         [(_, parts)] = heard["exportRequested"]
-        assert [name for name in Parts.__dataclass_fields__ if not getattr(parts, name)] == [part, "extras"]
+        assert [name for name in Parts.__dataclass_fields__ if not getattr(parts, name)] == [part, "zoom", "extras"]
+
+    def test_look_of_figures(self, dialog: ExportDialog) -> None:
+        heard = Listener(dialog, "exportRequested")
+        dialog.zoom.setValue(4)
+        dialog.white.setCurrentIndex(1)
+        dialog.export.click()
+        [(_, parts)] = heard["exportRequested"]
+        assert (parts.zoom, parts.scale) == (4, "shared")
 
     def test_folder_typed(self, dialog: ExportDialog) -> None:
         heard = Listener(dialog, "exportRequested")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -19,9 +20,10 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
+from gsp_studio.gui import saving
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.main_window import MainWindow
-from gsp_studio.gui.state import Choice, Phase, View
+from gsp_studio.gui.state import Choice, Phase, Remarks, View
 from gsp_studio.io import recovery
 from gsp_studio.io.session import read_session
 
@@ -42,7 +44,7 @@ def fill(window: MainWindow, stack: Path, runs: int = 2) -> None:
         session.set_sparsity(0.4 + 0.1 * k)
         session.run()
         wait_until(lambda: session.phase is Phase.IDLE)
-    session.set_note(0, "the first one")
+    session.remark(0, Remarks("mine", "the first one", ("good", "a"), frozenset({2}), frozenset({0})))
     session.show_run(0)
     session.set_sparsity(0.7)
     wait_until(lambda: session.shown.target == pytest.approx(0.7))
@@ -84,8 +86,10 @@ def test_a_session_is_saved_and_comes_back(make_window: Callable[[], MainWindow]
         assert np.array_equal(entry.outcome.result.W, result.W)
         assert np.array_equal(entry.outcome.result.H, result.H)
         assert entry.seconds > 0
-    assert session.runs[0].note == "the first one"
-    assert two.runs.table.item(0, 9).text() == "the first one"
+    assert session.runs[0].remarks == one.session.runs[0].remarks
+    assert two.runs.table.item(0, 11).text() == "the first one"
+    assert session.runs[0].spec.fingerprint == one.session.dataset.fingerprint
+    assert session.runs[0].outcome.versions == one.session.runs[0].outcome.versions
     wait_until(lambda: session.shown.target == pytest.approx(0.7))
     assert np.array_equal(session.shown.W, shown.W)
     assert session.view == View(contrast="shared", colours="magma")
@@ -203,9 +207,9 @@ def test_recent_sessions_are_listed(
 
 def test_notes_are_written_in_the_list(window: MainWindow, stack: Path) -> None:
     fill(window, stack, runs=2)
-    item = window.runs.table.item(1, 9)
+    item = window.runs.table.item(1, 11)
     item.setText("with a higher target")
-    assert window.session.runs[1].note == "with a higher target"
+    assert window.session.runs[1].remarks.note == "with a higher target"
     assert not window.runs.table.item(1, 5).flags() & Qt.ItemFlag.ItemIsEditable
     chosen = Listener(window.runs, "runChosen")
     QTest.mouseClick(
@@ -229,7 +233,7 @@ def test_what_was_not_saved_is_kept_and_found(
     [folder] = root.iterdir()
     kept = recovery.read_folder(folder)
     assert [run.number for run in kept.runs] == [1, 2]
-    assert kept.runs[0].details["note"] == "the first one"
+    assert kept.state["remarks"]["1"]["note"] == "the first one"
     assert kept.state["choice"]["sparsity"] == pytest.approx(0.7)
     one.close()
     assert recovery.closed(root) == [folder], "it was not saved: it can be opened the next time"
@@ -241,7 +245,9 @@ def test_what_was_not_saved_is_kept_and_found(
     action.trigger()
     wait_until(lambda: two.session.runs)
     wait_for(two)
-    assert two.session.runs[0].note == "the first one"
+    assert two.session.runs[0].remarks == Remarks(
+        "mine", "the first one", ("good", "a"), frozenset({2}), frozenset({0})
+    )
     assert two.isWindowModified()
     assert not folder.exists(), "what it held is in the new window's folder"
     [anew] = root.iterdir()
@@ -268,6 +274,11 @@ def test_only_what_changed_is_written(window: MainWindow, stack: Path, tmp_path:
     changed = [path for path in folder.iterdir() if path.stat().st_mtime_ns != before.get(path)]
     assert [path.name for path in changed] == ["state.json"]
     assert changed[0].stat().st_size < 1 << 20
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    window.session.remark(1, Remarks(rejected=frozenset({1})))
+    wait_for(window)
+    changed = [path for path in folder.iterdir() if path.stat().st_mtime_ns != before.get(path)]
+    assert [path.name for path in changed] == ["state.json"], "at once, and the run's factors are not written again"
 
 
 def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_path: Path) -> None:
@@ -317,6 +328,7 @@ session = window.session
 window.firstPainted.connect(lambda: window.filing.watch(Path(sys.argv[1])))
 window.show()
 count = 0
+print(0, flush=True)
 
 
 def step():
@@ -338,19 +350,42 @@ app.exec()
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_killed_app_offers_what_it_did(make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path) -> None:
-    root = tmp_path / "recovery"
-    command = [sys.executable, "-c", _APP, root, stack, tmp_path / "killed.ini"]
+#: How often the whole app is killed; a long try sets more.
+KILLS = int(os.environ.get("GSP_STUDIO_KILLS", "2"))
+
+
+def killed(root: Path, stack: Path, settings: Path, least: int, more_seconds: float) -> int:
+    """Start the app, kill it some time after it has told of so many runs; how many it had told of then."""
+    command = [sys.executable, "-c", _APP, root, stack, settings]
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         for line in process.stdout:
-            if int(line) >= 4:
+            if int(line) >= least:
                 break
-        time.sleep(0.1)
+        time.sleep(more_seconds)
         process.send_signal(signal.SIGKILL)
-        told = [int(line) for line in process.stdout.read().split()]
-    done = max([4, *told])
+        return max([least, *(int(line) for line in process.stdout.read().split())])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_an_app_that_is_killed_at_any_moment_loses_no_finished_run(stack: Path, tmp_path: Path) -> None:
+    chance = random.Random(1)
+    for kill in range(KILLS):
+        root = tmp_path / f"recovery{kill}"
+        done = killed(root, stack, tmp_path / "killed.ini", chance.randrange(3), chance.uniform(0.0, 0.5))
+        for folder in recovery.lost(root):
+            back = saving.reopen(folder)
+            assert back.problems == ()
+            assert [entry.number for entry in back.runs][:done] == list(range(1, done + 1))
+            assert len(back.runs) - done <= 2
+        assert done == 0 or len(recovery.lost(root)) == 1
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_killed_app_offers_what_it_did(make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path) -> None:
+    root = tmp_path / "recovery"
+    done = killed(root, stack, tmp_path / "killed.ini", 4, 0.1)
     window = make_window()
     window.filing.watch(root)
     wait_until(dialogs)

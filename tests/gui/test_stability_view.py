@@ -22,7 +22,7 @@ from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.panels.basis import BasisPanel
 from gsp_studio.gui.panels.montage import MontagePanel
-from gsp_studio.gui.state import Choice, Phase, RunEntry, View
+from gsp_studio.gui.state import Choice, Phase, Remarks, RunEntry, View
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.tile_spread import THICKEST, relative_spread
 from gsp_studio.gui.widgets.tile_view import veil_table
@@ -122,6 +122,7 @@ def test_the_dots_are_round_those_that_are_unstable(panel: MontagePanel) -> None
 def test_words_say_the_same(panel: MontagePanel) -> None:
     entry = entry_of()
     assert "5 unstable over 5 seeds" in panel._caption.text()
+    assert panel._caption.tip.startswith(panel._caption.text())
     assert "Dots: unstable" in panel._caption.tip
     assert "projections of it keep their numbers" in panel._caption.tip
     panel._tell_pixel(2, 4, 1)
@@ -136,6 +137,7 @@ def test_words_say_the_same(panel: MontagePanel) -> None:
     assert "±" not in panel._under_pointer.text()
     panel.set_stability(None)
     assert "unstable" not in panel._caption.text()
+    assert panel._caption.tip == ""
 
 
 def test_a_basis_of_another_size_has_no_veil(panel: MontagePanel) -> None:
@@ -370,7 +372,7 @@ def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_pat
     wait_until(lambda: one.session.shown is not None)
     one.filing.keeping.watch(tmp_path / "beside")
     checked(one)
-    one.session.set_note(0, "still here")
+    one.session.remark(0, Remarks(note="still here"))
     found = one.session.runs[0].stability
     assert found is not None
     assert one.isWindowModified()
@@ -385,7 +387,7 @@ def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_pat
     two.asking.open(path)
     wait_until(lambda: two.session.runs)
     again = two.session.runs[0].stability
-    assert two.session.runs[0].note == "still here"
+    assert two.session.runs[0].remarks.note == "still here"
     assert again.seeds == 5
     assert np.array_equal(again.cosine, found.cosine)
     assert np.array_equal(again.spread, found.spread)

@@ -4,6 +4,7 @@ import csv
 import html.parser
 import shutil
 import subprocess
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image
 import gsp_studio as gs
 from gsp_studio.cli import main
 from gsp_studio.io.export import ExportedRun, ExportError, What, check_name, export_run, named
-from gsp_studio.io.extras import EXTRAS
+from gsp_studio.io.extras import EXTRAS, Look, labelled_montage
 
 N, H, W = 30, 9, 7
 ALL = tuple(name for name in EXTRAS if name not in ("svg", "pdf"))
@@ -235,8 +236,46 @@ def test_from_the_command_line(tmp_path, capsys):
     assert main([*args, "--out", str(tmp_path / "{data}-r{rank}"), "--also", "mat,report"]) == 0
     assert (tmp_path / "x-r3/report.html").exists()
     assert (tmp_path / "x-r3/factors.mat").exists()
+    assert main([*args, "--out", str(tmp_path / "zoomed"), "--zoom", "3", "--white", "shared"]) == 0
+    assert pixels(tmp_path / "zoomed/basis/basis_1.png").shape == (3 * H, 3 * W)
     assert main([*args, "--out", str(tmp_path / "{nothing}")]) == 2
     assert "accepted places are" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([*args, "--out", str(tmp_path / "o"), "--also", "docx"])
     assert '"docx" is no export' in capsys.readouterr().err
+
+
+def test_figures_have_the_scale_that_was_asked_for(tmp_path):
+    data, run = made(tmp_path)
+    sizes = {}
+    for zoom in (2, 5):
+        out = tmp_path / f"zoom{zoom}"
+        export_run(out, data, run, What(extras=("labels", "residuals"), zoom=zoom))
+        assert pixels(next(iter(sorted((out / "basis").iterdir())))).shape[:2] == (zoom * H, zoom * W)
+        assert pixels(out / "residual_map.png").shape[:2] == (zoom * H, zoom * W)
+        sizes[zoom] = pixels(out / "montage_labelled.png").shape
+    assert sizes[5][0] > sizes[2][0]
+    for zoom in (0, -1, 10**6):
+        with pytest.raises(ExportError, match="accepted for 4 basis images of this size are 1 to"):
+            export_run(tmp_path / "none", data, run, What(zoom=zoom))
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("scale", ["tile", "shared"])
+def test_a_labelled_montage_has_a_bar_that_ends_white(tmp_path, scale):
+    data, run = made(tmp_path)
+    image = np.asarray(labelled_montage(data, run, Look(scale)).convert("L"))
+    bar = image[-36, 8:-8].astype(int)  # a line within it
+    assert bar[0] == 0
+    assert bar[-1] == 255
+    assert (np.diff(bar) >= 0).all()
+
+
+def test_a_report_tells_what_was_remarked(tmp_path):
+    data, run = made(tmp_path)
+    remarks = {"name": "mine & yours", "tags": ["a", "b"], "accepted": [0, 2]}
+    export_run(tmp_path / "out", data, replace(run, remarks=remarks), What(extras=("report",)))
+    text = (tmp_path / "out" / "report.html").read_text()
+    assert "mine &amp; yours" in text
+    assert "<th>Accepted</th><td>1, 3</td>" in text
+    assert "Rejected" not in text

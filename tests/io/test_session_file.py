@@ -23,7 +23,7 @@ from gsp_studio.core.steering import Kill, Split
 from gsp_studio.io import recovery
 from gsp_studio.io.atomic import WriteError, write_whole
 from gsp_studio.io.recovery import Recovery, read_folder
-from gsp_studio.io.runfile import ExportedRun
+from gsp_studio.io.runfile import ExportedRun, as_done, versions_now
 from gsp_studio.io.session import (
     SavedRun,
     SavedSession,
@@ -36,6 +36,7 @@ from gsp_studio.io.session import (
 )
 
 N, H, W = 30, 9, 7
+OLD = Path(__file__).parents[1] / "data" / "session-format-1.gsps"
 
 
 @pytest.fixture
@@ -48,7 +49,9 @@ def ran(dataset, params=None, steering=None, mask=None):
     params = params or gs.Params(4, sparsity=0.5, max_iter=12)
     result = factorize(dataset.X, params, steering=steering, mask=mask)
     steps = [(n, step) for n, changes in (steering or {}).items() for step in changes]
-    return ExportedRun(result, params, steps, "all iterations done", "auto", 2, mask)
+    return ExportedRun(
+        result, params, steps, "all iterations done", "auto", 2, mask, dataset.fingerprint, versions_now()
+    )
 
 
 def assert_same_run(a, b):
@@ -59,6 +62,8 @@ def assert_same_run(a, b):
         assert x.flags.f_contiguous == y.flags.f_contiguous
     for part in fields(a.run.result.history):
         assert np.array_equal(getattr(a.run.result.history, part.name), getattr(b.run.result.history, part.name), True)
+    assert a.run.fingerprint == b.run.fingerprint
+    assert a.run.versions == b.run.versions
     assert np.array_equal(a.run.result.gram.A, b.run.result.gram.A)
     for name in ("error", "n_iter", "best_iter", "backend", "dead", "stop"):
         assert getattr(a.run.result, name) == getattr(b.run.result, name)
@@ -401,3 +406,26 @@ def test_what_a_kill_leaves_half_written_is_no_part_of_it(data, tmp_path):
     (Path(kept.folder) / ".run-000001.h5-abc.part").write_bytes(b"half")
     assert read_folder(kept.folder).runs == ()
     kept.close()
+
+
+def test_the_first_files_open_for_good():
+    """A file as the first version wrote it: what later versions keep besides is empty, all else is there."""
+    session = read_session(OLD)
+    assert session.problems == ()
+    assert session.dataset.X.shape == (20, 12)
+    assert session.weights.shape == (20,)
+    assert session.state["view"] == {"contrast": "shared", "colours": "magma", "labels": True}
+    first, second = session.runs
+    assert (first.number, second.number) == (1, 2)
+    assert second.details["note"] == "the second"
+    assert second.run.fingerprint == ""
+    assert dict(second.run.versions) == {}
+    for saved in session.runs:
+        result, run = saved.run.result, saved.run
+        assert result.W.shape == (20, 3)
+        assert result.error == pytest.approx(
+            np.linalg.norm(session.dataset.X - result.W @ result.H) / np.linalg.norm(session.dataset.X), rel=1e-5
+        )
+        start, steering = as_done(run.start, run.interventions, result.n_iter)
+        again = gs.factorize(session.dataset.X, start, steering=steering)
+        assert again.error == pytest.approx(result.error, rel=1e-4), "it repeats"

@@ -8,12 +8,14 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QDialog,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
+    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -57,6 +59,7 @@ class ExportDialog(QDialog):
         browse.clicked.connect(self._browse)
         self.parts = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in _PARTS.items()}
         self.extras = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in extras.items()}
+        self.zoom, self.white = QSpinBox(), QComboBox()
         self.export = QPushButton("Export")
         self.export.setProperty("primary", True)
         self.export.setDefault(True)
@@ -83,6 +86,7 @@ class ExportDialog(QDialog):
         for part in self.parts.values():
             part.setChecked(True)
             box.addWidget(part)
+        box.addLayout(self._look())
         more = QGridLayout()
         more.setHorizontalSpacing(24)
         half = -(-len(self.extras) // 2)
@@ -99,6 +103,24 @@ class ExportDialog(QDialog):
         box.addSpacing(16)
         box.addLayout(buttons)
 
+    def _look(self) -> QHBoxLayout:
+        """How figures look."""
+        self.zoom.setRange(0, 64)
+        self.zoom.setSpecialValueText("as fits")
+        self.zoom.setPrefix("1 : ")
+        self.zoom.setToolTip("Screen pixels that a pixel of a figure becomes in each direction; never interpolated")
+        self.white.addItem("each one's maximum", "tile")
+        self.white.addItem("one for all", "shared")
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        for name, widget in (("Scale of figures", self.zoom), ("White", self.white)):
+            widget.setAccessibleName(name)
+            row.addWidget(label(name, muted=True))
+            row.addWidget(widget)
+            row.addSpacing(8)
+        row.addStretch()
+        return row
+
     def _browse(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Export to", self.folder.text())
         if chosen:
@@ -106,6 +128,7 @@ class ExportDialog(QDialog):
 
     def _accept(self) -> None:
         extras = tuple(key for key, extra in self.extras.items() if extra.isChecked())
-        parts = Parts(**{key: part.isChecked() for key, part in self.parts.items()}, extras=extras)
+        written = {key: part.isChecked() for key, part in self.parts.items()}
+        parts = Parts(**written, scale=self.white.currentData(), zoom=self.zoom.value() or None, extras=extras)
         self.exportRequested.emit(self.folder.text().strip(), parts)
         self.accept()

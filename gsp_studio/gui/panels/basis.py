@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QFormLayout, QFrame, QLabel, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.looking import pictures_of
-from gsp_studio.gui.state import Shown
-from gsp_studio.gui.widgets.basics import label, reserve
+from gsp_studio.gui.state import RunEntry, Shown
+from gsp_studio.gui.widgets.basics import Button, label, reserve
 from gsp_studio.gui.widgets.histogram import Histogram
 from gsp_studio.gui.widgets.picture import Picture
 from gsp_studio.gui.words import STABILITY, over_seeds, percent
 
 if TYPE_CHECKING:
     from gsp_studio.experiments.stability import BasisStability
-    from gsp_studio.gui.state import RunEntry
     from gsp_studio.io.dataset import Dataset
 
 _USERS = 8
@@ -27,7 +27,9 @@ _USERS_MS = 200
 
 
 class BasisPanel(QWidget):
-    """Shows one column of the basis on the screen."""
+    """Shows one column of the basis on the screen; of a run's, the user says what it is worth."""
+
+    judged = Signal(bool)  # the selected basis images were accepted, or rejected; the same again takes it back
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -35,6 +37,8 @@ class BasisPanel(QWidget):
         self._shown: Shown | None = None
         self._stability: BasisStability | None = None
         self._basis = -1
+        self._run: RunEntry | None = None
+        self.accept, self.reject = Button("Accept"), Button("Reject")
         self._picture = Picture(220)
         self._facts = {key: label() for key in ("sparsity", "energy", "pixels", "stability")}
         self._heads: dict[str, QLabel] = {}
@@ -81,6 +85,7 @@ class BasisPanel(QWidget):
         box.addWidget(frame, 1)
         box.addLayout(rows)
         box.addWidget(self.histogram)
+        box.addLayout(self._verdict())
         self._users_title = label("Images that use it most", muted=True)
         box.addWidget(self._users_title)
         for row in self._users:
@@ -89,6 +94,43 @@ class BasisPanel(QWidget):
         self._stack = QStackedLayout(self)
         self._stack.addWidget(empty)
         self._stack.addWidget(full)
+
+    def _verdict(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        for button, key, is_accepted in ((self.accept, "A", True), (self.reject, "X", False)):
+            button.setCheckable(True)
+            button.setProperty("segment", True)
+            button.setToolTip(f"{button.text()} the selected basis images of this run (key {key}); again: take it back")
+            button.clicked.connect(lambda _=False, accept=is_accepted: self._judge(accept))
+            row.addWidget(button)
+        return row
+
+    def _judge(self, accept: bool) -> None:
+        self._tell_verdict()  # a button shows what is so, not that it was pressed
+        self.judged.emit(accept)
+
+    def set_runs(self, runs: Sequence[RunEntry], index: int) -> None:
+        """Which run the basis is of; -1: of none that has ended."""
+        self._run = runs[index] if 0 <= index < len(runs) else None
+        self._tell_verdict()
+
+    def set_remarks(self, entry: RunEntry) -> None:
+        """Show what is thought of the basis image now."""
+        if self._run is not None and entry.number == self._run.number:
+            self._run = entry
+            self._tell_verdict()
+
+    def _tell_verdict(self) -> None:
+        run, k = self._run, self._basis
+        for button, sign, bases in (
+            (self.accept, "✓ Accept", None if run is None else run.remarks.accepted),
+            (self.reject, "✗ Reject", None if run is None else run.remarks.rejected),
+        ):
+            is_so = bases is not None and k in bases
+            button.setText(f"{sign}ed" if is_so else sign)
+            button.setChecked(is_so)
+            button.setEnabled(bases is not None)
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape as this data set's images."""
@@ -129,6 +171,7 @@ class BasisPanel(QWidget):
         assert shown is not None
         assert dataset is not None
         self._title.setText(f"Basis {k + 1}")
+        self._tell_verdict()
         column = shown.W[:, k]
         image = dataset.as_images(column[:, None])[0]
         self._picture.set_images(list(dataset.pictures(column[:, None])))

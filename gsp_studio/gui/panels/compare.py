@@ -1,4 +1,4 @@
-"""Two runs side by side: what one has found in the cells of what the other has found, and what it cost."""
+"""Runs side by side: what each has found in the cells of what the first has found, and what it cost."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.state import Comparison, RunEntry
-from gsp_studio.gui.widgets.basics import EmptyState, elastic, label
+from gsp_studio.gui.state import Comparison, RunEntry, View
+from gsp_studio.gui.widgets.basics import Button, EmptyState, elastic, label
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
+from gsp_studio.gui.widgets.compare_column import CompareColumn
 from gsp_studio.gui.widgets.switch import Switch
-from gsp_studio.gui.words import percent, signed_percent
+from gsp_studio.gui.words import percent, signed, signed_percent
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
@@ -29,8 +30,8 @@ _MATCHED = (
     "1 is the same image up to its scale, 0 has no pixel in common. What has no partner comes last."
 )
 _SEEN = (
-    "Flicker shows both runs in turn, in the same cells; Difference what is left of each pair when one image is\n"
-    "taken from the other, both of length 1: black where they agree."
+    "Flicker shows the runs in turn, in the same cells; Difference what is left of each pair when one image is taken\n"
+    "from the first run's, both of length 1: black where they agree. A cell has one white in all runs."
 )
 _MODES = ("Side by side", "Flicker", "Difference")
 SIDE_BY_SIDE, FLICKER, DIFFERENCE = range(3)
@@ -38,194 +39,304 @@ SIDE_BY_SIDE, FLICKER, DIFFERENCE = range(3)
 FLICKER_MS = 600
 #: Cosines from here on count as the same basis image.
 _SAME = 0.999
+#: Runs that are compared at least and at most.
+_FEWEST, _MOST = 2, 4
 
 
 class ComparePanel(QWidget):
-    """Shows a `Comparison`; asks for one by `compareRequested(first, second)`, places in the list of runs."""
+    """Shows a `Comparison`; asks for one by `compareRequested(places in the list of runs)`."""
 
-    compareRequested = Signal(int, int)
+    compareRequested = Signal(object)  # tuple of int
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.empty = EmptyState(_EMPTY, _HINT, {})
-        self.choosers = (QComboBox(), QComboBox())
-        self.tiles = (BasisTiles("Basis images of the first run"), BasisTiles("Basis images of the second run"))
-        self._words, self._alike, self._pair = elastic(label()), label(), elastic(label(muted=True))
+        self.columns: list[CompareColumn] = []
+        self.flicker = BasisTiles("Basis images of the runs in turn")
+        self.add = Button("Add a run")
+        self.add.setToolTip(f"Compare up to {_MOST} runs")
+        self._pair, self._turn = elastic(label(muted=True)), label()
         self._runs: tuple[RunEntry, ...] = ()
         self._comparison: Comparison | None = None
-        self.mode = Switch("How two runs are compared", _MODES)
-        self._flicker = QTimer(self, interval=FLICKER_MS)
-        self._flicker.timeout.connect(self._turn_over)
-        self._is_second = False
+        self._dataset: Dataset | None = None
+        self._view = View()
+        self.mode = Switch("How runs are compared", _MODES)
+        self._timer = QTimer(self, interval=FLICKER_MS)
+        self._timer.timeout.connect(self.turn_over)
+        self._on_show = 0
         self._lay_out()
+        for _ in range(_FEWEST):
+            self._add_column()
+        self.add.clicked.connect(lambda _=False: self._add_run())
         self.mode.chosen.connect(lambda _: self._show())
-        for which, view in enumerate(self.tiles):
-            view.picked.connect(self._mark)
-            view.hovered.connect(lambda tile, row, column: self._tell_pair(tile))
-            self.choosers[which].activated.connect(self._ask)
-        self.tiles[1].link_zoom(self.tiles[0])
+        self._wire(self.flicker)
 
     def _lay_out(self) -> None:
-        names, views = QHBoxLayout(), QHBoxLayout()
-        names.setContentsMargins(12, 0, 12, 6)
-        names.setSpacing(24)
-        views.setSpacing(2)
-        for chooser, view, name in zip(self.choosers, self.tiles, ("First run", "Second run"), strict=True):
-            chooser.setAccessibleName(name)
-            chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            chooser.setMinimumContentsLength(12)
-            chooser.setToolTip(f"{name}: which one is compared")
-            names.addWidget(chooser, 1)
-            views.addWidget(view, 1)
-        lines = QVBoxLayout()
-        lines.setContentsMargins(12, 6, 12, 6)
         top = QHBoxLayout()
+        top.setContentsMargins(12, 6, 12, 6)
         top.setSpacing(16)
-        top.addWidget(self._words, 1)
+        top.addWidget(self._pair, 1)
+        top.addWidget(self.add)
         top.addWidget(self.mode)
         self.mode.setToolTip(_SEEN)
-        lines.addLayout(top)
-        second = QHBoxLayout()
-        second.setSpacing(16)
-        second.addWidget(self._alike)
-        second.addWidget(self._pair, 1)
-        self._pair.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        lines.addLayout(second)
-        self._alike.setToolTip(_MATCHED)
         self._pair.setToolTip(_MATCHED)
+        self._heads, self._tiles = QHBoxLayout(), QHBoxLayout()
+        self._tiles.setSpacing(2)
+        self._tiles.setContentsMargins(0, 0, 0, 0)
+        self._heads.setSpacing(2)
+        side_by_side, in_turn = QWidget(), QWidget()
+        side_by_side.setLayout(self._tiles)
+        turning = QVBoxLayout(in_turn)
+        turning.setContentsMargins(0, 0, 0, 0)
+        turning.setSpacing(0)
+        line = QWidget()
+        line.setObjectName("canvasLine")
+        words = QHBoxLayout(line)
+        words.setContentsMargins(12, 6, 12, 2)
+        words.addWidget(self._turn)
+        turning.addWidget(line)
+        turning.addWidget(self.flicker, 1)
+        self._pages = QStackedLayout()
+        self._pages.addWidget(side_by_side)
+        self._pages.addWidget(in_turn)
         full = QWidget()
         box = QVBoxLayout(full)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
-        box.addLayout(lines)
-        box.addLayout(names)
-        box.addLayout(views, 1)
+        box.addLayout(top)
+        box.addLayout(self._heads)
+        box.addLayout(self._pages, 1)
         self._stack = QStackedLayout(self)
         self._stack.setContentsMargins(0, 0, 0, 0)
         self._stack.addWidget(self.empty)
         self._stack.addWidget(full)
 
+    # Columns
+
+    @property
+    def tiles(self) -> tuple[BasisTiles, ...]:
+        """The views side by side."""
+        return tuple(column.tiles for column in self.columns)
+
+    def _add_column(self) -> None:
+        column = CompareColumn(len(self.columns), can_go=len(self.columns) >= _FEWEST)
+        column.chosen.connect(self._ask)
+        column.removed.connect(lambda: self._remove(column))
+        self.columns.append(column)
+        self._heads.addWidget(column, 1)
+        self._tiles.addWidget(column.tiles, 1)
+        if len(self.columns) > 1:
+            column.tiles.link_zoom(self.columns[0].tiles)
+        self._wire(column.tiles)
+        if self._dataset is not None:
+            column.tiles.set_dataset(self._dataset)
+        column.tiles.set_colour_map(self._view.colours)
+
+    def _wire(self, view: BasisTiles) -> None:
+        view.picked.connect(self._mark)
+        view.hovered.connect(lambda tile, row, column: self._tell_pair(tile))
+
+    def _add_run(self) -> None:
+        """One more column, of the newest run that has none."""
+        taken = self._chosen()
+        free = [index for index in range(len(self._runs)) if index not in taken]
+        if free and len(self.columns) < _MOST:
+            self._add_column()
+            self.columns[-1].set_runs(self._runs, free[-1])
+            self._offer_more()
+            self._ask()
+
+    def _remove(self, column: CompareColumn) -> None:
+        self._drop(column)
+        self._offer_more()
+        self._ask()
+
+    def _drop(self, column: CompareColumn) -> None:
+        self.columns.remove(column)
+        for widget in (column, column.tiles):
+            widget.hide()
+            widget.setParent(None)
+            widget.deleteLater()
+
+    def _offer_more(self) -> None:
+        self.add.setEnabled(len(self.columns) < min(_MOST, len(self._runs)))
+
+    def _chosen(self) -> tuple[int, ...]:
+        return tuple(column.chooser.currentIndex() for column in self.columns)
+
+    # What is shown
+
     def retint(self) -> None:
         """Take the colours of the theme in force."""
-        for view in self.tiles:
+        for view in (*self.tiles, self.flicker):
             view.retint()
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""
-        self._comparison = None
-        for view in self.tiles:
+        self._comparison, self._dataset = None, dataset
+        for view in (*self.tiles, self.flicker):
             view.set_dataset(dataset)
 
+    def set_view(self, view: View) -> None:
+        """Draw in this way: what white means, which colours."""
+        self._view = view
+        for tiles in (*self.tiles, self.flicker):
+            tiles.set_colour_map(view.colours)
+        self._show()
+
     def set_runs(self, runs: Sequence[RunEntry], index: int = -1) -> None:
-        """Offer these; the two newest are compared when a run has come, until others are chosen."""
+        """Offer these; the newest are compared when a run has come, until others are chosen."""
         if tuple(runs) == self._runs:
             return
         self._runs = tuple(runs)
         count = len(self._runs)
-        for which, chooser in enumerate(self.choosers):
-            chooser.clear()
-            chooser.addItems([f"{entry.name}: {entry.label}" for entry in self._runs])
-            chooser.setCurrentIndex(max(0, count - 2 + which))
-        self._stack.setCurrentIndex(1 if count >= 2 else 0)
+        for column in self.columns[max(_FEWEST, count) :]:
+            self._drop(column)
+        for place, column in enumerate(self.columns):
+            column.set_runs(self._runs, max(0, count - len(self.columns) + place))
+        self._offer_more()
+        self._stack.setCurrentIndex(1 if count >= _FEWEST else 0)
         self._ask()
 
+    def set_remarks(self, entry: RunEntry) -> None:
+        """A run may have another name."""
+        places = [place for place, known in enumerate(self._runs) if known.number == entry.number]
+        for place in places:
+            self._runs = (*self._runs[:place], entry, *self._runs[place + 1 :])
+            for column in self.columns:
+                column.chooser.setItemText(place, f"{entry.name}: {entry.label}")
+
     def set_comparison(self, comparison: Comparison) -> None:
-        """Show this."""
+        """Show this, if it is still of the runs that are chosen."""
+        if len(comparison.runs) != len(self.columns):
+            return
         self._comparison = comparison
         self._show()
-        self._words.setText(_difference(comparison))
-        self._alike.setText(_likeness(comparison))
+        for k, column in enumerate(self.columns):
+            column.set_words(*_numbers(comparison, k), _likeness(comparison, k))
         self._mark(-1)
         self._tell_pair(-1)
 
     def _show(self) -> None:
         """Draw the comparison in the way that is chosen."""
         found, mode = self._comparison, self.mode.index()
-        self._is_second = False
+        self._on_show = 0
         if mode == FLICKER:
-            self._flicker.start()
+            self._timer.start()
         else:
-            self._flicker.stop()
-        self.tiles[1].setVisible(mode == SIDE_BY_SIDE)
-        if found is None:
+            self._timer.stop()
+        self._pages.setCurrentIndex(1 if mode == FLICKER else 0)
+        if found is None or len(found.runs) != len(self.columns):
             return
-        first, second = found.first.shown, found.second.shown
-        if mode == SIDE_BY_SIDE:
-            self.tiles[0].set_basis(first.W, first.order)
-            self.tiles[1].set_basis(second.W, found.order)
-            return
-        one, two = _in_cells(found)
+        cells = in_cells(found)
         if mode == DIFFERENCE:
-            top = np.maximum(one.max(axis=0), two.max(axis=0))
-            left = np.divide(np.abs(one - two), top, out=np.zeros_like(one), where=top > 0)
-            self.tiles[0].set_basis(left, np.arange(left.shape[1]), white=1.0)
+            first, white = cells[0], whites(cells, "tile")
+            shown = [scaled(first, white), *(scaled(np.abs(other - first), white) for other in cells[1:])]
         else:
-            self.tiles[0].set_basis(one, np.arange(one.shape[1]))
+            white = whites(cells, self._view.contrast)
+            shown = [scaled(one, white) for one in cells]
+        order = np.arange(cells[0].shape[1])
+        if mode == FLICKER:
+            self.flicker.set_basis(shown[0], order, white=1.0)
+            self._turn.setText(found.runs[0].name)
+        else:
+            for view, one in zip(self.tiles, shown, strict=True):
+                view.set_basis(one, order, white=1.0)
 
-    def _turn_over(self) -> None:
-        """The other run in the same cells."""
-        if self._comparison is None or not self.isVisible():
+    def turn_over(self) -> None:
+        """The next run in the same cells."""
+        found = self._comparison
+        if found is None or not self.isVisible():
             return
-        self._is_second = not self._is_second
-        W = _in_cells(self._comparison)[int(self._is_second)]
-        self.tiles[0].set_basis(W, np.arange(W.shape[1]))
+        self._on_show = (self._on_show + 1) % len(found.runs)
+        cells = in_cells(found)
+        one = scaled(cells[self._on_show], whites(cells, self._view.contrast))
+        self.flicker.set_basis(one, np.arange(one.shape[1]), white=1.0)
+        self._turn.setText(found.runs[self._on_show].name)
 
     def _ask(self) -> None:
-        pair = tuple(chooser.currentIndex() for chooser in self.choosers)
-        if self.isVisible() and len(self._runs) >= 2:
-            self.compareRequested.emit(*pair)
+        if self.isVisible() and len(self._runs) >= _FEWEST:
+            self.compareRequested.emit(self._chosen())
 
     def _mark(self, tile: int) -> None:
-        for view in self.tiles:
+        for view in (*self.tiles, self.flicker):
             view.set_selected(tile)
 
     def _tell_pair(self, tile: int) -> None:
         found = self._comparison
-        if found is None or not 0 <= tile < min(len(found.cosine), len(found.order)):
+        if found is None or not 0 <= tile < found.count:
             self._pair.setText("")
             return
-        k, j = int(found.first.shown.order[tile]), int(found.order[tile])
-        self._pair.setText(
-            f"basis {k + 1}, sparsity {found.first.shown.sparsities[k]:.3f}  ·  "
-            f"basis {j + 1}, sparsity {found.second.shown.sparsities[j]:.3f}  ·  cosine {found.cosine[tile]:.3f}"
-        )
+        told = []
+        for entry, order, cosine in zip(found.runs, found.orders, found.cosines, strict=True):
+            basis = int(order[tile])
+            if basis < 0:
+                told.append("none")
+                continue
+            alike = "" if entry is found.runs[0] or not cosine[tile] else f", cosine {cosine[tile]:.3f}"
+            told.append(f"basis {basis + 1}, sparsity {entry.shown.sparsities[basis]:.3f}{alike}")
+        self._pair.setText("  ·  ".join(told))
 
     def showEvent(self, event: QShowEvent) -> None:
         """Ask for what has changed behind the other tabs."""
         super().showEvent(event)
         found = self._comparison
-        chosen = [self._runs[chooser.currentIndex()] for chooser in self.choosers if self._runs]
-        if found is None or chosen != [found.first, found.second]:
+        chosen = [self._runs[index].number for index in self._chosen()] if len(self._runs) >= _FEWEST else []
+        if found is None or chosen != [entry.number for entry in found.runs]:
             self._ask()
 
 
-def _in_cells(found: Comparison) -> tuple[Array, Array]:
-    """Both bases (m, count), each image of length 1, column i that of cell i; black where one has none."""
-    first, second = found.first.shown, found.second.shown
-    count = max(len(first.order), len(found.order))
+def in_cells(found: Comparison) -> list[Array]:
+    """Every basis (m, count), each image of length 1, column i that of cell i; black where a run has none."""
     sides = []
-    for W, order in ((first.W, first.order), (second.W, found.order)):
-        cells = np.zeros((W.shape[0], count), W.dtype, order="F")
+    for entry, order in zip(found.runs, found.orders, strict=True):
+        W = entry.shown.W
         lengths = np.sqrt(np.einsum("ij,ij->j", W, W))
-        cells[:, : len(order)] = np.divide(W, lengths, out=np.zeros_like(W), where=lengths > 0)[:, order]
+        unit = np.divide(W, lengths, out=np.zeros_like(W), where=lengths > 0)
+        cells = np.zeros((W.shape[0], found.count), W.dtype, order="F")
+        cells[:, order >= 0] = unit[:, order[order >= 0]]
         sides.append(cells)
-    return sides[0], sides[1]
+    return sides
 
 
-def _difference(found: Comparison) -> str:
-    """What the second has in other amounts than the first."""
-    one, two = found.first, found.second
+def whites(cells: Sequence[Array], contrast: str) -> Array:
+    """What is white in each cell (count,), the same in all runs, so that what looks brighter is brighter."""
+    tops: Array = np.max([one.max(axis=0) for one in cells], axis=0)
+    if contrast == "tile":
+        return tops
+    values = np.concatenate([one.ravel() for one in cells])
+    values = values[values > 0]
+    if not values.size:
+        return tops
+    top = values.max() if contrast == "shared" else np.percentile(values, 99.5, method="higher")
+    return np.full_like(tops, top)
+
+
+def scaled(one: Array, white: Array) -> Array:
+    """Cells with 1 for white."""
+    parts: Array = np.divide(one, white, out=np.zeros_like(one), where=white > 0)
+    return parts
+
+
+def _numbers(found: Comparison, k: int) -> tuple[str, str]:
+    """What a run has reached, and how much more or less that is than the first."""
+    first, one = found.runs[0], found.runs[k]
+    if k == 0:
+        return f"error {percent(one.shown.error)}", f"sparsity {one.shown.attained:.4f}  ·  {one.seconds:.2f} s"
     return (
-        f"error {percent(one.shown.error)} → {percent(two.shown.error)} "
-        f"({signed_percent(two.shown.error - one.shown.error)})  ·  "
-        f"sparsity {one.shown.attained:.4f} → {two.shown.attained:.4f}  ·  "
-        f"time {one.seconds:.2f} s → {two.seconds:.2f} s"
+        f"error {percent(one.shown.error)} ({signed_percent(one.shown.error - first.shown.error)})",
+        f"sparsity {one.shown.attained:.4f} ({signed(one.shown.attained - first.shown.attained, 4)})  ·  "
+        f"{one.seconds:.2f} s ({signed(one.seconds - first.seconds, 2)} s)",
     )
 
 
-def _likeness(found: Comparison) -> str:
-    same = int(np.count_nonzero(found.cosine >= _SAME))
-    count = max(len(found.cosine), len(found.order))
-    if same == count:
+def _likeness(found: Comparison, k: int) -> str:
+    if k == 0:
+        return "what the others are compared with"
+    cosine, both = found.cosines[k], (found.orders[0] >= 0) & (found.orders[k] >= 0)
+    there = int(np.count_nonzero((found.orders[0] >= 0) | (found.orders[k] >= 0)))
+    same = int(np.count_nonzero(cosine >= _SAME))
+    if same == there:
         return "the same basis images"
-    return f"{same} of {count} basis images the same  ·  median cosine {np.median(found.cosine):.3f}"
+    middle = np.median(cosine[both]) if both.any() else 0.0
+    return f"{same} of {there} basis images the same  ·  median cosine {middle:.3f}"

@@ -14,9 +14,10 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
 
-from gsp_studio.gui.state import Choice, Mark
+from gsp_studio.gui.state import Choice, Comparison, Mark, Phase, RunEntry
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.curve_overlay import CurveOverlay
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Record
@@ -76,7 +77,9 @@ class CurvesPanel(QWidget):
         self._error_curve = self._error_plot.plot()
         self._target_curve = self._sparsity_plot.plot()
         self._sparsity_curve = self._sparsity_plot.plot()
-        self._value = {"error": label(), "sparsity": label()}
+        self._overlay = CurveOverlay(self._error_plot, self._sparsity_plot)
+        self._compared: tuple[RunEntry, ...] = ()
+        self._is_comparing = self._is_running = False
         self._lay_out()
         self.retint()
         self.set_records(())
@@ -130,6 +133,7 @@ class CurvesPanel(QWidget):
             lines.setPen(pg.mkPen(_faint(theme.canvas_text, 0.35), width=1, style=Qt.PenStyle.DotLine))
         self._mark_heads.setBrush(pg.mkBrush(theme.canvas_text))
         self._mark_heads.setPen(pg.mkPen(None))
+        self._lay_over()
 
     def set_choice(self, choice: Choice) -> None:
         """The axis of iterations ends where a run of this choice does."""
@@ -166,6 +170,34 @@ class CurvesPanel(QWidget):
         for curve, values in zip(self._origin_curves, self._origin.T[1:], strict=True):
             self._draw_curve(curve, self._origin[:, 0], values)
 
+    def set_comparison(self, comparison: Comparison) -> None:
+        """The runs that are compared: their curves lie over each other while somebody looks at the comparison."""
+        self._compared = comparison.runs
+        self._lay_over()
+
+    def set_comparing(self, on: bool) -> None:
+        """Whether somebody looks at the comparison."""
+        self._is_comparing = on
+        self._lay_over()
+
+    def set_phase(self, phase: Phase) -> None:
+        """A run that is going has the plots for itself."""
+        self._is_running = phase.is_run
+        self._lay_over()
+
+    def set_dataset(self, dataset: object) -> None:
+        """Runs of other data are not compared any more."""
+        self._compared = ()
+        self._lay_over()
+
+    def _lay_over(self) -> None:
+        runs = self._compared if self._is_comparing and not self._is_running else ()
+        for curve in (self._error_curve, self._sparsity_curve, self._target_curve, *self._origin_curves):
+            curve.setVisible(not runs)  # what is compared has a legend, this has none
+        self._overlay.set_runs(runs, lambda values: thinned(values, _POINTS))
+        if len(self._n):
+            self._draw()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """A double-click on a plot means an iteration."""
         if event.type() == QEvent.Type.MouseButtonDblClick and isinstance(event, QMouseEvent) and len(self._n):
@@ -184,17 +216,21 @@ class CurvesPanel(QWidget):
         self._draw_curve(self._sparsity_curve, n, sparsity)
         there = slice(None if has_target else 0)
         self._draw_curve(self._target_curve, n[there], target[there])
-        end = axis_end(int(n[-1]), self._last)
+        end = max(axis_end(int(n[-1]), self._last), self._overlay.last)
         # The first iterations are far above the rest: the range follows what is left after them.
         settled = error[min(len(error) // 10, 20) :]
         if len(self._origin):
             settled = np.concatenate([settled, self._origin[min(len(self._origin) // 10, 20) :, 1]])
+        if self._overlay.last:
+            settled = self._overlay.settled(1)
         low, high = float(settled.min()), float(settled.max())
         margin = 0.08 * (high - low) or 1.0
         top = high + margin
         self._error_plot.setRange(xRange=(0, end), yRange=(max(0.0, low - margin), top), padding=0)
         self._draw_marks(top - 0.5 * margin)
         values = np.concatenate([sparsity, target[~np.isnan(target)], self._origin[:, 2]])
+        if self._overlay.last:
+            values = self._overlay.settled(2)
         low, high = float(values.min()), float(values.max())
         low, high = max(0.0, math.floor(10 * low - 0.5) / 10), min(1.02, math.ceil(10 * high + 0.5) / 10)
         self._sparsity_plot.setRange(xRange=(0, end), yRange=(low, high), padding=0)

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.state import Glimpse, Shown, View
+from gsp_studio.gui.state import Glimpse, RunEntry, Shown, View
 from gsp_studio.gui.widgets.basics import ElidedLabel, EmptyState, label
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_spread import TileSpread
 from gsp_studio.gui.widgets.tile_view import TileView
-from gsp_studio.gui.words import STABILITY, pixel_value
+from gsp_studio.gui.words import pixel_value
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import RunEntry
     from gsp_studio.io.dataset import Dataset
 
 _OPEN = "Open your images to see what they are made of"
@@ -45,6 +44,7 @@ class MontagePanel(QWidget):
         self._selected = -1
         self._marked: tuple[int, ...] = ()
         self._frozen: tuple[int, ...] = ()
+        self._run: RunEntry | None = None
         self._contrast = Contrast.TILE
         self._labels = False
         self._caption = ElidedLabel()
@@ -118,14 +118,36 @@ class MontagePanel(QWidget):
             self._frame_marked()
         if self._frozen:
             self._dash_frozen()
+        self._mark_verdicts()
         self._spread.draw(shown, dataset, self._buffer)
 
     def set_stability(self, entry: RunEntry | None) -> None:
         """What further seeds make of the run whose basis, or a projection of it, this is; None: not known."""
         self._spread.set_entry(entry)
-        self._caption.tip = "" if entry is None else f"{self._spread.legend}\n\n{STABILITY}"
         self._spread.draw(self._shown, self._dataset, self._buffer)
         self._tell_caption()
+
+    def set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
+        """Mark what somebody thinks of the basis images of the run on the screen."""
+        self._run = runs[index] if 0 <= index < len(runs) else None
+        self._mark_verdicts()
+        self._tell_caption()
+
+    def set_remarks(self, entry: RunEntry) -> None:
+        """Somebody thinks otherwise."""
+        if self._run is not None and entry.number == self._run.number:
+            self._run = entry
+            self._mark_verdicts()
+            self._tell_caption()
+
+    def _mark_verdicts(self) -> None:
+        run, shown = self._run, self._shown
+        sets = () if run is None or shown is None else (run.remarks.accepted, run.remarks.rejected)
+        if shown is None or not any(sets):
+            self.view.set_verdicts((), ())
+            return
+        accepted, rejected = (tuple(shown.tile_of(basis) for basis in sorted(bases)) for bases in sets)
+        self.view.set_verdicts(accepted, rejected)
 
     def set_frozen(self, bases: tuple[int, ...]) -> None:
         """Mark these basis images as left alone by the run."""
@@ -206,10 +228,21 @@ class MontagePanel(QWidget):
         is_spectra = self._dataset.grid is not None
         what = f"basis spectra of {width} bands" if is_spectra else f"basis images of {height} × {width}"
         ends = "bottom = 0, top" if is_spectra else "black = 0, white"
-        self._caption.setText(
+        text = (
             f"{self._buffer.count} {what}{self._spread.caption}  ·  by energy  ·  {ends} = {self._contrast.value}"
             + (f"  ·  {len(self._frozen)} frozen" if self._frozen else "")
+            + self._judged()
         )
+        legend = self._spread.legend
+        self._caption.setText(text)
+        self._caption.tip = f"{text}\n\n{legend}" if legend else ""
+
+    def _judged(self) -> str:
+        if self._run is None:
+            return ""
+        remarks = self._run.remarks
+        words = ((remarks.accepted, "accepted"), (remarks.rejected, "rejected"))
+        return "".join(f"  ·  {len(bases)} {word}" for bases, word in words if bases)
 
     def _pick(self, tile: int) -> None:
         if self._shown is not None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
-from gsp_studio.gui.words import over_seeds
+from gsp_studio.gui.words import STABILITY, over_seeds
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import RunEntry, Shown
@@ -94,11 +94,14 @@ class TileSpread:
 
     @property
     def legend(self) -> str:
-        """What the veil and the dots mean."""
+        """What the veil and the dots mean; "" where there are none."""
+        if self._entry is None:
+            return ""
         return (
             "Pink: the standard deviation from seed to seed; full from "
             f"{100 * THICKEST:.0f} % of a basis image's brightest value on.\n"
-            "Of spectra it is a curve on their own scale. U shows and hides it. Dots: unstable."
+            "Of spectra it is a curve on their own scale. U shows and hides it. Dots: unstable.\n"
+            f"{STABILITY}"
         )
 
     def under(self, shown: Shown, dataset: Dataset, basis: int, row: int, column: int) -> str:

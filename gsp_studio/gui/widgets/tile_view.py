@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QGraphicsItem, QGraphicsRectItem, QStyleOptionGrap
 
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.tile_buffer import GAP, GAP_COLOUR, TileBuffer
+from gsp_studio.gui.widgets.verdict_marks import VerdictMarks
 
 Array = npt.NDArray[Any]
 
@@ -142,10 +143,11 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         self._spread = pg.ImageItem(axisOrder="row-major")
         self._spread.hide()
         self._unstable = _Marks(Qt.PenStyle.DotLine, inset=0.02)
+        self._verdicts = VerdictMarks()
         self._frame = self._outline(2.5)
         self._glance = self._outline(1.0)
-        above = (self._spread, self._labels, self._glance, self._unstable, self._frozen, self._marks, self._frame)
-        for item in (self._image, *above):
+        below = (self._image, self._spread, self._verdicts, self._labels)
+        for item in (*below, self._glance, self._unstable, self._frozen, self._marks, self._frame):
             self._box.addItem(item, ignoreBounds=item is not self._image)
         self._box.disableAutoRange()
         self.setCentralItem(self._box)
@@ -241,6 +243,10 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         self._spread.setVisible(buffer is not None)
         if buffer is not None:
             self._spread.setImage(buffer.pixels, autoLevels=False, levels=None)
+
+    def set_verdicts(self, accepted: tuple[int, ...], rejected: tuple[int, ...]) -> None:
+        """Mark tiles as accepted and as rejected."""
+        self._verdicts.set_tiles(self._buffer, accepted, rejected)
 
     def fit(self) -> None:
         """Show all tiles."""

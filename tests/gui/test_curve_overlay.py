@@ -1,0 +1,76 @@
+"""The curves of runs that are compared, over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import fakes
+import numpy as np
+import pytest
+from handling import settle
+from PySide6.QtWidgets import QWidget
+
+from gsp_studio.gui.panels.curves import CurvesPanel
+from gsp_studio.gui.state import Phase, Remarks, RunEntry
+from gsp_studio.gui.work import compared
+
+DATA = fakes.dataset()
+
+
+@pytest.fixture
+def panel(show: Callable[..., QWidget]) -> CurvesPanel:
+    return show(CurvesPanel(), 700, 240)
+
+
+def entry(number: int, count: int, error: float, sparsity: float) -> RunEntry:
+    records = tuple(fakes.record(k, error=error, sparsity=sparsity) for k in range(1, count + 1))
+    return replace(
+        fakes.run_entry(number, DATA, seed=number), records=records, remarks=Remarks(name=f"number {number}")
+    )
+
+
+def curves_of(panel: CurvesPanel) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [tuple(curve.getData() for curve in pair) for pair in panel._overlay._curves]
+
+
+def test_they_lie_over_each_other_while_somebody_compares(panel: CurvesPanel) -> None:
+    runs = [entry(1, 20, 0.5, 0.3), entry(2, 60, 0.2, 0.9)]
+    panel.set_records(runs[0].records)
+    panel.set_comparison(compared(*runs))
+    assert curves_of(panel) == []
+    panel.set_comparing(True)
+    settle()
+    (errors, sparsities), (others, _) = curves_of(panel)
+    np.testing.assert_allclose(errors[1], 50.0)
+    np.testing.assert_allclose(sparsities[1], 0.3)
+    assert others[0][-1] == 60
+    legend = panel._overlay._legend
+    assert legend.isVisible()
+    assert [label.text for _, label in legend.items] == ["number 1", "number 2"]
+    x, y = panel._error_plot.getPlotItem().vb.viewRange()
+    assert x[1] >= 60
+    assert y[0] < 20 < 50 < y[1]
+    assert panel._sparsity_plot.getPlotItem().vb.viewRange()[1][0] <= 0.3
+    assert not panel._error_curve.isVisible(), "it has no place in the legend"
+    styles = {pair[0].opts["pen"].style() for pair in panel._overlay._curves}
+    assert len(styles) == 2, "told apart without colours, too"
+    panel.set_comparing(False)
+    assert curves_of(panel) == []
+    assert panel._error_curve.isVisible()
+    assert not legend.isVisible()
+
+
+def test_a_run_that_is_going_has_the_plots_for_itself(panel: CurvesPanel) -> None:
+    panel.set_comparison(compared(entry(1, 20, 0.5, 0.3), entry(2, 60, 0.2, 0.9)))
+    panel.set_comparing(True)
+    panel.set_records([fakes.record(1)])
+    panel.set_phase(Phase.RUNNING)
+    assert curves_of(panel) == []
+    assert panel._error_curve.isVisible()
+    panel.set_phase(Phase.IDLE)
+    assert len(curves_of(panel)) == 2
+    panel.retint()
+    assert len(curves_of(panel)) == 2
+    panel.set_dataset(DATA)
+    assert curves_of(panel) == [], "runs of other data"

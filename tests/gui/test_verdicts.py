@@ -1,0 +1,146 @@
+"""What somebody thinks of basis images: keys and buttons, marks on the tiles, words, and what exports tell of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import fakes
+import numpy as np
+import pytest
+from handling import Listener, open_faces, settle, wait_until
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage
+from PySide6.QtTest import QTest
+
+from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.panels.basis import BasisPanel
+from gsp_studio.gui.state import Phase, Remarks
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def test_a_second_time_takes_it_back() -> None:
+    remarks = Remarks(note="n").judged((1, 2), accept=True)
+    assert remarks == Remarks(note="n", accepted=frozenset({1, 2}))
+    assert remarks.judged((2, 3), accept=False) == Remarks("", "n", (), frozenset({1}), frozenset({2, 3}))
+    assert remarks.judged((1,), accept=True).accepted == {2}
+    assert remarks.judged((1, 5), accept=True).accepted == {1, 2, 5}, "all of them, where not all were"
+
+
+def test_what_files_hold_of_it_is_checked() -> None:
+    remarks = Remarks("name", "note", ("a", "b"), frozenset({0, 4}), frozenset({2}))
+    content = json.loads(json.dumps(remarks.as_json()))
+    assert Remarks.from_json(content, 5) == remarks
+    assert Remarks.from_json({}, 5) == Remarks()
+    assert Remarks.from_json({"accepted": [7, -1, "x", 3], "choice": {}}, 5) == Remarks(accepted=frozenset({3}))
+
+
+@pytest.fixture
+def ran(window: MainWindow) -> MainWindow:
+    """A run of nine basis images on the screen."""
+    open_faces(window.session, rank=9, max_iter=5)
+    window.session.run()
+    wait_until(lambda: window.session.phase is Phase.IDLE)
+    settle()
+    return window
+
+
+def grey_of(window: MainWindow, tile: int) -> float:
+    """How bright a tile is on the screen."""
+    view = window.montage.view
+    image = view.viewport().grab().toImage().convertToFormat(QImage.Format.Format_Grayscale8)
+    buffer = view._buffer
+    assert buffer is not None
+    centre = view.tile_centre(tile)
+    pixels = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
+    x, y = int(centre.x()), int(centre.y())
+    return float(pixels[y - 8 : y + 8, x - 8 : x + 8].mean())
+
+
+def test_keys_mark_what_is_selected(ran: MainWindow) -> None:
+    session, view = ran.session, ran.montage.view
+    QTest.mouseClick(view.viewport(), LEFT, pos=view.tile_centre(2).toPoint())
+    basis = session.selected
+    bright = grey_of(ran, 2)
+    QTest.keyClick(ran, Qt.Key.Key_X)
+    settle()
+    assert session.runs[0].remarks.rejected == {basis}
+    assert ran.basis.reject.text() == "✗ Rejected"
+    assert ran.basis.reject.isChecked()
+    assert not ran.basis.accept.isChecked()
+    assert "1 rejected" in ran.montage._caption.text()
+    assert ran.runs.table.item(0, 9).text() == "1 ✗"
+    assert grey_of(ran, 2) < 0.8 * bright, "it steps back"
+    QTest.mouseClick(ran.basis.accept, LEFT)
+    settle()
+    assert session.runs[0].remarks == Remarks(accepted=frozenset({basis}))
+    assert grey_of(ran, 2) == pytest.approx(bright, rel=0.2)
+    QTest.keyClick(ran, Qt.Key.Key_A)
+    assert session.runs[0].remarks == Remarks()
+    assert ran.isWindowModified()
+
+
+def test_marks_are_those_of_the_run_on_the_screen(ran: MainWindow) -> None:
+    session = ran.session
+    session.mark((0, 3))
+    session.judge(accept=True)
+    session.run()
+    wait_until(lambda: session.phase is Phase.IDLE)
+    assert "accepted" not in ran.montage._caption.text()
+    assert ran.basis.accept.isEnabled()
+    session.show_run(0)
+    assert "2 accepted" in ran.montage._caption.text()
+    session.set_sparsity(0.9)
+    wait_until(lambda: session.shown.target == pytest.approx(0.9))
+    assert "2 accepted" in ran.montage._caption.text(), "a projection keeps the basis images' numbers"
+
+
+def test_nothing_is_judged_where_no_run_is_shown(window: MainWindow) -> None:
+    open_faces(window.session, rank=4)
+    window.session.select(1)
+    assert not window.session.can_judge
+    assert not window.basis.accept.isEnabled()
+    window.session.judge(accept=True)
+    actions = {action.iconText(): action for action in window.menus.actions}
+    assert not actions["Accept the selected basis images"].isEnabled()
+
+
+def test_exports_tell_of_it(ran: MainWindow, tmp_path: Path) -> None:
+    session = ran.session
+    remarks = Remarks("mine", "a note", ("good",), frozenset({1}), frozenset({0, 2}))
+    session.remark(0, remarks)
+    heard = Listener(session, "exported")
+    session.export(tmp_path / "out", 0)
+    wait_until(lambda: heard["exported"])
+    content = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert content["remarks"] == {
+        "name": "mine",
+        "note": "a note",
+        "tags": ["good"],
+        "accepted": [1],
+        "rejected": [0, 2],
+    }
+    assert content["versions"]["gsp-studio"]
+
+
+def test_the_panel_alone(show) -> None:
+    data = fakes.dataset()
+    panel = show(BasisPanel(), 268, 640)
+    panel.set_dataset(data)
+    entry = fakes.run_entry(1, data)
+    panel.set_shown(entry.shown)
+    panel.set_selected(2)
+    assert not panel.accept.isEnabled()
+    panel.set_runs((entry,), 0)
+    heard = Listener(panel, "judged")
+    QTest.mouseClick(panel.accept, LEFT)
+    assert heard["judged"] == [True]
+    assert not panel.accept.isChecked(), "nobody has said that it is so"
+    panel.set_remarks(replace(entry, remarks=Remarks(accepted=frozenset({2}))))
+    assert panel.accept.isChecked()
+    panel.set_remarks(fakes.run_entry(7, data))
+    assert panel.accept.isChecked(), "another run's"
+    panel.set_runs((entry,), -1)
+    assert not panel.accept.isChecked()

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -201,7 +201,7 @@ class Shelf:
         arrays = arrays_among(grid.base, "base") | ({} if self.mask is None else {"mask": self.mask})
         if arrays:
             content = io.BytesIO()  # NumPy does not say why a file cannot be written
-            np.savez_compressed(content, **arrays)
+            np.savez_compressed(content, **cast(Any, arrays))
             write_whole(self.folder / INPUTS, lambda path: path.write_bytes(content.getvalue()))
         about = {
             "format": FORMAT,

@@ -25,6 +25,11 @@ def recovery_folder() -> Path:
     return log_folder().parent / "recovery"
 
 
+def sweeps_folder() -> Path:
+    """Where this platform keeps the finished runs of sweeps."""
+    return log_folder().parent / "sweeps"
+
+
 def start_logging(folder: Path) -> logging.Handler | None:
     """Write the log into a folder from now on, a few files in turn; None where it cannot be written."""
     try:

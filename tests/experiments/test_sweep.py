@@ -157,7 +157,7 @@ def test_damaged_files_are_computed_again(dataset, root, solved):
 
 def test_one_is_cancelled_within_its_iterations_and_the_others_go_on(dataset, root):
     sweep = Sweep(dataset, ENDLESS, root)
-    first, second, third, *_ = cells = ENDLESS.cells
+    first, second, *_ = cells = ENDLESS.cells
     sweep.start()
     wait_until(lambda: sweep.poll().states[0].n_iter > 0)
     sweep.cancel([second])

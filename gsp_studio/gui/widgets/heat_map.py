@@ -1,0 +1,267 @@
+"""A map of numbers: a row a rank, a column a sparsity, colours for values, and signs for what has no value yet.
+
+Painted by hand, since every tile carries its number, and what is queued, running or has failed must not be told by
+colour alone. Arrows walk, Enter and a double-click open.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QBrush,
+    QColor,
+    QFontMetricsF,
+    QHelpEvent,
+    QKeyEvent,
+    QLinearGradient,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from gsp_studio.experiments.sweep import Stage
+from gsp_studio.gui.heat import Tile
+from gsp_studio.gui.theme import current_theme
+
+_GAP = 2.0
+_BAR, _MARGIN = 12.0, 16.0
+#: A tile is no larger than this: a map of four would be four fields of colour.
+_LARGEST = (132.0, 72.0)
+_ALIGN = Qt.AlignmentFlag
+_STEPS = {
+    Qt.Key.Key_Up: (1, 0),
+    Qt.Key.Key_Down: (-1, 0),
+    Qt.Key.Key_Left: (0, -1),
+    Qt.Key.Key_Right: (0, 1),
+}
+
+
+class HeatMap(QWidget):
+    """Emits `picked(tile)` when another one is chosen, and `opened(tile)`; a tile is an index of the list."""
+
+    picked = Signal(int)
+    opened = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tiles: Sequence[Tile] = ()
+        self._rows: list[str] = []
+        self._columns: list[str] = []
+        self._title = ""
+        self._write: Callable[[float], str] = str
+        self._colours = pg.colormap.get("cividis").getLookupTable(nPts=256)[:, :3]
+        self.current = -1
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setAccessibleName("Map of the sweep, ranks by sparsities")
+
+    def sizeHint(self) -> QSize:
+        """Room for five by five."""
+        return QSize(560, 360)
+
+    def minimumSizeHint(self) -> QSize:
+        """Still a map."""
+        return QSize(320, 200)
+
+    def set_axes(self, rows: Sequence[str], columns: Sequence[str]) -> None:
+        """Names of the ranks, from below, and of the sparsities."""
+        if (list(rows), list(columns)) != (self._rows, self._columns):
+            self._rows, self._columns = list(rows), list(columns)
+            self._tiles, self.current = (), -1
+            self.update()
+
+    def set_tiles(self, tiles: Sequence[Tile], title: str, write: Callable[[float], str]) -> None:
+        """Show these, row by row; `title` says what colours stand for, `write` puts a value into words."""
+        self._tiles, self._title, self._write = tiles, title, write
+        if self.current < 0 and tiles:
+            self.choose((len(self._rows) - 1) * len(self._columns))
+        self.update()
+
+    def choose(self, index: int) -> None:
+        """Move to a tile."""
+        if index != self.current and 0 <= index < len(self._tiles):
+            self.current = index
+            self.update()
+            self.picked.emit(index)
+
+    # Places
+
+    def _field(self) -> QRectF:
+        """Where the tiles lie."""
+        metrics = QFontMetricsF(self.font())
+        left = (
+            _MARGIN
+            + metrics.height()
+            + 8
+            + max((metrics.horizontalAdvance(text) for text in self._rows), default=0)
+            + 8
+        )
+        right = _MARGIN + _BAR + 8 + metrics.horizontalAdvance("00000.000")
+        below = _MARGIN + 2 * metrics.height() + 12
+        room = QRectF(self.rect()).adjusted(left, _MARGIN + metrics.height() + 8, -right - 16, -below)
+        width = min(room.width(), _LARGEST[0] * len(self._columns))
+        height = min(room.height(), _LARGEST[1] * len(self._rows))
+        return QRectF(room.left(), room.top(), max(1.0, width), max(1.0, height))
+
+    def place_of(self, index: int) -> QRectF:
+        """Where a tile lies."""
+        field = self._field()
+        row, column = divmod(index, len(self._columns))
+        width, height = field.width() / len(self._columns), field.height() / len(self._rows)
+        top = field.bottom() - (row + 1) * height
+        return QRectF(field.left() + column * width, top, width, height).adjusted(0, 0, -_GAP, -_GAP)
+
+    def tile_at(self, point: QPointF) -> int:
+        """The tile at a point; -1 for none."""
+        return next((k for k in range(len(self._tiles)) if self.place_of(k).contains(point)), -1)
+
+    # Hands
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Choose a tile."""
+        self.choose(self.tile_at(event.position()))
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Open one."""
+        index = self.tile_at(event.position())
+        if index >= 0:
+            self.choose(index)
+            self.opened.emit(index)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Walk, or open."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.current >= 0:
+            self.opened.emit(self.current)
+        elif event.key() in _STEPS and self._tiles:
+            row, column = divmod(max(0, self.current), len(self._columns))
+            up, right = _STEPS[Qt.Key(event.key())]
+            row = min(max(row + up, 0), len(self._rows) - 1)
+            column = min(max(column + right, 0), len(self._columns) - 1)
+            self.choose(row * len(self._columns) + column)
+        else:
+            super().keyPressEvent(event)
+
+    def event(self, event: QEvent) -> bool:
+        """The tool tip says what the tile under the pointer holds."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            index = self.tile_at(QPointF(event.pos()))
+            QToolTip.showText(event.globalPos(), self._tiles[index].words if index >= 0 else "", self)
+            return True
+        return super().event(event)
+
+    # Paint
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Tiles, axes and the bar of colours."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.fillRect(self.rect(), QColor(current_theme().canvas))
+        if not self._tiles:
+            return
+        values = np.array([tile.value for tile in self._tiles])
+        known = values[np.isfinite(values)]
+        low, high = (float(known.min()), float(known.max())) if len(known) else (math.nan, math.nan)
+        for index, tile in enumerate(self._tiles):
+            self._paint_tile(painter, self.place_of(index), tile, low, high)
+        self._paint_current(painter)
+        self._paint_axes(painter)
+        if len(known):
+            self._paint_bar(painter, low, high)
+
+    def _colour(self, value: float, low: float, high: float) -> QColor:
+        share = 0.5 if high <= low else (value - low) / (high - low)
+        return QColor(*map(int, self._colours[round(255 * share)]))
+
+    def _paint_tile(self, painter: QPainter, place: QRectF, tile: Tile, low: float, high: float) -> None:
+        theme = current_theme()
+        text, ink = tile.text, QColor(theme.canvas_text)
+        if math.isnan(tile.value):
+            painter.fillRect(place, QColor(theme.canvas_text).darker(620))
+            text, ink = _SIGNS.get(tile.stage, ""), QColor(theme.canvas_muted)
+        else:
+            ground = self._colour(tile.value, low, high)
+            painter.fillRect(place, ground)
+            ink = QColor("#000000" if _luminance(ground) > 0.18 else "#ffffff")
+        if tile.stage is Stage.RUNNING:
+            done = QRectF(place.left(), place.bottom() - 4, place.width() * tile.progress, 4)
+            painter.fillRect(QRectF(place.left(), place.bottom() - 4, place.width(), 4), QColor(theme.canvas))
+            painter.fillRect(done, QColor(theme.canvas_accent))
+            text = text or f"{100 * tile.progress:.0f} %"
+            ink = ink if tile.text else QColor(theme.canvas_text)
+        elif tile.stage is Stage.CANCELLED:
+            painter.fillRect(place, QBrush(QColor(theme.canvas_muted), Qt.BrushStyle.BDiagPattern))
+        elif tile.stage is Stage.FAILED:
+            painter.setPen(QPen(QColor("#ff7b72"), 2))
+            painter.drawRect(place.adjusted(1, 1, -1, -1))
+            text = text or "⚠"
+        metrics = QFontMetricsF(self.font())
+        painter.setPen(ink)
+        if metrics.horizontalAdvance(text) + 4 <= place.width() and metrics.height() <= place.height():
+            painter.drawText(place, _ALIGN.AlignCenter, text)
+            if 0 < tile.done < tile.total and place.height() >= 2.6 * metrics.height():
+                count = f"{tile.done} of {tile.total}"
+                painter.drawText(place.adjusted(0, 0, -4, -6), _ALIGN.AlignHCenter | _ALIGN.AlignBottom, count)
+
+    def _paint_current(self, painter: QPainter) -> None:
+        if self.current < 0:
+            return
+        theme, place = current_theme(), self.place_of(self.current)
+        for colour, grow in ((theme.canvas, 0.0), (theme.canvas_accent if self.hasFocus() else theme.canvas_text, 1.5)):
+            painter.setPen(QPen(QColor(colour), 2 if grow else 5))
+            painter.drawRect(place.adjusted(-grow, -grow, grow, grow))
+
+    def _paint_axes(self, painter: QPainter) -> None:
+        theme, field, metrics = current_theme(), self._field(), QFontMetricsF(self.font())
+        line = metrics.height()
+        painter.setPen(QColor(theme.canvas_text))
+        width, height = field.width() / len(self._columns), field.height() / len(self._rows)
+        every = max(1, math.ceil(line / height))
+        for k, text in list(enumerate(self._rows))[::every]:
+            place = QRectF(0, field.bottom() - (k + 1) * height, field.left() - 8, height - _GAP)
+            painter.drawText(place, _ALIGN.AlignRight | _ALIGN.AlignVCenter, text)
+        every = max(1, math.ceil((max(map(metrics.horizontalAdvance, self._columns)) + 8) / width))
+        for k, text in list(enumerate(self._columns))[::every]:
+            place = QRectF(field.left() + k * width - width, field.bottom() + 4, 3 * width - _GAP, line)
+            painter.drawText(place, _ALIGN.AlignHCenter | _ALIGN.AlignTop, text)
+        painter.setPen(QColor(theme.canvas_muted))
+        below = QRectF(field.left(), field.bottom() + 8 + line, field.width(), line)
+        painter.drawText(below, _ALIGN.AlignCenter | Qt.TextFlag.TextDontClip, "sparsity s")
+        above = QRectF(field.left(), field.top() - 8 - line, self.width() - field.left(), line)
+        painter.drawText(above, _ALIGN.AlignLeft | _ALIGN.AlignVCenter, self._title)
+        painter.save()
+        painter.translate(_MARGIN - 4, field.center().y())
+        painter.rotate(-90)
+        painter.drawText(QRectF(-80, 0, 160, line), _ALIGN.AlignCenter, "rank")
+        painter.restore()
+
+    def _paint_bar(self, painter: QPainter, low: float, high: float) -> None:
+        theme, field, line = current_theme(), self._field(), QFontMetricsF(self.font()).height()
+        bar = QRectF(field.right() + 16, field.top(), _BAR, field.height() - _GAP)
+        gradient = QLinearGradient(bar.bottomLeft(), bar.topLeft())
+        for k in range(0, 256, 15):
+            gradient.setColorAt(k / 255, QColor(*map(int, self._colours[k])))
+        painter.fillRect(bar, self._colour(low, low, high) if high <= low else QBrush(gradient))
+        painter.setPen(QColor(theme.canvas_muted))
+        ends = ((bar.top(), high), (bar.bottom() - line, low)) if high > low else ((bar.center().y() - line / 2, low),)
+        for y, value in ends:
+            painter.drawText(
+                QRectF(bar.right() + 8, y, 120, line), _ALIGN.AlignLeft | _ALIGN.AlignVCenter, self._write(value)
+            )
+
+
+#: What stands in a tile that has no number.
+_SIGNS = {Stage.QUEUED: "·", Stage.CANCELLED: "×", Stage.FAILED: "⚠", Stage.RUNNING: ""}
+
+
+def _luminance(colour: QColor) -> float:
+    """Relative luminance as WCAG has it: black is readable above 0.18, white below."""
+    parts = np.array([colour.redF(), colour.greenF(), colour.blueF()])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])

@@ -76,6 +76,8 @@ class Tile:
         Seeds.
     progress : float
         Of the run that is going, 0 to 1.
+    word : str
+        What stands in place of a number: where it is; "·" where none is to come, "–" where the seeds give none.
     words : str
         All of it, in a line.
     """
@@ -88,6 +90,7 @@ class Tile:
     done: int
     total: int
     progress: float
+    word: str
     words: str
 
 
@@ -132,6 +135,7 @@ def _tile(row: int, column: int, seeds: Sequence[CellState], measure: str, is_go
         len(done),
         len(seeds),
         progress,
+        "–" if stage is Stage.DONE else "·" if stage is Stage.QUEUED and not is_going else stage.value,
         f"{where}: {_about(done)}{_standing(seeds, stage, progress, is_going)}",
     )
 

@@ -71,12 +71,12 @@ class Steering(Answering):
         Raises
         ------
         ValueError
-            It is not one of these data.
+            It is not one of these data, or a run is going on.
         """
         from gsp_studio.gui.saving import entry_of_cell, is_run_of
 
         if self.dataset is None or self.phase is not Phase.IDLE:
-            return
+            raise ValueError("a run is going on; open the cell when it has ended")
         index = next((k for k, entry in enumerate(self.runs) if is_run_of(entry, saved)), len(self.runs))
         if index == len(self.runs):
             entry = entry_of_cell(saved, self.next_number, self.dataset.X)

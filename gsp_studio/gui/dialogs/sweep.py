@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -33,7 +34,7 @@ from gsp_studio.experiments.grid import Cell, Grid
 from gsp_studio.experiments.sweep import CellState, Stage, SweepPoll
 from gsp_studio.gui.heat import MEASURES, tiles_of, word_of
 from gsp_studio.gui.state import Phase
-from gsp_studio.gui.widgets.basics import Button, ElidedLabel, canvas, label
+from gsp_studio.gui.widgets.basics import Button, ElidedLabel, canvas, label, reserve
 from gsp_studio.gui.widgets.grid_form import GridForm
 from gsp_studio.gui.widgets.heat_map import HeatMap
 from gsp_studio.gui.words import duration, milliseconds, percent, plural
@@ -69,7 +70,7 @@ class SweepDialog(QDialog):
         self.start.setAutoDefault(False)  # Enter belongs to the map
         for button in (self.cancel_cell, self.cancel_all, self.open_run, self.form.as_model):
             button.setAutoDefault(False)
-        self.open_run.setToolTip("Show the run behind this cell, as one of the session's runs (Enter, or a double-click)")
+        self.open_run.setToolTip("Show the run behind this cell as one of the session's (Enter, or a double-click)")
         self.measure = QComboBox()
         for key, measure in MEASURES.items():
             self.measure.addItem(measure.title.partition(",")[0].capitalize(), key)
@@ -125,7 +126,11 @@ class SweepDialog(QDialog):
         other.setAutoDefault(False)
         other.clicked.connect(self._choose_folder)
         box.addLayout(_row(self._folder, other))
-        self.bar.setMaximumWidth(240)
+        for button in (self.start, self.cancel_cell, self.cancel_all):
+            button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+            button.setMinimumWidth(96)
+        self._count.setAlignment(_RIGHT)
+        reserve(self._count, "888 of 888 runs done  ·  about 8:88:88 left")
         self.resize(960, 720)
 
     def set_folder(self, root: Path) -> None:
@@ -166,7 +171,7 @@ class SweepDialog(QDialog):
         self._rest.stop()
         self._grid, self._poll = grid, SweepPoll(())
         columns = [f"{s:g}" for s in grid.sparsities] or ["no target"]
-        self.map.set_axes([str(rank) for rank in grid.ranks], columns)
+        self.map.set_axes([str(rank) for rank in grid.ranks], columns, "sparsity s" if grid.has_target else "")
         self._update()
 
     def _start(self) -> None:

@@ -45,8 +45,10 @@ class GridForm(QWidget):
         self._lay_out()
         self.set_base(base)
         self._propose(base.rank, most)
-        for number in (*self.ranks, *self.sparsities, self.seeds, self.iterations):
+        for number in (*self.ranks, self.seeds, self.iterations):
             number.valueChanged.connect(lambda _: self._edited())
+        for fraction in self.sparsities:
+            fraction.valueChanged.connect(lambda _: self._edited())
         self.method.currentIndexChanged.connect(lambda _: self._edited())
         self.as_model.clicked.connect(self.baseWanted)
 
@@ -83,8 +85,8 @@ class GridForm(QWidget):
         values = [r for r in range(rank - 2 * step, rank + 2 * step + 1, step) if 1 <= r <= most]
         for number, value in zip(self.ranks, (values[0], values[-1], step), strict=True):
             number.setValue(value)
-        for number, value in zip(self.sparsities, _SPARSITIES, strict=True):
-            number.setValue(value)
+        for fraction, s in zip(self.sparsities, _SPARSITIES, strict=True):
+            fraction.setValue(s)
         self.seeds.setValue(_SEEDS)
 
     def _edited(self) -> None:
@@ -123,7 +125,8 @@ class GridForm(QWidget):
         """What it says; only where there is no `problem`."""
         first, last, step = (number.value() for number in self.ranks)
         base = replace(self._base, method=self.method.currentData(), max_iter=self.iterations.value())
-        targets = spread(*(number.value() for number in self.sparsities), _DIGITS)  # type: ignore[misc]
+        low, high, by = (fraction.value() for fraction in self.sparsities)
+        targets = spread(low, high, by, _DIGITS)
         return Grid(base, range(first, last + 1, step), targets, range(base.seed, base.seed + self.seeds.value()))
 
     def set_grid(self, grid: Grid) -> None:
@@ -133,8 +136,8 @@ class GridForm(QWidget):
         for number, value in values:
             _set(number, max(1, int(value)))
         if grid.has_target:
-            for decimal, value in zip(self.sparsities, steps(grid.sparsities, _DIGITS), strict=True):
-                _set(decimal, value or _SPARSITIES[2])
+            for fraction, s in zip(self.sparsities, steps(grid.sparsities, _DIGITS), strict=True):
+                _set(fraction, s or _SPARSITIES[2])
         _set(self.seeds, grid.seeds[-1] - grid.seeds[0] + 1)
 
     def set_base(self, base: Params) -> None:

@@ -54,7 +54,7 @@ class HeatMap(QWidget):
         self._tiles: Sequence[Tile] = ()
         self._rows: list[str] = []
         self._columns: list[str] = []
-        self._title = ""
+        self._title = self._below = ""
         self._write: Callable[[float], str] = str
         self._colours = pg.colormap.get("cividis").getLookupTable(nPts=256)[:, :3]
         self.current = -1
@@ -70,8 +70,9 @@ class HeatMap(QWidget):
         """Still a map."""
         return QSize(320, 200)
 
-    def set_axes(self, rows: Sequence[str], columns: Sequence[str]) -> None:
-        """Names of the ranks, from below, and of the sparsities."""
+    def set_axes(self, rows: Sequence[str], columns: Sequence[str], below: str = "sparsity s") -> None:
+        """Names of the ranks, from below, and of the sparsities; `below` is the title of these."""
+        self._below = below
         if (list(rows), list(columns)) != (self._rows, self._columns):
             self._rows, self._columns = list(rows), list(columns)
             self._tiles, self.current = (), -1
@@ -180,34 +181,40 @@ class HeatMap(QWidget):
         return QColor(*map(int, self._colours[round(255 * share)]))
 
     def _paint_tile(self, painter: QPainter, place: QRectF, tile: Tile, low: float, high: float) -> None:
-        theme = current_theme()
-        text, ink = tile.text, QColor(theme.canvas_text)
+        theme, metrics = current_theme(), QFontMetricsF(self.font())
         if math.isnan(tile.value):
-            painter.fillRect(place, QColor(theme.canvas_text).darker(620))
-            text, ink = _SIGNS.get(tile.stage, ""), QColor(theme.canvas_muted)
+            painter.fillRect(place, QColor(_EMPTY))
+            text = f"{100 * tile.progress:.0f} %" if tile.stage is Stage.RUNNING else tile.word
+            ink = QColor(theme.canvas_text if tile.stage is Stage.RUNNING else theme.canvas_muted)
         else:
             ground = self._colour(tile.value, low, high)
             painter.fillRect(place, ground)
-            ink = QColor("#000000" if _luminance(ground) > 0.18 else "#ffffff")
-        if tile.stage is Stage.RUNNING:
-            done = QRectF(place.left(), place.bottom() - 4, place.width() * tile.progress, 4)
-            painter.fillRect(QRectF(place.left(), place.bottom() - 4, place.width(), 4), QColor(theme.canvas))
-            painter.fillRect(done, QColor(theme.canvas_accent))
-            text = text or f"{100 * tile.progress:.0f} %"
-            ink = ink if tile.text else QColor(theme.canvas_text)
-        elif tile.stage is Stage.CANCELLED:
-            painter.fillRect(place, QBrush(QColor(theme.canvas_muted), Qt.BrushStyle.BDiagPattern))
-        elif tile.stage is Stage.FAILED:
-            painter.setPen(QPen(QColor("#ff7b72"), 2))
-            painter.drawRect(place.adjusted(1, 1, -1, -1))
-            text = text or "⚠"
-        metrics = QFontMetricsF(self.font())
+            text, ink = tile.text, QColor("#000000" if _luminance(ground) > 0.18 else "#ffffff")
+        self._paint_stage(painter, place, tile)
         painter.setPen(ink)
-        if metrics.horizontalAdvance(text) + 4 <= place.width() and metrics.height() <= place.height():
-            painter.drawText(place, _ALIGN.AlignCenter, text)
-            if 0 < tile.done < tile.total and place.height() >= 2.6 * metrics.height():
-                count = f"{tile.done} of {tile.total}"
-                painter.drawText(place.adjusted(0, 0, -4, -6), _ALIGN.AlignHCenter | _ALIGN.AlignBottom, count)
+        lines = [text, f"{tile.done} of {tile.total}"] if 0 < tile.done < tile.total else [text]
+        if len(lines) * metrics.height() + 8 > place.height():
+            lines = lines[:1]
+        widest = max(metrics.horizontalAdvance(line) for line in lines)
+        if widest + 8 > place.width() or metrics.height() > place.height():
+            lines = [_SIGNS.get(tile.stage, "")] if math.isnan(tile.value) else []
+        painter.drawText(place, _ALIGN.AlignCenter, "\n".join(lines))
+
+    def _paint_stage(self, painter: QPainter, place: QRectF, tile: Tile) -> None:
+        """Where a tile stands, under what is written on it."""
+        theme = current_theme()
+        if tile.stage is Stage.RUNNING:
+            strip = QRectF(place.left(), place.bottom() - 4, place.width(), 4)
+            painter.fillRect(strip, QColor(theme.canvas))
+            strip.setWidth(place.width() * tile.progress)
+            painter.fillRect(strip, QColor(theme.canvas_accent))
+        elif tile.stage is Stage.CANCELLED or tile.stage is Stage.FAILED:
+            is_cancelled = tile.stage is Stage.CANCELLED
+            style = Qt.PenStyle.DashLine if is_cancelled else Qt.PenStyle.SolidLine
+            painter.setPen(
+                QPen(QColor(theme.canvas_text if is_cancelled else _FAILED), 1 if is_cancelled else 2, style)
+            )
+            painter.drawRect(place.adjusted(2, 2, -2, -2))
 
     def _paint_current(self, painter: QPainter) -> None:
         if self.current < 0:
@@ -232,7 +239,7 @@ class HeatMap(QWidget):
             painter.drawText(place, _ALIGN.AlignHCenter | _ALIGN.AlignTop, text)
         painter.setPen(QColor(theme.canvas_muted))
         below = QRectF(field.left(), field.bottom() + 8 + line, field.width(), line)
-        painter.drawText(below, _ALIGN.AlignCenter | Qt.TextFlag.TextDontClip, "sparsity s")
+        painter.drawText(below, _ALIGN.AlignCenter | Qt.TextFlag.TextDontClip, self._below)
         above = QRectF(field.left(), field.top() - 8 - line, self.width() - field.left(), line)
         painter.drawText(above, _ALIGN.AlignLeft | _ALIGN.AlignVCenter, self._title)
         painter.save()
@@ -256,8 +263,10 @@ class HeatMap(QWidget):
             )
 
 
-#: What stands in a tile that has no number.
-_SIGNS = {Stage.QUEUED: "·", Stage.CANCELLED: "×", Stage.FAILED: "⚠", Stage.RUNNING: ""}
+#: What stands in a tile that has no number, and no room for a word.
+_SIGNS = {Stage.QUEUED: "·", Stage.CANCELLED: "×", Stage.FAILED: "⚠"}
+#: On the canvas, which is dark in both themes: a tile without a number, and the frame of one that failed.
+_EMPTY, _FAILED = "#24272d", "#ff7b72"
 
 
 def _luminance(colour: QColor) -> float:

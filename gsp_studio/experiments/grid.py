@@ -106,7 +106,7 @@ class Grid:
         """The columns of the map: the sparsities, or None alone where the method has no target."""
         return tuple(self.sparsities) if self.has_target else (None,)
 
-    @property
+    @functools.cached_property
     def cells(self) -> tuple[Cell, ...]:
         """In the order in which they are done: the first seed of all before the second of any."""
         return tuple(Cell(rank, s, seed) for seed in self.seeds for rank in self.ranks for s in self.targets)

@@ -9,8 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-
-import numpy as np
+from statistics import stdev
 
 from gsp_studio.experiments.grid import Grid
 from gsp_studio.experiments.sweep import CellState, Stage
@@ -31,27 +30,31 @@ def _seconds(value: float) -> str:
     return milliseconds(value) if value < 60 else duration(value)
 
 
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
 def _deviation(done: Sequence[CellState]) -> float:
-    return float(np.std([state.error for state in done], ddof=1)) if len(done) > 1 else math.nan
+    return stdev(state.error for state in done) if len(done) > 1 else math.nan
 
 
 MEASURES = {
     "error": Measure(
         "mean error, %",
-        lambda done: float(np.mean([state.error for state in done])),
+        lambda done: _mean([state.error for state in done]),
         lambda value: f"{100 * value:.3f}",
         percent,
     ),
     "spread": Measure("spread over seeds, %", _deviation, lambda value: f"{100 * value:.3f}", percent),
     "sparsity": Measure(
         "attained sparsity",
-        lambda done: float(np.mean([state.sparsity for state in done])),
+        lambda done: _mean([state.sparsity for state in done]),
         lambda value: f"{value:.4f}",
         lambda value: f"{value:.4f}",
     ),
     "seconds": Measure(
         "time of a run",
-        lambda done: float(np.mean([state.seconds for state in done])),
+        lambda done: _mean([state.seconds for state in done]),
         _seconds,
         _seconds,
     ),
@@ -78,8 +81,9 @@ class Tile:
         Of the run that is going, 0 to 1.
     word : str
         What stands in place of a number: where it is; "·" where none is to come, "–" where the seeds give none.
-    words : str
-        All of it, in a line.
+    seeds : sequence of CellState
+    is_going : bool
+        The sweep.
     """
 
     row: int
@@ -91,7 +95,20 @@ class Tile:
     total: int
     progress: float
     word: str
-    words: str
+    seeds: Sequence[CellState]
+    is_going: bool
+
+    @property
+    def words(self) -> str:
+        """All of it, in a line."""
+        done = [state for state in self.seeds if state.stage is Stage.DONE]
+        return f"{self.name}: {_about(done)}{_standing(self.seeds, self.stage, self.progress, self.is_going)}"
+
+    @property
+    def name(self) -> str:
+        """ "Rank 9, s = 0.7"."""
+        cell = self.seeds[0].cell
+        return f"Rank {cell.rank}" + ("" if cell.sparsity is None else f", s = {cell.sparsity:.4g}")
 
 
 _ORDER = (Stage.RUNNING, Stage.FAILED, Stage.QUEUED, Stage.CANCELLED, Stage.DONE)
@@ -124,8 +141,6 @@ def _tile(row: int, column: int, seeds: Sequence[CellState], measure: str, is_go
     shown = MEASURES[measure]
     value = shown.number(done) if done else math.nan
     progress = max((state.n_iter / max_iter for state in seeds if state.stage is Stage.RUNNING), default=0.0)
-    cell = seeds[0].cell
-    where = f"Rank {cell.rank}" + ("" if cell.sparsity is None else f", s = {cell.sparsity:.4g}")
     return Tile(
         row,
         column,
@@ -136,7 +151,8 @@ def _tile(row: int, column: int, seeds: Sequence[CellState], measure: str, is_go
         len(seeds),
         progress,
         "–" if stage is Stage.DONE else "·" if stage is Stage.QUEUED and not is_going else stage.value,
-        f"{where}: {_about(done)}{_standing(seeds, stage, progress, is_going)}",
+        seeds,
+        is_going,
     )
 
 

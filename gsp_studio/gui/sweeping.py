@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Seconds without a move of the slider after which a sweep goes on.
 REST = 0.5
+#: Seconds between two tellings of how far a run is.
+_TELL = 0.2
 
 
 class Sweeping(QObject):
@@ -49,7 +51,7 @@ class Sweeping(QObject):
         self._is_started = self._is_paused = False
         self._told: SweepPoll | None = None
         self._activity = self._waits_for = ""
-        self._not_before = 0.0
+        self._not_before = self._tell_at = 0.0
         self._sparsities = (session.choice.sparsity, session.choice.sparsity_h)
         session.datasetChanged.connect(lambda _: self._drop())
         session.activityChanged.connect(self._hear_activity)
@@ -203,13 +205,22 @@ class Sweeping(QObject):
             return
         is_over = self._is_started and self._sweep.join(0)  # asked first: what comes between is told the next time
         now = self._sweep.poll()
-        if now != self._told:
-            self._told = now
+        if now != self._told and (self._has_news(now) or time.monotonic() >= self._tell_at):
+            self._told, self._tell_at = now, time.monotonic() + _TELL
             self.changed.emit(now)
         if is_over:
             self._is_started = False
             self._give_way()
             self._end(now)
+
+    def _has_news(self, now: SweepPoll) -> bool:
+        """Whether a cell stands elsewhere; how far the one is that is going is told now and then."""
+        told = self._told
+        if told is None or (told.is_going, told.is_paused) != (now.is_going, now.is_paused):
+            return True
+        return any(
+            new is not old and new.stage is not old.stage for new, old in zip(now.states, told.states, strict=True)
+        )
 
     def _end(self, now: SweepPoll) -> None:
         counts: dict[str, int] = {}

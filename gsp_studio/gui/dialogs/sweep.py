@@ -32,7 +32,7 @@ from PySide6.QtWidgets import (
 from gsp_studio.core.nmf import Params
 from gsp_studio.experiments.grid import Cell, Grid
 from gsp_studio.experiments.sweep import CellState, Stage, SweepPoll
-from gsp_studio.gui.heat import MEASURES, tiles_of, word_of
+from gsp_studio.gui.heat import MEASURES, Tile, tiles_of, word_of
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.widgets.basics import Button, ElidedLabel, canvas, label, reserve
 from gsp_studio.gui.widgets.grid_form import GridForm
@@ -82,6 +82,7 @@ class SweepDialog(QDialog):
         self._folder = ElidedLabel()
         self._grid: Grid | None = None
         self._poll = SweepPoll(())
+        self._tiles: list[Tile] = []
         self._phase, self._waits_for, self._problem = Phase.IDLE, "", ""
         self._rest = QTimer(self, interval=_REST_MS, singleShot=True)
         self._lay_out()
@@ -285,16 +286,15 @@ class SweepDialog(QDialog):
         self.bar.setRange(0, max(1, total))
         self.bar.setValue(total - poll.count(Stage.QUEUED, Stage.RUNNING))
         self._count.setText(self._standing(done, total))
-        cell = chosen[0].cell if chosen else None
-        target = "" if cell is None or cell.sparsity is None else f", s = {cell.sparsity:.4g}"
-        self._heading.setText("" if cell is None else f"Rank {cell.rank}{target}")
         index = self.map.current
-        words = self._tiles[index].words if poll.states and 0 <= index < len(self._tiles) else ""
+        tile = self._tiles[index] if poll.states and 0 <= index < len(self._tiles) else None
+        self._heading.setText("" if tile is None else tile.name)
+        words = "" if tile is None else tile.words
         self._said.setText(f"⚠ {self._problem}" if self._problem else words)
 
     def _standing(self, done: int, total: int) -> str:
         poll = self._poll
-        text = f"{done} of {plural(total, 'run')} done"
+        text = f"{done:,} of {plural(total, 'run')} done".replace(",", "\u202f")
         for stage in (Stage.FAILED, Stage.CANCELLED):
             count = poll.count(stage)
             text += f"  ·  {count} {stage.value}" if count else ""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -56,7 +58,10 @@ class HeatMap(QWidget):
         self._columns: list[str] = []
         self._title = self._below = ""
         self._write: Callable[[float], str] = str
-        self._colours = pg.colormap.get("cividis").getLookupTable(nPts=256)[:, :3]
+        table = pg.colormap.get("cividis").getLookupTable(nPts=256)[:, :3]
+        self._colours = [QColor(*map(int, colour)) for colour in table]
+        self._inks = [QColor("#000000" if bright > 0.18 else "#ffffff") for bright in _luminances(table)]
+        self._kept: tuple[tuple[int, int, str], QRectF] | None = None
         self.current = -1
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -75,7 +80,7 @@ class HeatMap(QWidget):
         self._below = below
         if (list(rows), list(columns)) != (self._rows, self._columns):
             self._rows, self._columns = list(rows), list(columns)
-            self._tiles, self.current = (), -1
+            self._tiles, self.current, self._kept = (), -1, None
             self.update()
 
     def set_tiles(self, tiles: Sequence[Tile], title: str, write: Callable[[float], str]) -> None:
@@ -95,7 +100,13 @@ class HeatMap(QWidget):
     # Places
 
     def _field(self) -> QRectF:
-        """Where the tiles lie."""
+        """Where the tiles lie; asked for with every tile, so it is kept as long as nothing else has its size."""
+        wanted = (self.width(), self.height(), self.font().key())
+        if self._kept is None or self._kept[0] != wanted:
+            self._kept = (wanted, self._new_field())
+        return self._kept[1]
+
+    def _new_field(self) -> QRectF:
         metrics = QFontMetricsF(self.font())
         left = (
             _MARGIN
@@ -121,7 +132,12 @@ class HeatMap(QWidget):
 
     def tile_at(self, point: QPointF) -> int:
         """The tile at a point; -1 for none."""
-        return next((k for k in range(len(self._tiles)) if self.place_of(k).contains(point)), -1)
+        field = self._field()
+        if not self._tiles or not field.contains(point):
+            return -1
+        row = int((field.bottom() - point.y()) / (field.height() / len(self._rows)))
+        column = int((point.x() - field.left()) / (field.width() / len(self._columns)))
+        return min(row, len(self._rows) - 1) * len(self._columns) + min(column, len(self._columns) - 1)
 
     # Hands
 
@@ -169,27 +185,31 @@ class HeatMap(QWidget):
         values = np.array([tile.value for tile in self._tiles])
         known = values[np.isfinite(values)]
         low, high = (float(known.min()), float(known.max())) if len(known) else (math.nan, math.nan)
+        metrics = QFontMetricsF(self.font())
         for index, tile in enumerate(self._tiles):
-            self._paint_tile(painter, self.place_of(index), tile, low, high)
+            self._paint_tile(painter, self.place_of(index), tile, (low, high), metrics)
         self._paint_current(painter)
         self._paint_axes(painter)
         if len(known):
             self._paint_bar(painter, low, high)
 
-    def _colour(self, value: float, low: float, high: float) -> QColor:
-        share = 0.5 if high <= low else (value - low) / (high - low)
-        return QColor(*map(int, self._colours[round(255 * share)]))
+    @staticmethod
+    def _index(value: float, low: float, high: float) -> int:
+        """Of a value's colour."""
+        return 128 if high <= low else round(255 * (value - low) / (high - low))
 
-    def _paint_tile(self, painter: QPainter, place: QRectF, tile: Tile, low: float, high: float) -> None:
-        theme, metrics = current_theme(), QFontMetricsF(self.font())
+    def _paint_tile(
+        self, painter: QPainter, place: QRectF, tile: Tile, ends: tuple[float, float], metrics: QFontMetricsF
+    ) -> None:
+        theme = current_theme()
         if math.isnan(tile.value):
             painter.fillRect(place, QColor(_EMPTY))
             text = f"{100 * tile.progress:.0f} %" if tile.stage is Stage.RUNNING else tile.word
             ink = QColor(theme.canvas_text if tile.stage is Stage.RUNNING else theme.canvas_muted)
         else:
-            ground = self._colour(tile.value, low, high)
-            painter.fillRect(place, ground)
-            text, ink = tile.text, QColor("#000000" if _luminance(ground) > 0.18 else "#ffffff")
+            index = self._index(tile.value, *ends)
+            painter.fillRect(place, self._colours[index])
+            text, ink = tile.text, self._inks[index]
         self._paint_stage(painter, place, tile)
         painter.setPen(ink)
         lines = [text, f"{tile.done} of {tile.total}"] if 0 < tile.done < tile.total else [text]
@@ -221,7 +241,7 @@ class HeatMap(QWidget):
             return
         theme, place = current_theme(), self.place_of(self.current)
         for colour, grow in ((theme.canvas, 0.0), (theme.canvas_accent if self.hasFocus() else theme.canvas_text, 1.5)):
-            painter.setPen(QPen(QColor(colour), 2 if grow else 5))
+            painter.setPen(QPen(QColor(colour), 2.0 if grow else min(5.0, place.width() / 4)))
             painter.drawRect(place.adjusted(-grow, -grow, grow, grow))
 
     def _paint_axes(self, painter: QPainter) -> None:
@@ -253,8 +273,8 @@ class HeatMap(QWidget):
         bar = QRectF(field.right() + 16, field.top(), _BAR, field.height() - _GAP)
         gradient = QLinearGradient(bar.bottomLeft(), bar.topLeft())
         for k in range(0, 256, 15):
-            gradient.setColorAt(k / 255, QColor(*map(int, self._colours[k])))
-        painter.fillRect(bar, self._colour(low, low, high) if high <= low else QBrush(gradient))
+            gradient.setColorAt(k / 255, self._colours[k])
+        painter.fillRect(bar, self._colours[128] if high <= low else QBrush(gradient))
         painter.setPen(QColor(theme.canvas_muted))
         ends = ((bar.top(), high), (bar.bottom() - line, low)) if high > low else ((bar.center().y() - line / 2, low),)
         for y, value in ends:
@@ -269,8 +289,8 @@ _SIGNS = {Stage.QUEUED: "·", Stage.CANCELLED: "×", Stage.FAILED: "⚠"}
 _EMPTY, _FAILED = "#24272d", "#ff7b72"
 
 
-def _luminance(colour: QColor) -> float:
-    """Relative luminance as WCAG has it: black is readable above 0.18, white below."""
-    parts = np.array([colour.redF(), colour.greenF(), colour.blueF()])
+def _luminances(colours: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Relative luminances as WCAG has them: black is readable on more than 0.18, white on less."""
+    parts = colours / 255.0
     linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
+    return np.asarray(linear @ [0.2126, 0.7152, 0.0722])

@@ -6,9 +6,11 @@ version. So whatever grid is asked for next on the same data, with the same meth
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +39,8 @@ Array = npt.NDArray[Any]
 
 FORMAT = 1
 ABOUT = "sweep.json"
+#: Seconds after which a file that is not whole is one of nobody.
+_STALE = 3600.0
 #: Parameters in which the runs of a grid differ.
 _AXES = ("rank", "sparsity", "seed")
 
@@ -198,6 +202,7 @@ class Shelf:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WriteError(f"{self.folder} cannot be made: {error.strerror or error}") from error
+        self._tidy()
         arrays = arrays_among(grid.base, "base") | ({} if self.mask is None else {"mask": self.mask})
         if arrays:
             content = io.BytesIO()  # NumPy does not say why a file cannot be written
@@ -216,6 +221,13 @@ class Shelf:
         }
         text = json.dumps(about, indent=2)
         write_whole(self.folder / ABOUT, lambda path: path.write_text(text, encoding="ascii"))
+
+    def _tidy(self) -> None:
+        """Remove what a process that was killed had begun to write; nobody writes one file for so long."""
+        for part in self.folder.glob(".*.part"):
+            with contextlib.suppress(OSError):
+                if time.time() - part.stat().st_mtime > _STALE:
+                    part.unlink()
 
 
 def _numbers(run: ExportedRun) -> Numbers:

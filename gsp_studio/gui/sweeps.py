@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSettings
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QMainWindow
 
+from gsp_studio.experiments.sweep import Stage, SweepPoll
 from gsp_studio.gui.dialogs.sweep import SweepDialog
+from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.words import plural
 
 if TYPE_CHECKING:
     from gsp_studio.gui.session import Session
@@ -19,14 +22,19 @@ _ROOT = "sweeps"
 class Sweeps(QObject):
     """Opens the dialog over `window`, one at a time; another folder is remembered in the settings."""
 
-    def __init__(self, window: QWidget, session: Session, settings: QSettings) -> None:
+    def __init__(self, window: QMainWindow, session: Session, settings: QSettings) -> None:
         super().__init__(window)
         self._window, self._session, self._settings = window, session, settings
         self._dialog: SweepDialog | None = None
+        self._standing = label(muted=True)
+        self._standing.setToolTip("Run > Sweep shows it")
+        window.statusBar().addPermanentWidget(self._standing)
         sweeping = session.sweeping
         sweeping.root = Path(str(settings.value(_ROOT, str(sweeping.root))))
         sweeping.failed.connect(self._failed)
         sweeping.dropped.connect(self._close)
+        sweeping.changed.connect(self._tell)
+        sweeping.ended.connect(lambda _: self._standing.clear())
 
     def ask(self) -> None:
         """Show the dialog: with the sweep that is going, or the last one on these data, or a proposal."""
@@ -79,7 +87,15 @@ class Sweeps(QObject):
         else:
             self._session.failed.emit(sentence, details)
 
+    def _tell(self, poll: SweepPoll) -> None:
+        """Say in the window's status bar what goes on, whether the dialog is open or not."""
+        if poll.is_going:
+            left = poll.count(Stage.QUEUED, Stage.RUNNING)
+            what = "waits" if poll.is_paused else f"{left} to go"
+            self._standing.setText(f"Sweep: {poll.count(Stage.DONE)} of {plural(len(poll.states), 'run')} done, {what}")
+
     def _close(self) -> None:
+        self._standing.clear()
         if self._dialog is not None:
             self._dialog.close()
 

@@ -252,6 +252,32 @@ def test_after_a_kill_the_same_call_goes_on(pictures, dataset, root, solved):
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
 
 
+def test_what_a_killed_process_had_begun_is_removed_an_hour_later(dataset, root):
+    sweep = Sweep(dataset, replace(GRID, seeds=(0,)), root)
+    sweep.shelf.folder.mkdir(parents=True)
+    old, new = (sweep.shelf.folder / f".rank2-{name}.part" for name in ("old", "new"))
+    for part in (old, new):
+        part.write_bytes(b"half a run")
+    os.utime(old, (time.time() - 4000,) * 2)
+    assert sweep.run().count(Stage.DONE) == 4
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_images_that_stay_in_their_file(pictures, root):
+    streamed = load_dataset(pictures, storage="disk")
+    grid = replace(GRID, seeds=(0,))
+    sweep = Sweep(streamed, grid, root)
+    assert sweep.run().count(Stage.DONE) == 4
+    cell = grid.cells[-1]
+    result = factorize(streamed.X, grid.params_of(cell))
+    assert np.array_equal(sweep.shelf.read(cell).run.result.W, result.W)
+    endless = Sweep(streamed, replace(ENDLESS, seeds=(0,)), root)
+    endless.start()
+    wait_until(lambda: endless.poll().states[0].n_iter > 0)
+    endless.cancel_all()
+    assert endless.join(PATIENCE)
+
+
 def test_a_method_without_a_target_has_one_column(dataset, root):
     grid = Grid(replace(BASE, method="ahals"), (2, 3), (0.4, 0.6))
     assert grid.targets == (None,)

@@ -258,11 +258,16 @@ class TestInTheWindow:
         QTest.keyClick(asked, Key.Key_Escape)
         settle()
         assert opened.session.sweeping.is_going
+        standing = opened.asking._sweeps._standing
+        assert standing.text() == "Sweep: 0 of 8 runs done, 8 to go"
         opened.asking.sweep()
         asked = dialog()
         assert asked._poll.is_going
         assert [number.value() for number in asked.form.ranks] == [2, 4, 2]
         assert not asked.form.isEnabled()
+        QTest.mouseClick(asked.cancel_all, LEFT)
+        wait_until(lambda: not opened.session.sweeping.is_going)
+        assert standing.text() == ""
 
     def test_other_images_end_it(self, opened: MainWindow, tmp_path: Path) -> None:
         asked = ask(opened, iterations=ENDLESS)
@@ -387,7 +392,7 @@ def test_the_form_alone(show: Callable[..., QWidget]) -> None:
     assert "no target" in form._shared.text()
     assert form.grid().targets == (None,)
     form.set_base(Params(1, "wsnmf", init="nndsvd", sparsity_h=0.4, continuation=7))
-    assert "Start: nndsvd  ·  s of H = 0.400  ·  pixels weighted as painted  ·  continuation 7" in form._shared.text()
+    assert "Start: nndsvd  ·  s of H = 0.400  ·  weights as painted  ·  continuation 7" in form._shared.text()
     form.sparsities[1].setValue(1.0)
     form.sparsities[2].setValue(0.0001)
     assert "up to 5000" in form.problem

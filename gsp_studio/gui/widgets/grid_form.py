@@ -102,7 +102,7 @@ class GridForm(QWidget):
         words = [f"Start: {base.init if isinstance(base.init, str) else 'given factors'}"]
         words.append("coefficients free" if base.sparsity_h is None else f"s of H = {base.sparsity_h:.3f}")
         if method.uses_weights:
-            words.append("pixels weighted as painted")
+            words.append("weights as painted" if base.weights is None else "weights of this sweep")
         standard = Params(1)
         for field in fields(base):
             value = getattr(base, field.name)

@@ -94,6 +94,7 @@ class HeatMap(QWidget):
         """Move to a tile."""
         if index != self.current and 0 <= index < len(self._tiles):
             self.current = index
+            self.setAccessibleDescription(self._tiles[index].words)
             self.update()
             self.picked.emit(index)
 

@@ -266,11 +266,12 @@ def take(look: str, out: Path) -> None:
 
 
 def write_guide(pictures: Path) -> None:
-    """The guide's pictures with 96 colours: a third of the bytes, and nobody sees the difference."""
+    """The guide's pictures with few colours: a third of the bytes, and nobody sees the difference."""
     GUIDE.mkdir(parents=True, exist_ok=True)
     for name in IN_GUIDE:
         picture = Image.open(pictures / f"{name}.png").convert("RGB")
-        picture.quantize(96, dither=Image.Dither.NONE).save(GUIDE / f"{name}.png", optimize=True)
+        colours = 256 if name == "sweep" else 96  # whose map is all colours
+        picture.quantize(colours, dither=Image.Dither.NONE).save(GUIDE / f"{name}.png", optimize=True)
 
 
 def main() -> int:

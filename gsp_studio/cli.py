@@ -162,9 +162,15 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     from gsp_studio.experiments.sweep_command import add_arguments, run
 
     parser.add_argument("path", metavar="PATH", help="data set")
-    parser.add_argument("--ranks", type=arguments.ranks, required=True, metavar="A:B:STEP", help="or A,B,C; without B")
     parser.add_argument(
-        "--sparsities", type=arguments.sparsities, default=(0.85,), metavar="A:B:STEP", help="or A,B,C; without B"
+        "--ranks", type=arguments.ranks, required=True, metavar="A:B:STEP", help="ranks to try, B left out; or A,B,C"
+    )
+    parser.add_argument(
+        "--sparsities",
+        type=arguments.sparsities,
+        default=(0.85,),
+        metavar="A:B:STEP",
+        help="targets to try, B left out; or A,B,C (0.85)",
     )
     add_arguments(parser)
     arguments.add_solver(parser)

@@ -236,6 +236,7 @@ class MainWindow(QMainWindow):
         ]
         menus.separate("&Run")
         self._rank_action = menus.add("&Run", "&How many basis images?...", self.asking.rank)
+        self._sweep_action = menus.add("&Run", "S&weep: ranks, sparsities, seeds...", self.asking.sweep)
         self._branch_action = menus.add("&Run", "&Branch: the same run with another s...", self.asking.branch, "B")
         self.montage.view.addActions(self._steering_actions)
         self.montage.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
@@ -248,6 +249,7 @@ class MainWindow(QMainWindow):
             action.setEnabled(self.session.can_judge)
         self._branch_action.setEnabled(self.session.branch_end > 0)
         self._rank_action.setEnabled(self.session.phase is Phase.IDLE)
+        self._sweep_action.setEnabled(self.session.dataset is not None)
 
     def _make_view_menu(self) -> None:
         menus, montage = self.menus, self.montage

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Record, RunSpec
@@ -18,7 +19,18 @@ from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import forget, read_folder
 from gsp_studio.io.session import SavedRun, SavedSession, SessionError, describe, read_session, write_session
 
-__all__ = ["Reopened", "describe", "entry_from", "forget", "reopen", "save", "saved_of", "saved_so_far"]
+__all__ = [
+    "Reopened",
+    "describe",
+    "entry_from",
+    "entry_of_cell",
+    "forget",
+    "is_run_of",
+    "reopen",
+    "save",
+    "saved_of",
+    "saved_so_far",
+]
 
 Array = npt.NDArray[Any]
 
@@ -88,6 +100,28 @@ def entry_from(saved: SavedRun, X: Any) -> RunEntry:
     choice = choice_from(details.get("choice", {}))
     entry = work.entry_of(saved.number, choice, spec, outcome, records, tuple(details.get("origin", (0, 0))))
     return replace(entry, remarks=Remarks.from_json(details, len(result.H)))
+
+
+def entry_of_cell(saved: SavedRun, number: int, X: Any) -> RunEntry:
+    """The run behind a cell of a sweep, under this number; ValueError when it is not one of these data."""
+    start = saved.run.start
+    choice = Choice(
+        start.rank,
+        start.method,
+        start.sparsity,
+        start.seed,
+        start.max_iter,
+        start.sparsity_h or 0.0,
+        start.init if isinstance(start.init, str) else Choice().init,
+    )
+    return entry_from(replace(saved, number=number, details={"choice": asdict(choice)}), X)
+
+
+def is_run_of(entry: RunEntry, saved: SavedRun) -> bool:
+    """Whether a run of the window is the kept one, to the last bit."""
+    mine, kept = entry.outcome.result, saved.run.result
+    is_alike = mine is not None and not entry.outcome.interventions and entry.spec.params == saved.run.start
+    return is_alike and mine is not None and np.array_equal(mine.W, kept.W) and np.array_equal(mine.H, kept.H)
 
 
 def choice_from(content: dict[str, Any]) -> Choice:

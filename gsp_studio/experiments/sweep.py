@@ -131,7 +131,9 @@ class Sweep:
         try:
             self._work(on_change or (lambda state: None))
         except KeyboardInterrupt:
-            raise Interrupted(self.poll().count(Stage.DONE), len(self._states)) from None
+            # Counted where they lie: Ctrl-C may have come when a run was written and not yet noted.
+            finished = sum(self.shelf.numbers(cell) is not None for cell in self._states)
+            raise Interrupted(finished, len(self._states)) from None
         finally:
             self._is_going = False
         return self.poll()

@@ -42,6 +42,7 @@ IN_GUIDE = (
     "weights",
     "steered",
     "branch",
+    "sweep",
 )
 LEFT = Qt.MouseButton.LeftButton
 PATIENCE = 120.0
@@ -54,6 +55,7 @@ class Studio:
         self.app = app.make_application()
         settings = QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat)
         settings.setValue("scheme", scheme)
+        settings.setValue("sweeps", str(folder / "sweeps"))
         self.folder = folder
         self.window: MainWindow = app.make_window(settings)
         self.window.resize(*SIZE)
@@ -150,6 +152,7 @@ def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     session.set_sparsity_h(0.0)
     session.hold({})
     yield from other_views(studio)
+    yield from sweep(studio)
     yield from dialogs(studio)
 
 
@@ -244,6 +247,24 @@ def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     session.undo_stack.undo()
 
 
+def sweep(studio: Studio) -> Iterator[tuple[str, QWidget]]:
+    """A sweep on its way."""
+    window, sweeping = studio.window, studio.session.sweeping
+    window.asking.sweep()
+    dialog = studio.dialog()
+    studio.wait(lambda: dialog.map._tiles)
+    for number, value in zip((*dialog.form.ranks, dialog.form.seeds), (9, 49, 10, 2), strict=True):
+        number.setValue(value)
+    dialog.form.iterations.setValue(100)
+    dialog.set_folder(Path("~/.local/share/gsp-studio/sweeps"))
+    dialog.start.click()
+    studio.wait(lambda: dialog.bar.value() >= 38)
+    yield "sweep", dialog
+    sweeping.cancel_all()
+    dialog.close()
+    studio.wait(lambda: not sweeping.is_going)
+
+
 def dialogs(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     """What the window asks and says."""
     window = studio.window
@@ -280,11 +301,12 @@ def take(look: str, out: Path) -> None:
 
 
 def write_guide(pictures: Path) -> None:
-    """The guide's pictures with 96 colours: a third of the bytes, and nobody sees the difference."""
+    """The guide's pictures with few colours: a third of the bytes, and nobody sees the difference."""
     GUIDE.mkdir(parents=True, exist_ok=True)
     for name in IN_GUIDE:
         picture = Image.open(pictures / f"{name}.png").convert("RGB")
-        picture.quantize(96, dither=Image.Dither.NONE).save(GUIDE / f"{name}.png", optimize=True)
+        colours = 256 if name == "sweep" else 96  # whose map is all colours
+        picture.quantize(colours, dither=Image.Dither.NONE).save(GUIDE / f"{name}.png", optimize=True)
 
 
 def main() -> int:

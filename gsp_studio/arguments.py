@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
+
+#: Sparsities of a sweep.
+_MOST = 1000
 
 
 def image_shape(text: str) -> tuple[int, int]:
@@ -51,6 +56,27 @@ def ranks(text: str) -> tuple[int, ...]:
         found = tuple(int(part) for part in text.split(",") if part.strip().isdecimal())
     if not found:
         raise argparse.ArgumentTypeError(f'ranks "{text}" are none; accepted are A:B, A:B:STEP and A,B,C')
+    return found
+
+
+def sparsities(text: str) -> tuple[float, ...]:
+    """ "0.5:0.95:0.1" or "0.5,0.8": targets to try, in decimals; the end of a range is left out."""
+    parts = text.split(":")
+    try:
+        if len(parts) == 3:
+            start, stop, step = map(Decimal, parts)
+            count = math.ceil((stop - start) / step) if step > 0 else 0
+            if count > _MOST:
+                raise argparse.ArgumentTypeError(f'sparsities "{text}" are {count}; accepted are up to {_MOST}')
+            found = tuple(float(start + k * step) for k in range(count))
+        else:
+            found = tuple(float(part) for part in text.split(","))
+    except (ArithmeticError, ValueError):
+        found = ()
+    if not found or not all(0.0 <= s <= 1.0 for s in found):
+        raise argparse.ArgumentTypeError(
+            f'sparsities "{text}" are none; accepted are A:B:STEP and A,B,C, each a number from 0 to 1'
+        )
     return found
 
 

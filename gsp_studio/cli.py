@@ -178,6 +178,27 @@ def _add_reproduce(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=lambda args: run(args, arguments.load))
 
 
+def _add_sweep(parser: argparse.ArgumentParser) -> None:
+    from gsp_studio.experiments.sweep_command import add_arguments, run
+
+    parser.add_argument("path", metavar="PATH", help="data set")
+    parser.add_argument(
+        "--ranks", type=arguments.ranks, required=True, metavar="A:B:STEP", help="ranks to try, B left out; or A,B,C"
+    )
+    parser.add_argument(
+        "--sparsities",
+        type=arguments.sparsities,
+        default=(0.85,),
+        metavar="A:B:STEP",
+        help="targets to try, B left out; or A,B,C (0.85)",
+    )
+    add_arguments(parser)
+    arguments.add_solver(parser)
+    arguments.add_layout(parser)
+    arguments.add_machine(parser)
+    parser.set_defaults(command=lambda args: run(args, arguments.load, arguments.start))
+
+
 def _add_info(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_info)
 
@@ -187,6 +208,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "repeat": (_add_repeat, "repeat an exported run, steering included, and compare the factors bit by bit"),
     "compare": (_add_compare, "run several methods from the same start and print a table"),
     "rank": (_add_rank, "cross-validate ranks, see how stable their parts are, and suggest one"),
+    "sweep": (_add_sweep, "do the runs of all ranks with all sparsities and seeds; finished ones are kept"),
     "reproduce": (_add_reproduce, "make a figure of the paper: its runs, the drawing and the numbers"),
     "info": (_add_info, "print versions, backends and where the caches lie"),
 }

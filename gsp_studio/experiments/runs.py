@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -48,31 +48,46 @@ class Task:
 
     def described(self) -> dict[str, Any]:
         """All that the bits of the run depend on, as JSON can hold it; an array is told by its digest."""
-        params = {field.name: _plain(getattr(self.params, field.name)) for field in fields(self.params)}
-        return {
-            "format": FORMAT,
-            "version": __version__,
-            "data": self.data,
-            "backend": self.backend,
-            "params": params,
-        }
+        return {"format": FORMAT, **described(self.data, self.params, self.backend)}
 
     @property
     def key(self) -> str:
         """The run's name: 32 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.described(), sort_keys=True).encode()).hexdigest()[:32]
+        return digest_of(self.described())
 
     def path(self, folder: Path) -> Path:
         """Where the finished run lies."""
         return folder / f"{self.key}.npz"
 
 
-def _plain(value: Any) -> Any:
+def described(data: str, params: Params, backend: str, without: Collection[str] = ()) -> dict[str, Any]:
+    """What the bits of runs depend on, as JSON can hold it.
+
+    Parameters
+    ----------
+    data : str
+        Fingerprint of X.
+    params : Params
+    backend : str
+    without : collection of str
+        Parameters that are left out: those in which the runs of a group differ.
+    """
+    values = {field.name: plain(getattr(params, field.name)) for field in fields(params) if field.name not in without}
+    return {"version": __version__, "data": data, "backend": backend, "params": values}
+
+
+def digest_of(content: dict[str, Any]) -> str:
+    """32 hexadecimal digits that stand for plain JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def plain(value: Any) -> Any:
+    """A parameter's value as JSON can hold it; an array is told by its digest."""
     if isinstance(value, np.ndarray):
         digest = hashlib.sha256(f"{value.shape} {value.dtype.str}".encode() + np.ascontiguousarray(value).tobytes())
         return {"sha256": digest.hexdigest()}
     if isinstance(value, tuple):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -40,8 +40,14 @@ class Answering(Viewing):
         self._exporting = Exporting(self._activity.set, self)
         self._comparing, self._inspecting, self._weighing = Comparing(self), Inspecting(self), Weighing(self)
         self.ranking, self.checking = Ranking(self), Checking(self._activity.set, self)
-        answering = (self._exporting, self._comparing, self._inspecting, self._weighing, self.checking, self.ranking)
-        self._answering = answering
+        self._answering: tuple[Any, ...] = (
+            self._exporting,
+            self._comparing,
+            self._inspecting,
+            self._weighing,
+            self.checking,
+            self.ranking,
+        )
         self._is_pairing = False
         self._exporting.exported.connect(self.exported)
         self._comparing.compared.connect(self.comparisonReady)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSettings, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
+from PySide6.QtWidgets import QDialog, QFileDialog, QMainWindow
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.keeping import SUFFIX
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.rank import RankDialog
     from gsp_studio.gui.loading import Preview
     from gsp_studio.gui.menus import Menus
+    from gsp_studio.gui.sweeps import Sweeps
     from gsp_studio.io.readers import Peek
 
 #: What the file dialog shows first; whatever a file is called, its content decides.
@@ -51,12 +52,13 @@ class Asking(QObject):
 
     sessionWanted = Signal(object)  # Path of a session file
 
-    def __init__(self, window: QWidget, session: Session, settings: QSettings) -> None:
+    def __init__(self, window: QMainWindow, session: Session, settings: QSettings) -> None:
         super().__init__(window)
         self._window, self._session, self._settings = window, session, settings
         self._layout: LayoutDialog | None = None
         self._layout_wanted = False
         self._rank: RankDialog | None = None
+        self._sweeps: Sweeps | None = None
 
     # Data
 
@@ -223,6 +225,15 @@ class Asking(QObject):
 
     def _forget_rank(self) -> None:
         self._rank = None
+
+    # Sweeps
+
+    def sweep(self) -> None:
+        """Ask for the runs of a sweep, and show what they reached."""
+        from gsp_studio.gui.sweeps import Sweeps
+
+        self._sweeps = self._sweeps or Sweeps(self._window, self._session, self._settings)
+        self._sweeps.ask()
 
     # Help
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import html
 import traceback
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence, QPaintEvent
@@ -45,12 +43,11 @@ from gsp_studio.gui.panels.runs import RunsPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.panels.weights import WeightsPanel
 from gsp_studio.gui.session import Session
-from gsp_studio.gui.state import Phase, RunEntry, View
+from gsp_studio.gui.state import Phase, RunEntry
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.tour import Tour, hints_of
+from gsp_studio.gui.view_menu import ViewMenu
 from gsp_studio.gui.widgets.basics import label
-from gsp_studio.gui.widgets.tile_buffer import Contrast
-from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS
 from gsp_studio.gui.wiring import wire_panels, wire_session
 from gsp_studio.io.logfile import LOG
 
@@ -236,9 +233,9 @@ class MainWindow(QMainWindow):
         ]
         menus.separate("&Run")
         self._rank_action = menus.add("&Run", "&How many basis images?...", self.asking.rank)
-        self._check_action = menus.add(
-            "&Run", "How st&able are these basis images?", self.session.check_stability, "Shift+U"
-        )
+        asked, key = self.session.check_stability, "Shift+U"
+        self._check_action = menus.add("&Run", "How st&able are these basis images?", asked, key)
+        self._sweep_action = menus.add("&Run", "S&weep: ranks, sparsities, seeds...", self.asking.sweep)
         self._branch_action = menus.add("&Run", "&Branch: the same run with another s...", self.asking.branch, "B")
         self.montage.view.addActions(self._steering_actions)
         self.montage.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
@@ -252,22 +249,11 @@ class MainWindow(QMainWindow):
         self._branch_action.setEnabled(self.session.branch_end > 0)
         self._rank_action.setEnabled(self.session.phase is Phase.IDLE)
         self._check_action.setEnabled(self.session.phase is Phase.IDLE and self.session.shown_run >= 0)
+        self._sweep_action.setEnabled(self.session.dataset is not None)
 
     def _make_view_menu(self) -> None:
-        menus, montage = self.menus, self.montage
-        menus.add("&View", "&Fit all basis images", montage.reset_view, "F", "grid")
-        self._shared = menus.add("&View", "&One white for all basis images", self._set_shared, "S", checkable=True)
-        self._labels = menus.add(
-            "&View", "&Numbers on the basis images", lambda on: self._set_view(labels=on), "N", checkable=True
-        )
-        self._spread = menus.add(
-            "&View", "&Uncertainty over seeds", lambda on: self._set_view(spread=on), "U", checkable=True
-        )
-        self._spread.setChecked(self.session.view.spread)
-        contrasts = {contrast.name.lower(): f"White = {contrast.value}" for contrast in Contrast}
-        names = {name: name.capitalize() for name in COLOUR_MAPS}
-        self._contrasts = menus.choices("&View", "Con&trast", contrasts, "tile", lambda c: self._set_view(contrast=c))
-        self._colours = menus.choices("&View", "&Colours", names, "grey", lambda name: self._set_view(colours=name))
+        menus = self.menus
+        self.view_menu = ViewMenu(menus, self.session, self.montage)
         menus.separate("&View")
         for number, title in enumerate(self.centre.titles, 1):
             menus.add("&View", f"{title} view", lambda title=title: self.centre.show_view(title), str(number))
@@ -350,20 +336,6 @@ class MainWindow(QMainWindow):
         )
 
     # Window
-
-    def _set_shared(self, on: bool) -> None:
-        self._set_view(contrast="shared" if on else "tile")
-
-    def _set_view(self, **changes: Any) -> None:
-        self.session.set_view(replace(self.session.view, **changes))
-
-    def on_view(self, view: View) -> None:
-        """Check what is on in the menu."""
-        self._shared.setChecked(view.contrast == "shared")
-        self._labels.setChecked(view.labels)
-        self._spread.setChecked(view.spread)
-        self._contrasts[view.contrast].setChecked(True)
-        self._colours[view.colours].setChecked(True)
 
     def set_scheme(self, scheme: str) -> None:
         """ "dark", "light", or "" for the system's; remembered."""

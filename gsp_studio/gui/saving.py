@@ -20,7 +20,18 @@ from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import forget, read_folder
 from gsp_studio.io.session import SavedRun, SavedSession, SessionError, describe, read_session, write_session
 
-__all__ = ["Reopened", "describe", "entry_from", "forget", "reopen", "save", "saved_of", "saved_so_far"]
+__all__ = [
+    "Reopened",
+    "describe",
+    "entry_from",
+    "entry_of_cell",
+    "forget",
+    "is_run_of",
+    "reopen",
+    "save",
+    "saved_of",
+    "saved_so_far",
+]
 
 Array = npt.NDArray[Any]
 
@@ -111,6 +122,28 @@ def _stability_from(saved: SavedRun) -> BasisStability | None:
         return None
     is_whole = spread is not None and spread.shape == W.shape
     return BasisStability(int(told["seeds"]), cosine, spread if is_whole else None)
+
+
+def entry_of_cell(saved: SavedRun, number: int, X: Any) -> RunEntry:
+    """The run behind a cell of a sweep, under this number; ValueError when it is not one of these data."""
+    start = saved.run.start
+    choice = Choice(
+        start.rank,
+        start.method,
+        start.sparsity,
+        start.seed,
+        start.max_iter,
+        start.sparsity_h or 0.0,
+        start.init if isinstance(start.init, str) else Choice().init,
+    )
+    return entry_from(replace(saved, number=number, details={"choice": asdict(choice)}), X)
+
+
+def is_run_of(entry: RunEntry, saved: SavedRun) -> bool:
+    """Whether a run of the window is the kept one, to the last bit."""
+    mine, kept = entry.outcome.result, saved.run.result
+    is_alike = mine is not None and not entry.outcome.interventions and entry.spec.params == saved.run.start
+    return is_alike and mine is not None and np.array_equal(mine.W, kept.W) and np.array_equal(mine.H, kept.H)
 
 
 def choice_from(content: dict[str, Any]) -> Choice:

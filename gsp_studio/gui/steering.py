@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gsp_studio.gui.answering import Answering
 from gsp_studio.gui.running import LiveRun
 from gsp_studio.gui.state import Choice, Mark, Phase, RunEntry
+from gsp_studio.gui.sweeping import Sweeping
 from gsp_studio.gui.words import told
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from gsp_studio.engine.run import Intervention, Record
     from gsp_studio.engine.runner import Runner
+    from gsp_studio.io.session import SavedRun
 
 _DONE = {"kill": "killed", "split": "split", "reseed": "re-seeded"}
 
@@ -36,6 +38,8 @@ class Steering(Answering):
         self._live = LiveRun(self)
         self._live.steered.connect(self._hear_steps)
         self._live.renumbered.connect(self._renumber)
+        self.sweeping = Sweeping(self)
+        self._answering = (*self._answering, self.sweeping)
 
     @property
     def live(self) -> LiveRun:
@@ -57,6 +61,30 @@ class Steering(Answering):
         except ValueError as error:
             self.failed.emit(*told(error))
             return ""
+
+    def show_run(self, index: int) -> None:
+        """Bring a run of the list back to the screen."""
+
+    def take_in(self, saved: SavedRun) -> None:
+        """Show a run that a sweep computed, as one of the list: that which is there already, or a new one.
+
+        Raises
+        ------
+        ValueError
+            It is not one of these data, or a run is going on.
+        """
+        from gsp_studio.gui.saving import entry_of_cell, is_run_of
+
+        if self.dataset is None or self.phase is not Phase.IDLE:
+            raise ValueError("a run is going on; open the cell when it has ended")
+        index = next((k for k, entry in enumerate(self.runs) if is_run_of(entry, saved)), len(self.runs))
+        if index == len(self.runs):
+            entry = entry_of_cell(saved, self.next_number, self.dataset.X)
+            self.runs = (*self.runs, entry)
+            self.logged.emit(
+                f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.seed}."
+            )
+        self.show_run(index)
 
     # Targets
 

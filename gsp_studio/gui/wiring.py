@@ -53,7 +53,7 @@ def wire_session(window: MainWindow) -> None:
     session.activityChanged.connect(window.on_activity)
     session.autoRefitChanged.connect(window.on_auto_refit)
     session.runsChanged.connect(window.on_runs)
-    session.viewChanged.connect(window.on_view)
+    session.viewChanged.connect(window.view_menu.set_view)
     session.markedChanged.connect(window.on_marked)
     session.failed.connect(window.on_failed)
     session.loadFailed.connect(window.on_load_failed)

@@ -34,6 +34,11 @@ def recovery_folder() -> Path:
     return data_folder() / "recovery"
 
 
+def sweeps_folder() -> Path:
+    """Where the finished runs of sweeps are kept."""
+    return data_folder() / "sweeps"
+
+
 def start_logging(folder: Path) -> logging.Handler | None:
     """Write the log into a folder from now on, a few files in turn; None where it cannot be written."""
     try:

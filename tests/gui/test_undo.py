@@ -121,15 +121,15 @@ def test_the_window_undoes_a_real_drag(faces_window: MainWindow, tmp_path: Path)
 
 def test_view_settings_are_shown_in_the_menu(faces_window: MainWindow) -> None:
     window, session = faces_window, faces_window.session
-    window._shared.trigger()
+    window.view_menu.shared.trigger()
     assert session.view.contrast == "shared"
-    window._colours["viridis"].trigger()
+    window.view_menu.colours["viridis"].trigger()
     session.undo_stack.undo()
     session.undo_stack.undo()
     assert session.view == View()
-    assert not window._shared.isChecked()
-    assert window._colours["grey"].isChecked()
-    assert window._contrasts["tile"].isChecked()
+    assert not window.view_menu.shared.isChecked()
+    assert window.view_menu.colours["grey"].isChecked()
+    assert window.view_menu.contrasts["tile"].isChecked()
 
 
 def test_ctrl_adds_to_the_selection_and_shift_takes_all_between(faces_window: MainWindow) -> None:

@@ -1,0 +1,265 @@
+"""The sweep of a window: one at a time, in the background, and behind everything that somebody waits for.
+
+While a run, a fit or the slider needs the processor the sweep waits at the end of its iteration. Finished cells lie on
+the disk; opening one makes it a run of the session like any other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+
+from gsp_studio.engine.latest import LatestOnly
+from gsp_studio.gui.words import plural, told
+from gsp_studio.io.logfile import sweeps_folder
+
+if TYPE_CHECKING:
+    from gsp_studio.experiments.grid import Cell, Grid
+    from gsp_studio.experiments.sweep import Sweep, SweepPoll
+    from gsp_studio.gui.steering import Steering
+
+#: Seconds without a move of the slider after which a sweep goes on.
+REST = 0.5
+#: Seconds between two tellings of how far a run is.
+_TELL = 0.2
+
+
+class Sweeping(QObject):
+    """Does the sweeps of `session`; signals tell of the grid that was asked about last."""
+
+    found = Signal(object)  # Grid that was asked for last on these data, or None
+    changed = Signal(object)  # SweepPoll
+    waitingChanged = Signal(str)  # for what the sweep waits, "" for nothing
+    ended = Signal(object)  # SweepPoll of a sweep that was started
+    failed = Signal(str, str)
+    dropped = Signal()  # other data: the former grid means nothing any more
+
+    def __init__(self, session: Steering) -> None:
+        super().__init__(session)
+        self._session = session
+        self.root: Path = sweeps_folder()
+        self._work: Any = None
+        self._sweep: Sweep | None = None
+        self._retired: list[Sweep] = []
+        #: What is read from the disk: a job for the worker, and who takes its value.
+        self._worker: LatestOnly[tuple[Callable[[], Any], Callable[[Any], None]], Any] | None = None
+        self._is_started = self._is_paused = False
+        self._told: SweepPoll | None = None
+        self._activity = self._waits_for = ""
+        self._not_before = self._tell_at = 0.0
+        self._sparsities = (session.choice.sparsity, session.choice.sparsity_h)
+        session.datasetChanged.connect(lambda _: self._drop())
+        session.activityChanged.connect(self._hear_activity)
+        session.phaseChanged.connect(lambda _: self._give_way())
+        session.choiceChanged.connect(self._hear_choice)
+
+    def start(self, work: Any) -> None:
+        """The solvers are there."""
+        self._work = work
+        self._worker = LatestOnly(lambda request: request[0](), name="gsp-sweep-files")
+
+    # Grids
+
+    @property
+    def is_going(self) -> bool:
+        """Whether a sweep is under way."""
+        return self._is_started
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid that is shown."""
+        return None if self._sweep is None else self._sweep.grid
+
+    @property
+    def state(self) -> SweepPoll | None:
+        """How its cells stand."""
+        return None if self._sweep is None else self._sweep.poll()
+
+    @property
+    def waits_for(self) -> str:
+        """For what the sweep waits, "" for nothing."""
+        return self._waits_for
+
+    def find(self) -> None:
+        """Ask for the last grid on these data; `found` brings it."""
+        dataset, root = self._session.dataset, self.root
+        if dataset is not None and self._worker is not None:
+            self._worker.submit((lambda: _last_grid(root, dataset.fingerprint), self.found.emit))
+
+    def base(self) -> Any:
+        """What the Model panel says, as parameters."""
+        return self._work.params_of(self._session.choice)
+
+    def show(self, grid: Grid) -> None:
+        """Look which cells of a grid are on disk; nothing is computed. Not while a sweep is going."""
+        sweep = None if self._is_started or self._worker is None else self._new(grid)
+        if sweep is not None and self._worker is not None:
+            self._let_go()
+            self._sweep = sweep
+            self._worker.submit((sweep.look, lambda _: self._tell()))
+            self._tell()
+
+    def begin(self, grid: Grid) -> None:
+        """Do the cells of a grid that are not on disk."""
+        sweep = None if self._is_started else self._new(grid)
+        if sweep is None:
+            return
+        self._let_go()
+        self._sweep, self._is_started, self._is_paused = sweep, True, False
+        self._give_way()
+        sweep.start()
+        self._session.logged.emit(f"Sweep of {plural(len(grid.cells), 'run')} started.")
+        self._tell()
+
+    def _new(self, grid: Grid) -> Sweep | None:
+        from gsp_studio.experiments.sweep import Sweep
+
+        session, work = self._session, self._work
+        if session.dataset is None:
+            return None
+        choice = replace(session.choice, method=grid.base.method)
+        weights = work.weights_in_force(choice, session.weights, len(session.dataset.X))
+        if weights is not None and grid.base.weights is not None:
+            weights = grid.base.weights
+        grid = replace(grid, base=replace(grid.base, weights=weights))
+        try:
+            return Sweep(session.dataset, grid, self.root, threads=work.solver_threads())
+        except ValueError as error:
+            self.failed.emit(*told(error))
+            return None
+
+    def cancel(self, cells: tuple[Cell, ...]) -> None:
+        """Leave these cells out."""
+        if self._sweep is not None and self._is_started:
+            self._sweep.cancel(cells)
+            self._tell()
+
+    def cancel_all(self) -> None:
+        """Leave out all that is not finished."""
+        if self._sweep is not None and self._is_started:
+            self._sweep.cancel_all()
+            self._tell()
+
+    def open(self, cell: Cell) -> None:
+        """Bring the run behind a finished cell to the screen, as a run of the session."""
+        if self._sweep is not None and self._worker is not None:
+            shelf = self._sweep.shelf
+            self._worker.submit((lambda: shelf.read(cell), self._session.take_in))
+
+    # Giving way
+
+    def _hear_activity(self, activity: str) -> None:
+        self._activity = activity
+        self._give_way()
+
+    def _hear_choice(self, choice: Any) -> None:
+        sparsities = (choice.sparsity, choice.sparsity_h)
+        if sparsities != self._sparsities:
+            self._sparsities, self._not_before = sparsities, time.monotonic() + REST
+            self._give_way()
+
+    def _give_way(self) -> None:
+        """Pause or go on; the slider's move, which lasts a moment, is not told."""
+        session = self._session
+        waits_for = "the run" if session.phase.is_run else self._activity
+        waits_for = waits_for or ("the study of ranks" if session.ranking.is_going else "")
+        wanted = bool(waits_for) or time.monotonic() < self._not_before
+        if self._sweep is not None and self._is_started and wanted != self._is_paused:
+            self._is_paused = wanted
+            (self._sweep.pause if wanted else self._sweep.resume)()
+        waits_for = waits_for if self._is_started else ""
+        if waits_for != self._waits_for:
+            self._waits_for = waits_for
+            self.waitingChanged.emit(waits_for)
+
+    # Telling
+
+    def poll(self) -> None:
+        """Tell what the worker has read and how far the sweep is; called by the session's timer."""
+        self._retired = [sweep for sweep in self._retired if not sweep.join(0)]
+        if self._worker is None:
+            return
+        is_looking, answer = self._worker.busy, self._worker.poll()
+        if answer is not None and answer.error is not None:
+            self.failed.emit(*told(answer.error))
+        elif answer is not None:
+            self._use(answer.request[1], answer.value)
+        if self._is_started:
+            self._give_way()
+        if self._is_started or is_looking:
+            self._tell()
+
+    def _use(self, use: Callable[[Any], None], value: Any) -> None:
+        try:
+            use(value)
+        except ValueError as error:
+            self.failed.emit(*told(error))
+
+    def _tell(self) -> None:
+        if self._sweep is None:
+            return
+        is_over = self._is_started and self._sweep.join(0)  # asked first: what comes between is told the next time
+        now = self._sweep.poll()
+        if now != self._told and (self._has_news(now) or time.monotonic() >= self._tell_at):
+            self._told, self._tell_at = now, time.monotonic() + _TELL
+            self.changed.emit(now)
+        if is_over:
+            self._is_started = False
+            self._give_way()
+            self._end(now)
+
+    def _has_news(self, now: SweepPoll) -> bool:
+        """Whether a cell stands elsewhere; how far the one is that is going is told now and then."""
+        told = self._told
+        if told is None or (told.is_going, told.is_paused) != (now.is_going, now.is_paused):
+            return True
+        return any(
+            new is not old and new.stage is not old.stage for new, old in zip(now.states, told.states, strict=True)
+        )
+
+    def _end(self, now: SweepPoll) -> None:
+        counts: dict[str, int] = {}
+        for state in now.states:
+            counts[state.stage.value] = counts.get(state.stage.value, 0) + 1
+        self._session.logged.emit(f"Sweep ended: {', '.join(f'{count} {word}' for word, count in counts.items())}.")
+        self.ended.emit(now)
+        if now.problem:
+            self.failed.emit(now.problem, now.details)
+
+    # Ends
+
+    def _let_go(self) -> None:
+        if self._sweep is not None:
+            self._sweep.cancel_all()
+            self._retired.append(self._sweep)
+        self._sweep, self._told = None, None
+
+    def _drop(self) -> None:
+        """Other data: what is finished stays on disk."""
+        if self._is_started:
+            self._session.logged.emit("The sweep was cancelled for other images; its finished cells are kept.")
+        self._is_started = False
+        self._let_go()
+        if self._worker is not None:
+            self._worker.discard()
+        self._give_way()
+        self.dropped.emit()
+
+    def close(self, timeout: float) -> bool:
+        """Cancel, and wait; True when no thread is left."""
+        self._is_started = False
+        self._let_go()
+        ended = [sweep.join(timeout) for sweep in self._retired]
+        ended.append(self._worker is None or self._worker.close(timeout))
+        return all(ended)
+
+
+def _last_grid(root: Path, fingerprint: str) -> Any:
+    from gsp_studio.experiments.grid import last_grid
+
+    return last_grid(root, fingerprint)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import shlex
 import sys
@@ -402,48 +401,9 @@ def _compare(args: argparse.Namespace) -> int:
 
 
 def _rank(args: argparse.Namespace) -> int:
-    from gsp_studio.backends import get_backend
-    from gsp_studio.core.nmf import Params
-    from gsp_studio.experiments.rank import RankRow, study_ranks
+    from gsp_studio.experiments.rank_command import run
 
-    if args.seeds < 1:
-        raise ValueError(f"seeds is {args.seeds}; accepted is a whole number >= 1")
-    words = sys.stderr if args.json else sys.stdout
-    dataset = arguments.load(args)
-    params = Params(1, args.method, args.sparsity, args.seed, args.max_iter)
-
-    def show(row: RankRow) -> None:
-        print(
-            f"{row.rank:4} {100 * row.error:10.3f} % {100 * row.spread:9.3f} % {row.explained.mean():10.4f} "
-            f"{row.stability:10.4f} {row.consensus.dispersion:10.4f} {row.consensus.cophenetic:10.4f}",
-            file=words,
-            flush=True,
-        )
-
-    names = f"{'explained':>10} {'stability':>10} {'dispersion':>10} {'cophenetic':>10}"
-    print(f"{'rank':>4} {'left out':>12} {'spread':>11} {names}", file=words)
-    study = study_ranks(dataset.X, args.ranks, params, get_backend(args.backend, args.threads), args.seeds, show)
-    print(f"suggested: rank {study.suggested}, as {study.reason}", file=words)
-    if args.json:
-        rows = [
-            {
-                "rank": row.rank,
-                "error": row.error,
-                "spread": row.spread,
-                "explained": float(row.explained.mean()),
-                "stability": _number(row.stability),
-                "dispersion": _number(row.consensus.dispersion),
-                "cophenetic": _number(row.consensus.cophenetic),
-            }
-            for row in study.rows
-        ]
-        print(json.dumps({"suggested": study.suggested, "reason": study.reason, "ranks": rows}))
-    return 0
-
-
-def _number(value: float) -> float | None:
-    """As JSON has it, which knows no NaN."""
-    return None if math.isnan(value) else value
+    return run(args, arguments.load)
 
 
 def _info(args: argparse.Namespace) -> int:

@@ -59,8 +59,9 @@ def _one_sentence(argv: list[str]) -> int:
 
 def _is_about_input(error: Exception) -> bool:
     from gsp_studio.backends import BackendUnavailable
+    from gsp_studio.core.workers import ClusterError
 
-    return isinstance(error, (ValueError, OSError, BackendUnavailable))
+    return isinstance(error, (ValueError, OSError, BackendUnavailable, ClusterError))
 
 
 def _open_app(argv: list[str]) -> int:
@@ -114,6 +115,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     arguments.add_solver(parser)
     arguments.add_layout(parser)
     arguments.add_machine(parser)
+    arguments.add_cluster(parser)
     parser.set_defaults(command=_fit)
 
 
@@ -215,7 +217,10 @@ def _fit_one(args: argparse.Namespace) -> int:
 
     check_name(str(args.out))  # before the work, not after it
     check_directory(str(args.out).partition("{")[0] or ".")
-    get_backend(args.backend, args.threads)
+    if args.scheduler:
+        arguments.prepare_cluster(args)
+    else:
+        get_backend(args.backend, args.threads)
     params = Params(
         args.rank,
         args.method,
@@ -237,7 +242,8 @@ def _fit_one(args: argparse.Namespace) -> int:
         params = replace(params, weights=read_pixels(args.weights, dataset))
     check_params(params, *dataset.X.shape)
     mask = None if args.mask is None else read_mask(args.mask, dataset)
-    return _run_and_export(RunSpec(dataset.X, params, args.backend, args.threads, mask), dataset, args)
+    spec = RunSpec(dataset.X, params, args.backend, args.threads, mask, args.scheduler)
+    return _run_and_export(spec, dataset, args)
 
 
 def _run_and_export(
@@ -252,7 +258,7 @@ def _run_and_export(
     bar = ProgressBar(spec.params.max_iter, sys.stderr, enabled=not args.quiet)
     outcome = Runner(spec, replay).run(bar.show)
     bar.close()
-    if outcome.reason is FinishReason.FAILED:
+    if outcome.reason is FinishReason.FAILED and (outcome.result is None or not spec.scheduler):
         raise ValueError(outcome.error_text)
     if outcome.result is None:
         print("gsp-studio: interrupted before the first iteration; nothing to keep", file=sys.stderr)
@@ -264,9 +270,20 @@ def _run_and_export(
             f"the best one ({result.best_iter}) is kept and exported",
             file=sys.stderr,
         )
+    if outcome.reason is FinishReason.FAILED:
+        print(
+            f"gsp-studio: {outcome.error_text}; the best iterate ({result.best_iter} of {result.n_iter}) is kept and "
+            "exported",
+            file=sys.stderr,
+        )
     run = outcome.exported(spec)
     args.out = out = Path(named(str(args.out), dataset, run))
-    paths = export_run(out, dataset, run, What(extras=tuple(getattr(args, "also", ()))))
+    paths = export_run(
+        out,
+        dataset,
+        run,
+        What(extras=tuple(getattr(args, "also", ())), coefficients=getattr(args, "coefficients", None)),
+    )
     words = sys.stderr if getattr(args, "json", False) else sys.stdout
     if words is sys.stderr:
         print(json.dumps({"folder": str(out), **summary_of(describe(dataset, run, []))}), flush=True)
@@ -279,7 +296,7 @@ def _run_and_export(
         many = f"{len(result.dead)} basis images are" if len(result.dead) > 1 else "1 basis image is"
         print(f"gsp-studio: {many} dead (zero, or used by no image); try --reseed-dead", file=sys.stderr)
     print(f"{len(paths)} files in {out}", file=words)
-    return INTERRUPTED if outcome.reason is FinishReason.CANCELLED else 0
+    return {FinishReason.CANCELLED: INTERRUPTED, FinishReason.FAILED: BAD_INPUT}.get(outcome.reason, 0)
 
 
 def _repeat(args: argparse.Namespace) -> int:

@@ -137,6 +137,13 @@ class DaskWorkers:
         self._at |= moved
         self._make(moved, is_unwanted)
 
+    def part(self, i: int) -> Streamed:
+        """As `Workers`."""
+        some, X = self.spans[i], self._X
+        if isinstance(X, np.ndarray):
+            return Held(np.ascontiguousarray(X.T[some]), some.start)
+        return (X if isinstance(X, Streamed) else streamed(X)).part(some.start, some.stop)
+
     def _checked(self, i: int, answer: Any) -> Any:
         if not isinstance(answer, _Failed):
             return answer
@@ -243,9 +250,10 @@ def _answer_of(asked: Any, seconds: float) -> Any:
 
 @contextmanager
 def _told(client: Client) -> Iterator[None]:
-    """What Dask says of a scheduler that is gone, as one sentence."""
+    """Dask's calls with this client; what it says of a scheduler that is gone, as one sentence."""
     try:
-        yield
+        with client.as_current():  # which actors look for
+            yield
     except (Interrupted, ClusterError):
         raise
     except (OSError, CancelledError) as error:

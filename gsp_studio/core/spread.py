@@ -22,7 +22,7 @@ import numpy.typing as npt
 from gsp_studio.backends.backend import Array, Backend
 from gsp_studio.backends.blocks import Sums
 from gsp_studio.core import parts
-from gsp_studio.core.parts import Order, Work
+from gsp_studio.core.parts import Order, Part, Work
 from gsp_studio.core.updates import largest_eigenvalue
 from gsp_studio.core.workers import ClusterError, Lost, Traffic, Workers
 
@@ -315,6 +315,15 @@ class Coefficients:
                 b = min(span.stop, a + step)
                 of_part = slice(a - span.start, b - span.start)
                 yield slice(a, b), self.X.some(i, parts.coefficients, of_part, of=self)
+
+    def fitted_here(self) -> Array:
+        """All of them, fitted in this process to the basis that they belong to: for workers that are gone."""
+        out = np.empty(self.shape, self.dtype)
+        for i, span in enumerate(self.X.workers.spans):
+            part = Part(self.X.workers.part(i), span.start, "auto")
+            part.do(self.mending(i))
+            out[:, span] = part.do(Order(parts.coefficients, (slice(None),), _version(self)))
+        return out
 
     def mending(self, i: int) -> Order:
         """What part i is asked for when it has lost these."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gsp_studio.backends.backend import HALS_BLOCK
+from gsp_studio.backends.blocks import Streamed
 from gsp_studio.core.parts import Order, Part
 
 
@@ -38,6 +39,9 @@ class Workers(Protocol):
     def replace(self, lost: Sequence[int], is_unwanted: Callable[[], bool] | None) -> None:
         """Make these parts again somewhere, without coefficients; `ClusterError` where there is no place."""
 
+    def part(self, i: int) -> Streamed:
+        """The images of a part, to be read in this process."""
+
 
 class Here:
     """Parts in this process, for orders that need no other machine.
@@ -50,7 +54,7 @@ class Here:
     """
 
     def __init__(self, X: Any, spans: Sequence[slice], backend: str = "auto") -> None:
-        self.spans = spans
+        self.spans, self._X = spans, X
         self._parts = [Part(X.part(some.start, some.stop), some.start, backend) for some in spans]
         self.device = f"{len(spans)} parts here"
 
@@ -60,6 +64,11 @@ class Here:
 
     def replace(self, lost: Sequence[int], is_unwanted: Callable[[], bool] | None) -> None:
         """As `Workers`: nothing is ever lost here."""
+
+    def part(self, i: int) -> Streamed:
+        """As `Workers`."""
+        some: Streamed = self._X.part(self.spans[i].start, self.spans[i].stop)
+        return some
 
 
 def spans_of(n: int, shares: Sequence[float]) -> list[slice]:

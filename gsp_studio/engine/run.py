@@ -43,7 +43,8 @@ class FinishReason(Enum):
 class RunSpec:
     """A run to do: data X, parameters, the backend (with its threads; None: all usable cores), missing entries.
 
-    X (m, n) is an array or `Streamed`. `mask` (m, n) is True where an entry is missing; None: none is.
+    X (m, n) is an array or `Streamed`. `mask` (m, n) is True where an entry is missing; None: none is. `scheduler` is
+    the address of the cluster that computes, as for `cluster.Cluster`; "" for this computer.
     """
 
     X: Any
@@ -51,6 +52,7 @@ class RunSpec:
     backend: str = "auto"
     threads: int | None = None
     mask: npt.NDArray[Any] | None = None
+    scheduler: str = ""
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,11 @@ def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **cho
     return replace(found, usual_storage="disk" if is_large else "memory")
 
 
+def can_stay_on_disk(path: str | os.PathLike[str], **choices: Any) -> bool:
+    """Whether a source can be read in part, with these choices as for `peek`; DatasetError as there."""
+    return not streaming.why_not(peek(path, **choices))
+
+
 def _path_of(path: str | os.PathLike[str]) -> Path:
     if not os.fspath(path):
         raise DatasetError(f"the path is empty; {_ACCEPTED}")

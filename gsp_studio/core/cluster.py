@@ -12,7 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,10 +99,7 @@ class DaskWorkers:
         asked: dict[int, Any] = {}
         with _told(self.client):
             for i, order in orders.items():
-                try:
-                    asked[i] = self._actors[i].obey(order)
-                except (RuntimeError, KeyError):  # Dask's words for an actor that is known to be gone
-                    answers[i] = Lost()
+                self._ask(i, order, asked, answers)
             looked, again = time.monotonic(), Counter[int]()
             while waiting := [i for i in asked if i not in answers]:
                 for i in waiting:
@@ -113,13 +110,19 @@ class DaskWorkers:
                     if isinstance(answer, Lost) and again[i] <= _TRIES and self._at[i] in self._workers():
                         # A connection that broke, or a worker that is not missed yet; an order can be given twice.
                         time.sleep(_LOOK)
-                        asked[i] = self._actors[i].obey(orders[i])
+                        self._ask(i, orders[i], asked, answers)
                     else:
                         answers[i] = answer
                 if time.monotonic() - looked >= _LOOK:
                     looked = time.monotonic()
                     self._look([i for i in asked if i not in answers], answers, is_unwanted)
         return {i: self._checked(i, answers[i]) for i in orders}
+
+    def _ask(self, i: int, order: Order, asked: dict[int, Any], answers: dict[int, Any]) -> None:
+        try:
+            asked[i] = self._actors[i].obey(order)
+        except (RuntimeError, KeyError):  # Dask's words for an actor that is known to be gone
+            answers[i] = Lost()
 
     def replace(self, lost: Sequence[int], is_unwanted: Callable[[], bool] | None) -> None:
         """As `Workers`: each goes to the worker with the fewest parts."""
@@ -164,7 +167,8 @@ class DaskWorkers:
             if self._at[i] not in present:
                 answers[i] = Lost()
             elif is_unwanted is not None and is_unwanted():
-                self._actors[i].stop()
+                with suppress(RuntimeError):  # gone: the next look notes it
+                    self._actors[i].stop()
 
     def _workers(self) -> dict[str, Any]:
         if self.client.status != "running":

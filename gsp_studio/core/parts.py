@@ -168,6 +168,10 @@ class Order:
     dropped: tuple[int, ...] = ()
 
 
+class Unknown:
+    """Instead of an answer: the part does not have these coefficients."""
+
+
 class Part:
     """Images of one worker, and their coefficients, which stay there under numbers.
 
@@ -190,7 +194,7 @@ class Part:
         self._kept: dict[int, Array] = {}
 
     def do(self, order: Order) -> Any:
-        """Do as ordered and return what it gives.
+        """Do as ordered and return what it gives; `Unknown` for coefficients that are not here.
 
         Raises
         ------
@@ -200,6 +204,8 @@ class Part:
         self._unwanted = False
         for number in order.dropped:
             self._kept.pop(number, None)
+        if order.of is not None and order.of[0] not in self._kept:
+            return Unknown()
         with self._scope():
             answer, new = order.work(self.images, self._of(order.of), *order.args)
         if new is not None:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from gsp_studio.backends.backend import Array, Backend
 from gsp_studio.backends.blocks import Sums
 from gsp_studio.core import parts
-from gsp_studio.core.parts import Order, Part, Work
+from gsp_studio.core.parts import Order, Part, Unknown, Work
 from gsp_studio.core.updates import largest_eigenvalue
 from gsp_studio.core.workers import ClusterError, Lost, Traffic, Workers
 
@@ -181,17 +181,22 @@ class Spread:
     ) -> dict[int, Any]:
         answers = self._call(orders, is_unwanted)
         for _ in range(_ATTEMPTS):
-            lost = [i for i, answer in answers.items() if isinstance(answer, Lost)]
-            if not lost:
+            failed = [i for i, answer in answers.items() if isinstance(answer, Unknown)]
+            if not failed:
                 return answers
-            self.workers.replace(lost, is_unwanted)
-            self.traffic.recoveries += len(lost)
-            again = {i: orders[i] for i in lost}
+            lost = [i for i in failed if isinstance(answers[i], Lost)]
+            if lost:
+                self.workers.replace(lost, is_unwanted)
+                self.traffic.recoveries += len(lost)
+            again = {i: orders[i] for i in failed}
             if of is not None:
-                mended = self._call({i: of.mending(i) for i in lost}, is_unwanted)
+                mended = self._call({i: of.mending(i) for i in failed}, is_unwanted)
                 again = {i: order for i, order in again.items() if not isinstance(mended[i], Lost)}
             answers |= self._call(again, is_unwanted)
-        where = self.workers.spans[lost[0]]
+        failed = [i for i, answer in answers.items() if isinstance(answer, Unknown)]
+        if not failed:
+            return answers
+        where = self.workers.spans[failed[0]]
         raise ClusterError(
             f"the worker of images {where.start + 1} to {where.stop} was lost {_ATTEMPTS} times in a row, as happens "
             "when its memory does not do; give the workers more memory, or start more of them"
@@ -316,14 +321,24 @@ class Coefficients:
                 of_part = slice(a - span.start, b - span.start)
                 yield slice(a, b), self.X.some(i, parts.coefficients, of_part, of=self)
 
-    def fitted_here(self) -> Array:
-        """All of them, fitted in this process to the basis that they belong to: for workers that are gone."""
-        out = np.empty(self.shape, self.dtype)
+    def fitted_here(self, V: Array) -> tuple[Array, Array, Array, float]:
+        """Coefficients for the basis V (r, m) that they belong to, fitted in this process: for workers that are gone.
+
+        Returns
+        -------
+        H, B, G : ndarray (r, n), (r, m), (r, r)
+            With ``H X'`` and ``H H'``.
+        left : float
+            ``||X - W H||_F^2``.
+        """
+        H, left = np.empty(self.shape, self.dtype), 0.0
+        total = Sums(len(V), V.shape[1], self.dtype)
         for i, span in enumerate(self.X.workers.spans):
             part = Part(self.X.workers.part(i), span.start, "auto")
-            part.do(self.mending(i))
-            out[:, span] = part.do(Order(parts.coefficients, (slice(None),), _version(self)))
-        return out
+            total.add(*part.do(Order(parts.sweep, (V, _SWEEPS, _MOVES), new=0)))
+            H[:, span] = part.do(Order(parts.coefficients, (slice(None),), (0, None)))
+            left += part.do(Order(parts.residual, (V,), (0, None)))
+        return H, total.B, total.G, left
 
     def mending(self, i: int) -> Order:
         """What part i is asked for when it has lost these."""

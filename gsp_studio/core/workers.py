@@ -14,14 +14,14 @@ import numpy as np
 
 from gsp_studio.backends.backend import HALS_BLOCK
 from gsp_studio.backends.blocks import Streamed
-from gsp_studio.core.parts import Order, Part
+from gsp_studio.core.parts import Order, Part, Unknown
 
 
 class ClusterError(RuntimeError):
     """Machines that cannot be reached or do not keep up; one sentence."""
 
 
-class Lost:
+class Lost(Unknown):
     """Instead of an answer: the part is gone, with the coefficients that it held."""
 
 

@@ -85,6 +85,8 @@ class Cluster:
                 self.client = Client(there, timeout=_ANSWER, set_as_default=False, direct_to_workers=True)
         except (OSError, ValueError, RuntimeError) as error:
             self._close_local()
+            if _LOCAL.fullmatch(address):
+                raise ClusterError(f"the workers of {address} could not be started: {error}") from error
             raise ClusterError(
                 f"no scheduler answers at {address}; start one with `dask scheduler` and workers with `dask worker`, "
                 "or use local:4"

@@ -305,10 +305,12 @@ class _Solving:
         """The iterate with its coefficients here: from the workers, or fitted anew where these are gone."""
         if self._fetched is None or self._fetched[0] is not iterate:
             try:
-                here = np.asarray(H)
+                here = replace(iterate, H=np.asarray(H))
             except (ClusterError, Interrupted):
-                here = H.fitted_here()
-            self._fetched = (iterate, replace(iterate, H=here))
+                new, B, G, left = H.fitted_here(iterate.W.T)
+                gram = replace(iterate.gram, A=B.T, G=G)
+                here = replace(iterate, H=new, gram=gram, error=gram.relative(left))
+            self._fetched = (iterate, here)
         return self._fetched[1]
 
 

@@ -133,7 +133,8 @@ class Cluster:
 
 def check_address(address: str) -> None:
     """Raise ClusterError when this is no address, or Dask is not there to use it."""
-    if not (_LOCAL.fullmatch(address) or _REMOTE.fullmatch(address)):
+    form = _LOCAL if address.startswith("local:") else _REMOTE
+    if not form.fullmatch(address):
         raise ClusterError(f'"{address}" is not a scheduler; {_ACCEPTED}')
     if importlib.util.find_spec("distributed") is None or importlib.util.find_spec("dask") is None:
         raise ClusterError('clusters need Dask; pip install "gsp-studio[cluster]" brings it')

@@ -9,7 +9,7 @@ import html
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QSettings, QTimer
+from PySide6.QtCore import QObject, QSettings, Qt, QTimer
 from PySide6.QtWidgets import QInputDialog, QMainWindow
 
 from gsp_studio.gui.menus import Menus
@@ -46,6 +46,8 @@ class Clusters(QObject):
         self._asker: LatestOnly[str, Status] | None = None
         self._address, self._looks = "", 0
         self.said = label()
+        self.said.setTextFormat(Qt.TextFormat.RichText)
+        self.said.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self.said.setOpenExternalLinks(True)
         self.said.hide()
         window.statusBar().addPermanentWidget(self.said)

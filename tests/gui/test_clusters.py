@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from handling import wait_until
+from PySide6.QtCore import Qt
 
 from gsp_studio.engine import cluster
 from gsp_studio.gui.main_window import MainWindow
@@ -35,6 +36,7 @@ def test_a_run_goes_to_the_cluster_and_comes_back(faces_window: MainWindow, in_t
     assert "2 workers, " in window.clusters.said.text()
     assert "of 2.0 GiB" in window.clusters.said.text()
     assert '">dashboard</a>' in window.clusters.said.text()
+    assert window.clusters.said.textFormat() == Qt.TextFormat.RichText
     session = window.session
     session.run()
     wait_until(lambda: len(session.runs) == 1)

@@ -165,25 +165,35 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="threads (all cores)")
 
 
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scheduler",
+        default="",
+        metavar="ADDRESS",
+        help="compute on a Dask cluster: tcp://HOST:PORT of its scheduler, or local:4 for four workers here; "
+        'needs pip install "gsp-studio[cluster]"',
+    )
+    parser.add_argument(
+        "--coefficients",
+        choices=["npy", "zarr"],
+        help="write H block by block into H.npy or H.zarr.zip (of clusters; by itself where it exceeds 1 GiB)",
+    )
+
+
+def prepare_cluster(args: argparse.Namespace) -> None:
+    """Look whether a cluster is there, and leave the images for its workers to read where they can be."""
+    from gsp_studio.engine.cluster import connected
+    from gsp_studio.io.readers import can_stay_on_disk
+
+    connected(args.scheduler)
+    if args.storage is None and can_stay_on_disk(args.path, **_choices(args)):
+        args.storage = "disk"
+
+
 def load(args: argparse.Namespace) -> Dataset:
     from gsp_studio.io.readers import load_dataset
 
-    dataset = load_dataset(
-        args.path,
-        image_shape=args.image_shape,
-        order=args.order,
-        images_in=args.images_in,
-        key=args.key,
-        negative=args.negative,
-        nonfinite=args.nonfinite,
-        colour=args.colour,
-        subset=args.subset,
-        labels="" if args.labels == "none" else args.labels,
-        samples=args.samples,
-        storage=args.storage,
-        steps=args.step or (),
-        dtype=args.dtype,
-    )
+    dataset = load_dataset(args.path, **_choices(args))
     height, width = dataset.image_shape
     colour = " in colour" if dataset.channels == 3 else ""
     print(
@@ -192,6 +202,25 @@ def load(args: argparse.Namespace) -> Dataset:
         file=sys.stderr,
     )
     return dataset
+
+
+def _choices(args: argparse.Namespace) -> dict[str, Any]:
+    """What `load_dataset` is told."""
+    return {
+        "image_shape": args.image_shape,
+        "order": args.order,
+        "images_in": args.images_in,
+        "key": args.key,
+        "negative": args.negative,
+        "nonfinite": args.nonfinite,
+        "colour": args.colour,
+        "subset": args.subset,
+        "labels": "" if args.labels == "none" else args.labels,
+        "samples": args.samples,
+        "storage": args.storage,
+        "steps": args.step or (),
+        "dtype": args.dtype,
+    }
 
 
 def start(init: str) -> Any:

@@ -76,8 +76,9 @@ def _run_logged(args: argparse.Namespace, argv: list[str], log: Path | None) -> 
 
 def _is_about_input(error: Exception) -> bool:
     from gsp_studio.backends import BackendUnavailable
+    from gsp_studio.core.workers import ClusterError
 
-    return isinstance(error, (ValueError, OSError, BackendUnavailable))
+    return isinstance(error, (ValueError, OSError, BackendUnavailable, ClusterError))
 
 
 def _open_app(argv: list[str]) -> int:
@@ -133,6 +134,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     arguments.add_solver(parser)
     arguments.add_layout(parser)
     arguments.add_machine(parser)
+    arguments.add_cluster(parser)
     parser.set_defaults(command=_fit)
 
 
@@ -259,7 +261,10 @@ def _fit_one(args: argparse.Namespace) -> int:
 
     check_name(str(args.out))  # before the work, not after it
     check_directory(str(args.out).partition("{")[0] or ".")
-    get_backend(args.backend, args.threads)
+    if args.scheduler:
+        arguments.prepare_cluster(args)
+    else:
+        get_backend(args.backend, args.threads)
     params = Params(
         args.rank,
         args.method,
@@ -281,9 +286,8 @@ def _fit_one(args: argparse.Namespace) -> int:
         params = replace(params, weights=read_pixels(args.weights, dataset))
     check_params(params, *dataset.X.shape)
     mask = None if args.mask is None else read_mask(args.mask, dataset)
-    return _run_and_export(
-        RunSpec(dataset.X, params, args.backend, args.threads, mask, dataset.fingerprint), dataset, args
-    )
+    where = {"fingerprint": dataset.fingerprint, "scheduler": args.scheduler}
+    return _run_and_export(RunSpec(dataset.X, params, args.backend, args.threads, mask, **where), dataset, args)
 
 
 def _run_and_export(
@@ -299,7 +303,7 @@ def _run_and_export(
     bar = ProgressBar(spec.params.max_iter, sys.stderr, enabled=not args.quiet)
     outcome = Runner(spec, replay).run(bar.show)
     bar.close()
-    if outcome.reason is FinishReason.FAILED:
+    if outcome.reason is FinishReason.FAILED and (outcome.result is None or not spec.scheduler):
         raise ValueError(outcome.error_text)
     if outcome.result is None:
         print("gsp-studio: interrupted before the first iteration; nothing to keep", file=sys.stderr)
@@ -311,10 +315,16 @@ def _run_and_export(
             f"the best one ({result.best_iter}) is kept and exported",
             file=sys.stderr,
         )
+    if outcome.reason is FinishReason.FAILED:
+        print(
+            f"gsp-studio: {outcome.error_text}; the best iterate ({result.best_iter} of {result.n_iter}) is kept and "
+            "exported",
+            file=sys.stderr,
+        )
     run = outcome.exported(spec)
     args.out = out = Path(named(str(args.out), dataset, run))
     look = {"extras": args.also, "zoom": args.zoom, "scale": args.white} if "also" in args else {}
-    paths = export_run(out, dataset, run, What(**look))
+    paths = export_run(out, dataset, run, What(**look, coefficients=getattr(args, "coefficients", None)))
     words = sys.stderr if getattr(args, "json", False) else sys.stdout
     if words is sys.stderr:
         print(json.dumps({"folder": str(out), **summary_of(describe(dataset, run, []))}), flush=True)
@@ -328,7 +338,7 @@ def _run_and_export(
         print(f"gsp-studio: {many} dead (zero, or used by no image); try --reseed-dead", file=sys.stderr)
     print(f"{len(paths)} files in {out}", file=words)
     LOG.info("%s: error %.3f %%, %d iterations, %s", out, 100 * result.error, result.n_iter, outcome.reason.value)
-    return INTERRUPTED if outcome.reason is FinishReason.CANCELLED else 0
+    return {FinishReason.CANCELLED: INTERRUPTED, FinishReason.FAILED: BAD_INPUT}.get(outcome.reason, 0)
 
 
 def _repeat(args: argparse.Namespace) -> int:

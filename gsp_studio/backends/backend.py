@@ -79,9 +79,14 @@ class Backend:
     scope: Callable[[], AbstractContextManager[Any]]
 
 
+def is_elsewhere(X: Any) -> bool:
+    """Whether a matrix is no array here: in a file (`blocks.Streamed`) or on a cluster (`core.spread.Spread`)."""
+    return bool(getattr(X, "is_elsewhere", False))
+
+
 def as_compute_dtype(array: Any) -> Any:
-    """The array as float32 or float64: these two pass, as does what is streamed; all other types become float64."""
-    a: Any = array if hasattr(array, "blocks") else np.asarray(array)
+    """The array as float32 or float64: these two pass, as does what is elsewhere; all other types become float64."""
+    a: Any = array if is_elsewhere(array) else np.asarray(array)
     if a.dtype in (np.float32, np.float64):
         return a
     return a.astype(np.float64)

@@ -2,7 +2,8 @@
 
 X enters an iteration only through sums over images (H X', H H', ||X||^2) and through what each image does by itself
 (its coefficients). So a backend's kernels run on one block of images after another, and their sums are added; the next
-block is read meanwhile.
+block is read meanwhile. A part of the images is such a matrix again: each worker of a cluster runs this over its own
+(`core.spread`), and the sums of the parts are added in the same way.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Streamed:
     """
 
     ndim = 2
+    is_elsewhere = True
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Streamed:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self._read = read
         self._check: Callable[[], bool] | None = None
+        self._first = 0  # of what this is a part of, for words
         self.source_bytes = self.nbytes if source_bytes is None else source_bytes
 
     def __len__(self) -> int:
@@ -121,6 +124,25 @@ class Streamed:
         other._check = is_unwanted
         return other
 
+    def part(self, start: int, stop: int) -> Streamed:
+        """The images start to stop as a matrix of their own, read from the same place."""
+        m, n = self.shape
+        of_source = self.source_bytes * (stop - start) // max(1, n)
+        some = Streamed((m, stop - start), self.dtype, _Shifted(self._read, start), of_source)
+        some._first = self._first + start
+        return some
+
+    def held(self) -> Held:
+        """The same images, read once and kept in memory."""
+        rows = np.empty(self.shape[::-1], self.dtype)
+        for some, block in self.blocks():
+            rows[some] = block
+        return Held(rows, self._first)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process is not watched from here.
+        return {**self.__dict__, "_check": None}
+
     def blocks(self) -> Iterator[tuple[slice, Array]]:
         """One pass: blocks of images as rows (k, m), read-only, and which they are; the next is read ahead.
 
@@ -162,10 +184,11 @@ class Streamed:
         total = 0.0
         for some, block in self.blocks():
             square = float(np.einsum("ij,ij->", block, block, dtype=np.float64))
+            where = f"images {self._first + some.start + 1} to {self._first + some.stop}"
             if not np.isfinite(square):
-                raise ValueError(f"images {some.start + 1} to {some.stop} hold NaN or infinite values")
+                raise ValueError(f"{where} hold NaN or infinite values")
             if float(block.min()) < 0:
-                raise ValueError(f"images {some.start + 1} to {some.stop} have negative values; NMF needs values >= 0")
+                raise ValueError(f"{where} have negative values; NMF needs values >= 0")
             total += square
         return total
 
@@ -174,6 +197,60 @@ class Streamed:
         m, n = self.shape
         count = max(2, min(n, most_bytes // max(1, m * self.dtype.itemsize)))
         return self[:, np.unique(np.linspace(0, n - 1, count).astype(int))]
+
+
+class _Shifted:
+    """Reads images by their numbers in a part."""
+
+    def __init__(self, read: Callable[[int, int, Array], None], first: int) -> None:
+        self._whole, self._first = read, first
+
+    def __call__(self, start: int, stop: int, out: Array) -> None:
+        self._whole(self._first + start, self._first + stop, out)
+
+
+class Held(Streamed):
+    """Images that are in memory, gone through in blocks as if they were not: a pass can be given up, as others can.
+
+    Parameters
+    ----------
+    rows : ndarray (n, m), float32 or float64, C-contiguous
+        Not written to.
+    first : int
+        The number of the first one in what they are a part of.
+    """
+
+    def __init__(self, rows: Array, first: int = 0) -> None:
+        super().__init__((rows.shape[1], rows.shape[0]), rows.dtype, self._copy)
+        self._rows = rows.view()
+        self._rows.flags.writeable = False  # as numba's kernels are compiled for
+        self._first = first
+
+    def _copy(self, start: int, stop: int, out: Array) -> None:
+        out[:] = self._rows[start:stop]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"rows": self._rows, "first": self._first}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def part(self, start: int, stop: int) -> Held:
+        """As `Streamed.part`, a view."""
+        return Held(self._rows[start:stop], self._first + start)
+
+    def held(self) -> Held:
+        """Itself."""
+        return self
+
+    def blocks(self) -> Iterator[tuple[slice, Array]]:
+        """As `Streamed.blocks`; nothing is copied."""
+        step = self.images_of_block
+        for start in range(0, self.shape[1], step):
+            if self._check is not None and self._check():
+                raise Interrupted
+            stop = min(self.shape[1], start + step)
+            yield slice(start, stop), self._rows[start:stop]
 
 
 class Rows:
@@ -198,7 +275,7 @@ def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
 
     Parameters
     ----------
-    X : ndarray (m, n), float32 or float64, or Streamed
+    X : ndarray (m, n), float32 or float64, or Streamed, or what brings its own kernels (`core.spread`)
     backend : Backend
 
     Returns
@@ -209,6 +286,8 @@ def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
     """
     if isinstance(X, Streamed):
         return X.T, streaming(backend)
+    if hasattr(X, "kernels"):
+        return X.T, X.kernels(backend)
     Xt = np.ascontiguousarray(X.T).view()
     Xt.flags.writeable = False
     return Xt, backend
@@ -218,13 +297,13 @@ def streaming(backend: Backend) -> Backend:
     """A backend whose kernels take `Rows` for Xt: the same kernels, one block of images after another."""
 
     def products(Xt: Rows, H: Array) -> tuple[Array, Array]:
-        total = _Sums(len(H), Xt.shape[1], H.dtype)
+        total = Sums(len(H), Xt.shape[1], H.dtype)
         for some, block in Xt.T.blocks():
             total.add(*backend.products(block, np.ascontiguousarray(H[:, some])))
         return total.B, total.G
 
     def update(kernel: Callable[..., tuple[Array, Array, Array]], Xt: Rows, V: Array, H: Array, *rest: Any) -> Any:
-        total = _Sums(len(H), Xt.shape[1], H.dtype)
+        total = Sums(len(H), Xt.shape[1], H.dtype)
         new = np.empty_like(H)
         for some, block in Xt.T.blocks():
             new[:, some], B, G = kernel(block, V, np.ascontiguousarray(H[:, some]), *rest)
@@ -250,7 +329,7 @@ def streaming(backend: Backend) -> Backend:
     )
 
 
-class _Sums:
+class Sums:
     """H X' (r, m) and H H' (r, r), summed in float64 over blocks and rounded once."""
 
     def __init__(self, r: int, m: int, dtype: np.dtype[Any]) -> None:

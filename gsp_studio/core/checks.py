@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.backend import is_elsewhere
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
@@ -16,9 +16,9 @@ from gsp_studio.core.params import Params
 Array = npt.NDArray[Any]
 
 
-def check_data(X: Array | Streamed) -> None:
+def check_data(X: Any) -> None:
     """Raise ValueError, in one sentence, unless X (m, n) is a finite, nonnegative matrix with entries."""
-    if isinstance(X, Streamed):
+    if is_elsewhere(X):
         if X.squared_norm == 0:  # the pass that looks at all values
             raise ValueError("X is zero everywhere; there is nothing to factorize")
         return

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.backend import is_elsewhere
+from gsp_studio.core.spread import Spread
 
 Array = npt.NDArray[Any]
 
@@ -25,7 +26,7 @@ _FULL_SVD = 1000
 _SAMPLE = 1 << 28
 
 
-def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -> tuple[Array, Array | None]:
+def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -> tuple[Array, Any]:
     """W0 (m, rank), Fortran-ordered, and H0 (rank, n), C-ordered, before scaling; H0 None: to be fitted to W0.
 
     Parameters
@@ -33,8 +34,9 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -
     init : str or (W0, H0)
         A name of `STARTS`. "random" draws W0, then H0, uniform on [0, 1) from ``numpy.random.default_rng(seed)`` in
         float64.
-    X : ndarray (m, n), float32 or float64, or Streamed
-        Of streamed data a sample is looked at, and H0 is None.
+    X : ndarray (m, n), float32 or float64, or Streamed, or Spread
+        Of data that are not in memory starts that look at images look at a sample, and H0 is None. Of `Spread` data H0
+        is `Coefficients`, made where the images are.
     rank, seed : int
 
     Returns
@@ -52,7 +54,7 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -
     Boutsidis & Gallopoulos, Pattern Recognition 2008 (NNDSVD); Arthur & Vassilvitskii, SODA 2007 (k-means++).
     """
     m, n = X.shape
-    if isinstance(X, Streamed) and isinstance(init, str) and init in STARTS and init != "random":
+    if is_elsewhere(X) and isinstance(init, str) and init in STARTS and init != "random":
         return initial_factors(init, X.sample(_SAMPLE), rank, seed)[0], None
     H0: Any
     if not isinstance(init, str):
@@ -64,7 +66,10 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -
                 raise ValueError(f"init: {name} has negative or non-finite entries; factors are finite and >= 0")
     elif init == "random":
         rng = np.random.default_rng(seed)
-        W0, H0 = rng.random((m, rank)), np.empty((rank, n), X.dtype)
+        W0 = rng.random((m, rank))
+        if isinstance(X, Spread):
+            return np.array(W0, dtype=X.dtype, order="F"), X.uniform(seed, W0.size, rank)
+        H0 = np.empty((rank, n), X.dtype)
         for row in H0:  # one at a time: many images have many coefficients
             row[:] = rng.random(n)
     elif init == "images":
@@ -74,7 +79,7 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -
     else:
         raise ValueError(f'init is "{init}"; accepted are {", ".join(STARTS)} or a pair of arrays (W0, H0)')
     H0 = None if H0 is None else np.array(H0, dtype=X.dtype, order="C", copy=not isinstance(init, str) or None)
-    return np.array(W0, dtype=X.dtype, order="F"), H0
+    return np.array(W0, dtype=X.dtype, order="F"), X.given(H0) if isinstance(X, Spread) else H0
 
 
 def _far_images(X: Array, rank: int, seed: int) -> Array:

@@ -34,6 +34,7 @@ class Iterate:
     seconds : float
         Time spent computing since the start; waiting consumers do not count.
     W, H : ndarray (m, r) Fortran-ordered, (r, n) C-ordered
+        H of a run on a cluster is `spread.Coefficients`.
     dense : ndarray (m, r)
         The last gradient step before its projection: projecting it at `target` gives W to the last bit.
     gram : GramError
@@ -50,7 +51,7 @@ class Iterate:
     target: float
     seconds: float
     W: Array
-    H: Array
+    H: Any
     dense: Array
     gram: GramError
     sparsity_h: float = math.nan
@@ -91,7 +92,7 @@ class Result:
     """
 
     W: Array
-    H: Array
+    H: Any
     error: float
     sparsity: float
     n_iter: int
@@ -166,7 +167,7 @@ def result_of(best: Iterate, history: History, params: Params, backend: Backend,
         best_iter=best.n_iter,
         history=history,
         params=params,
-        backend=f"{backend.name}: {backend.device}",
+        backend=getattr(best.H, "device", f"{backend.name}: {backend.device}"),
         dense=best.dense,
         gram=best.gram,
         sparsity_h=best.sparsity_h,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.backend import is_elsewhere
 from gsp_studio.backends.blocks import Rows, Streamed
 
 Array = npt.NDArray[Any]
@@ -21,20 +22,20 @@ Array = npt.NDArray[Any]
 _BLOCK = 1024
 
 
-def squared_norm(X: Array | Streamed) -> float:
+def squared_norm(X: Any) -> float:
     """``||X||_F^2``, accumulated in float64 block by block.
 
     Parameters
     ----------
-    X : ndarray (m, n), float32 or float64, or Streamed
+    X : ndarray (m, n), float32 or float64, or Streamed, or Spread
         Any memory order.
 
     Returns
     -------
     float
     """
-    if isinstance(X, Streamed):
-        return X.squared_norm
+    if is_elsewhere(X):
+        return float(X.squared_norm)
     rows = X.T if X.flags.f_contiguous else X
     step = max(1, (1 << 18) // max(1, rows.shape[1]))
     total = 0.0

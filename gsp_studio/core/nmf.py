@@ -16,16 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend
-from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import Streamed, prepared
+from gsp_studio.backends.backend import as_compute_dtype, is_elsewhere
+from gsp_studio.backends.blocks import prepared
+from gsp_studio.core import parts
 from gsp_studio.core.checks import check_data, check_params, check_steering
 from gsp_studio.core.initialization import balance, best_scale, initial_factors
 from gsp_studio.core.iterates import Best, History, Iterate, Result, better, history_of, result_of
 from gsp_studio.core.masking import Missing, check_mask, fill_missing
 from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
-from gsp_studio.core.metrics import GramError, squared_norm, squared_norms_of_images
+from gsp_studio.core.metrics import GramError, squared_norm
 from gsp_studio.core.params import Params, row_weights
+from gsp_studio.core.reseeding import reseeded
 from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.core.splitting import can_split, split
+from gsp_studio.core.spread import made, no_coefficients, sent, step_left
 from gsp_studio.core.steering import (
     Edit,
     Kill,
@@ -33,13 +37,10 @@ from gsp_studio.core.steering import (
     Split,
     Steering,
     after_steering,
-    can_split,
     check_edit,
     edited_params,
     free_problem,
     free_rows,
-    kill,
-    split,
     steps_of,
 )
 from gsp_studio.core.stopping import Stop, Stopping
@@ -82,10 +83,11 @@ def iterate(
 
     Parameters
     ----------
-    X : array_like (m, n), >= 0, or Streamed
+    X : array_like (m, n), >= 0, or Streamed, Spread, dask.array.Array
         Pixels by images. float32 and float64 are computed in their own type, all others in float64. Fortran order
         (each image contiguous) is read in place; any other order is copied. What is `Streamed` is read in blocks of
-        images and never is in memory as a whole.
+        images and never is in memory as a whole. What is `Spread` is on the workers of a cluster, as a dask.array is
+        where a `distributed.Client` is current; without one it is read in blocks here.
     params : Params
     backend : str or Backend
         "auto", a backend's name, or one made by `get_backend`.
@@ -106,27 +108,30 @@ def iterate(
     ------
     ValueError
         X or a parameter out of range, before the first iterate or at the `send` that brought it; an edit that the
-        basis cannot have; a mask for streamed data.
+        basis cannot have; a mask for data that are not in memory.
     BackendUnavailable
         A backend that was named and cannot run here.
+    ClusterError
+        Workers that cannot be reached or do not keep up.
 
     Notes
     -----
     An outer iteration balances the factors, updates W from ``A = X H'`` and ``G = H H'``, then sweeps H and gathers
     the new A and G in one pass over X. After the W update of `psnmf` every iterate meets the target. X is read once
-    an iteration, and once more only when the fit is so good that the Gram form of the error has no digits left.
+    an iteration, and once more only when the fit is so good that the Gram form of the error has no digits left. On a
+    cluster an iteration is one round trip; the iterates' H are `Coefficients`, which stay there until asked for.
 
     References
     ----------
     Ohib et al., TMLR 2022, section 3 (projection) and section 5.1 (sparse NMF); Gillis & Glineur, Neural
     Computation 2012 (A-HALS). Where we deviate: a block of 64 columns stops its sweeps on its own.
     """
-    X = as_compute_dtype(X)
+    X = as_compute_dtype(_placed(X, backend if isinstance(backend, str) else backend.name))
     device = get_backend(backend) if isinstance(backend, str) else backend
     missing = None
-    if isinstance(X, Streamed):
+    if is_elsewhere(X):
         if mask is not None:
-            raise ValueError("a mask needs the images in memory; these are read from their file")
+            raise ValueError("a mask needs the images in memory; these are in their file or on other machines")
         check_params(params, *X.shape)  # first: looking at all values takes a while
     if mask is None:
         check_data(X)
@@ -136,6 +141,15 @@ def iterate(
         check_data(Xt.T)
     check_params(params, *X.shape)
     return _iterate(Xt, missing, params, device)
+
+
+def _placed(X: Any, backend: str) -> Any:
+    """A dask.array where it can be computed with; anything else as it is."""
+    if not type(X).__module__.startswith("dask.array"):
+        return X
+    from gsp_studio.core.cluster import placed  # not needed, and not installed, for anything else
+
+    return placed(X, backend)
 
 
 def _iterate(Xt: Any, missing: Missing | None, params: Params, backend: Backend) -> Generator[Iterate, Steering, Stop]:
@@ -181,8 +195,7 @@ class _Run:
         W0, H0 = initial_factors(params.init, self.Xt.T, params.rank, params.seed)
         self.V = W0.T
         if H0 is None:
-            H0 = np.zeros((params.rank, len(self.Xt)), self.V.dtype)
-            self.H, self.B, self.G = self._sweep(H0, params)
+            self.H, self.B, self.G = self._sweep(no_coefficients(self.Xt, self.V), params)
         else:
             self.H = H0
             self.B, self.G = self.backend.products(self.Xt, H0)
@@ -239,12 +252,13 @@ class _Run:
         """Change the basis; what its updates remember is about another one."""
         with self.backend.scope():
             if isinstance(edit, Kill):
-                self.V, self.H = kill(self.V, self.H, edit.basis)
-            elif isinstance(edit, Split) and can_split(self.V, self.H, edit.basis):
+                self.V = np.delete(self.V, edit.basis, axis=0)
+                self._make(parts.without, edit.basis)
+            elif isinstance(edit, Split) and can_split(self.Xt, self.V, self.H, edit.basis):
                 self.V, self.H = split(self.Xt, self.V, self.H, edit.basis)
             elif isinstance(edit, Split):
                 self.V = np.vstack([self.V, np.zeros_like(self.V[:1])])
-                self.H = np.vstack([self.H, np.zeros_like(self.H[:1])])
+                self._make(parts.with_empty)
                 self._reseed((len(self.V) - 1,))
             else:
                 self._reseed((edit.basis,))
@@ -255,7 +269,9 @@ class _Run:
         """New coefficients, and the products ``H X'`` and ``H H'`` of these."""
         if params.sparsity_h is not None:
             C = self.backend.encode(self.Xt, self.V)
-            H, _ = self.update_sparse_coefficients(self.H, C, self.V @ self.V.T, self.backend, params)
+            # A projection of whole rows: what is on a cluster comes here for it.
+            H, _ = self.update_sparse_coefficients(np.asarray(self.H), C, self.V @ self.V.T, self.backend, params)
+            H = sent(self.Xt, H)
             return H, *self.backend.products(self.Xt, H)
         if self.method.gradient_coefficients:
             L = largest_eigenvalue(self.V @ self.V.T)
@@ -278,21 +294,13 @@ class _Run:
         return tuple(int(k) for k in np.flatnonzero(~used))
 
     def _reseed(self, dead: tuple[int, ...]) -> None:
-        """Each dead basis image takes what the worst described image lacks; its coefficients are fitted to that."""
-        if not dead:
-            return
-        V, H = self.V.copy(), self.H.copy()
-        C, own = self.backend.encode(self.Xt, V), V @ V.T
-        of_images = squared_norms_of_images(self.Xt)
-        left = of_images - 2.0 * np.einsum("kj,kj->j", H, C) + np.einsum("kj,kj->j", H, own @ H)
-        for k, j in zip(dead, np.argsort(-left, kind="stable"), strict=False):
-            V[k] = np.maximum(self.Xt[j] - H[:, j] @ V, 0.0)
-            H[k] = 0.0
-            square = float(V[k] @ V[k])
-            if square > 0.0:
-                H[k] = np.maximum((self.backend.encode(self.Xt, V[k : k + 1])[0] - (V @ V[k]) @ H) / square, 0.0)
-        self.V, self.H = V, H
-        self.B, self.G = self.backend.products(self.Xt, H)
+        if dead:
+            self.V, self.H = reseeded(self.Xt, self.V, self.H, self.backend, dead)
+            self.B, self.G = self.backend.products(self.Xt, self.H)
+
+    def _make(self, work: parts.Work, *args: Any) -> None:
+        """Other coefficients, for the basis as it is now."""
+        _, self.H = made(self.Xt, self.backend, work, *args, of=self.H, basis=self.V)
 
     def _sparsities(self, params: Params) -> tuple[float, float]:
         """The averages that the targets are about: of the basis, weighted where the method is, and of the rows of H."""
@@ -302,20 +310,20 @@ class _Run:
             of_basis = float(np.mean(hoyer_sparsity(self.V.T, weights)))
         if params.sparsity_h is None:
             return of_basis, math.nan
-        return of_basis, float(np.mean(hoyer_sparsity(self.H.T)))
+        return of_basis, float(np.mean(hoyer_sparsity(np.asarray(self.H).T)))
 
     def gradient_residual(self) -> float:
         """How far the last iterate is from standing still, see `updates.gradient_residual`; one more pass over X."""
         backend, params, method = self.backend, self.params, self.method
         with backend.scope():
-            C = backend.encode(self.Xt, self.V)
             V, B, G, of_free = free_problem(self.V, self.B, self.G, params, method)
             of_basis = gradient_residual(V, B, G, backend, _projection(method, of_free, backend))
-            free = METHODS["ahals"] if params.sparsity_h is None else METHODS["psnmf"]
-            target_h = params if params.sparsity_h is None else replace(params, sparsity=params.sparsity_h)
-            of_coefficients = gradient_residual(
-                self.H, C, self.V @ self.V.T, backend, _projection(free, replace(target_h, weights=None), backend)
-            )
+            if params.sparsity_h is None:
+                of_coefficients = step_left(self.Xt, self.V, self.H, backend)
+            else:
+                C, target_h = backend.encode(self.Xt, self.V), replace(params, sparsity=params.sparsity_h, weights=None)
+                project = _projection(METHODS["psnmf"], target_h, backend)
+                of_coefficients = gradient_residual(np.asarray(self.H), C, self.V @ self.V.T, backend, project)
         return math.hypot(of_basis, of_coefficients)
 
 

@@ -6,7 +6,7 @@ coefficients and all others go on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,13 +18,6 @@ from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.sparsity import hoyer_sparsity
 
 Array = npt.NDArray[Any]
-
-#: Images whose versions of a basis image are looked at together.
-_BLOCK = 256
-#: An image uses a basis image when its coefficient is more than this fraction of the largest.
-_LEAST_USE = 1e-6
-#: Rounds of 2-means, at most.
-_ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -143,108 +136,6 @@ def renumbered(edit: Edit, basis: int) -> int:
     if not isinstance(edit, Kill) or basis < edit.basis:
         return basis
     return basis - 1 if basis > edit.basis else -1
-
-
-def can_split(V: Array, H: Array, k: int) -> bool:
-    """Whether there are two images that use row k."""
-    return bool(V[k].any() and len(_users(H[k])) >= 2)
-
-
-def kill(V: Array, H: Array, k: int) -> tuple[Array, Array]:
-    """Rows of V (r, m) and H (r, n) without row k."""
-    return np.delete(V, k, axis=0), np.delete(H, k, axis=0)
-
-
-def split(Xt: Any, V: Array, H: Array, k: int) -> tuple[Array, Array]:
-    """Two basis images for one, by 2-means of the versions of it that the images want.
-
-    An image j that uses basis image k wants it to be ``(x_j - sum of the others) / h_kj`` where it is not zero. These
-    versions fall into two groups, each image counted by ``h_kj^2``; the means of the groups, negative entries set to
-    0, are the best basis images for their images alone, so the error does not rise. Where all versions are alike, the
-    images with the larger half of the coefficients form a group.
-
-    Parameters
-    ----------
-    Xt : ndarray (n, m), or Rows
-    V, H : ndarray (r, m), (r, n)
-    k : int
-        A basis image that is not zero, used by at least two images.
-
-    Returns
-    -------
-    V, H : ndarray (r + 1, m), (r + 1, n)
-        New arrays; image j uses row k or the last row, not both.
-
-    Notes
-    -----
-    The start of 2-means is the version farthest from the mean and the one farthest from that: no random numbers.
-    """
-    users = _users(H[k])
-    support = np.flatnonzero(V[k])
-    weight = np.square(H[k, users], dtype=np.float64)
-    seen = users[np.argsort(-weight, kind="stable")[:_BLOCK]]
-    versions = np.concatenate(list(_versions(Xt, V, H, k, seen, support)))
-    centres = _two_means(versions, np.square(H[k, seen], dtype=np.float64))
-    second, sums = np.zeros(len(users), bool), np.zeros((2, len(support)))
-    start = 0
-    for block in _versions(Xt, V, H, k, users, support):
-        stop = start + len(block)
-        second[start:stop] = _nearer_to_second(block, centres)
-        start = stop
-    if second.all() or not second.any():
-        second = weight > np.median(weight)
-        second[np.argmin(weight)] = False
-        second[np.argmax(weight)] = True
-    start = 0
-    for block in _versions(Xt, V, H, k, users, support):
-        stop = start + len(block)
-        for side, chosen in enumerate((~second[start:stop], second[start:stop])):
-            sums[side] += weight[start:stop][chosen] @ block[chosen]
-        start = stop
-    totals = np.array([weight[~second].sum(), weight[second].sum()])
-    new_V, new_H = np.vstack([V, V[k]]), np.vstack([H, H[k]])
-    for row, side in ((k, 0), (len(V), 1)):
-        new_V[row] = 0.0
-        new_V[row, support] = np.maximum(sums[side] / totals[side], 0.0)
-    new_H[k, users[second]] = 0.0
-    new_H[len(V)] = 0.0
-    new_H[len(V), users[second]] = H[k, users[second]]
-    return new_V, new_H
-
-
-def _users(h: Array) -> Array:
-    """Images with a coefficient that counts: what one of 1e-300 wants has no digits."""
-    return np.flatnonzero(h > _LEAST_USE * h.max())
-
-
-def _versions(Xt: Any, V: Array, H: Array, k: int, users: Array, support: Array) -> Iterator[Array]:
-    """What the users want basis image k to be on its support, a block of them at a time."""
-    parts = V[:, support]
-    for start in range(0, len(users), _BLOCK):
-        block = users[start : start + _BLOCK]
-        left = Xt[block][:, support] - H[:, block].T @ parts + np.outer(H[k, block], parts[k])
-        yield left.astype(np.float64) / H[k, block, None]
-
-
-def _two_means(points: Array, weight: Array) -> Array:
-    mean = weight @ points / weight.sum()
-    first = int(np.argmax(np.square(points - mean).sum(axis=1)))
-    second = int(np.argmax(np.square(points - points[first]).sum(axis=1)))
-    centres = points[[first, second]].copy()
-    before = np.zeros(0, bool)
-    for _ in range(_ROUNDS):
-        side = _nearer_to_second(points, centres)
-        if np.array_equal(side, before) or side.all() or not side.any():
-            break
-        before = side
-        for row, chosen in enumerate((~side, side)):
-            centres[row] = weight[chosen] @ points[chosen] / weight[chosen].sum()
-    return centres
-
-
-def _nearer_to_second(points: Array, centres: Array) -> Array:
-    nearer: Array = np.square(points - centres[1]).sum(axis=1) < np.square(points - centres[0]).sum(axis=1)
-    return nearer
 
 
 def free_rows(params: Params) -> Array:

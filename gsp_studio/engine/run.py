@@ -45,7 +45,8 @@ class RunSpec:
     """A run to do: data X, parameters, the backend (with its threads; None: all usable cores), missing entries.
 
     X (m, n) is an array or `Streamed`. `mask` (m, n) is True where an entry is missing; None: none is. `fingerprint` is
-    that of the data set, "" where nobody asks for it.
+    that of the data set, "" where nobody asks for it. `scheduler` is the address of the cluster that computes, as for
+    `cluster.Cluster`; "" for this computer.
     """
 
     X: Any
@@ -54,6 +55,7 @@ class RunSpec:
     threads: int | None = None
     mask: npt.NDArray[Any] | None = None
     fingerprint: str = ""
+    scheduler: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,31 @@ repeatable: what it took, and after which iteration, is in its outcome.
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from gsp_studio.backends import Backend, get_backend
-from gsp_studio.backends.blocks import Interrupted, Streamed
+from gsp_studio.backends.backend import is_elsewhere
+from gsp_studio.backends.blocks import Interrupted
 from gsp_studio.core.checks import check_steering
 from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Result, Stop, history_of, iterate, result_of
+from gsp_studio.core.spread import Coefficients
 from gsp_studio.core.steering import check_edit, difference, edited_params, text_of
+from gsp_studio.core.workers import ClusterError
+from gsp_studio.engine.cluster import connected
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Poll, Record, RunSpec, RunState
 from gsp_studio.io.runfile import versions_now
 from gsp_studio.io.source import require_memory
 
+#: Coefficients on a cluster come here with the result up to so many bytes; larger ones stay there.
+LARGEST_FETCHED = 1 << 30
+#: Seconds between two iterates whose coefficients come here for a window.
+_GLANCE = 0.5
 #: Matrices of coefficients that a run holds at once: the last, the best, the next and what is made of them.
 _COPIES = 4
 
@@ -52,6 +65,8 @@ class Runner:
         self._outcome: Outcome | None = None
         self._thread: threading.Thread | None = None
         self._solving: _Solving | None = None
+        self._glanced = 0.0
+        self._seen: Iterate | None = None  # the last one whose coefficients are here
 
     @property
     def state(self) -> RunState:
@@ -141,7 +156,7 @@ class Runner:
         solving = self._solving
         if self._outcome is not None or solving is None:
             return self._outcome
-        outcome = solving.ended(FinishReason.CANCELLED)
+        outcome = solving.ended(FinishReason.CANCELLED, seen=self._seen)
         return None if outcome.result is None else outcome
 
     def join(self, timeout: float | None = None) -> bool:
@@ -167,9 +182,16 @@ class Runner:
         return outcome
 
     def _publish(self, it: Iterate, record: Record) -> None:
+        if isinstance(it.H, Coefficients):
+            # A window wants them here; without one, or more often, they stay where they are.
+            is_wanted = self._thread is not None and time.monotonic() - self._glanced >= _GLANCE
+            if is_wanted and it.H.nbytes <= LARGEST_FETCHED:
+                it = replace(it, H=np.asarray(it.H))
+                self._glanced = time.monotonic()
         with self._changed:
             self._records.append(record)
-            self._latest = it
+            if not isinstance(it.H, Coefficients):
+                self._latest = self._seen = it
 
     def _boundary(self, n_iter: int) -> tuple[bool, list[Params | Edit]]:
         """Between two iterations: wait while paused; then whether to go on, and what to take."""
@@ -203,6 +225,7 @@ class _Solving:
         self.interventions: list[Intervention] = []
         self.backend: Backend | None = None
         self.stop: Stop | None = None
+        self._fetched: tuple[Iterate, Iterate] | None = None
 
     def outcome(self) -> Outcome:
         try:
@@ -215,15 +238,13 @@ class _Solving:
             return self.ended(FinishReason.FAILED, text, details)
         return self.ended(reason)
 
-    def ended(self, reason: FinishReason, text: str = "", details: str = "") -> Outcome:
-        return Outcome(self.result(), reason, tuple(self.interventions), text, details, versions_now())
+    def ended(self, reason: FinishReason, text: str = "", details: str = "", seen: Iterate | None = None) -> Outcome:
+        return Outcome(self.result(seen), reason, tuple(self.interventions), text, details, versions_now())
 
     def iterations(self) -> FinishReason:
         spec = self.runner.spec
-        self.backend = get_backend(spec.backend, spec.threads)
-        n, rank = spec.X.shape[1], spec.params.rank
-        require_memory(_COPIES * rank * n * spec.X.dtype.itemsize, f"a run of rank {rank} on {n} images")
-        X = spec.X.watched(lambda: self.runner._cancel) if isinstance(spec.X, Streamed) else spec.X
+        X = self.placed()
+        self.backend = get_backend("cpu" if spec.scheduler else spec.backend, spec.threads)
         solver = iterate(X, self.params, self.backend, spec.mask)
         it, is_edited = next(solver), False
         while True:
@@ -244,6 +265,18 @@ class _Solving:
                 self.stop = end.value
                 return FinishReason(self.stop.value)
 
+    def placed(self) -> Any:
+        """The data where they are computed with, watched where a pass takes long."""
+        spec = self.runner.spec
+        if spec.scheduler:
+            if spec.mask is not None:
+                raise ValueError("a mask needs the images in memory; on a cluster they are on other machines")
+            X = connected(spec.scheduler).spread(spec.X, spec.backend, lambda: self.runner._cancel)
+            return X.watched(lambda: self.runner._cancel)
+        n, rank = spec.X.shape[1], spec.params.rank
+        require_memory(_COPIES * rank * n * spec.X.dtype.itemsize, f"a run of rank {rank} on {n} images")
+        return spec.X.watched(lambda: self.runner._cancel) if is_elsewhere(spec.X) else spec.X
+
     def take(self, n_iter: int, changes: list[Params | Edit]) -> list[Params | Edit]:
         """Note what the solver is about to be sent; parameters that are in force already are none."""
         steps = []
@@ -257,11 +290,30 @@ class _Solving:
         self.runner._tell(steps)
         return [step.change for step in steps]
 
-    def result(self) -> Result | None:
-        iterate, params = self.best.iterate, self.best.params
-        if iterate is None or self.backend is None:
+    def result(self, seen: Iterate | None = None) -> Result | None:
+        """The best iterate; where a run goes on on a cluster, that which was `seen` last instead."""
+        best, params = self.best.iterate, self.best.params
+        if best is None or self.backend is None:
             return None
-        return result_of(iterate, history_of(list(self.rows)), params, self.backend, self.stop)
+        iterate = best
+        if isinstance(best.H, Coefficients) and seen is not None:
+            iterate = seen
+        elif isinstance(best.H, Coefficients) and best.H.nbytes <= LARGEST_FETCHED:
+            iterate = self.fetched(best, best.H)
+        result = result_of(iterate, history_of(list(self.rows)), params, self.backend, self.stop)
+        return replace(result, backend=best.H.device) if isinstance(best.H, Coefficients) else result
+
+    def fetched(self, iterate: Iterate, H: Coefficients) -> Iterate:
+        """The iterate with its coefficients here: from the workers, or fitted anew where these are gone."""
+        if self._fetched is None or self._fetched[0] is not iterate:
+            try:
+                here = replace(iterate, H=np.asarray(H))
+            except (ClusterError, Interrupted):
+                new, B, G, left = H.fitted_here(iterate.W.T)
+                gram = replace(iterate.gram, A=B.T, G=G)
+                here = replace(iterate, H=new, gram=gram, error=gram.relative(left))
+            self._fetched = (iterate, here)
+        return self._fetched[1]
 
 
 def branch(

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 
 from gsp_studio.gui.asking import Asking
 from gsp_studio.gui.centre import Centre
+from gsp_studio.gui.clusters import Clusters
 from gsp_studio.gui.filing import Filing
 from gsp_studio.gui.menus import Menus
 from gsp_studio.gui.panels.basis import BasisPanel
@@ -135,6 +136,7 @@ class MainWindow(QMainWindow):
         self._said.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self._said.setOpenExternalLinks(True)
         self.statusBar().addWidget(self._said, 1)
+        self.clusters = Clusters(self, self.session, self._settings)
 
     def _make_docks(self) -> None:
         area = Qt.DockWidgetArea
@@ -200,6 +202,7 @@ class MainWindow(QMainWindow):
         ]
         self._run_action = menus.add("&Run", "&Run, pause or resume", session.run_or_pause, "Space", "run")
         self._cancel_action = menus.add("&Run", "&Cancel and keep the best iterate", session.cancel, "", "cancel")
+        self.clusters.add_to(menus)
         self._make_steering_menu()
         self._make_view_menu()
         menus.add("&Help", "&Keys...", lambda: asking.keys(menus), "?", "help")
@@ -424,5 +427,6 @@ class MainWindow(QMainWindow):
         self._settings.sync()
         self.hide()  # nobody has to look at a window that waits for threads
         self.filing.close()
+        self.clusters.close()
         self.threads_ended = self.session.close()
         event.accept()

@@ -42,6 +42,7 @@ class Session(Steering):
         super().__init__(parent)
         self.held: dict[int, float] = {}
         self.auto_refit = True
+        self.scheduler = ""
         self._starter = Starter()
         self._opening = Opening(self._activity.set, self)
         self._warm = Warming(self._activity.set, self)
@@ -270,6 +271,10 @@ class Session(Steering):
 
     # Runs
 
+    def set_scheduler(self, address: str) -> None:
+        """Where the next runs are computed: the address of a cluster, "" for this computer."""
+        self.scheduler = address
+
     def run_or_pause(self) -> None:
         """The one button: run when idle, pause when running, go on when paused."""
         if self.phase is Phase.IDLE:
@@ -286,7 +291,7 @@ class Session(Steering):
         if self.dataset is None or self.phase is not Phase.IDLE:
             return
         try:
-            runner = self._work.new_run(self.dataset, self.choice, self.weights)
+            runner = self._work.new_run(self.dataset, self.choice, self.weights, self.scheduler)
         except ValueError as error:
             self.failed.emit(*told(error))
             return

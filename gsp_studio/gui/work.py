@@ -142,12 +142,13 @@ def known() -> Known:
     return Known(methods, f"{backend.name}, {backend.device}", dict(STARTS), weighted)
 
 
-def new_run(dataset: Dataset, choice: Choice, weights: Array | None = None) -> Runner:
-    """A run of what the panels say; ValueError, in one sentence, when the data cannot have it."""
+def new_run(dataset: Dataset, choice: Choice, weights: Array | None = None, scheduler: str = "") -> Runner:
+    """A run of what the panels say, on a cluster where one is named; ValueError when the data cannot have it."""
     X = dataset.X
     params = replace(params_of(choice), weights=weights_in_force(choice, weights, len(X)))
     check_params(params, *X.shape)
-    return Runner(RunSpec(X, params, "auto", solver_threads(), fingerprint=dataset.fingerprint))
+    spec = RunSpec(X, params, "auto", solver_threads(), fingerprint=dataset.fingerprint, scheduler=scheduler)
+    return Runner(spec)
 
 
 def params_of(choice: Choice) -> Params:

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import cifar, envi, hdf5, idx, matlab, table, tiff
+from gsp_studio.io import cifar, envi, hdf5, idx, matlab, table, tiff, zarrs
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.entry import NUMERIC, ArrayEntry, Format, is_arrangement
 from gsp_studio.io.source import require_memory
@@ -113,6 +113,24 @@ def read_array(path: Path, kind: str, entry: ArrayEntry, accepted: str = NUMERIC
     if values.shape != entry.shape:
         raise DatasetError(f"{entry} of {path} holds shape {values.shape}; the file is damaged")
     return values
+
+
+def opened(path: Path, kind: str, entry: ArrayEntry) -> Any:
+    """One array of a file, of which parts can be read: a memory map or a `PartedArray`; None where that cannot be.
+
+    Raises
+    ------
+    DatasetError
+        A damaged file.
+    """
+    if FORMATS[kind].is_mapped:
+        return read_array(path, kind, entry)
+    try:
+        return FORMATS[kind].open(path, entry)
+    except (DatasetError, MemoryError, OSError):
+        raise
+    except Exception as error:  # as for the headers
+        raise DatasetError(f"{path} cannot be read: the file is damaged or truncated ({_short(error)})") from error
 
 
 def _read_npy(path: Path, entry: ArrayEntry) -> Array:
@@ -257,10 +275,11 @@ def _short(error: BaseException) -> str:
 FORMATS: dict[str, Format] = {
     "npy": Format("NumPy", _list_npy, _read_npy, is_mapped=True),
     "npz": Format("NumPy", _list_npz, _read_npz),
-    "mat": Format("MATLAB", _list_mat, _read_mat, is_by_columns=True),
-    "hdf5": Format("HDF5", hdf5.list_datasets, hdf5.read_dataset),
+    "mat": Format("MATLAB", _list_mat, _read_mat, is_by_columns=True, open=hdf5.open_matlab),
+    "hdf5": Format("HDF5", hdf5.list_datasets, hdf5.read_dataset, open=hdf5.open_dataset),
+    "zarr": Format("Zarr", zarrs.list_arrays, zarrs.read_array, open=zarrs.open_array),
     "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels),
-    "tiff": Format("TIFF", tiff.list_series, tiff.read_series, names=tiff.names),
+    "tiff": Format("TIFF", tiff.list_series, tiff.read_series, open=tiff.open_series, names=tiff.names),
     "envi": Format("ENVI", envi.list_arrays, envi.read_array, is_mapped=True, names=envi.names),
     "cifar": Format("CIFAR", cifar.list_binary, cifar.read_binary, is_mapped=True, labels=cifar.binary_labels),
     "batch": Format("CIFAR", cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),

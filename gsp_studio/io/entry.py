@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.parted import PartedArray
 
 Array = npt.NDArray[Any]
 
@@ -54,7 +55,7 @@ def is_arrangement(shape: tuple[int, ...]) -> bool:
     return len(shape) in (2, 3) or (len(shape) == 4 and 3 in shape)
 
 
-def _none(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
+def _none(path: Path, entry: ArrayEntry) -> None:
     return None
 
 
@@ -73,6 +74,8 @@ class Format:
         Whether matrices usually hold an image a column, filled column by column, and stacks the images last.
     is_mapped : bool
         Whether `read` gives a memory map, which takes no memory.
+    open : (path, ArrayEntry) -> PartedArray, or None
+        Of other formats, an array that stays in its file; None where that cannot be.
     names, labels : (path, ArrayEntry) -> tuple of str, or None
         Of the images, where the file tells.
     """
@@ -82,6 +85,7 @@ class Format:
     read: Callable[[Path, ArrayEntry], Array]
     is_by_columns: bool = False
     is_mapped: bool = False
+    open: Callable[[Path, ArrayEntry], PartedArray | None] = _none
     names: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
     labels: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
 

@@ -17,13 +17,15 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from gsp_studio.core.nmf import Result
+from gsp_studio.core.spread import Coefficients
+from gsp_studio.io.coefficients import COEFFICIENTS, WRITERS
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.extras import EXTRAS, Look
 from gsp_studio.io.montage import Scale, montage_image, to_grey
@@ -69,7 +71,14 @@ _VISIBLE = 128
 _MOST_PIXELS = 1 << 28
 #: The names that exports write, and so may remove.
 MAPS = "maps.png"
-_NAMES = (r"basis/basis_[0-9]+\.png", r"(montage|maps)\.png", r"(factors|inputs)\.npz", r"history\.csv")
+_NAMES = (
+    r"basis/basis_[0-9]+\.png",
+    r"(montage|maps)\.png",
+    r"(factors|inputs)\.npz",
+    r"history\.csv",
+    r"H\.npy",
+    r"H\.zarr\.zip",
+)
 _OURS = re.compile(
     "|".join([*_NAMES, r"repeat\.py", r"run\.json", *(name for extra in EXTRAS.values() for name in extra.files)])
 )
@@ -89,6 +98,9 @@ class What:
         of a basis image 128 at least.
     extras : tuple of str
         Names in `extras.EXTRAS`: other formats, residuals, animations, a report.
+    coefficients : "npy" | "zarr", optional
+        H in a file of its own, H.npy or H.zarr.zip, written block by block; by default in factors.npz, and in H.npy
+        where it stays on a cluster.
     """
 
     basis: bool = True
@@ -98,6 +110,7 @@ class What:
     scale: Scale = "tile"
     zoom: int | None = None
     extras: tuple[str, ...] = ()
+    coefficients: Literal["npy", "zarr"] | None = None
 
 
 def export_run(
@@ -140,13 +153,19 @@ def export_run(
         writers["montage.png"] = lambda path: save_image(
             montage_image(images, gap=2, scale=what.scale, zoom=zoom), path
         )
+    H = run.result.H
+    if isinstance(H, Coefficients) and (what.extras or dataset.grid is not None):
+        raise ExportError("H is on the cluster, too large to be fetched; accepted are exports that do without it")
     if what.montage and dataset.grid is not None:
         maps = dataset.maps(run.result.H)
         writers[MAPS] = lambda path: save_image(
             montage_image(maps, gap=2, scale=what.scale, zoom=what.zoom or _visible_zoom(maps)), path
         )
     if what.factors:
-        writers["factors.npz"] = lambda path: _write_factors(path, dataset, run.result)
+        apart = what.coefficients or ("npy" if isinstance(H, Coefficients) else None)
+        writers["factors.npz"] = lambda path: _write_factors(path, dataset, run.result, apart is None)
+        if apart is not None:
+            writers[COEFFICIENTS[apart]] = lambda path: WRITERS[apart](path, H)
     if what.history:
         writers["history.csv"] = lambda path: _write_history(path, run.result)
     for name in what.extras:
@@ -349,11 +368,12 @@ def _visible_zoom(images: Array) -> int:
     return max(1, math.ceil(_VISIBLE / shorter))
 
 
-def _write_factors(path: Path, dataset: Dataset, result: Result) -> None:
+def _write_factors(path: Path, dataset: Dataset, result: Result, with_h: bool) -> None:
+    with_coefficients: dict[str, Any] = {"H": result.H} if with_h else {}
     np.savez_compressed(
         path,
         W=result.W,
-        H=result.H,
+        **with_coefficients,
         image_shape=np.array(dataset.image_shape),
         order=np.array(dataset.order),
         channels=np.array(dataset.channels),
@@ -374,7 +394,10 @@ def _write_history(path: Path, result: Result) -> None:
 
 def _factors(path: Path) -> tuple[Array, Array]:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # NumPy leaves damaged files open
-        return archive["W"], archive["H"]
+        W = archive["W"]
+        if "H" in archive:
+            return W, archive["H"]
+    return W, np.load(path.with_name(COEFFICIENTS["npy"]), mmap_mode="r", allow_pickle=False)
 
 
 def read_factors(path: str | os.PathLike[str]) -> tuple[Array, Array]:

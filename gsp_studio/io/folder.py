@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -227,6 +227,7 @@ def peek(path: Path, options: LoadOptions) -> Peek:
         has_colour=has_colour,
         picked=picked,
         n_held=held,
+        is_mapped=path.is_dir(),
         label_source="folders" if len({os.path.dirname(file.inside) for file, _ in items}) > 1 else "",
     )
 
@@ -254,11 +255,7 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
             X[:, j] = image.ravel() if image.ndim == 2 else image.transpose(2, 0, 1).ravel()
         return told
 
-    tasks, first = [], 0
-    for inside, group in groupby(found.files, key=lambda item: item[0]):
-        frames = [frame for _, frame in group]
-        tasks.append((first, inside, frames))
-        first += len(frames)
+    tasks = list(_tasks(found.files))
     with sources.opened(found.path) as source, ThreadPoolExecutor(_workers(height * width), "gsp-decode") as pool:
         # Small files are read here, one after another.
         ahead = [pool.submit(read, source, *task) for task in tasks] if _workers(height * width) > 1 else []
@@ -270,9 +267,51 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
                 progress(task[0] + len(task[2]), count)
         finally:
             stopped = True  # what has not begun is not wanted any more
+    return replace(told(found, X), steps=(*found.notes, *steps))
+
+
+def told(found: Peek, X: Any) -> Raw:
+    """X with the names and labels of its images, which stay in their files."""
     names, parents = _names(found)
     labels = parents if found.label_source and found.options.labels != "" else None
-    return Raw(X, names, labels, (*found.notes, *steps))
+    makes_grey = found.has_colour and found.channels == 1
+    return Raw(X, names, labels, (*found.notes, *([images.made_grey(found.options.colour)] if makes_grey else ())))
+
+
+def columns_of(found: Peek, some: slice) -> Array:
+    """Some of the images as columns (m, k) of the type to compute in.
+
+    Raises
+    ------
+    DatasetError
+        A damaged file, or one that has changed since.
+    """
+    height, width = found.image_shape
+    chosen = found.files[some]
+    X = np.empty((height * width * found.channels, len(chosen)), dtype=found.options.dtype, order="F")
+
+    def read(task: tuple[int, str, list[int]]) -> None:
+        first, inside, frames = task
+        for j, image in enumerate(_frames(source, inside, frames, found, lambda step: None), first):
+            X[:, j] = image.ravel() if image.ndim == 2 else image.transpose(2, 0, 1).ravel()
+
+    source = sources.in_folder(found.path)
+    if _workers(height * width) == 1:
+        for task in _tasks(chosen):
+            read(task)
+    else:
+        with ThreadPoolExecutor(_workers(height * width), "gsp-decode") as pool:
+            list(pool.map(read, _tasks(chosen)))
+    return X
+
+
+def _tasks(files: Sequence[tuple[str, int]]) -> Iterator[tuple[int, str, list[int]]]:
+    """Of each file the place of its first image, its name, and which of its frames are read."""
+    first = 0
+    for inside, group in groupby(files, key=lambda item: item[0]):
+        frames = [frame for _, frame in group]
+        yield first, inside, frames
+        first += len(frames)
 
 
 def sample(found: Peek, chosen: Array, longest: int) -> Array:

@@ -7,6 +7,7 @@ listed by what they are and not followed. Links within the file cannot lead in c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.entry import NUMERIC, ArrayEntry
+from gsp_studio.io.parted import PartedArray, Read, between
 
 Array = npt.NDArray[Any]
 
@@ -44,6 +46,28 @@ def read_dataset(path: Path, entry: ArrayEntry) -> Array:
     """The values of a dataset."""
     with h5py.File(path, "r") as file:
         return np.asarray(file[entry.key][()])
+
+
+def open_dataset(path: Path, entry: ArrayEntry) -> PartedArray:
+    """A dataset of which parts are read."""
+    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key, False))
+
+
+def open_matlab(path: Path, entry: ArrayEntry) -> PartedArray | None:
+    """A variable of version 7.3 of which parts are read; None for older files."""
+    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key, True)) if is_hdf5(path) else None
+
+
+def _open(path: str, key: str, is_reversed: bool) -> tuple[Read, Callable[[], object]]:
+    file = h5py.File(path, "r")
+
+    def read(axis: int, start: int, stop: int) -> Array:
+        values = file[key]
+        if not is_reversed:
+            return np.asarray(values[between(axis, start, stop, values.ndim)])
+        return np.asarray(values[between(values.ndim - 1 - axis, start, stop, values.ndim)]).T
+
+    return read, file.close
 
 
 def list_matlab(path: Path) -> list[ArrayEntry]:

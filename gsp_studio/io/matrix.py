@@ -57,7 +57,8 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     """
     entries = arrays.list_arrays(path, kind)
     entry = arrays.choose_array(entries, options.key, path)
-    read = cache(lambda: arrays.read_array(path, kind, entry))
+    parted = arrays.opened(path, kind, entry) if entry.is_usable else None
+    read = cache(lambda: arrays.read_array(path, kind, entry) if parted is None else parted)
     found = arrange(entry, read, kind, options, path)
     if found.n_images < 2:
         raise DatasetError(
@@ -67,6 +68,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     dtype = float_type(entry.dtype, options.dtype)
     count = entry.nbytes // entry.dtype.itemsize * len(picked) // found.n_images
     is_mapped = arrays.FORMATS[kind].is_mapped
+    can_stay = parted is not None
     in_columns = found.images_in in ("columns", "last axis")
     return Peek(
         path=path,
@@ -102,7 +104,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         has_colour=found.channel_axis >= 0 or (len(entry.shape) == 2 and _could_be_colour(entry, found)),
         picked=picked,
         n_held=found.n_images,
-        is_mapped=is_mapped,
+        is_mapped=can_stay,
         label_source=_label_source(entries, entry, kind, found.n_images, options.labels, path),
         key_texts=tuple(str(e) for e in entries if e.is_usable),
         label_keys=tuple(_label_keys(entries, entry, found.n_images)),
@@ -244,7 +246,7 @@ def _one_plane(columns: Array, dtype: np.dtype[Any], colour: str | None) -> Arra
 
 def sample(found: Peek, chosen: Array, longest: int) -> Array:
     """Some images (k, height, width[, 3]), float32, reduced so that no side is much longer than `longest`."""
-    values = values_of(found)
+    values = values_of(found, in_parts=True)
     wanted = found.picked.start + chosen * found.picked.step
     rows = _take(_planes(values, found.images_in), found.images_in, wanted).T
     if found.channels == 1 and (values.ndim == 4 or found.options.colour in images.PLANES):
@@ -256,15 +258,20 @@ def _entry(found: Peek) -> ArrayEntry:
     return arrays.choose_array(arrays.list_arrays(found.path, found.kind), found.key or None, found.path)
 
 
-def values_of(found: Peek) -> Array:
+def values_of(found: Peek, in_parts: bool = False) -> Any:
     """The array that is read; of a format that is mapped, a view of the file.
+
+    With `in_parts` what other formats have stays in its file, where that can be: a `PartedArray`.
 
     Raises
     ------
     DatasetError
         A damaged file, or one that has changed since.
     """
-    values = arrays.read_array(found.path, found.kind, _entry(found))
+    entry = _entry(found)
+    values = arrays.opened(found.path, found.kind, entry) if in_parts else None
+    if values is None:
+        values = arrays.read_array(found.path, found.kind, entry)
     if (values.ndim > 2) != found.images_in.endswith("axis") or values.ndim > 4:
         raise DatasetError(f"{found.path} has changed since it was looked into; open it again")
     return values

@@ -17,7 +17,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import arrays, cifar, envi, folder, idx, images, matrix, sources, step, steps, streaming, table
+from gsp_studio.io import (
+    arrays,
+    cifar,
+    envi,
+    folder,
+    idx,
+    images,
+    matrix,
+    sources,
+    step,
+    steps,
+    streaming,
+    table,
+    zarrs,
+)
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, Order, as_images
 from gsp_studio.io.naming import Places
 from gsp_studio.io.preprocess import make_finite, make_nonnegative
@@ -27,7 +41,9 @@ __all__ = ["READERS", "LoadCancelled", "Peek", "Reader", "load_dataset", "peek",
 
 Array = npt.NDArray[Any]
 
-_ACCEPTED = "accepted are a folder or archive of images, and NumPy, MATLAB, HDF5, TIFF, IDX, ENVI, CSV and CIFAR files"
+_ACCEPTED = (
+    "accepted are a folder or archive of images, and NumPy, MATLAB, HDF5, Zarr, TIFF, IDX, ENVI, CSV and CIFAR files"
+)
 #: Bytes from which on images stay in their file where its format allows that.
 _LARGE = 1 << 30
 #: Thumbnails are reduced by whole factors while their longer side is at least twice this.
@@ -62,8 +78,14 @@ def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **cho
     chosen = replace(options or LoadOptions(), **choices)
     with _one_sentence(path):
         found = READERS[_reader_of(path)].peek(path, chosen)
-    is_large = _bytes_of(found) > _LARGE and not streaming.why_not(found)
+    is_quick = found.kind in arrays.FORMATS and arrays.FORMATS[found.kind].is_mapped
+    is_large = is_quick and _bytes_of(found) > _LARGE and not streaming.why_not(found)
     return replace(found, usual_storage="disk" if is_large else "memory")
+
+
+def can_stay_on_disk(path: str | os.PathLike[str], **choices: Any) -> bool:
+    """Whether a source can be read in part, with these choices as for `peek`; DatasetError as there."""
+    return not streaming.why_not(peek(path, **choices))
 
 
 def _path_of(path: str | os.PathLike[str]) -> Path:
@@ -176,7 +198,7 @@ def _streamed(found: Peek) -> Dataset:
     _after(found)
     on = [one for one in found.options.steps if one.is_on]
     X = streaming.opened(found)
-    raw = matrix.told(found, np.dtype(found.dtype), X)
+    raw = folder.told(found, X) if found.kind == "images" else matrix.told(found, np.dtype(found.dtype), X)
     negative = {"clip": "negative values set to 0", "abs": "absolute values taken"}.get(found.options.negative or "")
     said = [*raw.steps, *map(step.text_of, on), negative or "", "read from the file in blocks"]
     return Dataset(
@@ -356,6 +378,7 @@ def _holds_images(path: Path, head: bytes) -> bool:
 
 
 READERS: dict[str, Reader] = {
+    "zarr": _array_reader("zarr", zarrs.is_zarr),
     "images": Reader(_holds_images, folder.peek, folder.load, folder.sample),
     "npy": _array_reader("npy", lambda path, head: head.startswith(b"\x93NUMPY")),
     "npz": _array_reader("npz", lambda path, head: arrays.is_npz(path, head)),

@@ -19,7 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol
 
@@ -130,7 +130,7 @@ def opened(path: Path) -> Iterator[Source]:
         An archive that is damaged, encrypted, or declares more than it can hold.
     """
     if path.is_dir():
-        yield Source(path, tuple(_walk(path)), lambda inside: open(os.path.join(path, inside), "rb"))  # noqa: SIM115
+        yield replace(in_folder(path), inside=tuple(_walk(path)))
     elif zipfile.is_zipfile(path):
         with _damage_named(path), _zip(path) as archive:
             yield Source(path, tuple(_zip_names(archive)), lambda inside: _zip_member(archive, inside, path))
@@ -141,6 +141,11 @@ def opened(path: Path) -> Iterator[Source]:
             yield Source(path, tuple(members), lambda inside: _tar_member(tar, members[inside], lock, path))
     else:
         yield Source(path, ("",), lambda inside: path.open("rb"))
+
+
+def in_folder(path: Path) -> Source:
+    """A folder whose names are known: it is not gone through."""
+    return Source(path, (), lambda inside: open(os.path.join(path, inside), "rb"))
 
 
 def _head(path: Path) -> bytes:

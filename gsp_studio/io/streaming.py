@@ -1,7 +1,8 @@
 """Images that stay in their file: read in blocks, each made what loading would have made of it.
 
-For arrays that can be read in part. What needs all images at once (shifting by the smallest value of all, patches,
-anything per pixel) is refused; everything else is done block by block, with the functions that loading uses.
+For folders of images, and for arrays that can be read in part. What needs all images at once (shifting by the smallest
+value of all, patches, anything per pixel) is refused; everything else is done block by block, with the functions that
+loading uses.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.blocks import Streamed
-from gsp_studio.io import matrix, steps
+from gsp_studio.io import folder, matrix, steps
 from gsp_studio.io.dataset import DatasetError, as_images
 from gsp_studio.io.preprocess import make_finite, make_nonnegative
 from gsp_studio.io.source import Peek, require_memory
@@ -23,6 +24,7 @@ from gsp_studio.io.step import Nonnegative, Normalize, Patches, Step, Subtract, 
 
 Array = npt.NDArray[Any]
 
+_IN_PARTS = "folders of images and .npy, HDF5, MATLAB 7.3, Zarr, TIFF, ENVI and binary CIFAR files"
 #: Bytes of images, as they are computed with, that are made ready at once.
 _CHUNK = 1 << 21
 
@@ -30,7 +32,7 @@ _CHUNK = 1 << 21
 def why_not(found: Peek) -> str:
     """Why a source cannot stay in its file, a clause; "" where it can."""
     if not found.is_mapped:
-        return "only parts of .npy, ENVI and binary CIFAR files can be read alone"
+        return f"only {_IN_PARTS} can be read in part"
     if found.options.negative == "shift":
         return "shifting needs the smallest of all values; accepted for negative: clip, abs"
     if found.options.nonfinite == "drop":
@@ -60,9 +62,9 @@ def opened(found: Peek) -> Streamed:
     if reason:
         raise DatasetError(f"{found.path} cannot stay on the disk: {reason}")
     (height, width), dtype = found.shape_after, np.dtype(found.options.dtype)
-    source = _Source(found, matrix.values_of(found))
+    source = _Source(found)
     shape = (height * width * found.channels, found.n_images)
-    of_file = source.values.nbytes * found.n_images // found.n_held
+    of_file = None if source.values is None else source.values.nbytes * found.n_images // found.n_held
     X = Streamed(shape, dtype, source.read, of_file)
     held = min(found.n_images, X.images_of_block) * shape[0] * dtype.itemsize
     require_memory(2 * held, f"{found.path}, read in blocks of images of {height} x {width},")
@@ -70,17 +72,28 @@ def opened(found: Peek) -> Streamed:
 
 
 class _Source:
-    """Reads images of a mapped array, an image a row, ready to compute with."""
+    """Reads images of a source, an image a row, ready to compute with. Another process opens it for itself."""
 
-    def __init__(self, found: Peek, values: Array) -> None:
-        self.found, self.values = found, values
+    def __init__(self, found: Peek) -> None:
+        self.found = found
+        self.values = None if found.kind == "images" else matrix.values_of(found, in_parts=True)
         self._is_first = found.images_in in ("rows", "first axis")
-        self._place = _place_of(values if self._is_first else np.moveaxis(values, -1, 0))
+        self._place = None
+        if isinstance(self.values, np.ndarray):
+            self._place = _place_of(self.values if self._is_first else np.moveaxis(self.values, -1, 0))
         self._steps: list[Step] = [step for step in found.options.steps if step.is_on]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"found": self.found}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
     def read(self, start: int, stop: int, out: Array) -> None:
-        # A few megabytes at a time, so that what is made on the way stays in the cache.
-        step = max(1, _CHUNK // out[:1].nbytes) if out.size else 1
+        # A few megabytes at a time, so that what is made on the way stays in the cache; of files that are decoded, more
+        # at once: chunks of them would be decoded again and again.
+        least = 1 if isinstance(self.values, np.ndarray) else max(1, stop - start)
+        step = max(least, _CHUNK // out[:1].nbytes) if out.size else 1
         for a in range(start, stop, step):
             b = min(stop, a + step)
             out[a - start : b - start] = self._chunk(a, b)
@@ -89,7 +102,7 @@ class _Source:
         found = self.found
         X = self._converted(slice(start, stop))
         where = f"{found.path}, images {start + 1} to {stop}"
-        if found.dtype.startswith("float"):
+        if found.dtype.startswith("float") or self.values is None:
             make_finite(X, found.options.nonfinite, where)
         if self._steps:
             images = as_images(X.T, found.image_shape, found.order, found.channels)
@@ -101,6 +114,8 @@ class _Source:
         return X.T
 
     def _converted(self, some: slice) -> Array:
+        if self.values is None:
+            return folder.columns_of(self.found, some)
         of_file = self.found.picked[some]
         if self._place is None or of_file.step != 1:
             return matrix.columns_of(self.values, self.found, some)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import math
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from PIL import Image
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.entry import ArrayEntry, require_held
+from gsp_studio.io.parted import PartedArray, Read, between
 
 Array = npt.NDArray[Any]
 
@@ -43,6 +45,61 @@ def read_series(path: Path, entry: ArrayEntry) -> Array:
     with _opened(path) as file:
         stacks = [_read(series, path) for series in _groups(file)[entry.key]]
     return stacks[0] if len(stacks) == 1 else np.concatenate(stacks)
+
+
+def open_series(path: Path, entry: ArrayEntry) -> PartedArray | None:
+    """A series of which parts are read, page by page or where it lies in one piece; None where it is neither."""
+    with _opened(path) as file:
+        group = _groups(file)[entry.key]
+        for series in group:
+            _require_all_pixels(series, path)
+        if not _lies_by_images(group) and not _has_a_page_each(group, entry):
+            return None
+    return PartedArray(entry.shape, entry.dtype, partial(_open, path, entry))
+
+
+def _lies_by_images(group: list[Any]) -> bool:
+    """Whether all values lie in one piece, image after image."""
+    [series, *others] = group
+    return not others and series.dataoffset is not None and series.axes.endswith(("YX", "YXS"))
+
+
+def _has_a_page_each(group: list[Any], entry: ArrayEntry) -> bool:
+    pages = [page for series in group for page in series.pages]
+    return len(pages) == entry.shape[0] and group[0].axes.endswith(("YX", "YXS")) and None not in pages
+
+
+def _open(path: Path, entry: ArrayEntry) -> tuple[Read, Callable[[], object]]:
+    with _opened(path) as file:
+        group = _groups(file)[entry.key]
+        if _lies_by_images(group):
+            [series] = group
+            dtype = series.dtype.newbyteorder(file.byteorder)
+            values = _stack(np.memmap(path, dtype, "r", series.dataoffset, tuple(series.shape)), series)
+            return lambda axis, start, stop: np.array(values[between(axis, start, stop, values.ndim)]), lambda: None
+    stack = ExitStack()
+    file = stack.enter_context(_opened(path))
+    [series, *_] = group = _groups(file)[entry.key]
+    pages = [page for one in group for page in one.pages]
+    has_colour = series.axes.endswith("S")
+
+    def page_of(number: int) -> Array:
+        try:
+            values = pages[number].asarray(maxworkers=1)
+        except ValueError as error:
+            if "imagecodecs" not in str(error):
+                raise
+            values = _pages_by_pillow(path, [pages[number].index])[0]
+        if not has_colour:
+            return np.asarray(values)
+        return np.asarray(values[..., :3] if values.shape[-1] >= 3 else values[..., 0])
+
+    def read(axis: int, start: int, stop: int) -> Array:
+        numbers = range(start, stop) if axis == 0 else range(len(pages))
+        some = np.stack([page_of(number) for number in numbers])
+        return some if axis == 0 else some[between(axis, start, stop, some.ndim)]
+
+    return read, stack.close
 
 
 def names(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
@@ -151,13 +208,16 @@ def _stack(values: Array, series: Any) -> Array:
 
 
 def _by_pillow(path: Path, series: Any) -> Array:
-    pages = [page.index for page in series.pages]
-    with path.open("rb") as stream, Image.open(stream, formats=("TIFF",)) as image:
-        frames = []
-        for page in pages:
-            image.seek(page)
-            frames.append(np.array(image))
-    values = np.stack(frames)
+    values = np.stack(_pages_by_pillow(path, [page.index for page in series.pages]))
     if values.size != math.prod(series.shape):
         raise DatasetError(f"{path} is compressed in a way that cannot be read here")
     return values.reshape(series.shape)
+
+
+def _pages_by_pillow(path: Path, numbers: list[int]) -> list[Array]:
+    with path.open("rb") as stream, Image.open(stream, formats=("TIFF",)) as image:
+        frames = []
+        for number in numbers:
+            image.seek(number)
+            frames.append(np.array(image))
+    return frames

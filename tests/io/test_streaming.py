@@ -1,12 +1,17 @@
 """Images that stay in their file: what is read is what loading gives, and memory stays small."""
 
+import json
 import os
+import pickle
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
-from making import npy_bytes, pictures
+import tifffile
+import zarr
+from making import npy_bytes, pictures, save_all
 
 import gsp_studio as gs
 from gsp_studio.backends.blocks import Streamed
@@ -49,7 +54,63 @@ def saved(values):
     return write
 
 
+def write_hdf5(path):
+    with h5py.File(path / "x.h5", "w") as file:
+        file.create_dataset("a/images", data=stack(np.float32), chunks=(7, H, W), compression="gzip")
+    return path / "x.h5"
+
+
+def write_matlab(path):
+    with h5py.File(path / "x.mat", "w", userblock_size=512) as file:
+        file["X"] = stack(np.float64).transpose(1, 2, 0).T
+        file["X"].attrs["MATLAB_class"] = np.bytes_("double")
+    with (path / "x.mat").open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
+    return path / "x.mat"
+
+
+def write_zarr(version):
+    def write(path):
+        group = zarr.open_group(path / "x.zarr", mode="w", zarr_format=version)
+        group.create_array("inner/images", shape=(N, H, W), chunks=(7, H, 4), dtype="uint8")[:] = stack()
+        return path / "x.zarr"
+
+    return write
+
+
+def write_tiff(**how):
+    def write(path):
+        tifffile.imwrite(path / "x.tif", how.pop("values", stack()), **{"photometric": "minisblack", **how})
+        return path / "x.tif"
+
+    return write
+
+
+def write_folder(path):
+    save_all(stack(), path / "all")
+    return path / "all"
+
+
+def write_folder_in_colour(path):
+    save_all(colours(), path / "one")
+    save_all(colours()[::-1], path / "two")
+    return path
+
+
 SOURCES = {
+    "HDF5": (write_hdf5, {}),
+    "HDF5, every third": (write_hdf5, {"subset": (1, 40, 3)}),
+    "MATLAB 7.3": (write_matlab, {}),
+    "Zarr 2": (write_zarr(2), {}),
+    "Zarr 3": (write_zarr(3), {"subset": (2, 30, 1)}),
+    "TIFF": (write_tiff(), {}),
+    "TIFF of big-endian values": (write_tiff(byteorder=">", values=stack().astype(np.uint16)), {}),
+    "TIFF of compressed pages": (write_tiff(compression="zlib"), {}),
+    "TIFF in colour": (write_tiff(values=colours(), photometric="rgb", compression="zlib"), {}),
+    "folder": (write_folder, {}),
+    "folder, resized": (write_folder, {"steps": (gs.Resize(5, 6),)}),
+    "folders in colour": (write_folder_in_colour, {"colour": "rgb"}),
+    "folders made grey": (write_folder_in_colour, {"subset": (3, 70, 2)}),
     "uint8 stack": (saved(stack()), {}),
     "float32 stack": (saved(stack(np.float32)), {}),
     "float64 stack": (saved(stack(np.float64)), {}),
@@ -102,6 +163,9 @@ def test_what_is_read_is_what_loading_gives(name, tmp_path, monkeypatch):
     assert np.array_equal(there.images([0, 3]), here.images([0, 3]))
     again = load_dataset(path, there.options)
     assert again.fingerprint == there.fingerprint
+    stop = min(17, here.X.shape[1])
+    elsewhere = pickle.loads(pickle.dumps(there.X.part(3, stop)))  # which is how it goes to a worker
+    assert np.array_equal(elsewhere[:, :], here.X[:, 3:stop])
     assert isinstance(again.X, Streamed)
 
 
@@ -142,7 +206,7 @@ def test_what_needs_all_images_cannot_stay(choices, told, tmp_path):
 
 def test_other_formats_cannot_stay(tmp_path):
     np.savez(tmp_path / "x.npz", stack())
-    with pytest.raises(gs.DatasetError, match=r"only parts of \.npy, ENVI and binary CIFAR files can be read alone"):
+    with pytest.raises(gs.DatasetError, match=r"only folders of images and \.npy, .* CIFAR files can be read in part"):
         load_dataset(tmp_path / "x.npz", storage="disk")
 
 
@@ -212,3 +276,30 @@ def test_two_gigabytes_are_factorized_in_a_tenth_of_four(tmp_path):
     error, kilobytes = done.stdout.split()
     assert 0 < float(error) < 1
     assert int(kilobytes) < 500 * 1024, "at its height, the libraries included"
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_zarr_array_behind_a_codec_that_unpickles_is_refused(version, tmp_path):
+    path = write_zarr(version)(tmp_path)
+    name = path / "inner" / "images" / ("zarr.json" if version == 3 else ".zarray")
+    content = json.loads(name.read_text())
+    if version == 3:
+        content["codecs"].append({"name": "numcodecs.pickle", "configuration": {}})
+    else:
+        content["filters"] = [{"id": "pickle", "protocol": 5}]
+    name.write_text(json.dumps(content))
+    with pytest.raises(gs.DatasetError, match='array behind the codec "pickle"'):
+        load_dataset(path)
+
+
+def test_a_zarr_folder_of_damaged_json_is_one_sentence(tmp_path):
+    path = write_zarr(3)(tmp_path)
+    (path / "inner" / "images" / "zarr.json").write_text("{")
+    with pytest.raises(gs.DatasetError, match=r"x\.zarr is not a readable \.zarr file, or is damaged"):
+        load_dataset(path)
+
+
+def test_one_array_may_be_the_whole_zarr_folder(tmp_path):
+    zarr.save_array(tmp_path / "x.zarr", stack(np.float64))
+    data = load_dataset(tmp_path / "x.zarr")
+    assert np.array_equal(data.X.T.reshape(N, H, W), stack(np.float64))

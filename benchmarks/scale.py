@@ -1,0 +1,152 @@
+"""How a run grows: with the number of images, streamed on one machine, and with workers on a cluster of this one.
+
+Data are synthetic and lie in a file of bytes. Growth is measured in a process of its own, whose memory is told. Worker
+by worker the same images are computed with, a thread each: on fewer than four cores fewer workers are compared, and the
+row says how many. Bytes are counted twice, as arrays in the orders and as what passed the loopback device.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import gsp_studio as gs
+from benchmarks.timing import Row, seconds
+
+M, SIDE, RANK = 256, 16, 16
+#: Numbers of images, and iterations that are timed, of each.
+_COUNTS, _QUICK_COUNTS = (10_000, 31_623, 100_000, 316_228, 1_000_000), (10_000, 31_623, 100_000)
+_LOOPBACK = Path("/proc/net/dev")
+_MOST_WORKERS = 4
+
+_GROWTH = """
+import json, re, sys
+from benchmarks.scale import seconds_an_iteration
+import gsp_studio as gs
+path, counts = sys.argv[1], json.loads(sys.argv[2])
+times = [seconds_an_iteration(gs.load_dataset(path, storage="disk", subset=(0, n, 1)).X) for n in counts]
+print(json.dumps([times, int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 2**20]))
+"""
+
+
+def rows(quick: bool) -> list[Row]:
+    """All rows; the quick ones have a tenth of the images."""
+    with tempfile.TemporaryDirectory() as folder:
+        counts = _QUICK_COUNTS if quick else _COUNTS
+        path = write_images(Path(folder, "images.npy"), counts[-1])
+        return [*growth(path, counts), *workers(path, counts[-1] // 5)]
+
+
+def write_images(path: Path, n: int) -> Path:
+    """A .npy of n synthetic images of 16 x 16, 8 bits: sparse parts, and noise."""
+    rng = np.random.default_rng(0)
+    parts = rng.random((RANK, M)) ** 8
+    values = np.lib.format.open_memmap(path, "w+", np.uint8, (n, SIDE, SIDE))
+    for a in range(0, n, 50_000):
+        some = values[a : a + 50_000]
+        made = rng.random((len(some), RANK), np.float32) @ parts.astype(np.float32)
+        some[:] = np.clip(60 * made + 4 * rng.random(made.shape, np.float32), 0, 255).reshape(some.shape)
+    return path
+
+
+def seconds_an_iteration(X: Any, repeats: int = 3) -> float:
+    """The median of repeats, after the start and the first iteration."""
+    params = gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000)
+    solver = gs.iterate(X, params, gs.get_backend("cpu"))
+    next(solver)
+    least = max(1, 50_000 // X.shape[1])  # very short ones are timed together
+    return float(np.median([seconds(lambda: next(solver), least) for _ in range(repeats)]))
+
+
+def growth(path: Path, counts: tuple[int, ...]) -> list[Row]:
+    """Slope of log time over log number of images, and peak memory, from the smallest to the largest number."""
+    done = subprocess.run(
+        [sys.executable, "-c", _GROWTH, str(path), json.dumps(counts)], capture_output=True, text=True, check=True
+    )
+    times, gib = json.loads(done.stdout.splitlines()[-1])
+    slope = float(np.polyfit(np.log(counts), np.log(times), 1)[0])
+    over = f"{counts[0]:.0e} to {counts[-1]:.0e} images".replace("+0", "")
+    each = 1e9 * times[-1] / counts[-1]
+    return [
+        Row("streamed_growth_slope", slope, f"({over})", 1.05),
+        Row("streamed_peak_memory", gib, f"GiB ({counts[-1]} images)", 2.0),
+        Row("streamed_ns_an_image", each, f"ns (m = {M}, r = {RANK})"),
+    ]
+
+
+def workers(path: Path, n: int) -> list[Row]:
+    """What K workers cost beside one, and what goes over the network."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = min(_MOST_WORKERS, cores)
+    if count < 2:
+        return []
+    X = gs.load_dataset(path, storage="disk", subset=(0, n, 1)).X
+    one, several = measured(X, 1), measured(X, count)
+    cost = count * several["seconds"] / one["seconds"]
+    wanted = "" if count == _MOST_WORKERS else f"; {cores} cores here, {_MOST_WORKERS} are wanted"
+    factors = 2 * 4 * M * RANK  # W there and A back, in float32
+    few = measured(X.part(0, n // 10), count)
+    return [
+        Row(f"cluster_cost_{count}_workers", cost, f"x one's (1: perfect{wanted})", 1.25 if not wanted else None),
+        Row("cluster_rounds", several["rounds"], "an iteration", 1.0),
+        Row("cluster_bytes", several["bytes"] / count / factors, "x W and A, a worker", 1.3),
+        Row("cluster_bytes_growth", several["bytes"] / few["bytes"], "x those of a tenth of the images", 1.01),
+        Row("cluster_loopback_bytes", several["loopback"] / several["bytes"], "x the arrays' bytes"),
+        Row("cluster_round_trip_ms", 1e3 * empty_round(count), "ms, without work"),
+    ]
+
+
+def measured(X: Any, count: int) -> dict[str, float]:
+    """Of an iteration on so many workers of a thread each: seconds, rounds, bytes of arrays, bytes on the loopback."""
+    from distributed import Client, LocalCluster
+
+    from gsp_studio.core.cluster import spread
+
+    with (
+        LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs=50) as local,
+        Client(local, direct_to_workers=True) as client,
+    ):
+        some = spread(X, client, "cpu")
+        solver = gs.iterate(some, gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000), gs.get_backend("cpu", 1))
+        deque((next(solver) for _ in range(3)), maxlen=0)
+        before, passed, repeats = (some.traffic.rounds, some.traffic.sent + some.traffic.received), _passed(), 10
+        times = [seconds(lambda: next(solver)) for _ in range(repeats)]
+        after = (some.traffic.rounds, some.traffic.sent + some.traffic.received)
+        return {
+            "seconds": float(np.median(times)),
+            "rounds": (after[0] - before[0]) / repeats,
+            "bytes": (after[1] - before[1]) / repeats,
+            "loopback": (_passed() - passed) / repeats,
+        }
+
+
+def empty_round(count: int) -> float:
+    """Seconds of a round trip to so many workers with next to nothing to do."""
+    from distributed import Client, LocalCluster
+
+    from gsp_studio.core.cluster import spread
+    from gsp_studio.core.parts import norm2
+
+    with (
+        LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs=50) as local,
+        Client(local, direct_to_workers=True) as client,
+    ):
+        some = spread(np.ones((4, 64 * count), np.float32), client, "cpu")
+        some.each(norm2)
+        return float(np.median([seconds(lambda: some.each(norm2)) for _ in range(50)]))
+
+
+def _passed() -> float:
+    """Bytes that the loopback device has carried; NaN where nobody tells."""
+    if not _LOOPBACK.exists():
+        return float("nan")
+    lines = [line.split() for line in _LOOPBACK.read_text().splitlines() if line.strip().startswith("lo:")]
+    return float(lines[0][1]) if lines else float("nan")

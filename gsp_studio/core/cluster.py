@@ -1,0 +1,376 @@
+"""Parts on the workers of a Dask cluster: each is an actor that holds its images, or reads them, and its coefficients.
+
+Dask starts, watches and restarts the workers and carries what is said; an actor that goes with its worker is made again
+on another one. This is the only module of the core that knows Dask, and it is imported only for data that need it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from distributed import Client, Future, KilledWorker, default_client, wait
+from distributed.client import futures_of
+
+from gsp_studio.backends.backend import Array, as_compute_dtype
+from gsp_studio.backends.blocks import Held, Interrupted, Streamed
+from gsp_studio.core.parts import Order, Part
+from gsp_studio.core.spread import Spread
+from gsp_studio.core.workers import ClusterError, Lost, spans_of
+
+#: Seconds between two looks at whether a run is still wanted and its workers still there.
+_LOOK = 0.2
+#: Seconds that a part waits for a worker to come, as one that was killed is started again.
+_PATIENCE = 30.0
+#: Images are kept in memory where they take at most this share of what a worker may use; else they are read each time.
+_SHARE = 0.4
+#: Times that an order is given again to a worker that seems to be there.
+_TRIES = 3
+_LATER = object()
+_PACKAGES = ("gsp-studio", "distributed", "numpy")
+
+
+class PartActor(Part):
+    """A part as Dask calls it. What goes wrong is an answer: an exception of the transport means a lost worker."""
+
+    def __init__(self, source: Any, first: int, backend: str, threads: int, is_held: bool) -> None:
+        X = source if isinstance(source, Streamed) else Held(np.ascontiguousarray(source), first)
+        super().__init__(X.held() if is_held else X, first, backend, threads)
+
+    def obey(self, order: Order) -> Any:
+        """As `do`, with what was raised in a `_Failed`."""
+        try:
+            return self.do(order)
+        except Exception as error:  # the worker's edge: raised again where the order came from
+            return _Failed(error)
+
+    async def stop(self) -> None:
+        """Interrupt: a coroutine, as these run beside what the actor does."""
+        self.interrupt()
+
+
+@dataclass(frozen=True)
+class _Failed:
+    error: Exception
+
+
+class DaskWorkers:
+    """Parts as actors, see `core.workers.Workers`.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    X : ndarray (m, n) or Streamed or dask.array.Array
+        float32 or float64. What is `Streamed` is read by each worker for itself, under the same names as here.
+    backend : str
+        As for `get_backend`, on the workers.
+    is_unwanted : callable, optional
+        Asked while the parts are made; True ends that with `Interrupted`.
+    """
+
+    def __init__(
+        self, client: Client, X: Any, backend: str = "auto", is_unwanted: Callable[[], bool] | None = None
+    ) -> None:
+        self.client = client
+        self._X, self._backend = X, backend
+        workers = self._wait_for_workers(is_unwanted)
+        self._limit_of = {address: int(info.get("memory_limit") or 0) for address, info in workers.items()}
+        addresses = sorted(workers)
+        self.spans: Sequence[slice] = spans_of(X.shape[1], [workers[a]["nthreads"] for a in addresses])
+        self._at: dict[int, str] = dict(enumerate(addresses[: len(self.spans)]))
+        self._futures: dict[int, Future] = {}
+        self._actors: dict[int, Any] = {}
+        threads = sum(workers[a]["nthreads"] for a in self._at.values())
+        count = len(self.spans)
+        self.device = f"{count} worker{'s' * (count > 1)}, {threads} thread{'s' * (threads > 1)}, {_address_of(client)}"
+        self._make(dict(self._at), is_unwanted)
+
+    def call(self, orders: Mapping[int, Order], is_unwanted: Callable[[], bool] | None) -> dict[int, Any]:
+        """As `Workers`: one message to each part, and one back."""
+        answers: dict[int, Any] = {}
+        asked: dict[int, Any] = {}
+        with _told(self.client):
+            for i, order in orders.items():
+                self._ask(i, order, asked, answers)
+            looked, again = time.monotonic(), Counter[int]()
+            while waiting := [i for i in asked if i not in answers]:
+                for i in waiting:
+                    answer = _answer_of(asked[i], _LOOK)
+                    if answer is _LATER:
+                        break
+                    again[i] += isinstance(answer, Lost)
+                    if isinstance(answer, Lost) and again[i] <= _TRIES and self._at[i] in self._workers():
+                        # A connection that broke, or a worker that is not missed yet; an order can be given twice.
+                        time.sleep(_LOOK)
+                        self._ask(i, orders[i], asked, answers)
+                    else:
+                        answers[i] = answer
+                if time.monotonic() - looked >= _LOOK:
+                    looked = time.monotonic()
+                    self._look([i for i in asked if i not in answers], answers, is_unwanted)
+        return {i: self._checked(i, answers[i]) for i in orders}
+
+    def _ask(self, i: int, order: Order, asked: dict[int, Any], answers: dict[int, Any]) -> None:
+        try:
+            asked[i] = self._actors[i].obey(order)
+        except (RuntimeError, KeyError):  # Dask's words for an actor that is known to be gone
+            answers[i] = Lost()
+
+    def replace(self, lost: Sequence[int], is_unwanted: Callable[[], bool] | None) -> None:
+        """As `Workers`: each goes to the worker with the fewest parts."""
+        for i in lost:
+            self._actors.pop(i, None)
+        with _told(self.client):
+            workers = self._wait_for_workers(is_unwanted)
+        self._limit_of |= {address: int(info.get("memory_limit") or 0) for address, info in workers.items()}
+        busy = Counter(dict.fromkeys(workers, 0))
+        busy.update(self._at[i] for i in self._actors if self._at[i] in workers)
+        moved = {}
+        for i in lost:
+            moved[i] = min(busy, key=lambda address: (busy[address], address))
+            busy[moved[i]] += 1
+        self._at |= moved
+        self._make(moved, is_unwanted)
+
+    def part(self, i: int) -> Streamed:
+        """As `Workers`."""
+        some, X = self.spans[i], self._X
+        if isinstance(X, np.ndarray):
+            return Held(np.ascontiguousarray(X.T[some]), some.start)
+        return (X if isinstance(X, Streamed) else streamed(X)).part(some.start, some.stop)
+
+    def _checked(self, i: int, answer: Any) -> Any:
+        if not isinstance(answer, _Failed):
+            return answer
+        if isinstance(answer.error, MemoryError):
+            raise ClusterError(f"{self._of(i)} is out of memory; give the workers more, or start more of them")
+        if isinstance(answer.error, OSError):
+            raise ClusterError(f"{self._of(i)} cannot read them: {answer.error}") from answer.error
+        raise answer.error
+
+    def _of(self, i: int) -> str:
+        some = self.spans[i]
+        return f"worker {self._at[i]}, which has images {some.start + 1} to {some.stop},"
+
+    def _look(self, waiting: list[int], answers: dict[int, Any], is_unwanted: Callable[[], bool] | None) -> None:
+        """Note the parts whose worker is gone, and ask the others to stop when nobody waits for them any more."""
+        present = self._workers()
+        for i in waiting:
+            if self._at[i] not in present:
+                answers[i] = Lost()
+            elif is_unwanted is not None and is_unwanted():
+                with suppress(RuntimeError):  # gone: the next look notes it
+                    self._actors[i].stop()
+
+    def _workers(self) -> dict[str, Any]:
+        if self.client.status != "running":
+            raise ClusterError(f"the scheduler at {_address_of(self.client)} does not answer any more")
+        return dict(self.client.scheduler_info(n_workers=-1)["workers"])
+
+    def _wait_for_workers(self, is_unwanted: Callable[[], bool] | None) -> dict[str, Any]:
+        end = time.monotonic() + _PATIENCE
+        while not (workers := self._workers()):
+            if is_unwanted is not None and is_unwanted():
+                raise Interrupted
+            if time.monotonic() > end:
+                raise ClusterError(f"the scheduler at {_address_of(self.client)} has no workers; start some")
+            time.sleep(_LOOK)
+        return workers
+
+    def _make(self, where: dict[int, str], is_unwanted: Callable[[], bool] | None) -> None:
+        """Actors for these parts; one whose worker goes meanwhile is left out, and found lost when it is asked."""
+        counts = Counter(where.values())
+        with _told(self.client):
+            workers = self._workers()
+            for i, address in where.items():
+                if address in workers:
+                    threads = workers[address]["nthreads"]
+                    self._futures[i] = self._submit(i, address, threads, counts[address])
+            for i, address in where.items():
+                if i in self._futures and self._is_made(i, address, is_unwanted):
+                    self._actors[i] = self._futures[i].result()
+
+    def _submit(self, i: int, address: str, threads: int, count: int) -> Future:
+        some, X = self.spans[i], self._X
+        there = {"workers": [address], "allow_other_workers": False}
+        needed = (some.stop - some.start) * X.shape[0] * X.dtype.itemsize * count
+        is_held = needed <= _SHARE * self._limit_of[address] or not self._limit_of[address]
+        if isinstance(X, np.ndarray):
+            [source] = self.client.scatter([np.ascontiguousarray(X.T[some])], workers=[address], hash=False)
+        elif isinstance(X, Streamed):
+            source = X.part(some.start, some.stop)
+        elif is_held or futures_of(X):
+            # Not optimized: what is persisted, and what is not, then have the same keys for the same tasks.
+            source = self.client.compute(X[:, some].T, optimize_graph=False, **there)
+        else:
+            source = streamed(X).part(some.start, some.stop)
+        return self.client.submit(
+            PartActor,
+            source,
+            some.start,
+            self._backend,
+            threads,
+            is_held,
+            actor=True,
+            key=f"gsp-{uuid.uuid4()}",
+            **there,
+        )
+
+    def _is_made(self, i: int, address: str, is_unwanted: Callable[[], bool] | None) -> bool:
+        future = self._futures[i]
+        while not future.done():
+            try:
+                wait([future], timeout=_LOOK)
+            except TimeoutError:
+                if is_unwanted is not None and is_unwanted():
+                    raise Interrupted from None
+                if address not in self._workers():
+                    return False
+        error = future.exception() if future.status == "error" else None
+        if isinstance(error, MemoryError):
+            raise ClusterError(f"{self._of(i)} is out of memory; give the workers more, or start more of them")
+        if error is not None and not isinstance(error, KilledWorker):
+            raise error
+        return error is None and future.status == "finished"
+
+
+def _answer_of(asked: Any, seconds: float) -> Any:
+    """What an actor has answered, `Lost` where it is gone, `_LATER` when it takes longer than that."""
+    try:
+        return asked.result(timeout=seconds)
+    except TimeoutError:
+        return _LATER
+    except (OSError, CancelledError, KeyError):  # a broken connection; an actor that its worker does not know
+        return Lost()
+
+
+@contextmanager
+def _told(client: Client) -> Iterator[None]:
+    """Dask's calls with this client; what it says of a scheduler that is gone, as one sentence."""
+    try:
+        with client.as_current():  # which actors look for
+            yield
+    except (Interrupted, ClusterError):
+        raise
+    except (OSError, CancelledError) as error:
+        raise ClusterError(f"the scheduler at {_address_of(client)} does not answer any more") from error
+
+
+def _address_of(client: Client) -> str:
+    return str(client.scheduler.address) if client.scheduler is not None else "an unknown address"
+
+
+def spread(X: Any, client: Client, backend: str = "auto", is_unwanted: Callable[[], bool] | None = None) -> Spread:
+    """Images on the workers of a cluster, for `iterate` and `factorize`.
+
+    Parameters
+    ----------
+    X : array_like (m, n), or Streamed, or dask.array.Array
+        Arrays are sent to the workers; what is `Streamed` they read by themselves, from the same paths as here.
+    client : distributed.Client
+    backend, is_unwanted
+        As for `DaskWorkers`.
+
+    Returns
+    -------
+    Spread
+        As long as it, or coefficients of it, are held, the workers keep their parts.
+
+    Raises
+    ------
+    ValueError
+        A dask.array that is no matrix of real numbers, or whose chunks have no known sizes.
+    ClusterError
+        No workers, other versions there, or too little memory.
+    """
+    check_versions(client)
+    X = _matrix(X) if _is_dask(X) else as_compute_dtype(X)
+    return Spread(X.shape, X.dtype, DaskWorkers(client, X, backend, is_unwanted))
+
+
+def placed(X: Any, backend: str = "auto") -> Spread | Streamed:
+    """A dask.array on the workers of the current `distributed.Client`; without one, read chunk by chunk here."""
+    try:
+        client = default_client()
+    except ValueError:  # which is how Dask says that there is none
+        return streamed(_matrix(X))
+    return spread(X, client, backend)
+
+
+def check_versions(client: Client) -> None:
+    """Raise ClusterError when workers run other versions of what has to be the same."""
+    with _told(client):
+        found = client.get_versions(packages=_PACKAGES[:1])
+    here = _versions(found["client"])
+    for address, there in sorted(found["workers"].items()):
+        for name, version in _versions(there).items():
+            if version is None:
+                raise ClusterError(f"worker {address} has no {name}; install {name} {here[name]} there")
+            if version != here[name]:
+                raise ClusterError(
+                    f"worker {address} has {name} {version}, this computer {here[name]}; make them equal"
+                )
+
+
+def _versions(found: Mapping[str, Any]) -> dict[str, str | None]:
+    versions = {name: found["packages"].get(name) for name in _PACKAGES}
+    versions["numpy"] = versions["numpy"] and versions["numpy"].partition(".")[0]  # arrays travel between 2.1 and 2.2
+    return {**versions, "Python": ".".join(found["host"]["python"].split(".")[:2])}
+
+
+def _is_dask(X: Any) -> bool:
+    module = sys.modules.get("dask.array")
+    return module is not None and isinstance(X, module.Array)
+
+
+def _matrix(X: Any) -> Any:
+    """A dask.array as float32 or float64."""
+    if X.ndim != 2 or X.dtype.kind not in "biuf":
+        raise ValueError(f"X has shape {X.shape} of {X.dtype}; expected is a matrix (pixels, images) of real numbers")
+    if any(np.isnan(size) for size in X.shape):
+        raise ValueError("X has chunks of unknown sizes; X.compute_chunk_sizes() finds them")
+    if 0 in X.shape:
+        raise ValueError(f"X has shape {X.shape}; expected is a matrix (pixels, images) with at least one entry")
+    return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+
+
+def streamed(X: Any) -> Streamed:
+    """A dask.array as a matrix that is computed in blocks of images, in this process."""
+    return Streamed(X.shape, X.dtype, _Chunks(X))
+
+
+class _Chunks:
+    """Computes chunks of images; the last one is kept, as blocks may be smaller."""
+
+    def __init__(self, X: Any) -> None:
+        self._X = X
+        self._ends = np.cumsum([width for width in X.chunks[1] if width])
+        self._last: tuple[int, int, Array] | None = None
+
+    def __call__(self, start: int, stop: int, out: Array) -> None:
+        done = start
+        while done < stop:
+            first, end, rows = self._chunk_of(done)
+            upto = min(stop, end)
+            out[done - start : upto - start] = rows[done - first : upto - first]
+            done = upto
+
+    def _chunk_of(self, image: int) -> tuple[int, int, Array]:
+        last = self._last
+        if last is None or not last[0] <= image < last[1]:
+            k = int(np.searchsorted(self._ends, image, side="right"))
+            first, end = int(self._ends[k - 1]) if k else 0, int(self._ends[k])
+            rows = self._X[:, first:end].T.compute(scheduler="threads")
+            self._last = last = (first, end, np.asarray(rows))
+        return last
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_last": None}

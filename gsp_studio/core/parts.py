@@ -1,0 +1,224 @@
+"""Some of the images, with what an iteration asks of them: the one cut that streaming and clusters share.
+
+X enters an iteration through sums over images and through each image's own coefficients. So all that touches X or H
+is a function of `Images`: of all of them, in memory or read in blocks, or of the part that one worker of a cluster
+holds. Each gives its share of a sum, and new coefficients that stay where the images are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends import get_backend
+from gsp_studio.backends.backend import Backend
+from gsp_studio.backends.blocks import Streamed, prepared
+from gsp_studio.core.metrics import squared_norms_of_images
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images and the kernels that take them.
+
+    Attributes
+    ----------
+    Xt : ndarray (k, m), or Rows
+    backend : Backend
+        As `blocks.prepared` gives both.
+    first : int
+        The number of the first one among all images.
+    """
+
+    Xt: Any
+    backend: Backend
+    first: int = 0
+
+
+#: (images, their coefficients or None, ...) -> (its share of what is asked for, new coefficients or None)
+Work = Callable[..., tuple[Any, Array | None]]
+
+
+def norm2(images: Images, H: Array | None) -> tuple[float, None]:
+    """``||X||_F^2``; looks at all values and checks them."""
+    return images.Xt.T.squared_norm, None
+
+
+def uniform(images: Images, H: Array | None, seed: int, skipped: int, rank: int, n: int) -> tuple[None, Array]:
+    """Coefficients that ``default_rng(seed)`` draws row by row for n images, after `skipped` other numbers."""
+    mine = np.empty((rank, len(images.Xt)), images.Xt.dtype)
+    for k, row in enumerate(mine):
+        bits = np.random.PCG64(seed)
+        bits.advance(skipped + k * n + images.first)  # a number in [0, 1) takes one step of PCG64
+        row[:] = np.random.Generator(bits).random(len(row))
+    return None, mine
+
+
+def given(images: Images, H: Array | None, coefficients: Array) -> tuple[None, Array]:
+    """These coefficients."""
+    return None, np.array(coefficients, images.Xt.dtype, order="C")
+
+
+def products(images: Images, H: Array) -> tuple[tuple[Array, Array], None]:
+    """``H X'`` and ``H H'``."""
+    return images.backend.products(images.Xt, H), None
+
+
+def sweep(images: Images, H: Array | None, V: Array, n_inner: int, tol: float) -> tuple[tuple[Array, Array], Array]:
+    """New coefficients by HALS sweeps, from zero for None, with their products."""
+    before = np.zeros((len(V), len(images.Xt)), V.dtype) if H is None else H
+    new, B, G = images.backend.sweep_coefficients(images.Xt, V, before, n_inner, tol)
+    return (B, G), new
+
+
+def descend(
+    images: Images, H: Array, V: Array, L: float, n_inner: int, tol: float
+) -> tuple[tuple[Array, Array], Array]:
+    """New coefficients by fast gradient steps, with their products."""
+    new, B, G = images.backend.descend_coefficients(images.Xt, V, H, L, n_inner, tol)
+    return (B, G), new
+
+
+def encode(images: Images, H: Array | None, V: Array) -> tuple[Array, None]:
+    """``W'X``, a number for every image and basis image."""
+    return images.backend.encode(images.Xt, V), None
+
+
+def residual(images: Images, H: Array, V: Array) -> tuple[float, None]:
+    """``||X - W H||_F^2``."""
+    return images.backend.residual(images.Xt, V, H), None
+
+
+def stationarity(images: Images, H: Array, V: Array, L: float) -> tuple[float, None]:
+    """``||H - max(0, H - (V V' H - V X) / L)||_F^2``."""
+    C = images.backend.encode(images.Xt, V)
+    moved = H - images.backend.gradient_step(H, C, V @ V.T, L)
+    return float(np.einsum("kj,kj->", moved, moved, dtype=np.float64)), None
+
+
+def pixels(images: Images, H: Array | None, numbers: Array) -> tuple[Array, None]:
+    """Images (k, m) by their numbers here."""
+    return np.array(images.Xt[numbers]), None
+
+
+def coefficients(images: Images, H: Array, chosen: slice | Array) -> tuple[Array, None]:
+    """Columns (r, k) by their numbers here."""
+    return np.ascontiguousarray(H[:, chosen]), None
+
+
+def row(images: Images, H: Array, k: int) -> tuple[Array, None]:
+    """A row, (k,)."""
+    return H[k].copy(), None
+
+
+def without(images: Images, H: Array, k: int) -> tuple[None, Array]:
+    """The coefficients without row k."""
+    return None, np.delete(H, k, axis=0)
+
+
+def with_empty(images: Images, H: Array) -> tuple[None, Array]:
+    """The coefficients with one more row, of zeros."""
+    return None, np.vstack([H, np.zeros_like(H[:1])])
+
+
+def worst(images: Images, H: Array, V: Array, count: int) -> tuple[tuple[Array, Array], None]:
+    """Squared errors and numbers, among all images, of the `count` worst described ones; the worst comes first."""
+    C, own = images.backend.encode(images.Xt, V), V @ V.T
+    of_images = squared_norms_of_images(images.Xt)
+    left = of_images - 2.0 * np.einsum("kj,kj->j", H, C) + np.einsum("kj,kj->j", H, own @ H)
+    numbers = np.argsort(-left, kind="stable")[:count]
+    return (left[numbers], numbers + images.first), None
+
+
+def refit(images: Images, H: Array, V: Array, k: int) -> tuple[None, Array]:
+    """The coefficients of basis image k fitted to what the others leave."""
+    H = H.copy()
+    H[k] = 0.0
+    square = float(V[k] @ V[k])
+    if square > 0.0:
+        H[k] = np.maximum((images.backend.encode(images.Xt, V[k : k + 1])[0] - (V @ V[k]) @ H) / square, 0.0)
+    return None, H
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """What a part is asked for.
+
+    Attributes
+    ----------
+    work : Work
+    args : tuple
+    of : (number, scale (r,) or None), optional
+        Which coefficients it works on, and what their rows are multiplied by first.
+    new : int
+        The number that new coefficients get.
+    dropped : tuple of int
+        Numbers of coefficients that nobody will ask for again.
+    """
+
+    work: Work
+    args: tuple[Any, ...] = ()
+    of: tuple[int, Array | None] | None = None
+    new: int = -1
+    dropped: tuple[int, ...] = ()
+
+
+class Unknown:
+    """Instead of an answer: the part does not have these coefficients."""
+
+
+class Part:
+    """Images of one worker, and their coefficients, which stay there under numbers.
+
+    Parameters
+    ----------
+    X : Streamed
+    first : int
+        The number of its first image among all.
+    backend : str
+        A backend's name, as for `get_backend`: that of the machine where this runs.
+    threads : int, optional
+    """
+
+    def __init__(self, X: Streamed, first: int, backend: str, threads: int | None = None) -> None:
+        device = get_backend(backend, threads)
+        self._scope = device.scope
+        self._unwanted = False
+        self.images = Images(*prepared(X.watched(lambda: self._unwanted), device), first)
+        self.device = device.device
+        self._kept: dict[int, Array] = {}
+
+    def do(self, order: Order) -> Any:
+        """Do as ordered and return what it gives; `Unknown` for coefficients that are not here.
+
+        Raises
+        ------
+        Interrupted
+            `interrupt` was called meanwhile.
+        """
+        self._unwanted = False
+        for number in order.dropped:
+            self._kept.pop(number, None)
+        if order.of is not None and order.of[0] not in self._kept:
+            return Unknown()
+        with self._scope():
+            answer, new = order.work(self.images, self._of(order.of), *order.args)
+        if new is not None:
+            self._kept[order.new] = new
+        return answer
+
+    def interrupt(self) -> None:
+        """End the pass that goes on, from another thread."""
+        self._unwanted = True
+
+    def _of(self, version: tuple[int, Array | None] | None) -> Array | None:
+        if version is None:
+            return None
+        number, scale = version
+        H = self._kept[number]
+        return H if scale is None else H * scale.astype(H.dtype)[:, None]

@@ -1,0 +1,41 @@
+"""A new start for basis images that have died: what the worst described images lack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends.backend import Backend
+from gsp_studio.core import parts
+from gsp_studio.core.spread import each, made
+
+Array = npt.NDArray[Any]
+
+
+def reseeded(Xt: Any, V: Array, H: Any, backend: Backend, dead: Sequence[int]) -> tuple[Array, Any]:
+    """Each dead basis image takes what the worst described image lacks; its coefficients are fitted to that.
+
+    Parameters
+    ----------
+    Xt : ndarray (n, m), or Rows, or SpreadRows
+    V, H : ndarray (r, m), (r, n); with SpreadRows H is Coefficients
+    backend : Backend
+        As `blocks.prepared` gives it with Xt.
+    dead : sequence of int
+        Basis images; where there are more than images, the last ones stay as they are.
+
+    Returns
+    -------
+    V, H
+        New ones.
+    """
+    V = V.copy()
+    found = each(Xt, backend, parts.worst, V, len(dead), of=H)
+    left, numbers = (np.concatenate([one[i] for one in found]) for i in range(2))
+    for k, j in zip(dead, numbers[np.argsort(-left, kind="stable")], strict=False):
+        V[k] = np.maximum(Xt[j] - H[:, j] @ V, 0.0)
+        _, H = made(Xt, backend, parts.refit, V.copy(), k, of=H, basis=V.copy())
+    return V, H

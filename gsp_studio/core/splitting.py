@@ -1,0 +1,165 @@
+"""Two basis images for one: the images that use it in two ways get one each.
+
+What needs the images is done where they are (`core.parts`), in three rounds: how much it is used, what its strongest
+users want, and which of two ways each user takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.core.parts import Images
+from gsp_studio.core.spread import each, made
+
+Array = npt.NDArray[Any]
+
+#: Images whose versions of a basis image are looked at together.
+_BLOCK = 256
+#: An image uses a basis image when its coefficient is more than this fraction of the largest.
+_LEAST_USE = 1e-6
+#: Rounds of 2-means, at most.
+_ROUNDS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class _Sides:
+    """Which of two ways a user takes: that of the nearer centre; without centres, that of its coefficient's size.
+
+    `middle` is the median of their squares; the images `smallest` and `largest` take different ways in any case.
+    """
+
+    centres: Array | None
+    middle: float = 0.0
+    smallest: int = -1
+    largest: int = -1
+
+
+def can_split(Xt: Any, V: Array, H: Any, k: int) -> bool:
+    """Whether there are two images that use row k."""
+    if not V[k].any():
+        return False
+    tops = np.sort(np.concatenate(each(Xt, None, _tops, k, of=H)))[::-1]
+    return len(tops) > 1 and bool(tops[1] > _LEAST_USE * tops[0])
+
+
+def split(Xt: Any, V: Array, H: Any, k: int) -> tuple[Array, Any]:
+    """Two basis images for one, by 2-means of the versions of it that the images want.
+
+    An image j that uses basis image k wants it to be ``(x_j - sum of the others) / h_kj`` where it is not zero. These
+    versions fall into two groups, each image counted by ``h_kj^2``; the means of the groups, negative entries set to
+    0, are the best basis images for their images alone, so the error does not rise. Where all versions are alike, the
+    images with the larger half of the coefficients form a group.
+
+    Parameters
+    ----------
+    Xt : ndarray (n, m), or Rows, or SpreadRows
+    V, H : ndarray (r, m), (r, n); with SpreadRows H is Coefficients
+    k : int
+        A basis image that is not zero, used by at least two images.
+
+    Returns
+    -------
+    V, H : ndarray (r + 1, m), (r + 1, n)
+        New arrays; image j uses row k or the last row, not both.
+
+    Notes
+    -----
+    The start of 2-means is the version farthest from the mean and the one farthest from that: no random numbers.
+    """
+    support = np.flatnonzero(V[k])
+    least = _LEAST_USE * max(tops.max() for tops in each(Xt, None, _tops, k, of=H))
+    found = each(Xt, None, _strongest, V, k, least, of=H)
+    weight, versions = (np.concatenate([one[i] for one in found]) for i in range(2))
+    strongest = np.argsort(-weight, kind="stable")[:_BLOCK]
+    sides = _Sides(_two_means(versions[strongest], weight[strongest]))
+    both = np.vstack([V, V[k]])
+    shares, new_H = made(Xt, None, _divided, V, k, least, sides, of=H, basis=both)
+    counts, totals, sums = (np.sum([share[i] for share in shares], axis=0) for i in range(3))
+    if not counts.all():
+        used = np.square(H[k], dtype=np.float64)
+        users = np.flatnonzero(H[k] > least)
+        smallest, largest = (int(users[pick(used[users])]) for pick in (np.argmin, np.argmax))
+        sides = _Sides(None, float(np.median(used[users])), smallest, largest)
+        shares, new_H = made(Xt, None, _divided, V, k, least, sides, of=H, basis=both)
+        counts, totals, sums = (np.sum([share[i] for share in shares], axis=0) for i in range(3))
+    new_V = both.copy()
+    for row, side in ((k, 0), (len(V), 1)):
+        new_V[row] = 0.0
+        new_V[row, support] = np.maximum(sums[side] / totals[side], 0.0)
+    return new_V, new_H
+
+
+def _tops(images: Images, H: Array, k: int) -> tuple[Array, None]:
+    """The two largest coefficients of a basis image."""
+    return np.sort(H[k])[-2:], None
+
+
+def _strongest(images: Images, H: Array, V: Array, k: int, least: Any) -> tuple[tuple[Array, Array], None]:
+    """Of the users with the largest coefficients their weights and what they want; in the order of their weights."""
+    users = np.flatnonzero(H[k] > least)
+    weight = np.square(H[k, users], dtype=np.float64)
+    first = np.argsort(-weight, kind="stable")[:_BLOCK]
+    support = np.flatnonzero(V[k])
+    wanted = list(_versions(images.Xt, V, H, k, users[first], support))
+    return (weight[first], np.concatenate(wanted) if wanted else np.empty((0, len(support)))), None
+
+
+def _divided(
+    images: Images, H: Array, V: Array, k: int, least: Any, sides: _Sides
+) -> tuple[tuple[Array, Array, Array], Array]:
+    """Of each way: how many take it, their weights' sum, the weighted sum of what they want; and the new H."""
+    users, support = np.flatnonzero(H[k] > least), np.flatnonzero(V[k])
+    weight = np.square(H[k, users], dtype=np.float64)
+    second, sums = np.zeros(len(users), bool), np.zeros((2, len(support)))
+    if sides.centres is None:
+        second = weight > sides.middle
+        second[users + images.first == sides.smallest] = False
+        second[users + images.first == sides.largest] = True
+    start = 0
+    for block in _versions(images.Xt, V, H, k, users, support):
+        some = slice(start, start + len(block))
+        if sides.centres is not None:
+            second[some] = _nearer_to_second(block, sides.centres)
+        for side, chosen in enumerate((~second[some], second[some])):
+            sums[side] += weight[some][chosen] @ block[chosen]
+        start = some.stop
+    new = np.vstack([H, np.zeros_like(H[k])])
+    new[k, users[second]] = 0.0
+    new[-1, users[second]] = H[k, users[second]]
+    totals = np.array([weight[~second].sum(), weight[second].sum()])
+    return (np.array([np.sum(~second), np.sum(second)]), totals, sums), new
+
+
+def _versions(Xt: Any, V: Array, H: Array, k: int, users: Array, support: Array) -> Iterator[Array]:
+    """What the users want basis image k to be on its support, a block of them at a time."""
+    parts = V[:, support]
+    for start in range(0, len(users), _BLOCK):
+        block = users[start : start + _BLOCK]
+        left = Xt[block][:, support] - H[:, block].T @ parts + np.outer(H[k, block], parts[k])
+        yield left.astype(np.float64) / H[k, block, None]
+
+
+def _two_means(points: Array, weight: Array) -> Array:
+    mean = weight @ points / weight.sum()
+    first = int(np.argmax(np.square(points - mean).sum(axis=1)))
+    second = int(np.argmax(np.square(points - points[first]).sum(axis=1)))
+    centres = points[[first, second]].copy()
+    before = np.zeros(0, bool)
+    for _ in range(_ROUNDS):
+        side = _nearer_to_second(points, centres)
+        if np.array_equal(side, before) or side.all() or not side.any():
+            break
+        before = side
+        for row, chosen in enumerate((~side, side)):
+            centres[row] = weight[chosen] @ points[chosen] / weight[chosen].sum()
+    return centres
+
+
+def _nearer_to_second(points: Array, centres: Array) -> Array:
+    nearer: Array = np.square(points - centres[1]).sum(axis=1) < np.square(points - centres[0]).sum(axis=1)
+    return nearer

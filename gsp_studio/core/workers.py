@@ -1,0 +1,105 @@
+"""Who computes over the parts of a matrix, and what goes back and forth.
+
+Written against this, `spread` knows no cluster: parts in one process (`Here`) are enough for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from gsp_studio.backends.backend import HALS_BLOCK
+from gsp_studio.backends.blocks import Streamed
+from gsp_studio.core.parts import Order, Part, Unknown
+
+
+class ClusterError(RuntimeError):
+    """Machines that cannot be reached or do not keep up; one sentence."""
+
+
+class Lost(Unknown):
+    """Instead of an answer: the part is gone, with the coefficients that it held."""
+
+
+class Workers(Protocol):
+    """Carries orders to parts."""
+
+    #: The images of each part, in order.
+    spans: Sequence[slice]
+    #: What computes, in words.
+    device: str
+
+    def call(self, orders: Mapping[int, Order], is_unwanted: Callable[[], bool] | None) -> dict[int, Any]:
+        """The parts' answers, or `Lost` for some; `Interrupted` when it is not wanted any more."""
+
+    def replace(self, lost: Sequence[int], is_unwanted: Callable[[], bool] | None) -> None:
+        """Make these parts again somewhere, without coefficients; `ClusterError` where there is no place."""
+
+    def part(self, i: int) -> Streamed:
+        """The images of a part, to be read in this process."""
+
+
+class Here:
+    """Parts in this process, for orders that need no other machine.
+
+    Parameters
+    ----------
+    X : Streamed
+    spans : sequence of slice
+    backend : str
+    """
+
+    def __init__(self, X: Any, spans: Sequence[slice], backend: str = "auto") -> None:
+        self.spans, self._X = spans, X
+        self._parts = [Part(X.part(some.start, some.stop), some.start, backend) for some in spans]
+        self.device = f"{len(spans)} parts here"
+
+    def call(self, orders: Mapping[int, Order], is_unwanted: Callable[[], bool] | None) -> dict[int, Any]:
+        """As `Workers`."""
+        return {i: self._parts[i].do(order) for i, order in orders.items()}
+
+    def replace(self, lost: Sequence[int], is_unwanted: Callable[[], bool] | None) -> None:
+        """As `Workers`: nothing is ever lost here."""
+
+    def part(self, i: int) -> Streamed:
+        """As `Workers`."""
+        some: Streamed = self._X.part(self.spans[i].start, self.spans[i].stop)
+        return some
+
+
+def spans_of(n: int, shares: Sequence[float]) -> list[slice]:
+    """Images cut into one part for each share, on the edges of HALS blocks, so that cutting changes no iterate.
+
+    Shares that would get no image get none: the list may be shorter.
+    """
+    blocks = -(-n // HALS_BLOCK)
+    ends = np.round(np.cumsum(shares) / np.sum(shares) * blocks).astype(int) * HALS_BLOCK
+    edges = np.minimum(np.concatenate([[0], ends]), n)
+    return [slice(int(a), int(b)) for a, b in itertools.pairwise(edges) if b > a]
+
+
+@dataclass
+class Traffic:
+    """What has gone to the parts and back.
+
+    Attributes
+    ----------
+    rounds : int
+        Times that parts were asked and waited for.
+    messages : int
+        Orders, each with its answer.
+    sent, received : int
+        Bytes of the numbers in them.
+    recoveries : int
+        Parts that were made again after they were lost.
+    """
+
+    rounds: int = 0
+    messages: int = 0
+    sent: int = 0
+    received: int = 0
+    recoveries: int = 0

@@ -1,0 +1,167 @@
+"""Clusters by their address: one connection each, opened when a run wants it, closed with the program.
+
+``local:4`` starts four workers here, each a process; any other address is that of a scheduler that runs already. What
+computes on a cluster is in `core.cluster`; Dask is imported with the first address.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import logging
+import os
+import re
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gsp_studio.core.workers import ClusterError
+
+if TYPE_CHECKING:
+    from gsp_studio.core.spread import Spread
+
+#: Seconds within which a scheduler has to answer.
+_ANSWER = 10.0
+_LOCAL = re.compile(r"local:([1-9][0-9]{0,2})")
+_REMOTE = re.compile(r"((tcp|tls|ws|wss)://)?[^\s/:]+(:[^\s/:]+)*:[0-9]{1,5}")
+_ACCEPTED = "accepted are the address of a scheduler, tcp://HOST:PORT, and local:4 for four workers on this computer"
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a cluster is at the moment.
+
+    Attributes
+    ----------
+    address, dashboard : str
+        Of the scheduler, and of its pages for browsers, "" where it has none.
+    workers, threads : int
+    used, limit : int
+        Bytes of memory that the workers take, and may take (0: no limit).
+    """
+
+    address: str
+    dashboard: str
+    workers: int
+    threads: int
+    used: int
+    limit: int
+
+
+class Cluster:
+    """A connection to a scheduler, or to workers that were started here for it.
+
+    Parameters
+    ----------
+    address : str
+        "tcp://HOST:PORT", "HOST:PORT" or "local:COUNT".
+
+    Raises
+    ------
+    ClusterError
+        One sentence: no such address, no scheduler there, Dask is not installed.
+    """
+
+    def __init__(self, address: str) -> None:
+        check_address(address)
+        from distributed import Client, LocalCluster
+
+        self.asked = address
+        self._local: Any = None
+        try:
+            # What Dask warns of concerns its own ports and versions; what matters here is checked and said in words.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                if local := _LOCAL.fullmatch(address):
+                    self._local = LocalCluster(
+                        n_workers=(count := int(local[1])),
+                        threads_per_worker=max(1, (os.cpu_count() or 1) // count),
+                        dashboard_address="127.0.0.1:0",
+                        silence_logs=logging.CRITICAL,
+                    )
+                there = address if self._local is None else self._local
+                self.client = Client(there, timeout=_ANSWER, set_as_default=False, direct_to_workers=True)
+        except (OSError, ValueError, RuntimeError) as error:
+            self._close_local()
+            if _LOCAL.fullmatch(address):
+                raise ClusterError(f"the workers of {address} could not be started: {error}") from error
+            raise ClusterError(
+                f"no scheduler answers at {address}; start one with `dask scheduler` and workers with `dask worker`, "
+                "or use local:4"
+            ) from error
+
+    def status(self) -> Status:
+        """What it is now; asks the scheduler.
+
+        Raises
+        ------
+        ClusterError
+            The scheduler does not answer.
+        """
+        try:
+            workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        except (OSError, RuntimeError) as error:
+            raise ClusterError(f"the scheduler at {self.asked} does not answer any more") from error
+        return Status(
+            str(self.client.scheduler.address),
+            str(self.client.dashboard_link or ""),
+            len(workers),
+            sum(one["nthreads"] for one in workers),
+            sum(int(one.get("metrics", {}).get("memory", 0)) for one in workers),
+            sum(int(one.get("memory_limit") or 0) for one in workers),
+        )
+
+    def spread(self, X: Any, backend: str = "auto", is_unwanted: Callable[[], bool] | None = None) -> Spread:
+        """Images on its workers, as `core.cluster.spread`."""
+        from gsp_studio.core.cluster import spread
+
+        return spread(X, self.client, backend, is_unwanted)
+
+    def close(self) -> None:
+        """Disconnect; workers that were started here end."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.client.close(timeout=2)
+            self._close_local()
+
+    def _close_local(self) -> None:
+        if self._local is not None:
+            self._local.close(timeout=10)
+
+
+def check_address(address: str) -> None:
+    """Raise ClusterError when this is no address, or Dask is not there to use it."""
+    form = _LOCAL if address.startswith("local:") else _REMOTE
+    if not form.fullmatch(address):
+        raise ClusterError(f'"{address}" is not a scheduler; {_ACCEPTED}')
+    if importlib.util.find_spec("distributed") is None or importlib.util.find_spec("dask") is None:
+        raise ClusterError('clusters need Dask; pip install "gsp-studio[cluster]" brings it')
+
+
+_open: dict[str, Cluster] = {}
+_lock = threading.Lock()
+
+
+def connected(address: str) -> Cluster:
+    """The connection to a cluster, opened when there is none; `ClusterError` as for `Cluster`."""
+    with _lock:
+        found = _open.get(address)
+        if found is not None and found.client.status == "running":
+            return found
+        _open[address] = made = Cluster(address)
+        return made
+
+
+def known(address: str) -> Cluster | None:
+    """The connection to a cluster, where there is one already."""
+    return _open.get(address)
+
+
+@atexit.register
+def close_all() -> None:
+    """Close all connections."""
+    with _lock:
+        while _open:
+            _open.popitem()[1].close()

@@ -1,0 +1,153 @@
+"""Run on: this computer, or a cluster by its address, with its workers and their memory in the status bar.
+
+Connecting, which may start workers, and asking for their state take a moment, so a thread does both; a timer polls it.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QSettings, Qt, QTimer
+from PySide6.QtWidgets import QInputDialog, QMainWindow
+
+from gsp_studio.gui.menus import Menus
+from gsp_studio.gui.session import Session
+from gsp_studio.gui.widgets.basics import label
+
+if TYPE_CHECKING:
+    from gsp_studio.engine.cluster import Status
+    from gsp_studio.engine.latest import LatestOnly
+
+_HERE, _THERE = "here", "cluster"
+#: What is proposed the first time.
+_FIRST = "local:2"
+#: Milliseconds between two looks at an answer, and looks until the scheduler is asked again.
+_LOOK_MS, _LOOKS = 250, 8
+_GIB = 1 << 30
+
+
+class Clusters(QObject):
+    """Where runs are computed: the menu that chooses, and the words of the status bar.
+
+    Parameters
+    ----------
+    window : QMainWindow
+    session : Session
+        Told the address through `set_scheduler` once a scheduler has answered there.
+    settings : QSettings
+        Remembers the last address.
+    """
+
+    def __init__(self, window: QMainWindow, session: Session, settings: QSettings) -> None:
+        super().__init__(window)
+        self._window, self._session, self._settings = window, session, settings
+        self._asker: LatestOnly[str, Status] | None = None
+        self._address, self._looks = "", 0
+        self.said = label()
+        self.said.setTextFormat(Qt.TextFormat.RichText)
+        self.said.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        self.said.setOpenExternalLinks(True)
+        self.said.hide()
+        window.statusBar().addPermanentWidget(self.said)
+        self._timer = QTimer(self, interval=_LOOK_MS)
+        self._timer.timeout.connect(self.poll)
+
+    def add_to(self, menus: Menus) -> None:
+        """The submenu Run on."""
+        texts = {_HERE: "This computer", _THERE: "Cluster..."}
+        self.actions = menus.choices("&Run", "Run &on", texts, _HERE, self._choose)
+
+    def _choose(self, key: str) -> None:
+        if key == _HERE:
+            self._leave()
+            self._session.logged.emit("Runs are computed on this computer.")
+            return
+        self.dialog = dialog = QInputDialog(self._window)
+        dialog.setWindowTitle("Run on a cluster")
+        dialog.setLabelText(
+            "Address of a Dask scheduler, tcp://HOST:PORT,\nor local:2 for two workers on this computer.\n"
+            "Images that stay on the disk are read by the workers, from the same paths as here."
+        )
+        dialog.setTextValue(str(self._settings.value("scheduler", _FIRST)))
+        dialog.textValueSelected.connect(self.connect_to)
+        dialog.rejected.connect(self._check)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def connect_to(self, address: str) -> None:
+        """Look whether a scheduler answers there; runs go to it from then on."""
+        if self._asker is None:
+            latest = importlib.import_module("gsp_studio.engine.latest")
+            self._asker = latest.LatestOnly(_status_of, "gsp-cluster")
+        self._session.set_scheduler("")
+        self._address = address.strip()
+        self._say(f"connecting to {self._address}...")
+        self._asker.submit(self._address)
+        self._timer.start()
+
+    def poll(self) -> None:
+        """Show what the scheduler has answered, and ask it again every two seconds."""
+        if self._asker is None:
+            return
+        answer = self._asker.poll()
+        if answer is not None and answer.request == self._address:
+            self._looks = 0
+            if answer.value is None:
+                self._fail(answer.error)
+            else:
+                self._show(answer.value)
+        self._looks += 1
+        if self._looks >= _LOOKS and self._session.scheduler and not self._asker.busy:
+            self._asker.submit(self._address)
+
+    def close(self) -> None:
+        """End the thread; the connection itself is closed with the program."""
+        self._timer.stop()
+        if self._asker is not None:
+            self._asker.close(2.0)
+            self._asker = None
+
+    def _show(self, status: Status) -> None:
+        if not self._session.scheduler:
+            self._session.set_scheduler(self._address)
+            self._settings.setValue("scheduler", self._address)
+            self._session.logged.emit(f"Runs are computed on {self._address}, {_counted(status.workers, 'worker')}.")
+        memory = f"{status.used / _GIB:.1f} of {status.limit / _GIB:.1f} GiB" if status.limit else "no memory limit"
+        words = f"{html.escape(status.address)}: {_counted(status.workers, 'worker')}, {memory}"
+        link = f', <a href="{html.escape(status.dashboard)}">dashboard</a>' if status.dashboard else ""
+        self._say(words + link)
+        self._check()
+
+    def _fail(self, error: Exception | None) -> None:
+        was_used = bool(self._session.scheduler)
+        self._leave()
+        if was_used:
+            self._session.logged.emit(f"{error}; runs are computed on this computer.")
+        else:
+            self._session.failed.emit(str(error), "")
+
+    def _leave(self) -> None:
+        self._timer.stop()
+        self._address = ""
+        self._session.set_scheduler("")
+        self.said.hide()
+        self._check()
+
+    def _check(self) -> None:
+        """The menu shows what is in force."""
+        self.actions[_THERE if self._session.scheduler else _HERE].setChecked(True)
+
+    def _say(self, text: str) -> None:
+        self.said.setText(text)
+        self.said.show()
+
+
+def _status_of(address: str) -> Any:
+    """What a cluster is, connected to where it is not yet; in the thread of the asker."""
+    return importlib.import_module("gsp_studio.engine.cluster").connected(address).status()
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,83 @@
+"""Arrays that stay in their file, of which some images are read at a time: what a format gives beside memory maps.
+
+Sliced along the axis of its images like an ndarray. It is a path and a shape: another process on the same files opens
+it for itself, and a file is opened when the first values are wanted.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+#: (axis, start, stop) -> the values between these along that axis
+Read = Callable[[int, int, int], Array]
+
+
+class PartedArray:
+    """An array in a file.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : numpy.dtype
+    open_file : () -> (read, close)
+        Module-level functions and partials of these, so that they can go to another process.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: npt.DTypeLike, open_file: Callable[[], tuple[Read, Callable[[], object]]]
+    ) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self._open_file = open_file
+        self._opened: tuple[Read, Callable[[], object]] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def ndim(self) -> int:
+        """Axes."""
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its values."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> Array:
+        """A slice or indices along the first axis, or along the last one: ``a[i]``, ``a[:, i]``, ``a[..., i]``."""
+        axis, chosen = (len(self.shape) - 1, key[1]) if isinstance(key, tuple) else (0, key)
+        numbers = np.arange(self.shape[axis])[chosen]
+        if not len(numbers):
+            return np.empty((*self.shape[:axis], 0, *self.shape[axis + 1 :]), self.dtype)
+        step = int(numbers[1] - numbers[0]) if len(numbers) > 1 else 1
+        with self._lock:
+            if self._opened is None:
+                self._opened = self._open_file()
+            read = self._opened[0]
+            if step == 1 and np.all(np.diff(numbers) == 1):
+                return read(axis, int(numbers[0]), int(numbers[-1]) + 1)
+            return np.concatenate([read(axis, int(j), int(j) + 1) for j in numbers], axis=axis)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"shape": self.shape, "dtype": self.dtype, "open_file": self._open_file}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def __del__(self) -> None:
+        if getattr(self, "_opened", None) is not None:
+            self._opened[1]()  # type: ignore[index]
+
+
+def between(axis: int, start: int, stop: int, ndim: int) -> tuple[slice, ...]:
+    """An index for values between these along an axis."""
+    return tuple(slice(start, stop) if k == axis else slice(None) for k in range(ndim))

@@ -1,0 +1,205 @@
+"""The same run on a Dask cluster: workers in threads of this process, as their number and Dask are the point here."""
+
+import threading
+import time
+
+import dask.array as da
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+import gsp_studio as gs
+from gsp_studio.backends.blocks import Interrupted, Streamed
+from gsp_studio.core import cluster as on_dask
+from gsp_studio.core.cluster import spread, streamed
+from gsp_studio.core.nmf import METHODS
+from gsp_studio.core.spread import Coefficients
+from gsp_studio.core.workers import ClusterError
+
+M, N, RANK = 60, 1000, 5
+
+
+def data(dtype=np.float32):
+    rng = np.random.default_rng(0)
+    X = rng.random((M, RANK)) ** 8 @ rng.random((RANK, N)) + 0.02 * rng.random((M, N))
+    return np.asfortranarray(X, dtype)
+
+
+def chunked(X):
+    """Uneven chunks, of pixels too."""
+    return da.from_array(X, chunks=((40, 20), (100, 333, 400, 1, 166)))
+
+
+def params(method="psnmf", **more):
+    weights = np.linspace(0.1, 1.0, M) if METHODS[method].uses_weights else None
+    return gs.Params(RANK, method, 0.5, seed=1, **{"max_iter": 8, "weights": weights, **more})
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local,
+        Client(local, set_as_default=True) as client,
+    ):
+        yield client
+
+
+def scaled(client, count):
+    client.cluster.scale(count)
+    client.wait_for_workers(count, timeout=30)
+    while len(client.scheduler_info()["workers"]) > count:
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def here():
+    return {method: gs.factorize(data(), params(method)) for method in METHODS}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_every_method_gives_what_it_gives_on_one_machine(count, client, here):
+    scaled(client, count)
+    X = chunked(data())
+    for method in METHODS:
+        there = gs.factorize(X, params(method))
+        assert isinstance(there.H, Coefficients)
+        for a, b in ((there.W, here[method].W), (np.asarray(there.H), here[method].H)):
+            assert np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(b), method
+        np.testing.assert_allclose(there.history.error, here[method].history.error, atol=1e-5)
+        assert there.backend.startswith(f"{count} worker")
+
+
+def test_an_iteration_is_one_message_to_each_worker_and_one_back(client):
+    scaled(client, 2)
+    sizes = {}
+    for n in (320, N):
+        some, before = spread(chunked(data())[:, :n], client), None
+        for it in gs.iterate(some, params(max_iter=5)):
+            t = some.traffic
+            now = np.array([t.rounds, t.messages, t.sent + t.received])
+            if it.n_iter > 1:
+                rounds, messages, sizes[n] = (now - before).tolist()
+                assert (rounds, messages) == (1, 2)
+            before = now
+    print(f"bytes an iteration, 2 workers, m = {M}, r = {RANK}: {sizes}")
+    assert sizes[320] == sizes[N] <= 1.3 * 2 * 2 * 4 * M * RANK
+
+
+def test_what_is_persisted_is_used_where_it_is(client, here):
+    scaled(client, 2)
+    X = chunked(data()).persist()
+    there = gs.factorize(X, params())
+    np.testing.assert_allclose(there.W, here["psnmf"].W, rtol=1e-3, atol=1e-5)
+
+
+def test_what_does_not_fit_into_the_workers_is_computed_in_every_pass(client, here, monkeypatch):
+    scaled(client, 2)
+    monkeypatch.setattr(on_dask, "_SHARE", 0.0)
+    for X in (chunked(data()), Streamed((M, N), np.float32, from_nowhere)):
+        there = gs.factorize(spread(X, client), params())
+        np.testing.assert_allclose(there.W, here["psnmf"].W, rtol=1e-3, atol=1e-5)
+
+
+def from_nowhere(start, stop, out):
+    out[:] = data().T[start:stop]
+
+
+def test_arrays_are_sent(client, here):
+    scaled(client, 2)
+    there = gs.factorize(spread(data(), client), params())
+    np.testing.assert_allclose(there.W, here["psnmf"].W, rtol=1e-3, atol=1e-5)
+
+
+def test_a_run_is_steered_edited_and_its_coefficients_fetched(client):
+    scaled(client, 2)
+    X, steering = data(np.float64), {2: gs.Split(0), 4: gs.Kill(1), 5: params("ahals")}
+    there = gs.factorize(spread(X, client), params(), steering=steering)
+    here = gs.factorize(X, params(), steering=steering)
+    assert np.linalg.norm(there.W - here.W) <= 1e-6 * np.linalg.norm(here.W)
+    np.testing.assert_allclose(there.H[:, 900:910], here.H[:, 900:910], rtol=1e-4, atol=1e-8)
+
+
+def test_without_a_client_chunks_are_read_here(here):
+    X = streamed(chunked(data()))
+    assert np.array_equal(X[:, 90:450], data()[:, 90:450])
+    there = gs.factorize(X, params())
+    assert np.linalg.norm(there.W - here["psnmf"].W) <= 1e-5 * np.linalg.norm(there.W)
+
+
+def slow(start, stop, out):
+    time.sleep(0.01)
+    from_nowhere(start, stop, out)
+
+
+def test_a_pass_is_given_up_in_its_midst(client, monkeypatch):
+    scaled(client, 2)
+    monkeypatch.setattr(on_dask, "_SHARE", 0.0)
+    monkeypatch.setattr("gsp_studio.backends.blocks._BLOCK_BYTES", 64 * M * 4)
+    unwanted = threading.Event()
+    some = spread(Streamed((M, N), np.float32, slow), client).watched(unwanted.is_set)
+    solver = gs.iterate(some, params(max_iter=10_000))
+    it = next(solver)
+    threading.Timer(0.3, unwanted.set).start()
+    with pytest.raises(Interrupted):
+        list(solver)
+    assert it.H[:, 5].shape == (RANK,), "what there is can be fetched"
+
+
+def exhausted(start, stop, out):
+    raise MemoryError
+
+
+def unreadable(start, stop, out):
+    raise FileNotFoundError(2, "No such file or directory", "/data/x.npy")
+
+
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        (exhausted, r"images 1 to 1000, is out of memory; give the workers more, or start more of them"),
+        (unreadable, r"images 1 to 1000, cannot read them: .*No such file or directory: '/data/x\.npy'"),
+    ],
+)
+def test_what_a_worker_lacks_is_one_sentence(read, told, client, monkeypatch):
+    scaled(client, 1)
+    monkeypatch.setattr(on_dask, "_SHARE", 0.0)
+    with pytest.raises(ClusterError, match=told):
+        gs.factorize(spread(Streamed((M, N), np.float32, read), client), params())
+
+
+def test_values_that_cannot_be_used_are_told(client):
+    scaled(client, 2)
+    X = data()
+    X[0, 700] = np.nan
+    with pytest.raises(ValueError, match="images 513 to 1000 hold NaN or infinite values"):
+        gs.factorize(chunked(X), params())
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"gsp-studio": None}, r"worker \S+ has no gsp-studio; install gsp-studio \S+ there"),
+        ({"distributed": "2020.1"}, r"worker \S+ has distributed 2020\.1, this computer \S+; make them equal"),
+        ({"numpy": "1.26.4"}, r"worker \S+ has numpy 1, this computer 2"),
+    ],
+)
+def test_other_versions_are_refused(change, told, client, monkeypatch):
+    found = client.get_versions(packages=["gsp-studio"])
+    for there in found["workers"].values():
+        there["packages"] = {**there["packages"], **change}
+    monkeypatch.setattr(client, "get_versions", lambda packages: found)
+    with pytest.raises(ClusterError, match=told):
+        spread(data(), client)
+
+
+@pytest.mark.parametrize(
+    ("X", "told"),
+    [
+        (da.ones((4, 5, 6)), r"X has shape \(4, 5, 6\)"),
+        (da.ones((4, 5), dtype=complex), "of complex128; expected is a matrix"),
+        (da.ones((50, 50))[da.random.random(50) > 0.5], "X has chunks of unknown sizes"),
+    ],
+)
+def test_what_is_no_matrix_is_refused(X, told):
+    with pytest.raises(ValueError, match=told):
+        gs.factorize(X, params())

@@ -6,17 +6,16 @@ A backend that is named and cannot run raises; "auto" takes the best one that ca
 from __future__ import annotations
 
 import importlib
+import re
 from functools import cache
 
-from gsp_studio.backends.backend import Backend, BackendUnavailable
+from gsp_studio.backends.backend import Backend, BackendUnavailable, OutOfDeviceMemory
 
-__all__ = ["Backend", "BackendUnavailable", "available_backends", "get_backend"]
+__all__ = ["Backend", "BackendUnavailable", "OutOfDeviceMemory", "available_backends", "get_backend"]
 
-#: In the order in which "auto" prefers them: module that makes the backend.
-_BACKENDS = {
-    "cpu": "gsp_studio.backends.cpu",
-    "reference": "gsp_studio.backends.reference_nmf",
-}
+#: In the order in which "auto" prefers them; "reference" is never its choice.
+_NAMES = ("cuda", "cpu", "reference")
+_HOSTS = {"cpu": "gsp_studio.backends.cpu", "reference": "gsp_studio.backends.reference_nmf"}
 
 
 def get_backend(name: str = "auto", threads: int | None = None) -> Backend:
@@ -24,10 +23,11 @@ def get_backend(name: str = "auto", threads: int | None = None) -> Backend:
 
     Parameters
     ----------
-    name : "auto" | "cpu" | "reference"
-        "auto" is the fastest that runs here. "reference" is plain numpy: slow, and meant for checking.
+    name : "auto" | "cuda" | "cuda:1" | "cpu" | "reference"
+        "auto" is the fastest that runs here: the first CUDA device, else the processor. "cuda:1" is the second CUDA
+        device. "reference" is plain numpy: slow, and meant for checking.
     threads : int, optional
-        Threads for the kernels; by default every core that the process may use.
+        Threads for the kernels on the processor; by default every core that the process may use.
 
     Raises
     ------
@@ -36,30 +36,45 @@ def get_backend(name: str = "auto", threads: int | None = None) -> Backend:
     ValueError
         An unknown name, or threads < 1.
     """
-    if name != "auto" and name not in _BACKENDS:
-        raise ValueError(f'backend "{name}" is not known; accepted are auto, {", ".join(_BACKENDS)}')
+    device = re.fullmatch(r"cuda(?::(\d{1,3}))?", name)
+    if name not in ("auto", *_HOSTS) and device is None:
+        raise ValueError(f'backend "{name}" is not known; accepted are auto, cuda, cuda:1, cpu and reference')
     if threads is not None and threads < 1:
         raise ValueError(f"threads is {threads}; accepted is a whole number >= 1")
-    return _make("cpu" if name == "auto" else name, threads)
+    if device is not None:
+        return _on_device(int(device[1] or 0))
+    if name == "auto" and not _problem("cuda"):
+        return _on_device(0)
+    return _on_host("cpu" if name == "auto" else name, threads)
 
 
 @cache
-def _make(name: str, threads: int | None) -> Backend:
+def _on_host(name: str, threads: int | None) -> Backend:
     try:
-        module = importlib.import_module(_BACKENDS[name])
+        module = importlib.import_module(_HOSTS[name])
     except ImportError as error:
         raise BackendUnavailable(f"backend {name} cannot run here: {error}") from error
     backend: Backend = module.make_backend(threads)
     return backend
 
 
+@cache
+def _on_device(index: int) -> Backend:
+    from gsp_studio.backends.cuda import make_backend
+
+    return make_backend(index)
+
+
+@cache
+def _problem(name: str) -> str:
+    """Why a backend cannot run here, once and for all; "" where it can."""
+    try:
+        get_backend(name)
+    except BackendUnavailable as error:
+        return str(error)
+    return ""
+
+
 def available_backends() -> dict[str, str]:
     """Every backend's name, with "" where it runs here, else one sentence that says why it does not."""
-    reasons = {}
-    for name in _BACKENDS:
-        try:
-            _make(name, None)
-            reasons[name] = ""
-        except BackendUnavailable as error:
-            reasons[name] = str(error)
-    return reasons
+    return {name: _problem(name) for name in _NAMES}

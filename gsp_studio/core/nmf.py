@@ -16,16 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend
-from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import Streamed, prepared
+from gsp_studio.backends.backend import Measured, as_compute_dtype
+from gsp_studio.backends.blocks import Streamed
+from gsp_studio.core import between
 from gsp_studio.core.checks import check_data, check_params, check_steering
-from gsp_studio.core.initialization import balance, best_scale, initial_factors
-from gsp_studio.core.iterates import Best, History, Iterate, Result, better, history_of, result_of
-from gsp_studio.core.masking import Missing, check_mask, fill_missing
+from gsp_studio.core.initialization import best_scale, initial_factors
+from gsp_studio.core.iterates import Best, History, Iterate, Result, better, handed_out, history_of, result_of
+from gsp_studio.core.masking import Filling, Missing, check_mask, fill_missing
 from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, squared_norm, squared_norms_of_images
 from gsp_studio.core.params import Params, row_weights
-from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.core.steering import (
     Edit,
     Kill,
@@ -130,7 +130,7 @@ def iterate(
         check_params(params, *X.shape)  # first: looking at all values takes a while
     if mask is None:
         check_data(X)
-        Xt, device = prepared(X, device)
+        Xt = X.T
     else:
         Xt, missing = fill_missing(X, check_mask(mask, X.shape))
         check_data(Xt.T)
@@ -164,29 +164,31 @@ class _Run:
 
     def __init__(self, Xt: Any, missing: Missing | None, params: Params, backend: Backend) -> None:
         started = time.perf_counter()
-        self.filled, self.missing, self.backend = Xt, missing, backend
-        self.Xt = Xt if missing is None else Xt.view()
-        if missing is not None:
-            self.Xt.flags.writeable = False  # always: numba compiles kernels anew for arrays that may be written
+        self.images = Xt  # of the host; where entries are missing, as they were filled at first
+        self.Xt, self.backend = between.prepared(Xt.T, backend, params.rank)
+        self.missing = None if missing is None else missing.where(self.Xt, Xt, backend)
         self.x_norm2 = squared_norm(Xt.T)
         self.params, self.method = params, METHODS[params.method]
         self.updates: dict[tuple[str, tuple[int, ...]], UpdateBasis] = {}
         self.update_sparse_coefficients = new_sparse_coefficients()
         self.n_iter = 0
-        with backend.scope():
+        with self.backend.scope():
             self._start(params)
         self.seconds = time.perf_counter() - started
 
     def _start(self, params: Params) -> None:
-        W0, H0 = initial_factors(params.init, self.Xt.T, params.rank, params.seed)
-        self.V = W0.T
+        backend, images = self.backend, self.images
+        W0, H0 = initial_factors(params.init, images.T, params.rank, params.seed)
+        V0 = W0.T
+        self.V = between.put(V0, backend)
         if H0 is None:
-            H0 = np.zeros((params.rank, len(self.Xt)), self.V.dtype)
-            self.H, self.B, self.G = self._sweep(H0, params)
+            zeros = between.put(np.zeros((params.rank, len(images)), V0.dtype), backend)
+            self.H, self.B, self.G = self._sweep(zeros, params)
         else:
-            self.H = H0
-            self.B, self.G = self.backend.products(self.Xt, H0)
-        self.V = self.V * self.V.dtype.type(best_scale(self.B, self.G, self.V))
+            self.H = between.put(H0, backend)
+            self.B, self.G = backend.products(self.Xt, self.H)
+        scale = best_scale(between.get(self.B, backend), between.get(self.G, backend), V0)
+        self.V = between.put(V0 * V0.dtype.type(scale), backend)
 
     def step(self, params: Params) -> Iterate:
         """One outer iteration."""
@@ -197,21 +199,26 @@ class _Run:
         with self.backend.scope():
             if params.reseed_dead:
                 self._reseed(tuple(k for k in self.dead() if k not in params.frozen))
-            self.V, self.H, self.B, self.G = balance(self.V, self.H, self.B, self.G, params.frozen)
+            self.V, self.H, self.B, self.G = between.balance(
+                self.V, self.H, self.B, self.G, params.frozen, self.backend
+            )
             self.V, dense = self._new_basis(params)
             self.H, self.B, self.G = self._new_coefficients(params)
             if self.missing is not None:
                 self._refill(self.missing)
+            found = self._measured(params)
             gram = GramError(self.B.T, self.G, self.x_norm2, None if self.missing is None else self.missing.norm2)
-            left = gram.squared_residual(self.V.T)
+            left = self.x_norm2 - 2.0 * found.fit + found.own
             if not gram.is_accurate(left):
                 left = self.backend.residual(self.Xt, self.V, self.H)
-        sparsity, sparsity_h = self._sparsities(params)
+            sparsity_h = math.nan
+            if params.sparsity_h is not None:
+                sparsity_h = float(np.mean(between.sparsities(self.H, None, self.backend)))
         self.seconds += time.perf_counter() - started
-        return Iterate(
+        it = Iterate(
             n_iter=self.n_iter,
             error=gram.relative(left),
-            sparsity=sparsity,
+            sparsity=float(np.mean(found.sparsities)),
             target=params.sparsity if method.uses_sparsity else math.nan,
             seconds=self.seconds,
             W=self.V.T,
@@ -220,36 +227,47 @@ class _Run:
             gram=gram,
             sparsity_h=sparsity_h,
             target_h=math.nan if params.sparsity_h is None else params.sparsity_h,
-            dead=self.dead(),
+            dead=tuple(int(k) for k in np.flatnonzero(~found.is_alive)),
         )
+        return it if self.backend.remote is None else handed_out(it, self.backend.remote)
 
     def _new_basis(self, params: Params) -> tuple[Array, Array]:
         """The basis's update; that of frozen basis images is none."""
         update = self.updates.setdefault((params.method, params.frozen), self.method.new_update())
         if not params.frozen:
             return update(self.V, self.B, self.G, self.backend, params)
-        V, B, G, of_free = free_problem(self.V, self.B, self.G, params, self.method)
+        V, B, G, of_free = free_problem(self.V, self.B, self.G, params, self.method, self.backend)
         new, step = update(V, B, G, self.backend, of_free)
         free = free_rows(params)
-        V, dense = self.V.copy(), self.V.copy()
-        V[free], dense[free] = new, step
-        return V, dense
+        return between.replaced(self.V, free, new, self.backend), between.replaced(self.V, free, step, self.backend)
 
     def edit(self, edit: Edit) -> None:
         """Change the basis; what its updates remember is about another one."""
         with self.backend.scope():
+            V, H = self._factors()
             if isinstance(edit, Kill):
-                self.V, self.H = kill(self.V, self.H, edit.basis)
-            elif isinstance(edit, Split) and can_split(self.V, self.H, edit.basis):
-                self.V, self.H = split(self.Xt, self.V, self.H, edit.basis)
+                self._set_factors(*kill(V, H, edit.basis))
+            elif isinstance(edit, Split) and can_split(V, H, edit.basis):
+                self._set_factors(*split(self._filled(), V, H, edit.basis))
             elif isinstance(edit, Split):
-                self.V = np.vstack([self.V, np.zeros_like(self.V[:1])])
-                self.H = np.vstack([self.H, np.zeros_like(self.H[:1])])
-                self._reseed((len(self.V) - 1,))
+                self._set_factors(*(np.vstack([factor, np.zeros_like(factor[:1])]) for factor in (V, H)))
+                self._reseed((len(V),))
             else:
                 self._reseed((edit.basis,))
             self.B, self.G = self.backend.products(self.Xt, self.H)
         self.updates, self.update_sparse_coefficients = {}, new_sparse_coefficients()
+
+    # Edits are rare: the host makes them, and the factors go back to where they are computed with.
+
+    def _factors(self) -> tuple[Array, Array]:
+        return between.get(self.V, self.backend), between.get(self.H, self.backend)
+
+    def _set_factors(self, V: Array, H: Array) -> None:
+        self.V, self.H = between.put(V, self.backend), between.put(H, self.backend)
+
+    def _filled(self) -> Any:
+        """The images on the host; where entries are missing, as they are filled now."""
+        return self.images if self.missing is None else between.get(self.Xt, self.backend)
 
     def _new_coefficients(self, params: Params) -> tuple[Array, Array, Array]:
         """New coefficients, and the products ``H X'`` and ``H H'`` of these."""
@@ -258,7 +276,7 @@ class _Run:
             H, _ = self.update_sparse_coefficients(self.H, C, self.V @ self.V.T, self.backend, params)
             return H, *self.backend.products(self.Xt, H)
         if self.method.gradient_coefficients:
-            L = largest_eigenvalue(self.V @ self.V.T)
+            L = largest_eigenvalue(between.get(self.V @ self.V.T, self.backend))
             if L > 0.0:
                 return self.backend.descend_coefficients(self.Xt, self.V, self.H, L, params.n_steps, params.inner_tol)
         return self._sweep(self.H, params)
@@ -266,50 +284,49 @@ class _Run:
     def _sweep(self, H: Array, params: Params) -> tuple[Array, Array, Array]:
         return self.backend.sweep_coefficients(self.Xt, self.V, H, params.n_sweeps, params.inner_tol)
 
-    def _refill(self, missing: Missing) -> None:
+    def _refill(self, missing: Filling) -> None:
         """Write the fit into the missing entries: what is left of the residual is that of the others."""
-        self.backend.refill(self.filled, self.V, self.H, missing.starts, missing.pixels)
+        self.x_norm2 = missing.norm2 + missing.refill(self.V, self.H, self.backend)
         self.B, self.G = self.backend.products(self.Xt, self.H)
-        self.x_norm2 = missing.norm2_of_all(self.filled)
 
     def dead(self) -> tuple[int, ...]:
         """Basis images that are zero, or that no image uses."""
-        used = self.V.any(axis=1) & (np.diagonal(self.G) > 0)
-        return tuple(int(k) for k in np.flatnonzero(~used))
+        if self.backend.remote is None:
+            is_alive = self.V.any(axis=1) & (np.diagonal(self.G) > 0)
+        else:
+            is_alive = between.measure(self.V, self.B, self.G, None, self.backend).is_alive
+        return tuple(int(k) for k in np.flatnonzero(~is_alive))
 
     def _reseed(self, dead: tuple[int, ...]) -> None:
         """Each dead basis image takes what the worst described image lacks; its coefficients are fitted to that."""
         if not dead:
             return
-        V, H = self.V.copy(), self.H.copy()
-        C, own = self.backend.encode(self.Xt, V), V @ V.T
-        of_images = squared_norms_of_images(self.Xt)
+        backend, images = self.backend, self._filled()
+        V, H = (factor.copy() for factor in self._factors())
+        C, own = between.get(backend.encode(self.Xt, between.put(V, backend)), backend), V @ V.T
+        of_images = squared_norms_of_images(images)
         left = of_images - 2.0 * np.einsum("kj,kj->j", H, C) + np.einsum("kj,kj->j", H, own @ H)
         for k, j in zip(dead, np.argsort(-left, kind="stable"), strict=False):
-            V[k] = np.maximum(self.Xt[j] - H[:, j] @ V, 0.0)
+            V[k] = np.maximum(images[j] - H[:, j] @ V, 0.0)
             H[k] = 0.0
             square = float(V[k] @ V[k])
             if square > 0.0:
-                H[k] = np.maximum((self.backend.encode(self.Xt, V[k : k + 1])[0] - (V @ V[k]) @ H) / square, 0.0)
-        self.V, self.H = V, H
-        self.B, self.G = self.backend.products(self.Xt, H)
+                own_c = between.get(backend.encode(self.Xt, between.put(V[k : k + 1], backend)), backend)[0]
+                H[k] = np.maximum((own_c - (V @ V[k]) @ H) / square, 0.0)
+        self._set_factors(V, H)
+        self.B, self.G = backend.products(self.Xt, self.H)
 
-    def _sparsities(self, params: Params) -> tuple[float, float]:
-        """The averages that the targets are about: of the basis, weighted where the method is, and of the rows of H."""
-        of_basis = 0.0
-        if self.V.shape[1] > 1:
-            weights = row_weights(params, self.V.dtype).T if self.method.uses_weights else None
-            of_basis = float(np.mean(hoyer_sparsity(self.V.T, weights)))
-        if params.sparsity_h is None:
-            return of_basis, math.nan
-        return of_basis, float(np.mean(hoyer_sparsity(self.H.T)))
+    def _measured(self, params: Params) -> Measured:
+        """What this iterate tells about itself; sparsities weighted where the method is."""
+        weights = row_weights(params, self.V.dtype) if self.method.uses_weights and self.V.shape[1] > 1 else None
+        return between.measure(self.V, self.B, self.G, weights, self.backend)
 
     def gradient_residual(self) -> float:
         """How far the last iterate is from standing still, see `updates.gradient_residual`; one more pass over X."""
         backend, params, method = self.backend, self.params, self.method
         with backend.scope():
             C = backend.encode(self.Xt, self.V)
-            V, B, G, of_free = free_problem(self.V, self.B, self.G, params, method)
+            V, B, G, of_free = free_problem(self.V, self.B, self.G, params, method, backend)
             of_basis = gradient_residual(V, B, G, backend, _projection(method, of_free, backend))
             free = METHODS["ahals"] if params.sparsity_h is None else METHODS["psnmf"]
             target_h = params if params.sparsity_h is None else replace(params, sparsity=params.sparsity_h)

@@ -43,6 +43,7 @@ _ALONE = 1 << 16
 _PRUNED = 1 << 20
 _SUMS = 5
 _STATE = 12
+WARP = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,7 @@ def make_weights(offsets: Array, w: Array | None) -> Weights:
     table = np.empty((ROWS, len(offsets) - 1))
     host.set_constants(offsets, w, table)
     kind = 0 if w is None else 1 if w.size != offsets[-1] or len(offsets) == 2 else 2
-    values = cp.zeros(1, np.float32) if w is None else cp.asarray(np.ascontiguousarray(w).reshape(-1))
+    values = None if w is None else cp.asarray(np.ascontiguousarray(w).reshape(-1))
     return Weights(values, kind, *(cp.asarray(table[row].copy()) for row in (GAIN, NORM, SPAN)), table)
 
 
@@ -149,7 +150,7 @@ class Projector:
         grid, block, shared = self._shape(c.dtype, pieces, kind)
         barrier = cp.zeros(2, np.uint32)
         arguments = (
-            *(c, weights.values, weights.kind, pieces.vector, pieces.start, pieces.stop, pieces.first, pieces.offsets),
+            *(c, c if weights.kind == 0 else weights.values, weights.kind, pieces.vector, pieces.start, pieces.stop, pieces.first, pieces.offsets),
             *(weights.gain, weights.norm, weights.span, pieces.count, pieces.vectors, 0.0 if kind == EACH else float(s), kind, int(prunes)),
             *(c if kind == FREE else room.out, room.sums, room.live, room.coef, room.best, room.sparsities),
             *(room.results, barrier, room.run, int(moves is not None), V, Y, float(tol), s if kind == EACH else room.run),
@@ -164,7 +165,7 @@ class Projector:
         shared = 8 * (_STATE + 6 * (block // 4) + 1)
         if alone:
             return 1, block, shared
-        wanted = pieces.vectors if kind == EACH else -(-pieces.count // (block // 32))
+        wanted = pieces.vectors if kind == EACH else -(-pieces.count // (block // WARP))
         return max(1, min(wanted, device.most_together("project", dtype, block, shared))), block, shared
 
 

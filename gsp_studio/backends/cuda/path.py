@@ -18,7 +18,7 @@ from gsp_studio.backends.cpu.root import HIGH, NOT_FINITE, OUT_OF_RANGE, ROOT, R
 from gsp_studio.backends.cuda.driver import Device, cp
 from gsp_studio.backends.cuda.groups import Pieces, Projector, Weights, make_pieces, make_weights, project
 
-_BLOCK = 256
+_BLOCK, WARP = 256, 32
 
 
 class SortedGroup:
@@ -91,10 +91,11 @@ class SortedGroup:
             return self._direct(s, 0.0)
         found, result = self._search(s)
         pieces, weights, out = self._pieces, self._constants, cp.empty_like(self._c)
-        common = (self._c, weights.values, weights.kind, pieces.offsets, found, result)
+        own = self._c if weights.kind == 0 else weights.values
+        common = (self._c, own, weights.kind, pieces.offsets, found, result)
         grid = (pieces.vectors, max(1, min(1024, pieces.longest // (4 * _BLOCK))))
         self._device.launch("path_write", self._c.dtype, grid, _BLOCK, (*common, out))
-        warps = _BLOCK // 32
+        warps = _BLOCK // WARP
         blocks = min(1024, -(-pieces.vectors // warps))
         self._device.launch("path_singles", self._c.dtype, (blocks,), _BLOCK, (*common, pieces.vectors, out))
         mu, steps, outcome = (float(x) for x in cp.asnumpy(result))

@@ -47,6 +47,8 @@ class Solver:
 
     def __init__(self, device: Device) -> None:
         self.device, self.projector = device, Projector(device)
+        with device.scope():
+            self._no_index = cp.zeros(1, np.int64)
 
     # Images
 
@@ -83,7 +85,7 @@ class Solver:
         for a in range(0, n, step):
             images = Xt[a : a + step]
             fit = cp.ascontiguousarray(H[:, a : a + step].T) @ V
-            total += self._squares(images, fit, images, images.size, 0)
+            total += self._squares(images, fit, self._no_index, images.size, 0)
         return total
 
     def refill_at(self, Xt: Any, V: Any, H: Any, where: Any) -> float:
@@ -240,7 +242,7 @@ class Solver:
         w = self.projector.weights(r, m, None if weights is None else weights.astype(V.dtype)) if m > 1 else None
         out = cp.empty((r, _NUMBERS), np.float64)
         others = (V, V, V) if B is None else (B, own, G)
-        values, kind = (V, 0) if w is None else (w.values, w.kind)
+        values, kind = (V, 0) if w is None or w.kind == 0 else (w.values, w.kind)
         arguments = (V, r, m, values, kind, *others, int(B is not None), out)
         self.device.launch("row_numbers", V.dtype, (r,), _BLOCK, arguments, self._scratch())
         return out
@@ -256,7 +258,7 @@ class Solver:
 
     def distance(self, a: Any, b: Any) -> float:
         """``||a - b||_F``."""
-        return float(np.sqrt(self._squares(a, b, a, a.size, 0)))
+        return float(np.sqrt(self._squares(a, b, self._no_index, a.size, 0)))
 
     def take(self, V: Any, rows: Array) -> Any:
         """``V[rows]``, new and C-contiguous."""

@@ -9,9 +9,9 @@ import importlib
 import re
 from functools import cache
 
-from gsp_studio.backends.backend import Backend, BackendUnavailable, OutOfDeviceMemory
+from gsp_studio.backends.backend import Backend, BackendUnavailable, OutOfDeviceMemory, Remote
 
-__all__ = ["Backend", "BackendUnavailable", "OutOfDeviceMemory", "available_backends", "get_backend"]
+__all__ = ["Backend", "BackendUnavailable", "OutOfDeviceMemory", "available_backends", "get_backend", "remote_of"]
 
 #: In the order in which "auto" prefers them; "reference" is never its choice.
 _NAMES = ("cuda", "cpu", "reference")
@@ -43,9 +43,20 @@ def get_backend(name: str = "auto", threads: int | None = None) -> Backend:
         raise ValueError(f"threads is {threads}; accepted is a whole number >= 1")
     if device is not None:
         return _on_device(int(device[1] or 0))
-    if name == "auto" and not _problem("cuda"):
-        return _on_device(0)
-    return _on_host("cpu" if name == "auto" else name, threads)
+    if name == "auto":
+        name = _best()
+    return _on_device(0) if name == "cuda" else _on_host(name, threads)
+
+
+def remote_of(backend: str | Backend) -> Remote | None:
+    """The device behind a backend or its name; None for those that compute on the host."""
+    if backend == "cpu":  # most often, and without a look at what else there is
+        return None
+    return (get_backend(backend) if isinstance(backend, str) else backend).remote
+
+
+def _best() -> str:
+    return "cpu" if _problem("cuda") else "cuda"
 
 
 @cache

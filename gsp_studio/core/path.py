@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends import Backend, remote_of
 from gsp_studio.backends.cpu.path import SortedGroup
 from gsp_studio.core.projection import Projection, finish
 from gsp_studio.core.vectors import (
@@ -43,11 +44,15 @@ class SparsityPath:
         As for `group_sparse_projection`.
     copy : bool
         Keep a private copy of x. Without, x must not be changed while the path is in use.
+    backend : str or Backend
+        "cpu", "cuda" or "auto": where it is sorted and projected.
 
     Attributes
     ----------
     start : float
         The average sparsity of x itself: at and below it, projections are x unchanged.
+    is_on_device : bool
+        Whether a device holds it: then `greys` costs a transfer of bytes.
 
     Raises
     ------
@@ -68,13 +73,18 @@ class SparsityPath:
     (0.7, True)
     """
 
-    def __init__(self, x: Any, weights: Any = None, *, axis: Axis = 0, copy: bool = True) -> None:
+    def __init__(
+        self, x: Any, weights: Any = None, *, axis: Axis = 0, copy: bool = True, backend: str | Backend = "cpu"
+    ) -> None:
         packed = pack(x, weights, axis)
         if copy and not packed.owns:
             flat = packed.flat.copy()
             packed = replace(packed, flat=flat, owns=True)
         self._packed, self._axis = packed, axis
-        self._sorted = SortedGroup(packed.flat, packed.offsets, packed.weights)
+        remote = remote_of(backend)
+        self.is_on_device = remote is not None
+        make = SortedGroup if remote is None else remote.sorted_group
+        self._sorted = make(packed.flat, packed.offsets, packed.weights)
         if not self._sorted.finite:
             refuse_not_finite(packed)
         self.start = float(self._sorted.start.mean())
@@ -99,6 +109,34 @@ class SparsityPath:
             flat = np.empty_like(self._packed.flat)
         solution = self._sorted.project(target, flat)
         return finish(self._packed, flat, values, self._axis, solution)
+
+    def greys(self, s: float, order: Array, span: float, most: float) -> tuple[Array, Array]:
+        """The projection as a screen shows it: each vector times ``span / its largest entry``, cut at `most`.
+
+        Parameters
+        ----------
+        s : float
+        order : ndarray of int (count,)
+            Which vectors, in order; they must be of one length n.
+        span, most : float
+            In [0, 256).
+
+        Returns
+        -------
+        greys : ndarray (count, n), uint8
+            Of a path on a device these bytes are all that leaves it.
+        sparsities : ndarray (r,)
+        """
+        target = check_target(s)
+        if self.is_on_device:
+            found, solution = self._sorted.greys(target, order, span, most)
+            return found, solution.sparsities
+        flat = np.empty_like(self._packed.flat)
+        sparsities = self._sorted.project(target, flat).sparsities
+        V = flat.reshape(self._packed.count, -1)[order]
+        tops = V.max(axis=1, keepdims=True)
+        gain = np.divide(span, tops, out=np.zeros_like(tops), where=tops > 0)
+        return np.minimum(V * gain, most).astype(np.uint8), sparsities
 
     def mu(self, s: float) -> float:
         """The multiplier at the target s; 0 up to `start`."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import importlib
 import re
+from dataclasses import replace
 from functools import cache
+from importlib.util import find_spec
 
 from gsp_studio.backends.backend import Backend, BackendUnavailable, OutOfDeviceMemory, Remote
 
-__all__ = ["Backend", "BackendUnavailable", "OutOfDeviceMemory", "available_backends", "get_backend", "remote_of"]
+__all__ = ["Backend", "BackendUnavailable", "OutOfDeviceMemory", "available_backends", "get_backend", "reason_of", "remote_of"]
 
 #: In the order in which "auto" prefers them; "reference" is never its choice.
 _NAMES = ("cuda", "cpu", "reference")
@@ -43,9 +45,19 @@ def get_backend(name: str = "auto", threads: int | None = None) -> Backend:
         raise ValueError(f"threads is {threads}; accepted is a whole number >= 1")
     if device is not None:
         return _on_device(int(device[1] or 0))
-    if name == "auto":
-        name = _best()
-    return _on_device(0) if name == "cuda" else _on_host(name, threads)
+    if name != "auto":
+        return _on_host(name, threads)
+    name = _best()
+    if name == "cuda":
+        return _on_device(0)
+    found = _on_host(name, threads)
+    # Who has installed CuPy wants a device: a run says why it had none.
+    return replace(found, note=reason_of(_problem("cuda"))) if name == "cpu" and find_spec("cupy") else found
+
+
+def reason_of(problem: str) -> str:
+    """The reason alone of a `BackendUnavailable`'s message."""
+    return problem.partition("cannot run here: ")[2] or problem
 
 
 def remote_of(backend: str | Backend) -> Remote | None:

@@ -122,7 +122,7 @@ class Backend:
     Attributes
     ----------
     name : str
-        "reference", "cpu" or "cuda".
+        "reference", "cpu", "cuda" or "cuda:1".
     device : str
         What computes, in words.
     threads : int
@@ -150,6 +150,8 @@ class Backend:
         Entered around the kernels of an iteration: gives the thread pools their turn.
     remote : Remote, optional
         For a device with memory of its own.
+    note : str
+        Why "auto" took this one and not a device that seems to be wanted; "" otherwise.
     """
 
     name: str
@@ -167,6 +169,7 @@ class Backend:
     project_rows: Callable[..., tuple[Array, float]]
     scope: Callable[[], AbstractContextManager[Any]]
     remote: Remote | None = None
+    note: str = ""
 
 
 def as_compute_dtype(array: Any) -> Any:

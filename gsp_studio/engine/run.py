@@ -91,6 +91,8 @@ class Outcome:
         One sentence when the run failed, else "".
     details : str
         The traceback of a failure, for a report.
+    is_out_of_memory : bool
+        Whether it failed because a device's memory is full: the CPU can still compute it.
     """
 
     result: Result | None
@@ -98,6 +100,7 @@ class Outcome:
     interventions: tuple[Intervention, ...] = ()
     error_text: str = ""
     details: str = ""
+    is_out_of_memory: bool = False
 
     def exported(self, spec: RunSpec) -> ExportedRun:
         """What `export_run` writes of this run of `spec`; ValueError when no iteration was done."""

@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 
-from gsp_studio.backends import Backend, get_backend
+from gsp_studio.backends import Backend, OutOfDeviceMemory, get_backend
 from gsp_studio.backends.blocks import Interrupted, Streamed
 from gsp_studio.core.checks import check_steering
 from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Result, Stop, history_of, iterate, result_of
@@ -161,6 +161,8 @@ class Runner:
     def _solve(self, on_record: Callable[[Record], None] | None) -> Outcome:
         self._solving = solving = _Solving(self, on_record)
         outcome = solving.outcome()
+        if solving.backend is not None and solving.backend.remote is not None:
+            solving.backend.remote.release()
         with self._changed:
             self._outcome = outcome
             self._state = RunState.FAILED if outcome.reason is FinishReason.FAILED else RunState.FINISHED
@@ -170,7 +172,10 @@ class Runner:
     def _publish(self, it: Iterate, record: Record) -> None:
         with self._changed:
             self._records.append(record)
-            self._latest = it
+            # What is on a device sets out when the last one was fetched, so no faster than somebody looks.
+            if it.is_here or self._latest is None:
+                it.send()
+                self._latest = it
 
     def _boundary(self, n_iter: int) -> tuple[bool, list[Params | Edit]]:
         """Between two iterations: wait while paused; then whether to go on, and what to take."""
@@ -210,6 +215,9 @@ class _Solving:
             reason = self.iterations()
         except (KeyboardInterrupt, Interrupted):
             reason = FinishReason.CANCELLED
+        except OutOfDeviceMemory as error:
+            steps, text = tuple(self.interventions), str(error)
+            return Outcome(self.result(), FinishReason.FAILED, steps, text, traceback.format_exc(), is_out_of_memory=True)
         except Exception as error:  # the thread's edge: whatever happens must reach the user
             text = str(error) or type(error).__name__
             details = traceback.format_exc()

@@ -12,6 +12,7 @@ import ctypes
 import re
 import types
 import weakref
+from importlib.machinery import ModuleSpec
 
 import numpy as np
 from device import emulation
@@ -100,7 +101,7 @@ DEFAULT = Stream(null=True)
 def make(machine: Machine) -> types.ModuleType:
     """A module that can stand in for ``cupy``."""
     cp = types.ModuleType("cupy")
-    cp.machine, cp.__version__ = machine, "14.0.0"
+    cp.machine, cp.__version__, cp.__spec__ = machine, "14.0.0", ModuleSpec("cupy", None)
 
     class ndarray:
         def __init__(self, array: np.ndarray, base=None) -> None:
@@ -193,7 +194,7 @@ def make(machine: Machine) -> types.ModuleType:
 
         return method
 
-    for name in ("add", "sub", "mul", "truediv", "radd", "rsub", "rmul", "matmul", "gt", "lt", "ge", "le"):
+    for name in ("add", "sub", "mul", "truediv", "radd", "rsub", "rmul", "rtruediv", "matmul", "gt", "lt", "ge", "le"):
         setattr(ndarray, f"__{name}__", _binary(f"__{name}__"))
     for name in ("iadd", "isub", "imul"):
         setattr(ndarray, f"__{name}__", _in_place(f"__{name}__"))
@@ -254,7 +255,8 @@ def make(machine: Machine) -> types.ModuleType:
 
     class Function:
         def __init__(self, module, signature) -> None:
-            self.ptr, self._module, self._signature, self.granted = id(self), module, signature, 48 * 1024
+            self.ptr, self._module, self._signature = id(self), module, signature
+            self.granted = min(48 * 1024, machine.optin)
             functions[self.ptr] = self
 
         def __call__(self, grid, block, args, shared_mem=0, stream=None, enable_cooperative_groups=False):

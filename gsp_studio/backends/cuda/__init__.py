@@ -53,7 +53,7 @@ def _backend(device: Any) -> Backend:
         return streaming(backend, device)
 
     backend = Backend(
-        name="cuda",
+        name="cuda" if device.index == 0 else f"cuda:{device.index}",
         device=device.text(),
         threads=1,
         products=solver.products,

@@ -26,6 +26,8 @@ from gsp_studio.core.vectors import (
 )
 
 Array = npt.NDArray[Any]
+#: The grey of a vector's largest entry; truncated it is that, however the product is rounded.
+_WHITE = 254.0
 
 
 class RelativeError(Protocol):
@@ -110,33 +112,33 @@ class SparsityPath:
         solution = self._sorted.project(target, flat)
         return finish(self._packed, flat, values, self._axis, solution)
 
-    def greys(self, s: float, order: Array, span: float, most: float) -> tuple[Array, Array]:
-        """The projection as a screen shows it: each vector times ``span / its largest entry``, cut at `most`.
+    def greys(self, s: float, order: Array) -> tuple[Array, Array, Array]:
+        """The projection of nonnegative vectors as a screen shows it: 254 is each vector's largest entry, 0 is black.
 
         Parameters
         ----------
         s : float
         order : ndarray of int (count,)
             Which vectors, in order; they must be of one length n.
-        span, most : float
-            In [0, 256).
 
         Returns
         -------
         greys : ndarray (count, n), uint8
-            Of a path on a device these bytes are all that leaves it.
+            Of a path on a device these bytes are what leaves it.
         sparsities : ndarray (r,)
+        tops : ndarray (count,)
+            The largest entries.
         """
         target = check_target(s)
         if self.is_on_device:
-            found, solution = self._sorted.greys(target, order, span, most)
-            return found, solution.sparsities
+            found, solution, tops = self._sorted.greys(target, order, _WHITE + 0.49, _WHITE)
+            return found, solution.sparsities, tops
         flat = np.empty_like(self._packed.flat)
         sparsities = self._sorted.project(target, flat).sparsities
         V = flat.reshape(self._packed.count, -1)[order]
-        tops = V.max(axis=1, keepdims=True)
-        gain = np.divide(span, tops, out=np.zeros_like(tops), where=tops > 0)
-        return np.minimum(V * gain, most).astype(np.uint8), sparsities
+        tops = V.max(axis=1)
+        gain = np.divide(_WHITE + 0.49, tops, out=np.zeros_like(tops), where=tops > 0)
+        return np.minimum(V * gain[:, None], _WHITE).astype(np.uint8), sparsities, tops
 
     def mu(self, s: float) -> float:
         """The multiplier at the target s; 0 up to `start`."""

@@ -50,6 +50,7 @@ from gsp_studio.gui.state import Phase, RunEntry, View
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.tour import Tour, hints_of
 from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.device_label import DeviceLabel
 from gsp_studio.gui.widgets.tile_buffer import Contrast
 from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS
 from gsp_studio.gui.wiring import wire_panels, wire_session
@@ -138,6 +139,8 @@ class MainWindow(QMainWindow):
         self._said.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self._said.setOpenExternalLinks(True)
         self.statusBar().addWidget(self._said, 1)
+        self.device = DeviceLabel()
+        self.statusBar().addPermanentWidget(self.device)
 
     def _make_docks(self) -> None:
         area = Qt.DockWidgetArea
@@ -435,5 +438,6 @@ class MainWindow(QMainWindow):
         self._settings.sync()
         self.hide()  # nobody has to look at a window that waits for threads
         self.filing.close()
+        self.device.stop()
         self.threads_ended = self.session.close()
         event.accept()

@@ -165,6 +165,22 @@ def test_projections_are_those_of_the_cpu(kind, weighted, shape):
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * (np.abs(b).max() or 1.0))
 
 
+@pytest.mark.parametrize("shape_of_matrix", [(700, 6), (64, 1), (9, 40)])
+def test_a_sample_says_where_the_search_begins(shape_of_matrix, machine, monkeypatch):
+    from gsp_studio.backends.cuda import groups
+
+    for name, value in (("_ALONE", 0), ("_PIECE", 32), ("_PRUNED", 0), ("_SAMPLE", 500)):
+        monkeypatch.setattr(groups, name, value)
+    rng = np.random.default_rng(1)
+    misleading = np.zeros(shape_of_matrix)
+    misleading[1::2] = rng.random(misleading[1::2].shape)
+    for x in (rng.standard_normal(shape_of_matrix), misleading):
+        for s in (0.2, 0.7, 0.95, 1.0):
+            found, expected = (group_sparse_projection(x, s, backend=b) for b in ("cuda", "cpu"))
+            assert found.status is expected.status
+            np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-9)
+
+
 def test_what_is_not_finite_is_refused_as_on_the_cpu(machine):
     for make in (group_sparse_projection, column_sparse_projection):
         with pytest.raises(ValueError, match="x holds 1 NaN or infinite values, the first in vector 1"):
@@ -320,11 +336,13 @@ def test_a_drag_brings_bytes_alone(machine):
     W, order = np.asfortranarray(rng.random((400, 9), np.float32)), np.argsort(rng.random(9))
     there, here = SparsityPath(W, backend="cuda"), SparsityPath(W)
     machine.downloaded = 0
-    greys, sparsities = there.greys(0.8, order, 254.49, 254.0)
-    assert machine.downloaded < W.size + 9 * 4 * 8 + 200
-    expected, same = here.greys(0.8, order, 254.49, 254.0)
+    greys, sparsities, tops = there.greys(0.8, order)
+    assert machine.downloaded < W.size + 9 * 6 * 8 + 200
+    expected, same, largest = here.greys(0.8, order)
     assert np.abs(greys.astype(int) - expected).max() <= 1
+    assert set(greys.max(axis=1)) == {254}
     np.testing.assert_allclose(sparsities, same, atol=1e-9)
+    np.testing.assert_allclose(tops, largest, rtol=1e-6)
 
 
 # --- the real CuPy and a real device ----------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ class SortedGroup:
             out[...] = cp.asnumpy(values)
             return solution
 
-    def greys(self, s: float, order: Array, span: float, most: float) -> tuple[Array, Solution]:
+    def greys(self, s: float, order: Array, span: float, most: float) -> tuple[Array, Solution, Array]:
         """The projection as the screen shows it, each vector white at its largest entry: bytes alone leave the device.
 
         Parameters
@@ -134,6 +134,8 @@ class SortedGroup:
         -------
         ndarray (count, m), uint8
         solution : Solution
+        tops : ndarray (count,)
+            The largest entries.
         """
         r, m = self._pieces.vectors, self._pieces.longest
         with self._device.scope():
@@ -145,4 +147,4 @@ class SortedGroup:
             grid = (len(order), max(1, min(1024, m // (4 * _BLOCK))))
             arguments = (V, cp.asarray(np.ascontiguousarray(order, np.int64)), gain, len(order), m, float(most), out)
             self._device.launch("greys", V.dtype, grid, _BLOCK, arguments)
-            return cp.asnumpy(out), solution
+            return cp.asnumpy(out), solution, cp.asnumpy(tops)

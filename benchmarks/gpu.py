@@ -95,7 +95,9 @@ def large(backend: Any, n: int) -> list[Row]:
     params = gs.Params(r, "psnmf", 0.85)
     each = iteration_seconds(X, params, backend, 15)
     with backend.scope():
-        Xt, V, H = (backend.remote.put(a) for a in (X.T, rng.random((r, m), np.float32), rng.random((r, n), np.float32)))
+        Xt, V, H = (
+            backend.remote.put(a) for a in (X.T, rng.random((r, m), np.float32), rng.random((r, n), np.float32))
+        )
 
     def products() -> None:
         H @ Xt

@@ -401,7 +401,11 @@ def _info(args: argparse.Namespace) -> int:
             print(f"backend {name}: not here, as {reason_of(problem)}")
             continue
         backend = get_backend(name)
-        free = "" if backend.remote is None else ", {:.1f} of {:.1f} GB free".format(*(b / 1e9 for b in backend.remote.memory()))
+        free = (
+            ""
+            if backend.remote is None
+            else ", {:.1f} of {:.1f} GB free".format(*(b / 1e9 for b in backend.remote.memory()))
+        )
         print(f"backend {name}: {backend.device}{free}")
     return 0
 

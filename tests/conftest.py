@@ -23,7 +23,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What can be asked for beside pytest's own."""
-    parser.addoption("--everywhere", action="store_true", help="all tests of the core on every backend, also a fake GPU")
+    parser.addoption(
+        "--everywhere", action="store_true", help="all tests of the core on every backend, also a fake GPU"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,7 +13,15 @@ from importlib.util import find_spec
 
 from gsp_studio.backends.backend import Backend, BackendUnavailable, OutOfDeviceMemory, Remote
 
-__all__ = ["Backend", "BackendUnavailable", "OutOfDeviceMemory", "available_backends", "get_backend", "reason_of", "remote_of"]
+__all__ = [
+    "Backend",
+    "BackendUnavailable",
+    "OutOfDeviceMemory",
+    "available_backends",
+    "get_backend",
+    "reason_of",
+    "remote_of",
+]
 
 #: In the order in which "auto" prefers them; "reference" is never its choice.
 _NAMES = ("cuda", "cpu", "reference")

@@ -179,7 +179,9 @@ def new_sparse_coefficients() -> UpdateBasis:
 _AVERAGE = "average sparsity of the basis set, each image finds its own"
 
 METHODS: dict[str, Method] = {
-    "psnmf": Method("PSNMF", _AVERAGE, True, _projected(_group_projection, "group"), _group_projection, shares_budget=True),
+    "psnmf": Method(
+        "PSNMF", _AVERAGE, True, _projected(_group_projection, "group"), _group_projection, shares_budget=True
+    ),
     "ahals": Method("A-HALS", "no constraint: accelerated HALS", False, _ahals, _no_projection),
     "nenmf": Method(
         "NeNMF",
@@ -189,7 +191,9 @@ METHODS: dict[str, Method] = {
         _no_projection,
         gradient_coefficients=True,
     ),
-    "cpsnmf": Method("cPSNMF", "every basis image at the target", True, _projected(_row_projection, "rows"), _row_projection),
+    "cpsnmf": Method(
+        "cPSNMF", "every basis image at the target", True, _projected(_row_projection, "rows"), _row_projection
+    ),
     "l1ahals": Method("l1 A-HALS", "an l1 penalty for each basis image chases the target", True, _l1ahals),
     "wsnmf": Method(
         "WSNMF",

@@ -130,7 +130,7 @@ def iterate(
         check_params(params, *X.shape)  # first: looking at all values takes a while
     if mask is None:
         check_data(X)
-        Xt = X.T
+        Xt = X.T if isinstance(X, Streamed) else np.ascontiguousarray(X.T)
     else:
         Xt, missing = fill_missing(X, check_mask(mask, X.shape))
         check_data(Xt.T)

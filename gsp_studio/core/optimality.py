@@ -68,13 +68,13 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: npt.ArrayLike, params: Params, bac
     target_h = replace(params, weights=None, sparsity=params.sparsity_h or 0.0)
     with device.scope():
         Xt, device = between.prepared(X, device, len(V))
-        V, H = between.put(V, device), between.put(H, device)
-        B, G = device.products(Xt, H)
+        V, there = between.put(V, device), between.put(H, device)
+        B, G = device.products(Xt, there)
         free_V, free_B, free_G, free = free_problem(V, B, G, params, method, device)
         basis = _relative(free_V, free_B, free_G, device, lambda Z: of_basis(Z, device, free))
         project_h = of_coefficients()
         C, own = device.encode(Xt, V), V @ V.T
-        coefficients = _relative(H, C, own, device, lambda Z: project_h(Z, device, target_h))
+        coefficients = _relative(there, C, own, device, lambda Z: project_h(Z, device, target_h))
     return math.hypot(basis, coefficients)
 
 

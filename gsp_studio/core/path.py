@@ -85,7 +85,7 @@ class SparsityPath:
         self._packed, self._axis = packed, axis
         remote = remote_of(backend)
         self.is_on_device = remote is not None
-        make = SortedGroup if remote is None else remote.sorted_group
+        make: Any = SortedGroup if remote is None else remote.sorted_group
         self._sorted = make(packed.flat, packed.offsets, packed.weights)
         if not self._sorted.finite:
             refuse_not_finite(packed)
@@ -142,7 +142,7 @@ class SparsityPath:
 
     def mu(self, s: float) -> float:
         """The multiplier at the target s; 0 up to `start`."""
-        return self._sorted.solve(check_target(s)).mu
+        return float(self._sorted.solve(check_target(s)).mu)
 
     def sparsities(self, s: float) -> Array:
         """Who pays: the sparsity of each vector at the target s, (r,) or the shape of the other axes."""

@@ -283,7 +283,7 @@ def free_problem(
     target = params.sparsity
     if method.shares_budget and V.shape[1] > 1:
         weights = row_weights(params, V.dtype) if method.uses_weights else None
-        of_frozen = weights[frozen] if np.ndim(weights) == 2 else weights  # type: ignore[index]
+        of_frozen = weights[frozen] if weights is not None and weights.ndim == 2 else weights
         kept = float(np.sum(between.sparsities(between.take(V, frozen, backend), of_frozen, backend)))
         target = min(1.0, max(0.0, (params.rank * target - kept) / len(free)))
     of_free = replace(params, rank=len(free), frozen=(), sparsity=target, weights=_columns(params.weights, free))

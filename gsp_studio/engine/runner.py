@@ -217,7 +217,9 @@ class _Solving:
             reason = FinishReason.CANCELLED
         except OutOfDeviceMemory as error:
             steps, text = tuple(self.interventions), str(error)
-            return Outcome(self.result(), FinishReason.FAILED, steps, text, traceback.format_exc(), is_out_of_memory=True)
+            return Outcome(
+                self.result(), FinishReason.FAILED, steps, text, traceback.format_exc(), is_out_of_memory=True
+            )
         except Exception as error:  # the thread's edge: whatever happens must reach the user
             text = str(error) or type(error).__name__
             details = traceback.format_exc()

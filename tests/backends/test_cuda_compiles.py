@@ -60,7 +60,10 @@ def test_nvcc_takes_every_kernel(real: str, tmp_path: Path) -> None:
     (tmp_path / "all.cu").write_text(program())
     command = [compiler, f"-DREAL={real}", "-std=c++14", "-arch=compute_80", "-ptx", "-Werror", "all-warnings"]
     done = subprocess.run(
-        [*command, "-o", str(tmp_path / "all.ptx"), str(tmp_path / "all.cu")], capture_output=True, text=True, check=False
+        [*command, "-o", str(tmp_path / "all.ptx"), str(tmp_path / "all.cu")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "all.ptx").read_text().count(".visible .entry") == KERNELS

@@ -15,6 +15,7 @@ import weakref
 from importlib.machinery import ModuleSpec
 
 import numpy as np
+
 from device import emulation
 
 _CTYPES = {"float": np.float32, "double": np.float64, "integer": np.int64, "unsigned int": np.uint32}
@@ -103,7 +104,7 @@ def make(machine: Machine) -> types.ModuleType:
     cp = types.ModuleType("cupy")
     cp.machine, cp.__version__, cp.__spec__ = machine, "14.0.0", ModuleSpec("cupy", None)
 
-    class ndarray:
+    class Ndarray:
         def __init__(self, array: np.ndarray, base=None) -> None:
             self._a, self._base = array, base
             if base is None:
@@ -119,7 +120,7 @@ def make(machine: Machine) -> types.ModuleType:
         T = property(lambda self: self._view(self._a.T))
 
         def _view(self, array):
-            return ndarray(array, self)
+            return Ndarray(array, self)
 
         def __array__(self, *_args, **_options):
             raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
@@ -133,7 +134,7 @@ def make(machine: Machine) -> types.ModuleType:
             basic = all(isinstance(k, (int, slice, np.integer, type(None))) for k in _tuple(key))
             found = self._a[_plain(key)]
             found = np.asarray(found)
-            return self._view(found) if basic else ndarray(found)
+            return self._view(found) if basic else Ndarray(found)
 
         def __setitem__(self, key, value):
             self._a[_plain(key)] = _plain(value)
@@ -143,16 +144,16 @@ def make(machine: Machine) -> types.ModuleType:
 
         def reshape(self, *shape):
             found = self._a.reshape(*shape)
-            return self._view(found) if np.shares_memory(found, self._a) or not found.size else ndarray(found)
+            return self._view(found) if np.shares_memory(found, self._a) or not found.size else Ndarray(found)
 
         def copy(self, order="C"):
-            return ndarray(self._a.copy(order))
+            return Ndarray(self._a.copy(order))
 
         def astype(self, dtype, copy=True):
-            return ndarray(self._a.astype(dtype))
+            return Ndarray(self._a.astype(dtype))
 
         def max(self, axis=None):
-            return ndarray(np.asarray(self._a.max(axis=axis)))
+            return Ndarray(np.asarray(self._a.max(axis=axis)))
 
         def get(self, stream=None, order="C", out=None, blocking=True):
             into = np.empty(self.shape, self.dtype) if out is None else out
@@ -183,7 +184,7 @@ def make(machine: Machine) -> types.ModuleType:
 
     def _binary(name):
         def method(self, other):
-            return ndarray(np.asarray(getattr(self._a, name)(_plain(other))))
+            return Ndarray(np.asarray(getattr(self._a, name)(_plain(other))))
 
         return method
 
@@ -195,10 +196,10 @@ def make(machine: Machine) -> types.ModuleType:
         return method
 
     for name in ("add", "sub", "mul", "truediv", "radd", "rsub", "rmul", "rtruediv", "matmul", "gt", "lt", "ge", "le"):
-        setattr(ndarray, f"__{name}__", _binary(f"__{name}__"))
+        setattr(Ndarray, f"__{name}__", _binary(f"__{name}__"))
     for name in ("iadd", "isub", "imul"):
-        setattr(ndarray, f"__{name}__", _in_place(f"__{name}__"))
-    ndarray.__neg__ = lambda self: ndarray(-self._a)
+        setattr(Ndarray, f"__{name}__", _in_place(f"__{name}__"))
+    Ndarray.__neg__ = lambda self: Ndarray(-self._a)
 
     def _tuple(key):
         return key if isinstance(key, tuple) else (key,)
@@ -208,17 +209,29 @@ def make(machine: Machine) -> types.ModuleType:
             return tuple(_plain(v) for v in value)
         if isinstance(value, np.ndarray) and value.ndim:
             raise TypeError(f"Unsupported type {type(value)}")
-        return value._a if isinstance(value, ndarray) else value
+        return value._a if isinstance(value, Ndarray) else value
 
     def _new(function):
-        return lambda *args, **options: ndarray(np.asarray(function(*(_plain(a) for a in args), **options)))
+        return lambda *args, **options: Ndarray(np.asarray(function(*(_plain(a) for a in args), **options)))
 
-    cp.ndarray = ndarray
-    for name in ("empty", "zeros", "ones", "full", "empty_like", "zeros_like", "abs", "sort", "maximum", "where", "take"):
+    cp.ndarray = Ndarray
+    for name in (
+        "empty",
+        "zeros",
+        "ones",
+        "full",
+        "empty_like",
+        "zeros_like",
+        "abs",
+        "sort",
+        "maximum",
+        "where",
+        "take",
+    ):
         setattr(cp, name, _new(getattr(np, name)))
-    cp.empty = lambda shape, dtype=np.float64: ndarray(_junk(shape, dtype))
-    cp.empty_like = lambda a: ndarray(_junk(a.shape, a.dtype))
-    cp.stack = lambda arrays: ndarray(np.stack([_plain(a) for a in arrays]))
+    cp.empty = lambda shape, dtype=np.float64: Ndarray(_junk(shape, dtype))
+    cp.empty_like = lambda a: Ndarray(_junk(a.shape, a.dtype))
+    cp.stack = lambda arrays: Ndarray(np.stack([_plain(a) for a in arrays]))
 
     def _junk(shape, dtype):
         found = np.empty(shape, dtype)
@@ -226,22 +239,22 @@ def make(machine: Machine) -> types.ModuleType:
         return found
 
     def lexsort(keys):
-        assert isinstance(keys, ndarray)
+        assert isinstance(keys, Ndarray)
         assert keys.ndim == 2
-        return ndarray(np.lexsort(keys._a))
+        return Ndarray(np.lexsort(keys._a))
 
     def asarray(a, dtype=None):
-        if isinstance(a, ndarray):
+        if isinstance(a, Ndarray):
             assert dtype is None
             return a
         machine.uploaded += np.asarray(a).nbytes
-        return ndarray(np.array(a, dtype=dtype, order="C"))
+        return Ndarray(np.array(a, dtype=dtype, order="C"))
 
     def asnumpy(a, stream=None, order="C", out=None, *, blocking=True):
         return a.get(stream, order, out, blocking)
 
     def ascontiguousarray(a):
-        return a if a.flags.c_contiguous else ndarray(np.ascontiguousarray(a._a))
+        return a if a.flags.c_contiguous else Ndarray(np.ascontiguousarray(a._a))
 
     def matmul(a, b, out=None):
         assert out is not None
@@ -250,7 +263,11 @@ def make(machine: Machine) -> types.ModuleType:
         return out
 
     cp.lexsort, cp.asarray, cp.asnumpy, cp.ascontiguousarray, cp.matmul = (
-        lexsort, asarray, asnumpy, ascontiguousarray, matmul,
+        lexsort,
+        asarray,
+        asnumpy,
+        ascontiguousarray,
+        matmul,
     )
 
     class Function:
@@ -273,7 +290,9 @@ def make(machine: Machine) -> types.ModuleType:
             assert block[1:] == (1, 1)
             assert shared_mem <= self.granted <= machine.optin, f"{signature.name}: {shared_mem} bytes of shared memory"
             if enable_cooperative_groups:
-                assert grid[0] <= machine.multiprocessors * machine.blocks_of_each, "too many blocks to be there at once"
+                assert grid[0] <= machine.multiprocessors * machine.blocks_of_each, (
+                    "too many blocks to be there at once"
+                )
             assert len(args) == len(signature.types), (signature.name, len(args), len(signature.types))
             values = [self._value(kind, a, k) for k, (kind, a) in enumerate(zip(signature.types, args, strict=True))]
             pointers = (ctypes.c_void_p * len(values))(*(ctypes.cast(ctypes.byref(v), ctypes.c_void_p) for v in values))
@@ -287,7 +306,7 @@ def make(machine: Machine) -> types.ModuleType:
             where = f"argument {k} of {self._signature.name}"
             plain = kind.replace("const ", "").strip()
             if plain.endswith("*"):
-                assert isinstance(value, ndarray), where
+                assert isinstance(value, Ndarray), where
                 expected = np.dtype(self._module.real if plain[:-1] == "REAL" else _CTYPES[plain[:-1]])
                 assert value.dtype == expected, f"{where} is {value.dtype}, the kernel takes {expected}"
                 assert value.flags.c_contiguous, where

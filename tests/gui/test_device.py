@@ -40,7 +40,11 @@ def panel(show: Callable[..., QWidget]) -> ModelPanel:
 def test_what_cannot_be_chosen_is_grey_and_says_why(panel: ModelPanel) -> None:
     items = panel.backend.model()
     assert [panel.backend.itemText(row) for row in range(3)] == ["automatic", "cuda", "cpu"]
-    assert [bool(items.flags(items.index(row, 0)) & Qt.ItemFlag.ItemIsEnabled) for row in range(3)] == [True, False, True]
+    assert [bool(items.flags(items.index(row, 0)) & Qt.ItemFlag.ItemIsEnabled) for row in range(3)] == [
+        True,
+        False,
+        True,
+    ]
     assert panel.backend.itemData(1, Qt.ItemDataRole.ToolTipRole) == "there is no NVIDIA driver"
     assert panel.backend.toolTip() == "cuda: there is no NVIDIA driver"
     assert panel.backend.currentText() == "automatic"

@@ -85,8 +85,7 @@ def project_each(
 def settle_some(
     c: Array, offsets: Array, targets: Array, weights: Array | None, results: Array, out: Array
 ) -> Solutions:
-    """Settle the vectors whose search says that it needs that; `results` (4, r) are multipliers, sparsities, evaluations
-    and outcomes."""
+    """Settle the vectors whose search needs that; `results` (4, r): multipliers, sparsities, evaluations, outcomes."""
     for i in np.flatnonzero(np.isin(results[_OUTCOME], (COLLAPSED, OUT_OF_RANGE, LONG))):
         _settle_one(c, offsets, weights, float(targets[i]), int(i), results, out)
     return Solutions(results[_MU], results[_SPARSITY], results[_STEPS].astype(np.int64), results[_OUTCOME])

@@ -21,6 +21,8 @@ from cupy.cuda import driver as api
 
 from gsp_studio.backends.backend import Array, BackendUnavailable, OutOfDeviceMemory
 
+__all__ = ["Device", "Transfer", "cp", "device_name", "problem", "source"]
+
 #: The program, in the order in which its files are joined.
 SOURCES = ("common", "root", "project", "columns", "solver", "path")
 #: The oldest compute capability: older ones lack the instruction that waits, and CUDA 13 does not know them.
@@ -109,7 +111,9 @@ class Device:
             try:
                 self._kernel("float", "project").compile()
             except Exception as error:  # the compiler and its libraries come from other packages, in many versions
-                raise BackendUnavailable(f"backend cuda cannot run here: its kernels do not compile ({error})") from error
+                raise BackendUnavailable(
+                    f"backend cuda cannot run here: its kernels do not compile ({error})"
+                ) from error
 
     def text(self) -> str:
         """The device in words, with what was asked of its products."""

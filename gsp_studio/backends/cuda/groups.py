@@ -87,8 +87,8 @@ def make_pieces(offsets: Array) -> Pieces:
     vector = np.repeat(np.arange(len(lengths)), counts)
     start = offsets[vector] + (np.arange(len(vector)) - first[vector]) * size
     stop = np.minimum(start + size, offsets[vector + 1])
-    tables = (cp.asarray(np.ascontiguousarray(table, dtype=np.int64)) for table in (vector, start, stop, first, offsets))
-    return Pieces(*tables, len(vector), len(lengths), entries, int(lengths.max()))
+    tables = [cp.asarray(np.ascontiguousarray(table, np.int64)) for table in (vector, start, stop, first, offsets)]
+    return Pieces(*tables, count=len(vector), vectors=len(lengths), entries=entries, longest=int(lengths.max()))
 
 
 def make_weights(offsets: Array, w: Array | None) -> Weights:
@@ -97,7 +97,8 @@ def make_weights(offsets: Array, w: Array | None) -> Weights:
     host.set_constants(offsets, w, table)
     kind = 0 if w is None else 1 if w.size != offsets[-1] or len(offsets) == 2 else 2
     values = None if w is None else cp.asarray(np.ascontiguousarray(w).reshape(-1))
-    return Weights(values, kind, *(cp.asarray(table[row].copy()) for row in (GAIN, NORM, SPAN)), table)
+    gain, norm, span = (cp.asarray(table[row].copy()) for row in (GAIN, NORM, SPAN))
+    return Weights(values, kind, gain, norm, span, table)
 
 
 class Projector:
@@ -170,10 +171,37 @@ class Projector:
         grid, block, shared = self._shape(c.dtype, pieces, kind)
         barrier = cp.zeros(2, np.uint32)
         arguments = (
-            *(c, c if weights.kind == 0 else weights.values, weights.kind, pieces.vector, pieces.start, pieces.stop, pieces.first, pieces.offsets),
-            *(weights.gain, weights.norm, weights.span, pieces.count, pieces.vectors, 0.0 if kind == EACH else float(s), kind, int(prunes)),
+            *(
+                c,
+                c if weights.kind == 0 else weights.values,
+                weights.kind,
+                pieces.vector,
+                pieces.start,
+                pieces.stop,
+                pieces.first,
+                pieces.offsets,
+            ),
+            *(
+                weights.gain,
+                weights.norm,
+                weights.span,
+                pieces.count,
+                pieces.vectors,
+                0.0 if kind == EACH else float(s),
+                kind,
+                int(prunes),
+            ),
             *(c if kind == FREE else room.out, room.sums, room.live, room.coef, room.best, room.sparsities),
-            *(room.results, barrier, room.run, int(moves is not None), V, Y, float(tol), s if kind == EACH else room.run),
+            *(
+                room.results,
+                barrier,
+                room.run,
+                int(moves is not None),
+                V,
+                Y,
+                float(tol),
+                s if kind == EACH else room.run,
+            ),
         )
         device.launch("project", c.dtype, (grid,), block, arguments, shared, together=grid > 1)
 
@@ -204,7 +232,14 @@ class Room:
 
 
 def project(
-    projector: Projector, c: Any, pieces: Pieces, weights: Weights, s: float, mu0: float, w: Array | None, offsets: Array
+    projector: Projector,
+    c: Any,
+    pieces: Pieces,
+    weights: Weights,
+    s: float,
+    mu0: float,
+    w: Array | None,
+    offsets: Array,
 ) -> tuple[Any, Solution]:
     """Project the vectors of c, one group: on the device, and where that meets a rare case on the host.
 

@@ -65,9 +65,7 @@ class Solver:
         new = self.hals(H, V @ Xt.T, V @ V.T, n_inner, tol)
         return new, *self.products(Xt, new)
 
-    def descend_coefficients(
-        self, Xt: Any, V: Any, H: Any, L: float, n_inner: int, tol: float
-    ) -> tuple[Any, Any, Any]:
+    def descend_coefficients(self, Xt: Any, V: Any, H: Any, L: float, n_inner: int, tol: float) -> tuple[Any, Any, Any]:
         """The same by fast gradient steps."""
         new, C, own = H.copy(), V @ Xt.T, V @ V.T
         r, n = H.shape
@@ -186,7 +184,13 @@ class Solver:
         w = None if weights is None else weights.astype(V.dtype)
         pieces, constants = self.projector.pieces(r, m), self.projector.weights(r, m, w)
         values, solution = project(
-            self.projector, V.reshape(-1), pieces, constants, s, mu0, w if w is None else w.reshape(-1),
+            self.projector,
+            V.reshape(-1),
+            pieces,
+            constants,
+            s,
+            mu0,
+            w if w is None else w.reshape(-1),
             equal_offsets(r, m),
         )
         values = values.reshape(r, m)
@@ -283,4 +287,3 @@ class Solver:
     @staticmethod
     def _scratch() -> int:
         return 8 * _BLOCK // 4
-

@@ -16,7 +16,35 @@ from gsp_studio import backends
 from gsp_studio.core import path, projection
 
 #: Tests that are quick on a fake device and between them reach every method, edit, mask, path and kind of group.
-QUICK: set[str] = set()
+QUICK = {
+    "test_reference_vectors",
+    "test_ties_are_dropped_lowest_index_kept_in_as_few_vectors_as_needed",
+    "test_sizes_at_the_ends_of_float64",
+    "test_pinned_vectors_and_the_rest_share_the_budget",
+    "test_multiplier_and_support_are_monotone_in_the_target",
+    "test_below_its_own_sparsity_x_comes_back",
+    "test_every_iterate_of_psnmf_meets_its_target_and_is_nonnegative",
+    "test_the_dense_basis_projects_to_the_basis_exactly",
+    "test_gram_error_of_any_basis_needs_no_data",
+    "test_iterates_are_never_written_again",
+    "test_a_very_good_fit_has_an_error_with_digits_in_float32",
+    "test_same_seed_same_bits_another_seed_another_result",
+    "test_memory_order_does_not_matter_and_the_input_is_kept",
+    "test_given_factors_start_the_run_and_are_kept",
+    "test_zero_images_and_zero_pixels_survive",
+    "test_rank_one_and_full_rank",
+    "test_steering_changes_the_target_of_the_next_iterate",
+    "test_factorize_keeps_the_best",
+    "test_the_error_is_that_of_the_entries_that_are_there",
+    "test_frozen_basis_images_keep_their_bits_and_the_others_go_on",
+    "test_kill_takes_one_away_and_the_others_stay",
+    "test_split_beside_a_basis_image_that_no_image_uses_begins_one_from_the_residual",
+    "test_reseed_gives_another_basis_image",
+    "test_masked_entries_stay_unread_through_edits",
+    "test_reseeding_brings_them_back_and_lowers_the_error",
+    "test_against_the_definition",
+    "test_every_reason_is_told",
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

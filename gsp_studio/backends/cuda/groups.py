@@ -87,8 +87,21 @@ def make_pieces(offsets: Array) -> Pieces:
     vector = np.repeat(np.arange(len(lengths)), counts)
     start = offsets[vector] + (np.arange(len(vector)) - first[vector]) * size
     stop = np.minimum(start + size, offsets[vector + 1])
-    tables = [cp.asarray(np.ascontiguousarray(table, np.int64)) for table in (vector, start, stop, first, offsets)]
-    return Pieces(*tables, count=len(vector), vectors=len(lengths), entries=entries, longest=int(lengths.max()))
+    return Pieces(
+        vector=_table(vector),
+        start=_table(start),
+        stop=_table(stop),
+        first=_table(first),
+        offsets=_table(offsets),
+        count=len(vector),
+        vectors=len(lengths),
+        entries=entries,
+        longest=int(lengths.max()),
+    )
+
+
+def _table(numbers: Array) -> Any:
+    return cp.asarray(np.ascontiguousarray(numbers, np.int64))
 
 
 def make_weights(offsets: Array, w: Array | None) -> Weights:

@@ -208,7 +208,7 @@ def test_a_run_repeats_to_the_last_bit_whatever_the_number_of_blocks(machine, pa
     monkeypatch.setattr(groups, "_ALONE", 0)
     monkeypatch.setattr(groups, "_PIECE", 16)
     results = []
-    for machine.multiprocessors in (1, 2, 5):
+    for machine.multiprocessors, machine.cooperates in ((1, 1), (2, 1), (5, 1), (5, 0)):
         backends._on_device.cache_clear()
         results.append(gs.factorize(parts_like, params_for("psnmf"), "cuda"))
     for other in results[1:]:

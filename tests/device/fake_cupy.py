@@ -36,6 +36,7 @@ class Machine:
     def __init__(self) -> None:
         self.count, self.driver, self.capability, self.error = 1, 12080, "86", ""
         self.total, self.used, self.peak = 1 << 30, 0, 0
+        self.cooperates = 1
         self.multiprocessors, self.blocks_of_each, self.optin = 3, 1, 99 * 1024
         self.launches: list[str] = []
         self.freed = 0
@@ -358,6 +359,7 @@ def make(machine: Machine) -> types.ModuleType:
         attributes = property(
             lambda self: {
                 "MultiProcessorCount": machine.multiprocessors,
+                "CooperativeLaunch": machine.cooperates,
                 "MaxSharedMemoryPerBlockOptin": machine.optin,
             }
         )

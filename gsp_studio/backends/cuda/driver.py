@@ -102,6 +102,8 @@ class Device:
         attributes = cp.cuda.Device(index).attributes
         self.multiprocessors = int(attributes["MultiProcessorCount"])
         self.most_shared = int(attributes["MaxSharedMemoryPerBlockOptin"])
+        #: Whether blocks may wait for each other; where not, one works alone.
+        self.can_wait = bool(attributes.get("CooperativeLaunch", 0))
         self._modules: dict[str, Any] = {}
         self._kernels: dict[tuple[str, str], Any] = {}
         self._granted: dict[tuple[str, str], int] = {}
@@ -174,7 +176,9 @@ class Device:
             kernel(grid, (block,), tuple(arguments), shared_mem=shared)
 
     def most_together(self, name: str, dtype: npt.DTypeLike, block: int, shared: int) -> int:
-        """Blocks of a kernel that are on the device at once."""
+        """Blocks of a kernel that are on the device at once and can wait for each other."""
+        if not self.can_wait:
+            return 1
         key = (_ctype(dtype), name, block, shared)
         if key not in self._residents:
             function = self._kernel(key[0], name).kernel
@@ -245,6 +249,11 @@ class Transfer:
             done = cp.cuda.Event(disable_timing=True)
             done.record(device.side)
         self._pending, self._done = tuple(found), done
+
+    def __del__(self) -> None:
+        # The host's memory must not be used again while the device writes into it.
+        if self._done is not None and self._found is None:
+            self._done.synchronize()
 
     def wait(self) -> tuple[Array, ...]:
         """The arrays on the host."""

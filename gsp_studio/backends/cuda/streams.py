@@ -39,21 +39,24 @@ def blocks_on(device: Device, Xt: Rows) -> Iterator[tuple[slice, Any]]:
     start = cp.cuda.Event(disable_timing=True)
     start.record()
     device.side.wait_event(start)
-    for turn, (some, block) in enumerate(X.blocks()):
-        k, count = turn % 2, some.stop - some.start
-        if copied[k] is not None:
-            copied[k].synchronize()  # the pinned memory is free again
-            device.side.wait_event(used[k])  # and so is the block on the device
-        np.copyto(hosts[k][:count], block)
-        there[k][:count].set(hosts[k][:count], stream=device.side)
-        copied[k] = cp.cuda.Event(disable_timing=True)
-        copied[k].record(device.side)
+    try:
+        for turn, (some, block) in enumerate(X.blocks()):
+            k, count = turn % 2, some.stop - some.start
+            if copied[k] is not None:
+                copied[k].synchronize()  # the pinned memory is free again
+                device.side.wait_event(used[k])  # and so is the block on the device
+            np.copyto(hosts[k][:count], block)
+            there[k][:count].set(hosts[k][:count], stream=device.side)
+            copied[k] = cp.cuda.Event(disable_timing=True)
+            copied[k].record(device.side)
+            if before is not None:
+                yield _given(before, there, copied)
+                used[before[1]] = _now()
+            before = some, k
         if before is not None:
             yield _given(before, there, copied)
-            used[before[1]] = _now()
-        before = some, k
-    if before is not None:
-        yield _given(before, there, copied)
+    finally:
+        device.side.synchronize()  # a pass that is given up must not write into memory that is used again
 
 
 def _given(which: tuple[slice, int], there: list[Any], copied: list[Any]) -> tuple[slice, Any]:

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [projection | solvers | interaction | scale ...] [--quick] [--json FILE]``.
+"""``python -m benchmarks [projection | solvers | interaction | gpu | scale ...] [--quick] [--json FILE]``.
 
 Each suite is a module with ``rows(quick) -> list[Row]``. Prints a table of goal and value; exit code 1 when a goal
 is missed.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.timing import Row, format_table
 
-SUITES = ("projection", "solvers", "interaction")
+SUITES = ("projection", "solvers", "interaction", "gpu")
 #: Only where they are named: they take longer, or need what not everybody has.
 MORE = ("scale",)
 
@@ -37,7 +37,8 @@ def main() -> int:
     rows: list[Row] = []
     for suite in args.suites or SUITES:
         part = importlib.import_module(f"benchmarks.{suite}").rows(args.quick)
-        print(format_table(suite, part), flush=True)
+        if part:
+            print(format_table(suite, part), flush=True)
         rows += part
     if args.json is not None:
         args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")

@@ -418,14 +418,23 @@ def _rank(args: argparse.Namespace) -> int:
 
 def _info(args: argparse.Namespace) -> int:
     from gsp_studio import __version__
-    from gsp_studio.backends import available_backends, get_backend
+    from gsp_studio.backends import available_backends, get_backend, reason_of
     from gsp_studio.io.export import software_versions
 
     print(f"gsp-studio {__version__}")
     for name, version in software_versions().items():
         print(f"  {name} {version}")
-    for name, reason in available_backends().items():
-        print(f"backend {name}: {reason or get_backend(name).device}")
+    for name, problem in available_backends().items():
+        if problem:
+            print(f"backend {name}: not here, as {reason_of(problem)}")
+            continue
+        backend = get_backend(name)
+        free = (
+            ""
+            if backend.remote is None
+            else ", {:.1f} of {:.1f} GB free".format(*(b / 1e9 for b in backend.remote.memory()))
+        )
+        print(f"backend {name}: {backend.device}{free}")
     return 0
 
 

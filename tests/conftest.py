@@ -25,6 +25,13 @@ settings.register_profile("ci", deadline=None, derandomize=True, database=None, 
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What can be asked for beside pytest's own."""
+    parser.addoption(
+        "--everywhere", action="store_true", help="all tests of the core on every backend, also a fake GPU"
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give xdist its groups: all tests of windows in one process, as they share a screen's focus; else a file each."""
     for item in items:

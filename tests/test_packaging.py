@@ -95,7 +95,7 @@ def names_in(wheel: Path) -> list[str]:
 
 def test_wheel_carries_the_package_and_its_resources(wheel: Path) -> None:
     names = set(names_in(wheel))
-    for source in (ROOT / "gsp_studio").rglob("*.py"):
+    for source in [*(ROOT / "gsp_studio").rglob("*.py"), *(ROOT / "gsp_studio").rglob("*.cu")]:
         assert source.relative_to(ROOT).as_posix() in names
     for resource in (p for p in (ROOT / "resources").rglob("*") if p.is_file()):
         assert f"gsp_studio/_resources/{resource.relative_to(ROOT / 'resources').as_posix()}" in names

@@ -6,17 +6,26 @@ A backend that is named and cannot run raises; "auto" takes the best one that ca
 from __future__ import annotations
 
 import importlib
+import re
+from dataclasses import replace
 from functools import cache
+from importlib.util import find_spec
 
-from gsp_studio.backends.backend import Backend, BackendUnavailable
+from gsp_studio.backends.backend import Backend, BackendUnavailable, OutOfDeviceMemory, Remote
 
-__all__ = ["Backend", "BackendUnavailable", "available_backends", "get_backend"]
+__all__ = [
+    "Backend",
+    "BackendUnavailable",
+    "OutOfDeviceMemory",
+    "available_backends",
+    "get_backend",
+    "reason_of",
+    "remote_of",
+]
 
-#: In the order in which "auto" prefers them: module that makes the backend.
-_BACKENDS = {
-    "cpu": "gsp_studio.backends.cpu",
-    "reference": "gsp_studio.backends.reference_nmf",
-}
+#: In the order in which "auto" prefers them; "reference" is never its choice.
+_NAMES = ("cuda", "cpu", "reference")
+_HOSTS = {"cpu": "gsp_studio.backends.cpu", "reference": "gsp_studio.backends.reference_nmf"}
 
 
 def get_backend(name: str = "auto", threads: int | None = None) -> Backend:
@@ -24,10 +33,11 @@ def get_backend(name: str = "auto", threads: int | None = None) -> Backend:
 
     Parameters
     ----------
-    name : "auto" | "cpu" | "reference"
-        "auto" is the fastest that runs here. "reference" is plain numpy: slow, and meant for checking.
+    name : "auto" | "cuda" | "cuda:1" | "cpu" | "reference"
+        "auto" is the fastest that runs here: the first CUDA device, else the processor. "cuda:1" is the second CUDA
+        device. "reference" is plain numpy: slow, and meant for checking.
     threads : int, optional
-        Threads for the kernels; by default every core that the process may use.
+        Threads for the kernels on the processor; by default every core that the process may use.
 
     Raises
     ------
@@ -36,30 +46,66 @@ def get_backend(name: str = "auto", threads: int | None = None) -> Backend:
     ValueError
         An unknown name, or threads < 1.
     """
-    if name != "auto" and name not in _BACKENDS:
-        raise ValueError(f'backend "{name}" is not known; accepted are auto, {", ".join(_BACKENDS)}')
+    device = re.fullmatch(r"cuda(?::(\d{1,3}))?", name)
+    if name not in ("auto", *_HOSTS) and device is None:
+        raise ValueError(f'backend "{name}" is not known; accepted are auto, cuda, cuda:1, cpu and reference')
     if threads is not None and threads < 1:
         raise ValueError(f"threads is {threads}; accepted is a whole number >= 1")
-    return _make("cpu" if name == "auto" else name, threads)
+    if device is not None:
+        return _on_device(int(device[1] or 0))
+    if name != "auto":
+        return _on_host(name, threads)
+    name = _best()
+    if name == "cuda":
+        return _on_device(0)
+    found = _on_host(name, threads)
+    # Who has installed CuPy wants a device: a run says why it had none.
+    return replace(found, note=reason_of(_problem("cuda"))) if name == "cpu" and find_spec("cupy") else found
+
+
+def reason_of(problem: str) -> str:
+    """The reason alone of a `BackendUnavailable`'s message."""
+    return problem.partition("cannot run here: ")[2] or problem
+
+
+def remote_of(backend: str | Backend) -> Remote | None:
+    """The device behind a backend or its name; None for those that compute on the host."""
+    if backend == "cpu":  # most often, and without a look at what else there is
+        return None
+    return (get_backend(backend) if isinstance(backend, str) else backend).remote
+
+
+def _best() -> str:
+    return "cpu" if _problem("cuda") else "cuda"
 
 
 @cache
-def _make(name: str, threads: int | None) -> Backend:
+def _on_host(name: str, threads: int | None) -> Backend:
     try:
-        module = importlib.import_module(_BACKENDS[name])
+        module = importlib.import_module(_HOSTS[name])
     except ImportError as error:
         raise BackendUnavailable(f"backend {name} cannot run here: {error}") from error
     backend: Backend = module.make_backend(threads)
     return backend
 
 
+@cache
+def _on_device(index: int) -> Backend:
+    from gsp_studio.backends.cuda import make_backend
+
+    return make_backend(index)
+
+
+@cache
+def _problem(name: str) -> str:
+    """Why a backend cannot run here, once and for all; "" where it can."""
+    try:
+        get_backend(name)
+    except BackendUnavailable as error:
+        return str(error)
+    return ""
+
+
 def available_backends() -> dict[str, str]:
     """Every backend's name, with "" where it runs here, else one sentence that says why it does not."""
-    reasons = {}
-    for name in _BACKENDS:
-        try:
-            _make(name, None)
-            reasons[name] = ""
-        except BackendUnavailable as error:
-            reasons[name] = str(error)
-    return reasons
+    return {name: _problem(name) for name in _NAMES}

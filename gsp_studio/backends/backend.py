@@ -9,10 +9,10 @@ number of images.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,93 @@ class BackendUnavailable(RuntimeError):
     """A backend was asked for by name and cannot run here; the message says why."""
 
 
+class OutOfDeviceMemory(MemoryError):
+    """A device has no memory left for what was asked of it; the message says so in one sentence."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an iterate tells about itself, from ``V = W'``, ``B = H X'`` and ``G = H H'``, as numbers of the host.
+
+    ``fit = <V, B>`` and ``own = <V V', G>`` in float64; the sparsity of each basis image; whether it is not zero and
+    used by an image.
+    """
+
+    fit: float
+    own: float
+    sparsities: Array
+    is_alive: Array
+
+
+class Pending(Protocol):
+    """Arrays that leave a device beside what it computes next."""
+
+    def begin(self) -> None:
+        """Start, and return at once."""
+
+    def wait(self) -> tuple[Array, ...]:
+        """The arrays on the host."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What a device whose arrays NumPy cannot touch brings beside the kernels, so that they stay there.
+
+    A backend without one computes on arrays of NumPy, and what is done between its kernels is NumPy too (`core.between`
+    chooses). Arrays are the device's own unless they are called the host's.
+
+    Attributes
+    ----------
+    put, get : array -> array
+        To the device, and to the host.
+    adopt : (Xt, r) -> (Xt, Backend)
+        Images of the host for runs of rank r: on the device where they fit, else read by it some at a time.
+    streamed : () -> Backend
+        The kernels for `Rows` instead of Xt.
+    balance : (V, H, B, G, frozen) -> (V, H, B, G)
+        As `core.initialization.balance`.
+    measure : (V, B, G, weights of the host or None) -> Measured
+    sparsities : (V, weights of the host or None) -> (r,) of the host
+    penalized : (V, B, G, multiple) -> B
+        The right-hand side of l1 A-HALS.
+    distance : (a, b) -> ``||a - b||_F``
+    refill_at : (Xt, V, H, where) -> ``||.||^2`` of what is written
+        The fit into the missing entries; `where` are their places in the flat Xt.
+    take : (V, rows) -> V[rows]
+    replaced : (V, rows, new) -> V with other rows
+    descend : (V, B, G, L, n_inner, tol, kind, s, weights, mu0) -> (V, dense, mu) or None
+        All of `core.updates.projected_fast_gradient` without a word from the host; `kind` is "none", "group" or
+        "rows". None where a projection met a rare case that the host has to settle.
+    project_flat, project_each, sorted_group
+        As those of `backends.cpu`, for arrays of the host.
+    transfer : arrays -> Pending
+    memory : () -> (free, total)
+        Bytes.
+    release : () -> None
+        Give back what is not in use.
+    """
+
+    put: Callable[[Any], Any]
+    get: Callable[[Any], Array]
+    adopt: Callable[[Array, int], tuple[Any, Backend]]
+    streamed: Callable[[], Backend]
+    balance: Callable[..., tuple[Any, Any, Any, Any]]
+    measure: Callable[..., Measured]
+    sparsities: Callable[..., Array]
+    penalized: Callable[..., Any]
+    distance: Callable[[Any, Any], float]
+    refill_at: Callable[..., float]
+    take: Callable[[Any, Array], Any]
+    replaced: Callable[[Any, Array, Any], Any]
+    descend: Callable[..., tuple[Any, Any, float] | None]
+    project_flat: Callable[..., Any]
+    project_each: Callable[..., Any]
+    sorted_group: Callable[..., Any]
+    transfer: Callable[[Sequence[Any]], Pending]
+    memory: Callable[[], tuple[int, int]]
+    release: Callable[[], None]
+
+
 @dataclass(frozen=True)
 class Backend:
     """The kernels of one device.
@@ -35,7 +122,7 @@ class Backend:
     Attributes
     ----------
     name : str
-        "reference", "cpu" or "cuda".
+        "reference", "cpu", "cuda" or "cuda:1".
     device : str
         What computes, in words.
     threads : int
@@ -61,6 +148,10 @@ class Backend:
         The grouped sparse projection of the rows of V, all in one group.
     scope : () -> context manager
         Entered around the kernels of an iteration: gives the thread pools their turn.
+    remote : Remote, optional
+        For a device with memory of its own.
+    note : str
+        Why "auto" took this one and not a device that seems to be wanted; "" otherwise.
     """
 
     name: str
@@ -77,6 +168,8 @@ class Backend:
     refill: Callable[[Array, Array, Array, Array, Array], None]
     project_rows: Callable[..., tuple[Array, float]]
     scope: Callable[[], AbstractContextManager[Any]]
+    remote: Remote | None = None
+    note: str = ""
 
 
 def is_elsewhere(X: Any) -> bool:

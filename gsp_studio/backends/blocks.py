@@ -285,12 +285,36 @@ def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
     backend : Backend
     """
     if isinstance(X, Streamed):
-        return X.T, streaming(backend)
+        return X.T, streaming(backend) if backend.remote is None else hosted(backend.remote.streamed())
+    backend = hosted(backend)
     if hasattr(X, "kernels"):
         return X.T, X.kernels(backend)
     Xt = np.ascontiguousarray(X.T).view()
     Xt.flags.writeable = False
     return Xt, backend
+
+
+def hosted(backend: Backend) -> Backend:
+    """The kernels of a device for arrays of the host, which go there and come back in every call.
+
+    For what is done once, or in parts that keep their coefficients on the host; a run keeps its arrays on the device.
+    """
+    remote = backend.remote
+    if remote is None:
+        return backend
+
+    def through(kernel: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            found = kernel(*(remote.put(arg) if isinstance(arg, np.ndarray) else arg for arg in args))
+            if isinstance(found, tuple):
+                return tuple(remote.get(part) for part in found)
+            return found if isinstance(found, float) else remote.get(found)
+
+        return call
+
+    names = ("products", "sweep_coefficients", "descend_coefficients", "encode", "residual", "gradient_step")
+    kernels: dict[str, Any] = {name: through(getattr(backend, name)) for name in names}
+    return replace(backend, remote=None, **kernels)
 
 
 def streaming(backend: Backend) -> Backend:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import get_backend
+from gsp_studio.core import between
 from gsp_studio.core.metrics import GramError, squared_norm
 from gsp_studio.core.nmf import Params, factorize
 from gsp_studio.core.scikit import (
@@ -176,9 +177,6 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def _coefficients(self, data: Array) -> tuple[Array, GramError]:
         backend = get_backend(self.backend)
         V = self.components_
-        Xt = np.ascontiguousarray(data, dtype=V.dtype).view()
-        Xt.flags.writeable = False
-        start = np.zeros((len(V), len(Xt)), V.dtype)
-        with backend.scope():
-            H, B, G = backend.sweep_coefficients(Xt, V, start, _SWEEPS, 0.0)
-        return H, GramError(B.T, G, squared_norm(Xt.T))
+        X = np.ascontiguousarray(data, dtype=V.dtype).T
+        H, B, G = between.coefficients(X, V, backend, _SWEEPS, 0.0)
+        return H, GramError(B.T, G, squared_norm(X))

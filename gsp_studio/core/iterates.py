@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import Backend
+from gsp_studio.backends.backend import Backend, Remote
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.params import Params, same_value
+from gsp_studio.core.spread import Coefficients
 from gsp_studio.core.stopping import Stop
 
 Array = npt.NDArray[Any]
@@ -58,17 +59,71 @@ class Iterate:
     target_h: float = math.nan
     dead: tuple[int, ...] = ()
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The factors' type."""
+        found: np.dtype[Any] = self.W.dtype
+        return found
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its arrays are the host's; else they come when they are asked for, and `send` sends them ahead."""
+        return True
+
+    def send(self) -> None:
+        """Let the arrays of a device set out, beside what it computes next."""
+
     def meets_target(self) -> bool:
         """Whether the attained sparsities reach their targets, to the rounding of the factors' type."""
         return self.reaches(self.target, self.target_h)
 
     def reaches(self, target: float, target_h: float = math.nan) -> bool:
         """`meets_target` for other targets than the iterate's own; NaN is reached by every iterate."""
-        least = attained_tolerance(self.W.dtype)
+        least = attained_tolerance(self.dtype)
         # What was not measured (NaN) does not reach a target.
         return (math.isnan(target) or self.sparsity >= target - least) and (
             math.isnan(target_h) or self.sparsity_h >= target_h - least
         )
+
+
+class Distant(Iterate):
+    """An iterate whose arrays are on a device until somebody asks for one of them: then all come, in one go."""
+
+    _ARRAYS = ("W", "H", "dense", "gram")
+
+    def __init__(self, it: Iterate, remote: Remote) -> None:
+        known = {field.name: getattr(it, field.name) for field in fields(Iterate) if field.name not in self._ARRAYS}
+        arrays = (it.W.T, it.H, it.dense.T, it.gram.A.T, it.gram.G)
+        vars(self).update(known, _dtype=it.H.dtype, _gram=(it.gram.x_norm2, it.gram.of))
+        vars(self)["_pending"] = remote.transfer(arrays)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The factors' type."""
+        found: np.dtype[Any] = vars(self)["_dtype"]
+        return found
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its arrays have been asked for."""
+        return "W" in vars(self)
+
+    def send(self) -> None:
+        """Let the arrays set out, beside what the device computes next."""
+        vars(self)["_pending"].begin()
+
+    def __getattr__(self, name: str) -> Any:
+        # Only called for what is not there yet.
+        if name not in self._ARRAYS:
+            raise AttributeError(name)
+        V, H, dense, B, G = vars(self)["_pending"].wait()
+        vars(self).update(W=V.T, H=H, dense=dense.T, gram=GramError(B.T, G, *vars(self)["_gram"]))
+        return vars(self)[name]
+
+
+def handed_out(it: Iterate, remote: Remote) -> Iterate:
+    """An iterate of a device's arrays, as consumers get it."""
+    return Distant(it, remote)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +222,9 @@ def result_of(best: Iterate, history: History, params: Params, backend: Backend,
         best_iter=best.n_iter,
         history=history,
         params=params,
-        backend=getattr(best.H, "device", f"{backend.name}: {backend.device}"),
+        backend=best.H.device
+        if isinstance(best.H, Coefficients)
+        else f"{backend.name}: {backend.device}{f' ({backend.note})' if backend.note else ''}",
         dense=best.dense,
         gram=best.gram,
         sparsity_h=best.sparsity_h,

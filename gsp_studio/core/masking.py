@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.backend import Backend, OutOfDeviceMemory
+from gsp_studio.backends.blocks import Rows
 from gsp_studio.core.metrics import squared_norm
 
 Array = npt.NDArray[Any]
@@ -47,13 +49,58 @@ class Missing:
         self._images = images
         self.norm2 = squared_norm(filled.T)
 
-    def norm2_of_all(self, filled: Array) -> float:
-        """``||X||_F^2`` of the data with something else written into the missing entries."""
-        return self.norm2 + float(np.sum(np.square(filled[self._images, self.pixels], dtype=np.float64)))
+    def where(self, Xt: Any, filled: Array, backend: Backend) -> Filling:
+        """The same entries where a backend computes.
+
+        Parameters
+        ----------
+        Xt : array (n, m)
+            The filled images as the backend's kernels take them.
+        filled : ndarray (n, m)
+            The same memory of the host, where Xt is no device's: it can be written.
+        backend : Backend
+
+        Raises
+        ------
+        OutOfDeviceMemory
+            The images are streamed to a device, which cannot be filled there.
+        """
+        if backend.remote is None:
+            return Filling(self, filled)
+        if isinstance(Xt, Rows):
+            raise OutOfDeviceMemory(
+                "images with missing entries have to fit into the device's memory, and these do not; "
+                "the CPU can compute this"
+            )
+        return Filling(self, Xt, backend.remote.put(self._images * filled.shape[1] + self.pixels))
+
+    def squares(self, filled: Array) -> float:
+        """The sum of the squares of what the missing entries hold."""
+        return float(np.sum(np.square(filled[self._images, self.pixels], dtype=np.float64)))
 
     def write(self, filled: Array, of_pixel: Array) -> None:
         """Fill with one value a pixel."""
         filled[self._images, self.pixels] = of_pixel[self.pixels]
+
+
+class Filling:
+    """Images whose missing entries are filled anew, where a backend computes.
+
+    Attributes
+    ----------
+    norm2 : float
+        ``||X||_F^2`` over the entries that are there.
+    """
+
+    def __init__(self, missing: Missing, filled: Any, places: Any = None) -> None:
+        self._missing, self._filled, self._places, self.norm2 = missing, filled, places, missing.norm2
+
+    def refill(self, V: Any, H: Any, backend: Backend) -> float:
+        """Write the fit ``W H`` into the missing entries; the sum of its squares there."""
+        if backend.remote is not None:
+            return backend.remote.refill_at(self._filled, V, H, self._places)
+        backend.refill(self._filled, V, H, self._missing.starts, self._missing.pixels)
+        return self._missing.squares(self._filled)
 
 
 def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing]:

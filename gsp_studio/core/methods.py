@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend
+from gsp_studio.core import between
 from gsp_studio.core.params import Params, row_weights
-from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.core.updates import Update, hals, projected_fast_gradient
+from gsp_studio.core.updates import Update, hals, largest_eigenvalue, projected_fast_gradient
 
 Array = npt.NDArray[Any]
 
@@ -67,13 +67,16 @@ def _ahals() -> UpdateBasis:
     return update
 
 
-def _projected(new_projection: NewProjection) -> Callable[[], UpdateBasis]:
-    """Fast gradient steps, each followed by a projection."""
+def _projected(new_projection: NewProjection, kind: str) -> Callable[[], UpdateBasis]:
+    """Fast gradient steps, each followed by a projection; a device that knows its `kind` does them all at once."""
 
     def new_update() -> UpdateBasis:
-        project = new_projection()
+        project, on_device = new_projection(), new_device_update(kind)
 
         def update(V: Array, B: Array, G: Array, backend: Backend, params: Params) -> Update:
+            found = on_device(V, B, G, backend, params) if backend.remote is not None else None
+            if found is not None:
+                return found
             return projected_fast_gradient(
                 V, B, G, backend, params.n_steps, params.inner_tol, lambda Z: project(Z, backend, params)
             )
@@ -81,6 +84,27 @@ def _projected(new_projection: NewProjection) -> Callable[[], UpdateBasis]:
         return update
 
     return new_update
+
+
+def new_device_update(kind: str) -> Callable[[Any, Any, Any, Backend, Params], Update | None]:
+    """All steps of an update without a word from the host; None where it has to go step by step."""
+    mu = 0.0
+
+    def update(V: Any, B: Any, G: Any, backend: Backend, params: Params) -> Update | None:
+        nonlocal mu
+        assert backend.remote is not None
+        L = largest_eigenvalue(between.get(G, backend))
+        if L <= 0.0:
+            return None
+        weights = None if params.weights is None else row_weights(params, V.dtype)
+        steps = (params.n_steps, params.inner_tol, kind, params.sparsity, weights, mu)
+        found = backend.remote.descend(V, B, G, L, *steps)
+        if found is None:
+            return None
+        new, dense, mu = found
+        return new, dense
+
+    return update
 
 
 def _no_projection() -> Project:
@@ -101,7 +125,7 @@ def _group_projection() -> Project:
 
 def _row_projection() -> Project:
     def project(Z: Array, backend: Backend, params: Params) -> Array:
-        projected = np.empty_like(Z)
+        projected = Z.copy()
         for k in range(len(Z)):
             backend.project_rows(Z[k : k + 1], params.sparsity, out=projected[k : k + 1])
         return projected
@@ -122,11 +146,8 @@ def _l1ahals() -> UpdateBasis:
         nonlocal multiple
         if len(multiple) != len(V):
             multiple = np.zeros((len(V), 1))
-        squares = np.einsum("kj,kj->k", V, V, dtype=np.float64)[:, None]
-        shape = np.divide(V.sum(axis=1, keepdims=True), squares, out=np.zeros_like(squares), where=squares > 0)
-        penalty = multiple * np.sqrt(np.maximum(np.diagonal(G), 0.0))[:, None] * (1.0 - shape * V)
-        new, _ = hals(V, (B - penalty).astype(V.dtype), G, backend, params.n_sweeps, params.inner_tol)
-        missing = params.sparsity - np.asarray(hoyer_sparsity(new.T))
+        new, _ = hals(V, _penalized(V, B, G, multiple, backend), G, backend, params.n_sweeps, params.inner_tol)
+        missing = params.sparsity - between.sparsities(new, None, backend)
         # A step in proportion to the multiple reaches large ones as quickly as small ones.
         multiple = np.maximum(multiple + 0.1 * missing[:, None] * (1.0 + 10.0 * multiple), 0.0)
         return new, new
@@ -134,9 +155,19 @@ def _l1ahals() -> UpdateBasis:
     return update
 
 
+def _penalized(V: Any, B: Any, G: Any, multiple: Array, backend: Backend) -> Any:
+    """B less the gradient of the penalties."""
+    if backend.remote is not None:
+        return backend.remote.penalized(V, B, G, multiple)
+    squares = np.einsum("kj,kj->k", V, V, dtype=np.float64)[:, None]
+    shape = np.divide(V.sum(axis=1, keepdims=True), squares, out=np.zeros_like(squares), where=squares > 0)
+    penalty = multiple * np.sqrt(np.maximum(np.diagonal(G), 0.0))[:, None] * (1.0 - shape * V)
+    return (B - penalty).astype(V.dtype)
+
+
 def new_sparse_coefficients() -> UpdateBasis:
     """The update of H under `Params.sparsity_h`: that of PSNMF, called with the factors' parts exchanged."""
-    update = _projected(_group_projection)()
+    update = _projected(_group_projection, "group")()
 
     def update_coefficients(H: Array, C: Array, G: Array, backend: Backend, params: Params) -> Update:
         assert params.sparsity_h is not None
@@ -148,23 +179,27 @@ def new_sparse_coefficients() -> UpdateBasis:
 _AVERAGE = "average sparsity of the basis set, each image finds its own"
 
 METHODS: dict[str, Method] = {
-    "psnmf": Method("PSNMF", _AVERAGE, True, _projected(_group_projection), _group_projection, shares_budget=True),
+    "psnmf": Method(
+        "PSNMF", _AVERAGE, True, _projected(_group_projection, "group"), _group_projection, shares_budget=True
+    ),
     "ahals": Method("A-HALS", "no constraint: accelerated HALS", False, _ahals, _no_projection),
     "nenmf": Method(
         "NeNMF",
         "no constraint: fast gradient on both factors",
         False,
-        _projected(_no_projection),
+        _projected(_no_projection, "none"),
         _no_projection,
         gradient_coefficients=True,
     ),
-    "cpsnmf": Method("cPSNMF", "every basis image at the target", True, _projected(_row_projection), _row_projection),
+    "cpsnmf": Method(
+        "cPSNMF", "every basis image at the target", True, _projected(_row_projection, "rows"), _row_projection
+    ),
     "l1ahals": Method("l1 A-HALS", "an l1 penalty for each basis image chases the target", True, _l1ahals),
     "wsnmf": Method(
         "WSNMF",
         "average sparsity, with pixels weighted",
         True,
-        _projected(_group_projection),
+        _projected(_group_projection, "group"),
         _group_projection,
         uses_weights=True,
         shares_budget=True,

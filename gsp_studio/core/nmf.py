@@ -16,20 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend
-from gsp_studio.backends.backend import as_compute_dtype, is_elsewhere
-from gsp_studio.backends.blocks import prepared
-from gsp_studio.core import parts
+from gsp_studio.backends.backend import Measured, as_compute_dtype, is_elsewhere
+from gsp_studio.core import between, parts
 from gsp_studio.core.checks import check_data, check_params, check_steering
-from gsp_studio.core.initialization import balance, best_scale, initial_factors
-from gsp_studio.core.iterates import Best, History, Iterate, Result, better, history_of, result_of
-from gsp_studio.core.masking import Missing, check_mask, fill_missing
+from gsp_studio.core.initialization import best_scale, initial_factors
+from gsp_studio.core.iterates import Best, History, Iterate, Result, better, handed_out, history_of, result_of
+from gsp_studio.core.masking import Filling, Missing, check_mask, fill_missing
 from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, squared_norm
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.reseeding import reseeded
-from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.core.splitting import can_split, split
-from gsp_studio.core.spread import made, no_coefficients, sent, step_left
+from gsp_studio.core.spread import Spread, made, no_coefficients, sent, step_left
 from gsp_studio.core.steering import (
     Edit,
     Kill,
@@ -129,13 +127,15 @@ def iterate(
     X = as_compute_dtype(_placed(X, backend if isinstance(backend, str) else backend.name))
     device = get_backend(backend) if isinstance(backend, str) else backend
     missing = None
+    if isinstance(X, Spread) and device.remote is not None:
+        device = get_backend("cpu")  # the workers have devices of their own; here the basis alone is computed with
     if is_elsewhere(X):
         if mask is not None:
             raise ValueError("a mask needs the images in memory; these are in their file or on other machines")
         check_params(params, *X.shape)  # first: looking at all values takes a while
     if mask is None:
         check_data(X)
-        Xt, device = prepared(X, device)
+        Xt = X.T if is_elsewhere(X) else np.ascontiguousarray(X.T)
     else:
         Xt, missing = fill_missing(X, check_mask(mask, X.shape))
         check_data(Xt.T)
@@ -178,28 +178,30 @@ class _Run:
 
     def __init__(self, Xt: Any, missing: Missing | None, params: Params, backend: Backend) -> None:
         started = time.perf_counter()
-        self.filled, self.missing, self.backend = Xt, missing, backend
-        self.Xt = Xt if missing is None else Xt.view()
-        if missing is not None:
-            self.Xt.flags.writeable = False  # always: numba compiles kernels anew for arrays that may be written
+        self.images = Xt  # of the host; where entries are missing, as they were filled at first
+        self.Xt, self.backend = between.prepared(Xt.T, backend, params.rank)
+        self.missing = None if missing is None else missing.where(self.Xt, Xt, backend)
         self.x_norm2 = squared_norm(Xt.T)
         self.params, self.method = params, METHODS[params.method]
         self.updates: dict[tuple[str, tuple[int, ...]], UpdateBasis] = {}
         self.update_sparse_coefficients = new_sparse_coefficients()
         self.n_iter = 0
-        with backend.scope():
+        with self.backend.scope():
             self._start(params)
         self.seconds = time.perf_counter() - started
 
     def _start(self, params: Params) -> None:
-        W0, H0 = initial_factors(params.init, self.Xt.T, params.rank, params.seed)
-        self.V = W0.T
+        backend, images = self.backend, self.images
+        W0, H0 = initial_factors(params.init, images.T, params.rank, params.seed)
+        V0 = W0.T
+        self.V = between.put(V0, backend)
         if H0 is None:
-            self.H, self.B, self.G = self._sweep(no_coefficients(self.Xt, self.V), params)
+            self.H, self.B, self.G = self._sweep(between.put(no_coefficients(images, V0), backend), params)
         else:
-            self.H = H0
-            self.B, self.G = self.backend.products(self.Xt, H0)
-        self.V = self.V * self.V.dtype.type(best_scale(self.B, self.G, self.V))
+            self.H = between.put(H0, backend)
+            self.B, self.G = backend.products(self.Xt, self.H)
+        scale = best_scale(between.get(self.B, backend), between.get(self.G, backend), V0)
+        self.V = between.put(V0 * V0.dtype.type(scale), backend)
 
     def step(self, params: Params) -> Iterate:
         """One outer iteration."""
@@ -210,21 +212,26 @@ class _Run:
         with self.backend.scope():
             if params.reseed_dead:
                 self._reseed(tuple(k for k in self.dead() if k not in params.frozen))
-            self.V, self.H, self.B, self.G = balance(self.V, self.H, self.B, self.G, params.frozen)
+            self.V, self.H, self.B, self.G = between.balance(
+                self.V, self.H, self.B, self.G, params.frozen, self.backend
+            )
             self.V, dense = self._new_basis(params)
             self.H, self.B, self.G = self._new_coefficients(params)
             if self.missing is not None:
                 self._refill(self.missing)
+            found = self._measured(params)
             gram = GramError(self.B.T, self.G, self.x_norm2, None if self.missing is None else self.missing.norm2)
-            left = gram.squared_residual(self.V.T)
+            left = self.x_norm2 - 2.0 * found.fit + found.own
             if not gram.is_accurate(left):
                 left = self.backend.residual(self.Xt, self.V, self.H)
-        sparsity, sparsity_h = self._sparsities(params)
+            sparsity_h = math.nan
+            if params.sparsity_h is not None:
+                sparsity_h = float(np.mean(between.sparsities(self._whole(), None, self.backend)))
         self.seconds += time.perf_counter() - started
-        return Iterate(
+        it = Iterate(
             n_iter=self.n_iter,
             error=gram.relative(left),
-            sparsity=sparsity,
+            sparsity=float(np.mean(found.sparsities)),
             target=params.sparsity if method.uses_sparsity else math.nan,
             seconds=self.seconds,
             W=self.V.T,
@@ -233,48 +240,64 @@ class _Run:
             gram=gram,
             sparsity_h=sparsity_h,
             target_h=math.nan if params.sparsity_h is None else params.sparsity_h,
-            dead=self.dead(),
+            dead=tuple(int(k) for k in np.flatnonzero(~found.is_alive)),
         )
+        return it if self.backend.remote is None else handed_out(it, self.backend.remote)
 
     def _new_basis(self, params: Params) -> tuple[Array, Array]:
         """The basis's update; that of frozen basis images is none."""
         update = self.updates.setdefault((params.method, params.frozen), self.method.new_update())
         if not params.frozen:
             return update(self.V, self.B, self.G, self.backend, params)
-        V, B, G, of_free = free_problem(self.V, self.B, self.G, params, self.method)
+        V, B, G, of_free = free_problem(self.V, self.B, self.G, params, self.method, self.backend)
         new, step = update(V, B, G, self.backend, of_free)
         free = free_rows(params)
-        V, dense = self.V.copy(), self.V.copy()
-        V[free], dense[free] = new, step
-        return V, dense
+        return between.replaced(self.V, free, new, self.backend), between.replaced(self.V, free, step, self.backend)
 
     def edit(self, edit: Edit) -> None:
         """Change the basis; what its updates remember is about another one."""
         with self.backend.scope():
+            Xt, V, H, kernels = self._at_hand()
             if isinstance(edit, Kill):
-                self.V = np.delete(self.V, edit.basis, axis=0)
-                self._make(parts.without, edit.basis)
-            elif isinstance(edit, Split) and can_split(self.Xt, self.V, self.H, edit.basis):
-                self.V, self.H = split(self.Xt, self.V, self.H, edit.basis)
+                V = np.delete(V, edit.basis, axis=0)
+                _, H = made(Xt, kernels, parts.without, edit.basis, of=H, basis=V)
+            elif isinstance(edit, Split) and can_split(Xt, V, H, edit.basis):
+                V, H = split(Xt, V, H, edit.basis)
             elif isinstance(edit, Split):
-                self.V = np.vstack([self.V, np.zeros_like(self.V[:1])])
-                self._make(parts.with_empty)
-                self._reseed((len(self.V) - 1,))
+                V = np.vstack([V, np.zeros_like(V[:1])])
+                _, H = made(Xt, kernels, parts.with_empty, of=H, basis=V)
+                V, H = reseeded(Xt, V, H, kernels, (len(V) - 1,))
             else:
-                self._reseed((edit.basis,))
-            self.B, self.G = self.backend.products(self.Xt, self.H)
+                V, H = reseeded(Xt, V, H, kernels, (edit.basis,))
+            self._set_factors(V, H)
         self.updates, self.update_sparse_coefficients = {}, new_sparse_coefficients()
+
+    def _at_hand(self) -> tuple[Any, Array, Any, Backend]:
+        """Images, factors and kernels as edits take them: these are rare, so the host makes those of a device."""
+        backend = self.backend
+        if backend.remote is None:
+            return self.Xt, self.V, self.H, backend
+        images = self.images if self.missing is None else between.get(self.Xt, backend)  # as they are filled now
+        V, H = between.get(self.V, backend), between.get(self.H, backend)
+        return images, V, H, between.for_host(backend, self.Xt)
+
+    def _set_factors(self, V: Array, H: Any) -> None:
+        self.V, self.H = between.put(V, self.backend), between.put(H, self.backend)
+        self.B, self.G = self.backend.products(self.Xt, self.H)
+
+    def _whole(self) -> Any:
+        """H where its rows can be projected: what is on a cluster comes here for it."""
+        return np.asarray(self.H) if self.backend.remote is None else self.H
 
     def _new_coefficients(self, params: Params) -> tuple[Array, Array, Array]:
         """New coefficients, and the products ``H X'`` and ``H H'`` of these."""
         if params.sparsity_h is not None:
             C = self.backend.encode(self.Xt, self.V)
-            # A projection of whole rows: what is on a cluster comes here for it.
-            H, _ = self.update_sparse_coefficients(np.asarray(self.H), C, self.V @ self.V.T, self.backend, params)
+            H, _ = self.update_sparse_coefficients(self._whole(), C, self.V @ self.V.T, self.backend, params)
             H = sent(self.Xt, H)
             return H, *self.backend.products(self.Xt, H)
         if self.method.gradient_coefficients:
-            L = largest_eigenvalue(self.V @ self.V.T)
+            L = largest_eigenvalue(between.get(self.V @ self.V.T, self.backend))
             if L > 0.0:
                 return self.backend.descend_coefficients(self.Xt, self.V, self.H, L, params.n_steps, params.inner_tol)
         return self._sweep(self.H, params)
@@ -282,48 +305,43 @@ class _Run:
     def _sweep(self, H: Array, params: Params) -> tuple[Array, Array, Array]:
         return self.backend.sweep_coefficients(self.Xt, self.V, H, params.n_sweeps, params.inner_tol)
 
-    def _refill(self, missing: Missing) -> None:
+    def _refill(self, missing: Filling) -> None:
         """Write the fit into the missing entries: what is left of the residual is that of the others."""
-        self.backend.refill(self.filled, self.V, self.H, missing.starts, missing.pixels)
+        self.x_norm2 = missing.norm2 + missing.refill(self.V, self.H, self.backend)
         self.B, self.G = self.backend.products(self.Xt, self.H)
-        self.x_norm2 = missing.norm2_of_all(self.filled)
 
     def dead(self) -> tuple[int, ...]:
         """Basis images that are zero, or that no image uses."""
-        used = self.V.any(axis=1) & (np.diagonal(self.G) > 0)
-        return tuple(int(k) for k in np.flatnonzero(~used))
+        if self.backend.remote is None:
+            is_alive = self.V.any(axis=1) & (np.diagonal(self.G) > 0)
+        else:
+            is_alive = between.measure(self.V, self.B, self.G, None, self.backend).is_alive
+        return tuple(int(k) for k in np.flatnonzero(~is_alive))
 
     def _reseed(self, dead: tuple[int, ...]) -> None:
+        """Each of these takes what the worst described image lacks; its coefficients are fitted to that."""
         if dead:
-            self.V, self.H = reseeded(self.Xt, self.V, self.H, self.backend, dead)
-            self.B, self.G = self.backend.products(self.Xt, self.H)
+            Xt, V, H, kernels = self._at_hand()
+            self._set_factors(*reseeded(Xt, V, H, kernels, dead))
 
-    def _make(self, work: parts.Work, *args: Any) -> None:
-        """Other coefficients, for the basis as it is now."""
-        _, self.H = made(self.Xt, self.backend, work, *args, of=self.H, basis=self.V)
-
-    def _sparsities(self, params: Params) -> tuple[float, float]:
-        """The averages that the targets are about: of the basis, weighted where the method is, and of the rows of H."""
-        of_basis = 0.0
-        if self.V.shape[1] > 1:
-            weights = row_weights(params, self.V.dtype).T if self.method.uses_weights else None
-            of_basis = float(np.mean(hoyer_sparsity(self.V.T, weights)))
-        if params.sparsity_h is None:
-            return of_basis, math.nan
-        return of_basis, float(np.mean(hoyer_sparsity(np.asarray(self.H).T)))
+    def _measured(self, params: Params) -> Measured:
+        """What this iterate tells about itself; sparsities weighted where the method is."""
+        weights = row_weights(params, self.V.dtype) if self.method.uses_weights and self.V.shape[1] > 1 else None
+        return between.measure(self.V, self.B, self.G, weights, self.backend)
 
     def gradient_residual(self) -> float:
         """How far the last iterate is from standing still, see `updates.gradient_residual`; one more pass over X."""
         backend, params, method = self.backend, self.params, self.method
         with backend.scope():
-            V, B, G, of_free = free_problem(self.V, self.B, self.G, params, method)
+            V, B, G, of_free = free_problem(self.V, self.B, self.G, params, method, backend)
             of_basis = gradient_residual(V, B, G, backend, _projection(method, of_free, backend))
-            if params.sparsity_h is None:
-                of_coefficients = step_left(self.Xt, self.V, self.H, backend)
-            else:
-                C, target_h = backend.encode(self.Xt, self.V), replace(params, sparsity=params.sparsity_h, weights=None)
-                project = _projection(METHODS["psnmf"], target_h, backend)
-                of_coefficients = gradient_residual(np.asarray(self.H), C, self.V @ self.V.T, backend, project)
+            if params.sparsity_h is None and backend.remote is None:
+                return math.hypot(of_basis, step_left(self.Xt, self.V, self.H, backend))
+            free = METHODS["ahals"] if params.sparsity_h is None else METHODS["psnmf"]
+            target_h = params if params.sparsity_h is None else replace(params, sparsity=params.sparsity_h)
+            project = _projection(free, replace(target_h, weights=None), backend)
+            C = backend.encode(self.Xt, self.V)
+            of_coefficients = gradient_residual(self._whole(), C, self.V @ self.V.T, backend, project)
         return math.hypot(of_basis, of_coefficients)
 
 

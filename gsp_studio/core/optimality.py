@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import prepared
+from gsp_studio.core import between
 from gsp_studio.core.checks import check_params
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
@@ -62,21 +62,22 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: npt.ArrayLike, params: Params, bac
     if method.new_projection is None:
         return math.nan
     device = get_backend(backend) if isinstance(backend, str) else backend
-    Xt, device = prepared(X, device)
     of_basis = method.new_projection()
     of_coefficients = METHODS["ahals" if params.sparsity_h is None else "psnmf"].new_projection
     assert of_coefficients is not None
     target_h = replace(params, weights=None, sparsity=params.sparsity_h or 0.0)
     with device.scope():
-        B, G = device.products(Xt, H)
-        free_V, free_B, free_G, free = free_problem(V, B, G, params, method)
+        Xt, device = between.prepared(X, device, len(V))
+        V, there = between.put(V, device), between.put(H, device)
+        B, G = device.products(Xt, there)
+        free_V, free_B, free_G, free = free_problem(V, B, G, params, method, device)
         basis = _relative(free_V, free_B, free_G, device, lambda Z: of_basis(Z, device, free))
         project_h = of_coefficients()
         C, own = device.encode(Xt, V), V @ V.T
-        coefficients = _relative(H, C, own, device, lambda Z: project_h(Z, device, target_h))
+        coefficients = _relative(there, C, own, device, lambda Z: project_h(Z, device, target_h))
     return math.hypot(basis, coefficients)
 
 
 def _relative(V: Array, B: Array, G: Array, backend: Backend, project: Any) -> float:
-    length = float(np.linalg.norm(V)) * largest_eigenvalue(G)
+    length = float(np.linalg.norm(between.get(V, backend))) * largest_eigenvalue(between.get(G, backend))
     return gradient_residual(V, B, G, backend, project) / length if length > 0.0 else 0.0

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends import Backend, remote_of
 from gsp_studio.backends.cpu.path import SortedGroup
 from gsp_studio.core.projection import Projection, finish
 from gsp_studio.core.vectors import (
@@ -25,6 +26,8 @@ from gsp_studio.core.vectors import (
 )
 
 Array = npt.NDArray[Any]
+#: The grey of a vector's largest entry; truncated it is that, however the product is rounded.
+_WHITE = 254.0
 
 
 class RelativeError(Protocol):
@@ -43,11 +46,15 @@ class SparsityPath:
         As for `group_sparse_projection`.
     copy : bool
         Keep a private copy of x. Without, x must not be changed while the path is in use.
+    backend : str or Backend
+        "cpu", "cuda" or "auto": where it is sorted and projected.
 
     Attributes
     ----------
     start : float
         The average sparsity of x itself: at and below it, projections are x unchanged.
+    is_on_device : bool
+        Whether a device holds it: then `greys` costs a transfer of bytes.
 
     Raises
     ------
@@ -68,13 +75,18 @@ class SparsityPath:
     (0.7, True)
     """
 
-    def __init__(self, x: Any, weights: Any = None, *, axis: Axis = 0, copy: bool = True) -> None:
+    def __init__(
+        self, x: Any, weights: Any = None, *, axis: Axis = 0, copy: bool = True, backend: str | Backend = "cpu"
+    ) -> None:
         packed = pack(x, weights, axis)
         if copy and not packed.owns:
             flat = packed.flat.copy()
             packed = replace(packed, flat=flat, owns=True)
         self._packed, self._axis = packed, axis
-        self._sorted = SortedGroup(packed.flat, packed.offsets, packed.weights)
+        remote = remote_of(backend)
+        self.is_on_device = remote is not None
+        make: Any = SortedGroup if remote is None else remote.sorted_group
+        self._sorted = make(packed.flat, packed.offsets, packed.weights)
         if not self._sorted.finite:
             refuse_not_finite(packed)
         self.start = float(self._sorted.start.mean())
@@ -100,9 +112,37 @@ class SparsityPath:
         solution = self._sorted.project(target, flat)
         return finish(self._packed, flat, values, self._axis, solution)
 
+    def greys(self, s: float, order: Array) -> tuple[Array, Array, Array]:
+        """The projection of nonnegative vectors as a screen shows it: 254 is each vector's largest entry, 0 is black.
+
+        Parameters
+        ----------
+        s : float
+        order : ndarray of int (count,)
+            Which vectors, in order; they must be of one length n.
+
+        Returns
+        -------
+        greys : ndarray (count, n), uint8
+            Of a path on a device these bytes are what leaves it.
+        sparsities : ndarray (r,)
+        tops : ndarray (count,)
+            The largest entries.
+        """
+        target = check_target(s)
+        if self.is_on_device:
+            found, solution, tops = self._sorted.greys(target, order, _WHITE + 0.49, _WHITE)
+            return found, solution.sparsities, tops
+        flat = np.empty_like(self._packed.flat)
+        sparsities = self._sorted.project(target, flat).sparsities
+        V = flat.reshape(self._packed.count, -1)[order]
+        tops = V.max(axis=1)
+        gain = np.divide(_WHITE + 0.49, tops, out=np.zeros_like(tops), where=tops > 0)
+        return np.minimum(V * gain[:, None], _WHITE).astype(np.uint8), sparsities, tops
+
     def mu(self, s: float) -> float:
         """The multiplier at the target s; 0 up to `start`."""
-        return self._sorted.solve(check_target(s)).mu
+        return float(self._sorted.solve(check_target(s)).mu)
 
     def sparsities(self, s: float) -> Array:
         """Who pays: the sparsity of each vector at the target s, (r,) or the shape of the other axes."""

@@ -7,7 +7,7 @@ checks arguments, shares the budget with pinned vectors, and says on the result 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends import Backend, remote_of
 from gsp_studio.backends.cpu import projection as kernels
-from gsp_studio.backends.cpu.each import project_each
+from gsp_studio.backends.cpu.each import Solutions, project_each
 from gsp_studio.backends.cpu.hoyer import hoyer_flat
 from gsp_studio.backends.cpu.root import JUMP, NOT_FINITE, OVERFLOW, ROOT, UNCHANGED
 from gsp_studio.backends.cpu.scale import scale_vectors
@@ -96,6 +97,7 @@ def group_sparse_projection(
     axis: Axis = 0,
     out: Any = None,
     pinned: Mapping[int, float] | None = None,
+    backend: str | Backend = "cpu",
 ) -> Projection:
     """The nearest vectors whose average Hoyer sparsity is at least s.
 
@@ -118,6 +120,9 @@ def group_sparse_projection(
         Where the values go: x's shape and the type of the result. May be x.
     pinned : mapping of int to float, optional
         Vectors with a sparsity of their own. Each is projected alone; the others share what is left of ``r s``.
+    backend : str or Backend
+        "cpu", "cuda" or "auto": where it is computed. x and the values are the host's either way, so a device pays
+        for large groups only.
 
     Returns
     -------
@@ -125,6 +130,8 @@ def group_sparse_projection(
 
     Raises
     ------
+    BackendUnavailable
+        A backend that was named and cannot run here.
     ValueError
         s outside [0, 1]; no vectors; a vector with fewer than two entries; NaN or infinite values; weights, out or
         pinned that do not fit x; an x so large that entries of its projection, which may exceed x's, are not finite.
@@ -156,13 +163,16 @@ def group_sparse_projection(
     packed = pack(x, weights, axis)
     values = output_like(packed, out)
     flat = _target(packed, values, axis, out is None)
+    remote = remote_of(backend)
+    project_flat = kernels.project_flat if remote is None else remote.project_flat
     if pinned:
-        solution, mus = _project_pinned(packed, target, pinned, flat)
+        each = project_each if remote is None else remote.project_each
+        solution, mus = _project_pinned(packed, target, pinned, flat, project_flat, each)
         result = finish(packed, flat, values, axis, solution, mus)
         short = result.sparsity < target - _SHORT
         return replace(result, status=Status.OUT_OF_REACH) if short else result
     scratch = _scratch(flat, values) if flat is packed.flat else None
-    _, solution = kernels.project_flat(packed.flat, packed.offsets, target, packed.weights, flat, scratch)
+    _, solution = project_flat(packed.flat, packed.offsets, target, packed.weights, flat, scratch)
     if solution.outcome == NOT_FINITE:
         refuse_not_finite(packed)
     return finish(packed, flat, values, axis, solution)
@@ -209,12 +219,14 @@ def finish(
     )
 
 
-def column_sparse_projection(x: Any, s: Any, weights: Any = None, *, axis: Axis = 0, out: Any = None) -> Projection:
+def column_sparse_projection(
+    x: Any, s: Any, weights: Any = None, *, axis: Axis = 0, out: Any = None, backend: str | Backend = "cpu"
+) -> Projection:
     """Project every vector on its own: each reaches its target (cPSNMF's constraint), and none pays for another.
 
     Parameters
     ----------
-    x, weights, axis, out
+    x, weights, axis, out, backend
         As for `group_sparse_projection`.
     s : float or array_like
         One target for all vectors, or one for each, shaped as `Projection.sparsities`.
@@ -238,7 +250,9 @@ def column_sparse_projection(x: Any, s: Any, weights: Any = None, *, axis: Axis 
     values = output_like(packed, out)
     target = _target(packed, values, axis, out is None)
     scratch = _scratch(target, values) if target is packed.flat else None
-    solutions = project_each(packed.flat, packed.offsets, targets, packed.weights, target, scratch)
+    remote = remote_of(backend)
+    each = project_each if remote is None else remote.project_each
+    solutions = each(packed.flat, packed.offsets, targets, packed.weights, target, scratch)
     if (solutions.outcomes == NOT_FINITE).any():
         refuse_not_finite(packed)
     outcome = _worst(set(solutions.outcomes.tolist()))
@@ -267,7 +281,12 @@ def _targets(s: Any, count: int) -> Array:
 
 
 def _project_pinned(
-    packed: Packed, s: float, pinned: Mapping[int, float], target: Array
+    packed: Packed,
+    s: float,
+    pinned: Mapping[int, float],
+    target: Array,
+    project_flat: Callable[..., tuple[Array, kernels.Solution]],
+    each: Callable[..., Solutions],
 ) -> tuple[kernels.Solution, Array]:
     """Pinned vectors alone, the others as a group with what is left of the budget ``r s``; solution and multipliers."""
     refuse_not_finite(packed)
@@ -282,13 +301,13 @@ def _project_pinned(
     held = ~np.isnan(goals)
     result, sparsities, mus = np.empty_like(packed.flat), np.empty(r), np.zeros(r)
     mask, flat, offsets, weights = _part(packed, held)
-    alone = project_each(flat, offsets, goals[held], weights, flat)
+    alone = each(flat, offsets, goals[held], weights, flat)
     result[mask], sparsities[held], mus[held] = flat, alone.sparsities, alone.mu
     outcomes, mu, steps = set(alone.outcomes.tolist()), 0.0, int(alone.n_iter.max())
     if not held.all():
         share = (r * s - float(alone.sparsities.sum())) / int((~held).sum())
         mask, flat, offsets, weights = _part(packed, ~held)
-        _, free = kernels.project_flat(flat, offsets, min(1.0, max(0.0, share)), weights, flat)
+        _, free = project_flat(flat, offsets, min(1.0, max(0.0, share)), weights, flat)
         result[mask], sparsities[~held], mus[~held] = flat, free.sparsities, free.mu
         outcomes.add(free.outcome)
         mu, steps = free.mu, steps + free.n_iter

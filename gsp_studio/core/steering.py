@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.backend import Backend
+from gsp_studio.core import between
 from gsp_studio.core.methods import Method
 from gsp_studio.core.params import Params, row_weights
-from gsp_studio.core.sparsity import hoyer_sparsity
 
 Array = npt.NDArray[Any]
 
@@ -143,7 +144,9 @@ def free_rows(params: Params) -> Array:
     return np.setdiff1d(np.arange(params.rank), params.frozen)
 
 
-def free_problem(V: Array, B: Array, G: Array, params: Params, method: Method) -> tuple[Array, Array, Array, Params]:
+def free_problem(
+    V: Any, B: Any, G: Any, params: Params, method: Method, backend: Backend
+) -> tuple[Any, Any, Any, Params]:
     """What is left to the basis images that are not frozen: their own problem, of the same form.
 
     Parameters
@@ -153,6 +156,8 @@ def free_problem(V: Array, B: Array, G: Array, params: Params, method: Method) -
     params : Params
     method : Method
         That of the parameters.
+    backend : Backend
+        Where the arrays are.
 
     Returns
     -------
@@ -168,12 +173,16 @@ def free_problem(V: Array, B: Array, G: Array, params: Params, method: Method) -
     free, frozen = free_rows(params), np.array(params.frozen)
     target = params.sparsity
     if method.shares_budget and V.shape[1] > 1:
-        weights = row_weights(params, V.dtype).T if method.uses_weights else None
-        kept = float(np.sum(hoyer_sparsity(V[frozen].T, _columns(weights, frozen))))
+        weights = row_weights(params, V.dtype) if method.uses_weights else None
+        of_frozen = weights[frozen] if weights is not None and weights.ndim == 2 else weights
+        kept = float(np.sum(between.sparsities(between.take(V, frozen, backend), of_frozen, backend)))
         target = min(1.0, max(0.0, (params.rank * target - kept) / len(free)))
     of_free = replace(params, rank=len(free), frozen=(), sparsity=target, weights=_columns(params.weights, free))
-    left = B[free] - G[np.ix_(free, frozen)] @ V[frozen]
-    return V[free], left, np.ascontiguousarray(G[np.ix_(free, free)]), of_free
+    own = between.get(G, backend)
+    coupling = between.put(own[np.ix_(free, frozen)], backend)
+    left = between.take(B, free, backend) - coupling @ between.take(V, frozen, backend)
+    rest = between.put(np.ascontiguousarray(own[np.ix_(free, free)]), backend)
+    return between.take(V, free, backend), left, rest, of_free
 
 
 def _columns(weights: Any, chosen: Any) -> Any:

@@ -98,6 +98,8 @@ class Outcome:
         The traceback of a failure, for a report.
     versions : mapping of str to str
         What computed, as `io.runfile.versions_now` told then.
+    is_out_of_memory : bool
+        Whether it failed because a device's memory is full: the CPU can still compute it.
     """
 
     result: Result | None
@@ -106,6 +108,7 @@ class Outcome:
     error_text: str = ""
     details: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    is_out_of_memory: bool = False
 
     def exported(self, spec: RunSpec) -> ExportedRun:
         """What `export_run` writes of this run of `spec`; ValueError when no iteration was done."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gsp_studio.backends import Backend, get_backend
+from gsp_studio.backends import Backend, OutOfDeviceMemory, get_backend
 from gsp_studio.backends.backend import is_elsewhere
 from gsp_studio.backends.blocks import Interrupted
 from gsp_studio.core.checks import check_steering
@@ -175,6 +175,8 @@ class Runner:
     def _solve(self, on_record: Callable[[Record], None] | None) -> Outcome:
         self._solving = solving = _Solving(self, on_record)
         outcome = solving.outcome()
+        if solving.backend is not None and solving.backend.remote is not None:
+            solving.backend.remote.release()
         with self._changed:
             self._outcome = outcome
             self._state = RunState.FAILED if outcome.reason is FinishReason.FAILED else RunState.FINISHED
@@ -182,16 +184,22 @@ class Runner:
         return outcome
 
     def _publish(self, it: Iterate, record: Record) -> None:
-        if isinstance(it.H, Coefficients):
+        is_spread = it.is_here and isinstance(it.H, Coefficients)
+        if is_spread:
             # A window wants them here; without one, or more often, they stay where they are.
             is_wanted = self._thread is not None and time.monotonic() - self._glanced >= _GLANCE
             if is_wanted and it.H.nbytes <= LARGEST_FETCHED:
-                it = replace(it, H=np.asarray(it.H))
+                it, is_spread = replace(it, H=np.asarray(it.H)), False
                 self._glanced = time.monotonic()
         with self._changed:
             self._records.append(record)
-            if not isinstance(it.H, Coefficients):
-                self._latest = self._seen = it
+            if is_spread:
+                return
+            # What is on a device sets out when the last one was fetched, so no faster than somebody looks.
+            if it.is_here or self._latest is None:
+                it.send()
+                self._latest = it
+                self._seen = it if it.is_here else None
 
     def _boundary(self, n_iter: int) -> tuple[bool, list[Params | Edit]]:
         """Between two iterations: wait while paused; then whether to go on, and what to take."""
@@ -232,6 +240,11 @@ class _Solving:
             reason = self.iterations()
         except (KeyboardInterrupt, Interrupted):
             reason = FinishReason.CANCELLED
+        except OutOfDeviceMemory as error:
+            steps, text = tuple(self.interventions), str(error)
+            return Outcome(
+                self.result(), FinishReason.FAILED, steps, text, traceback.format_exc(), is_out_of_memory=True
+            )
         except Exception as error:  # the thread's edge: whatever happens must reach the user
             text = str(error) or type(error).__name__
             details = traceback.format_exc()

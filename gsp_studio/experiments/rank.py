@@ -19,6 +19,7 @@ import numpy.typing as npt
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.blocks import Streamed
+from gsp_studio.core import between
 from gsp_studio.core.checks import check_data
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.nmf import Params, factorize
@@ -146,11 +147,7 @@ def _left_out(X: Array, rows: Array, columns: Array, params: Params, backend: Ba
 
 def _coefficients(X: Array, W: Array, backend: Backend) -> Array:
     """``argmin_{H >= 0} ||X - W H||`` by HALS sweeps."""
-    Xt = np.ascontiguousarray(X.T).view()
-    Xt.flags.writeable = False
-    V = np.ascontiguousarray(W.T)
-    with backend.scope():
-        H, _, _ = backend.sweep_coefficients(Xt, V, np.zeros((len(V), len(Xt)), V.dtype), _SWEEPS, 0.0)
+    H, _, _ = between.coefficients(X, np.ascontiguousarray(W.T), backend, _SWEEPS, 0.0)
     return H
 
 

@@ -138,6 +138,16 @@ class Asking(QObject):
         """Say what went wrong."""
         _show(ErrorDialog(sentence, details, parent=self._window, logs=log_folder()))
 
+    def device_filled(self, sentence: str, details: str) -> None:
+        """Say that a device's memory is full, and offer the processor for the same run."""
+        dialog = ErrorDialog(sentence, details, "Compute on the CPU", self._window, log_folder())
+        dialog.accepted.connect(self._run_on_cpu)
+        _show(dialog)
+
+    def _run_on_cpu(self) -> None:
+        self._session.set_choice(replace(self._session.choice, backend="cpu"))
+        self._session.run()
+
     def load_failed(self, path: Path, sentence: str, details: str) -> None:
         """Say why a data set cannot be opened; what a file holds may be readable in another way."""
         has_layout = path.suffix.lower().lstrip(".") in _SUFFIXES

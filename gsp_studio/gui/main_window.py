@@ -49,6 +49,7 @@ from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.tour import Tour, hints_of
 from gsp_studio.gui.view_menu import ViewMenu
 from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.device_label import DeviceLabel
 from gsp_studio.gui.wiring import wire_panels, wire_session
 from gsp_studio.io.logfile import LOG
 
@@ -137,6 +138,8 @@ class MainWindow(QMainWindow):
         self._said.setOpenExternalLinks(True)
         self.statusBar().addWidget(self._said, 1)
         self.clusters = Clusters(self, self.session, self._settings)
+        self.device = DeviceLabel()
+        self.statusBar().addPermanentWidget(self.device)
 
     def _make_docks(self) -> None:
         area = Qt.DockWidgetArea
@@ -428,5 +431,6 @@ class MainWindow(QMainWindow):
         self.hide()  # nobody has to look at a window that waits for threads
         self.filing.close()
         self.clusters.close()
+        self.device.stop()
         self.threads_ended = self.session.close()
         event.accept()

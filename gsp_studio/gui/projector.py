@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends import OutOfDeviceMemory
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.blocks import Streamed
 from gsp_studio.core.metrics import GramError, self_product
@@ -147,9 +148,12 @@ class Projector:
     def glimpse(self, s: float) -> Glimpse:
         """Every k-th pixel of the basis projected to s: they are what they will be, the others are left out."""
         assert self._dataset is not None
+        path = self._sorted()
+        if path.is_on_device:
+            return self._glimpse_on_device(path, s)
         if self._coarse is None:
             self._coarse = _coarse(self.pinned.W, self._dataset)
-        coarse, path = self._coarse, self._sorted()
+        coarse = self._coarse
         n = len(self.pinned.W)
         threshold = path.mu(s) / (math.sqrt(n) - 1.0)
         z = np.maximum(coarse.W - coarse.W.dtype.type(threshold), 0)
@@ -157,6 +161,12 @@ class Projector:
         squares = np.einsum("ij,ij->j", z, z)
         scale = np.divide(np.einsum("ij,ij->j", z, coarse.W), squares, out=np.zeros_like(squares), where=squares > 0)
         return Glimpse(z * scale, coarse.image_shape, path.sparsities(s), self.order, s)
+
+    def _glimpse_on_device(self, path: SparsityPath, s: float) -> Glimpse:
+        """All pixels, of which a byte each leaves the device."""
+        assert self._dataset is not None
+        greys, sparsities, tops = path.greys(s, self.order)
+        return Glimpse(greys.T, self._dataset.image_shape, sparsities, self.order, s, tops)
 
     def points(self, values: Array) -> list[tuple[float, int]]:
         """At each sparsity the error, and how many basis images are zero or have one pixel left."""
@@ -177,6 +187,11 @@ class Projector:
         path = self._path
         if path is None:
             # Not copied: the arrays of an iterate are never written again.
-            path = SparsityPath(self.pinned.W, self.pinned.weights, copy=False)
+            # A small one takes less time than the way to a device and back.
+            where = self.pinned.backend if self.pinned.W.size > GLIMPSE_ABOVE else "cpu"
+            try:
+                path = SparsityPath(self.pinned.W, self.pinned.weights, copy=False, backend=where)
+            except OutOfDeviceMemory:  # it need not be told: the processor does the same
+                path = SparsityPath(self.pinned.W, self.pinned.weights, copy=False)
             self._path = path
         return path

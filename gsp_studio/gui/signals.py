@@ -43,5 +43,6 @@ class SessionSignals(QObject):
     viewChanged = Signal(object)  # View
     exported = Signal(object)  # list of Path
     failed = Signal(str, str)  # one sentence, details
+    deviceFilled = Signal(str, str)  # the same: a run ended because a device's memory is full
     loadFailed = Signal(object, str, str)  # path, one sentence, details
     logged = Signal(str)

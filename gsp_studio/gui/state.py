@@ -6,6 +6,7 @@ Light on purpose: this module is imported before the first paint, so it knows no
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,6 +39,7 @@ class Choice:
     max_iter: int = 500
     sparsity_h: float = 0.0
     init: str = "random"
+    backend: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,19 @@ class Known:
         The methods whose target is about weighted sparsities.
     starts : dict of name -> one line for people
     backend : str
-        What computes, in words.
+        What computes, in words, where nothing else is asked for.
+    backends : tuple of (name, what computes then, why it cannot)
+        What can be asked for; the reason is "" where it can.
+    memory : () -> (free, total), optional
+        Bytes of the device's memory, where that has its own.
     """
 
     methods: dict[str, tuple[str, str, bool]]
     backend: str
     starts: dict[str, str] = field(default_factory=dict)
     weighted: tuple[str, ...] = ()
+    backends: tuple[tuple[str, str, str], ...] = ()
+    memory: Callable[[], tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,8 @@ class Pinned:
         Average sparsity of the rows of H, its own.
     weights : ndarray (m,), optional
         What `sparsity` and the projections are weighted by.
+    backend : str
+        Where a large one is projected: "cpu", or the device that its run was computed on.
     """
 
     W: Array
@@ -132,6 +142,7 @@ class Pinned:
     origin: str
     sparsity_h: float = 0.0
     weights: Array | None = None
+    backend: str = "cpu"
 
     def reaches(self, s: float) -> bool:
         """Whether projecting it can bring it to the target s: it can only become sparser."""
@@ -206,6 +217,9 @@ class Glimpse:
         Of the whole basis images, exact.
     order : ndarray (r,)
     target : float
+    tops : ndarray (r,), optional
+        Where a device made it: W is of type uint8 then, all pixels as greys with the largest one white, its columns in
+        `order`; these are the values of white.
     """
 
     W: Array
@@ -213,6 +227,7 @@ class Glimpse:
     sparsities: Array
     order: Array
     target: float
+    tops: Array | None = None
 
     @property
     def attained(self) -> float:

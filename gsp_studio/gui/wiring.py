@@ -56,6 +56,8 @@ def wire_session(window: MainWindow) -> None:
     session.viewChanged.connect(window.view_menu.set_view)
     session.markedChanged.connect(window.on_marked)
     session.failed.connect(window.on_failed)
+    session.deviceFilled.connect(window.asking.device_filled)
+    session.known.connect(window.device.set_known)
     session.loadFailed.connect(window.on_load_failed)
     session.logged.connect(window.on_logged)
     session.exported.connect(window.on_exported)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from numba.core import event
 from threadpoolctl import threadpool_limits
 
-from gsp_studio.backends import get_backend
+from gsp_studio.backends import available_backends, get_backend, reason_of
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.blocks import Interrupted, Streamed, prepared
 from gsp_studio.backends.cpu import usable_cores
@@ -139,7 +139,14 @@ def known() -> Known:
     methods = {name: (method.label, method.summary, method.uses_sparsity) for name, method in METHODS.items()}
     weighted = tuple(name for name, method in METHODS.items() if method.uses_weights)
     backend = get_backend("auto", solver_threads())
-    return Known(methods, f"{backend.name}, {backend.device}", dict(STARTS), weighted)
+    words = f"{backend.name}, {backend.device}"
+    offered = [("auto", words, "")]
+    for name, problem in available_backends().items():
+        if name != "reference":
+            device = "" if problem else get_backend(name, solver_threads()).device
+            offered.append((name, f"{name}, {device}", reason_of(problem)))
+    memory = None if backend.remote is None else backend.remote.memory
+    return Known(methods, words, dict(STARTS), weighted, tuple(offered), memory)
 
 
 def new_run(dataset: Dataset, choice: Choice, weights: Array | None = None, scheduler: str = "") -> Runner:
@@ -147,7 +154,7 @@ def new_run(dataset: Dataset, choice: Choice, weights: Array | None = None, sche
     X = dataset.X
     params = replace(params_of(choice), weights=weights_in_force(choice, weights, len(X)))
     check_params(params, *X.shape)
-    spec = RunSpec(X, params, "auto", solver_threads(), fingerprint=dataset.fingerprint, scheduler=scheduler)
+    spec = RunSpec(X, params, choice.backend, solver_threads(), fingerprint=dataset.fingerprint, scheduler=scheduler)
     return Runner(spec)
 
 
@@ -184,7 +191,7 @@ def new_warm_fit(X: Any, choice: Choice) -> Runner:
     if isinstance(X, Streamed):
         params = replace(params, max_iter=STREAMED_ITERATIONS, init=STREAMED_START)
     check_params(params, *X.shape)
-    return Runner(RunSpec(X, params, "auto", solver_threads()))
+    return Runner(RunSpec(X, params, choice.backend, solver_threads()))
 
 
 def new_denser_fit(X: Any, choice: Choice, pinned: Pinned) -> Runner:
@@ -201,7 +208,7 @@ def new_denser_fit(X: Any, choice: Choice, pinned: Pinned) -> Runner:
         weights=pinned.weights,
     )
     check_params(params, *X.shape)
-    return Runner(RunSpec(X, params, "auto", solver_threads()))
+    return Runner(RunSpec(X, params, choice.backend, solver_threads()))
 
 
 def refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bool]) -> Shown | None:
@@ -218,7 +225,8 @@ def refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], boo
 
 
 def _refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bool], rounds: int) -> Shown | None:
-    Xt, backend = prepared(X, get_backend("auto", solver_threads()))
+    # On the processor: a refit is a few passes over images that are there, and a device would have to be sent them.
+    Xt, backend = prepared(X, get_backend("cpu", solver_threads()))
     V = np.ascontiguousarray(shown.W.T)
     H, own, before = shown.H, self_product(shown.W), math.inf
     params = Params(len(V), sparsity_h=None if math.isnan(shown.target_h) else shown.target_h)
@@ -279,6 +287,7 @@ def pinned_of(result: Result, origin: str) -> Pinned:
         origin=origin,
         sparsity_h=average_sparsity(result.H.T),
         weights=weights,
+        backend=result.backend.partition(": ")[0] if result.backend.startswith("cuda") else "cpu",
     )
 
 
@@ -361,7 +370,7 @@ def stationarity(X: Any, entry: RunEntry) -> float:
     """The KKT residual of a run's result; NaN where the method has none."""
     result = entry.outcome.result
     assert result is not None
-    return kkt_residual(X, result.W, result.H, result.params, get_backend("auto", solver_threads()))
+    return kkt_residual(X, result.W, result.H, result.params, get_backend("cpu", solver_threads()))
 
 
 def ranked(X: Any, ranks: range, choice: Choice, seeds: int, study: Any) -> RankStudy:

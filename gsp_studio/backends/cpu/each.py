@@ -79,6 +79,13 @@ def project_each(
     else:
         with POOL:
             _parallel(c, offsets, weights, targets, scratch, results, out)
+    return settle_some(c, offsets, targets, weights, results, out)
+
+
+def settle_some(
+    c: Array, offsets: Array, targets: Array, weights: Array | None, results: Array, out: Array
+) -> Solutions:
+    """Settle the vectors whose search needs that; `results` (4, r): multipliers, sparsities, evaluations, outcomes."""
     for i in np.flatnonzero(np.isin(results[_OUTCOME], (COLLAPSED, OUT_OF_RANGE, LONG))):
         _settle_one(c, offsets, weights, float(targets[i]), int(i), results, out)
     return Solutions(results[_MU], results[_SPARSITY], results[_STEPS].astype(np.int64), results[_OUTCOME])

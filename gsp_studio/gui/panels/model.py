@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
 from gsp_studio.gui.state import Choice, Known, Phase
@@ -45,12 +46,14 @@ class ModelPanel(QWidget):
         self._remark.hide()
         self._summary = label(muted=True, wrap=True)
         self._unused = label("used by the method WSNMF", muted=True, wrap=True)
-        self._backend = label("starting...")
+        self._backend = label("starting...", wrap=True)
+        self.backend = QComboBox()
         self._lay_out()
         self.rank.valueChanged.connect(lambda value: self._edit(rank=value))
         self.seed.valueChanged.connect(lambda value: self._edit(seed=value))
         self.iterations.valueChanged.connect(lambda value: self._edit(max_iter=value))
         self.method.activated.connect(lambda _: self._edit(method=self.method.currentData()))
+        self.backend.activated.connect(lambda _: self._edit(backend=self.backend.currentData()))
         self.start.activated.connect(lambda _: self._edit(init=self.start.currentData()))
         self.set_choice(self._choice)
 
@@ -77,7 +80,8 @@ class ModelPanel(QWidget):
         form.addRow("Start", self.start)
         form.addRow("Seed", self.seed)
         form.addRow("Iterations", self.iterations)
-        form.addRow("Backend", self._backend)
+        form.addRow("Backend", self.backend)
+        form.addRow("", self._backend)
 
     def _edit(self, **changes: object) -> None:
         edited = replace(self._choice, **changes)  # type: ignore[arg-type]
@@ -97,7 +101,14 @@ class ModelPanel(QWidget):
         for name, summary in known.starts.items():
             self.start.addItem(name, name)
             self.start.setItemData(self.start.count() - 1, summary, Qt.ItemDataRole.ToolTipRole)
-        self._backend.setText(known.backend)
+        self.backend.clear()
+        for name, words, reason in known.backends:
+            self.backend.addItem("automatic" if name == "auto" else name, name)
+            row = self.backend.count() - 1
+            self.backend.setItemData(row, reason or words, Qt.ItemDataRole.ToolTipRole)
+            items = self.backend.model()
+            assert isinstance(items, QStandardItemModel)
+            items.item(row).setEnabled(not reason)  # grey, and the reason is its tool tip
         self.set_choice(self._choice)
 
     def set_dataset(self, dataset: Dataset) -> None:
@@ -121,18 +132,30 @@ class ModelPanel(QWidget):
             self.method.setCurrentIndex(index)
         self.start.setCurrentIndex(self.start.findData(choice.init))
         self.start.setToolTip("" if self._known is None else self._known.starts.get(choice.init, ""))
+        self.backend.setCurrentIndex(self.backend.findData(choice.backend))
         self._tell()
 
     def set_phase(self, phase: Phase) -> None:
         """Editable while no run is going."""
-        for field in (self.rank, self.method, self.start, self.seed, self.iterations):
+        for field in (self.rank, self.method, self.start, self.seed, self.iterations, self.backend):
             field.setEnabled(not phase.is_run)
+
+    def _tell_backend(self) -> None:
+        """What computes, and why a device does not."""
+        if self._known is None:
+            return
+        found = {name: (words, reason) for name, words, reason in self._known.backends}
+        words, reason = found.get(self._choice.backend, (self._known.backend, ""))
+        self._backend.setText(reason or words)
+        missing = [f"{name}: {why}" for name, (_, why) in found.items() if why]
+        self.backend.setToolTip("\n".join(missing) or "What computes the next run")
 
     def _tell(self) -> None:
         found = self._known.methods.get(self._choice.method) if self._known is not None else None
         text = found[1] if found is not None else ""
         if self._summary.text() != text:
             self._summary.setText(text)
+        self._tell_backend()
         self.weights.setEnabled(self._known is not None)
         is_weighted = self._known is not None and self._choice.method in self._known.weighted
         self._unused.setVisible(self.weights.text() == "Painted" and not is_weighted)

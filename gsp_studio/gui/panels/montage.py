@@ -170,7 +170,10 @@ class MontagePanel(QWidget):
         if self._coarse is None or not self._coarse.fits(count, height, width, self._buffer.channels):
             self._coarse = TileBuffer(count, height, width, channels=self._buffer.channels)
         self._coarse.hold_levels_of(self._buffer)
-        self._coarse.fill(glimpse.W, glimpse.order, self._is_column_major, self._contrast)
+        if glimpse.tops is None:
+            self._coarse.fill(glimpse.W, glimpse.order, self._is_column_major, self._contrast)
+        else:
+            self._coarse.fill_greys(glimpse.W, glimpse.tops, self._is_column_major, self._contrast)
         self.view.show_glimpse(self._coarse)
 
     @property

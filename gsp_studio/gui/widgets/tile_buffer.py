@@ -105,6 +105,20 @@ class TileBuffer:
         else:
             order_of = "F" if column_major else "C"
             images = as_images(scaled.astype(np.uint8), (self.height, self.width), order_of, self.channels)
+        self._write(images)
+
+    def fill_greys(self, greys: Array, tops: Array, column_major: bool, contrast: Contrast = Contrast.TILE) -> None:
+        """Write greys (m, count) in the order of the tiles, each with its largest value, one of `tops`, white."""
+        V = greys.T
+        if contrast is not Contrast.TILE:
+            if math.isnan(self._held):
+                self._held = float(tops.max())
+            share = np.minimum(tops / self._held, 1.0) if self._held > 0 else np.zeros(len(tops))
+            V = (V * share[:, None].astype(np.float32)).astype(np.uint8)
+        order_of = "F" if column_major else "C"
+        self._write(as_images(np.ascontiguousarray(V), (self.height, self.width), order_of, self.channels))
+
+    def _write(self, images: Array) -> None:
         full = self.count // self.columns
         last = self.count - full * self.columns
         self._tiles[:full] = images[: full * self.columns].reshape(full, self.columns, *images.shape[1:])

@@ -1,0 +1,158 @@
+"""CuPy behind the same few kernels: all of a run's arrays are on the device from its start to its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gsp_studio.backends.backend import Array, Backend, BackendUnavailable, Remote
+from gsp_studio.backends.cpu.each import Solutions
+from gsp_studio.backends.cpu.projection import Solution
+
+#: Arrays of the factors' sizes that a run holds at once: the last, the best, the next, and what is made of them.
+_COPIES = 8
+
+
+def make_backend(index: int) -> Backend:
+    """The backend of device `index`; BackendUnavailable, in one sentence, where it cannot run."""
+    try:
+        from gsp_studio.backends.cuda import driver
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "cupy":
+            raise
+        how = 'pip install "gsp-studio[cuda12]" or "gsp-studio[cuda13]", as the driver is'
+        raise BackendUnavailable(f"backend cuda cannot run here: CuPy is not installed ({how})") from error
+    except ImportError as error:  # installed, and what it needs is not
+        reason = " ".join(str(error).split())
+        raise BackendUnavailable(f"backend cuda cannot run here: CuPy does not load ({reason})") from error
+    problem = driver.problem(index)
+    if problem:
+        raise BackendUnavailable(f"backend cuda cannot run here: {problem}")
+    return _backend(driver.Device(index))
+
+
+def _backend(device: Any) -> Backend:
+    from gsp_studio.backends.cuda.solver import Solver
+
+    solver = Solver(device)
+    backend: Backend
+
+    def adopt(Xt: Array, r: int) -> tuple[Any, Backend]:
+        n, m = Xt.shape
+        with device.scope():
+            if device.has_room_for((Xt.size + _COPIES * r * (n + m)) * Xt.dtype.itemsize):
+                return device.put(Xt), backend
+            from gsp_studio.backends.cuda.streams import streamed_from
+
+            return streamed_from(Xt), streamed()
+
+    def streamed() -> Backend:
+        from gsp_studio.backends.cuda.streams import streaming
+
+        return streaming(backend, device)
+
+    backend = Backend(
+        name="cuda" if device.index == 0 else f"cuda:{device.index}",
+        device=device.text(),
+        threads=1,
+        products=solver.products,
+        sweep_coefficients=solver.sweep_coefficients,
+        descend_coefficients=solver.descend_coefficients,
+        encode=solver.encode,
+        residual=solver.residual,
+        hals=solver.hals,
+        gradient_step=solver.gradient_step,
+        extrapolate=solver.extrapolate,
+        refill=solver.refill,
+        project_rows=solver.project_rows,
+        scope=device.scope,
+        remote=_remote(device, solver, adopt, streamed),
+    )
+    return backend
+
+
+def _remote(device: Any, solver: Any, adopt: Any, streamed: Any) -> Remote:
+    from gsp_studio.backends.cuda.driver import Transfer
+    from gsp_studio.backends.cuda.path import SortedGroup
+
+    flat = _Flat(device, solver.projector)
+    return Remote(
+        put=device.put,
+        get=device.get,
+        adopt=adopt,
+        streamed=streamed,
+        balance=solver.balance,
+        measure=solver.measure,
+        sparsities=solver.sparsities,
+        penalized=solver.penalized,
+        distance=solver.distance,
+        refill_at=solver.refill_at,
+        take=solver.take,
+        replaced=solver.replaced,
+        descend=solver.descend,
+        project_flat=flat.project,
+        project_each=flat.project_each,
+        sorted_group=lambda c, offsets, w=None: SortedGroup(device, solver.projector, c, offsets, w),
+        transfer=lambda arrays: Transfer(device, arrays),
+        memory=device.memory,
+        release=device.release,
+    )
+
+
+class _Flat:
+    """Projections of vectors that lie in a flat buffer of the host: there and back."""
+
+    def __init__(self, device: Any, projector: Any) -> None:
+        self._device, self._projector = device, projector
+
+    def project(
+        self,
+        c: Array,
+        offsets: Array,
+        s: float,
+        weights: Array | None = None,
+        out: Array | None = None,
+        scratch: Array | None = None,
+        mu0: float = 0.0,
+        checked: bool = True,
+    ) -> tuple[Array, Solution]:
+        """As `backends.cpu.projection.project_flat`."""
+        from gsp_studio.backends.cpu.root import NOT_FINITE, OVERFLOW
+        from gsp_studio.backends.cuda import groups
+
+        with self._device.scope():
+            pieces, constants = groups.make_pieces(offsets), groups.make_weights(offsets, weights)
+            values, solution = groups.project(
+                self._projector, self._device.put(c), pieces, constants, float(s), mu0, weights, offsets
+            )
+            out = np.empty_like(c) if out is None else out
+            if solution.outcome not in (NOT_FINITE, OVERFLOW):
+                out[...] = self._device.get(values)
+        return out, solution
+
+    def project_each(
+        self,
+        c: Array,
+        offsets: Array,
+        targets: Array,
+        weights: Array | None,
+        out: Array,
+        scratch: Array | None = None,
+    ) -> Solutions:
+        """As `backends.cpu.each.project_each`."""
+        from gsp_studio.backends.cpu.each import settle_some
+        from gsp_studio.backends.cuda import groups
+
+        with self._device.scope():
+            pieces, constants = groups.make_pieces(offsets), groups.make_weights(offsets, weights)
+            room = groups.Room(pieces, c.dtype, self._projector.new_run())
+            there = self._device.put(c)
+            goals = self._device.put(np.asarray(targets, np.float64))
+            self._projector.step(there, pieces, constants, goals, groups.EACH, room)
+            results = self._device.get(room.results).reshape(-1, 3)
+            sparsities, values = self._device.get(room.sparsities), self._device.get(room.out)
+        source = c.copy() if out is c else c
+        out[...] = values
+        rows = np.stack([results[:, 0], sparsities, results[:, 1], results[:, 2]])
+        return settle_some(source, offsets, targets, weights, rows, out)

@@ -1,0 +1,289 @@
+"""The NMF kernels on the device: products in cuBLAS, all else in kernels of our own.
+
+Products are float32 in float32: CuPy leaves TF32 off unless a user turns it on, and the backend's name says so then.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gsp_studio.backends.backend import HALS_BLOCK, Array, Measured
+from gsp_studio.backends.cpu.hoyer import hoyer_flat
+from gsp_studio.backends.cpu.root import NORM, SPAN
+from gsp_studio.backends.cuda.driver import Device, cp
+from gsp_studio.backends.cuda.groups import (
+    COUNT,
+    EACH,
+    FREE,
+    GROUP,
+    HINT,
+    IS_DONE,
+    WORST,
+    Projector,
+    Room,
+    project,
+)
+from gsp_studio.backends.layout import equal_offsets
+
+#: Threads of a block of the simple kernels, and blocks at most: sums have one for each.
+_BLOCK, _MOST_BLOCKS = 256, 1024
+#: Multiplications of a gradient step from which on cuBLAS pays, and a look at whether the update is done.
+_LARGE = 500_000_000
+#: Bytes of residuals that are there at once.
+_RESIDUALS = 1 << 26
+#: Shared memory that a block of HALS takes at most where it can choose: more of them then run side by side.
+_SIDE_BY_SIDE = 96 * 1024
+# Columns of `row_numbers`.
+_L1, _L2, _TOP, _B, _G, _USE, _SUM, _NUMBERS = range(8)
+#: Sizes outside this range leave float64 when they are squared: the host scales them first.
+_SAFE = (1e-120, 1e120)
+_KINDS = {"none": FREE, "group": GROUP, "rows": EACH}
+
+
+class Solver:
+    """The kernels of `Backend` and `Remote` on one device; shapes as there."""
+
+    def __init__(self, device: Device) -> None:
+        self.device, self.projector = device, Projector(device)
+        with device.scope():
+            self._no_index = cp.zeros(1, np.int64)
+
+    # Images
+
+    def products(self, Xt: Any, H: Any) -> tuple[Any, Any]:
+        """``B = H X'`` and ``G = H H'``."""
+        return H @ Xt, H @ H.T
+
+    def encode(self, Xt: Any, V: Any) -> Any:
+        """``W'X``."""
+        return V @ Xt.T
+
+    def sweep_coefficients(self, Xt: Any, V: Any, H: Any, n_inner: int, tol: float) -> tuple[Any, Any, Any]:
+        """New coefficients by HALS sweeps for the basis V, and the products of these."""
+        new = self.hals(H, V @ Xt.T, V @ V.T, n_inner, tol)
+        return new, *self.products(Xt, new)
+
+    def descend_coefficients(self, Xt: Any, V: Any, H: Any, L: float, n_inner: int, tol: float) -> tuple[Any, Any, Any]:
+        """The same by fast gradient steps."""
+        new, C, own = H.copy(), V @ Xt.T, V @ V.T
+        r, n = H.shape
+        rows = self._rows(r, H.dtype, 0)
+        shared = 8 * HALS_BLOCK // 4 + rows * r * H.dtype.itemsize
+        more = cp.empty((2, r, n), H.dtype)
+        arguments = (new, C, own, r, n, float(L), n_inner, float(tol), rows, more)
+        self.device.launch("descend", H.dtype, (-(-n // HALS_BLOCK),), HALS_BLOCK, arguments, shared)
+        return new, *self.products(Xt, new)
+
+    def residual(self, Xt: Any, V: Any, H: Any) -> float:
+        """``||X - W H||_F^2``: products in the type of X, differences and sum in float64."""
+        n, m = Xt.shape
+        step, total = max(1, _RESIDUALS // (m * Xt.dtype.itemsize)), 0.0
+        for a in range(0, n, step):
+            images = Xt[a : a + step]
+            fit = cp.ascontiguousarray(H[:, a : a + step].T) @ V
+            total += self._squares(images, fit, self._no_index, images.size, 0)
+        return total
+
+    def refill_at(self, Xt: Any, V: Any, H: Any, where: Any) -> float:
+        """Write the fit into the entries at `where` of the flat Xt; the sum of its squares."""
+        (n, m), r, count = Xt.shape, len(V), int(where.size)
+        self.device.launch("refill", Xt.dtype, (self._blocks(count),), _BLOCK, (Xt, V, H, where, count, r, m, n))
+        return self._squares(Xt, Xt, where, count, 1)
+
+    def refill(self, Xt: Any, V: Any, H: Any, starts: Array, pixels: Array) -> None:
+        """As `Backend.refill`, its places told by the host."""
+        images = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        self.refill_at(Xt, V, H, cp.asarray(images * Xt.shape[1] + pixels))
+
+    # One factor
+
+    def hals(self, V: Any, B: Any, G: Any, n_inner: int, tol: float) -> Any:
+        """HALS sweeps over the rows of V, which is kept."""
+        new, (r, n) = V.copy(), V.shape
+        columns = r * HALS_BLOCK * V.dtype.itemsize
+        keeps = columns + 2 * r * V.dtype.itemsize + 1024 <= min(_SIDE_BY_SIDE, self.device.most_shared)
+        rows = self._rows(r, V.dtype, columns if keeps else 0)
+        shared = 8 * HALS_BLOCK // 4 + rows * r * V.dtype.itemsize + (columns if keeps else 0)
+        arguments = (new, B, G, r, n, n_inner, float(tol), rows, int(keeps))
+        self.device.launch("hals", V.dtype, (-(-n // HALS_BLOCK),), HALS_BLOCK, arguments, shared)
+        return new
+
+    def _rows(self, r: int, dtype: Any, taken: int) -> int:
+        """Rows of the Gram matrix that shared memory holds beside what is taken: all, or an even number."""
+        room = min(_SIDE_BY_SIDE, self.device.most_shared) - 1024 - taken
+        fitting = room // (r * dtype.itemsize)
+        return r if fitting >= r else max(2, fitting // 2 * 2)
+
+    def gradient_step(self, Y: Any, B: Any, G: Any, L: float) -> Any:
+        """``max(0, Y - (G Y - B) / L)``."""
+        out = cp.empty_like(Y)
+        self._gradient_step(Y, B, G, L, out, self.projector.new_run())
+        return out
+
+    def _gradient_step(self, Y: Any, B: Any, G: Any, L: float, out: Any, run: Any) -> None:
+        r, m = Y.shape
+        if r * Y.size >= _LARGE:
+            cp.matmul(G, Y, out=out)
+            arguments = (Y, B, Y.size, 1.0 / L, out, run)
+            self.device.launch("clip_step", Y.dtype, (self._blocks(Y.size),), _BLOCK, arguments)
+            return
+        grid = (-(-m // HALS_BLOCK), -(-r // 8))
+        self.device.launch("gradient_step", Y.dtype, grid, HALS_BLOCK, (Y, B, G, r, m, 1.0 / L, out, run))
+
+    def extrapolate(self, new: Any, old: Any, Y: Any, beta: float) -> tuple[Any, float, float]:
+        """``new + beta (new - old)``, ``||new - old||_F^2`` and ``<Y - new, new - old>``."""
+        out, blocks = cp.empty_like(new), self._blocks(new.size)
+        sums = cp.empty((blocks, 2), np.float64)
+        self.device.launch(
+            "momentum", new.dtype, (blocks,), _BLOCK, (new, old, Y, new.size, float(beta), out, sums), self._scratch()
+        )
+        moved, uphill = cp.asnumpy(sums).sum(axis=0)
+        return out, float(moved), float(uphill)
+
+    def descend(
+        self,
+        V: Any,
+        B: Any,
+        G: Any,
+        L: float,
+        n_inner: int,
+        tol: float,
+        kind: str,
+        s: float,
+        weights: Array | None,
+        mu0: float,
+    ) -> tuple[Any, Any, float] | None:
+        """All steps of a fast projected gradient, queued at once; see `Remote`."""
+        (r, m), number = V.shape, _KINDS[kind]
+        pieces = self.projector.pieces(r, m)
+        constants = self.projector.weights(r, m, None if weights is None else weights.astype(V.dtype))
+        run = self.projector.new_run(mu0)
+        room = Room(pieces, V.dtype, run)
+        new, Y, dense = V.copy(), V.copy(), cp.empty_like(V)
+        target = cp.full(r, float(s)) if number == EACH else s
+        for _ in range(n_inner):
+            self._gradient_step(Y, B, G, L, dense, run)
+            flat = dense.reshape(-1)
+            moves = (new.reshape(-1), Y.reshape(-1))
+            self.projector.step(flat, pieces, constants, target, number, room, moves, tol)
+            if r * V.size >= _LARGE and bool(cp.asnumpy(run[IS_DONE])):
+                break
+        state = cp.asnumpy(run)
+        assert state[COUNT] >= 1
+        return None if state[WORST] else (new, dense, float(state[HINT]))
+
+    # Projections
+
+    def project_rows(
+        self, V: Any, s: float, weights: Array | None = None, out: Any = None, mu0: float = 0.0
+    ) -> tuple[Any, float]:
+        """As `Backend.project_rows`; weights are those of the host."""
+        r, m = V.shape
+        w = None if weights is None else weights.astype(V.dtype)
+        pieces, constants = self.projector.pieces(r, m), self.projector.weights(r, m, w)
+        values, solution = project(
+            self.projector,
+            V.reshape(-1),
+            pieces,
+            constants,
+            s,
+            mu0,
+            w if w is None else w.reshape(-1),
+            equal_offsets(r, m),
+        )
+        values = values.reshape(r, m)
+        if out is not None:
+            out[...] = values
+            values = out
+        return values, solution.mu
+
+    # Between the kernels
+
+    def balance(self, V: Any, H: Any, B: Any, G: Any, frozen: tuple[int, ...] = ()) -> tuple[Any, Any, Any, Any]:
+        """Rows of V and H scaled to equal norms."""
+        (r, m), n = V.shape, H.shape[1]
+        numbers = self._row_numbers(V, None, None, None, None)
+        held = np.zeros(r, np.int64)
+        held[list(frozen)] = 1
+        new = tuple(cp.empty_like(array) for array in (V, H, B, G))
+        grid = (r, max(1, min(_MOST_BLOCKS // 4, max(m, n) // (4 * _BLOCK))))
+        arguments = (V, H, B, G, numbers, cp.asarray(held), r, m, n, *new)
+        self.device.launch("balance", V.dtype, grid, _BLOCK, arguments)
+        return new[0], new[1], new[2], new[3]
+
+    def measure(self, V: Any, B: Any, G: Any, weights: Array | None) -> Measured:
+        """Error terms, sparsities and what is alive, in one look at V."""
+        numbers = cp.asnumpy(self._row_numbers(V, weights, B, V @ V.T, G))
+        return Measured(
+            fit=float(numbers[:, _B].sum()),
+            own=float(numbers[:, _G].sum()),
+            sparsities=self._sparsities(V, weights, numbers),
+            is_alive=(numbers[:, _TOP] > 0) & (numbers[:, _USE] > 0),
+        )
+
+    def sparsities(self, V: Any, weights: Array | None = None) -> Array:
+        """Hoyer sparsity of the rows of V, weighted where weights are given."""
+        return self._sparsities(V, weights, cp.asnumpy(self._row_numbers(V, weights, None, None, None)))
+
+    def _sparsities(self, V: Any, weights: Array | None, numbers: Array) -> Array:
+        r, m = V.shape
+        if m < 2:
+            return np.zeros(r)
+        top = numbers[:, _TOP]
+        if not np.isfinite(top).all() or top.max() > _SAFE[1] or top[top > 0].min(initial=1.0) < _SAFE[0]:
+            flat = None if weights is None else np.ascontiguousarray(weights, V.dtype).reshape(-1)
+            return hoyer_flat(cp.asnumpy(V).reshape(-1), equal_offsets(r, m), flat)
+        constants = self.projector.weights(r, m, weights).constants
+        lengths = np.sqrt(numbers[:, _L2])
+        ratio = np.divide(numbers[:, _L1], lengths, out=np.ones(r), where=lengths > 0)
+        found = np.clip((constants[NORM] - ratio) / constants[SPAN], 0.0, 1.0)
+        return np.where(top > 0, found, 1.0)
+
+    def _row_numbers(self, V: Any, weights: Array | None, B: Any, own: Any, G: Any) -> Any:
+        r, m = V.shape
+        w = self.projector.weights(r, m, None if weights is None else weights.astype(V.dtype)) if m > 1 else None
+        out = cp.empty((r, _NUMBERS), np.float64)
+        others = (V, V, V) if B is None else (B, own, G)
+        values, kind = (V, 0) if w is None or w.kind == 0 else (w.values, w.kind)
+        arguments = (V, r, m, values, kind, *others, int(B is not None), out)
+        self.device.launch("row_numbers", V.dtype, (r,), _BLOCK, arguments, self._scratch())
+        return out
+
+    def penalized(self, V: Any, B: Any, G: Any, multiple: Array) -> Any:
+        """The right-hand side of l1 A-HALS."""
+        r, m = V.shape
+        out, numbers = cp.empty_like(B), self._row_numbers(V, None, None, None, None)
+        grid = (r, max(1, min(_MOST_BLOCKS // 4, m // (4 * _BLOCK))))
+        arguments = (V, B, numbers, cp.asarray(np.ascontiguousarray(multiple, np.float64).reshape(-1)), G, r, m, out)
+        self.device.launch("penalize", V.dtype, grid, _BLOCK, arguments)
+        return out
+
+    def distance(self, a: Any, b: Any) -> float:
+        """``||a - b||_F``."""
+        return float(np.sqrt(self._squares(a, b, self._no_index, a.size, 0)))
+
+    def take(self, V: Any, rows: Array) -> Any:
+        """``V[rows]``, new and C-contiguous."""
+        return cp.ascontiguousarray(cp.take(V, cp.asarray(rows), axis=0))
+
+    def replaced(self, V: Any, rows: Array, new: Any) -> Any:
+        """V with other rows."""
+        out = V.copy()
+        out[cp.asarray(rows)] = new
+        return out
+
+    def _squares(self, a: Any, b: Any, index: Any, size: int, kind: int) -> float:
+        blocks = self._blocks(size)
+        sums = cp.empty(blocks, np.float64)
+        self.device.launch("squares", a.dtype, (blocks,), _BLOCK, (a, b, index, size, kind, sums), self._scratch())
+        return float(cp.asnumpy(sums).sum())
+
+    @staticmethod
+    def _blocks(size: int) -> int:
+        return max(1, min(_MOST_BLOCKS, -(-size // (4 * _BLOCK))))
+
+    @staticmethod
+    def _scratch() -> int:
+        return 8 * _BLOCK // 4

@@ -1,0 +1,108 @@
+"""The device in the window: what can be chosen and why not, memory in the status bar, the processor when it is full."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import fakes
+import numpy as np
+import pytest
+from device import emulation, on_fake_device
+from handling import Listener
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
+
+from gsp_studio.gui import projector
+from gsp_studio.gui.panels.model import ModelPanel
+from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.gui.widgets.device_label import DeviceLabel
+from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
+
+OFFERED = (
+    ("auto", "cpu, 3 threads", ""),
+    ("cuda", "cuda, ", "there is no NVIDIA driver"),
+    ("cpu", "cpu, 3 threads", ""),
+)
+
+
+@pytest.fixture
+def panel(show: Callable[..., QWidget]) -> ModelPanel:
+    made = ModelPanel()
+    made.set_known(replace(fakes.KNOWN, backends=OFFERED))
+    made.set_dataset(fakes.dataset(6, 5, 100))
+    made.set_choice(Choice(rank=3))
+    made.set_phase(Phase.IDLE)
+    show(made, 300, 500)
+    return made
+
+
+def test_what_cannot_be_chosen_is_grey_and_says_why(panel: ModelPanel) -> None:
+    items = panel.backend.model()
+    assert [panel.backend.itemText(row) for row in range(3)] == ["automatic", "cuda", "cpu"]
+    assert [bool(items.flags(items.index(row, 0)) & Qt.ItemFlag.ItemIsEnabled) for row in range(3)] == [
+        True,
+        False,
+        True,
+    ]
+    assert panel.backend.itemData(1, Qt.ItemDataRole.ToolTipRole) == "there is no NVIDIA driver"
+    assert panel.backend.toolTip() == "cuda: there is no NVIDIA driver"
+    assert panel.backend.currentText() == "automatic"
+
+
+def test_a_choice_is_told_and_shown(panel: ModelPanel) -> None:
+    heard = Listener(panel, "edited")
+    panel.set_choice(Choice(rank=3, backend="cpu"))
+    assert heard.is_silent
+    assert panel.backend.currentText() == "cpu"
+    panel.backend.setCurrentIndex(0)
+    panel.backend.activated.emit(0)
+    assert heard["edited"] == [Choice(rank=3)]
+    panel.set_phase(Phase.RUNNING)
+    assert not panel.backend.isEnabled()
+
+
+def test_the_status_bar_names_device_and_memory(show: Callable[..., QWidget]) -> None:
+    free = [6_000_000_000]
+    made = DeviceLabel()
+    show(made, 300, 20)
+    made.set_known(fakes.KNOWN)
+    assert made.text() == "cpu, a machine"
+    made.set_known(replace(fakes.KNOWN, backend="cuda, Fake 0", memory=lambda: (free[0], 8_000_000_000)))
+    assert made.text() == "cuda, Fake 0  ·  2.0 of 8.0 GB"
+    free[0] = 1_000_000_000
+    made.look()
+    assert made.text() == "cuda, Fake 0  ·  7.0 of 8.0 GB"
+    made.stop()
+
+
+@pytest.mark.parametrize("contrast", [Contrast.TILE, Contrast.SHARED])
+@pytest.mark.parametrize("column_major", [False, True])
+def test_greys_of_a_device_are_drawn_as_values_are(contrast: Contrast, column_major: bool) -> None:
+    rng = np.random.default_rng(0)
+    W, order = rng.random((12, 5), np.float32) * np.arange(1, 6, dtype=np.float32), rng.permutation(5)
+    values, greys = TileBuffer(5, 4, 3), TileBuffer(5, 4, 3)
+    values.fill(W, order, column_major, contrast)
+    tops = W.max(axis=0)[order]
+    greys.fill_greys((W[:, order] / tops * 254.49).astype(np.uint8), tops, column_major, contrast)
+    assert np.abs(values.pixels.astype(int) - greys.pixels).max() <= 2
+
+
+@pytest.mark.skipif(emulation.compiler() is None, reason="needs a C++ compiler for the fake device")
+def test_a_drag_of_a_large_basis_is_computed_where_that_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector, "GLIMPSE_ABOVE", 10)
+    data = fakes.dataset()
+    with on_fake_device() as machine:
+        pinned = replace(fakes.pinned(data), backend="cuda")
+        found = projector.Projector(pinned, data)
+        shown = found.show(0.7)
+        assert found.is_large
+        machine.downloaded = 0
+        glimpse = found.glimpse(0.7)
+        assert glimpse.W.dtype == np.uint8
+        assert machine.downloaded < pinned.W.size + 64 * pinned.W.shape[1]
+    assert glimpse.image_shape == data.image_shape
+    buffer, same = (TileBuffer.of(data, pinned.W.shape[1]) for _ in range(2))
+    buffer.fill_greys(glimpse.W, glimpse.tops, False)
+    same.fill(shown.W, shown.order, False)
+    assert np.abs(buffer.pixels.astype(int) - same.pixels).max() <= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +14,8 @@ from hypothesis import settings
 ROOT = Path(__file__).resolve().parents[1]
 
 os.environ.setdefault("QT_API", "pyside6")
+# What a shell starts with "&" ignores Ctrl-C, and so would the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Commands write a log where the platform keeps such files: not into that of whoever runs the tests.
 _HOME = tempfile.TemporaryDirectory(prefix="gsp-studio-tests-")
 os.environ["XDG_DATA_HOME"] = _HOME.name

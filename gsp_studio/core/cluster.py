@@ -6,7 +6,10 @@ on another one. This is the only module of the core that knows Dask, and it is i
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 import time
 import uuid
 from collections import Counter
@@ -17,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from distributed import Client, Future, KilledWorker, default_client, wait
+from distributed import Client, Future, KilledWorker, WorkerPlugin, default_client, wait
 from distributed.client import futures_of
 
 from gsp_studio.backends.backend import Array, as_compute_dtype
@@ -55,6 +58,18 @@ class PartActor(Part):
     async def stop(self) -> None:
         """Interrupt: a coroutine, as these run beside what the actor does."""
         self.interrupt()
+
+
+class Undisturbed(WorkerPlugin):  # type: ignore[misc]
+    """For workers that a program started: Ctrl-C is for the program, which still wants what they hold."""
+
+    def __init__(self) -> None:
+        self._program = os.getpid()
+
+    def setup(self, worker: Any) -> None:
+        """Called by Dask in each worker, those that are started again too."""
+        if os.getpid() != self._program and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,10 @@ class Cluster:
                     )
                 there = address if self._local is None else self._local
                 self.client = Client(there, timeout=_ANSWER, set_as_default=False, direct_to_workers=True)
+                if self._local is not None:
+                    from gsp_studio.core.cluster import Undisturbed
+
+                    self.client.register_plugin(Undisturbed())
         except (OSError, ValueError, RuntimeError) as error:
             self._close_local()
             if _LOCAL.fullmatch(address):

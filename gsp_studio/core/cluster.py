@@ -188,7 +188,7 @@ class DaskWorkers:
     def _workers(self) -> dict[str, Any]:
         if self.client.status != "running":
             raise ClusterError(f"the scheduler at {_address_of(self.client)} does not answer any more")
-        return dict(self.client.scheduler_info(n_workers=-1)["workers"])
+        return workers_of(self.client)
 
     def _wait_for_workers(self, is_unwanted: Callable[[], bool] | None) -> dict[str, Any]:
         end = time.monotonic() + _PATIENCE
@@ -263,7 +263,7 @@ def _answer_of(asked: Any, seconds: float) -> Any:
         return asked.result(timeout=seconds)
     except TimeoutError:
         return _LATER
-    except (OSError, CancelledError, KeyError):  # a broken connection; an actor that its worker does not know
+    except Exception:  # what the part itself raises is in a `_Failed`: this is of a connection, or a worker that ends
         return Lost()
 
 
@@ -318,6 +318,14 @@ def placed(X: Any, backend: str = "auto") -> Spread | Streamed:
     except ValueError:  # which is how Dask says that there is none
         return streamed(_matrix(X))
     return spread(X, client, backend)
+
+
+def workers_of(client: Client) -> dict[str, Any]:
+    """What the scheduler knows of its workers, by their addresses.
+
+    Asked for directly: what `Client.scheduler_info` returns is replaced every two seconds by one without workers.
+    """
+    return dict(client.sync(client.scheduler.identity, n_workers=-1)["workers"])
 
 
 def check_versions(client: Client) -> None:

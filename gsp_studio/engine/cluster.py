@@ -104,8 +104,10 @@ class Cluster:
         ClusterError
             The scheduler does not answer.
         """
+        from gsp_studio.core.cluster import workers_of
+
         try:
-            workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+            workers = workers_of(self.client).values()
         except (OSError, RuntimeError) as error:
             raise ClusterError(f"the scheduler at {self.asked} does not answer any more") from error
         return Status(

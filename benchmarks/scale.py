@@ -29,10 +29,8 @@ _MOST_WORKERS = 4
 
 _GROWTH = """
 import json, re, sys
-from benchmarks.scale import seconds_an_iteration
-import gsp_studio as gs
-path, counts = sys.argv[1], json.loads(sys.argv[2])
-times = [seconds_an_iteration(gs.load_dataset(path, storage="disk", subset=(0, n, 1)).X) for n in counts]
+from benchmarks.scale import seconds_of_iterations
+times = seconds_of_iterations(sys.argv[1], json.loads(sys.argv[2]))
 print(json.dumps([times, int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 2**20]))
 """
 
@@ -57,24 +55,28 @@ def write_images(path: Path, n: int) -> Path:
     return path
 
 
-def seconds_an_iteration(X: Any, repeats: int = 3) -> float:
-    """The median of repeats, after the start and the first iteration."""
+def seconds_of_iterations(path: str, counts: list[int], rounds: int = 5) -> list[list[float]]:
+    """Of several rounds the seconds of an iteration with each number of images, one after another."""
     params = gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000)
-    solver = gs.iterate(X, params, gs.get_backend("cpu"))
-    next(solver)
-    least = max(1, 50_000 // X.shape[1])  # very short ones are timed together
-    return float(np.median([seconds(lambda: next(solver), least) for _ in range(repeats)]))
+    solvers = []
+    for n in counts:
+        X = gs.load_dataset(path, storage="disk", subset=(0, n, 1)).X
+        solvers.append(gs.iterate(X, params, gs.get_backend("cpu")))
+        next(solvers[-1])
+    # Very short ones are timed together.
+    repeats = [max(1, 100_000 // n) for n in counts]
+    return [[seconds(lambda s=s: next(s), k) for s, k in zip(solvers, repeats, strict=True)] for _ in range(rounds)]
 
 
 def growth(path: Path, counts: tuple[int, ...]) -> list[Row]:
-    """Slope of log time over log number of images, and peak memory, from the smallest to the largest number."""
+    """Slope of log time over log number of images, the median of rounds, and the peak memory of all these runs."""
     done = subprocess.run(
         [sys.executable, "-c", _GROWTH, str(path), json.dumps(counts)], capture_output=True, text=True, check=True
     )
     times, gib = json.loads(done.stdout.splitlines()[-1])
-    slope = float(np.polyfit(np.log(counts), np.log(times), 1)[0])
+    slope = float(np.median([np.polyfit(np.log(counts), np.log(one), 1)[0] for one in times]))
     over = f"{counts[0]:.0e} to {counts[-1]:.0e} images".replace("+0", "")
-    each = 1e9 * times[-1] / counts[-1]
+    each = 1e9 * float(np.median(times, axis=0)[-1]) / counts[-1]
     return [
         Row("streamed_growth_slope", slope, f"({over})", 1.05),
         Row("streamed_peak_memory", gib, f"GiB ({counts[-1]} images)", 2.0),
@@ -117,14 +119,17 @@ def measured(X: Any, count: int) -> dict[str, float]:
         some = spread(X, client, "cpu")
         solver = gs.iterate(some, gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000), gs.get_backend("cpu", 1))
         deque((next(solver) for _ in range(3)), maxlen=0)
-        before, passed, repeats = (some.traffic.rounds, some.traffic.sent + some.traffic.received), _passed(), 10
-        times = [seconds(lambda: next(solver)) for _ in range(repeats)]
+        before, repeats = (some.traffic.rounds, some.traffic.sent + some.traffic.received), 10
+        times, passed = [], [_passed()]
+        for _ in range(repeats):
+            times.append(seconds(lambda: next(solver)))
+            passed.append(_passed())
         after = (some.traffic.rounds, some.traffic.sent + some.traffic.received)
         return {
             "seconds": float(np.median(times)),
             "rounds": (after[0] - before[0]) / repeats,
             "bytes": (after[1] - before[1]) / repeats,
-            "loopback": (_passed() - passed) / repeats,
+            "loopback": float(np.median(np.diff(passed))),  # others may use it, too
         }
 
 

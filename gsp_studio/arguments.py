@@ -161,7 +161,9 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
 
 def add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=["float32", "float64"], help="compute in this type (the data's own)")
-    parser.add_argument("--backend", default="auto", help="auto, cuda, cuda:1, cpu or reference (auto)")
+    parser.add_argument(
+        "--backend", default="auto", help="auto, cuda, cuda:1, cpu or reference (auto); on a cluster its workers'"
+    )
     parser.add_argument("--threads", type=int, help="threads (all cores)")
 
 

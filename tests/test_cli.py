@@ -415,3 +415,43 @@ def test_commands_work_where_no_log_can_be_written(monkeypatch, tmp_path, capsys
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr(logfile, "data_folder", lambda: tmp_path / "file")
     assert main(["info"]) == 0
+
+
+@pytest.fixture
+def workers_in_threads(monkeypatch):
+    """Workers that `local:2` starts in this process, at once."""
+    import distributed
+
+    made = distributed.LocalCluster
+    monkeypatch.setattr(distributed, "LocalCluster", lambda **how: made(**how, processes=False))
+    yield
+    from gsp_studio.engine.cluster import close_all
+
+    close_all()
+
+
+def test_fit_on_a_cluster_gives_what_it_gives_here(stack, tmp_path, workers_in_threads, capsys):
+    common = ("fit", str(stack), "--rank", "4", "--max-iter", "5", "--quiet")
+    assert main([*common, "--out", str(tmp_path / "here")]) == 0
+    assert main([*common, "--out", str(tmp_path / "there"), "--scheduler", "local:2", "--coefficients", "zarr"]) == 0
+    assert "(1 worker, 1 thread, inproc://" in capsys.readouterr().out, "40 images are one block"
+    assert (tmp_path / "there" / "H.zarr.zip").exists()
+    assert read_run(tmp_path / "there").options.storage == "disk", "the workers have read them"
+    W = [np.load(tmp_path / name / "factors.npz")["W"] for name in ("here", "there")]
+    np.testing.assert_allclose(W[1], W[0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("nope", '"nope" is not a scheduler; accepted are'),
+        ("tcp://127.0.0.1:9", "no scheduler answers at tcp://127.0.0.1:9; start one with `dask scheduler`"),
+    ],
+)
+def test_a_scheduler_that_is_not_there_is_one_sentence(address, told, stack, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("gsp_studio.engine.cluster._ANSWER", 0.5)
+    assert main(["fit", str(stack), "--rank", "2", "--out", str(tmp_path / "out"), "--scheduler", address]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -6,7 +6,10 @@ on another one. This is the only module of the core that knows Dask, and it is i
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 import time
 import uuid
 from collections import Counter
@@ -17,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from distributed import Client, Future, KilledWorker, default_client, wait
+from distributed import Client, Future, KilledWorker, WorkerPlugin, default_client, wait
 from distributed.client import futures_of
 
 from gsp_studio.backends.backend import Array, as_compute_dtype
@@ -55,6 +58,18 @@ class PartActor(Part):
     async def stop(self) -> None:
         """Interrupt: a coroutine, as these run beside what the actor does."""
         self.interrupt()
+
+
+class Undisturbed(WorkerPlugin):  # type: ignore[misc]
+    """For workers that a program started: Ctrl-C is for the program, which still wants what they hold."""
+
+    def __init__(self) -> None:
+        self._program = os.getpid()
+
+    def setup(self, worker: Any) -> None:
+        """Called by Dask in each worker, those that are started again too."""
+        if os.getpid() != self._program and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)
@@ -173,7 +188,7 @@ class DaskWorkers:
     def _workers(self) -> dict[str, Any]:
         if self.client.status != "running":
             raise ClusterError(f"the scheduler at {_address_of(self.client)} does not answer any more")
-        return dict(self.client.scheduler_info(n_workers=-1)["workers"])
+        return workers_of(self.client)
 
     def _wait_for_workers(self, is_unwanted: Callable[[], bool] | None) -> dict[str, Any]:
         end = time.monotonic() + _PATIENCE
@@ -248,7 +263,7 @@ def _answer_of(asked: Any, seconds: float) -> Any:
         return asked.result(timeout=seconds)
     except TimeoutError:
         return _LATER
-    except (OSError, CancelledError, KeyError):  # a broken connection; an actor that its worker does not know
+    except Exception:  # what the part itself raises is in a `_Failed`: this is of a connection, or a worker that ends
         return Lost()
 
 
@@ -303,6 +318,14 @@ def placed(X: Any, backend: str = "auto") -> Spread | Streamed:
     except ValueError:  # which is how Dask says that there is none
         return streamed(_matrix(X))
     return spread(X, client, backend)
+
+
+def workers_of(client: Client) -> dict[str, Any]:
+    """What the scheduler knows of its workers, by their addresses.
+
+    Asked for directly: what `Client.scheduler_info` returns is replaced every two seconds by one without workers.
+    """
+    return dict(client.sync(client.scheduler.identity, n_workers=-1)["workers"])
 
 
 def check_versions(client: Client) -> None:

@@ -83,6 +83,10 @@ class Cluster:
                     )
                 there = address if self._local is None else self._local
                 self.client = Client(there, timeout=_ANSWER, set_as_default=False, direct_to_workers=True)
+                if self._local is not None:
+                    from gsp_studio.core.cluster import Undisturbed
+
+                    self.client.register_plugin(Undisturbed())
         except (OSError, ValueError, RuntimeError) as error:
             self._close_local()
             if _LOCAL.fullmatch(address):
@@ -100,8 +104,10 @@ class Cluster:
         ClusterError
             The scheduler does not answer.
         """
+        from gsp_studio.core.cluster import workers_of
+
         try:
-            workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+            workers = workers_of(self.client).values()
         except (OSError, RuntimeError) as error:
             raise ClusterError(f"the scheduler at {self.asked} does not answer any more") from error
         return Status(

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -38,8 +39,10 @@ def params(method="psnmf", **more):
 @pytest.fixture(scope="module")
 def client():
     with (
+        # Patient: beside other tests a process may get no time for a while.
+        dask.config.set({"distributed.comm.timeouts.connect": "120s"}),
         LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local,
-        Client(local, set_as_default=True) as client,
+        Client(local, set_as_default=True, timeout=120) as client,
     ):
         yield client
 

@@ -58,9 +58,9 @@ def _one_sentence(argv: list[str]) -> int:
 
 
 def _is_about_input(error: Exception) -> bool:
-    from gsp_studio.backends import BackendUnavailable
+    from gsp_studio.backends import BackendUnavailable, OutOfDeviceMemory
 
-    return isinstance(error, (ValueError, OSError, BackendUnavailable))
+    return isinstance(error, (ValueError, OSError, BackendUnavailable, OutOfDeviceMemory))
 
 
 def _open_app(argv: list[str]) -> int:

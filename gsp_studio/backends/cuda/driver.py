@@ -103,7 +103,7 @@ class Device:
         self.multiprocessors = int(attributes["MultiProcessorCount"])
         self.most_shared = int(attributes["MaxSharedMemoryPerBlockOptin"])
         #: Whether blocks may wait for each other; where not, one works alone.
-        self.can_wait = bool(attributes.get("CooperativeLaunch", 0))
+        self.can_wait = bool(attributes.get("CooperativeLaunch", 1))
         self._modules: dict[str, Any] = {}
         self._kernels: dict[tuple[str, str], Any] = {}
         self._granted: dict[tuple[str, str], int] = {}

@@ -75,10 +75,10 @@ def _run_logged(args: argparse.Namespace, argv: list[str], log: Path | None) -> 
 
 
 def _is_about_input(error: Exception) -> bool:
-    from gsp_studio.backends import BackendUnavailable
+    from gsp_studio.backends import BackendUnavailable, OutOfDeviceMemory
     from gsp_studio.core.workers import ClusterError
 
-    return isinstance(error, (ValueError, OSError, BackendUnavailable, ClusterError))
+    return isinstance(error, (ValueError, OSError, BackendUnavailable, OutOfDeviceMemory, ClusterError))
 
 
 def _open_app(argv: list[str]) -> int:

@@ -76,7 +76,7 @@ def test_only_gui_imports_qt(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
 def test_cupy_only_in_its_backend(path: Path) -> None:
-    if path.relative_to(PACKAGE).as_posix() == "backends/cuda.py" or (PACKAGE / "backends" / "cuda") in path.parents:
+    if path == PACKAGE / "backends" / "cuda" / "driver.py":
         return
     assert not {name for name in imported_names(path) if name.partition(".")[0] == "cupy"}
 
@@ -91,7 +91,8 @@ def test_no_panel_imports_another() -> None:
 
 def test_floors_below_the_app_do_not_load_qt() -> None:
     floors = ("backends", "core", "io", "engine")
-    modules = [module_name(p) for p in SOURCES if p.relative_to(PACKAGE).parts[0] in floors and p.stem != "cuda"]
+    of_floors = [p for p in SOURCES if p.relative_to(PACKAGE).parts[0] in floors]
+    modules = [module_name(p) for p in of_floors if p.parent != PACKAGE / "backends" / "cuda"]  # CuPy may be missing
     loaded = loaded_after("import " + ", ".join(["gsp_studio", "gsp_studio.cli", *modules]))
     assert "gsp_studio" in loaded
     assert not loaded & set(QT)

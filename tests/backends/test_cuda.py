@@ -61,7 +61,7 @@ def params_for(method, **fields):
         ),
         ({"error": "cudaErrorUnknown: odd"}, "CUDA does not start (cudaErrorUnknown: odd)"),
         ({"capability": "61"}, "Fake 0 is too old: compute capability 6.1; accepted is 7.0 or newer"),
-        ({"broken_compiler": "no nvrtc"}, "its kernels do not compile (no nvrtc)"),
+        ({"broken_compiler": "no nvrtc"}, "CuPy does not work (no nvrtc)"),
     ],
 )
 def test_what_is_missing_is_said_in_one_sentence(change, reason, machine, parts_like):
@@ -116,6 +116,17 @@ def test_info_names_the_device_and_its_memory(machine, capsys):
 
     assert cli.main(["info"]) == 0
     assert re.search(r"backend cuda: Fake 0, 1\.\d of 1\.\d GB free", capsys.readouterr().out)
+
+
+def test_a_full_device_is_one_sentence_on_the_command_line(machine, capsys):
+    from gsp_studio import cli
+    from gsp_studio.io.resources import sample_path
+
+    gs.get_backend("cuda")
+    machine.total = 20_000
+    arguments = [str(sample_path("swimmer")), "--rank", "4", "--backend", "cuda"]
+    assert cli.main(["compare", *arguments, "--max-iter", "2"]) == 2
+    assert "gsp-studio: the memory of Fake 0 is full" in capsys.readouterr().err
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------
@@ -366,7 +377,7 @@ def test_the_fake_has_no_names_that_cupy_lacks():
     assert "free_all_blocks" in dir(getattr(cupy, of_memory[1])())
     assert callable(driver.occupancyMaxActiveBlocksPerMultiprocessor)
     assert {"ptr", "__call__"} <= set(dir(function.Function))
-    assert {"kernel", "compile", "max_dynamic_shared_size_bytes"} <= set(dir(cupy.RawKernel))
+    assert {"kernel", "max_dynamic_shared_size_bytes"} <= set(dir(cupy.RawKernel))
     assert issubclass(cupy.cuda.memory.OutOfMemoryError, MemoryError)
     assert set(inspect.signature(cupy.asnumpy).parameters) >= {"stream", "out", "blocking"}
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,8 @@ def signatures(source: str) -> dict[str, Signature]:
 
 
 def compiler() -> str | None:
-    """A C++ compiler, if there is one."""
-    return shutil.which("g++") or shutil.which("c++")
+    """A C++ compiler, if there is one; fibres are made as Linux has them."""
+    return None if sys.platform != "linux" else shutil.which("g++") or shutil.which("c++")
 
 
 def compiled(source: str, real: str, warp: int = WARP) -> ctypes.CDLL:

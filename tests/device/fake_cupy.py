@@ -326,10 +326,6 @@ def make(machine: Machine) -> types.ModuleType:
         def __call__(self, grid, block, args, *, shared_mem=0):
             self.kernel(grid, block, args, shared_mem=shared_mem)
 
-        def compile(self, log_stream=None) -> None:
-            if machine.broken_compiler:
-                raise RuntimeError(machine.broken_compiler)
-
         @property
         def max_dynamic_shared_size_bytes(self):
             return self.kernel.granted
@@ -346,6 +342,8 @@ def make(machine: Machine) -> types.ModuleType:
             self._signatures = emulation.signatures(code)
 
         def get_function(self, name):
+            if machine.broken_compiler:
+                raise RuntimeError(machine.broken_compiler)
             return RawKernel(self, self._signatures[name])
 
     cp.RawModule = RawModule

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import fakes
 import numpy as np
 import pytest
 from device import emulation, on_fake_device
-from handling import Listener
+from handling import Listener, wait_until
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
+from gsp_studio.engine.run import FinishReason, Outcome
 from gsp_studio.gui import projector
+from gsp_studio.gui.dialogs.error import ErrorDialog
+from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.panels.model import ModelPanel
 from gsp_studio.gui.state import Choice, Phase
 from gsp_studio.gui.widgets.device_label import DeviceLabel
@@ -106,3 +111,25 @@ def test_a_drag_of_a_large_basis_is_computed_where_that_lives(monkeypatch: pytes
     buffer.fill_greys(glimpse.W, glimpse.tops, False)
     same.fill(shown.W, shown.order, False)
     assert np.abs(buffer.pixels.astype(int) - same.pixels).max() <= 1
+
+
+def test_a_full_device_is_one_dialog_that_offers_the_processor(faces_window: MainWindow) -> None:
+    window, session = faces_window, faces_window.session
+    session.set_choice(replace(session.choice, backend="cuda", max_iter=3))
+    full = Outcome(None, FinishReason.FAILED, (), "the memory of Fake 0 is full; the CPU can compute this", "", True)
+    session._finish_run((SimpleNamespace(spec=None), full))  # type: ignore[arg-type]
+    wait_until(lambda: window.findChildren(ErrorDialog))
+    [dialog] = window.findChildren(ErrorDialog)
+    assert dialog.sentence.startswith("the memory of Fake 0 is full")
+    assert dialog.remedy.text() == "Compute on the CPU"
+    QTest.mouseClick(dialog.remedy, Qt.MouseButton.LeftButton)
+    wait_until(lambda: session.phase is Phase.IDLE and session.runs)
+    assert session.choice.backend == "cpu"
+    assert window.model.backend.currentText() == "cpu"
+    assert session.runs[-1].outcome.result.backend.startswith("cpu")
+
+
+def test_the_window_names_what_computes(window: MainWindow) -> None:
+    wait_until(lambda: window.device.text())
+    assert window.device.text().startswith(("cpu, ", "cuda, "))
+    assert window.model.backend.count() == 3

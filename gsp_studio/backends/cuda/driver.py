@@ -103,7 +103,7 @@ class Device:
         self.multiprocessors = int(attributes["MultiProcessorCount"])
         self.most_shared = int(attributes["MaxSharedMemoryPerBlockOptin"])
         #: Whether blocks may wait for each other; where not, one works alone.
-        self.can_wait = bool(attributes.get("CooperativeLaunch", 0))
+        self.can_wait = bool(attributes.get("CooperativeLaunch", 1))
         self._modules: dict[str, Any] = {}
         self._kernels: dict[tuple[str, str], Any] = {}
         self._granted: dict[tuple[str, str], int] = {}
@@ -111,11 +111,16 @@ class Device:
         with self.scope():
             self.side = cp.cuda.Stream(non_blocking=True)
             try:
-                self._kernel("float", "project").compile()
-            except Exception as error:  # the compiler and its libraries come from other packages, in many versions
-                raise BackendUnavailable(
-                    f"backend cuda cannot run here: its kernels do not compile ({error})"
-                ) from error
+                self._try()
+            except Exception as error:  # compiler and libraries come from other packages, in many versions
+                reason = " ".join(str(error).split())
+                raise BackendUnavailable(f"backend cuda cannot run here: CuPy does not work ({reason})") from error
+
+    def _try(self) -> None:
+        """Compile the kernels and multiply something, so that what is missing is missed now."""
+        self._kernel("float", "project")
+        one = cp.ones((2, 2), np.float32)
+        self.get(one @ one)
 
     def text(self) -> str:
         """The device in words, with what was asked of its products."""

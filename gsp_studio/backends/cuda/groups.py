@@ -182,40 +182,14 @@ class Projector:
         V, Y = (c, c) if moves is None else moves
         device, prunes = self.device, kind == GROUP and weights.kind == 0 and pieces.entries >= _PRUNED
         grid, block, shared = self._shape(c.dtype, pieces, kind)
-        barrier = cp.zeros(2, np.uint32)
-        arguments = (
-            *(
-                c,
-                c if weights.kind == 0 else weights.values,
-                weights.kind,
-                pieces.vector,
-                pieces.start,
-                pieces.stop,
-                pieces.first,
-                pieces.offsets,
-            ),
-            *(
-                weights.gain,
-                weights.norm,
-                weights.span,
-                pieces.count,
-                pieces.vectors,
-                0.0 if kind == EACH else float(s),
-                kind,
-                int(prunes),
-            ),
-            *(c if kind == FREE else room.out, room.sums, room.live, room.coef, room.best, room.sparsities),
-            *(
-                room.results,
-                barrier,
-                room.run,
-                int(moves is not None),
-                V,
-                Y,
-                float(tol),
-                s if kind == EACH else room.run,
-            ),
-        )
+        own = c if weights.kind == 0 else weights.values
+        tables = (pieces.vector, pieces.start, pieces.stop, pieces.first, pieces.offsets)
+        constants = (weights.gain, weights.norm, weights.span)
+        asked = (pieces.count, pieces.vectors, 0.0 if kind == EACH else float(s), kind, int(prunes))
+        left = (room.sums, room.live, room.coef, room.best, room.sparsities, room.results, room.barrier, room.run)
+        going_on = (int(moves is not None), V, Y, float(tol), s if kind == EACH else room.run)
+        out = c if kind == FREE else room.out
+        arguments = (c, own, weights.kind, *tables, *constants, *asked, out, *left, *going_on)
         device.launch("project", c.dtype, (grid,), block, arguments, shared, together=grid > 1)
 
     def _shape(self, dtype: Any, pieces: Pieces, kind: int) -> tuple[int, int, int]:
@@ -241,6 +215,8 @@ class Room:
         self.coef, self.sparsities = cp.empty(r, np.float64), cp.empty(r, np.float64)
         self.best = cp.empty(r, np.int64)
         self.results = cp.zeros(3 * r, np.float64)
+        # As every barrier leaves it: any number of launches can use it, one after another.
+        self.barrier = cp.zeros(2, np.uint32)
         self.run = run
 
 

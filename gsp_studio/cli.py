@@ -158,6 +158,13 @@ def _add_reproduce(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=lambda args: run(args, arguments.load))
 
 
+def _add_prune(parser: argparse.ArgumentParser) -> None:
+    from gsp_studio.pruning.command import add_arguments, run
+
+    add_arguments(parser)
+    parser.set_defaults(command=run)
+
+
 def _add_info(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_info)
 
@@ -168,6 +175,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "compare": (_add_compare, "run several methods from the same start and print a table"),
     "rank": (_add_rank, "cross-validate ranks, see how stable their parts are, and suggest one"),
     "reproduce": (_add_reproduce, "make a figure of the paper: its runs, the drawing and the numbers"),
+    "prune": (_add_prune, "project the weights of a trained network and write it once more"),
     "info": (_add_info, "print versions, backends and where the caches lie"),
 }
 

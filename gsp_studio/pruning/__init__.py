@@ -25,6 +25,10 @@ _HOMES = {
     "project_weights": "projecting",
     "to_zeros": "projecting",
     "NetworkPath": "path",
+    "Evaluator": "accuracy",
+    "LabelledImages": "images",
+    "labelled_from": "images",
+    "digits": "images",
     "describe": "report",
     "write_report": "report",
 }

@@ -29,6 +29,7 @@ _HOMES = {
     "LabelledImages": "images",
     "labelled_from": "images",
     "digits": "images",
+    "GSPPruner": "pruner",
     "describe": "report",
     "write_report": "report",
 }

@@ -93,7 +93,7 @@ class LabelledImages:
         k, _, height, width = taken.shape
         wide = np.pad(taken, ((0, 0), (0, 0), (_PADDING, _PADDING), (_PADDING, _PADDING)))
         rows, columns = rng.integers(0, 2 * _PADDING + 1, (2, k))
-        mirrored = (rng.random(k) < 0.5).tolist()
+        mirrored: list[bool] = np.less(rng.random(k), 0.5).tolist()
         for i, (row, column) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
             part = wide[i, :, row : row + height, column : column + width]
             taken[i] = part[:, :, ::-1] if mirrored[i] else part

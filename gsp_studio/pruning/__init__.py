@@ -25,6 +25,11 @@ _HOMES = {
     "project_weights": "projecting",
     "to_zeros": "projecting",
     "NetworkPath": "path",
+    "Evaluator": "accuracy",
+    "LabelledImages": "images",
+    "labelled_from": "images",
+    "digits": "images",
+    "GSPPruner": "pruner",
     "describe": "report",
     "write_report": "report",
 }

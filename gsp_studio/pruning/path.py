@@ -78,14 +78,23 @@ class NetworkPath:
                 new.update(weights_of(group, values))
         return {name: values for name, values in new.items() if only is None or name in only}
 
+    def at(self, s: float) -> tuple[dict[str, Array], dict[str, float]]:
+        """The weights and the average sparsity of each layer at a target, for the price of one search."""
+        target = check_target(s)
+        new: dict[str, Array] = {}
+        found: dict[str, float] = {}
+        for group, path in zip(self.groups, self._paths, strict=True):
+            projection = path.project(target if group.own is None else group.own)
+            new.update(weights_of(group, projection.values))
+            found.update(_averages(group, projection.sparsities))
+        return new, found
+
     def sparsities(self, s: float) -> dict[str, float]:
         """Who pays: the average sparsity of each layer at a target, without its weights."""
         target = check_target(s)
         found = {}
         for group, path in zip(self.groups, self._paths, strict=True):
-            each = np.asarray(path.sparsities(target if group.own is None else group.own)).reshape(-1)
-            for layer, members in zip(group.layers, group.members, strict=True):
-                found[layer.name] = float(np.mean(each[members]))
+            found.update(_averages(group, path.sparsities(target if group.own is None else group.own)))
         return found
 
     def zeros(self, s: float) -> dict[str, float]:
@@ -102,3 +111,9 @@ class NetworkPath:
 
     def _count(self, s: float) -> int:
         return sum(zeros_of(values) for values in self.project(s).values())
+
+
+def _averages(group: Group, sparsities: Array) -> dict[str, float]:
+    each = np.asarray(sparsities).reshape(-1)
+    pairs = zip(group.layers, group.members, strict=True)
+    return {layer.name: float(np.mean(each[members])) for layer, members in pairs}

@@ -135,6 +135,9 @@ def test_the_path_gives_what_the_projection_gives(network, scope):
             np.testing.assert_allclose(weights[layer.name], pruned.weights[layer.name], rtol=1e-6, atol=1e-7)
             assert sparsities[layer.name] == pytest.approx(layer.sparsity_after, abs=1e-6)
             assert zeros[layer.name] == layer.zeros_after
+        both = path.at(s)
+        assert both[1] == pytest.approx(sparsities, abs=1e-12)
+        assert all(np.array_equal(both[0][name], weights[name]) for name in weights) and len(both[0]) == len(weights)
     assert list(path.project(0.5, only=[LINEAR])) == [LINEAR]
     curve = path.zeros_curve([0.0, 0.5, 0.9])
     assert curve[0] < curve[1] < curve[2] < 1

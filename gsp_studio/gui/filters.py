@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 #: Pixels that are drawn at most: more would not follow a slider, and nobody could see them.
-MOST_PIXELS = 2**18
+MOST_PIXELS = 2**17
 #: Rows and columns of a matrix that are drawn at most.
-MOST_SIDE = 512
+MOST_SIDE = 384
 _LEAST_SIDE = 3
 
 

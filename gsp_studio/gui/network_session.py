@@ -343,9 +343,7 @@ class NetworkSession(QObject):
         self.pathChanged.emit(path, "")
         if self.choice.sparsity == 0.0 and not self.choice.own:
             start = min(1.0, max(0.0, math.floor(path.start * 1e4) / 1e4))
-            self.choice = replace(
-                self.choice, sparsity=start
-            )  # which leaves the weights as they are: nothing to project
+            self.choice = replace(self.choice, sparsity=start)  # where the weights are still as they are
             self.choiceChanged.emit(self.choice)
             if self.shown is not None:
                 self._show(replace(self.shown, choice=self.choice))

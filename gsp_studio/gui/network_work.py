@@ -73,8 +73,8 @@ def show(checkpoint: Checkpoint, path: NetworkPath, choice: NetworkChoice) -> Ne
             at = path.sparsities(target)
             found.update({name: at[name] for name in path.names if choice.target_of(name) == target})
     else:
-        weights, found = path.project(choice.sparsity), path.sparsities(choice.sparsity)
-    zeros = {name: 1.0 - np.count_nonzero(values) / values.size for name, values in weights.items()}
+        weights, found = path.at(choice.sparsity)
+    zeros = {name: _zeros(values) for name, values in weights.items()}
     return _assembled(checkpoint, choice, weights, found, zeros)
 
 
@@ -100,9 +100,13 @@ def preview(
     found = dict(zip(names, before.sparsities.tolist(), strict=True))
     zeros = dict(zip(names, before.zeros.tolist(), strict=True))
     found[layer] = max(target, checkpoint[layer].sparsity)
-    zeros[layer] = 1.0 - np.count_nonzero(weights[layer]) / weights[layer].size
+    zeros[layer] = _zeros(weights[layer])
     pruned = {name for name, is_pruned in zip(names, before.is_pruned, strict=True) if is_pruned}
     return _assembled(checkpoint, choice, weights, found, zeros, pruned)
+
+
+def _zeros(values: Array) -> float:
+    return 1.0 - int(np.count_nonzero(values)) / values.size
 
 
 def _assembled(

@@ -137,4 +137,5 @@ class NetworkWorkers:
 
     def close(self, timeout: float) -> bool:
         """End the threads; True when all have ended."""
-        return all([worker.close(timeout) for worker in self.all])
+        ended = [worker.close(timeout) for worker in self.all]
+        return all(ended)

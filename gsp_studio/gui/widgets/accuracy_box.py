@@ -19,8 +19,8 @@ SOURCES = {
 }
 _HINT = "Accuracy against s, on images with labels"
 _TEACH = (
-    "Networks that are known by the names and shapes of their weights, chains of linear layers, and ONNX models can be\n"
-    "evaluated. The classes of the images have to be in the order of the network's outputs."
+    "Evaluated are networks that are known by the names and shapes of their weights, chains of linear layers, and\n"
+    "ONNX models. The classes of the images have to be in the order of the network's outputs."
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
@@ -67,6 +67,37 @@ class ElidedLabel(QLabel):
         painter = QPainter(self)
         align, enabled = Qt.AlignmentFlag.AlignVCenter, self.isEnabled()
         self.style().drawItemText(painter, self.rect(), align, self.palette(), enabled, text, self.foregroundRole())
+
+
+class ReadOut(QWidget):
+    """A line of what is measured: a new text is painted, and nothing is laid out anew for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def text(self) -> str:
+        """What it says."""
+        return self._text
+
+    def setText(self, text: str) -> None:
+        """Say something else."""
+        if text != self._text:
+            self._text = text
+            self.setAccessibleName(text)
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        """A line."""
+        return QSize(240, self.fontMetrics().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """As much of the text as there is room for."""
+        painter = QPainter(self)
+        text = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
+        painter.setPen(self.palette().windowText().color())
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter, text)
 
 
 def reserve(made: QLabel, widest: str) -> QLabel:

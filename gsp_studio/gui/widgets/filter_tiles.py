@@ -60,7 +60,9 @@ class FilterTiles(TileView):
         return f"{self.pictures.name_of(tile, row, column)}  ·  {told}"
 
     def _draw(self) -> None:
-        if self._is_drawn or self._tiles is None or self.pictures is None or not self.isVisible():
+        if self._tiles is None or self.pictures is None or self._values is None:
+            return
+        if self._is_drawn or not self.isVisible():
             return
         self._tiles.fill_signed(self.pictures.images_of(self._values), self._white)
         self.show_frame()

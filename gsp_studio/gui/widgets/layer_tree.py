@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,14 +30,29 @@ Array = npt.NDArray[Any]
 Index = QModelIndex | QPersistentModelIndex
 
 _NAME, _SHAPE, _SPARSITY, _ZEROS = range(4)
+#: What the names of groups end in, so that they are no layer's.
+_GROUP = "/*"
 _ROLE = Qt.ItemDataRole.UserRole
 _NUMBER = "100.0 %"
 #: Ends of names that say nothing, as all layers have them.
 _ENDINGS = ("weight", "kernel")
 
 
+@dataclass(frozen=True)
+class Bar:
+    """What a cell shows: a fraction before and after, and whether the layer takes part."""
+
+    before: float
+    after: float
+    is_pruned: bool
+
+
 class _Bars(QStyledItemDelegate):
-    """Paints (before, after, whether the layer takes part) in a cell."""
+    """Paints the `Bar` of a cell."""
+
+    def __init__(self, tree: LayerTree) -> None:
+        super().__init__(tree)
+        self._tree = tree
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         """A row."""
@@ -45,22 +61,24 @@ class _Bars(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """The cell's ground, two bars, the number after."""
         super().paint(painter, option, index)
-        found = index.data(_ROLE)
-        if found is None:
-            return
-        before, after, is_pruned = found
-        theme, place = current_theme(), QRect(option.rect)  # type: ignore[attr-defined]
+        bar = self._tree.bars.get((index.sibling(index.row(), _NAME).data(_ROLE), index.column()))
+        if bar is not None:
+            self._draw(painter, option, bar, index.column())
+
+    def _draw(self, painter: QPainter, option: QStyleOptionViewItem, found: Bar, column: int) -> None:
+        before, after, is_pruned = found.before, found.after, found.is_pruned
+        theme, place = current_theme(), QRect(option.rect)
         metrics = painter.fontMetrics()
         room = place.width() - metrics.horizontalAdvance(_NUMBER) - 16.0
         left, top = place.left() + 4.0, place.center().y() - 5.0
-        is_chosen = bool(option.state & QStyle.StateFlag.State_Selected)  # type: ignore[attr-defined]
+        is_chosen = bool(option.state & QStyle.StateFlag.State_Selected)
         ground = QColor(theme.accent_text if is_chosen else theme.text_muted)
         bar = QColor(theme.accent_text if is_chosen else theme.accent if is_pruned else theme.text_disabled)
         if after == after:  # no bars for NaN weights
             painter.fillRect(QRectF(left, top, before * room, 3), ground)
             painter.fillRect(QRectF(left, top + 4, after * room, 7), bar)
         painter.fillRect(QRectF(left, top, 1, 11), ground)
-        text = f"{after:.3f}" if index.column() == _SPARSITY else f"{100 * after:.1f} %"
+        text = f"{after:.3f}" if column == _SPARSITY else f"{100 * after:.1f} %"
         painter.setPen(QColor(theme.accent_text if is_chosen else theme.text if is_pruned else theme.text_disabled))
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         painter.drawText(place.adjusted(0, 0, -6, 0), right, text)
@@ -88,12 +106,13 @@ class LayerTree(QTreeWidget):
         header = self.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(_SHAPE, QHeaderView.ResizeMode.ResizeToContents)
-        for column in (_SPARSITY, _ZEROS):
+        for column in (_SHAPE, _SPARSITY, _ZEROS):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
             header.resizeSection(column, 116)
+        #: By what a row is called and its column; not in the items, which tell of each change and are laid out anew.
+        self.bars: dict[tuple[str, int], Bar] = {}
         self._rows: dict[str, QTreeWidgetItem] = {}
-        self._groups: list[tuple[QTreeWidgetItem, list[int]]] = []
+        self._groups: dict[str, tuple[QTreeWidgetItem, list[int]]] = {}
         self._before: tuple[Array, Array] = (np.zeros(0), np.zeros(0))
         self._weights: tuple[Array, Array] = (np.zeros(0), np.zeros(0))
         self._is_told = False
@@ -107,23 +126,23 @@ class LayerTree(QTreeWidget):
         self._weights = (counts, np.array([each.size for each in layers]))
         self._is_told = True
         self.clear()
-        self._rows, self._groups = {}, []
-        parents: dict[str, QTreeWidgetItem] = {}
-        for number, (layer, (group, text)) in enumerate(
-            zip(layers, short_names([x.name for x in layers]), strict=True)
-        ):
-            if group and group not in parents:
-                parents[group] = QTreeWidgetItem(self, [group])
-                parents[group].setFlags(Qt.ItemFlag.ItemIsEnabled)
-                self._groups.append((parents[group], []))
-            item = QTreeWidgetItem(parents.get(group, self), [text, " × ".join(map(str, layer.shape))])
+        self._rows, self._groups, self.bars = {}, {}, {}
+        names = short_names([layer.name for layer in layers])
+        for number, (layer, (group, text)) in enumerate(zip(layers, names, strict=True)):
+            if group and group not in self._groups:
+                self._groups[group] = QTreeWidgetItem(self, [group]), []
+                self._groups[group][0].setFlags(Qt.ItemFlag.ItemIsEnabled)
+                self._groups[group][0].setData(_NAME, _ROLE, f"{group}{_GROUP}")
+            parent = self._groups[group][0] if group else self
+            item = QTreeWidgetItem(parent, [text, " × ".join(map(str, layer.shape))])
             item.setData(_NAME, _ROLE, layer.name)
             item.setToolTip(_NAME, f"{layer.name}: {layer.kind}, {layer.dtype}")
             item.setToolTip(_SHAPE, f"{layer.size} weights")
             self._rows[layer.name] = item
             if group:
-                next(rows for parent, rows in self._groups if parent is parents[group]).append(number)
+                self._groups[group][1].append(number)
         self.expandAll()
+        self.resizeColumnToContents(_SHAPE)
         self._is_told = False
         self._write(*self._before, np.ones(len(layers), bool))
 
@@ -133,18 +152,19 @@ class LayerTree(QTreeWidget):
 
     def _write(self, sparsities: Array, zeros: Array, is_pruned: Array) -> None:
         for column, before, after in zip((_SPARSITY, _ZEROS), self._before, (sparsities, zeros), strict=True):
-            rows = zip(self._rows.values(), before.tolist(), after.tolist(), is_pruned.tolist(), strict=True)
-            for item, was, now, takes_part in rows:
-                item.setData(column, _ROLE, (was, now, takes_part))
+            rows = zip(self._rows, before.tolist(), after.tolist(), is_pruned.tolist(), strict=True)
+            for name, was, now, takes_part in rows:
+                self.bars[name, column] = Bar(was, now, takes_part)
             weights = self._weights[column - _SPARSITY]
-            for item, members in self._groups:
+            for group, (_, members) in self._groups.items():
                 was, now = (float(np.average(each[members], weights=weights[members])) for each in (before, after))
-                item.setData(column, _ROLE, (was, now, bool(is_pruned[members].any())))
+                self.bars[f"{group}{_GROUP}", column] = Bar(was, now, bool(is_pruned[members].any()))
+        self.viewport().update()
 
     def set_layer(self, layer: str) -> None:
         """Mark this layer."""
         self._is_told = True
-        self.setCurrentItem(self._rows.get(layer))
+        self.setCurrentItem(self._rows[layer])
         self._is_told = False
 
     def row_of(self, layer: str) -> QRect:
@@ -152,7 +172,7 @@ class LayerTree(QTreeWidget):
         return self.visualItemRect(self._rows[layer])
 
     def _picked(self, item: QTreeWidgetItem | None) -> None:
-        if item is not None and not self._is_told and item.data(_NAME, _ROLE):
+        if item is not None and not self._is_told and item.data(_NAME, _ROLE) in self._rows:
             self.layerPicked.emit(item.data(_NAME, _ROLE))
 
 

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QVB
 from gsp_studio.gui.network_state import MODES, NetworkChoice, NetworkShown
 from gsp_studio.gui.theme import icon
 from gsp_studio.gui.widgets.bars import SparsityBars
-from gsp_studio.gui.widgets.basics import Button, CheckBox, ElidedLabel, label
+from gsp_studio.gui.widgets.basics import Button, CheckBox, ElidedLabel, ReadOut, label
 from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.widgets.switch import Switch
 
@@ -55,7 +55,7 @@ class NetworkControls(QWidget):
         self.without_first, self.without_last = CheckBox("without the first layer"), CheckBox("without the last")
         self.bars = SparsityBars("layer", ("click to select it", "click to select it"))
         self._name = label("Sparsity")
-        self._read_out, self._note = label(), ElidedLabel()
+        self._read_out, self._note = ReadOut(), ElidedLabel()
         self._names: tuple[str, ...] = ()
         self._choice = NetworkChoice()
         self._layer = ""
@@ -95,8 +95,8 @@ class NetworkControls(QWidget):
         self._name.setMinimumWidth(self._name.fontMetrics().horizontalAdvance("Sparsity "))
         for part in (self._name, self.slider, self.number, self.reset):
             top.addWidget(part, int(part is self.slider))
-        for part in (self.mode, self.without_first, self.without_last):
-            grouping.addWidget(part)
+        for choosing in (self.mode, self.without_first, self.without_last):
+            grouping.addWidget(choosing)
         grouping.addStretch()
         self._read_out.setToolTip("All layers that take part: the average over their filters, and over their weights")
         pays.addWidget(label("Who pays: sparsity of each layer, line = target", muted=True))

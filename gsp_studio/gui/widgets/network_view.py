@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from gsp_studio.gui.network_state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from gsp_studio.pruning.path import NetworkPath
 
 _DECIMALS = 4
+#: Milliseconds after which what need not follow every move is drawn.
+_LATE_MS = 33
 _TEACH_ZEROS = "Press or drag to go there."
 _BUSY = "sorting the weights, which is done once..."
 _LARGE = "The selected layer follows the slider; the whole of this network when it rests"
@@ -47,10 +49,13 @@ class NetworkView(QWidget):
         self.seen = Switch("Which weights are drawn", ("After", "Before"))
         self._title, self._caption, self._pointer = ElidedLabel(), ElidedLabel(), elastic(label())
         self._checkpoint: Checkpoint | None = None
-        self._choice, self._shown = NetworkChoice(), None
+        self._choice = NetworkChoice()
+        self._shown: NetworkShown | None = None
         self._layer = ""
         self._curve: ZerosCurve | None = None
         self._is_saving = False
+        self._late = QTimer(self, interval=_LATE_MS, singleShot=True)
+        self._late.timeout.connect(self._draw_late)
         self._lay_out()
         self._listen()
 
@@ -112,7 +117,7 @@ class NetworkView(QWidget):
         self.tree.layerPicked.connect(self.layerPicked)
         self.open.clicked.connect(self.openRequested)
         self.save.clicked.connect(self.saveRequested)
-        self.seen.chosen.connect(lambda _: self._draw_layer())
+        self.seen.chosen.connect(lambda _: self._draw_tiles())
         self.tiles.hovered.connect(self._tell_pixel)
         for plot in (self.zeros, self.accuracy.plot):
             plot.scrubbed.connect(lambda s: self.sparsityChanged.emit(round(s, _DECIMALS)))
@@ -142,7 +147,7 @@ class NetworkView(QWidget):
         """Show how the network is pruned."""
         self._choice = choice
         self.controls.set_choice(choice)
-        self._put_lines()
+        self._draw_soon()
 
     def set_layer(self, layer: str) -> None:
         """Show this layer."""
@@ -157,9 +162,9 @@ class NetworkView(QWidget):
         zero = "grey = 0" if self.tiles.pictures.channels == 3 else "black = 0, blue below, orange above"
         self._caption.setText(f"{layer}  ·  {self.tiles.pictures.words}  ·  {zero}")
         self.histogram.set_before(found.weights)
-        self._draw_layer()
+        self._draw_tiles()
         self._draw_zeros()
-        self._put_lines()
+        self._draw_soon()
 
     def set_path(self, path: NetworkPath | None, problem: str, start: float) -> None:
         """The weights are sorted, or why they are not: "" while they are being sorted."""
@@ -181,9 +186,9 @@ class NetworkView(QWidget):
     def set_projection(self, shown: NetworkShown) -> None:
         """Show what the target gives."""
         self._shown = shown
-        self._draw_layer()
+        self._draw_tiles()
         self.controls.set_projection(shown)
-        self.tree.set_projection(shown)
+        self._draw_soon()
 
     def set_curve(self, curve: ZerosCurve | None) -> None:
         """Draw zeros against s, as far as they are known."""
@@ -196,13 +201,30 @@ class NetworkView(QWidget):
 
     # Drawing
 
-    def _draw_layer(self) -> None:
-        if self._checkpoint is None or not self._layer:
-            return
+    def _weights(self) -> tuple[Any, Any]:
+        """Of the selected layer, before and after."""
+        assert self._checkpoint is not None
         before = self._checkpoint[self._layer].weights
-        after = before if self._shown is None else self._shown.weights.get(self._layer, before)
-        self.tiles.set_values(before if self.seen.index() == 1 else after)
-        self.histogram.set_after(after)
+        return before, before if self._shown is None else self._shown.weights.get(self._layer, before)
+
+    def _draw_tiles(self) -> None:
+        if self._layer:
+            before, after = self._weights()
+            self.tiles.set_values(before if self.seen.index() == 1 else after)
+
+    def _draw_soon(self) -> None:
+        """Tree, histogram and lines 30 times a second, while tiles and bars follow every move."""
+        if not self._late.isActive():
+            self._late.start()
+
+    def _draw_late(self) -> None:
+        if self._layer:
+            self.histogram.set_after(self._weights()[1])
+        if self._shown is not None:
+            self.tree.set_projection(self._shown)
+        s = self._choice.target_of(self._layer)
+        self.zeros.set_value(s)
+        self.accuracy.set_sparsity(s)
 
     def _draw_zeros(self) -> None:
         curve = self._curve
@@ -215,11 +237,6 @@ class NetworkView(QWidget):
         self.zeros.setLabel("left", "zeros, %" if not is_own else "its zeros, %")
         self.zeros.set_points(curve.s, 100 * found)
         self.zeros.set_value(self._choice.target_of(self._layer))
-
-    def _put_lines(self) -> None:
-        s = self._choice.target_of(self._layer)
-        self.zeros.set_value(s)
-        self.accuracy.set_sparsity(s)
 
     def _tell_pixel(self, tile: int, row: int, column: int) -> None:
         if self._checkpoint is not None and self._layer:

@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 
 _BINS = 61
 #: Weights that are counted: a part of a large layer, so that a slider is not waited for.
-_COUNTED = 2**16
+_COUNTED = 2**15
 
 
 class WeightHistogram(QWidget):

@@ -17,10 +17,12 @@ Array = npt.NDArray[Any]
 _BINS = 61
 #: Weights that are counted: a part of a large layer, so that a slider is not waited for.
 _COUNTED = 2**15
+#: How far the axis reaches beyond the largest weight: what a projection leaves grows, as it has to stand for the rest.
+_REACH = 1.5
 
 
 class WeightHistogram(QWidget):
-    """Counts of the weights that are not 0, between the largest of either sign; heights by the square root."""
+    """Counts of the weights that are not 0 about 0; heights by the square root, so that few are seen too."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,12 +44,13 @@ class WeightHistogram(QWidget):
     def set_before(self, weights: Array) -> None:
         """The weights of a layer as they are in its file."""
         self._step = max(1, weights.size // _COUNTED)
-        self.top = float(np.abs(weights).max(initial=0.0))
+        largest = float(np.abs(weights).max(initial=0.0))
+        self.top = _REACH * largest
         self.before = self._counts(weights)
         part = "" if self._step == 1 else f"One weight of {self._step} is counted. "
         self.setToolTip(
             f"Line: the weights in the file. Bars: what is left of them. {part}Zeros are not counted.\n"
-            f"Heights are the square roots of the counts; the largest weight is {self.top:.4g}."
+            f"Heights are the square roots of the counts; the largest weight in the file is {largest:.4g}."
         )
         self.set_after(weights)
 
@@ -57,7 +60,7 @@ class WeightHistogram(QWidget):
         self.update()
 
     def _counts(self, weights: Array) -> Array:
-        """What is beyond the ends counts at the ends: a projection may make a weight a little larger."""
+        """What is beyond the ends counts at the ends."""
         if not self.top > 0:
             return np.zeros(_BINS, np.intp)
         used = weights.reshape(-1)[:: self._step]

@@ -121,7 +121,7 @@ class GSPPruner:
         self.grouping = group if isinstance(group, Grouping) else Grouping(group)
         self.iterations = 0
         self._modules = _prunable(_inside(model))
-        groups_of(self._layers(), self.grouping)  # says now what is wrong with the names
+        groups_of(self.layers(), self.grouping)  # says now what is wrong with the names
 
     @property
     def is_frozen(self) -> bool:
@@ -182,7 +182,7 @@ class GSPPruner:
     def summary(self) -> Summary:
         """How sparse the pruned layers are."""
         wanted, states, zeros, size = self._names(), [], 0, 0
-        for layer in self._layers():
+        for layer in self.layers():
             if layer.name in wanted:
                 found = zeros_of(layer.weights)
                 sparsity = average_sparsity(layer, layer.weights, self.grouping.vectors)
@@ -217,15 +217,15 @@ class GSPPruner:
 
     def _names(self) -> set[str]:
         """The layers that are pruned."""
-        return {layer.name for group in groups_of(self._layers(), self.grouping) for layer in group.layers}
+        return {layer.name for group in groups_of(self.layers(), self.grouping) for layer in group.layers}
 
-    def _layers(self) -> list[Layer]:
-        """The layers as they are: views of the weights where these are in the processor's memory."""
+    def layers(self) -> list[Layer]:
+        """The layers as they are: views of the weights where these are in the processor's memory, else copies."""
         return [_layer(name, module) for name, module in self._modules.items()]
 
     def _project(self) -> None:
         if self.zeros is not None:
-            self._take(layers_to_zeros(self._layers(), self.zeros, self.grouping).weights)
+            self._take(layers_to_zeros(self.layers(), self.zeros, self.grouping).weights)
             return
         groups = groups_of(self._shapes(), self.grouping)
         for group in groups:
@@ -250,7 +250,7 @@ class GSPPruner:
             device.project_rows(self._modules[layer.name].weight, target, layer.other_axes(group.vectors))
             return
         named = {layer.name for layer in group.layers}
-        values = tuple(layer for layer in self._layers() if layer.name in named)
+        values = tuple(layer for layer in self.layers() if layer.name in named)
         group = Group(values, group.vectors, group.own)
         x = group.packed()
         self._take(group.unpacked(group_sparse_projection(x, target, out=x.values).values))

@@ -120,8 +120,9 @@ class GSPPruner:
         self.every, self.start = every, start
         self.grouping = group if isinstance(group, Grouping) else Grouping(group)
         self.iterations = 0
+        self._has_projected = self._has_moved = False
         self._modules = _prunable(_inside(model))
-        groups_of(self.layers(), self.grouping)  # says now what is wrong with the names
+        groups_of(self._shapes(), self.grouping)  # says now what is wrong with the names
 
     @property
     def is_frozen(self) -> bool:
@@ -152,6 +153,7 @@ class GSPPruner:
             return False
         self.iterations += 1
         if self.iterations % self.every:
+            self._has_moved = self._has_projected
             return False
         self._project()
         return True
@@ -170,7 +172,12 @@ class GSPPruner:
         return self.summary()
 
     def freeze_masks(self) -> None:
-        """Keep the zeros of the pruned layers from now on, whatever updates the weights."""
+        """Keep the zeros of the pruned layers from now on, whatever updates the weights.
+
+        Where `step` was called since the last projection, which moved zeros, the layers are projected once more first.
+        """
+        if self._has_moved and not self.is_frozen:
+            self._project()
         for name in self._names():
             masks.freeze(self._modules[name])
 
@@ -195,6 +202,8 @@ class GSPPruner:
         held = {name: masks.mask_of(module) for name, module in self._modules.items()}
         return {
             "iterations": self.iterations,
+            "has_projected": self._has_projected,
+            "has_moved": self._has_moved,
             "masks": {name: mask.dropped.cpu() for name, mask in held.items() if mask is not None},
         }
 
@@ -212,18 +221,20 @@ class GSPPruner:
                 raise ValueError(f"the state has a mask for {name} that fits no layer of the model")
         self.unfreeze()
         self.iterations = int(state["iterations"])
+        self._has_projected, self._has_moved = bool(state["has_projected"]), bool(state["has_moved"])
         for name, mask in dropped.items():
             masks.attach(self._modules[name], masks.Mask(mask))
 
     def _names(self) -> set[str]:
         """The layers that are pruned."""
-        return {layer.name for group in groups_of(self.layers(), self.grouping) for layer in group.layers}
+        return {layer.name for group in groups_of(self._shapes(), self.grouping) for layer in group.layers}
 
     def layers(self) -> list[Layer]:
         """The layers as they are: views of the weights where these are in the processor's memory, else copies."""
         return [_layer(name, module) for name, module in self._modules.items()]
 
     def _project(self) -> None:
+        self._has_projected, self._has_moved = True, False
         if self.zeros is not None:
             self._take(layers_to_zeros(self.layers(), self.zeros, self.grouping).weights)
             return

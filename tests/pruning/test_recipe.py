@@ -138,7 +138,7 @@ def test_the_command_writes_figure_numbers_and_table(tmp_path, capsys):
     assert "lenet300 on digits, mean of 2 seeds" in said.out
     assert "GSP, single-shot" in said.out
     assert "10/10 runs  100 %" in said.err
-    rows = list(csv.DictReader((out / "pruning.csv").open()))
+    rows = list(csv.DictReader((out / "pruning.csv").read_text().splitlines()))
     assert len(rows) == 10
     assert {row["method"] for row in rows} == {"dense", "gsp", "magnitude"}
     content = json.loads((out / "recipe.json").read_text())

@@ -49,9 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _own(text: str) -> tuple[str, float]:
     name, _, value = text.rpartition("=")
     try:
-        return name, float(value) if name else float("nan")
+        if name:
+            return name, float(value)
     except ValueError:
-        raise argparse.ArgumentTypeError(f'"{text}" is not NAME=S, for example fc1.weight=0.9') from None
+        pass  # said below
+    raise argparse.ArgumentTypeError(f'"{text}" is not NAME=S, for example fc1.weight=0.9')
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -1,13 +1,15 @@
 """Projecting tensors where they live: views of a processor's memory, CUDA tensors through the backend for CUDA.
 
-The backend takes them by the CUDA array interface and hands back arrays of the device, so nothing is copied to the
-host. Where there is none (no CuPy, another device) tensors are projected on the host and copied back: the same values.
+PyTorch and the backend see each other's arrays by the CUDA array interface, so weights are not copied to the host.
+Where there is no such backend (no CuPy, another device), and for groups of several layers and shares of zeros, tensors
+are projected on the host and copied back: the same values.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -75,12 +77,15 @@ def _on_device(weight: Tensor, s: float, axes: tuple[int, ...]) -> Tensor | None
         return None
     counted = [axis for axis in range(weight.ndim) if axis not in axes]
     moved = weight.permute(*counted, *axes)
-    rows = moved.reshape(-1, moved[(0,) * len(counted)].numel()).contiguous()
+    rows = moved.reshape(-1, moved[(0,) * len(counted)].numel())
     if not bool(torch.isfinite(rows).all()):
         raise ValueError("the weights hold NaN or infinite values; accepted are finite ones")
-    torch.cuda.synchronize(weight.device)  # CuPy's stream does not wait for PyTorch's, nor the other way round
     with backend.scope():
-        values, _ = backend.project_rows(backend.remote.put(rows), s)
+        # An array of the backend's own kind, empty, which PyTorch sees and fills: the weights stay on the device.
+        room = backend.remote.put(np.empty(rows.shape, np.float64 if rows.dtype == torch.float64 else np.float32))
+        torch.as_tensor(room, device=weight.device).copy_(rows)
+        torch.cuda.synchronize(weight.device)  # CuPy's stream does not wait for PyTorch's, nor the other way round
+        values, _ = backend.project_rows(room, s)
     torch.cuda.synchronize(weight.device)
     back = torch.as_tensor(values, device=weight.device).reshape(moved.shape)
     order = [*counted, *axes]

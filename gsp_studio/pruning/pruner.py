@@ -120,8 +120,9 @@ class GSPPruner:
         self.every, self.start = every, start
         self.grouping = group if isinstance(group, Grouping) else Grouping(group)
         self.iterations = 0
+        self._has_projected = self._has_moved = False
         self._modules = _prunable(_inside(model))
-        groups_of(self._layers(), self.grouping)  # says now what is wrong with the names
+        groups_of(self._shapes(), self.grouping)  # says now what is wrong with the names
 
     @property
     def is_frozen(self) -> bool:
@@ -152,6 +153,7 @@ class GSPPruner:
             return False
         self.iterations += 1
         if self.iterations % self.every:
+            self._has_moved = self._has_projected
             return False
         self._project()
         return True
@@ -170,7 +172,12 @@ class GSPPruner:
         return self.summary()
 
     def freeze_masks(self) -> None:
-        """Keep the zeros of the pruned layers from now on, whatever updates the weights."""
+        """Keep the zeros of the pruned layers from now on, whatever updates the weights.
+
+        Where `step` was called since the last projection, which moved zeros, the layers are projected once more first.
+        """
+        if self._has_moved and not self.is_frozen:
+            self._project()
         for name in self._names():
             masks.freeze(self._modules[name])
 
@@ -182,7 +189,7 @@ class GSPPruner:
     def summary(self) -> Summary:
         """How sparse the pruned layers are."""
         wanted, states, zeros, size = self._names(), [], 0, 0
-        for layer in self._layers():
+        for layer in self.layers():
             if layer.name in wanted:
                 found = zeros_of(layer.weights)
                 sparsity = average_sparsity(layer, layer.weights, self.grouping.vectors)
@@ -195,6 +202,8 @@ class GSPPruner:
         held = {name: masks.mask_of(module) for name, module in self._modules.items()}
         return {
             "iterations": self.iterations,
+            "has_projected": self._has_projected,
+            "has_moved": self._has_moved,
             "masks": {name: mask.dropped.cpu() for name, mask in held.items() if mask is not None},
         }
 
@@ -212,20 +221,22 @@ class GSPPruner:
                 raise ValueError(f"the state has a mask for {name} that fits no layer of the model")
         self.unfreeze()
         self.iterations = int(state["iterations"])
+        self._has_projected, self._has_moved = bool(state["has_projected"]), bool(state["has_moved"])
         for name, mask in dropped.items():
             masks.attach(self._modules[name], masks.Mask(mask))
 
     def _names(self) -> set[str]:
         """The layers that are pruned."""
-        return {layer.name for group in groups_of(self._layers(), self.grouping) for layer in group.layers}
+        return {layer.name for group in groups_of(self._shapes(), self.grouping) for layer in group.layers}
 
-    def _layers(self) -> list[Layer]:
-        """The layers as they are: views of the weights where these are in the processor's memory."""
+    def layers(self) -> list[Layer]:
+        """The layers as they are: views of the weights where these are in the processor's memory, else copies."""
         return [_layer(name, module) for name, module in self._modules.items()]
 
     def _project(self) -> None:
+        self._has_projected, self._has_moved = True, False
         if self.zeros is not None:
-            self._take(layers_to_zeros(self._layers(), self.zeros, self.grouping).weights)
+            self._take(layers_to_zeros(self.layers(), self.zeros, self.grouping).weights)
             return
         groups = groups_of(self._shapes(), self.grouping)
         for group in groups:
@@ -250,7 +261,7 @@ class GSPPruner:
             device.project_rows(self._modules[layer.name].weight, target, layer.other_axes(group.vectors))
             return
         named = {layer.name for layer in group.layers}
-        values = tuple(layer for layer in self._layers() if layer.name in named)
+        values = tuple(layer for layer in self.layers() if layer.name in named)
         group = Group(values, group.vectors, group.own)
         x = group.packed()
         self._take(group.unpacked(group_sparse_projection(x, target, out=x.values).values))

@@ -114,6 +114,24 @@ def test_induced_projects_every_k_iterations_from_an_epoch_on():
         assert layer.sparsity == pytest.approx(0.9, abs=1e-4)
 
 
+def test_freezing_between_two_projections_projects_once_more():
+    model = make()
+    pruner = GSPPruner(model, 0.8, every=4)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    train(model, optimizer, 6, pruner)
+    assert pruner.summary().zeros < 0.2
+    pruner.freeze_masks()
+    assert all(layer.sparsity == pytest.approx(0.8, abs=1e-4) for layer in pruner.summary().layers)
+    train(model, optimizer, 2, pruner)
+    assert pruner.summary().zeros > 0.5
+    untouched = make()  # zeros from elsewhere are frozen as they are
+    with torch.no_grad():
+        untouched[4].weight[0] = 0
+    pruner = GSPPruner(untouched, 0.8, every=4)
+    pruner.freeze_masks()
+    assert pruner.summary().layers[1].zeros == pytest.approx(1 / 12)
+
+
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
     "adam": lambda p: torch.optim.Adam(p, 0.01),
@@ -234,7 +252,14 @@ def test_a_run_goes_on_from_its_states():
             assert torch.equal(weight, expected[name])
     pruner = GSPPruner(make(), 0.5)
     with pytest.raises(ValueError, match=r"a mask for 9\.weight that fits no layer"):
-        pruner.load_state_dict({"iterations": 1, "masks": {"9.weight": torch.ones(2, 2, dtype=torch.bool)}})
+        pruner.load_state_dict(
+            {
+                "iterations": 1,
+                "has_projected": True,
+                "has_moved": False,
+                "masks": {"9.weight": torch.ones(2, 2, dtype=torch.bool)},
+            }
+        )
 
 
 def test_under_autocast_and_data_parallel():
@@ -284,7 +309,7 @@ class FakeDevice:
         self.remote = self
 
     def put(self, rows):
-        return rows.numpy()
+        return np.full_like(rows, np.nan)
 
     def scope(self):
         import contextlib

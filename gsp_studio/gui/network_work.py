@@ -23,6 +23,8 @@ from gsp_studio.pruning.projecting import project_checkpoint
 from gsp_studio.pruning.report import check_report, describe, write_report
 
 if TYPE_CHECKING:
+    from gsp_studio.pruning.accuracy import Normalization
+    from gsp_studio.pruning.images import LabelledImages
     from gsp_studio.pruning.layers import Layer
 
 Array = npt.NDArray[Any]
@@ -36,6 +38,8 @@ _ACCURACY_POINTS = 17
 PLANNED = _ACCURACY_POINTS + 1
 #: Up to here accuracies are measured: beyond, hardly a weight is left.
 _LAST = 0.98
+#: Images that a normalization is chosen with.
+_TRIED = 250
 
 __all__ = [
     "DIGITS",
@@ -163,10 +167,12 @@ def accuracies(
     layer: str,
     source: Source,
     unwanted: Callable[[], bool],
+    tell: Callable[[str], None] = lambda words: None,
 ) -> Iterator[tuple[float, float]]:
     """(target, accuracy) point by point, the network as it is first, with NaN as its target; ends when unwanted.
 
-    In the mode "own" it is the selected layer's target that varies.
+    In the mode "own" it is the selected layer's target that varies. How the images were normalized in training is not
+    in the file: of the common ways the one that suits the network best is taken, and told.
 
     Raises
     ------
@@ -175,7 +181,10 @@ def accuracies(
     """
     from gsp_studio.pruning.accuracy import Evaluator
 
-    evaluator = Evaluator(checkpoint, _labelled(source, checkpoint))
+    images = _labelled(source, checkpoint)
+    words, normalization = _best_normalization(checkpoint, images, unwanted)
+    tell(words)
+    evaluator = Evaluator(checkpoint, images, normalization)
     yield float("nan"), evaluator.accuracy(None, unwanted)
     start = min(path.start, _LAST / 2)
     for s in _coarse_first(np.linspace(start, _LAST, _ACCURACY_POINTS)):
@@ -188,7 +197,27 @@ def accuracies(
         yield s, found
 
 
-def _labelled(source: Source, checkpoint: Checkpoint) -> Any:
+def _best_normalization(
+    checkpoint: Checkpoint, images: LabelledImages, unwanted: Callable[[], bool]
+) -> tuple[str, Normalization]:
+    """The way to normalize images that the network classifies most of a few of them right with."""
+    from gsp_studio.pruning.accuracy import Evaluator
+    from gsp_studio.pruning.images import IMAGENET
+
+    few = images.part(np.random.default_rng(0).permutation(len(images.labels))[:_TRIED])
+    channels = images.shape[0]
+    means = images.images.mean((0, 2, 3), dtype=np.float64)
+    deviations = np.maximum(images.images.std((0, 2, 3), dtype=np.float64), 1e-6)
+    ways: dict[str, Normalization] = {"values as they are": ((0.0,) * channels, (1.0,) * channels)}
+    ways["their own mean and deviation"] = tuple(means.tolist()), tuple(deviations.tolist())
+    if channels == 3:
+        ways["ImageNet's mean and deviation"] = IMAGENET
+    found = {words: Evaluator(checkpoint, few, way).accuracy(None, unwanted) for words, way in ways.items()}
+    best = max(found, key=lambda words: found[words])
+    return best, ways[best]
+
+
+def _labelled(source: Source, checkpoint: Checkpoint) -> LabelledImages:
     from gsp_studio.pruning.images import digits, labelled_from
 
     if source == DIGITS:

@@ -79,6 +79,10 @@ class AccuracyGrowing(Growing):
         super().__init__(checkpoint, path)
         self.choice, self.layer, self.source, self.words = choice, layer, source, words
 
+    def add_words(self, normalization: str) -> None:
+        """How the images are normalized."""
+        self.words = f"{self.words}, {normalization}"
+
     def curve(self, state: Any, problem: str = "") -> AccuracyCurve:
         """As far as it is known."""
         known = [point for point in self.points if point[1] == point[1]]
@@ -106,8 +110,8 @@ def _grow(study: CurveGrowing) -> None:
 
 
 def _evaluate(study: AccuracyGrowing) -> None:
-    arguments = (study.checkpoint, study.path, study.choice, study.layer, study.source, study.unwanted.is_set)
-    for point in network_work().accuracies(*arguments):
+    given = (study.checkpoint, study.path, study.choice, study.layer, study.source)
+    for point in network_work().accuracies(*given, study.unwanted.is_set, study.add_words):
         study.add(point)
 
 

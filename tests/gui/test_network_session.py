@@ -293,7 +293,7 @@ class TestCurves:
         networks.find_accuracy("digits", "some digits")
         wait_until(lambda: networks.accuracy.state != "going")
         found = networks.accuracy
-        assert (found.state, found.problem, found.images) == ("done", "", "some digits")
+        assert (found.state, found.problem, found.images) == ("done", "", "some digits, values as they are")
         assert found.dense == np.mean(np.argmax(hidden @ last.T, axis=1) == target)
         assert found.dense > 0.8
         k = int(np.searchsorted(found.s, 0.6))
@@ -318,7 +318,9 @@ class TestBackground:
     def slow(self, small: NetworkSession, monkeypatch: pytest.MonkeyPatch) -> Held:
         may = threading.Semaphore(0)
 
-        def accuracies(checkpoint: Any, path: Any, choice: Any, layer: str, source: Any, unwanted: Any) -> Any:
+        def accuracies(
+            checkpoint: Any, path: Any, choice: Any, layer: str, source: Any, unwanted: Any, tell: Any
+        ) -> Any:
             for s in (float("nan"), 0.5, 0.7, 0.6):
                 while not may.acquire(timeout=0.01):
                     if unwanted():

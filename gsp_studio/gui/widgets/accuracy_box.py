@@ -110,7 +110,10 @@ class AccuracyBox(QFrame):
         if curve is None:
             return
         dense = "" if np.isnan(curve.dense) else f"as in the file {100 * curve.dense:.1f} %"
+        here = ""
+        if len(curve.s) > 1 and curve.s[0] <= self._s <= curve.s[-1]:
+            here = f"here about {100 * float(np.interp(self._s, curve.s, curve.accuracies)):.1f} %"
         progress = f"{curve.done} of {curve.planned} points" if curve.state == "going" else ""
         problem = f"⚠ {curve.problem}" if curve.state == "failed" and len(curve.s) else ""
-        self._words.setText("  ·  ".join(each for each in (problem, progress, dense) if each))
-        self._words.tip = f"{curve.images}\n{self._words.text()}"
+        self._words.setText("  ·  ".join(each for each in (problem, progress, here, dense) if each))
+        self._words.tip = f"On {curve.images}\n{self._words.text()}"

@@ -158,6 +158,11 @@ def _of(shown: int, there: int) -> str:
     return str(there) if shown == there else f"the first {shown} of {there}"
 
 
+def weights_to_draw(layer: Layer) -> Array:
+    """The weights of a layer; what is not finite, and keeps the layer from being pruned, is drawn as 0."""
+    return layer.weights if np.isfinite(layer.sparsity) else np.nan_to_num(layer.weights, posinf=0.0, neginf=0.0)
+
+
 def white_of(images: Array) -> float:
     """The size of a weight that is drawn in full: 99.5 % of those that are not 0 are below."""
     used = np.abs(images[images != 0])

@@ -402,3 +402,86 @@ class TestAlone:
         made.set_before(np.zeros(5, np.float32))
         assert made.before.sum() == 0
         made.grab()
+
+
+class TestAccuracy:
+    """Images with labels, asked for by the menu."""
+
+    @pytest.fixture
+    def linear(self, window: MainWindow, tmp_path: Path) -> MainWindow:
+        """A window with a network of one layer that tells four images apart."""
+        values = np.random.default_rng(0).random((4, 25)).astype(np.float32)
+        np.savez(tmp_path / "linear.npz", **{"fc.weight": values - values.mean(axis=1, keepdims=True)})
+        np.savez(tmp_path / "four.npz", images=values.reshape(4, 5, 5), labels=np.arange(4))
+        QTest.keyClick(window, Key.Key_6)
+        drop(window.networks, tmp_path / "linear.npz")
+        whole(window)
+        return window
+
+    def test_a_file_is_chosen_and_measured(
+        self, linear: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / "four.npz"), ""))
+        box = view_of(linear).accuracy
+        box.actions_by_source["files"].trigger()
+        assert "Measuring on four.npz..." in words(box)
+        assert box.cancel.isVisible()
+        wait_until(lambda: session_of(linear).accuracy.state != "going")
+        assert session_of(linear).accuracy.problem == ""
+        assert "as in the file 100.0 %" in words(box)
+        session_of(linear).set_sparsity(0.9)
+        wait_until(lambda: "here about" in words(box))
+
+    def test_without_open_images_it_is_said(self, linear: MainWindow) -> None:
+        view_of(linear).accuracy.actions_by_source["open"].trigger()
+        dialog = next(w for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible())
+        assert dialog.sentence.startswith("No images are open")
+        dialog.close()
+
+    def test_images_without_labels_are_refused_in_the_box(self, linear: MainWindow, tmp_path: Path) -> None:
+        np.save(tmp_path / "plain.npy", np.random.default_rng(0).random((6, 5, 5)))
+        session_of(linear).find_accuracy(tmp_path / "plain.npy", "plain.npy")
+        wait_until(lambda: session_of(linear).accuracy.state == "failed")
+        assert "has no labels" in words(view_of(linear).accuracy)
+
+
+class TestOddNetworks:
+    """Files that are whole, and unusual."""
+
+    def test_weights_that_are_not_finite_are_shown_and_not_pruned(self, window: MainWindow, tmp_path: Path) -> None:
+        arrays = nets.weights()
+        arrays[SECOND][0, 0, 0, 0] = np.nan
+        np.savez(tmp_path / "nan.npz", **arrays)
+        QTest.keyClick(window, Key.Key_6)
+        drop(window.networks, tmp_path / "nan.npz")
+        wait_until(lambda: window.networks.view is not None and "NaN" in words(window.networks))
+        view = view_of(window)
+        assert f"layer {SECOND} holds NaN or infinite weights" in words(view)
+        assert not view.save.isEnabled()
+        session_of(window).select(SECOND)
+        drag(window, 0.9)
+        assert session_of(window).shown is None
+        assert not view.save.isEnabled()
+
+    def test_an_onnx_model_with_outputs_last(self, window: MainWindow, tmp_path: Path) -> None:
+        import onnx
+        from onnx import TensorProto, helper, numpy_helper
+
+        values = np.random.default_rng(0).normal(size=(36, 7)).astype(np.float16)
+        graph = helper.make_graph(
+            [helper.make_node("MatMul", ["x", "w"], ["y"])],
+            "small",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT16, ["n", 36])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT16, ["n", 7])],
+            [numpy_helper.from_array(values, "w")],
+        )
+        onnx.save(
+            helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "m.onnx"
+        )
+        drop(window, tmp_path / "m.onnx")
+        whole(window)
+        assert "7 rows as images of 6 × 6" in words(view_of(window))
+        drag(window, 0.8)
+        shown = session_of(window).shown
+        assert shown.sparsity == pytest.approx(session_of(window).choice.sparsity, abs=1e-3)
+        assert shown.weights["w"].shape == (36, 7)

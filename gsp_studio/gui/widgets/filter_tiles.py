@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
-from gsp_studio.gui.filters import Pictures, pictures_of, white_of
+from gsp_studio.gui.filters import Pictures, pictures_of, weights_to_draw, white_of
 from gsp_studio.gui.widgets.plates import signed_table
 from gsp_studio.gui.widgets.tile_buffer import GAP_COLOUR, TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
@@ -37,13 +37,14 @@ class FilterTiles(TileView):
     def set_layer(self, layer: Layer, is_first: bool) -> None:
         """Show this layer from now on, with one scale for all its tiles that projecting does not change."""
         self.pictures = pictures = pictures_of(layer, is_first)
-        self._white = white_of(pictures.images_of(layer.weights))
+        weights = weights_to_draw(layer)
+        self._white = white_of(pictures.images_of(weights))
         gap = 1 if max(pictures.height, pictures.width) < 64 else 2
         self._tiles = TileBuffer(
             pictures.count, pictures.height, pictures.width, gap, pictures.channels, columns=pictures.columns
         )
-        self._tiles.fill_signed(pictures.images_of(layer.weights), self._white)
-        self._values, self._is_drawn = layer.weights, True
+        self._tiles.fill_signed(pictures.images_of(weights), self._white)
+        self._values, self._is_drawn = weights, True
         self.set_buffer(self._tiles)
 
     def set_values(self, values: Array) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
+from gsp_studio.gui.filters import weights_to_draw
 from gsp_studio.gui.network_state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
 from gsp_studio.gui.widgets.accuracy_box import AccuracyBox
 from gsp_studio.gui.widgets.basics import Button, ElidedLabel, canvas, elastic, label
@@ -160,7 +161,7 @@ class NetworkView(QWidget):
         assert self.tiles.pictures is not None
         zero = "grey = 0" if self.tiles.pictures.channels == 3 else "black = 0, blue below, orange above"
         self._caption.setText(f"{layer}  ·  {self.tiles.pictures.words}  ·  {zero}")
-        self.histogram.set_before(found.weights)
+        self.histogram.set_before(weights_to_draw(found))
         self._draw_tiles()
         self._draw_zeros()
         self._draw_soon()
@@ -203,7 +204,7 @@ class NetworkView(QWidget):
     def _weights(self) -> tuple[Any, Any]:
         """Of the selected layer, before and after."""
         assert self._checkpoint is not None
-        before = self._checkpoint[self._layer].weights
+        before = weights_to_draw(self._checkpoint[self._layer])
         return before, before if self._shown is None else self._shown.weights.get(self._layer, before)
 
     def _draw_tiles(self) -> None:

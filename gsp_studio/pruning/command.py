@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -88,7 +89,7 @@ def _list(checkpoint: Checkpoint, as_json: bool) -> int:
                 "shape": layer.shape,
                 "dtype": layer.dtype,
                 "kind": layer.kind,
-                "sparsity": layer.sparsity,
+                "sparsity": None if math.isnan(layer.sparsity) else layer.sparsity,
                 "zeros": layer.zeros,
             }
             for layer in checkpoint.layers

@@ -230,7 +230,7 @@ def table_of(plan: Plan, outcomes: Sequence[Outcome]) -> str:
         rows.append([METHODS[method].label, *(f"{mean:.2f} ± {deviation:.2f}" for mean, deviation in found)])
     for method in plan.methods:
         found = [mean_and_spread(outcomes, method, share) for share in plan.shares]
-        rows.append([f"{METHODS[method].label}: less dense", *(f"{mean - dense:+.2f}" for mean, _ in found)])
+        rows.append([f"{METHODS[method].label}, minus dense", *(f"{mean - dense:+.2f}" for mean, _ in found)])
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows

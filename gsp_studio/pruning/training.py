@@ -61,7 +61,7 @@ class Schedule:
 
 SCHEDULES: dict[str, Schedule] = {
     "lenet300": Schedule(30, 40, 64, 0.05, 0.1, 1e-4, every=20),
-    "lenet5": Schedule(30, 15, 64, 0.05, 0.05, 1e-4, every=20),
+    "lenet5": Schedule(30, 20, 64, 0.02, 0.01, 1e-4, every=20),
     "resnet20": Schedule(160, 60),
     "vgg16": Schedule(160, 60, rate=0.05),
     "resnet50": Schedule(90, 30, 256, 0.1, 0.01, 1e-4, every=500),

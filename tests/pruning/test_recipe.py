@@ -200,7 +200,9 @@ def test_images_of_class_folders_are_learned(tmp_path, capsys):
     save_classes(tmp_path / "data", 12)
     out = tmp_path / "out"
     command = ["reproduce", "pruning", "--data", str(tmp_path / "data"), "--model", "lenet5", "--out", str(out)]
-    assert main([*command, "--epochs", "8", "--finetune", "4", "--batch", "8", "--seeds", "1", "--shares", "0.8"]) == 0
+    assert (
+        main([*command, "--epochs", "20", "--finetune", "10", "--batch", "8", "--seeds", "1", "--shares", "0.5"]) == 0
+    )
     assert "30 images of 10 x 10 in colour to train, 6 to evaluate, 3 classes" in capsys.readouterr().err
     outcomes = json.loads((out / "recipe.json").read_text())["outcomes"]
     assert all(outcome["accuracy"] == 1.0 for outcome in outcomes)

@@ -142,8 +142,9 @@ def _values(tensor: Any, path: Path) -> Array:
     dtype = _numpy_type(tensor)
     if _is_external(tensor):
         place, offset, length = _place(tensor, path)
-        raw = np.memmap(place, np.uint8, "r", offset, (length,)) if length else np.empty(0, np.uint8)
-        return np.asarray(raw).view(dtype.newbyteorder("<") if dtype.isbuiltin else dtype).reshape(tuple(tensor.dims))
+        require_memory(length, f"{place}, opened,")
+        stored = dtype.newbyteorder("<") if dtype.isbuiltin else dtype
+        return np.fromfile(place, stored, length // dtype.itemsize, offset=offset).reshape(tuple(tensor.dims))
     needed = math.prod(tensor.dims) * dtype.itemsize
     if tensor.HasField("raw_data") and len(tensor.raw_data) != needed:
         raise CheckpointError(f"{path}: {tensor.name} declares {needed} bytes and holds {len(tensor.raw_data)}")

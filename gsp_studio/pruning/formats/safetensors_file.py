@@ -1,4 +1,4 @@
-"""safetensors: a header in JSON, then the values. The library checks the file; the values are mapped, not loaded.
+"""safetensors: a header in JSON, then the values. The library checks the file, and NumPy loads the values.
 
 Shapes and types stay as they are, so a pruned file is a copy of its source with some bytes replaced.
 """
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.io.source import require_memory
 from gsp_studio.pruning.formats.stored import (
     CheckpointError,
     Stored,
@@ -33,12 +34,13 @@ _LENGTH = 8
 def read(path: Path) -> list[Stored]:
     """The arrays of a file."""
     header, begin = _header(path)
+    require_memory(path.stat().st_size, f"{path}, opened,")
     stored = []
     for key, entry in header.items():
         shape, dtype = tuple(entry["shape"]), entry["dtype"]
         values = None
         if dtype in _FLOATS:
-            values = computed(_mapped(path, begin, entry))
+            values = computed(_values(path, begin, entry))
         stored.append(Stored(key, key, shape, _NAMES.get(dtype, dtype), values, output_axis_by_name(key, shape)))
     return stored
 
@@ -83,10 +85,7 @@ def _dtype(name: str) -> np.dtype[Any]:
     return np.dtype(_FLOATS[name])
 
 
-def _mapped(path: Path, begin: int, entry: dict[str, Any]) -> Array:
+def _values(path: Path, begin: int, entry: dict[str, Any]) -> Array:
     shape, dtype = tuple(entry["shape"]), _dtype(entry["dtype"])
     first, last = entry["data_offsets"]
-    if first == last:
-        return np.empty(shape, dtype)
-    raw = np.memmap(path, np.uint8, "r", begin + first, (last - first,))
-    return np.asarray(raw).view(dtype).reshape(shape)
+    return np.fromfile(path, dtype, (last - first) // dtype.itemsize, offset=begin + first).reshape(shape)

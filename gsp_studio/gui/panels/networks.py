@@ -28,7 +28,7 @@ class NetworksPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.empty = EmptyState(_OPEN, _HINT, {"open": "Open a network..."})
+        self.empty = EmptyState(_OPEN, _HINT, {"open": "Open a network..."}, wraps=True)
         self.busy = EmptyState("", "", {"cancel": "Cancel"})
         self.view: NetworkView | None = None
         self.setAcceptDrops(True)

@@ -132,11 +132,16 @@ def elastic(made: QLabel) -> QLabel:
 
 
 class EmptyState(QFrame):
-    """One line that says what to do next, with the buttons for it; `chosen(key)` tells which was pressed."""
+    """One line that says what to do next, with the buttons for it; `chosen(key)` tells which was pressed.
+
+    `wraps`: whether hints may be longer than a line.
+    """
 
     chosen = Signal(str)
 
-    def __init__(self, line: str, hint: str, buttons: dict[str, str], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, line: str, hint: str, buttons: dict[str, str], wraps: bool = False, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.setObjectName("canvas")
         box = QVBoxLayout(self)
@@ -161,7 +166,7 @@ class EmptyState(QFrame):
             row.addWidget(button)
         row.addStretch()
         box.addLayout(row)
-        self._hint = label(hint, muted=True)
+        self._hint = label(hint, muted=True, wrap=wraps)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         box.addWidget(self._hint)
         box.addStretch()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -34,6 +34,8 @@ _NAME, _SHAPE, _SPARSITY, _ZEROS = range(4)
 _GROUP = "/*"
 _ROLE = Qt.ItemDataRole.UserRole
 _NUMBER = "100.0 %"
+#: Pixels under which there is no room for shapes.
+_NARROW = 380
 #: Ends of names that say nothing, as all layers have them.
 _ENDINGS = ("weight", "kernel")
 
@@ -160,6 +162,11 @@ class LayerTree(QTreeWidget):
                 was, now = (float(np.average(each[members], weights=weights[members])) for each in (before, after))
                 self.bars[f"{group}{_GROUP}", column] = Bar(was, now, bool(is_pruned[members].any()))
         self.viewport().update()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow tree the names go before the shapes."""
+        super().resizeEvent(event)
+        self.setColumnHidden(_SHAPE, self.width() < _NARROW)
 
     def set_layer(self, layer: str) -> None:
         """Mark this layer."""

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 #: Half of the last digit that the number shows.
 _HALF_DIGIT = 0.5e-4 + 1e-12
-_TITLES = ("Each layer at s", "Own s for each layer", "Whole network at s")
+_TITLES = ("Each layer", "Own s", "Whole network")
 _TEACH = (
     "The average Hoyer sparsity of the filters and rows, 0 (all weights alike) to 1 (a single weight each).\n"
     "Drag, or step with the arrows (0.01; with Shift 0.001). Double-click: where pruning begins (the mark)."
 )
 _TEACH_MODES = (
-    "Each layer at s: every layer reaches the target for itself.\n"
-    "Own s for each layer: the slider is that of the selected layer.\n"
-    "Whole network at s: all filters are one group, and every layer finds its own share."
+    "Each layer: every layer reaches the target for itself.\n"
+    "Own s: every layer has a target of its own, and the slider is that of the selected one.\n"
+    "Whole network: all filters are one group, and every layer finds its share."
 )
 _TEACH_WITHOUT = "The first and the last layer are small and matter most; left out, they stay as they are."
 

@@ -54,7 +54,7 @@ class NetworkView(QWidget):
         self._shown: NetworkShown | None = None
         self._layer = ""
         self._curve: ZerosCurve | None = None
-        self._is_saving = False
+        self._is_saving = self._is_sorted = False
         self._late = QTimer(self, interval=_LATE_MS, singleShot=True)
         self._late.timeout.connect(self._draw_late)
         self._lay_out()
@@ -74,7 +74,7 @@ class NetworkView(QWidget):
         for part, width in ((self.tree, 400), (self._layer_part(), 420), (self._curves_part(), 300)):
             parts.addWidget(part)
             parts.setStretchFactor(parts.count() - 1, width)
-        self.tree.setMinimumWidth(300)
+        self.tree.setMinimumWidth(240)
         parts.setSizes([400, 420, 300])
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
@@ -97,7 +97,7 @@ class NetworkView(QWidget):
         under.addWidget(self._pointer, 1)
         under.addWidget(self.seen)
         box.addLayout(under)
-        frame.setMinimumWidth(200)
+        frame.setMinimumWidth(160)
         return frame
 
     def _curves_part(self) -> QWidget:
@@ -169,7 +169,8 @@ class NetworkView(QWidget):
     def set_path(self, path: NetworkPath | None, problem: str, start: float) -> None:
         """The weights are sorted, or why they are not: "" while they are being sorted."""
         self.controls.set_start(start)
-        self.save.setEnabled(path is not None and not self._is_saving)
+        self._is_sorted = path is not None
+        self._offer_saving()
         if path is None:
             self.controls.set_note(f"⚠ {problem}" if problem else _BUSY)
 
@@ -180,8 +181,11 @@ class NetworkView(QWidget):
     def set_saving(self, on: bool) -> None:
         """Whether the network is being written."""
         self._is_saving = on
-        self.save.setEnabled(not on)
+        self._offer_saving()
         self.save.setText("Saving..." if on else "Save the pruned network...")
+
+    def _offer_saving(self) -> None:
+        self.save.setEnabled(self._is_sorted and not self._is_saving)
 
     def set_projection(self, shown: NetworkShown) -> None:
         """Show what the target gives."""

@@ -35,7 +35,7 @@ class AccuracyBox(QFrame):
         self.setObjectName("canvas")
         self.setToolTip(_TEACH)
         self.plot = GrowingPlot("accuracy, %", dots=True)
-        self.choose, self.cancel = Button("Choose images..."), Button("Cancel")
+        self.choose, self.cancel = Button("Images..."), Button("Cancel")
         self._menu = QMenu(self)
         self.actions_by_source = {key: self._menu.addAction(text) for key, text in SOURCES.items()}
         for key, action in self.actions_by_source.items():

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [projection | solvers | interaction | gpu | scale ...] [--quick] [--json FILE]``.
+"""``python -m benchmarks [projection | solvers | interaction | pruning | gpu | scale ...] [--quick] [--json FILE]``.
 
 Each suite is a module with ``rows(quick) -> list[Row]``. Prints a table of goal and value; exit code 1 when a goal
 is missed.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.timing import Row, format_table
 
-SUITES = ("projection", "solvers", "interaction", "gpu")
+SUITES = ("projection", "solvers", "interaction", "pruning", "gpu")
 #: Only where they are named: they take longer, or need what not everybody has.
 MORE = ("scale",)
 

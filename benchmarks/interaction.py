@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,8 @@ def rows(quick: bool) -> list[Row]:
         for size in SELECT:
             name = f"select_run_p99_ms_{size}"
             add(name, SELECTED, lambda name=name: (child(env, name, picks), 99, f"{picks} old runs selected"))
+        name = "slider_p99_ms_network_1m"
+        add(name, FRAME, lambda: (child(env, name, moves), 99, f"{moves} moves, 1.1 M weights in 12 layers"))
         seconds = 4 if quick else 15
         add(
             "gui_lateness_p99_ms",
@@ -126,9 +129,9 @@ def start_times(env: dict[str, str], starts: int) -> list[float]:
 
 
 class Bench:
-    """The real window with a data set, and the time at which its montage was last painted."""
+    """The real window with a data set or a network, and the target of the tiles that were last painted."""
 
-    def __init__(self, data: Any, rank: int) -> None:
+    def __init__(self, data: Any = None, rank: int = 0) -> None:
         from PySide6.QtCore import QSettings
 
         from gsp_studio.gui import app
@@ -149,6 +152,8 @@ class Bench:
         self.window.show()
         session = self.window.session
         self.wait(lambda: session.phase.name == "EMPTY")
+        if data is None:
+            return
         session.set_choice(Choice(rank=rank, max_iter=10**6))
         session.set_dataset(data)
         self.wait(lambda: session.shown is not None)
@@ -157,6 +162,9 @@ class Bench:
     @property
     def target(self) -> float:
         """The sparsity of what is to be painted: of a glimpse while there is one."""
+        if self.window.networking.is_front:
+            network = self.window.networking.session.shown
+            return float("nan") if network is None else network.choice.sparsity
         session = self.window.session
         seen = session.glimpse or session.shown
         return float("nan") if seen is None else seen.target
@@ -186,11 +194,32 @@ class Bench:
 
 def slider_times(data: Any, rank: int, moves: int) -> list[float]:
     """Milliseconds from a mouse move on the slider until all that it changes has been painted, move after move."""
+    bench = Bench(data, rank)
+    return drag_times(bench, bench.window.sparsity.slider, moves)
+
+
+def network_times(moves: int) -> list[float]:
+    """The same for the slider of a network with 1.1 million weights as one group, its largest layer selected."""
+    bench = Bench()
+    session = bench.window.networking.session
+    path = Path(os.environ["XDG_CONFIG_HOME"]) / "network.npz"
+    rng = np.random.default_rng(0)
+    shapes = [(64, 3, 3, 3), *[(64, 64, 3, 3)] * 4, (128, 64, 3, 3), *[(128, 128, 3, 3)] * 2]
+    shapes += [(256, 128, 3, 3), (128, 256, 3, 3), (10, 128)]
+    np.savez(path, **{f"layer{k}.weight": rng.normal(size=shape).astype("f4") for k, shape in enumerate(shapes)})
+    bench.window.networking.open(path)
+    bench.wait(lambda: session.path is not None)
+    session.select("layer8.weight")
+    session.set_choice(replace(session.choice, mode="network"))
+    bench.wait(lambda: session.path is not None and session.curve is not None and session.curve.is_whole)
+    bench.idle(0.5)
+    return drag_times(bench, bench.window.networks.view.controls.slider, moves)
+
+
+def drag_times(bench: Bench, slider: Any, moves: int) -> list[float]:
+    """Milliseconds from a mouse move on a slider until the tiles that it changes have been painted."""
     from PySide6.QtCore import QEvent, QPointF, Qt
     from PySide6.QtGui import QMouseEvent
-
-    bench = Bench(data, rank)
-    slider = bench.window.sparsity.slider
 
     def send(kind: QEvent.Type, x: float) -> None:
         place = QPointF(x, slider.handle_position().y())
@@ -383,6 +412,7 @@ MEASUREMENTS: dict[str, Callable[[int], list[float]]] = {
     "slider_p99_ms_100x512x512": lambda moves: slider_times(blobs(512), 100, moves),
     "select_run_p99_ms_49x19x19": lambda picks: select_times(bundled_faces(), 49, picks),
     "select_run_p99_ms_100x128x128": lambda picks: select_times(blobs(), 100, picks),
+    "slider_p99_ms_network_1m": network_times,
     "gui_lateness_p99_ms": lateness,
     "cycles": cycles,
     "memory_of_drag": memory_of_drag,

@@ -13,8 +13,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtTest import QTest
@@ -43,6 +45,7 @@ IN_GUIDE = (
     "steered",
     "branch",
     "sweep",
+    "networks",
 )
 LEFT = Qt.MouseButton.LeftButton
 PATIENCE = 120.0
@@ -153,6 +156,7 @@ def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     session.hold({})
     yield from other_views(studio)
     yield from sweep(studio)
+    yield from networks(studio)
     yield from dialogs(studio)
 
 
@@ -263,6 +267,43 @@ def sweep(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     sweeping.cancel_all()
     dialog.close()
     studio.wait(lambda: not sweeping.is_going)
+
+
+def networks(studio: Studio) -> Iterator[tuple[str, QWidget]]:
+    """A network for digits, trained here, before and after its accuracy is known."""
+    window, session = studio.window, studio.window.networking.session
+    window.centre.show_view("Networks")
+    yield "networks-empty", window
+    window.networking.open(trained_on_digits(studio.folder))
+    studio.wait(lambda: session.curve is not None and session.curve.is_whole)
+    session.set_choice(replace(session.choice, mode="network"))
+    studio.wait(lambda: session.curve is not None and session.curve.is_whole)
+    session.set_sparsity(0.6)
+    session.select("conv2.weight")
+    studio.idle(0.5)
+    yield "networks-open", window
+    session.find_accuracy(studio.folder / "digits.npz", "360 digits")
+    studio.wait(lambda: session.accuracy.done > 4)
+    yield "networks-measuring", window
+    studio.wait(lambda: session.accuracy.state == "done")
+    yield "networks", window
+    window.centre.show_view("Basis")
+
+
+def trained_on_digits(folder: Path) -> Path:
+    """LeNet-5 trained on four fifths of scikit-learn's digits; the others lie beside it as digits.npz."""
+    import torch
+
+    from gsp_studio.pruning.images import digits, split
+    from gsp_studio.pruning.models import make_model
+    from gsp_studio.pruning.training import SCHEDULES, Stage, make_sets, train
+
+    training, test = split(digits())
+    model, schedule = make_model("lenet5", training.shape, 10, seed=0), SCHEDULES["lenet5"]
+    train(model, make_sets(training, test), Stage(schedule.epochs, schedule.rate, 0, schedule.batch, schedule.decay))
+    torch.save(model.state_dict(), folder / "lenet5.pt")
+    np.savez(folder / "digits.npz", images=test.images[:, 0], labels=test.labels)
+    return folder / "lenet5.pt"
 
 
 def dialogs(studio: Studio) -> Iterator[tuple[str, QWidget]]:

@@ -171,12 +171,21 @@ def _add_repeat(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_reproduce(parser: argparse.ArgumentParser) -> None:
-    from gsp_studio.experiments.command import add_arguments, run
+    from gsp_studio.experiments.command import add_arguments
+    from gsp_studio.pruning import reproduce as pruning
 
-    add_arguments(parser)
+    add_arguments(parser, also=(pruning.FIGURE,))
+    pruning.add_arguments(parser)
     arguments.add_layout(parser)
     arguments.add_machine(parser)
-    parser.set_defaults(command=lambda args: run(args, arguments.load))
+    parser.set_defaults(command=_reproduce)
+
+
+def _add_prune(parser: argparse.ArgumentParser) -> None:
+    from gsp_studio.pruning.command import add_arguments, run
+
+    add_arguments(parser)
+    parser.set_defaults(command=run)
 
 
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
@@ -211,6 +220,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "rank": (_add_rank, "cross-validate ranks, see how stable their parts are, and suggest one"),
     "sweep": (_add_sweep, "do the runs of all ranks with all sparsities and seeds; finished ones are kept"),
     "reproduce": (_add_reproduce, "make a figure of the paper: its runs, the drawing and the numbers"),
+    "prune": (_add_prune, "project the weights of a trained network and write it once more"),
     "info": (_add_info, "print versions, backends and where the caches lie"),
 }
 
@@ -362,6 +372,14 @@ def _repeat(args: argparse.Namespace) -> int:
         told = "the factors are the same to the last bit" if same else "the factors differ from the exported ones"
         print(told, file=words)
     return code
+
+
+def _reproduce(args: argparse.Namespace) -> int:
+    from gsp_studio.experiments import command as figures
+    from gsp_studio.pruning import reproduce as pruning
+
+    run = pruning.run if args.figure == pruning.FIGURE else figures.run
+    return run(args, arguments.load)
 
 
 def _compare_runs(args: argparse.Namespace) -> int:

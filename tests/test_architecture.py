@@ -81,6 +81,28 @@ def test_cupy_only_in_its_backend(path: Path) -> None:
     assert not {name for name in imported_names(path) if name.partition(".")[0] == "cupy"}
 
 
+@pytest.mark.parametrize("path", [p for p in SOURCES if (PACKAGE / "pruning") not in p.parents], ids=module_name)
+def test_torch_only_in_pruning(path: Path) -> None:
+    assert not {name for name in imported_names(path) if name.partition(".")[0] == "torch"}
+
+
+def test_networks_open_and_are_projected_without_torch() -> None:
+    names = (
+        "checkpoint",
+        "projecting",
+        "path",
+        "report",
+        "command",
+        "reproduce",
+        "accuracy",
+        "images",
+        "data",
+        "methods",
+    )
+    loaded = loaded_after("import " + ", ".join(f"gsp_studio.pruning.{name}" for name in names))
+    assert not loaded & {"torch", "onnx", "safetensors", "sklearn", "matplotlib"}
+
+
 def test_no_panel_imports_another() -> None:
     """A panel is a module of gui/panels; panels meet only in the main window."""
     panels = [p for p in (PACKAGE / "gui" / "panels").glob("*.py") if p.stem != "__init__"]

@@ -103,9 +103,10 @@ def group_sparse_projection(
 
     Parameters
     ----------
-    x : array_like, or list of 1-D array_like
+    x : array_like, list of 1-D array_like, or Ragged
         The group: the columns of a matrix (m, r), of any memory order and strides, signed or not; one vector; any
-        array, see `axis`; vectors of different lengths as a list. float32 and float64 are computed and returned as they
+        array, see `axis`; vectors of different lengths as a list, or in one buffer (`core.vectors.Ragged`: the values
+        are such a buffer, too). float32 and float64 are computed and returned as they
         are (each array of a list in its own type), float16 as float32, integers and booleans as float64; other types
         are refused. Never modified, unless
         `out` is x.

@@ -25,6 +25,32 @@ _WEIGHT_RANGE = (1e-3, 1e3)
 
 
 @dataclass(frozen=True, eq=False)
+class Ragged:
+    """Vectors of any lengths that lie one after another already: what a list of views of one buffer says at less cost.
+
+    Attributes
+    ----------
+    values : ndarray (N,), float32 or float64, contiguous
+    offsets : ndarray (r + 1,), int64
+        Vector i is ``values[offsets[i]:offsets[i + 1]]``; from 0 to N.
+    """
+
+    values: Array
+    offsets: Array
+
+    def __post_init__(self) -> None:
+        is_flat = self.values.ndim == 1 and self.values.flags.c_contiguous
+        if not is_flat or self.values.dtype not in (np.float32, np.float64):
+            raise ValueError(f"values are {self.values.dtype} {self.values.shape}; accepted is one contiguous vector")
+        offsets = self.offsets
+        is_whole = (
+            offsets.dtype == np.int64 and len(offsets) > 1 and offsets[0] == 0 and offsets[-1] == len(self.values)
+        )
+        if not is_whole or (np.diff(offsets) < 0).any():
+            raise ValueError(f"offsets are not rising int64 from 0 to the {len(self.values)} values")
+
+
+@dataclass(frozen=True, eq=False)
 class Packed:
     """Vectors in the house layout.
 
@@ -36,10 +62,10 @@ class Packed:
         Vector i is ``flat[offsets[i]:offsets[i + 1]]``.
     weights : ndarray or None
         (n,) shared by all vectors, or (N,) laid out as `flat`; of the dtype of `flat`. None: all equal.
-    source : ndarray or list of ndarray
+    source : ndarray, list of ndarray, or Ragged
         The input as floating-point arrays.
     rows : ndarray or None
-        An array input seen as (other axes..., axes of a vector...); None for a list.
+        An array input seen as (other axes..., axes of a vector...); None for a list and for Ragged.
     owns : bool
         Whether `flat` is a copy that nobody else holds.
     """
@@ -74,6 +100,8 @@ def pack(x: Any, weights: Any = None, axis: Axis = 0) -> Packed:
     """
     if isinstance(x, (list, tuple)) and any(np.ndim(v) > 0 for v in x):
         return _pack_list(x, weights)
+    if isinstance(x, Ragged):
+        return _pack_ragged(x, weights)
     array = as_float("x", x)
     if array.ndim == 0:
         raise ValueError("x is a single number; expected is an array or a list of vectors")
@@ -163,6 +191,13 @@ def _pack_list(x: Any, weights: Any) -> Packed:
     return Packed(flat, offsets, _list_weights(weights, lengths, flat.dtype), vectors, None, True)
 
 
+def _pack_ragged(x: Ragged, weights: Any) -> Packed:
+    if weights is not None:
+        raise ValueError("weights are for arrays and lists; vectors in one buffer have none")
+    _check_lengths(len(x.offsets) - 1, int(np.diff(x.offsets).min()))
+    return Packed(x.values, x.offsets, None, x, None, False)
+
+
 def _list_weights(weights: Any, lengths: list[int], dtype: npt.DTypeLike) -> Array | None:
     if weights is None:
         return None
@@ -209,6 +244,8 @@ def refuse_not_finite(packed: Packed) -> None:
 
 def output_like(packed: Packed, out: Any) -> Any:
     """Where the values go: `out` if it fits the input, else new memory of the input's structure and order."""
+    if isinstance(packed.source, Ragged):
+        return np.empty_like(packed.flat) if out is None else _checked_out(out, packed.flat.shape, packed.flat.dtype)
     if packed.rows is None:
         if out is None:
             return None
@@ -219,11 +256,13 @@ def output_like(packed: Packed, out: Any) -> Any:
                 raise ValueError(f"out holds another type than the {v.dtype} of the values")
             _check_writeable(o)
         return out
-    if out is None:
-        return np.empty_like(packed.source)
-    if not isinstance(out, np.ndarray) or out.shape != packed.source.shape or out.dtype != packed.flat.dtype:
+    return np.empty_like(packed.source) if out is None else _checked_out(out, packed.source.shape, packed.flat.dtype)
+
+
+def _checked_out(out: Any, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
         found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise ValueError(f"out is {found}; accepted is an array of {packed.flat.dtype} {packed.source.shape}")
+        raise ValueError(f"out is {found}; accepted is an array of {np.dtype(dtype)} {shape}")
     _check_writeable(out)
     return out
 
@@ -235,6 +274,8 @@ def _check_writeable(out: Array) -> None:
 
 def flat_view(values: Any, packed: Packed, axis: Axis) -> Array | None:
     """`values` as a flat buffer in the house layout, if it lies so; None otherwise."""
+    if isinstance(packed.source, Ragged):
+        return values if isinstance(values, np.ndarray) and values.flags.c_contiguous else None
     if packed.rows is None or values is None:
         return None
     rows = _rows(values, _normal_axes(axis, values.ndim))
@@ -246,6 +287,9 @@ def unpack(flat: Array, packed: Packed, values: Any, axis: Axis) -> Any:
     if packed.rows is not None:
         rows = _rows(values, _normal_axes(axis, values.ndim))
         rows[...] = flat.reshape(rows.shape)
+        return values
+    if isinstance(packed.source, Ragged):
+        values[...] = flat
         return values
     pieces = np.split(flat, packed.offsets[1:-1])
     if values is None:  # computed in one type, handed back each in its own

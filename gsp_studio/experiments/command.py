@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gsp_studio.io.dataset import Dataset
@@ -12,11 +12,11 @@ from gsp_studio.io.dataset import Dataset
 INTERRUPTED = 130
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments beside those of every command that loads data and computes."""
+def add_arguments(parser: argparse.ArgumentParser, also: Sequence[str] = ()) -> None:
+    """Arguments beside those of every command that loads data and computes; `also` names what others reproduce."""
     from gsp_studio.experiments.figures import FIGURES
 
-    parser.add_argument("figure", metavar="FIGURE", help=f"one of {', '.join(FIGURES)}")
+    parser.add_argument("figure", metavar="FIGURE", help=f"one of {', '.join((*FIGURES, *also))}")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for figures and finished runs")
     parser.add_argument("--data", metavar="PATH", help="images to use (the bundled faces); not for fig1-synthetic")
     parser.add_argument("--max-iter", type=int, help="outer iterations of each run (500)")
@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="repeats",
         type=int,
         metavar="N",
-        help="starts or, for fig1-synthetic, data sets (as in the paper: 10 and 50); the other figures show the best",
+        help="starts or, for fig1-synthetic, data sets (as in the paper: 10 and 50); the other figures show the best; "
+        "of networks, those that are trained (5)",
     )
     parser.add_argument("--rank", type=int, help="number of basis images (fig1-synthetic: 10, others: 49)")
     parser.add_argument("--sparsity", type=float, help="target, 0 to 1 (fig1-synthetic: the true one, others: 0.85)")

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QMainWindow
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.keeping import SUFFIX
+from gsp_studio.gui.networking import SUFFIXES as NETWORKS
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Parts
 from gsp_studio.io.dataset import LoadOptions
@@ -51,6 +52,7 @@ class Asking(QObject):
     """Opens dialogs over `window`; answers go to the session, the last folders into the settings."""
 
     sessionWanted = Signal(object)  # Path of a session file
+    networkWanted = Signal(object)  # Path of a file that is a network and nothing else
 
     def __init__(self, window: QMainWindow, session: Session, settings: QSettings) -> None:
         super().__init__(window)
@@ -84,9 +86,12 @@ class Asking(QObject):
         asked.get(key, lambda: self.sample("faces"))()
 
     def open(self, path: Path) -> None:
-        """Open a data set, or a session, and remember where it lies."""
+        """Open a data set, a session or a network, and remember where it lies."""
         if path.suffix.lower() == SUFFIX:
             self.sessionWanted.emit(path)
+            return
+        if path.suffix.lower() in NETWORKS:
+            self.networkWanted.emit(path)
             return
         self._settings.setValue("folder", str(path.parent))
         self._session.open(path)

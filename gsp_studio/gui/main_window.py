@@ -29,6 +29,8 @@ from gsp_studio.gui.centre import Centre
 from gsp_studio.gui.clusters import Clusters
 from gsp_studio.gui.filing import Filing
 from gsp_studio.gui.menus import Menus
+from gsp_studio.gui.network_session import NetworkSession
+from gsp_studio.gui.networking import Networking
 from gsp_studio.gui.panels.basis import BasisPanel
 from gsp_studio.gui.panels.chip import ConstraintChip
 from gsp_studio.gui.panels.compare import ComparePanel
@@ -38,6 +40,7 @@ from gsp_studio.gui.panels.inspector import InspectorPanel
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.panels.model import ModelPanel
 from gsp_studio.gui.panels.montage import MontagePanel
+from gsp_studio.gui.panels.networks import NetworksPanel
 from gsp_studio.gui.panels.path import PathPanel
 from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.runs import RunsPanel
@@ -76,6 +79,8 @@ class MainWindow(QMainWindow):
         self.setDockNestingEnabled(True)
         self._make_panels()
         self._make_docks()
+        self.networking = Networking(self, self.networks, settings)
+        self.asking.networkWanted.connect(self.networking.open)
         self._make_menus()
         wire_session(self)
         wire_panels(self)
@@ -96,13 +101,14 @@ class MainWindow(QMainWindow):
         self.run, self.chip = RunPanel(), ConstraintChip()
         self.curves, self.runs, self.log = CurvesPanel(), RunsPanel(), LogPanel()
         self.compare, self.inspector, self.path = ComparePanel(), InspectorPanel(), PathPanel()
-        self.weights = WeightsPanel()
+        self.weights, self.networks = WeightsPanel(), NetworksPanel()
         views = {
             "Basis": self.montage,
             "Compare": self.compare,
             "Inspector": self.inspector,
             "Path": self.path,
             "Weights": self.weights,
+            "Networks": self.networks,
         }
         self.centre = Centre(views, below=self.sparsity)
         self.setCentralWidget(self.centre)
@@ -186,6 +192,7 @@ class MainWindow(QMainWindow):
         ]
         menus.separate("&File")
         self.filing.add_to(menus)
+        self.networking.add_to(menus)
         menus.separate("&File")
         self._export_action = menus.add("&File", "&Export...", asking.export, "Ctrl+E", "export")
         self._copy_actions = [
@@ -195,9 +202,9 @@ class MainWindow(QMainWindow):
         menus.separate("&File")
         menus.add("&File", "&Quit", self.close, "Ctrl+Q")
         self._add_undo(menus)
-        menus.add("&Edit", "Sparsity &up by 0.01", lambda: session.step_sparsity(0.01), "]")
-        menus.add("&Edit", "Sparsity &down by 0.01", lambda: session.step_sparsity(-0.01), "[")
-        menus.add("&Edit", "Sparsity to the basis's &own", session.reset_sparsity, "Backspace", "reset")
+        menus.add("&Edit", "Sparsity &up by 0.01", lambda: self._slider.step_sparsity(0.01), "]")
+        menus.add("&Edit", "Sparsity &down by 0.01", lambda: self._slider.step_sparsity(-0.01), "[")
+        menus.add("&Edit", "Sparsity to the basis's &own", lambda: self._slider.reset_sparsity(), "Backspace", "reset")
         menus.separate("&Edit")
         self._judging_actions = [
             menus.add("&Edit", "&Accept the selected basis images", lambda: session.judge(accept=True), "A"),
@@ -287,8 +294,14 @@ class MainWindow(QMainWindow):
         """Offer to cancel what can be cancelled."""
         self._cancel_action.setEnabled(self.session.can_cancel)
 
+    @property
+    def _slider(self) -> Session | NetworkSession:
+        """Whose slider is in front."""
+        return self.networking.session if self.networking.is_front else self.session
+
     def on_view_in_front(self, title: str) -> None:
         """Ask for what only this view shows."""
+        self.networking.on_view_in_front(title)
         self.session.set_pairing(title == "Weights")
         self.curves.set_comparing(title == "Compare")
         if title == "Weights" and self.session.shown is not None:
@@ -352,7 +365,7 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         apply_theme(app, load_theme(str(self._settings.value("scheme", "")) or system_scheme()))
-        views = (self.montage.view, self.compare, self.inspector, self.path, self.weights)
+        views = (self.montage.view, self.compare, self.inspector, self.path, self.weights, self.networks)
         for part in (*views, self.curves, self.run, self.sparsity, self.data, self.menus):
             part.retint()
         self._tint()
@@ -371,6 +384,8 @@ class MainWindow(QMainWindow):
         if self.tour is not None:
             return
         self._settings.setValue("toured", True)
+        if self.networking.is_front:  # what it is about steps back there
+            self.centre.show_view("Basis")
         self.tour = Tour(hints_of(self), self)
         self.tour.ended.connect(self._forget_tour)
         self.tour.show_hint(0)
@@ -379,15 +394,17 @@ class MainWindow(QMainWindow):
         self.tour = None
 
     def docks_state(self) -> QByteArray:
-        """Where the docks are."""
-        return self.saveState(_LAYOUT)
+        """Where the docks are, or were before they stepped back."""
+        return self.networking.docks or self.saveState(_LAYOUT)
 
     def restore_docks(self, state: QByteArray) -> None:
         """Bring the docks to where `docks_state` said that they are."""
-        self.restoreState(state, _LAYOUT)
+        if not self.networking.keep_docks(state):
+            self.restoreState(state, _LAYOUT)
 
     def reset_layout(self) -> None:
         """Docks as they were on the first day."""
+        self.networking.keep_docks(None)
         for dock in self.docks.values():
             dock.setFloating(False)
             dock.show()
@@ -432,5 +449,6 @@ class MainWindow(QMainWindow):
         self.filing.close()
         self.clusters.close()
         self.device.stop()
-        self.threads_ended = self.session.close()
+        ended = [self.networking.session.close(), self.session.close()]
+        self.threads_ended = all(ended)
         event.accept()

@@ -72,7 +72,8 @@ def hints_of(window: MainWindow) -> tuple[Hint, ...]:
         Hint(
             lambda: window.centre.bar,
             "Other views",
-            "Compare two runs, look into single images, see what every sparsity costs, paint weights (keys 1 to 5). "
+            "Compare two runs, look into single images, see what every sparsity costs, paint weights, prune "
+            "a trained network (keys 1 to 6). "
             "Everything else is in the command palette: Ctrl+Shift+P.",
         ),
     )

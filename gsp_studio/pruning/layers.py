@@ -1,106 +1,156 @@
-"""Projecting the weights of a network: a layer is a group of vectors, its filters or its rows.
+"""Layers of a network: weights whose filters or rows are the vectors that are projected.
 
-Signs are kept, biases and norm layers (fewer than two dimensions) are left alone. One group over the whole network
-holds vectors of different lengths, and gives every layer the sparsity that costs it least.
+What a layer is follows from its shape and name alone: two axes make a linear layer, three to five a convolution.
+Biases, norms and embeddings are left alone, with the reason, and so is what is not floating.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.core.projection import group_sparse_projection
 from gsp_studio.core.sparsity import hoyer_sparsity
 
 Array = npt.NDArray[Any]
+Kind = Literal["linear", "convolution"]
+Vectors = Literal["filters", "columns", "layers"]
 
-
-@dataclass(frozen=True)
-class LayerReport:
-    """A layer's name and shape, with its average Hoyer sparsity and its fraction of zeros before and after."""
-
-    name: str
-    shape: tuple[int, ...]
-    sparsity_before: float
-    sparsity_after: float
-    zeros_before: float
-    zeros_after: float
+VECTORS: tuple[Vectors, ...] = ("filters", "columns", "layers")
+_NORM = re.compile(r"(^|[._/])(\w*norm\d*|bn\d*|ln\d*)([._/]|$)", re.IGNORECASE)
+_EMBEDDING = re.compile(r"embed|(^|[._/])w[tp]e([._/]|$)|cls_token", re.IGNORECASE)
+_BIAS = re.compile(r"(^|[._/])bias(_\w+)?$", re.IGNORECASE)
+_MOST_AXES = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Pruned:
-    """All weights under their old names, the pruned ones replaced, and a report for each of these."""
+class Layer:
+    """A weight that can be pruned.
 
-    weights: dict[str, Array]
-    layers: tuple[LayerReport, ...]
+    Attributes
+    ----------
+    name : str
+        For people.
+    key : str
+        In its file.
+    kind : "linear" | "convolution"
+    dtype : str
+        As stored; half precision is computed in float32.
+    weights : ndarray, float32 or float64, read-only
+        As shaped in the file.
+    output_axis : int
+        The axis that the outputs (filters, rows) are counted along.
+    sparsity : float
+        Average Hoyer sparsity of its filters or rows; NaN where there is none: NaN or infinite weights.
+    zeros : float
+        Fraction of its weights that are zero.
+    """
+
+    name: str
+    key: str
+    kind: Kind
+    dtype: str
+    weights: Array
+    output_axis: int
+    sparsity: float
+    zeros: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the weights."""
+        return self.weights.shape
+
+    @property
+    def size(self) -> int:
+        """Number of weights."""
+        return self.weights.size
+
+    @property
+    def filters(self) -> Array:
+        """The filters or rows (count, length) as a matrix; a view where the outputs come first."""
+        return self.rows(self.weights)
+
+    def rows(self, values: Array, vectors: Vectors = "filters") -> Array:
+        """Values of the layer's shape as a matrix whose rows are the vectors; a view where the layout allows it."""
+        others = self.other_axes(vectors)
+        counted = tuple(axis for axis in range(values.ndim) if axis not in others)
+        count = int(np.prod([values.shape[axis] for axis in counted], dtype=int))
+        return values.transpose(*counted, *others).reshape(count, -1)
+
+    def other_axes(self, vectors: Vectors = "filters") -> tuple[int, ...]:
+        """The axes that the entries of a vector run along."""
+        if vectors == "layers":
+            return tuple(range(self.weights.ndim))
+        # Inputs lie beside the outputs, in PyTorch's order and in (..., in, out).
+        inputs = 1 if self.output_axis == 0 else self.output_axis - 1
+        counted = self.output_axis if vectors == "filters" else inputs
+        return tuple(axis for axis in range(self.weights.ndim) if axis != counted)
 
 
-def filters_of(weight: Array) -> Array:
-    """The vectors of a layer as a matrix (count, length): filters of (out, in, kh, kw), rows of (out, in); a view."""
-    return weight.reshape(len(weight), -1)
+@dataclass(frozen=True)
+class LeftAlone:
+    """An array of a network that is not pruned, and why."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    reason: str
 
 
-def is_prunable(weight: Array) -> bool:
-    """Whether an array is a layer's weight: floating, at least two dimensions, vectors of at least two entries."""
-    return bool(weight.ndim >= 2 and weight.dtype in (np.float32, np.float64) and filters_of(weight).shape[1] >= 2)
-
-
-def project_layers(weights: Mapping[str, Array], sparsity: float, group: str = "layer") -> Pruned:
-    """Project a network's weights to an average Hoyer sparsity, once (the paper's single-shot mode).
+def reason_against(name: str, shape: tuple[int, ...], is_float: bool = True) -> str:
+    """Why an array is no layer that can be pruned; "" for one that is.
 
     Parameters
     ----------
-    weights : mapping of str to ndarray
-        Layers by name. Arrays that `is_prunable` refuses are passed on as they are.
-    sparsity : float
-        Target s in [0, 1].
-    group : "layer" | "network"
-        Every layer a group of its own, or one group over the whole network.
-
-    Returns
-    -------
-    Pruned
-
-    Raises
-    ------
-    ValueError
-        Nothing to prune, an unknown group, or a sparsity outside [0, 1].
-
-    References
-    ----------
-    Ohib et al., TMLR 2022, section 4.
+    name : str
+    shape : tuple of int
+    is_float : bool
+        Whether it holds floating values.
     """
-    if group not in ("layer", "network"):
-        raise ValueError(f'group is "{group}"; accepted are "layer" and "network"')
-    chosen = {name: np.asarray(weight) for name, weight in weights.items() if is_prunable(np.asarray(weight))}
-    if not chosen:
-        raise ValueError("the network has no layer to prune: no floating array of two or more dimensions")
-    if group == "layer":
-        new = {name: _project(filters_of(weight), sparsity) for name, weight in chosen.items()}
-    else:
-        vectors = [row for weight in chosen.values() for row in filters_of(weight)]
-        projected = iter(group_sparse_projection(vectors, sparsity).values)
-        new = {name: np.stack([next(projected) for _ in weight]) for name, weight in chosen.items()}
-    pruned = {name: new[name].reshape(weight.shape) for name, weight in chosen.items()}
-    reports = tuple(_report(name, weight, pruned[name]) for name, weight in chosen.items())
-    return Pruned({name: pruned.get(name, weight) for name, weight in weights.items()}, reports)
+    if not is_float:
+        return "no floating values"
+    if _BIAS.search(name):
+        return "a bias"
+    if _NORM.search(name):
+        return "of a norm layer"
+    if len(shape) < 2:
+        return "a bias or of a norm layer"
+    if _EMBEDDING.search(name):
+        return "an embedding"
+    if len(shape) > _MOST_AXES:
+        return f"{len(shape)} axes"
+    if min(shape) == 0 or np.prod(shape[1:]) < 2:
+        return "vectors of fewer than two weights"
+    return ""
 
 
-def _project(filters: Array, sparsity: float) -> Array:
-    values: Array = group_sparse_projection(filters.T, sparsity).values
-    return values.T
+def layer_of(
+    name: str, weights: Array, key: str | None = None, dtype: str | None = None, output_axis: int = 0
+) -> Layer:
+    """A layer with its sparsities.
+
+    Parameters
+    ----------
+    name : str
+    weights : ndarray, float32 or float64
+        An array that `reason_against` has nothing against.
+    key, dtype : str, optional
+        In the file, where they differ.
+    output_axis : int
+    """
+    kind: Kind = "linear" if weights.ndim == 2 else "convolution"
+    made = Layer(name, key or name, kind, dtype or weights.dtype.name, weights, output_axis, 0.0, 0.0)
+    values = weights if weights.flags.c_contiguous else np.ascontiguousarray(weights)
+    zeros = 1.0 - np.count_nonzero(values) / values.size
+    return Layer(name, made.key, kind, made.dtype, weights, output_axis, average_sparsity(made, weights), zeros)
 
 
-def _report(name: str, before: Array, after: Array) -> LayerReport:
-    return LayerReport(
-        name,
-        before.shape,
-        float(np.mean(hoyer_sparsity(filters_of(before).T))),
-        float(np.mean(hoyer_sparsity(filters_of(after).T))),
-        float(np.mean(before == 0)),
-        float(np.mean(after == 0)),
-    )
+def average_sparsity(layer: Layer, values: Array, vectors: Vectors = "filters") -> float:
+    """Average Hoyer sparsity of the vectors of values that have the layer's shape; NaN where it has none."""
+    try:
+        return float(np.mean(hoyer_sparsity(values, axis=layer.other_axes(vectors))))
+    except ValueError:  # NaN or infinite weights, which only pruning refuses
+        return float("nan")

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from gsp_studio.core.path import SparsityPath
-from gsp_studio.core.projection import column_sparse_projection, group_sparse_projection
+from gsp_studio.core.projection import column_sparse_projection, group_sparse_projection, project_to_zeros
+from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.core.vectors import Ragged
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -180,3 +182,46 @@ def test_bad_input_leaves_the_output_alone():
     with pytest.raises(ValueError, match="NaN"):
         group_sparse_projection(x, 0.5, out=x)
     np.testing.assert_array_equal(x, before)
+
+
+def test_vectors_in_one_buffer_are_the_list_of_their_views():
+    rng = np.random.default_rng(8)
+    vectors = [rng.standard_normal(n) for n in (5, 40, 2, 311)]
+    x = Ragged(np.concatenate(vectors), np.array([0, 5, 45, 47, 358]))
+    expected = group_sparse_projection(vectors, 0.6)
+    before = x.values.copy()
+    for found in (group_sparse_projection(x, 0.6), SparsityPath(x).project(0.6)):
+        np.testing.assert_allclose(found.values, np.concatenate(expected.values), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(found.sparsities, expected.sparsities, atol=1e-10)
+    np.testing.assert_array_equal(x.values, before)
+    np.testing.assert_array_equal(hoyer_sparsity(x), hoyer_sparsity(vectors))
+    zeros = project_to_zeros(x, 200)
+    np.testing.assert_array_equal(zeros.values, np.concatenate(project_to_zeros(vectors, 200).values))
+    each = column_sparse_projection(x, 0.7).values
+    np.testing.assert_array_equal(each, np.concatenate(column_sparse_projection(vectors, 0.7).values))
+    assert group_sparse_projection(x, 0.6, out=x.values).values is x.values
+    np.testing.assert_array_equal(x.values, np.concatenate(expected.values))
+
+
+@pytest.mark.parametrize(
+    ("values", "offsets", "message"),
+    [
+        (np.ones((2, 3)), [0, 3, 6], "accepted is one contiguous vector"),
+        (np.ones(12)[::2], [0, 3, 6], "accepted is one contiguous vector"),
+        (np.ones(6, np.int64), [0, 3, 6], "accepted is one contiguous vector"),
+        (np.ones(6), [0, 3, 5], "not rising int64 from 0 to the 6 values"),
+        (np.ones(6), [0, 7, 3, 6], "not rising"),
+        (np.ones(6), [0, 5, 6], "a vector of 1 entries"),
+    ],
+)
+def test_buffers_that_hold_no_vectors(values, offsets, message):
+    with pytest.raises(ValueError, match=message):
+        group_sparse_projection(Ragged(values, np.array(offsets)), 0.5)
+
+
+def test_a_buffer_has_no_weights_and_its_output_is_one():
+    x = Ragged(np.ones(6), np.array([0, 3, 6]))
+    with pytest.raises(ValueError, match="weights are for arrays and lists"):
+        group_sparse_projection(x, 0.5, np.ones(3))
+    with pytest.raises(ValueError, match=r"accepted is an array of float64 \(6,\)"):
+        group_sparse_projection(x, 0.5, out=[np.ones(3), np.ones(3)])

@@ -15,21 +15,28 @@ from gsp_studio.gui.theme import current_theme
 
 Array = npt.NDArray[Any]
 
+#: What a click on a bar does: on one that is not held, and on one that is.
+_HOLDS = ("click to hold it here", "held here; click to let go of it")
+
 
 class SparsityBars(QWidget):
     """Shows sparsities in [0, 1] in the order of the tiles; emits `picked(tile)` on a click."""
 
     picked = Signal(int)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, what: str = "basis image", does: tuple[str, str] = _HOLDS, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
+        self._what, self._does = what, does
+        self._names: tuple[str, ...] = ()
         self._values: Array = np.zeros(0)
         self._target = math.nan
         self._selected = -1
         self._held: frozenset[int] = frozenset()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         self.setMouseTracking(True)
-        self.setAccessibleName("Sparsity of each basis image")
+        self.setAccessibleName(f"Sparsity of each {what}")
 
     def sizeHint(self) -> QSize:
         """A strip."""
@@ -43,6 +50,10 @@ class SparsityBars(QWidget):
         """Show these sparsities, one a tile, and the target; NaN for none."""
         self._values, self._target = values, target
         self.update()
+
+    def set_names(self, names: tuple[str, ...]) -> None:
+        """What the bars are called, where a number is not enough."""
+        self._names = names
 
     def set_selected(self, tile: int) -> None:
         """Mark the bar of a tile; -1 for none."""
@@ -70,8 +81,8 @@ class SparsityBars(QWidget):
         """Say the number under the pointer."""
         tile = self.tile_at(event.position().x())
         if tile >= 0:
-            what = "held here; click to let go of it" if tile in self._held else "click to hold it here"
-            text = f"sparsity {self._values[tile]:.4f}, {what}"
+            name = f"{self._names[tile]}: " if tile < len(self._names) else ""
+            text = f"{name}sparsity {self._values[tile]:.4f}, {self._does[tile in self._held]}"
             QToolTip.showText(event.globalPosition().toPoint(), text, self)
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -81,7 +92,7 @@ class SparsityBars(QWidget):
         height, count = self.height() - 2.0, len(self._values)
         if count == 0:
             painter.setPen(QColor(theme.text_muted))
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "a bar for each basis image")
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, f"a bar for each {self._what}")
             return
         width = self.width() / count
         gap = 1.0 if width > 3 else 0.0

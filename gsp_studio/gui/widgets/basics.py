@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
@@ -69,6 +69,37 @@ class ElidedLabel(QLabel):
         self.style().drawItemText(painter, self.rect(), align, self.palette(), enabled, text, self.foregroundRole())
 
 
+class ReadOut(QWidget):
+    """A line of what is measured: a new text is painted, and nothing is laid out anew for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = ""
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def text(self) -> str:
+        """What it says."""
+        return self._text
+
+    def setText(self, text: str) -> None:
+        """Say something else."""
+        if text != self._text:
+            self._text = text
+            self.setAccessibleName(text)
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        """A line."""
+        return QSize(240, self.fontMetrics().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """As much of the text as there is room for."""
+        painter = QPainter(self)
+        text = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
+        painter.setPen(self.palette().windowText().color())
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter, text)
+
+
 def reserve(made: QLabel, widest: str) -> QLabel:
     """Keep room for the widest text, so that nothing beside the label moves when it changes."""
     made.setMinimumWidth(made.fontMetrics().horizontalAdvance(widest) + 2)
@@ -101,11 +132,16 @@ def elastic(made: QLabel) -> QLabel:
 
 
 class EmptyState(QFrame):
-    """One line that says what to do next, with the buttons for it; `chosen(key)` tells which was pressed."""
+    """One line that says what to do next, with the buttons for it; `chosen(key)` tells which was pressed.
+
+    `wraps`: whether hints may be longer than a line.
+    """
 
     chosen = Signal(str)
 
-    def __init__(self, line: str, hint: str, buttons: dict[str, str], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, line: str, hint: str, buttons: dict[str, str], wraps: bool = False, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.setObjectName("canvas")
         box = QVBoxLayout(self)
@@ -130,7 +166,7 @@ class EmptyState(QFrame):
             row.addWidget(button)
         row.addStretch()
         box.addLayout(row)
-        self._hint = label(hint, muted=True)
+        self._hint = label(hint, muted=True, wrap=wraps)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         box.addWidget(self._hint)
         box.addStretch()

@@ -52,12 +52,16 @@ class TileBuffer:
         What is shown; `fill` writes into it. With a last axis of 3 for colours.
     bands : int
         Values of a spectrum where tiles are curves, else 0.
+    columns : int
+        Tiles in a row.
     """
 
-    def __init__(self, count: int, height: int, width: int, gap: int = 1, channels: int = 1, bands: int = 0) -> None:
+    def __init__(
+        self, count: int, height: int, width: int, gap: int = 1, channels: int = 1, bands: int = 0, columns: int = 0
+    ) -> None:
         self.count, self.height, self.width, self.gap, self.channels = count, height, width, gap, channels
         self.bands = bands
-        self.rows, self.columns = grid_shape(count)
+        self.rows, self.columns = (-(-count // columns), columns) if columns else grid_shape(count)
         pitch_y, pitch_x = height + gap, width + gap
         colours = () if channels == 1 else (channels,)
         padded = np.empty((self.rows * pitch_y, self.columns * pitch_x, *colours), np.uint8)
@@ -117,6 +121,12 @@ class TileBuffer:
             V = (V * share[:, None].astype(np.float32)).astype(np.uint8)
         order_of = "F" if column_major else "C"
         self._write(as_images(np.ascontiguousarray(V), (self.height, self.width), order_of, self.channels))
+
+    def fill_signed(self, images: Array, white: float) -> None:
+        """Write images (count, height, width) of either sign: 0 is the level in the middle, ±`white` are the ends."""
+        levels = np.multiply(images, 127.0 / white, dtype=np.float32)
+        levels += 127.5
+        self._write(np.clip(levels, 0.0, 254.0, out=levels).astype(np.uint8))
 
     def _write(self, images: Array) -> None:
         full = self.count // self.columns

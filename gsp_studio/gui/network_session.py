@@ -1,0 +1,386 @@
+"""NetworkSession: the state of the Networks view and the signals that tell of its changes, as `Session` is for images.
+
+Up to a million weights are projected in the event that asks; above, the selected layer is, and the whole network in a
+worker when the slider rests. Answers about a network or a grouping that has been replaced meanwhile are dropped.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from gsp_studio.gui.network_state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
+from gsp_studio.gui.network_workers import AccuracyGrowing, CurveGrowing, NetworkWorkers, Sorting, network_work
+from gsp_studio.gui.words import plural, told
+
+if TYPE_CHECKING:
+    from gsp_studio.pruning.checkpoint import Checkpoint
+    from gsp_studio.pruning.path import NetworkPath
+
+#: Weights up to which all of a network follows every move of the slider.
+SAME_EVENT = 1_200_000
+#: Weights of a layer up to which it does, in a larger network.
+SAME_EVENT_LAYER = 4_000_000
+_POLL_MS = 33
+#: Milliseconds without a move after which the whole of a large network is projected.
+REST_MS = 200
+
+
+class NetworkSession(QObject):
+    """What is open, how it is pruned, what that gives; `set_*` of panels show it, and only this changes it."""
+
+    checkpointChanged = Signal(object)  # Checkpoint
+    openingChanged = Signal(str)  # the name of the file that is being opened, "" for none
+    openFailed = Signal(object, str, str)  # path, one sentence, details
+    choiceChanged = Signal(object)  # NetworkChoice
+    layerChanged = Signal(str)  # the selected layer
+    pathChanged = Signal(object, str)  # NetworkPath or None, and why there is none: "" while it is being sorted
+    shownChanged = Signal(object)  # NetworkShown
+    curveChanged = Signal(object)  # ZerosCurve as far as it is known, or None
+    accuracyChanged = Signal(object)  # AccuracyCurve as far as it is known, or None
+    savingChanged = Signal(bool)
+    saved = Signal(object)  # list of Path
+    failed = Signal(str, str)  # one sentence, details
+    logged = Signal(str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.choice = NetworkChoice()
+        self.checkpoint: Checkpoint | None = None
+        self.layer = ""
+        self.path: NetworkPath | None = None
+        self.shown: NetworkShown | None = None
+        self.curve: ZerosCurve | None = None
+        self.accuracy: AccuracyCurve | None = None
+        self._alone: NetworkPath | None = None
+        self._workers: NetworkWorkers | None = None
+        self._opening: Path | None = None
+        self._is_ready, self._is_saving = False, False
+        self._curve: CurveGrowing | None = None
+        self._accuracy: AccuracyGrowing | None = None
+        self._timer = QTimer(self, interval=_POLL_MS)
+        self._timer.timeout.connect(self.poll)
+        self._rest = QTimer(self, interval=REST_MS, singleShot=True)
+        self._rest.timeout.connect(self._project_all)
+
+    # Start and end
+
+    def start(self) -> None:
+        """The solvers are there; what was asked before is opened now."""
+        self._is_ready = True
+        if self._opening is not None:
+            self.open(self._opening)
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """Stop everything that is under way and wait for it; True when no thread is alive."""
+        self._timer.stop()
+        self._rest.stop()
+        self._drop_curves()
+        return self._workers is None or self._workers.close(timeout)
+
+    # The network
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether a file is on its way."""
+        return self._opening is not None
+
+    def open(self, path: str | Path) -> None:
+        """Open a network in the background; the newest file that was asked for wins."""
+        self._opening = Path(path)
+        self.openingChanged.emit(self._opening.name)
+        if self._is_ready:
+            self._all_workers().opening.submit(self._opening)
+            self._timer.start()
+
+    def cancel_opening(self) -> None:
+        """Give up what is being opened."""
+        if self._opening is not None:
+            self.logged.emit(f"{self._opening.name}: opening cancelled.")
+            self._stop_opening()
+
+    def _stop_opening(self) -> None:
+        self._opening = None
+        if self._workers is not None:
+            self._workers.opening.discard()
+        self.openingChanged.emit("")
+
+    def set_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Show another network; curves and accuracy of the former one go with it."""
+        self._drop_curves()
+        self.checkpoint, self.shown = checkpoint, None
+        self.choice = replace(NetworkChoice(), mode=self.choice.mode)
+        self.layer = checkpoint.layers[0].name
+        self.checkpointChanged.emit(checkpoint)
+        self.layerChanged.emit(self.layer)
+        self.choiceChanged.emit(self.choice)
+        self._sort()
+        what = f"{plural(len(checkpoint.layers), 'layer')}, {plural(checkpoint.size, 'weight')}"
+        self.logged.emit(f"{checkpoint.path.name}: {what}.")
+
+    def select(self, layer: str) -> None:
+        """Make a layer the one that everything is about."""
+        if self.checkpoint is None or layer == self.layer:
+            return
+        self.layer = layer
+        self.layerChanged.emit(layer)
+        self.choiceChanged.emit(self.choice)  # in the mode "own" the slider stands elsewhere
+        if self.choice.mode == "own":
+            self._drop_accuracy()
+        self._alone = None
+        if self._is_large:
+            self._project_all()
+
+    # How it is pruned
+
+    def set_choice(self, choice: NetworkChoice) -> None:
+        """Take another grouping; what is sorted is sorted anew where that changes the groups."""
+        if choice == self.choice or self.checkpoint is None:
+            return
+        before, self.choice = self.choice, choice
+        self.choiceChanged.emit(choice)
+        if (choice.scope, choice.exclude) != (before.scope, before.exclude):
+            self._drop_curves()
+            self._sort()
+            return
+        if choice.mode != before.mode:
+            self._drop_accuracy()
+        self._project()
+
+    def set_sparsity(self, s: float) -> None:
+        """The slider's journey: in the mode "own" for the selected layer alone."""
+        if self.checkpoint is not None:
+            self.choice = self.choice.at(self.layer, s)
+            self.choiceChanged.emit(self.choice)
+            self._project()
+
+    def step_sparsity(self, step: float) -> None:
+        """Move the target by a step, within [0, 1]."""
+        self.set_sparsity(round(min(1.0, max(0.0, self.choice.target_of(self.layer) + step)), 4))
+        self.settle()
+
+    def reset_sparsity(self) -> None:
+        """Back to where the projection begins to change anything."""
+        if not math.isnan(self.start_of_slider):
+            self.set_sparsity(min(1.0, max(0.0, math.floor(self.start_of_slider * 1e4) / 1e4)))
+            self.settle()
+
+    @property
+    def start_of_slider(self) -> float:
+        """The smallest target that changes anything: of the network, in the mode "own" of the selected layer."""
+        if self.path is None or self.checkpoint is None:
+            return math.nan
+        return self.checkpoint[self.layer].sparsity if self.choice.mode == "own" else self.path.start
+
+    def settle(self) -> None:
+        """The slider was let go of."""
+        if self._rest.isActive():
+            self._project_all()
+
+    # Projecting
+
+    def _all_workers(self) -> NetworkWorkers:
+        if self._workers is None:
+            self._workers = NetworkWorkers()
+        return self._workers
+
+    def _sort(self) -> None:
+        self.path, self._alone = None, None
+        self.pathChanged.emit(None, "")
+        self._ask()
+
+    def _ask(self) -> None:
+        assert self.checkpoint is not None
+        self._rest.stop()
+        self._all_workers().sorting.submit(Sorting(self.checkpoint, self.choice, self.layer, self.path, self._alone))
+        self._timer.start()
+
+    @property
+    def _is_large(self) -> bool:
+        return self.path is not None and self.path.size > SAME_EVENT
+
+    def _project(self) -> None:
+        """What the slider has moved to: all in this event, the selected layer, or nothing until it rests."""
+        if self.path is None:
+            self._ask()
+        elif not self._is_large:
+            self._show(network_work().show(self.checkpoint, self.path, self.choice))
+        else:
+            self._preview()
+            self._rest.start()
+
+    def _preview(self) -> None:
+        layer, path, before = self.layer, self.path, self.shown
+        if self.checkpoint is None or before is None or path is None or layer not in path.names:
+            return
+        share = None
+        if self.choice.mode == "network":
+            shares = None if self.curve is None else self.curve.shares(self.choice.sparsity)
+            if shares is None or self._alone is None:
+                return
+            names = [each.name for each in self.checkpoint.layers]
+            share, path = float(shares[names.index(layer)]), self._alone
+        if self.checkpoint[layer].size <= SAME_EVENT_LAYER:
+            self._show(network_work().preview(self.checkpoint, self.choice, before, path, layer, share))
+
+    def _project_all(self) -> None:
+        if self.checkpoint is not None:
+            self._ask()
+
+    def _show(self, shown: NetworkShown) -> None:
+        self.shown = shown
+        self.shownChanged.emit(shown)
+
+    # Curves
+
+    def _drop_curves(self) -> None:
+        if self._curve is not None:
+            self._curve.unwanted.set()
+            self._curve = None
+        self._drop_accuracy()
+        if self.curve is not None:
+            self.curve = None
+            self.curveChanged.emit(None)
+
+    def _drop_accuracy(self) -> None:
+        if self._accuracy is not None:
+            self._accuracy.unwanted.set()
+            self._accuracy = None
+        if self.accuracy is not None:
+            self._set_accuracy(None)
+
+    def _set_accuracy(self, accuracy: AccuracyCurve | None) -> None:
+        self.accuracy = accuracy
+        self.accuracyChanged.emit(accuracy)
+
+    def find_accuracy(self, source: Any, words: str) -> None:
+        """Measure the accuracy against s on labelled images: a path, a `Dataset` or the word "digits"."""
+        if self.checkpoint is None or self.path is None:
+            return
+        self._drop_accuracy()
+        self._accuracy = AccuracyGrowing(self.checkpoint, self.path, self.choice, self.layer, source, words)
+        self._all_workers().accuracy.submit(self._accuracy)
+        self._set_accuracy(self._accuracy.curve("going"))
+        self._timer.start()
+
+    def cancel_accuracy(self) -> None:
+        """Keep the points that are there and measure no more."""
+        if self._accuracy is not None:
+            self._accuracy.unwanted.set()
+            self._set_accuracy(self._accuracy.curve("cancelled"))
+            self._accuracy = None
+
+    # Saving
+
+    def save(self, path: str | Path) -> None:
+        """Write the network as it is shown, and pruning.json beside it, in the background."""
+        if self.checkpoint is None or self.path is None:
+            return
+        self._is_saving = True
+        self.savingChanged.emit(True)
+        self._all_workers().saving.submit((self.checkpoint, self.choice, self.path.names, Path(path)))
+        self._timer.start()
+
+    # Polling
+
+    def poll(self) -> None:
+        """Fetch what the workers have; a timer calls this while anything is under way."""
+        workers = self._workers
+        if workers is None:
+            return
+        was_busy = workers.busy
+        self._poll_opening(workers)
+        self._poll_sorting(workers)
+        self._poll_curve(workers)
+        self._poll_accuracy(workers)
+        self._poll_saving(workers)
+        if not was_busy and not workers.busy:
+            self._timer.stop()
+
+    def _poll_opening(self, workers: NetworkWorkers) -> None:
+        answer = workers.opening.poll()
+        if answer is None or answer.request is not self._opening:
+            return
+        path = answer.request
+        self._stop_opening()
+        if answer.error is not None:
+            self.openFailed.emit(path, *told(answer.error))
+        else:
+            assert answer.value is not None
+            self.set_checkpoint(answer.value)
+
+    def _poll_sorting(self, workers: NetworkWorkers) -> None:
+        answer = workers.sorting.poll()
+        if answer is None:
+            return
+        asked, now = answer.request, self.choice
+        is_old = asked.checkpoint is not self.checkpoint
+        if is_old or (asked.choice.scope, asked.choice.exclude) != (now.scope, now.exclude):
+            return
+        if answer.value is None:
+            assert answer.error is not None
+            self.pathChanged.emit(None, told(answer.error)[0])
+            return
+        is_new = self.path is not answer.value.path
+        self.path = answer.value.path
+        self._alone = answer.value.alone if asked.layer == self.layer else None
+        if asked.choice == now:
+            self._show(answer.value.shown)
+        else:
+            self.shown = answer.value.shown  # what the preview that follows is laid over
+        if is_new:
+            self._begin(self.path)
+        if asked.choice != self.choice:
+            self._project()
+
+    def _begin(self, path: NetworkPath) -> None:
+        """A network has been sorted: the slider goes to where it begins, and the curve is computed."""
+        assert self.checkpoint is not None
+        self.pathChanged.emit(path, "")
+        if self.choice.sparsity == 0.0 and not self.choice.own:
+            start = min(1.0, max(0.0, math.floor(path.start * 1e4) / 1e4))
+            self.choice = replace(self.choice, sparsity=start)  # where the weights are still as they are
+            self.choiceChanged.emit(self.choice)
+            if self.shown is not None:
+                self._show(replace(self.shown, choice=self.choice))
+        self._curve = CurveGrowing(self.checkpoint, path)
+        self._all_workers().curve.submit(self._curve)
+
+    def _poll_curve(self, workers: NetworkWorkers) -> None:
+        answer, growing = workers.curve.poll(), self._curve
+        if growing is None or not growing.points:
+            return
+        is_whole = answer is not None and answer.request is growing
+        if answer is not None and answer.error is not None:
+            self.failed.emit(*told(answer.error))
+        if is_whole or self.curve is None or len(growing.points) > len(self.curve.s):
+            self.curve = growing.curve(is_whole)
+            self.curveChanged.emit(self.curve)
+        if is_whole:
+            self._curve = None
+
+    def _poll_accuracy(self, workers: NetworkWorkers) -> None:
+        answer, growing = workers.accuracy.poll(), self._accuracy
+        if growing is None:
+            return
+        if answer is not None and answer.request is growing:
+            self._accuracy = None
+            problem = "" if answer.error is None else told(answer.error)[0]
+            self._set_accuracy(growing.curve("failed" if problem else "done", problem))
+        elif self.accuracy is None or len(growing.points) > self.accuracy.done:
+            self._set_accuracy(growing.curve("going"))
+
+    def _poll_saving(self, workers: NetworkWorkers) -> None:
+        answer = workers.saving.poll()
+        if answer is None:
+            return
+        self._is_saving = False
+        self.savingChanged.emit(False)
+        if answer.error is not None:
+            self.failed.emit(*told(answer.error))
+        else:
+            self.saved.emit(answer.value)

@@ -1,0 +1,147 @@
+"""What the Networks view shows, as frozen data: what was chosen, the layers at a target, curves as they grow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Mode = Literal["layer", "own", "network"]
+
+#: How layers share a target, in the order of the switch: each at s, each at its own, all in one group.
+MODES: tuple[Mode, ...] = ("layer", "own", "network")
+
+
+@dataclass(frozen=True)
+class NetworkChoice:
+    """How a network is pruned.
+
+    Attributes
+    ----------
+    sparsity : float
+        The target s that layers share.
+    mode : "layer" | "own" | "network"
+        Every layer at s; every layer at a target of its own; all layers as one group.
+    own : tuple of (layer, sparsity)
+        The targets of layers in the mode "own"; one that is not named has s.
+    without_first, without_last : bool
+        Whether the first and the last layer are left as they are.
+    """
+
+    sparsity: float = 0.0
+    mode: Mode = "layer"
+    own: tuple[tuple[str, float], ...] = ()
+    without_first: bool = False
+    without_last: bool = False
+
+    @property
+    def scope(self) -> Literal["layer", "network"]:
+        """What a group is."""
+        return "network" if self.mode == "network" else "layer"
+
+    @property
+    def exclude(self) -> tuple[str, ...]:
+        """The layers that are left as they are, as groupings name them."""
+        return ("first",) * self.without_first + ("last",) * self.without_last
+
+    def target_of(self, layer: str) -> float:
+        """What the slider stands at while this layer is selected."""
+        return dict(self.own).get(layer, self.sparsity) if self.mode == "own" else self.sparsity
+
+    def at(self, layer: str, sparsity: float) -> NetworkChoice:
+        """The same with the slider somewhere else."""
+        if self.mode != "own":
+            return replace(self, sparsity=sparsity)
+        return replace(self, own=tuple({**dict(self.own), layer: sparsity}.items()))
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkShown:
+    """The layers of a network at their targets; arrays are in the order of the layers.
+
+    Attributes
+    ----------
+    choice : NetworkChoice
+    weights : dict of str to ndarray
+        By the names of the layers that are projected; of a preview the selected one alone.
+    sparsities, zeros : ndarray (layers,)
+        Average Hoyer sparsity and fraction of zeros.
+    is_pruned : ndarray (layers,), bool
+        Which layers take part.
+    sparsity, total : float
+        Averages over the filters and over the weights of these.
+    is_preview : bool
+        Whether only the selected layer is up to date.
+    """
+
+    choice: NetworkChoice
+    weights: dict[str, Array]
+    sparsities: Array
+    zeros: Array
+    is_pruned: Array
+    sparsity: float
+    total: float
+    is_preview: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ZerosCurve:
+    """Sparsities and zeros against s, as far as they are computed.
+
+    Attributes
+    ----------
+    s : ndarray (k,)
+        Rising.
+    sparsities, zeros : ndarray (k, layers)
+    totals : ndarray (k,)
+        The fraction of zeros of all layers that take part.
+    is_whole : bool
+    """
+
+    s: Array
+    sparsities: Array
+    zeros: Array
+    totals: Array
+    is_whole: bool
+
+    def shares(self, s: float) -> Array | None:
+        """About the sparsity of every layer at a target, between two that are computed; None outside of these."""
+        if len(self.s) < 2 or not self.s[0] <= s <= self.s[-1]:
+            return None
+        above = int(np.clip(np.searchsorted(self.s, s), 1, len(self.s) - 1))
+        low, high = self.s[above - 1], self.s[above]
+        part = (s - low) / (high - low)
+        shares: Array = (1 - part) * self.sparsities[above - 1] + part * self.sparsities[above]
+        return shares
+
+
+@dataclass(frozen=True, eq=False)
+class AccuracyCurve:
+    """Accuracy against s, as far as it is computed.
+
+    Attributes
+    ----------
+    images : str
+        What it is measured on, in words.
+    s, accuracies : ndarray (k,)
+        Rising in s; fractions of images that are classified right.
+    dense : float
+        Of the network as it is in its file; NaN while that is not known.
+    done, planned : int
+        Points, and what are wanted.
+    state : "going" | "done" | "cancelled" | "failed"
+    problem : str
+        Why it failed, in a sentence.
+    """
+
+    images: str
+    s: Array
+    accuracies: Array
+    dense: float
+    done: int
+    planned: int
+    state: Literal["going", "done", "cancelled", "failed"] = "going"
+    problem: str = ""

@@ -1,0 +1,173 @@
+"""Networks in the window: the wires of their session, their place in the menus, what is asked, the room that they get.
+
+The docks are about images, so they step back while the view of networks is in front, and come again after it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QByteArray, QObject, QSettings
+from PySide6.QtWidgets import QFileDialog
+
+from gsp_studio.gui.network_session import SAME_EVENT, NetworkSession
+from gsp_studio.gui.widgets.accuracy_box import SOURCES
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.main_window import MainWindow
+    from gsp_studio.gui.menus import Menus
+    from gsp_studio.gui.panels.networks import NetworksPanel
+    from gsp_studio.gui.widgets.network_view import NetworkView
+
+TITLE = "Networks"
+#: Of files that are networks and nothing else: wherever they are opened, they come here.
+SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".onnx")
+_FILES = f"Networks ({' '.join(f'*{suffix}' for suffix in (*SUFFIXES, '.npz'))});;All files (*)"
+
+
+class Networking(QObject):
+    """Opens, prunes, evaluates and saves networks in the view of a window."""
+
+    def __init__(self, window: MainWindow, panel: NetworksPanel, settings: QSettings) -> None:
+        super().__init__(window)
+        self._window, self.panel, self._settings = window, panel, settings
+        self.session = NetworkSession(self)
+        self._docks: QByteArray | None = None
+        self._wire()
+
+    def _wire(self) -> None:
+        session, panel, window = self.session, self.panel, self._window
+        window.session.known.connect(lambda _: session.start())
+        panel.viewMade.connect(self._wire_view)
+        panel.openRequested.connect(self.ask_open)
+        panel.cancelRequested.connect(session.cancel_opening)
+        panel.fileDropped.connect(self.open)
+        session.openingChanged.connect(panel.set_opening)
+        session.openFailed.connect(self._refused)
+        session.checkpointChanged.connect(lambda checkpoint: panel.made_view().set_checkpoint(checkpoint))
+        session.checkpointChanged.connect(lambda _: panel.set_opening(""))
+        session.failed.connect(window.on_failed)
+        session.logged.connect(window.on_logged)
+        session.saved.connect(window.on_exported)
+
+    def _wire_view(self, view: NetworkView) -> None:
+        session = self.session
+        for signal, setter in (
+            (session.choiceChanged, view.set_choice),
+            (session.layerChanged, view.set_layer),
+            (session.shownChanged, view.set_projection),
+            (session.curveChanged, view.set_curve),
+            (session.accuracyChanged, view.set_accuracy),
+            (session.savingChanged, view.set_saving),
+        ):
+            signal.connect(setter)
+        session.pathChanged.connect(self._tell_path)
+        session.layerChanged.connect(lambda _: view.controls.set_start(session.start_of_slider))
+        session.choiceChanged.connect(lambda _: view.controls.set_start(session.start_of_slider))
+        view.sparsityChanged.connect(session.set_sparsity)
+        view.settled.connect(session.settle)
+        view.layerPicked.connect(session.select)
+        view.controls.choiceEdited.connect(session.set_choice)
+        view.controls.resetRequested.connect(session.reset_sparsity)
+        view.saveRequested.connect(self.ask_save)
+        view.accuracy.sourceWanted.connect(self._evaluate)
+        view.accuracy.cancelRequested.connect(session.cancel_accuracy)
+
+    def _tell_path(self, path: Any, problem: str) -> None:
+        view = self.panel.made_view()
+        view.set_path(path, problem, self.session.start_of_slider)
+        if path is not None:
+            view.set_large(path.size > SAME_EVENT)
+
+    def add_to(self, menus: Menus) -> None:
+        """The actions of the File menu."""
+        menus.separate("&File")
+        menus.add("&File", "Open a &network...", self.ask_open)
+        self._save_action = menus.add("&File", "Save the &pruned network...", self.ask_save)
+        self._save_action.setEnabled(False)
+        self.session.pathChanged.connect(lambda path, _: self._save_action.setEnabled(path is not None))
+
+    # Its place in the window
+
+    def on_view_in_front(self, title: str) -> None:
+        """The slider and the docks of images step back while networks are in front."""
+        is_front = title == TITLE
+        self._window.sparsity.setVisible(not is_front)
+        if is_front and self._docks is None:
+            self._docks = self._window.docks_state()
+            for dock in self._window.docks.values():
+                dock.hide()
+        elif not is_front and self._docks is not None:
+            docks, self._docks = self._docks, None
+            self._window.restore_docks(docks)
+
+    def keep_docks(self, state: QByteArray | None) -> bool:
+        """Bring them to this state later, if they have stepped back; None: they have come again already."""
+        was_back = self._docks is not None
+        if was_back:
+            self._docks = state
+        return was_back
+
+    @property
+    def docks(self) -> QByteArray | None:
+        """How the docks were before they stepped back; None while they are where they belong."""
+        return self._docks
+
+    @property
+    def is_front(self) -> bool:
+        """Whether the view of networks is in front."""
+        return self._window.centre.current == TITLE
+
+    # What is asked
+
+    def ask_open(self) -> None:
+        """Ask for a network and open it."""
+        folder = str(self._settings.value("networks", str(Path.home())))
+        chosen, _ = QFileDialog.getOpenFileName(self._window, "Open a network", folder, _FILES)
+        if chosen:
+            self.open(Path(chosen))
+
+    def open(self, path: Path) -> None:
+        """Open a network and bring its view to the front."""
+        self._settings.setValue("networks", str(path.parent))
+        self._window.centre.show_view(TITLE)
+        self.session.open(path)
+
+    def _refused(self, path: Path, sentence: str, details: str) -> None:
+        self.panel.set_problem(path, sentence)
+        self._window.on_failed(sentence, details)
+
+    def ask_save(self) -> None:
+        """Ask where the pruned network is to be written."""
+        checkpoint = self.session.checkpoint
+        if checkpoint is None or self.session.path is None:
+            return
+        folder = Path(str(self._settings.value("networksOut", str(checkpoint.path.parent))))
+        proposed = folder / f"{checkpoint.path.stem}-pruned{checkpoint.path.suffix}"
+        chosen, _ = QFileDialog.getSaveFileName(self._window, "Save the pruned network", str(proposed))
+        if chosen:
+            out = Path(chosen)
+            out = out if out.suffix else out.with_suffix(checkpoint.path.suffix)
+            self._settings.setValue("networksOut", str(out.parent))
+            self.session.save(out)
+
+    def _evaluate(self, key: str) -> None:
+        """Measure the accuracy on images of that kind, asking which where there are many."""
+        window = self._window
+        if key == "digits":
+            self.session.find_accuracy(key, SOURCES[key].lower())
+        elif key == "open":
+            dataset = window.session.dataset
+            if dataset is None:
+                window.on_failed("No images are open; open a data set with labels first, or choose a file.", "")
+            else:
+                self.session.find_accuracy(dataset, dataset.name)
+        else:
+            folder, ask = str(self._settings.value("folder", str(Path.home()))), QFileDialog.getExistingDirectory
+            if key == "folder":
+                chosen = ask(window, "A folder with a folder for each class", folder)
+            else:
+                chosen, _ = QFileDialog.getOpenFileName(window, "Images with labels", folder)
+            if chosen:
+                self.session.find_accuracy(Path(chosen), Path(chosen).name)

@@ -1,0 +1,119 @@
+"""Accuracy against sparsity: asked for, growing, whole, cancelled or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
+
+from gsp_studio.gui.network_state import AccuracyCurve
+from gsp_studio.gui.widgets.basics import Button, ElidedLabel, label
+from gsp_studio.gui.widgets.growing_plot import GrowingPlot
+
+#: Sources of images: what `sourceWanted` brings, and its words.
+SOURCES = {
+    "open": "The images that are open in the app",
+    "folder": "A folder with a folder for each class...",
+    "files": "A file of images with labels...",
+    "digits": "The 1797 digits of scikit-learn",
+}
+_HINT = "Accuracy against s, on images with labels"
+_TEACH = (
+    "Evaluated are networks that are known by the names and shapes of their weights, chains of linear layers, and\n"
+    "ONNX models. The classes of the images have to be in the order of the network's outputs."
+)
+
+
+class AccuracyBox(QFrame):
+    """Shows an `AccuracyCurve`; asks for one by `sourceWanted(key)`."""
+
+    sourceWanted = Signal(str)
+    cancelRequested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("canvas")
+        self.setToolTip(_TEACH)
+        self.plot = GrowingPlot("accuracy, %", dots=True)
+        self.choose, self.cancel = Button("Images..."), Button("Cancel")
+        self._menu = QMenu(self)
+        self.actions_by_source = {key: self._menu.addAction(text) for key, text in SOURCES.items()}
+        for key, action in self.actions_by_source.items():
+            action.triggered.connect(lambda _=False, key=key: self.sourceWanted.emit(key))
+        self.choose.setMenu(self._menu)
+        self._words, self._hint = ElidedLabel(), label(_HINT, muted=True, wrap=True)
+        self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._curve: AccuracyCurve | None = None
+        self._s = 0.0
+        self._lay_out()
+        self.cancel.clicked.connect(self.cancelRequested)
+        self.set_accuracy(None)
+
+    def _lay_out(self) -> None:
+        empty = QWidget()
+        column = QVBoxLayout(empty)
+        column.addStretch()
+        column.addWidget(self._hint)
+        column.addStretch()
+        pages = QWidget()
+        self._pages = QStackedLayout(pages)
+        self._pages.addWidget(empty)
+        self._pages.addWidget(self.plot)
+        line = QHBoxLayout()
+        line.setContentsMargins(8, 0, 8, 4)
+        line.addWidget(self._words, 1)
+        line.addWidget(self.cancel)
+        line.addWidget(self.choose)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(0)
+        box.addWidget(pages, 1)
+        box.addLayout(line)
+
+    def retint(self) -> None:
+        """Take the colours of the theme in force."""
+        self.plot.retint()
+
+    def set_accuracy(self, curve: AccuracyCurve | None) -> None:
+        """Show this; None: nothing has been asked for."""
+        self._curve = curve
+        self.cancel.setVisible(curve is not None and curve.state == "going")
+        self.choose.setVisible(curve is None or curve.state != "going")
+        has_points = curve is not None and len(curve.s) > 0
+        self._pages.setCurrentIndex(1 if has_points else 0)
+        if curve is None:
+            self._hint.setText(_HINT)
+            self._words.setText("")
+            return
+        if has_points:
+            lowest = 100 * float(curve.accuracies.min())
+            low = 0.0 if lowest < 60 else 50.0
+            self.plot.set_points(curve.s, 100 * curve.accuracies, low, 100 * curve.dense)
+            self.plot.set_value(self._s)
+        elif curve.state == "going":
+            self._hint.setText(f"Measuring on {curve.images}...")
+        elif curve.state == "failed":
+            self._hint.setText(f"⚠ {curve.problem}")
+        else:
+            self._hint.setText("Cancelled")
+        self._tell()
+
+    def set_sparsity(self, s: float) -> None:
+        """Put the line at this target."""
+        self._s = s
+        if self._curve is not None and len(self._curve.s):
+            self.plot.set_value(s)
+            self._tell()
+
+    def _tell(self) -> None:
+        curve = self._curve
+        if curve is None:
+            return
+        dense = "" if np.isnan(curve.dense) else f"as in the file {100 * curve.dense:.1f} %"
+        here = ""
+        if len(curve.s) > 1 and curve.s[0] <= self._s <= curve.s[-1]:
+            here = f"here about {100 * float(np.interp(self._s, curve.s, curve.accuracies)):.1f} %"
+        progress = f"{curve.done} of {curve.planned} points" if curve.state == "going" else ""
+        problem = f"⚠ {curve.problem}" if curve.state == "failed" and len(curve.s) else ""
+        self._words.setText("  ·  ".join(each for each in (problem, progress, here, dense) if each))
+        self._words.tip = f"On {curve.images}\n{self._words.text()}"

@@ -1,0 +1,181 @@
+"""PyTorch files, read with ``weights_only=True`` alone: tensors, numbers and texts, and never a class of somebody's.
+
+A checkpoint is a state dict, or holds one under a well-known name beside an optimizer's; "module." of DataParallel is
+not shown. Values are put back in place, so that tied tensors stay tied and everything else comes out as it went in.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.io.source import require_memory
+from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, require_extra
+
+Array = npt.NDArray[Any]
+
+#: Under which names training scripts keep the state dict of the model, the first that is there.
+_CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params")
+#: What else they keep, which is no weight of the model.
+_BESIDE = re.compile(r"optim|sched|scaler|(^|_)ema|history|loss|args|config", re.IGNORECASE)
+#: What wrappers put before every name.
+_WRAPPERS = ("module.", "_orig_mod.")
+_DEEPEST = 16
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+_GLOBAL = re.compile(r"GLOBAL ([\w.]+)|class ([\w.]+)|function ([\w.]+)")
+
+
+def read(path: Path) -> list[Stored]:
+    """The tensors of the model that a file holds."""
+    found = dict(_tensors(_loaded(path), path))
+    if not found:
+        raise CheckpointError(f"{path} holds no tensors; accepted is the state dict of a network")
+    names = _names(list(found))
+    seen: dict[Any, str] = {}
+    stored = []
+    for key, tensor in found.items():
+        place = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.shape, tensor.stride())
+        tied = seen.setdefault(place, names[key]) if tensor.numel() else names[key]
+        reason = "" if tied == names[key] else f"tied to {tied}"
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        values = computed(_as_numpy(tensor)) if dtype in _FLOATS and not reason else None
+        stored.append(Stored(key, names[key], tuple(tensor.shape), dtype, values, reason=reason))
+    return stored
+
+
+def write(source: Path, target: Path, values: Mapping[str, Array], name: str) -> None:
+    """The object of `source` once more, with other values in its tensors."""
+    import torch
+
+    content = _loaded(source)
+    found = dict(_tensors(content, source))
+    check_known(source, values, {key: tuple(tensor.shape) for key, tensor in found.items()})
+    with torch.no_grad():
+        for key, new in values.items():
+            found[key].copy_(torch.from_numpy(np.array(new)))
+    torch.save(content, target, _use_new_zipfile_serialization=zipfile.is_zipfile(source))
+
+
+def _loaded(path: Path) -> Any:
+    require_extra("torch", path)
+    require_memory(path.stat().st_size, f"{path}, opened,")
+    _check_archive(path)
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the library to itself, about old files
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        asked = _GLOBAL.search(str(error))
+        named = next(filter(None, asked.groups()), "") if asked else ""
+        if not named:
+            raise CheckpointError(f"{path} is no PyTorch file, or is damaged") from error
+        raise CheckpointError(
+            f"{path} asks for Python code ({named}), which could do anything, and is not opened; "
+            "accepted are files with tensors alone, as torch.save(model.state_dict(), ...) writes them"
+        ) from error
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # PyTorch raises exceptions of many kinds for damaged files
+        raise CheckpointError(f"{path} is no PyTorch file, or is damaged ({_short(error)})") from error
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an archive that holds more than its size, and compiled models, whose weights come with their code."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except Exception as error:  # as above
+        raise CheckpointError(f"{path} is a damaged archive ({_short(error)})") from error
+    if any(info.filename.endswith("constants.pkl") or "/code/" in info.filename for info in members):
+        raise CheckpointError(
+            f"{path} is a TorchScript program, which is code; accepted is the state dict of a network"
+        )
+    held = sum(info.file_size for info in members)
+    if held > path.stat().st_size or any(info.compress_type != zipfile.ZIP_STORED for info in members):
+        raise CheckpointError(
+            f"{path} declares {held} bytes in a file of {path.stat().st_size}; PyTorch does not compress its archives"
+        )
+
+
+def _tensors(content: Any, path: Path) -> Iterator[tuple[str, Any]]:
+    """Every tensor of the model with its key, the names on the way to it joined by dots."""
+    prefix = ""
+    if isinstance(content, Mapping):
+        container = next((name for name in _CONTAINERS if isinstance(content.get(name), Mapping)), None)
+        if container is not None:
+            content, prefix = content[container], f"{container}."
+    keys = set()
+    for key, tensor in _walk(content, prefix, 0, set()):
+        if key in keys:
+            raise CheckpointError(f"{path} holds two tensors that are called {key}")
+        keys.add(key)
+        _check_layout(key, tensor, path)
+        yield key, tensor
+
+
+def _walk(value: Any, prefix: str, depth: int, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        if value.layout == torch.strided and not value.is_quantized and value.device.type == "cpu":
+            yield prefix.removesuffix("."), value
+        return
+    if depth == _DEEPEST or id(value) in seen:  # a pickle may hold itself
+        return
+    seen.add(id(value))
+    if isinstance(value, Mapping):
+        items: Any = value.items()
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    else:
+        return
+    for name, inner in items:
+        if isinstance(name, (str, int)) and not (
+            isinstance(inner, (Mapping, list, tuple)) and _BESIDE.search(str(name))
+        ):
+            yield from _walk(inner, f"{prefix}{name}.", depth + 1, seen)
+
+
+def _check_layout(key: str, tensor: Any, path: Path) -> None:
+    """Refuse a tensor that shows entries of its storage several times: it can claim any size."""
+    expected = 1
+    for stride, length in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if length > 1:
+            if stride < expected:
+                shape = " x ".join(map(str, tensor.shape))
+                raise CheckpointError(f"{path}: {key} ({shape}) repeats entries instead of holding them")
+            expected = stride * length
+
+
+def _names(keys: list[str]) -> dict[str, str]:
+    """What to call the tensors: without a container that all lie in, and without what wrappers put before all."""
+    names = dict(zip(keys, keys, strict=True))
+    for prefix in (*(f"{name}." for name in _CONTAINERS), *_WRAPPERS, *_WRAPPERS):
+        if all(name.startswith(prefix) and name != prefix for name in names.values()):
+            names = {key: name.removeprefix(prefix) for key, name in names.items()}
+    return names
+
+
+def _as_numpy(tensor: Any) -> Array:
+    import torch
+
+    if tensor.dtype in (torch.float16, torch.bfloat16):
+        tensor = tensor.to(torch.float32)
+    return np.asarray(tensor.detach().numpy())
+
+
+def _short(error: BaseException) -> str:
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return text if len(text) <= 160 else text[:157] + "..."

@@ -1,0 +1,165 @@
+"""Which vectors share a target: each layer for itself, or all layers of a network as one group.
+
+In one group every layer finds its own share of the sparsity; what is dear stays dense. Layers can have a target of
+their own, and the first and last, which are small and matter most, can be left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.core.vectors import Ragged, check_target
+from gsp_studio.pruning.layers import VECTORS, Layer, Vectors
+
+Array = npt.NDArray[Any]
+Scope = Literal["layer", "network"]
+
+FIRST, LAST = "first", "last"
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How the layers of a network are projected.
+
+    Attributes
+    ----------
+    scope : "layer" | "network"
+        Every layer a group of its own, or one group over the whole network.
+    vectors : "filters" | "columns" | "layers"
+        A vector is a filter of a convolution or a row of a linear layer; the weights of one input; a whole layer.
+    own : tuple of (name, sparsity)
+        Layers with a target of their own: each is a group for itself.
+    exclude : tuple of str
+        Layers that are left as they are: names, "first", "last".
+
+    Raises
+    ------
+    ValueError
+        A value that is not accepted.
+    """
+
+    scope: Scope = "layer"
+    vectors: Vectors = "filters"
+    own: tuple[tuple[str, float], ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.scope not in ("layer", "network"):
+            raise ValueError(f'group is "{self.scope}"; accepted are "layer" and "network"')
+        if self.vectors not in VECTORS:
+            raise ValueError(f'vectors is "{self.vectors}"; accepted are {", ".join(VECTORS)}')
+        for name, sparsity in self.own:
+            check_target(sparsity, f"the sparsity of layer {name}")
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Layers that share a target.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+    vectors : "filters" | "columns" | "layers"
+    own : float or None
+        Its own target; None: that of the network.
+    """
+
+    layers: tuple[Layer, ...]
+    vectors: Vectors
+    own: float | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of weights."""
+        return sum(layer.size for layer in self.layers)
+
+    @cached_property
+    def offsets(self) -> Array:
+        """Where the vectors begin in the buffer of `packed`, and where the last one ends."""
+        lengths = []
+        for layer in self.layers:
+            rows = layer.rows(layer.weights, self.vectors).shape
+            lengths.append(np.full(rows[0], rows[1], np.int64))
+        return np.concatenate(([0], np.cumsum(np.concatenate(lengths), dtype=np.int64)))
+
+    @cached_property
+    def members(self) -> tuple[slice, ...]:
+        """Which vectors belong to which layer."""
+        counts = [len(layer.rows(layer.weights, self.vectors)) for layer in self.layers]
+        ends = np.cumsum(counts).tolist()
+        return tuple(slice(end - count, end) for end, count in zip(ends, counts, strict=True))
+
+    def packed(self) -> Ragged:
+        """All vectors, one after another in a new buffer; float64 where one of the layers is."""
+        dtype = np.result_type(*(layer.weights for layer in self.layers))
+        flat = np.empty(self.size, dtype)
+        for layer, place in zip(self.layers, self._places(), strict=True):
+            rows = layer.rows(layer.weights, self.vectors)
+            flat[place].reshape(rows.shape)[...] = rows
+        return Ragged(flat, self.offsets)
+
+    def unpacked(self, flat: Array) -> dict[str, Array]:
+        """The values of a buffer by the names of the layers, in their shapes; views of it where the layout allows."""
+        new = {}
+        for layer, place in zip(self.layers, self._places(), strict=True):
+            others = layer.other_axes(self.vectors)
+            counted = tuple(axis for axis in range(len(layer.shape)) if axis not in others)
+            order = (*counted, *others)
+            values = flat[place].reshape([layer.shape[axis] for axis in order])
+            new[layer.name] = values.transpose(np.argsort(order)).astype(layer.weights.dtype, copy=False)
+        return new
+
+    def _places(self) -> list[slice]:
+        ends = np.cumsum([layer.size for layer in self.layers]).tolist()
+        return [slice(end - layer.size, end) for end, layer in zip(ends, self.layers, strict=True)]
+
+
+def groups_of(layers: Sequence[Layer], grouping: Grouping) -> tuple[Group, ...]:
+    """The groups of some layers.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        In the order of the network: the first and the last can be excluded by these words.
+    grouping : Grouping
+
+    Returns
+    -------
+    tuple of Group
+
+    Raises
+    ------
+    ValueError
+        A name that no layer has, nothing left to prune, or NaN among the weights.
+    """
+    names = {layer.name for layer in layers}
+    own = dict(grouping.own)
+    for name in (*own, *grouping.exclude):
+        if name not in names and name not in (FIRST, LAST):
+            known = ", ".join(sorted(names)[:6]) + (", ..." if len(names) > 6 else "")
+            raise ValueError(f'no layer is called "{name}"; the layers are {known}')
+    places = {FIRST: layers[0].name, LAST: layers[-1].name} if layers else {}
+    left_out = {places.get(name, name) for name in grouping.exclude}
+    own = {places.get(name, name): sparsity for name, sparsity in own.items()}
+    kept = [layer for layer in layers if layer.name not in left_out and _has_vectors(layer, grouping.vectors)]
+    if not kept:
+        raise ValueError("the network has no layer to prune: all are left out, or have vectors of a single weight")
+    for layer in kept:
+        if not np.isfinite(layer.sparsity):
+            raise ValueError(f"layer {layer.name} holds NaN or infinite weights; accepted are finite ones")
+    single = [Group((layer,), grouping.vectors, own[layer.name]) for layer in kept if layer.name in own]
+    shared = tuple(layer for layer in kept if layer.name not in own)
+    if grouping.scope == "network" and shared:
+        return (Group(shared, grouping.vectors), *single)
+    each = {layer.name: Group((layer,), grouping.vectors, own.get(layer.name)) for layer in kept}
+    return tuple(each.values())
+
+
+def _has_vectors(layer: Layer, vectors: Vectors) -> bool:
+    return int(np.prod([layer.shape[axis] for axis in layer.other_axes(vectors)])) >= 2

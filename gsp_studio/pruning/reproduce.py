@@ -1,0 +1,309 @@
+"""``gsp-studio reproduce pruning``: its arguments, and the figure, the numbers and the table that it leaves."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.util
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from gsp_studio.io.atomic import write_whole
+from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.export import check_directory
+from gsp_studio.io.readers import peek
+from gsp_studio.io.runfile import DAMAGE, PROGRAM, ExportError, software_versions, write_json
+
+if TYPE_CHECKING:
+    from gsp_studio.pruning.images import Labelled
+    from gsp_studio.pruning.recipe import Outcome, Plan
+
+FIGURE = "pruning"
+FILES = ("pruning.png", "pruning.csv", "pruning.md")
+RECIPE = "recipe.json"
+INTERRUPTED = 130
+_NETWORKS = ("lenet300", "lenet5", "resnet20", "vgg16", "resnet50")
+#: Networks so small that threads only get into each other's way.
+_SERIAL = ("lenet300", "lenet5")
+#: Images of this side are read a batch at a time.
+_IMAGENET_SIDE = 224
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that only ``pruning`` has."""
+    group = parser.add_argument_group("pruning", "train, prune to equal shares of zeros, fine-tune, compare")
+    group.add_argument("--model", choices=_NETWORKS, default="lenet300", help="network (lenet300)")
+    group.add_argument("--shares", type=_numbers, metavar="LIST", help="shares of zeros (0.5,0.7,0.8,0.9,0.95,0.98)")
+    group.add_argument("--compare", type=_names, metavar="LIST", help="of gsp, induced, magnitude, hoyer (all)")
+    group.add_argument("--epochs", type=int, help="of training (as the network's schedule says)")
+    group.add_argument("--finetune", type=int, help="epochs of fine-tuning")
+    group.add_argument("--batch", type=int, help="images a step")
+    group.add_argument("--every", type=int, help="steps between induced projections")
+    group.add_argument("--group", choices=["layer", "network"], default="network", help="groups of GSP (network)")
+    group.add_argument(
+        "--exclude", type=_names, default=(), metavar="LIST", help="layers left dense: names, first, last"
+    )
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text}" is no list of numbers') from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset]) -> int:
+    """Do the recipe and return the exit code.
+
+    Parameters
+    ----------
+    args : Namespace
+        Of `add_arguments`, and what every command has that loads data.
+    load : callable
+        Loads ``args.path`` as the other arguments say.
+
+    Raises
+    ------
+    ValueError, OSError
+        One sentence on what cannot be used.
+    """
+    _check(Path(args.out))
+    from gsp_studio.pruning.data import read_parts
+    from gsp_studio.pruning.recipe import RUNS, Interrupted, run_all
+    from gsp_studio.pruning.training import make_sets
+
+    out = Path(args.out)
+    path = None if args.data is None else Path(args.data)
+    side = None
+    if args.model == "resnet50":
+        side = _IMAGENET_SIDE if args.image_shape is None else args.image_shape[0]
+    train, test = read_parts(path, lambda path, key: load(_at(args, path, key)), side)
+    plan = _plan(args, train, test)
+    meter = _Meter(sum(task.epochs for task in plan.tasks()), len(plan.tasks()), None if args.quiet else sys.stderr)
+    print(_told(plan, train, test), file=sys.stderr)
+    try:
+        with _threads(args):
+            outcomes = run_all(plan, make_sets(train, test), out / RUNS, _device(args.backend), meter.show)
+    except Interrupted as stop:
+        meter.close()
+        print(
+            f"gsp-studio: interrupted; {stop.finished} of {stop.total} runs are finished and kept in {out / RUNS}, "
+            "and the same command goes on from there",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    meter.close()
+    title = f"{plan.model} on {_name(path)}, mean of {plan.seeds} seed{'s' if plan.seeds > 1 else ''}"
+    table = table_of(plan, outcomes)
+    _write(out, plan, outcomes, title, table, path)
+    print(f"{title}\n\n{table}\n")
+    print(f"{', '.join((*FILES, RECIPE))} in {out}")
+    return 0
+
+
+def _check(out: Path) -> None:
+    for package, needs in (("torch", "recipes need PyTorch"), ("matplotlib", "figures need matplotlib")):
+        if importlib.util.find_spec(package) is None:
+            raise ValueError(f'{needs}, which is not installed; pip install "gsp-studio[pruning]" adds it')
+    check_directory(out)
+    listed = _listed(out)
+    for name in FILES:
+        if (out / name).exists() and name not in listed:
+            raise ExportError(f"{out} already holds {name}, which no recipe made there; choose another folder")
+
+
+def _listed(out: Path) -> list[str]:
+    try:
+        content = json.loads((out / RECIPE).read_text(encoding="utf-8"))
+        return [str(name) for name in content["files"]] if content["program"] == PROGRAM else []
+    except (FileNotFoundError, *DAMAGE, TypeError):
+        return []
+
+
+def _at(args: argparse.Namespace, path: Path, key: str | None) -> argparse.Namespace:
+    """The arguments for one path, with its colours kept unless something else is said."""
+    key = key or args.key
+    colour = args.colour
+    if colour is None and peek(path, key=key, steps=args.step or (), image_shape=args.image_shape).has_colour:
+        colour = "rgb"
+    return argparse.Namespace(**{**vars(args), "path": str(path), "key": key, "colour": colour})
+
+
+def _plan(args: argparse.Namespace, train: Labelled, test: Labelled) -> Plan:
+    from gsp_studio.pruning.grouping import Grouping
+    from gsp_studio.pruning.methods import METHODS
+    from gsp_studio.pruning.recipe import SHARES, Plan
+    from gsp_studio.pruning.training import SCHEDULES
+
+    chosen = {"epochs": args.epochs, "finetune": args.finetune, "batch": args.batch, "every": args.every}
+    for name, value in chosen.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; accepted is a whole number >= 1")
+    schedule = replace(SCHEDULES[args.model], **{name: value for name, value in chosen.items() if value is not None})
+    return Plan(
+        model=args.model,
+        schedule=schedule,
+        seeds=5 if args.repeats is None else args.repeats,
+        shares=args.shares or SHARES,
+        methods=args.compare or tuple(METHODS),
+        grouping=Grouping(args.group, exclude=args.exclude),
+        data=f"{train.fingerprint}+{test.fingerprint}",
+    )
+
+
+def _told(plan: Plan, train: Labelled, test: Labelled) -> str:
+    channels, height, width = train.shape
+    size = f"{height} x {width}{' in colour' if channels == 3 else ''}"
+    return (
+        f"{plan.model}: {len(train.labels)} images of {size} to train, {len(test.labels)} to evaluate, "
+        f"{len(train.classes)} classes; {plan.seeds} seeds, {len(plan.tasks())} runs"
+    )
+
+
+def _name(path: Path | None) -> str:
+    return "digits" if path is None else path.name
+
+
+def _device(backend: str) -> Any:
+    import torch
+
+    if backend.startswith("cuda"):
+        if not torch.cuda.is_available():
+            raise ValueError(f"backend {backend} cannot train here: PyTorch finds no CUDA device")
+        return torch.device(backend)
+    return torch.device("cuda" if backend == "auto" and torch.cuda.is_available() else "cpu")
+
+
+class _Threads(AbstractContextManager[None]):
+    """PyTorch and the kernels with so many threads while inside."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._before = count, (0, 0)
+
+    def __enter__(self) -> None:
+        import torch
+
+        from gsp_studio.backends.cpu.pool import set_threads
+
+        self._before = (torch.get_num_threads(), set_threads(self._count))
+        torch.set_num_threads(self._count)
+
+    def __exit__(self, *_: object) -> None:
+        import torch
+
+        from gsp_studio.backends.cpu.pool import set_threads
+
+        torch.set_num_threads(self._before[0])
+        set_threads(self._before[1])
+
+
+def _threads(args: argparse.Namespace) -> AbstractContextManager[Any]:
+    if args.threads is not None and args.threads < 1:
+        raise ValueError(f"threads is {args.threads}; accepted is a whole number >= 1")
+    if args.threads is None and args.model not in _SERIAL:
+        return nullcontext()
+    return _Threads(args.threads or 1)
+
+
+def table_of(plan: Plan, outcomes: Sequence[Outcome]) -> str:
+    """Accuracy in percent, mean and deviation over seeds, as a table in Markdown: methods down, shares across."""
+    from gsp_studio.pruning.methods import METHODS
+    from gsp_studio.pruning.recipe import DENSE, mean_and_spread
+
+    dense, spread = mean_and_spread(outcomes, DENSE, 0.0)
+    before = [100 * outcome.before for outcome in outcomes if outcome.method == DENSE]
+    rows = [["accuracy (%) at zeros of", *(f"{100 * share:g} %" for share in plan.shares)]]
+    for method in plan.methods:
+        found = [mean_and_spread(outcomes, method, share) for share in plan.shares]
+        rows.append([METHODS[method].label, *(f"{mean:.2f} ± {deviation:.2f}" for mean, deviation in found)])
+    for method in plan.methods:
+        found = [mean_and_spread(outcomes, method, share) for share in plan.shares]
+        rows.append([f"{METHODS[method].label}, minus dense", *(f"{mean - dense:+.2f}" for mean, _ in found)])
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    told = f"Dense: {dense:.2f} ± {spread:.2f} (before it was trained on: {sum(before) / len(before):.2f})."
+    return "\n".join([*lines, "", told])
+
+
+def _write(out: Path, plan: Plan, outcomes: Sequence[Outcome], title: str, table: str, data: Path | None) -> None:
+    from gsp_studio.pruning.drawing import save_figure
+
+    described = {
+        "program": PROGRAM,
+        "shows": title,
+        "data": "scikit-learn's digits" if data is None else str(data.absolute()),
+        "plan": asdict(plan),
+        "outcomes": [asdict(outcome) for outcome in outcomes],
+        "versions": {**software_versions(), "torch": _version("torch"), "matplotlib": _version("matplotlib")},
+        "platform": platform.platform(),
+        "files": [*FILES, RECIPE],
+    }
+    write_whole(out / FILES[0], lambda path: save_figure(plan, outcomes, title, path))
+    write_whole(out / FILES[1], lambda path: _write_rows(outcomes, path))
+    write_whole(out / FILES[2], lambda path: path.write_text(f"# {title}\n\n{table}\n", encoding="utf-8"))
+    write_whole(out / RECIPE, lambda path: write_json(path, described))
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import version
+
+    return version(package)
+
+
+def _write_rows(outcomes: Sequence[Outcome], path: Path) -> None:
+    columns = ("method", "share", "seed", "accuracy", "before", "zeros", "seconds")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows([getattr(outcome, name) for name in columns] for outcome in outcomes)
+
+
+class _Meter:
+    """How far a recipe is: a line that is written over on a terminal, a line per 10 % on a pipe."""
+
+    def __init__(self, epochs: int, runs: int, stream: TextIO | None) -> None:
+        self._epochs, self._runs, self._stream = epochs, runs, stream
+        self._is_terminal = stream is not None and stream.isatty()
+        self._started, self._shown, self._tenths = time.monotonic(), 0.0, 0
+        self._first: int | None = None
+
+    def show(self, epochs: int, runs: int) -> None:
+        """Epochs and runs that are done of all."""
+        if self._stream is None:
+            return
+        self._first = epochs if self._first is None else self._first  # what was there already took no time
+        now, is_last = time.monotonic(), runs == self._runs
+        tenths = 10 if is_last else min(9, 10 * epochs // self._epochs)
+        if self._is_terminal and (now - self._shown > 0.1 or is_last):
+            self._shown = now
+            self._stream.write(f"\r{self._line(epochs, runs, now)}")
+            self._stream.flush()
+        elif not self._is_terminal and tenths > self._tenths:
+            self._tenths = tenths
+            self._stream.write(f"{self._line(epochs, runs, now)}\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """End the line."""
+        if self._stream is not None and self._is_terminal:
+            self._stream.write(os.linesep)
+
+    def _line(self, epochs: int, runs: int, now: float) -> str:
+        done = epochs - (self._first or 0)
+        left = round((now - self._started) * (self._epochs - epochs) / max(1, done))
+        return f"{runs}/{self._runs} runs  {100 * epochs // self._epochs:3d} %  {left // 60}:{left % 60:02d} left   "

@@ -1,0 +1,89 @@
+"""``gsp-studio prune`` as a user meets it: the table, the file, pruning.json, and one sentence for bad input."""
+
+import json
+
+import numpy as np
+import pytest
+from networks import LAYERS, MAKERS, make_npz, make_torch
+
+from gsp_studio.cli import main
+from gsp_studio.pruning import open_checkpoint
+
+pytest.importorskip("torch")
+
+
+@pytest.mark.parametrize("suffix", list(MAKERS))
+def test_a_network_is_pruned_into_the_same_format(tmp_path, suffix, capsys):
+    source, out = tmp_path / f"a{suffix}", tmp_path / "new" / f"b{suffix}"
+    MAKERS[suffix](source)
+    assert main(["prune", str(source), "--sparsity", "0.8", "--group", "network", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "conv1.weight" in said
+    assert "s = 0.800000" in said
+    found = open_checkpoint(out)
+    report = json.loads((out.parent / "pruning.json").read_text())["networks"][out.name]
+    assert report["grouping"]["scope"] == "network"
+    assert report["asked"] == {"sparsity": 0.8}
+    assert [layer["name"] for layer in report["layers"]] == LAYERS
+    for layer in report["layers"]:
+        assert layer["sparsity_after"] == pytest.approx(found[layer["name"]].sparsity, abs=1e-6)
+        assert layer["zeros_after"] == pytest.approx(found[layer["name"]].zeros)
+        assert layer["sparsity_before"] == pytest.approx(open_checkpoint(source)[layer["name"]].sparsity)
+    counts = [len(found[name].filters) for name in LAYERS]
+    assert np.average([layer["sparsity_after"] for layer in report["layers"]], weights=counts) == pytest.approx(0.8)
+
+
+def test_to_zeros_own_targets_and_excluded_layers(tmp_path, capsys):
+    make_torch(tmp_path / "a.pt")
+    command = ["prune", str(tmp_path / "a.pt"), "--to-zeros", "0.9", "--exclude", "first,last"]
+    assert main([*command, "--layer", "fc1.weight=0.95", "--json", "--out", str(tmp_path / "b.pt")]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["zeros_after"] == pytest.approx(0.9, abs=1e-3)
+    assert report["zeros_after"] >= 0.9
+    targets = {layer["name"]: layer["target"] for layer in report["layers"]}
+    assert targets == {"conv2.weight": report["sparsity"], "fc1.weight": 0.95}
+    assert {"conv1.weight", "fc2.weight"} <= {array["name"] for array in report["left_alone"]}
+    main(["prune", str(tmp_path / "a.pt"), "--sparsity", "0.5", "--out", str(tmp_path / "c.pt")])
+    assert list(json.loads((tmp_path / "pruning.json").read_text())["networks"]) == ["b.pt", "c.pt"]
+
+
+def test_a_network_alone_is_listed(tmp_path, capsys):
+    make_npz(tmp_path / "a.npz")
+    assert main(["prune", str(tmp_path / "a.npz")]) == 0
+    assert "4 layers with 2968 weights" in capsys.readouterr().out
+    assert main(["prune", str(tmp_path / "a.npz"), "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [layer["name"] for layer in listed["layers"]] == LAYERS
+    assert len(listed["left_alone"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--sparsity", "1.5", "--out", "b.npz"], "sparsity is 1.5; accepted is a number from 0 to 1"),
+        (["--to-zeros", "2", "--out", "b.npz"], "zeros is 2.0"),
+        (["--sparsity", "0.5"], "prune needs --out"),
+        (["--out", "b.npz"], "prune needs --sparsity"),
+        (["--layer", "fc9=0.5", "--out", "b.npz"], 'no layer is called "fc9"'),
+        (["--layer", "fc1.weight=2", "--out", "b.npz"], "the sparsity of layer fc1.weight is 2.0"),
+        (["--sparsity", "0.5", "--out", "b.pt"], "does not end in .npz"),
+        (["--sparsity", "0.5", "--out", "a.npz"], "is the network itself"),
+    ],
+)
+def test_bad_input_gets_one_sentence(tmp_path, monkeypatch, capsys, change, message):
+    monkeypatch.chdir(tmp_path)
+    make_npz("a.npz")
+    assert main(["prune", "a.npz", *change]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_a_foreign_report_is_not_overwritten(tmp_path, capsys):
+    make_npz(tmp_path / "a.npz")
+    (tmp_path / "pruning.json").write_text('{"mine": 1}')
+    assert main(["prune", str(tmp_path / "a.npz"), "--sparsity", "0.5", "--out", str(tmp_path / "b.npz")]) == 2
+    assert "not one of ours" in capsys.readouterr().err
+    assert (tmp_path / "pruning.json").read_text() == '{"mine": 1}'
+    assert not (tmp_path / "b.npz").exists()

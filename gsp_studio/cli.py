@@ -382,50 +382,10 @@ def _reproduce(args: argparse.Namespace) -> int:
     return run(args, arguments.load)
 
 
-def _compare_runs(args: argparse.Namespace) -> int:
-    """Exported runs side by side, with the basis images of the first found again in the others."""
-    from gsp_studio.experiments.compare import compared_exports
-
-    rows = compared_exports(args.paths)
-    if args.json:
-        print(json.dumps(rows))
-        return 0
-    print(f"{'run':32} {'method':8} {'rank':>4} {'error':>11} {'sparsity':>9} {'time':>9} {'alike':>7}")
-    for row in rows:
-        print(
-            f"{row['run'][-32:]:32} {row['method']:8} {row['rank']:4} {100 * row['error']:9.3f} % "
-            f"{row['sparsity']:9.4f} {row['seconds']:7.2f} s {row['similarity']:7.4f}"
-        )
-    return 0
-
-
 def _compare(args: argparse.Namespace) -> int:
-    if len(args.paths) > 1:
-        return _compare_runs(args)
-    if args.rank is None:
-        raise ValueError("compare needs --rank and a data set, or several exported runs")
-    args.path = args.paths[0]
-    from gsp_studio.backends import get_backend
-    from gsp_studio.core.nmf import Params, check_params
-    from gsp_studio.experiments.compare import Comparison, compare
+    from gsp_studio.experiments.compare_command import run
 
-    methods = [name.strip() for name in args.methods.split(",")]
-    runs = [Params(args.rank, name, args.sparsity, args.seed, args.max_iter) for name in methods]
-    dataset = arguments.load(args)
-    for params in runs:
-        check_params(params, *dataset.X.shape)
-
-    def show(row: Comparison) -> None:
-        each = 1e3 * row.seconds / len(row.history.n_iter)
-        print(
-            f"{row.label:10} {100 * row.error:9.3f} % {row.sparsity:9.4f} {row.least_sparsity:9.4f} "
-            f"{row.seconds:9.2f} s {each:9.2f} ms",
-            flush=True,
-        )
-
-    print(f"{'method':10} {'error':>11} {'sparsity':>9} {'least':>9} {'time':>11} {'iteration':>12}")
-    compare(dataset.X, runs, get_backend(args.backend, args.threads), on_done=show)
-    return 0
+    return run(args, arguments.load)
 
 
 def _rank(args: argparse.Namespace) -> int:

@@ -14,19 +14,16 @@ from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, QUrl, Signa
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence, QPaintEvent
 from PySide6.QtWidgets import (
     QApplication,
-    QDockWidget,
-    QFrame,
     QMainWindow,
     QMenu,
-    QScrollArea,
     QToolBar,
     QToolButton,
-    QWidget,
 )
 
 from gsp_studio.gui.asking import Asking
 from gsp_studio.gui.centre import Centre
 from gsp_studio.gui.clusters import Clusters
+from gsp_studio.gui.docks import make_docks
 from gsp_studio.gui.filing import Filing
 from gsp_studio.gui.menus import Menus
 from gsp_studio.gui.network_session import NetworkSession
@@ -78,7 +75,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
         self._make_panels()
-        self._make_docks()
+        self.docks = make_docks(self)
         self.networking = Networking(self, self.networks, settings)
         self.asking.networkWanted.connect(self.networking.open)
         self._make_menus()
@@ -146,40 +143,6 @@ class MainWindow(QMainWindow):
         self.clusters = Clusters(self, self.session, self._settings)
         self.device = DeviceLabel()
         self.statusBar().addPermanentWidget(self.device)
-
-    def _make_docks(self) -> None:
-        area = Qt.DockWidgetArea
-        self.docks = {
-            "Data": self._dock("Data", self.data, area.LeftDockWidgetArea, scrolls=True),
-            "Model": self._dock("Model", self.model, area.LeftDockWidgetArea, scrolls=True),
-            "Selected basis": self._dock("Selected basis", self.basis, area.RightDockWidgetArea, scrolls=True),
-            "Curves": self._dock("Curves", self.curves, area.BottomDockWidgetArea),
-            "Runs": self._dock("Runs", self.runs, area.BottomDockWidgetArea),
-            "Log": self._dock("Log", self.log, area.BottomDockWidgetArea),
-        }
-        self.tabifyDockWidget(self.docks["Runs"], self.docks["Log"])
-        self.docks["Runs"].raise_()
-        across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-        self.resizeDocks([self.docks["Data"], self.docks["Selected basis"]], [300, 268], across)
-        self.resizeDocks([self.docks["Data"], self.docks["Model"]], [220, 300], down)
-        self.resizeDocks([self.docks["Curves"], self.docks["Runs"]], [640, 640], across)
-        self.resizeDocks([self.docks["Curves"]], [200], down)
-
-    def _dock(self, title: str, panel: QWidget, area: Qt.DockWidgetArea, scrolls: bool = False) -> QDockWidget:
-        dock = QDockWidget(title, self)
-        dock.setObjectName(title)
-        if scrolls:
-            view = QScrollArea()
-            view.setWidgetResizable(True)
-            view.setFrameShape(QFrame.Shape.NoFrame)
-            view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-            view.setWidget(panel)
-            view.setMinimumWidth(panel.minimumSizeHint().width() + 16)
-            dock.setWidget(view)
-        else:
-            dock.setWidget(panel)
-        self.addDockWidget(area, dock)
-        return dock
 
     def _make_menus(self) -> None:
         session, asking = self.session, self.asking

@@ -28,6 +28,7 @@ class Steering(Answering):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.phase = Phase.STARTING
+        self.scheduler = ""
         #: Basis images on the screen that the run leaves as they are.
         self.frozen: tuple[int, ...] = ()
         self.marks: tuple[Mark, ...] = ()
@@ -85,6 +86,10 @@ class Steering(Answering):
                 f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.seed}."
             )
         self.show_run(index)
+
+    def set_scheduler(self, address: str) -> None:
+        """Where the next runs are computed: the address of a cluster, "" for this computer."""
+        self.scheduler = address
 
     # Targets
 

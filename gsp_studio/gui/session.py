@@ -42,7 +42,6 @@ class Session(Steering):
         super().__init__(parent)
         self.held: dict[int, float] = {}
         self.auto_refit = True
-        self.scheduler = ""
         self._starter = Starter()
         self._opening = Opening(self._activity.set, self)
         self._warm = Warming(self._activity.set, self)
@@ -269,10 +268,6 @@ class Session(Steering):
             self._show(shown)
 
     # Runs
-
-    def set_scheduler(self, address: str) -> None:
-        """Where the next runs are computed: the address of a cluster, "" for this computer."""
-        self.scheduler = address
 
     def run_or_pause(self) -> None:
         """The one button: run when idle, pause when running, go on when paused."""

@@ -26,6 +26,8 @@ class Steering(Answering):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.phase = Phase.STARTING
+        #: Where the next runs are computed: the address of a cluster, "" for this computer.
+        self.scheduler = ""
         #: Basis images on the screen that the run leaves as they are.
         self.frozen: tuple[int, ...] = ()
         self.marks: tuple[Mark, ...] = ()
@@ -36,6 +38,10 @@ class Steering(Answering):
         self._live = LiveRun(self)
         self._live.steered.connect(self._hear_steps)
         self._live.renumbered.connect(self._renumber)
+
+    def set_scheduler(self, address: str) -> None:
+        """Compute the next runs on a cluster, "" for this computer."""
+        self.scheduler = address
 
     @property
     def live(self) -> LiveRun:

@@ -125,6 +125,17 @@ def test_importing_the_package_or_the_command_line_loads_nothing_heavy() -> None
     assert not loaded & {*QT, "numpy", "scipy", "numba", "PIL"}
 
 
+def test_clusters_cost_nothing_until_there_is_one() -> None:
+    loaded = loaded_after(
+        "import gsp_studio.core.nmf, gsp_studio.engine.runner, gsp_studio.engine.cluster, gsp_studio.io.readers\n"
+        "import gsp_studio.gui.main_window, gsp_studio.gui.work\n"
+        "import numpy as np, gsp_studio as gs\n"
+        "gs.factorize(np.ones((4, 6)) + np.eye(4, 6), gs.Params(2, 'ahals', max_iter=2))"
+    )
+    assert "gsp_studio" in loaded
+    assert not loaded & {"dask", "distributed", "tornado", "zarr"}
+
+
 def test_public_names_resolve() -> None:
     import gsp_studio
 

@@ -29,8 +29,8 @@ from gsp_studio.core.parts import Order, Part
 from gsp_studio.core.spread import Spread
 from gsp_studio.core.workers import ClusterError, Lost, spans_of
 
-#: Seconds between two looks at whether a run is still wanted and its workers still there.
-_LOOK = 0.2
+#: Seconds between two looks at whether a run is still wanted, and whether its workers are still there.
+_LOOK, _LOOK_FOR_WORKERS = 0.2, 2.0
 #: Seconds that a part waits for a worker to come, as one that was killed is started again.
 _PATIENCE = 30.0
 #: Images are kept in memory where they take at most this share of what a worker may use; else they are read each time.
@@ -128,9 +128,13 @@ class DaskWorkers:
                         self._ask(i, orders[i], asked, answers)
                     else:
                         answers[i] = answer
-                if time.monotonic() - looked >= _LOOK:
+                waiting = [i for i in waiting if i not in answers]
+                if waiting and time.monotonic() - looked >= _LOOK_FOR_WORKERS:
                     looked = time.monotonic()
-                    self._look([i for i in asked if i not in answers], answers, is_unwanted)
+                    present = self._workers()
+                    answers |= {i: Lost() for i in waiting if self._at[i] not in present}
+                if is_unwanted is not None and is_unwanted():
+                    self._stop(waiting)
         return {i: self._checked(i, answers[i]) for i in orders}
 
     def _ask(self, i: int, order: Order, asked: dict[int, Any], answers: dict[int, Any]) -> None:
@@ -175,15 +179,10 @@ class DaskWorkers:
         some = self.spans[i]
         return f"worker {self._at[i]}, which has images {some.start + 1} to {some.stop},"
 
-    def _look(self, waiting: list[int], answers: dict[int, Any], is_unwanted: Callable[[], bool] | None) -> None:
-        """Note the parts whose worker is gone, and ask the others to stop when nobody waits for them any more."""
-        present = self._workers()
+    def _stop(self, waiting: Sequence[int]) -> None:
         for i in waiting:
-            if self._at[i] not in present:
-                answers[i] = Lost()
-            elif is_unwanted is not None and is_unwanted():
-                with suppress(RuntimeError):  # gone: the next look notes it
-                    self._actors[i].stop()
+            with suppress(RuntimeError):  # gone: the next look for workers notes it
+                self._actors[i].stop()
 
     def _workers(self) -> dict[str, Any]:
         if self.client.status != "running":

@@ -124,8 +124,8 @@ def iterate(
     Ohib et al., TMLR 2022, section 3 (projection) and section 5.1 (sparse NMF); Gillis & Glineur, Neural
     Computation 2012 (A-HALS). Where we deviate: a block of 64 columns stops its sweeps on its own.
     """
-    X = as_compute_dtype(_placed(X, backend if isinstance(backend, str) else backend.name))
-    device = get_backend(backend) if isinstance(backend, str) else backend
+    X, device = _placed(X, backend)
+    X = as_compute_dtype(X)
     missing = None
     if isinstance(X, Spread) and device.remote is not None:
         device = get_backend("cpu")  # the workers have devices of their own; here the basis alone is computed with
@@ -143,13 +143,18 @@ def iterate(
     return _iterate(Xt, missing, params, device)
 
 
-def _placed(X: Any, backend: str) -> Any:
-    """A dask.array where it can be computed with; anything else as it is."""
-    if not type(X).__module__.startswith("dask.array"):
-        return X
-    from gsp_studio.core.cluster import placed  # not needed, and not installed, for anything else
+def _placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
+    """A dask.array where it can be computed with, anything else as it is; and the backend of this computer.
 
-    return placed(X, backend)
+    A name is that of the workers' backend where X is on a cluster: they may have what this computer has not.
+    """
+    if type(X).__module__.startswith("dask.array"):
+        from gsp_studio.core.cluster import placed  # not needed, and not installed, for anything else
+
+        X = placed(X, backend if isinstance(backend, str) else backend.name)
+    if isinstance(backend, str):
+        backend = get_backend("cpu" if isinstance(X, Spread) and backend != "reference" else backend)
+    return X, backend
 
 
 def _iterate(Xt: Any, missing: Missing | None, params: Params, backend: Backend) -> Generator[Iterate, Steering, Stop]:
@@ -387,7 +392,7 @@ def factorize(
     >>> result.W.shape, bool(result.sparsity >= 0.6 - 1e-10)
     ((64, 5), True)
     """
-    device = get_backend(backend) if isinstance(backend, str) else backend
+    X, device = _placed(X, backend)
     steering = steering or {}
     best = Best(params)
     records: list[tuple[int, float, float, float, float]] = []

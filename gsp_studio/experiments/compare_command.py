@@ -1,4 +1,4 @@
-"""``gsp-studio compare``: methods on one data set, or exported runs. How data are loaded is the command line's affair."""
+"""``gsp-studio compare``: methods on a data set, or exported runs. How data are loaded is the command line's affair."""
 
 from __future__ import annotations
 

@@ -396,8 +396,7 @@ class Session(Steering):
             self._show_entry(len(self.runs) - 1)
             self.logged.emit(about_run(entry))
         if outcome.error_text:
-            said = self.deviceFilled if outcome.is_out_of_memory else self.failed
-            said.emit(outcome.error_text, outcome.details)
+            (self.deviceFilled if outcome.is_out_of_memory else self.failed).emit(outcome.error_text, outcome.details)
         self._branch_if_wanted()
 
     # The warm fit: a dense basis for the slider before any run

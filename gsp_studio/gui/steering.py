@@ -28,6 +28,7 @@ class Steering(Answering):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.phase = Phase.STARTING
+        #: Where the next runs are computed: the address of a cluster, "" for this computer.
         self.scheduler = ""
         #: Basis images on the screen that the run leaves as they are.
         self.frozen: tuple[int, ...] = ()
@@ -41,6 +42,10 @@ class Steering(Answering):
         self._live.renumbered.connect(self._renumber)
         self.sweeping = Sweeping(self)
         self._answering = (*self._answering, self.sweeping)
+
+    def set_scheduler(self, address: str) -> None:
+        """Compute the next runs on a cluster, "" for this computer."""
+        self.scheduler = address
 
     @property
     def live(self) -> LiveRun:
@@ -86,10 +91,6 @@ class Steering(Answering):
                 f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.seed}."
             )
         self.show_run(index)
-
-    def set_scheduler(self, address: str) -> None:
-        """Where the next runs are computed: the address of a cluster, "" for this computer."""
-        self.scheduler = address
 
     # Targets
 

@@ -42,7 +42,8 @@ print(f"error {{100 * result.error:.3f}} %, sparsity {{result.sparsity:.4f}}, {{
 
 if (here / "factors.npz").exists():
     exported = np.load(here / "factors.npz")
-    same = np.array_equal(result.W, exported["W"]) and np.array_equal(result.H, exported["H"])
+    factors = [name for name in ("W", "H") if name in exported]
+    same = all(np.array_equal(getattr(result, name), exported[name]) for name in factors)
     print("the factors are the same to the last bit" if same else "the factors differ from the exported ones")
 '''
 

@@ -208,7 +208,7 @@ class NetworkSession(QObject):
         if self.path is None:
             self._ask()
         elif not self._is_large:
-            self._show(network_work().show(self.checkpoint, self.path, self.choice))
+            self._show(network_work().show_now(self.checkpoint, self.path, self.choice))
         else:
             self._preview()
             self._rest.start()

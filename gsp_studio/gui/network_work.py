@@ -6,6 +6,7 @@ by what needs it, never on the thread of the window.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.cpu.pool import set_threads
 from gsp_studio.gui.network_state import NetworkChoice, NetworkShown
 from gsp_studio.io.dataset import Dataset, LoadOptions
 from gsp_studio.io.readers import load_dataset
@@ -52,6 +54,7 @@ __all__ = [
     "preview",
     "save",
     "show",
+    "show_now",
     "sorted_path",
 ]
 
@@ -82,6 +85,22 @@ def show(checkpoint: Checkpoint, path: NetworkPath, choice: NetworkChoice) -> Ne
     return _assembled(checkpoint, choice, weights, found, zeros)
 
 
+@contextlib.contextmanager
+def _in_an_event() -> Iterator[None]:
+    """One thread for what a frame waits for: it is there as soon, and no other thread has to get its turn first."""
+    before = set_threads(1)
+    try:
+        yield
+    finally:
+        set_threads(before)
+
+
+def show_now(checkpoint: Checkpoint, path: NetworkPath, choice: NetworkChoice) -> NetworkShown:
+    """As `show`, in the event that asks."""
+    with _in_an_event():
+        return show(checkpoint, path, choice)
+
+
 def preview(
     checkpoint: Checkpoint,
     choice: NetworkChoice,
@@ -90,7 +109,7 @@ def preview(
     layer: str,
     share: float | None,
 ) -> NetworkShown:
-    """The selected layer at its target, the others as they were before.
+    """The selected layer at its target, in the event that asks; the others as they were before.
 
     Parameters
     ----------
@@ -99,7 +118,8 @@ def preview(
         as it does in the group, as both have one multiplier; then `path` is of this layer alone.
     """
     target = choice.target_of(layer) if share is None else share
-    weights = path.project(target, only=(layer,))
+    with _in_an_event():
+        weights = path.project(target, only=(layer,))
     names = [each.name for each in checkpoint.layers]
     found = dict(zip(names, before.sparsities.tolist(), strict=True))
     zeros = dict(zip(names, before.zeros.tolist(), strict=True))

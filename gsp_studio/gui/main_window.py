@@ -31,7 +31,6 @@ from gsp_studio.gui.centre import Centre
 from gsp_studio.gui.filing import Filing
 from gsp_studio.gui.logfile import LOG
 from gsp_studio.gui.menus import Menus
-from gsp_studio.gui.network_session import NetworkSession
 from gsp_studio.gui.networking import Networking
 from gsp_studio.gui.panels.basis import BasisPanel
 from gsp_studio.gui.panels.chip import ConstraintChip
@@ -81,7 +80,6 @@ class MainWindow(QMainWindow):
         self._make_panels()
         self._make_docks()
         self.networking = Networking(self, self.networks, settings)
-        self.asking.networkWanted.connect(self.networking.open)
         self._make_menus()
         wire_session(self)
         wire_panels(self)
@@ -180,7 +178,7 @@ class MainWindow(QMainWindow):
         return dock
 
     def _make_menus(self) -> None:
-        session, asking = self.session, self.asking
+        session, asking, front = self.session, self.asking, self.networking
         self.menus = menus = Menus(self, ("&File", "&Edit", "&View", "&Run", "&Help"))
         openings = [
             menus.add("&File", "Open a &folder of images...", asking.folder, "Ctrl+O", "open"),
@@ -200,9 +198,9 @@ class MainWindow(QMainWindow):
         menus.separate("&File")
         menus.add("&File", "&Quit", self.close, "Ctrl+Q")
         self._add_undo(menus)
-        menus.add("&Edit", "Sparsity &up by 0.01", lambda: self._slider.step_sparsity(0.01), "]")
-        menus.add("&Edit", "Sparsity &down by 0.01", lambda: self._slider.step_sparsity(-0.01), "[")
-        menus.add("&Edit", "Sparsity to the basis's &own", lambda: self._slider.reset_sparsity(), "Backspace", "reset")
+        menus.add("&Edit", "Sparsity &up by 0.01", lambda: front.step_sparsity(0.01), "]")
+        menus.add("&Edit", "Sparsity &down by 0.01", lambda: front.step_sparsity(-0.01), "[")
+        menus.add("&Edit", "Sparsity to the basis's &own", front.reset_sparsity, "Backspace", "reset")
         self._run_action = menus.add("&Run", "&Run, pause or resume", session.run_or_pause, "Space", "run")
         self._cancel_action = menus.add("&Run", "&Cancel and keep the best iterate", session.cancel, "", "cancel")
         self._make_steering_menu()
@@ -286,11 +284,6 @@ class MainWindow(QMainWindow):
     def on_activity(self, text: str) -> None:
         """Offer to cancel what can be cancelled."""
         self._cancel_action.setEnabled(self.session.can_cancel)
-
-    @property
-    def _slider(self) -> Session | NetworkSession:
-        """Whose slider is in front."""
-        return self.networking.session if self.networking.is_front else self.session
 
     def on_view_in_front(self, title: str) -> None:
         """Ask for what only this view shows."""
@@ -389,8 +382,7 @@ class MainWindow(QMainWindow):
         if self.tour is not None:
             return
         self._settings.setValue("toured", True)
-        if self.networking.is_front:  # what it is about steps back there
-            self.centre.show_view("Basis")
+        self.networking.step_back()
         self.tour = Tour(hints_of(self), self)
         self.tour.ended.connect(self._forget_tour)
         self.tour.show_hint(0)

@@ -63,7 +63,7 @@ def rows(quick: bool) -> list[Row]:
             name = f"select_run_p99_ms_{size}"
             add(name, SELECTED, lambda name=name: (child(env, name, picks), 99, f"{picks} old runs selected"))
         name = "slider_p99_ms_network_1m"
-        add(name, FRAME, lambda: (child(env, name, moves), 99, f"{moves} moves, 1.1 M weights in 12 layers"))
+        add(name, FRAME, lambda: (child(env, name, moves), 99, f"{moves} moves, 1.1 M weights in 11 layers"))
         seconds = 4 if quick else 15
         add(
             "gui_lateness_p99_ms",

@@ -26,7 +26,6 @@ from gsp_studio.gui.clusters import Clusters
 from gsp_studio.gui.docks import make_docks
 from gsp_studio.gui.filing import Filing
 from gsp_studio.gui.menus import Menus
-from gsp_studio.gui.network_session import NetworkSession
 from gsp_studio.gui.networking import Networking
 from gsp_studio.gui.panels.basis import BasisPanel
 from gsp_studio.gui.panels.chip import ConstraintChip
@@ -77,7 +76,6 @@ class MainWindow(QMainWindow):
         self._make_panels()
         self.docks = make_docks(self)
         self.networking = Networking(self, self.networks, settings)
-        self.asking.networkWanted.connect(self.networking.open)
         self._make_menus()
         wire_session(self)
         wire_panels(self)
@@ -145,7 +143,7 @@ class MainWindow(QMainWindow):
         self.statusBar().addPermanentWidget(self.device)
 
     def _make_menus(self) -> None:
-        session, asking = self.session, self.asking
+        session, asking, front = self.session, self.asking, self.networking
         self.menus = menus = Menus(self, ("&File", "&Edit", "&View", "&Run", "&Help"))
         openings = [
             menus.add("&File", "Open a &folder of images...", asking.folder, "Ctrl+O", "open"),
@@ -165,9 +163,9 @@ class MainWindow(QMainWindow):
         menus.separate("&File")
         menus.add("&File", "&Quit", self.close, "Ctrl+Q")
         self._add_undo(menus)
-        menus.add("&Edit", "Sparsity &up by 0.01", lambda: self._slider.step_sparsity(0.01), "]")
-        menus.add("&Edit", "Sparsity &down by 0.01", lambda: self._slider.step_sparsity(-0.01), "[")
-        menus.add("&Edit", "Sparsity to the basis's &own", lambda: self._slider.reset_sparsity(), "Backspace", "reset")
+        menus.add("&Edit", "Sparsity &up by 0.01", lambda: front.step_sparsity(0.01), "]")
+        menus.add("&Edit", "Sparsity &down by 0.01", lambda: front.step_sparsity(-0.01), "[")
+        menus.add("&Edit", "Sparsity to the basis's &own", front.reset_sparsity, "Backspace", "reset")
         menus.separate("&Edit")
         self._judging_actions = [
             menus.add("&Edit", "&Accept the selected basis images", lambda: session.judge(accept=True), "A"),
@@ -257,11 +255,6 @@ class MainWindow(QMainWindow):
         """Offer to cancel what can be cancelled."""
         self._cancel_action.setEnabled(self.session.can_cancel)
 
-    @property
-    def _slider(self) -> Session | NetworkSession:
-        """Whose slider is in front."""
-        return self.networking.session if self.networking.is_front else self.session
-
     def on_view_in_front(self, title: str) -> None:
         """Ask for what only this view shows."""
         self.networking.on_view_in_front(title)
@@ -347,8 +340,7 @@ class MainWindow(QMainWindow):
         if self.tour is not None:
             return
         self._settings.setValue("toured", True)
-        if self.networking.is_front:  # what it is about steps back there
-            self.centre.show_view("Basis")
+        self.networking.step_back()
         self.tour = Tour(hints_of(self), self)
         self.tour.ended.connect(self._forget_tour)
         self.tour.show_hint(0)

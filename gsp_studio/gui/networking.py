@@ -43,6 +43,7 @@ class Networking(QObject):
         panel.openRequested.connect(self.ask_open)
         panel.cancelRequested.connect(session.cancel_opening)
         panel.fileDropped.connect(self.open)
+        window.asking.networkWanted.connect(self.open)
         session.openingChanged.connect(panel.set_opening)
         session.openFailed.connect(self._refused)
         session.checkpointChanged.connect(lambda checkpoint: panel.made_view().set_checkpoint(checkpoint))
@@ -118,6 +119,19 @@ class Networking(QObject):
     def is_front(self) -> bool:
         """Whether the view of networks is in front."""
         return self._window.centre.current == TITLE
+
+    def step_sparsity(self, step: float) -> None:
+        """Move the slider in front, that of networks or that of images, by a step."""
+        (self.session if self.is_front else self._window.session).step_sparsity(step)
+
+    def reset_sparsity(self) -> None:
+        """Bring the slider in front to where its projection begins to change anything."""
+        (self.session if self.is_front else self._window.session).reset_sparsity()
+
+    def step_back(self) -> None:
+        """Make room for what is about images."""
+        if self.is_front:
+            self._window.centre.show_view("Basis")
 
     # What is asked
 

@@ -118,13 +118,14 @@ def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     out = Path(args.out)
     grouping = Grouping(args.group, args.vectors, tuple(args.layer), args.exclude)
     check_report(out.parent)
+    if out.parent.is_dir():
+        check_target(checkpoint, out)  # before the work, not after it
     if args.to_zeros is not None:
         pruned, asked = to_zeros(checkpoint, args.to_zeros, grouping), {"to_zeros": args.to_zeros}
     else:  # layers with targets of their own alone: the others are left as they are
         target = 0.0 if args.sparsity is None else args.sparsity
         pruned, asked = project_checkpoint(checkpoint, target, grouping), {"sparsity": target}
     out.parent.mkdir(parents=True, exist_ok=True)
-    check_target(checkpoint, out)
     save_checkpoint(checkpoint, out, pruned.weights)
     described = describe(checkpoint, pruned, grouping, asked)
     report = write_report(out.parent, out.name, described)

@@ -131,29 +131,3 @@ def _leading_singular_vectors(X: Array, rank: int) -> tuple[Array, Array, Array]
     U, S, Vt = svds(X, k=rank, v0=np.ones(min(X.shape), X.dtype))
     largest_first = np.argsort(-S, kind="stable")
     return U[:, largest_first], S[largest_first], Vt[largest_first]
-
-
-def best_scale(B: Array, G: Array, V: Array) -> float:
-    """The scalar a that minimises ``||X - a W H||``: ``<W'X, H> / <W'W, H H'>`` (0 when W H = 0).
-
-    ``B = H X'`` (r, m), ``G = H H'`` (r, r) and ``V = W'`` (r, m).
-    """
-    fit = float(np.vdot(V @ V.T, G))
-    return float(np.vdot(V, B)) / fit if fit > 0 else 0.0
-
-
-def balance(V: Array, H: Array, B: Array, G: Array, frozen: tuple[int, ...] = ()) -> tuple[Array, Array, Array, Array]:
-    """Rows of V and H scaled to equal norms, W H unchanged, with B = H X' and G = H H' scaled along.
-
-    Zero rows and `frozen` ones are left alone. Without it a factor's scale drifts and the Lipschitz constant of the
-    other's gradient step loses its meaning.
-    """
-    nv = np.sqrt(np.einsum("kj,kj->k", V, V, dtype=np.float64))
-    nh = np.sqrt(np.maximum(np.diagonal(G), 0).astype(np.float64))
-    alive = (nv > 0) & (nh > 0)
-    alive[list(frozen)] = False
-    f = np.ones_like(nv)
-    f[alive] = np.sqrt(nh[alive] / nv[alive])
-    up = f.astype(V.dtype)[:, None]
-    down = (1.0 / f).astype(V.dtype)[:, None]
-    return V * up, H * down, B * down, G * down * down.T

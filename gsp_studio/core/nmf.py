@@ -19,13 +19,14 @@ from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import Measured, as_compute_dtype, is_elsewhere
 from gsp_studio.core import between, parts
 from gsp_studio.core.checks import check_data, check_params, check_steering
-from gsp_studio.core.initialization import best_scale, initial_factors
+from gsp_studio.core.initialization import initial_factors
 from gsp_studio.core.iterates import Best, History, Iterate, Result, better, handed_out, history_of, result_of
 from gsp_studio.core.masking import Filling, Missing, check_mask, fill_missing
 from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, squared_norm
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.reseeding import reseeded
+from gsp_studio.core.scaling import best_scale
 from gsp_studio.core.splitting import can_split, split
 from gsp_studio.core.spread import Spread, made, no_coefficients, sent, step_left
 from gsp_studio.core.steering import (

@@ -41,7 +41,7 @@ def client():
     with (
         # Patient: beside other tests a process may get no time for a while.
         dask.config.set({"distributed.comm.timeouts.connect": "120s"}),
-        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local,
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as local,
         Client(local, set_as_default=True, timeout=120) as client,
     ):
         yield client

@@ -116,7 +116,9 @@ def test_a_drag_of_a_large_basis_is_computed_where_that_lives(monkeypatch: pytes
 def test_a_full_device_is_one_dialog_that_offers_the_processor(faces_window: MainWindow) -> None:
     window, session = faces_window, faces_window.session
     session.set_choice(replace(session.choice, backend="cuda", max_iter=3))
-    full = Outcome(None, FinishReason.FAILED, (), "the memory of Fake 0 is full; the CPU can compute this", "", True)
+    full = Outcome(
+        None, FinishReason.FAILED, (), "the memory of Fake 0 is full; the CPU can compute this", is_out_of_memory=True
+    )
     session._finish_run((SimpleNamespace(spec=None), full))  # type: ignore[arg-type]
     wait_until(lambda: window.findChildren(ErrorDialog))
     [dialog] = window.findChildren(ErrorDialog)

@@ -308,7 +308,7 @@ class TestWindow:
     """The view and the rest of the window."""
 
     def test_a_network_behind_another_tab_makes_no_window_larger(self, networks: MainWindow) -> None:
-        networks.resize(1100, 740)
+        networks.resize(1180, 740)
         settle()
         size = networks.size()
         QTest.keyClick(networks, Key.Key_1)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Array, Backend
-from gsp_studio.backends.blocks import Sums
+from gsp_studio.backends.blocks import Interrupted, Sums
 from gsp_studio.core import parts
 from gsp_studio.core.parts import Order, Part, Unknown, Work
 from gsp_studio.core.updates import largest_eigenvalue
@@ -205,6 +205,8 @@ class Spread:
     def _call(self, orders: dict[int, Order], is_unwanted: Callable[[], bool] | None) -> dict[int, Any]:
         if not orders:
             return {}
+        if is_unwanted is not None and is_unwanted():
+            raise Interrupted  # passes that take less than a look at them end nowhere else
         answers = self.workers.call(orders, is_unwanted)
         self.traffic.rounds += 1
         self.traffic.messages += len(orders)

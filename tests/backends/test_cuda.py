@@ -18,10 +18,13 @@ from device import emulation, on_fake_device
 import gsp_studio as gs
 from gsp_studio import backends
 from gsp_studio.backends import BackendUnavailable, OutOfDeviceMemory
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import Held, Streamed
 from gsp_studio.core.iterates import Distant
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import column_sparse_projection, group_sparse_projection
+from gsp_studio.core.spread import Spread
+from gsp_studio.core.steering import Kill, Reseed, Split
+from gsp_studio.core.workers import Here, spans_of
 from gsp_studio.engine.run import FinishReason, RunSpec
 from gsp_studio.engine.runner import Runner
 
@@ -400,3 +403,21 @@ def test_a_real_device_follows_the_cpu(parts_like):
 def test_the_sources_are_in_the_package() -> None:
     folder = Path(backends.__file__).parent / "cuda"
     assert len(list(folder.glob("*.cu"))) == 6
+
+
+# --- workers of a cluster -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["psnmf", "nenmf"])
+def test_workers_compute_on_their_devices(method, machine, parts_like):
+    """Each reads its part, in blocks, onto its device; the basis and coefficients stay with the host."""
+    X = np.asfortranarray(parts_like)
+    images = Held(np.ascontiguousarray(X.T))
+    there = Spread(X.shape, X.dtype, Here(images, spans_of(X.shape[1], [1.0, 1.0]), "cuda"))
+    steering = {2: [Kill(1)], 3: [Split(0)], 4: [Reseed(2)]}
+    found = gs.factorize(there, params_for(method), "cpu", steering=steering)
+    assert machine.launches
+    here = gs.factorize(X, params_for(method), "cpu", steering=steering)
+    np.testing.assert_allclose(found.W, here.W, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(np.asarray(found.H), here.H, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(found.history.error, here.history.error, rtol=1e-9)

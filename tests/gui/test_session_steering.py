@@ -54,7 +54,8 @@ def test_frozen_basis_images_stay_while_the_run_goes_on(faces: Session) -> None:
     go_on(faces)
     pause(faces)
     np.testing.assert_array_equal(faces.shown.W[:, [2, 5]], before[:, [2, 5]])
-    assert not np.array_equal(faces.shown.W[:, 0], before[:, 0])
+    others = np.setdiff1d(np.arange(before.shape[1]), [2, 5])  # one of them alone may stand still by itself
+    assert not np.array_equal(faces.shown.W[:, others], before[:, others])
     faces.mark((5,))
     faces.toggle_frozen()
     assert faces.frozen == (2,)

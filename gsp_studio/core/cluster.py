@@ -190,14 +190,19 @@ class DaskWorkers:
         return workers_of(self.client)
 
     def _wait_for_workers(self, is_unwanted: Callable[[], bool] | None) -> dict[str, Any]:
+        """Those that take work, as soon as there are any: Dask pauses the ones that use most of their memory."""
         end = time.monotonic() + _PATIENCE
-        while not (workers := self._workers()):
+        while True:
+            there = self._workers()
+            if workers := {address: info for address, info in there.items() if not _is_paused(info)}:
+                return workers
             if is_unwanted is not None and is_unwanted():
                 raise Interrupted
             if time.monotonic() > end:
+                if there:
+                    raise _too_full(there)
                 raise ClusterError(f"the scheduler at {_address_of(self.client)} has no workers; start some")
             time.sleep(_LOOK)
-        return workers
 
     def _make(self, where: dict[int, str], is_unwanted: Callable[[], bool] | None) -> None:
         """Actors for these parts; one whose worker goes meanwhile is left out, and found lost when it is asked."""
@@ -207,10 +212,20 @@ class DaskWorkers:
             for i, address in where.items():
                 if address in workers:
                     threads = workers[address]["nthreads"]
-                    self._futures[i] = self._submit(i, address, threads, counts[address])
+                    try:
+                        self._futures[i] = self._submit(i, address, threads, counts[address])
+                    except TimeoutError:  # the scheduler has found no worker that takes them
+                        self._check_pause(address)
+                        raise
             for i, address in where.items():
                 if i in self._futures and self._is_made(i, address, is_unwanted):
                     self._actors[i] = self._futures[i].result()
+
+    def _check_pause(self, address: str) -> None:
+        """Raise ClusterError where that worker has no memory left to begin anything."""
+        info = self._workers().get(address)
+        if info is not None and _is_paused(info):
+            raise _too_full({address: info})
 
     def _submit(self, i: int, address: str, threads: int, count: int) -> Future:
         some, X = self.spans[i], self._X
@@ -218,7 +233,8 @@ class DaskWorkers:
         needed = (some.stop - some.start) * X.shape[0] * X.dtype.itemsize * count
         is_held = needed <= _SHARE * self._limit_of[address] or not self._limit_of[address]
         if isinstance(X, np.ndarray):
-            [source] = self.client.scatter([np.ascontiguousarray(X.T[some])], workers=[address], hash=False)
+            sent = [np.ascontiguousarray(X.T[some])]
+            [source] = self.client.scatter(sent, workers=[address], hash=False, timeout=_PATIENCE)
         elif isinstance(X, Streamed):
             source = X.part(some.start, some.stop)
         elif is_held or futures_of(X):
@@ -239,7 +255,7 @@ class DaskWorkers:
         )
 
     def _is_made(self, i: int, address: str, is_unwanted: Callable[[], bool] | None) -> bool:
-        future = self._futures[i]
+        future, end = self._futures[i], time.monotonic() + _PATIENCE
         while not future.done():
             try:
                 wait([future], timeout=_LOOK)
@@ -248,6 +264,8 @@ class DaskWorkers:
                     raise Interrupted from None
                 if address not in self._workers():
                     return False
+                if time.monotonic() > end:
+                    self._check_pause(address)
         error = future.exception() if future.status == "error" else None
         if isinstance(error, MemoryError):
             raise ClusterError(f"{self._of(i)} is out of memory; give the workers more, or start more of them")
@@ -276,6 +294,21 @@ def _told(client: Client) -> Iterator[None]:
         raise
     except (OSError, CancelledError) as error:
         raise ClusterError(f"the scheduler at {_address_of(client)} does not answer any more") from error
+
+
+def _is_paused(info: Mapping[str, Any]) -> bool:
+    return bool(info.get("status") == "paused")
+
+
+def _too_full(paused: Mapping[str, Any]) -> ClusterError:
+    """Workers that take nothing on, as they use most of the memory that they may."""
+    address, info = next(iter(sorted(paused.items())))
+    used, limit = (int(size) / 2**30 for size in (info["metrics"]["memory"], info["memory_limit"]))
+    others = f" and {len(paused) - 1} more take" if len(paused) > 1 else " takes"
+    return ClusterError(
+        f"worker {address}{others} no more work: {used:.1f} of its {limit:.1f} GiB of memory are in use; "
+        "give the workers more, or start more of them"
+    )
 
 
 def _address_of(client: Client) -> str:

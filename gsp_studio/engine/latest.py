@@ -76,9 +76,12 @@ class LatestOnly(Generic[Request, Value]):
 
     @property
     def busy(self) -> bool:
-        """Whether a request waits or is worked on."""
+        """Whether there is anything to poll for: a request that waits or is worked on, or an answer not yet fetched.
+
+        Whoever polls by a timer may stop it when this is false after a poll: nothing is lost between the two.
+        """
         with self._changed:
-            return self._working or self._waiting is not None
+            return self._working or self._waiting is not None or self._answer is not None
 
     @property
     def is_superseded(self) -> bool:

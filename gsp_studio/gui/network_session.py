@@ -292,13 +292,12 @@ class NetworkSession(QObject):
         workers = self._workers
         if workers is None:
             return
-        was_busy = workers.busy
         self._poll_opening(workers)
         self._poll_sorting(workers)
         self._poll_curve(workers)
         self._poll_accuracy(workers)
         self._poll_saving(workers)
-        if not was_busy and not workers.busy:
+        if not workers.busy:
             self._timer.stop()
 
     def _poll_opening(self, workers: NetworkWorkers) -> None:
@@ -352,11 +351,17 @@ class NetworkSession(QObject):
 
     def _poll_curve(self, workers: NetworkWorkers) -> None:
         answer, growing = workers.curve.poll(), self._curve
-        if growing is None or not growing.points:
+        if growing is None:
             return
-        is_whole = answer is not None and answer.request is growing
-        if answer is not None and answer.error is not None:
-            self.failed.emit(*told(answer.error))
+        is_whole = False
+        if answer is not None and answer.request is growing:
+            if answer.error is not None:
+                self._curve = None
+                self.failed.emit(*told(answer.error))
+                return
+            is_whole = True
+        if not growing.points:
+            return
         if is_whole or self.curve is None or len(growing.points) > len(self.curve.s):
             self.curve = growing.curve(is_whole)
             self.curveChanged.emit(self.curve)

@@ -136,7 +136,7 @@ class NetworkWorkers:
 
     @property
     def busy(self) -> bool:
-        """Whether anything is under way."""
+        """Whether anything is under way or waits to be fetched."""
         return any(worker.busy for worker in self.all)
 
     def close(self, timeout: float) -> bool:

@@ -107,13 +107,12 @@ class PinnedBasis(QObject):
 
     def _poll_projection(self) -> None:
         assert self._projecting is not None
-        was_busy = self._projecting.busy  # asked first: what ends between the two questions is fetched the next time
         shown, error = self._projecting.poll()
         if error is not None:
             self.failed.emit(*told(error))
         elif shown is not None:
             self.projected.emit(shown)
-        if not was_busy:
+        if not self._projecting.busy:
             self._fast_timer.stop()
 
     # Refits

@@ -30,7 +30,7 @@ class Projecting:
 
     @property
     def busy(self) -> bool:
-        """Whether the worker has a request before it."""
+        """Whether the worker has a request before it, or an answer for `poll`."""
         return self._worker.busy
 
     def pin(self, pinned: Pinned | None, dataset: Any = None, order: Any = None) -> None:

@@ -64,11 +64,10 @@ class Weighing(QObject):
 
     def _poll_pair(self) -> None:
         assert self._pairs is not None
-        was_busy = self._pairs.busy
         answer = self._pairs.poll()
         if answer is not None and answer.error is not None:
             self.failed.emit(*told(answer.error))
         elif answer is not None and answer.value is not None:
             self.paired.emit(*answer.value)
-        if not was_busy:
+        if not self._pairs.busy:
             self._timer.stop()

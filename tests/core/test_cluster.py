@@ -50,7 +50,7 @@ def client():
 def scaled(client, count):
     client.cluster.scale(count)
     client.wait_for_workers(count, timeout=30)
-    while len(client.scheduler_info()["workers"]) > count:
+    while not len(on_dask.workers_of(client)) == len(client.cluster.workers) == count:
         time.sleep(0.01)
 
 
@@ -168,6 +168,54 @@ def test_what_a_worker_lacks_is_one_sentence(read, told, client, monkeypatch):
     monkeypatch.setattr(on_dask, "_SHARE", 0.0)
     with pytest.raises(ClusterError, match=told):
         gs.factorize(spread(Streamed((M, N), np.float32, read), client), params())
+
+
+@pytest.mark.parametrize("kind", ["array", "streamed"])
+def test_workers_that_are_paused_take_no_part(kind, client, here, monkeypatch):
+    """Dask pauses a worker that uses most of its memory; where all are paused, that is said."""
+    scaled(client, 2)
+    monkeypatch.setattr(on_dask, "_PATIENCE", 0.5)
+    first, second = client.cluster.workers.values()
+    X = data() if kind == "array" else Streamed((M, N), np.float32, from_nowhere)
+    try:
+        paused(client, first)
+        there = gs.factorize(spread(X, client), params())
+        assert there.backend.startswith("1 worker,")
+        np.testing.assert_allclose(there.W, here["psnmf"].W, rtol=1e-3, atol=1e-5)
+        paused(client, second)
+        with pytest.raises(ClusterError, match=r"and 1 more take no more work: \d+\.\d of its \d+\.\d GiB"):
+            gs.factorize(spread(X, client), params())
+    finally:
+        for worker in (first, second):
+            paused(client, worker, False)
+
+
+@pytest.mark.parametrize("kind", ["array", "streamed"])
+def test_a_worker_that_is_paused_before_it_has_begun_is_told(kind, client, monkeypatch):
+    scaled(client, 1)
+    [worker] = client.cluster.workers.values()
+    X = data() if kind == "array" else Streamed((M, N), np.float32, from_nowhere)
+    monkeypatch.setattr(on_dask, "_PATIENCE", 0.5)
+    wait_for_workers = on_dask.DaskWorkers._wait_for_workers
+
+    def pause_them(self, is_unwanted):
+        found = wait_for_workers(self, is_unwanted)
+        paused(client, worker)
+        return found
+
+    monkeypatch.setattr(on_dask.DaskWorkers, "_wait_for_workers", pause_them)
+    try:
+        with pytest.raises(ClusterError, match=r"worker \S+ takes no more work"):
+            gs.factorize(spread(X, client), params())
+    finally:
+        paused(client, worker, False)
+
+
+def paused(client, worker, is_paused=True):
+    """Let a worker's memory monitor find its memory full, and wait until the scheduler knows."""
+    worker.memory_manager.memory_pause_fraction = 1e-9 if is_paused else 0.8
+    while (on_dask.workers_of(client)[worker.address]["status"] == "paused") != is_paused:
+        time.sleep(0.01)
 
 
 def test_values_that_cannot_be_used_are_told(client):

@@ -67,6 +67,18 @@ def test_discard_drops_what_is_under_way(gate):
     assert wait_for(worker.poll).value == 10
 
 
+def test_it_is_busy_until_the_answer_is_fetched(gate):
+    worker, _, let = gate
+    assert not worker.busy
+    worker.submit(1)
+    assert worker.busy
+    let.release()
+    wait_for(lambda: worker._answer)
+    assert worker.busy
+    assert wait_for(worker.poll).value == 2
+    assert not worker.busy
+
+
 def test_an_error_comes_back_and_the_worker_lives_on(gate):
     worker, _, let = gate
     worker.submit("bad")

@@ -18,7 +18,7 @@ from gsp_studio.gui.widgets.tile_view import TileView
 from gsp_studio.io.resources import sample_path
 
 #: Kernels may have to be compiled first, beside other tests.
-PATIENCE = 400.0
+PATIENCE = 120.0
 
 
 def wait_until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ import gsp_studio as gs
 from gsp_studio.gui import network_session, network_work
 from gsp_studio.gui.network_session import NetworkSession
 from gsp_studio.gui.network_state import ZerosCurve
+from gsp_studio.gui.network_workers import NetworkWorkers
 from gsp_studio.pruning import open_checkpoint
 
 SIGNALS = ("checkpointChanged", "openFailed", "shownChanged", "curveChanged", "accuracyChanged", "saved", "failed")
@@ -140,6 +142,35 @@ class TestOpening:
         wait_until(lambda: not networks._workers.busy)
         networks.poll()
         assert networks.checkpoint.path.name == "2.npz"
+
+    def test_workers_that_end_at_the_last_moment_are_still_asked(
+        self, networks: NetworkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What ends between a poll and the question whether to go on polling is an answer that waits."""
+        busy = NetworkWorkers.busy
+
+        def asked_late(workers: NetworkWorkers) -> bool:
+            while any(worker._working or worker._waiting is not None for worker in workers.all):
+                time.sleep(0.001)  # without events: none of them may poll
+            return busy.fget(workers)
+
+        monkeypatch.setattr(NetworkWorkers, "busy", property(asked_late))
+        networks.open(nets.npz(tmp_path))
+        wait_until(lambda: networks.curve is not None and networks.curve.is_whole)
+        assert not networks._timer.isActive()
+
+    def test_a_curve_that_fails_is_told(
+        self, networks: NetworkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fails(*_: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr(network_work, "curve", fails)
+        heard = Listener(networks, "failed")
+        networks.open(nets.npz(tmp_path))
+        wait_until(lambda: heard["failed"])
+        assert networks.path is not None
+        assert networks.curve is None
 
     def test_pytorch_is_not_imported_for_other_files(self, tmp_path: Path) -> None:
         path = nets.npz(tmp_path)

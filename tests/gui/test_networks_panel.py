@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,6 @@ from gsp_studio.gui.widgets.accuracy_box import AccuracyBox
 from gsp_studio.gui.widgets.layer_tree import short_names
 from gsp_studio.gui.widgets.network_view import NetworkView
 from gsp_studio.gui.widgets.weight_histogram import WeightHistogram
-
-pytestmark = pytest.mark.skipif(
-    "CI" in os.environ, reason="a curve of a network does not come at times, while its workers rest: to be found"
-)
 
 LEFT = Qt.MouseButton.LeftButton
 Key = Qt.Key

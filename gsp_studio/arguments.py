@@ -167,7 +167,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="threads (all cores)")
 
 
-def add_cluster(parser: argparse.ArgumentParser) -> None:
+def add_scheduler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scheduler",
         default="",
@@ -175,6 +175,10 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
         help="compute on a Dask cluster: tcp://HOST:PORT of its scheduler, or local:4 for four workers here; "
         'needs pip install "gsp-studio[cluster]"',
     )
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    add_scheduler(parser)
     parser.add_argument(
         "--coefficients",
         choices=["npy", "zarr"],

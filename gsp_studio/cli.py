@@ -167,6 +167,7 @@ def _add_repeat(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=arguments.folder, required=True, metavar="DIR", help="folder for the new exports")
     parser.add_argument("--data", metavar="PATH", help="where the data lie now, if they were moved")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    arguments.add_scheduler(parser)
     parser.set_defaults(command=_repeat)
 
 
@@ -352,6 +353,7 @@ def _run_and_export(
 
 
 def _repeat(args: argparse.Namespace) -> int:
+    from gsp_studio.backends.backend import gives_same_bits
     from gsp_studio.engine.run import Intervention, RunSpec
     from gsp_studio.io.export import check_directory, read_run, same_factors
     from gsp_studio.io.readers import load_dataset
@@ -363,14 +365,18 @@ def _repeat(args: argparse.Namespace) -> int:
         raise ValueError(f"{dataset.source} is not the data of that run: its fingerprint differs; name the right ones")
     start, steering = run.as_done()
     replay = [Intervention(n, change) for n, steps in steering.items() for change in steps]
-    spec = RunSpec(dataset.X, start, run.backend, run.threads, run.mask, dataset.fingerprint)
+    spec = RunSpec(dataset.X, start, run.backend, run.threads, run.mask, dataset.fingerprint, args.scheduler)
     code = _run_and_export(spec, dataset, args, replay)
     folder = args.run if args.run.is_dir() else args.run.parent
     if code == 0 and (folder / "factors.npz").exists():
         same = same_factors(folder / "factors.npz", args.out / "factors.npz")
         words = sys.stderr if getattr(args, "json", False) else sys.stdout
         told = "the factors are the same to the last bit" if same else "the factors differ from the exported ones"
-        print(told, file=words)
+        devices = (run.content["backend"]["computed"], read_run(args.out).content["backend"]["computed"])
+        of_cluster = (
+            "" if same or all(map(gives_same_bits, devices)) else "; on a cluster they are the same to rounding"
+        )
+        print(told + of_cluster, file=words)
     return code
 
 

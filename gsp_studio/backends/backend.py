@@ -9,6 +9,7 @@ number of images.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -175,6 +176,11 @@ class Backend:
 def is_elsewhere(X: Any) -> bool:
     """Whether a matrix is no array here: in a file (`blocks.Streamed`) or on a cluster (`core.spread.Spread`)."""
     return bool(getattr(X, "is_elsewhere", False))
+
+
+def gives_same_bits(device: str) -> bool:
+    """Whether what computed a run, as its result names it, gives its bits again: a cluster's sums depend on the cut."""
+    return not re.match(r"[0-9]+ workers?, ", device)
 
 
 def as_compute_dtype(array: Any) -> Any:

@@ -238,8 +238,10 @@ class DaskWorkers:
         elif isinstance(X, Streamed):
             source = X.part(some.start, some.stop)
         elif is_held or futures_of(X):
-            # Not optimized: what is persisted, and what is not, then have the same keys for the same tasks.
-            source = self.client.compute(X[:, some].T, optimize_graph=False, **there)
+            # Not optimized: what is persisted, and what is not, then have the same keys for the same tasks. The worker
+            # is a wish: tasks that an earlier run of the same data still holds may name one that is gone.
+            wish = {**there, "allow_other_workers": True}
+            source = self.client.compute(X[:, some].T, optimize_graph=False, **wish)
         else:
             source = streamed(X).part(some.start, some.stop)
         return self.client.submit(

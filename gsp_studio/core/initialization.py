@@ -57,6 +57,8 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -
     if is_elsewhere(X) and isinstance(init, str) and init in STARTS and init != "random":
         return initial_factors(init, X.sample(_SAMPLE), rank, seed)[0], None
     H0: Any
+    if isinstance(X, Spread) and not isinstance(init, str) and X.has(init[1]):
+        return np.array(init[0], dtype=X.dtype, order="F"), init[1]
     if not isinstance(init, str):
         W0, H0 = (np.asarray(factor) for factor in init)
         for name, factor, shape in (("W0", W0, (m, rank)), ("H0", H0, (rank, n))):

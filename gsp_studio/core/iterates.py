@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend, Remote
+from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.params import Params, same_value
-from gsp_studio.core.spread import Coefficients
 from gsp_studio.core.stopping import Stop
 
 Array = npt.NDArray[Any]
@@ -35,7 +35,7 @@ class Iterate:
     seconds : float
         Time spent computing since the start; waiting consumers do not count.
     W, H : ndarray (m, r) Fortran-ordered, (r, n) C-ordered
-        H of a run on a cluster is `spread.Coefficients`.
+        H of a run on a cluster is `coefficients.Coefficients`.
     dense : ndarray (m, r)
         The last gradient step before its projection: projecting it at `target` gives W to the last bit.
     gram : GramError

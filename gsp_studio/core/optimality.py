@@ -13,22 +13,25 @@ from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.core import between
 from gsp_studio.core.checks import check_params
+from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
+from gsp_studio.core.spread import step_left
 from gsp_studio.core.steering import free_problem
 from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
 
 Array = npt.NDArray[Any]
 
 
-def kkt_residual(X: Any, W: npt.ArrayLike, H: npt.ArrayLike, params: Params, backend: str | Backend = "auto") -> float:
+def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str | Backend = "auto") -> float:
     """Relative length of a projected gradient step of both factors: 0 at a stationary point, whatever the scales.
 
     Parameters
     ----------
     X : array_like (m, n), >= 0
     W : array_like (m, r), >= 0
-    H : array_like (r, n), >= 0
+    H : array_like (r, n), >= 0, or coefficients.Coefficients
+        Of those on a cluster it is computed there, with the images that they are of.
     params : Params
         Says what W, and H where `sparsity_h` is set, are projected onto; frozen basis images do not count.
     backend : str or Backend
@@ -49,9 +52,10 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: npt.ArrayLike, params: Params, bac
     Lin, Neural Computation 2007, section 2 (projected gradients of NMF); the projection is that of Ohib et al., TMLR
     2022, section 3.
     """
-    X = as_compute_dtype(X)
+    # Whoever asks wants it, also of a run that was cancelled.
+    X = H.X.watched(None) if isinstance(H, Coefficients) else as_compute_dtype(X)
     V = np.ascontiguousarray(np.asarray(W, X.dtype).T)
-    H = np.ascontiguousarray(H, X.dtype)
+    H = H if isinstance(H, Coefficients) else np.ascontiguousarray(H, X.dtype)
     if V.ndim != 2 or H.ndim != 2 or X.shape != (V.shape[1], H.shape[1]) or len(V) != len(H):
         raise ValueError(
             f"W {np.shape(W)} and H {H.shape} do not fit X {X.shape}; accepted are (m, r) and (r, n) for X (m, n)"
@@ -72,6 +76,10 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: npt.ArrayLike, params: Params, bac
         B, G = device.products(Xt, there)
         free_V, free_B, free_G, free = free_problem(V, B, G, params, method, device)
         basis = _relative(free_V, free_B, free_G, device, lambda Z: of_basis(Z, device, free))
+        if isinstance(H, Coefficients) and params.sparsity_h is None:
+            length = math.sqrt(np.trace(G)) * largest_eigenvalue(V @ V.T)
+            return math.hypot(basis, step_left(Xt, V, H, device) / length if length > 0.0 else 0.0)
+        there = np.asarray(H) if isinstance(H, Coefficients) else there
         project_h = of_coefficients()
         C, own = device.encode(Xt, V), V @ V.T
         coefficients = _relative(there, C, own, device, lambda Z: project_h(Z, device, target_h))

@@ -18,6 +18,7 @@ from gsp_studio.backends import get_backend
 from gsp_studio.backends.backend import Backend
 from gsp_studio.backends.blocks import Streamed, prepared
 from gsp_studio.core.metrics import squared_norms_of_images
+from gsp_studio.core.residuals import Sums, sums_over
 
 Array = npt.NDArray[Any]
 
@@ -114,6 +115,23 @@ def coefficients(images: Images, H: Array, chosen: slice | Array) -> tuple[Array
 def row(images: Images, H: Array, k: int) -> tuple[Array, None]:
     """A row, (k,)."""
     return H[k].copy(), None
+
+
+def top(images: Images, H: Array, k: int, count: int) -> tuple[tuple[Array, Array], None]:
+    """The `count` largest coefficients of basis image k, in no order, and the numbers of their images among all."""
+    row = H[k]
+    at = np.argpartition(-row, count - 1)[:count] if count < len(row) else np.arange(len(row))
+    return (row[at], at + images.first), None
+
+
+def lengths(images: Images, H: Array) -> tuple[tuple[Array, Array], None]:
+    """Sums and sums of squares of the rows, (r,) each, in float64."""
+    return (H.sum(axis=1, dtype=np.float64), np.einsum("kj,kj->k", H, H, dtype=np.float64)), None
+
+
+def residuals(images: Images, H: Array, W: Array) -> tuple[Sums, None]:
+    """What the residuals of these images add to those of all, see `residuals.residuals`."""
+    return sums_over(images.Xt.T, W, H), None
 
 
 def without(images: Images, H: Array, k: int) -> tuple[None, Array]:

@@ -78,7 +78,43 @@ class ImageFit:
         return left
 
 
-def residuals(X: Array, W: Array, H: Array, on_block: Callable[[int], None] | None = None) -> Residuals:
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """What a pass over some images gives: of each its squared residual and length, and sums over all of them.
+
+    Attributes
+    ----------
+    squared, norms : ndarray (n,), float64
+        ``||x_j - W h_j||^2`` and ``||x_j||^2``.
+    pixels : ndarray (m,), float64
+        Squared residuals, summed over the images.
+    overlap, energy : ndarray (r,), float64
+        Of each basis image ``sum_j h_kj w_k'r_j`` and ``sum_j h_kj^2``.
+    """
+
+    squared: Array
+    norms: Array
+    pixels: Array
+    overlap: Array
+    energy: Array
+
+
+def sums_over(X: Any, W: Array, H: Array, on_block: Callable[[int], None] | None = None) -> Sums:
+    """One pass over images X (m, n); parameters as for `residuals`."""
+    m, n = X.shape
+    squared, norms, pixels, overlap = np.zeros(n), np.zeros(n), np.zeros(m), np.zeros(W.shape[1])
+    for some, images, left in _blocks(X, W, H):
+        squares = np.square(left, dtype=np.float64)
+        squared[some] = squares.sum(axis=1)
+        pixels += squares.sum(axis=0)
+        norms[some] = np.square(images, dtype=np.float64).sum(axis=1)
+        overlap += np.sum((left @ W) * H.T[some], axis=0, dtype=np.float64)
+        if on_block is not None:
+            on_block(some.stop)
+    return Sums(squared, norms, pixels, overlap, _squared_norms(H.T))
+
+
+def residuals(X: Any, W: Array, H: Any, on_block: Callable[[int], None] | None = None) -> Residuals:
     """The errors of all images and of all pixels, and what each basis image is worth, in one pass over X.
 
     Parameters
@@ -86,9 +122,11 @@ def residuals(X: Array, W: Array, H: Array, on_block: Callable[[int], None] | No
     X : ndarray (m, n), float32 or float64, or Streamed
         A column an image; fastest in Fortran order.
     W : ndarray (m, r), >= 0
-    H : ndarray (r, n), >= 0
+    H : ndarray (r, n), >= 0, or coefficients.Coefficients
+        Of those on a cluster the pass is made there, over the images that they are of, and X is not looked at.
     on_block : callable, optional
         Called with the number of images done so far, some times a second or more often; what it raises ends the pass.
+        Not of a pass on a cluster.
 
     Returns
     -------
@@ -103,23 +141,16 @@ def residuals(X: Array, W: Array, H: Array, on_block: Callable[[int], None] | No
     -----
     Two products of 2 m n r operations, in the type of the arrays; sums are taken in float64.
     """
-    m, n = X.shape
-    squared, norms, pixels, overlap = np.zeros(n), np.zeros(n), np.zeros(m), np.zeros(W.shape[1])
-    for some, images, left in _blocks(X, W, H):
-        squares = np.square(left, dtype=np.float64)
-        squared[some] = squares.sum(axis=1)
-        pixels += squares.sum(axis=0)
-        norms[some] = np.square(images, dtype=np.float64).sum(axis=1)
-        overlap += np.sum((left @ W) * H.T[some], axis=0, dtype=np.float64)
-        if on_block is not None:
-            on_block(some.stop)
-    energy = _squared_norms(W) * _squared_norms(H.T)
+    _check(X.shape, W.shape, H.shape)
+    parts = [sums_over(X, W, H, on_block)] if isinstance(H, np.ndarray) else H.residual_sums(W)
+    squared, norms = (np.concatenate([getattr(part, name) for part in parts]) for name in ("squared", "norms"))
+    pixels, overlap, energy = (sum(getattr(part, name) for part in parts) for name in ("pixels", "overlap", "energy"))
     total, of = squared.sum(), norms.sum()
     return Residuals(
         images=_relative(squared, norms),
-        pixels=pixels / n,
+        pixels=pixels / X.shape[1],
         error=float(_relative(total, of)),
-        without=_relative(total + 2.0 * overlap + energy, of),
+        without=_relative(total + 2.0 * overlap + _squared_norms(W) * energy, of),
     )
 
 

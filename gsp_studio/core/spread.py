@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import copy
 import itertools
-import weakref
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -20,18 +20,16 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Array, Backend
-from gsp_studio.backends.blocks import Interrupted, Sums
+from gsp_studio.backends.blocks import Interrupted
+from gsp_studio.backends.blocks import Sums as Products
 from gsp_studio.core import parts
-from gsp_studio.core.parts import Order, Part, Unknown, Work
+from gsp_studio.core.coefficients import Coefficients, Recipe, owned, swept, version_of
+from gsp_studio.core.parts import Order, Unknown, Work
 from gsp_studio.core.updates import largest_eigenvalue
 from gsp_studio.core.workers import ClusterError, Lost, Traffic, Workers
 
 #: Times that a part is made again within one round before it is given up.
 _ATTEMPTS = 3
-#: HALS sweeps, at most, that fit the coefficients of images whose part was lost, and what they move at least.
-_SWEEPS, _MOVES = 200, 1e-3
-#: Bytes of coefficients that are fetched at once where they are gone through.
-_FETCHED = 1 << 26
 
 
 class Spread:
@@ -54,6 +52,10 @@ class Spread:
         self.traffic = Traffic()
         self._numbers = itertools.count()
         self._dropped: deque[int] = deque()
+        #: Of each part how often it was made. Threads that look at coefficients while a run goes on may find a part
+        #: lost that another has made again meanwhile.
+        self._made = [1] * len(workers.spans)
+        self._mending, self._counting = threading.Lock(), threading.Lock()
         self._is_unwanted: Callable[[], bool] | None = None
 
     def __len__(self) -> int:
@@ -84,8 +86,8 @@ class Spread:
             raise TypeError("of a matrix in parts whole columns can be taken: X[:, j], X[:, a:b], X[:, indices]")
         return self.T[columns].T
 
-    def watched(self, is_unwanted: Callable[[], bool]) -> Spread:
-        """The same data, whose passes end with `Interrupted` when that says so."""
+    def watched(self, is_unwanted: Callable[[], bool] | None) -> Spread:
+        """The same data, whose passes end with `Interrupted` when that says so; None: never."""
         other = copy.copy(self)
         other._is_unwanted = is_unwanted
         return other
@@ -103,19 +105,23 @@ class Spread:
 
     def uniform(self, seed: int, skipped: int, rank: int) -> Coefficients:
         """Uniform coefficients, those that ``default_rng(seed)`` draws after `skipped` numbers, made by the parts."""
-        recipe = _Recipe(parts.uniform, (seed, skipped, rank, self.shape[1]))
+        recipe = Recipe(parts.uniform, (seed, skipped, rank, self.shape[1]))
         return self.made(recipe.work, *recipe.args, rank=rank, recipe=recipe)[1]
 
     def given(self, H: Array) -> Coefficients:
         """These coefficients, each part's sent to it."""
         each = [(H[:, some],) for some in self.workers.spans]
-        return self.made(parts.given, each=each, rank=len(H), recipe=_Recipe(parts.given, (), H))[1]
+        return self.made(parts.given, each=each, rank=len(H), recipe=Recipe(parts.given, (), H))[1]
+
+    def has(self, H: Any) -> bool:
+        """Whether these are coefficients that the same parts keep."""
+        return isinstance(H, Coefficients) and H.X.workers is self.workers
 
     def kernels(self, backend: Backend) -> Backend:
         """The backend whose kernels that touch X or H are done by the parts; all others stay as they are."""
 
         def summed(work: Work, V: Array, H: Coefficients, *args: Any, **more: Any) -> Any:
-            answers, new = self.made(work, V, *args, of=H, rank=len(V), recipe=_swept(V))
+            answers, new = self.made(work, V, *args, of=H, rank=len(V), recipe=swept(V))
             return new, *self._sums(answers, len(V))
 
         return replace(
@@ -129,7 +135,7 @@ class Spread:
         )
 
     def _sums(self, answers: list[tuple[Array, Array]], r: int) -> tuple[Array, Array]:
-        total = Sums(r, self.shape[0], self.dtype)
+        total = Products(r, self.shape[0], self.dtype)
         for B, G in answers:
             total.add(B, G)
         return total.B, total.G
@@ -140,7 +146,7 @@ class Spread:
         *args: Any,
         of: Coefficients | None = None,
         rank: int,
-        recipe: _Recipe,
+        recipe: Recipe,
         each: Sequence[tuple[Any, ...]] | None = None,
     ) -> tuple[list[Any], Coefficients]:
         """The answers of all parts, and the coefficients that they have made."""
@@ -153,7 +159,7 @@ class Spread:
 
     def some(self, i: int, work: Work, *args: Any, of: Coefficients | None = None) -> Any:
         """The answer of one part; not watched, so that what a cancelled run leaves can be fetched."""
-        return self._ask({i: Order(work, args, _version(of))}, of, None, None)[i]
+        return self._ask({i: Order(work, args, version_of(of))}, of, None, None)[i]
 
     def _round(
         self,
@@ -166,7 +172,7 @@ class Spread:
         dropped = tuple(self._dropped.popleft() for _ in range(len(self._dropped)))
         number = -1 if new is None else new.number
         orders = {
-            i: Order(work, args if each is None else each[i], _version(of), number, dropped)
+            i: Order(work, args if each is None else each[i], version_of(of), number, dropped)
             for i in range(len(self.workers.spans))
         }
         answers = self._ask(orders, of, new, self._is_unwanted)
@@ -179,6 +185,7 @@ class Spread:
         new: Coefficients | None,
         is_unwanted: Callable[[], bool] | None,
     ) -> dict[int, Any]:
+        made = list(self._made)
         answers = self._call(orders, is_unwanted)
         for _ in range(_ATTEMPTS):
             failed = [i for i, answer in answers.items() if isinstance(answer, Unknown)]
@@ -186,8 +193,14 @@ class Spread:
                 return answers
             lost = [i for i in failed if isinstance(answers[i], Lost)]
             if lost:
-                self.workers.replace(lost, is_unwanted)
-                self.traffic.recoveries += len(lost)
+                with self._mending:
+                    gone = [i for i in lost if self._made[i] == made[i]]
+                    if gone:
+                        self.workers.replace(gone, is_unwanted)
+                        self.traffic.recoveries += len(gone)
+                    for i in gone:
+                        self._made[i] += 1
+                made = list(self._made)
             again = {i: orders[i] for i in failed}
             if of is not None:
                 mended = self._call({i: of.mending(i) for i in failed}, is_unwanted)
@@ -208,10 +221,11 @@ class Spread:
         if is_unwanted is not None and is_unwanted():
             raise Interrupted  # passes that take less than a look at them end nowhere else
         answers = self.workers.call(orders, is_unwanted)
-        self.traffic.rounds += 1
-        self.traffic.messages += len(orders)
-        self.traffic.sent += sum(_bytes_of(order.args) + _bytes_of(order.of) for order in orders.values())
-        self.traffic.received += sum(map(_bytes_of, answers.values()))
+        with self._counting:
+            self.traffic.rounds += 1
+            self.traffic.messages += len(orders)
+            self.traffic.sent += sum(_bytes_of(order.args) + _bytes_of(order.of) for order in orders.values())
+            self.traffic.received += sum(map(_bytes_of, answers.values()))
         return answers
 
     def drop(self, number: int) -> None:
@@ -236,130 +250,9 @@ class SpreadRows:
         """Images as rows: an int gives (m,), a slice or indices (k, m)."""
         numbers = np.arange(len(self))[key]
         out = np.empty((numbers.size, self.shape[1]), self.dtype)
-        for i, of_part, at in _owned(numbers.ravel(), self.T.workers.spans):
+        for i, of_part, at in owned(numbers.ravel(), self.T.workers.spans):
             out[at] = self.T.some(i, parts.pixels, of_part)
         return out if numbers.ndim else out[0]
-
-
-@dataclass(frozen=True, eq=False)
-class _Recipe:
-    """How a part gets coefficients anew: work without any before; `H` where they were given from here."""
-
-    work: Work
-    args: tuple[Any, ...]
-    H: Array | None = None
-
-
-def _swept(V: Array) -> _Recipe:
-    return _Recipe(parts.sweep, (V, _SWEEPS, _MOVES))
-
-
-class Coefficients:
-    """H (r, n), of which each part keeps that of its images; what a run with `Spread` data has for H.
-
-    Columns and rows are fetched when they are asked for: ``H[:, a:b]``, ``H[:, indices]``, ``H[k]``; ``np.asarray(H)``
-    fetches all, `blocks` some after another.
-    """
-
-    ndim = 2
-
-    def __init__(
-        self, X: Spread, number: int, rank: int, recipe: _Recipe, scale: Array | None = None, base: Any = None
-    ) -> None:
-        self.X, self.number, self.recipe, self.scale = X, number, recipe, scale
-        self.shape, self.dtype = (rank, X.shape[1]), X.dtype
-        self._base = base  # whose number it shares; that one gives it back
-        if base is None:
-            weakref.finalize(self, X.drop, number).atexit = False
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    @property
-    def device(self) -> str:
-        """What computed them, in words."""
-        return self.X.workers.device
-
-    @property
-    def size(self) -> int:
-        """Entries."""
-        return self.shape[0] * self.shape[1]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it would take here."""
-        return self.size * self.dtype.itemsize
-
-    def __mul__(self, factors: Array) -> Coefficients:
-        """Its rows multiplied by factors (r, 1): done where it is used."""
-        column = np.ravel(factors)
-        scale = column if self.scale is None else self.scale * column
-        base = self if self._base is None else self._base
-        return Coefficients(self.X, self.number, len(self), self.recipe, scale, base)
-
-    def __getitem__(self, key: Any) -> Array:
-        rows, columns = key if isinstance(key, tuple) else (key, slice(None))
-        if isinstance(rows, int | np.integer) and isinstance(columns, slice) and columns == slice(None):
-            spans = self.X.workers.spans
-            return np.concatenate([self.X.some(i, parts.row, int(rows), of=self) for i in range(len(spans))])
-        numbers = np.arange(self.shape[1])[columns]
-        out = np.empty((len(self), numbers.size), self.dtype)
-        for i, of_part, at in _owned(numbers.ravel(), self.X.workers.spans):
-            out[:, at] = self.X.some(i, parts.coefficients, of_part, of=self)
-        return (out if numbers.ndim else out[:, 0])[rows]
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        out = np.empty(self.shape, dtype or self.dtype)
-        for some, block in self.blocks():
-            out[:, some] = block
-        return out
-
-    def blocks(self) -> Iterator[tuple[slice, Array]]:
-        """Columns (r, k), some megabytes at a time, and which they are."""
-        step = max(1, _FETCHED // max(1, len(self) * self.dtype.itemsize))
-        for i, span in enumerate(self.X.workers.spans):
-            for a in range(span.start, span.stop, step):
-                b = min(span.stop, a + step)
-                of_part = slice(a - span.start, b - span.start)
-                yield slice(a, b), self.X.some(i, parts.coefficients, of_part, of=self)
-
-    def fitted_here(self, V: Array) -> tuple[Array, Array, Array, float]:
-        """Coefficients for the basis V (r, m) that they belong to, fitted in this process: for workers that are gone.
-
-        Returns
-        -------
-        H, B, G : ndarray (r, n), (r, m), (r, r)
-            With ``H X'`` and ``H H'``.
-        left : float
-            ``||X - W H||_F^2``.
-        """
-        H, left = np.empty(self.shape, self.dtype), 0.0
-        total = Sums(len(V), V.shape[1], self.dtype)
-        for i, span in enumerate(self.X.workers.spans):
-            part = Part(self.X.workers.part(i), span.start, "auto")
-            total.add(*part.do(Order(parts.sweep, (V, _SWEEPS, _MOVES), new=0)))
-            H[:, span] = part.do(Order(parts.coefficients, (slice(None),), (0, None)))
-            left += part.do(Order(parts.residual, (V,), (0, None)))
-        return H, total.B, total.G, left
-
-    def mending(self, i: int) -> Order:
-        """What part i is asked for when it has lost these."""
-        args = self.recipe.args
-        if self.recipe.H is not None:
-            args = (self.recipe.H[:, self.X.workers.spans[i]],)
-        return Order(self.recipe.work, args, new=self.number)
-
-
-def _version(H: Coefficients | None) -> tuple[int, Array | None] | None:
-    return None if H is None else (H.number, H.scale)
-
-
-def _owned(numbers: Array, spans: Sequence[slice]) -> Iterator[tuple[int, Array, Array]]:
-    """For every part with some of these images: its place, their numbers in it, and where they stand in `numbers`."""
-    for i, span in enumerate(spans):
-        at = np.flatnonzero((numbers >= span.start) & (numbers < span.stop))
-        if len(at):
-            yield i, numbers[at] - span.start, at
 
 
 def _bytes_of(sent: Any) -> int:
@@ -389,7 +282,7 @@ def each(Xt: Any, backend: Backend | None, work: Work, *args: Any, of: Any = Non
 def made(Xt: Any, backend: Backend | None, work: Work, *args: Any, of: Any, basis: Array) -> tuple[list[Any], Any]:
     """As `each`, for work that makes coefficients; `basis` (rank, m) is what lost ones are fitted to."""
     if isinstance(Xt, SpreadRows):
-        return Xt.T.made(work, *args, of=of, rank=len(basis), recipe=_swept(basis))
+        return Xt.T.made(work, *args, of=of, rank=len(basis), recipe=swept(basis))
     answer, new = work(parts.Images(Xt, backend), of, *args)  # type: ignore[arg-type]
     return [answer], new
 

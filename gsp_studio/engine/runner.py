@@ -8,7 +8,6 @@ repeatable: what it took, and after which iteration, is in its outcome.
 from __future__ import annotations
 
 import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,8 +19,9 @@ from gsp_studio.backends import Backend, OutOfDeviceMemory, get_backend
 from gsp_studio.backends.backend import is_elsewhere
 from gsp_studio.backends.blocks import Interrupted
 from gsp_studio.core.checks import check_steering
+from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Result, Stop, history_of, iterate, result_of
-from gsp_studio.core.spread import Coefficients
+from gsp_studio.core.spread import Spread
 from gsp_studio.core.steering import check_edit, difference, edited_params, text_of
 from gsp_studio.core.workers import ClusterError
 from gsp_studio.engine.cluster import connected
@@ -31,8 +31,6 @@ from gsp_studio.io.source import require_memory
 
 #: Coefficients on a cluster come here with the result up to so many bytes; larger ones stay there.
 LARGEST_FETCHED = 1 << 30
-#: Seconds between two iterates whose coefficients come here for a window.
-_GLANCE = 0.5
 #: Matrices of coefficients that a run holds at once: the last, the best, the next and what is made of them.
 _COPIES = 4
 
@@ -65,8 +63,6 @@ class Runner:
         self._outcome: Outcome | None = None
         self._thread: threading.Thread | None = None
         self._solving: _Solving | None = None
-        self._glanced = 0.0
-        self._seen: Iterate | None = None  # the last one whose coefficients are here
 
     @property
     def state(self) -> RunState:
@@ -156,7 +152,10 @@ class Runner:
         solving = self._solving
         if self._outcome is not None or solving is None:
             return self._outcome
-        outcome = solving.ended(FinishReason.CANCELLED, seen=self._seen)
+        try:
+            outcome = solving.so_far()
+        except (ClusterError, Interrupted):  # a worker is gone, or the run ends: there will be another time to ask
+            return None
         return None if outcome.result is None else outcome
 
     def join(self, timeout: float | None = None) -> bool:
@@ -184,22 +183,14 @@ class Runner:
         return outcome
 
     def _publish(self, it: Iterate, record: Record) -> None:
-        is_spread = it.is_here and isinstance(it.H, Coefficients)
-        if is_spread:
-            # A window wants them here; without one, or more often, they stay where they are.
-            is_wanted = self._thread is not None and time.monotonic() - self._glanced >= _GLANCE
-            if is_wanted and it.H.nbytes <= LARGEST_FETCHED:
-                it, is_spread = replace(it, H=np.asarray(it.H)), False
-                self._glanced = time.monotonic()
         with self._changed:
             self._records.append(record)
-            if is_spread:
-                return
+            if self._thread is None and it.is_here and isinstance(it.H, Coefficients):
+                return  # nobody looks, and the workers would have to keep them
             # What is on a device sets out when the last one was fetched, so no faster than somebody looks.
             if it.is_here or self._latest is None:
                 it.send()
                 self._latest = it
-                self._seen = it if it.is_here else None
 
     def _boundary(self, n_iter: int) -> tuple[bool, list[Params | Edit]]:
         """Between two iterations: wait while paused; then whether to go on, and what to take."""
@@ -251,13 +242,21 @@ class _Solving:
             return self.ended(FinishReason.FAILED, text, details)
         return self.ended(reason)
 
-    def ended(self, reason: FinishReason, text: str = "", details: str = "", seen: Iterate | None = None) -> Outcome:
-        return Outcome(self.result(seen), reason, tuple(self.interventions), text, details, versions_now())
+    def ended(self, reason: FinishReason, text: str = "", details: str = "") -> Outcome:
+        return Outcome(self.result(), reason, tuple(self.interventions), text, details, versions_now())
+
+    def so_far(self) -> Outcome:
+        """As if it had been cancelled now, asked by another thread."""
+        result = self.result(is_over=False)
+        if result is not None and isinstance(result.H, Coefficients):
+            result = None  # too much for a copy beside
+        return Outcome(result, FinishReason.CANCELLED, tuple(self.interventions), versions=versions_now())
 
     def iterations(self) -> FinishReason:
         spec = self.runner.spec
         X = self.placed()
-        self.backend = get_backend("cpu" if spec.scheduler else spec.backend, spec.threads)
+        is_spread = isinstance(X, Spread)  # then what is left to do here is small
+        self.backend = get_backend("cpu" if is_spread else spec.backend, spec.threads)
         solver = iterate(X, self.params, self.backend, spec.mask)
         it, is_edited = next(solver), False
         while True:
@@ -286,6 +285,8 @@ class _Solving:
                 raise ValueError("a mask needs the images in memory; on a cluster they are on other machines")
             X = connected(spec.scheduler).spread(spec.X, spec.backend, lambda: self.runner._cancel)
             return X.watched(lambda: self.runner._cancel)
+        if isinstance(spec.X, Spread):
+            return spec.X.watched(lambda: self.runner._cancel)
         n, rank = spec.X.shape[1], spec.params.rank
         require_memory(_COPIES * rank * n * spec.X.dtype.itemsize, f"a run of rank {rank} on {n} images")
         return spec.X.watched(lambda: self.runner._cancel) if is_elsewhere(spec.X) else spec.X
@@ -303,26 +304,25 @@ class _Solving:
         self.runner._tell(steps)
         return [step.change for step in steps]
 
-    def result(self, seen: Iterate | None = None) -> Result | None:
-        """The best iterate; where a run goes on on a cluster, that which was `seen` last instead."""
+    def result(self, is_over: bool = True) -> Result | None:
+        """The best iterate; of a cluster's with its coefficients here where there is room for them."""
         best, params = self.best.iterate, self.best.params
         if best is None or self.backend is None:
             return None
-        iterate = best
-        if isinstance(best.H, Coefficients) and seen is not None:
-            iterate = seen
-        elif isinstance(best.H, Coefficients) and best.H.nbytes <= LARGEST_FETCHED:
-            iterate = self.fetched(best, best.H)
+        is_spread = isinstance(best.H, Coefficients)
+        iterate = self.fetched(best, is_over) if is_spread and best.H.nbytes <= LARGEST_FETCHED else best
         result = result_of(iterate, history_of(list(self.rows)), params, self.backend, self.stop)
-        return replace(result, backend=best.H.device) if isinstance(best.H, Coefficients) else result
+        return replace(result, backend=best.H.device) if is_spread else result
 
-    def fetched(self, iterate: Iterate, H: Coefficients) -> Iterate:
-        """The iterate with its coefficients here: from the workers, or fitted anew where these are gone."""
+    def fetched(self, iterate: Iterate, is_over: bool) -> Iterate:
+        """The iterate with its coefficients here: from the workers, or fitted anew where these are gone for good."""
         if self._fetched is None or self._fetched[0] is not iterate:
             try:
-                here = replace(iterate, H=np.asarray(H))
+                here = replace(iterate, H=np.asarray(iterate.H))
             except (ClusterError, Interrupted):
-                new, B, G, left = H.fitted_here(iterate.W.T)
+                if not is_over:
+                    raise
+                new, B, G, left = iterate.H.fitted_here(iterate.W.T)
                 gram = replace(iterate.gram, A=B.T, G=G)
                 here = replace(iterate, H=new, gram=gram, error=gram.relative(left))
             self._fetched = (iterate, here)

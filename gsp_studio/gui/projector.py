@@ -35,6 +35,13 @@ def average_sparsity(columns: Array, weights: Array | None = None) -> float:
     return float(np.mean(hoyer_sparsity(columns, weights))) if len(columns) > 1 else 0.0
 
 
+def average_sparsity_of(H: Any) -> float:
+    """That of the rows of H, which may be on a cluster."""
+    if isinstance(H, np.ndarray):
+        return average_sparsity(H.T)
+    return float(np.mean(H.sparsities())) if H.shape[1] > 1 else 0.0
+
+
 def energies_of(own: Array, gram: Any) -> Array:
     """Share of each basis image in ``sum_k ||w_k|| ||h_k||``; `own` is ``W'W``."""
     norms = np.sqrt(np.diagonal(own) * np.maximum(np.diagonal(gram.G), 0.0))
@@ -53,7 +60,7 @@ class _Coefficients:
     """Coefficients at a target, and what gives the error of any basis with them."""
 
     target: float
-    H: Array
+    H: Any
     gram: GramError
     sparsity: float
 
@@ -121,13 +128,13 @@ class Projector:
             baseline=pinned.error,
             origin=pinned.origin,
             sparsity_h=coefficients.sparsity,
-            target_h=s_h or math.nan,
+            target_h=math.nan if math.isnan(coefficients.sparsity) else s_h,
         )
 
     def _coefficients(self, s_h: float) -> _Coefficients:
         """The coefficients at s_h: while the basis alone moves, its errors need no product with the data."""
         pinned = self.pinned
-        if s_h <= 0.0 or self._dataset is None:
+        if s_h <= 0.0 or self._dataset is None or not isinstance(pinned.H, np.ndarray):
             return _Coefficients(0.0, pinned.H, pinned.gram, math.nan)
         if self._sparse is None or self._sparse.target != s_h:
             if self._path_h is None:

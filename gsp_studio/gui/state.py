@@ -118,7 +118,8 @@ class Pinned:
     ----------
     W : ndarray (m, r)
         A dense basis: the slider can only make it sparser.
-    H : ndarray (r, n)
+    H : ndarray (r, n), or Coefficients
+        `coefficients.Coefficients` where they are so many that they stay on a cluster.
     gram : GramError
     sparsity : float
         Its own average sparsity: the mark on the slider.
@@ -127,7 +128,7 @@ class Pinned:
     origin : str
         Where it comes from, in words.
     sparsity_h : float
-        Average sparsity of the rows of H, its own.
+        Average sparsity of the rows of H, its own; NaN where they are on a cluster.
     weights : ndarray (m,), optional
         What `sparsity` and the projections are weighted by.
     backend : str
@@ -135,7 +136,7 @@ class Pinned:
     """
 
     W: Array
-    H: Array
+    H: Any
     gram: GramError
     sparsity: float
     error: float
@@ -161,7 +162,8 @@ class Shown:
         Share of each basis image in ``sum_k ||w_k|| ||h_k||``.
     order : ndarray (r,)
         Tile i shows basis image order[i].
-    H : ndarray (r, n)
+    H : ndarray (r, n), or Coefficients
+        `coefficients.Coefficients` while they are on a cluster: what is looked at has to be fetched, by a worker.
     error : float
         Of this basis with these coefficients, a fraction.
     target : float
@@ -179,7 +181,7 @@ class Shown:
     sparsities: Array
     energies: Array
     order: Array
-    H: Array
+    H: Any
     error: float
     target: float
     baseline: float
@@ -187,6 +189,11 @@ class Shown:
     before_refit: float = math.nan
     sparsity_h: float = math.nan
     target_h: float = math.nan
+
+    @property
+    def has_coefficients(self) -> bool:
+        """Whether H is in memory here."""
+        return isinstance(self.H, np.ndarray)
 
     @property
     def attained(self) -> float:

@@ -39,6 +39,7 @@ def wire_session(window: MainWindow) -> None:
         (session.residualFound, "set_residual"),
         (session.stabilityChanged, "set_stability"),
         (session.fitFound, "set_fit"),
+        (session.usersFound, "set_users"),
         (session.weightsChanged, "set_weights"),
         (session.pairChanged, "set_bases"),
         (session.meanFound, "set_mean_image"),
@@ -91,5 +92,6 @@ def wire_panels(window: MainWindow) -> None:
     window.run.cancelPressed.connect(session.cancel)
     window.runs.runChosen.connect(session.show_run)
     window.runs.remarked.connect(session.remark)
+    window.basis.usersRequested.connect(session.find_users)
     window.basis.judged.connect(session.judge)
     window.curves.branchRequested.connect(window.asking.branch)

@@ -17,7 +17,7 @@ from numba.core import event
 from threadpoolctl import threadpool_limits
 
 from gsp_studio.backends import available_backends, get_backend, reason_of
-from gsp_studio.backends.backend import as_compute_dtype
+from gsp_studio.backends.backend import as_compute_dtype, is_elsewhere
 from gsp_studio.backends.blocks import Interrupted, Streamed, prepared
 from gsp_studio.backends.cpu import usable_cores
 from gsp_studio.core.initialization import STARTS
@@ -34,7 +34,7 @@ from gsp_studio.experiments.rank import RankStudy, study_ranks
 from gsp_studio.experiments.stability import BasisStability, basis_stability
 from gsp_studio.gui.checking import SEEDS
 from gsp_studio.gui.chronicle import is_past, marks_of
-from gsp_studio.gui.projector import Projector, average_sparsity, by_energy, energies_of
+from gsp_studio.gui.projector import Projector, average_sparsity, average_sparsity_of, by_energy, energies_of
 from gsp_studio.gui.state import Choice, Comparison, Known, Parts, Pinned, RunEntry, Shown
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.export import ExportedRun, What, export_run
@@ -195,14 +195,14 @@ def new_warm_fit(X: Any, choice: Choice) -> Runner:
 
 
 def new_denser_fit(X: Any, choice: Choice, pinned: Pinned) -> Runner:
-    """A short fit of both factors at the chosen sparsity, which goes on from what is pinned."""
-    start = (pinned.W, pinned.H)
+    """A short fit of both factors at the chosen sparsity, which goes on from what is pinned, where its H is."""
+    X, start = (X if isinstance(pinned.H, np.ndarray) else pinned.H.X), (pinned.W, pinned.H)
     params = Params(
         len(pinned.H),
         "psnmf" if pinned.weights is None else "wsnmf",
         choice.sparsity,
         choice.seed,
-        STREAMED_ITERATIONS if isinstance(X, Streamed) else DENSER_ITERATIONS,
+        STREAMED_ITERATIONS if is_elsewhere(X) else DENSER_ITERATIONS,
         init=start,
         sparsity_h=choice.sparsity_h or None,
         weights=pinned.weights,
@@ -214,9 +214,11 @@ def new_denser_fit(X: Any, choice: Choice, pinned: Pinned) -> Runner:
 def refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bool]) -> Shown | None:
     """What is shown with the coefficients that fit its basis best; None where nobody wants that any more.
 
-    HALS sweeps, a round of them at a time, from the coefficients that are shown.
+    HALS sweeps, a round of them at a time, from the coefficients that are shown, on the cluster where these are on one.
     """
-    if not isinstance(X, Streamed):
+    if not isinstance(shown.H, np.ndarray):
+        X = shown.H.X
+    if not is_elsewhere(X):
         return _refitted(as_compute_dtype(X), pinned, shown, is_unwanted, REFIT_ROUNDS)
     try:
         return _refitted(X.watched(is_unwanted), pinned, shown, is_unwanted, STREAMED_ROUNDS)
@@ -254,7 +256,7 @@ def _refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bo
         energies=energies,
         error=gram.relative(left),
         before_refit=shown.error,
-        sparsity_h=average_sparsity(H.T) if params.sparsity_h is not None else math.nan,
+        sparsity_h=average_sparsity_of(H) if params.sparsity_h is not None else math.nan,
     )
 
 
@@ -285,7 +287,7 @@ def pinned_of(result: Result, origin: str) -> Pinned:
         sparsity=average_sparsity(result.dense, weights),
         error=result.gram.relative_error(result.dense),
         origin=origin,
-        sparsity_h=average_sparsity(result.H.T),
+        sparsity_h=average_sparsity(result.H.T) if isinstance(result.H, np.ndarray) else math.nan,
         weights=weights,
         backend=result.backend.partition(": ")[0] if result.backend.startswith("cuda") else "cpu",
     )

@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.nmf import Result
-from gsp_studio.core.spread import Coefficients
 from gsp_studio.io.coefficients import COEFFICIENTS, WRITERS
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.extras import EXTRAS, Look

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.core.nmf import Edit, Params, Result
 from gsp_studio.core.steering import KINDS, kind_of
 from gsp_studio.io.dataset import Dataset, LoadOptions, one_line
@@ -38,6 +39,11 @@ class ExportError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
+
+
+#: What another run like it gives.
+_BITS = "the same bits on the same machine with the same number of threads"
+_ROUNDING = "the same to the rounding of sums over the images, which depends on how many workers they are cut for"
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +185,7 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
         "data": {**data, "fingerprint": run.fingerprint or data["fingerprint"]},
         "mask": None if run.mask is None else {INPUTS: "mask"},
         "backend": {"asked": run.backend, "threads": run.threads, "computed": result.backend},
-        "deterministic": "the same bits on the same machine with the same number of threads",
+        "deterministic": _BITS if gives_same_bits(result.backend) else _ROUNDING,
         "platform": versions.pop("platform", platform.platform()),
         "versions": versions,
         "files": list(files),

@@ -13,8 +13,8 @@ import gsp_studio as gs
 from gsp_studio.backends.blocks import Interrupted, Streamed
 from gsp_studio.core import cluster as on_dask
 from gsp_studio.core.cluster import spread, streamed
+from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.nmf import METHODS
-from gsp_studio.core.spread import Coefficients
 from gsp_studio.core.workers import ClusterError
 
 M, N, RANK = 60, 1000, 5
@@ -86,6 +86,20 @@ def test_an_iteration_is_one_message_to_each_worker_and_one_back(client):
             before = now
     print(f"bytes an iteration, 2 workers, m = {M}, r = {RANK}: {sizes}")
     assert sizes[320] == sizes[N] <= 1.3 * 2 * 2 * 4 * M * RANK
+
+
+def test_another_run_after_a_worker_has_left(client, here):
+    """Tasks of the first run, which is still held, are wanted again; one of its workers is gone."""
+    scaled(client, 3)
+    X = chunked(data())
+    first = gs.factorize(X, params())
+    assert first.backend.startswith("3 workers")
+    scaled(client, 2)
+    second = gs.factorize(X, params())
+    assert second.backend.startswith("2 workers")
+    np.testing.assert_allclose(second.W, here["psnmf"].W, rtol=1e-3, atol=1e-5)
+    # Those of the lost part are fitted anew.
+    assert np.linalg.norm(np.asarray(first.H) - here["psnmf"].H) <= 1e-2 * np.linalg.norm(here["psnmf"].H)
 
 
 def test_what_is_persisted_is_used_where_it_is(client, here):

@@ -1,6 +1,8 @@
 """Images in parts, in one process: what a cluster does, without one."""
 
 import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,10 +10,13 @@ import pytest
 import gsp_studio as gs
 from gsp_studio.backends import blocks
 from gsp_studio.backends.blocks import Held, Streamed
+from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.nmf import METHODS
+from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.parts import sweep
+from gsp_studio.core.residuals import residuals
 from gsp_studio.core.splitting import split
-from gsp_studio.core.spread import Coefficients, Spread
+from gsp_studio.core.spread import Spread
 from gsp_studio.core.workers import ClusterError, Here, Lost, spans_of
 
 M, N, RANK = 60, 1000, 5
@@ -142,7 +147,7 @@ def test_coefficients_are_fetched_by_columns_rows_and_blocks(monkeypatch):
     assert np.array_equal(result.H[:, [999, 0, 500]], H[:, [999, 0, 500]])
     assert np.array_equal(result.H[2], H[2])
     assert np.array_equal(result.H[1, 5:9], H[1, 5:9])
-    monkeypatch.setattr("gsp_studio.core.spread._FETCHED", 100 * RANK * 8)
+    monkeypatch.setattr("gsp_studio.core.coefficients._FETCHED", 100 * RANK * 8)
     some = list(result.H.blocks())
     assert all(block.shape[1] <= 100 for _, block in some)
     assert np.array_equal(np.hstack([block for _, block in some]), H)
@@ -188,6 +193,50 @@ def test_cuts_lie_on_the_edges_of_hals_blocks():
     assert [(some.start, some.stop) for some in spans] == [(0, 256), (256, 768), (768, 1000)]
     assert [(some.start, some.stop) for some in spans_of(100, [1] * 8)][-1][1] == 100
     assert len(spans_of(100, [1] * 8)) == 2
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_is_asked_of_coefficients_is_answered_where_they_are(count):
+    X = data()
+    X[:, 17] = 0.0
+    result = gs.factorize(spread(X, count), params(max_iter=3))
+    W, H, there = result.W, np.asarray(result.H), result.H * np.linspace(0.5, 2.0, RANK)[:, None]
+    H = H * np.linspace(0.5, 2.0, RANK)[:, None]
+    before = result.H.X.traffic.received
+    for k in range(RANK):
+        values, images = there.top(k, 6)
+        assert np.array_equal(images, np.argsort(-H[k], kind="stable")[:6])
+        assert np.array_equal(values, H[k, images])
+    assert result.H.X.traffic.received - before == count * RANK * 6 * 16
+    values, images = there.top(0, 10 * N)
+    assert len(np.unique(images)) == N
+    np.testing.assert_allclose(there.sparsities(), gs.hoyer_sparsity(H.T), rtol=1e-12)
+    assert np.array_equal((there * np.zeros((RANK, 1))).sparsities(), np.ones(RANK))
+    here, found = residuals(X, W, H), residuals(result.H.X, W, there)
+    for name in ("images", "pixels", "error", "without"):
+        np.testing.assert_allclose(getattr(found, name), getattr(here, name), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "chosen", [{}, {"method": "ahals"}, {"method": "wsnmf"}, {"sparsity_h": 0.3}, {"frozen": (1,)}]
+)
+def test_kkt_residual_of_coefficients_that_are_elsewhere(chosen):
+    X, p = data(), params(**chosen)
+    result = gs.factorize(spread(X), params(**{**chosen, "frozen": ()}))
+    here = kkt_residual(X, result.W, np.asarray(result.H), p)
+    assert kkt_residual(None, result.W, result.H, p) == pytest.approx(here, rel=1e-9)
+
+
+def test_coefficients_of_a_run_begin_another_where_they_are():
+    X = data()
+    first = gs.factorize(spread(X), params())
+    traffic = first.H.X.traffic
+    sent = traffic.sent
+    second = gs.factorize(first.H.X, params(init=(first.W, first.H), max_iter=1))
+    assert traffic.sent - sent < first.H.nbytes, "they stay"
+    agree(second, gs.factorize(X, params(init=(first.W, np.asarray(first.H)), max_iter=1)))
+    other = spread(X, 2)  # where they are not
+    agree(gs.factorize(other, params(init=(first.W, first.H), max_iter=1)), second)
 
 
 class Failing(Here):
@@ -238,6 +287,29 @@ def test_coefficients_of_a_lost_part_are_fitted_again_to_their_own_basis():
     left = [np.linalg.norm(X[:, part] - result.W @ H[:, part]) for H in (before, result.H)]
     assert left[1] <= 1.02 * left[0]
     assert np.array_equal(result.H[:, :320], before[:, :320])
+
+
+def test_two_threads_that_find_a_part_lost_make_it_again_once():
+    some = spread(data())
+    H = gs.factorize(some, params("ahals", max_iter=3)).H
+    both, asked, replaced = threading.Barrier(2), threading.local(), []
+    call = some.workers.call
+
+    def both_lose(orders, is_unwanted):
+        if not hasattr(asked, "once"):
+            asked.once = both.wait(60)
+            return {i: Lost() for i in orders}
+        return call(orders, is_unwanted)
+
+    def note(lost, is_unwanted):
+        replaced.append(tuple(lost))
+
+    some.workers.call, some.workers.replace = both_lose, note
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda j: H[:, j], (500, 501))
+    assert replaced == [(1,)]
+    assert (one > 0).any()
+    assert (other > 0).any()
 
 
 def test_a_part_that_is_lost_again_and_again_ends_the_run(monkeypatch):

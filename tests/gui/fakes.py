@@ -75,7 +75,7 @@ def record(n_iter: int, error: float = 0.1, sparsity: float = 0.5, target: float
 
 def run_entry(number: int, data: Dataset, reason: FinishReason = FinishReason.MAX_ITER, **changes: Any) -> RunEntry:
     """A run that has ended after 20 iterations."""
-    outcome = Outcome(SimpleNamespace(n_iter=20), reason)  # type: ignore[arg-type]
+    outcome = Outcome(SimpleNamespace(n_iter=20, backend="cpu, 2 threads"), reason)  # type: ignore[arg-type]
     return RunEntry(
         number=number,
         choice=Choice(rank=5, sparsity=0.5),

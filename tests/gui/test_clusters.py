@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from handling import wait_until
+from handling import Listener, settle, wait_until
 from PySide6.QtCore import Qt
 
-from gsp_studio.engine import cluster
+from gsp_studio.core.coefficients import Coefficients
+from gsp_studio.core.residuals import fit_of_image
+from gsp_studio.engine import cluster, runner
+from gsp_studio.gui.inspecting import users_of
 from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.state import Phase
+from gsp_studio.io.session import read_session
 
 
 @pytest.fixture
@@ -65,3 +72,94 @@ def test_a_scheduler_that_is_not_there_is_told_and_nothing_changes(window: MainW
         assert window.session.scheduler == ""
         assert window.clusters.actions["here"].isChecked()
         assert not window.clusters.said.isVisible()
+
+
+@pytest.fixture
+def on_cluster(faces_window: MainWindow, in_threads: None, monkeypatch: pytest.MonkeyPatch) -> MainWindow:
+    """A window whose runs go to a cluster that keeps their coefficients."""
+    monkeypatch.setattr(runner, "LARGEST_FETCHED", 0)
+    window = faces_window
+    window.clusters.connect_to("local:2")
+    wait_until(lambda: window.session.scheduler == "local:2")
+    return window
+
+
+def received(H: Coefficients) -> int:
+    return H.X.traffic.received
+
+
+def test_of_a_run_that_goes_on_what_is_looked_at_is_fetched(on_cluster: MainWindow) -> None:
+    window, session = on_cluster, on_cluster.session
+    failed = Listener(session, "failed")
+    session.set_choice(replace(session.choice, max_iter=100_000))
+    window.centre.show_view("Inspector")
+    session.select(2)
+    session.run()
+    wait_until(lambda: session.shown is not None and not session.shown.has_coefficients)
+    inspector, basis = window.inspector, window.basis
+    wait_until(lambda: inspector._fit_of[0] is not None and not inspector._fit_of[0].has_coefficients)
+    wait_until(lambda: inspector._errors_of is not None and not inspector._errors_of.has_coefficients)
+    wait_until(lambda: basis._users[0].toolTip().startswith("Coefficient times length"))
+    shown = session.shown
+    assert inspector._fit.reconstruction.shape == (361,)
+    wait_until(lambda: inspector._errors.error < 0.4)  # at the first iterate it is 0.7
+    session.cancel()
+    wait_until(lambda: len(session.runs) == 1)
+    wait_until(lambda: not session._inspecting._residual.busy)
+    settle()
+    assert not failed["failed"]
+    W, H = shown.W, np.asarray(shown.H)
+    before = received(shown.H)
+    here = users_of(replace(shown, H=H), 2, False)
+    there = users_of(shown, 2, False)
+    assert np.array_equal(here.images, there.images)
+    np.testing.assert_allclose(here.weights, there.weights, rtol=1e-6)
+    fit = fit_of_image(session.dataset.X[:, 5], W, shown.H[:, 5])
+    assert np.array_equal(fit.h, H[:, 5])
+    assert received(shown.H) - before < H.nbytes / 2, "an image's, and those that use a basis image most"
+
+
+def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_cluster: MainWindow, tmp_path: Path) -> None:
+    window, session = on_cluster, on_cluster.session
+    failed = Listener(session, "failed")
+    session.set_choice(replace(session.choice, sparsity=0.5, max_iter=30))
+    session.run()
+    wait_until(lambda: len(session.runs) == 1 and session.phase is Phase.IDLE)
+    [entry] = session.runs
+    assert isinstance(entry.outcome.result.H, Coefficients)
+    # The slider, and the refit after it.
+    session.set_sparsity(0.8)
+    wait_until(lambda: session.shown.target == 0.8)
+    projected = session.shown
+    assert isinstance(projected.H, Coefficients)
+    session.settle_sparsity()
+    wait_until(lambda: not np.isnan(session.shown.before_refit))
+    refitted = session.shown
+    assert isinstance(refitted.H, Coefficients)
+    assert refitted.error < projected.error == refitted.before_refit
+    X = session.dataset.X
+    exact = np.linalg.norm(X - refitted.W @ np.asarray(refitted.H)) / np.linalg.norm(X)
+    assert refitted.error == pytest.approx(exact, abs=1e-5)
+    # Denser than what is there: both factors, where the coefficients are.
+    session.set_sparsity(0.3)
+    session.settle_sparsity()
+    wait_until(lambda: failed["failed"] or session.pinned is not entry.pinned)
+    assert not failed["failed"]
+    assert isinstance(session.pinned.H, Coefficients)
+    assert session.pinned.sparsity < entry.pinned.sparsity
+    # Its file, its export, another run beside it.
+    session.export(tmp_path / "out", 0)
+    wait_until(lambda: (tmp_path / "out" / "run.json").exists())
+    assert np.array_equal(np.load(tmp_path / "out" / "H.npy"), np.asarray(entry.shown.H))
+    keeping, saved = window.filing.keeping, Listener(window.filing.keeping, "saved", "failed")
+    keeping.save(tmp_path / "kept.gsps")
+    wait_until(lambda: saved["saved"] or saved["failed"])
+    assert not saved["failed"]
+    assert np.array_equal(read_session(tmp_path / "kept.gsps").runs[0].run.result.H, np.asarray(entry.shown.H))
+    session.run()
+    wait_until(lambda: len(session.runs) == 2 and session.phase is Phase.IDLE)
+    compared = Listener(session, "comparisonReady")
+    session.compare((0, 1))
+    wait_until(lambda: compared["comparisonReady"])
+    wait_until(lambda: not session._inspecting._residual.busy)
+    assert not failed["failed"]

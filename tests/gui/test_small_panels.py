@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import fakes
 import numpy as np
@@ -83,6 +84,14 @@ class TestChip:
         chip.set_shown(entry.shown)
         chip.set_runs((entry,), 0)
         assert chip.second_line().split("  ·  ") == ["min W 0", "KKT –", "cpu", "same bits"]
+        for device, words in (
+            ("2 workers, 4 threads, tcp://h:1", ["2 workers", "to rounding"]),
+            ("cuda:0: H", ["cuda:0", "same bits"]),
+        ):
+            result = SimpleNamespace(backend=device)
+            chip.set_runs((replace(entry, outcome=replace(entry.outcome, result=result)),), 0)
+            assert chip.second_line().split("  ·  ")[2:] == words
+        chip.set_runs((entry,), 0)
         chip.set_residual(entry, 0.000213)
         assert "KKT 2.1e-04" in chip.second_line()
         chip.set_shown(fakes.shown(DATA))  # the slider moved: that of a run's result says nothing about it

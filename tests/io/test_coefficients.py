@@ -38,7 +38,7 @@ def read(path):
 @pytest.mark.parametrize("name", COEFFICIENTS)
 def test_what_is_written_in_blocks_reads_back(name, there, tmp_path, monkeypatch):
     monkeypatch.setattr("gsp_studio.io.coefficients._CHUNK", 128)
-    monkeypatch.setattr("gsp_studio.core.spread._FETCHED", 50 * RANK * 4)
+    monkeypatch.setattr("gsp_studio.core.coefficients._FETCHED", 50 * RANK * 4)
     H = np.asarray(there.H)
     for source in (there.H, H):
         path = tmp_path / COEFFICIENTS[name]

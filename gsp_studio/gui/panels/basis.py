@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import numpy as np
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
+from gsp_studio.gui.inspecting import Users, users_of
 from gsp_studio.gui.looking import pictures_of
 from gsp_studio.gui.state import RunEntry, Shown
 from gsp_studio.gui.widgets.basics import Button, label, reserve
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from gsp_studio.experiments.stability import BasisStability
     from gsp_studio.io.dataset import Dataset
 
-_USERS = 8
 #: The users change slowly; this often is enough while a run is going.
 _USERS_MS = 200
 
@@ -29,6 +28,7 @@ _USERS_MS = 200
 class BasisPanel(QWidget):
     """Shows one column of the basis on the screen; of a run's, the user says what it is worth."""
 
+    usersRequested = Signal(int, bool)  # a basis image whose coefficients are elsewhere; all of them, for a map
     judged = Signal(bool)  # the selected basis images were accepted, or rejected; the same again takes it back
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -188,10 +188,20 @@ class BasisPanel(QWidget):
         shown, dataset, k = self._shown, self._dataset, self._basis
         if shown is None or dataset is None or not 0 <= k < len(shown.H) or shown.H.shape[1] != dataset.X.shape[1]:
             return
-        weights = shown.H[k] * math.sqrt(float(np.dot(shown.W[:, k], shown.W[:, k])))
-        count = min(_USERS, len(weights))
-        top = np.argpartition(-weights, count - 1)[:count]
-        top = top[np.argsort(-weights[top], kind="stable")]
+        is_map = dataset.grid is not None
+        if shown.has_coefficients:
+            self._draw_users(dataset, users_of(shown, k, is_map))
+        else:
+            self.usersRequested.emit(k, is_map)
+
+    def set_users(self, shown: Shown, basis: int, users: Users) -> None:
+        """The answer to `usersRequested`; one for another basis image, or other images, is too late."""
+        dataset = self._dataset
+        if basis == self._basis and dataset is not None and shown.H.shape[1] == dataset.X.shape[1]:
+            self._draw_users(dataset, users)
+
+    def _draw_users(self, dataset: Dataset, users: Users) -> None:
+        weights, top = users.weights, users.images
         if dataset.grid is not None:
             # Where in the picture this spectrum is says more than the spectra of eight pixels.
             self._users_title.setText("Where it is")
@@ -204,9 +214,9 @@ class BasisPanel(QWidget):
         self._users[0].setFixedHeight(64)
         self._users[1].show()
         images = pictures_of(dataset, top)
-        half = -(-count // 2)
-        for row, part in ((self._users[0], slice(0, half)), (self._users[1], slice(half, count))):
+        half = -(-len(top) // 2)
+        for row, part in ((self._users[0], slice(0, half)), (self._users[1], slice(half, len(top)))):
             row.set_images(images[part], tuple(f"{j + 1}" for j in top[part]))
-        names = "\n".join(f"{dataset.names[j]}: {weights[j]:.3g}" for j in top)
+        names = "\n".join(f"{dataset.names[j]}: {weight:.3g}" for j, weight in zip(top, weights, strict=True))
         for row in self._users:
             row.setToolTip(f"Coefficient times length of the basis image\n{names}")

@@ -8,6 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.gui.state import TOLERANCE, Glimpse, Known, RunEntry, Shown
 from gsp_studio.gui.theme import current_theme, pixmap
 
@@ -18,7 +19,8 @@ _TEACH = (
     "min W: the smallest entry of the basis, which may not be negative.\n"
     "KKT: how far a projected gradient step of both factors would go, relative to them; 0: nothing can be gained.\n"
     "It is that of a run's result, so it is not known while the slider moves.\n"
-    "same bits: repeated on this machine with as many threads, a run gives the same factors to the last bit."
+    "same bits: repeated on this machine with as many threads, a run gives the same factors to the last bit.\n"
+    "to rounding: a run on a cluster gives them to the rounding of sums over the images, which are cut for the workers."
 )
 
 
@@ -27,7 +29,7 @@ class ConstraintChip(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._text = self._second = self._backend = ""
+        self._text = self._second = self._here = self._backend = ""
         self._least = self._residual = math.nan
         self._result: Shown | None = None
         self._met = True
@@ -36,8 +38,8 @@ class ConstraintChip(QWidget):
         self.set_shown(None)
 
     def set_known(self, known: Known) -> None:
-        """Name what computes."""
-        self._backend = known.backend.split(",")[0]
+        """Name what computes here."""
+        self._here = self._backend = known.backend
         self._tell_second()
 
     def set_shown(self, shown: Shown | None) -> None:
@@ -72,10 +74,12 @@ class ConstraintChip(QWidget):
         self._tell_second()
 
     def set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
-        """Know which result is on the screen; -1: none is."""
+        """Know which result is on the screen, and what computed it; -1: none is."""
+        result = runs[index].outcome.result if index >= 0 else None
+        self._backend = self._here if result is None else result.backend
         if index < 0:
             self._residual = math.nan
-            self._tell_second()
+        self._tell_second()
 
     def _tell(self, text: str) -> None:
         if text != self._text:
@@ -87,7 +91,9 @@ class ConstraintChip(QWidget):
     def _tell_second(self) -> None:
         kkt = "–" if math.isnan(self._residual) else f"{self._residual:.1e}"
         least = "–" if math.isnan(self._least) else f"{self._least:.3g}"
-        second = f"min W {least}  ·  KKT {kkt}  ·  {self._backend}  ·  same bits" if self._text else ""
+        device = self._backend.partition(",")[0].partition(": ")[0]
+        bits = "same bits" if gives_same_bits(self._backend) else "to rounding"
+        second = f"min W {least}  ·  KKT {kkt}  ·  {device}  ·  {bits}" if self._text else ""
         if second != self._second:
             self._second = second
             self.setAccessibleDescription(second)

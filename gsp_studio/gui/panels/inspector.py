@@ -201,7 +201,7 @@ class InspectorPanel(QWidget):
         self._sort()
         self.strip.set_selected(self._image)
         if self._fit_of != (shown, self._image):
-            if shown.W.size <= SAME_EVENT:
+            if shown.W.size <= SAME_EVENT and shown.has_coefficients:
                 x = columns_of(dataset, self._image)[:, 0]
                 self._take(shown, fit_of_image(x, shown.W, shown.H[:, self._image]))
             else:

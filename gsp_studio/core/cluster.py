@@ -181,7 +181,7 @@ class DaskWorkers:
 
     def _stop(self, waiting: Sequence[int]) -> None:
         for i in waiting:
-            with suppress(RuntimeError):  # gone: the next look for workers notes it
+            with suppress(RuntimeError, KeyError):  # gone: the next look for workers notes it
                 self._actors[i].stop()
 
     def _workers(self) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import copy
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -169,7 +170,7 @@ class Spread:
         new: Coefficients | None,
         each: Sequence[tuple[Any, ...]] | None,
     ) -> list[Any]:
-        dropped = tuple(self._dropped.popleft() for _ in range(len(self._dropped)))
+        dropped = tuple(self._taken())
         number = -1 if new is None else new.number
         orders = {
             i: Order(work, args if each is None else each[i], version_of(of), number, dropped)
@@ -227,6 +228,12 @@ class Spread:
             self.traffic.sent += sum(_bytes_of(order.args) + _bytes_of(order.of) for order in orders.values())
             self.traffic.received += sum(map(_bytes_of, answers.values()))
         return answers
+
+    def _taken(self) -> Iterator[int]:
+        """Numbers that the parts have not heard of; other threads add to them and take them, too."""
+        with suppress(IndexError):
+            while True:
+                yield self._dropped.popleft()
 
     def drop(self, number: int) -> None:
         """Coefficients that nobody holds any more: the parts hear of it with their next order."""

@@ -31,6 +31,8 @@ from gsp_studio.io.source import require_memory
 
 #: Coefficients on a cluster come here with the result up to so many bytes; larger ones stay there.
 LARGEST_FETCHED = 1 << 30
+#: While a run goes on, for what is kept beside it, up to so many.
+LARGEST_GLANCE = 1 << 26
 #: Matrices of coefficients that a run holds at once: the last, the best, the next and what is made of them.
 _COPIES = 4
 
@@ -249,7 +251,7 @@ class _Solving:
         """As if it had been cancelled now, asked by another thread."""
         result = self.result(is_over=False)
         if result is not None and isinstance(result.H, Coefficients):
-            result = None  # too much for a copy beside
+            result = None  # there is too much of it for a copy beside
         return Outcome(result, FinishReason.CANCELLED, tuple(self.interventions), versions=versions_now())
 
     def iterations(self) -> FinishReason:
@@ -310,7 +312,8 @@ class _Solving:
         if best is None or self.backend is None:
             return None
         is_spread = isinstance(best.H, Coefficients)
-        iterate = self.fetched(best, is_over) if is_spread and best.H.nbytes <= LARGEST_FETCHED else best
+        most = LARGEST_FETCHED if is_over else LARGEST_GLANCE
+        iterate = self.fetched(best, is_over) if is_spread and best.H.nbytes <= most else best
         result = result_of(iterate, history_of(list(self.rows)), params, self.backend, self.stop)
         return replace(result, backend=best.H.device) if is_spread else result
 

@@ -89,6 +89,10 @@ class Inspecting(QObject):
         if self._errors is not None and self._errors.is_superseded:
             raise Interrupted
 
+    def _is_given_up(self, error: Exception | None) -> bool:
+        """Whether a newer request, which is answered in its place, has ended this one."""
+        return isinstance(error, Interrupted) and self._errors is not None and self._errors.busy
+
     def drop(self) -> None:
         """Another data set: forget what was asked."""
         for worker in self._workers:
@@ -98,7 +102,7 @@ class Inspecting(QObject):
     def poll(self) -> None:
         """Tell what has come out."""
         errors = None if self._errors is None else self._errors.poll()
-        if errors is not None:
+        if errors is not None and not self._is_given_up(errors.error):
             self.errorsFound.emit(errors.request[1], errors.value)
             if errors.error is not None and not isinstance(errors.error, Interrupted):
                 self.failed.emit(*told(errors.error))

@@ -7,7 +7,9 @@ row says how many. Bytes are counted twice, as arrays in the orders and as what 
 
 from __future__ import annotations
 
+import itertools
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import gsp_studio as gs
 from benchmarks.timing import Row, seconds
@@ -26,6 +29,8 @@ M, SIDE, RANK = 256, 16, 16
 _COUNTS, _QUICK_COUNTS = (10_000, 31_623, 100_000, 316_228, 1_000_000), (10_000, 31_623, 100_000)
 _LOOPBACK = Path("/proc/net/dev")
 _MOST_WORKERS = 4
+#: Times that one and several workers are compared, each beside the other.
+_PAIRS = 3
 
 _GROWTH = """
 import json, re, sys
@@ -91,13 +96,25 @@ def workers(path: Path, n: int) -> list[Row]:
     if count < 2:
         return []
     X = gs.load_dataset(path, storage="disk", subset=(0, n, 1)).X
-    one, several = measured(X, 1), measured(X, count)
-    cost = count * several["seconds"] / one["seconds"]
+    cost, of_processes, over = [], [], []
+    for _ in range(_PAIRS):
+        one, several = measured(X, 1), measured(X, count)
+        alone, beside = processes(path, n, 1), processes(path, n, count)
+        cost.append(count * several["seconds"] / one["seconds"])
+        of_processes.append(count * beside / alone)
+        over.append(several["seconds"] / beside)
     wanted = "" if count == _MOST_WORKERS else f"; {cores} cores here, {_MOST_WORKERS} are wanted"
     factors = 2 * 4 * M * RANK  # W there and A back, in float32
     few = measured(X.part(0, n // 10), count)
     return [
-        Row(f"cluster_cost_{count}_workers", cost, f"x one's (1: perfect{wanted})", 1.25 if not wanted else None),
+        Row(
+            f"cluster_cost_{count}_workers",
+            float(np.median(cost)),
+            f"x one's (1: perfect{wanted})",
+            1.25 if not wanted else None,
+        ),
+        Row(f"processes_cost_{count}", float(np.median(of_processes)), "x one's: processes that share nothing"),
+        Row("cluster_over_processes", float(np.median(over)), "x what those take for an iteration"),
         Row("cluster_rounds", several["rounds"], "an iteration", 1.0),
         Row("cluster_bytes", several["bytes"] / count / factors, "x W and A, a worker", 1.3),
         Row("cluster_bytes_growth", several["bytes"] / few["bytes"], "x those of a tenth of the images", 1.01),
@@ -131,6 +148,32 @@ def measured(X: Any, count: int) -> dict[str, float]:
             "bytes": (after[1] - before[1]) / repeats,
             "loopback": float(np.median(np.diff(passed))),  # others may use it, too
         }
+
+
+def processes(path: Path, n: int, count: int) -> float:
+    """Seconds of an iteration on n images cut into so many parts, each in a process that knows of no other.
+
+    What the machine itself gives: cores share a memory and its width.
+    """
+    there = multiprocessing.get_context("spawn")
+    edges = np.linspace(0, n, count + 1).astype(int).tolist()
+    ready, answers = there.Barrier(count), there.SimpleQueue()
+    parts = [there.Process(target=_part, args=(path, a, b, ready, answers)) for a, b in itertools.pairwise(edges)]
+    for part in parts:
+        part.start()
+    found = [answers.get() for _ in parts]
+    for part in parts:
+        part.join()
+    return max(found)  # an iteration ends with the last of them
+
+
+def _part(path: Path, a: int, b: int, ready: Any, answers: Any) -> None:
+    X = gs.load_dataset(path, subset=(a, b, 1)).X
+    with threadpool_limits(1):
+        solver = gs.iterate(X, gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000), gs.get_backend("cpu", 1))
+        deque((next(solver) for _ in range(3)), maxlen=0)
+        ready.wait()
+        answers.put(float(np.median([seconds(lambda: next(solver)) for _ in range(10)])))
 
 
 def empty_round(count: int) -> float:

@@ -91,6 +91,10 @@ class TestChip:
             result = SimpleNamespace(backend=device)
             chip.set_runs((replace(entry, outcome=replace(entry.outcome, result=result)),), 0)
             assert chip.second_line().split("  ·  ")[2:] == words
+        chip.set_runs((), -1)
+        chip.set_shown(replace(entry.shown, H=object()))  # on a cluster, while a run goes on
+        assert chip.second_line().split("  ·  ")[2:] == ["cluster", "to rounding"]
+        chip.set_shown(entry.shown)
         chip.set_runs((entry,), 0)
         chip.set_residual(entry, 0.000213)
         assert "KKT 2.1e-04" in chip.second_line()

@@ -32,7 +32,7 @@ class ConstraintChip(QWidget):
         self._text = self._second = self._here = self._backend = ""
         self._least = self._residual = math.nan
         self._result: Shown | None = None
-        self._met = True
+        self._met, self._is_afar = True, False
         self._icon: tuple[object, QPixmap] | None = None
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.set_shown(None)
@@ -53,6 +53,7 @@ class ConstraintChip(QWidget):
             self._met = shown.meets_target
             text = _words(shown.target, shown.attained, self._met)
         self._least = math.nan if shown is None else float(shown.W.min(initial=0.0))
+        self._is_afar = shown is not None and not shown.has_coefficients
         if shown is not self._result:
             self._residual = math.nan
         self._tell(text)
@@ -91,8 +92,12 @@ class ConstraintChip(QWidget):
     def _tell_second(self) -> None:
         kkt = "–" if math.isnan(self._residual) else f"{self._residual:.1e}"
         least = "–" if math.isnan(self._least) else f"{self._least:.3g}"
-        device = self._backend.partition(",")[0].partition(": ")[0]
-        bits = "same bits" if gives_same_bits(self._backend) else "to rounding"
+        backend = self._backend
+        if self._is_afar and gives_same_bits(backend):  # a run that goes on: its result has not named its workers yet
+            device, bits = "cluster", "to rounding"
+        else:
+            device = backend.partition(",")[0].partition(": ")[0]
+            bits = "same bits" if gives_same_bits(backend) else "to rounding"
         second = f"min W {least}  ·  KKT {kkt}  ·  {device}  ·  {bits}" if self._text else ""
         if second != self._second:
             self._second = second

@@ -68,6 +68,8 @@ class Remote:
     ----------
     put, get : array -> array
         To the device, and to the host.
+    empty : (size, dtype) -> array
+        A flat one, for others to fill.
     adopt : (Xt, r) -> (Xt, Backend)
         Images of the host for runs of rank r: on the device where they fit, else read by it some at a time.
     streamed : () -> Backend
@@ -88,6 +90,8 @@ class Remote:
         "rows". None where a projection met a rare case that the host has to settle.
     project_flat, project_each, sorted_group
         As those of `backends.cpu`, for arrays of the host.
+    project_there : (c, offsets of the host, s) -> c
+        The vectors of a flat buffer, finite values, projected as one group into a new one.
     transfer : arrays -> Pending
     memory : () -> (free, total)
         Bytes.
@@ -97,6 +101,7 @@ class Remote:
 
     put: Callable[[Any], Any]
     get: Callable[[Any], Array]
+    empty: Callable[[int, npt.DTypeLike], Any]
     adopt: Callable[[Array, int], tuple[Any, Backend]]
     streamed: Callable[[], Backend]
     balance: Callable[..., tuple[Any, Any, Any, Any]]
@@ -110,6 +115,7 @@ class Remote:
     descend: Callable[..., tuple[Any, Any, float] | None]
     project_flat: Callable[..., Any]
     project_each: Callable[..., Any]
+    project_there: Callable[[Any, Array, float], Any]
     sorted_group: Callable[..., Any]
     transfer: Callable[[Sequence[Any]], Pending]
     memory: Callable[[], tuple[int, int]]

@@ -25,7 +25,7 @@ _CIFAR = re.compile(r"^(data_batch_\d+|train)\.bin$")
 _SHARE = 0.2
 
 
-def read_parts(path: Path | None, load: Load, side: int | None = None) -> tuple[Labelled, Labelled]:
+def read_parts(path: Path | None, load: Load, side: int | None = None, seed: int = 0) -> tuple[Labelled, Labelled]:
     """Images for training and for evaluation.
 
     Parameters
@@ -35,6 +35,8 @@ def read_parts(path: Path | None, load: Load, side: int | None = None) -> tuple[
     load : (path, key) -> Dataset
     side : int, optional
         Read folders of classes a batch at a time, brought to this height and width.
+    seed : int
+        Which fifth is for evaluation where the data are not in two parts already.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def read_parts(path: Path | None, load: Load, side: int | None = None) -> tuple[
         No labels, or images for training and evaluation that do not fit each other.
     """
     if path is None:
-        return split(digits(), _SHARE)
+        return split(digits(), _SHARE, seed)
     pair = _pair_in(path) if path.is_dir() else None
     if side is not None:
         if pair is None:
@@ -58,7 +60,7 @@ def read_parts(path: Path | None, load: Load, side: int | None = None) -> tuple[
         train_part = labelled_from(load(path, keys[0]))
         test = labelled_from(load(path, keys[1]), train_part.classes)
     else:
-        train_part, test = split(labelled_from(load(path, None)), _SHARE)
+        train_part, test = split(labelled_from(load(path, None)), _SHARE, seed)
     if train_part.shape != test.shape:
         raise DatasetError(f"{path}: images for training are {train_part.shape}, those for evaluation {test.shape}")
     return replace(train_part, is_augmented=train_part.shape[0] == 3), test

@@ -1,12 +1,14 @@
 """Projecting tensors where they live: views of a processor's memory, CUDA tensors through the backend for CUDA.
 
 PyTorch and the backend see each other's arrays by the CUDA array interface, so weights are not copied to the host.
-Where there is no such backend (no CuPy, another device), and for groups of several layers and shares of zeros, tensors
-are projected on the host and copied back: the same values.
+Where there is no such backend (no CuPy, another device), for layers on several devices, and for shares of zeros,
+tensors are projected on the host and copied back: the same values.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,11 +56,9 @@ def project_rows(weight: Tensor, s: float, axes: tuple[int, ...]) -> None:
         group_sparse_projection(view, s, axis=axes, out=view)
         torch.autograd.graph.increment_version(weight)
         return
-    new = None
-    if weight.device.type == "cuda" and weight.dtype in _NATIVE:
-        new = _on_device(weight.detach(), s, axes)
-    if new is None:
-        new = torch.from_numpy(group_sparse_projection(host_view(weight), s, axis=axes).values)
+    if project_on_device([weight], [axes], s):
+        return
+    new = torch.from_numpy(group_sparse_projection(host_view(weight), s, axis=axes).values)
     with torch.no_grad():
         weight.copy_(new)
 
@@ -71,22 +71,84 @@ def backend_of(weight: Tensor) -> Any:
     return get_backend("cuda" if index == 0 else f"cuda:{index}")
 
 
-def _on_device(weight: Tensor, s: float, axes: tuple[int, ...]) -> Tensor | None:
-    backend = backend_of(weight)
+def project_on_device(weights: Sequence[Tensor], axes: Sequence[tuple[int, ...]], s: float) -> bool:
+    """Grouped sparse projection of CUDA tensors as one group, in place, without leaving their device.
+
+    Parameters
+    ----------
+    weights : sequence of Tensor
+        float64 is computed in where one of them has it, else float32.
+    axes : sequence of tuple of int
+        Of each, that the entries of a vector run along.
+    s : float
+        Average Hoyer sparsity of all vectors.
+
+    Returns
+    -------
+    bool
+        False where they are not on one CUDA device, or there is no backend for it: nothing is done then.
+
+    Raises
+    ------
+    ValueError
+        NaN or infinite weights.
+    """
+    device = weights[0].device
+    if device.type != "cuda" or any(weight.device != device for weight in weights):
+        return False
+    backend = backend_of(weights[0])
     if backend is None or backend.remote is None:
-        return None
-    counted = [axis for axis in range(weight.ndim) if axis not in axes]
-    moved = weight.permute(*counted, *axes)
-    rows = moved.reshape(-1, moved[(0,) * len(counted)].numel())
-    if not bool(torch.isfinite(rows).all()):
+        return False
+    for weight, new in zip(weights, _projected_on(backend, weights, axes, s), strict=True):
+        with torch.no_grad():
+            weight.copy_(new)
+    return True
+
+
+def _projected_on(backend: Any, weights: Sequence[Tensor], axes: Sequence[tuple[int, ...]], s: float) -> list[Tensor]:
+    """New weights, on their device."""
+    device = weights[0].device
+    views = [_vectors_of(weight.detach(), along) for weight, along in zip(weights, axes, strict=True)]
+    if not all(bool(torch.isfinite(rows).all()) for rows in views):
         raise ValueError("the weights hold NaN or infinite values; accepted are finite ones")
+    lengths = np.concatenate([np.full(len(rows), rows.shape[1], np.int64) for rows in views])
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    sizes = [rows.numel() for rows in views]
+    dtype = np.float64 if any(weight.dtype == torch.float64 for weight in weights) else np.float32
     with backend.scope():
         # An array of the backend's own kind, empty, which PyTorch sees and fills: the weights stay on the device.
-        room = backend.remote.put(np.empty(rows.shape, np.float64 if rows.dtype == torch.float64 else np.float32))
-        torch.as_tensor(room, device=weight.device).copy_(rows)
-        torch.cuda.synchronize(weight.device)  # CuPy's stream does not wait for PyTorch's, nor the other way round
-        values, _ = backend.project_rows(room, s)
-    torch.cuda.synchronize(weight.device)
-    back = torch.as_tensor(values, device=weight.device).reshape(moved.shape)
-    order = [*counted, *axes]
-    return back.permute(*(order.index(axis) for axis in range(weight.ndim)))
+        room = backend.remote.empty(int(offsets[-1]), dtype)
+        for rows, part in zip(views, _tensor_of(room, device).split(sizes), strict=True):
+            part.view(rows.shape).copy_(rows)
+        _wait(device)  # CuPy's stream does not wait for PyTorch's, nor the other way round
+        values = backend.remote.project_there(room, offsets, s)
+    _wait(device)
+    parts = _tensor_of(values, device).split(sizes)
+    return [_weight_of(part, weight, along) for part, weight, along in zip(parts, weights, axes, strict=True)]
+
+
+def _tensor_of(array: Any, device: torch.device) -> Tensor:
+    """The same memory, as PyTorch's."""
+    return torch.as_tensor(array, device=device)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _order(weight: Tensor, along: tuple[int, ...]) -> list[int]:
+    """Axes that count vectors, then those that a vector's entries run along."""
+    return [*(axis for axis in range(weight.ndim) if axis not in along), *along]
+
+
+def _vectors_of(weight: Tensor, along: tuple[int, ...]) -> Tensor:
+    """A vector a row."""
+    length = math.prod(weight.shape[axis] for axis in along)
+    return weight.permute(_order(weight, along)).reshape(-1, length)
+
+
+def _weight_of(flat: Tensor, weight: Tensor, along: tuple[int, ...]) -> Tensor:
+    """Vectors in the shape of the weight."""
+    order = _order(weight, along)
+    return flat.view([weight.shape[axis] for axis in order]).permute([order.index(axis) for axis in range(weight.ndim)])

@@ -260,6 +260,9 @@ class GSPPruner:
             [layer] = group.layers
             device.project_rows(self._modules[layer.name].weight, target, layer.other_axes(group.vectors))
             return
+        weights = [self._modules[layer.name].weight for layer in group.layers]
+        if device.project_on_device(weights, [layer.other_axes(group.vectors) for layer in group.layers], target):
+            return
         named = {layer.name for layer in group.layers}
         values = tuple(layer for layer in self.layers() if layer.name in named)
         group = Group(values, group.vectors, group.own)

@@ -46,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--epochs", type=int, help="of training (as the network's schedule says)")
     group.add_argument("--finetune", type=int, help="epochs of fine-tuning")
     group.add_argument("--batch", type=int, help="images a step")
+    group.add_argument(
+        "--split",
+        type=int,
+        default=0,
+        metavar="SEED",
+        help="which fifth is held out, of data that come in one part (0)",
+    )
     group.add_argument("--every", type=int, help="steps between induced projections")
     group.add_argument("--group", choices=["layer", "network"], default="network", help="groups of GSP (network)")
     group.add_argument(
@@ -89,7 +96,9 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset])
     side = None
     if args.model == "resnet50":
         side = _IMAGENET_SIDE if args.image_shape is None else args.image_shape[0]
-    train, test = read_parts(path, lambda path, key: load(_at(args, path, key)), side)
+    if args.split < 0:
+        raise ValueError(f"split is {args.split}; accepted is a whole number >= 0")
+    train, test = read_parts(path, lambda path, key: load(_at(args, path, key)), side, args.split)
     plan = _plan(args, train, test)
     meter = _Meter(sum(task.epochs for task in plan.tasks()), len(plan.tasks()), None if args.quiet else sys.stderr)
     print(_told(plan, train, test), file=sys.stderr)
@@ -107,7 +116,7 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset])
     meter.close()
     title = f"{plan.model} on {_name(path)}, mean of {plan.seeds} seed{'s' if plan.seeds > 1 else ''}"
     table = table_of(plan, outcomes)
-    _write(out, plan, outcomes, title, table, path)
+    _write(out, plan, outcomes, title, table, path, args.split)
     print(f"{title}\n\n{table}\n")
     print(f"{', '.join((*FILES, RECIPE))} in {out}")
     return 0
@@ -240,13 +249,16 @@ def table_of(plan: Plan, outcomes: Sequence[Outcome]) -> str:
     return "\n".join([*lines, "", told])
 
 
-def _write(out: Path, plan: Plan, outcomes: Sequence[Outcome], title: str, table: str, data: Path | None) -> None:
+def _write(
+    out: Path, plan: Plan, outcomes: Sequence[Outcome], title: str, table: str, data: Path | None, split: int
+) -> None:
     from gsp_studio.pruning.drawing import save_figure
 
     described = {
         "program": PROGRAM,
         "shows": title,
         "data": "scikit-learn's digits" if data is None else str(data.absolute()),
+        "split": split,
         "plan": asdict(plan),
         "outcomes": [asdict(outcome) for outcome in outcomes],
         "versions": {**software_versions(), "torch": _version("torch"), "matplotlib": _version("matplotlib")},

@@ -10,6 +10,7 @@ import gsp_studio as gs
 from gsp_studio.pruning import Grouping
 
 torch = pytest.importorskip("torch")
+from device import emulation, on_fake_device  # noqa: E402
 from torch import nn  # noqa: E402
 
 from gsp_studio.pruning import device, masks  # noqa: E402
@@ -301,41 +302,65 @@ def test_other_precisions_and_memory_formats(dtype):
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last) == layout
 
 
-class FakeDevice:
-    """A device that keeps what it is given, and whose arrays PyTorch can take."""
-
-    def __init__(self):
-        self.calls = []
-        self.remote = self
-
-    def put(self, rows):
-        return np.full_like(rows, np.nan)
-
-    def scope(self):
-        import contextlib
-
-        return contextlib.nullcontext()
-
-    def project_rows(self, V, s):
-        from gsp_studio.backends.cpu.projection import project_rows
-
-        self.calls.append(V.shape)
-        return project_rows(V, s)
+@pytest.fixture
+def on_device(monkeypatch):
+    """The backend for CUDA on a fake device, for tensors of the processor, which are taken for a device's."""
+    with on_fake_device() as machine:
+        backend = gs.get_backend("cuda")
+        monkeypatch.setattr(device, "_tensor_of", lambda array, where: torch.from_numpy(array._a))
+        yield backend, machine
 
 
+needs_fake = pytest.mark.skipif(emulation.compiler() is None, reason="needs a C++ compiler for the fake device")
+
+
+@needs_fake
 @pytest.mark.parametrize("axes", [(1, 2, 3), (0, 2, 3), (0, 1, 2, 3)])
-def test_what_a_devices_backend_is_given_and_gives_back(monkeypatch, axes):
-    """The way to it and back; its kernels have tests of their own."""
-    fake = FakeDevice()
-    monkeypatch.setattr(device, "backend_of", lambda weight: fake)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
-    weight = torch.randn(6, 5, 3, 3)
-    new = device._on_device(weight, 0.8, axes)
-    expected = gs.group_sparse_projection(weight.numpy(), 0.8, axis=axes).values
-    np.testing.assert_allclose(new.numpy(), expected, rtol=1e-6, atol=1e-7)
-    assert fake.calls == [{(1, 2, 3): (6, 45), (0, 2, 3): (5, 54), (0, 1, 2, 3): (1, 270)}[axes]]
-    monkeypatch.setattr(device, "backend_of", lambda weight: None)
-    assert device._on_device(weight, 0.8, axes) is None
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_weight_is_projected_on_its_device(axes, dtype, on_device):
+    backend, _ = on_device
+    weight = torch.randn(6, 5, 3, 3).to(dtype)
+    [new] = device._projected_on(backend, [weight], [axes], 0.8)
+    expected = gs.group_sparse_projection(device.host_view(weight), 0.8, axis=axes).values
+    np.testing.assert_allclose(new.numpy(), expected, rtol=1e-5, atol=1e-6)
+    weight[0, 0, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        device._projected_on(backend, [weight], [axes], 0.8)
+
+
+@needs_fake
+def test_layers_of_a_device_are_one_group_there(on_device, monkeypatch):
+    """One projection for all of them, and no weight visits the host."""
+    model, there = make(), make()
+    there.load_state_dict(model.state_dict())
+    GSPPruner(model, 0.8, group="network").single_shot()
+    backend, machine = on_device
+    asked, project = [], device._projected_on
+
+    def on_it(weights, axes, s):
+        asked.append(len(weights))
+        with torch.no_grad():
+            for weight, new in zip(weights, project(backend, weights, axes, s), strict=True):
+                weight.copy_(new)
+        return True
+
+    pruner = GSPPruner(there, 0.8, group="network")
+    monkeypatch.setattr(device, "project_on_device", on_it)
+    monkeypatch.setattr("gsp_studio.pruning.pruner.group_sparse_projection", None)
+    before = machine.downloaded
+    pruner.step()
+    assert asked == [3]
+    vectors = 4 + 12 + 5
+    assert machine.downloaded - before == 8 * (3 + vectors), "the multiplier, and a sparsity a vector"
+    for a, b in zip(model.parameters(), there.parameters(), strict=True):
+        np.testing.assert_allclose(b.detach().numpy(), a.detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_without_a_device_nothing_is_done():
+    weight = torch.randn(4, 5)
+    before = weight.clone()
+    assert not device.project_on_device([weight], [(1,)], 0.8)
+    assert torch.equal(weight, before)
 
 
 def test_versions_of_tensors_tell_of_the_projection():

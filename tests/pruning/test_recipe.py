@@ -280,6 +280,20 @@ def test_one_set_is_split_and_usps_has_two(tmp_path, shared_data):
         read_parts(tmp_path / "a.npy", load)
 
 
+def test_another_fifth_is_held_out(tmp_path, capsys):
+    first, second, again = (read_parts(None, load, seed=seed)[1] for seed in (0, 1, 1))
+    assert first.fingerprint != second.fingerprint == again.fingerprint
+    assert np.bincount(first.labels).tolist() == np.bincount(second.labels).tolist()
+    command = ["reproduce", "pruning", "--epochs", "1", "--finetune", "1", "--seeds", "1", "--shares", "0.9", "--quiet"]
+    chosen = [*command, "--compare", "magnitude", "--out", str(tmp_path / "out"), "--split"]
+    assert main([*chosen, "1"]) == 0
+    recipe = json.loads((tmp_path / "out" / "recipe.json").read_text())
+    assert recipe["split"] == 1
+    assert recipe["plan"]["data"].endswith(second.fingerprint)
+    assert main([*chosen, "-1"]) == 2
+    assert "split is -1; accepted is a whole number >= 0" in capsys.readouterr().err
+
+
 def test_accuracy_is_a_count_of_right_answers(sets):
     class First(torch.nn.Module):
         def __init__(self):

@@ -80,6 +80,7 @@ def _remote(device: Any, solver: Any, adopt: Any, streamed: Any) -> Remote:
     return Remote(
         put=device.put,
         get=device.get,
+        empty=device.empty,
         adopt=adopt,
         streamed=streamed,
         balance=solver.balance,
@@ -92,6 +93,7 @@ def _remote(device: Any, solver: Any, adopt: Any, streamed: Any) -> Remote:
         replaced=solver.replaced,
         descend=solver.descend,
         project_flat=flat.project,
+        project_there=flat.project_there,
         project_each=flat.project_each,
         sorted_group=lambda c, offsets, w=None: SortedGroup(device, solver.projector, c, offsets, w),
         transfer=lambda arrays: Transfer(device, arrays),
@@ -101,7 +103,7 @@ def _remote(device: Any, solver: Any, adopt: Any, streamed: Any) -> Remote:
 
 
 class _Flat:
-    """Projections of vectors that lie in a flat buffer of the host: there and back."""
+    """Projections of vectors that lie in a flat buffer: of the host, there and back, or of the device."""
 
     def __init__(self, device: Any, projector: Any) -> None:
         self._device, self._projector = device, projector
@@ -130,6 +132,15 @@ class _Flat:
             if solution.outcome not in (NOT_FINITE, OVERFLOW):
                 out[...] = self._device.get(values)
         return out, solution
+
+    def project_there(self, c: Any, offsets: Array, s: float) -> Any:
+        """Vectors of a flat buffer of the device as one group without weights: a new buffer there."""
+        from gsp_studio.backends.cuda import groups
+
+        with self._device.scope():
+            pieces, constants = groups.make_pieces(offsets), groups.make_weights(offsets, None)
+            values, _ = groups.project(self._projector, c, pieces, constants, float(s), 0.0, None, offsets)
+        return values
 
     def project_each(
         self,

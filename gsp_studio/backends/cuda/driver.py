@@ -206,6 +206,10 @@ class Device:
             return array
         return cp.asarray(np.ascontiguousarray(array))
 
+    def empty(self, size: int, dtype: npt.DTypeLike) -> Any:
+        """A flat array of the device that holds nothing yet."""
+        return cp.empty(size, dtype)
+
     def get(self, array: Any) -> Array:
         """An array of the device on the host; waits for it."""
         host: Array = cp.asnumpy(array)

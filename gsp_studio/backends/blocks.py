@@ -12,7 +12,7 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,66 @@ class Interrupted(Exception):
     """A pass over the data was given up between two blocks."""
 
 
-class Streamed:
+class Elsewhere:
+    """A matrix X (m, n), an image a column, that is no array here: what its kinds have in common.
+
+    A kind says `where` its images are, has them as rows under `T`, and is `watched`.
+
+    Parameters
+    ----------
+    shape : (m, n)
+    dtype : numpy.dtype
+        float32 or float64.
+    """
+
+    ndim = 2
+    is_elsewhere = True
+    where: str
+    T: Any
+
+    def __init__(self, shape: tuple[int, int], dtype: npt.DTypeLike) -> None:
+        self.shape = shape
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self._check: Callable[[], bool] | None = None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        raise TypeError(f"these images are {self.where}; take columns of them, X[:, 0:100]")
+
+    @property
+    def size(self) -> int:
+        """Entries."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it would take in memory."""
+        return self.size * self.dtype.itemsize
+
+    def __getitem__(self, key: Any) -> Array:
+        """Columns: ``X[:, j]`` (m,), ``X[:, a:b]`` and ``X[:, indices]`` (m, k); pixels cannot be chosen."""
+        rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (None, None)
+        if not (isinstance(rows, slice) and rows == slice(None)):
+            raise TypeError(f"of images {self.where} whole columns can be taken: X[:, j], X[:, a:b], X[:, indices]")
+        found: Array = self.T[columns].T
+        return found
+
+    def watched(self, is_unwanted: Callable[[], bool] | None) -> Self:
+        """The same data, whose passes end with `Interrupted` when that says so; None: never."""
+        other = copy.copy(self)
+        other._check = is_unwanted
+        return other
+
+    def sample(self, most_bytes: int) -> Array:
+        """Columns (m, k) spread over the whole, at least two, at most so many bytes of them."""
+        m, n = self.shape
+        count = max(2, min(n, most_bytes // max(1, m * self.dtype.itemsize)))
+        return self[:, np.unique(np.linspace(0, n - 1, count).astype(int))]
+
+
+class Streamed(Elsewhere):
     """A matrix X (m, n), an image a column, that is read in blocks of images.
 
     It is taken where an ndarray X is: by `iterate`, `factorize` and `residuals`.
@@ -44,8 +103,7 @@ class Streamed:
         Bytes that the images take where they lie; by default what they would take here.
     """
 
-    ndim = 2
-    is_elsewhere = True
+    where = "read from their file some at a time"
 
     def __init__(
         self,
@@ -54,28 +112,10 @@ class Streamed:
         read: Callable[[int, int, Array], None],
         source_bytes: int | None = None,
     ) -> None:
-        self.shape = shape
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        super().__init__(shape, dtype)
         self._read = read
-        self._check: Callable[[], bool] | None = None
         self._first = 0  # of what this is a part of, for words
         self.source_bytes = self.nbytes if source_bytes is None else source_bytes
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        raise TypeError("these images are read from their file some at a time; take columns of them, X[:, 0:100]")
-
-    @property
-    def size(self) -> int:
-        """Entries."""
-        return self.shape[0] * self.shape[1]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it would take in memory."""
-        return self.size * self.dtype.itemsize
 
     @property
     def images_of_block(self) -> int:
@@ -86,13 +126,6 @@ class Streamed:
     def T(self) -> Rows:
         """The images as rows."""
         return Rows(self)
-
-    def __getitem__(self, key: Any) -> Array:
-        """Columns: ``X[:, j]`` (m,), ``X[:, a:b]`` and ``X[:, indices]`` (m, k); pixels cannot be chosen."""
-        rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (None, None)
-        if not (isinstance(rows, slice) and rows == slice(None)):
-            raise TypeError("of a streamed matrix whole columns can be taken: X[:, j], X[:, a:b], X[:, indices]")
-        return self.rows(columns).T
 
     def rows(self, key: Any) -> Array:
         """Images as rows: an int gives (m,), a slice or indices (k, m)."""
@@ -117,12 +150,6 @@ class Streamed:
         for k, j in enumerate(chosen):
             self._read(int(j), int(j) + 1, out[k : k + 1])
         return out
-
-    def watched(self, is_unwanted: Callable[[], bool]) -> Streamed:
-        """The same data, whose passes end with `Interrupted` when that says so."""
-        other = copy.copy(self)
-        other._check = is_unwanted
-        return other
 
     def part(self, start: int, stop: int) -> Streamed:
         """The images start to stop as a matrix of their own, read from the same place."""
@@ -191,12 +218,6 @@ class Streamed:
                 raise ValueError(f"{where} have negative values; NMF needs values >= 0")
             total += square
         return total
-
-    def sample(self, most_bytes: int) -> Array:
-        """Columns (m, k) spread over the whole, at least two, at most so many bytes of them."""
-        m, n = self.shape
-        count = max(2, min(n, most_bytes // max(1, m * self.dtype.itemsize)))
-        return self[:, np.unique(np.linspace(0, n - 1, count).astype(int))]
 
 
 class _Shifted:

@@ -7,7 +7,6 @@ again where there is room, its images read again and their coefficients fitted t
 
 from __future__ import annotations
 
-import copy
 import itertools
 import threading
 from collections import deque
@@ -21,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Array, Backend
-from gsp_studio.backends.blocks import Interrupted
+from gsp_studio.backends.blocks import Elsewhere, Interrupted
 from gsp_studio.backends.blocks import Sums as Products
 from gsp_studio.core import parts
 from gsp_studio.core.coefficients import Coefficients, Recipe, owned, swept, version_of
@@ -33,7 +32,7 @@ from gsp_studio.core.workers import ClusterError, Lost, Traffic, Workers
 _ATTEMPTS = 3
 
 
-class Spread:
+class Spread(Elsewhere):
     """A matrix X (m, n), an image a column, in parts on several machines.
 
     Parameters
@@ -44,11 +43,10 @@ class Spread:
     workers : Workers
     """
 
-    ndim = 2
-    is_elsewhere = True
+    where = "on other machines"
 
     def __init__(self, shape: tuple[int, int], dtype: npt.DTypeLike, workers: Workers) -> None:
-        self.shape, self.dtype = shape, np.dtype(dtype)
+        super().__init__(shape, dtype)
         self.workers = workers
         self.traffic = Traffic()
         self._numbers = itertools.count()
@@ -57,52 +55,16 @@ class Spread:
         #: lost that another has made again meanwhile.
         self._made = [1] * len(workers.spans)
         self._mending, self._counting = threading.Lock(), threading.Lock()
-        self._is_unwanted: Callable[[], bool] | None = None
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        raise TypeError("these images are on other machines; take columns of them, X[:, 0:100]")
-
-    @property
-    def size(self) -> int:
-        """Entries."""
-        return self.shape[0] * self.shape[1]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that it would take in memory."""
-        return self.size * self.dtype.itemsize
 
     @property
     def T(self) -> SpreadRows:
         """The images as rows."""
         return SpreadRows(self)
 
-    def __getitem__(self, key: Any) -> Array:
-        """Columns: ``X[:, j]`` (m,), ``X[:, a:b]`` and ``X[:, indices]`` (m, k); pixels cannot be chosen."""
-        rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (None, None)
-        if not (isinstance(rows, slice) and rows == slice(None)):
-            raise TypeError("of a matrix in parts whole columns can be taken: X[:, j], X[:, a:b], X[:, indices]")
-        return self.T[columns].T
-
-    def watched(self, is_unwanted: Callable[[], bool] | None) -> Spread:
-        """The same data, whose passes end with `Interrupted` when that says so; None: never."""
-        other = copy.copy(self)
-        other._is_unwanted = is_unwanted
-        return other
-
     @cached_property
     def squared_norm(self) -> float:
         """As `Streamed.squared_norm`: the first look at all values, which checks them."""
         return float(sum(self.each(parts.norm2)))
-
-    def sample(self, most_bytes: int) -> Array:
-        """As `Streamed.sample`."""
-        m, n = self.shape
-        count = max(2, min(n, most_bytes // max(1, m * self.dtype.itemsize)))
-        return self[:, np.unique(np.linspace(0, n - 1, count).astype(int))]
 
     def uniform(self, seed: int, skipped: int, rank: int) -> Coefficients:
         """Uniform coefficients, those that ``default_rng(seed)`` draws after `skipped` numbers, made by the parts."""
@@ -176,7 +138,7 @@ class Spread:
             i: Order(work, args if each is None else each[i], version_of(of), number, dropped)
             for i in range(len(self.workers.spans))
         }
-        answers = self._ask(orders, of, new, self._is_unwanted)
+        answers = self._ask(orders, of, new, self._check)
         return [answers[i] for i in orders]
 
     def _ask(

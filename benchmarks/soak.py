@@ -58,8 +58,15 @@ class Person:
         while not condition():
             if time.monotonic() > end:
                 raise TimeoutError("the app did not come to an end with something")
-            self.app.processEvents()
+            self.process()
             time.sleep(0.002)
+
+    def process(self) -> None:
+        """One turn of the event loop; what Qt would delete in its own loop waits for ever outside of it."""
+        from PySide6.QtCore import QEvent
+
+        self.app.processEvents()
+        self.app.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
     def round(self) -> None:
         """Everything once, on two data sets."""
@@ -89,7 +96,7 @@ class Person:
             self.wait(lambda: session.phase is Phase.IDLE)
         for s in np.linspace(0.6, 0.95, 40):
             session.set_sparsity(float(s))
-            self.app.processEvents()
+            self.process()
         session.settle_sparsity()
         session.select(0)
         for view in window.centre.titles:

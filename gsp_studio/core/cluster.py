@@ -6,6 +6,7 @@ on another one. This is the only module of the core that knows Dask, and it is i
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -48,16 +49,16 @@ class PartActor(Part):
         X = source if isinstance(source, Streamed) else Held(np.ascontiguousarray(source), first)
         super().__init__(X.held() if is_held else X, first, backend, threads)
 
-    def obey(self, order: Order) -> Any:
+    def obey(self, order: Order, call: int) -> Any:
         """As `do`, with what was raised in a `_Failed`."""
         try:
-            return self.do(order)
+            return self.do(order, call)
         except Exception as error:  # the worker's edge: raised again where the order came from
             return _Failed(error)
 
-    async def stop(self) -> None:
+    async def stop(self, call: int) -> None:
         """Interrupt: a coroutine, as these run beside what the actor does."""
-        self.interrupt()
+        self.interrupt(call)
 
 
 class Undisturbed(WorkerPlugin):  # type: ignore[misc]
@@ -101,6 +102,7 @@ class DaskWorkers:
         addresses = sorted(workers)
         self.spans: Sequence[slice] = spans_of(X.shape[1], [workers[a]["nthreads"] for a in addresses])
         self._at: dict[int, str] = dict(enumerate(addresses[: len(self.spans)]))
+        self._calls = itertools.count(1)  # several threads may ask: a stop is for the pass of one of them
         self._futures: dict[int, Future] = {}
         self._actors: dict[int, Any] = {}
         threads = sum(workers[a]["nthreads"] for a in self._at.values())
@@ -112,9 +114,10 @@ class DaskWorkers:
         """As `Workers`: one message to each part, and one back."""
         answers: dict[int, Any] = {}
         asked: dict[int, Any] = {}
+        number = next(self._calls)
         with _told(self.client):
             for i, order in orders.items():
-                self._ask(i, order, asked, answers)
+                self._ask(i, order, number, asked, answers)
             looked, again = time.monotonic(), Counter[int]()
             while waiting := [i for i in asked if i not in answers]:
                 for i in waiting:
@@ -125,7 +128,7 @@ class DaskWorkers:
                     if isinstance(answer, Lost) and again[i] <= _TRIES and self._at[i] in self._workers():
                         # A connection that broke, or a worker that is not missed yet; an order can be given twice.
                         time.sleep(_LOOK)
-                        self._ask(i, orders[i], asked, answers)
+                        self._ask(i, orders[i], number, asked, answers)
                     else:
                         answers[i] = answer
                 waiting = [i for i in waiting if i not in answers]
@@ -134,12 +137,12 @@ class DaskWorkers:
                     present = self._workers()
                     answers |= {i: Lost() for i in waiting if self._at[i] not in present}
                 if is_unwanted is not None and is_unwanted():
-                    self._stop(waiting)
+                    self._stop(waiting, number)
         return {i: self._checked(i, answers[i]) for i in orders}
 
-    def _ask(self, i: int, order: Order, asked: dict[int, Any], answers: dict[int, Any]) -> None:
+    def _ask(self, i: int, order: Order, call: int, asked: dict[int, Any], answers: dict[int, Any]) -> None:
         try:
-            asked[i] = self._actors[i].obey(order)
+            asked[i] = self._actors[i].obey(order, call)
         except (RuntimeError, KeyError):  # Dask's words for an actor that is known to be gone
             answers[i] = Lost()
 
@@ -179,10 +182,10 @@ class DaskWorkers:
         some = self.spans[i]
         return f"worker {self._at[i]}, which has images {some.start + 1} to {some.stop},"
 
-    def _stop(self, waiting: Sequence[int]) -> None:
+    def _stop(self, waiting: Sequence[int], call: int) -> None:
         for i in waiting:
             with suppress(RuntimeError, KeyError):  # gone: the next look for workers notes it
-                self._actors[i].stop()
+                self._actors[i].stop(call)
 
     def _workers(self) -> dict[str, Any]:
         if self.client.status != "running":

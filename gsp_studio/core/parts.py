@@ -206,20 +206,26 @@ class Part:
     def __init__(self, X: Streamed, first: int, backend: str, threads: int | None = None) -> None:
         device = get_backend(backend, threads)
         self._scope = device.scope
-        self._unwanted = False
-        self.images = Images(*prepared(X.watched(lambda: self._unwanted), device), first)
+        self._doing, self._unwanted = 0, -1  # numbers of calls
+        self.images = Images(*prepared(X.watched(lambda: self._doing == self._unwanted), device), first)
         self.device = device.device
         self._kept: dict[int, Array] = {}
 
-    def do(self, order: Order) -> Any:
+    def do(self, order: Order, call: int = 0) -> Any:
         """Do as ordered and return what it gives; `Unknown` for coefficients that are not here.
+
+        Parameters
+        ----------
+        order : Order
+        call : int
+            What `interrupt` names it by, another number for every call; 0 where nobody does.
 
         Raises
         ------
         Interrupted
-            `interrupt` was called meanwhile.
+            `interrupt` was called with this number, before or meanwhile.
         """
-        self._unwanted = False
+        self._doing = call
         for number in order.dropped:
             self._kept.pop(number, None)
         if order.of is not None and order.of[0] not in self._kept:
@@ -230,9 +236,9 @@ class Part:
             self._kept[order.new] = new
         return answer
 
-    def interrupt(self) -> None:
-        """End the pass that goes on, from another thread."""
-        self._unwanted = True
+    def interrupt(self, call: int) -> None:
+        """End the pass of that call, from another thread; no other one, should that be over."""
+        self._unwanted = call
 
     def _of(self, version: tuple[int, Array | None] | None) -> Array | None:
         if version is None:

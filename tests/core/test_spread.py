@@ -9,11 +9,11 @@ import pytest
 
 import gsp_studio as gs
 from gsp_studio.backends import blocks
-from gsp_studio.backends.blocks import Held, Streamed
+from gsp_studio.backends.blocks import Held, Interrupted, Streamed
 from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.nmf import METHODS
 from gsp_studio.core.optimality import kkt_residual
-from gsp_studio.core.parts import sweep
+from gsp_studio.core.parts import Order, Part, sweep
 from gsp_studio.core.residuals import residuals
 from gsp_studio.core.splitting import split
 from gsp_studio.core.spread import Spread
@@ -225,6 +225,26 @@ def test_kkt_residual_of_coefficients_that_are_elsewhere(chosen):
     result = gs.factorize(spread(X), params(**{**chosen, "frozen": ()}))
     here = kkt_residual(X, result.W, np.asarray(result.H), p)
     assert kkt_residual(None, result.W, result.H, p) == pytest.approx(here, rel=1e-9)
+
+
+def test_a_stop_is_for_one_call():
+    X = data()
+    seen, part = [], Part(Held(np.ascontiguousarray(X.T)), 0, "cpu")
+
+    def work(images, H):
+        for some, _ in images.Xt.T.blocks():
+            seen.append(some)
+        return len(seen), None
+
+    assert part.do(Order(work), 1) == 1
+    part.interrupt(1)  # it is over
+    assert part.do(Order(work), 2) == 2
+    part.interrupt(4)  # has not begun
+    assert part.do(Order(work), 3) == 3
+    with pytest.raises(Interrupted):
+        part.do(Order(work), 4)
+    assert part.do(Order(work), 5) == 4
+    assert part.do(Order(work)) == 5
 
 
 def test_coefficients_of_a_run_begin_another_where_they_are():

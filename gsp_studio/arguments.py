@@ -229,6 +229,21 @@ def _choices(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def solver_fields(args: argparse.Namespace) -> dict[str, Any]:
+    """What the arguments of the solver say, by the names of `Params`; not what runs of a sweep differ in."""
+    return {
+        "method": args.method,
+        "max_iter": args.max_iter,
+        "init": start(args.init),
+        "sparsity_h": args.sparsity_h,
+        "continuation": 2 * args.max_iter // 5 if args.continuation == -1 else args.continuation,
+        "max_seconds": args.max_seconds,
+        "tol": args.tol,
+        "kkt_tol": args.kkt_tol,
+        "reseed_dead": args.reseed_dead,
+    }
+
+
 def start(init: str) -> Any:
     """A start's name, or the factors (W, H) of an exported run."""
     from gsp_studio.core.initialization import STARTS

@@ -207,7 +207,7 @@ def _add_sweep(parser: argparse.ArgumentParser) -> None:
     arguments.add_solver(parser)
     arguments.add_layout(parser)
     arguments.add_machine(parser)
-    parser.set_defaults(command=lambda args: run(args, arguments.load, arguments.start))
+    parser.set_defaults(command=lambda args: run(args, arguments.load, arguments.solver_fields))
 
 
 def _add_info(parser: argparse.ArgumentParser) -> None:
@@ -276,20 +276,7 @@ def _fit_one(args: argparse.Namespace) -> int:
         arguments.prepare_cluster(args)
     else:
         get_backend(args.backend, args.threads)
-    params = Params(
-        args.rank,
-        args.method,
-        args.sparsity,
-        args.seed,
-        args.max_iter,
-        init=arguments.start(args.init),
-        sparsity_h=args.sparsity_h,
-        continuation=2 * args.max_iter // 5 if args.continuation == -1 else args.continuation,
-        max_seconds=args.max_seconds,
-        tol=args.tol,
-        kkt_tol=args.kkt_tol,
-        reseed_dead=args.reseed_dead,
-    )
+    params = Params(args.rank, sparsity=args.sparsity, seed=args.seed, **arguments.solver_fields(args))
     if args.weights is None:
         check_params(params, sys.maxsize, sys.maxsize)  # all that can be said without the data
     dataset = arguments.load(args)

@@ -30,7 +30,7 @@ class Interrupted(Exception):
 class Elsewhere:
     """A matrix X (m, n), an image a column, that is no array here: what its kinds have in common.
 
-    A kind says `where` its images are, has them as rows under `T`, and is `watched`.
+    A kind says `where` its images are, and has `rows`.
 
     Parameters
     ----------
@@ -70,8 +70,11 @@ class Elsewhere:
         rows, columns = key if isinstance(key, tuple) and len(key) == 2 else (None, None)
         if not (isinstance(rows, slice) and rows == slice(None)):
             raise TypeError(f"of images {self.where} whole columns can be taken: X[:, j], X[:, a:b], X[:, indices]")
-        found: Array = self.T[columns].T
-        return found
+        return self.rows(columns).T
+
+    def rows(self, key: Any) -> Array:
+        """Images as rows: an int gives (m,), a slice or indices (k, m)."""
+        raise NotImplementedError
 
     def watched(self, is_unwanted: Callable[[], bool] | None) -> Self:
         """The same data, whose passes end with `Interrupted` when that says so; None: never."""
@@ -274,21 +277,28 @@ class Held(Streamed):
             yield slice(start, stop), self._rows[start:stop]
 
 
-class Rows:
-    """A `Streamed` matrix with an image a row, (n, m): what kernels and residuals take as ``X.T``."""
+class ImagesAsRows:
+    """A matrix that is elsewhere with an image a row, (n, m)."""
 
     ndim = 2
 
-    def __init__(self, X: Streamed) -> None:
+    def __init__(self, X: Any) -> None:
         self.T = X
-        self.shape = X.shape[::-1]
+        self.shape: tuple[int, int] = X.shape[::-1]
         self.dtype, self.size = X.dtype, X.size
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> Array:
-        return self.T.rows(key)
+        found: Array = self.T.rows(key)
+        return found
+
+
+class Rows(ImagesAsRows):
+    """A `Streamed` matrix with an image a row, (n, m): what kernels and residuals take as ``X.T``."""
+
+    T: Streamed
 
 
 def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
@@ -338,31 +348,44 @@ def hosted(backend: Backend) -> Backend:
     return replace(backend, remote=None, **kernels)
 
 
-def streaming(backend: Backend) -> Backend:
-    """A backend whose kernels take `Rows` for Xt: the same kernels, one block of images after another."""
+def streaming(
+    backend: Backend, blocks: Callable[[Rows], Iterator[tuple[slice, Any]]] = lambda Xt: Xt.T.blocks(), xp: Any = np
+) -> Backend:
+    """A backend whose kernels take `Rows` for Xt: the same kernels, one block of images after another.
 
-    def products(Xt: Rows, H: Array) -> tuple[Array, Array]:
-        total = Sums(len(H), Xt.shape[1], H.dtype)
-        for some, block in Xt.T.blocks():
-            total.add(*backend.products(block, np.ascontiguousarray(H[:, some])))
+    Parameters
+    ----------
+    backend : Backend
+    blocks : Rows -> iterator of (slice, block)
+        One pass over the images; of a device its own brings them there.
+    xp : module
+        Of the arrays: NumPy, or what a device has in its place.
+    """
+
+    def part(H: Any, some: slice) -> Any:
+        return xp.ascontiguousarray(H[:, some])
+
+    def products(Xt: Rows, H: Any) -> tuple[Any, Any]:
+        total = Sums(len(H), Xt.shape[1], H.dtype, xp)
+        for some, block in blocks(Xt):
+            total.add(*backend.products(block, part(H, some)))
         return total.B, total.G
 
-    def update(kernel: Callable[..., tuple[Array, Array, Array]], Xt: Rows, V: Array, H: Array, *rest: Any) -> Any:
-        total = Sums(len(H), Xt.shape[1], H.dtype)
-        new = np.empty_like(H)
-        for some, block in Xt.T.blocks():
-            new[:, some], B, G = kernel(block, V, np.ascontiguousarray(H[:, some]), *rest)
+    def update(kernel: Callable[..., tuple[Any, Any, Any]], Xt: Rows, V: Any, H: Any, *rest: Any) -> Any:
+        total, new = Sums(len(H), Xt.shape[1], H.dtype, xp), xp.empty_like(H)
+        for some, block in blocks(Xt):
+            new[:, some], B, G = kernel(block, V, part(H, some), *rest)
             total.add(B, G)
         return new, total.B, total.G
 
-    def encode(Xt: Rows, V: Array) -> Array:
-        out = np.empty((len(V), len(Xt)), V.dtype)
-        for some, block in Xt.T.blocks():
+    def encode(Xt: Rows, V: Any) -> Any:
+        out = xp.empty((len(V), len(Xt)), V.dtype)
+        for some, block in blocks(Xt):
             out[:, some] = backend.encode(block, V)
         return out
 
-    def residual(Xt: Rows, V: Array, H: Array) -> float:
-        return sum(backend.residual(block, V, np.ascontiguousarray(H[:, some])) for some, block in Xt.T.blocks())
+    def residual(Xt: Rows, V: Any, H: Any) -> float:
+        return sum(backend.residual(block, V, part(H, some)) for some, block in blocks(Xt))
 
     return replace(
         backend,
@@ -377,17 +400,17 @@ def streaming(backend: Backend) -> Backend:
 class Sums:
     """H X' (r, m) and H H' (r, r), summed in float64 over blocks and rounded once."""
 
-    def __init__(self, r: int, m: int, dtype: np.dtype[Any]) -> None:
-        self._B, self._G, self._dtype = np.zeros((r, m)), np.zeros((r, r)), dtype
+    def __init__(self, r: int, m: int, dtype: Any, xp: Any = np) -> None:
+        self._B, self._G, self._dtype = xp.zeros((r, m)), xp.zeros((r, r)), dtype
 
-    def add(self, B: Array, G: Array) -> None:
+    def add(self, B: Any, G: Any) -> None:
         self._B += B
         self._G += G
 
     @property
-    def B(self) -> Array:
+    def B(self) -> Any:
         return self._B.astype(self._dtype)
 
     @property
-    def G(self) -> Array:
+    def G(self) -> Any:
         return self._G.astype(self._dtype)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Array, Backend
-from gsp_studio.backends.blocks import Elsewhere, Interrupted
+from gsp_studio.backends.blocks import Elsewhere, ImagesAsRows, Interrupted
 from gsp_studio.backends.blocks import Sums as Products
 from gsp_studio.core import parts
 from gsp_studio.core.coefficients import Coefficients, Recipe, owned, swept, version_of
@@ -60,6 +60,15 @@ class Spread(Elsewhere):
     def T(self) -> SpreadRows:
         """The images as rows."""
         return SpreadRows(self)
+
+    def rows(self, key: Any) -> Array:
+        """Images as rows: an int gives (m,), a slice or indices (k, m)."""
+        m, n = self.shape
+        numbers = np.arange(n)[key]
+        out = np.empty((numbers.size, m), self.dtype)
+        for i, of_part, at in owned(numbers.ravel(), self.workers.spans):
+            out[at] = self.some(i, parts.pixels, of_part)
+        return out if numbers.ndim else out[0]
 
     @cached_property
     def squared_norm(self) -> float:
@@ -202,26 +211,10 @@ class Spread(Elsewhere):
         self._dropped.append(number)
 
 
-class SpreadRows:
+class SpreadRows(ImagesAsRows):
     """A `Spread` matrix with an image a row, (n, m): what kernels take as ``X.T``."""
 
-    ndim = 2
-
-    def __init__(self, X: Spread) -> None:
-        self.T = X
-        self.shape = X.shape[::-1]
-        self.dtype, self.size = X.dtype, X.size
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, key: Any) -> Array:
-        """Images as rows: an int gives (m,), a slice or indices (k, m)."""
-        numbers = np.arange(len(self))[key]
-        out = np.empty((numbers.size, self.shape[1]), self.dtype)
-        for i, of_part, at in owned(numbers.ravel(), self.T.workers.spans):
-            out[at] = self.T.some(i, parts.pixels, of_part)
-        return out if numbers.ndim else out[0]
+    T: Spread
 
 
 def _bytes_of(sent: Any) -> int:

@@ -36,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the cells as JSON on stdout, words on stderr")
 
 
-def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset], start: Callable[[str], Any]) -> int:
+def run(
+    args: argparse.Namespace,
+    load: Callable[[argparse.Namespace], Dataset],
+    fields: Callable[[argparse.Namespace], dict[str, Any]],
+) -> int:
     """Do a sweep, as far as it was not done before, and return the exit code.
 
     Parameters
@@ -45,8 +49,8 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset],
         Of `add_arguments`, ``path``, ``ranks``, ``sparsities``, and those of solver and machine.
     load : callable
         Loads ``args.path`` as the other arguments say.
-    start : callable
-        Makes a start of ``args.init``.
+    fields : callable
+        What the solver's arguments say, by the names of `Params`.
 
     Raises
     ------
@@ -56,7 +60,7 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset],
     from gsp_studio.experiments.solving import Interrupted
     from gsp_studio.experiments.sweep import Stage
 
-    sweep = _sweep(args, load, start)
+    sweep = _sweep(args, load, fields)
     words = sys.stderr if args.json else sys.stdout
     folder = sweep.shelf.folder
     kept = sweep.look().count(Stage.DONE)
@@ -85,7 +89,9 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset],
 
 
 def _sweep(
-    args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset], start: Callable[[str], Any]
+    args: argparse.Namespace,
+    load: Callable[[argparse.Namespace], Dataset],
+    fields: Callable[[argparse.Namespace], dict[str, Any]],
 ) -> Sweep:
     """What is asked for; all that can be wrong with it is said before anything is computed or written."""
     from dataclasses import replace
@@ -105,18 +111,7 @@ def _sweep(
             f'"{args.out}" cannot be the folder of a sweep; name a folder, which is made where it is missing'
         )
     get_backend(args.backend, args.threads)
-    base = Params(
-        1,
-        args.method,
-        max_iter=args.max_iter,
-        init=start(args.init),
-        sparsity_h=args.sparsity_h,
-        continuation=2 * args.max_iter // 5 if args.continuation == -1 else args.continuation,
-        max_seconds=args.max_seconds,
-        tol=args.tol,
-        kkt_tol=args.kkt_tol,
-        reseed_dead=args.reseed_dead,
-    )
+    base = Params(1, **fields(args))
     seeds = range(args.seed, args.seed + args.seeds)
     Grid(base, args.ranks, args.sparsities, seeds)
     dataset = load(args)

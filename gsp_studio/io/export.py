@@ -237,22 +237,21 @@ def write_together(directory: Path, writers: Mapping[str, Callable[[Path], objec
     """
     within = [directory / name for name in _FOLDERS]
     made = [folder for folder in (*within, directory, *directory.parents) if not folder.exists()]
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=directory, ignore_cleanup_errors=True) as temporary:
-            new, old = Path(temporary, "new"), Path(temporary, "old")
-            for name, write in writers.items():
-                (new / name).parent.mkdir(parents=True, exist_ok=True)
-                write(new / name)
-            _swap(directory, new, old, list(writers))
-    except BaseException as error:
-        for folder in made:
-            with contextlib.suppress(OSError):  # not there, or not empty
-                folder.rmdir()
-        if isinstance(error, OSError):
+    with contextlib.ExitStack() as undo:
+        for folder in reversed(made):  # what is inside goes first
+            undo.callback(_remove_if_empty, folder)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".export-", dir=directory, ignore_cleanup_errors=True) as temporary:
+                new, old = Path(temporary, "new"), Path(temporary, "old")
+                for name, write in writers.items():
+                    (new / name).parent.mkdir(parents=True, exist_ok=True)
+                    write(new / name)
+                _swap(directory, new, old, list(writers))
+        except OSError as error:
             name = f" ({Path(os.fsdecode(error.filename)).name})" if isinstance(error.filename, str | bytes) else ""
             raise ExportError(f"{directory} cannot be written: {error.strerror or error}{name}") from error
-        raise
+        undo.pop_all()  # all is written: nothing is taken back
     return [directory / name for name in writers]
 
 
@@ -260,17 +259,22 @@ def _swap(directory: Path, new: Path, old: Path, names: list[str]) -> None:
     """Move the former export out, run.json first, and the new one in, run.json last; undo all when a move fails."""
     moves = [(directory / name, old / name) for name in _former_files(directory, names)]
     moves += [(new / name, directory / name) for name in names]
-    done = []
-    try:
+    with contextlib.ExitStack() as undo:
         for source, target in moves:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(source, target)
-            done.append((source, target))
-    except BaseException:
-        for source, target in reversed(done):
-            with contextlib.suppress(OSError):
-                os.replace(target, source)
-        raise
+            undo.callback(_move_back, target, source)
+        undo.pop_all()
+
+
+def _move_back(target: Path, source: Path) -> None:
+    with contextlib.suppress(OSError):
+        os.replace(target, source)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not there, or not empty
+        folder.rmdir()
 
 
 def _former_files(directory: Path, names: list[str]) -> list[str]:

@@ -6,14 +6,14 @@ transfer stream. Coefficients stay on the device; sums over blocks are taken in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from gsp_studio.backends.backend import Array, Backend
 from gsp_studio.backends.blocks import Rows, Streamed
+from gsp_studio.backends.blocks import streaming as on_blocks
 from gsp_studio.backends.cuda.driver import Device, cp
 
 
@@ -73,51 +73,4 @@ def _now() -> Any:
 
 def streaming(backend: Backend, device: Device) -> Backend:
     """A backend of the device whose kernels take `Rows` for Xt."""
-
-    def part(H: Any, some: slice) -> Any:
-        return cp.ascontiguousarray(H[:, some])
-
-    def products(Xt: Rows, H: Any) -> tuple[Any, Any]:
-        total = _Sums(len(H), Xt.shape[1], H.dtype)
-        for some, block in blocks_on(device, Xt):
-            total.add(*backend.products(block, part(H, some)))
-        return total.rounded()
-
-    def update(kernel: Callable[..., tuple[Any, Any, Any]], Xt: Rows, V: Any, H: Any, *rest: Any) -> Any:
-        total, new = _Sums(len(H), Xt.shape[1], H.dtype), cp.empty_like(H)
-        for some, block in blocks_on(device, Xt):
-            new[:, some], B, G = kernel(block, V, part(H, some), *rest)
-            total.add(B, G)
-        return new, *total.rounded()
-
-    def encode(Xt: Rows, V: Any) -> Any:
-        out = cp.empty((len(V), len(Xt)), V.dtype)
-        for some, block in blocks_on(device, Xt):
-            out[:, some] = backend.encode(block, V)
-        return out
-
-    def residual(Xt: Rows, V: Any, H: Any) -> float:
-        return sum(backend.residual(block, V, part(H, some)) for some, block in blocks_on(device, Xt))
-
-    return replace(
-        backend,
-        products=products,  # type: ignore[arg-type]
-        sweep_coefficients=lambda *args: update(backend.sweep_coefficients, *args),
-        descend_coefficients=lambda *args: update(backend.descend_coefficients, *args),
-        encode=encode,  # type: ignore[arg-type]
-        residual=residual,  # type: ignore[arg-type]
-    )
-
-
-class _Sums:
-    """H X' and H H', summed in float64 over blocks and rounded once."""
-
-    def __init__(self, r: int, m: int, dtype: Any) -> None:
-        self._B, self._G, self._dtype = cp.zeros((r, m)), cp.zeros((r, r)), dtype
-
-    def add(self, B: Any, G: Any) -> None:
-        self._B += B
-        self._G += G
-
-    def rounded(self) -> tuple[Any, Any]:
-        return self._B.astype(self._dtype), self._G.astype(self._dtype)
+    return on_blocks(backend, lambda Xt: blocks_on(device, Xt), cp)

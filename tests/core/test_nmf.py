@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.io
+from threadpoolctl import threadpool_limits
 
 import gsp_studio as gs
 from gsp_studio.backends.backend import HALS_BLOCK
@@ -195,6 +196,18 @@ def test_same_seed_same_bits_another_seed_another_result(faces_like):
     assert np.array_equal(a.W, b.W)
     assert np.array_equal(a.H, b.H)
     assert not np.array_equal(a.W, gs.factorize(faces_like, replace(params, seed=5)).W)
+
+
+def test_errors_do_not_depend_on_the_threads_that_blas_has_elsewhere():
+    """They choose the iterate that is kept: in the app BLAS has one thread, in the script that repeats a run all."""
+    X = np.random.default_rng(3).random((361, 2000), np.float32)
+    errors = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(limits=threads, user_api="blas"):
+            result = gs.factorize(X, gs.Params(rank=5, sparsity=0.6, max_iter=3), gs.get_backend("cpu", 1))
+        errors.append(result.history.error)
+    assert np.array_equal(errors[1], errors[0])
+    assert np.array_equal(errors[2], errors[0])
 
 
 @pytest.mark.parametrize("change", [np.ascontiguousarray, np.asfortranarray, lambda X: np.repeat(X, 2, 1)[:, ::2]])

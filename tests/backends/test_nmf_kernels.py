@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.backend import HALS_BLOCK
@@ -105,7 +107,6 @@ def test_rows_with_a_zero_gram_diagonal_are_left_alone(cpu):
 
 def test_threads_and_blas_are_put_back(cpu):
     import numba
-    from threadpoolctl import threadpool_info
 
     def state():
         blas = sorted(str(sorted(pool.items())) for pool in threadpool_info() if pool["user_api"] == "blas")
@@ -115,6 +116,36 @@ def test_threads_and_blas_are_put_back(cpu):
     with cpu.scope():
         assert numba.get_num_threads() == min(cpu.threads, numba.config.NUMBA_NUM_THREADS)
     assert state() == before
+
+
+def test_blas_has_one_thread_until_the_last_python_thread_is_out(cpu):
+    entered, may_leave = threading.Event(), threading.Event()
+
+    def compute():
+        with cpu.scope():
+            entered.set()
+            may_leave.wait()
+
+    def counts():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    def aside(function, *args, **kwargs):  # threadpoolctl lets nobody else set what a living thread has set
+        thread = threading.Thread(target=function, args=args, kwargs=kwargs)
+        thread.start()
+        return thread
+
+    before = threadpool_info()
+    aside(threadpool_limits, 2, user_api="blas").join()
+    try:
+        other = aside(compute)
+        entered.wait()
+        with cpu.scope():
+            may_leave.set()
+            other.join()
+            assert set(counts()) == {1}
+        assert set(counts()) == {2}
+    finally:
+        aside(threadpool_limits, before, user_api="blas").join()
 
 
 def test_the_bits_do_not_depend_on_numbas_cache(tmp_path):

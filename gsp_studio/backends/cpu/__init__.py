@@ -22,7 +22,7 @@ from threadpoolctl import ThreadpoolController
 
 from gsp_studio.backends.backend import Backend
 from gsp_studio.backends.cpu import solver
-from gsp_studio.backends.cpu.pool import set_threads
+from gsp_studio.backends.cpu.pool import OnOneThread, set_threads
 from gsp_studio.backends.cpu.projection import project_rows
 
 
@@ -30,6 +30,9 @@ from gsp_studio.backends.cpu.projection import project_rows
 def _blas() -> Any:
     # Finding the loaded libraries takes milliseconds, limiting them microseconds.
     return ThreadpoolController().select(user_api="blas")
+
+
+_BLAS = OnOneThread(_blas)
 
 
 def usable_cores() -> int:
@@ -47,7 +50,7 @@ def make_backend(threads: int | None) -> Backend:
     def scope() -> Iterator[None]:
         before = set_threads(count)
         try:
-            with _blas().limit(limits=1):
+            with _BLAS.limited():
                 yield
         finally:
             set_threads(before)

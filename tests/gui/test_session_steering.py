@@ -16,6 +16,7 @@ from gsp_studio.engine.run import Intervention, Record
 from gsp_studio.gui.chronicle import marks_of
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Mark, Phase
+from gsp_studio.io.export import read_factors, read_run
 
 
 def start_endless(session: Session) -> None:
@@ -174,6 +175,21 @@ def test_every_step_is_a_mark_and_a_line(faces: Session) -> None:
     assert faces.marks == (drag, split)
 
 
+def how_it_differs(faces: Session, out: Path, said: str) -> str:
+    """What tells why a repeat has other factors: where it parts from the run, and whether it does in this process."""
+    run, dataset = read_run(out), faces.dataset
+    assert dataset is not None
+    result = faces.runs[0].outcome.result
+    start, steering = run.as_done()
+    again = gs.factorize(dataset.X, start, gs.get_backend(run.backend, run.threads), steering=steering)
+    parted = np.flatnonzero(again.history.error != result.history.error) + 1
+    same = [np.array_equal(a, b) for a, b in zip((again.W, again.H), read_factors(out), strict=True)]
+    return (
+        f"{said}\nrepeated here: W, H the same {same}, errors differ at {parted[:3]} of {result.n_iter}, best of the "
+        f"run {result.best_iter}, here {again.best_iter}; {result.backend}, here {again.backend}\n{run.interventions}"
+    )
+
+
 def test_a_steered_run_is_repeated_by_its_script(faces: Session, tmp_path: Path) -> None:
     start_endless(faces)
     faces.mark((0,))
@@ -190,7 +206,8 @@ def test_a_steered_run_is_repeated_by_its_script(faces: Session, tmp_path: Path)
         [sys.executable, str(tmp_path / "out" / "repeat.py")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "the factors are the same to the last bit"
+    is_same = done.stdout.splitlines()[-1] == "the factors are the same to the last bit"
+    assert is_same, how_it_differs(faces, tmp_path / "out", done.stdout)
 
 
 def test_a_branch_of_a_finished_run_forks(faces: Session) -> None:

@@ -85,9 +85,10 @@ class Remote:
         The fit into the missing entries; `where` are their places in the flat Xt.
     take : (V, rows) -> V[rows]
     replaced : (V, rows, new) -> V with other rows
-    descend : (V, B, G, L, n_inner, tol, kind, s, weights, mu0) -> (V, dense, mu) or None
+    descend : (V, B, G, largest, n_inner, tol, kind, s, weights, mu0) -> (V, dense, mu) or None
         All of `core.updates.projected_fast_gradient` without a word from the host; `kind` is "none", "group" or
-        "rows". None where a projection met a rare case that the host has to settle.
+        "rows". `largest` is asked for the largest eigenvalue of G where the device does not find it. None where that
+        is 0, or a projection met a rare case that the host has to settle.
     project_flat, project_each, sorted_group
         As those of `backends.cpu`, for arrays of the host.
     project_there : (c, offsets of the host, s) -> c

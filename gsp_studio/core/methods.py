@@ -93,12 +93,9 @@ def new_device_update(kind: str) -> Callable[[Any, Any, Any, Backend, Params], U
     def update(V: Any, B: Any, G: Any, backend: Backend, params: Params) -> Update | None:
         nonlocal mu
         assert backend.remote is not None
-        L = largest_eigenvalue(between.get(G, backend))
-        if L <= 0.0:
-            return None
         weights = None if params.weights is None else row_weights(params, V.dtype)
         steps = (params.n_steps, params.inner_tol, kind, params.sparsity, weights, mu)
-        found = backend.remote.descend(V, B, G, L, *steps)
+        found = backend.remote.descend(V, B, G, lambda: largest_eigenvalue(between.get(G, backend)), *steps)
         if found is None:
             return None
         new, dense, mu = found

@@ -66,6 +66,8 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
     if method.new_projection is None:
         return math.nan
     device = get_backend(backend) if isinstance(backend, str) else backend
+    if isinstance(H, Coefficients) and device.remote is not None:
+        device = get_backend("cpu")  # the workers have devices of their own
     of_basis = method.new_projection()
     of_coefficients = METHODS["ahals" if params.sparsity_h is None else "psnmf"].new_projection
     assert of_coefficients is not None

@@ -20,6 +20,7 @@ from gsp_studio import backends
 from gsp_studio.backends import BackendUnavailable, OutOfDeviceMemory
 from gsp_studio.backends.blocks import Held, Streamed
 from gsp_studio.core.iterates import Distant
+from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import column_sparse_projection, group_sparse_projection
 from gsp_studio.core.spread import Spread
@@ -135,13 +136,16 @@ def test_a_full_device_is_one_sentence_on_the_command_line(machine, capsys):
 # --- numbers ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["alone", "together", "pruned"])
+@pytest.fixture(params=["alone", "cluster", "clustered pieces", "together", "pruned"])
 def shape(request, machine, monkeypatch):
-    """One block; several that wait for each other; and those with survivors moved together, in small pieces."""
+    """One block; a cluster; several that meet in global memory; and those with survivors moved together."""
     from gsp_studio.backends.cuda import groups
 
-    if request.param != "alone":
-        monkeypatch.setattr(groups, "_ALONE", 0)
+    if "cluster" in request.param:
+        machine.capability = "90"
+    if request.param == "alone":
+        machine.cooperates = 0
+    elif request.param != "cluster":
         monkeypatch.setattr(groups, "_PIECE", 16)
     if request.param == "pruned":
         monkeypatch.setattr(groups, "_PRUNED", 0)
@@ -183,7 +187,7 @@ def test_projections_are_those_of_the_cpu(kind, weighted, shape):
 def test_a_sample_says_where_the_search_begins(shape_of_matrix, machine, monkeypatch):
     from gsp_studio.backends.cuda import groups
 
-    for name, value in (("_ALONE", 0), ("_PIECE", 32), ("_PRUNED", 0), ("_SAMPLE", 500)):
+    for name, value in (("_PIECE", 32), ("_PRUNED", 0), ("_SAMPLE", 500)):
         monkeypatch.setattr(groups, name, value)
     rng = np.random.default_rng(1)
     misleading = np.zeros(shape_of_matrix)
@@ -219,7 +223,6 @@ def test_runs_follow_the_cpu(method, dtype, machine, parts_like):
 def test_a_run_repeats_to_the_last_bit_whatever_the_number_of_blocks(machine, parts_like, monkeypatch):
     from gsp_studio.backends.cuda import groups
 
-    monkeypatch.setattr(groups, "_ALONE", 0)
     monkeypatch.setattr(groups, "_PIECE", 16)
     results = []
     for machine.multiprocessors, machine.cooperates in ((1, 1), (2, 1), (5, 1), (5, 0)):
@@ -246,6 +249,38 @@ def test_gram_matrices_that_do_not_fit_pass_through_shared_memory_in_parts(optin
         found, *_ = backend.descend_coefficients(Xt, there[0], backend.remote.put(H), L, 10, 0.1)
     expected, *_ = cpu.descend_coefficients(np.ascontiguousarray(parts_like.T), V, H, L, 10, 0.1)
     np.testing.assert_allclose(backend.remote.get(found), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("capability", "cooperates"), [("90", 1), ("86", 1), ("86", 0)])
+@pytest.mark.parametrize("piece", [16, 1024])
+@pytest.mark.parametrize("method", ["psnmf", "wsnmf", "cpsnmf", "nenmf"])
+def test_updates_follow_the_cpu(capability, cooperates, piece, method, machine, parts_like, monkeypatch):
+    """By a cluster, by blocks that meet in global memory, by one alone."""
+    from gsp_studio.backends.cuda import groups
+
+    machine.capability, machine.cooperates = capability, cooperates
+    monkeypatch.setattr(groups, "_PIECE", piece)
+    expected, found = (gs.factorize(parts_like, params_for(method), backend) for backend in ("cpu", "cuda"))
+    np.testing.assert_allclose(found.history.error, expected.history.error, rtol=1e-10)
+    assert ("project_in_cluster" in machine.launches) == (capability == "90")
+
+
+def test_parts_that_never_meet(machine):
+    """Power steps do not find the largest eigenvalue of such a Gram matrix; the host is asked for it."""
+    rng = np.random.default_rng(0)
+    X = np.kron(np.eye(4), rng.random((15, 20)) + 0.1)
+    init = (np.kron(np.eye(4), rng.random((15, 1))), np.kron(np.eye(4), rng.random((1, 20))))
+    params = params_for("psnmf", rank=4, init=init)
+    expected, found = (gs.factorize(X, params, backend) for backend in ("cpu", "cuda"))
+    np.testing.assert_allclose(found.history.error, expected.history.error, rtol=1e-10)
+
+
+def test_a_gram_matrix_beyond_shared_memory(machine, parts_like):
+    machine.optin = 16 * 1024
+    params = params_for("psnmf", rank=50, max_iter=3)
+    expected, found = (gs.factorize(parts_like, params, backend) for backend in ("cpu", "cuda"))
+    assert "clip_step" in machine.launches
+    np.testing.assert_allclose(found.history.error, expected.history.error, rtol=1e-9)
 
 
 def test_large_gradient_steps_go_through_the_library(machine, parts_like, monkeypatch):
@@ -402,7 +437,7 @@ def test_a_real_device_follows_the_cpu(parts_like):
 
 def test_the_sources_are_in_the_package() -> None:
     folder = Path(backends.__file__).parent / "cuda"
-    assert len(list(folder.glob("*.cu"))) == 6
+    assert len(list(folder.glob("*.cu"))) == 7
 
 
 # --- workers of a cluster -----------------------------------------------------------------------------------------
@@ -421,3 +456,6 @@ def test_workers_compute_on_their_devices(method, machine, parts_like):
     np.testing.assert_allclose(found.W, here.W, rtol=1e-8, atol=1e-12)
     np.testing.assert_allclose(np.asarray(found.H), here.H, rtol=1e-8, atol=1e-12)
     np.testing.assert_allclose(found.history.error, here.history.error, rtol=1e-9)
+    # What is asked about these coefficients afterwards is asked of the workers, also where this computer has a device.
+    left = kkt_residual(X, found.W, np.asarray(found.H), found.params, "cpu")
+    assert kkt_residual(None, found.W, found.H, found.params, "cuda") == pytest.approx(left, rel=1e-9)

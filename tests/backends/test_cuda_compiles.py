@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "gsp_studio" / "backends" / "cuda"
-SOURCES = ("common", "root", "project", "columns", "solver", "path")
+SOURCES = ("common", "root", "project", "steps", "columns", "solver", "path")
 REALS = ["float", "double"]
 KERNELS = 16
 
@@ -48,7 +48,7 @@ def test_the_sources_are_those_that_the_driver_joins() -> None:
 def test_sums_are_never_left_to_the_order_of_threads() -> None:
     """The only atomic operation counts the blocks that wait at a barrier."""
     assert [line.strip() for line in program().splitlines() if "atomic" in line and not line.startswith("//")] == [
-        "if (atomicAdd(team.barrier, 1u) == (unsigned int)team.size - 1u) {"
+        "int is_last = atomicAdd(team.barrier, 1u) == (unsigned int)team.size - 1u;"
     ]
 
 

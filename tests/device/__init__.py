@@ -43,8 +43,9 @@ def smaller(imported) -> None:
     """Blocks and warps of a size that fibres can play."""
     driver, groups = (imported(f"gsp_studio.backends.cuda.{name}") for name in ("driver", "groups"))
     solver, path = (imported(f"gsp_studio.backends.cuda.{name}") for name in ("solver", "path"))
-    driver.Device.alone = driver.Device.together = BLOCK
-    groups.WARP = path.WARP = emulation.WARP
+    driver.Device.of_cluster = driver.Device.small = driver.Device.large = BLOCK
+    driver.Device.in_cluster = emulation.CLUSTER
+    groups.WARP = path.WARP = solver.WARP = emulation.WARP
     solver._BLOCK = path._BLOCK = BLOCK
 
 

@@ -16,8 +16,11 @@ from pathlib import Path
 HERE = Path(__file__).parent
 #: Threads of a warp here: fewer fibres, the same code.
 WARP = 4
+#: Blocks of a cluster here.
+CLUSTER = 2
 _KERNEL = re.compile(
-    r'extern "C" __global__ void\s+(?:__launch_bounds__\(([^)]*)\)\s*)?(\w+)\(([^)]*)\)\s*\{', re.MULTILINE
+    r'extern "C" __global__ void\s+(?:IN_CLUSTER\s+)?(?:__launch_bounds__\(([^)]*)\)\s*)?(\w+)\(([^)]*)\)\s*\{',
+    re.MULTILINE,
 )
 
 
@@ -65,7 +68,16 @@ def compiled(source: str, real: str, warp: int = WARP) -> ctypes.CDLL:
         unit, made = folder / f"{digest}-{os.getpid()}.cpp", folder / f"{digest}-{os.getpid()}.so"
         unit.write_text(text)
         flags = ["-std=c++14", "-O2", "-ffp-contract=off", "-shared", "-fPIC", "-w", "-U_FORTIFY_SOURCE"]
-        command = [str(compiler()), *flags, f"-DREAL={real}", f"-DEMULATED_WARP={warp}", "-o", str(made), str(unit)]
+        command = [
+            str(compiler()),
+            *flags,
+            f"-DREAL={real}",
+            f"-DEMULATED_WARP={warp}",
+            f"-DCLUSTER={CLUSTER}",
+            "-o",
+            str(made),
+            str(unit),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         made.replace(library)

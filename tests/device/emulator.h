@@ -19,8 +19,10 @@ using std::sqrt;
 
 #define __global__
 #define __device__
+#define __noinline__
 #define __launch_bounds__(...)
 #define WARP EMULATED_WARP
+#define IN_CLUSTER
 #define DYNAMIC_SHARED double* dynamic_shared = emulator::now->block->shared;
 
 struct Index { unsigned int x, y, z; };
@@ -39,6 +41,9 @@ struct Warp {
 struct Block {
     Index index;
     Meeting meeting;
+    Meeting* cluster; // of all blocks that are there at once
+    std::vector<Block>* all;
+    int any = 0; // votes
     std::vector<Warp> warps;
     double* shared;
 };
@@ -57,6 +62,8 @@ static jmp_buf scheduler;
 static std::function<void()>* body = nullptr;
 static std::vector<char*> stacks;
 static const size_t STACK = 64 * 1024;
+static const size_t BEHIND = 256;
+static const double UNTOUCHED = 1234.5678e99;
 static bool moved = false;
 
 static void leave() {
@@ -85,6 +92,7 @@ static void start_() {
     now->ended = true;
     moved = true;
     now->block->meeting.expected--;
+    now->block->cluster->expected--;
     Warp& warp = now->block->warps[now->thread.x / WARP];
     warp.meeting.expected--;
     _longjmp(scheduler, 1);
@@ -126,15 +134,20 @@ static int launch(Index grid, Index block, size_t shared_bytes, int cooperative,
     while (stacks.size() < threads * at_once) stacks.push_back((char*)malloc(STACK));
     for (size_t first = 0; first < blocks; first += at_once) {
         std::vector<Block> there(at_once);
+        Meeting cluster;
+        cluster.expected = (int)(threads * at_once);
         std::vector<Fibre> fibres(threads * at_once);
         std::vector<std::vector<double>> shared(at_once);
         for (size_t b = 0; b < at_once; b++) {
             size_t number = first + b;
-            // Filled with NaN: what a kernel reads and never wrote is seen.
-            shared[b].assign(shared_bytes / 8 + 1, NAN);
+            // Filled with NaN: what a kernel reads and never wrote is seen. What lies behind is not the kernel's.
+            shared[b].assign((shared_bytes + 7) / 8, NAN);
+            shared[b].resize(shared[b].size() + BEHIND, UNTOUCHED);
             there[b].index = {(unsigned)(number % grid.x), (unsigned)(number / grid.x % grid.y), (unsigned)(number / grid.x / grid.y)};
             there[b].shared = shared[b].data();
             there[b].meeting.expected = (int)threads;
+            there[b].cluster = &cluster;
+            there[b].all = &there;
             there[b].warps.resize((threads + WARP - 1) / WARP);
             for (size_t t = 0; t < threads; t++) {
                 Fibre& fibre = fibres[b * threads + t];
@@ -149,6 +162,9 @@ static int launch(Index grid, Index block, size_t shared_bytes, int cooperative,
             }
         }
         if (!run(fibres)) return 1;
+        for (const std::vector<double>& own : shared)
+            for (size_t k = own.size() - BEHIND; k < own.size(); k++)
+                if (own[k] != UNTOUCHED) return 2;
     }
     return 0;
 }
@@ -156,7 +172,24 @@ static int launch(Index grid, Index block, size_t shared_bytes, int cooperative,
 
 static void __syncthreads() { emulator::meet(emulator::now->block->meeting); }
 static void __threadfence() {}
+static void meet_in_cluster() { emulator::meet(*emulator::now->block->cluster); }
+static double* at_block(double* own, unsigned int rank) {
+    emulator::Block& here = *emulator::now->block;
+    return (*here.all)[rank].shared + (own - here.shared);
+}
 static void __nanosleep(unsigned int) { emulator::pause_(); }
+static void __syncwarp() { emulator::meet(emulator::warp_of().meeting); }
+static int __syncthreads_or(int vote) {
+    emulator::Block& block = *emulator::now->block;
+    if (vote) block.any = 1;
+    __syncthreads();
+    int any = block.any;
+    __syncthreads();
+    block.any = 0;
+    __syncthreads();
+    return any;
+}
+static double rsqrt(double x) { return 1.0 / sqrt(x); }
 static double __dsub_rn(double a, double b) { return a - b; }
 static double __dmul_rn(double a, double b) { return a * b; }
 static int __popc(unsigned int bits) { return __builtin_popcount(bits); }

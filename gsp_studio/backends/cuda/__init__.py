@@ -157,10 +157,10 @@ class _Flat:
 
         with self._device.scope():
             pieces, constants = groups.make_pieces(offsets), groups.make_weights(offsets, weights)
-            room = groups.Room(pieces, c.dtype, self._projector.new_run())
+            room = self._projector.room(pieces, c.dtype)
             there = self._device.put(c)
             goals = self._device.put(np.asarray(targets, np.float64))
-            self._projector.step(there, pieces, constants, goals, groups.EACH, room)
+            self._projector.project_each(there, pieces, constants, goals, room)
             results = self._device.get(room.results).reshape(-1, 3)
             sparsities, values = self._device.get(room.sparsities), self._device.get(room.out)
         source = c.copy() if out is c else c

@@ -5,58 +5,99 @@
 
 #define LANES 64
 
-// Rows row..row + count of G (r, r) into shared memory.
-static __device__ void load_rows(REAL* tile, const REAL* G, integer r, integer row, integer count) {
+// Rows row..row + count of G (r, r) into shared memory, `pad` numbers apart.
+static __device__ void load_rows(REAL* tile, const REAL* G, integer r, integer row, integer count, integer pad) {
     __syncthreads();
-    for (integer e = threadIdx.x; e < count * r; e += LANES) tile[e] = G[row * r + e];
+    for (integer e = threadIdx.x; e < count * r; e += LANES) tile[e / r * pad + e % r] = G[row * r + e];
     __syncthreads();
 }
 
-// HALS sweeps of V (r, n) in place for ``min_V>=0 <V, G V> - 2 <B, V>``. `rows` of G are in shared memory at once; an
-// even number, or all. `keeps` 1: the columns too.
+// ``<g, h>`` and ``<f, h>``: a number of h that is loaded serves both.
+static __device__ void two_products(const REAL* g, const REAL* f, const REAL* h, integer stride, int r, REAL* both) {
+    REAL one = (REAL)0, more = (REAL)0, two = (REAL)0, rest = (REAL)0;
+    int i = 0;
+#pragma unroll 4
+    for (; i + 4 <= r; i += 4) {
+        Four x = *(const Four*)(g + i), y = *(const Four*)(f + i);
+        const REAL* at = h + i * stride;
+        REAL a = at[0], b = at[stride], c = at[2 * stride], d = at[3 * stride];
+        one += x.at[0] * a;
+        two += y.at[0] * a;
+        more += x.at[1] * b;
+        rest += y.at[1] * b;
+        one += x.at[2] * c;
+        two += y.at[2] * c;
+        more += x.at[3] * d;
+        rest += y.at[3] * d;
+    }
+    for (; i < r; i++) {
+        REAL a = h[i * stride];
+        one += g[i] * a;
+        two += f[i] * a;
+    }
+    both[0] = one + more;
+    both[1] = two + rest;
+}
+
+// A step of an entry of h: by `left`, what the fit lacks, over the diagonal, and not below 0.
+static __device__ REAL step_of(REAL* h, REAL left, REAL inverse) {
+    REAL step = left * inverse, low = -*h;
+    step = step > low ? step : low;
+    *h += step;
+    return step;
+}
+
+// HALS sweeps of V (r, n) from `old` for ``min_V>=0 <V, G V> - 2 <B, V>``. `rows` of G are in shared memory at once; an
+// even number, or all; `pad` numbers apart, a multiple of 4. `keeps` 1: the columns too.
 extern "C" __global__ void __launch_bounds__(LANES)
-hals(REAL* V, const REAL* B, const REAL* G, integer r, integer n, integer n_inner, double tol, integer rows,
-     integer keeps) {
+hals(const REAL* old, REAL* V, const REAL* B, const REAL* G, integer r, integer n, integer n_inner, double tol,
+     integer rows, integer pad, integer keeps) {
     DYNAMIC_SHARED
     double* scratch = dynamic_shared;
-    REAL* tile = (REAL*)(scratch + LANES / WARP);
+    REAL *tile = (REAL*)(scratch + LANES / WARP), *inverse = tile + rows * pad;
     integer j = (integer)blockIdx.x * LANES + threadIdx.x, stride = keeps ? LANES : n;
     int inside = j < n;
-    REAL* h = keeps ? tile + rows * r + threadIdx.x : V + j;
-    if (keeps)
-        for (integer k = 0; k < r; k++) h[k * stride] = inside ? V[k * n + j] : (REAL)0;
+    REAL *h = keeps ? inverse + rows + threadIdx.x : V + j, both[2];
+#pragma unroll 4
+    for (integer k = 0; k < r; k++) {
+        if (inside) h[k * stride] = old[k * n + j];
+        else if (keeps) h[k * stride] = (REAL)0;
+    }
     double first = 0.0;
     for (integer sweep = 0; sweep < n_inner; sweep++) {
         double moved = 0.0;
         for (integer row = 0; row < r; row += rows) {
             integer count = r - row < rows ? r - row : rows;
-            if (sweep == 0 || rows < r) load_rows(tile, G, r, row, count);
+            if (sweep == 0 || rows < r) {
+                load_rows(tile, G, r, row, count, pad);
+                for (integer q = threadIdx.x; q < count; q += LANES) {
+                    REAL diagonal = tile[q * pad + row + q];
+                    inverse[q] = diagonal > (REAL)0 ? (REAL)1 / diagonal : (REAL)0;
+                }
+                __syncthreads();
+            }
             if (!inside) continue;
-            // Two rows at a time: a value of h that is loaded serves both. The second is corrected for the first.
+            // Two rows at a time; B is loaded a pair ahead, as nothing else hides the wait for it.
+            const REAL* b = B + row * n + j;
+            REAL one = b[0], two = count > 1 ? b[n] : (REAL)0;
             for (integer q = 0; q < count; q += 2) {
-                integer k = row + q;
-                int pair = q + 1 < count;
-                const REAL *g = tile + q * r, *f = tile + (q + pair) * r;
-                REAL one = B[k * n + j], two = pair ? B[(k + 1) * n + j] : (REAL)0;
-#pragma unroll 4
-                for (integer i = 0; i < r; i++) {
-                    REAL value = h[i * stride];
-                    one -= g[i] * value;
-                    two -= f[i] * value;
-                }
-                if (g[k] > (REAL)0) {
-                    REAL step = one / g[k], low = -h[k * stride];
-                    step = step > low ? step : low;
-                    h[k * stride] += step;
-                    two -= f[k] * step;
+                integer k = row + q, pair = q + 1 < count;
+                const REAL *g = tile + q * pad, *f = g + pair * pad;
+                REAL next_one = q + 2 < count ? b[(q + 2) * n] : (REAL)0;
+                REAL next_two = q + 3 < count ? b[(q + 3) * n] : (REAL)0;
+                if (keeps) two_products(g, f, h, LANES, (int)r, both);
+                else two_products(g, f, h, n, (int)r, both);
+                REAL step = (REAL)0;
+                if (inverse[q] > (REAL)0) {
+                    step = step_of(h + k * stride, one - both[0], inverse[q]);
                     moved += (double)(step * step);
                 }
-                if (pair && f[k + 1] > (REAL)0) {
-                    REAL step = two / f[k + 1], low = -h[(k + 1) * stride];
-                    step = step > low ? step : low;
-                    h[(k + 1) * stride] += step;
+                if (pair && inverse[q + 1] > (REAL)0) { // corrected for the first
+                    step = step_of(h + (k + 1) * stride, two - both[1] - f[k] * step, inverse[q + 1]);
                     moved += (double)(step * step);
                 }
+                one = next_one;
+                two = next_two;
             }
         }
         moved = block_sum(moved, scratch);
@@ -85,7 +126,7 @@ descend(REAL* V, const REAL* B, const REAL* G, integer r, integer n, double L, i
         alpha = following;
         for (integer row = 0; row < r; row += rows) {
             integer count = r - row < rows ? r - row : rows;
-            if (step == 0 || rows < r) load_rows(tile, G, r, row, count);
+            if (step == 0 || rows < r) load_rows(tile, G, r, row, count, r);
             for (integer q = 0; q < count && inside; q++) {
                 integer k = row + q;
                 const REAL* g = tile + q * r;

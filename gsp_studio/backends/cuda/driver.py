@@ -24,9 +24,11 @@ from gsp_studio.backends.backend import Array, BackendUnavailable, OutOfDeviceMe
 __all__ = ["Device", "Transfer", "cp", "device_name", "problem", "source"]
 
 #: The program, in the order in which its files are joined.
-SOURCES = ("common", "root", "project", "columns", "solver", "path")
+SOURCES = ("common", "root", "project", "steps", "columns", "solver", "path")
 #: The oldest compute capability: older ones lack the instruction that waits, and CUDA 13 does not know them.
 OLDEST = 70
+#: The first compute capability with clusters of blocks.
+CLUSTERS_FROM = 90
 #: Shared memory that a block has without asking for more.
 _PLAIN_SHARED = 48 * 1024
 #: Of the free memory, what a run may count on: the pool rounds up, and the display needs some.
@@ -91,10 +93,14 @@ class Device:
     multiprocessors : int
     most_shared : int
         Bytes of shared memory that a block can have.
+    cluster : int
+        Blocks of a cluster; 0 where the device has none.
     """
 
-    #: Threads of a block of the projection: of one that works alone, and of one among many.
-    alone, together = 512, 512
+    #: Threads of a block of the projection: of a cluster's, for little work, and for much.
+    of_cluster, small, large = 256, 128, 1024
+    #: Blocks of a cluster, where the device has clusters.
+    in_cluster = 8
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -104,6 +110,8 @@ class Device:
         self.most_shared = int(attributes["MaxSharedMemoryPerBlockOptin"])
         #: Whether blocks may wait for each other; where not, one works alone.
         self.can_wait = bool(attributes.get("CooperativeLaunch", 1))
+        has_clusters = int(cp.cuda.Device(index).compute_capability) >= CLUSTERS_FROM
+        self.cluster = self.in_cluster if has_clusters else 0
         self._modules: dict[str, Any] = {}
         self._kernels: dict[tuple[str, str], Any] = {}
         self._granted: dict[tuple[str, str], int] = {}

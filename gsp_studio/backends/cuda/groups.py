@@ -35,16 +35,26 @@ FREE, GROUP, EACH = range(3)
 _RARE = (COLLAPSED, OUT_OF_RANGE, LONG)
 # Entries of a run's state, and how many.
 ALPHA, FIRST, IS_DONE, COUNT, HINT, WORST, RUN = range(7)
+#: A hint that the run holds.
+OF_RUN = -1.0
 #: Entries of a piece at least, and pieces of a group at most, beside one for each vector.
 _PIECE, _MOST_PIECES = 1024, 16384
-#: Entries up to which one block is quicker than many that wait for each other.
-_ALONE = 1 << 16
+#: Entries, and multiplications of a gradient, up to which a cluster is quicker than all blocks that there can be.
+_CLUSTERED, _CLUSTERED_PRODUCTS = 150_000, 10_000_000
 #: Entries from which survivors are moved together.
 _PRUNED = 1 << 20
-#: Entries of the sample that tells where the search of a large group begins, and by how much it begins below that.
-_SAMPLE, _BELOW = 32_768, 0.98
-_SUMS = 5
-_STATE = 12
+#: Of a multiplier that is close to the one sought: where the search of such a group begins, after a step and a sample.
+_BELOW, _BELOW_SAMPLE = 0.98, 0.96
+#: Entries of that sample.
+_SAMPLE = 32_768
+#: Pieces, and entries of a vector that is a group of its own, up to which blocks are small: more share the work.
+_FEW, _SHORT = 2048, 4096
+# Numbers: of a piece's sums, of what a block knows, of what each of its warps adds to.
+_SUMS, _TOLD, _NUMBERS = 5, 24, 7
+# Numbers that a cluster's blocks have in their shared memory, for a piece and for a vector; see `bring_all`.
+_NEAR_PIECE, _NEAR_VECTOR = 2 * _SUMS + 3, 11
+#: Rows of a tile of a gradient, as in `steps.cu`.
+ROWS_AT_ONCE = 8
 WARP = 32
 
 
@@ -121,7 +131,10 @@ class Projector:
         self.device = device
         self.pieces = lru_cache(maxsize=16)(self._pieces)
         self._plain = lru_cache(maxsize=16)(self._plain_weights)
+        self._sampled = lru_cache(maxsize=16)(self._sample)
         self._last: tuple[Array, tuple[int, int], Weights] | None = None
+        # As every barrier leaves it: any number of launches can use it, one after another.
+        self._barrier = cp.zeros(2, np.uint32)
 
     def _pieces(self, vectors: int, length: int) -> Pieces:
         return make_pieces(np.arange(vectors + 1, dtype=np.int64) * length)
@@ -140,31 +153,41 @@ class Projector:
             self._last = last
         return last[2]
 
-    def new_run(self, hint: float = 0.0) -> Any:
-        """The state of an update, or of a projection alone, that begins at the multiplier `hint`."""
-        run = np.zeros(RUN)
-        run[ALPHA], run[HINT] = 0.1, hint
-        return cp.asarray(run)
-
-    def run_near(self, c: Any, pieces: Pieces, weights: Weights, s: float, mu0: float) -> Any:
-        """The state of a projection of a large group: it begins a little below what a sample says, in all likelihood.
+    def begin(self, c: Any, pieces: Pieces, weights: Weights, s: float, mu0: float) -> tuple[Any, float, float]:
+        """The state of a projection, its hint, and how far below that it begins: a sample says so for a large group.
 
         A misleading sample costs passes, and nothing else. It stays on the device, as all of this does.
         """
-        r, run = pieces.vectors, self.new_run(mu0)
-        if mu0 > 0.0 or weights.kind != 0 or pieces.entries < _PRUNED or pieces.entries != r * pieces.longest:
-            return run
+        run, length = cp.empty(RUN, np.float64), pieces.longest
+        if mu0 > 0.0 or not self._prunes(pieces, weights, GROUP) or pieces.entries != pieces.vectors * length:
+            return run, mu0, _BELOW
         stride = max(1, pieces.entries // _SAMPLE) | 1  # odd: images have even numbers of columns
-        some = cp.ascontiguousarray(c.reshape(r, pieces.longest)[:, ::stride])
-        shrunk = (pieces.longest / some.shape[1]) ** 0.5
-        constants = Weights(None, 0, weights.gain, weights.norm / shrunk, weights.span / shrunk, weights.constants)
-        sampled = self.pieces(r, int(some.shape[1]))
-        room = Room(sampled, c.dtype, self.new_run())
-        self.step(some.reshape(-1), sampled, constants, s, GROUP, room)
-        run[HINT : HINT + 1] = room.run[HINT : HINT + 1] * _BELOW
-        return run
+        some = cp.ascontiguousarray(c.reshape(pieces.vectors, length)[:, ::stride])
+        sampled, constants = self._sampled(pieces.vectors, length, int(some.shape[1]))
+        self.project(some.reshape(-1), sampled, constants, s, self.room(sampled, c.dtype, run))
+        return run, OF_RUN, _BELOW_SAMPLE
 
-    def step(
+    def room(self, pieces: Pieces, dtype: Any, run: Any = None) -> Room:
+        """What launches work in; their barrier is one for all, as they come one after another."""
+        return Room(pieces, dtype, cp.empty(RUN, np.float64) if run is None else run, self._barrier)
+
+    def _sample(self, vectors: int, length: int, sampled: int) -> tuple[Pieces, Weights]:
+        """Pieces of a sample, and the constants of the whole as they are for it."""
+        weights, shrunk = self._plain(vectors, length), (length / sampled) ** 0.5
+        constants = Weights(None, 0, weights.gain, weights.norm / shrunk, weights.span / shrunk, weights.constants)
+        return self.pieces(vectors, sampled), constants
+
+    def project(
+        self, c: Any, pieces: Pieces, weights: Weights, s: float, room: Room, hint: float = 0.0, below: float = 1.0
+    ) -> None:
+        """Project the vectors of c, one group, to s into ``room.out``."""
+        self._launch(c, pieces, weights, s, GROUP, room, hint, below)
+
+    def project_each(self, c: Any, pieces: Pieces, weights: Weights, targets: Any, room: Room) -> None:
+        """Project every vector of c on its own, to its own of the targets on the device."""
+        self._launch(c, pieces, weights, targets, EACH, room, 0.0, 1.0)
+
+    def steps(
         self,
         c: Any,
         pieces: Pieces,
@@ -172,52 +195,108 @@ class Projector:
         s: Any,
         kind: int,
         room: Room,
-        moves: Any = None,
-        tol: float = 0.0,
+        hint: float,
+        moving: tuple[Any, Any, Any],
+        quadratic: tuple[Any, Any, float],
+        pad: int,
+        count: int,
+        tol: float,
     ) -> None:
-        """Project c to s into ``room.out``; with ``moves = (V, Y)`` these go on by momentum, as a step of an update.
+        """Queue steps of an update.
 
-        For every vector on its own, s holds the targets on the device.
+        Parameters
+        ----------
+        c, pieces, weights, s, kind, room
+            As for a projection.
+        hint : float
+            The multiplier at which the update begins; it goes on where that is `OF_RUN`.
+        moving : tuple
+            Where it begins (r, m), V, and where the momentum has brought it.
+        quadratic : tuple
+            B (r, m), G (r, r), and its largest eigenvalue or 0 for the device to find it.
+        pad : int
+            The distance of G's rows in shared memory; 0: c holds the gradient step of the one step.
+        count : int
+            Steps at most.
+        tol : float
         """
-        V, Y = (c, c) if moves is None else moves
-        device, prunes = self.device, kind == GROUP and weights.kind == 0 and pieces.entries >= _PRUNED
-        grid, block, shared = self._shape(c.dtype, pieces, kind)
-        own = c if weights.kind == 0 else weights.values
-        tables = (pieces.vector, pieces.start, pieces.stop, pieces.first, pieces.offsets)
-        constants = (weights.gain, weights.norm, weights.span)
-        asked = (pieces.count, pieces.vectors, 0.0 if kind == EACH else float(s), kind, int(prunes))
-        left = (room.sums, room.live, room.coef, room.best, room.sparsities, room.results, room.barrier, room.run)
-        going_on = (int(moves is not None), V, Y, float(tol), s if kind == EACH else room.run)
-        out = c if kind == FREE else room.out
-        arguments = (c, own, weights.kind, *tables, *constants, *asked, out, *left, *going_on)
-        device.launch("project", c.dtype, (grid,), block, arguments, shared, together=grid > 1)
+        old, V, Y = moving
+        B, G, L = quadratic
+        going_on = (old, V, Y, B, G, float(L), pad, int(count), float(tol))
+        self._launch(c, pieces, weights, s, kind, room, hint, _BELOW, going_on, pad)
 
-    def _shape(self, dtype: Any, pieces: Pieces, kind: int) -> tuple[int, int, int]:
-        """Blocks, threads of each and shared memory."""
-        device = self.device
-        alone = pieces.entries <= _ALONE and kind != EACH
-        block = device.alone if alone else device.together
-        shared = 8 * (_STATE + 6 * (block // 4) + 1)
-        if alone:
-            return 1, block, shared
-        wanted = pieces.vectors if kind == EACH else -(-pieces.count // (block // WARP))
-        return max(1, min(wanted, device.most_together("project", dtype, block, shared))), block, shared
+    @staticmethod
+    def _prunes(pieces: Pieces, weights: Weights, kind: int) -> bool:
+        return kind == GROUP and weights.kind == 0 and pieces.entries >= _PRUNED
+
+    def _launch(
+        self,
+        c: Any,
+        pieces: Pieces,
+        weights: Weights,
+        s: Any,
+        kind: int,
+        room: Room,
+        hint: float,
+        below: float,
+        going_on: tuple[Any, ...] | None = None,
+        pad: int = 0,
+    ) -> None:
+        """Start the kernel; for every vector on its own, s holds the targets on the device."""
+        own, r = c if weights.kind == 0 else weights.values, pieces.vectors
+        prunes = self._prunes(pieces, weights, kind)
+        arguments = (
+            *(c, own, weights.kind, pieces.vector, pieces.start, pieces.stop, pieces.first, pieces.offsets),
+            *(weights.gain, weights.norm, weights.span, pieces.count, r),
+            *(0.0 if kind == EACH else float(s), kind, int(prunes), below if prunes else 1.0, float(hint)),
+            c if kind == FREE else room.out,
+            *(room.sums, room.live, room.coef, room.best, room.sparsities, room.results, room.barrier, room.told),
+            *(room.run, s if kind == EACH else room.run),
+            *((c, c, c, c, c, 0.0, 0, 0, 0.0) if going_on is None else going_on),
+        )
+        gram = pad * (8 * (2 * r + 2) + r * pad * c.dtype.itemsize) // max(1, pad)
+        if self._is_for_a_cluster(pieces, pad):
+            block = self.device.of_cluster
+            shared = 8 * (self._told(block) + _NEAR_PIECE * pieces.count + _NEAR_VECTOR * r + 8) + gram
+            if shared <= self.device.most_shared:
+                grid = (self.device.cluster,)
+                self.device.launch("project_in_cluster", c.dtype, grid, block, arguments, shared)
+                return
+        is_small = pieces.longest <= _SHORT if kind == EACH else pieces.count <= _FEW
+        block = self.device.small if is_small else self.device.large
+        warps, shared = block // WARP, 8 * self._told(block) + gram
+        tiles = -(-pieces.longest // WARP) * (pad // ROWS_AT_ONCE)
+        wanted = max(r if kind == EACH else -(-pieces.count // warps), -(-tiles // warps))
+        grid = (min(wanted, self.device.most_together("project", c.dtype, block, shared)),)
+        self.device.launch("project", c.dtype, grid, block, arguments, shared, together=grid[0] > 1)
+
+    def _is_for_a_cluster(self, pieces: Pieces, pad: int) -> bool:
+        return self.device.cluster > 0 and pieces.entries <= _CLUSTERED and pad * pieces.entries <= _CLUSTERED_PRODUCTS
+
+    @staticmethod
+    def _told(block: int) -> int:
+        """Numbers in the shared memory of a block, beside what is brought there."""
+        return _TOLD + 2 + _NUMBERS * (block // WARP)
+
+    def pad_of(self, r: int, dtype: Any) -> int:
+        """The distance of a Gram matrix's rows in shared memory; 0 where that does not hold it."""
+        pad = -(-r // ROWS_AT_ONCE) * ROWS_AT_ONCE
+        needed = r * pad * np.dtype(dtype).itemsize + 16 * (r + 1) + 8 * self._told(self.device.large)
+        return pad if needed <= self.device.most_shared else 0
 
 
 class Room:
     """What a projection works in and leaves behind, on the device."""
 
-    def __init__(self, pieces: Pieces, dtype: Any, run: Any) -> None:
+    def __init__(self, pieces: Pieces, dtype: Any, run: Any, barrier: Any) -> None:
         r = pieces.vectors
         self.out = cp.empty(pieces.entries, dtype)
-        self.sums = cp.empty(2 * _SUMS * pieces.count, np.float64)
+        self.sums = cp.empty(_SUMS * pieces.count, np.float64)
         self.live = cp.empty(pieces.count, np.int64)
         self.coef, self.sparsities = cp.empty(r, np.float64), cp.empty(r, np.float64)
         self.best = cp.empty(r, np.int64)
-        self.results = cp.zeros(3 * r, np.float64)
-        # As every barrier leaves it: any number of launches can use it, one after another.
-        self.barrier = cp.zeros(2, np.uint32)
-        self.run = run
+        self.results, self.told = cp.empty(3 * r, np.float64), cp.empty(_TOLD, np.float64)
+        self.run, self.barrier = run, barrier
 
 
 def project(
@@ -237,8 +316,9 @@ def project(
     out : cupy.ndarray (N,)
     solution : Solution
     """
-    room = Room(pieces, c.dtype, projector.run_near(c, pieces, weights, s, mu0))
-    projector.step(c, pieces, weights, s, GROUP, room)
+    run, hint, below = projector.begin(c, pieces, weights, s, mu0)
+    room = projector.room(pieces, c.dtype, run)
+    projector.project(c, pieces, weights, s, room, hint, below)
     mu, steps, outcome = (float(x) for x in cp.asnumpy(room.results[:3]))
     if int(outcome) in _RARE:
         out, solution = project_flat(cp.asnumpy(c).reshape(-1), offsets, s, w)

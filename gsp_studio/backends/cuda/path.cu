@@ -185,7 +185,7 @@ extern "C" __global__ void __launch_bounds__(256)
 path_singles(const REAL* c, const REAL* w, integer w_kind, const integer* offsets, const double* found,
              const double* result, integer r, REAL* out) {
     if (result[2] != (double)ROOT) return;
-    Group g = {c, w, w_kind, 0, 0, 0, 0, offsets, 0, 0, 0, out, 0, 0, 0, 0, r, 0.0};
+    Group g = {c, w, w_kind, 0, 0, 0, 0, offsets, 0, 0, 0, out, 0, 0, 0, 0, 0, r, 0.0};
     integer warps = (integer)gridDim.x * (blockDim.x / WARP);
     for (integer i = ((integer)blockIdx.x * blockDim.x + threadIdx.x) / WARP; i < r; i += warps) {
         if (found[4 * i + 2] >= 0.0) continue;

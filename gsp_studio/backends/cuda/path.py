@@ -81,7 +81,7 @@ class SortedGroup:
             *(*self._sorted(), pieces.offsets, self._nodes, *self._tree, weights.gain, weights.norm, weights.span),
             *(pieces.vectors, float(s), self._bound, found, result),
         )
-        shared = 8 * (12 + _BLOCK // 4 + 1)
+        shared = 8 * (12 + _BLOCK // WARP + 1)
         self._device.launch("path_search", self._c.dtype, (1,), _BLOCK, arguments, shared)
         return found, result
 

@@ -1,15 +1,24 @@
-// The grouped sparse projection in one launch: search, output and, within an update, the momentum step.
+// The grouped sparse projection in one launch: search and output.
 //
-// Vectors are cut into pieces, a piece belongs to a warp. An evaluation is a pass of all warps over their pieces, a
-// barrier, and a second stage that every block does for itself: from the sums of all pieces to the residual and the
-// next multiplier, in the same order and hence with the same bits everywhere. So the whole safeguarded Newton needs one
-// barrier a step and no word from the host. In large groups the pass at a multiplier below the root moves the
-// survivors of each piece to the front of its part of the output, and later passes look only at those.
+// Vectors are cut into pieces, a piece belongs to a warp. An evaluation is a pass of all warps over their pieces, after
+// which all blocks meet; the one that comes last does the second stage, from the sums of all pieces to the residual and
+// the next multiplier, in an order that does not depend on which block it is, and tells the others. In a cluster each
+// piece is told to all blocks, and each does the second stage for itself, with the same bits. So the whole safeguarded
+// Newton needs one meeting a step and no word from the host. In large groups the pass at a multiplier below the root
+// moves the survivors of each piece to the front of its part of the output, and later passes look only at those.
 
 enum { M0, M1, M2, TOP, BEST, SUMS };
 enum { ALPHA, FIRST, IS_DONE, COUNT, HINT, WORST, RUN };
+// What a block knows, in shared memory: the search, what was found, an update's run. All of it is told.
+enum { OUTCOME = STATE, GOAL, IS_LONG, SINGLES, BETA, RESTARTS, OF_RUN, TOLD = OF_RUN + RUN };
 #define SAFE_LOW 1e-120
 #define SAFE_HIGH 1e120
+// Entries that a lane loads before it looks at them: a warp alone does not keep the memory busy otherwise.
+#define BATCH 12
+// From so many pieces a vector on average a warp adds them, else a thread.
+#define MANY_PIECES 32
+// The entry that a vector keeps is not known yet.
+#define UNKNOWN -2
 
 struct Group {
     const REAL *c, *w;
@@ -19,12 +28,59 @@ struct Group {
     const integer *offsets;
     const double *gain, *norm, *span;
     REAL* out;
-    double* sums; // two sets, used in turn: a slow block still reads one while the others write the next
+    double* sums;
+    double* spare; // of a cluster: the next pass's sums, as a slow block still reads these
     integer* live;
     integer pieces; // of all groups
     integer a, b; // its vectors
     double s;
 };
+
+// What is left of a projection.
+struct Found {
+    double *coef, *sparsities, *results;
+    integer* best;
+};
+
+// Shared memory of a block: what it knows, a flag, and seven numbers a warp; more follows.
+struct Own {
+    double *state, *flag, *scratch;
+};
+
+static __device__ Own own_of(double* shared) {
+    Own own = {shared, shared + TOLD, shared + TOLD + 1};
+    return own;
+}
+
+// The block that came last lets the others go on, with what it knows.
+static __device__ void tell(const Team& team, const Own& own) {
+    __syncthreads();
+    if (team.size > 1 && !team.is_cluster)
+        for (int k = (int)threadIdx.x; k < TOLD; k += (int)blockDim.x) team.told[k] = own.state[k];
+    release(team);
+}
+
+static __device__ void hear(const Team& team, const Own& own) {
+    if (team.size > 1 && !team.is_cluster)
+        for (int k = (int)threadIdx.x; k < TOLD; k += (int)blockDim.x) own.state[k] = team.told[k];
+    __syncthreads();
+}
+
+// A number that all lanes have, for all blocks: a lane for each.
+static __device__ void put(const Team& team, double* place, double x) {
+    if (!team.is_cluster) {
+        if (lane_of() == 0) *place = x;
+        return;
+    }
+    for (int rank = lane_of(); rank < CLUSTER; rank += WARP) *at_block(place, rank) = x;
+}
+
+// The sums have been read.
+static __device__ void turn(Group* g) {
+    double* read = g->sums;
+    g->sums = g->spare;
+    g->spare = read;
+}
 
 static __device__ double weight_at(const Group& g, integer i, integer j) {
     return g.w_kind == 0 ? 1.0 : (double)g.w[g.w_kind == 1 ? j - g.offsets[i] : j];
@@ -68,7 +124,7 @@ static __device__ Single single_at(const Group& g, integer i, integer j, double 
     return found;
 }
 
-static __device__ Single best_between(const Group& g, integer i, integer start, integer stop, double t, double fine) {
+static __device__ __noinline__ Single best_between(const Group& g, integer i, integer start, integer stop, double t, double fine) {
     Single best = single_at(g, i, -1, t, fine);
     for (integer j = start + lane_of(); j < stop; j += WARP) {
         Single other = single_at(g, i, j, t, fine);
@@ -77,42 +133,71 @@ static __device__ Single best_between(const Group& g, integer i, integer start, 
     return warp_best(best);
 }
 
-// Moments of a piece at mu, from all of its entries or from its survivors; `compact` moves the survivors.
-static __device__ void evaluate_piece(const Group& g, integer p, double mu, double* sums, int first, int pruned,
-                                      int compact) {
-    integer i = g.vector[p], start = g.start[p], stop = pruned ? start + g.live[p] : g.stop[p];
-    const REAL* x = pruned ? g.out : g.c;
+// A lane's next entries of x before `length`; 0 beyond it, which no threshold lets pass.
+static __device__ void load(const REAL* x, int j, int length, REAL* batch) {
+#pragma unroll
+    for (int q = 0; q < BATCH; q++) {
+        batch[q] = (REAL)0;
+        if (j + q * WARP < length) batch[q] = x[j + q * WARP];
+    }
+}
+
+// What is above the threshold t, to the front of `to`; returns how much that is. A few entries at the threshold may be
+// among it: the comparison is one of REAL. `top` becomes the largest entry.
+static __device__ int move_survivors(const REAL* x, int length, double t, REAL* to, double* top) {
+    REAL coarse = t < 1e-30 ? (REAL)-1 : (REAL)(t * (1.0 - 1e-6)), most = (REAL)0, largest = (REAL)largest_real();
+    REAL batch[BATCH];
+    int kept = 0, is_bad = 0;
+    for (int base = 0; base < length; base += BATCH * WARP) {
+        load(x, base + lane_of(), length, batch);
+#pragma unroll
+        for (int q = 0; q < BATCH; q++) {
+            REAL size = fabs(batch[q]);
+            int is_above = size > coarse && base + q * WARP + lane_of() < length;
+            unsigned int above = __ballot_sync(EVERY_LANE, is_above);
+            most = size > most ? size : most;
+            is_bad |= !(size <= largest);
+            if (is_above) to[kept + __popc(above & ((1u << lane_of()) - 1u))] = size;
+            kept += __popc(above);
+        }
+    }
+    __syncwarp();
+    *top = is_bad ? infinity_() : (double)most;
+    return kept;
+}
+
+// Moments of a piece at mu, from all of its entries or from its survivors; `compact` moves the survivors first.
+static __device__ __noinline__ void evaluate_piece(const Group& g, const Team& team, integer p, double mu, int first,
+                                                   int pruned, int compact) {
+    integer i = g.vector[p], start = g.start[p];
+    int length = pruned ? (int)g.live[p] : (int)(g.stop[p] - start);
+    const REAL* x = (pruned ? g.out : g.c) + start;
     double t = threshold(g.gain[i], mu), m0 = 0.0, m1 = 0.0, m2 = 0.0, top = 0.0;
     if (compact) {
-        integer kept = start;
-        for (integer base = start; base < stop; base += WARP) {
-            integer j = base + lane_of();
-            double size = j < stop ? fabs((double)x[j]) : 0.0, z = size - t;
-            unsigned int above = __ballot_sync(EVERY_LANE, j < stop && z > 0.0);
-            if (j < stop && z > 0.0) {
-                m0 += 1.0;
-                m1 += z;
-                m2 += z * z;
-                g.out[kept + __popc(above & ((1u << lane_of()) - 1u))] = (REAL)size;
+        length = move_survivors(x, length, t, g.out + start, &top);
+        x = g.out + start;
+        if (lane_of() == 0) g.live[p] = length;
+    }
+    if (g.w_kind == 0) {
+        REAL batch[BATCH];
+        for (int base = 0; base < length; base += BATCH * WARP) {
+            load(x, base + lane_of(), length, batch);
+#pragma unroll
+            for (int q = 0; q < BATCH; q++) {
+                if (base + q * WARP >= length) break;
+                double size = fabs((double)batch[q]), z = size - t;
+                if (z > 0.0) {
+                    m0 += 1.0;
+                    m1 += z;
+                    m2 += z * z;
+                }
+                if (first && !compact) top = size <= UNBOUNDED ? fmax(top, size) : infinity_();
             }
-            kept += __popc(above);
-            top = size <= UNBOUNDED ? fmax(top, size) : infinity_();
-        }
-        if (lane_of() == 0) g.live[p] = kept - start;
-    } else if (g.w_kind == 0) {
-#pragma unroll 4
-        for (integer j = start + lane_of(); j < stop; j += WARP) {
-            double size = fabs((double)x[j]), z = size - t;
-            if (z > 0.0) {
-                m0 += 1.0;
-                m1 += z;
-                m2 += z * z;
-            }
-            if (first) top = size <= UNBOUNDED ? fmax(top, size) : infinity_();
         }
     } else {
-        for (integer j = start + lane_of(); j < stop; j += WARP) {
-            double size = fabs((double)x[j]), weight = weight_at(g, i, j), z = excess(size, weight, t);
+#pragma unroll 4
+        for (int j = lane_of(); j < length; j += WARP) {
+            double size = fabs((double)x[j]), weight = weight_at(g, i, start + j), z = excess(size, weight, t);
             if (z > 0.0) {
                 m0 += weight * weight;
                 m1 += weight * z;
@@ -126,207 +211,256 @@ static __device__ void evaluate_piece(const Group& g, integer p, double mu, doub
     m2 = warp_sum(m2);
     if (first) top = warp_max(top);
     integer best = -1;
-    if (g.w_kind != 0 && m2 <= 0.0) best = best_between(g, i, start, stop, t, 0.0).index;
-    if (lane_of() == 0) {
-        double* own = sums + p * SUMS;
-        own[M0] = m0;
-        own[M1] = m1;
-        own[M2] = m2;
-        own[TOP] = top;
-        own[BEST] = (double)best;
-    }
+    if (g.w_kind != 0 && m2 <= 0.0) best = best_between(g, i, start, start + length, t, 0.0).index;
+    double* own = g.sums + p * SUMS;
+    put(team, own + M0, m0);
+    put(team, own + M1, m1);
+    put(team, own + M2, m2);
+    if (first) put(team, own + TOP, top);
+    if (g.w_kind != 0) put(team, own + BEST, (double)best);
 }
 
-static __device__ void evaluate(const Group& g, const Team& team, double mu, double* sums, int first, int pruned,
-                                int compact) {
-    integer warps = team.size * (blockDim.x / WARP);
-    integer warp = team.rank * (blockDim.x / WARP) + threadIdx.x / WARP;
-    for (integer p = g.first[g.a] + warp; p < g.first[g.b]; p += warps)
-        evaluate_piece(g, p, mu, sums, first, pruned, compact);
+static __device__ integer warps_of(const Team& team) { return team.size * (integer)(blockDim.x / WARP); }
+
+static __device__ integer warp_of(const Team& team) {
+    return team.rank * (integer)(blockDim.x / WARP) + (integer)(threadIdx.x / WARP);
 }
 
-// Moments of a vector from those of its pieces, the same in all lanes; returns its largest entry.
-static __device__ double gather(const Group& g, integer i, const double* sums, double* m) {
+// Whether a warp adds the pieces of each vector, or a thread does.
+static __device__ int is_wide(const Group& g) {
+    return g.first[g.b] - g.first[g.a] >= MANY_PIECES * (g.b - g.a);
+}
+
+// Moments of a vector from those of its pieces; after the first pass returns its largest entry. `wide`: by a warp, the
+// same in all lanes.
+static __device__ double gather(const Group& g, integer i, int wide, int first, double* m) {
     double m0 = 0.0, m1 = 0.0, m2 = 0.0, top = 0.0;
-    for (integer p = g.first[i] + lane_of(); p < g.first[i + 1]; p += WARP) {
-        const double* own = sums + p * SUMS;
+    integer stop = g.first[i + 1], step = wide ? WARP : 1;
+#pragma unroll 4
+    for (integer p = g.first[i] + (wide ? lane_of() : 0); p < stop; p += step) {
+        const double* own = g.sums + p * SUMS;
         m0 += own[M0];
         m1 += own[M1];
         m2 += own[M2];
-        top = fmax(top, own[TOP]);
+        if (first) top = fmax(top, own[TOP]);
     }
-    m[0] = warp_sum(m0);
-    m[1] = warp_sum(m1);
-    m[2] = warp_sum(m2);
-    return warp_max(top);
+    m[0] = wide ? warp_sum(m0) : m0;
+    m[1] = wide ? warp_sum(m1) : m1;
+    m[2] = wide ? warp_sum(m2) : m2;
+    return wide && first ? warp_max(top) : top;
 }
 
 // The sparsity of a vector of which one entry is left.
-static __device__ double sparsity_of_single(const Group& g, integer i, const double* sums, double mu) {
+static __device__ __noinline__ double sparsity_of_single(const Group& g, integer i, int wide, double mu) {
     if (g.w_kind == 0) return 1.0;
     double t = threshold(g.gain[i], mu);
     Single best = single_at(g, i, -1, t, 0.0);
-    for (integer p = g.first[i] + lane_of(); p < g.first[i + 1]; p += WARP) {
-        Single other = single_at(g, i, (integer)sums[p * SUMS + BEST], t, 0.0);
+    for (integer p = g.first[i] + (wide ? lane_of() : 0); p < g.first[i + 1]; p += wide ? WARP : 1) {
+        Single other = single_at(g, i, (integer)g.sums[p * SUMS + BEST], t, 0.0);
         if (is_better(other, best)) best = other;
     }
-    return (g.norm[i] - warp_best(best).weight) / g.span[i];
+    if (wide) best = warp_best(best);
+    return (g.norm[i] - best.weight) / g.span[i];
 }
 
-// Residual and slope of the group into the state, by every block for itself. Returns what the first look refuses.
-static __device__ int residual(const Group& g, const double* sums, double* state, double* scratch, int first) {
-    int warps = (int)(blockDim.x / WARP), warp = (int)(threadIdx.x / WARP);
-    double missing = 0.0, slope = 0.0, stiff = 0.0, crossing = 0.0, bound = 0.0, refused = 0.0, m[3];
-    for (integer i = g.a + warp; i < g.b; i += warps) {
-        double top = gather(g, i, sums, m), single = 1.0;
-        if (m[2] <= 0.0) single = sparsity_of_single(g, i, sums, state[MU]);
+// The second stage: residual and slope of the group, and from them the next multiplier or the outcome.
+static __device__ __noinline__ void look(const Group& g, const Own& own, int first) {
+    enum { MISSING, RISE, STIFFEST, CROSSED, HIGHEST, REFUSED, AIM, NUMBERS };
+    int wide = is_wide(g), lanes = wide ? WARP : 1;
+    double *state = own.state, all[NUMBERS] = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0}, m[3];
+    for (integer i = g.a + threadIdx.x / lanes; i < g.b; i += blockDim.x / lanes) {
+        double top = gather(g, i, wide, first, m), single = 1.0;
+        if (m[2] <= 0.0) single = sparsity_of_single(g, i, wide, state[MU]);
         Part part = part_of(m, single, g.gain[i], g.norm[i], g.span[i], g.s);
-        missing += part.missing;
-        slope += part.slope;
-        stiff = fmax(stiff, part.stiff);
-        crossing = fmax(crossing, part.crossing);
-        bound = fmax(bound, top / g.gain[i]);
-        if (top > UNBOUNDED) refused = 2.0;
-        else if (top > SAFE_HIGH || (0.0 < top && top < SAFE_LOW)) refused = fmax(refused, 1.0);
+        all[MISSING] += part.missing;
+        all[RISE] += part.slope;
+        all[STIFFEST] = fmax(all[STIFFEST], part.stiff);
+        all[CROSSED] = fmax(all[CROSSED], part.crossing);
+        if (!first) continue;
+        all[HIGHEST] = fmax(all[HIGHEST], top / g.gain[i]);
+        if (top > UNBOUNDED) all[REFUSED] = 2.0;
+        else if (top > SAFE_HIGH || (0.0 < top && top < SAFE_LOW)) all[REFUSED] = fmax(all[REFUSED], 1.0);
+        all[AIM] += g.norm[i] / g.span[i];
+    }
+    int warps = (int)(blockDim.x / WARP), of_threads = (int)((g.b - g.a + WARP - 1) / WARP);
+    int busy = wide || of_threads > warps ? warps : of_threads;
+    if ((int)(threadIdx.x / WARP) < busy) {
+#pragma unroll
+        for (int k = 0; k < NUMBERS; k++) {
+            int is_sum = k == MISSING || k == RISE || k == AIM;
+            if (!first && k >= HIGHEST) continue;
+            double x = wide ? all[k] : is_sum ? warp_sum(all[k]) : warp_max(all[k]);
+            if (lane_of() == 0) own.scratch[NUMBERS * (threadIdx.x / WARP) + k] = x;
+        }
     }
     __syncthreads();
-    if (lane_of() == 0) {
-        double* own = scratch + 6 * warp;
-        own[0] = missing;
-        own[1] = slope;
-        own[2] = stiff;
-        own[3] = crossing;
-        own[4] = bound;
-        own[5] = refused;
+    if (threadIdx.x != 0) return;
+#pragma unroll
+    for (int k = 0; k < NUMBERS; k++) all[k] = 0.0;
+    for (int warp = 0; warp < busy; warp++) {
+        const double* x = own.scratch + NUMBERS * warp;
+        all[MISSING] += x[MISSING];
+        all[RISE] += x[RISE];
+        all[STIFFEST] = fmax(all[STIFFEST], x[STIFFEST]);
+        all[CROSSED] = fmax(all[CROSSED], x[CROSSED]);
+        if (!first) continue;
+        all[HIGHEST] = fmax(all[HIGHEST], x[HIGHEST]);
+        all[REFUSED] = fmax(all[REFUSED], x[REFUSED]);
+        all[AIM] += x[AIM];
     }
-    __syncthreads();
-    missing = slope = stiff = crossing = bound = refused = 0.0;
-    for (int k = 0; k < warps; k++) {
-        const double* own = scratch + 6 * k;
-        missing += own[0];
-        slope += own[1];
-        stiff = fmax(stiff, own[2]);
-        crossing = fmax(crossing, own[3]);
-        bound = fmax(bound, own[4]);
-        refused = fmax(refused, own[5]);
-    }
-    if (threadIdx.x == 0) {
-        state[RESIDUAL] = missing;
-        state[SLOPE] = slope;
-        state[STIFF] = stiff;
-        state[CROSSING] = crossing;
+    double r = (double)(g.b - g.a);
+    state[RESIDUAL] = all[MISSING];
+    state[SLOPE] = all[RISE];
+    state[STIFF] = all[STIFFEST];
+    state[CROSSING] = all[CROSSED];
+    int found = SEARCHING;
+    if (first) {
+        state[GOAL] = all[AIM] - r * g.s;
         // Rounding must not leave the largest entry above its own threshold there.
-        if (first && g.w_kind == 0) state[HIGH] = fmin(state[HIGH], bound * (1.0 + 1e-15));
+        if (g.w_kind == 0) state[HIGH] = fmin(state[HIGH], all[HIGHEST] * (1.0 + 1e-15));
+        if (all[REFUSED] > 0.0) found = all[REFUSED] > 1.0 ? NOT_FINITE : OUT_OF_RANGE;
     }
-    if (first && refused > 0.0) return refused > 1.0 ? NOT_FINITE : OUT_OF_RANGE;
-    return SEARCHING;
+    if (found == SEARCHING && state[MU] == 0.0 && state[RESIDUAL] <= SLACK * r) found = UNCHANGED;
+    if (found == SEARCHING) found = advance(state, r, state[GOAL]);
+    if (found == COLLAPSED) { // the next multiplier above: the constraint is kept, ties are left to the host
+        state[MU] = state[HIGH];
+        state[DELTA] = 0.0;
+    }
+    state[OUTCOME] = (double)found;
 }
 
-// Find the multiplier. `turn` says which set of sums holds the moments at the end.
-static __device__ int search(const Group& g, const Team& team, double mu0, int may_prune, double* state,
-                             double* scratch, int* turn) {
-    double r = (double)(g.b - g.a), goal = 0.0;
-    for (integer i = g.a + threadIdx.x; i < g.b; i += blockDim.x) goal += g.norm[i] / g.span[i];
-    goal = block_sum(goal, scratch) - r * g.s;
-    double* outcome = scratch + 6 * (blockDim.x / WARP);
-    __syncthreads();
-    if (threadIdx.x == 0) new_state(state, mu0);
-    __syncthreads();
-    int first = 1, pruned = 0;
-    for (;; first = 0) {
-        double mu = state[MU];
-        int compact = may_prune && !pruned && mu > 0.0;
-        double* sums = g.sums + *turn * g.pieces * SUMS;
-        evaluate(g, team, mu, sums, first, pruned, compact);
-        sync(team);
-        int found = residual(g, sums, state, scratch, first);
-        if (threadIdx.x == 0) {
-            if (found == SEARCHING && mu == 0.0 && state[RESIDUAL] <= SLACK * r) found = UNCHANGED;
-            if (found == SEARCHING) found = advance(state, r, goal);
-            *outcome = (double)found;
-        }
-        __syncthreads();
-        found = (int)*outcome;
-        if (found == COLLAPSED) { // the next multiplier above: the constraint is kept, ties are left to the host
-            *turn ^= 1;
-            sums = g.sums + *turn * g.pieces * SUMS;
-            double high = state[HIGH];
-            evaluate(g, team, high, sums, 0, pruned, 0);
-            sync(team);
-            if (threadIdx.x == 0) {
-                state[MU] = high;
-                state[DELTA] = 0.0;
-            }
-            __syncthreads();
-        }
-        if (found != SEARCHING) return found;
-        if (compact && state[LOW] == mu) pruned = 1;
-        *turn ^= 1;
-    }
-}
-
-// Factors, sparsities and single entries of the vectors at the multiplier found; returns the longest vector's norm.
-static __device__ double conclude(const Group& g, const Team& team, const double* state, double* scratch, int turn,
-                                  int found, double* coef, integer* best, double* sparsities) {
-    const double* sums = g.sums + turn * g.pieces * SUMS;
-    integer warps = team.size * (blockDim.x / WARP);
-    double m[3], longest = 0.0;
-    for (integer i = g.a + team.rank * (blockDim.x / WARP) + threadIdx.x / WARP; i < g.b; i += warps) {
-        gather(g, i, sums, m);
-        integer kept = -1;
+// Factors and sparsities of the vectors at the multiplier found, by one block.
+static __device__ __noinline__ void conclude(const Group& g, const Own& own, const Found& to) {
+    int wide = is_wide(g), lanes = wide ? WARP : 1, writes = !wide || lane_of() == 0;
+    double *state = own.state, m[3];
+    int is_long = 0, singles = 0;
+    for (integer i = g.a + threadIdx.x / lanes; i < g.b; i += blockDim.x / lanes) {
         double factor = 0.0, sparsity;
-        if (m[2] > 0.0) {
-            factor = carried(m, state[DELTA], g.gain[i], g.norm[i], g.span[i], state[MU], &sparsity);
+        gather(g, i, wide, 0, m);
+        int is_single = !(m[2] > 0.0);
+        if (is_single) {
+            sparsity = sparsity_of_single(g, i, wide, state[MU]);
+            singles = 1;
         } else {
-            double t = threshold(g.gain[i], state[MU]), fine = threshold(g.gain[i], state[DELTA]);
-            sparsity = sparsity_of_single(g, i, sums, state[MU]);
-            kept = best_between(g, i, g.offsets[i], g.offsets[i + 1], t, fine).index;
+            factor = carried(m, state[DELTA], g.gain[i], g.norm[i], g.span[i], state[MU], &sparsity);
+            is_long |= factor * m[2] * rsqrt(m[2]) > largest_real();
         }
-        if (lane_of() == 0) {
-            coef[i] = factor;
-            best[i] = kept;
-            sparsities[i] = sparsity;
+        if (writes) {
+            to.coef[i] = factor;
+            to.best[i] = is_single ? UNKNOWN : -1;
+            to.sparsities[i] = sparsity;
         }
     }
-    sync(team);
-    // Every block looks at all vectors: whether an entry is beyond REAL is a word on the whole group.
-    for (integer i = g.a + threadIdx.x / WARP; i < g.b; i += blockDim.x / WARP) {
-        gather(g, i, sums, m);
-        longest = fmax(longest, coef[i] * sqrt(fmax(m[2], 0.0)));
+    is_long = __syncthreads_or(is_long);
+    singles = __syncthreads_or(singles);
+    if (threadIdx.x == 0) {
+        state[IS_LONG] = (double)is_long;
+        state[SINGLES] = (double)singles;
     }
-    return found == ROOT || found == COLLAPSED ? block_max(longest, scratch) : 0.0;
 }
 
-static __device__ void write_piece(const Group& g, integer p, const double* state, const double* coef,
-                                   const integer* best, int found) {
-    integer i = g.vector[p];
-    double t = threshold(g.gain[i], state[MU]), fine = threshold(g.gain[i], state[DELTA]), factor = coef[i];
-    for (integer j = g.start[p] + lane_of(); j < g.stop[p]; j += WARP) {
-        double value = (double)g.c[j];
-        if (found != ROOT && found != COLLAPSED) {
-            g.out[j] = g.c[j];
-        } else if (best[i] >= 0) {
-            g.out[j] = best[i] == j ? g.c[j] : (REAL)0;
-        } else {
-            double weight = weight_at(g, i, j);
-            double left = excess(excess(fabs(value), weight, t), weight, fine);
-            left = left > 0.0 ? left * factor : 0.0;
-            g.out[j] = (REAL)(value < 0.0 ? -left : left);
+// Find the multiplier, and what follows from it for every vector.
+static __device__ int search(Group& g, const Team& team, double mu0, int may_prune, const Own& own,
+                             const Found& to) {
+    double* state = own.state;
+    integer warps = warps_of(team), begin = g.first[g.a] + warp_of(team), end = g.first[g.b];
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        new_state(state, mu0);
+        state[OUTCOME] = (double)SEARCHING;
+    }
+    __syncthreads();
+    int pruned = 0;
+    for (int first = 1;; first = 0) {
+        double mu = state[MU];
+        int closes = (int)state[OUTCOME] == COLLAPSED, compact = may_prune && !pruned && !closes && mu > 0.0;
+        for (integer p = begin; p < end; p += warps) evaluate_piece(g, team, p, mu, first, pruned, compact);
+        if (arrive(team, own.flag)) {
+            if (!closes) look(g, own, first);
+            __syncthreads();
+            int found = (int)state[OUTCOME];
+            if (found == COLLAPSED ? closes : found != SEARCHING) conclude(g, own, to);
+            tell(team, own);
+        }
+        hear(team, own);
+        turn(&g);
+        int found = (int)state[OUTCOME];
+        if (found == COLLAPSED ? closes : found != SEARCHING) return found;
+        if (compact && state[LOW] == mu) pruned = 1;
+    }
+}
+
+// Which entry is left of the vectors that keep one.
+static __device__ void find_singles(const Group& g, const Team& team, const Own& own, const Found& to) {
+    double mu = own.state[MU], delta = own.state[DELTA];
+    for (integer i = g.a + warp_of(team); i < g.b; i += warps_of(team)) {
+        if (to.best[i] != UNKNOWN) continue;
+        double t = threshold(g.gain[i], mu), fine = threshold(g.gain[i], delta);
+        integer kept = best_between(g, i, g.offsets[i], g.offsets[i + 1], t, fine).index;
+        if (!team.is_cluster && lane_of() == 0) to.best[i] = kept;
+        for (int rank = lane_of(); team.is_cluster && rank < CLUSTER; rank += WARP)
+            ((integer*)at_block((double*)to.best, rank))[i] = kept;
+    }
+    sync(team, own.flag);
+}
+
+// The output of a piece; with V and Y also how far it moved from V, and whether the momentum went uphill there.
+static __device__ __noinline__ void write_piece(const Group& g, const Team& team, integer p, const double* state,
+                                                const Found& to, int is_projected, const REAL* V, const REAL* Y) {
+    integer i = g.vector[p], start = g.start[p], best = to.best[i] < 0 ? -1 : to.best[i] - start;
+    double t = threshold(g.gain[i], state[MU]), fine = threshold(g.gain[i], state[DELTA]), factor = to.coef[i];
+    double moved = 0.0, uphill = 0.0;
+    int length = (int)(g.stop[p] - start), keeps_one = to.best[i] >= 0;
+    REAL batch[BATCH], *out = g.out + start;
+    // What is not above this is 0, whatever its rounding.
+    double lowest = fine < 0.0 ? t + fine : t;
+    REAL coarse = g.w_kind != 0 || lowest < 1e-30 ? (REAL)-1 : (REAL)(lowest * (1.0 - 1e-6));
+    for (int base = lane_of(); base < length; base += BATCH * WARP) {
+        load(g.c + start, base, length, batch);
+#pragma unroll
+        for (int q = 0; q < BATCH; q++) {
+            int e = base + q * WARP;
+            if (e >= length) break;
+            REAL now = (REAL)0;
+            if (!is_projected || (keeps_one && best == e)) {
+                now = batch[q];
+            } else if (!keeps_one && fabs(batch[q]) > coarse) {
+                double value = (double)batch[q], weight = weight_at(g, i, start + e);
+                double left = excess(excess(fabs(value), weight, t), weight, fine);
+                left = left > 0.0 ? left * factor : 0.0;
+                now = (REAL)(value < 0.0 ? -left : left);
+            }
+            out[e] = now;
+            batch[q] = now;
+        }
+        if (!V) continue;
+        REAL old[BATCH], ahead[BATCH];
+        load(V + start, base, length, old);
+        load(Y + start, base, length, ahead);
+#pragma unroll
+        for (int q = 0; q < BATCH; q++) {
+            if (base + q * WARP >= length) break;
+            double step = (double)(batch[q] - old[q]);
+            moved += step * step;
+            uphill += (double)(ahead[q] - batch[q]) * step;
         }
     }
+    if (!V) return;
+    put(team, g.sums + 2 * p, warp_sum(moved));
+    put(team, g.sums + 2 * p + 1, warp_sum(uphill));
 }
 
 // Search and output of one group; every block returns the outcome.
-static __device__ int project_group(const Group& g, const Team& team, double mu0, int may_prune, double* shared,
-                                    double* coef, integer* best, double* sparsities, double* result) {
-    double *state = shared, *scratch = shared + STATE;
-    int turn = 0, found = search(g, team, mu0, may_prune, state, scratch, &turn);
-    double longest = conclude(g, team, state, scratch, turn, found, coef, best, sparsities);
-    integer warps = team.size * (blockDim.x / WARP);
-    integer warp = team.rank * (blockDim.x / WARP) + threadIdx.x / WARP;
-    for (integer p = g.first[g.a] + warp; p < g.first[g.b]; p += warps) write_piece(g, p, state, coef, best, found);
-    if (longest > largest_real()) found = LONG;
-    if (team.rank == 0 && threadIdx.x == 0) {
+static __device__ int project_group(Group& g, const Team& team, double mu0, int may_prune, const Own& own,
+                                    const Found& to, double* result, const REAL* V, const REAL* Y) {
+    double* state = own.state;
+    int found = search(g, team, mu0, may_prune, own, to), is_projected = found == ROOT || found == COLLAPSED;
+    if (is_projected && state[SINGLES] != 0.0) find_singles(g, team, own, to);
+    integer warps = warps_of(team);
+    for (integer p = g.first[g.a] + warp_of(team); p < g.first[g.b]; p += warps)
+        write_piece(g, team, p, state, to, is_projected, V, Y);
+    if (is_projected && state[IS_LONG] != 0.0) found = LONG;
+    if ((team.rank == 0 || team.is_cluster) && threadIdx.x == 0) {
         result[0] = state[MU] + state[DELTA];
         result[1] = state[STEPS];
         result[2] = (double)found;
@@ -334,93 +468,15 @@ static __device__ int project_group(const Group& g, const Team& team, double mu0
     return found;
 }
 
-// Fast gradient: momentum after a step whose projection is in `out`. V and Y are moved on in place.
-static __device__ void extrapolate(const Group& g, const Team& team, REAL* V, REAL* Y, double* run, double tol,
-                                   double alpha, double first, double count, double* scratch) {
-    integer warps = team.size * (blockDim.x / WARP);
-    integer warp = team.rank * (blockDim.x / WARP) + threadIdx.x / WARP;
-    sync(team); // the last sums have been read, the output is written
-    for (integer p = warp; p < g.pieces; p += warps) {
-        double moved = 0.0, uphill = 0.0;
-        for (integer j = g.start[p] + lane_of(); j < g.stop[p]; j += WARP) {
-            double step = (double)(g.out[j] - V[j]);
-            moved += step * step;
-            uphill += (double)(Y[j] - g.out[j]) * step;
-        }
-        moved = warp_sum(moved);
-        uphill = warp_sum(uphill);
-        if (lane_of() == 0) {
-            g.sums[2 * p] = moved;
-            g.sums[2 * p + 1] = uphill;
-        }
-    }
-    sync(team);
-    double moved = 0.0, uphill = 0.0;
-    for (integer p = threadIdx.x; p < g.pieces; p += blockDim.x) {
-        moved += g.sums[2 * p];
-        uphill += g.sums[2 * p + 1];
-    }
-    moved = block_sum(moved, scratch);
-    uphill = block_sum(uphill, scratch);
-    double square = alpha * alpha, following = (sqrt(square * square + 4.0 * square) - square) / 2.0;
-    double beta = alpha * (1.0 - alpha) / (square + following);
-    int restarts = uphill > 0.0;
-    for (integer p = warp; p < g.pieces; p += warps) {
-        for (integer j = g.start[p] + lane_of(); j < g.stop[p]; j += WARP) {
-            REAL now = g.out[j];
-            Y[j] = restarts ? now : now + (REAL)beta * (now - V[j]);
-            V[j] = now;
-        }
-    }
-    if (team.rank == 0 && threadIdx.x == 0) {
-        run[ALPHA] = restarts ? 0.1 : following;
-        run[COUNT] = count + 1.0;
-        if (count == 0.0) run[FIRST] = moved;
-        else if (moved <= tol * tol * first) run[IS_DONE] = 1.0;
-    }
-}
-
-// `kind` 0: no projection, 1: all vectors one group, 2: every vector a group of its own, to
-// its own of the targets. `moves` 1: a step of an
-// update, which `run` remembers; nothing happens once that is done.
-extern "C" __global__ void __launch_bounds__(512, 2)
-project(const REAL* c, const REAL* w, integer w_kind, const integer* vector, const integer* start,
-        const integer* stop, const integer* first, const integer* offsets, const double* gain, const double* norm,
-        const double* span, integer pieces, integer r, double s, integer kind, integer may_prune, REAL* out,
-        double* sums, integer* live, double* coef, integer* best, double* sparsities, double* results,
-        unsigned int* barrier, double* run, integer moves, REAL* V, REAL* Y, double tol, const double* targets) {
-    DYNAMIC_SHARED
-    Team grid = {(integer)blockIdx.x, (integer)gridDim.x, barrier};
-    double alpha = run[ALPHA], before = run[FIRST], is_done = run[IS_DONE], count = run[COUNT], hint = run[HINT];
-    double worst = run[WORST];
-    if (is_done != 0.0) return;
-    Group g = {c, w, w_kind, vector, start, stop, first, offsets, gain, norm, span, out, sums, live, pieces, 0, r, s};
-    int found = ROOT;
-    if (kind == 1) {
-        // A little below the hint most of the group can be left aside at once; small groups do not need that.
-        double mu0 = may_prune ? 0.98 * hint : hint;
-        found = project_group(g, grid, mu0, (int)may_prune, dynamic_shared, coef, best, sparsities, results);
-    } else if (kind == 2) {
-        Team alone = {0, 1, barrier};
-        for (integer i = blockIdx.x; i < r; i += gridDim.x) {
-            g.a = i;
-            g.b = i + 1;
-            g.s = targets[i];
-            project_group(g, alone, 0.0, 0, dynamic_shared, coef, best, sparsities, results + 3 * i);
-            __syncthreads();
-        }
-    }
-    if (moves) {
-        extrapolate(g, grid, V, Y, run, tol, alpha, before, count, dynamic_shared + STATE);
-    }
-    if (kind == 2) { // the worst of all outcomes, once all are there
-        sync(grid);
-        if (grid.rank == 0 && threadIdx.x == 0)
-            for (integer i = 0; i < r; i++) found = (int)results[3 * i + 2] > found ? (int)results[3 * i + 2] : found;
-    }
-    if (grid.rank == 0 && threadIdx.x == 0) {
-        if (kind == 1) run[HINT] = results[0];
-        int is_rare = found == COLLAPSED || found >= NOT_FINITE;
-        run[WORST] = is_rare ? (double)found : worst;
+// Every vector of g a group of its own, a block each. The outcomes are in the results.
+static __device__ void project_each(Group g, const Team& grid, const double* targets, const Own& own,
+                                    const Found& to) {
+    Team alone = {0, 1, grid.barrier, grid.told, 0};
+    integer r = g.b;
+    for (integer i = grid.rank; i < r; i += grid.size) {
+        g.a = i;
+        g.b = i + 1;
+        g.s = targets[i];
+        project_group(g, alone, 0.0, 0, own, to, to.results + 3 * i, 0, 0);
     }
 }

@@ -86,11 +86,11 @@ struct Part {
 static __device__ Part part_of(const double* m, double single, double gain, double norm, double span, double s) {
     Part part = {s - single, 0.0, 0.0, 0.0};
     if (m[2] > 0.0) {
-        double length = sqrt(m[2]);
-        part.missing = s - (norm - m[1] / length) / span;
-        part.slope = gain * fmax(0.0, m[0] - m[1] * m[1] / m[2]) / (span * length);
-        part.stiff = gain * sqrt(m[0]) / length;
-        part.crossing = gain * norm * norm / (span * length);
+        double over_length = rsqrt(m[2]), over_span = 1.0 / span, l1 = m[1] * over_length;
+        part.missing = s - (norm - l1) * over_span;
+        part.slope = gain * fmax(0.0, m[0] - l1 * l1) * over_length * over_span;
+        part.stiff = gain * sqrt(m[0]) * over_length;
+        part.crossing = gain * norm * norm * over_length * over_span;
     }
     return part;
 }
@@ -102,6 +102,7 @@ static __device__ double carried(double* m, double delta, double gain, double no
     double m2 = m[2] - 2.0 * d * m[1] + d * d * m[0], m1 = m[1] - d * m[0];
     m[1] = m1;
     m[2] = m2;
-    *sparsity = (norm - m1 / sqrt(m2)) / span;
-    return 1.0 + (threshold(gain, mu) + d) * m1 / m2;
+    double over_length = rsqrt(m2), l1 = m1 * over_length;
+    *sparsity = (norm - l1) / span;
+    return 1.0 + (threshold(gain, mu) + d) * l1 * over_length;
 }

@@ -1,42 +1,4 @@
-// What an iteration needs beside its products: gradient steps, balancing, the numbers that are told of an iterate.
-
-#define ROWS_AT_ONCE 8
-
-// ``max(0, Y - (G Y - B) * scale)`` of 64 columns and 8 rows a block, for ranks whose product is not worth a library
-// call. `run` of an update that is done: nothing happens.
-extern "C" __global__ void __launch_bounds__(LANES)
-gradient_step(const REAL* Y, const REAL* B, const REAL* G, integer r, integer m, double scale, REAL* out,
-              const double* run) {
-    integer j = (integer)blockIdx.x * LANES + threadIdx.x, row = (integer)blockIdx.y * ROWS_AT_ONCE;
-    if (run[IS_DONE] != 0.0 || j >= m) return;
-    REAL sums[ROWS_AT_ONCE];
-#pragma unroll
-    for (int q = 0; q < ROWS_AT_ONCE; q++) sums[q] = (REAL)0;
-    for (integer i = 0; i < r; i++) {
-        REAL y = Y[i * m + j];
-#pragma unroll
-        for (int q = 0; q < ROWS_AT_ONCE; q++)
-            if (row + q < r) sums[q] += G[(row + q) * r + i] * y;
-    }
-#pragma unroll
-    for (int q = 0; q < ROWS_AT_ONCE; q++) {
-        if (row + q >= r) break;
-        integer e = (row + q) * m + j;
-        REAL z = Y[e] - (sums[q] - B[e]) * (REAL)scale;
-        out[e] = z > (REAL)0 ? z : (REAL)0;
-    }
-}
-
-// The same from the product ``G Y`` in `out`, in place.
-extern "C" __global__ void __launch_bounds__(256)
-clip_step(const REAL* Y, const REAL* B, integer size, double scale, REAL* out, const double* run) {
-    if (run[IS_DONE] != 0.0) return;
-    integer all = (integer)gridDim.x * blockDim.x;
-    for (integer e = (integer)blockIdx.x * blockDim.x + threadIdx.x; e < size; e += all) {
-        REAL z = Y[e] - (out[e] - B[e]) * (REAL)scale;
-        out[e] = z > (REAL)0 ? z : (REAL)0;
-    }
-}
+// What an iteration needs beside its products and steps: balancing, the numbers that are told of an iterate.
 
 // ``out = now + beta (now - old)``; in `sums`, two for each block, ``||now - old||^2`` and ``<Y - now, now - old>``.
 extern "C" __global__ void __launch_bounds__(256)

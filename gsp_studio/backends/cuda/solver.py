@@ -5,6 +5,9 @@ Products are float32 in float32: CuPy leaves TF32 off unless a user turns it on,
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,15 +17,16 @@ from gsp_studio.backends.cpu.hoyer import hoyer_flat
 from gsp_studio.backends.cpu.root import NORM, SPAN
 from gsp_studio.backends.cuda.driver import Device, cp
 from gsp_studio.backends.cuda.groups import (
-    COUNT,
     EACH,
     FREE,
     GROUP,
     HINT,
     IS_DONE,
+    OF_RUN,
+    RUN,
+    WARP,
     WORST,
     Projector,
-    Room,
     project,
 )
 from gsp_studio.backends.layout import equal_offsets
@@ -31,6 +35,8 @@ from gsp_studio.backends.layout import equal_offsets
 _BLOCK, _MOST_BLOCKS = 256, 1024
 #: Multiplications of a gradient step from which on cuBLAS pays, and a look at whether the update is done.
 _LARGE = 500_000_000
+#: What a run says where power steps did not find the Gram matrix's largest eigenvalue; as in `steps.cu`.
+UNBOUNDED_GRAM = 100.0
 #: Bytes of residuals that are there at once.
 _RESIDUALS = 1 << 26
 #: Shared memory that a block of HALS takes at most where it can choose: more of them then run side by side.
@@ -46,9 +52,12 @@ class Solver:
     """The kernels of `Backend` and `Remote` on one device; shapes as there."""
 
     def __init__(self, device: Device) -> None:
-        self.device, self.projector = device, Projector(device)
+        self.device = device
         with device.scope():
+            self.projector = Projector(device)
             self._no_index = cp.zeros(1, np.int64)
+        self._held = lru_cache(maxsize=16)(self._marked)
+        self._last_gram: tuple[Any, Any] = (None, None)
 
     # Images
 
@@ -62,15 +71,15 @@ class Solver:
 
     def sweep_coefficients(self, Xt: Any, V: Any, H: Any, n_inner: int, tol: float) -> tuple[Any, Any, Any]:
         """New coefficients by HALS sweeps for the basis V, and the products of these."""
-        new = self.hals(H, V @ Xt.T, V @ V.T, n_inner, tol)
+        new = self.hals(H, V @ Xt.T, self._gram(V), n_inner, tol)
         return new, *self.products(Xt, new)
 
     def descend_coefficients(self, Xt: Any, V: Any, H: Any, L: float, n_inner: int, tol: float) -> tuple[Any, Any, Any]:
         """The same by fast gradient steps."""
-        new, C, own = H.copy(), V @ Xt.T, V @ V.T
+        new, C, own = H.copy(), V @ Xt.T, self._gram(V)
         r, n = H.shape
-        rows = self._rows(r, H.dtype, 0)
-        shared = 8 * HALS_BLOCK // 4 + rows * r * H.dtype.itemsize
+        rows = self._rows(r, r * H.dtype.itemsize, 0)
+        shared = 8 * HALS_BLOCK // WARP + rows * r * H.dtype.itemsize
         more = cp.empty((2, r, n), H.dtype)
         arguments = (new, C, own, r, n, float(L), n_inner, float(tol), rows, more)
         self.device.launch("descend", H.dtype, (-(-n // HALS_BLOCK),), HALS_BLOCK, arguments, shared)
@@ -97,40 +106,44 @@ class Solver:
         images = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         self.refill_at(Xt, V, H, cp.asarray(images * Xt.shape[1] + pixels))
 
+    def _gram(self, V: Any) -> Any:
+        """``V V'`` of a basis, which an iteration asks for twice; it is never written again."""
+        of, gram = self._last_gram
+        if of is None or of() is not V:
+            gram = V @ V.T
+            self._last_gram = weakref.ref(V), gram
+        return gram
+
     # One factor
 
     def hals(self, V: Any, B: Any, G: Any, n_inner: int, tol: float) -> Any:
         """HALS sweeps over the rows of V, which is kept."""
-        new, (r, n) = V.copy(), V.shape
-        columns = r * HALS_BLOCK * V.dtype.itemsize
-        keeps = columns + 2 * r * V.dtype.itemsize + 1024 <= min(_SIDE_BY_SIDE, self.device.most_shared)
-        rows = self._rows(r, V.dtype, columns if keeps else 0)
-        shared = 8 * HALS_BLOCK // 4 + rows * r * V.dtype.itemsize + (columns if keeps else 0)
-        arguments = (new, B, G, r, n, n_inner, float(tol), rows, int(keeps))
+        new, (r, n), size = cp.empty_like(V), V.shape, V.dtype.itemsize
+        pad, columns = -(-r // 4) * 4, r * HALS_BLOCK * size
+        keeps = columns + 2 * (pad + 1) * size + 1024 <= min(_SIDE_BY_SIDE, self.device.most_shared)
+        taken = columns if keeps else 0
+        rows = self._rows(r, (pad + 1) * size, taken)
+        shared = 8 * HALS_BLOCK // WARP + rows * (pad + 1) * size + taken
+        arguments = (V, new, B, G, r, n, n_inner, float(tol), rows, pad, int(keeps))
         self.device.launch("hals", V.dtype, (-(-n // HALS_BLOCK),), HALS_BLOCK, arguments, shared)
         return new
 
-    def _rows(self, r: int, dtype: Any, taken: int) -> int:
+    def _rows(self, r: int, of_each: int, taken: int) -> int:
         """Rows of the Gram matrix that shared memory holds beside what is taken: all, or an even number."""
-        room = min(_SIDE_BY_SIDE, self.device.most_shared) - 1024 - taken
-        fitting = room // (r * dtype.itemsize)
+        fitting = (min(_SIDE_BY_SIDE, self.device.most_shared) - 1024 - taken) // of_each
         return r if fitting >= r else max(2, fitting // 2 * 2)
 
     def gradient_step(self, Y: Any, B: Any, G: Any, L: float) -> Any:
         """``max(0, Y - (G Y - B) / L)``."""
         out = cp.empty_like(Y)
-        self._gradient_step(Y, B, G, L, out, self.projector.new_run())
+        cp.matmul(G, Y, out=out)
+        self._clip(Y, B, L, out, cp.zeros(RUN, np.float64))
         return out
 
-    def _gradient_step(self, Y: Any, B: Any, G: Any, L: float, out: Any, run: Any) -> None:
-        r, m = Y.shape
-        if r * Y.size >= _LARGE:
-            cp.matmul(G, Y, out=out)
-            arguments = (Y, B, Y.size, 1.0 / L, out, run)
-            self.device.launch("clip_step", Y.dtype, (self._blocks(Y.size),), _BLOCK, arguments)
-            return
-        grid = (-(-m // HALS_BLOCK), -(-r // 8))
-        self.device.launch("gradient_step", Y.dtype, grid, HALS_BLOCK, (Y, B, G, r, m, 1.0 / L, out, run))
+    def _clip(self, Y: Any, B: Any, L: float, out: Any, run: Any) -> None:
+        """A gradient step from the product ``G Y`` in `out`."""
+        arguments = (Y, B, Y.size, 1.0 / L, out, run)
+        self.device.launch("clip_step", Y.dtype, (self._blocks(Y.size),), _BLOCK, arguments)
 
     def extrapolate(self, new: Any, old: Any, Y: Any, beta: float) -> tuple[Any, float, float]:
         """``new + beta (new - old)``, ``||new - old||_F^2`` and ``<Y - new, new - old>``."""
@@ -147,7 +160,7 @@ class Solver:
         V: Any,
         B: Any,
         G: Any,
-        L: float,
+        largest: Callable[[], float],
         n_inner: int,
         tol: float,
         kind: str,
@@ -155,24 +168,52 @@ class Solver:
         weights: Array | None,
         mu0: float,
     ) -> tuple[Any, Any, float] | None:
-        """All steps of a fast projected gradient, queued at once; see `Remote`."""
-        (r, m), number = V.shape, _KINDS[kind]
+        """All steps of a fast projected gradient in one launch, or queued at once; see `Remote`."""
+        r = len(V)
+        pad = self.projector.pad_of(r, V.dtype) if r * V.size < _LARGE else 0
+        asked = (n_inner, tol, _KINDS[kind], s, weights, mu0, pad)
+        if pad:
+            new, dense, state = self._steps(V, B, G, 0.0, *asked)
+        if not pad or state[WORST] == UNBOUNDED_GRAM:
+            L = largest()
+            if L <= 0.0:
+                return None
+            new, dense, state = self._steps(V, B, G, L, *asked)
+        return None if state[WORST] else (new, dense, float(state[HINT]))
+
+    def _steps(
+        self,
+        V: Any,
+        B: Any,
+        G: Any,
+        L: float,
+        n_inner: int,
+        tol: float,
+        number: int,
+        s: float,
+        weights: Array | None,
+        mu0: float,
+        pad: int,
+    ) -> tuple[Any, Any, Array]:
+        """The basis after an update, its last gradient step, and the run's state."""
+        r, m = V.shape
         pieces = self.projector.pieces(r, m)
         constants = self.projector.weights(r, m, None if weights is None else weights.astype(V.dtype))
-        run = self.projector.new_run(mu0)
-        room = Room(pieces, V.dtype, run)
-        new, Y, dense = V.copy(), V.copy(), cp.empty_like(V)
+        run = cp.empty(RUN, np.float64) if pad else cp.zeros(RUN, np.float64)
+        room = self.projector.room(pieces, V.dtype, run)
+        dense = cp.empty_like(V)
+        new, Y = (cp.empty_like(V), cp.empty_like(V)) if pad else (V.copy(), V.copy())
         target = cp.full(r, float(s)) if number == EACH else s
-        for _ in range(n_inner):
-            self._gradient_step(Y, B, G, L, dense, run)
-            flat = dense.reshape(-1)
-            moves = (new.reshape(-1), Y.reshape(-1))
-            self.projector.step(flat, pieces, constants, target, number, room, moves, tol)
-            if r * V.size >= _LARGE and bool(cp.asnumpy(run[IS_DONE])):
+        common = (dense.reshape(-1), pieces, constants, target, number, room)
+        if pad:
+            self.projector.steps(*common, mu0, (V, new, Y), (B, G, L), pad, n_inner, tol)
+        for k in range(0 if pad else n_inner):
+            cp.matmul(G, Y, out=dense)
+            self._clip(Y, B, L, dense, run)
+            self.projector.steps(*common, OF_RUN if k else mu0, (V, new, Y), (B, G, L), 0, 1, tol)
+            if bool(cp.asnumpy(run[IS_DONE])):
                 break
-        state = cp.asnumpy(run)
-        assert state[COUNT] >= 1
-        return None if state[WORST] else (new, dense, float(state[HINT]))
+        return new, dense, cp.asnumpy(run)
 
     # Projections
 
@@ -205,17 +246,21 @@ class Solver:
         """Rows of V and H scaled to equal norms."""
         (r, m), n = V.shape, H.shape[1]
         numbers = self._row_numbers(V, None, None, None, None)
-        held = np.zeros(r, np.int64)
-        held[list(frozen)] = 1
         new = tuple(cp.empty_like(array) for array in (V, H, B, G))
         grid = (r, max(1, min(_MOST_BLOCKS // 4, max(m, n) // (4 * _BLOCK))))
-        arguments = (V, H, B, G, numbers, cp.asarray(held), r, m, n, *new)
+        arguments = (V, H, B, G, numbers, self._held(r, frozen), r, m, n, *new)
         self.device.launch("balance", V.dtype, grid, _BLOCK, arguments)
         return new[0], new[1], new[2], new[3]
 
+    @staticmethod
+    def _marked(r: int, frozen: tuple[int, ...]) -> Any:
+        held = np.zeros(r, np.int64)
+        held[list(frozen)] = 1
+        return cp.asarray(held)
+
     def measure(self, V: Any, B: Any, G: Any, weights: Array | None) -> Measured:
         """Error terms, sparsities and what is alive, in one look at V."""
-        numbers = cp.asnumpy(self._row_numbers(V, weights, B, V @ V.T, G))
+        numbers = cp.asnumpy(self._row_numbers(V, weights, B, self._gram(V), G))
         return Measured(
             fit=float(numbers[:, _B].sum()),
             own=float(numbers[:, _G].sum()),
@@ -286,4 +331,4 @@ class Solver:
 
     @staticmethod
     def _scratch() -> int:
-        return 8 * _BLOCK // 4
+        return 8 * _BLOCK // WARP

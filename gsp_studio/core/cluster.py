@@ -107,8 +107,9 @@ class DaskWorkers:
         self._actors: dict[int, Any] = {}
         threads = sum(workers[a]["nthreads"] for a in self._at.values())
         count = len(self.spans)
-        self.device = f"{count} worker{'s' * (count > 1)}, {threads} thread{'s' * (threads > 1)}, {_address_of(client)}"
         self._make(dict(self._at), is_unwanted)
+        work = f"{threads} thread{'s' * (threads > 1)}{self._accelerators()}"
+        self.device = f"{count} worker{'s' * (count > 1)}, {work}, {_address_of(client)}"
 
     def call(self, orders: Mapping[int, Order], is_unwanted: Callable[[], bool] | None) -> dict[int, Any]:
         """As `Workers`: one message to each part, and one back."""
@@ -223,6 +224,15 @@ class DaskWorkers:
             for i, address in where.items():
                 if i in self._futures and self._is_made(i, address, is_unwanted):
                     self._actors[i] = self._futures[i].result()
+
+    def _accelerators(self) -> str:
+        """What else the workers compute with, by name: devices that they have."""
+        with _told(self.client):
+            asked = [actor.accelerator() for actor in self._actors.values()]
+            # A worker that is lost meanwhile is found so when it is given something to do.
+            answers = [_answer_of(one, _PATIENCE) for one in asked]
+        found = sorted({answer for answer in answers if isinstance(answer, str)} - {""})
+        return f" with {', '.join(found)}" if found else ""
 
     def _check_pause(self, address: str) -> None:
         """Raise ClusterError where that worker has no memory left to begin anything."""

@@ -208,7 +208,7 @@ class Part:
         self._scope = device.scope
         self._doing, self._unwanted = 0, -1  # numbers of calls
         self.images = Images(*prepared(X.watched(lambda: self._doing == self._unwanted), device), first)
-        self.device = device.device
+        self._accelerator = "" if device.remote is None else device.device
         self._kept: dict[int, Array] = {}
 
     def do(self, order: Order, call: int = 0) -> Any:
@@ -235,6 +235,10 @@ class Part:
         if new is not None:
             self._kept[order.new] = new
         return answer
+
+    def accelerator(self) -> str:
+        """The device that computes here, in words; "" where it is the processor."""
+        return self._accelerator
 
     def interrupt(self, call: int) -> None:
         """End the pass of that call, from another thread; no other one, should that be over."""

@@ -7,6 +7,7 @@ repeatable: what it took, and after which iteration, is in its outcome.
 
 from __future__ import annotations
 
+import gc
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -177,6 +178,8 @@ class Runner:
         self._solving = solving = _Solving(self, on_record)
         outcome = solving.outcome()
         if solving.backend is not None and solving.backend.remote is not None:
+            if outcome.is_out_of_memory:
+                gc.collect()  # what was raised may hold the solver's arrays, in a circle
             solving.backend.remote.release()
         with self._changed:
             self._outcome = outcome

@@ -39,6 +39,13 @@ def on_fake_device() -> Iterator[fake_cupy.Machine]:
         _forget(backends)
 
 
+def on_a_real_device() -> bool:
+    """Whether "auto" is a CUDA device, and not the fake one."""
+    import gsp_studio.backends as backends
+
+    return backends.get_backend("auto").remote is not None and not hasattr(sys.modules["cupy"], "machine")
+
+
 def smaller(imported) -> None:
     """Blocks and warps of a size that fibres can play."""
     driver, groups = (imported(f"gsp_studio.backends.cuda.{name}") for name in ("driver", "groups"))

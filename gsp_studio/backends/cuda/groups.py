@@ -248,7 +248,8 @@ class Projector:
         arguments = (
             *(c, own, weights.kind, pieces.vector, pieces.start, pieces.stop, pieces.first, pieces.offsets),
             *(weights.gain, weights.norm, weights.span, pieces.count, r),
-            *(0.0 if kind == EACH else float(s), kind, int(prunes), below if prunes else 1.0, float(hint)),
+            *(0.0 if kind == EACH else float(s), kind, int(prunes), below if prunes else 1.0),
+            hint if hint == OF_RUN else max(0.0, float(hint)),  # below 0, as it can be by rounding, says otherwise
             c if kind == FREE else room.out,
             *(room.sums, room.live, room.coef, room.best, room.sparsities, room.results, room.barrier, room.told),
             *(room.run, s if kind == EACH else room.run),

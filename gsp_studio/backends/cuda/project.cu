@@ -180,20 +180,25 @@ static __device__ __noinline__ void evaluate_piece(const Group& g, const Team& t
     }
     if (g.w_kind == 0) {
         REAL batch[BATCH];
+        int count = 0;
+        // No branch in here: the operations of all entries of a batch are on their way together.
         for (int base = 0; base < length; base += BATCH * WARP) {
             load(x, base + lane_of(), length, batch);
 #pragma unroll
             for (int q = 0; q < BATCH; q++) {
-                if (base + q * WARP >= length) break;
-                double size = fabs((double)batch[q]), z = size - t;
-                if (z > 0.0) {
-                    m0 += 1.0;
-                    m1 += z;
-                    m2 += z * z;
-                }
-                if (first && !compact) top = size <= UNBOUNDED ? fmax(top, size) : infinity_();
+                double z = fabs((double)batch[q]) - t;
+                count += z > 0.0;
+                z = z > 0.0 ? z : 0.0;
+                m1 += z;
+                m2 += z * z;
             }
+            if (first && !compact)
+                for (int q = 0; q < BATCH; q++) {
+                    double size = fabs((double)batch[q]);
+                    top = size <= UNBOUNDED ? fmax(top, size) : infinity_();
+                }
         }
+        m0 = (double)count;
     } else {
 #pragma unroll 4
         for (int j = lane_of(); j < length; j += WARP) {
@@ -366,7 +371,7 @@ static __device__ int search(Group& g, const Team& team, double mu0, int may_pru
     integer warps = warps_of(team), begin = g.first[g.a] + warp_of(team), end = g.first[g.b];
     __syncthreads();
     if (threadIdx.x == 0) {
-        new_state(state, mu0);
+        new_state(state, mu0 > 0.0 ? mu0 : 0.0); // the last one can be below 0 by rounding
         state[OUTCOME] = (double)SEARCHING;
     }
     __syncthreads();
@@ -407,42 +412,42 @@ static __device__ void find_singles(const Group& g, const Team& team, const Own&
 // The output of a piece; with V and Y also how far it moved from V, and whether the momentum went uphill there.
 static __device__ __noinline__ void write_piece(const Group& g, const Team& team, integer p, const double* state,
                                                 const Found& to, int is_projected, const REAL* V, const REAL* Y) {
-    integer i = g.vector[p], start = g.start[p], best = to.best[i] < 0 ? -1 : to.best[i] - start;
+    integer i = g.vector[p], start = g.start[p], kept = to.best[i];
     double t = threshold(g.gain[i], state[MU]), fine = threshold(g.gain[i], state[DELTA]), factor = to.coef[i];
     double moved = 0.0, uphill = 0.0;
-    int length = (int)(g.stop[p] - start), keeps_one = to.best[i] >= 0;
-    REAL batch[BATCH], *out = g.out + start;
-    // What is not above this is 0, whatever its rounding.
-    double lowest = fine < 0.0 ? t + fine : t;
-    REAL coarse = g.w_kind != 0 || lowest < 1e-30 ? (REAL)-1 : (REAL)(lowest * (1.0 - 1e-6));
+    int length = (int)(g.stop[p] - start), keeps_one = is_projected && kept >= 0, best = (int)(kept - start);
+    int is_weighted = g.w_kind != 0;
+    const REAL* c = g.c + start;
+    REAL batch[BATCH], old[BATCH], ahead[BATCH], *out = g.out + start;
     for (int base = lane_of(); base < length; base += BATCH * WARP) {
-        load(g.c + start, base, length, batch);
+        load(c, base, length, batch);
+        if (V) {
+            load(V + start, base, length, old);
+            load(Y + start, base, length, ahead);
+        }
+        if (keeps_one) {
 #pragma unroll
-        for (int q = 0; q < BATCH; q++) {
-            int e = base + q * WARP;
-            if (e >= length) break;
-            REAL now = (REAL)0;
-            if (!is_projected || (keeps_one && best == e)) {
-                now = batch[q];
-            } else if (!keeps_one && fabs(batch[q]) > coarse) {
-                double value = (double)batch[q], weight = weight_at(g, i, start + e);
+            for (int q = 0; q < BATCH; q++) batch[q] = best == base + q * WARP ? batch[q] : (REAL)0;
+        } else if (is_projected) {
+#pragma unroll
+            for (int q = 0; q < BATCH; q++) {
+                int e = base + q * WARP;
+                double value = (double)batch[q], weight = is_weighted && e < length ? weight_at(g, i, start + e) : 1.0;
                 double left = excess(excess(fabs(value), weight, t), weight, fine);
                 left = left > 0.0 ? left * factor : 0.0;
-                now = (REAL)(value < 0.0 ? -left : left);
+                batch[q] = (REAL)(value < 0.0 ? -left : left);
             }
-            out[e] = now;
-            batch[q] = now;
         }
-        if (!V) continue;
-        REAL old[BATCH], ahead[BATCH];
-        load(V + start, base, length, old);
-        load(Y + start, base, length, ahead);
 #pragma unroll
-        for (int q = 0; q < BATCH; q++) {
-            if (base + q * WARP >= length) break;
-            double step = (double)(batch[q] - old[q]);
-            moved += step * step;
-            uphill += (double)(ahead[q] - batch[q]) * step;
+        for (int q = 0; q < BATCH; q++)
+            if (base + q * WARP < length) out[base + q * WARP] = batch[q];
+        if (V) {
+#pragma unroll
+            for (int q = 0; q < BATCH; q++) { // beyond the end all three are 0
+                double step = (double)(batch[q] - old[q]);
+                moved += step * step;
+                uphill += (double)(ahead[q] - batch[q]) * step;
+            }
         }
     }
     if (!V) return;

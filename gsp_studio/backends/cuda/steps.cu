@@ -80,12 +80,17 @@ static __device__ __noinline__ void gradient(const Team& team, const REAL* Y, co
                 }
             }
         }
+        REAL here[ROWS_AT_ONCE], wanted[ROWS_AT_ONCE]; // loaded before anything is stored, which they might overlap
 #pragma unroll
         for (int q = 0; q < ROWS_AT_ONCE; q++) {
-            if (row + q >= r) break;
-            integer e = (row + q) * m + j;
-            REAL z = Y[e] - (sums[q] - B[e]) * scale;
-            out[e] = z > (REAL)0 ? z : (REAL)0;
+            integer e = (row + q < r ? row + q : r - 1) * m + j;
+            here[q] = Y[e];
+            wanted[q] = B[e];
+        }
+#pragma unroll
+        for (int q = 0; q < ROWS_AT_ONCE; q++) {
+            REAL z = here[q] - (sums[q] - wanted[q]) * scale;
+            if (row + q < r) out[(row + q) * m + j] = z > (REAL)0 ? z : (REAL)0;
         }
     }
 }
@@ -109,12 +114,19 @@ static __device__ __noinline__ void begin_piece(const Group& g, integer p, const
 // Of a piece: how far it moved, and whether the momentum goes uphill there.
 static __device__ __noinline__ void measure_piece(const Group& g, const Team& team, integer p, const REAL* V, const REAL* Y) {
     double moved = 0.0, uphill = 0.0;
-#pragma unroll 4
-    for (integer j = g.start[p] + lane_of(); j < g.stop[p]; j += WARP) {
-        REAL now = g.out[j];
-        double step = (double)(now - V[j]);
-        moved += step * step;
-        uphill += (double)(Y[j] - now) * step;
+    integer start = g.start[p];
+    int length = (int)(g.stop[p] - start);
+    REAL now[BATCH], old[BATCH], ahead[BATCH];
+    for (int base = lane_of(); base < length; base += BATCH * WARP) {
+        load(g.out + start, base, length, now);
+        load(V + start, base, length, old);
+        load(Y + start, base, length, ahead);
+#pragma unroll
+        for (int q = 0; q < BATCH; q++) {
+            double step = (double)(now[q] - old[q]);
+            moved += step * step;
+            uphill += (double)(ahead[q] - now[q]) * step;
+        }
     }
     put(team, g.sums + 2 * p, warp_sum(moved));
     put(team, g.sums + 2 * p + 1, warp_sum(uphill));
@@ -124,14 +136,15 @@ static __device__ __noinline__ void measure_piece(const Group& g, const Team& te
 static __device__ __noinline__ void move_piece(const Group& g, integer p, REAL beta, int restarts, REAL* V, REAL* Y) {
     integer start = g.start[p];
     int length = (int)(g.stop[p] - start);
+    const REAL* out = g.out + start;
     REAL now[BATCH], old[BATCH];
     for (int base = lane_of(); base < length; base += BATCH * WARP) {
-        load(g.out + start, base, length, now);
+        load(out, base, length, now);
         load(V + start, base, length, old);
 #pragma unroll
         for (int q = 0; q < BATCH; q++) {
             int e = base + q * WARP;
-            if (e >= length) break;
+            if (e >= length) continue;
             Y[start + e] = restarts ? now[q] : now[q] + beta * (now[q] - old[q]);
             V[start + e] = now[q];
         }

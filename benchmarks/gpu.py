@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -49,8 +50,17 @@ def keep(device: str, found: list[Row]) -> None:
     """The rows, with the device's name, beside this module."""
     RESULTS.mkdir(exist_ok=True)
     name = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
-    content = {"device": device, "version": gs.__version__, "rows": [asdict(row) for row in found]}
+    content = {"device": device, "version": gs.__version__, "commit": commit(), "rows": [asdict(row) for row in found]}
     (RESULTS / f"gpu-{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def commit() -> str:
+    """The revision that this is of, with a "+" where files differ from it; "" outside of a repository."""
+    try:
+        asked = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+        return subprocess.run(asked, cwd=RESULTS.parent, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def done(backend: Any, work: Callable[[], object]) -> Callable[[], None]:

@@ -290,6 +290,15 @@ def test_parts_that_never_meet(machine):
     np.testing.assert_allclose(found.history.error, expected.history.error, rtol=1e-10)
 
 
+def test_a_gram_matrix_for_which_blocks_are_granted_more_shared_memory(machine):
+    """They still work together."""
+    X = np.random.default_rng(0).random((200, 90))
+    params = params_for("psnmf", rank=80, max_iter=2)
+    expected, found = (gs.factorize(X, params, backend) for backend in ("cpu", "cuda"))
+    assert machine.most_blocks["project"] == machine.multiprocessors
+    np.testing.assert_allclose(found.history.error, expected.history.error, rtol=1e-9)
+
+
 def test_a_gram_matrix_beyond_shared_memory(machine, parts_like):
     machine.optin = 16 * 1024
     params = params_for("psnmf", rank=50, max_iter=3)

@@ -39,6 +39,7 @@ class Machine:
         self.cooperates = 1
         self.multiprocessors, self.blocks_of_each, self.optin = 3, 1, 99 * 1024
         self.launches: list[str] = []
+        self.most_blocks: dict[str, int] = {}
         self.freed = 0
         self.uploaded, self.downloaded = 0, 0
         self.current: list[int] = [0]
@@ -298,6 +299,7 @@ def make(machine: Machine) -> types.ModuleType:
             values = [self._value(kind, a, k) for k, (kind, a) in enumerate(zip(signature.types, args, strict=True))]
             pointers = (ctypes.c_void_p * len(values))(*(ctypes.cast(ctypes.byref(v), ctypes.c_void_p) for v in values))
             machine.launches.append(signature.name)
+            machine.most_blocks[signature.name] = max(machine.most_blocks.get(signature.name, 0), grid[0])
             launch = getattr(self._module.library, f"launch_{signature.name}")
             size = ctypes.c_size_t(shared_mem)
             is_cluster = signature.name.endswith("_in_cluster")
@@ -386,7 +388,8 @@ def make(machine: Machine) -> types.ModuleType:
 
     def occupancy(function, block, shared):
         assert functions[function]._signature.most_threads >= block
-        return machine.blocks_of_each
+        # None fit where the kernel was not granted so much, whatever the device has.
+        return machine.blocks_of_each if shared <= max(48 * 1024, functions[function].granted) else 0
 
     def alloc_pinned_memory(size):
         return bytearray(b"\xff" * size)

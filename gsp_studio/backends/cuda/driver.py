@@ -177,11 +177,7 @@ class Device:
         together: bool = False,
     ) -> None:
         """Start a kernel; `together`: all of its blocks are on the device at once and may wait for each other."""
-        key = (_ctype(dtype), name)
-        kernel = self._kernel(*key)
-        if shared > max(_PLAIN_SHARED, self._granted.get(key, 0)):
-            kernel.max_dynamic_shared_size_bytes = shared
-            self._granted[key] = shared
+        kernel = self._granted_kernel((_ctype(dtype), name), shared)
         if together:
             # Not `enable_cooperative_groups` of the module: that asks the linker for a library that wheels lack.
             kernel.kernel(grid, (block,), tuple(arguments), shared_mem=shared, enable_cooperative_groups=True)
@@ -194,10 +190,18 @@ class Device:
             return 1
         key = (_ctype(dtype), name, block, shared)
         if key not in self._residents:
-            function = self._kernel(key[0], name).kernel
+            function = self._granted_kernel(key[:2], shared).kernel
             each = api.occupancyMaxActiveBlocksPerMultiprocessor(function.ptr, block, shared)
             self._residents[key] = max(1, int(each) * self.multiprocessors)
         return self._residents[key]
+
+    def _granted_kernel(self, key: tuple[str, str], shared: int) -> Any:
+        """A kernel whose blocks may have so many bytes of shared memory; without that none of them fit."""
+        kernel = self._kernel(*key)
+        if shared > max(_PLAIN_SHARED, self._granted.get(key, 0)):
+            kernel.max_dynamic_shared_size_bytes = shared
+            self._granted[key] = shared
+        return kernel
 
     def _kernel(self, ctype: str, name: str) -> Any:
         if (ctype, name) not in self._kernels:

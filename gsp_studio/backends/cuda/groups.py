@@ -40,7 +40,7 @@ OF_RUN = -1.0
 #: Entries of a piece at least, and pieces of a group at most, beside one for each vector.
 _PIECE, _MOST_PIECES = 1024, 16384
 #: Entries, and multiplications of a gradient, up to which a cluster is quicker than all blocks that there can be.
-_CLUSTERED, _CLUSTERED_PRODUCTS = 150_000, 10_000_000
+_CLUSTERED, _CLUSTERED_PRODUCTS = 50_000, 5_000_000
 #: Entries from which survivors are moved together.
 _PRUNED = 1 << 20
 #: Of a multiplier that is close to the one sought: where the search of such a group begins, after a step and a sample.
@@ -255,7 +255,7 @@ class Projector:
             *(room.run, s if kind == EACH else room.run),
             *((c, c, c, c, c, 0.0, 0, 0, 0.0) if going_on is None else going_on),
         )
-        gram = pad * (8 * (2 * r + 2) + r * pad * c.dtype.itemsize) // max(1, pad)
+        gram = 8 * (2 * r + 2) + r * pad * c.dtype.itemsize if pad else 0
         if self._is_for_a_cluster(pieces, pad):
             block = self.device.of_cluster
             shared = 8 * (self._told(block) + _NEAR_PIECE * pieces.count + _NEAR_VECTOR * r + 8) + gram

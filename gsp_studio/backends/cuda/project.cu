@@ -124,7 +124,8 @@ static __device__ Single single_at(const Group& g, integer i, integer j, double 
     return found;
 }
 
-static __device__ __noinline__ Single best_between(const Group& g, integer i, integer start, integer stop, double t, double fine) {
+static __device__ __noinline__ Single best_between(const Group& g, integer i, integer start, integer stop, double t,
+                                                   double fine) {
     Single best = single_at(g, i, -1, t, fine);
     for (integer j = start + lane_of(); j < stop; j += WARP) {
         Single other = single_at(g, i, j, t, fine);

@@ -13,7 +13,8 @@ static __device__ void load_gram(const REAL* G, integer r, integer pad, REAL* ti
 
 // The largest eigenvalue of G from above, as `core.updates.largest_eigenvalue`; -1 where power steps do not find it.
 // `x` has room for 2 r numbers.
-static __device__ __noinline__ double largest_eigenvalue(const REAL* tile, integer r, integer pad, double* x, double* scratch) {
+static __device__ __noinline__ double largest_eigenvalue(const REAL* tile, integer r, integer pad, double* x,
+                                                         double* scratch) {
     double *y = x + r, top = 0.0, low = -infinity_();
     for (integer k = threadIdx.x; k < r; k += blockDim.x) {
         double sum = 0.0;
@@ -112,7 +113,8 @@ static __device__ __noinline__ void begin_piece(const Group& g, integer p, const
 #define UNBOUNDED_GRAM 100.0
 
 // Of a piece: how far it moved, and whether the momentum goes uphill there.
-static __device__ __noinline__ void measure_piece(const Group& g, const Team& team, integer p, const REAL* V, const REAL* Y) {
+static __device__ __noinline__ void measure_piece(const Group& g, const Team& team, integer p, const REAL* V,
+                                                  const REAL* Y) {
     double moved = 0.0, uphill = 0.0;
     integer start = g.start[p];
     int length = (int)(g.stop[p] - start);
@@ -152,7 +154,8 @@ static __device__ __noinline__ void move_piece(const Group& g, integer p, REAL b
 }
 
 // The sums of all pieces into the run: momentum, whether it was the last step, the worst outcome of the projection.
-static __device__ __noinline__ void add_up(const Group& g, integer kind, int found, double tol, const Own& own, const Found& to) {
+static __device__ __noinline__ void add_up(const Group& g, integer kind, int found, double tol, const Own& own,
+                                           const Found& to) {
     double moved = 0.0, uphill = 0.0, worst = (double)found, *run = own.state + OF_RUN;
     int warps = (int)(blockDim.x / WARP), warp = (int)(threadIdx.x / WARP);
     integer of_pieces = (g.pieces + WARP - 1) / WARP;
@@ -234,8 +237,7 @@ struct Moving {
 };
 
 static __device__ void update(Group& g, const Team& grid, integer kind, int may_prune, double below,
-                              const double* targets, const Own& own, const Found& to, const Moving& x, double* room,
-                              double* run) {
+                              const double* targets, const Own& own, const Found& to, const Moving& x, double* room) {
     double* state = own.state;
     REAL* tile = (REAL*)(room + 2 * g.b + (room + 2 * g.b - own.state) % 2);
     integer r = g.b, m = g.offsets[1] - g.offsets[0], warps = warps_of(grid), warp = warp_of(grid);
@@ -291,8 +293,9 @@ static __device__ void work(Group& g, const Team& grid, integer kind, int may_pr
         state[OF_RUN + threadIdx.x] = hint < 0.0 ? run[threadIdx.x] : begin;
     }
     __syncthreads();
+    if (grid.is_cluster) meet_in_cluster(); // all have begun: before that nobody may write into a block's memory
     if (x.count > 0) {
-        update(g, grid, kind, may_prune, below, targets, own, to, x, room, run);
+        update(g, grid, kind, may_prune, below, targets, own, to, x, room);
     } else if (kind == 2) {
         project_each(g, grid, targets, own, to);
     } else {

@@ -85,6 +85,18 @@ class Weights:
     constants: Array
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A projection: of the vectors of c to s, which for every vector on its own are targets on the device."""
+
+    c: Any
+    pieces: Pieces
+    weights: Weights
+    s: Any
+    kind: int
+    room: Room
+
+
 def make_pieces(offsets: Array) -> Pieces:
     """Cut vectors into pieces by their lengths alone, so that sums do not depend on the device."""
     lengths = np.diff(offsets)
@@ -181,20 +193,15 @@ class Projector:
         self, c: Any, pieces: Pieces, weights: Weights, s: float, room: Room, hint: float = 0.0, below: float = 1.0
     ) -> None:
         """Project the vectors of c, one group, to s into ``room.out``."""
-        self._launch(c, pieces, weights, s, GROUP, room, hint, below)
+        self._launch(Asked(c, pieces, weights, s, GROUP, room), hint, below)
 
     def project_each(self, c: Any, pieces: Pieces, weights: Weights, targets: Any, room: Room) -> None:
         """Project every vector of c on its own, to its own of the targets on the device."""
-        self._launch(c, pieces, weights, targets, EACH, room, 0.0, 1.0)
+        self._launch(Asked(c, pieces, weights, targets, EACH, room), 0.0, 1.0)
 
     def steps(
         self,
-        c: Any,
-        pieces: Pieces,
-        weights: Weights,
-        s: Any,
-        kind: int,
-        room: Room,
+        asked: Asked,
         hint: float,
         moving: tuple[Any, Any, Any],
         quadratic: tuple[Any, Any, float],
@@ -206,8 +213,8 @@ class Projector:
 
         Parameters
         ----------
-        c, pieces, weights, s, kind, room
-            As for a projection.
+        asked : Asked
+            The projection of each step.
         hint : float
             The multiplier at which the update begins; it goes on where that is `OF_RUN`.
         moving : tuple
@@ -223,26 +230,18 @@ class Projector:
         old, V, Y = moving
         B, G, L = quadratic
         going_on = (old, V, Y, B, G, float(L), pad, int(count), float(tol))
-        self._launch(c, pieces, weights, s, kind, room, hint, _BELOW, going_on, pad)
+        self._launch(asked, hint, _BELOW, going_on, pad)
 
     @staticmethod
     def _prunes(pieces: Pieces, weights: Weights, kind: int) -> bool:
         return kind == GROUP and weights.kind == 0 and pieces.entries >= _PRUNED
 
     def _launch(
-        self,
-        c: Any,
-        pieces: Pieces,
-        weights: Weights,
-        s: Any,
-        kind: int,
-        room: Room,
-        hint: float,
-        below: float,
-        going_on: tuple[Any, ...] | None = None,
-        pad: int = 0,
+        self, asked: Asked, hint: float, below: float, going_on: tuple[Any, ...] | None = None, pad: int = 0
     ) -> None:
-        """Start the kernel; for every vector on its own, s holds the targets on the device."""
+        """Start the kernel."""
+        c, pieces, weights = asked.c, asked.pieces, asked.weights
+        s, kind, room = asked.s, asked.kind, asked.room
         own, r = c if weights.kind == 0 else weights.values, pieces.vectors
         prunes = self._prunes(pieces, weights, kind)
         arguments = (

@@ -26,6 +26,7 @@ from gsp_studio.backends.cuda.groups import (
     RUN,
     WARP,
     WORST,
+    Asked,
     Projector,
     project,
 )
@@ -204,13 +205,13 @@ class Solver:
         dense = cp.empty_like(V)
         new, Y = (cp.empty_like(V), cp.empty_like(V)) if pad else (V.copy(), V.copy())
         target = cp.full(r, float(s)) if number == EACH else s
-        common = (dense.reshape(-1), pieces, constants, target, number, room)
+        asked = Asked(dense.reshape(-1), pieces, constants, target, number, room)
         if pad:
-            self.projector.steps(*common, mu0, (V, new, Y), (B, G, L), pad, n_inner, tol)
+            self.projector.steps(asked, mu0, (V, new, Y), (B, G, L), pad, n_inner, tol)
         for k in range(0 if pad else n_inner):
             cp.matmul(G, Y, out=dense)
             self._clip(Y, B, L, dense, run)
-            self.projector.steps(*common, OF_RUN if k else mu0, (V, new, Y), (B, G, L), 0, 1, tol)
+            self.projector.steps(asked, OF_RUN if k else mu0, (V, new, Y), (B, G, L), 0, 1, tol)
             if bool(cp.asnumpy(run[IS_DONE])):
                 break
         return new, dense, cp.asnumpy(run)

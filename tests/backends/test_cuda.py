@@ -183,6 +183,66 @@ def test_projections_are_those_of_the_cpu(kind, weighted, shape):
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-9 * (np.abs(b).max() or 1.0))
 
 
+@pytest.mark.parametrize("held", [0, 1])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_cluster_waits_for_its_slowest_block(held, weighted, machine, monkeypatch):
+    """Of these vectors one entry is left, and whose it is is told to blocks that may not have got so far."""
+    from gsp_studio.backends.cuda import groups
+
+    monkeypatch.setattr(groups, "_PIECE", 8)
+    machine.capability, machine.held = "90", held
+    rng = np.random.default_rng(0)
+    backend, cpu = gs.get_backend("cuda"), gs.get_backend("cpu")
+    for s in 5 * (0.6, 0.999, 1.0):
+        V, w = rng.random((4, 40)), 0.5 + rng.random(40) if weighted else None
+        with backend.scope():
+            found = backend.remote.get(backend.project_rows(backend.remote.put(V), s, w)[0])
+        np.testing.assert_allclose(found, cpu.project_rows(V, s, w)[0], rtol=0, atol=1e-12)
+    assert set(machine.launches) == {"project_in_cluster"}
+
+
+@pytest.mark.parametrize("held", [0, 1, 2])
+@pytest.mark.parametrize("capability", ["86", "90"])
+def test_runs_do_not_depend_on_which_block_is_slow(held, capability, machine, parts_like, monkeypatch):
+    from gsp_studio.backends.cuda import groups
+
+    monkeypatch.setattr(groups, "_PIECE", 16)
+    machine.capability = capability
+    expected = gs.factorize(parts_like, params_for("psnmf"), "cuda")
+    machine.held = held
+    found = gs.factorize(parts_like, params_for("psnmf"), "cuda")
+    np.testing.assert_array_equal(found.W, expected.W)
+    np.testing.assert_array_equal(found.H, expected.H)
+
+
+def test_an_entry_of_zero_stays_zero_where_the_multiplier_ends_below_zero(machine):
+    V = np.random.default_rng(0).random((1, 40))
+    V[0, :3] = 0.0
+    backend, own = gs.get_backend("cuda"), float(gs.hoyer_sparsity(V.T)[0])
+    with backend.scope():
+        for less in (1e-12, 1e-11):
+            found, _ = backend.project_rows(backend.remote.put(V), own - less, None, mu0=1e-13)
+            assert not backend.remote.get(found)[0, :3].any()
+
+
+def test_weights_are_those_of_the_type_that_is_computed_with(machine):
+    backend, rng = gs.get_backend("cuda"), np.random.default_rng(0)
+    w, V = np.where(rng.random(40) < 0.5, 1.0, 0.5), rng.random((4, 40))
+    with backend.scope():
+        both = [backend.remote.get(backend.project_rows(backend.remote.put(V.astype(t)), 0.6, w)[0]) for t in "df"]
+    np.testing.assert_allclose(*both, rtol=0, atol=1e-6)
+
+
+def test_ties_are_settled_by_the_host_also_beside_a_vector_that_stays(machine):
+    """Each vector a group of its own: the worst of their outcomes counts."""
+    backend, B = gs.get_backend("cuda"), np.ones((2, 40))
+    B[0] = 0.0
+    B[0, [3, 5]] = 1.0, 0.5
+    with backend.scope():
+        V, B, G = (backend.remote.put(array) for array in (np.full((2, 40), 0.5), B, np.eye(2)))
+        assert backend.remote.descend(V, B, G, lambda: 1.0, 1, 0.0, "rows", 0.5, None, 0.0) is None
+
+
 @pytest.mark.parametrize("shape_of_matrix", [(700, 6), (64, 1), (9, 40)])
 def test_a_sample_says_where_the_search_begins(shape_of_matrix, machine, monkeypatch):
     from gsp_studio.backends.cuda import groups

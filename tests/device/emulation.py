@@ -59,6 +59,7 @@ def compiled(source: str, real: str, warp: int = WARP) -> ctypes.CDLL:
             f'extern "C" int launch_{name}(unsigned x, unsigned y, unsigned z, unsigned t, size_t s, int c, void** a)'
             f" {{ return emulator::launch({{x, y, z}}, {{t, 1, 1}}, s, c, [=] {{ {name}({arguments}); }}); }}"
         )
+    parts.append('extern "C" void hold(int block) { emulator::held = block; }')
     text = "\n".join(parts)
     digest = hashlib.sha256((text + real + str(warp) + (HERE / "emulator.h").read_text()).encode()).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"gsp-emulation-{os.getuid()}"

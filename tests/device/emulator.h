@@ -65,6 +65,7 @@ static const size_t STACK = 64 * 1024;
 static const size_t BEHIND = 256;
 static const double UNTOUCHED = 1234.5678e99;
 static bool moved = false;
+static int held = -1; // a slow block: it goes on only when nobody else can
 
 static void leave() {
     if (_setjmp(now->resume) == 0) _longjmp(scheduler, 1);
@@ -105,11 +106,13 @@ static bool run(std::vector<Fibre>& fibres) {
     size_t left = fibres.size();
     volatile int idle = 0;
     while (left > 0) {
+        bool only_held = !moved;
         moved = false;
         for (size_t k = 0; k < fibres.size(); k++) {
             Fibre& fibre = fibres[k];
             if (fibre.ended) continue;
             if (fibre.waits && fibre.waits->round < fibre.waits_for) continue;
+            if (held >= 0 && fibre.block->index.x == (unsigned)held && !only_held) continue;
             now = &fibre;
             blockIdx = fibre.block->index;
             threadIdx = fibre.thread;

@@ -38,6 +38,7 @@ class Machine:
         self.total, self.used, self.peak = 1 << 30, 0, 0
         self.cooperates = 1
         self.multiprocessors, self.blocks_of_each, self.optin = 3, 1, 99 * 1024
+        self.held = -1  # a block that goes on only when no other can
         self.launches: list[str] = []
         self.most_blocks: dict[str, int] = {}
         self.freed = 0
@@ -304,6 +305,7 @@ def make(machine: Machine) -> types.ModuleType:
             size = ctypes.c_size_t(shared_mem)
             is_cluster = signature.name.endswith("_in_cluster")
             assert not is_cluster or (tuple(grid) == (emulation.CLUSTER, 1, 1) and int(machine.capability) >= 90)
+            self._module.library.hold(machine.held)
             wrong = launch(*grid, block[0], size, int(enable_cooperative_groups or is_cluster), pointers)
             assert wrong != 1, f"{signature.name} waits for ever"
             assert wrong != 2, f"{signature.name} writes behind its shared memory"

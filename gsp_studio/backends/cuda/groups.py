@@ -159,7 +159,8 @@ class Projector:
         if w is None:
             return self._plain(vectors, length)
         last = self._last
-        if last is None or last[1] != (vectors, length) or not np.array_equal(last[0], w):
+        is_same = last is not None and last[1] == (vectors, length) and last[0].dtype == w.dtype
+        if last is None or not is_same or not np.array_equal(last[0], w):
             offsets = np.arange(vectors + 1, dtype=np.int64) * length
             last = (w.copy(), (vectors, length), make_weights(offsets, w.reshape(-1)))
             self._last = last

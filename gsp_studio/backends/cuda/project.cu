@@ -399,6 +399,8 @@ static __device__ int search(Group& g, const Team& team, double mu0, int may_pru
 // Which entry is left of the vectors that keep one.
 static __device__ void find_singles(const Group& g, const Team& team, const Own& own, const Found& to) {
     double mu = own.state[MU], delta = own.state[DELTA];
+    // A slow block of a cluster still writes what is UNKNOWN.
+    if (team.is_cluster) meet_in_cluster();
     for (integer i = g.a + warp_of(team); i < g.b; i += warps_of(team)) {
         if (to.best[i] != UNKNOWN) continue;
         double t = threshold(g.gain[i], mu), fine = threshold(g.gain[i], delta);
@@ -435,7 +437,8 @@ static __device__ __noinline__ void write_piece(const Group& g, const Team& team
                 int e = base + q * WARP;
                 double value = (double)batch[q], weight = is_weighted && e < length ? weight_at(g, i, start + e) : 1.0;
                 double left = excess(excess(fabs(value), weight, t), weight, fine);
-                left = left > 0.0 ? left * factor : 0.0;
+                // A threshold can be below 0 by rounding: what is 0 stays that, and what lies beyond the end too.
+                left = left > 0.0 && value != 0.0 ? left * factor : 0.0;
                 batch[q] = (REAL)(value < 0.0 ? -left : left);
             }
         }

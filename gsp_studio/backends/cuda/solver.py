@@ -277,11 +277,11 @@ class Solver:
         r, m = V.shape
         if m < 2:
             return np.zeros(r)
-        top = numbers[:, _TOP]
+        top, w = numbers[:, _TOP], None if weights is None else weights.astype(V.dtype)
         if not np.isfinite(top).all() or top.max() > _SAFE[1] or top[top > 0].min(initial=1.0) < _SAFE[0]:
-            flat = None if weights is None else np.ascontiguousarray(weights, V.dtype).reshape(-1)
+            flat = None if w is None else np.ascontiguousarray(w).reshape(-1)
             return hoyer_flat(cp.asnumpy(V).reshape(-1), equal_offsets(r, m), flat)
-        constants = self.projector.weights(r, m, weights).constants
+        constants = self.projector.weights(r, m, w).constants
         lengths = np.sqrt(numbers[:, _L2])
         ratio = np.divide(numbers[:, _L1], lengths, out=np.ones(r), where=lengths > 0)
         found = np.clip((constants[NORM] - ratio) / constants[SPAN], 0.0, 1.0)

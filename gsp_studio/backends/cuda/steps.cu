@@ -165,7 +165,10 @@ static __device__ __noinline__ void add_up(const Group& g, integer kind, int fou
         uphill += g.sums[2 * p + 1];
     }
     if (kind == 2) {
-        for (integer i = threadIdx.x; i < g.b; i += blockDim.x) worst = fmax(worst, to.results[3 * i + 2]);
+        for (integer i = threadIdx.x; i < g.b; i += blockDim.x) {
+            double one = to.results[3 * i + 2];
+            if (one != UNCHANGED) worst = fmax(worst, one); // whose number is above that of ties
+        }
         worst = block_max(worst, own.scratch);
     }
     __syncthreads();

@@ -10,6 +10,7 @@ number of images.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -156,6 +157,8 @@ class Backend:
         The grouped sparse projection of the rows of V, all in one group.
     scope : () -> context manager
         Entered around the kernels of an iteration: gives the thread pools their turn.
+    clock : () -> float
+        Seconds, for differences; those in which kernels are compiled are left out where that is known.
     remote : Remote, optional
         For a device with memory of its own.
     note : str
@@ -176,6 +179,7 @@ class Backend:
     refill: Callable[[Array, Array, Array, Array, Array], None]
     project_rows: Callable[..., tuple[Array, float]]
     scope: Callable[[], AbstractContextManager[Any]]
+    clock: Callable[[], float] = time.perf_counter
     remote: Remote | None = None
     note: str = ""
 

@@ -33,7 +33,8 @@ class Iterate:
     target : float
         The sparsity asked for at this iteration; NaN for methods without a target.
     seconds : float
-        Time spent computing since the start; waiting consumers do not count.
+        Time spent computing since the start. Waiting consumers do not count, nor does the compiling of the
+        processor's kernels, which is done once on a machine.
     W, H : ndarray (m, r) Fortran-ordered, (r, n) C-ordered
         H of a run on a cluster is `coefficients.Coefficients`.
     dense : ndarray (m, r)

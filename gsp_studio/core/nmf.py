@@ -7,7 +7,6 @@ not known here: the consumer stops asking, or sends new `Params`.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -183,7 +182,7 @@ class _Run:
     """The factors of a run and what its updates remember. Arrays that were handed out are never written again."""
 
     def __init__(self, Xt: Any, missing: Missing | None, params: Params, backend: Backend) -> None:
-        started = time.perf_counter()
+        started = backend.clock()
         self.images = Xt  # of the host; where entries are missing, as they were filled at first
         self.Xt, self.backend = between.prepared(Xt.T, backend, params.rank)
         self.missing = None if missing is None else missing.where(self.Xt, Xt, backend)
@@ -194,7 +193,7 @@ class _Run:
         self.n_iter = 0
         with self.backend.scope():
             self._start(params)
-        self.seconds = time.perf_counter() - started
+        self.seconds = backend.clock() - started
 
     def _start(self, params: Params) -> None:
         backend, images = self.backend, self.images
@@ -211,7 +210,7 @@ class _Run:
 
     def step(self, params: Params) -> Iterate:
         """One outer iteration."""
-        started = time.perf_counter()
+        started = self.backend.clock()
         self.n_iter += 1
         self.params = params = replace(params, sparsity=params.target_at(self.n_iter))
         self.method = method = METHODS[params.method]
@@ -233,7 +232,7 @@ class _Run:
             sparsity_h = math.nan
             if params.sparsity_h is not None:
                 sparsity_h = float(np.mean(between.sparsities(self._whole(), None, self.backend)))
-        self.seconds += time.perf_counter() - started
+        self.seconds += self.backend.clock() - started
         it = Iterate(
             n_iter=self.n_iter,
             error=gram.relative(left),

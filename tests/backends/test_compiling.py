@@ -1,14 +1,20 @@
-"""The cache of compiled kernels: shared by processes, fresh after a change of any kernel's source."""
+"""Compiled kernels: a cache that processes share and that follows all sources, and a clock that leaves them out."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numba.core import event
 
+import gsp_studio as gs
+from gsp_studio.backends.cpu import compiling
 from gsp_studio.backends.cpu.compiling import SignatureFiles
 
 CODE = """
@@ -79,3 +85,48 @@ def test_kernels_work_where_nothing_can_be_written():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300).stdout
     assert int(said.splitlines()[-1]) == 1  # compiled, for this process alone
+
+
+class Time:
+    """A clock that goes on when it is told to."""
+
+    now = 100.0
+
+    def perf_counter(self):
+        return self.now
+
+
+def test_the_clock_stands_still_while_this_thread_compiles(monkeypatch):
+    time = Time()
+    monkeypatch.setattr(compiling, "time", time)
+    lock, start = "numba:compiler_lock", compiling.clock()
+
+    def elapse(seconds):
+        time.now += seconds
+        return compiling.clock() - start
+
+    assert elapse(1.0) == pytest.approx(1.0)
+    with event.trigger_event(lock):
+        time.now += 5.0
+        with event.trigger_event(lock):  # a kernel that another one calls
+            time.now += 3.0
+        time.now += 2.0
+    assert elapse(0.5) == pytest.approx(1.5)
+
+    def elsewhere():
+        with event.trigger_event(lock):
+            time.now += 4.0
+
+    other = threading.Thread(target=elsewhere)
+    other.start()
+    other.join()
+    assert elapse(0.0) == pytest.approx(5.5)
+
+
+def test_runs_are_timed_by_the_clock_of_their_backend():
+    backend, seconds = gs.get_backend("cpu"), iter(range(1000))
+    assert backend.clock is compiling.clock
+    X = np.random.default_rng(0).random((8, 30))
+    ticking = replace(backend, clock=lambda: float(next(seconds)))
+    for n, it in enumerate(gs.iterate(X, gs.Params(2, "psnmf", 0.5, max_iter=4), ticking), 1):
+        assert it.seconds == n + 1.0, "a second for the start, and one for each iteration"

@@ -22,6 +22,7 @@ from threadpoolctl import ThreadpoolController
 
 from gsp_studio.backends.backend import Backend
 from gsp_studio.backends.cpu import solver
+from gsp_studio.backends.cpu.compiling import clock
 from gsp_studio.backends.cpu.pool import OnOneThread, set_threads
 from gsp_studio.backends.cpu.projection import project_rows
 
@@ -70,4 +71,5 @@ def make_backend(threads: int | None) -> Backend:
         refill=solver.refill,
         project_rows=project_rows,
         scope=scope,
+        clock=clock,
     )

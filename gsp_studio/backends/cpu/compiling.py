@@ -1,4 +1,4 @@
-"""`compiled`: numba's njit with a cache on disk that processes share and that follows all kernels' sources.
+"""`compiled`: numba's njit with a cache on disk that processes share and that follows all kernels' sources; `clock`.
 
 numba's own cache numbers the files of a function. Two processes that compile it for different types at the same time
 take the same number, and from then on one type is answered with the other's code (numba 0.68.1); commands that
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import event
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 
@@ -83,3 +86,31 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return dispatcher
 
     return decorate
+
+
+class _Stops(threading.local, event.Listener):  # type: ignore[misc]
+    """Of each thread, the seconds in which it compiled or waited for another one that did."""
+
+    def __init__(self) -> None:
+        self.depth, self.began, self.total = 0, 0.0, 0.0
+
+    def on_start(self, event: Any) -> None:
+        """It asks for the compiler, or asks again while it has it."""
+        if self.depth == 0:
+            self.began = time.perf_counter()
+        self.depth += 1
+
+    def on_end(self, event: Any) -> None:
+        """It gives the compiler back."""
+        self.depth = max(0, self.depth - 1)
+        if self.depth == 0:
+            self.total += time.perf_counter() - self.began
+
+
+_STOPS = _Stops()
+event.register("numba:compiler_lock", _STOPS)
+
+
+def clock() -> float:
+    """As ``time.perf_counter``, and stands still while this thread compiles: that is done once on a machine."""
+    return time.perf_counter() - _STOPS.total

@@ -37,7 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give xdist its groups: all tests of windows in one process, as they share a screen's focus; else a file each."""
+    """Give xdist its groups: all tests of windows in one process, as they share a screen's focus; else a file each.
+
+    Those that take minutes whatever the machine begin first: at the end the other processes would wait for them.
+    """
+    items.sort(key=lambda item: item.path.name != "test_soak.py")
     for item in items:
         if item.get_closest_marker("xdist_group"):
             continue

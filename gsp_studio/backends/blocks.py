@@ -9,6 +9,7 @@ block is read meanwhile. A part of the images is such a matrix again: each worke
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -27,7 +28,7 @@ class Interrupted(Exception):
     """A pass over the data was given up between two blocks."""
 
 
-class Elsewhere:
+class Elsewhere(ABC):
     """A matrix X (m, n), an image a column, that is no array here: what its kinds have in common.
 
     A kind says `where` its images are, and has `rows`.
@@ -72,9 +73,9 @@ class Elsewhere:
             raise TypeError(f"of images {self.where} whole columns can be taken: X[:, j], X[:, a:b], X[:, indices]")
         return self.rows(columns).T
 
+    @abstractmethod
     def rows(self, key: Any) -> Array:
         """Images as rows: an int gives (m,), a slice or indices (k, m)."""
-        raise NotImplementedError
 
     def watched(self, is_unwanted: Callable[[], bool] | None) -> Self:
         """The same data, whose passes end with `Interrupted` when that says so; None: never."""

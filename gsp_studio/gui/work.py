@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba.core import event
 from threadpoolctl import threadpool_limits
 
 from gsp_studio.backends import available_backends, get_backend, reason_of
 from gsp_studio.backends.backend import as_compute_dtype, is_elsewhere
 from gsp_studio.backends.blocks import Interrupted, Streamed, prepared
 from gsp_studio.backends.cpu import usable_cores
+from gsp_studio.backends.cpu.compiling import is_compiling
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.methods import new_sparse_coefficients
@@ -99,28 +99,6 @@ STREAMED_ROUNDS = 1
 def solver_threads() -> int:
     """Threads for solvers while the window is open: one core is left to it."""
     return max(1, usable_cores() - 1)
-
-
-class _Compiling(event.Listener):  # type: ignore[misc]
-    """Counts the compilations under way; what comes from numba's cache on the disk is none."""
-
-    def __init__(self) -> None:
-        self.depth = 0
-
-    def on_start(self, event: event.Event) -> None:
-        self.depth += 1
-
-    def on_end(self, event: event.Event) -> None:
-        self.depth -= 1
-
-
-_COMPILING = _Compiling()
-event.register("numba:compile", _COMPILING)
-
-
-def is_compiling() -> bool:
-    """Whether numba is compiling a kernel, as it does the first time that one is used on a machine."""
-    return _COMPILING.depth > 0
 
 
 def warm_up() -> None:

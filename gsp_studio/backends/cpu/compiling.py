@@ -88,29 +88,43 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
-class _Stops(threading.local, event.Listener):  # type: ignore[misc]
-    """Of each thread, the seconds in which it compiled or waited for another one that did."""
+class _Own(threading.local):
+    depth, began, seconds = 0, 0.0, 0.0
 
-    def __init__(self) -> None:
-        self.depth, self.began, self.total = 0, 0.0, 0.0
+
+class _Times(event.Listener):  # type: ignore[misc]
+    """Of events of numba's: how many threads are in one, and the seconds that each thread has spent in those ended."""
+
+    def __init__(self, kind: str) -> None:
+        self.own, self.threads = _Own(), 0
+        event.register(kind, self)
 
     def on_start(self, event: Any) -> None:
-        """It asks for the compiler, or asks again while it has it."""
-        if self.depth == 0:
-            self.began = time.perf_counter()
-        self.depth += 1
+        """One begins, perhaps within another."""
+        if self.own.depth == 0:
+            self.own.began = time.perf_counter()
+            self.threads += 1
+        self.own.depth += 1
 
     def on_end(self, event: Any) -> None:
-        """It gives the compiler back."""
-        self.depth = max(0, self.depth - 1)
-        if self.depth == 0:
-            self.total += time.perf_counter() - self.began
+        """The last one that began ends."""
+        self.own.depth -= 1
+        if self.own.depth == 0:
+            self.own.seconds += time.perf_counter() - self.own.began
+            self.threads -= 1
 
 
-_STOPS = _Stops()
-event.register("numba:compiler_lock", _STOPS)
+#: Kernels that are compiled, one at a time; what comes from the cache on the disk is none.
+_COMPILED = _Times("numba:compile")
+#: Threads that have the compiler or wait for it: a run's first steps wait for kernels that another thread compiles.
+_WAITED = _Times("numba:compiler_lock")
+
+
+def is_compiling() -> bool:
+    """Whether numba is compiling a kernel, as it does the first time that one is used on a machine."""
+    return _COMPILED.threads > 0
 
 
 def clock() -> float:
-    """As ``time.perf_counter``, and stands still while this thread compiles: that is done once on a machine."""
-    return time.perf_counter() - _STOPS.total
+    """As ``time.perf_counter``, and stands still while this thread compiles or waits for another one that does."""
+    return time.perf_counter() - _WAITED.own.seconds

@@ -314,6 +314,16 @@ static __device__ void work(Group& g, const Team& grid, integer kind, int may_pr
     if (grid.is_cluster) meet_in_cluster(); // others may still write into this block's memory
 }
 
+// What both kernels do with their arguments.
+#define WORK(is_cluster)                                                                                               \
+    DYNAMIC_SHARED                                                                                                     \
+    Team grid = {(integer)blockIdx.x, (integer)gridDim.x, barrier, told, is_cluster};                                  \
+    Group g = {c,   w,    w_kind, vector, start, stop, first,  offsets, gain, norm,                                    \
+               span, out, sums,   sums,   live,  pieces, 0,    r,       s};                                            \
+    Found to = {coef, sparsities, results, best};                                                                      \
+    Moving x = {old, V, Y, c, B, G, L, tol, pad, count};                                                               \
+    work(g, grid, kind, (int)may_prune, below, hint, targets, dynamic_shared, to, x, run);
+
 // `count` 0: project c into out. `kind` 1: all vectors one group, 2: every vector a group of its own, to its own of the
 // targets. The search of one group begins at `below` times the hint, or where the run says if that is negative, and
 // leaves its multiplier there.
@@ -328,13 +338,7 @@ project(REAL* c, const REAL* w, integer w_kind, const integer* vector, const int
         double* sums, integer* live, double* coef, integer* best, double* sparsities, double* results,
         unsigned int* barrier, double* told, double* run, const double* targets, const REAL* old, REAL* V, REAL* Y,
         const REAL* B, const REAL* G, double L, integer pad, integer count, double tol) {
-    DYNAMIC_SHARED
-    Team grid = {(integer)blockIdx.x, (integer)gridDim.x, barrier, told, 0};
-    Group g = {c,   w,    w_kind, vector, start, stop, first,  offsets, gain, norm,
-               span, out, sums,   sums,   live,  pieces, 0,    r,       s};
-    Found to = {coef, sparsities, results, best};
-    Moving x = {old, V, Y, c, B, G, L, tol, pad, count};
-    work(g, grid, kind, (int)may_prune, below, hint, targets, dynamic_shared, to, x, run);
+    WORK(0)
 }
 
 // The same by one cluster, for what is small: its blocks meet ten times as quickly.
@@ -346,13 +350,7 @@ project_in_cluster(REAL* c, const REAL* w, integer w_kind, const integer* vector
                    integer* best, double* sparsities, double* results, unsigned int* barrier, double* told,
                    double* run, const double* targets, const REAL* old, REAL* V, REAL* Y, const REAL* B, const REAL* G,
                    double L, integer pad, integer count, double tol) {
-    DYNAMIC_SHARED
-    Team grid = {(integer)blockIdx.x, (integer)gridDim.x, barrier, told, 1};
-    Group g = {c,   w,    w_kind, vector, start, stop, first,  offsets, gain, norm,
-               span, out, sums,   sums,   live,  pieces, 0,    r,       s};
-    Found to = {coef, sparsities, results, best};
-    Moving x = {old, V, Y, c, B, G, L, tol, pad, count};
-    work(g, grid, kind, (int)may_prune, below, hint, targets, dynamic_shared, to, x, run);
+    WORK(1)
 }
 
 // A step's gradient from the product ``G Y`` in `out`, in place.

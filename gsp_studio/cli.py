@@ -361,7 +361,7 @@ def _repeat(args: argparse.Namespace) -> int:
         told = "the factors are the same to the last bit" if same else "the factors differ from the exported ones"
         devices = (run.content["backend"]["computed"], read_run(args.out).content["backend"]["computed"])
         of_cluster = (
-            "" if same or all(map(gives_same_bits, devices)) else "; on a cluster they are the same to rounding"
+            "" if same or all(map(gives_same_bits, devices)) else "; with GPUs or lost workers, equal to rounding"
         )
         print(told + of_cluster, file=words)
     return code

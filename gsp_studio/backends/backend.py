@@ -190,8 +190,12 @@ def is_elsewhere(X: Any) -> bool:
 
 
 def gives_same_bits(device: str) -> bool:
-    """Whether what computed a run, as its result names it, gives its bits again: a cluster's sums depend on the cut."""
-    return not re.match(r"[0-9]+ workers?, ", device)
+    """Whether what computed a run, as its result names it, gives its bits again on processors of this type.
+
+    Not workers that compute on devices, whose sums depend on how the images are cut, nor a run some of whose
+    coefficients were lost with a worker and fitted anew.
+    """
+    return not re.match(r"[0-9]+ workers?, .*( with |, [0-9]+ lost)", device)
 
 
 def as_compute_dtype(array: Any) -> Any:

@@ -1,9 +1,7 @@
-"""Data that are never in memory as a whole: a matrix whose images are read some at a time, and kernels over it.
+"""Data that are never in memory as a whole: a matrix whose images are read some at a time, the next ones meanwhile.
 
-X enters an iteration only through sums over images (H X', H H', ||X||^2) and through what each image does by itself
-(its coefficients). So a backend's kernels run on one block of images after another, and their sums are added; the next
-block is read meanwhile. A part of the images is such a matrix again: each worker of a cluster runs this over its own
-(`core.spread`), and the sums of the parts are added in the same way.
+A part of the images is such a matrix again: each worker of a cluster has its own (`core.spread`). The kernels over
+them are in `kernels`.
 """
 
 from __future__ import annotations
@@ -11,17 +9,17 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import HALS_BLOCK, Array, Backend
+from gsp_studio.backends.backend import Array
+from gsp_studio.backends.summation import images_of_block, squared_norms_of_blocks, tree_sum
 
-#: Bytes of a block: enough work for all threads, little beside the factors.
-_BLOCK_BYTES = 1 << 26
+#: Bytes of the images that are in memory at once, at most: enough work for all threads, little beside the factors.
+_BYTES_AT_ONCE = 1 << 26
 
 
 class Interrupted(Exception):
@@ -86,8 +84,12 @@ class Elsewhere(ABC):
     def sample(self, most_bytes: int) -> Array:
         """Columns (m, k) spread over the whole, at least two, at most so many bytes of them."""
         m, n = self.shape
-        count = max(2, min(n, most_bytes // max(1, m * self.dtype.itemsize)))
-        return self[:, np.unique(np.linspace(0, n - 1, count).astype(int))]
+        return self[:, spread_over(n, most_bytes // max(1, m * self.dtype.itemsize))]
+
+
+def spread_over(n: int, count: int) -> Array:
+    """The numbers of `count` of n images, at least two, at equal distances."""
+    return np.unique(np.linspace(0, n - 1, max(2, min(n, count))).astype(int))
 
 
 class Streamed(Elsewhere):
@@ -122,9 +124,13 @@ class Streamed(Elsewhere):
         self.source_bytes = self.nbytes if source_bytes is None else source_bytes
 
     @property
-    def images_of_block(self) -> int:
-        """Images that are in memory at once, whole blocks of HALS; a pass holds two such blocks."""
-        return max(1, _BLOCK_BYTES // max(1, self.shape[0] * self.dtype.itemsize) // HALS_BLOCK) * HALS_BLOCK
+    def images_at_once(self) -> int:
+        """Images that are in memory at once, a node of the tree of sums; a pass holds twice as many."""
+        m = self.shape[0]
+        step = images_of_block(m, self.dtype)
+        while 2 * step * m * self.dtype.itemsize <= _BYTES_AT_ONCE:
+            step *= 2
+        return step
 
     @property
     def T(self) -> Rows:
@@ -186,7 +192,7 @@ class Streamed(Elsewhere):
         from concurrent.futures import ThreadPoolExecutor  # not while the window is on its way
 
         m, n = self.shape
-        step = self.images_of_block
+        step = self.images_at_once
         # New memory for every block would cost more than what is written into it.
         two = [np.empty((min(n, step), m), self.dtype) for _ in range(2)]
         with ThreadPoolExecutor(1, "gsp-read") as reader:
@@ -212,16 +218,16 @@ class Streamed(Elsewhere):
         ValueError
             Values that NMF cannot use.
         """
-        total = 0.0
+        found = []
         for some, block in self.blocks():
-            square = float(np.einsum("ij,ij->", block, block, dtype=np.float64))
+            squares = squared_norms_of_blocks(block)
             where = f"images {self._first + some.start + 1} to {self._first + some.stop}"
-            if not np.isfinite(square):
+            if not np.isfinite(squares.sum()):
                 raise ValueError(f"{where} hold NaN or infinite values")
             if float(block.min()) < 0:
                 raise ValueError(f"{where} have negative values; NMF needs values >= 0")
-            total += square
-        return total
+            found.append(squares)
+        return float(tree_sum(np.concatenate(found)))
 
 
 class _Shifted:
@@ -270,7 +276,7 @@ class Held(Streamed):
 
     def blocks(self) -> Iterator[tuple[slice, Array]]:
         """As `Streamed.blocks`; nothing is copied."""
-        step = self.images_of_block
+        step = self.images_at_once
         for start in range(0, self.shape[1], step):
             if self._check is not None and self._check():
                 raise Interrupted
@@ -300,118 +306,3 @@ class Rows(ImagesAsRows):
     """A `Streamed` matrix with an image a row, (n, m): what kernels and residuals take as ``X.T``."""
 
     T: Streamed
-
-
-def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
-    """X as kernels take it, and the kernels that do.
-
-    Parameters
-    ----------
-    X : ndarray (m, n), float32 or float64, or Streamed, or what brings its own kernels (`core.spread`)
-    backend : Backend
-
-    Returns
-    -------
-    Xt : ndarray (n, m) or Rows
-        C-contiguous and read-only, as numba's kernels are compiled for; in place where every image is contiguous.
-    backend : Backend
-    """
-    if isinstance(X, Streamed):
-        return X.T, streaming(backend) if backend.remote is None else hosted(backend.remote.streamed())
-    backend = hosted(backend)
-    if hasattr(X, "kernels"):
-        return X.T, X.kernels(backend)
-    Xt = np.ascontiguousarray(X.T).view()
-    Xt.flags.writeable = False
-    return Xt, backend
-
-
-def hosted(backend: Backend) -> Backend:
-    """The kernels of a device for arrays of the host, which go there and come back in every call.
-
-    For what is done once, or in parts that keep their coefficients on the host; a run keeps its arrays on the device.
-    """
-    remote = backend.remote
-    if remote is None:
-        return backend
-
-    def through(kernel: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
-            found = kernel(*(remote.put(arg) if isinstance(arg, np.ndarray) else arg for arg in args))
-            if isinstance(found, tuple):
-                return tuple(remote.get(part) for part in found)
-            return found if isinstance(found, float) else remote.get(found)
-
-        return call
-
-    names = ("products", "sweep_coefficients", "descend_coefficients", "encode", "residual", "gradient_step")
-    kernels: dict[str, Any] = {name: through(getattr(backend, name)) for name in names}
-    return replace(backend, remote=None, **kernels)
-
-
-def streaming(
-    backend: Backend, blocks: Callable[[Rows], Iterator[tuple[slice, Any]]] = lambda Xt: Xt.T.blocks(), xp: Any = np
-) -> Backend:
-    """A backend whose kernels take `Rows` for Xt: the same kernels, one block of images after another.
-
-    Parameters
-    ----------
-    backend : Backend
-    blocks : Rows -> iterator of (slice, block)
-        One pass over the images; of a device its own brings them there.
-    xp : module
-        Of the arrays: NumPy, or what a device has in its place.
-    """
-
-    def part(H: Any, some: slice) -> Any:
-        return xp.ascontiguousarray(H[:, some])
-
-    def products(Xt: Rows, H: Any) -> tuple[Any, Any]:
-        total = Sums(len(H), Xt.shape[1], H.dtype, xp)
-        for some, block in blocks(Xt):
-            total.add(*backend.products(block, part(H, some)))
-        return total.B, total.G
-
-    def update(kernel: Callable[..., tuple[Any, Any, Any]], Xt: Rows, V: Any, H: Any, *rest: Any) -> Any:
-        total, new = Sums(len(H), Xt.shape[1], H.dtype, xp), xp.empty_like(H)
-        for some, block in blocks(Xt):
-            new[:, some], B, G = kernel(block, V, part(H, some), *rest)
-            total.add(B, G)
-        return new, total.B, total.G
-
-    def encode(Xt: Rows, V: Any) -> Any:
-        out = xp.empty((len(V), len(Xt)), V.dtype)
-        for some, block in blocks(Xt):
-            out[:, some] = backend.encode(block, V)
-        return out
-
-    def residual(Xt: Rows, V: Any, H: Any) -> float:
-        return sum(backend.residual(block, V, part(H, some)) for some, block in blocks(Xt))
-
-    return replace(
-        backend,
-        products=products,  # type: ignore[arg-type]
-        sweep_coefficients=lambda *args: update(backend.sweep_coefficients, *args),
-        descend_coefficients=lambda *args: update(backend.descend_coefficients, *args),
-        encode=encode,  # type: ignore[arg-type]
-        residual=residual,  # type: ignore[arg-type]
-    )
-
-
-class Sums:
-    """H X' (r, m) and H H' (r, r), summed in float64 over blocks and rounded once."""
-
-    def __init__(self, r: int, m: int, dtype: Any, xp: Any = np) -> None:
-        self._B, self._G, self._dtype = xp.zeros((r, m)), xp.zeros((r, r)), dtype
-
-    def add(self, B: Any, G: Any) -> None:
-        self._B += B
-        self._G += G
-
-    @property
-    def B(self) -> Any:
-        return self._B.astype(self._dtype)
-
-    @property
-    def G(self) -> Any:
-        return self._G.astype(self._dtype)

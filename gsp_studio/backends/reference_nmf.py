@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import numpy as np
 
 from gsp_studio.backends.backend import HALS_BLOCK, Array, Backend
 from gsp_studio.backends.reference import project_rows
+from gsp_studio.backends.summation import block_slices, fold
 
 
 def products(Xt: Array, H: Array) -> tuple[Array, Array]:
     """``B = H X'`` (r, m) and ``G = H H'`` (r, r)."""
-    return H @ Xt, H @ H.T
+
+    def of_block(some: slice) -> tuple[Array, Array]:
+        h = np.ascontiguousarray(H[:, some])
+        return h @ Xt[some], h @ h.T
+
+    n, m = Xt.shape
+    B, G = fold(of_block(some) for _, some in block_slices(m, n, Xt.dtype))
+    return B, G
 
 
 def sweep_coefficients(Xt: Array, V: Array, H: Array, n_inner: int, tol: float) -> tuple[Array, Array, Array]:
@@ -31,13 +37,19 @@ def descend_coefficients(
 
 def encode(Xt: Array, V: Array) -> Array:
     """``W'X`` (r, n)."""
-    return V @ Xt.T
+    n, m = Xt.shape
+    return np.hstack([V @ Xt[some].T for _, some in block_slices(m, n, Xt.dtype)])
 
 
 def residual(Xt: Array, V: Array, H: Array) -> float:
     """``||X - W H||_F^2`` in float64."""
-    R = Xt.astype(np.float64) - H.T.astype(np.float64) @ V.astype(np.float64)
-    return float(np.sum(R * R))
+
+    def of_block(some: slice) -> float:
+        R = Xt[some].astype(np.float64) - H[:, some].T.astype(np.float64) @ V.astype(np.float64)
+        return float(np.sum(R * R))
+
+    n, m = Xt.shape
+    return float(fold(of_block(some) for _, some in block_slices(m, n, Xt.dtype)))
 
 
 def hals(V: Array, B: Array, G: Array, n_inner: int, tol: float) -> Array:
@@ -104,7 +116,9 @@ def refill(Xt: Array, V: Array, H: Array, starts: Array, pixels: Array) -> None:
 
 
 def make_backend(threads: int | None) -> Backend:
-    """The reference backend; `threads` is ignored, NumPy's own settings apply."""
+    """The reference backend; `threads` is ignored: BLAS has one, as the bits of products may depend on their number."""
+    from gsp_studio.backends.cpu import blas_on_one_thread
+
     return Backend(
         name="reference",
         device="plain NumPy",
@@ -119,5 +133,5 @@ def make_backend(threads: int | None) -> Backend:
         extrapolate=extrapolate,
         refill=refill,
         project_rows=project_rows,
-        scope=nullcontext,
+        scope=blas_on_one_thread,
     )

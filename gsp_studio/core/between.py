@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend, Measured
 from gsp_studio.backends.blocks import Streamed
-from gsp_studio.backends.blocks import prepared as prepared_on_host
+from gsp_studio.backends.kernels import prepared as prepared_on_host
 from gsp_studio.core.metrics import inner_product, self_product
 from gsp_studio.core.scaling import balance as balance_on_host
 from gsp_studio.core.sparsity import hoyer_sparsity

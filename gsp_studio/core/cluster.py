@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,14 +45,14 @@ _PACKAGES = ("gsp-studio", "distributed", "numpy")
 class PartActor(Part):
     """A part as Dask calls it. What goes wrong is an answer: an exception of the transport means a lost worker."""
 
-    def __init__(self, source: Any, first: int, backend: str, threads: int, is_held: bool) -> None:
-        X = source if isinstance(source, Streamed) else Held(np.ascontiguousarray(source), first)
-        super().__init__(X.held() if is_held else X, first, backend, threads)
+    def __init__(self, source: Any, first: int, total: int, backend: str, threads: int, is_held: bool) -> None:
+        X = source if isinstance(source, Streamed) else Held(np.ascontiguousarray(aligned(source)), first)
+        super().__init__(X.held() if is_held else X, first, total, backend, threads)
 
     def obey(self, order: Order, call: int) -> Any:
         """As `do`, with what was raised in a `_Failed`."""
         try:
-            return self.do(order, call)
+            return self.do(aligned(order), call)
         except Exception as error:  # the worker's edge: raised again where the order came from
             return _Failed(error)
 
@@ -100,7 +100,8 @@ class DaskWorkers:
         workers = self._wait_for_workers(is_unwanted)
         self._limit_of = {address: int(info.get("memory_limit") or 0) for address, info in workers.items()}
         addresses = sorted(workers)
-        self.spans: Sequence[slice] = spans_of(X.shape[1], [workers[a]["nthreads"] for a in addresses])
+        m, n = X.shape
+        self.spans: Sequence[slice] = spans_of(m, n, X.dtype, [workers[a]["nthreads"] for a in addresses])
         self._at: dict[int, str] = dict(enumerate(addresses[: len(self.spans)]))
         self._calls = itertools.count(1)  # several threads may ask: a stop is for the pass of one of them
         self._futures: dict[int, Future] = {}
@@ -172,7 +173,7 @@ class DaskWorkers:
 
     def _checked(self, i: int, answer: Any) -> Any:
         if not isinstance(answer, _Failed):
-            return answer
+            return aligned(answer)
         if isinstance(answer.error, MemoryError):
             raise ClusterError(f"{self._of(i)} is out of memory; give the workers more, or start more of them")
         if isinstance(answer.error, OSError):
@@ -261,6 +262,7 @@ class DaskWorkers:
             PartActor,
             source,
             some.start,
+            X.shape[1],
             self._backend,
             threads,
             is_held,
@@ -287,6 +289,21 @@ class DaskWorkers:
         if error is not None and not isinstance(error, KilledWorker):
             raise error
         return error is None and future.status == "finished"
+
+
+def aligned(sent: Any) -> Any:
+    """What came in a message, its arrays where their type may lie.
+
+    In a message they begin at any byte. NumPy then multiplies copies of them, ``V @ V.T`` by another routine than
+    usual, whose last bits differ.
+    """
+    if isinstance(sent, np.ndarray):
+        return np.require(sent, requirements="A")
+    if isinstance(sent, tuple | list):
+        return type(sent)(map(aligned, sent))
+    if is_dataclass(sent) and not isinstance(sent, type):
+        return replace(sent, **{field.name: aligned(getattr(sent, field.name)) for field in fields(sent)})
+    return sent
 
 
 def _answer_of(asked: Any, seconds: float) -> Any:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.blocks import Sums as Products
 from gsp_studio.core import parts
-from gsp_studio.core.parts import Order, Part, Work
+from gsp_studio.core.parts import Order, Part, Work, total_of
 from gsp_studio.core.residuals import Sums
 
 if TYPE_CHECKING:
@@ -66,8 +65,9 @@ class Coefficients:
 
     @property
     def device(self) -> str:
-        """What computed them, in words."""
-        return self.X.workers.device
+        """The workers that computed them, and how many of these were lost meanwhile, in words."""
+        lost = self.X.traffic.recoveries
+        return f"{self.X.workers.device}, {lost} lost" if lost else self.X.workers.device
 
     @property
     def size(self) -> int:
@@ -126,7 +126,7 @@ class Coefficients:
 
     def sparsities(self) -> Array:
         """Hoyer sparsity of each row, float64 (r,); see `sparsity.hoyer_sparsity`."""
-        sums, squares = (sum(each) for each in zip(*self._asked(parts.lengths), strict=True))
+        sums, squares = total_of(self._asked(parts.lengths))
         root, length = np.sqrt(self.shape[1]), np.sqrt(squares)
         ratio = np.divide(sums, length, out=np.ones_like(length), where=length > 0.0)
         found: Array = (root - ratio) / (root - 1.0)
@@ -146,14 +146,13 @@ class Coefficients:
         left : float
             ``||X - W H||_F^2``.
         """
-        H, left = np.empty(self.shape, self.dtype), 0.0
-        total = Products(len(V), V.shape[1], self.dtype)
+        H, products, left = np.empty(self.shape, self.dtype), [], []
         for i, span in enumerate(self.X.workers.spans):
-            part = Part(self.X.workers.part(i), span.start, "auto")
-            total.add(*part.do(Order(parts.sweep, (V, _SWEEPS, _MOVES), new=0)))
+            part = Part(self.X.workers.part(i), span.start, self.shape[1], "auto")
+            products.append(part.do(Order(parts.sweep, (V, _SWEEPS, _MOVES), new=0)))
             H[:, span] = part.do(Order(parts.coefficients, (slice(None),), (0, None)))
-            left += part.do(Order(parts.residual, (V,), (0, None)))
-        return H, total.B, total.G, left
+            left.append(part.do(Order(parts.residual, (V,), (0, None))))
+        return H, *total_of(products), float(total_of(left))
 
     def mending(self, i: int) -> Order:
         """What part i is asked for when it has lost these."""

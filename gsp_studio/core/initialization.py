@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import is_elsewhere
+from gsp_studio.backends.blocks import spread_over
 from gsp_studio.core.spread import Spread
 
 Array = npt.NDArray[Any]
@@ -22,7 +23,7 @@ STARTS = {
 }
 #: Up to this smaller side a full decomposition is quick enough.
 _FULL_SVD = 1000
-#: Of streamed data, starts that look at images look at so many bytes of them, spread over the whole.
+#: Of data with more bytes, wherever they are, starts that look at images look at so many, spread over the whole.
 _SAMPLE = 1 << 28
 
 
@@ -35,8 +36,8 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -
         A name of `STARTS`. "random" draws W0, then H0, uniform on [0, 1) from ``numpy.random.default_rng(seed)`` in
         float64.
     X : ndarray (m, n), float32 or float64, or Streamed, or Spread
-        Of data that are not in memory starts that look at images look at a sample, and H0 is None. Of `Spread` data H0
-        is `Coefficients`, made where the images are.
+        Of data of more than 256 MiB starts that look at images look at a sample, and H0 is None: the same in memory
+        and elsewhere. Of `Spread` data H0 is `Coefficients`, made where the images are.
     rank, seed : int
 
     Returns
@@ -54,9 +55,12 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -
     Boutsidis & Gallopoulos, Pattern Recognition 2008 (NNDSVD); Arthur & Vassilvitskii, SODA 2007 (k-means++).
     """
     m, n = X.shape
-    if is_elsewhere(X) and isinstance(init, str) and init in STARTS and init != "random":
-        return initial_factors(init, X.sample(_SAMPLE), rank, seed)[0], None
     H0: Any
+    if isinstance(init, str) and init in STARTS and init != "random" and (is_elsewhere(X) or X.nbytes > _SAMPLE):
+        some = np.asfortranarray(X[:, spread_over(n, _SAMPLE // (m * X.dtype.itemsize))])
+        W0, H0 = initial_factors(init, some, rank, seed)
+        H0 = None if some.shape[1] < n else H0
+        return W0, X.given(H0) if H0 is not None and isinstance(X, Spread) else H0
     if isinstance(X, Spread) and not isinstance(init, str) and X.has(init[1]):
         return np.array(init[0], dtype=X.dtype, order="F"), init[1]
     if not isinstance(init, str):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends.backend import is_elsewhere
 from gsp_studio.backends.blocks import Rows, Streamed
+from gsp_studio.backends.summation import block_slices, fold, squared_norms, squared_norms_of_blocks, tree_sum
 
 Array = npt.NDArray[Any]
 
@@ -23,7 +24,7 @@ _BLOCK = 1024
 
 
 def squared_norm(X: Any) -> float:
-    """``||X||_F^2``, accumulated in float64 block by block.
+    """``||X||_F^2``, accumulated in float64 in the one order of `summation`.
 
     Parameters
     ----------
@@ -36,14 +37,7 @@ def squared_norm(X: Any) -> float:
     """
     if is_elsewhere(X):
         return float(X.squared_norm)
-    rows = X.T if X.flags.f_contiguous else X
-    step = max(1, (1 << 18) // max(1, rows.shape[1]))
-    total = 0.0
-    for a in range(0, len(rows), step):
-        block = np.asarray(rows[a : a + step], dtype=np.float64).ravel()
-        # Not by BLAS, whose sum depends on its number of threads: errors, and which iterate is the best, would too.
-        total += float(np.einsum("i,i->", block, block))
-    return total
+    return float(tree_sum(squared_norms_of_blocks(X.T)))
 
 
 def mean_image(X: Any) -> Array:
@@ -57,22 +51,21 @@ def mean_image(X: Any) -> Array:
     -------
     ndarray (m,), the type of X
     """
-    if not isinstance(X, Streamed):
-        mean: Array = X.mean(axis=1)
-        return mean
-    total = np.zeros(X.shape[0])
-    for _, block in X.blocks():
-        total += block.sum(axis=0, dtype=np.float64)
-    streamed: Array = (total / X.shape[1]).astype(X.dtype)
-    return streamed
+    m, n = X.shape
+    of_blocks = (
+        rows[some].sum(axis=0, dtype=np.float64)
+        for _, rows in (X.blocks() if isinstance(X, Streamed) else [(slice(0, n), X.T)])
+        for _, some in block_slices(m, len(rows), X.dtype)
+    )
+    mean: Array = (fold(of_blocks) / n).astype(X.dtype)
+    return mean
 
 
 def squared_norms_of_images(Xt: Any) -> Array:
     """``||x_j||^2`` of images in rows (n, m), float64; of streamed ones in one pass."""
     if isinstance(Xt, Rows):
-        return np.concatenate([squared_norms_of_images(block) for _, block in Xt.T.blocks()])
-    norms: Array = np.einsum("ij,ij->i", Xt, Xt, dtype=np.float64)
-    return norms
+        return np.concatenate([squared_norms(block) for _, block in Xt.T.blocks()])
+    return squared_norms(Xt)
 
 
 def self_product(W: Array) -> Array:

@@ -2,12 +2,13 @@
 
 X enters an iteration through sums over images and through each image's own coefficients. So all that touches X or H
 is a function of `Images`: of all of them, in memory or read in blocks, or of the part that one worker of a cluster
-holds. Each gives its share of a sum, and new coefficients that stay where the images are.
+holds. Each gives its share of a sum, as nodes of the tree of `summation`, and new coefficients that stay where the
+images are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +17,35 @@ import numpy.typing as npt
 
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.backend import Backend
-from gsp_studio.backends.blocks import Streamed, prepared
+from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.kernels import prepared
+from gsp_studio.backends.summation import Node, TreeSum, block_slices, images_of_block, nodes
 from gsp_studio.core.metrics import squared_norms_of_images
 from gsp_studio.core.residuals import Sums, sums_over
 
 Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ImagesOfNode:
+    """Images that are a node of the tree of sums, as a matrix of their own.
+
+    Attributes
+    ----------
+    first, stop : int
+        The node's blocks.
+    columns : slice
+        The images among those that one worker has.
+    Xt : ndarray (k, m), or Rows
+    backend : Backend
+        As `kernels.prepared` gives both.
+    """
+
+    first: int
+    stop: int
+    columns: slice
+    Xt: Any
+    backend: Backend
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,23 +56,45 @@ class Images:
     ----------
     Xt : ndarray (k, m), or Rows
     backend : Backend
-        As `blocks.prepared` gives both.
+        As `kernels.prepared` gives both.
     first : int
-        The number of the first one among all images.
+        The number of the first one among all images; it begins a block of the tree of sums.
+    nodes : tuple of ImagesOfNode
+        The same images, of a worker.
     """
 
     Xt: Any
     backend: Backend
     first: int = 0
+    nodes: tuple[ImagesOfNode, ...] = ()
+
+    def blocks(self) -> Iterator[tuple[int, slice]]:
+        """The number of each block among all, and its images here."""
+        n, m = self.Xt.shape
+        before = self.first // images_of_block(m, self.Xt.dtype)
+        for number, some in block_slices(m, n, self.Xt.dtype):
+            yield before + number, some
+
+    def sums(self, of_block: Callable[[slice], Any]) -> list[Node]:
+        """Sums over these images of what is given for each block."""
+        total = TreeSum()
+        for number, some in self.blocks():
+            total.add(Node(number, number + 1, of_block(some)))
+        return total.nodes
+
+
+def total_of(answers: Iterable[list[Node]]) -> Any:
+    """The sum over all images of what parts, in the order of their images, have summed."""
+    return TreeSum(node for answer in answers for node in answer).total()
 
 
 #: (images, their coefficients or None, ...) -> (its share of what is asked for, new coefficients or None)
 Work = Callable[..., tuple[Any, Array | None]]
 
 
-def norm2(images: Images, H: Array | None) -> tuple[float, None]:
+def norm2(images: Images, H: Array | None) -> tuple[list[Node], None]:
     """``||X||_F^2``; looks at all values and checks them."""
-    return images.Xt.T.squared_norm, None
+    return [Node(node.first, node.stop, node.Xt.T.squared_norm) for node in images.nodes], None
 
 
 def uniform(images: Images, H: Array | None, seed: int, skipped: int, rank: int, n: int) -> tuple[None, Array]:
@@ -65,24 +112,33 @@ def given(images: Images, H: Array | None, coefficients: Array) -> tuple[None, A
     return None, np.array(coefficients, images.Xt.dtype, order="C")
 
 
-def products(images: Images, H: Array) -> tuple[tuple[Array, Array], None]:
+def products(images: Images, H: Array) -> tuple[list[Node], None]:
     """``H X'`` and ``H H'``."""
-    return images.backend.products(images.Xt, H), None
+    return [
+        Node(node.first, node.stop, node.backend.products(node.Xt, np.ascontiguousarray(H[:, node.columns])))
+        for node in images.nodes
+    ], None
 
 
-def sweep(images: Images, H: Array | None, V: Array, n_inner: int, tol: float) -> tuple[tuple[Array, Array], Array]:
+def sweep(images: Images, H: Array | None, V: Array, n_inner: int, tol: float) -> tuple[list[Node], Array]:
     """New coefficients by HALS sweeps, from zero for None, with their products."""
     before = np.zeros((len(V), len(images.Xt)), V.dtype) if H is None else H
-    new, B, G = images.backend.sweep_coefficients(images.Xt, V, before, n_inner, tol)
-    return (B, G), new
+    return _updated(images, before, lambda node, of: node.backend.sweep_coefficients(node.Xt, V, of, n_inner, tol))
 
 
-def descend(
-    images: Images, H: Array, V: Array, L: float, n_inner: int, tol: float
-) -> tuple[tuple[Array, Array], Array]:
+def descend(images: Images, H: Array, V: Array, L: float, n_inner: int, tol: float) -> tuple[list[Node], Array]:
     """New coefficients by fast gradient steps, with their products."""
-    new, B, G = images.backend.descend_coefficients(images.Xt, V, H, L, n_inner, tol)
-    return (B, G), new
+    return _updated(images, H, lambda node, of: node.backend.descend_coefficients(node.Xt, V, of, L, n_inner, tol))
+
+
+def _updated(
+    images: Images, H: Array, update: Callable[[ImagesOfNode, Array], tuple[Array, Array, Array]]
+) -> tuple[list[Node], Array]:
+    new, sums = np.empty_like(H), []
+    for node in images.nodes:
+        new[:, node.columns], B, G = update(node, np.ascontiguousarray(H[:, node.columns]))
+        sums.append(Node(node.first, node.stop, (B, G)))
+    return sums, new
 
 
 def encode(images: Images, H: Array | None, V: Array) -> tuple[Array, None]:
@@ -90,16 +146,23 @@ def encode(images: Images, H: Array | None, V: Array) -> tuple[Array, None]:
     return images.backend.encode(images.Xt, V), None
 
 
-def residual(images: Images, H: Array, V: Array) -> tuple[float, None]:
+def residual(images: Images, H: Array, V: Array) -> tuple[list[Node], None]:
     """``||X - W H||_F^2``."""
-    return images.backend.residual(images.Xt, V, H), None
+    return [
+        Node(node.first, node.stop, node.backend.residual(node.Xt, V, np.ascontiguousarray(H[:, node.columns])))
+        for node in images.nodes
+    ], None
 
 
-def stationarity(images: Images, H: Array, V: Array, L: float) -> tuple[float, None]:
+def stationarity(images: Images, H: Array, V: Array, L: float) -> tuple[list[Node], None]:
     """``||H - max(0, H - (V V' H - V X) / L)||_F^2``."""
-    C = images.backend.encode(images.Xt, V)
-    moved = H - images.backend.gradient_step(H, C, V @ V.T, L)
-    return float(np.einsum("kj,kj->", moved, moved, dtype=np.float64)), None
+    C, own = images.backend.encode(images.Xt, V), V @ V.T
+
+    def of_block(some: slice) -> float:
+        h, c = (np.ascontiguousarray(array[:, some]) for array in (H, C))
+        return float(np.square(h - images.backend.gradient_step(h, c, own, L), dtype=np.float64).sum())
+
+    return images.sums(of_block), None
 
 
 def pixels(images: Images, H: Array | None, numbers: Array) -> tuple[Array, None]:
@@ -124,14 +187,19 @@ def top(images: Images, H: Array, k: int, count: int) -> tuple[tuple[Array, Arra
     return (row[at], at + images.first), None
 
 
-def lengths(images: Images, H: Array) -> tuple[tuple[Array, Array], None]:
+def lengths(images: Images, H: Array) -> tuple[list[Node], None]:
     """Sums and sums of squares of the rows, (r,) each, in float64."""
-    return (H.sum(axis=1, dtype=np.float64), np.einsum("kj,kj->k", H, H, dtype=np.float64)), None
+
+    def of_block(some: slice) -> tuple[Array, Array]:
+        h = np.array(H[:, some], np.float64, order="C")
+        return h.sum(axis=1), np.square(h).sum(axis=1)
+
+    return images.sums(of_block), None
 
 
 def residuals(images: Images, H: Array, W: Array) -> tuple[Sums, None]:
     """What the residuals of these images add to those of all, see `residuals.residuals`."""
-    return sums_over(images.Xt.T, W, H), None
+    return sums_over(images.Xt.T, W, H, first=images.first), None
 
 
 def without(images: Images, H: Array, k: int) -> tuple[None, Array]:
@@ -147,8 +215,10 @@ def with_empty(images: Images, H: Array) -> tuple[None, Array]:
 def worst(images: Images, H: Array, V: Array, count: int) -> tuple[tuple[Array, Array], None]:
     """Squared errors and numbers, among all images, of the `count` worst described ones; the worst comes first."""
     C, own = images.backend.encode(images.Xt, V), V @ V.T
-    of_images = squared_norms_of_images(images.Xt)
-    left = of_images - 2.0 * np.einsum("kj,kj->j", H, C) + np.einsum("kj,kj->j", H, own @ H)
+    left = squared_norms_of_images(images.Xt)
+    for _, some in images.blocks():
+        h = np.ascontiguousarray(H[:, some])
+        left[some] += (h * (own @ h - 2.0 * C[:, some])).sum(axis=0)
     numbers = np.argsort(-left, kind="stable")[:count]
     return (left[numbers], numbers + images.first), None
 
@@ -159,7 +229,10 @@ def refit(images: Images, H: Array, V: Array, k: int) -> tuple[None, Array]:
     H[k] = 0.0
     square = float(V[k] @ V[k])
     if square > 0.0:
-        H[k] = np.maximum((images.backend.encode(images.Xt, V[k : k + 1])[0] - (V @ V[k]) @ H) / square, 0.0)
+        others = V @ V[k]
+        wanted = images.backend.encode(images.Xt, V[k : k + 1])[0]
+        for _, some in images.blocks():
+            H[k, some] = np.maximum((wanted[some] - others @ np.ascontiguousarray(H[:, some])) / square, 0.0)
     return None, H
 
 
@@ -196,20 +269,31 @@ class Part:
     Parameters
     ----------
     X : Streamed
-    first : int
-        The number of its first image among all.
+    first, total : int
+        The number of its first image among all, and how many these are: both say where it is in the tree of sums.
     backend : str
         A backend's name, as for `get_backend`: that of the machine where this runs.
     threads : int, optional
     """
 
-    def __init__(self, X: Streamed, first: int, backend: str, threads: int | None = None) -> None:
+    def __init__(self, X: Streamed, first: int, total: int, backend: str, threads: int | None = None) -> None:
         device = get_backend(backend, threads)
         self._scope = device.scope
         self._doing, self._unwanted = 0, -1  # numbers of calls
-        self.images = Images(*prepared(X.watched(lambda: self._doing == self._unwanted), device), first)
+        step, n = images_of_block(X.shape[0], X.dtype), X.shape[1]
+
+        def of_node(a: int, b: int) -> ImagesOfNode:
+            columns = slice(a * step - first, min(n, b * step - first))
+            some = X.part(columns.start, columns.stop).watched(self._is_unwanted)
+            return ImagesOfNode(a, b, columns, *prepared(some, device))
+
+        of_nodes = tuple(of_node(a, b) for a, b in nodes(first // step, -(-(first + n) // step), -(-total // step)))
+        self.images = Images(*prepared(X.watched(self._is_unwanted), device), first, of_nodes)
         self._accelerator = "" if device.remote is None else device.device
         self._kept: dict[int, Array] = {}
+
+    def _is_unwanted(self) -> bool:
+        return self._doing == self._unwanted
 
     def do(self, order: Order, call: int = 0) -> Any:
         """Do as ordered and return what it gives; `Unknown` for coefficients that are not here.

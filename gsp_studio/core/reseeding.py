@@ -36,6 +36,6 @@ def reseeded(Xt: Any, V: Array, H: Any, backend: Backend, dead: Sequence[int]) -
     found = each(Xt, backend, parts.worst, V, len(dead), of=H)
     left, numbers = (np.concatenate([one[i] for one in found]) for i in range(2))
     for k, j in zip(dead, numbers[np.argsort(-left, kind="stable")], strict=False):
-        V[k] = np.maximum(Xt[j] - H[:, j] @ V, 0.0)
+        V[k] = np.maximum(Xt[j] - np.ascontiguousarray(H[:, j]) @ V, 0.0)
         _, H = made(Xt, backend, parts.refit, V.copy(), k, of=H, basis=V.copy())
     return V, H

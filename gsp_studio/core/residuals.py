@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.summation import Node, TreeSum, images_of_block
+
 Array = npt.NDArray[Any]
 
 #: Entries of X at a time, so that their residuals and squares stay in the cache: four times as fast as all at once.
@@ -86,32 +88,37 @@ class Sums:
     ----------
     squared, norms : ndarray (n,), float64
         ``||x_j - W h_j||^2`` and ``||x_j||^2``.
-    pixels : ndarray (m,), float64
-        Squared residuals, summed over the images.
-    overlap, energy : ndarray (r,), float64
-        Of each basis image ``sum_j h_kj w_k'r_j`` and ``sum_j h_kj^2``.
+    sums : list of Node
+        Sums over the images, float64: of the squared residuals of each pixel (m,), and of each basis image
+        ``sum_j h_kj w_k'r_j`` and ``sum_j h_kj^2`` (r,).
     """
 
     squared: Array
     norms: Array
-    pixels: Array
-    overlap: Array
-    energy: Array
+    sums: list[Node]
 
 
-def sums_over(X: Any, W: Array, H: Array, on_block: Callable[[int], None] | None = None) -> Sums:
-    """One pass over images X (m, n); parameters as for `residuals`."""
+def sums_over(X: Any, W: Array, H: Array, on_block: Callable[[int], None] | None = None, first: int = 0) -> Sums:
+    """One pass over images X (m, n), the first of which is number `first` of all; parameters as for `residuals`."""
     m, n = X.shape
-    squared, norms, pixels, overlap = np.zeros(n), np.zeros(n), np.zeros(m), np.zeros(W.shape[1])
+    size = images_of_block(m, X.dtype)
+    squared, norms, sums = np.zeros(n), np.zeros(n), TreeSum()
+    of_block: Any = None
     for some, images, left in _blocks(X, W, H):
         squares = np.square(left, dtype=np.float64)
         squared[some] = squares.sum(axis=1)
-        pixels += squares.sum(axis=0)
         norms[some] = np.square(images, dtype=np.float64).sum(axis=1)
-        overlap += np.sum((left @ W) * H.T[some], axis=0, dtype=np.float64)
+        h = np.ascontiguousarray(H[:, some].T)
+        overlap = np.sum((left @ W) * h, axis=0, dtype=np.float64)
+        more = squares.sum(axis=0), overlap, np.square(h, dtype=np.float64).sum(axis=0)
+        of_block = more if of_block is None else tuple(a + b for a, b in zip(of_block, more, strict=True))
+        if some.stop % size == 0 or some.stop == n:
+            number = (first + some.start) // size
+            sums.add(Node(number, number + 1, of_block))
+            of_block = None
         if on_block is not None:
             on_block(some.stop)
-    return Sums(squared, norms, pixels, overlap, _squared_norms(H.T))
+    return Sums(squared, norms, sums.nodes)
 
 
 def residuals(X: Any, W: Array, H: Any, on_block: Callable[[int], None] | None = None) -> Residuals:
@@ -144,7 +151,7 @@ def residuals(X: Any, W: Array, H: Any, on_block: Callable[[int], None] | None =
     _check(X.shape, W.shape, H.shape)
     parts = [sums_over(X, W, H, on_block)] if isinstance(H, np.ndarray) else H.residual_sums(W)
     squared, norms = (np.concatenate([getattr(part, name) for part in parts]) for name in ("squared", "norms"))
-    pixels, overlap, energy = (sum(getattr(part, name) for part in parts) for name in ("pixels", "overlap", "energy"))
+    pixels, overlap, energy = TreeSum(node for part in parts for node in part.sums).total()
     total, of = squared.sum(), norms.sum()
     return Residuals(
         images=_relative(squared, norms),
@@ -250,11 +257,13 @@ def _blocks(X: Array, W: Array, H: Array) -> Iterator[tuple[slice, Array, Array]
     """Some images (k, m) at a time, an image a row, with their residuals, and which they are."""
     _check(X.shape, W.shape, H.shape)
     m, n = X.shape
-    step = max(1, _BLOCK // m)
+    step = images_of_block(m, X.dtype)  # whole blocks of the tree of sums, or parts of one
+    while step > 1 and step * m > _BLOCK:
+        step //= 2
     for a in range(0, n, step):
         some = slice(a, min(n, a + step))
         images = X.T[some]
-        yield some, images, images - H.T[some] @ W.T
+        yield some, images, images - np.ascontiguousarray(H[:, some].T) @ W.T
 
 
 def _squared_norms(W: Array) -> Array:

@@ -1,25 +1,25 @@
 """Two basis images for one: the images that use it in two ways get one each.
 
-What needs the images is done where they are (`core.parts`), in three rounds: how much it is used, what its strongest
-users want, and which of two ways each user takes.
+What needs the images is done where they are (`core.parts`), in four rounds: how much it is used, by which images most,
+what these want, and which of two ways each user takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.core.parts import Images
+from gsp_studio.backends.summation import Node
+from gsp_studio.core.parts import Images, total_of
 from gsp_studio.core.spread import each, made
 
 Array = npt.NDArray[Any]
 
-#: Images whose versions of a basis image are looked at together.
-_BLOCK = 256
+#: The strongest users, whose versions of a basis image are looked at together.
+_STRONGEST = 256
 #: An image uses a basis image when its coefficient is more than this fraction of the largest.
 _LEAST_USE = 1e-6
 #: Rounds of 2-means, at most.
@@ -73,20 +73,21 @@ def split(Xt: Any, V: Array, H: Any, k: int) -> tuple[Array, Any]:
     """
     support = np.flatnonzero(V[k])
     least = _LEAST_USE * max(tops.max() for tops in each(Xt, None, _tops, k, of=H))
-    found = each(Xt, None, _strongest, V, k, least, of=H)
-    weight, versions = (np.concatenate([one[i] for one in found]) for i in range(2))
-    strongest = np.argsort(-weight, kind="stable")[:_BLOCK]
-    sides = _Sides(_two_means(versions[strongest], weight[strongest]))
+    found = each(Xt, None, _strongest, k, least, of=H)
+    weight, numbers = (np.concatenate([one[i] for one in found]) for i in range(2))
+    strongest = np.sort(np.argsort(-weight, kind="stable")[:_STRONGEST])
+    versions = np.concatenate(each(Xt, None, _wanted, V, k, numbers[strongest], of=H))
+    sides = _Sides(_two_means(versions, weight[strongest]))
     both = np.vstack([V, V[k]])
     shares, new_H = made(Xt, None, _divided, V, k, least, sides, of=H, basis=both)
-    counts, totals, sums = (np.sum([share[i] for share in shares], axis=0) for i in range(3))
+    counts, totals, sums = total_of(shares)
     if not counts.all():
         used = np.square(H[k], dtype=np.float64)
         users = np.flatnonzero(H[k] > least)
         smallest, largest = (int(users[pick(used[users])]) for pick in (np.argmin, np.argmax))
         sides = _Sides(None, float(np.median(used[users])), smallest, largest)
         shares, new_H = made(Xt, None, _divided, V, k, least, sides, of=H, basis=both)
-        counts, totals, sums = (np.sum([share[i] for share in shares], axis=0) for i in range(3))
+        _, totals, sums = total_of(shares)
     new_V = both.copy()
     for row, side in ((k, 0), (len(V), 1)):
         new_V[row] = 0.0
@@ -99,49 +100,58 @@ def _tops(images: Images, H: Array, k: int) -> tuple[Array, None]:
     return np.sort(H[k])[-2:], None
 
 
-def _strongest(images: Images, H: Array, V: Array, k: int, least: Any) -> tuple[tuple[Array, Array], None]:
-    """Of the users with the largest coefficients their weights and what they want; in the order of their weights."""
+def _strongest(images: Images, H: Array, k: int, least: Any) -> tuple[tuple[Array, Array], None]:
+    """Weights of the users with the largest coefficients, and their numbers among all images, in this order."""
     users = np.flatnonzero(H[k] > least)
     weight = np.square(H[k, users], dtype=np.float64)
-    first = np.argsort(-weight, kind="stable")[:_BLOCK]
-    support = np.flatnonzero(V[k])
-    wanted = list(_versions(images.Xt, V, H, k, users[first], support))
-    return (weight[first], np.concatenate(wanted) if wanted else np.empty((0, len(support)))), None
+    first = np.sort(np.argsort(-weight, kind="stable")[:_STRONGEST])
+    return (weight[first], users[first] + images.first), None
 
 
-def _divided(
-    images: Images, H: Array, V: Array, k: int, least: Any, sides: _Sides
-) -> tuple[tuple[Array, Array, Array], Array]:
+def _wanted(images: Images, H: Array, V: Array, k: int, numbers: Array) -> tuple[Array, None]:
+    """The versions that those of these images want that are here."""
+    users, support = numbers - images.first, np.flatnonzero(V[k])
+    blocks = (users[(users >= some.start) & (users < some.stop)] for _, some in images.blocks())
+    found = [_versions(images.Xt, V, H, k, some, support) for some in blocks if len(some)]
+    return np.concatenate(found) if found else np.empty((0, len(support))), None
+
+
+def _divided(images: Images, H: Array, V: Array, k: int, least: Any, sides: _Sides) -> tuple[list[Node], Array]:
     """Of each way: how many take it, their weights' sum, the weighted sum of what they want; and the new H."""
-    users, support = np.flatnonzero(H[k] > least), np.flatnonzero(V[k])
-    weight = np.square(H[k, users], dtype=np.float64)
-    second, sums = np.zeros(len(users), bool), np.zeros((2, len(support)))
-    if sides.centres is None:
-        second = weight > sides.middle
-        second[users + images.first == sides.smallest] = False
-        second[users + images.first == sides.largest] = True
-    start = 0
-    for block in _versions(images.Xt, V, H, k, users, support):
-        some = slice(start, start + len(block))
-        if sides.centres is not None:
-            second[some] = _nearer_to_second(block, sides.centres)
-        for side, chosen in enumerate((~second[some], second[some])):
-            sums[side] += weight[some][chosen] @ block[chosen]
-        start = some.stop
+    support = np.flatnonzero(V[k])
     new = np.vstack([H, np.zeros_like(H[k])])
-    new[k, users[second]] = 0.0
-    new[-1, users[second]] = H[k, users[second]]
-    totals = np.array([weight[~second].sum(), weight[second].sum()])
-    return (np.array([np.sum(~second), np.sum(second)]), totals, sums), new
+
+    def of_block(some: slice) -> tuple[Array, Array, Array]:
+        users = some.start + np.flatnonzero(H[k, some] > least)
+        weight = np.square(H[k, users], dtype=np.float64)
+        versions = _versions(images.Xt, V, H, k, users, support)
+        if sides.centres is not None:
+            second = _nearer_to_second(versions, sides.centres)
+        else:
+            second = weight > sides.middle
+            second[users + images.first == sides.smallest] = False
+            second[users + images.first == sides.largest] = True
+        new[k, users[second]] = 0.0
+        new[-1, users[second]] = H[k, users[second]]
+        ways = [~second, second]
+        return (
+            np.array([way.sum() for way in ways]),
+            np.array([weight[way].sum() for way in ways]),
+            np.array([weight[way] @ versions[way] for way in ways]),
+        )
+
+    return images.sums(of_block), new
 
 
-def _versions(Xt: Any, V: Array, H: Array, k: int, users: Array, support: Array) -> Iterator[Array]:
-    """What the users want basis image k to be on its support, a block of them at a time."""
-    parts = V[:, support]
-    for start in range(0, len(users), _BLOCK):
-        block = users[start : start + _BLOCK]
-        left = Xt[block][:, support] - H[:, block].T @ parts + np.outer(H[k, block], parts[k])
-        yield left.astype(np.float64) / H[k, block, None]
+def _versions(Xt: Any, V: Array, H: Array, k: int, users: Array, support: Array) -> Array:
+    """What users of one block want basis image k to be on its support.
+
+    A block's users, and nobody else, in one product: its bits may depend on how many rows it has.
+    """
+    parts, of_users = V[:, support], np.ascontiguousarray(H[:, users].T)
+    left = Xt[users][:, support] - of_users @ parts + np.outer(H[k, users], parts[k])
+    found: Array = left.astype(np.float64) / H[k, users, None]
+    return found
 
 
 def _two_means(points: Array, weight: Array) -> Array:

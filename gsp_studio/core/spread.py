@@ -21,10 +21,10 @@ import numpy.typing as npt
 
 from gsp_studio.backends.backend import Array, Backend
 from gsp_studio.backends.blocks import Elsewhere, ImagesAsRows, Interrupted
-from gsp_studio.backends.blocks import Sums as Products
+from gsp_studio.backends.summation import Node
 from gsp_studio.core import parts
 from gsp_studio.core.coefficients import Coefficients, Recipe, owned, swept, version_of
-from gsp_studio.core.parts import Order, Unknown, Work
+from gsp_studio.core.parts import Order, Unknown, Work, total_of
 from gsp_studio.core.updates import largest_eigenvalue
 from gsp_studio.core.workers import ClusterError, Lost, Traffic, Workers
 
@@ -73,7 +73,7 @@ class Spread(Elsewhere):
     @cached_property
     def squared_norm(self) -> float:
         """As `Streamed.squared_norm`: the first look at all values, which checks them."""
-        return float(sum(self.each(parts.norm2)))
+        return float(total_of(self.each(parts.norm2)))
 
     def uniform(self, seed: int, skipped: int, rank: int) -> Coefficients:
         """Uniform coefficients, those that ``default_rng(seed)`` draws after `skipped` numbers, made by the parts."""
@@ -94,23 +94,17 @@ class Spread(Elsewhere):
 
         def summed(work: Work, V: Array, H: Coefficients, *args: Any, **more: Any) -> Any:
             answers, new = self.made(work, V, *args, of=H, rank=len(V), recipe=swept(V))
-            return new, *self._sums(answers, len(V))
+            return new, *total_of(answers)
 
         return replace(
             backend,
             device=self.workers.device,
-            products=lambda Xt, H: self._sums(self.each(parts.products, of=H), len(H)),  # type: ignore[arg-type]
+            products=lambda Xt, H: total_of(self.each(parts.products, of=H)),  # type: ignore[arg-type]
             sweep_coefficients=lambda Xt, V, H, *args: summed(parts.sweep, V, H, *args),
             descend_coefficients=lambda Xt, V, H, *args: summed(parts.descend, V, H, *args),
             encode=lambda Xt, V: np.hstack(self.each(parts.encode, V)),
-            residual=lambda Xt, V, H: float(sum(self.each(parts.residual, V, of=H))),  # type: ignore[arg-type]
+            residual=lambda Xt, V, H: float(total_of(self.each(parts.residual, V, of=H))),  # type: ignore[arg-type]
         )
-
-    def _sums(self, answers: list[tuple[Array, Array]], r: int) -> tuple[Array, Array]:
-        total = Products(r, self.shape[0], self.dtype)
-        for B, G in answers:
-            total.add(B, G)
-        return total.B, total.G
 
     def made(
         self,
@@ -220,6 +214,8 @@ class SpreadRows(ImagesAsRows):
 def _bytes_of(sent: Any) -> int:
     if isinstance(sent, np.ndarray):
         return sent.nbytes
+    if isinstance(sent, Node):
+        return 16 + _bytes_of(sent.value)
     return sum(map(_bytes_of, sent)) if isinstance(sent, tuple | list) else 8 * isinstance(sent, int | float)
 
 
@@ -262,4 +258,4 @@ def sent(Xt: Any, H: Array) -> Any:
 def step_left(Xt: Any, V: Array, H: Any, backend: Backend) -> float:
     """``L ||H - max(0, H - (V V' H - V X) / L)||``, as `updates.gradient_residual` of the coefficients."""
     L = largest_eigenvalue(V @ V.T)
-    return L * float(np.sqrt(sum(each(Xt, backend, parts.stationarity, V, L, of=H)))) if L > 0.0 else 0.0
+    return L * float(np.sqrt(total_of(each(Xt, backend, parts.stationarity, V, L, of=H)))) if L > 0.0 else 0.0

@@ -110,7 +110,7 @@ def reproduce(
         "methods": common,
         "runs": [_described_run(run, common[run.task.params.method]) for run in finished],
         "result": content.summary(),
-        "deterministic": "the same bits on the same machine, however many processes and threads",
+        "deterministic": "the same bits on processors of the same type, however many processes and threads",
         "versions": software_versions() | {"matplotlib": version("matplotlib")},
         "platform": platform.platform(),
         "files": _files(name)[:-1],

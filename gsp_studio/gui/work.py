@@ -17,9 +17,10 @@ from threadpoolctl import threadpool_limits
 
 from gsp_studio.backends import available_backends, get_backend, reason_of
 from gsp_studio.backends.backend import as_compute_dtype, is_elsewhere
-from gsp_studio.backends.blocks import Interrupted, Streamed, prepared
+from gsp_studio.backends.blocks import Interrupted, Streamed
 from gsp_studio.backends.cpu import usable_cores
 from gsp_studio.backends.cpu.compiling import is_compiling
+from gsp_studio.backends.kernels import prepared
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.methods import new_sparse_coefficients

@@ -42,8 +42,8 @@ class ExportError(ValueError):
 
 
 #: What another run like it gives.
-_BITS = "the same bits on the same machine with the same number of threads"
-_ROUNDING = "the same to the rounding of sums over the images, which depends on how many workers they are cut for"
+_BITS = "the same bits on processors of the same type, whatever the threads, the storage and the workers"
+_ROUNDING = "the same to rounding: workers computed on devices, or were lost and their coefficients fitted anew"
 
 
 @dataclass(frozen=True, eq=False)

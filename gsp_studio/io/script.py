@@ -15,7 +15,7 @@ from gsp_studio.io.runfile import INPUTS, ExportedRun, ExportError, array_fields
 from gsp_studio.io.step import script_of as script_of_step
 
 _SCRIPT = '''\
-"""A run of GSP Studio {version}: the same factors, to the last bit on the same machine.
+"""A run of GSP Studio {version}: the same factors, to the last bit on processors of the same type.
 
     python repeat.py [DATA]
 

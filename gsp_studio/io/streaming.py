@@ -66,7 +66,7 @@ def opened(found: Peek) -> Streamed:
     shape = (height * width * found.channels, found.n_images)
     of_file = None if source.values is None else source.values.nbytes * found.n_images // found.n_held
     X = Streamed(shape, dtype, source.read, of_file)
-    held = min(found.n_images, X.images_of_block) * shape[0] * dtype.itemsize
+    held = min(found.n_images, X.images_at_once) * shape[0] * dtype.itemsize
     require_memory(2 * held, f"{found.path}, read in blocks of images of {height} x {width},")
     return X
 

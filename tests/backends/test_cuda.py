@@ -428,7 +428,7 @@ def test_a_watched_run_sends_what_was_fetched_and_no_more(machine, parts_like):
 def test_images_that_do_not_fit_are_streamed(method, machine, parts_like, monkeypatch):
     from gsp_studio.backends import blocks
 
-    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 64 * 60 * 8)  # four blocks
+    monkeypatch.setattr(blocks, "_BYTES_AT_ONCE", 64 * 60 * 8)  # four blocks
     expected = gs.factorize(parts_like, params_for(method), "cpu")
     machine.total = 160_000
     assert parts_like.nbytes < machine.total
@@ -535,7 +535,7 @@ def test_workers_compute_on_their_devices(method, machine, parts_like):
     """Each reads its part, in blocks, onto its device; the basis and coefficients stay with the host."""
     X = np.asfortranarray(parts_like)
     images = Held(np.ascontiguousarray(X.T))
-    there = Spread(X.shape, X.dtype, Here(images, spans_of(X.shape[1], [1.0, 1.0]), "cuda"))
+    there = Spread(X.shape, X.dtype, Here(images, spans_of(*X.shape, X.dtype, [1.0, 1.0]), "cuda"))
     steering = {2: [Kill(1)], 3: [Split(0)], 4: [Reseed(2)]}
     found = gs.factorize(there, params_for(method), "cpu", steering=steering)
     assert machine.launches

@@ -67,8 +67,8 @@ def test_every_method_gives_what_it_gives_on_one_machine(count, client, here):
         there = gs.factorize(X, params(method))
         assert isinstance(there.H, Coefficients)
         for a, b in ((there.W, here[method].W), (np.asarray(there.H), here[method].H)):
-            assert np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(b), method
-        np.testing.assert_allclose(there.history.error, here[method].history.error, atol=1e-5)
+            assert np.array_equal(a, b), method
+        assert np.array_equal(there.history.error, here[method].history.error), method
         assert there.backend.startswith(f"{count} worker")
 
 
@@ -85,7 +85,8 @@ def test_an_iteration_is_one_message_to_each_worker_and_one_back(client):
                 assert (rounds, messages) == (1, 2)
             before = now
     print(f"bytes an iteration, 2 workers, m = {M}, r = {RANK}: {sizes}")
-    assert sizes[320] == sizes[N] <= 1.3 * 2 * 2 * 4 * M * RANK
+    # W to each worker, and back the sums of its nodes, of 3 and of 8 blocks one or two a worker.
+    assert max(sizes.values()) <= 1.3 * 2 * 3 * 4 * M * RANK
 
 
 def test_another_run_after_a_worker_has_left(client, here):
@@ -97,7 +98,7 @@ def test_another_run_after_a_worker_has_left(client, here):
     scaled(client, 2)
     second = gs.factorize(X, params())
     assert second.backend.startswith("2 workers")
-    np.testing.assert_allclose(second.W, here["psnmf"].W, rtol=1e-3, atol=1e-5)
+    assert np.array_equal(second.W, here["psnmf"].W)
     # Those of the lost part are fitted anew.
     assert np.linalg.norm(np.asarray(first.H) - here["psnmf"].H) <= 1e-2 * np.linalg.norm(here["psnmf"].H)
 
@@ -106,7 +107,7 @@ def test_what_is_persisted_is_used_where_it_is(client, here):
     scaled(client, 2)
     X = chunked(data()).persist()
     there = gs.factorize(X, params())
-    np.testing.assert_allclose(there.W, here["psnmf"].W, rtol=1e-3, atol=1e-5)
+    assert np.array_equal(there.W, here["psnmf"].W)
 
 
 def test_what_does_not_fit_into_the_workers_is_computed_in_every_pass(client, here, monkeypatch):
@@ -114,7 +115,7 @@ def test_what_does_not_fit_into_the_workers_is_computed_in_every_pass(client, he
     monkeypatch.setattr(on_dask, "_SHARE", 0.0)
     for X in (chunked(data()), Streamed((M, N), np.float32, from_nowhere)):
         there = gs.factorize(spread(X, client), params())
-        np.testing.assert_allclose(there.W, here["psnmf"].W, rtol=1e-3, atol=1e-5)
+        assert np.array_equal(there.W, here["psnmf"].W)
 
 
 def from_nowhere(start, stop, out):
@@ -124,7 +125,7 @@ def from_nowhere(start, stop, out):
 def test_arrays_are_sent(client, here):
     scaled(client, 2)
     there = gs.factorize(spread(data(), client), params())
-    np.testing.assert_allclose(there.W, here["psnmf"].W, rtol=1e-3, atol=1e-5)
+    assert np.array_equal(there.W, here["psnmf"].W)
 
 
 def test_a_run_is_steered_edited_and_its_coefficients_fetched(client):
@@ -132,15 +133,15 @@ def test_a_run_is_steered_edited_and_its_coefficients_fetched(client):
     X, steering = data(np.float64), {2: gs.Split(0), 4: gs.Kill(1), 5: params("ahals")}
     there = gs.factorize(spread(X, client), params(), steering=steering)
     here = gs.factorize(X, params(), steering=steering)
-    assert np.linalg.norm(there.W - here.W) <= 1e-6 * np.linalg.norm(here.W)
-    np.testing.assert_allclose(there.H[:, 900:910], here.H[:, 900:910], rtol=1e-4, atol=1e-8)
+    assert np.array_equal(there.W, here.W)
+    assert np.array_equal(there.H[:, 900:910], here.H[:, 900:910])
 
 
 def test_without_a_client_chunks_are_read_here(here):
     X = streamed(chunked(data()))
     assert np.array_equal(X[:, 90:450], data()[:, 90:450])
     there = gs.factorize(X, params())
-    assert np.linalg.norm(there.W - here["psnmf"].W) <= 1e-5 * np.linalg.norm(there.W)
+    assert np.array_equal(there.W, here["psnmf"].W)
 
 
 def slow(start, stop, out):
@@ -151,7 +152,7 @@ def slow(start, stop, out):
 def test_a_pass_is_given_up_in_its_midst(client, monkeypatch):
     scaled(client, 2)
     monkeypatch.setattr(on_dask, "_SHARE", 0.0)
-    monkeypatch.setattr("gsp_studio.backends.blocks._BLOCK_BYTES", 64 * M * 4)
+    monkeypatch.setattr("gsp_studio.backends.blocks._BYTES_AT_ONCE", 64 * M * 4)
     unwanted = threading.Event()
     some = spread(Streamed((M, N), np.float32, slow), client).watched(unwanted.is_set)
     solver = gs.iterate(some, params(max_iter=10_000))
@@ -195,7 +196,7 @@ def test_workers_that_are_paused_take_no_part(kind, client, here, monkeypatch):
         paused(client, first)
         there = gs.factorize(spread(X, client), params())
         assert there.backend.startswith("1 worker,")
-        np.testing.assert_allclose(there.W, here["psnmf"].W, rtol=1e-3, atol=1e-5)
+        assert np.array_equal(there.W, here["psnmf"].W)
         paused(client, second)
         with pytest.raises(ClusterError, match=r"and 1 more take no more work: \d+\.\d of its \d+\.\d GiB"):
             gs.factorize(spread(X, client), params())

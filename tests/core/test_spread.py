@@ -11,6 +11,7 @@ from device import on_a_real_device
 import gsp_studio as gs
 from gsp_studio.backends import blocks
 from gsp_studio.backends.blocks import Held, Interrupted, Streamed
+from gsp_studio.backends.summation import nodes
 from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.nmf import METHODS
 from gsp_studio.core.optimality import kkt_residual
@@ -35,13 +36,19 @@ def params(method="psnmf", **more):
 
 
 def spread(X, parts=3, workers=Here):
-    return Spread(X.shape, X.dtype, workers(Held(np.ascontiguousarray(X.T)), spans_of(X.shape[1], [1.0] * parts)))
+    return Spread(
+        X.shape, X.dtype, workers(Held(np.ascontiguousarray(X.T)), spans_of(*X.shape, X.dtype, [1.0] * parts))
+    )
 
 
 def agree(there, here, rtol=1e-8):
+    """To the last bit where processors compute; on a device products depend on more than their sizes."""
     assert isinstance(there.H, Coefficients)
     for a, b in ((there.W, here.W), (np.asarray(there.H), here.H), (there.history.error, here.history.error)):
-        assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b)
+        if here.backend.startswith("cuda"):
+            assert np.linalg.norm(a - b) <= rtol * np.linalg.norm(b)
+        else:
+            assert np.array_equal(a, b)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -54,7 +61,7 @@ def test_parts_give_what_the_whole_gives(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_one_part_in_blocks_is_streaming_to_the_last_bit(method, monkeypatch):
-    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 192 * M * 4)
+    monkeypatch.setattr(blocks, "_BYTES_AT_ONCE", 128 * M * 4)
     X = data(np.float32)
     streamed = Streamed(X.shape, X.dtype, lambda start, stop, out: out.__setitem__(slice(None), X.T[start:stop]))
     here, there = gs.factorize(streamed, params(method)), gs.factorize(spread(X, 1), params(method))
@@ -137,8 +144,8 @@ def test_an_iteration_is_one_round_trip_of_a_size_that_does_not_grow_with_the_im
                 assert (rounds, messages) == (1, 2), "one round, a message for each part"
                 sizes.add(size)
             before = now
-    assert max(sizes) - min(sizes) <= 64
-    assert max(sizes) <= 2 * 2 * 4 * (M * RANK + RANK * RANK) + 2 * 200
+    # W to each part, and back the sums of its nodes: of 2 and of 8 blocks these are one node a part, or two.
+    assert max(sizes) <= 2 * 3 * 4 * (M * RANK + RANK * RANK) + 2 * 200
 
 
 def test_coefficients_are_fetched_by_columns_rows_and_blocks(monkeypatch):
@@ -192,11 +199,21 @@ def test_masks_are_refused():
         gs.factorize(spread(X), params(), mask=np.zeros(X.shape, bool))
 
 
-def test_cuts_lie_on_the_edges_of_hals_blocks():
-    spans = spans_of(1000, [1, 2, 1])
+def test_cuts_lie_on_the_edges_of_blocks_of_the_sum():
+    spans = spans_of(M, 1000, "f8", [1, 2, 1])
     assert [(some.start, some.stop) for some in spans] == [(0, 256), (256, 768), (768, 1000)]
-    assert [(some.start, some.stop) for some in spans_of(100, [1] * 8)][-1][1] == 100
-    assert len(spans_of(100, [1] * 8)) == 2
+    assert [(some.start, some.stop) for some in spans_of(M, 200, "f8", [1] * 8)] == [(0, 128), (128, 200)]
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_of_many_images_each_part_is_a_few_nodes(count):
+    n, block = 1_000_000, 128
+    spans = spans_of(M, n, "f4", [1.0] * count)
+    assert (spans[0].start, spans[-1].stop, len(spans)) == (0, n, count)
+    for some in spans:
+        found = list(nodes(some.start // block, -(-some.stop // block), -(-n // block)))
+        assert len(found) <= 8
+        assert abs((some.stop - some.start) * count / n - 1) <= 0.04
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -233,7 +250,7 @@ def test_kkt_residual_of_coefficients_that_are_elsewhere(chosen):
 
 def test_a_stop_is_for_one_call():
     X = data()
-    seen, part = [], Part(Held(np.ascontiguousarray(X.T)), 0, "cpu")
+    seen, part = [], Part(Held(np.ascontiguousarray(X.T)), 0, N, "cpu")
 
     def work(images, H):
         for some, _ in images.Xt.T.blocks():

@@ -246,7 +246,7 @@ def test_a_file_that_goes_is_told_by_a_run_and_black_elsewhere(window: MainWindo
 def test_cancel_does_not_wait_for_the_end_of_a_pass(
     window: MainWindow, stack: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "_BLOCK_BYTES", 1)  # 64 images
+    monkeypatch.setattr(blocks, "_BYTES_AT_ONCE", 1)  # 64 images
     images = np.random.default_rng(0).integers(1, 255, (6400, H, W), np.uint8)
     np.save(stack, images)
     session = window.session

@@ -85,7 +85,9 @@ class TestChip:
         chip.set_runs((entry,), 0)
         assert chip.second_line().split("  ·  ") == ["min W 0", "KKT –", "cpu", "same bits"]
         for device, words in (
-            ("2 workers, 4 threads, tcp://h:1", ["2 workers", "to rounding"]),
+            ("2 workers, 4 threads, tcp://h:1", ["2 workers", "same bits"]),
+            ("2 workers, 4 threads with Fake 0, tcp://h:1", ["2 workers", "to rounding"]),
+            ("2 workers, 4 threads, tcp://h:1, 1 lost", ["2 workers", "to rounding"]),
             ("cuda:0: H", ["cuda:0", "same bits"]),
         ):
             result = SimpleNamespace(backend=device)
@@ -93,7 +95,7 @@ class TestChip:
             assert chip.second_line().split("  ·  ")[2:] == words
         chip.set_runs((), -1)
         chip.set_shown(replace(entry.shown, H=object()))  # on a cluster, while a run goes on
-        assert chip.second_line().split("  ·  ")[2:] == ["cluster", "to rounding"]
+        assert chip.second_line().split("  ·  ")[2:] == ["cluster", "–"]
         chip.set_shown(entry.shown)
         chip.set_runs((entry,), 0)
         chip.set_residual(entry, 0.000213)

@@ -24,7 +24,11 @@ def data(tmp_path):
 
 @pytest.fixture
 def there(data):
-    X = Spread(data.X.shape, data.X.dtype, Here(Held(np.ascontiguousarray(data.X.T)), spans_of(N, [1, 1, 1])))
+    X = Spread(
+        data.X.shape,
+        data.X.dtype,
+        Here(Held(np.ascontiguousarray(data.X.T)), spans_of(*data.X.shape, data.X.dtype, [1, 1, 1])),
+    )
     return gs.factorize(X, gs.Params(RANK, "ahals", max_iter=3))
 
 

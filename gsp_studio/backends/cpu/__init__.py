@@ -21,7 +21,7 @@ import scipy.linalg.blas  # noqa: F401  numba's np.dot calls SciPy's BLAS: it mu
 from threadpoolctl import ThreadpoolController
 
 from gsp_studio.backends.backend import Backend
-from gsp_studio.backends.cpu import solver
+from gsp_studio.backends.cpu import image_pass, solver
 from gsp_studio.backends.cpu.compiling import clock
 from gsp_studio.backends.cpu.pool import OnOneThread, set_threads
 from gsp_studio.backends.cpu.projection import project_rows
@@ -33,7 +33,8 @@ def _blas() -> Any:
     return ThreadpoolController().select(user_api="blas")
 
 
-_BLAS = OnOneThread(_blas)
+#: Context manager: BLAS on one thread while anybody is inside.
+blas_on_one_thread = OnOneThread(_blas).limited
 
 
 def usable_cores() -> int:
@@ -51,7 +52,7 @@ def make_backend(threads: int | None) -> Backend:
     def scope() -> Iterator[None]:
         before = set_threads(count)
         try:
-            with _BLAS.limited():
+            with blas_on_one_thread():
                 yield
         finally:
             set_threads(before)
@@ -60,11 +61,11 @@ def make_backend(threads: int | None) -> Backend:
         name="cpu",
         device=f"{count} thread{'s' if count > 1 else ''}",
         threads=count,
-        products=solver.products,
-        sweep_coefficients=solver.sweep_coefficients,
-        descend_coefficients=solver.descend_coefficients,
-        encode=solver.encode,
-        residual=solver.residual,
+        products=image_pass.products,
+        sweep_coefficients=image_pass.sweep_coefficients,
+        descend_coefficients=image_pass.descend_coefficients,
+        encode=image_pass.encode,
+        residual=image_pass.residual,
         hals=solver.hals,
         gradient_step=solver.gradient_step,
         extrapolate=solver.extrapolate,

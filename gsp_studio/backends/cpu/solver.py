@@ -1,15 +1,10 @@
-"""The NMF kernels for CPUs: one thread pool, one pass over the images.
+"""Updates of one factor on CPUs, given the products: HALS sweeps, fast gradient steps, missing entries.
 
-BLAS threads beside numba threads cost up to a factor of fifty, so BLAS runs on one thread and the products are cut
-into blocks inside numba's own pool. The pass reads a block of images once: its products with the basis, its HALS
-sweeps, its share of H X' and H H'. HALS sweeps 64 columns at a time: they lie beside each other, so the inner loops are
-vector instructions, enough of them to hide their latency, and a block with its right-hand side stays in the
-first-level cache.
+HALS sweeps 64 columns at a time: they lie beside each other, so the inner loops are vector instructions, enough of them
+to hide their latency, and a block with its right-hand side stays in the first-level cache.
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 from numba import prange
@@ -22,10 +17,6 @@ from gsp_studio.backends.cpu.pool import POOL
 #: this process and one that numba's cache brings may be optimized differently, and a run must repeat to the last bit.
 _FUSED = {"contract"}
 _LANES = HALS_BLOCK
-#: Bytes of X that a step of the pass holds: the second product finds them in the second-level cache.
-_STEP_BYTES = 1 << 19
-#: Entries of X from which on more than eight threads have enough to do.
-_MANY_PARTS = 1 << 22
 #: Multiplications of a gradient step from which on threads pay.
 _PARALLEL_STEP = 2_000_000
 
@@ -128,7 +119,7 @@ def _descend_block(h, b, G, L, y, new, acc, moves, n_inner, tol):  # type: ignor
 
 
 @compiled(fastmath=_FUSED)
-def _update_columns(V, B, G, L, start, stop, n_inner, tol):  # type: ignore[no-untyped-def]
+def update_columns(V, B, G, L, start, stop, n_inner, tol):  # type: ignore[no-untyped-def]
     """Update the columns start..stop of V in place; B holds the same columns from its own start, G is padded.
 
     By HALS sweeps for L = 0, by fast gradient steps of length 1 / L otherwise.
@@ -166,54 +157,7 @@ def _update_all(V, B, G, L, n_inner, tol):  # type: ignore[no-untyped-def]
     for block in prange(blocks):
         a = block * _LANES
         stop = min(n, a + _LANES)
-        _update_columns(V, B[:, a:stop], G, L, a, stop, n_inner, tol)
-
-
-# Array expressions stay out of the parallel functions: numba would make parallel loops of each, and compile for longer.
-
-
-@compiled()
-def _part_of_pass(Xt, V, H, G, L, n_inner, tol, step, begin, end, part_B, part_G):  # type: ignore[no-untyped-def]
-    for a in range(begin, end, step):
-        stop = min(end, a + step)
-        Xb = Xt[a:stop]
-        if n_inner > 0:
-            _update_columns(H, np.dot(V, Xb.T), G, L, a, stop, n_inner, tol)
-        hb = H[:, a:stop].copy()
-        if a == begin:  # often the only one
-            np.dot(hb, Xb, part_B)
-            np.dot(hb, hb.T, part_G)
-        else:
-            _add_to(part_B, np.dot(hb, Xb))
-            _add_to(part_G, np.dot(hb, hb.T))
-
-
-@compiled()
-def _add_to(total, more):  # type: ignore[no-untyped-def]
-    for i in range(total.shape[0]):
-        for j in range(total.shape[1]):
-            total[i, j] += more[i, j]
-
-
-@compiled(parallel=True)
-def _pass(Xt, V, H, G, L, n_inner, tol, step, parts_B, parts_G):  # type: ignore[no-untyped-def]
-    """One pass over the images: H updated in place (unless n_inner = 0), H X' and H H' part by part."""
-    n = Xt.shape[0]
-    parts = parts_B.shape[0]
-    # A part ends on a block's edge, so that the blocks, and with them the iterates, do not depend on the parts.
-    blocks = (n + _LANES - 1) // _LANES
-    for part in prange(parts):
-        begin = blocks * part // parts * _LANES
-        end = min(n, blocks * (part + 1) // parts * _LANES)
-        _part_of_pass(Xt, V, H, G, L, n_inner, tol, step, begin, end, parts_B[part], parts_G[part])
-
-
-@compiled(parallel=True)
-def _encode(Xt, V, step, out):  # type: ignore[no-untyped-def]
-    n = Xt.shape[0]
-    for part in prange((n + step - 1) // step):
-        a, stop = part * step, min(n, (part + 1) * step)
-        out[:, a:stop] = np.dot(V, Xt[a:stop].T)
+        update_columns(V, B[:, a:stop], G, L, a, stop, n_inner, tol)
 
 
 @compiled(parallel=True)
@@ -229,22 +173,6 @@ def _gradient_step_parts(Y, B, G, scale, out):  # type: ignore[no-untyped-def]
             for j in range(stop - a):
                 z = y[k, j] - (grad[k, j] - B[k, a + j]) * scale
                 out[k, a + j] = z if z > zero else zero
-
-
-@compiled(parallel=True)
-def _residual(Xt, V, H, step):  # type: ignore[no-untyped-def]
-    n = Xt.shape[0]
-    sums = np.zeros((n + step - 1) // step)
-    for part in prange(len(sums)):
-        a, stop = part * step, min(n, (part + 1) * step)
-        fit = np.dot(H[:, a:stop].copy().T, V)
-        total = 0.0
-        for i in range(stop - a):
-            for j in range(Xt.shape[1]):
-                d = np.float64(Xt[a + i, j]) - np.float64(fit[i, j])
-                total += d * d
-        sums[part] = total
-    return sums.sum()
 
 
 @compiled(fastmath=_FUSED)
@@ -295,7 +223,7 @@ def _refill_image(x, W, h, missing):  # type: ignore[no-untyped-def]
         x[i] = even + odd
 
 
-def _padded(G: Array) -> Array:
+def padded(G: Array) -> Array:
     """G with zeros up to a multiple of four rows and columns."""
     r = len(G)
     out = np.zeros((r + -r % 4,) * 2, G.dtype)
@@ -303,73 +231,11 @@ def _padded(G: Array) -> Array:
     return out
 
 
-def _step_of(Xt: Array) -> int:
-    """Images a step of the pass takes: whole blocks, half a megabyte of X, at least four blocks."""
-    images = _STEP_BYTES // max(1, Xt.shape[1] * Xt.itemsize)
-    return int(min(512, max(4 * _LANES, images // _LANES * _LANES)))
-
-
-def _parts_of(Xt: Array, r: int) -> int:
-    """Parts of the pass that threads share: by the data's size alone, so that sums, and with them the bits of a run,
-    do not depend on the number of threads. Each part holds its own (r, m) product, together at most half of X, and an
-    eighth of it where there are many.
-    """
-    n = len(Xt)
-    wanted = 8 if Xt.size < _MANY_PARTS else 32
-    return max(1, min(wanted, math.ceil(n / _LANES), max(4, n // (2 * r)), max(8, n // (8 * r))))
-
-
-def _run_pass(Xt: Array, V: Array, H: Array, G: Array, L: float, n_inner: int, tol: float) -> tuple[Array, Array]:
-    r, m = len(H), Xt.shape[1]
-    parts = _parts_of(Xt, r)
-    parts_B = np.empty((parts, r, m), Xt.dtype)
-    parts_G = np.empty((parts, r, r), Xt.dtype)
-    with POOL:
-        _pass(Xt, V, H, _padded(G), Xt.dtype.type(L), n_inner, Xt.dtype.type(tol), _step_of(Xt), parts_B, parts_G)
-    if parts == 1:
-        return parts_B[0], parts_G[0]
-    return parts_B.sum(axis=0), parts_G.sum(axis=0)
-
-
-def products(Xt: Array, H: Array) -> tuple[Array, Array]:
-    """``B = H X'`` (r, m) and ``G = H H'`` (r, r)."""
-    unused = np.empty((1, 1), H.dtype)
-    return _run_pass(Xt, unused, H, unused, 0.0, 0, 0.0)
-
-
-def sweep_coefficients(Xt: Array, V: Array, H: Array, n_inner: int, tol: float) -> tuple[Array, Array, Array]:
-    """New coefficients by HALS sweeps for the basis V, and the products of the new H; the input H is kept."""
-    new = H.copy()
-    return new, *_run_pass(Xt, V, new, V @ V.T, 0.0, n_inner, tol)
-
-
-def descend_coefficients(
-    Xt: Array, V: Array, H: Array, L: float, n_inner: int, tol: float
-) -> tuple[Array, Array, Array]:
-    """As `sweep_coefficients`, by fast gradient steps of length 1 / L, ``L = ||V V'||_2 > 0``."""
-    new = H.copy()
-    return new, *_run_pass(Xt, V, new, V @ V.T, L, n_inner, tol)
-
-
-def encode(Xt: Array, V: Array) -> Array:
-    """``W'X`` (r, n)."""
-    out = np.empty((len(V), len(Xt)), Xt.dtype)
-    with POOL:
-        _encode(Xt, V, _step_of(Xt), out)
-    return out
-
-
-def residual(Xt: Array, V: Array, H: Array) -> float:
-    """``||X - W H||_F^2``: the products in X's dtype, differences and sum in float64."""
-    with POOL:
-        return float(_residual(Xt, V, H, _step_of(Xt)))
-
-
 def hals(V: Array, B: Array, G: Array, n_inner: int, tol: float) -> Array:
     """HALS sweeps for ``min_V>=0 <V, G V> - 2 <B, V>``; the input V is kept."""
     new = V.copy()
     with POOL:
-        _update_all(new, B, _padded(G), V.dtype.type(0), n_inner, V.dtype.type(tol))
+        _update_all(new, B, padded(G), V.dtype.type(0), n_inner, V.dtype.type(tol))
     return new
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from gsp_studio.backends.backend import Array, Backend
 from gsp_studio.backends.blocks import Rows, Streamed
-from gsp_studio.backends.blocks import streaming as on_blocks
 from gsp_studio.backends.cuda.driver import Device, cp
+from gsp_studio.backends.kernels import streaming as on_blocks
 
 
 def streamed_from(Xt: Array) -> Rows:
@@ -29,7 +29,7 @@ def streamed_from(Xt: Array) -> Rows:
 def blocks_on(device: Device, Xt: Rows) -> Iterator[tuple[slice, Any]]:
     """One pass: blocks of images as rows (k, m) on the device, and which they are; good until the next one."""
     m, n, X = Xt.shape[1], len(Xt), Xt.T
-    shape = (min(n, X.images_of_block), m)
+    shape = (min(n, X.images_at_once), m)
     hosts = [device.pinned(shape, X.dtype) for _ in range(2)]
     there = [cp.empty(shape, X.dtype) for _ in range(2)]
     copied: list[Any] = [None, None]

@@ -19,8 +19,9 @@ _TEACH = (
     "min W: the smallest entry of the basis, which may not be negative.\n"
     "KKT: how far a projected gradient step of both factors would go, relative to them; 0: nothing can be gained.\n"
     "It is that of a run's result, so it is not known while the slider moves.\n"
-    "same bits: repeated on this machine with as many threads, a run gives the same factors to the last bit.\n"
-    "to rounding: a run on a cluster gives them to the rounding of sums over the images, which are cut for the workers."
+    "same bits: repeated on a processor of this type, a run gives the same factors to the last bit, whatever the\n"
+    "threads, in memory or from the disk, here or on workers.\n"
+    "to rounding: sums of workers with GPUs depend on how the images are cut; lost coefficients are fitted anew."
 )
 
 
@@ -94,7 +95,7 @@ class ConstraintChip(QWidget):
         least = "–" if math.isnan(self._least) else f"{self._least:.3g}"
         backend = self._backend
         if self._is_afar and gives_same_bits(backend):  # a run that goes on: its result has not named its workers yet
-            device, bits = "cluster", "to rounding"
+            device, bits = "cluster", "–"
         else:
             device = backend.partition(",")[0].partition(": ")[0]
             bits = "same bits" if gives_same_bits(backend) else "to rounding"

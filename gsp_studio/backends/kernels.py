@@ -1,0 +1,122 @@
+"""A backend's kernels for data wherever they lie: in memory, in blocks, on the host for a device.
+
+X enters an iteration only through sums over images (H X', H H', ||X||^2) and through what each image does by itself
+(its coefficients). So of data that are read in blocks the kernels run on some images after others, and their sums are
+added in the one order of `summation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gsp_studio.backends.backend import Backend
+from gsp_studio.backends.blocks import Rows, Streamed
+from gsp_studio.backends.summation import Node, TreeSum, images_of_block
+
+
+def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
+    """X as kernels take it, and the kernels that do.
+
+    Parameters
+    ----------
+    X : ndarray (m, n), float32 or float64, or Streamed, or what brings its own kernels (`core.spread`)
+    backend : Backend
+
+    Returns
+    -------
+    Xt : ndarray (n, m) or Rows
+        C-contiguous and read-only, as numba's kernels are compiled for; in place where every image is contiguous.
+    backend : Backend
+    """
+    if isinstance(X, Streamed):
+        return X.T, streaming(backend) if backend.remote is None else hosted(backend.remote.streamed())
+    backend = hosted(backend)
+    if hasattr(X, "kernels"):
+        return X.T, X.kernels(backend)
+    Xt = np.ascontiguousarray(X.T).view()
+    Xt.flags.writeable = False
+    return Xt, backend
+
+
+def hosted(backend: Backend) -> Backend:
+    """The kernels of a device for arrays of the host, which go there and come back in every call.
+
+    For what is done once, or in parts that keep their coefficients on the host; a run keeps its arrays on the device.
+    """
+    remote = backend.remote
+    if remote is None:
+        return backend
+
+    def through(kernel: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            found = kernel(*(remote.put(arg) if isinstance(arg, np.ndarray) else arg for arg in args))
+            if isinstance(found, tuple):
+                return tuple(remote.get(part) for part in found)
+            return found if isinstance(found, float) else remote.get(found)
+
+        return call
+
+    names = ("products", "sweep_coefficients", "descend_coefficients", "encode", "residual", "gradient_step")
+    kernels: dict[str, Any] = {name: through(getattr(backend, name)) for name in names}
+    return replace(backend, remote=None, **kernels)
+
+
+def streaming(
+    backend: Backend, blocks: Callable[[Rows], Iterator[tuple[slice, Any]]] = lambda Xt: Xt.T.blocks(), xp: Any = np
+) -> Backend:
+    """A backend whose kernels take `Rows` for Xt: the same kernels, one block of images after another.
+
+    Parameters
+    ----------
+    backend : Backend
+    blocks : Rows -> iterator of (slice, block)
+        One pass over the images; of a device its own brings them there.
+    xp : module
+        Of the arrays: NumPy, or what a device has in its place.
+    """
+
+    def part(H: Any, some: slice) -> Any:
+        return xp.ascontiguousarray(H[:, some])
+
+    def numbers(Xt: Rows, some: slice) -> tuple[int, int]:
+        step = images_of_block(Xt.shape[1], Xt.dtype)
+        return some.start // step, -(-some.stop // step)
+
+    def products(Xt: Rows, H: Any) -> tuple[Any, Any]:
+        total = TreeSum()
+        for some, block in blocks(Xt):
+            total.add(Node(*numbers(Xt, some), tuple(backend.products(block, part(H, some)))))
+        found: tuple[Any, Any] = total.total()
+        return found
+
+    def update(kernel: Callable[..., tuple[Any, Any, Any]], Xt: Rows, V: Any, H: Any, *rest: Any) -> Any:
+        total, new = TreeSum(), xp.empty_like(H)
+        for some, block in blocks(Xt):
+            new[:, some], B, G = kernel(block, V, part(H, some), *rest)
+            total.add(Node(*numbers(Xt, some), (B, G)))
+        return new, *total.total()
+
+    def encode(Xt: Rows, V: Any) -> Any:
+        out = xp.empty((len(V), len(Xt)), V.dtype)
+        for some, block in blocks(Xt):
+            out[:, some] = backend.encode(block, V)
+        return out
+
+    def residual(Xt: Rows, V: Any, H: Any) -> float:
+        total = TreeSum()
+        for some, block in blocks(Xt):
+            total.add(Node(*numbers(Xt, some), backend.residual(block, V, part(H, some))))
+        return float(total.total())
+
+    return replace(
+        backend,
+        products=products,  # type: ignore[arg-type]
+        sweep_coefficients=lambda *args: update(backend.sweep_coefficients, *args),
+        descend_coefficients=lambda *args: update(backend.descend_coefficients, *args),
+        encode=encode,  # type: ignore[arg-type]
+        residual=residual,  # type: ignore[arg-type]
+    )

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [projection | solvers | interaction | pruning | gpu | scale ...] [--quick] [--json FILE]``.
+"""``python -m benchmarks [SUITE ...] [--quick] [--against REVISION] [--json FILE]``.
 
 Each suite is a module with ``rows(quick) -> list[Row]``. Prints a table of goal and value; exit code 1 when a goal
 is missed.
@@ -32,11 +32,18 @@ def main() -> int:
         "suites", nargs="*", choices=[*SUITES, *MORE, []], metavar="SUITE", help=" | ".join([*SUITES, *MORE])
     )
     parser.add_argument("--quick", action="store_true", help="smaller inputs, fewer repeats; ends within 40 s")
+    parser.add_argument(
+        "--against", metavar="REVISION", help="with solvers: the time of an iteration beside that revision of this tree"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to FILE")
     args = parser.parse_args()
     rows: list[Row] = []
     for suite in args.suites or SUITES:
         part = importlib.import_module(f"benchmarks.{suite}").rows(args.quick)
+        if suite == "solvers" and args.against:
+            from benchmarks import revision, solvers
+
+            part += revision.rows(args.against, args.quick, solvers.CBCL if solvers.CBCL.exists() else None)
         if part:
             print(format_table(suite, part), flush=True)
         rows += part

@@ -23,7 +23,7 @@ def products(Xt: Array, H: Array) -> tuple[Array, Array]:
 
 def sweep_coefficients(Xt: Array, V: Array, H: Array, n_inner: int, tol: float) -> tuple[Array, Array, Array]:
     """New coefficients by HALS sweeps for the basis V, and the products of the new H."""
-    H = hals(H, V @ Xt.T, V @ V.T, n_inner, tol)
+    H = hals(H, encode(Xt, V), V @ V.T, n_inner, tol)
     return H, *products(Xt, H)
 
 
@@ -56,7 +56,8 @@ def hals(V: Array, B: Array, G: Array, n_inner: int, tol: float) -> Array:
     """HALS sweeps over the rows of V; each block of columns stops when a sweep moves it less than tol of the first."""
     V = V.copy()
     for a in range(0, V.shape[1], HALS_BLOCK):
-        block, b = V[:, a : a + HALS_BLOCK], B[:, a : a + HALS_BLOCK]
+        part = slice(a, a + HALS_BLOCK)
+        block, b = V[:, part].copy(), B[:, part].copy()
         first = 0.0
         for sweep in range(n_inner):
             moved = 0.0
@@ -70,6 +71,7 @@ def hals(V: Array, B: Array, G: Array, n_inner: int, tol: float) -> Array:
                 first = moved
             elif moved <= tol * tol * first:
                 break
+        V[:, part] = block
     return V
 
 
@@ -83,7 +85,7 @@ def descend(V: Array, B: Array, G: Array, L: float, n_inner: int, tol: float) ->
             following = (np.sqrt(alpha**4 + 4.0 * alpha**2) - alpha**2) / 2.0
             beta = alpha * (1.0 - alpha) / (alpha**2 + following)
             alpha = following
-            new = gradient_step(y, B[:, part], G, L)
+            new = gradient_step(y, np.ascontiguousarray(B[:, part]), G, L)
             y, moved, _ = extrapolate(new, old, y, beta)
             old = new
             if step == 0:

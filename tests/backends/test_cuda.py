@@ -429,6 +429,7 @@ def test_images_that_do_not_fit_are_streamed(method, machine, parts_like, monkey
     from gsp_studio.backends import blocks
 
     monkeypatch.setattr(blocks, "_BYTES_AT_ONCE", 64 * 60 * 8)  # four blocks
+    monkeypatch.setattr("gsp_studio.backends.summation._FEW", 64)
     expected = gs.factorize(parts_like, params_for(method), "cpu")
     machine.total = 160_000
     assert parts_like.nbytes < machine.total

@@ -104,7 +104,7 @@ def test_images_that_do_not_fit_are_streamed(faces_like, monkeypatch):
     from gsp_studio.backends import blocks
     from gsp_studio.backends.blocks import Streamed
 
-    monkeypatch.setattr(blocks, "_BYTES_AT_ONCE", 64 * 361 * 4)
+    monkeypatch.setattr(blocks, "_BYTES_AT_ONCE", 128 * 361 * 4)
     streamed = Streamed(faces_like.shape, np.float32, lambda a, b, out: np.copyto(out, faces_like.T[a:b]))
     for method in ("psnmf", "nenmf"):
         expected, found = (gs.factorize(X, params_for(method, max_iter=20), "cuda") for X in (faces_like, streamed))

@@ -355,5 +355,5 @@ def test_two_threads_that_find_a_part_lost_make_it_again_once():
 
 def test_a_part_that_is_lost_again_and_again_ends_the_run(monkeypatch):
     monkeypatch.setattr(Failing, "fails_at", tuple(range(7, 100)))
-    with pytest.raises(ClusterError, match=r"images 321 to 704 was lost 3 times in a row.*; give the workers more"):
+    with pytest.raises(ClusterError, match=r"images 385 to 640 was lost 3 times in a row.*; give the workers more"):
         gs.factorize(spread(data(), 3, Failing), params())

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 #: What the last fifth may hold more than the second.
 FLAT = 1.05
+#: Rounds, so that each fifth has one.
+_FEWEST = 5
 #: Open files and threads that come and go.
 _SLACK = 3
 _HEAD = ("seconds", "rounds", "bytes", "files", "threads")
@@ -114,11 +116,11 @@ class Person:
 
 
 def soak(seconds: float, log: Path | None) -> int:
-    """Do rounds for so long; the exit code."""
+    """Do rounds for so long, and on a slow machine longer, until there are enough to tell; the exit code."""
     rows: list[tuple[float, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
         person, began = Person(Path(folder)), time.monotonic()
-        while time.monotonic() - began < seconds:
+        while time.monotonic() - began < seconds or len(rows) < _FEWEST:
             person.round()
             gc.collect()
             held = (resident(), float(_open_files()), float(threading.active_count()))
@@ -139,8 +141,8 @@ def write_log(log: Path, rows: list[tuple[float, ...]]) -> None:
 
 def judge(rows: list[tuple[float, ...]]) -> int:
     """0 where nothing has grown; what has is told."""
-    if len(rows) < 5:
-        print(f"{len(rows)} rounds are too few to tell; take longer", file=sys.stderr)
+    if len(rows) < _FEWEST:
+        print(f"{len(rows)} rounds are too few to tell", file=sys.stderr)
         return 2
     table = np.array(rows)
     part = max(1, len(rows) // 5)

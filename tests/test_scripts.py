@@ -213,6 +213,17 @@ def test_test_with_arguments_is_just_pytest(machine: Machine) -> None:
     assert not machine.calls("ruff")
 
 
+def test_the_quick_tests_need_no_linters_and_no_screen(machine: Machine) -> None:
+    del machine.env["DISPLAY"]
+    done = machine.run("script/test", "--quick", "-k", "two words")
+    assert done.returncode == 0, done.stderr
+    assert machine.log[-1].startswith("python -m pytest -n 2 --dist loadgroup --quick -k two words")
+    assert not machine.calls("ruff")
+    assert not machine.calls("Xvfb")
+    machine.mark("red-tests")
+    assert machine.run("script/test", "--quick").returncode == 1
+
+
 def test_test_checks_everything_and_ends_with_pytest(machine: Machine) -> None:
     done = machine.run("script/test")
     assert done.returncode == 0, done.stderr

@@ -48,8 +48,9 @@ QUICK = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    everywhere = metafunc.config.getoption("everywhere") or metafunc.function.__name__ in QUICK
-    if everywhere and "backend" not in metafunc.fixturenames:
+    config = metafunc.config
+    everywhere = config.getoption("everywhere") or metafunc.function.__name__ in QUICK
+    if everywhere and not config.getoption("quick") and "backend" not in metafunc.fixturenames:
         metafunc.fixturenames.append("where")
         metafunc.parametrize("where", ["cpu", "reference", "cuda"], indirect=True)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from handling import settle, wait_until
 from PySide6.QtGui import QColor, QFontDatabase, QFontMetrics, QImage
 from PySide6.QtWidgets import QApplication, QWidget
@@ -15,6 +17,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.theme import has_text_font, icon, load_theme, pixmap
 
+ROOT = Path(__file__).resolve().parents[2]
 CANVAS = "#16181c"
 
 
@@ -110,3 +113,45 @@ def test_session_starts_once_the_window_has_been_painted(make_window: Callable[[
     window = make_window()
     assert window._painted
     wait_until(lambda: window.model.method.count() > 0)
+
+
+COUNT_ARENAS = """
+import ctypes, os, threading
+from gsp_studio.gui.app import make_application
+app = make_application()
+libc, full, over = ctypes.CDLL(None), threading.Barrier(33), threading.Event()
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+libc.malloc_info.argtypes, libc.fclose.argtypes = [ctypes.c_int, ctypes.c_void_p], [ctypes.c_void_p]
+
+def hold():
+    block = libc.malloc(4096)
+    full.wait()
+    over.wait()
+    libc.free(block)
+
+threads = [threading.Thread(target=hold) for _ in range(32)]
+for thread in threads:
+    thread.start()
+full.wait()
+file = libc.fopen(b"arenas.xml", b"w")
+libc.malloc_info(0, file)
+libc.fclose(file)
+over.set()
+for thread in threads:
+    thread.join()
+print(open("arenas.xml").read().count("<heap "))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc's arenas")
+@pytest.mark.parametrize("own", [None, "5"])
+def test_threads_share_few_arenas_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None
+) -> None:
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    if own is not None:
+        monkeypatch.setenv("MALLOC_ARENA_MAX", own)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
+    monkeypatch.chdir(tmp_path)
+    assert int(run_python(COUNT_ARENAS, tmp_path)) == int(own or 2)

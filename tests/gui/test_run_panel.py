@@ -135,3 +135,17 @@ def test_numbers_do_not_move_the_buttons(panel: RunPanel) -> None:
     panel.set_progress(Progress(499, 500, 123.4, 35999))
     panel.set_phase(Phase.PAUSED)
     assert [(part.x(), part.width()) for part in (panel.run, panel.cancel, panel.bar)] == before
+
+
+def test_the_button_has_the_same_icons_run_after_run(panel: RunPanel) -> None:
+    def icons() -> list[int]:
+        keys = []
+        for phase in Phase:
+            panel.set_phase(phase)
+            keys.append(panel.run.icon().cacheKey())
+        return keys
+
+    first = icons()
+    assert icons() == first
+    panel.retint()
+    assert not {*icons()} & {*first}, "another theme's colours would not be taken"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QIcon, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QWidget
 
 from gsp_studio.gui.state import Phase, Progress
@@ -30,6 +30,8 @@ class RunPanel(QWidget):
         self.cancel = Button("Cancel")
         self.bar = QProgressBar()
         self._numbers = reserve(label(), "8888/8888  ·  888.8 ms/it  ·  88:88 elapsed  ·  88:88 left")
+        #: Made once in each theme: Qt's cache keeps the pixmaps of every new icon.
+        self._icons: dict[str, QIcon] = {}
         self._phase = Phase.STARTING
         self._progress = Progress()
         self._activity = ""
@@ -64,6 +66,7 @@ class RunPanel(QWidget):
     def retint(self) -> None:
         """Take the colours of the theme in force."""
         self.cancel.setIcon(icon("cancel"))
+        self._icons.clear()
         self.set_phase(self._phase)
 
     def set_phase(self, phase: Phase) -> None:
@@ -71,7 +74,9 @@ class RunPanel(QWidget):
         self._phase = phase
         text, image = _BUTTON.get(phase, ("Run", "run"))
         self.run.setText(text)
-        self.run.setIcon(icon(image, current_theme().accent_text))
+        if image not in self._icons:
+            self._icons[image] = icon(image, current_theme().accent_text)
+        self.run.setIcon(self._icons[image])
         self.run.setEnabled(phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED))
         self.run.setToolTip(f"{text} (Space)")
         self._update()

@@ -394,6 +394,10 @@ def _fingerprint_of_sample(X: Streamed) -> str:
 
 def _check(data: Dataset) -> None:
     X = data.X
+    if isinstance(X, np.ma.MaskedArray):
+        raise DatasetError(f"{data.name}: X is a masked array; accepted are its values, and for a fit its mask as mask")
+    if not isinstance(X, np.ndarray | Streamed):
+        raise DatasetError(f"{data.name}: X is a {type(X).__name__}; expected is an array, or images in their file")
     is_ordered = isinstance(X, Streamed) or X.flags.f_contiguous
     if X.ndim != 2 or X.dtype not in (np.float32, np.float64) or not is_ordered:
         raise DatasetError(

@@ -67,8 +67,8 @@ class LoadOptions:
         For sources that hold images as vectors; of a folder with images of several sizes, those to read.
     order : "C" | "F"
         How a vector fills its image: row by row, or column by column as MATLAB does.
-    images_in : "columns" | "rows"
-        Where a matrix keeps its images.
+    images_in : "columns" | "rows" | "middle" | "one"
+        Where a matrix keeps its images; of a stack its last, first or middle axis; "one": the array is one image.
     key : str
         Which array of a file that holds several.
     negative : "clip" | "shift" | "abs"
@@ -102,7 +102,7 @@ class LoadOptions:
 
     image_shape: tuple[int, int] | None = None
     order: Order | None = None
-    images_in: Literal["columns", "rows"] | None = None
+    images_in: Literal["columns", "rows", "middle", "one"] | None = None
     key: str | None = None
     negative: Literal["clip", "shift", "abs"] | None = None
     dtype: Literal["float32", "float64"] | None = None
@@ -131,7 +131,7 @@ class LoadOptions:
 
 _CHOICES = {
     "order": ("C", "F"),
-    "images_in": ("columns", "rows"),
+    "images_in": ("columns", "rows", "middle", "one"),
     "negative": ("clip", "shift", "abs"),
     "dtype": ("float32", "float64"),
     "nonfinite": ("zero", "drop"),

@@ -14,6 +14,14 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+#: Neighbours of a picture differ less than this fraction of what those of another reading do.
+MUCH = 0.5
+#: Pixels that an array has in each direction at least to be taken for one picture.
+LEAST_SIDE = 16
+#: Values in each direction from which a guess is made.
+BLOCK = 128
+#: Factor by which differences down and across a picture differ at most, usually; and in any picture.
+_ALIKE, _AT_ALL = 1.5, 4.0
 #: Longer images than this are proposed only when nothing else divides the number of pixels.
 _LONGEST = 4.0
 
@@ -93,3 +101,49 @@ def rank_shapes(vectors: Array, order: str) -> list[tuple[int, int]]:
 def looks_like_pixels(count: int) -> bool:
     """Whether images of usual proportions can have that many pixels, at least 2 x 2."""
     return any(min(shape) >= 2 and max(shape) <= _LONGEST * min(shape) for shape in candidate_shapes(count))
+
+
+def differences(block: Array) -> list[float]:
+    """Mean absolute differences of neighbours along each axis, and last that of values by chance.
+
+    Parameters
+    ----------
+    block : ndarray, float64
+        All sides at least 2.
+
+    Returns
+    -------
+    list of float
+    """
+    shuffled = np.random.default_rng(0).permutation(block.ravel())
+    each = [float(np.abs(np.diff(block, axis=axis)).mean()) for axis in range(block.ndim)]
+    return [*each, float(np.abs(np.diff(shuffled)).mean())]
+
+
+def are_alike(down: float, across: float) -> bool:
+    """Whether differences down and across could be those of one picture."""
+    return 0 < max(down, across) <= _AT_ALL * min(down, across)
+
+
+def odd_axis(each: list[float]) -> int | None:
+    """The axis of three that is not one of a picture, as neighbours differ alike along the other two.
+
+    Pictures after another differ more along it, spectra and slow movies less.
+
+    Parameters
+    ----------
+    each : list of 3 float
+        Mean absolute differences along each axis.
+
+    Returns
+    -------
+    int or None
+        None unless it is clear.
+    """
+    if min(each) <= 0:
+        return None
+    logs = np.log(each)
+    apart = [abs(logs[(k + 1) % 3] - logs[(k + 2) % 3]) for k in range(3)]
+    first, second, _ = sorted(apart)
+    is_clear = first < math.log(_ALIKE) and second - first > math.log(_ALIKE)
+    return int(np.argmin(apart)) if is_clear else None

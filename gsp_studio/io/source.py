@@ -45,7 +45,8 @@ class Peek:
     image_shape : (height, width)
     order : "C" | "F"
     images_in : str
-        "files"; "columns", "rows" of a matrix; "first axis", "last axis" of a stack.
+        "files"; "columns", "rows" of a matrix; "first axis", "middle axis", "last axis" of a stack; "one image" where
+        an array is one.
     dtype : str
         Of the raw values.
     nbytes : int
@@ -85,6 +86,10 @@ class Peek:
         Where labels come from: "folders", an array of the file, `OF_FILE`, or "" where there are none.
     label_keys : tuple of str
         The arrays that labels could come from.
+    axes, channel
+        Of an array, as in `axes.Reading`.
+    ways : tuple of str
+        What `LoadOptions.images_in` can be for it.
     """
 
     path: Path
@@ -112,6 +117,9 @@ class Peek:
     label_source: str = ""
     label_keys: tuple[str, ...] = ()
     key_texts: tuple[str, ...] = ()
+    axes: tuple[int, ...] = ()
+    channel: int = -1
+    ways: tuple[str, ...] = ()
 
     @property
     def shape_after(self) -> tuple[int, int]:

@@ -30,7 +30,7 @@ def check_mask(mask: npt.ArrayLike, shape: tuple[int, int]) -> Array:
     return mask
 
 
-def apart(X: Any, mask: npt.ArrayLike | None) -> tuple[Any, npt.ArrayLike | None]:
+def apart(X: Any, mask: npt.ArrayLike | None) -> tuple[Any, Any]:
     """The values of a NumPy masked array, and `mask` with the entries that it hides; all else as it is.
 
     Raises

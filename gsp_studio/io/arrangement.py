@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io import arrays, images, layout
@@ -21,8 +20,6 @@ from gsp_studio.io.entry import ArrayEntry
 Array = npt.NDArray[Any]
 Shape = tuple[int, int]
 
-#: Images from which a shape is guessed.
-_SAMPLE = 64
 #: The unusual axis holds the images only when read so they are this much smoother.
 _CLEARLY = 0.75
 #: Larger arrays are not read both ways: every column of a large file touches all of it.
@@ -174,7 +171,7 @@ def _arrange_matrix(of: _Question, axes: tuple[int, int]) -> Arrangement:
     in_order = {"rows": axes, "columns": axes[::-1]}
 
     def vectors(way: str) -> Array:
-        return _sample(laid_out(of.read(), in_order[way]))
+        return layout.sample(laid_out(of.read(), in_order[way]))
 
     way, why = _way_of_matrix(of, sides, lambda: laid_out(of.read(), axes), vectors, order)
     if way == "one":
@@ -263,15 +260,16 @@ def _is_picture(
     """Whether a matrix is one picture: much smoother than its rows or columns are as images of their best shape."""
     if min(sides.values()) < layout.LEAST_SIDE:
         return False
-    down, across, noise = layout.differences(_block(matrix()))
-    if not layout.are_alike(down, across) or down + across > noise:
+    down, across, noise = layout.differences(layout.block(matrix(), layout.PICTURE))
+    if not layout.are_alike(down, across):
         return False
-    rest = [noise]
+    steps = []
     for way, count in (("rows", sides["columns"]), ("columns", sides["rows"])):
         if layout.looks_like_pixels(count):
             some = vectors(way)
-            rest.append(layout.roughness(some, layout.rank_shapes(some, order)[0], order))
-    return (down + across) / 2 < layout.MUCH * min(rest)
+            steps.append(layout.step_between_lines(some, layout.rank_shapes(some, order)[0], order))
+    is_smooth = down + across < noise * (2 * layout.MUCH if steps else 1)
+    return is_smooth and all(step > layout.APART * max(down, across) for step in steps)
 
 
 def _one_grey(of: _Question, axes: tuple[int, int], why: str) -> Arrangement:
@@ -287,7 +285,7 @@ def _one_grey(of: _Question, axes: tuple[int, int], why: str) -> Arrangement:
         order="C",
         shapes=(image,),
         note=f"1 image of {image[0]} x {image[1]}, all of the array ({why})",
-        is_guess=of.options.images_in is None,
+        is_guess=of.options.images_in is None and of.options.image_shape is None,
         axes=(-1, *axes),
         way="one",
         ways=_OF_MATRIX,
@@ -316,7 +314,7 @@ def _arrange_stack(of: _Question) -> Arrangement:
     what = f"{reading.count} image{'' if reading.count == 1 else 's'} of {h} x {w}"
     if reading.colours == 3:
         what += " in colour" if channels == 3 else f" made grey ({images.made_grey(options.colour)})"
-    note = f"{what}, {'all of the array' if reading.way == 'one' else f'a stack along its {where}'} ({why})"
+    note = f"{what}, {'all of the array' if reading.count == 1 else f'a stack along its {where}'} ({why})"
     return Arrangement(
         images_in=where,
         n_images=reading.count,
@@ -366,6 +364,7 @@ def _chosen_of_grey(of: _Question, found: list[Reading]) -> tuple[Reading, str, 
         return photograph, "as the last axis is 3", True
     if usual.is_lopsided:
         whole = [one for one in found if one.way != "one" and one.count <= FEW < min(one.image)]
+        whole = [one for one in whole if one.count > 1 or one.way == "rows"]
         if whole:
             return whole[0], "so they are no strips", True
     stacks = [one for one in found if one.way != "one" and one.count > 1 and min(one.image) > 1]
@@ -389,38 +388,9 @@ def _odd_reading(of: _Question, stacks: list[Reading]) -> Reading | None:
     most = _READ // max(1, of.entry.nbytes // len(values))
     if most < 2:
         return None
-    *each, _ = layout.differences(_block(values, most))
+    *each, _ = layout.differences(layout.block(values, layout.BLOCK, most))
     axis = layout.odd_axis(each)
     return None if axis is None else next(one for one in stacks if one.axes[0] == stacks[0].axes[axis])
-
-
-# Values
-
-
-def _sample(vectors: Any) -> Array:
-    """Some of the vectors (n, m) as columns (m, k), float64, spread over the whole; bad values count as zero."""
-    count = len(vectors)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(int))
-    return _finite(vectors[chosen].T)
-
-
-def _block(values: Any, most: int = layout.BLOCK) -> Array:
-    """Neighbouring values from the middle, float64, at most so many along the first axis; bad values count as zero."""
-    start, stop = _middle(values.shape[0], most)
-    part = values[start:stop]  # what stays in its file is read along the first axis
-    inner = tuple(slice(*_middle(side)) for side in part.shape[1:])
-    return _finite(part[(slice(None), *inner)])
-
-
-def _middle(side: int, most: int = layout.BLOCK) -> tuple[int, int]:
-    count = min(side, most, layout.BLOCK)
-    start = (side - count) // 2
-    return start, start + count
-
-
-def _finite(values: Array) -> Array:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.nan_to_num(np.asarray(values, dtype=np.float64), posinf=0.0, neginf=0.0)
 
 
 def _listed(shapes: list[Shape]) -> str:

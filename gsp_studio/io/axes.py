@@ -98,7 +98,7 @@ def _of_four(shape: tuple[int, ...], kept: list[int], is_by_columns: bool) -> li
     """Images with a channel axis beside their own: the usual ones first, and strips only where there are no others."""
     a, b, c, d = kept
     usual = [("rows", a, d), ("rows", a, b)]
-    turned = [("columns", d, c), ("columns", d, a)]
+    turned = [("columns", d, c), *([("columns", d, a)] if shape[a] == 3 else [])]
     found = [
         _reading(shape, way, images, [k for k in kept if k != images], channel)
         for way, images, channel in (turned + usual if is_by_columns else usual + turned)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends.blocks import Streamed
 from gsp_studio.io.montage import as_curves
-from gsp_studio.io.step import Step, StepError, as_step
+from gsp_studio.io.step import Patches, Step, StepError, as_step, shape_after
 
 Array = npt.NDArray[Any]
 Order = Literal["C", "F"]
@@ -194,6 +194,9 @@ class Dataset:
     grid : (height, width) or None
         Where the samples are pixels with a spectrum each, which a column holds: the image that they make, filled as
         `order` says; `image_shape` is (1, bands) then.
+    whole : (count, height, width) or None
+        Where the images are patches that a step of `options` cut out of others: how many these were, and their shape.
+        `patches.put_back` puts them together again.
     fingerprint : str
         SHA-256 of shape, type and values; made from them, of a sample of images where these stay in their file.
 
@@ -215,6 +218,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     channels: int = 1
     grid: tuple[int, int] | None = None
+    whole: tuple[int, int, int] | None = None
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -332,6 +336,7 @@ class Dataset:
         other = copy.copy(self)  # not `replace`, which would look at and hash all values again
         object.__setattr__(other, "image_shape", shape)
         object.__setattr__(other, "order", order)
+        object.__setattr__(other, "whole", self.whole if (shape, order) == (self.image_shape, self.order) else None)
         object.__setattr__(other, "options", replace(self.options, image_shape=shape, order=order))
         _check(other)
         return other
@@ -417,7 +422,21 @@ def _check(data: Dataset) -> None:
     if height < 1 or width < 1 or values != m:
         what = f"{values} pixels" if data.channels == 1 else f"{values} values in colour"
         raise DatasetError(f"{data.name}: images of {height} x {width} have {what}, the data have {m}")
+    if data.whole is not None and not _is_cut(data):
+        raise DatasetError(f"{data.name}: no step cuts {n} patches of {height} x {width} out of {data.whole}")
     if data.order not in ("C", "F"):
         raise DatasetError(f'{data.name}: order is "{data.order}"; accepted are "C" (by rows) and "F" (by columns)')
     if len(data.names) != n or (data.labels is not None and len(data.labels) != n):
         raise DatasetError(f"{data.name}: {n} images need as many names and labels")
+
+
+def _is_cut(data: Dataset) -> bool:
+    """Whether the patches are those that a step cuts out of such images."""
+    assert data.whole is not None
+    cuts = [step for step in data.options.steps if step.is_on and isinstance(step, Patches)]
+    try:
+        count, height, width = map(operator.index, data.whole)
+        shape, number = shape_after(cuts[-1:], (height, width), count)
+    except (TypeError, ValueError):
+        return False
+    return bool(cuts) and count > 0 and (shape, number) == (data.image_shape, data.X.shape[1])

@@ -129,7 +129,7 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images-in",
         choices=["columns", "rows", "middle", "one"],
-        help="where a matrix keeps its images; of a stack rows are the first axis, columns the last; one: it is one image",
+        help="where a matrix keeps its images; of a stack rows: first axis, columns: last; one: it is one image",
     )
     parser.add_argument("--key", help="which array of a .npz or .mat file")
     parser.add_argument("--negative", choices=["clip", "shift", "abs"], help="what to do with negative values")
@@ -139,8 +139,8 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         type=step,
         metavar="KIND:NAME=VALUE,...",
         help="something to do to the images, in the order given: resize:height=64,width=64,how=pad; crop:top=0,left=0,"
-        "height=32,width=32; patches:height=8,width=8,count=10000, or stride=4 for the count; subtract:what=mean,per=pixel; "
-        "normalize:by=norm; "
+        "height=32,width=32; patches:height=8,width=8,count=10000, or stride=4 for the count; "
+        "subtract:what=mean,per=pixel; normalize:by=norm; "
         "mask:path=FILE; nonnegative:negative=abs",
     )
     parser.add_argument(

@@ -327,7 +327,7 @@ def _arrange_stack(of: _Question) -> Arrangement:
         channel=reading.channel if reading.colours == 3 else -1,
         channels=channels,
         way=reading.way,
-        ways=tuple(way for way in WAYS if any(other.way == way for other in found)),
+        ways=tuple(way for way in WAYS if any(other.way == way for other in found)) if not of.entry.is_certain else (),
     )
 
 

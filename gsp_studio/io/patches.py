@@ -174,3 +174,10 @@ def _cut(dataset: Dataset) -> Patches:
     """The step that made a data set's patches."""
     [*_, step] = (step for step in dataset.options.steps if step.is_on and isinstance(step, Patches))
     return step
+
+
+def image_of(dataset: Dataset, patch: int) -> int:
+    """Which of the images that were cut a patch comes from, from 0; as `put_back` takes it."""
+    assert dataset.whole is not None
+    count, height, width = dataset.whole
+    return int(places_of(_cut(dataset), (height, width), count).images[patch])

@@ -242,8 +242,8 @@ def _after(found: Peek) -> tuple[tuple[int, int], int]:
 
 def _require_several(found: Peek) -> None:
     """Raise DatasetError where the source and its steps give one image."""
-    _, count = _after(found)
-    if count > 1 or found.options.samples == "pixels":
+    _after(found)
+    if not found.is_one:
         return
     height, width = found.image_shape
     raise DatasetError(

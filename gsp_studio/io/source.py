@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError, LoadOptions
-from gsp_studio.io.step import StepError, shape_after
+from gsp_studio.io.step import StepError, proposed_patches, shape_after
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -130,6 +130,16 @@ class Peek:
     def count_after(self) -> int:
         """Images after the steps."""
         return self._after[1]
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is one image and stays so after the steps: nothing to factorize unless it is cut."""
+        return self.count_after < 2 and self.options.samples != "pixels"
+
+    @property
+    def in_patches(self) -> LoadOptions:
+        """Its options with one more step that cuts patches, as is proposed for one image."""
+        return replace(self.options, steps=(*self.options.steps, proposed_patches(self.shape_after)))
 
     @property
     def _after(self) -> tuple[tuple[int, int], int]:

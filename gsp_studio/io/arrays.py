@@ -22,6 +22,9 @@ from gsp_studio.io.source import require_memory
 
 Array = npt.NDArray[Any]
 
+#: Where SciPy's sparse matrices in .npz have the places of their values.
+_SPARSE = ({"indices", "indptr"}, {"row", "col"}, {"offsets"}, {"coords"})
+
 
 def is_npz(path: Path, head: bytes) -> bool:
     """Whether a file is a ZIP archive that holds .npy members, or claims to.
@@ -175,6 +178,11 @@ def _list_npz(path: Path) -> list[ArrayEntry]:
             if not entry.kind and entry.nbytes > held:
                 raise DatasetError(f"{path} declares {entry}, {entry.nbytes} bytes, but holds at most {held} for it")
             entries.append(entry)
+    names = {entry.key for entry in entries}
+    if any(places | {"data", "shape"} <= names for places in _SPARSE):
+        raise DatasetError(
+            f"{path} is a sparse matrix of SciPy; accepted are dense arrays, as scipy.sparse.load_npz(...).toarray() is"
+        )
     return entries
 
 

@@ -25,6 +25,7 @@ from gsp_studio.io import (
     idx,
     images,
     matrix,
+    source,
     sources,
     step,
     steps,
@@ -141,7 +142,8 @@ def load_dataset(
     """
     found = peek(path, options, **choices)
     with _one_sentence(found.path):
-        _require_several(found)
+        _after(found)
+        source.require_several(found)
         if _stays_on_disk(found):
             return _streamed(found)
         _require_memory(found)
@@ -238,18 +240,6 @@ def _after(found: Peek) -> tuple[tuple[int, int], int]:
         return step.shape_after(found.options.steps, found.image_shape, found.n_images)
     except step.StepError as error:
         raise DatasetError(f"{found.path}: {error}") from error
-
-
-def _require_several(found: Peek) -> None:
-    """Raise DatasetError where the source and its steps give one image."""
-    _after(found)
-    if not found.is_one:
-        return
-    height, width = found.image_shape
-    raise DatasetError(
-        f"{found.path} holds 1 image of {height} x {width}; a factorization needs at least 2: open the folder that "
-        f"holds your images, or add {step.CUT}, as {step.argument_of(step.proposed_patches(found.image_shape))}"
-    )
 
 
 def _finite(raw: Raw, found: Peek) -> Raw:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError, LoadOptions
-from gsp_studio.io.step import StepError, proposed_patches, shape_after
+from gsp_studio.io.step import CUT, StepError, argument_of, proposed_patches, shape_after
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -179,6 +179,16 @@ class Reader:
     peek: Callable[[Path, LoadOptions], Peek]
     load: Callable[[Peek, Progress, Cancelled], Raw]
     sample: Callable[[Peek, Array, int], Array]
+
+
+def require_several(found: Peek) -> None:
+    """Raise DatasetError where a source and its steps give one image: it says how that is cut into patches."""
+    if found.is_one:
+        height, width = found.image_shape
+        raise DatasetError(
+            f"{found.path} holds 1 image of {height} x {width}; a factorization needs at least 2: open the folder that "
+            f"holds your images, or add {CUT}, as {argument_of(proposed_patches(found.image_shape))}"
+        )
 
 
 def subset_of(subset: tuple[int, int, int] | None, count: int, where: str) -> range:

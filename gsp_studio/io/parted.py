@@ -35,7 +35,7 @@ class PartedArray:
         self, shape: tuple[int, ...], dtype: npt.DTypeLike, open_file: Callable[[], tuple[Read, Callable[[], object]]]
     ) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self._open_file = open_file
+        self.open_file = open_file
         self._opened: tuple[Read, Callable[[], object]] | None = None
         self._lock = threading.Lock()
 
@@ -61,14 +61,14 @@ class PartedArray:
         step = int(numbers[1] - numbers[0]) if len(numbers) > 1 else 1
         with self._lock:
             if self._opened is None:
-                self._opened = self._open_file()
+                self._opened = self.open_file()
             read = self._opened[0]
             if step == 1 and np.all(np.diff(numbers) == 1):
                 return read(axis, int(numbers[0]), int(numbers[-1]) + 1)
             return np.concatenate([read(axis, int(j), int(j) + 1) for j in numbers], axis=axis)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"shape": self.shape, "dtype": self.dtype, "open_file": self._open_file}
+        return {"shape": self.shape, "dtype": self.dtype, "open_file": self.open_file}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]

@@ -77,10 +77,7 @@ class _Source:
     def __init__(self, found: Peek) -> None:
         self.found = found
         self.values = None if found.kind == "images" else matrix.values_of(found, in_parts=True)
-        self._is_first = found.images_in in ("rows", "first axis")
-        self._place = None
-        if isinstance(self.values, np.ndarray):
-            self._place = _place_of(self.values if self._is_first else np.moveaxis(self.values, -1, 0))
+        self._place = _place_of(self.values) if isinstance(self.values, np.ndarray) else None
         self._steps: list[Step] = [step for step in found.options.steps if step.is_on]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -120,8 +117,7 @@ class _Source:
         if self._place is None or of_file.step != 1:
             return matrix.columns_of(self.values, self.found, some)
         # Read, not mapped: pages of a map count as this process's memory while there is any to spare.
-        values = self.values if self._is_first else np.moveaxis(self.values, -1, 0)
-        part = np.empty((len(of_file), *values.shape[1:]), values.dtype)
+        part = np.empty((len(of_file), *self.values.shape[1:]), self.values.dtype)
         with self._place.path.open("rb", buffering=0) as file:
             file.seek(self._place.position + of_file.start * self._place.bytes_of_image)
             view = memoryview(part.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
@@ -131,7 +127,7 @@ class _Source:
                 if not got:
                     raise DatasetError(f"{self.found.path} has changed since it was looked into; open it again")
                 done += got
-        return matrix.converted(part if self._is_first else np.moveaxis(part, 0, -1), self.found, is_own=True)
+        return matrix.converted(part, self.found, is_own=True)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 import scipy.io
+import scipy.sparse
 from making import lying_npz, mat_bytes, npy_bytes, pictures
 
 from gsp_studio.io.dataset import DatasetError
@@ -78,6 +79,13 @@ def test_an_archive_of_several_arrays(tmp_path):
     assert "accepted are arrays of real numbers" in refused(path, key="words")
 
 
+@pytest.mark.parametrize("kind", ["csr", "csc", "bsr", "coo", "dia"])
+def test_a_sparse_matrix_of_scipy_is_called_sparse(tmp_path, kind):
+    matrix = scipy.sparse.random(20, 30, 0.2, format=kind, random_state=0)
+    scipy.sparse.save_npz(tmp_path / "a.npz", matrix)
+    assert "is a sparse matrix of SciPy; accepted are dense arrays" in refused(tmp_path / "a.npz")
+
+
 def test_what_lies_in_an_archive_decides_not_its_name(tmp_path):
     np.savez(tmp_path / "a.npz", images=pictures())
     (tmp_path / "a.npz").rename(tmp_path / "a.dat")
@@ -98,7 +106,7 @@ def test_what_lies_in_an_archive_decides_not_its_name(tmp_path):
         (np.zeros((3, 4), "datetime64[s]"), "datetime64"),
         (np.zeros(3, [("a", "f4")]), "accepted are arrays of real numbers"),
         (np.zeros((3, 4), "U3"), "<U3"),
-        (np.ones((1, 5, 5)), "holds 1 image of 5 x 5; at least 2"),
+        (np.ones((1, 5, 5)), "holds 1 image of 5 x 5; a factorization needs at least 2"),
         (np.zeros((3, 4, 5)), "every value is zero"),
     ],
 )

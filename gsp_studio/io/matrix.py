@@ -28,14 +28,12 @@ _NAMES = NUMERIC + "SU"
 _BLOCK = 1 << 24
 
 
-def _take(values: Array, images_in: str, chosen: Array | None = None) -> Array:
-    """Images as columns (m, k) in their raw type, all or those chosen; rows of a stack's image follow each other."""
+def _take(values: Array, images_in: str) -> Array:
+    """Images as columns (m, k) in their raw type; rows of a stack's image follow each other."""
     if images_in == "columns":
-        return values if chosen is None else values[:, chosen]
-    if images_in == "last axis":
-        values = np.moveaxis(values, -1, 0)
-    some = values if chosen is None else values[chosen]
-    return some.reshape(len(some), -1).T
+        return values
+    images = np.moveaxis(values, -1, 0) if images_in == "last axis" else values
+    return images.reshape(len(images), -1).T
 
 
 def _planes(values: Array, images_in: str) -> Array:
@@ -55,8 +53,9 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     DatasetError
         A damaged file, one without images, or options that do not fit.
     """
-    entries = arrays.list_arrays(path, kind)
-    entry = arrays.choose_array(entries, options.key, path)
+    form, entries = arrays.FORMATS[kind], arrays.list_arrays(path, kind)
+    key = options.key and form.canonical_key(path, options.key)
+    entry = arrays.choose_array(entries, key, path)
     parted = arrays.opened(path, kind, entry) if entry.is_usable else None
     read = cache(lambda: arrays.read_array(path, kind, entry) if parted is None else parted)
     found = arrange(entry, read, kind, options, path)
@@ -67,7 +66,6 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     picked = subset_of(options.subset, found.n_images, str(path))
     dtype = float_type(entry.dtype, options.dtype)
     count = entry.nbytes // entry.dtype.itemsize * len(picked) // found.n_images
-    is_mapped = arrays.FORMATS[kind].is_mapped
     can_stay = parted is not None
     in_columns = found.images_in in ("columns", "last axis")
     return Peek(
@@ -79,7 +77,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         images_in=found.images_in,
         dtype=entry.dtype.name,
         # Colours are copied once more, to have them one after another.
-        nbytes=count * (dtype.itemsize + 1) + (0 if is_mapped and found.channel_axis < 0 else entry.nbytes),
+        nbytes=count * (dtype.itemsize + 1) + (0 if form.is_plain and found.channel_axis < 0 else entry.nbytes),
         key=entry.key,
         keys=tuple(e.key for e in entries if e.is_usable),
         shapes=found.shapes,
@@ -100,6 +98,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             labels=options.labels,
         ),
         is_guess=found.is_guess,
+        notes=form.notes(path, entry),
         channels=found.channels,
         has_colour=found.channel_axis >= 0 or (len(entry.shape) == 2 and _could_be_colour(entry, found)),
         picked=picked,
@@ -151,7 +150,7 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
         A damaged file, or one that has changed since.
     LoadCancelled
     """
-    values = values_of(found)
+    values = values_of(found, in_parts=arrays.FORMATS[found.kind].is_plain)
     height, width = found.image_shape
     n = found.n_images
     X = np.empty((height * width * found.channels, n), dtype=found.options.dtype, order="F")
@@ -203,12 +202,12 @@ def _picked(each: Sequence[str] | None, found: Peek) -> tuple[str, ...] | None:
     return tuple(each[j] for j in found.picked)
 
 
-def columns_of(values: Array, found: Peek, some: slice) -> Array:
+def columns_of(values: Any, found: Peek, some: slice) -> Array:
     """Some of the images that are read, as columns (m, k) of the type to compute in, 8 and 16 bits in [0, 1].
 
     Parameters
     ----------
-    values : ndarray
+    values : ndarray or PartedArray
         The whole array, as `values_of` gives it.
     found : Peek
     some : slice
@@ -216,14 +215,12 @@ def columns_of(values: Array, found: Peek, some: slice) -> Array:
     """
     of_file = found.picked[some]
     chosen = slice(of_file.start, of_file.stop if of_file.stop >= 0 else None, of_file.step)
-    return converted(values[chosen] if found.images_in in ("rows", "first axis") else values[..., chosen], found)
+    part = values[chosen] if found.images_in in ("rows", "first axis") else values[..., chosen]
+    return _converted(part, found, is_own=not isinstance(values, np.ndarray) and part.flags.writeable)
 
 
-def converted(part: Array, found: Peek, is_own: bool = False) -> Array:
-    """Images, laid out as in the file, as columns (m, k) of the type to compute in; 8 and 16 bits in [0, 1].
-
-    A copy, unless `part` is the caller's own and is right as it is.
-    """
+def _converted(part: Array, found: Peek, is_own: bool) -> Array:
+    """Images, laid out as in the file, as columns (m, k): a copy, unless `part` has no other use and is right."""
     columns = _take(_planes(part, found.images_in), found.images_in)
     dtype = np.dtype(found.options.dtype)
     if found.channels == 1 and (part.ndim == 4 or found.options.colour in images.PLANES):
@@ -248,7 +245,8 @@ def sample(found: Peek, chosen: Array, longest: int) -> Array:
     """Some images (k, height, width[, 3]), float32, reduced so that no side is much longer than `longest`."""
     values = values_of(found, in_parts=True)
     wanted = found.picked.start + chosen * found.picked.step
-    rows = _take(_planes(values, found.images_in), found.images_in, wanted).T
+    part = values[wanted] if found.images_in in ("rows", "first axis") else values[..., wanted]
+    rows = _take(_planes(part, found.images_in), found.images_in).T
     if found.channels == 1 and (values.ndim == 4 or found.options.colour in images.PLANES):
         rows = _one_plane(rows.T, np.dtype(np.float32), found.options.colour).T
     return reduced(as_images(rows, found.image_shape, found.order, found.channels), longest)
@@ -259,9 +257,7 @@ def _entry(found: Peek) -> ArrayEntry:
 
 
 def values_of(found: Peek, in_parts: bool = False) -> Any:
-    """The array that is read; of a format that is mapped, a view of the file.
-
-    With `in_parts` what other formats have stays in its file, where that can be: a `PartedArray`.
+    """The array that is read; with `in_parts` it stays in its file, where that can be: a `PartedArray`.
 
     Raises
     ------

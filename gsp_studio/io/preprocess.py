@@ -68,7 +68,7 @@ def bad_images(X: Array) -> Array:
     return bad
 
 
-def make_finite(X: Array, choice: str | None, where: str) -> tuple[Array, str]:
+def make_finite(X: Array, choice: str | None, where: str, why: str = "") -> tuple[Array, str]:
     """Apply the choice ("zero", "drop") for NaN and infinite values to X (m, n), in place.
 
     Parameters
@@ -78,6 +78,8 @@ def make_finite(X: Array, choice: str | None, where: str) -> tuple[Array, str]:
         Set them to 0, or leave out the images that hold any.
     where : str
         What to call the source in the error.
+    why : str
+        What else the error tells of such values, a clause.
 
     Returns
     -------
@@ -102,6 +104,7 @@ def make_finite(X: Array, choice: str | None, where: str) -> tuple[Array, str]:
     if choice is None:
         raise DatasetError(
             f"{where} holds {found}, in {images}; NMF needs finite values (accepted for nonfinite: zero, drop)"
+            + (f"; {why}" if why else "")
         )
     if choice == "zero":
         for j in bad:

@@ -155,20 +155,20 @@ def _walk(file: h5py.File, wants: Callable[[str], bool] = lambda name: True) -> 
     count, links = 0, _MOST_LINKS
     while pending and links > 0:
         above, group = pending.popleft()
-        names = sorted(islice(group, links))
+        names = sorted(islice(group.id, links))
         links -= len(names)
         for name in names:
-            told = _told(name)
+            told = name.decode("utf-8", "backslashreplace")  # which can be written anywhere
             path = f"{above}/{told}" if above else told
             if not wants(told):
                 continue
-            link = group.get(_stored(name), getlink=True)
-            if isinstance(link, h5py.ExternalLink):
+            link = group.id.links.get_info(name).type
+            if link == h5py.h5l.TYPE_SOFT:
+                continue  # leads to what is listed under its own name, or nowhere
+            if link != h5py.h5l.TYPE_HARD:
                 yield path, "link to another file"
                 continue
-            if isinstance(link, h5py.SoftLink):
-                continue  # leads to what is listed under its own name, or nowhere
-            item = group[_stored(name)]
+            item = group[name]
             address = _address(item)
             if address in seen:
                 continue
@@ -180,15 +180,6 @@ def _walk(file: h5py.File, wants: Callable[[str], bool] = lambda name: True) -> 
                 if count > _MOST:
                     return
                 yield path, item
-
-
-def _told(name: str) -> str:
-    """A name that can be written anywhere: bytes that are not UTF-8 are escaped."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _stored(name: str) -> bytes:
-    return name.encode("utf-8", "surrogateescape")
 
 
 def _address(item: Any) -> Any:
@@ -217,14 +208,18 @@ def _followed(file: h5py.File, start: h5py.Group, key: str, hops: list[int], whe
     for name in filter(lambda part: part not in ("", "."), key.split("/")):
         if not isinstance(found, h5py.Group):
             return None
-        link = found.get(_stored(name), getlink=True)
-        if isinstance(link, h5py.ExternalLink):
-            raise DatasetError(f"{where} is a link to another file; open that one")
-        if isinstance(link, h5py.SoftLink):
+        links, stored = found.id.links, name.encode("utf-8", "surrogateescape")
+        link = links.get_info(stored).type if links.exists(stored) else None
+        if link == h5py.h5l.TYPE_SOFT:
             hops[0] -= 1
-            found = _followed(file, found, link.path, hops, where) if hops[0] >= 0 else None
+            path = links.get_val(stored).decode("utf-8", "surrogateescape")
+            found = _followed(file, found, path, hops, where) if hops[0] >= 0 else None
+        elif link == h5py.h5l.TYPE_HARD:
+            found = found[stored]
+        elif link is None:
+            return None
         else:
-            found = None if link is None else found[_stored(name)]
+            raise DatasetError(f"{where} is a link to another file; open that one")
     return found
 
 

@@ -149,7 +149,8 @@ def load_dataset(
         raw, shape, order = _stepped(raw, found)
         raw = _nonnegative(raw, found)
         if not raw.X.any():
-            raise DatasetError(f"{found.path}: every value is zero; there is nothing to factorize")
+            told = "; ".join(("every value is zero; there is nothing to factorize", *found.notes))
+            raise DatasetError(f"{found.path}: {told}")
         grid = None
         if found.options.samples == "pixels":
             raw, grid = _spectra(raw, shape, order, found), shape

@@ -20,7 +20,7 @@ from gsp_studio.io.coding import Coding
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.entry import ArrayEntry
 from gsp_studio.io.envi_header import Fields, data_beside, header_beside, is_header, read_fields
-from gsp_studio.io.parted import PartedArray, Read
+from gsp_studio.io.parted import PartedArray, Read, read_runs
 from gsp_studio.io.plain import PlainArray
 
 Array = npt.NDArray[Any]
@@ -96,12 +96,13 @@ def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
 
 def _open(cube: Cube) -> tuple[Read, Callable[[], object]]:
     good = np.array(cube.good)
+    read_plain, close = cube.values.open_file()
 
     def read(axis: int, start: int, stop: int) -> Array:
-        numbers = cube.values[good[start:stop]] if axis == 0 else cube.values[:, start:stop][good]
+        numbers = read_plain(axis, start, stop)[good] if axis else read_runs(read_plain, 0, good[start:stop])
         return cube.coding.decoded(numbers)
 
-    return read, lambda: None
+    return read, close
 
 
 def _read(path: Path) -> Cube:

@@ -7,6 +7,7 @@ listed by what they are and not followed. Links within the file cannot lead in c
 from __future__ import annotations
 
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -121,6 +122,7 @@ def read_matlab(path: Path, entry: ArrayEntry) -> Array:
 
 def _open(path: str, key: str, is_reversed: bool) -> tuple[Read, Callable[[], object]]:
     file = h5py.File(path, "r")
+    size = os.stat(path).st_size
     try:
         item = _dataset(file, key)
         chunks = CheckedChunks(item, f'"{key}" in {path}')
@@ -141,6 +143,8 @@ def _open(path: str, key: str, is_reversed: bool) -> tuple[Read, Callable[[], ob
             if isinstance(error, DatasetError):
                 raise
             raise DatasetError(f'"{key}" in {path} cannot be read: {str(error).splitlines()[0]}') from error
+        if os.stat(path).st_size < size:  # HDF5 reads zeros behind the end
+            raise DatasetError(f"{path} has changed since it was looked into; open it again")
         left = [k for k in range(item.ndim) if k in axes]
         numbers = numbers.reshape([numbers.shape[k] for k in left])
         return coding.decoded(numbers.transpose([left.index(k) for k in axes]))

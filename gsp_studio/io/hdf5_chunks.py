@@ -35,24 +35,24 @@ class CheckedChunks:
     def __init__(self, item: h5py.Dataset, where: str) -> None:
         self._item, self._where = item, where
         self._suspects: list[Any] = []
+        size = Path(item.file.filename).stat().st_size
         if not item.chunks:
-            return
+            return  # HDF5 itself looks whether these are in the file
         self._bytes = math.prod(item.chunks) * item.dtype.itemsize
         require_memory(2 * self._bytes, f"a chunk of {where}")
         filters = _filters(item, where)
-        if _DEFLATE not in filters:
-            return
-        after = filters[filters.index(_DEFLATE) + 1 :]
-        if any(code != _FLETCHER for code in after):
-            raise DatasetError(f"{where} is compressed in an unusual way; accepted is gzip as the last step")
-        bit, size = 1 << filters.index(_DEFLATE), Path(item.file.filename).stat().st_size
+        is_deflated = _DEFLATE in filters
+        bit = 1 << filters.index(_DEFLATE) if is_deflated else 0
 
         def look(chunk: Any) -> None:
-            if chunk.size > size:
-                raise DatasetError(f"{where} is damaged: a chunk of {chunk.size} bytes in a file of {size}")
-            if chunk.size * DEFLATE_MOST > _HARMLESS and not chunk.filter_mask & bit:
+            if chunk.byte_offset is not None and chunk.byte_offset + chunk.size > size:
+                # HDF5 reads zeros there.
+                raise DatasetError(f"{where} is damaged: a chunk lies behind the end of the file")
+            if is_deflated and chunk.size * DEFLATE_MOST > _HARMLESS and not chunk.filter_mask & bit:
                 self._suspects.append(chunk)
 
+        if is_deflated and any(code != _FLETCHER for code in filters[filters.index(_DEFLATE) + 1 :]):
+            raise DatasetError(f"{where} is compressed in an unusual way; accepted is gzip as the last step")
         item.id.chunk_iter(look)
 
     def check(self, axis: int, start: int, stop: int) -> None:

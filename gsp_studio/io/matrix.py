@@ -213,13 +213,19 @@ def columns_of(values: Any, found: Peek, some: slice) -> Array:
     some : slice
         Of the images that are read, with a start and a stop.
     """
+    part = part_of(values, found, some)
+    return converted(part, found, is_own=not isinstance(values, np.ndarray) and part.flags.writeable)
+
+
+def part_of(values: Any, found: Peek, some: slice) -> Array:
+    """Some of the images that are read, laid out and typed as in the file; parameters as for `columns_of`."""
     of_file = found.picked[some]
     chosen = slice(of_file.start, of_file.stop if of_file.stop >= 0 else None, of_file.step)
-    part = values[chosen] if found.images_in in ("rows", "first axis") else values[..., chosen]
-    return _converted(part, found, is_own=not isinstance(values, np.ndarray) and part.flags.writeable)
+    part: Array = values[chosen] if found.images_in in ("rows", "first axis") else values[..., chosen]
+    return part
 
 
-def _converted(part: Array, found: Peek, is_own: bool) -> Array:
+def converted(part: Array, found: Peek, is_own: bool = False) -> Array:
     """Images, laid out as in the file, as columns (m, k): a copy, unless `part` has no other use and is right."""
     columns = _take(_planes(part, found.images_in), found.images_in)
     dtype = np.dtype(found.options.dtype)

@@ -130,6 +130,11 @@ def _fill(file: IO[bytes], path: Path, out: Array, begin: int, strides: list[int
         _read_into(file, path, begin, memoryview(piece))
         out[...] = np.ndarray(out.shape, out.dtype, piece, 0, tuple(strides))
         return
+    if gap > _GAP and out[0].nbytes == strides[0] - gap:
+        view, count = memoryview(out.reshape(-1).view(np.uint8)), out[0].nbytes  # type: ignore[arg-type]
+        for k in range(len(out)):
+            _read_into(file, path, begin + k * strides[0], view[k * count : (k + 1) * count])
+        return
     many = max(1, _PIECE // strides[0]) if gap <= _GAP else 1
     for start in range(0, len(out), many):
         at = begin + start * strides[0]
@@ -141,7 +146,7 @@ def _fill(file: IO[bytes], path: Path, out: Array, begin: int, strides: list[int
 
 def _read_into(file: IO[bytes], path: Path, begin: int, view: memoryview) -> None:
     file.seek(begin)
-    done = 0
+    done = file.readinto(view)  # type: ignore[attr-defined]
     while done < len(view):  # the system hands out at most 2 GiB at a time
         got = file.readinto(view[done:])  # type: ignore[attr-defined]
         if not got:

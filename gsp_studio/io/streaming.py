@@ -76,8 +76,8 @@ class _Source:
     def __init__(self, found: Peek) -> None:
         self.found = found
         self.values = None if found.kind == "images" else matrix.values_of(found, in_parts=True)
-        axis = 0 if found.images_in in ("rows", "first axis") else -1
-        self._in_turn = isinstance(self.values, PlainArray) and self.values.is_outermost(axis)
+        self._is_first = found.images_in in ("rows", "first axis")
+        self._in_turn = isinstance(self.values, PlainArray) and self.values.is_outermost(0 if self._is_first else -1)
         self._steps: list[Step] = [step for step in found.options.steps if step.is_on]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -88,16 +88,20 @@ class _Source:
 
     def read(self, start: int, stop: int, out: Array) -> None:
         # A few megabytes at a time, so that what is made on the way stays in the cache; of files that are decoded, or
-        # have a value of every image in turn, more at once: these would be gone through again and again.
-        least = 1 if self._in_turn else max(1, stop - start)
-        step = max(least, _CHUNK // out[:1].nbytes) if out.size else 1
+        # have a value of every image in turn, more is read at once: these would be gone through again and again.
+        held = None
+        if self.values is not None and not self._in_turn:
+            held = matrix.part_of(self.values, self.found, slice(start, stop))
+        step = max(1, _CHUNK // out[:1].nbytes) if out.size else 1
+        if self.values is None:
+            step = max(step, stop - start)
         for a in range(start, stop, step):
             b = min(stop, a + step)
-            out[a - start : b - start] = self._chunk(a, b)
+            out[a - start : b - start] = self._chunk(a, b, held, a - start)
 
-    def _chunk(self, start: int, stop: int) -> Array:
+    def _chunk(self, start: int, stop: int, held: Array | None, first: int) -> Array:
         found = self.found
-        X = self._converted(slice(start, stop))
+        X = self._columns(slice(start, stop), held, slice(first, first + stop - start))
         where = f"{found.path}, images {start + 1} to {stop}"
         if found.dtype.startswith("float") or self.values is None:
             make_finite(X, found.options.nonfinite, where, missing_note(found.notes))
@@ -110,7 +114,9 @@ class _Source:
             make_nonnegative(X, found.options.negative, where)
         return X.T
 
-    def _converted(self, some: slice) -> Array:
+    def _columns(self, some: slice, held: Array | None, of_held: slice) -> Array:
         if self.values is None:
             return folder.columns_of(self.found, some)
-        return matrix.columns_of(self.values, self.found, some)
+        if held is None:
+            return matrix.columns_of(self.values, self.found, some)
+        return matrix.converted(held[of_held] if self._is_first else held[..., of_held], self.found)

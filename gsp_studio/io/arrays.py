@@ -7,6 +7,8 @@ shape they have is decided in `matrix.py`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +90,8 @@ def read_array(path: Path, kind: str, entry: ArrayEntry, accepted: str = NUMERIC
     """
     form = FORMATS[kind]
     require_memory(entry.nbytes, f"{entry} of {path}")
-    try:
+    with _damage_told(path):
         values = form.read(path, entry) if form.read is not None else _whole(form.open(path, entry))
-    except (DatasetError, MemoryError, PermissionError):
-        raise
-    except Exception as error:  # as for the headers
-        raise DatasetError(f"{path} cannot be read: the file is damaged or truncated ({_short(error)})") from error
     if values.dtype.kind not in accepted:
         raise DatasetError(f"{entry} of {path} holds {values.dtype} values; accepted are real numbers")
     if values.shape != entry.shape:
@@ -115,9 +113,27 @@ def opened(path: Path, kind: str, entry: ArrayEntry) -> Any:
         A damaged file.
     """
     form = FORMATS[kind]
-    try:
+    with _damage_told(path):
         return form.open(path, entry) if form.read is None or not form.is_plain else form.read(path, entry)
-    except (DatasetError, MemoryError, OSError):
+
+
+def notes(path: Path, kind: str, entry: ArrayEntry) -> tuple[str, ...]:
+    """How one array of a file is read, a sentence each; DatasetError for a damaged file."""
+    with _damage_told(path):
+        return FORMATS[kind].notes(path, entry)
+
+
+def canonical_key(path: Path, kind: str, key: str) -> str:
+    """The name by which `list_arrays` has the array of another name; DatasetError for a damaged file."""
+    with _damage_told(path):
+        return FORMATS[kind].canonical_key(path, key)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (DatasetError, MemoryError, PermissionError):
         raise
     except Exception as error:  # as for the headers
         raise DatasetError(f"{path} cannot be read: the file is damaged or truncated ({_short(error)})") from error

@@ -54,7 +54,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         A damaged file, one without images, or options that do not fit.
     """
     form, entries = arrays.FORMATS[kind], arrays.list_arrays(path, kind)
-    key = options.key and form.canonical_key(path, options.key)
+    key = options.key and arrays.canonical_key(path, kind, options.key)
     entry = arrays.choose_array(entries, key, path)
     parted = arrays.opened(path, kind, entry) if entry.is_usable else None
     read = cache(lambda: arrays.read_array(path, kind, entry) if parted is None else parted)
@@ -98,7 +98,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             labels=options.labels,
         ),
         is_guess=found.is_guess,
-        notes=form.notes(path, entry),
+        notes=arrays.notes(path, kind, entry),
         channels=found.channels,
         has_colour=found.channel_axis >= 0 or (len(entry.shape) == 2 and _could_be_colour(entry, found)),
         picked=picked,

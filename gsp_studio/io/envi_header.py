@@ -53,11 +53,11 @@ class Fields:
         DatasetError
             Something else, or nothing where there is no default.
         """
-        value = self.held.get(key)
-        if value is None and default is not None:
+        if key not in self.held and default is not None:
             return default
-        if value is None or not (value.isascii() and value.isdigit() and len(value) <= 18):
-            said = "is missing" if value is None else f'is "{_short(value)}"'
+        value = self.text(key)
+        if not (value.isascii() and value.isdigit() and len(value) <= 18):
+            said = f'is "{_short(value)}"' if key in self.held else "is missing"
             raise DatasetError(f'{self.path}: "{key}" {said}; accepted is a whole number')
         return int(value)
 

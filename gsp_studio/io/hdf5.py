@@ -69,6 +69,8 @@ def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
         told = axes_note(item.shape, axes)
         if _holds_frames_last(entry.key, item):
             told = (*told, "the last axis counts the frames, as in EMD files of Velox")
+        if sum(1 for _ in _walk(file)) == _MOST:
+            told = (*told, f"the file has more arrays than the {_MOST} that are listed")
         return (*told, *_coding(item).notes(item.dtype), *unwritten(item))
 
 

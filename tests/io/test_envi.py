@@ -72,7 +72,7 @@ def test_encodings(tmp_path, encoding):
 
 @pytest.mark.parametrize("end", ["\r\n", "\r"])
 def test_other_line_ends(tmp_path, end):
-    loads(written(tmp_path, "c.hdr", "c.img", text(end=end)))
+    loads(written(tmp_path, "c.hdr", "c.img", text(end=end, lines="{9}")))
 
 
 def test_comments(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from making import pictures
 
 import gsp_studio as gs
+from gsp_studio.io import hdf5
 from gsp_studio.io.readers import load_dataset, peek, thumbnails
 
 N, H, W = 12, 9, 7
@@ -125,6 +126,14 @@ def test_chunks_that_were_never_written_are_told(tmp_path):
         file.create_dataset("x", (N, H, W), np.uint8)
     assert "every value is zero" in refused(tmp_path / "none.h5")
     assert "its values were never written" in refused(tmp_path / "none.h5")
+
+
+def test_arrays_that_are_not_listed_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5, "_MOST", 2)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for name in "abc":
+            file[name] = IMAGES
+    assert "the file has more arrays than the 2 that are listed" in load_dataset(tmp_path / "x.h5").notes
 
 
 def test_names_that_lead_to_an_array_by_links(tmp_path):

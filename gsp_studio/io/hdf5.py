@@ -69,7 +69,7 @@ def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
         told = axes_note(item.shape, axes)
         if _holds_frames_last(entry.key, item):
             told = (*told, "the last axis counts the frames, as in EMD files of Velox")
-        if sum(1 for _ in _walk(file)) == _MOST:
+        if sum(not isinstance(other, str) for _, other in _walk(file, most=_MOST + 1)) > _MOST:
             told = (*told, f"the file has more arrays than the {_MOST} that are listed")
         return (*told, *_coding(item).notes(item.dtype), *unwritten(item))
 
@@ -154,8 +154,10 @@ def _open(path: str, key: str, is_reversed: bool) -> tuple[Read, Callable[[], ob
     return read, file.close
 
 
-def _walk(file: h5py.File, wants: Callable[[str], bool] = lambda name: True) -> Iterator[tuple[str, Any]]:
-    """Pairs of a path and its dataset, or what is there instead, in words."""
+def _walk(
+    file: h5py.File, wants: Callable[[str], bool] = lambda name: True, most: int | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Pairs of a path and its dataset, or what is there instead, in words; at most `most` datasets."""
     seen: set[Any] = set()
     pending: deque[tuple[str, h5py.Group]] = deque([("", file)])
     count, links = 0, _MOST_LINKS
@@ -183,7 +185,7 @@ def _walk(file: h5py.File, wants: Callable[[str], bool] = lambda name: True) -> 
                 pending.append((path, item))
             elif isinstance(item, h5py.Dataset):
                 count += 1
-                if count > _MOST:
+                if count > (most or _MOST):
                     return
                 yield path, item
 

@@ -114,7 +114,8 @@ def opened(path: Path, kind: str, entry: ArrayEntry) -> Any:
     """
     form = FORMATS[kind]
     with _damage_told(path):
-        return form.open(path, entry) if form.read is None or not form.is_plain else form.read(path, entry)
+        parted = form.open(path, entry)
+        return form.read(path, entry) if parted is None and form.is_plain and form.read is not None else parted
 
 
 def notes(path: Path, kind: str, entry: ArrayEntry) -> tuple[str, ...]:

@@ -63,6 +63,20 @@ class PlainArray(PartedArray):
         *_, strides = self._place
         return strides[axis] == max(strides)
 
+    def laid_out(self, axes: tuple[int, ...]) -> PlainArray:
+        """The same values with their axes in this order; -1 is a new one of length 1, such may be left out.
+
+        Raises
+        ------
+        ValueError
+            An axis that is left out is longer than 1.
+        """
+        path, dtype, offset, shape, strides = self._place
+        if any(n != 1 for k, n in enumerate(shape) if k not in axes):
+            raise ValueError(f"axes {axes} leave out more than axes of length 1 of {shape}")
+        sizes = tuple(1 if k < 0 else shape[k] for k in axes)
+        return PlainArray(path, dtype, offset, sizes, tuple(max(strides) if k < 0 else strides[k] for k in axes))
+
     def __getstate__(self) -> dict[str, Any]:
         return dict(zip(("path", "dtype", "offset", "shape", "strides"), self._place, strict=True))
 

@@ -352,3 +352,6 @@ def test_values_at_even_steps_are_read_as_a_map_would(tmp_path, monkeypatch):
             assert np.array_equal(found[..., some], truth[..., some])
             some = rng.integers(0, shape[0], 4)
             assert np.array_equal(pickle.loads(pickle.dumps(found))[some], truth[some])
+            assert np.array_equal(found.laid_out((-1, 2, 0, 1))[:], truth.transpose(2, 0, 1)[None])
+    with pytest.raises(ValueError, match="leave out more than axes of length 1"):
+        plain.PlainArray(tmp_path / "x", "u1", 0, (2, 3), (3, 1)).laid_out((0,))

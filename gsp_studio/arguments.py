@@ -126,7 +126,11 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         "--image-shape", type=image_shape, metavar="HxW", help="shape of an image, where vectors hide it"
     )
     parser.add_argument("--order", choices=["C", "F"], help="how a vector fills its image: by rows (C), by columns (F)")
-    parser.add_argument("--images-in", choices=["columns", "rows"], help="where a matrix keeps its images")
+    parser.add_argument(
+        "--images-in",
+        choices=["columns", "rows", "middle", "one"],
+        help="where a matrix keeps its images; of a stack rows: first axis, columns: last; one: it is one image",
+    )
     parser.add_argument("--key", help="which array of a .npz or .mat file")
     parser.add_argument("--negative", choices=["clip", "shift", "abs"], help="what to do with negative values")
     parser.add_argument(
@@ -135,7 +139,8 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         type=step,
         metavar="KIND:NAME=VALUE,...",
         help="something to do to the images, in the order given: resize:height=64,width=64,how=pad; crop:top=0,left=0,"
-        "height=32,width=32; patches:height=8,width=8,count=10000; subtract:what=mean,per=pixel; normalize:by=norm; "
+        "height=32,width=32; patches:height=8,width=8,count=10000, or stride=4 for the count; "
+        "subtract:what=mean,per=pixel; normalize:by=norm; "
         "mask:path=FILE; nonnegative:negative=abs",
     )
     parser.add_argument(
@@ -207,6 +212,8 @@ def load(args: argparse.Namespace) -> Dataset:
         f"order {dataset.order}",
         file=sys.stderr,
     )
+    for note in dataset.notes:
+        print(f"gsp-studio: {note}", file=sys.stderr)
     return dataset
 
 

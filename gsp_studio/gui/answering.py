@@ -53,6 +53,7 @@ class Answering(Viewing):
         self._comparing.compared.connect(self.comparisonReady)
         self._inspecting.errorsFound.connect(self.errorsFound)
         self._inspecting.fitFound.connect(self.fitFound)
+        self._inspecting.pictureFound.connect(self.pictureFound)
         self._inspecting.usersFound.connect(self.usersFound)
         self._inspecting.residualFound.connect(self.residualFound)
         self._weighing.paired.connect(self.pairChanged)
@@ -121,6 +122,10 @@ class Answering(Viewing):
     def find_fit(self, image: int) -> None:
         """Ask for what the basis on the screen makes of one image; `fitFound` brings it."""
         self._inspecting.fit(self.dataset, self.shown, image)
+
+    def find_picture(self, patch: int) -> None:
+        """Ask for the image that a patch was cut from, put together again; `pictureFound` brings it."""
+        self._inspecting.picture(self.dataset, self.shown, patch)
 
     def find_users(self, basis: int, is_map: bool) -> None:
         """Ask which images use a basis image on the screen most, or for all of its coefficients, for a map."""

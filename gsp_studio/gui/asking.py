@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 #: What the file dialog shows first; whatever a file is called, its content decides.
 _SUFFIXES = tuple("mat npy npz h5 hdf5 tif tiff gif idx gz hdr csv tsv txt bin zip tar tgz".split())  # noqa: SIM905
-_FILES = f"Data sets ({' '.join(f'*.{suffix}' for suffix in _SUFFIXES)});;All files (*)"
+_IMAGES = ("png", "jpg", "jpeg", "webp", "bmp", "pgm", "ppm")
+_FILES = f"Data sets ({' '.join(f'*.{suffix}' for suffix in (*_SUFFIXES, *_IMAGES))});;All files (*)"
 #: Keys that no menu names.
 _MORE_KEYS = [
     ("Arrows", "Walk through the basis images (with focus on them)"),

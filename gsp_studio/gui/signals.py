@@ -30,6 +30,7 @@ class SessionSignals(QObject):
     stabilityFound = Signal(object)  # RunEntry of which it is known now
     stabilityChanged = Signal(object)  # RunEntry on the screen if its stability is known, else None
     fitFound = Signal(object, int, object)  # Shown, image, ImageFit
+    pictureFound = Signal(object, int, object)  # Shown, image that patches were cut from, io.patches.Picture
     usersFound = Signal(object, int, object)  # Shown, basis image, Users
     progressChanged = Signal(object)  # Progress
     recordsReset = Signal(object)  # tuple of Record: curves of another run

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io import cifar, envi, hdf5, idx, matlab, npy, table, tiff, zarrs
+from gsp_studio.io.axes import is_arrangement
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.entry import NUMERIC, ArrayEntry, Format, is_arrangement
+from gsp_studio.io.entry import NUMERIC, ArrayEntry, Format
 from gsp_studio.io.parted import PartedArray
 from gsp_studio.io.source import require_memory
 
@@ -234,7 +235,8 @@ def _require_images(entry: ArrayEntry, path: Path) -> None:
         raise DatasetError(
             f"{where} is not an image stack: it has {count} dimension{'' if count == 1 else 's'}, "
             f"{' x '.join(map(str, entry.shape)) or 'a single value'}; "
-            "accepted are a matrix (2), a stack of grey images (3), or one of colour images (4, an axis of which is 3)"
+            "accepted are a matrix (2), a stack of grey images (3), or one of images with a channel axis (4, one of "
+            "which is 3, or 1 of grey images), beside axes of length 1"
         )
     if min(entry.shape) <= 0:
         raise DatasetError(f"{where} has shape {entry.shape}: it contains no images")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.io.axes import is_arrangement
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.parted import PartedArray
 
@@ -49,10 +50,6 @@ class ArrayEntry:
     def __str__(self) -> str:
         shape = " x ".join(map(str, self.shape)) or "single value"
         return f"{self.key or 'array'} ({shape}, {self.kind or self.dtype})"
-
-
-def is_arrangement(shape: tuple[int, ...]) -> bool:
-    return len(shape) in (2, 3) or (len(shape) == 4 and 3 in shape)
 
 
 def _none(path: Path, entry: ArrayEntry) -> None:

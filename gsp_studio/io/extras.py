@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from gsp_studio.core.residuals import residuals
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.montage import Scale, grid_shape, montage_image, to_grey
+from gsp_studio.io.patches import Picture, put_back
 from gsp_studio.io.runfile import ExportedRun, ExportError, as_done
 
 Array = npt.NDArray[Any]
@@ -285,6 +287,40 @@ def _report(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     return {"report.html": lambda path: path.write_text(report_of(dataset, run, look), encoding="utf-8")}
 
 
+def _pictures(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    """Of each image that was cut into patches: it, what the basis makes of it, and what is left, side by side."""
+    if dataset.whole is None:
+        raise ExportError("pictures are put together from patches, and these images are no patches (a step cuts them)")
+    count = dataset.whole[0]
+
+    @lru_cache(1)  # two files of each picture are written one after the other
+    def picture(k: int) -> Picture:
+        return put_back(dataset, run.result.W, run.result.H, k)
+
+    writers: Writers = {}
+    for k in range(count):
+        name = "picture" if count == 1 else f"picture_{k + 1:0{len(str(count))}}"
+        writers[f"{name}.png"] = lambda path, k=k: _write_plates(picture(k), path)
+        writers[f"{name}.tif"] = lambda path, k=k: _write_pages(picture(k), path)
+    return writers
+
+
+def _write_plates(picture: Picture, path: Path) -> None:
+    """Original, reconstruction, and the size of the residual, as grey or colour with one white."""
+    white = float(picture.original.max()) or 1.0
+    plates = [picture.original, picture.reconstruction, np.abs(picture.residual)]
+    gap = np.ones((len(plates[0]), 4, *plates[0].shape[2:])) * white
+    sheet = np.concatenate([plates[0], gap, plates[1], gap, plates[2]], axis=1)
+    Image.fromarray((np.clip(sheet / white, 0, 1) * 255).round().astype(np.uint8)).save(path, format="PNG")
+
+
+def _write_pages(picture: Picture, path: Path) -> None:
+    """The same with all digits, the residual with its sign: three pages."""
+    pages = np.stack([picture.original, picture.reconstruction, picture.residual]).astype(np.float32)
+    kind = "rgb" if pages.ndim == 4 else "minisblack"
+    tifffile.imwrite(path, pages, photometric=kind, metadata={"axes": "ZYXS" if pages.ndim == 4 else "ZYX"})
+
+
 EXTRAS: Mapping[str, Extra] = {
     "mat": Extra("MATLAB", "W and H as factors.mat", (r"factors\.mat",), _mat),
     "csv": Extra("CSV", "W and H as text, to the last digit", (r"factors_[WH]\.csv",), _csv_factors),
@@ -297,6 +333,12 @@ EXTRAS: Mapping[str, Extra] = {
     "pdf": Extra("PDF", "the same as PDF", (r"montage\.pdf",), _vector("pdf")),
     "residuals": Extra(
         "Residuals", "errors of pixels and of images", (r"residual_map\.(png|csv)", r"residuals\.csv"), _residuals
+    ),
+    "pictures": Extra(
+        "Whole pictures",
+        "images that were cut into patches, put together again",
+        (r"picture(_[0-9]+)?\.(png|tif)",),
+        _pictures,
     ),
     "path": Extra("Sparsity path", "an animated GIF from dense to sparse", (r"path\.gif",), _path_gif),
     "run": Extra("The run", "an animated GIF of its iterates", (r"run\.gif",), _run_gif),

@@ -183,10 +183,6 @@ def peek(path: Path, options: LoadOptions) -> Peek:
     picked = subset_of(options.subset, held, str(path))
     items = [items[k] for k in picked]
     count = len(items)
-    if count < 2 and chosen.files[0].where == str(path):
-        raise DatasetError(f"{path} is one image; open the folder that holds your images")
-    if count < 2:
-        raise DatasetError(f"{path} contains 1 image ({chosen.files[0].name}); a factorization needs at least 2")
     height, width = chosen.headers[0].size if resize is None else (resize.height, resize.width)
     has_colour = any(header.is_colour for header in chosen.headers)
     if options.colour not in (None, "grey") and not has_colour:

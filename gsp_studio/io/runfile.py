@@ -199,6 +199,7 @@ def summary_of(content: dict[str, Any]) -> dict[str, Any]:
     return {
         "source": data["source"],
         "fingerprint": data["fingerprint"],
+        "notes": data["notes"],
         "method": params["method"],
         "rank": params["rank"],
         "seed": params["seed"],

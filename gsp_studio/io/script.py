@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from gsp_studio.core.nmf import Params
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.runfile import INPUTS, ExportedRun, ExportError, array_fields, as_done, software_versions
+from gsp_studio.io.step import argument_of
 from gsp_studio.io.step import script_of as script_of_step
 
 _SCRIPT = '''\
@@ -140,10 +141,7 @@ def command_of(dataset: Dataset, run: ExportedRun) -> str:
             words += [f"--{name.replace('_', '-')}", str(value)]
     for step in options.steps:
         if step.is_on:
-            said = asdict(step)
-            kind = said.pop("kind")
-            said.pop("is_on")
-            words += ["--step", f"{kind}:" + ",".join(f"{name}={value}" for name, value in said.items())]
+            words += ["--step", argument_of(step)]
     if run.threads is not None:
         words += ["--threads", str(run.threads)]
     return shlex.join([*words, "--out", "results"])

@@ -371,6 +371,7 @@ def _write_dataset(group: h5py.Group, dataset: Dataset) -> None:
         "names": list(dataset.names),
         "labels": None if dataset.labels is None else list(dataset.labels),
         "options": asdict(dataset.options),
+        "whole": dataset.whole,
     }
     _write_text(group, "about", about)
 
@@ -391,6 +392,7 @@ def _read_dataset(group: h5py.Group, data: dict[str, Any]) -> Dataset:
             notes=tuple(data["notes"]),
             channels=data["channels"],
             grid=None if data["grid"] is None else tuple(data["grid"]),
+            whole=tuple(about["whole"]) if about.get("whole") else None,
         )
     except DatasetError as error:
         raise ValueError(str(error)) from error

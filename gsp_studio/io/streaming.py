@@ -76,8 +76,7 @@ class _Source:
     def __init__(self, found: Peek) -> None:
         self.found = found
         self.values = None if found.kind == "images" else matrix.values_of(found, in_parts=True)
-        self._is_first = found.images_in in ("rows", "first axis")
-        self._in_turn = isinstance(self.values, PlainArray) and self.values.is_outermost(0 if self._is_first else -1)
+        self._in_turn = isinstance(self.values, PlainArray) and self.values.is_outermost(0)
         self._steps: list[Step] = [step for step in found.options.steps if step.is_on]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -119,4 +118,4 @@ class _Source:
             return folder.columns_of(self.found, some)
         if held is None:
             return matrix.columns_of(self.values, self.found, some)
-        return matrix.converted(held[of_held] if self._is_first else held[..., of_held], self.found)
+        return matrix.converted(held[of_held], self.found)

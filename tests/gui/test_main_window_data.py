@@ -122,14 +122,14 @@ def text_file(folder: Path) -> Path:
 
 
 def nan_file(folder: Path) -> Path:
-    X = np.random.default_rng(0).random((4, 6, 5))
+    X = np.random.default_rng(0).random((4, 6, 6))
     X[1, 2, 3] = np.nan
     np.save(folder / "nan.npy", X)
     return folder / "nan.npy"
 
 
 def negative_file(folder: Path) -> Path:
-    np.save(folder / "negative.npy", np.random.default_rng(0).random((4, 6, 5)) - 0.5)
+    np.save(folder / "negative.npy", np.random.default_rng(0).random((4, 6, 6)) - 0.5)
     return folder / "negative.npy"
 
 
@@ -190,7 +190,7 @@ def test_negative_values_can_be_read_in_another_way(window: MainWindow, tmp_path
     QTest.mouseClick(dialog.accept_button, LEFT)
     wait_until(lambda: window.session.dataset is not None)
     assert window.session.dataset.X.min() == 0
-    assert window.session.dataset.image_shape == (6, 5)
+    assert window.session.dataset.image_shape == (6, 6)
 
 
 def test_layout_of_the_data_on_the_screen_can_be_changed(window: MainWindow, tmp_path: Path) -> None:

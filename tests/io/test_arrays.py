@@ -100,7 +100,7 @@ def test_what_lies_in_an_archive_decides_not_its_name(tmp_path):
         (np.zeros((3, 4), "datetime64[s]"), "datetime64"),
         (np.zeros(3, [("a", "f4")]), "accepted are arrays of real numbers"),
         (np.zeros((3, 4), "U3"), "<U3"),
-        (np.ones((1, 5, 5)), "holds 1 image of 5 x 5; at least 2"),
+        (np.ones((1, 5, 5)), "holds 1 image of 5 x 5; a factorization needs at least 2"),
         (np.zeros((3, 4, 5)), "every value is zero"),
     ],
 )

@@ -283,5 +283,5 @@ FORMATS: dict[str, Format] = {
     "envi": Format("ENVI", envi.list_arrays, envi.read_array, is_mapped=True, names=envi.names),
     "cifar": Format("CIFAR", cifar.list_binary, cifar.read_binary, is_mapped=True, labels=cifar.binary_labels),
     "batch": Format("CIFAR", cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),
-    "csv": Format("text", table.list_arrays, table.read_array, labels=table.labels),
+    "csv": Format("text", table.list_arrays, table.read_array, names=table.names, labels=table.labels),
 }

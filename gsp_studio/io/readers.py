@@ -236,7 +236,9 @@ def _after(found: Peek) -> tuple[tuple[int, int], int]:
 
 def _finite(raw: Raw, found: Peek) -> Raw:
     """Raw values made finite as the options say, in place; what was done is a step and a note."""
-    kept, told = make_finite(raw.X, found.options.nonfinite, _where(raw, found))
+    where = _where(raw, found)
+    missing = [note for note in found.notes if "NaN" in note]  # a reader's word of values that are missing
+    kept, told = make_finite(raw.X, found.options.nonfinite, f"{where} ({'; '.join(missing)})" if missing else where)
     count = int(kept.sum())
     if count < 2:
         raise DatasetError(

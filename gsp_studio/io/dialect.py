@@ -193,9 +193,7 @@ def _fits(numbers: list[int], rows: list[list[str]], plain: Dialect) -> Dialect 
         notes = (f"lines {numbers[0]} to {numbers[count - 1]} are taken for a header",)
     elif numeric:
         notes = (f"line {numbers[0]}, {_ends(rows[0])}, is taken for a header",)
-    return replace(
-        plain, columns=columns, header=tuple(numbers[:count]), names=tuple(names), texts=texts, notes=notes
-    )
+    return replace(plain, columns=columns, header=tuple(numbers[:count]), names=tuple(names), texts=texts, notes=notes)
 
 
 def _is_header(row: list[str], columns: int, pixels: list[int], style: Style) -> bool:

@@ -10,7 +10,7 @@ import codecs
 import re
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -192,7 +192,8 @@ def _rows(path: Path, encoding: str, dialect: Dialect) -> _Table:
             raise _OddLineError(
                 line, f"line {line[0]} has {len(row)} values, the first line of numbers has {dialect.columns}"
             )
-        values.extend(_numbers([row[c] for c in pixels], line, pixels, dialect, empty))
+        cells = [row[c] for c in pixels] if aside else row
+        values.extend(_numbers(cells, line, pixels, dialect, empty))
         for c in aside:
             beside[c].append(known.setdefault(row[c], row[c]))
     matrix = np.frombuffer(values, np.float64).reshape(-1, len(pixels)) if values else np.empty((0, len(pixels)))
@@ -253,7 +254,7 @@ def _arranged(
 
 
 def _is_index(column: Array, has_name: bool) -> bool:
-    """Whether numbers count rows: whole and all different under a name of an index, else 0, 1, 2, ... or 1, 2, 3, ..."""
+    """Whether numbers count rows: whole and different under a name of an index, else 0, 1, 2, ... or 1, 2, 3, ..."""
     if len(column) < 3 or not np.isfinite(column).all() or (column != np.round(column)).any():
         return False
     if has_name:

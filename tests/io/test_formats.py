@@ -296,53 +296,6 @@ def test_envi_that_cannot_be(tmp_path):
         assert told in refused(header)
 
 
-# CSV
-
-
-@pytest.mark.parametrize(
-    ("separator", "comma"), [(",", False), (";", False), (";", True), ("\t", False), ("\t", True), (" ", False)]
-)
-@pytest.mark.parametrize("header", [False, True])
-def test_tables(tmp_path, separator, comma, header):
-    values = np.round(np.random.default_rng(0).random((6, 20)), 4)
-    lines = [separator.join(f"{v:.4f}".replace(".", "," if comma else ".") for v in row) for row in values]
-    if header:
-        lines.insert(0, separator.join(f"p{k}" for k in range(20)))
-    (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\n")
-    data = load_dataset(tmp_path / "x.csv", images_in="rows", image_shape=(4, 5))
-    assert np.array_equal(data.X.T, values)
-
-
-def test_a_table_with_labels(tmp_path, images):
-    rows = [f"{k % 3}," + ",".join(map(str, image.ravel())) for k, image in enumerate(images)]
-    (tmp_path / "x.csv").write_text("label," + ",".join(f"p{k}" for k in range(H * W)) + "\n" + "\n".join(rows))
-    data = load_dataset(tmp_path / "x.csv", images_in="rows", image_shape=(H, W))
-    assert np.array_equal(data.images(), images)
-    assert data.labels == tuple(str(k % 3) for k in range(N))
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("name,first\nalice,bob\ncarol,dave\n", 'column 1 is "carol", which is not a number'),
-        ("1,2,3\n4,5,6\n7,8\n", "lines differ in length"),
-        ("1,2,3\n" * 30 + "4,five,6\n", 'line 31, column 2 is "five", which is not a number'),
-        ("1,2,3\n" * 30 + "4,5\n", "line 31 has 2 values, the first line of numbers has 3"),
-        ("\n\n", "contains no numbers"),
-    ],
-)
-def test_tables_that_are_none(tmp_path, text, told):
-    (tmp_path / "x.csv").write_text(text)
-    assert told in refused(tmp_path / "x.csv")
-
-
-def test_numbers_are_a_table_whatever_their_file_is_called(tmp_path):
-    values = np.random.default_rng(0).random((8, 16))
-    np.savetxt(tmp_path / "numbers", values)
-    data = load_dataset(tmp_path / "numbers", images_in="rows", image_shape=(4, 4))
-    np.testing.assert_allclose(data.X.T, values)
-
-
 # CIFAR
 
 

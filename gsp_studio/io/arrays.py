@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import cifar, envi, hdf5, idx, matlab, table, tiff, zarrs
+from gsp_studio.io import cifar, envi, hdf5, idx, mat_file, matlab, table, tiff, zarrs
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.entry import NUMERIC, ArrayEntry, Format, is_arrangement
 from gsp_studio.io.source import require_memory
@@ -40,14 +40,6 @@ def is_npz(path: Path, head: bytes) -> bool:
             return any(name.endswith(".npy") for name in archive.namelist())
     except Exception:  # not our archive: another reader or the error message of the table
         return False
-
-
-def is_mat(path: Path, head: bytes) -> bool:
-    """Whether a file is a MATLAB file by its header; version 4 has none and is believed by its name.
-
-    Parameters as for `is_npz`.
-    """
-    return head.startswith((b"MATLAB 5.0", b"MATLAB 7.3")) or path.suffix.lower() == ".mat"
 
 
 def list_arrays(path: Path, kind: str) -> list[ArrayEntry]:
@@ -142,17 +134,6 @@ def _read_npz(path: Path, entry: ArrayEntry) -> Array:
         return np.asarray(archive[entry.key])
 
 
-def _read_mat(path: Path, entry: ArrayEntry) -> Array:
-    if hdf5.is_hdf5(path):
-        return hdf5.read_matlab(path, entry)
-    if _is_version_5(path):
-        return matlab.read_variable(path, entry.key)
-    import scipy.io
-
-    values = np.asarray(scipy.io.loadmat(path, variable_names=[entry.key], appendmat=False)[entry.key])
-    return values if values.dtype.kind == "c" else values.astype(np.float64)
-
-
 def _list_npy(path: Path) -> list[ArrayEntry]:
     with path.open("rb") as file:
         entry = _npy_header(file, "")
@@ -182,39 +163,6 @@ def _npy_header(file: IO[bytes], key: str) -> ArrayEntry:
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
     return ArrayEntry(key, tuple(shape), dtype, "list of Python objects" if dtype.hasobject else "")
-
-
-def _list_mat(path: Path) -> list[ArrayEntry]:
-    with path.open("rb") as file:
-        head = file.read(128)
-    if hdf5.is_hdf5(path):
-        return hdf5.list_matlab(path)
-    size = path.stat().st_size
-    entries = []
-    for variable in matlab.list_variables(path) if matlab.is_version_5(head) else _version_4(path):
-        dtype = variable.dtype or np.dtype(object)
-        entry = ArrayEntry(variable.name, variable.shape, dtype, variable.kind, variable.is_cell)
-        if variable.dtype is not None and math.prod(entry.shape) > matlab.DEFLATE_MOST * size:
-            raise DatasetError(f"{path} declares {entry}, {entry.nbytes} bytes, more than {size} bytes can hold")
-        entries.append(entry)
-    return entries
-
-
-def _is_version_5(path: Path) -> bool:
-    with path.open("rb") as file:
-        return matlab.is_version_5(file.read(128))
-
-
-def _version_4(path: Path) -> list[matlab.Variable]:
-    """Variables of a file of version 4, whose numbers are all doubles, however they are stored."""
-    import scipy.io
-
-    return [
-        matlab.Variable(name, tuple(map(int, shape)), np.dtype(np.float64), "")
-        if kind == "double"
-        else matlab.Variable(name, tuple(map(int, shape)), None, f"{kind} array")
-        for name, shape, kind in scipy.io.whosmat(path, appendmat=False)
-    ]
 
 
 def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> ArrayEntry:
@@ -275,7 +223,7 @@ def _short(error: BaseException) -> str:
 FORMATS: dict[str, Format] = {
     "npy": Format("NumPy", _list_npy, _read_npy, is_mapped=True),
     "npz": Format("NumPy", _list_npz, _read_npz),
-    "mat": Format("MATLAB", _list_mat, _read_mat, is_by_columns=True, open=hdf5.open_matlab),
+    "mat": Format("MATLAB", mat_file.list_arrays, mat_file.read_array, is_by_columns=True, open=mat_file.open_array),
     "hdf5": Format("HDF5", hdf5.list_datasets, hdf5.read_dataset, open=hdf5.open_dataset),
     "zarr": Format("Zarr", zarrs.list_arrays, zarrs.read_array, open=zarrs.open_array),
     "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels),

@@ -1,4 +1,4 @@
-"""Arrays in HDF5 files, and in MATLAB files of version 7.3, which are HDF5 with all axes reversed.
+"""Arrays in HDF5 files.
 
 Only what lies in the file itself is read: links to other files, datasets stored in other files and virtual ones are
 listed by what they are and not followed. Links within the file cannot lead in circles, as each object is visited once.
@@ -23,8 +23,6 @@ Array = npt.NDArray[Any]
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 #: Datasets that are listed; a file with more is no browser's meat.
 _MOST = 4096
-_BITS = (8, 16, 32, 64)
-_MATLAB_NUMBERS = ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in _BITS))
 
 
 def is_hdf5(path: Path) -> bool:
@@ -50,49 +48,20 @@ def read_dataset(path: Path, entry: ArrayEntry) -> Array:
 
 def open_dataset(path: Path, entry: ArrayEntry) -> PartedArray:
     """A dataset of which parts are read."""
-    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key, False))
+    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key))
 
 
-def open_matlab(path: Path, entry: ArrayEntry) -> PartedArray | None:
-    """A variable of version 7.3 of which parts are read; None for older files."""
-    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key, True)) if is_hdf5(path) else None
-
-
-def _open(path: str, key: str, is_reversed: bool) -> tuple[Read, Callable[[], object]]:
+def _open(path: str, key: str) -> tuple[Read, Callable[[], object]]:
     file = h5py.File(path, "r")
 
     def read(axis: int, start: int, stop: int) -> Array:
         values = file[key]
-        if not is_reversed:
-            return np.asarray(values[between(axis, start, stop, values.ndim)])
-        return np.asarray(values[between(values.ndim - 1 - axis, start, stop, values.ndim)]).T
+        return np.asarray(values[between(axis, start, stop, values.ndim)])
 
     return read, file.close
 
 
-def list_matlab(path: Path) -> list[ArrayEntry]:
-    """The variables of a MATLAB file of version 7.3, with their axes as MATLAB has them."""
-    entries = []
-    with h5py.File(path, "r") as file:
-        for name, item in _walk(file, lambda name: not name.startswith("#")):
-            if isinstance(item, str):
-                entries.append(ArrayEntry(name, (), np.dtype(object), item))
-                continue
-            entry = _entry(name, item)
-            kind = item.attrs.get("MATLAB_class", b"double")
-            kind = kind.decode("ascii", "replace") if isinstance(kind, bytes) else str(kind)
-            if not entry.kind and (kind not in _MATLAB_NUMBERS or "MATLAB_empty" in item.attrs):
-                entry = ArrayEntry(name, entry.shape, entry.dtype, f"{kind} array")
-            entries.append(ArrayEntry(name, entry.shape[::-1], entry.dtype, entry.kind))
-    return entries
-
-
-def read_matlab(path: Path, entry: ArrayEntry) -> Array:
-    """The values of a variable."""
-    return read_dataset(path, entry).T
-
-
-def _walk(file: h5py.File, wants: Callable[[str], bool] = lambda name: True) -> Iterator[tuple[str, Any]]:
+def _walk(file: h5py.File) -> Iterator[tuple[str, Any]]:
     """Pairs of a path and its dataset, or what is there instead, in words."""
     seen: set[Any] = set()
     pending = [("", file)]
@@ -101,8 +70,6 @@ def _walk(file: h5py.File, wants: Callable[[str], bool] = lambda name: True) -> 
         above, group = pending.pop(0)
         for name in sorted(group):
             path = f"{above}/{name}" if above else name
-            if not wants(name):
-                continue
             link = group.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
                 yield path, "link to another file"

@@ -129,7 +129,7 @@ def _label_source(
         return wanted
     if arrays.FORMATS[kind].has_labels:
         return OF_FILE
-    return next((key for key in keys if key.rpartition("/")[2].lower() in LABELS), "")
+    return next((key for key in keys if key.replace(".", "/").rpartition("/")[2].lower() in LABELS), "")
 
 
 def _colour_of(found: Arrangement, options: LoadOptions) -> Colour | None:

@@ -102,7 +102,7 @@ def _version_4(path: Path) -> Iterator[tuple[Variable, tuple[np.dtype[Any], int]
         while begin < size:
             file.seek(begin)
             head = file.read(20)
-            order = "<" if len(head) == 20 and struct.unpack("<i", head[:4])[0] < 5000 else ">"
+            order = "<" if len(head) == 20 and 0 <= struct.unpack("<i", head[:4])[0] < 5000 else ">"
             kind, height, width, imaginary, length = struct.unpack(order + "5i", head) if len(head) == 20 else (-1,) * 5
             machine, _, stored, text = (kind // 10**k % 10 for k in (3, 2, 1, 0))
             is_whole = 0 <= kind < 5000 and kind // 100 % 10 == 0 and stored < len(_STORED) and text < 3

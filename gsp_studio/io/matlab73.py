@@ -83,7 +83,7 @@ def _walk(file: h5py.File) -> Iterator[tuple[str, Any]]:
     count = 0
     while pending:
         above, group = pending.pop(0)
-        for name in sorted(group):
+        for name in sorted(name for name in group if isinstance(name, str)):  # others are no UTF-8
             if name.startswith("#") or "." in name or count >= _MOST:  # MATLAB's own, or none of its names
                 continue
             count += 1
@@ -175,12 +175,12 @@ def _stack_entry(name: str, item: h5py.Dataset) -> ArrayEntry | None:
 
 def _sparse_entry(name: str, group: h5py.Group, kind: str) -> ArrayEntry:
     """A sparse matrix; its height is an attribute, its width that of "jc"."""
-    begins = group.get("jc")
+    begins = _inner(group, "jc")
     try:
         height = int(np.ravel(group.attrs["MATLAB_sparse"])[0])
     except (TypeError, ValueError, IndexError):
         height = -1
-    if not isinstance(begins, h5py.Dataset) or len(begins.shape or ()) != 1 or height < 0:
+    if begins is None or height < 0:
         return ArrayEntry(name, (), np.dtype(object), "damaged sparse array")
     shape = (height, max(0, len(begins) - 1))
     if kind not in ("double", "logical"):
@@ -211,9 +211,14 @@ def _column(group: h5py.Group, name: str, count: int) -> Array:
     ValueError
         No such part, or fewer values.
     """
-    link, item = group.get(name, getlink=True), group.get(name)
-    if not isinstance(link, h5py.HardLink) or not isinstance(item, h5py.Dataset) or not _is_inside(item):
-        raise ValueError("a sparse array is damaged")
-    if len(item.shape or ()) != 1 or len(item) < count or item.dtype.kind not in NUMERIC:
+    item = _inner(group, name)
+    if item is None or len(item) < count:
         raise ValueError("a sparse array is damaged")
     return np.asarray(item[:count])
+
+
+def _inner(group: h5py.Group, name: str) -> h5py.Dataset | None:
+    """A vector of numbers that lies in a group itself; None where there is none."""
+    item = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+    is_vector = isinstance(item, h5py.Dataset) and _is_inside(item) and len(item.shape or ()) == 1
+    return item if is_vector and item.dtype.kind in NUMERIC else None

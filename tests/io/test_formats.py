@@ -98,29 +98,6 @@ def test_damaged_hdf5(tmp_path, images, cut):
     assert "cut.h5" in refused(tmp_path / "cut.h5")
 
 
-def matlab_7_3(path, variables, classes=None):
-    with h5py.File(path, "w", userblock_size=512) as file:
-        for name, values in variables.items():
-            item = file.create_dataset(name, data=np.asarray(values).T)
-            kind = (classes or {}).get(name, {"f": "double", "u": "uint8", "i": "int32"}[np.asarray(values).dtype.kind])
-            item.attrs["MATLAB_class"] = np.bytes_(kind)
-        file.create_group("#refs#")["a"] = np.zeros((200, 200))
-    with path.open("r+b") as file:
-        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
-
-
-def test_matlab_7_3_has_its_axes_back(tmp_path, images):
-    columns = images.transpose(2, 1, 0).reshape(H * W, N)  # an image a column, filled by columns
-    matlab_7_3(tmp_path / "x.mat", {"faces": columns, "note": np.zeros((1, 300))}, {"note": "char"})
-    data = load_dataset(tmp_path / "x.mat", image_shape=(H, W))
-    assert (data.order, data.X.shape) == ("F", (H * W, N))
-    assert np.array_equal(data.images(), unit(images))
-    matlab_7_3(tmp_path / "stack.mat", {"stack": images.transpose(1, 2, 0)})
-    assert np.array_equal(load_dataset(tmp_path / "stack.mat").images(), unit(images))
-    matlab_7_3(tmp_path / "cell.mat", {"c": np.zeros((3, 4))}, {"c": "cell"})
-    assert "cell array (3 x 4)" in refused(tmp_path / "cell.mat")
-
-
 # IDX
 
 

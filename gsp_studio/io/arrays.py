@@ -229,7 +229,7 @@ FORMATS: dict[str, Format] = {
     "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels),
     "tiff": Format("TIFF", tiff.list_series, tiff.read_series, open=tiff.open_series, names=tiff.names),
     "envi": Format("ENVI", envi.list_arrays, envi.read_array, is_mapped=True, names=envi.names),
-    "cifar": Format("CIFAR", cifar.list_binary, cifar.read_binary, is_mapped=True, labels=cifar.binary_labels),
+    "cifar": Format("CIFAR", cifar.list_binary, cifar.read_binary, open=cifar.open_binary, labels=cifar.binary_labels),
     "batch": Format("CIFAR", cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),
     "csv": Format("text", table.list_arrays, table.read_array, names=table.names, labels=table.labels),
 }

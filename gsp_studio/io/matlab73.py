@@ -220,5 +220,6 @@ def _column(group: h5py.Group, name: str, count: int) -> Array:
 def _inner(group: h5py.Group, name: str) -> h5py.Dataset | None:
     """A vector of numbers that lies in a group itself; None where there is none."""
     item = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
-    is_vector = isinstance(item, h5py.Dataset) and _is_inside(item) and len(item.shape or ()) == 1
-    return item if is_vector and item.dtype.kind in NUMERIC else None
+    if not isinstance(item, h5py.Dataset) or not _is_inside(item) or len(item.shape or ()) != 1:
+        return None
+    return item if item.dtype.kind in NUMERIC else None

@@ -1,8 +1,6 @@
 """HDF5, MATLAB v7.3, IDX, TIFF, ENVI, CSV and CIFAR: read as they were written, and refused in one sentence."""
 
 import gzip
-import os
-import pickle
 import struct
 
 import h5py
@@ -271,72 +269,6 @@ def test_envi_that_cannot_be(tmp_path):
     ):
         header.write_text(text.replace(*change))
         assert told in refused(header)
-
-
-# CIFAR
-
-
-def cifar(n=6):
-    return np.random.default_rng(0).integers(0, 256, (n, 3072), np.uint8)
-
-
-@pytest.mark.parametrize("labels", [1, 2])
-def test_cifar_binary(tmp_path, labels):
-    values = cifar()
-    marks = np.tile(np.arange(6, dtype=np.uint8)[:, None], (1, labels))
-    (tmp_path / "data_batch_1.bin").write_bytes(np.hstack([marks, values]).tobytes())
-    data = load_dataset(tmp_path / "data_batch_1.bin")
-    assert (data.channels, data.image_shape) == (3, (32, 32))
-    assert np.array_equal(data.images(), unit(values).reshape(6, 3, 32, 32).transpose(0, 2, 3, 1))
-    assert data.labels == tuple("012345")
-
-
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_cifar_batches(tmp_path, protocol):
-    batch = {b"data": cifar(), b"labels": list(range(6)), b"batch_label": b"testing", "names": ["a"]}
-    (tmp_path / "batch").write_bytes(pickle.dumps(batch, protocol))
-    if protocol < 2:  # has no mark that tells it from text
-        assert "batch" in refused(tmp_path / "batch")
-        return
-    data = load_dataset(tmp_path / "batch")
-    assert np.array_equal(data.images(), unit(cifar()).reshape(6, 3, 32, 32).transpose(0, 2, 3, 1))
-    assert data.labels == tuple("012345")
-
-
-class Evil:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (os.mkdir, (self.path,))
-
-
-def test_pickles_run_nothing(tmp_path):
-    for k, content in enumerate((Evil(str(tmp_path / "made")), {b"data": Evil(str(tmp_path / "made"))})):
-        (tmp_path / f"{k}").write_bytes(pickle.dumps(content))
-        assert "is a pickle that asks for posix.mkdir" in refused(tmp_path / f"{k}")
-    assert not (tmp_path / "made").exists()
-    np.save(tmp_path / "x.npy", np.array([Evil(str(tmp_path / "made"))], dtype=object), allow_pickle=True)
-    assert "Python objects" in refused(tmp_path / "x.npy")
-    assert not (tmp_path / "made").exists()
-
-
-@pytest.mark.parametrize(
-    ("batch", "told"),
-    [
-        ({b"data": np.zeros((3, 3071), np.uint8)}, "rows are 3071 bytes, expected are 3072"),
-        ({b"data": "text"}, 'without a uint8 array under "data"'),
-        ({b"data": np.zeros((3, 3072))}, 'without a uint8 array under "data"'),
-        ({b"data": np.zeros((0, 3072), np.uint8)}, "contains no images"),
-        ([1, 2, 3], 'without a uint8 array under "data"'),
-    ],
-)
-def test_pickles_that_are_no_batches(tmp_path, batch, told):
-    (tmp_path / "batch").write_bytes(pickle.dumps(batch))
-    assert told in refused(tmp_path / "batch")
-    content = pickle.dumps({b"data": cifar()})
-    (tmp_path / "cut").write_bytes(content[:5000])
-    assert "is a damaged pickle, or none" in refused(tmp_path / "cut")
 
 
 # Real files

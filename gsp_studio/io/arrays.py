@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import cifar, envi, hdf5, idx, matlab, npy, table, tiff, zarrs
+from gsp_studio.io import cifar, envi, hdf5, idx, mat_file, npy, table, tiff, zarrs
 from gsp_studio.io.axes import is_arrangement
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.entry import NUMERIC, ArrayEntry, Format
@@ -26,18 +25,6 @@ Array = npt.NDArray[Any]
 
 #: Words in the name of an array that is not the data begin so.
 _BESIDE = ("preview", "thumb", "metadata", "quicklook", "browse", "icon", "overview")
-
-
-def is_mat(path: Path, head: bytes) -> bool:
-    """Whether a file is a MATLAB file by its header; version 4 has none and is believed by its name.
-
-    Parameters
-    ----------
-    path : Path
-    head : bytes
-        The first of the file.
-    """
-    return head.startswith((b"MATLAB 5.0", b"MATLAB 7.3")) or path.suffix.lower() == ".mat"
 
 
 def list_arrays(path: Path, kind: str) -> list[ArrayEntry]:
@@ -141,50 +128,6 @@ def _damage_told(path: Path) -> Iterator[None]:
         raise DatasetError(f"{path} cannot be read: the file is damaged or truncated ({_short(error)})") from error
 
 
-def _read_mat(path: Path, entry: ArrayEntry) -> Array:
-    if hdf5.is_hdf5(path):
-        return hdf5.read_matlab(path, entry)
-    if _is_version_5(path):
-        return matlab.read_variable(path, entry.key)
-    import scipy.io
-
-    values = np.asarray(scipy.io.loadmat(path, variable_names=[entry.key], appendmat=False)[entry.key])
-    return values if values.dtype.kind == "c" else values.astype(np.float64)
-
-
-def _list_mat(path: Path) -> list[ArrayEntry]:
-    with path.open("rb") as file:
-        head = file.read(128)
-    if hdf5.is_hdf5(path):
-        return hdf5.list_matlab(path)
-    size = path.stat().st_size
-    entries = []
-    for variable in matlab.list_variables(path) if matlab.is_version_5(head) else _version_4(path):
-        dtype = variable.dtype or np.dtype(object)
-        entry = ArrayEntry(variable.name, variable.shape, dtype, variable.kind, variable.is_cell)
-        if variable.dtype is not None and math.prod(entry.shape) > matlab.DEFLATE_MOST * size:
-            raise DatasetError(f"{path} declares {entry}, {entry.nbytes} bytes, more than {size} bytes can hold")
-        entries.append(entry)
-    return entries
-
-
-def _is_version_5(path: Path) -> bool:
-    with path.open("rb") as file:
-        return matlab.is_version_5(file.read(128))
-
-
-def _version_4(path: Path) -> list[matlab.Variable]:
-    """Variables of a file of version 4, whose numbers are all doubles, however they are stored."""
-    import scipy.io
-
-    return [
-        matlab.Variable(name, tuple(map(int, shape)), np.dtype(np.float64), "")
-        if kind == "double"
-        else matlab.Variable(name, tuple(map(int, shape)), None, f"{kind} array")
-        for name, shape, kind in scipy.io.whosmat(path, appendmat=False)
-    ]
-
-
 def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> ArrayEntry:
     """The array to read.
 
@@ -250,7 +193,7 @@ def _short(error: BaseException) -> str:
 FORMATS: dict[str, Format] = {
     "npy": Format("NumPy", npy.list_npy, is_plain=True, open=npy.open_npy),
     "npz": Format("NumPy", npy.list_npz, npy.read_npz),
-    "mat": Format("MATLAB", _list_mat, _read_mat, is_by_columns=True, open=hdf5.open_matlab),
+    "mat": Format("MATLAB", mat_file.list_arrays, mat_file.read_array, is_by_columns=True, open=mat_file.open_array),
     "hdf5": Format(
         "HDF5", hdf5.list_datasets, open=hdf5.open_dataset, notes=hdf5.notes, canonical_key=hdf5.canonical_key
     ),
@@ -258,7 +201,7 @@ FORMATS: dict[str, Format] = {
     "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels),
     "tiff": Format("TIFF", tiff.list_series, tiff.read_series, open=tiff.open_series, names=tiff.names),
     "envi": Format("ENVI", envi.list_arrays, is_plain=True, open=envi.open_array, names=envi.names, notes=envi.notes),
-    "cifar": Format("CIFAR", cifar.list_binary, cifar.read_binary, is_plain=True, labels=cifar.binary_labels),
+    "cifar": Format("CIFAR", cifar.list_binary, is_plain=True, open=cifar.open_binary, labels=cifar.binary_labels),
     "batch": Format("CIFAR", cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),
-    "csv": Format("text", table.list_arrays, table.read_array, labels=table.labels),
+    "csv": Format("text", table.list_arrays, table.read_array, names=table.names, labels=table.labels),
 }

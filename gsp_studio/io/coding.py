@@ -12,8 +12,6 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-_AS_NAN = ", read as NaN"
-
 
 @dataclass(frozen=True)
 class Coding:
@@ -83,13 +81,13 @@ class Coding:
             told.append(f"stored numbers times {self.scale:g} plus {self.offset:g} are the values, as the file says")
         if self.missing:
             codes = ", ".join(f"{stored.type(code)}" for code in self.missing)
-            told.append(f"stored numbers of {codes} are missing values ({self.named}){_AS_NAN}")
+            told.append(f"stored numbers of {codes} are missing values ({self.named}), read as NaN")
         return tuple(told)
 
 
 def missing_note(notes: Iterable[str]) -> str:
     """Of the notes on an array, that on its missing values; "" where there is none."""
-    return next((note for note in notes if note.endswith(_AS_NAN)), "")
+    return next((note for note in notes if "NaN" in note), "")
 
 
 def _is_held(code: Any, stored: np.dtype[Any]) -> bool:

@@ -27,7 +27,8 @@ class ArrayEntry:
     """An array in a file: its name ("" where the file has one only), shape and type; `kind` names what is no numbers.
 
     Arrays of a `kind` (Python objects, MATLAB cells) are listed so that an error message can name them. `is_certain`:
-    the file says which axis holds the images, so that nothing is guessed.
+    the file says which axis holds the images, so that nothing is guessed. `notes`: a sentence for each decision of the
+    reader that a user should know.
     """
 
     key: str
@@ -35,6 +36,7 @@ class ArrayEntry:
     dtype: np.dtype[Any]
     kind: str = ""
     is_certain: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def nbytes(self) -> int:

@@ -1,4 +1,4 @@
-"""Arrays in HDF5 files, and in MATLAB files of version 7.3, which are HDF5 with all axes reversed.
+"""Arrays in HDF5 files.
 
 Only what lies in the file itself is read: links to other files, datasets stored in other files and virtual ones are
 listed by what they are and not followed. Links within the file cannot lead in circles, as each object is visited once.
@@ -34,8 +34,6 @@ _LAST_PLACE = 1 << 20
 _MOST, _MOST_LINKS = 4096, 1 << 16
 #: Links that one name may lead through.
 _HOPS = 32
-_BITS = (8, 16, 32, 64)
-_MATLAB_NUMBERS = ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in _BITS))
 
 
 def is_hdf5(path: Path) -> bool:
@@ -58,7 +56,7 @@ def list_datasets(path: Path) -> list[ArrayEntry]:
 
 def open_dataset(path: Path, entry: ArrayEntry) -> PartedArray:
     """A dataset of which parts are read."""
-    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key, False))
+    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key))
 
 
 def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
@@ -91,45 +89,13 @@ def canonical_key(path: Path, key: str) -> str:
     return key
 
 
-def open_matlab(path: Path, entry: ArrayEntry) -> PartedArray | None:
-    """A variable of version 7.3 of which parts are read; None for older files."""
-    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key, True)) if is_hdf5(path) else None
-
-
-def list_matlab(path: Path) -> list[ArrayEntry]:
-    """The variables of a MATLAB file of version 7.3, with their axes as MATLAB has them."""
-    entries = []
-    with h5py.File(path, "r") as file:
-        for name, item in _walk(file, lambda name: not name.startswith("#")):
-            if isinstance(item, str):
-                entries.append(ArrayEntry(name, (), np.dtype(object), item))
-                continue
-            entry = _stored_entry(name, item)
-            kind = item.attrs.get("MATLAB_class", b"double")
-            kind = kind.decode("ascii", "replace") if isinstance(kind, bytes) else str(kind)
-            if not entry.kind and (kind not in _MATLAB_NUMBERS or "MATLAB_empty" in item.attrs):
-                entry = ArrayEntry(name, entry.shape, entry.dtype, f"{kind} array")
-            entries.append(ArrayEntry(name, entry.shape[::-1], entry.dtype, entry.kind))
-    return entries
-
-
-def read_matlab(path: Path, entry: ArrayEntry) -> Array:
-    """The values of a variable."""
-    read, close = _open(str(path), entry.key, True)
-    try:
-        return read(0, 0, entry.shape[0] if entry.shape else 1)
-    finally:
-        close()
-
-
-def _open(path: str, key: str, is_reversed: bool) -> tuple[Read, Callable[[], object]]:
+def _open(path: str, key: str) -> tuple[Read, Callable[[], object]]:
     file = h5py.File(path, "r")
     size = os.stat(path).st_size
     try:
         item = _dataset(file, key)
         chunks = CheckedChunks(item, f'"{key}" in {path}')
-        axes = tuple(range(item.ndim))[::-1] if is_reversed else _axes(key, item)
-        coding = Coding() if is_reversed else _coding(item)
+        axes, coding = _axes(key, item), _coding(item)
     except BaseException:
         file.close()
         raise
@@ -154,9 +120,7 @@ def _open(path: str, key: str, is_reversed: bool) -> tuple[Read, Callable[[], ob
     return read, file.close
 
 
-def _walk(
-    file: h5py.File, wants: Callable[[str], bool] = lambda name: True, most: int | None = None
-) -> Iterator[tuple[str, Any]]:
+def _walk(file: h5py.File, most: int | None = None) -> Iterator[tuple[str, Any]]:
     """Pairs of a path and its dataset, or what is there instead, in words; at most `most` datasets."""
     seen: set[Any] = set()
     pending: deque[tuple[str, h5py.Group]] = deque([("", file)])
@@ -168,8 +132,6 @@ def _walk(
         for name in names:
             told = name.decode("utf-8", "backslashreplace")  # which can be written anywhere
             path = f"{above}/{told}" if above else told
-            if not wants(told):
-                continue
             link = group.id.links.get_info(name).type
             if link == h5py.h5l.TYPE_SOFT:
                 continue  # leads to what is listed under its own name, or nowhere

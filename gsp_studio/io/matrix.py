@@ -79,6 +79,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         is_guess=found.is_guess,
         notes=(
             *((f"not said by the file, so guessed: {found.note}",) if found.is_guess else ()),
+            *entry.notes,
             *arrays.notes(path, kind, entry),
         ),
         channels=found.channels,
@@ -112,7 +113,7 @@ def _label_source(
         return wanted
     if arrays.FORMATS[kind].has_labels:
         return OF_FILE
-    return next((key for key in keys if key.rpartition("/")[2].lower() in LABELS), "")
+    return next((key for key in keys if key.replace(".", "/").rpartition("/")[2].lower() in LABELS), "")
 
 
 def _colour_of(found: Arrangement, options: LoadOptions) -> Colour | None:

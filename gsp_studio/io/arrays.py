@@ -279,7 +279,9 @@ FORMATS: dict[str, Format] = {
     "hdf5": Format("HDF5", hdf5.list_datasets, hdf5.read_dataset, open=hdf5.open_dataset),
     "zarr": Format("Zarr", zarrs.list_arrays, zarrs.read_array, open=zarrs.open_array),
     "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels),
-    "tiff": Format("TIFF", tiff.list_series, tiff.read_series, open=tiff.open_series, names=tiff.names),
+    "tiff": Format(
+        "TIFF", tiff.list_series, tiff.read_series, open=tiff.open_series, names=tiff.names, notes=tiff.notes
+    ),
     "envi": Format("ENVI", envi.list_arrays, envi.read_array, is_mapped=True, names=envi.names),
     "cifar": Format("CIFAR", cifar.list_binary, cifar.read_binary, is_mapped=True, labels=cifar.binary_labels),
     "batch": Format("CIFAR", cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),

@@ -100,6 +100,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             labels=options.labels,
         ),
         is_guess=found.is_guess,
+        notes=arrays.FORMATS[kind].notes(path, entry),
         channels=found.channels,
         has_colour=found.channel_axis >= 0 or (len(entry.shape) == 2 and _could_be_colour(entry, found)),
         picked=picked,
@@ -241,7 +242,7 @@ def _one_plane(columns: Array, dtype: np.dtype[Any], colour: str | None) -> Arra
     if colour is not None and colour in images.PLANES:
         plane: Array = colours[images.PLANES.index(colour)]
         return plane
-    return np.tensordot(images.LUMA.astype(dtype), colours.astype(dtype), axes=1)
+    return images.luminance(colours.astype(dtype))
 
 
 def sample(found: Peek, chosen: Array, longest: int) -> Array:

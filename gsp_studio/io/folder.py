@@ -22,7 +22,7 @@ import numpy.typing as npt
 from gsp_studio.io import images, sources
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions
 from gsp_studio.io.images import Header
-from gsp_studio.io.preprocess import float_type
+from gsp_studio.io.preprocess import float_type, has_full_scale, shared_tops
 from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
 from gsp_studio.io.sources import Member, Source
 from gsp_studio.io.step import REMEDY, leading_resize
@@ -89,7 +89,8 @@ def scan(source: Source) -> tuple[dict[Member, Header], list[str]]:
 def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sort key that puts "image 2" before "image 10"; no two texts have the same."""
     parts = re.split(r"([0-9]+)", text)  # every second one is a number
-    return [(0, int(part), "") if i % 2 else (1, 0, part.lower()) for i, part in enumerate(parts)], text
+    numbers = [part.lstrip("0") for part in parts]  # as text: a name can have more digits than numbers may
+    return [(0, len(numbers[i]), numbers[i]) if i % 2 else (1, 0, part.lower()) for i, part in enumerate(parts)], text
 
 
 def choose(source: Source, wanted: tuple[int, int] | None = None, any_size: bool = False) -> Choice:
@@ -135,7 +136,7 @@ def choose(source: Source, wanted: tuple[int, int] | None = None, any_size: bool
 def _of_headers(path: Path, files: Sequence[Member], headers: dict[Member, Header]) -> list[str]:
     """Notes on the files by their headers, each once with the files that it is about; unlike scales are refused."""
     types = Counter(headers[file].dtype for file in files)
-    scaled = [one for one in types if images.has_full_scale(one)]
+    scaled = [one for one in types if has_full_scale(one)]
     first = {headers[file].dtype: file.inside for file in reversed(files)}
     listed = ", ".join(f"{count} of {one} ({first[one]})" for one, count in types.most_common())
     if 0 < len(scaled) < len(types):
@@ -358,7 +359,7 @@ def _frames(source: Source, inside: str, frames: list[int], found: Peek, note: i
     file = source.member(inside)
     read = []
     resize = leading_resize(found.options.steps)
-    tops = images.shared_tops(set(found.types))
+    tops = shared_tops(set(found.types))
     colour, dtype = found.options.colour or "grey", found.options.dtype or "float32"
     for image in images.read_frames(file, frames, note, colour, dtype, tops):
         if resize is not None:

@@ -22,7 +22,7 @@ from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.headers import ENOUGH, quick_header
 from gsp_studio.io.preprocess import unit_scale
 from gsp_studio.io.source import require_memory
-from gsp_studio.io.sources import ImageFile
+from gsp_studio.io.sources import ImageFile, Member
 from gsp_studio.io.tiff_pages import in_stream
 
 Array = npt.NDArray[Any]
@@ -133,28 +133,35 @@ def look(file: ImageFile) -> Header | None:
     """
     claims = file.suffix.lower() in _SUFFIXES
     try:
-        stream = file.open("rb")
-    except OSError:
+        head = _head(file)
+    except (OSError, DatasetError):  # a member of an archive can be encrypted, or damaged
         if claims:
             raise
         return None
-    with stream:
-        head = stream.read(ENOUGH)
-        if sniff(head, file.suffix) == "TIFF":
-            _, stack = in_stream(stream, str(file))
-            form = stack.format
-            return Header("TIFF", form.shape, form.is_colour, stack.count, form.stored, stack.notes)
-        if sniff(head, file.suffix):
-            quick = quick_header(head)
-            if quick is not None:
-                return Header(quick[0], quick[1:3], quick[3], dtype=quick[4])
-            stream.seek(0)
+    kind = sniff(head, file.suffix)
+    if kind is None:
+        if claims:
+            raise DatasetError(
+                f"{file} is named like an image but is none ({described(head[:128])}); accepted are {ACCEPTED}"
+            )
+        return None
+    quick = quick_header(head)
+    if quick is not None:
+        return Header(quick[0], quick[1:3], quick[3], dtype=quick[4])
+    with file.open("rb") as stream:
+        if kind != "TIFF":
             return _header(stream, file)
-    if claims:
-        raise DatasetError(
-            f"{file} is named like an image but is none ({described(head[:128])}); accepted are {ACCEPTED}"
-        )
-    return None
+        _, stack = in_stream(stream, str(file))
+        form = stack.format
+        return Header("TIFF", form.shape, form.is_colour, stack.count, form.stored, stack.notes)
+
+
+def _head(file: ImageFile) -> bytes:
+    """The first bytes of a file: enough to tell what it is."""
+    if isinstance(file, Member):
+        return file.head(ENOUGH)
+    with file.open("rb") as stream:
+        return stream.read(ENOUGH)
 
 
 def described(head: bytes) -> str:
@@ -363,21 +370,6 @@ def luminance(colours: Array) -> Array:
     luma += blue * LUMA[2].astype(colours.dtype)
     np.copyto(luma, red, where=(red == green) & (red == blue))
     return luma
-
-
-def shared_tops(types: set[str]) -> dict[str, float]:
-    """Of types of image files that are read together, those that share the full scale of another one.
-
-    Each type of up to 16 bits has its own full scale; signed values beside unsigned ones of as many bits have theirs,
-    so that the same number means the same in both.
-    """
-    return {f"int{bits}": 2.0**bits - 1 for bits in (8, 16) if {f"int{bits}", f"uint{bits}"} <= types}
-
-
-def has_full_scale(dtype: str) -> bool:
-    """Whether values of a type have a largest one, which becomes 1: bits, and whole numbers of up to 16 bits."""
-    bits = dtype.removeprefix("u").removeprefix("int")
-    return dtype == "bool" or (bits.isdigit() and int(bits) <= 16)
 
 
 def one_of_three(plane: str) -> str:

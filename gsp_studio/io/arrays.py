@@ -199,7 +199,9 @@ FORMATS: dict[str, Format] = {
     ),
     "zarr": Format("Zarr", zarrs.list_arrays, open=zarrs.open_array, notes=zarrs.notes),
     "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels),
-    "tiff": Format("TIFF", tiff.list_series, tiff.read_series, open=tiff.open_series, names=tiff.names),
+    "tiff": Format(
+        "TIFF", tiff.list_series, tiff.read_series, open=tiff.open_series, names=tiff.names, notes=tiff.notes
+    ),
     "envi": Format("ENVI", envi.list_arrays, is_plain=True, open=envi.open_array, names=envi.names, notes=envi.notes),
     "cifar": Format("CIFAR", cifar.list_binary, is_plain=True, open=cifar.open_binary, labels=cifar.binary_labels),
     "batch": Format("CIFAR", cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from gsp_studio.io.compressed import DEFLATE_MOST, grows_past
 from gsp_studio.io.dataset import DatasetError
@@ -78,6 +79,13 @@ class CheckedChunks:
             raise DatasetError(
                 f"{self._where} is damaged: a chunk declares {in_units(self._bytes)} and holds more than that"
             )
+
+
+def read_checked(item: h5py.Dataset, where: str) -> Any:
+    """All values of a dataset, an ndarray; see `CheckedChunks`."""
+    if item.ndim:
+        CheckedChunks(item, where).check(0, 0, item.shape[0])
+    return np.asarray(item[()])
 
 
 def _filters(item: h5py.Dataset, where: str) -> list[int]:

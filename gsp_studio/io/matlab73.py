@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.entry import NUMERIC, ArrayEntry
+from gsp_studio.io.hdf5_chunks import CheckedChunks, read_checked
 from gsp_studio.io.parted import PartedArray, Read, between
 
 Array = npt.NDArray[Any]
@@ -45,7 +46,7 @@ def read_array(path: Path, entry: ArrayEntry) -> Array:
             images = [_matlab(one[()], entry.dtype) for one in _parts(item)]
             sides = entry.shape[:-1]
             return np.stack([image.reshape(sides, order="F") for image in images], axis=-1)
-        return _matlab(np.asarray(item[()]), entry.dtype)
+        return _matlab(read_checked(item, f'"{entry.key}" in {path}'), entry.dtype)
 
 
 def open_array(path: Path, entry: ArrayEntry) -> PartedArray | None:
@@ -59,9 +60,11 @@ def open_array(path: Path, entry: ArrayEntry) -> PartedArray | None:
 
 def _open(path: str, key: str, dtype: np.dtype[Any]) -> tuple[Read, Callable[[], object]]:
     file = h5py.File(path, "r")
+    chunks = CheckedChunks(file[key], f'"{key}" in {path}')
 
     def read(axis: int, start: int, stop: int) -> Array:
         values = file[key]
+        chunks.check(values.ndim - 1 - axis, start, stop)
         return _matlab(np.asarray(values[between(values.ndim - 1 - axis, start, stop, values.ndim)]), dtype)
 
     return read, file.close

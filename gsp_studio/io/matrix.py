@@ -243,7 +243,7 @@ def _one_plane(columns: Array, dtype: np.dtype[Any], colour: str | None) -> Arra
     if colour is not None and colour in images.PLANES:
         plane: Array = colours[images.PLANES.index(colour)]
         return plane
-    return np.tensordot(images.LUMA.astype(dtype), colours.astype(dtype), axes=1)
+    return images.luminance(colours.astype(dtype))
 
 
 def sample(found: Peek, chosen: Array, longest: int) -> Array:

@@ -41,6 +41,21 @@ def unit_scale(dtype: np.dtype[Any]) -> tuple[float, str]:
     return 1.0, ""
 
 
+def shared_tops(types: set[str]) -> dict[str, float]:
+    """Of types of image files that are read together, those that share the full scale of another one.
+
+    Each type of up to 16 bits has its own full scale; signed values beside unsigned ones of as many bits have theirs,
+    so that the same number means the same in both.
+    """
+    return {f"int{bits}": 2.0**bits - 1 for bits in (8, 16) if {f"int{bits}", f"uint{bits}"} <= types}
+
+
+def has_full_scale(dtype: str) -> bool:
+    """Whether values of a type have a largest one, which becomes 1: bits, and whole numbers of up to 16 bits."""
+    bits = dtype.removeprefix("u").removeprefix("int")
+    return dtype == "bool" or (bits.isdigit() and int(bits) <= 16)
+
+
 def float_type(dtype: np.dtype[Any], wanted: str | None) -> np.dtype[Any]:
     """The type to compute in.
 

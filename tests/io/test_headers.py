@@ -35,7 +35,7 @@ def test_plain_images_are_told_at_once(tmp_path, kind, mode, options):
     path.write_bytes(content)
     with path.open("rb") as stream:
         slow = images._header(stream, path)
-    assert quick_header(content[:2048]) == (kind, 11, 23, slow.is_colour)
+    assert quick_header(content[:2048]) == (kind, 11, 23, slow.is_colour, slow.dtype)
     assert (slow.format, slow.size, slow.frames) == (kind, (11, 23), 1)
     assert images.look(path) == slow
 
@@ -78,5 +78,5 @@ def test_damaged_images_are_told_as_pillow_tells_them(tmp_path, kind):
                 slow = images._header(stream, path)
         except images.DatasetError:
             continue  # it is refused when it is read
-        assert (slow.format, *slow.size, slow.is_colour) == quick
+        assert (slow.format, *slow.size, slow.is_colour, slow.dtype) == quick
     assert told > 100

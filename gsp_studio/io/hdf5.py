@@ -34,6 +34,8 @@ _LAST_PLACE = 1 << 20
 _MOST, _MOST_LINKS = 4096, 1 << 16
 #: Links that one name may lead through.
 _HOPS = 32
+#: What h5py raises for a damaged file.
+_DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 
 
 def is_hdf5(path: Path) -> bool:
@@ -96,9 +98,11 @@ def _open(path: str, key: str) -> tuple[Read, Callable[[], object]]:
         item = _dataset(file, key)
         chunks = CheckedChunks(item, f'"{key}" in {path}')
         axes, coding = _axes(key, item), _coding(item)
-    except BaseException:
+    except BaseException as error:
         file.close()
-        raise
+        if isinstance(error, DatasetError) or not isinstance(error, _DAMAGE):
+            raise
+        raise _damaged(path, key, error) from error
 
     def read(axis: int, start: int, stop: int) -> Array:
         if not item.ndim:
@@ -107,10 +111,10 @@ def _open(path: str, key: str) -> tuple[Read, Callable[[], object]]:
         try:
             chunks.check(stored, start, stop)
             numbers = np.asarray(item[between(stored, start, stop, item.ndim)])
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
-            if isinstance(error, DatasetError):
-                raise
-            raise DatasetError(f'"{key}" in {path} cannot be read: {str(error).splitlines()[0]}') from error
+        except DatasetError:
+            raise
+        except _DAMAGE as error:
+            raise _damaged(path, key, error) from error
         if os.stat(path).st_size < size:  # HDF5 reads zeros behind the end
             raise DatasetError(f"{path} has changed since it was looked into; open it again")
         left = [k for k in range(item.ndim) if k in axes]
@@ -118,6 +122,11 @@ def _open(path: str, key: str) -> tuple[Read, Callable[[], object]]:
         return coding.decoded(numbers.transpose([left.index(k) for k in axes]))
 
     return read, file.close
+
+
+def _damaged(path: str, key: str, error: BaseException) -> DatasetError:
+    told = (str(error) or type(error).__name__).splitlines()[0]
+    return DatasetError(f'"{key}" in {path} cannot be read: the file is damaged or truncated ({told})')
 
 
 def _walk(file: h5py.File, most: int | None = None) -> Iterator[tuple[str, Any]]:

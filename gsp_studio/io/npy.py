@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -107,16 +106,16 @@ def read_npz(path: Path, entry: ArrayEntry) -> Array:
 def _header(file: IO[bytes], key: str, where: str) -> tuple[ArrayEntry, bool]:
     """The array that a header describes, and whether its first axis varies fastest; `file` is behind it then."""
     magic = file.read(8)
-    if len(magic) < 8 or magic[:6] != b"\x93NUMPY":
-        raise DatasetError(f"{where} is no .npy file")
-    version, width = (magic[6], magic[7]), 2 if magic[6] == 1 else 4
+    version, width = tuple(magic[6:]), 2 if magic[6:7] == b"\x01" else 4
     counted = file.read(width)
-    (length,) = struct.unpack("<H" if width == 2 else "<I", counted.rjust(width, b"\xff"))
+    length = int.from_bytes(counted, "little")
+    if magic[:6] != b"\x93NUMPY" or version not in ((1, 0), (2, 0), (3, 0)) or len(counted) < width:
+        raise DatasetError(f"{where} is not a readable .npy file of version 1.0, 2.0 or 3.0")
     if length > _LONGEST:
-        raise DatasetError(f"{where} has a header of {length} bytes; accepted are at most {_LONGEST}")
+        raise DatasetError(
+            f"{where} is not a readable .npy file: its header has {length} bytes; accepted are at most {_LONGEST}"
+        )
     stream = io.BytesIO(counted + file.read(length))
     read = np.lib.format.read_array_header_1_0 if width == 2 else np.lib.format.read_array_header_2_0
-    if version not in ((1, 0), (2, 0), (3, 0)):
-        raise DatasetError(f"{where} is of version {version[0]}.{version[1]} of .npy; accepted are 1.0, 2.0 and 3.0")
     shape, is_fortran, dtype = read(stream)
     return ArrayEntry(key, tuple(shape), dtype, "list of Python objects" if dtype.hasobject else ""), is_fortran

@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -117,7 +118,8 @@ def _open(path: str, key: str) -> tuple[Read, Any]:
     if chunks.count > _MOST_CHUNKS:
         raise DatasetError(f"{where} is cut into {chunks.count} chunks; accepted are at most {_MOST_CHUNKS}")
     require_memory(2 * chunks.nbytes, f"a chunk of {where}")
-    values = zarr.open_array(store=CheckedStore(Path(path, key), chunks), mode="r")
+    with _damage_told(where):
+        values = zarr.open_array(store=CheckedStore(Path(path, key), chunks), mode="r")
 
     def read(axis: int, start: int, stop: int) -> Array:
         axis = axes[axis]
@@ -125,21 +127,23 @@ def _open(path: str, key: str) -> tuple[Read, Any]:
         others = max(1, chunks.count // max(1, -(-shape[axis] // side)))
         step = side * max(1, _AT_ONCE // others)
         edges = [start, *range((start // step + 1) * step, stop, step), stop]
-        parts = [_part(values, between(axis, a, b, len(shape)), where) for a, b in pairwise(edges)]
+        with _damage_told(where):
+            parts = [np.asarray(values[between(axis, a, b, len(shape))]) for a, b in pairwise(edges)]
         numbers = parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
         return coding.decoded(numbers.reshape([numbers.shape[k] for k in axes]))
 
     return read, lambda: None
 
 
-def _part(values: Any, key: tuple[slice, ...], where: str) -> Array:
+@contextmanager
+def _damage_told(where: str) -> Iterator[None]:
     try:
-        return np.asarray(values[key])
+        yield
     except (DatasetError, MemoryError, PermissionError):
         raise
-    except Exception as error:  # its codecs raise exceptions of many kinds for damaged chunks
+    except Exception as error:  # codecs raise exceptions of many kinds for damaged chunks
         told = (str(error) or type(error).__name__).splitlines()[0]
-        raise DatasetError(f"{where} cannot be read: a chunk is damaged or missing ({told})") from error
+        raise DatasetError(f"{where} cannot be read: it is damaged ({told})") from error
 
 
 def _walk(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

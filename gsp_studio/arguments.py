@@ -213,7 +213,7 @@ def load(args: argparse.Namespace) -> Dataset:
         file=sys.stderr,
     )
     for note in dataset.notes:
-        print(f"gsp-studio: {note}", file=sys.stderr)
+        print(f"{dataset.name}: {note}", file=sys.stderr)
     return dataset
 
 

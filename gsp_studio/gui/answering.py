@@ -83,7 +83,8 @@ class Answering(Viewing):
     @property
     def extras(self) -> dict[str, tuple[str, str]]:
         """What an export can have besides its parts: title and words of each."""
-        return self._exporting.extras
+        has_pictures = self.dataset is not None and self.dataset.whole is not None
+        return {name: words for name, words in self._exporting.extras.items() if name != "pictures" or has_pictures}
 
     def export(self, directory: str | Path, index: int, parts: Parts | None = None) -> None:
         """Write a run into a folder, in the background; by default all of its parts."""

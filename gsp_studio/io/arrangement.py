@@ -377,7 +377,10 @@ def _chosen_of_grey(of: _Question, found: list[Reading]) -> tuple[Reading, str, 
         return usual, of.why_usual, is_doubtful
     if odd is not None:
         return odd, "read so, neighbours differ alike down and across an image", True
-    return (square[0], "so they are square", True) if len(square) == 1 else (usual, of.why_usual, True)
+    if len(square) == 1:
+        return square[0], "so they are square", True
+    is_alone = usual.is_usual and not any(one.is_usual for one in stacks if one is not usual)
+    return usual, of.why_usual, is_doubtful or not is_alone
 
 
 def _odd_reading(of: _Question, stacks: list[Reading]) -> Reading | None:

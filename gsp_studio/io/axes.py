@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.io.layout import LONGEST
 from gsp_studio.io.parted import PartedArray, Read
 from gsp_studio.io.plain import PlainArray
 
@@ -62,6 +63,11 @@ class Reading:
         """Whether an image would be a strip of a few pixels."""
         short, long = sorted(self.image)
         return short <= FEW and long >= _LOPSIDED * short
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether an image would have usual proportions."""
+        return max(self.image) <= LONGEST * min(self.image)
 
 
 def readings(shape: tuple[int, ...], is_by_columns: bool) -> list[Reading]:

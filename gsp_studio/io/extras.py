@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -300,13 +300,14 @@ def _pictures(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     writers: Writers = {}
     for k in range(count):
         name = "picture" if count == 1 else f"picture_{k + 1:0{len(str(count))}}"
-        writers[f"{name}.png"] = lambda path, k=k: _write_plates(picture(k), path)
-        writers[f"{name}.tif"] = lambda path, k=k: _write_pages(picture(k), path)
+        writers[f"{name}.png"] = partial(_write_plates, picture, k)
+        writers[f"{name}.tif"] = partial(_write_pages, picture, k)
     return writers
 
 
-def _write_plates(picture: Picture, path: Path) -> None:
+def _write_plates(make: Callable[[int], Picture], k: int, path: Path) -> None:
     """Original, reconstruction, and the size of the residual, as grey or colour with one white."""
+    picture = make(k)
     white = float(picture.original.max()) or 1.0
     plates = [picture.original, picture.reconstruction, np.abs(picture.residual)]
     gap = np.ones((len(plates[0]), 4, *plates[0].shape[2:])) * white
@@ -314,8 +315,9 @@ def _write_plates(picture: Picture, path: Path) -> None:
     Image.fromarray((np.clip(sheet / white, 0, 1) * 255).round().astype(np.uint8)).save(path, format="PNG")
 
 
-def _write_pages(picture: Picture, path: Path) -> None:
+def _write_pages(make: Callable[[int], Picture], k: int, path: Path) -> None:
     """The same with all digits, the residual with its sign: three pages."""
+    picture = make(k)
     pages = np.stack([picture.original, picture.reconstruction, picture.residual]).astype(np.float32)
     kind = "rgb" if pages.ndim == 4 else "minisblack"
     tifffile.imwrite(path, pages, photometric=kind, metadata={"axes": "ZYXS" if pages.ndim == 4 else "ZYX"})

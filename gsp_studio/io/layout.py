@@ -27,7 +27,7 @@ _ALIKE, _AT_ALL = 1.5, 4.0
 #: Vectors from which a shape is guessed.
 _SAMPLE = 64
 #: Longer images than this are proposed only when nothing else divides the number of pixels.
-_LONGEST = 4.0
+LONGEST = 4.0
 
 
 def candidate_shapes(pixels: int) -> list[tuple[int, int]]:
@@ -45,7 +45,7 @@ def candidate_shapes(pixels: int) -> list[tuple[int, int]]:
     """
     pairs = [(h, pixels // h) for h in range(1, math.isqrt(pixels) + 1) if pixels % h == 0]
     shapes = sorted({*pairs, *((w, h) for h, w in pairs)}, key=lambda s: (max(s) / min(s), s))
-    usual = [shape for shape in shapes if max(shape) <= _LONGEST * min(shape)]
+    usual = [shape for shape in shapes if max(shape) <= LONGEST * min(shape)]
     return usual or shapes
 
 
@@ -110,7 +110,7 @@ def rank_shapes(vectors: Array, order: str) -> list[tuple[int, int]]:
 
 def looks_like_pixels(count: int) -> bool:
     """Whether images of usual proportions can have that many pixels, at least 2 x 2."""
-    return any(min(shape) >= 2 and max(shape) <= _LONGEST * min(shape) for shape in candidate_shapes(count))
+    return any(min(shape) >= 2 and max(shape) <= LONGEST * min(shape) for shape in candidate_shapes(count))
 
 
 def differences(block: Array) -> list[float]:

@@ -155,7 +155,7 @@ def told(found: Peek, raw: np.dtype[Any], X: Any) -> Raw:
     form, entry = arrays.FORMATS[found.kind], _entry(found)
     names, labels = form.names(found.path, entry), _labels(found, entry)
     _, step = unit_scale(raw)
-    if raw.kind == "f" and raw != X.dtype:
+    if (raw.kind == "f" or (raw.kind in "iu" and raw.itemsize > 2)) and raw.newbyteorder("=") != X.dtype:
         step = f"{raw.name} values as {X.dtype.name}"
     makes_grey = found.channels == 1 and _has_three(found)
     steps = [step, images.made_grey(found.options.colour) if makes_grey else ""]

@@ -21,6 +21,8 @@ Array = npt.NDArray[Any]
 _LONGEST = 10_000
 #: Members of an archive that are listed.
 _MOST = 4096
+#: Where SciPy's sparse matrices have the places of their values.
+_SPARSE = ({"indices", "indptr"}, {"row", "col"}, {"offsets"}, {"coords"})
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -82,6 +84,11 @@ def list_npz(path: Path) -> list[ArrayEntry]:
             if not entry.kind and entry.nbytes > held:
                 raise DatasetError(f"{path} declares {entry}, {entry.nbytes} bytes, but holds at most {held} for it")
             entries.append(entry)
+    names = {entry.key for entry in entries}
+    if any(places | {"data", "shape"} <= names for places in _SPARSE):
+        raise DatasetError(
+            f"{path} is a sparse matrix of SciPy; accepted are dense arrays, as scipy.sparse.load_npz(...).toarray() is"
+        )
     return entries
 
 

@@ -108,6 +108,8 @@ def test_where_nothing_tells_the_axes_the_usual_one_is_taken_and_it_is_said(tmp_
     assert not peek(tmp_path / "a.npy", images_in="rows").is_guess
     assert not peek(tmp_path / "a.npy", image_shape=(25, 20)).is_guess
     assert not load_dataset(tmp_path / "a.npy", images_in="rows").notes
+    np.save(tmp_path / "b.npy", np.random.default_rng(0).random((80, 9, 8)))
+    assert not peek(tmp_path / "b.npy").is_guess  # along another axis they would be strips
 
 
 @pytest.mark.parametrize("dtype", ["f8", "u1"])

@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 import scipy.io
+import scipy.sparse
 from making import lying_npz, mat_bytes, npy_bytes, pictures
 
 from gsp_studio.io.dataset import DatasetError
@@ -78,6 +79,13 @@ def test_an_archive_of_several_arrays(tmp_path):
     assert 'has no array "other"; it holds small (2 x 9 x 7, uint8)' in refused(path, key="other")
     assert "1 dimension" in refused(path, key="labels")
     assert "accepted are arrays of real numbers" in refused(path, key="words")
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "bsr", "coo", "dia"])
+def test_a_sparse_matrix_of_scipy_is_called_sparse(tmp_path, kind):
+    matrix = scipy.sparse.random(20, 30, 0.2, format=kind, random_state=0)
+    scipy.sparse.save_npz(tmp_path / "a.npz", matrix)
+    assert "is a sparse matrix of SciPy; accepted are dense arrays" in refused(tmp_path / "a.npz")
 
 
 def test_what_lies_in_an_archive_decides_not_its_name(tmp_path):

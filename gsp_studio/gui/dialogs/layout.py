@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from gsp_studio.io.readers import Peek
 
 _ORDERS = {"F": "by columns (MATLAB)", "C": "by rows (NumPy, C)"}
-_IMAGES_IN = {"columns": "columns", "rows": "rows", "one": "whole: it is one image"}
-_AXES = {"rows": "first axis", "middle": "middle axis", "columns": "last axis", "one": "whole: it is one image"}
+_IMAGES_IN = {"columns": "columns", "rows": "rows", "one": "whole array, one image"}
+_AXES = {"rows": "first axis", "middle": "middle axis", "columns": "last axis", "one": "whole array, one image"}
 _ONE = "One image cannot be factorized; its patches can."
 _COLOUR = {
     "grey": "grey",

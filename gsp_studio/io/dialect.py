@@ -33,6 +33,8 @@ _MANY = 16
 #: Columns from which a first line that counts from 0 or 1 is taken for their numbers.
 _COUNTED = {"0": 4, "1": 8}
 _LONGEST_CELL = 40
+#: Cells of a row that are tried before all are.
+_GLANCE = 100
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,8 @@ def _fits(numbers: list[int], rows: list[list[str]], plain: Dialect) -> Dialect 
         return None
     value = plain.style.value
     late = [row for row in rows[len(rows) // 2 :] if len(row) == columns]
+    if sum(value(cell) is None for cell in late[-1][:_GLANCE]) > 2:
+        return None  # most styles do not fit, and rows can be long
     texts = tuple(c for c in range(columns) if all(value(row[c]) is None for row in late))
     if len(texts) > 2 or len(texts) >= columns:
         return None
@@ -213,7 +217,7 @@ def _numeric_header(body: list[list[str]], pixels: list[int], style: Style) -> i
     if not others:
         return 0
     texts = [c for c, cell in enumerate(first) if style.value(cell) is None or not cell]
-    if texts and (len(texts) > 1 or first[texts[0]].lower() not in (*LABELS, *(_INDEX if texts == [0] else ()))):
+    if any(first[c].lower() not in (*LABELS, *(_INDEX if c == 0 else ())) for c in texts):
         return 0  # texts that are neither a label's name nor an index's: a mistake, which is named when it is read
     numbers = [cell for c, cell in enumerate(first) if c not in texts]
     if _counts(numbers) and (texts or others[0][0] not in (numbers[0], str(int(numbers[-1]) + 1))):

@@ -37,7 +37,7 @@ _MARKS = {
 _COMMENTS = ("#", "%", "//")
 #: Lines that the dialect is deduced from, and the text that they may have together.
 _LOOKED_AT, _SAMPLE = 50, 1 << 22
-_LONGEST_LINE = 1 << 25
+_LONGEST_LINE = 1 << 24
 #: What a line takes as cells, and a table as numbers, in bytes for each of its own.
 _BYTES_OF_LINE, _BYTES_OF_TABLE = 30, 6
 #: A number with a separator behind it.

@@ -197,6 +197,8 @@ def _fits(numbers: list[int], rows: list[list[str]], plain: Dialect) -> Dialect 
         notes = (f"lines {numbers[0]} to {numbers[count - 1]} are taken for a header",)
     elif numeric:
         notes = (f"line {numbers[0]}, {_ends(rows[0])}, is taken for a header",)
+    if plain.style.thousands:
+        notes = (*notes, f'"{plain.style.thousands}" in numbers is taken for a separator of thousands')
     return replace(plain, columns=columns, header=tuple(numbers[:count]), names=tuple(names), texts=texts, notes=notes)
 
 

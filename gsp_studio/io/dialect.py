@@ -33,6 +33,8 @@ _MANY = 16
 #: Columns from which a first line that counts from 0 or 1 is taken for their numbers.
 _COUNTED = {"0": 4, "1": 8}
 _LONGEST_CELL = 40
+#: Cells of a row that are tried before all are.
+_GLANCE = 100
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,21 @@ class Style:
 
     def value(self, cell: str) -> float | None:
         """The number that a cell holds, NaN for one that is empty or says that a value is missing; None for others."""
-        cell = cell.translate(_SPACES).strip()
+        cell = cell.strip() if cell.isascii() else cell.translate(_SPACES).strip()
         if self._number.fullmatch(cell):  # type: ignore[attr-defined]
             return float(cell.replace(self.thousands, "").replace(self.decimal, ".") if cell else cell)
         word = _WORDS.get(cell.lstrip("+-").lower()) if len(cell) <= len("-infinity") else None
         return -word if word is not None and cell.startswith("-") else word
+
+    def values(self, cells: Sequence[str]) -> list[float | None]:
+        """As `value`, of many cells: what is plain, which is nearly all there is, at once."""
+        together = "".join(cells)
+        if self.decimal == "." and not self.thousands and together.isascii() and "_" not in together:
+            try:
+                return [float(cell) for cell in cells]  # takes nothing else then that `value` does not
+            except ValueError:
+                pass
+        return [self.value(cell) for cell in cells]
 
 
 @dataclass(frozen=True)
@@ -170,7 +182,10 @@ def _fits(numbers: list[int], rows: list[list[str]], plain: Dialect) -> Dialect 
         return None
     value = plain.style.value
     late = [row for row in rows[len(rows) // 2 :] if len(row) == columns]
-    texts = tuple(c for c in range(columns) if all(value(row[c]) is None for row in late))
+    if sum(value(cell) is None for cell in late[-1][:_GLANCE]) > 2:
+        return None  # most styles do not fit, and rows can be long
+    found = [plain.style.values(row) for row in late]
+    texts = tuple(c for c in range(columns) if found[-1][c] is None and all(row[c] is None for row in found))
     if len(texts) > 2 or len(texts) >= columns:
         return None
     pixels = [c for c in range(columns) if c not in texts]
@@ -185,7 +200,7 @@ def _fits(numbers: list[int], rows: list[list[str]], plain: Dialect) -> Dialect 
     top = body[0] if numeric else next((row for row in rows[:count][::-1] if columns - 1 <= len(row) <= columns), [])
     count += numeric
     rest = rows[count:]
-    if not rest or any(value(row[c]) is None for row in rest for c in pixels):
+    if not rest or any(None in plain.style.values([row[c] for c in pixels] if texts else row) for row in rest):
         return None
     names = [name.strip("\"' ").lower() for name in ([""] if 0 < len(top) < columns else []) + top]
     notes: tuple[str, ...] = ()
@@ -193,6 +208,8 @@ def _fits(numbers: list[int], rows: list[list[str]], plain: Dialect) -> Dialect 
         notes = (f"lines {numbers[0]} to {numbers[count - 1]} are taken for a header",)
     elif numeric:
         notes = (f"line {numbers[0]}, {_ends(rows[0])}, is taken for a header",)
+    if plain.style.thousands:
+        notes = (*notes, f'"{plain.style.thousands}" in numbers is taken for a separator of thousands')
     return replace(plain, columns=columns, header=tuple(numbers[:count]), names=tuple(names), texts=texts, notes=notes)
 
 
@@ -212,8 +229,8 @@ def _numeric_header(body: list[list[str]], pixels: list[int], style: Style) -> i
     others = [[row[c] for c in pixels] for row in body[1:]]
     if not others:
         return 0
-    texts = [c for c, cell in enumerate(first) if style.value(cell) is None or not cell]
-    if texts and (len(texts) > 1 or first[texts[0]].lower() not in (*LABELS, *(_INDEX if texts == [0] else ()))):
+    texts = [c for c, value in enumerate(style.values(first)) if value is None or not first[c]]
+    if any(first[c].lower() not in (*LABELS, *(_INDEX if c == 0 else ())) for c in texts):
         return 0  # texts that are neither a label's name nor an index's: a mistake, which is named when it is read
     numbers = [cell for c, cell in enumerate(first) if c not in texts]
     if _counts(numbers) and (texts or others[0][0] not in (numbers[0], str(int(numbers[-1]) + 1))):
@@ -232,7 +249,7 @@ def _counts(cells: Sequence[str]) -> bool:
 
 
 def _is_monotone(cells: Sequence[str], style: Style) -> bool:
-    steps = np.diff([np.nan if (value := style.value(cell)) is None else value for cell in cells])
+    steps = np.diff(np.array(style.values(cells), float))  # NaN for None
     return bool((steps > 0).all() or (steps < 0).all())
 
 
@@ -278,10 +295,12 @@ def _culprit(lines: Sequence[Line], separator: str | None) -> str:
     if columns < 2:
         return "has lines of one value; accepted are several numbers a line, an image each"
     full = [(number, row) for number, row in rows if len(row) == columns]
-    style = max((Style(*one) for one in _STYLES), key=lambda one: sum(one.value(c) is not None for c in full[-1][1]))
+    style = max(
+        (Style(*one) for one in _STYLES), key=lambda one: sum(one.value(c) is not None for c in full[-1][1][:_GLANCE])
+    )
     # The odd one among rows of numbers, else what the last line has.
     for number, row in (*full, full[-1]):
-        wrong = [c for c, cell in enumerate(row) if style.value(cell) is None]
+        wrong = [c for c, value in enumerate(style.values(row)) if value is None]
         if wrong and (2 * len(wrong) < columns or number == full[-1][0]):
             return not_a_number(number, wrong[0], row[wrong[0]])
     odd = next(((number, row) for number, row in rows[::-1] if len(row) != columns), rows[-1])

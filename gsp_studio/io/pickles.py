@@ -44,7 +44,7 @@ def check_pickle(stream: IO[bytes], most: int = MOST_STEPS) -> None:
         for step, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
             if step >= most:
                 raise PickleError(f"has more than {most} steps")
-            depth = _apply(opcode, argument, depths, marks, memo)
+            depth = _apply(opcode, argument, depths, marks, memo, most)
             if depth > DEEPEST:
                 raise PickleError(f"is nested more than {DEEPEST} deep")
     except (PickleError, MemoryError):
@@ -54,7 +54,7 @@ def check_pickle(stream: IO[bytes], most: int = MOST_STEPS) -> None:
 
 
 def _apply(
-    opcode: pickletools.OpcodeInfo, argument: Any, depths: list[int], marks: list[int], memo: dict[Any, int]
+    opcode: pickletools.OpcodeInfo, argument: Any, depths: list[int], marks: list[int], memo: dict[Any, int], most: int
 ) -> int:
     """Do to the depths what a step does to the stack; the depth of what it leaves on top."""
     name = opcode.name
@@ -65,7 +65,10 @@ def _apply(
         marks.pop()
         return 0
     if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-        memo[len(memo) if name == "MEMOIZE" else argument] = depths[-1]
+        place = len(memo) if name == "MEMOIZE" else argument
+        if place >= most:  # up to which Python's reader makes room
+            raise PickleError("takes note of more than it has")
+        memo[place] = depths[-1]
         return 0
     if name in ("GET", "BINGET", "LONG_BINGET"):
         depths.append(memo[argument])

@@ -37,7 +37,7 @@ _MARKS = {
 _COMMENTS = ("#", "%", "//")
 #: Lines that the dialect is deduced from, and the text that they may have together.
 _LOOKED_AT, _SAMPLE = 50, 1 << 22
-_LONGEST_LINE = 1 << 25
+_LONGEST_LINE = 1 << 24
 #: What a line takes as cells, and a table as numbers, in bytes for each of its own.
 _BYTES_OF_LINE, _BYTES_OF_TABLE = 30, 6
 #: A number with a separator behind it.
@@ -149,7 +149,7 @@ def _deduced(path: Path, encoding: str, odd: list[Line]) -> Dialect:
     separator = None
     if sample and sample[0][1].strip().lower()[:4] == "sep=" and len(sample[0][1].strip()) == 5:  # as Excel has it
         separator = sample.pop(0)[1].strip()[4]
-    comment = comments[-1] if comments else ""
+    comment = "".join(comments)
     try:
         return deduce([*sample, *odd], comment, separator)
     except DatasetError:
@@ -171,7 +171,7 @@ def _lines(path: Path, encoding: str, comments: list[str]) -> Iterator[Line]:
             bare = text.lstrip()
             if bare.startswith(_COMMENTS):
                 if is_first:
-                    comments.append(bare.lstrip("#%/ "))
+                    comments[:] = [bare.lstrip("#%/ ")]  # the last one
             elif bare:
                 is_first = False
                 yield number, text

@@ -173,3 +173,10 @@ def test_what_is_not_read_is_listed_and_the_rest_opens(written, images, tmp_path
         "q": "the rows of a sparse array are damaged",
     }.items():
         assert told in refused(path, key=key)
+
+
+def test_a_sparse_matrix_that_declares_too_much(written):
+    def fill(file):
+        put_sparse(file, "X", np.eye(5)).attrs["MATLAB_sparse"] = np.uint64(3 << 60)
+
+    assert "of memory, but" in refused(written(fill))

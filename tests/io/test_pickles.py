@@ -62,6 +62,12 @@ def test_what_has_too_many_steps(monkeypatch):
         check_pickle(io.BytesIO(pickle.dumps(list(range(20)))), 10)
 
 
+def test_places_far_beyond_what_there_is():
+    for place in (b"r" + (2**31 - 1).to_bytes(4, "little"), b"p2000000\n"):  # for which room would be made
+        with pytest.raises(PickleError, match="takes note of more than it has"):
+            check_pickle(io.BytesIO(b"\x80\x02K\x01" + place + b"."))
+
+
 def test_damage_is_one_error():
     whole = pickle.dumps({"labels": list(range(50)), "x": ((1, 2), [3], {4})}, 2)
     rng = np.random.default_rng(0)

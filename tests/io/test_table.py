@@ -109,6 +109,16 @@ def test_a_column_of_labels_anywhere(tmp_path, place, names, label):
     assert data.labels == tuple(marks)
 
 
+@pytest.mark.parametrize("place", [1, 9, W + 1])
+def test_an_index_and_labels_as_pandas_writes_them(tmp_path, place):
+    cells = [["", *COUNT], *([str(k), *row.split(",")] for k, row in enumerate(ROWS))]
+    for row, mark in zip(cells, ["label", *"abcabc"], strict=True):
+        row.insert(place, mark)
+    data = opened(tmp_path, [",".join(row) for row in cells])
+    assert np.array_equal(data.X.T, VALUES)
+    assert data.labels == tuple("abcabc")
+
+
 def test_texts_name_or_label_the_images(tmp_path):
     marked = [f"{row},{'ab'[k % 2]}" for k, row in enumerate(ROWS)]
     data = opened(tmp_path, marked)
@@ -170,7 +180,10 @@ def test_separators_of_thousands(tmp_path, separator, thousands, decimal):
         return f'"{told}"' if separator == "," else told
 
     lines = [separator.join(map(write, row)) for row in values]
-    np.testing.assert_allclose(opened(tmp_path, lines).X.T, values, rtol=1e-15)
+    data = opened(tmp_path, lines)
+    np.testing.assert_allclose(data.X.T, values, rtol=1e-15)
+    thousands = thousands.replace("\u202f", " ")
+    assert data.notes == (f'"{thousands}" in numbers is taken for a separator of thousands',)
 
 
 def test_a_comma_that_can_be_either_is_refused(tmp_path):

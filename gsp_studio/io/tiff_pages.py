@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,6 +119,8 @@ class TiffImages:
             self._first_pages = [self._page_of(number) for number in self._chain.first_of_kind]
 
     def _page_of(self, number: int) -> Any:
+        if number == 0:
+            return self._file.pages.first
         stream, offset = self._file.filehandle, self._chain.directories[number].offset
         stream.seek(offset)
         return tifffile.TiffPage(self._file, number)
@@ -249,6 +252,16 @@ class TiffImages:
             except Unreadable as error:
                 raise DatasetError(f"{where} cannot be read: {error}") from error
 
+    def _require_own_size(self, page: Any, starts: tuple[int, ...], sizes: tuple[int, ...], where: str) -> None:
+        """Refuse strips and tiles whose own headers declare far more pixels than they have in the page."""
+        most = 4 * math.prod(page.chunks) + (1 << 16)
+        for start, size in zip(starts, sizes, strict=False):
+            if page.compression in _WITH_HEADER:
+                self._stream.seek(start)
+                declared = _WITH_HEADER[int(page.compression)](self._stream.read(min(size, 1 << 20)))
+                if declared > most:
+                    raise DatasetError(f"{where} is damaged: a strip or tile of it declares {declared} pixels")
+
     def _raw(
         self, page: Any, number: int, starts: tuple[int, ...], sizes: tuple[int, ...], copy: int, where: str
     ) -> Array:
@@ -263,9 +276,39 @@ class TiffImages:
             dtype = page.dtype.newbyteorder(self._chain.order)
             values = np.frombuffer(content, dtype).astype(page.dtype.newbyteorder("="), copy=False)
             return values.reshape(page.shaped)
+        self._require_own_size(page, starts, sizes, where)
         frame = tifffile.TiffFrame(self._file, number, keyframe=page, dataoffsets=starts, databytecounts=sizes)
         frame.jpegtables = page.jpegtables
         return np.asarray(frame.asarray(maxworkers=1)).reshape(page.shaped)
+
+
+def _pixels_of_jpeg(content: bytes) -> int:
+    try:
+        _, height, width, _ = tifffile.tifffile.jpeg_shape(content)
+    except (ValueError, struct.error):  # tables alone, or what its decoder will refuse
+        return 0
+    return int(height * width)
+
+
+def _pixels_of_jpeg2000(content: bytes) -> int:
+    at = content.find(b"\xff\x4f\xff\x51")
+    if at < 0 or len(content) < at + 24:
+        return 0
+    width, height, left, top = struct.unpack(">4I", content[at + 8 : at + 24])
+    return int(max(0, width - left) * max(0, height - top))
+
+
+def _pixels_of_png(content: bytes) -> int:
+    width, height = struct.unpack(">II", content[16:24]) if len(content) >= 24 else (0, 0)
+    return int(width * height)
+
+
+#: Compressions of which each strip or tile is an image file of its own.
+_WITH_HEADER = {
+    **dict.fromkeys((6, 7, 33007, 34892), _pixels_of_jpeg),
+    **dict.fromkeys((33003, 33004, 33005, 34712), _pixels_of_jpeg2000),
+    34933: _pixels_of_png,
+}
 
 
 def _is_aside(page: Any) -> bool:

@@ -95,7 +95,7 @@ def layouts(draw):
 PALETTE = RNG.integers(0, 65536, (3, 256)).astype(np.uint16)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(layouts())
 def test_a_stack_and_a_folder_of_any_layout_have_the_same_values(tmp_path_factory, layout):
     folder = tmp_path_factory.mktemp("tiff")
@@ -445,6 +445,25 @@ def test_a_page_that_declares_more_than_it_can_hold_is_refused_before_it_is_deco
     (tmp_path / "y.tif").write_bytes(content)
     with pytest.raises(gs.DatasetError, match=r"declares [\d.]+ GiB, more than it can hold|needs|declares"):
         load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "jpeg2k", "png"])
+def test_a_tile_whose_own_header_declares_more_than_the_page_is_refused(tmp_path, kind):
+    code, encode = {"jpeg": (7, imagecodecs.jpeg_encode), "jpeg2k": (34712, imagecodecs.jpeg2k_encode),
+                    "png": (34933, imagecodecs.png_encode)}[kind]  # fmt: skip
+    image = pictures(1, 16, 16)[0]
+    content = bytearray(encode(image, codecformat="j2k") if kind == "jpeg2k" else encode(image))
+    page = (bytes(content), grey_tags(16, 16, 8, _259=(3, (code,))))
+    (tmp_path / "true.tif").write_bytes(tiff_bytes([page] * 2))
+    assert np.abs(load_dataset(tmp_path / "true.tif").images() - image / 255).max() < 0.05
+    mark, offset, size = {
+        "jpeg": (b"\xff\xc0", 5, ">HH"), "jpeg2k": (b"\xff\x51", 6, ">II"), "png": (b"IHDR", 4, ">II"),
+    }[kind]  # fmt: skip
+    at = content.index(mark) + offset
+    content[at : at + struct.calcsize(size)] = struct.pack(size, 60000, 60000)
+    (tmp_path / "x.tif").write_bytes(tiff_bytes([(bytes(content), page[1])] * 2))
+    with pytest.raises(gs.DatasetError, match="a strip or tile of it declares 3600000000 pixels"):
+        load_dataset(tmp_path / "x.tif")
 
 
 def test_many_pages_are_counted_and_not_described_one_by_one(tmp_path, monkeypatch):

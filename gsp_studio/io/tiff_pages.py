@@ -10,6 +10,7 @@ import logging
 import math
 import os
 import struct
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -351,20 +352,40 @@ def _require_bounded(page: Any, sizes: tuple[int, ...], where: str) -> None:
     require_memory(3 * page.nbytes + tile, f"{where}, a page of {page.imagelength} x {page.imagewidth},")
 
 
+class _Silence:
+    """Keeps tifffile from logging while any thread reads a file: what is wrong is said in our words."""
+
+    def __init__(self) -> None:
+        self._lock, self._readers, self._before = threading.Lock(), 0, False
+        self._logger = logging.getLogger("tifffile")
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._readers:
+                self._before, self._logger.disabled = self._logger.disabled, True
+            self._readers += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._readers -= 1
+            if not self._readers:
+                self._logger.disabled = self._before
+
+
+_silence = _Silence()
+
+
 @contextmanager
 def _named(where: str) -> Iterator[None]:
     """Turn what tifffile and its codecs raise into a DatasetError, and keep them from logging meanwhile."""
-    logger = logging.getLogger("tifffile")
-    before, logger.disabled = logger.disabled, True  # what is wrong is said in our words
     try:
-        yield
+        with _silence:
+            yield
     except (DatasetError, MemoryError, PermissionError, FileNotFoundError):
         raise
     except Exception as error:  # of almost any kind for damaged files
         reason = (str(error) or type(error).__name__).splitlines()[0][:160]
         raise DatasetError(f"{where} is damaged, or of a variant that cannot be read ({reason})") from error
-    finally:
-        logger.disabled = before
 
 
 def in_stream(stream: IO[bytes], where: str) -> tuple[TiffImages, Stack]:

@@ -356,6 +356,16 @@ def ome_file(path, images, planes, identity="urn:uuid:1"):
             )
 
 
+def test_an_ome_header_without_places_means_all_pages_in_order(tmp_path):
+    images = values_of("uint16", 4, H, W)
+    ome_file(tmp_path / "x.ome.tif", images, [("x.ome.tif", k) for k in range(4)])
+    content = (tmp_path / "x.ome.tif").read_bytes()
+    (tmp_path / "x.ome.tif").write_bytes(content.replace(b"TiffData", b"OtherOne"))
+    data = load_dataset(tmp_path / "x.ome.tif")
+    assert np.allclose(data.images(), images / 65535)
+    assert data.names[-1] == "time 4"
+
+
 def test_files_of_an_ome_set_are_read_where_their_folder_is_opened(tmp_path):
     images = values_of("uint16", 6, H, W)
     planes = [("a.ome.tif", k) for k in range(3)] + [("b.ome.tif", k) for k in range(3)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import struct
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -24,17 +23,13 @@ import tifffile
 from gsp_studio.io import tiff_axes
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.entry import ArrayEntry
-from gsp_studio.io.source import in_units, require_memory
+from gsp_studio.io.tiff_bounds import require_all_pixels, require_bounded, require_own_size
+from gsp_studio.io.tiff_colours import Unreadable, is_subsampled, subsampled
 from gsp_studio.io.tiff_directory import Chain, read_chain
-from gsp_studio.io.tiff_pixels import PixelFormat, Unreadable, is_plain, pixel_format, pixels
+from gsp_studio.io.tiff_pixels import PixelFormat, is_plain, pixel_format, pixels
 
 Array = npt.NDArray[Any]
 
-#: Bytes that one byte can become: LZW at its best, and the dictionary coders at theirs.
-_LZW, MOST = 1400, 1 << 16
-_OF_COMPRESSION = {1: 1, 5: _LZW, 8: 1040, 32946: 1040, 32773: 64}
-#: Bytes of a strip or tile that are not looked at twice.
-_USUAL_TILE = 1 << 26
 #: What a name or a description in the file makes tifffile do beyond reading pages, as opening other files.
 _PLAIN: dict[str, Any] = dict.fromkeys(
     ("is_ndtiff", "is_mmstack", "is_scanimage", "is_ndpi", "is_eer", "is_lsm"), False
@@ -253,22 +248,16 @@ class TiffImages:
             except Unreadable as error:
                 raise DatasetError(f"{where} cannot be read: {error}") from error
 
-    def _require_own_size(self, page: Any, starts: tuple[int, ...], sizes: tuple[int, ...], where: str) -> None:
-        """Refuse strips and tiles whose own headers declare far more pixels than they have in the page."""
-        most = 4 * math.prod(page.chunks) + (1 << 16)
-        for start, size in zip(starts, sizes, strict=False):
-            if page.compression in _WITH_HEADER:
-                self._stream.seek(start)
-                declared = _WITH_HEADER[int(page.compression)](self._stream.read(min(size, 1 << 20)))
-                if declared > most:
-                    raise DatasetError(f"{where} is damaged: a strip or tile of it declares {declared} pixels")
+    def _part(self, start: int, size: int) -> bytes:
+        self._stream.seek(start)
+        return self._stream.read(size)
 
     def _raw(
         self, page: Any, number: int, starts: tuple[int, ...], sizes: tuple[int, ...], copy: int, where: str
     ) -> Array:
         """The samples of a page as they are stored, of the shape `page.shaped`."""
-        _require_all_pixels(page, starts, sizes, where, self.size)
-        _require_bounded(page, sizes, where)
+        require_all_pixels(page, starts, sizes, where, self.size)
+        require_bounded(page, sizes, where)
         if is_plain(page) and all(a + n == b for a, n, b in zip(starts, sizes, starts[1:], strict=False)):
             self._stream.seek(starts[0] + copy * page.nbytes)
             content = self._stream.read(page.nbytes)
@@ -277,79 +266,17 @@ class TiffImages:
             dtype = page.dtype.newbyteorder(self._chain.order)
             values = np.frombuffer(content, dtype).astype(page.dtype.newbyteorder("="), copy=False)
             return values.reshape(page.shaped)
-        self._require_own_size(page, starts, sizes, where)
+        require_own_size(page, (self._part(a, min(n, 1 << 20)) for a, n in zip(starts, sizes, strict=False)), where)
+        if is_subsampled(page):
+            return subsampled(page, [self._part(start, size) for start, size in zip(starts, sizes, strict=False)])
         frame = tifffile.TiffFrame(self._file, number, keyframe=page, dataoffsets=starts, databytecounts=sizes)
         frame.jpegtables = page.jpegtables
         return np.asarray(frame.asarray(maxworkers=1)).reshape(page.shaped)
 
 
-def _pixels_of_jpeg(content: bytes) -> int:
-    try:
-        _, height, width, _ = tifffile.tifffile.jpeg_shape(content)
-    except (ValueError, struct.error):  # tables alone, or what its decoder will refuse
-        return 0
-    return int(height * width)
-
-
-def _pixels_of_jpeg2000(content: bytes) -> int:
-    at = content.find(b"\xff\x4f\xff\x51")
-    if at < 0 or len(content) < at + 24:
-        return 0
-    width, height, left, top = struct.unpack(">4I", content[at + 8 : at + 24])
-    return int(max(0, width - left) * max(0, height - top))
-
-
-def _pixels_of_png(content: bytes) -> int:
-    width, height = struct.unpack(">II", content[16:24]) if len(content) >= 24 else (0, 0)
-    return int(width * height)
-
-
-#: Compressions of which each strip or tile is an image file of its own.
-_WITH_HEADER = {
-    **dict.fromkeys((6, 7, 33007, 34892), _pixels_of_jpeg),
-    **dict.fromkeys((33003, 33004, 33005, 34712), _pixels_of_jpeg2000),
-    34933: _pixels_of_png,
-}
-
-
 def _is_aside(page: Any) -> bool:
     """Whether a page is a reduced copy of another one, or a mask of it."""
     return bool(int(page.subfiletype) & 0b101)
-
-
-def _require_all_pixels(page: Any, starts: tuple[int, ...], sizes: tuple[int, ...], where: str, held: int) -> None:
-    """Require all strips or tiles of a page: those that lack would be filled up with zeros."""
-    needed = math.prod(page.chunked)
-    _, depth, height, width, _ = page.shaped
-    if len(starts) < needed or len(sizes) < len(starts):
-        whole = height * width * depth
-        there = whole * min(len(starts), len(sizes)) // needed
-        if not page.is_tiled:
-            there = min(whole, min(len(starts), len(sizes)) * int(page.rowsperstrip) * width)
-        raise DatasetError(f"{where} is damaged or truncated ({there} of {whole} pixels are there)")
-    if page.compression == 1 and 8 * sum(sizes) < page.size * _least_bits(page) and 0 not in sizes:
-        there = 8 * sum(sizes) // (_least_bits(page) * page.samplesperpixel)
-        raise DatasetError(f"{where} is damaged or truncated ({there} of {height * width * depth} pixels are there)")
-    empty = sum(not size for size in sizes[:needed])
-    if empty:
-        raise DatasetError(f"{where} has no pixels in {empty} of its {needed} strips or tiles: they were never written")
-    ends = max((a + n for a, n in zip(starts, sizes, strict=False)), default=0)
-    if ends > held:
-        raise DatasetError(f"{where} is damaged or truncated: {held} of {ends} bytes are there")
-
-
-def _least_bits(page: Any) -> int:
-    return int(min(np.ravel(page.bitspersample).tolist()))
-
-
-def _require_bounded(page: Any, sizes: tuple[int, ...], where: str) -> None:
-    """Refuse pages that declare more than they can hold, before anything is decompressed."""
-    most = _OF_COMPRESSION.get(int(page.compression), MOST) * sum(sizes) + (1 << 16)
-    tile = math.prod(page.chunks) * page.dtype.itemsize
-    declared = page.size * _least_bits(page) // 8
-    if declared > most or tile > max(_USUAL_TILE, 16 * page.nbytes):
-        raise DatasetError(f"{where} declares {in_units(max(page.nbytes, tile))}, more than it can hold")
-    require_memory(3 * page.nbytes + tile, f"{where}, a page of {page.imagelength} x {page.imagewidth},")
 
 
 class _Silence:
@@ -381,7 +308,7 @@ def _named(where: str) -> Iterator[None]:
     try:
         with _silence:
             yield
-    except (DatasetError, MemoryError, PermissionError, FileNotFoundError):
+    except (DatasetError, MemoryError, PermissionError, FileNotFoundError, NameError):
         raise
     except Exception as error:  # of almost any kind for damaged files
         reason = (str(error) or type(error).__name__).splitlines()[0][:160]

@@ -241,14 +241,33 @@ def test_ycbcr_is_colour_as_pillow_has_it(tmp_path, compression):
     assert np.abs(found - truth).max() < 0.012
 
 
-def test_colours_at_a_lower_resolution_without_jpeg_are_refused_with_the_reason(tmp_path):
-    tags = grey_tags(8, 8, _262=(3, (6,)), _277=(3, (3,)), _258=(3, (8, 8, 8)), _530=(3, (2, 2)))
+@pytest.mark.parametrize("compression", [1, 5, 8])
+@pytest.mark.parametrize(("across", "down"), [(2, 2), (2, 1), (4, 2)])
+def test_colours_at_a_lower_resolution(tmp_path, compression, across, down):
+    height, width, rows = 10, 14, 8  # neither is a multiple of the blocks
+    y, x = np.mgrid[: height + 6, : width + 6]
+    rgb = np.stack([60 + 4 * y, 50 + 5 * x, 90 + 2 * (x + y)], axis=-1).astype(np.uint8)
+    ycbcr = np.asarray(Image.fromarray(rgb).convert("YCbCr"))
+    parts = []
+    for top, bottom in ((0, rows), (rows, height)):
+        blocks = []
+        for a in range(top, bottom, down):
+            for b in range(0, width, across):
+                unit = ycbcr[a : a + down, b : b + across]
+                blocks += [*unit[..., 0].ravel(), *np.rint(unit[..., 1:].reshape(-1, 2).mean(axis=0))]
+        parts.append(bytes(int(value) for value in blocks))
+    encode = {1: bytes, 5: imagecodecs.lzw_encode, 8: imagecodecs.zlib_encode}[compression]
+    packed_parts = [bytes(encode(part)) for part in parts]
     for k in range(2):
-        (tmp_path / f"{k}.tif").write_bytes(tiff_bytes([(bytes(96), tags)]))
-    with pytest.raises(
-        gs.DatasetError, match=r"[01]\.tif cannot be read: its colours are stored at a lower resolution"
-    ):
-        load_dataset(tmp_path)
+        tags = grey_tags(height, width, _258=(3, (8, 8, 8)), _277=(3, (3,)), _262=(3, (6,)), _278=(4, (rows,)))
+        tags |= {259: (3, (compression,)), 530: (3, (across, down)), 273: (4, (8, 8 + len(packed_parts[0])))}
+        tags |= {279: (4, tuple(map(len, packed_parts)))}
+        (tmp_path / f"{k}.tif").write_bytes(tiff_bytes([(b"".join(packed_parts), tags)]))
+    found = load_dataset(tmp_path, colour="rgb").images()
+    assert np.abs(found - rgb[:height, :width] / 255).max() < 0.06
+    if compression == 5:
+        with Image.open(tmp_path / "0.tif") as opened:
+            assert np.abs(found[0] - np.asarray(opened.convert("RGB")) / 255).max() < 0.06
 
 
 @pytest.mark.parametrize(("samples", "extra", "bands"), [(5, None, 5), (3, None, 3), (2, ["unassalpha"], 1)])

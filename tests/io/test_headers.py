@@ -68,6 +68,11 @@ def test_pictures_of_an_animation_are_counted_without_decoding_them(tmp_path):
     control, picture = b"!\xf9\4\0\5\0\0\0", b",\0\0\0\0\1\0\1\0\0\2\2D\1\0"
     many = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff" + (control + picture) * 40_000 + b";"
     (tmp_path / "many.gif").write_bytes(many)
+    large = bytearray(content.getvalue())
+    large[6:10] = b"\x28\x23" * 2  # the canvas, of which frames take a corner
+    (tmp_path / "large.gif").write_bytes(large)
+    with pytest.raises(images.DatasetError, match="declares 7 images of 9000 x 9000, more than its"):
+        images.look(tmp_path / "large.gif")
     with pytest.raises(images.DatasetError, match=r"many\.gif holds more than 32768 images"):
         images.look(tmp_path / "many.gif")
 

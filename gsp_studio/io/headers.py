@@ -30,6 +30,25 @@ def quick_header(head: bytes) -> tuple[str, int, int, bool, str] | None:
     return None
 
 
+def gif_frames(content: bytes, most: int) -> int:
+    """Pictures of a GIF file, counted up to one more than `most`; none of them is decoded."""
+    flags = content[10] if len(content) > 10 else 0
+    at, frames = 13 + (6 << (flags & 7) if flags & 0x80 else 0), 0
+    while at + 10 < len(content) and frames <= most:
+        if content[at] == 0x2C:
+            frames += 1
+            flags = content[at + 9]
+            at += 11 + (6 << (flags & 7) if flags & 0x80 else 0)
+        elif content[at] == 0x21:
+            at += 2
+        else:
+            break
+        while at < len(content) and content[at]:
+            at += content[at] + 1
+        at += 1
+    return frames
+
+
 def _png(head: bytes) -> tuple[str, int, int, bool, str] | None:
     if len(head) < 45 or head[8:16] != b"\0\0\0\rIHDR":
         return None

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gsp_studio.io import deep
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.headers import ENOUGH, quick_header
+from gsp_studio.io.headers import ENOUGH, gif_frames, quick_header
 from gsp_studio.io.preprocess import unit_scale
 from gsp_studio.io.source import require_memory
 from gsp_studio.io.sources import ImageFile, Member
@@ -33,7 +33,6 @@ ACCEPTED = "PNG, JPEG, PGM, TIFF, BMP, GIF and WebP files"
 DECODING = 32
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".pbm", ".pnm", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
-#: Of which Pillow reads all but TIFF.
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP")
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -59,10 +58,13 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 PLANES = ("red", "green", "blue")
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
-#: Formats that can hold several images.
 _ANIMATED = ("GIF", "PNG", "WEBP")
 #: Bytes that a frame of an animated PNG has at least: two chunks.
 _LEAST_FRAME = 50
+#: Frames of an animation, each of which is put together from those before it.
+_MOST_FRAMES = 1 << 15
+#: Pixels of all of them, and of these for each byte of the file: most of a frame can be that of the one before it.
+_MOST_PIXELS, _MOST_PIXELS_A_BYTE = 1 << 28, 5000
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -213,13 +215,25 @@ def _header(stream: IO[bytes], file: ImageFile) -> Header:
         size = (width, height) if _orientation(image) in _TURNED else (height, width)
         is_colour = image.mode not in _GREY_MODES
         dtype = "bool" if image.mode == "1" else f"uint{deep.bits(image, stream)}"
+        if image.format == "GIF":
+            stream.seek(0)
+            _require_few(gif_frames(stream.read(), _MOST_FRAMES), file)
         frames = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
         if image.format == "GIF" and frames > 1:
             _require_end_of_gif(stream, file)
         held = stream.seek(0, os.SEEK_END)
-        if image.format == "PNG" and _LEAST_FRAME * (frames - 1) > held:
-            raise DatasetError(f"{file} declares {frames} images, more than its {held} bytes can hold")
+        is_bomb = frames > 1 and frames * width * height > _MOST_PIXELS + _MOST_PIXELS_A_BYTE * held
+        if is_bomb or (image.format == "PNG" and _LEAST_FRAME * (frames - 1) > held):
+            raise DatasetError(
+                f"{file} declares {frames} images of {height} x {width}, more than its {held} bytes can hold"
+            )
+        _require_few(frames, file)
         return Header(image.format or "", size, is_colour, max(1, frames), dtype)
+
+
+def _require_few(frames: int, file: ImageFile) -> None:
+    if frames > _MOST_FRAMES:
+        raise DatasetError(f"{file} holds more than {_MOST_FRAMES} images; accepted are animations of up to as many")
 
 
 def _require_end_of_gif(stream: IO[bytes], file: ImageFile) -> None:

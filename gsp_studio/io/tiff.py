@@ -14,8 +14,9 @@ import numpy.typing as npt
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.entry import ArrayEntry, require_held
 from gsp_studio.io.parted import PartedArray, Read, between
+from gsp_studio.io.tiff_bounds import MOST
 from gsp_studio.io.tiff_directory import Chain, read_chain
-from gsp_studio.io.tiff_pages import MOST, Stack, TiffImages
+from gsp_studio.io.tiff_pages import Stack, TiffImages
 
 Array = npt.NDArray[Any]
 

@@ -152,8 +152,10 @@ def _ome(text: str, pages: list[int], name: str) -> Order | None:
         count = math.prod(sizes)
         if not 1 <= count <= _MOST:
             raise ValueError("impossible sizes")
-        planes: list[int | None] = [None] * count
-        for data in _children(pixels, "TiffData"):
+        places = _children(pixels, "TiffData")
+        # Without a word on where planes are, they follow each other from the first page on.
+        planes: list[int | None] = [None if places else k for k in range(count)]
+        for data in places:
             first = int(data.attrib.get("IFD", 0))
             told = data.attrib.get("PlaneCount", data.attrib.get("NumPlanes", "1" if "IFD" in data.attrib else "0"))
             at = [int(data.attrib.get("First" + axis, 0)) for axis in axes]
@@ -172,8 +174,8 @@ def _ome(text: str, pages: list[int], name: str) -> Order | None:
         found += planes
     if not found:
         return None
-    places = {number: k for k, number in enumerate(pages)}
-    there = [(places[page], k) for k, page in enumerate(found) if page is not None and page in places]
+    at_page = {number: k for k, number in enumerate(pages)}
+    there = [(at_page[page], k) for k, page in enumerate(found) if page is not None and page in at_page]
     used = {page for page, _ in there}
     if elsewhere:
         return Order(tuple((k, 0) for k in range(len(pages))), None, (), tuple(elsewhere), len(found))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,17 +23,13 @@ import tifffile
 from gsp_studio.io import tiff_axes
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.entry import ArrayEntry
-from gsp_studio.io.source import in_units, require_memory
+from gsp_studio.io.tiff_bounds import require_all_pixels, require_bounded, require_own_size
+from gsp_studio.io.tiff_colours import Unreadable, is_subsampled, subsampled
 from gsp_studio.io.tiff_directory import Chain, read_chain
-from gsp_studio.io.tiff_pixels import PixelFormat, Unreadable, is_plain, pixel_format, pixels
+from gsp_studio.io.tiff_pixels import PixelFormat, is_plain, pixel_format, pixels
 
 Array = npt.NDArray[Any]
 
-#: Bytes that one byte can become: LZW at its best, and the dictionary coders at theirs.
-_LZW, MOST = 1400, 1 << 16
-_OF_COMPRESSION = {1: 1, 5: _LZW, 8: 1040, 32946: 1040, 32773: 64}
-#: Bytes of a strip or tile that are not looked at twice.
-_USUAL_TILE = 1 << 26
 #: What a name or a description in the file makes tifffile do beyond reading pages, as opening other files.
 _PLAIN: dict[str, Any] = dict.fromkeys(
     ("is_ndtiff", "is_mmstack", "is_scanimage", "is_ndpi", "is_eer", "is_lsm"), False
@@ -118,6 +115,8 @@ class TiffImages:
             self._first_pages = [self._page_of(number) for number in self._chain.first_of_kind]
 
     def _page_of(self, number: int) -> Any:
+        if number == 0:
+            return self._file.pages.first
         stream, offset = self._file.filehandle, self._chain.directories[number].offset
         stream.seek(offset)
         return tifffile.TiffPage(self._file, number)
@@ -249,12 +248,16 @@ class TiffImages:
             except Unreadable as error:
                 raise DatasetError(f"{where} cannot be read: {error}") from error
 
+    def _part(self, start: int, size: int) -> bytes:
+        self._stream.seek(start)
+        return self._stream.read(size)
+
     def _raw(
         self, page: Any, number: int, starts: tuple[int, ...], sizes: tuple[int, ...], copy: int, where: str
     ) -> Array:
         """The samples of a page as they are stored, of the shape `page.shaped`."""
-        _require_all_pixels(page, starts, sizes, where, self.size)
-        _require_bounded(page, sizes, where)
+        require_all_pixels(page, starts, sizes, where, self.size)
+        require_bounded(page, sizes, where)
         if is_plain(page) and all(a + n == b for a, n, b in zip(starts, sizes, starts[1:], strict=False)):
             self._stream.seek(starts[0] + copy * page.nbytes)
             content = self._stream.read(page.nbytes)
@@ -263,6 +266,9 @@ class TiffImages:
             dtype = page.dtype.newbyteorder(self._chain.order)
             values = np.frombuffer(content, dtype).astype(page.dtype.newbyteorder("="), copy=False)
             return values.reshape(page.shaped)
+        require_own_size(page, (self._part(a, min(n, 1 << 20)) for a, n in zip(starts, sizes, strict=False)), where)
+        if is_subsampled(page):
+            return subsampled(page, [self._part(start, size) for start, size in zip(starts, sizes, strict=False)])
         frame = tifffile.TiffFrame(self._file, number, keyframe=page, dataoffsets=starts, databytecounts=sizes)
         frame.jpegtables = page.jpegtables
         return np.asarray(frame.asarray(maxworkers=1)).reshape(page.shaped)
@@ -273,55 +279,40 @@ def _is_aside(page: Any) -> bool:
     return bool(int(page.subfiletype) & 0b101)
 
 
-def _require_all_pixels(page: Any, starts: tuple[int, ...], sizes: tuple[int, ...], where: str, held: int) -> None:
-    """Require all strips or tiles of a page: those that lack would be filled up with zeros."""
-    needed = math.prod(page.chunked)
-    _, depth, height, width, _ = page.shaped
-    if len(starts) < needed or len(sizes) < len(starts):
-        whole = height * width * depth
-        there = whole * min(len(starts), len(sizes)) // needed
-        if not page.is_tiled:
-            there = min(whole, min(len(starts), len(sizes)) * int(page.rowsperstrip) * width)
-        raise DatasetError(f"{where} is damaged or truncated ({there} of {whole} pixels are there)")
-    if page.compression == 1 and 8 * sum(sizes) < page.size * _least_bits(page) and 0 not in sizes:
-        there = 8 * sum(sizes) // (_least_bits(page) * page.samplesperpixel)
-        raise DatasetError(f"{where} is damaged or truncated ({there} of {height * width * depth} pixels are there)")
-    empty = sum(not size for size in sizes[:needed])
-    if empty:
-        raise DatasetError(f"{where} has no pixels in {empty} of its {needed} strips or tiles: they were never written")
-    ends = max((a + n for a, n in zip(starts, sizes, strict=False)), default=0)
-    if ends > held:
-        raise DatasetError(f"{where} is damaged or truncated: {held} of {ends} bytes are there")
+class _Silence:
+    """Keeps tifffile from logging while any thread reads a file: what is wrong is said in our words."""
+
+    def __init__(self) -> None:
+        self._lock, self._readers, self._before = threading.Lock(), 0, False
+        self._logger = logging.getLogger("tifffile")
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._readers:
+                self._before, self._logger.disabled = self._logger.disabled, True
+            self._readers += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._readers -= 1
+            if not self._readers:
+                self._logger.disabled = self._before
 
 
-def _least_bits(page: Any) -> int:
-    return int(min(np.ravel(page.bitspersample).tolist()))
-
-
-def _require_bounded(page: Any, sizes: tuple[int, ...], where: str) -> None:
-    """Refuse pages that declare more than they can hold, before anything is decompressed."""
-    most = _OF_COMPRESSION.get(int(page.compression), MOST) * sum(sizes) + (1 << 16)
-    tile = math.prod(page.chunks) * page.dtype.itemsize
-    declared = page.size * _least_bits(page) // 8
-    if declared > most or tile > max(_USUAL_TILE, 16 * page.nbytes):
-        raise DatasetError(f"{where} declares {in_units(max(page.nbytes, tile))}, more than it can hold")
-    require_memory(3 * page.nbytes + tile, f"{where}, a page of {page.imagelength} x {page.imagewidth},")
+_silence = _Silence()
 
 
 @contextmanager
 def _named(where: str) -> Iterator[None]:
     """Turn what tifffile and its codecs raise into a DatasetError, and keep them from logging meanwhile."""
-    logger = logging.getLogger("tifffile")
-    before, logger.disabled = logger.disabled, True  # what is wrong is said in our words
     try:
-        yield
-    except (DatasetError, MemoryError, PermissionError, FileNotFoundError):
+        with _silence:
+            yield
+    except (DatasetError, MemoryError, PermissionError, FileNotFoundError, NameError):
         raise
     except Exception as error:  # of almost any kind for damaged files
         reason = (str(error) or type(error).__name__).splitlines()[0][:160]
         raise DatasetError(f"{where} is damaged, or of a variant that cannot be read ({reason})") from error
-    finally:
-        logger.disabled = before
 
 
 def in_stream(stream: IO[bytes], where: str) -> tuple[TiffImages, Stack]:

@@ -13,6 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.io.tiff_colours import (
+    Unreadable,
+    is_subsampled,
+    palette,
+    palette_applied,
+    rgb_of_cmyk,
+    rgb_of_lab,
+    rgb_of_ycbcr,
+)
+
 Array = npt.NDArray[Any]
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _CMYK, _YCBCR, _CIELAB, _ICCLAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
@@ -29,21 +39,7 @@ _OWN = {
     _ICCLAB: 3,
 }
 _ASSOCIATED, _UNASSOCIATED = 1, 2
-_JPEG = (6, 7, 33007, 34892)
 _CCITT = (2, 3, 4)
-#: Rows of XYZ, for the white D50 that Lab has, to linear sRGB.
-_FROM_XYZ = np.array(
-    [
-        [3.1338561, -1.6168667, -0.4906146],
-        [-0.9787684, 1.9161415, 0.0334540],
-        [0.0719453, -0.2289914, 1.4052427],
-    ]
-)
-_D50 = np.array([0.9642, 1.0, 0.8249])
-
-
-class Unreadable(ValueError):
-    """Pixels that cannot be read faithfully; the message is a clause that says why."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +111,8 @@ def pixel_format(page: Any) -> PixelFormat:
     if page.dtype is None or page.dtype.kind not in "buif":
         kind = {5: "complex", 6: "complex", 4: "undefined"}.get(int(page.sampleformat), f"format {page.sampleformat}")
         raise Unreadable(f"its samples are of {page.bitspersample} bits, {kind}; accepted are real numbers")
-    if page.is_subsampled and page.compression not in _JPEG:
-        raise Unreadable("its colours are stored at a lower resolution (YCbCr subsampling) without JPEG compression")
+    if is_subsampled(page) and (page.planarconfig != 1 or page.predictor != 1 or page.bitspersample != 8):
+        raise Unreadable("its colours are stored at a lower resolution (YCbCr) than 8 bits in one plane allow")
     bits = _bits(page)
     stored = (
         "bool"
@@ -249,7 +245,7 @@ def _has_white(dtype: np.dtype[Any]) -> bool:
 
 def _type_of_values(page: Any, samples: _Samples, bits: int) -> np.dtype[Any]:
     if samples.photometric == _PALETTE:
-        return np.dtype(np.uint16 if _palette(page, bits).max(initial=0) > 255 else np.uint8)
+        return np.dtype(np.uint16 if palette(page, bits).max(initial=0) > 255 else np.uint8)
     if samples.photometric in (_CMYK, _YCBCR, _CIELAB, _ICCLAB):
         if page.dtype.kind != "u" or bits not in (8, 16):
             raise Unreadable(f"its colours are of {bits} bits a sample; accepted are 8 and 16 unless they are RGB")
@@ -281,79 +277,6 @@ def _white_is_zero(page: Any, values: Array, bits: int) -> Array:
         return values
     turned: Array = values.dtype.type(2**bits - 1) - values
     return turned
-
-
-def _palette(page: Any, bits: int) -> Array:
-    colours = page.colormap if page.tags.get(320) is not None else None
-    if colours is None or bits > 16 or page.dtype.kind not in "bu" or np.size(colours) != 3 << bits:
-        raise Unreadable("its palette is missing or does not fit its pixels")
-    return np.asarray(colours, np.uint16).reshape(3, -1)
-
-
-def _palette_applied(page: Any, values: Array, bits: int) -> Array:
-    colours = _palette(page, bits)
-    if colours.max(initial=0) <= 255:  # written with 8 bits, as some do
-        colours = colours.astype(np.uint8)
-    return colours.T[values[..., 0].astype(np.intp)]
-
-
-def _rgb_of_cmyk(page: Any, values: Array, bits: int) -> Array:
-    top = 2**bits - 1
-    light = top - values.astype(np.uint64 if bits > 8 else np.uint32)
-    rgb: Array = (light[..., :3] * light[..., 3:4] + top // 2) // top
-    return rgb.astype(values.dtype, copy=False)
-
-
-def _rgb_of_ycbcr(page: Any, values: Array, bits: int) -> Array:
-    if page.compression in _JPEG and page.planarconfig == 1:
-        return values  # its decoder has made them red, green and blue
-    top, middle = 2**bits - 1, 1 << (bits - 1)
-    red, green, blue = _rationals(page, 529, (0.299, 0.587, 0.114))
-    usual = (0, top, middle, top, middle, top)
-    low = _rationals(page, 532, usual)
-    if any(low[k] == low[k + 1] for k in (0, 2, 4)) or min(red, green, blue) <= 0:
-        raise Unreadable("the coefficients of its colours are not numbers that can be")
-    y, cb, cr = (values[..., k].astype(np.float64) for k in range(3))
-    y = (y - low[0]) * top / (low[1] - low[0])
-    cb = (cb - low[2]) * (top - middle) / (low[3] - low[2])
-    cr = (cr - low[4]) * (top - middle) / (low[5] - low[4])
-    r = cr * (2 - 2 * red) + y
-    b = cb * (2 - 2 * blue) + y
-    g = (y - blue * b - red * r) / green
-    rgb: Array = np.clip(np.rint(np.stack((r, g, b), axis=-1)), 0, top)
-    return rgb.astype(values.dtype, copy=False)
-
-
-def _rationals(page: Any, tag: int, usual: tuple[float, ...]) -> tuple[float, ...]:
-    value = page.tags.valueof(tag)
-    if value is None:
-        return usual
-    flat = np.ravel(value).astype(float)
-    if len(flat) == 2 * len(usual):
-        if not flat[1::2].all():
-            return usual
-        flat = flat[::2] / flat[1::2]
-    return tuple(flat.tolist()) if len(flat) == len(usual) and np.isfinite(flat).all() else usual
-
-
-def _rgb_of_lab(page: Any, values: Array, bits: int) -> Array:
-    top = 2**bits - 1
-    if values.shape[-1] < 3:
-        return values[..., :1]
-    lightness = values[..., 0].astype(np.float64) * (100 / top)
-    whole = values[..., 1:3].astype(np.float64)
-    if int(page.photometric) == _CIELAB:  # a and b have a sign
-        whole[whole >= 1 << (bits - 1)] -= 1 << bits
-    else:
-        whole -= 1 << (bits - 1)
-    a, b = (whole[..., k] / (1 << (bits - 8)) for k in range(2))
-    y = (lightness + 16) / 116
-    f = np.stack((y + a / 500, y, y - b / 200), axis=-1)
-    xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * _D50
-    linear = np.clip(xyz @ _FROM_XYZ.T, 0, 1)
-    rgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    whole_rgb: Array = np.rint(rgb * top)
-    return whole_rgb.astype(values.dtype, copy=False)
 
 
 def on_black(values: Array, alpha: Array, bits: int) -> Array:
@@ -406,9 +329,9 @@ def _no_data(page: Any) -> float | None:
 
 _CONVERSIONS: dict[int, Callable[[Any, Array, int], Array]] = {
     _WHITE_IS_ZERO: _white_is_zero,
-    _PALETTE: _palette_applied,
-    _CMYK: _rgb_of_cmyk,
-    _YCBCR: _rgb_of_ycbcr,
-    _CIELAB: _rgb_of_lab,
-    _ICCLAB: _rgb_of_lab,
+    _PALETTE: palette_applied,
+    _CMYK: rgb_of_cmyk,
+    _YCBCR: rgb_of_ycbcr,
+    _CIELAB: rgb_of_lab,
+    _ICCLAB: rgb_of_lab,
 }

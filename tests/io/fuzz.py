@@ -108,6 +108,23 @@ def _tar(stream: io.BytesIO) -> None:
             archive.addfile(item, io.BytesIO(content))
 
 
+def _tiff(**how: object) -> bytes:
+    return _bytes(lambda stream: tifffile.imwrite(stream, IMAGES, **{"photometric": "minisblack", **how}))
+
+
+def _tiff_of_unlike_pages(stream: io.BytesIO) -> None:
+    colours = np.stack([IMAGES[0]] * 3, axis=-1)
+    kinds = [{"compression": "lzw"}, {"tile": (16, 16)}, {"compression": "zstd"}, {"rowsperstrip": 3}]
+    with tifffile.TiffWriter(stream) as file:
+        for k, how in enumerate(kinds):
+            turned = [(274, 3, 1, k + 1, True)]
+            file.write(IMAGES[k], photometric="miniswhite", metadata=None, extratags=turned, **how)
+        file.write(colours, photometric="rgb", compression="jpeg", metadata=None)
+        file.write(colours.transpose(2, 0, 1), photometric="rgb", planarconfig="separate", metadata=None)
+        file.write(IMAGES[4], photometric="palette", colormap=np.zeros((3, 256), np.uint16), metadata=None)
+        file.write(IMAGES[4, ::2], photometric="minisblack", subfiletype=1, metadata=None)
+
+
 def _idx() -> bytes:
     return bytes([0, 0, 8, 3]) + struct.pack(">3I", *IMAGES.shape) + IMAGES.tobytes()
 
@@ -163,7 +180,11 @@ def samples() -> dict[str, tuple[str, bytes]]:
         "mat73": ("m.mat", _bytes(_matlab73)),
         "idx": ("x.idx", _idx()),
         "idx.gz": ("x-ubyte.gz", gzip.compress(_idx())),
-        "tiff": ("x.tif", _bytes(lambda stream: tifffile.imwrite(stream, IMAGES, photometric="minisblack"))),
+        "tiff": ("x.tif", _tiff()),
+        "big tiff": ("big.tif", _tiff(bigtiff=True, byteorder=">", metadata=None, compression="lzma")),
+        "ome": ("o.ome.tif", _tiff(metadata={"axes": "TYX"}, ome=True)),
+        "tiff of bands": ("b.tif", _tiff(planarconfig="contig", metadata=None, compression="zlib", predictor=2)),
+        "tiff of unlike pages": ("u.tif", _bytes(_tiff_of_unlike_pages)),
         "imagej": ("j.tif", _bytes(lambda stream: tifffile.imwrite(stream, IMAGES, imagej=True))),
         "envi": ("cube.hdr", _envi()),
         "csv": ("x.csv", _table()),

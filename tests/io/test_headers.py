@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gsp_studio.io import images
-from gsp_studio.io.headers import quick_header
+from gsp_studio.io.headers import gif_frames, quick_header
 
 RNG = np.random.default_rng(0)
 PLAIN = {
@@ -57,6 +57,24 @@ def test_what_is_unusual_is_left_to_pillow():
     animated = io.BytesIO()
     Image.new("L", (5, 4)).save(animated, "PNG", save_all=True, append_images=[Image.new("L", (5, 4), 9)])
     assert quick_header(animated.getvalue()) is None
+
+
+def test_pictures_of_an_animation_are_counted_without_decoding_them(tmp_path):
+    content = io.BytesIO()
+    frames = [Image.fromarray(RNG.integers(0, 255, (40, 50), np.uint8)) for _ in range(7)]
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], comment=b"a text", loop=0)
+    assert gif_frames(content.getvalue(), 100) == 7
+    assert gif_frames(content.getvalue(), 3) == 4
+    control, picture = b"!\xf9\4\0\5\0\0\0", b",\0\0\0\0\1\0\1\0\0\2\2D\1\0"
+    many = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff" + (control + picture) * 40_000 + b";"
+    (tmp_path / "many.gif").write_bytes(many)
+    large = bytearray(content.getvalue())
+    large[6:10] = b"\x28\x23" * 2  # the canvas, of which frames take a corner
+    (tmp_path / "large.gif").write_bytes(large)
+    with pytest.raises(images.DatasetError, match="declares 7 images of 9000 x 9000, more than its"):
+        images.look(tmp_path / "large.gif")
+    with pytest.raises(images.DatasetError, match=r"many\.gif holds more than 32768 images"):
+        images.look(tmp_path / "many.gif")
 
 
 @pytest.mark.parametrize("kind", PLAIN)

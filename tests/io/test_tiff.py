@@ -95,7 +95,7 @@ def layouts(draw):
 PALETTE = RNG.integers(0, 65536, (3, 256)).astype(np.uint16)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(layouts())
 def test_a_stack_and_a_folder_of_any_layout_have_the_same_values(tmp_path_factory, layout):
     folder = tmp_path_factory.mktemp("tiff")
@@ -241,14 +241,33 @@ def test_ycbcr_is_colour_as_pillow_has_it(tmp_path, compression):
     assert np.abs(found - truth).max() < 0.012
 
 
-def test_colours_at_a_lower_resolution_without_jpeg_are_refused_with_the_reason(tmp_path):
-    tags = grey_tags(8, 8, _262=(3, (6,)), _277=(3, (3,)), _258=(3, (8, 8, 8)), _530=(3, (2, 2)))
+@pytest.mark.parametrize("compression", [1, 5, 8])
+@pytest.mark.parametrize(("across", "down"), [(2, 2), (2, 1), (4, 2)])
+def test_colours_at_a_lower_resolution(tmp_path, compression, across, down):
+    height, width, rows = 10, 14, 8  # neither is a multiple of the blocks
+    y, x = np.mgrid[: height + 6, : width + 6]
+    rgb = np.stack([60 + 4 * y, 50 + 5 * x, 90 + 2 * (x + y)], axis=-1).astype(np.uint8)
+    ycbcr = np.asarray(Image.fromarray(rgb).convert("YCbCr"))
+    parts = []
+    for top, bottom in ((0, rows), (rows, height)):
+        blocks = []
+        for a in range(top, bottom, down):
+            for b in range(0, width, across):
+                unit = ycbcr[a : a + down, b : b + across]
+                blocks += [*unit[..., 0].ravel(), *np.rint(unit[..., 1:].reshape(-1, 2).mean(axis=0))]
+        parts.append(bytes(int(value) for value in blocks))
+    encode = {1: bytes, 5: imagecodecs.lzw_encode, 8: imagecodecs.zlib_encode}[compression]
+    packed_parts = [bytes(encode(part)) for part in parts]
     for k in range(2):
-        (tmp_path / f"{k}.tif").write_bytes(tiff_bytes([(bytes(96), tags)]))
-    with pytest.raises(
-        gs.DatasetError, match=r"[01]\.tif cannot be read: its colours are stored at a lower resolution"
-    ):
-        load_dataset(tmp_path)
+        tags = grey_tags(height, width, _258=(3, (8, 8, 8)), _277=(3, (3,)), _262=(3, (6,)), _278=(4, (rows,)))
+        tags |= {259: (3, (compression,)), 530: (3, (across, down)), 273: (4, (8, 8 + len(packed_parts[0])))}
+        tags |= {279: (4, tuple(map(len, packed_parts)))}
+        (tmp_path / f"{k}.tif").write_bytes(tiff_bytes([(b"".join(packed_parts), tags)]))
+    found = load_dataset(tmp_path, colour="rgb").images()
+    assert np.abs(found - rgb[:height, :width] / 255).max() < 0.06
+    if compression == 5:
+        with Image.open(tmp_path / "0.tif") as opened:
+            assert np.abs(found[0] - np.asarray(opened.convert("RGB")) / 255).max() < 0.06
 
 
 @pytest.mark.parametrize(("samples", "extra", "bands"), [(5, None, 5), (3, None, 3), (2, ["unassalpha"], 1)])
@@ -356,6 +375,16 @@ def ome_file(path, images, planes, identity="urn:uuid:1"):
             )
 
 
+def test_an_ome_header_without_places_means_all_pages_in_order(tmp_path):
+    images = values_of("uint16", 4, H, W)
+    ome_file(tmp_path / "x.ome.tif", images, [("x.ome.tif", k) for k in range(4)])
+    content = (tmp_path / "x.ome.tif").read_bytes()
+    (tmp_path / "x.ome.tif").write_bytes(content.replace(b"TiffData", b"OtherOne"))
+    data = load_dataset(tmp_path / "x.ome.tif")
+    assert np.allclose(data.images(), images / 65535)
+    assert data.names[-1] == "time 4"
+
+
 def test_files_of_an_ome_set_are_read_where_their_folder_is_opened(tmp_path):
     images = values_of("uint16", 6, H, W)
     planes = [("a.ome.tif", k) for k in range(3)] + [("b.ome.tif", k) for k in range(3)]
@@ -445,6 +474,25 @@ def test_a_page_that_declares_more_than_it_can_hold_is_refused_before_it_is_deco
     (tmp_path / "y.tif").write_bytes(content)
     with pytest.raises(gs.DatasetError, match=r"declares [\d.]+ GiB, more than it can hold|needs|declares"):
         load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "jpeg2k", "png"])
+def test_a_tile_whose_own_header_declares_more_than_the_page_is_refused(tmp_path, kind):
+    code, encode = {"jpeg": (7, imagecodecs.jpeg_encode), "jpeg2k": (34712, imagecodecs.jpeg2k_encode),
+                    "png": (34933, imagecodecs.png_encode)}[kind]  # fmt: skip
+    image = pictures(1, 16, 16)[0]
+    content = bytearray(encode(image, codecformat="j2k") if kind == "jpeg2k" else encode(image))
+    page = (bytes(content), grey_tags(16, 16, 8, _259=(3, (code,))))
+    (tmp_path / "true.tif").write_bytes(tiff_bytes([page] * 2))
+    assert np.abs(load_dataset(tmp_path / "true.tif").images() - image / 255).max() < 0.05
+    mark, offset, size = {
+        "jpeg": (b"\xff\xc0", 5, ">HH"), "jpeg2k": (b"\xff\x51", 6, ">II"), "png": (b"IHDR", 4, ">II"),
+    }[kind]  # fmt: skip
+    at = content.index(mark) + offset
+    content[at : at + struct.calcsize(size)] = struct.pack(size, 60000, 60000)
+    (tmp_path / "x.tif").write_bytes(tiff_bytes([(bytes(content), page[1])] * 2))
+    with pytest.raises(gs.DatasetError, match="a strip or tile of it declares 3600000000 pixels"):
+        load_dataset(tmp_path / "x.tif")
 
 
 def test_many_pages_are_counted_and_not_described_one_by_one(tmp_path, monkeypatch):

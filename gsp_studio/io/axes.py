@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from gsp_studio.io.layout import LONGEST
 from gsp_studio.io.parted import PartedArray, Read
+from gsp_studio.io.plain import PlainArray
 
 Array = npt.NDArray[Any]
 Axes = tuple[int, ...]
@@ -149,6 +150,8 @@ def laid_out(values: Any, axes: Axes) -> Any:
     if isinstance(values, PartedArray):
         if axes == tuple(range(values.ndim)):
             return values
+        if isinstance(values, PlainArray):
+            return values.laid_out(axes)
         shape = tuple(1 if a == _NEW else values.shape[a] for a in axes)
         return PartedArray(shape, values.dtype, partial(_open_laid_out, values.open_file, values.shape, axes))
     kept = [a for a in axes if a != _NEW]

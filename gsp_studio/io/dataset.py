@@ -321,7 +321,9 @@ class Dataset:
         -------
         ndarray (k, height, width), or (k, height, width, 3) of images in colour, the type of X
         """
-        return self.as_images(self.X if columns is None else self.X[:, np.atleast_1d(np.asarray(columns))])
+        if columns is not None:
+            return self.as_images(self.X[:, np.atleast_1d(np.asarray(columns))])
+        return self.as_images(self.X[:, :] if isinstance(self.X, Streamed) else self.X)
 
     def with_layout(self, image_shape: tuple[int, int] | None = None, order: Order | None = None) -> Dataset:
         """The same data with another shape or order of its images; what is None stays.

@@ -28,6 +28,8 @@ _ALIKE, _AT_ALL = 1.5, 4.0
 _SAMPLE = 64
 #: Longer images than this are proposed only when nothing else divides the number of pixels.
 LONGEST = 4.0
+#: Larger images are not looked for.
+_MOST_PIXELS = 1 << 40
 
 
 def candidate_shapes(pixels: int) -> list[tuple[int, int]]:
@@ -43,6 +45,8 @@ def candidate_shapes(pixels: int) -> list[tuple[int, int]]:
     list of (height, width)
         Nearest to a square first; sides of more than 4 : 1 only when there are no others. Never empty.
     """
+    if pixels > _MOST_PIXELS:  # which only a damaged header declares
+        return [(1, pixels)]
     pairs = [(h, pixels // h) for h in range(1, math.isqrt(pixels) + 1) if pixels % h == 0]
     shapes = sorted({*pairs, *((w, h) for h, w in pairs)}, key=lambda s: (max(s) / min(s), s))
     usual = [shape for shape in shapes if max(shape) <= LONGEST * min(shape)]

@@ -37,15 +37,15 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     DatasetError
         A damaged file, one without images, or options that do not fit.
     """
-    entries = arrays.list_arrays(path, kind)
-    entry = arrays.choose_array(entries, options.key, path)
+    form, entries = arrays.FORMATS[kind], arrays.list_arrays(path, kind)
+    key = options.key and arrays.canonical_key(path, kind, options.key)
+    entry = arrays.choose_array(entries, key, path)
     parted = arrays.opened(path, kind, entry) if entry.is_usable else None
     read = cache(lambda: arrays.read_array(path, kind, entry) if parted is None else parted)
     found = arrange(entry, read, kind, options, path, parted is not None)
     picked = subset_of(options.subset, found.n_images, str(path))
     dtype = float_type(entry.dtype, options.dtype)
     count = entry.nbytes // entry.dtype.itemsize * len(picked) // found.n_images
-    is_mapped = arrays.FORMATS[kind].is_mapped
     can_stay = parted is not None
     return Peek(
         path=path,
@@ -56,7 +56,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         images_in=found.images_in,
         dtype=entry.dtype.name,
         # Colours are copied once more, to have them one after another.
-        nbytes=count * (dtype.itemsize + 1) + (0 if is_mapped and found.channel < 0 else entry.nbytes),
+        nbytes=count * (dtype.itemsize + 1) + (0 if form.is_plain and found.channel < 0 else entry.nbytes),
         key=entry.key,
         keys=tuple(e.key for e in entries if e.is_usable),
         shapes=found.shapes,
@@ -77,7 +77,11 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             labels=options.labels,
         ),
         is_guess=found.is_guess,
-        notes=(f"not said by the file, so guessed: {found.note}",) if found.is_guess else (),
+        notes=(
+            *((f"not said by the file, so guessed: {found.note}",) if found.is_guess else ()),
+            *entry.notes,
+            *arrays.notes(path, kind, entry),
+        ),
         channels=found.channels,
         has_colour=found.channel >= 0 or (len(entry.shape) == 2 and _could_be_colour(entry, found)),
         picked=picked,
@@ -109,7 +113,7 @@ def _label_source(
         return wanted
     if arrays.FORMATS[kind].has_labels:
         return OF_FILE
-    return next((key for key in keys if key.rpartition("/")[2].lower() in LABELS), "")
+    return next((key for key in keys if key.replace(".", "/").rpartition("/")[2].lower() in LABELS), "")
 
 
 def _colour_of(found: Arrangement, options: LoadOptions) -> Colour | None:
@@ -132,7 +136,7 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
         A damaged file, or one that has changed since.
     LoadCancelled
     """
-    values = values_of(found)
+    values = values_of(found, in_parts=arrays.FORMATS[found.kind].is_plain)
     height, width = found.image_shape
     n = found.n_images
     X = np.empty((height * width * found.channels, n), dtype=found.options.dtype, order="F")
@@ -184,26 +188,33 @@ def _picked(each: Sequence[str] | None, found: Peek) -> tuple[str, ...] | None:
     return tuple(each[j] for j in found.picked)
 
 
-def columns_of(values: Array, found: Peek, some: slice) -> Array:
+def columns_of(values: Any, found: Peek, some: slice) -> Array:
     """Some of the images that are read, as columns (m, k) of the type to compute in, 8 and 16 bits in [0, 1].
 
     Parameters
     ----------
-    values : ndarray (n, ...)
+    values : ndarray or PartedArray (n, ...)
         The whole array, as `values_of` gives it.
     found : Peek
     some : slice
         Of the images that are read, with a start and a stop.
     """
+    part = part_of(values, found, some)
+    return converted(part, found, is_own=not isinstance(values, np.ndarray) and part.flags.writeable)
+
+
+def part_of(values: Any, found: Peek, some: slice) -> Array:
+    """Some of the images that are read, typed as in the file; parameters as for `columns_of`."""
     of_file = found.picked[some]
     chosen = slice(of_file.start, of_file.stop if of_file.stop >= 0 else None, of_file.step)
-    return converted(values[chosen], found)
+    part: Array = values[chosen]
+    return part
 
 
 def converted(part: Array, found: Peek, is_own: bool = False) -> Array:
     """Images (k, ...) as `values_of` has them as columns (m, k) of the type to compute in; 8 and 16 bits in [0, 1].
 
-    A copy, unless `part` is the caller's own and is right as it is.
+    A copy, unless `part` has no other use and is right as it is.
     """
     columns, dtype = _columns(part, found), np.dtype(found.options.dtype)
     if found.channels == 1 and _has_three(found):
@@ -232,7 +243,7 @@ def _one_plane(columns: Array, dtype: np.dtype[Any], colour: str | None) -> Arra
     if colour is not None and colour in images.PLANES:
         plane: Array = colours[images.PLANES.index(colour)]
         return plane
-    return np.tensordot(images.LUMA.astype(dtype), colours.astype(dtype), axes=1)
+    return images.luminance(colours.astype(dtype))
 
 
 def sample(found: Peek, chosen: Array, longest: int) -> Array:
@@ -250,9 +261,9 @@ def _entry(found: Peek) -> ArrayEntry:
 
 
 def values_of(found: Peek, in_parts: bool = False) -> Any:
-    """The array that is read, an image after another (n, ...); of a format that is mapped, a view of the file.
+    """The array that is read, an image after another (n, ...).
 
-    With `in_parts` what other formats have stays in its file, where that can be: a `PartedArray`.
+    With `in_parts` it stays in its file, where that can be: a `PartedArray`.
 
     Raises
     ------

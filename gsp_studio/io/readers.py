@@ -22,9 +22,12 @@ from gsp_studio.io import (
     cifar,
     envi,
     folder,
+    hdf5,
     idx,
     images,
+    mat_file,
     matrix,
+    npy,
     source,
     sources,
     step,
@@ -33,6 +36,7 @@ from gsp_studio.io import (
     table,
     zarrs,
 )
+from gsp_studio.io.coding import missing_note
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, Order, as_images
 from gsp_studio.io.naming import Places
 from gsp_studio.io.patches import images_before
@@ -82,7 +86,7 @@ def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **cho
     chosen = replace(options or LoadOptions(), **choices)
     with _one_sentence(path):
         found = READERS[_reader_of(path)].peek(path, chosen)
-    is_quick = found.kind in arrays.FORMATS and arrays.FORMATS[found.kind].is_mapped
+    is_quick = found.kind in arrays.FORMATS and arrays.FORMATS[found.kind].is_plain
     is_large = is_quick and _bytes_of(found) > _LARGE and not streaming.why_not(found)
     return replace(found, usual_storage="disk" if is_large else "memory")
 
@@ -153,7 +157,8 @@ def load_dataset(
         raw, shape, order = _stepped(raw, found)
         raw = _nonnegative(raw, found)
         if not raw.X.any():
-            raise DatasetError(f"{found.path}: every value is zero; there is nothing to factorize")
+            told = "; ".join(("every value is zero; there is nothing to factorize", *found.notes))
+            raise DatasetError(f"{found.path}: {told}")
         grid = None
         if found.options.samples == "pixels":
             raw, grid = _spectra(raw, shape, order, found), shape
@@ -244,7 +249,7 @@ def _after(found: Peek) -> tuple[tuple[int, int], int]:
 
 def _finite(raw: Raw, found: Peek) -> Raw:
     """Raw values made finite as the options say, in place; what was done is a step and a note."""
-    kept, told = make_finite(raw.X, found.options.nonfinite, _where(raw, found))
+    kept, told = make_finite(raw.X, found.options.nonfinite, _where(raw, found), missing_note(found.notes))
     count, needed = int(kept.sum()), min(2, found.n_images)
     if count < needed:
         raise DatasetError(
@@ -380,7 +385,7 @@ def _holds_images(path: Path, head: bytes) -> bool:
     if path.is_dir():
         return True
     if sources.is_archive(path, head):
-        return not arrays.is_npz(path, head)
+        return not npy.is_npz(path, head)
     return images.sniff(head, path.suffix) not in (None, "TIFF")
 
 
@@ -388,9 +393,9 @@ READERS: dict[str, Reader] = {
     "zarr": _array_reader("zarr", zarrs.is_zarr),
     "images": Reader(_holds_images, folder.peek, folder.load, folder.sample),
     "npy": _array_reader("npy", lambda path, head: head.startswith(b"\x93NUMPY")),
-    "npz": _array_reader("npz", lambda path, head: arrays.is_npz(path, head)),
-    "mat": _array_reader("mat", lambda path, head: arrays.is_mat(path, head)),
-    "hdf5": _array_reader("hdf5", lambda path, head: head.startswith(b"\x89HDF")),
+    "npz": _array_reader("npz", npy.is_npz),
+    "mat": _array_reader("mat", lambda path, head: mat_file.is_mat(path, head)),
+    "hdf5": _array_reader("hdf5", lambda path, head: hdf5.is_hdf5(path)),
     "idx": _array_reader("idx", idx.is_idx),
     "tiff": _array_reader("tiff", lambda path, head: images.sniff(head) == "TIFF"),
     "envi": _array_reader("envi", envi.is_envi),

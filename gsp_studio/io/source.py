@@ -70,6 +70,8 @@ class Peek:
     files : tuple of (str, int)
         Of image files, the images that are read, in order: the file's name in its folder or archive, and which of its
         frames.
+    types : tuple of str
+        Of image files, the types of their values as they are stored.
     channels : int
         Values a pixel: 1, or 3 for colour.
     has_colour : bool
@@ -108,6 +110,7 @@ class Peek:
     is_guess: bool = False
     notes: tuple[str, ...] = ()
     files: tuple[tuple[str, int], ...] = ()
+    types: tuple[str, ...] = ()
     channels: int = 1
     has_colour: bool = False
     picked: range = range(0)

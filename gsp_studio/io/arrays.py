@@ -220,16 +220,29 @@ def _short(error: BaseException) -> str:
     return text if len(text) <= 160 else text[:157] + "..."
 
 
+def _listed_notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
+    return entry.notes
+
+
 FORMATS: dict[str, Format] = {
     "npy": Format("NumPy", _list_npy, _read_npy, is_mapped=True),
     "npz": Format("NumPy", _list_npz, _read_npz),
-    "mat": Format("MATLAB", mat_file.list_arrays, mat_file.read_array, is_by_columns=True, open=mat_file.open_array),
+    "mat": Format(
+        "MATLAB",
+        mat_file.list_arrays,
+        mat_file.read_array,
+        is_by_columns=True,
+        open=mat_file.open_array,
+        notes=_listed_notes,
+    ),
     "hdf5": Format("HDF5", hdf5.list_datasets, hdf5.read_dataset, open=hdf5.open_dataset),
     "zarr": Format("Zarr", zarrs.list_arrays, zarrs.read_array, open=zarrs.open_array),
-    "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels),
+    "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels, notes=_listed_notes),
     "tiff": Format("TIFF", tiff.list_series, tiff.read_series, open=tiff.open_series, names=tiff.names),
     "envi": Format("ENVI", envi.list_arrays, envi.read_array, is_mapped=True, names=envi.names),
     "cifar": Format("CIFAR", cifar.list_binary, cifar.read_binary, open=cifar.open_binary, labels=cifar.binary_labels),
     "batch": Format("CIFAR", cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),
-    "csv": Format("text", table.list_arrays, table.read_array, names=table.names, labels=table.labels),
+    "csv": Format(
+        "text", table.list_arrays, table.read_array, names=table.names, labels=table.labels, notes=_listed_notes
+    ),
 }

@@ -80,6 +80,8 @@ class Format:
         Of other formats, an array that stays in its file; None where that cannot be.
     names, labels : (path, ArrayEntry) -> tuple of str, or None
         Of the images, where the file tells.
+    notes : (path, ArrayEntry) -> tuple of str
+        How the array is read, where that is more than taking its values, a sentence each.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Format:
     open: Callable[[Path, ArrayEntry], PartedArray | None] = _none
     names: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
     labels: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
+    notes: Callable[[Path, ArrayEntry], tuple[str, ...]] = lambda path, entry: ()
 
     @property
     def has_labels(self) -> bool:

@@ -100,7 +100,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             labels=options.labels,
         ),
         is_guess=found.is_guess,
-        notes=entry.notes,
+        notes=arrays.FORMATS[kind].notes(path, entry),
         channels=found.channels,
         has_colour=found.channel_axis >= 0 or (len(entry.shape) == 2 and _could_be_colour(entry, found)),
         picked=picked,

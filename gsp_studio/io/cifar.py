@@ -227,7 +227,7 @@ def _batch(path: Path) -> dict[bytes, Any]:
     require_memory(3 * path.stat().st_size, f"{path}, a pickle,")
     content = path.read_bytes()
     try:
-        check_pickle(io.BytesIO(content))
+        check_pickle(io.BytesIO(content), len(content))
         loaded = _Restricted(content).load()
     except (PickleError, DatasetError) as error:
         raise DatasetError(f"{path} is a pickle that {error}; accepted are CIFAR batches") from error

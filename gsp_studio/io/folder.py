@@ -88,9 +88,9 @@ def scan(source: Source) -> tuple[dict[Member, Header], list[str]]:
 
 def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sort key that puts "image 2" before "image 10"; no two texts have the same."""
-    # Every second part is a number, which its digits tell in any length: more of them are a larger one.
-    parts = [part.lstrip("0") if i % 2 else part.lower() for i, part in enumerate(re.split(r"([0-9]+)", text))]
-    return [(0, len(part), part) if i % 2 else (1, 0, part) for i, part in enumerate(parts)], text
+    parts = re.split(r"([0-9]+)", text)  # every second one is a number
+    numbers = [part.lstrip("0") for part in parts]  # as text: a name can have more digits than numbers may
+    return [(0, len(numbers[i]), numbers[i]) if i % 2 else (1, 0, part.lower()) for i, part in enumerate(parts)], text
 
 
 def choose(source: Source, wanted: tuple[int, int] | None = None, any_size: bool = False) -> Choice:

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from gsp_studio.io import pickles
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.readers import load_dataset
 
@@ -83,7 +84,7 @@ def test_pickles_that_are_no_batches(tmp_path, batch, told):
     assert told in refused(tmp_path / "batch")
     content = pickle.dumps({b"data": cifar()})
     (tmp_path / "cut").write_bytes(content[:5000])
-    assert "is a damaged pickle, or none" in refused(tmp_path / "cut")
+    assert "is a pickle that ends too early" in refused(tmp_path / "cut")
 
 
 def batch_of(labels, data=None):
@@ -95,13 +96,13 @@ def batch_of(labels, data=None):
 
 def test_a_batch_that_is_nested_too_deep(tmp_path):
     (tmp_path / "batch").write_bytes(b"\x80\x02})" + b"\x85" * 300_000 + b"K\x01s.")
-    assert "is a pickle that is nested more than 100 deep; accepted are CIFAR batches" in refused(tmp_path / "batch")
+    assert "is a pickle that nests values more than 100 deep; accepted are CIFAR batches" in refused(tmp_path / "batch")
 
 
 @pytest.mark.parametrize(
     "label",
     [
-        pickle.dumps(10**6000, 2)[2:-1],
+        pickle.dumps(10**60, 2)[2:-1],
         b"](K\x01K\x02e",
         b"X" + (2000).to_bytes(4, "little") + b"a" * 2000,
         b"G" + bytes(8),
@@ -113,6 +114,11 @@ def test_labels_that_are_none(tmp_path, label):
     data = load_dataset(tmp_path / "batch", labels="")
     assert np.array_equal(data.X[:, 0], unit(cifar(3))[0])
     assert data.labels is None
+
+
+def test_a_label_of_thousands_of_digits(tmp_path):
+    (tmp_path / "batch").write_bytes(batch_of(b"](K\x01" + pickle.dumps(10**6000, 2)[2:-1] + b"K\x03e"))
+    assert "is a pickle that holds an integer of more than 100 digits" in refused(tmp_path / "batch")
 
 
 def test_labels_of_texts(tmp_path):
@@ -132,9 +138,16 @@ def test_a_batch_cannot_change_what_it_calls(tmp_path):
         assert "is a pickle that changes what it calls" in refused(tmp_path / "batch")
 
 
-def test_a_batch_of_too_many_steps(tmp_path):
-    (tmp_path / "batch").write_bytes(b"\x80\x02(" + b"]" * 1_200_000 + b"l.")
-    assert "is a pickle that has more than 1000000 steps" in refused(tmp_path / "batch")
+def test_a_batch_of_too_many_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr(pickles, "MOST_OPCODES", 1000)
+    (tmp_path / "batch").write_bytes(b"\x80\x02(" + b"]" * 1200 + b"l.")
+    assert "is a pickle that has more than 1,000 opcodes" in refused(tmp_path / "batch")
+
+
+def test_a_batch_that_takes_for_ever_to_hash(tmp_path):
+    shared = b")q\x000" + b"h\x00h\x00\x86q\x000" * 60  # a pair of the pair before, sixty times
+    (tmp_path / "batch").write_bytes(b"\x80\x02}" + shared + b"h\x00K\x01s.")
+    assert "is a pickle that repeats values within values too often" in refused(tmp_path / "batch")
 
 
 def write_binary(path, count=40):

@@ -6,7 +6,6 @@ not shown. Values are put back in place, so that tied tensors stay tied and ever
 
 from __future__ import annotations
 
-import io
 import pickle
 import re
 import warnings
@@ -18,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io.pickles import PickleError, check_pickle
 from gsp_studio.io.source import require_memory
 from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, require_extra
 
@@ -31,8 +29,6 @@ _BESIDE = re.compile(r"optim|sched|scaler|(^|_)ema|history|loss|args|config", re
 #: What wrappers put before every name.
 _WRAPPERS = ("module.", "_orig_mod.")
 _DEEPEST = 16
-#: Of a checkpoint's pickle; a tensor takes about thirty.
-_MOST_STEPS = 5_000_000
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)|class ([\w.]+)|function ([\w.]+)")
 
@@ -72,7 +68,6 @@ def _loaded(path: Path) -> Any:
     require_extra("torch", path)
     require_memory(path.stat().st_size, f"{path}, opened,")
     _check_archive(path)
-    _check_pickles(path)
     import torch
 
     try:
@@ -114,26 +109,6 @@ def _check_archive(path: Path) -> None:
         )
 
 
-def _check_pickles(path: Path) -> None:
-    """Refuse pickles that are nested without end, which would end the process while they are read, or have no end."""
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                for info in archive.infolist():
-                    if info.filename.endswith("data.pkl"):
-                        check_pickle(io.BytesIO(archive.read(info)), _MOST_STEPS)
-        else:  # of the years before 2020: five pickles, then the values
-            with path.open("rb") as file:
-                for _ in range(5):
-                    check_pickle(file, _MOST_STEPS)
-    except PickleError as error:
-        raise CheckpointError(f"{path} holds a pickle that {error}; accepted is the state dict of a network") from error
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:  # zipfile's, too
-        raise CheckpointError(f"{path} is no PyTorch file, or is damaged ({_short(error)})") from error
-
-
 def _tensors(content: Any, path: Path) -> Iterator[tuple[str, Any]]:
     """Every tensor of the model with its key, the names on the way to it joined by dots."""
     prefix = ""
@@ -154,8 +129,7 @@ def _walk(value: Any, prefix: str, depth: int, seen: set[int]) -> Iterator[tuple
     import torch
 
     if isinstance(value, torch.Tensor):
-        is_plain = value.layout == torch.strided and not value.is_nested and not value.is_quantized
-        if is_plain and value.device.type == "cpu":
+        if value.layout == torch.strided and not value.is_quantized and value.device.type == "cpu":
             yield prefix.removesuffix("."), value
         return
     if depth == _DEEPEST or id(value) in seen:  # a pickle may hold itself

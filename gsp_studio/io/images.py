@@ -64,7 +64,7 @@ _LEAST_FRAME = 50
 #: Frames of an animation, each of which is put together from those before it.
 _MOST_FRAMES = 1 << 15
 #: Pixels of all of them, and of these for each byte of the file: most of a frame can be that of the one before it.
-_MOST_PIXELS, _MOST_PIXELS_A_BYTE = 1 << 28, 5000
+_MOST_PIXELS, _MOST_PIXELS_A_BYTE = 1 << 26, 5000
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 

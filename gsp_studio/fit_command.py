@@ -115,11 +115,13 @@ def _check_apart(args: argparse.Namespace) -> None:
     taken: dict[str, str] = {}
     for path in args.paths:
         folder = filled(str(args.out), {**_places(args), "data": name_of_data(path), "error": "error"})
-        first = taken.setdefault(os.path.normcase(os.path.abspath(folder)).casefold(), path)
-        if first is not path:
+        place = os.path.abspath(folder).casefold()  # on some disks capitals make no difference
+        if place in taken:
             raise ValueError(
-                f"{first} and {path} would both be exported into {folder}; fit them one by one, each with its own --out"
+                f"{taken[place]} and {path} would both be exported into {folder}; "
+                "fit them one by one, each with its own --out"
             )
+        taken[place] = path
 
 
 def _places(args: argparse.Namespace) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -74,7 +75,7 @@ def name_of(dataset: Dataset) -> str:
 def name_of_data(path: str) -> str:
     """The name of a file or folder as that of an export: without its suffix, and nothing that means another place."""
     found = Path(path).absolute()
-    stem = found.name if found.is_dir() else found.stem
+    stem = found.name if os.path.isdir(found) else found.stem
     return re.sub(r"[^\w.-]+", "-", stem).strip(".-")[:80].rstrip(".-") or "data"
 
 

@@ -147,6 +147,13 @@ class SavedRunContent(Struct):
     versions: dict[str, str] = {}
 
 
+class AboutContent(Struct):
+    """What wrote a session file."""
+
+    program: str
+    format: _Count
+
+
 class ImagesContent(Struct):
     """Names and options of images that a session file holds itself."""
 

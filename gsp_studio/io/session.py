@@ -32,7 +32,15 @@ from gsp_studio.io.hdf5_content import (
 )
 from gsp_studio.io.runfile import describe_data, software_versions
 from gsp_studio.io.saved_run import SavedRun, read_from, read_run, write_into, write_run
-from gsp_studio.io.schema import DataContent, ImagesContent, SchemaError, check_regular, conform, options_from
+from gsp_studio.io.schema import (
+    AboutContent,
+    DataContent,
+    ImagesContent,
+    SchemaError,
+    check_regular,
+    conform,
+    options_from,
+)
 
 __all__ = [
     "ImagesMissing",
@@ -172,13 +180,12 @@ def read_session(path: Path) -> SavedSession:
         raise SessionError(f"{path} is not a session of GSP Studio, or is damaged") from error
     with file:
         try:
-            about = read_text(file, "about")
-            program, version = about["program"], int(about["format"])
+            about = conform(read_text(file, "about"), AboutContent)
         except DAMAGE as error:
             raise SessionError(f"{path} is not a session of GSP Studio, or is damaged") from error
-        if program != PROGRAM:
+        if about.program != PROGRAM:
             raise SessionError(f"{path} is not a session of GSP Studio")
-        if version > FORMAT:
+        if about.format > FORMAT:
             raise SessionError(f"{path} was written by a newer version of GSP Studio; update to open it")
         return _read(file)
 

@@ -12,6 +12,7 @@ import pytest
 
 from gsp_studio import arguments
 from gsp_studio.cli import _COMMANDS, _parser, main
+from gsp_studio.engine.interrupt import deferred
 from gsp_studio.engine.progress import ProgressBar
 from gsp_studio.io import export
 from gsp_studio.io.export import ExportError, read_run
@@ -204,6 +205,22 @@ def test_an_interrupt_of_a_batch_ends_it_and_tells_what_is_done(tmp_path, stack,
     assert main(["fit", "a.npy", "b.npy", "--rank", "3", *FIT, "--out", "out"]) == 130
     assert "interrupted; 1 of 2 data sets are done" in capsys.readouterr().err
     assert read_run("out/a").start.rank == 3
+
+
+def test_an_interrupt_waits_for_processes_to_be_started():
+    child = "import signal; signal.raise_signal(signal.SIGINT); print('here')"
+    told = []
+
+    def start():
+        with deferred():
+            signal.raise_signal(signal.SIGINT)
+            done = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=False)
+            told.append(done.stdout.strip())
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert told == ["here"] or os.name == "nt"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 # Exports that fail after the work

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import functools
 import importlib.util
 import logging
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gsp_studio.core.workers import ClusterError
+from gsp_studio.engine.interrupt import deferred
 from gsp_studio.io.logfile import LOG
 
 if TYPE_CHECKING:
@@ -200,7 +202,9 @@ def connected(address: str) -> Cluster:
         found = _open.get(address)
         if found is not None and found.client.status == "running":
             return found
-        _open[address] = made = Cluster(address)
+        # The workers that are started here are not to end by a Ctrl-C that is for the program.
+        with deferred() if _LOCAL.fullmatch(address) else contextlib.nullcontext():
+            _open[address] = made = Cluster(address)
         return made
 
 

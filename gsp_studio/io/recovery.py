@@ -163,7 +163,7 @@ def read_folder(folder: Path) -> SavedSession:
     if (folder / _WEIGHTS).exists():
         try:
             weights = np.load(folder / _WEIGHTS, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+        except (OSError, ValueError, EOFError, MemoryError):
             problems.append("the painted weights cannot be read: the file is damaged")
     return SavedSession(data=data, runs=tuple(runs), weights=weights, state=state, problems=tuple(problems))
 

@@ -134,11 +134,11 @@ def command_of(dataset: Dataset, run: ExportedRun) -> str:
     if options.subset is not None:
         words += ["--subset", ":".join(map(str, options.subset))]
     if options.labels is not None:
-        words += ["--labels", options.labels or "none"]
+        words += [f"--labels={options.labels or 'none'}"]
     for name in ("order", "images_in", "key", "negative", "nonfinite", "dtype", "colour", "samples", "storage"):
         value = getattr(options, name)
         if value is not None:
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            words += [f"--{name.replace('_', '-')}={value}"]  # one word, whatever the value begins with
     for step in options.steps:
         if step.is_on:
             said = asdict(step)

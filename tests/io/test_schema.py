@@ -13,7 +13,9 @@ from making import pictures
 
 import gsp_studio as gs
 from gsp_studio.core.nmf import factorize
+from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.export import ExportedRun, ExportError, export_run, read_factors, read_run
+from gsp_studio.io.pixels import read_mask
 from gsp_studio.io.schema import SchemaError, parse_json
 from gsp_studio.io.script import script_of
 from gsp_studio.io.session import (
@@ -306,6 +308,19 @@ def test_pipes_are_refused_and_not_waited_for(tmp_path, dataset, run):
     os.mkfifo(tmp_path / "out" / "run.json")
     with pytest.raises(ExportError, match=r"run\.json is not a file"):
         read_run(tmp_path / "out")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_masks_and_weights_from_pipes_or_with_lies(tmp_path, dataset):
+    os.mkfifo(tmp_path / "mask.npy")
+    os.mkfifo(tmp_path / "mask.png")
+    for name in ("mask.npy", "mask.png"):
+        with pytest.raises(DatasetError, match=f"{name} is not a file"):
+            read_mask(tmp_path / name, dataset)
+    text = b"{'descr': '<f8', 'fortran_order': False, 'shape': (200000, 1000000)}\n"
+    (tmp_path / "lie.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(1000))
+    with pytest.raises(DatasetError, match=r"lie\.npy is damaged"):
+        read_mask(tmp_path / "lie.npy", dataset)
 
 
 def test_an_npz_that_declares_more_than_it_holds(tmp_path, dataset, run):

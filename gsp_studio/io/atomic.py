@@ -60,7 +60,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         temporary = None
         force(path.parent)
     except (OSError, RuntimeError) as error:  # h5py's are both
-        raise WriteError(f"{path} cannot be written: {_reason(error, temporary)}") from error
+        raise WriteError(f"{path} cannot be written: {failure_reason(error, temporary)}") from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -168,8 +168,8 @@ def careful_hdf5(path: Path, write: Callable[[h5py.File, Callable[[], None]], No
 _PROBE = 1 << 20
 
 
-def _reason(error: BaseException, written: Path | None) -> str:
-    """The system's words, which libraries hide among their own, or do not pass on."""
+def failure_reason(error: BaseException, written: Path | None) -> str:
+    """The system's words for a failed write, which libraries hide among their own, or do not pass on."""
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO, errno.EFBIG):
         if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
             return os.strerror(number)

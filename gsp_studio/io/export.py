@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import json
 import math
 import os
@@ -24,6 +25,7 @@ from PIL import Image
 
 from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.nmf import Result
+from gsp_studio.io.atomic import failure_reason
 from gsp_studio.io.coefficients import COEFFICIENTS, WRITERS
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export_names import check_name, named
@@ -207,13 +209,23 @@ def write_together(directory: Path, writers: Mapping[str, Callable[[Path], objec
             with staging(directory) as new:
                 for name, write in writers.items():
                     (new / name).parent.mkdir(parents=True, exist_ok=True)
-                    write(new / name)
+                    _write(write, new / name)
                 swap(directory, new, list(writers), _former_files(directory, list(writers)))
         except OSError as error:
             name = f" ({Path(os.fsdecode(error.filename)).name})" if isinstance(error.filename, str | bytes) else ""
             raise ExportError(f"{directory} cannot be written: {error.strerror or error}{name}") from error
         undo.pop_all()  # all is written: nothing is taken back
     return [directory / name for name in writers]
+
+
+def _write(write: Callable[[Path], object], path: Path) -> None:
+    try:
+        write(path)
+    except OSError as error:
+        if error.errno:
+            raise
+        # NumPy does not say why a file cannot be written.
+        raise OSError(errno.EIO, failure_reason(error, path), path.name) from error
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -255,7 +267,7 @@ def _in_the_way(directory: Path) -> list[str]:
 
 
 def check_directory(directory: str | os.PathLike[str]) -> None:
-    """Look whether an export can be written into a folder; writes nothing.
+    """Look whether an export can be written into a folder; writes nothing but what a killed export had begun to move.
 
     Raises
     ------
@@ -276,6 +288,7 @@ def check_directory(directory: str | os.PathLike[str]) -> None:
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ExportError(f"{directory} cannot be written: permission denied for {existing}")
     try:
+        complete(directory)
         foreign = _in_the_way(directory)
     except OSError as error:
         raise ExportError(f"{directory} cannot be read: {error.strerror or error}") from error

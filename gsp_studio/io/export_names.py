@@ -76,7 +76,8 @@ def name_of_data(path: str) -> str:
     """The name of a file or folder as that of an export: without its suffix, and nothing that means another place."""
     found = Path(path).absolute()
     stem = found.name if os.path.isdir(found) else found.stem
-    return re.sub(r"[^\w.-]+", "-", stem).strip(".-")[:80].rstrip(".-") or "data"
+    name = re.sub(r"[^\w.-]+", "-", stem).strip(".")[:80].rstrip(".")
+    return name if re.search(r"\w", name) else "data"
 
 
 def holds_another(

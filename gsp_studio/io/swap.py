@@ -21,7 +21,7 @@ from gsp_studio.io.atomic import force, is_held, take_lock
 
 _PREFIX, _RECORD, _LOCK, _NEW, _OLD = ".export-", "moves.json", "lock", "new", "old"
 #: Names that a record may hold: files of an export, at most one folder below.
-_NAME = re.compile(r"(?:basis(?:16)?/)?[A-Za-z0-9_]+(?:\.[a-z0-9]+)+")
+_NAME = re.compile(r"(?:basis(?:16)?/)?[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[a-z0-9]+)+")
 
 
 @contextlib.contextmanager

@@ -76,6 +76,19 @@ def test_a_kill_between_two_moves_ends_in_the_new_export(tmp_path, dataset, runs
     assert is_whole(tmp_path, old)
 
 
+@pytest.mark.parametrize("after", [0, 3, 9, 12])
+def test_a_kill_does_not_block_the_folder(tmp_path, dataset, runs, monkeypatch, after):
+    old, new = runs
+    export_run(tmp_path, dataset, old)
+    with monkeypatch.context() as patch:
+        kill_at(patch, after)
+        with pytest.raises(Killed):
+            export_run(tmp_path, dataset, new)
+    export_run(tmp_path, dataset, old)
+    assert is_whole(tmp_path, old)
+    assert not list(tmp_path.glob(".export-*"))
+
+
 def test_a_kill_before_the_moves_leaves_the_old_export(tmp_path, dataset, runs, monkeypatch):
     old, new = runs
     export_run(tmp_path, dataset, old)
@@ -198,10 +211,11 @@ def test_a_full_disk_is_one_sentence_for_every_kind_of_export(tmp_path, dataset,
     try:
         export_run(disk / "out", dataset, runs[1])
         rng, result = np.random.default_rng(0), runs[0].result
-        large = replace(runs[0], result=replace(result, W=rng.random((63, 4)), H=rng.random((4, 30000))))
-        many = replace(dataset, X=np.asfortranarray(rng.random((63, 30000))), names=("x",) * 30000)
-        for extra in ("h5", "mat", "csv", "coefficients"):
-            what = What(basis=False, montage=False, factors=False, history=False, extras=(extra,))
+        large = replace(runs[0], result=replace(result, W=rng.random((63, 4000)), H=rng.random((4000, 300))))
+        many = replace(dataset, X=np.asfortranarray(rng.random((63, 300))), names=("x",) * 300)
+        for extra in ("h5", "mat", "csv", "coefficients", "tiff", "factors"):
+            is_factors, extras = extra == "factors", () if extra == "factors" else (extra,)
+            what = What(basis=False, montage=False, factors=is_factors, history=False, extras=extras)
             with pytest.raises(ExportError, match="No space left on device"):
                 export_run(disk / "out", many, large, what)
             assert read_run(disk / "out").start == runs[1].start

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from making import pictures
 
 import gsp_studio as gs
 from gsp_studio.io import swap
+from gsp_studio.io.atomic import WriteError, write_whole
 from gsp_studio.io.export import ExportedRun, ExportError, What, export_run, read_factors, read_run
 
 
@@ -221,5 +223,14 @@ def test_a_full_disk_is_one_sentence_for_every_kind_of_export(tmp_path, dataset,
             assert read_run(disk / "out").start == runs[1].start
             assert not list((disk / "out").glob(".export-*"))
         assert is_whole(disk / "out", runs[1])
+
+        def write(path):
+            with suppress(OSError):
+                path.write_bytes(bytes(1 << 20))
+            raise RuntimeError("[enforce fail at inline_container.cc:603] unexpected pos 64 vs 0")  # PyTorch's words
+
+        with pytest.raises(WriteError, match=r"model\.pt cannot be written: No space left on device"):
+            write_whole(disk / "model.pt", write)
+        assert sorted(path.name for path in disk.iterdir()) == ["out"]
     finally:
         subprocess.run(["umount", "-l", disk], check=True)

@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -359,7 +360,8 @@ def read_run(path: str | os.PathLike[str]) -> RunFile:
             raise SchemaError("it does not tell its format")
         if content["format"] > FORMAT:
             raise ExportError(f"{path} was written by a newer version of GSP Studio; update to read it")
-        return _run_from(content, _inputs_beside(path))
+        inputs = path.parent / INPUTS
+        return _run_from(content, read_npz(inputs) if inputs.exists() else {})
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
     except ExportError:
@@ -372,6 +374,10 @@ def _run_from(content: dict[str, Any], arrays: dict[str, Array]) -> RunFile:
     told = conform(content, RunContent)
     start = params_from(told.params, arrays)
     check_ranges(start)
+    # What an older version did not write yet is as it was then.
+    content["params"] = {**params_json(Params(start.rank), ""), **told.params}
+    content["data"] = {**msgspec.to_builtins(told.data), **content["data"]}
+    content["backend"] = {**msgspec.to_builtins(told.backend), **content["backend"]}
     return RunFile(
         start=start,
         interventions=interventions_from(told.interventions, arrays, start),
@@ -390,8 +396,3 @@ def _mask_from(told: dict[str, str], arrays: dict[str, Array]) -> Array:
     if mask is None or mask.dtype != bool or mask.ndim != 2:
         raise SchemaError("the mask is missing, or is no matrix of true and false")
     return mask
-
-
-def _inputs_beside(path: Path) -> dict[str, Array]:
-    inputs = path.parent / INPUTS
-    return read_npz(inputs) if inputs.exists() else {}

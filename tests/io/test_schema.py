@@ -12,10 +12,12 @@ import pytest
 from making import pictures
 
 import gsp_studio as gs
+from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.core.nmf import factorize
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.export import ExportedRun, ExportError, export_run, read_factors, read_run
 from gsp_studio.io.pixels import read_mask
+from gsp_studio.io.runfile import summary_of
 from gsp_studio.io.schema import SchemaError, parse_json
 from gsp_studio.io.script import script_of
 from gsp_studio.io.session import (
@@ -78,6 +80,8 @@ def test_no_change_of_a_run_json_ends_in_anything_but_a_run_or_a_sentence(tmp_pa
             try:
                 found = read_run(tmp_path)
                 found.as_done()
+                summary_of(found.content)
+                gives_same_bits(found.content["backend"]["computed"])
                 assert found.backend in ("auto", "cpu", "reference", "cuda")
                 assert found.threads is None or isinstance(found.threads, int)
             except ExportError as error:

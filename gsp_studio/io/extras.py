@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -23,6 +24,7 @@ from gsp_studio.core.nmf import iterate
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.residuals import residuals
 from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.io.atomic import careful_hdf5
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.montage import Scale, grid_shape, montage_image, to_grey
 from gsp_studio.io.patches import Picture, put_back
@@ -31,6 +33,8 @@ from gsp_studio.io.runfile import ExportedRun, ExportError, as_done
 Array = npt.NDArray[Any]
 Writers = dict[str, Callable[[Path], object]]
 
+#: Beginnings that spreadsheets take for a formula, signs of full width as well.
+_FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x1f\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 #: Frames of an animation, milliseconds each, and how long the last one stays.
 _FRAMES, _FRAME_MS, _LAST_MS = 40, 100, 1500
 #: Pixels that the shorter side of a tile has in what is meant to be looked at.
@@ -102,15 +106,15 @@ def _csv_factors(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
 
 
 def _hdf5(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
-    def write(path: Path) -> None:
-        with h5py.File(path, "w") as file:
-            for name in ("W", "H"):
-                file.create_dataset(name, data=getattr(run.result, name), compression="gzip", compression_opts=1)
-            file["image_shape"] = dataset.image_shape
-            file["names"] = [name.encode("utf-8", "backslashreplace") for name in dataset.names]
-            file.attrs.update(order=dataset.order, channels=dataset.channels, error=run.result.error)
+    def write(file: h5py.File, check: Callable[[], None]) -> None:
+        for name in ("W", "H"):
+            file.create_dataset(name, data=getattr(run.result, name), compression="gzip", compression_opts=1)
+            check()
+        file["image_shape"] = dataset.image_shape
+        file["names"] = [name.encode("utf-8", "backslashreplace") for name in dataset.names]
+        file.attrs.update(order=dataset.order, channels=dataset.channels, error=run.result.error)
 
-    return {"factors.h5": write}
+    return {"factors.h5": lambda path: careful_hdf5(path, write)}
 
 
 def _coefficients(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
@@ -129,8 +133,8 @@ def _coefficients(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
 
 
 def _plain(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    """A text that no spreadsheet takes for a formula: some look for one behind spaces, tabs and line ends."""
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 # Figures

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io.atomic import WriteError, write_whole
+from gsp_studio.io.atomic import WriteError, is_held, take_lock, write_whole
 from gsp_studio.io.session import SavedRun, SavedSession, SessionError, read_run, write_run
 
 Array = npt.NDArray[Any]
@@ -106,14 +106,14 @@ class Recovery:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = (self.folder / _LOCK).open("w")
-            _take(self._lock)
+            take_lock(self._lock)
         except OSError as error:
             raise WriteError(f"{self.folder} cannot be written: {error.strerror or error}") from error
 
 
 def lost(root: Path) -> list[Path]:
     """Folders of windows that ended without closing, the newest first: they have a lock that nobody holds."""
-    return [folder for folder in _folders(root) if (folder / _LOCK).exists() and not _is_held(folder / _LOCK)]
+    return [folder for folder in _folders(root) if (folder / _LOCK).exists() and not is_held(folder / _LOCK)]
 
 
 def closed(root: Path) -> list[Path]:
@@ -163,7 +163,7 @@ def read_folder(folder: Path) -> SavedSession:
     if (folder / _WEIGHTS).exists():
         try:
             weights = np.load(folder / _WEIGHTS, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+        except (OSError, ValueError, EOFError, MemoryError):
             problems.append("the painted weights cannot be read: the file is damaged")
     return SavedSession(data=data, runs=tuple(runs), weights=weights, state=state, problems=tuple(problems))
 
@@ -177,31 +177,3 @@ def set_aside(folder: Path) -> None:
 def forget(folder: Path) -> None:
     """Remove a folder that nobody wants."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _take(file: Any) -> None:
-    """Hold a lock as long as the file is open, or the process lives."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: an open file cannot be removed there, which is lock enough
-        return
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        import fcntl
-    except ImportError:
-        try:
-            path.rename(path)
-        except OSError:
-            return True
-        return False
-    try:
-        with path.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False

@@ -272,7 +272,7 @@ def script_of(step: Step) -> str:
     for part in fields(step):
         value = getattr(step, part.name)
         if part.name != "kind" and (part.default is MISSING or value != part.default):
-            said.append(f"{part.name}={value!r}")
+            said.append(f"{part.name}={value!a}")
     return f"gs.{type(step).__name__}({', '.join(said)})"
 
 

@@ -174,8 +174,8 @@ def test_a_damaged_file_opens_as_far_as_it_can_be_read(data, tmp_path):
     back = read_session(path)
     assert [run.number for run in back.runs] == [1, 3]
     assert set(back.problems) == {
-        "run 2 cannot be read: the file is damaged",
-        "the painted weights cannot be read: the file is damaged",
+        "run 2 cannot be read: W is missing",
+        "the painted weights cannot be read: weights leads to another place, which is not followed",
     }
     assert_same_run(back.runs[1], runs[2])
 
@@ -233,7 +233,7 @@ def test_what_was_there_stays_when_writing_fails(data, tmp_path, monkeypatch):
     def fails(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gsp_studio.io.session._write_run", fails)
+    monkeypatch.setattr("gsp_studio.io.session.write_into", fails)
     with pytest.raises(WriteError, match=r"s\.gsps cannot be written: No space left on device"):
         write_session(path, SavedSession(describe(data), None, tuple(runs_of(data)[:1])))
     assert path.read_bytes() == before

@@ -46,6 +46,7 @@ from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Phase, RunEntry
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.tour import Tour, hints_of
+from gsp_studio.gui.unsaved_work import UnsavedWork
 from gsp_studio.gui.view_menu import ViewMenu
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.device_label import DeviceLabel
@@ -69,6 +70,8 @@ class MainWindow(QMainWindow):
         self.tour: Tour | None = None
         self.asking = Asking(self, session, settings)
         self.filing = Filing(self, settings)
+        self.unsaved = UnsavedWork(self)
+        self.asking.before_other_data = self.unsaved.before_other_data
         self.asking.sessionWanted.connect(self.filing.open)
         self.setWindowTitle("GSP Studio")
         self.setAcceptDrops(True)
@@ -282,7 +285,7 @@ class MainWindow(QMainWindow):
     def broke(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """A mistake of ours that nobody caught: told like any other error, and the window goes on. Ctrl-C closes it."""
         if issubclass(kind, KeyboardInterrupt):
-            self.close()
+            self.unsaved.leave()
             return
         details = "".join(traceback.format_exception(kind, error, trace))
         self.session.failed.emit(
@@ -396,12 +399,15 @@ class MainWindow(QMainWindow):
         event.acceptProposedAction()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop what runs and wait for it, remember the layout."""
+        """Stop what runs and wait for it, remember the layout; first ask about what would be lost."""
+        if not self.unsaved.allows_close():
+            event.ignore()
+            return
         self._settings.setValue("geometry", self.saveGeometry())
         self._settings.setValue("state", self.docks_state())
         self._settings.sync()
         self.hide()  # nobody has to look at a window that waits for threads
-        self.filing.close()
+        self.filing.close(self.unsaved.is_wanted)
         self.clusters.close()
         self.device.stop()
         ended = [self.networking.session.close(), self.session.close()]

@@ -139,6 +139,7 @@ class Session(Steering):
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Show another data set; runs of the former one go with it."""
+        self.datasetLeaving.emit()
         self._warm.retire()
         self._answer_about(dataset)
         self.dataset, self.weights = dataset, None

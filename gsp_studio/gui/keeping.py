@@ -6,15 +6,14 @@ kept when it ends, a run that is going and what the window shows every half minu
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from gsp_studio.gui.job_queue import JobQueue
 from gsp_studio.gui.words import plural, told
 
 if TYPE_CHECKING:
@@ -26,18 +25,8 @@ if TYPE_CHECKING:
 SUFFIX = ".gsps"
 #: Milliseconds between looks at what has changed.
 AUTOSAVE_MS = 30_000
-_POLL_MS = 50
 #: Not what is in the folder, whatever that is.
 _UNKNOWN = object()
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """What the worker was asked to do, and who wants to know."""
-
-    future: Future[Any]
-    done: Callable[[Any], None]
-    failed: Callable[[BaseException], None]
 
 
 class Keeping(QObject):
@@ -68,13 +57,10 @@ class Keeping(QObject):
         self._problem = ""
         #: Session files that are being written.
         self._saving = 0
-        self._worker: ThreadPoolExecutor | None = None
-        self._jobs: list[_Job] = []
+        self._queue = JobQueue("gsp_studio.gui.saving", "gsp-keep", self)
         self._has_told = False
         self._autosave = QTimer(self, interval=AUTOSAVE_MS)
         self._autosave.timeout.connect(self.keep)
-        self._timer = QTimer(self, interval=_POLL_MS)
-        self._timer.timeout.connect(self.poll)
         session.datasetLeaving.connect(self._archive)
         session.datasetChanged.connect(lambda _: self._begin_anew())
         session.runsChanged.connect(lambda runs, _: self._keep_runs(runs))
@@ -154,8 +140,11 @@ class Keeping(QObject):
         def failed(error: BaseException) -> None:
             if hasattr(error, "source"):
                 self.imagesMissing.emit(path, str(error), error.source)
-            else:
-                self.failed.emit(*told(error))
+                return
+            sentence, details = told(error)
+            if not isinstance(error, (ValueError, OSError, MemoryError)):  # those say what and where
+                sentence = f"{path} cannot be opened; it is damaged ({sentence})"
+            self.failed.emit(sentence, details)
 
         stamp = _stamp_of(path)
         self._do(lambda work: work.reopen(path, data), lambda found: self._opened(found, stamp), failed)
@@ -297,15 +286,7 @@ class Keeping(QObject):
         failed: Callable[[BaseException], None] | None = None,
     ) -> None:
         """Have the worker do something, after all that it was asked before."""
-        if self._worker is None:
-            self._worker = ThreadPoolExecutor(1, "gsp-keep")
-
-        def work_through() -> Any:
-            return job(importlib.import_module("gsp_studio.gui.saving"))
-
-        future = self._worker.submit(work_through)
-        self._jobs.append(_Job(future, done, failed or (lambda error: self.failed.emit(*told(error)))))
-        self._timer.start()
+        self._queue.do(job, done, failed or (lambda error: self.failed.emit(*told(error))))
 
     def _beside(self, job: Callable[[Any], Any]) -> None:
         """Have the worker keep something beside; that it cannot is told once, and tried again by the next `keep`."""
@@ -322,19 +303,7 @@ class Keeping(QObject):
     @property
     def is_busy(self) -> bool:
         """Whether something is still to be written or read."""
-        return bool(self._jobs)
-
-    def poll(self) -> None:
-        """Tell what has been done."""
-        while self._jobs and self._jobs[0].future.done():
-            job = self._jobs.pop(0)
-            error = job.future.exception()
-            if error is None:
-                job.done(job.future.result())
-            else:
-                job.failed(error)
-        if not self._jobs:
-            self._timer.stop()
+        return self._queue.is_busy
 
     def close(self, is_wanted: bool = True) -> None:
         """Write what is to be written and end.
@@ -349,9 +318,7 @@ class Keeping(QObject):
             if is_wanted:
                 self.keep()
             self._part(self._recovery, is_wanted)
-        if self._worker is not None:
-            self._worker.shutdown(wait=True)
-        self._timer.stop()
+        self._queue.close()
 
 
 def _stamp_of(path: Path) -> tuple[int, int] | None:

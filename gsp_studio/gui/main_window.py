@@ -11,14 +11,8 @@ from pathlib import Path
 from types import TracebackType
 
 from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence, QPaintEvent
-from PySide6.QtWidgets import (
-    QApplication,
-    QMainWindow,
-    QMenu,
-    QToolBar,
-    QToolButton,
-)
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPaintEvent
+from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QToolBar, QToolButton
 
 from gsp_studio.gui.asking import Asking
 from gsp_studio.gui.centre import Centre
@@ -165,7 +159,7 @@ class MainWindow(QMainWindow):
         ]
         menus.separate("&File")
         menus.add("&File", "&Quit", self.close, "Ctrl+Q")
-        self._add_undo(menus)
+        menus.add_undo("&Edit", session.undo_stack)
         menus.add("&Edit", "Sparsity &up by 0.01", lambda: front.step_sparsity(0.01), "]")
         menus.add("&Edit", "Sparsity &down by 0.01", lambda: front.step_sparsity(-0.01), "[")
         menus.add("&Edit", "Sparsity to the basis's &own", front.reset_sparsity, "Backspace", "reset")
@@ -188,16 +182,6 @@ class MainWindow(QMainWindow):
         self.open_button.setMenu(choices)
         self.open_button.setText("Open")
         self.export_button.setDefaultAction(self._export_action)
-
-    def _add_undo(self, menus: Menus) -> None:
-        stack, keys = self.session.undo_stack, QKeySequence.StandardKey
-        for action, key, text in (
-            (stack.createUndoAction(self, "&Undo"), keys.Undo, "Undo"),
-            (stack.createRedoAction(self, "&Redo"), keys.Redo, "Redo"),
-        ):
-            action.setShortcuts(key)
-            menus.take("&Edit", action, said=text)
-        menus.separate("&Edit")
 
     def _make_steering_menu(self) -> None:
         menus, session = self.menus, self.session

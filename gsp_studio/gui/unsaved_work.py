@@ -51,19 +51,19 @@ class UnsavedWork(QObject):
             return False
         self._is_saved_first = False
         if not keeping.is_modified:
-            self._ask("Close GSP Studio?", " ".join(going), {"discard": self.leave}, "Close")
+            self._ask("Close GSP Studio?", "\n".join(going), {"discard": self.leave}, "Close")
             return False
         answers: dict[str, Callable[[], None]] = {
             "save": partial(self._save, self.leave),
             "keep": partial(self._end_run, partial(self._keep, self.leave), is_patient=False),
             "discard": self._discard_and_leave,
         }
-        more = f"Keep for later puts it under {_SHELF}."
+        more = f"Kept for later, it is found under {_SHELF}."
         if not keeping.is_watching:
             del answers["keep"]
             more = ""
         sentences = [*self._work(), *going, more]
-        self._ask(f"Save the work on {self._name} before closing?", " ".join(filter(None, sentences)), answers)
+        self._ask(f"Save the work on {self._name} before closing?", "\n".join(filter(None, sentences)), answers)
         return False
 
     def leave(self) -> None:
@@ -107,7 +107,7 @@ class UnsavedWork(QObject):
 
         text = f"Save the work on {self._name} before other data are opened?"
         more = f"It cannot be kept for later: {problem.rstrip('.')}."
-        self._ask(text, " ".join([*self._work(), more]), {"save": partial(self._save, go), "discard": discard})
+        self._ask(text, "\n".join([*self._work(), more]), {"save": partial(self._save, go), "discard": discard})
 
     # Questions
 
@@ -132,8 +132,8 @@ class UnsavedWork(QObject):
             told.append("The pixels have painted weights.")
         if session.phase.is_run:
             done = plural(session.branch_end, "iteration")
-            standing = "is ending" if session.phase is Phase.CANCELLING else f"is going ({done} done) and ends"
-            told.append(f"Run {session.next_number} {standing}; its best iterate so far counts with the rest.")
+            standing = "is ending" if session.phase is Phase.CANCELLING else f"is going ({done} done) and ends here"
+            told.append(f"Run {session.next_number} {standing}; its best iterate so far is part of the work.")
         return told
 
     def _going(self) -> list[str]:

@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
 
+from gsp_studio.gui.theme import current_theme, pixmap
 from gsp_studio.gui.widgets.basics import plain
 
 _Role, _Standard = QMessageBox.ButtonRole, QMessageBox.StandardButton
 
 
 def _box(parent: QWidget | None, text: str, more: str) -> QMessageBox:
-    box = QMessageBox(QMessageBox.Icon.Warning, "GSP Studio", plain(text), parent=parent)
+    box = QMessageBox(QMessageBox.Icon.NoIcon, "GSP Studio", plain(text), parent=parent)
+    box.setIconPixmap(pixmap("warning", current_theme().amber, 32, box.devicePixelRatioF()))
     box.setInformativeText(plain(more))
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     return box
+
+
+def _dress(box: QMessageBox) -> None:
+    """Give the buttons the manners of those of the other dialogs: no icons, and the proposed one stands out."""
+    for button in box.buttons():
+        button.setIcon(QIcon())
+    proposed = box.defaultButton()
+    proposed.setProperty("primary", True)
+    proposed.style().unpolish(proposed)
+    proposed.style().polish(proposed)
 
 
 def is_confirmed(parent: QWidget | None, text: str, more: str, verb: str) -> bool:
@@ -27,6 +40,7 @@ def is_confirmed(parent: QWidget | None, text: str, more: str, verb: str) -> boo
     no = box.addButton(_Standard.Cancel)
     box.setDefaultButton(no)
     box.setEscapeButton(no)
+    _dress(box)
     box.exec()
     was_yes = box.clickedButton() is yes
     box.deleteLater()
@@ -70,10 +84,10 @@ class UnsavedQuestion:
                 self.buttons["discard"].setText(discard)
         self.buttons["cancel"] = cancel = box.addButton(_Standard.Cancel)
         box.setDefaultButton(self.buttons.get("save", cancel))
-        self.buttons.get("save", cancel).setProperty("primary", True)
         box.setEscapeButton(cancel)
         box.setWindowModality(Qt.WindowModality.WindowModal)
         box.finished.connect(self._answer)
+        _dress(box)
         box.show()
         box.activateWindow()
 

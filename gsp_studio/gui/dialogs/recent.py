@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
     QHBoxLayout,
-    QHeaderView,
     QPushButton,
     QTreeWidget,
     QTreeWidgetItem,
@@ -23,6 +22,10 @@ from gsp_studio.gui.words import plural
 
 _HEADS = ("Data", "Runs", "Time", "Where")
 _LISTED = 5
+#: Height of a row, in pixels.
+_ROW = 28
+#: Of a column, in pixels: a long name gives way, its end stays.
+_WIDEST = 240
 
 
 class RecentDialog(QDialog):
@@ -75,11 +78,12 @@ class RecentDialog(QDialog):
         self.table.clear()
         for entry in self._entries:
             item = QTreeWidgetItem([*entry.facts, str(entry.path) if entry.is_file else "not saved"])
+            item.setSizeHint(len(_HEADS) - 1, QSize(0, _ROW))
             item.setToolTip(len(_HEADS) - 1, plain(str(entry.path)))
             self.table.addTopLevelItem(item)
-        head = self.table.header()
         for column in range(len(_HEADS) - 1):
-            head.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+            self.table.resizeColumnToContents(column)
+            self.table.setColumnWidth(column, min(self.table.columnWidth(column) + 8, _WIDEST))
         first = self.table.topLevelItem(0)
         if first is not None:
             self.table.setCurrentItem(first)

@@ -227,7 +227,6 @@ def reopen(
     problems, is_copy = list(saved.problems), data is None and saved.dataset is not None
     # What the window showed can be made again; a run, weights or a copy of images that is left out cannot.
     is_whole = all(problem.startswith("what the window showed") for problem in problems)
-    state = read_state(saved.state, problems)
     if is_copy:
         assert saved.dataset is not None
         dataset = saved.dataset
@@ -236,10 +235,7 @@ def reopen(
         dataset = load_dataset(where, options, progress=progress, cancelled=cancelled)
         if dataset.fingerprint != saved.data.get("fingerprint"):
             problems.append(f"the images in {where} are not those of the runs any more: their fingerprint differs")
-    most = min(dataset.X.shape)
-    if state.choice.rank > most:
-        problems.append(f"what the window showed: rank {state.choice.rank} is not used; these data have at most {most}")
-        state = replace(state, choice=replace(state.choice, rank=most))
+    state = read_state(saved.state, min(dataset.X.shape), problems)
     numbered = _numbered(saved.runs, problems)
     runs = [run for run in (_adopted(run, dataset.X, state, problems) for run in numbered) if run is not None]
     weights = saved.weights

@@ -96,13 +96,15 @@ class WindowState:
     front: str = ""
 
 
-def read_state(content: Any, problems: list[str]) -> WindowState:
+def read_state(content: Any, most: int, problems: list[str]) -> WindowState:
     """Check the window's part of a session file.
 
     Parameters
     ----------
     content : object
         Plain JSON of any kind.
+    most : int
+        The largest rank that the data can have.
     problems : list of str
         Gets a sentence for each value that is dropped.
     """
@@ -115,7 +117,7 @@ def read_state(content: Any, problems: list[str]) -> WindowState:
     except (binascii.Error, ValueError):
         problems.append("the place of the docks is damaged")
     return WindowState(
-        read_choice(content.get("choice", {}), Choice(), about, problems),
+        _read_choice_up_to(most, content.get("choice", {}), about, problems),
         _read_fields(content.get("view", {}), View(), _VIEW, about, problems),
         tuple(_usable(content, "marked", [], _NUMBERS, about, problems)),
         _usable(content, "shown_run", 0, _whole(0, 2**31 - 1), about, problems),
@@ -128,6 +130,11 @@ def read_state(content: Any, problems: list[str]) -> WindowState:
 def read_choice(content: Any, otherwise: Choice, about: str, problems: list[str]) -> Choice:
     """Check what the Model panel said; values that are odd or missing are those of `otherwise`."""
     return _read_fields(content, otherwise, _CHOICE, about, problems)
+
+
+def _read_choice_up_to(most: int, content: Any, about: str, problems: list[str]) -> Choice:
+    otherwise = Choice(rank=min(Choice().rank, most))
+    return _read_fields(content, otherwise, {**_CHOICE, "rank": _whole(1, most)}, about, problems)
 
 
 def read_remarks(content: Any, rank: int, about: str, problems: list[str]) -> Remarks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import h5py
@@ -16,12 +17,16 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox, QWidget
 
+from gsp_studio.engine.run import Record
+from gsp_studio.experiments.grid import Grid
+from gsp_studio.gui import saving, work
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.layout import LayoutDialog
 from gsp_studio.gui.dialogs.recent import RecentDialog
 from gsp_studio.gui.main_window import MainWindow
-from gsp_studio.gui.state import Choice, Phase, Remarks
+from gsp_studio.gui.state import Choice, Phase, Remarks, View
 from gsp_studio.io import recovery
+from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.session import SavedSession, read_session, write_session
 
 LEFT = Qt.MouseButton.LeftButton
@@ -135,6 +140,34 @@ def edit_session(path: Path, change: Callable[[dict], None]) -> None:
         change(content)
         del file["state"]
         file["state"] = np.frombuffer(json.dumps(content).encode(), np.uint8)
+
+
+def close_errors() -> None:
+    for dialog in [w for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible()]:
+        QTest.mouseClick(dialog.close_button, LEFT)
+    settle()
+
+
+#: Parts of a session's state, with values that no window wrote.
+ODD = (
+    ("choice", {"rank": "many"}),
+    ("choice", {"rank": 10**400}),
+    ("choice", {"rank": 3000, "sparsity": "NaN"}),
+    ("choice", {"method": "of tomorrow", "backend": 7, "init": None}),
+    ("choice", [1, 2]),
+    ("choice", {"sparsity": float("nan"), "sparsity_h": -1, "seed": True, "max_iter": 0}),
+    ("view", {"contrast": "loud", "colours": 3, "labels": "yes"}),
+    ("view", None),
+    ("marked", ["a", None]),
+    ("marked", 7),
+    ("shown_run", "the last"),
+    ("remarks", [1]),
+    ("remarks", {"1": 5, "2": {"tags": 3, "accepted": "x", "note": {}}}),
+    ("window", {"docks": 5, "front": ["Path"]}),
+    ("window", {"docks": "not base 64!", "front": "Nowhere"}),
+    ("window", "none"),
+    ("window", {"docks": {}, "front": "Nowhere"}),
+)
 
 
 class TestQuit:
@@ -281,6 +314,32 @@ class TestQuit:
         quit_by_key(watched)
         press(question(), "Close")
         wait_until(lambda: not watched.isVisible())
+
+    def begin_sweep(self, window: MainWindow, root: Path) -> None:
+        sweeping = window.session.sweeping
+        sweeping.root = root.parent / "sweeps"
+        sweeping.begin(Grid(replace(sweeping.base(), max_iter=1_000_000), (2, 3), (0.5,)))
+        assert sweeping.is_going
+
+    def test_a_sweep_that_is_going_is_asked_about(self, watched: MainWindow, root: Path) -> None:
+        self.begin_sweep(watched, root)
+        quit_by_key(watched)
+        assert "A sweep is going" in question().informativeText()
+        press(question(), "Cancel")
+        assert watched.isVisible()
+        assert watched.session.sweeping.is_going
+
+    def test_other_data_during_a_sweep_are_asked_about(self, watched: MainWindow, root: Path, other: Path) -> None:
+        compute(watched)
+        self.begin_sweep(watched, root)
+        watched.asking.open(other)
+        press(question(), "Cancel")
+        assert watched.session.sweeping.is_going
+        watched.asking.open(other)
+        press(question(), "Open")
+        wait_until(lambda: watched.session.dataset.name == "y.npy")
+        idle(watched)
+        assert [recovery.describe_folder(folder).runs for folder in recovery.closed(root)] == [1]
 
     def test_a_name_with_markup_is_shown_as_it_is(self, window: MainWindow, root: Path, tmp_path: Path) -> None:
         window.filing.watch(root)
@@ -429,62 +488,65 @@ class TestDamagedSessions:
     """A file is never emptied by what it says."""
 
     @pytest.fixture
-    def file(self, make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path) -> Path:
-        one = make_window()
-        one.session.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
-        one.session.open(stack)
-        wait_until(lambda: one.session.shown is not None)
-        compute(one, 2)
-        saved_session(one, tmp_path / "s.gsps")
-        return tmp_path / "s.gsps"
+    def file(self, app: QApplication, stack: Path, tmp_path: Path) -> Path:
+        data, choice = load_dataset(stack), Choice(rank=3, max_iter=8, sparsity=0.4)
+        entries = []
+        for number in (1, 2):
+            rows: list[Record] = []
+            runner = work.new_run(data, choice)
+            outcome = runner.run(rows.append)
+            entries.append(work.entry_of(number, choice, runner.spec, outcome, tuple(rows)))
+        state = {
+            "choice": asdict(choice),
+            "view": asdict(View()),
+            "marked": [1],
+            "shown_run": 2,
+            "remarks": {"1": {"name": "mine"}},
+            "window": {"docks": "", "front": "Path"},
+        }
+        return saving.save(tmp_path / "s.gsps", data, entries, None, state)
 
-    @pytest.mark.parametrize(
-        ("part", "value"),
-        [
-            ("choice", {"rank": "many"}),
-            ("choice", {"rank": 10**400}),
-            ("choice", {"rank": 3000, "sparsity": "NaN"}),
-            ("choice", {"method": "of tomorrow", "backend": 7, "init": None}),
-            ("choice", [1, 2]),
-            ("choice", {"sparsity": float("nan"), "sparsity_h": -1, "seed": True, "max_iter": 0}),
-            ("view", {"contrast": "loud", "colours": 3, "labels": "yes"}),
-            ("view", None),
-            ("marked", ["a", None]),
-            ("marked", 7),
-            ("shown_run", "the last"),
-            ("remarks", [1]),
-            ("remarks", {"1": 5, "2": {"tags": 3, "accepted": "x", "note": {}}}),
-            ("window", {"docks": 5, "front": ["Path"]}),
-            ("window", {"docks": "not base 64!", "front": "Nowhere"}),
-            ("window", "none"),
-        ],
-    )
-    def test_an_odd_value_is_dropped_and_said(
-        self, make_window: Callable[[], MainWindow], file: Path, part: str, value: object
-    ) -> None:
-        edit_session(file, lambda content: content.update({part: value}))
-        window = make_window()
-        window.asking.open(file)
-        wait_until(lambda: len(window.session.runs) == 2)
-        idle(window)
-        settle()
-        if value != {"docks": "not base 64!", "front": "Nowhere"}:
-            assert [sentence for sentence in errors() if "is not used" in sentence or "odd" in sentence]
-        assert window.filing.keeping.path == file
-        save_by_key(window)
-        assert len(read_session(file).runs) == 2
-        assert read_session(file).state[part] != value, "what is written is what is used"
+    def test_an_odd_value_is_dropped_and_said(self, window: MainWindow, file: Path) -> None:
+        content = file.read_bytes()
+        for part, value in ODD:
+            file.write_bytes(content)
+            edit_session(file, lambda state, part=part, value=value: state.update({part: value}))
+            window.asking.open(file)
+            wait_until(errors)
+            idle(window)
+            settle()
+            assert [sentence for sentence in errors() if "is not used" in sentence or "is damaged" in sentence], value
+            assert len(window.session.runs) == 2, value
+            assert window.filing.keeping.path == file
+            close_errors()
+            save_by_key(window)
+            assert len(read_session(file).runs) == 2, value
+            assert read_session(file).state[part] != value, "what is written is what is used"
         compute(window)
         assert len(window.session.runs) == 3
 
-    @pytest.mark.parametrize("state", [None, 5, [], "text", {}])
-    def test_a_state_of_another_kind(self, make_window: Callable[[], MainWindow], file: Path, state: object) -> None:
+    def test_a_state_of_another_kind_leaves_the_runs(self, window: MainWindow, file: Path) -> None:
+        for state in (None, 5, [], "text", {}):
+            with h5py.File(file, "r+") as opened:
+                del opened["state"]
+                opened["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+            window.asking.open(file)
+            wait_until(lambda: len(window.session.runs) == 2)
+            idle(window)
+            assert [bool(errors()), state == {}].count(True) == 1, state
+            close_errors()
+            window.asking.sample("faces")
+            wait_until(lambda: window.session.runs == ())
+
+    def test_runs_of_one_number_are_two_runs(self, window: MainWindow, file: Path) -> None:
         with h5py.File(file, "r+") as opened:
-            del opened["state"]
-            opened["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-        window = make_window()
+            text = bytes(opened["runs/000002/content"][()]).replace(b'"number": 2', b'"number": 1')
+            del opened["runs/000002/content"]
+            opened["runs/000002/content"] = np.frombuffer(text, np.uint8)
         window.asking.open(file)
-        wait_until(lambda: len(window.session.runs) == 2)
+        wait_until(errors)
+        assert "that of another one: now 2" in errors()[0]
+        assert [entry.number for entry in window.session.runs] == [1, 2]
 
     def test_details_of_a_run_are_dropped_and_the_run_stays(
         self, make_window: Callable[[], MainWindow], file: Path

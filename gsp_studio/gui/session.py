@@ -443,8 +443,6 @@ class Session(Steering):
         if goes_on:
             self._refit()
 
-    # Words
-
     def _set_phase(self, phase: Phase) -> None:
         if phase is not self.phase:
             self.phase = phase

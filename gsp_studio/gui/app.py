@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _ended(window, demo.exit_code)
     window.firstPainted.connect(window.offer_tour)
     window.firstPainted.connect(lambda: window.filing.watch(recovery_folder()))
+    app.commitDataRequest.connect(lambda _: window.filing.keeping.keep())  # the desktop ends, and asks nobody
     if args.path is not None:
         window.asking.open(args.path)
     return _ended(window, app.exec())

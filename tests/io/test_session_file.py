@@ -311,8 +311,6 @@ def test_a_folder_keeps_runs_state_and_weights(data, tmp_path):
     back = read_folder(kept.folder)
     assert [run.number for run in back.runs] == [2]
     assert "run-000001.h5 is not a run of GSP Studio, or is damaged" in back.problems[0]
-    kept.forget_runs()
-    assert read_folder(kept.folder).runs == ()
     kept.discard()
     assert not kept.folder.exists()
 
@@ -333,8 +331,15 @@ def test_who_is_lost_and_who_was_closed(tmp_path):
         more.folder = tmp_path / f"2099010{k}"
         more.save_state({}, {})
         more.close()
-    recovery.tidy(tmp_path)
-    assert [folder.name for folder in recovery.closed(tmp_path)] == ["20990104", "20990103", "20990102"]
+    names = [f"2099010{k}" for k in (4, 3, 2, 1, 0)]
+    assert [folder.name for folder in recovery.closed(tmp_path)] == [*names, living.folder.name]
+    left = Recovery(tmp_path)
+    left.save_state({"name": "faces"}, {})
+    left._lock.close()
+    assert [folder.name for folder in recovery.idle(tmp_path)][:5] == names
+    assert left.folder in recovery.idle(tmp_path)
+    assert recovery.describe_folder(left.folder).data == "faces"
+    assert recovery.describe_folder(tmp_path / "none").runs == 0
     assert recovery.lost(tmp_path / "none") == []
 
 

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.basics import label, plain
 from gsp_studio.gui.widgets.picture import Picture
 from gsp_studio.gui.widgets.steps_list import StepsList
 from gsp_studio.gui.widgets.subset import SubsetEditor
@@ -195,7 +195,7 @@ class LayoutDialog(QDialog):
             f"{' in colour' if found.channels == 3 else ''}, {found.dtype}, {self._told_after()}"
             f"{self._told_need()}"
         )
-        self._facts.setToolTip(found.note)
+        self._facts.setToolTip(plain(found.note))
 
     def _told_need(self) -> str:
         found = self._found

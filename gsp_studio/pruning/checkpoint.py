@@ -114,7 +114,11 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         else:
             layers.append(layer)
     if not layers:
-        raise CheckpointError(f"{path} has no layer to prune: no floating array of two to five axes that is a weight")
+        told = "; ".join(f"{array.name} is {array.reason}" for array in others[:3] if array.reason.startswith("a"))
+        raise CheckpointError(
+            f"{path} has no layer to prune: no floating array of two to five axes that is a weight"
+            + (f" ({told})" if told else "")
+        )
     return Checkpoint(path, kind, tuple(layers), tuple(others))
 
 

@@ -1,5 +1,6 @@
 """Files that lie or would run code: one sentence, nothing run, nothing allocated, nothing written."""
 
+import io
 import json
 import os
 import pickle
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from networks import make_onnx, make_torch, onnx_model, weights
 
+from gsp_studio.io.pickles import check_pickle
 from gsp_studio.pruning import CheckpointError, open_checkpoint, save_checkpoint
 
 torch = pytest.importorskip("torch")
@@ -56,6 +58,67 @@ def test_whole_models_and_programs_are_refused(tmp_path):
         archive.writestr("script/code/__torch__.py", "class Net: pass")
         archive.writestr("script/constants.pkl", b"\x80\x02).")
     assert "TorchScript" in refused(tmp_path / "script.pt")
+
+
+NESTED_KEY = b"\x80\x02}" + b")" + b"\x85" * 300_000 + b"Ns."  # {((((...)))): None}
+
+
+def with_pickle(source, target, content):
+    """An archive of PyTorch's with another pickle in it."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            inside = f"{target.stem}/{name.partition('/')[2]}"
+            new.writestr(inside, content if name.endswith("/data.pkl") else old.read(name))
+
+
+def test_pickles_that_nest_too_deep_to_be_hashed(tmp_path):
+    make_torch(tmp_path / "a.pt")
+    with_pickle(tmp_path / "a.pt", tmp_path / "b.pt", NESTED_KEY)
+    assert "nests values more than 100 deep" in refused(tmp_path / "b.pt")
+    make_torch(tmp_path / "a.th", _use_new_zipfile_serialization=False)
+    content = (tmp_path / "a.th").read_bytes()
+    with io.BytesIO(content) as file:
+        for _ in range(3):  # the mark, the version, the system
+            check_pickle(file, len(content))
+        (tmp_path / "b.th").write_bytes(content[: file.tell()] + NESTED_KEY)
+    assert "nests values more than 100 deep" in refused(tmp_path / "b.th")
+    # As an archive for Python, which looks for one at the end, and none for PyTorch, which looks at the beginning.
+    with zipfile.ZipFile(tmp_path / "b.th", "a") as archive:
+        archive.writestr("b/data.pkl", b"\x80\x02}.")
+    assert "nests values more than 100 deep" in refused(tmp_path / "b.th")
+
+
+def test_an_old_pytorch_is_not_trusted(tmp_path, monkeypatch):
+    make_torch(tmp_path / "a.pt")
+    for version, is_trusted in (("2.5.1+cpu", False), ("1.13.0", False), ("2.6.0", True), ("3.0.0a0+git", True)):
+        monkeypatch.setattr(torch, "__version__", version)
+        if is_trusted:
+            open_checkpoint(tmp_path / "a.pt")
+        else:
+            assert f"needs PyTorch 2.6 or later; the one that is installed, {version}," in refused(tmp_path / "a.pt")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tensors_without_dense_values_are_left_alone(tmp_path):
+    others = {
+        "nested": torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)]),
+        "sparse": torch.eye(5).to_sparse(),
+        "meta": torch.ones(3, 3, device="meta"),
+    }
+    torch.save(others, tmp_path / "a.pt")
+    assert "nested is a nested tensor" in refused(tmp_path / "a.pt")
+    torch.save({"w": torch.ones(4, 4), **others}, tmp_path / "b.pt")
+    found = open_checkpoint(tmp_path / "b.pt")
+    assert {array.name: array.reason for array in found.left_alone} == {
+        "nested": "a nested tensor",
+        "sparse": "a sparse tensor",
+        "meta": "without values",
+    }
+    save_checkpoint(found, tmp_path / "c.pt", {"w": np.zeros((4, 4), np.float32)})
+    kept = torch.load(tmp_path / "c.pt", weights_only=True)
+    assert not kept["w"].any()
+    assert torch.equal(kept["sparse"].to_dense(), torch.eye(5))
+    assert torch.equal(kept["nested"].unbind()[1], torch.ones(4, 3))
 
 
 def test_torch_archives_that_claim_more_than_they_hold(tmp_path):

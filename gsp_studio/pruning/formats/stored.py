@@ -14,12 +14,18 @@ from gsp_studio.io.dataset import one_line
 
 Array = npt.NDArray[Any]
 
+#: Characters of a sentence.
+_LONGEST = 1200
+
 
 class CheckpointError(ValueError):
     """A file of a network that cannot be used; one sentence: what, where, and what is accepted."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
+        told = one_line(message)
+        if len(told) > _LONGEST:  # names in files can have any length
+            told = f"{told[: 2 * _LONGEST // 3]} ... {told[-_LONGEST // 3 :]}"
+        super().__init__(told)
 
 
 @dataclass(frozen=True, eq=False)

@@ -204,6 +204,37 @@ def test_archives_of_arrays_that_declare_more_than_they_hold(tmp_path):
     refused(tmp_path / "a.npz")
 
 
+def test_archives_of_arrays_that_unpack_to_more_than_weights_can(tmp_path):
+    zeros = bytes(1 << 20)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("v.npy", "w.npy"):
+            with archive.open(name, "w") as file:
+                header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 10, 160 << 8)}
+                np.lib.format.write_array_header_1_0(file, header)
+                for _ in range(160):
+                    file.write(zeros)
+    assert (tmp_path / "a.npz").stat().st_size < 1 << 20
+    assert "declares 320 MiB in a file of" in refused(tmp_path / "a.npz")
+    np.savez_compressed(tmp_path / "b.npz", w=np.zeros((1 << 10, 1 << 10), np.float32))  # small enough for any pruning
+    assert open_checkpoint(tmp_path / "b.npz").zeros == 1
+
+
+def test_headers_of_arrays_that_are_longer_than_any_description(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("w.npy", "w") as file:
+        file.write(b"\x93NUMPY\2\0" + (100 << 20).to_bytes(4, "little"))
+        for _ in range(100):
+            file.write(b" " * (1 << 20))
+    assert "w.npy declares a header of 100 MiB" in refused(tmp_path / "a.npz")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_archives_with_two_arrays_of_one_name(tmp_path):
+    np.savez(tmp_path / "a.npz", w=np.ones((4, 4)))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive, archive.open("w.npy", "w") as file:
+        np.lib.format.write_array(file, np.zeros((2, 2)))
+    assert "two arrays that are called w.npy" in refused(tmp_path / "a.npz")
+
+
 def external(tmp_path, location, length=None, offset=None):
     """A model whose fc2.weight claims to lie in another file."""
     model = onnx_model()

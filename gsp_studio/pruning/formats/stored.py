@@ -47,6 +47,8 @@ class Stored:
         The axis that the outputs of a layer are counted along.
     reason : str
         Why it is left alone, where the file itself tells: "tied to embed.weight".
+    is_first, is_last : bool
+        Whether it is a weight of the first or last layer, where the file itself tells.
     """
 
     key: str
@@ -56,6 +58,8 @@ class Stored:
     values: Array | None
     output_axis: int = 0
     reason: str = ""
+    is_first: bool = False
+    is_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Format:
     suffixes : tuple of str
         That files of it have.
     read : path -> list of Stored
+        In the order of the network as far as the file tells it, else in that of the file.
     write : (source, target, values by key, name) -> None
         `target`, which will be called `name`, becomes what `source` is, with these values; their shapes are those of
         the source's. Values are rounded to the type that is stored.

@@ -75,6 +75,20 @@ def uses_of(graph: Any, candidates: Collection[str]) -> dict[str, Use]:
     return _Flow(graph, frozenset(candidates)).uses()
 
 
+def operators_of(model: Any) -> set[str]:
+    """The kinds of all nodes of a model, also of those within others and within its functions."""
+    found = set()
+    ahead = [model.graph, *model.functions]
+    while ahead:
+        for node in ahead.pop().node:
+            found.add(node.op_type)
+            for attribute in node.attribute:
+                ahead.extend(attribute.graphs)
+                if attribute.HasField("g"):
+                    ahead.append(attribute.g)
+    return found
+
+
 def layout_of(graph: Any, name: str) -> Layout | None:
     """The order of axes in which images enter a graph under a name, where its first nodes say it."""
     readers = defaultdict(list)

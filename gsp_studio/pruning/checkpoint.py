@@ -102,7 +102,11 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     kind = format_of(path)
     try:
         stored = FORMATS[kind].read(path)
-    except (CheckpointError, OSError, MemoryError):
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise CheckpointError(f"{path} is damaged, or cannot be read ({error})") from error  # such as a place before 0
+    except (CheckpointError, MemoryError):
         raise
     except ValueError as error:  # the readers of data sets have sentences of their own
         raise CheckpointError(str(error)) from error

@@ -293,6 +293,25 @@ def test_onnx_initializers_that_lie_about_their_size(tmp_path):
         refused(tmp_path / "a.onnx")
 
 
+def test_onnx_initializers_with_names_that_are_none(tmp_path):
+    model = onnx_model()
+    model.graph.initializer.append(model.graph.initializer[0])
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+    assert f"two initializers are called {model.graph.initializer[0].name}" in refused(tmp_path / "a.onnx")
+    content = onnx_model().SerializeToString()
+    (tmp_path / "b.onnx").write_bytes(content.replace(b"fc2.weight", b"fc2.w\xffight"))
+    assert "an initializer has no name" in refused(tmp_path / "b.onnx")
+
+
+def test_archives_that_point_before_their_beginning(tmp_path):
+    np.savez(tmp_path / "a.npz", w=np.ones((4, 4)))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    end = content.rindex(b"PK\5\6")
+    content[end + 16 : end + 20] = struct.pack("<I", struct.unpack("<I", content[end + 16 : end + 20])[0] + 90)
+    (tmp_path / "a.npz").write_bytes(content)
+    refused(tmp_path / "a.npz")
+
+
 def test_values_that_would_be_overwritten_are_not(tmp_path):
     make_onnx(tmp_path / "a.onnx", save_as_external_data=True, location="b.onnx.data", size_threshold=64)
     before = (tmp_path / "b.onnx.data").read_bytes()

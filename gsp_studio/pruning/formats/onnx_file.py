@@ -95,7 +95,8 @@ def _loaded(path: Path) -> Any:
         raise CheckpointError(f"{path} is no ONNX model: it has no graph")
     names = set()
     for tensor in model.graph.initializer:
-        if any(side < 0 for side in tensor.dims) or not tensor.name:
+        is_named = isinstance(tensor.name, str) and tensor.name  # what is no UTF-8 comes as bytes
+        if not is_named or any(side < 0 for side in tensor.dims):
             raise CheckpointError(f"{path} is damaged: an initializer has no name or a negative side")
         if tensor.name in names:
             raise CheckpointError(f"{path} is damaged: two initializers are called {tensor.name}")
@@ -147,7 +148,7 @@ def _values(tensor: Any, path: Path) -> Array:
 
 def _place(tensor: Any, path: Path) -> tuple[Path, int, int]:
     """File, first byte and number of bytes of values that lie beside the model."""
-    entries = {entry.key: entry.value for entry in tensor.external_data}
+    entries = {str(entry.key): str(entry.value) for entry in tensor.external_data}
     location = entries.get("location", "")
     folder = path.parent
     place = folder / location

@@ -334,6 +334,7 @@ def _run_pass(Xt: Array, V: Array, H: Array, G: Array, L: float, n_inner: int, t
 def products(Xt: Array, H: Array) -> tuple[Array, Array]:
     """``B = H X'`` (r, m) and ``G = H H'`` (r, r)."""
     unused = np.empty((1, 1), H.dtype)
+    H = H if H.flags.writeable else H.copy()  # the pass is compiled for an H that it may sweep
     return _run_pass(Xt, unused, H, unused, 0.0, 0, 0.0)
 
 

@@ -250,7 +250,7 @@ class _Run:
             target_h=math.nan if params.sparsity_h is None else params.sparsity_h,
             dead=tuple(int(k) for k in np.flatnonzero(~found.is_alive)),
         )
-        return it if self.backend.remote is None else handed_out(it, self.backend.remote)
+        return handed_out(it, self.backend.remote)
 
     def _new_basis(self, params: Params) -> tuple[Array, Array]:
         """The basis's update; that of frozen basis images is none."""

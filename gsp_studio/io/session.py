@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -210,8 +210,12 @@ def _read(file: h5py.File) -> SavedSession:
     runs: dict[int, SavedRun] = {}
     for name in names:
         saved = attempt(f"run {name.lstrip('0')}", partial(_read_run_of, file, name), None)
-        if saved is not None and runs.setdefault(saved.number, saved) is not saved:
-            problems.append(f"run {saved.number} is there twice; the first is read")
+        if saved is not None and saved.number in runs:
+            free = max(runs) + 1
+            problems.append(f"the number of run {saved.number} is that of another one: now {free}")
+            saved = replace(saved, number=free)
+        if saved is not None:
+            runs[saved.number] = saved
     return SavedSession(
         data=data,
         dataset=dataset,

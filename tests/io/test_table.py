@@ -1,5 +1,7 @@
 """Tables of numbers as text, as programs write them: what is a pixel, what is a label, and what is neither."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from making import pictures
@@ -16,11 +18,12 @@ COUNT = [str(k) for k in range(W)]
 
 
 def opened(tmp_path, lines, encoding="utf-8", **choices):
-    """The data set of a table of these lines."""
+    """The data set of a table of these lines, with the notes that the reader of tables made."""
     text = lines if isinstance(lines, str) else "\n".join(lines) + "\n"
     (tmp_path / "x.csv").write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
     table._cached.cache_clear()  # two files within a tick of the clock
-    return load_dataset(tmp_path / "x.csv", **{"images_in": "rows", "image_shape": (4, 4), **choices})
+    data = load_dataset(tmp_path / "x.csv", **{"images_in": "rows", "image_shape": (4, 4), **choices})
+    return replace(data, notes=tuple(note for note in data.notes if not note.startswith("not said by the file")))
 
 
 def refused(tmp_path, lines, **choices):

@@ -293,13 +293,13 @@ class DaskWorkers:
 
 
 def aligned(sent: Any) -> Any:
-    """What came in a message, its arrays where their type may lie.
+    """A message with its arrays at multiples of 16 bytes, where NumPy puts its own.
 
     In a message they begin at any byte. NumPy then multiplies copies of them, ``V @ V.T`` by another routine than
-    usual, whose last bits differ.
+    usual, and some dot products take other entries together: the last bits would differ.
     """
     if isinstance(sent, np.ndarray):
-        return np.require(sent, requirements="A")
+        return sent.copy(order="K") if sent.__array_interface__["data"][0] % 16 else sent
     if isinstance(sent, tuple | list):
         return type(sent)(map(aligned, sent))
     if is_dataclass(sent) and not isinstance(sent, type):

@@ -1,11 +1,12 @@
 """The one thread pool: who may enter it, how many threads it may use, and what is left of it after a fork.
 
-numba's pool is shared by the whole process. Of its threading layers the one is taken that survives a fork
-(``multiprocessing.Pool`` on Linux), unless ``NUMBA_THREADING_LAYER`` names another. GNU OpenMP, numba's own first
-choice, ends every forked process that enters it, and the pool that waits for such a process waits for ever. The layer
-changes no bit of a result. The one that survives in turn ends the process when two Python threads enter it at once.
-Every call of a ``parallel=True`` kernel is therefore made inside ``with POOL:``, which is re-entrant, so a function
-that holds it may call another that takes it. Serial kernels need no lock.
+numba's pool is shared by the whole process. Of its threading layers GNU OpenMP is the quickest: with `workqueue` an
+iteration on faces takes 1.35 times as long. But it ends every forked process that enters it, and a
+``multiprocessing.Pool`` that waits for such a process would wait for ever, so a forked process is told in one sentence.
+Where ``NUMBA_THREADING_LAYER`` names `workqueue` (or `tbb`, which has to be installed) forked processes compute, with
+the same bits. `workqueue` in turn ends the process when two Python threads enter it at once. Every call of a
+``parallel=True`` kernel is therefore made inside ``with POOL:``, which is re-entrant, so a function that holds it may
+call another that takes it. Serial kernels need no lock.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ import numba
 from threadpoolctl import OpenBLASController
 
 _CAN_FORK = hasattr(os, "register_at_fork")
-if _CAN_FORK and numba.config.THREADING_LAYER == "default":
-    numba.config.THREADING_LAYER = "forksafe"
 
 
 class _Pool:

@@ -355,24 +355,27 @@ def test_a_slider_costs_little(data, tmp_path):
 
 
 _WRITER = """
-import sys
+import os, sys
 from pathlib import Path
 import numpy as np
-import gsp_studio as gs
 from dataclasses import replace
 from gsp_studio.io.recovery import Recovery
 from gsp_studio.io.session import read_run
 
-saved = read_run(Path(sys.argv[2]))
-kept = Recovery(Path(sys.argv[1]))
-kept.save_state({}, {"n": 0})
-print("ready", flush=True)
-for n in range(1, 100000):
-    kept.save_live(replace(saved, number=n))
-    kept.save_state({}, {"n": n})
-    kept.save_weights(np.full(5000, float(n)))
-    kept.save_run(replace(saved, number=n))
-    print(n, flush=True)
+saved = read_run(Path(sys.argv[1]))
+for root in sys.stdin:
+    if (child := os.fork()) == 0:  # a process of its own, without an interpreter's start
+        kept = Recovery(Path(root.strip()))
+        kept.save_state({}, {"n": 0})
+        print(os.getpid(), flush=True)
+        for n in range(1, 100000):
+            kept.save_live(replace(saved, number=n))
+            kept.save_state({}, {"n": n})
+            kept.save_weights(np.full(5000, float(n)))
+            kept.save_run(replace(saved, number=n))
+            print(n, flush=True)
+    os.waitpid(child, 0)
+    print("dead", flush=True)
 """
 
 
@@ -381,14 +384,15 @@ def test_fifty_kills_lose_no_finished_run(data, tmp_path):
     saved = runs_of(data)[0]
     write_run(tmp_path / "run.h5", saved)
     chance = random.Random(0)
-    command = [sys.executable, "-c", _WRITER]
+    command = [sys.executable, "-c", _WRITER, tmp_path / "run.h5"]
+    writers = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     for kill in range(50):
         root = tmp_path / f"root{kill}"
-        with subprocess.Popen([*command, root, tmp_path / "run.h5"], stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout.readline() == "ready\n"
-            time.sleep(chance.uniform(0, 0.12))
-            process.send_signal(signal.SIGKILL)
-            finished = [int(line) for line in process.stdout.read().split()]
+        print(root, file=writers.stdin, flush=True)
+        writer = int(writers.stdout.readline())
+        time.sleep(chance.uniform(0, 0.12))
+        os.kill(writer, signal.SIGKILL)
+        finished = [int(line) for line in iter(writers.stdout.readline, "dead\n")]
         [folder] = recovery.lost(root)
         back = read_folder(folder)
         assert back.problems == ()
@@ -403,6 +407,7 @@ def test_fifty_kills_lose_no_finished_run(data, tmp_path):
             assert_same_run(replace(run, number=1), saved)
         assert {path.suffix for path in folder.iterdir()} <= {".h5", ".json", ".npy", ".part", ""}
         shutil.rmtree(root)
+    assert writers.communicate() == ("", None)
 
 
 def test_what_a_kill_leaves_half_written_is_no_part_of_it(data, tmp_path):

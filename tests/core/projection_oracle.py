@@ -66,7 +66,7 @@ def project(vectors, s, weights=None):
         low = high * Decimal(10) ** -700
         while group.average(high) < target:
             high *= 2
-        while high - low > high * Decimal(10) ** -50:
+        while high - low > high * Decimal(10) ** -100:
             # Halve the power of ten first: the vectors' sizes may be hundreds of them apart.
             middle = (low * high).sqrt() if high > 4 * low else (low + high) / 2
             if group.average(middle) >= target:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import projection_oracle as oracle
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gsp_studio.backends import reference
@@ -156,6 +156,7 @@ def test_optimality_conditions(case):
 
 @settings(max_examples=60)
 @given(groups(longest=14, most=4, powers=30))
+@example(([np.array([2.37397934e-03, 9.17984556e-19])], 1 - 1e-12, [np.array([1.0, 0.0])]))
 def test_high_precision_oracle(case):
     vectors, s, weights = case
     expected, mu, below, at = oracle.project(vectors, s, weights)

@@ -20,6 +20,7 @@ from gsp_studio.backends.cpu.root import (
     FINE,
     GAIN,
     LONG,
+    M2,
     MU,
     OUT_OF_RANGE,
     OVERFLOW,
@@ -131,7 +132,7 @@ def conclude(
     parallel.write(c, offsets, w, table, state, out)
     for i, (indices, sizes) in apart.items():
         out[offsets[i] : offsets[i + 1]] = 0
-        out[offsets[i] + indices] = signs[i] * (sizes * table[COEF, i] if outcome == ROOT else sizes)
+        out[offsets[i] + indices] = signs[i] * (sizes * table[COEF, i] if table[M2, i] > 0.0 else sizes)
     return outcome
 
 

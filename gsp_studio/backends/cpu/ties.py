@@ -137,6 +137,12 @@ class _Vectors:
         size, w = np.abs(self.entries(i)[equal]), self.weights(i)
         return equal[np.lexsort((equal, -size, w[equal]))[:1]]
 
+    def remains(self, i: int, parts: Array) -> tuple[Array, Array]:
+        """Indices of the entries that are kept, and what the output is in proportion to; equal to it for a single."""
+        kept = self.kept(i, parts)
+        sizes = np.abs(self.entries(i)[kept])
+        return kept, self.excesses(i, parts)[kept] if self.table[M2, i] > 0.0 else sizes
+
     def tied_exactly(self, i: int, parts: Array) -> bool:
         kept = self.kept(i, parts)
         c, w = np.abs(self.entries(i)[kept].astype(np.float64)), self.weights(i)[kept]
@@ -168,17 +174,12 @@ def settle(c: Array, offsets: Array, w: Array | None, s: float, table: Array, st
     outcome : int
         ROOT, with table and state ready for the output; or JUMP: the target lies inside a jump.
     apart : dict
-        For ROOT the vectors that need more digits of the multiplier than the output loops have, and their entries
-        before scaling; for JUMP those that keep some of their ties, and the entries that stay as they are.
+        Vectors that need more digits of the multiplier than the output loops have, or that keep some of their ties;
+        without moments, their entries as they will be, else to be scaled.
     """
     vectors, r, goal = _Vectors(c, offsets, w, table), table.shape[1], budget(table, s)
     parts, own, moved = np.zeros(0), state.copy(), np.zeros(r, bool)
-    # The products here have more digits than those that the search has seen.
-    gap = 4.0 * (own[HIGH] - own[LOW])
-    vectors.left(own[LOW:HIGH], s, own)
-    own[LOW] -= min(own[LOW], gap) if own[RESIDUAL] <= 0.0 else 0.0
-    vectors.left(own[HIGH:DELTA], s, own)
-    own[HIGH] += gap if own[RESIDUAL] > 0.0 else 0.0
+    _widen(vectors, s, own)
     while True:
         low, high = np.append(parts, own[LOW]), np.append(parts, own[HIGH])
         at_low, squares = vectors.left(low, s, own), table[M2].copy()
@@ -200,14 +201,25 @@ def settle(c: Array, offsets: Array, w: Array | None, s: float, table: Array, st
             parts = np.append(parts, own[MU])
             break
     state[MU], state[FINE], state[DELTA] = parts[0], parts[1:].sum(), own[DELTA] if outcome == ROOT else 0.0
+    apart = {int(i): vectors.remains(int(i), np.append(parts, state[DELTA])) for i in np.flatnonzero(moved)}
     if outcome == JUMP:
-        return JUMP, _kept_ties(vectors, s, low, 1.0 - at_low, 1.0 - at_high, table)
-    apart = {}
-    for i in np.flatnonzero(moved & (table[M2] > 0.0)).tolist():
-        z = vectors.excesses(i, np.append(parts, state[DELTA]))
-        kept = np.flatnonzero(z > 0.0)
-        apart[i] = kept, z[kept]
-    return ROOT, apart
+        apart.update(_kept_ties(vectors, s, low, 1.0 - at_low, 1.0 - at_high, table))
+    return outcome, apart
+
+
+def _widen(vectors: _Vectors, s: float, state: Array) -> None:
+    """Move the ends of the bracket until it holds the root: products have more digits here than in the search."""
+    gap = state[HIGH] - state[LOW]
+    vectors.left(state[LOW:HIGH], s, state)
+    while state[RESIDUAL] <= 0.0 < state[LOW]:
+        gap *= 4.0
+        state[LOW] = max(0.0, state[LOW] - gap)
+        vectors.left(state[LOW:HIGH], s, state)
+    vectors.left(state[HIGH:DELTA], s, state)
+    while state[RESIDUAL] > 0.0 and state[HIGH] < 1e300:
+        gap *= 4.0
+        state[HIGH] += gap
+        vectors.left(state[HIGH:DELTA], s, state)
 
 
 def _search(vectors: _Vectors, parts: Array, s: float, goal: float, state: Array) -> int:

@@ -148,9 +148,10 @@ class _Vectors:
         c, w = np.abs(self.entries(i)[kept].astype(np.float64)), self.weights(i)[kept]
         return bool(np.all(c * w[0] == c[0] * w))
 
-    def sparsity(self, i: int, w: Array) -> float:
-        """The sparsity of a vector whose entries are proportional to their weights w, all others zero."""
-        return float((self.table[NORM, i] - np.linalg.norm(w)) / self.table[SPAN, i])
+    def sparsities(self, i: int, w: Array) -> Array:
+        """The sparsities of a vector whose first 1, 2, ... entries are proportional to their weights w, others zero."""
+        found: Array = (self.table[NORM, i] - np.sqrt(np.cumsum(w * w))) / self.table[SPAN, i]
+        return found
 
     def left(self, parts: Array, s: float, state: Array) -> Array:
         """What the vectors have left to a sparsity of 1 (r,); moments into the table, their residual into state."""
@@ -245,13 +246,12 @@ def _kept_ties(vectors: _Vectors, s: float, below: Array, at_low: Array, at_high
         w = vectors.weights(i)[kept[i]]
         order = np.argsort(w, kind="stable")
         table[SPARSITY, i] = at_high[i]
-        size = len(order) - 1
-        while size > 0 and vectors.sparsity(i, w[order[:size]]) - at_low[i] < needed - slack:
-            size -= 1
+        sparsities = vectors.sparsities(i, w[order])
+        enough = np.flatnonzero(sparsities[:-1] - at_low[i] >= needed - slack)
         needed -= gain[i]
-        if size > 0:
-            kept[i] = kept[i][order[:size]]
-            table[SPARSITY, i] = vectors.sparsity(i, w[order[:size]])
+        if len(enough):
+            kept[i] = kept[i][order[: enough[-1] + 1]]
+            table[SPARSITY, i] = sparsities[enough[-1]]
         else:
             del kept[i]
     return {i: (indices, np.abs(vectors.entries(i)[indices])) for i, indices in kept.items()}

@@ -119,6 +119,7 @@ def check_optimal(vectors, s, weights, p):
         [hoyer_sparsity(out, None if weights is None else weights[i]) for i, out in enumerate(p.values)]
     )
     assert attained.mean() >= s - 1e-10
+    tops = [np.frexp(np.abs(v).max())[1] for v in vectors if v.any()]
     for i in range(r):
         w = np.ones(len(vectors[i])) if weights is None else weights[i]
         c, out = np.abs(vectors[i]), np.abs(p.values[i])
@@ -133,6 +134,8 @@ def check_optimal(vectors, s, weights, p):
             t = min(p.mu / scale / (np.linalg.norm(w) - w.min()), 1e300)
         assert out @ out == pytest.approx(c @ out, rel=1e-9, abs=1e-12), "the best scaling"
         z = c - t * w
+        if max(tops) - min(tops) >= 2000:
+            continue  # no one multiplier is promised
         if p.status is Status.JUMP or not (z > 1e-12).any() or np.count_nonzero(out) < 2:
             continue
         x, kept = out / np.linalg.norm(out), out > 0

@@ -34,6 +34,7 @@ from gsp_studio.backends.cpu.root import (
     SPARSITY,
     STEPS,
     SUMMED,
+    UNBOUNDED,
     advance,
     budget,
     new_state,
@@ -210,16 +211,16 @@ def settle(c: Array, offsets: Array, w: Array | None, s: float, table: Array, st
 
 def _widen(vectors: _Vectors, s: float, state: Array) -> None:
     """Move the ends of the bracket until it holds the root: products have more digits here than in the search."""
-    gap = state[HIGH] - state[LOW]
+    gap = float(state[HIGH] - state[LOW])
     vectors.left(state[LOW:HIGH], s, state)
     while state[RESIDUAL] <= 0.0 < state[LOW]:
         gap *= 4.0
         state[LOW] = max(0.0, state[LOW] - gap)
         vectors.left(state[LOW:HIGH], s, state)
     vectors.left(state[HIGH:DELTA], s, state)
-    while state[RESIDUAL] > 0.0 and state[HIGH] < 1e300:
+    while state[RESIDUAL] > 0.0 and state[HIGH] < UNBOUNDED:
         gap *= 4.0
-        state[HIGH] += gap
+        state[HIGH] = min(float(state[HIGH]) + gap, UNBOUNDED)
         vectors.left(state[HIGH:DELTA], s, state)
 
 

@@ -149,9 +149,9 @@ def group_sparse_projection(
     the sparsity. Where all that would be left of a vector is less than 1e-100 of its largest entry, squares leave
     float64: the vector then keeps that at once, as in a jump.
 
-    A group that is sparse enough comes back unchanged, zero vectors stay zero (and count as 1). Where tied largest
-    entries leave a vector together the sparsity jumps past s (`Status.JUMP`): ties are dropped in as few vectors as
-    possible, lowest indices kept, so the same input gives the same answer.
+    A group that is sparse enough, to within 5e-14, comes back unchanged, zero vectors stay zero (and count as 1). Where
+    tied largest entries leave a vector together the sparsity jumps past s (`Status.JUMP`): ties are dropped in as few
+    vectors as possible, lowest indices kept, so the same input gives the same answer.
 
     References
     ----------

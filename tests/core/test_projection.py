@@ -160,10 +160,21 @@ def test_optimality_conditions(case):
 @settings(max_examples=60)
 @given(groups(longest=14, most=4, powers=30))
 @example(([np.array([2.37397934e-03, 9.17984556e-19])], 1 - 1e-12, [np.array([1.0, 0.0])]))
+@example(([np.array([0.54382219, 0.0])], 2e-16, [np.array([1.0, 0.0])]))
+@example(([np.array([9.0, -4.0])], 1 - 1e-14, [np.array([1.0, 0.93087826])]))
+@example(([np.array([1.0, 1e-60])], 0.85, [np.array([1.0, 0.0])]))
 def test_high_precision_oracle(case):
     vectors, s, weights = case
     expected, mu, below, at = oracle.project(vectors, s, weights)
     p = group_sparse_projection(vectors, s, weights)
+    if p.status is Status.UNCHANGED:
+        own = [
+            oracle.hoyer(v, None if weights is None else w) for v, w in zip(vectors, weights or vectors, strict=True)
+        ]
+        assert np.mean(own) >= s - 6e-14
+        for out, v in zip(p.values, vectors, strict=True):
+            np.testing.assert_array_equal(out, v)
+        return
     jump = at - below > 1e-11
     if jump and p.status is Status.JUMP:
         assert s - 1e-10 <= p.sparsity <= at + 1e-10

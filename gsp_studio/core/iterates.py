@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ Array = npt.NDArray[Any]
 @dataclass(frozen=True, eq=False)
 class Iterate:
     """One outer iteration's outcome. Its arrays are never written again: keep them, hand them to other threads.
+
+    They are read-only, as the run goes on from them; change a copy.
 
     Attributes
     ----------
@@ -118,13 +120,26 @@ class Distant(Iterate):
         if name not in self._ARRAYS:
             raise AttributeError(name)
         V, H, dense, B, G = vars(self)["_pending"].wait()
+        V, H, dense, B, G = map(read_only, (V, H, dense, B, G))
         vars(self).update(W=V.T, H=H, dense=dense.T, gram=GramError(B.T, G, *vars(self)["_gram"]))
         return vars(self)[name]
 
 
-def handed_out(it: Iterate, remote: Remote) -> Iterate:
-    """An iterate of a device's arrays, as consumers get it."""
-    return Distant(it, remote)
+def read_only(array: Any) -> Any:
+    """A view of an array that cannot be written to; what is no array of NumPy's is given back as it is."""
+    if not isinstance(array, np.ndarray):
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def handed_out(it: Iterate, remote: Remote | None) -> Iterate:
+    """An iterate as consumers get it: its arrays read-only, those of a device when they are asked for."""
+    if remote is not None:
+        return Distant(it, remote)
+    gram = GramError(read_only(it.gram.A), read_only(it.gram.G), it.gram.x_norm2, it.gram.of)
+    return replace(it, W=read_only(it.W), H=read_only(it.H), dense=read_only(it.dense), gram=gram)
 
 
 @dataclass(frozen=True, eq=False)

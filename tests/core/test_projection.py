@@ -190,6 +190,16 @@ def test_high_precision_oracle(case):
         np.testing.assert_allclose(np.abs(out), want, rtol=0, atol=slack * (want.max() or 1.0))
 
 
+@pytest.mark.parametrize("left", [0.3, 0.85, 1 - 1e-9])
+def test_a_search_ends_where_float64_has_no_more_digits_of_the_multiplier(left):
+    vectors = [np.array([2.0**-1000, 5e-324]), np.array([2.0**1015, 2.0**1014])]
+    weights = [np.array([1.0, 0.0]), np.array([1.0, 0.5])]
+    s = (hoyer_sparsity(vectors[1], weights[1]) + left) / 2
+    p = group_sparse_projection(vectors, s, weights)
+    assert p.sparsity >= s - 1e-12
+    assert np.isfinite(np.concatenate(p.values)).all()
+
+
 @settings(max_examples=60)
 @given(groups(longest=60, most=5, shapes=("normal", "uniform", "tied", "sparse", "integers")))
 def test_numpy_reference(case):

@@ -182,6 +182,7 @@ def settle(c: Array, offsets: Array, w: Array | None, s: float, table: Array, st
     vectors, r, goal = _Vectors(c, offsets, w, table), table.shape[1], budget(table, s)
     parts, own, moved = np.zeros(0), state.copy(), np.zeros(r, bool)
     _widen(vectors, s, own)
+    gap = np.inf
     while True:
         low, high = np.append(parts, own[LOW]), np.append(parts, own[HIGH])
         at_low, squares = vectors.left(low, s, own), table[M2].copy()
@@ -192,10 +193,12 @@ def settle(c: Array, offsets: Array, w: Array | None, s: float, table: Array, st
             outcome, parts = ROOT, high
             break
         jumps = np.flatnonzero(at_low - at_high > change)
-        if all(squares[i] < _LEAST_SQUARE or vectors.tied_exactly(int(i), low) for i in jumps):
+        width = 4.0 * (own[HIGH] - own[LOW])
+        # A bracket that narrows no more lies at the low end of float64: there are no further digits of mu.
+        if width >= gap or all(squares[i] < _LEAST_SQUARE or vectors.tied_exactly(int(i), low) for i in jumps):
             outcome, parts = JUMP, high
             break
-        gap, own, parts = 4.0 * (own[HIGH] - own[LOW]), new_state(), low
+        gap, own, parts = width, new_state(), low
         own[HIGH] = gap
         outcome = _search(vectors, parts, s, goal, own)
         state[STEPS] += own[STEPS]

@@ -1,7 +1,8 @@
 """The projection in plain numpy: slow, readable, the oracle of the tests.
 
 It is the definition, evaluated vector by vector, and a bisection down to neighbouring floating-point
-numbers. No pruning, no Newton steps, no threads: what is fast elsewhere is compared with this.
+numbers: a multiplier that needs more digits than float64 has is not found here. No pruning, no Newton steps, no
+threads: what is fast elsewhere is compared with this.
 """
 
 from __future__ import annotations

@@ -62,7 +62,8 @@ class Projection:
         The projected vectors, in the structure, memory order and floating-point type of the input.
     mu : float
         The multiplier that all free vectors of the group share; the largest, where vectors have their own. Infinite
-        where float64 cannot hold it (vectors near 1e308).
+        where float64 cannot hold it (vectors near 1e308). Known to a factor of 2**50 only where largest entries of
+        vectors are more than 2**2000 apart.
     sparsity : float
         Attained average sparsity.
     n_iter : int
@@ -142,11 +143,15 @@ def group_sparse_projection(
     Maximises ``sum_i |c_i|' x_i`` over unit vectors ``x_i >= 0`` whose average sparsity is at least s, and returns
     ``sign(c_i) (|c_i|' x_i) x_i``. With ``z_i(mu) = (|c_i| - mu beta_i w_i)_+`` the solution is ``z_i / ||z_i||`` at
     the one mu where the average is s: how sparse a single vector becomes follows from that. A vector whose z vanishes
-    keeps its best single entry. The root is found to the last digit.
+    keeps its best single entry. The root is found to the last digit of s, with as many digits of mu as that takes:
+    entries of weight 0 do not move with mu, and may be far smaller than the entry that leaves before them. What a
+    vector has left to a sparsity of 1 is known to some 1e-16, so near s = 1 single entries may have fewer digits than
+    the sparsity. Where all that would be left of a vector is less than 1e-100 of its largest entry, squares leave
+    float64: the vector then keeps that at once, as in a jump.
 
-    A group that is sparse enough comes back unchanged, zero vectors stay zero (and count as 1). Where tied largest
-    entries leave a vector together the sparsity jumps past s (`Status.JUMP`): ties are dropped in as few vectors as
-    possible, lowest indices kept, so the same input gives the same answer.
+    A group that is sparse enough, to within 5e-14, comes back unchanged, zero vectors stay zero (and count as 1). Where
+    tied largest entries leave a vector together the sparsity jumps past s (`Status.JUMP`): ties are dropped in as few
+    vectors as possible, lowest indices kept, so the same input gives the same answer.
 
     References
     ----------

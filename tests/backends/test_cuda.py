@@ -233,6 +233,13 @@ def test_weights_are_those_of_the_type_that_is_computed_with(machine):
     np.testing.assert_allclose(*both, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("s", [1 - 1e-9, 1 - 1e-12, 1 - 1e-14])
+def test_targets_near_one_have_the_digits_of_the_host(s, machine):
+    x, w = np.array([[2.37397934e-03], [9.17984556e-19]]), np.array([1.0, 0.0])
+    for project in (gs.group_sparse_projection, gs.column_sparse_projection):
+        np.testing.assert_array_equal(project(x, s, w, backend="cuda").values, project(x, s, w).values)
+
+
 def test_ties_are_settled_by_the_host_also_beside_a_vector_that_stays(machine):
     """Each vector a group of its own: the worst of their outcomes counts."""
     backend, B = gs.get_backend("cuda"), np.ones((2, 40))

@@ -66,7 +66,8 @@ def project(vectors, s, weights=None):
         low = high * Decimal(10) ** -700
         while group.average(high) < target:
             high *= 2
-        while high - low > high * Decimal(10) ** -50:
+        # What is left of an entry of weight 0 may be 1e-60 of the largest: its vector turns within 1e-60 of mu.
+        while high - low > high * Decimal(10) ** -100:
             # Halve the power of ten first: the vectors' sizes may be hundreds of them apart.
             middle = (low * high).sqrt() if high > 4 * low else (low + high) / 2
             if group.average(middle) >= target:

@@ -30,6 +30,7 @@ from gsp_studio.backends.cpu.root import (
     FINE,
     GAIN,
     HIGH,
+    LEAST,
     LONG,
     LOW,
     M0,
@@ -48,13 +49,15 @@ from gsp_studio.backends.cpu.root import (
     STEPS,
     UNCHANGED,
     advance,
+    budget,
     carry,
     residual,
     threshold,
 )
 
-#: Largest entries outside this range are scaled by a power of two: their squares would leave float64's range.
-SAFE = (1e-120, 1e120)
+#: Largest entries outside this range are scaled by a power of two: squares of them, or of entries
+#: that are 1e-100 of them, would leave float64's range.
+SAFE = (1e-40, 1e120)
 #: Survivors are moved only after this many evaluations: moving costs as much as three of them.
 _MOVE_AFTER = 8
 
@@ -80,9 +83,10 @@ def set_constants(offsets, w, table):  # type: ignore[no-untyped-def]
         elif i == 0 or w.size != offsets[i + 1] - offsets[i]:
             norm, low = weight_constants(slice_weights(w, offsets, i))
         table[NORM, i] = norm
+        table[LEAST, i] = low
         table[SPAN, i] = norm - low
         table[GAIN, i] = 1.0 / (norm - low)
-        table[SINGLE, i] = 1.0
+        table[SINGLE, i] = 0.0
 
 
 @compiled()
@@ -118,7 +122,7 @@ def evaluate(c, offsets, w, live, kept, table, mu):  # type: ignore[no-untyped-d
             table[M0, i], table[M1, i], table[M2, i] = weighted_moments(vector, weight, t)
             if table[M2, i] == 0.0:
                 single = np.float64(weight[weighted_best_single(vector, weight, t, 0.0)])
-                table[SINGLE, i] = (table[NORM, i] - single) / table[SPAN, i]
+                table[SINGLE, i] = (single - table[LEAST, i]) / table[SPAN, i]
     return count
 
 
@@ -137,10 +141,8 @@ def _move_survivors(c, offsets, live, kept, table, mu):  # type: ignore[no-untyp
 def search(c, offsets, w, s, live, kept, table, state):  # type: ignore[no-untyped-def]
     """Find the multiplier from ``state[MU]`` on; `kept` is overwritten, and may not be c."""
     r = table.shape[1]
-    goal = -r * s
-    for i in range(r):
-        goal += table[NORM, i] / table[SPAN, i]
-        live[i] = -1
+    goal = budget(table, s)
+    live[:] = -1
     here = float(offsets[r] - offsets[0])
     while True:
         count = evaluate(c, offsets, w, live, kept, table, state[MU])

@@ -33,6 +33,7 @@ from gsp_studio.backends.cpu.root import (
     FINE,
     GAIN,
     HIGH,
+    LEAST,
     LONG,
     LOW,
     M0,
@@ -52,6 +53,7 @@ from gsp_studio.backends.cpu.root import (
     STEPS,
     UNCHANGED,
     advance,
+    budget,
     carry,
     new_state,
     residual,
@@ -142,7 +144,7 @@ def _singles(c, offsets, w, table, mu, fine, best):  # type: ignore[no-untyped-d
             else:
                 weight = group.slice_weights(w, offsets, i)
                 best[i] = weighted_best_single(vector, weight, t, threshold(table, i, fine))
-                table[SINGLE, i] = (table[NORM, i] - np.float64(weight[best[i]])) / table[SPAN, i]
+                table[SINGLE, i] = (np.float64(weight[best[i]]) - table[LEAST, i]) / table[SPAN, i]
 
 
 @compiled(parallel=True)
@@ -181,8 +183,9 @@ def _sample(c, offsets, w, table, picked, sampled, some, chosen, own):  # type: 
         shrunk = np.sqrt(n / size)
         chosen[NORM, k] = table[NORM, i] / shrunk
         chosen[SPAN, k] = table[SPAN, i] / shrunk
+        chosen[LEAST, k] = table[LEAST, i] / shrunk
         chosen[GAIN, k] = table[GAIN, i]
-        chosen[SINGLE, k] = 1.0
+        chosen[SINGLE, k] = 0.0
 
 
 def _estimate(c: Array, offsets: Array, w: Array | None, s: float, table: Array, scratch: Array) -> float:
@@ -251,7 +254,7 @@ def _search(
     pieces: _Pieces,
 ) -> int:
     r = table.shape[1]
-    goal = float((table[NORM] / table[SPAN]).sum()) - r * s
+    goal = budget(table, s)
     sums, live = np.empty((4, len(pieces.start))), np.empty(len(pieces.start), np.int64)
     best = np.empty(r, np.int64)
     pruned, here = False, float(c.size)

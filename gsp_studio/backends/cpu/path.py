@@ -25,11 +25,11 @@ from gsp_studio.backends.cpu.root import (
     DELTA,
     FINE,
     HIGH,
+    LEAST,
     M0,
     M1,
     M2,
     MU,
-    NORM,
     NOT_FINITE,
     OUT_OF_RANGE,
     OVERFLOW,
@@ -44,6 +44,7 @@ from gsp_studio.backends.cpu.root import (
     STIFF,
     UNCHANGED,
     advance,
+    budget,
     carry,
     new_state,
     residual,
@@ -158,16 +159,14 @@ def evaluate_sorted(values, weights, offsets, nodes, tree, table, mu):  # type: 
         own = tree[:, nodes[i] : nodes[i + 1]]
         table[M0, i], table[M1, i], table[M2, i] = _prefix(values, weights, a, b - a, kept, own, t)
         if weights is not None and table[M2, i] == 0.0:
-            table[SINGLE, i] = (table[NORM, i] - _heaviest_single(values, weights, a, b, t)) / table[SPAN, i]
+            table[SINGLE, i] = (_heaviest_single(values, weights, a, b, t) - table[LEAST, i]) / table[SPAN, i]
 
 
 @compiled()
 def search_sorted(values, weights, offsets, nodes, tree, s, table, state):  # type: ignore[no-untyped-def]
     """Find the multiplier from ``state[MU]`` on, as `projection.search` does."""
     r = table.shape[1]
-    goal = -r * s
-    for i in range(r):
-        goal += table[NORM, i] / table[SPAN, i]
+    goal = budget(table, s)
     while True:
         evaluate_sorted(values, weights, offsets, nodes, tree, table, state[MU])
         residual(table, s, state)

@@ -20,6 +20,7 @@ from gsp_studio.backends.cpu.root import (
     FINE,
     GAIN,
     LONG,
+    M2,
     MU,
     OUT_OF_RANGE,
     OVERFLOW,
@@ -34,7 +35,7 @@ from gsp_studio.backends.cpu.root import (
     threshold,
 )
 from gsp_studio.backends.cpu.scale import Scaled, scale_vectors
-from gsp_studio.backends.cpu.ties import settle
+from gsp_studio.backends.cpu.ties import Apart, settle
 from gsp_studio.backends.layout import equal_offsets
 
 
@@ -119,19 +120,19 @@ def conclude(
     if outcome == UNCHANGED:
         parallel.copy(c, out)
         return outcome
-    kept: dict[int, Array] = {}
+    apart: Apart = {}
     if outcome == LONG:
         outcome = ROOT
     if outcome == COLLAPSED:
-        outcome, kept = settle(c, offsets, w, s, table, state)
+        outcome, apart = settle(c, offsets, w, s, table, state)
     most = float(np.finfo(out.dtype).max)
     if carry(table, state) > most and _largest(c, offsets, w, table, state) > most:
         return OVERFLOW
-    stay = {i: c[offsets[i] + indices] for i, indices in kept.items()}
+    signs = {i: np.sign(c[offsets[i] + indices]) for i, (indices, _) in apart.items()}
     parallel.write(c, offsets, w, table, state, out)
-    for i, indices in kept.items():
+    for i, (indices, sizes) in apart.items():
         out[offsets[i] : offsets[i + 1]] = 0
-        out[offsets[i] + indices] = stay[i]
+        out[offsets[i] + indices] = signs[i] * (sizes * table[COEF, i] if table[M2, i] > 0.0 else sizes)
     return outcome
 
 

@@ -15,12 +15,14 @@ from gsp_studio.backends.backend import Array
 from gsp_studio.backends.cpu.compiling import compiled
 
 # Rows of a group's table (ROWS, r), float64.
-GAIN, NORM, SPAN, M0, M1, M2, SPARSITY, SINGLE, COEF = range(9)
-ROWS = 9
+# LEAST is the smallest weight and SPAN what the norm of the weights has above it;
+# SINGLE is what a single entry has left to a sparsity of 1.
+GAIN, NORM, SPAN, LEAST, M0, M1, M2, SPARSITY, SINGLE, COEF = range(10)
+ROWS = 10
 # Entries of the search's state, float64. The multiplier is MU + FINE + DELTA: FINE lies below MU's last digit (`ties`),
-# DELTA is the last Newton step.
-MU, LOW, HIGH, DELTA, STEPS, STIFF, RESIDUAL, SLOPE, OLD_MU, OLD_RESIDUAL, OLD_SLOPE, FINE, CROSSING = range(13)
-STATE = 13
+# DELTA is the last Newton step. SUMMED is the size of what RESIDUAL was summed from: its rounding is in proportion.
+MU, LOW, HIGH, DELTA, STEPS, STIFF, RESIDUAL, SLOPE, OLD_MU, OLD_RESIDUAL, OLD_SLOPE, FINE, CROSSING, SUMMED = range(14)
+STATE = 14
 
 # What a search ends with; the first one says go on.
 SEARCHING, ROOT, COLLAPSED, UNCHANGED, NOT_FINITE, OUT_OF_RANGE, JUMP, LONG, OVERFLOW = range(9)
@@ -35,6 +37,8 @@ _LAST_STEP = 1e-7
 _LAST_CROSSING = 5e-11
 #: A mean sparsity this near the target is met, however long the step.
 _MET = 1e-13
+#: Where less than one over this is summed for a vector, on average, the last two are in proportion to it.
+_NEAR = 1e3
 #: From this many steps on, every other one halves the bracket.
 _PATIENCE = 14
 
@@ -55,13 +59,24 @@ def threshold(table, i, mu):  # type: ignore[no-untyped-def]
 
 
 @compiled(error_model="numpy")
+def budget(table, s):  # type: ignore[no-untyped-def]
+    """``sum_i gain_i w_i' x_i`` at a mean sparsity of s, exact where that is near its least."""
+    total = table.shape[1] * (1.0 - s)
+    for i in range(table.shape[1]):
+        total += table[LEAST, i] / table[SPAN, i]
+    return total
+
+
+@compiled(error_model="numpy")
 def residual(table, s, state):  # type: ignore[no-untyped-def]
     """``r s`` minus the sum of the sparsities, its slope, and how fast the stiffest vector changes, into state.
 
+    Summed from what each sparsity has left to 1, which keeps its digits where the target is near 1 and weights are 0.
     CROSSING times a step bounds what entries that come or go during that step add to the sparsity of a vector.
     """
     r = table.shape[1]
     missing = 0.0
+    summed = 0.0
     slope = 0.0
     stiff = 0.0
     crossing = 0.0
@@ -70,15 +85,18 @@ def residual(table, s, state):  # type: ignore[no-untyped-def]
         if m2 > 0.0:
             m0, m1 = table[M0, i], table[M1, i]
             length = math.sqrt(m2)
-            sparsity = (table[NORM, i] - m1 / length) / table[SPAN, i]
+            left = (m1 / length - table[LEAST, i]) / table[SPAN, i]
             slope += table[GAIN, i] * max(0.0, m0 - m1 * m1 / m2) / (table[SPAN, i] * length)
             stiff = max(stiff, table[GAIN, i] * math.sqrt(m0) / length)
             crossing = max(crossing, table[GAIN, i] * table[NORM, i] * table[NORM, i] / (table[SPAN, i] * length))
         else:
-            sparsity = table[SINGLE, i]
-        table[SPARSITY, i] = sparsity
-        missing += s - sparsity
+            left = table[SINGLE, i]
+        table[SPARSITY, i] = 1.0 - left
+        missing += left - (1.0 - s)
+        if left != 0.0:
+            summed += left + table[LEAST, i] / table[SPAN, i]
     state[RESIDUAL] = missing
+    state[SUMMED] = summed
     state[SLOPE] = slope
     state[STIFF] = stiff
     state[CROSSING] = crossing
@@ -135,14 +153,15 @@ def advance(state, r, goal):  # type: ignore[no-untyped-def]
         state[LOW] = mu
     else:
         state[HIGH] = mu
-    if abs(missing) <= 2e-16 * r:
+    if abs(missing) <= 2e-16 * min(r, state[SUMMED]):
         return ROOT
+    near = min(1.0, _NEAR * state[SUMMED] / r)
     step = missing / slope if slope > 0.0 else np.inf
     if state[LOW] <= mu + step <= state[HIGH] and abs(step) * state[STIFF] <= _LAST_STEP:
-        if abs(step) * state[CROSSING] <= _LAST_CROSSING:
+        if abs(step) * state[CROSSING] <= _LAST_CROSSING * near:
             state[DELTA] = step
             return ROOT
-        if abs(missing) <= _MET * r:
+        if abs(missing) <= _MET * near * r:
             # Upwards entries only leave, which overshoots nothing; downwards any number of them might come.
             state[DELTA] = max(0.0, step)
             return ROOT
@@ -173,7 +192,7 @@ def carry(table, state):  # type: ignore[no-untyped-def]
         d = delta * table[GAIN, i] if m0 > 0.0 else 0.0
         m2 = m2 - 2.0 * d * m1 + d * d * m0
         m1 = m1 - d * m0
-        table[SPARSITY, i] = (table[NORM, i] - m1 / math.sqrt(m2)) / table[SPAN, i]
+        table[SPARSITY, i] = 1.0 - (m1 / math.sqrt(m2) - table[LEAST, i]) / table[SPAN, i]
         # alpha / ||z|| with alpha = |c|'z / ||z|| and |c| = z + t w on the support.
         table[COEF, i] = 1.0 + (threshold(table, i, state[MU]) + d) * m1 / m2
         longest = max(longest, table[COEF, i] * math.sqrt(m2))

@@ -156,7 +156,7 @@ path_search(const REAL* values, const REAL* weights, integer weighted, const int
     longest = block_max(longest, scratch);
     if (threadIdx.x == 0) {
         // Near ties ask for more digits than the tree has.
-        if (found == ROOT && state[STIFF] * mu > TRUSTED) found = COLLAPSED;
+        if (found == ROOT && (state[STIFF] * mu > TRUSTED || needs_digits(weighted != 0, s))) found = COLLAPSED;
         if (found == ROOT && longest > largest_real()) found = LONG;
         result[0] = mu + state[DELTA];
         result[1] = state[STEPS];

@@ -328,6 +328,7 @@ static __device__ __noinline__ void look(const Group& g, const Own& own, int fir
     }
     if (found == SEARCHING && state[MU] == 0.0 && state[RESIDUAL] <= SLACK * r) found = UNCHANGED;
     if (found == SEARCHING) found = advance(state, r, state[GOAL]);
+    if (found == ROOT && needs_digits(g.w_kind != 0, g.s)) found = COLLAPSED;
     if (found == COLLAPSED) { // the next multiplier above: the constraint is kept, ties are left to the host
         state[MU] = state[HIGH];
         state[DELTA] = 0.0;

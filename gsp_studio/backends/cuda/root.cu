@@ -9,6 +9,8 @@ enum { MU, LOW, HIGH, DELTA, STEPS, STIFF, RESIDUAL, SLOPE, OLD_MU, OLD_RESIDUAL
 #define LAST_CROSSING 5e-11
 #define MET 1e-13
 #define PATIENCE 14.0
+// Of targets nearer to 1 than this, what is left of a vector with weights has too few digits in the sums made here.
+#define NEAR_ONE (1.0 - 1e-4)
 
 static __device__ double threshold(double gain, double mu) { return fmax(-1e300, fmin(gain * mu, 1e300)); }
 
@@ -77,6 +79,9 @@ static __device__ int advance(double* state, double r, double goal) {
     state[MU] = is_inside && may_guess ? guess : halve(state);
     return SEARCHING;
 }
+
+// Whether the host finds the root instead, from sums that keep their digits.
+static __device__ int needs_digits(int weighted, double s) { return weighted && NEAR_ONE < s && s < 1.0; }
 
 // Of one vector at mu: what it adds to the residual, its slope, and how fast it changes.
 struct Part {

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends import get_backend
 from gsp_studio.core import between
-from gsp_studio.core.metrics import GramError, squared_norm
+from gsp_studio.core.metrics import GramError
 from gsp_studio.core.nmf import Params, factorize
 from gsp_studio.core.scikit import (
     BaseEstimator,
@@ -114,10 +114,10 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self.n_iter_ = result.n_iter
         if self.sparsity_h is not None:  # coefficients under a constraint that new samples do not have
             H = result.H
-            self.reconstruction_err_ = result.error * float(np.sqrt(result.gram.x_norm2))
+            self.reconstruction_err_ = result.error * result.gram.length_of(result.gram.x_norm2)
         else:
             H, gram = self._coefficients(data)
-            self.reconstruction_err_ = float(np.sqrt(max(0.0, gram.squared_residual(result.W))))
+            self.reconstruction_err_ = gram.length_of(gram.squared_residual(result.W))
         return np.ascontiguousarray(H.T)
 
     def transform(self, X: npt.ArrayLike) -> Array:
@@ -178,5 +178,4 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         backend = get_backend(self.backend)
         V = self.components_
         X = np.ascontiguousarray(data, dtype=V.dtype).T
-        H, B, G = between.coefficients(X, V, backend, _SWEEPS, 0.0)
-        return H, GramError(B.T, G, squared_norm(X))
+        return between.coefficients(X, V, backend, _SWEEPS, 0.0)

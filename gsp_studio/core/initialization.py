@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from gsp_studio.backends.backend import is_elsewhere
 from gsp_studio.backends.blocks import spread_over
+from gsp_studio.backends.powers import scaled
 from gsp_studio.core.spread import Spread
+from gsp_studio.core.units import halves
 
 Array = npt.NDArray[Any]
 
@@ -27,7 +29,7 @@ _FULL_SVD = 1000
 _SAMPLE = 1 << 28
 
 
-def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -> tuple[Array, Any]:
+def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, exponent: int = 0) -> tuple[Array, Any]:
     """W0 (m, rank), Fortran-ordered, and H0 (rank, n), C-ordered, before scaling; H0 None: to be fitted to W0.
 
     Parameters
@@ -39,6 +41,9 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -
         Of data of more than 256 MiB starts that look at images look at a sample, and H0 is None: the same in memory
         and elsewhere. Of `Spread` data H0 is `Coefficients`, made where the images are.
     rank, seed : int
+    exponent : int
+        The largest value of X is about ``2**exponent``, see `backends.powers.exponent_of`: a start has the same shape
+        in every unit of the data.
 
     Returns
     -------
@@ -58,7 +63,7 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -
     H0: Any
     if isinstance(init, str) and init in STARTS and init != "random" and (is_elsewhere(X) or X.nbytes > _SAMPLE):
         some = np.asfortranarray(X[:, spread_over(n, _SAMPLE // (m * X.dtype.itemsize))])
-        W0, H0 = initial_factors(init, some, rank, seed)
+        W0, H0 = initial_factors(init, some, rank, seed, exponent)
         H0 = None if some.shape[1] < n else H0
         return W0, X.given(H0) if H0 is not None and isinstance(X, Spread) else H0
     if isinstance(X, Spread) and not isinstance(init, str) and X.has(init[1]):
@@ -81,7 +86,9 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -
     elif init == "images":
         W0, H0 = X[:, _far_images(X, rank, seed)], None
     elif init in STARTS:
-        W0, H0 = _nndsvd(X, rank, seed, fill=init[len("nndsvd") :])
+        of_basis, of_coefficients = halves(exponent)
+        W0, H0 = _nndsvd(scaled(X, -exponent), rank, seed, fill=init[len("nndsvd") :])
+        W0, H0 = scaled(W0, of_basis), scaled(H0, of_coefficients)
     else:
         raise ValueError(f'init is "{init}"; accepted are {", ".join(STARTS)} or a pair of arrays (W0, H0)')
     H0 = None if H0 is None else np.array(H0, dtype=X.dtype, order="C", copy=not isinstance(init, str) or None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend, Remote
+from gsp_studio.backends.powers import scaled
 from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.params import Params, same_value
@@ -95,7 +96,7 @@ class Distant(Iterate):
     def __init__(self, it: Iterate, remote: Remote) -> None:
         known = {field.name: getattr(it, field.name) for field in fields(Iterate) if field.name not in self._ARRAYS}
         arrays = (it.W.T, it.H, it.dense.T, it.gram.A.T, it.gram.G)
-        vars(self).update(known, _dtype=it.H.dtype, _gram=(it.gram.x_norm2, it.gram.of))
+        vars(self).update(known, _dtype=it.H.dtype, _gram=(it.gram.x_norm2, it.gram.of, it.gram.unit))
         vars(self)["_pending"] = remote.transfer(arrays)
 
     @property
@@ -118,13 +119,21 @@ class Distant(Iterate):
         if name not in self._ARRAYS:
             raise AttributeError(name)
         V, H, dense, B, G = vars(self)["_pending"].wait()
-        vars(self).update(W=V.T, H=H, dense=dense.T, gram=GramError(B.T, G, *vars(self)["_gram"]))
+        gram = GramError(B.T, G, *vars(self)["_gram"])
+        vars(self).update(_in_unit_of_data(V.T, H, dense.T, gram), gram=gram)
         return vars(self)[name]
 
 
-def handed_out(it: Iterate, remote: Remote) -> Iterate:
-    """An iterate of a device's arrays, as consumers get it."""
-    return Distant(it, remote)
+def handed_out(it: Iterate, remote: Remote | None) -> Iterate:
+    """An iterate as consumers get it: its factors in the data's unit, those of a device brought when asked for."""
+    if remote is not None:
+        return Distant(it, remote)
+    return replace(it, **_in_unit_of_data(it.W, it.H, it.dense, it.gram)) if it.gram.unit.data else it
+
+
+def _in_unit_of_data(W: Array, H: Any, dense: Array, gram: GramError) -> dict[str, Any]:
+    unit = gram.unit
+    return {"W": scaled(W, unit.basis), "H": scaled(H, unit.coefficients), "dense": scaled(dense, unit.basis)}
 
 
 @dataclass(frozen=True, eq=False)

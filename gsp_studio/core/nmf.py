@@ -42,6 +42,7 @@ from gsp_studio.core.steering import (
     steps_of,
 )
 from gsp_studio.core.stopping import Stop, Stopping
+from gsp_studio.core.units import Unit, halves, unit_of
 from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
 
 __all__ = [
@@ -134,13 +135,13 @@ def iterate(
             raise ValueError("a mask needs the images in memory; these are in their file or on other machines")
         check_params(params, *X.shape)  # first: looking at all values takes a while
     if mask is None:
-        check_data(X)
+        unit, exponent = unit_of(check_data(X))
+        X = unit.data_inside(X)
         Xt = X.T if is_elsewhere(X) else np.ascontiguousarray(X.T)
     else:
-        Xt, missing = fill_missing(X, check_mask(mask, X.shape))
-        check_data(Xt.T)
+        Xt, missing, unit, exponent = fill_missing(X, check_mask(mask, X.shape))
     check_params(params, *X.shape)
-    return _iterate(Xt, missing, params, device)
+    return _iterate(Xt, missing, params, device, unit, exponent)
 
 
 def _placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
@@ -157,8 +158,10 @@ def _placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
     return X, backend
 
 
-def _iterate(Xt: Any, missing: Missing | None, params: Params, backend: Backend) -> Generator[Iterate, Steering, Stop]:
-    run = _Run(Xt, missing, params, backend)
+def _iterate(
+    Xt: Any, missing: Missing | None, params: Params, backend: Backend, unit: Unit, exponent: int
+) -> Generator[Iterate, Steering, Stop]:
+    run = _Run(Xt, missing, params, backend, unit, exponent)
     stopping = Stopping()
     while True:
         it = run.step(params)
@@ -179,10 +182,17 @@ def _iterate(Xt: Any, missing: Missing | None, params: Params, backend: Backend)
 
 
 class _Run:
-    """The factors of a run and what its updates remember. Arrays that were handed out are never written again."""
+    """The factors of a run and what its updates remember. Arrays that were handed out are never written again.
 
-    def __init__(self, Xt: Any, missing: Missing | None, params: Params, backend: Backend) -> None:
+    All is in `unit` but the iterates; the largest value of the images is about ``2**exponent`` there.
+    """
+
+    def __init__(
+        self, Xt: Any, missing: Missing | None, params: Params, backend: Backend, unit: Unit, exponent: int
+    ) -> None:
         started = backend.clock()
+        self.unit, self.exponent = unit, exponent
+        self.of_basis, self.of_coefficients = halves(exponent)
         self.images = Xt  # of the host; where entries are missing, as they were filled at first
         self.Xt, self.backend = between.prepared(Xt.T, backend, params.rank)
         self.missing = None if missing is None else missing.where(self.Xt, Xt, backend)
@@ -197,7 +207,8 @@ class _Run:
 
     def _start(self, params: Params) -> None:
         backend, images = self.backend, self.images
-        W0, H0 = initial_factors(params.init, images.T, params.rank, params.seed)
+        init = self.unit.start_inside(params.init)
+        W0, H0 = initial_factors(init, images.T, params.rank, params.seed, self.exponent)
         V0 = W0.T
         self.V = between.put(V0, backend)
         if H0 is None:
@@ -217,15 +228,17 @@ class _Run:
         with self.backend.scope():
             if params.reseed_dead:
                 self._reseed(tuple(k for k in self.dead() if k not in params.frozen))
+            ratio = 2.0 ** (self.of_basis - self.of_coefficients)
             self.V, self.H, self.B, self.G = between.balance(
-                self.V, self.H, self.B, self.G, params.frozen, self.backend
+                self.V, self.H, self.B, self.G, params.frozen, ratio, self.backend
             )
             self.V, dense = self._new_basis(params)
             self.H, self.B, self.G = self._new_coefficients(params)
             if self.missing is not None:
                 self._refill(self.missing)
             found = self._measured(params)
-            gram = GramError(self.B.T, self.G, self.x_norm2, None if self.missing is None else self.missing.norm2)
+            of = None if self.missing is None else self.missing.norm2
+            gram = GramError(self.B.T, self.G, self.x_norm2, of, self.unit)
             left = self.x_norm2 - 2.0 * found.fit + found.own
             if not gram.is_accurate(left):
                 left = self.backend.residual(self.Xt, self.V, self.H)
@@ -247,11 +260,11 @@ class _Run:
             target_h=math.nan if params.sparsity_h is None else params.sparsity_h,
             dead=tuple(int(k) for k in np.flatnonzero(~found.is_alive)),
         )
-        return it if self.backend.remote is None else handed_out(it, self.backend.remote)
+        return handed_out(it, self.backend.remote)
 
     def _new_basis(self, params: Params) -> tuple[Array, Array]:
         """The basis's update; that of frozen basis images is none."""
-        update = self.updates.setdefault((params.method, params.frozen), self.method.new_update())
+        update = self.updates.setdefault((params.method, params.frozen), self.method.new_update(2.0**self.exponent))
         if not params.frozen:
             return update(self.V, self.B, self.G, self.backend, params)
         V, B, G, of_free = free_problem(self.V, self.B, self.G, params, self.method, self.backend)
@@ -341,13 +354,18 @@ class _Run:
             V, B, G, of_free = free_problem(self.V, self.B, self.G, params, method, backend)
             of_basis = gradient_residual(V, B, G, backend, _projection(method, of_free, backend))
             if params.sparsity_h is None and backend.remote is None:
-                return math.hypot(of_basis, step_left(self.Xt, self.V, self.H, backend))
+                return self._hypotenuse(of_basis, step_left(self.Xt, self.V, self.H, backend))
             free = METHODS["ahals"] if params.sparsity_h is None else METHODS["psnmf"]
             target_h = params if params.sparsity_h is None else replace(params, sparsity=params.sparsity_h)
             project = _projection(free, replace(target_h, weights=None), backend)
             C = backend.encode(self.Xt, self.V)
             of_coefficients = gradient_residual(self._whole(), C, self.V @ self.V.T, backend, project)
-        return math.hypot(of_basis, of_coefficients)
+        return self._hypotenuse(of_basis, of_coefficients)
+
+    def _hypotenuse(self, of_basis: float, of_coefficients: float) -> float:
+        """Of both factors' gradient residuals, each without its unit."""
+        of_basis = math.ldexp(of_basis, -self.exponent - self.of_coefficients)
+        return math.hypot(of_basis, math.ldexp(of_coefficients, -self.exponent - self.of_basis))
 
 
 def _projection(method: Method, params: Params, backend: Backend) -> Callable[[Array], Array]:

@@ -147,7 +147,7 @@ def _left_out(X: Array, rows: Array, columns: Array, params: Params, backend: Ba
 
 def _coefficients(X: Array, W: Array, backend: Backend) -> Array:
     """``argmin_{H >= 0} ||X - W H||`` by HALS sweeps."""
-    H, _, _ = between.coefficients(X, np.ascontiguousarray(W.T), backend, _SWEEPS, 0.0)
+    H, _ = between.coefficients(X, np.ascontiguousarray(W.T), backend, _SWEEPS, 0.0)
     return H
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gsp_studio.backends.backend import Array
+from gsp_studio.backends.backend import Array, as_compute_dtype
 
 #: The largest exponent that one multiplication can have: 2**-k is a normal number of the type too.
 _MOST = {4: 126, 8: 1022}
@@ -22,18 +22,19 @@ def exponent_of(largest: float) -> int:
 
 
 def scale_in_place(array: Array, exponent: int) -> None:
-    """Multiply float32 or float64 by ``2**exponent``."""
+    """Multiply float32 or float64 by ``2**exponent``; what is beyond the type's range becomes infinite or 0."""
     most = _MOST[array.dtype.itemsize]
-    while exponent:
-        step = max(-most, min(most, exponent))
-        array *= array.dtype.type(2.0**step)
-        exponent -= step
+    with np.errstate(over="ignore", under="ignore"):
+        while exponent:
+            step = max(-most, min(most, exponent))
+            array *= array.dtype.type(2.0**step)
+            exponent -= step
 
 
 def scaled(array: Any, exponent: int) -> Any:
-    """A float32 or float64 array times ``2**exponent``, new and in the same memory order; itself for exponent 0."""
+    """An array times ``2**exponent``, new, in the same memory order, float32 or float64; itself for exponent 0."""
     if exponent == 0:
         return array
-    out: Array = np.array(array, order="K", subok=False)
+    out: Array = np.array(as_compute_dtype(array), order="K")
     scale_in_place(out, exponent)
     return out

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends.backend import is_elsewhere
 from gsp_studio.backends.blocks import spread_over
-from gsp_studio.backends.powers import scaled
+from gsp_studio.backends.powers import scale_in_place, scaled
 from gsp_studio.core.spread import Spread
 from gsp_studio.core.units import halves
 
@@ -60,6 +60,7 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, e
     Boutsidis & Gallopoulos, Pattern Recognition 2008 (NNDSVD); Arthur & Vassilvitskii, SODA 2007 (k-means++).
     """
     m, n = X.shape
+    of_basis, of_coefficients = halves(exponent)
     H0: Any
     if isinstance(init, str) and init in STARTS and init != "random" and (is_elsewhere(X) or X.nbytes > _SAMPLE):
         some = np.asfortranarray(X[:, spread_over(n, _SAMPLE // (m * X.dtype.itemsize))])
@@ -79,14 +80,16 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, e
         rng = np.random.default_rng(seed)
         W0 = rng.random((m, rank))
         if isinstance(X, Spread):
-            return np.array(W0, dtype=X.dtype, order="F"), X.uniform(seed, W0.size, rank)
+            return np.array(W0, dtype=X.dtype, order="F"), X.uniform(seed, W0.size, rank) * np.full(
+                (rank, 1), 2.0**of_coefficients
+            )
         H0 = np.empty((rank, n), X.dtype)
         for row in H0:  # one at a time: many images have many coefficients
             row[:] = rng.random(n)
+        scale_in_place(H0, of_coefficients)
     elif init == "images":
-        W0, H0 = X[:, _far_images(X, rank, seed)], None
+        W0, H0 = scaled(X[:, _far_images(X, rank, seed)], -of_coefficients), None
     elif init in STARTS:
-        of_basis, of_coefficients = halves(exponent)
         W0, H0 = _nndsvd(scaled(X, -exponent), rank, seed, fill=init[len("nndsvd") :])
         W0, H0 = scaled(W0, of_basis), scaled(H0, of_coefficients)
     else:

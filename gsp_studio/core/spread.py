@@ -25,6 +25,7 @@ from gsp_studio.backends.summation import Node
 from gsp_studio.core import parts
 from gsp_studio.core.coefficients import Coefficients, Recipe, owned, swept, version_of
 from gsp_studio.core.parts import Order, Unknown, Work, total_of
+from gsp_studio.core.units import WINDOW
 from gsp_studio.core.updates import largest_eigenvalue
 from gsp_studio.core.workers import ClusterError, Lost, Traffic, Workers
 
@@ -91,7 +92,7 @@ class Spread(Elsewhere):
         if exponent:
             raise ValueError(
                 f"the largest value of X is {self.largest:.3g}, and images on a cluster are computed with in their own "
-                f"unit; multiply them by 2.0**{exponent}, accepted are largest values from 6e-8 to 1.6e7"
+                f"unit; multiply them by 2.0**{exponent}, accepted are largest values from {2.0**-WINDOW:.2g} to {2.0**WINDOW:.2g}"
             )
         return self
 

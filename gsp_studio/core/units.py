@@ -18,8 +18,8 @@ from gsp_studio.backends.powers import exponent_of, scaled
 
 Array = npt.NDArray[Any]
 
-#: Largest values from 2**-24 to 2**24 are computed with as they are: 8 and 16 bit images, fractions, photon counts.
-_WINDOW = 24
+#: Largest values from 2**-32 to 2**32 are computed with as they are: images of 8 to 32 bits, fractions, counts.
+WINDOW = 32
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def halves(exponent: int) -> tuple[int, int]:
 
 def is_extreme(exponent: int) -> bool:
     """Whether data of this exponent are scaled before they are computed with."""
-    return abs(exponent) > _WINDOW
+    return abs(exponent) > WINDOW
 
 
 def unit_of(largest: float) -> tuple[Unit, int]:

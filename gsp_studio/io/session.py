@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.nmf import History, Params, Result, Stop
+from gsp_studio.core.units import Unit
 from gsp_studio.io.atomic import CarefulFile, write_whole
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, one_line
 from gsp_studio.io.runfile import (
@@ -289,6 +290,7 @@ def _write_run(group: h5py.Group, saved: SavedRun) -> None:
             "params": last,
             "x_norm2": result.gram.x_norm2,
             "of": result.gram.of,
+            "unit": [result.gram.unit.basis, result.gram.unit.coefficients],
         },
         "details": saved.details,
     }
@@ -326,7 +328,13 @@ def _read_run(group: h5py.Group) -> SavedRun:
         params=last,
         backend=str(told["backend"]),
         dense=_read_array(group["dense"]),
-        gram=GramError(_read_array(group["XHt"]), _read_array(group["HHt"]), float(told["x_norm2"]), told["of"]),
+        gram=GramError(
+            _read_array(group["XHt"]),
+            _read_array(group["HHt"]),
+            float(told["x_norm2"]),
+            told["of"],
+            Unit(*map(int, told.get("unit", (0, 0)))),
+        ),
         sparsity_h=float(told["sparsity_h"]),
         dead=tuple(map(int, told["dead"])),
         stop=None if told["stop"] is None else Stop(told["stop"]),

@@ -106,7 +106,7 @@ class Filling:
         return self._missing.squares(self._filled)
 
 
-def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing, Unit, int]:
+def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing, Unit]:
     """A copy of X, an image a row (n, m), whose missing entries hold the mean of their pixel where it is there.
 
     What X holds at missing entries, NaN included, is never read.
@@ -123,8 +123,7 @@ def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing, Unit, int]:
         In `unit`.
     missing : Missing
     unit : Unit
-    exponent : int
-        As `units.unit_of` gives both for the entries that are there.
+        Of the entries that are there.
 
     Raises
     ------
@@ -134,7 +133,7 @@ def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing, Unit, int]:
     filled = np.array(X.T, order="C")
     gone = mask.T
     filled[gone] = 0
-    unit, exponent = unit_of(check_data(filled.T))
+    unit = unit_of(check_data(filled.T))
     scale_in_place(filled, -unit.data)
     seen = len(filled) - gone.sum(axis=0)
     sums = filled.sum(axis=0, dtype=np.float64)
@@ -142,7 +141,7 @@ def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing, Unit, int]:
     means = np.divide(sums, seen, out=np.full(len(sums), overall), where=seen > 0)
     missing = Missing(filled, gone)
     missing.write(filled, means)
-    return filled, missing, unit, exponent
+    return filled, missing, unit
 
 
 def masked_error(X: npt.ArrayLike, W: Array, H: Array, mask: npt.ArrayLike) -> float:

@@ -42,7 +42,7 @@ from gsp_studio.core.steering import (
     steps_of,
 )
 from gsp_studio.core.stopping import Stop, Stopping
-from gsp_studio.core.units import Unit, halves, unit_of
+from gsp_studio.core.units import Unit, unit_of
 from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
 
 __all__ = [
@@ -135,13 +135,13 @@ def iterate(
             raise ValueError("a mask needs the images in memory; these are in their file or on other machines")
         check_params(params, *X.shape)  # first: looking at all values takes a while
     if mask is None:
-        unit, exponent = unit_of(check_data(X))
+        unit = unit_of(check_data(X))
         X = unit.data_inside(X)
         Xt = X.T if is_elsewhere(X) else np.ascontiguousarray(X.T)
     else:
-        Xt, missing, unit, exponent = fill_missing(X, check_mask(mask, X.shape))
+        Xt, missing, unit = fill_missing(X, check_mask(mask, X.shape))
     check_params(params, *X.shape)
-    return _iterate(Xt, missing, params, device, unit, exponent)
+    return _iterate(Xt, missing, params, device, unit)
 
 
 def _placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
@@ -159,9 +159,9 @@ def _placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
 
 
 def _iterate(
-    Xt: Any, missing: Missing | None, params: Params, backend: Backend, unit: Unit, exponent: int
+    Xt: Any, missing: Missing | None, params: Params, backend: Backend, unit: Unit
 ) -> Generator[Iterate, Steering, Stop]:
-    run = _Run(Xt, missing, params, backend, unit, exponent)
+    run = _Run(Xt, missing, params, backend, unit)
     stopping = Stopping()
     while True:
         it = run.step(params)
@@ -184,15 +184,12 @@ def _iterate(
 class _Run:
     """The factors of a run and what its updates remember. Arrays that were handed out are never written again.
 
-    All is in `unit` but the iterates; the largest value of the images is about ``2**exponent`` there.
+    All is in `unit` but the iterates.
     """
 
-    def __init__(
-        self, Xt: Any, missing: Missing | None, params: Params, backend: Backend, unit: Unit, exponent: int
-    ) -> None:
+    def __init__(self, Xt: Any, missing: Missing | None, params: Params, backend: Backend, unit: Unit) -> None:
         started = backend.clock()
-        self.unit, self.exponent = unit, exponent
-        self.of_basis, self.of_coefficients = halves(exponent)
+        self.unit = unit
         self.images = Xt  # of the host; where entries are missing, as they were filled at first
         self.Xt, self.backend = between.prepared(Xt.T, backend, params.rank)
         self.missing = None if missing is None else missing.where(self.Xt, Xt, backend)
@@ -208,7 +205,7 @@ class _Run:
     def _start(self, params: Params) -> None:
         backend, images = self.backend, self.images
         init = self.unit.start_inside(params.init)
-        W0, H0 = initial_factors(init, images.T, params.rank, params.seed, self.exponent)
+        W0, H0 = initial_factors(init, images.T, params.rank, params.seed, self.unit.exponent)
         V0 = W0.T
         self.V = between.put(V0, backend)
         if H0 is None:
@@ -228,9 +225,8 @@ class _Run:
         with self.backend.scope():
             if params.reseed_dead:
                 self._reseed(tuple(k for k in self.dead() if k not in params.frozen))
-            ratio = 2.0 ** (self.of_basis - self.of_coefficients)
             self.V, self.H, self.B, self.G = between.balance(
-                self.V, self.H, self.B, self.G, params.frozen, ratio, self.backend
+                self.V, self.H, self.B, self.G, params.frozen, self.unit.balance, self.backend
             )
             self.V, dense = self._new_basis(params)
             self.H, self.B, self.G = self._new_coefficients(params)
@@ -264,7 +260,7 @@ class _Run:
 
     def _new_basis(self, params: Params) -> tuple[Array, Array]:
         """The basis's update; that of frozen basis images is none."""
-        update = self.updates.setdefault((params.method, params.frozen), self.method.new_update(2.0**self.exponent))
+        update = self.updates.setdefault((params.method, params.frozen), self.method.new_update(self.unit.size))
         if not params.frozen:
             return update(self.V, self.B, self.G, self.backend, params)
         V, B, G, of_free = free_problem(self.V, self.B, self.G, params, self.method, self.backend)
@@ -354,18 +350,13 @@ class _Run:
             V, B, G, of_free = free_problem(self.V, self.B, self.G, params, method, backend)
             of_basis = gradient_residual(V, B, G, backend, _projection(method, of_free, backend))
             if params.sparsity_h is None and backend.remote is None:
-                return self._hypotenuse(of_basis, step_left(self.Xt, self.V, self.H, backend))
+                return self.unit.residual(of_basis, step_left(self.Xt, self.V, self.H, backend))
             free = METHODS["ahals"] if params.sparsity_h is None else METHODS["psnmf"]
             target_h = params if params.sparsity_h is None else replace(params, sparsity=params.sparsity_h)
             project = _projection(free, replace(target_h, weights=None), backend)
             C = backend.encode(self.Xt, self.V)
             of_coefficients = gradient_residual(self._whole(), C, self.V @ self.V.T, backend, project)
-        return self._hypotenuse(of_basis, of_coefficients)
-
-    def _hypotenuse(self, of_basis: float, of_coefficients: float) -> float:
-        """Of both factors' gradient residuals, each without its unit."""
-        of_basis = math.ldexp(of_basis, -self.exponent - self.of_coefficients)
-        return math.hypot(of_basis, math.ldexp(of_coefficients, -self.exponent - self.of_basis))
+        return self.unit.residual(of_basis, of_coefficients)
 
 
 def _projection(method: Method, params: Params, backend: Backend) -> Callable[[Array], Array]:

@@ -24,9 +24,9 @@ def balance(
 ) -> tuple[Array, Array, Array, Array]:
     """Rows of V and H scaled to norms of this ratio, W H unchanged, with B = H X' and G = H H' scaled along.
 
-    Zero rows and `frozen` ones are left alone. `ratio`, ``||v_k|| / ||h_k||``, is a power of two: 1/2 for data whose
-    size is an odd one, whose square root would round. Without it a factor's scale drifts and the Lipschitz constant of the
-    other's gradient step loses its meaning.
+    Zero rows and `frozen` ones are left alone. `ratio` is ``||v_k|| / ||h_k||``, see `units.Unit.balance`: with equal
+    norms the bits would depend on the unit of the data. Without balance a factor's scale drifts and the Lipschitz
+    constant of the other's gradient step loses its meaning.
     """
     nv = np.sqrt(np.einsum("kj,kj->k", V, V, dtype=np.float64))
     nh = np.sqrt(np.maximum(np.diagonal(G), 0).astype(np.float64))

@@ -91,8 +91,8 @@ class Spread(Elsewhere):
         """Itself for exponent 0: the parts compute in the unit in which they read."""
         if exponent:
             raise ValueError(
-                f"the largest value of X is {self.largest:.3g}, and images on a cluster are computed with in their own "
-                f"unit; multiply them by 2.0**{exponent}, accepted are largest values from {2.0**-WINDOW:.2g} to {2.0**WINDOW:.2g}"
+                f"the largest value of X is {self.largest:.3g}; accepted on a cluster are {2.0**-WINDOW:.1e} to "
+                f"{2.0**WINDOW:.1e}, multiply the images by 2.0**{exponent}"
             )
         return self
 

@@ -7,6 +7,7 @@ divided by a power of two that makes its largest value about 1, and gives the fa
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,21 +25,43 @@ WINDOW = 32
 
 @dataclass(frozen=True)
 class Unit:
-    """What the factors inside a computation are multiplied by to be those of the data.
+    """What the factors inside a computation are multiplied by to be those of the data, and the size of these there.
 
     Attributes
     ----------
     basis, coefficients : int
         W is ``2**basis`` times the one inside, H ``2**coefficients`` times; X is 2 to the sum of both times.
+    exponent : int
+        The largest value of X inside is about ``2**exponent``, see `backends.powers.exponent_of`; 0 for data that are
+        scaled.
     """
 
     basis: int = 0
     coefficients: int = 0
+    exponent: int = 0
 
     @property
     def data(self) -> int:
         """X is ``2**data`` times what is computed with."""
         return self.basis + self.coefficients
+
+    @property
+    def size(self) -> float:
+        """The size of the data inside, a power of two."""
+        return 2.0**self.exponent
+
+    @property
+    def balance(self) -> float:
+        """``||w_k|| / ||h_k||`` of balanced factors: 1/2 for a size whose root is no power of two."""
+        of_basis, of_coefficients = halves(self.exponent)
+        return 2.0 ** (of_basis - of_coefficients)
+
+    def residual(self, of_basis: float, of_coefficients: float) -> float:
+        """The length of both factors' gradient residuals, each freed from the size of the data."""
+        of_W, of_H = halves(self.exponent)
+        return math.hypot(
+            math.ldexp(of_basis, -self.exponent - of_H), math.ldexp(of_coefficients, -self.exponent - of_W)
+        )
 
     def data_inside(self, X: Any) -> Any:
         """X (m, n), an array or `Streamed`, as it is computed with: itself in the unit 1, else a copy."""
@@ -59,8 +82,8 @@ class Unit:
         """
         if isinstance(init, str):
             return init
-        exponents = (self.basis, self.coefficients)
-        return tuple(_near_one(factor, exponent) for factor, exponent in zip(init, exponents, strict=True))
+        W0, H0 = init
+        return _near_one(W0, self.basis), _near_one(H0, self.coefficients)
 
 
 def halves(exponent: int) -> tuple[int, int]:
@@ -73,15 +96,16 @@ def is_extreme(exponent: int) -> bool:
     return abs(exponent) > WINDOW
 
 
-def unit_of(largest: float) -> tuple[Unit, int]:
-    """The unit in which data with this largest value are computed with, and the exponent that they have in it."""
+def unit_of(largest: float) -> Unit:
+    """The unit in which data with this largest value are computed with."""
     exponent = exponent_of(largest)
-    return (Unit(*halves(exponent)), 0) if is_extreme(exponent) else (Unit(), exponent)
+    return Unit(*halves(exponent)) if is_extreme(exponent) else Unit(exponent=exponent)
 
 
 def unit_of_factors(X: Any, W: Array, H: Any) -> Unit:
-    """The unit of data (m, n) beside factors that somehow share it: that of X, or of what W and H tell where X is
-    not here or zero.
+    """The unit of data (m, n) beside factors that share it in any way.
+
+    That of X; of the product of W and H where X is not here, or zero.
     """
     of_W, largest = exponent_of(_largest(W)), _largest(X) if isinstance(X, np.ndarray) else 0.0
     if largest > 0.0:
@@ -96,13 +120,10 @@ def _largest(array: Array) -> float:
 
 
 def _near_one(factor: Any, exponent: int) -> Any:
-    if is_elsewhere(factor) or not isinstance(factor, np.ndarray | list | tuple):
+    if not isinstance(factor, np.ndarray | list | tuple):
         return factor  # coefficients of a cluster
     array = np.asarray(factor)
     if array.dtype.kind not in "biuf" or array.size == 0:
         return factor  # which is refused later, in words
-    if array.dtype not in (np.float32, np.float64):
-        array = array.astype(np.float64)
-    exponent = -exponent
-    size = exponent_of(float(array.max())) + exponent
-    return scaled(array, exponent - size if is_extreme(size) else exponent)
+    size = exponent_of(float(array.max())) - exponent
+    return scaled(array, -exponent - size if is_extreme(size) else -exponent)

@@ -120,7 +120,7 @@ def bicross_validated_errors(
     ----------
     Owen & Perry, Annals of Applied Statistics 2009, section 5 (NMF).
     """
-    X = unit_of(check_data(X := as_compute_dtype(X)))[0].data_inside(X)
+    X = unit_of(check_data(X := as_compute_dtype(X))).data_inside(X)
     device = get_backend(backend) if isinstance(backend, str) else backend
     rng = np.random.default_rng(params.seed)
     m, n = X.shape

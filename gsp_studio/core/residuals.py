@@ -35,7 +35,8 @@ class Residuals:
         Relative error ``||x_j - W h_j|| / ||x_j||`` of every image, a fraction; for a zero image 0 if it is fitted
         exactly, else infinity.
     pixels : ndarray (m,), float64
-        Squared error of every pixel, the mean over the images: Figure 4 of the paper.
+        Squared error of every pixel, the mean over the images: Figure 4 of the paper. In the square of the data's
+        unit: infinite, or 0, where float64 has no such numbers.
     error : float
         ``||X - W H||_F / ||X||_F``.
     without : ndarray (r,), float64

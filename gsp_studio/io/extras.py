@@ -18,6 +18,7 @@ import scipy.io
 import tifffile
 from PIL import Image, ImageDraw, ImageFont
 
+from gsp_studio.backends.powers import exponent_of, scaled
 from gsp_studio.core.nmf import iterate
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.residuals import residuals
@@ -152,7 +153,9 @@ def _deep(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
 
 def _tiff(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     """The values themselves, a page a basis image, as Fiji opens them."""
-    images = np.ascontiguousarray(dataset.as_images(run.result.W), np.float32)
+    W = run.result.W
+    is_single = -126 < exponent_of(float(W.max())) <= 127  # else float32 has no such numbers
+    images = np.ascontiguousarray(dataset.as_images(W), np.float32 if is_single else W.dtype)
     kind = "rgb" if images.ndim == 4 else "minisblack"
 
     def write(path: Path) -> None:
@@ -214,7 +217,10 @@ def _vector(kind: str) -> Callable[[Dataset, ExportedRun, Look], Writers]:
 
 
 def _residuals(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
-    found = residuals(dataset.X, run.result.W, run.result.H)
+    result, unit = run.result, run.result.gram.unit
+    # The squares of extreme data are beyond any number's range, but they can be drawn.
+    inside = unit.data_inside(dataset.X), unit.basis_inside(result.W), unit.coefficients_inside(result.H)
+    found = residuals(*inside)
     image = to_grey(np.maximum(dataset.pictures(found.pixels.astype(np.float32)[:, None]), 0))[0]
     zoom = look.zoom or max(1, -(-_TILE * 2 // min(image.shape[:2])))
 
@@ -228,7 +234,9 @@ def _residuals(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
         "residual_map.png": lambda path: Image.fromarray(
             np.ascontiguousarray(image.repeat(zoom, axis=0).repeat(zoom, axis=1))
         ).save(path, format="PNG"),
-        "residual_map.csv": lambda path: np.savetxt(path, dataset.as_map(found.pixels), "%.9g", ","),
+        "residual_map.csv": lambda path: np.savetxt(
+            path, dataset.as_map(scaled(found.pixels, 2 * unit.data)), "%.9g", ","
+        ),
         "residuals.csv": write_errors,
     }
 

@@ -120,6 +120,10 @@ def iterate(
     an iteration, and once more only when the fit is so good that the Gram form of the error has no digits left. On a
     cluster an iteration is one round trip; the iterates' H are `Coefficients`, which stay there until asked for.
 
+    The unit of the data does not matter: X times ``2**k`` gives the same errors and sparsities to the last bit, and W H
+    times ``2**k``. X with a largest value outside of ``2**-32`` to ``2**32`` is copied, and divided by a power of two;
+    on a cluster it is refused. Of subnormal numbers the digits count that they have.
+
     References
     ----------
     Ohib et al., TMLR 2022, section 3 (projection) and section 5.1 (sparse NMF); Gillis & Glineur, Neural

@@ -189,7 +189,7 @@ class Bench:
 
     def close(self) -> None:
         """End what runs."""
-        self.window.close()
+        self.window.unsaved.leave()
 
 
 def slider_times(data: Any, rank: int, moves: int) -> list[float]:

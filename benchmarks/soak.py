@@ -78,7 +78,7 @@ class Person:
 
     def close(self) -> None:
         """Close the window and wait for its threads."""
-        self.window.close()
+        self.window.unsaved.leave()
 
     def _work_on(self, window: MainWindow, name: str) -> None:
         from gsp_studio.gui.state import Choice, Phase

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+import threading
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
+
+_NOTHING: tuple[Any, ...] = ("", (), [], argparse.SUPPRESS)
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Tells the default of each option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        told = action.help or ""
+        is_told = "%(default)" in told or (isinstance(action.default, tuple) and "(" in told)
+        has_none = (
+            action.default is None or action.default is False or action.default in ("", (), [], argparse.SUPPRESS)
+        )
+        if not action.option_strings or is_told or has_none:
+            return told
+        return f"{told} (default: %(default)s)"
+
+
+#: Seconds after which it is said what is waited for.
+_SILENCE = 2.0
 #: Sparsities of a sweep.
 _MOST = 1000
 
@@ -93,8 +114,8 @@ def step(text: str) -> dict[str, Any]:
 def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rank", type=int, help="number of basis images")
     parser.add_argument("--sparsity", type=float, default=0.85, help="average Hoyer sparsity of the basis, 0 to 1")
-    parser.add_argument("--max-iter", type=int, default=500, help="outer iterations (500)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the start (0)")
+    parser.add_argument("--max-iter", type=int, default=500, help="outer iterations")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the start")
 
 
 def add_solver(parser: argparse.ArgumentParser) -> None:
@@ -126,7 +147,11 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         "--image-shape", type=image_shape, metavar="HxW", help="shape of an image, where vectors hide it"
     )
     parser.add_argument("--order", choices=["C", "F"], help="how a vector fills its image: by rows (C), by columns (F)")
-    parser.add_argument("--images-in", choices=["columns", "rows"], help="where a matrix keeps its images")
+    parser.add_argument(
+        "--images-in",
+        choices=["columns", "rows", "middle", "one"],
+        help="where a matrix keeps its images; of a stack rows: first axis, columns: last; one: it is one image",
+    )
     parser.add_argument("--key", help="which array of a .npz or .mat file")
     parser.add_argument("--negative", choices=["clip", "shift", "abs"], help="what to do with negative values")
     parser.add_argument(
@@ -135,7 +160,8 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         type=step,
         metavar="KIND:NAME=VALUE,...",
         help="something to do to the images, in the order given: resize:height=64,width=64,how=pad; crop:top=0,left=0,"
-        "height=32,width=32; patches:height=8,width=8,count=10000; subtract:what=mean,per=pixel; normalize:by=norm; "
+        "height=32,width=32; patches:height=8,width=8,count=10000, or stride=4 for the count; "
+        "subtract:what=mean,per=pixel; normalize:by=norm; "
         "mask:path=FILE; nonnegative:negative=abs",
     )
     parser.add_argument(
@@ -162,7 +188,7 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
 def add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=["float32", "float64"], help="compute in this type (the data's own)")
     parser.add_argument(
-        "--backend", default="auto", help="auto, cuda, cuda:1, cpu or reference (auto); on a cluster its workers'"
+        "--backend", default="auto", help="auto, cuda, cuda:1, cpu or reference; on a cluster its workers'"
     )
     parser.add_argument("--threads", type=int, help="threads (all cores)")
 
@@ -191,7 +217,15 @@ def prepare_cluster(args: argparse.Namespace) -> None:
     from gsp_studio.engine.cluster import connected
     from gsp_studio.io.readers import can_stay_on_disk
 
-    connected(args.scheduler)
+    kind = "the workers of" if args.scheduler.startswith("local:") else "an answer from"
+    words = f"waiting for {kind} {args.scheduler}..."
+    waiting = threading.Timer(_SILENCE, lambda: print(words, file=sys.stderr, flush=True))
+    waiting.daemon = True
+    waiting.start()
+    try:
+        connected(args.scheduler)
+    finally:
+        waiting.cancel()
     if args.storage is None and can_stay_on_disk(args.path, **_choices(args)):
         args.storage = "disk"
 
@@ -207,6 +241,8 @@ def load(args: argparse.Namespace) -> Dataset:
         f"order {dataset.order}",
         file=sys.stderr,
     )
+    for note in dataset.notes:
+        print(f"{dataset.name}: {note}", file=sys.stderr)
     return dataset
 
 

@@ -1,38 +1,40 @@
-"""The command line: ``gsp-studio [PATH]`` opens the app, ``gsp-studio fit`` and ``info`` work without Qt.
+"""The command line: ``gsp-studio [PATH]`` opens the app, the commands work without Qt.
 
 Exit codes: 0 done, 2 for input that cannot be used (one sentence on stderr), 130 after Ctrl-C (the best iterate is
-kept and exported), 1 for a mistake of ours, with its details in the log.
+kept and exported), 141 when nobody reads what is printed any more, 1 for a mistake of ours (details in the log).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import difflib
+import io
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from gsp_studio import arguments
-
-if TYPE_CHECKING:
-    from gsp_studio.engine.run import Intervention, RunSpec
-    from gsp_studio.io.dataset import Dataset
+from gsp_studio import arguments, fit_command
+from gsp_studio.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, MISTAKE, describe_error, is_about_input
 
 # OpenBLAS's idle threads spin beside ours unless told not to, and read this once, when NumPy is imported.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")
 
-MISTAKE, BAD_INPUT, INTERRUPTED = 1, 2, 130
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; without a command's name, open the app."""
+    is_process = argv is None
     argv = list(sys.argv[1:] if argv is None else argv)
+    _prepare_streams()
     if not argv or argv[0] not in {*_COMMANDS, "-h", "--help", "--version"}:
-        return _open_app(argv)
+        return _misspelt(argv) or _open_app(argv)
     code = _one_sentence(argv)
+    if is_process:
+        with contextlib.suppress(ValueError):  # another thread's
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done, and said; a late Ctrl-C has nothing to stop
     if code == INTERRUPTED:
         # An interrupt that hit text being executed, as imports do, makes CPython end itself by the signal at exit, even
         # when it was caught. Executing any text clears that: the exit code is ours.
@@ -40,16 +42,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def _prepare_streams() -> None:
+    """Streams that were closed take everything, and letters that an encoding lacks are escaped."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _one_sentence(argv: list[str]) -> int:
     """Run a command; what its input makes impossible becomes one sentence on stderr and exit code 2."""
+    args = argparse.Namespace()
     try:
-        args = _parser().parse_args(argv)
+        _parser().parse_args(argv, args)
         from gsp_studio.io.logfile import log_folder, logged_into
 
         with logged_into(log_folder()) as log:
-            return _run_logged(args, argv, log)
+            code = _run_logged(args, argv, log)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # as of `gsp-studio info | head -1`: nobody reads on
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except KeyboardInterrupt:  # before or after the run, which takes it as a cancellation
-        print("gsp-studio: interrupted; nothing was written", file=sys.stderr)
+        if not getattr(args, "is_written", False):
+            print("gsp-studio: interrupted; nothing was written", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -60,8 +80,10 @@ def _run_logged(args: argparse.Namespace, argv: list[str], log: Path | None) -> 
     command: Callable[[argparse.Namespace], int] = args.command
     try:
         return command(args)
+    except BrokenPipeError:
+        raise
     except Exception as error:
-        if not _is_about_input(error):
+        if not is_about_input(error):
             LOG.exception("a mistake of ours")
             if log is None:  # nobody could read it anywhere else
                 raise
@@ -70,15 +92,22 @@ def _run_logged(args: argparse.Namespace, argv: list[str], log: Path | None) -> 
             )
             return MISTAKE
         LOG.error("%s", error, exc_info=True)
-        print(f"gsp-studio: {error}", file=sys.stderr)
+        print(f"gsp-studio: {describe_error(error)}", file=sys.stderr)
         return BAD_INPUT
 
 
-def _is_about_input(error: Exception) -> bool:
-    from gsp_studio.backends import BackendUnavailable, OutOfDeviceMemory
-    from gsp_studio.core.workers import ClusterError
-
-    return isinstance(error, (ValueError, OSError, BackendUnavailable, OutOfDeviceMemory, ClusterError))
+def _misspelt(argv: list[str]) -> int:
+    """Say that a word is no command, where it is not the path of anything either; the exit code, 0 for a path."""
+    word = argv[0] if argv else "-"
+    with contextlib.suppress(OSError, ValueError):
+        if word.startswith("-") or Path(word).exists():
+            return 0
+    close = difflib.get_close_matches(word.lower(), _COMMANDS, 1)
+    if not close and (Path(word).name != word or Path(word).suffix):
+        return 0  # a path: the app says that it is not there
+    meant = f'did you mean "{close[0]}"?' if close else f"accepted are {', '.join(_COMMANDS)}, and the PATH of data"
+    print(f'gsp-studio: no such command: "{word}"; {meant}', file=sys.stderr)
+    return BAD_INPUT
 
 
 def _open_app(argv: list[str]) -> int:
@@ -91,12 +120,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gsp-studio",
         description="Take image data apart into parts: sparse NMF with one number for the sparsity of the basis.",
+        allow_abbrev=False,
         epilog="Without a command, gsp-studio [PATH] opens the app; gsp-studio --demo DIR shows it once and exits.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (add_arguments, summary) in _COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary)
+        command = commands.add_parser(
+            name, help=summary, description=summary, allow_abbrev=False, formatter_class=arguments.HelpFormatter
+        )
         add_arguments(command)
     return parser
 
@@ -109,39 +141,10 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _add_fit(parser: argparse.ArgumentParser) -> None:
-    from gsp_studio.core.nmf import METHODS
-    from gsp_studio.io.extras import EXTRAS
-
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="data sets: folders, archives, .npy, .mat, ... files")
-    parser.add_argument("--config", type=Path, metavar="RUN", help="repeat this run.json, steering included")
-    parser.add_argument("--json", action="store_true", help="a line of JSON for each run on stdout, words on stderr")
-    parser.add_argument("--method", default="psnmf", help=f"one of {', '.join(METHODS)} (psnmf)")
-    parser.add_argument(
-        "--out",
-        type=arguments.folder,
-        required=True,
-        metavar="DIR",
-        help="folder; {data}, {method}, {rank}, {sparsity}, {seed}, {error} are filled in",
-    )
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.add_argument(
-        "--also", type=arguments.extras, default=(), metavar="LIST", help=f"more exports: {', '.join(EXTRAS)}"
-    )
-    parser.add_argument("--zoom", type=int, metavar="N", help="of figures: a pixel becomes N x N (as fits the image)")
-    parser.add_argument("--white", choices=("tile", "shared"), default="tile", help="of figures: per tile, or shared")
-    arguments.add_model(parser)
-    arguments.add_solver(parser)
-    arguments.add_layout(parser)
-    arguments.add_machine(parser)
-    arguments.add_cluster(parser)
-    parser.set_defaults(command=_fit)
-
-
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a data set; or several exported runs")
     parser.add_argument("--json", action="store_true", help="of exported runs: the comparison as JSON on stdout")
-    parser.add_argument("--methods", default="ahals,psnmf", help="methods, separated by commas (ahals,psnmf)")
+    parser.add_argument("--methods", default="ahals,psnmf", help="methods, separated by commas")
     arguments.add_model(parser)
     arguments.add_layout(parser)
     arguments.add_machine(parser)
@@ -150,25 +153,22 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
 
 def _add_rank(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", help="data set")
-    parser.add_argument("--ranks", type=arguments.ranks, default=tuple(range(2, 13)), metavar="A:B:STEP", help="2:13")
-    parser.add_argument("--seeds", type=int, default=5, help="fits of each rank to all data (5)")
-    parser.add_argument("--method", default="ahals", help="as for fit (ahals)")
-    parser.add_argument("--sparsity", type=float, default=0.85, help="of methods that have a target")
-    parser.add_argument("--max-iter", type=int, default=100, help="iterations of each fit (100)")
-    parser.add_argument("--seed", type=int, default=0, help="the first seed (0)")
+    parser.add_argument(
+        "--ranks",
+        type=arguments.ranks,
+        default=tuple(range(2, 13)),
+        metavar="A:B:STEP",
+        help="ranks to try, B left out; or A,B,C (2:13)",
+    )
+    parser.add_argument("--seeds", type=int, default=5, help="fits of each rank to all data")
+    parser.add_argument("--method", default="ahals", help="as for fit")
+    parser.add_argument("--sparsity", type=float, default=0.85, help="target of methods that have one")
+    parser.add_argument("--max-iter", type=int, default=100, help="iterations of each fit")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--json", action="store_true", help="the study as JSON on stdout")
     arguments.add_layout(parser)
     arguments.add_machine(parser)
     parser.set_defaults(command=_rank)
-
-
-def _add_repeat(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=Path, metavar="RUN", help="run.json of an export, or the folder that holds it")
-    parser.add_argument("--out", type=arguments.folder, required=True, metavar="DIR", help="folder for the new exports")
-    parser.add_argument("--data", metavar="PATH", help="where the data lie now, if they were moved")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    arguments.add_scheduler(parser)
-    parser.set_defaults(command=_repeat)
 
 
 def _add_reproduce(parser: argparse.ArgumentParser) -> None:
@@ -215,8 +215,8 @@ def _add_info(parser: argparse.ArgumentParser) -> None:
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
-    "fit": (_add_fit, "factorize a data set without a window and export the result"),
-    "repeat": (_add_repeat, "repeat an exported run, steering included, and compare the factors bit by bit"),
+    "fit": (fit_command.add_fit, "factorize a data set without a window and export the result"),
+    "repeat": (fit_command.add_repeat, "repeat an exported run, steering included, and compare the factors bit by bit"),
     "compare": (_add_compare, "run several methods from the same start and print a table"),
     "rank": (_add_rank, "cross-validate ranks, see how stable their parts are, and suggest one"),
     "sweep": (_add_sweep, "do the runs of all ranks with all sparsities and seeds; finished ones are kept"),
@@ -226,151 +226,13 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
 }
 
 
-def _fit(args: argparse.Namespace) -> int:
-    """Every data set in turn; one that fails is told, and the others go on."""
-    from gsp_studio.io.logfile import LOG
-
-    if args.config is not None:
-        if len(args.paths) > 1:
-            raise ValueError("--config repeats one run; accepted is one PATH, that of its data where they were moved")
-        args.run, args.data = args.config, args.paths[0] if args.paths else None
-        return _repeat(args)
-    if not args.paths or args.rank is None:
-        raise ValueError("fit needs a PATH and --rank, or --config with a run.json")
-    several = len(args.paths) > 1
-    if several and "{" not in str(args.out):
-        args.out = args.out / "{data}"
-    template, failed = args.out, 0
-    for path in args.paths:
-        args.path, args.out = path, template
-        try:
-            code = _fit_one(args)
-        except Exception as error:
-            if not several or not _is_about_input(error):
-                raise
-            failed += 1
-            LOG.error("%s", error, exc_info=True)
-            print(f"gsp-studio: {error}", file=sys.stderr)
-            if args.json:
-                print(json.dumps({"source": path, "problem": str(error)}), flush=True)
-            continue
-        if code:
-            return code
-    if failed:
-        print(f"gsp-studio: {failed} of {len(args.paths)} data sets could not be factorized", file=sys.stderr)
-    return BAD_INPUT if failed else 0
-
-
-def _fit_one(args: argparse.Namespace) -> int:
-    from dataclasses import replace
-
-    from gsp_studio.backends import get_backend
-    from gsp_studio.core.nmf import Params, check_params
-    from gsp_studio.engine.run import RunSpec
-    from gsp_studio.io.export import check_directory, check_name
-    from gsp_studio.io.pixels import read_mask, read_pixels
-
-    check_name(str(args.out))  # before the work, not after it
-    check_directory(str(args.out).partition("{")[0] or ".")
-    if args.scheduler:
-        arguments.prepare_cluster(args)
-    else:
-        get_backend(args.backend, args.threads)
-    params = Params(args.rank, sparsity=args.sparsity, seed=args.seed, **arguments.solver_fields(args))
-    if args.weights is None:
-        check_params(params, sys.maxsize, sys.maxsize)  # all that can be said without the data
-    dataset = arguments.load(args)
-    if args.weights is not None:
-        params = replace(params, weights=read_pixels(args.weights, dataset))
-    check_params(params, *dataset.X.shape)
-    mask = None if args.mask is None else read_mask(args.mask, dataset)
-    where = {"fingerprint": dataset.fingerprint, "scheduler": args.scheduler}
-    return _run_and_export(RunSpec(dataset.X, params, args.backend, args.threads, mask, **where), dataset, args)
-
-
-def _run_and_export(
-    spec: RunSpec, dataset: Dataset, args: argparse.Namespace, replay: Sequence[Intervention] = ()
-) -> int:
-    from gsp_studio.engine.progress import ProgressBar
-    from gsp_studio.engine.run import FinishReason
-    from gsp_studio.engine.runner import Runner
-    from gsp_studio.io.export import What, describe, export_run, named
-    from gsp_studio.io.logfile import LOG
-    from gsp_studio.io.runfile import summary_of
-
-    bar = ProgressBar(spec.params.max_iter, sys.stderr, enabled=not args.quiet)
-    outcome = Runner(spec, replay).run(bar.show)
-    bar.close()
-    if outcome.reason is FinishReason.FAILED and (outcome.result is None or not spec.scheduler):
-        raise ValueError(outcome.error_text)
-    if outcome.result is None:
-        print("gsp-studio: interrupted before the first iteration; nothing to keep", file=sys.stderr)
-        return INTERRUPTED
-    result = outcome.result
-    if outcome.reason is FinishReason.CANCELLED:
-        print(
-            f"gsp-studio: interrupted after {result.n_iter} iterations; "
-            f"the best one ({result.best_iter}) is kept and exported",
-            file=sys.stderr,
-        )
-    if outcome.reason is FinishReason.FAILED:
-        print(
-            f"gsp-studio: {outcome.error_text}; the best iterate ({result.best_iter} of {result.n_iter}) is kept and "
-            "exported",
-            file=sys.stderr,
-        )
-    run = outcome.exported(spec)
-    args.out = out = Path(named(str(args.out), dataset, run))
-    look = {"extras": args.also, "zoom": args.zoom, "scale": args.white} if "also" in args else {}
-    paths = export_run(out, dataset, run, What(**look, coefficients=getattr(args, "coefficients", None)))
-    words = sys.stderr if getattr(args, "json", False) else sys.stdout
-    if words is sys.stderr:
-        print(json.dumps({"folder": str(out), **summary_of(describe(dataset, run, []))}), flush=True)
-    print(
-        f"error {100 * result.error:.3f} %  sparsity {result.sparsity:.4f}  "
-        f"{result.n_iter} iterations in {result.history.seconds[-1]:.2f} s, {outcome.reason.value}  ({result.backend})",
-        file=words,
-    )
-    if result.dead:
-        many = f"{len(result.dead)} basis images are" if len(result.dead) > 1 else "1 basis image is"
-        print(f"gsp-studio: {many} dead (zero, or used by no image); try --reseed-dead", file=sys.stderr)
-    print(f"{len(paths)} files in {out}", file=words)
-    LOG.info("%s: error %.3f %%, %d iterations, %s", out, 100 * result.error, result.n_iter, outcome.reason.value)
-    return {FinishReason.CANCELLED: INTERRUPTED, FinishReason.FAILED: BAD_INPUT}.get(outcome.reason, 0)
-
-
-def _repeat(args: argparse.Namespace) -> int:
-    from gsp_studio.backends.backend import gives_same_bits
-    from gsp_studio.engine.run import Intervention, RunSpec
-    from gsp_studio.io.export import check_directory, read_run, same_factors
-    from gsp_studio.io.readers import load_dataset
-
-    check_directory(args.out)
-    run = read_run(args.run)
-    dataset = load_dataset(args.data or run.source, run.options)
-    if dataset.fingerprint != run.fingerprint:
-        raise ValueError(f"{dataset.source} is not the data of that run: its fingerprint differs; name the right ones")
-    start, steering = run.as_done()
-    replay = [Intervention(n, change) for n, steps in steering.items() for change in steps]
-    spec = RunSpec(dataset.X, start, run.backend, run.threads, run.mask, dataset.fingerprint, args.scheduler)
-    code = _run_and_export(spec, dataset, args, replay)
-    folder = args.run if args.run.is_dir() else args.run.parent
-    if code == 0 and (folder / "factors.npz").exists():
-        same = same_factors(folder / "factors.npz", args.out / "factors.npz")
-        words = sys.stderr if getattr(args, "json", False) else sys.stdout
-        told = "the factors are the same to the last bit" if same else "the factors differ from the exported ones"
-        devices = (run.content["backend"]["computed"], read_run(args.out).content["backend"]["computed"])
-        of_cluster = (
-            "" if same or all(map(gives_same_bits, devices)) else "; with GPUs or lost workers, equal to rounding"
-        )
-        print(told + of_cluster, file=words)
-    return code
-
-
 def _reproduce(args: argparse.Namespace) -> int:
     from gsp_studio.experiments import command as figures
+    from gsp_studio.experiments.figures import FIGURES
     from gsp_studio.pruning import reproduce as pruning
 
+    if args.figure not in (*FIGURES, pruning.FIGURE):
+        raise ValueError(f'figure "{args.figure}" is not known; accepted are {", ".join((*FIGURES, pruning.FIGURE))}')
     run = pruning.run if args.figure == pruning.FIGURE else figures.run
     return run(args, arguments.load)
 
@@ -406,7 +268,23 @@ def _info(args: argparse.Namespace) -> int:
             else ", {:.1f} of {:.1f} GB free".format(*(b / 1e9 for b in backend.remote.memory()))
         )
         print(f"backend {name}: {backend.device}{free}")
+    for what, place in _places().items():
+        print(f"{what}: {place}")
     return 0
+
+
+def _places() -> dict[str, Path | str]:
+    """Where files of the program's own lie."""
+    from gsp_studio.backends.cpu.compiling import cache_folder
+    from gsp_studio.io.logfile import NAME, log_folder, recovery_folder, sweeps_folder
+
+    kernels = cache_folder()
+    return {
+        "cache of compiled kernels": "none, as no folder for it can be written" if kernels is None else kernels,
+        "work that was not saved": recovery_folder(),
+        "finished runs of sweeps": sweeps_folder(),
+        "log": log_folder() / NAME,
+    }
 
 
 if __name__ == "__main__":

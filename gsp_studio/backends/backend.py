@@ -19,6 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.admission import as_real
+
 Array = npt.NDArray[Any]
 
 #: Columns that one HALS block sweeps together. Part of the algorithm, not of the machine: a block stops on its
@@ -199,8 +201,14 @@ def gives_same_bits(device: str) -> bool:
 
 
 def as_compute_dtype(array: Any) -> Any:
-    """The array as float32 or float64: these two pass, as does what is elsewhere; all other types become float64."""
-    a: Any = array if is_elsewhere(array) else np.asarray(array)
+    """The array as float32 or float64: these two pass, as does what is elsewhere; other real numbers become float64.
+
+    Raises
+    ------
+    ValueError
+        As `admission.as_real`.
+    """
+    a: Any = array if is_elsewhere(array) else as_real(array)
     if a.dtype in (np.float32, np.float64):
         return a
     return a.astype(np.float64)

@@ -9,7 +9,6 @@ node of a level may have fewer blocks than the others; nothing is added for thos
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -123,13 +122,7 @@ def _sum(left: Any, right: Any) -> Any:
 
 def fold(values: Iterable[Any]) -> Any:
     """The sum of the values of the blocks 0, 1, ... of a tree."""
-    return functools.reduce(_appended, enumerate(values), TreeSum()).total()
-
-
-def _appended(tree: TreeSum, numbered: tuple[int, Any]) -> TreeSum:
-    number, value = numbered
-    tree.add(Node(number, number + 1, value))
-    return tree
+    return TreeSum(Node(number, number + 1, value) for number, value in enumerate(values)).total()
 
 
 def squared_norms_of_blocks(Xt: Array) -> Array:

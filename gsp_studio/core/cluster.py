@@ -24,8 +24,9 @@ import numpy as np
 from distributed import Client, Future, KilledWorker, WorkerPlugin, default_client, wait
 from distributed.client import futures_of
 
-from gsp_studio.backends.backend import Array, as_compute_dtype
+from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.blocks import Held, Interrupted, Streamed
+from gsp_studio.core.chunks import streamed
 from gsp_studio.core.parts import Order, Part
 from gsp_studio.core.spread import Spread
 from gsp_studio.core.workers import ClusterError, Lost, spans_of
@@ -292,13 +293,13 @@ class DaskWorkers:
 
 
 def aligned(sent: Any) -> Any:
-    """What came in a message, its arrays where their type may lie.
+    """A message with its arrays at multiples of 16 bytes, where NumPy puts its own.
 
     In a message they begin at any byte. NumPy then multiplies copies of them, ``V @ V.T`` by another routine than
-    usual, whose last bits differ.
+    usual, and some dot products take other entries together: the last bits would differ.
     """
     if isinstance(sent, np.ndarray):
-        return np.require(sent, requirements="A")
+        return sent.copy(order="K") if sent.__array_interface__["data"][0] % 16 else sent
     if isinstance(sent, tuple | list):
         return type(sent)(map(aligned, sent))
     if is_dataclass(sent) and not isinstance(sent, type):
@@ -427,37 +428,3 @@ def _matrix(X: Any) -> Any:
     if 0 in X.shape:
         raise ValueError(f"X has shape {X.shape}; expected is a matrix (pixels, images) with at least one entry")
     return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
-
-
-def streamed(X: Any) -> Streamed:
-    """A dask.array as a matrix that is computed in blocks of images, in this process."""
-    return Streamed(X.shape, X.dtype, _Chunks(X))
-
-
-class _Chunks:
-    """Computes chunks of images; the last one is kept, as blocks may be smaller."""
-
-    def __init__(self, X: Any) -> None:
-        self._X = X
-        self._ends = np.cumsum([width for width in X.chunks[1] if width])
-        self._last: tuple[int, int, Array] | None = None
-
-    def __call__(self, start: int, stop: int, out: Array) -> None:
-        done = start
-        while done < stop:
-            first, end, rows = self._chunk_of(done)
-            upto = min(stop, end)
-            out[done - start : upto - start] = rows[done - first : upto - first]
-            done = upto
-
-    def _chunk_of(self, image: int) -> tuple[int, int, Array]:
-        last = self._last
-        if last is None or not last[0] <= image < last[1]:
-            k = int(np.searchsorted(self._ends, image, side="right"))
-            first, end = int(self._ends[k - 1]) if k else 0, int(self._ends[k])
-            rows = self._X[:, first:end].T.compute(scheduler="threads")
-            self._last = last = (first, end, np.asarray(rows))
-        return last
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_last": None}

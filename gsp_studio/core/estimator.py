@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import get_backend
+from gsp_studio.backends.admission import as_real
 from gsp_studio.core import between
+from gsp_studio.core.masking import apart
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.nmf import Params, factorize
 from gsp_studio.core.scikit import (
@@ -105,16 +107,24 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return self
 
     def fit_transform(self, X: npt.ArrayLike, y: object = None) -> Array:
-        """Fit to X (n_samples, n_features) and return its coefficients (n_samples, n_components)."""
-        data = self._validated(X, reset=True)
-        result = factorize(data.T, self._params(data), self.backend)
+        """Fit to X (n_samples, n_features) and return its coefficients (n_samples, n_components).
+
+        What a NumPy masked array hides has no part in the fit, nor in `reconstruction_err_`.
+        """
+        values, hidden = apart(X, None)
+        if hidden is not None:
+            values = np.where(hidden, 0, values)  # what is hidden may be anything, NaN included
+        data = self._validated(values, reset=True)
+        result = factorize(data.T, self._params(data), self.backend, mask=None if hidden is None else hidden.T)
         self.components_ = np.ascontiguousarray(result.W.T)
         self.n_components_ = len(self.components_)
         self.sparsity_ = result.sparsity
         self.n_iter_ = result.n_iter
-        if self.sparsity_h is not None:  # coefficients under a constraint that new samples do not have
+        # Coefficients under a constraint that new samples do not have, or of samples with missing entries.
+        if self.sparsity_h is not None or hidden is not None:
             H = result.H
-            self.reconstruction_err_ = result.error * result.gram.length_of(result.gram.x_norm2)
+            there = result.gram.x_norm2 if result.gram.of is None else result.gram.of
+            self.reconstruction_err_ = result.error * result.gram.length_of(there)
         else:
             H, gram = self._coefficients(data)
             self.reconstruction_err_ = gram.length_of(gram.squared_residual(result.W))
@@ -123,7 +133,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def transform(self, X: npt.ArrayLike) -> Array:
         """Coefficients (n_samples, n_components) of new samples for the fitted components: nonnegative least squares.
 
-        By HALS sweeps from zero, as many for each sample.
+        By HALS sweeps from zero, as many for each sample. A masked array that hides entries is refused.
         """
         check_is_fitted(self)
         return np.ascontiguousarray(self._coefficients(self._validated(X, reset=False))[0].T)
@@ -149,6 +159,8 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return tags
 
     def _validated(self, X: npt.ArrayLike, reset: bool) -> Array:
+        if isinstance(X, np.ma.MaskedArray):  # which scikit-learn takes for its values
+            X = as_real(X)
         data: Array = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=True)
         if data.size and data.min() < 0:
             raise ValueError(

@@ -23,6 +23,8 @@ Array = npt.NDArray[Any]
 class Iterate:
     """One outer iteration's outcome. Its arrays are never written again: keep them, hand them to other threads.
 
+    They are read-only, as the run goes on from them; change a copy.
+
     Attributes
     ----------
     n_iter : int
@@ -119,21 +121,35 @@ class Distant(Iterate):
         if name not in self._ARRAYS:
             raise AttributeError(name)
         V, H, dense, B, G = vars(self)["_pending"].wait()
-        gram = GramError(B.T, G, *vars(self)["_gram"])
+        gram = GramError(read_only(B).T, read_only(G), *vars(self)["_gram"])
         vars(self).update(_in_unit_of_data(V.T, H, dense.T, gram), gram=gram)
         return vars(self)[name]
 
 
+def read_only(array: Any) -> Any:
+    """A view of an array that cannot be written to; what is no array of NumPy's is given back as it is."""
+    if not isinstance(array, np.ndarray):
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def handed_out(it: Iterate, remote: Remote | None) -> Iterate:
-    """An iterate as consumers get it: its factors in the data's unit, those of a device brought when asked for."""
+    """An iterate as consumers get it: factors in the data's unit, arrays read-only, a device's when they are asked for.
+
+    Its `gram` stays in the unit that was computed in.
+    """
     if remote is not None:
         return Distant(it, remote)
-    return replace(it, **_in_unit_of_data(it.W, it.H, it.dense, it.gram)) if it.gram.unit.data else it
+    gram = replace(it.gram, A=read_only(it.gram.A), G=read_only(it.gram.G))
+    return replace(it, **_in_unit_of_data(it.W, it.H, it.dense, gram), gram=gram)
 
 
 def _in_unit_of_data(W: Array, H: Any, dense: Array, gram: GramError) -> dict[str, Any]:
     unit = gram.unit
-    return {"W": scaled(W, unit.basis), "H": scaled(H, unit.coefficients), "dense": scaled(dense, unit.basis)}
+    inside = {"W": (W, unit.basis), "H": (H, unit.coefficients), "dense": (dense, unit.basis)}
+    return {name: read_only(scaled(array, exponent)) for name, (array, exponent) in inside.items()}
 
 
 @dataclass(frozen=True, eq=False)

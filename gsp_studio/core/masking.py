@@ -33,6 +33,22 @@ def check_mask(mask: npt.ArrayLike, shape: tuple[int, int]) -> Array:
     return mask
 
 
+def apart(X: Any, mask: npt.ArrayLike | None) -> tuple[Any, Any]:
+    """The values of a NumPy masked array, and `mask` with the entries that it hides; all else as it is.
+
+    Raises
+    ------
+    ValueError
+        Both are there and do not fit together.
+    """
+    if not isinstance(X, np.ma.MaskedArray):
+        return X, mask
+    if np.ma.is_masked(X):
+        hidden = np.ma.getmaskarray(X)
+        mask = hidden if mask is None else hidden | check_mask(mask, X.shape)
+    return X.data, mask
+
+
 class Missing:
     """Where entries are missing in images that lie in rows.
 

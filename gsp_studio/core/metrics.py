@@ -7,7 +7,7 @@ nearly cancel when the fit is very good; `GramError.is_accurate` says when the d
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,7 @@ class GramError:
     G: Array
     x_norm2: float
     of: float | None = None
-    unit: Unit = Unit()
+    unit: Unit = field(default_factory=Unit)
 
     def squared_residual(self, W: Array, own: Array | None = None) -> float:
         """``||X - W H||_F^2`` in `unit`, for a basis W (m, r), as the difference of the Gram form: may be below zero.
@@ -138,8 +138,9 @@ class GramError:
         return self.relative(self.squared_residual(W, own))
 
     def length_of(self, squared_residual: float) -> float:
-        """The root of a squared residual, ``||X - W H||_F``, in the data's unit."""
-        return math.ldexp(math.sqrt(max(0.0, squared_residual)), self.unit.data)
+        """The root of a squared residual, ``||X - W H||_F``, in the data's unit; infinite if no number is so large."""
+        with np.errstate(over="ignore"):
+            return float(np.ldexp(math.sqrt(max(0.0, squared_residual)), self.unit.data))
 
     def relative(self, squared_residual: float) -> float:
         """A squared residual as the fraction that errors are told in."""

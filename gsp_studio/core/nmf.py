@@ -20,7 +20,7 @@ from gsp_studio.core import between, parts
 from gsp_studio.core.checks import check_data, check_params, check_steering
 from gsp_studio.core.initialization import initial_factors
 from gsp_studio.core.iterates import Best, History, Iterate, Result, better, handed_out, history_of, result_of
-from gsp_studio.core.masking import Filling, Missing, check_mask, fill_missing
+from gsp_studio.core.masking import Filling, Missing, apart, check_mask, fill_missing
 from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, squared_norm
 from gsp_studio.core.params import Params, row_weights
@@ -87,6 +87,8 @@ def iterate(
         (each image contiguous) is read in place; any other order is copied. What is `Streamed` is read in blocks of
         images and never is in memory as a whole. What is `Spread` is on the workers of a cluster, as a dask.array is
         where a `distributed.Client` is current; without one it is read in blocks here.
+        What a NumPy masked array hides is missing, as by `mask`. Sparse matrices, complex numbers, dates and objects
+        are refused.
     params : Params
     backend : str or Backend
         "auto", a backend's name, or one made by `get_backend`.
@@ -130,6 +132,7 @@ def iterate(
     Computation 2012 (A-HALS). Where we deviate: a block of 64 columns stops its sweeps on its own.
     """
     X, device = _placed(X, backend)
+    X, mask = apart(X, mask)
     X = as_compute_dtype(X)
     missing = None
     if isinstance(X, Spread) and device.remote is not None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.admission import refuse_sparse
 from gsp_studio.backends.layout import equal_offsets
 
 Array = npt.NDArray[Any]
@@ -119,6 +120,9 @@ def pack(x: Any, weights: Any = None, axis: Axis = 0) -> Packed:
 
 def as_float(name: str, values: Any) -> Array:
     """A real array: float32 and float64 as they are, float16 as float32, integers and booleans as float64."""
+    refuse_sparse(values, name)
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(f"{name} is a masked array; accepted is one without hidden entries, as filled() gives it")
     try:
         array = np.asarray(values)
     except (TypeError, ValueError):

@@ -6,7 +6,10 @@ computes on a cluster is in `core.cluster`; Dask is imported with the first addr
 
 from __future__ import annotations
 
+import asyncio
 import atexit
+import contextlib
+import functools
 import importlib.util
 import logging
 import os
@@ -18,12 +21,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gsp_studio.core.workers import ClusterError
+from gsp_studio.engine.interrupt import deferred
+from gsp_studio.io.logfile import LOG
 
 if TYPE_CHECKING:
     from gsp_studio.core.spread import Spread
 
 #: Seconds within which a scheduler has to answer.
-_ANSWER = 10.0
+_ANSWER = 15.0
+#: Loggers that print what a lost connection means for Dask; what it means for a run is said in one sentence.
+_LOGGERS = ("distributed", "tornado", "bokeh", "asyncio")
 _LOCAL = re.compile(r"local:([1-9][0-9]{0,2})")
 _REMOTE = re.compile(r"((tcp|tls|ws|wss)://)?[^\s/:]+(:[^\s/:]+)*:[0-9]{1,5}")
 _ACCEPTED = "accepted are the address of a scheduler, tcp://HOST:PORT, and local:4 for four workers on this computer"
@@ -68,9 +75,12 @@ class Cluster:
         check_address(address)
         from distributed import Client, LocalCluster
 
+        _send_logs_to_ours()
         self.asked = address
         self._local: Any = None
         try:
+            if not _LOCAL.fullmatch(address):
+                asyncio.run(asyncio.wait_for(_greet(address), _ANSWER))
             # What Dask warns of concerns its own ports and versions; what matters here is checked and said in words.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -87,13 +97,17 @@ class Cluster:
                     from gsp_studio.core.cluster import Undisturbed
 
                     self.client.register_plugin(Undisturbed())
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, TypeError, TimeoutError) as error:
             self._close_local()
             if _LOCAL.fullmatch(address):
                 raise ClusterError(f"the workers of {address} could not be started: {error}") from error
+            if isinstance(error, TypeError):  # Dask's, of certificates that are not there
+                raise ClusterError(
+                    f"{address} needs certificates; name them in Dask's configuration, under distributed.comm.tls"
+                ) from error
             raise ClusterError(
                 f"no scheduler answers at {address}; start one with `dask scheduler` and workers with `dask worker`, "
-                "or use local:4"
+                f"or use local:4 (waited for {_ANSWER:g} s at most)"
             ) from error
 
     def status(self) -> Status:
@@ -137,6 +151,38 @@ class Cluster:
             self._local.close(timeout=10)
 
 
+async def _greet(address: str) -> None:
+    """Connect, have the scheduler say what it is, and disconnect; whatever fails is raised."""
+    from distributed.core import connect
+    from distributed.security import Security
+
+    comm = await connect(address, timeout=_ANSWER, **Security().get_connection_args("client"))
+    try:
+        await comm.write({"op": "identity", "reply": True})
+        if not isinstance(await comm.read(), dict):
+            raise ValueError("the answer is not a scheduler's")
+    finally:
+        comm.abort()
+
+
+class _ToOurs(logging.Handler):
+    """Takes what another program's loggers say into the log on the disk."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        LOG.log(min(record.levelno, logging.WARNING), "%s: %s", record.name, record.getMessage())
+
+
+@functools.cache
+def _send_logs_to_ours() -> None:
+    handler = _ToOurs(logging.WARNING)
+    for name, logger in list(logging.Logger.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in _LOGGERS:
+            logger.handlers, logger.propagate = [], "." in name
+    for name in _LOGGERS:
+        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).propagate = False
+
+
 def check_address(address: str) -> None:
     """Raise ClusterError when this is no address, or Dask is not there to use it."""
     form = _LOCAL if address.startswith("local:") else _REMOTE
@@ -156,7 +202,9 @@ def connected(address: str) -> Cluster:
         found = _open.get(address)
         if found is not None and found.client.status == "running":
             return found
-        _open[address] = made = Cluster(address)
+        # The workers that are started here are not to end by a Ctrl-C that is for the program.
+        with deferred() if _LOCAL.fullmatch(address) else contextlib.nullcontext():
+            _open[address] = made = Cluster(address)
         return made
 
 

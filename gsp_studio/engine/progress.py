@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from typing import TextIO
 
@@ -20,9 +21,15 @@ class ProgressBar:
 
     def show(self, record: Record) -> None:
         """Show an iteration, at most ten times a second of computing."""
-        last = record.n_iter >= self._total
         if not self._enabled:
             return
+        try:
+            self._write(record)
+        except OSError:  # nobody reads it any more: the run goes on
+            self._enabled = False
+
+    def _write(self, record: Record) -> None:
+        last = record.n_iter >= self._total
         if self._terminal:
             if last or record.seconds - self._shown >= 0.1:
                 self._shown = record.seconds
@@ -46,4 +53,5 @@ class ProgressBar:
     def close(self) -> None:
         """End the line."""
         if self._enabled and self._terminal and self._shown:
-            self._stream.write("\n")
+            with contextlib.suppress(OSError):
+                self._stream.write("\n")

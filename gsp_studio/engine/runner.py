@@ -161,6 +161,11 @@ class Runner:
             return None
         return None if outcome.result is None else outcome
 
+    @property
+    def is_iterating(self) -> bool:
+        """Whether an exception that is raised now ends the iterations, and no more than these."""
+        return self._solving is not None and self._solving.is_iterating
+
     def join(self, timeout: float | None = None) -> bool:
         """Wait for the thread of `start`; True when the run has ended (or was never started)."""
         if self._thread is not None:
@@ -230,11 +235,15 @@ class _Solving:
         self.backend: Backend | None = None
         self.stop: Stop | None = None
         self._fetched: tuple[Iterate, Iterate] | None = None
+        self.is_iterating = False
 
     def outcome(self) -> Outcome:
         try:
+            self.is_iterating = True
             reason = self.iterations()
+            self.is_iterating = False
         except (KeyboardInterrupt, Interrupted):
+            self.is_iterating = False
             reason = FinishReason.CANCELLED
         except OutOfDeviceMemory as error:
             steps, text = tuple(self.interventions), str(error)

@@ -26,10 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments beside those of every command that loads data and computes, and beside the ranges."""
     from gsp_studio.core.nmf import METHODS
 
-    parser.add_argument("--seeds", type=int, default=1, help="runs of each rank with each sparsity (1)")
-    parser.add_argument("--seed", type=int, default=0, help="the first seed (0)")
-    parser.add_argument("--method", default="psnmf", help=f"one of {', '.join(METHODS)} (psnmf)")
-    parser.add_argument("--max-iter", type=int, default=500, help="outer iterations of each run (500)")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of each rank with each sparsity")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--method", default="psnmf", help=f"one of {', '.join(METHODS)}")
+    parser.add_argument("--max-iter", type=int, default=500, help="outer iterations of each run")
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="folder for the finished runs, which later calls use"
     )

@@ -53,6 +53,7 @@ class Answering(Viewing):
         self._comparing.compared.connect(self.comparisonReady)
         self._inspecting.errorsFound.connect(self.errorsFound)
         self._inspecting.fitFound.connect(self.fitFound)
+        self._inspecting.pictureFound.connect(self.pictureFound)
         self._inspecting.usersFound.connect(self.usersFound)
         self._inspecting.residualFound.connect(self.residualFound)
         self._weighing.paired.connect(self.pairChanged)
@@ -82,7 +83,8 @@ class Answering(Viewing):
     @property
     def extras(self) -> dict[str, tuple[str, str]]:
         """What an export can have besides its parts: title and words of each."""
-        return self._exporting.extras
+        has_pictures = self.dataset is not None and self.dataset.whole is not None
+        return {name: words for name, words in self._exporting.extras.items() if name != "pictures" or has_pictures}
 
     def export(self, directory: str | Path, index: int, parts: Parts | None = None) -> None:
         """Write a run into a folder, in the background; by default all of its parts."""
@@ -121,6 +123,10 @@ class Answering(Viewing):
     def find_fit(self, image: int) -> None:
         """Ask for what the basis on the screen makes of one image; `fitFound` brings it."""
         self._inspecting.fit(self.dataset, self.shown, image)
+
+    def find_picture(self, patch: int) -> None:
+        """Ask for the image that a patch was cut from, put together again; `pictureFound` brings it."""
+        self._inspecting.picture(self.dataset, self.shown, patch)
 
     def find_users(self, basis: int, is_map: bool) -> None:
         """Ask which images use a basis image on the screen most, or for all of its coefficients, for a map."""

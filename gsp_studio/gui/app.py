@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _ended(window, demo.exit_code)
     window.firstPainted.connect(window.offer_tour)
     window.firstPainted.connect(lambda: window.filing.watch(recovery_folder()))
+    app.commitDataRequest.connect(lambda _: window.filing.keeping.keep())  # the desktop ends, and asks nobody
     if args.path is not None:
         window.asking.open(args.path)
     return _ended(window, app.exec())
@@ -65,7 +66,9 @@ def _ended(window: MainWindow, code: int) -> int:
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="gsp-studio", description="Open the app; gsp-studio --help lists commands.")
+    parser = argparse.ArgumentParser(
+        prog="gsp-studio", description="Open the app; gsp-studio --help lists commands.", allow_abbrev=False
+    )
     parser.add_argument("path", nargs="?", type=Path, metavar="PATH", help="a data set, a session (.gsps) or a network")
     parser.add_argument("--demo", type=Path, metavar="DIR", help="show the app at work once, write into DIR, and exit")
     parser.add_argument("--quick", action="store_true", help="with --demo: fewer iterations")

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 #: What the file dialog shows first; whatever a file is called, its content decides.
 _SUFFIXES = tuple("mat npy npz h5 hdf5 tif tiff gif idx gz hdr csv tsv txt bin zip tar tgz".split())  # noqa: SIM905
-_FILES = f"Data sets ({' '.join(f'*.{suffix}' for suffix in _SUFFIXES)});;All files (*)"
+_IMAGES = ("png", "jpg", "jpeg", "webp", "bmp", "pgm", "ppm")
+_FILES = f"Data sets ({' '.join(f'*.{suffix}' for suffix in (*_SUFFIXES, *_IMAGES))});;All files (*)"
 #: Keys that no menu names.
 _MORE_KEYS = [
     ("Arrows", "Walk through the basis images (with focus on them)"),
@@ -57,6 +58,8 @@ class Asking(QObject):
     def __init__(self, window: QMainWindow, session: Session, settings: QSettings) -> None:
         super().__init__(window)
         self._window, self._session, self._settings = window, session, settings
+        #: Calls what opens other data, when the work on those that are here is kept.
+        self.before_other_data: Callable[[Callable[[], None]], None] = lambda go: go()
         self._layout: LayoutDialog | None = None
         self._layout_wanted = False
         self._rank: RankDialog | None = None
@@ -78,7 +81,7 @@ class Asking(QObject):
 
     def sample(self, name: str) -> None:
         """Open a bundled data set."""
-        self._session.open(sample_path(name))
+        self._open(sample_path(name))
 
     def by_key(self, key: str) -> None:
         """What a button of the empty state stands for."""
@@ -94,7 +97,10 @@ class Asking(QObject):
             self.networkWanted.emit(path)
             return
         self._settings.setValue("folder", str(path.parent))
-        self._session.open(path)
+        self._open(path)
+
+    def _open(self, path: Path, options: LoadOptions | None = None) -> None:
+        self.before_other_data(lambda: self._session.open(path, options))
 
     def _last_folder(self) -> str:
         return str(self._settings.value("folder", str(Path.home())))
@@ -118,10 +124,18 @@ class Asking(QObject):
             self._layout.close()
         self._layout = dialog = LayoutDialog(found, self._window)
         dialog.previewRequested.connect(lambda options: self._session.preview(found.path, options))
-        dialog.optionsAccepted.connect(lambda options: self._session.open(found.path, options))
+        dialog.optionsAccepted.connect(lambda options: self._read_anew(found.path, options))
         dialog.finished.connect(lambda _: self._forget_layout(dialog))
         _show(dialog)
         self._session.preview(found.path, found.options)
+
+    def _read_anew(self, path: Path, options: LoadOptions) -> None:
+        """Open a source with these options; where they are those of the data on the screen, the runs stay with them."""
+        dataset = self._session.dataset
+        if dataset is not None and Path(dataset.source) == path and dataset.options == options:
+            self._session.logged.emit(f"{dataset.name} is read like this already; nothing has changed.")
+        else:
+            self._open(path, options)
 
     def _forget_layout(self, dialog: LayoutDialog) -> None:
         if self._layout is dialog:

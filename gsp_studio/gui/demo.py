@@ -66,7 +66,7 @@ class Demo(QObject):
             print(f"A screenshot and the exports are in {self._folder}")
         else:
             print(f"gsp-studio: the demonstration failed: {problem}")
-        self._window.close()
+        self._window.unsaved.leave()
         QApplication.quit()
 
     def _play(self) -> Iterator[Callable[[], bool]]:

@@ -10,18 +10,22 @@ from PySide6.QtCore import QByteArray, QObject, QSettings
 from PySide6.QtWidgets import QFileDialog, QMenu
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
+from gsp_studio.gui.dialogs.question import is_confirmed
 from gsp_studio.gui.keeping import SUFFIX, Keeping
-from gsp_studio.gui.state import View
+from gsp_studio.gui.recent import RecentSession, RecentSessions
 from gsp_studio.gui.words import plural
 from gsp_studio.io.logfile import log_folder
 
 if TYPE_CHECKING:
     from gsp_studio.gui.main_window import MainWindow
     from gsp_studio.gui.menus import Menus
+    from gsp_studio.gui.saving import Reopened
 
 _FILES = f"Sessions (*{SUFFIX});;All files (*)"
-#: Files that are remembered.
-_RECENT = 8
+#: Entries of the menu; the dialog behind it has all.
+_IN_MENU = 10
+#: Problems of a session that its message lists; the others are among its details.
+_TOLD = 3
 
 
 class Filing(QObject):
@@ -31,14 +35,16 @@ class Filing(QObject):
         super().__init__(window)
         self._window, self._settings = window, settings
         self.keeping = Keeping(window.session, self._window_state)
+        self.sessions = RecentSessions(settings)
         self._recent = QMenu("&Recent sessions", window)
-        self._root: Path | None = None
+        self._recent.aboutToShow.connect(self._list_recent)
         keeping = self.keeping
         keeping.saved.connect(self._saved)
         keeping.opened.connect(self._opened)
         keeping.failed.connect(window.session.failed)
         keeping.imagesMissing.connect(self._ask_for_images)
         keeping.modifiedChanged.connect(lambda _: self._title())
+        keeping.foldersChanged.connect(self._list_recent)
         window.session.datasetChanged.connect(lambda _: self._title())
 
     def add_to(self, menus: Menus) -> None:
@@ -54,28 +60,51 @@ class Filing(QObject):
 
     def save(self) -> None:
         """Write the session where it was written before, or ask where."""
-        if self.keeping.path is None:
-            self.save_as()
-        else:
-            self.keeping.save(self.keeping.path, self.keeping.has_data)
+        path = self.path_to_save()
+        if path is not None:
+            self.write(path)
 
     def save_as(self, with_data: bool = False) -> None:
         """Ask where the session is to be written."""
+        path = self._ask_path()
+        if path is not None:
+            self.keeping.save(path, with_data)
+
+    def path_to_save(self) -> Path | None:
+        """Where the session was written before, or is to be; None where the user has thought better of it."""
+        keeping = self.keeping
+        if keeping.path is None or not keeping.is_file_foreign:
+            return keeping.path or self._ask_path()
+        text = f"Replace {keeping.path.name}?"
+        more = "It has been changed since this window read or wrote it, by another window or program."
+        return keeping.path if is_confirmed(self._window, text, more, "Replace") else None
+
+    def write(self, path: Path) -> None:
+        """Write the session, with its images where the file had them."""
+        keeping = self.keeping
+        keeping.save(path, keeping.has_data and path == keeping.path)
+
+    def _ask_path(self) -> Path | None:
         dataset = self._window.session.dataset
         if dataset is None:
             self.keeping.save(Path())  # says that there is nothing
-            return
+            return None
         stem = Path(dataset.name).stem or "session"
         folder = Path(str(self._settings.value("sessions", str(Path.home()))))
         proposed = self.keeping.path or folder / f"{stem}{SUFFIX}"
         chosen, _ = QFileDialog.getSaveFileName(self._window, "Save the session", str(proposed), _FILES)
-        if chosen:
-            path = Path(chosen)
-            self.keeping.save(path if path.suffix else path.with_suffix(SUFFIX), with_data)
+        path = Path(chosen)
+        if not chosen or path.suffix:
+            return path if chosen else None
+        path = path.with_suffix(SUFFIX)  # that one the dialog has not asked about
+        more = "A file of that name exists."
+        is_free = not path.exists() or is_confirmed(self._window, f"Replace {path.name}?", more, "Replace")
+        return path if is_free else None
 
     def _saved(self, path: Path) -> None:
-        self._remember(path)
-        self._title()
+        session = self._window.session
+        name = "" if session.dataset is None else session.dataset.name
+        self._remember(path, name, len(session.runs))
         self._window.on_logged(f"Session saved to {path}.")
 
     # Opening
@@ -88,38 +117,42 @@ class Filing(QObject):
             self.open(Path(chosen))
 
     def open(self, path: Path, data: Path | None = None) -> None:
-        """Open a session file, or the folder of a session that was not closed."""
+        """Open a session file, or the folder of a session that was not closed, when the work here is kept."""
+        self._window.unsaved.before_other_data(partial(self._open, path, data))
+
+    def _open(self, path: Path, data: Path | None) -> None:
         self._window.on_logged(f"Opening {'what was kept' if path.is_dir() else path.name}...")
         self.keeping.open(path, data)
 
-    def _opened(self, found: Any) -> None:
-        window, state = self._window, found.state
-        from gsp_studio.gui.saving import choice_from
-
-        window.session.adopt(found.runs, choice_from(state.get("choice", {})), int(state.get("shown_run", 0)))
-        self._restore(state)
-        if not found.path.is_dir():
-            self._remember(found.path)
-        self._title()
-        count = len(found.runs)
-        name = "Recovered" if found.path.is_dir() else found.path.name
+    def _opened(self, found: Reopened) -> None:
+        window, count, is_file = self._window, len(found.runs), not found.path.is_dir()
+        self._restore(found)
+        if is_file:
+            self._remember(found.path, found.dataset.name, count)
+        name = found.path.name if is_file else "Recovered"
         window.on_logged(f"{name}: {plural(count, 'run')} of {found.dataset.name}.")
         if found.problems:
-            window.session.failed.emit("Not all of the session is there: " + "; ".join(found.problems) + ".", "")
+            self._tell_problems(found)
 
-    def _restore(self, state: dict[str, Any]) -> None:
+    def _tell_problems(self, found: Reopened) -> None:
+        """Say what was left out, and what saving does then."""
+        told, more = found.problems[:_TOLD], len(found.problems) - _TOLD
+        listed = "; ".join(told) + (f"; and {more} more" if more > 0 else "")
+        sentence = f"Not all of the session is there: {listed}."
+        if not found.is_whole and not found.path.is_dir():
+            sentence += f" {found.path.name} stays as it is: saving asks for another name."
+        self._window.session.failed.emit(sentence, "\n".join(found.problems))
+
+    def _restore(self, found: Reopened) -> None:
         """What the window looked like, as far as it is known."""
-        window = self._window
-        known = View()
-        content = {name: value for name, value in state.get("view", {}).items() if hasattr(known, name)}
-        window.session.set_view(View(**content))
-        window.session.mark(tuple(int(basis) for basis in state.get("marked", ())))
-        look = state.get("window", {})
-        docks = QByteArray.fromBase64(str(look.get("docks", "")).encode("ascii", "replace"))
-        if not docks.isEmpty():
-            window.restore_docks(docks)
-        if look.get("front") in window.centre.titles:
-            window.centre.show_view(look["front"])
+        window, state = self._window, found.state
+        window.session.set_view(state.view)
+        window.session.mark(state.marked)
+        if state.docks:
+            window.restore_docks(QByteArray(state.docks))
+        if state.front in window.centre.titles:
+            window.centre.show_view(state.front)
+        self._title()
 
     def _window_state(self) -> dict[str, Any]:
         window = self._window
@@ -142,35 +175,37 @@ class Filing(QObject):
 
     # Recent sessions, and those that were not closed
 
-    def _remember(self, path: Path) -> None:
-        before = [str(name) for name in self._names() if str(name) != str(path)]
-        self._settings.setValue("recentSessions", [str(path), *before][:_RECENT])
-        self._settings.setValue("sessions", str(path.parent))
+    def _remember(self, path: Path, data: str, runs: int) -> None:
+        self.sessions.remember(path, data, runs)
         self._list_recent()
-
-    def _names(self) -> list[str]:
-        stored = self._settings.value("recentSessions", [])
-        several = stored if isinstance(stored, list) else [stored] if stored else []  # Qt makes one of a list of one
-        return [str(name) for name in several]
+        self._title()
 
     def _list_recent(self) -> None:
+        entries = self.sessions.entries()
         self._recent.clear()
-        for name in self._names():
-            self._recent.addAction(name, partial(self.open, Path(name)))
-        if self._root is not None:
-            from gsp_studio.io.recovery import closed
+        for entry in entries[:_IN_MENU]:
+            self._recent.addAction(_menu_text(entry), partial(self.open, entry.path))
+        if entries:
+            self._recent.addSeparator()
+            self._recent.addAction("&Show all, remove...", self.show_recent)
+        self._recent.menuAction().setEnabled(bool(entries))
 
-            for folder in closed(self._root):
-                self._recent.addAction(f"Not saved: {_when(folder)}", partial(self.open, folder))
-        self._recent.setEnabled(not self._recent.isEmpty())
+    def show_recent(self) -> None:
+        """Show all of them; the user may take them off the list."""
+        from gsp_studio.gui.dialogs.recent import RecentDialog
+
+        dialog = RecentDialog(self.sessions, self._window)
+        dialog.opened.connect(self.open)
+        dialog.removed.connect(self._list_recent)
+        dialog.show()
+        dialog.activateWindow()
 
     def watch(self, root: Path) -> None:
         """Keep what is done under `root`, and offer what a window that was not closed has left there."""
-        from gsp_studio.io.recovery import lost, tidy
+        from gsp_studio.io.recovery import lost
 
-        self._root = root
+        self.sessions.root = root
         left = lost(root)
-        tidy(root)
         self._list_recent()
         self.keeping.watch(root)
         if left:
@@ -178,8 +213,11 @@ class Filing(QObject):
 
     def _offer(self, left: list[Path]) -> None:
         newest = left[0]
+        about = next((entry for entry in self.sessions.entries() if entry.path == newest), None)
         dialog = ErrorDialog(
-            f"GSP Studio was not closed properly; its work up to {_when(newest)} was kept.",
+            f"GSP Studio was not closed properly; its work was kept: {', '.join(filter(None, about.facts))}."
+            if about is not None
+            else "GSP Studio was not closed properly; its work was kept.",
             "\n".join(map(str, left)),
             "Recover it",
             self._window,
@@ -203,17 +241,15 @@ class Filing(QObject):
         name = "" if dataset is None else dataset.name
         if self.keeping.path is not None:
             name = f"{self.keeping.path.name} ({name})"
+        name = name.replace("[*]", "[*][*]")  # which Qt takes for the place of the star
         window.setWindowTitle(f"{name}[*] – GSP Studio" if name else "GSP Studio")
         window.setWindowModified(self.keeping.is_modified)
 
-    def close(self) -> None:
-        """Write what is to be written."""
-        self.keeping.close()
+    def close(self, is_wanted: bool) -> None:
+        """Write what is to be written; `is_wanted`: whether unsaved work is to be found again."""
+        self.keeping.close(is_wanted)
 
 
-def _when(folder: Path) -> str:
-    """When something was last written into a folder, for people."""
-    from datetime import datetime
-
-    newest = max((path.stat().st_mtime for path in folder.iterdir()), default=folder.stat().st_mtime)
-    return datetime.fromtimestamp(newest).strftime("%Y-%m-%d %H:%M")
+def _menu_text(entry: RecentSession) -> str:
+    """As a menu shows it: an ampersand would mark a key, a tab begin one."""
+    return " ".join(entry.text.split()).replace("&", "&&")

@@ -21,6 +21,7 @@ from gsp_studio.gui.words import told
 if TYPE_CHECKING:
     from gsp_studio.gui.state import RunEntry, Shown
     from gsp_studio.io.dataset import Dataset
+    from gsp_studio.io.patches import Picture
 
 #: Images that use a basis image most are shown, so many.
 USERS = 8
@@ -31,6 +32,7 @@ class Inspecting(QObject):
 
     errorsFound = Signal(object, object)  # the Shown that they are of; Residuals, or None where they cannot be had
     fitFound = Signal(object, int, object)  # the Shown, the image, ImageFit
+    pictureFound = Signal(object, int, object)  # the Shown, the image, Picture
     usersFound = Signal(object, int, object)  # the Shown, the basis image, Users
     residualFound = Signal(object, float)  # RunEntry, its KKT residual
     failed = Signal(str, str)
@@ -40,16 +42,18 @@ class Inspecting(QObject):
         self._errors: LatestOnly[tuple[Any, Shown], Residuals] | None = None
         self._residual: LatestOnly[tuple[Any, RunEntry], float] | None = None
         self._fit: LatestOnly[tuple[Any, Shown, int], ImageFit] | None = None
+        self._picture: LatestOnly[tuple[Dataset, Shown, int], tuple[int, Picture]] | None = None
         self._users: LatestOnly[tuple[Shown, int, bool], Users] | None = None
 
     @property
     def _workers(self) -> tuple[LatestOnly[Any, Any] | None, ...]:
-        return self._errors, self._fit, self._users, self._residual
+        return self._errors, self._fit, self._picture, self._users, self._residual
 
     def start(self, work: Any) -> None:
         """The solvers are there."""
         self._errors = LatestOnly(self._residuals, name="gsp-errors")
         self._fit = LatestOnly(_fit, name="gsp-image")
+        self._picture = LatestOnly(self._put_back, name="gsp-picture")
         self._users = LatestOnly(lambda request: users_of(*request), name="gsp-users")
         self._residual = LatestOnly(lambda request: work.stationarity(*request), name="gsp-kkt")
 
@@ -70,6 +74,11 @@ class Inspecting(QObject):
         if self._fit is not None and dataset is not None and shown is not None:
             self._fit.submit((dataset.X, shown, image))
 
+    def picture(self, dataset: Dataset | None, shown: Shown | None, patch: int) -> None:
+        """Ask for the image that a patch was cut from, put together again."""
+        if self._picture is not None and dataset is not None and dataset.whole is not None and shown is not None:
+            self._picture.submit((dataset, shown, patch))
+
     def users(self, shown: Shown | None, basis: int, is_map: bool) -> None:
         """Ask for the images that use a basis image most, or for all of its coefficients."""
         if self._users is not None and shown is not None:
@@ -84,6 +93,18 @@ class Inspecting(QObject):
         """In the worker; images that are read from a file take long, and are given up for a newer request."""
         X, shown = request
         return residuals(X, shown.W, shown.H, self._go_on if isinstance(X, Streamed) else None)
+
+    def _put_back(self, request: tuple[Dataset, Shown, int]) -> tuple[int, Picture]:
+        """In the worker; given up for a newer request."""
+        from gsp_studio.io.patches import image_of, put_back
+
+        def go_on(done: int) -> None:
+            if self._picture is not None and self._picture.is_superseded:
+                raise Interrupted
+
+        dataset, shown, patch = request
+        image = image_of(dataset, patch)
+        return image, put_back(dataset, shown.W, shown.H, image, go_on)
 
     def _go_on(self, done: int) -> None:
         if self._errors is not None and self._errors.is_superseded:
@@ -111,6 +132,11 @@ class Inspecting(QObject):
             self.fitFound.emit(fit.request[1], fit.request[2], fit.value)
         elif fit is not None and fit.error is not None:
             self.failed.emit(*told(fit.error))
+        made = None if self._picture is None else self._picture.poll()
+        if made is not None and made.value is not None:
+            self.pictureFound.emit(made.request[1], *made.value)
+        elif made is not None and made.error is not None and not isinstance(made.error, Interrupted):
+            self.failed.emit(*told(made.error))
         users = None if self._users is None else self._users.poll()
         if users is not None and users.value is not None:
             self.usersFound.emit(users.request[0], users.request[1], users.value)

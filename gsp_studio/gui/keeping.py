@@ -6,34 +6,27 @@ kept when it ends, a run that is going and what the window shows every half minu
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.gui.words import told
+from gsp_studio.gui.job_queue import JobQueue
+from gsp_studio.gui.words import plural, told
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.saving import Reopened
     from gsp_studio.gui.session import Session
     from gsp_studio.gui.state import RunEntry
+    from gsp_studio.io.recovery import Recovery
 
 SUFFIX = ".gsps"
 #: Milliseconds between looks at what has changed.
 AUTOSAVE_MS = 30_000
-_POLL_MS = 50
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """What the worker was asked to do, and who wants to know."""
-
-    future: Future[Any]
-    done: Callable[[Any], None]
-    failed: Callable[[BaseException], None]
+#: Not what is in the folder, whatever that is.
+_UNKNOWN = object()
 
 
 class Keeping(QObject):
@@ -44,41 +37,51 @@ class Keeping(QObject):
     imagesMissing = Signal(object, str, str)  # Path of a session, a sentence, where its images were
     failed = Signal(str, str)
     modifiedChanged = Signal(bool)
+    foldersChanged = Signal()  # what is kept of other work has come or gone
 
     def __init__(self, session: Session, window_state: Callable[[], dict[str, Any]]) -> None:
         super().__init__(session)
         self._session, self._window_state = session, window_state
         self.path: Path | None = None
         self.has_data = False
-        self._is_modified = False
-        self._recovery: Any = None
-        self._kept_runs: dict[int, RunEntry] = {}
+        #: Modification time and size of the session's file as this window last saw it.
+        self._stamp: tuple[int, int] | None = None
+        self._is_modified = self._told_modified = False
+        self._recovery: Recovery | None = None
+        #: Numbers of the runs that the list had, and of those that are in the folder or on their way there.
+        self._known_runs: set[int] = set()
+        self._kept_runs: set[int] = set()
         self._kept: tuple[Any, ...] = ()
         self._kept_weights: Any = None
-        self._is_live_kept = False
-        self._worker: ThreadPoolExecutor | None = None
-        self._jobs: list[_Job] = []
+        #: Why something could not be kept since this was last asked, "" where all of it was.
+        self._problem = ""
+        #: Session files that are being written.
+        self._saving = 0
+        self._queue = JobQueue("gsp_studio.gui.saving", "gsp-keep", self)
         self._has_told = False
         self._autosave = QTimer(self, interval=AUTOSAVE_MS)
         self._autosave.timeout.connect(self.keep)
-        self._timer = QTimer(self, interval=_POLL_MS)
-        self._timer.timeout.connect(self.poll)
-        session.datasetChanged.connect(self._forget)
-        session.runsChanged.connect(self._keep_runs)
-        session.runNoted.connect(self._note)
-        session.stabilityFound.connect(self._keep_run)
+        session.datasetLeaving.connect(self._archive)
+        session.datasetChanged.connect(lambda _: self._begin_anew())
+        session.runsChanged.connect(lambda runs, _: self._keep_runs(runs))
+        session.runNoted.connect(lambda _: self._note())
+        session.stabilityFound.connect(self._keep_again)
         session.weightsChanged.connect(lambda _: self._touch())
+        session.phaseChanged.connect(lambda _: self._tell_modified())
 
     @property
     def is_modified(self) -> bool:
-        """Whether there are runs or weights that the session's file does not have."""
-        return self._is_modified
+        """Whether there are runs or weights that the session's file does not have; a run that is going is one."""
+        return self._is_modified or self._session.phase.is_run
 
     def _touch(self, modified: bool = True) -> None:
-        modified = modified and self._session.dataset is not None
-        if modified != self._is_modified:
-            self._is_modified = modified
-            self.modifiedChanged.emit(modified)
+        self._is_modified = modified and self._session.dataset is not None
+        self._tell_modified()
+
+    def _tell_modified(self) -> None:
+        if self.is_modified != self._told_modified:
+            self._told_modified = self.is_modified
+            self.modifiedChanged.emit(self.is_modified)
 
     def state(self) -> dict[str, Any]:
         """What is shown now."""
@@ -95,21 +98,38 @@ class Keeping(QObject):
 
     # Session files
 
+    @property
+    def is_file_foreign(self) -> bool:
+        """Whether the session's file is another one than this window last read or wrote."""
+        found = None if self.path is None else _stamp_of(self.path)
+        return found is not None and found != self._stamp
+
     def save(self, path: Path, with_data: bool = False) -> None:
         """Write a session file in the background; `saved` follows."""
         session = self._session
         if session.dataset is None:
             self.failed.emit("There is nothing to save yet; open some images first.", "")
             return
-        runs, weights, state = session.runs, session.weights, self.state()
+        dataset, runs, weights, state = session.dataset, session.runs, session.weights, self.state()
 
         def done(written: Path) -> None:
-            self.path, self.has_data = written, with_data
-            is_same = session.runs is runs and session.weights is weights
-            self._touch(not is_same)
+            self._saving -= 1
+            if session.dataset is dataset:  # else other data have been opened meanwhile
+                self.path, self.has_data, self._stamp = written, with_data, _stamp_of(written)
+                self._touch(not (session.runs is runs and session.weights is weights))
             self.saved.emit(written)
 
-        self._do(lambda work: work.save(path, session.dataset, runs, weights, state, with_data), done)
+        def failed(error: BaseException) -> None:
+            self._saving -= 1
+            self.failed.emit(*told(error))
+
+        self._saving += 1
+        self._do(lambda work: work.save(path, dataset, runs, weights, state, with_data), done, failed)
+
+    @property
+    def is_saving(self) -> bool:
+        """Whether a session file is being written."""
+        return self._saving > 0
 
     def open(self, path: Path, data: Path | None = None) -> None:
         """Read a session file in the background, or the folder of a recovery; `opened` follows."""
@@ -120,25 +140,34 @@ class Keeping(QObject):
         def failed(error: BaseException) -> None:
             if hasattr(error, "source"):
                 self.imagesMissing.emit(path, str(error), error.source)
-            else:
-                self.failed.emit(*told(error))
+                return
+            sentence, details = told(error)
+            if not isinstance(error, (ValueError, OSError, MemoryError)):  # those say what and where
+                sentence = f"{path} cannot be opened; it is damaged ({sentence})"
+            self.failed.emit(sentence, details)
 
-        self._do(lambda work: work.reopen(path, data), self._opened, failed)
+        stamp = _stamp_of(path)
+        self._do(lambda work: work.reopen(path, data), lambda found: self._opened(found, stamp), failed)
 
-    def _opened(self, found: Any) -> None:
+    def _opened(self, found: Reopened, stamp: tuple[int, int] | None) -> None:
         session = self._session
         if session.phase.is_run:
             session.logged.emit(f"{found.path.name} is not shown: a run was started while it was being opened.")
             return
         is_file = not found.path.is_dir()
         session.set_dataset(found.dataset)
-        self.path, self.has_data = (found.path if is_file else None), False
         session.set_weights(found.weights)
+        session.adopt(found.runs, found.state.choice, found.state.shown_run)
+        if is_file and found.is_whole:  # what could not be read must not be written over
+            self.path, self.has_data, self._stamp = found.path, found.has_data, stamp
         self.opened.emit(found)
         self._touch(not is_file)
-        if not is_file and self._recovery is not None:
-            self.keep()
-            self._beside(lambda work: work.forget(found.path))  # after all of it has been kept anew
+        if not is_file and found.is_whole and self._recovery is not None:
+            self.settle(lambda problem: None if problem else self._forget(found.path))
+
+    def _forget(self, folder: Path) -> None:
+        """All of it has been kept anew."""
+        self._do(lambda work: work.forget(folder), lambda _: self.foldersChanged.emit())
 
     # The folder beside
 
@@ -148,62 +177,105 @@ class Keeping(QObject):
 
         self._recovery = Recovery(root)
         self._autosave.start()
+        self.keep()
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether what is done is kept in a folder."""
+        return self._recovery is not None
 
     def keep(self) -> None:
-        """Keep what has changed: called every half minute."""
+        """Keep what has changed, and what could not be kept before: called every half minute."""
         session, recovery = self._session, self._recovery
         if recovery is None or session.dataset is None:
             return
-        self._keep_live()
+        for entry in session.runs:
+            if entry.number not in self._kept_runs:
+                self._keep_run(recovery, entry)
+        self._keep_live(recovery)
         state = self.state()
         if (session.dataset, state) != self._kept:
             self._kept = (session.dataset, state)
-            self._beside(lambda work: recovery.save_state(work.describe(session.dataset), state))
+            dataset = session.dataset
+            self._beside(lambda work: recovery.save_state(work.describe(dataset), state))
         if session.weights is not self._kept_weights:
             self._kept_weights = weights = session.weights
             self._beside(lambda work: recovery.save_weights(weights))
 
-    def _keep_live(self) -> None:
-        live, number, recovery = self._session.live, self._session.next_number, self._recovery
+    def settle(self, then: Callable[[str], None]) -> None:
+        """Keep everything now, then call `then` with the reason why that was not possible, "" where it was."""
+        self._problem = ""
+        self.keep()
+        reason = "" if self.is_watching else "there is no folder for it"
+        self._do(lambda work: None, lambda _: then(self._problem or reason))
+
+    def _keep_live(self, recovery: Recovery) -> None:
+        live, number = self._session.live, self._session.next_number
         if live.runner is None:
             return
         runner, choice, origin = live.runner, live.choice, live.origin
 
         def write(work: Any) -> None:
             saved = work.saved_so_far(number, runner, choice, origin)
-            if saved is not None and not runner.state.is_final:
+            if saved is not None:
                 recovery.save_live(saved)
 
         self._beside(write)
 
-    def _keep_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
+    def _keep_run(self, recovery: Recovery, entry: RunEntry) -> None:
+        self._kept_runs.add(entry.number)
+        self._beside(lambda work: recovery.save_run(work.saved_of(entry)))
+
+    def _keep_runs(self, runs: tuple[RunEntry, ...]) -> None:
         """Keep those that are new, at once."""
-        for entry in runs:
-            if entry.number not in self._kept_runs:
-                self._keep_run(entry)
+        new = {entry.number for entry in runs} - self._known_runs
+        if new:
+            self._known_runs |= new
+            self._note()
 
-    def _keep_run(self, entry: RunEntry) -> None:
-        self._kept_runs[entry.number] = entry
-        self._touch()
-        recovery = self._recovery
-        if recovery is not None:
-            self._beside(lambda work: recovery.save_run(work.saved_of(entry)))
-            self.keep()
+    def _keep_again(self, entry: RunEntry) -> None:
+        self._kept_runs.discard(entry.number)
+        self._note()
 
-    def _note(self, entry: RunEntry) -> None:
+    def _note(self) -> None:
         """What is written beside a run goes into the state: its factors need not be written again."""
-        self._kept_runs[entry.number] = entry
         self._touch()
         self.keep()
 
-    def _forget(self, dataset: Any) -> None:
-        """Other data: what was kept of the former is not wanted, it went with them."""
-        self._kept_runs, self._kept, self.path = {}, (), None
-        recovery = self._recovery
-        if recovery is not None:
-            self._beside(lambda work: recovery.forget_runs())
-            self.keep()
+    def give_up(self) -> None:
+        """Count all of it as saved: the user has said that it may go."""
         self._touch(False)
+
+    def _archive(self) -> None:
+        """Other data are about to come: what no session file has becomes an entry of the recent sessions."""
+        recovery, session = self._recovery, self._session
+        if recovery is None or session.dataset is None:
+            return
+        if self._is_modified:
+            self.keep()
+            about = f"{plural(len(session.runs), 'run')} of {session.dataset.name}"
+            session.logged.emit(f"What was done ({about}) is kept: File > Recent sessions opens it again.")
+        self._part(recovery)
+        self._recovery = type(recovery)(recovery.folder.parent)
+
+    def _part(self, recovery: Recovery, is_wanted: bool = True) -> None:
+        """Leave the folder to the recent sessions where no file has what is in it, else remove it."""
+        is_wanted = is_wanted and self.is_modified
+
+        def part(work: Any) -> None:
+            if is_wanted and recovery.has_work:
+                recovery.close()
+            else:
+                recovery.discard()
+
+        self._do(part, lambda _: self.foldersChanged.emit())
+
+    def _begin_anew(self) -> None:
+        """Other data have come: nothing of them is kept yet, and no file is theirs."""
+        self._known_runs, self._kept_runs, self._kept, self._kept_weights = set(), set(), (), None
+        self.path, self.has_data, self._stamp = None, False, None
+        self._touch(False)
+        self.keep()
 
     # The worker
 
@@ -214,51 +286,44 @@ class Keeping(QObject):
         failed: Callable[[BaseException], None] | None = None,
     ) -> None:
         """Have the worker do something, after all that it was asked before."""
-        if self._worker is None:
-            self._worker = ThreadPoolExecutor(1, "gsp-keep")
-
-        def work_through() -> Any:
-            return job(importlib.import_module("gsp_studio.gui.saving"))
-
-        future = self._worker.submit(work_through)
-        self._jobs.append(_Job(future, done, failed or (lambda error: self.failed.emit(*told(error)))))
-        self._timer.start()
+        self._queue.do(job, done, failed or (lambda error: self.failed.emit(*told(error))))
 
     def _beside(self, job: Callable[[Any], Any]) -> None:
-        """Have the worker keep something beside; that it cannot is told once."""
+        """Have the worker keep something beside; that it cannot is told once, and tried again by the next `keep`."""
 
         def failed(error: BaseException) -> None:
+            self._problem = str(error) or type(error).__name__
+            self._kept_runs, self._kept, self._kept_weights = set(), (), _UNKNOWN
             if not self._has_told:
                 self._has_told = True
                 self.failed.emit(f"What you do is not kept against a crash: {error}", told(error)[1])
 
-        self._do(job, lambda value: None, failed)
+        self._do(job, lambda _: None, failed)
 
     @property
     def is_busy(self) -> bool:
         """Whether something is still to be written or read."""
-        return bool(self._jobs)
+        return self._queue.is_busy
 
-    def poll(self) -> None:
-        """Tell what has been done."""
-        while self._jobs and self._jobs[0].future.done():
-            job = self._jobs.pop(0)
-            error = job.future.exception()
-            if error is None:
-                job.done(job.future.result())
-            else:
-                job.failed(error)
-        if not self._jobs:
-            self._timer.stop()
+    def close(self, is_wanted: bool = True) -> None:
+        """Write what is to be written and end.
 
-    def close(self, timeout: float = 10.0) -> None:
-        """Write what is to be written and end; runs that no session file has are found the next time."""
+        Parameters
+        ----------
+        is_wanted : bool
+            Whether runs that no session file has are to be found among the recent sessions.
+        """
         self._autosave.stop()
-        recovery = self._recovery
-        if recovery is not None:
-            self.keep()
-            wanted = self._is_modified and bool(self._session.runs)
-            self._beside(lambda work: recovery.close() if wanted else recovery.discard())
-        if self._worker is not None:
-            self._worker.shutdown(wait=True)
-        self._timer.stop()
+        if self._recovery is not None:
+            if is_wanted:
+                self.keep()
+            self._part(self._recovery, is_wanted)
+        self._queue.close()
+
+
+def _stamp_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

@@ -39,7 +39,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class Opened:
-    """The answer to an `Opening`: a Dataset, or a Peek whose layout is a guess, or an error."""
+    """The answer to an `Opening`: a Dataset, an error, or a Peek: its layout is a guess, or it proposes patches."""
 
     opening: Opening
     value: Any
@@ -116,6 +116,8 @@ class Loading:
         options = opening.options
         if options is None:
             found = self._work.peek(opening.path)
+            if found.is_one:
+                return self._work.peek(opening.path, found.in_patches)
             if found.is_guess:
                 return found
             options = found.options

@@ -11,14 +11,8 @@ from pathlib import Path
 from types import TracebackType
 
 from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence, QPaintEvent
-from PySide6.QtWidgets import (
-    QApplication,
-    QMainWindow,
-    QMenu,
-    QToolBar,
-    QToolButton,
-)
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPaintEvent
+from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QToolBar, QToolButton
 
 from gsp_studio.gui.asking import Asking
 from gsp_studio.gui.centre import Centre
@@ -46,6 +40,7 @@ from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Phase, RunEntry
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.tour import Tour, hints_of
+from gsp_studio.gui.unsaved_work import UnsavedWork
 from gsp_studio.gui.view_menu import ViewMenu
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.device_label import DeviceLabel
@@ -69,6 +64,8 @@ class MainWindow(QMainWindow):
         self.tour: Tour | None = None
         self.asking = Asking(self, session, settings)
         self.filing = Filing(self, settings)
+        self.unsaved = UnsavedWork(self)
+        self.asking.before_other_data = self.unsaved.before_other_data
         self.asking.sessionWanted.connect(self.filing.open)
         self.setWindowTitle("GSP Studio")
         self.setAcceptDrops(True)
@@ -162,7 +159,7 @@ class MainWindow(QMainWindow):
         ]
         menus.separate("&File")
         menus.add("&File", "&Quit", self.close, "Ctrl+Q")
-        self._add_undo(menus)
+        menus.add_undo("&Edit", session.undo_stack)
         menus.add("&Edit", "Sparsity &up by 0.01", lambda: front.step_sparsity(0.01), "]")
         menus.add("&Edit", "Sparsity &down by 0.01", lambda: front.step_sparsity(-0.01), "[")
         menus.add("&Edit", "Sparsity to the basis's &own", front.reset_sparsity, "Backspace", "reset")
@@ -185,16 +182,6 @@ class MainWindow(QMainWindow):
         self.open_button.setMenu(choices)
         self.open_button.setText("Open")
         self.export_button.setDefaultAction(self._export_action)
-
-    def _add_undo(self, menus: Menus) -> None:
-        stack, keys = self.session.undo_stack, QKeySequence.StandardKey
-        for action, key, text in (
-            (stack.createUndoAction(self, "&Undo"), keys.Undo, "Undo"),
-            (stack.createRedoAction(self, "&Redo"), keys.Redo, "Redo"),
-        ):
-            action.setShortcuts(key)
-            menus.take("&Edit", action, said=text)
-        menus.separate("&Edit")
 
     def _make_steering_menu(self) -> None:
         menus, session = self.menus, self.session
@@ -282,7 +269,7 @@ class MainWindow(QMainWindow):
     def broke(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """A mistake of ours that nobody caught: told like any other error, and the window goes on. Ctrl-C closes it."""
         if issubclass(kind, KeyboardInterrupt):
-            self.close()
+            self.unsaved.leave()
             return
         details = "".join(traceback.format_exception(kind, error, trace))
         self.session.failed.emit(
@@ -396,12 +383,15 @@ class MainWindow(QMainWindow):
         event.acceptProposedAction()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Stop what runs and wait for it, remember the layout."""
+        """Stop what runs and wait for it, remember the layout; first ask about what would be lost."""
+        if not self.unsaved.allows_close():
+            event.ignore()
+            return
         self._settings.setValue("geometry", self.saveGeometry())
         self._settings.setValue("state", self.docks_state())
         self._settings.sync()
         self.hide()  # nobody has to look at a window that waits for threads
-        self.filing.close()
+        self.filing.close(self.unsaved.is_wanted)
         self.clusters.close()
         self.device.stop()
         ended = [self.networking.session.close(), self.session.close()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence, QUndoStack
 from PySide6.QtWidgets import QMainWindow, QMenu
 
 from gsp_studio.gui.theme import icon
@@ -67,6 +67,17 @@ class Menus:
             self.actions.append(action)
             made[key] = action
         return made
+
+    def add_undo(self, menu: str, stack: QUndoStack) -> None:
+        """Undo and redo, named after what they take back."""
+        keys = QKeySequence.StandardKey
+        for action, key, text in (
+            (stack.createUndoAction(self._window, "&Undo"), keys.Undo, "Undo"),
+            (stack.createRedoAction(self._window, "&Redo"), keys.Redo, "Redo"),
+        ):
+            action.setShortcuts(key)
+            self.take(menu, action, said=text)
+        self.separate(menu)
 
     def submenu(self, menu: str, sub: QMenu) -> None:
         """A menu that somebody else fills."""

@@ -114,7 +114,7 @@ class NetworkSession(QObject):
         self._drop_curves()
         self.checkpoint, self.shown = checkpoint, None
         self.choice = replace(NetworkChoice(), mode=self.choice.mode)
-        self.layer = checkpoint.layers[0].name
+        self.layer = next((layer for layer in checkpoint.layers if layer.is_first), checkpoint.layers[0]).name
         self.checkpointChanged.emit(checkpoint)
         self.layerChanged.emit(self.layer)
         self.choiceChanged.emit(self.choice)

@@ -229,6 +229,8 @@ def _best_normalization(
     means = images.images.mean((0, 2, 3), dtype=np.float64)
     deviations = np.maximum(images.images.std((0, 2, 3), dtype=np.float64), 1e-6)
     ways: dict[str, Normalization] = {"values as they are": ((0.0,) * channels, (1.0,) * channels)}
+    ways["values from -1 to 1"] = (0.5,) * channels, (0.5,) * channels
+    ways["values from 0 to 255"] = (0.0,) * channels, (1 / 255,) * channels
     ways["their own mean and deviation"] = tuple(means.tolist()), tuple(deviations.tolist())
     if channels == 3:
         ways["ImageNet's mean and deviation"] = IMAGENET
@@ -238,15 +240,15 @@ def _best_normalization(
 
 
 def _labelled(source: Source, checkpoint: Checkpoint) -> LabelledImages:
+    from gsp_studio.pruning.accuracy import channels_of
     from gsp_studio.pruning.images import digits, labelled_from
 
     if source == DIGITS:
         return digits()
     if isinstance(source, Dataset):
         return labelled_from(source)
-    first = checkpoint.layers[0]
-    reads_colours = first.kind == "convolution" and first.shape[1 if first.output_axis == 0 else -2] == 3
-    return labelled_from(load_dataset(source, options=LoadOptions(colour="rgb" if reads_colours else "grey")))
+    options = LoadOptions(colour="rgb" if channels_of(checkpoint) == 3 else "grey")
+    return labelled_from(load_dataset(source, options=options))
 
 
 def save(checkpoint: Checkpoint, choice: NetworkChoice, names: Sequence[str], out: Path) -> list[Path]:

@@ -14,8 +14,17 @@ from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Record, R
 from gsp_studio.engine.runner import Runner
 from gsp_studio.experiments.stability import BasisStability
 from gsp_studio.gui import work
-from gsp_studio.gui.state import Choice, Remarks, RunEntry
-from gsp_studio.io.dataset import Dataset
+from gsp_studio.gui.state import Choice, RunEntry
+from gsp_studio.gui.window_state import (
+    WindowState,
+    choice_of,
+    read_choice,
+    read_origin,
+    read_remarks,
+    read_state,
+    read_texts,
+)
+from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import forget, read_folder
 from gsp_studio.io.session import SavedRun, SavedSession, SessionError, describe, read_session, write_session
@@ -37,6 +46,8 @@ Array = npt.NDArray[Any]
 
 #: Name of the deviations over seeds among the arrays of a run.
 _SPREAD = "spread"
+#: Of a run, as file names have room for.
+_LAST_NUMBER = 999_999
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +61,23 @@ class Reopened:
     dataset : Dataset
     runs : tuple of RunEntry
     weights : ndarray (m,) or None
-    state : dict
+    state : WindowState
     problems : tuple of str
         What a user should know, a sentence each.
+    has_data : bool
+        Whether the images are those that are copied into the file.
+    is_whole : bool
+        Whether the window has all runs, weights and images of the file: only then may they be written in its place.
     """
 
     path: Path
     dataset: Dataset
     runs: tuple[RunEntry, ...]
     weights: Array | None
-    state: dict[str, Any]
+    state: WindowState
     problems: tuple[str, ...]
+    has_data: bool = False
+    is_whole: bool = True
 
 
 def saved_of(entry: RunEntry) -> SavedRun:
@@ -88,13 +105,26 @@ def _details(choice: Choice, origin: tuple[int, int], steps: Sequence[Interventi
     return {"choice": asdict(choice), "origin": list(origin), "texts": [step.text for step in steps]}
 
 
-def entry_from(saved: SavedRun, X: Any) -> RunEntry:
-    """A run that was kept, as the window has it; ValueError when it is not one of these data."""
-    run, details = saved.run, saved.details
+def entry_from(saved: SavedRun, X: Any, problems: list[str] | None = None) -> RunEntry:
+    """Show a run that was kept as the window has it.
+
+    Parameters
+    ----------
+    saved : SavedRun
+    X : ndarray (m, n), or Streamed
+    problems : list of str, optional
+        Gets a sentence for everything beside the run that is odd; the run itself is whole then.
+
+    Raises
+    ------
+    ValueError
+        It is no run of these data, or its arrays do not fit together.
+    """
+    problems = [] if problems is None else problems
+    run, details, about = saved.run, saved.details, f"run {saved.number}"
     result = run.result
-    if (result.W.shape[0], result.H.shape[1]) != X.shape:
-        raise ValueError(f"run {saved.number} is one of other images")
-    texts = [*details.get("texts", ()), *[""] * len(run.interventions)]
+    _check_result(saved, X)
+    texts = [*read_texts(details.get("texts", []), about, problems), *[""] * len(run.interventions)]
     outcome = Outcome(
         result=result,
         reason=FinishReason(run.reason),
@@ -107,35 +137,49 @@ def entry_from(saved: SavedRun, X: Any) -> RunEntry:
     columns = (history.n_iter, history.error, history.sparsity, history.target, history.seconds)
     records = tuple(Record(int(row[0]), *map(float, row[1:])) for row in zip(*columns, strict=True))
     spec = RunSpec(X, run.start, run.backend, run.threads, run.mask, run.fingerprint)
-    choice = choice_from(details.get("choice", {}))
-    entry = work.entry_of(saved.number, choice, spec, outcome, records, tuple(details.get("origin", (0, 0))))
-    return replace(entry, remarks=Remarks.from_json(details, len(result.H)), stability=_stability_from(saved))
+    choice = read_choice(details.get("choice", {}), choice_of(run.start), about, problems)
+    origin = read_origin(details.get("origin", [0, 0]), about, problems)
+    entry = work.entry_of(saved.number, choice, spec, outcome, records, origin)
+    remarks = read_remarks(details, len(result.H), about, problems)
+    return replace(entry, remarks=remarks, stability=_stability_from(saved, problems))
 
 
-def _stability_from(saved: SavedRun) -> BasisStability | None:
-    """What further seeds made of a run's basis; None where that was not asked, or is of another basis."""
+def _check_result(saved: SavedRun, X: Any) -> None:
+    """Refuse a result that the window could not show; ValueError."""
+    result = saved.run.result
+    W, H, gram = result.W, result.H, result.gram
+    if (len(W), H.shape[-1]) != X.shape:
+        raise ValueError(f"run {saved.number} is one of other images")
+    shapes = (W.shape, result.dense.shape, gram.A.shape, H.shape, gram.G.shape)
+    rank = len(H)
+    is_whole = shapes == (*[(len(W), rank)] * 3, (rank, X.shape[1]), (rank, rank))
+    if not is_whole or not all(np.isfinite(part).all() for part in (W, H, result.dense, gram.A, gram.G)):
+        raise ValueError(f"run {saved.number} is damaged: its arrays do not fit together")
+
+
+def _stability_from(saved: SavedRun, problems: list[str]) -> BasisStability | None:
+    """Find the run's stability among its details; None where it is not there, or is of another basis."""
     told = saved.details.get("stability")
     if told is None:
         return None
-    W, cosine, spread = saved.run.result.W, np.array(told["cosine"], float), saved.arrays.get(_SPREAD)
-    if cosine.shape != W.shape[1:]:
+    W, spread = saved.run.result.W, saved.arrays.get(_SPREAD)
+    try:
+        seeds, cosine = int(told["seeds"]), np.array(told["cosine"], float)
+        is_usable = seeds > 0 and cosine.shape == W.shape[1:] and bool(np.isfinite(cosine).all())
+    except (TypeError, ValueError, KeyError, OverflowError):
+        is_usable = False
+    if not is_usable:
+        problems.append(f"run {saved.number}: how stable its basis images are cannot be read")
         return None
-    is_whole = spread is not None and spread.shape == W.shape
-    return BasisStability(int(told["seeds"]), cosine, spread if is_whole else None)
+    is_whole = spread is not None and spread.shape == W.shape and spread.dtype.kind == "f"
+    if not is_whole:
+        problems.append(f"where run {saved.number} differs from seed to seed cannot be read")
+    return BasisStability(seeds, cosine, spread if is_whole else None)
 
 
 def entry_of_cell(saved: SavedRun, number: int, X: Any) -> RunEntry:
     """The run behind a cell of a sweep, under this number; ValueError when it is not one of these data."""
-    start = saved.run.start
-    choice = Choice(
-        start.rank,
-        start.method,
-        start.sparsity,
-        start.seed,
-        start.max_iter,
-        start.sparsity_h or 0.0,
-        start.init if isinstance(start.init, str) else Choice().init,
-    )
+    choice = choice_of(saved.run.start)
     return entry_from(replace(saved, number=number, details={"choice": asdict(choice)}), X)
 
 
@@ -144,12 +188,6 @@ def is_run_of(entry: RunEntry, saved: SavedRun) -> bool:
     mine, kept = entry.outcome.result, saved.run.result
     is_alike = mine is not None and not entry.outcome.interventions and entry.spec.params == saved.run.start
     return is_alike and mine is not None and np.array_equal(mine.W, kept.W) and np.array_equal(mine.H, kept.H)
-
-
-def choice_from(content: dict[str, Any]) -> Choice:
-    """What the panels said; what is not known is as on the first day."""
-    known = asdict(Choice())
-    return Choice(**{name: type(known[name])(value) for name, value in content.items() if name in known})
 
 
 def save(
@@ -186,27 +224,66 @@ def reopen(
     saved = read_folder(path) if path.is_dir() else read_session(path)
     if not saved.data:
         raise SessionError(f"{path} does not tell where its images are")
-    problems = list(saved.problems)
-    dataset = saved.dataset if data is None else None
-    if dataset is None:
-        where = data or saved.find_data(path)
-        dataset = load_dataset(where, saved.options, progress=progress, cancelled=cancelled)
-        if dataset.fingerprint != saved.data["fingerprint"]:
+    problems, is_copy = list(saved.problems), data is None and saved.dataset is not None
+    # What the window showed can be made again; a run, weights or a copy of images that is left out cannot.
+    is_whole = all(problem.startswith("what the window showed") for problem in problems)
+    if is_copy:
+        assert saved.dataset is not None
+        dataset = saved.dataset
+    else:
+        where, options = _source_of(saved, path, data)
+        dataset = load_dataset(where, options, progress=progress, cancelled=cancelled)
+        if dataset.fingerprint != saved.data.get("fingerprint"):
             problems.append(f"the images in {where} are not those of the runs any more: their fingerprint differs")
-    runs, newest = [], saved.state.get("remarks", {})
-    for run in saved.runs:
-        try:
-            entry = entry_from(run, dataset.X)
-            if str(entry.number) in newest:
-                entry = replace(entry, remarks=Remarks.from_json(newest[str(entry.number)], len(entry.shown.H)))
-            runs.append(entry)
-            if entry.stability is not None and entry.stability.spread is None:
-                problems.append(f"where run {run.number} differs from seed to seed cannot be read")
-        except (ValueError, TypeError, KeyError) as error:
-            problems.append(str(error))
+    state = read_state(saved.state, min(dataset.X.shape), problems)
+    numbered = _numbered(saved.runs, problems)
+    runs = [run for run in (_adopted(run, dataset.X, state, problems) for run in numbered) if run is not None]
     weights = saved.weights
-    if weights is not None and weights.shape != (dataset.X.shape[0],):
-        weights = None
-        problems.append("the painted weights are of other images")
+    if weights is not None and not _are_weights(weights, dataset.X.shape[0]):
+        weights, is_whole = None, False
+        problems.append("the painted weights are of other images, or damaged")
     runs.sort(key=lambda entry: entry.number)
-    return Reopened(path, dataset, tuple(runs), weights, saved.state, tuple(problems))
+    is_whole = is_whole and len(runs) == len(saved.runs)
+    return Reopened(path, dataset, tuple(runs), weights, state, tuple(problems), is_copy, is_whole)
+
+
+def _source_of(saved: SavedSession, path: Path, data: Path | None) -> tuple[Path, LoadOptions]:
+    """Find the images of a session and how they are read; SessionError."""
+    try:
+        return data or saved.find_data(path), saved.options
+    except (KeyError, TypeError, AttributeError, DatasetError) as error:
+        raise SessionError(f"{path} does not tell where its images are, or how they are read") from error
+
+
+def _numbered(runs: Sequence[SavedRun], problems: list[str]) -> list[SavedRun]:
+    """Give runs whose number is odd, or another one's, a new one."""
+    taken: dict[int, SavedRun] = {}
+    for run in runs:
+        number = run.number
+        if number in taken or not 0 < number <= _LAST_NUMBER:
+            number = next(free for free in range(1, _LAST_NUMBER) if free not in taken)
+            problems.append(f"a run has the number {run.number:.6g}, which is odd or that of another one: now {number}")
+        taken[number] = replace(run, number=number)
+    return list(taken.values())
+
+
+def _adopted(run: SavedRun, X: Any, state: WindowState, problems: list[str]) -> RunEntry | None:
+    """Make a run of the file one of the window; None, and a sentence more, where it is damaged."""
+    try:
+        entry = entry_from(run, X, problems)
+    except ValueError as error:
+        problems.append(str(error))
+        return None
+    except Exception as error:  # a file may bring anything, and the other runs are wanted all the same
+        problems.append(f"run {run.number} is damaged ({type(error).__name__}: {error})")
+        return None
+    newest = state.remarks.get(str(entry.number))
+    if newest is None:
+        return entry
+    about = f"what was written beside run {entry.number}"
+    return replace(entry, remarks=read_remarks(newest, len(entry.shown.H), about, problems))
+
+
+def _are_weights(weights: Array, count: int) -> bool:
+    is_image = weights.shape == (count,) and weights.dtype.kind in "fiu"
+    return is_image and bool(np.isfinite(weights).all() and weights.min() >= 0 and weights.max() > 0)

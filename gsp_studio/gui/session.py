@@ -139,6 +139,7 @@ class Session(Steering):
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Show another data set; runs of the former one go with it."""
+        self.datasetLeaving.emit()
         self._warm.retire()
         self._answer_about(dataset)
         self.dataset, self.weights = dataset, None
@@ -441,8 +442,6 @@ class Session(Steering):
         self._basis.project(self.choice)
         if goes_on:
             self._refit()
-
-    # Words
 
     def _set_phase(self, phase: Phase) -> None:
         if phase is not self.phase:

@@ -11,6 +11,7 @@ class SessionSignals(QObject):
     known = Signal(object)  # Known: the solvers are there
     phaseChanged = Signal(object)  # Phase
     activityChanged = Signal(str)  # what is being done, "" for nothing
+    datasetLeaving = Signal()  # other data are about to take the place of these; all of theirs is still here
     datasetChanged = Signal(object)  # Dataset
     layoutNeeded = Signal(object)  # Peek: the layout is a guess, to be shown before it is accepted
     previewReady = Signal(object)  # Preview
@@ -30,6 +31,7 @@ class SessionSignals(QObject):
     stabilityFound = Signal(object)  # RunEntry of which it is known now
     stabilityChanged = Signal(object)  # RunEntry on the screen if its stability is known, else None
     fitFound = Signal(object, int, object)  # Shown, image, ImageFit
+    pictureFound = Signal(object, int, object)  # Shown, image that patches were cut from, io.patches.Picture
     usersFound = Signal(object, int, object)  # Shown, basis image, Users
     progressChanged = Signal(object)  # Progress
     recordsReset = Signal(object)  # tuple of Record: curves of another run

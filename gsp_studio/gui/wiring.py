@@ -48,6 +48,7 @@ def wire_session(window: MainWindow) -> None:
             if hasattr(panel, setter):
                 signal.connect(getattr(panel, setter))
     session.errorsFound.connect(lambda shown, found: window.weights.set_residual_image(found and found.pixels))
+    session.pictureFound.connect(window.inspector.picture.set_picture)
     session.layoutNeeded.connect(window.asking.layout)
     session.previewReady.connect(window.asking.preview)
     session.phaseChanged.connect(window.on_phase)
@@ -75,6 +76,7 @@ def wire_panels(window: MainWindow) -> None:
     window.compare.compareRequested.connect(session.compare)
     window.inspector.errorsRequested.connect(session.find_errors)
     window.inspector.fitRequested.connect(session.find_fit)
+    window.inspector.picture.requested.connect(session.find_picture)
     window.weights.weightsChanged.connect(session.set_weights)
     window.weights.strokeEnded.connect(session.settle_weights)
     window.model.weightsWanted.connect(lambda: window.centre.show_view("Weights"))

@@ -7,47 +7,24 @@ shape they have is decided in `matrix.py`.
 from __future__ import annotations
 
 import math
-import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import cifar, envi, hdf5, idx, matlab, table, tiff, zarrs
+from gsp_studio.io import cifar, envi, hdf5, idx, mat_file, npy, table, tiff, zarrs
+from gsp_studio.io.axes import is_arrangement
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.entry import NUMERIC, ArrayEntry, Format, is_arrangement
+from gsp_studio.io.entry import NUMERIC, ArrayEntry, Format
+from gsp_studio.io.parted import PartedArray
 from gsp_studio.io.source import require_memory
 
 Array = npt.NDArray[Any]
 
-
-def is_npz(path: Path, head: bytes) -> bool:
-    """Whether a file is a ZIP archive that holds .npy members, or claims to.
-
-    Parameters
-    ----------
-    path : Path
-    head : bytes
-        The first of the file.
-    """
-    if not head.startswith(b"PK"):
-        return False
-    if path.suffix.lower() == ".npz":
-        return True
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith(".npy") for name in archive.namelist())
-    except Exception:  # not our archive: another reader or the error message of the table
-        return False
-
-
-def is_mat(path: Path, head: bytes) -> bool:
-    """Whether a file is a MATLAB file by its header; version 4 has none and is believed by its name.
-
-    Parameters as for `is_npz`.
-    """
-    return head.startswith((b"MATLAB 5.0", b"MATLAB 7.3")) or path.suffix.lower() == ".mat"
+#: Words in the name of an array that is not the data begin so.
+_BESIDE = ("preview", "thumb", "metadata", "quicklook", "browse", "icon", "overview")
 
 
 def list_arrays(path: Path, kind: str) -> list[ArrayEntry]:
@@ -93,21 +70,16 @@ def read_array(path: Path, kind: str, entry: ArrayEntry, accepted: str = NUMERIC
     Returns
     -------
     ndarray of the entry's shape
-        A memory map for .npy, so that a part of it can be read alone.
 
     Raises
     ------
     DatasetError
         A damaged file, values that are not real numbers, or more of them than fit into memory.
     """
-    if not FORMATS[kind].is_mapped:
-        require_memory(entry.nbytes, f"{entry} of {path}")
-    try:
-        values = FORMATS[kind].read(path, entry)
-    except (DatasetError, MemoryError, PermissionError):
-        raise
-    except Exception as error:  # as for the headers
-        raise DatasetError(f"{path} cannot be read: the file is damaged or truncated ({_short(error)})") from error
+    form = FORMATS[kind]
+    require_memory(entry.nbytes, f"{entry} of {path}")
+    with _damage_told(path):
+        values = form.read(path, entry) if form.read is not None else _whole(form.open(path, entry))
     if values.dtype.kind not in accepted:
         raise DatasetError(f"{entry} of {path} holds {values.dtype} values; accepted are real numbers")
     if values.shape != entry.shape:
@@ -115,106 +87,45 @@ def read_array(path: Path, kind: str, entry: ArrayEntry, accepted: str = NUMERIC
     return values
 
 
+def _whole(parted: PartedArray | None) -> Array:
+    assert parted is not None, "a format without `read` opens each of its arrays"
+    return parted[:]
+
+
 def opened(path: Path, kind: str, entry: ArrayEntry) -> Any:
-    """One array of a file, of which parts can be read: a memory map or a `PartedArray`; None where that cannot be.
+    """One array of a file, of which parts can be read: a `PartedArray` or memory map; None where that cannot be.
 
     Raises
     ------
     DatasetError
         A damaged file.
     """
-    if FORMATS[kind].is_mapped:
-        return read_array(path, kind, entry)
+    form = FORMATS[kind]
+    with _damage_told(path):
+        parted = form.open(path, entry)
+        return form.read(path, entry) if parted is None and form.is_plain and form.read is not None else parted
+
+
+def notes(path: Path, kind: str, entry: ArrayEntry) -> tuple[str, ...]:
+    """How one array of a file is read, a sentence each; DatasetError for a damaged file."""
+    with _damage_told(path):
+        return FORMATS[kind].notes(path, entry)
+
+
+def canonical_key(path: Path, kind: str, key: str) -> str:
+    """The name by which `list_arrays` has the array of another name; DatasetError for a damaged file."""
+    with _damage_told(path):
+        return FORMATS[kind].canonical_key(path, key)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
     try:
-        return FORMATS[kind].open(path, entry)
-    except (DatasetError, MemoryError, OSError):
+        yield
+    except (DatasetError, MemoryError, PermissionError):
         raise
     except Exception as error:  # as for the headers
         raise DatasetError(f"{path} cannot be read: the file is damaged or truncated ({_short(error)})") from error
-
-
-def _read_npy(path: Path, entry: ArrayEntry) -> Array:
-    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-
-
-def _read_npz(path: Path, entry: ArrayEntry) -> Array:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # NumPy leaves damaged files open
-        return np.asarray(archive[entry.key])
-
-
-def _read_mat(path: Path, entry: ArrayEntry) -> Array:
-    if hdf5.is_hdf5(path):
-        return hdf5.read_matlab(path, entry)
-    if _is_version_5(path):
-        return matlab.read_variable(path, entry.key)
-    import scipy.io
-
-    values = np.asarray(scipy.io.loadmat(path, variable_names=[entry.key], appendmat=False)[entry.key])
-    return values if values.dtype.kind == "c" else values.astype(np.float64)
-
-
-def _list_npy(path: Path) -> list[ArrayEntry]:
-    with path.open("rb") as file:
-        entry = _npy_header(file, "")
-        held = path.stat().st_size - file.tell()
-    if not entry.kind and entry.nbytes > held:
-        raise DatasetError(f"{path}: its header declares {entry}, {entry.nbytes} bytes, but {held} bytes follow")
-    return [entry]
-
-
-def _list_npz(path: Path) -> list[ArrayEntry]:
-    entries = []
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            if not info.filename.endswith(".npy"):
-                continue
-            with archive.open(info) as file:
-                entry = _npy_header(file, info.filename.removesuffix(".npy"))
-            held = min(info.file_size, matlab.DEFLATE_MOST * min(info.compress_size, path.stat().st_size))
-            if not entry.kind and entry.nbytes > held:
-                raise DatasetError(f"{path} declares {entry}, {entry.nbytes} bytes, but holds at most {held} for it")
-            entries.append(entry)
-    return entries
-
-
-def _npy_header(file: IO[bytes], key: str) -> ArrayEntry:
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    return ArrayEntry(key, tuple(shape), dtype, "list of Python objects" if dtype.hasobject else "")
-
-
-def _list_mat(path: Path) -> list[ArrayEntry]:
-    with path.open("rb") as file:
-        head = file.read(128)
-    if hdf5.is_hdf5(path):
-        return hdf5.list_matlab(path)
-    size = path.stat().st_size
-    entries = []
-    for variable in matlab.list_variables(path) if matlab.is_version_5(head) else _version_4(path):
-        dtype = variable.dtype or np.dtype(object)
-        entry = ArrayEntry(variable.name, variable.shape, dtype, variable.kind, variable.is_cell)
-        if variable.dtype is not None and math.prod(entry.shape) > matlab.DEFLATE_MOST * size:
-            raise DatasetError(f"{path} declares {entry}, {entry.nbytes} bytes, more than {size} bytes can hold")
-        entries.append(entry)
-    return entries
-
-
-def _is_version_5(path: Path) -> bool:
-    with path.open("rb") as file:
-        return matlab.is_version_5(file.read(128))
-
-
-def _version_4(path: Path) -> list[matlab.Variable]:
-    """Variables of a file of version 4, whose numbers are all doubles, however they are stored."""
-    import scipy.io
-
-    return [
-        matlab.Variable(name, tuple(map(int, shape)), np.dtype(np.float64), "")
-        if kind == "double"
-        else matlab.Variable(name, tuple(map(int, shape)), None, f"{kind} array")
-        for name, shape, kind in scipy.io.whosmat(path, appendmat=False)
-    ]
 
 
 def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> ArrayEntry:
@@ -224,7 +135,7 @@ def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> Arra
     ----------
     entries : list of ArrayEntry
     key : str or None
-        The array that is asked for; None: the largest that can hold images.
+        The array that is asked for; None: the largest that can hold images and is no preview or metadata.
     path : Path
         For the error.
 
@@ -247,7 +158,13 @@ def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> Arra
         if len(entries) == 1:
             _require_images(entries[0], path)
         raise DatasetError(f"{path} holds no matrix or stack of images; it holds {listed}")
-    return max(usable, key=lambda entry: math.prod(entry.shape))
+    return max(usable, key=lambda entry: (not _is_beside(entry), math.prod(entry.shape)))
+
+
+def _is_beside(entry: ArrayEntry) -> bool:
+    """Whether an array is no data by its name or shape: a small picture of it, a description, one vector."""
+    words = "".join(c if c.isalpha() else " " for c in entry.key.lower()).split()
+    return any(word.startswith(_BESIDE) for word in words) or (len(entry.shape) == 2 and min(entry.shape) == 1)
 
 
 def _require_images(entry: ArrayEntry, path: Path) -> None:
@@ -261,7 +178,8 @@ def _require_images(entry: ArrayEntry, path: Path) -> None:
         raise DatasetError(
             f"{where} is not an image stack: it has {count} dimension{'' if count == 1 else 's'}, "
             f"{' x '.join(map(str, entry.shape)) or 'a single value'}; "
-            "accepted are a matrix (2), a stack of grey images (3), or one of colour images (4, an axis of which is 3)"
+            "accepted are a matrix (2), a stack of grey images (3), or one of images with a channel axis (4, one of "
+            "which is 3, or 1 of grey images), beside axes of length 1"
         )
     if min(entry.shape) <= 0:
         raise DatasetError(f"{where} has shape {entry.shape}: it contains no images")
@@ -273,15 +191,19 @@ def _short(error: BaseException) -> str:
 
 
 FORMATS: dict[str, Format] = {
-    "npy": Format("NumPy", _list_npy, _read_npy, is_mapped=True),
-    "npz": Format("NumPy", _list_npz, _read_npz),
-    "mat": Format("MATLAB", _list_mat, _read_mat, is_by_columns=True, open=hdf5.open_matlab),
-    "hdf5": Format("HDF5", hdf5.list_datasets, hdf5.read_dataset, open=hdf5.open_dataset),
-    "zarr": Format("Zarr", zarrs.list_arrays, zarrs.read_array, open=zarrs.open_array),
+    "npy": Format("NumPy", npy.list_npy, is_plain=True, open=npy.open_npy),
+    "npz": Format("NumPy", npy.list_npz, npy.read_npz),
+    "mat": Format("MATLAB", mat_file.list_arrays, mat_file.read_array, is_by_columns=True, open=mat_file.open_array),
+    "hdf5": Format(
+        "HDF5", hdf5.list_datasets, open=hdf5.open_dataset, notes=hdf5.notes, canonical_key=hdf5.canonical_key
+    ),
+    "zarr": Format("Zarr", zarrs.list_arrays, open=zarrs.open_array, notes=zarrs.notes),
     "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels),
-    "tiff": Format("TIFF", tiff.list_series, tiff.read_series, open=tiff.open_series, names=tiff.names),
-    "envi": Format("ENVI", envi.list_arrays, envi.read_array, is_mapped=True, names=envi.names),
-    "cifar": Format("CIFAR", cifar.list_binary, cifar.read_binary, is_mapped=True, labels=cifar.binary_labels),
+    "tiff": Format(
+        "TIFF", tiff.list_series, tiff.read_series, open=tiff.open_series, names=tiff.names, notes=tiff.notes
+    ),
+    "envi": Format("ENVI", envi.list_arrays, is_plain=True, open=envi.open_array, names=envi.names, notes=envi.notes),
+    "cifar": Format("CIFAR", cifar.list_binary, is_plain=True, open=cifar.open_binary, labels=cifar.binary_labels),
     "batch": Format("CIFAR", cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),
-    "csv": Format("text", table.list_arrays, table.read_array, labels=table.labels),
+    "csv": Format("text", table.list_arrays, table.read_array, names=table.names, labels=table.labels),
 }

@@ -11,11 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from gsp_studio.io.dataset import one_line
 
 
 class WriteError(ValueError):
     """A file that could not be written; one sentence: which and why. What was there before is still there."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+class ExportError(ValueError):
+    """An export that could not be written or read; the message is one sentence: what, where and why."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
@@ -42,16 +51,16 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         temporary = Path(name)
         os.close(handle)
         write(temporary)
-        _force(temporary)
+        force(temporary)
         if path.exists():
             os.chmod(temporary, path.stat().st_mode & 0o777)
         else:
             os.chmod(temporary, 0o666 & ~_mask())
         os.replace(temporary, path)
         temporary = None
-        _force(path.parent)
+        force(path.parent)
     except (OSError, RuntimeError) as error:  # h5py's are both
-        raise WriteError(f"{path} cannot be written: {_reason(error)}") from error
+        raise WriteError(f"{path} cannot be written: {failure_reason(error, temporary)}") from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -141,11 +150,37 @@ class CarefulFile(io.RawIOBase):
         super().close()
 
 
-def _reason(error: BaseException) -> str:
-    """The system's words, which h5py hides among its own."""
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO):
+def careful_hdf5(path: Path, write: Callable[[h5py.File, Callable[[], None]], None]) -> None:
+    """Write an HDF5 file on a disk that may be full; `write` gets the file, and a check that raises where it is.
+
+    Raises
+    ------
+    OSError
+        The disk's own reason.
+    """
+    with CarefulFile(path) as raw:
+        with h5py.File(raw, "w") as file:
+            write(file, raw.check)
+        raw.check()
+
+
+#: Bytes that a disk is asked to hold when a library does not say why it could not write.
+_PROBE = 1 << 20
+
+
+def failure_reason(error: BaseException, written: Path | None) -> str:
+    """The system's words for a failed write, which libraries hide among their own, or do not pass on."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EIO, errno.EFBIG):
         if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
             return os.strerror(number)
+    if getattr(error, "errno", None) is None and written is not None:
+        try:
+            with written.open("ab") as file:
+                file.write(bytes(_PROBE))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as reason:
+            return reason.strerror or str(reason)
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
@@ -156,12 +191,47 @@ def _mask() -> int:
     return mask
 
 
-def _force(path: Path) -> None:
+def force(path: Path) -> None:
     """Wait until a file, or a folder's list of names, is on the disk."""
-    flags = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) if path.is_dir() else os.O_RDWR
-    with contextlib.suppress(PermissionError):  # Windows opens no folders
+    is_folder = path.is_dir()
+    flags = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) if is_folder else os.O_RDWR
+    try:
         handle = os.open(path, flags)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
+    except PermissionError:  # Windows opens no folders
+        pass
+    except OSError:
+        if not is_folder:  # of folders, some network disks cannot say it
+            raise
+
+
+def take_lock(file: Any) -> None:
+    """Hold a lock as long as the file is open, or the process lives."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: an open file cannot be removed there, which is lock enough
+        return
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of `take_lock` on this file."""
+    try:
+        import fcntl
+    except ImportError:
+        try:
+            path.rename(path)
+        except OSError:
+            return True
+        return False
+    try:
+        with path.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False

@@ -1,12 +1,15 @@
-"""CIFAR-10 and CIFAR-100: the binary files and the Python batches. A batch is a pickle, of which only arrays, numbers
-and texts are believed: nothing in it is ever called but NumPy's own way to make an array.
+"""CIFAR-10 and CIFAR-100: the binary files and the Python batches.
+
+A batch is a pickle, of which only arrays, numbers and texts are believed: it is looked through before anything is made
+of it, and nothing that it names is called; stand-ins take note of what NumPy would be told.
 """
 
 from __future__ import annotations
 
 import io
 import pickle
-import pickletools
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,9 @@ import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.entry import ArrayEntry
+from gsp_studio.io.parted import PartedArray, Read
+from gsp_studio.io.pickles import PickleError, check_pickle
+from gsp_studio.io.source import require_memory
 
 Array = npt.NDArray[Any]
 
@@ -22,6 +28,8 @@ _SIDE, _PIXELS = 32, 3072
 #: Bytes of labels before each image: CIFAR-10, CIFAR-100.
 _LABEL_BYTES = (1, 2)
 _LARGEST = 1 << 30
+#: Letters of a label, and the size of a number that is one.
+_LONGEST_LABEL, _LARGEST_LABEL = 1000, 1 << 63
 
 
 def is_binary(path: Path, head: bytes) -> bool:
@@ -43,16 +51,47 @@ def list_binary(path: Path) -> list[ArrayEntry]:
 
 
 def read_binary(path: Path, entry: ArrayEntry) -> Array:
-    """The images (n, 3, 32, 32), a memory map."""
-    records = np.memmap(path, np.uint8, "r").reshape(entry.shape[0], -1)
-    return records[:, -_PIXELS:].reshape(entry.shape)
+    """The images (n, 3, 32, 32)."""
+    return _images(str(path), 0, entry.shape[0], entry.shape[0])
+
+
+def open_binary(path: Path, entry: ArrayEntry) -> PartedArray:
+    """The images (n, 3, 32, 32), of which some are read at a time."""
+    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.shape[0]))
+
+
+def _open(path: str, count: int) -> tuple[Read, Callable[[], object]]:
+    return partial(_part, path, count), lambda: None
+
+
+def _part(path: str, count: int, axis: int, start: int, stop: int) -> Array:
+    if axis == 0:
+        return _images(path, start, stop, count)
+    return _images(path, 0, count, count)[(slice(None),) * axis + (slice(start, stop),)]
+
+
+def _images(path: str, start: int, stop: int, count: int) -> Array:
+    """The images between two of all that a file had; read, not mapped: a file that shrinks would end the process."""
+    return _records(path, start, stop, count)[:, -_PIXELS:].reshape(-1, 3, _SIDE, _SIDE)
+
+
+def _records(path: str, start: int, stop: int, count: int) -> Array:
+    size = Path(path).stat().st_size
+    record = size // count
+    with open(path, "rb", buffering=0) as file:
+        values = np.fromfile(file, np.uint8, (stop - start) * record, offset=start * record)
+    if size != count * record or record - _PIXELS not in _LABEL_BYTES or len(values) < (stop - start) * record:
+        raise DatasetError(f"{path} has changed since it was looked into; open it again")
+    return values.reshape(stop - start, record)
 
 
 def binary_labels(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
     """The class of each image; the fine one of CIFAR-100."""
-    skip = _bytes_of_labels(path.stat().st_size)
-    records = np.memmap(path, np.uint8, "r").reshape(entry.shape[0], -1)
-    return tuple(map(str, records[:, skip - 1].tolist()))
+    count, most = entry.shape[0], 1 << 12
+    marks = [
+        _records(str(path), k, min(k + most, count), count)[:, -_PIXELS - 1].tolist() for k in range(0, count, most)
+    ]
+    return tuple(str(mark) for some in marks for mark in some)
 
 
 def list_batch(path: Path) -> list[ArrayEntry]:
@@ -72,8 +111,21 @@ def batch_labels(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
     for key in (b"labels", b"fine_labels"):
         found = batch.get(key)
         if isinstance(found, list) and len(found) == entry.shape[0]:
-            return tuple(str(label) for label in found)
+            return tuple(_label(label, k, path) for k, label in enumerate(found))
     return None
+
+
+def _label(label: Any, k: int, path: Path) -> str:
+    if isinstance(label, bytes):
+        label = label.decode("utf-8", "replace")
+    if isinstance(label, str) and len(label) <= _LONGEST_LABEL:
+        return label
+    if isinstance(label, int) and abs(label) < _LARGEST_LABEL:
+        return str(label)
+    raise DatasetError(
+        f"{path}: the label of image {k + 1} is neither a whole number of 64 bits nor a text of at most "
+        f"{_LONGEST_LABEL} letters; the images can be opened without labels"
+    )
 
 
 def _bytes_of_labels(size: int) -> int:
@@ -81,10 +133,10 @@ def _bytes_of_labels(size: int) -> int:
 
 
 class _Dtype:
-    """What a pickle says of a type: its code, and a state that nobody needs."""
+    """What a pickle says of a type: its code; the rest of its state is of no interest."""
 
     def __init__(self, code: Any = "", *_: Any) -> None:
-        self.code = code.decode("latin-1") if isinstance(code, bytes) else str(code)
+        self.code = code.decode("latin-1") if isinstance(code, bytes) else code if isinstance(code, str) else ""
 
     def __setstate__(self, state: Any) -> None:
         pass
@@ -98,6 +150,24 @@ class _Pickled:
 
     def __setstate__(self, state: Any) -> None:
         self.state = state
+
+
+class _Call:
+    """A function that a pickle may name, without any state that it could change; its arguments have a budget."""
+
+    __slots__ = ("_function", "_left")
+
+    def __init__(self, function: Callable[..., Any], budget: int) -> None:
+        self._function, self._left = function, budget
+
+    def __call__(self, content: Any, *others: Any) -> Any:
+        self._left -= len(content)
+        if self._left < 0:  # the same text over and over
+            raise DatasetError("makes more of itself than it holds")
+        return self._function(content, *others)
+
+    def __setstate__(self, state: Any) -> None:
+        raise DatasetError("changes what it calls")
 
 
 def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any) -> _Pickled:
@@ -115,19 +185,23 @@ def _bytes_of(text: str, encoding: str = "latin1") -> bytes:
 class _Restricted(pickle.Unpickler):
     """Makes what has no class, and stand-ins for NumPy's arrays; everything else is refused by name."""
 
-    def find_class(self, module: str, name: str) -> Any:
-        safe = {
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="bytes")
+        encode, from_buffer = _Call(_bytes_of, len(content)), _Call(_from_buffer, len(content))
+        self._safe: dict[tuple[str, str], Any] = {
             ("numpy.core.multiarray", "_reconstruct"): _Pickled,
             ("numpy._core.multiarray", "_reconstruct"): _Pickled,
             ("numpy", "ndarray"): _Pickled,
             ("numpy", "dtype"): _Dtype,
-            ("_codecs", "encode"): _bytes_of,
-            ("numpy.core.numeric", "_frombuffer"): _from_buffer,
-            ("numpy._core.numeric", "_frombuffer"): _from_buffer,
+            ("_codecs", "encode"): encode,
+            ("numpy.core.numeric", "_frombuffer"): from_buffer,
+            ("numpy._core.numeric", "_frombuffer"): from_buffer,
         }
-        if (module, name) not in safe:
-            raise DatasetError(f"asks for {module}.{name}")
-        return safe[module, name]
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._safe:
+            raise DatasetError(f"asks for {module[:_LONGEST_LABEL]}.{name[:_LONGEST_LABEL]}")
+        return self._safe[module, name]
 
 
 def _array_of(value: Any) -> Array | None:
@@ -136,7 +210,9 @@ def _array_of(value: Any) -> Array | None:
         return None
     _, shape, dtype, is_fortran, content = value.state
     is_shape = (
-        isinstance(shape, tuple) and len(shape) == 2 and all(isinstance(side, int) and side >= 0 for side in shape)
+        isinstance(shape, tuple)
+        and len(shape) == 2
+        and all(isinstance(side, int) and 0 <= side <= _LARGEST for side in shape)
     )
     if not is_shape or not isinstance(dtype, _Dtype) or dtype.code.lstrip("|") not in ("u1", "uint8", "B"):
         return None
@@ -148,12 +224,15 @@ def _array_of(value: Any) -> Array | None:
 def _batch(path: Path) -> dict[bytes, Any]:
     if path.stat().st_size > _LARGEST:
         raise DatasetError(f"{path} is too large for a CIFAR batch")
+    require_memory(3 * path.stat().st_size, f"{path}, a pickle,")
     content = path.read_bytes()
     try:
-        list(pickletools.genops(content))  # a damaged pickle is refused before anything is made of it
-        loaded = _Restricted(io.BytesIO(content), encoding="bytes").load()
-    except DatasetError as error:
+        check_pickle(io.BytesIO(content), len(content))
+        loaded = _Restricted(content).load()
+    except (PickleError, DatasetError) as error:
         raise DatasetError(f"{path} is a pickle that {error}; accepted are CIFAR batches") from error
+    except (MemoryError, PermissionError):
+        raise
     except Exception as error:  # pickles fail in every way
         raise DatasetError(f"{path} is a damaged pickle, or none") from error
     batch = {_key(key): value for key, value in loaded.items()} if isinstance(loaded, dict) else {}

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends.blocks import Streamed
 from gsp_studio.io.montage import as_curves
-from gsp_studio.io.step import Step, StepError, as_step
+from gsp_studio.io.step import Patches, Step, StepError, as_step, shape_after
 
 Array = npt.NDArray[Any]
 Order = Literal["C", "F"]
@@ -67,8 +67,8 @@ class LoadOptions:
         For sources that hold images as vectors; of a folder with images of several sizes, those to read.
     order : "C" | "F"
         How a vector fills its image: row by row, or column by column as MATLAB does.
-    images_in : "columns" | "rows"
-        Where a matrix keeps its images.
+    images_in : "columns" | "rows" | "middle" | "one"
+        Where a matrix keeps its images; of a stack its last, first or middle axis; "one": the array is one image.
     key : str
         Which array of a file that holds several.
     negative : "clip" | "shift" | "abs"
@@ -102,7 +102,7 @@ class LoadOptions:
 
     image_shape: tuple[int, int] | None = None
     order: Order | None = None
-    images_in: Literal["columns", "rows"] | None = None
+    images_in: Literal["columns", "rows", "middle", "one"] | None = None
     key: str | None = None
     negative: Literal["clip", "shift", "abs"] | None = None
     dtype: Literal["float32", "float64"] | None = None
@@ -131,7 +131,7 @@ class LoadOptions:
 
 _CHOICES = {
     "order": ("C", "F"),
-    "images_in": ("columns", "rows"),
+    "images_in": ("columns", "rows", "middle", "one"),
     "negative": ("clip", "shift", "abs"),
     "dtype": ("float32", "float64"),
     "nonfinite": ("zero", "drop"),
@@ -194,6 +194,9 @@ class Dataset:
     grid : (height, width) or None
         Where the samples are pixels with a spectrum each, which a column holds: the image that they make, filled as
         `order` says; `image_shape` is (1, bands) then.
+    whole : (count, height, width) or None
+        Where the images are patches that a step of `options` cut out of others: how many these were, and their shape.
+        `patches.put_back` puts them together again.
     fingerprint : str
         SHA-256 of shape, type and values; made from them, of a sample of images where these stay in their file.
 
@@ -215,6 +218,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     channels: int = 1
     grid: tuple[int, int] | None = None
+    whole: tuple[int, int, int] | None = None
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -317,7 +321,9 @@ class Dataset:
         -------
         ndarray (k, height, width), or (k, height, width, 3) of images in colour, the type of X
         """
-        return self.as_images(self.X if columns is None else self.X[:, np.atleast_1d(np.asarray(columns))])
+        if columns is not None:
+            return self.as_images(self.X[:, np.atleast_1d(np.asarray(columns))])
+        return self.as_images(self.X[:, :] if isinstance(self.X, Streamed) else self.X)
 
     def with_layout(self, image_shape: tuple[int, int] | None = None, order: Order | None = None) -> Dataset:
         """The same data with another shape or order of its images; what is None stays.
@@ -332,6 +338,7 @@ class Dataset:
         other = copy.copy(self)  # not `replace`, which would look at and hash all values again
         object.__setattr__(other, "image_shape", shape)
         object.__setattr__(other, "order", order)
+        object.__setattr__(other, "whole", self.whole if (shape, order) == (self.image_shape, self.order) else None)
         object.__setattr__(other, "options", replace(self.options, image_shape=shape, order=order))
         _check(other)
         return other
@@ -394,6 +401,10 @@ def _fingerprint_of_sample(X: Streamed) -> str:
 
 def _check(data: Dataset) -> None:
     X = data.X
+    if isinstance(X, np.ma.MaskedArray):
+        raise DatasetError(f"{data.name}: X is a masked array; accepted are its values, and for a fit its mask as mask")
+    if not isinstance(X, np.ndarray | Streamed):
+        raise DatasetError(f"{data.name}: X is a {type(X).__name__}; expected is an array, or images in their file")
     is_ordered = isinstance(X, Streamed) or X.flags.f_contiguous
     if X.ndim != 2 or X.dtype not in (np.float32, np.float64) or not is_ordered:
         raise DatasetError(
@@ -413,7 +424,21 @@ def _check(data: Dataset) -> None:
     if height < 1 or width < 1 or values != m:
         what = f"{values} pixels" if data.channels == 1 else f"{values} values in colour"
         raise DatasetError(f"{data.name}: images of {height} x {width} have {what}, the data have {m}")
+    if data.whole is not None and not _is_cut(data):
+        raise DatasetError(f"{data.name}: no step cuts {n} patches of {height} x {width} out of {data.whole}")
     if data.order not in ("C", "F"):
         raise DatasetError(f'{data.name}: order is "{data.order}"; accepted are "C" (by rows) and "F" (by columns)')
     if len(data.names) != n or (data.labels is not None and len(data.labels) != n):
         raise DatasetError(f"{data.name}: {n} images need as many names and labels")
+
+
+def _is_cut(data: Dataset) -> bool:
+    """Whether the patches are those that a step cuts out of such images."""
+    assert data.whole is not None
+    cuts = [step for step in data.options.steps if step.is_on and isinstance(step, Patches)]
+    try:
+        count, height, width = map(operator.index, data.whole)
+        shape, number = shape_after(cuts[-1:], (height, width), count)
+    except (TypeError, ValueError):
+        return False
+    return bool(cuts) and count > 0 and (shape, number) == (data.image_shape, data.X.shape[1])

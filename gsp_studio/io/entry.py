@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.io.axes import is_arrangement
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.parted import PartedArray
 
@@ -26,7 +27,8 @@ class ArrayEntry:
     """An array in a file: its name ("" where the file has one only), shape and type; `kind` names what is no numbers.
 
     Arrays of a `kind` (Python objects, MATLAB cells) are listed so that an error message can name them. `is_certain`:
-    the file says which axis holds the images, so that nothing is guessed.
+    the file says which axis holds the images, so that nothing is guessed. `notes`: a sentence for each decision of the
+    reader that a user should know.
     """
 
     key: str
@@ -34,6 +36,7 @@ class ArrayEntry:
     dtype: np.dtype[Any]
     kind: str = ""
     is_certain: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -51,10 +54,6 @@ class ArrayEntry:
         return f"{self.key or 'array'} ({shape}, {self.kind or self.dtype})"
 
 
-def is_arrangement(shape: tuple[int, ...]) -> bool:
-    return len(shape) in (2, 3) or (len(shape) == 4 and 3 in shape)
-
-
 def _none(path: Path, entry: ArrayEntry) -> None:
     return None
 
@@ -69,25 +68,32 @@ class Format:
         For people: "MATLAB".
     list : path -> list of ArrayEntry
         From its headers.
-    read : (path, ArrayEntry) -> ndarray of the entry's shape
+    read : (path, ArrayEntry) -> ndarray of the entry's shape, or None
+        None: by way of `open`.
     is_by_columns : bool
         Whether matrices usually hold an image a column, filled column by column, and stacks the images last.
-    is_mapped : bool
-        Whether `read` gives a memory map, which takes no memory.
+    is_plain : bool
+        Whether values lie in the file as they are, so that parts of it are read as fast as the whole.
     open : (path, ArrayEntry) -> PartedArray, or None
-        Of other formats, an array that stays in its file; None where that cannot be.
+        An array that stays in its file; None where that cannot be.
     names, labels : (path, ArrayEntry) -> tuple of str, or None
         Of the images, where the file tells.
+    notes : (path, ArrayEntry) -> tuple of str
+        How the array is read, where that is more than taking its values, a sentence each.
+    canonical_key : (path, key) -> str
+        The name by which `list` has the array of another name; that name itself where there is none.
     """
 
     name: str
     list: Callable[[Path], list[ArrayEntry]]
-    read: Callable[[Path, ArrayEntry], Array]
+    read: Callable[[Path, ArrayEntry], Array] | None = None
     is_by_columns: bool = False
-    is_mapped: bool = False
+    is_plain: bool = False
     open: Callable[[Path, ArrayEntry], PartedArray | None] = _none
     names: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
     labels: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
+    notes: Callable[[Path, ArrayEntry], tuple[str, ...]] = lambda path, entry: ()
+    canonical_key: Callable[[Path, str], str] = lambda path, key: key
 
     @property
     def has_labels(self) -> bool:

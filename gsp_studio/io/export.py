@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import json
 import math
 import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +25,17 @@ from PIL import Image
 
 from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.nmf import Result
+from gsp_studio.io.atomic import failure_reason
 from gsp_studio.io.coefficients import COEFFICIENTS, WRITERS
 from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.export_names import check_name, named
 from gsp_studio.io.extras import EXTRAS, Look
+from gsp_studio.io.factors import FACTORS, read_factors, same_factors
 from gsp_studio.io.montage import Scale, montage_image, to_grey
 from gsp_studio.io.runfile import (
-    DAMAGE,
     INPUTS,
     PROGRAM,
+    RUN,
     ExportedRun,
     ExportError,
     RunFile,
@@ -43,15 +46,19 @@ from gsp_studio.io.runfile import (
     write_json,
 )
 from gsp_studio.io.script import script_of
+from gsp_studio.io.swap import complete, staging, swap
 
 __all__ = [
+    "RUN",
     "ExportError",
     "ExportedRun",
     "RunFile",
     "What",
     "check_directory",
+    "check_name",
     "describe",
     "export_run",
+    "named",
     "read_factors",
     "read_run",
     "same_factors",
@@ -61,8 +68,7 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 
-RUN, SCRIPT = "run.json", "repeat.py"
-_PLACES = ("data", "method", "rank", "sparsity", "seed", "error")
+SCRIPT = "repeat.py"
 #: Folders within an export.
 _FOLDERS = ("basis", "basis16")
 #: Shorter side of an exported basis image, in pixels, at least: small images stay visible in any viewer.
@@ -163,7 +169,7 @@ def export_run(
         )
     if what.factors:
         apart = what.coefficients or ("npy" if isinstance(H, Coefficients) else None)
-        writers["factors.npz"] = lambda path: _write_factors(path, dataset, run.result, apart is None)
+        writers[FACTORS] = lambda path: _write_factors(path, dataset, run.result, apart is None)
         if apart is not None:
             writers[COEFFICIENTS[apart]] = lambda path: WRITERS[apart](path, H)
     if what.history:
@@ -180,49 +186,6 @@ def export_run(
     content = describe(dataset, run, [*writers, RUN])
     writers[RUN] = lambda path: write_json(path, content)
     return write_together(directory, writers)
-
-
-def named(template: str, dataset: Dataset, run: ExportedRun) -> str:
-    """The name of an export's folder from a template.
-
-    Parameters
-    ----------
-    template : str
-        With any of {data}, {method}, {rank}, {sparsity}, {seed}, {error}.
-
-    Raises
-    ------
-    ExportError
-        Another place in braces.
-
-    Examples
-    --------
-    >>> named("{data}-{method}-s{sparsity}", dataset, run)  # doctest: +SKIP
-    'faces-psnmf-s0.85'
-    """
-    params = run.start
-    places = {
-        "data": re.sub(r"[^\w.-]+", "-", Path(dataset.name).stem) or "data",
-        "method": params.method,
-        "rank": params.rank,
-        "sparsity": f"{params.sparsity:g}",
-        "seed": params.seed,
-        "error": f"{100 * run.result.error:.2f}",
-    }
-    return _filled(template, places)
-
-
-def check_name(template: str) -> None:
-    """Raise ExportError when `named` would, before there is a run."""
-    _filled(template, dict.fromkeys(_PLACES, "x"))
-
-
-def _filled(template: str, places: Mapping[str, Any]) -> str:
-    try:
-        return template.format_map(places)
-    except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
-        accepted = ", ".join(f"{{{name}}}" for name in _PLACES)
-        raise ExportError(f'the name "{template}" cannot be made; accepted places are {accepted}') from error
 
 
 def write_together(directory: Path, writers: Mapping[str, Callable[[Path], object]]) -> list[Path]:
@@ -242,12 +205,12 @@ def write_together(directory: Path, writers: Mapping[str, Callable[[Path], objec
             undo.callback(_remove_if_empty, folder)
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".export-", dir=directory, ignore_cleanup_errors=True) as temporary:
-                new, old = Path(temporary, "new"), Path(temporary, "old")
+            complete(directory)
+            with staging(directory) as new:
                 for name, write in writers.items():
                     (new / name).parent.mkdir(parents=True, exist_ok=True)
-                    write(new / name)
-                _swap(directory, new, old, list(writers))
+                    _write(write, new / name)
+                swap(directory, new, list(writers), _former_files(directory, list(writers)))
         except OSError as error:
             name = f" ({Path(os.fsdecode(error.filename)).name})" if isinstance(error.filename, str | bytes) else ""
             raise ExportError(f"{directory} cannot be written: {error.strerror or error}{name}") from error
@@ -255,21 +218,14 @@ def write_together(directory: Path, writers: Mapping[str, Callable[[Path], objec
     return [directory / name for name in writers]
 
 
-def _swap(directory: Path, new: Path, old: Path, names: list[str]) -> None:
-    """Move the former export out, run.json first, and the new one in, run.json last; undo all when a move fails."""
-    moves = [(directory / name, old / name) for name in _former_files(directory, names)]
-    moves += [(new / name, directory / name) for name in names]
-    with contextlib.ExitStack() as undo:
-        for source, target in moves:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(source, target)
-            undo.callback(_move_back, target, source)
-        undo.pop_all()
-
-
-def _move_back(target: Path, source: Path) -> None:
-    with contextlib.suppress(OSError):
-        os.replace(target, source)
+def _write(write: Callable[[Path], object], path: Path) -> None:
+    try:
+        write(path)
+    except OSError as error:
+        if error.errno:
+            raise
+        # NumPy does not say why a file cannot be written.
+        raise OSError(errno.EIO, failure_reason(error, path), path.name) from error
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -303,13 +259,15 @@ def _in_the_way(directory: Path) -> list[str]:
     inside = [(path, path.name) for path in directory.iterdir()] if directory.is_dir() else []
     for folder in _FOLDERS:
         within = directory / folder
+        if within.is_symlink():
+            raise ExportError(f"{within} is a link; exports write into folders only, move it away")
         inside += [(path, f"{folder}/{path.name}") for path in within.iterdir()] if within.is_dir() else []
     named = {name for path, name in inside if _OURS.fullmatch(name) and _is_file(path)}
     return sorted(named - _listed(directory)) if named else []
 
 
 def check_directory(directory: str | os.PathLike[str]) -> None:
-    """Look whether an export can be written into a folder; writes nothing.
+    """Look whether an export can be written into a folder; writes nothing but what a killed export had begun to move.
 
     Raises
     ------
@@ -330,6 +288,7 @@ def check_directory(directory: str | os.PathLike[str]) -> None:
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ExportError(f"{directory} cannot be written: permission denied for {existing}")
     try:
+        complete(directory)
         foreign = _in_the_way(directory)
     except OSError as error:
         raise ExportError(f"{directory} cannot be read: {error.strerror or error}") from error
@@ -394,47 +353,3 @@ def _write_history(path: Path, result: Result) -> None:
             n_iter, error, sparsity, target, seconds = (value.item() for value in row)
             goal = "" if target != target else repr(target)  # NaN: the method has no target
             table.writerow([n_iter, repr(error), f"{100 * error:.6f}", repr(sparsity), goal, f"{seconds:.6f}"])
-
-
-def _factors(path: Path) -> tuple[Array, Array]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # NumPy leaves damaged files open
-        W = archive["W"]
-        if "H" in archive:
-            return W, archive["H"]
-    return W, np.load(path.with_name(COEFFICIENTS["npy"]), mmap_mode="r", allow_pickle=False)
-
-
-def read_factors(path: str | os.PathLike[str]) -> tuple[Array, Array]:
-    """W (m, r) and H (r, n) of an exported run.
-
-    Parameters
-    ----------
-    path : path-like
-        factors.npz, or the folder of an export.
-
-    Raises
-    ------
-    ExportError
-        A file that is missing or damaged.
-    """
-    path = Path(path)
-    path = path / "factors.npz" if path.is_dir() else path
-    try:
-        return _factors(path)
-    except (OSError, *DAMAGE) as error:
-        raise ExportError(f"{path} holds no factors of an exported run: {error}") from error
-
-
-def same_factors(a: Path, b: Path) -> bool:
-    """Whether two factors.npz hold the same W and H, bit by bit.
-
-    Raises
-    ------
-    ExportError
-        A file that is missing or damaged.
-    """
-    try:
-        one, other = _factors(a), _factors(b)
-        return all(x.dtype == y.dtype and np.array_equal(x, y) for x, y in zip(one, other, strict=True))
-    except (OSError, *DAMAGE) as error:
-        raise ExportError(f"{a} and {b} cannot be compared: {error}") from error

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,17 @@ from gsp_studio.core.nmf import iterate
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.residuals import residuals
 from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.io.atomic import careful_hdf5
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.montage import Scale, grid_shape, montage_image, to_grey
+from gsp_studio.io.patches import Picture, put_back
 from gsp_studio.io.runfile import ExportedRun, ExportError, as_done
 
 Array = npt.NDArray[Any]
 Writers = dict[str, Callable[[Path], object]]
 
+#: Beginnings that spreadsheets take for a formula, signs of full width as well.
+_FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x1f\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 #: Frames of an animation, milliseconds each, and how long the last one stays.
 _FRAMES, _FRAME_MS, _LAST_MS = 40, 100, 1500
 #: Pixels that the shorter side of a tile has in what is meant to be looked at.
@@ -101,15 +107,15 @@ def _csv_factors(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
 
 
 def _hdf5(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
-    def write(path: Path) -> None:
-        with h5py.File(path, "w") as file:
-            for name in ("W", "H"):
-                file.create_dataset(name, data=getattr(run.result, name), compression="gzip", compression_opts=1)
-            file["image_shape"] = dataset.image_shape
-            file["names"] = [name.encode("utf-8", "backslashreplace") for name in dataset.names]
-            file.attrs.update(order=dataset.order, channels=dataset.channels, error=run.result.error)
+    def write(file: h5py.File, check: Callable[[], None]) -> None:
+        for name in ("W", "H"):
+            file.create_dataset(name, data=getattr(run.result, name), compression="gzip", compression_opts=1)
+            check()
+        file["image_shape"] = dataset.image_shape
+        file["names"] = [name.encode("utf-8", "backslashreplace") for name in dataset.names]
+        file.attrs.update(order=dataset.order, channels=dataset.channels, error=run.result.error)
 
-    return {"factors.h5": write}
+    return {"factors.h5": lambda path: careful_hdf5(path, write)}
 
 
 def _coefficients(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
@@ -128,8 +134,8 @@ def _coefficients(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
 
 
 def _plain(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    """A text that no spreadsheet takes for a formula: some look for one behind spaces, tabs and line ends."""
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 # Figures
@@ -154,14 +160,19 @@ def _deep(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
 def _tiff(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     """The values themselves, a page a basis image, as Fiji opens them."""
     W = run.result.W
-    is_single = -126 < exponent_of(float(W.max())) <= 127  # else float32 has no such numbers
-    images = np.ascontiguousarray(dataset.as_images(W), np.float32 if is_single else W.dtype)
+    images = np.ascontiguousarray(dataset.as_images(W), _type_of_pages(W))
     kind = "rgb" if images.ndim == 4 else "minisblack"
 
     def write(path: Path) -> None:
         tifffile.imwrite(path, images, photometric=kind, metadata={"axes": "ZYXS" if images.ndim == 4 else "ZYX"})
 
     return {"basis.tif": write}
+
+
+def _type_of_pages(values: Array) -> np.dtype[Any]:
+    """Float32, as most programs open it; the values' own type where float32 has no such numbers."""
+    is_single = -126 < exponent_of(float(values.max())) <= 127
+    return np.dtype(np.float32) if is_single else values.dtype
 
 
 def _labelled(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
@@ -293,6 +304,43 @@ def _report(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     return {"report.html": lambda path: path.write_text(report_of(dataset, run, look), encoding="utf-8")}
 
 
+def _pictures(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    """Of each image that was cut into patches: it, what the basis makes of it, and what is left, side by side."""
+    if dataset.whole is None:
+        raise ExportError("pictures are put together from patches, and these images are no patches (a step cuts them)")
+    count = dataset.whole[0]
+
+    @lru_cache(1)  # two files of each picture are written one after the other
+    def picture(k: int) -> Picture:
+        return put_back(dataset, run.result.W, run.result.H, k)
+
+    writers: Writers = {}
+    for k in range(count):
+        name = "picture" if count == 1 else f"picture_{k + 1:0{len(str(count))}}"
+        writers[f"{name}.png"] = partial(_write_plates, picture, k)
+        writers[f"{name}.tif"] = partial(_write_pages, picture, k)
+    return writers
+
+
+def _write_plates(make: Callable[[int], Picture], k: int, path: Path) -> None:
+    """Original, reconstruction, and the size of the residual, as grey or colour with one white."""
+    picture = make(k)
+    white = float(picture.original.max()) or 1.0
+    plates = [picture.original, picture.reconstruction, np.abs(picture.residual)]
+    gap = np.ones((len(plates[0]), 4, *plates[0].shape[2:])) * white
+    sheet = np.concatenate([plates[0], gap, plates[1], gap, plates[2]], axis=1)
+    Image.fromarray((np.clip(sheet / white, 0, 1) * 255).round().astype(np.uint8)).save(path, format="PNG")
+
+
+def _write_pages(make: Callable[[int], Picture], k: int, path: Path) -> None:
+    """The same with all digits, the residual with its sign: three pages."""
+    picture = make(k)
+    pages = np.stack([picture.original, picture.reconstruction, picture.residual])
+    pages = pages.astype(_type_of_pages(pages))
+    kind = "rgb" if pages.ndim == 4 else "minisblack"
+    tifffile.imwrite(path, pages, photometric=kind, metadata={"axes": "ZYXS" if pages.ndim == 4 else "ZYX"})
+
+
 EXTRAS: Mapping[str, Extra] = {
     "mat": Extra("MATLAB", "W and H as factors.mat", (r"factors\.mat",), _mat),
     "csv": Extra("CSV", "W and H as text, to the last digit", (r"factors_[WH]\.csv",), _csv_factors),
@@ -305,6 +353,12 @@ EXTRAS: Mapping[str, Extra] = {
     "pdf": Extra("PDF", "the same as PDF", (r"montage\.pdf",), _vector("pdf")),
     "residuals": Extra(
         "Residuals", "errors of pixels and of images", (r"residual_map\.(png|csv)", r"residuals\.csv"), _residuals
+    ),
+    "pictures": Extra(
+        "Whole pictures",
+        "images that were cut into patches, put together again",
+        (r"picture(_[0-9]+)?\.(png|tif)",),
+        _pictures,
     ),
     "path": Extra("Sparsity path", "an animated GIF from dense to sparse", (r"path\.gif",), _path_gif),
     "run": Extra("The run", "an animated GIF of its iterates", (r"run\.gif",), _run_gif),

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from gsp_studio.io import images, sources
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions
 from gsp_studio.io.images import Header
-from gsp_studio.io.preprocess import float_type
+from gsp_studio.io.preprocess import float_type, has_full_scale, shared_tops
 from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
 from gsp_studio.io.sources import Member, Source
 from gsp_studio.io.step import REMEDY, leading_resize
@@ -37,6 +37,7 @@ _NEARLY_ALL = 0.95
 _WORTHWHILE = 1 << 15
 #: Bytes that decoding may take at once, and files that are decoded at once, at most.
 _DECODED = 1 << 28
+_MOST_IMAGES = 1 << 24
 _WORKERS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
 
 
@@ -88,7 +89,8 @@ def scan(source: Source) -> tuple[dict[Member, Header], list[str]]:
 def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sort key that puts "image 2" before "image 10"; no two texts have the same."""
     parts = re.split(r"([0-9]+)", text)  # every second one is a number
-    return [(0, int(part), "") if i % 2 else (1, 0, part.lower()) for i, part in enumerate(parts)], text
+    numbers = [part.lstrip("0") for part in parts]  # as text: a name can have more digits than numbers may
+    return [(0, len(numbers[i]), numbers[i]) if i % 2 else (1, 0, part.lower()) for i, part in enumerate(parts)], text
 
 
 def choose(source: Source, wanted: tuple[int, int] | None = None, any_size: bool = False) -> Choice:
@@ -124,10 +126,33 @@ def choose(source: Source, wanted: tuple[int, int] | None = None, any_size: bool
         left_out = f"{len(odd)} of {len(files)} images left out, not of {size[0]} x {size[1]}"
         notes.append(f"{left_out}: {_sizes_in_words(odd, headers)}")
     own = [file for file in own if any_size or headers[file].size == size]
+    notes += _of_headers(path, own, headers)
     coloured = [file for file in own if headers[file].is_colour]
     if 0 < len(coloured) < len(own):
         notes.append(f"{len(coloured)} of {len(own)} images are stored in colour: {_named(coloured)}")
     return Choice(tuple(own), tuple(headers[file] for file in own), tuple(notes))
+
+
+def _of_headers(path: Path, files: Sequence[Member], headers: dict[Member, Header]) -> list[str]:
+    """Notes on the files by their headers, each once with the files that it is about; unlike scales are refused."""
+    types = Counter(headers[file].dtype for file in files)
+    scaled = [one for one in types if has_full_scale(one)]
+    first = {headers[file].dtype: file.inside for file in reversed(files)}
+    listed = ", ".join(f"{count} of {one} ({first[one]})" for one, count in types.most_common())
+    if 0 < len(scaled) < len(types):
+        raise DatasetError(
+            f"{path} mixes types of which some have a full scale and others have none: {listed}; accepted are whole "
+            "numbers of up to 16 bits, or wider and floating values, in one set"
+        )
+    notes = [f"images are of unlike types: {listed}"] if len(types) > 1 else []
+    told: dict[str, list[Member]] = {}
+    for file in files:
+        for note in headers[file].notes:
+            told.setdefault(note, []).append(file)
+    for note, those in told.items():
+        which = "" if len(those) == len(files) else f", in {len(those)} of {len(files)} files: {_named(those)}"
+        notes.append(note + which)
+    return notes
 
 
 def _foreign(headers: dict[Member, Header]) -> list[Member]:
@@ -178,22 +203,22 @@ def peek(path: Path, options: LoadOptions) -> Peek:
     resize = leading_resize(options.steps)
     with sources.opened(path) as source:
         chosen = choose(source, options.image_shape, any_size=resize is not None)
+    frames = sum(header.frames for header in chosen.headers)
+    if frames > _MOST_IMAGES:
+        raise DatasetError(f"{path} holds {frames} images; accepted are up to {_MOST_IMAGES}")
     items = [(file, k) for file, header in zip(chosen.files, chosen.headers, strict=True) for k in range(header.frames)]
     held = len(items)
+    types = {header.dtype for header in chosen.headers}
     picked = subset_of(options.subset, held, str(path))
     items = [items[k] for k in picked]
     count = len(items)
-    if count < 2 and chosen.files[0].where == str(path):
-        raise DatasetError(f"{path} is one image; open the folder that holds your images")
-    if count < 2:
-        raise DatasetError(f"{path} contains 1 image ({chosen.files[0].name}); a factorization needs at least 2")
     height, width = chosen.headers[0].size if resize is None else (resize.height, resize.width)
     has_colour = any(header.is_colour for header in chosen.headers)
     if options.colour not in (None, "grey") and not has_colour:
         raise DatasetError(f"{path}: no image is stored in colour; accepted is grey")
     channels = 3 if options.colour == "rgb" else 1
     colour: Colour | None = (options.colour or "grey") if has_colour else None
-    dtype = float_type(np.dtype(np.float32), options.dtype)
+    dtype = float_type(np.dtype(np.float64 if types & {"float64", "float128"} else np.float32), options.dtype)
     formats = Counter(header.format for header in chosen.headers)
     mixed = f" ({', '.join(f'{k} {name}' for name, k in formats.most_common(4))})" if len(formats) > 1 else ""
     classes = len({file.parent for file in chosen.files})
@@ -227,6 +252,7 @@ def peek(path: Path, options: LoadOptions) -> Peek:
         has_colour=has_colour,
         picked=picked,
         n_held=held,
+        types=tuple(sorted(types)),
         is_mapped=path.is_dir(),
         label_source="folders" if len({os.path.dirname(file.inside) for file, _ in items}) > 1 else "",
     )
@@ -329,7 +355,9 @@ def _frames(source: Source, inside: str, frames: list[int], found: Peek, note: i
     file = source.member(inside)
     read = []
     resize = leading_resize(found.options.steps)
-    for image in images.read_frames(file, frames, note, found.options.colour or "grey"):
+    tops = shared_tops(set(found.types))
+    colour, dtype = found.options.colour or "grey", found.options.dtype or "float32"
+    for image in images.read_frames(file, frames, note, colour, dtype, tops):
         if resize is not None:
             image = resized(image, resize)
         if image.shape[:2] != found.image_shape:

@@ -21,8 +21,8 @@ _GREY_PNG, _COLOURED_PNG = (0, 4), (2, 3, 6)
 _FRAMES = (0xC0, 0xC1, 0xC2)
 
 
-def quick_header(head: bytes) -> tuple[str, int, int, bool] | None:
-    """Format, height, width and whether there are colours, of an image that begins so; None: ask Pillow."""
+def quick_header(head: bytes) -> tuple[str, int, int, bool, str] | None:
+    """Format, height, width, whether there are colours, and type of an image that begins so; None: ask Pillow."""
     if head.startswith(_PNG):
         return _png(head)
     if head.startswith(b"\xff\xd8\xff"):
@@ -30,7 +30,26 @@ def quick_header(head: bytes) -> tuple[str, int, int, bool] | None:
     return None
 
 
-def _png(head: bytes) -> tuple[str, int, int, bool] | None:
+def gif_frames(content: bytes, most: int) -> int:
+    """Pictures of a GIF file, counted up to one more than `most`; none of them is decoded."""
+    flags = content[10] if len(content) > 10 else 0
+    at, frames = 13 + (6 << (flags & 7) if flags & 0x80 else 0), 0
+    while at + 10 < len(content) and frames <= most:
+        if content[at] == 0x2C:
+            frames += 1
+            flags = content[at + 9]
+            at += 11 + (6 << (flags & 7) if flags & 0x80 else 0)
+        elif content[at] == 0x21:
+            at += 2
+        else:
+            break
+        while at < len(content) and content[at]:
+            at += content[at] + 1
+        at += 1
+    return frames
+
+
+def _png(head: bytes) -> tuple[str, int, int, bool, str] | None:
     if len(head) < 45 or head[8:16] != b"\0\0\0\rIHDR":
         return None
     width, height, depth, kind, compression, filtering, interlace = struct.unpack(">IIBBBBB", head[16:29])
@@ -43,14 +62,14 @@ def _png(head: bytes) -> tuple[str, int, int, bool] | None:
     while at + 8 <= len(head):
         (length,), name = struct.unpack(">I", head[at : at + 4]), head[at + 4 : at + 8]
         if name == b"IDAT":
-            return "PNG", height, width, kind in _COLOURED_PNG
+            return "PNG", height, width, kind in _COLOURED_PNG, f"uint{depth}"
         if name not in _PLAIN:
             return None
         at += 12 + length
     return None
 
 
-def _jpeg(head: bytes) -> tuple[str, int, int, bool] | None:
+def _jpeg(head: bytes) -> tuple[str, int, int, bool, str] | None:
     at = 2
     while at + 9 < len(head):
         if head[at] != 0xFF:
@@ -62,7 +81,9 @@ def _jpeg(head: bytes) -> tuple[str, int, int, bool] | None:
             is_usual = (
                 depth == 8 and height > 0 and width > 0 and components in (1, 3) and height * width < _MOST_PIXELS
             )
-            return ("JPEG", height, width, components == 3) if is_usual and length == 8 + 3 * components else None
+            return (
+                ("JPEG", height, width, components == 3, "uint8") if is_usual and length == 8 + 3 * components else None
+            )
         # Application segments but JFIF's own can hold a turn, or more images.
         is_plain = marker in (0xDB, 0xC4, 0xDD, 0xFE) or (marker == 0xE0 and head[at + 4 : at + 9] == b"JFIF\0")
         if not is_plain or length < 2:

@@ -1,10 +1,15 @@
-"""IDX files, MNIST's own format, plain or compressed by gzip: a type, the sizes of the axes, the values, big-endian."""
+"""IDX files, MNIST's own format, plain or compressed by gzip: a type, the sizes of the axes, the values, big-endian.
+
+Labels are in a file beside it; one that is a link is not followed, as what a set holds must not depend on what lies
+elsewhere.
+"""
 
 from __future__ import annotations
 
 import gzip
 import math
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,11 +41,17 @@ def list_arrays(path: Path) -> list[ArrayEntry]:
     """The one array of a file; what its header declares is compared with what it can hold."""
     with _opened(path) as file:
         entry, begin = _header(file, path)
-    size = path.stat().st_size
-    held = DEFLATE_MOST * size if _is_gzip(path) else size - begin
+    size, is_gzip = path.stat().st_size, _is_gzip(path)
+    held = DEFLATE_MOST * size if is_gzip else size - begin
     if entry.nbytes > held:
         raise DatasetError(f"{path}: its header declares {entry}, {entry.nbytes} bytes, but at most {held} follow")
-    return [entry]
+    notes = [] if is_gzip or entry.nbytes == held else [f"{held - entry.nbytes} bytes behind the values are not read"]
+    beside = _labels_beside(path)
+    if beside is not None and beside.is_symlink():
+        notes.append(f"{beside.name} is a link to another place, and its labels are not read")
+    elif beside is not None and beside.is_file() and _labels(beside, entry) is None:
+        notes.append(f"{beside.name} does not hold a label for each image, and is not read")
+    return [replace(entry, notes=tuple(notes))]
 
 
 def read_array(path: Path, entry: ArrayEntry) -> Array:
@@ -60,16 +71,29 @@ def read_array(path: Path, entry: ArrayEntry) -> Array:
 
 def labels(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
     """The values of the file of labels beside it, "t10k-labels-idx1-ubyte.gz" beside "t10k-images-idx3-ubyte.gz"."""
-    beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
-    if beside == path or not beside.is_file():
+    beside = _labels_beside(path)
+    if beside is None or beside.is_symlink() or not beside.is_file():
         return None
+    found = _labels(beside, entry)
+    try:
+        return None if found is None else tuple(map(str, read_array(beside, found).tolist()))
+    except (DatasetError, OSError):
+        return None  # images are images without their labels
+
+
+def _labels(beside: Path, images: ArrayEntry) -> ArrayEntry | None:
+    """The labels in a file; None where it has none that fit."""
     try:
         [found] = list_arrays(beside)
-        if found.shape != entry.shape[:1] or found.dtype.kind not in "iu":
-            return None
-        return tuple(map(str, read_array(beside, found).tolist()))
     except (DatasetError, OSError, EOFError, zlib.error):
-        return None  # images are images without their labels
+        return None
+    return found if found.shape == images.shape[:1] and found.dtype.kind in "iu" else None
+
+
+def _labels_beside(path: Path) -> Path | None:
+    """Where the labels of a file of images would be; None where its name does not tell."""
+    beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+    return None if beside == path else beside
 
 
 def _is_gzip(path: Path) -> bool:

@@ -1,12 +1,14 @@
 """One image file: what it is, its size, its grey values. Decided by content, never half-read, upright.
 
 A file with an image's name and other content, or a truncated one, is refused by name: to skip it in silence would
-change the data. Pillow reads; LOAD_TRUNCATED_IMAGES stays off, and only the formats below are ever tried.
+change the data. Pillow reads, and tifffile TIFF; LOAD_TRUNCATED_IMAGES stays off, and only the formats below are ever
+tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
@@ -14,12 +16,14 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
 
+from gsp_studio.io import deep
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.headers import ENOUGH, quick_header
+from gsp_studio.io.headers import ENOUGH, gif_frames, quick_header
+from gsp_studio.io.preprocess import unit_scale
 from gsp_studio.io.source import require_memory
-from gsp_studio.io.sources import ImageFile
+from gsp_studio.io.sources import ImageFile, Member
+from gsp_studio.io.tiff_pages import in_stream
 
 Array = npt.NDArray[Any]
 Note = Callable[[str], object]
@@ -29,8 +33,13 @@ ACCEPTED = "PNG, JPEG, PGM, TIFF, BMP, GIF and WebP files"
 DECODING = 32
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".pbm", ".pnm", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
-_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "PPM", "WEBP")
-_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP")
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF8": "GIF",
+    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF"),
+}
 #: Two letters, which any text can begin with: believed only under an image's name.
 _WEAK_SIGNATURES = {b"BM": "BMP", **{f"P{k}".encode(): "PPM" for k in range(1, 7)}}
 #: What users try to open and no reader here takes.
@@ -49,8 +58,13 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 PLANES = ("red", "green", "blue")
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
-#: Formats that can hold several images.
-_ANIMATED = ("TIFF", "GIF", "PNG", "WEBP")
+_ANIMATED = ("GIF", "PNG", "WEBP")
+#: Bytes that a frame of an animated PNG has at least: two chunks.
+_LEAST_FRAME = 50
+#: Frames of an animation, each of which is put together from those before it.
+_MOST_FRAMES = 1 << 15
+#: Pixels of all of them, and of these for each byte of the file: most of a frame can be that of the one before it.
+_MOST_PIXELS, _MOST_PIXELS_A_BYTE = 1 << 26, 5000
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -68,12 +82,18 @@ class Header:
         Colour or a palette.
     frames : int
         Images in it: pages of a TIFF, pictures of an animation.
+    dtype : str
+        Type of its values as they are stored: "uint8", "uint12", "float32".
+    notes : tuple of str
+        What is left out or converted, a clause each.
     """
 
     format: str
     size: tuple[int, int]
     is_colour: bool
     frames: int = 1
+    dtype: str = "uint8"
+    notes: tuple[str, ...] = ()
 
 
 def sniff(head: bytes, suffix: str = "") -> str | None:
@@ -115,24 +135,35 @@ def look(file: ImageFile) -> Header | None:
     """
     claims = file.suffix.lower() in _SUFFIXES
     try:
-        stream = file.open("rb")
-    except OSError:
+        head = _head(file)
+    except (OSError, DatasetError):  # a member of an archive can be encrypted, or damaged
         if claims:
             raise
         return None
-    with stream:
-        head = stream.read(ENOUGH)
-        if sniff(head, file.suffix):
-            quick = quick_header(head)
-            if quick is not None:
-                return Header(quick[0], quick[1:3], quick[3])
-            stream.seek(0)
+    kind = sniff(head, file.suffix)
+    if kind is None:
+        if claims:
+            raise DatasetError(
+                f"{file} is named like an image but is none ({described(head[:128])}); accepted are {ACCEPTED}"
+            )
+        return None
+    quick = quick_header(head)
+    if quick is not None:
+        return Header(quick[0], quick[1:3], quick[3], dtype=quick[4])
+    with file.open("rb") as stream:
+        if kind != "TIFF":
             return _header(stream, file)
-    if claims:
-        raise DatasetError(
-            f"{file} is named like an image but is none ({described(head[:128])}); accepted are {ACCEPTED}"
-        )
-    return None
+        _, stack = in_stream(stream, str(file))
+        form = stack.format
+        return Header("TIFF", form.shape, form.is_colour, stack.count, form.stored, stack.notes)
+
+
+def _head(file: ImageFile) -> bytes:
+    """The first bytes of a file: enough to tell what it is."""
+    if isinstance(file, Member):
+        return file.head(ENOUGH)
+    with file.open("rb") as stream:
+        return stream.read(ENOUGH)
 
 
 def described(head: bytes) -> str:
@@ -161,7 +192,6 @@ def described(head: bytes) -> str:
 def _decoding(stream: IO[bytes], file: ImageFile) -> Iterator[Image.Image]:
     """The image in a stream; whatever is wrong with it becomes a DatasetError that names the file."""
     try:
-        # A stream, as Pillow maps files that it has the name of, and then misreads turned TIFF files.
         with Image.open(stream, formats=_FORMATS) as image:
             yield image
     except (DatasetError, MemoryError, PermissionError, FileNotFoundError):
@@ -182,14 +212,28 @@ def _header(stream: IO[bytes], file: ImageFile) -> Header:
         if min(image.size) < 1:
             raise DatasetError(f"{file} is an image of {image.height} x {image.width}: it has no pixels")
         width, height = image.size
-        if isinstance(image, TiffImageFile):  # whose size Pillow may have turned already
-            width, height = image.tag_v2[256], image.tag_v2[257]
         size = (width, height) if _orientation(image) in _TURNED else (height, width)
         is_colour = image.mode not in _GREY_MODES
+        dtype = "bool" if image.mode == "1" else f"uint{deep.bits(image, stream)}"
+        if image.format == "GIF":
+            stream.seek(0)
+            _require_few(gif_frames(stream.read(), _MOST_FRAMES), file)
         frames = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
         if image.format == "GIF" and frames > 1:
             _require_end_of_gif(stream, file)
-        return Header(image.format or "", size, is_colour, max(1, frames))
+        held = stream.seek(0, os.SEEK_END)
+        is_bomb = frames > 1 and frames * width * height > _MOST_PIXELS + _MOST_PIXELS_A_BYTE * held
+        if is_bomb or (image.format == "PNG" and _LEAST_FRAME * (frames - 1) > held):
+            raise DatasetError(
+                f"{file} declares {frames} images of {height} x {width}, more than its {held} bytes can hold"
+            )
+        _require_few(frames, file)
+        return Header(image.format or "", size, is_colour, max(1, frames), dtype)
+
+
+def _require_few(frames: int, file: ImageFile) -> None:
+    if frames > _MOST_FRAMES:
+        raise DatasetError(f"{file} holds more than {_MOST_FRAMES} images; accepted are animations of up to as many")
 
 
 def _require_end_of_gif(stream: IO[bytes], file: ImageFile) -> None:
@@ -200,7 +244,14 @@ def _require_end_of_gif(stream: IO[bytes], file: ImageFile) -> None:
         raise DatasetError(f"{file} is truncated: the end mark of a GIF is missing")
 
 
-def read_frames(file: ImageFile, frames: Sequence[int], note: Note, colour: str = "grey") -> Iterator[Array]:
+def read_frames(
+    file: ImageFile,
+    frames: Sequence[int],
+    note: Note,
+    colour: str = "grey",
+    dtype: npt.DTypeLike = np.float32,
+    tops: Mapping[str, float] | None = None,
+) -> Iterator[Array]:
     """Decode images of a file.
 
     Parameters
@@ -212,10 +263,13 @@ def read_frames(file: ImageFile, frames: Sequence[int], note: Note, colour: str 
         Told each step in words.
     colour : "grey" | "rgb" | "red" | "green" | "blue"
         Of images in colour: their luminance, all of it, or one of the three.
+    dtype : float32 or float64
+    tops : mapping of str to float, optional
+        Types whose values are divided by another number than their largest value, as in `shared_tops`.
 
     Yields
     ------
-    ndarray (height, width), or (height, width, 3) in colour, float32
+    ndarray (height, width), or (height, width, 3) in colour, of that type
         Integers of 8 and 16 bits in [0, 1], wider and floating values as they are.
 
     Raises
@@ -223,36 +277,46 @@ def read_frames(file: ImageFile, frames: Sequence[int], note: Note, colour: str 
     DatasetError
         A damaged or truncated file, or an image that does not fit into memory.
     """
-    with file.open("rb") as stream, _decoding(stream, file) as image:
+    with file.open("rb") as stream:
+        head = stream.read(16)
+        stream.seek(0)
+        values = _tiff if sniff(head, file.suffix) == "TIFF" else _by_pillow
+        for stored in values(stream, file, frames, note):
+            yield _in_type(stored, note, colour, np.dtype(dtype), tops or {})
+
+
+def _tiff(stream: IO[bytes], file: ImageFile, frames: Sequence[int], note: Note) -> Iterator[Array]:
+    images, stack = in_stream(stream, str(file))
+    for said in stack.format.said:
+        note(said)
+    for frame in frames:
+        if frame >= stack.count:
+            raise DatasetError(f"{file} has changed since it was looked into; open it again")
+        yield images.read(stack, range(frame, frame + 1))[0]
+
+
+def _by_pillow(stream: IO[bytes], file: ImageFile, frames: Sequence[int], note: Note) -> Iterator[Array]:
+    with _decoding(stream, file) as image:
         for frame in frames:
             if frame > 0:
                 image.seek(frame)
             needed = DECODING * image.width * image.height
             require_memory(needed, f"{file}, an image of {image.height} x {image.width},")
-            _require_all_pixels(image, file)
-            turned = _orientation(image) in range(2, 9)
-            depth = 16 if image.mode == "I" and image.format in ("PPM", "PNG") else 0  # Pillow widens these
-            image.load()  # turns TIFF files, and takes the mark away
+            turn = _orientation(image)
+            turned = turn in range(2, 9)
             if turned:
                 note("turned upright as EXIF says")
-            yield _values(ImageOps.exif_transpose(image) if turned else image, depth, note, colour)
+            if frame == 0 and deep.is_deep_colour(image, stream):
+                yield deep.colours(image, stream, turn, note)
+                continue
+            is_deep = deep.bits(image, stream) == 16
+            image.load()
+            yield _stored(ImageOps.exif_transpose(image) if turned else image, is_deep, note)
 
 
 def read_image(file: ImageFile, note: Note, colour: str = "grey") -> Array:
     """Decode the first image of a file, as `read_frames`."""
     return next(read_frames(file, (0,), note, colour))
-
-
-def _require_all_pixels(image: Image.Image, file: ImageFile) -> None:
-    """A TIFF whose strips end before its image does would be filled up with zeros."""
-    if image.format != "TIFF":
-        return
-    parts = {tuple(part[1]) for part in getattr(image, "tile", ()) if part[1] is not None}
-    covered = sum(max(0, right - left) * max(0, bottom - top) for left, top, right, bottom in parts)
-    if covered < image.width * image.height:
-        raise DatasetError(
-            f"{file} is damaged or truncated ({covered} of {image.width * image.height} pixels are there)"
-        )
 
 
 def _orientation(image: Image.Image) -> int:
@@ -263,35 +327,63 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _values(image: Image.Image, depth: int, note: Note, wanted: str) -> Array:
+def _stored(image: Image.Image, is_deep: bool, note: Note) -> Array:
+    """Grey levels (height, width) or colours (height, width, 3) as they are stored."""
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
         note("palette applied")
-    elif image.mode in ("CMYK", "YCbCr", "LAB", "HSV", "RGBX"):
+    elif image.mode in ("CMYK", "YCbCr", "HSV", "RGBX"):
         image = image.convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or _has_clear_colour(image):
         image = image.convert("RGBA")
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         image = Image.alpha_composite(black, image).convert("RGB")
         note("transparency put on black")
-    if image.mode == "RGB":
-        colour = np.asarray(image)
-        note("uint8 divided by 255")
-        if wanted == "rgb":
-            return colour.astype(np.float32) / np.float32(255)
-        if np.array_equal(colour[..., 0], colour[..., 1]) and np.array_equal(colour[..., 0], colour[..., 2]):
-            return colour[..., 0].astype(np.float32) / np.float32(255)  # grey in three channels: exactly that grey
-        if wanted in PLANES:
-            note(one_of_three(wanted))
-            return colour[..., PLANES.index(wanted)].astype(np.float32) / np.float32(255)
-        note(TO_GREY)
-        luma: Array = np.zeros(colour.shape[:2], np.float32)
-        for k in range(3):
-            luma += np.multiply(colour[..., k], LUMA[k], dtype=np.float32)
-        luma /= np.float32(255)
-        return np.minimum(luma, np.float32(1), out=luma)
-    grey = _single_channel(image, depth, note)
-    return np.repeat(grey[..., None], 3, axis=2) if wanted == "rgb" else grey
+    values: Array = np.asarray(image)
+    if image.mode != "RGB" and values.ndim != 2:
+        raise DatasetError(f"images of Pillow's mode {image.mode} cannot be read; accepted are grey and colour images")
+    return values.astype(np.uint16) if is_deep and values.ndim == 2 else values
+
+
+def _in_type(stored: Array, note: Note, wanted: str, dtype: np.dtype[Any], tops: Mapping[str, float]) -> Array:
+    """Stored values in the type to compute in: scaled, and grey or in colour as is wanted."""
+    scale, step = unit_scale(stored.dtype)
+    if stored.dtype.name in tops:
+        scale = tops[stored.dtype.name]
+        step = f"{stored.dtype.name} divided by {scale:g}, as the unsigned values beside it"
+    if step:
+        note(step)
+    values: Array = stored.astype(dtype)
+    if values.ndim == 3 and wanted in PLANES:
+        note(one_of_three(wanted))
+        values = values[..., PLANES.index(wanted)]
+    elif values.ndim == 3 and wanted != "rgb":
+        if (stored[..., :1] != stored).any():
+            note(TO_GREY)
+        values = luminance(np.moveaxis(values, 2, 0))
+    if scale != 1.0:
+        values /= dtype.type(scale)
+    return np.repeat(values[..., None], 3, axis=2) if wanted == "rgb" and values.ndim == 2 else values
+
+
+def luminance(colours: Array) -> Array:
+    """Luminance of red, green and blue.
+
+    Parameters
+    ----------
+    colours : ndarray (3, ...), float32 or float64
+
+    Returns
+    -------
+    ndarray (...)
+        Of the same type; grey in three channels is exactly that grey.
+    """
+    red, green, blue = colours
+    luma: Array = red * LUMA[0].astype(colours.dtype)
+    luma += green * LUMA[1].astype(colours.dtype)
+    luma += blue * LUMA[2].astype(colours.dtype)
+    np.copyto(luma, red, where=(red == green) & (red == blue))
+    return luma
 
 
 def one_of_three(plane: str) -> str:
@@ -306,21 +398,3 @@ def made_grey(colour: str | None) -> str:
 
 def _has_clear_colour(image: Image.Image) -> bool:
     return "transparency" in image.info and image.mode in ("1", "L", "RGB")
-
-
-def _single_channel(image: Image.Image, depth: int, note: Note) -> Array:
-    values: Array = np.asarray(image)
-    if values.ndim != 2:
-        raise DatasetError(f"images of Pillow's mode {image.mode} cannot be read; accepted are grey and colour images")
-    if image.mode == "1":
-        note("bool as 0 and 1")
-        return values.astype(np.float32)
-    if depth == 16:
-        note("uint16 divided by 65535")
-        return values.astype(np.float32) / np.float32(65535)
-    if values.dtype.kind == "f" or values.dtype.itemsize > 2:
-        note(f"{values.dtype.name} values as they are")
-        return values.astype(np.float32)
-    top = np.iinfo(values.dtype).max
-    note(f"{values.dtype.name} divided by {top}")
-    return values.astype(np.float32) / np.float32(top)

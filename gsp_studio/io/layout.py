@@ -14,8 +14,22 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+#: Neighbours in a picture differ less than this fraction of what values by chance do.
+MUCH = 0.8
+#: Lines that a vector is cut into differ so much more than neighbours in a picture that is no set of vectors.
+APART = 1.25
+#: Pixels that an array has in each direction at least to be taken for one picture.
+LEAST_SIDE = 16
+#: Values in each direction from which a guess is made, about a stack and about a matrix.
+BLOCK, PICTURE = 128, 512
+#: Factor by which differences down and across a picture differ at most, usually; and in any picture.
+_ALIKE, _AT_ALL = 1.5, 4.0
+#: Vectors from which a shape is guessed.
+_SAMPLE = 64
 #: Longer images than this are proposed only when nothing else divides the number of pixels.
-_LONGEST = 4.0
+LONGEST = 4.0
+#: Larger images are not looked for.
+_MOST_PIXELS = 1 << 40
 
 
 def candidate_shapes(pixels: int) -> list[tuple[int, int]]:
@@ -31,9 +45,11 @@ def candidate_shapes(pixels: int) -> list[tuple[int, int]]:
     list of (height, width)
         Nearest to a square first; sides of more than 4 : 1 only when there are no others. Never empty.
     """
+    if pixels > _MOST_PIXELS:  # which only a damaged header declares
+        return [(1, pixels)]
     pairs = [(h, pixels // h) for h in range(1, math.isqrt(pixels) + 1) if pixels % h == 0]
     shapes = sorted({*pairs, *((w, h) for h, w in pairs)}, key=lambda s: (max(s) / min(s), s))
-    usual = [shape for shape in shapes if max(shape) <= _LONGEST * min(shape)]
+    usual = [shape for shape in shapes if max(shape) <= LONGEST * min(shape)]
     return usual or shapes
 
 
@@ -57,6 +73,12 @@ def roughness(vectors: Array, shape: tuple[int, int], order: str) -> float:
     grid = vectors.T.reshape(-1, h, w) if order == "C" else vectors.T.reshape(-1, w, h)
     steps = [np.abs(np.diff(grid, axis=axis)).mean() for axis in (1, 2) if grid.shape[axis] > 1]
     return float(np.mean(steps)) if steps else 0.0
+
+
+def step_between_lines(vectors: Array, shape: tuple[int, int], order: str) -> float:
+    """Mean absolute difference between the lines that vectors (m, k) are cut into, rows or columns as `order` says."""
+    length = shape[1] if order == "C" else shape[0]
+    return float(np.abs(vectors[length:] - vectors[:-length]).mean()) if 0 < length < len(vectors) else math.inf
 
 
 def grain(vectors: Array, shape: tuple[int, int], order: str) -> float:
@@ -92,4 +114,98 @@ def rank_shapes(vectors: Array, order: str) -> list[tuple[int, int]]:
 
 def looks_like_pixels(count: int) -> bool:
     """Whether images of usual proportions can have that many pixels, at least 2 x 2."""
-    return any(min(shape) >= 2 and max(shape) <= _LONGEST * min(shape) for shape in candidate_shapes(count))
+    return any(min(shape) >= 2 and max(shape) <= LONGEST * min(shape) for shape in candidate_shapes(count))
+
+
+def differences(block: Array) -> list[float]:
+    """Mean absolute differences of neighbours along each axis, and last that of values by chance.
+
+    Parameters
+    ----------
+    block : ndarray, float64
+        All sides at least 2.
+
+    Returns
+    -------
+    list of float
+    """
+    shuffled = np.random.default_rng(0).permutation(block.ravel())
+    each = [float(np.abs(np.diff(block, axis=axis)).mean()) for axis in range(block.ndim)]
+    return [*each, float(np.abs(np.diff(shuffled)).mean())]
+
+
+def are_alike(down: float, across: float) -> bool:
+    """Whether differences down and across could be those of one picture."""
+    return 0 < max(down, across) <= _AT_ALL * min(down, across)
+
+
+def odd_axis(each: list[float]) -> int | None:
+    """The axis of three that is not one of a picture, as neighbours differ alike along the other two.
+
+    Pictures after another differ more along it, spectra and slow movies less.
+
+    Parameters
+    ----------
+    each : list of 3 float
+        Mean absolute differences along each axis.
+
+    Returns
+    -------
+    int or None
+        None unless it is clear.
+    """
+    if min(each) <= 0:
+        return None
+    logs = np.log(each)
+    apart = [abs(logs[(k + 1) % 3] - logs[(k + 2) % 3]) for k in range(3)]
+    first, second, _ = sorted(apart)
+    is_clear = first < math.log(_ALIKE) and second - first > math.log(_ALIKE)
+    return int(np.argmin(apart)) if is_clear else None
+
+
+def sample(vectors: Any) -> Array:
+    """Some vectors as columns, spread over the whole.
+
+    Parameters
+    ----------
+    vectors : ndarray (n, m) or PartedArray, real numbers
+
+    Returns
+    -------
+    ndarray (m, k), float64
+        NaN and infinite values count as 0.
+    """
+    count = len(vectors)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _SAMPLE)).astype(int))
+    return _finite(vectors[chosen].T)
+
+
+def block(values: Any, side: int, most: int | None = None) -> Array:
+    """Neighbouring values from the middle of an array.
+
+    Parameters
+    ----------
+    values : ndarray or PartedArray, real numbers
+    side : int
+        Values in each direction.
+    most : int, optional
+        Along the first axis no more than these, either.
+
+    Returns
+    -------
+    ndarray, float64
+        NaN and infinite values count as 0.
+    """
+    inner = [_middle(length, side) for length in values.shape[1:]]
+    part = values[_middle(len(values), min(side, most or side))]  # what stays in its file is read along the first axis
+    return _finite(part[(slice(None), *inner)])
+
+
+def _middle(length: int, count: int) -> slice:
+    start = max(0, (length - count) // 2)
+    return slice(start, min(length, start + count))
+
+
+def _finite(values: Array) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.nan_to_num(np.asarray(values, dtype=np.float64), posinf=0.0, neginf=0.0)

@@ -43,7 +43,9 @@ def start_logging(folder: Path) -> logging.Handler | None:
     """Write the log into a folder from now on, a few files in turn; None where it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(folder / NAME, maxBytes=_BYTES, backupCount=_FILES, encoding="utf-8")
+        handler = RotatingFileHandler(
+            folder / NAME, maxBytes=_BYTES, backupCount=_FILES, encoding="utf-8", errors="backslashreplace"
+        )
     except OSError:
         return None  # the program works without
     handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(message)s"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from gsp_studio.io import arrays, images, layout
 from gsp_studio.io.arrangement import Arrangement, arrange
+from gsp_studio.io.axes import laid_out
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions, as_images
 from gsp_studio.io.entry import LABELS, NUMERIC, ArrayEntry
 from gsp_studio.io.naming import Numbered
@@ -20,31 +22,11 @@ from gsp_studio.io.preprocess import float_type, unit_scale
 from gsp_studio.io.source import OF_FILE, Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
 
 Array = npt.NDArray[Any]
-Shape = tuple[int, int]
 
 #: Kinds of types that labels can have.
 _NAMES = NUMERIC + "SU"
 #: Bytes that are copied at once while loading.
 _BLOCK = 1 << 24
-
-
-def _take(values: Array, images_in: str, chosen: Array | None = None) -> Array:
-    """Images as columns (m, k) in their raw type, all or those chosen; rows of a stack's image follow each other."""
-    if images_in == "columns":
-        return values if chosen is None else values[:, chosen]
-    if images_in == "last axis":
-        values = np.moveaxis(values, -1, 0)
-    some = values if chosen is None else values[chosen]
-    return some.reshape(len(some), -1).T
-
-
-def _planes(values: Array, images_in: str) -> Array:
-    """A stack of images in colour with the colours before the pixels: a view."""
-    if values.ndim < 4:
-        return values
-    if images_in == "last axis":
-        return np.moveaxis(values, 2 if values.shape[2] == 3 else 0, 0)
-    return np.moveaxis(values, 3 if values.shape[3] == 3 else 1, 1)
 
 
 def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
@@ -55,21 +37,16 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     DatasetError
         A damaged file, one without images, or options that do not fit.
     """
-    entries = arrays.list_arrays(path, kind)
-    entry = arrays.choose_array(entries, options.key, path)
+    form, entries = arrays.FORMATS[kind], arrays.list_arrays(path, kind)
+    key = options.key and arrays.canonical_key(path, kind, options.key)
+    entry = arrays.choose_array(entries, key, path)
     parted = arrays.opened(path, kind, entry) if entry.is_usable else None
     read = cache(lambda: arrays.read_array(path, kind, entry) if parted is None else parted)
-    found = arrange(entry, read, kind, options, path)
-    if found.n_images < 2:
-        raise DatasetError(
-            f"{path} holds 1 image of {found.image_shape[0]} x {found.image_shape[1]}; at least 2 are needed"
-        )
+    found = arrange(entry, read, kind, options, path, parted is not None)
     picked = subset_of(options.subset, found.n_images, str(path))
     dtype = float_type(entry.dtype, options.dtype)
     count = entry.nbytes // entry.dtype.itemsize * len(picked) // found.n_images
-    is_mapped = arrays.FORMATS[kind].is_mapped
     can_stay = parted is not None
-    in_columns = found.images_in in ("columns", "last axis")
     return Peek(
         path=path,
         kind=kind,
@@ -79,7 +56,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         images_in=found.images_in,
         dtype=entry.dtype.name,
         # Colours are copied once more, to have them one after another.
-        nbytes=count * (dtype.itemsize + 1) + (0 if is_mapped and found.channel_axis < 0 else entry.nbytes),
+        nbytes=count * (dtype.itemsize + 1) + (0 if form.is_plain and found.channel < 0 else entry.nbytes),
         key=entry.key,
         keys=tuple(e.key for e in entries if e.is_usable),
         shapes=found.shapes,
@@ -87,7 +64,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         options=LoadOptions(
             image_shape=found.image_shape,
             order=found.order,
-            images_in="columns" if in_columns else "rows",
+            images_in=found.way,  # type: ignore[arg-type]
             key=entry.key or None,
             negative=options.negative,
             dtype=dtype.name,  # type: ignore[arg-type]
@@ -100,14 +77,22 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             labels=options.labels,
         ),
         is_guess=found.is_guess,
+        notes=(
+            *((f"not said by the file, so guessed: {found.note}",) if found.is_guess else ()),
+            *entry.notes,
+            *arrays.notes(path, kind, entry),
+        ),
         channels=found.channels,
-        has_colour=found.channel_axis >= 0 or (len(entry.shape) == 2 and _could_be_colour(entry, found)),
+        has_colour=found.channel >= 0 or (len(entry.shape) == 2 and _could_be_colour(entry, found)),
         picked=picked,
         n_held=found.n_images,
         is_mapped=can_stay,
         label_source=_label_source(entries, entry, kind, found.n_images, options.labels, path),
         key_texts=tuple(str(e) for e in entries if e.is_usable),
         label_keys=tuple(_label_keys(entries, entry, found.n_images)),
+        axes=found.axes,
+        channel=found.channel,
+        ways=found.ways,
     )
 
 
@@ -128,18 +113,18 @@ def _label_source(
         return wanted
     if arrays.FORMATS[kind].has_labels:
         return OF_FILE
-    return next((key for key in keys if key.rpartition("/")[2].lower() in LABELS), "")
+    return next((key for key in keys if key.replace(".", "/").rpartition("/")[2].lower() in LABELS), "")
 
 
 def _colour_of(found: Arrangement, options: LoadOptions) -> Colour | None:
     if found.channels == 3:
         return "rgb"
-    return (options.colour or "grey") if found.channel_axis >= 0 or options.colour in images.PLANES else None
+    return (options.colour or "grey") if found.channel >= 0 or options.colour in images.PLANES else None
 
 
 def _could_be_colour(entry: ArrayEntry, found: Arrangement) -> bool:
-    values = entry.shape[0] if found.images_in == "columns" else entry.shape[1]
-    return values % 3 == 0 and layout.looks_like_pixels(values // 3)
+    values = found.image_shape[0] * found.image_shape[1] * found.channels
+    return found.way != "one" and values % 3 == 0 and layout.looks_like_pixels(values // 3)
 
 
 def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
@@ -151,7 +136,7 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
         A damaged file, or one that has changed since.
     LoadCancelled
     """
-    values = values_of(found)
+    values = values_of(found, in_parts=arrays.FORMATS[found.kind].is_plain)
     height, width = found.image_shape
     n = found.n_images
     X = np.empty((height * width * found.channels, n), dtype=found.options.dtype, order="F")
@@ -170,9 +155,9 @@ def told(found: Peek, raw: np.dtype[Any], X: Any) -> Raw:
     form, entry = arrays.FORMATS[found.kind], _entry(found)
     names, labels = form.names(found.path, entry), _labels(found, entry)
     _, step = unit_scale(raw)
-    if raw.kind == "f" and raw != X.dtype:
+    if (raw.kind == "f" or (raw.kind in "iu" and raw.itemsize > 2)) and raw.newbyteorder("=") != X.dtype:
         step = f"{raw.name} values as {X.dtype.name}"
-    makes_grey = found.channels == 1 and (len(entry.shape) == 4 or found.options.colour in images.PLANES)
+    makes_grey = found.channels == 1 and _has_three(found)
     steps = [step, images.made_grey(found.options.colour) if makes_grey else ""]
     return Raw(
         X,
@@ -203,30 +188,36 @@ def _picked(each: Sequence[str] | None, found: Peek) -> tuple[str, ...] | None:
     return tuple(each[j] for j in found.picked)
 
 
-def columns_of(values: Array, found: Peek, some: slice) -> Array:
+def columns_of(values: Any, found: Peek, some: slice) -> Array:
     """Some of the images that are read, as columns (m, k) of the type to compute in, 8 and 16 bits in [0, 1].
 
     Parameters
     ----------
-    values : ndarray
+    values : ndarray or PartedArray (n, ...)
         The whole array, as `values_of` gives it.
     found : Peek
     some : slice
         Of the images that are read, with a start and a stop.
     """
+    part = part_of(values, found, some)
+    return converted(part, found, is_own=not isinstance(values, np.ndarray) and part.flags.writeable)
+
+
+def part_of(values: Any, found: Peek, some: slice) -> Array:
+    """Some of the images that are read, typed as in the file; parameters as for `columns_of`."""
     of_file = found.picked[some]
     chosen = slice(of_file.start, of_file.stop if of_file.stop >= 0 else None, of_file.step)
-    return converted(values[chosen] if found.images_in in ("rows", "first axis") else values[..., chosen], found)
+    part: Array = values[chosen]
+    return part
 
 
 def converted(part: Array, found: Peek, is_own: bool = False) -> Array:
-    """Images, laid out as in the file, as columns (m, k) of the type to compute in; 8 and 16 bits in [0, 1].
+    """Images (k, ...) as `values_of` has them as columns (m, k) of the type to compute in; 8 and 16 bits in [0, 1].
 
-    A copy, unless `part` is the caller's own and is right as it is.
+    A copy, unless `part` has no other use and is right as it is.
     """
-    columns = _take(_planes(part, found.images_in), found.images_in)
-    dtype = np.dtype(found.options.dtype)
-    if found.channels == 1 and (part.ndim == 4 or found.options.colour in images.PLANES):
+    columns, dtype = _columns(part, found), np.dtype(found.options.dtype)
+    if found.channels == 1 and _has_three(found):
         columns = _one_plane(columns, dtype, found.options.colour)
     scale, _ = unit_scale(part.dtype)
     X: Array = columns.astype(dtype, order="F", copy=not is_own)
@@ -235,23 +226,34 @@ def converted(part: Array, found: Peek, is_own: bool = False) -> Array:
     return X
 
 
+def _columns(part: Array, found: Peek) -> Array:
+    """Images (k, ...) as columns (m, k) of their raw type, the colours of each one after another."""
+    rows = part if found.channel < 0 else np.moveaxis(part, 1 + found.channel, 1)
+    return rows.reshape(len(rows), -1).T
+
+
+def _has_three(found: Peek) -> bool:
+    """Whether the file has three values for each pixel of its images."""
+    return found.channel >= 0 or found.options.colour in ("rgb", *images.PLANES)
+
+
 def _one_plane(columns: Array, dtype: np.dtype[Any], colour: str | None) -> Array:
     """One value a pixel (m, k) of columns (3 m, k) of red, green and blue: one of these, or the luminance."""
     colours = columns.reshape(3, len(columns) // 3, -1)
     if colour is not None and colour in images.PLANES:
         plane: Array = colours[images.PLANES.index(colour)]
         return plane
-    return np.tensordot(images.LUMA.astype(dtype), colours.astype(dtype), axes=1)
+    return images.luminance(colours.astype(dtype))
 
 
 def sample(found: Peek, chosen: Array, longest: int) -> Array:
     """Some images (k, height, width[, 3]), float32, reduced so that no side is much longer than `longest`."""
     values = values_of(found, in_parts=True)
     wanted = found.picked.start + chosen * found.picked.step
-    rows = _take(_planes(values, found.images_in), found.images_in, wanted).T
-    if found.channels == 1 and (values.ndim == 4 or found.options.colour in images.PLANES):
-        rows = _one_plane(rows.T, np.dtype(np.float32), found.options.colour).T
-    return reduced(as_images(rows, found.image_shape, found.order, found.channels), longest)
+    columns = _columns(values[wanted], found)
+    if found.channels == 1 and _has_three(found):
+        columns = _one_plane(columns, np.dtype(np.float32), found.options.colour)
+    return reduced(as_images(columns.T, found.image_shape, found.order, found.channels), longest)
 
 
 def _entry(found: Peek) -> ArrayEntry:
@@ -259,9 +261,9 @@ def _entry(found: Peek) -> ArrayEntry:
 
 
 def values_of(found: Peek, in_parts: bool = False) -> Any:
-    """The array that is read; of a format that is mapped, a view of the file.
+    """The array that is read, an image after another (n, ...).
 
-    With `in_parts` what other formats have stays in its file, where that can be: a `PartedArray`.
+    With `in_parts` it stays in its file, where that can be: a `PartedArray`.
 
     Raises
     ------
@@ -272,6 +274,12 @@ def values_of(found: Peek, in_parts: bool = False) -> Any:
     values = arrays.opened(found.path, found.kind, entry) if in_parts else None
     if values is None:
         values = arrays.read_array(found.path, found.kind, entry)
-    if (values.ndim > 2) != found.images_in.endswith("axis") or values.ndim > 4:
+    try:
+        laid = laid_out(values, found.axes)
+        pixels = math.prod(laid.shape[1:]) // (3 if _has_three(found) else 1)
+        is_same = (laid.shape[0], pixels) == (found.n_held, math.prod(found.image_shape))
+    except (ValueError, IndexError):  # fewer axes, or longer ones than are left out
+        is_same = False
+    if not is_same:
         raise DatasetError(f"{found.path} has changed since it was looked into; open it again")
-    return values
+    return laid

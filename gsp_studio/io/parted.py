@@ -35,7 +35,7 @@ class PartedArray:
         self, shape: tuple[int, ...], dtype: npt.DTypeLike, open_file: Callable[[], tuple[Read, Callable[[], object]]]
     ) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self._open_file = open_file
+        self.open_file = open_file
         self._opened: tuple[Read, Callable[[], object]] | None = None
         self._lock = threading.Lock()
 
@@ -58,17 +58,20 @@ class PartedArray:
         numbers = np.arange(self.shape[axis])[chosen]
         if not len(numbers):
             return np.empty((*self.shape[:axis], 0, *self.shape[axis + 1 :]), self.dtype)
-        step = int(numbers[1] - numbers[0]) if len(numbers) > 1 else 1
         with self._lock:
             if self._opened is None:
-                self._opened = self._open_file()
+                self._opened = self.open_file()
             read = self._opened[0]
-            if step == 1 and np.all(np.diff(numbers) == 1):
+            if np.all(np.diff(numbers) == 1):
                 return read(axis, int(numbers[0]), int(numbers[-1]) + 1)
-            return np.concatenate([read(axis, int(j), int(j) + 1) for j in numbers], axis=axis)
+            return self._scattered(read, axis, numbers)
+
+    def _scattered(self, read: Read, axis: int, numbers: Array) -> Array:
+        """Values at some places of an axis, in any order."""
+        return read_runs(read, axis, numbers)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"shape": self.shape, "dtype": self.dtype, "open_file": self._open_file}
+        return {"shape": self.shape, "dtype": self.dtype, "open_file": self.open_file}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
@@ -76,6 +79,12 @@ class PartedArray:
     def __del__(self) -> None:
         if getattr(self, "_opened", None) is not None:
             self._opened[1]()  # type: ignore[index]
+
+
+def read_runs(read: Read, axis: int, numbers: Array) -> Array:
+    """Values at some places of an axis, in any order, by a read for each run of them."""
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
+    return np.concatenate([read(axis, int(run[0]), int(run[-1]) + 1) for run in runs], axis=axis)
 
 
 def between(axis: int, start: int, stop: int, ndim: int) -> tuple[slice, ...]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.images import read_image
+from gsp_studio.io.schema import check_regular
 
 Array = npt.NDArray[Any]
 
@@ -90,14 +91,12 @@ def read_grey(path: Path) -> Array:
     DatasetError
         A file that cannot be read.
     """
+    check_regular(path, DatasetError)
     if path.suffix.lower() != ".npy":
-        if not path.exists():
-            raise DatasetError(f"{path} does not exist")
         return read_image(path, note=lambda text: None)
     try:
-        values: Any = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise DatasetError(f"{path} does not exist") from error
+        mapped: Any = np.load(path, mmap_mode="r", allow_pickle=False)  # refuses more than the file holds
+        values = np.array(mapped) if isinstance(mapped, np.ndarray) else mapped
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError) as error:

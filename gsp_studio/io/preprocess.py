@@ -41,6 +41,21 @@ def unit_scale(dtype: np.dtype[Any]) -> tuple[float, str]:
     return 1.0, ""
 
 
+def shared_tops(types: set[str]) -> dict[str, float]:
+    """Of types of image files that are read together, those that share the full scale of another one.
+
+    Each type of up to 16 bits has its own full scale; signed values beside unsigned ones of as many bits have theirs,
+    so that the same number means the same in both.
+    """
+    return {f"int{bits}": 2.0**bits - 1 for bits in (8, 16) if {f"int{bits}", f"uint{bits}"} <= types}
+
+
+def has_full_scale(dtype: str) -> bool:
+    """Whether values of a type have a largest one, which becomes 1: bits, and whole numbers of up to 16 bits."""
+    bits = dtype.removeprefix("u").removeprefix("int")
+    return dtype == "bool" or (bits.isdigit() and int(bits) <= 16)
+
+
 def float_type(dtype: np.dtype[Any], wanted: str | None) -> np.dtype[Any]:
     """The type to compute in.
 
@@ -68,7 +83,7 @@ def bad_images(X: Array) -> Array:
     return bad
 
 
-def make_finite(X: Array, choice: str | None, where: str) -> tuple[Array, str]:
+def make_finite(X: Array, choice: str | None, where: str, why: str = "") -> tuple[Array, str]:
     """Apply the choice ("zero", "drop") for NaN and infinite values to X (m, n), in place.
 
     Parameters
@@ -78,6 +93,8 @@ def make_finite(X: Array, choice: str | None, where: str) -> tuple[Array, str]:
         Set them to 0, or leave out the images that hold any.
     where : str
         What to call the source in the error.
+    why : str
+        What else the error tells of such values, a clause.
 
     Returns
     -------
@@ -102,6 +119,7 @@ def make_finite(X: Array, choice: str | None, where: str) -> tuple[Array, str]:
     if choice is None:
         raise DatasetError(
             f"{where} holds {found}, in {images}; NMF needs finite values (accepted for nonfinite: zero, drop)"
+            + (f"; {why}" if why else "")
         )
     if choice == "zero":
         for j in bad:

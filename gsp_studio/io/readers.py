@@ -22,9 +22,13 @@ from gsp_studio.io import (
     cifar,
     envi,
     folder,
+    hdf5,
     idx,
     images,
+    mat_file,
     matrix,
+    npy,
+    source,
     sources,
     step,
     steps,
@@ -32,8 +36,10 @@ from gsp_studio.io import (
     table,
     zarrs,
 )
+from gsp_studio.io.coding import missing_note
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, Order, as_images
 from gsp_studio.io.naming import Places
+from gsp_studio.io.patches import images_before
 from gsp_studio.io.preprocess import make_finite, make_nonnegative
 from gsp_studio.io.source import Cancelled, LoadCancelled, Peek, Progress, Raw, Reader, reduced, require_memory
 
@@ -46,6 +52,8 @@ _ACCEPTED = (
 )
 #: Bytes from which on images stay in their file where its format allows that.
 _LARGE = 1 << 30
+#: Patches of one image that are shown before it is loaded.
+_FEW = 8
 #: Thumbnails are reduced by whole factors while their longer side is at least twice this.
 _THUMBNAIL = 128
 
@@ -78,7 +86,7 @@ def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **cho
     chosen = replace(options or LoadOptions(), **choices)
     with _one_sentence(path):
         found = READERS[_reader_of(path)].peek(path, chosen)
-    is_quick = found.kind in arrays.FORMATS and arrays.FORMATS[found.kind].is_mapped
+    is_quick = found.kind in arrays.FORMATS and arrays.FORMATS[found.kind].is_plain
     is_large = is_quick and _bytes_of(found) > _LARGE and not streaming.why_not(found)
     return replace(found, usual_storage="disk" if is_large else "memory")
 
@@ -138,15 +146,19 @@ def load_dataset(
     """
     found = peek(path, options, **choices)
     with _one_sentence(found.path):
+        _after(found)
+        source.require_several(found)
         if _stays_on_disk(found):
             return _streamed(found)
         _require_memory(found)
         raw = READERS[found.kind].load(found, progress or (lambda done, total: None), cancelled or (lambda: False))
         raw = _finite(raw, found)
+        count = raw.X.shape[1]
         raw, shape, order = _stepped(raw, found)
         raw = _nonnegative(raw, found)
         if not raw.X.any():
-            raise DatasetError(f"{found.path}: every value is zero; there is nothing to factorize")
+            told = "; ".join(("every value is zero; there is nothing to factorize", *found.notes))
+            raise DatasetError(f"{found.path}: {told}")
         grid = None
         if found.options.samples == "pixels":
             raw, grid = _spectra(raw, shape, order, found), shape
@@ -156,6 +168,7 @@ def load_dataset(
             image_shape=shape,
             order=order,
             grid=grid,
+            whole=None if grid else images_before(found.options.steps, found.image_shape, count),
             name=found.path.resolve().name + (f" : {found.key}" if len(found.keys) > 1 else ""),
             names=raw.names,
             labels=raw.labels,
@@ -236,11 +249,12 @@ def _after(found: Peek) -> tuple[tuple[int, int], int]:
 
 def _finite(raw: Raw, found: Peek) -> Raw:
     """Raw values made finite as the options say, in place; what was done is a step and a note."""
-    kept, told = make_finite(raw.X, found.options.nonfinite, _where(raw, found))
-    count = int(kept.sum())
-    if count < 2:
+    kept, told = make_finite(raw.X, found.options.nonfinite, _where(raw, found), missing_note(found.notes))
+    count, needed = int(kept.sum()), min(2, found.n_images)
+    if count < needed:
         raise DatasetError(
-            f"{_where(raw, found)}: {count} of {len(kept)} images are without NaN and infinite values; 2 are needed"
+            f"{_where(raw, found)}: {count} of {len(kept)} images are without NaN and infinite values; "
+            f"{needed} {'is' if needed == 1 else 'are'} needed"
         )
     if kept.all():
         return replace(raw, steps=(*raw.steps, told), notes=(*raw.notes, told)) if told else raw
@@ -255,9 +269,7 @@ def _stepped(raw: Raw, found: Peek) -> tuple[Raw, tuple[int, int], Order]:
     on = [one for one in found.options.steps if one.is_on]
     if not on:
         return raw, found.image_shape, found.order
-    shape, count = _after(found)
-    if count < 2:
-        raise DatasetError(f"{found.path}: 1 image is left after the steps; a factorization needs at least 2")
+    shape, _ = _after(found)
     values = as_images(raw.X.T, found.image_shape, found.order, found.channels)
     made = steps.apply(on, steps.Images(values, raw.names, raw.labels))
     planes = made.values if made.values.ndim == 3 else made.values.transpose(0, 3, 1, 2)
@@ -322,7 +334,9 @@ def _sample(found: Peek, chosen: Array) -> Array:
     _after(found)
     # Steps are about pixels, so that they come before anything is made smaller.
     values = READERS[found.kind].sample(found, chosen, step.LARGEST_SIDE)
-    few = [replace(one, count=len(chosen)) if isinstance(one, step.Patches) else one for one in on]
+    # Patches of a few images, at random, so that they are few themselves.
+    count = len(chosen) if len(chosen) > 1 else max(2, min(_FEW, found.count_after))
+    few = [replace(one, count=count, stride=0) if isinstance(one, step.Patches) else one for one in on]
     return reduced(steps.apply(few, steps.Images(values, ("",) * len(values), None)).values, _THUMBNAIL)
 
 
@@ -359,8 +373,6 @@ def _reader_of(path: Path) -> str:
     for name, reader in READERS.items():
         if reader.recognises(path, head):
             return name
-    if images.sniff(head, path.suffix):
-        raise DatasetError(f"{path} is one image; open the folder that holds your images")
     raise DatasetError(f"{path} is not a data set ({images.described(head)}); {_ACCEPTED}")
 
 
@@ -369,21 +381,21 @@ def _array_reader(kind: str, recognises: Callable[[Path, bytes], bool]) -> Reade
 
 
 def _holds_images(path: Path, head: bytes) -> bool:
-    """A folder, an archive that is no .npz, or a file whose format can hold several images."""
+    """A folder, an archive that is no .npz, or an image file; those of TIFF have a reader of their own."""
     if path.is_dir():
         return True
     if sources.is_archive(path, head):
-        return not arrays.is_npz(path, head)
-    return images.sniff(head, path.suffix) in ("GIF", "WEBP", "PNG")
+        return not npy.is_npz(path, head)
+    return images.sniff(head, path.suffix) not in (None, "TIFF")
 
 
 READERS: dict[str, Reader] = {
     "zarr": _array_reader("zarr", zarrs.is_zarr),
     "images": Reader(_holds_images, folder.peek, folder.load, folder.sample),
     "npy": _array_reader("npy", lambda path, head: head.startswith(b"\x93NUMPY")),
-    "npz": _array_reader("npz", lambda path, head: arrays.is_npz(path, head)),
-    "mat": _array_reader("mat", lambda path, head: arrays.is_mat(path, head)),
-    "hdf5": _array_reader("hdf5", lambda path, head: head.startswith(b"\x89HDF")),
+    "npz": _array_reader("npz", npy.is_npz),
+    "mat": _array_reader("mat", lambda path, head: mat_file.is_mat(path, head)),
+    "hdf5": _array_reader("hdf5", lambda path, head: hdf5.is_hdf5(path)),
     "idx": _array_reader("idx", idx.is_idx),
     "tiff": _array_reader("tiff", lambda path, head: images.sniff(head) == "TIFF"),
     "envi": _array_reader("envi", envi.is_envi),

@@ -8,25 +8,51 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io.atomic import WriteError, write_whole
+from gsp_studio.io.atomic import WriteError, is_held, take_lock, write_whole
 from gsp_studio.io.session import SavedRun, SavedSession, SessionError, read_run, write_run
 
 Array = npt.NDArray[Any]
 
 _STATE, _LOCK, _WEIGHTS, _LIVE = "state.json", "lock", "weights.npy", "live.h5"
 FORMAT = 1
-#: Sessions that were closed are kept as the last ones; older ones go.
-KEPT = 3
+#: Of the folders of this process: two of one moment are two.
+_COUNT = itertools.count()
+
+
+@dataclass(frozen=True)
+class KeptWork:
+    """Summary of a recovery folder, read without opening its runs.
+
+    Attributes
+    ----------
+    folder : Path
+    data : str
+        Name of the data set, "" where the state does not tell it.
+    runs : int
+        Runs in the folder; one that was still going counts.
+    has_weights : bool
+        Whether painted weights are kept.
+    time : float
+        When it was written to last, seconds since the epoch.
+    """
+
+    folder: Path
+    data: str
+    runs: int
+    has_weights: bool
+    time: float
 
 
 class Recovery:
@@ -39,7 +65,8 @@ class Recovery:
     """
 
     def __init__(self, root: Path) -> None:
-        self.folder = root / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{time.monotonic_ns() % 10**6:06d}"
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{time.monotonic_ns() % 10**6:06d}-{next(_COUNT)}"
+        self.folder = root / name
         self._lock: Any = None
 
     def save_run(self, saved: SavedRun) -> None:
@@ -81,11 +108,11 @@ class Recovery:
         np.save(content, weights, allow_pickle=False)
         write_whole(self.folder / _WEIGHTS, lambda path: path.write_bytes(content.getvalue()))
 
-    def forget_runs(self) -> None:
-        """Other data: the runs of the former ones are gone from the window, too."""
-        with contextlib.suppress(OSError):
-            for path in (*self.folder.glob("run-*.h5"), self.folder / _LIVE, self.folder / _WEIGHTS):
-                path.unlink(missing_ok=True)
+    @property
+    def has_work(self) -> bool:
+        """Whether a run or painted weights are kept here."""
+        work = describe_folder(self.folder)
+        return bool(work.runs or work.has_weights)
 
     def discard(self) -> None:
         """Everything is somewhere else, or wanted by nobody."""
@@ -106,14 +133,14 @@ class Recovery:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = (self.folder / _LOCK).open("w")
-            _take(self._lock)
+            take_lock(self._lock)
         except OSError as error:
             raise WriteError(f"{self.folder} cannot be written: {error.strerror or error}") from error
 
 
 def lost(root: Path) -> list[Path]:
     """Folders of windows that ended without closing, the newest first: they have a lock that nobody holds."""
-    return [folder for folder in _folders(root) if (folder / _LOCK).exists() and not _is_held(folder / _LOCK)]
+    return [folder for folder in _folders(root) if (folder / _LOCK).exists() and not is_held(folder / _LOCK)]
 
 
 def closed(root: Path) -> list[Path]:
@@ -128,10 +155,21 @@ def _folders(root: Path) -> list[Path]:
         return []
 
 
-def tidy(root: Path) -> None:
-    """Remove all but the last sessions that were closed."""
-    for folder in closed(root)[KEPT:]:
-        shutil.rmtree(folder, ignore_errors=True)
+def idle(root: Path) -> list[Path]:
+    """Folders that no window is using: of those that were closed and of those that ended otherwise, newest first."""
+    return sorted([*lost(root), *closed(root)], key=lambda folder: folder.name, reverse=True)
+
+
+def describe_folder(folder: Path) -> KeptWork:
+    """Summarize a folder; one that is damaged, or gone meanwhile, is described as far as it can be read."""
+    name, times, names = "", [0.0], []
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        name = str(json.loads((folder / _STATE).read_text(encoding="ascii"))["data"]["name"])
+    with contextlib.suppress(OSError):
+        names = [path.name for path in folder.iterdir()]
+        times = [0.0, *((folder / name).stat().st_mtime for name in names)]
+    runs = sum(name == _LIVE or (name.startswith("run-") and name.endswith(".h5")) for name in names)
+    return KeptWork(folder, name, runs, _WEIGHTS in names, max(times))
 
 
 def read_folder(folder: Path) -> SavedSession:
@@ -144,8 +182,8 @@ def read_folder(folder: Path) -> SavedSession:
     """
     try:
         content = json.loads((folder / _STATE).read_text(encoding="ascii"))
-        data, state, version = dict(content["data"]), dict(content["state"]), int(content["format"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        data, state, version = dict(content["data"]), content["state"], int(content["format"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise SessionError(f"{folder} holds no session, or its state is damaged") from error
     if version > FORMAT:
         raise SessionError(f"{folder} was written by a newer version of GSP Studio; update to open it")
@@ -163,7 +201,7 @@ def read_folder(folder: Path) -> SavedSession:
     if (folder / _WEIGHTS).exists():
         try:
             weights = np.load(folder / _WEIGHTS, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+        except (OSError, ValueError, EOFError, MemoryError):
             problems.append("the painted weights cannot be read: the file is damaged")
     return SavedSession(data=data, runs=tuple(runs), weights=weights, state=state, problems=tuple(problems))
 
@@ -177,31 +215,3 @@ def set_aside(folder: Path) -> None:
 def forget(folder: Path) -> None:
     """Remove a folder that nobody wants."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _take(file: Any) -> None:
-    """Hold a lock as long as the file is open, or the process lives."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: an open file cannot be removed there, which is lock enough
-        return
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        import fcntl
-    except ImportError:
-        try:
-            path.rename(path)
-        except OSError:
-            return True
-        return False
-    try:
-        with path.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False

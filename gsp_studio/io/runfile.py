@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -14,31 +15,57 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.core.nmf import Edit, Params, Result
-from gsp_studio.core.steering import KINDS, kind_of
-from gsp_studio.io.dataset import Dataset, LoadOptions, one_line
+from gsp_studio.core.steering import kind_of
+from gsp_studio.io.atomic import ExportError
+from gsp_studio.io.dataset import Dataset, LoadOptions
+from gsp_studio.io.factors import read_npz
+from gsp_studio.io.schema import (
+    ARRAYS,
+    INPUTS,
+    RunContent,
+    SchemaError,
+    check_ranges,
+    check_regular,
+    conform,
+    interventions_from,
+    options_from,
+    params_from,
+    parse_json,
+)
+from gsp_studio.io.swap import complete
+
+__all__ = [
+    "INPUTS",
+    "ExportError",
+    "ExportedRun",
+    "RunFile",
+    "arrays_among",
+    "arrays_of",
+    "as_done",
+    "change_json",
+    "describe",
+    "describe_data",
+    "params_from",
+    "params_json",
+    "read_run",
+    "summary_of",
+    "write_json",
+]
 
 Array = npt.NDArray[Any]
 
 FORMAT = 1
 PROGRAM = "gsp-studio"
-INPUTS = "inputs.npz"
+RUN = "run.json"
 _PACKAGES = ("numpy", "scipy", "numba", "threadpoolctl", "Pillow")
 #: What the reading of damaged text and archives raises.
 DAMAGE = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-#: Parameters that can be arrays.
-_ARRAYS = ("init", "weights")
-
-
-class ExportError(ValueError):
-    """An export that could not be written or read; the message is one sentence: what, where and why."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
 
 
 #: What another run like it gives.
@@ -199,6 +226,7 @@ def summary_of(content: dict[str, Any]) -> dict[str, Any]:
     return {
         "source": data["source"],
         "fingerprint": data["fingerprint"],
+        "notes": data["notes"],
         "method": params["method"],
         "rank": params["rank"],
         "seed": params["seed"],
@@ -266,14 +294,6 @@ def change_json(change: Params | Edit, prefix: str) -> dict[str, Any]:
     return {"edit": kind_of(change), "basis": change.basis}
 
 
-def change_from(step: dict[str, Any], arrays: dict[str, Array], start: Params) -> Params | Edit:
-    """What `change_json` made JSON of; `start`: the parameters that the run began with."""
-    if "edit" in step:
-        return KINDS[step["edit"]](int(step["basis"]))
-    # A start that is given as arrays is one object through the whole run.
-    return replace(params_from(step["params"], arrays), init=start.init)
-
-
 def params_json(params: Params, prefix: str) -> dict[str, Any]:
     """Parameters for JSON; arrays among them get names that begin with `prefix`, as `arrays_of` gives them."""
     content = {field.name: getattr(params, field.name) for field in fields(params)}
@@ -284,7 +304,7 @@ def params_json(params: Params, prefix: str) -> dict[str, Any]:
 
 def array_fields(params: Params) -> list[str]:
     """Names of the parameters that are arrays."""
-    return [name for name in _ARRAYS if not isinstance(getattr(params, name), (str, type(None)))]
+    return [name for name in ARRAYS if not isinstance(getattr(params, name), (str, type(None)))]
 
 
 def arrays_of(run: ExportedRun) -> dict[str, Array]:
@@ -331,52 +351,49 @@ def read_run(path: str | os.PathLike[str]) -> RunFile:
     >>> run.check_data(data)  # doctest: +SKIP
     """
     path = Path(path)
-    path = path / "run.json" if path.is_dir() else path
+    path = path / RUN if path.is_dir() else path
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with contextlib.suppress(OSError):  # a disk that can only be read
+            complete(path.parent)
+        check_regular(path, ExportError)
+        content = parse_json(path.read_bytes())
+        if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+            raise SchemaError("it does not tell its format")
         if content["format"] > FORMAT:
             raise ExportError(f"{path} was written by a newer version of GSP Studio; update to read it")
-        return _run_from(content, _read_inputs(path.parent / INPUTS))
+        inputs = path.parent / INPUTS
+        return _run_from(content, read_npz(inputs) if inputs.exists() else {})
     except OSError as error:
         raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
     except ExportError:
         raise
-    except (*DAMAGE, TypeError, AttributeError, RecursionError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise ExportError(f"{path} is not a run.json of GSP Studio, or is damaged ({reason})") from error
+    except ValueError as error:
+        raise ExportError(f"{path} is not a run.json of GSP Studio, or is damaged: {error}") from error
 
 
 def _run_from(content: dict[str, Any], arrays: dict[str, Array]) -> RunFile:
-    data, backend = content["data"], content["backend"]
-    start = params_from(content["params"], arrays)
+    told = conform(content, RunContent)
+    start = params_from(told.params, arrays)
+    check_ranges(start)
+    # What an older version did not write yet is as it was then.
+    content["params"] = {**params_json(Params(start.rank), ""), **told.params}
+    content["data"] = {**msgspec.to_builtins(told.data), **content["data"]}
+    content["backend"] = {**msgspec.to_builtins(told.backend), **content["backend"]}
     return RunFile(
         start=start,
-        interventions=tuple(
-            (int(step["after_iteration"]), change_from(step, arrays, start)) for step in content["interventions"]
-        ),
-        backend=str(backend["asked"]),
-        threads=None if backend["threads"] is None else int(backend["threads"]),
-        mask=None if content.get("mask") is None else arrays[content["mask"][INPUTS]],
-        source=str(data["source"]),
-        options=LoadOptions(**data["options"]),
-        fingerprint=str(data["fingerprint"]),
+        interventions=interventions_from(told.interventions, arrays, start),
+        backend=told.backend.asked,
+        threads=told.backend.threads,
+        mask=None if told.mask is None else _mask_from(told.mask, arrays),
+        source=told.data.source,
+        options=options_from(told.data.options),
+        fingerprint=told.data.fingerprint,
         content=content,
     )
 
 
-def _read_inputs(path: Path) -> dict[str, Array]:
-    if not path.exists():
-        return {}
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # NumPy leaves damaged files open
-        return dict(archive)
-
-
-def params_from(content: dict[str, Any], arrays: dict[str, Array]) -> Params:
-    """What `params_json` made JSON of."""
-    values = dict(content)
-    values["frozen"] = tuple(values.get("frozen", ()))
-    for name in _ARRAYS:
-        if isinstance(values.get(name), dict):
-            key = values[name][INPUTS]
-            values[name] = arrays[key] if key in arrays else (arrays[f"{key}_0"], arrays[f"{key}_1"])
-    return Params(**values)
+def _mask_from(told: dict[str, str], arrays: dict[str, Array]) -> Array:
+    mask = arrays.get(told.get(INPUTS, ""))
+    if mask is None or mask.dtype != bool or mask.ndim != 2:
+        raise SchemaError("the mask is missing, or is no matrix of true and false")
+    return mask

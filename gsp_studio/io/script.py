@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from gsp_studio.core.nmf import Params
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.runfile import INPUTS, ExportedRun, ExportError, array_fields, as_done, software_versions
+from gsp_studio.io.step import argument_of
 from gsp_studio.io.step import script_of as script_of_step
 
 _SCRIPT = '''\
@@ -32,7 +34,7 @@ import gsp_studio as gs
 
 here = Path(__file__).resolve().parent
 data = gs.load_dataset({arguments})
-if data.fingerprint != "{fingerprint}":
+if data.fingerprint != {fingerprint}:
     sys.exit(f"{{data.source}} does not hold the data of this run")
 {inputs}
 params = gs.Params({params})
@@ -74,7 +76,7 @@ def script_of(dataset: Dataset, run: ExportedRun) -> str:
     start, steering = as_done(run.start, run.interventions, run.result.n_iter)
     options = {name: value for name, value in _values(dataset.options).items() if value not in (None, ())}
     source = f"sys.argv[1] if len(sys.argv) > 1 else {dataset.source!a}"
-    backend = f'gs.get_backend("{run.backend}", threads={run.threads})'
+    backend = f"gs.get_backend({run.backend!a}, threads={run.threads!a})"
     call = ["data.X", "params", backend]
     if run.mask is not None:
         call.append('mask=inputs["mask"]')
@@ -88,14 +90,14 @@ def script_of(dataset: Dataset, run: ExportedRun) -> str:
                 has_arrays = has_arrays or bool(array_fields(change))
                 said.append(f"replace(params{_joined(_differing(change, start, f'step{numbers[id(original)]}'))})")
             else:
-                said.append(f"gs.{type(change).__name__}({change.basis})")
+                said.append(f"gs.{type(change).__name__}({change.basis!a})")
         lines.append(f"    {n_iter}: [{', '.join(said)}],\n")
     if lines:
         call.append("steering=steering")
     text = _SCRIPT.format(
         version=software_versions()["gsp-studio"],
         arguments=_block([source, *(_option(name, value) for name, value in options.items())]),
-        fingerprint=dataset.fingerprint,
+        fingerprint=ascii(dataset.fingerprint),
         inputs=f'inputs = np.load(here / "{INPUTS}")\n' if has_arrays else "",
         params=_block(_differing(start, Params(rank=0), "start")),
         steering="# What the run took on its way, and after which iteration.\nsteering = {\n" + "".join(lines) + "}\n"
@@ -133,17 +135,14 @@ def command_of(dataset: Dataset, run: ExportedRun) -> str:
     if options.subset is not None:
         words += ["--subset", ":".join(map(str, options.subset))]
     if options.labels is not None:
-        words += ["--labels", options.labels or "none"]
+        words += [f"--labels={options.labels or 'none'}"]
     for name in ("order", "images_in", "key", "negative", "nonfinite", "dtype", "colour", "samples", "storage"):
         value = getattr(options, name)
         if value is not None:
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            words += [f"--{name.replace('_', '-')}={value}"]  # one word, whatever the value begins with
     for step in options.steps:
         if step.is_on:
-            said = asdict(step)
-            kind = said.pop("kind")
-            said.pop("is_on")
-            words += ["--step", f"{kind}:" + ",".join(f"{name}={value}" for name, value in said.items())]
+            words += ["--step", argument_of(step)]
     if run.threads is not None:
         words += ["--threads", str(run.threads)]
     return shlex.join([*words, "--out", "results"])
@@ -152,7 +151,7 @@ def command_of(dataset: Dataset, run: ExportedRun) -> str:
 def _option(name: str, value: Any) -> str:
     if name == "steps":
         return f"steps=({', '.join(map(script_of_step, value))},)"
-    return f"{name}={value!r}"
+    return f"{name}={_literal(value)}"
 
 
 def _changes_after(run: ExportedRun, n_iter: int) -> list[Any]:
@@ -174,12 +173,19 @@ def _differing(params: Params, other: Params, prefix: str) -> list[str]:
         if name not in arrays:
             plain = value.item() if isinstance(value, np.generic) else value
             if plain != before:
-                said.append(f"{name}={plain!r}")
+                said.append(f"{name}={_literal(plain)}")
         elif isinstance(value, tuple):
             said.append(f'{name}=(inputs["{prefix}_{name}_0"], inputs["{prefix}_{name}_1"])')
         else:
             said.append(f'{name}=inputs["{prefix}_{name}"]')
     return said
+
+
+def _literal(value: Any) -> str:
+    """A value as Python that gives it again, in ASCII; nothing in it can end the literal."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{value}")'
+    return ascii(value)
 
 
 def _joined(arguments: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError, LoadOptions
-from gsp_studio.io.step import StepError, shape_after
+from gsp_studio.io.step import CUT, StepError, argument_of, proposed_patches, shape_after
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -45,7 +45,8 @@ class Peek:
     image_shape : (height, width)
     order : "C" | "F"
     images_in : str
-        "files"; "columns", "rows" of a matrix; "first axis", "last axis" of a stack.
+        "files"; "columns", "rows" of a matrix; "first axis", "middle axis", "last axis" of a stack; "one image" where
+        an array is one.
     dtype : str
         Of the raw values.
     nbytes : int
@@ -69,6 +70,8 @@ class Peek:
     files : tuple of (str, int)
         Of image files, the images that are read, in order: the file's name in its folder or archive, and which of its
         frames.
+    types : tuple of str
+        Of image files, the types of their values as they are stored.
     channels : int
         Values a pixel: 1, or 3 for colour.
     has_colour : bool
@@ -85,6 +88,10 @@ class Peek:
         Where labels come from: "folders", an array of the file, `OF_FILE`, or "" where there are none.
     label_keys : tuple of str
         The arrays that labels could come from.
+    axes, channel
+        Of an array, as in `axes.Reading`.
+    ways : tuple of str
+        What `LoadOptions.images_in` can be for it.
     """
 
     path: Path
@@ -103,6 +110,7 @@ class Peek:
     is_guess: bool = False
     notes: tuple[str, ...] = ()
     files: tuple[tuple[str, int], ...] = ()
+    types: tuple[str, ...] = ()
     channels: int = 1
     has_colour: bool = False
     picked: range = range(0)
@@ -112,6 +120,9 @@ class Peek:
     label_source: str = ""
     label_keys: tuple[str, ...] = ()
     key_texts: tuple[str, ...] = ()
+    axes: tuple[int, ...] = ()
+    channel: int = -1
+    ways: tuple[str, ...] = ()
 
     @property
     def shape_after(self) -> tuple[int, int]:
@@ -122,6 +133,16 @@ class Peek:
     def count_after(self) -> int:
         """Images after the steps."""
         return self._after[1]
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is one image and stays so after the steps: nothing to factorize unless it is cut."""
+        return self.count_after < 2 and self.options.samples != "pixels"
+
+    @property
+    def in_patches(self) -> LoadOptions:
+        """Its options with one more step that cuts patches, as is proposed for one image."""
+        return replace(self.options, steps=(*self.options.steps, proposed_patches(self.shape_after)))
 
     @property
     def _after(self) -> tuple[tuple[int, int], int]:
@@ -161,6 +182,16 @@ class Reader:
     peek: Callable[[Path, LoadOptions], Peek]
     load: Callable[[Peek, Progress, Cancelled], Raw]
     sample: Callable[[Peek, Array, int], Array]
+
+
+def require_several(found: Peek) -> None:
+    """Raise DatasetError where a source and its steps give one image: it says how that is cut into patches."""
+    if found.is_one:
+        height, width = found.image_shape
+        raise DatasetError(
+            f"{found.path} holds 1 image of {height} x {width}; a factorization needs at least 2: open the folder that "
+            f"holds your images, or add {CUT}, as {argument_of(proposed_patches(found.image_shape))}"
+        )
 
 
 def subset_of(subset: tuple[int, int, int] | None, count: int, where: str) -> range:

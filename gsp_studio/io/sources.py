@@ -12,6 +12,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import stat
 import tarfile
 import threading
@@ -30,6 +31,10 @@ from gsp_studio.io.source import in_units, require_memory
 #: Bytes that one image of an archive may have, decompressed.
 _LARGEST_MEMBER = 1 << 31
 _CHUNK = 1 << 20
+#: Bytes that one byte of a compressed archive becomes at most, beyond the first 64 MiB: images do not shrink more.
+_MOST_SHRUNK = 256
+#: Bytes of the extended header of a member in a TAR archive, and digits in it that follow each other.
+_LARGEST_HEADER, _LONGEST_NUMBER = 1 << 20, 999
 
 
 class ImageFile(Protocol):
@@ -62,6 +67,7 @@ class Member:
     inside: str
     where: str
     opener: Callable[[str], IO[bytes]] = field(repr=False, compare=False)
+    partly: Callable[[str, int], bytes] = field(repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -82,22 +88,29 @@ class Member:
         """Its bytes."""
         return self.opener(self.inside)
 
+    def head(self, size: int) -> bytes:
+        """Its first bytes, up to `size` of them; no more of it is read or decompressed."""
+        return self.partly(self.inside, size)
+
     def __str__(self) -> str:
         return self.where
 
 
 @dataclass(frozen=True)
 class Source:
-    """An open source: its members in any order, and how one of them is opened by its name."""
+    """An open source: its members in any order, how one of them is opened by its name, and how it begins."""
 
     path: Path
     inside: tuple[str, ...]
     opener: Callable[[str], IO[bytes]]
+    partly: Callable[[str, int], bytes]
 
     def member(self, inside: str) -> Member:
         """The member of that name."""
         where = str(self.path) if not inside else os.path.join(str(self.path), inside)
-        return Member(inside or self.path.name, where, (lambda _: self.opener("")) if not inside else self.opener)
+        if inside:
+            return Member(inside, where, self.opener, self.partly)
+        return Member(self.path.name, where, lambda _: self.opener(""), lambda _, size: self.partly("", size))
 
     def members(self) -> list[Member]:
         """All of them."""
@@ -131,21 +144,39 @@ def opened(path: Path) -> Iterator[Source]:
     """
     if path.is_dir():
         yield replace(in_folder(path), inside=tuple(_walk(path)))
-    elif zipfile.is_zipfile(path):
+    elif _head(path).startswith(b"PK") and zipfile.is_zipfile(path):
         with _damage_named(path), _zip(path) as archive:
-            yield Source(path, tuple(_zip_names(archive)), lambda inside: _zip_member(archive, inside, path))
+            yield Source(
+                path,
+                tuple(dict.fromkeys(_zip_names(archive))),
+                lambda inside: _zip_member(archive, inside, path),
+                lambda inside, size: _zip_head(archive, inside, size, path),
+            )
     elif is_archive(path, _head(path)):
         with _damage_named(path), _tar(path) as tar:
             lock = threading.Lock()
             members = {item.name: item for item in _tar_items(tar, path)}
-            yield Source(path, tuple(members), lambda inside: _tar_member(tar, members[inside], lock, path))
+            yield Source(
+                path,
+                tuple(members),
+                lambda inside: _tar_member(tar, members[inside], lock, path),
+                lambda inside, size: _tar_head(tar, members[inside], lock, size),
+            )
     else:
-        yield Source(path, ("",), lambda inside: path.open("rb"))
+        yield _of_files(path, ("",), lambda inside: path.open("rb"))
 
 
 def in_folder(path: Path) -> Source:
     """A folder whose names are known: it is not gone through."""
-    return Source(path, (), lambda inside: open(os.path.join(path, inside), "rb"))
+    return _of_files(path, (), lambda inside: open(os.path.join(path, inside), "rb"))
+
+
+def _of_files(path: Path, inside: tuple[str, ...], opener: Callable[[str], IO[bytes]]) -> Source:
+    def partly(name: str, size: int) -> bytes:
+        with opener(name) as stream:
+            return stream.read(size)
+
+    return Source(path, inside, opener, partly)
 
 
 def _head(path: Path) -> bytes:
@@ -213,11 +244,27 @@ def _zip_names(archive: zipfile.ZipFile) -> Iterator[str]:
             yield info.filename
 
 
-def _zip_member(archive: zipfile.ZipFile, inside: str, path: Path) -> IO[bytes]:
+def _zip_info(archive: zipfile.ZipFile, inside: str, path: Path) -> zipfile.ZipInfo:
     info = archive.getinfo(inside)
-    where = f"{inside} in {path}"
     if info.flag_bits & 1:
-        raise DatasetError(f"{where} is encrypted; unpack the archive to open it")
+        raise DatasetError(f"{inside} in {path} is encrypted; unpack the archive to open it")
+    return info
+
+
+def _zip_head(archive: zipfile.ZipFile, inside: str, size: int, path: Path) -> bytes:
+    info = _zip_info(archive, inside, path)
+    try:
+        with archive.open(info) as stream:
+            return stream.read(size)
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # as for its directory
+        raise DatasetError(f"{inside} in {path} is damaged ({error})") from error
+
+
+def _zip_member(archive: zipfile.ZipFile, inside: str, path: Path) -> IO[bytes]:
+    info = _zip_info(archive, inside, path)
+    where = f"{inside} in {path}"
     if info.file_size > min(_LARGEST_MEMBER, DEFLATE_MOST * info.compress_size + 64):
         raise DatasetError(f"{where} declares {in_units(info.file_size)}, more than it can hold")
     require_memory(info.file_size, where)
@@ -249,29 +296,58 @@ def _tar(path: Path) -> Iterator[tarfile.TarFile]:
         head = file.read(6)
         if head[:2] == b"\x1f\x8b" or head[:3] == b"BZh" or head == b"\xfd7zXZ\0":
             content = io.BytesIO()
+            most = 64 * _CHUNK + _MOST_SHRUNK * path.stat().st_size
             with _decompressing(path) as stream:
                 while chunk := stream.read(_CHUNK):
                     content.write(chunk)
+                    if content.tell() > most:
+                        raise DatasetError(f"{path} becomes more than {in_units(most)}: no archive of images does")
                     if content.tell() % (64 * _CHUNK) < _CHUNK:  # a bomb is stopped while it is read
                         require_memory(content.tell(), f"{path}, decompressed,")
             content.seek(0)
-            with tarfile.open(fileobj=content, mode="r:") as tar:
+            with tarfile.open(fileobj=content, mode="r:", tarinfo=_Item) as tar:
                 yield tar
         else:
             file.seek(0)
-            with tarfile.open(fileobj=file, mode="r:") as tar:
+            with tarfile.open(fileobj=file, mode="r:", tarinfo=_Item) as tar:
                 yield tar
 
 
+class _Item(tarfile.TarInfo):
+    """A member of a TAR archive whose extended headers are looked at before they are parsed."""
+
+    def _proc_pax(self, tar: Any) -> Any:
+        # A pattern in tarfile takes the square of the digits that follow each other (Python up to 3.11.9 and 3.12.5).
+        at = tar.fileobj.tell()
+        content = tar.fileobj.read(min(self.size, _LARGEST_HEADER))
+        tar.fileobj.seek(at)
+        if self.size > _LARGEST_HEADER or any(len(run) > _LONGEST_NUMBER for run in re.findall(rb"\d+", content)):
+            raise tarfile.ReadError("an extended header is longer than any true one")
+        return super()._proc_pax(tar)  # type: ignore[misc]
+
+
 def _tar_items(tar: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
-    for item in tar:
-        if item.isreg() and not _is_hidden(item.name):  # no links, devices, folders
-            yield item
+    try:
+        for item in tar:
+            if item.isreg() and not _is_hidden(item.name):  # no links, devices, folders
+                yield item
+    except (MemoryError, PermissionError, tarfile.TarError, EOFError):
+        raise
+    except Exception as error:  # as for the directory of a ZIP archive; a chain of headers, too, can be endless
+        raise DatasetError(f"{path} is a damaged archive ({error or type(error).__name__})") from error
+
+
+def _tar_head(tar: tarfile.TarFile, item: tarfile.TarInfo, lock: threading.Lock, size: int) -> bytes:
+    with lock:
+        stream = tar.extractfile(item)
+        return stream.read(min(size, item.size)) if stream is not None else b""
 
 
 def _tar_member(tar: tarfile.TarFile, item: tarfile.TarInfo, lock: threading.Lock, path: Path) -> IO[bytes]:
     if item.size > _LARGEST_MEMBER:
         raise DatasetError(f"{item.name} in {path} declares {in_units(item.size)}, more than an image has")
+    if item.issparse():
+        raise DatasetError(f"{item.name} in {path} is stored with holes; unpack the archive to open it")
     require_memory(item.size, f"{item.name} in {path}")
     with lock:
         stream = tar.extractfile(item)

@@ -6,6 +6,7 @@ What is negative or not finite afterwards is asked about, as ever, and never cha
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
@@ -22,6 +23,12 @@ Negative = Literal["clip", "shift", "abs"]
 #: What a folder with images of many sizes is told to be in want of.
 REMEDY = "a step that resizes them"
 LARGEST_SIDE = 1 << 15
+#: What a source of one image is told to be in want of.
+CUT = "a step that cuts it into patches"
+#: Patches of a data set.
+MOST_PATCHES = 1 << 28
+#: Patches that are proposed for one image, about.
+_PROPOSED = 20_000
 
 
 class StepError(ValueError):
@@ -55,12 +62,17 @@ class Resize:
 
 @dataclass(frozen=True)
 class Patches:
-    """`count` parts of `height` x `width` pixels in place of the images, at random, as often from each."""
+    """Parts of `height` x `width` pixels in place of the images.
+
+    `count` of them at random, as often from each image; or, with a `stride` above 0, one every so many pixels down and
+    across, with those at the edges, so that they cover the images where the stride is no longer than they are.
+    """
 
     height: int
     width: int
-    count: int
+    count: int = 10_000
     seed: int = 0
+    stride: int = 0
     is_on: bool = True
     kind: Literal["patches"] = "patches"
 
@@ -126,7 +138,7 @@ CHOICES = {
     "by": ("maximum", "norm"),
     "negative": get_args(Negative),
 }
-LEAST = {"top": 0, "left": 0, "height": 1, "width": 1, "count": 2, "seed": 0}
+LEAST = {"top": 0, "left": 0, "height": 1, "width": 1, "count": 2, "seed": 0, "stride": 0}
 
 
 def as_step(step: Any) -> Step:
@@ -175,7 +187,10 @@ def text_of(step: Step) -> str:
             how = {"stretch": "stretched", "crop": "edges cut", "pad": "edges filled with black"}[step.how]
             return f"resized to {step.height} x {step.width}, {how}"
         case Patches():
-            return f"{step.count} patches of {step.height} x {step.width}, seed {step.seed}"
+            patches = f"patches of {step.height} x {step.width}"
+            return (
+                f"{patches} every {step.stride} pixels" if step.stride else f"{step.count} {patches}, seed {step.seed}"
+            )
         case Subtract():
             return f"{step.what} of each {step.per} subtracted"
         case Mask():
@@ -204,10 +219,45 @@ def shape_after(steps: Sequence[Step], shape: tuple[int, int], count: int) -> tu
             raise StepError(
                 f"{text_of(step)} does not lie within images of {shape[0]} x {shape[1]}; accepted is a part of them"
             )
-        shape = (step.height, step.width)
         if isinstance(step, Patches):
-            count = step.count
+            count = _patches_of(step, shape, count)
+            if count > MOST_PATCHES:
+                raise StepError(
+                    f"{text_of(step)} are {count:,}; accepted are up to {MOST_PATCHES:,}, by a longer stride"
+                )
+        shape = (step.height, step.width)
     return shape, count
+
+
+def _patches_of(step: Patches, shape: tuple[int, int], count: int) -> int:
+    if not step.stride:
+        return step.count
+    for side, size in zip(shape, (step.height, step.width), strict=True):
+        count *= 1 + -(-(side - size) // step.stride)
+    return count
+
+
+def corners(step: Patches, shape: tuple[int, int]) -> Array:
+    """Row and column of the upper left pixel of each patch of an image, where they are cut by a stride.
+
+    Returns
+    -------
+    ndarray (k, 2) of int64
+        Row by row. The last ones end where the image does.
+    """
+    each = []
+    for side, size in zip(shape, (step.height, step.width), strict=True):
+        starts = np.arange(0, side - size + 1, step.stride)
+        each.append(starts if starts[-1] == side - size else np.append(starts, side - size))
+    rows, columns = np.meshgrid(*each, indexing="ij")
+    return np.stack([rows.ravel(), columns.ravel()], axis=1)
+
+
+def proposed_patches(shape: tuple[int, int]) -> Patches:
+    """Patches that cover one image of that shape twice over or so, in a number that a window can work with."""
+    side = min(*shape, max(2, min(16, min(shape) // 8)))
+    stride = max(1, side // 2, math.ceil(math.sqrt(shape[0] * shape[1] / _PROPOSED)))
+    return Patches(min(shape[0], max(side, stride)), min(shape[1], max(side, stride)), stride=stride)
 
 
 def leading_resize(steps: Sequence[Step]) -> Resize | None:
@@ -222,5 +272,15 @@ def script_of(step: Step) -> str:
     for part in fields(step):
         value = getattr(step, part.name)
         if part.name != "kind" and (part.default is MISSING or value != part.default):
-            said.append(f"{part.name}={value!r}")
+            said.append(f"{part.name}={value!a}")
     return f"gs.{type(step).__name__}({', '.join(said)})"
+
+
+def argument_of(step: Step) -> str:
+    """A step as the command line has it: ``resize:height=64,width=64``."""
+    said = []
+    for part in fields(step):
+        value = getattr(step, part.name)
+        if part.name not in ("kind", "is_on") and (part.default is MISSING or value != part.default):
+            said.append(f"{part.name}={value}")
+    return f"{step.kind}:{','.join(said)}"

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.patches import places_of
 from gsp_studio.io.pixels import read_grey
 from gsp_studio.io.preprocess import make_nonnegative
 from gsp_studio.io.step import Crop, Mask, Nonnegative, Normalize, Patches, Per, Resize, Step, Subtract, shape_after
@@ -100,14 +101,9 @@ def _axes(per: Per, values: Array) -> tuple[int, ...]:
 
 def _patches(step: Patches, images: Images) -> Images:
     values = images.values
-    shape_after([step], values.shape[1:3], len(values))
-    rng = np.random.default_rng(step.seed)
-    # As often from each image as it goes; which get one more is by chance.
-    whole, rest = divmod(step.count, len(values))
-    chosen = np.sort(np.concatenate([np.repeat(np.arange(len(values)), whole), rng.permutation(len(values))[:rest]]))
-    tops = rng.integers(0, values.shape[1] - step.height + 1, step.count)
-    lefts = rng.integers(0, values.shape[2] - step.width + 1, step.count)
-    made = np.empty((step.count, step.height, step.width, *values.shape[3:]), values.dtype)
+    places = places_of(step, values.shape[1:3], len(values))
+    chosen, tops, lefts = places.images, places.tops, places.lefts
+    made = np.empty((len(chosen), step.height, step.width, *values.shape[3:]), values.dtype)
     for k, (j, top, left) in enumerate(zip(chosen, tops, lefts, strict=True)):
         made[k] = values[j, top : top + step.height, left : left + step.width]
     names = tuple(

@@ -7,9 +7,6 @@ loading uses.
 
 from __future__ import annotations
 
-import mmap
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +14,9 @@ import numpy.typing as npt
 
 from gsp_studio.backends.blocks import Streamed
 from gsp_studio.io import folder, matrix, steps
+from gsp_studio.io.coding import missing_note
 from gsp_studio.io.dataset import DatasetError, as_images
+from gsp_studio.io.plain import PlainArray
 from gsp_studio.io.preprocess import make_finite, make_nonnegative
 from gsp_studio.io.source import Peek, require_memory
 from gsp_studio.io.step import Nonnegative, Normalize, Patches, Step, Subtract, text_of
@@ -77,10 +76,7 @@ class _Source:
     def __init__(self, found: Peek) -> None:
         self.found = found
         self.values = None if found.kind == "images" else matrix.values_of(found, in_parts=True)
-        self._is_first = found.images_in in ("rows", "first axis")
-        self._place = None
-        if isinstance(self.values, np.ndarray):
-            self._place = _place_of(self.values if self._is_first else np.moveaxis(self.values, -1, 0))
+        self._in_turn = isinstance(self.values, PlainArray) and self.values.is_outermost(0)
         self._steps: list[Step] = [step for step in found.options.steps if step.is_on]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -90,20 +86,24 @@ class _Source:
         self.__init__(**state)  # type: ignore[misc]
 
     def read(self, start: int, stop: int, out: Array) -> None:
-        # A few megabytes at a time, so that what is made on the way stays in the cache; of files that are decoded, more
-        # at once: chunks of them would be decoded again and again.
-        least = 1 if isinstance(self.values, np.ndarray) else max(1, stop - start)
-        step = max(least, _CHUNK // out[:1].nbytes) if out.size else 1
+        # A few megabytes at a time, so that what is made on the way stays in the cache; of files that are decoded, or
+        # have a value of every image in turn, more is read at once: these would be gone through again and again.
+        held = None
+        if self.values is not None and not self._in_turn:
+            held = matrix.part_of(self.values, self.found, slice(start, stop))
+        step = max(1, _CHUNK // out[:1].nbytes) if out.size else 1
+        if self.values is None:
+            step = max(step, stop - start)
         for a in range(start, stop, step):
             b = min(stop, a + step)
-            out[a - start : b - start] = self._chunk(a, b)
+            out[a - start : b - start] = self._chunk(a, b, held, a - start)
 
-    def _chunk(self, start: int, stop: int) -> Array:
+    def _chunk(self, start: int, stop: int, held: Array | None, first: int) -> Array:
         found = self.found
-        X = self._converted(slice(start, stop))
+        X = self._columns(slice(start, stop), held, slice(first, first + stop - start))
         where = f"{found.path}, images {start + 1} to {stop}"
         if found.dtype.startswith("float") or self.values is None:
-            make_finite(X, found.options.nonfinite, where)
+            make_finite(X, found.options.nonfinite, where, missing_note(found.notes))
         if self._steps:
             images = as_images(X.T, found.image_shape, found.order, found.channels)
             made = steps.apply(self._steps, steps.Images(images, ("",) * len(images), None)).values
@@ -113,45 +113,9 @@ class _Source:
             make_nonnegative(X, found.options.negative, where)
         return X.T
 
-    def _converted(self, some: slice) -> Array:
+    def _columns(self, some: slice, held: Array | None, of_held: slice) -> Array:
         if self.values is None:
             return folder.columns_of(self.found, some)
-        of_file = self.found.picked[some]
-        if self._place is None or of_file.step != 1:
+        if held is None:
             return matrix.columns_of(self.values, self.found, some)
-        # Read, not mapped: pages of a map count as this process's memory while there is any to spare.
-        values = self.values if self._is_first else np.moveaxis(self.values, -1, 0)
-        part = np.empty((len(of_file), *values.shape[1:]), values.dtype)
-        with self._place.path.open("rb", buffering=0) as file:
-            file.seek(self._place.position + of_file.start * self._place.bytes_of_image)
-            view = memoryview(part.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
-            done = 0
-            while done < len(view):  # the system hands out at most 2 GiB at a time
-                got = file.readinto(view[done:])
-                if not got:
-                    raise DatasetError(f"{self.found.path} has changed since it was looked into; open it again")
-                done += got
-        return matrix.converted(part if self._is_first else np.moveaxis(part, 0, -1), self.found, is_own=True)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where images lie one after another in a file."""
-
-    path: Path
-    position: int
-    bytes_of_image: int
-
-
-def _place_of(images: Array) -> _Place | None:
-    """Where the images of a memory map (n, ...) lie; None where each is scattered."""
-    root: Any = images
-    while isinstance(root, np.ndarray) and not (isinstance(root, np.memmap) and isinstance(root.base, mmap.mmap)):
-        root = root.base
-    count = images.shape[0]
-    inner = images[0].nbytes
-    is_dense = images[:1].flags.c_contiguous and (count == 1 or images.strides[0] >= inner)
-    if not isinstance(root, np.memmap) or root.filename is None or not is_dense or images.strides[0] != inner:
-        return None
-    position = root.offset + images.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    return _Place(Path(root.filename), position, inner)
+        return matrix.converted(held[of_held], self.found)

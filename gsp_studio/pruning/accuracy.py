@@ -2,6 +2,7 @@
 
 A checkpoint is evaluated when it is an ONNX model, whose graph says how to compute, or when its names and shapes are
 those of a network in `models`: a file of weights does not say what to do with them, and code in files is never run.
+`onnx_images` brings images into the order of axes that a graph takes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import numpy.typing as npt
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
 from gsp_studio.pruning.formats import FORMATS, onnx_file
 from gsp_studio.pruning.images import IMAGENET, Labelled
+from gsp_studio.pruning.layers import Layer
+from gsp_studio.pruning.onnx_images import channels_among, channels_read, onnx_scores
 
 Array = npt.NDArray[Any]
 Normalization = tuple[tuple[float, ...], tuple[float, ...]]
@@ -46,7 +49,7 @@ class Evaluator:
         means, deviations = normalization or (IMAGENET if images.shape[0] == 3 else _NONE)
         self._means = np.array(means, np.float32).reshape(1, -1, 1, 1)
         self._deviations = np.array(deviations, np.float32).reshape(1, -1, 1, 1)
-        make = _onnx_scores if checkpoint.format == "onnx" else _torch_scores
+        make = onnx_scores if checkpoint.format == "onnx" else _torch_scores
         self._scores = make(checkpoint, images)
 
     def accuracy(
@@ -72,6 +75,28 @@ class Evaluator:
             right += int(np.sum(found == self._images.labels[chosen]))
             seen += len(chosen)
         return right / seen if seen else float("nan")
+
+
+def channels_of(checkpoint: Checkpoint) -> int:
+    """Channels of the images that a network reads: 3 or 1, by its graph's input, or else by its first layer.
+
+    Raises
+    ------
+    CheckpointError
+        A file that has changed since it was opened.
+    """
+    inputs = [_inputs_of(layer) for layer in checkpoint.layers if layer.kind == "convolution"]
+    firsts = [_inputs_of(layer) for layer in checkpoint.layers if layer.is_first]
+    found = (
+        next((count for count in inputs if count in (1, 3)), 1) if inputs else channels_among(min(firsts, default=1))
+    )
+    if checkpoint.format == "onnx":
+        return channels_read(onnx_file.in_one_file(checkpoint.path), found, checkpoint.path)
+    return found
+
+
+def _inputs_of(layer: Layer) -> int:
+    return layer.shape[1 if layer.output_axis == 0 else layer.output_axis - 1]
 
 
 Score = Callable[[Array], Array]
@@ -105,45 +130,3 @@ def _torch_scores(checkpoint: Checkpoint, images: Labelled) -> Callable[[Mapping
         return score
 
     return with_weights
-
-
-def _onnx_scores(checkpoint: Checkpoint, images: Labelled) -> Callable[[Mapping[str, Array]], Score]:
-    from onnx import numpy_helper
-
-    model = onnx_file.in_one_file(checkpoint.path)
-    given = {tensor.name for tensor in model.graph.initializer}
-    inputs = [entry for entry in model.graph.input if entry.name not in given]
-    if len(inputs) != 1:
-        raise CheckpointError(f"{checkpoint.path} has {len(inputs)} inputs; accepted are networks with one, the images")
-    name, expected = inputs[0].name, _sides(inputs[0])
-    if len(expected) == 2:
-        is_fit = expected[1] in (0, int(np.prod(images.shape)))
-    else:
-        is_fit = len(expected) == 4 and all(a in (0, b) for a, b in zip(expected[1:], images.shape, strict=True))
-    if not is_fit:
-        shown = " x ".join(map(str, expected[1:]))
-        wanted = " x ".join(map(str, images.shape))
-        raise CheckpointError(f"{checkpoint.path} takes inputs of {shown}; the images are {wanted}")
-    places = {tensor.name: tensor for tensor in model.graph.initializer}
-
-    def with_weights(weights: Mapping[str, Array]) -> Score:
-        from onnx.reference import ReferenceEvaluator
-
-        for layer in checkpoint.layers:
-            values = weights.get(layer.name, layer.weights).astype(layer.dtype, copy=False)
-            places[layer.key].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), layer.key))
-        run = ReferenceEvaluator(model)
-
-        def score(batch: Array) -> Array:
-            x = batch.reshape(len(batch), -1) if len(expected) == 2 else batch
-            each = expected[0] or len(x)
-            return np.concatenate([run.run(None, {name: x[k : k + each]})[0] for k in range(0, len(x), each)])
-
-        return score
-
-    return with_weights
-
-
-def _sides(entry: Any) -> list[int]:
-    """The shape of an input; 0 for what is left open."""
-    return [int(side.dim_value) for side in entry.type.tensor_type.shape.dim]

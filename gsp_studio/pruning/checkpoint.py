@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Checkpoint:
     format : str
         A name in `FORMATS`: "safetensors", "torch", "npz" or "onnx".
     layers : tuple of Layer
-        What can be pruned, in the order of the file.
+        What can be pruned: in the order of the network where the file has its graph, else in that of the file.
     left_alone : tuple of LeftAlone
         What cannot, and why.
     """
@@ -102,7 +102,11 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     kind = format_of(path)
     try:
         stored = FORMATS[kind].read(path)
-    except (CheckpointError, OSError, MemoryError):
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise CheckpointError(f"{path} is damaged, or cannot be read ({error})") from error  # such as a place before 0
+    except (CheckpointError, MemoryError):
         raise
     except ValueError as error:  # the readers of data sets have sentences of their own
         raise CheckpointError(str(error)) from error
@@ -112,9 +116,17 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         if layer is None:
             others.append(LeftAlone(array.name, array.shape, array.dtype, reason))
         else:
-            layers.append(layer)
+            layers.append(replace(layer, is_first=array.is_first, is_last=array.is_last))
     if not layers:
-        raise CheckpointError(f"{path} has no layer to prune: no floating array of two to five axes that is a weight")
+        told = "; ".join(f"{array.name} is {array.reason}" for array in others[:3] if array.reason.startswith("a"))
+        raise CheckpointError(
+            f"{path} has no layer to prune: no floating array of two to five axes that is a weight"
+            + (f" ({told})" if told else "")
+        )
+    if not any(array.is_first for array in stored):
+        layers[0] = replace(layers[0], is_first=True)
+    if not any(array.is_last for array in stored):
+        layers[-1] = replace(layers[-1], is_last=True)
     return Checkpoint(path, kind, tuple(layers), tuple(others))
 
 

@@ -110,8 +110,9 @@ def _list(checkpoint: Checkpoint, as_json: bool) -> int:
 
 
 def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
+    from gsp_studio.io.dataset import one_line
     from gsp_studio.pruning.checkpoint import check_target, save_checkpoint
-    from gsp_studio.pruning.grouping import Grouping
+    from gsp_studio.pruning.grouping import FIRST, LAST, Grouping, meant_by
     from gsp_studio.pruning.projecting import project_checkpoint, to_zeros
     from gsp_studio.pruning.report import check_report, describe, write_report
 
@@ -136,6 +137,11 @@ def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     for status in sorted({layer.status for layer in pruned.layers} - {"the target is attained"}):
         names = [layer.name for layer in pruned.layers if layer.status == status]
         print(f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}: {status}", file=words)
+    by = "the graph" if checkpoint.format == "onnx" else "the order of the file"
+    for end in (FIRST, LAST):
+        if end in args.exclude:
+            meant = one_line(", ".join(meant_by(end, checkpoint.layers))) or "no layer"
+            print(f"{end}, by {by}, and left as it is: {meant}", file=words)
     print(f"s = {pruned.sparsity:.6f}, {pruned.zeros:.2%} zeros in {len(pruned.layers)} layers", file=words)
     print(f"{out} and {report.name}", file=words)
     return 0

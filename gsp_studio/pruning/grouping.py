@@ -36,7 +36,8 @@ class Grouping:
     own : tuple of (name, sparsity)
         Layers with a target of their own: each is a group for itself.
     exclude : tuple of str
-        Layers that are left as they are: names, "first", "last".
+        Layers that are left as they are: names, "first", "last". A network whose graph branches can have several of
+        these, which are all meant.
 
     Raises
     ------
@@ -126,7 +127,7 @@ def groups_of(layers: Sequence[Layer], grouping: Grouping) -> tuple[Group, ...]:
     Parameters
     ----------
     layers : sequence of Layer
-        In the order of the network: the first and the last can be excluded by these words.
+        Those of a network or some of them; where none is marked as first or last, their order says it.
     grouping : Grouping
 
     Returns
@@ -144,9 +145,8 @@ def groups_of(layers: Sequence[Layer], grouping: Grouping) -> tuple[Group, ...]:
         if name not in names and name not in (FIRST, LAST):
             known = ", ".join(sorted(names)[:6]) + (", ..." if len(names) > 6 else "")
             raise ValueError(f'no layer is called "{name}"; the layers are {known}')
-    places = {FIRST: layers[0].name, LAST: layers[-1].name} if layers else {}
-    left_out = {places.get(name, name) for name in grouping.exclude}
-    own = {places.get(name, name): sparsity for name, sparsity in own.items()}
+    left_out = {meant for name in grouping.exclude for meant in meant_by(name, layers)}
+    own = {meant: sparsity for name, sparsity in own.items() for meant in meant_by(name, layers)}
     kept = [layer for layer in layers if layer.name not in left_out and _has_vectors(layer, grouping.vectors)]
     if not kept:
         raise ValueError("the network has no layer to prune: all are left out, or have vectors of a single weight")
@@ -159,6 +159,15 @@ def groups_of(layers: Sequence[Layer], grouping: Grouping) -> tuple[Group, ...]:
         return (Group(shared, grouping.vectors), *single)
     each = {layer.name: Group((layer,), grouping.vectors, own.get(layer.name)) for layer in kept}
     return tuple(each.values())
+
+
+def meant_by(name: str, layers: Sequence[Layer]) -> tuple[str, ...]:
+    """The names of the layers that a name stands for: "first", "last", or that of a layer."""
+    if name not in (FIRST, LAST) or any(layer.name == name for layer in layers):
+        return (name,)
+    if not any(layer.is_first or layer.is_last for layer in layers):
+        return (layers[0 if name == FIRST else -1].name,) if layers else ()
+    return tuple(layer.name for layer in layers if (layer.is_first if name == FIRST else layer.is_last))
 
 
 def _has_vectors(layer: Layer, vectors: Vectors) -> bool:

@@ -47,6 +47,9 @@ class Layer:
         Average Hoyer sparsity of its filters or rows; NaN where there is none: NaN or infinite weights.
     zeros : float
         Fraction of its weights that are zero.
+    is_first, is_last : bool
+        Whether no layer lies between the network's input and it, and whether none follows it: by the graph where the
+        file has one, else by the order of the layers.
     """
 
     name: str
@@ -57,6 +60,8 @@ class Layer:
     output_axis: int
     sparsity: float
     zeros: float
+    is_first: bool = False
+    is_last: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -19,11 +19,11 @@ from gsp_studio.backends.cpu.compiling import SignatureFiles
 
 CODE = """
 import numpy as np
-from gsp_studio.backends.cpu import solver
+from gsp_studio.backends.cpu import image_pass
 for dtype in {dtypes}:
     X = np.ones((8, 3), dtype)
-    assert solver.products(X, np.ones((2, 8), dtype))[0].dtype == dtype
-print(sum(solver._pass.stats.cache_misses.values()))
+    assert image_pass.products(X, np.ones((2, 8), dtype))[0].dtype == dtype
+print(sum(image_pass._pass.stats.cache_misses.values()))
 """
 
 

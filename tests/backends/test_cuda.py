@@ -130,7 +130,7 @@ def test_a_full_device_is_one_sentence_on_the_command_line(machine, capsys):
     machine.total = 20_000
     arguments = [str(sample_path("swimmer")), "--rank", "4", "--backend", "cuda"]
     assert cli.main(["compare", *arguments, "--max-iter", "2"]) == 2
-    assert "gsp-studio: the memory of Fake 0 is full" in capsys.readouterr().err
+    assert "gsp-studio: there is not enough memory: the memory of Fake 0 is full" in capsys.readouterr().err
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------

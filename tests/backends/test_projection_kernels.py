@@ -1,14 +1,16 @@
 """The kernels: threads give the serial result, hints change nothing, pools are entered one at a time."""
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gsp_studio.backends import reference
+from gsp_studio.backends import cpu, reference
 from gsp_studio.backends.cpu import parallel
 from gsp_studio.backends.cpu.each import project_each
-from gsp_studio.backends.cpu.moments import largest, moments, survivors, weighted_moments
+from gsp_studio.backends.cpu.lanes import LANES
+from gsp_studio.backends.cpu.moments import largest, moments, survivors, weight_constants, weighted_moments
 from gsp_studio.backends.cpu.pool import get_threads, set_threads
 from gsp_studio.backends.cpu.projection import project_flat, project_rows
 from gsp_studio.backends.cpu.root import JUMP, NOT_FINITE, ROOT, UNCHANGED
@@ -158,3 +160,39 @@ def test_several_threads_may_project_at_once():
         thread.join()
     for result in found:
         np.testing.assert_array_equal(result, expected)
+
+
+def in_lanes(values):
+    """The order of `cpu.lanes`: entry j in lane j % LANES, lanes halved until one is left, the rest one by one."""
+    whole = len(values) - len(values) % LANES
+    lanes = np.zeros(LANES)
+    for a in range(0, whole, LANES):
+        lanes = lanes + values[a : a + LANES]
+    while len(lanes) > 1:
+        lanes = lanes[: len(lanes) // 2] + lanes[len(lanes) // 2 :]
+    total = lanes[0]
+    for value in values[whole:]:
+        total += value
+    return total
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 361, 1000])
+def test_sums_have_the_order_that_is_written_down(dtype, n):
+    """To the last bit: left to the compiler, it differs between a kernel compiled here and one from numba's cache."""
+    rng = np.random.default_rng(n)
+    c, w = rng.standard_normal(n).astype(dtype), rng.random(n).astype(dtype)
+    size, weight = np.abs(c).astype(np.float64), w.astype(np.float64)
+    for t in (0.0, 0.3):
+        z = np.maximum(size - t, 0.0)
+        assert moments(c, t) == (np.count_nonzero(z), in_lanes(z), in_lanes(z * z))
+        z = np.maximum(size - t * weight, 0.0)
+        left = np.where(z > 0, weight, 0.0)
+        assert weighted_moments(c, w, t) == (in_lanes(left * left), in_lanes(left * z), in_lanes(z * z))
+    assert weight_constants(w) == (np.sqrt(in_lanes(weight * weight)), weight.min())
+
+
+def test_no_kernel_leaves_an_order_to_the_compiler():
+    for path in Path(cpu.__file__).parent.glob("*.py"):
+        assert 'reassoc"' not in path.read_text(encoding="utf-8"), path
+        assert "fastmath=True" not in path.read_text(encoding="utf-8"), path

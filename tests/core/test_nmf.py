@@ -371,3 +371,17 @@ def test_cbcl_faces_reach_the_papers_error(shared_data):
     assert result.sparsity >= 0.85 - 1e-5
     dense = gs.factorize(X, gs.Params(rank=49, method="ahals", seed=0, max_iter=500))
     assert dense.error <= 0.0812  # the authors' code: 8.090 %
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_what_a_consumer_is_handed_cannot_change_the_run(backend):
+    X = np.random.default_rng(0).random((30, 40))
+    params = gs.Params(rank=3, method="psnmf", sparsity=0.5, max_iter=5)
+    expected = gs.factorize(X, params, backend=backend)
+    for it in gs.iterate(X, params, backend=backend):
+        for array in (it.W, it.H, it.dense, it.gram.A, it.gram.G):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0, 0] = 7.0
+    np.testing.assert_array_equal(it.W, expected.W)
+    for array in (expected.W, expected.H, expected.dense, expected.gram.A, expected.gram.G):
+        assert not array.flags.writeable

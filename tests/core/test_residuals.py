@@ -145,7 +145,7 @@ def test_reports_its_way_and_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(module, "_BLOCK", 300)
     done: list[int] = []
     residuals(*problem(), on_block=done.append)
-    assert done == [10, 20, 30, 40, 47]
+    assert done == [8, 16, 24, 32, 40, 47]
 
     class Enough(Exception):
         pass

@@ -142,7 +142,7 @@ def test_residuals(monkeypatch):
 @pytest.fixture(scope="module")
 def cluster():
     with (
-        LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None, silence_logs=50) as local,
+        LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50) as local,
         Client(local, set_as_default=False, timeout=120) as client,
     ):
         yield client

@@ -214,7 +214,10 @@ def test_the_largest_and_smallest_numbers_of_a_type_can_be_factorized(dtype):
     plain = gs.factorize(X, params(), "cpu")
     found = gs.factorize(largest, params(), "cpu")
     assert found.error == pytest.approx(plain.error, rel=1e-3)
-    assert np.isfinite(found.W).all() and np.isfinite(found.H).all()
+    assert np.isfinite(found.W).all()
+    assert np.isfinite(found.H).all()
+    if dtype == np.float64:  # longer than any number
+        assert found.gram.length_of(found.gram.x_norm2) == math.inf
     # Subnormal: what is left of their digits is what counts.
     smallest = np.round(X * 200) * info.smallest_subnormal
     found = gs.factorize(smallest, params(), "cpu")
@@ -243,7 +246,9 @@ def test_errors_of_images_and_pixels_have_no_unit(dtype):
     of, map_ = residuals(X, plain.W, plain.H), error_map(X, plain.W, plain.H)
     one = fit_of_image(X[:, 3], plain.W, plain.H[:, 3])
     kkt = kkt_residual(X, plain.W, plain.H, params(), "cpu")
-    assert 0.0 < of.error < 0.5 and 0.0 < one.error < 1.0 and 0.0 < kkt < 1.0
+    assert 0.0 < of.error < 0.5
+    assert 0.0 < one.error < 1.0
+    assert 0.0 < kkt < 1.0
     for exponent in EXPONENTS[dtype]:
         there, a = scaled(X, exponent), exponent // 2
         W, H = scaled(plain.W, a), scaled(plain.H, exponent - a)
@@ -282,6 +287,29 @@ def test_the_estimator_has_no_unit(sparsity_h, dtype):
         assert np.array_equal(model.components_, scaled(plain.components_, a))
         assert model.reconstruction_err_ == math.ldexp(plain.reconstruction_err_, exponent)
         assert np.array_equal(model.transform(there[:20]), scaled(some, exponent - a))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_estimator_has_no_unit_where_samples_hide_entries(dtype):
+    X = np.ascontiguousarray(data(dtype).T)
+    hidden = np.random.default_rng(2).random(X.shape) < 0.1
+    plain = gs.SparseNMF(RANK, sparsity=0.6, max_iter=8, backend="cpu")
+    Z = plain.fit_transform(np.ma.array(X, mask=hidden))
+    left = np.where(hidden, 0, X - plain.inverse_transform(Z)).astype(np.float64)
+    assert plain.reconstruction_err_ == pytest.approx(np.linalg.norm(left), rel=1e-4)
+    for exponent in EXPONENTS[dtype]:
+        model = gs.SparseNMF(RANK, sparsity=0.6, max_iter=8, backend="cpu")
+        found = model.fit_transform(np.ma.array(scaled(X, exponent), mask=hidden))
+        assert np.array_equal(found, scaled(Z, exponent - exponent // 2))
+        assert model.reconstruction_err_ == math.ldexp(plain.reconstruction_err_, exponent)
+
+
+@pytest.mark.parametrize("exponent", [-900, 0, 900])
+def test_what_a_consumer_is_handed_is_read_only_in_every_unit(exponent):
+    for it in iterate(scaled(data(np.float64), exponent), params(max_iter=2), "cpu"):
+        for array in (it.W, it.H, it.dense, it.gram.A, it.gram.G):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0, 0] = 7.0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

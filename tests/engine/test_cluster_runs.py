@@ -1,7 +1,9 @@
 """Runs on real workers, processes of their own: killed, restarted, cancelled, and a scheduler that goes."""
 
+import logging
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -159,3 +161,40 @@ def test_a_scheduler_that_is_not_there_is_one_sentence(monkeypatch):
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(ClusterError, match="is not a scheduler; accepted are the address of a scheduler"):
         check_address(address)
+
+
+def test_a_server_that_never_answers_is_not_waited_for_long(monkeypatch):
+    monkeypatch.setattr("gsp_studio.engine.cluster._ANSWER", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ClusterError, match=r"no scheduler answers at .* \(waited for 1 s at most"):
+            Cluster(address)
+
+
+def test_tls_without_certificates_is_one_sentence(monkeypatch):
+    monkeypatch.setattr("gsp_studio.engine.cluster._ANSWER", 1.0)
+    with pytest.raises(ClusterError, match=r"tls://127\.0\.0\.1:9 needs certificates; name them in Dask's"):
+        Cluster("tls://127.0.0.1:9")
+
+
+class Kept(logging.Handler):
+    """A log in memory; Dask changes the levels of the handlers of others, pytest's among them."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def emit(self, record):
+        self.told.append(record.getMessage())
+
+
+def test_what_dask_prints_goes_into_the_log(address, capsys):
+    connected(address)  # which has Dask's own loggers say nothing of local workers
+    kept = Kept()
+    logging.getLogger("gsp_studio").addHandler(kept)
+    try:
+        logging.getLogger("tornado.application").error("a connection to %s broke", "a worker")
+    finally:
+        logging.getLogger("gsp_studio").removeHandler(kept)
+    assert "tornado.application: a connection to a worker broke" in kept.told
+    assert capsys.readouterr() == ("", "")

@@ -139,7 +139,7 @@ def make_window(app: QApplication, settings: QSettings) -> Iterator[Callable[[],
 
     yield make
     for window in made:
-        window.close()
+        window.unsaved.leave()
         assert window.session.close(), "a thread of the session did not end"
         window.deleteLater()
         window.session.deleteLater()

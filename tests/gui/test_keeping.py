@@ -60,6 +60,13 @@ def dialogs() -> list[ErrorDialog]:
     return [w for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible()]
 
 
+def recent_of(window: MainWindow) -> list[str]:
+    """Texts of the menu's sessions, without the entry that shows all."""
+    texts = [action.text() for action in window.filing._recent.actions() if not action.isSeparator()]
+    assert not texts or texts[-1] == "&Show all, remove..."
+    return texts[:-1]
+
+
 def test_a_session_is_saved_and_comes_back(make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path) -> None:
     one = make_window()
     fill(one, stack)
@@ -197,8 +204,8 @@ def test_recent_sessions_are_listed(
     for name in ("a", "b", "a"):
         one.filing.keeping.save(tmp_path / f"{name}.gsps")
         wait_for(one)
-    texts = [action.text() for action in one.filing._recent.actions()]
-    assert texts == [str(tmp_path / "a.gsps"), str(tmp_path / "b.gsps")]
+    texts = [text.partition(", 20")[0] for text in recent_of(one)]
+    assert texts == ["a.gsps: x.npy, 1 run", "b.gsps: x.npy, 1 run"]
     two = make_window()
     two.filing._recent.actions()[1].trigger()
     wait_until(lambda: two.session.runs)
@@ -235,14 +242,14 @@ def test_what_was_not_saved_is_kept_and_found(
     assert [run.number for run in kept.runs] == [1, 2]
     assert kept.state["remarks"]["1"]["note"] == "the first one"
     assert kept.state["choice"]["sparsity"] == pytest.approx(0.7)
-    one.close()
+    one.unsaved.leave()
     assert recovery.closed(root) == [folder], "it was not saved: it can be opened the next time"
 
     two = make_window()
     two.filing.watch(root)
-    [action] = two.filing._recent.actions()
-    assert action.text().startswith("Not saved: ")
-    action.trigger()
+    [text] = recent_of(two)
+    assert text.startswith("Not saved: x.npy, 2 runs, 20")
+    two.filing._recent.actions()[0].trigger()
     wait_until(lambda: two.session.runs)
     wait_for(two)
     assert two.session.runs[0].remarks == Remarks(
@@ -412,12 +419,12 @@ def test_what_is_not_recovered_is_not_offered_again(
     wait_until(dialogs)
     dialogs()[0].reject()
     assert recovery.lost(root) == []
-    texts = [action.text() for action in window.filing._recent.actions()]
+    texts = recent_of(window)
     assert len(texts) == 2
     assert all(text.startswith("Not saved: ") for text in texts)
 
 
-def test_other_images_take_their_runs_out_of_the_folder(window: MainWindow, stack: Path, tmp_path: Path) -> None:
+def test_other_images_begin_a_folder_of_their_own(window: MainWindow, stack: Path, tmp_path: Path) -> None:
     window.filing.watch(tmp_path / "recovery")
     fill(window, stack)
     np.save(tmp_path / "y.npy", np.random.default_rng(1).integers(0, 255, (40, 8, 6), np.uint8))
@@ -425,9 +432,10 @@ def test_other_images_take_their_runs_out_of_the_folder(window: MainWindow, stac
     wait_until(lambda: window.session.dataset.name == "y.npy")
     window.filing.keeping.keep()
     wait_for(window)
-    [folder] = (tmp_path / "recovery").iterdir()
-    assert recovery.read_folder(folder).runs == ()
-    assert recovery.read_folder(folder).data["name"] == "y.npy"
+    old, new = sorted(map(recovery.read_folder, (tmp_path / "recovery").iterdir()), key=lambda kept: kept.data["name"])
+    assert (old.data["name"], new.data["name"]) == ("x.npy", "y.npy")
+    assert ([run.number for run in old.runs], new.runs) == ([1, 2], ())
+    assert old.state["choice"]["sparsity"] == pytest.approx(0.7), "what was shown last is kept, too"
     assert not window.isWindowModified()
     assert replace(window.session.choice, rank=3) == window.session.choice
 

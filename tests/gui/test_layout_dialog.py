@@ -116,10 +116,11 @@ def test_problem_keeps_the_last_layout_that_worked(dialog: LayoutDialog, found: 
     dialog.set_preview(Preview(None, None, "this cannot be"))
     assert "⚠ this cannot be" in told(dialog)
     assert dialog.options == found.options
-    assert dialog.accept_button.isEnabled()
+    assert not dialog.accept_button.isEnabled(), "it would open something else than what is chosen"
     choose(dialog.order, "C")
     answer(dialog, heard["previewRequested"][-1])
     assert "⚠" not in told(dialog)
+    assert dialog.accept_button.isEnabled()
 
 
 def test_open_accepts_the_options_that_are_shown(dialog: LayoutDialog) -> None:
@@ -169,6 +170,38 @@ def test_one_array_is_not_asked_for(dialog: LayoutDialog) -> None:
 def test_stack_of_images_has_its_shape(show: Callable[..., QWidget], tmp_path: Path) -> None:
     np.save(tmp_path / "stack.npy", np.random.default_rng(0).random((20, 6, 5)))
     dialog = show(LayoutDialog(peek(tmp_path / "stack.npy")))
-    for field in (dialog.shape, dialog.order, dialog.images_in):
+    for field in (dialog.shape, dialog.order):
         assert not field.isVisible()
     assert dialog.negative.isVisible()
+
+
+def test_the_axis_of_a_stack_can_be_chosen(show: Callable[..., QWidget], tmp_path: Path) -> None:
+    np.save(tmp_path / "cube.npy", np.random.default_rng(0).random((20, 6, 5)))
+    found = peek(tmp_path / "cube.npy")
+    dialog = show(LayoutDialog(found))
+    heard = Listener(dialog, *SIGNALS)
+    offered = [dialog.images_in.itemData(k) for k in range(dialog.images_in.count())]
+    assert offered == ["rows", "middle", "columns"]
+    assert dialog.images_in.currentText() == "first axis"
+    choose(dialog.images_in, "columns")
+    read = answer(dialog, heard["previewRequested"][-1])
+    assert (read.n_images, read.image_shape) == (5, (20, 6))
+    assert "5 images of 20 × 6" in told(dialog)
+
+
+def test_one_image_can_only_be_opened_in_patches(show: Callable[..., QWidget], tmp_path: Path) -> None:
+    np.save(tmp_path / "photo.npy", np.random.default_rng(0).random((64, 80, 3)))
+    found = peek(tmp_path / "photo.npy")
+    dialog = show(LayoutDialog(found))
+    heard = Listener(dialog, *SIGNALS)
+    dialog.set_preview(Preview(found, thumbnails(found)))
+    assert "⚠ One image" in told(dialog)
+    assert dialog.cut_button.isVisible()
+    assert not dialog.accept_button.isEnabled()
+    QTest.mouseClick(dialog.cut_button, Qt.MouseButton.LeftButton)
+    read = answer(dialog, heard["previewRequested"][-1])
+    assert read.count_after > 100
+    assert "⚠" not in told(dialog)
+    assert not dialog.cut_button.isVisible()
+    assert dialog.accept_button.isEnabled()
+    assert len(dialog.steps.steps) == 1

@@ -314,7 +314,7 @@ class TestRuns:
     def test_close_while_a_run_goes_on_ends_all_threads(self, faces_window: MainWindow) -> None:
         start_endless(faces_window)
         assert "gsp-solver" in threads_of_sessions()
-        faces_window.close()
+        faces_window.unsaved.leave()
         assert not threads_of_sessions()
 
 

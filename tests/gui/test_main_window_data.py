@@ -18,7 +18,9 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.layout import LayoutDialog
 from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.panels.inspector import PICTURE
 from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.io.patches import put_back
 from gsp_studio.io.resources import sample_path
 
 LEFT = Qt.MouseButton.LeftButton
@@ -122,14 +124,14 @@ def text_file(folder: Path) -> Path:
 
 
 def nan_file(folder: Path) -> Path:
-    X = np.random.default_rng(0).random((4, 6, 5))
+    X = np.random.default_rng(0).random((4, 6, 6))
     X[1, 2, 3] = np.nan
     np.save(folder / "nan.npy", X)
     return folder / "nan.npy"
 
 
 def negative_file(folder: Path) -> Path:
-    np.save(folder / "negative.npy", np.random.default_rng(0).random((4, 6, 5)) - 0.5)
+    np.save(folder / "negative.npy", np.random.default_rng(0).random((4, 6, 6)) - 0.5)
     return folder / "negative.npy"
 
 
@@ -190,7 +192,7 @@ def test_negative_values_can_be_read_in_another_way(window: MainWindow, tmp_path
     QTest.mouseClick(dialog.accept_button, LEFT)
     wait_until(lambda: window.session.dataset is not None)
     assert window.session.dataset.X.min() == 0
-    assert window.session.dataset.image_shape == (6, 5)
+    assert window.session.dataset.image_shape == (6, 6)
 
 
 def test_layout_of_the_data_on_the_screen_can_be_changed(window: MainWindow, tmp_path: Path) -> None:
@@ -249,3 +251,38 @@ def test_cbcl_faces_come_upright_after_the_layout_is_accepted(window: MainWindow
     shown = window.session.shown
     upright = np.stack([shown.W[:, k].reshape(19, 19, order="F") for k in shown.order])
     np.testing.assert_allclose(painted(window.montage.view, window.montage._buffer), greys_of(upright), atol=1.0)
+
+
+def test_one_photograph_is_offered_in_patches_and_seen_as_a_whole(window: MainWindow, tmp_path: Path) -> None:
+    """Dropped on the window, a picture is cut; the inspector puts together what the basis makes of its patches."""
+    rng = np.random.default_rng(0)
+    values = np.cumsum(np.cumsum(rng.standard_normal((40, 48)), axis=0), axis=1)
+    picture = (255 * (values - values.min()) / np.ptp(values)).astype(np.uint8)
+    Image.fromarray(picture).save(tmp_path / "photo.png")
+    window.session.set_choice(Choice(rank=3))
+    window.asking.open(tmp_path / "photo.png")
+    dialog = wait_for(window, LayoutDialog)
+    wait_until(dialog.accept_button.isEnabled)
+    assert [step.kind for step in dialog.steps.steps] == ["patches"]
+    QTest.mouseClick(dialog.accept_button, LEFT)
+    wait_until(lambda: window.session.shown is not None)
+    assert window.session.dataset.whole == (1, 40, 48)
+    window.centre.show_view("Inspector")
+    whole = window.inspector.view.buttons[PICTURE]
+    assert whole.isVisible()
+    QTest.mouseClick(whole, LEFT)
+    plates = window.inspector.picture.plates
+    wait_until(lambda: len(plates.plates) == 3)
+    np.testing.assert_allclose(plates.plates[0].image, picture / 255, atol=1e-6)
+
+    def is_of_the_basis_on_screen() -> bool:
+        shown = window.session.shown
+        expected = put_back(window.session.dataset, shown.W, shown.H)
+        return np.allclose(plates.plates[1].image, expected.reconstruction, atol=1e-6)
+
+    wait_until(is_of_the_basis_on_screen)
+
+
+def test_the_whole_picture_is_offered_for_patches_alone(faces_window: MainWindow) -> None:
+    faces_window.centre.show_view("Inspector")
+    assert not faces_window.inspector.view.buttons[PICTURE].isVisible()

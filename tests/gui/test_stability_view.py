@@ -28,6 +28,7 @@ from gsp_studio.gui.widgets.tile_spread import THICKEST, relative_spread
 from gsp_studio.gui.widgets.tile_view import veil_table
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.montage import as_curves
+from gsp_studio.io.resources import sample_path
 from gsp_studio.io.session import read_run
 
 Key, LEFT = Qt.Key, Qt.MouseButton.LeftButton
@@ -342,7 +343,7 @@ def test_what_comes_to_the_screen_ends_it(faces_window: MainWindow, what: str) -
     elif what == "a new run":
         session.run()
     else:
-        window.asking.sample("swimmer")
+        session.open(sample_path("swimmer"))
         wait_until(lambda: session.dataset.name == "swimmer.npz")
     assert session.checking.entry is None
     wait_until(lambda: not session.checking._worker.busy and session.phase is Phase.IDLE)

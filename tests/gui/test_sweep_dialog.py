@@ -40,9 +40,9 @@ def root(tmp_path: Path, settings: QSettings) -> Path:
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """80 images of 8 x 7."""
+    """80 images of 8 x 8."""
     path = tmp_path / "images.npy"
-    np.save(path, np.random.default_rng(0).random((80, 8, 7)).astype(np.float32))
+    np.save(path, np.random.default_rng(0).random((80, 8, 8)).astype(np.float32))
     return path
 
 

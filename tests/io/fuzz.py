@@ -10,6 +10,7 @@ import faulthandler
 import gzip
 import io
 import pickle
+import shutil
 import struct
 import sys
 import tarfile
@@ -18,18 +19,35 @@ import traceback
 import warnings
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import h5py
+import numcodecs
 import numpy as np
 import scipy.io
 import tifffile
+import zarr
 from PIL import Image
+from zarr.codecs import GzipCodec
 
 import gsp_studio as gs
 
 IMAGES = np.random.default_rng(0).integers(0, 255, (5, 8, 6), np.uint8)
 
+
+#: Kinds that are read from the disk, too.
+IN_PARTS = (
+    "npy",
+    "hdf5",
+    "envi",
+    "envi, more fields",
+    "hdf5 in chunks",
+    "zarr 2",
+    "zarr 3",
+    "chunk of zarr 2",
+    "chunk of zarr 3",
+)
 
 #: Seconds after which a file counts as one that hangs a reader.
 PATIENCE = 60
@@ -90,12 +108,60 @@ def _tar(stream: io.BytesIO) -> None:
             archive.addfile(item, io.BytesIO(content))
 
 
+def _tiff(**how: object) -> bytes:
+    return _bytes(lambda stream: tifffile.imwrite(stream, IMAGES, **{"photometric": "minisblack", **how}))
+
+
+def _tiff_of_unlike_pages(stream: io.BytesIO) -> None:
+    colours = np.stack([IMAGES[0]] * 3, axis=-1)
+    kinds = [{"compression": "lzw"}, {"tile": (16, 16)}, {"compression": "zstd"}, {"rowsperstrip": 3}]
+    with tifffile.TiffWriter(stream) as file:
+        for k, how in enumerate(kinds):
+            turned = [(274, 3, 1, k + 1, True)]
+            file.write(IMAGES[k], photometric="miniswhite", metadata=None, extratags=turned, **how)
+        file.write(colours, photometric="rgb", compression="jpeg", metadata=None)
+        file.write(colours.transpose(2, 0, 1), photometric="rgb", planarconfig="separate", metadata=None)
+        file.write(IMAGES[4], photometric="palette", colormap=np.zeros((3, 256), np.uint16), metadata=None)
+        file.write(IMAGES[4, ::2], photometric="minisblack", subfiletype=1, metadata=None)
+
+
 def _idx() -> bytes:
     return bytes([0, 0, 8, 3]) + struct.pack(">3I", *IMAGES.shape) + IMAGES.tobytes()
 
 
 def _envi() -> bytes:
     return b"ENVI\nsamples = 6\nlines = 8\nbands = 5\ndata type = 1\ninterleave = bsq\nbyte order = 0\n"
+
+
+def _full_envi() -> bytes:
+    more = b"major frame offsets = {0, 0}\nheader offset = 0 ; none\ndata ignore value = 7\nbbl = {1, 1, 0,\n1, 1}\n"
+    return _envi() + b"; a comment\nband names = {\na, b, c,\nd, e}\nfile type = ENVI Standard\n" + more
+
+
+def _chunked(stream: io.BytesIO) -> None:
+    with h5py.File(stream, "w", libver="latest") as file:
+        item = file.create_dataset("a/x", (5, 1, 8, 6), np.int16, chunks=(2, 1, 8, 6), compression="gzip", shuffle=True)
+        item[:4] = IMAGES[:4, None]
+        item.attrs.update({"_FillValue": np.int16(7), "scale_factor": 0.5})
+        file["soft"] = h5py.SoftLink("/a/x")
+
+
+@cache
+def _store(version: int) -> dict[str, bytes]:
+    """The files of a Zarr folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        item = zarr.create_array(
+            Path(folder, "x.zarr"),
+            shape=IMAGES.shape,
+            chunks=(2, 8, 6),
+            dtype="uint8",
+            zarr_format=version,
+            compressors=GzipCodec() if version == 3 else numcodecs.Zlib(),
+            attributes={"_FillValue": 7},
+        )
+        item[:] = IMAGES
+        files = (file for file in Path(folder).rglob("*") if file.is_file())
+        return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
 
 
 def _table() -> bytes:
@@ -114,10 +180,20 @@ def samples() -> dict[str, tuple[str, bytes]]:
         "mat73": ("m.mat", _bytes(_matlab73)),
         "idx": ("x.idx", _idx()),
         "idx.gz": ("x-ubyte.gz", gzip.compress(_idx())),
-        "tiff": ("x.tif", _bytes(lambda stream: tifffile.imwrite(stream, IMAGES, photometric="minisblack"))),
+        "tiff": ("x.tif", _tiff()),
+        "big tiff": ("big.tif", _tiff(bigtiff=True, byteorder=">", metadata=None, compression="lzma")),
+        "ome": ("o.ome.tif", _tiff(metadata={"axes": "TYX"}, ome=True)),
+        "tiff of bands": ("b.tif", _tiff(planarconfig="contig", metadata=None, compression="zlib", predictor=2)),
+        "tiff of unlike pages": ("u.tif", _bytes(_tiff_of_unlike_pages)),
         "imagej": ("j.tif", _bytes(lambda stream: tifffile.imwrite(stream, IMAGES, imagej=True))),
         "envi": ("cube.hdr", _envi()),
         "csv": ("x.csv", _table()),
+        "envi, more fields": ("cube.hdr", _full_envi()),
+        "hdf5 in chunks": ("x.h5", _bytes(_chunked)),
+        "zarr 2": ("x.zarr/.zarray", _store(2)["x.zarr/.zarray"]),
+        "zarr 3": ("x.zarr/zarr.json", _store(3)["x.zarr/zarr.json"]),
+        "chunk of zarr 2": ("x.zarr/0.0.0", _store(2)["x.zarr/0.0.0"]),
+        "chunk of zarr 3": ("x.zarr/c/0/0/0", _store(3)["x.zarr/c/0/0/0"]),
         "batch": ("batch", pickle.dumps({b"data": np.ones((3, 3072), np.uint8), b"labels": [1, 2, 3]}, 2)),
         "gif": ("x.gif", _bytes(_gif)),
         "zip": ("x.zip", _bytes(_zip)),
@@ -160,10 +236,16 @@ def attempt(kind: str, seed: int, folder: Path) -> str:
     name, content = samples_of[kind]
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    if kind == "envi":
+    if kind.startswith("envi"):
         (folder / "cube.raw").write_bytes(IMAGES.tobytes())
+    if name.startswith("x.zarr/"):
+        shutil.rmtree(folder / "x.zarr")
+        for beside, held in _store(int(kind[-1])).items():
+            (folder / beside).parent.mkdir(parents=True, exist_ok=True)
+            (folder / beside).write_bytes(held)
     path.write_bytes(damaged(content, np.random.default_rng(seed)))
     opened = path.parent if name.startswith("folder/") else path
+    opened = folder / "x.zarr" if name.startswith("x.zarr/") else opened
     if name.startswith("folder/"):
         for other in opened.iterdir():
             if other != path:
@@ -173,6 +255,8 @@ def attempt(kind: str, seed: int, folder: Path) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             gs.load_dataset(opened, negative="clip", nonfinite="zero")
+            if kind in IN_PARTS:
+                gs.load_dataset(opened, negative="clip", nonfinite="zero", storage="disk").images()
     except gs.DatasetError as error:
         return "" if "\n" not in str(error) else f"two lines: {error}"
     except Exception:

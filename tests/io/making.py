@@ -68,3 +68,35 @@ def mat_bytes(rows: int, columns: int, body: bytes = b"", order: str = "<") -> b
     matrix = flags + shape + name + values
     head = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack(order + "H", 0x0100) + (b"IM" if order == "<" else b"MI")
     return head + struct.pack(order + "II", 14, len(matrix)) + matrix
+
+
+def tiff_bytes(pages: list[tuple[bytes, dict[int, tuple[int, tuple[int, ...]]]]], following: int = 0) -> bytes:
+    """A little-endian TIFF file of any tags, true or not: of each page its pixels, and by their numbers its tags.
+
+    A tag is its type, 3 for 16 bits and 4 for 32, and its values. The place of the pixels is added.
+    """
+    codes = {1: "B", 2: "B", 3: "H", 4: "I"}
+    content, link = bytearray(b"II*\0\0\0\0\0"), 4
+    for pixels, tags in pages:
+        at = len(content)
+        content += pixels + bytes(len(pixels) % 2)
+        every = {273: (4, (at,)), 279: (4, (len(pixels),)), **tags}
+        fields = []
+        for tag, (kind, values) in sorted(every.items()):
+            packed = struct.pack(f"<{len(values)}{codes[kind]}", *values)
+            if len(packed) > 4:
+                place = len(content)
+                content += packed + bytes(len(packed) % 2)
+                packed = struct.pack("<I", place)
+            fields.append(struct.pack("<HHI", tag, kind, len(values)) + packed.ljust(4, b"\0"))
+        content[link : link + 4] = struct.pack("<I", len(content))
+        content += struct.pack("<H", len(fields)) + b"".join(fields)
+        link = len(content)
+        content += struct.pack("<I", following)
+    return bytes(content)
+
+
+def grey_tags(height: int, width: int, bits: int = 8, **more: tuple[int, tuple[int, ...]]) -> dict:
+    """The tags of a grey page in one strip, for `tiff_bytes`; others as ``_274=(3, (6,))``."""
+    tags = {256: (4, (width,)), 257: (4, (height,)), 258: (3, (bits,)), 259: (3, (1,)), 262: (3, (1,)), 277: (3, (1,))}
+    return tags | {278: (4, (height,))} | {int(name[1:]): field for name, field in more.items()}

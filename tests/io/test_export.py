@@ -270,11 +270,11 @@ def test_same_factors_compares_bits(tmp_path, dataset, run):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (None, "cannot be read: No such file"),
+        (None, "run.json does not exist"),
         ("no json", "is not a run.json"),
         ("[]", "is not a run.json"),
-        ("{}", "'format' is missing"),
-        ('{"format": 1}', "is missing"),
+        ("{}", "it does not tell its format"),
+        ('{"format": 1}', 'Object missing required field "program"'),
         ('{"format": "x"}', "is not a run.json"),
         ('{"format": 99}', "written by a newer version"),
         ("[" * 100000, "is not a run.json"),
@@ -292,7 +292,7 @@ def test_damaged_inputs_beside_a_run_json(tmp_path, dataset, run):
     start = (np.ones((63, 4), np.float32), np.ones((4, 30), np.float32))
     export_run(tmp_path, dataset, replace(run, start=replace(run.start, init=start)))
     (tmp_path / "inputs.npz").write_bytes(b"PK\3\4 no archive")
-    with pytest.raises(ExportError, match=r"is not a run\.json"):
+    with pytest.raises(ExportError, match=r"inputs\.npz is not a readable \.npz file"):
         read_run(tmp_path)
     (tmp_path / "inputs.npz").unlink()
     with pytest.raises(ExportError, match="is missing"):

@@ -1,8 +1,6 @@
 """HDF5, MATLAB v7.3, IDX, TIFF, ENVI, CSV and CIFAR: read as they were written, and refused in one sentence."""
 
 import gzip
-import os
-import pickle
 import struct
 
 import h5py
@@ -74,8 +72,8 @@ def test_hdf5_links_lead_nowhere(tmp_path, images):
     assert peek(tmp_path / "x.h5").keys in (("images",), ("group/again",))
     assert np.array_equal(load_dataset(tmp_path / "x.h5").images(), unit(images))
     assert "link to another file" in refused(tmp_path / "x.h5", key="outside")
-    for key in ("stored", "virtual"):
-        assert "dataset whose values are in another file" in refused(tmp_path / "x.h5", key=key)
+    assert "dataset whose values are in another file" in refused(tmp_path / "x.h5", key="stored")
+    assert "virtual dataset" in refused(tmp_path / "x.h5", key="virtual")
 
 
 def test_hdf5_without_images_and_too_large(tmp_path):
@@ -96,29 +94,6 @@ def test_damaged_hdf5(tmp_path, images, cut):
     content = (tmp_path / "x.h5").read_bytes()
     (tmp_path / "cut.h5").write_bytes(content[:cut])
     assert "cut.h5" in refused(tmp_path / "cut.h5")
-
-
-def matlab_7_3(path, variables, classes=None):
-    with h5py.File(path, "w", userblock_size=512) as file:
-        for name, values in variables.items():
-            item = file.create_dataset(name, data=np.asarray(values).T)
-            kind = (classes or {}).get(name, {"f": "double", "u": "uint8", "i": "int32"}[np.asarray(values).dtype.kind])
-            item.attrs["MATLAB_class"] = np.bytes_(kind)
-        file.create_group("#refs#")["a"] = np.zeros((200, 200))
-    with path.open("r+b") as file:
-        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
-
-
-def test_matlab_7_3_has_its_axes_back(tmp_path, images):
-    columns = images.transpose(2, 1, 0).reshape(H * W, N)  # an image a column, filled by columns
-    matlab_7_3(tmp_path / "x.mat", {"faces": columns, "note": np.zeros((1, 300))}, {"note": "char"})
-    data = load_dataset(tmp_path / "x.mat", image_shape=(H, W))
-    assert (data.order, data.X.shape) == ("F", (H * W, N))
-    assert np.array_equal(data.images(), unit(images))
-    matlab_7_3(tmp_path / "stack.mat", {"stack": images.transpose(1, 2, 0)})
-    assert np.array_equal(load_dataset(tmp_path / "stack.mat").images(), unit(images))
-    matlab_7_3(tmp_path / "cell.mat", {"c": np.zeros((3, 4))}, {"c": "cell"})
-    assert "cell array (3 x 4)" in refused(tmp_path / "cell.mat")
 
 
 # IDX
@@ -294,119 +269,6 @@ def test_envi_that_cannot_be(tmp_path):
     ):
         header.write_text(text.replace(*change))
         assert told in refused(header)
-
-
-# CSV
-
-
-@pytest.mark.parametrize(
-    ("separator", "comma"), [(",", False), (";", False), (";", True), ("\t", False), ("\t", True), (" ", False)]
-)
-@pytest.mark.parametrize("header", [False, True])
-def test_tables(tmp_path, separator, comma, header):
-    values = np.round(np.random.default_rng(0).random((6, 20)), 4)
-    lines = [separator.join(f"{v:.4f}".replace(".", "," if comma else ".") for v in row) for row in values]
-    if header:
-        lines.insert(0, separator.join(f"p{k}" for k in range(20)))
-    (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\n")
-    data = load_dataset(tmp_path / "x.csv", images_in="rows", image_shape=(4, 5))
-    assert np.array_equal(data.X.T, values)
-
-
-def test_a_table_with_labels(tmp_path, images):
-    rows = [f"{k % 3}," + ",".join(map(str, image.ravel())) for k, image in enumerate(images)]
-    (tmp_path / "x.csv").write_text("label," + ",".join(f"p{k}" for k in range(H * W)) + "\n" + "\n".join(rows))
-    data = load_dataset(tmp_path / "x.csv", images_in="rows", image_shape=(H, W))
-    assert np.array_equal(data.images(), images)
-    assert data.labels == tuple(str(k % 3) for k in range(N))
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("name,first\nalice,bob\ncarol,dave\n", 'column 1 is "carol", which is not a number'),
-        ("1,2,3\n4,5,6\n7,8\n", "lines differ in length"),
-        ("1,2,3\n" * 30 + "4,five,6\n", 'line 31, column 2 is "five", which is not a number'),
-        ("1,2,3\n" * 30 + "4,5\n", "line 31 has 2 values, the first line of numbers has 3"),
-        ("\n\n", "contains no numbers"),
-    ],
-)
-def test_tables_that_are_none(tmp_path, text, told):
-    (tmp_path / "x.csv").write_text(text)
-    assert told in refused(tmp_path / "x.csv")
-
-
-def test_numbers_are_a_table_whatever_their_file_is_called(tmp_path):
-    values = np.random.default_rng(0).random((8, 16))
-    np.savetxt(tmp_path / "numbers", values)
-    data = load_dataset(tmp_path / "numbers", images_in="rows", image_shape=(4, 4))
-    np.testing.assert_allclose(data.X.T, values)
-
-
-# CIFAR
-
-
-def cifar(n=6):
-    return np.random.default_rng(0).integers(0, 256, (n, 3072), np.uint8)
-
-
-@pytest.mark.parametrize("labels", [1, 2])
-def test_cifar_binary(tmp_path, labels):
-    values = cifar()
-    marks = np.tile(np.arange(6, dtype=np.uint8)[:, None], (1, labels))
-    (tmp_path / "data_batch_1.bin").write_bytes(np.hstack([marks, values]).tobytes())
-    data = load_dataset(tmp_path / "data_batch_1.bin")
-    assert (data.channels, data.image_shape) == (3, (32, 32))
-    assert np.array_equal(data.images(), unit(values).reshape(6, 3, 32, 32).transpose(0, 2, 3, 1))
-    assert data.labels == tuple("012345")
-
-
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_cifar_batches(tmp_path, protocol):
-    batch = {b"data": cifar(), b"labels": list(range(6)), b"batch_label": b"testing", "names": ["a"]}
-    (tmp_path / "batch").write_bytes(pickle.dumps(batch, protocol))
-    if protocol < 2:  # has no mark that tells it from text
-        assert "batch" in refused(tmp_path / "batch")
-        return
-    data = load_dataset(tmp_path / "batch")
-    assert np.array_equal(data.images(), unit(cifar()).reshape(6, 3, 32, 32).transpose(0, 2, 3, 1))
-    assert data.labels == tuple("012345")
-
-
-class Evil:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (os.mkdir, (self.path,))
-
-
-def test_pickles_run_nothing(tmp_path):
-    for k, content in enumerate((Evil(str(tmp_path / "made")), {b"data": Evil(str(tmp_path / "made"))})):
-        (tmp_path / f"{k}").write_bytes(pickle.dumps(content))
-        assert "is a pickle that asks for posix.mkdir" in refused(tmp_path / f"{k}")
-    assert not (tmp_path / "made").exists()
-    np.save(tmp_path / "x.npy", np.array([Evil(str(tmp_path / "made"))], dtype=object), allow_pickle=True)
-    assert "Python objects" in refused(tmp_path / "x.npy")
-    assert not (tmp_path / "made").exists()
-
-
-@pytest.mark.parametrize(
-    ("batch", "told"),
-    [
-        ({b"data": np.zeros((3, 3071), np.uint8)}, "rows are 3071 bytes, expected are 3072"),
-        ({b"data": "text"}, 'without a uint8 array under "data"'),
-        ({b"data": np.zeros((3, 3072))}, 'without a uint8 array under "data"'),
-        ({b"data": np.zeros((0, 3072), np.uint8)}, "contains no images"),
-        ([1, 2, 3], 'without a uint8 array under "data"'),
-    ],
-)
-def test_pickles_that_are_no_batches(tmp_path, batch, told):
-    (tmp_path / "batch").write_bytes(pickle.dumps(batch))
-    assert told in refused(tmp_path / "batch")
-    content = pickle.dumps({b"data": cifar()})
-    (tmp_path / "cut").write_bytes(content[:5000])
-    assert "is a damaged pickle, or none" in refused(tmp_path / "cut")
 
 
 # Real files

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gsp_studio.io import images
-from gsp_studio.io.headers import quick_header
+from gsp_studio.io.headers import gif_frames, quick_header
 
 RNG = np.random.default_rng(0)
 PLAIN = {
@@ -35,7 +35,7 @@ def test_plain_images_are_told_at_once(tmp_path, kind, mode, options):
     path.write_bytes(content)
     with path.open("rb") as stream:
         slow = images._header(stream, path)
-    assert quick_header(content[:2048]) == (kind, 11, 23, slow.is_colour)
+    assert quick_header(content[:2048]) == (kind, 11, 23, slow.is_colour, slow.dtype)
     assert (slow.format, slow.size, slow.frames) == (kind, (11, 23), 1)
     assert images.look(path) == slow
 
@@ -59,6 +59,24 @@ def test_what_is_unusual_is_left_to_pillow():
     assert quick_header(animated.getvalue()) is None
 
 
+def test_pictures_of_an_animation_are_counted_without_decoding_them(tmp_path):
+    content = io.BytesIO()
+    frames = [Image.fromarray(RNG.integers(0, 255, (40, 50), np.uint8)) for _ in range(7)]
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], comment=b"a text", loop=0)
+    assert gif_frames(content.getvalue(), 100) == 7
+    assert gif_frames(content.getvalue(), 3) == 4
+    control, picture = b"!\xf9\4\0\5\0\0\0", b",\0\0\0\0\1\0\1\0\0\2\2D\1\0"
+    many = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff" + (control + picture) * 40_000 + b";"
+    (tmp_path / "many.gif").write_bytes(many)
+    large = bytearray(content.getvalue())
+    large[6:10] = b"\x28\x23" * 2  # the canvas, of which frames take a corner
+    (tmp_path / "large.gif").write_bytes(large)
+    with pytest.raises(images.DatasetError, match="declares 7 images of 9000 x 9000, more than its"):
+        images.look(tmp_path / "large.gif")
+    with pytest.raises(images.DatasetError, match=r"many\.gif holds more than 32768 images"):
+        images.look(tmp_path / "many.gif")
+
+
 @pytest.mark.parametrize("kind", PLAIN)
 def test_damaged_images_are_told_as_pillow_tells_them(tmp_path, kind):
     content = encoded(kind, "RGB", {})
@@ -78,5 +96,5 @@ def test_damaged_images_are_told_as_pillow_tells_them(tmp_path, kind):
                 slow = images._header(stream, path)
         except images.DatasetError:
             continue  # it is refused when it is read
-        assert (slow.format, *slow.size, slow.is_colour) == quick
+        assert (slow.format, *slow.size, slow.is_colour, slow.dtype) == quick
     assert told > 100

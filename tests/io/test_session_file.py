@@ -183,8 +183,8 @@ def test_a_damaged_file_opens_as_far_as_it_can_be_read(data, tmp_path):
     back = read_session(path)
     assert [run.number for run in back.runs] == [1, 3]
     assert set(back.problems) == {
-        "run 2 cannot be read: the file is damaged",
-        "the painted weights cannot be read: the file is damaged",
+        "run 2 cannot be read: W is missing",
+        "the painted weights cannot be read: weights leads to another place, which is not followed",
     }
     assert_same_run(back.runs[1], runs[2])
 
@@ -242,7 +242,7 @@ def test_what_was_there_stays_when_writing_fails(data, tmp_path, monkeypatch):
     def fails(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gsp_studio.io.session._write_run", fails)
+    monkeypatch.setattr("gsp_studio.io.session.write_into", fails)
     with pytest.raises(WriteError, match=r"s\.gsps cannot be written: No space left on device"):
         write_session(path, SavedSession(describe(data), None, tuple(runs_of(data)[:1])))
     assert path.read_bytes() == before
@@ -320,8 +320,6 @@ def test_a_folder_keeps_runs_state_and_weights(data, tmp_path):
     back = read_folder(kept.folder)
     assert [run.number for run in back.runs] == [2]
     assert "run-000001.h5 is not a run of GSP Studio, or is damaged" in back.problems[0]
-    kept.forget_runs()
-    assert read_folder(kept.folder).runs == ()
     kept.discard()
     assert not kept.folder.exists()
 
@@ -342,8 +340,15 @@ def test_who_is_lost_and_who_was_closed(tmp_path):
         more.folder = tmp_path / f"2099010{k}"
         more.save_state({}, {})
         more.close()
-    recovery.tidy(tmp_path)
-    assert [folder.name for folder in recovery.closed(tmp_path)] == ["20990104", "20990103", "20990102"]
+    names = [f"2099010{k}" for k in (4, 3, 2, 1, 0)]
+    assert [folder.name for folder in recovery.closed(tmp_path)] == [*names, living.folder.name]
+    left = Recovery(tmp_path)
+    left.save_state({"name": "faces"}, {})
+    left._lock.close()
+    assert [folder.name for folder in recovery.idle(tmp_path)][:5] == names
+    assert left.folder in recovery.idle(tmp_path)
+    assert recovery.describe_folder(left.folder).data == "faces"
+    assert recovery.describe_folder(tmp_path / "none").runs == 0
     assert recovery.lost(tmp_path / "none") == []
 
 

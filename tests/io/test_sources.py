@@ -4,7 +4,9 @@ import io
 import os
 import struct
 import tarfile
+import warnings
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -143,6 +145,83 @@ def test_a_compressed_bomb_is_stopped_while_it_is_read(tmp_path, monkeypatch):
     write_tar(tmp_path / "x.tgz", {"a.png": bytes(200 << 20)}, "w:gz")
     monkeypatch.setattr("gsp_studio.io.source.free_memory", lambda: 32 << 20)
     assert "x.tgz, decompressed, needs" in refused(tmp_path / "x.tgz")
+
+
+def test_an_archive_of_images_does_not_become_so_much(tmp_path):
+    write_tar(tmp_path / "x.tar.bz2", {"a.bin": bytes(70 << 20)}, "w:bz2")
+    assert "no archive of images does" in refused(tmp_path / "x.tar.bz2")
+
+
+def test_other_members_are_looked_at_and_not_decompressed(tmp_path, members, monkeypatch):
+    write_zip(
+        tmp_path / "x.zip", {**members, "film.avi": bytes(40 << 20), "secret.txt": b"locked"}, zipfile.ZIP_DEFLATED
+    )
+    raw = bytearray((tmp_path / "x.zip").read_bytes())
+    for mark, offset, name in ((b"PK\3\4", 6, 30), (b"PK\1\2", 8, 46)):
+        at = -1
+        while (at := raw.find(mark, at + 1)) >= 0:
+            if raw[at + name : at + name + 10] == b"secret.txt":
+                raw[at + offset] |= 1
+    (tmp_path / "x.zip").write_bytes(raw)
+    read = []
+    real = zipfile.ZipFile.read
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda self, info: (read.append(info.filename), real(self, info))[1])
+    data = load_dataset(tmp_path / "x.zip")
+    assert data.X.shape[1] == 6
+    assert any("2 other files skipped: film.avi, secret.txt" in note for note in data.notes)
+    assert set(read) == set(members)
+
+
+def test_a_name_that_stands_twice_in_a_zip_is_one_image(tmp_path, members):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name, content in [*members.items(), *members.items()]:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                archive.writestr(name, content)
+    assert load_dataset(tmp_path / "x.zip").X.shape[1] == 6
+
+
+def test_members_with_holes_are_refused(tmp_path, members):
+    write_tar(tmp_path / "x.tar", members)
+    name, size = b"hole.png", 1 << 30
+    header = bytearray(tarfile.TarInfo(name.decode()).tobuf(tarfile.GNU_FORMAT))
+    header[156:157] = tarfile.GNUTYPE_SPARSE
+    header[124:136] = b"%011o\0" % 512
+    header[386:410] = b"%011o\0%011o\0" % (0, 512)
+    header[483:495] = b"%011o\0" % size
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    content = next(iter(members.values())).ljust(512, b"\0")[:512]
+    (tmp_path / "x.tar").write_bytes(bytes(header) + content + (tmp_path / "x.tar").read_bytes())
+    assert "hole.png in " in refused(tmp_path / "x.tar")
+
+
+def test_extended_headers_that_would_take_minutes_are_refused(tmp_path, members):
+    write_tar(tmp_path / "x.tar", members)
+    item = tarfile.TarInfo("pax")
+    record = b"9" * 400_000
+    item.type, item.size = tarfile.XHDTYPE, len(record)
+    bad = item.tobuf(tarfile.USTAR_FORMAT) + record + bytes(-len(record) % 512)
+    (tmp_path / "x.tar").write_bytes(bad + (tmp_path / "x.tar").read_bytes())
+    assert "x.tar is a damaged archive" in refused(tmp_path / "x.tar")
+
+
+def test_names_of_thousands_of_digits_are_in_order(tmp_path, members):
+    content = list(members.values())
+    write_zip(tmp_path / "x.zip", {"9" * 5000 + ".png": content[0], "8" * 5000 + ".png": content[1]})
+    assert [name[0] for name in load_dataset(tmp_path / "x.zip").names] == ["8", "9"]
+
+
+def test_an_animation_that_declares_more_frames_than_it_can_hold(tmp_path):
+    first, *rest = (Image.fromarray(image) for image in pictures(3))
+    first.save(tmp_path / "x.png", save_all=True, append_images=rest)
+    assert load_dataset(tmp_path / "x.png").X.shape[1] == 3
+    raw = bytearray((tmp_path / "x.png").read_bytes())
+    at = raw.index(b"acTL")
+    raw[at + 4 : at + 8] = struct.pack(">I", 2**31 - 1)
+    raw[at + 12 : at + 16] = struct.pack(">I", zlib.crc32(raw[at : at + 12]))
+    (tmp_path / "x.png").write_bytes(raw)
+    assert "declares 2147483647 images" in refused(tmp_path / "x.png")
 
 
 @pytest.mark.parametrize("workers", [1, 4])

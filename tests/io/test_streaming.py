@@ -15,7 +15,7 @@ from making import npy_bytes, pictures, save_all
 
 import gsp_studio as gs
 from gsp_studio.backends.blocks import Streamed
-from gsp_studio.io import streaming
+from gsp_studio.io import plain, streaming
 from gsp_studio.io.readers import load_dataset, peek
 
 N, H, W = 40, 9, 7
@@ -303,3 +303,55 @@ def test_one_array_may_be_the_whole_zarr_folder(tmp_path):
     zarr.save_array(tmp_path / "x.zarr", stack(np.float64))
     data = load_dataset(tmp_path / "x.zarr")
     assert np.array_equal(data.X.T.reshape(N, H, W), stack(np.float64))
+
+
+@pytest.mark.parametrize("layout", ["rows", "columns", "columns of Fortran", "last axis"])
+def test_a_file_that_shrinks_is_told_whatever_its_layout(tmp_path, layout):
+    values = {
+        "rows": stack(np.float32).reshape(N, -1),
+        "columns": stack(np.float32).reshape(N, -1).T.copy(),
+        "columns of Fortran": stack(np.float32).reshape(N, -1).T,
+        "last axis": np.moveaxis(stack(np.float32), 0, -1).copy(),
+    }[layout]
+    how = {} if layout == "last axis" else {"image_shape": (H, W)}
+    np.save(tmp_path / "x.npy", values)
+    data = load_dataset(tmp_path / "x.npy", storage="disk", images_in="rows" if layout == "rows" else "columns", **how)
+    seen = []
+
+    def run():
+        for iterate in gs.iterate(data.X, gs.Params(3, "ahals", max_iter=9)):
+            seen.append(iterate.n_iter)
+            if iterate.n_iter == 2:
+                os.truncate(tmp_path / "x.npy", 2000)
+
+    with pytest.raises(gs.DatasetError, match="has changed since it was looked into; open it again"):
+        run()
+    assert 2 in seen
+
+
+def test_values_at_even_steps_are_read_as_a_map_would(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    (tmp_path / "x").write_bytes(rng.bytes(4000))
+    for piece, gap in ((1 << 20, 1 << 12), (64, 8), (16, 1)):
+        monkeypatch.setattr(plain, "_PIECE", piece)
+        monkeypatch.setattr(plain, "_GAP", gap)
+        for _ in range(40):
+            shape = tuple(int(n) for n in rng.integers(1, 6, 3))
+            dtype = np.dtype(rng.choice(["u1", "<u2", ">i4"]))
+            strides, step = [0] * 3, dtype.itemsize
+            for axis in rng.permutation(3):
+                strides[axis] = step
+                step = shape[axis] * step + int(rng.integers(0, 9))
+            offset = int(rng.integers(0, 99))
+            truth = np.ndarray(shape, dtype, (tmp_path / "x").read_bytes(), offset, strides)
+            found = plain.PlainArray(tmp_path / "x", dtype, offset, shape, tuple(strides))
+            assert np.array_equal(found[:], truth)
+            start, stop = sorted(rng.integers(0, shape[0] + 1, 2).tolist())
+            assert np.array_equal(found[start:stop], truth[start:stop])
+            some = rng.integers(0, shape[2], 4)
+            assert np.array_equal(found[..., some], truth[..., some])
+            some = rng.integers(0, shape[0], 4)
+            assert np.array_equal(pickle.loads(pickle.dumps(found))[some], truth[some])
+            assert np.array_equal(found.laid_out((-1, 2, 0, 1))[:], truth.transpose(2, 0, 1)[None])
+    with pytest.raises(ValueError, match="leave out more than axes of length 1"):
+        plain.PlainArray(tmp_path / "x", "u1", 0, (2, 3), (3, 1)).laid_out((0,))

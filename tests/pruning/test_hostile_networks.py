@@ -1,5 +1,6 @@
 """Files that lie or would run code: one sentence, nothing run, nothing allocated, nothing written."""
 
+import io
 import json
 import os
 import pickle
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from networks import make_onnx, make_torch, onnx_model, weights
 
+from gsp_studio.io.pickles import check_pickle
 from gsp_studio.pruning import CheckpointError, open_checkpoint, save_checkpoint
 
 torch = pytest.importorskip("torch")
@@ -56,6 +58,67 @@ def test_whole_models_and_programs_are_refused(tmp_path):
         archive.writestr("script/code/__torch__.py", "class Net: pass")
         archive.writestr("script/constants.pkl", b"\x80\x02).")
     assert "TorchScript" in refused(tmp_path / "script.pt")
+
+
+NESTED_KEY = b"\x80\x02}" + b")" + b"\x85" * 300_000 + b"Ns."  # {((((...)))): None}
+
+
+def with_pickle(source, target, content):
+    """An archive of PyTorch's with another pickle in it."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            inside = f"{target.stem}/{name.partition('/')[2]}"
+            new.writestr(inside, content if name.endswith("/data.pkl") else old.read(name))
+
+
+def test_pickles_that_nest_too_deep_to_be_hashed(tmp_path):
+    make_torch(tmp_path / "a.pt")
+    with_pickle(tmp_path / "a.pt", tmp_path / "b.pt", NESTED_KEY)
+    assert "nests values more than 100 deep" in refused(tmp_path / "b.pt")
+    make_torch(tmp_path / "a.th", _use_new_zipfile_serialization=False)
+    content = (tmp_path / "a.th").read_bytes()
+    with io.BytesIO(content) as file:
+        for _ in range(3):  # the mark, the version, the system
+            check_pickle(file, len(content))
+        (tmp_path / "b.th").write_bytes(content[: file.tell()] + NESTED_KEY)
+    assert "nests values more than 100 deep" in refused(tmp_path / "b.th")
+    # As an archive for Python, which looks for one at the end, and none for PyTorch, which looks at the beginning.
+    with zipfile.ZipFile(tmp_path / "b.th", "a") as archive:
+        archive.writestr("b/data.pkl", b"\x80\x02}.")
+    assert "nests values more than 100 deep" in refused(tmp_path / "b.th")
+
+
+def test_an_old_pytorch_is_not_trusted(tmp_path, monkeypatch):
+    make_torch(tmp_path / "a.pt")
+    for version, is_trusted in (("2.5.1+cpu", False), ("1.13.0", False), ("2.6.0", True), ("3.0.0a0+git", True)):
+        monkeypatch.setattr(torch, "__version__", version)
+        if is_trusted:
+            open_checkpoint(tmp_path / "a.pt")
+        else:
+            assert f"needs PyTorch 2.6 or later; the one that is installed, {version}," in refused(tmp_path / "a.pt")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tensors_without_dense_values_are_left_alone(tmp_path):
+    others = {
+        "nested": torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)]),
+        "sparse": torch.eye(5).to_sparse(),
+        "meta": torch.ones(3, 3, device="meta"),
+    }
+    torch.save(others, tmp_path / "a.pt")
+    assert "nested is a nested tensor" in refused(tmp_path / "a.pt")
+    torch.save({"w": torch.ones(4, 4), **others}, tmp_path / "b.pt")
+    found = open_checkpoint(tmp_path / "b.pt")
+    assert {array.name: array.reason for array in found.left_alone} == {
+        "nested": "a nested tensor",
+        "sparse": "a sparse tensor",
+        "meta": "without values",
+    }
+    save_checkpoint(found, tmp_path / "c.pt", {"w": np.zeros((4, 4), np.float32)})
+    kept = torch.load(tmp_path / "c.pt", weights_only=True)
+    assert not kept["w"].any()
+    assert torch.equal(kept["sparse"].to_dense(), torch.eye(5))
+    assert torch.equal(kept["nested"].unbind()[1], torch.ones(4, 3))
 
 
 def test_torch_archives_that_claim_more_than_they_hold(tmp_path):
@@ -141,6 +204,37 @@ def test_archives_of_arrays_that_declare_more_than_they_hold(tmp_path):
     refused(tmp_path / "a.npz")
 
 
+def test_archives_of_arrays_that_unpack_to_more_than_weights_can(tmp_path):
+    zeros = bytes(1 << 20)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("v.npy", "w.npy"):
+            with archive.open(name, "w") as file:
+                header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 10, 160 << 8)}
+                np.lib.format.write_array_header_1_0(file, header)
+                for _ in range(160):
+                    file.write(zeros)
+    assert (tmp_path / "a.npz").stat().st_size < 1 << 20
+    assert "declares 320 MiB in a file of" in refused(tmp_path / "a.npz")
+    np.savez_compressed(tmp_path / "b.npz", w=np.zeros((1 << 10, 1 << 10), np.float32))  # small enough for any pruning
+    assert open_checkpoint(tmp_path / "b.npz").zeros == 1
+
+
+def test_headers_of_arrays_that_are_longer_than_any_description(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("w.npy", "w") as file:
+        file.write(b"\x93NUMPY\2\0" + (100 << 20).to_bytes(4, "little"))
+        for _ in range(100):
+            file.write(b" " * (1 << 20))
+    assert "w.npy declares a header of 100 MiB" in refused(tmp_path / "a.npz")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_archives_with_two_arrays_of_one_name(tmp_path):
+    np.savez(tmp_path / "a.npz", w=np.ones((4, 4)))
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive, archive.open("w.npy", "w") as file:
+        np.lib.format.write_array(file, np.zeros((2, 2)))
+    assert "two arrays that are called w.npy" in refused(tmp_path / "a.npz")
+
+
 def external(tmp_path, location, length=None, offset=None):
     """A model whose fc2.weight claims to lie in another file."""
     model = onnx_model()
@@ -197,6 +291,25 @@ def test_onnx_initializers_that_lie_about_their_size(tmp_path):
         tensor.dims.extend(dims)
         (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
         refused(tmp_path / "a.onnx")
+
+
+def test_onnx_initializers_with_names_that_are_none(tmp_path):
+    model = onnx_model()
+    model.graph.initializer.append(model.graph.initializer[0])
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+    assert f"two initializers are called {model.graph.initializer[0].name}" in refused(tmp_path / "a.onnx")
+    content = onnx_model().SerializeToString()
+    (tmp_path / "b.onnx").write_bytes(content.replace(b"fc2.weight", b"fc2.w\xffight"))
+    assert "an initializer has no name" in refused(tmp_path / "b.onnx")
+
+
+def test_archives_that_point_before_their_beginning(tmp_path):
+    np.savez(tmp_path / "a.npz", w=np.ones((4, 4)))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    end = content.rindex(b"PK\5\6")
+    content[end + 16 : end + 20] = struct.pack("<I", struct.unpack("<I", content[end + 16 : end + 20])[0] + 90)
+    (tmp_path / "a.npz").write_bytes(content)
+    refused(tmp_path / "a.npz")
 
 
 def test_values_that_would_be_overwritten_are_not(tmp_path):

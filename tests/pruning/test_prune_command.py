@@ -47,6 +47,17 @@ def test_to_zeros_own_targets_and_excluded_layers(tmp_path, capsys):
     assert list(json.loads((tmp_path / "pruning.json").read_text())["networks"]) == ["b.pt", "c.pt"]
 
 
+def test_the_layers_that_first_and_last_stand_for_are_said(tmp_path, capsys):
+    ends = {".pt": ("the order of the file", "conv1.weight"), ".onnx": ("the graph", "fc1.weight")}
+    for suffix, (by, first) in ends.items():  # the graph does not use the convolutions
+        MAKERS[suffix](tmp_path / f"a{suffix}")
+        files = str(tmp_path / f"a{suffix}"), "--out", str(tmp_path / f"b{suffix}")
+        assert main(["prune", *files, "--sparsity", "0.5", "--exclude", "first,last"]) == 0
+        said = capsys.readouterr().out
+        assert f"first, by {by}, and left as it is: {first}\n" in said
+        assert f"last, by {by}, and left as it is: fc2.weight\n" in said
+
+
 def test_a_network_alone_is_listed(tmp_path, capsys):
     make_npz(tmp_path / "a.npz")
     assert main(["prune", str(tmp_path / "a.npz")]) == 0

@@ -34,6 +34,14 @@ def sources_stamp() -> str:
     return digest.hexdigest()
 
 
+def cache_folder() -> Path | None:
+    """Where compiled kernels are kept; None where no folder for them can be written."""
+    try:
+        return Path(FunctionCache(sources_stamp.__wrapped__).cache_path)
+    except RuntimeError:
+        return None
+
+
 class SignatureFiles(IndexDataCacheFile):  # type: ignore[misc]
     """A file for each signature. Other processes see it whole or not at all: it is written under another name."""
 

@@ -130,6 +130,7 @@ def _span_of(blocks: int, n: int, r: int, size: int) -> int:
 
 def _run_pass(Xt: Array, V: Array, H: Array, G: Array, L: float, n_inner: int, tol: float) -> tuple[Array, Array]:
     (n, m), r, step = Xt.shape, len(H), _step_of(Xt)
+    V = _writable(V)
     blocks = -(-n // step)
     span = _span_of(blocks, n, r, r * m * Xt.itemsize)
     count = -(-blocks // span)
@@ -139,6 +140,11 @@ def _run_pass(Xt: Array, V: Array, H: Array, G: Array, L: float, n_inner: int, t
         _add_all(sums_B)
         _add_all(sums_G)
     return sums_B[0].copy(), sums_G[0].copy()
+
+
+def _writable(factor: Array) -> Array:
+    """A factor as kernels are compiled for: those of iterates are read-only, and would be another type."""
+    return factor if factor.flags.writeable else factor.copy()
 
 
 def _add_all(sums: Array) -> None:
@@ -152,7 +158,7 @@ def _add_all(sums: Array) -> None:
 def products(Xt: Array, H: Array) -> tuple[Array, Array]:
     """``B = H X'`` (r, m) and ``G = H H'`` (r, r)."""
     unused = np.empty((1, 1), H.dtype)
-    return _run_pass(Xt, unused, H, unused, 0.0, 0, 0.0)
+    return _run_pass(Xt, unused, _writable(H), unused, 0.0, 0, 0.0)
 
 
 def sweep_coefficients(Xt: Array, V: Array, H: Array, n_inner: int, tol: float) -> tuple[Array, Array, Array]:
@@ -173,7 +179,7 @@ def encode(Xt: Array, V: Array) -> Array:
     """``W'X`` (r, n)."""
     out = np.empty((len(V), len(Xt)), Xt.dtype)
     with POOL:
-        _encode(Xt, V, _step_of(Xt), out)
+        _encode(Xt, _writable(V), _step_of(Xt), out)
     return out
 
 
@@ -182,5 +188,5 @@ def residual(Xt: Array, V: Array, H: Array) -> float:
     step = _step_of(Xt)
     sums = np.empty(-(-len(Xt) // step))
     with POOL:
-        _residuals(Xt, V, H, step, sums)
+        _residuals(Xt, _writable(V), _writable(H), step, sums)
     return float(tree_sum(sums))

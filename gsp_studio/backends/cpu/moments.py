@@ -1,8 +1,9 @@
 """Loops over the entries of one vector: thresholded moments, survivors, and the final shrinkage.
 
 Each takes a contiguous slice and indexes it from 0, which is what lets LLVM use vector loads. Sums are in float64 for
-both dtypes. Sums may be reordered (that is what makes them vector instructions), single entries are never rewritten:
-the shrinkage and the survivors are compiled without fast-math.
+both dtypes, and in an order of their own: lane by lane of a vector that is written out (`lanes`), then over the lanes.
+Had the compiler leave to choose an order, one and the same kernel would have other last bits where it was compiled in
+the process than where it came from numba's cache, and a run would not repeat.
 """
 
 from __future__ import annotations
@@ -12,21 +13,20 @@ from numba import types
 from numba.extending import intrinsic
 
 from gsp_studio.backends.cpu.compiling import compiled
-
-SUMS = {"reassoc", "contract", "nsz", "arcp"}
+from gsp_studio.backends.cpu.lanes import LANES, lane_sums, weighted_lane_sums
 
 
 @compiled()
 def _excess(value, weight, t):  # type: ignore[no-untyped-def]
-    # Without fast-math even inside the sums: moments and output must agree to the last bit on what is left of an entry.
+    # Never one fused operation: moments and output must agree to the last bit on what is left of an entry.
     return abs(np.float64(value)) - t * weight
 
 
-@compiled(fastmath=SUMS)
+@compiled()
 def moments(c, t):  # type: ignore[no-untyped-def]
     """``m0, m1, m2`` of ``z = (|c| - t)_+``: the number of survivors, their sum and their sum of squares."""
-    m0, m1, m2 = 0, 0.0, 0.0
-    for j in range(c.size):
+    m0, m1, m2 = lane_sums(c, t)
+    for j in range(c.size - c.size % LANES, c.size):
         z = abs(np.float64(c[j])) - t
         m0 += z > 0.0
         z = z if z > 0.0 else 0.0
@@ -35,11 +35,11 @@ def moments(c, t):  # type: ignore[no-untyped-def]
     return m0, m1, m2
 
 
-@compiled(fastmath=SUMS)
+@compiled()
 def weighted_moments(c, w, t):  # type: ignore[no-untyped-def]
     """``m0 = ||w_S||^2``, ``m1 = w'z`` and ``m2 = ||z||^2`` of ``z = (|c| - t w)_+`` with its support S."""
-    m0, m1, m2 = 0.0, 0.0, 0.0
-    for j in range(c.size):
+    m0, m1, m2 = weighted_lane_sums(c, w, t)
+    for j in range(c.size - c.size % LANES, c.size):
         weight = np.float64(w[j])
         z = _excess(c[j], weight, t)
         weight = weight if z > 0.0 else np.float64(0.0)
@@ -86,15 +86,14 @@ def largest(c):  # type: ignore[no-untyped-def]
     return np.float64(_from_bits(top))
 
 
-@compiled(fastmath=SUMS)
+@compiled()
 def weight_constants(w):  # type: ignore[no-untyped-def]
-    """``||w||_2`` and ``min w``."""
-    square, low = 0.0, np.inf
+    """``||w||_2`` and ``min w`` of finite weights >= 0."""
+    low = _bits(w.dtype.type(np.inf))
     for j in range(w.size):
-        weight = np.float64(w[j])
-        square += weight * weight
-        low = weight if weight < low else low
-    return np.sqrt(square), low
+        number = _bits(abs(w[j]))  # -0 counts as 0
+        low = number if number < low else low
+    return np.sqrt(moments(w, 0.0)[2]), np.float64(_from_bits(low))
 
 
 @compiled()

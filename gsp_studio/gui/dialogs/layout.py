@@ -20,11 +20,11 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.basics import label, plain
 from gsp_studio.gui.widgets.picture import Picture
 from gsp_studio.gui.widgets.steps_list import StepsList
 from gsp_studio.gui.widgets.subset import SubsetEditor
-from gsp_studio.gui.words import memory
+from gsp_studio.gui.words import memory, plural
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.source import free_memory
 
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from gsp_studio.io.readers import Peek
 
 _ORDERS = {"F": "by columns (MATLAB)", "C": "by rows (NumPy, C)"}
-_IMAGES_IN = {"columns": "columns", "rows": "rows"}
+_IMAGES_IN = {"columns": "columns", "rows": "rows", "one": "whole array, one image"}
+_AXES = {"rows": "first axis", "middle": "middle axis", "columns": "last axis", "one": "whole array, one image"}
+_ONE = "One image cannot be factorized; its patches can."
 _COLOUR = {
     "grey": "grey",
     "rgb": "red, green and blue",
@@ -59,6 +61,7 @@ class LayoutDialog(QDialog):
         self.setWindowTitle(f"Open {found.path.name}")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._found = found
+        self._is_unread = False  # a shape that was typed
         self.key = QComboBox()
         self.shape = QComboBox()
         typed = QLineEdit()
@@ -78,14 +81,20 @@ class LayoutDialog(QDialog):
         self._pictures = [Picture(72), Picture(72)]
         self._facts = label()
         self._problem = label(wrap=True)
+        self.cut_button = QPushButton("Cut it into patches")
+        self.cut_button.setAutoDefault(False)
+        self.cut_button.hide()
         self.accept_button = QPushButton("Open")
         self.cancel_button = QPushButton("Cancel")
         self._fill()
         self._lay_out()
-        self.key.activated.connect(lambda _: self._ask(key=self.key.currentData(), image_shape=None, order=None))
+        afresh = {"image_shape": None, "order": None, "images_in": None, "colour": None}
+        self.key.activated.connect(lambda _: self._ask(key=self.key.currentData(), **afresh))
         self.shape.activated.connect(lambda _: self._ask_shape(self.shape.currentData()))
         self.order.activated.connect(lambda _: self._ask(order=self.order.currentData()))
-        self.images_in.activated.connect(lambda _: self._ask(images_in=self.images_in.currentData(), image_shape=None))
+        self.images_in.activated.connect(
+            lambda _: self._ask(images_in=self.images_in.currentData(), image_shape=None, colour=None)
+        )
         self.colour.activated.connect(lambda _: self._ask_colour(self.colour.currentData()))
         self.negative.activated.connect(lambda _: self._ask(negative=self.negative.currentData()))
         for name in ("nonfinite", "labels", "samples", "storage"):
@@ -94,6 +103,7 @@ class LayoutDialog(QDialog):
         self.subset.changed.connect(lambda subset: self._ask(subset=subset))
         self.steps.changed.connect(lambda steps: self._ask(steps=steps))
         typed.editingFinished.connect(lambda: self._ask_shape(_shape_of(self.shape.currentText())))
+        self.cut_button.clicked.connect(lambda: self._ask(steps=self._found.in_patches.steps))
         self.accept_button.clicked.connect(self._accept)
         self.cancel_button.clicked.connect(self.reject)
 
@@ -110,8 +120,7 @@ class LayoutDialog(QDialog):
         for pictures in self._pictures:
             pictures.setMinimumSize(420, 96)
             inside.addWidget(pictures, 1)
-        found = self._found
-        reading = _form(
+        self._reading = _form(
             ("Array", self.key),
             ("Images are the", self.images_in),
             ("Image shape", self.shape),
@@ -122,21 +131,11 @@ class LayoutDialog(QDialog):
             ("A sample is", self.samples),
             ("Read", self.storage),
         )
-        is_vectors = found.images_in in _IMAGES_IN  # files and stacks of images have their shape
-        for field, is_asked in (
-            (self.key, len(found.keys) > 1),
-            (self.images_in, is_vectors),
-            (self.shape, is_vectors),
-            (self.order, is_vectors),
-            (self.colour, found.has_colour),
-            (self.labels, bool(found.label_source or found.label_keys)),
-            (self.storage, found.is_mapped),
-        ):
-            reading.setRowVisible(field, is_asked)
+        self._ask_what_applies()
         values = _form(("Steps", self.steps), ("Negative values", self.negative), ("NaN and infinite", self.nonfinite))
         forms = QHBoxLayout()
         forms.setSpacing(32)
-        for form in (reading, values):
+        for form in (self._reading, values):
             forms.addLayout(form, 1)
         self.accept_button.setProperty("primary", True)
         self.accept_button.setDefault(True)
@@ -152,13 +151,32 @@ class LayoutDialog(QDialog):
         box.addWidget(frame, 1)
         box.addWidget(self._facts)
         box.addLayout(forms)
-        box.addWidget(self._problem)
+        remedy = QHBoxLayout()
+        remedy.addWidget(self._problem, 1)
+        remedy.addWidget(self.cut_button)
+        box.addLayout(remedy)
         box.addLayout(buttons)
+
+    def _ask_what_applies(self) -> None:
+        """Show the rows that are a question for what is there."""
+        found = self._found
+        is_vectors = found.images_in in _IMAGES_IN  # files and stacks of images have their shape
+        for field, is_asked in (
+            (self.key, len(found.keys) > 1),
+            (self.images_in, len(found.ways) > 1),
+            (self.shape, is_vectors),
+            (self.order, is_vectors),
+            (self.colour, found.has_colour),
+            (self.labels, bool(found.label_source or found.label_keys)),
+            (self.storage, found.is_mapped),
+        ):
+            self._reading.setRowVisible(field, is_asked)
 
     def _fill(self) -> None:
         found = self._found
         self._offer(self.key, dict(zip(found.keys, found.key_texts, strict=False)), found.key)
-        self._offer(self.images_in, _IMAGES_IN, found.options.images_in)
+        words = _IMAGES_IN if set(found.ways) == set(_IMAGES_IN) else _AXES
+        self._offer(self.images_in, {way: words[way] for way in words if way in found.ways}, found.options.images_in)
         self._offer(self.order, _ORDERS, found.order)
         self._offer(self.colour, _COLOUR, "rgb" if found.channels == 3 else "grey")
         self._offer(self.negative, _NEGATIVE, found.options.negative)
@@ -173,11 +191,11 @@ class LayoutDialog(QDialog):
         self.shape.setEditText(f"{found.image_shape[0]} x {found.image_shape[1]}")
         self.steps.set_steps(found.options.steps, found.shape_after)
         self._facts.setText(
-            f"{found.n_images} images of {found.image_shape[0]} × {found.image_shape[1]}"
+            f"{plural(found.n_images, 'image')} of {found.image_shape[0]} × {found.image_shape[1]}"
             f"{' in colour' if found.channels == 3 else ''}, {found.dtype}, {self._told_after()}"
             f"{self._told_need()}"
         )
-        self._facts.setToolTip(found.note)
+        self._facts.setToolTip(plain(found.note))
 
     def _told_need(self) -> str:
         found = self._found
@@ -210,9 +228,10 @@ class LayoutDialog(QDialog):
         field.setCurrentIndex(list(choices).index(value) if value in choices else -1)
 
     def _ask_shape(self, shape: tuple[int, int] | None) -> None:
+        was_unread, self._is_unread = self._is_unread, shape is None
         if shape is None:
             self.set_problem("An image shape reads height x width, for example 19 x 19.")
-        elif tuple(shape) != self._found.image_shape:
+        elif tuple(shape) != self._found.image_shape or was_unread:
             self._ask(image_shape=tuple(shape))
 
     def _ask_colour(self, colour: str) -> None:
@@ -236,19 +255,20 @@ class LayoutDialog(QDialog):
             return
         self._found = preview.found
         self._fill()
-        self._problem.clear()
+        self._ask_what_applies()
+        self.set_problem(_ONE if preview.found.is_one else "")
+        self.cut_button.setVisible(preview.found.is_one)
         images = list(preview.images)
         half = -(-len(images) // 2)
         self._pictures[0].set_images(images[:half])
         self._pictures[1].set_images(images[half:])
         self._pictures[1].setVisible(len(images) > half)
-        self.accept_button.setEnabled(True)
 
     def set_problem(self, sentence: str) -> None:
-        """Say why these options do not work; the last that worked stay."""
-        self._problem.setText(f"⚠ {sentence}")
+        """Say why what is chosen does not work, which cannot be opened then; "" where it does."""
+        self._problem.setText(f"⚠ {sentence}" if sentence else "")
         self._problem.setStyleSheet(f"color: {current_theme().amber}")
-        self.accept_button.setEnabled(True)
+        self.accept_button.setEnabled(not sentence)
 
     def _accept(self) -> None:
         self.optionsAccepted.emit(self._found.options)

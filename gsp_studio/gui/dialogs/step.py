@@ -30,6 +30,7 @@ _TITLES = {
     "width": "Width",
     "count": "How many",
     "seed": "Seed",
+    "stride": "One every",
     "how": "Proportions",
     "what": "What",
     "per": "Of each",
@@ -114,6 +115,9 @@ class StepDialog(QDialog):
             number.setRange(LEAST[name], _MOST)
             number.setValue(value)
             number.setMinimumWidth(140)
+            if name == "stride":
+                number.setSuffix(" pixels")
+                number.setSpecialValueText("at random, as many as said")
             return number
         choice = QComboBox()
         for key in CHOICES[name]:

@@ -34,7 +34,7 @@ from gsp_studio.experiments.grid import Cell, Grid
 from gsp_studio.experiments.sweep import CellState, Stage, SweepPoll
 from gsp_studio.gui.heat import MEASURES, Tile, tiles_of, word_of
 from gsp_studio.gui.state import Phase
-from gsp_studio.gui.widgets.basics import Button, ElidedLabel, canvas, label, reserve
+from gsp_studio.gui.widgets.basics import Button, ElidedLabel, canvas, label, plain, reserve
 from gsp_studio.gui.widgets.grid_form import GridForm
 from gsp_studio.gui.widgets.heat_map import HeatMap
 from gsp_studio.gui.words import duration, milliseconds, percent, plural
@@ -246,7 +246,7 @@ class SweepDialog(QDialog):
                     self.seeds.setItem(row, column, item)
                 if item.text() != text:
                     item.setText(text)
-                item.setToolTip(state.text)
+                item.setToolTip(plain(state.text))
 
     def _chosen(self) -> list[CellState]:
         """The seed that is selected in the list, or all of the cell."""

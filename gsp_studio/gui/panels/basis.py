@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QStacked
 from gsp_studio.gui.inspecting import Users, users_of
 from gsp_studio.gui.looking import pictures_of
 from gsp_studio.gui.state import RunEntry, Shown
-from gsp_studio.gui.widgets.basics import Button, label, reserve
+from gsp_studio.gui.widgets.basics import Button, label, plain, reserve
 from gsp_studio.gui.widgets.histogram import Histogram
 from gsp_studio.gui.widgets.picture import Picture
 from gsp_studio.gui.words import STABILITY, over_seeds, percent
@@ -219,4 +219,4 @@ class BasisPanel(QWidget):
             row.set_images(images[part], tuple(f"{j + 1}" for j in top[part]))
         names = "\n".join(f"{dataset.names[j]}: {weight:.3g}" for j, weight in zip(top, weights, strict=True))
         for row in self._users:
-            row.setToolTip(f"Coefficient times length of the basis image\n{names}")
+            row.setToolTip(plain(f"Coefficient times length of the basis image\n{names}"))

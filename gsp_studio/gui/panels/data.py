@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWi
 from gsp_studio.backends.blocks import Streamed
 from gsp_studio.gui.looking import pictures_of
 from gsp_studio.gui.theme import icon
-from gsp_studio.gui.widgets.basics import Button, ElidedLabel, label
+from gsp_studio.gui.widgets.basics import Button, ElidedLabel, label, plain
 from gsp_studio.gui.widgets.picture import Picture
 from gsp_studio.gui.words import memory, plural
 
@@ -94,7 +94,7 @@ class DataPanel(QWidget):
             self._facts["shape"].setText(f"{m} bands, {height} × {width} pixels")
         self._facts["shape"].setToolTip(f"{plural(m // dataset.channels, 'pixel')}, order {dataset.order}")
         self._facts["values"].setText(dataset.X.dtype.name)
-        self._facts["values"].setToolTip("\n".join(dataset.steps) or "as they are")
+        self._facts["values"].setToolTip(plain("\n".join(dataset.steps) or "as they are"))
         chosen = np.unique(np.linspace(0, n - 1, min(n, _THUMBNAILS)).astype(int))
         if dataset.grid is None:
             self._pictures.set_images(pictures_of(dataset, chosen))

@@ -21,6 +21,7 @@ from gsp_studio.gui.widgets.parts_strip import PartsStrip
 from gsp_studio.gui.widgets.plates import Plate, Plates, grey_table, signed_table
 from gsp_studio.gui.widgets.switch import Switch
 from gsp_studio.gui.widgets.turning import Turning
+from gsp_studio.gui.widgets.whole_picture import WholePicture
 from gsp_studio.gui.words import percent, pixel_value
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ _HINT = "Point at a basis image to see this image without it"
 SAME_EVENT = 2_000_000
 #: Milliseconds between two requests for the errors of all images while the basis keeps changing.
 _ERRORS_MS = 400
-IMAGES, MAP = 0, 1
+IMAGES, MAP, PICTURE = 0, 1, 2
 BY_NUMBER, BY_ERROR = 0, 1
 _SIGNED, _GREY = signed_table(), grey_table()
 
 
 class InspectorPanel(QWidget):
-    """Shows one image at a time, or the error of all by pixel. Does nothing while it cannot be seen.
+    """Shows one image at a time, the error of all by pixel, or the picture that patches make. Idle while not visible.
 
     What takes long is asked for: `errorsRequested` wants `set_errors` with what `core.residuals.residuals` gives for
     the basis on the screen (None where it cannot be had), `fitRequested(image)` wants `set_fit` with `fit_of_image`.
@@ -55,7 +56,8 @@ class InspectorPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.empty = EmptyState(_OPEN, "", {"folder": "Open a folder of images...", "sample": "Try the sample faces"})
-        self.view = Switch("What to inspect", ("Images", "Average squared error"))
+        self.view = Switch("What to inspect", ("Images", "Average squared error", "Whole picture"))
+        self.picture = WholePicture()
         self.order = Switch("Order of the images", ("Data order", "Largest error first"))
         self.strip, self.parts = FilmStrip("Images of the data set"), PartsStrip("Basis images in this image")
         self.plates, self.map = Plates("Original, reconstruction and residual"), ErrorMap()
@@ -92,6 +94,7 @@ class InspectorPanel(QWidget):
         self._pages = QStackedLayout()
         self._pages.addWidget(self._images_page())
         self._pages.addWidget(self.map)
+        self._pages.addWidget(self.picture)
         full = QWidget()
         box = QVBoxLayout(full)
         box.setContentsMargins(0, 0, 0, 0)
@@ -128,7 +131,7 @@ class InspectorPanel(QWidget):
 
     def retint(self) -> None:
         """Take the colours of the theme in force."""
-        for part in (self.strip.viewport(), self.parts, self.plates, self.map.plates):
+        for part in (self.strip.viewport(), self.parts, self.plates, self.map.plates, self.picture.plates):
             part.update()
 
     # What is to be shown
@@ -138,6 +141,8 @@ class InspectorPanel(QWidget):
         self._dataset, self._image = dataset, 0
         self._errors, self._errors_of, self._is_waiting = None, None, False
         self._ordered_by = (BY_NUMBER, None)
+        self.picture.set_dataset(dataset)
+        self.view.offer(PICTURE, dataset.whole is not None)
         self.strip.set_images(lambda image: pictures_of(dataset, image)[0], dataset.X.shape[1])
         self.strip.set_order(np.arange(dataset.X.shape[1]), _number)
         self.set_shown(None)
@@ -195,6 +200,9 @@ class InspectorPanel(QWidget):
             return  # behind another tab nothing is computed or drawn: the slider has no time to lose
         if self._errors_of is not shown and not self._is_waiting and not self._errors_timer.isActive():
             self._errors_timer.start(0 if self._errors is None else _ERRORS_MS)
+        if self.view.index() == PICTURE:
+            self.picture.show_patch(shown, self._image)
+            return
         if self.view.index() == MAP:
             self.map.set_errors(self._errors, dataset)
             return

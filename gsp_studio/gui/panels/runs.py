@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.state import RunEntry
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.basics import label, plain
 from gsp_studio.gui.words import percent
 
 _COLUMNS = ("Run", "Method", "Rank", "s", "Attained", "Error", "Iter.", "Time", "State", "Basis", "Tags", "Note")
@@ -131,7 +131,8 @@ class RunsPanel(QWidget):
                 if column not in _EDITABLE:
                     item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
             item.setText(text)
-            item.setToolTip("\n".join([entry.label, *(mark.line for mark in entry.marks), *_told(_TIPS.get(column))]))
+            lines = [entry.label, *(mark.line for mark in entry.marks), *_told(_TIPS.get(column))]
+            item.setToolTip(plain("\n".join(lines)))
 
     def _filter(self) -> None:
         """Hide the rows that do not hold all the words."""

@@ -12,6 +12,7 @@ from PySide6.QtGui import QBrush, QColor, QMouseEvent, QPainter, QPaintEvent, QP
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.basics import plain
 
 Array = npt.NDArray[Any]
 
@@ -83,7 +84,7 @@ class SparsityBars(QWidget):
         if tile >= 0:
             name = f"{self._names[tile]}: " if tile < len(self._names) else ""
             text = f"{name}sparsity {self._values[tile]:.4f}, {self._does[tile in self._held]}"
-            QToolTip.showText(event.globalPosition().toPoint(), text, self)
+            QToolTip.showText(event.globalPosition().toPoint(), plain(text), self)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Bars and line."""

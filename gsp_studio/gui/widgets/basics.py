@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
@@ -51,6 +53,13 @@ def label(text: str = "", *, muted: bool = False, wrap: bool = False) -> QLabel:
     return made
 
 
+def plain(text: str) -> str:
+    """A text for tool tips and messages, where Qt takes what looks like mark-up for mark-up: shown as it is."""
+    if "<" not in text and "&" not in text:
+        return text
+    return f'<p style="white-space: pre-wrap">{html.escape(text)}</p>'
+
+
 class ElidedLabel(QLabel):
     """A line that gives way: what has no room ends in "…" and is told by the tool tip, and nothing beside it moves."""
 
@@ -63,7 +72,7 @@ class ElidedLabel(QLabel):
     def paintEvent(self, event: QPaintEvent) -> None:
         """As much of the text as there is room for."""
         text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        self.setToolTip(self.tip or ("" if text == self.text() else self.text()))
+        self.setToolTip(plain(self.tip or ("" if text == self.text() else self.text())))
         painter = QPainter(self)
         align, enabled = Qt.AlignmentFlag.AlignVCenter, self.isEnabled()
         self.style().drawItemText(painter, self.rect(), align, self.palette(), enabled, text, self.foregroundRole())

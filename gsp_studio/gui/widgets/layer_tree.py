@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.basics import plain
 
 if TYPE_CHECKING:
     from gsp_studio.gui.network_state import NetworkShown
@@ -138,7 +139,7 @@ class LayerTree(QTreeWidget):
             parent = self._groups[group][0] if group else self
             item = QTreeWidgetItem(parent, [text, " × ".join(map(str, layer.shape))])
             item.setData(_NAME, _ROLE, layer.name)
-            item.setToolTip(_NAME, f"{layer.name}: {layer.kind}, {layer.dtype}")
+            item.setToolTip(_NAME, plain(f"{layer.name}: {layer.kind}, {layer.dtype}"))
             item.setToolTip(_SHAPE, f"{layer.size} weights")
             self._rows[layer.name] = item
             if group:

@@ -42,6 +42,12 @@ class Switch(QWidget):
         self._index = index
         self.buttons[index].setChecked(True)
 
+    def offer(self, index: int, on: bool) -> None:
+        """Show one or hide it; the first is chosen in place of one that was down."""
+        self.buttons[index].setVisible(on)
+        if not on and index == self._index:
+            self.buttons[0].setChecked(True)
+
     def _toggled(self, index: int, down: bool) -> None:
         # Clicks and the arrow keys both end here.
         if down and index != self._index:

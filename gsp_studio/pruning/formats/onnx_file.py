@@ -1,7 +1,7 @@
 """ONNX models: the initializers of the graph, and of files beside it that lie in the model's own folder.
 
-Which axis holds a layer's outputs depends on who uses the weight: a convolution and a transposed Gemm keep them first,
-MatMul last. The graph is not run here, and a path that leads out of the folder, or through a link, is refused.
+How a weight is used (`onnx_graph`) says which axis holds the outputs: the first in a convolution and a transposed Gemm,
+the last in MatMul. The graph is not run here, and a path that leads out of the folder, or through a link, is refused.
 """
 
 from __future__ import annotations
@@ -17,26 +17,31 @@ import numpy.typing as npt
 
 from gsp_studio.io.atomic import write_whole
 from gsp_studio.io.source import require_memory
+from gsp_studio.pruning.formats.onnx_graph import Use, uses_of
 from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, require_extra
 
 Array = npt.NDArray[Any]
 
 #: A model in one file may have no more bytes: the limit of its encoding.
 _MOST = 2**31 - 2**20
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
 def read(path: Path) -> list[Stored]:
-    """The initializers of a model."""
+    """The initializers of a model: those that the graph does not use, then as it uses them one after another."""
     model = _loaded(path)
-    axes = _output_axes(model)
+    initializers = model.graph.initializer
+    uses = uses_of(model.graph, {tensor.name for tensor in initializers if len(tensor.dims) >= 2})
+    unused = Use(order=-1)
     stored = []
-    for tensor in model.graph.initializer:
-        shape = tuple(tensor.dims)
-        dtype = _type_name(tensor)
-        values = None
-        if dtype in ("float16", "bfloat16", "float32", "float64"):
-            values = computed(_values(tensor, path))
-        stored.append(Stored(tensor.name, tensor.name, shape, dtype, values, axes.get(tensor.name, 0)))
+    for tensor in sorted(initializers, key=lambda tensor: uses.get(tensor.name, unused).order):
+        use = uses.get(tensor.name, unused)
+        shape, dtype = tuple(tensor.dims), _type_name(tensor)
+        axis = use.output_axis if use.output_axis is not None else 0
+        axis = axis % len(shape) if -len(shape) <= axis < len(shape) else 0
+        reason = use.reason if len(shape) >= 2 else ""
+        values = computed(_values(tensor, path)) if dtype in _FLOATS else None
+        stored.append(Stored(tensor.name, tensor.name, shape, dtype, values, axis, reason, use.is_first, use.is_last))
     if not stored:
         raise CheckpointError(f"{path} is an ONNX model without initializers: it holds no weights")
     return stored
@@ -88,28 +93,15 @@ def _loaded(path: Path) -> Any:
         raise CheckpointError(f"{path} is no ONNX model, or is damaged") from error
     if not model.graph.node and not model.graph.initializer:
         raise CheckpointError(f"{path} is no ONNX model: it has no graph")
+    names = set()
     for tensor in model.graph.initializer:
-        if any(side < 0 for side in tensor.dims) or not tensor.name:
+        is_named = isinstance(tensor.name, str) and tensor.name  # what is no UTF-8 comes as bytes
+        if not is_named or any(side < 0 for side in tensor.dims):
             raise CheckpointError(f"{path} is damaged: an initializer has no name or a negative side")
+        if tensor.name in names:
+            raise CheckpointError(f"{path} is damaged: two initializers are called {tensor.name}")
+        names.add(tensor.name)
     return model
-
-
-def _output_axes(model: Any) -> dict[str, int]:
-    """The axis of outputs of each weight, from the first node that uses it."""
-    axes: dict[str, int] = {}
-    sides = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        if len(node.input) < 2 or node.input[1] not in sides:
-            continue
-        name = node.input[1]
-        if node.op_type == "MatMul":
-            axes.setdefault(name, sides[name] - 1)
-        elif node.op_type == "Gemm":
-            transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
-            axes.setdefault(name, 0 if transposed else 1)
-        elif node.op_type == "ConvTranspose":
-            axes.setdefault(name, 1)
-    return axes
 
 
 def _is_external(tensor: Any) -> bool:
@@ -156,7 +148,7 @@ def _values(tensor: Any, path: Path) -> Array:
 
 def _place(tensor: Any, path: Path) -> tuple[Path, int, int]:
     """File, first byte and number of bytes of values that lie beside the model."""
-    entries = {entry.key: entry.value for entry in tensor.external_data}
+    entries = {str(entry.key): str(entry.value) for entry in tensor.external_data}
     location = entries.get("location", "")
     folder = path.parent
     place = folder / location

@@ -14,12 +14,18 @@ from gsp_studio.io.dataset import one_line
 
 Array = npt.NDArray[Any]
 
+#: Characters of a sentence.
+_LONGEST = 1200
+
 
 class CheckpointError(ValueError):
     """A file of a network that cannot be used; one sentence: what, where, and what is accepted."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
+        told = one_line(message)
+        if len(told) > _LONGEST:  # names in files can have any length
+            told = f"{told[: 2 * _LONGEST // 3]} ... {told[-_LONGEST // 3 :]}"
+        super().__init__(told)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +47,8 @@ class Stored:
         The axis that the outputs of a layer are counted along.
     reason : str
         Why it is left alone, where the file itself tells: "tied to embed.weight".
+    is_first, is_last : bool
+        Whether it is a weight of the first or last layer, where the file itself tells.
     """
 
     key: str
@@ -50,6 +58,8 @@ class Stored:
     values: Array | None
     output_axis: int = 0
     reason: str = ""
+    is_first: bool = False
+    is_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,7 @@ class Format:
     suffixes : tuple of str
         That files of it have.
     read : path -> list of Stored
+        In the order of the network as far as the file tells it, else in that of the file.
     write : (source, target, values by key, name) -> None
         `target`, which will be called `name`, becomes what `source` is, with these values; their shapes are those of
         the source's. Values are rounded to the type that is stored.

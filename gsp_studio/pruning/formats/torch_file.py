@@ -1,4 +1,6 @@
-"""PyTorch files, read with ``weights_only=True`` alone: tensors, numbers and texts, and never a class of somebody's.
+"""PyTorch files, read with ``weights_only=True`` alone: tensors, numbers and texts, and no other class.
+
+Before PyTorch sees a file its pickles are walked opcode by opcode (`gsp_studio.io.pickles`).
 
 A checkpoint is a state dict, or holds one under a well-known name beside an optimizer's; "module." of DataParallel is
 not shown. Values are put back in place, so that tied tensors stay tied and everything else comes out as it went in.
@@ -6,6 +8,8 @@ not shown. Values are put back in place, so that tied tensors stay tied and ever
 
 from __future__ import annotations
 
+import io
+import os
 import pickle
 import re
 import warnings
@@ -17,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.io.pickles import PickleError, check_pickle
 from gsp_studio.io.source import require_memory
 from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, require_extra
 
@@ -29,6 +34,10 @@ _BESIDE = re.compile(r"optim|sched|scaler|(^|_)ema|history|loss|args|config", re
 #: What wrappers put before every name.
 _WRAPPERS = ("module.", "_orig_mod.")
 _DEEPEST = 16
+#: Before it, ``weights_only=True`` could be made to run code (CVE-2025-32434).
+_OLDEST = (2, 6)
+#: A file of before PyTorch 1.6: its mark, version, system, content, and the keys of the storages.
+_LEGACY_PICKLES = 5
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)|class ([\w.]+)|function ([\w.]+)")
 
@@ -42,12 +51,15 @@ def read(path: Path) -> list[Stored]:
     seen: dict[Any, str] = {}
     stored = []
     for key, tensor in found.items():
-        place = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.shape, tensor.stride())
-        tied = seen.setdefault(place, names[key]) if tensor.numel() else names[key]
-        reason = "" if tied == names[key] else f"tied to {tied}"
+        shape = () if tensor.is_nested else tuple(tensor.shape)
         dtype = str(tensor.dtype).removeprefix("torch.")
+        reason = _why_not_dense(tensor)
+        if not reason and tensor.numel():
+            place = (tensor.untyped_storage().data_ptr(), tensor.storage_offset(), tensor.shape, tensor.stride())
+            tied = seen.setdefault(place, names[key])
+            reason = "" if tied == names[key] else f"tied to {tied}"
         values = computed(_as_numpy(tensor)) if dtype in _FLOATS and not reason else None
-        stored.append(Stored(key, names[key], tuple(tensor.shape), dtype, values, reason=reason))
+        stored.append(Stored(key, names[key], shape, dtype, values, reason=reason))
     return stored
 
 
@@ -57,23 +69,34 @@ def write(source: Path, target: Path, values: Mapping[str, Array], name: str) ->
 
     content = _loaded(source)
     found = dict(_tensors(content, source))
-    check_known(source, values, {key: tuple(tensor.shape) for key, tensor in found.items()})
+    check_known(source, values, {key: tuple(found[key].shape) for key in values if _is_dense(found.get(key))})
     with torch.no_grad():
         for key, new in values.items():
             found[key].copy_(torch.from_numpy(np.array(new)))
-    torch.save(content, target, _use_new_zipfile_serialization=zipfile.is_zipfile(source))
+    try:
+        torch.save(content, target, _use_new_zipfile_serialization=_is_archive(source))
+    except RecursionError as error:
+        raise CheckpointError(f"{source} nests values too deep to be written again") from error
 
 
 def _loaded(path: Path) -> Any:
     require_extra("torch", path)
     require_memory(path.stat().st_size, f"{path}, opened,")
-    _check_archive(path)
     import torch
 
+    if tuple(map(int, re.findall(r"\d+", str(torch.__version__))[:2])) < _OLDEST:
+        raise CheckpointError(
+            f"{path} needs PyTorch {'.'.join(map(str, _OLDEST))} or later; the one that is installed, "
+            f"{torch.__version__}, can be made to run code by a file of weights"
+        )
+    _check_archive(path)
     try:
+        _check_pickles(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the library to itself, about old files
             return torch.load(path, map_location="cpu", weights_only=True)
+    except PickleError as error:
+        raise CheckpointError(f"{path} is no PyTorch file, or is damaged: its pickle {error}") from error
     except pickle.UnpicklingError as error:
         asked = _GLOBAL.search(str(error))
         named = next(filter(None, asked.groups()), "") if asked else ""
@@ -89,9 +112,15 @@ def _loaded(path: Path) -> Any:
         raise CheckpointError(f"{path} is no PyTorch file, or is damaged ({_short(error)})") from error
 
 
+def _is_archive(path: Path) -> bool:
+    """Whether PyTorch takes a file for an archive: by its first bytes alone."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
 def _check_archive(path: Path) -> None:
     """Refuse an archive that holds more than its size, and compiled models, whose weights come with their code."""
-    if not zipfile.is_zipfile(path):
+    if not _is_archive(path):
         return
     try:
         with zipfile.ZipFile(path) as archive:
@@ -107,6 +136,21 @@ def _check_archive(path: Path) -> None:
         raise CheckpointError(
             f"{path} declares {held} bytes in a file of {path.stat().st_size}; PyTorch does not compress its archives"
         )
+
+
+def _check_pickles(path: Path) -> None:
+    """Walk through the pickles that PyTorch is going to load, found as it finds them."""
+    import torch
+
+    if _is_archive(path):
+        content = torch._C.PyTorchFileReader(str(path)).get_record("data.pkl")
+        check_pickle(io.BytesIO(content), len(content))
+        return
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        for _ in range(_LEGACY_PICKLES):
+            check_pickle(file, end)
 
 
 def _tensors(content: Any, path: Path) -> Iterator[tuple[str, Any]]:
@@ -129,8 +173,7 @@ def _walk(value: Any, prefix: str, depth: int, seen: set[int]) -> Iterator[tuple
     import torch
 
     if isinstance(value, torch.Tensor):
-        if value.layout == torch.strided and not value.is_quantized and value.device.type == "cpu":
-            yield prefix.removesuffix("."), value
+        yield prefix.removesuffix("."), value
         return
     if depth == _DEEPEST or id(value) in seen:  # a pickle may hold itself
         return
@@ -148,8 +191,27 @@ def _walk(value: Any, prefix: str, depth: int, seen: set[int]) -> Iterator[tuple
             yield from _walk(inner, f"{prefix}{name}.", depth + 1, seen)
 
 
+def _why_not_dense(tensor: Any) -> str:
+    """Why a tensor has no values that could be replaced; "" where it has."""
+    import torch
+
+    if tensor.is_nested:
+        return "a nested tensor"
+    if tensor.layout != torch.strided:
+        return "a sparse tensor"
+    if tensor.is_quantized:
+        return "quantized"
+    return "" if tensor.device.type == "cpu" else "without values"
+
+
+def _is_dense(tensor: Any) -> bool:
+    return tensor is not None and not _why_not_dense(tensor)
+
+
 def _check_layout(key: str, tensor: Any, path: Path) -> None:
     """Refuse a tensor that shows entries of its storage several times: it can claim any size."""
+    if not _is_dense(tensor):
+        return
     expected = 1
     for stride, length in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
         if length > 1:

@@ -1,0 +1,214 @@
+"""What a session file says about the window, checked value by value: what is odd is dropped and told, never used."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+from gsp_studio.backends import available_backends
+from gsp_studio.core.initialization import STARTS
+from gsp_studio.core.nmf import METHODS, Params
+from gsp_studio.gui.state import Choice, Remarks, View
+
+#: Whether a value can be used, and which ones can, in words.
+Check = tuple[Callable[[Any], bool], str]
+Checked = TypeVar("Checked", Choice, View)
+
+_LONGEST = 40
+
+
+def _whole(low: int, high: int) -> Check:
+    return lambda value: type(value) is int and low <= value <= high, f"a whole number from {low} to {high}"
+
+
+def _number(low: float, high: float) -> Check:
+    return lambda value: type(value) in (int, float) and low <= value <= high, f"a number from {low} to {high}"
+
+
+def _one_of(names: Container[str], words: str) -> Check:
+    return lambda value: isinstance(value, str) and value in names, words
+
+
+_SWITCH: Check = (lambda value: isinstance(value, bool), "true or false")
+_TEXT: Check = (lambda value: isinstance(value, str), "a text")
+_TEXTS: Check = (
+    lambda value: isinstance(value, list) and all(isinstance(text, str) for text in value),
+    "a list of texts",
+)
+_NUMBERS: Check = (
+    lambda value: isinstance(value, list) and all(type(number) is int for number in value),
+    "a list of whole numbers",
+)
+_CHOICE: dict[str, Check] = {
+    "rank": _whole(1, 99_999),
+    "method": _one_of(METHODS, f"one of {', '.join(METHODS)}"),
+    "sparsity": _number(0, 1),
+    "seed": _whole(0, 2**31 - 1),
+    "max_iter": _whole(1, 1_000_000),
+    "sparsity_h": _number(0, 1),
+    "init": _one_of(STARTS, f"one of {', '.join(STARTS)}"),
+    "backend": _one_of(("auto", *available_backends()), "the name of a backend"),
+}
+_VIEW: dict[str, Check] = {
+    "contrast": _one_of(("tile", "shared", "percentile"), "tile, shared or percentile"),
+    "colours": _one_of(("grey", "magma", "viridis", "cividis"), "grey, magma, viridis or cividis"),
+    "labels": _SWITCH,
+    "spread": _SWITCH,
+}
+_REMARKS: dict[str, Check] = {
+    "name": _TEXT,
+    "note": _TEXT,
+    "tags": _TEXTS,
+    "accepted": _NUMBERS,
+    "rejected": _NUMBERS,
+}
+
+
+@dataclass(frozen=True)
+class WindowState:
+    """What the window showed.
+
+    Attributes
+    ----------
+    choice : Choice
+    view : View
+    marked : tuple of int
+        The selected basis images.
+    shown_run : int
+        Number of the run on the screen, 0 for none.
+    remarks : dict of str to dict
+        What was written beside runs, by their numbers; checked by `read_remarks`.
+    docks : bytes
+        As `QMainWindow.saveState` gives it, b"" where it is not known.
+    front : str
+        Title of the view in front, "" where it is not known.
+    """
+
+    choice: Choice = field(default_factory=Choice)
+    view: View = field(default_factory=View)
+    marked: tuple[int, ...] = ()
+    shown_run: int = 0
+    remarks: dict[str, Any] = field(default_factory=dict)
+    docks: bytes = b""
+    front: str = ""
+
+
+def read_state(content: Any, most: int, problems: list[str]) -> WindowState:
+    """Check the window's part of a session file.
+
+    Parameters
+    ----------
+    content : object
+        Plain JSON of any kind.
+    most : int
+        The largest rank that the data can have.
+    problems : list of str
+        Gets a sentence for each value that is dropped.
+    """
+    about = "what the window showed"
+    content = _mapping(content, about, problems)
+    look = _mapping(content.get("window", {}), "the place of the docks", problems)
+    docks = b""
+    try:
+        docks = base64.b64decode(_usable(look, "docks", "", _TEXT, about, problems), validate=True)
+    except (binascii.Error, ValueError):
+        problems.append("the place of the docks is damaged")
+    return WindowState(
+        _read_choice_up_to(most, content.get("choice", {}), about, problems),
+        _read_fields(content.get("view", {}), View(), _VIEW, about, problems),
+        tuple(_usable(content, "marked", [], _NUMBERS, about, problems)),
+        _usable(content, "shown_run", 0, _whole(0, 2**31 - 1), about, problems),
+        _mapping(content.get("remarks", {}), "what was written beside the runs", problems),
+        docks,
+        _usable(look, "front", "", _TEXT, about, problems),
+    )
+
+
+def read_choice(content: Any, otherwise: Choice, about: str, problems: list[str]) -> Choice:
+    """Check what the Model panel said; values that are odd or missing are those of `otherwise`."""
+    return _read_fields(content, otherwise, _CHOICE, about, problems)
+
+
+def _read_choice_up_to(most: int, content: Any, about: str, problems: list[str]) -> Choice:
+    otherwise = Choice(rank=min(Choice().rank, most))
+    return _read_fields(content, otherwise, {**_CHOICE, "rank": _whole(1, most)}, about, problems)
+
+
+def read_remarks(content: Any, rank: int, about: str, problems: list[str]) -> Remarks:
+    """Check what was written beside a run of this rank, among other things."""
+    content = _mapping(content, about, problems)
+    usable = {
+        name: _usable(content, name, None, check, about, problems)
+        for name, check in _REMARKS.items()
+        if name in content
+    }
+    return Remarks.from_json({name: value for name, value in usable.items() if value is not None}, rank)
+
+
+def read_origin(content: Any, about: str, problems: list[str]) -> tuple[int, int]:
+    """Check of which run another one is a branch, and how many iterations they share; (0, 0) for none."""
+    pair = _usable({"origin": content}, "origin", [0, 0], _NUMBERS, about, problems)
+    if len(pair) != 2 or min(pair) < 0 or max(pair) >= 2**31:
+        problems.append(f"{about}: its origin {_short(content)} is not used; accepted are a run and an iteration")
+        return 0, 0
+    return pair[0], pair[1]
+
+
+def read_texts(content: Any, about: str, problems: list[str]) -> list[str]:
+    """Check the words for what was changed in a run."""
+    return list(_usable({"texts": content}, "texts", [], _TEXTS, about, problems))
+
+
+def choice_of(start: Params) -> Choice:
+    """Describe the parameters that a run began with as the Model panel shows them."""
+    return Choice(
+        start.rank,
+        start.method,
+        start.sparsity,
+        start.seed,
+        start.max_iter,
+        start.sparsity_h or 0.0,
+        start.init if isinstance(start.init, str) else Choice().init,
+    )
+
+
+def _read_fields(
+    content: Any, otherwise: Checked, checks: dict[str, Check], about: str, problems: list[str]
+) -> Checked:
+    content = _mapping(content, about, problems)
+    return replace(
+        otherwise,
+        **{
+            part.name: _usable(content, part.name, getattr(otherwise, part.name), checks[part.name], about, problems)
+            for part in fields(otherwise)
+        },
+    )
+
+
+def _mapping(content: Any, about: str, problems: list[str]) -> dict[str, Any]:
+    if isinstance(content, dict):
+        return content
+    problems.append(f"{about} is not used: {_short(content)} is not a set of named values")
+    return {}
+
+
+def _usable(content: dict[str, Any], name: str, otherwise: Any, check: Check, about: str, problems: list[str]) -> Any:
+    value = content.get(name, otherwise)
+    is_usable, words = check
+    if name not in content or is_usable(value):
+        return value
+    problems.append(f"{about}: {name} {_short(value)} is not used; accepted is {words}")
+    return otherwise
+
+
+def _short(value: Any) -> str:
+    """A value of any size in a few letters."""
+    if isinstance(value, int) and abs(value) > 10**_LONGEST:
+        return "with more than 40 digits"
+    if isinstance(value, (list, dict)):
+        return f"{'a list' if isinstance(value, list) else 'named values'} of {len(value)}"
+    text = repr(value[: 2 * _LONGEST] if isinstance(value, str) else value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -1,0 +1,119 @@
+"""How stored numbers stand for values: codes of missing ones, scale and offset; and axes that hold one entry alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Coding:
+    """What a file says of its numbers: ``value = stored * scale + offset``, and which of them stand for none.
+
+    Attributes
+    ----------
+    missing : tuple of float
+        Stored numbers that stand for no value; they are read as NaN.
+    named : str
+        What the file calls these: "_FillValue".
+    scale, offset : float
+    """
+
+    missing: tuple[float, ...] = ()
+    named: str = ""
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @staticmethod
+    def of(
+        stored: np.dtype[Any], missing: Iterable[Any], named: str, scale: float = 1.0, offset: float = 0.0
+    ) -> Coding:
+        """The coding of numbers of a type; codes that the type cannot hold, and NaN, mark nothing.
+
+        Parameters
+        ----------
+        stored : numpy.dtype
+            Of real numbers.
+        missing : iterable of numbers
+        named : str
+        scale, offset : float
+            Not finite ones, or a scale of 0, are not followed.
+        """
+        codes = tuple(dict.fromkeys(float(code) for code in missing if _is_held(code, stored)))
+        if not (math.isfinite(scale) and math.isfinite(offset) and scale != 0):
+            scale, offset = 1.0, 0.0
+        return Coding(codes, named if codes else "", scale, offset)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether stored numbers are the values."""
+        return not self.missing and self.scale == 1 and self.offset == 0
+
+    def dtype(self, stored: np.dtype[Any]) -> np.dtype[Any]:
+        """The type of the values of numbers of a type: float32 where that holds them."""
+        if self.is_none:
+            return stored
+        return np.dtype(np.float32 if stored.itemsize <= 2 or stored == np.float32 else np.float64)
+
+    def decoded(self, numbers: Array) -> Array:
+        """Values of stored numbers, of the same shape, NaN where there is none."""
+        if self.is_none:
+            return numbers
+        values = numbers.astype(self.dtype(numbers.dtype))
+        if self.scale != 1 or self.offset != 0:
+            values *= values.dtype.type(self.scale)
+            values += values.dtype.type(self.offset)
+        for code in self.missing:
+            values[numbers == numbers.dtype.type(code)] = np.nan
+        return values
+
+    def notes(self, stored: np.dtype[Any]) -> tuple[str, ...]:
+        """In words, a sentence each."""
+        told = []
+        if self.scale != 1 or self.offset != 0:
+            told.append(f"stored numbers times {self.scale:g} plus {self.offset:g} are the values, as the file says")
+        if self.missing:
+            codes = ", ".join(f"{stored.type(code)}" for code in self.missing)
+            told.append(f"stored numbers of {codes} are missing values ({self.named}), read as NaN")
+        return tuple(told)
+
+
+def missing_note(notes: Iterable[str]) -> str:
+    """Of the notes on an array, that on its missing values; "" where there is none."""
+    return next((note for note in notes if "NaN" in note), "")
+
+
+def _is_held(code: Any, stored: np.dtype[Any]) -> bool:
+    code = float(code)
+    if stored.kind in "iu":
+        limits = np.iinfo(stored)
+        return math.isfinite(code) and code == int(code) and limits.min <= int(code) <= limits.max
+    return stored.kind == "f" and math.isfinite(code)
+
+
+def kept_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of a stack that are left when axes of length 1 are left out; three always stay.
+
+    Colour images of one row or column keep it.
+    """
+    axes = tuple(range(len(shape)))
+    if len(shape) <= 3 or (len(shape) == 4 and 3 in (shape[1], shape[3])):
+        return axes
+    spare = [k for k in axes if shape[k] == 1]
+    stay = max(0, 3 - (len(axes) - len(spare)))
+    return tuple(k for k in axes if shape[k] != 1 or k in spare[:stay])
+
+
+def axes_note(shape: tuple[int, ...], kept: tuple[int, ...]) -> tuple[str, ...]:
+    """In words, which axes were left out, if any."""
+    if len(kept) == len(shape):
+        return ()
+    stored, left = (" x ".join(map(str, sizes)) for sizes in (shape, [shape[k] for k in sorted(kept)]))
+    return (f"axes of length 1 are left out: {stored} is read as {left}",)

@@ -1,0 +1,218 @@
+"""One run in an HDF5 file: all that repeats it, its result, and what the app knows besides."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.core.metrics import GramError
+from gsp_studio.core.nmf import History, Params, Result, Stop
+from gsp_studio.core.units import Unit
+from gsp_studio.io.atomic import careful_hdf5, write_whole
+from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.hdf5_content import (
+    DAMAGE,
+    SessionError,
+    group_of,
+    names_of,
+    read_array,
+    read_text,
+    write_array,
+    write_text,
+)
+from gsp_studio.io.runfile import (
+    ExportedRun,
+    array_fields,
+    arrays_among,
+    arrays_of,
+    change_json,
+    params_json,
+)
+from gsp_studio.io.schema import (
+    SavedRunContent,
+    SchemaError,
+    check_floats,
+    check_ranges,
+    check_regular,
+    conform,
+    interventions_from,
+    params_from,
+)
+
+Array = npt.NDArray[Any]
+
+_HISTORY = ("n_iter", "error", "sparsity", "target", "seconds")
+
+
+@dataclass(frozen=True, eq=False)
+class SavedRun:
+    """A run as a session keeps it.
+
+    Attributes
+    ----------
+    number : int
+    run : ExportedRun
+        All that repeats it, and its result.
+    details : dict
+        What the app knows besides, plain JSON: its choice, its note, the texts of its interventions.
+    arrays : dict of str to ndarray
+        Arrays that the app knows besides. Versions that do not know them leave them out, and the run opens; so it
+        does where they are damaged.
+    """
+
+    number: int
+    run: ExportedRun
+    details: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, Array] = field(default_factory=dict)
+
+
+def write_run(path: Path, saved: SavedRun) -> None:
+    """Write one run into a file of its own, all of it or nothing; WriteError in one sentence."""
+
+    write_whole(path, lambda temporary: careful_hdf5(temporary, lambda file, check: write_into(file, saved)))
+
+
+def read_run(path: Path) -> SavedRun:
+    """Read what `write_run` wrote; SessionError in one sentence."""
+    check_regular(path, SessionError)
+    try:
+        with h5py.File(path, "r") as file:
+            return read_from(file)
+    except (SchemaError, DatasetError) as error:
+        raise SessionError(f"{path} is not a run of GSP Studio, or is damaged: {error}") from error
+    except DAMAGE as error:
+        raise SessionError(f"{path} is not a run of GSP Studio, or is damaged") from error
+
+
+def write_into(group: h5py.Group, saved: SavedRun) -> None:
+    """Write a run into a group."""
+    run, result = saved.run, saved.run.result
+    inputs, last = arrays_of(run), params_json(result.params, "start")
+    for name in array_fields(result.params):
+        if getattr(result.params, name) is not getattr(run.start, name):  # most runs end with what they began with
+            alone = replace(Params(result.params.rank), **{name: getattr(result.params, name)})
+            inputs |= arrays_among(alone, "last")
+            last[name] = params_json(alone, "last")[name]
+    content = {
+        "number": saved.number,
+        "start": params_json(run.start, "start"),
+        "interventions": [
+            {"after_iteration": n_iter, **change_json(change, f"step{i}")}
+            for i, (n_iter, change) in enumerate(run.interventions)
+        ],
+        "reason": run.reason,
+        "backend": run.backend,
+        "threads": run.threads,
+        "has_mask": run.mask is not None,
+        "fingerprint": run.fingerprint,
+        "versions": dict(run.versions),
+        "result": {
+            "error": result.error,
+            "sparsity": result.sparsity,
+            "n_iter": result.n_iter,
+            "best_iter": result.best_iter,
+            "backend": result.backend,
+            "sparsity_h": result.sparsity_h,
+            "dead": list(result.dead),
+            "stop": None if result.stop is None else result.stop.value,
+            "params": last,
+            "x_norm2": result.gram.x_norm2,
+            "of": result.gram.of,
+            "unit": [result.gram.unit.basis, result.gram.unit.coefficients],
+        },
+        "details": saved.details,
+    }
+    write_text(group, "content", content)
+    for name in ("W", "H", "dense"):
+        write_array(group, name, getattr(result, name))
+    write_array(group, "XHt", result.gram.A)
+    write_array(group, "HHt", result.gram.G)
+    history = group.create_group("history")
+    for name in _HISTORY:
+        write_array(history, name, getattr(result.history, name))
+    for title, several in (("inputs", inputs), ("beside", saved.arrays)):
+        arrays = group.create_group(title)
+        for name, values in several.items():
+            write_array(arrays, name, values)
+
+
+def read_from(group: h5py.Group) -> SavedRun:
+    """A run in a group; one of `DAMAGE` where it is damaged, SchemaError where that can be said."""
+    content = conform(read_text(group, "content"), SavedRunContent)
+    inputs = {name: read_array(group_of(group, "inputs"), name) for name in names_of(group, "inputs")}
+    start, last = params_from(content.start, inputs), params_from(content.result.params, inputs)
+    check_ranges(start)
+    check_ranges(replace(last, init="random"))
+    if not isinstance(start.init, str) and not isinstance(last.init, str):
+        last = replace(last, init=start.init)  # one object through the whole run
+    run = ExportedRun(
+        result=_read_result(group, content, last),
+        start=start,
+        interventions=interventions_from(content.interventions, inputs, start),
+        reason=content.reason,
+        backend=content.backend,
+        threads=content.threads,
+        mask=inputs["mask"] if content.has_mask else None,
+        fingerprint=content.fingerprint,
+        versions=content.versions,
+    )
+    if run.mask is not None and (run.mask.dtype != bool or run.mask.shape != (len(run.result.W), len(run.result.H.T))):
+        raise SchemaError("its mask has another shape than its data")
+    return SavedRun(content.number, run, content.details, _read_beside(group))
+
+
+def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) -> Result:
+    """How a run ended, with arrays whose shapes belong together."""
+    told = content.result
+    W, H = read_array(group, "W"), read_array(group, "H")
+    if W.ndim != 2 or H.ndim != 2 or not min(*W.shape, *H.shape):
+        raise SchemaError(f"W has shape {W.shape} and H {H.shape}; expected are matrices")
+    (m, r), n = W.shape, H.shape[1]
+    columns = [read_array(group_of(group, "history"), name) for name in _HISTORY]
+    for name, column in zip(_HISTORY, columns, strict=True):
+        if column.ndim != 1 or len(column) != len(columns[0]) or not len(column):
+            raise SchemaError(f"the column {name} of its history has shape {column.shape}")
+    for name, matrix in (("W", W), ("H", H)):
+        if not np.all(np.isfinite(matrix)):
+            raise SchemaError(f"{name} holds values that are not finite")
+    try:
+        stop = None if told.stop is None else Stop(told.stop)
+    except ValueError as error:
+        raise SchemaError(f"it stopped for a reason that is not known, {told.stop!r}") from error
+    return Result(
+        W=check_floats("W", W, (m, r)),
+        H=check_floats("H", H, (r, n)),
+        error=told.error,
+        sparsity=told.sparsity,
+        n_iter=told.n_iter,
+        best_iter=told.best_iter,
+        history=History(*columns),
+        params=params,
+        backend=told.backend,
+        dense=check_floats("the basis before its projection", read_array(group, "dense"), (m, r)),
+        gram=GramError(
+            check_floats("X H'", read_array(group, "XHt"), (m, r)),
+            check_floats("H H'", read_array(group, "HHt"), (r, r)),
+            told.x_norm2,
+            told.of,
+            Unit(*told.unit),
+        ),
+        sparsity_h=told.sparsity_h,
+        dead=told.dead,
+        stop=stop,
+    )
+
+
+def _read_beside(group: h5py.Group) -> dict[str, Array]:
+    """Arrays that the app knows besides, those that can be read; older files have none."""
+    found = {}
+    for name in names_of(group, "beside") if "beside" in group else ():
+        with contextlib.suppress(*DAMAGE):
+            found[name] = read_array(group_of(group, "beside"), name)
+    return found

@@ -1,0 +1,181 @@
+"""ENVI cubes as programs write them: names, comments, encodings, frames, bad bands, missing values, libraries."""
+
+import os
+
+import numpy as np
+import pytest
+
+import gsp_studio as gs
+from gsp_studio.io.readers import load_dataset
+
+CUBE = np.random.default_rng(0).integers(1, 60000, (7, 9, 11)).astype("<u2")
+AXES = {"bsq": (0, 1, 2), "bil": (1, 0, 2), "bip": (1, 2, 0)}
+STORAGES = ("memory", "disk")
+
+
+def text(interleave="bsq", end="\n", **more):
+    fields = {"samples": 11, "lines": 9, "bands": 7, "data type": 12, "interleave": interleave, "byte order": 0, **more}
+    return end.join(["ENVI", *(f"{key} = {value}" for key, value in fields.items()), ""])
+
+
+def unit(values):
+    return values.astype(np.float32) / np.float32(65535)
+
+
+def written(folder, header, data, said, values=None, encoding="utf-8"):
+    (folder / header).write_bytes(said.encode(encoding))
+    (folder / data).write_bytes(CUBE.tobytes() if values is None else values)
+    return folder / header, folder / data
+
+
+def loads(paths, expected=CUBE):
+    for path in paths:
+        for storage in STORAGES:
+            assert np.array_equal(load_dataset(path, storage=storage).images(), unit(expected)), (path, storage)
+
+
+def refused(path, **choices):
+    with pytest.raises(gs.DatasetError) as error:
+        load_dataset(path, **choices)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "data"),
+    [
+        ("C.HDR", "C.IMG"),
+        ("c.hdr", "c.rad"),
+        ("c.img.hdr", "c.img"),
+        ("C.HDR", "c.raw"),
+        ("c.hdr", "c"),
+        ("c", "c.dat"),
+    ],
+)
+def test_names_in_any_case_and_other_suffixes(tmp_path, header, data):
+    paths = written(tmp_path, header, data, text())
+    loads(paths if (header, data) not in (("C.HDR", "c.raw"), ("c", "c.dat")) else paths[:1])
+
+
+def test_a_stranger_beside_the_header_is_not_its_values(tmp_path):
+    written(tmp_path, "c.hdr", "c.avi", text(), CUBE.tobytes() + bytes(100_000))
+    assert "the file with the values is not beside it; tried were c, c.raw, c.img" in refused(tmp_path / "c.hdr")
+    (tmp_path / "c").write_bytes(b"too short")
+    written(tmp_path, "c.hdr", "c.dat", text())
+    loads([tmp_path / "c.hdr"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_encodings(tmp_path, encoding):
+    loads(written(tmp_path, "c.hdr", "c.img", text(description="{ Fläche }"), encoding=encoding))
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_other_line_ends(tmp_path, end):
+    loads(written(tmp_path, "c.hdr", "c.img", text(end=end, lines="{9}")))
+
+
+def test_comments(tmp_path):
+    said = text().replace("lines = 9", "; made by hand = 3\nlines = 9 ; rows") + (
+        "band names = {a, b, c,\n; not a name\n d, e, f, g}\n"
+    )
+    written(tmp_path, "c.hdr", "c.img", said)
+    loads([tmp_path / "c.hdr"])
+    assert load_dataset(tmp_path / "c.hdr").names == tuple("abcdefg")
+
+
+@pytest.mark.parametrize("interleave", AXES)
+def test_bytes_before_and_after_frames_are_skipped(tmp_path, interleave):
+    parts = [b"offset"]
+    for frame in CUBE.transpose(AXES[interleave]):
+        parts += [b"MMM", *(b"five." + minor.tobytes() + b"2." for minor in frame), b"four"]
+    more = {"header offset": 6, "major frame offsets": "{3, 4}", "minor frame offsets": "{5, 2}"}
+    loads(written(tmp_path, "c.hdr", "c.img", text(interleave, **more), b"".join(parts)))
+    said = text(**{"major frame offsets": 0, "minor frame offsets": "{0, 0}"})
+    loads(written(tmp_path, "c.hdr", "c.img", said))
+    said = text(**{"major frame offsets": 128})
+    written(tmp_path, "c.hdr", "c.img", said)
+    assert '"major frame offsets" is "128"; accepted are two whole numbers' in refused(tmp_path / "c.hdr")
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_bad_bands_are_left_out(tmp_path, storage):
+    said = text(bbl="{1, 0, 1,\n 1, ; good\n 1, 0, 1}", wavelength="{1, 2, 3, 4, 5, 6, 7}")
+    header, _ = written(tmp_path, "c.hdr", "c.img", said)
+    data = load_dataset(header, storage=storage)
+    assert np.array_equal(data.images(), unit(CUBE[[0, 2, 3, 4, 6]]))
+    assert data.names == ("1", "3", "4", "5", "7")
+    assert "2 bands left out as bad by the header (bbl): 2, 6" in data.notes
+    written(tmp_path, "c.hdr", "c.img", text(bbl="{1, 0}"))
+    data = load_dataset(header, storage=storage)
+    assert np.array_equal(data.images(), unit(CUBE))
+    assert any("has 2 entries for 7 bands" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_the_ignored_value_is_missing(tmp_path, storage):
+    header, _ = written(tmp_path, "c.hdr", "c.img", text(**{"data ignore value": CUBE[2, 3, 4]}))
+    assert f"stored numbers of {CUBE[2, 3, 4]} are missing values (data ignore value), read as NaN" in refused(header)
+    found = load_dataset(header, nonfinite="zero", storage=storage).images()
+    assert np.array_equal(found, np.where(CUBE == CUBE[2, 3, 4], 0, CUBE).astype(np.float32))
+    written(tmp_path, "c.hdr", "c.img", text(**{"data ignore value": -9999}))  # which uint16 cannot hold
+    loads([header])
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_spectral_libraries(tmp_path, storage):
+    said = text(samples=63, lines=11, bands=1, **{"file type": "ENVI Spectral Library"})
+    names = "abcdefghijk"
+    written(tmp_path, "c.hdr", "c.sli", said + "spectra names = {" + ", ".join(names) + "}\n")
+    data = load_dataset(tmp_path / "c.sli", storage=storage)
+    assert np.array_equal(data.images(), unit(CUBE).reshape(11, 1, 63))
+    assert data.names == tuple(names)
+    assert "a spectral library: each spectrum is an image of 1 x 63" in data.notes
+
+
+def test_gains_are_said_to_be_left_alone(tmp_path):
+    header, _ = written(tmp_path, "c.hdr", "c.img", text(**{"data gain values": "{1, 2, 3, 4, 5, 6, 7}"}))
+    assert any("data gain values of the header are not applied" in note for note in load_dataset(header).notes)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"file type": "ENVI Virtual Mosaic"}, "whose values are in other files"),
+        ({"file compression": 1}, "its values are compressed; accepted are plain ones"),
+        ({"byte order": 2}, "byte order is 2; accepted are 0, little-endian, and 1, big-endian"),
+        ({"lines": "9" * 5000}, '"lines" is "9999999999999999999999999999999999999..."; accepted is a whole number'),
+        ({"lines": 10**17}, "bytes follow"),
+    ],
+)
+def test_headers_that_cannot_be_followed(tmp_path, more, told):
+    header, _ = written(tmp_path, "c.hdr", "c.img", text(**more))
+    assert told in refused(header)
+
+
+def test_headers_that_would_keep_a_search_busy(tmp_path):
+    spaces = " " * 200_000
+    for said in (f"x{spaces}=\n{spaces}y{spaces}", "x = {" + "{" * 1_000_000, "a = {,\n" * 100_000, "=" * 1_000_000):
+        loads(written(tmp_path, "c.hdr", "c.img", text() + said)[:1])
+
+
+def test_values_elsewhere_are_not_read(tmp_path):
+    (tmp_path / "here").mkdir()
+    header, data = written(tmp_path / "here", "c.hdr", "c.img", text())
+    data.rename(tmp_path / "far")
+    data.symlink_to(tmp_path / "far")
+    assert "c.img, the file with the values, is a link to another folder" in refused(header)
+    loads([data])  # which was asked for by its own name
+    data.unlink()
+    os.mkfifo(data)
+    assert "the file with the values is not beside it" in refused(header)
+
+
+@pytest.mark.parametrize("interleave", AXES)
+def test_a_cube_that_shrinks_is_told(tmp_path, interleave):
+    values = CUBE.transpose(AXES[interleave]).tobytes()
+    header, data = written(tmp_path, "c.hdr", "c.img", text(interleave), values)
+    found = load_dataset(header, storage="disk")
+    os.truncate(data, 500)
+    with pytest.raises(gs.DatasetError, match="has changed since it was looked into; open it again"):
+        found.X[:, :]

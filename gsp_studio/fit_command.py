@@ -261,7 +261,7 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
         print(f"gsp-studio: {taken} holds {another}; this run is exported into {out}", file=sys.stderr)
     look = {"extras": args.also, "zoom": args.zoom, "scale": args.white} if "also" in args else {}
     what = What(**look, coefficients=getattr(args, "coefficients", None))
-    out, paths, is_all = _written(out, dataset, run, what)
+    out, paths, is_all = _written(out, dataset, run, what, args.force)
     args.out = out
     words = sys.stderr if getattr(args, "json", False) else sys.stdout
     if words is sys.stderr:
@@ -280,7 +280,7 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     return code or (0 if is_all else BAD_INPUT)
 
 
-def _written(out: Path, dataset: Dataset, run: ExportedRun, what: Any) -> tuple[Path, list[Path], bool]:
+def _written(out: Path, dataset: Dataset, run: ExportedRun, what: Any, force: bool) -> tuple[Path, list[Path], bool]:
     """Export a run: all that is asked for; else without extras; else into a folder where there is room.
 
     Returns
@@ -302,7 +302,7 @@ def _written(out: Path, dataset: Dataset, run: ExportedRun, what: Any) -> tuple[
             print(f"gsp-studio: {describe_error(first)}; {words}", file=sys.stderr)
         try:
             folder = place()
-            return folder, export_run(folder, dataset, run, parts), first is None
+            return folder, export_run(folder, dataset, run, parts, force=force), first is None
         except Exception as error:
             first = first or error
     raise ExportError(f"{describe_error(first)}; the run is lost" if first is not None else "")

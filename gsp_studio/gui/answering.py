@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gsp_studio.gui.activity import Activity
 from gsp_studio.gui.checking import SEEDS, Checking
 from gsp_studio.gui.comparing import Comparing
-from gsp_studio.gui.exporting import Exporting
+from gsp_studio.gui.exporting import Exporting, ExportRequest
 from gsp_studio.gui.inspecting import Inspecting
 from gsp_studio.gui.ranking import Ranking
 from gsp_studio.gui.state import Choice, Parts, Pinned, Remarks, RunEntry
@@ -50,6 +50,7 @@ class Answering(Viewing):
         )
         self._is_pairing = False
         self._exporting.exported.connect(self.exported)
+        self._exporting.folderTaken.connect(self.folderTaken)
         self._comparing.compared.connect(self.comparisonReady)
         self._inspecting.errorsFound.connect(self.errorsFound)
         self._inspecting.fitFound.connect(self.fitFound)
@@ -91,7 +92,11 @@ class Answering(Viewing):
         if self.dataset is None or not 0 <= index < len(self.runs):
             self.failed.emit("There is no run to export yet; press Run first.", "")
             return
-        self._exporting.export(Path(directory), self.dataset, self.runs[index], parts or Parts())
+        self._exporting.export(ExportRequest(Path(directory), self.dataset, self.runs[index], parts or Parts()))
+
+    def replace_export(self, request: ExportRequest) -> None:
+        """Carry out an export whose folder holds another run, which goes."""
+        self._exporting.export(request._replace(force=True))
 
     def remark(self, index: int, remarks: Remarks) -> None:
         """Write something beside a run of the list."""

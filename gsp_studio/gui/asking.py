@@ -15,6 +15,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QFileDialog, QMainWindow
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
+from gsp_studio.gui.dialogs.question import is_confirmed
 from gsp_studio.gui.keeping import SUFFIX
 from gsp_studio.gui.networking import SUFFIXES as NETWORKS
 from gsp_studio.gui.session import Session
@@ -27,6 +28,7 @@ from gsp_studio.io.step import REMEDY, Resize
 if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.layout import LayoutDialog
     from gsp_studio.gui.dialogs.rank import RankDialog
+    from gsp_studio.gui.exporting import ExportRequest
     from gsp_studio.gui.loading import Preview
     from gsp_studio.gui.menus import Menus
     from gsp_studio.gui.sweeps import Sweeps
@@ -64,6 +66,7 @@ class Asking(QObject):
         self._layout_wanted = False
         self._rank: RankDialog | None = None
         self._sweeps: Sweeps | None = None
+        session.folderTaken.connect(self._replace_export)
 
     # Data
 
@@ -201,6 +204,13 @@ class Asking(QObject):
         self._settings.setValue("export", str(folder.parent))
         self._settings.setValue("exportExtras", " ".join(parts.extras))
         self._session.export(folder, index, parts)
+
+    def _replace_export(self, request: ExportRequest, sentence: str) -> None:
+        """Ask whether the run that lies in an export's folder is to go."""
+        there = sentence.partition(";")[0]
+        more = f"{there}.\nReplaced, it is gone; the export can also go into another folder."
+        if is_confirmed(self._window, f"Replace the run in {request.directory.name}?", more, "Replace"):
+            self._session.replace_export(request)
 
     def copy(self, kind: str) -> None:
         """Put the run on the screen on the clipboard, as "python" or as a "command"."""

@@ -45,6 +45,7 @@ class SessionSignals(QObject):
     markedChanged = Signal(object)  # tuple of all basis images that are selected
     viewChanged = Signal(object)  # View
     exported = Signal(object)  # list of Path
+    folderTaken = Signal(object, str)  # ExportRequest, one sentence: the folder holds another run
     failed = Signal(str, str)  # one sentence, details
     deviceFilled = Signal(str, str)  # the same: a run ended because a device's memory is full
     loadFailed = Signal(object, str, str)  # path, one sentence, details

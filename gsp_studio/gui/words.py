@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gsp_studio.exit_codes import describe_error
+
 if TYPE_CHECKING:
     from gsp_studio.gui.state import RunEntry
     from gsp_studio.io.dataset import Dataset
@@ -74,7 +76,7 @@ def memory(count: int) -> str:
 
 def told(error: BaseException) -> tuple[str, str]:
     """An error as one sentence, and its traceback for a report."""
-    return str(error) or type(error).__name__, "".join(traceback.format_exception(error))
+    return describe_error(error), "".join(traceback.format_exception(error))
 
 
 def about_data(dataset: Dataset) -> list[str]:

@@ -397,6 +397,6 @@ def as_text(kind: str, dataset: Dataset, entry: RunEntry) -> str:
     return make(dataset, entry.exported())
 
 
-def export(directory: Path, dataset: Dataset, run: ExportedRun, parts: Parts) -> list[Path]:
+def export(directory: Path, dataset: Dataset, run: ExportedRun, parts: Parts, force: bool) -> list[Path]:
     """Write a run into a folder; ExportError in one sentence."""
-    return export_run(directory, dataset, run, What(**asdict(parts)))
+    return export_run(directory, dataset, run, What(**asdict(parts)), force=force)

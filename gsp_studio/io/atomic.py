@@ -30,6 +30,10 @@ class ExportError(ValueError):
         super().__init__(one_line(message))
 
 
+class FolderTaken(ExportError):
+    """The folder of an export holds another run, which is not replaced without being asked for."""
+
+
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Make or replace a file, all of it or nothing.
 

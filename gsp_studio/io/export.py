@@ -15,7 +15,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,10 +25,10 @@ from PIL import Image
 
 from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.nmf import Result
-from gsp_studio.io.atomic import failure_reason
+from gsp_studio.io.atomic import FolderTaken, failure_reason
 from gsp_studio.io.coefficients import COEFFICIENTS, WRITERS
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export_names import check_name, named
+from gsp_studio.io.export_names import check_name, holds_another, named
 from gsp_studio.io.extras import EXTRAS, Look
 from gsp_studio.io.factors import FACTORS, read_factors, same_factors
 from gsp_studio.io.montage import Scale, montage_image, to_grey
@@ -120,18 +120,25 @@ class What:
 
 
 def export_run(
-    directory: str | os.PathLike[str], dataset: Dataset, run: ExportedRun, what: What | None = None
+    directory: str | os.PathLike[str],
+    dataset: Dataset,
+    run: ExportedRun,
+    what: What | None = None,
+    *,
+    force: bool = False,
 ) -> list[Path]:
     """Write a run into a folder.
 
     Parameters
     ----------
     directory : path-like
-        Made when it is missing. Files of an earlier export in it are replaced, others are left alone.
+        Made when it is missing. Files of an earlier export of this run in it are replaced, others are left alone.
     dataset : Dataset
     run : ExportedRun
     what : What, optional
         By default everything.
+    force : bool, optional
+        Replace another run that lies in the folder.
 
     Returns
     -------
@@ -141,12 +148,20 @@ def export_run(
 
     Raises
     ------
+    FolderTaken
+        The folder holds another run, or more iterations of this one; it is left as it is.
     ExportError
         The folder cannot be written, or a file in it that no export wrote is in the way; nothing of this export is left
         behind then, and an earlier one is as it was.
     """
     check_directory(directory)
     directory, what = Path(directory), what or What()
+    if not force:
+        known = replace(run, fingerprint=run.fingerprint or dataset.fingerprint)
+        if another := holds_another(directory, known, run.interventions, run.result.n_iter):
+            raise FolderTaken(
+                f"{directory} holds {another}; choose another folder, or replace that run with force=True"
+            )
     writers: dict[str, Callable[[Path], object]] = {}
     images = dataset.pictures(run.result.W)
     _check_zoom(what.zoom, images)

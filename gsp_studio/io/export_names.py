@@ -16,6 +16,7 @@ from gsp_studio.core.params import same_value
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.runfile import RUN, ExportedRun, read_run
+from gsp_studio.io.swap import complete
 
 Array = npt.NDArray[Any]
 
@@ -95,6 +96,7 @@ def holds_another(
     n_iter : int, optional
         Iterations that it has done: a longer run is not replaced by a shorter one.
     """
+    complete(folder)  # where a kill came between two moves, run.json is still to be moved
     if not (folder / RUN).exists():
         return ""
     try:

@@ -109,6 +109,11 @@ class ExportedRun:
     versions: Mapping[str, str] = field(default_factory=dict)
     remarks: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def params(self) -> Params:
+        """The parameters that the run began with, by the name that a run still to be computed has for them."""
+        return self.start
+
 
 @dataclass(frozen=True, eq=False)
 class RunFile:

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exclude", type=_names, default=(), metavar="LIST", help="layers left as they are: names, first, last"
     )
     parser.add_argument("--out", metavar="FILE", help="the pruned network; without, the layers are listed")
+    parser.add_argument("--force", action="store_true", help="replace a file that has the name of --out")
     parser.add_argument("--json", action="store_true", help="the report as JSON on stdout")
 
 
@@ -121,6 +122,8 @@ def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     check_report(out.parent)
     if out.parent.is_dir():
         check_target(checkpoint, out)  # before the work, not after it
+    if out.exists() and not args.force:
+        raise ValueError(f"{out} exists; accepted are another --out, or --force to replace it")
     if args.to_zeros is not None:
         pruned, asked = to_zeros(checkpoint, args.to_zeros, grouping), {"to_zeros": args.to_zeros}
     else:  # layers with targets of their own alone: the others are left as they are

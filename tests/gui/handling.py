@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from PySide6.QtCore import QEvent
+from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QMessageBox
 
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Choice
@@ -36,6 +37,37 @@ def settle() -> None:
         QApplication.sendPostedEvents()
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         QApplication.processEvents()
+
+
+def question() -> QMessageBox:
+    [box] = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()]
+    return box
+
+
+def is_asked() -> bool:
+    return any(isinstance(w, QMessageBox) and w.isVisible() for w in QApplication.topLevelWidgets())
+
+
+def press(box: QMessageBox, text: str) -> None:
+    """Click the button of that text, whatever key it marks."""
+    [button] = [b for b in box.buttons() if b.text().replace("&", "") == text]
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    settle()
+
+
+def press_when_asked(text: str) -> list[str]:
+    """Click a button of the next question that waits for its answer; what it asks is in the list then."""
+    said: list[str] = []
+
+    def look() -> None:
+        if is_asked():
+            said.append(f"{question().text()} {question().informativeText()}")
+            press(question(), text)
+        else:
+            QTimer.singleShot(5, look)
+
+    QTimer.singleShot(5, look)
+    return said
 
 
 def threads_of_sessions() -> set[str]:

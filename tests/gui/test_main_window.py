@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handling import Listener, greys_of, open_faces, painted, settle, threads_of_sessions, wait_until
+from handling import Listener, greys_of, open_faces, painted, press_when_asked, settle, threads_of_sessions, wait_until
 from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDockWidget
@@ -298,6 +298,23 @@ class TestRuns:
         wait_until(lambda: "files written to" in window._said.text())
         assert str(tmp_path / "out") in window._said.text()
         assert settings.value("export") == str(tmp_path)
+
+    def test_an_export_asks_before_it_replaces_another_run(self, faces_window: MainWindow, tmp_path: Path) -> None:
+        session = faces_window.session
+        for rank in (3, 4):
+            session.set_choice(replace(session.choice, rank=rank, max_iter=3))
+            session.run()
+            wait_until(lambda rank=rank: len(session.runs) == rank - 2 and not session.phase.is_run)
+        run_json = tmp_path / "out" / "run.json"
+        session.export(tmp_path / "out", 0)
+        wait_until(run_json.exists)
+        for verb, rank in (("Cancel", 3), ("Replace", 4)):
+            said = press_when_asked(verb)
+            session.export(tmp_path / "out", 1)
+            wait_until(lambda said=said: said)
+            wait_until(lambda rank=rank: json.loads(run_json.read_text())["params"]["rank"] == rank)
+            assert "Replace the run in out?" in said[0]
+            assert "holds another run (psnmf, rank 3" in said[0]
 
     def test_export_that_cannot_be_written_opens_a_dialog(self, faces_window: MainWindow, tmp_path: Path) -> None:
         window, session = faces_window, faces_window.session

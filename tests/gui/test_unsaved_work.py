@@ -10,12 +10,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from handling import settle, wait_until
+from handling import is_asked, press, press_when_asked, question, settle, wait_until
 from PIL import Image
-from PySide6.QtCore import QMimeData, QPointF, QSettings, Qt, QTimer, QUrl
+from PySide6.QtCore import QMimeData, QPointF, QSettings, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 
 from gsp_studio.engine.run import Record
 from gsp_studio.experiments.grid import Grid
@@ -87,37 +87,6 @@ def save_by_key(window: MainWindow) -> None:
     settle()
     QTest.keyClick(window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
     idle(window)
-
-
-def question() -> QMessageBox:
-    [box] = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox) and w.isVisible()]
-    return box
-
-
-def is_asked() -> bool:
-    return any(isinstance(w, QMessageBox) and w.isVisible() for w in QApplication.topLevelWidgets())
-
-
-def press(box: QMessageBox, text: str) -> None:
-    """Click the button of that text, whatever key it marks."""
-    [button] = [b for b in box.buttons() if b.text().replace("&", "") == text]
-    QTest.mouseClick(button, LEFT)
-    settle()
-
-
-def press_when_asked(text: str) -> list[str]:
-    """Click a button of the next question that waits for its answer; what it asks is in the list then."""
-    said: list[str] = []
-
-    def look() -> None:
-        if is_asked():
-            said.append(f"{question().text()} {question().informativeText()}")
-            press(question(), text)
-        else:
-            QTimer.singleShot(5, look)
-
-    QTimer.singleShot(5, look)
-    return said
 
 
 def errors() -> list[str]:

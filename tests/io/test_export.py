@@ -142,7 +142,8 @@ def test_a_second_export_replaces_the_first_and_leaves_other_files_alone(tmp_pat
     (tmp_path / "basis" / "mine.png").write_text("mine")
     (tmp_path / ".hidden").write_text("mine")
     two = gs.Params(rank=2, max_iter=2, sparsity=0.5)
-    export_run(tmp_path, dataset, ExportedRun(gs.factorize(dataset.X, two, "reference"), two), What(montage=False))
+    other = ExportedRun(gs.factorize(dataset.X, two, "reference"), two)
+    export_run(tmp_path, dataset, other, What(montage=False), force=True)
     left = tree(tmp_path)
     ours = {"basis/basis_1.png", "basis/basis_2.png", "factors.npz", "history.csv", "repeat.py", "run.json"}
     assert {Path(name).as_posix() for name in left} == ours | {"mine.txt", ".hidden", "basis/mine.png"}
@@ -166,7 +167,7 @@ def test_a_run_json_cannot_make_us_remove_other_files(tmp_path, dataset, run):
     (tmp_path / "out" / "thesis.tex").write_text("keep")
     listed = ["run.json", "../victim.txt", "thesis.tex", str(tmp_path / "victim.txt"), 7, None, "basis/../thesis.tex"]
     (tmp_path / "out" / "run.json").write_text(json.dumps({"program": "gsp-studio", "files": listed}))
-    export_run(tmp_path / "out", dataset, run)
+    export_run(tmp_path / "out", dataset, run, force=True)
     assert (tmp_path / "victim.txt").read_text() == "keep"
     assert (tmp_path / "out" / "thesis.tex").read_text() == "keep"
 
@@ -198,7 +199,7 @@ def test_a_failing_rename_brings_the_former_export_back(tmp_path, dataset, run, 
     monkeypatch.setattr(os, "replace", fail_once)
     two = gs.Params(rank=2, max_iter=2, sparsity=0.5)
     with pytest.raises(ExportError, match="cannot be written"):
-        export_run(tmp_path, dataset, ExportedRun(gs.factorize(dataset.X, two, "reference"), two))
+        export_run(tmp_path, dataset, ExportedRun(gs.factorize(dataset.X, two, "reference"), two), force=True)
     assert tree(tmp_path) == before
     assert len(calls) > after
 

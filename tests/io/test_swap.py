@@ -14,7 +14,7 @@ from making import pictures
 
 import gsp_studio as gs
 from gsp_studio.io import swap
-from gsp_studio.io.atomic import WriteError, write_whole
+from gsp_studio.io.atomic import FolderTaken, WriteError, write_whole
 from gsp_studio.io.export import ExportedRun, ExportError, What, export_run, read_factors, read_run
 
 
@@ -66,7 +66,7 @@ def test_a_kill_between_two_moves_ends_in_the_new_export(tmp_path, dataset, runs
     with monkeypatch.context() as patch:
         calls = kill_at(patch, after)
         with pytest.raises(Killed):
-            export_run(tmp_path, dataset, new)
+            export_run(tmp_path, dataset, new, force=True)
     assert len(calls) == after + 1
     assert list(tmp_path.glob(".export-*")), "what a kill leaves"
     assert read_run(tmp_path).start == new.start
@@ -74,7 +74,7 @@ def test_a_kill_between_two_moves_ends_in_the_new_export(tmp_path, dataset, runs
     (tmp_path / "basis" / "mine.txt").unlink()
     assert not list(tmp_path.glob(".export-*"))
     assert is_whole(tmp_path, new)
-    export_run(tmp_path, dataset, old)
+    export_run(tmp_path, dataset, old, force=True)
     assert is_whole(tmp_path, old)
 
 
@@ -85,10 +85,35 @@ def test_a_kill_does_not_block_the_folder(tmp_path, dataset, runs, monkeypatch, 
     with monkeypatch.context() as patch:
         kill_at(patch, after)
         with pytest.raises(Killed):
-            export_run(tmp_path, dataset, new)
-    export_run(tmp_path, dataset, old)
+            export_run(tmp_path, dataset, new, force=True)
+    export_run(tmp_path, dataset, old, force=True)
     assert is_whole(tmp_path, old)
     assert not list(tmp_path.glob(".export-*"))
+
+
+def test_another_run_is_not_replaced_without_being_asked(tmp_path, dataset, runs):
+    old, new = runs
+    export_run(tmp_path, dataset, old)
+    with pytest.raises(
+        FolderTaken, match=r"holds another run \(psnmf, rank 4, of images.npy\); choose another folder, or"
+    ):
+        export_run(tmp_path, dataset, new)
+    assert is_whole(tmp_path, old)
+    export_run(tmp_path, dataset, old)  # the same run may replace itself
+    export_run(tmp_path, dataset, new, force=True)
+    assert is_whole(tmp_path, new)
+
+
+def test_a_run_that_a_kill_left_between_two_moves_is_not_replaced_either(tmp_path, dataset, runs, monkeypatch):
+    old, new = runs
+    export_run(tmp_path, dataset, old)
+    with monkeypatch.context() as patch:
+        kill_at(patch, 2)
+        with pytest.raises(Killed):
+            export_run(tmp_path, dataset, new, force=True)
+    with pytest.raises(FolderTaken):
+        export_run(tmp_path, dataset, old)
+    assert is_whole(tmp_path, new)
 
 
 def test_a_kill_before_the_moves_leaves_the_old_export(tmp_path, dataset, runs, monkeypatch):
@@ -98,11 +123,11 @@ def test_a_kill_before_the_moves_leaves_the_old_export(tmp_path, dataset, runs, 
         patch.setattr(swap, "force", lambda path: (_ for _ in ()).throw(Killed()))
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
         with pytest.raises(Killed):
-            export_run(tmp_path, dataset, new)
+            export_run(tmp_path, dataset, new, force=True)
     assert list(tmp_path.glob(".export-*"))
     assert read_run(tmp_path).start == old.start
     assert is_whole(tmp_path, old)
-    export_run(tmp_path, dataset, new)
+    export_run(tmp_path, dataset, new, force=True)
     assert is_whole(tmp_path, new)
 
 
@@ -121,7 +146,7 @@ def replace(source, target):
         os.kill(os.getpid(), signal.SIGKILL)
     rename(source, target)
 os.replace = replace
-export_run(sys.argv[2], data, run)
+export_run(sys.argv[2], data, run, force=True)
 """
 
 
@@ -219,7 +244,7 @@ def test_a_full_disk_is_one_sentence_for_every_kind_of_export(tmp_path, dataset,
             is_factors, extras = extra == "factors", () if extra == "factors" else (extra,)
             what = What(basis=False, montage=False, factors=is_factors, history=False, extras=extras)
             with pytest.raises(ExportError, match="No space left on device"):
-                export_run(disk / "out", many, large, what)
+                export_run(disk / "out", many, large, what, force=True)
             assert read_run(disk / "out").start == runs[1].start
             assert not list((disk / "out").glob(".export-*"))
         assert is_whole(disk / "out", runs[1])

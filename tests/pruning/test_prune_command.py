@@ -47,6 +47,18 @@ def test_to_zeros_own_targets_and_excluded_layers(tmp_path, capsys):
     assert list(json.loads((tmp_path / "pruning.json").read_text())["networks"]) == ["b.pt", "c.pt"]
 
 
+def test_a_file_of_that_name_is_not_replaced_without_being_asked(tmp_path, capsys):
+    make_torch(tmp_path / "a.pt")
+    out = tmp_path / "b.pt"
+    out.write_text("mine")
+    command = ["prune", str(tmp_path / "a.pt"), "--sparsity", "0.5", "--out", str(out)]
+    assert main(command) == 2
+    assert f"{out} exists; accepted are another --out, or --force to replace it" in capsys.readouterr().err
+    assert out.read_text() == "mine"
+    assert main([*command, "--force"]) == 0
+    assert open_checkpoint(out).format == "torch"
+
+
 def test_the_layers_that_first_and_last_stand_for_are_said(tmp_path, capsys):
     ends = {".pt": ("the order of the file", "conv1.weight"), ".onnx": ("the graph", "fc1.weight")}
     for suffix, (by, first) in ends.items():  # the graph does not use the convolutions

@@ -77,8 +77,8 @@ class Remote:
         Images of the host for runs of rank r: on the device where they fit, else read by it some at a time.
     streamed : () -> Backend
         The kernels for `Rows` instead of Xt.
-    balance : (V, H, B, G, frozen) -> (V, H, B, G)
-        As `core.initialization.balance`.
+    balance : (V, H, B, G, frozen, ratio) -> (V, H, B, G)
+        As `core.scaling.balance`.
     measure : (V, B, G, weights of the host or None) -> Measured
     sparsities : (V, weights of the host or None) -> (r,) of the host
     penalized : (V, B, G, multiple) -> B

@@ -7,6 +7,7 @@ them are in `kernels`.
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Array
+from gsp_studio.backends.powers import scale_in_place
 from gsp_studio.backends.summation import images_of_block, squared_norms_of_blocks, tree_sum
 
 #: Bytes of the images that are in memory at once, at most: enough work for all threads, little beside the factors.
@@ -176,6 +178,14 @@ class Streamed(Elsewhere):
             rows[some] = block
         return Held(rows, self._first)
 
+    def scaled(self, exponent: int) -> Streamed:
+        """The same images times ``2**exponent``, which they are multiplied by as they are read."""
+        if exponent == 0:
+            return self
+        some = Streamed(self.shape, self.dtype, _Multiplied(self._read, exponent), self.source_bytes)
+        some._first, some._check = self._first, self._check
+        return some
+
     def __getstate__(self) -> dict[str, Any]:
         # Another process is not watched from here.
         return {**self.__dict__, "_check": None}
@@ -209,25 +219,55 @@ class Streamed(Elsewhere):
                 block.flags.writeable = False  # as numba's kernels are compiled for
                 yield slice(start, stop), block
 
-    @cached_property
+    @property
     def squared_norm(self) -> float:
-        """``||X||_F^2``, in float64; the first look at all values, which checks them.
+        """``||X||_F^2``, in float64: infinite or 0 where values are so large or small that their squares are.
+
+        Raises
+        ------
+        ValueError
+            As `largest`.
+        """
+        return self._seen[0]
+
+    @property
+    def largest(self) -> float:
+        """The largest value.
 
         Raises
         ------
         ValueError
             Values that NMF cannot use.
         """
-        found = []
+        return self._seen[1]
+
+    @cached_property
+    def _seen(self) -> tuple[float, float]:
+        """Squared norm and largest value: the first look at all values, which checks them."""
+        found, largest = [], 0.0
         for some, block in self.blocks():
-            squares = squared_norms_of_blocks(block)
+            low, high = float(block.min()), float(block.max())
             where = f"images {self._first + some.start + 1} to {self._first + some.stop}"
-            if not np.isfinite(squares.sum()):
+            if not (math.isfinite(low) and math.isfinite(high)):
                 raise ValueError(f"{where} hold NaN or infinite values")
-            if float(block.min()) < 0:
+            if low < 0:
                 raise ValueError(f"{where} have negative values; NMF needs values >= 0")
-            found.append(squares)
-        return float(tree_sum(np.concatenate(found)))
+            with np.errstate(over="ignore", under="ignore"):
+                found.append(squared_norms_of_blocks(block))
+            largest = max(largest, high)
+        with np.errstate(over="ignore"):
+            return float(tree_sum(np.concatenate(found))), largest
+
+
+class _Multiplied:
+    """Reads images times a power of two."""
+
+    def __init__(self, read: Callable[[int, int, Array], None], exponent: int) -> None:
+        self._plain, self._exponent = read, exponent
+
+    def __call__(self, start: int, stop: int, out: Array) -> None:
+        self._plain(start, stop, out)
+        scale_in_place(out, self._exponent)
 
 
 class _Shifted:

@@ -15,9 +15,11 @@ import numpy.typing as npt
 from gsp_studio.backends.backend import Backend, Measured
 from gsp_studio.backends.blocks import Streamed
 from gsp_studio.backends.kernels import prepared as prepared_on_host
-from gsp_studio.core.metrics import inner_product, self_product
+from gsp_studio.backends.powers import scaled
+from gsp_studio.core.metrics import GramError, inner_product, self_product, squared_norm
 from gsp_studio.core.scaling import balance as balance_on_host
 from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.core.units import unit_of_factors
 
 Array = npt.NDArray[Any]
 
@@ -65,11 +67,13 @@ def for_host(backend: Backend, Xt: Any) -> Backend:
     return replace(backend, encode=encode, remote=None)
 
 
-def balance(V: Any, H: Any, B: Any, G: Any, frozen: tuple[int, ...], backend: Backend) -> tuple[Any, Any, Any, Any]:
-    """Rows of V and H scaled to equal norms; see `initialization.balance`."""
+def balance(
+    V: Any, H: Any, B: Any, G: Any, frozen: tuple[int, ...], ratio: float, backend: Backend
+) -> tuple[Any, Any, Any, Any]:
+    """Rows of V and H scaled to norms of this ratio; see `scaling.balance`."""
     if backend.remote is not None:
-        return backend.remote.balance(V, H, B, G, frozen)
-    return balance_on_host(V, H, B, G, frozen)
+        return backend.remote.balance(V, H, B, G, frozen, ratio)
+    return balance_on_host(V, H, B, G, frozen, ratio)
 
 
 def measure(V: Any, B: Any, G: Any, weights: Array | None, backend: Backend) -> Measured:
@@ -111,14 +115,16 @@ def replaced(V: Any, rows: Array, new: Any, backend: Backend) -> Any:
     return out
 
 
-def coefficients(X: Array, V: Array, backend: Backend, n_sweeps: int, tol: float) -> tuple[Array, Array, Array]:
-    """Coefficients of images X (m, n) for a basis V (r, m), by HALS sweeps from zero, with ``H X'`` and ``H H'``.
+def coefficients(X: Array, V: Array, backend: Backend, n_sweeps: int, tol: float) -> tuple[Array, GramError]:
+    """Coefficients of images X (m, n) for a basis V (r, m), by HALS sweeps from zero, and their `GramError`.
 
     All arrays are the host's.
     """
+    unit = unit_of_factors(X, V, None)
+    X, V = unit.data_inside(X), unit.basis_inside(V)
     with backend.scope():
         Xt, device = prepared(X, backend, len(V))
         start = put(np.zeros((len(V), len(Xt)), V.dtype), device)
         found = device.sweep_coefficients(Xt, put(V, device), start, n_sweeps, tol)
         H, B, G = (get(array, device) for array in found)
-    return H, B, G
+    return scaled(H, unit.coefficients), GramError(B.T, G, squared_norm(X), unit=unit)

@@ -16,12 +16,19 @@ from gsp_studio.core.params import Params
 Array = npt.NDArray[Any]
 
 
-def check_data(X: Any) -> None:
-    """Raise ValueError, in one sentence, unless X (m, n) is a finite, nonnegative matrix with entries."""
+def check_data(X: Any) -> float:
+    """The largest value of X (m, n).
+
+    Raises
+    ------
+    ValueError
+        In one sentence, unless X is a finite, nonnegative matrix with entries, not all of them zero.
+    """
     if is_elsewhere(X):
-        if X.squared_norm == 0:  # the pass that looks at all values
+        high = float(X.largest)  # the pass that looks at all values
+        if high == 0:
             raise ValueError("X is zero everywhere; there is nothing to factorize")
-        return
+        return high
     if X.ndim != 2 or X.size == 0:
         raise ValueError(f"X has shape {X.shape}; expected is a matrix (pixels, images) with at least one entry")
     low, high = float(X.min()), float(X.max())
@@ -32,6 +39,7 @@ def check_data(X: Any) -> None:
         raise ValueError(f"X has negative values (smallest {low:.6g}); NMF needs values >= 0")
     if high == 0:
         raise ValueError("X is zero everywhere; there is nothing to factorize")
+    return high
 
 
 def check_steering(new: Params, old: Params, m: int, n: int) -> None:

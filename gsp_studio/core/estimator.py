@@ -16,7 +16,7 @@ from gsp_studio.backends import get_backend
 from gsp_studio.backends.admission import as_real
 from gsp_studio.core import between
 from gsp_studio.core.masking import apart
-from gsp_studio.core.metrics import GramError, squared_norm
+from gsp_studio.core.metrics import GramError
 from gsp_studio.core.nmf import Params, factorize
 from gsp_studio.core.scikit import (
     BaseEstimator,
@@ -123,11 +123,11 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         # Coefficients under a constraint that new samples do not have, or of samples with missing entries.
         if self.sparsity_h is not None or hidden is not None:
             H = result.H
-            there = result.gram.x_norm2 if hidden is None else squared_norm(data.T)
-            self.reconstruction_err_ = result.error * float(np.sqrt(there))
+            there = result.gram.x_norm2 if result.gram.of is None else result.gram.of
+            self.reconstruction_err_ = result.error * result.gram.length_of(there)
         else:
             H, gram = self._coefficients(data)
-            self.reconstruction_err_ = float(np.sqrt(max(0.0, gram.squared_residual(result.W))))
+            self.reconstruction_err_ = gram.length_of(gram.squared_residual(result.W))
         return np.ascontiguousarray(H.T)
 
     def transform(self, X: npt.ArrayLike) -> Array:
@@ -190,5 +190,4 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         backend = get_backend(self.backend)
         V = self.components_
         X = np.ascontiguousarray(data, dtype=V.dtype).T
-        H, B, G = between.coefficients(X, V, backend, _SWEEPS, 0.0)
-        return H, GramError(B.T, G, squared_norm(X))
+        return between.coefficients(X, V, backend, _SWEEPS, 0.0)

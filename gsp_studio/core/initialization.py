@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from gsp_studio.backends.backend import is_elsewhere
 from gsp_studio.backends.blocks import spread_over
+from gsp_studio.backends.powers import scale_in_place, scaled
 from gsp_studio.core.spread import Spread
+from gsp_studio.core.units import halves
 
 Array = npt.NDArray[Any]
 
@@ -27,7 +29,7 @@ _FULL_SVD = 1000
 _SAMPLE = 1 << 28
 
 
-def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -> tuple[Array, Any]:
+def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, exponent: int = 0) -> tuple[Array, Any]:
     """W0 (m, rank), Fortran-ordered, and H0 (rank, n), C-ordered, before scaling; H0 None: to be fitted to W0.
 
     Parameters
@@ -39,6 +41,9 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -
         Of data of more than 256 MiB starts that look at images look at a sample, and H0 is None: the same in memory
         and elsewhere. Of `Spread` data H0 is `Coefficients`, made where the images are.
     rank, seed : int
+    exponent : int
+        The largest value of X is about ``2**exponent``, see `backends.powers.exponent_of`: a start has the same shape
+        in every unit of the data.
 
     Returns
     -------
@@ -55,10 +60,11 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -
     Boutsidis & Gallopoulos, Pattern Recognition 2008 (NNDSVD); Arthur & Vassilvitskii, SODA 2007 (k-means++).
     """
     m, n = X.shape
+    of_basis, of_coefficients = halves(exponent)
     H0: Any
     if isinstance(init, str) and init in STARTS and init != "random" and (is_elsewhere(X) or X.nbytes > _SAMPLE):
         some = np.asfortranarray(X[:, spread_over(n, _SAMPLE // (m * X.dtype.itemsize))])
-        W0, H0 = initial_factors(init, some, rank, seed)
+        W0, H0 = initial_factors(init, some, rank, seed, exponent)
         H0 = None if some.shape[1] < n else H0
         return W0, X.given(H0) if H0 is not None and isinstance(X, Spread) else H0
     if isinstance(X, Spread) and not isinstance(init, str) and X.has(init[1]):
@@ -74,14 +80,18 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int) -
         rng = np.random.default_rng(seed)
         W0 = rng.random((m, rank))
         if isinstance(X, Spread):
-            return np.array(W0, dtype=X.dtype, order="F"), X.uniform(seed, W0.size, rank)
+            return np.array(W0, dtype=X.dtype, order="F"), X.uniform(seed, W0.size, rank) * np.full(
+                (rank, 1), 2.0**of_coefficients
+            )
         H0 = np.empty((rank, n), X.dtype)
         for row in H0:  # one at a time: many images have many coefficients
             row[:] = rng.random(n)
+        scale_in_place(H0, of_coefficients)
     elif init == "images":
-        W0, H0 = X[:, _far_images(X, rank, seed)], None
+        W0, H0 = scaled(X[:, _far_images(X, rank, seed)], -of_coefficients), None
     elif init in STARTS:
-        W0, H0 = _nndsvd(X, rank, seed, fill=init[len("nndsvd") :])
+        W0, H0 = _nndsvd(scaled(X, -exponent), rank, seed, fill=init[len("nndsvd") :])
+        W0, H0 = scaled(W0, of_basis), scaled(H0, of_coefficients)
     else:
         raise ValueError(f'init is "{init}"; accepted are {", ".join(STARTS)} or a pair of arrays (W0, H0)')
     H0 = None if H0 is None else np.array(H0, dtype=X.dtype, order="C", copy=not isinstance(init, str) or None)

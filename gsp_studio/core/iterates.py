@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend, Remote
+from gsp_studio.backends.powers import scaled
 from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.params import Params, same_value
@@ -97,7 +98,7 @@ class Distant(Iterate):
     def __init__(self, it: Iterate, remote: Remote) -> None:
         known = {field.name: getattr(it, field.name) for field in fields(Iterate) if field.name not in self._ARRAYS}
         arrays = (it.W.T, it.H, it.dense.T, it.gram.A.T, it.gram.G)
-        vars(self).update(known, _dtype=it.H.dtype, _gram=(it.gram.x_norm2, it.gram.of))
+        vars(self).update(known, _dtype=it.H.dtype, _gram=(it.gram.x_norm2, it.gram.of, it.gram.unit))
         vars(self)["_pending"] = remote.transfer(arrays)
 
     @property
@@ -120,8 +121,8 @@ class Distant(Iterate):
         if name not in self._ARRAYS:
             raise AttributeError(name)
         V, H, dense, B, G = vars(self)["_pending"].wait()
-        V, H, dense, B, G = map(read_only, (V, H, dense, B, G))
-        vars(self).update(W=V.T, H=H, dense=dense.T, gram=GramError(B.T, G, *vars(self)["_gram"]))
+        gram = GramError(read_only(B).T, read_only(G), *vars(self)["_gram"])
+        vars(self).update(_in_unit_of_data(V.T, H, dense.T, gram), gram=gram)
         return vars(self)[name]
 
 
@@ -135,11 +136,20 @@ def read_only(array: Any) -> Any:
 
 
 def handed_out(it: Iterate, remote: Remote | None) -> Iterate:
-    """An iterate as consumers get it: its arrays read-only, those of a device when they are asked for."""
+    """An iterate as consumers get it: factors in the data's unit, arrays read-only, a device's when they are asked for.
+
+    Its `gram` stays in the unit that was computed in.
+    """
     if remote is not None:
         return Distant(it, remote)
-    gram = GramError(read_only(it.gram.A), read_only(it.gram.G), it.gram.x_norm2, it.gram.of)
-    return replace(it, W=read_only(it.W), H=read_only(it.H), dense=read_only(it.dense), gram=gram)
+    gram = replace(it.gram, A=read_only(it.gram.A), G=read_only(it.gram.G))
+    return replace(it, **_in_unit_of_data(it.W, it.H, it.dense, gram), gram=gram)
+
+
+def _in_unit_of_data(W: Array, H: Any, dense: Array, gram: GramError) -> dict[str, Any]:
+    unit = gram.unit
+    inside = {"W": (W, unit.basis), "H": (H, unit.coefficients), "dense": (dense, unit.basis)}
+    return {name: read_only(scaled(array, exponent)) for name, (array, exponent) in inside.items()}
 
 
 @dataclass(frozen=True, eq=False)

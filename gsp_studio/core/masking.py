@@ -13,7 +13,10 @@ import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend, OutOfDeviceMemory
 from gsp_studio.backends.blocks import Rows
+from gsp_studio.backends.powers import scale_in_place, scaled
+from gsp_studio.core.checks import check_data
 from gsp_studio.core.metrics import squared_norm
+from gsp_studio.core.units import Unit, unit_of, unit_of_factors
 
 Array = npt.NDArray[Any]
 
@@ -119,7 +122,7 @@ class Filling:
         return self._missing.squares(self._filled)
 
 
-def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing]:
+def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing, Unit]:
     """A copy of X, an image a row (n, m), whose missing entries hold the mean of their pixel where it is there.
 
     What X holds at missing entries, NaN included, is never read.
@@ -133,18 +136,28 @@ def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing]:
     Returns
     -------
     filled : ndarray (n, m)
+        In `unit`.
     missing : Missing
+    unit : Unit
+        Of the entries that are there.
+
+    Raises
+    ------
+    ValueError
+        Entries that NMF cannot use, see `checks.check_data`.
     """
     filled = np.array(X.T, order="C")
     gone = mask.T
     filled[gone] = 0
+    unit = unit_of(check_data(filled.T))
+    scale_in_place(filled, -unit.data)
     seen = len(filled) - gone.sum(axis=0)
     sums = filled.sum(axis=0, dtype=np.float64)
     overall = sums.sum() / seen.sum()
     means = np.divide(sums, seen, out=np.full(len(sums), overall), where=seen > 0)
     missing = Missing(filled, gone)
     missing.write(filled, means)
-    return filled, missing
+    return filled, missing, unit
 
 
 def masked_error(X: npt.ArrayLike, W: Array, H: Array, mask: npt.ArrayLike) -> float:
@@ -161,9 +174,10 @@ def masked_error(X: npt.ArrayLike, W: Array, H: Array, mask: npt.ArrayLike) -> f
     float
         A fraction; NaN where X is zero on all of them, or none is True.
     """
-    X = np.asarray(X)
+    unit = unit_of_factors(X := np.asarray(X), W, H)
+    W, H = unit.basis_inside(W), unit.coefficients_inside(H)
     images, pixels = np.nonzero(np.asarray(mask, dtype=bool).T)
-    truth = X[pixels, images].astype(np.float64)
+    truth = scaled(X[pixels, images].astype(np.float64), -unit.data)
     fit = np.empty(len(truth))
     step = max(1, (1 << 20) // max(1, W.shape[1]))
     for a in range(0, len(truth), step):

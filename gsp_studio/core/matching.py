@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from gsp_studio.backends.backend import as_compute_dtype
+from gsp_studio.backends.powers import exponent_of, scaled
+
 Array = npt.NDArray[Any]
 
 
@@ -66,9 +69,10 @@ def match_bases(first: npt.ArrayLike, second: npt.ArrayLike) -> Matching:
     >>> match_bases(W, W[:, [3, 0, 4, 1, 2]]).partner.tolist()
     [1, 3, 4, 0, 2]
     """
-    A, B = np.asarray(first), np.asarray(second)
+    A, B = as_compute_dtype(first), as_compute_dtype(second)
     if A.ndim != 2 or B.ndim != 2 or len(A) != len(B):
         raise ValueError(f"bases of shapes {A.shape} and {B.shape} cannot be matched; accepted are (m, r) and (m, q)")
+    A, B = (scaled(basis, -exponent_of(float(np.abs(basis).max(initial=0.0)))) for basis in (A, B))
     lengths = np.outer(np.linalg.norm(A, axis=0), np.linalg.norm(B, axis=0)).astype(np.float64)
     cosines = np.zeros((A.shape[1], B.shape[1]))
     np.divide(A.T @ B, lengths, out=cosines, where=lengths > 0)

@@ -40,8 +40,9 @@ class Method:
         Whether it has a target.
     uses_weights : bool
         Whether the sparsity that it sets is the weighted one.
-    new_update : () -> UpdateBasis
-        The basis's update, made new for every run: what it learns on the way belongs to the run.
+    new_update : (size) -> UpdateBasis
+        The basis's update, made new for every run: what it learns on the way belongs to the run. `size` is that of the
+        data's largest value, a power of two.
     new_projection : () -> Project, optional
         Onto the bases that the method allows; None where a penalty stands for a set of these.
     shares_budget : bool
@@ -53,24 +54,24 @@ class Method:
     label: str
     summary: str
     uses_sparsity: bool
-    new_update: Callable[[], UpdateBasis]
+    new_update: Callable[[float], UpdateBasis]
     new_projection: NewProjection | None = None
     uses_weights: bool = False
     shares_budget: bool = False
     gradient_coefficients: bool = False
 
 
-def _ahals() -> UpdateBasis:
+def _ahals(size: float = 1.0) -> UpdateBasis:
     def update(V: Array, B: Array, G: Array, backend: Backend, params: Params) -> Update:
         return hals(V, B, G, backend, params.n_sweeps, params.inner_tol)
 
     return update
 
 
-def _projected(new_projection: NewProjection, kind: str) -> Callable[[], UpdateBasis]:
+def _projected(new_projection: NewProjection, kind: str) -> Callable[[float], UpdateBasis]:
     """Fast gradient steps, each followed by a projection; a device that knows its `kind` does them all at once."""
 
-    def new_update() -> UpdateBasis:
+    def new_update(size: float = 1.0) -> UpdateBasis:
         project, on_device = new_projection(), new_device_update(kind)
 
         def update(V: Array, B: Array, G: Array, backend: Backend, params: Params) -> Update:
@@ -130,12 +131,13 @@ def _row_projection() -> Project:
     return project
 
 
-def _l1ahals() -> UpdateBasis:
+def _l1ahals(size: float = 1.0) -> UpdateBasis:
     """A-HALS with an l1 penalty for each basis image, moved after every iteration by how far it is from its target.
 
     The scale of a basis image is free, so the penalty is on the image scaled to length 1: its gradient is
     ``p (1 - w ||w||_1 / ||w||^2)``, taken at the w of the last iteration. The plain ``p`` would shrink the large
-    entries too, at the cost of the error: 11.3 % for 9.5 % on CBCL. p is a multiple of ||h||, so it has no unit.
+    entries too, at the cost of the error: 11.3 % for 9.5 % on CBCL. p is a multiple of the data's size times ||h||, so
+    the multiple has no unit.
     """
     multiple = np.zeros((0, 1))
 
@@ -143,7 +145,7 @@ def _l1ahals() -> UpdateBasis:
         nonlocal multiple
         if len(multiple) != len(V):
             multiple = np.zeros((len(V), 1))
-        new, _ = hals(V, _penalized(V, B, G, multiple, backend), G, backend, params.n_sweeps, params.inner_tol)
+        new, _ = hals(V, _penalized(V, B, G, size * multiple, backend), G, backend, params.n_sweeps, params.inner_tol)
         missing = params.sparsity - between.sparsities(new, None, backend)
         # A step in proportion to the multiple reaches large ones as quickly as small ones.
         multiple = np.maximum(multiple + 0.1 * missing[:, None] * (1.0 + 10.0 * multiple), 0.0)
@@ -164,7 +166,7 @@ def _penalized(V: Any, B: Any, G: Any, multiple: Array, backend: Backend) -> Any
 
 def new_sparse_coefficients() -> UpdateBasis:
     """The update of H under `Params.sparsity_h`: that of PSNMF, called with the factors' parts exchanged."""
-    update = _projected(_group_projection, "group")()
+    update = _projected(_group_projection, "group")(1.0)
 
     def update_coefficients(H: Array, C: Array, G: Array, backend: Backend, params: Params) -> Update:
         assert params.sparsity_h is not None

@@ -7,7 +7,7 @@ nearly cancel when the fit is very good; `GramError.is_accurate` says when the d
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from gsp_studio.backends.backend import is_elsewhere
 from gsp_studio.backends.blocks import Rows, Streamed
 from gsp_studio.backends.summation import block_slices, fold, squared_norms, squared_norms_of_blocks, tree_sum
+from gsp_studio.core.units import Unit
 
 Array = npt.NDArray[Any]
 
@@ -99,18 +100,24 @@ class GramError:
         ``||X||_F^2``.
     of : float, optional
         What errors are a fraction of, squared: ``||X||_F^2`` unless entries are masked; then that of the others.
+    unit : Unit
+        In which all of these are: of data of extreme size they would leave the range of their type otherwise. The
+        bases that methods take are in the data's unit.
     """
 
     A: Array
     G: Array
     x_norm2: float
     of: float | None = None
+    unit: Unit = field(default_factory=Unit)
 
     def squared_residual(self, W: Array, own: Array | None = None) -> float:
-        """``||X - W H||_F^2`` for a basis W (m, r), as the difference of the Gram form: may be slightly negative.
+        """``||X - W H||_F^2`` in `unit`, for a basis W (m, r), as the difference of the Gram form: may be below zero.
 
         `own` is ``W'W`` as `self_product` gives it, where the caller has it already.
         """
+        if self.unit.basis:
+            W, own = self.unit.basis_inside(W), None  # its squares may have left the range
         own = self_product(W) if own is None else own
         return self.x_norm2 - 2.0 * inner_product(W, self.A) + float(np.vdot(own, self.G.astype(np.float64)))
 
@@ -129,6 +136,11 @@ class GramError:
             0 for X = 0 fitted exactly. Digits below the rounding of A are lost: see `is_accurate`.
         """
         return self.relative(self.squared_residual(W, own))
+
+    def length_of(self, squared_residual: float) -> float:
+        """The root of a squared residual, ``||X - W H||_F``, in the data's unit; infinite if no number is so large."""
+        with np.errstate(over="ignore"):
+            return float(np.ldexp(math.sqrt(max(0.0, squared_residual)), self.unit.data))
 
     def relative(self, squared_residual: float) -> float:
         """A squared residual as the fraction that errors are told in."""

@@ -42,6 +42,7 @@ from gsp_studio.core.steering import (
     steps_of,
 )
 from gsp_studio.core.stopping import Stop, Stopping
+from gsp_studio.core.units import Unit, unit_of
 from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
 
 __all__ = [
@@ -121,6 +122,10 @@ def iterate(
     an iteration, and once more only when the fit is so good that the Gram form of the error has no digits left. On a
     cluster an iteration is one round trip; the iterates' H are `Coefficients`, which stay there until asked for.
 
+    The unit of the data does not matter: X times ``2**k`` gives the same errors and sparsities to the last bit, and W H
+    times ``2**k``. X with a largest value outside of ``2**-32`` to ``2**32`` is copied, and divided by a power of two;
+    on a cluster it is refused. Of subnormal numbers the digits count that they have.
+
     References
     ----------
     Ohib et al., TMLR 2022, section 3 (projection) and section 5.1 (sparse NMF); Gillis & Glineur, Neural
@@ -137,13 +142,13 @@ def iterate(
             raise ValueError("a mask needs the images in memory; these are in their file or on other machines")
         check_params(params, *X.shape)  # first: looking at all values takes a while
     if mask is None:
-        check_data(X)
+        unit = unit_of(check_data(X))
+        X = unit.data_inside(X)
         Xt = X.T if is_elsewhere(X) else np.ascontiguousarray(X.T)
     else:
-        Xt, missing = fill_missing(X, check_mask(mask, X.shape))
-        check_data(Xt.T)
+        Xt, missing, unit = fill_missing(X, check_mask(mask, X.shape))
     check_params(params, *X.shape)
-    return _iterate(Xt, missing, params, device)
+    return _iterate(Xt, missing, params, device, unit)
 
 
 def _placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
@@ -160,8 +165,10 @@ def _placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
     return X, backend
 
 
-def _iterate(Xt: Any, missing: Missing | None, params: Params, backend: Backend) -> Generator[Iterate, Steering, Stop]:
-    run = _Run(Xt, missing, params, backend)
+def _iterate(
+    Xt: Any, missing: Missing | None, params: Params, backend: Backend, unit: Unit
+) -> Generator[Iterate, Steering, Stop]:
+    run = _Run(Xt, missing, params, backend, unit)
     stopping = Stopping()
     while True:
         it = run.step(params)
@@ -182,10 +189,14 @@ def _iterate(Xt: Any, missing: Missing | None, params: Params, backend: Backend)
 
 
 class _Run:
-    """The factors of a run and what its updates remember. Arrays that were handed out are never written again."""
+    """The factors of a run and what its updates remember. Arrays that were handed out are never written again.
 
-    def __init__(self, Xt: Any, missing: Missing | None, params: Params, backend: Backend) -> None:
+    All is in `unit` but the iterates.
+    """
+
+    def __init__(self, Xt: Any, missing: Missing | None, params: Params, backend: Backend, unit: Unit) -> None:
         started = backend.clock()
+        self.unit = unit
         self.images = Xt  # of the host; where entries are missing, as they were filled at first
         self.Xt, self.backend = between.prepared(Xt.T, backend, params.rank)
         self.missing = None if missing is None else missing.where(self.Xt, Xt, backend)
@@ -200,7 +211,8 @@ class _Run:
 
     def _start(self, params: Params) -> None:
         backend, images = self.backend, self.images
-        W0, H0 = initial_factors(params.init, images.T, params.rank, params.seed)
+        init = self.unit.start_inside(params.init)
+        W0, H0 = initial_factors(init, images.T, params.rank, params.seed, self.unit.exponent)
         V0 = W0.T
         self.V = between.put(V0, backend)
         if H0 is None:
@@ -221,14 +233,15 @@ class _Run:
             if params.reseed_dead:
                 self._reseed(tuple(k for k in self.dead() if k not in params.frozen))
             self.V, self.H, self.B, self.G = between.balance(
-                self.V, self.H, self.B, self.G, params.frozen, self.backend
+                self.V, self.H, self.B, self.G, params.frozen, self.unit.balance, self.backend
             )
             self.V, dense = self._new_basis(params)
             self.H, self.B, self.G = self._new_coefficients(params)
             if self.missing is not None:
                 self._refill(self.missing)
             found = self._measured(params)
-            gram = GramError(self.B.T, self.G, self.x_norm2, None if self.missing is None else self.missing.norm2)
+            of = None if self.missing is None else self.missing.norm2
+            gram = GramError(self.B.T, self.G, self.x_norm2, of, self.unit)
             left = self.x_norm2 - 2.0 * found.fit + found.own
             if not gram.is_accurate(left):
                 left = self.backend.residual(self.Xt, self.V, self.H)
@@ -254,7 +267,7 @@ class _Run:
 
     def _new_basis(self, params: Params) -> tuple[Array, Array]:
         """The basis's update; that of frozen basis images is none."""
-        update = self.updates.setdefault((params.method, params.frozen), self.method.new_update())
+        update = self.updates.setdefault((params.method, params.frozen), self.method.new_update(self.unit.size))
         if not params.frozen:
             return update(self.V, self.B, self.G, self.backend, params)
         V, B, G, of_free = free_problem(self.V, self.B, self.G, params, self.method, self.backend)
@@ -344,13 +357,13 @@ class _Run:
             V, B, G, of_free = free_problem(self.V, self.B, self.G, params, method, backend)
             of_basis = gradient_residual(V, B, G, backend, _projection(method, of_free, backend))
             if params.sparsity_h is None and backend.remote is None:
-                return math.hypot(of_basis, step_left(self.Xt, self.V, self.H, backend))
+                return self.unit.residual(of_basis, step_left(self.Xt, self.V, self.H, backend))
             free = METHODS["ahals"] if params.sparsity_h is None else METHODS["psnmf"]
             target_h = params if params.sparsity_h is None else replace(params, sparsity=params.sparsity_h)
             project = _projection(free, replace(target_h, weights=None), backend)
             C = backend.encode(self.Xt, self.V)
             of_coefficients = gradient_residual(self._whole(), C, self.V @ self.V.T, backend, project)
-        return math.hypot(of_basis, of_coefficients)
+        return self.unit.residual(of_basis, of_coefficients)
 
 
 def _projection(method: Method, params: Params, backend: Backend) -> Callable[[Array], Array]:

@@ -18,6 +18,7 @@ from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
 from gsp_studio.core.spread import step_left
 from gsp_studio.core.steering import free_problem
+from gsp_studio.core.units import unit_of_factors
 from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
 
 Array = npt.NDArray[Any]
@@ -65,6 +66,9 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
     method = METHODS[params.method]
     if method.new_projection is None:
         return math.nan
+    unit = unit_of_factors(X, V, H)
+    if unit.data:
+        X, V, H = unit.data_inside(X), unit.basis_inside(V), unit.coefficients_inside(H)
     device = get_backend(backend) if isinstance(backend, str) else backend
     if isinstance(H, Coefficients) and device.remote is not None:
         device = get_backend("cpu")  # the workers have devices of their own

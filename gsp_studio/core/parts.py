@@ -92,9 +92,10 @@ def total_of(answers: Iterable[list[Node]]) -> Any:
 Work = Callable[..., tuple[Any, Array | None]]
 
 
-def norm2(images: Images, H: Array | None) -> tuple[list[Node], None]:
-    """``||X||_F^2``; looks at all values and checks them."""
-    return [Node(node.first, node.stop, node.Xt.T.squared_norm) for node in images.nodes], None
+def norm2(images: Images, H: Array | None) -> tuple[tuple[list[Node], float], None]:
+    """``||X||_F^2`` and the largest value; looks at all values and checks them."""
+    of_nodes = [Node(node.first, node.stop, node.Xt.T.squared_norm) for node in images.nodes]
+    return (of_nodes, max(node.Xt.T.largest for node in images.nodes)), None
 
 
 def uniform(images: Images, H: Array | None, seed: int, skipped: int, rank: int, n: int) -> tuple[None, Array]:

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.powers import scaled
 from gsp_studio.backends.summation import Node, TreeSum, images_of_block
+from gsp_studio.core.units import Unit, unit_of_factors
 
 Array = npt.NDArray[Any]
 
@@ -33,7 +35,8 @@ class Residuals:
         Relative error ``||x_j - W h_j|| / ||x_j||`` of every image, a fraction; for a zero image 0 if it is fitted
         exactly, else infinity.
     pixels : ndarray (m,), float64
-        Squared error of every pixel, the mean over the images: Figure 4 of the paper.
+        Squared error of every pixel, the mean over the images: Figure 4 of the paper. In the square of the data's
+        unit: infinite, or 0, where float64 has no such numbers.
     error : float
         ``||X - W H||_F / ||X||_F``.
     without : ndarray (r,), float64
@@ -149,13 +152,14 @@ def residuals(X: Any, W: Array, H: Any, on_block: Callable[[int], None] | None =
     Two products of 2 m n r operations, in the type of the arrays; sums are taken in float64.
     """
     _check(X.shape, W.shape, H.shape)
+    X, W, H, unit = _inside(X, W, H)
     parts = [sums_over(X, W, H, on_block)] if isinstance(H, np.ndarray) else H.residual_sums(W)
     squared, norms = (np.concatenate([getattr(part, name) for part in parts]) for name in ("squared", "norms"))
     pixels, overlap, energy = TreeSum(node for part in parts for node in part.sums).total()
     total, of = squared.sum(), norms.sum()
     return Residuals(
         images=_relative(squared, norms),
-        pixels=pixels / X.shape[1],
+        pixels=scaled(pixels / X.shape[1], 2 * unit.data),
         error=float(_relative(total, of)),
         without=_relative(total + 2.0 * overlap + _squared_norms(W) * energy, of),
     )
@@ -179,6 +183,7 @@ def image_errors(X: Array, W: Array, H: Array) -> Array:
     ValueError
         Shapes that do not fit.
     """
+    X, W, H, _ = _inside(X, W, H)
     errors = np.zeros(X.shape[1])
     for some, images, left in _blocks(X, W, H):
         norms = np.square(images, dtype=np.float64).sum(axis=1)
@@ -204,10 +209,11 @@ def error_map(X: Array, W: Array, H: Array) -> Array:
     ValueError
         Shapes that do not fit.
     """
+    X, W, H, unit = _inside(X, W, H)
     total = np.zeros(X.shape[0])
     for _, _, left in _blocks(X, W, H):
         total += np.square(left, dtype=np.float64).sum(axis=0)
-    mean: Array = total / X.shape[1]
+    mean: Array = scaled(total / X.shape[1], 2 * unit.data)
     return mean
 
 
@@ -236,21 +242,30 @@ def fit_of_image(x: Array, W: Array, h: Array) -> ImageFit:
     O(m r). Its errors have the digits of the residual, not those of a difference of large numbers.
     """
     _check((*x.shape, 1), W.shape, (*h.shape, 1))
-    reconstruction = W @ h
-    left = x - reconstruction
-    own, coefficients = _squared_norms(W), h.astype(np.float64)
-    squared, of = float(np.sum(np.square(left, dtype=np.float64))), float(np.sum(np.square(x, dtype=np.float64)))
+    image, basis, h_inside, unit = _inside(x, W, h)
+    reconstruction = basis @ h_inside
+    left = image - reconstruction
+    own, coefficients = _squared_norms(basis), h_inside.astype(np.float64)
+    squared, of = float(np.sum(np.square(left, dtype=np.float64))), float(np.sum(np.square(image, dtype=np.float64)))
     parts = np.sqrt(own) * coefficients
     total = parts.sum()
     return ImageFit(
         x=x,
         W=W,
         h=h,
-        reconstruction=reconstruction,
+        reconstruction=scaled(reconstruction, unit.data),
         shares=parts / total if total > 0 else parts,
         error=float(_relative(squared, of)),
-        without=_relative(squared + 2.0 * coefficients * (left @ W) + np.square(coefficients) * own, of),
+        without=_relative(squared + 2.0 * coefficients * (left @ basis) + np.square(coefficients) * own, of),
     )
+
+
+def _inside(X: Any, W: Array, H: Any) -> tuple[Any, Array, Any, Unit]:
+    """Data and factors in a unit in which their squares are numbers, and which one it is: mostly themselves."""
+    unit = unit_of_factors(X, W, H)
+    if not unit.data:
+        return X, W, H, unit
+    return unit.data_inside(X), unit.basis_inside(W), unit.coefficients_inside(H), unit
 
 
 def _blocks(X: Array, W: Array, H: Array) -> Iterator[tuple[slice, Array, Array]]:

@@ -25,6 +25,7 @@ from gsp_studio.backends.summation import Node
 from gsp_studio.core import parts
 from gsp_studio.core.coefficients import Coefficients, Recipe, owned, swept, version_of
 from gsp_studio.core.parts import Order, Unknown, Work, total_of
+from gsp_studio.core.units import WINDOW
 from gsp_studio.core.updates import largest_eigenvalue
 from gsp_studio.core.workers import ClusterError, Lost, Traffic, Workers
 
@@ -70,10 +71,30 @@ class Spread(Elsewhere):
             out[at] = self.some(i, parts.pixels, of_part)
         return out if numbers.ndim else out[0]
 
-    @cached_property
+    @property
     def squared_norm(self) -> float:
-        """As `Streamed.squared_norm`: the first look at all values, which checks them."""
-        return float(total_of(self.each(parts.norm2)))
+        """As `Streamed.squared_norm`."""
+        return self._seen[0]
+
+    @property
+    def largest(self) -> float:
+        """As `Streamed.largest`."""
+        return self._seen[1]
+
+    @cached_property
+    def _seen(self) -> tuple[float, float]:
+        """Squared norm and largest value: the first look at all values, which checks them."""
+        squares, largest = zip(*self.each(parts.norm2), strict=True)
+        return float(total_of(squares)), max(largest)
+
+    def scaled(self, exponent: int) -> Spread:
+        """Itself for exponent 0: the parts compute in the unit in which they read."""
+        if exponent:
+            raise ValueError(
+                f"the largest value of X is {self.largest:.3g}; accepted on a cluster are {2.0**-WINDOW:.1e} to "
+                f"{2.0**WINDOW:.1e}, multiply the images by 2.0**{exponent}"
+            )
+        return self
 
     def uniform(self, seed: int, skipped: int, rank: int) -> Coefficients:
         """Uniform coefficients, those that ``default_rng(seed)`` draws after `skipped` numbers, made by the parts."""

@@ -23,6 +23,7 @@ from gsp_studio.core import between
 from gsp_studio.core.checks import check_data
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.nmf import Params, factorize
+from gsp_studio.core.units import unit_of
 from gsp_studio.experiments.consensus import Consensus, consensus_of, groups_of
 
 Array = npt.NDArray[Any]
@@ -119,7 +120,7 @@ def bicross_validated_errors(
     ----------
     Owen & Perry, Annals of Applied Statistics 2009, section 5 (NMF).
     """
-    X = as_compute_dtype(X)
+    X = unit_of(check_data(X := as_compute_dtype(X))).data_inside(X)
     device = get_backend(backend) if isinstance(backend, str) else backend
     rng = np.random.default_rng(params.seed)
     m, n = X.shape
@@ -147,7 +148,7 @@ def _left_out(X: Array, rows: Array, columns: Array, params: Params, backend: Ba
 
 def _coefficients(X: Array, W: Array, backend: Backend) -> Array:
     """``argmin_{H >= 0} ||X - W H||`` by HALS sweeps."""
-    H, _, _ = between.coefficients(X, np.ascontiguousarray(W.T), backend, _SWEEPS, 0.0)
+    H, _ = between.coefficients(X, np.ascontiguousarray(W.T), backend, _SWEEPS, 0.0)
     return H
 
 

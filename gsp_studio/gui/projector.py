@@ -141,7 +141,9 @@ class Projector:
                 self._path_h = SparsityPath(pinned.H.T, copy=False)
             projection = self._path_h.project(s_h)
             H = np.ascontiguousarray(projection.values.T)
-            gram = replace(pinned.gram, A=_product(self._dataset.X, H), G=self_product(H.T))
+            unit = pinned.gram.unit
+            X, inside = unit.data_inside(self._dataset.X), unit.coefficients_inside(H)
+            gram = replace(pinned.gram, A=_product(X, inside), G=self_product(inside.T))
             self._sparse = _Coefficients(s_h, H, gram, float(projection.sparsity))
         return self._sparse
 

@@ -21,6 +21,7 @@ from gsp_studio.backends.blocks import Interrupted, Streamed
 from gsp_studio.backends.cpu import usable_cores
 from gsp_studio.backends.cpu.compiling import is_compiling
 from gsp_studio.backends.kernels import prepared
+from gsp_studio.backends.powers import scaled
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.methods import new_sparse_coefficients
@@ -207,9 +208,12 @@ def refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], boo
 
 def _refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bool], rounds: int) -> Shown | None:
     # On the processor: a refit is a few passes over images that are there, and a device would have to be sent them.
+    unit = pinned.gram.unit
+    if unit.data:
+        X = unit.data_inside(X)
     Xt, backend = prepared(X, get_backend("cpu", solver_threads()))
-    V = np.ascontiguousarray(shown.W.T)
-    H, own, before = shown.H, self_product(shown.W), math.inf
+    V = np.ascontiguousarray(unit.basis_inside(shown.W).T)
+    H, own, before = unit.coefficients_inside(shown.H), self_product(shown.W), math.inf
     params = Params(len(V), sparsity_h=None if math.isnan(shown.target_h) else shown.target_h)
     update_sparse = new_sparse_coefficients()
     with backend.scope():
@@ -231,7 +235,7 @@ def _refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bo
     energies = energies_of(own, gram)
     return replace(
         shown,
-        H=H,
+        H=scaled(H, unit.coefficients),
         energies=energies,
         error=gram.relative(left),
         before_refit=shown.error,

@@ -20,6 +20,7 @@ import scipy.io
 import tifffile
 from PIL import Image, ImageDraw, ImageFont
 
+from gsp_studio.backends.powers import exponent_of, scaled
 from gsp_studio.core.nmf import iterate
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.residuals import residuals
@@ -158,13 +159,20 @@ def _deep(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
 
 def _tiff(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     """The values themselves, a page a basis image, as Fiji opens them."""
-    images = np.ascontiguousarray(dataset.as_images(run.result.W), np.float32)
+    W = run.result.W
+    images = np.ascontiguousarray(dataset.as_images(W), _type_of_pages(W))
     kind = "rgb" if images.ndim == 4 else "minisblack"
 
     def write(path: Path) -> None:
         tifffile.imwrite(path, images, photometric=kind, metadata={"axes": "ZYXS" if images.ndim == 4 else "ZYX"})
 
     return {"basis.tif": write}
+
+
+def _type_of_pages(values: Array) -> np.dtype[Any]:
+    """Float32, as most programs open it; the values' own type where float32 has no such numbers."""
+    is_single = -126 < exponent_of(float(values.max())) <= 127
+    return np.dtype(np.float32) if is_single else values.dtype
 
 
 def _labelled(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
@@ -220,7 +228,10 @@ def _vector(kind: str) -> Callable[[Dataset, ExportedRun, Look], Writers]:
 
 
 def _residuals(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
-    found = residuals(dataset.X, run.result.W, run.result.H)
+    result, unit = run.result, run.result.gram.unit
+    # The squares of extreme data are beyond any number's range, but they can be drawn.
+    inside = unit.data_inside(dataset.X), unit.basis_inside(result.W), unit.coefficients_inside(result.H)
+    found = residuals(*inside)
     image = to_grey(np.maximum(dataset.pictures(found.pixels.astype(np.float32)[:, None]), 0))[0]
     zoom = look.zoom or max(1, -(-_TILE * 2 // min(image.shape[:2])))
 
@@ -234,7 +245,9 @@ def _residuals(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
         "residual_map.png": lambda path: Image.fromarray(
             np.ascontiguousarray(image.repeat(zoom, axis=0).repeat(zoom, axis=1))
         ).save(path, format="PNG"),
-        "residual_map.csv": lambda path: np.savetxt(path, dataset.as_map(found.pixels), "%.9g", ","),
+        "residual_map.csv": lambda path: np.savetxt(
+            path, dataset.as_map(scaled(found.pixels, 2 * unit.data)), "%.9g", ","
+        ),
         "residuals.csv": write_errors,
     }
 
@@ -322,7 +335,8 @@ def _write_plates(make: Callable[[int], Picture], k: int, path: Path) -> None:
 def _write_pages(make: Callable[[int], Picture], k: int, path: Path) -> None:
     """The same with all digits, the residual with its sign: three pages."""
     picture = make(k)
-    pages = np.stack([picture.original, picture.reconstruction, picture.residual]).astype(np.float32)
+    pages = np.stack([picture.original, picture.reconstruction, picture.residual])
+    pages = pages.astype(_type_of_pages(pages))
     kind = "rgb" if pages.ndim == 4 else "minisblack"
     tifffile.imwrite(path, pages, photometric=kind, metadata={"axes": "ZYXS" if pages.ndim == 4 else "ZYX"})
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.powers import exponent_of, scaled
 from gsp_studio.io.source import require_memory
 from gsp_studio.io.step import Crop, Patches, Resize, Step, corners, shape_after
 
@@ -103,8 +104,10 @@ class Picture:
     @property
     def error(self) -> float:
         """``||original - reconstruction|| / ||original||`` where patches lie; NaN of a black image."""
-        size = float(np.linalg.norm(self.original))
-        return float(np.linalg.norm(self.residual)) / size if size > 0 else math.nan
+        exponent = exponent_of(float(self.original.max()))  # squares of extreme values are no numbers
+        original, residual = (scaled(values, -exponent) for values in (self.original, self.residual))
+        size = float(np.linalg.norm(original))
+        return float(np.linalg.norm(residual)) / size if size > 0 else math.nan
 
     @property
     def coverage(self) -> float:

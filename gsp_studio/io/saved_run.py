@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.nmf import History, Params, Result, Stop
+from gsp_studio.core.units import Unit
 from gsp_studio.io.atomic import careful_hdf5, write_whole
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.hdf5_content import (
@@ -123,6 +124,7 @@ def write_into(group: h5py.Group, saved: SavedRun) -> None:
             "params": last,
             "x_norm2": result.gram.x_norm2,
             "of": result.gram.of,
+            "unit": [result.gram.unit.basis, result.gram.unit.coefficients],
         },
         "details": saved.details,
     }
@@ -199,6 +201,7 @@ def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) ->
             check_floats("H H'", read_array(group, "HHt"), (r, r)),
             told.x_norm2,
             told.of,
+            Unit(*told.unit),
         ),
         sparsity_h=told.sparsity_h,
         dead=told.dead,

@@ -34,6 +34,7 @@ LARGEST_TEXT = 1 << 28
 
 _Count = Annotated[int, Meta(ge=0, le=2**53)]
 _Side = Annotated[int, Meta(ge=1, le=2**31)]
+_Exponent = Annotated[int, Meta(ge=-600, le=600)]
 _Backend = Annotated[str, Meta(pattern=r"^(auto|cpu|reference|cuda(:[0-9]{1,3})?)\Z")]
 _Fingerprint = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,128}\Z")]
 
@@ -128,6 +129,8 @@ class SavedResultContent(Struct):
     params: dict[str, Any]
     x_norm2: float
     of: float | None
+    # The first session files are of data that needed no unit of their own.
+    unit: tuple[_Exponent, _Exponent] = (0, 0)
 
 
 class SavedRunContent(Struct):

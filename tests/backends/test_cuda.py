@@ -399,6 +399,20 @@ def test_data_stay_on_the_device(machine, parts_like):
     assert parts_like.nbytes < of_one[0] < 1.3 * parts_like.nbytes
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("method", list(gs.METHODS))
+def test_the_unit_of_the_data_is_not_part_of_a_run(method, dtype, machine, parts_like):
+    X = np.asarray(parts_like / parts_like.max(), dtype)
+    params = params_for(method, frozen=(1,))
+    plain = gs.factorize(X, params, "cuda")
+    for exponent in (-100, -37, -1, 1, 37, 100):
+        found = gs.factorize(np.ldexp(X, exponent), params, "cuda")
+        assert np.array_equal(found.history.error, plain.history.error)
+        assert np.array_equal(found.W, np.ldexp(plain.W, exponent // 2))
+        assert np.array_equal(found.H, np.ldexp(plain.H, exponent - exponent // 2))
+        assert found.gram.relative_error(found.dense) == plain.gram.relative_error(plain.dense)
+
+
 def test_iterates_come_when_they_are_asked_for(machine, parts_like):
     solver = gs.iterate(parts_like, params_for("psnmf", max_iter=8), "cuda")
     kept = [next(solver) for _ in range(6)]

@@ -46,6 +46,25 @@ def made(tmp_path, dtype="float32", **choices):
     return data, ExportedRun(result, params, [(4, steering[4][0])], "all iterations done")
 
 
+@pytest.mark.parametrize(("dtype", "exponent"), [("float32", 100), ("float64", -900), ("float64", 900)])
+def test_pictures_of_extreme_data_are_those_of_ordinary_data(tmp_path, dtype, exponent):
+    extras = tuple(name for name in ALL if name in ("tiff", "png16", "residuals", "labels"))
+    for k in (0, exponent):
+        np.save(tmp_path / "x.npy", np.ldexp(pictures(N, H, W).astype(dtype) / np.dtype(dtype).type(256), k))
+        data = gs.load_dataset(tmp_path / "x.npy")
+        params = gs.Params(4, sparsity=0.5, max_iter=12)
+        run = ExportedRun(gs.factorize(data.X, params), params, [], "all iterations done")
+        export_run(tmp_path / str(k), data, run, What(extras=extras))
+    plain, found = tmp_path / "0", tmp_path / str(exponent)
+    names = sorted(path.relative_to(plain) for path in plain.rglob("*.png"))
+    assert len(names) > 8
+    for name in names:
+        assert np.array_equal(pixels(found / name), pixels(plain / name))
+    pages = tifffile.imread(found / "basis.tif").astype(np.float64)
+    np.testing.assert_allclose(np.ldexp(pages, -(exponent // 2)), tifffile.imread(plain / "basis.tif"), rtol=1e-6)
+    assert (found / "residuals.csv").read_text() == (plain / "residuals.csv").read_text()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_factors_read_back_to_the_bit_everywhere(tmp_path, dtype):
     data, run = made(tmp_path, dtype)

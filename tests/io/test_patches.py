@@ -144,6 +144,23 @@ def test_the_picture_is_exported(photo, tmp_path):
     assert load_dataset(again.source, again.options).whole == data.whole
 
 
+@pytest.mark.parametrize("exponent", [-900, 900])
+def test_the_picture_of_an_image_of_extreme_size_is_that_of_an_ordinary_one(tmp_path, exponent):
+    seen = []
+    for k in (0, exponent):
+        np.save(tmp_path / "x.npy", np.ldexp(pictures(1, H, W).astype(np.float64) / 256, k))
+        data = load_dataset(tmp_path / "x.npy", steps=[gs.Patches(8, 7, stride=5)])
+        run = fitted(data)
+        export_run(tmp_path / str(k), data, run, What(extras=("pictures",)))
+        with Image.open(tmp_path / str(k) / "picture.png") as image:
+            pages = np.ldexp(tifffile.imread(tmp_path / str(k) / "picture.tif").astype(np.float64), -k)
+            seen.append((put_back(data, run.result.W, run.result.H).error, np.asarray(image), pages))
+    (error, shown, pages), found = seen
+    assert found[0] == pytest.approx(error, rel=1e-9)
+    assert np.array_equal(found[1], shown)
+    np.testing.assert_allclose(found[2], pages, atol=1e-7)
+
+
 def test_a_session_keeps_where_patches_come_from(photo, tmp_path):
     data = load_dataset(photo, steps=[gs.Patches(8, 7, stride=5)])
     assert argument_of(data.options.steps[0]) == "patches:height=8,width=7,stride=5"

@@ -265,6 +265,25 @@ def group(path, name):
     put(path, name, lambda file: file.create_group(name))
 
 
+def test_runs_without_a_unit_are_read_and_units_that_no_data_have_are_told(tmp_path, dataset, run):
+    path = tmp_path / "s.gsps"
+    saved(path, dataset, run)
+
+    def with_unit(*unit):
+        def change(content):
+            result = {name: value for name, value in content["result"].items() if name != "unit"}
+            return content | {"result": result | ({"unit": unit} if unit else {})}
+
+        rewrite(path, "runs/000001/content", change)
+        return read_session(path)
+
+    assert [one.run.result.gram.unit.data for one in with_unit().runs] == [0, 0]
+    for unit in ((700, 0), (0, -(10**9)), (1.5, 1), (1,)):
+        found = with_unit(*unit)
+        assert [one.number for one in found.runs] == [2]
+        assert "unit" in found.problems[0]
+
+
 @pytest.mark.parametrize("name", ["runs/000001/W", "runs/000001/content", "runs/000001/history/error", "weights"])
 @pytest.mark.parametrize("harm", [external, virtual, linked, soft, terabytes, chunk_bomb, objects, group])
 def test_an_array_that_lies_elsewhere_or_about_itself_is_not_read(tmp_path, dataset, run, harm, name):

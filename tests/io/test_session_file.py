@@ -117,6 +117,15 @@ def test_a_run_that_was_read_goes_on_repeating(data, tmp_path):
     assert np.array_equal(again.W, saved.run.result.W)
 
 
+def test_a_run_of_extreme_size_comes_back(tmp_path):
+    np.save(tmp_path / "x.npy", np.ldexp(pictures(N, H, W).astype(np.float64), 900))
+    data = gs.load_dataset(tmp_path / "x.npy")
+    write_run(tmp_path / "run.h5", SavedRun(1, ran(data)))
+    back = read_run(tmp_path / "run.h5").run.result
+    assert 0.0 < back.error < 1.0
+    assert back.gram.relative_error(back.W) == pytest.approx(back.error, rel=1e-6)
+
+
 def test_arrays_that_the_app_knows_besides(data, tmp_path):
     rng = np.random.default_rng(2)
     arrays = {"spread": np.asfortranarray(rng.random((H * W, 4), np.float32)), "more": rng.random(3)}

@@ -84,19 +84,20 @@ row_numbers(const REAL* V, integer r, integer m, const REAL* w, integer w_kind, 
     }
 }
 
-// By how much row k is scaled so that both factors have equal norms there; 1 for dead rows and held ones.
-static __device__ double balance_of(const double* numbers, const REAL* G, integer r, integer k, const integer* held) {
+// By how much row k is scaled so that the factors' norms there have this ratio; 1 for dead rows and held ones.
+static __device__ double balance_of(const double* numbers, const REAL* G, integer r, integer k, const integer* held,
+                                    double ratio) {
     double nv = sqrt(numbers[k * ROW_NUMBERS + ROW_L2]), nh = sqrt(fmax((double)G[k * r + k], 0.0));
-    return nv > 0.0 && nh > 0.0 && held[k] == 0 ? sqrt(nh / nv) : 1.0;
+    return nv > 0.0 && nh > 0.0 && held[k] == 0 ? sqrt(nh / nv * ratio) : 1.0;
 }
 
 // Rows of V (r, m), H (r, n), B (r, m) and G (r, r) scaled; a block's x is its row.
 extern "C" __global__ void __launch_bounds__(256)
 balance(const REAL* V, const REAL* H, const REAL* B, const REAL* G, const double* numbers, const integer* held,
-        integer r, integer m, integer n, REAL* new_V, REAL* new_H, REAL* new_B, REAL* new_G) {
+        double ratio, integer r, integer m, integer n, REAL* new_V, REAL* new_H, REAL* new_B, REAL* new_G) {
     integer k = blockIdx.x, here = (integer)blockIdx.y * blockDim.x + threadIdx.x;
     integer all = (integer)gridDim.y * blockDim.x;
-    double f = balance_of(numbers, G, r, k, held);
+    double f = balance_of(numbers, G, r, k, held, ratio);
     REAL up = (REAL)f, down = (REAL)(1.0 / f);
     for (integer j = here; j < m; j += all) {
         new_V[k * m + j] = V[k * m + j] * up;
@@ -104,7 +105,7 @@ balance(const REAL* V, const REAL* H, const REAL* B, const REAL* G, const double
     }
     for (integer j = here; j < n; j += all) new_H[k * n + j] = H[k * n + j] * down;
     for (integer i = here; i < r; i += all)
-        new_G[k * r + i] = G[k * r + i] * down * (REAL)(1.0 / balance_of(numbers, G, r, i, held));
+        new_G[k * r + i] = G[k * r + i] * down * (REAL)(1.0 / balance_of(numbers, G, r, i, held, ratio));
 }
 
 // ``B - penalty_k (1 - shape_k V)``: the right-hand side of l1 A-HALS, see `core.methods`.

@@ -243,13 +243,15 @@ class Solver:
 
     # Between the kernels
 
-    def balance(self, V: Any, H: Any, B: Any, G: Any, frozen: tuple[int, ...] = ()) -> tuple[Any, Any, Any, Any]:
-        """Rows of V and H scaled to equal norms."""
+    def balance(
+        self, V: Any, H: Any, B: Any, G: Any, frozen: tuple[int, ...] = (), ratio: float = 1.0
+    ) -> tuple[Any, Any, Any, Any]:
+        """Rows of V and H scaled to norms of this ratio."""
         (r, m), n = V.shape, H.shape[1]
         numbers = self._row_numbers(V, None, None, None, None)
         new = tuple(cp.empty_like(array) for array in (V, H, B, G))
         grid = (r, max(1, min(_MOST_BLOCKS // 4, max(m, n) // (4 * _BLOCK))))
-        arguments = (V, H, B, G, numbers, self._held(r, frozen), r, m, n, *new)
+        arguments = (V, H, B, G, numbers, self._held(r, frozen), float(ratio), r, m, n, *new)
         self.device.launch("balance", V.dtype, grid, _BLOCK, arguments)
         return new[0], new[1], new[2], new[3]
 

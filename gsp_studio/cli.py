@@ -18,7 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gsp_studio import arguments, fit_command
-from gsp_studio.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, MISTAKE, describe_error, is_about_input
+from gsp_studio.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, MISTAKE, is_about_input
+from gsp_studio.io.error_text import describe_error
 
 # OpenBLAS's idle threads spin beside ours unless told not to, and read this once, when NumPy is imported.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gsp_studio import arguments
-from gsp_studio.exit_codes import BAD_INPUT, INTERRUPTED, describe_error, is_about_input
+from gsp_studio.exit_codes import BAD_INPUT, INTERRUPTED, is_about_input
+from gsp_studio.io.error_text import describe_error
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Intervention, Outcome, RunSpec

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gsp_studio.exit_codes import describe_error
+from gsp_studio.io.error_text import describe_error
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import RunEntry

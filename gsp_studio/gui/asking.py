@@ -16,9 +16,9 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QMainWindow
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.question import is_confirmed
-from gsp_studio.gui.keeping import SUFFIX
-from gsp_studio.gui.networking import SUFFIXES as NETWORKS
+from gsp_studio.gui.network.controller import SUFFIXES as NETWORKS
 from gsp_studio.gui.session import Session
+from gsp_studio.gui.session_file.store import SUFFIX
 from gsp_studio.gui.state import Parts
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.logfile import log_folder
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.exporting import ExportRequest
     from gsp_studio.gui.loading import Preview
     from gsp_studio.gui.menus import Menus
-    from gsp_studio.gui.sweeps import Sweeps
+    from gsp_studio.gui.sweep.controller import Sweeps
     from gsp_studio.io.readers import Peek
 
 #: What the file dialog shows first; whatever a file is called, its content decides.
@@ -269,7 +269,7 @@ class Asking(QObject):
 
     def sweep(self) -> None:
         """Ask for the runs of a sweep, and show what they reached."""
-        from gsp_studio.gui.sweeps import Sweeps
+        from gsp_studio.gui.sweep.controller import Sweeps
 
         self._sweeps = self._sweeps or Sweeps(self._window, self._session, self._settings)
         self._sweeps.ask()

@@ -18,9 +18,9 @@ from gsp_studio.gui.asking import Asking
 from gsp_studio.gui.centre import Centre
 from gsp_studio.gui.clusters import Clusters
 from gsp_studio.gui.docks import make_docks
-from gsp_studio.gui.filing import Filing
 from gsp_studio.gui.menus import Menus
-from gsp_studio.gui.networking import Networking
+from gsp_studio.gui.network.controller import Networking
+from gsp_studio.gui.network.panel import NetworksPanel
 from gsp_studio.gui.panels.basis import BasisPanel
 from gsp_studio.gui.panels.chip import ConstraintChip
 from gsp_studio.gui.panels.compare import ComparePanel
@@ -30,17 +30,17 @@ from gsp_studio.gui.panels.inspector import InspectorPanel
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.panels.model import ModelPanel
 from gsp_studio.gui.panels.montage import MontagePanel
-from gsp_studio.gui.panels.networks import NetworksPanel
 from gsp_studio.gui.panels.path import PathPanel
 from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.runs import RunsPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.panels.weights import WeightsPanel
 from gsp_studio.gui.session import Session
+from gsp_studio.gui.session_file.menu import Filing
+from gsp_studio.gui.session_file.unsaved_work import UnsavedWork
 from gsp_studio.gui.state import Phase, RunEntry
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.tour import Tour, hints_of
-from gsp_studio.gui.unsaved_work import UnsavedWork
 from gsp_studio.gui.view_menu import ViewMenu
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.widgets.device_label import DeviceLabel

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gsp_studio.gui.answering import Answering
 from gsp_studio.gui.running import LiveRun
 from gsp_studio.gui.state import Choice, Mark, Phase, RunEntry
-from gsp_studio.gui.sweeping import Sweeping
+from gsp_studio.gui.sweep.background_sweep import Sweeping
 from gsp_studio.gui.words import told
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Steering(Answering):
         ValueError
             It is not one of these data, or a run is going on.
         """
-        from gsp_studio.gui.saving import entry_of_cell, is_run_of
+        from gsp_studio.gui.session_file.run_records import entry_of_cell, is_run_of
 
         if self.dataset is None or self.phase is not Phase.IDLE:
             raise ValueError("a run is going on; open the cell when it has ended")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gsp_studio.gui.filters import MOST_PIXELS, pictures_of, white_of
+from gsp_studio.gui.network.filter_images import MOST_PIXELS, pictures_of, white_of
 from gsp_studio.pruning.layers import layer_of
 
 

@@ -20,9 +20,9 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
-from gsp_studio.gui import saving
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.session_file import run_records
 from gsp_studio.gui.state import Choice, Phase, Remarks, View
 from gsp_studio.io import recovery
 from gsp_studio.io.session import read_session
@@ -381,7 +381,7 @@ def test_an_app_that_is_killed_at_any_moment_loses_no_finished_run(stack: Path, 
         root = tmp_path / f"recovery{kill}"
         done = killed(root, stack, tmp_path / "killed.ini", chance.randrange(3), chance.uniform(0.0, 0.5))
         for folder in recovery.lost(root):
-            back = saving.reopen(folder)
+            back = run_records.reopen(folder)
             assert back.problems == ()
             assert [entry.number for entry in back.runs][:done] == list(range(1, done + 1))
             assert len(back.runs) - done <= 2

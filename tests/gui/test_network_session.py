@@ -20,10 +20,10 @@ from handling import Listener, settle, threads_of_sessions, wait_until
 from PySide6.QtWidgets import QApplication
 
 import gsp_studio as gs
-from gsp_studio.gui import network_session, network_work
-from gsp_studio.gui.network_session import NetworkSession
-from gsp_studio.gui.network_state import ZerosCurve
-from gsp_studio.gui.network_workers import NetworkWorkers
+from gsp_studio.gui.network import compute, session
+from gsp_studio.gui.network.jobs import NetworkWorkers
+from gsp_studio.gui.network.session import NetworkSession
+from gsp_studio.gui.network.state import ZerosCurve
 from gsp_studio.pruning import open_checkpoint
 
 SIGNALS = ("checkpointChanged", "openFailed", "shownChanged", "curveChanged", "accuracyChanged", "saved", "failed")
@@ -165,7 +165,7 @@ class TestOpening:
         def fails(*_: object) -> None:
             raise MemoryError
 
-        monkeypatch.setattr(network_work, "curve", fails)
+        monkeypatch.setattr(compute, "curve", fails)
         heard = Listener(networks, "failed")
         networks.open(nets.npz(tmp_path))
         wait_until(lambda: heard["failed"])
@@ -176,7 +176,7 @@ class TestOpening:
         path = nets.npz(tmp_path)
         program = (
             "import sys; from gsp_studio.gui import main_window, network_work as work;"
-            "from gsp_studio.gui.network_state import NetworkChoice;"
+            "from gsp_studio.gui.network.state import NetworkChoice;"
             f"network = work.open_checkpoint({str(path)!r}); choice = NetworkChoice(0.7);"
             "work.show(network, work.sorted_path(network, choice), choice);"
             "assert 'torch' not in sys.modules and 'onnx' not in sys.modules"
@@ -256,7 +256,7 @@ class TestProjecting:
     def test_of_large_networks_the_selected_layer_follows(
         self, small: NetworkSession, monkeypatch: pytest.MonkeyPatch, mode: str
     ) -> None:
-        monkeypatch.setattr(network_session, "SAME_EVENT", 100)
+        monkeypatch.setattr(session, "SAME_EVENT", 100)
         regrouped(small, mode=mode)
         small.select("block.conv2.weight")
         wait_until(lambda: not small._workers.busy and not small._timer.isActive())
@@ -277,7 +277,7 @@ class TestProjecting:
     def test_letting_go_of_a_large_network_asks_at_once(
         self, small: NetworkSession, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(network_session, "SAME_EVENT", 100)
+        monkeypatch.setattr(session, "SAME_EVENT", 100)
         small._rest.setInterval(10**6)
         small.set_sparsity(0.82)
         small.settle()
@@ -358,7 +358,7 @@ class TestBackground:
                         return
                 yield s, 0.9
 
-        monkeypatch.setattr(network_work, "accuracies", accuracies)
+        monkeypatch.setattr(compute, "accuracies", accuracies)
         small.find_accuracy("digits", "digits")
         return small, may
 

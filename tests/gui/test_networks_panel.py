@@ -16,15 +16,15 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QWidget
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.main_window import MainWindow
-from gsp_studio.gui.network_session import NetworkSession
-from gsp_studio.gui.network_state import AccuracyCurve
-from gsp_studio.gui.panels.networks import NetworksPanel
+from gsp_studio.gui.network.accuracy_box import AccuracyBox
+from gsp_studio.gui.network.layer_tree import short_names
+from gsp_studio.gui.network.panel import NetworksPanel
+from gsp_studio.gui.network.session import NetworkSession
+from gsp_studio.gui.network.state import AccuracyCurve
+from gsp_studio.gui.network.view import NetworkView
+from gsp_studio.gui.network.weight_histogram import WeightHistogram
 from gsp_studio.gui.state import Choice
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.accuracy_box import AccuracyBox
-from gsp_studio.gui.widgets.layer_tree import short_names
-from gsp_studio.gui.widgets.network_view import NetworkView
-from gsp_studio.gui.widgets.weight_histogram import WeightHistogram
 
 LEFT = Qt.MouseButton.LeftButton
 Key = Qt.Key

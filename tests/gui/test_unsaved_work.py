@@ -19,11 +19,12 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 
 from gsp_studio.engine.run import Record
 from gsp_studio.experiments.grid import Grid
-from gsp_studio.gui import saving, work
+from gsp_studio.gui import work
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.layout import LayoutDialog
-from gsp_studio.gui.dialogs.recent import RecentDialog
 from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.session_file import run_records
+from gsp_studio.gui.session_file.recent_dialog import RecentDialog
 from gsp_studio.gui.state import Choice, Phase, Remarks, View
 from gsp_studio.io import recovery
 from gsp_studio.io.readers import load_dataset
@@ -473,7 +474,7 @@ class TestDamagedSessions:
             "remarks": {"1": {"name": "mine"}},
             "window": {"docks": "", "front": "Path"},
         }
-        return saving.save(tmp_path / "s.gsps", data, entries, None, state)
+        return run_records.save(tmp_path / "s.gsps", data, entries, None, state)
 
     def test_an_odd_value_is_dropped_and_said(self, window: MainWindow, file: Path) -> None:
         content = file.read_bytes()

@@ -24,7 +24,7 @@ from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.basics import plain
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.network_state import NetworkShown
+    from gsp_studio.gui.network.state import NetworkShown
     from gsp_studio.pruning.checkpoint import Checkpoint
 
 Array = npt.NDArray[Any]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.cpu.pool import set_threads
-from gsp_studio.gui.network_state import NetworkChoice, NetworkShown
+from gsp_studio.gui.network.state import NetworkChoice, NetworkShown
 from gsp_studio.io.dataset import Dataset, LoadOptions
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.pruning.checkpoint import Checkpoint, check_target, open_checkpoint, save_checkpoint

@@ -14,8 +14,7 @@ from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Record, R
 from gsp_studio.engine.runner import Runner
 from gsp_studio.experiments.stability import BasisStability
 from gsp_studio.gui import work
-from gsp_studio.gui.state import Choice, RunEntry
-from gsp_studio.gui.window_state import (
+from gsp_studio.gui.session_file.window_state import (
     WindowState,
     choice_of,
     read_choice,
@@ -24,6 +23,7 @@ from gsp_studio.gui.window_state import (
     read_state,
     read_texts,
 )
+from gsp_studio.gui.state import Choice, RunEntry
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import forget, read_folder

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QStackedLayout, QWidget
 from gsp_studio.gui.widgets.basics import EmptyState
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.widgets.network_view import NetworkView
+    from gsp_studio.gui.network.view import NetworkView
 
 _OPEN = "Open a trained network to prune it with one slider"
 _HINT = "or drop a .safetensors, .pt, .pth, .th, .npz or .onnx file here; nothing in it is run"
@@ -42,7 +42,7 @@ class NetworksPanel(QWidget):
     def made_view(self) -> NetworkView:
         """The part that shows an open network."""
         if self.view is None:
-            from gsp_studio.gui.widgets.network_view import NetworkView
+            from gsp_studio.gui.network.view import NetworkView
 
             self.view = NetworkView()
             self.view.openRequested.connect(self.openRequested)

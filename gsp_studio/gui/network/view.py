@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
-from gsp_studio.gui.filters import weights_to_draw
-from gsp_studio.gui.network_state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
-from gsp_studio.gui.widgets.accuracy_box import AccuracyBox
+from gsp_studio.gui.network.accuracy_box import AccuracyBox
+from gsp_studio.gui.network.controls import NetworkControls
+from gsp_studio.gui.network.filter_images import weights_to_draw
+from gsp_studio.gui.network.filter_tiles import FilterTiles
+from gsp_studio.gui.network.layer_tree import LayerTree
+from gsp_studio.gui.network.state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
+from gsp_studio.gui.network.weight_histogram import WeightHistogram
 from gsp_studio.gui.widgets.basics import Button, ElidedLabel, canvas, elastic, label
-from gsp_studio.gui.widgets.filter_tiles import FilterTiles
 from gsp_studio.gui.widgets.growing_plot import GrowingPlot
-from gsp_studio.gui.widgets.layer_tree import LayerTree
-from gsp_studio.gui.widgets.network_controls import NetworkControls
 from gsp_studio.gui.widgets.switch import Switch
-from gsp_studio.gui.widgets.weight_histogram import WeightHistogram
 from gsp_studio.gui.words import plural
 
 if TYPE_CHECKING:

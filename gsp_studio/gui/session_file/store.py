@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.gui.job_queue import JobQueue
+from gsp_studio.gui.session_file.job_queue import JobQueue
 from gsp_studio.gui.words import plural, told
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.saving import Reopened
     from gsp_studio.gui.session import Session
+    from gsp_studio.gui.session_file.run_records import Reopened
     from gsp_studio.gui.state import RunEntry
     from gsp_studio.io.recovery import Recovery
 
@@ -57,7 +57,7 @@ class Keeping(QObject):
         self._problem = ""
         #: Session files that are being written.
         self._saving = 0
-        self._queue = JobQueue("gsp_studio.gui.saving", "gsp-keep", self)
+        self._queue = JobQueue("gsp_studio.gui.session_file.run_records", "gsp-keep", self)
         self._has_told = False
         self._autosave = QTimer(self, interval=AUTOSAVE_MS)
         self._autosave.timeout.connect(self.keep)

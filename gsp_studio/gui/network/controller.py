@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QByteArray, QObject, QSettings
 from PySide6.QtWidgets import QFileDialog
 
-from gsp_studio.gui.network_session import SAME_EVENT, NetworkSession
-from gsp_studio.gui.widgets.accuracy_box import SOURCES
+from gsp_studio.gui.network.accuracy_box import SOURCES
+from gsp_studio.gui.network.session import SAME_EVENT, NetworkSession
 
 if TYPE_CHECKING:
     from gsp_studio.gui.main_window import MainWindow
     from gsp_studio.gui.menus import Menus
-    from gsp_studio.gui.panels.networks import NetworksPanel
-    from gsp_studio.gui.widgets.network_view import NetworkView
+    from gsp_studio.gui.network.panel import NetworksPanel
+    from gsp_studio.gui.network.view import NetworkView
 
 TITLE = "Networks"
 #: Of files that are networks and nothing else: wherever they are opened, they come here.

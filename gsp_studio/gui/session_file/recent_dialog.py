@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.dialogs.question import is_confirmed
-from gsp_studio.gui.recent import RecentSession, RecentSessions
+from gsp_studio.gui.session_file.recent import RecentSession, RecentSessions
 from gsp_studio.gui.widgets.basics import plain
 from gsp_studio.gui.words import plural
 

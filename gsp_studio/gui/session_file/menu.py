@@ -11,15 +11,15 @@ from PySide6.QtWidgets import QFileDialog, QMenu
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.question import is_confirmed
-from gsp_studio.gui.keeping import SUFFIX, Keeping
-from gsp_studio.gui.recent import RecentSession, RecentSessions
+from gsp_studio.gui.session_file.recent import RecentSession, RecentSessions
+from gsp_studio.gui.session_file.store import SUFFIX, Keeping
 from gsp_studio.gui.words import plural
 from gsp_studio.io.logfile import log_folder
 
 if TYPE_CHECKING:
     from gsp_studio.gui.main_window import MainWindow
     from gsp_studio.gui.menus import Menus
-    from gsp_studio.gui.saving import Reopened
+    from gsp_studio.gui.session_file.run_records import Reopened
 
 _FILES = f"Sessions (*{SUFFIX});;All files (*)"
 #: Entries of the menu; the dialog behind it has all.
@@ -192,7 +192,7 @@ class Filing(QObject):
 
     def show_recent(self) -> None:
         """Show all of them; the user may take them off the list."""
-        from gsp_studio.gui.dialogs.recent import RecentDialog
+        from gsp_studio.gui.session_file.recent_dialog import RecentDialog
 
         dialog = RecentDialog(self.sessions, self._window)
         dialog.opened.connect(self.open)

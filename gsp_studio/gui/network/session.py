@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.gui.network_state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
-from gsp_studio.gui.network_workers import AccuracyGrowing, CurveGrowing, NetworkWorkers, Sorting, network_work
+from gsp_studio.gui.network.jobs import AccuracyGrowing, CurveGrowing, NetworkWorkers, Sorting, network_work
+from gsp_studio.gui.network.state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
 from gsp_studio.gui.words import plural, told
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from gsp_studio.experiments.sweep import Stage
-from gsp_studio.gui.heat import Tile
+from gsp_studio.gui.sweep.heat_tiles import Tile
 from gsp_studio.gui.theme import current_theme
 
 _GAP = 2.0

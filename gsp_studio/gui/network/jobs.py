@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gsp_studio.engine.latest import LatestOnly
-from gsp_studio.gui.network_state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
+from gsp_studio.gui.network.state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.checkpoint import Checkpoint
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def network_work() -> Any:
     """The module that computes; its first import is made by a worker."""
-    return importlib.import_module("gsp_studio.gui.network_work")
+    return importlib.import_module("gsp_studio.gui.network.compute")
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.network_state import MODES, NetworkChoice, NetworkShown
+from gsp_studio.gui.network.state import MODES, NetworkChoice, NetworkShown
 from gsp_studio.gui.theme import icon
 from gsp_studio.gui.widgets.bars import SparsityBars
 from gsp_studio.gui.widgets.basics import Button, CheckBox, ElidedLabel, ReadOut, label

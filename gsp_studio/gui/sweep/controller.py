@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QSettings
 from PySide6.QtWidgets import QMainWindow
 
 from gsp_studio.experiments.sweep import Stage, SweepPoll
-from gsp_studio.gui.dialogs.sweep import SweepDialog
+from gsp_studio.gui.sweep.dialog import SweepDialog
 from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.words import plural
 

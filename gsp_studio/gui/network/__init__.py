@@ -1,0 +1,1 @@
+"""The Networks view: its state, its jobs and its widgets."""

@@ -1,0 +1,1 @@
+"""Sessions on disk as the window keeps them: the store, the File menu, recent sessions."""

@@ -28,8 +28,8 @@ from gsp_studio.io.step import REMEDY, Resize
 if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.layout import LayoutDialog
     from gsp_studio.gui.dialogs.rank import RankDialog
-    from gsp_studio.gui.exporting import ExportRequest
-    from gsp_studio.gui.loading import Preview
+    from gsp_studio.gui.jobs.export import ExportRequest
+    from gsp_studio.gui.jobs.loading import Preview
     from gsp_studio.gui.menus import Menus
     from gsp_studio.gui.sweep.controller import Sweeps
     from gsp_studio.io.readers import Peek

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.gui.loading import Loading, Opened
+from gsp_studio.gui.jobs.loading import Loading, Opened
 from gsp_studio.gui.words import told
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
 
+from gsp_studio.gui.jobs.startup import Starter
 from gsp_studio.gui.opening import Opening
 from gsp_studio.gui.pinned import PinnedBasis
-from gsp_studio.gui.starting import Starter
 from gsp_studio.gui.state import Choice, Glimpse, Known, Mark, Phase, Pinned, RunEntry, Shown
 from gsp_studio.gui.steering import Steering
 from gsp_studio.gui.undoing import Undoing

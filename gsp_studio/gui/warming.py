@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.gui.warmfit import WarmFit
+from gsp_studio.gui.jobs.short_fit import WarmFit
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import Choice

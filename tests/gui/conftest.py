@@ -20,8 +20,8 @@ from PySide6.QtCore import QPoint, QSettings, QtMsgType, qInstallMessageHandler
 from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QApplication, QWidget
 
-from gsp_studio.gui import work
 from gsp_studio.gui.app import make_application
+from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.theme import apply_theme, load_theme
@@ -49,7 +49,7 @@ def app() -> QApplication:
     """The one QApplication of the process."""
     made = make_application()
     apply_theme(made, load_theme("dark"))
-    work.warm_up()  # where kernels have to be compiled, no test meets a session that is busy with it
+    compute.warm_up()  # where kernels have to be compiled, no test meets a session that is busy with it
     return made
 
 

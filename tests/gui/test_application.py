@@ -98,7 +98,7 @@ import gsp_studio.gui.app as app
 window = app.make_window(QSettings(os.path.join(os.environ["XDG_CONFIG_HOME"], "ini"), QSettings.Format.IniFormat))
 window.firstPainted.disconnect()
 def tell():
-    heavy = ("numba", "scipy", "llvmlite", "threadpoolctl", "PIL", "gsp_studio.core.nmf", "gsp_studio.gui.work")
+    heavy = ("numba", "scipy", "llvmlite", "threadpoolctl", "PIL", "gsp_studio.core.nmf", "gsp_studio.gui.jobs.compute")
     print([name for name in heavy if name in sys.modules])
     app.QApplication.quit()
 window.firstPainted.connect(tell)

@@ -14,8 +14,8 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
-from gsp_studio.gui import projector
 from gsp_studio.gui.dialogs.layout import LayoutDialog
+from gsp_studio.gui.jobs import projector
 from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.panels.montage import MontagePanel
 from gsp_studio.gui.state import Choice, Shown, View

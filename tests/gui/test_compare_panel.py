@@ -14,11 +14,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
 from gsp_studio.core.matching import match_bases
+from gsp_studio.gui.jobs.compute import compared
 from gsp_studio.gui.panels import compare
 from gsp_studio.gui.panels.compare import ComparePanel
 from gsp_studio.gui.state import Comparison, Remarks, RunEntry, View
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
-from gsp_studio.gui.work import compared
 
 LEFT = Qt.MouseButton.LeftButton
 DATA = fakes.dataset()

@@ -11,9 +11,9 @@ import pytest
 from handling import settle
 from PySide6.QtWidgets import QWidget
 
+from gsp_studio.gui.jobs.compute import compared
 from gsp_studio.gui.panels.curves import CurvesPanel
 from gsp_studio.gui.state import Phase, Remarks, RunEntry
-from gsp_studio.gui.work import compared
 
 DATA = fakes.dataset()
 

@@ -16,8 +16,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
 from gsp_studio.engine.run import FinishReason, Outcome
-from gsp_studio.gui import projector
 from gsp_studio.gui.dialogs.error import ErrorDialog
+from gsp_studio.gui.jobs import projector
 from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.panels.model import ModelPanel
 from gsp_studio.gui.state import Choice, Phase

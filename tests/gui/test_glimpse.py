@@ -11,7 +11,8 @@ from handling import Listener, open_faces, painted, settle, wait_until
 from PySide6.QtWidgets import QWidget
 
 import gsp_studio as gs
-from gsp_studio.gui import projecting, projector
+from gsp_studio.gui import projecting
+from gsp_studio.gui.jobs import projector
 from gsp_studio.gui.panels.montage import MontagePanel
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Glimpse

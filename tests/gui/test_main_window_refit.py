@@ -11,7 +11,7 @@ from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
-from gsp_studio.gui import work
+from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.words import percent
@@ -70,7 +70,7 @@ def test_choice_is_remembered(make_window: Callable[[], MainWindow], settings: Q
 
 def test_cancel_button_ends_a_refit(faces_window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
     window, session = faces_window, faces_window.session
-    monkeypatch.setattr(work, "DENSER_ITERATIONS", 10**6)
+    monkeypatch.setattr(compute, "DENSER_ITERATIONS", 10**6)
     pinned = session.pinned
     drag(window, pinned.sparsity / 2)
     wait_until(lambda: session._basis.is_refitting)

@@ -19,7 +19,7 @@ from gsp_studio.backends import blocks
 from gsp_studio.backends.blocks import Streamed
 from gsp_studio.gui.dialogs.layout import LayoutDialog
 from gsp_studio.gui.dialogs.step import StepDialog
-from gsp_studio.gui.loading import Preview
+from gsp_studio.gui.jobs.loading import Preview
 from gsp_studio.gui.looking import pictures_of
 from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.state import Choice, Phase

@@ -12,7 +12,7 @@ import pytest
 from handling import Listener, open_faces, settle, threads_of_sessions, wait_until
 from PIL import Image
 
-from gsp_studio.gui import work
+from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Choice, Phase
 from gsp_studio.io.dataset import DatasetError, LoadOptions
@@ -67,7 +67,7 @@ def test_what_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(work, "warm_up", broken)
+    monkeypatch.setattr(compute, "warm_up", broken)
     session = Session()
     heard = Listener(session, "failed")
     session.start()
@@ -201,14 +201,14 @@ def test_only_the_newest_preview_is_told(session: Session, ambiguous: Path) -> N
 def test_preview_under_way_is_dropped_when_another_is_asked_for(
     session: Session, ambiguous: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, begun, go_on = work.peek, threading.Event(), {(2, 18): threading.Event(), (9, 4): threading.Event()}
+    real, begun, go_on = compute.peek, threading.Event(), {(2, 18): threading.Event(), (9, 4): threading.Event()}
 
     def slow(path, options):
         begun.set()
         go_on[options.image_shape].wait(60)
         return real(path, options)
 
-    monkeypatch.setattr(work, "peek", slow)
+    monkeypatch.setattr(compute, "peek", slow)
     heard = Listener(session, "previewReady")
     session.preview(ambiguous, LoadOptions(image_shape=(2, 18), images_in="columns"))
     wait_until(begun.is_set)
@@ -265,7 +265,7 @@ def test_data_set_stays_when_another_one_cannot_be_opened(faces: Session, tmp_pa
 def test_data_set_that_is_opened_next_replaces_the_one_being_read(
     session: Session, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, begun = work.load_dataset, threading.Event()
+    real, begun = compute.load_dataset, threading.Event()
 
     def slow(path, options, *, progress, cancelled):
         if path == pictures:
@@ -275,7 +275,7 @@ def test_data_set_that_is_opened_next_replaces_the_one_being_read(
             return real(path, options)
         return real(path, options, progress=progress, cancelled=cancelled)
 
-    monkeypatch.setattr(work, "load_dataset", slow)
+    monkeypatch.setattr(compute, "load_dataset", slow)
     heard = Listener(session, "datasetChanged", "loadFailed", "failed")
     session.set_choice(Choice(rank=4))
     session.open(pictures)
@@ -290,7 +290,7 @@ def test_data_set_that_is_opened_next_replaces_the_one_being_read(
 def test_opening_can_be_cancelled_between_images(
     session: Session, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, begun = work.load_dataset, threading.Event()
+    real, begun = compute.load_dataset, threading.Event()
 
     def slow(path, options, *, progress, cancelled):
         progress(2, 6)
@@ -299,7 +299,7 @@ def test_opening_can_be_cancelled_between_images(
             time.sleep(0.001)
         return real(path, options, progress=progress, cancelled=cancelled)
 
-    monkeypatch.setattr(work, "load_dataset", slow)
+    monkeypatch.setattr(compute, "load_dataset", slow)
     heard = Listener(session, "datasetChanged", "loadFailed", "failed", "activityChanged", "logged")
     session.open(pictures)
     wait_until(begun.is_set)
@@ -325,7 +325,7 @@ def test_closing_while_a_data_set_is_being_read_ends_the_reading(
         ended.set()
         raise DatasetError("nobody hears this")
 
-    monkeypatch.setattr(work, "load_dataset", slow)
+    monkeypatch.setattr(compute, "load_dataset", slow)
     session.open(pictures)
     wait_until(begun.is_set)
     assert session.close()
@@ -365,13 +365,13 @@ def test_no_data_set_is_opened_over_a_run(faces: Session) -> None:
 def test_run_that_is_started_while_a_data_set_is_read_keeps_its_data(
     faces: Session, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, go_on = work.load_dataset, threading.Event()
+    real, go_on = compute.load_dataset, threading.Event()
 
     def slow(path, options, *, progress, cancelled):
         go_on.wait(60)
         return real(path, options)
 
-    monkeypatch.setattr(work, "load_dataset", slow)
+    monkeypatch.setattr(compute, "load_dataset", slow)
     data = faces.dataset
     faces.set_choice(replace(faces.choice, max_iter=10**6))
     faces.open(pictures)

@@ -12,8 +12,8 @@ import pytest
 from handling import Listener, open_faces, settle, wait_until
 
 import gsp_studio as gs
-from gsp_studio.gui import work
-from gsp_studio.gui.scanning import COUNT, knee
+from gsp_studio.gui.jobs import compute
+from gsp_studio.gui.jobs.path_scan import COUNT, knee
 from gsp_studio.gui.session import Session
 from gsp_studio.gui.state import Phase
 
@@ -48,7 +48,7 @@ def slow(faces: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
             time.sleep(0.001)
         return replace(shown, error=-1.0)  # an answer that must never be seen
 
-    monkeypatch.setattr(work, "refitted", refitted)
+    monkeypatch.setattr(compute, "refitted", refitted)
     return faces
 
 
@@ -137,7 +137,7 @@ class TestCoefficients:
         def broken(*arguments: object) -> None:
             raise FloatingPointError("the numbers ran out")
 
-        monkeypatch.setattr(work, "refitted", broken)
+        monkeypatch.setattr(compute, "refitted", broken)
         heard = Listener(faces, "failed")
         faces.set_sparsity(0.9)
         shown = faces.shown
@@ -258,7 +258,7 @@ class TestDenser:
         assert sparse.pinned is before
 
     def test_move_drops_it(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(work, "DENSER_ITERATIONS", 10**6)
+        monkeypatch.setattr(compute, "DENSER_ITERATIONS", 10**6)
         before = sparse.pinned
         sparse.set_sparsity(0.5)
         sparse.settle_sparsity()
@@ -271,7 +271,7 @@ class TestDenser:
         assert sparse.shown.target == 0.9
 
     def test_cancel_drops_it(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(work, "DENSER_ITERATIONS", 10**6)
+        monkeypatch.setattr(compute, "DENSER_ITERATIONS", 10**6)
         before = sparse.pinned
         sparse.set_sparsity(0.5)
         sparse.settle_sparsity()
@@ -286,7 +286,7 @@ class TestDenser:
         assert not faces.pinned.reaches(faces.pinned.sparsity - 2e-4)
 
     def test_goes_on_while_it_becomes_denser(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(work, "DENSER_ITERATIONS", 1)
+        monkeypatch.setattr(compute, "DENSER_ITERATIONS", 1)
         heard = Listener(sparse, "pinnedChanged", "activityChanged")
         sparse.set_sparsity(0.5)
         sparse.settle_sparsity()
@@ -363,7 +363,7 @@ class TestPath:
             raise ValueError("that went wrong")
 
         wait_until(lambda: faces._basis._scan.is_done)
-        monkeypatch.setattr(work.Projector, "points", broken)
+        monkeypatch.setattr(compute.Projector, "points", broken)
         heard = Listener(faces, "failed")
         faces._basis._scan.pin(faces._basis._projecting.projector)
         wait_until(lambda: faces._basis._scan.is_done)

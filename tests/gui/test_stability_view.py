@@ -355,7 +355,7 @@ def test_a_mistake_is_told(faces_window: MainWindow, monkeypatch: pytest.MonkeyP
     def broken(*_: object) -> None:
         raise ValueError("there is no more memory")
 
-    monkeypatch.setattr("gsp_studio.gui.work.basis_stability", broken)
+    monkeypatch.setattr("gsp_studio.gui.jobs.compute.basis_stability", broken)
     heard = Listener(faces_window.session, "failed")
     run(faces_window)
     ask(faces_window)

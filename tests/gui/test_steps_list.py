@@ -18,7 +18,7 @@ import gsp_studio as gs
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.layout import LayoutDialog
 from gsp_studio.gui.dialogs.step import StepDialog
-from gsp_studio.gui.loading import Preview
+from gsp_studio.gui.jobs.loading import Preview
 from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.widgets.steps_list import StepsList, new_step
 from gsp_studio.io.readers import peek, thumbnails

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
-from gsp_studio.gui import work
-from gsp_studio.gui.projector import Projector
+from gsp_studio.gui.jobs import compute
+from gsp_studio.gui.jobs.projector import Projector
 
 
 def seen(exponent: int, dtype: type) -> list[np.ndarray]:
@@ -19,10 +19,10 @@ def seen(exponent: int, dtype: type) -> list[np.ndarray]:
     X = np.asfortranarray(data.X / data.X.max(), dtype)
     data = replace(data, X=np.ldexp(X, exponent))
     result = gs.factorize(data.X, gs.Params(3, sparsity=0.5, max_iter=5), "cpu")
-    pinned = work.pinned_of(result, "run 1")
+    pinned = compute.pinned_of(result, "run 1")
     projector = Projector(pinned, data)
     shown = projector.show(0.8)
-    refitted = work.refitted(data.X, pinned, shown, lambda: False)
+    refitted = compute.refitted(data.X, pinned, shown, lambda: False)
     assert refitted is not None
     exact = np.linalg.norm(X - np.ldexp(refitted.W.astype(np.longdouble) @ refitted.H, -exponent))
     assert refitted.error == pytest.approx(float(exact / np.linalg.norm(X)), rel=1e-4)

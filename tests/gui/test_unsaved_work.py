@@ -19,9 +19,9 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 
 from gsp_studio.engine.run import Record
 from gsp_studio.experiments.grid import Grid
-from gsp_studio.gui import work
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.layout import LayoutDialog
+from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.session_file import run_records
 from gsp_studio.gui.session_file.recent_dialog import RecentDialog
@@ -60,7 +60,7 @@ def watched(window: MainWindow, root: Path, stack: Path) -> MainWindow:
     return window
 
 
-def compute(window: MainWindow, runs: int = 1) -> None:
+def finish_runs(window: MainWindow, runs: int = 1) -> None:
     """Press Run for each run, and wait for its end."""
     for _ in range(runs):
         done = len(window.session.runs)
@@ -186,7 +186,7 @@ class TestQuit:
         assert len(recovery.read_folder(folder).runs) == 1
 
     def test_finished_runs_are_discarded_only_by_word(self, watched: MainWindow, root: Path) -> None:
-        compute(watched, 2)
+        finish_runs(watched, 2)
         quit_by_key(watched)
         assert watched.isVisible()
         assert question().text() == "Save the work on x.npy before closing?"
@@ -196,7 +196,7 @@ class TestQuit:
         assert not list(root.iterdir())
 
     def test_finished_runs_are_kept_for_later(self, watched: MainWindow, root: Path) -> None:
-        compute(watched, 2)
+        finish_runs(watched, 2)
         quit_by_key(watched)
         press(question(), "Keep for later")
         wait_until(lambda: not watched.isVisible())
@@ -206,7 +206,7 @@ class TestQuit:
     def test_saving_writes_the_run_that_was_going_too(
         self, watched: MainWindow, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        compute(watched)
+        finish_runs(watched)
         begin_endless(watched)
         quit_by_key(watched)
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "all.gsps"), ""))
@@ -226,7 +226,7 @@ class TestQuit:
     def test_a_file_that_cannot_be_written_stays(
         self, watched: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        compute(watched)
+        finish_runs(watched)
         quit_by_key(watched)
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "gone" / "s.gsps"), ""))
         press(question(), "Save")
@@ -244,14 +244,14 @@ class TestQuit:
         assert recovery.describe_folder(folder).has_weights
 
     def test_what_was_saved_is_not_asked_about(self, watched: MainWindow, root: Path, tmp_path: Path) -> None:
-        compute(watched)
+        finish_runs(watched)
         saved_session(watched, tmp_path / "s.gsps")
         quit_by_key(watched)
         assert not watched.isVisible()
         assert not list(root.iterdir())
 
     def test_a_note_since_the_last_saving_is_asked_about(self, watched: MainWindow, tmp_path: Path) -> None:
-        compute(watched)
+        finish_runs(watched)
         saved_session(watched, tmp_path / "s.gsps")
         watched.session.remark(0, Remarks(note="later"))
         quit_by_key(watched)
@@ -266,7 +266,7 @@ class TestQuit:
         window.session.set_choice(Choice(rank=3, max_iter=8))
         window.asking.open(stack)
         wait_until(lambda: window.session.shown is not None)
-        compute(window)
+        finish_runs(window)
         wait_until(errors)
         quit_by_key(window)
         press(question(), "Keep for later")
@@ -300,7 +300,7 @@ class TestQuit:
         assert watched.session.sweeping.is_going
 
     def test_other_data_during_a_sweep_are_asked_about(self, watched: MainWindow, root: Path, other: Path) -> None:
-        compute(watched)
+        finish_runs(watched)
         self.begin_sweep(watched, root)
         watched.asking.open(other)
         press(question(), "Cancel")
@@ -318,7 +318,7 @@ class TestQuit:
         window.session.set_choice(Choice(rank=3, max_iter=8))
         window.asking.open(path)
         wait_until(lambda: window.session.shown is not None)
-        compute(window)
+        finish_runs(window)
         quit_by_key(window)
         assert "&lt;img src=x&gt;&amp;amp; &lt;b&gt;bold.npy" in question().text()
 
@@ -330,7 +330,7 @@ class TestOtherData:
         return {work.data: work.runs for work in map(recovery.describe_folder, recovery.closed(root))}
 
     def test_opening_a_file(self, watched: MainWindow, root: Path, other: Path) -> None:
-        compute(watched, 2)
+        finish_runs(watched, 2)
         watched.asking.open(other)
         wait_until(lambda: watched.session.dataset.name == "y.npy")
         idle(watched)
@@ -343,11 +343,11 @@ class TestOtherData:
     def test_it_comes_back_from_the_menu_and_the_other_one_is_kept_then(
         self, watched: MainWindow, root: Path, other: Path
     ) -> None:
-        compute(watched, 2)
+        finish_runs(watched, 2)
         before = [entry.outcome.result.W for entry in watched.session.runs]
         watched.asking.open(other)
         wait_until(lambda: watched.session.dataset.name == "y.npy" and watched.session.shown is not None)
-        compute(watched)
+        finish_runs(watched)
         idle(watched)
         watched.filing._recent.actions()[0].trigger()
         wait_until(lambda: watched.session.dataset.name == "x.npy" and len(watched.session.runs) == 2)
@@ -358,7 +358,7 @@ class TestOtherData:
         assert watched.isWindowModified()
 
     def test_dropping_a_file(self, watched: MainWindow, root: Path, other: Path) -> None:
-        compute(watched)
+        finish_runs(watched)
         mime = QMimeData()
         mime.setUrls([QUrl.fromLocalFile(str(other))])
         actions, buttons = Qt.DropAction.CopyAction, LEFT
@@ -368,9 +368,9 @@ class TestOtherData:
         assert self.kept(root) == {"x.npy": 1}
 
     def test_opening_a_session(self, watched: MainWindow, root: Path, tmp_path: Path) -> None:
-        compute(watched)
+        finish_runs(watched)
         saved_session(watched, tmp_path / "s.gsps")
-        compute(watched)
+        finish_runs(watched)
         watched.filing.open(tmp_path / "s.gsps")
         wait_until(lambda: len(watched.session.runs) == 1)
         idle(watched)
@@ -378,14 +378,14 @@ class TestOtherData:
         assert not watched.isWindowModified()
 
     def test_the_sample(self, watched: MainWindow, root: Path) -> None:
-        compute(watched)
+        finish_runs(watched)
         watched.asking.sample("faces")
         wait_until(lambda: watched.session.dataset.name != "x.npy")
         idle(watched)
         assert self.kept(root) == {"x.npy": 1}
 
     def test_layout_with_nothing_changed_leaves_all_runs(self, watched: MainWindow, root: Path) -> None:
-        compute(watched, 2)
+        finish_runs(watched, 2)
         dataset = watched.session.dataset
         dialog = self.layout(watched)
         QTest.mouseClick(dialog.accept_button, LEFT)
@@ -395,7 +395,7 @@ class TestOtherData:
         assert len(watched.session.runs) == 2
 
     def test_another_layout_keeps_the_runs_of_the_former(self, watched: MainWindow, root: Path) -> None:
-        compute(watched, 2)
+        finish_runs(watched, 2)
         dialog = self.layout(watched)
         dialog.negative.setCurrentIndex(dialog.negative.findData("clip"))
         dialog.negative.activated.emit(dialog.negative.currentIndex())
@@ -421,7 +421,7 @@ class TestOtherData:
         window.session.set_choice(Choice(rank=3, max_iter=8))
         window.asking.open(stack)
         wait_until(lambda: window.session.shown is not None)
-        compute(window)
+        finish_runs(window)
         window.asking.open(other)
         wait_until(is_asked)
         press(question(), "Cancel")
@@ -442,7 +442,7 @@ class TestOtherData:
 
         recovery.Recovery.save_run = full  # type: ignore[method-assign,assignment]
         try:
-            compute(watched)
+            finish_runs(watched)
             idle(watched)
         finally:
             recovery.Recovery.save_run = real  # type: ignore[method-assign]
@@ -463,9 +463,9 @@ class TestDamagedSessions:
         entries = []
         for number in (1, 2):
             rows: list[Record] = []
-            runner = work.new_run(data, choice)
+            runner = compute.new_run(data, choice)
             outcome = runner.run(rows.append)
-            entries.append(work.entry_of(number, choice, runner.spec, outcome, tuple(rows)))
+            entries.append(compute.entry_of(number, choice, runner.spec, outcome, tuple(rows)))
         state = {
             "choice": asdict(choice),
             "view": asdict(View()),
@@ -492,7 +492,7 @@ class TestDamagedSessions:
             save_by_key(window)
             assert len(read_session(file).runs) == 2, value
             assert read_session(file).state[part] != value, "what is written is what is used"
-        compute(window)
+        finish_runs(window)
         assert len(window.session.runs) == 3
 
     def test_a_state_of_another_kind_leaves_the_runs(self, window: MainWindow, file: Path) -> None:
@@ -566,7 +566,7 @@ class TestDamagedSessions:
         two = make_window()
         two.asking.open(file)
         wait_until(lambda: len(two.session.runs) == 2)
-        compute(two)
+        finish_runs(two)
         save_by_key(two)
         assert read_session(file).dataset is not None
         assert len(read_session(file).runs) == 3
@@ -578,9 +578,9 @@ class TestDamagedSessions:
         for window in (one, two):
             window.asking.open(file)
             wait_until(lambda window=window: len(window.session.runs) == 2)
-        compute(one)
+        finish_runs(one)
         saved_session(one, file)
-        compute(two)
+        finish_runs(two)
         said = press_when_asked("Cancel")
         save_by_key(two)
         assert "has been changed" in said[0]
@@ -607,7 +607,7 @@ class TestDamagedSessions:
         one.session.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
         one.session.open(stack)
         wait_until(lambda: one.session.shown is not None)
-        compute(one, 2)
+        finish_runs(one, 2)
         idle(one)
         one.unsaved.leave()
         [folder] = recovery.closed(root)
@@ -691,7 +691,7 @@ class TestRecentSessions:
         assert entry.text == "/one.gsps"
 
     def test_a_state_that_is_damaged_leaves_the_runs(self, watched: MainWindow, root: Path) -> None:
-        compute(watched)
+        finish_runs(watched)
         idle(watched)
         [folder] = root.iterdir()
         content = json.loads((folder / "state.json").read_text())
@@ -709,7 +709,7 @@ def test_tool_tips_show_names_as_they_are(window: MainWindow, tmp_path: Path) ->
     window.session.set_choice(Choice(rank=3, max_iter=8))
     window.asking.open(folder)
     wait_until(lambda: window.session.shown is not None)
-    compute(window)
+    finish_runs(window)
     window.session.remark(0, Remarks(name="<u>mine"))
     window.session.select(0)
     window.basis.usersRequested.emit(0, False)

@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.inspecting import Users, users_of
+from gsp_studio.gui.jobs.inspection import Users, users_of
 from gsp_studio.gui.looking import pictures_of
 from gsp_studio.gui.state import RunEntry, Shown
 from gsp_studio.gui.widgets.basics import Button, label, plain, reserve

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner
 from gsp_studio.experiments.stability import BasisStability
-from gsp_studio.gui import work
+from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.session_file.window_state import (
     WindowState,
     choice_of,
@@ -139,7 +139,7 @@ def entry_from(saved: SavedRun, X: Any, problems: list[str] | None = None) -> Ru
     spec = RunSpec(X, run.start, run.backend, run.threads, run.mask, run.fingerprint)
     choice = read_choice(details.get("choice", {}), choice_of(run.start), about, problems)
     origin = read_origin(details.get("origin", [0, 0]), about, problems)
-    entry = work.entry_of(saved.number, choice, spec, outcome, records, origin)
+    entry = compute.entry_of(saved.number, choice, spec, outcome, records, origin)
     remarks = read_remarks(details, len(result.H), about, problems)
     return replace(entry, remarks=remarks, stability=_stability_from(saved, problems))
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from gsp_studio.engine.latest import LatestOnly
-from gsp_studio.gui.warmfit import WarmFit
+from gsp_studio.gui.jobs.short_fit import WarmFit
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Outcome

@@ -34,9 +34,9 @@ from gsp_studio.engine.run import Outcome, Record, RunSpec, RunState
 from gsp_studio.engine.runner import Runner, branch
 from gsp_studio.experiments.rank import RankStudy, study_ranks
 from gsp_studio.experiments.stability import BasisStability, basis_stability
-from gsp_studio.gui.checking import SEEDS
-from gsp_studio.gui.chronicle import is_past, marks_of
-from gsp_studio.gui.projector import Projector, average_sparsity, average_sparsity_of, by_energy, energies_of
+from gsp_studio.gui.jobs.projector import Projector, average_sparsity, average_sparsity_of, by_energy, energies_of
+from gsp_studio.gui.jobs.run_events import is_past, marks_of
+from gsp_studio.gui.jobs.stability_check import SEEDS
 from gsp_studio.gui.state import Choice, Comparison, Known, Parts, Pinned, RunEntry, Shown
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.export import ExportedRun, What, export_run

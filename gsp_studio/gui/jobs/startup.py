@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Starter:
-    """Imports and warms `gsp_studio.gui.work`, which knows numba, SciPy and the solvers."""
+    """Imports and warms `gsp_studio.gui.jobs.compute`, which knows numba, SciPy and the solvers."""
 
     def __init__(self) -> None:
         self._work: Any = None
@@ -22,7 +22,7 @@ class Starter:
 
     def _import(self) -> None:
         try:
-            self._work = importlib.import_module("gsp_studio.gui.work")
+            self._work = importlib.import_module("gsp_studio.gui.jobs.compute")
             self._work.warm_up()
         except Exception as error:  # the thread's edge: the window has to say why nothing works
             self._error = error

@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, QSettings, Qt, QTimer
 from PySide6.QtWidgets import QInputDialog, QMainWindow
 
 from gsp_studio.gui.menus import Menus
-from gsp_studio.gui.session import Session
+from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.widgets.basics import label
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.runs import RunsPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.panels.weights import WeightsPanel
-from gsp_studio.gui.session import Session
+from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.menu import Filing
 from gsp_studio.gui.session_file.unsaved_work import UnsavedWork
 from gsp_studio.gui.state import Phase, RunEntry

@@ -11,7 +11,7 @@ from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS
 if TYPE_CHECKING:
     from gsp_studio.gui.menus import Menus
     from gsp_studio.gui.panels.montage import MontagePanel
-    from gsp_studio.gui.session import Session
+    from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.state import View
 
 

@@ -12,7 +12,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from gsp_studio.gui.session import Session
+from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Choice
 from gsp_studio.gui.widgets.tile_buffer import TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView

@@ -11,10 +11,9 @@ from handling import Listener, open_faces, painted, settle, wait_until
 from PySide6.QtWidgets import QWidget
 
 import gsp_studio as gs
-from gsp_studio.gui import projecting
 from gsp_studio.gui.jobs import projector
 from gsp_studio.gui.panels.montage import MontagePanel
-from gsp_studio.gui.session import Session
+from gsp_studio.gui.session.session import Session, projection
 from gsp_studio.gui.state import Glimpse
 
 
@@ -23,7 +22,7 @@ def large(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
     """The bundled faces, as if they were so large that a drag needs glimpses: every third pixel."""
     monkeypatch.setattr(projector, "GLIMPSE_ABOVE", 1000)
     monkeypatch.setattr(projector, "GLIMPSE_ENTRIES", 9 * 361 // 9)
-    monkeypatch.setattr(projecting, "SAME_EVENT", 1000)
+    monkeypatch.setattr(projection, "SAME_EVENT", 1000)
     open_faces(session)
     wait_until(lambda: session._basis._projecting._projector.is_large)
     return session

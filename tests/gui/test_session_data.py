@@ -13,7 +13,7 @@ from handling import Listener, open_faces, settle, threads_of_sessions, wait_unt
 from PIL import Image
 
 from gsp_studio.gui.jobs import compute
-from gsp_studio.gui.session import Session
+from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Choice, Phase
 from gsp_studio.io.dataset import DatasetError, LoadOptions
 from gsp_studio.io.resources import sample_path

@@ -14,7 +14,7 @@ from handling import Listener, open_faces, settle, wait_until
 import gsp_studio as gs
 from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.jobs.path_scan import COUNT, knee
-from gsp_studio.gui.session import Session
+from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Phase
 
 
@@ -127,7 +127,7 @@ class TestCoefficients:
         assert faces.shown is faces.runs[0].shown
 
     def test_large_basis_waits_for_its_projection(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("gsp_studio.gui.projecting.SAME_EVENT", 100)
+        monkeypatch.setattr("gsp_studio.gui.session.projection.SAME_EVENT", 100)
         faces.set_sparsity(0.9)
         faces.settle_sparsity()
         wait_until(lambda: not math.isnan(faces.shown.before_refit))

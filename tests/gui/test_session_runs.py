@@ -15,7 +15,7 @@ import gsp_studio as gs
 from gsp_studio.core import nmf
 from gsp_studio.engine import runner
 from gsp_studio.engine.run import FinishReason
-from gsp_studio.gui.session import Session
+from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Choice, Parts, Phase
 
 

@@ -11,8 +11,7 @@ from handling import Listener, wait_until
 
 import gsp_studio as gs
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.gui import projecting
-from gsp_studio.gui.session import Session
+from gsp_studio.gui.session.session import Session, projection
 
 
 def true_error(session: Session, W: np.ndarray) -> float:
@@ -105,7 +104,7 @@ class TestLargeBasis:
 
     @pytest.fixture
     def large(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-        monkeypatch.setattr(projecting, "SAME_EVENT", 100)
+        monkeypatch.setattr(projection, "SAME_EVENT", 100)
         return faces
 
     def test_answer_comes_later_and_is_the_same(self, large: Session) -> None:

@@ -14,7 +14,7 @@ from handling import Listener, wait_until
 import gsp_studio as gs
 from gsp_studio.engine.run import Intervention, Record
 from gsp_studio.gui.jobs.run_events import marks_of
-from gsp_studio.gui.session import Session
+from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Mark, Phase
 from gsp_studio.io.export import read_factors, read_run
 

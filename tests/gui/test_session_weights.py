@@ -15,7 +15,7 @@ import gsp_studio as gs
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.core.weighting import centre
 from gsp_studio.gui.main_window import MainWindow
-from gsp_studio.gui.session import Session
+from gsp_studio.gui.session.session import Session
 
 WEIGHTS = centre((19, 19)).ravel()
 

@@ -13,7 +13,7 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
 
 from gsp_studio.gui.main_window import MainWindow
-from gsp_studio.gui.session import Session
+from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import View
 
 LEFT = Qt.MouseButton.LeftButton

@@ -17,7 +17,7 @@ from gsp_studio.gui.session_file.job_queue import JobQueue
 from gsp_studio.gui.words import plural, told
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.session import Session
+    from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.run_records import Reopened
     from gsp_studio.gui.state import RunEntry
     from gsp_studio.io.recovery import Recovery

@@ -21,7 +21,7 @@ from gsp_studio.io.logfile import sweeps_folder
 if TYPE_CHECKING:
     from gsp_studio.experiments.grid import Cell, Grid
     from gsp_studio.experiments.sweep import Sweep, SweepPoll
-    from gsp_studio.gui.steering import Steering
+    from gsp_studio.gui.session.steering import Steering
 
 #: Seconds without a move of the slider after which a sweep goes on.
 REST = 0.5

@@ -14,7 +14,7 @@ from gsp_studio.gui.widgets.basics import label
 from gsp_studio.gui.words import plural
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.session import Session
+    from gsp_studio.gui.session.session import Session
 
 _ROOT = "sweeps"
 

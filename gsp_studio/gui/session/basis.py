@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.jobs.path_scan import PathScan
 from gsp_studio.gui.jobs.refit import Refitting
-from gsp_studio.gui.projecting import Projecting
+from gsp_studio.gui.session.projection import Projecting
 from gsp_studio.gui.state import Choice, Pinned, Shown
 from gsp_studio.gui.words import told
 

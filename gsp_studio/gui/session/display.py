@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gsp_studio.gui.signals import SessionSignals
+from gsp_studio.gui.session.signals import SessionSignals
 from gsp_studio.gui.state import View
 
 if TYPE_CHECKING:

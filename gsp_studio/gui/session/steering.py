@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gsp_studio.gui.answering import Answering
-from gsp_studio.gui.running import LiveRun
+from gsp_studio.gui.session.analyses import Answering
+from gsp_studio.gui.session.live_run import LiveRun
 from gsp_studio.gui.state import Choice, Mark, Phase, RunEntry
 from gsp_studio.gui.sweep.background_sweep import Sweeping
 from gsp_studio.gui.words import told

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.session import Session
+    from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.state import View
 
 #: Steps that are kept.

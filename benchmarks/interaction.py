@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.timing import Row
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.main_window import MainWindow
+    from gsp_studio.gui.window.main_window import MainWindow
 
 ROOT = Path(__file__).parents[1]
 CBCL = ROOT.parent / "shared" / "data" / "CBCL.mat"

@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks.interaction import display, resident
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.main_window import MainWindow
+    from gsp_studio.gui.window.main_window import MainWindow
 
 ROOT = Path(__file__).parents[1]
 #: What the last fifth may hold more than the second.

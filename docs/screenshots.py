@@ -23,8 +23,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 from gsp_studio.gui import app
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.resources import sample_path
 
 #: A look: the theme, and how many pixels of the screen one of the window takes.

@@ -17,9 +17,9 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
+from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.logfile import log_folder, recovery_folder, start_logging
 
 _BAD_INPUT = 2

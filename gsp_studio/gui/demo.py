@@ -14,8 +14,8 @@ from PySide6.QtCore import QObject, QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.resources import sample_path
 
 _TICK_MS = 20

@@ -22,9 +22,9 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from gsp_studio.gui.app import make_application
 from gsp_studio.gui.jobs import compute
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.theme import apply_theme, load_theme
+from gsp_studio.gui.window.main_window import MainWindow
 
 _FAR_AWAY = QPoint(-500, -500)
 #: What Qt says about drawing without a screen.

@@ -14,8 +14,8 @@ from handling import settle, wait_until
 from PySide6.QtGui import QColor, QFontDatabase, QFontMetrics, QImage
 from PySide6.QtWidgets import QApplication, QWidget
 
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.theme import has_text_font, icon, load_theme, pixmap
+from gsp_studio.gui.window.main_window import MainWindow
 
 ROOT = Path(__file__).resolve().parents[2]
 CANVAS = "#16181c"

@@ -16,8 +16,8 @@ from gsp_studio.core.coefficients import Coefficients
 from gsp_studio.core.residuals import fit_of_image
 from gsp_studio.engine import cluster, runner
 from gsp_studio.gui.jobs.inspection import users_of
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.state import Phase
+from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.session import read_session
 
 

@@ -14,15 +14,15 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
-from gsp_studio.gui.dialogs.layout import LayoutDialog
+from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
 from gsp_studio.gui.jobs import projector
-from gsp_studio.gui.main_window import MainWindow
-from gsp_studio.gui.panels.montage import MontagePanel
+from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.state import Choice, Shown, View
+from gsp_studio.gui.widgets.image_plates import coloured, grey_table
 from gsp_studio.gui.widgets.picture import qimage_of, scaled_to_grey
-from gsp_studio.gui.widgets.plates import coloured, grey_table
 from gsp_studio.gui.widgets.tile_buffer import GAP_COLOUR, Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
+from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.readers import peek
 

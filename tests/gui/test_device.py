@@ -18,11 +18,11 @@ from PySide6.QtWidgets import QWidget
 from gsp_studio.engine.run import FinishReason, Outcome
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.jobs import projector
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.panels.model import ModelPanel
 from gsp_studio.gui.state import Choice, Phase
 from gsp_studio.gui.widgets.device_label import DeviceLabel
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
+from gsp_studio.gui.window.main_window import MainWindow
 
 OFFERED = (
     ("auto", "cpu, 3 threads", ""),

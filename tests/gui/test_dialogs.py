@@ -20,9 +20,9 @@ from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.export import ExportDialog
 from gsp_studio.gui.dialogs.keys import KeysDialog
 from gsp_studio.gui.dialogs.palette import PaletteDialog
-from gsp_studio.gui.main_window import MainWindow
-from gsp_studio.gui.menus import Menus
 from gsp_studio.gui.state import Parts, Phase
+from gsp_studio.gui.window.main_window import MainWindow
+from gsp_studio.gui.window.menu_bar import Menus
 from gsp_studio.io.extras import EXTRAS
 
 Key = Qt.Key

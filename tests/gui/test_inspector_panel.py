@@ -19,8 +19,8 @@ from gsp_studio.gui.panels import inspector as module
 from gsp_studio.gui.panels.inspector import BY_ERROR, BY_NUMBER, IMAGES, MAP, InspectorPanel
 from gsp_studio.gui.state import Shown
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.adaptive_split import Turning
 from gsp_studio.gui.widgets.picture import thumbnail
-from gsp_studio.gui.widgets.turning import Turning
 from gsp_studio.io.dataset import Dataset
 
 LEFT = Qt.MouseButton.LeftButton

@@ -21,9 +21,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.session_file import run_records
 from gsp_studio.gui.state import Choice, Phase, Remarks, View
+from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io import recovery
 from gsp_studio.io.session import read_session
 

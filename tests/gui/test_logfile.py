@@ -12,7 +12,7 @@ from handling import Listener, settle
 from PySide6.QtWidgets import QApplication
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
-from gsp_studio.gui.main_window import MainWindow
+from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io import logfile
 
 

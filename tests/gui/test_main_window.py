@@ -20,9 +20,20 @@ from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.export import ExportDialog
 from gsp_studio.gui.dialogs.keys import KeysDialog
 from gsp_studio.gui.dialogs.palette import PaletteDialog
-from gsp_studio.gui.main_window import MainWindow
-from gsp_studio.gui.panels import basis, chip, curves, data, log, model, montage, run, runs, sparsity
+from gsp_studio.gui.panels import (
+    basis_montage,
+    constraint_chip,
+    curves,
+    data,
+    log,
+    model,
+    run,
+    runs,
+    selected_basis,
+    sparsity,
+)
 from gsp_studio.gui.state import Phase
+from gsp_studio.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
 Key = Qt.Key
@@ -381,6 +392,6 @@ class TestWindow:
         assert window.findChildren(AboutDialog)
 
     def test_panels_do_not_know_each_other(self) -> None:
-        for module in (basis, chip, curves, data, log, model, montage, run, runs, sparsity):
+        for module in (selected_basis, constraint_chip, curves, data, log, model, basis_montage, run, runs, sparsity):
             lines = Path(module.__file__).read_text(encoding="utf-8").splitlines()
             assert not [line for line in lines if "import" in line and "gui.panels" in line], module.__name__

@@ -15,11 +15,11 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
+from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
 from gsp_studio.gui.dialogs.error import ErrorDialog
-from gsp_studio.gui.dialogs.layout import LayoutDialog
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.panels.inspector import PICTURE
 from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.patches import put_back
 from gsp_studio.io.resources import sample_path
 

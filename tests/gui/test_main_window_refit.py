@@ -11,10 +11,10 @@ from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
+from gsp_studio.gui.formatting import percent
 from gsp_studio.gui.jobs import compute
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.state import Phase
-from gsp_studio.gui.words import percent
+from gsp_studio.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -14,7 +14,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
-from gsp_studio.gui.panels.montage import MontagePanel
+from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.state import Shown, View
 from gsp_studio.gui.widgets.tile_buffer import Contrast
 from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS, TileView

@@ -15,7 +15,6 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QWidget
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.network.accuracy_box import AccuracyBox
 from gsp_studio.gui.network.layer_tree import short_names
 from gsp_studio.gui.network.panel import NetworksPanel
@@ -25,6 +24,7 @@ from gsp_studio.gui.network.view import NetworkView
 from gsp_studio.gui.network.weight_histogram import WeightHistogram
 from gsp_studio.gui.state import Choice
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
 Key = Qt.Key

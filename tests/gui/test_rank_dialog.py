@@ -17,8 +17,8 @@ from PySide6.QtWidgets import QApplication, QWidget
 from gsp_studio.experiments.consensus import Consensus
 from gsp_studio.experiments.rank import RankRow, RankStudy
 from gsp_studio.gui.dialogs.rank import RankDialog
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.state import Choice
+from gsp_studio.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -17,14 +17,14 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 import gsp_studio as gs
 from gsp_studio.backends import blocks
 from gsp_studio.backends.blocks import Streamed
-from gsp_studio.gui.dialogs.layout import LayoutDialog
-from gsp_studio.gui.dialogs.step import StepDialog
+from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
+from gsp_studio.gui.dialogs.preprocessing_step import StepDialog
+from gsp_studio.gui.dialogs.preprocessing_steps import StepsList
 from gsp_studio.gui.jobs.loading import Preview
-from gsp_studio.gui.looking import pictures_of
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.state import Choice, Phase
-from gsp_studio.gui.widgets.steps_list import StepsList
+from gsp_studio.gui.widgets.dataset_pictures import pictures_of
 from gsp_studio.gui.widgets.subset import SubsetEditor
+from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.montage import curve_shape
 from gsp_studio.io.readers import peek, thumbnails

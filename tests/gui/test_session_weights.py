@@ -14,8 +14,8 @@ from PySide6.QtTest import QTest
 import gsp_studio as gs
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.core.weighting import centre
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.session.session import Session
+from gsp_studio.gui.window.main_window import MainWindow
 
 WEIGHTS = centre((19, 19)).ravel()
 

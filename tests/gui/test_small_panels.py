@@ -15,11 +15,11 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
-from gsp_studio.gui.panels.basis import BasisPanel
-from gsp_studio.gui.panels.chip import ConstraintChip
+from gsp_studio.gui.panels.constraint_chip import ConstraintChip
 from gsp_studio.gui.panels.curves import CurvesPanel, _tip, axis_end
 from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.log import LogPanel
+from gsp_studio.gui.panels.selected_basis import BasisPanel
 from gsp_studio.gui.state import Choice, Mark
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.picture import Picture, qimage_of, scaled_to_grey

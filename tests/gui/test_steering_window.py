@@ -11,9 +11,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from gsp_studio.gui.dialogs.branch import BranchDialog
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
 Key = Qt.Key

@@ -15,12 +15,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 import gsp_studio as gs
+from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
 from gsp_studio.gui.dialogs.error import ErrorDialog
-from gsp_studio.gui.dialogs.layout import LayoutDialog
-from gsp_studio.gui.dialogs.step import StepDialog
+from gsp_studio.gui.dialogs.preprocessing_step import StepDialog
+from gsp_studio.gui.dialogs.preprocessing_steps import StepsList, new_step
 from gsp_studio.gui.jobs.loading import Preview
-from gsp_studio.gui.main_window import MainWindow
-from gsp_studio.gui.widgets.steps_list import StepsList, new_step
+from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.readers import peek, thumbnails
 from gsp_studio.io.step import KINDS, text_of
 

@@ -18,13 +18,13 @@ from gsp_studio.cli import main
 from gsp_studio.core.nmf import Params
 from gsp_studio.experiments.grid import Cell, Grid
 from gsp_studio.experiments.sweep import CellState, Stage, Sweep, SweepPoll
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.state import Choice, Phase
 from gsp_studio.gui.sweep.dialog import SweepDialog
 from gsp_studio.gui.sweep.grid_form import GridForm
 from gsp_studio.gui.sweep.heat_map import HeatMap
 from gsp_studio.gui.sweep.heat_tiles import MEASURES, spread, steps, tiles_of
 from gsp_studio.gui.theme import apply_theme, load_theme
+from gsp_studio.gui.window.main_window import MainWindow
 
 Key = Qt.Key
 LEFT = Qt.MouseButton.LeftButton

@@ -7,8 +7,8 @@ from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 
-from gsp_studio.gui.main_window import MainWindow
-from gsp_studio.gui.tour import Tour, hints_of
+from gsp_studio.gui.window.main_window import MainWindow
+from gsp_studio.gui.window.tour import Tour, hints_of
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -12,9 +12,9 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
 
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import View
+from gsp_studio.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -19,13 +19,13 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 
 from gsp_studio.engine.run import Record
 from gsp_studio.experiments.grid import Grid
+from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
 from gsp_studio.gui.dialogs.error import ErrorDialog
-from gsp_studio.gui.dialogs.layout import LayoutDialog
 from gsp_studio.gui.jobs import compute
-from gsp_studio.gui.main_window import MainWindow
 from gsp_studio.gui.session_file import run_records
 from gsp_studio.gui.session_file.recent_dialog import RecentDialog
 from gsp_studio.gui.state import Choice, Phase, Remarks, View
+from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io import recovery
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.session import SavedSession, read_session, write_session

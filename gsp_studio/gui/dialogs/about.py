@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QW
 
 from gsp_studio import __version__
 from gsp_studio.gui.theme import current_theme, pixmap
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.controls import label
 
 _TEXT = (
     f"<b>GSP Studio {__version__}</b>"

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.controls import label
 
 
 class BranchDialog(QDialog):

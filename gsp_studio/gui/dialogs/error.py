@@ -9,7 +9,7 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from gsp_studio.gui.theme import current_theme, pixmap
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.controls import label
 
 
 class ErrorDialog(QDialog):

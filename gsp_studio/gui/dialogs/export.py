@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.state import Parts, RunEntry
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.controls import label
 
 _PARTS = {
     "basis": ("Basis images", "a PNG each"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QGridLayout, QPushButton, QVBoxLayout, QWidget
 
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.controls import label
 
 
 class KeysDialog(QDialog):

@@ -9,7 +9,7 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
 
 from gsp_studio.gui.theme import current_theme, pixmap
-from gsp_studio.gui.widgets.basics import plain
+from gsp_studio.gui.widgets.controls import plain
 
 _Role, _Standard = QMessageBox.ButtonRole, QMessageBox.StandardButton
 

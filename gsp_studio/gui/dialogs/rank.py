@@ -13,7 +13,7 @@ from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.controls import label
 
 _FIRST, _LAST, _SEEDS = 2, 12, 5
 _MOST_TICKS = 16

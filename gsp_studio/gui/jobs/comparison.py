@@ -7,8 +7,8 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.engine.latest import LatestOnly
+from gsp_studio.gui.formatting import told
 from gsp_studio.gui.state import Comparison, RunEntry
-from gsp_studio.gui.words import told
 
 
 class Comparing(QObject):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.engine.latest import LatestOnly
+from gsp_studio.gui.formatting import told
 from gsp_studio.gui.state import Parts, RunEntry
-from gsp_studio.gui.words import told
 from gsp_studio.io.atomic import FolderTaken
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, Signal
 from gsp_studio.backends.blocks import Interrupted, Streamed
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image, residuals
 from gsp_studio.engine.latest import LatestOnly
-from gsp_studio.gui.words import told
+from gsp_studio.gui.formatting import told
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import RunEntry, Shown

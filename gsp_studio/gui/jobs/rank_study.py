@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.engine.latest import LatestOnly
-from gsp_studio.gui.words import told
+from gsp_studio.gui.formatting import told
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import Choice

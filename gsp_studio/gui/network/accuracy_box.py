@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.network.state import AccuracyCurve
-from gsp_studio.gui.widgets.basics import Button, ElidedLabel, label
+from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label
 from gsp_studio.gui.widgets.growing_plot import GrowingPlot
 
 #: Sources of images: what `sourceWanted` brings, and its words.

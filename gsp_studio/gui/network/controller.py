@@ -15,10 +15,10 @@ from gsp_studio.gui.network.accuracy_box import SOURCES
 from gsp_studio.gui.network.session import SAME_EVENT, NetworkSession
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.main_window import MainWindow
-    from gsp_studio.gui.menus import Menus
     from gsp_studio.gui.network.panel import NetworksPanel
     from gsp_studio.gui.network.view import NetworkView
+    from gsp_studio.gui.window.main_window import MainWindow
+    from gsp_studio.gui.window.menu_bar import Menus
 
 TITLE = "Networks"
 #: Of files that are networks and nothing else: wherever they are opened, they come here.

@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QVB
 
 from gsp_studio.gui.network.state import MODES, NetworkChoice, NetworkShown
 from gsp_studio.gui.theme import icon
-from gsp_studio.gui.widgets.bars import SparsityBars
-from gsp_studio.gui.widgets.basics import Button, CheckBox, ElidedLabel, ReadOut, label
+from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel, ReadOut, label
 from gsp_studio.gui.widgets.slider import SparsitySlider
+from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
 from gsp_studio.gui.widgets.switch import Switch
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from gsp_studio.gui.network.filter_images import Pictures, pictures_of, weights_to_draw, white_of
-from gsp_studio.gui.widgets.plates import signed_table
+from gsp_studio.gui.widgets.image_plates import signed_table
 from gsp_studio.gui.widgets.tile_buffer import GAP_COLOUR, TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
 

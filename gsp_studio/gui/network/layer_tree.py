@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.basics import plain
+from gsp_studio.gui.widgets.controls import plain
 
 if TYPE_CHECKING:
     from gsp_studio.gui.network.state import NetworkShown

@@ -9,7 +9,7 @@ from PySide6.QtCore import QSize, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QStackedLayout, QWidget
 
-from gsp_studio.gui.widgets.basics import EmptyState
+from gsp_studio.gui.widgets.controls import EmptyState
 
 if TYPE_CHECKING:
     from gsp_studio.gui.network.view import NetworkView

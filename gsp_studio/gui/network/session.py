@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from gsp_studio.gui.formatting import plural, told
 from gsp_studio.gui.network.jobs import AccuracyGrowing, CurveGrowing, NetworkWorkers, Sorting, network_work
 from gsp_studio.gui.network.state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
-from gsp_studio.gui.words import plural, told
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.checkpoint import Checkpoint

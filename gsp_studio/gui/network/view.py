@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
+from gsp_studio.gui.formatting import plural
 from gsp_studio.gui.network.accuracy_box import AccuracyBox
 from gsp_studio.gui.network.controls import NetworkControls
 from gsp_studio.gui.network.filter_images import weights_to_draw
@@ -14,10 +15,9 @@ from gsp_studio.gui.network.filter_tiles import FilterTiles
 from gsp_studio.gui.network.layer_tree import LayerTree
 from gsp_studio.gui.network.state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
 from gsp_studio.gui.network.weight_histogram import WeightHistogram
-from gsp_studio.gui.widgets.basics import Button, ElidedLabel, canvas, elastic, label
+from gsp_studio.gui.widgets.controls import Button, ElidedLabel, canvas, elastic, label
 from gsp_studio.gui.widgets.growing_plot import GrowingPlot
 from gsp_studio.gui.widgets.switch import Switch
-from gsp_studio.gui.words import plural
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.checkpoint import Checkpoint

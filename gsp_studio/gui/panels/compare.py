@@ -11,12 +11,12 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
+from gsp_studio.gui.formatting import percent, signed, signed_percent
 from gsp_studio.gui.state import Comparison, RunEntry, View
-from gsp_studio.gui.widgets.basics import Button, EmptyState, elastic, label
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.compare_column import CompareColumn
+from gsp_studio.gui.widgets.controls import Button, EmptyState, elastic, label
 from gsp_studio.gui.widgets.switch import Switch
-from gsp_studio.gui.words import percent, signed, signed_percent
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
 
 from gsp_studio.gui.state import Choice, Comparison, Mark, Phase, RunEntry
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.curve_overlay import CurveOverlay
 
 if TYPE_CHECKING:

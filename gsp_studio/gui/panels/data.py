@@ -9,11 +9,11 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from gsp_studio.backends.blocks import Streamed
-from gsp_studio.gui.looking import pictures_of
+from gsp_studio.gui.formatting import memory, plural
 from gsp_studio.gui.theme import icon
-from gsp_studio.gui.widgets.basics import Button, ElidedLabel, label, plain
+from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label, plain
+from gsp_studio.gui.widgets.dataset_pictures import pictures_of
 from gsp_studio.gui.widgets.picture import Picture
-from gsp_studio.gui.words import memory, plural
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset

@@ -12,17 +12,17 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
-from gsp_studio.gui.looking import columns_of, pictures_of
+from gsp_studio.gui.formatting import percent, pixel_value
 from gsp_studio.gui.state import Shown
-from gsp_studio.gui.widgets.basics import ElidedLabel, EmptyState, canvas, facing, label
+from gsp_studio.gui.widgets.adaptive_split import Turning
+from gsp_studio.gui.widgets.controls import ElidedLabel, EmptyState, canvas, facing, label
+from gsp_studio.gui.widgets.dataset_pictures import columns_of, pictures_of
 from gsp_studio.gui.widgets.error_map import ErrorMap
 from gsp_studio.gui.widgets.film_strip import FilmStrip
+from gsp_studio.gui.widgets.image_plates import Plate, Plates, grey_table, signed_table
 from gsp_studio.gui.widgets.parts_strip import PartsStrip
-from gsp_studio.gui.widgets.plates import Plate, Plates, grey_table, signed_table
 from gsp_studio.gui.widgets.switch import Switch
-from gsp_studio.gui.widgets.turning import Turning
 from gsp_studio.gui.widgets.whole_picture import WholePicture
-from gsp_studio.gui.words import percent, pixel_value
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset

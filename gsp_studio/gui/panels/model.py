@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
 from gsp_studio.gui.state import Choice, Known, Phase
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.basics import Button, label
+from gsp_studio.gui.widgets.controls import Button, label
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset

@@ -10,11 +10,11 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
+from gsp_studio.gui.formatting import percent
 from gsp_studio.gui.state import Choice, PathCurve, Shown
-from gsp_studio.gui.widgets.basics import Button, EmptyState, label
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
+from gsp_studio.gui.widgets.controls import Button, EmptyState, label
 from gsp_studio.gui.widgets.scrub_plot import ScrubPlot
-from gsp_studio.gui.words import percent
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset

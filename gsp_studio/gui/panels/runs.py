@@ -18,9 +18,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gsp_studio.gui.formatting import percent
 from gsp_studio.gui.state import RunEntry
-from gsp_studio.gui.widgets.basics import label, plain
-from gsp_studio.gui.words import percent
+from gsp_studio.gui.widgets.controls import label, plain
 
 _COLUMNS = ("Run", "Method", "Rank", "s", "Attained", "Error", "Iter.", "Time", "State", "Basis", "Tags", "Note")
 _NUMBERS = range(2, 8)

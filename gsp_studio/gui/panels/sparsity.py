@@ -8,12 +8,12 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
+from gsp_studio.gui.formatting import percent, signed_percent
 from gsp_studio.gui.state import Choice, Glimpse, Phase, Pinned, Shown
 from gsp_studio.gui.theme import icon
-from gsp_studio.gui.widgets.bars import SparsityBars
-from gsp_studio.gui.widgets.basics import Button, CheckBox, label, reserve
+from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
 from gsp_studio.gui.widgets.slider import SparsitySlider
-from gsp_studio.gui.words import percent, signed_percent
+from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
 
 #: Half of the last digit that the number shows.
 _HALF_DIGIT = 0.5e-4 + 1e-12

@@ -24,9 +24,9 @@ from gsp_studio.core import weighting
 from gsp_studio.core.weighting import Box
 from gsp_studio.gui.state import Shown
 from gsp_studio.gui.theme import icon
-from gsp_studio.gui.widgets.basics import Button, EmptyState, label
 from gsp_studio.gui.widgets.basis_pair import BasisPair
 from gsp_studio.gui.widgets.brush_bar import BrushBar
+from gsp_studio.gui.widgets.controls import Button, EmptyState, label
 from gsp_studio.gui.widgets.paint_history import PaintHistory, edit_between
 from gsp_studio.gui.widgets.paint_view import Brush, PaintView
 from gsp_studio.gui.widgets.weight_legend import WeightLegend

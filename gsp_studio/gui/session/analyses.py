@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gsp_studio.gui.formatting import about_stability
 from gsp_studio.gui.jobs.comparison import Comparing
 from gsp_studio.gui.jobs.export import Exporting, ExportRequest
 from gsp_studio.gui.jobs.inspection import Inspecting
@@ -15,7 +16,6 @@ from gsp_studio.gui.jobs.weighted_pair import Weighing
 from gsp_studio.gui.session.activity import Activity
 from gsp_studio.gui.session.display import Viewing
 from gsp_studio.gui.state import Choice, Parts, Pinned, Remarks, RunEntry
-from gsp_studio.gui.words import about_stability
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject

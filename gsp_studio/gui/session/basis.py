@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from gsp_studio.gui.formatting import told
 from gsp_studio.gui.jobs.path_scan import PathScan
 from gsp_studio.gui.jobs.refit import Refitting
 from gsp_studio.gui.session.projection import Projecting
 from gsp_studio.gui.state import Choice, Pinned, Shown
-from gsp_studio.gui.words import told
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
+from gsp_studio.gui.formatting import told
 from gsp_studio.gui.jobs.loading import Loading, Opened
-from gsp_studio.gui.words import told
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import LoadOptions

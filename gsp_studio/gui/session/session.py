@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer
 
+from gsp_studio.gui.formatting import about_data, about_run, told
 from gsp_studio.gui.jobs.startup import Starter
 from gsp_studio.gui.session.basis import PinnedBasis
 from gsp_studio.gui.session.dataset_loader import Opening
@@ -21,7 +22,6 @@ from gsp_studio.gui.session.steering import Steering
 from gsp_studio.gui.session.undo import Undoing
 from gsp_studio.gui.session.warm_fit import Warming
 from gsp_studio.gui.state import Choice, Glimpse, Known, Mark, Phase, Pinned, RunEntry, Shown
-from gsp_studio.gui.words import about_data, about_run, told
 
 if TYPE_CHECKING:
     from gsp_studio.core.nmf import Result

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from gsp_studio.gui.formatting import told
 from gsp_studio.gui.session.analyses import Answering
 from gsp_studio.gui.session.live_run import LiveRun
 from gsp_studio.gui.state import Choice, Mark, Phase, RunEntry
 from gsp_studio.gui.sweep.background_sweep import Sweeping
-from gsp_studio.gui.words import told
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject

@@ -11,15 +11,15 @@ from PySide6.QtWidgets import QFileDialog, QMenu
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.question import is_confirmed
+from gsp_studio.gui.formatting import plural
 from gsp_studio.gui.session_file.recent import RecentSession, RecentSessions
 from gsp_studio.gui.session_file.store import SUFFIX, Keeping
-from gsp_studio.gui.words import plural
 from gsp_studio.io.logfile import log_folder
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.main_window import MainWindow
-    from gsp_studio.gui.menus import Menus
     from gsp_studio.gui.session_file.run_records import Reopened
+    from gsp_studio.gui.window.main_window import MainWindow
+    from gsp_studio.gui.window.menu_bar import Menus
 
 _FILES = f"Sessions (*{SUFFIX});;All files (*)"
 #: Entries of the menu; the dialog behind it has all.

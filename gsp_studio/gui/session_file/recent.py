@@ -13,7 +13,7 @@ from typing import Any
 
 from PySide6.QtCore import QSettings
 
-from gsp_studio.gui.words import plural
+from gsp_studio.gui.formatting import plural
 
 #: Files that are remembered; folders are never let go of by count.
 _FILES = 8

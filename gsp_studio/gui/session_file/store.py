@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from gsp_studio.gui.formatting import plural, told
 from gsp_studio.gui.session_file.job_queue import JobQueue
-from gsp_studio.gui.words import plural, told
 
 if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
+from gsp_studio.gui.formatting import plural
 from gsp_studio.gui.state import Phase
-from gsp_studio.gui.words import plural
 
 if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.question import UnsavedQuestion
-    from gsp_studio.gui.main_window import MainWindow
+    from gsp_studio.gui.window.main_window import MainWindow
 
 _SHELF = "File > Recent sessions"
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.engine.latest import LatestOnly
-from gsp_studio.gui.words import plural, told
+from gsp_studio.gui.formatting import plural, told
 from gsp_studio.io.logfile import sweeps_folder
 
 if TYPE_CHECKING:

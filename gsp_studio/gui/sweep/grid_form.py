@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QGridLayout, QHBoxLayou
 from gsp_studio.core.nmf import METHODS, Params
 from gsp_studio.experiments.grid import Grid
 from gsp_studio.gui.sweep.heat_tiles import spread, steps
-from gsp_studio.gui.widgets.basics import Button, ElidedLabel
+from gsp_studio.gui.widgets.controls import Button, ElidedLabel
 
 #: Digits of a sparsity.
 _DIGITS = 4

@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSlider, QWidget
 
 from gsp_studio.gui.theme import icon
-from gsp_studio.gui.widgets.basics import Button, CheckBox, label, reserve
+from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
 from gsp_studio.gui.widgets.paint_view import Brush
 
 _TEACH_FLOOR = "No pixel is free: one of weight 0 would never leave a basis image."

@@ -8,8 +8,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.state import RunEntry
-from gsp_studio.gui.widgets.basics import Button, ElidedLabel
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
+from gsp_studio.gui.widgets.controls import Button, ElidedLabel
 
 _ORDINALS = ("First", "Second", "Third", "Fourth")
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtWidgets import QFrame, QWidget
 
-from gsp_studio.gui.widgets.basics import ElidedLabel, canvas, facing, label
-from gsp_studio.gui.widgets.plates import Plate, Plates
+from gsp_studio.gui.formatting import percent
+from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing, label
+from gsp_studio.gui.widgets.image_plates import Plate, Plates
 from gsp_studio.gui.widgets.tile_view import colour_table
-from gsp_studio.gui.words import percent
 
 if TYPE_CHECKING:
     from gsp_studio.core.residuals import Residuals

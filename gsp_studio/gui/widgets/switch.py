@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QWidget
 
-from gsp_studio.gui.widgets.basics import Button
+from gsp_studio.gui.widgets.controls import Button
 
 
 class Switch(QWidget):

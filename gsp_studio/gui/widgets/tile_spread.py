@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.gui.formatting import STABILITY, over_seeds
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
-from gsp_studio.gui.words import STABILITY, over_seeds
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import RunEntry, Shown

@@ -8,9 +8,9 @@ import numpy as np
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QWidget
 
-from gsp_studio.gui.widgets.basics import ElidedLabel, canvas, facing, label
-from gsp_studio.gui.widgets.plates import Plate, Plates, grey_table, signed_table
-from gsp_studio.gui.words import percent, pixel_value
+from gsp_studio.gui.formatting import percent, pixel_value
+from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing, label
+from gsp_studio.gui.widgets.image_plates import Plate, Plates, grey_table, signed_table
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import Shown

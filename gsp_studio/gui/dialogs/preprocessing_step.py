@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.controls import label
 from gsp_studio.io.step import CHOICES, LEAST, Step
 
 _MOST = 10_000_000

@@ -12,7 +12,7 @@ from PySide6.QtGui import QBrush, QColor, QMouseEvent, QPainter, QPaintEvent, QP
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.basics import plain
+from gsp_studio.gui.widgets.controls import plain
 
 Array = npt.NDArray[Any]
 

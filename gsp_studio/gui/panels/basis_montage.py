@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
+from gsp_studio.gui.formatting import pixel_value
 from gsp_studio.gui.state import Glimpse, RunEntry, Shown, View
-from gsp_studio.gui.widgets.basics import ElidedLabel, EmptyState, label
+from gsp_studio.gui.widgets.controls import ElidedLabel, EmptyState, label
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_spread import TileSpread
 from gsp_studio.gui.widgets.tile_view import TileView
-from gsp_studio.gui.words import pixel_value
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset

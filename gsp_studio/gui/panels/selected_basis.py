@@ -9,13 +9,13 @@ import numpy as np
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
+from gsp_studio.gui.formatting import STABILITY, over_seeds, percent
 from gsp_studio.gui.jobs.inspection import Users, users_of
-from gsp_studio.gui.looking import pictures_of
 from gsp_studio.gui.state import RunEntry, Shown
-from gsp_studio.gui.widgets.basics import Button, label, plain, reserve
+from gsp_studio.gui.widgets.controls import Button, label, plain, reserve
+from gsp_studio.gui.widgets.dataset_pictures import pictures_of
 from gsp_studio.gui.widgets.histogram import Histogram
 from gsp_studio.gui.widgets.picture import Picture
-from gsp_studio.gui.words import STABILITY, over_seeds, percent
 
 if TYPE_CHECKING:
     from gsp_studio.experiments.stability import BasisStability

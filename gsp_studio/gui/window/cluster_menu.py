@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QSettings, Qt, QTimer
 from PySide6.QtWidgets import QInputDialog, QMainWindow
 
-from gsp_studio.gui.menus import Menus
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.controls import label
+from gsp_studio.gui.window.menu_bar import Menus
 
 if TYPE_CHECKING:
     from gsp_studio.engine.cluster import Status

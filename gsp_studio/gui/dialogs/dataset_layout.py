@@ -19,12 +19,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gsp_studio.gui.dialogs.preprocessing_steps import StepsList
+from gsp_studio.gui.formatting import memory, plural
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.basics import label, plain
+from gsp_studio.gui.widgets.controls import label, plain
 from gsp_studio.gui.widgets.picture import Picture
-from gsp_studio.gui.widgets.steps_list import StepsList
 from gsp_studio.gui.widgets.subset import SubsetEditor
-from gsp_studio.gui.words import memory, plural
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.source import free_memory
 

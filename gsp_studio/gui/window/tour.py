@@ -11,10 +11,10 @@ from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.basics import Button, label
+from gsp_studio.gui.widgets.controls import Button, label
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.main_window import MainWindow
+    from gsp_studio.gui.window.main_window import MainWindow
 
 _WIDTH = 320
 _GAP = 12

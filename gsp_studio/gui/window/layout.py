@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QWidget
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.main_window import MainWindow
+    from gsp_studio.gui.window.main_window import MainWindow
 
 _LEFT, _RIGHT, _BELOW = (
     Qt.DockWidgetArea.LeftDockWidgetArea,

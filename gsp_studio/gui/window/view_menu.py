@@ -9,10 +9,10 @@ from gsp_studio.gui.widgets.tile_buffer import Contrast
 from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.menus import Menus
-    from gsp_studio.gui.panels.montage import MontagePanel
+    from gsp_studio.gui.panels.basis_montage import MontagePanel
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.state import View
+    from gsp_studio.gui.window.menu_bar import Menus
 
 
 class ViewMenu:

@@ -14,25 +14,20 @@ from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, QUrl, Signa
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPaintEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QToolBar, QToolButton
 
-from gsp_studio.gui.asking import Asking
-from gsp_studio.gui.centre import Centre
-from gsp_studio.gui.clusters import Clusters
-from gsp_studio.gui.docks import make_docks
-from gsp_studio.gui.menus import Menus
 from gsp_studio.gui.network.controller import Networking
 from gsp_studio.gui.network.panel import NetworksPanel
-from gsp_studio.gui.panels.basis import BasisPanel
-from gsp_studio.gui.panels.chip import ConstraintChip
+from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.panels.compare import ComparePanel
+from gsp_studio.gui.panels.constraint_chip import ConstraintChip
 from gsp_studio.gui.panels.curves import CurvesPanel
 from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.inspector import InspectorPanel
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.panels.model import ModelPanel
-from gsp_studio.gui.panels.montage import MontagePanel
 from gsp_studio.gui.panels.path import PathPanel
 from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.runs import RunsPanel
+from gsp_studio.gui.panels.selected_basis import BasisPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.panels.weights import WeightsPanel
 from gsp_studio.gui.session.session import Session
@@ -40,11 +35,16 @@ from gsp_studio.gui.session_file.menu import Filing
 from gsp_studio.gui.session_file.unsaved_work import UnsavedWork
 from gsp_studio.gui.state import Phase, RunEntry
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
-from gsp_studio.gui.tour import Tour, hints_of
-from gsp_studio.gui.view_menu import ViewMenu
-from gsp_studio.gui.widgets.basics import label
+from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.device_label import DeviceLabel
-from gsp_studio.gui.wiring import wire_panels, wire_session
+from gsp_studio.gui.window.cluster_menu import Clusters
+from gsp_studio.gui.window.layout import make_docks
+from gsp_studio.gui.window.menu_bar import Menus
+from gsp_studio.gui.window.prompts import Asking
+from gsp_studio.gui.window.tour import Tour, hints_of
+from gsp_studio.gui.window.view_menu import ViewMenu
+from gsp_studio.gui.window.view_tabs import Centre
+from gsp_studio.gui.window.wiring import wire_panels, wire_session
 from gsp_studio.io.logfile import LOG
 
 #: Version of the docks' arrangement: a stored one of another version is not restored.

@@ -19,9 +19,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gsp_studio.gui.dialogs.step import StepDialog
+from gsp_studio.gui.dialogs.preprocessing_step import StepDialog
 from gsp_studio.gui.theme import current_theme, icon
-from gsp_studio.gui.widgets.basics import Button
+from gsp_studio.gui.widgets.controls import Button
 from gsp_studio.io.step import Crop, Mask, Nonnegative, Normalize, Patches, Resize, Step, Subtract, text_of
 
 _EYE = 18

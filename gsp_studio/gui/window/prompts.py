@@ -26,12 +26,12 @@ from gsp_studio.io.resources import sample_path
 from gsp_studio.io.step import REMEDY, Resize
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.dialogs.layout import LayoutDialog
+    from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
     from gsp_studio.gui.dialogs.rank import RankDialog
     from gsp_studio.gui.jobs.export import ExportRequest
     from gsp_studio.gui.jobs.loading import Preview
-    from gsp_studio.gui.menus import Menus
     from gsp_studio.gui.sweep.controller import Sweeps
+    from gsp_studio.gui.window.menu_bar import Menus
     from gsp_studio.io.readers import Peek
 
 #: What the file dialog shows first; whatever a file is called, its content decides.
@@ -121,7 +121,7 @@ class Asking(QObject):
 
     def layout(self, found: Peek) -> None:
         """Show how a source would be read, and ask."""
-        from gsp_studio.gui.dialogs.layout import LayoutDialog
+        from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
 
         if self._layout is not None:
             self._layout.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.main_window import MainWindow
+    from gsp_studio.gui.window.main_window import MainWindow
 
 
 def wire_session(window: MainWindow) -> None:

@@ -1,0 +1,1 @@
+"""The frame: the main window, its docks, menus and prompts."""

@@ -13,7 +13,8 @@ from PySide6.QtWidgets import QWidget
 import gsp_studio as gs
 from gsp_studio.gui.jobs import projector
 from gsp_studio.gui.panels.basis_montage import MontagePanel
-from gsp_studio.gui.session.session import Session, projection
+from gsp_studio.gui.session import projection
+from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Glimpse
 
 

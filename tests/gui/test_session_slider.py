@@ -11,7 +11,8 @@ from handling import Listener, wait_until
 
 import gsp_studio as gs
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.gui.session.session import Session, projection
+from gsp_studio.gui.session import projection
+from gsp_studio.gui.session.session import Session
 
 
 def true_error(session: Session, W: np.ndarray) -> float:

@@ -23,29 +23,29 @@ if TYPE_CHECKING:
     from gsp_studio.core.sparsity import hoyer_sparsity
     from gsp_studio.core.steering import Kill, Reseed, Split
     from gsp_studio.io.dataset import Dataset, DatasetError
-    from gsp_studio.io.readers import load_dataset
-    from gsp_studio.io.step import Crop, Mask, Nonnegative, Normalize, Patches, Resize, Subtract
+    from gsp_studio.io.load import load_dataset
+    from gsp_studio.io.steps import Crop, Mask, Nonnegative, Normalize, Patches, Resize, Subtract
 
 _HOME = {
     "METHODS": "core.nmf",
-    "Crop": "io.step",
+    "Crop": "io.apply_steps",
     "Dataset": "io.dataset",
     "DatasetError": "io.dataset",
     "Iterate": "core.nmf",
     "Kill": "core.steering",
-    "Mask": "io.step",
-    "Nonnegative": "io.step",
-    "Normalize": "io.step",
+    "Mask": "io.apply_steps",
+    "Nonnegative": "io.apply_steps",
+    "Normalize": "io.apply_steps",
     "Params": "core.nmf",
-    "Patches": "io.step",
+    "Patches": "io.apply_steps",
     "Projection": "core.projection",
     "Reseed": "core.steering",
-    "Resize": "io.step",
+    "Resize": "io.apply_steps",
     "Result": "core.nmf",
     "SparseNMF": "core.estimator",
     "SparsityPath": "core.path",
     "Split": "core.steering",
-    "Subtract": "io.step",
+    "Subtract": "io.apply_steps",
     "available_backends": "backends",
     "column_sparse_projection": "core.projection",
     "factorize": "core.nmf",
@@ -53,7 +53,7 @@ _HOME = {
     "group_sparse_projection": "core.projection",
     "hoyer_sparsity": "core.sparsity",
     "iterate": "core.nmf",
-    "load_dataset": "io.readers",
+    "load_dataset": "io.load",
     "project_to_zeros": "core.projection",
 }
 

@@ -51,7 +51,7 @@ def folder(text: str) -> Path:
 
 
 def extras(text: str) -> tuple[str, ...]:
-    from gsp_studio.io.extras import EXTRAS
+    from gsp_studio.io.export.formats import EXTRAS
 
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:
@@ -215,7 +215,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 def prepare_cluster(args: argparse.Namespace) -> None:
     """Look whether a cluster is there, and leave the images for its workers to read where they can be."""
     from gsp_studio.engine.cluster import connected
-    from gsp_studio.io.readers import can_stay_on_disk
+    from gsp_studio.io.load import can_stay_on_disk
 
     kind = "the workers of" if args.scheduler.startswith("local:") else "an answer from"
     words = f"waiting for {kind} {args.scheduler}..."
@@ -231,7 +231,7 @@ def prepare_cluster(args: argparse.Namespace) -> None:
 
 
 def load(args: argparse.Namespace) -> Dataset:
-    from gsp_studio.io.readers import load_dataset
+    from gsp_studio.io.load import load_dataset
 
     dataset = load_dataset(args.path, **_choices(args))
     height, width = dataset.image_shape
@@ -283,6 +283,6 @@ def solver_fields(args: argparse.Namespace) -> dict[str, Any]:
 def start(init: str) -> Any:
     """A start's name, or the factors (W, H) of an exported run."""
     from gsp_studio.core.initialization import STARTS
-    from gsp_studio.io.export import read_factors
+    from gsp_studio.io.export.run_folder import read_factors
 
     return init if init in STARTS or not Path(init).exists() else read_factors(init)

@@ -19,13 +19,13 @@ from gsp_studio.io.error_text import describe_error
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Intervention, Outcome, RunSpec
     from gsp_studio.io.dataset import Dataset
-    from gsp_studio.io.runfile import ExportedRun
+    from gsp_studio.io.run_json import ExportedRun
 
 
 def add_fit(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``gsp-studio fit``."""
     from gsp_studio.core.nmf import METHODS
-    from gsp_studio.io.extras import EXTRAS
+    from gsp_studio.io.export.formats import EXTRAS
 
     parser.add_argument("paths", nargs="*", metavar="PATH", help="data sets: folders, archives, .npy, .mat, ... files")
     parser.add_argument("--config", type=Path, metavar="RUN", help="repeat this run.json, steering included")
@@ -111,7 +111,7 @@ def fit(args: argparse.Namespace) -> int:
 
 def _check_apart(args: argparse.Namespace) -> None:
     """Raise ValueError when two data sets would be exported into one folder."""
-    from gsp_studio.io.export_names import filled, name_of_data
+    from gsp_studio.io.export.folder_names import filled, name_of_data
 
     taken: dict[str, str] = {}
     for path in args.paths:
@@ -134,7 +134,7 @@ def _fit_one(args: argparse.Namespace) -> int:
     from gsp_studio.backends import get_backend
     from gsp_studio.core.nmf import Params, check_params
     from gsp_studio.engine.run import RunSpec
-    from gsp_studio.io.export import check_directory, check_name
+    from gsp_studio.io.export.run_folder import check_directory, check_name
     from gsp_studio.io.pixels import read_mask, read_pixels
 
     check_name(str(args.out))  # before the work, not after it
@@ -160,8 +160,8 @@ def repeat(args: argparse.Namespace) -> int:
     """Repeat an exported run and compare the factors bit by bit."""
     from gsp_studio.backends.backend import gives_same_bits
     from gsp_studio.engine.run import Intervention, RunSpec
-    from gsp_studio.io.export import check_directory, read_run, same_factors
-    from gsp_studio.io.readers import load_dataset
+    from gsp_studio.io.export.run_folder import check_directory, read_run, same_factors
+    from gsp_studio.io.load import load_dataset
 
     check_directory(args.out)
     run = read_run(args.run)
@@ -198,9 +198,9 @@ def _run_and_export(
     from gsp_studio.engine.progress import ProgressBar
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.engine.runner import Runner
-    from gsp_studio.io.export import check_directory
-    from gsp_studio.io.export_names import filled, holds_another, name_of
-    from gsp_studio.io.runfile import ExportError
+    from gsp_studio.io.export.folder_names import filled, holds_another, name_of
+    from gsp_studio.io.export.run_folder import check_directory
+    from gsp_studio.io.run_json import ExportError
 
     template = str(args.out)
     if "{error}" not in template:  # else it is known when the run has ended
@@ -248,10 +248,10 @@ def _tell_ending(outcome: Outcome) -> None:
 
 def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Namespace) -> int:
     from gsp_studio.engine.run import FinishReason
-    from gsp_studio.io.export import What, describe
-    from gsp_studio.io.export_names import free_folder, holds_another, named
+    from gsp_studio.io.export.folder_names import free_folder, holds_another, named
+    from gsp_studio.io.export.run_folder import What, describe
     from gsp_studio.io.logfile import LOG
-    from gsp_studio.io.runfile import summary_of
+    from gsp_studio.io.run_json import summary_of
 
     run = outcome.exported(spec)
     result = run.result
@@ -289,8 +289,8 @@ def _written(out: Path, dataset: Dataset, run: ExportedRun, what: Any, force: bo
     Path, list of Path, bool
         The folder, its files, and whether that is what was asked for.
     """
-    from gsp_studio.io.export import export_run
-    from gsp_studio.io.runfile import ExportError
+    from gsp_studio.io.export.run_folder import export_run
+    from gsp_studio.io.run_json import ExportError
 
     least = replace(what, extras=(), zoom=None)
     tries: list[tuple[Callable[[], Path], Any, str]] = [(lambda: out, what, "")]

@@ -14,9 +14,9 @@ from gsp_studio import arguments
 from gsp_studio.cli import _COMMANDS, _parser, main
 from gsp_studio.engine.interrupt import deferred
 from gsp_studio.engine.progress import ProgressBar
-from gsp_studio.io import export
-from gsp_studio.io.export import ExportError, read_run
-from gsp_studio.io.export_names import name_of_data
+from gsp_studio.io.export import run_folder
+from gsp_studio.io.export.folder_names import name_of_data
+from gsp_studio.io.export.run_folder import ExportError, read_run
 
 FIT = ("--max-iter", "5", "--sparsity", "0.5", "--backend", "reference", "--quiet")
 
@@ -154,7 +154,7 @@ def interrupted(monkeypatch):
         if record.n_iter == 3:
             signal.raise_signal(signal.SIGINT)
 
-    save = export.save_image
+    save = run_folder.save_image
     sent = []
 
     def save_image(*args):
@@ -164,7 +164,7 @@ def interrupted(monkeypatch):
         save(*args)
 
     monkeypatch.setattr(ProgressBar, "show", show)
-    monkeypatch.setattr(export, "save_image", save_image)
+    monkeypatch.setattr(run_folder, "save_image", save_image)
     return sent
 
 
@@ -230,8 +230,8 @@ def test_a_run_is_kept_where_an_extra_export_fails(tmp_path, stack, monkeypatch,
     def fails(*_):
         raise ExportError("SVG needs something")
 
-    kept = dict(export.EXTRAS)
-    monkeypatch.setitem(export.EXTRAS, "svg", type(kept["svg"])("SVG", "", (r"montage\.svg",), fails))
+    kept = dict(run_folder.EXTRAS)
+    monkeypatch.setitem(run_folder.EXTRAS, "svg", type(kept["svg"])("SVG", "", (r"montage\.svg",), fails))
     assert main(["fit", stack, "--rank", "3", *FIT, "--also", "svg,mat", "--out", "out"]) == 2
     assert "SVG needs something; the run is exported without --also and --zoom" in capsys.readouterr().err
     assert read_run("out").start.rank == 3

@@ -27,8 +27,8 @@ from gsp_studio.core.steering import check_edit, difference, edited_params, text
 from gsp_studio.core.workers import ClusterError
 from gsp_studio.engine.cluster import connected
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Poll, Record, RunSpec, RunState
-from gsp_studio.io.runfile import versions_now
-from gsp_studio.io.source import require_memory
+from gsp_studio.io.peek import require_memory
+from gsp_studio.io.run_json import versions_now
 
 #: Coefficients on a cluster come here with the result up to so many bytes; larger ones stay there.
 LARGEST_FETCHED = 1 << 30

@@ -23,7 +23,7 @@ from gsp_studio.core.nmf import METHODS, Params, check_params
 from gsp_studio.experiments.runs import described, digest_of, plain
 from gsp_studio.io.atomic import WriteError, write_whole
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.runfile import (
+from gsp_studio.io.run_json import (
     DAMAGE,
     INPUTS,
     ExportedRun,
@@ -33,7 +33,7 @@ from gsp_studio.io.runfile import (
     params_json,
     software_versions,
 )
-from gsp_studio.io.session import SavedRun, SessionError, read_run, write_run
+from gsp_studio.io.session_file import SavedRun, SessionError, read_run, write_run
 
 Array = npt.NDArray[Any]
 

@@ -21,7 +21,7 @@ from gsp_studio import __version__
 from gsp_studio.backends import get_backend
 from gsp_studio.core.nmf import Iterate, Params, factorize
 from gsp_studio.core.residuals import error_map
-from gsp_studio.io.runfile import DAMAGE
+from gsp_studio.io.run_json import DAMAGE
 
 Array = npt.NDArray[Any]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.metrics import GramError
     from gsp_studio.engine.run import Outcome, Record, RunSpec
     from gsp_studio.experiments.stability import BasisStability
-    from gsp_studio.io.runfile import ExportedRun
+    from gsp_studio.io.run_json import ExportedRun
 
 Array = npt.NDArray[Any]
 
@@ -83,7 +83,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Parts:
-    """What an export writes besides run.json, and how figures look, as `io.export.What` says it."""
+    """What an export writes besides run.json, and how figures look, as `io.export.run_folder.What` says it."""
 
     basis: bool = True
     montage: bool = True

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import one_line
-from gsp_studio.io.matlab import DEFLATE_MOST
+from gsp_studio.io.formats.matlab5 import DEFLATE_MOST
+from gsp_studio.io.peek import require_memory
 from gsp_studio.io.schema import SchemaError, parse_json
-from gsp_studio.io.source import require_memory
 
 Array = npt.NDArray[Any]
 Member = TypeVar("Member", h5py.Group, h5py.Dataset)

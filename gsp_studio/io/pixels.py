@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import Dataset, DatasetError
-from gsp_studio.io.images import read_image
+from gsp_studio.io.images.image_file import read_image
 from gsp_studio.io.schema import check_regular
 
 Array = npt.NDArray[Any]

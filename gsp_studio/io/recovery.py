@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.atomic import WriteError, is_held, take_lock, write_whole
-from gsp_studio.io.session import SavedRun, SavedSession, SessionError, read_run, write_run
+from gsp_studio.io.session_file import SavedRun, SavedSession, SessionError, read_run, write_run
 
 Array = npt.NDArray[Any]
 

@@ -26,7 +26,7 @@ from gsp_studio.io.hdf5_content import (
     write_array,
     write_text,
 )
-from gsp_studio.io.runfile import (
+from gsp_studio.io.run_json import (
     ExportedRun,
     array_fields,
     arrays_among,

@@ -1,151 +1,286 @@
-"""What the steps of `step` do to images, one after another."""
+"""What is done to images between a file and a data set: named steps in an order, each of which can be switched off.
+
+Steps are data: they are part of `LoadOptions`, so they stand in run.json and in scripts, and the same data come again.
+What is negative or not finite afterwards is asked about, as ever, and never changed in silence.
+"""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
-
-from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.patches import places_of
-from gsp_studio.io.pixels import read_grey
-from gsp_studio.io.preprocess import make_nonnegative
-from gsp_studio.io.step import Crop, Mask, Nonnegative, Normalize, Patches, Per, Resize, Step, Subtract, shape_after
 
 Array = npt.NDArray[Any]
+Per = Literal["image", "pixel"]
+How = Literal["stretch", "crop", "pad"]
+Negative = Literal["clip", "shift", "abs"]
+
+#: What a folder with images of many sizes is told to be in want of.
+REMEDY = "a step that resizes them"
+LARGEST_SIDE = 1 << 15
+#: What a source of one image is told to be in want of.
+CUT = "a step that cuts it into patches"
+#: Patches of a data set.
+MOST_PATCHES = 1 << 28
+#: Patches that are proposed for one image, about.
+_PROPOSED = 20_000
 
 
-@dataclass(frozen=True, eq=False)
-class Images:
-    """Images on their way: values (n, height, width) or (n, height, width, 3), names and labels."""
-
-    values: Array
-    names: Sequence[str]
-    labels: Sequence[str] | None
+class StepError(ValueError):
+    """A step that cannot be; the message is one sentence."""
 
 
-def apply(steps: Sequence[Step], images: Images) -> Images:
-    """Images after these steps, new arrays."""
-    for step in steps:
-        if step.is_on:
-            images = _apply(step, images)
-    return images
+@dataclass(frozen=True)
+class Crop:
+    """A part of each image: `height` x `width` pixels from row `top` and column `left` on."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    is_on: bool = True
+    kind: Literal["crop"] = "crop"
 
 
-def _apply(step: Step, images: Images) -> Images:
-    values, names, labels = images.values, images.names, images.labels
+@dataclass(frozen=True)
+class Resize:
+    """All images at one size. "stretch" changes their proportions; "crop" and "pad" keep them, and cut what is too
+    much or fill with black what is missing, both sides alike.
+    """
+
+    height: int
+    width: int
+    how: How = "crop"
+    is_on: bool = True
+    kind: Literal["resize"] = "resize"
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Parts of `height` x `width` pixels in place of the images.
+
+    `count` of them at random, as often from each image; or, with a `stride` above 0, one every so many pixels down and
+    across, with those at the edges, so that they cover the images where the stride is no longer than they are.
+    """
+
+    height: int
+    width: int
+    count: int = 10_000
+    seed: int = 0
+    stride: int = 0
+    is_on: bool = True
+    kind: Literal["patches"] = "patches"
+
+
+@dataclass(frozen=True)
+class Subtract:
+    """The "mean" or the "minimum" taken away, that of each image or that of each pixel over all images."""
+
+    what: Literal["mean", "minimum"]
+    per: Per = "image"
+    is_on: bool = True
+    kind: Literal["subtract"] = "subtract"
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """Divided by the largest absolute value ("maximum") or by the Euclidean norm ("norm"), per image or per pixel.
+
+    What is all zero stays so.
+    """
+
+    by: Literal["maximum", "norm"] = "maximum"
+    per: Per = "image"
+    is_on: bool = True
+    kind: Literal["normalize"] = "normalize"
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Pixels that are 0 in a mask are set to 0 in every image.
+
+    `path` is that of the mask: a grey image, or a .npy, of the shape that the images have when they come to this step.
+    """
+
+    path: str
+    is_on: bool = True
+    kind: Literal["mask"] = "mask"
+
+
+@dataclass(frozen=True)
+class Nonnegative:
+    """Negative values set to 0 ("clip"), made positive ("abs"), or the smallest of all subtracted ("shift")."""
+
+    negative: Negative = "clip"
+    is_on: bool = True
+    kind: Literal["nonnegative"] = "nonnegative"
+
+
+Step = Crop | Resize | Patches | Subtract | Normalize | Mask | Nonnegative
+KINDS: dict[str, Callable[..., Step]] = {
+    "crop": Crop,
+    "resize": Resize,
+    "patches": Patches,
+    "subtract": Subtract,
+    "normalize": Normalize,
+    "mask": Mask,
+    "nonnegative": Nonnegative,
+}
+CHOICES = {
+    "how": get_args(How),
+    "per": get_args(Per),
+    "what": ("mean", "minimum"),
+    "by": ("maximum", "norm"),
+    "negative": get_args(Negative),
+}
+LEAST = {"top": 0, "left": 0, "height": 1, "width": 1, "count": 2, "seed": 0, "stride": 0}
+
+
+def as_step(step: Any) -> Step:
+    """A step, or what run.json holds of one, checked.
+
+    Raises
+    ------
+    StepError
+        A step of no known kind, or a number or a choice out of range.
+    """
+    if isinstance(step, dict):
+        kind = step.get("kind")
+        if kind not in KINDS:
+            raise StepError(f'step "{kind}" is not known; accepted are {", ".join(KINDS)}')
+        try:
+            step = KINDS[kind](**step)
+        except TypeError as error:
+            raise StepError(f'step "{kind}" is incomplete ({error})') from error
+    if not isinstance(step, Step):
+        raise StepError(f"{step!r} is no step; accepted are {', '.join(KINDS)}")
+    if isinstance(step, Mask) and not (isinstance(step.path, str) and step.path):
+        raise StepError("mask: the path is empty; accepted is that of a grey image or a .npy")
+    for name, accepted in CHOICES.items():
+        value = getattr(step, name, accepted[0])
+        if value not in accepted:
+            raise StepError(f'{step.kind}: {name} is "{value}"; accepted are {", ".join(accepted)}')
+    for name, least in LEAST.items():
+        value = getattr(step, name, least)
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value < 1 << 31:
+            raise StepError(f"{step.kind}: {name} is {value}; accepted is a whole number from {least}")
+    if isinstance(step, Mask):
+        step = replace(step, path=os.path.abspath(os.path.expanduser(step.path)))  # a run repeats from any folder
+    sides = (getattr(step, "height", 1), getattr(step, "width", 1))
+    if max(sides) > LARGEST_SIDE:
+        raise StepError(f"{step.kind}: {sides[0]} x {sides[1]} is too large; accepted are sides up to {LARGEST_SIDE}")
+    checked: Step = step
+    return checked
+
+
+def text_of(step: Step) -> str:
+    """A step in words, for lists and for run.json."""
     match step:
         case Crop():
-            shape_after([step], values.shape[1:3], len(values))
-            part = values[:, step.top : step.top + step.height, step.left : step.left + step.width]
-            return Images(part, names, labels)
+            return f"cropped to {step.height} x {step.width} at row {step.top}, column {step.left}"
         case Resize():
-            made = np.empty((len(values), step.height, step.width, *values.shape[3:]), values.dtype)
-            for k, image in enumerate(values):
-                made[k] = resized(image, step)
-            return Images(made, names, labels)
+            how = {"stretch": "stretched", "crop": "edges cut", "pad": "edges filled with black"}[step.how]
+            return f"resized to {step.height} x {step.width}, {how}"
         case Patches():
-            return _patches(step, images)
-        case Mask():
-            keep = _kept(step.path, values.shape[1:3])
-            return Images(values * (keep if values.ndim == 3 else keep[..., None]).astype(values.dtype), names, labels)
-        case Nonnegative():
-            made = np.array(values)
-            if made.size:
-                make_nonnegative(made, step.negative, "")
-            return Images(made, names, labels)
+            patches = f"patches of {step.height} x {step.width}"
+            return (
+                f"{patches} every {step.stride} pixels" if step.stride else f"{step.count} {patches}, seed {step.seed}"
+            )
         case Subtract():
-            axes = _axes(step.per, values)
-            base = (
-                values.mean(axis=axes, keepdims=True) if step.what == "mean" else values.min(axis=axes, keepdims=True)
-            )
-            return Images(values - base, names, labels)
+            return f"{step.what} of each {step.per} subtracted"
+        case Mask():
+            return f"masked by {step.path}"
+        case Nonnegative():
+            done = {"clip": "set to 0", "shift": "gone: the smallest value subtracted from all", "abs": "made positive"}
+            return f"negative values {done[step.negative]}"
         case Normalize():
-            axes = _axes(step.per, values)
-            size = np.abs(values).max(axis=axes, keepdims=True)
-            if step.by == "norm":
-                # The largest value taken out first: squares of huge values would overflow.
-                safe = np.where(size > 0, size, 1)
-                size = size * np.sqrt(np.square(values / safe).sum(axis=axes, keepdims=True))
-            return Images(np.divide(values, size, out=np.zeros_like(values), where=size > 0), names, labels)
+            return f"each {step.per} divided by its {'largest absolute value' if step.by == 'maximum' else 'norm'}"
 
 
-def _kept(path: str, shape: tuple[int, ...]) -> Array:
-    """Where a mask is not 0, of images of that shape."""
-    try:
-        stamp = os.stat(path).st_mtime_ns
-    except OSError as error:
-        raise DatasetError(f"the mask {path} cannot be read: {error.strerror or error}") from error
-    keep = _mask(path, stamp)
-    if keep.shape != shape:
-        raise DatasetError(f"the mask {path} has shape {keep.shape}; accepted is that of the images, {shape}")
-    return keep
+def shape_after(steps: Sequence[Step], shape: tuple[int, int], count: int) -> tuple[tuple[int, int], int]:
+    """Shape and number of the images after these steps.
 
-
-@lru_cache(maxsize=4)  # images that stay in their file come block by block
-def _mask(path: str, stamp: int) -> Array:
-    keep: Array = read_grey(Path(path)) != 0
-    return keep
-
-
-def _axes(per: Per, values: Array) -> tuple[int, ...]:
-    return tuple(range(1, values.ndim)) if per == "image" else (0,)
-
-
-def _patches(step: Patches, images: Images) -> Images:
-    values = images.values
-    places = places_of(step, values.shape[1:3], len(values))
-    chosen, tops, lefts = places.images, places.tops, places.lefts
-    made = np.empty((len(chosen), step.height, step.width, *values.shape[3:]), values.dtype)
-    for k, (j, top, left) in enumerate(zip(chosen, tops, lefts, strict=True)):
-        made[k] = values[j, top : top + step.height, left : left + step.width]
-    names = tuple(
-        f"{images.names[j]}, row {top}, column {left}" for j, top, left in zip(chosen, tops, lefts, strict=True)
-    )
-    return Images(made, names, images.labels and tuple(images.labels[j] for j in chosen))
-
-
-def resized(image: Array, step: Resize) -> Array:
-    """One image (height, width) or (height, width, 3) at the step's size; Pillow averages what becomes smaller."""
-    height, width = image.shape[:2]
-    target = (step.height, step.width)
-    if (height, width) == target:
-        return image
-    if step.how == "stretch":
-        return _scaled(image, target)
-    wanted = max if step.how == "crop" else min
-    scale = wanted(step.height / height, step.width / width)
-    near = (max(1, round(height * scale)), max(1, round(width * scale)))
-    # Rounding may miss the target by a pixel.
-    near = tuple(
-        max(side, aim) if step.how == "crop" else min(side, aim) for side, aim in zip(near, target, strict=True)
-    )
-    scaled = _scaled(image, (near[0], near[1]))
-    if step.how == "crop":
-        top, left = (near[0] - step.height) // 2, (near[1] - step.width) // 2
-        return scaled[top : top + step.height, left : left + step.width]
-    made = np.zeros((*target, *image.shape[2:]), image.dtype)
-    top, left = (step.height - near[0]) // 2, (step.width - near[1]) // 2
-    made[top : top + near[0], left : left + near[1]] = scaled
-    return made
-
-
-def _scaled(image: Array, shape: tuple[int, int]) -> Array:
-    planes = image[..., None] if image.ndim == 2 else image
-    made = [
-        np.asarray(
-            Image.fromarray(np.ascontiguousarray(planes[..., k], np.float32)).resize(
-                (shape[1], shape[0]), Image.Resampling.BILINEAR
+    Raises
+    ------
+    StepError
+        A part that does not lie within the images.
+    """
+    for step in steps:
+        if not step.is_on or not isinstance(step, Crop | Resize | Patches):
+            continue
+        top, left = (step.top, step.left) if isinstance(step, Crop) else (0, 0)
+        within = top + step.height <= shape[0] and left + step.width <= shape[1]
+        if not isinstance(step, Resize) and not within:
+            raise StepError(
+                f"{text_of(step)} does not lie within images of {shape[0]} x {shape[1]}; accepted is a part of them"
             )
-        )
-        for k in range(planes.shape[2])
-    ]
-    stacked: Array = np.stack(made, axis=-1).astype(image.dtype, copy=False)
-    return stacked[..., 0] if image.ndim == 2 else stacked
+        if isinstance(step, Patches):
+            count = _patches_of(step, shape, count)
+            if count > MOST_PATCHES:
+                raise StepError(
+                    f"{text_of(step)} are {count:,}; accepted are up to {MOST_PATCHES:,}, by a longer stride"
+                )
+        shape = (step.height, step.width)
+    return shape, count
+
+
+def _patches_of(step: Patches, shape: tuple[int, int], count: int) -> int:
+    if not step.stride:
+        return step.count
+    for side, size in zip(shape, (step.height, step.width), strict=True):
+        count *= 1 + -(-(side - size) // step.stride)
+    return count
+
+
+def corners(step: Patches, shape: tuple[int, int]) -> Array:
+    """Row and column of the upper left pixel of each patch of an image, where they are cut by a stride.
+
+    Returns
+    -------
+    ndarray (k, 2) of int64
+        Row by row. The last ones end where the image does.
+    """
+    each = []
+    for side, size in zip(shape, (step.height, step.width), strict=True):
+        starts = np.arange(0, side - size + 1, step.stride)
+        each.append(starts if starts[-1] == side - size else np.append(starts, side - size))
+    rows, columns = np.meshgrid(*each, indexing="ij")
+    return np.stack([rows.ravel(), columns.ravel()], axis=1)
+
+
+def proposed_patches(shape: tuple[int, int]) -> Patches:
+    """Patches that cover one image of that shape twice over or so, in a number that a window can work with."""
+    side = min(*shape, max(2, min(16, min(shape) // 8)))
+    stride = max(1, side // 2, math.ceil(math.sqrt(shape[0] * shape[1] / _PROPOSED)))
+    return Patches(min(shape[0], max(side, stride)), min(shape[1], max(side, stride)), stride=stride)
+
+
+def leading_resize(steps: Sequence[Step]) -> Resize | None:
+    """The first step where it brings all images to one size: files of any size can be read then."""
+    first = next((step for step in steps if step.is_on), None)
+    return first if isinstance(first, Resize) else None
+
+
+def script_of(step: Step) -> str:
+    """A step as Python: ``gs.Resize(height=64, width=64)``."""
+    said = []
+    for part in fields(step):
+        value = getattr(step, part.name)
+        if part.name != "kind" and (part.default is MISSING or value != part.default):
+            said.append(f"{part.name}={value!a}")
+    return f"gs.{type(step).__name__}({', '.join(said)})"
+
+
+def argument_of(step: Step) -> str:
+    """A step as the command line has it: ``resize:height=64,width=64``."""
+    said = []
+    for part in fields(step):
+        value = getattr(step, part.name)
+        if part.name not in ("kind", "is_on") and (part.default is MISSING or value != part.default):
+            said.append(f"{part.name}={value}")
+    return f"{step.kind}:{','.join(said)}"

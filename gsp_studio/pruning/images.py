@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from gsp_studio.io import images as image_files
-from gsp_studio.io import sources
 from gsp_studio.io.dataset import Dataset, DatasetError, fingerprint_of
-from gsp_studio.io.folder import natural_key, scan
+from gsp_studio.io.images import archives
+from gsp_studio.io.images import image_file as image_files
+from gsp_studio.io.images.image_set import natural_key, scan
 
 Array = npt.NDArray[Any]
 
@@ -262,7 +262,7 @@ def labelled_files(path: Path, side: int, classes: Sequence[str] | None = None) 
     DatasetError
         No images, images outside of folders of classes, or a class that is not among `classes`.
     """
-    with sources.opened(path) as source:
+    with archives.opened(path) as source:
         if not path.is_dir():
             raise DatasetError(f"{path} is no folder; images that are read a batch at a time lie in folders of classes")
         files = tuple(scan(source)[0])

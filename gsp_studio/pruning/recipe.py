@@ -20,7 +20,7 @@ from torch import nn
 
 from gsp_studio import __version__
 from gsp_studio.io.atomic import write_whole
-from gsp_studio.io.runfile import DAMAGE, write_json
+from gsp_studio.io.run_json import DAMAGE, write_json
 from gsp_studio.pruning.grouping import Grouping
 from gsp_studio.pruning.methods import METHODS, pruned_weights
 from gsp_studio.pruning.models import make_model

@@ -18,7 +18,7 @@ from gsp_studio.engine import cluster, runner
 from gsp_studio.gui.jobs.inspection import users_of
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.window.main_window import MainWindow
-from gsp_studio.io.session import read_session
+from gsp_studio.io.session_file import read_session
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from gsp_studio.gui.dialogs.palette import PaletteDialog
 from gsp_studio.gui.state import Parts, Phase
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.gui.window.menu_bar import Menus
-from gsp_studio.io.extras import EXTRAS
+from gsp_studio.io.export.formats import EXTRAS
 
 Key = Qt.Key
 LEFT = Qt.MouseButton.LeftButton

@@ -25,7 +25,7 @@ from gsp_studio.gui.session_file import run_records
 from gsp_studio.gui.state import Choice, Phase, Remarks, View
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io import recovery
-from gsp_studio.io.session import read_session
+from gsp_studio.io.session_file import read_session
 
 
 @pytest.fixture

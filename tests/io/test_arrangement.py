@@ -7,10 +7,10 @@ import scipy.io
 from making import pictures
 
 import gsp_studio as gs
-from gsp_studio.io import layout
-from gsp_studio.io.axes import laid_out, readings
-from gsp_studio.io.parted import PartedArray, between
-from gsp_studio.io.readers import load_dataset, peek, thumbnails
+from gsp_studio.io import shape_guess
+from gsp_studio.io.axis_guess import laid_out, readings
+from gsp_studio.io.formats.lazy_array import PartedArray, between
+from gsp_studio.io.load import load_dataset, peek, thumbnails
 
 
 def scene(height, width, seed=0, power=1.2):
@@ -198,8 +198,8 @@ def test_arrays_in_their_file_are_laid_out_like_those_in_memory():
 
 
 def test_the_axis_along_which_neighbours_differ_otherwise():
-    assert layout.odd_axis([5.0, 1.0, 1.1]) == 0
-    assert layout.odd_axis([1.0, 1.1, 0.2]) == 2
-    assert layout.odd_axis([1.0, 1.1, 1.05]) is None
-    assert layout.odd_axis([1.0, 3.0, 9.0]) is None
-    assert layout.odd_axis([0.0, 1.0, 1.0]) is None
+    assert shape_guess.odd_axis([5.0, 1.0, 1.1]) == 0
+    assert shape_guess.odd_axis([1.0, 1.1, 0.2]) == 2
+    assert shape_guess.odd_axis([1.0, 1.1, 1.05]) is None
+    assert shape_guess.odd_axis([1.0, 3.0, 9.0]) is None
+    assert shape_guess.odd_axis([0.0, 1.0, 1.0]) is None

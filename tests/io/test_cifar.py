@@ -6,9 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
-from gsp_studio.io import pickles
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.readers import load_dataset
+from gsp_studio.io.formats import pickles
+from gsp_studio.io.load import load_dataset
 
 
 def unit(images):

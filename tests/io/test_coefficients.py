@@ -10,8 +10,8 @@ from gsp_studio.core.spread import Spread
 from gsp_studio.core.workers import Here, spans_of
 from gsp_studio.engine.run import RunSpec
 from gsp_studio.engine.runner import Runner
-from gsp_studio.io.coefficients import COEFFICIENTS, WRITERS
-from gsp_studio.io.export import ExportedRun, ExportError, What, export_run, read_factors
+from gsp_studio.io.export.coefficients import COEFFICIENTS, WRITERS
+from gsp_studio.io.export.run_folder import ExportedRun, ExportError, What, export_run, read_factors
 
 N, RANK = 700, 3
 
@@ -41,7 +41,7 @@ def read(path):
 
 @pytest.mark.parametrize("name", COEFFICIENTS)
 def test_what_is_written_in_blocks_reads_back(name, there, tmp_path, monkeypatch):
-    monkeypatch.setattr("gsp_studio.io.coefficients._CHUNK", 128)
+    monkeypatch.setattr("gsp_studio.io.export.coefficients._CHUNK", 128)
     monkeypatch.setattr("gsp_studio.core.coefficients._FETCHED", 50 * RANK * 4)
     H = np.asarray(there.H)
     for source in (there.H, H):

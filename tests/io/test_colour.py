@@ -7,11 +7,11 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.io.dataset import Dataset, DatasetError
-from gsp_studio.io.export import ExportedRun, What, export_run, read_run
-from gsp_studio.io.images import LUMA
-from gsp_studio.io.montage import GAP_LEVEL, montage_image, to_grey
+from gsp_studio.io.export.montage import GAP_LEVEL, montage_image, to_grey
+from gsp_studio.io.export.run_folder import ExportedRun, What, export_run, read_run
+from gsp_studio.io.images.image_file import LUMA
+from gsp_studio.io.load import peek, thumbnails
 from gsp_studio.io.pixels import read_mask, read_pixels
-from gsp_studio.io.readers import peek, thumbnails
 
 H, W, N = 6, 4, 10
 

@@ -13,9 +13,17 @@ from making import pictures
 from PIL import Image
 
 import gsp_studio as gs
-from gsp_studio.io import export
-from gsp_studio.io.export import ExportedRun, ExportError, What, check_directory, export_run, read_run, same_factors
-from gsp_studio.io.montage import to_grey
+from gsp_studio.io.export import run_folder
+from gsp_studio.io.export.montage import to_grey
+from gsp_studio.io.export.run_folder import (
+    ExportedRun,
+    ExportError,
+    What,
+    check_directory,
+    export_run,
+    read_run,
+    same_factors,
+)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +186,7 @@ def test_a_failing_write_leaves_nothing(tmp_path, dataset, run, monkeypatch, fai
     def fail(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if kind is OSError else kind("broken")
 
-    monkeypatch.setattr(export, fails, fail)
+    monkeypatch.setattr(run_folder, fails, fail)
     with pytest.raises(ExportError if kind is OSError else kind):
         export_run(tmp_path / "a" / "b", dataset, run)
     assert list(tmp_path.iterdir()) == []

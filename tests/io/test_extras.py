@@ -16,8 +16,8 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.cli import main
-from gsp_studio.io.export import ExportedRun, ExportError, What, check_name, export_run, named
-from gsp_studio.io.extras import EXTRAS, Look, labelled_montage
+from gsp_studio.io.export.formats import EXTRAS, Look, labelled_montage
+from gsp_studio.io.export.run_folder import ExportedRun, ExportError, What, check_name, export_run, named
 
 N, H, W = 30, 9, 7
 ALL = tuple(name for name in EXTRAS if name not in ("svg", "pdf"))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gsp_studio.io import images
-from gsp_studio.io.headers import gif_frames, quick_header
+from gsp_studio.io.images import image_file
+from gsp_studio.io.images.headers import gif_frames, quick_header
 
 RNG = np.random.default_rng(0)
 PLAIN = {
@@ -34,10 +34,10 @@ def test_plain_images_are_told_at_once(tmp_path, kind, mode, options):
     path = tmp_path / "x"
     path.write_bytes(content)
     with path.open("rb") as stream:
-        slow = images._header(stream, path)
+        slow = image_file._header(stream, path)
     assert quick_header(content[:2048]) == (kind, 11, 23, slow.is_colour, slow.dtype)
     assert (slow.format, slow.size, slow.frames) == (kind, (11, 23), 1)
-    assert images.look(path) == slow
+    assert image_file.look(path) == slow
 
 
 def test_what_is_unusual_is_left_to_pillow():
@@ -71,10 +71,10 @@ def test_pictures_of_an_animation_are_counted_without_decoding_them(tmp_path):
     large = bytearray(content.getvalue())
     large[6:10] = b"\x28\x23" * 2  # the canvas, of which frames take a corner
     (tmp_path / "large.gif").write_bytes(large)
-    with pytest.raises(images.DatasetError, match="declares 7 images of 9000 x 9000, more than its"):
-        images.look(tmp_path / "large.gif")
-    with pytest.raises(images.DatasetError, match=r"many\.gif holds more than 32768 images"):
-        images.look(tmp_path / "many.gif")
+    with pytest.raises(image_file.DatasetError, match="declares 7 images of 9000 x 9000, more than its"):
+        image_file.look(tmp_path / "large.gif")
+    with pytest.raises(image_file.DatasetError, match=r"many\.gif holds more than 32768 images"):
+        image_file.look(tmp_path / "many.gif")
 
 
 @pytest.mark.parametrize("kind", PLAIN)
@@ -93,8 +93,8 @@ def test_damaged_images_are_told_as_pillow_tells_them(tmp_path, kind):
         told += 1
         try:
             with path.open("rb") as stream:
-                slow = images._header(stream, path)
-        except images.DatasetError:
+                slow = image_file._header(stream, path)
+        except image_file.DatasetError:
             continue  # it is refused when it is read
         assert (slow.format, *slow.size, slow.is_colour, slow.dtype) == quick
     assert told > 100

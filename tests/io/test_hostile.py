@@ -27,7 +27,7 @@ from making import npy_bytes, pictures
 from PIL import Image
 
 import gsp_studio as gs
-from gsp_studio.io.readers import load_dataset, peek
+from gsp_studio.io.load import load_dataset, peek
 
 GREY = np.random.default_rng(0).integers(0, 255, (12, 16, 16), np.uint8)
 Case = Callable[[Path], Path]
@@ -436,7 +436,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(tmp_path: Path, name: str, mo
     case, told = REFUSED[name]
     opened = case(tmp_path)
     before = sorted(map(str, tmp_path.rglob("*")))
-    monkeypatch.setattr("gsp_studio.io.source.free_memory", lambda: 1 << 30)
+    monkeypatch.setattr("gsp_studio.io.peek.free_memory", lambda: 1 << 30)
     with pytest.raises(gs.DatasetError) as error:
         load_dataset(opened)
     sentence = str(error.value)

@@ -9,8 +9,8 @@ from making import pictures, png_header, save_all
 from PIL import Image
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.images import look, read_image, sniff
-from gsp_studio.io.readers import load_dataset, peek, thumbnails
+from gsp_studio.io.images.image_file import look, read_image, sniff
+from gsp_studio.io.load import load_dataset, peek, thumbnails
 
 
 def read(path):

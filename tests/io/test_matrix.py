@@ -5,9 +5,9 @@ import pytest
 import scipy.io
 from making import pictures
 
-from gsp_studio.io import layout
+from gsp_studio.io import shape_guess
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.readers import load_dataset, peek, thumbnails
+from gsp_studio.io.load import load_dataset, peek, thumbnails
 
 SHAPE = (24, 18)
 
@@ -142,7 +142,7 @@ def test_cbcl(shared_data):
 
 @pytest.mark.parametrize("pixels", [1, 2, 13, 361, 1024, 32256])
 def test_candidate_shapes_have_the_pixels_and_begin_with_the_squarest(pixels):
-    shapes = layout.candidate_shapes(pixels)
+    shapes = shape_guess.candidate_shapes(pixels)
     assert all(h * w == pixels for h, w in shapes)
     longest = [max(shape) / min(shape) for shape in shapes]
     assert longest == sorted(longest)
@@ -153,11 +153,11 @@ def test_candidate_shapes_have_the_pixels_and_begin_with_the_squarest(pixels):
 @pytest.mark.parametrize("shape", [(19, 19), (24, 18), (18, 24), (32, 16)])
 def test_the_true_shape_is_ranked_first(shape, order):
     columns = vectors(pictures(20, *shape), order).T.astype(float)
-    assert layout.rank_shapes(columns, order)[0] == shape
+    assert shape_guess.rank_shapes(columns, order)[0] == shape
 
 
 def test_grain_tells_images_from_noise():
     rng = np.random.default_rng(0)
-    assert layout.grain(vectors(pictures(20, 16, 16), "C").T.astype(float), (16, 16), "C") < 0.6
-    assert 0.9 < layout.grain(rng.random((256, 20)), (16, 16), "C") < 1.1
-    assert layout.grain(np.ones((256, 20)), (16, 16), "C") == 1.0
+    assert shape_guess.grain(vectors(pictures(20, 16, 16), "C").T.astype(float), (16, 16), "C") < 0.6
+    assert 0.9 < shape_guess.grain(rng.random((256, 20)), (16, 16), "C") < 1.1
+    assert shape_guess.grain(np.ones((256, 20)), (16, 16), "C") == 1.0

@@ -9,8 +9,8 @@ import random
 import numpy as np
 import pytest
 
-from gsp_studio.io import pickles
-from gsp_studio.io.pickles import PickleError, check_pickle
+from gsp_studio.io.formats import pickles
+from gsp_studio.io.formats.pickles import PickleError, check_pickle
 
 
 def walk(content: bytes) -> int:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.preprocess import make_finite, make_nonnegative, unit_scale
-from gsp_studio.io.readers import load_dataset
+from gsp_studio.io.load import load_dataset
+from gsp_studio.io.values import make_finite, make_nonnegative, unit_scale
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from making import npy_bytes, pictures, png_header, save_all
 import gsp_studio as gs
 from gsp_studio.engine.run import FinishReason, RunSpec
 from gsp_studio.engine.runner import Runner
-from gsp_studio.io import source
+from gsp_studio.io import peek as source
 from gsp_studio.io.dataset import LoadOptions
-from gsp_studio.io.readers import LoadCancelled, load_dataset, peek, thumbnails
+from gsp_studio.io.load import LoadCancelled, load_dataset, peek, thumbnails
 
 
 @pytest.fixture
@@ -121,7 +121,8 @@ def refused_to_others(path):
 
 AS_NOBODY = """
 import os, sys
-from gsp_studio.io import dataset, readers
+from gsp_studio.io import dataset
+from gsp_studio.io import load
 from PIL import Image
 Image.init()
 try:

@@ -9,7 +9,7 @@ import pytest
 from making import pictures
 
 import gsp_studio as gs
-from gsp_studio.io.export import ExportedRun, What, export_run
+from gsp_studio.io.export.run_folder import ExportedRun, What, export_run
 
 
 @pytest.fixture

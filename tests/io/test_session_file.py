@@ -23,8 +23,8 @@ from gsp_studio.core.steering import Kill, Split
 from gsp_studio.io import recovery
 from gsp_studio.io.atomic import WriteError, write_whole
 from gsp_studio.io.recovery import Recovery, read_folder
-from gsp_studio.io.runfile import ExportedRun, as_done, versions_now
-from gsp_studio.io.session import (
+from gsp_studio.io.run_json import ExportedRun, as_done, versions_now
+from gsp_studio.io.session_file import (
     SavedRun,
     SavedSession,
     SessionError,
@@ -242,7 +242,7 @@ def test_what_was_there_stays_when_writing_fails(data, tmp_path, monkeypatch):
     def fails(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gsp_studio.io.session.write_into", fails)
+    monkeypatch.setattr("gsp_studio.io.session_file.write_into", fails)
     with pytest.raises(WriteError, match=r"s\.gsps cannot be written: No space left on device"):
         write_session(path, SavedSession(describe(data), None, tuple(runs_of(data)[:1])))
     assert path.read_bytes() == before
@@ -369,7 +369,7 @@ from pathlib import Path
 import numpy as np
 from dataclasses import replace
 from gsp_studio.io.recovery import Recovery
-from gsp_studio.io.session import read_run
+from gsp_studio.io.session_file import read_run
 
 saved = read_run(Path(sys.argv[1]))
 for root in sys.stdin:

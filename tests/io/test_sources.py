@@ -14,8 +14,8 @@ from making import pictures, save_all
 from PIL import Image
 
 import gsp_studio as gs
-from gsp_studio.io import folder
-from gsp_studio.io.readers import load_dataset, peek, thumbnails
+from gsp_studio.io.images import image_set
+from gsp_studio.io.load import load_dataset, peek, thumbnails
 
 
 def png(image):
@@ -143,7 +143,7 @@ def test_truncated_tars(tmp_path, members):
 
 def test_a_compressed_bomb_is_stopped_while_it_is_read(tmp_path, monkeypatch):
     write_tar(tmp_path / "x.tgz", {"a.png": bytes(200 << 20)}, "w:gz")
-    monkeypatch.setattr("gsp_studio.io.source.free_memory", lambda: 32 << 20)
+    monkeypatch.setattr("gsp_studio.io.peek.free_memory", lambda: 32 << 20)
     assert "x.tgz, decompressed, needs" in refused(tmp_path / "x.tgz")
 
 
@@ -226,7 +226,7 @@ def test_an_animation_that_declares_more_frames_than_it_can_hold(tmp_path):
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_files_read_at_once_are_read_in_order(tmp_path, monkeypatch, workers):
-    monkeypatch.setattr(folder, "_workers", lambda pixels: workers)
+    monkeypatch.setattr(image_set, "_workers", lambda pixels: workers)
     images = pictures(40)
     save_all(images, tmp_path)
     done = []

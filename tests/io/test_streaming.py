@@ -15,8 +15,9 @@ from making import npy_bytes, pictures, save_all
 
 import gsp_studio as gs
 from gsp_studio.backends.blocks import Streamed
-from gsp_studio.io import plain, streaming
-from gsp_studio.io.readers import load_dataset, peek
+from gsp_studio.io import streamed as streaming
+from gsp_studio.io.formats import plain_values
+from gsp_studio.io.load import load_dataset, peek
 
 N, H, W = 40, 9, 7
 
@@ -213,7 +214,7 @@ def test_other_formats_cannot_stay(tmp_path):
 def test_large_ones_stay_by_themselves(tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", stack())
     assert peek(tmp_path / "x.npy").usual_storage == "memory"
-    monkeypatch.setattr("gsp_studio.io.readers._LARGE", 1000)
+    monkeypatch.setattr("gsp_studio.io.load._LARGE", 1000)
     assert peek(tmp_path / "x.npy").usual_storage == "disk"
     assert isinstance(load_dataset(tmp_path / "x.npy").X, Streamed)
     assert isinstance(load_dataset(tmp_path / "x.npy", storage="memory").X, np.ndarray)
@@ -222,7 +223,7 @@ def test_large_ones_stay_by_themselves(tmp_path, monkeypatch):
 
 def test_what_does_not_fit_says_what_can_be_done(tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", np.tile(stack(), (2000, 1, 1)))
-    monkeypatch.setattr("gsp_studio.io.source.free_memory", lambda: 1000)
+    monkeypatch.setattr("gsp_studio.io.peek.free_memory", lambda: 1000)
     with pytest.raises(
         gs.DatasetError, match=r"leave them on the disk \(storage\), read a part of them \(subset\), or"
     ):
@@ -241,7 +242,7 @@ _LIMITED = """
 import resource, sys
 import numpy as np
 import gsp_studio as gs
-from gsp_studio.io.readers import peek, thumbnails
+from gsp_studio.io.load import peek, thumbnails
 
 gs.factorize(np.random.default_rng(0).random((64, 200), np.float32), gs.Params(3, sparsity=0.5, max_iter=2))
 status = open("/proc/self/status").read().split()
@@ -333,8 +334,8 @@ def test_values_at_even_steps_are_read_as_a_map_would(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     (tmp_path / "x").write_bytes(rng.bytes(4000))
     for piece, gap in ((1 << 20, 1 << 12), (64, 8), (16, 1)):
-        monkeypatch.setattr(plain, "_PIECE", piece)
-        monkeypatch.setattr(plain, "_GAP", gap)
+        monkeypatch.setattr(plain_values, "_PIECE", piece)
+        monkeypatch.setattr(plain_values, "_GAP", gap)
         for _ in range(40):
             shape = tuple(int(n) for n in rng.integers(1, 6, 3))
             dtype = np.dtype(rng.choice(["u1", "<u2", ">i4"]))
@@ -344,7 +345,7 @@ def test_values_at_even_steps_are_read_as_a_map_would(tmp_path, monkeypatch):
                 step = shape[axis] * step + int(rng.integers(0, 9))
             offset = int(rng.integers(0, 99))
             truth = np.ndarray(shape, dtype, (tmp_path / "x").read_bytes(), offset, strides)
-            found = plain.PlainArray(tmp_path / "x", dtype, offset, shape, tuple(strides))
+            found = plain_values.PlainArray(tmp_path / "x", dtype, offset, shape, tuple(strides))
             assert np.array_equal(found[:], truth)
             start, stop = sorted(rng.integers(0, shape[0] + 1, 2).tolist())
             assert np.array_equal(found[start:stop], truth[start:stop])
@@ -354,4 +355,4 @@ def test_values_at_even_steps_are_read_as_a_map_would(tmp_path, monkeypatch):
             assert np.array_equal(pickle.loads(pickle.dumps(found))[some], truth[some])
             assert np.array_equal(found.laid_out((-1, 2, 0, 1))[:], truth.transpose(2, 0, 1)[None])
     with pytest.raises(ValueError, match="leave out more than axes of length 1"):
-        plain.PlainArray(tmp_path / "x", "u1", 0, (2, 3), (3, 1)).laid_out((0,))
+        plain_values.PlainArray(tmp_path / "x", "u1", 0, (2, 3), (3, 1)).laid_out((0,))

@@ -13,9 +13,9 @@ import pytest
 from making import pictures
 
 import gsp_studio as gs
-from gsp_studio.io import swap
 from gsp_studio.io.atomic import FolderTaken, WriteError, write_whole
-from gsp_studio.io.export import ExportedRun, ExportError, What, export_run, read_factors, read_run
+from gsp_studio.io.export import swap
+from gsp_studio.io.export.run_folder import ExportedRun, ExportError, What, export_run, read_factors, read_run
 
 
 class Killed(BaseException):
@@ -135,7 +135,7 @@ _KILLED = """
 import os, signal, sys
 import numpy as np
 import gsp_studio as gs
-from gsp_studio.io.export import ExportedRun, export_run
+from gsp_studio.io.export.run_folder import ExportedRun, export_run
 data = gs.load_dataset(sys.argv[1])
 params = gs.Params(2, sparsity=0.5, max_iter=3)
 run = ExportedRun(gs.factorize(data.X, params, "reference"), params)

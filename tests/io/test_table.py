@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from making import pictures
 
-from gsp_studio.io import table
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.readers import load_dataset
+from gsp_studio.io.formats import text_table
+from gsp_studio.io.load import load_dataset
 
 N, W = 6, 16
 VALUES = np.random.default_rng(0).random((N, W)).round(3)
@@ -21,7 +21,7 @@ def opened(tmp_path, lines, encoding="utf-8", **choices):
     """The data set of a table of these lines, with the notes that the reader of tables made."""
     text = lines if isinstance(lines, str) else "\n".join(lines) + "\n"
     (tmp_path / "x.csv").write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
-    table._cached.cache_clear()  # two files within a tick of the clock
+    text_table._cached.cache_clear()  # two files within a tick of the clock
     data = load_dataset(tmp_path / "x.csv", **{"images_in": "rows", "image_shape": (4, 4), **choices})
     return replace(data, notes=tuple(note for note in data.notes if not note.startswith("not said by the file")))
 
@@ -236,7 +236,7 @@ def test_long_cells_and_lines_are_bounded(tmp_path, monkeypatch):
     for cell in ("9" * 200_000, "9" * 200_000 + "x", "1 " * 99_999 + "x", "1,234," * 30_000 + "x"):
         told = refused(tmp_path, ["1;2;3"] * 3 + [f"{cell};1;2"])
         assert len(told) < 300
-    monkeypatch.setattr(table, "_LONGEST_LINE", 1000)
+    monkeypatch.setattr(text_table, "_LONGEST_LINE", 1000)
     assert "line 2 is longer than 1000 characters" in refused(tmp_path, ["1,2,3", "1," * 900])
 
 
@@ -255,7 +255,7 @@ def test_images_as_columns(tmp_path):
 
 def test_large_tables_keep_their_memory(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(table, "require_memory", lambda needed, what: asked.append((needed, what)))
+    monkeypatch.setattr(text_table, "require_memory", lambda needed, what: asked.append((needed, what)))
     opened(tmp_path, ROWS)
     size = (tmp_path / "x.csv").stat().st_size
     assert asked[0] == (6 * size, f"{tmp_path / 'x.csv'}, a table of {size} bytes of text,")

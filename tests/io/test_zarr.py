@@ -14,8 +14,9 @@ from making import pictures
 from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 
 import gsp_studio as gs
-from gsp_studio.io import compressed, zarrs
-from gsp_studio.io.readers import load_dataset
+from gsp_studio.io.formats import compressed_chunks
+from gsp_studio.io.formats import zarr as zarrs
+from gsp_studio.io.load import load_dataset
 
 N, H, W = 12, 9, 7
 IMAGES = pictures(N, H, W)
@@ -182,16 +183,16 @@ def test_damaged_descriptions_are_one_sentence_and_the_others_are_read(tmp_path,
 def test_what_compressed_bytes_hold_is_found_without_expanding_them(name):
     codec = CODECS[2, name]
     content = bytes(codec.encode(np.random.default_rng(0).integers(0, 4, 1 << 21, np.uint8)))
-    assert not compressed.grows_past(content, name, 1 << 21)
+    assert not compressed_chunks.grows_past(content, name, 1 << 21)
     large = bytes(codec.encode(bytes(1 << 22)))
-    assert compressed.grows_past(large, name, 1 << 20)
+    assert compressed_chunks.grows_past(large, name, 1 << 20)
     for cut, most in itertools.product((0, 3, 17, len(large) // 2), (10, 1 << 30)):
-        compressed.grows_past(large[:cut], name, most)  # damage is left to the library
+        compressed_chunks.grows_past(large[:cut], name, most)  # damage is left to the library
 
 
 def test_frames_of_zstandard_that_do_not_say_their_size():
     frame = b"\x28\xb5\x2f\xfd\x00\x58"
     block = ((1 << 17) << 3 | 1 << 1).to_bytes(3, "little") + b"\0"  # 128 KiB of zeros in four bytes
     last = ((1 << 17) << 3 | 1 << 1 | 1).to_bytes(3, "little") + b"\0"
-    assert compressed.grows_past(frame + 1000 * block + last, "zstd", 1 << 20)
-    assert not compressed.grows_past(frame + 3 * block + last, "zstd", 1 << 20)
+    assert compressed_chunks.grows_past(frame + 1000 * block + last, "zstd", 1 << 20)
+    assert not compressed_chunks.grows_past(frame + 3 * block + last, "zstd", 1 << 20)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from networks import make_onnx, make_torch, onnx_model, weights
 
-from gsp_studio.io.pickles import check_pickle
+from gsp_studio.io.formats.pickles import check_pickle
 from gsp_studio.pruning import CheckpointError, open_checkpoint, save_checkpoint
 
 torch = pytest.importorskip("torch")

@@ -26,12 +26,12 @@ from gsp_studio.gui.widgets.controls import label, plain
 from gsp_studio.gui.widgets.picture import Picture
 from gsp_studio.gui.widgets.subset import SubsetEditor
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.source import free_memory
+from gsp_studio.io.peek import free_memory
 
 if TYPE_CHECKING:
     from gsp_studio.gui.jobs.loading import Preview
     from gsp_studio.io.dataset import LoadOptions
-    from gsp_studio.io.readers import Peek
+    from gsp_studio.io.load import Peek
 
 _ORDERS = {"F": "by columns (MATLAB)", "C": "by rows (NumPy, C)"}
 _IMAGES_IN = {"columns": "columns", "rows": "rows", "one": "whole array, one image"}

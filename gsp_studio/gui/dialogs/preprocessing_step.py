@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.widgets.controls import label
-from gsp_studio.io.step import CHOICES, LEAST, Step
+from gsp_studio.io.steps import CHOICES, LEAST, Step
 
 _MOST = 10_000_000
 _TITLES = {

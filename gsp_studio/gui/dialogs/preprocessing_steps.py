@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from gsp_studio.gui.dialogs.preprocessing_step import StepDialog
 from gsp_studio.gui.theme import current_theme, icon
 from gsp_studio.gui.widgets.controls import Button
-from gsp_studio.io.step import Crop, Mask, Nonnegative, Normalize, Patches, Resize, Step, Subtract, text_of
+from gsp_studio.io.steps import Crop, Mask, Nonnegative, Normalize, Patches, Resize, Step, Subtract, text_of
 
 _EYE = 18
 _STEP = Qt.ItemDataRole.UserRole

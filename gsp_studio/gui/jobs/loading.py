@@ -14,7 +14,7 @@ from gsp_studio.engine.latest import LatestOnly
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import LoadOptions
-    from gsp_studio.io.readers import Peek
+    from gsp_studio.io.load import Peek
 
 
 class Opening:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gsp_studio.engine.run import Intervention, Record
     from gsp_studio.engine.runner import Runner
-    from gsp_studio.io.session import SavedRun
+    from gsp_studio.io.session_file import SavedRun
 
 _DONE = {"kill": "killed", "split": "split", "reseed": "re-seeded"}
 

@@ -23,7 +23,7 @@ from gsp_studio.gui.state import Parts
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.logfile import log_folder
 from gsp_studio.io.resources import sample_path
-from gsp_studio.io.step import REMEDY, Resize
+from gsp_studio.io.steps import REMEDY, Resize
 
 if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.jobs.loading import Preview
     from gsp_studio.gui.sweep.controller import Sweeps
     from gsp_studio.gui.window.menu_bar import Menus
-    from gsp_studio.io.readers import Peek
+    from gsp_studio.io.load import Peek
 
 #: What the file dialog shows first; whatever a file is called, its content decides.
 _SUFFIXES = tuple("mat npy npz h5 hdf5 tif tiff gif idx gz hdr csv tsv txt bin zip tar tgz".split())  # noqa: SIM905

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import arrays
-from gsp_studio.io.source import in_units, require_memory
+from gsp_studio.io.formats import registry
+from gsp_studio.io.peek import in_units, require_memory
 from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, output_axis_by_name
 
 Array = npt.NDArray[Any]
@@ -28,7 +28,7 @@ _LONGEST_HEADER = 1 << 16
 def read(path: Path) -> list[Stored]:
     """The arrays of a file."""
     _check_archive(path)
-    entries = arrays.list_arrays(path, "npz")
+    entries = registry.list_arrays(path, "npz")
     stored = []
     for entry in entries:
         if entry.kind:
@@ -37,7 +37,7 @@ def read(path: Path) -> list[Stored]:
                 "accepted are arrays of numbers"
             )
         is_float = entry.dtype.kind == "f" and entry.dtype.itemsize <= 8
-        values = computed(arrays.read_array(path, "npz", entry)) if is_float else None
+        values = computed(registry.read_array(path, "npz", entry)) if is_float else None
         axis = output_axis_by_name(entry.key, entry.shape)
         stored.append(Stored(entry.key, entry.key, entry.shape, entry.dtype.name, values, axis))
     return stored
@@ -74,7 +74,7 @@ def _check_archive(path: Path) -> None:
 
 def write(source: Path, target: Path, values: Mapping[str, Array], name: str) -> None:
     """The archive once more, member by member and compressed as before."""
-    entries = {entry.key: entry for entry in arrays.list_arrays(source, "npz")}
+    entries = {entry.key: entry for entry in registry.list_arrays(source, "npz")}
     check_known(source, values, {key: entry.shape for key, entry in entries.items()})
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", allowZip64=True) as new:
         for info in old.infolist():

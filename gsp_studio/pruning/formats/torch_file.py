@@ -1,6 +1,6 @@
 """PyTorch files, read with ``weights_only=True`` alone: tensors, numbers and texts, and no other class.
 
-Before PyTorch sees a file its pickles are walked opcode by opcode (`gsp_studio.io.pickles`).
+Before PyTorch sees a file its pickles are walked opcode by opcode (`gsp_studio.io.formats.pickles`).
 
 A checkpoint is a state dict, or holds one under a well-known name beside an optimizer's; "module." of DataParallel is
 not shown. Values are put back in place, so that tied tensors stay tied and everything else comes out as it went in.
@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io.pickles import PickleError, check_pickle
-from gsp_studio.io.source import require_memory
+from gsp_studio.io.formats.pickles import PickleError, check_pickle
+from gsp_studio.io.peek import require_memory
 from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, require_extra
 
 Array = npt.NDArray[Any]

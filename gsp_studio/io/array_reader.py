@@ -1,0 +1,287 @@
+"""Matrices and stacks of images in files: a look at them, and reading them as `arrangement` says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.io import shape_guess as layout
+from gsp_studio.io.array_layout import Arrangement, arrange
+from gsp_studio.io.axis_guess import laid_out
+from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions, as_images
+from gsp_studio.io.formats import registry
+from gsp_studio.io.formats.array_entry import LABELS, NUMERIC, ArrayEntry
+from gsp_studio.io.images import image_file as images
+from gsp_studio.io.images.names import Numbered
+from gsp_studio.io.peek import OF_FILE, Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
+from gsp_studio.io.values import float_type, unit_scale
+
+Array = npt.NDArray[Any]
+
+#: Kinds of types that labels can have.
+_NAMES = NUMERIC + "SU"
+#: Bytes that are copied at once while loading.
+_BLOCK = 1 << 24
+
+
+def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
+    """What a file of arrays holds and how it would be read.
+
+    Raises
+    ------
+    DatasetError
+        A damaged file, one without images, or options that do not fit.
+    """
+    form, entries = registry.FORMATS[kind], registry.list_arrays(path, kind)
+    key = options.key and registry.canonical_key(path, kind, options.key)
+    entry = registry.choose_array(entries, key, path)
+    parted = registry.opened(path, kind, entry) if entry.is_usable else None
+    read = cache(lambda: registry.read_array(path, kind, entry) if parted is None else parted)
+    found = arrange(entry, read, kind, options, path, parted is not None)
+    picked = subset_of(options.subset, found.n_images, str(path))
+    dtype = float_type(entry.dtype, options.dtype)
+    count = entry.nbytes // entry.dtype.itemsize * len(picked) // found.n_images
+    can_stay = parted is not None
+    return Peek(
+        path=path,
+        kind=kind,
+        n_images=len(picked),
+        image_shape=found.image_shape,
+        order=found.order,
+        images_in=found.images_in,
+        dtype=entry.dtype.name,
+        # Colours are copied once more, to have them one after another.
+        nbytes=count * (dtype.itemsize + 1) + (0 if form.is_plain and found.channel < 0 else entry.nbytes),
+        key=entry.key,
+        keys=tuple(e.key for e in entries if e.is_usable),
+        shapes=found.shapes,
+        note=found.note + (f' of "{entry.key}"' if sum(e.is_usable for e in entries) > 1 else ""),
+        options=LoadOptions(
+            image_shape=found.image_shape,
+            order=found.order,
+            images_in=found.way,  # type: ignore[arg-type]
+            key=entry.key or None,
+            negative=options.negative,
+            dtype=dtype.name,  # type: ignore[arg-type]
+            nonfinite=options.nonfinite,
+            colour=_colour_of(found, options),
+            steps=options.steps,
+            subset=options.subset and (picked.start, picked.stop, picked.step),
+            storage=options.storage,
+            samples=options.samples,
+            labels=options.labels,
+        ),
+        is_guess=found.is_guess,
+        notes=(
+            *((f"not said by the file, so guessed: {found.note}",) if found.is_guess else ()),
+            *entry.notes,
+            *registry.notes(path, kind, entry),
+        ),
+        channels=found.channels,
+        has_colour=found.channel >= 0 or (len(entry.shape) == 2 and _could_be_colour(entry, found)),
+        picked=picked,
+        n_held=found.n_images,
+        is_mapped=can_stay,
+        label_source=_label_source(entries, entry, kind, found.n_images, options.labels, path),
+        key_texts=tuple(str(e) for e in entries if e.is_usable),
+        label_keys=tuple(_label_keys(entries, entry, found.n_images)),
+        axes=found.axes,
+        channel=found.channel,
+        ways=found.ways,
+    )
+
+
+def _label_keys(entries: Sequence[ArrayEntry], images: ArrayEntry, count: int) -> list[str]:
+    """Arrays beside that of the images with one value for each of these."""
+    fits = ((count,), (count, 1), (1, count))
+    return [e.key for e in entries if e.shape in fits and e.key != images.key and not e.kind and e.dtype.kind in _NAMES]
+
+
+def _label_source(
+    entries: Sequence[ArrayEntry], images: ArrayEntry, kind: str, count: int, wanted: str | None, path: Path
+) -> str:
+    keys = _label_keys(entries, images, count)
+    if wanted and wanted not in keys:
+        accepted = ", ".join(keys) or "none, as no array has one value for each"
+        raise DatasetError(f'{path}: "{wanted}" does not label the {count} images; accepted for labels: {accepted}')
+    if wanted is not None:
+        return wanted
+    if registry.FORMATS[kind].has_labels:
+        return OF_FILE
+    return next((key for key in keys if key.replace(".", "/").rpartition("/")[2].lower() in LABELS), "")
+
+
+def _colour_of(found: Arrangement, options: LoadOptions) -> Colour | None:
+    if found.channels == 3:
+        return "rgb"
+    return (options.colour or "grey") if found.channel >= 0 or options.colour in images.PLANES else None
+
+
+def _could_be_colour(entry: ArrayEntry, found: Arrangement) -> bool:
+    values = found.image_shape[0] * found.image_shape[1] * found.channels
+    return found.way != "one" and values % 3 == 0 and layout.looks_like_pixels(values // 3)
+
+
+def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
+    """Read all images of an array, as `peek` has found them.
+
+    Raises
+    ------
+    DatasetError
+        A damaged file, or one that has changed since.
+    LoadCancelled
+    """
+    values = values_of(found, in_parts=registry.FORMATS[found.kind].is_plain)
+    height, width = found.image_shape
+    n = found.n_images
+    X = np.empty((height * width * found.channels, n), dtype=found.options.dtype, order="F")
+    block = max(1, _BLOCK // X[:, :1].nbytes)
+    for a in range(0, n, block):
+        if cancelled():
+            raise LoadCancelled
+        X[:, a : a + block] = columns_of(values, found, slice(a, min(n, a + block)))
+        progress(min(n, a + block), n)
+    raw = told(found, values.dtype, X)
+    return replace(raw, names=tuple(raw.names))
+
+
+def told(found: Peek, raw: np.dtype[Any], X: Any) -> Raw:
+    """X with its names and labels, and in words how it came of values of the type `raw`."""
+    form, entry = registry.FORMATS[found.kind], _entry(found)
+    names, labels = form.names(found.path, entry), _labels(found, entry)
+    _, step = unit_scale(raw)
+    if (raw.kind == "f" or (raw.kind in "iu" and raw.itemsize > 2)) and raw.newbyteorder("=") != X.dtype:
+        step = f"{raw.name} values as {X.dtype.name}"
+    makes_grey = found.channels == 1 and _has_three(found)
+    steps = [step, images.made_grey(found.options.colour) if makes_grey else ""]
+    return Raw(
+        X,
+        _picked(names, found) or Numbered("image {}", found.picked),
+        _picked(labels, found),
+        tuple(filter(None, steps)),
+    )
+
+
+def _labels(found: Peek, images: ArrayEntry) -> tuple[str, ...] | None:
+    """A label for each image of the file; None where there is none."""
+    if found.options.labels == "" or not found.label_source:
+        return None
+    form = registry.FORMATS[found.kind]
+    if found.label_source == OF_FILE:
+        return form.labels(found.path, images)
+    [entry] = (e for e in registry.list_arrays(found.path, found.kind) if e.key == found.label_source)
+    values = np.ravel(registry.read_array(found.path, found.kind, entry, _NAMES))
+    if values.dtype.kind == "f" and np.all(np.isfinite(values)) and np.all(values == np.round(values)):
+        values = values.astype(np.int64)  # MATLAB's numbers are all doubles
+    return tuple(v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values.tolist())
+
+
+def _picked(each: Sequence[str] | None, found: Peek) -> tuple[str, ...] | None:
+    """Of what there is of each image in the file, that of those that are read."""
+    if not each or len(each) != found.n_held:
+        return None
+    return tuple(each[j] for j in found.picked)
+
+
+def columns_of(values: Any, found: Peek, some: slice) -> Array:
+    """Some of the images that are read, as columns (m, k) of the type to compute in, 8 and 16 bits in [0, 1].
+
+    Parameters
+    ----------
+    values : ndarray or PartedArray (n, ...)
+        The whole array, as `values_of` gives it.
+    found : Peek
+    some : slice
+        Of the images that are read, with a start and a stop.
+    """
+    part = part_of(values, found, some)
+    return converted(part, found, is_own=not isinstance(values, np.ndarray) and part.flags.writeable)
+
+
+def part_of(values: Any, found: Peek, some: slice) -> Array:
+    """Some of the images that are read, typed as in the file; parameters as for `columns_of`."""
+    of_file = found.picked[some]
+    chosen = slice(of_file.start, of_file.stop if of_file.stop >= 0 else None, of_file.step)
+    part: Array = values[chosen]
+    return part
+
+
+def converted(part: Array, found: Peek, is_own: bool = False) -> Array:
+    """Images (k, ...) as `values_of` has them as columns (m, k) of the type to compute in; 8 and 16 bits in [0, 1].
+
+    A copy, unless `part` has no other use and is right as it is.
+    """
+    columns, dtype = _columns(part, found), np.dtype(found.options.dtype)
+    if found.channels == 1 and _has_three(found):
+        columns = _one_plane(columns, dtype, found.options.colour)
+    scale, _ = unit_scale(part.dtype)
+    X: Array = columns.astype(dtype, order="F", copy=not is_own)
+    if scale != 1.0:
+        X /= dtype.type(scale)
+    return X
+
+
+def _columns(part: Array, found: Peek) -> Array:
+    """Images (k, ...) as columns (m, k) of their raw type, the colours of each one after another."""
+    rows = part if found.channel < 0 else np.moveaxis(part, 1 + found.channel, 1)
+    return rows.reshape(len(rows), -1).T
+
+
+def _has_three(found: Peek) -> bool:
+    """Whether the file has three values for each pixel of its images."""
+    return found.channel >= 0 or found.options.colour in ("rgb", *images.PLANES)
+
+
+def _one_plane(columns: Array, dtype: np.dtype[Any], colour: str | None) -> Array:
+    """One value a pixel (m, k) of columns (3 m, k) of red, green and blue: one of these, or the luminance."""
+    colours = columns.reshape(3, len(columns) // 3, -1)
+    if colour is not None and colour in images.PLANES:
+        plane: Array = colours[images.PLANES.index(colour)]
+        return plane
+    return images.luminance(colours.astype(dtype))
+
+
+def sample(found: Peek, chosen: Array, longest: int) -> Array:
+    """Some images (k, height, width[, 3]), float32, reduced so that no side is much longer than `longest`."""
+    values = values_of(found, in_parts=True)
+    wanted = found.picked.start + chosen * found.picked.step
+    columns = _columns(values[wanted], found)
+    if found.channels == 1 and _has_three(found):
+        columns = _one_plane(columns, np.dtype(np.float32), found.options.colour)
+    return reduced(as_images(columns.T, found.image_shape, found.order, found.channels), longest)
+
+
+def _entry(found: Peek) -> ArrayEntry:
+    return registry.choose_array(registry.list_arrays(found.path, found.kind), found.key or None, found.path)
+
+
+def values_of(found: Peek, in_parts: bool = False) -> Any:
+    """The array that is read, an image after another (n, ...).
+
+    With `in_parts` it stays in its file, where that can be: a `PartedArray`.
+
+    Raises
+    ------
+    DatasetError
+        A damaged file, or one that has changed since.
+    """
+    entry = _entry(found)
+    values = registry.opened(found.path, found.kind, entry) if in_parts else None
+    if values is None:
+        values = registry.read_array(found.path, found.kind, entry)
+    try:
+        laid = laid_out(values, found.axes)
+        pixels = math.prod(laid.shape[1:]) // (3 if _has_three(found) else 1)
+        is_same = (laid.shape[0], pixels) == (found.n_held, math.prod(found.image_shape))
+    except (ValueError, IndexError):  # fewer axes, or longer ones than are left out
+        is_same = False
+    if not is_same:
+        raise DatasetError(f"{found.path} has changed since it was looked into; open it again")
+    return laid

@@ -1,0 +1,366 @@
+"""Exports that not every run needs: other formats of the factors and figures, residuals, animations, a report.
+
+`EXTRAS` is the table of them. Each makes files with fixed names, so that a later export knows what is its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import scipy.io
+import tifffile
+from PIL import Image, ImageDraw, ImageFont
+
+from gsp_studio.backends.powers import exponent_of, scaled
+from gsp_studio.core.nmf import iterate
+from gsp_studio.core.path import SparsityPath
+from gsp_studio.core.residuals import residuals
+from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.io.atomic import careful_hdf5
+from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.export.montage import Scale, grid_shape, montage_image, to_grey
+from gsp_studio.io.patches import Picture, put_back
+from gsp_studio.io.run_json import ExportedRun, ExportError, as_done
+
+Array = npt.NDArray[Any]
+Writers = dict[str, Callable[[Path], object]]
+
+#: Beginnings that spreadsheets take for a formula, signs of full width as well.
+_FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x1f\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+#: Frames of an animation, milliseconds each, and how long the last one stays.
+_FRAMES, _FRAME_MS, _LAST_MS = 40, 100, 1500
+#: Pixels that the shorter side of a tile has in what is meant to be looked at.
+_TILE = 96
+
+
+@dataclass(frozen=True)
+class Look:
+    """How figures look.
+
+    Attributes
+    ----------
+    scale : "tile" | "shared"
+        White is each basis image's own maximum, or the largest of all.
+    zoom : int, optional
+        Pixels that one pixel becomes in each direction; by default what suits each figure.
+    """
+
+    scale: Scale = "tile"
+    zoom: int | None = None
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A kind of export.
+
+    Attributes
+    ----------
+    title, what : str
+        For people.
+    files : tuple of str
+        Patterns (regular expressions) of the names of all files that it may make.
+    make : (dataset, run, look) -> dict of name to writer
+    """
+
+    title: str
+    what: str
+    files: tuple[str, ...]
+    make: Callable[[Dataset, ExportedRun, Look], Writers]
+
+
+# Factors
+
+
+def _mat(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    result = run.result
+    content = {
+        "W": result.W,
+        "H": result.H,
+        "image_shape": np.array(dataset.image_shape, np.float64),
+        "order": dataset.order,
+        "error": result.error,
+        "sparsity": result.sparsity,
+    }
+
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            scipy.io.savemat(file, content, do_compression=True)
+
+    return {"factors.mat": write}
+
+
+def _csv_factors(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    def writer(values: Array) -> Callable[[Path], object]:
+        digits = "%.9g" if values.dtype == np.float32 else "%.17g"  # each reads back to the bit
+        return lambda path: np.savetxt(path, values, digits, ",")
+
+    return {"factors_W.csv": writer(run.result.W), "factors_H.csv": writer(run.result.H)}
+
+
+def _hdf5(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    def write(file: h5py.File, check: Callable[[], None]) -> None:
+        for name in ("W", "H"):
+            file.create_dataset(name, data=getattr(run.result, name), compression="gzip", compression_opts=1)
+            check()
+        file["image_shape"] = dataset.image_shape
+        file["names"] = [name.encode("utf-8", "backslashreplace") for name in dataset.names]
+        file.attrs.update(order=dataset.order, channels=dataset.channels, error=run.result.error)
+
+    return {"factors.h5": lambda path: careful_hdf5(path, write)}
+
+
+def _coefficients(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    H = run.result.H
+
+    def write(path: Path) -> None:
+        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+            table = csv.writer(file)
+            labels = ["label"] if dataset.labels is not None else []
+            table.writerow(["image", *labels, *(f"basis_{k + 1}" for k in range(len(H)))])
+            for j, name in enumerate(dataset.names):
+                label = [] if dataset.labels is None else [dataset.labels[j]]
+                table.writerow([_plain(name), *map(_plain, label), *map(repr, H[:, j].tolist())])
+
+    return {"coefficients.csv": write}
+
+
+def _plain(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: some look for one behind spaces, tabs and line ends."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+# Figures
+
+
+def _deep(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    """PNG with 16 bits: black is 0, white the maximum."""
+    images = np.asarray(dataset.pictures(run.result.W), np.float64)
+    if images.ndim == 4:
+        raise ExportError("16-bit PNG is for grey images; of images in colour, TIFF keeps all digits")
+    top = images.max(axis=(1, 2), keepdims=True)
+    top = np.full_like(top, top.max()) if look.scale == "shared" else top
+    levels = np.round(np.divide(images * 65535, top, out=np.zeros_like(images), where=top > 0)).astype(np.uint16)
+    digits = len(str(len(levels)))
+
+    def writer(image: Array) -> Callable[[Path], object]:
+        return lambda path: Image.fromarray(image).save(path, format="PNG")
+
+    return {f"basis16/basis_{k + 1:0{digits}}.png": writer(image) for k, image in enumerate(levels)}
+
+
+def _tiff(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    """The values themselves, a page a basis image, as Fiji opens them."""
+    W = run.result.W
+    images = np.ascontiguousarray(dataset.as_images(W), _type_of_pages(W))
+    kind = "rgb" if images.ndim == 4 else "minisblack"
+
+    def write(path: Path) -> None:
+        tifffile.imwrite(path, images, photometric=kind, metadata={"axes": "ZYXS" if images.ndim == 4 else "ZYX"})
+
+    return {"basis.tif": write}
+
+
+def _type_of_pages(values: Array) -> np.dtype[Any]:
+    """Float32, as most programs open it; the values' own type where float32 has no such numbers."""
+    is_single = -126 < exponent_of(float(values.max())) <= 127
+    return np.dtype(np.float32) if is_single else values.dtype
+
+
+def _labelled(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    return {"montage_labelled.png": lambda path: labelled_montage(dataset, run, look).save(path, format="PNG")}
+
+
+def captions_of(run: ExportedRun) -> list[str]:
+    """ "3  0.87": number and sparsity of each basis image."""
+    result = run.result
+    weights = result.params.weights
+    if result.W.shape[0] < 2:
+        return [str(k + 1) for k in range(result.W.shape[1])]
+    each = np.atleast_1d(hoyer_sparsity(result.W, weights))
+    return [f"{k + 1}  {s:.2f}" for k, s in enumerate(each)]
+
+
+def labelled_montage(dataset: Dataset, run: ExportedRun, look: Look) -> Image.Image:
+    """The basis images with number and sparsity below each, and a bar of the values."""
+    images = dataset.pictures(run.result.W)
+    zoom = look.zoom or max(1, -(-_TILE // min(images.shape[1:3])))
+    tiles = to_grey(images, look.scale).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    count, h, w = tiles.shape[:3]
+    rows, columns = grid_shape(count)
+    font, line, gap = ImageFont.load_default(14), 20, 8
+    bar = 46
+    white = f"{float(images.max()):.4g}" if look.scale == "shared" else "its own maximum"
+    sheet = Image.new("RGB", (columns * (w + gap) + gap, rows * (h + line + gap) + gap + bar), "white")
+    draw = ImageDraw.Draw(sheet)
+    for k, (tile, caption) in enumerate(zip(tiles, captions_of(run), strict=True)):
+        x, y = gap + (k % columns) * (w + gap), gap + (k // columns) * (h + line + gap)
+        sheet.paste(Image.fromarray(tile), (x, y))
+        draw.text((x + w / 2, y + h + 2), caption, fill="black", font=font, anchor="ma")
+    top, wide = sheet.height - bar + 6, sheet.width - 2 * gap
+    ramp = np.tile(np.linspace(0, 255, wide).astype(np.uint8), (14, 1))
+    sheet.paste(Image.fromarray(ramp), (gap, top))
+    draw.text((gap, top + 16), "0", fill="black", font=font)
+    draw.text((gap + wide, top + 16), white, fill="black", font=font, anchor="ra")
+    return sheet
+
+
+def _vector(kind: str) -> Callable[[Dataset, ExportedRun, Look], Writers]:
+    def make(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+        try:
+            from gsp_studio.io.export.vector_figure import draw_montage
+        except ImportError as error:
+            raise ExportError(f'{kind.upper()} needs matplotlib: pip install "gsp-studio[figures]"') from error
+        return {f"montage.{kind}": lambda path: draw_montage(path, kind, dataset, run, look.scale)}
+
+    return make
+
+
+# Residuals
+
+
+def _residuals(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    result, unit = run.result, run.result.gram.unit
+    # The squares of extreme data are beyond any number's range, but they can be drawn.
+    inside = unit.data_inside(dataset.X), unit.basis_inside(result.W), unit.coefficients_inside(result.H)
+    found = residuals(*inside)
+    image = to_grey(np.maximum(dataset.pictures(found.pixels.astype(np.float32)[:, None]), 0))[0]
+    zoom = look.zoom or max(1, -(-_TILE * 2 // min(image.shape[:2])))
+
+    def write_errors(path: Path) -> None:
+        with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+            table = csv.writer(file)
+            table.writerow(["image", "error"])
+            table.writerows([_plain(name), repr(float(e))] for name, e in zip(dataset.names, found.images, strict=True))
+
+    return {
+        "residual_map.png": lambda path: Image.fromarray(
+            np.ascontiguousarray(image.repeat(zoom, axis=0).repeat(zoom, axis=1))
+        ).save(path, format="PNG"),
+        "residual_map.csv": lambda path: np.savetxt(
+            path, dataset.as_map(scaled(found.pixels, 2 * unit.data)), "%.9g", ","
+        ),
+        "residuals.csv": write_errors,
+    }
+
+
+# Animations
+
+
+def _path_gif(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    """The basis before its projection, from its own sparsity to 1."""
+    weights = run.result.params.weights
+    dense = run.result.dense
+    if dense.shape[0] < 2:
+        raise ExportError("an animation of sparsities needs images of at least 2 pixels")
+    path = SparsityPath(dense, weights)
+    own = float(np.mean(hoyer_sparsity(dense, weights)))
+    bases = (path.project(float(s)).values for s in np.linspace(own, 1.0, _FRAMES))
+    return {"path.gif": lambda target: _animate(target, bases, dataset, look)}
+
+
+def _run_gif(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    """The basis while it was found: the run is repeated, which gives the same iterates again."""
+    start, steering = as_done(run.start, run.interventions, run.result.n_iter)
+    shown = set(np.unique(np.geomspace(1, run.result.n_iter, _FRAMES).astype(int)).tolist())
+
+    def bases() -> Any:
+        from gsp_studio.backends import get_backend
+
+        solver, step = iterate(dataset.X, start, get_backend(run.backend, run.threads), run.mask), None
+        while True:
+            try:
+                it = solver.send(step)
+            except StopIteration:
+                return
+            if it.n_iter in shown and it.W.shape == run.result.W.shape:
+                yield it.W
+            step = steering.get(it.n_iter)
+
+    return {"run.gif": lambda path: _animate(path, bases(), dataset, look)}
+
+
+def _animate(path: Path, bases: Any, dataset: Dataset, look: Look) -> None:
+    frames = []
+    for W in bases:
+        images = dataset.pictures(W)
+        zoom = look.zoom or max(1, _TILE // 2 // min(images.shape[1:3]))
+        frames.append(Image.fromarray(np.ascontiguousarray(montage_image(images, gap=2, scale=look.scale, zoom=zoom))))
+    times = [_FRAME_MS] * (len(frames) - 1) + [_LAST_MS]
+    frames[0].save(path, format="GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
+
+
+def _report(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    from gsp_studio.io.export.html_report import report_of
+
+    return {"report.html": lambda path: path.write_text(report_of(dataset, run, look), encoding="utf-8")}
+
+
+def _pictures(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+    """Of each image that was cut into patches: it, what the basis makes of it, and what is left, side by side."""
+    if dataset.whole is None:
+        raise ExportError("pictures are put together from patches, and these images are no patches (a step cuts them)")
+    count = dataset.whole[0]
+
+    @lru_cache(1)  # two files of each picture are written one after the other
+    def picture(k: int) -> Picture:
+        return put_back(dataset, run.result.W, run.result.H, k)
+
+    writers: Writers = {}
+    for k in range(count):
+        name = "picture" if count == 1 else f"picture_{k + 1:0{len(str(count))}}"
+        writers[f"{name}.png"] = partial(_write_plates, picture, k)
+        writers[f"{name}.tif"] = partial(_write_pages, picture, k)
+    return writers
+
+
+def _write_plates(make: Callable[[int], Picture], k: int, path: Path) -> None:
+    """Original, reconstruction, and the size of the residual, as grey or colour with one white."""
+    picture = make(k)
+    white = float(picture.original.max()) or 1.0
+    plates = [picture.original, picture.reconstruction, np.abs(picture.residual)]
+    gap = np.ones((len(plates[0]), 4, *plates[0].shape[2:])) * white
+    sheet = np.concatenate([plates[0], gap, plates[1], gap, plates[2]], axis=1)
+    Image.fromarray((np.clip(sheet / white, 0, 1) * 255).round().astype(np.uint8)).save(path, format="PNG")
+
+
+def _write_pages(make: Callable[[int], Picture], k: int, path: Path) -> None:
+    """The same with all digits, the residual with its sign: three pages."""
+    picture = make(k)
+    pages = np.stack([picture.original, picture.reconstruction, picture.residual])
+    pages = pages.astype(_type_of_pages(pages))
+    kind = "rgb" if pages.ndim == 4 else "minisblack"
+    tifffile.imwrite(path, pages, photometric=kind, metadata={"axes": "ZYXS" if pages.ndim == 4 else "ZYX"})
+
+
+EXTRAS: Mapping[str, Extra] = {
+    "mat": Extra("MATLAB", "W and H as factors.mat", (r"factors\.mat",), _mat),
+    "csv": Extra("CSV", "W and H as text, to the last digit", (r"factors_[WH]\.csv",), _csv_factors),
+    "h5": Extra("HDF5", "W and H as factors.h5", (r"factors\.h5",), _hdf5),
+    "coefficients": Extra("Coefficients", "a line an image, with its name", (r"coefficients\.csv",), _coefficients),
+    "png16": Extra("16-bit PNG", "basis images with 65,536 greys", (r"basis16/basis_[0-9]+\.png",), _deep),
+    "tiff": Extra("Float TIFF", "basis images with their values, a stack", (r"basis\.tif",), _tiff),
+    "labels": Extra("Labelled montage", "with numbers and sparsities", (r"montage_labelled\.png",), _labelled),
+    "svg": Extra("SVG", "the labelled montage, for papers", (r"montage\.svg",), _vector("svg")),
+    "pdf": Extra("PDF", "the same as PDF", (r"montage\.pdf",), _vector("pdf")),
+    "residuals": Extra(
+        "Residuals", "errors of pixels and of images", (r"residual_map\.(png|csv)", r"residuals\.csv"), _residuals
+    ),
+    "pictures": Extra(
+        "Whole pictures",
+        "images that were cut into patches, put together again",
+        (r"picture(_[0-9]+)?\.(png|tif)",),
+        _pictures,
+    ),
+    "path": Extra("Sparsity path", "an animated GIF from dense to sparse", (r"path\.gif",), _path_gif),
+    "run": Extra("The run", "an animated GIF of its iterates", (r"run\.gif",), _run_gif),
+    "report": Extra("Report", "one HTML file with everything", (r"report\.html",), _report),
+}

@@ -1,0 +1,166 @@
+"""A run on one page: what ran on what, how it went, what came out; figures inside the file."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from gsp_studio.core.residuals import residuals
+from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.export.formats import Look, labelled_montage
+from gsp_studio.io.export.montage import montage_image
+from gsp_studio.io.export.script import script_of
+from gsp_studio.io.run_json import ExportedRun, describe
+
+Array = npt.NDArray[Any]
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1e23; }
+table { border-collapse: collapse; } td, th { text-align: left; padding: .15rem 1rem .15rem 0; vertical-align: top; }
+th { font-weight: 500; color: #5a6270; } img { max-width: 100%; image-rendering: pixelated; }
+pre { background: #f2f3f5; padding: 1rem; overflow: auto; font-size: 13px; } h2 { margin-top: 2rem; }
+svg text { font: 11px system-ui, sans-serif; fill: #5a6270; }
+@media (prefers-color-scheme: dark) { body { background: #16181c; color: #e6e8eb; } pre { background: #22262c; }
+th, svg text { color: #a0a8b4; fill: #a0a8b4; } }
+"""
+
+
+def report_of(dataset: Dataset, run: ExportedRun, look: Look) -> str:
+    """A run as HTML that needs no other file and no network.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    run : ExportedRun
+    look : Look
+        Of the basis images.
+    """
+    content = describe(dataset, run, [])
+    result, data = content["result"], content["data"]
+    method = run.start.method
+    height, width = dataset.image_shape
+    params = {name: value for name, value in content["params"].items() if value not in (None, (), [], {})}
+    found = residuals(dataset.X, run.result.W, run.result.H)
+    worst = np.argsort(-found.images, kind="stable")[:8]
+    parts = [
+        f"<h1>{_text(dataset.name)}: {_text(method)}, rank {len(run.result.H)}</h1>",
+        _table(
+            {
+                "Error": f"{100 * result['error']:.4f} %",
+                "Average sparsity": f"{result['sparsity']:.4f}",
+                "Iterations": f"{result['iterations']} (the best is {result['best_iteration']}), {run.reason}",
+                "Time": f"{result['seconds']:.2f} s, {content['backend']['computed']}",
+            }
+        ),
+        _remarks(content.get("remarks", {})),
+        "<h2>Basis images</h2>",
+        _image(labelled_montage(dataset, run, look), "Basis images with number and sparsity"),
+        "<h2>Error and sparsity</h2>",
+        _curve(run.result.history.n_iter, 100 * run.result.history.error, "error, %"),
+        _curve(run.result.history.n_iter, run.result.history.sparsity, "average sparsity"),
+        "<h2>Images with the largest errors</h2>",
+        _pairs(dataset, run, worst),
+        _table({dataset.names[j]: f"{100 * found.images[j]:.3f} %" for j in worst}),
+        "<h2>Data</h2>",
+        _table(
+            {
+                "Source": data["source"],
+                "Images": f"{data['images']} of {height} x {width}, {data['dtype']}, order {data['order']}",
+                "Steps": "; ".join(data["steps"]) or "values as they are",
+                "Fingerprint": data["fingerprint"],
+            }
+        ),
+        "<h2>Parameters</h2>",
+        _table(params),
+        _steps(run),
+        "<h2>Versions</h2>",
+        _table({**content["versions"], "platform": content["platform"]}),
+        "<h2>To repeat it</h2>",
+        f"<pre>{_text(script_of(dataset, run))}</pre>",
+    ]
+    head = f'<meta charset="utf-8"><title>{_text(dataset.name)}</title><style>{_STYLE}</style>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def _remarks(remarks: dict[str, Any]) -> str:
+    """What somebody wrote beside the run; basis images by the numbers that the figures give them."""
+    told = {
+        "Name": remarks.get("name"),
+        "Note": remarks.get("note"),
+        "Tags": ", ".join(remarks.get("tags", ())),
+        "Accepted": ", ".join(str(k + 1) for k in remarks.get("accepted", ())),
+        "Rejected": ", ".join(str(k + 1) for k in remarks.get("rejected", ())),
+    }
+    rows = {name: value for name, value in told.items() if value}
+    return _table(rows) if rows else ""
+
+
+def _text(value: Any) -> str:
+    return html.escape(str(value)).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _table(rows: dict[str, Any]) -> str:
+    body = "".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in rows.items())
+    return f"<table>{body}</table>"
+
+
+def _image(image: Image.Image, alt: str) -> str:
+    stream = io.BytesIO()
+    image.save(stream, "PNG", optimize=True)
+    content = base64.b64encode(stream.getvalue()).decode()
+    return f'<p><img alt="{_text(alt)}" src="data:image/png;base64,{content}"></p>'
+
+
+def _pairs(dataset: Dataset, run: ExportedRun, chosen: Array) -> str:
+    """Images above their reconstructions."""
+    if not len(chosen):
+        return ""
+    originals = dataset.X[:, chosen]
+    fits = run.result.W @ run.result.H[:, chosen]
+    images = dataset.pictures(np.concatenate([originals, fits.astype(originals.dtype)], axis=1))
+    zoom = max(1, 72 // min(images.shape[1:3]))
+    sheet = montage_image(images, columns=len(chosen), gap=4, zoom=zoom)
+    return _image(Image.fromarray(np.ascontiguousarray(sheet)), "Images, and their reconstructions below")
+
+
+def _curve(x: Array, y: Array, name: str) -> str:
+    """A line in SVG, with the values at its ends."""
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    good = np.isfinite(y)
+    x, y = x[good], y[good]
+    if len(x) < 2:
+        return ""
+    low, high = float(y.min()), float(y.max())
+    span = (high - low) or 1.0
+    across = 640 * (x - x[0]) / ((x[-1] - x[0]) or 1.0) + 60
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(across, 150 - 130 * (y - low) / span, strict=True))
+    labels: Iterable[tuple[float, float, str, str]] = (
+        (56, 24, f"{high:.4g}", "end"),
+        (56, 154, f"{low:.4g}", "end"),
+        (60, 170, f"{int(x[0])}", "start"),
+        (700, 170, f"iteration {int(x[-1])}", "end"),
+        (60, 12, name, "start"),
+    )
+    texts = "".join(f'<text x="{a}" y="{b}" text-anchor="{anchor}">{_text(t)}</text>' for a, b, t, anchor in labels)
+    line = f'<polyline fill="none" stroke="#3b82f6" stroke-width="1.5" points="{points}"/>'
+    return f'<p><svg viewBox="0 0 720 176" role="img" aria-label="{_text(name)}">{line}{texts}</svg></p>'
+
+
+def _steps(run: ExportedRun) -> str:
+    from gsp_studio.core.nmf import Params
+    from gsp_studio.core.steering import text_of
+
+    if not run.interventions:
+        return ""
+    rows: Sequence[tuple[int, str]] = [
+        (n, "new parameters" if isinstance(change, Params) else text_of(change)) for n, change in run.interventions
+    ]
+    body = "".join(f"<tr><th>after iteration {n}</th><td>{_text(text)}</td></tr>" for n, text in rows)
+    return f"<h2>What was changed on the way</h2><table>{body}</table>"

@@ -1,0 +1,370 @@
+"""What a run leaves on disk: figures, factors, history and the run's own description.
+
+Everything is written into a temporary folder first and renamed into place when it is complete; run.json comes last, so
+a folder that has one is a complete export. Only files that the run.json of an earlier export lists are ever replaced: a
+file of somebody else in the way is an error. Sizes in pixels depend on the data alone, never on a screen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from gsp_studio.core.coefficients import Coefficients
+from gsp_studio.core.nmf import Result
+from gsp_studio.io.atomic import FolderTaken, failure_reason
+from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.export.coefficients import COEFFICIENTS, WRITERS
+from gsp_studio.io.export.folder_names import check_name, holds_another, named
+from gsp_studio.io.export.formats import EXTRAS, Look
+from gsp_studio.io.export.montage import Scale, montage_image, to_grey
+from gsp_studio.io.export.script import script_of
+from gsp_studio.io.export.swap import complete, staging, swap
+from gsp_studio.io.factors import FACTORS, read_factors, same_factors
+from gsp_studio.io.run_json import (
+    INPUTS,
+    PROGRAM,
+    RUN,
+    ExportedRun,
+    ExportError,
+    RunFile,
+    arrays_of,
+    describe,
+    read_run,
+    software_versions,
+    write_json,
+)
+
+__all__ = [
+    "RUN",
+    "ExportError",
+    "ExportedRun",
+    "RunFile",
+    "What",
+    "check_directory",
+    "check_name",
+    "describe",
+    "export_run",
+    "named",
+    "read_factors",
+    "read_run",
+    "same_factors",
+    "save_image",
+    "software_versions",
+]
+
+Array = npt.NDArray[Any]
+
+SCRIPT = "repeat.py"
+#: Folders within an export.
+_FOLDERS = ("basis", "basis16")
+#: Shorter side of an exported basis image, in pixels, at least: small images stay visible in any viewer.
+_VISIBLE = 128
+#: Pixels of a figure at most.
+_MOST_PIXELS = 1 << 28
+#: The names that exports write, and so may remove.
+MAPS = "maps.png"
+_NAMES = (
+    r"basis/basis_[0-9]+\.png",
+    r"(montage|maps)\.png",
+    r"(factors|inputs)\.npz",
+    r"history\.csv",
+    r"H\.npy",
+    r"H\.zarr\.zip",
+)
+_OURS = re.compile(
+    "|".join([*_NAMES, r"repeat\.py", r"run\.json", *(name for extra in EXTRAS.values() for name in extra.files)])
+)
+
+
+@dataclass(frozen=True)
+class What:
+    """Which parts to write; run.json and repeat.py always are.
+
+    Attributes
+    ----------
+    basis, montage, factors, history : bool
+    scale : "tile" | "shared"
+        White in the figures is each basis image's own maximum, or the largest of all.
+    zoom : int, optional
+        Pixels that one pixel becomes in each direction, without interpolation; by default what makes the shorter side
+        of a basis image 128 at least.
+    extras : tuple of str
+        Names in `extras.EXTRAS`: other formats, residuals, animations, a report.
+    coefficients : "npy" | "zarr", optional
+        H in a file of its own, H.npy or H.zarr.zip, written block by block; by default in factors.npz, and in H.npy
+        where it stays on a cluster.
+    """
+
+    basis: bool = True
+    montage: bool = True
+    factors: bool = True
+    history: bool = True
+    scale: Scale = "tile"
+    zoom: int | None = None
+    extras: tuple[str, ...] = ()
+    coefficients: Literal["npy", "zarr"] | None = None
+
+
+def export_run(
+    directory: str | os.PathLike[str],
+    dataset: Dataset,
+    run: ExportedRun,
+    what: What | None = None,
+    *,
+    force: bool = False,
+) -> list[Path]:
+    """Write a run into a folder.
+
+    Parameters
+    ----------
+    directory : path-like
+        Made when it is missing. Files of an earlier export of this run in it are replaced, others are left alone.
+    dataset : Dataset
+    run : ExportedRun
+    what : What, optional
+        By default everything.
+    force : bool, optional
+        Replace another run that lies in the folder.
+
+    Returns
+    -------
+    list of Path
+        The files: basis/basis_01.png ..., montage.png, of spectra maps.png (where each is), factors.npz, history.csv,
+        repeat.py, run.json.
+
+    Raises
+    ------
+    FolderTaken
+        The folder holds another run, or more iterations of this one; it is left as it is.
+    ExportError
+        The folder cannot be written, or a file in it that no export wrote is in the way; nothing of this export is left
+        behind then, and an earlier one is as it was.
+    """
+    check_directory(directory)
+    directory, what = Path(directory), what or What()
+    if not force:
+        known = replace(run, fingerprint=run.fingerprint or dataset.fingerprint)
+        if another := holds_another(directory, known, run.interventions, run.result.n_iter):
+            raise FolderTaken(
+                f"{directory} holds {another}; choose another folder, or replace that run with force=True"
+            )
+    writers: dict[str, Callable[[Path], object]] = {}
+    images = dataset.pictures(run.result.W)
+    _check_zoom(what.zoom, images)
+    zoom = what.zoom or _visible_zoom(images)
+    if what.basis:
+        digits = len(str(len(images)))
+        for k, grey in enumerate(to_grey(images, what.scale)):
+            writers[f"basis/basis_{k + 1:0{digits}}.png"] = _image_writer(grey, zoom)
+    if what.montage:
+        writers["montage.png"] = lambda path: save_image(
+            montage_image(images, gap=2, scale=what.scale, zoom=zoom), path
+        )
+    H = run.result.H
+    if isinstance(H, Coefficients) and (what.extras or dataset.grid is not None):
+        raise ExportError("H is on the cluster, too large to be fetched; accepted are exports that do without it")
+    if what.montage and dataset.grid is not None:
+        maps = dataset.maps(run.result.H)
+        writers[MAPS] = lambda path: save_image(
+            montage_image(maps, gap=2, scale=what.scale, zoom=what.zoom or _visible_zoom(maps)), path
+        )
+    if what.factors:
+        apart = what.coefficients or ("npy" if isinstance(H, Coefficients) else None)
+        writers[FACTORS] = lambda path: _write_factors(path, dataset, run.result, apart is None)
+        if apart is not None:
+            writers[COEFFICIENTS[apart]] = lambda path: WRITERS[apart](path, H)
+    if what.history:
+        writers["history.csv"] = lambda path: _write_history(path, run.result)
+    for name in what.extras:
+        if name not in EXTRAS:
+            raise ExportError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')
+        writers |= EXTRAS[name].make(dataset, run, Look(what.scale, what.zoom))
+    arrays = arrays_of(run)
+    if arrays:
+        writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+    script = script_of(dataset, run)
+    writers[SCRIPT] = lambda path: path.write_text(script, encoding="ascii")
+    content = describe(dataset, run, [*writers, RUN])
+    writers[RUN] = lambda path: write_json(path, content)
+    return write_together(directory, writers)
+
+
+def write_together(directory: Path, writers: Mapping[str, Callable[[Path], object]]) -> list[Path]:
+    """Write several files into `directory`, all or none: first under temporary names, then renamed in order.
+
+    Files of an earlier export that this one lacks are removed: an old basis image beside new ones would lie.
+
+    Raises
+    ------
+    ExportError
+        Something could not be written; what was there before is there again.
+    """
+    within = [directory / name for name in _FOLDERS]
+    made = [folder for folder in (*within, directory, *directory.parents) if not folder.exists()]
+    with contextlib.ExitStack() as undo:
+        for folder in reversed(made):  # what is inside goes first
+            undo.callback(_remove_if_empty, folder)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            complete(directory)
+            with staging(directory) as new:
+                for name, write in writers.items():
+                    (new / name).parent.mkdir(parents=True, exist_ok=True)
+                    _write(write, new / name)
+                swap(directory, new, list(writers), _former_files(directory, list(writers)))
+        except OSError as error:
+            name = f" ({Path(os.fsdecode(error.filename)).name})" if isinstance(error.filename, str | bytes) else ""
+            raise ExportError(f"{directory} cannot be written: {error.strerror or error}{name}") from error
+        undo.pop_all()  # all is written: nothing is taken back
+    return [directory / name for name in writers]
+
+
+def _write(write: Callable[[Path], object], path: Path) -> None:
+    try:
+        write(path)
+    except OSError as error:
+        if error.errno:
+            raise
+        # NumPy does not say why a file cannot be written.
+        raise OSError(errno.EIO, failure_reason(error, path), path.name) from error
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not there, or not empty
+        folder.rmdir()
+
+
+def _former_files(directory: Path, names: list[str]) -> list[str]:
+    """Files of an earlier export, run.json first. Nothing else is in the way: `check_directory` has looked."""
+    present = [name for name in _listed(directory) | set(names) if _is_file(directory / name)]
+    return sorted(present, key=lambda name: (name != RUN, name))
+
+
+def _listed(directory: Path) -> set[str]:
+    """What the run.json of an earlier export lists, as far as these are names that exports give."""
+    try:
+        content = json.loads((directory / RUN).read_text(encoding="utf-8"))
+        if content["program"] != PROGRAM:
+            return set()
+        return {name for name in content["files"] if isinstance(name, str) and _OURS.fullmatch(name)}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return set()
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() or path.is_symlink()
+
+
+def _in_the_way(directory: Path) -> list[str]:
+    """Files with names that exports give and that no export has written."""
+    inside = [(path, path.name) for path in directory.iterdir()] if directory.is_dir() else []
+    for folder in _FOLDERS:
+        within = directory / folder
+        if within.is_symlink():
+            raise ExportError(f"{within} is a link; exports write into folders only, move it away")
+        inside += [(path, f"{folder}/{path.name}") for path in within.iterdir()] if within.is_dir() else []
+    named = {name for path, name in inside if _OURS.fullmatch(name) and _is_file(path)}
+    return sorted(named - _listed(directory)) if named else []
+
+
+def check_directory(directory: str | os.PathLike[str]) -> None:
+    """Look whether an export can be written into a folder; writes nothing but what a killed export had begun to move.
+
+    Raises
+    ------
+    ExportError
+        A file where the folder should be, no permission, or a file in the way that no export has written.
+    """
+    if not os.fspath(directory):
+        raise ExportError("the name of the export folder is empty")
+    directory = Path(directory)
+    existing = directory
+    try:
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+    except OSError as error:
+        raise ExportError(f"{directory} cannot be the export folder: {error.strerror or error}") from error
+    if not existing.is_dir():
+        raise ExportError(f"{directory} cannot be the export folder: {existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ExportError(f"{directory} cannot be written: permission denied for {existing}")
+    try:
+        complete(directory)
+        foreign = _in_the_way(directory)
+    except OSError as error:
+        raise ExportError(f"{directory} cannot be read: {error.strerror or error}") from error
+    if foreign:
+        raise ExportError(
+            f"{directory} already holds {foreign[0]}, which no earlier export there lists; "
+            "choose another folder, or move that file away"
+        )
+
+
+def save_image(grey: Array, path: Path) -> None:
+    """Write a PNG.
+
+    Parameters
+    ----------
+    grey : ndarray (height, width) or (height, width, 3), uint8
+    path : Path
+
+    Raises
+    ------
+    OSError
+    """
+    Image.fromarray(np.ascontiguousarray(grey)).save(path, format="PNG", optimize=True)
+
+
+def _image_writer(grey: Array, zoom: int) -> Callable[[Path], None]:
+    return lambda path: save_image(grey.repeat(zoom, axis=0).repeat(zoom, axis=1), path)
+
+
+def _check_zoom(zoom: int | None, images: Array) -> None:
+    if zoom is None:
+        return
+    most = max(1, math.isqrt(_MOST_PIXELS // max(1, math.prod(images.shape[:3]))))
+    if not 1 <= zoom <= most:
+        raise ExportError(f"zoom is {zoom}; accepted for {len(images)} basis images of this size are 1 to {most}")
+
+
+def _visible_zoom(images: Array) -> int:
+    shorter = int(min(images.shape[1:3]))
+    return max(1, math.ceil(_VISIBLE / shorter))
+
+
+def _write_factors(path: Path, dataset: Dataset, result: Result, with_h: bool) -> None:
+    with_coefficients: dict[str, Any] = {"H": result.H} if with_h else {}
+    np.savez_compressed(
+        path,
+        W=result.W,
+        **with_coefficients,
+        image_shape=np.array(dataset.image_shape),
+        order=np.array(dataset.order),
+        channels=np.array(dataset.channels),
+        names=np.array(list(dataset.names)),
+    )
+
+
+def _write_history(path: Path, result: Result) -> None:
+    history = result.history
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["iteration", "error", "error_percent", "sparsity", "target", "seconds"])
+        for row in zip(history.n_iter, history.error, history.sparsity, history.target, history.seconds, strict=True):
+            n_iter, error, sparsity, target, seconds = (value.item() for value in row)
+            goal = "" if target != target else repr(target)  # NaN: the method has no target
+            table.writerow([n_iter, repr(error), f"{100 * error:.6f}", repr(sparsity), goal, f"{seconds:.6f}"])

@@ -1,0 +1,1 @@
+"""Formats of arrays: one file a format, or a few that share its name, and the registry that lists them."""

@@ -1,0 +1,107 @@
+"""An array in a file, as its headers tell of it: what every reader of arrays lists."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.io.axis_guess import is_arrangement
+from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.formats.lazy_array import PartedArray
+
+Array = npt.NDArray[Any]
+
+NUMERIC = "biuf"
+#: What people call the classes of the images that an array beside it holds.
+LABELS = ("target", "targets", "label", "labels", "class", "classes", "y", "gnd")
+
+
+@dataclass(frozen=True)
+class ArrayEntry:
+    """An array in a file: its name ("" where the file has one only), shape and type; `kind` names what is no numbers.
+
+    Arrays of a `kind` (Python objects, MATLAB cells) are listed so that an error message can name them. `is_certain`:
+    the file says which axis holds the images, so that nothing is guessed. `notes`: a sentence for each decision of the
+    reader that a user should know.
+    """
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    kind: str = ""
+    is_certain: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its values."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can hold images: numbers, a matrix or a stack, not empty."""
+        is_numeric = not self.kind and self.dtype.kind in NUMERIC
+        return is_numeric and is_arrangement(self.shape) and min(self.shape) > 0
+
+    def __str__(self) -> str:
+        shape = " x ".join(map(str, self.shape)) or "single value"
+        return f"{self.key or 'array'} ({shape}, {self.kind or self.dtype})"
+
+
+def _none(path: Path, entry: ArrayEntry) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file that holds arrays.
+
+    Attributes
+    ----------
+    name : str
+        For people: "MATLAB".
+    list : path -> list of ArrayEntry
+        From its headers.
+    read : (path, ArrayEntry) -> ndarray of the entry's shape, or None
+        None: by way of `open`.
+    is_by_columns : bool
+        Whether matrices usually hold an image a column, filled column by column, and stacks the images last.
+    is_plain : bool
+        Whether values lie in the file as they are, so that parts of it are read as fast as the whole.
+    open : (path, ArrayEntry) -> PartedArray, or None
+        An array that stays in its file; None where that cannot be.
+    names, labels : (path, ArrayEntry) -> tuple of str, or None
+        Of the images, where the file tells.
+    notes : (path, ArrayEntry) -> tuple of str
+        How the array is read, where that is more than taking its values, a sentence each.
+    canonical_key : (path, key) -> str
+        The name by which `list` has the array of another name; that name itself where there is none.
+    """
+
+    name: str
+    list: Callable[[Path], list[ArrayEntry]]
+    read: Callable[[Path, ArrayEntry], Array] | None = None
+    is_by_columns: bool = False
+    is_plain: bool = False
+    open: Callable[[Path, ArrayEntry], PartedArray | None] = _none
+    names: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
+    labels: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
+    notes: Callable[[Path, ArrayEntry], tuple[str, ...]] = lambda path, entry: ()
+    canonical_key: Callable[[Path, str], str] = lambda path, key: key
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether its files can tell the classes of their images, other than by an array of them."""
+        return self.labels is not _none
+
+
+def require_held(entry: ArrayEntry, path: Path, most: int) -> None:
+    """Raise DatasetError when a file of `most` bytes, decompressed, cannot hold what its header declares."""
+    if entry.nbytes > most:
+        raise DatasetError(f"{path}: its header declares {entry}, {entry.nbytes} bytes, but it holds at most {most}")

@@ -1,0 +1,212 @@
+"""Numeric arrays from .npy, .npz and MATLAB v5 files: headers first, declared sizes against the file, no pickles.
+
+`list_arrays` tells what a file holds without loading it; `read_array` reads one. Which axis holds the images and what
+shape they have is decided in `matrix.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from gsp_studio.io.axis_guess import is_arrangement
+from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.formats import cifar, envi, hdf5, idx, matlab, npy, text_table, tiff
+from gsp_studio.io.formats import zarr as zarrs
+from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, Format
+from gsp_studio.io.formats.lazy_array import PartedArray
+from gsp_studio.io.peek import require_memory
+
+Array = npt.NDArray[Any]
+
+#: Words in the name of an array that is not the data begin so.
+_BESIDE = ("preview", "thumb", "metadata", "quicklook", "browse", "icon", "overview")
+
+
+def list_arrays(path: Path, kind: str) -> list[ArrayEntry]:
+    """The arrays of a file, from its headers.
+
+    Parameters
+    ----------
+    path : Path
+    kind : str
+        A name in `FORMATS`.
+
+    Returns
+    -------
+    list of ArrayEntry
+        Also of what cannot be images, so that an error can name it.
+
+    Raises
+    ------
+    DatasetError
+        A file that is damaged or lies about its size.
+    """
+    try:
+        return FORMATS[kind].list(path)
+    except (DatasetError, MemoryError, PermissionError):
+        raise
+    except Exception as error:  # zipfile and SciPy raise exceptions of many kinds for damaged headers
+        raise DatasetError(f"{path} is not a readable .{kind} file, or is damaged ({_short(error)})") from error
+
+
+def read_array(path: Path, kind: str, entry: ArrayEntry, accepted: str = NUMERIC) -> Array:
+    """One array of a file.
+
+    Parameters
+    ----------
+    path : Path
+    kind : str
+        A name in `FORMATS`.
+    entry : ArrayEntry
+        From `list_arrays`.
+    accepted : str
+        Kinds of NumPy types; other values are refused.
+
+    Returns
+    -------
+    ndarray of the entry's shape
+
+    Raises
+    ------
+    DatasetError
+        A damaged file, values that are not real numbers, or more of them than fit into memory.
+    """
+    form = FORMATS[kind]
+    require_memory(entry.nbytes, f"{entry} of {path}")
+    with _damage_told(path):
+        values = form.read(path, entry) if form.read is not None else _whole(form.open(path, entry))
+    if values.dtype.kind not in accepted:
+        raise DatasetError(f"{entry} of {path} holds {values.dtype} values; accepted are real numbers")
+    if values.shape != entry.shape:
+        raise DatasetError(f"{entry} of {path} holds shape {values.shape}; the file is damaged")
+    return values
+
+
+def _whole(parted: PartedArray | None) -> Array:
+    assert parted is not None, "a format without `read` opens each of its arrays"
+    return parted[:]
+
+
+def opened(path: Path, kind: str, entry: ArrayEntry) -> Any:
+    """One array of a file, of which parts can be read: a `PartedArray` or memory map; None where that cannot be.
+
+    Raises
+    ------
+    DatasetError
+        A damaged file.
+    """
+    form = FORMATS[kind]
+    with _damage_told(path):
+        parted = form.open(path, entry)
+        return form.read(path, entry) if parted is None and form.is_plain and form.read is not None else parted
+
+
+def notes(path: Path, kind: str, entry: ArrayEntry) -> tuple[str, ...]:
+    """How one array of a file is read, a sentence each; DatasetError for a damaged file."""
+    with _damage_told(path):
+        return FORMATS[kind].notes(path, entry)
+
+
+def canonical_key(path: Path, kind: str, key: str) -> str:
+    """The name by which `list_arrays` has the array of another name; DatasetError for a damaged file."""
+    with _damage_told(path):
+        return FORMATS[kind].canonical_key(path, key)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (DatasetError, MemoryError, PermissionError):
+        raise
+    except Exception as error:  # as for the headers
+        raise DatasetError(f"{path} cannot be read: the file is damaged or truncated ({_short(error)})") from error
+
+
+def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> ArrayEntry:
+    """The array to read.
+
+    Parameters
+    ----------
+    entries : list of ArrayEntry
+    key : str or None
+        The array that is asked for; None: the largest that can hold images and is no preview or metadata.
+    path : Path
+        For the error.
+
+    Raises
+    ------
+    DatasetError
+        No such array, or none that can hold images; the sentence lists what there is.
+    """
+    listed = ", ".join(map(str, entries[:6])) + (", ..." if len(entries) > 6 else "") if entries else "no array"
+    if len(entries) == 1 and entries[0].key == "":
+        key = None  # a .npy holds one array, whatever it is called
+    if key is not None:
+        for entry in entries:
+            if entry.key == key:
+                _require_images(entry, path)
+                return entry
+        raise DatasetError(f'{path} has no array "{key}"; it holds {listed}')
+    usable = [entry for entry in entries if entry.is_usable]
+    if not usable:
+        if len(entries) == 1:
+            _require_images(entries[0], path)
+        raise DatasetError(f"{path} holds no matrix or stack of images; it holds {listed}")
+    return max(usable, key=lambda entry: (not _is_beside(entry), math.prod(entry.shape)))
+
+
+def _is_beside(entry: ArrayEntry) -> bool:
+    """Whether an array is no data by its name or shape: a small picture of it, a description, one vector."""
+    words = "".join(c if c.isalpha() else " " for c in entry.key.lower()).split()
+    return any(word.startswith(_BESIDE) for word in words) or (len(entry.shape) == 2 and min(entry.shape) == 1)
+
+
+def _require_images(entry: ArrayEntry, path: Path) -> None:
+    where = f'"{entry.key}" in {path}' if entry.key else str(path)
+    if entry.kind or entry.dtype.kind not in NUMERIC:
+        shape = " x ".join(map(str, entry.shape))
+        held = f"{entry.kind} ({shape})" if entry.kind else f"array ({shape}) of {entry.dtype} values"
+        raise DatasetError(f"{where} is a {held}; accepted are arrays of real numbers")
+    if not is_arrangement(entry.shape):
+        count = len(entry.shape)
+        raise DatasetError(
+            f"{where} is not an image stack: it has {count} dimension{'' if count == 1 else 's'}, "
+            f"{' x '.join(map(str, entry.shape)) or 'a single value'}; "
+            "accepted are a matrix (2), a stack of grey images (3), or one of images with a channel axis (4, one of "
+            "which is 3, or 1 of grey images), beside axes of length 1"
+        )
+    if min(entry.shape) <= 0:
+        raise DatasetError(f"{where} has shape {entry.shape}: it contains no images")
+
+
+def _short(error: BaseException) -> str:
+    text = (str(error) or type(error).__name__).splitlines()[0]
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
+FORMATS: dict[str, Format] = {
+    "npy": Format("NumPy", npy.list_npy, is_plain=True, open=npy.open_npy),
+    "npz": Format("NumPy", npy.list_npz, npy.read_npz),
+    "mat": Format("MATLAB", matlab.list_arrays, matlab.read_array, is_by_columns=True, open=matlab.open_array),
+    "hdf5": Format(
+        "HDF5", hdf5.list_datasets, open=hdf5.open_dataset, notes=hdf5.notes, canonical_key=hdf5.canonical_key
+    ),
+    "zarr": Format("Zarr", zarrs.list_arrays, open=zarrs.open_array, notes=zarrs.notes),
+    "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels),
+    "tiff": Format(
+        "TIFF", tiff.list_series, tiff.read_series, open=tiff.open_series, names=tiff.names, notes=tiff.notes
+    ),
+    "envi": Format("ENVI", envi.list_arrays, is_plain=True, open=envi.open_array, names=envi.names, notes=envi.notes),
+    "cifar": Format("CIFAR", cifar.list_binary, is_plain=True, open=cifar.open_binary, labels=cifar.binary_labels),
+    "batch": Format("CIFAR", cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),
+    "csv": Format(
+        "text", text_table.list_arrays, text_table.read_array, names=text_table.names, labels=text_table.labels
+    ),
+}

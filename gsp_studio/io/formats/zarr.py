@@ -1,0 +1,315 @@
+"""Zarr folders, of versions 2 and 3: what they hold is told by their JSON, read here; zarr reads the values.
+
+An array names the codecs that its chunks pass through. Only codecs that transform bytes and numbers are accepted: one
+of those that exist unpickles what it finds. Files are looked at before zarr has them, see `zarr_store`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
+from gsp_studio.io.formats.lazy_array import PartedArray, Read, between
+from gsp_studio.io.images.archives import leads_outside
+from gsp_studio.io.peek import require_memory
+from gsp_studio.io.value_codes import Coding, axes_note, kept_axes
+
+Array = npt.NDArray[Any]
+
+METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
+_DESCRIPTIONS = METADATA[:3]
+_COMPRESSORS = {"blosc", "gzip", "zlib", "zstd", "lz4", "lzma", "bz2"}
+_CODECS = {"bytes", "transpose", "sharding_indexed", "crc32c", "crc32", "adler32", "fletcher32", *_COMPRESSORS}
+_CODECS |= {"shuffle", "delta", "fixedscaleoffset", "quantize", "bitround", "astype"}
+#: Arrays that are listed, folders that are gone through for them, and bytes of one description.
+_MOST, _MOST_FOLDERS, _LONGEST = 4096, 1 << 16, 1 << 24
+#: Chunks of an array, each a file to be opened, and those that zarr is asked for at once.
+_MOST_CHUNKS, _AT_ONCE = 1 << 18, 1 << 12
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """The files that an array's values are in.
+
+    Attributes
+    ----------
+    sides : tuple of int
+        Of a file's values.
+    nbytes : int
+        Of these.
+    count : int
+        Files of the whole array.
+    parts : int
+        Compressed parts of a file: 1, or more of shards.
+    index_first : bool
+        Whether a shard begins with the index of its parts; else it ends with it.
+    index_slack : int
+        Bytes of the index's checksum.
+    codec : str
+        What compresses a part, "" for nothing.
+    """
+
+    sides: tuple[int, ...]
+    nbytes: int
+    count: int
+    parts: int = 1
+    index_first: bool = False
+    index_slack: int = 0
+    codec: str = ""
+
+
+def is_zarr(path: Path, head: bytes) -> bool:
+    """Whether a folder describes itself as Zarr does."""
+    return path.is_dir() and any((path / name).is_file() for name in _DESCRIPTIONS)
+
+
+def list_arrays(path: Path) -> list[ArrayEntry]:
+    """The arrays of a folder by their paths in it, in the order of these."""
+    return [_entry(key, content, path) for key, content in _walk(path)]
+
+
+def open_array(path: Path, entry: ArrayEntry) -> PartedArray:
+    """An array of which parts are read."""
+    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key))
+
+
+def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
+    """How an array is read, a sentence each: axes, missing values, and what was never written."""
+    content = _content(path, entry.key)
+    shape = _shape(content)
+    stored = np.dtype(_told_type(content))
+    told = (*axes_note(shape, kept_axes(shape)), *_coding(content, stored).notes(stored))
+    count = _chunks(content, shape, stored).count
+    held = _files_in(path / entry.key, count)
+    if held >= count:
+        return told
+    fill = content.get("fill_value")
+    return (
+        *told,
+        f"{count - held} of {count} chunks were never written; their values are "
+        f"{0 if fill is None else fill}, the fill value",
+    )
+
+
+def _open(path: str, key: str) -> tuple[Read, Any]:
+    try:
+        import zarr
+
+        from gsp_studio.io.formats.zarr_store import CheckedStore
+    except ImportError as error:
+        raise DatasetError(f'{path} is read by zarr; pip install "gsp-studio[cluster]" brings it') from error
+    content = _content(Path(path), key)
+    shape, where = _shape(content), f'"{key}" in {path}' if key else path
+    stored = np.dtype(_told_type(content))
+    chunks, coding, axes = _chunks(content, shape, stored), _coding(content, stored), kept_axes(shape)
+    if chunks.count > _MOST_CHUNKS:
+        raise DatasetError(f"{where} is cut into {chunks.count} chunks; accepted are at most {_MOST_CHUNKS}")
+    require_memory(2 * chunks.nbytes, f"a chunk of {where}")
+    with _damage_told(where):
+        values = zarr.open_array(store=CheckedStore(Path(path, key), chunks), mode="r")
+
+    def read(axis: int, start: int, stop: int) -> Array:
+        axis = axes[axis]
+        side = chunks.sides[axis]
+        others = max(1, chunks.count // max(1, -(-shape[axis] // side)))
+        step = side * max(1, _AT_ONCE // others)
+        edges = [start, *range((start // step + 1) * step, stop, step), stop]
+        with _damage_told(where):
+            parts = [np.asarray(values[between(axis, a, b, len(shape))]) for a, b in pairwise(edges)]
+        numbers = parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
+        return coding.decoded(numbers.reshape([numbers.shape[k] for k in axes]))
+
+    return read, lambda: None
+
+
+@contextmanager
+def _damage_told(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (DatasetError, MemoryError, PermissionError):
+        raise
+    except Exception as error:  # codecs raise exceptions of many kinds for damaged chunks
+        told = (str(error) or type(error).__name__).splitlines()[0]
+        raise DatasetError(f"{where} cannot be read: it is damaged ({told})") from error
+
+
+def _walk(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Paths and descriptions of arrays."""
+    count = 0
+    for number, (folder, below, files) in enumerate(os.walk(path)):
+        name = next((name for name in _DESCRIPTIONS if name in files), None)
+        if name is None or number >= _MOST_FOLDERS:
+            below.clear()  # chunks
+            continue
+        key = Path(folder).relative_to(path).as_posix()
+        content = _described(path, "" if key == "." else key, name)
+        below.sort()
+        if name == ".zgroup" or content.get("node_type") == "group":
+            continue
+        below.clear()
+        count += 1
+        if count > _MOST:
+            return
+        yield "" if key == "." else key, content
+
+
+def _content(path: Path, key: str) -> dict[str, Any]:
+    name = next((name for name in _DESCRIPTIONS if os.path.lexists(path / key / name)), None)
+    if name is None:
+        raise DatasetError(f'{path} has no array "{key}" any more; open it again')
+    return _described(path, key, name)
+
+
+def _described(path: Path, key: str, name: str) -> dict[str, Any]:
+    """A description, with the attributes that version 2 has in a file of their own."""
+    file = path / key / name
+    inside = file.relative_to(path).as_posix()
+    if leads_outside(path, inside):
+        raise DatasetError(f"{file} is a link out of {path}, or no file; nothing is read from elsewhere")
+    if file.stat().st_size > _LONGEST:
+        raise DatasetError(f"{file} is no description of an array")
+    content = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise DatasetError(f"{file} is no description of an array")
+    beside = path / key / ".zattrs"
+    if name == ".zarray" and os.path.lexists(beside):
+        content["attributes"] = _described(path, key, ".zattrs")
+    return content
+
+
+def _entry(key: str, content: dict[str, Any], path: Path) -> ArrayEntry:
+    try:
+        shape, told = _shape(content), _told_type(content)
+        named = list(_codecs(content))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return ArrayEntry(key, (), np.dtype(object), "array whose description is damaged")
+    unknown = next((codec for codec in named if codec not in _CODECS), None)
+    if unknown is not None:
+        return ArrayEntry(key, shape, np.dtype(object), f'array behind the codec "{unknown}"')
+    try:
+        dtype = np.dtype(told)
+    except (TypeError, ValueError, SyntaxError):
+        return ArrayEntry(key, shape, np.dtype(object), f"array of {str(told)[:60]}")
+    if dtype.kind not in NUMERIC:
+        return ArrayEntry(key, shape, dtype, "" if dtype.kind in "SU" else f"array of {dtype}")
+    try:
+        _chunks(content, shape, dtype)
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+        reason = str(error) if isinstance(error, DatasetError) else "a description that is damaged"
+        return ArrayEntry(key, shape, np.dtype(object), f"array with {reason}")
+    return ArrayEntry(key, tuple(shape[k] for k in kept_axes(shape)), _coding(content, dtype).dtype(dtype))
+
+
+def _shape(content: dict[str, Any]) -> tuple[int, ...]:
+    return _sizes(content["shape"], 0)
+
+
+def _sizes(told: Any, least: int) -> tuple[int, ...]:
+    sizes = tuple(told)
+    if not all(isinstance(size, int) and size >= least for size in sizes):
+        raise ValueError("sizes that are none")
+    return sizes
+
+
+def _told_type(content: dict[str, Any]) -> Any:
+    return content["data_type"] if content.get("zarr_format") == 3 else content["dtype"]
+
+
+def _codecs(content: dict[str, Any]) -> Iterator[str]:
+    """The names of all codecs in the order in which values pass through them, those within others too."""
+    named = [*(content.get("filters") or ()), content.get("compressor"), *(content.get("codecs") or ())]
+    for codec in filter(None, named):
+        yield _name(codec)
+        inner = codec.get("configuration") or {}
+        for within in ("codecs", "index_codecs"):
+            yield from _codecs({"codecs": inner.get(within)})
+
+
+def _name(codec: dict[str, Any]) -> str:
+    return str(codec.get("name", codec.get("id", ""))).removeprefix("numcodecs.")
+
+
+def _chunks(content: dict[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Chunks:
+    """How an array is cut.
+
+    Raises
+    ------
+    DatasetError
+        Codecs that are put together in an unusual way, as a clause.
+    KeyError, TypeError, ValueError
+        A damaged description.
+    """
+    if content.get("zarr_format") == 3:
+        sides = _sizes(content["chunk_grid"]["configuration"]["chunk_shape"], 1)
+        codecs = list(content["codecs"])
+    else:
+        sides = _sizes(content["chunks"], 1)
+        codecs = [codec for codec in (*(content.get("filters") or ()), content.get("compressor")) if codec]
+    count = math.prod(-(-n // side) for n, side in zip(shape, sides, strict=True))
+    parts, first, slack = 1, False, 0
+    if any(_name(codec) == "sharding_indexed" for codec in codecs):
+        if len(codecs) > 1:
+            raise DatasetError("shards within other codecs")
+        shard = codecs[0]["configuration"]
+        inner, codecs = _sizes(shard["chunk_shape"], 1), list(shard["codecs"])
+        parts = math.prod(-(-n // side) for n, side in zip(sides, inner, strict=True))
+        first = shard.get("index_location", "end") == "start"
+        index = [_name(codec) for codec in shard["index_codecs"]]
+        if index not in (["bytes"], ["bytes", "crc32c"]) or "sharding_indexed" in map(_name, codecs):
+            raise DatasetError("shards that are compressed twice")
+        slack = 4 * ("crc32c" in index)
+    names = [_name(codec) for codec in codecs]
+    packed = [name for name in names if name in _COMPRESSORS]
+    after = names[names.index(packed[0]) + 1 :] if packed else []
+    if any(name != "crc32c" for name in after):
+        raise DatasetError("codecs after that which compresses")
+    if packed == ["lzma"] and any(dict(_options(codec)).get("format") == 3 for codec in codecs):
+        raise DatasetError("LZMA without a header")
+    return Chunks(sides, math.prod(sides) * max(8, dtype.itemsize), count, parts, first, slack, "".join(packed))
+
+
+def _options(codec: dict[str, Any]) -> dict[str, Any]:
+    return codec.get("configuration") or codec
+
+
+def _coding(content: dict[str, Any], stored: np.dtype[Any]) -> Coding:
+    """What the attributes of the CF conventions say."""
+    attributes = content.get("attributes")
+    told = attributes if isinstance(attributes, dict) else {}
+    held = {name: told[name] for name in ("_FillValue", "missing_value") if _is_number(told.get(name))}
+    scale, offset = told.get("scale_factor"), told.get("add_offset")
+    return Coding.of(
+        stored,
+        held.values(),
+        " and ".join(held),
+        float(scale) if _is_number(scale) else 1.0,  # type: ignore[arg-type]
+        float(offset) if _is_number(offset) else 0.0,  # type: ignore[arg-type]
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _files_in(folder: Path, most: int) -> int:
+    """Files of chunks in a folder and below it, counted up to `most`."""
+    count = 0
+    for _, below, files in os.walk(folder):
+        below.sort()
+        count += sum(name not in METADATA for name in files)
+        if count >= most:
+            break
+    return min(count, most)

@@ -1,0 +1,362 @@
+"""Where image files come from: a folder, a ZIP or a TAR archive, or one file with several frames.
+
+Archives are read in memory, a member at a time; nothing is ever extracted. What a member is called is only a name.
+Links are not followed out of a folder, and not at all in an archive: what a set holds must not depend on what lies
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import re
+import stat
+import tarfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Protocol
+
+from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.formats.matlab5 import DEFLATE_MOST
+from gsp_studio.io.peek import in_units, require_memory
+
+#: Bytes that one image of an archive may have, decompressed.
+_LARGEST_MEMBER = 1 << 31
+_CHUNK = 1 << 20
+#: Bytes that one byte of a compressed archive becomes at most, beyond the first 64 MiB: images do not shrink more.
+_MOST_SHRUNK = 256
+#: Bytes of the extended header of a member in a TAR archive, and digits in it that follow each other.
+_LARGEST_HEADER, _LONGEST_NUMBER = 1 << 20, 999
+
+
+class ImageFile(Protocol):
+    """What can be opened as an image: a `Path`, or a `Member`."""
+
+    @property
+    def name(self) -> str:
+        """Without its folders."""
+
+    @property
+    def suffix(self) -> str:
+        """With the dot."""
+
+    def open(self, mode: str) -> IO[bytes]:
+        """Its bytes; `mode` is "rb"."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of a source.
+
+    Attributes
+    ----------
+    inside : str
+        Its name in the source, with the folders there.
+    where : str
+        What people call it.
+    """
+
+    inside: str
+    where: str
+    opener: Callable[[str], IO[bytes]] = field(repr=False, compare=False)
+    partly: Callable[[str, int], bytes] = field(repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """Without its folders."""
+        return os.path.basename(self.inside)
+
+    @property
+    def suffix(self) -> str:
+        """With the dot."""
+        return os.path.splitext(self.inside)[1]
+
+    @property
+    def parent(self) -> str:
+        """The folder that it lies in, "." for the source itself."""
+        return os.path.dirname(self.inside) or "."
+
+    def open(self, mode: str = "rb") -> IO[bytes]:
+        """Its bytes."""
+        return self.opener(self.inside)
+
+    def head(self, size: int) -> bytes:
+        """Its first bytes, up to `size` of them; no more of it is read or decompressed."""
+        return self.partly(self.inside, size)
+
+    def __str__(self) -> str:
+        return self.where
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open source: its members in any order, how one of them is opened by its name, and how it begins."""
+
+    path: Path
+    inside: tuple[str, ...]
+    opener: Callable[[str], IO[bytes]]
+    partly: Callable[[str, int], bytes]
+
+    def member(self, inside: str) -> Member:
+        """The member of that name."""
+        where = str(self.path) if not inside else os.path.join(str(self.path), inside)
+        if inside:
+            return Member(inside, where, self.opener, self.partly)
+        return Member(self.path.name, where, lambda _: self.opener(""), lambda _, size: self.partly("", size))
+
+    def members(self) -> list[Member]:
+        """All of them."""
+        return [self.member(inside) for inside in self.inside]
+
+
+def is_archive(path: Path, head: bytes) -> bool:
+    """Whether a file is a ZIP or TAR archive by its content, compressed or not."""
+    if head.startswith(b"PK\3\4"):
+        return True
+    if head[:2] == b"\x1f\x8b" or head[:3] == b"BZh" or head[:6] == b"\xfd7zXZ\0":
+        try:
+            with _decompressing(path) as stream:
+                head = stream.read(512)
+        except (OSError, EOFError, zlib.error, lzma.LZMAError):
+            return False
+    elif path.is_file():
+        with path.open("rb") as file:
+            head = file.read(512)
+    return len(head) >= 265 and head[257:262] == b"ustar"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Source]:
+    """The source at a path.
+
+    Raises
+    ------
+    DatasetError
+        An archive that is damaged, encrypted, or declares more than it can hold.
+    """
+    if path.is_dir():
+        yield replace(in_folder(path), inside=tuple(_walk(path)))
+    elif _head(path).startswith(b"PK") and zipfile.is_zipfile(path):
+        with _damage_named(path), _zip(path) as archive:
+            yield Source(
+                path,
+                tuple(dict.fromkeys(_zip_names(archive))),
+                lambda inside: _zip_member(archive, inside, path),
+                lambda inside, size: _zip_head(archive, inside, size, path),
+            )
+    elif is_archive(path, _head(path)):
+        with _damage_named(path), _tar(path) as tar:
+            lock = threading.Lock()
+            members = {item.name: item for item in _tar_items(tar, path)}
+            yield Source(
+                path,
+                tuple(members),
+                lambda inside: _tar_member(tar, members[inside], lock, path),
+                lambda inside, size: _tar_head(tar, members[inside], lock, size),
+            )
+    else:
+        yield _of_files(path, ("",), lambda inside: path.open("rb"))
+
+
+def in_folder(path: Path) -> Source:
+    """A folder whose names are known: it is not gone through."""
+    return _of_files(path, (), lambda inside: open(os.path.join(path, inside), "rb"))
+
+
+def _of_files(path: Path, inside: tuple[str, ...], opener: Callable[[str], IO[bytes]]) -> Source:
+    def partly(name: str, size: int) -> bytes:
+        with opener(name) as stream:
+            return stream.read(size)
+
+    return Source(path, inside, opener, partly)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(16)
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise DatasetError(f"{path} is a damaged archive ({error})") from error
+
+
+def _walk(path: Path) -> Iterator[str]:
+    """Names of files and links below a folder, in any order; what is hidden is left out. Links to folders stay closed.
+
+    Folders that cannot be opened raise.
+    """
+    root = os.fspath(path)
+    pending = [""]
+    while pending:
+        above = pending.pop()
+        with os.scandir(os.path.join(root, above) if above else root) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                name = os.path.join(above, entry.name) if above else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(name)
+                else:
+                    yield name
+
+
+def leads_outside(path: Path, inside: str) -> bool:
+    """Whether a name of a folder is a link to somewhere else, or to nothing that is a file."""
+    file = os.path.join(path, inside)
+    try:
+        mode = os.lstat(file).st_mode
+    except OSError:
+        return True
+    if stat.S_ISREG(mode):
+        return False
+    if stat.S_ISLNK(mode):
+        root = os.path.realpath(path)
+        target = os.path.realpath(file)
+        if os.path.commonpath([root, target]) != root:
+            return True
+    return not os.path.isfile(file)  # dangling links, pipes, devices
+
+
+def _zip(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # its reader of directories raises almost anything for damaged ones
+        raise DatasetError(f"{path} is a damaged archive ({error})") from error
+
+
+def _zip_names(archive: zipfile.ZipFile) -> Iterator[str]:
+    for info in archive.infolist():
+        if info.filename and not info.is_dir() and not _is_hidden(info.filename):
+            yield info.filename
+
+
+def _zip_info(archive: zipfile.ZipFile, inside: str, path: Path) -> zipfile.ZipInfo:
+    info = archive.getinfo(inside)
+    if info.flag_bits & 1:
+        raise DatasetError(f"{inside} in {path} is encrypted; unpack the archive to open it")
+    return info
+
+
+def _zip_head(archive: zipfile.ZipFile, inside: str, size: int, path: Path) -> bytes:
+    info = _zip_info(archive, inside, path)
+    try:
+        with archive.open(info) as stream:
+            return stream.read(size)
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # as for its directory
+        raise DatasetError(f"{inside} in {path} is damaged ({error})") from error
+
+
+def _zip_member(archive: zipfile.ZipFile, inside: str, path: Path) -> IO[bytes]:
+    info = _zip_info(archive, inside, path)
+    where = f"{inside} in {path}"
+    if info.file_size > min(_LARGEST_MEMBER, DEFLATE_MOST * info.compress_size + 64):
+        raise DatasetError(f"{where} declares {in_units(info.file_size)}, more than it can hold")
+    require_memory(info.file_size, where)
+    try:
+        return io.BytesIO(archive.read(info))  # never more than it declares; what it holds has to match its checksum
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # as for its directory
+        raise DatasetError(f"{where} is damaged ({error})") from error
+
+
+@contextmanager
+def _decompressing(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as file:
+        head = file.read(6)
+    kind: Any = gzip.open
+    if head[:3] == b"BZh":
+        kind = bz2.open
+    elif head == b"\xfd7zXZ\0":
+        kind = lzma.open
+    with kind(path) as stream:
+        yield stream
+
+
+@contextmanager
+def _tar(path: Path) -> Iterator[tarfile.TarFile]:
+    """A TAR archive; a compressed one in memory, as its members are wanted in any order."""
+    with path.open("rb") as file:
+        head = file.read(6)
+        if head[:2] == b"\x1f\x8b" or head[:3] == b"BZh" or head == b"\xfd7zXZ\0":
+            content = io.BytesIO()
+            most = 64 * _CHUNK + _MOST_SHRUNK * path.stat().st_size
+            with _decompressing(path) as stream:
+                while chunk := stream.read(_CHUNK):
+                    content.write(chunk)
+                    if content.tell() > most:
+                        raise DatasetError(f"{path} becomes more than {in_units(most)}: no archive of images does")
+                    if content.tell() % (64 * _CHUNK) < _CHUNK:  # a bomb is stopped while it is read
+                        require_memory(content.tell(), f"{path}, decompressed,")
+            content.seek(0)
+            with tarfile.open(fileobj=content, mode="r:", tarinfo=_Item) as tar:
+                yield tar
+        else:
+            file.seek(0)
+            with tarfile.open(fileobj=file, mode="r:", tarinfo=_Item) as tar:
+                yield tar
+
+
+class _Item(tarfile.TarInfo):
+    """A member of a TAR archive whose extended headers are looked at before they are parsed."""
+
+    def _proc_pax(self, tar: Any) -> Any:
+        # A pattern in tarfile takes the square of the digits that follow each other (Python up to 3.11.9 and 3.12.5).
+        at = tar.fileobj.tell()
+        content = tar.fileobj.read(min(self.size, _LARGEST_HEADER))
+        tar.fileobj.seek(at)
+        if self.size > _LARGEST_HEADER or any(len(run) > _LONGEST_NUMBER for run in re.findall(rb"\d+", content)):
+            raise tarfile.ReadError("an extended header is longer than any true one")
+        return super()._proc_pax(tar)  # type: ignore[misc]
+
+
+def _tar_items(tar: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+    try:
+        for item in tar:
+            if item.isreg() and not _is_hidden(item.name):  # no links, devices, folders
+                yield item
+    except (MemoryError, PermissionError, tarfile.TarError, EOFError):
+        raise
+    except Exception as error:  # as for the directory of a ZIP archive; a chain of headers, too, can be endless
+        raise DatasetError(f"{path} is a damaged archive ({error or type(error).__name__})") from error
+
+
+def _tar_head(tar: tarfile.TarFile, item: tarfile.TarInfo, lock: threading.Lock, size: int) -> bytes:
+    with lock:
+        stream = tar.extractfile(item)
+        return stream.read(min(size, item.size)) if stream is not None else b""
+
+
+def _tar_member(tar: tarfile.TarFile, item: tarfile.TarInfo, lock: threading.Lock, path: Path) -> IO[bytes]:
+    if item.size > _LARGEST_MEMBER:
+        raise DatasetError(f"{item.name} in {path} declares {in_units(item.size)}, more than an image has")
+    if item.issparse():
+        raise DatasetError(f"{item.name} in {path} is stored with holes; unpack the archive to open it")
+    require_memory(item.size, f"{item.name} in {path}")
+    with lock:
+        stream = tar.extractfile(item)
+        content = stream.read() if stream is not None else b""
+    if len(content) < item.size:
+        raise DatasetError(f"{item.name} in {path} is truncated")
+    return io.BytesIO(content)
+
+
+def _is_hidden(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return any(part.startswith((".", "__MACOSX")) and part != ".." for part in parts)

@@ -1,0 +1,394 @@
+"""Opening a data set: `peek` says what a source holds and how it would be read, `load_dataset` reads it.
+
+`READERS` is the table of what can be opened; a reader is four functions: does this path look like mine, what is in
+it, its raw values, and a few of its images.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.io import apply_steps as steps
+from gsp_studio.io import array_reader, streamed
+from gsp_studio.io import peek as source
+from gsp_studio.io import steps as step
+from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, Order, as_images
+from gsp_studio.io.formats import cifar, envi, hdf5, idx, matlab, npy, registry, text_table, zarr
+from gsp_studio.io.images import archives, image_file, image_set
+from gsp_studio.io.images.names import Places
+from gsp_studio.io.patches import images_before
+from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, Reader, reduced, require_memory
+from gsp_studio.io.value_codes import missing_note
+from gsp_studio.io.values import make_finite, make_nonnegative
+
+__all__ = ["READERS", "LoadCancelled", "Peek", "Reader", "load_dataset", "peek", "thumbnails"]
+
+Array = npt.NDArray[Any]
+
+_ACCEPTED = (
+    "accepted are a folder or archive of images, and NumPy, MATLAB, HDF5, Zarr, TIFF, IDX, ENVI, CSV and CIFAR files"
+)
+#: Bytes from which on images stay in their file where its format allows that.
+_LARGE = 1 << 30
+#: Patches of one image that are shown before it is loaded.
+_FEW = 8
+#: Thumbnails are reduced by whole factors while their longer side is at least twice this.
+_THUMBNAIL = 128
+
+
+def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **choices: Any) -> Peek:
+    """Look into a source without loading it.
+
+    Parameters
+    ----------
+    path : path-like
+        A folder of images, or a .npy, .npz or .mat file. What it is is decided by content, not by its name.
+    options : LoadOptions, optional
+        What is known about it; single fields can be given as keywords.
+
+    Returns
+    -------
+    Peek
+
+    Raises
+    ------
+    DatasetError
+        A source that is missing, not readable, damaged, empty or of an unknown kind.
+
+    Notes
+    -----
+    Folders and .npy files are judged by headers and a few images. A .npz or .mat matrix without a given shape is read
+    once, as its shape is guessed from its values and these formats give no part of an array alone.
+    """
+    path = _path_of(path)
+    chosen = replace(options or LoadOptions(), **choices)
+    with _one_sentence(path):
+        found = READERS[_reader_of(path)].peek(path, chosen)
+    is_quick = found.kind in registry.FORMATS and registry.FORMATS[found.kind].is_plain
+    is_large = is_quick and _bytes_of(found) > _LARGE and not streamed.why_not(found)
+    return replace(found, usual_storage="disk" if is_large else "memory")
+
+
+def can_stay_on_disk(path: str | os.PathLike[str], **choices: Any) -> bool:
+    """Whether a source can be read in part, with these choices as for `peek`; DatasetError as there."""
+    return not streamed.why_not(peek(path, **choices))
+
+
+def _path_of(path: str | os.PathLike[str]) -> Path:
+    if not os.fspath(path):
+        raise DatasetError(f"the path is empty; {_ACCEPTED}")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # "~nobody": taken as a name
+        return Path(path)
+
+
+def load_dataset(
+    path: str | os.PathLike[str],
+    options: LoadOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    cancelled: Cancelled | None = None,
+    **choices: Any,
+) -> Dataset:
+    """Load a data set.
+
+    Parameters
+    ----------
+    path, options, **choices
+        As for `peek`, for example ``image_shape=(19, 19), order="F", negative="clip", dtype="float32"``.
+    progress : callable, optional
+        Called with images done and images in all.
+    cancelled : callable, optional
+        Asked between images; True ends the loading.
+
+    Returns
+    -------
+    Dataset
+        Integers of 8 and 16 bits divided by their type's maximum, as float32; floating values as they are.
+
+    Raises
+    ------
+    DatasetError
+        As for `peek`, and for values that NMF cannot use: NaN, infinite or negative without a choice, or all zero.
+    LoadCancelled
+        `cancelled` said so; nothing is kept.
+
+    Examples
+    --------
+    >>> import gsp_studio as gs
+    >>> from gsp_studio.io import sample_path
+    >>> data = gs.load_dataset(sample_path("swimmer"))
+    >>> data.X.shape, data.image_shape
+    ((1024, 256), (32, 32))
+    """
+    found = peek(path, options, **choices)
+    with _one_sentence(found.path):
+        _after(found)
+        source.require_several(found)
+        if _stays_on_disk(found):
+            return _streamed(found)
+        _require_memory(found)
+        raw = READERS[found.kind].load(found, progress or (lambda done, total: None), cancelled or (lambda: False))
+        raw = _finite(raw, found)
+        count = raw.X.shape[1]
+        raw, shape, order = _stepped(raw, found)
+        raw = _nonnegative(raw, found)
+        if not raw.X.any():
+            told = "; ".join(("every value is zero; there is nothing to factorize", *found.notes))
+            raise DatasetError(f"{found.path}: {told}")
+        grid = None
+        if found.options.samples == "pixels":
+            raw, grid = _spectra(raw, shape, order, found), shape
+            shape = (1, raw.X.shape[0])
+        return Dataset(
+            X=raw.X,
+            image_shape=shape,
+            order=order,
+            grid=grid,
+            whole=None if grid else images_before(found.options.steps, found.image_shape, count),
+            name=found.path.resolve().name + (f" : {found.key}" if len(found.keys) > 1 else ""),
+            names=raw.names,
+            labels=raw.labels,
+            source=str(found.path.absolute()),
+            steps=raw.steps,
+            options=replace(found.options, dtype=raw.X.dtype.name),
+            notes=(*found.notes, *raw.notes),
+            channels=found.channels,
+        )
+
+
+def _stays_on_disk(found: Peek) -> bool:
+    """Whether `load_dataset` leaves the images in their file: because it is told to, or they are large and may stay.
+
+    Raises
+    ------
+    DatasetError
+        It is told to, and they cannot.
+    """
+    if found.options.storage == "disk":
+        reason = streamed.why_not(found)
+        if reason:
+            raise DatasetError(f"{found.path} cannot stay on the disk: {reason}")
+        return True
+    return found.options.storage is None and found.usual_storage == "disk"
+
+
+def _require_memory(found: Peek) -> None:
+    height, width = found.image_shape
+    try:
+        require_memory(_bytes_of(found), f"{found.path} with {found.n_images} images of {height} x {width}")
+    except DatasetError as error:
+        can_stay = not streamed.why_not(found)
+        more = "leave them on the disk (storage), " if can_stay else ""
+        raise DatasetError(f"{error}; {more}read a part of them (subset), or make them smaller (a step)") from error
+
+
+def _streamed(found: Peek) -> Dataset:
+    """The data set of images that stay in their file."""
+    _after(found)
+    on = [one for one in found.options.steps if one.is_on]
+    X = streamed.opened(found)
+    raw = image_set.told(found, X) if found.kind == "images" else array_reader.told(found, np.dtype(found.dtype), X)
+    negative = {"clip": "negative values set to 0", "abs": "absolute values taken"}.get(found.options.negative or "")
+    said = [*raw.steps, *map(step.text_of, on), negative or "", "read from the file in blocks"]
+    return Dataset(
+        X=X,
+        image_shape=found.shape_after,
+        order="C" if on else found.order,
+        name=found.path.resolve().name + (f" : {found.key}" if len(found.keys) > 1 else ""),
+        names=raw.names,
+        labels=raw.labels,
+        source=str(found.path.absolute()),
+        steps=tuple(filter(None, said)),
+        options=replace(found.options, storage="disk"),
+        notes=found.notes,
+        channels=found.channels,
+    )
+
+
+def _bytes_of(found: Peek) -> int:
+    """Memory that loading takes at its height, the steps included."""
+    on = [one for one in found.options.steps if one.is_on]
+    (height, width), count = found.image_shape, found.n_images
+    with suppress(step.StepError):  # which loading tells
+        (height, width), count = step.shape_after(found.options.steps, found.image_shape, found.n_images)
+    copies = (2 if on else 0) + (1 if found.options.samples == "pixels" else 0)
+    return found.nbytes + copies * np.dtype(found.options.dtype).itemsize * height * width * found.channels * count
+
+
+def _after(found: Peek) -> tuple[tuple[int, int], int]:
+    """Shape and number of the images after the steps."""
+    try:
+        return step.shape_after(found.options.steps, found.image_shape, found.n_images)
+    except step.StepError as error:
+        raise DatasetError(f"{found.path}: {error}") from error
+
+
+def _finite(raw: Raw, found: Peek) -> Raw:
+    """Raw values made finite as the options say, in place; what was done is a step and a note."""
+    kept, told = make_finite(raw.X, found.options.nonfinite, _where(raw, found), missing_note(found.notes))
+    count, needed = int(kept.sum()), min(2, found.n_images)
+    if count < needed:
+        raise DatasetError(
+            f"{_where(raw, found)}: {count} of {len(kept)} images are without NaN and infinite values; "
+            f"{needed} {'is' if needed == 1 else 'are'} needed"
+        )
+    if kept.all():
+        return replace(raw, steps=(*raw.steps, told), notes=(*raw.notes, told)) if told else raw
+    names = tuple(name for name, keep in zip(raw.names, kept, strict=True) if keep)
+    labels = raw.labels and tuple(label for label, keep in zip(raw.labels, kept, strict=True) if keep)
+    said = (told,) if told else ()
+    return Raw(raw.X[:, :count], names, labels, (*raw.steps, *said), (*raw.notes, *said))
+
+
+def _stepped(raw: Raw, found: Peek) -> tuple[Raw, tuple[int, int], Order]:
+    """The images after the steps, with their shape and order."""
+    on = [one for one in found.options.steps if one.is_on]
+    if not on:
+        return raw, found.image_shape, found.order
+    shape, _ = _after(found)
+    values = as_images(raw.X.T, found.image_shape, found.order, found.channels)
+    made = steps.apply(on, steps.Images(values, raw.names, raw.labels))
+    planes = made.values if made.values.ndim == 3 else made.values.transpose(0, 3, 1, 2)
+    X = np.ascontiguousarray(planes.reshape(len(planes), -1), raw.X.dtype).T
+    said = tuple(map(step.text_of, on))
+    return Raw(X, made.names, made.labels, (*raw.steps, *said), raw.notes), shape, "C"
+
+
+def _spectra(raw: Raw, shape: tuple[int, int], order: Order, found: Peek) -> Raw:
+    """A pixel a column, with its value in every image."""
+    if found.channels != 1:
+        raise DatasetError(f"{found.path}: images in colour have no spectra of their pixels; accepted is grey")
+    said = f"{shape[0]} x {shape[1]} pixels are samples, their values in {raw.X.shape[1]} images a spectrum each"
+    return Raw(np.asfortranarray(raw.X.T), Places(shape, order), None, (*raw.steps, said), raw.notes)
+
+
+def _nonnegative(raw: Raw, found: Peek) -> Raw:
+    """Values made >= 0 as the options say, in place; what was done is a step and a note."""
+    told = make_nonnegative(raw.X, found.options.negative, _where(raw, found))
+    said = (told,) if told else ()
+    return Raw(raw.X, raw.names, raw.labels, (*raw.steps, *said), (*raw.notes, *said))
+
+
+def _where(raw: Raw, found: Peek) -> str:
+    dtype = raw.X.dtype.name
+    if found.dtype.startswith("float") and found.dtype != dtype:
+        return f"{found.path} as {dtype}"  # whose range may be smaller
+    return str(found.path)
+
+
+def thumbnails(found: Peek, count: int = 8) -> Array:
+    """Some images of a source as its peek would read them, spread over the whole, for a look before it is loaded.
+
+    Parameters
+    ----------
+    found : Peek
+    count : int
+        Images wanted; fewer where the source has fewer.
+
+    Returns
+    -------
+    ndarray (k, height, width) or (k, height, width, 3), float32 in [0, 1]
+        From the smallest to the largest value shown. Images of 256 pixels or more are reduced by a whole factor.
+
+    Raises
+    ------
+    DatasetError
+        As for `load_dataset`.
+    """
+    chosen = np.unique(np.linspace(0, found.n_images - 1, max(1, min(count, found.n_images))).astype(int))
+    with _one_sentence(found.path):
+        stack = _sample(found, chosen)
+    low, high = float(stack.min()), float(stack.max())
+    scaled: Array = (stack - low) / np.float32(high - low) if high > low else np.zeros_like(stack)
+    return scaled
+
+
+def _sample(found: Peek, chosen: Array) -> Array:
+    on = [one for one in found.options.steps if one.is_on]
+    if not on:
+        return READERS[found.kind].sample(found, chosen, _THUMBNAIL)
+    _after(found)
+    # Steps are about pixels, so that they come before anything is made smaller.
+    values = READERS[found.kind].sample(found, chosen, step.LARGEST_SIDE)
+    # Patches of a few images, at random, so that they are few themselves.
+    count = len(chosen) if len(chosen) > 1 else max(2, min(_FEW, found.count_after))
+    few = [replace(one, count=count, stride=0) if isinstance(one, step.Patches) else one for one in on]
+    return reduced(steps.apply(few, steps.Images(values, ("",) * len(values), None)).values, _THUMBNAIL)
+
+
+@contextmanager
+def _one_sentence(path: Path) -> Iterator[None]:
+    """Turn what the system says about a path into a DatasetError, and keep libraries from warning meanwhile.
+
+    Their warnings are about files that are odd but readable, and about large images, whose memory is checked here.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except PermissionError as error:
+        raise DatasetError(f"{error.filename or path} cannot be opened: permission denied") from error
+    except MemoryError as error:
+        raise DatasetError(f"{path} does not fit into memory") from error
+    except OSError as error:
+        raise DatasetError(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
+
+
+def _reader_of(path: Path) -> str:
+    """Name of the reader for a path."""
+    if not path.exists():
+        raise DatasetError(f"{path} does not exist; {_ACCEPTED}")
+    head = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(128)
+        if not head:
+            raise DatasetError(f"{path} is empty; {_ACCEPTED}")
+    elif not path.is_dir():  # a pipe or a device, which could wait for ever
+        raise DatasetError(f"{path} is neither a file nor a folder; {_ACCEPTED}")
+    for name, reader in READERS.items():
+        if reader.recognises(path, head):
+            return name
+    raise DatasetError(f"{path} is not a data set ({images.described(head)}); {_ACCEPTED}")
+
+
+def _array_reader(kind: str, recognises: Callable[[Path, bytes], bool]) -> Reader:
+    return Reader(
+        recognises, lambda path, options: array_reader.peek(path, kind, options), array_reader.load, array_reader.sample
+    )
+
+
+def _holds_images(path: Path, head: bytes) -> bool:
+    """A folder, an archive that is no .npz, or an image file; those of TIFF have a reader of their own."""
+    if path.is_dir():
+        return True
+    if archives.is_archive(path, head):
+        return not npy.is_npz(path, head)
+    return image_file.sniff(head, path.suffix) not in (None, "TIFF")
+
+
+READERS: dict[str, Reader] = {
+    "zarr": _array_reader("zarr", zarr.is_zarr),
+    "images": Reader(_holds_images, image_set.peek, image_set.load, image_set.sample),
+    "npy": _array_reader("npy", lambda path, head: head.startswith(b"\x93NUMPY")),
+    "npz": _array_reader("npz", npy.is_npz),
+    "mat": _array_reader("mat", lambda path, head: matlab.is_mat(path, head)),
+    "hdf5": _array_reader("hdf5", lambda path, head: hdf5.is_hdf5(path)),
+    "idx": _array_reader("idx", idx.is_idx),
+    "tiff": _array_reader("tiff", lambda path, head: image_file.sniff(head) == "TIFF"),
+    "envi": _array_reader("envi", envi.is_envi),
+    "cifar": _array_reader("cifar", cifar.is_binary),
+    "batch": _array_reader("batch", cifar.is_batch),
+    "csv": _array_reader("csv", text_table.is_table),
+}

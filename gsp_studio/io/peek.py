@@ -1,0 +1,316 @@
+"""What every reader speaks: a look into a source, its raw values, and the memory that they may take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.io.dataset import DatasetError, LoadOptions
+from gsp_studio.io.steps import CUT, StepError, argument_of, proposed_patches, shape_after
+
+Array = npt.NDArray[Any]
+Progress = Callable[[int, int], None]
+Cancelled = Callable[[], bool]
+
+
+#: Allocations up to this many bytes are not worth a look at the machine.
+_SMALL = 1 << 24
+_UNLIMITED = 2**62
+#: Where labels come from that a format has a place of its own for.
+OF_FILE = "the file"
+_GROUPS = Path("/sys/fs/cgroup")
+
+
+class LoadCancelled(Exception):
+    """Loading was cancelled by the user; nothing was kept."""
+
+
+@dataclass(frozen=True)
+class Peek:
+    """What a source holds and how it would be read.
+
+    Attributes
+    ----------
+    path : Path
+    kind : str
+        Name of its reader: "images", "npy", "npz" or "mat".
+    n_images : int
+    image_shape : (height, width)
+    order : "C" | "F"
+    images_in : str
+        "files"; "columns", "rows" of a matrix; "first axis", "middle axis", "last axis" of a stack; "one image" where
+        an array is one.
+    dtype : str
+        Of the raw values.
+    nbytes : int
+        Memory that loading takes at its height, in bytes.
+    key : str
+        The array that is read, "" where there is only one.
+    keys : tuple of str
+        The arrays that could be read instead.
+    key_texts : tuple of str
+        What each of these is: "train/data (7291 x 256, float64)".
+    shapes : tuple of (height, width)
+        Plausible image shapes, the one in force first; one where the source is unambiguous.
+    note : str
+        All of this in one line, with the reasons of guesses.
+    options : LoadOptions
+        The choice in full: ``load_dataset(path, options=peek.options)`` loads just this.
+    is_guess : bool
+        Whether the layout should be shown before it is accepted.
+    notes : tuple of str
+        What a user should know before loading, a sentence each: images that are left out, for example.
+    files : tuple of (str, int)
+        Of image files, the images that are read, in order: the file's name in its folder or archive, and which of its
+        frames.
+    types : tuple of str
+        Of image files, the types of their values as they are stored.
+    channels : int
+        Values a pixel: 1, or 3 for colour.
+    has_colour : bool
+        Whether it could be read in colour, or in grey, as `LoadOptions.colour` says.
+    picked : range
+        Which of the source's images are read, of `n_held`.
+    n_held : int
+        Images that the source holds.
+    is_mapped : bool
+        Whether parts of it can be read alone, so that it need not be loaded.
+    usual_storage : "memory" | "disk"
+        Where the images are kept when nothing is said of it.
+    label_source : str
+        Where labels come from: "folders", an array of the file, `OF_FILE`, or "" where there are none.
+    label_keys : tuple of str
+        The arrays that labels could come from.
+    axes, channel
+        Of an array, as in `axes.Reading`.
+    ways : tuple of str
+        What `LoadOptions.images_in` can be for it.
+    """
+
+    path: Path
+    kind: str
+    n_images: int
+    image_shape: tuple[int, int]
+    order: Literal["C", "F"]
+    images_in: str
+    dtype: str
+    nbytes: int
+    key: str
+    keys: tuple[str, ...]
+    shapes: tuple[tuple[int, int], ...]
+    note: str
+    options: LoadOptions
+    is_guess: bool = False
+    notes: tuple[str, ...] = ()
+    files: tuple[tuple[str, int], ...] = ()
+    types: tuple[str, ...] = ()
+    channels: int = 1
+    has_colour: bool = False
+    picked: range = range(0)
+    n_held: int = 0
+    is_mapped: bool = False
+    usual_storage: Literal["memory", "disk"] = "memory"
+    label_source: str = ""
+    label_keys: tuple[str, ...] = ()
+    key_texts: tuple[str, ...] = ()
+    axes: tuple[int, ...] = ()
+    channel: int = -1
+    ways: tuple[str, ...] = ()
+
+    @property
+    def shape_after(self) -> tuple[int, int]:
+        """Of the images after the steps of `options`, (1, bands) of spectra; their own where a step does not fit."""
+        return self._after[0]
+
+    @property
+    def count_after(self) -> int:
+        """Images after the steps."""
+        return self._after[1]
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is one image and stays so after the steps: nothing to factorize unless it is cut."""
+        return self.count_after < 2 and self.options.samples != "pixels"
+
+    @property
+    def in_patches(self) -> LoadOptions:
+        """Its options with one more step that cuts patches, as is proposed for one image."""
+        return replace(self.options, steps=(*self.options.steps, proposed_patches(self.shape_after)))
+
+    @property
+    def _after(self) -> tuple[tuple[int, int], int]:
+        shape, count = self.image_shape, self.n_images
+        with suppress(StepError):  # which loading tells
+            shape, count = shape_after(self.options.steps, self.image_shape, self.n_images)
+        if self.options.samples == "pixels":
+            return (1, count), shape[0] * shape[1]
+        return shape, count
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """Raw values as columns X (m, n) of the final floating type, writeable; the rest as in Dataset."""
+
+    X: Any
+    names: Sequence[str]
+    labels: Sequence[str] | None = None
+    steps: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One family of sources.
+
+    Attributes
+    ----------
+    recognises : (path, first bytes) -> bool
+    peek : (path, options) -> Peek
+    load : (peek, progress, cancelled) -> Raw
+    sample : (peek, indices, longest) -> images (k, height, width) or (k, height, width, 3), float32
+        Reduced so that no side is much longer than `longest`.
+    """
+
+    recognises: Callable[[Path, bytes], bool]
+    peek: Callable[[Path, LoadOptions], Peek]
+    load: Callable[[Peek, Progress, Cancelled], Raw]
+    sample: Callable[[Peek, Array, int], Array]
+
+
+def require_several(found: Peek) -> None:
+    """Raise DatasetError where a source and its steps give one image: it says how that is cut into patches."""
+    if found.is_one:
+        height, width = found.image_shape
+        raise DatasetError(
+            f"{found.path} holds 1 image of {height} x {width}; a factorization needs at least 2: open the folder that "
+            f"holds your images, or add {CUT}, as {argument_of(proposed_patches(found.image_shape))}"
+        )
+
+
+def subset_of(subset: tuple[int, int, int] | None, count: int, where: str) -> range:
+    """The images of `count` that are read: all for None.
+
+    Raises
+    ------
+    DatasetError
+        A subset that begins behind the last image.
+    """
+    chosen = range(count) if subset is None else range(count)[slice(*subset)]
+    if not chosen:
+        raise DatasetError(f"{where}: the subset begins at image {subset and subset[0]}, counted from 0, of {count}")
+    return chosen
+
+
+def require_memory(needed: int, what: str) -> None:
+    """Refuse an allocation that free memory cannot hold, before it is made.
+
+    Parameters
+    ----------
+    needed : int
+        Bytes.
+    what : str
+        What needs them, as the subject of a sentence.
+
+    Raises
+    ------
+    DatasetError
+    """
+    if needed <= _SMALL:
+        return
+    free = free_memory()
+    if needed > free:
+        raise DatasetError(f"{what} needs {in_units(needed)} of memory, but {in_units(free)} are free")
+
+
+def free_memory() -> int:
+    """Bytes of memory that this process can take now: what the machine has, and what its control group leaves."""
+    return min(_free_on_machine(), _free_in_group(), _free_in_limits())
+
+
+def _free_on_machine() -> int:
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass  # not Linux: the installed memory is the best that can be had without another package
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return _UNLIMITED
+
+
+def _free_in_group() -> int:
+    """What the limits of containers and batch systems leave (Linux control groups, version 2)."""
+    free = _UNLIMITED
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        group = Path(_GROUPS, *(line[3:].lstrip("/") for line in lines if line.startswith("0::")))
+        for folder in (group, *group.parents):
+            if not folder.is_relative_to(_GROUPS):
+                break
+            limit = folder / "memory.max"
+            if limit.exists() and limit.read_text(encoding="ascii").strip() != "max":
+                used = int((folder / "memory.current").read_text(encoding="ascii"))
+                stat = (folder / "memory.stat").read_text(encoding="ascii").split()
+                cached = int(stat[stat.index("inactive_file") + 1])  # given back on demand
+                free = min(free, int(limit.read_text(encoding="ascii")) - used + cached)
+    except (OSError, ValueError):
+        pass  # no control groups, or none that can be read
+    return free
+
+
+def _free_in_limits() -> int:
+    """What limits of the process leave (ulimit -v, ulimit -d)."""
+    try:
+        import resource
+
+        status = Path("/proc/self/status").read_text(encoding="ascii").split()
+        free = _UNLIMITED
+        for limit, used in ((resource.RLIMIT_AS, "VmSize:"), (resource.RLIMIT_DATA, "VmData:")):
+            soft, _ = resource.getrlimit(limit)
+            if soft != resource.RLIM_INFINITY:
+                free = min(free, max(0, soft - 1024 * int(status[status.index(used) + 1])))
+        return free
+    except (ImportError, OSError, ValueError):
+        return _UNLIMITED  # not Unix
+
+
+def in_units(nbytes: int) -> str:
+    """A number of bytes for people: "512 B", "1.5 GiB"."""
+    size, units = float(nbytes), ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    while size >= 1024 and len(units) > 1:
+        size, units = size / 1024, units[1:]
+    return f"{size:.0f} {units[0]}" if units[0] == "B" else f"{size:.3g} {units[0]}"
+
+
+def reduced(images: Array, longest: int) -> Array:
+    """Images made smaller for a look at them.
+
+    Parameters
+    ----------
+    images : ndarray (k, h, w) or (k, h, w, 3), real numbers
+    longest : int
+        Pixels that no side should exceed by much.
+
+    Returns
+    -------
+    ndarray (k, h // by, w // by) or (k, h // by, w // by, 3), float32
+        Averages over whole blocks of by x by pixels; NaN and infinite values count as 0.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.nan_to_num(np.asarray(images, dtype=np.float32), posinf=0.0, neginf=0.0)
+    k, h, w, *rest = values.shape
+    by = max(1, max(h, w) // longest)
+    height, width = max(1, h // by), max(1, w // by)
+    if by == 1 or h < by or w < by:
+        return values
+    blocks = values[:, : height * by, : width * by].reshape(k, height, by, width, by, *rest)
+    smaller: Array = blocks.mean(axis=(2, 4), dtype=np.float32)
+    return smaller

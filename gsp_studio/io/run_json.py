@@ -1,0 +1,404 @@
+"""run.json: all that repeats a run, as text that people can read too. Arrays among the parameters lie in inputs.npz."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends.backend import gives_same_bits
+from gsp_studio.core.nmf import Edit, Params, Result
+from gsp_studio.core.steering import kind_of
+from gsp_studio.io.atomic import ExportError
+from gsp_studio.io.dataset import Dataset, LoadOptions
+from gsp_studio.io.export.swap import complete
+from gsp_studio.io.factors import read_npz
+from gsp_studio.io.schema import (
+    ARRAYS,
+    INPUTS,
+    RunContent,
+    SchemaError,
+    check_ranges,
+    check_regular,
+    conform,
+    interventions_from,
+    options_from,
+    params_from,
+    parse_json,
+)
+
+__all__ = [
+    "INPUTS",
+    "ExportError",
+    "ExportedRun",
+    "RunFile",
+    "arrays_among",
+    "arrays_of",
+    "as_done",
+    "change_json",
+    "describe",
+    "describe_data",
+    "params_from",
+    "params_json",
+    "read_run",
+    "summary_of",
+    "write_json",
+]
+
+Array = npt.NDArray[Any]
+
+FORMAT = 1
+PROGRAM = "gsp-studio"
+RUN = "run.json"
+_PACKAGES = ("numpy", "scipy", "numba", "threadpoolctl", "Pillow")
+#: What the reading of damaged text and archives raises.
+DAMAGE = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+#: What another run like it gives.
+_BITS = "the same bits on processors of the same type, whatever the threads, the storage and the workers"
+_ROUNDING = "the same to rounding: workers computed on devices, or were lost and their coefficients fitted anew"
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedRun:
+    """A finished run as the export needs it.
+
+    Attributes
+    ----------
+    result : Result
+    start : Params
+        The parameters that the run began with.
+    interventions : sequence of (n_iter, Params or Edit)
+        What it took, new parameters or an edit of the basis, and after which iteration.
+    reason : str
+        Why it ended, in words.
+    backend, threads
+        What was asked for; what computed is in `result`.
+    mask : ndarray (m, n) of bool, optional
+        Entries that were missing.
+    fingerprint : str
+        Of the data that it ran on; "" where nobody noted it.
+    versions : mapping of str to str
+        What computed it, as `software_versions` told then; empty: what is here now.
+    remarks : mapping, plain JSON
+        What somebody wrote beside it: name, note, tags, basis images that were accepted and rejected.
+    """
+
+    result: Result
+    start: Params
+    interventions: Sequence[tuple[int, Params | Edit]] = ()
+    reason: str = ""
+    backend: str = "auto"
+    threads: int | None = None
+    mask: Array | None = None
+    fingerprint: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    remarks: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def params(self) -> Params:
+        """The parameters that the run began with, by the name that a run still to be computed has for them."""
+        return self.start
+
+
+@dataclass(frozen=True, eq=False)
+class RunFile:
+    """A run.json that was read back: all that repeats the run.
+
+    Attributes
+    ----------
+    start : Params
+        The parameters that the run began with.
+    interventions : tuple of (n_iter, Params or Edit)
+    backend, threads
+        What was asked for.
+    mask : ndarray (m, n) of bool, or None
+        Entries that were missing.
+    source : str
+        Path of the data.
+    options : LoadOptions
+        ``load_dataset(source, options)`` gives the data, if they have not changed.
+    fingerprint : str
+        Of these data.
+    content : dict
+        The whole file.
+    """
+
+    start: Params
+    interventions: tuple[tuple[int, Params | Edit], ...]
+    backend: str
+    threads: int | None
+    mask: Array | None
+    source: str
+    options: LoadOptions
+    fingerprint: str
+    content: dict[str, Any]
+
+    def as_done(self) -> tuple[Params, dict[int, list[Params | Edit]]]:
+        """Start and steering of a run that ends where this one did, for whatever reason.
+
+        Returns
+        -------
+        Params, dict of iteration to list
+            As `factorize` takes them.
+        """
+        return as_done(self.start, self.interventions, int(self.content["result"]["iterations"]))
+
+    def check_data(self, dataset: Dataset) -> None:
+        """Raise ExportError, in one sentence, unless these are the data of the run, bit by bit."""
+        if dataset.fingerprint != self.fingerprint:
+            raise ExportError(
+                f"{dataset.source or dataset.name} does not hold the data of this run: its fingerprint is "
+                f"{dataset.fingerprint[:12]}..., the run's {self.fingerprint[:12]}..."
+            )
+
+
+def as_done(
+    start: Params, interventions: Sequence[tuple[int, Params | Edit]], done: int
+) -> tuple[Params, dict[int, list[Params | Edit]]]:
+    """Start and steering of a run that ends after `done` iterations, for whatever reason it ended then."""
+    ending: dict[str, Any] = {"max_iter": done, "max_seconds": None, "tol": 0.0, "kkt_tol": 0.0}
+    steering: dict[int, list[Params | Edit]] = {}
+    for n_iter, change in interventions:
+        if n_iter < done:
+            step = replace(change, **ending) if isinstance(change, Params) else change
+            steering.setdefault(n_iter, []).append(step)
+    return replace(start, **ending), steering
+
+
+def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[str, Any]:
+    """The content of run.json: what ran, on what, with what, and how it ended.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    run : ExportedRun
+    files : sequence of str
+        Every file of the export, relative to its folder; a later export into the same folder may replace these.
+
+    Returns
+    -------
+    dict
+        Plain numbers, texts, lists and dicts. Arrays among the parameters are names in inputs.npz.
+    """
+    result = run.result
+    data = describe_data(dataset)
+    versions = dict(run.versions) or versions_now()
+    content = {
+        "format": FORMAT,
+        "program": PROGRAM,
+        "params": params_json(run.start, "start"),
+        "interventions": [
+            {"after_iteration": n_iter, **change_json(change, f"step{i}")}
+            for i, (n_iter, change) in enumerate(run.interventions)
+        ],
+        "result": {
+            "error": result.error,
+            "sparsity": result.sparsity,
+            "iterations": result.n_iter,
+            "best_iteration": result.best_iter,
+            "seconds": float(result.history.seconds[-1]),
+            "finished": run.reason,
+        },
+        "data": {**data, "fingerprint": run.fingerprint or data["fingerprint"]},
+        "mask": None if run.mask is None else {INPUTS: "mask"},
+        "backend": {"asked": run.backend, "threads": run.threads, "computed": result.backend},
+        "deterministic": _BITS if gives_same_bits(result.backend) else _ROUNDING,
+        "platform": versions.pop("platform", platform.platform()),
+        "versions": versions,
+        "files": list(files),
+    }
+    return content | ({"remarks": dict(run.remarks)} if run.remarks else {})
+
+
+def summary_of(content: dict[str, Any]) -> dict[str, Any]:
+    """The lines of a run.json that a batch is looked through for."""
+    params, result, data = content["params"], content["result"], content["data"]
+    return {
+        "source": data["source"],
+        "fingerprint": data["fingerprint"],
+        "notes": data["notes"],
+        "method": params["method"],
+        "rank": params["rank"],
+        "seed": params["seed"],
+        "target": params["sparsity"],
+        **{name: result[name] for name in ("error", "sparsity", "iterations", "best_iteration", "seconds", "finished")},
+    }
+
+
+def describe_data(dataset: Dataset) -> dict[str, Any]:
+    """What run.json tells of the data: where they came from, how they were read, and their fingerprint."""
+    m, n = dataset.X.shape
+    return {
+        "name": dataset.name,
+        "source": dataset.source,
+        "pixels": m // dataset.channels,
+        "images": n,
+        "image_shape": list(dataset.image_shape),
+        "order": dataset.order,
+        "channels": dataset.channels,
+        "grid": None if dataset.grid is None else list(dataset.grid),
+        "dtype": dataset.X.dtype.name,
+        "steps": list(dataset.steps),
+        "notes": list(dataset.notes),
+        "options": asdict(dataset.options),
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of the program, of Python and of the libraries that compute."""
+    return dict(_software_versions())
+
+
+@cache
+def _software_versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("gsp-studio", *_PACKAGES):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def versions_now() -> dict[str, str]:
+    """What computes here: `software_versions`, and the platform."""
+    return {**_software_versions(), "platform": platform.platform()}
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write as UTF-8. What a file name holds that is no text becomes a JSON escape, which reads back as it was.
+
+    Raises
+    ------
+    OSError
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    path.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def change_json(change: Params | Edit, prefix: str) -> dict[str, Any]:
+    """What a run took on its way, for JSON; arrays among parameters get names that begin with `prefix`."""
+    if isinstance(change, Params):
+        return {"params": params_json(change, prefix)}
+    return {"edit": kind_of(change), "basis": change.basis}
+
+
+def params_json(params: Params, prefix: str) -> dict[str, Any]:
+    """Parameters for JSON; arrays among them get names that begin with `prefix`, as `arrays_of` gives them."""
+    content = {field.name: getattr(params, field.name) for field in fields(params)}
+    for name in array_fields(params):
+        content[name] = {INPUTS: f"{prefix}_{name}"}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in content.items()}
+
+
+def array_fields(params: Params) -> list[str]:
+    """Names of the parameters that are arrays."""
+    return [name for name in ARRAYS if not isinstance(getattr(params, name), (str, type(None)))]
+
+
+def arrays_of(run: ExportedRun) -> dict[str, Array]:
+    """Arrays among the parameters, under the names that run.json refers to; a start (W0, H0) becomes two."""
+    arrays: dict[str, Array] = {}
+    every = [("start", run.start), *((f"step{i}", change) for i, (_, change) in enumerate(run.interventions))]
+    for prefix, params in every:
+        if isinstance(params, Params):
+            arrays |= arrays_among(params, prefix)
+    if run.mask is not None:
+        arrays["mask"] = run.mask
+    return arrays
+
+
+def arrays_among(params: Params, prefix: str) -> dict[str, Array]:
+    """Arrays among parameters, under the names that `params_json` gives them."""
+    arrays: dict[str, Array] = {}
+    for name in array_fields(params):
+        value = getattr(params, name)
+        if isinstance(value, tuple):
+            arrays |= {f"{prefix}_{name}_{k}": np.asarray(part) for k, part in enumerate(value)}
+        else:
+            arrays[f"{prefix}_{name}"] = np.asarray(value)
+    return arrays
+
+
+def read_run(path: str | os.PathLike[str]) -> RunFile:
+    """Read a run.json back, with the arrays beside it.
+
+    Parameters
+    ----------
+    path : path-like
+        The file, or the folder of an export.
+
+    Raises
+    ------
+    ExportError
+        A file that is missing, damaged, or written by a newer version.
+
+    Examples
+    --------
+    >>> run = read_run("out")  # doctest: +SKIP
+    >>> data = load_dataset(run.source, run.options)  # doctest: +SKIP
+    >>> run.check_data(data)  # doctest: +SKIP
+    """
+    path = Path(path)
+    path = path / RUN if path.is_dir() else path
+    try:
+        with contextlib.suppress(OSError):  # a disk that can only be read
+            complete(path.parent)
+        check_regular(path, ExportError)
+        content = parse_json(path.read_bytes())
+        if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+            raise SchemaError("it does not tell its format")
+        if content["format"] > FORMAT:
+            raise ExportError(f"{path} was written by a newer version of GSP Studio; update to read it")
+        inputs = path.parent / INPUTS
+        return _run_from(content, read_npz(inputs) if inputs.exists() else {})
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ExportError:
+        raise
+    except ValueError as error:
+        raise ExportError(f"{path} is not a run.json of GSP Studio, or is damaged: {error}") from error
+
+
+def _run_from(content: dict[str, Any], arrays: dict[str, Array]) -> RunFile:
+    told = conform(content, RunContent)
+    start = params_from(told.params, arrays)
+    check_ranges(start)
+    # What an older version did not write yet is as it was then.
+    content["params"] = {**params_json(Params(start.rank), ""), **told.params}
+    content["data"] = {**msgspec.to_builtins(told.data), **content["data"]}
+    content["backend"] = {**msgspec.to_builtins(told.backend), **content["backend"]}
+    return RunFile(
+        start=start,
+        interventions=interventions_from(told.interventions, arrays, start),
+        backend=told.backend.asked,
+        threads=told.backend.threads,
+        mask=None if told.mask is None else _mask_from(told.mask, arrays),
+        source=told.data.source,
+        options=options_from(told.data.options),
+        fingerprint=told.data.fingerprint,
+        content=content,
+    )
+
+
+def _mask_from(told: dict[str, str], arrays: dict[str, Array]) -> Array:
+    mask = arrays.get(told.get(INPUTS, ""))
+    if mask is None or mask.dtype != bool or mask.ndim != 2:
+        raise SchemaError("the mask is missing, or is no matrix of true and false")
+    return mask

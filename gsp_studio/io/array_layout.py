@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from gsp_studio.io import shape_guess as layout
+from gsp_studio.io import shape_guess
 from gsp_studio.io.axis_guess import FEW, WAYS, Axes, Reading, laid_out, readings
 from gsp_studio.io.dataset import DatasetError, LoadOptions, Order
 from gsp_studio.io.formats import registry
@@ -91,7 +91,7 @@ class _Question:
 
     @property
     def why_usual(self) -> str:
-        return f"as usual in {arrays.FORMATS[self.kind].name} files"
+        return f"as usual in {registry.FORMATS[self.kind].name} files"
 
     @property
     def is_in_colour(self) -> bool:
@@ -173,7 +173,7 @@ def _arrange_matrix(of: _Question, axes: tuple[int, int]) -> Arrangement:
     in_order = {"rows": axes, "columns": axes[::-1]}
 
     def vectors(way: str) -> Array:
-        return layout.sample(laid_out(of.read(), in_order[way]))
+        return shape_guess.sample(laid_out(of.read(), in_order[way]))
 
     way, why = _way_of_matrix(of, sides, lambda: laid_out(of.read(), axes), vectors, order)
     if way == "one":
@@ -190,7 +190,7 @@ def _arrange_matrix(of: _Question, axes: tuple[int, int]) -> Arrangement:
         raise DatasetError(
             f"{path}: an image here has {values} values, which are no three times as many pixels; accepted is grey"
         )
-    usual = layout.candidate_shapes(pixels)
+    usual = shape_guess.candidate_shapes(pixels)
     if options.image_shape is not None:
         shape = options.image_shape
         if shape[0] * shape[1] != pixels:
@@ -202,7 +202,7 @@ def _arrange_matrix(of: _Question, axes: tuple[int, int]) -> Arrangement:
     elif len(usual) == 1:
         shapes, guess = usual, "the only usual shape"
     else:
-        shapes = layout.rank_shapes(vectors(way)[:pixels], order)
+        shapes = shape_guess.rank_shapes(vectors(way)[:pixels], order)
         guess = f"shape guessed, the smoothest of {_listed(usual)}"
     h, w = shapes[0]
     filled = "by columns" if order == "F" else "by rows"
@@ -244,7 +244,7 @@ def _way_of_matrix(
     is_open = options.image_shape is None and not of.is_in_colour and is_compared
     if is_open and _is_picture(matrix, vectors, sides, order):
         return "one", "read so it is much smoother than as vectors"
-    fits = {axis: layout.looks_like_pixels(count) for axis, count in pixels.items()}
+    fits = {axis: shape_guess.looks_like_pixels(count) for axis, count in pixels.items()}
     if fits[usual] and not fits[other]:
         return usual, f"{pixels[usual]} pixels make an image, {pixels[other]} do not"
     if fits[other] and not fits[usual]:
@@ -260,18 +260,18 @@ def _is_picture(
     matrix: Callable[[], Any], vectors: Callable[[str], Array], sides: dict[str, int], order: Order
 ) -> bool:
     """Whether a matrix is one picture: much smoother than its rows or columns are as images of their best shape."""
-    if min(sides.values()) < layout.LEAST_SIDE:
+    if min(sides.values()) < shape_guess.LEAST_SIDE:
         return False
-    down, across, noise = layout.differences(layout.block(matrix(), layout.PICTURE))
-    if not layout.are_alike(down, across):
+    down, across, noise = shape_guess.differences(shape_guess.block(matrix(), shape_guess.PICTURE))
+    if not shape_guess.are_alike(down, across):
         return False
     steps = []
     for way, count in (("rows", sides["columns"]), ("columns", sides["rows"])):
-        if layout.looks_like_pixels(count):
+        if shape_guess.looks_like_pixels(count):
             some = vectors(way)
-            steps.append(layout.step_between_lines(some, layout.rank_shapes(some, order)[0], order))
-    is_smooth = down + across < noise * (2 * layout.MUCH if steps else 1)
-    return is_smooth and all(step > layout.APART * max(down, across) for step in steps)
+            steps.append(shape_guess.step_between_lines(some, shape_guess.rank_shapes(some, order)[0], order))
+    is_smooth = down + across < noise * (2 * shape_guess.MUCH if steps else 1)
+    return is_smooth and all(step > shape_guess.APART * max(down, across) for step in steps)
 
 
 def _one_grey(of: _Question, axes: tuple[int, int], why: str) -> Arrangement:
@@ -295,7 +295,7 @@ def _one_grey(of: _Question, axes: tuple[int, int], why: str) -> Arrangement:
 
 
 def _grain(vectors: Array, order: Order) -> float:
-    return layout.grain(vectors, layout.rank_shapes(vectors, order)[0], order)
+    return shape_guess.grain(vectors, shape_guess.rank_shapes(vectors, order)[0], order)
 
 
 # Stacks
@@ -315,7 +315,7 @@ def _arrange_stack(of: _Question) -> Arrangement:
     channels = 3 if reading.colours == 3 and options.colour in (None, "rgb") else 1
     what = f"{reading.count} image{'' if reading.count == 1 else 's'} of {h} x {w}"
     if reading.colours == 3:
-        what += " in colour" if channels == 3 else f" made grey ({images.made_grey(options.colour)})"
+        what += " in colour" if channels == 3 else f" made grey ({image_file.made_grey(options.colour)})"
     note = f"{what}, {'all of the array' if reading.count == 1 else f'a stack along its {where}'} ({why})"
     return Arrangement(
         images_in=where,
@@ -393,8 +393,8 @@ def _odd_reading(of: _Question, stacks: list[Reading]) -> Reading | None:
     most = _READ // max(1, of.entry.nbytes // len(values))
     if most < 2:
         return None
-    *each, _ = layout.differences(layout.block(values, layout.BLOCK, most))
-    axis = layout.odd_axis(each)
+    *each, _ = shape_guess.differences(shape_guess.block(values, shape_guess.BLOCK, most))
+    axis = shape_guess.odd_axis(each)
     return None if axis is None else next(one for one in stacks if one.axes[0] == stacks[0].axes[axis])
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import shape_guess as layout
+from gsp_studio.io import shape_guess
 from gsp_studio.io.array_layout import Arrangement, arrange
 from gsp_studio.io.axis_guess import laid_out
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions, as_images
 from gsp_studio.io.formats import registry
 from gsp_studio.io.formats.array_entry import LABELS, NUMERIC, ArrayEntry
-from gsp_studio.io.images import image_file as images
+from gsp_studio.io.images import image_file
 from gsp_studio.io.images.names import Numbered
 from gsp_studio.io.peek import OF_FILE, Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
 from gsp_studio.io.values import float_type, unit_scale
@@ -121,12 +121,12 @@ def _label_source(
 def _colour_of(found: Arrangement, options: LoadOptions) -> Colour | None:
     if found.channels == 3:
         return "rgb"
-    return (options.colour or "grey") if found.channel >= 0 or options.colour in images.PLANES else None
+    return (options.colour or "grey") if found.channel >= 0 or options.colour in image_file.PLANES else None
 
 
 def _could_be_colour(entry: ArrayEntry, found: Arrangement) -> bool:
     values = found.image_shape[0] * found.image_shape[1] * found.channels
-    return found.way != "one" and values % 3 == 0 and layout.looks_like_pixels(values // 3)
+    return found.way != "one" and values % 3 == 0 and shape_guess.looks_like_pixels(values // 3)
 
 
 def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
@@ -160,7 +160,7 @@ def told(found: Peek, raw: np.dtype[Any], X: Any) -> Raw:
     if (raw.kind == "f" or (raw.kind in "iu" and raw.itemsize > 2)) and raw.newbyteorder("=") != X.dtype:
         step = f"{raw.name} values as {X.dtype.name}"
     makes_grey = found.channels == 1 and _has_three(found)
-    steps = [step, images.made_grey(found.options.colour) if makes_grey else ""]
+    steps = [step, image_file.made_grey(found.options.colour) if makes_grey else ""]
     return Raw(
         X,
         _picked(names, found) or Numbered("image {}", found.picked),
@@ -236,16 +236,16 @@ def _columns(part: Array, found: Peek) -> Array:
 
 def _has_three(found: Peek) -> bool:
     """Whether the file has three values for each pixel of its images."""
-    return found.channel >= 0 or found.options.colour in ("rgb", *images.PLANES)
+    return found.channel >= 0 or found.options.colour in ("rgb", *image_file.PLANES)
 
 
 def _one_plane(columns: Array, dtype: np.dtype[Any], colour: str | None) -> Array:
     """One value a pixel (m, k) of columns (3 m, k) of red, green and blue: one of these, or the luminance."""
     colours = columns.reshape(3, len(columns) // 3, -1)
-    if colour is not None and colour in images.PLANES:
-        plane: Array = colours[images.PLANES.index(colour)]
+    if colour is not None and colour in image_file.PLANES:
+        plane: Array = colours[image_file.PLANES.index(colour)]
         return plane
-    return images.luminance(colours.astype(dtype))
+    return image_file.luminance(colours.astype(dtype))
 
 
 def sample(found: Peek, chosen: Array, longest: int) -> Array:

@@ -17,16 +17,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import apply_steps as steps
-from gsp_studio.io import array_reader, streamed
-from gsp_studio.io import peek as source
-from gsp_studio.io import steps as step
+from gsp_studio.io import apply_steps, array_reader, steps, streamed
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, Order, as_images
 from gsp_studio.io.formats import cifar, envi, hdf5, idx, matlab, npy, registry, text_table, zarr
 from gsp_studio.io.images import archives, image_file, image_set
 from gsp_studio.io.images.names import Places
 from gsp_studio.io.patches import images_before
-from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, Reader, reduced, require_memory
+from gsp_studio.io.peek import (
+    Cancelled,
+    LoadCancelled,
+    Peek,
+    Progress,
+    Raw,
+    Reader,
+    reduced,
+    require_memory,
+    require_several,
+)
 from gsp_studio.io.value_codes import missing_note
 from gsp_studio.io.values import make_finite, make_nonnegative
 
@@ -134,7 +141,7 @@ def load_dataset(
     found = peek(path, options, **choices)
     with _one_sentence(found.path):
         _after(found)
-        source.require_several(found)
+        require_several(found)
         if _stays_on_disk(found):
             return _streamed(found)
         _require_memory(found)
@@ -200,7 +207,7 @@ def _streamed(found: Peek) -> Dataset:
     X = streamed.opened(found)
     raw = image_set.told(found, X) if found.kind == "images" else array_reader.told(found, np.dtype(found.dtype), X)
     negative = {"clip": "negative values set to 0", "abs": "absolute values taken"}.get(found.options.negative or "")
-    said = [*raw.steps, *map(step.text_of, on), negative or "", "read from the file in blocks"]
+    said = [*raw.steps, *map(steps.text_of, on), negative or "", "read from the file in blocks"]
     return Dataset(
         X=X,
         image_shape=found.shape_after,
@@ -220,8 +227,8 @@ def _bytes_of(found: Peek) -> int:
     """Memory that loading takes at its height, the steps included."""
     on = [one for one in found.options.steps if one.is_on]
     (height, width), count = found.image_shape, found.n_images
-    with suppress(step.StepError):  # which loading tells
-        (height, width), count = step.shape_after(found.options.steps, found.image_shape, found.n_images)
+    with suppress(steps.StepError):  # which loading tells
+        (height, width), count = steps.shape_after(found.options.steps, found.image_shape, found.n_images)
     copies = (2 if on else 0) + (1 if found.options.samples == "pixels" else 0)
     return found.nbytes + copies * np.dtype(found.options.dtype).itemsize * height * width * found.channels * count
 
@@ -229,8 +236,8 @@ def _bytes_of(found: Peek) -> int:
 def _after(found: Peek) -> tuple[tuple[int, int], int]:
     """Shape and number of the images after the steps."""
     try:
-        return step.shape_after(found.options.steps, found.image_shape, found.n_images)
-    except step.StepError as error:
+        return steps.shape_after(found.options.steps, found.image_shape, found.n_images)
+    except steps.StepError as error:
         raise DatasetError(f"{found.path}: {error}") from error
 
 
@@ -258,10 +265,10 @@ def _stepped(raw: Raw, found: Peek) -> tuple[Raw, tuple[int, int], Order]:
         return raw, found.image_shape, found.order
     shape, _ = _after(found)
     values = as_images(raw.X.T, found.image_shape, found.order, found.channels)
-    made = steps.apply(on, steps.Images(values, raw.names, raw.labels))
+    made = apply_steps.apply(on, apply_steps.Images(values, raw.names, raw.labels))
     planes = made.values if made.values.ndim == 3 else made.values.transpose(0, 3, 1, 2)
     X = np.ascontiguousarray(planes.reshape(len(planes), -1), raw.X.dtype).T
-    said = tuple(map(step.text_of, on))
+    said = tuple(map(steps.text_of, on))
     return Raw(X, made.names, made.labels, (*raw.steps, *said), raw.notes), shape, "C"
 
 
@@ -320,11 +327,11 @@ def _sample(found: Peek, chosen: Array) -> Array:
         return READERS[found.kind].sample(found, chosen, _THUMBNAIL)
     _after(found)
     # Steps are about pixels, so that they come before anything is made smaller.
-    values = READERS[found.kind].sample(found, chosen, step.LARGEST_SIDE)
+    values = READERS[found.kind].sample(found, chosen, steps.LARGEST_SIDE)
     # Patches of a few images, at random, so that they are few themselves.
     count = len(chosen) if len(chosen) > 1 else max(2, min(_FEW, found.count_after))
-    few = [replace(one, count=count, stride=0) if isinstance(one, step.Patches) else one for one in on]
-    return reduced(steps.apply(few, steps.Images(values, ("",) * len(values), None)).values, _THUMBNAIL)
+    few = [replace(one, count=count, stride=0) if isinstance(one, steps.Patches) else one for one in on]
+    return reduced(apply_steps.apply(few, apply_steps.Images(values, ("",) * len(values), None)).values, _THUMBNAIL)
 
 
 @contextmanager
@@ -360,7 +367,7 @@ def _reader_of(path: Path) -> str:
     for name, reader in READERS.items():
         if reader.recognises(path, head):
             return name
-    raise DatasetError(f"{path} is not a data set ({images.described(head)}); {_ACCEPTED}")
+    raise DatasetError(f"{path} is not a data set ({image_file.described(head)}); {_ACCEPTED}")
 
 
 def _array_reader(kind: str, recognises: Callable[[Path, bytes], bool]) -> Reader:

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.blocks import Streamed
-from gsp_studio.io import apply_steps as steps
-from gsp_studio.io import array_reader
+from gsp_studio.io import apply_steps, array_reader
 from gsp_studio.io.dataset import DatasetError, as_images
 from gsp_studio.io.formats.plain_values import PlainArray
 from gsp_studio.io.images import image_set
@@ -108,7 +107,7 @@ class _Source:
             make_finite(X, found.options.nonfinite, where, missing_note(found.notes))
         if self._steps:
             images = as_images(X.T, found.image_shape, found.order, found.channels)
-            made = steps.apply(self._steps, steps.Images(images, ("",) * len(images), None)).values
+            made = apply_steps.apply(self._steps, apply_steps.Images(images, ("",) * len(images), None)).values
             planes = made if made.ndim == 3 else made.transpose(0, 3, 1, 2)
             X = np.ascontiguousarray(planes.reshape(len(planes), -1), X.dtype).T
         if X.size and (self._steps or not found.dtype.startswith(("uint", "bool"))):

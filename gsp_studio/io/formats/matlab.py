@@ -86,7 +86,7 @@ def _is_version_5(path: Path) -> bool:
     if matlab5.is_version_5(head):
         return True
     if head.startswith(b"MATLAB "):
-        declared = f"0x{matlab.version(head):04X}" if len(head) == 128 else "none"
+        declared = f"0x{matlab5.version(head):04X}" if len(head) == 128 else "none"
         raise DatasetError(
             f"{path} is not a readable .mat file: the version in its header is {declared}; "
             "accepted are 0x0100, MATLAB 5 to 7.2, and 0x0200, MATLAB 7.3, which is HDF5"

@@ -16,8 +16,7 @@ import numpy.typing as npt
 
 from gsp_studio.io.axis_guess import is_arrangement
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.formats import cifar, envi, hdf5, idx, matlab, npy, text_table, tiff
-from gsp_studio.io.formats import zarr as zarrs
+from gsp_studio.io.formats import cifar, envi, hdf5, idx, matlab, npy, text_table, tiff, zarr
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, Format
 from gsp_studio.io.formats.lazy_array import PartedArray
 from gsp_studio.io.peek import require_memory
@@ -198,7 +197,7 @@ FORMATS: dict[str, Format] = {
     "hdf5": Format(
         "HDF5", hdf5.list_datasets, open=hdf5.open_dataset, notes=hdf5.notes, canonical_key=hdf5.canonical_key
     ),
-    "zarr": Format("Zarr", zarrs.list_arrays, open=zarrs.open_array, notes=zarrs.notes),
+    "zarr": Format("Zarr", zarr.list_arrays, open=zarr.open_array, notes=zarr.notes),
     "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels),
     "tiff": Format(
         "TIFF", tiff.list_series, tiff.read_series, open=tiff.open_series, names=tiff.names, notes=tiff.notes

@@ -214,7 +214,7 @@ def _header(stream: IO[bytes], file: ImageFile) -> Header:
         width, height = image.size
         size = (width, height) if _orientation(image) in _TURNED else (height, width)
         is_colour = image.mode not in _GREY_MODES
-        dtype = "bool" if image.mode == "1" else f"uint{deep.bits(image, stream)}"
+        dtype = "bool" if image.mode == "1" else f"uint{deep_colour.bits(image, stream)}"
         if image.format == "GIF":
             stream.seek(0)
             _require_few(gif_frames(stream.read(), _MOST_FRAMES), file)

@@ -21,8 +21,7 @@ import numpy.typing as npt
 
 from gsp_studio.io.apply_steps import resized
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions
-from gsp_studio.io.images import archives as sources
-from gsp_studio.io.images import image_file
+from gsp_studio.io.images import archives, image_file
 from gsp_studio.io.images.archives import Member, Source
 from gsp_studio.io.images.image_file import Header
 from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
@@ -74,7 +73,7 @@ def scan(source: Source) -> tuple[dict[Member, Header], list[str]]:
     found, skipped = {}, []
     is_folder = source.path.is_dir()
     for file in source.members():
-        is_out = is_folder and sources.leads_outside(source.path, file.inside)
+        is_out = is_folder and archives.leads_outside(source.path, file.inside)
         header = None if is_out else image_file.look(file)
         if header is None:
             skipped.append(file.inside)
@@ -83,7 +82,7 @@ def scan(source: Source) -> tuple[dict[Member, Header], list[str]]:
     skipped.sort(key=natural_key)
     if not found:
         others = f" ({_other_files(skipped)})" if skipped else ""
-        raise DatasetError(f"{source.path} contains no images{others}; accepted are {images.ACCEPTED}")
+        raise DatasetError(f"{source.path} contains no images{others}; accepted are {image_file.ACCEPTED}")
     return {file: found[file] for file in sorted(found, key=lambda file: natural_key(file.inside))}, skipped
 
 
@@ -202,7 +201,7 @@ def peek(path: Path, options: LoadOptions) -> Peek:
         As `choose`, and for fewer than two images.
     """
     resize = leading_resize(options.steps)
-    with sources.opened(path) as source:
+    with archives.opened(path) as source:
         chosen = choose(source, options.image_shape, any_size=resize is not None)
     frames = sum(header.frames for header in chosen.headers)
     if frames > _MOST_IMAGES:
@@ -285,7 +284,7 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
         return told
 
     tasks = list(_tasks(found.files))
-    with sources.opened(found.path) as source, ThreadPoolExecutor(_workers(height * width), "gsp-decode") as pool:
+    with archives.opened(found.path) as source, ThreadPoolExecutor(_workers(height * width), "gsp-decode") as pool:
         # Small files are read here, one after another.
         ahead = [pool.submit(read, source, *task) for task in tasks] if _workers(height * width) > 1 else []
         try:
@@ -324,7 +323,7 @@ def columns_of(found: Peek, some: slice) -> Array:
         for j, image in enumerate(_frames(source, inside, frames, found, lambda step: None), first):
             X[:, j] = image.ravel() if image.ndim == 2 else image.transpose(2, 0, 1).ravel()
 
-    source = sources.in_folder(found.path)
+    source = archives.in_folder(found.path)
     if _workers(height * width) == 1:
         for task in _tasks(chosen):
             read(task)
@@ -346,7 +345,7 @@ def _tasks(files: Sequence[tuple[str, int]]) -> Iterator[tuple[int, str, list[in
 def sample(found: Peek, chosen: Array, longest: int) -> Array:
     """Some images (k, height, width[, 3]), float32, each reduced so that no side is much longer than `longest`."""
     few = []
-    with sources.opened(found.path) as source:
+    with archives.opened(found.path) as source:
         for i in chosen:
             inside, frame = found.files[i]
             [image] = _frames(source, inside, [frame], found, lambda step: None)

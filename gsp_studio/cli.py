@@ -17,8 +17,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gsp_studio import arguments, fit_command
-from gsp_studio.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, MISTAKE, is_about_input
+from gsp_studio.commands import arguments
+from gsp_studio.commands import fit as fit_command
+from gsp_studio.commands.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, MISTAKE, is_about_input
 from gsp_studio.io.error_text import describe_error
 
 # OpenBLAS's idle threads spin beside ours unless told not to, and read this once, when NumPy is imported.
@@ -173,7 +174,7 @@ def _add_rank(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_reproduce(parser: argparse.ArgumentParser) -> None:
-    from gsp_studio.experiments.command import add_arguments
+    from gsp_studio.commands.reproduce import add_arguments
     from gsp_studio.pruning import reproduce as pruning
 
     add_arguments(parser, also=(pruning.FIGURE,))
@@ -184,14 +185,14 @@ def _add_reproduce(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_prune(parser: argparse.ArgumentParser) -> None:
-    from gsp_studio.pruning.command import add_arguments, run
+    from gsp_studio.commands.prune import add_arguments, run
 
     add_arguments(parser)
     parser.set_defaults(command=run)
 
 
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
-    from gsp_studio.experiments.sweep_command import add_arguments, run
+    from gsp_studio.commands.sweep import add_arguments, run
 
     parser.add_argument("path", metavar="PATH", help="data set")
     parser.add_argument(
@@ -228,7 +229,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
 
 
 def _reproduce(args: argparse.Namespace) -> int:
-    from gsp_studio.experiments import command as figures
+    from gsp_studio.commands import reproduce as figures
     from gsp_studio.experiments.figures import FIGURES
     from gsp_studio.pruning import reproduce as pruning
 
@@ -239,13 +240,13 @@ def _reproduce(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from gsp_studio.experiments.compare_command import run
+    from gsp_studio.commands.compare import run
 
     return run(args, arguments.load)
 
 
 def _rank(args: argparse.Namespace) -> int:
-    from gsp_studio.experiments.rank_command import run
+    from gsp_studio.commands.rank import run
 
     return run(args, arguments.load)
 

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from gsp_studio import arguments
 from gsp_studio.cli import _COMMANDS, _parser, main
+from gsp_studio.commands import arguments
 from gsp_studio.engine.interrupt import deferred
 from gsp_studio.engine.progress import ProgressBar
 from gsp_studio.io.export import run_folder
@@ -56,7 +56,7 @@ def test_collisions_are_refused_before_anything_is_computed(tmp_path, stack, pat
     (tmp_path / "x").mkdir()
     for path in paths:
         np.save(path, np.ones((3, 4, 4)) + np.eye(4))
-    monkeypatch.setattr("gsp_studio.arguments.load", lambda args: pytest.fail("nothing is to be read"))
+    monkeypatch.setattr("gsp_studio.commands.arguments.load", lambda args: pytest.fail("nothing is to be read"))
     assert main(["fit", *paths, "--rank", "2", *FIT, "--out", out]) == 2
     said = capsys.readouterr().err
     assert f"{paths[0]} and {paths[1]} would both be exported into out" in said
@@ -201,7 +201,7 @@ def test_an_interrupt_of_a_batch_ends_it_and_tells_what_is_done(tmp_path, stack,
             raise KeyboardInterrupt
         return load(args)
 
-    monkeypatch.setattr("gsp_studio.arguments.load", interrupted)
+    monkeypatch.setattr("gsp_studio.commands.arguments.load", interrupted)
     assert main(["fit", "a.npy", "b.npy", "--rank", "3", *FIT, "--out", "out"]) == 130
     assert "interrupted; 1 of 2 data sets are done" in capsys.readouterr().err
     assert read_run("out/a").start.rank == 3

@@ -124,7 +124,7 @@ def _files(name: str) -> list[str]:
 
 
 def _write(name: str, directory: Path, content: Content, described: dict[str, Any]) -> list[Path]:
-    from gsp_studio.experiments.drawing import save_figure
+    from gsp_studio.experiments.plots import save_figure
 
     figures = _figures_in(directory) | {name: described}
     files = [file for figure in figures.values() for file in figure["files"]]

@@ -252,7 +252,7 @@ def table_of(plan: Plan, outcomes: Sequence[Outcome]) -> str:
 def _write(
     out: Path, plan: Plan, outcomes: Sequence[Outcome], title: str, table: str, data: Path | None, split: int
 ) -> None:
-    from gsp_studio.pruning.drawing import save_figure
+    from gsp_studio.pruning.plots import save_figure
 
     described = {
         "program": PROGRAM,

@@ -336,7 +336,7 @@ def test_the_progress_counts_to_the_end(tmp_path, capsys):
 
 def test_drawing_survives_odd_names_and_flat_errors(pictures, tmp_path):
     from gsp_studio.experiments.contents import Curves
-    from gsp_studio.experiments.drawing import save_figure
+    from gsp_studio.experiments.plots import save_figure
 
     flat = {method: np.zeros(1) for method in ("psnmf", "ahals")}
     odd = Curves("cost $5\n_名前.npz", flat, flat, {"psnmf": 1.0, "ahals": 0.5}, lowest=0.0)

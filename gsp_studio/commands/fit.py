@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gsp_studio import arguments
-from gsp_studio.exit_codes import BAD_INPUT, INTERRUPTED, is_about_input
+from gsp_studio.commands import arguments
+from gsp_studio.commands.exit_codes import BAD_INPUT, INTERRUPTED, is_about_input
 from gsp_studio.io.error_text import describe_error
 
 if TYPE_CHECKING:

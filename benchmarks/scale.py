@@ -127,7 +127,7 @@ def measured(X: Any, count: int) -> dict[str, float]:
     """Of an iteration on so many workers of a thread each: seconds, rounds, bytes of arrays, bytes on the loopback."""
     from distributed import Client, LocalCluster
 
-    from gsp_studio.core.cluster import spread
+    from gsp_studio.core.distributed.dask_workers import spread
 
     with (
         LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs=50) as local,
@@ -180,8 +180,8 @@ def empty_round(count: int) -> float:
     """Seconds of a round trip to so many workers with next to nothing to do."""
     from distributed import Client, LocalCluster
 
-    from gsp_studio.core.cluster import spread
-    from gsp_studio.core.parts import norm2
+    from gsp_studio.core.distributed.dask_workers import spread
+    from gsp_studio.core.distributed.shards import norm2
 
     with (
         LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs=50) as local,

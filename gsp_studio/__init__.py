@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gsp_studio.backends import available_backends, get_backend
+    from gsp_studio.core.edits import Kill, Reseed, Split
     from gsp_studio.core.estimator import SparseNMF
     from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, factorize, iterate
     from gsp_studio.core.path import SparsityPath
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
         project_to_zeros,
     )
     from gsp_studio.core.sparsity import hoyer_sparsity
-    from gsp_studio.core.steering import Kill, Reseed, Split
     from gsp_studio.io.dataset import Dataset, DatasetError
     from gsp_studio.io.load import load_dataset
     from gsp_studio.io.steps import Crop, Mask, Nonnegative, Normalize, Patches, Resize, Subtract
@@ -32,19 +32,19 @@ _HOME = {
     "Dataset": "io.dataset",
     "DatasetError": "io.dataset",
     "Iterate": "core.nmf",
-    "Kill": "core.steering",
+    "Kill": "core.edits",
     "Mask": "io.apply_steps",
     "Nonnegative": "io.apply_steps",
     "Normalize": "io.apply_steps",
     "Params": "core.nmf",
     "Patches": "io.apply_steps",
     "Projection": "core.projection",
-    "Reseed": "core.steering",
+    "Reseed": "core.edits",
     "Resize": "io.apply_steps",
     "Result": "core.nmf",
     "SparseNMF": "core.estimator",
     "SparsityPath": "core.path",
-    "Split": "core.steering",
+    "Split": "core.edits",
     "Subtract": "io.apply_steps",
     "available_backends": "backends",
     "column_sparse_projection": "core.projection",

@@ -23,7 +23,7 @@ def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
 
     Parameters
     ----------
-    X : ndarray (m, n), float32 or float64, or Streamed, or what brings its own kernels (`core.spread`)
+    X : ndarray (m, n), float32 or float64, or Streamed, or what brings its own kernels (`core.distributed.matrix`)
     backend : Backend
 
     Returns

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from gsp_studio.backends.backend import is_elsewhere
 from gsp_studio.backends.blocks import spread_over
 from gsp_studio.backends.powers import scale_in_place, scaled
-from gsp_studio.core.spread import Spread
+from gsp_studio.core.distributed.matrix import Spread
 from gsp_studio.core.units import halves
 
 Array = npt.NDArray[Any]

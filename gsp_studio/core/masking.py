@@ -14,9 +14,9 @@ import numpy.typing as npt
 from gsp_studio.backends.backend import Backend, OutOfDeviceMemory
 from gsp_studio.backends.blocks import Rows
 from gsp_studio.backends.powers import scale_in_place, scaled
-from gsp_studio.core.checks import check_data
 from gsp_studio.core.metrics import squared_norm
 from gsp_studio.core.units import Unit, unit_of, unit_of_factors
+from gsp_studio.core.validation import check_data
 
 Array = npt.NDArray[Any]
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend
-from gsp_studio.core import between
+from gsp_studio.core import array_ops
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.updates import Update, hals, largest_eigenvalue, projected_fast_gradient
 
@@ -96,7 +96,7 @@ def new_device_update(kind: str) -> Callable[[Any, Any, Any, Backend, Params], U
         assert backend.remote is not None
         weights = None if params.weights is None else row_weights(params, V.dtype)
         steps = (params.n_steps, params.inner_tol, kind, params.sparsity, weights, mu)
-        found = backend.remote.descend(V, B, G, lambda: largest_eigenvalue(between.get(G, backend)), *steps)
+        found = backend.remote.descend(V, B, G, lambda: largest_eigenvalue(array_ops.get(G, backend)), *steps)
         if found is None:
             return None
         new, dense, mu = found
@@ -146,7 +146,7 @@ def _l1ahals(size: float = 1.0) -> UpdateBasis:
         if len(multiple) != len(V):
             multiple = np.zeros((len(V), 1))
         new, _ = hals(V, _penalized(V, B, G, size * multiple, backend), G, backend, params.n_sweeps, params.inner_tol)
-        missing = params.sparsity - between.sparsities(new, None, backend)
+        missing = params.sparsity - array_ops.sparsities(new, None, backend)
         # A step in proportion to the multiple reaches large ones as quickly as small ones.
         multiple = np.maximum(multiple + 0.1 * missing[:, None] * (1.0 + 10.0 * multiple), 0.0)
         return new, new

@@ -16,19 +16,10 @@ import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import Measured, as_compute_dtype, is_elsewhere
-from gsp_studio.core import between, parts
-from gsp_studio.core.checks import check_data, check_params, check_steering
-from gsp_studio.core.initialization import initial_factors
-from gsp_studio.core.iterates import Best, History, Iterate, Result, better, handed_out, history_of, result_of
-from gsp_studio.core.masking import Filling, Missing, apart, check_mask, fill_missing
-from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
-from gsp_studio.core.metrics import GramError, squared_norm
-from gsp_studio.core.params import Params, row_weights
-from gsp_studio.core.reseeding import reseeded
-from gsp_studio.core.scaling import best_scale
-from gsp_studio.core.splitting import can_split, split
-from gsp_studio.core.spread import Spread, made, no_coefficients, sent, step_left
-from gsp_studio.core.steering import (
+from gsp_studio.core import array_ops
+from gsp_studio.core.distributed import shards as parts
+from gsp_studio.core.distributed.matrix import Spread, made, no_coefficients, sent, step_left
+from gsp_studio.core.edits import (
     Edit,
     Kill,
     Reseed,
@@ -41,9 +32,19 @@ from gsp_studio.core.steering import (
     free_rows,
     steps_of,
 )
+from gsp_studio.core.initialization import initial_factors
+from gsp_studio.core.masking import Filling, Missing, apart, check_mask, fill_missing
+from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
+from gsp_studio.core.metrics import GramError, squared_norm
+from gsp_studio.core.params import Params, row_weights
+from gsp_studio.core.reseeding import reseeded
+from gsp_studio.core.results import Best, History, Iterate, Result, better, handed_out, history_of, result_of
+from gsp_studio.core.scaling import best_scale
+from gsp_studio.core.splitting import can_split, split
 from gsp_studio.core.stopping import Stop, Stopping
 from gsp_studio.core.units import Unit, unit_of
 from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
+from gsp_studio.core.validation import check_data, check_params, check_steering
 
 __all__ = [
     "METHODS",
@@ -78,7 +79,7 @@ def iterate(
 ) -> Generator[Iterate, Steering, Stop]:
     """Iterates of a sparse NMF, one an outer iteration; ``send(new_params)`` steers the run.
 
-    An edit of the basis (`Kill`, `Split`, `Reseed` of `core.steering`), or several of both in order, can be sent too.
+    An edit of the basis (`Kill`, `Split`, `Reseed` of `core.edits`), or several of both in order, can be sent too.
 
     Parameters
     ----------
@@ -157,7 +158,7 @@ def _placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
     A name is that of the workers' backend where X is on a cluster: they may have what this computer has not.
     """
     if type(X).__module__.startswith("dask.array"):
-        from gsp_studio.core.cluster import placed  # not needed, and not installed, for anything else
+        from gsp_studio.core.distributed.dask_workers import placed  # not needed, and not installed, for anything else
 
         X = placed(X, backend if isinstance(backend, str) else backend.name)
     if isinstance(backend, str):
@@ -198,7 +199,7 @@ class _Run:
         started = backend.clock()
         self.unit = unit
         self.images = Xt  # of the host; where entries are missing, as they were filled at first
-        self.Xt, self.backend = between.prepared(Xt.T, backend, params.rank)
+        self.Xt, self.backend = array_ops.prepared(Xt.T, backend, params.rank)
         self.missing = None if missing is None else missing.where(self.Xt, Xt, backend)
         self.x_norm2 = squared_norm(Xt.T)
         self.params, self.method = params, METHODS[params.method]
@@ -214,14 +215,14 @@ class _Run:
         init = self.unit.start_inside(params.init)
         W0, H0 = initial_factors(init, images.T, params.rank, params.seed, self.unit.exponent)
         V0 = W0.T
-        self.V = between.put(V0, backend)
+        self.V = array_ops.put(V0, backend)
         if H0 is None:
-            self.H, self.B, self.G = self._sweep(between.put(no_coefficients(images, V0), backend), params)
+            self.H, self.B, self.G = self._sweep(array_ops.put(no_coefficients(images, V0), backend), params)
         else:
-            self.H = between.put(H0, backend)
+            self.H = array_ops.put(H0, backend)
             self.B, self.G = backend.products(self.Xt, self.H)
-        scale = best_scale(between.get(self.B, backend), between.get(self.G, backend), V0)
-        self.V = between.put(V0 * V0.dtype.type(scale), backend)
+        scale = best_scale(array_ops.get(self.B, backend), array_ops.get(self.G, backend), V0)
+        self.V = array_ops.put(V0 * V0.dtype.type(scale), backend)
 
     def step(self, params: Params) -> Iterate:
         """One outer iteration."""
@@ -232,7 +233,7 @@ class _Run:
         with self.backend.scope():
             if params.reseed_dead:
                 self._reseed(tuple(k for k in self.dead() if k not in params.frozen))
-            self.V, self.H, self.B, self.G = between.balance(
+            self.V, self.H, self.B, self.G = array_ops.balance(
                 self.V, self.H, self.B, self.G, params.frozen, self.unit.balance, self.backend
             )
             self.V, dense = self._new_basis(params)
@@ -247,7 +248,7 @@ class _Run:
                 left = self.backend.residual(self.Xt, self.V, self.H)
             sparsity_h = math.nan
             if params.sparsity_h is not None:
-                sparsity_h = float(np.mean(between.sparsities(self._whole(), None, self.backend)))
+                sparsity_h = float(np.mean(array_ops.sparsities(self._whole(), None, self.backend)))
         self.seconds += self.backend.clock() - started
         it = Iterate(
             n_iter=self.n_iter,
@@ -273,7 +274,7 @@ class _Run:
         V, B, G, of_free = free_problem(self.V, self.B, self.G, params, self.method, self.backend)
         new, step = update(V, B, G, self.backend, of_free)
         free = free_rows(params)
-        return between.replaced(self.V, free, new, self.backend), between.replaced(self.V, free, step, self.backend)
+        return array_ops.replaced(self.V, free, new, self.backend), array_ops.replaced(self.V, free, step, self.backend)
 
     def edit(self, edit: Edit) -> None:
         """Change the basis; what its updates remember is about another one."""
@@ -298,12 +299,12 @@ class _Run:
         backend = self.backend
         if backend.remote is None:
             return self.Xt, self.V, self.H, backend
-        images = self.images if self.missing is None else between.get(self.Xt, backend)  # as they are filled now
-        V, H = between.get(self.V, backend), between.get(self.H, backend)
-        return images, V, H, between.for_host(backend, self.Xt)
+        images = self.images if self.missing is None else array_ops.get(self.Xt, backend)  # as they are filled now
+        V, H = array_ops.get(self.V, backend), array_ops.get(self.H, backend)
+        return images, V, H, array_ops.for_host(backend, self.Xt)
 
     def _set_factors(self, V: Array, H: Any) -> None:
-        self.V, self.H = between.put(V, self.backend), between.put(H, self.backend)
+        self.V, self.H = array_ops.put(V, self.backend), array_ops.put(H, self.backend)
         self.B, self.G = self.backend.products(self.Xt, self.H)
 
     def _whole(self) -> Any:
@@ -318,7 +319,7 @@ class _Run:
             H = sent(self.Xt, H)
             return H, *self.backend.products(self.Xt, H)
         if self.method.gradient_coefficients:
-            L = largest_eigenvalue(between.get(self.V @ self.V.T, self.backend))
+            L = largest_eigenvalue(array_ops.get(self.V @ self.V.T, self.backend))
             if L > 0.0:
                 return self.backend.descend_coefficients(self.Xt, self.V, self.H, L, params.n_steps, params.inner_tol)
         return self._sweep(self.H, params)
@@ -336,7 +337,7 @@ class _Run:
         if self.backend.remote is None:
             is_alive = self.V.any(axis=1) & (np.diagonal(self.G) > 0)
         else:
-            is_alive = between.measure(self.V, self.B, self.G, None, self.backend).is_alive
+            is_alive = array_ops.measure(self.V, self.B, self.G, None, self.backend).is_alive
         return tuple(int(k) for k in np.flatnonzero(~is_alive))
 
     def _reseed(self, dead: tuple[int, ...]) -> None:
@@ -348,7 +349,7 @@ class _Run:
     def _measured(self, params: Params) -> Measured:
         """What this iterate tells about itself; sparsities weighted where the method is."""
         weights = row_weights(params, self.V.dtype) if self.method.uses_weights and self.V.shape[1] > 1 else None
-        return between.measure(self.V, self.B, self.G, weights, self.backend)
+        return array_ops.measure(self.V, self.B, self.G, weights, self.backend)
 
     def gradient_residual(self) -> float:
         """How far the last iterate is from standing still, see `updates.gradient_residual`; one more pass over X."""

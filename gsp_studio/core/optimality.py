@@ -11,15 +11,15 @@ import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.core import between
-from gsp_studio.core.checks import check_params
-from gsp_studio.core.coefficients import Coefficients
+from gsp_studio.core import array_ops
+from gsp_studio.core.distributed.coefficients import Coefficients
+from gsp_studio.core.distributed.matrix import step_left
+from gsp_studio.core.edits import free_problem
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
-from gsp_studio.core.spread import step_left
-from gsp_studio.core.steering import free_problem
 from gsp_studio.core.units import unit_of_factors
 from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
+from gsp_studio.core.validation import check_params
 
 Array = npt.NDArray[Any]
 
@@ -77,8 +77,8 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
     assert of_coefficients is not None
     target_h = replace(params, weights=None, sparsity=params.sparsity_h or 0.0)
     with device.scope():
-        Xt, device = between.prepared(X, device, len(V))
-        V, there = between.put(V, device), between.put(H, device)
+        Xt, device = array_ops.prepared(X, device, len(V))
+        V, there = array_ops.put(V, device), array_ops.put(H, device)
         B, G = device.products(Xt, there)
         free_V, free_B, free_G, free = free_problem(V, B, G, params, method, device)
         basis = _relative(free_V, free_B, free_G, device, lambda Z: of_basis(Z, device, free))
@@ -93,5 +93,5 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
 
 
 def _relative(V: Array, B: Array, G: Array, backend: Backend, project: Any) -> float:
-    length = float(np.linalg.norm(between.get(V, backend))) * largest_eigenvalue(between.get(G, backend))
+    length = float(np.linalg.norm(array_ops.get(V, backend))) * largest_eigenvalue(array_ops.get(G, backend))
     return gradient_residual(V, B, G, backend, project) / length if length > 0.0 else 0.0

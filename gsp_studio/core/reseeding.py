@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend
-from gsp_studio.core import parts
-from gsp_studio.core.spread import each, made
+from gsp_studio.core.distributed import shards
+from gsp_studio.core.distributed.matrix import each, made
 
 Array = npt.NDArray[Any]
 
@@ -33,9 +33,9 @@ def reseeded(Xt: Any, V: Array, H: Any, backend: Backend, dead: Sequence[int]) -
         New ones.
     """
     V = V.copy()
-    found = each(Xt, backend, parts.worst, V, len(dead), of=H)
+    found = each(Xt, backend, shards.worst, V, len(dead), of=H)
     left, numbers = (np.concatenate([one[i] for one in found]) for i in range(2))
     for k, j in zip(dead, numbers[np.argsort(-left, kind="stable")], strict=False):
         V[k] = np.maximum(Xt[j] - np.ascontiguousarray(H[:, j]) @ V, 0.0)
-        _, H = made(Xt, backend, parts.refit, V.copy(), k, of=H, basis=V.copy())
+        _, H = made(Xt, backend, shards.refit, V.copy(), k, of=H, basis=V.copy())
     return V, H

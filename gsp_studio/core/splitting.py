@@ -1,6 +1,6 @@
 """Two basis images for one: the images that use it in two ways get one each.
 
-What needs the images is done where they are (`core.parts`), in four rounds: how much it is used, by which images most,
+What needs the images is done where they are (`core.distributed.shards`), in four rounds: how much it is used, by which images most,
 what these want, and which of two ways each user takes.
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.summation import Node
-from gsp_studio.core.parts import Images, total_of
-from gsp_studio.core.spread import each, made
+from gsp_studio.core.distributed.matrix import each, made
+from gsp_studio.core.distributed.shards import Images, total_of
 
 Array = npt.NDArray[Any]
 

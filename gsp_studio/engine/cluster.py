@@ -1,7 +1,7 @@
 """Clusters by their address: one connection each, opened when a run wants it, closed with the program.
 
 ``local:4`` starts four workers here, each a process; any other address is that of a scheduler that runs already. What
-computes on a cluster is in `core.cluster`; Dask is imported with the first address.
+computes on a cluster is in `core.distributed.dask_workers`; Dask is imported with the first address.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gsp_studio.core.workers import ClusterError
+from gsp_studio.core.distributed.protocol import ClusterError
 from gsp_studio.engine.interrupt import deferred
 from gsp_studio.io.logfile import LOG
 
 if TYPE_CHECKING:
-    from gsp_studio.core.spread import Spread
+    from gsp_studio.core.distributed.matrix import Spread
 
 #: Seconds within which a scheduler has to answer.
 _ANSWER = 15.0
@@ -94,7 +94,7 @@ class Cluster:
                 there = address if self._local is None else self._local
                 self.client = Client(there, timeout=_ANSWER, set_as_default=False, direct_to_workers=True)
                 if self._local is not None:
-                    from gsp_studio.core.cluster import Undisturbed
+                    from gsp_studio.core.distributed.dask_workers import Undisturbed
 
                     self.client.register_plugin(Undisturbed())
         except (OSError, ValueError, RuntimeError, TypeError, TimeoutError) as error:
@@ -118,7 +118,7 @@ class Cluster:
         ClusterError
             The scheduler does not answer.
         """
-        from gsp_studio.core.cluster import workers_of
+        from gsp_studio.core.distributed.dask_workers import workers_of
 
         try:
             workers = workers_of(self.client).values()
@@ -134,8 +134,8 @@ class Cluster:
         )
 
     def spread(self, X: Any, backend: str = "auto", is_unwanted: Callable[[], bool] | None = None) -> Spread:
-        """Images on its workers, as `core.cluster.spread`."""
-        from gsp_studio.core.cluster import spread
+        """Images on its workers, as `core.distributed.dask_workers.spread`."""
+        from gsp_studio.core.distributed.dask_workers import spread
 
         return spread(X, self.client, backend, is_unwanted)
 

@@ -19,12 +19,12 @@ import numpy as np
 from gsp_studio.backends import Backend, OutOfDeviceMemory, get_backend
 from gsp_studio.backends.backend import is_elsewhere
 from gsp_studio.backends.blocks import Interrupted
-from gsp_studio.core.checks import check_steering
-from gsp_studio.core.coefficients import Coefficients
+from gsp_studio.core.distributed.coefficients import Coefficients
+from gsp_studio.core.distributed.matrix import Spread
+from gsp_studio.core.distributed.protocol import ClusterError
+from gsp_studio.core.edits import check_edit, difference, edited_params, text_of
 from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Result, Stop, history_of, iterate, result_of
-from gsp_studio.core.spread import Spread
-from gsp_studio.core.steering import check_edit, difference, edited_params, text_of
-from gsp_studio.core.workers import ClusterError
+from gsp_studio.core.validation import check_steering
 from gsp_studio.engine.cluster import connected
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Poll, Record, RunSpec, RunState
 from gsp_studio.io.peek import require_memory
@@ -127,7 +127,7 @@ class Runner:
             self._ask(params)
 
     def edit(self, edit: Edit) -> None:
-        """Change the basis before the next iteration: `Kill`, `Split` or `Reseed` of `core.steering`.
+        """Change the basis before the next iteration: `Kill`, `Split` or `Reseed` of `core.edits`.
 
         Raises
         ------

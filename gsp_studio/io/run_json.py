@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import gives_same_bits
+from gsp_studio.core.edits import kind_of
 from gsp_studio.core.nmf import Edit, Params, Result
-from gsp_studio.core.steering import kind_of
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import Dataset, LoadOptions
 from gsp_studio.io.export.swap import complete

@@ -1,6 +1,6 @@
 """The schema of run.json and of session files: types, ranges and enumerations, checked before anything is used.
 
-Ranges of parameters are those of `core.checks`, which a run has to pass as well.
+Ranges of parameters are those of `core.validation`, which a run has to pass as well.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta, Struct
 
-from gsp_studio.core.checks import check_params
+from gsp_studio.core.edits import KINDS
 from gsp_studio.core.nmf import Edit, Params
-from gsp_studio.core.steering import KINDS
+from gsp_studio.core.validation import check_params
 from gsp_studio.io.dataset import LoadOptions, one_line
 
 Array = npt.NDArray[Any]

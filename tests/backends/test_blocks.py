@@ -7,11 +7,11 @@ import gsp_studio as gs
 from gsp_studio.backends import blocks, get_backend
 from gsp_studio.backends.blocks import Interrupted, Streamed
 from gsp_studio.backends.kernels import prepared
+from gsp_studio.core.edits import Kill, Reseed, Split
 from gsp_studio.core.metrics import mean_image, squared_norm, squared_norms_of_images
 from gsp_studio.core.nmf import METHODS
 from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.residuals import residuals
-from gsp_studio.core.steering import Kill, Reseed, Split
 
 M, N = 60, 1000
 

@@ -19,13 +19,13 @@ import gsp_studio as gs
 from gsp_studio import backends
 from gsp_studio.backends import BackendUnavailable, OutOfDeviceMemory
 from gsp_studio.backends.blocks import Held, Streamed
-from gsp_studio.core.iterates import Distant
+from gsp_studio.core.distributed.matrix import Spread
+from gsp_studio.core.distributed.protocol import Here, spans_of
+from gsp_studio.core.edits import Kill, Reseed, Split
 from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import column_sparse_projection, group_sparse_projection
-from gsp_studio.core.spread import Spread
-from gsp_studio.core.steering import Kill, Reseed, Split
-from gsp_studio.core.workers import Here, spans_of
+from gsp_studio.core.results import Distant
 from gsp_studio.engine.run import FinishReason, RunSpec
 from gsp_studio.engine.runner import Runner
 

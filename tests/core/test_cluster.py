@@ -11,11 +11,11 @@ from distributed import Client, LocalCluster
 
 import gsp_studio as gs
 from gsp_studio.backends.blocks import Interrupted, Streamed
-from gsp_studio.core import cluster as on_dask
-from gsp_studio.core.cluster import spread, streamed
-from gsp_studio.core.coefficients import Coefficients
+from gsp_studio.core.distributed import dask_workers as on_dask
+from gsp_studio.core.distributed.coefficients import Coefficients
+from gsp_studio.core.distributed.dask_workers import spread, streamed
+from gsp_studio.core.distributed.protocol import ClusterError
 from gsp_studio.core.nmf import METHODS
-from gsp_studio.core.workers import ClusterError
 
 M, N, RANK = 60, 1000, 5
 

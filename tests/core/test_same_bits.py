@@ -14,10 +14,10 @@ from distributed import Client, LocalCluster
 import gsp_studio as gs
 from gsp_studio.backends import blocks
 from gsp_studio.backends.blocks import Held, Streamed
+from gsp_studio.core.distributed.matrix import Spread
+from gsp_studio.core.distributed.protocol import Here
 from gsp_studio.core.nmf import METHODS
 from gsp_studio.core.residuals import residuals
-from gsp_studio.core.spread import Spread
-from gsp_studio.core.workers import Here
 
 M, N, RANK = 60, 1650, 6
 BLOCK = 128
@@ -151,7 +151,7 @@ def cluster():
 @pytest.mark.parametrize("chunks", [((60,), (550, 550, 550)), ((40, 20), (100, 333, 900, 1, 316)), ((60,), (N,))])
 def test_worker_processes_and_any_chunks(chunks, cluster):
     """A real cluster of processes; on fewer workers the same parts are made in this process, see above."""
-    from gsp_studio.core.cluster import spread
+    from gsp_studio.core.distributed.dask_workers import spread
 
     X, steering = data("float32"), {3: gs.Split(0), 5: gs.Kill(1)}
     for method, changes in (("psnmf", steering), ("ahals", None), ("nenmf", None)):

@@ -10,15 +10,15 @@ import pytest
 import gsp_studio as gs
 from gsp_studio.backends.blocks import Held, Streamed
 from gsp_studio.backends.powers import exponent_of, scaled
+from gsp_studio.core.distributed.matrix import Spread
+from gsp_studio.core.distributed.protocol import Here
+from gsp_studio.core.edits import Kill, Reseed, Split
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.masking import masked_error
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.nmf import METHODS, iterate
 from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.residuals import error_map, fit_of_image, image_errors, residuals
-from gsp_studio.core.spread import Spread
-from gsp_studio.core.steering import Kill, Reseed, Split
-from gsp_studio.core.workers import Here
 from gsp_studio.experiments.rank import bicross_validated_errors
 
 M, N, RANK = 40, 150, 5

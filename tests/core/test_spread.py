@@ -12,14 +12,14 @@ import gsp_studio as gs
 from gsp_studio.backends import blocks
 from gsp_studio.backends.blocks import Held, Interrupted, Streamed
 from gsp_studio.backends.summation import nodes
-from gsp_studio.core.coefficients import Coefficients
+from gsp_studio.core.distributed.coefficients import Coefficients
+from gsp_studio.core.distributed.matrix import Spread
+from gsp_studio.core.distributed.protocol import ClusterError, Here, Lost, spans_of
+from gsp_studio.core.distributed.shards import Order, Part, sweep
 from gsp_studio.core.nmf import METHODS
 from gsp_studio.core.optimality import kkt_residual
-from gsp_studio.core.parts import Order, Part, sweep
 from gsp_studio.core.residuals import residuals
 from gsp_studio.core.splitting import split
-from gsp_studio.core.spread import Spread
-from gsp_studio.core.workers import ClusterError, Here, Lost, spans_of
 
 M, N, RANK = 60, 1000, 5
 
@@ -158,7 +158,7 @@ def test_coefficients_are_fetched_by_columns_rows_and_blocks(monkeypatch):
     assert np.array_equal(result.H[:, [999, 0, 500]], H[:, [999, 0, 500]])
     assert np.array_equal(result.H[2], H[2])
     assert np.array_equal(result.H[1, 5:9], H[1, 5:9])
-    monkeypatch.setattr("gsp_studio.core.coefficients._FETCHED", 100 * RANK * 8)
+    monkeypatch.setattr("gsp_studio.core.distributed.coefficients._FETCHED", 100 * RANK * 8)
     some = list(result.H.blocks())
     assert all(block.shape[1] <= 100 for _, block in some)
     assert np.array_equal(np.hstack([block for _, block in some]), H)

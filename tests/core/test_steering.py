@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 import gsp_studio as gs
-from gsp_studio.core.optimality import kkt_residual
-from gsp_studio.core.splitting import can_split, split
-from gsp_studio.core.steering import (
+from gsp_studio.core.edits import (
     Kill,
     Reseed,
     Split,
@@ -19,6 +17,8 @@ from gsp_studio.core.steering import (
     edited_params,
     text_of,
 )
+from gsp_studio.core.optimality import kkt_residual
+from gsp_studio.core.splitting import can_split, split
 
 PIXELS, IMAGES, RANK = 60, 90, 6
 

@@ -12,7 +12,7 @@ import pytest
 
 import gsp_studio as gs
 from gsp_studio.backends.blocks import Streamed
-from gsp_studio.core.workers import ClusterError
+from gsp_studio.core.distributed.protocol import ClusterError
 from gsp_studio.engine.cluster import Cluster, check_address, close_all, connected, known
 from gsp_studio.engine.run import FinishReason, RunSpec, RunState
 from gsp_studio.engine.runner import Runner
@@ -132,8 +132,8 @@ def test_a_scheduler_that_goes_ends_the_run_with_a_sentence_and_the_best_iterate
 def test_workers_that_die_again_and_again_end_the_run_with_a_sentence_and_the_best_iterate(
     address, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("gsp_studio.core.cluster._SHARE", 0.0)  # read in every pass
-    monkeypatch.setattr("gsp_studio.core.spread._ATTEMPTS", 2)
+    monkeypatch.setattr("gsp_studio.core.distributed.dask_workers._SHARE", 0.0)  # read in every pass
+    monkeypatch.setattr("gsp_studio.core.distributed.matrix._ATTEMPTS", 2)
     runner = Runner(spec(address, tmp_path, seconds=0.05, params=gs.Params(4, "ahals", seed=1, max_iter=10_000)))
     runner.start()
     done = until(runner, 3)

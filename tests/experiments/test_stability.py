@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
+from gsp_studio.core.edits import Split
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.nmf import factorize
-from gsp_studio.core.steering import Split
 from gsp_studio.experiments.stability import BasisStability, basis_stability
 
 

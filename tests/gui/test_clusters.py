@@ -12,7 +12,7 @@ import pytest
 from handling import Listener, settle, wait_until
 from PySide6.QtCore import Qt
 
-from gsp_studio.core.coefficients import Coefficients
+from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.residuals import fit_of_image
 from gsp_studio.engine import cluster, runner
 from gsp_studio.gui.jobs.inspection import users_of

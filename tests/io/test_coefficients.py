@@ -6,8 +6,8 @@ import zarr
 
 import gsp_studio as gs
 from gsp_studio.backends.blocks import Held
-from gsp_studio.core.spread import Spread
-from gsp_studio.core.workers import Here, spans_of
+from gsp_studio.core.distributed.matrix import Spread
+from gsp_studio.core.distributed.protocol import Here, spans_of
 from gsp_studio.engine.run import RunSpec
 from gsp_studio.engine.runner import Runner
 from gsp_studio.io.export.coefficients import COEFFICIENTS, WRITERS
@@ -42,7 +42,7 @@ def read(path):
 @pytest.mark.parametrize("name", COEFFICIENTS)
 def test_what_is_written_in_blocks_reads_back(name, there, tmp_path, monkeypatch):
     monkeypatch.setattr("gsp_studio.io.export.coefficients._CHUNK", 128)
-    monkeypatch.setattr("gsp_studio.core.coefficients._FETCHED", 50 * RANK * 4)
+    monkeypatch.setattr("gsp_studio.core.distributed.coefficients._FETCHED", 50 * RANK * 4)
     H = np.asarray(there.H)
     for source in (there.H, H):
         path = tmp_path / COEFFICIENTS[name]

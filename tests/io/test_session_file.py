@@ -17,9 +17,9 @@ import pytest
 from making import pictures
 
 import gsp_studio as gs
+from gsp_studio.core.edits import Kill, Split
 from gsp_studio.core.nmf import factorize
 from gsp_studio.core.params import same_value
-from gsp_studio.core.steering import Kill, Split
 from gsp_studio.io import recovery
 from gsp_studio.io.atomic import WriteError, write_whole
 from gsp_studio.io.recovery import Recovery, read_folder

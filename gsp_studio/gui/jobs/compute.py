@@ -22,6 +22,7 @@ from gsp_studio.backends.cpu import usable_cores
 from gsp_studio.backends.cpu.compiling import is_compiling
 from gsp_studio.backends.kernels import prepared
 from gsp_studio.backends.powers import scaled
+from gsp_studio.core.edits import KINDS, renumbered
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.methods import new_sparse_coefficients
@@ -29,7 +30,6 @@ from gsp_studio.core.metrics import mean_image, self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
 from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.core.steering import KINDS, renumbered
 from gsp_studio.engine.run import Outcome, Record, RunSpec, RunState
 from gsp_studio.engine.runner import Runner, branch
 from gsp_studio.experiments.rank import RankStudy, study_ranks

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gsp_studio.core.edits import difference, edited_params
 from gsp_studio.core.nmf import Params
-from gsp_studio.core.steering import difference, edited_params
 from gsp_studio.engine.run import Intervention, Record
 from gsp_studio.gui.state import Mark
 

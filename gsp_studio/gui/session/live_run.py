@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from gsp_studio.gui.state import Choice, Progress
 
 if TYPE_CHECKING:
-    from gsp_studio.core.steering import Edit
+    from gsp_studio.core.edits import Edit
     from gsp_studio.engine.run import Intervention
     from gsp_studio.engine.runner import Runner
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.core.coefficients import Coefficients
+from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.io.dataset import DatasetError
 
 Array = npt.NDArray[Any]

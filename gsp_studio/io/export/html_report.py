@@ -154,8 +154,8 @@ def _curve(x: Array, y: Array, name: str) -> str:
 
 
 def _steps(run: ExportedRun) -> str:
+    from gsp_studio.core.edits import text_of
     from gsp_studio.core.nmf import Params
-    from gsp_studio.core.steering import text_of
 
     if not run.interventions:
         return ""

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from gsp_studio.core.coefficients import Coefficients
+from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.nmf import Result
 from gsp_studio.io.atomic import FolderTaken, failure_reason
 from gsp_studio.io.dataset import Dataset

@@ -1,7 +1,7 @@
 """Images in parts on several machines: W travels to them, sums over images come back, coefficients stay.
 
 A `Spread` matrix is taken where an ndarray X is; its coefficients are a `Coefficients`, which a run hands on like an
-array. What carries orders to the parts is not known here: `core.cluster` does it by Dask. A part that is lost is made
+array. What carries orders to the parts is not known here: `core.distributed.dask_workers` does it by Dask. A part that is lost is made
 again where there is room, its images read again and their coefficients fitted to the last basis.
 """
 
@@ -22,12 +22,12 @@ import numpy.typing as npt
 from gsp_studio.backends.backend import Array, Backend
 from gsp_studio.backends.blocks import Elsewhere, ImagesAsRows, Interrupted
 from gsp_studio.backends.summation import Node
-from gsp_studio.core import parts
-from gsp_studio.core.coefficients import Coefficients, Recipe, owned, swept, version_of
-from gsp_studio.core.parts import Order, Unknown, Work, total_of
+from gsp_studio.core.distributed import shards
+from gsp_studio.core.distributed.coefficients import Coefficients, Recipe, owned, swept, version_of
+from gsp_studio.core.distributed.protocol import ClusterError, Lost, Traffic, Workers
+from gsp_studio.core.distributed.shards import Order, Unknown, Work, total_of
 from gsp_studio.core.units import WINDOW
 from gsp_studio.core.updates import largest_eigenvalue
-from gsp_studio.core.workers import ClusterError, Lost, Traffic, Workers
 
 #: Times that a part is made again within one round before it is given up.
 _ATTEMPTS = 3
@@ -68,7 +68,7 @@ class Spread(Elsewhere):
         numbers = np.arange(n)[key]
         out = np.empty((numbers.size, m), self.dtype)
         for i, of_part, at in owned(numbers.ravel(), self.workers.spans):
-            out[at] = self.some(i, parts.pixels, of_part)
+            out[at] = self.some(i, shards.pixels, of_part)
         return out if numbers.ndim else out[0]
 
     @property
@@ -84,7 +84,7 @@ class Spread(Elsewhere):
     @cached_property
     def _seen(self) -> tuple[float, float]:
         """Squared norm and largest value: the first look at all values, which checks them."""
-        squares, largest = zip(*self.each(parts.norm2), strict=True)
+        squares, largest = zip(*self.each(shards.norm2), strict=True)
         return float(total_of(squares)), max(largest)
 
     def scaled(self, exponent: int) -> Spread:
@@ -98,13 +98,13 @@ class Spread(Elsewhere):
 
     def uniform(self, seed: int, skipped: int, rank: int) -> Coefficients:
         """Uniform coefficients, those that ``default_rng(seed)`` draws after `skipped` numbers, made by the parts."""
-        recipe = Recipe(parts.uniform, (seed, skipped, rank, self.shape[1]))
+        recipe = Recipe(shards.uniform, (seed, skipped, rank, self.shape[1]))
         return self.made(recipe.work, *recipe.args, rank=rank, recipe=recipe)[1]
 
     def given(self, H: Array) -> Coefficients:
         """These coefficients, each part's sent to it."""
         each = [(H[:, some],) for some in self.workers.spans]
-        return self.made(parts.given, each=each, rank=len(H), recipe=Recipe(parts.given, (), H))[1]
+        return self.made(shards.given, each=each, rank=len(H), recipe=Recipe(shards.given, (), H))[1]
 
     def has(self, H: Any) -> bool:
         """Whether these are coefficients that the same parts keep."""
@@ -120,11 +120,11 @@ class Spread(Elsewhere):
         return replace(
             backend,
             device=self.workers.device,
-            products=lambda Xt, H: total_of(self.each(parts.products, of=H)),  # type: ignore[arg-type]
-            sweep_coefficients=lambda Xt, V, H, *args: summed(parts.sweep, V, H, *args),
-            descend_coefficients=lambda Xt, V, H, *args: summed(parts.descend, V, H, *args),
-            encode=lambda Xt, V: np.hstack(self.each(parts.encode, V)),
-            residual=lambda Xt, V, H: float(total_of(self.each(parts.residual, V, of=H))),  # type: ignore[arg-type]
+            products=lambda Xt, H: total_of(self.each(shards.products, of=H)),  # type: ignore[arg-type]
+            sweep_coefficients=lambda Xt, V, H, *args: summed(shards.sweep, V, H, *args),
+            descend_coefficients=lambda Xt, V, H, *args: summed(shards.descend, V, H, *args),
+            encode=lambda Xt, V: np.hstack(self.each(shards.encode, V)),
+            residual=lambda Xt, V, H: float(total_of(self.each(shards.residual, V, of=H))),  # type: ignore[arg-type]
         )
 
     def made(
@@ -255,14 +255,14 @@ def each(Xt: Any, backend: Backend | None, work: Work, *args: Any, of: Any = Non
     """
     if isinstance(Xt, SpreadRows):
         return Xt.T.each(work, *args, of=of)
-    return [work(parts.Images(Xt, backend), of, *args)[0]]  # type: ignore[arg-type]
+    return [work(shards.Images(Xt, backend), of, *args)[0]]  # type: ignore[arg-type]
 
 
 def made(Xt: Any, backend: Backend | None, work: Work, *args: Any, of: Any, basis: Array) -> tuple[list[Any], Any]:
     """As `each`, for work that makes coefficients; `basis` (rank, m) is what lost ones are fitted to."""
     if isinstance(Xt, SpreadRows):
         return Xt.T.made(work, *args, of=of, rank=len(basis), recipe=swept(basis))
-    answer, new = work(parts.Images(Xt, backend), of, *args)  # type: ignore[arg-type]
+    answer, new = work(shards.Images(Xt, backend), of, *args)  # type: ignore[arg-type]
     return [answer], new
 
 
@@ -279,4 +279,4 @@ def sent(Xt: Any, H: Array) -> Any:
 def step_left(Xt: Any, V: Array, H: Any, backend: Backend) -> float:
     """``L ||H - max(0, H - (V V' H - V X) / L)||``, as `updates.gradient_residual` of the coefficients."""
     L = largest_eigenvalue(V @ V.T)
-    return L * float(np.sqrt(total_of(each(Xt, backend, parts.stationarity, V, L, of=H)))) if L > 0.0 else 0.0
+    return L * float(np.sqrt(total_of(each(Xt, backend, shards.stationarity, V, L, of=H)))) if L > 0.0 else 0.0

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.core import parts
-from gsp_studio.core.parts import Order, Part, Work, total_of
+from gsp_studio.core.distributed import shards
+from gsp_studio.core.distributed.shards import Order, Part, Work, total_of
 from gsp_studio.core.residuals import Sums
 
 if TYPE_CHECKING:
-    from gsp_studio.core.spread import Spread
+    from gsp_studio.core.distributed.matrix import Spread
 
 Array = npt.NDArray[Any]
 
@@ -39,7 +39,7 @@ class Recipe:
 
 def swept(V: Array) -> Recipe:
     """Coefficients fitted to a basis (r, m) from zero."""
-    return Recipe(parts.sweep, (V, _SWEEPS, _MOVES))
+    return Recipe(shards.sweep, (V, _SWEEPS, _MOVES))
 
 
 class Coefficients:
@@ -90,11 +90,11 @@ class Coefficients:
         rows, columns = key if isinstance(key, tuple) else (key, slice(None))
         if isinstance(rows, int | np.integer) and isinstance(columns, slice) and columns == slice(None):
             spans = self.X.workers.spans
-            return np.concatenate([self.X.some(i, parts.row, int(rows), of=self) for i in range(len(spans))])
+            return np.concatenate([self.X.some(i, shards.row, int(rows), of=self) for i in range(len(spans))])
         numbers = np.arange(self.shape[1])[columns]
         out = np.empty((len(self), numbers.size), self.dtype)
         for i, of_part, at in owned(numbers.ravel(), self.X.workers.spans):
-            out[:, at] = self.X.some(i, parts.coefficients, of_part, of=self)
+            out[:, at] = self.X.some(i, shards.coefficients, of_part, of=self)
         return (out if numbers.ndim else out[:, 0])[rows]
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
@@ -110,7 +110,7 @@ class Coefficients:
             for a in range(span.start, span.stop, step):
                 b = min(span.stop, a + step)
                 of_part = slice(a - span.start, b - span.start)
-                yield slice(a, b), self.X.some(i, parts.coefficients, of_part, of=self)
+                yield slice(a, b), self.X.some(i, shards.coefficients, of_part, of=self)
 
     def _asked(self, work: Work, *args: Any) -> list[Any]:
         """The answers of all parts, also after the run that they are of was cancelled."""
@@ -119,14 +119,14 @@ class Coefficients:
     def top(self, k: int, count: int) -> tuple[Array, Array]:
         """The `count` largest coefficients of basis image k, the largest first, and the numbers of their images."""
         count = min(count, self.shape[1])
-        found = self._asked(parts.top, k, count)
+        found = self._asked(shards.top, k, count)
         values, numbers = (np.concatenate(each) for each in zip(*found, strict=True))
         order = np.lexsort((numbers, -values))[:count]
         return values[order], numbers[order]
 
     def sparsities(self) -> Array:
         """Hoyer sparsity of each row, float64 (r,); see `sparsity.hoyer_sparsity`."""
-        sums, squares = total_of(self._asked(parts.lengths))
+        sums, squares = total_of(self._asked(shards.lengths))
         root, length = np.sqrt(self.shape[1]), np.sqrt(squares)
         ratio = np.divide(sums, length, out=np.ones_like(length), where=length > 0.0)
         found: Array = (root - ratio) / (root - 1.0)
@@ -134,7 +134,7 @@ class Coefficients:
 
     def residual_sums(self, W: Array) -> list[Sums]:
         """What `residuals.sums_over` gives for each part's images and this basis (m, r): one pass over X there."""
-        return self._asked(parts.residuals, W)
+        return self._asked(shards.residuals, W)
 
     def fitted_here(self, V: Array) -> tuple[Array, Array, Array, float]:
         """Coefficients for the basis V (r, m) that they belong to, fitted in this process: for workers that are gone.
@@ -149,9 +149,9 @@ class Coefficients:
         H, products, left = np.empty(self.shape, self.dtype), [], []
         for i, span in enumerate(self.X.workers.spans):
             part = Part(self.X.workers.part(i), span.start, self.shape[1], "auto")
-            products.append(part.do(Order(parts.sweep, (V, _SWEEPS, _MOVES), new=0)))
-            H[:, span] = part.do(Order(parts.coefficients, (slice(None),), (0, None)))
-            left.append(part.do(Order(parts.residual, (V,), (0, None))))
+            products.append(part.do(Order(shards.sweep, (V, _SWEEPS, _MOVES), new=0)))
+            H[:, span] = part.do(Order(shards.coefficients, (slice(None),), (0, None)))
+            left.append(part.do(Order(shards.residual, (V,), (0, None))))
         return H, *total_of(products), float(total_of(left))
 
     def mending(self, i: int) -> Order:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend
-from gsp_studio.core import between
+from gsp_studio.core import array_ops
 from gsp_studio.core.methods import Method
 from gsp_studio.core.params import Params, row_weights
 
@@ -175,14 +175,14 @@ def free_problem(
     if method.shares_budget and V.shape[1] > 1:
         weights = row_weights(params, V.dtype) if method.uses_weights else None
         of_frozen = weights[frozen] if weights is not None and weights.ndim == 2 else weights
-        kept = float(np.sum(between.sparsities(between.take(V, frozen, backend), of_frozen, backend)))
+        kept = float(np.sum(array_ops.sparsities(array_ops.take(V, frozen, backend), of_frozen, backend)))
         target = min(1.0, max(0.0, (params.rank * target - kept) / len(free)))
     of_free = replace(params, rank=len(free), frozen=(), sparsity=target, weights=_columns(params.weights, free))
-    own = between.get(G, backend)
-    coupling = between.put(own[np.ix_(free, frozen)], backend)
-    left = between.take(B, free, backend) - coupling @ between.take(V, frozen, backend)
-    rest = between.put(np.ascontiguousarray(own[np.ix_(free, free)]), backend)
-    return between.take(V, free, backend), left, rest, of_free
+    own = array_ops.get(G, backend)
+    coupling = array_ops.put(own[np.ix_(free, frozen)], backend)
+    left = array_ops.take(B, free, backend) - coupling @ array_ops.take(V, frozen, backend)
+    rest = array_ops.put(np.ascontiguousarray(own[np.ix_(free, free)]), backend)
+    return array_ops.take(V, free, backend), left, rest, of_free
 
 
 def _columns(weights: Any, chosen: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends.blocks import Streamed
 from gsp_studio.backends.summation import images_of_block
-from gsp_studio.core.parts import Order, Part, Unknown
+from gsp_studio.core.distributed.shards import Order, Part, Unknown
 
 #: Multiples of blocks that the smallest part has at least, where there are so many.
 _BLOCKS_OF_PART = 16

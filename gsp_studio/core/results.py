@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend, Remote
 from gsp_studio.backends.powers import scaled
-from gsp_studio.core.coefficients import Coefficients
+from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.params import Params, same_value
 from gsp_studio.core.stopping import Stop

@@ -27,9 +27,9 @@ from distributed.client import futures_of
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.blocks import Held, Interrupted, Streamed
 from gsp_studio.core.chunks import streamed
-from gsp_studio.core.parts import Order, Part
-from gsp_studio.core.spread import Spread
-from gsp_studio.core.workers import ClusterError, Lost, spans_of
+from gsp_studio.core.distributed.matrix import Spread
+from gsp_studio.core.distributed.protocol import ClusterError, Lost, spans_of
+from gsp_studio.core.distributed.shards import Order, Part
 
 #: Seconds between two looks at whether a run is still wanted, and whether its workers are still there.
 _LOOK, _LOOK_FOR_WORKERS = 0.2, 2.0
@@ -80,7 +80,7 @@ class _Failed:
 
 
 class DaskWorkers:
-    """Parts as actors, see `core.workers.Workers`.
+    """Parts as actors, see `core.distributed.protocol.Workers`.
 
     Parameters
     ----------

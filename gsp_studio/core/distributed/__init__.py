@@ -1,0 +1,1 @@
+"""Images and coefficients on several machines; the rest of core does without it."""

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gsp_studio.commands import arguments
-from gsp_studio.commands import fit as fit_command
 from gsp_studio.commands.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, MISTAKE, is_about_input
+from gsp_studio.commands.fit import add_fit, add_repeat
 from gsp_studio.io.error_text import describe_error
 
 # OpenBLAS's idle threads spin beside ours unless told not to, and read this once, when NumPy is imported.
@@ -217,8 +217,8 @@ def _add_info(parser: argparse.ArgumentParser) -> None:
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
-    "fit": (fit_command.add_fit, "factorize a data set without a window and export the result"),
-    "repeat": (fit_command.add_repeat, "repeat an exported run, steering included, and compare the factors bit by bit"),
+    "fit": (add_fit, "factorize a data set without a window and export the result"),
+    "repeat": (add_repeat, "repeat an exported run, steering included, and compare the factors bit by bit"),
     "compare": (_add_compare, "run several methods from the same start and print a table"),
     "rank": (_add_rank, "cross-validate ranks, see how stable their parts are, and suggest one"),
     "sweep": (_add_sweep, "do the runs of all ranks with all sparsities and seeds; finished ones are kept"),

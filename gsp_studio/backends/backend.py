@@ -64,8 +64,8 @@ class Pending(Protocol):
 class Remote:
     """What a device whose arrays NumPy cannot touch brings beside the kernels, so that they stay there.
 
-    A backend without one computes on arrays of NumPy, and what is done between its kernels is NumPy too (`core.array_ops`
-    chooses). Arrays are the device's own unless they are called the host's.
+    A backend without one computes on arrays of NumPy, and what is done between its kernels is NumPy too
+    (`core.array_ops` chooses). Arrays are the device's own unless they are called the host's.
 
     Attributes
     ----------
@@ -187,7 +187,7 @@ class Backend:
 
 
 def is_elsewhere(X: Any) -> bool:
-    """Whether a matrix is no array here: in a file (`blocks.Streamed`) or on a cluster (`core.distributed.matrix.Spread`)."""
+    """Whether a matrix is no array here: in a file (`Streamed`) or on a cluster (`Spread`)."""
     return bool(getattr(X, "is_elsewhere", False))
 
 

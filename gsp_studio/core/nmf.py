@@ -17,7 +17,7 @@ import numpy.typing as npt
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import Measured, as_compute_dtype, is_elsewhere
 from gsp_studio.core import array_ops
-from gsp_studio.core.distributed import shards as parts
+from gsp_studio.core.distributed import shards
 from gsp_studio.core.distributed.matrix import Spread, made, no_coefficients, sent, step_left
 from gsp_studio.core.edits import (
     Edit,
@@ -282,12 +282,12 @@ class _Run:
             Xt, V, H, kernels = self._at_hand()
             if isinstance(edit, Kill):
                 V = np.delete(V, edit.basis, axis=0)
-                _, H = made(Xt, kernels, parts.without, edit.basis, of=H, basis=V)
+                _, H = made(Xt, kernels, shards.without, edit.basis, of=H, basis=V)
             elif isinstance(edit, Split) and can_split(Xt, V, H, edit.basis):
                 V, H = split(Xt, V, H, edit.basis)
             elif isinstance(edit, Split):
                 V = np.vstack([V, np.zeros_like(V[:1])])
-                _, H = made(Xt, kernels, parts.with_empty, of=H, basis=V)
+                _, H = made(Xt, kernels, shards.with_empty, of=H, basis=V)
                 V, H = reseeded(Xt, V, H, kernels, (len(V) - 1,))
             else:
                 V, H = reseeded(Xt, V, H, kernels, (edit.basis,))

@@ -1,7 +1,7 @@
 """Two basis images for one: the images that use it in two ways get one each.
 
-What needs the images is done where they are (`core.distributed.shards`), in four rounds: how much it is used, by which images most,
-what these want, and which of two ways each user takes.
+What needs the images is done where they are (`core.distributed.shards`), in four rounds: how much it is used,
+by which images most, what these want, and which of two ways each user takes.
 """
 
 from __future__ import annotations

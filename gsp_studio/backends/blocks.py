@@ -1,7 +1,7 @@
 """Data that are never in memory as a whole: a matrix whose images are read some at a time, the next ones meanwhile.
 
-A part of the images is such a matrix again: each worker of a cluster has its own (`core.distributed.matrix`). The kernels
-over them are in `kernels`.
+A part of the images is such a matrix again: each worker of a cluster has its own (`core.distributed.matrix`). The
+kernels over them are in `kernels`.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ except OSError:
     sys.exit()
 if os.access(os.path.dirname(sys.argv[1]), os.X_OK):
     try:
-        readers.load_dataset(sys.argv[1])
+        load.load_dataset(sys.argv[1])
     except dataset.DatasetError as error:
         print(error)
 """

@@ -1,8 +1,8 @@
 """Images in parts on several machines: W travels to them, sums over images come back, coefficients stay.
 
-A `Spread` matrix is taken where an ndarray X is; its coefficients are a `Coefficients`, which a run hands on like an array.
-What carries orders to the parts is not known here: `dask_workers` does it by Dask. A part that is lost is made again where
-there is room, its images read again and their coefficients fitted to the last basis.
+A `Spread` matrix is taken where an ndarray X is; its coefficients are a `Coefficients`, which a run hands on like an
+array. What carries orders to the parts is not known here: `dask_workers` does it by Dask. A part that is lost is made
+again where there is room, its images read again and their coefficients fitted to the last basis.
 """
 
 from __future__ import annotations

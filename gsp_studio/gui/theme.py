@@ -9,8 +9,8 @@ import json
 from dataclasses import dataclass
 from functools import cache
 
-from PySide6.QtCore import QByteArray, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
+from PySide6.QtCore import QByteArray, QEvent, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
@@ -61,9 +61,9 @@ def apply_theme(app: QApplication, theme: Theme) -> None:
     """Give the application the theme's palette and style sheet."""
     app.setStyle("Fusion")
     app.setFont(tabular_font(app.font()))
+    app.setProperty("theme", theme.scheme)  # before the palette, whose change tells `Themed` widgets
     app.setPalette(_palette(theme))
     app.setStyleSheet(_style_sheet(theme))
-    app.setProperty("theme", theme.scheme)
 
 
 def current_theme() -> Theme:
@@ -71,6 +71,30 @@ def current_theme() -> Theme:
     app = QApplication.instance()
     scheme = app.property("theme") if app is not None else None
     return load_theme(scheme or "dark")
+
+
+class Themed:
+    """A base to stand before a widget's: `tint` is called again whenever the theme changes.
+
+    For pens, brushes and icons, which hold colours; what is painted with `current_theme` is painted anew by Qt.
+    """
+
+    _tinted: Theme | None = None
+
+    def tint(self) -> None:
+        """Take the colours of the theme in force."""
+        raise NotImplementedError
+
+    def follow_theme(self) -> None:
+        """Tint now, and whenever the theme changes: called once by the constructor when all parts are there."""
+        self._tinted = current_theme()
+        self.tint()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Tint where the palette of another theme has come."""
+        super().changeEvent(event)  # type: ignore[misc]
+        if event.type() == QEvent.Type.PaletteChange and self._tinted not in (None, current_theme()):
+            self.follow_theme()
 
 
 def _palette(theme: Theme) -> QPalette:
@@ -154,11 +178,6 @@ def tabular_font(base: QFont) -> QFont:
     if hasattr(QFont, "Tag"):
         font.setFeature(QFont.Tag("tnum"), 1)
     return font
-
-
-def has_text_font() -> bool:
-    """Whether any font family is installed; without one all text is boxes."""
-    return bool(QFontDatabase.families())
 
 
 def icon(name: str, colour: str | None = None) -> QIcon:

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Choice
+from gsp_studio.gui.theme import apply_theme, load_theme
 from gsp_studio.gui.widgets.tile_buffer import TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
 from gsp_studio.io.resources import sample_path
@@ -68,6 +69,15 @@ def press_when_asked(text: str) -> list[str]:
 
     QTimer.singleShot(5, look)
     return said
+
+
+def change_theme() -> None:
+    """Give the application light colours, and dark ones again."""
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    for scheme in ("light", "dark"):
+        apply_theme(app, load_theme(scheme))
+        settle()
 
 
 def threads_of_sessions() -> set[str]:

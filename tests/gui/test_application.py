@@ -14,7 +14,7 @@ from handling import settle, wait_until
 from PySide6.QtGui import QColor, QFontDatabase, QFontMetrics, QImage
 from PySide6.QtWidgets import QApplication, QWidget
 
-from gsp_studio.gui.theme import has_text_font, icon, load_theme, pixmap
+from gsp_studio.gui.theme import Themed, icon, load_theme, pixmap
 from gsp_studio.gui.window.main_window import MainWindow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,6 @@ def run_python(code: str, tmp_path: Path) -> str:
 
 
 def test_there_is_a_font_and_letters_are_not_all_the_same_box(app: QApplication) -> None:
-    assert has_text_font()
     assert QFontDatabase.families()
     metrics = QFontMetrics(app.font())
     assert metrics.inFont("s")
@@ -66,6 +65,18 @@ def test_other_theme_repaints_panels_and_leaves_the_canvas(faces_window: MainWin
     assert dark[1] == load_theme("dark").window
     assert light[1] == load_theme("light").window
     assert dark[2] != light[2]
+
+
+def test_everything_that_holds_colours_takes_those_of_another_theme(faces_window: MainWindow) -> None:
+    window = faces_window
+    themed = [window, *(widget for widget in window.findChildren(QWidget) if isinstance(widget, Themed))]
+    assert len(themed) > 12
+    for scheme in ("light", "dark"):
+        before = window.run.cancel.icon().cacheKey(), window._run_action.icon().cacheKey()
+        window.set_scheme(scheme)
+        settle()
+        assert {widget._tinted for widget in themed} == {load_theme(scheme)}
+        assert not {window.run.cancel.icon().cacheKey(), window._run_action.icon().cacheKey()} & {*before}
 
 
 def test_theme_is_remembered(make_window: Callable[[], MainWindow], app: QApplication) -> None:

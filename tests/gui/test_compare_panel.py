@@ -8,7 +8,7 @@ from dataclasses import replace
 import fakes
 import numpy as np
 import pytest
-from handling import Listener, painted, settle
+from handling import Listener, change_theme, painted, settle
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
@@ -132,7 +132,7 @@ def test_set_methods_never_emit(panel: ComparePanel) -> None:
     panel.set_comparison(Comparison(tuple(runs), orders, (np.ones(5), np.zeros(5))))
     panel.set_dataset(DATA)
     panel.set_runs([])
-    panel.retint()
+    change_theme()
     settle()
     assert heard.is_silent
 

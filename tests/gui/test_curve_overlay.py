@@ -8,7 +8,7 @@ from dataclasses import replace
 import fakes
 import numpy as np
 import pytest
-from handling import settle
+from handling import change_theme, settle
 from PySide6.QtWidgets import QWidget
 
 from gsp_studio.gui.jobs.compute import compared
@@ -70,7 +70,7 @@ def test_a_run_that_is_going_has_the_plots_for_itself(panel: CurvesPanel) -> Non
     assert panel._error_curve.isVisible()
     panel.set_phase(Phase.IDLE)
     assert len(curves_of(panel)) == 2
-    panel.retint()
+    change_theme()
     assert len(curves_of(panel)) == 2
     panel.set_dataset(DATA)
     assert curves_of(panel) == [], "runs of other data"

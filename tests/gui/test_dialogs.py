@@ -241,7 +241,7 @@ class TestMenus:
     def test_icons_follow_the_theme(self, menus: Menus) -> None:
         action = menus.add("&One", "&Run", lambda: None, image="run")
         before = action.icon().cacheKey()
-        menus.retint()
+        menus.tint()
         assert action.icon().cacheKey() != before
 
 

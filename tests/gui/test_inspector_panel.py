@@ -8,7 +8,7 @@ from dataclasses import replace
 import fakes
 import numpy as np
 import pytest
-from handling import Listener, settle, wait_until
+from handling import Listener, change_theme, settle, wait_until
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QImage, QWheelEvent
 from PySide6.QtTest import QTest
@@ -83,9 +83,8 @@ def test_set_methods_never_emit(panel: InspectorPanel) -> None:
         panel.set_activity(activity)
     panel.view.set_index(MAP)
     panel.order.set_index(BY_ERROR)
-    panel.retint()
     assert heard.is_silent
-    settle()
+    change_theme()
     assert not any(heard[name] for name in SIGNALS if name != "errorsRequested")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import nets
 import numpy as np
 import pytest
-from handling import Listener, settle, wait_until
+from handling import Listener, change_theme, settle, wait_until
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtTest import QTest
@@ -356,7 +356,7 @@ class TestAlone:
         view.set_curve(None)
         view.set_path(None, "no layer", float("nan"))
         view.set_large(True)
-        view.retint()
+        change_theme()
         settle()
         assert heard.is_silent
         assert chosen.is_silent
@@ -367,7 +367,7 @@ class TestAlone:
         panel.set_opening("some.onnx")
         panel.set_opening("")
         panel.set_problem(Path("some.onnx"), "it is damaged")
-        panel.retint()
+        change_theme()
         assert heard.is_silent
         assert "⚠ it is damaged" in words(panel)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import fakes
 import numpy as np
 import pytest
-from handling import Listener, settle
+from handling import Listener, change_theme, settle
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
@@ -52,7 +52,7 @@ def test_set_methods_never_emit(panel: PathPanel) -> None:
     panel.set_dataset(fakes.dataset())
     for activity in ("opening things", ""):
         panel.set_activity(activity)
-    panel.retint()
+    change_theme()
     settle()
     assert heard.is_silent
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import fakes
 import numpy as np
 import pytest
-from handling import Listener, settle
+from handling import Listener, change_theme, settle
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QAction, QContextMenuEvent, QKeySequence, QWheelEvent
 from PySide6.QtTest import QTest
@@ -97,7 +97,7 @@ def test_set_methods_never_emit(panel: WeightsPanel, data: Dataset) -> None:
     panel.set_mean_image(None)
     panel.set_activity("opening things")
     panel.set_activity("")
-    panel.retint()
+    change_theme()
     panel.set_dataset(fakes.dataset(5, 5))
     settle()
     assert heard.is_silent

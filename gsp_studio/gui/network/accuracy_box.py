@@ -70,10 +70,6 @@ class AccuracyBox(QFrame):
         box.addWidget(pages, 1)
         box.addLayout(line)
 
-    def retint(self) -> None:
-        """Take the colours of the theme in force."""
-        self.plot.retint()
-
     def set_accuracy(self, curve: AccuracyCurve | None) -> None:
         """Show this; None: nothing has been asked for."""
         self._curve = curve

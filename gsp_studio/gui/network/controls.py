@@ -11,7 +11,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.network.state import MODES, NetworkChoice, NetworkShown
-from gsp_studio.gui.theme import icon
+from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel, ReadOut, label
 from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
@@ -35,7 +35,7 @@ _TEACH_MODES = (
 _TEACH_WITHOUT = "The first and the last layer are small and matter most; left out, they stay as they are."
 
 
-class NetworkControls(QWidget):
+class NetworkControls(Themed, QWidget):
     """Edits a `NetworkChoice`; shows what it gives."""
 
     sparsityChanged = Signal(float)
@@ -63,7 +63,7 @@ class NetworkControls(QWidget):
         self._s = 0.0
         self._build()
         self._lay_out()
-        self.retint()
+        self.follow_theme()
 
     def _build(self) -> None:
         number = self.number
@@ -111,7 +111,7 @@ class NetworkControls(QWidget):
         box.addLayout(pays)
         box.addWidget(self.bars)
 
-    def retint(self) -> None:
+    def tint(self) -> None:
         """Take the colours of the theme in force."""
         self.reset.setIcon(icon("reset"))
 

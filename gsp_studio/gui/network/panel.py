@@ -66,11 +66,6 @@ class NetworksPanel(QWidget):
         """Say why a file is not opened, where no other network is shown."""
         self.empty.set_text(f"{path.name} is not opened", f"⚠ {sentence}")
 
-    def retint(self) -> None:
-        """Take the colours of the theme in force."""
-        if self.view is not None:
-            self.view.retint()
-
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """A file is welcome."""
         if event.mimeData().hasUrls() and event.mimeData().urls()[0].isLocalFile():

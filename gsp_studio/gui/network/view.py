@@ -123,12 +123,6 @@ class NetworkView(QWidget):
             plot.scrubbed.connect(lambda s: self.sparsityChanged.emit(round(s, _DECIMALS)))
             plot.released.connect(self.settled)
 
-    def retint(self) -> None:
-        """Take the colours of the theme in force."""
-        for part in (self.tiles, self.zeros, self.accuracy, self.controls):
-            part.retint()
-        self.tree.viewport().update()
-
     # What is shown
 
     def set_checkpoint(self, checkpoint: Checkpoint) -> None:

@@ -166,11 +166,6 @@ class ComparePanel(QWidget):
 
     # What is shown
 
-    def retint(self) -> None:
-        """Take the colours of the theme in force."""
-        for view in (*self.tiles, self.flicker):
-            view.retint()
-
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""
         self._comparison, self._dataset = None, dataset

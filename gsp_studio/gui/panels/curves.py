@@ -15,7 +15,7 @@ from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
 
 from gsp_studio.gui.state import Choice, Comparison, Mark, Phase, RunEntry
-from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.curve_overlay import CurveOverlay
 
@@ -54,7 +54,7 @@ def axis_end(n: int, last: int) -> int:
     return int(min(last, max(_LONG, rounded)))
 
 
-class CurvesPanel(QWidget):
+class CurvesPanel(Themed, QWidget):
     """Two plots with one axis of iterations; ranges are set by us, as searching them costs more than drawing."""
 
     branchRequested = Signal(int)  # after which iteration: a double-click
@@ -81,7 +81,7 @@ class CurvesPanel(QWidget):
         self._compared: tuple[RunEntry, ...] = ()
         self._is_comparing = self._is_running = False
         self._lay_out()
-        self.retint()
+        self.follow_theme()
         self.set_records(())
 
     def _plot(self, title: str) -> pg.PlotWidget:
@@ -114,7 +114,7 @@ class CurvesPanel(QWidget):
         self._stack.addWidget(empty)
         self._stack.addWidget(full)
 
-    def retint(self) -> None:
+    def tint(self) -> None:
         """Take the colours of the theme in force."""
         theme = current_theme()
         for plot in (self._error_plot, self._sparsity_plot):

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWi
 
 from gsp_studio.backends.blocks import Streamed
 from gsp_studio.gui.formatting import memory, plural
-from gsp_studio.gui.theme import icon
+from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label, plain
 from gsp_studio.gui.widgets.dataset_pictures import pictures_of
 from gsp_studio.gui.widgets.picture import Picture
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _THUMBNAILS = 5
 
 
-class DataPanel(QWidget):
+class DataPanel(Themed, QWidget):
     """Shows a `Dataset`; asks for another reading of it."""
 
     layoutRequested = Signal()
@@ -35,7 +35,7 @@ class DataPanel(QWidget):
         self._rows = QFormLayout()
         self._lay_out()
         self.layout_button.clicked.connect(self.layoutRequested)
-        self.retint()
+        self.follow_theme()
         self._set_filled(False)
 
     def _lay_out(self) -> None:
@@ -64,7 +64,7 @@ class DataPanel(QWidget):
         box.addLayout(buttons)
         box.addStretch()
 
-    def retint(self) -> None:
+    def tint(self) -> None:
         """Take the colours of the theme in force."""
         self.layout_button.setIcon(icon("settings"))
         self.layout_button.setToolTip("Image shape, row or column order, which array, grey or colour, negative values")

@@ -129,11 +129,6 @@ class InspectorPanel(QWidget):
         self._errors_timer.timeout.connect(self._ask_for_errors)
         self._fit_timer.timeout.connect(self._ask_for_fit)
 
-    def retint(self) -> None:
-        """Take the colours of the theme in force."""
-        for part in (self.strip.viewport(), self.parts, self.plates, self.map.plates, self.picture.plates):
-            part.update()
-
     # What is to be shown
 
     def set_dataset(self, dataset: Dataset) -> None:

@@ -59,7 +59,6 @@ class PathPanel(QWidget):
         self.to_knee.clicked.connect(self._go_to_knee)
         self.tiles.picked.connect(self._pick)
         self.empty.chosen.connect(self.asked)
-        self.retint()
         self.set_path(None)
 
     def _lay_out(self) -> None:
@@ -93,11 +92,6 @@ class PathPanel(QWidget):
         self._stack.setContentsMargins(0, 0, 0, 0)
         self._stack.addWidget(self.empty)
         self._stack.addWidget(full)
-
-    def retint(self) -> None:
-        """Take the colours of the theme in force."""
-        for part in (self.errors, self.lost, self.tiles):
-            part.retint()
 
     def set_dataset(self, dataset: Dataset) -> None:
         """There are data: what is missing now is a basis."""

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QWidget
 
 from gsp_studio.gui.formatting import duration, milliseconds
 from gsp_studio.gui.state import Phase, Progress
-from gsp_studio.gui.theme import current_theme, icon
+from gsp_studio.gui.theme import Themed, current_theme, icon
 from gsp_studio.gui.widgets.controls import Button, label, reserve
 
 _BUTTON = {
@@ -18,7 +18,7 @@ _BUTTON = {
 }
 
 
-class RunPanel(QWidget):
+class RunPanel(Themed, QWidget):
     """Two buttons, a bar and a line of numbers."""
 
     runPressed = Signal()
@@ -50,7 +50,8 @@ class RunPanel(QWidget):
         self.bar.setMinimumWidth(120)
         self.bar.setMaximumWidth(420)
         self._lay_out()
-        self.set_phase(Phase.STARTING)
+        self._phase = Phase.STARTING
+        self.follow_theme()
 
     def _lay_out(self) -> None:
         row = QHBoxLayout(self)
@@ -63,7 +64,7 @@ class RunPanel(QWidget):
         row.addSpacing(4)
         row.addWidget(self._numbers, 2)
 
-    def retint(self) -> None:
+    def tint(self) -> None:
         """Take the colours of the theme in force."""
         self.cancel.setIcon(icon("cancel"))
         self._icons.clear()

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QGridLayout, QHB
 
 from gsp_studio.gui.formatting import percent, signed_percent
 from gsp_studio.gui.state import Choice, Glimpse, Phase, Pinned, Shown
-from gsp_studio.gui.theme import icon
+from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
 from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
@@ -37,7 +37,7 @@ _TEACH_BARS = (
 )
 
 
-class SparsityPanel(QWidget):
+class SparsityPanel(Themed, QWidget):
     """Edits the target; shows what it means for the basis on the screen."""
 
     sparsityChanged = Signal(float)
@@ -103,9 +103,9 @@ class SparsityPanel(QWidget):
         self.reset.setToolTip("Back to the pinned basis's own sparsity (double-click on the slider)")
         self.reset.setAccessibleName("Reset sparsity")
         self.reset.clicked.connect(self.resetRequested)
-        self.retint()
+        self.follow_theme()
 
-    def retint(self) -> None:
+    def tint(self) -> None:
         """Take the colours of the theme in force."""
         self.reset.setIcon(icon("reset"))
 

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from gsp_studio.core import weighting
 from gsp_studio.core.weighting import Box
 from gsp_studio.gui.state import Shown
-from gsp_studio.gui.theme import icon
+from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.basis_pair import BasisPair
 from gsp_studio.gui.widgets.brush_bar import BrushBar
 from gsp_studio.gui.widgets.controls import Button, EmptyState, label
@@ -54,7 +54,7 @@ _PRESETS = {
 }
 
 
-class WeightsPanel(QWidget):
+class WeightsPanel(Themed, QWidget):
     """Edits one weight a pixel; `weightsChanged` brings them in the data set's pixel order, None where all are equal.
 
     Only the user's hand makes signals, but for `canUndoChanged` and `canRedoChanged`, which are about this panel's own
@@ -90,7 +90,7 @@ class WeightsPanel(QWidget):
         self._build_buttons()
         self._lay_out()
         self._wire()
-        self.retint()
+        self.follow_theme()
         self._show_history()
 
     # Parts
@@ -182,14 +182,11 @@ class WeightsPanel(QWidget):
         self.pair.basisPicked.connect(self.basisPicked)
         self.empty.chosen.connect(self.asked)
 
-    def retint(self) -> None:
+    def tint(self) -> None:
         """Take the colours of the theme in force."""
-        self.bar.retint()
         for button, name in ((self.undo_button, "undo"), (self.redo_button, "redo")):
             button.setIcon(icon(name))
             button.setIconSize(QSize(16, 16))
-        self.pair.retint()
-        self.canvas.update()
 
     # What is shown
 

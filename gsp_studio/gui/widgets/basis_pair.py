@@ -68,11 +68,6 @@ class BasisPair(QWidget):
         self._words[k].setText("–\n–")
         self._words[k].setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
-    def retint(self) -> None:
-        """Take the colours of the theme in force."""
-        for view in self.views:
-            view.retint()
-
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape as this data set's images; its bases come later."""
         self._dataset = dataset

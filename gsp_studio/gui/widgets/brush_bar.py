@@ -7,14 +7,14 @@ from dataclasses import replace
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSlider, QWidget
 
-from gsp_studio.gui.theme import icon
+from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
 from gsp_studio.gui.widgets.paint_view import Brush
 
 _TEACH_FLOOR = "No pixel is free: one of weight 0 would never leave a basis image."
 
 
-class BrushBar(QWidget):
+class BrushBar(Themed, QWidget):
     """Edits a `Brush`: brush or eraser, diameter, strength, mirror; `edited(Brush)` for the user's hand only."""
 
     edited = Signal(object)
@@ -32,7 +32,7 @@ class BrushBar(QWidget):
         for slider in (self.diameter, self.strength):
             slider.valueChanged.connect(self._take)
         self.set_brush(Brush(1.0))
-        self.retint()
+        self.follow_theme()
 
     def _build(self) -> None:
         tools = QButtonGroup(self)
@@ -70,7 +70,7 @@ class BrushBar(QWidget):
         row.addWidget(self.mirror)
         row.addStretch()
 
-    def retint(self) -> None:
+    def tint(self) -> None:
         """Take the colours of the theme in force."""
         for button, name in ((self.paints, "brush"), (self.erases, "eraser")):
             button.setIcon(icon(name))

@@ -38,14 +38,14 @@ class CurveOverlay:
             np.array([(r.n_iter, 100.0 * r.error, r.sparsity) for r in entry.records], float).reshape(-1, 3)
             for entry in runs
         )
-        self.retint()
+        self._make_curves()
         for curves, table in zip(self._curves, self.tables, strict=True):
             for curve, values in zip(curves, table.T[1:], strict=True):
                 drawn = thin(values)
                 curve.setData(table[drawn, 0], values[drawn])
 
-    def retint(self) -> None:
-        """Take the colours of the theme in force."""
+    def _make_curves(self) -> None:
+        """A curve a run, in the colours of the theme in force."""
         for curves in self._curves:
             for plot, curve in zip(self._plots, curves, strict=True):
                 plot.removeItem(curve)

@@ -29,11 +29,11 @@ class GrowingPlot(ScrubPlot):
         self._level.hide()
         self.getPlotItem().addItem(self._level)
         self.getPlotItem().setLabel("bottom", "s")
-        self.retint()
+        self.follow_theme()
 
-    def retint(self) -> None:
+    def tint(self) -> None:
         """Take the colours of the theme in force."""
-        super().retint()
+        super().tint()
         theme = current_theme()
         if hasattr(self, "_level"):
             self._level.setPen(pg.mkPen(theme.curve_target, width=1))

@@ -11,12 +11,12 @@ from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
-from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.theme import Themed, current_theme
 
 Array = npt.NDArray[Any]
 
 
-class ScrubPlot(pg.PlotWidget):  # type: ignore[misc]
+class ScrubPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
     """A curve, a line at the present x, a mark at the knee; ranges are set by us, never searched.
 
     Emits `scrubbed(x)` for the user's hand only, and `released` when it lets go.
@@ -47,8 +47,9 @@ class ScrubPlot(pg.PlotWidget):  # type: ignore[misc]
             item.addItem(part)
         self._x, self._y = np.zeros(0), np.zeros(0)
         self._dragging = False
+        self.follow_theme()
 
-    def retint(self) -> None:
+    def tint(self) -> None:
         """Take the colours of the theme in force."""
         theme = current_theme()
         self.setBackground(theme.canvas)

@@ -11,7 +11,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
 
-from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.tile_buffer import GAP, GAP_COLOUR, TileBuffer
 from gsp_studio.gui.widgets.verdict_marks import VerdictMarks
 
@@ -123,7 +123,7 @@ class _Marks(QGraphicsItem):
         painter.drawRects(self._rects)
 
 
-class TileView(pg.GraphicsView):  # type: ignore[misc]
+class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
     """Shows a `TileBuffer`; tells which tile is picked and what lies under the pointer."""
 
     picked = Signal(int)
@@ -155,7 +155,7 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         self.setAccessibleName("Basis images")
         self.viewport().setMouseTracking(True)
         self.set_colour_map("grey")
-        self.retint()
+        self.follow_theme()
 
     def _outline(self, width: float) -> QGraphicsRectItem:
         item = QGraphicsRectItem()
@@ -167,7 +167,7 @@ class TileView(pg.GraphicsView):  # type: ignore[misc]
         item.hide()
         return item
 
-    def retint(self) -> None:
+    def tint(self) -> None:
         """Take the colours of the theme in force."""
         theme = current_theme()
         self.setBackground(theme.canvas)

@@ -34,7 +34,7 @@ from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.menu import Filing
 from gsp_studio.gui.session_file.unsaved_work import UnsavedWork
 from gsp_studio.gui.state import Phase, RunEntry
-from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
+from gsp_studio.gui.theme import Themed, apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.device_label import DeviceLabel
 from gsp_studio.gui.window.cluster_menu import Clusters
@@ -51,7 +51,7 @@ from gsp_studio.io.logfile import LOG
 _LAYOUT = 2
 
 
-class MainWindow(QMainWindow):
+class MainWindow(Themed, QMainWindow):
     """The app's window on one Session; emits `firstPainted` once it is on the screen."""
 
     firstPainted = Signal()
@@ -308,12 +308,10 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         apply_theme(app, load_theme(str(self._settings.value("scheme", "")) or system_scheme()))
-        views = (self.montage.view, self.compare, self.inspector, self.path, self.weights, self.networks)
-        for part in (*views, self.curves, self.run, self.sparsity, self.data, self.menus):
-            part.retint()
-        self._tint()
 
-    def _tint(self) -> None:
+    def tint(self) -> None:
+        """Take the colours of the theme in force."""
+        self.menus.tint()
         self.open_button.setIcon(icon("open"))
         self.setWindowIcon(icon("app"))
 
@@ -362,7 +360,7 @@ class MainWindow(QMainWindow):
             self.restoreState(state, _LAYOUT)
         self.session.set_auto_refit(bool(self._settings.value("autoRefit", True, type=bool)))
         self.on_runs((), -1)
-        self._tint()
+        self.follow_theme()
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._apply_scheme)
 
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -95,7 +95,7 @@ class Menus:
             if not action.shortcut().isEmpty()
         ]
 
-    def retint(self) -> None:
+    def tint(self) -> None:
         """Take the colours of the theme in force."""
         for action, image in self._images.items():
             action.setIcon(icon(image))

@@ -72,11 +72,11 @@ def test_everything_that_holds_colours_takes_those_of_another_theme(faces_window
     themed = [window, *(widget for widget in window.findChildren(QWidget) if isinstance(widget, Themed))]
     assert len(themed) > 12
     for scheme in ("light", "dark"):
-        before = window.run.cancel.icon().cacheKey(), window._run_action.icon().cacheKey()
+        before = window.run.cancel.icon().cacheKey(), window.actions_by_name["run"].icon().cacheKey()
         window.set_scheme(scheme)
         settle()
         assert {widget._tinted for widget in themed} == {load_theme(scheme)}
-        assert not {window.run.cancel.icon().cacheKey(), window._run_action.icon().cacheKey()} & {*before}
+        assert not {window.run.cancel.icon().cacheKey(), window.actions_by_name["run"].icon().cacheKey()} & {*before}
 
 
 def test_theme_is_remembered(make_window: Callable[[], MainWindow], app: QApplication) -> None:

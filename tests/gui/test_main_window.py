@@ -292,11 +292,11 @@ class TestRuns:
 
     def test_export_by_menu_and_dialog(self, faces_window: MainWindow, settings: QSettings, tmp_path: Path) -> None:
         window, session = faces_window, faces_window.session
-        assert not window._export_action.isEnabled()
+        assert not window.actions_by_name["export"].isEnabled()
         session.set_choice(replace(session.choice, max_iter=3))
         QTest.mouseClick(window.run.run, LEFT)
         wait_until(lambda: session.runs)
-        assert window._export_action.isEnabled()
+        assert window.actions_by_name["export"].isEnabled()
         QTest.keyClick(window, Key.Key_E, Qt.KeyboardModifier.ControlModifier)
         [dialog] = window.findChildren(ExportDialog)
         assert dialog.folder.text().endswith("faces-run1")

@@ -76,10 +76,10 @@ def test_cancel_button_ends_a_refit(faces_window: MainWindow, monkeypatch: pytes
     wait_until(lambda: session._basis.is_refitting)
     assert "refitting..." in words(window.run)
     assert window.run.cancel.isEnabled()
-    assert window._cancel_action.isEnabled()
+    assert window.actions_by_name["cancel"].isEnabled()
     QTest.mouseClick(window.run.cancel, LEFT)
     assert "ready" in words(window.run)
     assert not window.run.cancel.isEnabled()
-    assert not window._cancel_action.isEnabled()
+    assert not window.actions_by_name["cancel"].isEnabled()
     assert session.phase is Phase.IDLE
     assert session.pinned is pinned

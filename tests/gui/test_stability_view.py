@@ -241,9 +241,9 @@ def checked(window: MainWindow) -> RunEntry:
 
 def test_from_the_key_to_the_screen(faces_window: MainWindow) -> None:
     window, session = faces_window, faces_window.session
-    assert not window._check_action.isEnabled(), "a short fit is no run"
+    assert not window.actions_by_name["stability"].isEnabled(), "a short fit is no run"
     entry = run(window, max_iter=20)
-    assert window._check_action.isEnabled()
+    assert window.actions_by_name["stability"].isEnabled()
     told = Listener(session, "activityChanged", "logged", "failed", "stabilityFound")
     ask(window)
     wait_until(lambda: session.runs[0].stability is not None)

@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 from handling import wait_until
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from gsp_studio.gui.dialogs.branch import BranchDialog
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.window.actions import STEERING
 from gsp_studio.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
@@ -30,6 +32,10 @@ def paused(faces_window: MainWindow) -> MainWindow:
     wait_until(lambda: session._live.runner.state.name == "PAUSED")
     session.poll()
     return faces_window
+
+
+def steering(window: MainWindow) -> list[QAction]:
+    return [window.actions_by_name[name] for name in STEERING]
 
 
 def pick(window: MainWindow, tile: int) -> None:
@@ -52,16 +58,16 @@ def dialog() -> BranchDialog:
 
 def test_offers_follow_what_can_be_done(faces_window: MainWindow) -> None:
     window = faces_window
-    assert not any(action.isEnabled() for action in (*window._steering_actions, window._branch_action))
+    assert not any(action.isEnabled() for action in (*steering(window), window.actions_by_name["branch"]))
     pick(window, 0)
-    assert not any(action.isEnabled() for action in window._steering_actions), "nothing runs"
+    assert not any(action.isEnabled() for action in steering(window)), "nothing runs"
 
 
 def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
     window, session = paused, paused.session
-    assert not any(action.isEnabled() for action in window._steering_actions), "none is selected"
+    assert not any(action.isEnabled() for action in steering(window)), "none is selected"
     pick(window, 1)
-    assert all(action.isEnabled() for action in window._steering_actions)
+    assert all(action.isEnabled() for action in steering(window))
     frozen = int(session.shown.order[1])
     QTest.keyClick(window.montage.view, Key.Key_F, Qt.KeyboardModifier.ShiftModifier)
     assert session.frozen == (frozen,)
@@ -69,7 +75,7 @@ def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
     assert "1 frozen" in window.montage._caption.text()
     pick(window, 0)
     QTest.keyClick(window.montage.view, Key.Key_Delete)
-    assert not any(action.isEnabled() for action in window._steering_actions)
+    assert not any(action.isEnabled() for action in steering(window))
     pick(window, 4)
     QTest.keyClick(window.montage.view, Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
     QTest.keyClick(window.montage.view, Key.Key_R, Qt.KeyboardModifier.ShiftModifier)
@@ -87,7 +93,7 @@ def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
 
 def test_a_right_click_offers_the_same(paused: MainWindow) -> None:
     assert paused.montage.view.contextMenuPolicy() is Qt.ContextMenuPolicy.ActionsContextMenu
-    assert paused.montage.view.actions() == paused._steering_actions
+    assert paused.montage.view.actions() == steering(paused)
 
 
 def test_a_branch_by_key_and_dialog(paused: MainWindow) -> None:

@@ -33,10 +33,10 @@ from gsp_studio.gui.panels.weights import WeightsPanel
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.menu import Filing
 from gsp_studio.gui.session_file.unsaved_work import UnsavedWork
-from gsp_studio.gui.state import Phase, RunEntry
 from gsp_studio.gui.theme import Themed, apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.device_label import DeviceLabel
+from gsp_studio.gui.window.actions import MENUS, OPENINGS, STEERING, make_actions, offer_actions
 from gsp_studio.gui.window.cluster_menu import Clusters
 from gsp_studio.gui.window.layout import make_docks
 from gsp_studio.gui.window.menu_bar import Menus
@@ -78,7 +78,7 @@ class MainWindow(Themed, QMainWindow):
         wire_panels(self)
         self.centre.changed.connect(self.on_view_in_front)
         self._restore()
-        self.on_phase(session.phase)
+        self.offer_actions()
         for panel in self.panels:
             if hasattr(panel, "set_phase"):
                 panel.set_phase(session.phase)
@@ -140,79 +140,24 @@ class MainWindow(Themed, QMainWindow):
         self.statusBar().addPermanentWidget(self.device)
 
     def _make_menus(self) -> None:
-        session, asking, front = self.session, self.asking, self.networking
-        self.menus = menus = Menus(self, ("&File", "&Edit", "&View", "&Run", "&Help"))
-        openings = [
-            menus.add("&File", "Open a &folder of images...", asking.folder, "Ctrl+O", "open"),
-            menus.add("&File", "Open a f&ile...", asking.file, "Ctrl+Shift+O", "image"),
-            menus.add("&File", "Open the sample &faces", lambda: asking.sample("faces")),
-            menus.add("&File", "Open the sample &swimmer", lambda: asking.sample("swimmer")),
-        ]
-        menus.separate("&File")
-        self.filing.add_to(menus)
-        self.networking.add_to(menus)
-        menus.separate("&File")
-        self._export_action = menus.add("&File", "&Export...", asking.export, "Ctrl+E", "export")
-        self._copy_actions = [
-            menus.add("&File", "&Copy the run as Python", lambda: asking.copy("python")),
-            menus.add("&File", "Copy the run as a command &line", lambda: asking.copy("command")),
-        ]
-        menus.separate("&File")
-        menus.add("&File", "&Quit", self.close, "Ctrl+Q")
-        menus.add_undo("&Edit", session.undo_stack)
-        menus.add("&Edit", "Sparsity &up by 0.01", lambda: front.step_sparsity(0.01), "]")
-        menus.add("&Edit", "Sparsity &down by 0.01", lambda: front.step_sparsity(-0.01), "[")
-        menus.add("&Edit", "Sparsity to the basis's &own", front.reset_sparsity, "Backspace", "reset")
-        menus.separate("&Edit")
-        self._judging_actions = [
-            menus.add("&Edit", "&Accept the selected basis images", lambda: session.judge(accept=True), "A"),
-            menus.add("&Edit", "Re&ject the selected basis images", lambda: session.judge(accept=False), "X"),
-        ]
-        self._run_action = menus.add("&Run", "&Run, pause or resume", session.run_or_pause, "Space", "run")
-        self._cancel_action = menus.add("&Run", "&Cancel and keep the best iterate", session.cancel, "", "cancel")
-        self.clusters.add_to(menus)
-        self._make_steering_menu()
-        self._make_view_menu()
-        menus.add("&Help", "&Keys...", lambda: asking.keys(menus), "?", "help")
-        menus.add("&Help", "Take the &tour", self.take_tour)
-        menus.add("&Help", "&Command palette...", lambda: asking.palette(menus), "Ctrl+Shift+P")
-        menus.add("&Help", "&About", asking.about)
+        self.menus: Menus = Menus(self, MENUS)
+        self.actions_by_name = make_actions(self)
+        steering = [self.actions_by_name[name] for name in STEERING]
+        self.montage.view.addActions(steering)
+        self.montage.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         choices = QMenu(self)
-        choices.addActions(openings)
+        choices.addActions([self.actions_by_name[name] for name in OPENINGS])
         self.open_button.setMenu(choices)
         self.open_button.setText("Open")
-        self.export_button.setDefaultAction(self._export_action)
+        self.export_button.setDefaultAction(self.actions_by_name["export"])
+        self.offer_actions()
 
-    def _make_steering_menu(self) -> None:
-        menus, session = self.menus, self.session
-        menus.separate("&Run")
-        self._steering_actions = [
-            menus.add("&Run", "&Freeze or release the selected basis images", session.toggle_frozen, "Shift+F"),
-            menus.add("&Run", "&Split the selected basis images", session.split, "Shift+S"),
-            menus.add("&Run", "Re-s&eed the selected basis images", session.reseed, "Shift+R"),
-            menus.add("&Run", "&Kill the selected basis images", session.kill, "Del"),
-        ]
-        menus.separate("&Run")
-        self._rank_action = menus.add("&Run", "&How many basis images?...", self.asking.rank)
-        asked, key = self.session.check_stability, "Shift+U"
-        self._check_action = menus.add("&Run", "How st&able are these basis images?", asked, key)
-        self._sweep_action = menus.add("&Run", "S&weep: ranks, sparsities, seeds...", self.asking.sweep)
-        self._branch_action = menus.add("&Run", "&Branch: the same run with another s...", self.asking.branch, "B")
-        self.montage.view.addActions(self._steering_actions)
-        self.montage.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-        self._offer_steering()
+    def offer_actions(self) -> None:
+        """Offer what can be done now."""
+        offer_actions(self, self.actions_by_name)
 
-    def _offer_steering(self) -> None:
-        for action in self._steering_actions:
-            action.setEnabled(self.session.can_steer)
-        for action in self._judging_actions:
-            action.setEnabled(self.session.can_judge)
-        self._branch_action.setEnabled(self.session.branch_end > 0)
-        self._rank_action.setEnabled(self.session.phase is Phase.IDLE)
-        self._check_action.setEnabled(self.session.phase is Phase.IDLE and self.session.shown_run >= 0)
-        self._sweep_action.setEnabled(self.session.dataset is not None)
-
-    def _make_view_menu(self) -> None:
+    def add_views_to_menu(self) -> None:
+        """Add how basis images are drawn, the views, the docks and the theme to the View menu."""
         menus = self.menus
         self.view_menu = ViewMenu(menus, self.session, self.montage)
         menus.separate("&View")
@@ -228,20 +173,6 @@ class MainWindow(Themed, QMainWindow):
 
     # What the session says
 
-    def on_phase(self, phase: Phase) -> None:
-        """Offer what can be done now."""
-        self._run_action.setEnabled(phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED))
-        self._cancel_action.setEnabled(self.session.can_cancel)
-        self._offer_steering()
-
-    def on_marked(self, bases: tuple[int, ...]) -> None:
-        """Offer what can be done with these basis images."""
-        self._offer_steering()
-
-    def on_activity(self, text: str) -> None:
-        """Offer to cancel what can be cancelled."""
-        self._cancel_action.setEnabled(self.session.can_cancel)
-
     def on_view_in_front(self, title: str) -> None:
         """Ask for what only this view shows."""
         self.networking.on_view_in_front(title)
@@ -253,12 +184,6 @@ class MainWindow(Themed, QMainWindow):
     def on_auto_refit(self, on: bool) -> None:
         """Remember it."""
         self._settings.setValue("autoRefit", on)
-
-    def on_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
-        """Offer to export them, and to branch off the one on the screen."""
-        for action in (self._export_action, *self._copy_actions):
-            action.setEnabled(bool(runs))
-        self._offer_steering()
 
     def on_failed(self, sentence: str, details: str) -> None:
         """Say what went wrong."""
@@ -359,7 +284,6 @@ class MainWindow(Themed, QMainWindow):
         if isinstance(state, QByteArray):
             self.restoreState(state, _LAYOUT)
         self.session.set_auto_refit(bool(self._settings.value("autoRefit", True, type=bool)))
-        self.on_runs((), -1)
         self.follow_theme()
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._apply_scheme)
 

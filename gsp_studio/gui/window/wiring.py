@@ -51,12 +51,16 @@ def wire_session(window: MainWindow) -> None:
     session.pictureFound.connect(window.inspector.picture.set_picture)
     session.layoutNeeded.connect(window.asking.layout)
     session.previewReady.connect(window.asking.preview)
-    session.phaseChanged.connect(window.on_phase)
-    session.activityChanged.connect(window.on_activity)
+    for changed in (
+        session.phaseChanged,
+        session.activityChanged,
+        session.datasetChanged,
+        session.runsChanged,
+        session.markedChanged,
+    ):
+        changed.connect(lambda *_: window.offer_actions())
     session.autoRefitChanged.connect(window.on_auto_refit)
-    session.runsChanged.connect(window.on_runs)
     session.viewChanged.connect(window.view_menu.set_view)
-    session.markedChanged.connect(window.on_marked)
     session.failed.connect(window.on_failed)
     session.deviceFilled.connect(window.asking.device_filled)
     session.known.connect(window.device.set_known)

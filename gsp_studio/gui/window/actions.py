@@ -1,0 +1,234 @@
+"""The menus as a table: one row an action, with its key, what it calls and when it is offered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from gsp_studio.gui.state import Phase
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QAction
+
+    from gsp_studio.gui.network.controller import Networking
+    from gsp_studio.gui.session.session import Session
+    from gsp_studio.gui.session_file.menu import Filing
+    from gsp_studio.gui.window.cluster_menu import Clusters
+    from gsp_studio.gui.window.menu_bar import Menus
+    from gsp_studio.gui.window.prompts import Asking
+
+
+class Frame(Protocol):
+    """The parts of a main window that actions call."""
+
+    session: Session
+    asking: Asking
+    filing: Filing
+    networking: Networking
+    clusters: Clusters
+    menus: Menus
+
+    def close(self) -> bool: ...
+    def take_tour(self) -> None: ...
+    def add_views_to_menu(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Action:
+    """A row of `ACTIONS`.
+
+    Attributes
+    ----------
+    name : str
+        By which `MainWindow.actions_by_name` knows it.
+    menu, text : str
+        Where it stands, and its words; "&" before the letter that chooses it.
+    call : function of the window
+        Called when it is triggered.
+    keys : str
+        Its shortcut, "" for none.
+    image : str
+        Its icon in resources/icons, "" for none.
+    offered : function of the window, optional
+        Whether it can be triggered now; without one it always can.
+    """
+
+    name: str
+    menu: str
+    text: str
+    call: Callable[[Frame], object]
+    keys: str = ""
+    image: str = ""
+    offered: Callable[[Frame], bool] | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """Entries of a menu that a part of the window adds by itself; without `add` a line between entries."""
+
+    menu: str
+    add: Callable[[Frame], object] | None = None
+
+
+def _has_runs(window: Frame) -> bool:
+    return bool(window.session.runs)
+
+
+def _can_run(window: Frame) -> bool:
+    return window.session.phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED)
+
+
+def _is_idle(window: Frame) -> bool:
+    return window.session.phase is Phase.IDLE
+
+
+def _can_steer(window: Frame) -> bool:
+    return window.session.can_steer
+
+
+def _can_judge(window: Frame) -> bool:
+    return window.session.can_judge
+
+
+MENUS = ("&File", "&Edit", "&View", "&Run", "&Help")
+
+ACTIONS: tuple[Action | Section, ...] = (
+    Action("open folder", "&File", "Open a &folder of images...", lambda w: w.asking.folder(), "Ctrl+O", "open"),
+    Action("open file", "&File", "Open a f&ile...", lambda w: w.asking.file(), "Ctrl+Shift+O", "image"),
+    Action("open faces", "&File", "Open the sample &faces", lambda w: w.asking.sample("faces")),
+    Action("open swimmer", "&File", "Open the sample &swimmer", lambda w: w.asking.sample("swimmer")),
+    Section("&File"),
+    Section("&File", lambda w: w.filing.add_to(w.menus)),
+    Section("&File", lambda w: w.networking.add_to(w.menus)),
+    Section("&File"),
+    Action("export", "&File", "&Export...", lambda w: w.asking.export(), "Ctrl+E", "export", _has_runs),
+    Action("copy script", "&File", "&Copy the run as Python", lambda w: w.asking.copy("python"), offered=_has_runs),
+    Action(
+        "copy command",
+        "&File",
+        "Copy the run as a command &line",
+        lambda w: w.asking.copy("command"),
+        offered=_has_runs,
+    ),
+    Section("&File"),
+    Action("quit", "&File", "&Quit", lambda w: w.close(), "Ctrl+Q"),
+    Section("&Edit", lambda w: w.menus.add_undo("&Edit", w.session.undo_stack)),
+    Action("sparser", "&Edit", "Sparsity &up by 0.01", lambda w: w.networking.step_sparsity(0.01), "]"),
+    Action("denser", "&Edit", "Sparsity &down by 0.01", lambda w: w.networking.step_sparsity(-0.01), "["),
+    Action(
+        "own sparsity",
+        "&Edit",
+        "Sparsity to the basis's &own",
+        lambda w: w.networking.reset_sparsity(),
+        "Backspace",
+        "reset",
+    ),
+    Section("&Edit"),
+    Action(
+        "accept",
+        "&Edit",
+        "&Accept the selected basis images",
+        lambda w: w.session.judge(accept=True),
+        "A",
+        offered=_can_judge,
+    ),
+    Action(
+        "reject",
+        "&Edit",
+        "Re&ject the selected basis images",
+        lambda w: w.session.judge(accept=False),
+        "X",
+        offered=_can_judge,
+    ),
+    Action("run", "&Run", "&Run, pause or resume", lambda w: w.session.run_or_pause(), "Space", "run", _can_run),
+    Action(
+        "cancel",
+        "&Run",
+        "&Cancel and keep the best iterate",
+        lambda w: w.session.cancel(),
+        image="cancel",
+        offered=lambda w: w.session.can_cancel,
+    ),
+    Section("&Run", lambda w: w.clusters.add_to(w.menus)),
+    Section("&Run"),
+    Action(
+        "freeze",
+        "&Run",
+        "&Freeze or release the selected basis images",
+        lambda w: w.session.toggle_frozen(),
+        "Shift+F",
+        offered=_can_steer,
+    ),
+    Action(
+        "split",
+        "&Run",
+        "&Split the selected basis images",
+        lambda w: w.session.split(),
+        "Shift+S",
+        offered=_can_steer,
+    ),
+    Action(
+        "re-seed",
+        "&Run",
+        "Re-s&eed the selected basis images",
+        lambda w: w.session.reseed(),
+        "Shift+R",
+        offered=_can_steer,
+    ),
+    Action("kill", "&Run", "&Kill the selected basis images", lambda w: w.session.kill(), "Del", offered=_can_steer),
+    Section("&Run"),
+    Action("rank", "&Run", "&How many basis images?...", lambda w: w.asking.rank(), offered=_is_idle),
+    Action(
+        "stability",
+        "&Run",
+        "How st&able are these basis images?",
+        lambda w: w.session.check_stability(),
+        "Shift+U",
+        offered=lambda w: _is_idle(w) and w.session.shown_run >= 0,
+    ),
+    Action(
+        "sweep",
+        "&Run",
+        "S&weep: ranks, sparsities, seeds...",
+        lambda w: w.asking.sweep(),
+        offered=lambda w: w.session.dataset is not None,
+    ),
+    Action(
+        "branch",
+        "&Run",
+        "&Branch: the same run with another s...",
+        lambda w: w.asking.branch(),
+        "B",
+        offered=lambda w: w.session.branch_end > 0,
+    ),
+    Section("&View", lambda w: w.add_views_to_menu()),
+    Action("keys", "&Help", "&Keys...", lambda w: w.asking.keys(w.menus), "?", "help"),
+    Action("tour", "&Help", "Take the &tour", lambda w: w.take_tour()),
+    Action("palette", "&Help", "&Command palette...", lambda w: w.asking.palette(w.menus), "Ctrl+Shift+P"),
+    Action("about", "&Help", "&About", lambda w: w.asking.about()),
+)
+
+#: What the button beside Run offers, and what acts on the selected basis images.
+OPENINGS = ("open folder", "open file", "open faces", "open swimmer")
+STEERING = ("freeze", "split", "re-seed", "kill")
+
+
+def make_actions(window: Frame) -> dict[str, QAction]:
+    """Fill a window's menus from `ACTIONS`; returns the actions by name."""
+    made: dict[str, QAction] = {}
+    for row in ACTIONS:
+        if isinstance(row, Action):
+            made[row.name] = window.menus.add(row.menu, row.text, lambda row=row: row.call(window), row.keys, row.image)
+        elif row.add is None:
+            window.menus.separate(row.menu)
+        else:
+            row.add(window)
+    return made
+
+
+def offer_actions(window: Frame, actions: dict[str, QAction]) -> None:
+    """Enable the actions that can be triggered now, and no others."""
+    for row in ACTIONS:
+        if isinstance(row, Action) and row.offered is not None:
+            actions[row.name].setEnabled(row.offered(window))

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     app = make_application()
     window = make_window(settings=_settings(args))
     start_logging(log_folder())
-    sys.excepthook = window.broke  # what a slot raises would only be printed, where nobody reads it
+    sys.excepthook = window.report_mistake  # what a slot raises would only be printed, where nobody reads it
     window.show()
     if args.demo is not None:
         from gsp_studio.gui.demo import Demo

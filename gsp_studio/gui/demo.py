@@ -14,6 +14,8 @@ from PySide6.QtCore import QObject, QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from gsp_studio.gui.panels.run import RunPanel
+from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.state import Choice, Phase
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.resources import sample_path
@@ -74,7 +76,7 @@ class Demo(QObject):
         session.open(sample_path("faces"))
         yield lambda: session.pinned is not None
         session.set_choice(Choice(rank=49, sparsity=0.85, max_iter=20 if self._quick else 300))
-        window.run.run.click()
+        window.arrangement.panel(RunPanel).run.click()
         yield lambda: session.phase is Phase.IDLE and bool(session.runs)
         yield from self._drag(session.choice.sparsity, 0.95)
         yield from self._drag(0.95, 0.9)
@@ -90,7 +92,7 @@ class Demo(QObject):
 
     def _drag(self, start: float, end: float) -> Iterator[Callable[[], bool]]:
         """Drag the slider's handle with the left button, step by step."""
-        slider = self._window.sparsity.slider
+        slider = self._window.arrangement.panel(SparsityPanel).slider
         self._window.session.set_sparsity(start)
         y = round(slider.handle_position().y())
         QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=QPoint(round(slider.handle_position().x()), y))

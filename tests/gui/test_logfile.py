@@ -57,7 +57,7 @@ def test_a_mistake_in_a_slot_is_told_and_the_window_goes_on(window: MainWindow, 
     try:
         raise ZeroDivisionError("division by zero")
     except ZeroDivisionError:
-        window.broke(*sys.exc_info())  # as Python calls sys.excepthook
+        window.report_mistake(*sys.exc_info())  # as Python calls sys.excepthook
     settle()
     [(sentence, details)] = heard["failed"]
     assert "ZeroDivisionError: division by zero" in sentence
@@ -71,5 +71,5 @@ def test_a_mistake_in_a_slot_is_told_and_the_window_goes_on(window: MainWindow, 
 
 
 def test_ctrl_c_closes_the_window(window: MainWindow) -> None:
-    window.broke(KeyboardInterrupt, KeyboardInterrupt(), None)
+    window.report_mistake(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert not window.isVisible()

@@ -212,7 +212,7 @@ class TestKeys:
         QTest.keyClick(window, Key.Key_Question)
         [dialog] = window.findChildren(KeysDialog)
         assert dialog.isVisible()
-        texts = [label.text() for label in dialog.findChildren(type(window._said))]
+        texts = [label.text() for label in dialog.findChildren(type(window.messages.line))]
         for key in ("Space", "]", "[", "Esc", "Ctrl+O", "Ctrl+E"):
             assert key in texts
 
@@ -306,8 +306,8 @@ class TestRuns:
         wait_until(lambda: (tmp_path / "out" / "run.json").exists())
         assert json.loads((tmp_path / "out" / "run.json").read_text())
         assert not (tmp_path / "out" / "factors.npz").exists()
-        wait_until(lambda: "files written to" in window._said.text())
-        assert str(tmp_path / "out") in window._said.text()
+        wait_until(lambda: "files written to" in window.messages.line.text())
+        assert str(tmp_path / "out") in window.messages.line.text()
         assert settings.value("export") == str(tmp_path)
 
     def test_an_export_asks_before_it_replaces_another_run(self, faces_window: MainWindow, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_drop_of_a_folder_opens_it(window: MainWindow, settings: QSettings, tmp_
     assert window.session.dataset.X.shape == (35, 8)
     assert settings.value("folder") == str(tmp_path)
     assert "<b>pictures & more" in window.log.lines.toPlainText()
-    assert "&lt;b&gt;pictures" in window._said.text()
+    assert "&lt;b&gt;pictures" in window.messages.line.text()
 
 
 def test_drop_of_a_file_opens_it(window: MainWindow) -> None:

@@ -330,7 +330,7 @@ def test_cancel_ends_it(faces_window: MainWindow) -> None:
     settle()
     assert session.runs[0].stability is None
     assert not window.run.cancel.isEnabled()
-    assert "cancelled" in window._said.text()
+    assert "cancelled" in window.messages.line.text()
 
 
 @pytest.mark.parametrize("what", ["another run", "a new run", "other images"])

@@ -8,49 +8,45 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QByteArray, QObject, QSettings
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtCore import QObject, QSettings
+from PySide6.QtWidgets import QFileDialog, QMainWindow
 
 from gsp_studio.gui.network.accuracy_box import SOURCES
+from gsp_studio.gui.network.panel import NetworksPanel
 from gsp_studio.gui.network.session import SAME_EVENT, NetworkSession
+from gsp_studio.gui.network.state import SUFFIXES
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.network.panel import NetworksPanel
     from gsp_studio.gui.network.view import NetworkView
-    from gsp_studio.gui.window.main_window import MainWindow
+    from gsp_studio.gui.session.session import Session
+    from gsp_studio.gui.window.layout import WindowLayout
     from gsp_studio.gui.window.menu_bar import Menus
 
 TITLE = "Networks"
-#: Of files that are networks and nothing else: wherever they are opened, they come here.
-SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".onnx")
 _FILES = f"Networks ({' '.join(f'*{suffix}' for suffix in (*SUFFIXES, '.npz'))});;All files (*)"
 
 
 class Networking(QObject):
     """Opens, prunes, evaluates and saves networks in the view of a window."""
 
-    def __init__(self, window: MainWindow, panel: NetworksPanel, settings: QSettings) -> None:
+    def __init__(self, window: QMainWindow, images: Session, layout: WindowLayout, settings: QSettings) -> None:
         super().__init__(window)
-        self._window, self.panel, self._settings = window, panel, settings
+        self._window, self._images, self._layout, self._settings = window, images, layout, settings
+        self.panel = layout.panel(NetworksPanel)
         self.session = NetworkSession(self)
-        self._docks: QByteArray | None = None
         self._wire()
 
     def _wire(self) -> None:
-        session, panel, window = self.session, self.panel, self._window
-        window.session.known.connect(lambda _: session.start())
+        session, panel = self.session, self.panel
+        self._images.known.connect(lambda _: session.start())
         panel.viewMade.connect(self._wire_view)
         panel.openRequested.connect(self.ask_open)
         panel.cancelRequested.connect(session.cancel_opening)
         panel.fileDropped.connect(self.open)
-        window.asking.networkWanted.connect(self.open)
         session.openingChanged.connect(panel.set_opening)
         session.openFailed.connect(self._refused)
         session.checkpointChanged.connect(lambda checkpoint: panel.made_view().set_checkpoint(checkpoint))
         session.checkpointChanged.connect(lambda _: panel.set_opening(""))
-        session.failed.connect(window.on_failed)
-        session.logged.connect(window.on_logged)
-        session.saved.connect(window.on_exported)
 
     def _wire_view(self, view: NetworkView) -> None:
         session = self.session
@@ -91,47 +87,18 @@ class Networking(QObject):
 
     # Its place in the window
 
-    def on_view_in_front(self, title: str) -> None:
-        """The slider and the docks of images step back while networks are in front."""
-        is_front = title == TITLE
-        self._window.sparsity.setVisible(not is_front)
-        if is_front and self._docks is None:
-            self._docks = self._window.docks_state()
-            for dock in self._window.docks.values():
-                dock.hide()
-        elif not is_front and self._docks is not None:
-            docks, self._docks = self._docks, None
-            self._window.restore_docks(docks)
-
-    def keep_docks(self, state: QByteArray | None) -> bool:
-        """Bring them to this state later, if they have stepped back; None: they have come again already."""
-        was_back = self._docks is not None
-        if was_back:
-            self._docks = state
-        return was_back
-
-    @property
-    def docks(self) -> QByteArray | None:
-        """How the docks were before they stepped back; None while they are where they belong."""
-        return self._docks
-
     @property
     def is_front(self) -> bool:
         """Whether the view of networks is in front."""
-        return self._window.centre.current == TITLE
+        return self._layout.centre.current == TITLE
 
     def step_sparsity(self, step: float) -> None:
         """Move the slider in front, that of networks or that of images, by a step."""
-        (self.session if self.is_front else self._window.session).step_sparsity(step)
+        (self.session if self.is_front else self._images).step_sparsity(step)
 
     def reset_sparsity(self) -> None:
         """Bring the slider in front to where its projection begins to change anything."""
-        (self.session if self.is_front else self._window.session).reset_sparsity()
-
-    def step_back(self) -> None:
-        """Make room for what is about images."""
-        if self.is_front:
-            self._window.centre.show_view("Basis")
+        (self.session if self.is_front else self._images).reset_sparsity()
 
     # What is asked
 
@@ -145,12 +112,12 @@ class Networking(QObject):
     def open(self, path: Path) -> None:
         """Open a network and bring its view to the front."""
         self._settings.setValue("networks", str(path.parent))
-        self._window.centre.show_view(TITLE)
+        self._layout.centre.show_view(TITLE)
         self.session.open(path)
 
     def _refused(self, path: Path, sentence: str, details: str) -> None:
         self.panel.set_problem(path, sentence)
-        self._window.on_failed(sentence, details)
+        self.session.failed.emit(sentence, details)
 
     def ask_save(self) -> None:
         """Ask where the pruned network is to be written."""
@@ -172,9 +139,9 @@ class Networking(QObject):
         if key == "digits":
             self.session.find_accuracy(key, SOURCES[key].lower())
         elif key == "open":
-            dataset = window.session.dataset
+            dataset = self._images.dataset
             if dataset is None:
-                window.on_failed("No images are open; open a data set with labels first, or choose a file.", "")
+                self.session.failed.emit("No images are open; open a data set with labels first, or choose a file.", "")
             else:
                 self.session.find_accuracy(dataset, dataset.name)
         else:

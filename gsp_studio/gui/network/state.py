@@ -15,6 +15,10 @@ Mode = Literal["layer", "own", "network"]
 MODES: tuple[Mode, ...] = ("layer", "own", "network")
 
 
+#: Of files that are networks and nothing else: wherever they are opened, they come here.
+SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".onnx")
+
+
 @dataclass(frozen=True)
 class NetworkChoice:
     """How a network is pruned.

@@ -15,6 +15,8 @@ from gsp_studio.gui.widgets.tile_spread import TileSpread
 from gsp_studio.gui.widgets.tile_view import TileView
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.panels import Requests
+    from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
 
 _OPEN = "Open your images to see what they are made of"
@@ -73,6 +75,23 @@ class MontagePanel(QWidget):
         self._stack.setContentsMargins(0, 0, 0, 0)
         self._stack.addWidget(self.empty)
         self._stack.addWidget(full)
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Show the state of a session, and change it as the user asks."""
+        self.asked.connect(window.open_data)
+        session.activityChanged.connect(self.set_activity)
+        session.datasetChanged.connect(self.set_dataset)
+        session.shownChanged.connect(self.set_shown)
+        session.glimpseChanged.connect(self.set_glimpse)
+        session.frozenChanged.connect(self.set_frozen)
+        session.runsChanged.connect(self.set_runs)
+        session.runNoted.connect(self.set_remarks)
+        session.selectionChanged.connect(self.set_selected)
+        session.markedChanged.connect(self.set_marked)
+        session.viewChanged.connect(self.set_view)
+        session.stabilityChanged.connect(self.set_stability)
+        self.basisPicked.connect(session.select)
+        self.basesPicked.connect(session.mark)
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""

@@ -19,6 +19,8 @@ from gsp_studio.gui.widgets.controls import Button, EmptyState, elastic, label
 from gsp_studio.gui.widgets.switch import Switch
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.panels import Requests
+    from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
 
 Array = npt.NDArray[Any]
@@ -163,6 +165,15 @@ class ComparePanel(QWidget):
 
     def _chosen(self) -> tuple[int, ...]:
         return tuple(column.chooser.currentIndex() for column in self.columns)
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Show the state of a session, and change it as the user asks."""
+        session.datasetChanged.connect(self.set_dataset)
+        session.runsChanged.connect(self.set_runs)
+        session.runNoted.connect(self.set_remarks)
+        session.viewChanged.connect(self.set_view)
+        session.comparisonReady.connect(self.set_comparison)
+        self.compareRequested.connect(session.compare)
 
     # What is shown
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen, QPixmap
@@ -11,6 +12,10 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.gui.state import TOLERANCE, Glimpse, Known, RunEntry, Shown
 from gsp_studio.gui.theme import current_theme, pixmap
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.panels import Requests
+    from gsp_studio.gui.session.session import Session
 
 _WIDEST = "target s 0.8888   attained 0.8888   not met"
 _ICON = 16
@@ -37,6 +42,14 @@ class ConstraintChip(QWidget):
         self._icon: tuple[object, QPixmap] | None = None
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.set_shown(None)
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Show the state of a session, and change it as the user asks."""
+        session.known.connect(self.set_known)
+        session.shownChanged.connect(self.set_shown)
+        session.glimpseChanged.connect(self.set_glimpse)
+        session.runsChanged.connect(self.set_runs)
+        session.residualFound.connect(self.set_residual)
 
     def set_known(self, known: Known) -> None:
         """Name what computes here."""

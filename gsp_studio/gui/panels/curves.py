@@ -21,6 +21,8 @@ from gsp_studio.gui.widgets.curve_overlay import CurveOverlay
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Record
+    from gsp_studio.gui.panels import Requests
+    from gsp_studio.gui.session.session import Session
 
 Array = npt.NDArray[Any]
 
@@ -113,6 +115,20 @@ class CurvesPanel(Themed, QWidget):
         self._stack = QStackedLayout(self)
         self._stack.addWidget(empty)
         self._stack.addWidget(full)
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Show the state of a session, and change it as the user asks."""
+        self.branchRequested.connect(window.branch_at)
+        session.phaseChanged.connect(self.set_phase)
+        session.datasetChanged.connect(self.set_dataset)
+        session.choiceChanged.connect(self.set_choice)
+        session.originChanged.connect(self.set_origin)
+        session.recordsReset.connect(self.set_records)
+        session.marksChanged.connect(self.set_marks)
+        session.recordsAdded.connect(self.add_records)
+        session.comparisonReady.connect(self.set_comparison)
+        self.set_phase(session.phase)
+        self.set_choice(session.choice)
 
     def tint(self) -> None:
         """Take the colours of the theme in force."""

@@ -16,6 +16,8 @@ from gsp_studio.gui.widgets.dataset_pictures import pictures_of
 from gsp_studio.gui.widgets.picture import Picture
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.panels import Requests
+    from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
 
 _THUMBNAILS = 5
@@ -63,6 +65,11 @@ class DataPanel(Themed, QWidget):
         box.addWidget(self._pictures)
         box.addLayout(buttons)
         box.addStretch()
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Show the state of a session, and change it as the user asks."""
+        self.layoutRequested.connect(window.change_layout)
+        session.datasetChanged.connect(self.set_dataset)
 
     def tint(self) -> None:
         """Take the colours of the theme in force."""

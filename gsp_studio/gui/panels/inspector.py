@@ -25,6 +25,8 @@ from gsp_studio.gui.widgets.switch import Switch
 from gsp_studio.gui.widgets.whole_picture import WholePicture
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.panels import Requests
+    from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
 
 Array = npt.NDArray[Any]
@@ -128,6 +130,21 @@ class InspectorPanel(QWidget):
         self.empty.chosen.connect(self.asked)
         self._errors_timer.timeout.connect(self._ask_for_errors)
         self._fit_timer.timeout.connect(self._ask_for_fit)
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Show the state of a session, and change it as the user asks."""
+        self.asked.connect(window.open_data)
+        session.activityChanged.connect(self.set_activity)
+        session.datasetChanged.connect(self.set_dataset)
+        session.shownChanged.connect(self.set_shown)
+        session.selectionChanged.connect(self.set_selected)
+        session.errorsFound.connect(self.set_errors)
+        session.fitFound.connect(self.set_fit)
+        session.pictureFound.connect(self.picture.set_picture)
+        self.basisPicked.connect(session.select)
+        self.errorsRequested.connect(session.find_errors)
+        self.fitRequested.connect(session.find_fit)
+        self.picture.requested.connect(session.find_picture)
 
     # What is to be shown
 

@@ -14,6 +14,8 @@ from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import Button, label
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.panels import Requests
+    from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
 
 _TEACH = {
@@ -89,6 +91,18 @@ class ModelPanel(QWidget):
             self._choice = edited
             self._tell()
             self.edited.emit(edited)
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Show the state of a session, and change it as the user asks."""
+        self.weightsWanted.connect(lambda: window.show_view("Weights"))
+        session.known.connect(self.set_known)
+        session.phaseChanged.connect(self.set_phase)
+        session.datasetChanged.connect(self.set_dataset)
+        session.choiceChanged.connect(self.set_choice)
+        session.weightsChanged.connect(self.set_weights)
+        self.edited.connect(session.set_choice)
+        self.set_phase(session.phase)
+        self.set_choice(session.choice)
 
     def set_known(self, known: Known) -> None:
         """Offer these methods and name what computes."""

@@ -17,6 +17,8 @@ from gsp_studio.gui.widgets.controls import Button, EmptyState, label
 from gsp_studio.gui.widgets.scrub_plot import ScrubPlot
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.panels import Requests
+    from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
 
 _OPEN = "Open your images to see what every sparsity costs"
@@ -92,6 +94,20 @@ class PathPanel(QWidget):
         self._stack.setContentsMargins(0, 0, 0, 0)
         self._stack.addWidget(self.empty)
         self._stack.addWidget(full)
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Show the state of a session, and change it as the user asks."""
+        self.asked.connect(window.open_data)
+        session.activityChanged.connect(self.set_activity)
+        session.datasetChanged.connect(self.set_dataset)
+        session.choiceChanged.connect(self.set_choice)
+        session.pathChanged.connect(self.set_path)
+        session.shownChanged.connect(self.set_shown)
+        session.selectionChanged.connect(self.set_selected)
+        self.basisPicked.connect(session.select)
+        self.sparsityChanged.connect(session.set_sparsity)
+        self.settled.connect(session.settle_sparsity)
+        self.set_choice(session.choice)
 
     def set_dataset(self, dataset: Dataset) -> None:
         """There are data: what is missing now is a basis."""

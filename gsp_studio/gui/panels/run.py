@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QWidget
@@ -10,6 +12,10 @@ from gsp_studio.gui.formatting import duration, milliseconds
 from gsp_studio.gui.state import Phase, Progress
 from gsp_studio.gui.theme import Themed, current_theme, icon
 from gsp_studio.gui.widgets.controls import Button, label, reserve
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.panels import Requests
+    from gsp_studio.gui.session.session import Session
 
 _BUTTON = {
     Phase.RUNNING: ("Pause", "pause"),
@@ -63,6 +69,15 @@ class RunPanel(Themed, QWidget):
         row.addWidget(self.bar, 1)
         row.addSpacing(4)
         row.addWidget(self._numbers, 2)
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Show the state of a session, and change it as the user asks."""
+        session.phaseChanged.connect(self.set_phase)
+        session.activityChanged.connect(self.set_activity)
+        session.progressChanged.connect(self.set_progress)
+        self.runPressed.connect(session.run_or_pause)
+        self.cancelPressed.connect(session.cancel)
+        self.set_phase(session.phase)
 
     def tint(self) -> None:
         """Take the colours of the theme in force."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -21,6 +22,10 @@ from PySide6.QtWidgets import (
 from gsp_studio.gui.formatting import percent
 from gsp_studio.gui.state import RunEntry
 from gsp_studio.gui.widgets.controls import label, plain
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.panels import Requests
+    from gsp_studio.gui.session.session import Session
 
 _COLUMNS = ("Run", "Method", "Rank", "s", "Attained", "Error", "Iter.", "Time", "State", "Basis", "Tags", "Note")
 _NUMBERS = range(2, 8)
@@ -91,6 +96,13 @@ class RunsPanel(QWidget):
         self._stack = QStackedLayout(self)
         self._stack.addWidget(empty)
         self._stack.addWidget(full)
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Show the state of a session, and change it as the user asks."""
+        session.runsChanged.connect(self.set_runs)
+        session.runNoted.connect(self.set_remarks)
+        self.runChosen.connect(session.show_run)
+        self.remarked.connect(session.remark)
 
     def set_runs(self, runs: Sequence[RunEntry], index: int) -> None:
         """List these and mark the one on the screen; -1: none of them is."""

@@ -19,6 +19,8 @@ from gsp_studio.gui.widgets.picture import Picture
 
 if TYPE_CHECKING:
     from gsp_studio.experiments.stability import BasisStability
+    from gsp_studio.gui.panels import Requests
+    from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
 
 #: The users change slowly; this often is enough while a run is going.
@@ -109,6 +111,18 @@ class BasisPanel(QWidget):
     def _judge(self, accept: bool) -> None:
         self._tell_verdict()  # a button shows what is so, not that it was pressed
         self.judged.emit(accept)
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Show the state of a session, and change it as the user asks."""
+        session.datasetChanged.connect(self.set_dataset)
+        session.shownChanged.connect(self.set_shown)
+        session.runsChanged.connect(self.set_runs)
+        session.runNoted.connect(self.set_remarks)
+        session.selectionChanged.connect(self.set_selected)
+        session.stabilityChanged.connect(self.set_stability)
+        session.usersFound.connect(self.set_users)
+        self.usersRequested.connect(session.find_users)
+        self.judged.connect(session.judge)
 
     def set_runs(self, runs: Sequence[RunEntry], index: int) -> None:
         """Which run the basis is of; -1: of none that has ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import Signal
@@ -14,6 +15,10 @@ from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
 from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.panels import Requests
+    from gsp_studio.gui.session.session import Session
 
 #: Half of the last digit that the number shows.
 _HALF_DIGIT = 0.5e-4 + 1e-12
@@ -104,6 +109,27 @@ class SparsityPanel(Themed, QWidget):
         self.reset.setAccessibleName("Reset sparsity")
         self.reset.clicked.connect(self.resetRequested)
         self.follow_theme()
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Show the state of a session, and change it as the user asks."""
+        session.phaseChanged.connect(self.set_phase)
+        session.choiceChanged.connect(self.set_choice)
+        session.pinnedChanged.connect(self.set_pinned)
+        session.heldChanged.connect(self.set_held)
+        session.autoRefitChanged.connect(self.set_auto_refit)
+        session.shownChanged.connect(self.set_shown)
+        session.glimpseChanged.connect(self.set_glimpse)
+        session.selectionChanged.connect(self.set_selected)
+        self.basisPicked.connect(session.select)
+        self.sparsityChanged.connect(session.set_sparsity)
+        self.settled.connect(session.settle_sparsity)
+        self.sparsityHChanged.connect(session.set_sparsity_h)
+        self.resetRequested.connect(session.reset_sparsity)
+        self.holdToggled.connect(session.toggle_held)
+        self.holdsDropped.connect(lambda: session.hold({}))
+        self.autoRefitToggled.connect(session.set_auto_refit)
+        self.set_phase(session.phase)
+        self.set_choice(session.choice)
 
     def tint(self) -> None:
         """Take the colours of the theme in force."""

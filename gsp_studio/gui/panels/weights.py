@@ -32,6 +32,8 @@ from gsp_studio.gui.widgets.paint_view import Brush, PaintView
 from gsp_studio.gui.widgets.weight_legend import WeightLegend
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.panels import Requests
+    from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
 
 Array = npt.NDArray[Any]
@@ -181,6 +183,20 @@ class WeightsPanel(Themed, QWidget):
             self.presets[key].clicked.connect(lambda _=False, make=make: self._preset(make()))
         self.pair.basisPicked.connect(self.basisPicked)
         self.empty.chosen.connect(self.asked)
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Show the state of a session, and change it as the user asks."""
+        self.asked.connect(window.open_data)
+        session.activityChanged.connect(self.set_activity)
+        session.datasetChanged.connect(self.set_dataset)
+        session.selectionChanged.connect(self.set_selected)
+        session.weightsChanged.connect(self.set_weights)
+        session.pairChanged.connect(self.set_bases)
+        session.meanFound.connect(self.set_mean_image)
+        session.errorsFound.connect(lambda _, found: self.set_residual_image(found and found.pixels))
+        self.basisPicked.connect(session.select)
+        self.weightsChanged.connect(session.set_weights)
+        self.strokeEnded.connect(session.settle_weights)
 
     def tint(self) -> None:
         """Take the colours of the theme in force."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QByteArray, QObject, QSettings
-from PySide6.QtWidgets import QFileDialog, QMenu
+from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
+from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.question import is_confirmed
@@ -17,8 +18,9 @@ from gsp_studio.gui.session_file.store import SUFFIX, Keeping
 from gsp_studio.io.logfile import log_folder
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.run_records import Reopened
-    from gsp_studio.gui.window.main_window import MainWindow
+    from gsp_studio.gui.window.layout import WindowLayout
     from gsp_studio.gui.window.menu_bar import Menus
 
 _FILES = f"Sessions (*{SUFFIX});;All files (*)"
@@ -31,21 +33,25 @@ _TOLD = 3
 class Filing(QObject):
     """Saves, opens and recovers the sessions of a window."""
 
-    def __init__(self, window: MainWindow, settings: QSettings) -> None:
+    logged = Signal(str)  # what happened, a line
+
+    def __init__(self, window: QMainWindow, session: Session, layout: WindowLayout, settings: QSettings) -> None:
         super().__init__(window)
-        self._window, self._settings = window, settings
-        self.keeping = Keeping(window.session, self._window_state)
+        self._window, self._session, self._layout, self._settings = window, session, layout, settings
+        #: Calls what opens another session, when the work on this one is kept.
+        self.before_other_data: Callable[[Callable[[], None]], None] = lambda go: go()
+        self.keeping = Keeping(session, self._window_state)
         self.sessions = RecentSessions(settings)
         self._recent = QMenu("&Recent sessions", window)
         self._recent.aboutToShow.connect(self._list_recent)
         keeping = self.keeping
         keeping.saved.connect(self._saved)
         keeping.opened.connect(self._opened)
-        keeping.failed.connect(window.session.failed)
+        keeping.failed.connect(session.failed)
         keeping.imagesMissing.connect(self._ask_for_images)
         keeping.modifiedChanged.connect(lambda _: self._title())
         keeping.foldersChanged.connect(self._list_recent)
-        window.session.datasetChanged.connect(lambda _: self._title())
+        session.datasetChanged.connect(lambda _: self._title())
 
     def add_to(self, menus: Menus) -> None:
         """The actions of the File menu."""
@@ -85,7 +91,7 @@ class Filing(QObject):
         keeping.save(path, keeping.has_data and path == keeping.path)
 
     def _ask_path(self) -> Path | None:
-        dataset = self._window.session.dataset
+        dataset = self._session.dataset
         if dataset is None:
             self.keeping.save(Path())  # says that there is nothing
             return None
@@ -102,10 +108,10 @@ class Filing(QObject):
         return path if is_free else None
 
     def _saved(self, path: Path) -> None:
-        session = self._window.session
+        session = self._session
         name = "" if session.dataset is None else session.dataset.name
         self._remember(path, name, len(session.runs))
-        self._window.on_logged(f"Session saved to {path}.")
+        self.logged.emit(f"Session saved to {path}.")
 
     # Opening
 
@@ -118,19 +124,19 @@ class Filing(QObject):
 
     def open(self, path: Path, data: Path | None = None) -> None:
         """Open a session file, or the folder of a session that was not closed, when the work here is kept."""
-        self._window.unsaved.before_other_data(partial(self._open, path, data))
+        self.before_other_data(partial(self._open, path, data))
 
     def _open(self, path: Path, data: Path | None) -> None:
-        self._window.on_logged(f"Opening {'what was kept' if path.is_dir() else path.name}...")
+        self.logged.emit(f"Opening {'what was kept' if path.is_dir() else path.name}...")
         self.keeping.open(path, data)
 
     def _opened(self, found: Reopened) -> None:
-        window, count, is_file = self._window, len(found.runs), not found.path.is_dir()
+        count, is_file = len(found.runs), not found.path.is_dir()
         self._restore(found)
         if is_file:
             self._remember(found.path, found.dataset.name, count)
         name = found.path.name if is_file else "Recovered"
-        window.on_logged(f"{name}: {plural(count, 'run')} of {found.dataset.name}.")
+        self.logged.emit(f"{name}: {plural(count, 'run')} of {found.dataset.name}.")
         if found.problems:
             self._tell_problems(found)
 
@@ -141,22 +147,22 @@ class Filing(QObject):
         sentence = f"Not all of the session is there: {listed}."
         if not found.is_whole and not found.path.is_dir():
             sentence += f" {found.path.name} stays as it is: saving asks for another name."
-        self._window.session.failed.emit(sentence, "\n".join(found.problems))
+        self._session.failed.emit(sentence, "\n".join(found.problems))
 
     def _restore(self, found: Reopened) -> None:
         """What the window looked like, as far as it is known."""
-        window, state = self._window, found.state
-        window.session.set_view(state.view)
-        window.session.mark(state.marked)
+        session, state = self._session, found.state
+        session.set_view(state.view)
+        session.mark(state.marked)
         if state.docks:
-            window.restore_docks(QByteArray(state.docks))
-        if state.front in window.centre.titles:
-            window.centre.show_view(state.front)
+            self._layout.restore(QByteArray(state.docks))
+        if state.front in self._layout.centre.titles:
+            self._layout.centre.show_view(state.front)
         self._title()
 
     def _window_state(self) -> dict[str, Any]:
-        window = self._window
-        return {"docks": bytes(window.docks_state().toBase64().data()).decode("ascii"), "front": window.centre.current}
+        layout = self._layout
+        return {"docks": bytes(layout.state().toBase64().data()).decode("ascii"), "front": layout.centre.current}
 
     def _ask_for_images(self, path: Path, sentence: str, source: str) -> None:
         dialog = ErrorDialog(f"{sentence[:1].upper()}{sentence[1:]}.", "", "Find them...", self._window, log_folder())
@@ -237,7 +243,7 @@ class Filing(QObject):
         self._list_recent()
 
     def _title(self) -> None:
-        window, dataset = self._window, self._window.session.dataset
+        window, dataset = self._window, self._session.dataset
         name = "" if dataset is None else dataset.name
         if self.keeping.path is not None:
             name = f"{self.keeping.path.name} ({name})"

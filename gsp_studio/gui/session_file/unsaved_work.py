@@ -13,8 +13,11 @@ from gsp_studio.gui.formatting import plural
 from gsp_studio.gui.state import Phase
 
 if TYPE_CHECKING:
+    from PySide6.QtWidgets import QMainWindow
+
     from gsp_studio.gui.dialogs.question import UnsavedQuestion
-    from gsp_studio.gui.window.main_window import MainWindow
+    from gsp_studio.gui.session.session import Session
+    from gsp_studio.gui.session_file.menu import Filing
 
 _SHELF = "File > Recent sessions"
 
@@ -22,10 +25,10 @@ _SHELF = "File > Recent sessions"
 class UnsavedWork(QObject):
     """Asks about the unsaved work of a window, and goes on once the answer has been carried out."""
 
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(self, window: QMainWindow, session: Session, filing: Filing) -> None:
         super().__init__(window)
-        self._window, self._session, self._filing = window, window.session, window.filing
-        self._keeping = window.filing.keeping
+        self._window, self._session, self._filing = window, session, filing
+        self._keeping = filing.keeping
         self.question: UnsavedQuestion | None = None
         #: Whether unsaved work is to be found among the recent sessions after the window has closed.
         self.is_wanted = True

@@ -1,48 +1,184 @@
-"""The docks around the centre: which panel is in which, and how large they are on the first day."""
+"""The panels as a table, and where each stands: a tab in the centre, a dock, or the tool bar."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TypeVar
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QByteArray, QObject, Qt
 from PySide6.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QWidget
 
-if TYPE_CHECKING:
-    from gsp_studio.gui.window.main_window import MainWindow
+from gsp_studio.gui.network.panel import NetworksPanel
+from gsp_studio.gui.panels import Attachable, Requests
+from gsp_studio.gui.panels.basis_montage import MontagePanel
+from gsp_studio.gui.panels.compare import ComparePanel
+from gsp_studio.gui.panels.constraint_chip import ConstraintChip
+from gsp_studio.gui.panels.curves import CurvesPanel
+from gsp_studio.gui.panels.data import DataPanel
+from gsp_studio.gui.panels.inspector import InspectorPanel
+from gsp_studio.gui.panels.log import LogPanel
+from gsp_studio.gui.panels.model import ModelPanel
+from gsp_studio.gui.panels.path import PathPanel
+from gsp_studio.gui.panels.run import RunPanel
+from gsp_studio.gui.panels.runs import RunsPanel
+from gsp_studio.gui.panels.selected_basis import BasisPanel
+from gsp_studio.gui.panels.sparsity import SparsityPanel
+from gsp_studio.gui.panels.weights import WeightsPanel
+from gsp_studio.gui.session.session import Session
+from gsp_studio.gui.window.view_tabs import Centre
 
-_LEFT, _RIGHT, _BELOW = (
-    Qt.DockWidgetArea.LeftDockWidgetArea,
-    Qt.DockWidgetArea.RightDockWidgetArea,
-    Qt.DockWidgetArea.BottomDockWidgetArea,
+#: Version of the docks' arrangement: a stored one of another version is not restored.
+_VERSION = 2
+
+P = TypeVar("P", bound=QWidget)
+
+
+class Place(Enum):
+    """Where a panel stands."""
+
+    VIEW = auto()  # a tab of the centre
+    UNDER_VIEWS = auto()
+    TOOL_BAR = auto()
+    LEFT = auto()
+    RIGHT = auto()
+    BELOW = auto()
+
+
+@dataclass(frozen=True)
+class PanelRow:
+    """A row of `PANELS`: the panel's name as an attribute of the window, its title, its class and its place."""
+
+    name: str
+    title: str
+    make: type[QWidget]
+    place: Place
+    is_scrolling: bool = False  # it may be taller than its dock
+    is_behind: bool = False  # a tab behind the dock before it
+
+
+#: In the order in which panels are told of what is new: what the eye is on comes first.
+PANELS = (
+    PanelRow("montage", "Basis", MontagePanel, Place.VIEW),
+    PanelRow("compare", "Compare", ComparePanel, Place.VIEW),
+    PanelRow("inspector", "Inspector", InspectorPanel, Place.VIEW),
+    PanelRow("path", "Path", PathPanel, Place.VIEW),
+    PanelRow("weights", "Weights", WeightsPanel, Place.VIEW),
+    PanelRow("networks", "Networks", NetworksPanel, Place.VIEW),
+    PanelRow("sparsity", "Sparsity", SparsityPanel, Place.UNDER_VIEWS),
+    PanelRow("chip", "Constraint", ConstraintChip, Place.TOOL_BAR),
+    PanelRow("data", "Data", DataPanel, Place.LEFT, is_scrolling=True),
+    PanelRow("model", "Model", ModelPanel, Place.LEFT, is_scrolling=True),
+    PanelRow("basis", "Selected basis", BasisPanel, Place.RIGHT, is_scrolling=True),
+    PanelRow("run", "Run", RunPanel, Place.TOOL_BAR),
+    PanelRow("curves", "Curves", CurvesPanel, Place.BELOW),
+    PanelRow("runs", "Runs", RunsPanel, Place.BELOW),
+    PanelRow("log", "Log", LogPanel, Place.BELOW, is_behind=True),
 )
 
-
-def make_docks(window: MainWindow) -> dict[str, QDockWidget]:
-    """The docks of a window by their titles."""
-    docks = {
-        "Data": _dock(window, "Data", _scrolling(window.data), _LEFT),
-        "Model": _dock(window, "Model", _scrolling(window.model), _LEFT),
-        "Selected basis": _dock(window, "Selected basis", _scrolling(window.basis), _RIGHT),
-        "Curves": _dock(window, "Curves", window.curves, _BELOW),
-        "Runs": _dock(window, "Runs", window.runs, _BELOW),
-        "Log": _dock(window, "Log", window.log, _BELOW),
-    }
-    window.tabifyDockWidget(docks["Runs"], docks["Log"])
-    docks["Runs"].raise_()
-    across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-    window.resizeDocks([docks["Data"], docks["Selected basis"]], [300, 268], across)
-    window.resizeDocks([docks["Data"], docks["Model"]], [220, 300], down)
-    window.resizeDocks([docks["Curves"], docks["Runs"]], [640, 640], across)
-    window.resizeDocks([docks["Curves"]], [200], down)
-    return docks
+_AREAS = {
+    Place.LEFT: Qt.DockWidgetArea.LeftDockWidgetArea,
+    Place.RIGHT: Qt.DockWidgetArea.RightDockWidgetArea,
+    Place.BELOW: Qt.DockWidgetArea.BottomDockWidgetArea,
+}
 
 
-def _dock(window: QMainWindow, title: str, content: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
-    dock = QDockWidget(title, window)
-    dock.setObjectName(title)
-    dock.setWidget(content)
-    window.addDockWidget(area, dock)
-    return dock
+class WindowLayout(QObject):
+    """The panels of a window in their places.
+
+    Attributes
+    ----------
+    panels : dict of str to QWidget
+        By the names in `PANELS`.
+    centre : Centre
+        The views, a tab each.
+    docks : dict of str to QDockWidget
+        By their titles.
+    """
+
+    def __init__(self, window: QMainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self.panels: dict[str, QWidget] = {row.name: row.make() for row in PANELS}
+        views = {row.title: self.panels[row.name] for row in PANELS if row.place is Place.VIEW}
+        [self._below] = (self.panels[row.name] for row in PANELS if row.place is Place.UNDER_VIEWS)
+        self.centre = Centre(views, below=self._below)
+        window.setCentralWidget(self.centre)
+        self.docks: dict[str, QDockWidget] = {}
+        for row in PANELS:
+            if row.place in _AREAS:
+                self._add_dock(row)
+        self._set_first_sizes()
+        self._hidden: QByteArray | None = None
+        self._first = QByteArray()
+
+    def panel(self, kind: type[P]) -> P:
+        """The panel of that class."""
+        [found] = (panel for panel in self.panels.values() if type(panel) is kind)
+        assert isinstance(found, kind)
+        return found
+
+    def attach(self, session: Session, window: Requests) -> None:
+        """Connect every panel to the session, and to what it may ask of the window."""
+        for panel in self.panels.values():
+            if isinstance(panel, Attachable):
+                panel.attach(session, window)
+
+    def _add_dock(self, row: PanelRow) -> None:
+        panel = self.panels[row.name]
+        dock = QDockWidget(row.title, self._window)
+        dock.setObjectName(row.title)
+        dock.setWidget(_scrolling(panel) if row.is_scrolling else panel)
+        self._window.addDockWidget(_AREAS[row.place], dock)
+        if row.is_behind:
+            front = list(self.docks.values())[-1]
+            self._window.tabifyDockWidget(front, dock)
+            front.raise_()
+        self.docks[row.title] = dock
+
+    def _set_first_sizes(self) -> None:
+        docks, resize = self.docks, self._window.resizeDocks
+        across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+        resize([docks["Data"], docks["Selected basis"]], [300, 268], across)
+        resize([docks["Data"], docks["Model"]], [220, 300], down)
+        resize([docks["Curves"], docks["Runs"]], [640, 640], across)
+        resize([docks["Curves"]], [200], down)
+
+    # Where the docks are
+
+    def remember_first(self) -> None:
+        """Take the present arrangement for the one that `reset` brings back."""
+        self._first = QByteArray(self.state())
+
+    def state(self) -> QByteArray:
+        """Where the docks are, or were before they were hidden for a view that does without."""
+        return self._hidden or self._window.saveState(_VERSION)
+
+    def restore(self, state: QByteArray) -> None:
+        """Bring the docks to where `state` said that they are; at once, or when they are shown again."""
+        if self._hidden is not None:
+            self._hidden = state
+        else:
+            self._window.restoreState(state, _VERSION)
+
+    def reset(self) -> None:
+        """Bring the docks to where they were on the first day."""
+        self._hidden = None
+        for dock in self.docks.values():
+            dock.setFloating(False)
+            dock.show()
+        self._window.restoreState(self._first, _VERSION)
+
+    def set_images_in_front(self, on: bool) -> None:
+        """Show the docks and the slider, which are about images, or hide them for a view that is not."""
+        self._below.setVisible(on)
+        if not on and self._hidden is None:
+            self._hidden = self.state()
+            for dock in self.docks.values():
+                dock.hide()
+        elif on and self._hidden is not None:
+            state, self._hidden = self._hidden, None
+            self.restore(state)
 
 
 def _scrolling(panel: QWidget) -> QScrollArea:

@@ -1,54 +1,34 @@
-"""The main window: docks, menus, keys, and the wires between the session and the panels. No logic of its own.
-
-What panels show comes from the session's signals, what the user wants goes to its methods: see `wiring`.
-"""
+"""The main window: the frame around the panels, its menus, messages and prompts. No logic of its own."""
 
 from __future__ import annotations
 
-import html
-import traceback
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, QUrl, Signal
+from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPaintEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QToolBar, QToolButton
 
 from gsp_studio.gui.network.controller import Networking
-from gsp_studio.gui.network.panel import NetworksPanel
 from gsp_studio.gui.panels.basis_montage import MontagePanel
-from gsp_studio.gui.panels.compare import ComparePanel
 from gsp_studio.gui.panels.constraint_chip import ConstraintChip
 from gsp_studio.gui.panels.curves import CurvesPanel
-from gsp_studio.gui.panels.data import DataPanel
-from gsp_studio.gui.panels.inspector import InspectorPanel
 from gsp_studio.gui.panels.log import LogPanel
-from gsp_studio.gui.panels.model import ModelPanel
-from gsp_studio.gui.panels.path import PathPanel
 from gsp_studio.gui.panels.run import RunPanel
-from gsp_studio.gui.panels.runs import RunsPanel
-from gsp_studio.gui.panels.selected_basis import BasisPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
-from gsp_studio.gui.panels.weights import WeightsPanel
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.menu import Filing
 from gsp_studio.gui.session_file.unsaved_work import UnsavedWork
 from gsp_studio.gui.theme import Themed, apply_theme, icon, load_theme, system_scheme
-from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.device_label import DeviceLabel
 from gsp_studio.gui.window.actions import MENUS, OPENINGS, STEERING, make_actions, offer_actions
 from gsp_studio.gui.window.cluster_menu import Clusters
-from gsp_studio.gui.window.layout import make_docks
+from gsp_studio.gui.window.layout import WindowLayout
 from gsp_studio.gui.window.menu_bar import Menus
+from gsp_studio.gui.window.messages import Messages
 from gsp_studio.gui.window.prompts import Asking
 from gsp_studio.gui.window.tour import Tour, hints_of
 from gsp_studio.gui.window.view_menu import ViewMenu
-from gsp_studio.gui.window.view_tabs import Centre
-from gsp_studio.gui.window.wiring import wire_panels, wire_session
-from gsp_studio.io.logfile import LOG
-
-#: Version of the docks' arrangement: a stored one of another version is not restored.
-_LAYOUT = 2
 
 
 class MainWindow(Themed, QMainWindow):
@@ -62,60 +42,29 @@ class MainWindow(Themed, QMainWindow):
         self._painted = False
         self.threads_ended = True
         self.tour: Tour | None = None
-        self.asking = Asking(self, session, settings)
-        self.filing = Filing(self, settings)
-        self.unsaved = UnsavedWork(self)
-        self.asking.before_other_data = self.unsaved.before_other_data
-        self.asking.sessionWanted.connect(self.filing.open)
         self.setWindowTitle("GSP Studio")
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
-        self._make_panels()
-        self.docks = make_docks(self)
-        self.networking = Networking(self, self.networks, settings)
+        self.arrangement = WindowLayout(self)
+        for name, panel in self.arrangement.panels.items():
+            setattr(self, name, panel)
+        self.centre, self.docks = self.arrangement.centre, self.arrangement.docks
+        self.asking = Asking(self, session, settings)
+        self.messages = Messages(self, self.arrangement.panel(LogPanel), self.asking)
+        self.filing = Filing(self, session, self.arrangement, settings)
+        self.unsaved = UnsavedWork(self, session, self.filing)
+        self.networking = Networking(self, session, self.arrangement, settings)
+        self.clusters = Clusters(self, session, settings)
+        self.device = DeviceLabel()
+        self.statusBar().addPermanentWidget(self.device)
+        self._make_tool_bar()
         self._make_menus()
-        wire_session(self)
-        wire_panels(self)
-        self.centre.changed.connect(self.on_view_in_front)
+        self._connect()
         self._restore()
-        self.offer_actions()
-        for panel in self.panels:
-            if hasattr(panel, "set_phase"):
-                panel.set_phase(session.phase)
-            if hasattr(panel, "set_choice"):
-                panel.set_choice(session.choice)
 
     # Parts
 
-    def _make_panels(self) -> None:
-        self.montage, self.sparsity = MontagePanel(), SparsityPanel()
-        self.data, self.model, self.basis = DataPanel(), ModelPanel(), BasisPanel()
-        self.run, self.chip = RunPanel(), ConstraintChip()
-        self.curves, self.runs, self.log = CurvesPanel(), RunsPanel(), LogPanel()
-        self.compare, self.inspector, self.path = ComparePanel(), InspectorPanel(), PathPanel()
-        self.weights, self.networks = WeightsPanel(), NetworksPanel()
-        views = {
-            "Basis": self.montage,
-            "Compare": self.compare,
-            "Inspector": self.inspector,
-            "Path": self.path,
-            "Weights": self.weights,
-            "Networks": self.networks,
-        }
-        self.centre = Centre(views, below=self.sparsity)
-        self.setCentralWidget(self.centre)
-        #: In the order in which they are told of what is new: what the eye is on comes first.
-        self.panels = (
-            *views.values(),
-            self.sparsity,
-            self.chip,
-            self.basis,
-            self.data,
-            self.model,
-            self.run,
-            self.curves,
-            self.runs,
-        )
+    def _make_tool_bar(self) -> None:
         bar = QToolBar("Run")
         bar.setObjectName("run")
         bar.setMovable(False)
@@ -127,24 +76,46 @@ class MainWindow(Themed, QMainWindow):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.setIconSize(QSize(16, 16))
         self.open_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        for part in (self.open_button, self.run, self.export_button, self.chip):
+        run, chip = self.arrangement.panel(RunPanel), self.arrangement.panel(ConstraintChip)
+        for part in (self.open_button, run, self.export_button, chip):
             bar.addWidget(part)
         self.addToolBar(bar)
-        self._said = label()
-        self._said.setTextFormat(Qt.TextFormat.RichText)
-        self._said.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
-        self._said.setOpenExternalLinks(True)
-        self.statusBar().addWidget(self._said, 1)
-        self.clusters = Clusters(self, self.session, self._settings)
-        self.device = DeviceLabel()
-        self.statusBar().addPermanentWidget(self.device)
+
+    def _connect(self) -> None:
+        session, asking, networks, messages = self.session, self.asking, self.networking.session, self.messages
+        asking.before_other_data = self.filing.before_other_data = self.unsaved.before_other_data
+        asking.sessionWanted.connect(self.filing.open)
+        asking.networkWanted.connect(self.networking.open)
+        self.arrangement.attach(session, self)
+        session.layoutNeeded.connect(asking.layout)
+        session.previewReady.connect(asking.preview)
+        session.deviceFilled.connect(asking.device_filled)
+        session.known.connect(self.device.set_known)
+        session.viewChanged.connect(self.view_menu.set_view)
+        session.autoRefitChanged.connect(lambda on: self._settings.setValue("autoRefit", on))
+        for changed in (
+            session.phaseChanged,
+            session.activityChanged,
+            session.datasetChanged,
+            session.runsChanged,
+            session.markedChanged,
+        ):
+            changed.connect(lambda *_: self.offer_actions())
+        for failed in (session.failed, networks.failed):
+            failed.connect(messages.fail)
+        for logged in (session.logged, networks.logged, self.filing.logged):
+            logged.connect(messages.add)
+        for written in (session.exported, networks.saved):
+            written.connect(messages.add_files)
+        session.loadFailed.connect(messages.fail_to_load)
+        self.centre.changed.connect(self._view_came)
 
     def _make_menus(self) -> None:
         self.menus: Menus = Menus(self, MENUS)
         self.actions_by_name = make_actions(self)
-        steering = [self.actions_by_name[name] for name in STEERING]
-        self.montage.view.addActions(steering)
-        self.montage.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        tiles = self.arrangement.panel(MontagePanel).view
+        tiles.addActions([self.actions_by_name[name] for name in STEERING])
+        tiles.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         choices = QMenu(self)
         choices.addActions([self.actions_by_name[name] for name in OPENINGS])
         self.open_button.setMenu(choices)
@@ -159,68 +130,50 @@ class MainWindow(Themed, QMainWindow):
     def add_views_to_menu(self) -> None:
         """Add how basis images are drawn, the views, the docks and the theme to the View menu."""
         menus = self.menus
-        self.view_menu = ViewMenu(menus, self.session, self.montage)
+        self.view_menu = ViewMenu(menus, self.session, self.arrangement.panel(MontagePanel))
         menus.separate("&View")
         for number, title in enumerate(self.centre.titles, 1):
             menus.add("&View", f"{title} view", lambda title=title: self.centre.show_view(title), str(number))
         menus.separate("&View")
         for title, dock in self.docks.items():
             menus.take("&View", dock.toggleViewAction(), said=f"Show or hide {title}")
-        menus.add("&View", "&Reset layout", self.reset_layout)
+        menus.add("&View", "&Reset layout", self.arrangement.reset)
         menus.separate("&View")
         schemes = {"": "As the system", "dark": "Dark", "light": "Light"}
         menus.choices("&View", "&Theme", schemes, str(self._settings.value("scheme", "")), self.set_scheme)
 
-    # What the session says
+    # What panels ask of the window
 
-    def on_view_in_front(self, title: str) -> None:
+    def open_data(self, kind: str) -> None:
+        """Open a "folder", "files" or the sample "faces"."""
+        self.asking.by_key(kind)
+
+    def change_layout(self) -> None:
+        """Ask how the data set is to be read."""
+        self.asking.another_layout()
+
+    def branch_at(self, n_iter: int) -> None:
+        """Ask for a branch of the run on the screen, from this iteration on."""
+        self.asking.branch(n_iter)
+
+    def show_view(self, title: str) -> None:
+        """Bring a view to the front."""
+        self.centre.show_view(title)
+
+    def _view_came(self, title: str) -> None:
         """Ask for what only this view shows."""
-        self.networking.on_view_in_front(title)
+        self.arrangement.set_images_in_front(not self.networking.is_front)
         self.session.set_pairing(title == "Weights")
-        self.curves.set_comparing(title == "Compare")
+        self.arrangement.panel(CurvesPanel).set_comparing(title == "Compare")
         if title == "Weights" and self.session.shown is not None:
             self.session.find_errors()
 
-    def on_auto_refit(self, on: bool) -> None:
-        """Remember it."""
-        self._settings.setValue("autoRefit", on)
-
-    def on_failed(self, sentence: str, details: str) -> None:
-        """Say what went wrong."""
-        self.log.add_line(f"⚠ {sentence}")
-        LOG.error("%s\n%s", sentence, details)
-        self.asking.failed(sentence, details)
-
-    def broke(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        """A mistake of ours that nobody caught: told like any other error, and the window goes on. Ctrl-C closes it."""
+    def report_mistake(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """Report an exception that nothing caught; the window goes on. Ctrl-C closes it."""
         if issubclass(kind, KeyboardInterrupt):
             self.unsaved.leave()
-            return
-        details = "".join(traceback.format_exception(kind, error, trace))
-        self.session.failed.emit(
-            f"GSP Studio made a mistake ({kind.__name__}: {error}); your runs are still there", details
-        )
-
-    def on_load_failed(self, path: Path, sentence: str, details: str) -> None:
-        """Say why a data set cannot be opened."""
-        self.log.add_line(f"⚠ {sentence}")
-        LOG.error("%s\n%s", sentence, details)
-        self.asking.load_failed(path, sentence, details)
-
-    def on_logged(self, text: str) -> None:
-        """Keep a line of what happened, and show it."""
-        self.log.add_line(text)
-        LOG.info(text)
-        self._said.setText(html.escape(text))
-
-    def on_exported(self, paths: list[Path]) -> None:
-        """Say where the files are, with a link."""
-        folder = Path(paths[-1]).parent  # run.json, the last one written, lies at the top
-        self.log.add_line(f"{len(paths)} files written to {folder}")
-        link = QUrl.fromLocalFile(str(folder)).toString()
-        self._said.setText(
-            f'{len(paths)} files written to <a href="{html.escape(link)}">{html.escape(str(folder))}</a>'
-        )
+        else:
+            self.messages.fail_by_mistake(kind, error, trace)
 
     # Window
 
@@ -250,39 +203,26 @@ class MainWindow(Themed, QMainWindow):
         if self.tour is not None:
             return
         self._settings.setValue("toured", True)
-        self.networking.step_back()
-        self.tour = Tour(hints_of(self), self)
+        if self.networking.is_front:
+            self.centre.show_view("Basis")
+        sparsity = self.arrangement.panel(SparsityPanel)
+        run = self.arrangement.panel(RunPanel)
+        hints = hints_of(self.open_button, run, sparsity.slider, sparsity.bars, self.centre.bar)
+        self.tour = Tour(hints, self)
         self.tour.ended.connect(self._forget_tour)
         self.tour.show_hint(0)
 
     def _forget_tour(self) -> None:
         self.tour = None
 
-    def docks_state(self) -> QByteArray:
-        """Where the docks are, or were before they stepped back."""
-        return self.networking.docks or self.saveState(_LAYOUT)
-
-    def restore_docks(self, state: QByteArray) -> None:
-        """Bring the docks to where `docks_state` said that they are."""
-        if not self.networking.keep_docks(state):
-            self.restoreState(state, _LAYOUT)
-
-    def reset_layout(self) -> None:
-        """Docks as they were on the first day."""
-        self.networking.keep_docks(None)
-        for dock in self.docks.values():
-            dock.setFloating(False)
-            dock.show()
-        self.restoreState(self._first_layout, _LAYOUT)
-
     def _restore(self) -> None:
         self.resize(1440, 900)
-        self._first_layout = QByteArray(self.docks_state())
+        self.arrangement.remember_first()
         geometry, state = self._settings.value("geometry"), self._settings.value("state")
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
         if isinstance(state, QByteArray):
-            self.restoreState(state, _LAYOUT)
+            self.arrangement.restore(state)
         self.session.set_auto_refit(bool(self._settings.value("autoRefit", True, type=bool)))
         self.follow_theme()
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._apply_scheme)
@@ -310,7 +250,7 @@ class MainWindow(Themed, QMainWindow):
             event.ignore()
             return
         self._settings.setValue("geometry", self.saveGeometry())
-        self._settings.setValue("state", self.docks_state())
+        self._settings.setValue("state", self.arrangement.state())
         self._settings.sync()
         self.hide()  # nobody has to look at a window that waits for threads
         self.filing.close(self.unsaved.is_wanted)

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QMainWindow
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.question import is_confirmed
-from gsp_studio.gui.network.controller import SUFFIXES as NETWORKS
+from gsp_studio.gui.network.state import SUFFIXES as NETWORKS
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.store import SUFFIX
 from gsp_studio.gui.state import Parts

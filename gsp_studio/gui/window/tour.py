@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen
@@ -12,9 +11,6 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import Button, label
-
-if TYPE_CHECKING:
-    from gsp_studio.gui.window.main_window import MainWindow
 
 _WIDTH = 320
 _GAP = 12
@@ -44,33 +40,33 @@ class _Ring(QWidget):
         painter.drawRoundedRect(self.rect().adjusted(1, 1, -1, -1), 6, 6)
 
 
-def hints_of(window: MainWindow) -> tuple[Hint, ...]:
+def hints_of(opening: QWidget, run: QWidget, slider: QWidget, bars: QWidget, views: QWidget) -> tuple[Hint, ...]:
     """What a newcomer is told, and beside what."""
     return (
         Hint(
-            lambda: window.open_button,
+            lambda: opening,
             "Open your images",
             "A folder of images, or a .npy, .npz or .mat file; dropping them on the window does the same. "
             "The sample faces are a quick start.",
         ),
         Hint(
-            lambda: window.run,
+            lambda: run,
             "Run, pause, cancel",
             "Run (Space) takes the images apart into basis images. Cancel keeps the best of what was found.",
         ),
         Hint(
-            lambda: window.sparsity.slider,
+            lambda: slider,
             "One slider for the whole basis",
             "It sets the average sparsity; every basis image finds its own. Drag it: the basis follows at once, "
             "and a run that is going is steered by it.",
         ),
         Hint(
-            lambda: window.sparsity.bars,
+            lambda: bars,
             "Who pays",
             "One bar a basis image. Click a bar to hold that image at its sparsity: the others share the rest.",
         ),
         Hint(
-            lambda: window.centre.bar,
+            lambda: views,
             "Other views",
             "Compare two runs, look into single images, see what every sparsity costs, paint weights, prune "
             "a trained network (keys 1 to 6). "

@@ -360,7 +360,7 @@ class TestWindow:
         assert second.height() == 717
         assert not second.docks["Model"].isVisible()
         assert second.docks["Data"].isVisible()
-        second.reset_layout()
+        second.arrangement.reset()
         assert second.docks["Model"].isVisible()
 
     def test_settings_that_are_damaged_are_left_alone(
@@ -394,4 +394,4 @@ class TestWindow:
     def test_panels_do_not_know_each_other(self) -> None:
         for module in (selected_basis, constraint_chip, curves, data, log, model, basis_montage, run, runs, sparsity):
             lines = Path(module.__file__).read_text(encoding="utf-8").splitlines()
-            assert not [line for line in lines if "import" in line and "gui.panels" in line], module.__name__
+            assert not [line for line in lines if "import" in line and "gui.panels." in line], module.__name__

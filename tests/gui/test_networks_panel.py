@@ -316,13 +316,13 @@ class TestWindow:
         assert networks.size() == size
 
     def test_docks_are_remembered_as_they_were(self, networks: MainWindow) -> None:
-        kept = networks.docks_state()
+        kept = networks.arrangement.state()
         QTest.keyClick(networks, Key.Key_1)
         assert networks.docks["Curves"].isVisible()
-        assert networks.docks_state() == kept
+        assert networks.arrangement.state() == kept
 
     def test_reset_layout_brings_the_docks(self, networks: MainWindow) -> None:
-        networks.reset_layout()
+        networks.arrangement.reset()
         assert networks.docks["Curves"].isVisible()
         QTest.keyClick(networks, Key.Key_1)
         assert networks.docks["Curves"].isVisible()

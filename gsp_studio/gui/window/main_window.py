@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from types import TracebackType
 
@@ -172,8 +173,9 @@ class MainWindow(Themed, QMainWindow):
         """Report an exception that nothing caught; the window goes on. Ctrl-C closes it."""
         if issubclass(kind, KeyboardInterrupt):
             self.unsaved.leave()
-        else:
-            self.messages.fail_by_mistake(kind, error, trace)
+            return
+        sentence = f"GSP Studio made a mistake ({kind.__name__}: {error}); your runs are still there"
+        self.session.failed.emit(sentence, "".join(traceback.format_exception(kind, error, trace)))
 
     # Window
 

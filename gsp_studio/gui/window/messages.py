@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import html
-import traceback
 from pathlib import Path
-from types import TracebackType
 
 from PySide6.QtCore import QObject, Qt, QUrl
 from PySide6.QtWidgets import QMainWindow
@@ -50,11 +48,6 @@ class Messages(QObject):
         """Say why a data set cannot be opened."""
         self._keep(sentence, details)
         self._asking.load_failed(path, sentence, details)
-
-    def fail_by_mistake(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        """Report an exception that nothing caught like any other error; the window goes on."""
-        details = "".join(traceback.format_exception(kind, error, trace))
-        self.fail(f"GSP Studio made a mistake ({kind.__name__}: {error}); your runs are still there", details)
 
     def _keep(self, sentence: str, details: str) -> None:
         self._log.add_line(f"⚠ {sentence}")

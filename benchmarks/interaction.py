@@ -156,7 +156,7 @@ class Bench:
             return
         session.set_choice(Choice(rank=rank, max_iter=10**6))
         session.set_dataset(data)
-        self.wait(lambda: session.shown is not None)
+        self.wait(lambda: session.display.shown is not None)
         self.idle(0.5)
 
     @property
@@ -166,7 +166,7 @@ class Bench:
             network = self.window.networking.session.shown
             return float("nan") if network is None else network.choice.sparsity
         session = self.window.session
-        seen = session.glimpse or session.shown
+        seen = session.display.glimpse or session.display.shown
         return float("nan") if seen is None else seen.target
 
     def wait(self, condition: Callable[[], bool]) -> None:
@@ -209,7 +209,7 @@ def network_times(moves: int) -> list[float]:
     np.savez(path, **{f"layer{k}.weight": rng.normal(size=shape).astype("f4") for k, shape in enumerate(shapes)})
     bench.window.networking.open(path)
     bench.wait(lambda: session.path is not None)
-    session.select("layer8.weight")
+    session.display.select("layer8.weight")
     session.set_choice(replace(session.choice, mode="network"))
     bench.wait(lambda: session.path is not None and session.curve is not None and session.curve.is_whole)
     bench.idle(0.5)

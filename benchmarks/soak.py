@@ -88,7 +88,7 @@ class Person:
         session.set_choice(Choice(rank=16, max_iter=40))
         session.open(sample_path(name))
         self.wait(lambda: session.dataset is not None and session.dataset.name == f"{name}.npz")
-        self.wait(lambda: session.shown is not None and session.pinned is not None)
+        self.wait(lambda: session.display.shown is not None and session.pinned is not None)
         for k in range(3):
             session.run()
             if k == 1:
@@ -100,7 +100,7 @@ class Person:
             session.set_sparsity(float(s))
             self.process()
         session.settle_sparsity()
-        session.select(0)
+        session.display.select(0)
         for view in window.centre.titles:
             window.centre.show_view(view)
             self.wait(lambda: not session.can_cancel)

@@ -84,7 +84,7 @@ class Studio:
         self.wait(lambda: self.session.phase is Phase.EMPTY)
         self.session.set_choice(Choice(rank=49, max_iter=200))
         self.session.open(sample_path("faces"))
-        self.wait(lambda: self.session.shown is not None)
+        self.wait(lambda: self.session.display.shown is not None)
 
     def run(self, **changes: object) -> None:
         """A run to its end."""
@@ -133,22 +133,22 @@ def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     yield "run", window
     yield from steering(studio)
     session.show_run(0)
-    session.select(int(session.shown.order[3]))
+    session.display.select(int(session.display.shown.order[3]))
     studio.drag(0.85, 0.93)
     yield "drag", window
     studio.let_go()
-    studio.wait(lambda: session.shown.before_refit == session.shown.before_refit)
+    studio.wait(lambda: session.display.shown.before_refit == session.display.shown.before_refit)
     yield "refit", window
     for tile in (0, 4, 9):
         bars = window.sparsity.bars
-        each = bars.width() / len(session.shown.order)
+        each = bars.width() / len(session.display.shown.order)
         QTest.mouseClick(bars, LEFT, pos=QPoint(round((tile + 0.5) * each), 30))
     session.set_sparsity(0.96)
     studio.idle(0.3)
     yield "held", window
     session.hold({})
     session.set_sparsity(1.0)
-    session.toggle_held(int(session.shown.order[0]))
+    session.toggle_held(int(session.display.shown.order[0]))
     session.set_sparsity_h(0.4)
     studio.idle(0.5)
     yield "coefficients", window
@@ -172,14 +172,14 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     session.set_choice(Choice(rank=49, max_iter=600))
     session.run()
     pause_after(60)
-    order = [int(basis) for basis in session.shown.order]
-    session.mark((order[2], order[4]))
+    order = [int(basis) for basis in session.display.shown.order]
+    session.display.mark((order[2], order[4]))
     session.toggle_frozen()
-    session.mark((order[0],))
+    session.display.mark((order[0],))
     session.split()
     session.run_or_pause()
     pause_after(150)
-    session.mark((order[8],))
+    session.display.mark((order[8],))
     session.kill()
     session.run_or_pause()
     pause_after(250)
@@ -203,13 +203,13 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
 def stability(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     """What further seeds make of the run on the screen."""
     window, session = studio.window, studio.session
-    before = session.marked
+    before = session.display.marked
     session.check_stability()
     studio.wait(lambda: session.runs[-1].stability is not None)
-    session.select(int(session.runs[-1].stability.cosine.argmin()))
+    session.display.select(int(session.runs[-1].stability.cosine.argmin()))
     studio.idle(0.5)
     yield "stability", window
-    session.mark(before)
+    session.display.mark(before)
     window.asking.rank()
     dialog = studio.dialog()
     dialog.first.setValue(20)
@@ -279,7 +279,7 @@ def networks(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     session.set_choice(replace(session.choice, mode="network"))
     studio.wait(lambda: session.curve is not None and session.curve.is_whole)
     session.set_sparsity(0.6)
-    session.select("conv2.weight")
+    session.display.select("conv2.weight")
     studio.idle(0.5)
     yield "networks-open", window
     session.find_accuracy(studio.folder / "digits.npz", "360 digits")

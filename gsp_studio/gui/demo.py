@@ -78,7 +78,7 @@ class Demo(QObject):
         yield lambda: session.phase is Phase.IDLE and bool(session.runs)
         yield from self._drag(session.choice.sparsity, 0.95)
         yield from self._drag(0.95, 0.9)
-        session.select(8)
+        session.display.select(8)
         yield self._settled()
         window.grab().save(str(self._folder / "screenshot.png"))
         session.export(self._folder, 0)

@@ -93,14 +93,14 @@ def test_of_a_run_that_goes_on_what_is_looked_at_is_fetched(on_cluster: MainWind
     failed = Listener(session, "failed")
     session.set_choice(replace(session.choice, max_iter=100_000))
     window.centre.show_view("Inspector")
-    session.select(2)
+    session.display.select(2)
     session.run()
-    wait_until(lambda: session.shown is not None and not session.shown.has_coefficients)
+    wait_until(lambda: session.display.shown is not None and not session.display.shown.has_coefficients)
     inspector, basis = window.inspector, window.basis
     wait_until(lambda: inspector._fit_of[0] is not None and not inspector._fit_of[0].has_coefficients)
     wait_until(lambda: inspector._errors_of is not None and not inspector._errors_of.has_coefficients)
     wait_until(lambda: basis._users[0].toolTip().startswith("Coefficient times length"))
-    shown = session.shown
+    shown = session.display.shown
     assert inspector._fit.reconstruction.shape == (361,)
     wait_until(lambda: inspector._errors.error < 0.4)  # at the first iterate it is 0.7
     session.cancel()
@@ -129,12 +129,12 @@ def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_clust
     assert isinstance(entry.outcome.result.H, Coefficients)
     # The slider, and the refit after it.
     session.set_sparsity(0.8)
-    wait_until(lambda: session.shown.target == 0.8)
-    projected = session.shown
+    wait_until(lambda: session.display.shown.target == 0.8)
+    projected = session.display.shown
     assert isinstance(projected.H, Coefficients)
     session.settle_sparsity()
-    wait_until(lambda: not np.isnan(session.shown.before_refit))
-    refitted = session.shown
+    wait_until(lambda: not np.isnan(session.display.shown.before_refit))
+    refitted = session.display.shown
     assert isinstance(refitted.H, Coefficients)
     assert refitted.error < projected.error == refitted.before_refit
     X = session.dataset.X

@@ -149,13 +149,13 @@ def test_the_whole_window_on_colours(make_window: Callable[[], MainWindow], tmp_
     wait_until(lambda: session.phase.name == "EMPTY")
     session.set_choice(Choice(rank=5, max_iter=30, sparsity=0.5))
     session.open(tmp_path / "colours.npy")
-    wait_until(lambda: session.shown is not None)
+    wait_until(lambda: session.display.shown is not None)
     session.run()
     wait_until(lambda: session.runs)
     assert "in colour" in window.data._facts["shape"].text()
     window.montage.view.fit()
     seen = painted_colours(window.montage.view, window.montage._buffer)
-    images = session.dataset.as_images(session.shown.W)[session.shown.order]
+    images = session.dataset.as_images(session.display.shown.W)[session.display.shown.order]
     np.testing.assert_allclose(seen, 254 * images / images.max(axis=(1, 2, 3), keepdims=True), atol=1)
     QTest.mouseClick(window.montage.view.viewport(), LEFT, pos=window.montage.view.tile_centre(1).toPoint())
     assert pixels_of(window.basis._picture._images[0]).std(axis=2).max() > 0

@@ -39,7 +39,7 @@ def fill(window: MainWindow, stack: Path, runs: int = 2) -> None:
     session = window.session
     session.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
     session.open(stack)
-    wait_until(lambda: session.shown is not None)
+    wait_until(lambda: session.display.shown is not None)
     for k in range(runs):
         session.set_sparsity(0.4 + 0.1 * k)
         session.run()
@@ -47,9 +47,9 @@ def fill(window: MainWindow, stack: Path, runs: int = 2) -> None:
     session.remark(0, Remarks("mine", "the first one", ("good", "a"), frozenset({2}), frozenset({0})))
     session.show_run(0)
     session.set_sparsity(0.7)
-    wait_until(lambda: session.shown.target == pytest.approx(0.7))
-    session.set_view(View(contrast="shared", colours="magma"))
-    session.select(1)
+    wait_until(lambda: session.display.shown.target == pytest.approx(0.7))
+    session.display.set_view(View(contrast="shared", colours="magma"))
+    session.display.select(1)
 
 
 def wait_for(window: MainWindow) -> None:
@@ -79,7 +79,7 @@ def test_a_session_is_saved_and_comes_back(make_window: Callable[[], MainWindow]
     assert one.windowTitle() == "faces.gsps (x.npy)[*] – GSP Studio"
     assert read_session(path).runs[0].details["note"] == "the first one"
     before = [entry.outcome.result for entry in one.session.runs]
-    shown = one.session.shown
+    shown = one.session.display.shown
     one.docks["Log"].hide()
 
     two = make_window()
@@ -97,10 +97,10 @@ def test_a_session_is_saved_and_comes_back(make_window: Callable[[], MainWindow]
     assert two.runs.table.item(0, 11).text() == "the first one"
     assert session.runs[0].spec.fingerprint == one.session.dataset.fingerprint
     assert session.runs[0].outcome.versions == one.session.runs[0].outcome.versions
-    wait_until(lambda: session.shown.target == pytest.approx(0.7))
-    assert np.array_equal(session.shown.W, shown.W)
-    assert session.view == View(contrast="shared", colours="magma")
-    assert session.marked == (1,)
+    wait_until(lambda: session.display.shown.target == pytest.approx(0.7))
+    assert np.array_equal(session.display.shown.W, shown.W)
+    assert session.display.view == View(contrast="shared", colours="magma")
+    assert session.display.marked == (1,)
     assert session.shown_run == 0
     assert not two.isWindowModified()
     session.run()
@@ -293,7 +293,7 @@ def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_pa
     session = window.session
     session.set_choice(Choice(rank=3, max_iter=100_000, sparsity=0.4))
     session.open(stack)
-    wait_until(lambda: session.shown is not None)
+    wait_until(lambda: session.display.shown is not None)
     session.run()
     wait_until(lambda: len(session._records) > 20)
     window.filing.keeping.keep()

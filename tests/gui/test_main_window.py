@@ -115,7 +115,7 @@ class TestDrag:
             painted(window.montage.view, window.montage._buffer), expected_greys(window), atol=1.0
         )
         W = gs.group_sparse_projection(window.session.pinned.W, slider.value()).values
-        np.testing.assert_allclose(window.session.shown.W, W, rtol=0, atol=1e-6 * W.max())
+        np.testing.assert_allclose(window.session.display.shown.W, W, rtol=0, atol=1e-6 * W.max())
 
     def test_drag_while_a_run_goes_on_steers_it(self, faces_window: MainWindow) -> None:
         window = faces_window
@@ -165,7 +165,7 @@ class TestKeys:
         assert window.session.choice.sparsity == 0.82
         QTest.keyClick(window, Key.Key_BracketLeft)
         assert window.session.choice.sparsity == 0.81
-        assert window.session.shown.target == 0.81
+        assert window.session.display.shown.target == 0.81
         QTest.keyClick(window, Key.Key_Backspace)
         assert window.session.choice.sparsity == pytest.approx(window.session.pinned.sparsity, abs=1e-4)
 
@@ -235,8 +235,8 @@ class TestKeys:
         window.montage.view.setFocus()
         QTest.keyClick(window.montage.view, Key.Key_Right)
         QTest.keyClick(window.montage.view, Key.Key_Right)
-        selected = window.session.selected
-        assert selected == int(window.session.shown.order[1])
+        selected = window.session.display.selected
+        assert selected == int(window.session.display.shown.order[1])
         assert window.basis._title.text() == f"Basis {selected + 1}"
         assert window.montage.view._selected == window.sparsity.bars._selected == 1
 
@@ -244,9 +244,9 @@ class TestKeys:
         window = faces_window
         view = window.montage.view
         QTest.mouseClick(view.viewport(), LEFT, pos=view.tile_centre(4).toPoint())
-        assert window.session.selected == int(window.session.shown.order[4])
+        assert window.session.display.selected == int(window.session.display.shown.order[4])
         QTest.mouseClick(view.viewport(), LEFT, pos=QPoint(2, 2))
-        assert window.session.selected == -1
+        assert window.session.display.selected == -1
 
     def test_view_keys_change_labels_and_white(self, faces_window: MainWindow) -> None:
         window = faces_window
@@ -275,7 +275,7 @@ class TestRuns:
         assert window.runs.table.item(0, 8).text() == "done"
         assert "Run 1 done" in window.log.lines.toPlainText()
         assert window.chip.text().endswith("met")
-        images = session.dataset.as_images(session.shown.W)[session.shown.order]
+        images = session.dataset.as_images(session.display.shown.W)[session.display.shown.order]
         np.testing.assert_allclose(painted(window.montage.view, window.montage._buffer), greys_of(images), atol=1.0)
 
     def test_click_on_a_run_brings_it_back(self, faces_window: MainWindow) -> None:
@@ -287,7 +287,7 @@ class TestRuns:
             wait_until(lambda count=count: len(session.runs) > count)
         place = window.runs.table.visualItemRect(window.runs.table.item(0, 0)).center()
         QTest.mouseClick(window.runs.table.viewport(), LEFT, pos=place)
-        assert session.shown is session.runs[0].shown
+        assert session.display.shown is session.runs[0].shown
         assert window.sparsity.slider.value() == 0.7
 
     def test_export_by_menu_and_dialog(self, faces_window: MainWindow, settings: QSettings, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_drop_of_what_is_no_file_is_refused(window: MainWindow, urls: list[str])
 def test_sample_button_opens_the_faces(window: MainWindow) -> None:
     window.session.set_choice(Choice(rank=4))
     QTest.mouseClick(window.montage.empty.buttons["sample"], LEFT)
-    wait_until(lambda: window.session.shown is not None)
+    wait_until(lambda: window.session.display.shown is not None)
     settle()
     assert window.session.dataset.name == "faces.npz"
     assert window.data._facts["shape"].text() == "19 × 19, by rows"
@@ -218,7 +218,7 @@ def test_layout_of_the_data_on_the_screen_can_be_changed(window: MainWindow, tmp
     wait_until(lambda: dialog.options.order == other)
     QTest.mouseClick(dialog.accept_button, LEFT)
     wait_until(lambda: window.session.dataset.order == other)
-    wait_until(lambda: window.session.shown is not None)
+    wait_until(lambda: window.session.display.shown is not None)
 
 
 def test_layout_dialog_that_is_cancelled_opens_nothing(window: MainWindow, tmp_path: Path) -> None:
@@ -241,14 +241,14 @@ def test_cbcl_faces_come_upright_after_the_layout_is_accepted(window: MainWindow
     assert (dialog.options.image_shape, dialog.options.order) == ((19, 19), "F")
     wait_until(dialog.accept_button.isEnabled)
     QTest.mouseClick(dialog.accept_button, LEFT)
-    wait_until(lambda: window.session.shown is not None)
+    wait_until(lambda: window.session.display.shown is not None)
     settle()
     data = window.session.dataset
     np.testing.assert_allclose(data.images(7)[0], raw[:, 7].reshape(19, 19, order="F"), rtol=1e-6)
     mean = data.images().mean(axis=0)
     # A face is the same on its left and right, and not on top and bottom.
     assert np.linalg.norm(mean - mean[:, ::-1]) < 0.5 * np.linalg.norm(mean - mean[::-1])
-    shown = window.session.shown
+    shown = window.session.display.shown
     upright = np.stack([shown.W[:, k].reshape(19, 19, order="F") for k in shown.order])
     np.testing.assert_allclose(painted(window.montage.view, window.montage._buffer), greys_of(upright), atol=1.0)
 
@@ -265,7 +265,7 @@ def test_one_photograph_is_offered_in_patches_and_seen_as_a_whole(window: MainWi
     wait_until(dialog.accept_button.isEnabled)
     assert [step.kind for step in dialog.steps.steps] == ["patches"]
     QTest.mouseClick(dialog.accept_button, LEFT)
-    wait_until(lambda: window.session.shown is not None)
+    wait_until(lambda: window.session.display.shown is not None)
     assert window.session.dataset.whole == (1, 40, 48)
     window.centre.show_view("Inspector")
     whole = window.inspector.view.buttons[PICTURE]
@@ -276,7 +276,7 @@ def test_one_photograph_is_offered_in_patches_and_seen_as_a_whole(window: MainWi
     np.testing.assert_allclose(plates.plates[0].image, picture / 255, atol=1e-6)
 
     def is_of_the_basis_on_screen() -> bool:
-        shown = window.session.shown
+        shown = window.session.display.shown
         expected = put_back(window.session.dataset, shown.W, shown.H)
         return np.allclose(plates.plates[1].image, expected.reconstruction, atol=1e-6)
 

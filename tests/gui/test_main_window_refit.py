@@ -38,10 +38,10 @@ def test_drag_and_let_go_recovers_error(faces_window: MainWindow) -> None:
     window, session = faces_window, faces_window.session
     drag(window, 0.92)
     assert "after refit" not in words(window.sparsity)
-    wait_until(lambda: not math.isnan(session.shown.before_refit))
+    wait_until(lambda: not math.isnan(session.display.shown.before_refit))
     told = words(window.sparsity)
-    assert f"error {percent(session.shown.before_refit)} now" in told
-    assert f"{percent(session.shown.error)} after refit" in told
+    assert f"error {percent(session.display.shown.before_refit)} now" in told
+    assert f"{percent(session.display.shown.error)} after refit" in told
     drag(window, 0.8)
     assert "after refit" not in words(window.sparsity)
 
@@ -65,7 +65,7 @@ def test_choice_is_remembered(make_window: Callable[[], MainWindow], settings: Q
     drag(second, 0.9)
     settle()
     assert not second.session._basis.is_refitting
-    assert math.isnan(second.session.shown.before_refit)
+    assert math.isnan(second.session.display.shown.before_refit)
 
 
 def test_cancel_button_ends_a_refit(faces_window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def five(window: MainWindow, tmp_path: Path) -> MainWindow:
     np.save(tmp_path / "x.npy", X.T.reshape(160, 12, 10).astype(np.float32))
     window.session.set_choice(Choice(rank=8, method="ahals", max_iter=5))
     window.session.open(tmp_path / "x.npy")
-    wait_until(lambda: window.session.shown is not None)
+    wait_until(lambda: window.session.display.shown is not None)
     return window
 
 

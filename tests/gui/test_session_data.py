@@ -79,15 +79,15 @@ def test_what_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_opening_faces_tells_panels_in_order(session: Session) -> None:
-    names = ("datasetChanged", "pinnedChanged", "shownChanged", "choiceChanged", "phaseChanged", "recordsReset")
+    names = ("datasetChanged", "pinnedChanged", "display.shownChanged", "choiceChanged", "phaseChanged", "recordsReset")
     heard = Listener(session, *names)
     open_faces(session)
-    wait_until(lambda: session.shown is not None)
+    wait_until(lambda: session.display.shown is not None)
     [data] = heard["datasetChanged"]
     assert data is session.dataset
     assert data.X.shape == (361, 2000)
     assert heard["pinnedChanged"] == [None, session.pinned]
-    assert heard["shownChanged"] == [None, session.shown]
+    assert heard["shownChanged"] == [None, session.display.shown]
     assert heard["phaseChanged"] == [Phase.IDLE]
     assert heard["recordsReset"] == [()]
     assert heard["choiceChanged"][-1] == Choice(rank=9, max_iter=30)
@@ -96,8 +96,8 @@ def test_opening_faces_tells_panels_in_order(session: Session) -> None:
     assert session.pinned.error < 0.3
     # The pinned basis is dense, and what is shown is its projection.
     assert session.pinned.sparsity < 0.85
-    assert session.shown.attained == pytest.approx(0.85, abs=1e-5)
-    assert session.shown.baseline == session.pinned.error
+    assert session.display.shown.attained == pytest.approx(0.85, abs=1e-5)
+    assert session.display.shown.baseline == session.pinned.error
 
 
 def test_opening_before_the_solvers_are_there_waits_for_them() -> None:
@@ -127,7 +127,7 @@ def test_other_rank_fits_the_basis_of_the_slider_anew(faces: Session) -> None:
     faces.set_choice(replace(faces.choice, rank=5))
     wait_until(lambda: faces.pinned is not first)
     assert faces.pinned.W.shape == (361, 5)
-    wait_until(lambda: faces.shown.W.shape == (361, 5))
+    wait_until(lambda: faces.display.shown.W.shape == (361, 5))
     assert faces.phase is Phase.IDLE
 
 
@@ -336,8 +336,8 @@ def test_other_data_drop_runs_and_basis_of_the_former(faces: Session) -> None:
     faces.set_choice(replace(faces.choice, max_iter=3))
     faces.run()
     wait_until(lambda: faces.runs)
-    faces.select(2)
-    heard = Listener(faces, "runsChanged", "selectionChanged", "recordsReset", "shownChanged")
+    faces.display.select(2)
+    heard = Listener(faces, "runsChanged", "display.selectionChanged", "recordsReset", "display.shownChanged")
     faces.open(sample_path("swimmer"))
     wait_until(lambda: faces.dataset.image_shape == (32, 32))
     assert faces.runs == ()

@@ -26,14 +26,14 @@ def true_error(session: Session, W: np.ndarray, H: np.ndarray) -> float:
 def let_go_at(session: Session, s: float) -> None:
     """Drag to s and let go; the refit has come."""
     session.set_sparsity(s)
-    before = session.shown
+    before = session.display.shown
     session.settle_sparsity()
-    wait_until(lambda: session.shown is not before)
+    wait_until(lambda: session.display.shown is not before)
 
 
 def nothing_comes(session: Session) -> bool:
     """Whether nothing is under way, after time enough for something to begin."""
-    heard = Listener(session, "shownChanged", "pinnedChanged")
+    heard = Listener(session, "display.shownChanged", "pinnedChanged")
     wait_until(lambda: not session._basis._rest_timer.isActive())
     settle()
     return not session._basis.is_refitting and heard.is_silent
@@ -58,10 +58,10 @@ class TestCoefficients:
     @pytest.mark.parametrize("s", [0.7, 0.9, 0.99])
     def test_error_is_lower_and_true(self, faces: Session, s: float) -> None:
         faces.set_sparsity(s)
-        projected = faces.shown
+        projected = faces.display.shown
         faces.settle_sparsity()
-        wait_until(lambda: faces.shown is not projected)
-        refit = faces.shown
+        wait_until(lambda: faces.display.shown is not projected)
+        refit = faces.display.shown
         assert refit.W is projected.W
         assert refit.error < projected.error
         assert refit.error == pytest.approx(true_error(faces, refit.W, refit.H), rel=1e-4)
@@ -76,10 +76,10 @@ class TestCoefficients:
         from scipy.optimize import nnls
 
         let_go_at(faces, 0.9)
-        W = faces.shown.W.astype(float)
+        W = faces.display.shown.W.astype(float)
         for j in (0, 700, 1999):
             _, best = nnls(W, faces.dataset.X[:, j].astype(float))
-            left = np.linalg.norm(faces.dataset.X[:, j] - W @ faces.shown.H[:, j])
+            left = np.linalg.norm(faces.dataset.X[:, j] - W @ faces.display.shown.H[:, j])
             assert left == pytest.approx(best, rel=1e-2)
 
     def test_pinned_basis_and_its_coefficients_stay(self, faces: Session) -> None:
@@ -89,15 +89,15 @@ class TestCoefficients:
         assert faces.pinned is pinned
         np.testing.assert_array_equal(pinned.H, H)
         faces.set_sparsity(0.95)
-        assert math.isnan(faces.shown.before_refit), "another projection has the pinned basis's coefficients"
-        assert faces.shown.H is pinned.H
+        assert math.isnan(faces.display.shown.before_refit), "another projection has the pinned basis's coefficients"
+        assert faces.display.shown.H is pinned.H
 
     def test_steps_and_reset_bring_it_too(self, faces: Session) -> None:
         faces.step_sparsity(0.01)
-        wait_until(lambda: not math.isnan(faces.shown.before_refit))
+        wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
         faces.reset_sparsity()
-        wait_until(lambda: not math.isnan(faces.shown.before_refit))
-        np.testing.assert_array_equal(faces.shown.W, faces.pinned.W)
+        wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
+        np.testing.assert_array_equal(faces.display.shown.W, faces.pinned.W)
 
     def test_letting_go_twice_refits_once(self, faces: Session) -> None:
         let_go_at(faces, 0.9)
@@ -111,7 +111,7 @@ class TestCoefficients:
         faces.settle_sparsity()
         assert nothing_comes(faces)
         faces.set_auto_refit(True)  # what is shown is refitted then
-        wait_until(lambda: not math.isnan(faces.shown.before_refit))
+        wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
         assert heard["autoRefitChanged"] == [False, True]
 
     def test_nothing_to_refit(self, session: Session) -> None:
@@ -124,14 +124,14 @@ class TestCoefficients:
         wait_until(lambda: faces.runs)
         faces.settle_sparsity()
         assert nothing_comes(faces)
-        assert faces.shown is faces.runs[0].shown
+        assert faces.display.shown is faces.runs[0].shown
 
     def test_large_basis_waits_for_its_projection(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("gsp_studio.gui.session.projection.SAME_EVENT", 100)
         faces.set_sparsity(0.9)
         faces.settle_sparsity()
-        wait_until(lambda: not math.isnan(faces.shown.before_refit))
-        assert faces.shown.target == 0.9
+        wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
+        assert faces.display.shown.target == 0.9
 
     def test_failure_is_told(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*arguments: object) -> None:
@@ -140,11 +140,11 @@ class TestCoefficients:
         monkeypatch.setattr(compute, "refitted", broken)
         heard = Listener(faces, "failed")
         faces.set_sparsity(0.9)
-        shown = faces.shown
+        shown = faces.display.shown
         faces.settle_sparsity()
         wait_until(lambda: heard["failed"])
         assert heard["failed"][0][0] == "the numbers ran out"
-        assert faces.shown is shown
+        assert faces.display.shown is shown
 
 
 class TestStale:
@@ -162,13 +162,13 @@ class TestStale:
         wait_until(lambda: not session._basis._refitting._worker.busy)
         session.poll()
         settle()
-        assert session.shown is None or session.shown.error >= 0
+        assert session.display.shown is None or session.display.shown.error >= 0
 
     def test_after_a_move(self, refitting: Session) -> None:
         refitting.set_sparsity(0.8)
         assert not refitting._basis.is_refitting
         self.ends(refitting)
-        assert refitting.shown.target == 0.8
+        assert refitting.display.shown.target == 0.8
 
     def test_after_another_data_set(self, refitting: Session) -> None:
         refitting.set_dataset(refitting.dataset)
@@ -225,20 +225,22 @@ class TestDenser:
         return faces
 
     def test_denser_becomes_attainable(self, sparse: Session) -> None:
-        before, order = sparse.pinned, sparse.shown.order
+        before, order = sparse.pinned, sparse.display.shown.order
         s = before.sparsity - 0.1
         sparse.set_sparsity(s)
-        assert sparse.shown.attained > s + 0.09, "without a refit the basis stays as it is"
-        error = sparse.shown.error
+        assert sparse.display.shown.attained > s + 0.09, "without a refit the basis stays as it is"
+        error = sparse.display.shown.error
         heard = Listener(sparse, "activityChanged", "pinnedChanged", "failed")
         sparse.settle_sparsity()
         wait_until(lambda: sparse.pinned is not before)
         assert sparse.pinned.sparsity < before.sparsity
-        assert sparse.shown.attained == pytest.approx(s, abs=2e-3)
-        assert sparse.shown.meets_target
-        assert sparse.shown.error < error
-        assert sparse.shown.error == pytest.approx(true_error(sparse, sparse.shown.W, sparse.pinned.H), rel=1e-4)
-        np.testing.assert_array_equal(sparse.shown.order, order)
+        assert sparse.display.shown.attained == pytest.approx(s, abs=2e-3)
+        assert sparse.display.shown.meets_target
+        assert sparse.display.shown.error < error
+        assert sparse.display.shown.error == pytest.approx(
+            true_error(sparse, sparse.display.shown.W, sparse.pinned.H), rel=1e-4
+        )
+        np.testing.assert_array_equal(sparse.display.shown.order, order)
         assert heard["failed"] == []
         assert heard["activityChanged"] == ["refitting", ""]
         assert "a refit at s = " in sparse.pinned.origin
@@ -246,7 +248,9 @@ class TestDenser:
         # The slider goes on from there, in both directions.
         sparse.set_sparsity(0.9)
         np.testing.assert_allclose(
-            sparse.shown.W, gs.group_sparse_projection(sparse.pinned.W, 0.9).values, atol=1e-6 * sparse.shown.W.max()
+            sparse.display.shown.W,
+            gs.group_sparse_projection(sparse.pinned.W, 0.9).values,
+            atol=1e-6 * sparse.display.shown.W.max(),
         )
 
     def test_the_runs_own_basis_comes_back(self, sparse: Session) -> None:
@@ -268,7 +272,7 @@ class TestDenser:
         wait_until(lambda: not sparse._basis._refitting._denser._retired)
         assert sparse.pinned is before
         assert sparse._activity._told == ""
-        assert sparse.shown.target == 0.9
+        assert sparse.display.shown.target == 0.9
 
     def test_cancel_drops_it(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(compute, "DENSER_ITERATIONS", 10**6)

@@ -35,7 +35,15 @@ def start_endless(session: Session) -> None:
 
 
 def test_run_to_the_end_tells_everything(faces: Session) -> None:
-    names = ("phaseChanged", "progressChanged", "recordsReset", "recordsAdded", "runsChanged", "shownChanged", "failed")
+    names = (
+        "phaseChanged",
+        "progressChanged",
+        "recordsReset",
+        "recordsAdded",
+        "runsChanged",
+        "display.shownChanged",
+        "failed",
+    )
     heard = Listener(faces, *names)
     run_to_the_end(faces, sparsity=0.8, max_iter=20)
     assert heard["phaseChanged"] == [Phase.RUNNING, Phase.IDLE]
@@ -51,10 +59,10 @@ def test_run_to_the_end_tells_everything(faces: Session) -> None:
     assert heard["runsChanged"][-1] == (faces.runs, 0)
     assert (entry.number, entry.name, entry.state) == (1, "Run 1", "done")
     assert entry.choice == Choice(rank=9, sparsity=0.8, max_iter=20)
-    assert faces.shown is entry.shown
+    assert faces.display.shown is entry.shown
     assert faces.pinned is entry.pinned
-    assert faces.shown.meets_target
-    assert faces.shown.attained >= 0.8 - 1e-5
+    assert faces.display.shown.meets_target
+    assert faces.display.shown.attained >= 0.8 - 1e-5
 
 
 def test_the_same_run_without_a_window_gives_the_same_factors(faces: Session) -> None:
@@ -63,25 +71,25 @@ def test_the_same_run_without_a_window_gives_the_same_factors(faces: Session) ->
     result = gs.factorize(
         faces.dataset.X, gs.Params(9, "psnmf", 0.8, 3, 12), gs.get_backend(spec.backend, spec.threads)
     )
-    np.testing.assert_array_equal(faces.shown.W, result.W)
-    np.testing.assert_array_equal(faces.shown.H, result.H)
+    np.testing.assert_array_equal(faces.display.shown.W, result.W)
+    np.testing.assert_array_equal(faces.display.shown.H, result.H)
 
 
 def test_a_run_pins_what_its_projection_gives_its_basis_from(faces: Session) -> None:
     run_to_the_end(faces, sparsity=0.85, max_iter=20)
-    W, pinned, error = faces.shown.W, faces.pinned, faces.shown.error
+    W, pinned, error = faces.display.shown.W, faces.pinned, faces.display.shown.error
     assert pinned.sparsity < 0.849, "the basis is pinned, not what it was projected from"
     assert not np.array_equal(pinned.W, W)
     np.testing.assert_array_equal(gs.group_sparse_projection(pinned.W, 0.85).values, W)
     X = faces.dataset.X.astype(float)
     assert error == pytest.approx(np.linalg.norm(X - W.astype(float) @ pinned.H) / np.linalg.norm(X), rel=1e-4)
-    order = faces.shown.order
+    order = faces.display.shown.order
     faces.set_sparsity(0.9)
-    assert not np.array_equal(faces.shown.W, W)
+    assert not np.array_equal(faces.display.shown.W, W)
     faces.set_sparsity(0.85)  # nothing jumps when the slider comes back
-    np.testing.assert_allclose(faces.shown.W, W, rtol=0, atol=1e-6 * W.max())
-    assert faces.shown.error == pytest.approx(error, rel=1e-5)
-    np.testing.assert_array_equal(faces.shown.order, order)
+    np.testing.assert_allclose(faces.display.shown.W, W, rtol=0, atol=1e-6 * W.max())
+    assert faces.display.shown.error == pytest.approx(error, rel=1e-5)
+    np.testing.assert_array_equal(faces.display.shown.order, order)
 
 
 def test_pause_resume_cancel_keeps_the_best(faces: Session) -> None:
@@ -109,7 +117,7 @@ def test_pause_resume_cancel_keeps_the_best(faces: Session) -> None:
     assert entry.state == "stopped"
     best = min(record.error for record in entry.records if record.sparsity >= record.target - 1e-5)
     assert entry.shown.error == pytest.approx(best)
-    assert faces.shown is entry.shown
+    assert faces.display.shown is entry.shown
 
 
 def test_cancel_while_paused_ends_the_run(faces: Session) -> None:
@@ -129,8 +137,8 @@ def test_slider_steers_the_run(faces: Session) -> None:
     assert {record.target for record in faces._records} == {0.6}
     faces.set_sparsity(0.9)
     wait_until(lambda: faces._records[-1].target == 0.9)
-    wait_until(lambda: faces.shown.target == 0.9)
-    assert faces.shown.attained >= 0.9 - 1e-5
+    wait_until(lambda: faces.display.shown.target == 0.9)
+    assert faces.display.shown.attained >= 0.9 - 1e-5
     assert faces.pinned is pinned, "a run that goes on is not pinned"
     faces.cancel()
     wait_until(lambda: faces.runs)
@@ -169,7 +177,7 @@ def test_closing_while_a_run_is_paused_ends_it(faces: Session) -> None:
 
 
 def test_tiles_keep_their_places_after_the_first_iterations(faces: Session) -> None:
-    heard = Listener(faces, "shownChanged")
+    heard = Listener(faces, "display.shownChanged")
     start_endless(faces)
     kept = faces._live._order[::-1].copy()  # not the order of any energies
     faces._live._order = kept
@@ -183,10 +191,10 @@ def test_tiles_keep_their_places_after_the_first_iterations(faces: Session) -> N
 
 def test_a_run_without_a_target_meets_it(faces: Session) -> None:
     run_to_the_end(faces, method="ahals", max_iter=10)
-    assert np.isnan(faces.shown.target)
-    assert faces.shown.meets_target
+    assert np.isnan(faces.display.shown.target)
+    assert faces.display.shown.meets_target
     assert faces.runs[0].label == "A-HALS, rank 9"
-    np.testing.assert_allclose(faces.pinned.W, faces.shown.W)
+    np.testing.assert_allclose(faces.pinned.W, faces.display.shown.W)
 
 
 def test_runs_come_back_to_the_screen(faces: Session) -> None:
@@ -195,7 +203,7 @@ def test_runs_come_back_to_the_screen(faces: Session) -> None:
     first, second = faces.runs
     assert (first.number, second.number) == (1, 2)
     assert faces.shown_run == 1
-    heard = Listener(faces, "runsChanged", "recordsReset", "pinnedChanged", "shownChanged", "choiceChanged")
+    heard = Listener(faces, "runsChanged", "recordsReset", "pinnedChanged", "display.shownChanged", "choiceChanged")
     faces.show_run(0)
     assert heard["runsChanged"] == [(faces.runs, 0)]
     assert heard["recordsReset"] == [first.records]
@@ -225,7 +233,7 @@ class TestFailure:
     good = 0
 
     def test_at_once_is_told_in_a_sentence(self, breaking: Session) -> None:
-        pinned, shown = breaking.pinned, breaking.shown
+        pinned, shown = breaking.pinned, breaking.display.shown
         heard = Listener(breaking, "failed")
         breaking.run()
         wait_until(lambda: heard["failed"])
@@ -235,9 +243,9 @@ class TestFailure:
         assert breaking.phase is Phase.IDLE
         assert breaking.runs == ()
         assert breaking.pinned is pinned
-        assert breaking.shown is shown
+        assert breaking.display.shown is shown
         breaking.set_sparsity(0.9)  # the slider is alive
-        assert breaking.shown.target == 0.9
+        assert breaking.display.shown.target == 0.9
 
     def test_later_keeps_what_was_reached(self, breaking: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(TestFailure, "good", 4)
@@ -277,8 +285,8 @@ class TestExport:
         told = json.loads((folder / "run.json").read_text())
         assert faces.dataset.fingerprint in json.dumps(told)
         with np.load(folder / "factors.npz") as factors:
-            np.testing.assert_array_equal(factors["W"], faces.shown.W)
-            np.testing.assert_array_equal(factors["H"], faces.shown.H)
+            np.testing.assert_array_equal(factors["W"], faces.display.shown.W)
+            np.testing.assert_array_equal(factors["H"], faces.display.shown.H)
         with (folder / "history.csv").open() as lines:
             assert len(list(csv.reader(lines))) == 7
 

@@ -48,16 +48,16 @@ def test_frozen_basis_images_stay_while_the_run_goes_on(faces: Session) -> None:
     start_endless(faces)
     pause(faces)
     heard = Listener(faces, "frozenChanged", "failed")
-    faces.mark((2, 5))
+    faces.display.mark((2, 5))
     faces.toggle_frozen()
     assert faces.frozen == (2, 5)
-    before = faces.shown.W.copy()
+    before = faces.display.shown.W.copy()
     go_on(faces)
     pause(faces)
-    np.testing.assert_array_equal(faces.shown.W[:, [2, 5]], before[:, [2, 5]])
+    np.testing.assert_array_equal(faces.display.shown.W[:, [2, 5]], before[:, [2, 5]])
     others = np.setdiff1d(np.arange(before.shape[1]), [2, 5])  # one of them alone may stand still by itself
-    assert not np.array_equal(faces.shown.W[:, others], before[:, others])
-    faces.mark((5,))
+    assert not np.array_equal(faces.display.shown.W[:, others], before[:, others])
+    faces.display.mark((5,))
     faces.toggle_frozen()
     assert faces.frozen == (2,)
     end(faces)
@@ -69,7 +69,7 @@ def test_frozen_basis_images_stay_while_the_run_goes_on(faces: Session) -> None:
 
 def test_the_slider_moves_on_with_frozen_basis_images(faces: Session) -> None:
     start_endless(faces)
-    faces.mark((1,))
+    faces.display.mark((1,))
     faces.toggle_frozen()
     faces.set_sparsity(0.7)
     wait_until(lambda: faces._records[-1].target == 0.7)
@@ -80,20 +80,20 @@ def test_the_slider_moves_on_with_frozen_basis_images(faces: Session) -> None:
 def test_killed_in_a_pause_it_goes_when_the_run_goes_on(faces: Session) -> None:
     start_endless(faces)
     pause(faces)
-    order = [int(k) for k in faces.shown.order]
-    faces.mark((3, 6))
+    order = [int(k) for k in faces.display.shown.order]
+    faces.display.mark((3, 6))
     faces.toggle_frozen()
-    faces.mark((1,))
-    heard = Listener(faces, "logged", "shownChanged", "failed")
+    faces.display.mark((1,))
+    heard = Listener(faces, "logged", "display.shownChanged", "failed")
     faces.kill()
-    assert faces.marked == ()
+    assert faces.display.marked == ()
     assert faces.frozen == (3, 6), "on the screen nothing has moved yet"
-    assert faces.shown.W.shape[1] == 9
+    assert faces.display.shown.W.shape[1] == 9
     assert heard["logged"] == ["Basis 2 will be killed when the run goes on."]
     go_on(faces)
-    assert faces.shown.W.shape[1] == 8
+    assert faces.display.shown.W.shape[1] == 8
     assert faces.frozen == (2, 5)
-    assert list(faces.shown.order) == [k - (k > 1) for k in order if k != 1], "the other tiles stay in order"
+    assert list(faces.display.shown.order) == [k - (k > 1) for k in order if k != 1], "the other tiles stay in order"
     assert heard["failed"] == []
     end(faces)
     assert faces.choice.rank == faces.runs[-1].choice.rank == 8
@@ -104,12 +104,12 @@ def test_killed_in_a_pause_it_goes_when_the_run_goes_on(faces: Session) -> None:
 def test_a_split_basis_image_stays_and_the_new_one_is_the_last_tile(faces: Session) -> None:
     start_endless(faces)
     pause(faces)
-    order = list(faces.shown.order)
-    faces.mark((4, 0))
+    order = list(faces.display.shown.order)
+    faces.display.mark((4, 0))
     faces.split()
     go_on(faces)
-    assert list(faces.shown.order) == [*order, 9, 10]
-    assert faces.marked == (4, 0)
+    assert list(faces.display.shown.order) == [*order, 9, 10]
+    assert faces.display.marked == (4, 0)
     end(faces)
     said = [step.text for step in faces.runs[-1].outcome.interventions]
     assert said == ["basis 1 split", "basis 5 split"]
@@ -118,11 +118,11 @@ def test_a_split_basis_image_stays_and_the_new_one_is_the_last_tile(faces: Sessi
 def test_two_edits_in_a_pause_mean_what_is_on_the_screen(faces: Session) -> None:
     start_endless(faces)
     pause(faces)
-    faces.mark((0,))
+    faces.display.mark((0,))
     faces.kill()
-    faces.mark((5,))
+    faces.display.mark((5,))
     faces.reseed()
-    faces.mark((0,))
+    faces.display.mark((0,))
     faces.split()  # it is gone already
     go_on(faces)
     end(faces)
@@ -132,17 +132,17 @@ def test_two_edits_in_a_pause_mean_what_is_on_the_screen(faces: Session) -> None
 
 def test_what_cannot_be_is_said_in_one_sentence(faces: Session) -> None:
     heard = Listener(faces, "failed")
-    faces.mark((0,))
+    faces.display.mark((0,))
     for ask in (faces.toggle_frozen, faces.kill, faces.split, faces.reseed):
         ask()  # no run: nothing happens
     start_endless(faces)
-    faces.mark(tuple(range(9)))
+    faces.display.mark(tuple(range(9)))
     faces.toggle_frozen()
-    faces.mark((3,))
+    faces.display.mark((3,))
     faces.toggle_frozen()
-    faces.mark((3,))
+    faces.display.mark((3,))
     faces.reseed()
-    faces.mark(())
+    faces.display.mark(())
     faces.kill()
     end(faces)
     assert [sentence for sentence, _ in heard["failed"]] == [
@@ -157,7 +157,7 @@ def test_every_step_is_a_mark_and_a_line(faces: Session) -> None:
     for s in (0.8, 0.75, 0.7):
         faces.set_sparsity(s)
         wait_until(lambda s=s: faces._records[-1].target == s)
-    faces.mark((0,))
+    faces.display.mark((0,))
     faces.split()
     go_on(faces)
     end(faces)
@@ -192,9 +192,9 @@ def how_it_differs(faces: Session, out: Path, said: str) -> str:
 
 def test_a_steered_run_is_repeated_by_its_script(faces: Session, tmp_path: Path) -> None:
     start_endless(faces)
-    faces.mark((0,))
+    faces.display.mark((0,))
     faces.split()
-    faces.mark((2,))
+    faces.display.mark((2,))
     faces.toggle_frozen()
     faces.set_sparsity(0.7)
     go_on(faces)
@@ -239,7 +239,7 @@ def test_a_branch_of_a_finished_run_forks(faces: Session) -> None:
 def test_a_branch_of_a_run_that_is_going_stops_and_keeps_it(faces: Session) -> None:
     start_endless(faces)
     pause(faces)
-    faces.mark((0,))
+    faces.display.mark((0,))
     faces.kill()
     go_on(faces)
     pause(faces)
@@ -247,7 +247,7 @@ def test_a_branch_of_a_run_that_is_going_stops_and_keeps_it(faces: Session) -> N
     faces.branch(at - 2, 0.7)
     wait_until(lambda: len(faces.runs) == 1 and faces.phase is Phase.RUNNING)
     wait_until(lambda: len(faces._records) > at)
-    assert faces.shown.W.shape[1] == 8
+    assert faces.display.shown.W.shape[1] == 8
     end(faces)
     first, second = faces.runs
     assert first.state == second.state == "stopped"

@@ -28,7 +28,7 @@ def test_the_plain_and_the_weighted_basis_come_as_a_pair(faces: Session) -> None
     wait_until(lambda: heard["pairChanged"])
     plain, weighted = heard["pairChanged"][-1]
     assert weighted is None
-    np.testing.assert_allclose(plain.W, faces.shown.W, atol=1e-6)
+    np.testing.assert_allclose(plain.W, faces.display.shown.W, atol=1e-6)
     faces.set_weights(WEIGHTS)
     wait_until(lambda: heard["pairChanged"][-1][1] is not None)
     plain, weighted = heard["pairChanged"][-1]
@@ -38,7 +38,9 @@ def test_the_plain_and_the_weighted_basis_come_as_a_pair(faces: Session) -> None
     np.testing.assert_array_equal(plain.order, weighted.order)
     faces.set_sparsity(0.8)
     wait_until(lambda: heard["pairChanged"][-1][1].target == 0.8)
-    np.testing.assert_allclose(faces.shown.W, heard["pairChanged"][-1][0].W, atol=1e-6)  # the method is the plain one
+    np.testing.assert_allclose(
+        faces.display.shown.W, heard["pairChanged"][-1][0].W, atol=1e-6
+    )  # the method is the plain one
 
 
 def test_the_weighted_method_puts_them_under_the_slider(faces: Session) -> None:
@@ -48,9 +50,11 @@ def test_the_weighted_method_puts_them_under_the_slider(faces: Session) -> None:
     assert faces.pinned.sparsity == pytest.approx(np.mean(hoyer_sparsity(faces.pinned.W, WEIGHTS)), abs=1e-6)
     assert faces.pinned.sparsity != pytest.approx(plain, abs=1e-3)
     faces.set_sparsity(0.8)
-    wait_until(lambda: faces.shown.target == 0.8)
-    assert faces.shown.attained == pytest.approx(0.8, abs=1e-5)  # the weighted average
-    np.testing.assert_allclose(faces.shown.sparsities, hoyer_sparsity(faces.shown.W, WEIGHTS), atol=1e-5)
+    wait_until(lambda: faces.display.shown.target == 0.8)
+    assert faces.display.shown.attained == pytest.approx(0.8, abs=1e-5)  # the weighted average
+    np.testing.assert_allclose(
+        faces.display.shown.sparsities, hoyer_sparsity(faces.display.shown.W, WEIGHTS), atol=1e-5
+    )
     faces.set_choice(replace(faces.choice, method="psnmf"))
     assert faces.pinned.weights is None
     assert faces.pinned.sparsity == pytest.approx(plain)

@@ -261,7 +261,7 @@ def test_from_the_key_to_the_screen(faces_window: MainWindow) -> None:
     assert len(window.montage.view._unstable._rects) == count
     assert f"Run 1: {count or 'none'} of 9 basis images unstable over 5 seeds" in told["logged"][-1]
     QTest.mouseClick(window.montage.view.viewport(), LEFT, pos=window.montage.view.tile_centre(4).toPoint())
-    basis = int(session.shown.order[4])
+    basis = int(session.display.shown.order[4])
     assert window.basis._facts["stability"].text() == f"{found.cosine[basis]:.2f}\nover 5 seeds"
     again = len(told["stabilityFound"])
     ask(window)
@@ -291,7 +291,7 @@ def test_it_belongs_to_its_run_and_stays_while_the_slider_projects_it(faces_wind
     checked(window)
     view = window.montage.view
     session.set_sparsity(0.95)
-    wait_until(lambda: session.shown.target == pytest.approx(0.95))
+    wait_until(lambda: session.display.shown.target == pytest.approx(0.95))
     assert view._spread.isVisible()
     assert "unstable" in window.montage._caption.text()
     run(window, seed=7)
@@ -370,7 +370,7 @@ def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_pat
     one, path = make_window(), tmp_path / "s.gsps"
     one.session.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
     one.session.open(tmp_path / "x.npy")
-    wait_until(lambda: one.session.shown is not None)
+    wait_until(lambda: one.session.display.shown is not None)
     one.filing.keeping.watch(tmp_path / "beside")
     checked(one)
     one.session.remark(0, Remarks(note="still here"))

@@ -62,7 +62,7 @@ def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
     assert not any(action.isEnabled() for action in window._steering_actions), "none is selected"
     pick(window, 1)
     assert all(action.isEnabled() for action in window._steering_actions)
-    frozen = int(session.shown.order[1])
+    frozen = int(session.display.shown.order[1])
     QTest.keyClick(window.montage.view, Key.Key_F, Qt.KeyboardModifier.ShiftModifier)
     assert session.frozen == (frozen,)
     assert current_theme().curve_sparsity in colours_of_tile(window, 1)
@@ -75,7 +75,7 @@ def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
     QTest.keyClick(window.montage.view, Key.Key_R, Qt.KeyboardModifier.ShiftModifier)
     QTest.mouseClick(window.run.run, LEFT)
     wait_until(lambda: len(session.marks) == 4)
-    wait_until(lambda: session._records[-1].n_iter > session.marks[-1].last and session.shown.W.shape[1] == 9)
+    wait_until(lambda: session._records[-1].n_iter > session.marks[-1].last and session.display.shown.W.shape[1] == 9)
     words = [mark.text.split(" ", 2)[2] for mark in session.marks]
     assert words == ["frozen", "killed", "split", "re-seeded"]
     assert len(window.curves._mark_heads.points()) == 4

@@ -51,7 +51,7 @@ def opened(root: Path, window: MainWindow, images: Path) -> MainWindow:
     """A window on these images."""
     window.session.set_choice(Choice(rank=4, max_iter=8))
     window.session.open(images)
-    wait_until(lambda: window.session.shown is not None)
+    wait_until(lambda: window.session.display.shown is not None)
     return window
 
 
@@ -105,7 +105,7 @@ class TestInTheWindow:
         best = min((Cell(4, 0.5, seed) for seed in (0, 1)), key=lambda cell: states[cell].error)
         assert (entry.choice.rank, entry.choice.sparsity, entry.choice.seed) == (4, 0.5, best.seed)
         assert entry.shown.error == states[best].error
-        assert session.shown is entry.shown
+        assert session.display.shown is entry.shown
         assert session.choice == Choice(rank=4, sparsity=0.5, seed=best.seed, max_iter=8)
         assert opened.runs.table.item(0, 0).text() == "Run 1"
 
@@ -279,7 +279,7 @@ class TestInTheWindow:
         settle()
         assert not opened.session.sweeping.is_going
         assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, SweepDialog) and w.isVisible()]
-        wait_until(lambda: opened.session.shown is not None)
+        wait_until(lambda: opened.session.display.shown is not None)
         opened.asking.sweep()
         asked = dialog()
         wait_until(lambda: asked._poll.states)
@@ -459,7 +459,7 @@ def test_the_sweep_of_a_session_without_a_window(session: object, images: Path, 
     session.sweeping.root = tmp_path / "sweeps"
     session.set_choice(Choice(rank=3, max_iter=5))
     session.open(images)
-    wait_until(lambda: session.shown is not None)
+    wait_until(lambda: session.display.shown is not None)
     heard = Listener(session, "logged")
     ended = Listener(session.sweeping, "ended", "failed")
     session.sweeping.begin(Grid(session.sweeping.base(), (2, 3), (0.5,)))

@@ -62,7 +62,7 @@ def grey_of(window: MainWindow, tile: int) -> float:
 def test_keys_mark_what_is_selected(ran: MainWindow) -> None:
     session, view = ran.session, ran.montage.view
     QTest.mouseClick(view.viewport(), LEFT, pos=view.tile_centre(2).toPoint())
-    basis = session.selected
+    basis = session.display.selected
     bright = grey_of(ran, 2)
     QTest.keyClick(ran, Qt.Key.Key_X)
     settle()
@@ -84,7 +84,7 @@ def test_keys_mark_what_is_selected(ran: MainWindow) -> None:
 
 def test_marks_are_those_of_the_run_on_the_screen(ran: MainWindow) -> None:
     session = ran.session
-    session.mark((0, 3))
+    session.display.mark((0, 3))
     session.judge(accept=True)
     session.run()
     wait_until(lambda: session.phase is Phase.IDLE)
@@ -93,13 +93,13 @@ def test_marks_are_those_of_the_run_on_the_screen(ran: MainWindow) -> None:
     session.show_run(0)
     assert "2 accepted" in ran.montage._caption.text()
     session.set_sparsity(0.9)
-    wait_until(lambda: session.shown.target == pytest.approx(0.9))
+    wait_until(lambda: session.display.shown.target == pytest.approx(0.9))
     assert "2 accepted" in ran.montage._caption.text(), "a projection keeps the basis images' numbers"
 
 
 def test_nothing_is_judged_where_no_run_is_shown(window: MainWindow) -> None:
     open_faces(window.session, rank=4)
-    window.session.select(1)
+    window.session.display.select(1)
     assert not window.session.can_judge
     assert not window.basis.accept.isEnabled()
     window.session.judge(accept=True)

@@ -14,7 +14,8 @@ from gsp_studio.gui.jobs.rank_study import Ranking
 from gsp_studio.gui.jobs.stability_check import SEEDS, Checking
 from gsp_studio.gui.jobs.weighted_pair import Weighing
 from gsp_studio.gui.session.activity import Activity
-from gsp_studio.gui.session.display import Viewing
+from gsp_studio.gui.session.display import Display
+from gsp_studio.gui.session.signals import SessionSignals
 from gsp_studio.gui.state import Choice, Parts, Pinned, Remarks, RunEntry
 
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
 
-class Answering(Viewing):
+class Answering(SessionSignals):
     """Questions about the data, the runs and the basis on the screen; workers find the answers, signals bring them."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.display = Display(self)
         self.choice = Choice()
         self.dataset: Dataset | None = None
         self.pinned: Pinned | None = None
@@ -59,7 +61,7 @@ class Answering(Viewing):
         self._inspecting.residualFound.connect(self.residualFound)
         self._weighing.paired.connect(self.pairChanged)
         self._weighing.meanFound.connect(self.meanFound)
-        self.shownChanged.connect(self._pair)
+        self.display.shownChanged.connect(self._pair)
         self.checking.found.connect(self._keep_stability)
         self.runsChanged.connect(self._follow_run)
         for part in self._answering[:-1]:  # what goes wrong with a study is told where it was asked for
@@ -109,12 +111,12 @@ class Answering(Viewing):
     @property
     def can_judge(self) -> bool:
         """Whether there is a run on the screen, and a basis image of it that is meant."""
-        return 0 <= self.shown_run < len(self.runs) and bool(self.marked)
+        return 0 <= self.shown_run < len(self.runs) and bool(self.display.marked)
 
     def judge(self, accept: bool) -> None:
         """Accept the selected basis images of the run on the screen, or reject them; once more takes it back."""
         if self.can_judge:
-            self.remark(self.shown_run, self.runs[self.shown_run].remarks.judged(self.marked, accept))
+            self.remark(self.shown_run, self.runs[self.shown_run].remarks.judged(self.display.marked, accept))
 
     def compare(self, places: tuple[int, ...]) -> None:
         """Match the basis images of runs of the list with those of the first; `comparisonReady` brings them."""
@@ -123,19 +125,19 @@ class Answering(Viewing):
 
     def find_errors(self) -> None:
         """Ask for the errors of all images with the basis on the screen; `errorsFound` brings them."""
-        self._inspecting.errors(self.dataset, self.shown)
+        self._inspecting.errors(self.dataset, self.display.shown)
 
     def find_fit(self, image: int) -> None:
         """Ask for what the basis on the screen makes of one image; `fitFound` brings it."""
-        self._inspecting.fit(self.dataset, self.shown, image)
+        self._inspecting.fit(self.dataset, self.display.shown, image)
 
     def find_picture(self, patch: int) -> None:
         """Ask for the image that a patch was cut from, put together again; `pictureFound` brings it."""
-        self._inspecting.picture(self.dataset, self.shown, patch)
+        self._inspecting.picture(self.dataset, self.display.shown, patch)
 
     def find_users(self, basis: int, is_map: bool) -> None:
         """Ask which images use a basis image on the screen most, or for all of its coefficients, for a map."""
-        self._inspecting.users(self.shown, basis, is_map)
+        self._inspecting.users(self.display.shown, basis, is_map)
 
     def find_residual(self, entry: RunEntry) -> None:
         """Ask how far a run's result is from standing still; `residualFound` tells."""
@@ -164,7 +166,7 @@ class Answering(Viewing):
             self.stabilityChanged.emit(entry)
 
     def _tell_stability(self, entry: RunEntry) -> None:
-        self.set_view(replace(self.view, spread=True))
+        self.display.set_view(replace(self.display.view, spread=True))
         self.logged.emit(about_stability(entry))
 
     def _follow_run(self, runs: tuple[RunEntry, ...], index: int) -> None:
@@ -182,5 +184,5 @@ class Answering(Viewing):
         self._pair()
 
     def _pair(self) -> None:
-        if self._is_pairing and self.pinned is not None and self.shown is not None:
-            self._weighing.pair(self.pinned, self.shown.order, self.choice.sparsity, self.weights)
+        if self._is_pairing and self.pinned is not None and self.display.shown is not None:
+            self._weighing.pair(self.pinned, self.display.shown.order, self.choice.sparsity, self.weights)

@@ -36,7 +36,7 @@ LEAST_PROGRESS = 0.002
 
 
 class Session(Steering):
-    """The state, and what changes it; what is selected, and how it is drawn, is the part of it in `Viewing`."""
+    """The state, and what changes it; what is on the screen is the part of it in `Display`."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -58,9 +58,10 @@ class Session(Steering):
         basis.projected.connect(self._show_projection)
         basis.glimpsed.connect(self._show_glimpse)
         basis.rested.connect(self._refit)
-        basis.refitted.connect(self._show)
+        basis.refitted.connect(self.display.show)
         basis.refittedBoth.connect(self._pin_refit)
         basis.pathChanged.connect(self.pathChanged)
+        self.display.edited.connect(self._undoing.note)
         self._warm.due.connect(self._start_warm_fit)
         self._warm.fitted.connect(self._pin_warm_fit)
         opening = self._opening
@@ -74,7 +75,7 @@ class Session(Steering):
             heard.connect(told_on)
         live.progressed.connect(self.progressChanged)
         live.recordsAdded.connect(self._add_records)
-        live.iterated.connect(self._show)
+        live.iterated.connect(self.display.show)
         live.ended.connect(self._finish_run)
         for part in (self._warm, basis):
             part.failed.connect(self.failed)
@@ -147,8 +148,8 @@ class Session(Steering):
         self.choice = replace(self.choice, rank=max(1, min(self.choice.rank, *dataset.X.shape)))
         self.datasetChanged.emit(dataset)
         self._pin(None, None)
-        self._show(None)
-        self._mark(())
+        self.display.show(None)
+        self.display.move_marks(())
         self._set_runs((), -1)
         self._show_course((), (), ())
         self.choiceChanged.emit(self.choice)
@@ -201,17 +202,17 @@ class Session(Steering):
 
     def settle_sparsity(self) -> None:
         """The slider was let go of: with Auto-refit on, the factors are refitted to where it stands."""
-        self._note("sparsity")
+        self._undoing.note("sparsity")
         if self.auto_refit:
             self._basis.settle()
 
     def toggle_held(self, basis: int) -> None:
         """Hold a basis image at the sparsity that it has now, or let go of it; the others share the budget."""
-        if self.shown is None or self.pinned is None or self.phase is not Phase.IDLE:
+        if self.display.shown is None or self.pinned is None or self.phase is not Phase.IDLE:
             return
         held = dict(self.held)
         if held.pop(basis, None) is None:
-            held[basis] = float(self.shown.sparsities[basis])
+            held[basis] = float(self.display.shown.sparsities[basis])
         self.hold(held)
 
     def hold(self, held: dict[int, float]) -> None:
@@ -222,7 +223,7 @@ class Session(Steering):
             self.heldChanged.emit(held)
             self.pathChanged.emit(None)
             self._basis.project(self.choice)
-            self._note("held basis images")
+            self._undoing.note("held basis images")
 
     def set_weights(self, weights: Any) -> None:
         """What it costs to use each pixel (m,), for the weighted method; None: all the same. Never written again."""
@@ -238,7 +239,7 @@ class Session(Steering):
 
     def settle_weights(self) -> None:
         """The brush was lifted."""
-        self._note("weights")
+        self._undoing.note("weights")
         if self.auto_refit:
             self._basis.settle()
 
@@ -246,7 +247,7 @@ class Session(Steering):
         """The pinned basis under the weights in force, where these are others than before."""
         pinned = None if self.pinned is None else self._work.reweighted(self.pinned, self.choice, self.weights)
         if pinned is not None and not self._live.is_going:
-            self._pin(pinned, None if self.shown is None else self.shown.order)
+            self._pin(pinned, None if self.display.shown is None else self.display.shown.order)
             self._basis.project(self.choice)
 
     def set_auto_refit(self, on: bool) -> None:
@@ -257,17 +258,13 @@ class Session(Steering):
             self._basis.drop_refit()
             self.settle_sparsity()
 
-    def _note(self, text: str) -> None:
-        self._undoing.note(text)
-
     def _show_glimpse(self, glimpse: Glimpse) -> None:
         if not self._live.is_going:
-            self.glimpse = glimpse
-            self.glimpseChanged.emit(glimpse)
+            self.display.show_glimpse(glimpse)
 
     def _show_projection(self, shown: Shown) -> None:
         if not self._live.is_going:
-            self._show(shown)
+            self.display.show(shown)
 
     # Runs
 
@@ -344,7 +341,7 @@ class Session(Steering):
         self.choiceChanged.emit(entry.choice)
         self._show_course(entry.records, entry.marks, self._origin_of(entry.origin[0]))
         self._pin(entry.pinned, entry.shown.order)
-        self._show(entry.shown)
+        self.display.show(entry.shown)
         self._set_runs(self.runs, index)
         self.find_residual(entry)
         self._undoing.start_from_here()
@@ -414,8 +411,8 @@ class Session(Steering):
     def _pin(self, pinned: Pinned | None, order: Any) -> None:
         self.pinned, self.held, self.basis_number = pinned, {}, self.basis_number + 1
         self._basis.pin(pinned, self.dataset, order)
-        if pinned is not None and max(self.marked, default=-1) >= pinned.W.shape[1]:
-            self._mark(())
+        if pinned is not None and max(self.display.marked, default=-1) >= pinned.W.shape[1]:
+            self.display.move_marks(())
         self.pinnedChanged.emit(pinned)
         self.heldChanged.emit({})
         self.pathChanged.emit(None)
@@ -425,8 +422,8 @@ class Session(Steering):
 
     def _refit(self) -> None:
         is_wanted = self.phase is Phase.IDLE and not self._warm.is_coming
-        if is_wanted and self.dataset is not None and self.shown is not None:
-            self._basis.refit(self.dataset, self.choice, self.shown)
+        if is_wanted and self.dataset is not None and self.display.shown is not None:
+            self._basis.refit(self.dataset, self.choice, self.display.shown)
 
     def _pin_refit(self, outcome: Outcome) -> None:
         if outcome.result is None:
@@ -436,7 +433,7 @@ class Session(Steering):
         pinned = self._work.pinned_of(outcome.result, f"a refit at s = {self.choice.sparsity:.3f}")
         goes_on = pinned.sparsity < self.pinned.sparsity - LEAST_PROGRESS and not pinned.reaches(self.choice.sparsity)
         held = self.held
-        self._pin(pinned, None if self.shown is None else self.shown.order)  # no tile moves
+        self._pin(pinned, None if self.display.shown is None else self.display.shown.order)  # no tile moves
         self.hold(held)
         self._set_runs(self.runs, -1)
         self._basis.project(self.choice)

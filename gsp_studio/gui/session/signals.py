@@ -17,8 +17,6 @@ class SessionSignals(QObject):
     previewReady = Signal(object)  # Preview
     choiceChanged = Signal(object)  # Choice
     autoRefitChanged = Signal(bool)
-    shownChanged = Signal(object)  # Shown, or None
-    glimpseChanged = Signal(object)  # Glimpse of a large basis while the slider moves; shownChanged follows
     pinnedChanged = Signal(object)  # Pinned, or None
     heldChanged = Signal(object)  # dict of basis image to sparsity: those that the slider does not move
     pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
@@ -41,9 +39,6 @@ class SessionSignals(QObject):
     frozenChanged = Signal(object)  # tuple of the basis images that the run leaves as they are
     runsChanged = Signal(object, int)  # tuple of RunEntry, index of the one on the screen or -1
     runNoted = Signal(object)  # RunEntry with other remarks
-    selectionChanged = Signal(int)  # the basis image that everything is about, or -1
-    markedChanged = Signal(object)  # tuple of all basis images that are selected
-    viewChanged = Signal(object)  # View
     exported = Signal(object)  # list of Path
     folderTaken = Signal(object, str)  # ExportRequest, one sentence: the folder holds another run
     failed = Signal(str, str)  # one sentence, details

@@ -113,14 +113,14 @@ class Steering(Answering):
     @property
     def can_steer(self) -> bool:
         """Whether there is a run whose basis can be changed, and a basis image that is meant."""
-        return self.phase in (Phase.RUNNING, Phase.PAUSED) and bool(self.marked)
+        return self.phase in (Phase.RUNNING, Phase.PAUSED) and bool(self.display.marked)
 
     def toggle_frozen(self) -> None:
         """Leave the selected basis images as they are while the others go on; where all are frozen, release them."""
         runner = self._live.runner
         if runner is None or not self.can_steer:
             return
-        chosen = {self._live.number_of(basis) for basis in self.marked} - {-1}
+        chosen = {self._live.number_of(basis) for basis in self.display.marked} - {-1}
         before = set(runner.params.frozen)
         frozen = tuple(sorted(before - chosen if chosen <= before else before | chosen))
         if self._ask(lambda: runner.steer(replace(runner.params, frozen=frozen))):
@@ -143,7 +143,7 @@ class Steering(Answering):
             return
         live, make = self._live, self._work.KINDS[kind]
         asked = []
-        for basis in sorted(self.marked):
+        for basis in sorted(self.display.marked):
             number = live.number_of(basis)
             if number < 0 or not self._ask(lambda number=number: live.edit(make(number))):  # type: ignore[misc]
                 break
@@ -151,23 +151,21 @@ class Steering(Answering):
         if asked and self.phase is Phase.PAUSED:
             self.logged.emit(f"Basis {', '.join(asked)} will be {_DONE[kind]} when the run goes on.")
         if kind == "kill":
-            self._mark(())
+            self.display.move_marks(())
         self._tell_frozen()
 
     def _renumber(self, edit: Any) -> None:
         """The next basis on the screen has this edit."""
-        moved = (self._work.renumbered(edit, basis) for basis in self.marked)
-        self.marked = tuple(basis for basis in moved if basis >= 0)
-        self.selectionChanged.emit(self.selected)
-        self.markedChanged.emit(self.marked)
+        moved = (self._work.renumbered(edit, basis) for basis in self.display.marked)
+        self.display.move_marks(tuple(basis for basis in moved if basis >= 0))
         self._tell_frozen()
 
     def _tell_frozen(self) -> None:
         runner = self._live.runner
         frozen: tuple[int, ...] = ()
-        if runner is not None and self.shown is not None:
+        if runner is not None and self.display.shown is not None:
             kept = runner.params.frozen
-            frozen = tuple(k for k in range(len(self.shown.order)) if self._live.number_of(k) in kept)
+            frozen = tuple(k for k in range(len(self.display.shown.order)) if self._live.number_of(k) in kept)
         if frozen != self.frozen:
             self.frozen = frozen
             self.frozenChanged.emit(frozen)

@@ -84,8 +84,8 @@ class Undoing:
             sparsity=choice.sparsity,
             sparsity_h=choice.sparsity_h,
             held=session.held,
-            marked=session.marked,
-            view=session.view,
+            marked=session.display.marked,
+            view=session.display.view,
             weights=session.weights,
             basis=session.basis_number,
         )
@@ -116,7 +116,7 @@ class Undoing:
 
     def _restore(self, settings: Settings) -> None:
         session = self._session
-        session.set_view(settings.view)
+        session.display.set_view(settings.view)
         session.set_weights(settings.weights)
         if settings.basis == session.basis_number:  # of another basis nothing can be held
             session.hold(settings.held)
@@ -124,4 +124,4 @@ class Undoing:
         if (settings.sparsity, settings.sparsity_h) != (now.sparsity, now.sparsity_h):
             session.set_targets(settings.sparsity, settings.sparsity_h)
             session.settle_sparsity()
-        session.mark(settings.marked)
+        session.display.mark(settings.marked)

@@ -146,8 +146,8 @@ class Filing(QObject):
     def _restore(self, found: Reopened) -> None:
         """What the window looked like, as far as it is known."""
         window, state = self._window, found.state
-        window.session.set_view(state.view)
-        window.session.mark(state.marked)
+        window.session.display.set_view(state.view)
+        window.session.display.mark(state.marked)
         if state.docks:
             window.restore_docks(QByteArray(state.docks))
         if state.front in window.centre.titles:

@@ -89,8 +89,8 @@ class Keeping(QObject):
         shown = session.runs[session.shown_run].number if 0 <= session.shown_run < len(session.runs) else 0
         return {
             "choice": asdict(session.choice),
-            "view": asdict(session.view),
-            "marked": list(session.marked),
+            "view": asdict(session.display.view),
+            "marked": list(session.display.marked),
             "shown_run": shown,
             "remarks": {str(entry.number): entry.remarks.as_json() for entry in session.runs},
             "window": self._window_state(),

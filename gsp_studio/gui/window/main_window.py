@@ -247,7 +247,7 @@ class MainWindow(QMainWindow):
         self.networking.on_view_in_front(title)
         self.session.set_pairing(title == "Weights")
         self.curves.set_comparing(title == "Compare")
-        if title == "Weights" and self.session.shown is not None:
+        if title == "Weights" and self.session.display.shown is not None:
             self.session.find_errors()
 
     def on_auto_refit(self, on: bool) -> None:

@@ -21,8 +21,8 @@ def wire_session(window: MainWindow) -> None:
         (session.heldChanged, "set_held"),
         (session.autoRefitChanged, "set_auto_refit"),
         (session.pathChanged, "set_path"),
-        (session.shownChanged, "set_shown"),
-        (session.glimpseChanged, "set_glimpse"),
+        (session.display.shownChanged, "set_shown"),
+        (session.display.glimpseChanged, "set_glimpse"),
         (session.progressChanged, "set_progress"),
         (session.originChanged, "set_origin"),
         (session.recordsReset, "set_records"),
@@ -31,9 +31,9 @@ def wire_session(window: MainWindow) -> None:
         (session.recordsAdded, "add_records"),
         (session.runsChanged, "set_runs"),
         (session.runNoted, "set_remarks"),
-        (session.selectionChanged, "set_selected"),
-        (session.markedChanged, "set_marked"),
-        (session.viewChanged, "set_view"),
+        (session.display.selectionChanged, "set_selected"),
+        (session.display.markedChanged, "set_marked"),
+        (session.display.viewChanged, "set_view"),
         (session.comparisonReady, "set_comparison"),
         (session.errorsFound, "set_errors"),
         (session.residualFound, "set_residual"),
@@ -55,8 +55,8 @@ def wire_session(window: MainWindow) -> None:
     session.activityChanged.connect(window.on_activity)
     session.autoRefitChanged.connect(window.on_auto_refit)
     session.runsChanged.connect(window.on_runs)
-    session.viewChanged.connect(window.view_menu.set_view)
-    session.markedChanged.connect(window.on_marked)
+    session.display.viewChanged.connect(window.view_menu.set_view)
+    session.display.markedChanged.connect(window.on_marked)
     session.failed.connect(window.on_failed)
     session.deviceFilled.connect(window.asking.device_filled)
     session.known.connect(window.device.set_known)
@@ -71,8 +71,8 @@ def wire_panels(window: MainWindow) -> None:
     for empty in (window.montage, window.inspector, path, window.weights):
         empty.asked.connect(window.asking.by_key)
     for picking in (window.montage, window.inspector, path, window.weights, sparsity):
-        picking.basisPicked.connect(session.select)
-    window.montage.basesPicked.connect(session.mark)
+        picking.basisPicked.connect(session.display.select)
+    window.montage.basesPicked.connect(session.display.mark)
     window.compare.compareRequested.connect(session.compare)
     window.inspector.errorsRequested.connect(session.find_errors)
     window.inspector.fitRequested.connect(session.find_fit)

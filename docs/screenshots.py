@@ -248,7 +248,7 @@ def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     studio.idle(0.5)
     yield "weights", window
     window.centre.show_view("Basis")
-    session.undo_stack.undo()
+    session.undo.stack.undo()
 
 
 def sweep(studio: Studio) -> Iterator[tuple[str, QWidget]]:

@@ -40,7 +40,7 @@ def ambiguous(tmp_path: Path) -> Path:
 
 def test_start_tells_what_the_solvers_can_do() -> None:
     session = Session()
-    heard = Listener(session, "known", "phaseChanged", "activityChanged", "failed")
+    heard = Listener(session, "known", "phaseChanged", "activity.changed", "failed")
     session.start()
     wait_until(lambda: session.phase is Phase.EMPTY)
     [known] = heard["known"]
@@ -49,8 +49,8 @@ def test_start_tells_what_the_solvers_can_do() -> None:
     assert not known.methods["ahals"][2]
     assert known.backend
     assert heard["phaseChanged"] == [Phase.EMPTY]
-    assert heard["activityChanged"][0] == "getting the solvers ready"
-    assert heard["activityChanged"][-1] == ""
+    assert heard["changed"][0] == "getting the solvers ready"
+    assert heard["changed"][-1] == ""
     assert heard["failed"] == []
     assert session.close()
     assert not threads_of_sessions()
@@ -102,11 +102,11 @@ def test_opening_faces_tells_panels_in_order(session: Session) -> None:
 
 def test_opening_before_the_solvers_are_there_waits_for_them() -> None:
     session = Session()
-    heard = Listener(session, "activityChanged", "failed")
+    heard = Listener(session, "activity.changed", "failed")
     session.set_choice(Choice(rank=4))
     session.start()
     session.open(sample_path("swimmer"))
-    assert "then opening swimmer.npz" in heard["activityChanged"][-1]
+    assert "then opening swimmer.npz" in heard["changed"][-1]
     wait_until(lambda: session.pinned is not None)
     assert session.dataset.image_shape == (32, 32)
     assert session.pinned.W.shape == (1024, 4)
@@ -300,15 +300,15 @@ def test_opening_can_be_cancelled_between_images(
         return real(path, options, progress=progress, cancelled=cancelled)
 
     monkeypatch.setattr(compute, "load_dataset", slow)
-    heard = Listener(session, "datasetChanged", "loadFailed", "failed", "activityChanged", "logged")
+    heard = Listener(session, "datasetChanged", "loadFailed", "failed", "activity.changed", "logged")
     session.open(pictures)
     wait_until(begun.is_set)
-    wait_until(lambda: "opening pictures: 2 of 6 images" in heard["activityChanged"])
+    wait_until(lambda: "opening pictures: 2 of 6 images" in heard["changed"])
     assert session.is_loading
     session.cancel()
     wait_until(lambda: not session.is_loading)
     assert heard["datasetChanged"] == heard["loadFailed"] == heard["failed"] == []
-    assert heard["activityChanged"][-1] == ""
+    assert heard["changed"][-1] == ""
     assert heard["logged"] == ["pictures: opening cancelled."]
     assert session.dataset is None
 

@@ -188,12 +188,12 @@ class TestStale:
         self.ends(refitting)
 
     def test_after_cancel(self, refitting: Session) -> None:
-        heard = Listener(refitting, "activityChanged", "logged")
+        heard = Listener(refitting, "activity.changed", "logged")
         assert refitting.can_cancel
-        wait_until(lambda: heard["activityChanged"] == ["refitting"])
+        wait_until(lambda: heard["changed"] == ["refitting"])
         refitting.cancel()
         assert not refitting.can_cancel
-        assert heard["activityChanged"][-1] == ""
+        assert heard["changed"][-1] == ""
         assert heard["logged"] == ["Refitting cancelled."]
         self.ends(refitting)
 
@@ -230,7 +230,7 @@ class TestDenser:
         sparse.set_sparsity(s)
         assert sparse.display.shown.attained > s + 0.09, "without a refit the basis stays as it is"
         error = sparse.display.shown.error
-        heard = Listener(sparse, "activityChanged", "pinnedChanged", "failed")
+        heard = Listener(sparse, "activity.changed", "pinnedChanged", "failed")
         sparse.settle_sparsity()
         wait_until(lambda: sparse.pinned is not before)
         assert sparse.pinned.sparsity < before.sparsity
@@ -242,7 +242,7 @@ class TestDenser:
         )
         np.testing.assert_array_equal(sparse.display.shown.order, order)
         assert heard["failed"] == []
-        assert heard["activityChanged"] == ["refitting", ""]
+        assert heard["changed"] == ["refitting", ""]
         assert "a refit at s = " in sparse.pinned.origin
         assert sparse.shown_run == -1, "what is pinned is no run of the list"
         # The slider goes on from there, in both directions.
@@ -267,11 +267,11 @@ class TestDenser:
         sparse.set_sparsity(0.5)
         sparse.settle_sparsity()
         wait_until(lambda: sparse._basis.is_refitting)
-        wait_until(lambda: sparse._activity._told == "refitting")
+        wait_until(lambda: sparse.activity.text == "refitting")
         sparse.set_sparsity(0.9)
         wait_until(lambda: not sparse._basis._refitting._denser._retired)
         assert sparse.pinned is before
-        assert sparse._activity._told == ""
+        assert sparse.activity.text == ""
         assert sparse.display.shown.target == 0.9
 
     def test_cancel_drops_it(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,10 +291,10 @@ class TestDenser:
 
     def test_goes_on_while_it_becomes_denser(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(compute, "DENSER_ITERATIONS", 1)
-        heard = Listener(sparse, "pinnedChanged", "activityChanged")
+        heard = Listener(sparse, "pinnedChanged", "activity.changed")
         sparse.set_sparsity(0.5)
         sparse.settle_sparsity()
-        wait_until(lambda: heard["activityChanged"] == ["refitting", ""])
+        wait_until(lambda: heard["changed"] == ["refitting", ""])
         sparsities = [pinned.sparsity for pinned in heard["pinnedChanged"]]
         assert len(sparsities) > 2
         assert sparsities[:-1] == sorted(sparsities[:-1], reverse=True)

@@ -271,13 +271,13 @@ class TestExport:
 
     def test_everything(self, faces: Session, tmp_path: Path) -> None:
         run_to_the_end(faces, sparsity=0.8, max_iter=6)
-        heard = Listener(faces, "exported", "failed", "activityChanged")
+        heard = Listener(faces, "exported", "failed", "activity.changed")
         folder = tmp_path / "new" / "out"
         faces.export(folder, 0)
-        assert heard["activityChanged"] == [f"exporting Run 1 to {folder}"]
+        assert heard["changed"] == [f"exporting Run 1 to {folder}"]
         wait_until(lambda: heard["exported"] or heard["failed"])
         assert heard["failed"] == []
-        assert heard["activityChanged"][-1] == ""
+        assert heard["changed"][-1] == ""
         [paths] = heard["exported"]
         assert paths[-1] == folder / "run.json"
         assert all(path.is_file() for path in paths)
@@ -300,14 +300,14 @@ class TestExport:
     def test_folder_that_cannot_be_made_is_told_and_nothing_is_written(self, faces: Session, tmp_path: Path) -> None:
         run_to_the_end(faces, max_iter=3)
         (tmp_path / "file").write_text("in the way")
-        heard = Listener(faces, "exported", "failed", "activityChanged")
+        heard = Listener(faces, "exported", "failed", "activity.changed")
         faces.export(tmp_path / "file" / "out", 0)
         wait_until(lambda: heard["failed"])
         [(sentence, _)] = heard["failed"]
         assert "file" in sentence
         assert "\n" not in sentence
         assert heard["exported"] == []
-        assert heard["activityChanged"][-1] == ""
+        assert heard["changed"][-1] == ""
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
         assert (tmp_path / "file").read_text() == "in the way"
 

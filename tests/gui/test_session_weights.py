@@ -99,12 +99,12 @@ def test_painting_in_the_window_reaches_the_projection_and_is_undone(faces_windo
     wait_until(lambda: session.weights is not None)
     wait_until(lambda: window.weights.pair._bases[1] is not None)
     assert window.model.weights.text() == "Painted"
-    assert session.undo_stack.undoText() == "weights"
-    session.undo_stack.undo()
+    assert session.undo.stack.undoText() == "weights"
+    session.undo.stack.undo()
     assert session.weights is None
     assert window.weights.weights is None
     assert window.model.weights.text() == "All equal"
-    session.undo_stack.redo()
+    session.undo.stack.redo()
     np.testing.assert_allclose(window.weights.weights, session.weights)
     window.centre.show_view("Basis")
     assert not session._is_pairing

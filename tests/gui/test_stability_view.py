@@ -244,12 +244,12 @@ def test_from_the_key_to_the_screen(faces_window: MainWindow) -> None:
     assert not window._check_action.isEnabled(), "a short fit is no run"
     entry = run(window, max_iter=20)
     assert window._check_action.isEnabled()
-    told = Listener(session, "activityChanged", "logged", "failed", "stabilityFound")
+    told = Listener(session, "activity.changed", "logged", "failed", "stabilityFound")
     ask(window)
     wait_until(lambda: session.runs[0].stability is not None)
     settle()
-    assert any(text.startswith("checking Run 1: seed 1 of 5, iteration") for text in told["activityChanged"])
-    assert told["activityChanged"][-1] == ""
+    assert any(text.startswith("checking Run 1: seed 1 of 5, iteration") for text in told["changed"])
+    assert told["changed"][-1] == ""
     assert told["failed"] == []
     params = entry.spec.params
     direct = basis_stability(session.dataset.X, factorize(session.dataset.X, params).W, params, seeds=5)
@@ -279,7 +279,7 @@ def test_the_key_shows_and_hides_the_veil_and_undo_too(faces_window: MainWindow)
     press(window, Key.Key_U)
     assert not view._spread.isVisible()
     assert not window.view_menu.spread.isChecked()
-    window.session.undo_stack.undo()
+    window.session.undo.stack.undo()
     assert view._spread.isVisible()
     press(window, Key.Key_U)
     ask(window)

@@ -20,7 +20,7 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 def test_a_drag_is_one_step(faces: Session) -> None:
-    stack = faces.undo_stack
+    stack = faces.undo.stack
     start = faces.choice.sparsity
     for s in np.linspace(0.5, 0.9, 30):
         faces.set_sparsity(float(s))
@@ -52,12 +52,12 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
     faces.display.select(3)
     faces.display.mark((3, 5, 1))
     faces.display.set_view(View("shared", "magma", True))
-    texts = [faces.undo_stack.text(k) for k in range(faces.undo_stack.count())]
+    texts = [faces.undo.stack.text(k) for k in range(faces.undo.stack.count())]
     assert texts == ["sparsity", "sparsity", "held basis images", "selection", "selection", "view"]
     held = faces.held
     states = []
-    while faces.undo_stack.canUndo():
-        faces.undo_stack.undo()
+    while faces.undo.stack.canUndo():
+        faces.undo.stack.undo()
         states.append(
             (faces.choice.sparsity, faces.choice.sparsity_h, len(faces.held), faces.display.marked, faces.display.view)
         )
@@ -65,8 +65,8 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
     assert [state[3] for state in states] == [(3, 5, 1), (3,), (), (), (), ()]
     assert [state[2] for state in states] == [1, 1, 1, 0, 0, 0]
     assert [state[1] for state in states] == [0.5, 0.5, 0.5, 0.5, 0.0, 0.0]
-    while faces.undo_stack.canRedo():
-        faces.undo_stack.redo()
+    while faces.undo.stack.canRedo():
+        faces.undo.stack.redo()
     assert faces.held == held
     assert faces.display.marked == (3, 5, 1)
     assert faces.display.selected == 1
@@ -82,21 +82,21 @@ def test_a_step_before_a_run_does_not_hold_images_of_its_basis(faces: Session) -
     wait_until(lambda: faces.runs)
     faces.set_sparsity(0.9)
     faces.settle_sparsity()
-    faces.undo_stack.undo()
-    faces.undo_stack.undo()
+    faces.undo.stack.undo()
+    faces.undo.stack.undo()
     assert faces.held == {}
-    faces.undo_stack.redo()
+    faces.undo.stack.redo()
     assert faces.held == {}
     assert faces.choice.sparsity == pytest.approx(0.7)
 
 
 def test_other_data_end_it(faces: Session) -> None:
     faces.display.select(1)
-    assert faces.undo_stack.canUndo()
+    assert faces.undo.stack.canUndo()
     before = faces.dataset
     open_faces(faces)
     wait_until(lambda: faces.dataset is not before)
-    assert not faces.undo_stack.canUndo()
+    assert not faces.undo.stack.canUndo()
 
 
 def test_the_window_undoes_a_real_drag(faces_window: MainWindow, tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ def test_view_settings_are_shown_in_the_menu(faces_window: MainWindow) -> None:
     window.view_menu.shared.trigger()
     assert session.display.view.contrast == "shared"
     window.view_menu.colours["viridis"].trigger()
-    session.undo_stack.undo()
-    session.undo_stack.undo()
+    session.undo.stack.undo()
+    session.undo.stack.undo()
     assert session.display.view == View()
     assert not window.view_menu.shared.isChecked()
     assert window.view_menu.colours["grey"].isChecked()

@@ -38,10 +38,10 @@ class Answering(SessionSignals):
         self.weights: Any = None
         self.runs: tuple[RunEntry, ...] = ()
         self.shown_run = -1
-        self._activity = Activity(self.activityChanged.emit)
-        self._exporting = Exporting(self._activity.set, self)
+        self.activity = Activity(self)
+        self._exporting = Exporting(self.activity.set, self)
         self._comparing, self._inspecting, self._weighing = Comparing(self), Inspecting(self), Weighing(self)
-        self.ranking, self.checking = Ranking(self), Checking(self._activity.set, self)
+        self.ranking, self.checking = Ranking(self), Checking(self.activity.set, self)
         self._answering: tuple[Any, ...] = (
             self._exporting,
             self._comparing,

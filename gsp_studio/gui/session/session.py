@@ -19,7 +19,7 @@ from gsp_studio.gui.jobs.startup import Starter
 from gsp_studio.gui.session.basis import PinnedBasis
 from gsp_studio.gui.session.dataset_loader import Opening
 from gsp_studio.gui.session.steering import Steering
-from gsp_studio.gui.session.undo import Undoing
+from gsp_studio.gui.session.undo import Settings, UndoHistory
 from gsp_studio.gui.session.warm_fit import Warming
 from gsp_studio.gui.state import Choice, Glimpse, Known, Mark, Phase, Pinned, RunEntry, Shown
 
@@ -43,14 +43,13 @@ class Session(Steering):
         self.held: dict[int, float] = {}
         self.auto_refit = True
         self._starter = Starter()
-        self._opening = Opening(self._activity.set, self)
-        self._warm = Warming(self._activity.set, self)
-        self._basis = PinnedBasis(self._activity.set, self)
+        self._opening = Opening(self.activity.set, self)
+        self._warm = Warming(self.activity.set, self)
+        self._basis = PinnedBasis(self.activity.set, self)
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
         self.basis_number = 0
-        self._undoing = Undoing(self)
-        self.undo_stack = self._undoing.stack
+        self.undo = UndoHistory(self._settings(), self)
         self._listen()
 
     def _listen(self) -> None:
@@ -61,7 +60,8 @@ class Session(Steering):
         basis.refitted.connect(self.display.show)
         basis.refittedBoth.connect(self._pin_refit)
         basis.pathChanged.connect(self.pathChanged)
-        self.display.edited.connect(self._undoing.note)
+        self.display.edited.connect(self._note)
+        self.undo.restored.connect(self._restore)
         self._warm.due.connect(self._start_warm_fit)
         self._warm.fitted.connect(self._pin_warm_fit)
         opening = self._opening
@@ -86,14 +86,14 @@ class Session(Steering):
         """Import and warm what is heavy in a thread; called after the first paint."""
         self._starter.start()
         self._timer.start()
-        self._activity.set("getting the solvers ready")
+        self.activity.set("getting the solvers ready")
 
     def _became_ready(self, work: Any) -> None:
         self._work = work
         self._basis.start(work)
         self._start_answering(work)
         found: Known = work.known()
-        self._activity.set("")
+        self.activity.set("")
         self.known.emit(found)
         self._set_phase(Phase.EMPTY)
         self.logged.emit(f"Ready; computing with {found.backend}.")
@@ -155,7 +155,7 @@ class Session(Steering):
         self.choiceChanged.emit(self.choice)
         for line in about_data(dataset):
             self.logged.emit(line)
-        self._undoing.clear()
+        self.undo.clear(self._settings())
         self._set_phase(Phase.IDLE)
         self._start_warm_fit()
 
@@ -202,7 +202,7 @@ class Session(Steering):
 
     def settle_sparsity(self) -> None:
         """The slider was let go of: with Auto-refit on, the factors are refitted to where it stands."""
-        self._undoing.note("sparsity")
+        self._note("sparsity")
         if self.auto_refit:
             self._basis.settle()
 
@@ -223,7 +223,7 @@ class Session(Steering):
             self.heldChanged.emit(held)
             self.pathChanged.emit(None)
             self._basis.project(self.choice)
-            self._undoing.note("held basis images")
+            self._note("held basis images")
 
     def set_weights(self, weights: Any) -> None:
         """What it costs to use each pixel (m,), for the weighted method; None: all the same. Never written again."""
@@ -239,7 +239,7 @@ class Session(Steering):
 
     def settle_weights(self) -> None:
         """The brush was lifted."""
-        self._undoing.note("weights")
+        self._note("weights")
         if self.auto_refit:
             self._basis.settle()
 
@@ -257,6 +257,35 @@ class Session(Steering):
             self.autoRefitChanged.emit(on)
             self._basis.drop_refit()
             self.settle_sparsity()
+
+    # Undo
+
+    def _settings(self) -> Settings:
+        """What can be undone, as it is now."""
+        choice, display = self.choice, self.display
+        return Settings(
+            sparsity=choice.sparsity,
+            sparsity_h=choice.sparsity_h,
+            held=self.held,
+            marked=display.marked,
+            view=display.view,
+            weights=self.weights,
+            basis=self.basis_number,
+        )
+
+    def _note(self, text: str) -> None:
+        self.undo.note(text, self._settings())
+
+    def _restore(self, settings: Settings) -> None:
+        self.display.set_view(settings.view)
+        self.set_weights(settings.weights)
+        if settings.basis == self.basis_number:  # of another basis nothing can be held
+            self.hold(settings.held)
+        if (settings.sparsity, settings.sparsity_h) != (self.choice.sparsity, self.choice.sparsity_h):
+            self.set_targets(settings.sparsity, settings.sparsity_h)
+            self.settle_sparsity()
+        self.display.mark(settings.marked)
+        self.undo.start_from(self._settings())
 
     def _show_glimpse(self, glimpse: Glimpse) -> None:
         if not self._live.is_going:
@@ -344,7 +373,7 @@ class Session(Steering):
         self.display.show(entry.shown)
         self._set_runs(self.runs, index)
         self.find_residual(entry)
-        self._undoing.start_from_here()
+        self.undo.start_from(self._settings())
 
     def adopt(self, runs: tuple[RunEntry, ...], choice: Choice, number: int) -> None:
         """Runs that were kept, in place of those that are here; `number`: of the one to show, 0 for none."""
@@ -364,13 +393,13 @@ class Session(Steering):
         """Fetch what the workers have; the timer calls this about 30 times a second."""
         work, error = self._starter.poll()
         if error is not None:
-            self._activity.set("")
+            self.activity.set("")
             self.failed.emit(f"GSP Studio cannot compute here: {error}", told(error)[1])
         if work is None:
             return
         if self._work is None:
             self._became_ready(work)
-        self._activity.set_compiling(work.is_compiling())
+        self.activity.set_compiling(work.is_compiling())
         self._opening.poll()
         self._warm.poll()
         self._live.poll()
@@ -416,7 +445,7 @@ class Session(Steering):
         self.pinnedChanged.emit(pinned)
         self.heldChanged.emit({})
         self.pathChanged.emit(None)
-        self._undoing.start_from_here()
+        self.undo.start_from(self._settings())
 
     # The slider at rest: refits
 

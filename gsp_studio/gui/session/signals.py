@@ -10,7 +10,6 @@ class SessionSignals(QObject):
 
     known = Signal(object)  # Known: the solvers are there
     phaseChanged = Signal(object)  # Phase
-    activityChanged = Signal(str)  # what is being done, "" for nothing
     datasetLeaving = Signal()  # other data are about to take the place of these; all of theirs is still here
     datasetChanged = Signal(object)  # Dataset
     layoutNeeded = Signal(object)  # Peek: the layout is a guess, to be shown before it is accepted

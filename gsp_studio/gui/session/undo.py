@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.session.session import Session
-    from gsp_studio.gui.state import View
+    from gsp_studio.gui.state import Array, View
 
 #: Steps that are kept.
 _DEPTH = 200
@@ -38,7 +38,7 @@ class Settings:
     held: dict[int, float]
     marked: tuple[int, ...]
     view: View
-    weights: Any
+    weights: Array | None
     basis: int
 
     def is_as(self, other: Settings) -> bool:
@@ -67,61 +67,36 @@ class _Step(QUndoCommand):
             self._restore(self._after)
 
 
-class Undoing:
-    """The steps of a session."""
+class UndoHistory(QObject):
+    """The steps of a session; whose settings these are says each call, and who hears `restored` brings them back."""
 
-    def __init__(self, session: Session) -> None:
-        self.stack = QUndoStack(session)
+    restored = Signal(object)  # Settings that were in force before a step, or after it
+
+    def __init__(self, now: Settings, parent: QObject) -> None:
+        super().__init__(parent)
+        self.stack = QUndoStack(self)
         self.stack.setUndoLimit(_DEPTH)
-        self._session = session
-        self._last = self._read()
+        self._last = now
         self._is_restoring = False
 
-    def _read(self) -> Settings:
-        session = self._session
-        choice = session.choice
-        return Settings(
-            sparsity=choice.sparsity,
-            sparsity_h=choice.sparsity_h,
-            held=session.held,
-            marked=session.display.marked,
-            view=session.display.view,
-            weights=session.weights,
-            basis=session.basis_number,
-        )
-
-    def note(self, text: str) -> None:
+    def note(self, text: str, now: Settings) -> None:
         """The user has finished a change, called `text`; nothing happens where none was made."""
-        now = self._read()
         if not self._is_restoring and not now.is_as(self._last):
-            self.stack.push(_Step(text, self._last, now, self._bring_back))
+            self.stack.push(_Step(text, self._last, now, self._restore))
         self._last = now
 
-    def start_from_here(self) -> None:
+    def start_from(self, now: Settings) -> None:
         """What has changed since was not the user's doing."""
-        self._last = self._read()
+        self._last = now
 
-    def clear(self) -> None:
+    def clear(self, now: Settings) -> None:
         """Other data: nothing of what was can come back."""
         self.stack.clear()
-        self.start_from_here()
-
-    def _bring_back(self, settings: Settings) -> None:
-        self._is_restoring = True
-        try:
-            self._restore(settings)
-        finally:
-            self._is_restoring = False
-        self.start_from_here()
+        self._last = now
 
     def _restore(self, settings: Settings) -> None:
-        session = self._session
-        session.display.set_view(settings.view)
-        session.set_weights(settings.weights)
-        if settings.basis == session.basis_number:  # of another basis nothing can be held
-            session.hold(settings.held)
-        now = session.choice
-        if (settings.sparsity, settings.sparsity_h) != (now.sparsity, now.sparsity_h):
-            session.set_targets(settings.sparsity, settings.sparsity_h)
-            session.settle_sparsity()
-        session.display.mark(settings.marked)
+        self._is_restoring = True
+        try:
+            self.restored.emit(settings)
+        finally:
+            self._is_restoring = False

@@ -54,7 +54,7 @@ class Sweeping(QObject):
         self._not_before = self._tell_at = 0.0
         self._sparsities = (session.choice.sparsity, session.choice.sparsity_h)
         session.datasetChanged.connect(lambda _: self._drop())
-        session.activityChanged.connect(self._hear_activity)
+        session.activity.changed.connect(self._hear_activity)
         session.phaseChanged.connect(lambda _: self._give_way())
         session.choiceChanged.connect(self._hear_choice)
 

@@ -159,7 +159,7 @@ class MainWindow(QMainWindow):
         ]
         menus.separate("&File")
         menus.add("&File", "&Quit", self.close, "Ctrl+Q")
-        menus.add_undo("&Edit", session.undo_stack)
+        menus.add_undo("&Edit", session.undo.stack)
         menus.add("&Edit", "Sparsity &up by 0.01", lambda: front.step_sparsity(0.01), "]")
         menus.add("&Edit", "Sparsity &down by 0.01", lambda: front.step_sparsity(-0.01), "[")
         menus.add("&Edit", "Sparsity to the basis's &own", front.reset_sparsity, "Backspace", "reset")

@@ -14,7 +14,7 @@ def wire_session(window: MainWindow) -> None:
     for signal, setter in (
         (session.known, "set_known"),
         (session.phaseChanged, "set_phase"),
-        (session.activityChanged, "set_activity"),
+        (session.activity.changed, "set_activity"),
         (session.datasetChanged, "set_dataset"),
         (session.choiceChanged, "set_choice"),
         (session.pinnedChanged, "set_pinned"),
@@ -52,7 +52,7 @@ def wire_session(window: MainWindow) -> None:
     session.layoutNeeded.connect(window.asking.layout)
     session.previewReady.connect(window.asking.preview)
     session.phaseChanged.connect(window.on_phase)
-    session.activityChanged.connect(window.on_activity)
+    session.activity.changed.connect(window.on_activity)
     session.autoRefitChanged.connect(window.on_auto_refit)
     session.runsChanged.connect(window.on_runs)
     session.display.viewChanged.connect(window.view_menu.set_view)

@@ -154,7 +154,7 @@ class Bench:
         self.wait(lambda: session.phase.name == "EMPTY")
         if data is None:
             return
-        session.set_choice(Choice(rank=rank, max_iter=10**6))
+        session.settings.set_choice(Choice(rank=rank, max_iter=10**6))
         session.set_dataset(data)
         self.wait(lambda: session.display.shown is not None)
         self.idle(0.5)
@@ -210,7 +210,7 @@ def network_times(moves: int) -> list[float]:
     bench.window.networking.open(path)
     bench.wait(lambda: session.path is not None)
     session.display.select("layer8.weight")
-    session.set_choice(replace(session.choice, mode="network"))
+    session.settings.set_choice(replace(session.settings.choice, mode="network"))
     bench.wait(lambda: session.path is not None and session.curve is not None and session.curve.is_whole)
     bench.idle(0.5)
     return drag_times(bench, bench.window.networks.view.controls.slider, moves)
@@ -254,7 +254,7 @@ def select_times(data: Any, rank: int, picks: int) -> list[float]:
     bench = Bench(data, rank)
     session, table = bench.window.session, bench.window.runs.table
     for s in (0.7, 0.8, 0.9):
-        session.set_choice(Choice(rank=rank, max_iter=10, sparsity=s))
+        session.settings.set_choice(Choice(rank=rank, max_iter=10, sparsity=s))
         session.run()
         bench.wait(lambda: session.phase.name == "IDLE")
     times = []

@@ -82,15 +82,15 @@ class Studio:
     def open_faces(self) -> None:
         """The bundled faces with a basis under the slider."""
         self.wait(lambda: self.session.phase is Phase.EMPTY)
-        self.session.set_choice(Choice(rank=49, max_iter=200))
+        self.session.settings.set_choice(Choice(rank=49, max_iter=200))
         self.session.open(sample_path("faces"))
         self.wait(lambda: self.session.display.shown is not None)
 
     def run(self, **changes: object) -> None:
         """A run to its end."""
-        choice = self.session.choice
+        choice = self.session.settings.choice
         fields = {**choice.__dict__, **changes}
-        self.session.set_choice(Choice(**fields))
+        self.session.settings.set_choice(Choice(**fields))
         before = len(self.session.runs)
         self.session.run()
         self.wait(lambda: len(self.session.runs) > before)
@@ -98,7 +98,7 @@ class Studio:
     def drag(self, start: float, end: float) -> None:
         """The slider's handle, with the left button; it stays down."""
         slider = self.window.sparsity.slider
-        self.session.set_sparsity(start)
+        self.session.settings.set_sparsity(start)
         y = round(slider.handle_position().y())
         room = slider.width() - 24
         QTest.mousePress(slider, LEFT, pos=QPoint(round(12 + start * room), y))
@@ -143,16 +143,16 @@ def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
         bars = window.sparsity.bars
         each = bars.width() / len(session.display.shown.order)
         QTest.mouseClick(bars, LEFT, pos=QPoint(round((tile + 0.5) * each), 30))
-    session.set_sparsity(0.96)
+    session.settings.set_sparsity(0.96)
     studio.idle(0.3)
     yield "held", window
     session.hold({})
-    session.set_sparsity(1.0)
+    session.settings.set_sparsity(1.0)
     session.toggle_held(int(session.display.shown.order[0]))
-    session.set_sparsity_h(0.4)
+    session.settings.set_sparsity_h(0.4)
     studio.idle(0.5)
     yield "coefficients", window
-    session.set_sparsity_h(0.0)
+    session.settings.set_sparsity_h(0.0)
     session.hold({})
     yield from other_views(studio)
     yield from sweep(studio)
@@ -169,7 +169,7 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
         session.run_or_pause()
         studio.idle(0.3)
 
-    session.set_choice(Choice(rank=49, max_iter=600))
+    session.settings.set_choice(Choice(rank=49, max_iter=600))
     session.run()
     pause_after(60)
     order = [int(basis) for basis in session.display.shown.order]
@@ -183,7 +183,7 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     session.kill()
     session.run_or_pause()
     pause_after(250)
-    session.set_sparsity(0.8)
+    session.settings.set_sparsity(0.8)
     session.run_or_pause()
     studio.wait(lambda: len(session._records) > 300)
     yield "running", window
@@ -238,7 +238,7 @@ def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     yield "error-map", window
     window.inspector.view.buttons[0].click()
     window.centre.show_view("Path")
-    session.set_sparsity(0.9)
+    session.settings.set_sparsity(0.9)
     studio.idle(4.0)
     yield "path", window
     window.centre.show_view("Weights")
@@ -276,9 +276,9 @@ def networks(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     yield "networks-empty", window
     window.networking.open(trained_on_digits(studio.folder))
     studio.wait(lambda: session.curve is not None and session.curve.is_whole)
-    session.set_choice(replace(session.choice, mode="network"))
+    session.settings.set_choice(replace(session.settings.choice, mode="network"))
     studio.wait(lambda: session.curve is not None and session.curve.is_whole)
-    session.set_sparsity(0.6)
+    session.settings.set_sparsity(0.6)
     session.display.select("conv2.weight")
     studio.idle(0.5)
     yield "networks-open", window

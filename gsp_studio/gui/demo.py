@@ -73,10 +73,10 @@ class Demo(QObject):
         window, session = self._window, self._window.session
         session.open(sample_path("faces"))
         yield lambda: session.pinned is not None
-        session.set_choice(Choice(rank=49, sparsity=0.85, max_iter=20 if self._quick else 300))
+        session.settings.set_choice(Choice(rank=49, sparsity=0.85, max_iter=20 if self._quick else 300))
         window.run.run.click()
         yield lambda: session.phase is Phase.IDLE and bool(session.runs)
-        yield from self._drag(session.choice.sparsity, 0.95)
+        yield from self._drag(session.settings.choice.sparsity, 0.95)
         yield from self._drag(0.95, 0.9)
         session.display.select(8)
         yield self._settled()
@@ -91,7 +91,7 @@ class Demo(QObject):
     def _drag(self, start: float, end: float) -> Iterator[Callable[[], bool]]:
         """Drag the slider's handle with the left button, step by step."""
         slider = self._window.sparsity.slider
-        self._window.session.set_sparsity(start)
+        self._window.session.settings.set_sparsity(start)
         y = round(slider.handle_position().y())
         QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=QPoint(round(slider.handle_position().x()), y))
         room = slider.width() - 24

@@ -115,7 +115,7 @@ def test_a_drag_of_a_large_basis_is_computed_where_that_lives(monkeypatch: pytes
 
 def test_a_full_device_is_one_dialog_that_offers_the_processor(faces_window: MainWindow) -> None:
     window, session = faces_window, faces_window.session
-    session.set_choice(replace(session.choice, backend="cuda", max_iter=3))
+    session.settings.set_choice(replace(session.settings.choice, backend="cuda", max_iter=3))
     full = Outcome(
         None, FinishReason.FAILED, (), "the memory of Fake 0 is full; the CPU can compute this", is_out_of_memory=True
     )
@@ -126,7 +126,7 @@ def test_a_full_device_is_one_dialog_that_offers_the_processor(faces_window: Mai
     assert dialog.remedy.text() == "Compute on the CPU"
     QTest.mouseClick(dialog.remedy, Qt.MouseButton.LeftButton)
     wait_until(lambda: session.phase is Phase.IDLE and session.runs)
-    assert session.choice.backend == "cpu"
+    assert session.settings.choice.backend == "cpu"
     assert window.model.backend.currentText() == "cpu"
     assert session.runs[-1].outcome.result.backend.startswith("cpu")
 

@@ -31,7 +31,7 @@ def large(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
 
 def test_pixels_of_a_glimpse_are_those_of_the_projection(large: Session) -> None:
     heard = Listener(large, "display.glimpseChanged", "display.shownChanged")
-    large.set_sparsity(0.8)
+    large.settings.set_sparsity(0.8)
     [glimpse] = heard["glimpseChanged"]  # in the same event
     assert heard["shownChanged"] == []
     whole = gs.group_sparse_projection(large.pinned.W, 0.8)
@@ -51,7 +51,7 @@ def test_pixels_of_a_glimpse_are_those_of_the_projection(large: Session) -> None
 def test_all_pixels_come_when_the_slider_rests_and_only_then(large: Session) -> None:
     heard = Listener(large, "display.glimpseChanged", "display.shownChanged")
     for s in np.linspace(0.6, 0.9, 12):
-        large.set_sparsity(float(s))
+        large.settings.set_sparsity(float(s))
     assert len(heard["glimpseChanged"]) == 12
     wait_until(lambda: heard["shownChanged"])
     assert [shown.target for shown in heard["shownChanged"]] == [pytest.approx(0.9)]
@@ -61,7 +61,7 @@ def test_all_pixels_come_when_the_slider_rests_and_only_then(large: Session) -> 
 
 
 def test_held_images_need_no_glimpse(large: Session) -> None:
-    large.set_sparsity(0.7)
+    large.settings.set_sparsity(0.7)
     wait_until(lambda: large.display.glimpse is None)
     heard = Listener(large, "display.glimpseChanged", "display.shownChanged")
     large.toggle_held(1)
@@ -70,7 +70,7 @@ def test_held_images_need_no_glimpse(large: Session) -> None:
 
 
 def test_other_data_drop_what_is_to_come(large: Session) -> None:
-    large.set_sparsity(0.8)
+    large.settings.set_sparsity(0.8)
     data = fakes.dataset(6, 5, 20)
     large.set_dataset(data)
     heard = Listener(large, "display.glimpseChanged")

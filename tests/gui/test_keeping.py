@@ -37,16 +37,16 @@ def stack(tmp_path: Path) -> Path:
 def fill(window: MainWindow, stack: Path, runs: int = 2) -> None:
     """Runs, a note, a slider that was moved, weights."""
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
+    session.settings.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
     session.open(stack)
     wait_until(lambda: session.display.shown is not None)
     for k in range(runs):
-        session.set_sparsity(0.4 + 0.1 * k)
+        session.settings.set_sparsity(0.4 + 0.1 * k)
         session.run()
         wait_until(lambda: session.phase is Phase.IDLE)
     session.remark(0, Remarks("mine", "the first one", ("good", "a"), frozenset({2}), frozenset({0})))
     session.show_run(0)
-    session.set_sparsity(0.7)
+    session.settings.set_sparsity(0.7)
     wait_until(lambda: session.display.shown.target == pytest.approx(0.7))
     session.display.set_view(View(contrast="shared", colours="magma"))
     session.display.select(1)
@@ -136,7 +136,7 @@ def test_weights_and_copied_images_come_back(
     one = make_window()
     fill(one, stack, runs=1)
     weights = np.linspace(0.1, 1, 48)
-    one.session.set_weights(weights)
+    one.session.settings.set_weights(weights)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "copied"), ""))
     one.filing.save_as(with_data=True)
     wait_for(one)
@@ -144,7 +144,7 @@ def test_weights_and_copied_images_come_back(
     two = make_window()
     two.filing.open(tmp_path / "copied.gsps")
     wait_until(lambda: two.session.runs)
-    assert np.array_equal(two.session.weights, weights)
+    assert np.array_equal(two.session.settings.weights, weights)
     assert two.session.dataset.X.shape == (48, 60)
 
 
@@ -275,7 +275,7 @@ def test_only_what_changed_is_written(window: MainWindow, stack: Path, tmp_path:
     window.filing.keeping.keep()
     wait_for(window)
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-    window.session.set_sparsity(0.8)
+    window.session.settings.set_sparsity(0.8)
     window.filing.keeping.keep()
     wait_for(window)
     changed = [path for path in folder.iterdir() if path.stat().st_mtime_ns != before.get(path)]
@@ -291,7 +291,7 @@ def test_only_what_changed_is_written(window: MainWindow, stack: Path, tmp_path:
 def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_path: Path) -> None:
     window.filing.watch(tmp_path / "recovery")
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=100_000, sparsity=0.4))
+    session.settings.set_choice(Choice(rank=3, max_iter=100_000, sparsity=0.4))
     session.open(stack)
     wait_until(lambda: session.display.shown is not None)
     session.run()
@@ -341,7 +341,7 @@ print(0, flush=True)
 def step():
     global count
     if session.phase is Phase.EMPTY and not session.is_loading:
-        session.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
+        session.settings.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
         session.open(sys.argv[2])
     elif session.phase is Phase.IDLE and not window.filing.keeping.is_busy:
         if len(session.runs) > count:
@@ -437,7 +437,7 @@ def test_other_images_begin_a_folder_of_their_own(window: MainWindow, stack: Pat
     assert ([run.number for run in old.runs], new.runs) == ([1, 2], ())
     assert old.state["choice"]["sparsity"] == pytest.approx(0.7), "what was shown last is kept, too"
     assert not window.isWindowModified()
-    assert replace(window.session.choice, rank=3) == window.session.choice
+    assert replace(window.session.settings.choice, rank=3) == window.session.settings.choice
 
 
 def test_a_run_is_copied_as_text(window: MainWindow, stack: Path) -> None:

@@ -59,7 +59,7 @@ def expected_greys(window: MainWindow) -> np.ndarray:
 
 
 def start_endless(window: MainWindow) -> None:
-    window.session.set_choice(replace(window.session.choice, max_iter=10**6))
+    window.session.settings.set_choice(replace(window.session.settings.choice, max_iter=10**6))
     QTest.mouseClick(window.run.run, LEFT)
     wait_until(lambda: len(window.session._records) >= 5)
 
@@ -83,7 +83,7 @@ class TestDrag:
         np.testing.assert_allclose(seen, expected, atol=1.0)
         assert (seen == 0).mean() > 0.5, "a sparse basis is black for the most part"
         assert window.chip.text().endswith("   met")
-        assert window.sparsity.number.value() == slider.value() == window.session.choice.sparsity
+        assert window.sparsity.number.value() == slider.value() == window.session.settings.choice.sparsity
 
     def test_picture_follows_every_step(self, faces_window: MainWindow) -> None:
         window = faces_window
@@ -158,20 +158,20 @@ class TestKeys:
 
     def test_brackets_step_the_sparsity(self, faces_window: MainWindow) -> None:
         window = faces_window
-        window.session.set_sparsity(0.8)
+        window.session.settings.set_sparsity(0.8)
         window.montage.view.setFocus()
         QTest.keyClick(window, Key.Key_BracketRight)
         QTest.keyClick(window, Key.Key_BracketRight)
-        assert window.session.choice.sparsity == 0.82
+        assert window.session.settings.choice.sparsity == 0.82
         QTest.keyClick(window, Key.Key_BracketLeft)
-        assert window.session.choice.sparsity == 0.81
+        assert window.session.settings.choice.sparsity == 0.81
         assert window.session.display.shown.target == 0.81
         QTest.keyClick(window, Key.Key_Backspace)
-        assert window.session.choice.sparsity == pytest.approx(window.session.pinned.sparsity, abs=1e-4)
+        assert window.session.settings.choice.sparsity == pytest.approx(window.session.pinned.sparsity, abs=1e-4)
 
     def test_space_runs_pauses_and_resumes(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
-        session.set_choice(replace(session.choice, max_iter=10**6))
+        session.settings.set_choice(replace(session.settings.choice, max_iter=10**6))
         window.montage.view.setFocus()
         phases = []
         for _ in range(3):
@@ -184,11 +184,11 @@ class TestKeys:
 
     def test_space_on_a_focused_button_presses_that_button(self, faces_window: MainWindow) -> None:
         window = faces_window
-        window.session.set_sparsity(0.9)
+        window.session.settings.set_sparsity(0.9)
         window.sparsity.reset.setFocus()
         QTest.keyClick(window.sparsity.reset, Key.Key_Space)
         assert window.session.phase is Phase.IDLE
-        assert window.session.choice.sparsity == pytest.approx(window.session.pinned.sparsity, abs=1e-4)
+        assert window.session.settings.choice.sparsity == pytest.approx(window.session.pinned.sparsity, abs=1e-4)
 
     def test_escape_in_the_run_bar_cancels(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
@@ -266,7 +266,7 @@ class TestRuns:
 
     def test_run_shows_itself_everywhere(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
-        session.set_choice(replace(session.choice, max_iter=25))
+        session.settings.set_choice(replace(session.settings.choice, max_iter=25))
         QTest.mouseClick(window.run.run, LEFT)
         wait_until(lambda: session.runs)
         settle()
@@ -281,7 +281,7 @@ class TestRuns:
     def test_click_on_a_run_brings_it_back(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
         for s in (0.7, 0.9):
-            session.set_choice(replace(session.choice, sparsity=s, max_iter=5))
+            session.settings.set_choice(replace(session.settings.choice, sparsity=s, max_iter=5))
             count = len(session.runs)
             QTest.mouseClick(window.run.run, LEFT)
             wait_until(lambda count=count: len(session.runs) > count)
@@ -293,7 +293,7 @@ class TestRuns:
     def test_export_by_menu_and_dialog(self, faces_window: MainWindow, settings: QSettings, tmp_path: Path) -> None:
         window, session = faces_window, faces_window.session
         assert not window._export_action.isEnabled()
-        session.set_choice(replace(session.choice, max_iter=3))
+        session.settings.set_choice(replace(session.settings.choice, max_iter=3))
         QTest.mouseClick(window.run.run, LEFT)
         wait_until(lambda: session.runs)
         assert window._export_action.isEnabled()
@@ -313,7 +313,7 @@ class TestRuns:
     def test_an_export_asks_before_it_replaces_another_run(self, faces_window: MainWindow, tmp_path: Path) -> None:
         session = faces_window.session
         for rank in (3, 4):
-            session.set_choice(replace(session.choice, rank=rank, max_iter=3))
+            session.settings.set_choice(replace(session.settings.choice, rank=rank, max_iter=3))
             session.run()
             wait_until(lambda rank=rank: len(session.runs) == rank - 2 and not session.phase.is_run)
         run_json = tmp_path / "out" / "run.json"
@@ -330,7 +330,7 @@ class TestRuns:
     def test_export_that_cannot_be_written_opens_a_dialog(self, faces_window: MainWindow, tmp_path: Path) -> None:
         window, session = faces_window, faces_window.session
         (tmp_path / "file").write_text("in the way")
-        session.set_choice(replace(session.choice, max_iter=3))
+        session.settings.set_choice(replace(session.settings.choice, max_iter=3))
         session.run()
         wait_until(lambda: session.runs)
         session.export(tmp_path / "file" / "out", 0)

@@ -165,7 +165,7 @@ def test_a_mask_is_browsed_for(show: Callable[..., QWidget], monkeypatch: pytest
 
 def test_spectra_are_curves_and_their_coefficients_a_picture(window: MainWindow, stack: Path) -> None:
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=10, sparsity=0.3))
+    session.settings.set_choice(Choice(rank=3, max_iter=10, sparsity=0.3))
     session.open(stack, LoadOptions(samples="pixels"))
     wait_until(lambda: session.display.shown is not None)
     settle()
@@ -196,7 +196,7 @@ def test_spectra_are_curves_and_their_coefficients_a_picture(window: MainWindow,
 
 def test_from_spectra_back_to_images(window: MainWindow, stack: Path) -> None:
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=10))
+    session.settings.set_choice(Choice(rank=3, max_iter=10))
     for options, shape in ((LoadOptions(samples="pixels"), curve_shape(N)), (LoadOptions(), (H, W))):
         session.open(stack, options)
         wait_until(lambda: not session.is_loading and session.display.shown is not None and session.pinned is not None)
@@ -212,12 +212,12 @@ def test_from_spectra_back_to_images(window: MainWindow, stack: Path) -> None:
 
 def test_a_file_that_stays_on_the_disk_is_worked_on(window: MainWindow, stack: Path) -> None:
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
+    session.settings.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
     session.open(stack, LoadOptions(storage="disk"))
     wait_until(lambda: session.display.shown is not None)
     assert isinstance(session.dataset.X, Streamed)
     assert "on the disk" in window.data._facts["images"].text()
-    session.set_sparsity(0.7)
+    session.settings.set_sparsity(0.7)
     wait_until(lambda: session.display.shown.target == pytest.approx(0.7))
     session.run()
     wait_until(lambda: session.phase is Phase.IDLE)
@@ -230,7 +230,7 @@ def test_a_file_that_stays_on_the_disk_is_worked_on(window: MainWindow, stack: P
 
 def test_a_file_that_goes_is_told_by_a_run_and_black_elsewhere(window: MainWindow, stack: Path) -> None:
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
+    session.settings.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
     session.open(stack, LoadOptions(storage="disk"))
     wait_until(lambda: session.display.shown is not None)
     heard = Listener(session, "failed")
@@ -251,7 +251,7 @@ def test_cancel_does_not_wait_for_the_end_of_a_pass(
     images = np.random.default_rng(0).integers(1, 255, (6400, H, W), np.uint8)
     np.save(stack, images)
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=1000, sparsity=0.4))
+    session.settings.set_choice(Choice(rank=3, max_iter=1000, sparsity=0.4))
     session.open(stack, LoadOptions(storage="disk"))
     wait_until(lambda: session.pinned is not None)
     read = Streamed.blocks

@@ -79,7 +79,14 @@ def test_what_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_opening_faces_tells_panels_in_order(session: Session) -> None:
-    names = ("datasetChanged", "pinnedChanged", "display.shownChanged", "choiceChanged", "phaseChanged", "recordsReset")
+    names = (
+        "datasetChanged",
+        "pinnedChanged",
+        "display.shownChanged",
+        "settings.choiceChanged",
+        "phaseChanged",
+        "recordsReset",
+    )
     heard = Listener(session, *names)
     open_faces(session)
     wait_until(lambda: session.display.shown is not None)
@@ -103,7 +110,7 @@ def test_opening_faces_tells_panels_in_order(session: Session) -> None:
 def test_opening_before_the_solvers_are_there_waits_for_them() -> None:
     session = Session()
     heard = Listener(session, "activity.changed", "failed")
-    session.set_choice(Choice(rank=4))
+    session.settings.set_choice(Choice(rank=4))
     session.start()
     session.open(sample_path("swimmer"))
     assert "then opening swimmer.npz" in heard["changed"][-1]
@@ -115,16 +122,16 @@ def test_opening_before_the_solvers_are_there_waits_for_them() -> None:
 
 
 def test_rank_is_bounded_by_the_data(session: Session, pictures: Path) -> None:
-    session.set_choice(Choice(rank=49))
+    session.settings.set_choice(Choice(rank=49))
     session.open(pictures)
     wait_until(lambda: session.pinned is not None)
-    assert session.choice.rank == 6
+    assert session.settings.choice.rank == 6
     assert session.pinned.W.shape == (30, 6)
 
 
 def test_other_rank_fits_the_basis_of_the_slider_anew(faces: Session) -> None:
     first = faces.pinned
-    faces.set_choice(replace(faces.choice, rank=5))
+    faces.settings.set_choice(replace(faces.settings.choice, rank=5))
     wait_until(lambda: faces.pinned is not first)
     assert faces.pinned.W.shape == (361, 5)
     wait_until(lambda: faces.display.shown.W.shape == (361, 5))
@@ -133,20 +140,20 @@ def test_other_rank_fits_the_basis_of_the_slider_anew(faces: Session) -> None:
 
 def test_other_seed_fits_anew_and_other_iterations_do_not(faces: Session) -> None:
     first = faces.pinned
-    faces.set_choice(replace(faces.choice, max_iter=77, method="ahals"))
+    faces.settings.set_choice(replace(faces.settings.choice, max_iter=77, method="ahals"))
     assert not faces._warm.is_coming
-    faces.set_choice(replace(faces.choice, seed=5))
+    faces.settings.set_choice(replace(faces.settings.choice, seed=5))
     wait_until(lambda: faces.pinned is not first)
     assert not np.allclose(first.W, faces.pinned.W)
 
 
 def test_rank_above_the_limit_keeps_the_basis_and_run_says_why(session: Session, pictures: Path) -> None:
-    session.set_choice(Choice(rank=3))
+    session.settings.set_choice(Choice(rank=3))
     session.open(pictures)
     wait_until(lambda: session.pinned is not None)
     heard = Listener(session, "failed")
     kept = session.pinned
-    session.set_choice(replace(session.choice, rank=40))
+    session.settings.set_choice(replace(session.settings.choice, rank=40))
     wait_until(lambda: not session._warm._rest.isActive())
     assert heard["failed"] == []
     assert session.pinned is kept
@@ -160,7 +167,7 @@ def test_rank_above_the_limit_keeps_the_basis_and_run_says_why(session: Session,
 
 def test_guessed_layout_is_asked_for_first(session: Session, ambiguous: Path) -> None:
     heard = Listener(session, "layoutNeeded", "datasetChanged", "previewReady")
-    session.set_choice(Choice(rank=3))
+    session.settings.set_choice(Choice(rank=3))
     session.open(ambiguous)
     wait_until(lambda: heard["layoutNeeded"])
     [found] = heard["layoutNeeded"]
@@ -277,7 +284,7 @@ def test_data_set_that_is_opened_next_replaces_the_one_being_read(
 
     monkeypatch.setattr(compute, "load_dataset", slow)
     heard = Listener(session, "datasetChanged", "loadFailed", "failed")
-    session.set_choice(Choice(rank=4))
+    session.settings.set_choice(Choice(rank=4))
     session.open(pictures)
     wait_until(begun.is_set)
     session.open(sample_path("swimmer"))
@@ -333,7 +340,7 @@ def test_closing_while_a_data_set_is_being_read_ends_the_reading(
 
 
 def test_other_data_drop_runs_and_basis_of_the_former(faces: Session) -> None:
-    faces.set_choice(replace(faces.choice, max_iter=3))
+    faces.settings.set_choice(replace(faces.settings.choice, max_iter=3))
     faces.run()
     wait_until(lambda: faces.runs)
     faces.display.select(2)
@@ -351,7 +358,7 @@ def test_other_data_drop_runs_and_basis_of_the_former(faces: Session) -> None:
 
 def test_no_data_set_is_opened_over_a_run(faces: Session) -> None:
     data = faces.dataset
-    faces.set_choice(replace(faces.choice, max_iter=10**6))
+    faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
     faces.run()
     heard = Listener(faces, "failed", "datasetChanged")
     faces.open(sample_path("swimmer"))
@@ -373,7 +380,7 @@ def test_run_that_is_started_while_a_data_set_is_read_keeps_its_data(
 
     monkeypatch.setattr(compute, "load_dataset", slow)
     data = faces.dataset
-    faces.set_choice(replace(faces.choice, max_iter=10**6))
+    faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
     faces.open(pictures)
     faces.run()
     heard = Listener(faces, "datasetChanged", "logged")

@@ -25,9 +25,9 @@ def true_error(session: Session, W: np.ndarray, H: np.ndarray) -> float:
 
 def let_go_at(session: Session, s: float) -> None:
     """Drag to s and let go; the refit has come."""
-    session.set_sparsity(s)
+    session.settings.set_sparsity(s)
     before = session.display.shown
-    session.settle_sparsity()
+    session.settings.settle_sparsity()
     wait_until(lambda: session.display.shown is not before)
 
 
@@ -57,9 +57,9 @@ class TestCoefficients:
 
     @pytest.mark.parametrize("s", [0.7, 0.9, 0.99])
     def test_error_is_lower_and_true(self, faces: Session, s: float) -> None:
-        faces.set_sparsity(s)
+        faces.settings.set_sparsity(s)
         projected = faces.display.shown
-        faces.settle_sparsity()
+        faces.settings.settle_sparsity()
         wait_until(lambda: faces.display.shown is not projected)
         refit = faces.display.shown
         assert refit.W is projected.W
@@ -88,12 +88,12 @@ class TestCoefficients:
         let_go_at(faces, 0.9)
         assert faces.pinned is pinned
         np.testing.assert_array_equal(pinned.H, H)
-        faces.set_sparsity(0.95)
+        faces.settings.set_sparsity(0.95)
         assert math.isnan(faces.display.shown.before_refit), "another projection has the pinned basis's coefficients"
         assert faces.display.shown.H is pinned.H
 
     def test_steps_and_reset_bring_it_too(self, faces: Session) -> None:
-        faces.step_sparsity(0.01)
+        faces.settings.step_sparsity(0.01)
         wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
         faces.reset_sparsity()
         wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
@@ -101,35 +101,35 @@ class TestCoefficients:
 
     def test_letting_go_twice_refits_once(self, faces: Session) -> None:
         let_go_at(faces, 0.9)
-        faces.settle_sparsity()
+        faces.settings.settle_sparsity()
         assert nothing_comes(faces)
 
     def test_without_it_nothing_happens(self, faces: Session) -> None:
         heard = Listener(faces, "autoRefitChanged")
         faces.set_auto_refit(False)
-        faces.set_sparsity(0.9)
-        faces.settle_sparsity()
+        faces.settings.set_sparsity(0.9)
+        faces.settings.settle_sparsity()
         assert nothing_comes(faces)
         faces.set_auto_refit(True)  # what is shown is refitted then
         wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
         assert heard["autoRefitChanged"] == [False, True]
 
     def test_nothing_to_refit(self, session: Session) -> None:
-        session.settle_sparsity()
+        session.settings.settle_sparsity()
         assert nothing_comes(session)
 
     def test_what_a_run_fitted_needs_none(self, faces: Session) -> None:
-        faces.set_choice(replace(faces.choice, max_iter=5))
+        faces.settings.set_choice(replace(faces.settings.choice, max_iter=5))
         faces.run()
         wait_until(lambda: faces.runs)
-        faces.settle_sparsity()
+        faces.settings.settle_sparsity()
         assert nothing_comes(faces)
         assert faces.display.shown is faces.runs[0].shown
 
     def test_large_basis_waits_for_its_projection(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("gsp_studio.gui.session.projection.SAME_EVENT", 100)
-        faces.set_sparsity(0.9)
-        faces.settle_sparsity()
+        faces.settings.set_sparsity(0.9)
+        faces.settings.settle_sparsity()
         wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
         assert faces.display.shown.target == 0.9
 
@@ -139,9 +139,9 @@ class TestCoefficients:
 
         monkeypatch.setattr(compute, "refitted", broken)
         heard = Listener(faces, "failed")
-        faces.set_sparsity(0.9)
+        faces.settings.set_sparsity(0.9)
         shown = faces.display.shown
-        faces.settle_sparsity()
+        faces.settings.settle_sparsity()
         wait_until(lambda: heard["failed"])
         assert heard["failed"][0][0] == "the numbers ran out"
         assert faces.display.shown is shown
@@ -152,8 +152,8 @@ class TestStale:
 
     @pytest.fixture
     def refitting(self, slow: Session) -> Session:
-        slow.set_sparsity(0.9)
-        slow.settle_sparsity()
+        slow.settings.set_sparsity(0.9)
+        slow.settings.settle_sparsity()
         wait_until(lambda: slow._basis.is_refitting)
         return slow
 
@@ -165,7 +165,7 @@ class TestStale:
         assert session.display.shown is None or session.display.shown.error >= 0
 
     def test_after_a_move(self, refitting: Session) -> None:
-        refitting.set_sparsity(0.8)
+        refitting.settings.set_sparsity(0.8)
         assert not refitting._basis.is_refitting
         self.ends(refitting)
         assert refitting.display.shown.target == 0.8
@@ -175,7 +175,7 @@ class TestStale:
         self.ends(refitting)
 
     def test_after_a_run_was_started(self, refitting: Session) -> None:
-        refitting.set_choice(replace(refitting.choice, max_iter=5))
+        refitting.settings.set_choice(replace(refitting.settings.choice, max_iter=5))
         refitting.run()
         self.ends(refitting)
         wait_until(lambda: refitting.runs)
@@ -183,7 +183,7 @@ class TestStale:
 
     def test_after_another_basis(self, refitting: Session) -> None:
         pinned = refitting.pinned
-        refitting.set_choice(replace(refitting.choice, seed=4))
+        refitting.settings.set_choice(replace(refitting.settings.choice, seed=4))
         wait_until(lambda: refitting.pinned is not pinned)
         self.ends(refitting)
 
@@ -201,11 +201,11 @@ class TestStale:
         assert refitting.close()
 
     def test_a_run_steered_is_not_refitted(self, faces: Session) -> None:
-        faces.set_choice(replace(faces.choice, max_iter=10**6))
+        faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
         faces.run()
         wait_until(lambda: len(faces._records) > 3)
-        faces.set_sparsity(0.7)
-        faces.settle_sparsity()
+        faces.settings.set_sparsity(0.7)
+        faces.settings.settle_sparsity()
         wait_until(lambda: not faces._basis._rest_timer.isActive())
         settle()
         assert not faces._basis.is_refitting
@@ -219,7 +219,7 @@ class TestDenser:
     @pytest.fixture
     def sparse(self, faces: Session) -> Session:
         """After a run at 0.85, whose basis cannot be projected to less than about 0.79."""
-        faces.set_choice(replace(faces.choice, max_iter=25))
+        faces.settings.set_choice(replace(faces.settings.choice, max_iter=25))
         faces.run()
         wait_until(lambda: faces.runs)
         return faces
@@ -227,11 +227,11 @@ class TestDenser:
     def test_denser_becomes_attainable(self, sparse: Session) -> None:
         before, order = sparse.pinned, sparse.display.shown.order
         s = before.sparsity - 0.1
-        sparse.set_sparsity(s)
+        sparse.settings.set_sparsity(s)
         assert sparse.display.shown.attained > s + 0.09, "without a refit the basis stays as it is"
         error = sparse.display.shown.error
         heard = Listener(sparse, "activity.changed", "pinnedChanged", "failed")
-        sparse.settle_sparsity()
+        sparse.settings.settle_sparsity()
         wait_until(lambda: sparse.pinned is not before)
         assert sparse.pinned.sparsity < before.sparsity
         assert sparse.display.shown.attained == pytest.approx(s, abs=2e-3)
@@ -246,7 +246,7 @@ class TestDenser:
         assert "a refit at s = " in sparse.pinned.origin
         assert sparse.shown_run == -1, "what is pinned is no run of the list"
         # The slider goes on from there, in both directions.
-        sparse.set_sparsity(0.9)
+        sparse.settings.set_sparsity(0.9)
         np.testing.assert_allclose(
             sparse.display.shown.W,
             gs.group_sparse_projection(sparse.pinned.W, 0.9).values,
@@ -255,8 +255,8 @@ class TestDenser:
 
     def test_the_runs_own_basis_comes_back(self, sparse: Session) -> None:
         before = sparse.pinned
-        sparse.set_sparsity(0.5)
-        sparse.settle_sparsity()
+        sparse.settings.set_sparsity(0.5)
+        sparse.settings.settle_sparsity()
         wait_until(lambda: sparse.pinned is not before)
         sparse.show_run(0)
         assert sparse.pinned is before
@@ -264,11 +264,11 @@ class TestDenser:
     def test_move_drops_it(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(compute, "DENSER_ITERATIONS", 10**6)
         before = sparse.pinned
-        sparse.set_sparsity(0.5)
-        sparse.settle_sparsity()
+        sparse.settings.set_sparsity(0.5)
+        sparse.settings.settle_sparsity()
         wait_until(lambda: sparse._basis.is_refitting)
         wait_until(lambda: sparse.activity.text == "refitting")
-        sparse.set_sparsity(0.9)
+        sparse.settings.set_sparsity(0.9)
         wait_until(lambda: not sparse._basis._refitting._denser._retired)
         assert sparse.pinned is before
         assert sparse.activity.text == ""
@@ -277,8 +277,8 @@ class TestDenser:
     def test_cancel_drops_it(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(compute, "DENSER_ITERATIONS", 10**6)
         before = sparse.pinned
-        sparse.set_sparsity(0.5)
-        sparse.settle_sparsity()
+        sparse.settings.set_sparsity(0.5)
+        sparse.settings.settle_sparsity()
         wait_until(lambda: sparse._basis.is_refitting)
         sparse.cancel()
         assert sparse.phase is Phase.IDLE
@@ -292,8 +292,8 @@ class TestDenser:
     def test_goes_on_while_it_becomes_denser(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(compute, "DENSER_ITERATIONS", 1)
         heard = Listener(sparse, "pinnedChanged", "activity.changed")
-        sparse.set_sparsity(0.5)
-        sparse.settle_sparsity()
+        sparse.settings.set_sparsity(0.5)
+        sparse.settings.settle_sparsity()
         wait_until(lambda: heard["changed"] == ["refitting", ""])
         sparsities = [pinned.sparsity for pinned in heard["pinnedChanged"]]
         assert len(sparsities) > 2
@@ -339,7 +339,7 @@ class TestPath:
 
     def test_another_basis_begins_anew(self, faces: Session) -> None:
         heard = Listener(faces, "pathChanged", "pinnedChanged")
-        faces.set_choice(replace(faces.choice, seed=4))
+        faces.settings.set_choice(replace(faces.settings.choice, seed=4))
         wait_until(lambda: heard["pinnedChanged"])
         assert heard["pathChanged"][-1] is None
         path = self.path_of(faces, heard)
@@ -349,11 +349,11 @@ class TestPath:
         scan = faces._basis._scan
         wait_until(lambda: scan.is_done)
         scan.pin(faces._basis._projecting.projector)
-        faces.set_sparsity(0.8)
+        faces.settings.set_sparsity(0.8)
         faces.poll()
         assert not scan._found
         assert scan._asked is None
-        faces.set_choice(replace(faces.choice, max_iter=10**6))
+        faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
         faces.run()
         wait_until(lambda: len(faces._records) > 3)
         scan._not_before = 0.0

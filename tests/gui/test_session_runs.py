@@ -21,7 +21,7 @@ from gsp_studio.gui.state import Choice, Parts, Phase
 
 def run_to_the_end(session: Session, **changes: object) -> None:
     """One run; the session has one run more afterwards."""
-    session.set_choice(replace(session.choice, **changes))
+    session.settings.set_choice(replace(session.settings.choice, **changes))
     count = len(session.runs)
     session.run()
     wait_until(lambda: len(session.runs) == count + 1)
@@ -29,7 +29,7 @@ def run_to_the_end(session: Session, **changes: object) -> None:
 
 def start_endless(session: Session) -> None:
     """A run that ends only when it is cancelled; some iterations have been seen."""
-    session.set_choice(replace(session.choice, max_iter=10**6))
+    session.settings.set_choice(replace(session.settings.choice, max_iter=10**6))
     session.run_or_pause()
     wait_until(lambda: len(session._records) >= 5)
 
@@ -84,9 +84,9 @@ def test_a_run_pins_what_its_projection_gives_its_basis_from(faces: Session) -> 
     X = faces.dataset.X.astype(float)
     assert error == pytest.approx(np.linalg.norm(X - W.astype(float) @ pinned.H) / np.linalg.norm(X), rel=1e-4)
     order = faces.display.shown.order
-    faces.set_sparsity(0.9)
+    faces.settings.set_sparsity(0.9)
     assert not np.array_equal(faces.display.shown.W, W)
-    faces.set_sparsity(0.85)  # nothing jumps when the slider comes back
+    faces.settings.set_sparsity(0.85)  # nothing jumps when the slider comes back
     np.testing.assert_allclose(faces.display.shown.W, W, rtol=0, atol=1e-6 * W.max())
     assert faces.display.shown.error == pytest.approx(error, rel=1e-5)
     np.testing.assert_array_equal(faces.display.shown.order, order)
@@ -131,11 +131,11 @@ def test_cancel_while_paused_ends_the_run(faces: Session) -> None:
 
 
 def test_slider_steers_the_run(faces: Session) -> None:
-    faces.set_sparsity(0.6)
+    faces.settings.set_sparsity(0.6)
     pinned = faces.pinned
     start_endless(faces)
     assert {record.target for record in faces._records} == {0.6}
-    faces.set_sparsity(0.9)
+    faces.settings.set_sparsity(0.9)
     wait_until(lambda: faces._records[-1].target == 0.9)
     wait_until(lambda: faces.display.shown.target == 0.9)
     assert faces.display.shown.attained >= 0.9 - 1e-5
@@ -152,9 +152,9 @@ def test_slider_steers_the_run(faces: Session) -> None:
 
 def test_choice_is_fixed_while_a_run_goes_on(faces: Session) -> None:
     start_endless(faces)
-    before = faces.choice
-    faces.set_choice(replace(before, rank=4))
-    assert faces.choice == before
+    before = faces.settings.choice
+    faces.settings.set_choice(replace(before, rank=4))
+    assert faces.settings.choice == before
     faces.run()
     assert faces.phase is Phase.RUNNING
     faces.cancel()
@@ -203,14 +203,16 @@ def test_runs_come_back_to_the_screen(faces: Session) -> None:
     first, second = faces.runs
     assert (first.number, second.number) == (1, 2)
     assert faces.shown_run == 1
-    heard = Listener(faces, "runsChanged", "recordsReset", "pinnedChanged", "display.shownChanged", "choiceChanged")
+    heard = Listener(
+        faces, "runsChanged", "recordsReset", "pinnedChanged", "display.shownChanged", "settings.choiceChanged"
+    )
     faces.show_run(0)
     assert heard["runsChanged"] == [(faces.runs, 0)]
     assert heard["recordsReset"] == [first.records]
     assert heard["pinnedChanged"] == [first.pinned]
     assert heard["shownChanged"] == [first.shown]
     assert heard["choiceChanged"] == [first.choice]
-    assert faces.choice.sparsity == 0.7
+    assert faces.settings.choice.sparsity == 0.7
     faces.show_run(2)
     faces.show_run(-1)
     assert faces.shown_run == 0
@@ -244,7 +246,7 @@ class TestFailure:
         assert breaking.runs == ()
         assert breaking.pinned is pinned
         assert breaking.display.shown is shown
-        breaking.set_sparsity(0.9)  # the slider is alive
+        breaking.settings.set_sparsity(0.9)  # the slider is alive
         assert breaking.display.shown.target == 0.9
 
     def test_later_keeps_what_was_reached(self, breaking: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +262,7 @@ class TestFailure:
 
     def test_of_the_warm_fit_is_told(self, breaking: Session) -> None:
         heard = Listener(breaking, "failed")
-        breaking.set_choice(replace(breaking.choice, seed=8))
+        breaking.settings.set_choice(replace(breaking.settings.choice, seed=8))
         wait_until(lambda: heard["failed"])
         assert heard["failed"][0][0] == "the numbers ran out"
         assert breaking.phase is Phase.IDLE

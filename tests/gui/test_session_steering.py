@@ -20,7 +20,7 @@ from gsp_studio.io.export.run_folder import read_factors, read_run
 
 
 def start_endless(session: Session) -> None:
-    session.set_choice(replace(session.choice, max_iter=10**6))
+    session.settings.set_choice(replace(session.settings.choice, max_iter=10**6))
     session.run()
     wait_until(lambda: len(session._records) >= 8)
 
@@ -71,7 +71,7 @@ def test_the_slider_moves_on_with_frozen_basis_images(faces: Session) -> None:
     start_endless(faces)
     faces.display.mark((1,))
     faces.toggle_frozen()
-    faces.set_sparsity(0.7)
+    faces.settings.set_sparsity(0.7)
     wait_until(lambda: faces._records[-1].target == 0.7)
     end(faces)
     assert faces.runs[-1].outcome.result.params.frozen == (1,)
@@ -96,7 +96,7 @@ def test_killed_in_a_pause_it_goes_when_the_run_goes_on(faces: Session) -> None:
     assert list(faces.display.shown.order) == [k - (k > 1) for k in order if k != 1], "the other tiles stay in order"
     assert heard["failed"] == []
     end(faces)
-    assert faces.choice.rank == faces.runs[-1].choice.rank == 8
+    assert faces.settings.choice.rank == faces.runs[-1].choice.rank == 8
     assert faces.pinned.W.shape[1] == 8
     assert "rank 8" in faces.runs[-1].label
 
@@ -155,7 +155,7 @@ def test_every_step_is_a_mark_and_a_line(faces: Session) -> None:
     heard = Listener(faces, "logged", "marksChanged")
     start_endless(faces)
     for s in (0.8, 0.75, 0.7):
-        faces.set_sparsity(s)
+        faces.settings.set_sparsity(s)
         wait_until(lambda s=s: faces._records[-1].target == s)
     faces.display.mark((0,))
     faces.split()
@@ -196,7 +196,7 @@ def test_a_steered_run_is_repeated_by_its_script(faces: Session, tmp_path: Path)
     faces.split()
     faces.display.mark((2,))
     faces.toggle_frozen()
-    faces.set_sparsity(0.7)
+    faces.settings.set_sparsity(0.7)
     go_on(faces)
     end(faces)
     faces.export(tmp_path / "out", 0)
@@ -211,7 +211,7 @@ def test_a_steered_run_is_repeated_by_its_script(faces: Session, tmp_path: Path)
 
 
 def test_a_branch_of_a_finished_run_forks(faces: Session) -> None:
-    faces.set_choice(replace(faces.choice, max_iter=30))
+    faces.settings.set_choice(replace(faces.settings.choice, max_iter=30))
     faces.run()
     wait_until(lambda: faces.runs)
     origin = faces.runs[0]
@@ -219,7 +219,7 @@ def test_a_branch_of_a_finished_run_forks(faces: Session) -> None:
     heard = Listener(faces, "originChanged", "logged")
     faces.branch(12, 0.7)
     assert faces.phase is Phase.RUNNING
-    assert faces.choice.sparsity == 0.7
+    assert faces.settings.choice.sparsity == 0.7
     assert heard["originChanged"] == [origin.records]
     wait_until(lambda: len(faces.runs) == 2)
     other = faces.runs[1]
@@ -277,7 +277,7 @@ def test_marks_of_a_drag_and_of_two(faces: Session) -> None:
 
 @pytest.mark.parametrize("n_iter", [0, 30])
 def test_a_branch_beyond_the_run_is_refused(faces: Session, n_iter: int) -> None:
-    faces.set_choice(replace(faces.choice, max_iter=30))
+    faces.settings.set_choice(replace(faces.settings.choice, max_iter=30))
     faces.run()
     wait_until(lambda: faces.runs)
     heard = Listener(faces, "failed")

@@ -213,7 +213,7 @@ def test_the_selected_basis_image_tells_its_own(show: Callable[..., QWidget]) ->
 
 def run(window: MainWindow, **changes: object) -> RunEntry:
     session = window.session
-    session.set_choice(replace(session.choice, **changes))
+    session.settings.set_choice(replace(session.settings.choice, **changes))
     count = len(session.runs)
     session.run()
     wait_until(lambda: len(session.runs) == count + 1 and session.phase is Phase.IDLE)
@@ -290,7 +290,7 @@ def test_it_belongs_to_its_run_and_stays_while_the_slider_projects_it(faces_wind
     window, session = faces_window, faces_window.session
     checked(window)
     view = window.montage.view
-    session.set_sparsity(0.95)
+    session.settings.set_sparsity(0.95)
     wait_until(lambda: session.display.shown.target == pytest.approx(0.95))
     assert view._spread.isVisible()
     assert "unstable" in window.montage._caption.text()
@@ -301,8 +301,8 @@ def test_it_belongs_to_its_run_and_stays_while_the_slider_projects_it(faces_wind
     session.show_run(0)
     assert view._spread.isVisible()
     session.set_auto_refit(True)
-    session.set_sparsity(0.3)
-    session.settle_sparsity()
+    session.settings.set_sparsity(0.3)
+    session.settings.settle_sparsity()
     wait_until(lambda: session.shown_run == -1)
     assert not view._spread.isVisible(), "a refit of both factors is another basis"
 
@@ -368,7 +368,7 @@ def test_a_mistake_is_told(faces_window: MainWindow, monkeypatch: pytest.MonkeyP
 def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 255, (60, 8, 6), np.uint8))
     one, path = make_window(), tmp_path / "s.gsps"
-    one.session.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
+    one.session.settings.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
     one.session.open(tmp_path / "x.npy")
     wait_until(lambda: one.session.display.shown is not None)
     one.filing.keeping.watch(tmp_path / "beside")

@@ -49,7 +49,7 @@ def images(tmp_path: Path) -> Path:
 @pytest.fixture
 def opened(root: Path, window: MainWindow, images: Path) -> MainWindow:
     """A window on these images."""
-    window.session.set_choice(Choice(rank=4, max_iter=8))
+    window.session.settings.set_choice(Choice(rank=4, max_iter=8))
     window.session.open(images)
     wait_until(lambda: window.session.display.shown is not None)
     return window
@@ -106,7 +106,7 @@ class TestInTheWindow:
         assert (entry.choice.rank, entry.choice.sparsity, entry.choice.seed) == (4, 0.5, best.seed)
         assert entry.shown.error == states[best].error
         assert session.display.shown is entry.shown
-        assert session.choice == Choice(rank=4, sparsity=0.5, seed=best.seed, max_iter=8)
+        assert session.settings.choice == Choice(rank=4, sparsity=0.5, seed=best.seed, max_iter=8)
         assert opened.runs.table.item(0, 0).text() == "Run 1"
 
     def test_opening_a_cell_twice_shows_the_run_that_is_there(self, opened: MainWindow) -> None:
@@ -138,7 +138,7 @@ class TestInTheWindow:
 
     def test_a_run_of_the_window_with_the_same_bits_is_the_run_behind_the_cell(self, opened: MainWindow) -> None:
         session = opened.session
-        session.set_choice(Choice(rank=4, sparsity=0.7, max_iter=8))
+        session.settings.set_choice(Choice(rank=4, sparsity=0.7, max_iter=8))
         session.run()
         wait_until(lambda: session.runs)
         asked = ask(opened, seeds=1)
@@ -188,7 +188,7 @@ class TestInTheWindow:
         assert asked.start.text() == "Go on"
         asked.close()
         settle()
-        opened.session.set_choice(Choice(rank=7, method="ahals", max_iter=99))
+        opened.session.settings.set_choice(Choice(rank=7, method="ahals", max_iter=99))
         opened.asking.sweep()
         asked = dialog()
         wait_until(lambda: asked._poll.count(Stage.DONE) == 4)
@@ -230,7 +230,7 @@ class TestInTheWindow:
         asked = ask(opened, iterations=ENDLESS)
         QTest.mouseClick(asked.start, LEFT)
         wait_until(lambda: asked._poll.states[0].n_iter > 0)
-        session.set_choice(replace(session.choice, max_iter=ENDLESS))
+        session.settings.set_choice(replace(session.settings.choice, max_iter=ENDLESS))
         session.run()
         assert asked._poll.is_going
         assert "waiting: the run goes first" in asked._count.text()
@@ -245,7 +245,7 @@ class TestInTheWindow:
         wait_until(lambda: session.phase is Phase.IDLE and sweep.poll().states[0].n_iter > at)
         assert "waiting" not in asked._count.text()
         # A move of the slider holds it up, too, for a moment.
-        session.set_sparsity(0.9)
+        session.settings.set_sparsity(0.9)
         assert sweep.poll().is_paused
         wait_until(lambda: not sweep.poll().is_paused)
 
@@ -457,7 +457,7 @@ def test_the_map_is_painted_in_every_state(show: Callable[..., QWidget], app: QA
 def test_the_sweep_of_a_session_without_a_window(session: object, images: Path, tmp_path: Path) -> None:
     """The dialog is closed: what ends is logged, and a session that closes leaves no thread."""
     session.sweeping.root = tmp_path / "sweeps"
-    session.set_choice(Choice(rank=3, max_iter=5))
+    session.settings.set_choice(Choice(rank=3, max_iter=5))
     session.open(images)
     wait_until(lambda: session.display.shown is not None)
     heard = Listener(session, "logged")

@@ -21,33 +21,33 @@ LEFT = Qt.MouseButton.LeftButton
 
 def test_a_drag_is_one_step(faces: Session) -> None:
     stack = faces.undo.stack
-    start = faces.choice.sparsity
+    start = faces.settings.choice.sparsity
     for s in np.linspace(0.5, 0.9, 30):
-        faces.set_sparsity(float(s))
+        faces.settings.set_sparsity(float(s))
     assert stack.count() == 0  # the hand is still on it
-    faces.settle_sparsity()
-    faces.settle_sparsity()
+    faces.settings.settle_sparsity()
+    faces.settings.settle_sparsity()
     assert stack.count() == 1
-    faces.set_sparsity(0.6)
-    faces.settle_sparsity()
+    faces.settings.set_sparsity(0.6)
+    faces.settings.settle_sparsity()
     stack.undo()
-    assert faces.choice.sparsity == pytest.approx(0.9)
+    assert faces.settings.choice.sparsity == pytest.approx(0.9)
     assert faces.display.shown.target == pytest.approx(0.9)
     stack.undo()
-    assert faces.choice.sparsity == start
+    assert faces.settings.choice.sparsity == start
     assert not stack.canUndo()
     stack.redo()
     stack.redo()
-    assert faces.choice.sparsity == pytest.approx(0.6)
+    assert faces.settings.choice.sparsity == pytest.approx(0.6)
     assert faces.display.shown.target == pytest.approx(0.6)
     assert stack.count() == 2  # undoing makes no steps of its own
 
 
 def test_every_kind_of_setting_comes_back(faces: Session) -> None:
-    faces.set_sparsity(0.7)
-    faces.settle_sparsity()
-    faces.set_sparsity_h(0.5)
-    faces.settle_sparsity()
+    faces.settings.set_sparsity(0.7)
+    faces.settings.settle_sparsity()
+    faces.settings.set_sparsity_h(0.5)
+    faces.settings.settle_sparsity()
     faces.toggle_held(2)
     faces.display.select(3)
     faces.display.mark((3, 5, 1))
@@ -59,7 +59,13 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
     while faces.undo.stack.canUndo():
         faces.undo.stack.undo()
         states.append(
-            (faces.choice.sparsity, faces.choice.sparsity_h, len(faces.held), faces.display.marked, faces.display.view)
+            (
+                faces.settings.choice.sparsity,
+                faces.settings.choice.sparsity_h,
+                len(faces.held),
+                faces.display.marked,
+                faces.display.view,
+            )
         )
     assert [state[4] for state in states] == [View()] * 6
     assert [state[3] for state in states] == [(3, 5, 1), (3,), (), (), (), ()]
@@ -74,20 +80,20 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
 
 
 def test_a_step_before_a_run_does_not_hold_images_of_its_basis(faces: Session) -> None:
-    faces.set_sparsity(0.7)
-    faces.settle_sparsity()
+    faces.settings.set_sparsity(0.7)
+    faces.settings.settle_sparsity()
     faces.toggle_held(2)
-    faces.set_choice(replace(faces.choice, max_iter=5))
+    faces.settings.set_choice(replace(faces.settings.choice, max_iter=5))
     faces.run()
     wait_until(lambda: faces.runs)
-    faces.set_sparsity(0.9)
-    faces.settle_sparsity()
+    faces.settings.set_sparsity(0.9)
+    faces.settings.settle_sparsity()
     faces.undo.stack.undo()
     faces.undo.stack.undo()
     assert faces.held == {}
     faces.undo.stack.redo()
     assert faces.held == {}
-    assert faces.choice.sparsity == pytest.approx(0.7)
+    assert faces.settings.choice.sparsity == pytest.approx(0.7)
 
 
 def test_other_data_end_it(faces: Session) -> None:
@@ -102,14 +108,14 @@ def test_other_data_end_it(faces: Session) -> None:
 def test_the_window_undoes_a_real_drag(faces_window: MainWindow, tmp_path: Path) -> None:
     window, session = faces_window, faces_window.session
     slider = window.sparsity.slider
-    before = session.choice.sparsity
+    before = session.settings.choice.sparsity
     y = slider.handle_position().toPoint().y()
     QTest.mousePress(slider, LEFT, pos=slider.handle_position().toPoint())
     for x in range(100, slider.width() - 60, 7):
         QTest.mouseMove(slider, QPoint(x, y))
     QTest.mouseRelease(slider, LEFT, pos=QPoint(slider.width() - 60, y))
     settle()
-    after = session.choice.sparsity
+    after = session.settings.choice.sparsity
     assert after != before
     (undo,) = [a for a in window.menus.actions if QKeySequence(QKeySequence.StandardKey.Undo) in a.shortcuts()]
     assert "sparsity" in undo.text()

@@ -54,7 +54,7 @@ def root(tmp_path: Path) -> Path:
 def watched(window: MainWindow, root: Path, stack: Path) -> MainWindow:
     """A window that keeps what is done, on 60 images."""
     window.filing.watch(root)
-    window.session.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
+    window.session.settings.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
     window.asking.open(stack)
     wait_until(lambda: window.session.display.shown is not None)
     return window
@@ -71,7 +71,7 @@ def finish_runs(window: MainWindow, runs: int = 1) -> None:
 def begin_endless(window: MainWindow) -> None:
     """Press Space for a run that does not end, and wait for some iterations."""
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=1_000_000, sparsity=0.4))
+    session.settings.set_choice(Choice(rank=3, max_iter=1_000_000, sparsity=0.4))
     QTest.keyClick(window, Qt.Key.Key_Space)
     wait_until(lambda: session.branch_end > 20)
 
@@ -235,7 +235,7 @@ class TestQuit:
         assert len(watched.session.runs) == 1
 
     def test_painted_weights_are_work(self, watched: MainWindow, root: Path) -> None:
-        watched.session.set_weights(np.linspace(0.1, 1, 48))
+        watched.session.settings.set_weights(np.linspace(0.1, 1, 48))
         quit_by_key(watched)
         assert "painted weights" in question().informativeText()
         press(question(), "Keep for later")
@@ -263,7 +263,7 @@ class TestQuit:
     def test_work_that_cannot_be_kept_stays(self, window: MainWindow, stack: Path, root: Path) -> None:
         root.write_text("a file where the folder should be")
         window.filing.watch(root)
-        window.session.set_choice(Choice(rank=3, max_iter=8))
+        window.session.settings.set_choice(Choice(rank=3, max_iter=8))
         window.asking.open(stack)
         wait_until(lambda: window.session.display.shown is not None)
         finish_runs(window)
@@ -276,7 +276,7 @@ class TestQuit:
 
     def test_a_study_of_ranks_that_is_going_is_asked_about(self, watched: MainWindow) -> None:
         session = watched.session
-        session.ranking.study(session.dataset, range(1, 20), session.choice, 5)
+        session.ranking.study(session.dataset, range(1, 20), session.settings.choice, 5)
         quit_by_key(watched)
         assert "number of basis images" in question().informativeText()
         press(question(), "Cancel")
@@ -315,7 +315,7 @@ class TestQuit:
         window.filing.watch(root)
         path = tmp_path / "<img src=x>&amp; <b>bold.npy"
         np.save(path, np.random.default_rng(0).integers(0, 255, (60, 8, 6), np.uint8))
-        window.session.set_choice(Choice(rank=3, max_iter=8))
+        window.session.settings.set_choice(Choice(rank=3, max_iter=8))
         window.asking.open(path)
         wait_until(lambda: window.session.display.shown is not None)
         finish_runs(window)
@@ -418,7 +418,7 @@ class TestOtherData:
     ) -> None:
         root.write_text("a file where the folder should be")
         window.filing.watch(root)
-        window.session.set_choice(Choice(rank=3, max_iter=8))
+        window.session.settings.set_choice(Choice(rank=3, max_iter=8))
         window.asking.open(stack)
         wait_until(lambda: window.session.display.shown is not None)
         finish_runs(window)
@@ -604,7 +604,7 @@ class TestDamagedSessions:
     ) -> None:
         one = make_window()
         one.filing.watch(root)
-        one.session.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
+        one.session.settings.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
         one.session.open(stack)
         wait_until(lambda: one.session.display.shown is not None)
         finish_runs(one, 2)
@@ -706,7 +706,7 @@ def test_tool_tips_show_names_as_they_are(window: MainWindow, tmp_path: Path) ->
     images = np.random.default_rng(0).integers(0, 255, (12, 8, 6), np.uint8)
     for k, image in enumerate(images):
         Image.fromarray(image).save(folder / f"<b>{k}.png")
-    window.session.set_choice(Choice(rank=3, max_iter=8))
+    window.session.settings.set_choice(Choice(rank=3, max_iter=8))
     window.asking.open(folder)
     wait_until(lambda: window.session.display.shown is not None)
     finish_runs(window)

@@ -92,7 +92,7 @@ def test_marks_are_those_of_the_run_on_the_screen(ran: MainWindow) -> None:
     assert ran.basis.accept.isEnabled()
     session.show_run(0)
     assert "2 accepted" in ran.montage._caption.text()
-    session.set_sparsity(0.9)
+    session.settings.set_sparsity(0.9)
     wait_until(lambda: session.display.shown.target == pytest.approx(0.9))
     assert "2 accepted" in ran.montage._caption.text(), "a projection keeps the basis images' numbers"
 

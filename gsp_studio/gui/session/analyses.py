@@ -15,8 +15,9 @@ from gsp_studio.gui.jobs.stability_check import SEEDS, Checking
 from gsp_studio.gui.jobs.weighted_pair import Weighing
 from gsp_studio.gui.session.activity import Activity
 from gsp_studio.gui.session.display import Display
+from gsp_studio.gui.session.settings import Settings
 from gsp_studio.gui.session.signals import SessionSignals
-from gsp_studio.gui.state import Choice, Parts, Pinned, Remarks, RunEntry
+from gsp_studio.gui.state import Parts, Pinned, Remarks, RunEntry
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject
@@ -31,11 +32,9 @@ class Answering(SessionSignals):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.display = Display(self)
-        self.choice = Choice()
+        self.settings = Settings(self)
         self.dataset: Dataset | None = None
         self.pinned: Pinned | None = None
-        #: What it costs to use each pixel (m,), for the weighted method; None: all the same.
-        self.weights: Any = None
         self.runs: tuple[RunEntry, ...] = ()
         self.shown_run = -1
         self.activity = Activity(self)
@@ -185,4 +184,6 @@ class Answering(SessionSignals):
 
     def _pair(self) -> None:
         if self._is_pairing and self.pinned is not None and self.display.shown is not None:
-            self._weighing.pair(self.pinned, self.display.shown.order, self.choice.sparsity, self.weights)
+            self._weighing.pair(
+                self.pinned, self.display.shown.order, self.settings.choice.sparsity, self.settings.weights
+            )

@@ -8,7 +8,6 @@ been replaced meanwhile is dropped: its runner is let go of, its requests are di
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from gsp_studio.gui.jobs.startup import Starter
 from gsp_studio.gui.session.basis import PinnedBasis
 from gsp_studio.gui.session.dataset_loader import Opening
 from gsp_studio.gui.session.steering import Steering
-from gsp_studio.gui.session.undo import Settings, UndoHistory
+from gsp_studio.gui.session.undo import Snapshot, UndoHistory
 from gsp_studio.gui.session.warm_fit import Warming
 from gsp_studio.gui.state import Choice, Glimpse, Known, Mark, Phase, Pinned, RunEntry, Shown
 
@@ -49,7 +48,7 @@ class Session(Steering):
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
         self.basis_number = 0
-        self.undo = UndoHistory(self._settings(), self)
+        self.undo = UndoHistory(self._snapshot(), self)
         self._listen()
 
     def _listen(self) -> None:
@@ -62,6 +61,10 @@ class Session(Steering):
         basis.pathChanged.connect(self.pathChanged)
         self.display.edited.connect(self._note)
         self.undo.restored.connect(self._restore)
+        self.settings.choiceSet.connect(self._follow_choice)
+        self.settings.targetsSet.connect(self._follow_targets)
+        self.settings.weightsSet.connect(self._follow_weights)
+        self.settings.settled.connect(self._settle)
         self._warm.due.connect(self._start_warm_fit)
         self._warm.fitted.connect(self._pin_warm_fit)
         opening = self._opening
@@ -143,68 +146,55 @@ class Session(Steering):
         self.datasetLeaving.emit()
         self._warm.retire()
         self._answer_about(dataset)
-        self.dataset, self.weights = dataset, None
+        self.dataset = dataset
         self.runs, self._records = (), []
-        self.choice = replace(self.choice, rank=max(1, min(self.choice.rank, *dataset.X.shape)))
+        self.settings.begin_anew(dataset)
         self.datasetChanged.emit(dataset)
         self._pin(None, None)
         self.display.show(None)
         self.display.move_marks(())
         self._set_runs((), -1)
         self._show_course((), (), ())
-        self.choiceChanged.emit(self.choice)
         for line in about_data(dataset):
             self.logged.emit(line)
-        self.undo.clear(self._settings())
+        self.undo.clear(self._snapshot())
         self._set_phase(Phase.IDLE)
         self._start_warm_fit()
 
     # Parameters
 
-    def set_choice(self, choice: Choice) -> None:
-        """Take what the model panel says; a new rank or seed gives the slider a new basis after a short rest."""
-        if choice == self.choice or self.phase.is_run:
-            return
-        old, self.choice = self.choice, choice
-        self.choiceChanged.emit(choice)
+    def _follow_choice(self, before: Choice, choice: Choice) -> None:
+        """A new rank or seed gives the slider a new basis after a short rest."""
         self._reweigh()
-        if self.phase is Phase.IDLE and (choice.rank, choice.seed) != (old.rank, old.seed):
+        if self.phase is Phase.IDLE and (choice.rank, choice.seed) != (before.rank, before.seed):
             self._warm.fit_soon()
 
-    def set_sparsity(self, s: float) -> None:
-        """The slider's journey: steer the run that is going, else show the pinned basis projected to s."""
-        self.set_targets(s, self.choice.sparsity_h)
-
-    def set_sparsity_h(self, s: float) -> None:
-        """The same for the coefficients; 0 leaves them free."""
-        self.set_targets(self.choice.sparsity, s)
-
-    def set_targets(self, sparsity: float, sparsity_h: float) -> None:
-        """Both at once."""
+    def _follow_targets(self) -> None:
+        """The slider's journey: steer the run that is going, else show the pinned basis projected to the targets."""
         self._basis.drop_refit()
-        self.choice = choice = replace(self.choice, sparsity=sparsity, sparsity_h=sparsity_h)
-        self.choiceChanged.emit(choice)
         if self._live.runner is not None:
             self._steer()
         else:
-            self._basis.project(choice)
+            self._basis.project(self.settings.choice)
 
-    def step_sparsity(self, step: float) -> None:
-        """Move the target by a step, within [0, 1]."""
-        self.set_sparsity(round(min(1.0, max(0.0, self.choice.sparsity + step)), 4))
-        self.settle_sparsity()
+    def _follow_weights(self) -> None:
+        if self._live.runner is None:
+            self._reweigh()
+        elif self._live.runner.params.weights is not None:
+            self._steer()
+        self._pair()
+
+    def _settle(self, text: str) -> None:
+        """The hand is off: with Auto-refit on, the factors are refitted to where the slider stands."""
+        self._note(text)
+        if self.auto_refit:
+            self._basis.settle()
 
     def reset_sparsity(self) -> None:
         """Back to the pinned basis's own sparsity, where the projection leaves it as it is."""
         if self.pinned is not None:
-            self.set_sparsity(min(1.0, max(0.0, math.floor(self.pinned.sparsity * 1e4) / 1e4)))
-            self.settle_sparsity()
-
-    def settle_sparsity(self) -> None:
-        """The slider was let go of: with Auto-refit on, the factors are refitted to where it stands."""
-        self._note("sparsity")
-        if self.auto_refit:
-            self._basis.settle()
+            self.settings.set_sparsity(min(1.0, max(0.0, math.floor(self.pinned.sparsity * 1e4) / 1e4)))
+            self.settings.settle_sparsity()
 
     def toggle_held(self, basis: int) -> None:
         """Hold a basis image at the sparsity that it has now, or let go of it; the others share the budget."""
@@ -222,33 +212,19 @@ class Session(Steering):
             self._basis.hold(held)
             self.heldChanged.emit(held)
             self.pathChanged.emit(None)
-            self._basis.project(self.choice)
+            self._basis.project(self.settings.choice)
             self._note("held basis images")
-
-    def set_weights(self, weights: Any) -> None:
-        """What it costs to use each pixel (m,), for the weighted method; None: all the same. Never written again."""
-        if weights is self.weights:
-            return
-        self.weights = weights
-        self.weightsChanged.emit(weights)
-        if self._live.runner is None:
-            self._reweigh()
-        elif self._live.runner.params.weights is not None:
-            self._steer()
-        self._pair()
-
-    def settle_weights(self) -> None:
-        """The brush was lifted."""
-        self._note("weights")
-        if self.auto_refit:
-            self._basis.settle()
 
     def _reweigh(self) -> None:
         """The pinned basis under the weights in force, where these are others than before."""
-        pinned = None if self.pinned is None else self._work.reweighted(self.pinned, self.choice, self.weights)
+        pinned = (
+            None
+            if self.pinned is None
+            else self._work.reweighted(self.pinned, self.settings.choice, self.settings.weights)
+        )
         if pinned is not None and not self._live.is_going:
             self._pin(pinned, None if self.display.shown is None else self.display.shown.order)
-            self._basis.project(self.choice)
+            self._basis.project(self.settings.choice)
 
     def set_auto_refit(self, on: bool) -> None:
         """Whether a slider that was let go of brings a refit."""
@@ -256,36 +232,36 @@ class Session(Steering):
             self.auto_refit = on
             self.autoRefitChanged.emit(on)
             self._basis.drop_refit()
-            self.settle_sparsity()
+            self.settings.settle_sparsity()
 
     # Undo
 
-    def _settings(self) -> Settings:
+    def _snapshot(self) -> Snapshot:
         """What can be undone, as it is now."""
-        choice, display = self.choice, self.display
-        return Settings(
+        choice, display = self.settings.choice, self.display
+        return Snapshot(
             sparsity=choice.sparsity,
             sparsity_h=choice.sparsity_h,
             held=self.held,
             marked=display.marked,
             view=display.view,
-            weights=self.weights,
+            weights=self.settings.weights,
             basis=self.basis_number,
         )
 
     def _note(self, text: str) -> None:
-        self.undo.note(text, self._settings())
+        self.undo.note(text, self._snapshot())
 
-    def _restore(self, settings: Settings) -> None:
-        self.display.set_view(settings.view)
-        self.set_weights(settings.weights)
-        if settings.basis == self.basis_number:  # of another basis nothing can be held
-            self.hold(settings.held)
-        if (settings.sparsity, settings.sparsity_h) != (self.choice.sparsity, self.choice.sparsity_h):
-            self.set_targets(settings.sparsity, settings.sparsity_h)
-            self.settle_sparsity()
-        self.display.mark(settings.marked)
-        self.undo.start_from(self._settings())
+    def _restore(self, snapshot: Snapshot) -> None:
+        self.display.set_view(snapshot.view)
+        self.settings.set_weights(snapshot.weights)
+        if snapshot.basis == self.basis_number:  # of another basis nothing can be held
+            self.hold(snapshot.held)
+        if (snapshot.sparsity, snapshot.sparsity_h) != (self.settings.choice.sparsity, self.settings.choice.sparsity_h):
+            self.settings.set_targets(snapshot.sparsity, snapshot.sparsity_h)
+            self.settings.settle_sparsity()
+        self.display.mark(snapshot.marked)
+        self.undo.start_from(self._snapshot())
 
     def _show_glimpse(self, glimpse: Glimpse) -> None:
         if not self._live.is_going:
@@ -313,19 +289,20 @@ class Session(Steering):
         if self.dataset is None or self.phase is not Phase.IDLE:
             return
         try:
-            runner = self._work.new_run(self.dataset, self.choice, self.weights, self.scheduler)
+            runner = self._work.new_run(
+                self.dataset, self.settings.choice, self.settings.weights, self.settings.scheduler
+            )
         except ValueError as error:
             self.failed.emit(*told(error))
             return
-        self._begin(runner, self.choice)
+        self._begin(runner, self.settings.choice)
 
     def _begin(self, runner: Runner, choice: Choice, origin: tuple[int, int] = (0, 0)) -> None:
         """Start a run; `origin`: the run that it is a branch of, and how many iterations they share."""
         self._warm.retire()
         self._basis.drop_refit()
-        if choice != self.choice:
-            self.choice = choice
-            self.choiceChanged.emit(choice)
+        if choice != self.settings.choice:
+            self.settings.take(choice)
         self._show_course((), (), self._origin_of(origin[0]))
         self._set_runs(self.runs, -1)
         number = self.next_number
@@ -366,22 +343,21 @@ class Session(Steering):
 
     def _show_entry(self, index: int) -> None:
         entry = self.runs[index]
-        self.choice = entry.choice
-        self.choiceChanged.emit(entry.choice)
+        self.settings.take(entry.choice)
         self._show_course(entry.records, entry.marks, self._origin_of(entry.origin[0]))
         self._pin(entry.pinned, entry.shown.order)
         self.display.show(entry.shown)
         self._set_runs(self.runs, index)
         self.find_residual(entry)
-        self.undo.start_from(self._settings())
+        self.undo.start_from(self._snapshot())
 
     def adopt(self, runs: tuple[RunEntry, ...], choice: Choice, number: int) -> None:
         """Runs that were kept, in place of those that are here; `number`: of the one to show, 0 for none."""
         self._set_runs(runs, -1)
-        self.set_choice(choice)
+        self.settings.set_choice(choice)
         for index in (k for k, entry in enumerate(runs) if entry.number == number):
             self.show_run(index)
-        self.set_targets(choice.sparsity, choice.sparsity_h)
+        self.settings.set_targets(choice.sparsity, choice.sparsity_h)
 
     def _set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
         self.runs, self.shown_run = runs, index
@@ -430,12 +406,12 @@ class Session(Steering):
 
     def _start_warm_fit(self) -> None:
         if self.dataset is not None and self.phase is Phase.IDLE:
-            self._warm.fit(self._work, self.dataset.X, self.choice)
+            self._warm.fit(self._work, self.dataset.X, self.settings.choice)
 
     def _pin_warm_fit(self, result: Result) -> None:
         self._pin(self._work.pinned_of(result, "a short fit without constraint"), None)
         self._set_runs(self.runs, -1)
-        self._basis.project(self.choice)
+        self._basis.project(self.settings.choice)
 
     def _pin(self, pinned: Pinned | None, order: Any) -> None:
         self.pinned, self.held, self.basis_number = pinned, {}, self.basis_number + 1
@@ -445,31 +421,34 @@ class Session(Steering):
         self.pinnedChanged.emit(pinned)
         self.heldChanged.emit({})
         self.pathChanged.emit(None)
-        self.undo.start_from(self._settings())
+        self.undo.start_from(self._snapshot())
 
     # The slider at rest: refits
 
     def _refit(self) -> None:
         is_wanted = self.phase is Phase.IDLE and not self._warm.is_coming
         if is_wanted and self.dataset is not None and self.display.shown is not None:
-            self._basis.refit(self.dataset, self.choice, self.display.shown)
+            self._basis.refit(self.dataset, self.settings.choice, self.display.shown)
 
     def _pin_refit(self, outcome: Outcome) -> None:
         if outcome.result is None:
             self.failed.emit(outcome.error_text, outcome.details)
             return
         assert self.pinned is not None
-        pinned = self._work.pinned_of(outcome.result, f"a refit at s = {self.choice.sparsity:.3f}")
-        goes_on = pinned.sparsity < self.pinned.sparsity - LEAST_PROGRESS and not pinned.reaches(self.choice.sparsity)
+        pinned = self._work.pinned_of(outcome.result, f"a refit at s = {self.settings.choice.sparsity:.3f}")
+        goes_on = pinned.sparsity < self.pinned.sparsity - LEAST_PROGRESS and not pinned.reaches(
+            self.settings.choice.sparsity
+        )
         held = self.held
         self._pin(pinned, None if self.display.shown is None else self.display.shown.order)  # no tile moves
         self.hold(held)
         self._set_runs(self.runs, -1)
-        self._basis.project(self.choice)
+        self._basis.project(self.settings.choice)
         if goes_on:
             self._refit()
 
     def _set_phase(self, phase: Phase) -> None:
         if phase is not self.phase:
             self.phase = phase
+            self.settings.is_fixed = phase.is_run
             self.phaseChanged.emit(phase)

@@ -14,12 +14,10 @@ class SessionSignals(QObject):
     datasetChanged = Signal(object)  # Dataset
     layoutNeeded = Signal(object)  # Peek: the layout is a guess, to be shown before it is accepted
     previewReady = Signal(object)  # Preview
-    choiceChanged = Signal(object)  # Choice
     autoRefitChanged = Signal(bool)
     pinnedChanged = Signal(object)  # Pinned, or None
     heldChanged = Signal(object)  # dict of basis image to sparsity: those that the slider does not move
     pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
-    weightsChanged = Signal(object)  # ndarray (m,), or None: all equal
     pairChanged = Signal(object, object)  # Shown without weights, Shown with them or None
     meanFound = Signal(object)  # ndarray (m,), the mean of all images
     comparisonReady = Signal(object)  # Comparison

@@ -28,8 +28,6 @@ class Steering(Answering):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.phase = Phase.STARTING
-        #: Where the next runs are computed: the address of a cluster, "" for this computer.
-        self.scheduler = ""
         #: Basis images on the screen that the run leaves as they are.
         self.frozen: tuple[int, ...] = ()
         self.marks: tuple[Mark, ...] = ()
@@ -42,10 +40,6 @@ class Steering(Answering):
         self._live.renumbered.connect(self._renumber)
         self.sweeping = Sweeping(self)
         self._answering = (*self._answering, self.sweeping)
-
-    def set_scheduler(self, address: str) -> None:
-        """Compute the next runs on a cluster, "" for this computer."""
-        self.scheduler = address
 
     @property
     def live(self) -> LiveRun:
@@ -98,7 +92,9 @@ class Steering(Answering):
         """The run goes on with the targets and weights that the panels say."""
         runner = self._live.runner
         if runner is not None:
-            self._ask(lambda: runner.steer(self._work.steered(self.choice, runner.params, self.weights)))
+            self._ask(
+                lambda: runner.steer(self._work.steered(self.settings.choice, runner.params, self.settings.weights))
+            )
 
     def _ask(self, asking: Callable[[], None]) -> bool:
         try:

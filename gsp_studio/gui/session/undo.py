@@ -17,7 +17,7 @@ _DEPTH = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Settings:
+class Snapshot:
     """Everything that can be undone.
 
     Attributes
@@ -41,7 +41,7 @@ class Settings:
     weights: Array | None
     basis: int
 
-    def is_as(self, other: Settings) -> bool:
+    def is_as(self, other: Snapshot) -> bool:
         """Whether nothing that can be undone differs."""
         return all(
             getattr(self, field.name) is getattr(other, field.name)
@@ -53,7 +53,7 @@ class Settings:
 
 
 class _Step(QUndoCommand):
-    def __init__(self, text: str, before: Settings, after: Settings, restore: Callable[[Settings], None]) -> None:
+    def __init__(self, text: str, before: Snapshot, after: Snapshot, restore: Callable[[Snapshot], None]) -> None:
         super().__init__(text)
         self._before, self._after, self._restore = before, after, restore
         self._is_done = True  # Qt redoes a step when it is pushed; the user has done it already
@@ -70,33 +70,33 @@ class _Step(QUndoCommand):
 class UndoHistory(QObject):
     """The steps of a session; whose settings these are says each call, and who hears `restored` brings them back."""
 
-    restored = Signal(object)  # Settings that were in force before a step, or after it
+    restored = Signal(object)  # Snapshot of the settings that were in force before a step, or after it
 
-    def __init__(self, now: Settings, parent: QObject) -> None:
+    def __init__(self, now: Snapshot, parent: QObject) -> None:
         super().__init__(parent)
         self.stack = QUndoStack(self)
         self.stack.setUndoLimit(_DEPTH)
         self._last = now
         self._is_restoring = False
 
-    def note(self, text: str, now: Settings) -> None:
+    def note(self, text: str, now: Snapshot) -> None:
         """The user has finished a change, called `text`; nothing happens where none was made."""
         if not self._is_restoring and not now.is_as(self._last):
             self.stack.push(_Step(text, self._last, now, self._restore))
         self._last = now
 
-    def start_from(self, now: Settings) -> None:
+    def start_from(self, now: Snapshot) -> None:
         """What has changed since was not the user's doing."""
         self._last = now
 
-    def clear(self, now: Settings) -> None:
+    def clear(self, now: Snapshot) -> None:
         """Other data: nothing of what was can come back."""
         self.stack.clear()
         self._last = now
 
-    def _restore(self, settings: Settings) -> None:
+    def _restore(self, snapshot: Snapshot) -> None:
         self._is_restoring = True
         try:
-            self.restored.emit(settings)
+            self.restored.emit(snapshot)
         finally:
             self._is_restoring = False

@@ -66,7 +66,7 @@ class Keeping(QObject):
         session.runsChanged.connect(lambda runs, _: self._keep_runs(runs))
         session.runNoted.connect(lambda _: self._note())
         session.stabilityFound.connect(self._keep_again)
-        session.weightsChanged.connect(lambda _: self._touch())
+        session.settings.weightsChanged.connect(lambda _: self._touch())
         session.phaseChanged.connect(lambda _: self._tell_modified())
 
     @property
@@ -88,7 +88,7 @@ class Keeping(QObject):
         session = self._session
         shown = session.runs[session.shown_run].number if 0 <= session.shown_run < len(session.runs) else 0
         return {
-            "choice": asdict(session.choice),
+            "choice": asdict(session.settings.choice),
             "view": asdict(session.display.view),
             "marked": list(session.display.marked),
             "shown_run": shown,
@@ -110,13 +110,13 @@ class Keeping(QObject):
         if session.dataset is None:
             self.failed.emit("There is nothing to save yet; open some images first.", "")
             return
-        dataset, runs, weights, state = session.dataset, session.runs, session.weights, self.state()
+        dataset, runs, weights, state = session.dataset, session.runs, session.settings.weights, self.state()
 
         def done(written: Path) -> None:
             self._saving -= 1
             if session.dataset is dataset:  # else other data have been opened meanwhile
                 self.path, self.has_data, self._stamp = written, with_data, _stamp_of(written)
-                self._touch(not (session.runs is runs and session.weights is weights))
+                self._touch(not (session.runs is runs and session.settings.weights is weights))
             self.saved.emit(written)
 
         def failed(error: BaseException) -> None:
@@ -156,7 +156,7 @@ class Keeping(QObject):
             return
         is_file = not found.path.is_dir()
         session.set_dataset(found.dataset)
-        session.set_weights(found.weights)
+        session.settings.set_weights(found.weights)
         session.adopt(found.runs, found.state.choice, found.state.shown_run)
         if is_file and found.is_whole:  # what could not be read must not be written over
             self.path, self.has_data, self._stamp = found.path, found.has_data, stamp
@@ -198,8 +198,8 @@ class Keeping(QObject):
             self._kept = (session.dataset, state)
             dataset = session.dataset
             self._beside(lambda work: recovery.save_state(work.describe(dataset), state))
-        if session.weights is not self._kept_weights:
-            self._kept_weights = weights = session.weights
+        if session.settings.weights is not self._kept_weights:
+            self._kept_weights = weights = session.settings.weights
             self._beside(lambda work: recovery.save_weights(weights))
 
     def settle(self, then: Callable[[str], None]) -> None:

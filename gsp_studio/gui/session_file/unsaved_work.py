@@ -128,7 +128,7 @@ class UnsavedWork(QObject):
                 if path is None
                 else f"{path.name} does not have the {count} as {'it is' if is_one else 'they are'} now."
             )
-        if session.weights is not None:
+        if session.settings.weights is not None:
             told.append("The pixels have painted weights.")
         if session.phase.is_run:
             done = plural(session.branch_end, "iteration")

@@ -83,7 +83,7 @@ class MainWindow(QMainWindow):
             if hasattr(panel, "set_phase"):
                 panel.set_phase(session.phase)
             if hasattr(panel, "set_choice"):
-                panel.set_choice(session.choice)
+                panel.set_choice(session.settings.choice)
 
     # Parts
 

@@ -167,7 +167,7 @@ class Asking(QObject):
         _show(dialog)
 
     def _run_on_cpu(self) -> None:
-        self._session.set_choice(replace(self._session.choice, backend="cpu"))
+        self._session.settings.set_choice(replace(self._session.settings.choice, backend="cpu"))
         self._session.run()
 
     def load_failed(self, path: Path, sentence: str, details: str) -> None:
@@ -232,7 +232,9 @@ class Asking(QObject):
         is_going = session.phase.is_run
         number = session.runs[session.shown_run].number if not is_going else session.next_number
         proposed = at or (end if is_going else max(1, end // 2))
-        dialog = BranchDialog(f"Run {number}", min(proposed, end), end, session.choice.sparsity, is_going, self._window)
+        dialog = BranchDialog(
+            f"Run {number}", min(proposed, end), end, session.settings.choice.sparsity, is_going, self._window
+        )
         dialog.branchRequested.connect(session.branch)
         _show(dialog)
 
@@ -250,10 +252,12 @@ class Asking(QObject):
             self._rank.activateWindow()
             return
         most = max(1, min(dataset.X.shape) // 2)
-        dialog, ranking = RankDialog(most, session.choice.method, self._window), session.ranking
-        dialog.studyRequested.connect(lambda ranks, seeds: ranking.study(dataset, ranks, session.choice, seeds))
+        dialog, ranking = RankDialog(most, session.settings.choice.method, self._window), session.ranking
+        dialog.studyRequested.connect(
+            lambda ranks, seeds: ranking.study(dataset, ranks, session.settings.choice, seeds)
+        )
         dialog.studyCancelled.connect(ranking.cancel)
-        dialog.rankChosen.connect(lambda rank: session.set_choice(replace(session.choice, rank=rank)))
+        dialog.rankChosen.connect(lambda rank: session.settings.set_choice(replace(session.settings.choice, rank=rank)))
         dialog.finished.connect(lambda _: self._forget_rank())
         ranking.progressed.connect(dialog.set_progress)
         ranking.rowReady.connect(dialog.add_row)

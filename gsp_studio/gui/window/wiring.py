@@ -16,7 +16,7 @@ def wire_session(window: MainWindow) -> None:
         (session.phaseChanged, "set_phase"),
         (session.activity.changed, "set_activity"),
         (session.datasetChanged, "set_dataset"),
-        (session.choiceChanged, "set_choice"),
+        (session.settings.choiceChanged, "set_choice"),
         (session.pinnedChanged, "set_pinned"),
         (session.heldChanged, "set_held"),
         (session.autoRefitChanged, "set_auto_refit"),
@@ -40,7 +40,7 @@ def wire_session(window: MainWindow) -> None:
         (session.stabilityChanged, "set_stability"),
         (session.fitFound, "set_fit"),
         (session.usersFound, "set_users"),
-        (session.weightsChanged, "set_weights"),
+        (session.settings.weightsChanged, "set_weights"),
         (session.pairChanged, "set_bases"),
         (session.meanFound, "set_mean_image"),
     ):
@@ -77,19 +77,19 @@ def wire_panels(window: MainWindow) -> None:
     window.inspector.errorsRequested.connect(session.find_errors)
     window.inspector.fitRequested.connect(session.find_fit)
     window.inspector.picture.requested.connect(session.find_picture)
-    window.weights.weightsChanged.connect(session.set_weights)
-    window.weights.strokeEnded.connect(session.settle_weights)
+    window.weights.weightsChanged.connect(session.settings.set_weights)
+    window.weights.strokeEnded.connect(session.settings.settle_weights)
     window.model.weightsWanted.connect(lambda: window.centre.show_view("Weights"))
     for moving in (sparsity, path):
-        moving.sparsityChanged.connect(session.set_sparsity)
-        moving.settled.connect(session.settle_sparsity)
-    sparsity.sparsityHChanged.connect(session.set_sparsity_h)
+        moving.sparsityChanged.connect(session.settings.set_sparsity)
+        moving.settled.connect(session.settings.settle_sparsity)
+    sparsity.sparsityHChanged.connect(session.settings.set_sparsity_h)
     sparsity.resetRequested.connect(session.reset_sparsity)
     sparsity.holdToggled.connect(session.toggle_held)
     sparsity.holdsDropped.connect(lambda: session.hold({}))
     sparsity.autoRefitToggled.connect(session.set_auto_refit)
     window.data.layoutRequested.connect(window.asking.another_layout)
-    window.model.edited.connect(session.set_choice)
+    window.model.edited.connect(session.settings.set_choice)
     window.run.runPressed.connect(session.run_or_pause)
     window.run.cancelPressed.connect(session.cancel)
     window.runs.runChosen.connect(session.show_run)

@@ -261,7 +261,7 @@ def select_times(data: Any, rank: int, picks: int) -> list[float]:
     for k in range(picks):
         row = k % 3
         place = table.visualItemRect(table.item(row, 1)).center()
-        wanted = session.runs[row].shown.target
+        wanted = session.runs.entries[row].shown.target
         bench.idle(0.05)
         began = time.perf_counter()
         QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
@@ -331,7 +331,7 @@ def cycles(count: int) -> list[float]:
             raise RuntimeError("the window does not show at once that the run is being cancelled")
         bench.wait(lambda: session.phase.name == "IDLE")
         times.append(1000 * (time.perf_counter() - began))
-        session._set_runs((), -1)  # each keeps its factors, as it should: here memory beside them is asked for
+        session.runs.take(())  # each keeps its factors, as it should: here memory beside them is asked for
         bench.app.sendPostedEvents(None, QEvent.Type.DeferredDelete)  # as the app's own loop does
     grown = resident() / before
     bench.close()

@@ -112,7 +112,7 @@ class Person:
         self.wait(lambda: written and not keeping.is_busy)
         session.exported.disconnect(written.append)
         keeping.open(self.folder / f"{name}.gsps")
-        self.wait(lambda: not keeping.is_busy and len(session.runs) == 3)
+        self.wait(lambda: not keeping.is_busy and len(session.runs.entries) == 3)
 
 
 def soak(seconds: float, log: Path | None) -> int:

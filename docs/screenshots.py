@@ -91,9 +91,9 @@ class Studio:
         choice = self.session.settings.choice
         fields = {**choice.__dict__, **changes}
         self.session.settings.set_choice(Choice(**fields))
-        before = len(self.session.runs)
+        before = len(self.session.runs.entries)
         self.session.run()
-        self.wait(lambda: len(self.session.runs) > before)
+        self.wait(lambda: len(self.session.runs.entries) > before)
 
     def drag(self, start: float, end: float) -> None:
         """The slider's handle, with the left button; it stays down."""
@@ -205,8 +205,8 @@ def stability(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     window, session = studio.window, studio.session
     before = session.display.marked
     session.check_stability()
-    studio.wait(lambda: session.runs[-1].stability is not None)
-    session.display.select(int(session.runs[-1].stability.cosine.argmin()))
+    studio.wait(lambda: session.runs.entries[-1].stability is not None)
+    session.display.select(int(session.runs.entries[-1].stability.cosine.argmin()))
     studio.idle(0.5)
     yield "stability", window
     session.display.mark(before)

@@ -75,7 +75,7 @@ class Demo(QObject):
         yield lambda: session.pinned is not None
         session.settings.set_choice(Choice(rank=49, sparsity=0.85, max_iter=20 if self._quick else 300))
         window.run.run.click()
-        yield lambda: session.phase is Phase.IDLE and bool(session.runs)
+        yield lambda: session.phase is Phase.IDLE and bool(session.runs.entries)
         yield from self._drag(session.settings.choice.sparsity, 0.95)
         yield from self._drag(0.95, 0.9)
         session.display.select(8)

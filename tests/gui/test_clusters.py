@@ -47,17 +47,17 @@ def test_a_run_goes_to_the_cluster_and_comes_back(faces_window: MainWindow, in_t
     assert window.clusters.said.textFormat() == Qt.TextFormat.RichText
     session = window.session
     session.run()
-    wait_until(lambda: len(session.runs) == 1)
-    [entry] = session.runs
+    wait_until(lambda: len(session.runs.entries) == 1)
+    [entry] = session.runs.entries
     assert entry.outcome.result.backend.startswith("2 workers, ")
     assert isinstance(entry.shown.H, np.ndarray)
     window.clusters.actions["here"].trigger()
     assert session.settings.scheduler == ""
     assert not window.clusters.said.isVisible()
     session.run()
-    wait_until(lambda: len(session.runs) == 2)
-    assert session.runs[1].outcome.result.backend.startswith("cpu")
-    assert session.runs[1].shown.error == pytest.approx(entry.shown.error, abs=1e-3)
+    wait_until(lambda: len(session.runs.entries) == 2)
+    assert session.runs.entries[1].outcome.result.backend.startswith("cpu")
+    assert session.runs.entries[1].shown.error == pytest.approx(entry.shown.error, abs=1e-3)
 
 
 def test_a_scheduler_that_is_not_there_is_told_and_nothing_changes(window: MainWindow, monkeypatch) -> None:
@@ -104,7 +104,7 @@ def test_of_a_run_that_goes_on_what_is_looked_at_is_fetched(on_cluster: MainWind
     assert inspector._fit.reconstruction.shape == (361,)
     wait_until(lambda: inspector._errors.error < 0.4)  # at the first iterate it is 0.7
     session.cancel()
-    wait_until(lambda: len(session.runs) == 1)
+    wait_until(lambda: len(session.runs.entries) == 1)
     wait_until(lambda: not session._inspecting._residual.busy)
     settle()
     assert not failed["failed"]
@@ -124,8 +124,8 @@ def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_clust
     failed = Listener(session, "failed")
     session.settings.set_choice(replace(session.settings.choice, sparsity=0.5, max_iter=30))
     session.run()
-    wait_until(lambda: len(session.runs) == 1 and session.phase is Phase.IDLE)
-    [entry] = session.runs
+    wait_until(lambda: len(session.runs.entries) == 1 and session.phase is Phase.IDLE)
+    [entry] = session.runs.entries
     assert isinstance(entry.outcome.result.H, Coefficients)
     # The slider, and the refit after it.
     session.settings.set_sparsity(0.8)
@@ -157,7 +157,7 @@ def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_clust
     assert not saved["failed"]
     assert np.array_equal(read_session(tmp_path / "kept.gsps").runs[0].run.result.H, np.asarray(entry.shown.H))
     session.run()
-    wait_until(lambda: len(session.runs) == 2 and session.phase is Phase.IDLE)
+    wait_until(lambda: len(session.runs.entries) == 2 and session.phase is Phase.IDLE)
     compared = Listener(session, "comparisonReady")
     session.compare((0, 1))
     wait_until(lambda: compared["comparisonReady"])

@@ -151,7 +151,7 @@ def test_the_whole_window_on_colours(make_window: Callable[[], MainWindow], tmp_
     session.open(tmp_path / "colours.npy")
     wait_until(lambda: session.display.shown is not None)
     session.run()
-    wait_until(lambda: session.runs)
+    wait_until(lambda: session.runs.entries)
     assert "in colour" in window.data._facts["shape"].text()
     window.montage.view.fit()
     seen = painted_colours(window.montage.view, window.montage._buffer)

@@ -125,10 +125,10 @@ def test_a_full_device_is_one_dialog_that_offers_the_processor(faces_window: Mai
     assert dialog.sentence.startswith("the memory of Fake 0 is full")
     assert dialog.remedy.text() == "Compute on the CPU"
     QTest.mouseClick(dialog.remedy, Qt.MouseButton.LeftButton)
-    wait_until(lambda: session.phase is Phase.IDLE and session.runs)
+    wait_until(lambda: session.phase is Phase.IDLE and session.runs.entries)
     assert session.settings.choice.backend == "cpu"
     assert window.model.backend.currentText() == "cpu"
-    assert session.runs[-1].outcome.result.backend.startswith("cpu")
+    assert session.runs.entries[-1].outcome.result.backend.startswith("cpu")
 
 
 def test_the_window_names_what_computes(window: MainWindow) -> None:

@@ -128,7 +128,7 @@ class TestDrag:
         QTest.mouseClick(window.run.cancel, LEFT)
         wait_until(lambda: window.session.phase is Phase.IDLE)
         assert window.curves._target[-1] == s
-        assert window.session.runs[0].choice.sparsity == s
+        assert window.session.runs.entries[0].choice.sparsity == s
 
     def test_double_click_goes_to_the_own_sparsity(self, faces_window: MainWindow) -> None:
         window = faces_window
@@ -196,7 +196,7 @@ class TestKeys:
         assert QApplication.focusWidget() is window.run.run, "clicked, it keeps the keyboard"
         QTest.keyClick(window.run.run, Key.Key_Escape)
         wait_until(lambda: session.phase is Phase.IDLE)
-        [entry] = session.runs
+        [entry] = session.runs.entries
         assert entry.state == "stopped"
         assert window.runs.table.rowCount() == 1
 
@@ -268,7 +268,7 @@ class TestRuns:
         window, session = faces_window, faces_window.session
         session.settings.set_choice(replace(session.settings.choice, max_iter=25))
         QTest.mouseClick(window.run.run, LEFT)
-        wait_until(lambda: session.runs)
+        wait_until(lambda: session.runs.entries)
         settle()
         assert list(window.curves._n) == list(range(1, 26))
         assert window.runs.table.rowCount() == 1
@@ -282,12 +282,12 @@ class TestRuns:
         window, session = faces_window, faces_window.session
         for s in (0.7, 0.9):
             session.settings.set_choice(replace(session.settings.choice, sparsity=s, max_iter=5))
-            count = len(session.runs)
+            count = len(session.runs.entries)
             QTest.mouseClick(window.run.run, LEFT)
-            wait_until(lambda count=count: len(session.runs) > count)
+            wait_until(lambda count=count: len(session.runs.entries) > count)
         place = window.runs.table.visualItemRect(window.runs.table.item(0, 0)).center()
         QTest.mouseClick(window.runs.table.viewport(), LEFT, pos=place)
-        assert session.display.shown is session.runs[0].shown
+        assert session.display.shown is session.runs.entries[0].shown
         assert window.sparsity.slider.value() == 0.7
 
     def test_export_by_menu_and_dialog(self, faces_window: MainWindow, settings: QSettings, tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ class TestRuns:
         assert not window._export_action.isEnabled()
         session.settings.set_choice(replace(session.settings.choice, max_iter=3))
         QTest.mouseClick(window.run.run, LEFT)
-        wait_until(lambda: session.runs)
+        wait_until(lambda: session.runs.entries)
         assert window._export_action.isEnabled()
         QTest.keyClick(window, Key.Key_E, Qt.KeyboardModifier.ControlModifier)
         [dialog] = window.findChildren(ExportDialog)
@@ -315,7 +315,7 @@ class TestRuns:
         for rank in (3, 4):
             session.settings.set_choice(replace(session.settings.choice, rank=rank, max_iter=3))
             session.run()
-            wait_until(lambda rank=rank: len(session.runs) == rank - 2 and not session.phase.is_run)
+            wait_until(lambda rank=rank: len(session.runs.entries) == rank - 2 and not session.phase.is_run)
         run_json = tmp_path / "out" / "run.json"
         session.export(tmp_path / "out", 0)
         wait_until(run_json.exists)
@@ -332,7 +332,7 @@ class TestRuns:
         (tmp_path / "file").write_text("in the way")
         session.settings.set_choice(replace(session.settings.choice, max_iter=3))
         session.run()
-        wait_until(lambda: session.runs)
+        wait_until(lambda: session.runs.entries)
         session.export(tmp_path / "file" / "out", 0)
         wait_until(lambda: window.findChildren(ErrorDialog))
         [dialog] = window.findChildren(ErrorDialog)

@@ -221,7 +221,7 @@ def test_a_file_that_stays_on_the_disk_is_worked_on(window: MainWindow, stack: P
     wait_until(lambda: session.display.shown.target == pytest.approx(0.7))
     session.run()
     wait_until(lambda: session.phase is Phase.IDLE)
-    [entry] = session.runs
+    [entry] = session.runs.entries
     assert entry.outcome.result.n_iter == 5
     window.centre.show_view("Inspector")
     wait_until(lambda: window.inspector._errors is not None)

@@ -342,13 +342,13 @@ def test_closing_while_a_data_set_is_being_read_ends_the_reading(
 def test_other_data_drop_runs_and_basis_of_the_former(faces: Session) -> None:
     faces.settings.set_choice(replace(faces.settings.choice, max_iter=3))
     faces.run()
-    wait_until(lambda: faces.runs)
+    wait_until(lambda: faces.runs.entries)
     faces.display.select(2)
-    heard = Listener(faces, "runsChanged", "display.selectionChanged", "recordsReset", "display.shownChanged")
+    heard = Listener(faces, "runs.changed", "display.selectionChanged", "recordsReset", "display.shownChanged")
     faces.open(sample_path("swimmer"))
     wait_until(lambda: faces.dataset.image_shape == (32, 32))
-    assert faces.runs == ()
-    assert heard["runsChanged"][0] == ((), -1)
+    assert faces.runs.entries == ()
+    assert heard["changed"][0] == ((), -1)
     assert heard["selectionChanged"] == [-1]
     assert heard["recordsReset"][0] == ()
     assert heard["shownChanged"][0] is None

@@ -121,10 +121,10 @@ class TestCoefficients:
     def test_what_a_run_fitted_needs_none(self, faces: Session) -> None:
         faces.settings.set_choice(replace(faces.settings.choice, max_iter=5))
         faces.run()
-        wait_until(lambda: faces.runs)
+        wait_until(lambda: faces.runs.entries)
         faces.settings.settle_sparsity()
         assert nothing_comes(faces)
-        assert faces.display.shown is faces.runs[0].shown
+        assert faces.display.shown is faces.runs.entries[0].shown
 
     def test_large_basis_waits_for_its_projection(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("gsp_studio.gui.session.projection.SAME_EVENT", 100)
@@ -178,7 +178,7 @@ class TestStale:
         refitting.settings.set_choice(replace(refitting.settings.choice, max_iter=5))
         refitting.run()
         self.ends(refitting)
-        wait_until(lambda: refitting.runs)
+        wait_until(lambda: refitting.runs.entries)
         self.ends(refitting)
 
     def test_after_another_basis(self, refitting: Session) -> None:
@@ -221,7 +221,7 @@ class TestDenser:
         """After a run at 0.85, whose basis cannot be projected to less than about 0.79."""
         faces.settings.set_choice(replace(faces.settings.choice, max_iter=25))
         faces.run()
-        wait_until(lambda: faces.runs)
+        wait_until(lambda: faces.runs.entries)
         return faces
 
     def test_denser_becomes_attainable(self, sparse: Session) -> None:
@@ -244,7 +244,7 @@ class TestDenser:
         assert heard["failed"] == []
         assert heard["changed"] == ["refitting", ""]
         assert "a refit at s = " in sparse.pinned.origin
-        assert sparse.shown_run == -1, "what is pinned is no run of the list"
+        assert sparse.runs.index == -1, "what is pinned is no run of the list"
         # The slider goes on from there, in both directions.
         sparse.settings.set_sparsity(0.9)
         np.testing.assert_allclose(

@@ -22,9 +22,9 @@ from gsp_studio.gui.state import Choice, Parts, Phase
 def run_to_the_end(session: Session, **changes: object) -> None:
     """One run; the session has one run more afterwards."""
     session.settings.set_choice(replace(session.settings.choice, **changes))
-    count = len(session.runs)
+    count = len(session.runs.entries)
     session.run()
-    wait_until(lambda: len(session.runs) == count + 1)
+    wait_until(lambda: len(session.runs.entries) == count + 1)
 
 
 def start_endless(session: Session) -> None:
@@ -40,7 +40,7 @@ def test_run_to_the_end_tells_everything(faces: Session) -> None:
         "progressChanged",
         "recordsReset",
         "recordsAdded",
-        "runsChanged",
+        "runs.changed",
         "display.shownChanged",
         "failed",
     )
@@ -55,8 +55,8 @@ def test_run_to_the_end_tells_everything(faces: Session) -> None:
     assert [record.n_iter for part in heard["recordsAdded"] for record in part] == list(range(1, 21))
     assert heard["recordsReset"][0] == ()
     assert [record.n_iter for record in heard["recordsReset"][-1]] == list(range(1, 21))
-    [entry] = faces.runs
-    assert heard["runsChanged"][-1] == (faces.runs, 0)
+    [entry] = faces.runs.entries
+    assert heard["changed"][-1] == (faces.runs.entries, 0)
     assert (entry.number, entry.name, entry.state) == (1, "Run 1", "done")
     assert entry.choice == Choice(rank=9, sparsity=0.8, max_iter=20)
     assert faces.display.shown is entry.shown
@@ -67,7 +67,7 @@ def test_run_to_the_end_tells_everything(faces: Session) -> None:
 
 def test_the_same_run_without_a_window_gives_the_same_factors(faces: Session) -> None:
     run_to_the_end(faces, sparsity=0.8, max_iter=12, seed=3)
-    spec = faces.runs[0].spec
+    spec = faces.runs.entries[0].spec
     result = gs.factorize(
         faces.dataset.X, gs.Params(9, "psnmf", 0.8, 3, 12), gs.get_backend(spec.backend, spec.threads)
     )
@@ -112,7 +112,7 @@ def test_pause_resume_cancel_keeps_the_best(faces: Session) -> None:
     phases = [Phase.RUNNING, Phase.PAUSED, Phase.RUNNING, Phase.CANCELLING, Phase.IDLE]
     assert heard["phaseChanged"] == phases
     assert heard["failed"] == []
-    [entry] = faces.runs
+    [entry] = faces.runs.entries
     assert entry.outcome.reason is FinishReason.CANCELLED
     assert entry.state == "stopped"
     best = min(record.error for record in entry.records if record.sparsity >= record.target - 1e-5)
@@ -127,7 +127,7 @@ def test_cancel_while_paused_ends_the_run(faces: Session) -> None:
     faces.cancel()
     faces.run_or_pause()  # neither pauses nor resumes what is being cancelled
     wait_until(lambda: faces.phase is Phase.IDLE)
-    assert faces.runs[0].state == "stopped"
+    assert faces.runs.entries[0].state == "stopped"
 
 
 def test_slider_steers_the_run(faces: Session) -> None:
@@ -141,8 +141,8 @@ def test_slider_steers_the_run(faces: Session) -> None:
     assert faces.display.shown.attained >= 0.9 - 1e-5
     assert faces.pinned is pinned, "a run that goes on is not pinned"
     faces.cancel()
-    wait_until(lambda: faces.runs)
-    [entry] = faces.runs
+    wait_until(lambda: faces.runs.entries)
+    [entry] = faces.runs.entries
     [step] = entry.outcome.interventions
     assert step.change.sparsity == 0.9
     targets = [record.target for record in entry.records]
@@ -158,7 +158,7 @@ def test_choice_is_fixed_while_a_run_goes_on(faces: Session) -> None:
     faces.run()
     assert faces.phase is Phase.RUNNING
     faces.cancel()
-    wait_until(lambda: faces.runs)
+    wait_until(lambda: faces.runs.entries)
 
 
 def test_closing_while_a_run_is_going_ends_it(faces: Session) -> None:
@@ -186,28 +186,28 @@ def test_tiles_keep_their_places_after_the_first_iterations(faces: Session) -> N
     for shown in heard["shownChanged"][count:]:
         np.testing.assert_array_equal(shown.order, kept)
     faces.cancel()
-    wait_until(lambda: faces.runs)
+    wait_until(lambda: faces.runs.entries)
 
 
 def test_a_run_without_a_target_meets_it(faces: Session) -> None:
     run_to_the_end(faces, method="ahals", max_iter=10)
     assert np.isnan(faces.display.shown.target)
     assert faces.display.shown.meets_target
-    assert faces.runs[0].label == "A-HALS, rank 9"
+    assert faces.runs.entries[0].label == "A-HALS, rank 9"
     np.testing.assert_allclose(faces.pinned.W, faces.display.shown.W)
 
 
 def test_runs_come_back_to_the_screen(faces: Session) -> None:
     run_to_the_end(faces, sparsity=0.7, max_iter=5)
     run_to_the_end(faces, sparsity=0.9, max_iter=8)
-    first, second = faces.runs
+    first, second = faces.runs.entries
     assert (first.number, second.number) == (1, 2)
-    assert faces.shown_run == 1
+    assert faces.runs.index == 1
     heard = Listener(
-        faces, "runsChanged", "recordsReset", "pinnedChanged", "display.shownChanged", "settings.choiceChanged"
+        faces, "runs.changed", "recordsReset", "pinnedChanged", "display.shownChanged", "settings.choiceChanged"
     )
     faces.show_run(0)
-    assert heard["runsChanged"] == [(faces.runs, 0)]
+    assert heard["changed"] == [(faces.runs.entries, 0)]
     assert heard["recordsReset"] == [first.records]
     assert heard["pinnedChanged"] == [first.pinned]
     assert heard["shownChanged"] == [first.shown]
@@ -215,7 +215,7 @@ def test_runs_come_back_to_the_screen(faces: Session) -> None:
     assert faces.settings.choice.sparsity == 0.7
     faces.show_run(2)
     faces.show_run(-1)
-    assert faces.shown_run == 0
+    assert faces.runs.index == 0
 
 
 class TestFailure:
@@ -243,7 +243,7 @@ class TestFailure:
         assert sentence == "the numbers ran out"
         assert "FloatingPointError" in details
         assert breaking.phase is Phase.IDLE
-        assert breaking.runs == ()
+        assert breaking.runs.entries == ()
         assert breaking.pinned is pinned
         assert breaking.display.shown is shown
         breaking.settings.set_sparsity(0.9)  # the slider is alive
@@ -255,7 +255,7 @@ class TestFailure:
         breaking.run()
         wait_until(lambda: heard["failed"])
         assert heard["failed"][0][0] == "the numbers ran out"
-        [entry] = breaking.runs
+        [entry] = breaking.runs.entries
         assert entry.state == "failed"
         assert len(entry.records) == 4
         assert breaking.phase is Phase.IDLE

@@ -183,7 +183,7 @@ def test_another_basis_holds_nothing(faces: Session) -> None:
     heard = Listener(faces, "heldChanged")
     faces.run()
     faces.toggle_held(3)  # not while a run is going
-    wait_until(lambda: faces.runs)
+    wait_until(lambda: faces.runs.entries)
     assert heard["heldChanged"] == [{}]
 
 
@@ -216,7 +216,7 @@ def test_a_run_takes_the_target_of_the_coefficients_and_is_steered_by_it(faces: 
     wait_until(lambda: faces.display.shown.target_h == 0.5)
     assert faces.display.shown.sparsity_h >= 0.5 - 1e-5
     faces.cancel()
-    wait_until(lambda: faces.runs)
-    assert faces.runs[-1].choice.sparsity_h == 0.5
-    assert "s of H = 0.500" in faces.runs[-1].label
-    assert [step.change.sparsity_h for step in faces.runs[-1].outcome.interventions] == [0.5]
+    wait_until(lambda: faces.runs.entries)
+    assert faces.runs.entries[-1].choice.sparsity_h == 0.5
+    assert "s of H = 0.500" in faces.runs.entries[-1].label
+    assert [step.change.sparsity_h for step in faces.runs.entries[-1].outcome.interventions] == [0.5]

@@ -39,9 +39,9 @@ def go_on(session: Session, iterations: int = 5) -> None:
 
 
 def end(session: Session) -> None:
-    count = len(session.runs)
+    count = len(session.runs.entries)
     session.cancel()
-    wait_until(lambda: len(session.runs) > count)
+    wait_until(lambda: len(session.runs.entries) > count)
 
 
 def test_frozen_basis_images_stay_while_the_run_goes_on(faces: Session) -> None:
@@ -64,7 +64,7 @@ def test_frozen_basis_images_stay_while_the_run_goes_on(faces: Session) -> None:
     assert faces.frozen == ()
     assert heard["frozenChanged"] == [(2, 5), (2,), ()]
     assert heard["failed"] == []
-    assert faces.runs[-1].outcome.result.params.frozen in ((2, 5), (2,))
+    assert faces.runs.entries[-1].outcome.result.params.frozen in ((2, 5), (2,))
 
 
 def test_the_slider_moves_on_with_frozen_basis_images(faces: Session) -> None:
@@ -74,7 +74,7 @@ def test_the_slider_moves_on_with_frozen_basis_images(faces: Session) -> None:
     faces.settings.set_sparsity(0.7)
     wait_until(lambda: faces._records[-1].target == 0.7)
     end(faces)
-    assert faces.runs[-1].outcome.result.params.frozen == (1,)
+    assert faces.runs.entries[-1].outcome.result.params.frozen == (1,)
 
 
 def test_killed_in_a_pause_it_goes_when_the_run_goes_on(faces: Session) -> None:
@@ -96,9 +96,9 @@ def test_killed_in_a_pause_it_goes_when_the_run_goes_on(faces: Session) -> None:
     assert list(faces.display.shown.order) == [k - (k > 1) for k in order if k != 1], "the other tiles stay in order"
     assert heard["failed"] == []
     end(faces)
-    assert faces.settings.choice.rank == faces.runs[-1].choice.rank == 8
+    assert faces.settings.choice.rank == faces.runs.entries[-1].choice.rank == 8
     assert faces.pinned.W.shape[1] == 8
-    assert "rank 8" in faces.runs[-1].label
+    assert "rank 8" in faces.runs.entries[-1].label
 
 
 def test_a_split_basis_image_stays_and_the_new_one_is_the_last_tile(faces: Session) -> None:
@@ -111,7 +111,7 @@ def test_a_split_basis_image_stays_and_the_new_one_is_the_last_tile(faces: Sessi
     assert list(faces.display.shown.order) == [*order, 9, 10]
     assert faces.display.marked == (4, 0)
     end(faces)
-    said = [step.text for step in faces.runs[-1].outcome.interventions]
+    said = [step.text for step in faces.runs.entries[-1].outcome.interventions]
     assert said == ["basis 1 split", "basis 5 split"]
 
 
@@ -126,7 +126,7 @@ def test_two_edits_in_a_pause_mean_what_is_on_the_screen(faces: Session) -> None
     faces.split()  # it is gone already
     go_on(faces)
     end(faces)
-    said = [step.text for step in faces.runs[-1].outcome.interventions]
+    said = [step.text for step in faces.runs.entries[-1].outcome.interventions]
     assert said == ["basis 1 killed", "basis 5 re-seeded"]
 
 
@@ -161,7 +161,7 @@ def test_every_step_is_a_mark_and_a_line(faces: Session) -> None:
     faces.split()
     go_on(faces)
     end(faces)
-    [drag, split] = faces.runs[-1].marks
+    [drag, split] = faces.runs.entries[-1].marks
     assert (drag.text, drag.is_target) == ("s 0.850 → 0.700", True)
     assert drag.first < drag.last <= split.first == split.last
     assert split.text == "basis 1 split"
@@ -179,7 +179,7 @@ def how_it_differs(faces: Session, out: Path, said: str) -> str:
     """What tells why a repeat has other factors: where it parts from the run, and whether it does in this process."""
     run, dataset = read_run(out), faces.dataset
     assert dataset is not None
-    result = faces.runs[0].outcome.result
+    result = faces.runs.entries[0].outcome.result
     start, steering = run.as_done()
     again = gs.factorize(dataset.X, start, gs.get_backend(run.backend, run.threads), steering=steering)
     parted = np.flatnonzero(again.history.error != result.history.error) + 1
@@ -213,23 +213,23 @@ def test_a_steered_run_is_repeated_by_its_script(faces: Session, tmp_path: Path)
 def test_a_branch_of_a_finished_run_forks(faces: Session) -> None:
     faces.settings.set_choice(replace(faces.settings.choice, max_iter=30))
     faces.run()
-    wait_until(lambda: faces.runs)
-    origin = faces.runs[0]
+    wait_until(lambda: faces.runs.entries)
+    origin = faces.runs.entries[0]
     assert faces.branch_end == 29
     heard = Listener(faces, "originChanged", "logged")
     faces.branch(12, 0.7)
     assert faces.phase is Phase.RUNNING
     assert faces.settings.choice.sparsity == 0.7
     assert heard["originChanged"] == [origin.records]
-    wait_until(lambda: len(faces.runs) == 2)
-    other = faces.runs[1]
+    wait_until(lambda: len(faces.runs.entries) == 2)
+    other = faces.runs.entries[1]
     assert [record.error for record in other.records[:12]] == [record.error for record in origin.records[:12]]
     assert other.records[12].error != origin.records[12].error
     assert other.origin == (1, 12)
     assert other.label == "PSNMF, rank 9, s = 0.700, branch of run 1 at 12"
     assert other.marks == (Mark(12, 12, "s 0.850 → 0.700", is_target=True),)
     assert other.shown.attained >= 0.7 - 1e-5
-    assert faces.runs[0] is origin, "a finished run is never overwritten"
+    assert faces.runs.entries[0] is origin, "a finished run is never overwritten"
     faces.show_run(0)
     assert heard["originChanged"][-1] == ()
     faces.show_run(1)
@@ -245,11 +245,11 @@ def test_a_branch_of_a_run_that_is_going_stops_and_keeps_it(faces: Session) -> N
     pause(faces)
     at = faces.branch_end
     faces.branch(at - 2, 0.7)
-    wait_until(lambda: len(faces.runs) == 1 and faces.phase is Phase.RUNNING)
+    wait_until(lambda: len(faces.runs.entries) == 1 and faces.phase is Phase.RUNNING)
     wait_until(lambda: len(faces._records) > at)
     assert faces.display.shown.W.shape[1] == 8
     end(faces)
-    first, second = faces.runs
+    first, second = faces.runs.entries
     assert first.state == second.state == "stopped"
     assert [record.error for record in second.records[: at - 2]] == [record.error for record in first.records[: at - 2]]
     assert second.outcome.result.sparsity >= 0.7 - 1e-5
@@ -279,7 +279,7 @@ def test_marks_of_a_drag_and_of_two(faces: Session) -> None:
 def test_a_branch_beyond_the_run_is_refused(faces: Session, n_iter: int) -> None:
     faces.settings.set_choice(replace(faces.settings.choice, max_iter=30))
     faces.run()
-    wait_until(lambda: faces.runs)
+    wait_until(lambda: faces.runs.entries)
     heard = Listener(faces, "failed")
     faces.branch(n_iter, 0.7)
     [(sentence, _)] = heard["failed"]

@@ -69,8 +69,8 @@ def test_a_weighted_run_repeats_its_weights_and_takes_new_ones(faces: Session) -
     faces.settings.set_weights(other)
     wait_until(lambda: not faces._live.runner._asked)  # taken
     faces.cancel()
-    wait_until(lambda: faces.runs)
-    entry = faces.runs[-1]
+    wait_until(lambda: faces.runs.entries)
+    entry = faces.runs.entries[-1]
     np.testing.assert_array_equal(entry.spec.params.weights, WEIGHTS)
     [step] = entry.outcome.interventions
     np.testing.assert_array_equal(step.change.weights, other)
@@ -82,11 +82,11 @@ def test_a_weighted_run_repeats_its_weights_and_takes_new_ones(faces: Session) -
 def test_without_painted_weights_the_weighted_method_is_the_plain_one(faces: Session) -> None:
     faces.settings.set_choice(replace(faces.settings.choice, method="wsnmf", max_iter=5))
     faces.run()
-    wait_until(lambda: faces.runs)
+    wait_until(lambda: faces.runs.entries)
     faces.settings.set_choice(replace(faces.settings.choice, method="psnmf"))
     faces.run()
-    wait_until(lambda: len(faces.runs) == 2)
-    weighted, plain = (entry.shown.W for entry in faces.runs)
+    wait_until(lambda: len(faces.runs.entries) == 2)
+    weighted, plain = (entry.shown.W for entry in faces.runs.entries)
     np.testing.assert_allclose(weighted, plain, rtol=1e-3, atol=1e-4 * plain.max())
 
 

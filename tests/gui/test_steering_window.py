@@ -82,7 +82,7 @@ def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
     session.cancel()
     wait_until(lambda: session.phase is Phase.IDLE)
     assert "frozen" not in window.montage._caption.text()
-    assert session.runs[0].marks[1].line in window.runs.table.item(0, 0).toolTip()
+    assert session.runs.entries[0].marks[1].line in window.runs.table.item(0, 0).toolTip()
 
 
 def test_a_right_click_offers_the_same(paused: MainWindow) -> None:
@@ -100,11 +100,11 @@ def test_a_branch_by_key_and_dialog(paused: MainWindow) -> None:
     asked.at.setValue(3)
     QTest.keyClicks(asked.sparsity, "0.7")
     QTest.keyClick(asked.sparsity, Key.Key_Return)
-    wait_until(lambda: len(session.runs) == 1 and len(session._records) > 3)
-    assert session.runs[0].state == "stopped"
+    wait_until(lambda: len(session.runs.entries) == 1 and len(session._records) > 3)
+    assert session.runs.entries[0].state == "stopped"
     session.cancel()
-    wait_until(lambda: len(session.runs) == 2)
-    first, second = session.runs
+    wait_until(lambda: len(session.runs.entries) == 2)
+    first, second = session.runs.entries
     assert (second.origin, second.choice.sparsity) == ((1, 3), 0.7)
     assert [r.error for r in second.records[:3]] == [r.error for r in first.records[:3]]
     drawn = window.curves._origin_curves[0].getData()[1]

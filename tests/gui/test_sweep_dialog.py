@@ -99,8 +99,8 @@ class TestInTheWindow:
         assert asked._heading.text() == "Rank 4, s = 0.5"
         assert "over 2 seeds, sparsity 0.5" in asked._said.text()
         click(asked, 1, 0, twice=True)
-        wait_until(lambda: session.runs)
-        [entry] = session.runs
+        wait_until(lambda: session.runs.entries)
+        [entry] = session.runs.entries
         states = {state.cell: state for state in asked._poll.states}
         best = min((Cell(4, 0.5, seed) for seed in (0, 1)), key=lambda cell: states[cell].error)
         assert (entry.choice.rank, entry.choice.sparsity, entry.choice.seed) == (4, 0.5, best.seed)
@@ -119,43 +119,43 @@ class TestInTheWindow:
         QTest.keyClick(asked.map, Key.Key_Up)
         assert asked._heading.text() == "Rank 4, s = 0.7"
         QTest.keyClick(asked.map, Key.Key_Return)
-        wait_until(lambda: len(session.runs) == 1)
+        wait_until(lambda: len(session.runs.entries) == 1)
         QTest.keyClick(asked.map, Key.Key_Down)
         QTest.mouseClick(asked.open_run, LEFT)
-        wait_until(lambda: len(session.runs) == 2)
+        wait_until(lambda: len(session.runs.entries) == 2)
         click(asked, 1, 1, twice=True)
-        wait_until(lambda: session.shown_run == 0)
-        assert len(session.runs) == 2
+        wait_until(lambda: session.runs.index == 0)
+        assert len(session.runs.entries) == 2
         # The other seed, from the list: another run.
-        seed = next(row for row in (0, 1) if asked._states()[row].cell.seed != session.runs[0].choice.seed)
+        seed = next(row for row in (0, 1) if asked._states()[row].cell.seed != session.runs.entries[0].choice.seed)
         item = asked.seeds.item(seed, 1)
         QTest.mouseClick(asked.seeds.viewport(), LEFT, pos=asked.seeds.visualItemRect(item).center())
         assert asked.open_run.text() == "Open this run"
         QTest.mouseClick(asked.open_run, LEFT)
-        wait_until(lambda: len(session.runs) == 3)
-        assert session.runs[2].choice.seed == asked._states()[seed].cell.seed
-        assert [entry.number for entry in session.runs] == [1, 2, 3]
+        wait_until(lambda: len(session.runs.entries) == 3)
+        assert session.runs.entries[2].choice.seed == asked._states()[seed].cell.seed
+        assert [entry.number for entry in session.runs.entries] == [1, 2, 3]
 
     def test_a_run_of_the_window_with_the_same_bits_is_the_run_behind_the_cell(self, opened: MainWindow) -> None:
         session = opened.session
         session.settings.set_choice(Choice(rank=4, sparsity=0.7, max_iter=8))
         session.run()
-        wait_until(lambda: session.runs)
+        wait_until(lambda: session.runs.entries)
         asked = ask(opened, seeds=1)
         finish(asked)
         click(asked, 0, 1, twice=True)
-        wait_until(lambda: len(session.runs) == 2)
+        wait_until(lambda: len(session.runs.entries) == 2)
         click(asked, 1, 1, twice=True)
-        wait_until(lambda: session.shown_run == 0)
-        assert len(session.runs) == 2
+        wait_until(lambda: session.runs.index == 0)
+        assert len(session.runs.entries) == 2
 
     def test_a_session_keeps_such_a_run_and_its_cell_finds_it(self, opened: MainWindow, tmp_path: Path) -> None:
         session = opened.session
         asked = ask(opened)
         finish(asked)
         click(asked, 0, 1, twice=True)
-        wait_until(lambda: session.runs)
-        before = session.runs[0].outcome.result
+        wait_until(lambda: session.runs.entries)
+        before = session.runs.entries[0].outcome.result
         heard = Listener(opened.filing.keeping, "saved", "opened")
         opened.filing.keeping.save(tmp_path / "kept.gsps")
         wait_until(lambda: heard["saved"])
@@ -163,14 +163,14 @@ class TestInTheWindow:
         wait_until(lambda: heard["opened"])
         settle()
         assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, SweepDialog) and w.isVisible()]
-        assert np.array_equal(session.runs[0].outcome.result.W, before.W)
+        assert np.array_equal(session.runs.entries[0].outcome.result.W, before.W)
         opened.asking.sweep()
         asked = dialog()
         wait_until(lambda: asked._poll.count(Stage.DONE) == 8)
         click(asked, 0, 1, twice=True)
         wait_until(lambda: not session.sweeping._worker.busy)
         settle()
-        assert len(session.runs) == 1
+        assert len(session.runs.entries) == 1
 
     def test_the_last_grid_and_its_cells_are_there_at_once(self, opened: MainWindow) -> None:
         asked = ask(opened, iterations=ENDLESS)
@@ -302,8 +302,8 @@ class TestInTheWindow:
         assert [number.value() for number in asked.form.ranks] == [2, 7, 1]
         assert "s of H = 0.200" in asked.form._shared.text()
         click(asked, 5, 0, twice=True)
-        wait_until(lambda: opened.session.runs)
-        assert opened.session.runs[0].choice == Choice(7, sparsity=0.6, max_iter=4, sparsity_h=0.2)
+        wait_until(lambda: opened.session.runs.entries)
+        assert opened.session.runs.entries[0].choice == Choice(7, sparsity=0.6, max_iter=4, sparsity_h=0.2)
 
     def test_what_goes_wrong_is_said(self, opened: MainWindow, root: Path) -> None:
         asked = ask(opened)
@@ -318,7 +318,7 @@ class TestInTheWindow:
         asked.seeds.selectRow(0)
         QTest.mouseClick(asked.open_run, LEFT)
         wait_until(lambda: "is damaged" in asked._said.text())
-        assert not opened.session.runs
+        assert not opened.session.runs.entries
 
 
 BASE = Params(6, "psnmf", max_iter=50)

@@ -85,7 +85,7 @@ def test_a_step_before_a_run_does_not_hold_images_of_its_basis(faces: Session) -
     faces.toggle_held(2)
     faces.settings.set_choice(replace(faces.settings.choice, max_iter=5))
     faces.run()
-    wait_until(lambda: faces.runs)
+    wait_until(lambda: faces.runs.entries)
     faces.settings.set_sparsity(0.9)
     faces.settings.settle_sparsity()
     faces.undo.stack.undo()

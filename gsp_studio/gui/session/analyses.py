@@ -15,9 +15,10 @@ from gsp_studio.gui.jobs.stability_check import SEEDS, Checking
 from gsp_studio.gui.jobs.weighted_pair import Weighing
 from gsp_studio.gui.session.activity import Activity
 from gsp_studio.gui.session.display import Display
+from gsp_studio.gui.session.run_list import RunList
 from gsp_studio.gui.session.settings import Settings
 from gsp_studio.gui.session.signals import SessionSignals
-from gsp_studio.gui.state import Parts, Pinned, Remarks, RunEntry
+from gsp_studio.gui.state import Parts, Pinned, RunEntry
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject
@@ -35,8 +36,7 @@ class Answering(SessionSignals):
         self.settings = Settings(self)
         self.dataset: Dataset | None = None
         self.pinned: Pinned | None = None
-        self.runs: tuple[RunEntry, ...] = ()
-        self.shown_run = -1
+        self.runs = RunList(self)
         self.activity = Activity(self)
         self._exporting = Exporting(self.activity.set, self)
         self._comparing, self._inspecting, self._weighing = Comparing(self), Inspecting(self), Weighing(self)
@@ -62,7 +62,7 @@ class Answering(SessionSignals):
         self._weighing.meanFound.connect(self.meanFound)
         self.display.shownChanged.connect(self._pair)
         self.checking.found.connect(self._keep_stability)
-        self.runsChanged.connect(self._follow_run)
+        self.runs.changed.connect(self._give_up_check)
         for part in self._answering[:-1]:  # what goes wrong with a study is told where it was asked for
             part.failed.connect(self.failed)
 
@@ -90,37 +90,21 @@ class Answering(SessionSignals):
 
     def export(self, directory: str | Path, index: int, parts: Parts | None = None) -> None:
         """Write a run into a folder, in the background; by default all of its parts."""
-        if self.dataset is None or not 0 <= index < len(self.runs):
+        entry = self.runs.at(index)
+        if self.dataset is None or entry is None:
             self.failed.emit("There is no run to export yet; press Run first.", "")
             return
-        self._exporting.export(ExportRequest(Path(directory), self.dataset, self.runs[index], parts or Parts()))
+        self._exporting.export(ExportRequest(Path(directory), self.dataset, entry, parts or Parts()))
 
     def replace_export(self, request: ExportRequest) -> None:
         """Carry out an export whose folder holds another run, which goes."""
         self._exporting.export(request._replace(force=True))
 
-    def remark(self, index: int, remarks: Remarks) -> None:
-        """Write something beside a run of the list."""
-        if 0 <= index < len(self.runs) and remarks != self.runs[index].remarks:
-            runs = list(self.runs)
-            runs[index] = replace(runs[index], remarks=remarks)
-            self.runs = tuple(runs)
-            self.runNoted.emit(self.runs[index])
-
-    @property
-    def can_judge(self) -> bool:
-        """Whether there is a run on the screen, and a basis image of it that is meant."""
-        return 0 <= self.shown_run < len(self.runs) and bool(self.display.marked)
-
-    def judge(self, accept: bool) -> None:
-        """Accept the selected basis images of the run on the screen, or reject them; once more takes it back."""
-        if self.can_judge:
-            self.remark(self.shown_run, self.runs[self.shown_run].remarks.judged(self.display.marked, accept))
-
     def compare(self, places: tuple[int, ...]) -> None:
         """Match the basis images of runs of the list with those of the first; `comparisonReady` brings them."""
-        if all(0 <= index < len(self.runs) for index in places):
-            self._comparing.compare(tuple(self.runs[index] for index in places))
+        runs = [entry for entry in map(self.runs.at, places) if entry is not None]
+        if len(runs) == len(places):
+            self._comparing.compare(tuple(runs))
 
     def find_errors(self) -> None:
         """Ask for the errors of all images with the basis on the screen; `errorsFound` brings them."""
@@ -144,9 +128,9 @@ class Answering(SessionSignals):
 
     def check_stability(self) -> None:
         """Ask what further seeds make of the run on the screen; `stabilityChanged` brings it, kept with the run."""
-        if self.dataset is None or not 0 <= self.shown_run < len(self.runs):
+        entry = self.runs.current
+        if self.dataset is None or entry is None:
             return
-        entry = self.runs[self.shown_run]
         if entry.stability is not None:
             self._tell_stability(entry)
         elif self.checking.entry is None:
@@ -154,28 +138,18 @@ class Answering(SessionSignals):
             self.logged.emit(f"{entry.name}: fitting from {SEEDS} further seeds.")
 
     def _keep_stability(self, of: RunEntry, found: BasisStability) -> None:
-        """Write what has been found to the run, which may have remarks now that it had not when it was asked."""
-        numbers = [entry.number for entry in self.runs]
-        index = numbers.index(of.number)
-        entry = replace(self.runs[index], stability=found)
-        self.runs = (*self.runs[:index], entry, *self.runs[index + 1 :])
-        self.stabilityFound.emit(entry)
-        self._tell_stability(entry)
-        if index == self.shown_run:
-            self.stabilityChanged.emit(entry)
+        self._tell_stability(self.runs.keep_stability(of, found))
 
     def _tell_stability(self, entry: RunEntry) -> None:
         self.display.set_view(replace(self.display.view, spread=True))
         self.logged.emit(about_stability(entry))
 
-    def _follow_run(self, runs: tuple[RunEntry, ...], index: int) -> None:
-        """Another run on the screen: what is known of it; a check of the former one is given up."""
-        entry = runs[index] if 0 <= index < len(runs) else None
-        checked = self.checking.entry
+    def _give_up_check(self, runs: tuple[RunEntry, ...], index: int) -> None:
+        """Give up the check of a run that is not on the screen any more."""
+        checked, entry = self.checking.entry, self.runs.current
         if checked is not None and (entry is None or entry.number != checked.number):
             self.checking.cancel()
             self.logged.emit(f"{checked.name}: its check was given up, as it is not on the screen any more.")
-        self.stabilityChanged.emit(entry if entry is not None and entry.stability is not None else None)
 
     def set_pairing(self, on: bool) -> None:
         """Whether somebody looks at the plain and the weighted basis side by side; `pairChanged` brings them then."""

@@ -147,13 +147,14 @@ class Session(Steering):
         self._warm.retire()
         self._answer_about(dataset)
         self.dataset = dataset
-        self.runs, self._records = (), []
+        self.runs.clear()
+        self._records = []
         self.settings.begin_anew(dataset)
         self.datasetChanged.emit(dataset)
         self._pin(None, None)
         self.display.show(None)
         self.display.move_marks(())
-        self._set_runs((), -1)
+        self.runs.show(-1)
         self._show_course((), (), ())
         for line in about_data(dataset):
             self.logged.emit(line)
@@ -303,9 +304,9 @@ class Session(Steering):
         self._basis.drop_refit()
         if choice != self.settings.choice:
             self.settings.take(choice)
-        self._show_course((), (), self._origin_of(origin[0]))
-        self._set_runs(self.runs, -1)
-        number = self.next_number
+        self._show_course((), (), self.runs.records_of(origin[0]))
+        self.runs.show(-1)
+        number = self.runs.next_number
         self._live.start(self._work, runner, choice, f"run {number}", origin)
         self._set_phase(Phase.RUNNING)
         what = f"branch of run {origin[0]} at iteration {origin[1]}, s = {choice.sparsity:.3f}" if origin[0] else ""
@@ -331,37 +332,29 @@ class Session(Steering):
         else:
             self._opening.cancel()
 
-    def _entry_on_screen(self) -> RunEntry | None:
-        return self.runs[self.shown_run] if 0 <= self.shown_run < len(self.runs) else None
-
     def show_run(self, index: int) -> None:
         """Bring a run of the list back to the screen, with its parameters and its basis."""
-        if self.phase is not Phase.IDLE or not 0 <= index < len(self.runs):
-            return
-        self._warm.retire()
-        self._show_entry(index)
+        if self.phase is Phase.IDLE and self.runs.at(index) is not None:
+            self._warm.retire()
+            self._show_entry(index)
 
     def _show_entry(self, index: int) -> None:
-        entry = self.runs[index]
+        entry = self.runs.entries[index]
         self.settings.take(entry.choice)
-        self._show_course(entry.records, entry.marks, self._origin_of(entry.origin[0]))
+        self._show_course(entry.records, entry.marks, self.runs.records_of(entry.origin[0]))
         self._pin(entry.pinned, entry.shown.order)
         self.display.show(entry.shown)
-        self._set_runs(self.runs, index)
+        self.runs.show(index)
         self.find_residual(entry)
         self.undo.start_from(self._snapshot())
 
     def adopt(self, runs: tuple[RunEntry, ...], choice: Choice, number: int) -> None:
         """Runs that were kept, in place of those that are here; `number`: of the one to show, 0 for none."""
-        self._set_runs(runs, -1)
+        self.runs.take(runs)
         self.settings.set_choice(choice)
         for index in (k for k, entry in enumerate(runs) if entry.number == number):
             self.show_run(index)
         self.settings.set_targets(choice.sparsity, choice.sparsity_h)
-
-    def _set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
-        self.runs, self.shown_run = runs, index
-        self.runsChanged.emit(runs, index)
 
     # Polling
 
@@ -394,9 +387,8 @@ class Session(Steering):
         self._tell_frozen()
         if outcome.result is not None:
             live, records = self._live, tuple(self._records)
-            entry = self._work.entry_of(self.next_number, live.choice, runner.spec, outcome, records, live.origin)
-            self.runs = (*self.runs, entry)
-            self._show_entry(len(self.runs) - 1)
+            entry = self._work.entry_of(self.runs.next_number, live.choice, runner.spec, outcome, records, live.origin)
+            self._show_entry(self.runs.append(entry))
             self.logged.emit(about_run(entry))
         if outcome.error_text:
             (self.deviceFilled if outcome.is_out_of_memory else self.failed).emit(outcome.error_text, outcome.details)
@@ -410,7 +402,7 @@ class Session(Steering):
 
     def _pin_warm_fit(self, result: Result) -> None:
         self._pin(self._work.pinned_of(result, "a short fit without constraint"), None)
-        self._set_runs(self.runs, -1)
+        self.runs.show(-1)
         self._basis.project(self.settings.choice)
 
     def _pin(self, pinned: Pinned | None, order: Any) -> None:
@@ -442,7 +434,7 @@ class Session(Steering):
         held = self.held
         self._pin(pinned, None if self.display.shown is None else self.display.shown.order)  # no tile moves
         self.hold(held)
-        self._set_runs(self.runs, -1)
+        self.runs.show(-1)
         self._basis.project(self.settings.choice)
         if goes_on:
             self._refit()

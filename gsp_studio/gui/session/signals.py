@@ -23,8 +23,6 @@ class SessionSignals(QObject):
     comparisonReady = Signal(object)  # Comparison
     errorsFound = Signal(object, object)  # Shown, Residuals of all images with it or None
     residualFound = Signal(object, float)  # RunEntry, the KKT residual of its result
-    stabilityFound = Signal(object)  # RunEntry of which it is known now
-    stabilityChanged = Signal(object)  # RunEntry on the screen if its stability is known, else None
     fitFound = Signal(object, int, object)  # Shown, image, ImageFit
     pictureFound = Signal(object, int, object)  # Shown, image that patches were cut from, io.patches.Picture
     usersFound = Signal(object, int, object)  # Shown, basis image, Users
@@ -34,8 +32,6 @@ class SessionSignals(QObject):
     marksChanged = Signal(object)  # tuple of Mark: what was changed in the run of the curves
     originChanged = Signal(object)  # tuple of Record: the run that the one of the curves is a branch of
     frozenChanged = Signal(object)  # tuple of the basis images that the run leaves as they are
-    runsChanged = Signal(object, int)  # tuple of RunEntry, index of the one on the screen or -1
-    runNoted = Signal(object)  # RunEntry with other remarks
     exported = Signal(object)  # list of Path
     folderTaken = Signal(object, str)  # ExportRequest, one sentence: the folder holds another run
     failed = Signal(str, str)  # one sentence, details

@@ -54,10 +54,10 @@ class Steering(Answering):
 
     def text_of_run(self, kind: str) -> str:
         """The run on the screen, or the last one, as "python" or as a "command"; "" where that cannot be."""
-        if self.dataset is None or not self.runs:
+        if self.dataset is None or not self.runs.entries:
             return ""
         try:
-            return str(self._work.as_text(kind, self.dataset, self.runs[self.shown_run]))
+            return str(self._work.as_text(kind, self.dataset, self.runs.entries[self.runs.index]))
         except ValueError as error:
             self.failed.emit(*told(error))
             return ""
@@ -77,10 +77,10 @@ class Steering(Answering):
 
         if self.dataset is None or self.phase is not Phase.IDLE:
             raise ValueError("a run is going on; open the cell when it has ended")
-        index = next((k for k, entry in enumerate(self.runs) if is_run_of(entry, saved)), len(self.runs))
-        if index == len(self.runs):
-            entry = entry_of_cell(saved, self.next_number, self.dataset.X)
-            self.runs = (*self.runs, entry)
+        index = next((k for k, entry in enumerate(self.runs.entries) if is_run_of(entry, saved)), -1)
+        if index < 0:
+            entry = entry_of_cell(saved, self.runs.next_number, self.dataset.X)
+            index = self.runs.append(entry)
             self.logged.emit(
                 f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.seed}."
             )
@@ -183,13 +183,8 @@ class Steering(Answering):
             is_last = mark is self.marks[-1]
             if is_last and mark.is_target and not is_over and not self._work.is_past(mark, self._records):
                 return
-            self.logged.emit(f"Run {self.next_number}, {mark.line}.")
+            self.logged.emit(f"Run {self.runs.next_number}, {mark.line}.")
             self._logged += 1
-
-    @property
-    def next_number(self) -> int:
-        """Of the run that is going, or the next one."""
-        return self.runs[-1].number + 1 if self.runs else 1
 
     # Branches
 
@@ -198,18 +193,15 @@ class Steering(Answering):
         """The last iteration after which a branch is possible of the run on the screen; 0 where none is."""
         if self.phase in (Phase.RUNNING, Phase.PAUSED):
             return len(self._records)
-        entry = self._entry_on_screen()
+        entry = self.runs.current
         return 0 if entry is None else min(len(entry.records), entry.spec.params.max_iter - 1)
-
-    def _entry_on_screen(self) -> RunEntry | None:
-        return None
 
     def branch(self, n_iter: int, sparsity: float) -> None:
         """What if the target had been another one from an iteration on: a run that shares those up to there.
 
         A run that is going is stopped for it, and kept.
         """
-        entry = self._entry_on_screen()
+        entry = self.runs.current
         if self.phase in (Phase.RUNNING, Phase.PAUSED):
             self._branch_at = (n_iter, sparsity)
             self.cancel()
@@ -229,6 +221,3 @@ class Steering(Answering):
             self.failed.emit(*told(error))
             return
         self._begin(runner, replace(entry.choice, sparsity=sparsity), (entry.number, n_iter))
-
-    def _origin_of(self, number: int) -> tuple[Record, ...]:
-        return next((entry.records for entry in self.runs if entry.number == number), ())

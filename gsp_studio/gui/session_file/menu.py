@@ -104,7 +104,7 @@ class Filing(QObject):
     def _saved(self, path: Path) -> None:
         session = self._window.session
         name = "" if session.dataset is None else session.dataset.name
-        self._remember(path, name, len(session.runs))
+        self._remember(path, name, len(session.runs.entries))
         self._window.on_logged(f"Session saved to {path}.")
 
     # Opening

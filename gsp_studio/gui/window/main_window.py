@@ -165,8 +165,8 @@ class MainWindow(QMainWindow):
         menus.add("&Edit", "Sparsity to the basis's &own", front.reset_sparsity, "Backspace", "reset")
         menus.separate("&Edit")
         self._judging_actions = [
-            menus.add("&Edit", "&Accept the selected basis images", lambda: session.judge(accept=True), "A"),
-            menus.add("&Edit", "Re&ject the selected basis images", lambda: session.judge(accept=False), "X"),
+            menus.add("&Edit", "&Accept the selected basis images", lambda: self._judge(accept=True), "A"),
+            menus.add("&Edit", "Re&ject the selected basis images", lambda: self._judge(accept=False), "X"),
         ]
         self._run_action = menus.add("&Run", "&Run, pause or resume", session.run_or_pause, "Space", "run")
         self._cancel_action = menus.add("&Run", "&Cancel and keep the best iterate", session.cancel, "", "cancel")
@@ -200,16 +200,20 @@ class MainWindow(QMainWindow):
         self._branch_action = menus.add("&Run", "&Branch: the same run with another s...", self.asking.branch, "B")
         self.montage.view.addActions(self._steering_actions)
         self.montage.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-        self._offer_steering()
+        self.offer_steering()
 
-    def _offer_steering(self) -> None:
+    def _judge(self, accept: bool) -> None:
+        self.session.runs.judge(self.session.display.marked, accept)
+
+    def offer_steering(self) -> None:
+        """Offer what can be done with the run and the selected basis images."""
         for action in self._steering_actions:
             action.setEnabled(self.session.can_steer)
         for action in self._judging_actions:
-            action.setEnabled(self.session.can_judge)
+            action.setEnabled(self.session.runs.can_judge(self.session.display.marked))
         self._branch_action.setEnabled(self.session.branch_end > 0)
         self._rank_action.setEnabled(self.session.phase is Phase.IDLE)
-        self._check_action.setEnabled(self.session.phase is Phase.IDLE and self.session.shown_run >= 0)
+        self._check_action.setEnabled(self.session.phase is Phase.IDLE and self.session.runs.index >= 0)
         self._sweep_action.setEnabled(self.session.dataset is not None)
 
     def _make_view_menu(self) -> None:
@@ -232,11 +236,7 @@ class MainWindow(QMainWindow):
         """Offer what can be done now."""
         self._run_action.setEnabled(phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED))
         self._cancel_action.setEnabled(self.session.can_cancel)
-        self._offer_steering()
-
-    def on_marked(self, bases: tuple[int, ...]) -> None:
-        """Offer what can be done with these basis images."""
-        self._offer_steering()
+        self.offer_steering()
 
     def on_activity(self, text: str) -> None:
         """Offer to cancel what can be cancelled."""
@@ -258,7 +258,7 @@ class MainWindow(QMainWindow):
         """Offer to export them, and to branch off the one on the screen."""
         for action in (self._export_action, *self._copy_actions):
             action.setEnabled(bool(runs))
-        self._offer_steering()
+        self.offer_steering()
 
     def on_failed(self, sentence: str, details: str) -> None:
         """Say what went wrong."""

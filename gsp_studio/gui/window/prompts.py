@@ -189,10 +189,10 @@ class Asking(QObject):
         from gsp_studio.gui.dialogs.export import ExportDialog
 
         session = self._session
-        if not session.runs or session.dataset is None:
+        if not session.runs.entries or session.dataset is None:
             return
-        index = session.shown_run if session.shown_run >= 0 else len(session.runs) - 1
-        entry = session.runs[index]
+        index = session.runs.index if session.runs.index >= 0 else len(session.runs.entries) - 1
+        entry = session.runs.entries[index]
         above = Path(str(self._settings.value("export", str(Path.home()))))
         folder = above / f"{Path(session.dataset.name).stem}-run{entry.number}"
         chosen = str(self._settings.value("exportExtras", "")).split()
@@ -230,7 +230,7 @@ class Asking(QObject):
         if end < 1:
             return
         is_going = session.phase.is_run
-        number = session.runs[session.shown_run].number if not is_going else session.next_number
+        number = session.runs.entries[session.runs.index].number if not is_going else session.runs.next_number
         proposed = at or (end if is_going else max(1, end // 2))
         dialog = BranchDialog(
             f"Run {number}", min(proposed, end), end, session.settings.choice.sparsity, is_going, self._window

@@ -29,15 +29,15 @@ def wire_session(window: MainWindow) -> None:
         (session.marksChanged, "set_marks"),
         (session.frozenChanged, "set_frozen"),
         (session.recordsAdded, "add_records"),
-        (session.runsChanged, "set_runs"),
-        (session.runNoted, "set_remarks"),
+        (session.runs.changed, "set_runs"),
+        (session.runs.noted, "set_remarks"),
         (session.display.selectionChanged, "set_selected"),
         (session.display.markedChanged, "set_marked"),
         (session.display.viewChanged, "set_view"),
         (session.comparisonReady, "set_comparison"),
         (session.errorsFound, "set_errors"),
         (session.residualFound, "set_residual"),
-        (session.stabilityChanged, "set_stability"),
+        (session.runs.stabilityChanged, "set_stability"),
         (session.fitFound, "set_fit"),
         (session.usersFound, "set_users"),
         (session.settings.weightsChanged, "set_weights"),
@@ -54,9 +54,9 @@ def wire_session(window: MainWindow) -> None:
     session.phaseChanged.connect(window.on_phase)
     session.activity.changed.connect(window.on_activity)
     session.autoRefitChanged.connect(window.on_auto_refit)
-    session.runsChanged.connect(window.on_runs)
+    session.runs.changed.connect(window.on_runs)
     session.display.viewChanged.connect(window.view_menu.set_view)
-    session.display.markedChanged.connect(window.on_marked)
+    session.display.markedChanged.connect(lambda _: window.offer_steering())
     session.failed.connect(window.on_failed)
     session.deviceFilled.connect(window.asking.device_filled)
     session.known.connect(window.device.set_known)
@@ -93,7 +93,7 @@ def wire_panels(window: MainWindow) -> None:
     window.run.runPressed.connect(session.run_or_pause)
     window.run.cancelPressed.connect(session.cancel)
     window.runs.runChosen.connect(session.show_run)
-    window.runs.remarked.connect(session.remark)
+    window.runs.remarked.connect(session.runs.remark)
     window.basis.usersRequested.connect(session.find_users)
-    window.basis.judged.connect(session.judge)
+    window.basis.judged.connect(lambda accept: session.runs.judge(session.display.marked, accept))
     window.curves.branchRequested.connect(window.asking.branch)

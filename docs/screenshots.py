@@ -165,7 +165,7 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     window, session = studio.window, studio.session
 
     def pause_after(iterations: int) -> None:
-        studio.wait(lambda: len(session._records) > iterations)
+        studio.wait(lambda: len(session.course.records) > iterations)
         session.run_or_pause()
         studio.idle(0.3)
 
@@ -174,18 +174,18 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     pause_after(60)
     order = [int(basis) for basis in session.display.shown.order]
     session.display.mark((order[2], order[4]))
-    session.toggle_frozen()
+    session.live.toggle_frozen(session.display.marked)
     session.display.mark((order[0],))
-    session.split()
+    session.live.split(session.display.marked)
     session.run_or_pause()
     pause_after(150)
     session.display.mark((order[8],))
-    session.kill()
+    session.live.kill(session.display.marked)
     session.run_or_pause()
     pause_after(250)
     session.settings.set_sparsity(0.8)
     session.run_or_pause()
-    studio.wait(lambda: len(session._records) > 300)
+    studio.wait(lambda: len(session.course.records) > 300)
     yield "running", window
     pause_after(350)
     yield "steered", window

@@ -119,7 +119,7 @@ def test_a_full_device_is_one_dialog_that_offers_the_processor(faces_window: Mai
     full = Outcome(
         None, FinishReason.FAILED, (), "the memory of Fake 0 is full; the CPU can compute this", is_out_of_memory=True
     )
-    session._finish_run((SimpleNamespace(spec=None), full))  # type: ignore[arg-type]
+    session.live.ended.emit(SimpleNamespace(spec=None), full)  # type: ignore[arg-type]
     wait_until(lambda: window.findChildren(ErrorDialog))
     [dialog] = window.findChildren(ErrorDialog)
     assert dialog.sentence.startswith("the memory of Fake 0 is full")

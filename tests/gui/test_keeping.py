@@ -295,7 +295,7 @@ def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_pa
     session.open(stack)
     wait_until(lambda: session.display.shown is not None)
     session.run()
-    wait_until(lambda: len(session._records) > 20)
+    wait_until(lambda: len(session.course.records) > 20)
     window.filing.keeping.keep()
     wait_for(window)
     [folder] = (tmp_path / "recovery").iterdir()

@@ -61,7 +61,7 @@ def expected_greys(window: MainWindow) -> np.ndarray:
 def start_endless(window: MainWindow) -> None:
     window.session.settings.set_choice(replace(window.session.settings.choice, max_iter=10**6))
     QTest.mouseClick(window.run.run, LEFT)
-    wait_until(lambda: len(window.session._records) >= 5)
+    wait_until(lambda: len(window.session.course.records) >= 5)
 
 
 class TestDrag:
@@ -124,7 +124,7 @@ class TestDrag:
         QTest.mouseMove(window.sparsity.slider, place_of(window, 0.6))
         QTest.mouseRelease(window.sparsity.slider, LEFT, pos=place_of(window, 0.6))
         s = window.sparsity.slider.value()
-        wait_until(lambda: window.session._records[-1].target == s)
+        wait_until(lambda: window.session.course.records[-1].target == s)
         QTest.mouseClick(window.run.cancel, LEFT)
         wait_until(lambda: window.session.phase is Phase.IDLE)
         assert window.curves._target[-1] == s
@@ -177,7 +177,7 @@ class TestKeys:
         for _ in range(3):
             QTest.keyClick(window, Key.Key_Space)
             phases.append(session.phase)
-            wait_until(lambda: len(session._records) > 2)
+            wait_until(lambda: len(session.course.records) > 2)
         assert phases == [Phase.RUNNING, Phase.PAUSED, Phase.RUNNING]
         assert window.run.run.text() == "Pause"
         assert not window.model.rank.isEnabled()

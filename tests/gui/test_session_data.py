@@ -85,7 +85,7 @@ def test_opening_faces_tells_panels_in_order(session: Session) -> None:
         "display.shownChanged",
         "settings.choiceChanged",
         "phaseChanged",
-        "recordsReset",
+        "course.recordsReset",
     )
     heard = Listener(session, *names)
     open_faces(session)
@@ -344,7 +344,7 @@ def test_other_data_drop_runs_and_basis_of_the_former(faces: Session) -> None:
     faces.run()
     wait_until(lambda: faces.runs.entries)
     faces.display.select(2)
-    heard = Listener(faces, "runs.changed", "display.selectionChanged", "recordsReset", "display.shownChanged")
+    heard = Listener(faces, "runs.changed", "display.selectionChanged", "course.recordsReset", "display.shownChanged")
     faces.open(sample_path("swimmer"))
     wait_until(lambda: faces.dataset.image_shape == (32, 32))
     assert faces.runs.entries == ()

@@ -203,7 +203,7 @@ class TestStale:
     def test_a_run_steered_is_not_refitted(self, faces: Session) -> None:
         faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
         faces.run()
-        wait_until(lambda: len(faces._records) > 3)
+        wait_until(lambda: len(faces.course.records) > 3)
         faces.settings.set_sparsity(0.7)
         faces.settings.settle_sparsity()
         wait_until(lambda: not faces._basis._rest_timer.isActive())
@@ -355,7 +355,7 @@ class TestPath:
         assert scan._asked is None
         faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
         faces.run()
-        wait_until(lambda: len(faces._records) > 3)
+        wait_until(lambda: len(faces.course.records) > 3)
         scan._not_before = 0.0
         faces.poll()
         assert scan._asked is None

@@ -31,15 +31,15 @@ def start_endless(session: Session) -> None:
     """A run that ends only when it is cancelled; some iterations have been seen."""
     session.settings.set_choice(replace(session.settings.choice, max_iter=10**6))
     session.run_or_pause()
-    wait_until(lambda: len(session._records) >= 5)
+    wait_until(lambda: len(session.course.records) >= 5)
 
 
 def test_run_to_the_end_tells_everything(faces: Session) -> None:
     names = (
         "phaseChanged",
-        "progressChanged",
-        "recordsReset",
-        "recordsAdded",
+        "live.progressed",
+        "course.recordsReset",
+        "course.recordsAdded",
         "runs.changed",
         "display.shownChanged",
         "failed",
@@ -48,7 +48,7 @@ def test_run_to_the_end_tells_everything(faces: Session) -> None:
     run_to_the_end(faces, sparsity=0.8, max_iter=20)
     assert heard["phaseChanged"] == [Phase.RUNNING, Phase.IDLE]
     assert heard["failed"] == []
-    first, last = heard["progressChanged"][0], heard["progressChanged"][-1]
+    first, last = heard["progressed"][0], heard["progressed"][-1]
     assert (first.n_iter, first.max_iter) == (0, 20)
     assert (last.n_iter, last.max_iter, last.left) == (20, 20, 0)
     assert last.elapsed == pytest.approx(20 * last.each)
@@ -97,15 +97,15 @@ def test_pause_resume_cancel_keeps_the_best(faces: Session) -> None:
     start_endless(faces)
     faces.run_or_pause()
     assert faces.phase is Phase.PAUSED
-    wait_until(lambda: faces._live.runner.state.name == "PAUSED")
+    wait_until(lambda: faces.live.runner.state.name == "PAUSED")
     faces.poll()
-    paused_at = len(faces._records)
+    paused_at = len(faces.course.records)
     for _ in range(10):
         faces.poll()
-    assert len(faces._records) == paused_at
+    assert len(faces.course.records) == paused_at
     faces.run_or_pause()
     assert faces.phase is Phase.RUNNING
-    wait_until(lambda: len(faces._records) > paused_at + 3)
+    wait_until(lambda: len(faces.course.records) > paused_at + 3)
     faces.cancel()
     assert faces.phase is Phase.CANCELLING
     wait_until(lambda: faces.phase is Phase.IDLE)
@@ -123,7 +123,7 @@ def test_pause_resume_cancel_keeps_the_best(faces: Session) -> None:
 def test_cancel_while_paused_ends_the_run(faces: Session) -> None:
     start_endless(faces)
     faces.run_or_pause()
-    wait_until(lambda: faces._live.runner.state.name == "PAUSED")
+    wait_until(lambda: faces.live.runner.state.name == "PAUSED")
     faces.cancel()
     faces.run_or_pause()  # neither pauses nor resumes what is being cancelled
     wait_until(lambda: faces.phase is Phase.IDLE)
@@ -134,9 +134,9 @@ def test_slider_steers_the_run(faces: Session) -> None:
     faces.settings.set_sparsity(0.6)
     pinned = faces.pinned
     start_endless(faces)
-    assert {record.target for record in faces._records} == {0.6}
+    assert {record.target for record in faces.course.records} == {0.6}
     faces.settings.set_sparsity(0.9)
-    wait_until(lambda: faces._records[-1].target == 0.9)
+    wait_until(lambda: faces.course.records[-1].target == 0.9)
     wait_until(lambda: faces.display.shown.target == 0.9)
     assert faces.display.shown.attained >= 0.9 - 1e-5
     assert faces.pinned is pinned, "a run that goes on is not pinned"
@@ -171,7 +171,7 @@ def test_closing_while_a_run_is_going_ends_it(faces: Session) -> None:
 def test_closing_while_a_run_is_paused_ends_it(faces: Session) -> None:
     start_endless(faces)
     faces.run_or_pause()
-    wait_until(lambda: faces._live.runner.state.name == "PAUSED")
+    wait_until(lambda: faces.live.runner.state.name == "PAUSED")
     assert faces.close()
     assert not threads_of_sessions()
 
@@ -179,8 +179,8 @@ def test_closing_while_a_run_is_paused_ends_it(faces: Session) -> None:
 def test_tiles_keep_their_places_after_the_first_iterations(faces: Session) -> None:
     heard = Listener(faces, "display.shownChanged")
     start_endless(faces)
-    kept = faces._live._order[::-1].copy()  # not the order of any energies
-    faces._live._order = kept
+    kept = faces.live._order[::-1].copy()  # not the order of any energies
+    faces.live._order = kept
     count = len(heard["shownChanged"])
     wait_until(lambda: len(heard["shownChanged"]) >= count + 4)
     for shown in heard["shownChanged"][count:]:
@@ -204,7 +204,7 @@ def test_runs_come_back_to_the_screen(faces: Session) -> None:
     assert (first.number, second.number) == (1, 2)
     assert faces.runs.index == 1
     heard = Listener(
-        faces, "runs.changed", "recordsReset", "pinnedChanged", "display.shownChanged", "settings.choiceChanged"
+        faces, "runs.changed", "course.recordsReset", "pinnedChanged", "display.shownChanged", "settings.choiceChanged"
     )
     faces.show_run(0)
     assert heard["changed"] == [(faces.runs.entries, 0)]

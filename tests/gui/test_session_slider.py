@@ -211,7 +211,7 @@ def test_a_run_takes_the_target_of_the_coefficients_and_is_steered_by_it(faces: 
     faces.settings.set_sparsity_h(0.3)
     faces.settings.set_choice(replace(faces.settings.choice, max_iter=100_000))
     faces.run()
-    wait_until(lambda: faces._records)
+    wait_until(lambda: faces.course.records)
     faces.settings.set_sparsity_h(0.5)
     wait_until(lambda: faces.display.shown.target_h == 0.5)
     assert faces.display.shown.sparsity_h >= 0.5 - 1e-5

@@ -64,10 +64,10 @@ def test_a_weighted_run_repeats_its_weights_and_takes_new_ones(faces: Session) -
     faces.settings.set_weights(WEIGHTS)
     faces.settings.set_choice(replace(faces.settings.choice, method="wsnmf", max_iter=100_000))
     faces.run()
-    wait_until(lambda: faces._records)
+    wait_until(lambda: faces.course.records)
     other = WEIGHTS[::-1].copy()
     faces.settings.set_weights(other)
-    wait_until(lambda: not faces._live.runner._asked)  # taken
+    wait_until(lambda: not faces.live.runner._asked)  # taken
     faces.cancel()
     wait_until(lambda: faces.runs.entries)
     entry = faces.runs.entries[-1]

@@ -25,9 +25,9 @@ def paused(faces_window: MainWindow) -> MainWindow:
     session = faces_window.session
     session.settings.set_choice(replace(session.settings.choice, max_iter=10**6))
     QTest.mouseClick(faces_window.run.run, LEFT)
-    wait_until(lambda: len(session._records) >= 6)
+    wait_until(lambda: len(session.course.records) >= 6)
     QTest.mouseClick(faces_window.run.run, LEFT)
-    wait_until(lambda: session._live.runner.state.name == "PAUSED")
+    wait_until(lambda: session.live.runner.state.name == "PAUSED")
     session.poll()
     return faces_window
 
@@ -64,7 +64,7 @@ def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
     assert all(action.isEnabled() for action in window._steering_actions)
     frozen = int(session.display.shown.order[1])
     QTest.keyClick(window.montage.view, Key.Key_F, Qt.KeyboardModifier.ShiftModifier)
-    assert session.frozen == (frozen,)
+    assert session.live.frozen == (frozen,)
     assert current_theme().curve_sparsity in colours_of_tile(window, 1)
     assert "1 frozen" in window.montage._caption.text()
     pick(window, 0)
@@ -74,9 +74,13 @@ def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
     QTest.keyClick(window.montage.view, Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
     QTest.keyClick(window.montage.view, Key.Key_R, Qt.KeyboardModifier.ShiftModifier)
     QTest.mouseClick(window.run.run, LEFT)
-    wait_until(lambda: len(session.marks) == 4)
-    wait_until(lambda: session._records[-1].n_iter > session.marks[-1].last and session.display.shown.W.shape[1] == 9)
-    words = [mark.text.split(" ", 2)[2] for mark in session.marks]
+    wait_until(lambda: len(session.course.marks) == 4)
+    wait_until(
+        lambda: (
+            session.course.records[-1].n_iter > session.course.marks[-1].last and session.display.shown.W.shape[1] == 9
+        )
+    )
+    words = [mark.text.split(" ", 2)[2] for mark in session.course.marks]
     assert words == ["frozen", "killed", "split", "re-seeded"]
     assert len(window.curves._mark_heads.points()) == 4
     session.cancel()
@@ -100,7 +104,7 @@ def test_a_branch_by_key_and_dialog(paused: MainWindow) -> None:
     asked.at.setValue(3)
     QTest.keyClicks(asked.sparsity, "0.7")
     QTest.keyClick(asked.sparsity, Key.Key_Return)
-    wait_until(lambda: len(session.runs.entries) == 1 and len(session._records) > 3)
+    wait_until(lambda: len(session.runs.entries) == 1 and len(session.course.records) > 3)
     assert session.runs.entries[0].state == "stopped"
     session.cancel()
     wait_until(lambda: len(session.runs.entries) == 2)

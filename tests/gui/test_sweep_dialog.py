@@ -239,7 +239,7 @@ class TestInTheWindow:
         click(asked, 0, 0, twice=True)
         assert "no finished run" in asked._said.text()
         at = sweep.poll().states[0].n_iter
-        wait_until(lambda: len(session._records) > 20)
+        wait_until(lambda: len(session.course.records) > 20)
         assert sweep.poll().states[0].n_iter == at
         session.cancel()
         wait_until(lambda: session.phase is Phase.IDLE and sweep.poll().states[0].n_iter > at)

@@ -8,6 +8,7 @@ been replaced meanwhile is dropped: its runner is let go of, its requests are di
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +16,23 @@ from PySide6.QtCore import QObject, QTimer
 
 from gsp_studio.gui.formatting import about_data, about_run, told
 from gsp_studio.gui.jobs.startup import Starter
+from gsp_studio.gui.session.analyses import Answering
 from gsp_studio.gui.session.basis import PinnedBasis
+from gsp_studio.gui.session.course import Course
 from gsp_studio.gui.session.dataset_loader import Opening
-from gsp_studio.gui.session.steering import Steering
+from gsp_studio.gui.session.live_run import LiveRun
 from gsp_studio.gui.session.undo import Snapshot, UndoHistory
 from gsp_studio.gui.session.warm_fit import Warming
-from gsp_studio.gui.state import Choice, Glimpse, Known, Mark, Phase, Pinned, RunEntry, Shown
+from gsp_studio.gui.state import Choice, Glimpse, Known, Phase, Pinned, RunEntry, Shown
+from gsp_studio.gui.sweep.background_sweep import Sweeping
 
 if TYPE_CHECKING:
+    from gsp_studio.core.edits import Edit
     from gsp_studio.core.nmf import Result
-    from gsp_studio.engine.run import Outcome, Record
+    from gsp_studio.engine.run import Outcome
     from gsp_studio.engine.runner import Runner
     from gsp_studio.io.dataset import Dataset, LoadOptions
+    from gsp_studio.io.session_file import SavedRun
 
 #: Milliseconds between polls: about 30 a second.
 POLL_MS = 33
@@ -34,13 +40,17 @@ POLL_MS = 33
 LEAST_PROGRESS = 0.002
 
 
-class Session(Steering):
+class Session(Answering):
     """The state, and what changes it; what is on the screen is the part of it in `Display`."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.phase = Phase.STARTING
         self.held: dict[int, float] = {}
         self.auto_refit = True
+        self._work: Any = None
+        self.course, self.live = Course(self), LiveRun(self)
+        self._branch_at: tuple[int, float] | None = None
         self._starter = Starter()
         self._opening = Opening(self.activity.set, self)
         self._warm = Warming(self.activity.set, self)
@@ -49,10 +59,12 @@ class Session(Steering):
         self._timer.timeout.connect(self.poll)
         self.basis_number = 0
         self.undo = UndoHistory(self._snapshot(), self)
+        self.sweeping = Sweeping(self)
+        self._answering = (*self._answering, self.sweeping)
         self._listen()
 
     def _listen(self) -> None:
-        basis, live = self._basis, self._live
+        basis, live, course = self._basis, self.live, self.course
         basis.projected.connect(self._show_projection)
         basis.glimpsed.connect(self._show_glimpse)
         basis.rested.connect(self._refit)
@@ -76,12 +88,16 @@ class Session(Steering):
             (opening.logged, self.logged),
         ):
             heard.connect(told_on)
-        live.progressed.connect(self.progressChanged)
-        live.recordsAdded.connect(self._add_records)
+        live.recordsAdded.connect(course.add)
+        live.steered.connect(course.mark)
+        live.renumbered.connect(self._renumber)
+        live.killed.connect(lambda: self.display.move_marks(()))
         live.iterated.connect(self.display.show)
         live.ended.connect(self._finish_run)
-        for part in (self._warm, basis):
-            part.failed.connect(self.failed)
+        for failed in (live.failed, self._warm.failed, basis.failed):
+            failed.connect(self.failed)
+        for logged in (live.logged, course.logged):
+            logged.connect(self.logged)
 
     # Start and end
 
@@ -105,7 +121,7 @@ class Session(Steering):
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         self._timer.stop()
-        parts = (self._live, self._warm, self._basis, *self._answering)
+        parts = (self.live, self._warm, self._basis, *self._answering)
         ended = [part.close(timeout) for part in parts]
         ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         ended.append(self._opening.close(timeout))
@@ -148,14 +164,13 @@ class Session(Steering):
         self._answer_about(dataset)
         self.dataset = dataset
         self.runs.clear()
-        self._records = []
         self.settings.begin_anew(dataset)
         self.datasetChanged.emit(dataset)
         self._pin(None, None)
         self.display.show(None)
         self.display.move_marks(())
         self.runs.show(-1)
-        self._show_course((), (), ())
+        self.course.show((), (), ())
         for line in about_data(dataset):
             self.logged.emit(line)
         self.undo.clear(self._snapshot())
@@ -173,16 +188,16 @@ class Session(Steering):
     def _follow_targets(self) -> None:
         """The slider's journey: steer the run that is going, else show the pinned basis projected to the targets."""
         self._basis.drop_refit()
-        if self._live.runner is not None:
-            self._steer()
+        if self.live.runner is not None:
+            self.live.steer(self.settings.choice, self.settings.weights)
         else:
             self._basis.project(self.settings.choice)
 
     def _follow_weights(self) -> None:
-        if self._live.runner is None:
+        if self.live.runner is None:
             self._reweigh()
-        elif self._live.runner.params.weights is not None:
-            self._steer()
+        elif self.live.runner.params.weights is not None:
+            self.live.steer(self.settings.choice, self.settings.weights)
         self._pair()
 
     def _settle(self, text: str) -> None:
@@ -223,7 +238,7 @@ class Session(Steering):
             if self.pinned is None
             else self._work.reweighted(self.pinned, self.settings.choice, self.settings.weights)
         )
-        if pinned is not None and not self._live.is_going:
+        if pinned is not None and not self.live.is_going:
             self._pin(pinned, None if self.display.shown is None else self.display.shown.order)
             self._basis.project(self.settings.choice)
 
@@ -265,11 +280,11 @@ class Session(Steering):
         self.undo.start_from(self._snapshot())
 
     def _show_glimpse(self, glimpse: Glimpse) -> None:
-        if not self._live.is_going:
+        if not self.live.is_going:
             self.display.show_glimpse(glimpse)
 
     def _show_projection(self, shown: Shown) -> None:
-        if not self._live.is_going:
+        if not self.live.is_going:
             self.display.show(shown)
 
     # Runs
@@ -278,11 +293,11 @@ class Session(Steering):
         """The one button: run when idle, pause when running, go on when paused."""
         if self.phase is Phase.IDLE:
             self.run()
-        elif self._live.runner is not None and self.phase is Phase.RUNNING:
-            self._live.runner.pause()
+        elif self.phase is Phase.RUNNING:
+            self.live.pause()
             self._set_phase(Phase.PAUSED)
-        elif self._live.runner is not None and self.phase is Phase.PAUSED:
-            self._live.runner.resume()
+        elif self.phase is Phase.PAUSED:
+            self.live.resume()
             self._set_phase(Phase.RUNNING)
 
     def run(self) -> None:
@@ -304,26 +319,19 @@ class Session(Steering):
         self._basis.drop_refit()
         if choice != self.settings.choice:
             self.settings.take(choice)
-        self._show_course((), (), self.runs.records_of(origin[0]))
-        self.runs.show(-1)
         number = self.runs.next_number
-        self._live.start(self._work, runner, choice, f"run {number}", origin)
+        self.course.begin(number, self.runs.records_of(origin[0]))
+        self.runs.show(-1)
+        self.live.start(runner, choice, f"run {number}", origin)
         self._set_phase(Phase.RUNNING)
         what = f"branch of run {origin[0]} at iteration {origin[1]}, s = {choice.sparsity:.3f}" if origin[0] else ""
         what = what or f"rank {choice.rank}, {choice.max_iter} iterations"
         self.logged.emit(f"Run {number} started: {what}.")
 
-    def _show_course(self, records: tuple[Record, ...], marks: tuple[Mark, ...], origin: tuple[Record, ...]) -> None:
-        """How a run went, for the curves: its iterations, what was changed in it, and the run that it branched off."""
-        self._records, self._logged = list(records), len(marks)
-        self.originChanged.emit(origin)
-        self.recordsReset.emit(records)
-        self._set_marks(marks)
-
     def cancel(self) -> None:
         """Stop the run at the end of its iteration and keep its best iterate; or give up what is under way instead."""
-        if self._live.runner is not None:
-            self._live.runner.cancel()
+        if self.live.runner is not None:
+            self.live.cancel()
             self._set_phase(Phase.CANCELLING)
         elif self._basis.drop_refit():
             self.logged.emit("Refitting cancelled.")
@@ -341,12 +349,33 @@ class Session(Steering):
     def _show_entry(self, index: int) -> None:
         entry = self.runs.entries[index]
         self.settings.take(entry.choice)
-        self._show_course(entry.records, entry.marks, self.runs.records_of(entry.origin[0]))
+        self.course.show(entry.records, entry.marks, self.runs.records_of(entry.origin[0]))
         self._pin(entry.pinned, entry.shown.order)
         self.display.show(entry.shown)
         self.runs.show(index)
         self.find_residual(entry)
         self.undo.start_from(self._snapshot())
+
+    def take_in(self, saved: SavedRun) -> None:
+        """Show a run that a sweep computed, as one of the list: that which is there already, or a new one.
+
+        Raises
+        ------
+        ValueError
+            It is not one of these data, or a run is going on.
+        """
+        from gsp_studio.gui.session_file.run_records import entry_of_cell, is_run_of
+
+        if self.dataset is None or self.phase is not Phase.IDLE:
+            raise ValueError("a run is going on; open the cell when it has ended")
+        index = next((k for k, entry in enumerate(self.runs.entries) if is_run_of(entry, saved)), -1)
+        if index < 0:
+            entry = entry_of_cell(saved, self.runs.next_number, self.dataset.X)
+            index = self.runs.append(entry)
+            self.logged.emit(
+                f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.seed}."
+            )
+        self.show_run(index)
 
     def adopt(self, runs: tuple[RunEntry, ...], choice: Choice, number: int) -> None:
         """Runs that were kept, in place of those that are here; `number`: of the one to show, 0 for none."""
@@ -355,6 +384,16 @@ class Session(Steering):
         for index in (k for k, entry in enumerate(runs) if entry.number == number):
             self.show_run(index)
         self.settings.set_targets(choice.sparsity, choice.sparsity_h)
+
+    def text_of_run(self, kind: str) -> str:
+        """The run on the screen, or the last one, as "python" or as a "command"; "" where that cannot be."""
+        if self.dataset is None or not self.runs.entries:
+            return ""
+        try:
+            return str(self._work.as_text(kind, self.dataset, self.runs.entries[self.runs.index]))
+        except ValueError as error:
+            self.failed.emit(*told(error))
+            return ""
 
     # Polling
 
@@ -371,28 +410,55 @@ class Session(Steering):
         self.activity.set_compiling(work.is_compiling())
         self._opening.poll()
         self._warm.poll()
-        self._live.poll()
-        self._basis.poll(is_idle=not self._live.is_going and not self._warm.is_running)
+        self.live.poll()
+        self._basis.poll(is_idle=not self.live.is_going and not self._warm.is_running)
         self._poll_answers()
 
-    def _add_records(self, records: tuple[Record, ...]) -> None:
-        self._records += records
-        self.recordsAdded.emit(records)
-        self._log_marks(is_over=False)
-
-    def _finish_run(self, ended: tuple[Runner, Outcome]) -> None:
-        runner, outcome = ended
-        self._log_marks(is_over=True)
+    def _finish_run(self, runner: Runner, outcome: Outcome) -> None:
+        self.course.log_marks(is_over=True)
         self._set_phase(Phase.IDLE)
-        self._tell_frozen()
         if outcome.result is not None:
-            live, records = self._live, tuple(self._records)
+            live, records = self.live, tuple(self.course.records)
             entry = self._work.entry_of(self.runs.next_number, live.choice, runner.spec, outcome, records, live.origin)
             self._show_entry(self.runs.append(entry))
             self.logged.emit(about_run(entry))
         if outcome.error_text:
             (self.deviceFilled if outcome.is_out_of_memory else self.failed).emit(outcome.error_text, outcome.details)
-        self._branch_if_wanted()
+        wanted, self._branch_at = self._branch_at, None
+        if wanted is not None:
+            self.branch(*wanted)
+
+    def _renumber(self, edit: Edit) -> None:
+        """The next basis on the screen has this edit."""
+        moved = (self._work.renumbered(edit, basis) for basis in self.display.marked)
+        self.display.move_marks(tuple(basis for basis in moved if basis >= 0))
+
+    # Branches
+
+    @property
+    def branch_end(self) -> int:
+        """The last iteration after which a branch is possible of the run on the screen; 0 where none is."""
+        if self.phase in (Phase.RUNNING, Phase.PAUSED):
+            return len(self.course.records)
+        entry = self.runs.current
+        return 0 if entry is None else min(len(entry.records), entry.spec.params.max_iter - 1)
+
+    def branch(self, n_iter: int, sparsity: float) -> None:
+        """What if the target had been another one from an iteration on: a run that shares those up to there.
+
+        A run that is going is stopped for it, and kept.
+        """
+        entry = self.runs.current
+        if self.phase in (Phase.RUNNING, Phase.PAUSED):
+            self._branch_at = (n_iter, sparsity)
+            self.cancel()
+        elif self.phase is Phase.IDLE and entry is not None:
+            try:
+                runner = self._work.branched(entry, n_iter, sparsity)
+            except ValueError as error:
+                self.failed.emit(*told(error))
+            else:
+                self._begin(runner, replace(entry.choice, sparsity=sparsity), (entry.number, n_iter))
 
     # The warm fit: a dense basis for the slider before any run
 

@@ -26,12 +26,6 @@ class SessionSignals(QObject):
     fitFound = Signal(object, int, object)  # Shown, image, ImageFit
     pictureFound = Signal(object, int, object)  # Shown, image that patches were cut from, io.patches.Picture
     usersFound = Signal(object, int, object)  # Shown, basis image, Users
-    progressChanged = Signal(object)  # Progress
-    recordsReset = Signal(object)  # tuple of Record: curves of another run
-    recordsAdded = Signal(object)  # tuple of Record
-    marksChanged = Signal(object)  # tuple of Mark: what was changed in the run of the curves
-    originChanged = Signal(object)  # tuple of Record: the run that the one of the curves is a branch of
-    frozenChanged = Signal(object)  # tuple of the basis images that the run leaves as they are
     exported = Signal(object)  # list of Path
     folderTaken = Signal(object, str)  # ExportRequest, one sentence: the folder holds another run
     failed = Signal(str, str)  # one sentence, details

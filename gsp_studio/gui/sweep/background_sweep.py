@@ -21,7 +21,7 @@ from gsp_studio.io.logfile import sweeps_folder
 if TYPE_CHECKING:
     from gsp_studio.experiments.grid import Cell, Grid
     from gsp_studio.experiments.sweep import Sweep, SweepPoll
-    from gsp_studio.gui.session.steering import Steering
+    from gsp_studio.gui.session.session import Session
 
 #: Seconds without a move of the slider after which a sweep goes on.
 REST = 0.5
@@ -39,7 +39,7 @@ class Sweeping(QObject):
     failed = Signal(str, str)
     dropped = Signal()  # other data: the former grid means nothing any more
 
-    def __init__(self, session: Steering) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._session = session
         self.root: Path = sweeps_folder()

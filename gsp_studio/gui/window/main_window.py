@@ -164,9 +164,10 @@ class MainWindow(QMainWindow):
         menus.add("&Edit", "Sparsity &down by 0.01", lambda: front.step_sparsity(-0.01), "[")
         menus.add("&Edit", "Sparsity to the basis's &own", front.reset_sparsity, "Backspace", "reset")
         menus.separate("&Edit")
+        runs, display = session.runs, session.display
         self._judging_actions = [
-            menus.add("&Edit", "&Accept the selected basis images", lambda: self._judge(accept=True), "A"),
-            menus.add("&Edit", "Re&ject the selected basis images", lambda: self._judge(accept=False), "X"),
+            menus.add("&Edit", f"{text} the selected basis images", lambda ok=ok: runs.judge(display.marked, ok), key)
+            for text, ok, key in (("&Accept", True, "A"), ("Re&ject", False, "X"))
         ]
         self._run_action = menus.add("&Run", "&Run, pause or resume", session.run_or_pause, "Space", "run")
         self._cancel_action = menus.add("&Run", "&Cancel and keep the best iterate", session.cancel, "", "cancel")
@@ -184,13 +185,16 @@ class MainWindow(QMainWindow):
         self.export_button.setDefaultAction(self._export_action)
 
     def _make_steering_menu(self) -> None:
-        menus, session = self.menus, self.session
+        menus, live, display = self.menus, self.session.live, self.session.display
         menus.separate("&Run")
         self._steering_actions = [
-            menus.add("&Run", "&Freeze or release the selected basis images", session.toggle_frozen, "Shift+F"),
-            menus.add("&Run", "&Split the selected basis images", session.split, "Shift+S"),
-            menus.add("&Run", "Re-s&eed the selected basis images", session.reseed, "Shift+R"),
-            menus.add("&Run", "&Kill the selected basis images", session.kill, "Del"),
+            menus.add("&Run", f"{text} the selected basis images", lambda edit=edit: edit(display.marked), key)
+            for text, edit, key in (
+                ("&Freeze or release", live.toggle_frozen, "Shift+F"),
+                ("&Split", live.split, "Shift+S"),
+                ("Re-s&eed", live.reseed, "Shift+R"),
+                ("&Kill", live.kill, "Del"),
+            )
         ]
         menus.separate("&Run")
         self._rank_action = menus.add("&Run", "&How many basis images?...", self.asking.rank)
@@ -202,13 +206,10 @@ class MainWindow(QMainWindow):
         self.montage.view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.offer_steering()
 
-    def _judge(self, accept: bool) -> None:
-        self.session.runs.judge(self.session.display.marked, accept)
-
     def offer_steering(self) -> None:
         """Offer what can be done with the run and the selected basis images."""
         for action in self._steering_actions:
-            action.setEnabled(self.session.can_steer)
+            action.setEnabled(self.session.live.can_edit(self.session.display.marked))
         for action in self._judging_actions:
             action.setEnabled(self.session.runs.can_judge(self.session.display.marked))
         self._branch_action.setEnabled(self.session.branch_end > 0)

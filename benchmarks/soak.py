@@ -88,7 +88,7 @@ class Person:
         session.settings.set_choice(Choice(rank=16, max_iter=40))
         session.open(sample_path(name))
         self.wait(lambda: session.dataset is not None and session.dataset.name == f"{name}.npz")
-        self.wait(lambda: session.display.shown is not None and session.pinned is not None)
+        self.wait(lambda: session.display.shown is not None and session.basis.pinned is not None)
         for k in range(3):
             session.run()
             if k == 1:

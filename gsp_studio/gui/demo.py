@@ -72,7 +72,7 @@ class Demo(QObject):
     def _play(self) -> Iterator[Callable[[], bool]]:
         window, session = self._window, self._window.session
         session.open(sample_path("faces"))
-        yield lambda: session.pinned is not None
+        yield lambda: session.basis.pinned is not None
         session.settings.set_choice(Choice(rank=49, sparsity=0.85, max_iter=20 if self._quick else 300))
         window.run.run.click()
         yield lambda: session.phase is Phase.IDLE and bool(session.runs.entries)

@@ -143,10 +143,10 @@ def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_clust
     # Denser than what is there: both factors, where the coefficients are.
     session.settings.set_sparsity(0.3)
     session.settings.settle_sparsity()
-    wait_until(lambda: failed["failed"] or session.pinned is not entry.pinned)
+    wait_until(lambda: failed["failed"] or session.basis.pinned is not entry.pinned)
     assert not failed["failed"]
-    assert isinstance(session.pinned.H, Coefficients)
-    assert session.pinned.sparsity < entry.pinned.sparsity
+    assert isinstance(session.basis.pinned.H, Coefficients)
+    assert session.basis.pinned.sparsity < entry.pinned.sparsity
     # Its file, its export, another run beside it.
     session.export(tmp_path / "out", 0)
     wait_until(lambda: (tmp_path / "out" / "run.json").exists())

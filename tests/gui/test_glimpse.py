@@ -25,7 +25,7 @@ def large(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr(projector, "GLIMPSE_ENTRIES", 9 * 361 // 9)
     monkeypatch.setattr(projection, "SAME_EVENT", 1000)
     open_faces(session)
-    wait_until(lambda: session._basis._projecting._projector.is_large)
+    wait_until(lambda: session.basis._projecting._projector.is_large)
     return session
 
 
@@ -34,7 +34,7 @@ def test_pixels_of_a_glimpse_are_those_of_the_projection(large: Session) -> None
     large.settings.set_sparsity(0.8)
     [glimpse] = heard["glimpseChanged"]  # in the same event
     assert heard["shownChanged"] == []
-    whole = gs.group_sparse_projection(large.pinned.W, 0.8)
+    whole = gs.group_sparse_projection(large.basis.pinned.W, 0.8)
     height, width = large.dataset.image_shape
     assert large.dataset.order == "C"
     expected = whole.values.reshape(height, width, -1)[::3, ::3]
@@ -56,7 +56,7 @@ def test_all_pixels_come_when_the_slider_rests_and_only_then(large: Session) -> 
     wait_until(lambda: heard["shownChanged"])
     assert [shown.target for shown in heard["shownChanged"]] == [pytest.approx(0.9)]
     assert large.display.glimpse is None
-    expected = gs.group_sparse_projection(large.pinned.W, 0.9).values
+    expected = gs.group_sparse_projection(large.basis.pinned.W, 0.9).values
     np.testing.assert_allclose(large.display.shown.W, expected, rtol=0, atol=1e-6 * expected.max())
 
 

@@ -52,8 +52,8 @@ def place_of(window: MainWindow, s: float) -> QPoint:
 def expected_greys(window: MainWindow) -> np.ndarray:
     """What the montage has to show: the pinned basis projected to the slider's value, computed apart."""
     session = window.session
-    W = gs.group_sparse_projection(session.pinned.W, window.sparsity.slider.value()).values
-    energies = np.linalg.norm(session.pinned.W, axis=0) * np.linalg.norm(session.pinned.H, axis=1)
+    W = gs.group_sparse_projection(session.basis.pinned.W, window.sparsity.slider.value()).values
+    energies = np.linalg.norm(session.basis.pinned.W, axis=0) * np.linalg.norm(session.basis.pinned.H, axis=1)
     order = np.argsort(-energies, kind="stable")
     return greys_of(session.dataset.as_images(W)[order])
 
@@ -69,7 +69,7 @@ class TestDrag:
 
     def test_drag_over_the_pinned_basis_shows_its_projection(self, faces_window: MainWindow) -> None:
         window, slider = faces_window, faces_window.sparsity.slider
-        pinned = window.session.pinned
+        pinned = window.session.basis.pinned
         QTest.mousePress(slider, LEFT, pos=handle(window))
         for s in (0.8, 0.7, 0.93, 0.9):
             QTest.mouseMove(slider, place_of(window, s))
@@ -77,7 +77,7 @@ class TestDrag:
         QTest.mouseRelease(slider, LEFT, pos=place_of(window, 0.9))
         settle()
         assert slider.value() == pytest.approx(0.9, abs=0.001)
-        assert window.session.pinned is pinned
+        assert window.session.basis.pinned is pinned
         seen = painted(window.montage.view, window.montage._buffer)
         expected = expected_greys(window)
         np.testing.assert_allclose(seen, expected, atol=1.0)
@@ -114,7 +114,7 @@ class TestDrag:
         np.testing.assert_allclose(
             painted(window.montage.view, window.montage._buffer), expected_greys(window), atol=1.0
         )
-        W = gs.group_sparse_projection(window.session.pinned.W, slider.value()).values
+        W = gs.group_sparse_projection(window.session.basis.pinned.W, slider.value()).values
         np.testing.assert_allclose(window.session.display.shown.W, W, rtol=0, atol=1e-6 * W.max())
 
     def test_drag_while_a_run_goes_on_steers_it(self, faces_window: MainWindow) -> None:
@@ -133,7 +133,7 @@ class TestDrag:
     def test_double_click_goes_to_the_own_sparsity(self, faces_window: MainWindow) -> None:
         window = faces_window
         QTest.mouseDClick(window.sparsity.slider, LEFT, pos=handle(window))
-        own = window.session.pinned.sparsity
+        own = window.session.basis.pinned.sparsity
         assert own - 1e-4 <= window.sparsity.slider.value() <= own
         settle()
         np.testing.assert_allclose(
@@ -167,7 +167,7 @@ class TestKeys:
         assert window.session.settings.choice.sparsity == 0.81
         assert window.session.display.shown.target == 0.81
         QTest.keyClick(window, Key.Key_Backspace)
-        assert window.session.settings.choice.sparsity == pytest.approx(window.session.pinned.sparsity, abs=1e-4)
+        assert window.session.settings.choice.sparsity == pytest.approx(window.session.basis.pinned.sparsity, abs=1e-4)
 
     def test_space_runs_pauses_and_resumes(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
@@ -188,7 +188,7 @@ class TestKeys:
         window.sparsity.reset.setFocus()
         QTest.keyClick(window.sparsity.reset, Key.Key_Space)
         assert window.session.phase is Phase.IDLE
-        assert window.session.settings.choice.sparsity == pytest.approx(window.session.pinned.sparsity, abs=1e-4)
+        assert window.session.settings.choice.sparsity == pytest.approx(window.session.basis.pinned.sparsity, abs=1e-4)
 
     def test_escape_in_the_run_bar_cancels(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session

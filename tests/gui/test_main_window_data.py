@@ -64,7 +64,7 @@ def test_drop_of_a_folder_opens_it(window: MainWindow, settings: QSettings, tmp_
     folder = images_folder(tmp_path / "my <b>pictures & more")
     window.session.settings.set_choice(Choice(rank=3))
     assert drop(window, files(folder))
-    wait_until(lambda: window.session.pinned is not None)
+    wait_until(lambda: window.session.basis.pinned is not None)
     assert window.session.dataset.image_shape == (7, 5)
     assert window.session.dataset.X.shape == (35, 8)
     assert settings.value("folder") == str(tmp_path)
@@ -75,7 +75,7 @@ def test_drop_of_a_folder_opens_it(window: MainWindow, settings: QSettings, tmp_
 def test_drop_of_a_file_opens_it(window: MainWindow) -> None:
     window.session.settings.set_choice(Choice(rank=3))
     assert drop(window, files(sample_path("swimmer")))
-    wait_until(lambda: window.session.pinned is not None)
+    wait_until(lambda: window.session.basis.pinned is not None)
     assert window.session.dataset.name == "swimmer.npz"
 
 
@@ -204,7 +204,7 @@ def test_layout_of_the_data_on_the_screen_can_be_changed(window: MainWindow, tmp
     wait_until(dialog.accept_button.isEnabled)
     before = dialog.options
     QTest.mouseClick(dialog.accept_button, LEFT)
-    wait_until(lambda: window.session.pinned is not None)
+    wait_until(lambda: window.session.basis.pinned is not None)
     assert window.session.dataset.image_shape == before.image_shape
     settle()
     assert not window.findChildren(LayoutDialog)

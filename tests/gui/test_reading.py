@@ -199,7 +199,9 @@ def test_from_spectra_back_to_images(window: MainWindow, stack: Path) -> None:
     session.settings.set_choice(Choice(rank=3, max_iter=10))
     for options, shape in ((LoadOptions(samples="pixels"), curve_shape(N)), (LoadOptions(), (H, W))):
         session.open(stack, options)
-        wait_until(lambda: not session.is_loading and session.display.shown is not None and session.pinned is not None)
+        wait_until(
+            lambda: not session.is_loading and session.display.shown is not None and session.basis.pinned is not None
+        )
         settle()
         session.display.select(0)
         wait_until(lambda shape=shape: (window.montage._buffer.height, window.montage._buffer.width) == shape)
@@ -253,7 +255,7 @@ def test_cancel_does_not_wait_for_the_end_of_a_pass(
     session = window.session
     session.settings.set_choice(Choice(rank=3, max_iter=1000, sparsity=0.4))
     session.open(stack, LoadOptions(storage="disk"))
-    wait_until(lambda: session.pinned is not None)
+    wait_until(lambda: session.basis.pinned is not None)
     read = Streamed.blocks
 
     def slowly(self: Streamed) -> object:

@@ -81,7 +81,7 @@ def test_what_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_opening_faces_tells_panels_in_order(session: Session) -> None:
     names = (
         "datasetChanged",
-        "pinnedChanged",
+        "basis.pinnedChanged",
         "display.shownChanged",
         "settings.choiceChanged",
         "phaseChanged",
@@ -93,18 +93,18 @@ def test_opening_faces_tells_panels_in_order(session: Session) -> None:
     [data] = heard["datasetChanged"]
     assert data is session.dataset
     assert data.X.shape == (361, 2000)
-    assert heard["pinnedChanged"] == [None, session.pinned]
+    assert heard["pinnedChanged"] == [None, session.basis.pinned]
     assert heard["shownChanged"] == [None, session.display.shown]
     assert heard["phaseChanged"] == [Phase.IDLE]
     assert heard["recordsReset"] == [()]
     assert heard["choiceChanged"][-1] == Choice(rank=9, max_iter=30)
-    assert session.pinned.W.shape == (361, 9)
-    assert session.pinned.H.shape == (9, 2000)
-    assert session.pinned.error < 0.3
+    assert session.basis.pinned.W.shape == (361, 9)
+    assert session.basis.pinned.H.shape == (9, 2000)
+    assert session.basis.pinned.error < 0.3
     # The pinned basis is dense, and what is shown is its projection.
-    assert session.pinned.sparsity < 0.85
+    assert session.basis.pinned.sparsity < 0.85
     assert session.display.shown.attained == pytest.approx(0.85, abs=1e-5)
-    assert session.display.shown.baseline == session.pinned.error
+    assert session.display.shown.baseline == session.basis.pinned.error
 
 
 def test_opening_before_the_solvers_are_there_waits_for_them() -> None:
@@ -114,9 +114,9 @@ def test_opening_before_the_solvers_are_there_waits_for_them() -> None:
     session.start()
     session.open(sample_path("swimmer"))
     assert "then opening swimmer.npz" in heard["changed"][-1]
-    wait_until(lambda: session.pinned is not None)
+    wait_until(lambda: session.basis.pinned is not None)
     assert session.dataset.image_shape == (32, 32)
-    assert session.pinned.W.shape == (1024, 4)
+    assert session.basis.pinned.W.shape == (1024, 4)
     assert heard["failed"] == []
     assert session.close()
 
@@ -124,39 +124,39 @@ def test_opening_before_the_solvers_are_there_waits_for_them() -> None:
 def test_rank_is_bounded_by_the_data(session: Session, pictures: Path) -> None:
     session.settings.set_choice(Choice(rank=49))
     session.open(pictures)
-    wait_until(lambda: session.pinned is not None)
+    wait_until(lambda: session.basis.pinned is not None)
     assert session.settings.choice.rank == 6
-    assert session.pinned.W.shape == (30, 6)
+    assert session.basis.pinned.W.shape == (30, 6)
 
 
 def test_other_rank_fits_the_basis_of_the_slider_anew(faces: Session) -> None:
-    first = faces.pinned
+    first = faces.basis.pinned
     faces.settings.set_choice(replace(faces.settings.choice, rank=5))
-    wait_until(lambda: faces.pinned is not first)
-    assert faces.pinned.W.shape == (361, 5)
+    wait_until(lambda: faces.basis.pinned is not first)
+    assert faces.basis.pinned.W.shape == (361, 5)
     wait_until(lambda: faces.display.shown.W.shape == (361, 5))
     assert faces.phase is Phase.IDLE
 
 
 def test_other_seed_fits_anew_and_other_iterations_do_not(faces: Session) -> None:
-    first = faces.pinned
+    first = faces.basis.pinned
     faces.settings.set_choice(replace(faces.settings.choice, max_iter=77, method="ahals"))
     assert not faces._warm.is_coming
     faces.settings.set_choice(replace(faces.settings.choice, seed=5))
-    wait_until(lambda: faces.pinned is not first)
-    assert not np.allclose(first.W, faces.pinned.W)
+    wait_until(lambda: faces.basis.pinned is not first)
+    assert not np.allclose(first.W, faces.basis.pinned.W)
 
 
 def test_rank_above_the_limit_keeps_the_basis_and_run_says_why(session: Session, pictures: Path) -> None:
     session.settings.set_choice(Choice(rank=3))
     session.open(pictures)
-    wait_until(lambda: session.pinned is not None)
+    wait_until(lambda: session.basis.pinned is not None)
     heard = Listener(session, "failed")
-    kept = session.pinned
+    kept = session.basis.pinned
     session.settings.set_choice(replace(session.settings.choice, rank=40))
     wait_until(lambda: not session._warm._rest.isActive())
     assert heard["failed"] == []
-    assert session.pinned is kept
+    assert session.basis.pinned is kept
     session.run()
     [(sentence, _)] = heard["failed"]
     assert "40" in sentence
@@ -260,12 +260,12 @@ def test_what_cannot_be_opened_is_told_in_a_sentence(
 
 
 def test_data_set_stays_when_another_one_cannot_be_opened(faces: Session, tmp_path: Path) -> None:
-    data, pinned = faces.dataset, faces.pinned
+    data, pinned = faces.dataset, faces.basis.pinned
     heard = Listener(faces, "loadFailed")
     faces.open(tmp_path / "missing")
     wait_until(lambda: heard["loadFailed"])
     assert faces.dataset is data
-    assert faces.pinned is pinned
+    assert faces.basis.pinned is pinned
     assert faces.phase is Phase.IDLE
 
 
@@ -288,7 +288,7 @@ def test_data_set_that_is_opened_next_replaces_the_one_being_read(
     session.open(pictures)
     wait_until(begun.is_set)
     session.open(sample_path("swimmer"))
-    wait_until(lambda: session.pinned is not None)
+    wait_until(lambda: session.basis.pinned is not None)
     assert [data.name for data in heard["datasetChanged"]] == ["swimmer.npz"]
     assert heard["loadFailed"] == heard["failed"] == []
     assert not session.is_loading
@@ -352,8 +352,8 @@ def test_other_data_drop_runs_and_basis_of_the_former(faces: Session) -> None:
     assert heard["selectionChanged"] == [-1]
     assert heard["recordsReset"][0] == ()
     assert heard["shownChanged"][0] is None
-    wait_until(lambda: faces.pinned is not None)
-    assert faces.pinned.W.shape[0] == 1024
+    wait_until(lambda: faces.basis.pinned is not None)
+    assert faces.basis.pinned.W.shape[0] == 1024
 
 
 def test_no_data_set_is_opened_over_a_run(faces: Session) -> None:

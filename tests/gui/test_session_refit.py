@@ -33,10 +33,10 @@ def let_go_at(session: Session, s: float) -> None:
 
 def nothing_comes(session: Session) -> bool:
     """Whether nothing is under way, after time enough for something to begin."""
-    heard = Listener(session, "display.shownChanged", "pinnedChanged")
-    wait_until(lambda: not session._basis._rest_timer.isActive())
+    heard = Listener(session, "display.shownChanged", "basis.pinnedChanged")
+    wait_until(lambda: not session.basis._rest_timer.isActive())
     settle()
-    return not session._basis.is_refitting and heard.is_silent
+    return not session.basis.is_refitting and heard.is_silent
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ class TestCoefficients:
         assert refit.error == pytest.approx(true_error(faces, refit.W, refit.H), rel=1e-4)
         assert refit.before_refit == projected.error
         assert math.isnan(projected.before_refit)
-        assert (refit.target, refit.baseline) == (s, faces.pinned.error)
+        assert (refit.target, refit.baseline) == (s, faces.basis.pinned.error)
         np.testing.assert_array_equal(refit.order, projected.order)
         norms = np.linalg.norm(refit.W, axis=0) * np.linalg.norm(refit.H, axis=1)
         np.testing.assert_allclose(refit.energies, norms / norms.sum(), rtol=1e-3, atol=1e-6)
@@ -83,10 +83,10 @@ class TestCoefficients:
             assert left == pytest.approx(best, rel=1e-2)
 
     def test_pinned_basis_and_its_coefficients_stay(self, faces: Session) -> None:
-        pinned = faces.pinned
+        pinned = faces.basis.pinned
         H = pinned.H.copy()
         let_go_at(faces, 0.9)
-        assert faces.pinned is pinned
+        assert faces.basis.pinned is pinned
         np.testing.assert_array_equal(pinned.H, H)
         faces.settings.set_sparsity(0.95)
         assert math.isnan(faces.display.shown.before_refit), "another projection has the pinned basis's coefficients"
@@ -97,7 +97,7 @@ class TestCoefficients:
         wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
         faces.reset_sparsity()
         wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
-        np.testing.assert_array_equal(faces.display.shown.W, faces.pinned.W)
+        np.testing.assert_array_equal(faces.display.shown.W, faces.basis.pinned.W)
 
     def test_letting_go_twice_refits_once(self, faces: Session) -> None:
         let_go_at(faces, 0.9)
@@ -105,12 +105,12 @@ class TestCoefficients:
         assert nothing_comes(faces)
 
     def test_without_it_nothing_happens(self, faces: Session) -> None:
-        heard = Listener(faces, "autoRefitChanged")
-        faces.set_auto_refit(False)
+        heard = Listener(faces, "basis.autoRefitChanged")
+        faces.basis.set_auto_refit(False)
         faces.settings.set_sparsity(0.9)
         faces.settings.settle_sparsity()
         assert nothing_comes(faces)
-        faces.set_auto_refit(True)  # what is shown is refitted then
+        faces.basis.set_auto_refit(True)  # what is shown is refitted then
         wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
         assert heard["autoRefitChanged"] == [False, True]
 
@@ -154,19 +154,19 @@ class TestStale:
     def refitting(self, slow: Session) -> Session:
         slow.settings.set_sparsity(0.9)
         slow.settings.settle_sparsity()
-        wait_until(lambda: slow._basis.is_refitting)
+        wait_until(lambda: slow.basis.is_refitting)
         return slow
 
     def ends(self, session: Session) -> None:
         """It has ended unseen."""
-        wait_until(lambda: not session._basis._refitting._worker.busy)
+        wait_until(lambda: not session.basis._refitting._worker.busy)
         session.poll()
         settle()
         assert session.display.shown is None or session.display.shown.error >= 0
 
     def test_after_a_move(self, refitting: Session) -> None:
         refitting.settings.set_sparsity(0.8)
-        assert not refitting._basis.is_refitting
+        assert not refitting.basis.is_refitting
         self.ends(refitting)
         assert refitting.display.shown.target == 0.8
 
@@ -182,9 +182,9 @@ class TestStale:
         self.ends(refitting)
 
     def test_after_another_basis(self, refitting: Session) -> None:
-        pinned = refitting.pinned
+        pinned = refitting.basis.pinned
         refitting.settings.set_choice(replace(refitting.settings.choice, seed=4))
-        wait_until(lambda: refitting.pinned is not pinned)
+        wait_until(lambda: refitting.basis.pinned is not pinned)
         self.ends(refitting)
 
     def test_after_cancel(self, refitting: Session) -> None:
@@ -206,9 +206,9 @@ class TestStale:
         wait_until(lambda: len(faces.course.records) > 3)
         faces.settings.set_sparsity(0.7)
         faces.settings.settle_sparsity()
-        wait_until(lambda: not faces._basis._rest_timer.isActive())
+        wait_until(lambda: not faces.basis._rest_timer.isActive())
         settle()
-        assert not faces._basis.is_refitting
+        assert not faces.basis.is_refitting
         faces.cancel()
         wait_until(lambda: faces.phase is Phase.IDLE)
 
@@ -225,80 +225,80 @@ class TestDenser:
         return faces
 
     def test_denser_becomes_attainable(self, sparse: Session) -> None:
-        before, order = sparse.pinned, sparse.display.shown.order
+        before, order = sparse.basis.pinned, sparse.display.shown.order
         s = before.sparsity - 0.1
         sparse.settings.set_sparsity(s)
         assert sparse.display.shown.attained > s + 0.09, "without a refit the basis stays as it is"
         error = sparse.display.shown.error
-        heard = Listener(sparse, "activity.changed", "pinnedChanged", "failed")
+        heard = Listener(sparse, "activity.changed", "basis.pinnedChanged", "failed")
         sparse.settings.settle_sparsity()
-        wait_until(lambda: sparse.pinned is not before)
-        assert sparse.pinned.sparsity < before.sparsity
+        wait_until(lambda: sparse.basis.pinned is not before)
+        assert sparse.basis.pinned.sparsity < before.sparsity
         assert sparse.display.shown.attained == pytest.approx(s, abs=2e-3)
         assert sparse.display.shown.meets_target
         assert sparse.display.shown.error < error
         assert sparse.display.shown.error == pytest.approx(
-            true_error(sparse, sparse.display.shown.W, sparse.pinned.H), rel=1e-4
+            true_error(sparse, sparse.display.shown.W, sparse.basis.pinned.H), rel=1e-4
         )
         np.testing.assert_array_equal(sparse.display.shown.order, order)
         assert heard["failed"] == []
         assert heard["changed"] == ["refitting", ""]
-        assert "a refit at s = " in sparse.pinned.origin
+        assert "a refit at s = " in sparse.basis.pinned.origin
         assert sparse.runs.index == -1, "what is pinned is no run of the list"
         # The slider goes on from there, in both directions.
         sparse.settings.set_sparsity(0.9)
         np.testing.assert_allclose(
             sparse.display.shown.W,
-            gs.group_sparse_projection(sparse.pinned.W, 0.9).values,
+            gs.group_sparse_projection(sparse.basis.pinned.W, 0.9).values,
             atol=1e-6 * sparse.display.shown.W.max(),
         )
 
     def test_the_runs_own_basis_comes_back(self, sparse: Session) -> None:
-        before = sparse.pinned
+        before = sparse.basis.pinned
         sparse.settings.set_sparsity(0.5)
         sparse.settings.settle_sparsity()
-        wait_until(lambda: sparse.pinned is not before)
+        wait_until(lambda: sparse.basis.pinned is not before)
         sparse.show_run(0)
-        assert sparse.pinned is before
+        assert sparse.basis.pinned is before
 
     def test_move_drops_it(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(compute, "DENSER_ITERATIONS", 10**6)
-        before = sparse.pinned
+        before = sparse.basis.pinned
         sparse.settings.set_sparsity(0.5)
         sparse.settings.settle_sparsity()
-        wait_until(lambda: sparse._basis.is_refitting)
+        wait_until(lambda: sparse.basis.is_refitting)
         wait_until(lambda: sparse.activity.text == "refitting")
         sparse.settings.set_sparsity(0.9)
-        wait_until(lambda: not sparse._basis._refitting._denser._retired)
-        assert sparse.pinned is before
+        wait_until(lambda: not sparse.basis._refitting._denser._retired)
+        assert sparse.basis.pinned is before
         assert sparse.activity.text == ""
         assert sparse.display.shown.target == 0.9
 
     def test_cancel_drops_it(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(compute, "DENSER_ITERATIONS", 10**6)
-        before = sparse.pinned
+        before = sparse.basis.pinned
         sparse.settings.set_sparsity(0.5)
         sparse.settings.settle_sparsity()
-        wait_until(lambda: sparse._basis.is_refitting)
+        wait_until(lambda: sparse.basis.is_refitting)
         sparse.cancel()
         assert sparse.phase is Phase.IDLE
-        wait_until(lambda: not sparse._basis._refitting._denser._retired)
-        assert sparse.pinned is before
+        wait_until(lambda: not sparse.basis._refitting._denser._retired)
+        assert sparse.basis.pinned is before
 
     def test_rounding_of_the_slider_is_not_denser(self, faces: Session) -> None:
-        assert faces.pinned.reaches(math.floor(faces.pinned.sparsity * 1e4) / 1e4)
-        assert not faces.pinned.reaches(faces.pinned.sparsity - 2e-4)
+        assert faces.basis.pinned.reaches(math.floor(faces.basis.pinned.sparsity * 1e4) / 1e4)
+        assert not faces.basis.pinned.reaches(faces.basis.pinned.sparsity - 2e-4)
 
     def test_goes_on_while_it_becomes_denser(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(compute, "DENSER_ITERATIONS", 1)
-        heard = Listener(sparse, "pinnedChanged", "activity.changed")
+        heard = Listener(sparse, "basis.pinnedChanged", "activity.changed")
         sparse.settings.set_sparsity(0.5)
         sparse.settings.settle_sparsity()
         wait_until(lambda: heard["changed"] == ["refitting", ""])
         sparsities = [pinned.sparsity for pinned in heard["pinnedChanged"]]
         assert len(sparsities) > 2
         assert sparsities[:-1] == sorted(sparsities[:-1], reverse=True)
-        assert sparse.pinned.reaches(0.5) or sparsities[-2] - sparsities[-1] < 0.002
+        assert sparse.basis.pinned.reaches(0.5) or sparsities[-2] - sparsities[-1] < 0.002
 
 
 class TestPath:
@@ -309,10 +309,10 @@ class TestPath:
         return heard["pathChanged"][-1]
 
     def test_values_are_those_of_projections(self, session: Session) -> None:
-        heard = Listener(session, "pathChanged", "failed")
+        heard = Listener(session, "basis.pathChanged", "failed")
         open_faces(session)
         path = self.path_of(session, heard)
-        pinned = session.pinned
+        pinned = session.basis.pinned
         assert path.s[0] == pinned.sparsity
         assert path.s[-1] == 1.0
         assert (np.diff(path.s) > 0).all()
@@ -326,29 +326,29 @@ class TestPath:
         assert heard["failed"] == []
 
     def test_grows_and_spans_the_range_from_the_start(self, session: Session) -> None:
-        heard = Listener(session, "pathChanged")
+        heard = Listener(session, "basis.pathChanged")
         open_faces(session)
         self.path_of(session, heard)
         parts = [path for path in heard["pathChanged"] if path is not None]
         assert len(parts) > 5
         assert [len(path.s) for path in parts] == sorted(len(path.s) for path in parts)
         for path in parts:
-            assert path.s[0] == session.pinned.sparsity
+            assert path.s[0] == session.basis.pinned.sparsity
             assert path.s[-1] == 1.0
         assert all(math.isnan(path.knee) for path in parts[:-1])
 
     def test_another_basis_begins_anew(self, faces: Session) -> None:
-        heard = Listener(faces, "pathChanged", "pinnedChanged")
+        heard = Listener(faces, "basis.pathChanged", "basis.pinnedChanged")
         faces.settings.set_choice(replace(faces.settings.choice, seed=4))
         wait_until(lambda: heard["pinnedChanged"])
         assert heard["pathChanged"][-1] is None
         path = self.path_of(faces, heard)
-        assert path.s[0] == faces.pinned.sparsity
+        assert path.s[0] == faces.basis.pinned.sparsity
 
     def test_waits_while_the_slider_moves_or_a_run_goes_on(self, faces: Session) -> None:
-        scan = faces._basis._scan
+        scan = faces.basis._scan
         wait_until(lambda: scan.is_done)
-        scan.pin(faces._basis._projecting.projector)
+        scan.pin(faces.basis._projecting.projector)
         faces.settings.set_sparsity(0.8)
         faces.poll()
         assert not scan._found
@@ -366,11 +366,11 @@ class TestPath:
         def broken(self: object, values: object) -> None:
             raise ValueError("that went wrong")
 
-        wait_until(lambda: faces._basis._scan.is_done)
+        wait_until(lambda: faces.basis._scan.is_done)
         monkeypatch.setattr(compute.Projector, "points", broken)
         heard = Listener(faces, "failed")
-        faces._basis._scan.pin(faces._basis._projecting.projector)
-        wait_until(lambda: faces._basis._scan.is_done)
+        faces.basis._scan.pin(faces.basis._projecting.projector)
+        wait_until(lambda: faces.basis._scan.is_done)
         for _ in range(5):
             faces.poll()
         assert [sentence for sentence, _ in heard["failed"]] == ["that went wrong"]

@@ -60,7 +60,7 @@ def test_run_to_the_end_tells_everything(faces: Session) -> None:
     assert (entry.number, entry.name, entry.state) == (1, "Run 1", "done")
     assert entry.choice == Choice(rank=9, sparsity=0.8, max_iter=20)
     assert faces.display.shown is entry.shown
-    assert faces.pinned is entry.pinned
+    assert faces.basis.pinned is entry.pinned
     assert faces.display.shown.meets_target
     assert faces.display.shown.attained >= 0.8 - 1e-5
 
@@ -77,7 +77,7 @@ def test_the_same_run_without_a_window_gives_the_same_factors(faces: Session) ->
 
 def test_a_run_pins_what_its_projection_gives_its_basis_from(faces: Session) -> None:
     run_to_the_end(faces, sparsity=0.85, max_iter=20)
-    W, pinned, error = faces.display.shown.W, faces.pinned, faces.display.shown.error
+    W, pinned, error = faces.display.shown.W, faces.basis.pinned, faces.display.shown.error
     assert pinned.sparsity < 0.849, "the basis is pinned, not what it was projected from"
     assert not np.array_equal(pinned.W, W)
     np.testing.assert_array_equal(gs.group_sparse_projection(pinned.W, 0.85).values, W)
@@ -132,14 +132,14 @@ def test_cancel_while_paused_ends_the_run(faces: Session) -> None:
 
 def test_slider_steers_the_run(faces: Session) -> None:
     faces.settings.set_sparsity(0.6)
-    pinned = faces.pinned
+    pinned = faces.basis.pinned
     start_endless(faces)
     assert {record.target for record in faces.course.records} == {0.6}
     faces.settings.set_sparsity(0.9)
     wait_until(lambda: faces.course.records[-1].target == 0.9)
     wait_until(lambda: faces.display.shown.target == 0.9)
     assert faces.display.shown.attained >= 0.9 - 1e-5
-    assert faces.pinned is pinned, "a run that goes on is not pinned"
+    assert faces.basis.pinned is pinned, "a run that goes on is not pinned"
     faces.cancel()
     wait_until(lambda: faces.runs.entries)
     [entry] = faces.runs.entries
@@ -194,7 +194,7 @@ def test_a_run_without_a_target_meets_it(faces: Session) -> None:
     assert np.isnan(faces.display.shown.target)
     assert faces.display.shown.meets_target
     assert faces.runs.entries[0].label == "A-HALS, rank 9"
-    np.testing.assert_allclose(faces.pinned.W, faces.display.shown.W)
+    np.testing.assert_allclose(faces.basis.pinned.W, faces.display.shown.W)
 
 
 def test_runs_come_back_to_the_screen(faces: Session) -> None:
@@ -204,7 +204,12 @@ def test_runs_come_back_to_the_screen(faces: Session) -> None:
     assert (first.number, second.number) == (1, 2)
     assert faces.runs.index == 1
     heard = Listener(
-        faces, "runs.changed", "course.recordsReset", "pinnedChanged", "display.shownChanged", "settings.choiceChanged"
+        faces,
+        "runs.changed",
+        "course.recordsReset",
+        "basis.pinnedChanged",
+        "display.shownChanged",
+        "settings.choiceChanged",
     )
     faces.show_run(0)
     assert heard["changed"] == [(faces.runs.entries, 0)]
@@ -235,7 +240,7 @@ class TestFailure:
     good = 0
 
     def test_at_once_is_told_in_a_sentence(self, breaking: Session) -> None:
-        pinned, shown = breaking.pinned, breaking.display.shown
+        pinned, shown = breaking.basis.pinned, breaking.display.shown
         heard = Listener(breaking, "failed")
         breaking.run()
         wait_until(lambda: heard["failed"])
@@ -244,7 +249,7 @@ class TestFailure:
         assert "FloatingPointError" in details
         assert breaking.phase is Phase.IDLE
         assert breaking.runs.entries == ()
-        assert breaking.pinned is pinned
+        assert breaking.basis.pinned is pinned
         assert breaking.display.shown is shown
         breaking.settings.set_sparsity(0.9)  # the slider is alive
         assert breaking.display.shown.target == 0.9

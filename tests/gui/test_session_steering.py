@@ -97,7 +97,7 @@ def test_killed_in_a_pause_it_goes_when_the_run_goes_on(faces: Session) -> None:
     assert heard["failed"] == []
     end(faces)
     assert faces.settings.choice.rank == faces.runs.entries[-1].choice.rank == 8
-    assert faces.pinned.W.shape[1] == 8
+    assert faces.basis.pinned.W.shape[1] == 8
     assert "rank 8" in faces.runs.entries[-1].label
 
 

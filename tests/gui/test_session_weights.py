@@ -32,7 +32,7 @@ def test_the_plain_and_the_weighted_basis_come_as_a_pair(faces: Session) -> None
     faces.settings.set_weights(WEIGHTS)
     wait_until(lambda: heard["pairChanged"][-1][1] is not None)
     plain, weighted = heard["pairChanged"][-1]
-    expected = gs.group_sparse_projection(faces.pinned.W, 0.7, WEIGHTS).values
+    expected = gs.group_sparse_projection(faces.basis.pinned.W, 0.7, WEIGHTS).values
     np.testing.assert_allclose(weighted.W, expected, rtol=0, atol=1e-5 * expected.max())
     assert np.mean(hoyer_sparsity(weighted.W, WEIGHTS)) == pytest.approx(0.7, abs=1e-5)
     np.testing.assert_array_equal(plain.order, weighted.order)
@@ -45,10 +45,12 @@ def test_the_plain_and_the_weighted_basis_come_as_a_pair(faces: Session) -> None
 
 def test_the_weighted_method_puts_them_under_the_slider(faces: Session) -> None:
     faces.settings.set_weights(WEIGHTS)
-    plain = faces.pinned.sparsity
+    plain = faces.basis.pinned.sparsity
     faces.settings.set_choice(replace(faces.settings.choice, method="wsnmf"))
-    assert faces.pinned.sparsity == pytest.approx(np.mean(hoyer_sparsity(faces.pinned.W, WEIGHTS)), abs=1e-6)
-    assert faces.pinned.sparsity != pytest.approx(plain, abs=1e-3)
+    assert faces.basis.pinned.sparsity == pytest.approx(
+        np.mean(hoyer_sparsity(faces.basis.pinned.W, WEIGHTS)), abs=1e-6
+    )
+    assert faces.basis.pinned.sparsity != pytest.approx(plain, abs=1e-3)
     faces.settings.set_sparsity(0.8)
     wait_until(lambda: faces.display.shown.target == 0.8)
     assert faces.display.shown.attained == pytest.approx(0.8, abs=1e-5)  # the weighted average
@@ -56,8 +58,8 @@ def test_the_weighted_method_puts_them_under_the_slider(faces: Session) -> None:
         faces.display.shown.sparsities, hoyer_sparsity(faces.display.shown.W, WEIGHTS), atol=1e-5
     )
     faces.settings.set_choice(replace(faces.settings.choice, method="psnmf"))
-    assert faces.pinned.weights is None
-    assert faces.pinned.sparsity == pytest.approx(plain)
+    assert faces.basis.pinned.weights is None
+    assert faces.basis.pinned.sparsity == pytest.approx(plain)
 
 
 def test_a_weighted_run_repeats_its_weights_and_takes_new_ones(faces: Session) -> None:
@@ -76,7 +78,7 @@ def test_a_weighted_run_repeats_its_weights_and_takes_new_ones(faces: Session) -
     np.testing.assert_array_equal(step.change.weights, other)
     assert entry.shown.meets_target
     np.testing.assert_allclose(entry.shown.sparsities, hoyer_sparsity(entry.shown.W, other), atol=1e-5)
-    assert faces.pinned.weights is not None
+    assert faces.basis.pinned.weights is not None
 
 
 def test_without_painted_weights_the_weighted_method_is_the_plain_one(faces: Session) -> None:

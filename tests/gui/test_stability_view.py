@@ -300,7 +300,7 @@ def test_it_belongs_to_its_run_and_stays_while_the_slider_projects_it(faces_wind
     assert window.basis._stability is None
     session.show_run(0)
     assert view._spread.isVisible()
-    session.set_auto_refit(True)
+    session.basis.set_auto_refit(True)
     session.settings.set_sparsity(0.3)
     session.settings.settle_sparsity()
     wait_until(lambda: session.runs.index == -1)

@@ -54,7 +54,7 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
     faces.display.set_view(View("shared", "magma", True))
     texts = [faces.undo.stack.text(k) for k in range(faces.undo.stack.count())]
     assert texts == ["sparsity", "sparsity", "held basis images", "selection", "selection", "view"]
-    held = faces.held
+    held = faces.basis.held
     states = []
     while faces.undo.stack.canUndo():
         faces.undo.stack.undo()
@@ -62,7 +62,7 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
             (
                 faces.settings.choice.sparsity,
                 faces.settings.choice.sparsity_h,
-                len(faces.held),
+                len(faces.basis.held),
                 faces.display.marked,
                 faces.display.view,
             )
@@ -73,7 +73,7 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
     assert [state[1] for state in states] == [0.5, 0.5, 0.5, 0.5, 0.0, 0.0]
     while faces.undo.stack.canRedo():
         faces.undo.stack.redo()
-    assert faces.held == held
+    assert faces.basis.held == held
     assert faces.display.marked == (3, 5, 1)
     assert faces.display.selected == 1
     assert faces.display.view == View("shared", "magma", True)
@@ -90,9 +90,9 @@ def test_a_step_before_a_run_does_not_hold_images_of_its_basis(faces: Session) -
     faces.settings.settle_sparsity()
     faces.undo.stack.undo()
     faces.undo.stack.undo()
-    assert faces.held == {}
+    assert faces.basis.held == {}
     faces.undo.stack.redo()
-    assert faces.held == {}
+    assert faces.basis.held == {}
     assert faces.settings.choice.sparsity == pytest.approx(0.7)
 
 

@@ -14,11 +14,12 @@ from gsp_studio.gui.jobs.rank_study import Ranking
 from gsp_studio.gui.jobs.stability_check import SEEDS, Checking
 from gsp_studio.gui.jobs.weighted_pair import Weighing
 from gsp_studio.gui.session.activity import Activity
+from gsp_studio.gui.session.basis import PinnedBasis
 from gsp_studio.gui.session.display import Display
 from gsp_studio.gui.session.run_list import RunList
 from gsp_studio.gui.session.settings import Settings
 from gsp_studio.gui.session.signals import SessionSignals
-from gsp_studio.gui.state import Parts, Pinned, RunEntry
+from gsp_studio.gui.state import Parts, RunEntry
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject
@@ -35,7 +36,7 @@ class Answering(SessionSignals):
         self.display = Display(self)
         self.settings = Settings(self)
         self.dataset: Dataset | None = None
-        self.pinned: Pinned | None = None
+        self.basis = PinnedBasis(self)
         self.runs = RunList(self)
         self.activity = Activity(self)
         self._exporting = Exporting(self.activity.set, self)
@@ -157,7 +158,7 @@ class Answering(SessionSignals):
         self._pair()
 
     def _pair(self) -> None:
-        if self._is_pairing and self.pinned is not None and self.display.shown is not None:
+        if self._is_pairing and self.basis.pinned is not None and self.display.shown is not None:
             self._weighing.pair(
-                self.pinned, self.display.shown.order, self.settings.choice.sparsity, self.settings.weights
+                self.basis.pinned, self.display.shown.order, self.settings.choice.sparsity, self.settings.weights
             )

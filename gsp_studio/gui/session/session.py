@@ -17,7 +17,6 @@ from PySide6.QtCore import QObject, QTimer
 from gsp_studio.gui.formatting import about_data, about_run, told
 from gsp_studio.gui.jobs.startup import Starter
 from gsp_studio.gui.session.analyses import Answering
-from gsp_studio.gui.session.basis import PinnedBasis
 from gsp_studio.gui.session.course import Course
 from gsp_studio.gui.session.dataset_loader import Opening
 from gsp_studio.gui.session.live_run import LiveRun
@@ -31,13 +30,12 @@ if TYPE_CHECKING:
     from gsp_studio.core.nmf import Result
     from gsp_studio.engine.run import Outcome
     from gsp_studio.engine.runner import Runner
+    from gsp_studio.gui.state import Array
     from gsp_studio.io.dataset import Dataset, LoadOptions
     from gsp_studio.io.session_file import SavedRun
 
 #: Milliseconds between polls: about 30 a second.
 POLL_MS = 33
-#: A refit that made the basis denser by so much is followed by another one, until the target is reached.
-LEAST_PROGRESS = 0.002
 
 
 class Session(Answering):
@@ -46,31 +44,28 @@ class Session(Answering):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.phase = Phase.STARTING
-        self.held: dict[int, float] = {}
-        self.auto_refit = True
         self._work: Any = None
         self.course, self.live = Course(self), LiveRun(self)
         self._branch_at: tuple[int, float] | None = None
         self._starter = Starter()
         self._opening = Opening(self.activity.set, self)
         self._warm = Warming(self.activity.set, self)
-        self._basis = PinnedBasis(self.activity.set, self)
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
-        self.basis_number = 0
         self.undo = UndoHistory(self._snapshot(), self)
         self.sweeping = Sweeping(self)
         self._answering = (*self._answering, self.sweeping)
         self._listen()
 
     def _listen(self) -> None:
-        basis, live, course = self._basis, self.live, self.course
+        basis, live, course = self.basis, self.live, self.course
         basis.projected.connect(self._show_projection)
         basis.glimpsed.connect(self._show_glimpse)
         basis.rested.connect(self._refit)
         basis.refitted.connect(self.display.show)
-        basis.refittedBoth.connect(self._pin_refit)
-        basis.pathChanged.connect(self.pathChanged)
+        basis.madeDenser.connect(self._pin_refit)
+        basis.autoRefitChanged.connect(lambda _: self.settings.settle_sparsity())
+        basis.activityChanged.connect(self.activity.set)
         self.display.edited.connect(self._note)
         self.undo.restored.connect(self._restore)
         self.settings.choiceSet.connect(self._follow_choice)
@@ -109,7 +104,7 @@ class Session(Answering):
 
     def _became_ready(self, work: Any) -> None:
         self._work = work
-        self._basis.start(work)
+        self.basis.start(work)
         self._start_answering(work)
         found: Known = work.known()
         self.activity.set("")
@@ -121,7 +116,7 @@ class Session(Answering):
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         self._timer.stop()
-        parts = (self.live, self._warm, self._basis, *self._answering)
+        parts = (self.live, self._warm, self.basis, *self._answering)
         ended = [part.close(timeout) for part in parts]
         ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         ended.append(self._opening.close(timeout))
@@ -148,7 +143,7 @@ class Session(Answering):
     @property
     def can_cancel(self) -> bool:
         """Whether there is something that `cancel` would end."""
-        beside = self.is_loading or self._basis.is_refitting or self.checking.entry is not None
+        beside = self.is_loading or self.basis.is_refitting or self.checking.entry is not None
         return self.phase in (Phase.RUNNING, Phase.PAUSED) or beside
 
     def _opened(self, dataset: Dataset) -> None:
@@ -187,11 +182,11 @@ class Session(Answering):
 
     def _follow_targets(self) -> None:
         """The slider's journey: steer the run that is going, else show the pinned basis projected to the targets."""
-        self._basis.drop_refit()
+        self.basis.drop_refit()
         if self.live.runner is not None:
             self.live.steer(self.settings.choice, self.settings.weights)
         else:
-            self._basis.project(self.settings.choice)
+            self.basis.project(self.settings.choice)
 
     def _follow_weights(self) -> None:
         if self.live.runner is None:
@@ -203,52 +198,35 @@ class Session(Answering):
     def _settle(self, text: str) -> None:
         """The hand is off: with Auto-refit on, the factors are refitted to where the slider stands."""
         self._note(text)
-        if self.auto_refit:
-            self._basis.settle()
+        self.basis.settle()
 
     def reset_sparsity(self) -> None:
         """Back to the pinned basis's own sparsity, where the projection leaves it as it is."""
-        if self.pinned is not None:
-            self.settings.set_sparsity(min(1.0, max(0.0, math.floor(self.pinned.sparsity * 1e4) / 1e4)))
+        if self.basis.pinned is not None:
+            self.settings.set_sparsity(min(1.0, max(0.0, math.floor(self.basis.pinned.sparsity * 1e4) / 1e4)))
             self.settings.settle_sparsity()
 
     def toggle_held(self, basis: int) -> None:
         """Hold a basis image at the sparsity that it has now, or let go of it; the others share the budget."""
-        if self.display.shown is None or self.pinned is None or self.phase is not Phase.IDLE:
+        if self.display.shown is None or self.basis.pinned is None or self.phase is not Phase.IDLE:
             return
-        held = dict(self.held)
+        held = dict(self.basis.held)
         if held.pop(basis, None) is None:
             held[basis] = float(self.display.shown.sparsities[basis])
         self.hold(held)
 
     def hold(self, held: dict[int, float]) -> None:
         """Hold exactly these basis images at these sparsities."""
-        if held != self.held:
-            self.held = held
-            self._basis.hold(held)
-            self.heldChanged.emit(held)
-            self.pathChanged.emit(None)
-            self._basis.project(self.settings.choice)
+        if self.basis.hold(held):
+            self.basis.project(self.settings.choice)
             self._note("held basis images")
 
     def _reweigh(self) -> None:
         """The pinned basis under the weights in force, where these are others than before."""
-        pinned = (
-            None
-            if self.pinned is None
-            else self._work.reweighted(self.pinned, self.settings.choice, self.settings.weights)
-        )
+        pinned = self.basis.reweighted(self.settings.choice, self.settings.weights)
         if pinned is not None and not self.live.is_going:
             self._pin(pinned, None if self.display.shown is None else self.display.shown.order)
-            self._basis.project(self.settings.choice)
-
-    def set_auto_refit(self, on: bool) -> None:
-        """Whether a slider that was let go of brings a refit."""
-        if on != self.auto_refit:
-            self.auto_refit = on
-            self.autoRefitChanged.emit(on)
-            self._basis.drop_refit()
-            self.settings.settle_sparsity()
+            self.basis.project(self.settings.choice)
 
     # Undo
 
@@ -258,11 +236,11 @@ class Session(Answering):
         return Snapshot(
             sparsity=choice.sparsity,
             sparsity_h=choice.sparsity_h,
-            held=self.held,
+            held=self.basis.held,
             marked=display.marked,
             view=display.view,
             weights=self.settings.weights,
-            basis=self.basis_number,
+            basis=self.basis.number,
         )
 
     def _note(self, text: str) -> None:
@@ -271,7 +249,7 @@ class Session(Answering):
     def _restore(self, snapshot: Snapshot) -> None:
         self.display.set_view(snapshot.view)
         self.settings.set_weights(snapshot.weights)
-        if snapshot.basis == self.basis_number:  # of another basis nothing can be held
+        if snapshot.basis == self.basis.number:  # of another basis nothing can be held
             self.hold(snapshot.held)
         if (snapshot.sparsity, snapshot.sparsity_h) != (self.settings.choice.sparsity, self.settings.choice.sparsity_h):
             self.settings.set_targets(snapshot.sparsity, snapshot.sparsity_h)
@@ -316,7 +294,7 @@ class Session(Answering):
     def _begin(self, runner: Runner, choice: Choice, origin: tuple[int, int] = (0, 0)) -> None:
         """Start a run; `origin`: the run that it is a branch of, and how many iterations they share."""
         self._warm.retire()
-        self._basis.drop_refit()
+        self.basis.drop_refit()
         if choice != self.settings.choice:
             self.settings.take(choice)
         number = self.runs.next_number
@@ -333,7 +311,7 @@ class Session(Answering):
         if self.live.runner is not None:
             self.live.cancel()
             self._set_phase(Phase.CANCELLING)
-        elif self._basis.drop_refit():
+        elif self.basis.drop_refit():
             self.logged.emit("Refitting cancelled.")
         elif self.checking.cancel():
             self.logged.emit("The check of the basis images was cancelled.")
@@ -411,7 +389,7 @@ class Session(Answering):
         self._opening.poll()
         self._warm.poll()
         self.live.poll()
-        self._basis.poll(is_idle=not self.live.is_going and not self._warm.is_running)
+        self.basis.poll(is_idle=not self.live.is_going and not self._warm.is_running)
         self._poll_answers()
 
     def _finish_run(self, runner: Runner, outcome: Outcome) -> None:
@@ -469,16 +447,12 @@ class Session(Answering):
     def _pin_warm_fit(self, result: Result) -> None:
         self._pin(self._work.pinned_of(result, "a short fit without constraint"), None)
         self.runs.show(-1)
-        self._basis.project(self.settings.choice)
+        self.basis.project(self.settings.choice)
 
-    def _pin(self, pinned: Pinned | None, order: Any) -> None:
-        self.pinned, self.held, self.basis_number = pinned, {}, self.basis_number + 1
-        self._basis.pin(pinned, self.dataset, order)
+    def _pin(self, pinned: Pinned | None, order: Array | None) -> None:
         if pinned is not None and max(self.display.marked, default=-1) >= pinned.W.shape[1]:
             self.display.move_marks(())
-        self.pinnedChanged.emit(pinned)
-        self.heldChanged.emit({})
-        self.pathChanged.emit(None)
+        self.basis.pin(pinned, self.dataset, order)
         self.undo.start_from(self._snapshot())
 
     # The slider at rest: refits
@@ -486,23 +460,15 @@ class Session(Answering):
     def _refit(self) -> None:
         is_wanted = self.phase is Phase.IDLE and not self._warm.is_coming
         if is_wanted and self.dataset is not None and self.display.shown is not None:
-            self._basis.refit(self.dataset, self.settings.choice, self.display.shown)
+            self.basis.refit(self.dataset, self.settings.choice, self.display.shown)
 
-    def _pin_refit(self, outcome: Outcome) -> None:
-        if outcome.result is None:
-            self.failed.emit(outcome.error_text, outcome.details)
-            return
-        assert self.pinned is not None
-        pinned = self._work.pinned_of(outcome.result, f"a refit at s = {self.settings.choice.sparsity:.3f}")
-        goes_on = pinned.sparsity < self.pinned.sparsity - LEAST_PROGRESS and not pinned.reaches(
-            self.settings.choice.sparsity
-        )
-        held = self.held
+    def _pin_refit(self, pinned: Pinned, helps: bool) -> None:
+        held = self.basis.held
         self._pin(pinned, None if self.display.shown is None else self.display.shown.order)  # no tile moves
         self.hold(held)
         self.runs.show(-1)
-        self._basis.project(self.settings.choice)
-        if goes_on:
+        self.basis.project(self.settings.choice)
+        if helps:
             self._refit()
 
     def _set_phase(self, phase: Phase) -> None:

@@ -14,10 +14,6 @@ class SessionSignals(QObject):
     datasetChanged = Signal(object)  # Dataset
     layoutNeeded = Signal(object)  # Peek: the layout is a guess, to be shown before it is accepted
     previewReady = Signal(object)  # Preview
-    autoRefitChanged = Signal(bool)
-    pinnedChanged = Signal(object)  # Pinned, or None
-    heldChanged = Signal(object)  # dict of basis image to sparsity: those that the slider does not move
-    pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
     pairChanged = Signal(object, object)  # Shown without weights, Shown with them or None
     meanFound = Signal(object)  # ndarray (m,), the mean of all images
     comparisonReady = Signal(object)  # Comparison

@@ -361,7 +361,7 @@ class MainWindow(QMainWindow):
             self.restoreGeometry(geometry)
         if isinstance(state, QByteArray):
             self.restoreState(state, _LAYOUT)
-        self.session.set_auto_refit(bool(self._settings.value("autoRefit", True, type=bool)))
+        self.session.basis.set_auto_refit(bool(self._settings.value("autoRefit", True, type=bool)))
         self.on_runs((), -1)
         self._tint()
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._apply_scheme)

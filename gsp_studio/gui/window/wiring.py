@@ -17,10 +17,10 @@ def wire_session(window: MainWindow) -> None:
         (session.activity.changed, "set_activity"),
         (session.datasetChanged, "set_dataset"),
         (session.settings.choiceChanged, "set_choice"),
-        (session.pinnedChanged, "set_pinned"),
-        (session.heldChanged, "set_held"),
-        (session.autoRefitChanged, "set_auto_refit"),
-        (session.pathChanged, "set_path"),
+        (session.basis.pinnedChanged, "set_pinned"),
+        (session.basis.heldChanged, "set_held"),
+        (session.basis.autoRefitChanged, "set_auto_refit"),
+        (session.basis.pathChanged, "set_path"),
         (session.display.shownChanged, "set_shown"),
         (session.display.glimpseChanged, "set_glimpse"),
         (session.live.progressed, "set_progress"),
@@ -53,7 +53,7 @@ def wire_session(window: MainWindow) -> None:
     session.previewReady.connect(window.asking.preview)
     session.phaseChanged.connect(window.on_phase)
     session.activity.changed.connect(window.on_activity)
-    session.autoRefitChanged.connect(window.on_auto_refit)
+    session.basis.autoRefitChanged.connect(window.on_auto_refit)
     session.runs.changed.connect(window.on_runs)
     session.display.viewChanged.connect(window.view_menu.set_view)
     session.display.markedChanged.connect(lambda _: window.offer_steering())
@@ -87,7 +87,7 @@ def wire_panels(window: MainWindow) -> None:
     sparsity.resetRequested.connect(session.reset_sparsity)
     sparsity.holdToggled.connect(session.toggle_held)
     sparsity.holdsDropped.connect(lambda: session.hold({}))
-    sparsity.autoRefitToggled.connect(session.set_auto_refit)
+    sparsity.autoRefitToggled.connect(session.basis.set_auto_refit)
     window.data.layoutRequested.connect(window.asking.another_layout)
     window.model.edited.connect(session.settings.set_choice)
     window.run.runPressed.connect(session.run_or_pause)

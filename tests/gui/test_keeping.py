@@ -340,7 +340,7 @@ print(0, flush=True)
 
 def step():
     global count
-    if session.phase is Phase.EMPTY and not session.is_loading:
+    if session.phase is Phase.EMPTY and not session.loader.is_loading:
         session.settings.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
         session.open(sys.argv[2])
     elif session.phase is Phase.IDLE and not window.filing.keeping.is_busy:

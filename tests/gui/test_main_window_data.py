@@ -86,7 +86,7 @@ def test_drop_of_what_is_no_file_is_refused(window: MainWindow, urls: list[str])
     if urls:
         mime.setUrls([QUrl(url) for url in urls])
     assert not drop(window, mime)
-    assert not window.session.is_loading
+    assert not window.session.loader.is_loading
 
 
 def test_sample_button_opens_the_faces(window: MainWindow) -> None:
@@ -106,7 +106,7 @@ def test_folder_and_file_are_asked_for(
     window.session.settings.set_choice(Choice(rank=3))
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
     QTest.mouseClick(window.montage.empty.buttons["folder"], LEFT)
-    assert not window.session.is_loading
+    assert not window.session.loader.is_loading
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
     QTest.mouseClick(window.montage.empty.buttons["folder"], LEFT)
     wait_until(lambda: window.session.dataset is not None)
@@ -114,7 +114,7 @@ def test_folder_and_file_are_asked_for(
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *told: (asked.append(told[2]), (str(folder), ""))[1])
     window.asking.file()
     assert asked == [str(tmp_path)], "it begins where the last one was"
-    wait_until(lambda: not window.session.is_loading)
+    wait_until(lambda: not window.session.loader.is_loading)
 
 
 def text_file(folder: Path) -> Path:

@@ -200,7 +200,9 @@ def test_from_spectra_back_to_images(window: MainWindow, stack: Path) -> None:
     for options, shape in ((LoadOptions(samples="pixels"), curve_shape(N)), (LoadOptions(), (H, W))):
         session.open(stack, options)
         wait_until(
-            lambda: not session.is_loading and session.display.shown is not None and session.basis.pinned is not None
+            lambda: (
+                not session.loader.is_loading and session.display.shown is not None and session.basis.pinned is not None
+            )
         )
         settle()
         session.display.select(0)

@@ -141,7 +141,7 @@ def test_other_rank_fits_the_basis_of_the_slider_anew(faces: Session) -> None:
 def test_other_seed_fits_anew_and_other_iterations_do_not(faces: Session) -> None:
     first = faces.basis.pinned
     faces.settings.set_choice(replace(faces.settings.choice, max_iter=77, method="ahals"))
-    assert not faces._warm.is_coming
+    assert not faces.warm_fit.is_coming
     faces.settings.set_choice(replace(faces.settings.choice, seed=5))
     wait_until(lambda: faces.basis.pinned is not first)
     assert not np.allclose(first.W, faces.basis.pinned.W)
@@ -154,7 +154,7 @@ def test_rank_above_the_limit_keeps_the_basis_and_run_says_why(session: Session,
     heard = Listener(session, "failed")
     kept = session.basis.pinned
     session.settings.set_choice(replace(session.settings.choice, rank=40))
-    wait_until(lambda: not session._warm._rest.isActive())
+    wait_until(lambda: not session.warm_fit._rest.isActive())
     assert heard["failed"] == []
     assert session.basis.pinned is kept
     session.run()
@@ -166,7 +166,7 @@ def test_rank_above_the_limit_keeps_the_basis_and_run_says_why(session: Session,
 
 
 def test_guessed_layout_is_asked_for_first(session: Session, ambiguous: Path) -> None:
-    heard = Listener(session, "layoutNeeded", "datasetChanged", "previewReady")
+    heard = Listener(session, "loader.layoutNeeded", "datasetChanged", "loader.previewReady")
     session.settings.set_choice(Choice(rank=3))
     session.open(ambiguous)
     wait_until(lambda: heard["layoutNeeded"])
@@ -175,7 +175,7 @@ def test_guessed_layout_is_asked_for_first(session: Session, ambiguous: Path) ->
     assert session.dataset is None
     assert heard["datasetChanged"] == []
     options = LoadOptions(image_shape=(4, 9), order="F", images_in="columns")
-    session.preview(ambiguous, options)
+    session.loader.preview(ambiguous, options)
     wait_until(lambda: heard["previewReady"])
     [preview] = heard["previewReady"]
     assert preview.found.image_shape == (4, 9)
@@ -187,8 +187,8 @@ def test_guessed_layout_is_asked_for_first(session: Session, ambiguous: Path) ->
 
 
 def test_preview_that_cannot_be_says_why(session: Session, ambiguous: Path) -> None:
-    heard = Listener(session, "previewReady", "failed", "loadFailed")
-    session.preview(ambiguous, LoadOptions(image_shape=(5, 5), images_in="columns"))
+    heard = Listener(session, "loader.previewReady", "failed", "loader.loadFailed")
+    session.loader.preview(ambiguous, LoadOptions(image_shape=(5, 5), images_in="columns"))
     wait_until(lambda: heard["previewReady"])
     [preview] = heard["previewReady"]
     assert preview.found is None
@@ -197,9 +197,9 @@ def test_preview_that_cannot_be_says_why(session: Session, ambiguous: Path) -> N
 
 
 def test_only_the_newest_preview_is_told(session: Session, ambiguous: Path) -> None:
-    heard = Listener(session, "previewReady")
+    heard = Listener(session, "loader.previewReady")
     for shape in ((2, 18), (3, 12), (6, 6), (9, 4)):
-        session.preview(ambiguous, LoadOptions(image_shape=shape, images_in="columns"))
+        session.loader.preview(ambiguous, LoadOptions(image_shape=shape, images_in="columns"))
     wait_until(lambda: heard["previewReady"])
     settle()
     assert [preview.found.image_shape for preview in heard["previewReady"]] == [(9, 4)]
@@ -216,11 +216,11 @@ def test_preview_under_way_is_dropped_when_another_is_asked_for(
         return real(path, options)
 
     monkeypatch.setattr(compute, "peek", slow)
-    heard = Listener(session, "previewReady")
-    session.preview(ambiguous, LoadOptions(image_shape=(2, 18), images_in="columns"))
+    heard = Listener(session, "loader.previewReady")
+    session.loader.preview(ambiguous, LoadOptions(image_shape=(2, 18), images_in="columns"))
     wait_until(begun.is_set)
     begun.clear()
-    session.preview(ambiguous, LoadOptions(image_shape=(9, 4), images_in="columns"))
+    session.loader.preview(ambiguous, LoadOptions(image_shape=(9, 4), images_in="columns"))
     go_on[2, 18].set()
     wait_until(begun.is_set)  # the first one has been answered, the second one is being looked at
     for _ in range(3):
@@ -246,7 +246,7 @@ def test_what_cannot_be_opened_is_told_in_a_sentence(
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
-    heard = Listener(session, "loadFailed", "failed", "datasetChanged")
+    heard = Listener(session, "loader.loadFailed", "failed", "datasetChanged")
     session.open(path)
     wait_until(lambda: heard["loadFailed"])
     [(where, sentence, details)] = heard["loadFailed"]
@@ -256,12 +256,12 @@ def test_what_cannot_be_opened_is_told_in_a_sentence(
     assert "DatasetError" in details
     assert heard["failed"] == heard["datasetChanged"] == []
     assert session.phase is Phase.EMPTY
-    assert not session.is_loading
+    assert not session.loader.is_loading
 
 
 def test_data_set_stays_when_another_one_cannot_be_opened(faces: Session, tmp_path: Path) -> None:
     data, pinned = faces.dataset, faces.basis.pinned
-    heard = Listener(faces, "loadFailed")
+    heard = Listener(faces, "loader.loadFailed")
     faces.open(tmp_path / "missing")
     wait_until(lambda: heard["loadFailed"])
     assert faces.dataset is data
@@ -283,7 +283,7 @@ def test_data_set_that_is_opened_next_replaces_the_one_being_read(
         return real(path, options, progress=progress, cancelled=cancelled)
 
     monkeypatch.setattr(compute, "load_dataset", slow)
-    heard = Listener(session, "datasetChanged", "loadFailed", "failed")
+    heard = Listener(session, "datasetChanged", "loader.loadFailed", "failed")
     session.settings.set_choice(Choice(rank=4))
     session.open(pictures)
     wait_until(begun.is_set)
@@ -291,7 +291,7 @@ def test_data_set_that_is_opened_next_replaces_the_one_being_read(
     wait_until(lambda: session.basis.pinned is not None)
     assert [data.name for data in heard["datasetChanged"]] == ["swimmer.npz"]
     assert heard["loadFailed"] == heard["failed"] == []
-    assert not session.is_loading
+    assert not session.loader.is_loading
 
 
 def test_opening_can_be_cancelled_between_images(
@@ -307,13 +307,13 @@ def test_opening_can_be_cancelled_between_images(
         return real(path, options, progress=progress, cancelled=cancelled)
 
     monkeypatch.setattr(compute, "load_dataset", slow)
-    heard = Listener(session, "datasetChanged", "loadFailed", "failed", "activity.changed", "logged")
+    heard = Listener(session, "datasetChanged", "loader.loadFailed", "failed", "activity.changed", "logged")
     session.open(pictures)
     wait_until(begun.is_set)
     wait_until(lambda: "opening pictures: 2 of 6 images" in heard["changed"])
-    assert session.is_loading
+    assert session.loader.is_loading
     session.cancel()
-    wait_until(lambda: not session.is_loading)
+    wait_until(lambda: not session.loader.is_loading)
     assert heard["datasetChanged"] == heard["loadFailed"] == heard["failed"] == []
     assert heard["changed"][-1] == ""
     assert heard["logged"] == ["pictures: opening cancelled."]
@@ -364,7 +364,7 @@ def test_no_data_set_is_opened_over_a_run(faces: Session) -> None:
     faces.open(sample_path("swimmer"))
     assert heard["failed"] == [("A run is going on; cancel it before you open another data set.", "")]
     assert faces.dataset is data
-    assert not faces.is_loading
+    assert not faces.loader.is_loading
     faces.cancel()
     wait_until(lambda: faces.phase is Phase.IDLE)
 

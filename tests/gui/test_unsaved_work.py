@@ -390,7 +390,7 @@ class TestOtherData:
         dialog = self.layout(watched)
         QTest.mouseClick(dialog.accept_button, LEFT)
         settle()
-        wait_until(lambda: not watched.session.is_loading)
+        wait_until(lambda: not watched.session.loader.is_loading)
         assert watched.session.dataset is dataset
         assert len(watched.session.runs.entries) == 2
 

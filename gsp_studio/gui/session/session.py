@@ -18,10 +18,10 @@ from gsp_studio.gui.formatting import about_data, about_run, told
 from gsp_studio.gui.jobs.startup import Starter
 from gsp_studio.gui.session.analyses import Answering
 from gsp_studio.gui.session.course import Course
-from gsp_studio.gui.session.dataset_loader import Opening
+from gsp_studio.gui.session.dataset_loader import DatasetLoader
 from gsp_studio.gui.session.live_run import LiveRun
 from gsp_studio.gui.session.undo import Snapshot, UndoHistory
-from gsp_studio.gui.session.warm_fit import Warming
+from gsp_studio.gui.session.warm_fit import WarmFit
 from gsp_studio.gui.state import Choice, Glimpse, Known, Phase, Pinned, RunEntry, Shown
 from gsp_studio.gui.sweep.background_sweep import Sweeping
 
@@ -48,8 +48,7 @@ class Session(Answering):
         self.course, self.live = Course(self), LiveRun(self)
         self._branch_at: tuple[int, float] | None = None
         self._starter = Starter()
-        self._opening = Opening(self.activity.set, self)
-        self._warm = Warming(self.activity.set, self)
+        self.loader, self.warm_fit = DatasetLoader(self), WarmFit(self)
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
         self.undo = UndoHistory(self._snapshot(), self)
@@ -65,33 +64,26 @@ class Session(Answering):
         basis.refitted.connect(self.display.show)
         basis.madeDenser.connect(self._pin_refit)
         basis.autoRefitChanged.connect(lambda _: self.settings.settle_sparsity())
-        basis.activityChanged.connect(self.activity.set)
         self.display.edited.connect(self._note)
         self.undo.restored.connect(self._restore)
         self.settings.choiceSet.connect(self._follow_choice)
         self.settings.targetsSet.connect(self._follow_targets)
         self.settings.weightsSet.connect(self._follow_weights)
         self.settings.settled.connect(self._settle)
-        self._warm.due.connect(self._start_warm_fit)
-        self._warm.fitted.connect(self._pin_warm_fit)
-        opening = self._opening
-        opening.opened.connect(self._opened)
-        for heard, told_on in (
-            (opening.layoutNeeded, self.layoutNeeded),
-            (opening.previewReady, self.previewReady),
-            (opening.loadFailed, self.loadFailed),
-            (opening.logged, self.logged),
-        ):
-            heard.connect(told_on)
+        self.warm_fit.due.connect(self._start_warm_fit)
+        self.warm_fit.fitted.connect(self._pin_warm_fit)
+        self.loader.opened.connect(self._opened)
         live.recordsAdded.connect(course.add)
         live.steered.connect(course.mark)
         live.renumbered.connect(self._renumber)
         live.killed.connect(lambda: self.display.move_marks(()))
         live.iterated.connect(self.display.show)
         live.ended.connect(self._finish_run)
-        for failed in (live.failed, self._warm.failed, basis.failed):
+        for doing in (self.loader.activityChanged, self.warm_fit.activityChanged, basis.activityChanged):
+            doing.connect(self.activity.set)
+        for failed in (live.failed, self.warm_fit.failed, basis.failed):
             failed.connect(self.failed)
-        for logged in (live.logged, course.logged):
+        for logged in (live.logged, course.logged, self.loader.logged):
             logged.connect(self.logged)
 
     # Start and end
@@ -111,15 +103,15 @@ class Session(Answering):
         self.known.emit(found)
         self._set_phase(Phase.EMPTY)
         self.logged.emit(f"Ready; computing with {found.backend}.")
-        self._opening.start(work)
+        self.loader.start(work)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         self._timer.stop()
-        parts = (self.live, self._warm, self.basis, *self._answering)
+        parts = (self.live, self.warm_fit, self.basis, *self._answering)
         ended = [part.close(timeout) for part in parts]
         ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
-        ended.append(self._opening.close(timeout))
+        ended.append(self.loader.close(timeout))
         return all(ended)
 
     # Data
@@ -129,21 +121,12 @@ class Session(Answering):
         if self.phase.is_run:
             self.failed.emit("A run is going on; cancel it before you open another data set.", "")
         else:
-            self._opening.open(Path(path), options)
-
-    def preview(self, path: str | Path, options: LoadOptions | None) -> None:
-        """Ask for what a source would look like with these options; None: as the reader proposes."""
-        self._opening.preview(Path(path), options)
-
-    @property
-    def is_loading(self) -> bool:
-        """Whether a data set is on its way."""
-        return self._opening.is_loading
+            self.loader.open(Path(path), options)
 
     @property
     def can_cancel(self) -> bool:
         """Whether there is something that `cancel` would end."""
-        beside = self.is_loading or self.basis.is_refitting or self.checking.entry is not None
+        beside = self.loader.is_loading or self.basis.is_refitting or self.checking.entry is not None
         return self.phase in (Phase.RUNNING, Phase.PAUSED) or beside
 
     def _opened(self, dataset: Dataset) -> None:
@@ -155,7 +138,7 @@ class Session(Answering):
     def set_dataset(self, dataset: Dataset) -> None:
         """Show another data set; runs of the former one go with it."""
         self.datasetLeaving.emit()
-        self._warm.retire()
+        self.warm_fit.retire()
         self._answer_about(dataset)
         self.dataset = dataset
         self.runs.clear()
@@ -178,7 +161,7 @@ class Session(Answering):
         """A new rank or seed gives the slider a new basis after a short rest."""
         self._reweigh()
         if self.phase is Phase.IDLE and (choice.rank, choice.seed) != (before.rank, before.seed):
-            self._warm.fit_soon()
+            self.warm_fit.fit_soon()
 
     def _follow_targets(self) -> None:
         """The slider's journey: steer the run that is going, else show the pinned basis projected to the targets."""
@@ -293,7 +276,7 @@ class Session(Answering):
 
     def _begin(self, runner: Runner, choice: Choice, origin: tuple[int, int] = (0, 0)) -> None:
         """Start a run; `origin`: the run that it is a branch of, and how many iterations they share."""
-        self._warm.retire()
+        self.warm_fit.retire()
         self.basis.drop_refit()
         if choice != self.settings.choice:
             self.settings.take(choice)
@@ -316,12 +299,12 @@ class Session(Answering):
         elif self.checking.cancel():
             self.logged.emit("The check of the basis images was cancelled.")
         else:
-            self._opening.cancel()
+            self.loader.cancel()
 
     def show_run(self, index: int) -> None:
         """Bring a run of the list back to the screen, with its parameters and its basis."""
         if self.phase is Phase.IDLE and self.runs.at(index) is not None:
-            self._warm.retire()
+            self.warm_fit.retire()
             self._show_entry(index)
 
     def _show_entry(self, index: int) -> None:
@@ -386,10 +369,10 @@ class Session(Answering):
         if self._work is None:
             self._became_ready(work)
         self.activity.set_compiling(work.is_compiling())
-        self._opening.poll()
-        self._warm.poll()
+        self.loader.poll()
+        self.warm_fit.poll()
         self.live.poll()
-        self.basis.poll(is_idle=not self.live.is_going and not self._warm.is_running)
+        self.basis.poll(is_idle=not self.live.is_going and not self.warm_fit.is_running)
         self._poll_answers()
 
     def _finish_run(self, runner: Runner, outcome: Outcome) -> None:
@@ -442,7 +425,7 @@ class Session(Answering):
 
     def _start_warm_fit(self) -> None:
         if self.dataset is not None and self.phase is Phase.IDLE:
-            self._warm.fit(self._work, self.dataset.X, self.settings.choice)
+            self.warm_fit.fit(self._work, self.dataset.X, self.settings.choice)
 
     def _pin_warm_fit(self, result: Result) -> None:
         self._pin(self._work.pinned_of(result, "a short fit without constraint"), None)
@@ -458,7 +441,7 @@ class Session(Answering):
     # The slider at rest: refits
 
     def _refit(self) -> None:
-        is_wanted = self.phase is Phase.IDLE and not self._warm.is_coming
+        is_wanted = self.phase is Phase.IDLE and not self.warm_fit.is_coming
         if is_wanted and self.dataset is not None and self.display.shown is not None:
             self.basis.refit(self.dataset, self.settings.choice, self.display.shown)
 

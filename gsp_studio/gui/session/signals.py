@@ -12,8 +12,6 @@ class SessionSignals(QObject):
     phaseChanged = Signal(object)  # Phase
     datasetLeaving = Signal()  # other data are about to take the place of these; all of theirs is still here
     datasetChanged = Signal(object)  # Dataset
-    layoutNeeded = Signal(object)  # Peek: the layout is a guess, to be shown before it is accepted
-    previewReady = Signal(object)  # Preview
     pairChanged = Signal(object, object)  # Shown without weights, Shown with them or None
     meanFound = Signal(object)  # ndarray (m,), the mean of all images
     comparisonReady = Signal(object)  # Comparison
@@ -26,5 +24,4 @@ class SessionSignals(QObject):
     folderTaken = Signal(object, str)  # ExportRequest, one sentence: the folder holds another run
     failed = Signal(str, str)  # one sentence, details
     deviceFilled = Signal(str, str)  # the same: a run ended because a device's memory is full
-    loadFailed = Signal(object, str, str)  # path, one sentence, details
     logged = Signal(str)

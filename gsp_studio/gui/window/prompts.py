@@ -117,7 +117,7 @@ class Asking(QObject):
 
     def _want_layout(self, path: Path, options: LoadOptions | None) -> None:
         self._layout_wanted = True
-        self._session.preview(path, options)
+        self._session.loader.preview(path, options)
 
     def layout(self, found: Peek) -> None:
         """Show how a source would be read, and ask."""
@@ -126,11 +126,11 @@ class Asking(QObject):
         if self._layout is not None:
             self._layout.close()
         self._layout = dialog = LayoutDialog(found, self._window)
-        dialog.previewRequested.connect(lambda options: self._session.preview(found.path, options))
+        dialog.previewRequested.connect(lambda options: self._session.loader.preview(found.path, options))
         dialog.optionsAccepted.connect(lambda options: self._read_anew(found.path, options))
         dialog.finished.connect(lambda _: self._forget_layout(dialog))
         _show(dialog)
-        self._session.preview(found.path, found.options)
+        self._session.loader.preview(found.path, found.options)
 
     def _read_anew(self, path: Path, options: LoadOptions) -> None:
         """Open a source with these options; where they are those of the data on the screen, the runs stay with them."""

@@ -154,9 +154,9 @@ class Bench:
         self.wait(lambda: session.phase.name == "EMPTY")
         if data is None:
             return
-        session.set_choice(Choice(rank=rank, max_iter=10**6))
+        session.settings.set_choice(Choice(rank=rank, max_iter=10**6))
         session.set_dataset(data)
-        self.wait(lambda: session.shown is not None)
+        self.wait(lambda: session.display.shown is not None)
         self.idle(0.5)
 
     @property
@@ -166,7 +166,7 @@ class Bench:
             network = self.window.networking.session.shown
             return float("nan") if network is None else network.choice.sparsity
         session = self.window.session
-        seen = session.glimpse or session.shown
+        seen = session.display.glimpse or session.display.shown
         return float("nan") if seen is None else seen.target
 
     def wait(self, condition: Callable[[], bool]) -> None:
@@ -209,8 +209,8 @@ def network_times(moves: int) -> list[float]:
     np.savez(path, **{f"layer{k}.weight": rng.normal(size=shape).astype("f4") for k, shape in enumerate(shapes)})
     bench.window.networking.open(path)
     bench.wait(lambda: session.path is not None)
-    session.select("layer8.weight")
-    session.set_choice(replace(session.choice, mode="network"))
+    session.display.select("layer8.weight")
+    session.settings.set_choice(replace(session.settings.choice, mode="network"))
     bench.wait(lambda: session.path is not None and session.curve is not None and session.curve.is_whole)
     bench.idle(0.5)
     return drag_times(bench, bench.window.networks.view.controls.slider, moves)
@@ -254,14 +254,14 @@ def select_times(data: Any, rank: int, picks: int) -> list[float]:
     bench = Bench(data, rank)
     session, table = bench.window.session, bench.window.runs.table
     for s in (0.7, 0.8, 0.9):
-        session.set_choice(Choice(rank=rank, max_iter=10, sparsity=s))
+        session.settings.set_choice(Choice(rank=rank, max_iter=10, sparsity=s))
         session.run()
         bench.wait(lambda: session.phase.name == "IDLE")
     times = []
     for k in range(picks):
         row = k % 3
         place = table.visualItemRect(table.item(row, 1)).center()
-        wanted = session.runs[row].shown.target
+        wanted = session.runs.entries[row].shown.target
         bench.idle(0.05)
         began = time.perf_counter()
         QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
@@ -324,14 +324,14 @@ def cycles(count: int) -> list[float]:
         if k == count // 10:
             before = resident()
         session.run()
-        bench.wait(lambda: bool(session._records))
+        bench.wait(lambda: bool(session.course.records))
         began = time.perf_counter()
         session.cancel()
         if bench.window.run.cancel.isEnabled():
             raise RuntimeError("the window does not show at once that the run is being cancelled")
         bench.wait(lambda: session.phase.name == "IDLE")
         times.append(1000 * (time.perf_counter() - began))
-        session._set_runs((), -1)  # each keeps its factors, as it should: here memory beside them is asked for
+        session.runs.take(())  # each keeps its factors, as it should: here memory beside them is asked for
         bench.app.sendPostedEvents(None, QEvent.Type.DeferredDelete)  # as the app's own loop does
     grown = resident() / before
     bench.close()

@@ -85,22 +85,22 @@ class Person:
         from gsp_studio.io.resources import sample_path
 
         session, keeping = window.session, window.filing.keeping
-        session.set_choice(Choice(rank=16, max_iter=40))
+        session.settings.set_choice(Choice(rank=16, max_iter=40))
         session.open(sample_path(name))
         self.wait(lambda: session.dataset is not None and session.dataset.name == f"{name}.npz")
-        self.wait(lambda: session.shown is not None and session.pinned is not None)
+        self.wait(lambda: session.display.shown is not None and session.basis.pinned is not None)
         for k in range(3):
             session.run()
             if k == 1:
-                session.set_sparsity(0.7)
+                session.settings.set_sparsity(0.7)
             if k == 2:
                 session.cancel()
             self.wait(lambda: session.phase is Phase.IDLE)
         for s in np.linspace(0.6, 0.95, 40):
-            session.set_sparsity(float(s))
+            session.settings.set_sparsity(float(s))
             self.process()
-        session.settle_sparsity()
-        session.select(0)
+        session.settings.settle_sparsity()
+        session.display.select(0)
         for view in window.centre.titles:
             window.centre.show_view(view)
             self.wait(lambda: not session.can_cancel)
@@ -112,7 +112,7 @@ class Person:
         self.wait(lambda: written and not keeping.is_busy)
         session.exported.disconnect(written.append)
         keeping.open(self.folder / f"{name}.gsps")
-        self.wait(lambda: not keeping.is_busy and len(session.runs) == 3)
+        self.wait(lambda: not keeping.is_busy and len(session.runs.entries) == 3)
 
 
 def soak(seconds: float, log: Path | None) -> int:

@@ -82,23 +82,23 @@ class Studio:
     def open_faces(self) -> None:
         """The bundled faces with a basis under the slider."""
         self.wait(lambda: self.session.phase is Phase.EMPTY)
-        self.session.set_choice(Choice(rank=49, max_iter=200))
+        self.session.settings.set_choice(Choice(rank=49, max_iter=200))
         self.session.open(sample_path("faces"))
-        self.wait(lambda: self.session.shown is not None)
+        self.wait(lambda: self.session.display.shown is not None)
 
     def run(self, **changes: object) -> None:
         """A run to its end."""
-        choice = self.session.choice
+        choice = self.session.settings.choice
         fields = {**choice.__dict__, **changes}
-        self.session.set_choice(Choice(**fields))
-        before = len(self.session.runs)
+        self.session.settings.set_choice(Choice(**fields))
+        before = len(self.session.runs.entries)
         self.session.run()
-        self.wait(lambda: len(self.session.runs) > before)
+        self.wait(lambda: len(self.session.runs.entries) > before)
 
     def drag(self, start: float, end: float) -> None:
         """The slider's handle, with the left button; it stays down."""
         slider = self.window.sparsity.slider
-        self.session.set_sparsity(start)
+        self.session.settings.set_sparsity(start)
         y = round(slider.handle_position().y())
         room = slider.width() - 24
         QTest.mousePress(slider, LEFT, pos=QPoint(round(12 + start * room), y))
@@ -133,26 +133,26 @@ def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     yield "run", window
     yield from steering(studio)
     session.show_run(0)
-    session.select(int(session.shown.order[3]))
+    session.display.select(int(session.display.shown.order[3]))
     studio.drag(0.85, 0.93)
     yield "drag", window
     studio.let_go()
-    studio.wait(lambda: session.shown.before_refit == session.shown.before_refit)
+    studio.wait(lambda: session.display.shown.before_refit == session.display.shown.before_refit)
     yield "refit", window
     for tile in (0, 4, 9):
         bars = window.sparsity.bars
-        each = bars.width() / len(session.shown.order)
+        each = bars.width() / len(session.display.shown.order)
         QTest.mouseClick(bars, LEFT, pos=QPoint(round((tile + 0.5) * each), 30))
-    session.set_sparsity(0.96)
+    session.settings.set_sparsity(0.96)
     studio.idle(0.3)
     yield "held", window
     session.hold({})
-    session.set_sparsity(1.0)
-    session.toggle_held(int(session.shown.order[0]))
-    session.set_sparsity_h(0.4)
+    session.settings.set_sparsity(1.0)
+    session.toggle_held(int(session.display.shown.order[0]))
+    session.settings.set_sparsity_h(0.4)
     studio.idle(0.5)
     yield "coefficients", window
-    session.set_sparsity_h(0.0)
+    session.settings.set_sparsity_h(0.0)
     session.hold({})
     yield from other_views(studio)
     yield from sweep(studio)
@@ -165,27 +165,27 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     window, session = studio.window, studio.session
 
     def pause_after(iterations: int) -> None:
-        studio.wait(lambda: len(session._records) > iterations)
+        studio.wait(lambda: len(session.course.records) > iterations)
         session.run_or_pause()
         studio.idle(0.3)
 
-    session.set_choice(Choice(rank=49, max_iter=600))
+    session.settings.set_choice(Choice(rank=49, max_iter=600))
     session.run()
     pause_after(60)
-    order = [int(basis) for basis in session.shown.order]
-    session.mark((order[2], order[4]))
-    session.toggle_frozen()
-    session.mark((order[0],))
-    session.split()
+    order = [int(basis) for basis in session.display.shown.order]
+    session.display.mark((order[2], order[4]))
+    session.live.toggle_frozen(session.display.marked)
+    session.display.mark((order[0],))
+    session.live.split(session.display.marked)
     session.run_or_pause()
     pause_after(150)
-    session.mark((order[8],))
-    session.kill()
+    session.display.mark((order[8],))
+    session.live.kill(session.display.marked)
     session.run_or_pause()
     pause_after(250)
-    session.set_sparsity(0.8)
+    session.settings.set_sparsity(0.8)
     session.run_or_pause()
-    studio.wait(lambda: len(session._records) > 300)
+    studio.wait(lambda: len(session.course.records) > 300)
     yield "running", window
     pause_after(350)
     yield "steered", window
@@ -203,13 +203,13 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
 def stability(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     """What further seeds make of the run on the screen."""
     window, session = studio.window, studio.session
-    before = session.marked
+    before = session.display.marked
     session.check_stability()
-    studio.wait(lambda: session.runs[-1].stability is not None)
-    session.select(int(session.runs[-1].stability.cosine.argmin()))
+    studio.wait(lambda: session.runs.entries[-1].stability is not None)
+    session.display.select(int(session.runs.entries[-1].stability.cosine.argmin()))
     studio.idle(0.5)
     yield "stability", window
-    session.mark(before)
+    session.display.mark(before)
     window.asking.rank()
     dialog = studio.dialog()
     dialog.first.setValue(20)
@@ -238,7 +238,7 @@ def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     yield "error-map", window
     window.inspector.view.buttons[0].click()
     window.centre.show_view("Path")
-    session.set_sparsity(0.9)
+    session.settings.set_sparsity(0.9)
     studio.idle(4.0)
     yield "path", window
     window.centre.show_view("Weights")
@@ -248,7 +248,7 @@ def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     studio.idle(0.5)
     yield "weights", window
     window.centre.show_view("Basis")
-    session.undo_stack.undo()
+    session.undo.stack.undo()
 
 
 def sweep(studio: Studio) -> Iterator[tuple[str, QWidget]]:
@@ -276,10 +276,10 @@ def networks(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     yield "networks-empty", window
     window.networking.open(trained_on_digits(studio.folder))
     studio.wait(lambda: session.curve is not None and session.curve.is_whole)
-    session.set_choice(replace(session.choice, mode="network"))
+    session.settings.set_choice(replace(session.settings.choice, mode="network"))
     studio.wait(lambda: session.curve is not None and session.curve.is_whole)
-    session.set_sparsity(0.6)
-    session.select("conv2.weight")
+    session.settings.set_sparsity(0.6)
+    session.display.select("conv2.weight")
     studio.idle(0.5)
     yield "networks-open", window
     session.find_accuracy(studio.folder / "digits.npz", "360 digits")

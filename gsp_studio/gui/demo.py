@@ -74,13 +74,13 @@ class Demo(QObject):
     def _play(self) -> Iterator[Callable[[], bool]]:
         window, session = self._window, self._window.session
         session.open(sample_path("faces"))
-        yield lambda: session.pinned is not None
-        session.set_choice(Choice(rank=49, sparsity=0.85, max_iter=20 if self._quick else 300))
+        yield lambda: session.basis.pinned is not None
+        session.settings.set_choice(Choice(rank=49, sparsity=0.85, max_iter=20 if self._quick else 300))
         window.arrangement.panel(RunPanel).run.click()
-        yield lambda: session.phase is Phase.IDLE and bool(session.runs)
-        yield from self._drag(session.choice.sparsity, 0.95)
+        yield lambda: session.phase is Phase.IDLE and bool(session.runs.entries)
+        yield from self._drag(session.settings.choice.sparsity, 0.95)
         yield from self._drag(0.95, 0.9)
-        session.select(8)
+        session.display.select(8)
         yield self._settled()
         window.grab().save(str(self._folder / "screenshot.png"))
         session.export(self._folder, 0)
@@ -93,7 +93,7 @@ class Demo(QObject):
     def _drag(self, start: float, end: float) -> Iterator[Callable[[], bool]]:
         """Drag the slider's handle with the left button, step by step."""
         slider = self._window.arrangement.panel(SparsityPanel).slider
-        self._window.session.set_sparsity(start)
+        self._window.session.settings.set_sparsity(start)
         y = round(slider.handle_position().y())
         QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=QPoint(round(slider.handle_position().x()), y))
         room = slider.width() - 24

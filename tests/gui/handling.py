@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from operator import attrgetter
 
 import numpy as np
 from PySide6.QtCore import QEvent, Qt, QTimer
@@ -86,12 +87,15 @@ def threads_of_sessions() -> set[str]:
 
 
 class Listener:
-    """Keeps what signals bring: `listener["shownChanged"]` is a list, an entry an emission."""
+    """Keeps what signals bring: `listener["shownChanged"]` is a list, an entry an emission.
+
+    A signal of a part of the sender is named with its part, "display.shownChanged", and kept without it.
+    """
 
     def __init__(self, sender: object, *names: str) -> None:
-        self.heard: dict[str, list[object]] = {name: [] for name in names}
+        self.heard: dict[str, list[object]] = {name.rpartition(".")[2]: [] for name in names}
         for name in names:
-            getattr(sender, name).connect(self._keep(name))
+            attrgetter(name)(sender).connect(self._keep(name.rpartition(".")[2]))
 
     def _keep(self, name: str) -> Callable[..., None]:
         def keep(*arguments: object) -> None:
@@ -110,9 +114,9 @@ class Listener:
 
 def open_faces(session: Session, rank: int = 9, max_iter: int = 30) -> None:
     """Open the bundled faces and wait for a basis of that rank under the slider."""
-    session.set_choice(Choice(rank=rank, max_iter=max_iter))
+    session.settings.set_choice(Choice(rank=rank, max_iter=max_iter))
     session.open(sample_path("faces"))
-    wait_until(lambda: session.pinned is not None and session.shown is not None)
+    wait_until(lambda: session.basis.pinned is not None and session.display.shown is not None)
 
 
 def painted(view: TileView, buffer: TileBuffer) -> np.ndarray:

@@ -38,7 +38,7 @@ def test_a_run_goes_to_the_cluster_and_comes_back(faces_window: MainWindow, in_t
     dialog = window.clusters.dialog
     assert dialog.textValue() == "local:2"
     dialog.accept()
-    wait_until(lambda: window.session.scheduler == "local:2")
+    wait_until(lambda: window.session.settings.scheduler == "local:2")
     assert window.clusters.actions["cluster"].isChecked()
     assert window.clusters.said.isVisible()
     assert "2 workers, " in window.clusters.said.text()
@@ -47,17 +47,17 @@ def test_a_run_goes_to_the_cluster_and_comes_back(faces_window: MainWindow, in_t
     assert window.clusters.said.textFormat() == Qt.TextFormat.RichText
     session = window.session
     session.run()
-    wait_until(lambda: len(session.runs) == 1)
-    [entry] = session.runs
+    wait_until(lambda: len(session.runs.entries) == 1)
+    [entry] = session.runs.entries
     assert entry.outcome.result.backend.startswith("2 workers, ")
     assert isinstance(entry.shown.H, np.ndarray)
     window.clusters.actions["here"].trigger()
-    assert session.scheduler == ""
+    assert session.settings.scheduler == ""
     assert not window.clusters.said.isVisible()
     session.run()
-    wait_until(lambda: len(session.runs) == 2)
-    assert session.runs[1].outcome.result.backend.startswith("cpu")
-    assert session.runs[1].shown.error == pytest.approx(entry.shown.error, abs=1e-3)
+    wait_until(lambda: len(session.runs.entries) == 2)
+    assert session.runs.entries[1].outcome.result.backend.startswith("cpu")
+    assert session.runs.entries[1].shown.error == pytest.approx(entry.shown.error, abs=1e-3)
 
 
 def test_a_scheduler_that_is_not_there_is_told_and_nothing_changes(window: MainWindow, monkeypatch) -> None:
@@ -69,7 +69,7 @@ def test_a_scheduler_that_is_not_there_is_told_and_nothing_changes(window: MainW
         window.clusters.connect_to(address)
         wait_until(lambda: bool(heard))
         assert heard.pop().startswith(told)
-        assert window.session.scheduler == ""
+        assert window.session.settings.scheduler == ""
         assert window.clusters.actions["here"].isChecked()
         assert not window.clusters.said.isVisible()
 
@@ -80,7 +80,7 @@ def on_cluster(faces_window: MainWindow, in_threads: None, monkeypatch: pytest.M
     monkeypatch.setattr(runner, "LARGEST_FETCHED", 0)
     window = faces_window
     window.clusters.connect_to("local:2")
-    wait_until(lambda: window.session.scheduler == "local:2")
+    wait_until(lambda: window.session.settings.scheduler == "local:2")
     return window
 
 
@@ -91,20 +91,20 @@ def received(H: Coefficients) -> int:
 def test_of_a_run_that_goes_on_what_is_looked_at_is_fetched(on_cluster: MainWindow) -> None:
     window, session = on_cluster, on_cluster.session
     failed = Listener(session, "failed")
-    session.set_choice(replace(session.choice, max_iter=100_000))
+    session.settings.set_choice(replace(session.settings.choice, max_iter=100_000))
     window.centre.show_view("Inspector")
-    session.select(2)
+    session.display.select(2)
     session.run()
-    wait_until(lambda: session.shown is not None and not session.shown.has_coefficients)
+    wait_until(lambda: session.display.shown is not None and not session.display.shown.has_coefficients)
     inspector, basis = window.inspector, window.basis
     wait_until(lambda: inspector._fit_of[0] is not None and not inspector._fit_of[0].has_coefficients)
     wait_until(lambda: inspector._errors_of is not None and not inspector._errors_of.has_coefficients)
     wait_until(lambda: basis._users[0].toolTip().startswith("Coefficient times length"))
-    shown = session.shown
+    shown = session.display.shown
     assert inspector._fit.reconstruction.shape == (361,)
     wait_until(lambda: inspector._errors.error < 0.4)  # at the first iterate it is 0.7
     session.cancel()
-    wait_until(lambda: len(session.runs) == 1)
+    wait_until(lambda: len(session.runs.entries) == 1)
     wait_until(lambda: not session._inspecting._residual.busy)
     settle()
     assert not failed["failed"]
@@ -122,31 +122,31 @@ def test_of_a_run_that_goes_on_what_is_looked_at_is_fetched(on_cluster: MainWind
 def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_cluster: MainWindow, tmp_path: Path) -> None:
     window, session = on_cluster, on_cluster.session
     failed = Listener(session, "failed")
-    session.set_choice(replace(session.choice, sparsity=0.5, max_iter=30))
+    session.settings.set_choice(replace(session.settings.choice, sparsity=0.5, max_iter=30))
     session.run()
-    wait_until(lambda: len(session.runs) == 1 and session.phase is Phase.IDLE)
-    [entry] = session.runs
+    wait_until(lambda: len(session.runs.entries) == 1 and session.phase is Phase.IDLE)
+    [entry] = session.runs.entries
     assert isinstance(entry.outcome.result.H, Coefficients)
     # The slider, and the refit after it.
-    session.set_sparsity(0.8)
-    wait_until(lambda: session.shown.target == 0.8)
-    projected = session.shown
+    session.settings.set_sparsity(0.8)
+    wait_until(lambda: session.display.shown.target == 0.8)
+    projected = session.display.shown
     assert isinstance(projected.H, Coefficients)
-    session.settle_sparsity()
-    wait_until(lambda: not np.isnan(session.shown.before_refit))
-    refitted = session.shown
+    session.settings.settle_sparsity()
+    wait_until(lambda: not np.isnan(session.display.shown.before_refit))
+    refitted = session.display.shown
     assert isinstance(refitted.H, Coefficients)
     assert refitted.error < projected.error == refitted.before_refit
     X = session.dataset.X
     exact = np.linalg.norm(X - refitted.W @ np.asarray(refitted.H)) / np.linalg.norm(X)
     assert refitted.error == pytest.approx(exact, abs=1e-5)
     # Denser than what is there: both factors, where the coefficients are.
-    session.set_sparsity(0.3)
-    session.settle_sparsity()
-    wait_until(lambda: failed["failed"] or session.pinned is not entry.pinned)
+    session.settings.set_sparsity(0.3)
+    session.settings.settle_sparsity()
+    wait_until(lambda: failed["failed"] or session.basis.pinned is not entry.pinned)
     assert not failed["failed"]
-    assert isinstance(session.pinned.H, Coefficients)
-    assert session.pinned.sparsity < entry.pinned.sparsity
+    assert isinstance(session.basis.pinned.H, Coefficients)
+    assert session.basis.pinned.sparsity < entry.pinned.sparsity
     # Its file, its export, another run beside it.
     session.export(tmp_path / "out", 0)
     wait_until(lambda: (tmp_path / "out" / "run.json").exists())
@@ -157,7 +157,7 @@ def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_clust
     assert not saved["failed"]
     assert np.array_equal(read_session(tmp_path / "kept.gsps").runs[0].run.result.H, np.asarray(entry.shown.H))
     session.run()
-    wait_until(lambda: len(session.runs) == 2 and session.phase is Phase.IDLE)
+    wait_until(lambda: len(session.runs.entries) == 2 and session.phase is Phase.IDLE)
     compared = Listener(session, "comparisonReady")
     session.compare((0, 1))
     wait_until(lambda: compared["comparisonReady"])

@@ -147,15 +147,15 @@ def test_the_whole_window_on_colours(make_window: Callable[[], MainWindow], tmp_
     window = make_window()
     session = window.session
     wait_until(lambda: session.phase.name == "EMPTY")
-    session.set_choice(Choice(rank=5, max_iter=30, sparsity=0.5))
+    session.settings.set_choice(Choice(rank=5, max_iter=30, sparsity=0.5))
     session.open(tmp_path / "colours.npy")
-    wait_until(lambda: session.shown is not None)
+    wait_until(lambda: session.display.shown is not None)
     session.run()
-    wait_until(lambda: session.runs)
+    wait_until(lambda: session.runs.entries)
     assert "in colour" in window.data._facts["shape"].text()
     window.montage.view.fit()
     seen = painted_colours(window.montage.view, window.montage._buffer)
-    images = session.dataset.as_images(session.shown.W)[session.shown.order]
+    images = session.dataset.as_images(session.display.shown.W)[session.display.shown.order]
     np.testing.assert_allclose(seen, 254 * images / images.max(axis=(1, 2, 3), keepdims=True), atol=1)
     QTest.mouseClick(window.montage.view.viewport(), LEFT, pos=window.montage.view.tile_centre(1).toPoint())
     assert pixels_of(window.basis._picture._images[0]).std(axis=2).max() > 0
@@ -164,9 +164,9 @@ def test_the_whole_window_on_colours(make_window: Callable[[], MainWindow], tmp_
         wait_until(lambda view=view: window.centre.bar is not None and not window.grab().isNull())
     wait_until(lambda: window.weights._mean is not None)
     window.weights.presets["centre"].click()
-    wait_until(lambda: session.weights is not None)
-    assert session.weights.shape == (3 * 12 * 10,)
-    np.testing.assert_array_equal(session.weights[:120], session.weights[240:])
+    wait_until(lambda: session.settings.weights is not None)
+    assert session.settings.weights.shape == (3 * 12 * 10,)
+    np.testing.assert_array_equal(session.settings.weights[:120], session.settings.weights[240:])
     window.centre.show_view("Inspector")
     wait_until(lambda: window.inspector.plates.plates)
     original, made, left = window.inspector.plates.plates

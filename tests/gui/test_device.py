@@ -115,20 +115,20 @@ def test_a_drag_of_a_large_basis_is_computed_where_that_lives(monkeypatch: pytes
 
 def test_a_full_device_is_one_dialog_that_offers_the_processor(faces_window: MainWindow) -> None:
     window, session = faces_window, faces_window.session
-    session.set_choice(replace(session.choice, backend="cuda", max_iter=3))
+    session.settings.set_choice(replace(session.settings.choice, backend="cuda", max_iter=3))
     full = Outcome(
         None, FinishReason.FAILED, (), "the memory of Fake 0 is full; the CPU can compute this", is_out_of_memory=True
     )
-    session._finish_run((SimpleNamespace(spec=None), full))  # type: ignore[arg-type]
+    session.live.ended.emit(SimpleNamespace(spec=None), full)  # type: ignore[arg-type]
     wait_until(lambda: window.findChildren(ErrorDialog))
     [dialog] = window.findChildren(ErrorDialog)
     assert dialog.sentence.startswith("the memory of Fake 0 is full")
     assert dialog.remedy.text() == "Compute on the CPU"
     QTest.mouseClick(dialog.remedy, Qt.MouseButton.LeftButton)
-    wait_until(lambda: session.phase is Phase.IDLE and session.runs)
-    assert session.choice.backend == "cpu"
+    wait_until(lambda: session.phase is Phase.IDLE and session.runs.entries)
+    assert session.settings.choice.backend == "cpu"
     assert window.model.backend.currentText() == "cpu"
-    assert session.runs[-1].outcome.result.backend.startswith("cpu")
+    assert session.runs.entries[-1].outcome.result.backend.startswith("cpu")
 
 
 def test_the_window_names_what_computes(window: MainWindow) -> None:

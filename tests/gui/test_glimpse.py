@@ -25,16 +25,16 @@ def large(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr(projector, "GLIMPSE_ENTRIES", 9 * 361 // 9)
     monkeypatch.setattr(projection, "SAME_EVENT", 1000)
     open_faces(session)
-    wait_until(lambda: session._basis._projecting._projector.is_large)
+    wait_until(lambda: session.basis._projecting._projector.is_large)
     return session
 
 
 def test_pixels_of_a_glimpse_are_those_of_the_projection(large: Session) -> None:
-    heard = Listener(large, "glimpseChanged", "shownChanged")
-    large.set_sparsity(0.8)
+    heard = Listener(large, "display.glimpseChanged", "display.shownChanged")
+    large.settings.set_sparsity(0.8)
     [glimpse] = heard["glimpseChanged"]  # in the same event
     assert heard["shownChanged"] == []
-    whole = gs.group_sparse_projection(large.pinned.W, 0.8)
+    whole = gs.group_sparse_projection(large.basis.pinned.W, 0.8)
     height, width = large.dataset.image_shape
     assert large.dataset.order == "C"
     expected = whole.values.reshape(height, width, -1)[::3, ::3]
@@ -49,32 +49,32 @@ def test_pixels_of_a_glimpse_are_those_of_the_projection(large: Session) -> None
 
 
 def test_all_pixels_come_when_the_slider_rests_and_only_then(large: Session) -> None:
-    heard = Listener(large, "glimpseChanged", "shownChanged")
+    heard = Listener(large, "display.glimpseChanged", "display.shownChanged")
     for s in np.linspace(0.6, 0.9, 12):
-        large.set_sparsity(float(s))
+        large.settings.set_sparsity(float(s))
     assert len(heard["glimpseChanged"]) == 12
     wait_until(lambda: heard["shownChanged"])
     assert [shown.target for shown in heard["shownChanged"]] == [pytest.approx(0.9)]
-    assert large.glimpse is None
-    expected = gs.group_sparse_projection(large.pinned.W, 0.9).values
-    np.testing.assert_allclose(large.shown.W, expected, rtol=0, atol=1e-6 * expected.max())
+    assert large.display.glimpse is None
+    expected = gs.group_sparse_projection(large.basis.pinned.W, 0.9).values
+    np.testing.assert_allclose(large.display.shown.W, expected, rtol=0, atol=1e-6 * expected.max())
 
 
 def test_held_images_need_no_glimpse(large: Session) -> None:
-    large.set_sparsity(0.7)
-    wait_until(lambda: large.glimpse is None)
-    heard = Listener(large, "glimpseChanged", "shownChanged")
+    large.settings.set_sparsity(0.7)
+    wait_until(lambda: large.display.glimpse is None)
+    heard = Listener(large, "display.glimpseChanged", "display.shownChanged")
     large.toggle_held(1)
     wait_until(lambda: heard["shownChanged"])
     assert heard["glimpseChanged"] == []
 
 
 def test_other_data_drop_what_is_to_come(large: Session) -> None:
-    large.set_sparsity(0.8)
+    large.settings.set_sparsity(0.8)
     data = fakes.dataset(6, 5, 20)
     large.set_dataset(data)
-    heard = Listener(large, "glimpseChanged")
-    wait_until(lambda: large.shown is not None and large.shown.W.shape[0] == 30)
+    heard = Listener(large, "display.glimpseChanged")
+    wait_until(lambda: large.display.shown is not None and large.display.shown.W.shape[0] == 30)
     assert heard["glimpseChanged"] == []
 
 

@@ -37,19 +37,19 @@ def stack(tmp_path: Path) -> Path:
 def fill(window: MainWindow, stack: Path, runs: int = 2) -> None:
     """Runs, a note, a slider that was moved, weights."""
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
+    session.settings.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
     session.open(stack)
-    wait_until(lambda: session.shown is not None)
+    wait_until(lambda: session.display.shown is not None)
     for k in range(runs):
-        session.set_sparsity(0.4 + 0.1 * k)
+        session.settings.set_sparsity(0.4 + 0.1 * k)
         session.run()
         wait_until(lambda: session.phase is Phase.IDLE)
-    session.remark(0, Remarks("mine", "the first one", ("good", "a"), frozenset({2}), frozenset({0})))
+    session.runs.remark(0, Remarks("mine", "the first one", ("good", "a"), frozenset({2}), frozenset({0})))
     session.show_run(0)
-    session.set_sparsity(0.7)
-    wait_until(lambda: session.shown.target == pytest.approx(0.7))
-    session.set_view(View(contrast="shared", colours="magma"))
-    session.select(1)
+    session.settings.set_sparsity(0.7)
+    wait_until(lambda: session.display.shown.target == pytest.approx(0.7))
+    session.display.set_view(View(contrast="shared", colours="magma"))
+    session.display.select(1)
 
 
 def wait_for(window: MainWindow) -> None:
@@ -78,34 +78,34 @@ def test_a_session_is_saved_and_comes_back(make_window: Callable[[], MainWindow]
     assert not one.isWindowModified()
     assert one.windowTitle() == "faces.gsps (x.npy)[*] – GSP Studio"
     assert read_session(path).runs[0].details["note"] == "the first one"
-    before = [entry.outcome.result for entry in one.session.runs]
-    shown = one.session.shown
+    before = [entry.outcome.result for entry in one.session.runs.entries]
+    shown = one.session.display.shown
     one.docks["Log"].hide()
 
     two = make_window()
     two.asking.open(path)
-    wait_until(lambda: two.session.runs)
+    wait_until(lambda: two.session.runs.entries)
     wait_for(two)
     settle()
     session = two.session
-    assert [entry.number for entry in session.runs] == [1, 2]
-    for entry, result in zip(session.runs, before, strict=True):
+    assert [entry.number for entry in session.runs.entries] == [1, 2]
+    for entry, result in zip(session.runs.entries, before, strict=True):
         assert np.array_equal(entry.outcome.result.W, result.W)
         assert np.array_equal(entry.outcome.result.H, result.H)
         assert entry.seconds > 0
-    assert session.runs[0].remarks == one.session.runs[0].remarks
+    assert session.runs.entries[0].remarks == one.session.runs.entries[0].remarks
     assert two.runs.table.item(0, 11).text() == "the first one"
-    assert session.runs[0].spec.fingerprint == one.session.dataset.fingerprint
-    assert session.runs[0].outcome.versions == one.session.runs[0].outcome.versions
-    wait_until(lambda: session.shown.target == pytest.approx(0.7))
-    assert np.array_equal(session.shown.W, shown.W)
-    assert session.view == View(contrast="shared", colours="magma")
-    assert session.marked == (1,)
-    assert session.shown_run == 0
+    assert session.runs.entries[0].spec.fingerprint == one.session.dataset.fingerprint
+    assert session.runs.entries[0].outcome.versions == one.session.runs.entries[0].outcome.versions
+    wait_until(lambda: session.display.shown.target == pytest.approx(0.7))
+    assert np.array_equal(session.display.shown.W, shown.W)
+    assert session.display.view == View(contrast="shared", colours="magma")
+    assert session.display.marked == (1,)
+    assert session.runs.index == 0
     assert not two.isWindowModified()
     session.run()
     wait_until(lambda: session.phase is Phase.IDLE)
-    assert session.runs[-1].number == 3
+    assert session.runs.entries[-1].number == 3
     assert two.isWindowModified()
     two.filing.save()
     wait_for(two)
@@ -125,7 +125,7 @@ def test_docks_and_the_view_in_front_come_back(
     two = make_window()
     assert two.docks["Curves"].isVisible()
     two.filing.open(tmp_path / "s.gsps")
-    wait_until(lambda: two.session.runs)
+    wait_until(lambda: two.session.runs.entries)
     assert not two.docks["Curves"].isVisible()
     assert two.centre.current == "Path"
 
@@ -136,15 +136,15 @@ def test_weights_and_copied_images_come_back(
     one = make_window()
     fill(one, stack, runs=1)
     weights = np.linspace(0.1, 1, 48)
-    one.session.set_weights(weights)
+    one.session.settings.set_weights(weights)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "copied"), ""))
     one.filing.save_as(with_data=True)
     wait_for(one)
     stack.unlink()
     two = make_window()
     two.filing.open(tmp_path / "copied.gsps")
-    wait_until(lambda: two.session.runs)
-    assert np.array_equal(two.session.weights, weights)
+    wait_until(lambda: two.session.runs.entries)
+    assert np.array_equal(two.session.settings.weights, weights)
     assert two.session.dataset.X.shape == (48, 60)
 
 
@@ -164,7 +164,7 @@ def test_images_that_were_moved_are_asked_for(
     assert "The images of s.gsps are not there any more" in dialog.sentence
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(moved), ""))
     dialog.accept()
-    wait_until(lambda: two.session.runs)
+    wait_until(lambda: two.session.runs.entries)
     assert two.session.dataset.source == str(moved)
 
 
@@ -208,7 +208,7 @@ def test_recent_sessions_are_listed(
     assert texts == ["a.gsps: x.npy, 1 run", "b.gsps: x.npy, 1 run"]
     two = make_window()
     two.filing._recent.actions()[1].trigger()
-    wait_until(lambda: two.session.runs)
+    wait_until(lambda: two.session.runs.entries)
     assert two.filing.keeping.path == tmp_path / "b.gsps"
 
 
@@ -216,7 +216,7 @@ def test_notes_are_written_in_the_list(window: MainWindow, stack: Path) -> None:
     fill(window, stack, runs=2)
     item = window.runs.table.item(1, 11)
     item.setText("with a higher target")
-    assert window.session.runs[1].remarks.note == "with a higher target"
+    assert window.session.runs.entries[1].remarks.note == "with a higher target"
     assert not window.runs.table.item(1, 5).flags() & Qt.ItemFlag.ItemIsEditable
     chosen = Listener(window.runs, "runChosen")
     QTest.mouseClick(
@@ -250,9 +250,9 @@ def test_what_was_not_saved_is_kept_and_found(
     [text] = recent_of(two)
     assert text.startswith("Not saved: x.npy, 2 runs, 20")
     two.filing._recent.actions()[0].trigger()
-    wait_until(lambda: two.session.runs)
+    wait_until(lambda: two.session.runs.entries)
     wait_for(two)
-    assert two.session.runs[0].remarks == Remarks(
+    assert two.session.runs.entries[0].remarks == Remarks(
         "mine", "the first one", ("good", "a"), frozenset({2}), frozenset({0})
     )
     assert two.isWindowModified()
@@ -275,14 +275,14 @@ def test_only_what_changed_is_written(window: MainWindow, stack: Path, tmp_path:
     window.filing.keeping.keep()
     wait_for(window)
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-    window.session.set_sparsity(0.8)
+    window.session.settings.set_sparsity(0.8)
     window.filing.keeping.keep()
     wait_for(window)
     changed = [path for path in folder.iterdir() if path.stat().st_mtime_ns != before.get(path)]
     assert [path.name for path in changed] == ["state.json"]
     assert changed[0].stat().st_size < 1 << 20
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    window.session.remark(1, Remarks(rejected=frozenset({1})))
+    window.session.runs.remark(1, Remarks(rejected=frozenset({1})))
     wait_for(window)
     changed = [path for path in folder.iterdir() if path.stat().st_mtime_ns != before.get(path)]
     assert [path.name for path in changed] == ["state.json"], "at once, and the run's factors are not written again"
@@ -291,11 +291,11 @@ def test_only_what_changed_is_written(window: MainWindow, stack: Path, tmp_path:
 def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_path: Path) -> None:
     window.filing.watch(tmp_path / "recovery")
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=100_000, sparsity=0.4))
+    session.settings.set_choice(Choice(rank=3, max_iter=100_000, sparsity=0.4))
     session.open(stack)
-    wait_until(lambda: session.shown is not None)
+    wait_until(lambda: session.display.shown is not None)
     session.run()
-    wait_until(lambda: len(session._records) > 20)
+    wait_until(lambda: len(session.course.records) > 20)
     window.filing.keeping.keep()
     wait_for(window)
     [folder] = (tmp_path / "recovery").iterdir()
@@ -307,7 +307,7 @@ def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_pa
     wait_until(lambda: session.phase is Phase.IDLE)
     wait_for(window)
     [kept] = recovery.read_folder(folder).runs
-    assert kept.run.result.n_iter == session.runs[0].outcome.result.n_iter
+    assert kept.run.result.n_iter == session.runs.entries[0].outcome.result.n_iter
     assert not list(folder.glob("live*"))
 
 
@@ -340,12 +340,12 @@ print(0, flush=True)
 
 def step():
     global count
-    if session.phase is Phase.EMPTY and not session.is_loading:
-        session.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
+    if session.phase is Phase.EMPTY and not session.loader.is_loading:
+        session.settings.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
         session.open(sys.argv[2])
     elif session.phase is Phase.IDLE and not window.filing.keeping.is_busy:
-        if len(session.runs) > count:
-            count = len(session.runs)
+        if len(session.runs.entries) > count:
+            count = len(session.runs.entries)
             print(count, flush=True)
         session.run()
 
@@ -400,8 +400,8 @@ def test_a_killed_app_offers_what_it_did(make_window: Callable[[], MainWindow], 
     assert "GSP Studio was not closed properly" in dialog.sentence
     assert dialog.remedy.text() == "Recover it"
     dialog.accept()
-    wait_until(lambda: window.session.runs)
-    numbers = [entry.number for entry in window.session.runs]
+    wait_until(lambda: window.session.runs.entries)
+    numbers = [entry.number for entry in window.session.runs.entries]
     assert numbers[:done] == list(range(1, done + 1))
     assert window.session.dataset.source == str(stack)
 
@@ -437,7 +437,7 @@ def test_other_images_begin_a_folder_of_their_own(window: MainWindow, stack: Pat
     assert ([run.number for run in old.runs], new.runs) == ([1, 2], ())
     assert old.state["choice"]["sparsity"] == pytest.approx(0.7), "what was shown last is kept, too"
     assert not window.isWindowModified()
-    assert replace(window.session.choice, rank=3) == window.session.choice
+    assert replace(window.session.settings.choice, rank=3) == window.session.settings.choice
 
 
 def test_a_run_is_copied_as_text(window: MainWindow, stack: Path) -> None:

@@ -52,16 +52,16 @@ def place_of(window: MainWindow, s: float) -> QPoint:
 def expected_greys(window: MainWindow) -> np.ndarray:
     """What the montage has to show: the pinned basis projected to the slider's value, computed apart."""
     session = window.session
-    W = gs.group_sparse_projection(session.pinned.W, window.sparsity.slider.value()).values
-    energies = np.linalg.norm(session.pinned.W, axis=0) * np.linalg.norm(session.pinned.H, axis=1)
+    W = gs.group_sparse_projection(session.basis.pinned.W, window.sparsity.slider.value()).values
+    energies = np.linalg.norm(session.basis.pinned.W, axis=0) * np.linalg.norm(session.basis.pinned.H, axis=1)
     order = np.argsort(-energies, kind="stable")
     return greys_of(session.dataset.as_images(W)[order])
 
 
 def start_endless(window: MainWindow) -> None:
-    window.session.set_choice(replace(window.session.choice, max_iter=10**6))
+    window.session.settings.set_choice(replace(window.session.settings.choice, max_iter=10**6))
     QTest.mouseClick(window.run.run, LEFT)
-    wait_until(lambda: len(window.session._records) >= 5)
+    wait_until(lambda: len(window.session.course.records) >= 5)
 
 
 class TestDrag:
@@ -69,7 +69,7 @@ class TestDrag:
 
     def test_drag_over_the_pinned_basis_shows_its_projection(self, faces_window: MainWindow) -> None:
         window, slider = faces_window, faces_window.sparsity.slider
-        pinned = window.session.pinned
+        pinned = window.session.basis.pinned
         QTest.mousePress(slider, LEFT, pos=handle(window))
         for s in (0.8, 0.7, 0.93, 0.9):
             QTest.mouseMove(slider, place_of(window, s))
@@ -77,13 +77,13 @@ class TestDrag:
         QTest.mouseRelease(slider, LEFT, pos=place_of(window, 0.9))
         settle()
         assert slider.value() == pytest.approx(0.9, abs=0.001)
-        assert window.session.pinned is pinned
+        assert window.session.basis.pinned is pinned
         seen = painted(window.montage.view, window.montage._buffer)
         expected = expected_greys(window)
         np.testing.assert_allclose(seen, expected, atol=1.0)
         assert (seen == 0).mean() > 0.5, "a sparse basis is black for the most part"
         assert window.chip.text().endswith("   met")
-        assert window.sparsity.number.value() == slider.value() == window.session.choice.sparsity
+        assert window.sparsity.number.value() == slider.value() == window.session.settings.choice.sparsity
 
     def test_picture_follows_every_step(self, faces_window: MainWindow) -> None:
         window = faces_window
@@ -114,8 +114,8 @@ class TestDrag:
         np.testing.assert_allclose(
             painted(window.montage.view, window.montage._buffer), expected_greys(window), atol=1.0
         )
-        W = gs.group_sparse_projection(window.session.pinned.W, slider.value()).values
-        np.testing.assert_allclose(window.session.shown.W, W, rtol=0, atol=1e-6 * W.max())
+        W = gs.group_sparse_projection(window.session.basis.pinned.W, slider.value()).values
+        np.testing.assert_allclose(window.session.display.shown.W, W, rtol=0, atol=1e-6 * W.max())
 
     def test_drag_while_a_run_goes_on_steers_it(self, faces_window: MainWindow) -> None:
         window = faces_window
@@ -124,16 +124,16 @@ class TestDrag:
         QTest.mouseMove(window.sparsity.slider, place_of(window, 0.6))
         QTest.mouseRelease(window.sparsity.slider, LEFT, pos=place_of(window, 0.6))
         s = window.sparsity.slider.value()
-        wait_until(lambda: window.session._records[-1].target == s)
+        wait_until(lambda: window.session.course.records[-1].target == s)
         QTest.mouseClick(window.run.cancel, LEFT)
         wait_until(lambda: window.session.phase is Phase.IDLE)
         assert window.curves._target[-1] == s
-        assert window.session.runs[0].choice.sparsity == s
+        assert window.session.runs.entries[0].choice.sparsity == s
 
     def test_double_click_goes_to_the_own_sparsity(self, faces_window: MainWindow) -> None:
         window = faces_window
         QTest.mouseDClick(window.sparsity.slider, LEFT, pos=handle(window))
-        own = window.session.pinned.sparsity
+        own = window.session.basis.pinned.sparsity
         assert own - 1e-4 <= window.sparsity.slider.value() <= own
         settle()
         np.testing.assert_allclose(
@@ -158,37 +158,37 @@ class TestKeys:
 
     def test_brackets_step_the_sparsity(self, faces_window: MainWindow) -> None:
         window = faces_window
-        window.session.set_sparsity(0.8)
+        window.session.settings.set_sparsity(0.8)
         window.montage.view.setFocus()
         QTest.keyClick(window, Key.Key_BracketRight)
         QTest.keyClick(window, Key.Key_BracketRight)
-        assert window.session.choice.sparsity == 0.82
+        assert window.session.settings.choice.sparsity == 0.82
         QTest.keyClick(window, Key.Key_BracketLeft)
-        assert window.session.choice.sparsity == 0.81
-        assert window.session.shown.target == 0.81
+        assert window.session.settings.choice.sparsity == 0.81
+        assert window.session.display.shown.target == 0.81
         QTest.keyClick(window, Key.Key_Backspace)
-        assert window.session.choice.sparsity == pytest.approx(window.session.pinned.sparsity, abs=1e-4)
+        assert window.session.settings.choice.sparsity == pytest.approx(window.session.basis.pinned.sparsity, abs=1e-4)
 
     def test_space_runs_pauses_and_resumes(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
-        session.set_choice(replace(session.choice, max_iter=10**6))
+        session.settings.set_choice(replace(session.settings.choice, max_iter=10**6))
         window.montage.view.setFocus()
         phases = []
         for _ in range(3):
             QTest.keyClick(window, Key.Key_Space)
             phases.append(session.phase)
-            wait_until(lambda: len(session._records) > 2)
+            wait_until(lambda: len(session.course.records) > 2)
         assert phases == [Phase.RUNNING, Phase.PAUSED, Phase.RUNNING]
         assert window.run.run.text() == "Pause"
         assert not window.model.rank.isEnabled()
 
     def test_space_on_a_focused_button_presses_that_button(self, faces_window: MainWindow) -> None:
         window = faces_window
-        window.session.set_sparsity(0.9)
+        window.session.settings.set_sparsity(0.9)
         window.sparsity.reset.setFocus()
         QTest.keyClick(window.sparsity.reset, Key.Key_Space)
         assert window.session.phase is Phase.IDLE
-        assert window.session.choice.sparsity == pytest.approx(window.session.pinned.sparsity, abs=1e-4)
+        assert window.session.settings.choice.sparsity == pytest.approx(window.session.basis.pinned.sparsity, abs=1e-4)
 
     def test_escape_in_the_run_bar_cancels(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
@@ -196,7 +196,7 @@ class TestKeys:
         assert QApplication.focusWidget() is window.run.run, "clicked, it keeps the keyboard"
         QTest.keyClick(window.run.run, Key.Key_Escape)
         wait_until(lambda: session.phase is Phase.IDLE)
-        [entry] = session.runs
+        [entry] = session.runs.entries
         assert entry.state == "stopped"
         assert window.runs.table.rowCount() == 1
 
@@ -235,8 +235,8 @@ class TestKeys:
         window.montage.view.setFocus()
         QTest.keyClick(window.montage.view, Key.Key_Right)
         QTest.keyClick(window.montage.view, Key.Key_Right)
-        selected = window.session.selected
-        assert selected == int(window.session.shown.order[1])
+        selected = window.session.display.selected
+        assert selected == int(window.session.display.shown.order[1])
         assert window.basis._title.text() == f"Basis {selected + 1}"
         assert window.montage.view._selected == window.sparsity.bars._selected == 1
 
@@ -244,9 +244,9 @@ class TestKeys:
         window = faces_window
         view = window.montage.view
         QTest.mouseClick(view.viewport(), LEFT, pos=view.tile_centre(4).toPoint())
-        assert window.session.selected == int(window.session.shown.order[4])
+        assert window.session.display.selected == int(window.session.display.shown.order[4])
         QTest.mouseClick(view.viewport(), LEFT, pos=QPoint(2, 2))
-        assert window.session.selected == -1
+        assert window.session.display.selected == -1
 
     def test_view_keys_change_labels_and_white(self, faces_window: MainWindow) -> None:
         window = faces_window
@@ -266,36 +266,36 @@ class TestRuns:
 
     def test_run_shows_itself_everywhere(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
-        session.set_choice(replace(session.choice, max_iter=25))
+        session.settings.set_choice(replace(session.settings.choice, max_iter=25))
         QTest.mouseClick(window.run.run, LEFT)
-        wait_until(lambda: session.runs)
+        wait_until(lambda: session.runs.entries)
         settle()
         assert list(window.curves._n) == list(range(1, 26))
         assert window.runs.table.rowCount() == 1
         assert window.runs.table.item(0, 8).text() == "done"
         assert "Run 1 done" in window.log.lines.toPlainText()
         assert window.chip.text().endswith("met")
-        images = session.dataset.as_images(session.shown.W)[session.shown.order]
+        images = session.dataset.as_images(session.display.shown.W)[session.display.shown.order]
         np.testing.assert_allclose(painted(window.montage.view, window.montage._buffer), greys_of(images), atol=1.0)
 
     def test_click_on_a_run_brings_it_back(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
         for s in (0.7, 0.9):
-            session.set_choice(replace(session.choice, sparsity=s, max_iter=5))
-            count = len(session.runs)
+            session.settings.set_choice(replace(session.settings.choice, sparsity=s, max_iter=5))
+            count = len(session.runs.entries)
             QTest.mouseClick(window.run.run, LEFT)
-            wait_until(lambda count=count: len(session.runs) > count)
+            wait_until(lambda count=count: len(session.runs.entries) > count)
         place = window.runs.table.visualItemRect(window.runs.table.item(0, 0)).center()
         QTest.mouseClick(window.runs.table.viewport(), LEFT, pos=place)
-        assert session.shown is session.runs[0].shown
+        assert session.display.shown is session.runs.entries[0].shown
         assert window.sparsity.slider.value() == 0.7
 
     def test_export_by_menu_and_dialog(self, faces_window: MainWindow, settings: QSettings, tmp_path: Path) -> None:
         window, session = faces_window, faces_window.session
         assert not window.actions_by_name["export"].isEnabled()
-        session.set_choice(replace(session.choice, max_iter=3))
+        session.settings.set_choice(replace(session.settings.choice, max_iter=3))
         QTest.mouseClick(window.run.run, LEFT)
-        wait_until(lambda: session.runs)
+        wait_until(lambda: session.runs.entries)
         assert window.actions_by_name["export"].isEnabled()
         QTest.keyClick(window, Key.Key_E, Qt.KeyboardModifier.ControlModifier)
         [dialog] = window.findChildren(ExportDialog)
@@ -313,9 +313,9 @@ class TestRuns:
     def test_an_export_asks_before_it_replaces_another_run(self, faces_window: MainWindow, tmp_path: Path) -> None:
         session = faces_window.session
         for rank in (3, 4):
-            session.set_choice(replace(session.choice, rank=rank, max_iter=3))
+            session.settings.set_choice(replace(session.settings.choice, rank=rank, max_iter=3))
             session.run()
-            wait_until(lambda rank=rank: len(session.runs) == rank - 2 and not session.phase.is_run)
+            wait_until(lambda rank=rank: len(session.runs.entries) == rank - 2 and not session.phase.is_run)
         run_json = tmp_path / "out" / "run.json"
         session.export(tmp_path / "out", 0)
         wait_until(run_json.exists)
@@ -330,9 +330,9 @@ class TestRuns:
     def test_export_that_cannot_be_written_opens_a_dialog(self, faces_window: MainWindow, tmp_path: Path) -> None:
         window, session = faces_window, faces_window.session
         (tmp_path / "file").write_text("in the way")
-        session.set_choice(replace(session.choice, max_iter=3))
+        session.settings.set_choice(replace(session.settings.choice, max_iter=3))
         session.run()
-        wait_until(lambda: session.runs)
+        wait_until(lambda: session.runs.entries)
         session.export(tmp_path / "file" / "out", 0)
         wait_until(lambda: window.findChildren(ErrorDialog))
         [dialog] = window.findChildren(ErrorDialog)

@@ -62,9 +62,9 @@ def images_folder(folder: Path, order: str = "") -> Path:
 
 def test_drop_of_a_folder_opens_it(window: MainWindow, settings: QSettings, tmp_path: Path) -> None:
     folder = images_folder(tmp_path / "my <b>pictures & more")
-    window.session.set_choice(Choice(rank=3))
+    window.session.settings.set_choice(Choice(rank=3))
     assert drop(window, files(folder))
-    wait_until(lambda: window.session.pinned is not None)
+    wait_until(lambda: window.session.basis.pinned is not None)
     assert window.session.dataset.image_shape == (7, 5)
     assert window.session.dataset.X.shape == (35, 8)
     assert settings.value("folder") == str(tmp_path)
@@ -73,9 +73,9 @@ def test_drop_of_a_folder_opens_it(window: MainWindow, settings: QSettings, tmp_
 
 
 def test_drop_of_a_file_opens_it(window: MainWindow) -> None:
-    window.session.set_choice(Choice(rank=3))
+    window.session.settings.set_choice(Choice(rank=3))
     assert drop(window, files(sample_path("swimmer")))
-    wait_until(lambda: window.session.pinned is not None)
+    wait_until(lambda: window.session.basis.pinned is not None)
     assert window.session.dataset.name == "swimmer.npz"
 
 
@@ -86,13 +86,13 @@ def test_drop_of_what_is_no_file_is_refused(window: MainWindow, urls: list[str])
     if urls:
         mime.setUrls([QUrl(url) for url in urls])
     assert not drop(window, mime)
-    assert not window.session.is_loading
+    assert not window.session.loader.is_loading
 
 
 def test_sample_button_opens_the_faces(window: MainWindow) -> None:
-    window.session.set_choice(Choice(rank=4))
+    window.session.settings.set_choice(Choice(rank=4))
     QTest.mouseClick(window.montage.empty.buttons["sample"], LEFT)
-    wait_until(lambda: window.session.shown is not None)
+    wait_until(lambda: window.session.display.shown is not None)
     settle()
     assert window.session.dataset.name == "faces.npz"
     assert window.data._facts["shape"].text() == "19 × 19, by rows"
@@ -103,10 +103,10 @@ def test_folder_and_file_are_asked_for(
     window: MainWindow, tmp_path: Path, settings: QSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = images_folder(tmp_path / "pictures")
-    window.session.set_choice(Choice(rank=3))
+    window.session.settings.set_choice(Choice(rank=3))
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
     QTest.mouseClick(window.montage.empty.buttons["folder"], LEFT)
-    assert not window.session.is_loading
+    assert not window.session.loader.is_loading
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
     QTest.mouseClick(window.montage.empty.buttons["folder"], LEFT)
     wait_until(lambda: window.session.dataset is not None)
@@ -114,7 +114,7 @@ def test_folder_and_file_are_asked_for(
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *told: (asked.append(told[2]), (str(folder), ""))[1])
     window.asking.file()
     assert asked == [str(tmp_path)], "it begins where the last one was"
-    wait_until(lambda: not window.session.is_loading)
+    wait_until(lambda: not window.session.loader.is_loading)
 
 
 def text_file(folder: Path) -> Path:
@@ -179,7 +179,7 @@ def test_what_cannot_be_opened_is_said_in_one_sentence(
 
 
 def test_negative_values_can_be_read_in_another_way(window: MainWindow, tmp_path: Path) -> None:
-    window.session.set_choice(Choice(rank=2))
+    window.session.settings.set_choice(Choice(rank=2))
     window.asking.open(negative_file(tmp_path))
     error = wait_for(window, ErrorDialog)
     QTest.mouseClick(error.remedy, LEFT)
@@ -197,14 +197,14 @@ def test_negative_values_can_be_read_in_another_way(window: MainWindow, tmp_path
 
 def test_layout_of_the_data_on_the_screen_can_be_changed(window: MainWindow, tmp_path: Path) -> None:
     np.save(tmp_path / "matrix.npy", np.random.default_rng(0).random((36, 50)))
-    window.session.set_choice(Choice(rank=3))
+    window.session.settings.set_choice(Choice(rank=3))
     window.asking.open(tmp_path / "matrix.npy")
     dialog = wait_for(window, LayoutDialog)
     assert window.session.dataset is None
     wait_until(dialog.accept_button.isEnabled)
     before = dialog.options
     QTest.mouseClick(dialog.accept_button, LEFT)
-    wait_until(lambda: window.session.pinned is not None)
+    wait_until(lambda: window.session.basis.pinned is not None)
     assert window.session.dataset.image_shape == before.image_shape
     settle()
     assert not window.findChildren(LayoutDialog)
@@ -218,7 +218,7 @@ def test_layout_of_the_data_on_the_screen_can_be_changed(window: MainWindow, tmp
     wait_until(lambda: dialog.options.order == other)
     QTest.mouseClick(dialog.accept_button, LEFT)
     wait_until(lambda: window.session.dataset.order == other)
-    wait_until(lambda: window.session.shown is not None)
+    wait_until(lambda: window.session.display.shown is not None)
 
 
 def test_layout_dialog_that_is_cancelled_opens_nothing(window: MainWindow, tmp_path: Path) -> None:
@@ -235,20 +235,20 @@ def test_layout_dialog_that_is_cancelled_opens_nothing(window: MainWindow, tmp_p
 def test_cbcl_faces_come_upright_after_the_layout_is_accepted(window: MainWindow, shared_data: Path) -> None:
     path = shared_data / "CBCL.mat"
     raw = scipy.io.loadmat(path)["X"]
-    window.session.set_choice(Choice(rank=16))
+    window.session.settings.set_choice(Choice(rank=16))
     window.asking.open(path)
     dialog = wait_for(window, LayoutDialog)
     assert (dialog.options.image_shape, dialog.options.order) == ((19, 19), "F")
     wait_until(dialog.accept_button.isEnabled)
     QTest.mouseClick(dialog.accept_button, LEFT)
-    wait_until(lambda: window.session.shown is not None)
+    wait_until(lambda: window.session.display.shown is not None)
     settle()
     data = window.session.dataset
     np.testing.assert_allclose(data.images(7)[0], raw[:, 7].reshape(19, 19, order="F"), rtol=1e-6)
     mean = data.images().mean(axis=0)
     # A face is the same on its left and right, and not on top and bottom.
     assert np.linalg.norm(mean - mean[:, ::-1]) < 0.5 * np.linalg.norm(mean - mean[::-1])
-    shown = window.session.shown
+    shown = window.session.display.shown
     upright = np.stack([shown.W[:, k].reshape(19, 19, order="F") for k in shown.order])
     np.testing.assert_allclose(painted(window.montage.view, window.montage._buffer), greys_of(upright), atol=1.0)
 
@@ -259,13 +259,13 @@ def test_one_photograph_is_offered_in_patches_and_seen_as_a_whole(window: MainWi
     values = np.cumsum(np.cumsum(rng.standard_normal((40, 48)), axis=0), axis=1)
     picture = (255 * (values - values.min()) / np.ptp(values)).astype(np.uint8)
     Image.fromarray(picture).save(tmp_path / "photo.png")
-    window.session.set_choice(Choice(rank=3))
+    window.session.settings.set_choice(Choice(rank=3))
     window.asking.open(tmp_path / "photo.png")
     dialog = wait_for(window, LayoutDialog)
     wait_until(dialog.accept_button.isEnabled)
     assert [step.kind for step in dialog.steps.steps] == ["patches"]
     QTest.mouseClick(dialog.accept_button, LEFT)
-    wait_until(lambda: window.session.shown is not None)
+    wait_until(lambda: window.session.display.shown is not None)
     assert window.session.dataset.whole == (1, 40, 48)
     window.centre.show_view("Inspector")
     whole = window.inspector.view.buttons[PICTURE]
@@ -276,7 +276,7 @@ def test_one_photograph_is_offered_in_patches_and_seen_as_a_whole(window: MainWi
     np.testing.assert_allclose(plates.plates[0].image, picture / 255, atol=1e-6)
 
     def is_of_the_basis_on_screen() -> bool:
-        shown = window.session.shown
+        shown = window.session.display.shown
         expected = put_back(window.session.dataset, shown.W, shown.H)
         return np.allclose(plates.plates[1].image, expected.reconstruction, atol=1e-6)
 

@@ -38,10 +38,10 @@ def test_drag_and_let_go_recovers_error(faces_window: MainWindow) -> None:
     window, session = faces_window, faces_window.session
     drag(window, 0.92)
     assert "after refit" not in words(window.sparsity)
-    wait_until(lambda: not math.isnan(session.shown.before_refit))
+    wait_until(lambda: not math.isnan(session.display.shown.before_refit))
     told = words(window.sparsity)
-    assert f"error {percent(session.shown.before_refit)} now" in told
-    assert f"{percent(session.shown.error)} after refit" in told
+    assert f"error {percent(session.display.shown.before_refit)} now" in told
+    assert f"{percent(session.display.shown.error)} after refit" in told
     drag(window, 0.8)
     assert "after refit" not in words(window.sparsity)
 
@@ -54,26 +54,26 @@ def test_keys_of_the_window_settle_too(faces_window: MainWindow) -> None:
 
 def test_choice_is_remembered(make_window: Callable[[], MainWindow], settings: QSettings) -> None:
     first = make_window()
-    assert first.session.auto_refit
+    assert first.session.basis.auto_refit
     assert first.sparsity.auto_refit.isChecked()
     first.sparsity.auto_refit.click()
-    assert not first.session.auto_refit
+    assert not first.session.basis.auto_refit
     second = make_window()
-    assert not second.session.auto_refit
+    assert not second.session.basis.auto_refit
     assert not second.sparsity.auto_refit.isChecked()
     open_faces(second.session)
     drag(second, 0.9)
     settle()
-    assert not second.session._basis.is_refitting
-    assert math.isnan(second.session.shown.before_refit)
+    assert not second.session.basis.is_refitting
+    assert math.isnan(second.session.display.shown.before_refit)
 
 
 def test_cancel_button_ends_a_refit(faces_window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
     window, session = faces_window, faces_window.session
     monkeypatch.setattr(compute, "DENSER_ITERATIONS", 10**6)
-    pinned = session.pinned
+    pinned = session.basis.pinned
     drag(window, pinned.sparsity / 2)
-    wait_until(lambda: session._basis.is_refitting)
+    wait_until(lambda: session.basis.is_refitting)
     assert "refitting..." in words(window.run)
     assert window.run.cancel.isEnabled()
     assert window.actions_by_name["cancel"].isEnabled()
@@ -82,4 +82,4 @@ def test_cancel_button_ends_a_refit(faces_window: MainWindow, monkeypatch: pytes
     assert not window.run.cancel.isEnabled()
     assert not window.actions_by_name["cancel"].isEnabled()
     assert session.phase is Phase.IDLE
-    assert session.pinned is pinned
+    assert session.basis.pinned is pinned

@@ -165,9 +165,9 @@ def test_a_mask_is_browsed_for(show: Callable[..., QWidget], monkeypatch: pytest
 
 def test_spectra_are_curves_and_their_coefficients_a_picture(window: MainWindow, stack: Path) -> None:
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=10, sparsity=0.3))
+    session.settings.set_choice(Choice(rank=3, max_iter=10, sparsity=0.3))
     session.open(stack, LoadOptions(samples="pixels"))
-    wait_until(lambda: session.shown is not None)
+    wait_until(lambda: session.display.shown is not None)
     settle()
     assert "basis spectra of 60 bands" in window.montage._caption.text()
     assert window.data._facts["shape"].text() == "60 bands, 8 × 6 pixels"
@@ -175,11 +175,11 @@ def test_spectra_are_curves_and_their_coefficients_a_picture(window: MainWindow,
     buffer = window.montage._buffer
     assert (buffer.height, buffer.width) == curve_shape(N)
     tile = buffer.pixels[: buffer.height, : buffer.width]
-    first = int(session.shown.order[0])
-    peak = int(np.argmax(session.shown.W[:, first]))
+    first = int(session.display.shown.order[0])
+    peak = int(np.argmax(session.display.shown.W[:, first]))
     assert tile[0, peak * (buffer.width // N)] > 200, "the largest value reaches the upper edge"
     assert not tile[0].all()
-    session.select(first)
+    session.display.select(first)
     wait_until(lambda: window.basis._users_title.text() == "Where it is")
     [picture] = window.basis._users[0]._images
     assert (picture.width(), picture.height()) == (W, H)
@@ -196,12 +196,16 @@ def test_spectra_are_curves_and_their_coefficients_a_picture(window: MainWindow,
 
 def test_from_spectra_back_to_images(window: MainWindow, stack: Path) -> None:
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=10))
+    session.settings.set_choice(Choice(rank=3, max_iter=10))
     for options, shape in ((LoadOptions(samples="pixels"), curve_shape(N)), (LoadOptions(), (H, W))):
         session.open(stack, options)
-        wait_until(lambda: not session.is_loading and session.shown is not None and session.pinned is not None)
+        wait_until(
+            lambda: (
+                not session.loader.is_loading and session.display.shown is not None and session.basis.pinned is not None
+            )
+        )
         settle()
-        session.select(0)
+        session.display.select(0)
         wait_until(lambda shape=shape: (window.montage._buffer.height, window.montage._buffer.width) == shape)
     wait_until(lambda: window.basis._users_title.text() == "Images that use it most")
     assert window.basis._users[1].isVisible()
@@ -212,16 +216,16 @@ def test_from_spectra_back_to_images(window: MainWindow, stack: Path) -> None:
 
 def test_a_file_that_stays_on_the_disk_is_worked_on(window: MainWindow, stack: Path) -> None:
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
+    session.settings.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
     session.open(stack, LoadOptions(storage="disk"))
-    wait_until(lambda: session.shown is not None)
+    wait_until(lambda: session.display.shown is not None)
     assert isinstance(session.dataset.X, Streamed)
     assert "on the disk" in window.data._facts["images"].text()
-    session.set_sparsity(0.7)
-    wait_until(lambda: session.shown.target == pytest.approx(0.7))
+    session.settings.set_sparsity(0.7)
+    wait_until(lambda: session.display.shown.target == pytest.approx(0.7))
     session.run()
     wait_until(lambda: session.phase is Phase.IDLE)
-    [entry] = session.runs
+    [entry] = session.runs.entries
     assert entry.outcome.result.n_iter == 5
     window.centre.show_view("Inspector")
     wait_until(lambda: window.inspector._errors is not None)
@@ -230,9 +234,9 @@ def test_a_file_that_stays_on_the_disk_is_worked_on(window: MainWindow, stack: P
 
 def test_a_file_that_goes_is_told_by_a_run_and_black_elsewhere(window: MainWindow, stack: Path) -> None:
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
+    session.settings.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
     session.open(stack, LoadOptions(storage="disk"))
-    wait_until(lambda: session.shown is not None)
+    wait_until(lambda: session.display.shown is not None)
     heard = Listener(session, "failed")
     os.truncate(stack, 128)  # what is open stays readable where it is only unlinked
     for view in window.centre.titles:
@@ -251,9 +255,9 @@ def test_cancel_does_not_wait_for_the_end_of_a_pass(
     images = np.random.default_rng(0).integers(1, 255, (6400, H, W), np.uint8)
     np.save(stack, images)
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=1000, sparsity=0.4))
+    session.settings.set_choice(Choice(rank=3, max_iter=1000, sparsity=0.4))
     session.open(stack, LoadOptions(storage="disk"))
-    wait_until(lambda: session.pinned is not None)
+    wait_until(lambda: session.basis.pinned is not None)
     read = Streamed.blocks
 
     def slowly(self: Streamed) -> object:

@@ -40,7 +40,7 @@ def ambiguous(tmp_path: Path) -> Path:
 
 def test_start_tells_what_the_solvers_can_do() -> None:
     session = Session()
-    heard = Listener(session, "known", "phaseChanged", "activityChanged", "failed")
+    heard = Listener(session, "known", "phaseChanged", "activity.changed", "failed")
     session.start()
     wait_until(lambda: session.phase is Phase.EMPTY)
     [known] = heard["known"]
@@ -49,8 +49,8 @@ def test_start_tells_what_the_solvers_can_do() -> None:
     assert not known.methods["ahals"][2]
     assert known.backend
     assert heard["phaseChanged"] == [Phase.EMPTY]
-    assert heard["activityChanged"][0] == "getting the solvers ready"
-    assert heard["activityChanged"][-1] == ""
+    assert heard["changed"][0] == "getting the solvers ready"
+    assert heard["changed"][-1] == ""
     assert heard["failed"] == []
     assert session.close()
     assert not threads_of_sessions()
@@ -79,77 +79,84 @@ def test_what_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_opening_faces_tells_panels_in_order(session: Session) -> None:
-    names = ("datasetChanged", "pinnedChanged", "shownChanged", "choiceChanged", "phaseChanged", "recordsReset")
+    names = (
+        "datasetChanged",
+        "basis.pinnedChanged",
+        "display.shownChanged",
+        "settings.choiceChanged",
+        "phaseChanged",
+        "course.recordsReset",
+    )
     heard = Listener(session, *names)
     open_faces(session)
-    wait_until(lambda: session.shown is not None)
+    wait_until(lambda: session.display.shown is not None)
     [data] = heard["datasetChanged"]
     assert data is session.dataset
     assert data.X.shape == (361, 2000)
-    assert heard["pinnedChanged"] == [None, session.pinned]
-    assert heard["shownChanged"] == [None, session.shown]
+    assert heard["pinnedChanged"] == [None, session.basis.pinned]
+    assert heard["shownChanged"] == [None, session.display.shown]
     assert heard["phaseChanged"] == [Phase.IDLE]
     assert heard["recordsReset"] == [()]
     assert heard["choiceChanged"][-1] == Choice(rank=9, max_iter=30)
-    assert session.pinned.W.shape == (361, 9)
-    assert session.pinned.H.shape == (9, 2000)
-    assert session.pinned.error < 0.3
+    assert session.basis.pinned.W.shape == (361, 9)
+    assert session.basis.pinned.H.shape == (9, 2000)
+    assert session.basis.pinned.error < 0.3
     # The pinned basis is dense, and what is shown is its projection.
-    assert session.pinned.sparsity < 0.85
-    assert session.shown.attained == pytest.approx(0.85, abs=1e-5)
-    assert session.shown.baseline == session.pinned.error
+    assert session.basis.pinned.sparsity < 0.85
+    assert session.display.shown.attained == pytest.approx(0.85, abs=1e-5)
+    assert session.display.shown.baseline == session.basis.pinned.error
 
 
 def test_opening_before_the_solvers_are_there_waits_for_them() -> None:
     session = Session()
-    heard = Listener(session, "activityChanged", "failed")
-    session.set_choice(Choice(rank=4))
+    heard = Listener(session, "activity.changed", "failed")
+    session.settings.set_choice(Choice(rank=4))
     session.start()
     session.open(sample_path("swimmer"))
-    assert "then opening swimmer.npz" in heard["activityChanged"][-1]
-    wait_until(lambda: session.pinned is not None)
+    assert "then opening swimmer.npz" in heard["changed"][-1]
+    wait_until(lambda: session.basis.pinned is not None)
     assert session.dataset.image_shape == (32, 32)
-    assert session.pinned.W.shape == (1024, 4)
+    assert session.basis.pinned.W.shape == (1024, 4)
     assert heard["failed"] == []
     assert session.close()
 
 
 def test_rank_is_bounded_by_the_data(session: Session, pictures: Path) -> None:
-    session.set_choice(Choice(rank=49))
+    session.settings.set_choice(Choice(rank=49))
     session.open(pictures)
-    wait_until(lambda: session.pinned is not None)
-    assert session.choice.rank == 6
-    assert session.pinned.W.shape == (30, 6)
+    wait_until(lambda: session.basis.pinned is not None)
+    assert session.settings.choice.rank == 6
+    assert session.basis.pinned.W.shape == (30, 6)
 
 
 def test_other_rank_fits_the_basis_of_the_slider_anew(faces: Session) -> None:
-    first = faces.pinned
-    faces.set_choice(replace(faces.choice, rank=5))
-    wait_until(lambda: faces.pinned is not first)
-    assert faces.pinned.W.shape == (361, 5)
-    wait_until(lambda: faces.shown.W.shape == (361, 5))
+    first = faces.basis.pinned
+    faces.settings.set_choice(replace(faces.settings.choice, rank=5))
+    wait_until(lambda: faces.basis.pinned is not first)
+    assert faces.basis.pinned.W.shape == (361, 5)
+    wait_until(lambda: faces.display.shown.W.shape == (361, 5))
     assert faces.phase is Phase.IDLE
 
 
 def test_other_seed_fits_anew_and_other_iterations_do_not(faces: Session) -> None:
-    first = faces.pinned
-    faces.set_choice(replace(faces.choice, max_iter=77, method="ahals"))
-    assert not faces._warm.is_coming
-    faces.set_choice(replace(faces.choice, seed=5))
-    wait_until(lambda: faces.pinned is not first)
-    assert not np.allclose(first.W, faces.pinned.W)
+    first = faces.basis.pinned
+    faces.settings.set_choice(replace(faces.settings.choice, max_iter=77, method="ahals"))
+    assert not faces.warm_fit.is_coming
+    faces.settings.set_choice(replace(faces.settings.choice, seed=5))
+    wait_until(lambda: faces.basis.pinned is not first)
+    assert not np.allclose(first.W, faces.basis.pinned.W)
 
 
 def test_rank_above_the_limit_keeps_the_basis_and_run_says_why(session: Session, pictures: Path) -> None:
-    session.set_choice(Choice(rank=3))
+    session.settings.set_choice(Choice(rank=3))
     session.open(pictures)
-    wait_until(lambda: session.pinned is not None)
+    wait_until(lambda: session.basis.pinned is not None)
     heard = Listener(session, "failed")
-    kept = session.pinned
-    session.set_choice(replace(session.choice, rank=40))
-    wait_until(lambda: not session._warm._rest.isActive())
+    kept = session.basis.pinned
+    session.settings.set_choice(replace(session.settings.choice, rank=40))
+    wait_until(lambda: not session.warm_fit._rest.isActive())
     assert heard["failed"] == []
-    assert session.pinned is kept
+    assert session.basis.pinned is kept
     session.run()
     [(sentence, _)] = heard["failed"]
     assert "40" in sentence
@@ -159,8 +166,8 @@ def test_rank_above_the_limit_keeps_the_basis_and_run_says_why(session: Session,
 
 
 def test_guessed_layout_is_asked_for_first(session: Session, ambiguous: Path) -> None:
-    heard = Listener(session, "layoutNeeded", "datasetChanged", "previewReady")
-    session.set_choice(Choice(rank=3))
+    heard = Listener(session, "loader.layoutNeeded", "datasetChanged", "loader.previewReady")
+    session.settings.set_choice(Choice(rank=3))
     session.open(ambiguous)
     wait_until(lambda: heard["layoutNeeded"])
     [found] = heard["layoutNeeded"]
@@ -168,7 +175,7 @@ def test_guessed_layout_is_asked_for_first(session: Session, ambiguous: Path) ->
     assert session.dataset is None
     assert heard["datasetChanged"] == []
     options = LoadOptions(image_shape=(4, 9), order="F", images_in="columns")
-    session.preview(ambiguous, options)
+    session.loader.preview(ambiguous, options)
     wait_until(lambda: heard["previewReady"])
     [preview] = heard["previewReady"]
     assert preview.found.image_shape == (4, 9)
@@ -180,8 +187,8 @@ def test_guessed_layout_is_asked_for_first(session: Session, ambiguous: Path) ->
 
 
 def test_preview_that_cannot_be_says_why(session: Session, ambiguous: Path) -> None:
-    heard = Listener(session, "previewReady", "failed", "loadFailed")
-    session.preview(ambiguous, LoadOptions(image_shape=(5, 5), images_in="columns"))
+    heard = Listener(session, "loader.previewReady", "failed", "loader.loadFailed")
+    session.loader.preview(ambiguous, LoadOptions(image_shape=(5, 5), images_in="columns"))
     wait_until(lambda: heard["previewReady"])
     [preview] = heard["previewReady"]
     assert preview.found is None
@@ -190,9 +197,9 @@ def test_preview_that_cannot_be_says_why(session: Session, ambiguous: Path) -> N
 
 
 def test_only_the_newest_preview_is_told(session: Session, ambiguous: Path) -> None:
-    heard = Listener(session, "previewReady")
+    heard = Listener(session, "loader.previewReady")
     for shape in ((2, 18), (3, 12), (6, 6), (9, 4)):
-        session.preview(ambiguous, LoadOptions(image_shape=shape, images_in="columns"))
+        session.loader.preview(ambiguous, LoadOptions(image_shape=shape, images_in="columns"))
     wait_until(lambda: heard["previewReady"])
     settle()
     assert [preview.found.image_shape for preview in heard["previewReady"]] == [(9, 4)]
@@ -209,11 +216,11 @@ def test_preview_under_way_is_dropped_when_another_is_asked_for(
         return real(path, options)
 
     monkeypatch.setattr(compute, "peek", slow)
-    heard = Listener(session, "previewReady")
-    session.preview(ambiguous, LoadOptions(image_shape=(2, 18), images_in="columns"))
+    heard = Listener(session, "loader.previewReady")
+    session.loader.preview(ambiguous, LoadOptions(image_shape=(2, 18), images_in="columns"))
     wait_until(begun.is_set)
     begun.clear()
-    session.preview(ambiguous, LoadOptions(image_shape=(9, 4), images_in="columns"))
+    session.loader.preview(ambiguous, LoadOptions(image_shape=(9, 4), images_in="columns"))
     go_on[2, 18].set()
     wait_until(begun.is_set)  # the first one has been answered, the second one is being looked at
     for _ in range(3):
@@ -239,7 +246,7 @@ def test_what_cannot_be_opened_is_told_in_a_sentence(
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
-    heard = Listener(session, "loadFailed", "failed", "datasetChanged")
+    heard = Listener(session, "loader.loadFailed", "failed", "datasetChanged")
     session.open(path)
     wait_until(lambda: heard["loadFailed"])
     [(where, sentence, details)] = heard["loadFailed"]
@@ -249,16 +256,16 @@ def test_what_cannot_be_opened_is_told_in_a_sentence(
     assert "DatasetError" in details
     assert heard["failed"] == heard["datasetChanged"] == []
     assert session.phase is Phase.EMPTY
-    assert not session.is_loading
+    assert not session.loader.is_loading
 
 
 def test_data_set_stays_when_another_one_cannot_be_opened(faces: Session, tmp_path: Path) -> None:
-    data, pinned = faces.dataset, faces.pinned
-    heard = Listener(faces, "loadFailed")
+    data, pinned = faces.dataset, faces.basis.pinned
+    heard = Listener(faces, "loader.loadFailed")
     faces.open(tmp_path / "missing")
     wait_until(lambda: heard["loadFailed"])
     assert faces.dataset is data
-    assert faces.pinned is pinned
+    assert faces.basis.pinned is pinned
     assert faces.phase is Phase.IDLE
 
 
@@ -276,15 +283,15 @@ def test_data_set_that_is_opened_next_replaces_the_one_being_read(
         return real(path, options, progress=progress, cancelled=cancelled)
 
     monkeypatch.setattr(compute, "load_dataset", slow)
-    heard = Listener(session, "datasetChanged", "loadFailed", "failed")
-    session.set_choice(Choice(rank=4))
+    heard = Listener(session, "datasetChanged", "loader.loadFailed", "failed")
+    session.settings.set_choice(Choice(rank=4))
     session.open(pictures)
     wait_until(begun.is_set)
     session.open(sample_path("swimmer"))
-    wait_until(lambda: session.pinned is not None)
+    wait_until(lambda: session.basis.pinned is not None)
     assert [data.name for data in heard["datasetChanged"]] == ["swimmer.npz"]
     assert heard["loadFailed"] == heard["failed"] == []
-    assert not session.is_loading
+    assert not session.loader.is_loading
 
 
 def test_opening_can_be_cancelled_between_images(
@@ -300,15 +307,15 @@ def test_opening_can_be_cancelled_between_images(
         return real(path, options, progress=progress, cancelled=cancelled)
 
     monkeypatch.setattr(compute, "load_dataset", slow)
-    heard = Listener(session, "datasetChanged", "loadFailed", "failed", "activityChanged", "logged")
+    heard = Listener(session, "datasetChanged", "loader.loadFailed", "failed", "activity.changed", "logged")
     session.open(pictures)
     wait_until(begun.is_set)
-    wait_until(lambda: "opening pictures: 2 of 6 images" in heard["activityChanged"])
-    assert session.is_loading
+    wait_until(lambda: "opening pictures: 2 of 6 images" in heard["changed"])
+    assert session.loader.is_loading
     session.cancel()
-    wait_until(lambda: not session.is_loading)
+    wait_until(lambda: not session.loader.is_loading)
     assert heard["datasetChanged"] == heard["loadFailed"] == heard["failed"] == []
-    assert heard["activityChanged"][-1] == ""
+    assert heard["changed"][-1] == ""
     assert heard["logged"] == ["pictures: opening cancelled."]
     assert session.dataset is None
 
@@ -333,31 +340,31 @@ def test_closing_while_a_data_set_is_being_read_ends_the_reading(
 
 
 def test_other_data_drop_runs_and_basis_of_the_former(faces: Session) -> None:
-    faces.set_choice(replace(faces.choice, max_iter=3))
+    faces.settings.set_choice(replace(faces.settings.choice, max_iter=3))
     faces.run()
-    wait_until(lambda: faces.runs)
-    faces.select(2)
-    heard = Listener(faces, "runsChanged", "selectionChanged", "recordsReset", "shownChanged")
+    wait_until(lambda: faces.runs.entries)
+    faces.display.select(2)
+    heard = Listener(faces, "runs.changed", "display.selectionChanged", "course.recordsReset", "display.shownChanged")
     faces.open(sample_path("swimmer"))
     wait_until(lambda: faces.dataset.image_shape == (32, 32))
-    assert faces.runs == ()
-    assert heard["runsChanged"][0] == ((), -1)
+    assert faces.runs.entries == ()
+    assert heard["changed"][0] == ((), -1)
     assert heard["selectionChanged"] == [-1]
     assert heard["recordsReset"][0] == ()
     assert heard["shownChanged"][0] is None
-    wait_until(lambda: faces.pinned is not None)
-    assert faces.pinned.W.shape[0] == 1024
+    wait_until(lambda: faces.basis.pinned is not None)
+    assert faces.basis.pinned.W.shape[0] == 1024
 
 
 def test_no_data_set_is_opened_over_a_run(faces: Session) -> None:
     data = faces.dataset
-    faces.set_choice(replace(faces.choice, max_iter=10**6))
+    faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
     faces.run()
     heard = Listener(faces, "failed", "datasetChanged")
     faces.open(sample_path("swimmer"))
     assert heard["failed"] == [("A run is going on; cancel it before you open another data set.", "")]
     assert faces.dataset is data
-    assert not faces.is_loading
+    assert not faces.loader.is_loading
     faces.cancel()
     wait_until(lambda: faces.phase is Phase.IDLE)
 
@@ -373,7 +380,7 @@ def test_run_that_is_started_while_a_data_set_is_read_keeps_its_data(
 
     monkeypatch.setattr(compute, "load_dataset", slow)
     data = faces.dataset
-    faces.set_choice(replace(faces.choice, max_iter=10**6))
+    faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
     faces.open(pictures)
     faces.run()
     heard = Listener(faces, "datasetChanged", "logged")

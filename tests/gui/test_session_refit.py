@@ -25,18 +25,18 @@ def true_error(session: Session, W: np.ndarray, H: np.ndarray) -> float:
 
 def let_go_at(session: Session, s: float) -> None:
     """Drag to s and let go; the refit has come."""
-    session.set_sparsity(s)
-    before = session.shown
-    session.settle_sparsity()
-    wait_until(lambda: session.shown is not before)
+    session.settings.set_sparsity(s)
+    before = session.display.shown
+    session.settings.settle_sparsity()
+    wait_until(lambda: session.display.shown is not before)
 
 
 def nothing_comes(session: Session) -> bool:
     """Whether nothing is under way, after time enough for something to begin."""
-    heard = Listener(session, "shownChanged", "pinnedChanged")
-    wait_until(lambda: not session._basis._rest_timer.isActive())
+    heard = Listener(session, "display.shownChanged", "basis.pinnedChanged")
+    wait_until(lambda: not session.basis._rest_timer.isActive())
     settle()
-    return not session._basis.is_refitting and heard.is_silent
+    return not session.basis.is_refitting and heard.is_silent
 
 
 @pytest.fixture
@@ -57,17 +57,17 @@ class TestCoefficients:
 
     @pytest.mark.parametrize("s", [0.7, 0.9, 0.99])
     def test_error_is_lower_and_true(self, faces: Session, s: float) -> None:
-        faces.set_sparsity(s)
-        projected = faces.shown
-        faces.settle_sparsity()
-        wait_until(lambda: faces.shown is not projected)
-        refit = faces.shown
+        faces.settings.set_sparsity(s)
+        projected = faces.display.shown
+        faces.settings.settle_sparsity()
+        wait_until(lambda: faces.display.shown is not projected)
+        refit = faces.display.shown
         assert refit.W is projected.W
         assert refit.error < projected.error
         assert refit.error == pytest.approx(true_error(faces, refit.W, refit.H), rel=1e-4)
         assert refit.before_refit == projected.error
         assert math.isnan(projected.before_refit)
-        assert (refit.target, refit.baseline) == (s, faces.pinned.error)
+        assert (refit.target, refit.baseline) == (s, faces.basis.pinned.error)
         np.testing.assert_array_equal(refit.order, projected.order)
         norms = np.linalg.norm(refit.W, axis=0) * np.linalg.norm(refit.H, axis=1)
         np.testing.assert_allclose(refit.energies, norms / norms.sum(), rtol=1e-3, atol=1e-6)
@@ -76,62 +76,62 @@ class TestCoefficients:
         from scipy.optimize import nnls
 
         let_go_at(faces, 0.9)
-        W = faces.shown.W.astype(float)
+        W = faces.display.shown.W.astype(float)
         for j in (0, 700, 1999):
             _, best = nnls(W, faces.dataset.X[:, j].astype(float))
-            left = np.linalg.norm(faces.dataset.X[:, j] - W @ faces.shown.H[:, j])
+            left = np.linalg.norm(faces.dataset.X[:, j] - W @ faces.display.shown.H[:, j])
             assert left == pytest.approx(best, rel=1e-2)
 
     def test_pinned_basis_and_its_coefficients_stay(self, faces: Session) -> None:
-        pinned = faces.pinned
+        pinned = faces.basis.pinned
         H = pinned.H.copy()
         let_go_at(faces, 0.9)
-        assert faces.pinned is pinned
+        assert faces.basis.pinned is pinned
         np.testing.assert_array_equal(pinned.H, H)
-        faces.set_sparsity(0.95)
-        assert math.isnan(faces.shown.before_refit), "another projection has the pinned basis's coefficients"
-        assert faces.shown.H is pinned.H
+        faces.settings.set_sparsity(0.95)
+        assert math.isnan(faces.display.shown.before_refit), "another projection has the pinned basis's coefficients"
+        assert faces.display.shown.H is pinned.H
 
     def test_steps_and_reset_bring_it_too(self, faces: Session) -> None:
-        faces.step_sparsity(0.01)
-        wait_until(lambda: not math.isnan(faces.shown.before_refit))
+        faces.settings.step_sparsity(0.01)
+        wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
         faces.reset_sparsity()
-        wait_until(lambda: not math.isnan(faces.shown.before_refit))
-        np.testing.assert_array_equal(faces.shown.W, faces.pinned.W)
+        wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
+        np.testing.assert_array_equal(faces.display.shown.W, faces.basis.pinned.W)
 
     def test_letting_go_twice_refits_once(self, faces: Session) -> None:
         let_go_at(faces, 0.9)
-        faces.settle_sparsity()
+        faces.settings.settle_sparsity()
         assert nothing_comes(faces)
 
     def test_without_it_nothing_happens(self, faces: Session) -> None:
-        heard = Listener(faces, "autoRefitChanged")
-        faces.set_auto_refit(False)
-        faces.set_sparsity(0.9)
-        faces.settle_sparsity()
+        heard = Listener(faces, "basis.autoRefitChanged")
+        faces.basis.set_auto_refit(False)
+        faces.settings.set_sparsity(0.9)
+        faces.settings.settle_sparsity()
         assert nothing_comes(faces)
-        faces.set_auto_refit(True)  # what is shown is refitted then
-        wait_until(lambda: not math.isnan(faces.shown.before_refit))
+        faces.basis.set_auto_refit(True)  # what is shown is refitted then
+        wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
         assert heard["autoRefitChanged"] == [False, True]
 
     def test_nothing_to_refit(self, session: Session) -> None:
-        session.settle_sparsity()
+        session.settings.settle_sparsity()
         assert nothing_comes(session)
 
     def test_what_a_run_fitted_needs_none(self, faces: Session) -> None:
-        faces.set_choice(replace(faces.choice, max_iter=5))
+        faces.settings.set_choice(replace(faces.settings.choice, max_iter=5))
         faces.run()
-        wait_until(lambda: faces.runs)
-        faces.settle_sparsity()
+        wait_until(lambda: faces.runs.entries)
+        faces.settings.settle_sparsity()
         assert nothing_comes(faces)
-        assert faces.shown is faces.runs[0].shown
+        assert faces.display.shown is faces.runs.entries[0].shown
 
     def test_large_basis_waits_for_its_projection(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("gsp_studio.gui.session.projection.SAME_EVENT", 100)
-        faces.set_sparsity(0.9)
-        faces.settle_sparsity()
-        wait_until(lambda: not math.isnan(faces.shown.before_refit))
-        assert faces.shown.target == 0.9
+        faces.settings.set_sparsity(0.9)
+        faces.settings.settle_sparsity()
+        wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
+        assert faces.display.shown.target == 0.9
 
     def test_failure_is_told(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*arguments: object) -> None:
@@ -139,12 +139,12 @@ class TestCoefficients:
 
         monkeypatch.setattr(compute, "refitted", broken)
         heard = Listener(faces, "failed")
-        faces.set_sparsity(0.9)
-        shown = faces.shown
-        faces.settle_sparsity()
+        faces.settings.set_sparsity(0.9)
+        shown = faces.display.shown
+        faces.settings.settle_sparsity()
         wait_until(lambda: heard["failed"])
         assert heard["failed"][0][0] == "the numbers ran out"
-        assert faces.shown is shown
+        assert faces.display.shown is shown
 
 
 class TestStale:
@@ -152,48 +152,48 @@ class TestStale:
 
     @pytest.fixture
     def refitting(self, slow: Session) -> Session:
-        slow.set_sparsity(0.9)
-        slow.settle_sparsity()
-        wait_until(lambda: slow._basis.is_refitting)
+        slow.settings.set_sparsity(0.9)
+        slow.settings.settle_sparsity()
+        wait_until(lambda: slow.basis.is_refitting)
         return slow
 
     def ends(self, session: Session) -> None:
         """It has ended unseen."""
-        wait_until(lambda: not session._basis._refitting._worker.busy)
+        wait_until(lambda: not session.basis._refitting._worker.busy)
         session.poll()
         settle()
-        assert session.shown is None or session.shown.error >= 0
+        assert session.display.shown is None or session.display.shown.error >= 0
 
     def test_after_a_move(self, refitting: Session) -> None:
-        refitting.set_sparsity(0.8)
-        assert not refitting._basis.is_refitting
+        refitting.settings.set_sparsity(0.8)
+        assert not refitting.basis.is_refitting
         self.ends(refitting)
-        assert refitting.shown.target == 0.8
+        assert refitting.display.shown.target == 0.8
 
     def test_after_another_data_set(self, refitting: Session) -> None:
         refitting.set_dataset(refitting.dataset)
         self.ends(refitting)
 
     def test_after_a_run_was_started(self, refitting: Session) -> None:
-        refitting.set_choice(replace(refitting.choice, max_iter=5))
+        refitting.settings.set_choice(replace(refitting.settings.choice, max_iter=5))
         refitting.run()
         self.ends(refitting)
-        wait_until(lambda: refitting.runs)
+        wait_until(lambda: refitting.runs.entries)
         self.ends(refitting)
 
     def test_after_another_basis(self, refitting: Session) -> None:
-        pinned = refitting.pinned
-        refitting.set_choice(replace(refitting.choice, seed=4))
-        wait_until(lambda: refitting.pinned is not pinned)
+        pinned = refitting.basis.pinned
+        refitting.settings.set_choice(replace(refitting.settings.choice, seed=4))
+        wait_until(lambda: refitting.basis.pinned is not pinned)
         self.ends(refitting)
 
     def test_after_cancel(self, refitting: Session) -> None:
-        heard = Listener(refitting, "activityChanged", "logged")
+        heard = Listener(refitting, "activity.changed", "logged")
         assert refitting.can_cancel
-        wait_until(lambda: heard["activityChanged"] == ["refitting"])
+        wait_until(lambda: heard["changed"] == ["refitting"])
         refitting.cancel()
         assert not refitting.can_cancel
-        assert heard["activityChanged"][-1] == ""
+        assert heard["changed"][-1] == ""
         assert heard["logged"] == ["Refitting cancelled."]
         self.ends(refitting)
 
@@ -201,14 +201,14 @@ class TestStale:
         assert refitting.close()
 
     def test_a_run_steered_is_not_refitted(self, faces: Session) -> None:
-        faces.set_choice(replace(faces.choice, max_iter=10**6))
+        faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
         faces.run()
-        wait_until(lambda: len(faces._records) > 3)
-        faces.set_sparsity(0.7)
-        faces.settle_sparsity()
-        wait_until(lambda: not faces._basis._rest_timer.isActive())
+        wait_until(lambda: len(faces.course.records) > 3)
+        faces.settings.set_sparsity(0.7)
+        faces.settings.settle_sparsity()
+        wait_until(lambda: not faces.basis._rest_timer.isActive())
         settle()
-        assert not faces._basis.is_refitting
+        assert not faces.basis.is_refitting
         faces.cancel()
         wait_until(lambda: faces.phase is Phase.IDLE)
 
@@ -219,82 +219,86 @@ class TestDenser:
     @pytest.fixture
     def sparse(self, faces: Session) -> Session:
         """After a run at 0.85, whose basis cannot be projected to less than about 0.79."""
-        faces.set_choice(replace(faces.choice, max_iter=25))
+        faces.settings.set_choice(replace(faces.settings.choice, max_iter=25))
         faces.run()
-        wait_until(lambda: faces.runs)
+        wait_until(lambda: faces.runs.entries)
         return faces
 
     def test_denser_becomes_attainable(self, sparse: Session) -> None:
-        before, order = sparse.pinned, sparse.shown.order
+        before, order = sparse.basis.pinned, sparse.display.shown.order
         s = before.sparsity - 0.1
-        sparse.set_sparsity(s)
-        assert sparse.shown.attained > s + 0.09, "without a refit the basis stays as it is"
-        error = sparse.shown.error
-        heard = Listener(sparse, "activityChanged", "pinnedChanged", "failed")
-        sparse.settle_sparsity()
-        wait_until(lambda: sparse.pinned is not before)
-        assert sparse.pinned.sparsity < before.sparsity
-        assert sparse.shown.attained == pytest.approx(s, abs=2e-3)
-        assert sparse.shown.meets_target
-        assert sparse.shown.error < error
-        assert sparse.shown.error == pytest.approx(true_error(sparse, sparse.shown.W, sparse.pinned.H), rel=1e-4)
-        np.testing.assert_array_equal(sparse.shown.order, order)
+        sparse.settings.set_sparsity(s)
+        assert sparse.display.shown.attained > s + 0.09, "without a refit the basis stays as it is"
+        error = sparse.display.shown.error
+        heard = Listener(sparse, "activity.changed", "basis.pinnedChanged", "failed")
+        sparse.settings.settle_sparsity()
+        wait_until(lambda: sparse.basis.pinned is not before)
+        assert sparse.basis.pinned.sparsity < before.sparsity
+        assert sparse.display.shown.attained == pytest.approx(s, abs=2e-3)
+        assert sparse.display.shown.meets_target
+        assert sparse.display.shown.error < error
+        assert sparse.display.shown.error == pytest.approx(
+            true_error(sparse, sparse.display.shown.W, sparse.basis.pinned.H), rel=1e-4
+        )
+        np.testing.assert_array_equal(sparse.display.shown.order, order)
         assert heard["failed"] == []
-        assert heard["activityChanged"] == ["refitting", ""]
-        assert "a refit at s = " in sparse.pinned.origin
-        assert sparse.shown_run == -1, "what is pinned is no run of the list"
+        assert heard["changed"] == ["refitting", ""]
+        assert "a refit at s = " in sparse.basis.pinned.origin
+        assert sparse.runs.index == -1, "what is pinned is no run of the list"
         # The slider goes on from there, in both directions.
-        sparse.set_sparsity(0.9)
+        sparse.settings.set_sparsity(0.9)
         np.testing.assert_allclose(
-            sparse.shown.W, gs.group_sparse_projection(sparse.pinned.W, 0.9).values, atol=1e-6 * sparse.shown.W.max()
+            sparse.display.shown.W,
+            gs.group_sparse_projection(sparse.basis.pinned.W, 0.9).values,
+            atol=1e-6 * sparse.display.shown.W.max(),
         )
 
     def test_the_runs_own_basis_comes_back(self, sparse: Session) -> None:
-        before = sparse.pinned
-        sparse.set_sparsity(0.5)
-        sparse.settle_sparsity()
-        wait_until(lambda: sparse.pinned is not before)
+        before = sparse.basis.pinned
+        sparse.settings.set_sparsity(0.5)
+        sparse.settings.settle_sparsity()
+        wait_until(lambda: sparse.basis.pinned is not before)
         sparse.show_run(0)
-        assert sparse.pinned is before
+        assert sparse.basis.pinned is before
 
     def test_move_drops_it(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(compute, "DENSER_ITERATIONS", 10**6)
-        before = sparse.pinned
-        sparse.set_sparsity(0.5)
-        sparse.settle_sparsity()
-        wait_until(lambda: sparse._basis.is_refitting)
-        wait_until(lambda: sparse._activity._told == "refitting")
-        sparse.set_sparsity(0.9)
-        wait_until(lambda: not sparse._basis._refitting._denser._retired)
-        assert sparse.pinned is before
-        assert sparse._activity._told == ""
-        assert sparse.shown.target == 0.9
+        before = sparse.basis.pinned
+        sparse.settings.set_sparsity(0.5)
+        sparse.settings.settle_sparsity()
+        wait_until(lambda: sparse.basis.is_refitting)
+        wait_until(lambda: sparse.activity.text == "refitting")
+        sparse.settings.set_sparsity(0.9)
+        wait_until(lambda: not sparse.basis._refitting._denser._retired)
+        assert sparse.basis.pinned is before
+        assert sparse.activity.text == ""
+        assert sparse.display.shown.target == 0.9
 
     def test_cancel_drops_it(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(compute, "DENSER_ITERATIONS", 10**6)
-        before = sparse.pinned
-        sparse.set_sparsity(0.5)
-        sparse.settle_sparsity()
-        wait_until(lambda: sparse._basis.is_refitting)
+        before = sparse.basis.pinned
+        sparse.settings.set_sparsity(0.5)
+        sparse.settings.settle_sparsity()
+        wait_until(lambda: sparse.basis.is_refitting)
         sparse.cancel()
         assert sparse.phase is Phase.IDLE
-        wait_until(lambda: not sparse._basis._refitting._denser._retired)
-        assert sparse.pinned is before
+        wait_until(lambda: not sparse.basis._refitting._denser._retired)
+        assert sparse.basis.pinned is before
 
     def test_rounding_of_the_slider_is_not_denser(self, faces: Session) -> None:
-        assert faces.pinned.reaches(math.floor(faces.pinned.sparsity * 1e4) / 1e4)
-        assert not faces.pinned.reaches(faces.pinned.sparsity - 2e-4)
+        assert faces.basis.pinned.reaches(math.floor(faces.basis.pinned.sparsity * 1e4) / 1e4)
+        assert not faces.basis.pinned.reaches(faces.basis.pinned.sparsity - 2e-4)
 
     def test_goes_on_while_it_becomes_denser(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(compute, "DENSER_ITERATIONS", 1)
-        heard = Listener(sparse, "pinnedChanged", "activityChanged")
-        sparse.set_sparsity(0.5)
-        sparse.settle_sparsity()
-        wait_until(lambda: heard["activityChanged"] == ["refitting", ""])
+        heard = Listener(sparse, "basis.pinnedChanged", "activity.changed")
+        sparse.settings.set_sparsity(0.5)
+        sparse.settings.settle_sparsity()
+        wait_until(lambda: heard["changed"] == ["refitting", ""])
         sparsities = [pinned.sparsity for pinned in heard["pinnedChanged"]]
         assert len(sparsities) > 2
         assert sparsities[:-1] == sorted(sparsities[:-1], reverse=True)
-        assert sparse.pinned.reaches(0.5) or sparsities[-2] - sparsities[-1] < 0.002
+        assert sparse.basis.pinned.reaches(0.5) or sparsities[-2] - sparsities[-1] < 0.002
 
 
 class TestPath:
@@ -305,10 +309,10 @@ class TestPath:
         return heard["pathChanged"][-1]
 
     def test_values_are_those_of_projections(self, session: Session) -> None:
-        heard = Listener(session, "pathChanged", "failed")
+        heard = Listener(session, "basis.pathChanged", "failed")
         open_faces(session)
         path = self.path_of(session, heard)
-        pinned = session.pinned
+        pinned = session.basis.pinned
         assert path.s[0] == pinned.sparsity
         assert path.s[-1] == 1.0
         assert (np.diff(path.s) > 0).all()
@@ -322,36 +326,36 @@ class TestPath:
         assert heard["failed"] == []
 
     def test_grows_and_spans_the_range_from_the_start(self, session: Session) -> None:
-        heard = Listener(session, "pathChanged")
+        heard = Listener(session, "basis.pathChanged")
         open_faces(session)
         self.path_of(session, heard)
         parts = [path for path in heard["pathChanged"] if path is not None]
         assert len(parts) > 5
         assert [len(path.s) for path in parts] == sorted(len(path.s) for path in parts)
         for path in parts:
-            assert path.s[0] == session.pinned.sparsity
+            assert path.s[0] == session.basis.pinned.sparsity
             assert path.s[-1] == 1.0
         assert all(math.isnan(path.knee) for path in parts[:-1])
 
     def test_another_basis_begins_anew(self, faces: Session) -> None:
-        heard = Listener(faces, "pathChanged", "pinnedChanged")
-        faces.set_choice(replace(faces.choice, seed=4))
+        heard = Listener(faces, "basis.pathChanged", "basis.pinnedChanged")
+        faces.settings.set_choice(replace(faces.settings.choice, seed=4))
         wait_until(lambda: heard["pinnedChanged"])
         assert heard["pathChanged"][-1] is None
         path = self.path_of(faces, heard)
-        assert path.s[0] == faces.pinned.sparsity
+        assert path.s[0] == faces.basis.pinned.sparsity
 
     def test_waits_while_the_slider_moves_or_a_run_goes_on(self, faces: Session) -> None:
-        scan = faces._basis._scan
+        scan = faces.basis._scan
         wait_until(lambda: scan.is_done)
-        scan.pin(faces._basis._projecting.projector)
-        faces.set_sparsity(0.8)
+        scan.pin(faces.basis._projecting.projector)
+        faces.settings.set_sparsity(0.8)
         faces.poll()
         assert not scan._found
         assert scan._asked is None
-        faces.set_choice(replace(faces.choice, max_iter=10**6))
+        faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
         faces.run()
-        wait_until(lambda: len(faces._records) > 3)
+        wait_until(lambda: len(faces.course.records) > 3)
         scan._not_before = 0.0
         faces.poll()
         assert scan._asked is None
@@ -362,11 +366,11 @@ class TestPath:
         def broken(self: object, values: object) -> None:
             raise ValueError("that went wrong")
 
-        wait_until(lambda: faces._basis._scan.is_done)
+        wait_until(lambda: faces.basis._scan.is_done)
         monkeypatch.setattr(compute.Projector, "points", broken)
         heard = Listener(faces, "failed")
-        faces._basis._scan.pin(faces._basis._projecting.projector)
-        wait_until(lambda: faces._basis._scan.is_done)
+        faces.basis._scan.pin(faces.basis._projecting.projector)
+        wait_until(lambda: faces.basis._scan.is_done)
         for _ in range(5):
             faces.poll()
         assert [sentence for sentence, _ in heard["failed"]] == ["that went wrong"]

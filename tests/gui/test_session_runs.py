@@ -21,67 +21,75 @@ from gsp_studio.gui.state import Choice, Parts, Phase
 
 def run_to_the_end(session: Session, **changes: object) -> None:
     """One run; the session has one run more afterwards."""
-    session.set_choice(replace(session.choice, **changes))
-    count = len(session.runs)
+    session.settings.set_choice(replace(session.settings.choice, **changes))
+    count = len(session.runs.entries)
     session.run()
-    wait_until(lambda: len(session.runs) == count + 1)
+    wait_until(lambda: len(session.runs.entries) == count + 1)
 
 
 def start_endless(session: Session) -> None:
     """A run that ends only when it is cancelled; some iterations have been seen."""
-    session.set_choice(replace(session.choice, max_iter=10**6))
+    session.settings.set_choice(replace(session.settings.choice, max_iter=10**6))
     session.run_or_pause()
-    wait_until(lambda: len(session._records) >= 5)
+    wait_until(lambda: len(session.course.records) >= 5)
 
 
 def test_run_to_the_end_tells_everything(faces: Session) -> None:
-    names = ("phaseChanged", "progressChanged", "recordsReset", "recordsAdded", "runsChanged", "shownChanged", "failed")
+    names = (
+        "phaseChanged",
+        "live.progressed",
+        "course.recordsReset",
+        "course.recordsAdded",
+        "runs.changed",
+        "display.shownChanged",
+        "failed",
+    )
     heard = Listener(faces, *names)
     run_to_the_end(faces, sparsity=0.8, max_iter=20)
     assert heard["phaseChanged"] == [Phase.RUNNING, Phase.IDLE]
     assert heard["failed"] == []
-    first, last = heard["progressChanged"][0], heard["progressChanged"][-1]
+    first, last = heard["progressed"][0], heard["progressed"][-1]
     assert (first.n_iter, first.max_iter) == (0, 20)
     assert (last.n_iter, last.max_iter, last.left) == (20, 20, 0)
     assert last.elapsed == pytest.approx(20 * last.each)
     assert [record.n_iter for part in heard["recordsAdded"] for record in part] == list(range(1, 21))
     assert heard["recordsReset"][0] == ()
     assert [record.n_iter for record in heard["recordsReset"][-1]] == list(range(1, 21))
-    [entry] = faces.runs
-    assert heard["runsChanged"][-1] == (faces.runs, 0)
+    [entry] = faces.runs.entries
+    assert heard["changed"][-1] == (faces.runs.entries, 0)
     assert (entry.number, entry.name, entry.state) == (1, "Run 1", "done")
     assert entry.choice == Choice(rank=9, sparsity=0.8, max_iter=20)
-    assert faces.shown is entry.shown
-    assert faces.pinned is entry.pinned
-    assert faces.shown.meets_target
-    assert faces.shown.attained >= 0.8 - 1e-5
+    assert faces.display.shown is entry.shown
+    assert faces.basis.pinned is entry.pinned
+    assert faces.display.shown.meets_target
+    assert faces.display.shown.attained >= 0.8 - 1e-5
 
 
 def test_the_same_run_without_a_window_gives_the_same_factors(faces: Session) -> None:
     run_to_the_end(faces, sparsity=0.8, max_iter=12, seed=3)
-    spec = faces.runs[0].spec
+    spec = faces.runs.entries[0].spec
     result = gs.factorize(
         faces.dataset.X, gs.Params(9, "psnmf", 0.8, 3, 12), gs.get_backend(spec.backend, spec.threads)
     )
-    np.testing.assert_array_equal(faces.shown.W, result.W)
-    np.testing.assert_array_equal(faces.shown.H, result.H)
+    np.testing.assert_array_equal(faces.display.shown.W, result.W)
+    np.testing.assert_array_equal(faces.display.shown.H, result.H)
 
 
 def test_a_run_pins_what_its_projection_gives_its_basis_from(faces: Session) -> None:
     run_to_the_end(faces, sparsity=0.85, max_iter=20)
-    W, pinned, error = faces.shown.W, faces.pinned, faces.shown.error
+    W, pinned, error = faces.display.shown.W, faces.basis.pinned, faces.display.shown.error
     assert pinned.sparsity < 0.849, "the basis is pinned, not what it was projected from"
     assert not np.array_equal(pinned.W, W)
     np.testing.assert_array_equal(gs.group_sparse_projection(pinned.W, 0.85).values, W)
     X = faces.dataset.X.astype(float)
     assert error == pytest.approx(np.linalg.norm(X - W.astype(float) @ pinned.H) / np.linalg.norm(X), rel=1e-4)
-    order = faces.shown.order
-    faces.set_sparsity(0.9)
-    assert not np.array_equal(faces.shown.W, W)
-    faces.set_sparsity(0.85)  # nothing jumps when the slider comes back
-    np.testing.assert_allclose(faces.shown.W, W, rtol=0, atol=1e-6 * W.max())
-    assert faces.shown.error == pytest.approx(error, rel=1e-5)
-    np.testing.assert_array_equal(faces.shown.order, order)
+    order = faces.display.shown.order
+    faces.settings.set_sparsity(0.9)
+    assert not np.array_equal(faces.display.shown.W, W)
+    faces.settings.set_sparsity(0.85)  # nothing jumps when the slider comes back
+    np.testing.assert_allclose(faces.display.shown.W, W, rtol=0, atol=1e-6 * W.max())
+    assert faces.display.shown.error == pytest.approx(error, rel=1e-5)
+    np.testing.assert_array_equal(faces.display.shown.order, order)
 
 
 def test_pause_resume_cancel_keeps_the_best(faces: Session) -> None:
@@ -89,52 +97,52 @@ def test_pause_resume_cancel_keeps_the_best(faces: Session) -> None:
     start_endless(faces)
     faces.run_or_pause()
     assert faces.phase is Phase.PAUSED
-    wait_until(lambda: faces._live.runner.state.name == "PAUSED")
+    wait_until(lambda: faces.live.runner.state.name == "PAUSED")
     faces.poll()
-    paused_at = len(faces._records)
+    paused_at = len(faces.course.records)
     for _ in range(10):
         faces.poll()
-    assert len(faces._records) == paused_at
+    assert len(faces.course.records) == paused_at
     faces.run_or_pause()
     assert faces.phase is Phase.RUNNING
-    wait_until(lambda: len(faces._records) > paused_at + 3)
+    wait_until(lambda: len(faces.course.records) > paused_at + 3)
     faces.cancel()
     assert faces.phase is Phase.CANCELLING
     wait_until(lambda: faces.phase is Phase.IDLE)
     phases = [Phase.RUNNING, Phase.PAUSED, Phase.RUNNING, Phase.CANCELLING, Phase.IDLE]
     assert heard["phaseChanged"] == phases
     assert heard["failed"] == []
-    [entry] = faces.runs
+    [entry] = faces.runs.entries
     assert entry.outcome.reason is FinishReason.CANCELLED
     assert entry.state == "stopped"
     best = min(record.error for record in entry.records if record.sparsity >= record.target - 1e-5)
     assert entry.shown.error == pytest.approx(best)
-    assert faces.shown is entry.shown
+    assert faces.display.shown is entry.shown
 
 
 def test_cancel_while_paused_ends_the_run(faces: Session) -> None:
     start_endless(faces)
     faces.run_or_pause()
-    wait_until(lambda: faces._live.runner.state.name == "PAUSED")
+    wait_until(lambda: faces.live.runner.state.name == "PAUSED")
     faces.cancel()
     faces.run_or_pause()  # neither pauses nor resumes what is being cancelled
     wait_until(lambda: faces.phase is Phase.IDLE)
-    assert faces.runs[0].state == "stopped"
+    assert faces.runs.entries[0].state == "stopped"
 
 
 def test_slider_steers_the_run(faces: Session) -> None:
-    faces.set_sparsity(0.6)
-    pinned = faces.pinned
+    faces.settings.set_sparsity(0.6)
+    pinned = faces.basis.pinned
     start_endless(faces)
-    assert {record.target for record in faces._records} == {0.6}
-    faces.set_sparsity(0.9)
-    wait_until(lambda: faces._records[-1].target == 0.9)
-    wait_until(lambda: faces.shown.target == 0.9)
-    assert faces.shown.attained >= 0.9 - 1e-5
-    assert faces.pinned is pinned, "a run that goes on is not pinned"
+    assert {record.target for record in faces.course.records} == {0.6}
+    faces.settings.set_sparsity(0.9)
+    wait_until(lambda: faces.course.records[-1].target == 0.9)
+    wait_until(lambda: faces.display.shown.target == 0.9)
+    assert faces.display.shown.attained >= 0.9 - 1e-5
+    assert faces.basis.pinned is pinned, "a run that goes on is not pinned"
     faces.cancel()
-    wait_until(lambda: faces.runs)
-    [entry] = faces.runs
+    wait_until(lambda: faces.runs.entries)
+    [entry] = faces.runs.entries
     [step] = entry.outcome.interventions
     assert step.change.sparsity == 0.9
     targets = [record.target for record in entry.records]
@@ -144,13 +152,13 @@ def test_slider_steers_the_run(faces: Session) -> None:
 
 def test_choice_is_fixed_while_a_run_goes_on(faces: Session) -> None:
     start_endless(faces)
-    before = faces.choice
-    faces.set_choice(replace(before, rank=4))
-    assert faces.choice == before
+    before = faces.settings.choice
+    faces.settings.set_choice(replace(before, rank=4))
+    assert faces.settings.choice == before
     faces.run()
     assert faces.phase is Phase.RUNNING
     faces.cancel()
-    wait_until(lambda: faces.runs)
+    wait_until(lambda: faces.runs.entries)
 
 
 def test_closing_while_a_run_is_going_ends_it(faces: Session) -> None:
@@ -163,49 +171,56 @@ def test_closing_while_a_run_is_going_ends_it(faces: Session) -> None:
 def test_closing_while_a_run_is_paused_ends_it(faces: Session) -> None:
     start_endless(faces)
     faces.run_or_pause()
-    wait_until(lambda: faces._live.runner.state.name == "PAUSED")
+    wait_until(lambda: faces.live.runner.state.name == "PAUSED")
     assert faces.close()
     assert not threads_of_sessions()
 
 
 def test_tiles_keep_their_places_after_the_first_iterations(faces: Session) -> None:
-    heard = Listener(faces, "shownChanged")
+    heard = Listener(faces, "display.shownChanged")
     start_endless(faces)
-    kept = faces._live._order[::-1].copy()  # not the order of any energies
-    faces._live._order = kept
+    kept = faces.live._order[::-1].copy()  # not the order of any energies
+    faces.live._order = kept
     count = len(heard["shownChanged"])
     wait_until(lambda: len(heard["shownChanged"]) >= count + 4)
     for shown in heard["shownChanged"][count:]:
         np.testing.assert_array_equal(shown.order, kept)
     faces.cancel()
-    wait_until(lambda: faces.runs)
+    wait_until(lambda: faces.runs.entries)
 
 
 def test_a_run_without_a_target_meets_it(faces: Session) -> None:
     run_to_the_end(faces, method="ahals", max_iter=10)
-    assert np.isnan(faces.shown.target)
-    assert faces.shown.meets_target
-    assert faces.runs[0].label == "A-HALS, rank 9"
-    np.testing.assert_allclose(faces.pinned.W, faces.shown.W)
+    assert np.isnan(faces.display.shown.target)
+    assert faces.display.shown.meets_target
+    assert faces.runs.entries[0].label == "A-HALS, rank 9"
+    np.testing.assert_allclose(faces.basis.pinned.W, faces.display.shown.W)
 
 
 def test_runs_come_back_to_the_screen(faces: Session) -> None:
     run_to_the_end(faces, sparsity=0.7, max_iter=5)
     run_to_the_end(faces, sparsity=0.9, max_iter=8)
-    first, second = faces.runs
+    first, second = faces.runs.entries
     assert (first.number, second.number) == (1, 2)
-    assert faces.shown_run == 1
-    heard = Listener(faces, "runsChanged", "recordsReset", "pinnedChanged", "shownChanged", "choiceChanged")
+    assert faces.runs.index == 1
+    heard = Listener(
+        faces,
+        "runs.changed",
+        "course.recordsReset",
+        "basis.pinnedChanged",
+        "display.shownChanged",
+        "settings.choiceChanged",
+    )
     faces.show_run(0)
-    assert heard["runsChanged"] == [(faces.runs, 0)]
+    assert heard["changed"] == [(faces.runs.entries, 0)]
     assert heard["recordsReset"] == [first.records]
     assert heard["pinnedChanged"] == [first.pinned]
     assert heard["shownChanged"] == [first.shown]
     assert heard["choiceChanged"] == [first.choice]
-    assert faces.choice.sparsity == 0.7
+    assert faces.settings.choice.sparsity == 0.7
     faces.show_run(2)
     faces.show_run(-1)
-    assert faces.shown_run == 0
+    assert faces.runs.index == 0
 
 
 class TestFailure:
@@ -225,7 +240,7 @@ class TestFailure:
     good = 0
 
     def test_at_once_is_told_in_a_sentence(self, breaking: Session) -> None:
-        pinned, shown = breaking.pinned, breaking.shown
+        pinned, shown = breaking.basis.pinned, breaking.display.shown
         heard = Listener(breaking, "failed")
         breaking.run()
         wait_until(lambda: heard["failed"])
@@ -233,11 +248,11 @@ class TestFailure:
         assert sentence == "the numbers ran out"
         assert "FloatingPointError" in details
         assert breaking.phase is Phase.IDLE
-        assert breaking.runs == ()
-        assert breaking.pinned is pinned
-        assert breaking.shown is shown
-        breaking.set_sparsity(0.9)  # the slider is alive
-        assert breaking.shown.target == 0.9
+        assert breaking.runs.entries == ()
+        assert breaking.basis.pinned is pinned
+        assert breaking.display.shown is shown
+        breaking.settings.set_sparsity(0.9)  # the slider is alive
+        assert breaking.display.shown.target == 0.9
 
     def test_later_keeps_what_was_reached(self, breaking: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(TestFailure, "good", 4)
@@ -245,14 +260,14 @@ class TestFailure:
         breaking.run()
         wait_until(lambda: heard["failed"])
         assert heard["failed"][0][0] == "the numbers ran out"
-        [entry] = breaking.runs
+        [entry] = breaking.runs.entries
         assert entry.state == "failed"
         assert len(entry.records) == 4
         assert breaking.phase is Phase.IDLE
 
     def test_of_the_warm_fit_is_told(self, breaking: Session) -> None:
         heard = Listener(breaking, "failed")
-        breaking.set_choice(replace(breaking.choice, seed=8))
+        breaking.settings.set_choice(replace(breaking.settings.choice, seed=8))
         wait_until(lambda: heard["failed"])
         assert heard["failed"][0][0] == "the numbers ran out"
         assert breaking.phase is Phase.IDLE
@@ -263,13 +278,13 @@ class TestExport:
 
     def test_everything(self, faces: Session, tmp_path: Path) -> None:
         run_to_the_end(faces, sparsity=0.8, max_iter=6)
-        heard = Listener(faces, "exported", "failed", "activityChanged")
+        heard = Listener(faces, "exported", "failed", "activity.changed")
         folder = tmp_path / "new" / "out"
         faces.export(folder, 0)
-        assert heard["activityChanged"] == [f"exporting Run 1 to {folder}"]
+        assert heard["changed"] == [f"exporting Run 1 to {folder}"]
         wait_until(lambda: heard["exported"] or heard["failed"])
         assert heard["failed"] == []
-        assert heard["activityChanged"][-1] == ""
+        assert heard["changed"][-1] == ""
         [paths] = heard["exported"]
         assert paths[-1] == folder / "run.json"
         assert all(path.is_file() for path in paths)
@@ -277,8 +292,8 @@ class TestExport:
         told = json.loads((folder / "run.json").read_text())
         assert faces.dataset.fingerprint in json.dumps(told)
         with np.load(folder / "factors.npz") as factors:
-            np.testing.assert_array_equal(factors["W"], faces.shown.W)
-            np.testing.assert_array_equal(factors["H"], faces.shown.H)
+            np.testing.assert_array_equal(factors["W"], faces.display.shown.W)
+            np.testing.assert_array_equal(factors["H"], faces.display.shown.H)
         with (folder / "history.csv").open() as lines:
             assert len(list(csv.reader(lines))) == 7
 
@@ -292,14 +307,14 @@ class TestExport:
     def test_folder_that_cannot_be_made_is_told_and_nothing_is_written(self, faces: Session, tmp_path: Path) -> None:
         run_to_the_end(faces, max_iter=3)
         (tmp_path / "file").write_text("in the way")
-        heard = Listener(faces, "exported", "failed", "activityChanged")
+        heard = Listener(faces, "exported", "failed", "activity.changed")
         faces.export(tmp_path / "file" / "out", 0)
         wait_until(lambda: heard["failed"])
         [(sentence, _)] = heard["failed"]
         assert "file" in sentence
         assert "\n" not in sentence
         assert heard["exported"] == []
-        assert heard["activityChanged"][-1] == ""
+        assert heard["changed"][-1] == ""
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
         assert (tmp_path / "file").read_text() == "in the way"
 

@@ -22,67 +22,73 @@ WEIGHTS = centre((19, 19)).ravel()
 
 def test_the_plain_and_the_weighted_basis_come_as_a_pair(faces: Session) -> None:
     heard = Listener(faces, "pairChanged")
-    faces.set_sparsity(0.7)
+    faces.settings.set_sparsity(0.7)
     assert heard["pairChanged"] == []  # nobody looks
     faces.set_pairing(True)
     wait_until(lambda: heard["pairChanged"])
     plain, weighted = heard["pairChanged"][-1]
     assert weighted is None
-    np.testing.assert_allclose(plain.W, faces.shown.W, atol=1e-6)
-    faces.set_weights(WEIGHTS)
+    np.testing.assert_allclose(plain.W, faces.display.shown.W, atol=1e-6)
+    faces.settings.set_weights(WEIGHTS)
     wait_until(lambda: heard["pairChanged"][-1][1] is not None)
     plain, weighted = heard["pairChanged"][-1]
-    expected = gs.group_sparse_projection(faces.pinned.W, 0.7, WEIGHTS).values
+    expected = gs.group_sparse_projection(faces.basis.pinned.W, 0.7, WEIGHTS).values
     np.testing.assert_allclose(weighted.W, expected, rtol=0, atol=1e-5 * expected.max())
     assert np.mean(hoyer_sparsity(weighted.W, WEIGHTS)) == pytest.approx(0.7, abs=1e-5)
     np.testing.assert_array_equal(plain.order, weighted.order)
-    faces.set_sparsity(0.8)
+    faces.settings.set_sparsity(0.8)
     wait_until(lambda: heard["pairChanged"][-1][1].target == 0.8)
-    np.testing.assert_allclose(faces.shown.W, heard["pairChanged"][-1][0].W, atol=1e-6)  # the method is the plain one
+    np.testing.assert_allclose(
+        faces.display.shown.W, heard["pairChanged"][-1][0].W, atol=1e-6
+    )  # the method is the plain one
 
 
 def test_the_weighted_method_puts_them_under_the_slider(faces: Session) -> None:
-    faces.set_weights(WEIGHTS)
-    plain = faces.pinned.sparsity
-    faces.set_choice(replace(faces.choice, method="wsnmf"))
-    assert faces.pinned.sparsity == pytest.approx(np.mean(hoyer_sparsity(faces.pinned.W, WEIGHTS)), abs=1e-6)
-    assert faces.pinned.sparsity != pytest.approx(plain, abs=1e-3)
-    faces.set_sparsity(0.8)
-    wait_until(lambda: faces.shown.target == 0.8)
-    assert faces.shown.attained == pytest.approx(0.8, abs=1e-5)  # the weighted average
-    np.testing.assert_allclose(faces.shown.sparsities, hoyer_sparsity(faces.shown.W, WEIGHTS), atol=1e-5)
-    faces.set_choice(replace(faces.choice, method="psnmf"))
-    assert faces.pinned.weights is None
-    assert faces.pinned.sparsity == pytest.approx(plain)
+    faces.settings.set_weights(WEIGHTS)
+    plain = faces.basis.pinned.sparsity
+    faces.settings.set_choice(replace(faces.settings.choice, method="wsnmf"))
+    assert faces.basis.pinned.sparsity == pytest.approx(
+        np.mean(hoyer_sparsity(faces.basis.pinned.W, WEIGHTS)), abs=1e-6
+    )
+    assert faces.basis.pinned.sparsity != pytest.approx(plain, abs=1e-3)
+    faces.settings.set_sparsity(0.8)
+    wait_until(lambda: faces.display.shown.target == 0.8)
+    assert faces.display.shown.attained == pytest.approx(0.8, abs=1e-5)  # the weighted average
+    np.testing.assert_allclose(
+        faces.display.shown.sparsities, hoyer_sparsity(faces.display.shown.W, WEIGHTS), atol=1e-5
+    )
+    faces.settings.set_choice(replace(faces.settings.choice, method="psnmf"))
+    assert faces.basis.pinned.weights is None
+    assert faces.basis.pinned.sparsity == pytest.approx(plain)
 
 
 def test_a_weighted_run_repeats_its_weights_and_takes_new_ones(faces: Session) -> None:
-    faces.set_weights(WEIGHTS)
-    faces.set_choice(replace(faces.choice, method="wsnmf", max_iter=100_000))
+    faces.settings.set_weights(WEIGHTS)
+    faces.settings.set_choice(replace(faces.settings.choice, method="wsnmf", max_iter=100_000))
     faces.run()
-    wait_until(lambda: faces._records)
+    wait_until(lambda: faces.course.records)
     other = WEIGHTS[::-1].copy()
-    faces.set_weights(other)
-    wait_until(lambda: not faces._live.runner._asked)  # taken
+    faces.settings.set_weights(other)
+    wait_until(lambda: not faces.live.runner._asked)  # taken
     faces.cancel()
-    wait_until(lambda: faces.runs)
-    entry = faces.runs[-1]
+    wait_until(lambda: faces.runs.entries)
+    entry = faces.runs.entries[-1]
     np.testing.assert_array_equal(entry.spec.params.weights, WEIGHTS)
     [step] = entry.outcome.interventions
     np.testing.assert_array_equal(step.change.weights, other)
     assert entry.shown.meets_target
     np.testing.assert_allclose(entry.shown.sparsities, hoyer_sparsity(entry.shown.W, other), atol=1e-5)
-    assert faces.pinned.weights is not None
+    assert faces.basis.pinned.weights is not None
 
 
 def test_without_painted_weights_the_weighted_method_is_the_plain_one(faces: Session) -> None:
-    faces.set_choice(replace(faces.choice, method="wsnmf", max_iter=5))
+    faces.settings.set_choice(replace(faces.settings.choice, method="wsnmf", max_iter=5))
     faces.run()
-    wait_until(lambda: faces.runs)
-    faces.set_choice(replace(faces.choice, method="psnmf"))
+    wait_until(lambda: faces.runs.entries)
+    faces.settings.set_choice(replace(faces.settings.choice, method="psnmf"))
     faces.run()
-    wait_until(lambda: len(faces.runs) == 2)
-    weighted, plain = (entry.shown.W for entry in faces.runs)
+    wait_until(lambda: len(faces.runs.entries) == 2)
+    weighted, plain = (entry.shown.W for entry in faces.runs.entries)
     np.testing.assert_allclose(weighted, plain, rtol=1e-3, atol=1e-4 * plain.max())
 
 
@@ -92,23 +98,23 @@ def test_painting_in_the_window_reaches_the_projection_and_is_undone(faces_windo
     wait_until(lambda: window.weights.presets["image"].isEnabled())  # the mean image has come
     wait_until(lambda: window.weights.presets["residual"].isEnabled())
     QTest.mouseClick(window.weights.presets["centre"], Qt.MouseButton.LeftButton)
-    wait_until(lambda: session.weights is not None)
+    wait_until(lambda: session.settings.weights is not None)
     wait_until(lambda: window.weights.pair._bases[1] is not None)
     assert window.model.weights.text() == "Painted"
-    assert session.undo_stack.undoText() == "weights"
-    session.undo_stack.undo()
-    assert session.weights is None
+    assert session.undo.stack.undoText() == "weights"
+    session.undo.stack.undo()
+    assert session.settings.weights is None
     assert window.weights.weights is None
     assert window.model.weights.text() == "All equal"
-    session.undo_stack.redo()
-    np.testing.assert_allclose(window.weights.weights, session.weights)
+    session.undo.stack.redo()
+    np.testing.assert_allclose(window.weights.weights, session.settings.weights)
     window.centre.show_view("Basis")
     assert not session._is_pairing
 
 
 def test_other_data_have_no_weights(faces: Session) -> None:
-    faces.set_weights(WEIGHTS)
+    faces.settings.set_weights(WEIGHTS)
     before = faces.dataset
     faces.open(before.source)
     wait_until(lambda: faces.dataset is not before)
-    assert faces.weights is None
+    assert faces.settings.weights is None

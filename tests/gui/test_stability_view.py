@@ -213,11 +213,11 @@ def test_the_selected_basis_image_tells_its_own(show: Callable[..., QWidget]) ->
 
 def run(window: MainWindow, **changes: object) -> RunEntry:
     session = window.session
-    session.set_choice(replace(session.choice, **changes))
-    count = len(session.runs)
+    session.settings.set_choice(replace(session.settings.choice, **changes))
+    count = len(session.runs.entries)
     session.run()
-    wait_until(lambda: len(session.runs) == count + 1 and session.phase is Phase.IDLE)
-    return session.runs[-1]
+    wait_until(lambda: len(session.runs.entries) == count + 1 and session.phase is Phase.IDLE)
+    return session.runs.entries[-1]
 
 
 def press(window: MainWindow, key: Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
@@ -234,9 +234,9 @@ def checked(window: MainWindow) -> RunEntry:
     """A run of which the stability has been asked for and found."""
     run(window, max_iter=20)
     ask(window)
-    wait_until(lambda: window.session.runs[0].stability is not None)
+    wait_until(lambda: window.session.runs.entries[0].stability is not None)
     settle()
-    return window.session.runs[0]
+    return window.session.runs.entries[0]
 
 
 def test_from_the_key_to_the_screen(faces_window: MainWindow) -> None:
@@ -244,24 +244,24 @@ def test_from_the_key_to_the_screen(faces_window: MainWindow) -> None:
     assert not window.actions_by_name["stability"].isEnabled(), "a short fit is no run"
     entry = run(window, max_iter=20)
     assert window.actions_by_name["stability"].isEnabled()
-    told = Listener(session, "activityChanged", "logged", "failed", "stabilityFound")
+    told = Listener(session, "activity.changed", "logged", "failed", "runs.stabilityFound")
     ask(window)
-    wait_until(lambda: session.runs[0].stability is not None)
+    wait_until(lambda: session.runs.entries[0].stability is not None)
     settle()
-    assert any(text.startswith("checking Run 1: seed 1 of 5, iteration") for text in told["activityChanged"])
-    assert told["activityChanged"][-1] == ""
+    assert any(text.startswith("checking Run 1: seed 1 of 5, iteration") for text in told["changed"])
+    assert told["changed"][-1] == ""
     assert told["failed"] == []
     params = entry.spec.params
     direct = basis_stability(session.dataset.X, factorize(session.dataset.X, params).W, params, seeds=5)
-    found = session.runs[0].stability
+    found = session.runs.entries[0].stability
     np.testing.assert_allclose(found.cosine, direct.cosine, atol=1e-3)
-    assert session.runs[0].outcome is entry.outcome
+    assert session.runs.entries[0].outcome is entry.outcome
     count = len(found.unstable)
     assert f"{count or 'none'} unstable over 5 seeds" in window.montage._caption.text()
     assert len(window.montage.view._unstable._rects) == count
     assert f"Run 1: {count or 'none'} of 9 basis images unstable over 5 seeds" in told["logged"][-1]
     QTest.mouseClick(window.montage.view.viewport(), LEFT, pos=window.montage.view.tile_centre(4).toPoint())
-    basis = int(session.shown.order[4])
+    basis = int(session.display.shown.order[4])
     assert window.basis._facts["stability"].text() == f"{found.cosine[basis]:.2f}\nover 5 seeds"
     again = len(told["stabilityFound"])
     ask(window)
@@ -279,7 +279,7 @@ def test_the_key_shows_and_hides_the_veil_and_undo_too(faces_window: MainWindow)
     press(window, Key.Key_U)
     assert not view._spread.isVisible()
     assert not window.view_menu.spread.isChecked()
-    window.session.undo_stack.undo()
+    window.session.undo.stack.undo()
     assert view._spread.isVisible()
     press(window, Key.Key_U)
     ask(window)
@@ -290,8 +290,8 @@ def test_it_belongs_to_its_run_and_stays_while_the_slider_projects_it(faces_wind
     window, session = faces_window, faces_window.session
     checked(window)
     view = window.montage.view
-    session.set_sparsity(0.95)
-    wait_until(lambda: session.shown.target == pytest.approx(0.95))
+    session.settings.set_sparsity(0.95)
+    wait_until(lambda: session.display.shown.target == pytest.approx(0.95))
     assert view._spread.isVisible()
     assert "unstable" in window.montage._caption.text()
     run(window, seed=7)
@@ -300,20 +300,22 @@ def test_it_belongs_to_its_run_and_stays_while_the_slider_projects_it(faces_wind
     assert window.basis._stability is None
     session.show_run(0)
     assert view._spread.isVisible()
-    session.set_auto_refit(True)
-    session.set_sparsity(0.3)
-    session.settle_sparsity()
-    wait_until(lambda: session.shown_run == -1)
+    session.basis.set_auto_refit(True)
+    session.settings.set_sparsity(0.3)
+    session.settings.settle_sparsity()
+    wait_until(lambda: session.runs.index == -1)
     assert not view._spread.isVisible(), "a refit of both factors is another basis"
 
 
 def slow(window: MainWindow) -> None:
     """Ask about a run whose fits take long."""
     run(window, max_iter=12)
-    entry = window.session.runs[-1]
+    entry = window.session.runs.entries[-1]
     result = replace(entry.outcome.result, params=replace(entry.outcome.result.params, max_iter=10**6))
     long = replace(entry, outcome=replace(entry.outcome, result=result))
-    window.session._set_runs((*window.session.runs[:-1], long), len(window.session.runs) - 1)
+    runs = window.session.runs
+    runs.take((*runs.entries[:-1], long))
+    runs.show(len(runs.entries) - 1)
     ask(window)
     wait_until(lambda: window.session.checking._check.done[1] > 2)
 
@@ -328,7 +330,7 @@ def test_cancel_ends_it(faces_window: MainWindow) -> None:
     wait_until(lambda: not session.checking._worker.busy)
     session.poll()
     settle()
-    assert session.runs[0].stability is None
+    assert session.runs.entries[0].stability is None
     assert not window.run.cancel.isEnabled()
     assert "cancelled" in window.messages.line.text()
 
@@ -348,7 +350,7 @@ def test_what_comes_to_the_screen_ends_it(faces_window: MainWindow, what: str) -
     assert session.checking.entry is None
     wait_until(lambda: not session.checking._worker.busy and session.phase is Phase.IDLE)
     session.poll()
-    assert all(entry.stability is None for entry in session.runs)
+    assert all(entry.stability is None for entry in session.runs.entries)
 
 
 def test_a_mistake_is_told(faces_window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,13 +370,13 @@ def test_a_mistake_is_told(faces_window: MainWindow, monkeypatch: pytest.MonkeyP
 def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 255, (60, 8, 6), np.uint8))
     one, path = make_window(), tmp_path / "s.gsps"
-    one.session.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
+    one.session.settings.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
     one.session.open(tmp_path / "x.npy")
-    wait_until(lambda: one.session.shown is not None)
+    wait_until(lambda: one.session.display.shown is not None)
     one.filing.keeping.watch(tmp_path / "beside")
     checked(one)
-    one.session.remark(0, Remarks(note="still here"))
-    found = one.session.runs[0].stability
+    one.session.runs.remark(0, Remarks(note="still here"))
+    found = one.session.runs.entries[0].stability
     assert found is not None
     assert one.isWindowModified()
     one.filing.keeping.save(path)
@@ -386,9 +388,9 @@ def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_pat
 
     two = make_window()
     two.asking.open(path)
-    wait_until(lambda: two.session.runs)
-    again = two.session.runs[0].stability
-    assert two.session.runs[0].remarks.note == "still here"
+    wait_until(lambda: two.session.runs.entries)
+    again = two.session.runs.entries[0].stability
+    assert two.session.runs.entries[0].remarks.note == "still here"
     assert again.seeds == 5
     assert np.array_equal(again.cosine, found.cosine)
     assert np.array_equal(again.spread, found.spread)
@@ -399,11 +401,11 @@ def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_pat
         del file["runs/000001/beside/spread"]
     three = make_window()
     three.asking.open(path)
-    wait_until(lambda: three.session.runs)
+    wait_until(lambda: three.session.runs.entries)
     wait_until(lambda: [w for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible()])
     [dialog] = [w for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible()]
     assert "where run 1 differs from seed to seed cannot be read" in dialog.sentence
     dialog.close()
-    assert np.array_equal(three.session.runs[0].stability.cosine, found.cosine)
+    assert np.array_equal(three.session.runs.entries[0].stability.cosine, found.cosine)
     assert not three.montage.view._spread.isVisible()
     assert "over 5 seeds" in three.montage._caption.text()

@@ -25,11 +25,11 @@ Key = Qt.Key
 def paused(faces_window: MainWindow) -> MainWindow:
     """A run that has been paused after some iterations."""
     session = faces_window.session
-    session.set_choice(replace(session.choice, max_iter=10**6))
+    session.settings.set_choice(replace(session.settings.choice, max_iter=10**6))
     QTest.mouseClick(faces_window.run.run, LEFT)
-    wait_until(lambda: len(session._records) >= 6)
+    wait_until(lambda: len(session.course.records) >= 6)
     QTest.mouseClick(faces_window.run.run, LEFT)
-    wait_until(lambda: session._live.runner.state.name == "PAUSED")
+    wait_until(lambda: session.live.runner.state.name == "PAUSED")
     session.poll()
     return faces_window
 
@@ -68,9 +68,9 @@ def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
     assert not any(action.isEnabled() for action in steering(window)), "none is selected"
     pick(window, 1)
     assert all(action.isEnabled() for action in steering(window))
-    frozen = int(session.shown.order[1])
+    frozen = int(session.display.shown.order[1])
     QTest.keyClick(window.montage.view, Key.Key_F, Qt.KeyboardModifier.ShiftModifier)
-    assert session.frozen == (frozen,)
+    assert session.live.frozen == (frozen,)
     assert current_theme().curve_sparsity in colours_of_tile(window, 1)
     assert "1 frozen" in window.montage._caption.text()
     pick(window, 0)
@@ -80,15 +80,19 @@ def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
     QTest.keyClick(window.montage.view, Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
     QTest.keyClick(window.montage.view, Key.Key_R, Qt.KeyboardModifier.ShiftModifier)
     QTest.mouseClick(window.run.run, LEFT)
-    wait_until(lambda: len(session.marks) == 4)
-    wait_until(lambda: session._records[-1].n_iter > session.marks[-1].last and session.shown.W.shape[1] == 9)
-    words = [mark.text.split(" ", 2)[2] for mark in session.marks]
+    wait_until(lambda: len(session.course.marks) == 4)
+    wait_until(
+        lambda: (
+            session.course.records[-1].n_iter > session.course.marks[-1].last and session.display.shown.W.shape[1] == 9
+        )
+    )
+    words = [mark.text.split(" ", 2)[2] for mark in session.course.marks]
     assert words == ["frozen", "killed", "split", "re-seeded"]
     assert len(window.curves._mark_heads.points()) == 4
     session.cancel()
     wait_until(lambda: session.phase is Phase.IDLE)
     assert "frozen" not in window.montage._caption.text()
-    assert session.runs[0].marks[1].line in window.runs.table.item(0, 0).toolTip()
+    assert session.runs.entries[0].marks[1].line in window.runs.table.item(0, 0).toolTip()
 
 
 def test_a_right_click_offers_the_same(paused: MainWindow) -> None:
@@ -106,11 +110,11 @@ def test_a_branch_by_key_and_dialog(paused: MainWindow) -> None:
     asked.at.setValue(3)
     QTest.keyClicks(asked.sparsity, "0.7")
     QTest.keyClick(asked.sparsity, Key.Key_Return)
-    wait_until(lambda: len(session.runs) == 1 and len(session._records) > 3)
-    assert session.runs[0].state == "stopped"
+    wait_until(lambda: len(session.runs.entries) == 1 and len(session.course.records) > 3)
+    assert session.runs.entries[0].state == "stopped"
     session.cancel()
-    wait_until(lambda: len(session.runs) == 2)
-    first, second = session.runs
+    wait_until(lambda: len(session.runs.entries) == 2)
+    first, second = session.runs.entries
     assert (second.origin, second.choice.sparsity) == ((1, 3), 0.7)
     assert [r.error for r in second.records[:3]] == [r.error for r in first.records[:3]]
     drawn = window.curves._origin_curves[0].getData()[1]

@@ -49,9 +49,9 @@ def images(tmp_path: Path) -> Path:
 @pytest.fixture
 def opened(root: Path, window: MainWindow, images: Path) -> MainWindow:
     """A window on these images."""
-    window.session.set_choice(Choice(rank=4, max_iter=8))
+    window.session.settings.set_choice(Choice(rank=4, max_iter=8))
     window.session.open(images)
-    wait_until(lambda: window.session.shown is not None)
+    wait_until(lambda: window.session.display.shown is not None)
     return window
 
 
@@ -99,14 +99,14 @@ class TestInTheWindow:
         assert asked._heading.text() == "Rank 4, s = 0.5"
         assert "over 2 seeds, sparsity 0.5" in asked._said.text()
         click(asked, 1, 0, twice=True)
-        wait_until(lambda: session.runs)
-        [entry] = session.runs
+        wait_until(lambda: session.runs.entries)
+        [entry] = session.runs.entries
         states = {state.cell: state for state in asked._poll.states}
         best = min((Cell(4, 0.5, seed) for seed in (0, 1)), key=lambda cell: states[cell].error)
         assert (entry.choice.rank, entry.choice.sparsity, entry.choice.seed) == (4, 0.5, best.seed)
         assert entry.shown.error == states[best].error
-        assert session.shown is entry.shown
-        assert session.choice == Choice(rank=4, sparsity=0.5, seed=best.seed, max_iter=8)
+        assert session.display.shown is entry.shown
+        assert session.settings.choice == Choice(rank=4, sparsity=0.5, seed=best.seed, max_iter=8)
         assert opened.runs.table.item(0, 0).text() == "Run 1"
 
     def test_opening_a_cell_twice_shows_the_run_that_is_there(self, opened: MainWindow) -> None:
@@ -119,43 +119,43 @@ class TestInTheWindow:
         QTest.keyClick(asked.map, Key.Key_Up)
         assert asked._heading.text() == "Rank 4, s = 0.7"
         QTest.keyClick(asked.map, Key.Key_Return)
-        wait_until(lambda: len(session.runs) == 1)
+        wait_until(lambda: len(session.runs.entries) == 1)
         QTest.keyClick(asked.map, Key.Key_Down)
         QTest.mouseClick(asked.open_run, LEFT)
-        wait_until(lambda: len(session.runs) == 2)
+        wait_until(lambda: len(session.runs.entries) == 2)
         click(asked, 1, 1, twice=True)
-        wait_until(lambda: session.shown_run == 0)
-        assert len(session.runs) == 2
+        wait_until(lambda: session.runs.index == 0)
+        assert len(session.runs.entries) == 2
         # The other seed, from the list: another run.
-        seed = next(row for row in (0, 1) if asked._states()[row].cell.seed != session.runs[0].choice.seed)
+        seed = next(row for row in (0, 1) if asked._states()[row].cell.seed != session.runs.entries[0].choice.seed)
         item = asked.seeds.item(seed, 1)
         QTest.mouseClick(asked.seeds.viewport(), LEFT, pos=asked.seeds.visualItemRect(item).center())
         assert asked.open_run.text() == "Open this run"
         QTest.mouseClick(asked.open_run, LEFT)
-        wait_until(lambda: len(session.runs) == 3)
-        assert session.runs[2].choice.seed == asked._states()[seed].cell.seed
-        assert [entry.number for entry in session.runs] == [1, 2, 3]
+        wait_until(lambda: len(session.runs.entries) == 3)
+        assert session.runs.entries[2].choice.seed == asked._states()[seed].cell.seed
+        assert [entry.number for entry in session.runs.entries] == [1, 2, 3]
 
     def test_a_run_of_the_window_with_the_same_bits_is_the_run_behind_the_cell(self, opened: MainWindow) -> None:
         session = opened.session
-        session.set_choice(Choice(rank=4, sparsity=0.7, max_iter=8))
+        session.settings.set_choice(Choice(rank=4, sparsity=0.7, max_iter=8))
         session.run()
-        wait_until(lambda: session.runs)
+        wait_until(lambda: session.runs.entries)
         asked = ask(opened, seeds=1)
         finish(asked)
         click(asked, 0, 1, twice=True)
-        wait_until(lambda: len(session.runs) == 2)
+        wait_until(lambda: len(session.runs.entries) == 2)
         click(asked, 1, 1, twice=True)
-        wait_until(lambda: session.shown_run == 0)
-        assert len(session.runs) == 2
+        wait_until(lambda: session.runs.index == 0)
+        assert len(session.runs.entries) == 2
 
     def test_a_session_keeps_such_a_run_and_its_cell_finds_it(self, opened: MainWindow, tmp_path: Path) -> None:
         session = opened.session
         asked = ask(opened)
         finish(asked)
         click(asked, 0, 1, twice=True)
-        wait_until(lambda: session.runs)
-        before = session.runs[0].outcome.result
+        wait_until(lambda: session.runs.entries)
+        before = session.runs.entries[0].outcome.result
         heard = Listener(opened.filing.keeping, "saved", "opened")
         opened.filing.keeping.save(tmp_path / "kept.gsps")
         wait_until(lambda: heard["saved"])
@@ -163,14 +163,14 @@ class TestInTheWindow:
         wait_until(lambda: heard["opened"])
         settle()
         assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, SweepDialog) and w.isVisible()]
-        assert np.array_equal(session.runs[0].outcome.result.W, before.W)
+        assert np.array_equal(session.runs.entries[0].outcome.result.W, before.W)
         opened.asking.sweep()
         asked = dialog()
         wait_until(lambda: asked._poll.count(Stage.DONE) == 8)
         click(asked, 0, 1, twice=True)
         wait_until(lambda: not session.sweeping._worker.busy)
         settle()
-        assert len(session.runs) == 1
+        assert len(session.runs.entries) == 1
 
     def test_the_last_grid_and_its_cells_are_there_at_once(self, opened: MainWindow) -> None:
         asked = ask(opened, iterations=ENDLESS)
@@ -188,7 +188,7 @@ class TestInTheWindow:
         assert asked.start.text() == "Go on"
         asked.close()
         settle()
-        opened.session.set_choice(Choice(rank=7, method="ahals", max_iter=99))
+        opened.session.settings.set_choice(Choice(rank=7, method="ahals", max_iter=99))
         opened.asking.sweep()
         asked = dialog()
         wait_until(lambda: asked._poll.count(Stage.DONE) == 4)
@@ -230,7 +230,7 @@ class TestInTheWindow:
         asked = ask(opened, iterations=ENDLESS)
         QTest.mouseClick(asked.start, LEFT)
         wait_until(lambda: asked._poll.states[0].n_iter > 0)
-        session.set_choice(replace(session.choice, max_iter=ENDLESS))
+        session.settings.set_choice(replace(session.settings.choice, max_iter=ENDLESS))
         session.run()
         assert asked._poll.is_going
         assert "waiting: the run goes first" in asked._count.text()
@@ -239,13 +239,13 @@ class TestInTheWindow:
         click(asked, 0, 0, twice=True)
         assert "no finished run" in asked._said.text()
         at = sweep.poll().states[0].n_iter
-        wait_until(lambda: len(session._records) > 20)
+        wait_until(lambda: len(session.course.records) > 20)
         assert sweep.poll().states[0].n_iter == at
         session.cancel()
         wait_until(lambda: session.phase is Phase.IDLE and sweep.poll().states[0].n_iter > at)
         assert "waiting" not in asked._count.text()
         # A move of the slider holds it up, too, for a moment.
-        session.set_sparsity(0.9)
+        session.settings.set_sparsity(0.9)
         assert sweep.poll().is_paused
         wait_until(lambda: not sweep.poll().is_paused)
 
@@ -279,7 +279,7 @@ class TestInTheWindow:
         settle()
         assert not opened.session.sweeping.is_going
         assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, SweepDialog) and w.isVisible()]
-        wait_until(lambda: opened.session.shown is not None)
+        wait_until(lambda: opened.session.display.shown is not None)
         opened.asking.sweep()
         asked = dialog()
         wait_until(lambda: asked._poll.states)
@@ -302,8 +302,8 @@ class TestInTheWindow:
         assert [number.value() for number in asked.form.ranks] == [2, 7, 1]
         assert "s of H = 0.200" in asked.form._shared.text()
         click(asked, 5, 0, twice=True)
-        wait_until(lambda: opened.session.runs)
-        assert opened.session.runs[0].choice == Choice(7, sparsity=0.6, max_iter=4, sparsity_h=0.2)
+        wait_until(lambda: opened.session.runs.entries)
+        assert opened.session.runs.entries[0].choice == Choice(7, sparsity=0.6, max_iter=4, sparsity_h=0.2)
 
     def test_what_goes_wrong_is_said(self, opened: MainWindow, root: Path) -> None:
         asked = ask(opened)
@@ -318,7 +318,7 @@ class TestInTheWindow:
         asked.seeds.selectRow(0)
         QTest.mouseClick(asked.open_run, LEFT)
         wait_until(lambda: "is damaged" in asked._said.text())
-        assert not opened.session.runs
+        assert not opened.session.runs.entries
 
 
 BASE = Params(6, "psnmf", max_iter=50)
@@ -457,9 +457,9 @@ def test_the_map_is_painted_in_every_state(show: Callable[..., QWidget], app: QA
 def test_the_sweep_of_a_session_without_a_window(session: object, images: Path, tmp_path: Path) -> None:
     """The dialog is closed: what ends is logged, and a session that closes leaves no thread."""
     session.sweeping.root = tmp_path / "sweeps"
-    session.set_choice(Choice(rank=3, max_iter=5))
+    session.settings.set_choice(Choice(rank=3, max_iter=5))
     session.open(images)
-    wait_until(lambda: session.shown is not None)
+    wait_until(lambda: session.display.shown is not None)
     heard = Listener(session, "logged")
     ended = Listener(session.sweeping, "ended", "failed")
     session.sweeping.begin(Grid(session.sweeping.base(), (2, 3), (0.5,)))

@@ -66,7 +66,7 @@ def test_the_window_works_below_it_and_it_follows_the_size(faces_window: MainWin
     tour.show_hint(2)
     view = window.montage.view
     QTest.mouseClick(view.viewport(), LEFT, pos=view.tile_centre(0).toPoint())
-    assert window.session.selected == int(window.session.shown.order[0])
+    assert window.session.display.selected == int(window.session.display.shown.order[0])
     window.resize(1250, 760)
     settle()
     assert window.rect().contains(tour.geometry())

@@ -54,24 +54,24 @@ def root(tmp_path: Path) -> Path:
 def watched(window: MainWindow, root: Path, stack: Path) -> MainWindow:
     """A window that keeps what is done, on 60 images."""
     window.filing.watch(root)
-    window.session.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
+    window.session.settings.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
     window.asking.open(stack)
-    wait_until(lambda: window.session.shown is not None)
+    wait_until(lambda: window.session.display.shown is not None)
     return window
 
 
 def finish_runs(window: MainWindow, runs: int = 1) -> None:
     """Press Run for each run, and wait for its end."""
     for _ in range(runs):
-        done = len(window.session.runs)
+        done = len(window.session.runs.entries)
         QTest.mouseClick(window.run.run, LEFT)
-        wait_until(lambda done=done: len(window.session.runs) > done)
+        wait_until(lambda done=done: len(window.session.runs.entries) > done)
 
 
 def begin_endless(window: MainWindow) -> None:
     """Press Space for a run that does not end, and wait for some iterations."""
     session = window.session
-    session.set_choice(Choice(rank=3, max_iter=1_000_000, sparsity=0.4))
+    session.settings.set_choice(Choice(rank=3, max_iter=1_000_000, sparsity=0.4))
     QTest.keyClick(window, Qt.Key.Key_Space)
     wait_until(lambda: session.branch_end > 20)
 
@@ -232,10 +232,10 @@ class TestQuit:
         press(question(), "Save")
         wait_until(errors)
         assert watched.isVisible()
-        assert len(watched.session.runs) == 1
+        assert len(watched.session.runs.entries) == 1
 
     def test_painted_weights_are_work(self, watched: MainWindow, root: Path) -> None:
-        watched.session.set_weights(np.linspace(0.1, 1, 48))
+        watched.session.settings.set_weights(np.linspace(0.1, 1, 48))
         quit_by_key(watched)
         assert "painted weights" in question().informativeText()
         press(question(), "Keep for later")
@@ -253,7 +253,7 @@ class TestQuit:
     def test_a_note_since_the_last_saving_is_asked_about(self, watched: MainWindow, tmp_path: Path) -> None:
         finish_runs(watched)
         saved_session(watched, tmp_path / "s.gsps")
-        watched.session.remark(0, Remarks(note="later"))
+        watched.session.runs.remark(0, Remarks(note="later"))
         quit_by_key(watched)
         assert "s.gsps" in question().text()
         press(question(), "Save")
@@ -263,20 +263,20 @@ class TestQuit:
     def test_work_that_cannot_be_kept_stays(self, window: MainWindow, stack: Path, root: Path) -> None:
         root.write_text("a file where the folder should be")
         window.filing.watch(root)
-        window.session.set_choice(Choice(rank=3, max_iter=8))
+        window.session.settings.set_choice(Choice(rank=3, max_iter=8))
         window.asking.open(stack)
-        wait_until(lambda: window.session.shown is not None)
+        wait_until(lambda: window.session.display.shown is not None)
         finish_runs(window)
         wait_until(errors)
         quit_by_key(window)
         press(question(), "Keep for later")
         wait_until(lambda: any("cannot be kept for later" in sentence for sentence in errors()))
         assert window.isVisible()
-        assert len(window.session.runs) == 1
+        assert len(window.session.runs.entries) == 1
 
     def test_a_study_of_ranks_that_is_going_is_asked_about(self, watched: MainWindow) -> None:
         session = watched.session
-        session.ranking.study(session.dataset, range(1, 20), session.choice, 5)
+        session.ranking.study(session.dataset, range(1, 20), session.settings.choice, 5)
         quit_by_key(watched)
         assert "number of basis images" in question().informativeText()
         press(question(), "Cancel")
@@ -315,9 +315,9 @@ class TestQuit:
         window.filing.watch(root)
         path = tmp_path / "<img src=x>&amp; <b>bold.npy"
         np.save(path, np.random.default_rng(0).integers(0, 255, (60, 8, 6), np.uint8))
-        window.session.set_choice(Choice(rank=3, max_iter=8))
+        window.session.settings.set_choice(Choice(rank=3, max_iter=8))
         window.asking.open(path)
-        wait_until(lambda: window.session.shown is not None)
+        wait_until(lambda: window.session.display.shown is not None)
         finish_runs(window)
         quit_by_key(window)
         assert "&lt;img src=x&gt;&amp;amp; &lt;b&gt;bold.npy" in question().text()
@@ -344,15 +344,15 @@ class TestOtherData:
         self, watched: MainWindow, root: Path, other: Path
     ) -> None:
         finish_runs(watched, 2)
-        before = [entry.outcome.result.W for entry in watched.session.runs]
+        before = [entry.outcome.result.W for entry in watched.session.runs.entries]
         watched.asking.open(other)
-        wait_until(lambda: watched.session.dataset.name == "y.npy" and watched.session.shown is not None)
+        wait_until(lambda: watched.session.dataset.name == "y.npy" and watched.session.display.shown is not None)
         finish_runs(watched)
         idle(watched)
         watched.filing._recent.actions()[0].trigger()
-        wait_until(lambda: watched.session.dataset.name == "x.npy" and len(watched.session.runs) == 2)
+        wait_until(lambda: watched.session.dataset.name == "x.npy" and len(watched.session.runs.entries) == 2)
         idle(watched)
-        for entry, W in zip(watched.session.runs, before, strict=True):
+        for entry, W in zip(watched.session.runs.entries, before, strict=True):
             assert np.array_equal(entry.outcome.result.W, W)
         assert self.kept(root) == {"y.npy": 1}
         assert watched.isWindowModified()
@@ -372,7 +372,7 @@ class TestOtherData:
         saved_session(watched, tmp_path / "s.gsps")
         finish_runs(watched)
         watched.filing.open(tmp_path / "s.gsps")
-        wait_until(lambda: len(watched.session.runs) == 1)
+        wait_until(lambda: len(watched.session.runs.entries) == 1)
         idle(watched)
         assert self.kept(root) == {"x.npy": 2}
         assert not watched.isWindowModified()
@@ -390,9 +390,9 @@ class TestOtherData:
         dialog = self.layout(watched)
         QTest.mouseClick(dialog.accept_button, LEFT)
         settle()
-        wait_until(lambda: not watched.session.is_loading)
+        wait_until(lambda: not watched.session.loader.is_loading)
         assert watched.session.dataset is dataset
-        assert len(watched.session.runs) == 2
+        assert len(watched.session.runs.entries) == 2
 
     def test_another_layout_keeps_the_runs_of_the_former(self, watched: MainWindow, root: Path) -> None:
         finish_runs(watched, 2)
@@ -418,15 +418,15 @@ class TestOtherData:
     ) -> None:
         root.write_text("a file where the folder should be")
         window.filing.watch(root)
-        window.session.set_choice(Choice(rank=3, max_iter=8))
+        window.session.settings.set_choice(Choice(rank=3, max_iter=8))
         window.asking.open(stack)
-        wait_until(lambda: window.session.shown is not None)
+        wait_until(lambda: window.session.display.shown is not None)
         finish_runs(window)
         window.asking.open(other)
         wait_until(is_asked)
         press(question(), "Cancel")
         assert window.session.dataset.name == "x.npy"
-        assert len(window.session.runs) == 1
+        assert len(window.session.runs.entries) == 1
         window.asking.open(other)
         wait_until(is_asked)
         press(question(), "Discard")
@@ -486,14 +486,14 @@ class TestDamagedSessions:
             idle(window)
             settle()
             assert [sentence for sentence in errors() if "is not used" in sentence or "is damaged" in sentence], value
-            assert len(window.session.runs) == 2, value
+            assert len(window.session.runs.entries) == 2, value
             assert window.filing.keeping.path == file
             close_errors()
             save_by_key(window)
             assert len(read_session(file).runs) == 2, value
             assert read_session(file).state[part] != value, "what is written is what is used"
         finish_runs(window)
-        assert len(window.session.runs) == 3
+        assert len(window.session.runs.entries) == 3
 
     def test_a_state_of_another_kind_leaves_the_runs(self, window: MainWindow, file: Path) -> None:
         for state in (None, 5, [], "text", {}):
@@ -501,12 +501,12 @@ class TestDamagedSessions:
                 del opened["state"]
                 opened["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
             window.asking.open(file)
-            wait_until(lambda: len(window.session.runs) == 2)
+            wait_until(lambda: len(window.session.runs.entries) == 2)
             idle(window)
             assert [bool(errors()), state == {}].count(True) == 1, state
             close_errors()
             window.asking.sample("faces")
-            wait_until(lambda: window.session.runs == ())
+            wait_until(lambda: window.session.runs.entries == ())
 
     def test_runs_of_one_number_are_two_runs(self, window: MainWindow, file: Path) -> None:
         with h5py.File(file, "r+") as opened:
@@ -516,7 +516,7 @@ class TestDamagedSessions:
         window.asking.open(file)
         wait_until(errors)
         assert "that of another one: now 2" in errors()[0]
-        assert [entry.number for entry in window.session.runs] == [1, 2]
+        assert [entry.number for entry in window.session.runs.entries] == [1, 2]
 
     def test_details_of_a_run_are_dropped_and_the_run_stays(
         self, make_window: Callable[[], MainWindow], file: Path
@@ -528,10 +528,10 @@ class TestDamagedSessions:
         write_session(file, SavedSession(saved.data, None, saved.runs, None, saved.state))
         window = make_window()
         window.asking.open(file)
-        wait_until(lambda: len(window.session.runs) == 2)
+        wait_until(lambda: len(window.session.runs.entries) == 2)
         settle()
         assert errors()
-        assert window.session.runs[0].choice.method == "psnmf", "as the run's own parameters say"
+        assert window.session.runs.entries[0].choice.method == "psnmf", "as the run's own parameters say"
 
     def test_a_file_whose_runs_cannot_be_shown_is_never_written_over(
         self, make_window: Callable[[], MainWindow], file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -546,7 +546,7 @@ class TestDamagedSessions:
         wait_until(errors)
         idle(window)
         assert "s.gsps stays as it is" in errors()[0]
-        assert window.session.runs == ()
+        assert window.session.runs.entries == ()
         assert window.filing.keeping.path is None
         asked: list[str] = []
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *args: asked.append(args[2]) or ("", ""))
@@ -559,13 +559,13 @@ class TestDamagedSessions:
     ) -> None:
         one = make_window()
         one.asking.open(file)
-        wait_until(lambda: len(one.session.runs) == 2)
+        wait_until(lambda: len(one.session.runs.entries) == 2)
         one.filing.keeping.save(file, with_data=True)
         idle(one)
         stack.unlink()
         two = make_window()
         two.asking.open(file)
-        wait_until(lambda: len(two.session.runs) == 2)
+        wait_until(lambda: len(two.session.runs.entries) == 2)
         finish_runs(two)
         save_by_key(two)
         assert read_session(file).dataset is not None
@@ -577,7 +577,7 @@ class TestDamagedSessions:
         one, two = make_window(), make_window()
         for window in (one, two):
             window.asking.open(file)
-            wait_until(lambda window=window: len(window.session.runs) == 2)
+            wait_until(lambda window=window: len(window.session.runs.entries) == 2)
         finish_runs(one)
         saved_session(one, file)
         finish_runs(two)
@@ -591,7 +591,7 @@ class TestDamagedSessions:
     ) -> None:
         window = make_window()
         window.asking.open(file)
-        wait_until(lambda: len(window.session.runs) == 2)
+        wait_until(lambda: len(window.session.runs.entries) == 2)
         content = file.read_bytes()
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(file.with_suffix("")), ""))
         said = press_when_asked("Cancel")
@@ -604,9 +604,9 @@ class TestDamagedSessions:
     ) -> None:
         one = make_window()
         one.filing.watch(root)
-        one.session.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
+        one.session.settings.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
         one.session.open(stack)
-        wait_until(lambda: one.session.shown is not None)
+        wait_until(lambda: one.session.display.shown is not None)
         finish_runs(one, 2)
         idle(one)
         one.unsaved.leave()
@@ -615,7 +615,7 @@ class TestDamagedSessions:
         two = make_window()
         two.filing.watch(root)
         two.filing.open(folder)
-        wait_until(lambda: len(two.session.runs) == 1)
+        wait_until(lambda: len(two.session.runs.entries) == 1)
         idle(two)
         assert (folder / "run-000001.h5").exists()
 
@@ -706,12 +706,12 @@ def test_tool_tips_show_names_as_they_are(window: MainWindow, tmp_path: Path) ->
     images = np.random.default_rng(0).integers(0, 255, (12, 8, 6), np.uint8)
     for k, image in enumerate(images):
         Image.fromarray(image).save(folder / f"<b>{k}.png")
-    window.session.set_choice(Choice(rank=3, max_iter=8))
+    window.session.settings.set_choice(Choice(rank=3, max_iter=8))
     window.asking.open(folder)
-    wait_until(lambda: window.session.shown is not None)
+    wait_until(lambda: window.session.display.shown is not None)
     finish_runs(window)
-    window.session.remark(0, Remarks(name="<u>mine"))
-    window.session.select(0)
+    window.session.runs.remark(0, Remarks(name="<u>mine"))
+    window.session.display.select(0)
     window.basis.usersRequested.emit(0, False)
     settle()
     tips = [widget.toolTip() for widget in window.findChildren(QWidget)]

@@ -62,11 +62,11 @@ def grey_of(window: MainWindow, tile: int) -> float:
 def test_keys_mark_what_is_selected(ran: MainWindow) -> None:
     session, view = ran.session, ran.montage.view
     QTest.mouseClick(view.viewport(), LEFT, pos=view.tile_centre(2).toPoint())
-    basis = session.selected
+    basis = session.display.selected
     bright = grey_of(ran, 2)
     QTest.keyClick(ran, Qt.Key.Key_X)
     settle()
-    assert session.runs[0].remarks.rejected == {basis}
+    assert session.runs.entries[0].remarks.rejected == {basis}
     assert ran.basis.reject.text() == "✗ Rejected"
     assert ran.basis.reject.isChecked()
     assert not ran.basis.accept.isChecked()
@@ -75,34 +75,34 @@ def test_keys_mark_what_is_selected(ran: MainWindow) -> None:
     assert grey_of(ran, 2) < 0.8 * bright, "it steps back"
     QTest.mouseClick(ran.basis.accept, LEFT)
     settle()
-    assert session.runs[0].remarks == Remarks(accepted=frozenset({basis}))
+    assert session.runs.entries[0].remarks == Remarks(accepted=frozenset({basis}))
     assert grey_of(ran, 2) == pytest.approx(bright, rel=0.2)
     QTest.keyClick(ran, Qt.Key.Key_A)
-    assert session.runs[0].remarks == Remarks()
+    assert session.runs.entries[0].remarks == Remarks()
     assert ran.isWindowModified()
 
 
 def test_marks_are_those_of_the_run_on_the_screen(ran: MainWindow) -> None:
     session = ran.session
-    session.mark((0, 3))
-    session.judge(accept=True)
+    session.display.mark((0, 3))
+    session.runs.judge(session.display.marked, accept=True)
     session.run()
     wait_until(lambda: session.phase is Phase.IDLE)
     assert "accepted" not in ran.montage._caption.text()
     assert ran.basis.accept.isEnabled()
     session.show_run(0)
     assert "2 accepted" in ran.montage._caption.text()
-    session.set_sparsity(0.9)
-    wait_until(lambda: session.shown.target == pytest.approx(0.9))
+    session.settings.set_sparsity(0.9)
+    wait_until(lambda: session.display.shown.target == pytest.approx(0.9))
     assert "2 accepted" in ran.montage._caption.text(), "a projection keeps the basis images' numbers"
 
 
 def test_nothing_is_judged_where_no_run_is_shown(window: MainWindow) -> None:
     open_faces(window.session, rank=4)
-    window.session.select(1)
-    assert not window.session.can_judge
+    window.session.display.select(1)
+    assert not window.session.runs.can_judge(window.session.display.marked)
     assert not window.basis.accept.isEnabled()
-    window.session.judge(accept=True)
+    window.session.runs.judge(window.session.display.marked, accept=True)
     actions = {action.iconText(): action for action in window.menus.actions}
     assert not actions["Accept the selected basis images"].isEnabled()
 
@@ -110,7 +110,7 @@ def test_nothing_is_judged_where_no_run_is_shown(window: MainWindow) -> None:
 def test_exports_tell_of_it(ran: MainWindow, tmp_path: Path) -> None:
     session = ran.session
     remarks = Remarks("mine", "a note", ("good",), frozenset({1}), frozenset({0, 2}))
-    session.remark(0, remarks)
+    session.runs.remark(0, remarks)
     heard = Listener(session, "exported")
     session.export(tmp_path / "out", 0)
     wait_until(lambda: heard["exported"])

@@ -94,7 +94,7 @@ class Networking(QObject):
 
     def step_sparsity(self, step: float) -> None:
         """Move the slider in front, that of networks or that of images, by a step."""
-        (self.session if self.is_front else self._images).step_sparsity(step)
+        (self.session if self.is_front else self._images.settings).step_sparsity(step)
 
     def reset_sparsity(self) -> None:
         """Bring the slider in front to where its projection begins to change anything."""

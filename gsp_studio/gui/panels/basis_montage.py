@@ -79,19 +79,19 @@ class MontagePanel(QWidget):
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
         self.asked.connect(window.open_data)
-        session.activityChanged.connect(self.set_activity)
+        session.activity.changed.connect(self.set_activity)
         session.datasetChanged.connect(self.set_dataset)
-        session.shownChanged.connect(self.set_shown)
-        session.glimpseChanged.connect(self.set_glimpse)
-        session.frozenChanged.connect(self.set_frozen)
-        session.runsChanged.connect(self.set_runs)
-        session.runNoted.connect(self.set_remarks)
-        session.selectionChanged.connect(self.set_selected)
-        session.markedChanged.connect(self.set_marked)
-        session.viewChanged.connect(self.set_view)
-        session.stabilityChanged.connect(self.set_stability)
-        self.basisPicked.connect(session.select)
-        self.basesPicked.connect(session.mark)
+        session.display.shownChanged.connect(self.set_shown)
+        session.display.glimpseChanged.connect(self.set_glimpse)
+        session.live.frozenChanged.connect(self.set_frozen)
+        session.runs.changed.connect(self.set_runs)
+        session.runs.noted.connect(self.set_remarks)
+        session.display.selectionChanged.connect(self.set_selected)
+        session.display.markedChanged.connect(self.set_marked)
+        session.display.viewChanged.connect(self.set_view)
+        session.runs.stabilityChanged.connect(self.set_stability)
+        self.basisPicked.connect(session.display.select)
+        self.basesPicked.connect(session.display.mark)
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""

@@ -169,9 +169,9 @@ class ComparePanel(QWidget):
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
         session.datasetChanged.connect(self.set_dataset)
-        session.runsChanged.connect(self.set_runs)
-        session.runNoted.connect(self.set_remarks)
-        session.viewChanged.connect(self.set_view)
+        session.runs.changed.connect(self.set_runs)
+        session.runs.noted.connect(self.set_remarks)
+        session.display.viewChanged.connect(self.set_view)
         session.comparisonReady.connect(self.set_comparison)
         self.compareRequested.connect(session.compare)
 

@@ -46,9 +46,9 @@ class ConstraintChip(QWidget):
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
         session.known.connect(self.set_known)
-        session.shownChanged.connect(self.set_shown)
-        session.glimpseChanged.connect(self.set_glimpse)
-        session.runsChanged.connect(self.set_runs)
+        session.display.shownChanged.connect(self.set_shown)
+        session.display.glimpseChanged.connect(self.set_glimpse)
+        session.runs.changed.connect(self.set_runs)
         session.residualFound.connect(self.set_residual)
 
     def set_known(self, known: Known) -> None:

@@ -121,14 +121,14 @@ class CurvesPanel(Themed, QWidget):
         self.branchRequested.connect(window.branch_at)
         session.phaseChanged.connect(self.set_phase)
         session.datasetChanged.connect(self.set_dataset)
-        session.choiceChanged.connect(self.set_choice)
-        session.originChanged.connect(self.set_origin)
-        session.recordsReset.connect(self.set_records)
-        session.marksChanged.connect(self.set_marks)
-        session.recordsAdded.connect(self.add_records)
+        session.settings.choiceChanged.connect(self.set_choice)
+        session.course.originChanged.connect(self.set_origin)
+        session.course.recordsReset.connect(self.set_records)
+        session.course.marksChanged.connect(self.set_marks)
+        session.course.recordsAdded.connect(self.add_records)
         session.comparisonReady.connect(self.set_comparison)
         self.set_phase(session.phase)
-        self.set_choice(session.choice)
+        self.set_choice(session.settings.choice)
 
     def tint(self) -> None:
         """Take the colours of the theme in force."""

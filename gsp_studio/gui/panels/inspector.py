@@ -134,14 +134,14 @@ class InspectorPanel(QWidget):
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
         self.asked.connect(window.open_data)
-        session.activityChanged.connect(self.set_activity)
+        session.activity.changed.connect(self.set_activity)
         session.datasetChanged.connect(self.set_dataset)
-        session.shownChanged.connect(self.set_shown)
-        session.selectionChanged.connect(self.set_selected)
+        session.display.shownChanged.connect(self.set_shown)
+        session.display.selectionChanged.connect(self.set_selected)
         session.errorsFound.connect(self.set_errors)
         session.fitFound.connect(self.set_fit)
         session.pictureFound.connect(self.picture.set_picture)
-        self.basisPicked.connect(session.select)
+        self.basisPicked.connect(session.display.select)
         self.errorsRequested.connect(session.find_errors)
         self.fitRequested.connect(session.find_fit)
         self.picture.requested.connect(session.find_picture)

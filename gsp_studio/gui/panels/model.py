@@ -98,11 +98,11 @@ class ModelPanel(QWidget):
         session.known.connect(self.set_known)
         session.phaseChanged.connect(self.set_phase)
         session.datasetChanged.connect(self.set_dataset)
-        session.choiceChanged.connect(self.set_choice)
-        session.weightsChanged.connect(self.set_weights)
-        self.edited.connect(session.set_choice)
+        session.settings.choiceChanged.connect(self.set_choice)
+        session.settings.weightsChanged.connect(self.set_weights)
+        self.edited.connect(session.settings.set_choice)
         self.set_phase(session.phase)
-        self.set_choice(session.choice)
+        self.set_choice(session.settings.choice)
 
     def set_known(self, known: Known) -> None:
         """Offer these methods and name what computes."""

@@ -98,16 +98,16 @@ class PathPanel(QWidget):
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
         self.asked.connect(window.open_data)
-        session.activityChanged.connect(self.set_activity)
+        session.activity.changed.connect(self.set_activity)
         session.datasetChanged.connect(self.set_dataset)
-        session.choiceChanged.connect(self.set_choice)
-        session.pathChanged.connect(self.set_path)
-        session.shownChanged.connect(self.set_shown)
-        session.selectionChanged.connect(self.set_selected)
-        self.basisPicked.connect(session.select)
-        self.sparsityChanged.connect(session.set_sparsity)
-        self.settled.connect(session.settle_sparsity)
-        self.set_choice(session.choice)
+        session.settings.choiceChanged.connect(self.set_choice)
+        session.basis.pathChanged.connect(self.set_path)
+        session.display.shownChanged.connect(self.set_shown)
+        session.display.selectionChanged.connect(self.set_selected)
+        self.basisPicked.connect(session.display.select)
+        self.sparsityChanged.connect(session.settings.set_sparsity)
+        self.settled.connect(session.settings.settle_sparsity)
+        self.set_choice(session.settings.choice)
 
     def set_dataset(self, dataset: Dataset) -> None:
         """There are data: what is missing now is a basis."""

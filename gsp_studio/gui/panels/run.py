@@ -73,8 +73,8 @@ class RunPanel(Themed, QWidget):
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
         session.phaseChanged.connect(self.set_phase)
-        session.activityChanged.connect(self.set_activity)
-        session.progressChanged.connect(self.set_progress)
+        session.activity.changed.connect(self.set_activity)
+        session.live.progressed.connect(self.set_progress)
         self.runPressed.connect(session.run_or_pause)
         self.cancelPressed.connect(session.cancel)
         self.set_phase(session.phase)

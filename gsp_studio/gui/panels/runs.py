@@ -99,10 +99,10 @@ class RunsPanel(QWidget):
 
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
-        session.runsChanged.connect(self.set_runs)
-        session.runNoted.connect(self.set_remarks)
+        session.runs.changed.connect(self.set_runs)
+        session.runs.noted.connect(self.set_remarks)
         self.runChosen.connect(session.show_run)
-        self.remarked.connect(session.remark)
+        self.remarked.connect(session.runs.remark)
 
     def set_runs(self, runs: Sequence[RunEntry], index: int) -> None:
         """List these and mark the one on the screen; -1: none of them is."""

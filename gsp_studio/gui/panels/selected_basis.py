@@ -115,14 +115,14 @@ class BasisPanel(QWidget):
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
         session.datasetChanged.connect(self.set_dataset)
-        session.shownChanged.connect(self.set_shown)
-        session.runsChanged.connect(self.set_runs)
-        session.runNoted.connect(self.set_remarks)
-        session.selectionChanged.connect(self.set_selected)
-        session.stabilityChanged.connect(self.set_stability)
+        session.display.shownChanged.connect(self.set_shown)
+        session.runs.changed.connect(self.set_runs)
+        session.runs.noted.connect(self.set_remarks)
+        session.display.selectionChanged.connect(self.set_selected)
+        session.runs.stabilityChanged.connect(self.set_stability)
         session.usersFound.connect(self.set_users)
         self.usersRequested.connect(session.find_users)
-        self.judged.connect(session.judge)
+        self.judged.connect(lambda accept: session.runs.judge(session.display.marked, accept))
 
     def set_runs(self, runs: Sequence[RunEntry], index: int) -> None:
         """Which run the basis is of; -1: of none that has ended."""

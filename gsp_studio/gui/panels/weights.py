@@ -187,16 +187,16 @@ class WeightsPanel(Themed, QWidget):
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
         self.asked.connect(window.open_data)
-        session.activityChanged.connect(self.set_activity)
+        session.activity.changed.connect(self.set_activity)
         session.datasetChanged.connect(self.set_dataset)
-        session.selectionChanged.connect(self.set_selected)
-        session.weightsChanged.connect(self.set_weights)
+        session.display.selectionChanged.connect(self.set_selected)
+        session.settings.weightsChanged.connect(self.set_weights)
         session.pairChanged.connect(self.set_bases)
         session.meanFound.connect(self.set_mean_image)
         session.errorsFound.connect(lambda _, found: self.set_residual_image(found and found.pixels))
-        self.basisPicked.connect(session.select)
-        self.weightsChanged.connect(session.set_weights)
-        self.strokeEnded.connect(session.settle_weights)
+        self.basisPicked.connect(session.display.select)
+        self.weightsChanged.connect(session.settings.set_weights)
+        self.strokeEnded.connect(session.settings.settle_weights)
 
     def tint(self) -> None:
         """Take the colours of the theme in force."""

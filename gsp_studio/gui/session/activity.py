@@ -1,23 +1,25 @@
-"""What the app is doing besides a run, in words; told when it changes."""
+"""What the app is doing besides a run, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from PySide6.QtCore import QObject, Signal
 
 _COMPILING = "compiling the solvers, which is done once"
 
 
-class Activity:
-    """Holds a text and tells it; compilation, which takes longer than anything else, goes before."""
+class Activity(QObject):
+    """Holds a text; compilation, which takes longer than anything else, goes before it."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-        self._text = self._told = ""
+    changed = Signal(str)  # what is being done, "" for nothing
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.text = self._wanted = ""
         self._is_compiling = False
 
     def set(self, text: str) -> None:
         """Something else is being done, "" for nothing."""
-        self._text = text
+        self._wanted = text
         self._update()
 
     def set_compiling(self, on: bool) -> None:
@@ -26,7 +28,7 @@ class Activity:
         self._update()
 
     def _update(self) -> None:
-        text = _COMPILING if self._is_compiling else self._text
-        if text != self._told:
-            self._told = text
-            self._tell(text)
+        text = _COMPILING if self._is_compiling else self._wanted
+        if text != self.text:
+            self.text = text
+            self.changed.emit(text)

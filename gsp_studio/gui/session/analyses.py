@@ -14,8 +14,12 @@ from gsp_studio.gui.jobs.rank_study import Ranking
 from gsp_studio.gui.jobs.stability_check import SEEDS, Checking
 from gsp_studio.gui.jobs.weighted_pair import Weighing
 from gsp_studio.gui.session.activity import Activity
-from gsp_studio.gui.session.display import Viewing
-from gsp_studio.gui.state import Choice, Parts, Pinned, Remarks, RunEntry
+from gsp_studio.gui.session.basis import PinnedBasis
+from gsp_studio.gui.session.display import Display
+from gsp_studio.gui.session.run_list import RunList
+from gsp_studio.gui.session.settings import Settings
+from gsp_studio.gui.session.signals import SessionSignals
+from gsp_studio.gui.state import Parts, RunEntry
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QObject
@@ -24,22 +28,20 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
 
-class Answering(Viewing):
+class Answering(SessionSignals):
     """Questions about the data, the runs and the basis on the screen; workers find the answers, signals bring them."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.choice = Choice()
+        self.display = Display(self)
+        self.settings = Settings(self)
         self.dataset: Dataset | None = None
-        self.pinned: Pinned | None = None
-        #: What it costs to use each pixel (m,), for the weighted method; None: all the same.
-        self.weights: Any = None
-        self.runs: tuple[RunEntry, ...] = ()
-        self.shown_run = -1
-        self._activity = Activity(self.activityChanged.emit)
-        self._exporting = Exporting(self._activity.set, self)
+        self.basis = PinnedBasis(self)
+        self.runs = RunList(self)
+        self.activity = Activity(self)
+        self._exporting = Exporting(self.activity.set, self)
         self._comparing, self._inspecting, self._weighing = Comparing(self), Inspecting(self), Weighing(self)
-        self.ranking, self.checking = Ranking(self), Checking(self._activity.set, self)
+        self.ranking, self.checking = Ranking(self), Checking(self.activity.set, self)
         self._answering: tuple[Any, ...] = (
             self._exporting,
             self._comparing,
@@ -59,9 +61,9 @@ class Answering(Viewing):
         self._inspecting.residualFound.connect(self.residualFound)
         self._weighing.paired.connect(self.pairChanged)
         self._weighing.meanFound.connect(self.meanFound)
-        self.shownChanged.connect(self._pair)
+        self.display.shownChanged.connect(self._pair)
         self.checking.found.connect(self._keep_stability)
-        self.runsChanged.connect(self._follow_run)
+        self.runs.changed.connect(self._give_up_check)
         for part in self._answering[:-1]:  # what goes wrong with a study is told where it was asked for
             part.failed.connect(self.failed)
 
@@ -89,53 +91,37 @@ class Answering(Viewing):
 
     def export(self, directory: str | Path, index: int, parts: Parts | None = None) -> None:
         """Write a run into a folder, in the background; by default all of its parts."""
-        if self.dataset is None or not 0 <= index < len(self.runs):
+        entry = self.runs.at(index)
+        if self.dataset is None or entry is None:
             self.failed.emit("There is no run to export yet; press Run first.", "")
             return
-        self._exporting.export(ExportRequest(Path(directory), self.dataset, self.runs[index], parts or Parts()))
+        self._exporting.export(ExportRequest(Path(directory), self.dataset, entry, parts or Parts()))
 
     def replace_export(self, request: ExportRequest) -> None:
         """Carry out an export whose folder holds another run, which goes."""
         self._exporting.export(request._replace(force=True))
 
-    def remark(self, index: int, remarks: Remarks) -> None:
-        """Write something beside a run of the list."""
-        if 0 <= index < len(self.runs) and remarks != self.runs[index].remarks:
-            runs = list(self.runs)
-            runs[index] = replace(runs[index], remarks=remarks)
-            self.runs = tuple(runs)
-            self.runNoted.emit(self.runs[index])
-
-    @property
-    def can_judge(self) -> bool:
-        """Whether there is a run on the screen, and a basis image of it that is meant."""
-        return 0 <= self.shown_run < len(self.runs) and bool(self.marked)
-
-    def judge(self, accept: bool) -> None:
-        """Accept the selected basis images of the run on the screen, or reject them; once more takes it back."""
-        if self.can_judge:
-            self.remark(self.shown_run, self.runs[self.shown_run].remarks.judged(self.marked, accept))
-
     def compare(self, places: tuple[int, ...]) -> None:
         """Match the basis images of runs of the list with those of the first; `comparisonReady` brings them."""
-        if all(0 <= index < len(self.runs) for index in places):
-            self._comparing.compare(tuple(self.runs[index] for index in places))
+        runs = [entry for entry in map(self.runs.at, places) if entry is not None]
+        if len(runs) == len(places):
+            self._comparing.compare(tuple(runs))
 
     def find_errors(self) -> None:
         """Ask for the errors of all images with the basis on the screen; `errorsFound` brings them."""
-        self._inspecting.errors(self.dataset, self.shown)
+        self._inspecting.errors(self.dataset, self.display.shown)
 
     def find_fit(self, image: int) -> None:
         """Ask for what the basis on the screen makes of one image; `fitFound` brings it."""
-        self._inspecting.fit(self.dataset, self.shown, image)
+        self._inspecting.fit(self.dataset, self.display.shown, image)
 
     def find_picture(self, patch: int) -> None:
         """Ask for the image that a patch was cut from, put together again; `pictureFound` brings it."""
-        self._inspecting.picture(self.dataset, self.shown, patch)
+        self._inspecting.picture(self.dataset, self.display.shown, patch)
 
     def find_users(self, basis: int, is_map: bool) -> None:
         """Ask which images use a basis image on the screen most, or for all of its coefficients, for a map."""
-        self._inspecting.users(self.shown, basis, is_map)
+        self._inspecting.users(self.display.shown, basis, is_map)
 
     def find_residual(self, entry: RunEntry) -> None:
         """Ask how far a run's result is from standing still; `residualFound` tells."""
@@ -143,9 +129,9 @@ class Answering(Viewing):
 
     def check_stability(self) -> None:
         """Ask what further seeds make of the run on the screen; `stabilityChanged` brings it, kept with the run."""
-        if self.dataset is None or not 0 <= self.shown_run < len(self.runs):
+        entry = self.runs.current
+        if self.dataset is None or entry is None:
             return
-        entry = self.runs[self.shown_run]
         if entry.stability is not None:
             self._tell_stability(entry)
         elif self.checking.entry is None:
@@ -153,28 +139,18 @@ class Answering(Viewing):
             self.logged.emit(f"{entry.name}: fitting from {SEEDS} further seeds.")
 
     def _keep_stability(self, of: RunEntry, found: BasisStability) -> None:
-        """Write what has been found to the run, which may have remarks now that it had not when it was asked."""
-        numbers = [entry.number for entry in self.runs]
-        index = numbers.index(of.number)
-        entry = replace(self.runs[index], stability=found)
-        self.runs = (*self.runs[:index], entry, *self.runs[index + 1 :])
-        self.stabilityFound.emit(entry)
-        self._tell_stability(entry)
-        if index == self.shown_run:
-            self.stabilityChanged.emit(entry)
+        self._tell_stability(self.runs.keep_stability(of, found))
 
     def _tell_stability(self, entry: RunEntry) -> None:
-        self.set_view(replace(self.view, spread=True))
+        self.display.set_view(replace(self.display.view, spread=True))
         self.logged.emit(about_stability(entry))
 
-    def _follow_run(self, runs: tuple[RunEntry, ...], index: int) -> None:
-        """Another run on the screen: what is known of it; a check of the former one is given up."""
-        entry = runs[index] if 0 <= index < len(runs) else None
-        checked = self.checking.entry
+    def _give_up_check(self, runs: tuple[RunEntry, ...], index: int) -> None:
+        """Give up the check of a run that is not on the screen any more."""
+        checked, entry = self.checking.entry, self.runs.current
         if checked is not None and (entry is None or entry.number != checked.number):
             self.checking.cancel()
             self.logged.emit(f"{checked.name}: its check was given up, as it is not on the screen any more.")
-        self.stabilityChanged.emit(entry if entry is not None and entry.stability is not None else None)
 
     def set_pairing(self, on: bool) -> None:
         """Whether somebody looks at the plain and the weighted basis side by side; `pairChanged` brings them then."""
@@ -182,5 +158,7 @@ class Answering(Viewing):
         self._pair()
 
     def _pair(self) -> None:
-        if self._is_pairing and self.pinned is not None and self.shown is not None:
-            self._weighing.pair(self.pinned, self.shown.order, self.choice.sparsity, self.weights)
+        if self._is_pairing and self.basis.pinned is not None and self.display.shown is not None:
+            self._weighing.pair(
+                self.basis.pinned, self.display.shown.order, self.settings.choice.sparsity, self.settings.weights
+            )

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import LoadOptions
 
 
-class Opening(QObject):
-    """The newest source that was asked for wins; `tell` gets what is being done, in words."""
+class DatasetLoader(QObject):
+    """The newest source that was asked for wins."""
 
     opened = Signal(object)  # Dataset
     layoutNeeded = Signal(object)  # Peek: the layout is a guess, to be shown before it is accepted
     previewReady = Signal(object)  # Preview
     loadFailed = Signal(object, str, str)  # path, one sentence, details
+    activityChanged = Signal(str)  # what is being done, "" for nothing
     logged = Signal(str)
 
-    def __init__(self, tell: Callable[[str], None], parent: QObject) -> None:
+    def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._tell = tell
         self._work: Any = None
         self._loading: Loading | None = None
         self._waiting: Callable[[], None] | None = None
@@ -47,10 +47,10 @@ class Opening(QObject):
         """Open a source; a layout that has to be guessed is shown first."""
         if self._loading is None:
             self._waiting = lambda: self.open(path, options)
-            self._tell(f"getting the solvers ready, then opening {path.name}")
+            self.activityChanged.emit(f"getting the solvers ready, then opening {path.name}")
         else:
             self._loading.open(path, options)
-            self._tell(f"opening {path.name}")
+            self.activityChanged.emit(f"opening {path.name}")
 
     def preview(self, path: Path, options: LoadOptions | None) -> None:
         """Ask for what a source would look like with these options; None: as the reader proposes."""
@@ -73,10 +73,10 @@ class Opening(QObject):
         if opened is not None:
             self._end(opened)
         elif self._loading.opening is not None:
-            self._tell(self._loading.opening.activity)
+            self.activityChanged.emit(self._loading.opening.activity)
 
     def _end(self, opened: Opened) -> None:
-        self._tell("")
+        self.activityChanged.emit("")
         if opened.was_cancelled:
             self.logged.emit(f"{opened.opening.path.name}: opening cancelled.")
         elif opened.error is not None:

@@ -1,34 +1,43 @@
-"""The part of a session's state that computes nothing: the basis on the screen, what is selected, how it is drawn."""
+"""What is on the screen: the basis, the basis images that are selected, and how they are drawn. Computes nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gsp_studio.gui.session.signals import SessionSignals
+from PySide6.QtCore import QObject, Signal
+
 from gsp_studio.gui.state import View
 
 if TYPE_CHECKING:
-    from PySide6.QtCore import QObject
-
     from gsp_studio.gui.state import Glimpse, Shown
 
 
-class Viewing(SessionSignals):
-    """What one looks at; the signals are those of `SessionSignals`."""
+class Display(QObject):
+    """The basis on the screen, the selection and the view."""
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    shownChanged = Signal(object)  # Shown, or None
+    glimpseChanged = Signal(object)  # Glimpse of a large basis while the slider moves; shownChanged follows
+    selectionChanged = Signal(int)  # the basis image that everything is about, or -1
+    markedChanged = Signal(object)  # tuple of all basis images that are selected
+    viewChanged = Signal(object)  # View
+    edited = Signal(str)  # the user has finished a change that can be undone, called so
+
+    def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.shown: Shown | None = None
         self.glimpse: Glimpse | None = None
         self.marked: tuple[int, ...] = ()
         self.view = View()
 
-    def _note(self, text: str) -> None:
-        """The user has finished a change that can be undone."""
-
-    def _show(self, shown: Shown | None) -> None:
+    def show(self, shown: Shown | None) -> None:
+        """Bring a basis to the screen; None: none."""
         self.shown, self.glimpse = shown, None
         self.shownChanged.emit(shown)
+
+    def show_glimpse(self, glimpse: Glimpse) -> None:
+        """Bring a part of a basis to the screen, of which all is to follow."""
+        self.glimpse = glimpse
+        self.glimpseChanged.emit(glimpse)
 
     @property
     def selected(self) -> int:
@@ -41,18 +50,19 @@ class Viewing(SessionSignals):
 
     def mark(self, bases: tuple[int, ...]) -> None:
         """Select these basis images; everything is about the last."""
-        self._mark(bases)
-        self._note("selection")
-
-    def _mark(self, bases: tuple[int, ...]) -> None:
         count = 0 if self.shown is None else len(self.shown.order)
-        self.marked = tuple(basis for basis in bases if 0 <= basis < count)
+        self.move_marks(tuple(basis for basis in bases if 0 <= basis < count))
+        self.edited.emit("selection")
+
+    def move_marks(self, bases: tuple[int, ...]) -> None:
+        """Follow basis images that have other numbers now, or are gone: nothing that the user did."""
+        self.marked = bases
         self.selectionChanged.emit(self.selected)
-        self.markedChanged.emit(self.marked)
+        self.markedChanged.emit(bases)
 
     def set_view(self, view: View) -> None:
         """Draw basis images in this way."""
         if view != self.view:
             self.view = view
             self.viewChanged.emit(view)
-            self._note("view")
+            self.edited.emit("view")

@@ -16,68 +16,75 @@ from PySide6.QtCore import QObject, QTimer
 
 from gsp_studio.gui.formatting import about_data, about_run, told
 from gsp_studio.gui.jobs.startup import Starter
-from gsp_studio.gui.session.basis import PinnedBasis
-from gsp_studio.gui.session.dataset_loader import Opening
-from gsp_studio.gui.session.steering import Steering
-from gsp_studio.gui.session.undo import Undoing
-from gsp_studio.gui.session.warm_fit import Warming
-from gsp_studio.gui.state import Choice, Glimpse, Known, Mark, Phase, Pinned, RunEntry, Shown
+from gsp_studio.gui.session.analyses import Answering
+from gsp_studio.gui.session.course import Course
+from gsp_studio.gui.session.dataset_loader import DatasetLoader
+from gsp_studio.gui.session.live_run import LiveRun
+from gsp_studio.gui.session.undo import Snapshot, UndoHistory
+from gsp_studio.gui.session.warm_fit import WarmFit
+from gsp_studio.gui.state import Choice, Glimpse, Known, Phase, Pinned, RunEntry, Shown
+from gsp_studio.gui.sweep.background_sweep import Sweeping
 
 if TYPE_CHECKING:
+    from gsp_studio.core.edits import Edit
     from gsp_studio.core.nmf import Result
-    from gsp_studio.engine.run import Outcome, Record
+    from gsp_studio.engine.run import Outcome
     from gsp_studio.engine.runner import Runner
+    from gsp_studio.gui.state import Array
     from gsp_studio.io.dataset import Dataset, LoadOptions
+    from gsp_studio.io.session_file import SavedRun
 
 #: Milliseconds between polls: about 30 a second.
 POLL_MS = 33
-#: A refit that made the basis denser by so much is followed by another one, until the target is reached.
-LEAST_PROGRESS = 0.002
 
 
-class Session(Steering):
-    """The state, and what changes it; what is selected, and how it is drawn, is the part of it in `Viewing`."""
+class Session(Answering):
+    """The state, and what changes it; what is on the screen is the part of it in `Display`."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.held: dict[int, float] = {}
-        self.auto_refit = True
+        self.phase = Phase.STARTING
+        self._work: Any = None
+        self.course, self.live = Course(self), LiveRun(self)
+        self._branch_at: tuple[int, float] | None = None
         self._starter = Starter()
-        self._opening = Opening(self._activity.set, self)
-        self._warm = Warming(self._activity.set, self)
-        self._basis = PinnedBasis(self._activity.set, self)
+        self.loader, self.warm_fit = DatasetLoader(self), WarmFit(self)
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
-        self.basis_number = 0
-        self._undoing = Undoing(self)
-        self.undo_stack = self._undoing.stack
+        self.undo = UndoHistory(self._snapshot(), self)
+        self.sweeping = Sweeping(self)
+        self._answering = (*self._answering, self.sweeping)
         self._listen()
 
     def _listen(self) -> None:
-        basis, live = self._basis, self._live
+        basis, live, course = self.basis, self.live, self.course
         basis.projected.connect(self._show_projection)
         basis.glimpsed.connect(self._show_glimpse)
         basis.rested.connect(self._refit)
-        basis.refitted.connect(self._show)
-        basis.refittedBoth.connect(self._pin_refit)
-        basis.pathChanged.connect(self.pathChanged)
-        self._warm.due.connect(self._start_warm_fit)
-        self._warm.fitted.connect(self._pin_warm_fit)
-        opening = self._opening
-        opening.opened.connect(self._opened)
-        for heard, told_on in (
-            (opening.layoutNeeded, self.layoutNeeded),
-            (opening.previewReady, self.previewReady),
-            (opening.loadFailed, self.loadFailed),
-            (opening.logged, self.logged),
-        ):
-            heard.connect(told_on)
-        live.progressed.connect(self.progressChanged)
-        live.recordsAdded.connect(self._add_records)
-        live.iterated.connect(self._show)
+        basis.refitted.connect(self.display.show)
+        basis.madeDenser.connect(self._pin_refit)
+        basis.autoRefitChanged.connect(lambda _: self.settings.settle_sparsity())
+        self.display.edited.connect(self._note)
+        self.undo.restored.connect(self._restore)
+        self.settings.choiceSet.connect(self._follow_choice)
+        self.settings.targetsSet.connect(self._follow_targets)
+        self.settings.weightsSet.connect(self._follow_weights)
+        self.settings.settled.connect(self._settle)
+        self.warm_fit.due.connect(self._start_warm_fit)
+        self.warm_fit.fitted.connect(self._pin_warm_fit)
+        self.loader.opened.connect(self._opened)
+        live.recordsAdded.connect(course.add)
+        live.steered.connect(course.mark)
+        live.renumbered.connect(self._renumber)
+        live.killed.connect(lambda: self.display.move_marks(()))
+        live.iterated.connect(self.display.show)
         live.ended.connect(self._finish_run)
-        for part in (self._warm, basis):
-            part.failed.connect(self.failed)
+        for doing in (self.loader.activityChanged, self.warm_fit.activityChanged, basis.activityChanged):
+            doing.connect(self.activity.set)
+        for failed in (live.failed, self.warm_fit.failed, basis.failed):
+            failed.connect(self.failed)
+        for logged in (live.logged, course.logged, self.loader.logged):
+            logged.connect(self.logged)
 
     # Start and end
 
@@ -85,26 +92,26 @@ class Session(Steering):
         """Import and warm what is heavy in a thread; called after the first paint."""
         self._starter.start()
         self._timer.start()
-        self._activity.set("getting the solvers ready")
+        self.activity.set("getting the solvers ready")
 
     def _became_ready(self, work: Any) -> None:
         self._work = work
-        self._basis.start(work)
+        self.basis.start(work)
         self._start_answering(work)
         found: Known = work.known()
-        self._activity.set("")
+        self.activity.set("")
         self.known.emit(found)
         self._set_phase(Phase.EMPTY)
         self.logged.emit(f"Ready; computing with {found.backend}.")
-        self._opening.start(work)
+        self.loader.start(work)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         self._timer.stop()
-        parts = (self._live, self._warm, self._basis, *self._answering)
+        parts = (self.live, self.warm_fit, self.basis, *self._answering)
         ended = [part.close(timeout) for part in parts]
         ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
-        ended.append(self._opening.close(timeout))
+        ended.append(self.loader.close(timeout))
         return all(ended)
 
     # Data
@@ -114,21 +121,12 @@ class Session(Steering):
         if self.phase.is_run:
             self.failed.emit("A run is going on; cancel it before you open another data set.", "")
         else:
-            self._opening.open(Path(path), options)
-
-    def preview(self, path: str | Path, options: LoadOptions | None) -> None:
-        """Ask for what a source would look like with these options; None: as the reader proposes."""
-        self._opening.preview(Path(path), options)
-
-    @property
-    def is_loading(self) -> bool:
-        """Whether a data set is on its way."""
-        return self._opening.is_loading
+            self.loader.open(Path(path), options)
 
     @property
     def can_cancel(self) -> bool:
         """Whether there is something that `cancel` would end."""
-        beside = self.is_loading or self._basis.is_refitting or self.checking.entry is not None
+        beside = self.loader.is_loading or self.basis.is_refitting or self.checking.entry is not None
         return self.phase in (Phase.RUNNING, Phase.PAUSED) or beside
 
     def _opened(self, dataset: Dataset) -> None:
@@ -140,134 +138,115 @@ class Session(Steering):
     def set_dataset(self, dataset: Dataset) -> None:
         """Show another data set; runs of the former one go with it."""
         self.datasetLeaving.emit()
-        self._warm.retire()
+        self.warm_fit.retire()
         self._answer_about(dataset)
-        self.dataset, self.weights = dataset, None
-        self.runs, self._records = (), []
-        self.choice = replace(self.choice, rank=max(1, min(self.choice.rank, *dataset.X.shape)))
+        self.dataset = dataset
+        self.runs.clear()
+        self.settings.begin_anew(dataset)
         self.datasetChanged.emit(dataset)
         self._pin(None, None)
-        self._show(None)
-        self._mark(())
-        self._set_runs((), -1)
-        self._show_course((), (), ())
-        self.choiceChanged.emit(self.choice)
+        self.display.show(None)
+        self.display.move_marks(())
+        self.runs.show(-1)
+        self.course.show((), (), ())
         for line in about_data(dataset):
             self.logged.emit(line)
-        self._undoing.clear()
+        self.undo.clear(self._snapshot())
         self._set_phase(Phase.IDLE)
         self._start_warm_fit()
 
     # Parameters
 
-    def set_choice(self, choice: Choice) -> None:
-        """Take what the model panel says; a new rank or seed gives the slider a new basis after a short rest."""
-        if choice == self.choice or self.phase.is_run:
-            return
-        old, self.choice = self.choice, choice
-        self.choiceChanged.emit(choice)
+    def _follow_choice(self, before: Choice, choice: Choice) -> None:
+        """A new rank or seed gives the slider a new basis after a short rest."""
         self._reweigh()
-        if self.phase is Phase.IDLE and (choice.rank, choice.seed) != (old.rank, old.seed):
-            self._warm.fit_soon()
+        if self.phase is Phase.IDLE and (choice.rank, choice.seed) != (before.rank, before.seed):
+            self.warm_fit.fit_soon()
 
-    def set_sparsity(self, s: float) -> None:
-        """The slider's journey: steer the run that is going, else show the pinned basis projected to s."""
-        self.set_targets(s, self.choice.sparsity_h)
-
-    def set_sparsity_h(self, s: float) -> None:
-        """The same for the coefficients; 0 leaves them free."""
-        self.set_targets(self.choice.sparsity, s)
-
-    def set_targets(self, sparsity: float, sparsity_h: float) -> None:
-        """Both at once."""
-        self._basis.drop_refit()
-        self.choice = choice = replace(self.choice, sparsity=sparsity, sparsity_h=sparsity_h)
-        self.choiceChanged.emit(choice)
-        if self._live.runner is not None:
-            self._steer()
+    def _follow_targets(self) -> None:
+        """The slider's journey: steer the run that is going, else show the pinned basis projected to the targets."""
+        self.basis.drop_refit()
+        if self.live.runner is not None:
+            self.live.steer(self.settings.choice, self.settings.weights)
         else:
-            self._basis.project(choice)
+            self.basis.project(self.settings.choice)
 
-    def step_sparsity(self, step: float) -> None:
-        """Move the target by a step, within [0, 1]."""
-        self.set_sparsity(round(min(1.0, max(0.0, self.choice.sparsity + step)), 4))
-        self.settle_sparsity()
+    def _follow_weights(self) -> None:
+        if self.live.runner is None:
+            self._reweigh()
+        elif self.live.runner.params.weights is not None:
+            self.live.steer(self.settings.choice, self.settings.weights)
+        self._pair()
+
+    def _settle(self, text: str) -> None:
+        """The hand is off: with Auto-refit on, the factors are refitted to where the slider stands."""
+        self._note(text)
+        self.basis.settle()
 
     def reset_sparsity(self) -> None:
         """Back to the pinned basis's own sparsity, where the projection leaves it as it is."""
-        if self.pinned is not None:
-            self.set_sparsity(min(1.0, max(0.0, math.floor(self.pinned.sparsity * 1e4) / 1e4)))
-            self.settle_sparsity()
-
-    def settle_sparsity(self) -> None:
-        """The slider was let go of: with Auto-refit on, the factors are refitted to where it stands."""
-        self._note("sparsity")
-        if self.auto_refit:
-            self._basis.settle()
+        if self.basis.pinned is not None:
+            self.settings.set_sparsity(min(1.0, max(0.0, math.floor(self.basis.pinned.sparsity * 1e4) / 1e4)))
+            self.settings.settle_sparsity()
 
     def toggle_held(self, basis: int) -> None:
         """Hold a basis image at the sparsity that it has now, or let go of it; the others share the budget."""
-        if self.shown is None or self.pinned is None or self.phase is not Phase.IDLE:
+        if self.display.shown is None or self.basis.pinned is None or self.phase is not Phase.IDLE:
             return
-        held = dict(self.held)
+        held = dict(self.basis.held)
         if held.pop(basis, None) is None:
-            held[basis] = float(self.shown.sparsities[basis])
+            held[basis] = float(self.display.shown.sparsities[basis])
         self.hold(held)
 
     def hold(self, held: dict[int, float]) -> None:
         """Hold exactly these basis images at these sparsities."""
-        if held != self.held:
-            self.held = held
-            self._basis.hold(held)
-            self.heldChanged.emit(held)
-            self.pathChanged.emit(None)
-            self._basis.project(self.choice)
+        if self.basis.hold(held):
+            self.basis.project(self.settings.choice)
             self._note("held basis images")
-
-    def set_weights(self, weights: Any) -> None:
-        """What it costs to use each pixel (m,), for the weighted method; None: all the same. Never written again."""
-        if weights is self.weights:
-            return
-        self.weights = weights
-        self.weightsChanged.emit(weights)
-        if self._live.runner is None:
-            self._reweigh()
-        elif self._live.runner.params.weights is not None:
-            self._steer()
-        self._pair()
-
-    def settle_weights(self) -> None:
-        """The brush was lifted."""
-        self._note("weights")
-        if self.auto_refit:
-            self._basis.settle()
 
     def _reweigh(self) -> None:
         """The pinned basis under the weights in force, where these are others than before."""
-        pinned = None if self.pinned is None else self._work.reweighted(self.pinned, self.choice, self.weights)
-        if pinned is not None and not self._live.is_going:
-            self._pin(pinned, None if self.shown is None else self.shown.order)
-            self._basis.project(self.choice)
+        pinned = self.basis.reweighted(self.settings.choice, self.settings.weights)
+        if pinned is not None and not self.live.is_going:
+            self._pin(pinned, None if self.display.shown is None else self.display.shown.order)
+            self.basis.project(self.settings.choice)
 
-    def set_auto_refit(self, on: bool) -> None:
-        """Whether a slider that was let go of brings a refit."""
-        if on != self.auto_refit:
-            self.auto_refit = on
-            self.autoRefitChanged.emit(on)
-            self._basis.drop_refit()
-            self.settle_sparsity()
+    # Undo
+
+    def _snapshot(self) -> Snapshot:
+        """What can be undone, as it is now."""
+        choice, display = self.settings.choice, self.display
+        return Snapshot(
+            sparsity=choice.sparsity,
+            sparsity_h=choice.sparsity_h,
+            held=self.basis.held,
+            marked=display.marked,
+            view=display.view,
+            weights=self.settings.weights,
+            basis=self.basis.number,
+        )
 
     def _note(self, text: str) -> None:
-        self._undoing.note(text)
+        self.undo.note(text, self._snapshot())
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        self.display.set_view(snapshot.view)
+        self.settings.set_weights(snapshot.weights)
+        if snapshot.basis == self.basis.number:  # of another basis nothing can be held
+            self.hold(snapshot.held)
+        if (snapshot.sparsity, snapshot.sparsity_h) != (self.settings.choice.sparsity, self.settings.choice.sparsity_h):
+            self.settings.set_targets(snapshot.sparsity, snapshot.sparsity_h)
+            self.settings.settle_sparsity()
+        self.display.mark(snapshot.marked)
+        self.undo.start_from(self._snapshot())
 
     def _show_glimpse(self, glimpse: Glimpse) -> None:
-        if not self._live.is_going:
-            self.glimpse = glimpse
-            self.glimpseChanged.emit(glimpse)
+        if not self.live.is_going:
+            self.display.show_glimpse(glimpse)
 
     def _show_projection(self, shown: Shown) -> None:
-        if not self._live.is_going:
-            self._show(shown)
+        if not self.live.is_going:
+            self.display.show(shown)
 
     # Runs
 
@@ -275,11 +254,11 @@ class Session(Steering):
         """The one button: run when idle, pause when running, go on when paused."""
         if self.phase is Phase.IDLE:
             self.run()
-        elif self._live.runner is not None and self.phase is Phase.RUNNING:
-            self._live.runner.pause()
+        elif self.phase is Phase.RUNNING:
+            self.live.pause()
             self._set_phase(Phase.PAUSED)
-        elif self._live.runner is not None and self.phase is Phase.PAUSED:
-            self._live.runner.resume()
+        elif self.phase is Phase.PAUSED:
+            self.live.resume()
             self._set_phase(Phase.RUNNING)
 
     def run(self) -> None:
@@ -287,79 +266,95 @@ class Session(Steering):
         if self.dataset is None or self.phase is not Phase.IDLE:
             return
         try:
-            runner = self._work.new_run(self.dataset, self.choice, self.weights, self.scheduler)
+            runner = self._work.new_run(
+                self.dataset, self.settings.choice, self.settings.weights, self.settings.scheduler
+            )
         except ValueError as error:
             self.failed.emit(*told(error))
             return
-        self._begin(runner, self.choice)
+        self._begin(runner, self.settings.choice)
 
     def _begin(self, runner: Runner, choice: Choice, origin: tuple[int, int] = (0, 0)) -> None:
         """Start a run; `origin`: the run that it is a branch of, and how many iterations they share."""
-        self._warm.retire()
-        self._basis.drop_refit()
-        if choice != self.choice:
-            self.choice = choice
-            self.choiceChanged.emit(choice)
-        self._show_course((), (), self._origin_of(origin[0]))
-        self._set_runs(self.runs, -1)
-        number = self.next_number
-        self._live.start(self._work, runner, choice, f"run {number}", origin)
+        self.warm_fit.retire()
+        self.basis.drop_refit()
+        if choice != self.settings.choice:
+            self.settings.take(choice)
+        number = self.runs.next_number
+        self.course.begin(number, self.runs.records_of(origin[0]))
+        self.runs.show(-1)
+        self.live.start(runner, choice, f"run {number}", origin)
         self._set_phase(Phase.RUNNING)
         what = f"branch of run {origin[0]} at iteration {origin[1]}, s = {choice.sparsity:.3f}" if origin[0] else ""
         what = what or f"rank {choice.rank}, {choice.max_iter} iterations"
         self.logged.emit(f"Run {number} started: {what}.")
 
-    def _show_course(self, records: tuple[Record, ...], marks: tuple[Mark, ...], origin: tuple[Record, ...]) -> None:
-        """How a run went, for the curves: its iterations, what was changed in it, and the run that it branched off."""
-        self._records, self._logged = list(records), len(marks)
-        self.originChanged.emit(origin)
-        self.recordsReset.emit(records)
-        self._set_marks(marks)
-
     def cancel(self) -> None:
         """Stop the run at the end of its iteration and keep its best iterate; or give up what is under way instead."""
-        if self._live.runner is not None:
-            self._live.runner.cancel()
+        if self.live.runner is not None:
+            self.live.cancel()
             self._set_phase(Phase.CANCELLING)
-        elif self._basis.drop_refit():
+        elif self.basis.drop_refit():
             self.logged.emit("Refitting cancelled.")
         elif self.checking.cancel():
             self.logged.emit("The check of the basis images was cancelled.")
         else:
-            self._opening.cancel()
-
-    def _entry_on_screen(self) -> RunEntry | None:
-        return self.runs[self.shown_run] if 0 <= self.shown_run < len(self.runs) else None
+            self.loader.cancel()
 
     def show_run(self, index: int) -> None:
         """Bring a run of the list back to the screen, with its parameters and its basis."""
-        if self.phase is not Phase.IDLE or not 0 <= index < len(self.runs):
-            return
-        self._warm.retire()
-        self._show_entry(index)
+        if self.phase is Phase.IDLE and self.runs.at(index) is not None:
+            self.warm_fit.retire()
+            self._show_entry(index)
 
     def _show_entry(self, index: int) -> None:
-        entry = self.runs[index]
-        self.choice = entry.choice
-        self.choiceChanged.emit(entry.choice)
-        self._show_course(entry.records, entry.marks, self._origin_of(entry.origin[0]))
+        entry = self.runs.entries[index]
+        self.settings.take(entry.choice)
+        self.course.show(entry.records, entry.marks, self.runs.records_of(entry.origin[0]))
         self._pin(entry.pinned, entry.shown.order)
-        self._show(entry.shown)
-        self._set_runs(self.runs, index)
+        self.display.show(entry.shown)
+        self.runs.show(index)
         self.find_residual(entry)
-        self._undoing.start_from_here()
+        self.undo.start_from(self._snapshot())
+
+    def take_in(self, saved: SavedRun) -> None:
+        """Show a run that a sweep computed, as one of the list: that which is there already, or a new one.
+
+        Raises
+        ------
+        ValueError
+            It is not one of these data, or a run is going on.
+        """
+        from gsp_studio.gui.session_file.run_records import entry_of_cell, is_run_of
+
+        if self.dataset is None or self.phase is not Phase.IDLE:
+            raise ValueError("a run is going on; open the cell when it has ended")
+        index = next((k for k, entry in enumerate(self.runs.entries) if is_run_of(entry, saved)), -1)
+        if index < 0:
+            entry = entry_of_cell(saved, self.runs.next_number, self.dataset.X)
+            index = self.runs.append(entry)
+            self.logged.emit(
+                f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.seed}."
+            )
+        self.show_run(index)
 
     def adopt(self, runs: tuple[RunEntry, ...], choice: Choice, number: int) -> None:
         """Runs that were kept, in place of those that are here; `number`: of the one to show, 0 for none."""
-        self._set_runs(runs, -1)
-        self.set_choice(choice)
+        self.runs.take(runs)
+        self.settings.set_choice(choice)
         for index in (k for k, entry in enumerate(runs) if entry.number == number):
             self.show_run(index)
-        self.set_targets(choice.sparsity, choice.sparsity_h)
+        self.settings.set_targets(choice.sparsity, choice.sparsity_h)
 
-    def _set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
-        self.runs, self.shown_run = runs, index
-        self.runsChanged.emit(runs, index)
+    def text_of_run(self, kind: str) -> str:
+        """The run on the screen, or the last one, as "python" or as a "command"; "" where that cannot be."""
+        if self.dataset is None or not self.runs.entries:
+            return ""
+        try:
+            return str(self._work.as_text(kind, self.dataset, self.runs.entries[self.runs.index]))
+        except ValueError as error:
+            self.failed.emit(*told(error))
+            return ""
 
     # Polling
 
@@ -367,83 +362,100 @@ class Session(Steering):
         """Fetch what the workers have; the timer calls this about 30 times a second."""
         work, error = self._starter.poll()
         if error is not None:
-            self._activity.set("")
+            self.activity.set("")
             self.failed.emit(f"GSP Studio cannot compute here: {error}", told(error)[1])
         if work is None:
             return
         if self._work is None:
             self._became_ready(work)
-        self._activity.set_compiling(work.is_compiling())
-        self._opening.poll()
-        self._warm.poll()
-        self._live.poll()
-        self._basis.poll(is_idle=not self._live.is_going and not self._warm.is_running)
+        self.activity.set_compiling(work.is_compiling())
+        self.loader.poll()
+        self.warm_fit.poll()
+        self.live.poll()
+        self.basis.poll(is_idle=not self.live.is_going and not self.warm_fit.is_running)
         self._poll_answers()
 
-    def _add_records(self, records: tuple[Record, ...]) -> None:
-        self._records += records
-        self.recordsAdded.emit(records)
-        self._log_marks(is_over=False)
-
-    def _finish_run(self, ended: tuple[Runner, Outcome]) -> None:
-        runner, outcome = ended
-        self._log_marks(is_over=True)
+    def _finish_run(self, runner: Runner, outcome: Outcome) -> None:
+        self.course.log_marks(is_over=True)
         self._set_phase(Phase.IDLE)
-        self._tell_frozen()
         if outcome.result is not None:
-            live, records = self._live, tuple(self._records)
-            entry = self._work.entry_of(self.next_number, live.choice, runner.spec, outcome, records, live.origin)
-            self.runs = (*self.runs, entry)
-            self._show_entry(len(self.runs) - 1)
+            live, records = self.live, tuple(self.course.records)
+            entry = self._work.entry_of(self.runs.next_number, live.choice, runner.spec, outcome, records, live.origin)
+            self._show_entry(self.runs.append(entry))
             self.logged.emit(about_run(entry))
         if outcome.error_text:
             (self.deviceFilled if outcome.is_out_of_memory else self.failed).emit(outcome.error_text, outcome.details)
-        self._branch_if_wanted()
+        wanted, self._branch_at = self._branch_at, None
+        if wanted is not None:
+            self.branch(*wanted)
+
+    def _renumber(self, edit: Edit) -> None:
+        """The next basis on the screen has this edit."""
+        moved = (self._work.renumbered(edit, basis) for basis in self.display.marked)
+        self.display.move_marks(tuple(basis for basis in moved if basis >= 0))
+
+    # Branches
+
+    @property
+    def branch_end(self) -> int:
+        """The last iteration after which a branch is possible of the run on the screen; 0 where none is."""
+        if self.phase in (Phase.RUNNING, Phase.PAUSED):
+            return len(self.course.records)
+        entry = self.runs.current
+        return 0 if entry is None else min(len(entry.records), entry.spec.params.max_iter - 1)
+
+    def branch(self, n_iter: int, sparsity: float) -> None:
+        """What if the target had been another one from an iteration on: a run that shares those up to there.
+
+        A run that is going is stopped for it, and kept.
+        """
+        entry = self.runs.current
+        if self.phase in (Phase.RUNNING, Phase.PAUSED):
+            self._branch_at = (n_iter, sparsity)
+            self.cancel()
+        elif self.phase is Phase.IDLE and entry is not None:
+            try:
+                runner = self._work.branched(entry, n_iter, sparsity)
+            except ValueError as error:
+                self.failed.emit(*told(error))
+            else:
+                self._begin(runner, replace(entry.choice, sparsity=sparsity), (entry.number, n_iter))
 
     # The warm fit: a dense basis for the slider before any run
 
     def _start_warm_fit(self) -> None:
         if self.dataset is not None and self.phase is Phase.IDLE:
-            self._warm.fit(self._work, self.dataset.X, self.choice)
+            self.warm_fit.fit(self._work, self.dataset.X, self.settings.choice)
 
     def _pin_warm_fit(self, result: Result) -> None:
         self._pin(self._work.pinned_of(result, "a short fit without constraint"), None)
-        self._set_runs(self.runs, -1)
-        self._basis.project(self.choice)
+        self.runs.show(-1)
+        self.basis.project(self.settings.choice)
 
-    def _pin(self, pinned: Pinned | None, order: Any) -> None:
-        self.pinned, self.held, self.basis_number = pinned, {}, self.basis_number + 1
-        self._basis.pin(pinned, self.dataset, order)
-        if pinned is not None and max(self.marked, default=-1) >= pinned.W.shape[1]:
-            self._mark(())
-        self.pinnedChanged.emit(pinned)
-        self.heldChanged.emit({})
-        self.pathChanged.emit(None)
-        self._undoing.start_from_here()
+    def _pin(self, pinned: Pinned | None, order: Array | None) -> None:
+        if pinned is not None and max(self.display.marked, default=-1) >= pinned.W.shape[1]:
+            self.display.move_marks(())
+        self.basis.pin(pinned, self.dataset, order)
+        self.undo.start_from(self._snapshot())
 
     # The slider at rest: refits
 
     def _refit(self) -> None:
-        is_wanted = self.phase is Phase.IDLE and not self._warm.is_coming
-        if is_wanted and self.dataset is not None and self.shown is not None:
-            self._basis.refit(self.dataset, self.choice, self.shown)
+        is_wanted = self.phase is Phase.IDLE and not self.warm_fit.is_coming
+        if is_wanted and self.dataset is not None and self.display.shown is not None:
+            self.basis.refit(self.dataset, self.settings.choice, self.display.shown)
 
-    def _pin_refit(self, outcome: Outcome) -> None:
-        if outcome.result is None:
-            self.failed.emit(outcome.error_text, outcome.details)
-            return
-        assert self.pinned is not None
-        pinned = self._work.pinned_of(outcome.result, f"a refit at s = {self.choice.sparsity:.3f}")
-        goes_on = pinned.sparsity < self.pinned.sparsity - LEAST_PROGRESS and not pinned.reaches(self.choice.sparsity)
-        held = self.held
-        self._pin(pinned, None if self.shown is None else self.shown.order)  # no tile moves
+    def _pin_refit(self, pinned: Pinned, helps: bool) -> None:
+        held = self.basis.held
+        self._pin(pinned, None if self.display.shown is None else self.display.shown.order)  # no tile moves
         self.hold(held)
-        self._set_runs(self.runs, -1)
-        self._basis.project(self.choice)
-        if goes_on:
+        self.runs.show(-1)
+        self.basis.project(self.settings.choice)
+        if helps:
             self._refit()
 
     def _set_phase(self, phase: Phase) -> None:
         if phase is not self.phase:
             self.phase = phase
+            self.settings.is_fixed = phase.is_run
             self.phaseChanged.emit(phase)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.session.session import Session
-    from gsp_studio.gui.state import View
+    from gsp_studio.gui.state import Array, View
 
 #: Steps that are kept.
 _DEPTH = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Settings:
+class Snapshot:
     """Everything that can be undone.
 
     Attributes
@@ -38,10 +38,10 @@ class Settings:
     held: dict[int, float]
     marked: tuple[int, ...]
     view: View
-    weights: Any
+    weights: Array | None
     basis: int
 
-    def is_as(self, other: Settings) -> bool:
+    def is_as(self, other: Snapshot) -> bool:
         """Whether nothing that can be undone differs."""
         return all(
             getattr(self, field.name) is getattr(other, field.name)
@@ -53,7 +53,7 @@ class Settings:
 
 
 class _Step(QUndoCommand):
-    def __init__(self, text: str, before: Settings, after: Settings, restore: Callable[[Settings], None]) -> None:
+    def __init__(self, text: str, before: Snapshot, after: Snapshot, restore: Callable[[Snapshot], None]) -> None:
         super().__init__(text)
         self._before, self._after, self._restore = before, after, restore
         self._is_done = True  # Qt redoes a step when it is pushed; the user has done it already
@@ -67,61 +67,36 @@ class _Step(QUndoCommand):
             self._restore(self._after)
 
 
-class Undoing:
-    """The steps of a session."""
+class UndoHistory(QObject):
+    """The steps of a session; whose settings these are says each call, and who hears `restored` brings them back."""
 
-    def __init__(self, session: Session) -> None:
-        self.stack = QUndoStack(session)
+    restored = Signal(object)  # Snapshot of the settings that were in force before a step, or after it
+
+    def __init__(self, now: Snapshot, parent: QObject) -> None:
+        super().__init__(parent)
+        self.stack = QUndoStack(self)
         self.stack.setUndoLimit(_DEPTH)
-        self._session = session
-        self._last = self._read()
+        self._last = now
         self._is_restoring = False
 
-    def _read(self) -> Settings:
-        session = self._session
-        choice = session.choice
-        return Settings(
-            sparsity=choice.sparsity,
-            sparsity_h=choice.sparsity_h,
-            held=session.held,
-            marked=session.marked,
-            view=session.view,
-            weights=session.weights,
-            basis=session.basis_number,
-        )
-
-    def note(self, text: str) -> None:
+    def note(self, text: str, now: Snapshot) -> None:
         """The user has finished a change, called `text`; nothing happens where none was made."""
-        now = self._read()
         if not self._is_restoring and not now.is_as(self._last):
-            self.stack.push(_Step(text, self._last, now, self._bring_back))
+            self.stack.push(_Step(text, self._last, now, self._restore))
         self._last = now
 
-    def start_from_here(self) -> None:
+    def start_from(self, now: Snapshot) -> None:
         """What has changed since was not the user's doing."""
-        self._last = self._read()
+        self._last = now
 
-    def clear(self) -> None:
+    def clear(self, now: Snapshot) -> None:
         """Other data: nothing of what was can come back."""
         self.stack.clear()
-        self.start_from_here()
+        self._last = now
 
-    def _bring_back(self, settings: Settings) -> None:
+    def _restore(self, snapshot: Snapshot) -> None:
         self._is_restoring = True
         try:
-            self._restore(settings)
+            self.restored.emit(snapshot)
         finally:
             self._is_restoring = False
-        self.start_from_here()
-
-    def _restore(self, settings: Settings) -> None:
-        session = self._session
-        session.set_view(settings.view)
-        session.set_weights(settings.weights)
-        if settings.basis == session.basis_number:  # of another basis nothing can be held
-            session.hold(settings.held)
-        now = session.choice
-        if (settings.sparsity, settings.sparsity_h) != (now.sparsity, now.sparsity_h):
-            session.set_targets(settings.sparsity, settings.sparsity_h)
-            session.settle_sparsity()
-        session.mark(settings.marked)

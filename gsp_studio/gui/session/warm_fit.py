@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.gui.jobs.short_fit import WarmFit
+from gsp_studio.gui.jobs import short_fit
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import Choice
@@ -16,17 +15,17 @@ if TYPE_CHECKING:
 DELAY_MS = 350
 
 
-class Warming(QObject):
-    """One fit at a time; `tell` gets what is being done, in words."""
+class WarmFit(QObject):
+    """One fit at a time."""
 
     due = Signal()  # a changed choice has rested
     fitted = Signal(object)  # Result
+    activityChanged = Signal(str)  # what is being done, "" for nothing
     failed = Signal(str, str)
 
-    def __init__(self, tell: Callable[[str], None], parent: QObject) -> None:
+    def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._tell = tell
-        self._fit = WarmFit()
+        self._fit = short_fit.WarmFit()
         self._rest = QTimer(self, interval=DELAY_MS, singleShot=True)
         self._rest.timeout.connect(self.due)
 
@@ -51,20 +50,20 @@ class Warming(QObject):
             self._fit.start(work.new_warm_fit(X, choice))
         except ValueError:
             return  # the model panel shows what is wrong, and Run says it: no dialog while somebody types
-        self._tell(f"fitting {choice.rank} basis images for the slider")
+        self.activityChanged.emit(f"fitting {choice.rank} basis images for the slider")
 
     def retire(self) -> None:
         """Let go of what is under way, and of what would come."""
         self._rest.stop()
         if self._fit.retire():
-            self._tell("")
+            self.activityChanged.emit("")
 
     def poll(self) -> None:
         """Tell what has come out."""
         outcome = self._fit.poll()
         if outcome is None:
             return
-        self._tell("")
+        self.activityChanged.emit("")
         if outcome.result is None:
             self.failed.emit(outcome.error_text, outcome.details)
         else:

@@ -110,7 +110,7 @@ class Filing(QObject):
     def _saved(self, path: Path) -> None:
         session = self._session
         name = "" if session.dataset is None else session.dataset.name
-        self._remember(path, name, len(session.runs))
+        self._remember(path, name, len(session.runs.entries))
         self.logged.emit(f"Session saved to {path}.")
 
     # Opening
@@ -152,8 +152,8 @@ class Filing(QObject):
     def _restore(self, found: Reopened) -> None:
         """What the window looked like, as far as it is known."""
         session, state = self._session, found.state
-        session.set_view(state.view)
-        session.mark(state.marked)
+        session.display.set_view(state.view)
+        session.display.mark(state.marked)
         if state.docks:
             self._layout.restore(QByteArray(state.docks))
         if state.front in self._layout.centre.titles:

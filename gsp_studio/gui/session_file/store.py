@@ -63,10 +63,10 @@ class Keeping(QObject):
         self._autosave.timeout.connect(self.keep)
         session.datasetLeaving.connect(self._archive)
         session.datasetChanged.connect(lambda _: self._begin_anew())
-        session.runsChanged.connect(lambda runs, _: self._keep_runs(runs))
-        session.runNoted.connect(lambda _: self._note())
-        session.stabilityFound.connect(self._keep_again)
-        session.weightsChanged.connect(lambda _: self._touch())
+        session.runs.changed.connect(lambda runs, _: self._keep_runs(runs))
+        session.runs.noted.connect(lambda _: self._note())
+        session.runs.stabilityFound.connect(self._keep_again)
+        session.settings.weightsChanged.connect(lambda _: self._touch())
         session.phaseChanged.connect(lambda _: self._tell_modified())
 
     @property
@@ -86,13 +86,13 @@ class Keeping(QObject):
     def state(self) -> dict[str, Any]:
         """What is shown now."""
         session = self._session
-        shown = session.runs[session.shown_run].number if 0 <= session.shown_run < len(session.runs) else 0
+        shown = 0 if session.runs.current is None else session.runs.current.number
         return {
-            "choice": asdict(session.choice),
-            "view": asdict(session.view),
-            "marked": list(session.marked),
+            "choice": asdict(session.settings.choice),
+            "view": asdict(session.display.view),
+            "marked": list(session.display.marked),
             "shown_run": shown,
-            "remarks": {str(entry.number): entry.remarks.as_json() for entry in session.runs},
+            "remarks": {str(entry.number): entry.remarks.as_json() for entry in session.runs.entries},
             "window": self._window_state(),
         }
 
@@ -110,13 +110,13 @@ class Keeping(QObject):
         if session.dataset is None:
             self.failed.emit("There is nothing to save yet; open some images first.", "")
             return
-        dataset, runs, weights, state = session.dataset, session.runs, session.weights, self.state()
+        dataset, runs, weights, state = session.dataset, session.runs.entries, session.settings.weights, self.state()
 
         def done(written: Path) -> None:
             self._saving -= 1
             if session.dataset is dataset:  # else other data have been opened meanwhile
                 self.path, self.has_data, self._stamp = written, with_data, _stamp_of(written)
-                self._touch(not (session.runs is runs and session.weights is weights))
+                self._touch(not (session.runs.entries is runs and session.settings.weights is weights))
             self.saved.emit(written)
 
         def failed(error: BaseException) -> None:
@@ -156,7 +156,7 @@ class Keeping(QObject):
             return
         is_file = not found.path.is_dir()
         session.set_dataset(found.dataset)
-        session.set_weights(found.weights)
+        session.settings.set_weights(found.weights)
         session.adopt(found.runs, found.state.choice, found.state.shown_run)
         if is_file and found.is_whole:  # what could not be read must not be written over
             self.path, self.has_data, self._stamp = found.path, found.has_data, stamp
@@ -189,7 +189,7 @@ class Keeping(QObject):
         session, recovery = self._session, self._recovery
         if recovery is None or session.dataset is None:
             return
-        for entry in session.runs:
+        for entry in session.runs.entries:
             if entry.number not in self._kept_runs:
                 self._keep_run(recovery, entry)
         self._keep_live(recovery)
@@ -198,8 +198,8 @@ class Keeping(QObject):
             self._kept = (session.dataset, state)
             dataset = session.dataset
             self._beside(lambda work: recovery.save_state(work.describe(dataset), state))
-        if session.weights is not self._kept_weights:
-            self._kept_weights = weights = session.weights
+        if session.settings.weights is not self._kept_weights:
+            self._kept_weights = weights = session.settings.weights
             self._beside(lambda work: recovery.save_weights(weights))
 
     def settle(self, then: Callable[[str], None]) -> None:
@@ -210,7 +210,7 @@ class Keeping(QObject):
         self._do(lambda work: None, lambda _: then(self._problem or reason))
 
     def _keep_live(self, recovery: Recovery) -> None:
-        live, number = self._session.live, self._session.next_number
+        live, number = self._session.live, self._session.runs.next_number
         if live.runner is None:
             return
         runner, choice, origin = live.runner, live.choice, live.origin
@@ -253,7 +253,7 @@ class Keeping(QObject):
             return
         if self._is_modified:
             self.keep()
-            about = f"{plural(len(session.runs), 'run')} of {session.dataset.name}"
+            about = f"{plural(len(session.runs.entries), 'run')} of {session.dataset.name}"
             session.logged.emit(f"What was done ({about}) is kept: File > Recent sessions opens it again.")
         self._part(recovery)
         self._recovery = type(recovery)(recovery.folder.parent)

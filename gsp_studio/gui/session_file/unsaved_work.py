@@ -123,20 +123,20 @@ class UnsavedWork(QObject):
         """What no file has, a sentence each."""
         session = self._session
         told = []
-        if session.runs:
-            count, path = plural(len(session.runs), "run"), self._keeping.path
-            is_one = len(session.runs) == 1
+        if session.runs.entries:
+            count, path = plural(len(session.runs.entries), "run"), self._keeping.path
+            is_one = len(session.runs.entries) == 1
             told.append(
                 f"{count} {'is' if is_one else 'are'} in no file yet."
                 if path is None
                 else f"{path.name} does not have the {count} as {'it is' if is_one else 'they are'} now."
             )
-        if session.weights is not None:
+        if session.settings.weights is not None:
             told.append("The pixels have painted weights.")
         if session.phase.is_run:
             done = plural(session.branch_end, "iteration")
             standing = "is ending" if session.phase is Phase.CANCELLING else f"is going ({done} done) and ends here"
-            told.append(f"Run {session.next_number} {standing}; its best iterate so far is part of the work.")
+            told.append(f"Run {session.runs.next_number} {standing}; its best iterate so far is part of the work.")
         return told
 
     def _going(self) -> list[str]:

@@ -21,7 +21,7 @@ from gsp_studio.io.logfile import sweeps_folder
 if TYPE_CHECKING:
     from gsp_studio.experiments.grid import Cell, Grid
     from gsp_studio.experiments.sweep import Sweep, SweepPoll
-    from gsp_studio.gui.session.steering import Steering
+    from gsp_studio.gui.session.session import Session
 
 #: Seconds without a move of the slider after which a sweep goes on.
 REST = 0.5
@@ -39,7 +39,7 @@ class Sweeping(QObject):
     failed = Signal(str, str)
     dropped = Signal()  # other data: the former grid means nothing any more
 
-    def __init__(self, session: Steering) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._session = session
         self.root: Path = sweeps_folder()
@@ -52,11 +52,11 @@ class Sweeping(QObject):
         self._told: SweepPoll | None = None
         self._activity = self._waits_for = ""
         self._not_before = self._tell_at = 0.0
-        self._sparsities = (session.choice.sparsity, session.choice.sparsity_h)
+        self._sparsities = (session.settings.choice.sparsity, session.settings.choice.sparsity_h)
         session.datasetChanged.connect(lambda _: self._drop())
-        session.activityChanged.connect(self._hear_activity)
+        session.activity.changed.connect(self._hear_activity)
         session.phaseChanged.connect(lambda _: self._give_way())
-        session.choiceChanged.connect(self._hear_choice)
+        session.settings.choiceChanged.connect(self._hear_choice)
 
     def start(self, work: Any) -> None:
         """The solvers are there."""
@@ -93,7 +93,7 @@ class Sweeping(QObject):
 
     def base(self) -> Any:
         """What the Model panel says, as parameters."""
-        return self._work.params_of(self._session.choice)
+        return self._work.params_of(self._session.settings.choice)
 
     def show(self, grid: Grid) -> None:
         """Look which cells of a grid are on disk; nothing is computed. Not while a sweep is going."""
@@ -122,8 +122,8 @@ class Sweeping(QObject):
         session, work = self._session, self._work
         if session.dataset is None:
             return None
-        choice = replace(session.choice, method=grid.base.method)
-        weights = work.weights_in_force(choice, session.weights, len(session.dataset.X))
+        choice = replace(session.settings.choice, method=grid.base.method)
+        weights = work.weights_in_force(choice, session.settings.weights, len(session.dataset.X))
         if weights is not None and grid.base.weights is not None:
             weights = grid.base.weights
         grid = replace(grid, base=replace(grid.base, weights=weights))

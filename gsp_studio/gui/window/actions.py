@@ -72,7 +72,7 @@ class Section:
 
 
 def _has_runs(window: Frame) -> bool:
-    return bool(window.session.runs)
+    return bool(window.session.runs.entries)
 
 
 def _can_run(window: Frame) -> bool:
@@ -84,11 +84,11 @@ def _is_idle(window: Frame) -> bool:
 
 
 def _can_steer(window: Frame) -> bool:
-    return window.session.can_steer
+    return window.session.live.can_edit(window.session.display.marked)
 
 
 def _can_judge(window: Frame) -> bool:
-    return window.session.can_judge
+    return window.session.runs.can_judge(window.session.display.marked)
 
 
 MENUS = ("&File", "&Edit", "&View", "&Run", "&Help")
@@ -113,7 +113,7 @@ ACTIONS: tuple[Action | Section, ...] = (
     ),
     Section("&File"),
     Action("quit", "&File", "&Quit", lambda w: w.close(), "Ctrl+Q"),
-    Section("&Edit", lambda w: w.menus.add_undo("&Edit", w.session.undo_stack)),
+    Section("&Edit", lambda w: w.menus.add_undo("&Edit", w.session.undo.stack)),
     Action("sparser", "&Edit", "Sparsity &up by 0.01", lambda w: w.networking.step_sparsity(0.01), "]"),
     Action("denser", "&Edit", "Sparsity &down by 0.01", lambda w: w.networking.step_sparsity(-0.01), "["),
     Action(
@@ -129,7 +129,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "accept",
         "&Edit",
         "&Accept the selected basis images",
-        lambda w: w.session.judge(accept=True),
+        lambda w: w.session.runs.judge(w.session.display.marked, True),
         "A",
         offered=_can_judge,
     ),
@@ -137,7 +137,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "reject",
         "&Edit",
         "Re&ject the selected basis images",
-        lambda w: w.session.judge(accept=False),
+        lambda w: w.session.runs.judge(w.session.display.marked, False),
         "X",
         offered=_can_judge,
     ),
@@ -156,7 +156,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "freeze",
         "&Run",
         "&Freeze or release the selected basis images",
-        lambda w: w.session.toggle_frozen(),
+        lambda w: w.session.live.toggle_frozen(w.session.display.marked),
         "Shift+F",
         offered=_can_steer,
     ),
@@ -164,7 +164,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "split",
         "&Run",
         "&Split the selected basis images",
-        lambda w: w.session.split(),
+        lambda w: w.session.live.split(w.session.display.marked),
         "Shift+S",
         offered=_can_steer,
     ),
@@ -172,11 +172,18 @@ ACTIONS: tuple[Action | Section, ...] = (
         "re-seed",
         "&Run",
         "Re-s&eed the selected basis images",
-        lambda w: w.session.reseed(),
+        lambda w: w.session.live.reseed(w.session.display.marked),
         "Shift+R",
         offered=_can_steer,
     ),
-    Action("kill", "&Run", "&Kill the selected basis images", lambda w: w.session.kill(), "Del", offered=_can_steer),
+    Action(
+        "kill",
+        "&Run",
+        "&Kill the selected basis images",
+        lambda w: w.session.live.kill(w.session.display.marked),
+        "Del",
+        offered=_can_steer,
+    ),
     Section("&Run"),
     Action("rank", "&Run", "&How many basis images?...", lambda w: w.asking.rank(), offered=_is_idle),
     Action(
@@ -185,7 +192,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "How st&able are these basis images?",
         lambda w: w.session.check_stability(),
         "Shift+U",
-        offered=lambda w: _is_idle(w) and w.session.shown_run >= 0,
+        offered=lambda w: _is_idle(w) and w.session.runs.index >= 0,
     ),
     Action(
         "sweep",

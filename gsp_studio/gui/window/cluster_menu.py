@@ -81,7 +81,7 @@ class Clusters(QObject):
         if self._asker is None:
             latest = importlib.import_module("gsp_studio.engine.latest")
             self._asker = latest.LatestOnly(_status_of, "gsp-cluster")
-        self._session.set_scheduler("")
+        self._session.settings.set_scheduler("")
         self._address = address.strip()
         self._say(f"connecting to {self._address}...")
         self._asker.submit(self._address)
@@ -99,7 +99,7 @@ class Clusters(QObject):
             else:
                 self._show(answer.value)
         self._looks += 1
-        if self._looks >= _LOOKS and self._session.scheduler and not self._asker.busy:
+        if self._looks >= _LOOKS and self._session.settings.scheduler and not self._asker.busy:
             self._asker.submit(self._address)
 
     def close(self) -> None:
@@ -110,8 +110,8 @@ class Clusters(QObject):
             self._asker = None
 
     def _show(self, status: Status) -> None:
-        if not self._session.scheduler:
-            self._session.set_scheduler(self._address)
+        if not self._session.settings.scheduler:
+            self._session.settings.set_scheduler(self._address)
             self._settings.setValue("scheduler", self._address)
             self._session.logged.emit(f"Runs are computed on {self._address}, {_counted(status.workers, 'worker')}.")
         memory = f"{status.used / _GIB:.1f} of {status.limit / _GIB:.1f} GiB" if status.limit else "no memory limit"
@@ -121,7 +121,7 @@ class Clusters(QObject):
         self._check()
 
     def _fail(self, error: Exception | None) -> None:
-        was_used = bool(self._session.scheduler)
+        was_used = bool(self._session.settings.scheduler)
         self._leave()
         if was_used:
             self._session.logged.emit(f"{error}; runs are computed on this computer.")
@@ -131,13 +131,13 @@ class Clusters(QObject):
     def _leave(self) -> None:
         self._timer.stop()
         self._address = ""
-        self._session.set_scheduler("")
+        self._session.settings.set_scheduler("")
         self.said.hide()
         self._check()
 
     def _check(self) -> None:
         """The menu shows what is in force."""
-        self.actions[_THERE if self._session.scheduler else _HERE].setChecked(True)
+        self.actions[_THERE if self._session.settings.scheduler else _HERE].setChecked(True)
 
     def _say(self, text: str) -> None:
         self.said.setText(text)

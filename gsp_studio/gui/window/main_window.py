@@ -88,18 +88,18 @@ class MainWindow(Themed, QMainWindow):
         asking.sessionWanted.connect(self.filing.open)
         asking.networkWanted.connect(self.networking.open)
         self.arrangement.attach(session, self)
-        session.layoutNeeded.connect(asking.layout)
-        session.previewReady.connect(asking.preview)
+        session.loader.layoutNeeded.connect(asking.layout)
+        session.loader.previewReady.connect(asking.preview)
         session.deviceFilled.connect(asking.device_filled)
         session.known.connect(self.device.set_known)
-        session.viewChanged.connect(self.view_menu.set_view)
-        session.autoRefitChanged.connect(lambda on: self._settings.setValue("autoRefit", on))
+        session.display.viewChanged.connect(self.view_menu.set_view)
+        session.basis.autoRefitChanged.connect(lambda on: self._settings.setValue("autoRefit", on))
         for changed in (
             session.phaseChanged,
-            session.activityChanged,
+            session.activity.changed,
             session.datasetChanged,
-            session.runsChanged,
-            session.markedChanged,
+            session.runs.changed,
+            session.display.markedChanged,
         ):
             changed.connect(lambda *_: self.offer_actions())
         for failed in (session.failed, networks.failed):
@@ -108,7 +108,7 @@ class MainWindow(Themed, QMainWindow):
             logged.connect(messages.add)
         for written in (session.exported, networks.saved):
             written.connect(messages.add_files)
-        session.loadFailed.connect(messages.fail_to_load)
+        session.loader.loadFailed.connect(messages.fail_to_load)
         self.centre.changed.connect(self._view_came)
 
     def _make_menus(self) -> None:
@@ -166,7 +166,7 @@ class MainWindow(Themed, QMainWindow):
         self.arrangement.set_images_in_front(not self.networking.is_front)
         self.session.set_pairing(title == "Weights")
         self.arrangement.panel(CurvesPanel).set_comparing(title == "Compare")
-        if title == "Weights" and self.session.shown is not None:
+        if title == "Weights" and self.session.display.shown is not None:
             self.session.find_errors()
 
     def report_mistake(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -225,7 +225,7 @@ class MainWindow(Themed, QMainWindow):
             self.restoreGeometry(geometry)
         if isinstance(state, QByteArray):
             self.arrangement.restore(state)
-        self.session.set_auto_refit(bool(self._settings.value("autoRefit", True, type=bool)))
+        self.session.basis.set_auto_refit(bool(self._settings.value("autoRefit", True, type=bool)))
         self.follow_theme()
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._apply_scheme)
 

@@ -117,7 +117,7 @@ class Asking(QObject):
 
     def _want_layout(self, path: Path, options: LoadOptions | None) -> None:
         self._layout_wanted = True
-        self._session.preview(path, options)
+        self._session.loader.preview(path, options)
 
     def layout(self, found: Peek) -> None:
         """Show how a source would be read, and ask."""
@@ -126,11 +126,11 @@ class Asking(QObject):
         if self._layout is not None:
             self._layout.close()
         self._layout = dialog = LayoutDialog(found, self._window)
-        dialog.previewRequested.connect(lambda options: self._session.preview(found.path, options))
+        dialog.previewRequested.connect(lambda options: self._session.loader.preview(found.path, options))
         dialog.optionsAccepted.connect(lambda options: self._read_anew(found.path, options))
         dialog.finished.connect(lambda _: self._forget_layout(dialog))
         _show(dialog)
-        self._session.preview(found.path, found.options)
+        self._session.loader.preview(found.path, found.options)
 
     def _read_anew(self, path: Path, options: LoadOptions) -> None:
         """Open a source with these options; where they are those of the data on the screen, the runs stay with them."""
@@ -167,7 +167,7 @@ class Asking(QObject):
         _show(dialog)
 
     def _run_on_cpu(self) -> None:
-        self._session.set_choice(replace(self._session.choice, backend="cpu"))
+        self._session.settings.set_choice(replace(self._session.settings.choice, backend="cpu"))
         self._session.run()
 
     def load_failed(self, path: Path, sentence: str, details: str) -> None:
@@ -189,10 +189,10 @@ class Asking(QObject):
         from gsp_studio.gui.dialogs.export import ExportDialog
 
         session = self._session
-        if not session.runs or session.dataset is None:
+        if not session.runs.entries or session.dataset is None:
             return
-        index = session.shown_run if session.shown_run >= 0 else len(session.runs) - 1
-        entry = session.runs[index]
+        index = session.runs.index if session.runs.index >= 0 else len(session.runs.entries) - 1
+        entry = session.runs.entries[index]
         above = Path(str(self._settings.value("export", str(Path.home()))))
         folder = above / f"{Path(session.dataset.name).stem}-run{entry.number}"
         chosen = str(self._settings.value("exportExtras", "")).split()
@@ -230,9 +230,11 @@ class Asking(QObject):
         if end < 1:
             return
         is_going = session.phase.is_run
-        number = session.runs[session.shown_run].number if not is_going else session.next_number
+        number = session.runs.entries[session.runs.index].number if not is_going else session.runs.next_number
         proposed = at or (end if is_going else max(1, end // 2))
-        dialog = BranchDialog(f"Run {number}", min(proposed, end), end, session.choice.sparsity, is_going, self._window)
+        dialog = BranchDialog(
+            f"Run {number}", min(proposed, end), end, session.settings.choice.sparsity, is_going, self._window
+        )
         dialog.branchRequested.connect(session.branch)
         _show(dialog)
 
@@ -250,10 +252,12 @@ class Asking(QObject):
             self._rank.activateWindow()
             return
         most = max(1, min(dataset.X.shape) // 2)
-        dialog, ranking = RankDialog(most, session.choice.method, self._window), session.ranking
-        dialog.studyRequested.connect(lambda ranks, seeds: ranking.study(dataset, ranks, session.choice, seeds))
+        dialog, ranking = RankDialog(most, session.settings.choice.method, self._window), session.ranking
+        dialog.studyRequested.connect(
+            lambda ranks, seeds: ranking.study(dataset, ranks, session.settings.choice, seeds)
+        )
         dialog.studyCancelled.connect(ranking.cancel)
-        dialog.rankChosen.connect(lambda rank: session.set_choice(replace(session.choice, rank=rank)))
+        dialog.rankChosen.connect(lambda rank: session.settings.set_choice(replace(session.settings.choice, rank=rank)))
         dialog.finished.connect(lambda _: self._forget_rank())
         ranking.progressed.connect(dialog.set_progress)
         ranking.rowReady.connect(dialog.add_row)

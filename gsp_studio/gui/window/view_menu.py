@@ -32,13 +32,13 @@ class ViewMenu:
         names = {name: name.capitalize() for name in COLOUR_MAPS}
         self.contrasts = menus.choices("&View", "Con&trast", contrasts, "tile", lambda c: self._change(contrast=c))
         self.colours = menus.choices("&View", "&Colours", names, "grey", lambda name: self._change(colours=name))
-        self.set_view(session.view)
+        self.set_view(session.display.view)
 
     def _set_shared(self, on: bool) -> None:
         self._change(contrast="shared" if on else "tile")
 
     def _change(self, **changes: Any) -> None:
-        self._session.set_view(replace(self._session.view, **changes))
+        self._session.display.set_view(replace(self._session.display.view, **changes))
 
     def set_view(self, view: View) -> None:
         """Check what is on."""

@@ -1,0 +1,99 @@
+"""The runs that have ended, which of them is on the screen, and what is written beside each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+if TYPE_CHECKING:
+    from gsp_studio.engine.run import Record
+    from gsp_studio.experiments.stability import BasisStability
+    from gsp_studio.gui.state import Remarks, RunEntry
+
+
+class RunList(QObject):
+    """The runs of a session, in the order in which they have ended."""
+
+    changed = Signal(object, int)  # tuple of RunEntry, index of the one on the screen or -1
+    noted = Signal(object)  # RunEntry with other remarks
+    stabilityFound = Signal(object)  # RunEntry of which it is known now
+    stabilityChanged = Signal(object)  # RunEntry on the screen if its stability is known, else None
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.entries: tuple[RunEntry, ...] = ()
+        #: Of the run on the screen, -1 where none is.
+        self.index = -1
+
+    @property
+    def current(self) -> RunEntry | None:
+        """The run on the screen."""
+        return self.at(self.index)
+
+    @property
+    def next_number(self) -> int:
+        """Of the run that is going, or the next one."""
+        return self.entries[-1].number + 1 if self.entries else 1
+
+    def at(self, index: int) -> RunEntry | None:
+        """A run of the list; None where there is none."""
+        return self.entries[index] if 0 <= index < len(self.entries) else None
+
+    def records_of(self, number: int) -> tuple[Record, ...]:
+        """The iterations of a run by its number; none of a run that is not there."""
+        return next((entry.records for entry in self.entries if entry.number == number), ())
+
+    # The list
+
+    def clear(self) -> None:
+        """Forget all runs; `show` tells it."""
+        self.entries = ()
+
+    def append(self, entry: RunEntry) -> int:
+        """Take a run in, and give its index; `show` tells it."""
+        self.entries = (*self.entries, entry)
+        return len(self.entries) - 1
+
+    def take(self, entries: tuple[RunEntry, ...]) -> None:
+        """List these runs in place of the others; none of them is on the screen."""
+        self.entries = entries
+        self.show(-1)
+
+    def show(self, index: int) -> None:
+        """Mark this run as the one on the screen; -1: none is."""
+        self.index = index
+        self.changed.emit(self.entries, index)
+        entry = self.current
+        self.stabilityChanged.emit(entry if entry is not None and entry.stability is not None else None)
+
+    # Beside a run
+
+    def remark(self, index: int, remarks: Remarks) -> None:
+        """Write something beside a run."""
+        entry = self.at(index)
+        if entry is not None and remarks != entry.remarks:
+            self.noted.emit(self._replace(index, replace(entry, remarks=remarks)))
+
+    def can_judge(self, bases: tuple[int, ...]) -> bool:
+        """Whether there is a run on the screen, and a basis image of it that is meant."""
+        return self.current is not None and bool(bases)
+
+    def judge(self, bases: tuple[int, ...], accept: bool) -> None:
+        """Accept basis images of the run on the screen, or reject them; once more takes it back."""
+        if self.current is not None and bases:
+            self.remark(self.index, self.current.remarks.judged(bases, accept))
+
+    def keep_stability(self, of: RunEntry, found: BasisStability) -> RunEntry:
+        """Write to a run what further seeds make of it; it may have remarks that it had not when this was asked."""
+        index = [entry.number for entry in self.entries].index(of.number)
+        entry = self._replace(index, replace(self.entries[index], stability=found))
+        self.stabilityFound.emit(entry)
+        if index == self.index:
+            self.stabilityChanged.emit(entry)
+        return entry
+
+    def _replace(self, index: int, entry: RunEntry) -> RunEntry:
+        self.entries = (*self.entries[:index], entry, *self.entries[index + 1 :])
+        return entry

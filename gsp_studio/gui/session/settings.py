@@ -1,0 +1,89 @@
+"""What the next run computes: its parameters, its weights, and where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from gsp_studio.gui.state import Choice
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.state import Array
+    from gsp_studio.io.dataset import Dataset
+
+
+class Settings(QObject):
+    """What the panels edit. First a value is told to those who show it, then that it has been set, for what follows."""
+
+    choiceChanged = Signal(object)  # Choice
+    choiceSet = Signal(object, object)  # the Choice before, the one that the user made of it
+    targetsSet = Signal()  # the same, but for nothing but the targets
+    weightsChanged = Signal(object)  # ndarray (m,), or None: all equal
+    weightsSet = Signal()
+    settled = Signal(str)  # the hand is off what was moved, called so
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.choice = Choice()
+        #: What it costs to use each pixel (m,), for the weighted method; None: all the same. Never written again.
+        self.weights: Array | None = None
+        #: Where the next runs are computed: the address of a cluster, "" for this computer.
+        self.scheduler = ""
+        #: A run is going on: nothing but its targets and weights can be changed.
+        self.is_fixed = False
+
+    def take(self, choice: Choice) -> None:
+        """Show the choice of a run, which has consequences of its own."""
+        self.choice = choice
+        self.choiceChanged.emit(choice)
+
+    def begin_anew(self, dataset: Dataset) -> None:
+        """For other data: a rank that they can have, and all pixels cost the same."""
+        self.weights = None
+        self.take(replace(self.choice, rank=max(1, min(self.choice.rank, *dataset.X.shape))))
+
+    def set_choice(self, choice: Choice) -> None:
+        """Take what the model panel says."""
+        if choice != self.choice and not self.is_fixed:
+            before = self.choice
+            self.take(choice)
+            self.choiceSet.emit(before, choice)
+
+    def set_sparsity(self, s: float) -> None:
+        """Set the target of the basis, which can be moved while a run is going on."""
+        self.set_targets(s, self.choice.sparsity_h)
+
+    def set_sparsity_h(self, s: float) -> None:
+        """Set the target of the coefficients; 0 leaves them free."""
+        self.set_targets(self.choice.sparsity, s)
+
+    def set_targets(self, sparsity: float, sparsity_h: float) -> None:
+        """Set both at once."""
+        self.take(replace(self.choice, sparsity=sparsity, sparsity_h=sparsity_h))
+        self.targetsSet.emit()
+
+    def step_sparsity(self, step: float) -> None:
+        """Move the target by a step, within [0, 1]."""
+        self.set_sparsity(round(min(1.0, max(0.0, self.choice.sparsity + step)), 4))
+        self.settle_sparsity()
+
+    def settle_sparsity(self) -> None:
+        """The slider was let go of."""
+        self.settled.emit("sparsity")
+
+    def set_weights(self, weights: Array | None) -> None:
+        """Set what it costs to use each pixel (m,); None: all the same."""
+        if weights is not self.weights:
+            self.weights = weights
+            self.weightsChanged.emit(weights)
+            self.weightsSet.emit()
+
+    def settle_weights(self) -> None:
+        """The brush was lifted."""
+        self.settled.emit("weights")
+
+    def set_scheduler(self, address: str) -> None:
+        """Compute the next runs on a cluster, "" for this computer."""
+        self.scheduler = address

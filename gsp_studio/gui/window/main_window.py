@@ -246,10 +246,10 @@ class MainWindow(QMainWindow):
     def on_view_in_front(self, title: str) -> None:
         """Ask for what only this view shows."""
         self.networking.on_view_in_front(title)
-        self.session.set_pairing(title == "Weights")
+        self.session.analyses.set_pairing(title == "Weights")
         self.curves.set_comparing(title == "Compare")
         if title == "Weights" and self.session.display.shown is not None:
-            self.session.find_errors()
+            self.session.analyses.find_errors()
 
     def on_auto_refit(self, on: bool) -> None:
         """Remember it."""

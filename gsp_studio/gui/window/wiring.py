@@ -34,21 +34,21 @@ def wire_session(window: MainWindow) -> None:
         (session.display.selectionChanged, "set_selected"),
         (session.display.markedChanged, "set_marked"),
         (session.display.viewChanged, "set_view"),
-        (session.comparisonReady, "set_comparison"),
-        (session.errorsFound, "set_errors"),
-        (session.residualFound, "set_residual"),
+        (session.analyses.comparisonReady, "set_comparison"),
+        (session.analyses.errorsFound, "set_errors"),
+        (session.analyses.residualFound, "set_residual"),
         (session.runs.stabilityChanged, "set_stability"),
-        (session.fitFound, "set_fit"),
-        (session.usersFound, "set_users"),
+        (session.analyses.fitFound, "set_fit"),
+        (session.analyses.usersFound, "set_users"),
         (session.settings.weightsChanged, "set_weights"),
-        (session.pairChanged, "set_bases"),
-        (session.meanFound, "set_mean_image"),
+        (session.analyses.pairChanged, "set_bases"),
+        (session.analyses.meanFound, "set_mean_image"),
     ):
         for panel in window.panels:
             if hasattr(panel, setter):
                 signal.connect(getattr(panel, setter))
-    session.errorsFound.connect(lambda shown, found: window.weights.set_residual_image(found and found.pixels))
-    session.pictureFound.connect(window.inspector.picture.set_picture)
+    session.analyses.errorsFound.connect(lambda shown, found: window.weights.set_residual_image(found and found.pixels))
+    session.analyses.pictureFound.connect(window.inspector.picture.set_picture)
     session.loader.layoutNeeded.connect(window.asking.layout)
     session.loader.previewReady.connect(window.asking.preview)
     session.phaseChanged.connect(window.on_phase)
@@ -62,7 +62,7 @@ def wire_session(window: MainWindow) -> None:
     session.known.connect(window.device.set_known)
     session.loader.loadFailed.connect(window.on_load_failed)
     session.logged.connect(window.on_logged)
-    session.exported.connect(window.on_exported)
+    session.exports.exported.connect(window.on_exported)
 
 
 def wire_panels(window: MainWindow) -> None:
@@ -73,10 +73,10 @@ def wire_panels(window: MainWindow) -> None:
     for picking in (window.montage, window.inspector, path, window.weights, sparsity):
         picking.basisPicked.connect(session.display.select)
     window.montage.basesPicked.connect(session.display.mark)
-    window.compare.compareRequested.connect(session.compare)
-    window.inspector.errorsRequested.connect(session.find_errors)
-    window.inspector.fitRequested.connect(session.find_fit)
-    window.inspector.picture.requested.connect(session.find_picture)
+    window.compare.compareRequested.connect(lambda places: session.analyses.compare(session.runs.those(places)))
+    window.inspector.errorsRequested.connect(session.analyses.find_errors)
+    window.inspector.fitRequested.connect(session.analyses.find_fit)
+    window.inspector.picture.requested.connect(session.analyses.find_picture)
     window.weights.weightsChanged.connect(session.settings.set_weights)
     window.weights.strokeEnded.connect(session.settings.settle_weights)
     window.model.weightsWanted.connect(lambda: window.centre.show_view("Weights"))
@@ -94,6 +94,6 @@ def wire_panels(window: MainWindow) -> None:
     window.run.cancelPressed.connect(session.cancel)
     window.runs.runChosen.connect(session.show_run)
     window.runs.remarked.connect(session.runs.remark)
-    window.basis.usersRequested.connect(session.find_users)
+    window.basis.usersRequested.connect(session.analyses.find_users)
     window.basis.judged.connect(lambda accept: session.runs.judge(session.display.marked, accept))
     window.curves.branchRequested.connect(window.asking.branch)

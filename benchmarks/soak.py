@@ -106,11 +106,11 @@ class Person:
             self.wait(lambda: not session.can_cancel)
         window.centre.show_view("Basis")
         written: list[Any] = []
-        session.exported.connect(written.append)
+        session.exports.exported.connect(written.append)
         keeping.save(self.folder / f"{name}.gsps")
-        session.export(self.folder / f"export-{name}", 0)
+        session.exports.export(self.folder / f"export-{name}", session.runs.at(0))
         self.wait(lambda: written and not keeping.is_busy)
-        session.exported.disconnect(written.append)
+        session.exports.exported.disconnect(written.append)
         keeping.open(self.folder / f"{name}.gsps")
         self.wait(lambda: not keeping.is_busy and len(session.runs.entries) == 3)
 

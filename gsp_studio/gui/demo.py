@@ -83,7 +83,7 @@ class Demo(QObject):
         session.display.select(8)
         yield self._settled()
         window.grab().save(str(self._folder / "screenshot.png"))
-        session.export(self._folder, 0)
+        session.exports.export(self._folder, session.runs.at(0))
         yield lambda: (self._folder / "run.json").exists()
 
     def _settled(self) -> Callable[[], bool]:

@@ -105,7 +105,7 @@ def test_of_a_run_that_goes_on_what_is_looked_at_is_fetched(on_cluster: MainWind
     wait_until(lambda: inspector._errors.error < 0.4)  # at the first iterate it is 0.7
     session.cancel()
     wait_until(lambda: len(session.runs.entries) == 1)
-    wait_until(lambda: not session._inspecting._residual.busy)
+    wait_until(lambda: not session.analyses._inspecting._residual.busy)
     settle()
     assert not failed["failed"]
     W, H = shown.W, np.asarray(shown.H)
@@ -148,7 +148,7 @@ def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_clust
     assert isinstance(session.basis.pinned.H, Coefficients)
     assert session.basis.pinned.sparsity < entry.pinned.sparsity
     # Its file, its export, another run beside it.
-    session.export(tmp_path / "out", 0)
+    session.exports.export(tmp_path / "out", session.runs.at(0))
     wait_until(lambda: (tmp_path / "out" / "run.json").exists())
     assert np.array_equal(np.load(tmp_path / "out" / "H.npy"), np.asarray(entry.shown.H))
     keeping, saved = window.filing.keeping, Listener(window.filing.keeping, "saved", "failed")
@@ -158,8 +158,8 @@ def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_clust
     assert np.array_equal(read_session(tmp_path / "kept.gsps").runs[0].run.result.H, np.asarray(entry.shown.H))
     session.run()
     wait_until(lambda: len(session.runs.entries) == 2 and session.phase is Phase.IDLE)
-    compared = Listener(session, "comparisonReady")
-    session.compare((0, 1))
+    compared = Listener(session, "analyses.comparisonReady")
+    session.analyses.compare(session.runs.those((0, 1)))
     wait_until(lambda: compared["comparisonReady"])
-    wait_until(lambda: not session._inspecting._residual.busy)
+    wait_until(lambda: not session.analyses._inspecting._residual.busy)
     assert not failed["failed"]

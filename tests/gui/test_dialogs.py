@@ -273,7 +273,7 @@ def test_more_exports_are_offered_and_remembered(
     dialog.extras["mat"].click()
     dialog.extras["report"].click()
     dialog.folder.setText(str(tmp_path / "out"))
-    heard = Listener(window.session, "exported")
+    heard = Listener(window.session, "exports.exported")
     QTest.mouseClick(dialog.export, LEFT)
     wait_until(lambda: heard["exported"])
     assert (tmp_path / "out" / "factors.mat").exists()

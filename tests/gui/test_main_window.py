@@ -317,11 +317,11 @@ class TestRuns:
             session.run()
             wait_until(lambda rank=rank: len(session.runs.entries) == rank - 2 and not session.phase.is_run)
         run_json = tmp_path / "out" / "run.json"
-        session.export(tmp_path / "out", 0)
+        session.exports.export(tmp_path / "out", session.runs.at(0))
         wait_until(run_json.exists)
         for verb, rank in (("Cancel", 3), ("Replace", 4)):
             said = press_when_asked(verb)
-            session.export(tmp_path / "out", 1)
+            session.exports.export(tmp_path / "out", session.runs.at(1))
             wait_until(lambda said=said: said)
             wait_until(lambda rank=rank: json.loads(run_json.read_text())["params"]["rank"] == rank)
             assert "Replace the run in out?" in said[0]
@@ -333,7 +333,7 @@ class TestRuns:
         session.settings.set_choice(replace(session.settings.choice, max_iter=3))
         session.run()
         wait_until(lambda: session.runs.entries)
-        session.export(tmp_path / "file" / "out", 0)
+        session.exports.export(tmp_path / "file" / "out", session.runs.at(0))
         wait_until(lambda: window.findChildren(ErrorDialog))
         [dialog] = window.findChildren(ErrorDialog)
         assert str(tmp_path / "file") in dialog.sentence

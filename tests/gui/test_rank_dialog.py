@@ -72,13 +72,13 @@ def test_cancel_and_close_end_the_study(five: MainWindow) -> None:
     QTest.mouseClick(asked.start, LEFT)
     wait_until(lambda: asked.bar.value() > 0)
     QTest.mouseClick(asked.start, LEFT)
-    assert not five.session.ranking.is_going
+    assert not five.session.analyses.ranking.is_going
     assert "cancelled" in asked._said.text()
     assert not asked.use.isEnabled()
     QTest.mouseClick(asked.start, LEFT)
-    assert five.session.ranking.is_going
+    assert five.session.analyses.ranking.is_going
     QTest.keyClick(asked, Qt.Key.Key_Escape)
-    assert not five.session.ranking.is_going
+    assert not five.session.analyses.ranking.is_going
     assert five.session.settings.choice.rank == 8
 
 
@@ -89,7 +89,7 @@ def test_other_images_end_it_too(five: MainWindow) -> None:
     QTest.mouseClick(asked.start, LEFT)
     five.asking.sample("swimmer")
     wait_until(lambda: five.session.dataset.name == "swimmer.npz")
-    assert not five.session.ranking.is_going
+    assert not five.session.analyses.ranking.is_going
 
 
 def test_the_dialog_alone(show: Callable[..., QWidget]) -> None:

@@ -278,9 +278,9 @@ class TestExport:
 
     def test_everything(self, faces: Session, tmp_path: Path) -> None:
         run_to_the_end(faces, sparsity=0.8, max_iter=6)
-        heard = Listener(faces, "exported", "failed", "activity.changed")
+        heard = Listener(faces, "exports.exported", "failed", "activity.changed")
         folder = tmp_path / "new" / "out"
-        faces.export(folder, 0)
+        faces.exports.export(folder, faces.runs.at(0))
         assert heard["changed"] == [f"exporting Run 1 to {folder}"]
         wait_until(lambda: heard["exported"] or heard["failed"])
         assert heard["failed"] == []
@@ -299,16 +299,18 @@ class TestExport:
 
     def test_parts(self, faces: Session, tmp_path: Path) -> None:
         run_to_the_end(faces, max_iter=3)
-        heard = Listener(faces, "exported")
-        faces.export(tmp_path / "out", 0, Parts(basis=False, montage=True, factors=False, history=False))
+        heard = Listener(faces, "exports.exported")
+        faces.exports.export(
+            tmp_path / "out", faces.runs.at(0), Parts(basis=False, montage=True, factors=False, history=False)
+        )
         wait_until(lambda: heard["exported"])
         assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["montage.png", "repeat.py", "run.json"]
 
     def test_folder_that_cannot_be_made_is_told_and_nothing_is_written(self, faces: Session, tmp_path: Path) -> None:
         run_to_the_end(faces, max_iter=3)
         (tmp_path / "file").write_text("in the way")
-        heard = Listener(faces, "exported", "failed", "activity.changed")
-        faces.export(tmp_path / "file" / "out", 0)
+        heard = Listener(faces, "exports.exported", "failed", "activity.changed")
+        faces.exports.export(tmp_path / "file" / "out", faces.runs.at(0))
         wait_until(lambda: heard["failed"])
         [(sentence, _)] = heard["failed"]
         assert "file" in sentence
@@ -321,13 +323,13 @@ class TestExport:
     def test_file_of_somebody_else_is_not_replaced(self, faces: Session, tmp_path: Path) -> None:
         run_to_the_end(faces, max_iter=3)
         (tmp_path / "montage.png").write_text("a dear picture")
-        heard = Listener(faces, "exported", "failed")
-        faces.export(tmp_path, 0)
+        heard = Listener(faces, "exports.exported", "failed")
+        faces.exports.export(tmp_path, faces.runs.at(0))
         wait_until(lambda: heard["failed"])
         assert "montage.png" in heard["failed"][0][0]
         assert [path.name for path in tmp_path.iterdir()] == ["montage.png"]
 
     def test_nothing_to_export_is_told(self, faces: Session, tmp_path: Path) -> None:
         heard = Listener(faces, "failed")
-        faces.export(tmp_path, 0)
+        faces.exports.export(tmp_path, faces.runs.at(0))
         assert heard["failed"] == [("There is no run to export yet; press Run first.", "")]

@@ -199,8 +199,8 @@ def test_a_steered_run_is_repeated_by_its_script(faces: Session, tmp_path: Path)
     faces.settings.set_sparsity(0.7)
     go_on(faces)
     end(faces)
-    faces.export(tmp_path / "out", 0)
-    heard = Listener(faces, "exported", "failed")
+    faces.exports.export(tmp_path / "out", faces.runs.at(0))
+    heard = Listener(faces, "exports.exported", "failed")
     wait_until(lambda: heard["exported"] or heard["failed"])
     done = subprocess.run(
         [sys.executable, str(tmp_path / "out" / "repeat.py")], capture_output=True, text=True, check=False

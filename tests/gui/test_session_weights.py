@@ -21,10 +21,10 @@ WEIGHTS = centre((19, 19)).ravel()
 
 
 def test_the_plain_and_the_weighted_basis_come_as_a_pair(faces: Session) -> None:
-    heard = Listener(faces, "pairChanged")
+    heard = Listener(faces, "analyses.pairChanged")
     faces.settings.set_sparsity(0.7)
     assert heard["pairChanged"] == []  # nobody looks
-    faces.set_pairing(True)
+    faces.analyses.set_pairing(True)
     wait_until(lambda: heard["pairChanged"])
     plain, weighted = heard["pairChanged"][-1]
     assert weighted is None
@@ -109,7 +109,7 @@ def test_painting_in_the_window_reaches_the_projection_and_is_undone(faces_windo
     session.undo.stack.redo()
     np.testing.assert_allclose(window.weights.weights, session.settings.weights)
     window.centre.show_view("Basis")
-    assert not session._is_pairing
+    assert not session.analyses._is_pairing
 
 
 def test_other_data_have_no_weights(faces: Session) -> None:

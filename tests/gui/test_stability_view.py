@@ -265,7 +265,7 @@ def test_from_the_key_to_the_screen(faces_window: MainWindow) -> None:
     assert window.basis._facts["stability"].text() == f"{found.cosine[basis]:.2f}\nover 5 seeds"
     again = len(told["stabilityFound"])
     ask(window)
-    assert session.checking.entry is None, "it is known"
+    assert session.analyses.checking.entry is None, "it is known"
     assert len(told["stabilityFound"]) == again == 1
     assert told["logged"][-1] == told["logged"][-2]
 
@@ -317,7 +317,7 @@ def slow(window: MainWindow) -> None:
     runs.take((*runs.entries[:-1], long))
     runs.show(len(runs.entries) - 1)
     ask(window)
-    wait_until(lambda: window.session.checking._check.done[1] > 2)
+    wait_until(lambda: window.session.analyses.checking._check.done[1] > 2)
 
 
 def test_cancel_ends_it(faces_window: MainWindow) -> None:
@@ -326,8 +326,8 @@ def test_cancel_ends_it(faces_window: MainWindow) -> None:
     assert window.run.cancel.isEnabled()
     assert session.can_cancel
     QTest.mouseClick(window.run.cancel, LEFT)
-    assert session.checking.entry is None
-    wait_until(lambda: not session.checking._worker.busy)
+    assert session.analyses.checking.entry is None
+    wait_until(lambda: not session.analyses.checking._worker.busy)
     session.poll()
     settle()
     assert session.runs.entries[0].stability is None
@@ -347,8 +347,8 @@ def test_what_comes_to_the_screen_ends_it(faces_window: MainWindow, what: str) -
     else:
         session.open(sample_path("swimmer"))
         wait_until(lambda: session.dataset.name == "swimmer.npz")
-    assert session.checking.entry is None
-    wait_until(lambda: not session.checking._worker.busy and session.phase is Phase.IDLE)
+    assert session.analyses.checking.entry is None
+    wait_until(lambda: not session.analyses.checking._worker.busy and session.phase is Phase.IDLE)
     session.poll()
     assert all(entry.stability is None for entry in session.runs.entries)
 

@@ -276,7 +276,7 @@ class TestQuit:
 
     def test_a_study_of_ranks_that_is_going_is_asked_about(self, watched: MainWindow) -> None:
         session = watched.session
-        session.ranking.study(session.dataset, range(1, 20), session.settings.choice, 5)
+        session.analyses.ranking.study(session.dataset, range(1, 20), session.settings.choice, 5)
         quit_by_key(watched)
         assert "number of basis images" in question().informativeText()
         press(question(), "Cancel")

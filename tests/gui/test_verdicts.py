@@ -111,8 +111,8 @@ def test_exports_tell_of_it(ran: MainWindow, tmp_path: Path) -> None:
     session = ran.session
     remarks = Remarks("mine", "a note", ("good",), frozenset({1}), frozenset({0, 2}))
     session.runs.remark(0, remarks)
-    heard = Listener(session, "exported")
-    session.export(tmp_path / "out", 0)
+    heard = Listener(session, "exports.exported")
+    session.exports.export(tmp_path / "out", session.runs.at(0))
     wait_until(lambda: heard["exported"])
     content = json.loads((tmp_path / "out" / "run.json").read_text())
     assert content["remarks"] == {

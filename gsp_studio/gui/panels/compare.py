@@ -172,8 +172,8 @@ class ComparePanel(QWidget):
         session.runs.changed.connect(self.set_runs)
         session.runs.noted.connect(self.set_remarks)
         session.display.viewChanged.connect(self.set_view)
-        session.comparisonReady.connect(self.set_comparison)
-        self.compareRequested.connect(session.compare)
+        session.analyses.comparisonReady.connect(self.set_comparison)
+        self.compareRequested.connect(lambda places: session.analyses.compare(session.runs.those(places)))
 
     # What is shown
 

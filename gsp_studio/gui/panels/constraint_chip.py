@@ -49,7 +49,7 @@ class ConstraintChip(QWidget):
         session.display.shownChanged.connect(self.set_shown)
         session.display.glimpseChanged.connect(self.set_glimpse)
         session.runs.changed.connect(self.set_runs)
-        session.residualFound.connect(self.set_residual)
+        session.analyses.residualFound.connect(self.set_residual)
 
     def set_known(self, known: Known) -> None:
         """Name what computes here."""

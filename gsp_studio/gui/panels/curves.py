@@ -126,7 +126,7 @@ class CurvesPanel(Themed, QWidget):
         session.course.recordsReset.connect(self.set_records)
         session.course.marksChanged.connect(self.set_marks)
         session.course.recordsAdded.connect(self.add_records)
-        session.comparisonReady.connect(self.set_comparison)
+        session.analyses.comparisonReady.connect(self.set_comparison)
         self.set_phase(session.phase)
         self.set_choice(session.settings.choice)
 

@@ -138,13 +138,13 @@ class InspectorPanel(QWidget):
         session.datasetChanged.connect(self.set_dataset)
         session.display.shownChanged.connect(self.set_shown)
         session.display.selectionChanged.connect(self.set_selected)
-        session.errorsFound.connect(self.set_errors)
-        session.fitFound.connect(self.set_fit)
-        session.pictureFound.connect(self.picture.set_picture)
+        session.analyses.errorsFound.connect(self.set_errors)
+        session.analyses.fitFound.connect(self.set_fit)
+        session.analyses.pictureFound.connect(self.picture.set_picture)
         self.basisPicked.connect(session.display.select)
-        self.errorsRequested.connect(session.find_errors)
-        self.fitRequested.connect(session.find_fit)
-        self.picture.requested.connect(session.find_picture)
+        self.errorsRequested.connect(session.analyses.find_errors)
+        self.fitRequested.connect(session.analyses.find_fit)
+        self.picture.requested.connect(session.analyses.find_picture)
 
     # What is to be shown
 

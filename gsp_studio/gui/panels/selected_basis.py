@@ -120,8 +120,8 @@ class BasisPanel(QWidget):
         session.runs.noted.connect(self.set_remarks)
         session.display.selectionChanged.connect(self.set_selected)
         session.runs.stabilityChanged.connect(self.set_stability)
-        session.usersFound.connect(self.set_users)
-        self.usersRequested.connect(session.find_users)
+        session.analyses.usersFound.connect(self.set_users)
+        self.usersRequested.connect(session.analyses.find_users)
         self.judged.connect(lambda accept: session.runs.judge(session.display.marked, accept))
 
     def set_runs(self, runs: Sequence[RunEntry], index: int) -> None:

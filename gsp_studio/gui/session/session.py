@@ -12,14 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.gui.formatting import about_data, about_run, told
+from gsp_studio.gui.formatting import about_data, about_run, about_stability, told
 from gsp_studio.gui.jobs.startup import Starter
-from gsp_studio.gui.session.analyses import Answering
+from gsp_studio.gui.session.activity import Activity
+from gsp_studio.gui.session.analyses import Analyses
+from gsp_studio.gui.session.basis import PinnedBasis
 from gsp_studio.gui.session.course import Course
 from gsp_studio.gui.session.dataset_loader import DatasetLoader
+from gsp_studio.gui.session.display import Display
+from gsp_studio.gui.session.exports import Exports
 from gsp_studio.gui.session.live_run import LiveRun
+from gsp_studio.gui.session.run_list import RunList
+from gsp_studio.gui.session.settings import Settings
 from gsp_studio.gui.session.undo import Snapshot, UndoHistory
 from gsp_studio.gui.session.warm_fit import WarmFit
 from gsp_studio.gui.state import Choice, Glimpse, Known, Phase, Pinned, RunEntry, Shown
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.nmf import Result
     from gsp_studio.engine.run import Outcome
     from gsp_studio.engine.runner import Runner
+    from gsp_studio.experiments.stability import BasisStability
     from gsp_studio.gui.state import Array
     from gsp_studio.io.dataset import Dataset, LoadOptions
     from gsp_studio.io.session_file import SavedRun
@@ -38,26 +45,36 @@ if TYPE_CHECKING:
 POLL_MS = 33
 
 
-class Session(Answering):
-    """The state, and what changes it; what is on the screen is the part of it in `Display`."""
+class Session(QObject):
+    """Composes the parts of the state, each with signals of its own, and keeps the flows that cross them."""
+
+    known = Signal(object)  # Known: the solvers are there
+    phaseChanged = Signal(object)  # Phase
+    datasetLeaving = Signal()  # other data are about to take the place of these; all of theirs is still here
+    datasetChanged = Signal(object)  # Dataset
+    failed = Signal(str, str)  # one sentence, details
+    deviceFilled = Signal(str, str)  # the same: a run ended because a device's memory is full
+    logged = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.phase = Phase.STARTING
-        self._work: Any = None
-        self.course, self.live = Course(self), LiveRun(self)
-        self._branch_at: tuple[int, float] | None = None
-        self._starter = Starter()
-        self.loader, self.warm_fit = DatasetLoader(self), WarmFit(self)
-        self._timer = QTimer(self, interval=POLL_MS)
-        self._timer.timeout.connect(self.poll)
+        self.dataset: Dataset | None = None
+        self.settings, self.display, self.activity = Settings(self), Display(self), Activity(self)
+        self.basis, self.warm_fit, self.loader = PinnedBasis(self), WarmFit(self), DatasetLoader(self)
+        self.live, self.course, self.runs = LiveRun(self), Course(self), RunList(self)
+        self.analyses, self.exports = Analyses(self), Exports(self)
         self.undo = UndoHistory(self._snapshot(), self)
         self.sweeping = Sweeping(self)
-        self._answering = (*self._answering, self.sweeping)
-        self._listen()
+        self._work: Any = None
+        self._branch_at: tuple[int, float] | None = None
+        self._starter = Starter()
+        self._timer = QTimer(self, interval=POLL_MS)
+        self._timer.timeout.connect(self.poll)
+        self._join()
 
-    def _listen(self) -> None:
-        basis, live, course = self.basis, self.live, self.course
+    def _join(self) -> None:
+        basis, live, course, runs, analyses = self.basis, self.live, self.course, self.runs, self.analyses
         basis.projected.connect(self._show_projection)
         basis.glimpsed.connect(self._show_glimpse)
         basis.rested.connect(self._refit)
@@ -65,6 +82,8 @@ class Session(Answering):
         basis.madeDenser.connect(self._pin_refit)
         basis.autoRefitChanged.connect(lambda _: self.settings.settle_sparsity())
         self.display.edited.connect(self._note)
+        self.display.shownChanged.connect(analyses.set_shown)
+        self.display.shownChanged.connect(lambda _: self._pair())
         self.undo.restored.connect(self._restore)
         self.settings.choiceSet.connect(self._follow_choice)
         self.settings.targetsSet.connect(self._follow_targets)
@@ -79,12 +98,15 @@ class Session(Answering):
         live.killed.connect(lambda: self.display.move_marks(()))
         live.iterated.connect(self.display.show)
         live.ended.connect(self._finish_run)
-        for doing in (self.loader.activityChanged, self.warm_fit.activityChanged, basis.activityChanged):
-            doing.connect(self.activity.set)
-        for failed in (live.failed, self.warm_fit.failed, basis.failed):
-            failed.connect(self.failed)
-        for logged in (live.logged, course.logged, self.loader.logged):
-            logged.connect(self.logged)
+        runs.changed.connect(lambda *_: analyses.keep_check_of(runs.current))
+        analyses.stabilityFound.connect(self._keep_stability)
+        analyses.pairWanted.connect(self._pair)
+        for doing in (self.loader, self.warm_fit, basis, analyses, self.exports):
+            doing.activityChanged.connect(self.activity.set)
+        for failing in (live, self.warm_fit, basis, analyses, self.exports):
+            failing.failed.connect(self.failed)
+        for logging in (live, course, self.loader, analyses):
+            logging.logged.connect(self.logged)
 
     # Start and end
 
@@ -97,7 +119,8 @@ class Session(Answering):
     def _became_ready(self, work: Any) -> None:
         self._work = work
         self.basis.start(work)
-        self._start_answering(work)
+        for part in (self.analyses, self.exports, self.sweeping):
+            part.start(work)
         found: Known = work.known()
         self.activity.set("")
         self.known.emit(found)
@@ -108,7 +131,7 @@ class Session(Answering):
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         self._timer.stop()
-        parts = (self.live, self.warm_fit, self.basis, *self._answering)
+        parts = (self.live, self.warm_fit, self.basis, self.analyses, self.exports, self.sweeping)
         ended = [part.close(timeout) for part in parts]
         ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         ended.append(self.loader.close(timeout))
@@ -126,7 +149,7 @@ class Session(Answering):
     @property
     def can_cancel(self) -> bool:
         """Whether there is something that `cancel` would end."""
-        beside = self.loader.is_loading or self.basis.is_refitting or self.checking.entry is not None
+        beside = self.loader.is_loading or self.basis.is_refitting or self.analyses.checking.entry is not None
         return self.phase in (Phase.RUNNING, Phase.PAUSED) or beside
 
     def _opened(self, dataset: Dataset) -> None:
@@ -139,7 +162,8 @@ class Session(Answering):
         """Show another data set; runs of the former one go with it."""
         self.datasetLeaving.emit()
         self.warm_fit.retire()
-        self._answer_about(dataset)
+        self.analyses.set_dataset(dataset)
+        self.exports.set_dataset(dataset)
         self.dataset = dataset
         self.runs.clear()
         self.settings.begin_anew(dataset)
@@ -210,6 +234,11 @@ class Session(Answering):
         if pinned is not None and not self.live.is_going:
             self._pin(pinned, None if self.display.shown is None else self.display.shown.order)
             self.basis.project(self.settings.choice)
+
+    def _pair(self) -> None:
+        pinned, shown = self.basis.pinned, self.display.shown
+        if pinned is not None and shown is not None:
+            self.analyses.pair(pinned, shown.order, self.settings.choice.sparsity, self.settings.weights)
 
     # Undo
 
@@ -296,7 +325,7 @@ class Session(Answering):
             self._set_phase(Phase.CANCELLING)
         elif self.basis.drop_refit():
             self.logged.emit("Refitting cancelled.")
-        elif self.checking.cancel():
+        elif self.analyses.checking.cancel():
             self.logged.emit("The check of the basis images was cancelled.")
         else:
             self.loader.cancel()
@@ -314,7 +343,7 @@ class Session(Answering):
         self._pin(entry.pinned, entry.shown.order)
         self.display.show(entry.shown)
         self.runs.show(index)
-        self.find_residual(entry)
+        self.analyses.find_residual(entry)
         self.undo.start_from(self._snapshot())
 
     def take_in(self, saved: SavedRun) -> None:
@@ -346,15 +375,22 @@ class Session(Answering):
             self.show_run(index)
         self.settings.set_targets(choice.sparsity, choice.sparsity_h)
 
-    def text_of_run(self, kind: str) -> str:
-        """The run on the screen, or the last one, as "python" or as a "command"; "" where that cannot be."""
-        if self.dataset is None or not self.runs.entries:
-            return ""
-        try:
-            return str(self._work.as_text(kind, self.dataset, self.runs.entries[self.runs.index]))
-        except ValueError as error:
-            self.failed.emit(*told(error))
-            return ""
+    # The stability of a run
+
+    def check_stability(self) -> None:
+        """Ask what further seeds make of the run on the screen, which is kept with the run."""
+        entry = self.runs.current
+        if entry is not None and entry.stability is not None:
+            self._tell_stability(entry)
+        elif entry is not None:
+            self.analyses.check_stability(entry)
+
+    def _keep_stability(self, of: RunEntry, found: BasisStability) -> None:
+        self._tell_stability(self.runs.keep_stability(of, found))
+
+    def _tell_stability(self, entry: RunEntry) -> None:
+        self.display.set_view(replace(self.display.view, spread=True))
+        self.logged.emit(about_stability(entry))
 
     # Polling
 
@@ -373,7 +409,8 @@ class Session(Answering):
         self.warm_fit.poll()
         self.live.poll()
         self.basis.poll(is_idle=not self.live.is_going and not self.warm_fit.is_running)
-        self._poll_answers()
+        for part in (self.analyses, self.exports, self.sweeping):
+            part.poll()
 
     def _finish_run(self, runner: Runner, outcome: Outcome) -> None:
         self.course.log_marks(is_over=True)

@@ -145,10 +145,12 @@ class UnsavedWork(QObject):
         told = []
         if session.sweeping.is_going:
             told.append("A sweep is going: its finished runs stay on the disk, the one that is going is lost.")
-        if session.ranking.is_going:
+        if session.analyses.ranking.is_going:
             told.append("The search for the number of basis images is going, and is lost.")
-        if session.checking.entry is not None:
-            told.append(f"The check of {session.checking.entry.name} with further seeds is going, and is lost.")
+        if session.analyses.checking.entry is not None:
+            told.append(
+                f"The check of {session.analyses.checking.entry.name} with further seeds is going, and is lost."
+            )
         return told
 
     def _ask(self, text: str, more: str, answers: dict[str, Callable[[], None]], discard: str = "") -> None:

@@ -167,7 +167,7 @@ class Sweeping(QObject):
         """Pause or go on; the slider's move, which lasts a moment, is not told."""
         session = self._session
         waits_for = "the run" if session.phase.is_run else self._activity
-        waits_for = waits_for or ("the study of ranks" if session.ranking.is_going else "")
+        waits_for = waits_for or ("the study of ranks" if session.analyses.ranking.is_going else "")
         wanted = bool(waits_for) or time.monotonic() < self._not_before
         if self._sweep is not None and self._is_started and wanted != self._is_paused:
             self._is_paused = wanted

@@ -106,7 +106,7 @@ class MainWindow(Themed, QMainWindow):
             failed.connect(messages.fail)
         for logged in (session.logged, networks.logged, self.filing.logged):
             logged.connect(messages.add)
-        for written in (session.exported, networks.saved):
+        for written in (session.exports.exported, networks.saved):
             written.connect(messages.add_files)
         session.loader.loadFailed.connect(messages.fail_to_load)
         self.centre.changed.connect(self._view_came)
@@ -164,10 +164,10 @@ class MainWindow(Themed, QMainWindow):
     def _view_came(self, title: str) -> None:
         """Ask for what only this view shows."""
         self.arrangement.set_images_in_front(not self.networking.is_front)
-        self.session.set_pairing(title == "Weights")
+        self.session.analyses.set_pairing(title == "Weights")
         self.arrangement.panel(CurvesPanel).set_comparing(title == "Compare")
         if title == "Weights" and self.session.display.shown is not None:
-            self.session.find_errors()
+            self.session.analyses.find_errors()
 
     def report_mistake(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         """Report an exception that nothing caught; the window goes on. Ctrl-C closes it."""

@@ -66,7 +66,7 @@ class Asking(QObject):
         self._layout_wanted = False
         self._rank: RankDialog | None = None
         self._sweeps: Sweeps | None = None
-        session.folderTaken.connect(self._replace_export)
+        session.exports.folderTaken.connect(self._replace_export)
 
     # Data
 
@@ -196,25 +196,26 @@ class Asking(QObject):
         above = Path(str(self._settings.value("export", str(Path.home()))))
         folder = above / f"{Path(session.dataset.name).stem}-run{entry.number}"
         chosen = str(self._settings.value("exportExtras", "")).split()
-        dialog = ExportDialog(entry, folder, self._window, session.extras, chosen)
+        dialog = ExportDialog(entry, folder, self._window, session.exports.extras, chosen)
         dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), index, parts))
         _show(dialog)
 
     def _export(self, folder: Path, index: int, parts: Parts) -> None:
         self._settings.setValue("export", str(folder.parent))
         self._settings.setValue("exportExtras", " ".join(parts.extras))
-        self._session.export(folder, index, parts)
+        self._session.exports.export(folder, self._session.runs.at(index), parts)
 
     def _replace_export(self, request: ExportRequest, sentence: str) -> None:
         """Ask whether the run that lies in an export's folder is to go."""
         there = sentence.partition(";")[0]
         more = f"{there}.\nReplaced, it is gone; the export can also go into another folder."
         if is_confirmed(self._window, f"Replace the run in {request.directory.name}?", more, "Replace"):
-            self._session.replace_export(request)
+            self._session.exports.replace(request)
 
     def copy(self, kind: str) -> None:
         """Put the run on the screen on the clipboard, as "python" or as a "command"."""
-        text = self._session.text_of_run(kind)
+        runs = self._session.runs
+        text = self._session.exports.text_of(kind, runs.current or runs.at(len(runs.entries) - 1))
         if text:
             QGuiApplication.clipboard().setText(text)
             self._session.logged.emit("Copied: " + ("a Python script." if kind == "python" else text))
@@ -252,7 +253,7 @@ class Asking(QObject):
             self._rank.activateWindow()
             return
         most = max(1, min(dataset.X.shape) // 2)
-        dialog, ranking = RankDialog(most, session.settings.choice.method, self._window), session.ranking
+        dialog, ranking = RankDialog(most, session.settings.choice.method, self._window), session.analyses.ranking
         dialog.studyRequested.connect(
             lambda ranks, seeds: ranking.study(dataset, ranks, session.settings.choice, seeds)
         )

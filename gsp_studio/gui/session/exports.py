@@ -1,0 +1,78 @@
+"""Runs on their way out of the window: into folders, and as a text that repeats them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+
+from gsp_studio.gui.formatting import told
+from gsp_studio.gui.jobs.export import Exporting, ExportRequest
+from gsp_studio.gui.state import Parts
+
+if TYPE_CHECKING:
+    from gsp_studio.gui.state import RunEntry
+    from gsp_studio.io.dataset import Dataset
+
+
+class Exports(QObject):
+    """Exports runs of one data set, one after another."""
+
+    exported = Signal(object)  # list of Path
+    folderTaken = Signal(object, str)  # ExportRequest, one sentence: the folder holds another run
+    activityChanged = Signal(str)  # what is being done, "" for nothing
+    failed = Signal(str, str)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._dataset: Dataset | None = None
+        self._exporting = Exporting(self.activityChanged.emit, self)
+        self._exporting.exported.connect(self.exported)
+        self._exporting.folderTaken.connect(self.folderTaken)
+        self._exporting.failed.connect(self.failed)
+
+    def start(self, work: Any) -> None:
+        """The solvers are there."""
+        self._exporting.start(work)
+
+    def poll(self) -> None:
+        """Tell what has been written."""
+        self._exporting.poll()
+
+    def close(self, timeout: float) -> bool:
+        """Wait; True when no thread is left."""
+        return self._exporting.close(timeout)
+
+    def set_dataset(self, dataset: Dataset) -> None:
+        """Export runs of these data from now on."""
+        self._dataset = dataset
+
+    @property
+    def extras(self) -> dict[str, tuple[str, str]]:
+        """What an export can have besides its parts: title and words of each."""
+        has_pictures = self._dataset is not None and self._dataset.whole is not None
+        return {name: words for name, words in self._exporting.extras.items() if name != "pictures" or has_pictures}
+
+    def export(self, directory: str | Path, entry: RunEntry | None, parts: Parts | None = None) -> None:
+        """Write a run into a folder, in the background; by default all of its parts."""
+        if self._dataset is None or entry is None:
+            self.failed.emit("There is no run to export yet; press Run first.", "")
+            return
+        self._exporting.export(ExportRequest(Path(directory), self._dataset, entry, parts or Parts()))
+
+    def replace(self, request: ExportRequest) -> None:
+        """Carry out an export whose folder holds another run, which goes."""
+        self._exporting.export(request._replace(force=True))
+
+    def text_of(self, kind: str, entry: RunEntry | None) -> str:
+        """A run as "python" or as a "command"; "" where that cannot be."""
+        from gsp_studio.gui.jobs.compute import as_text
+
+        if self._dataset is None or entry is None:
+            return ""
+        try:
+            return as_text(kind, self._dataset, entry)
+        except ValueError as error:
+            self.failed.emit(*told(error))
+            return ""

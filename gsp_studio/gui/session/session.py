@@ -119,8 +119,7 @@ class Session(QObject):
     def _became_ready(self, work: Any) -> None:
         self._work = work
         self.basis.start(work)
-        for part in (self.analyses, self.sweeping):
-            part.start(work)
+        self.sweeping.start(work)
         found: Known = work.known()
         self.activity.set("")
         self.known.emit(found)
@@ -409,8 +408,7 @@ class Session(QObject):
         self.warm_fit.poll()
         self.live.poll()
         self.basis.poll(is_idle=not self.live.is_going and not self.warm_fit.is_running)
-        for part in (self.analyses, self.sweeping):
-            part.poll()
+        self.sweeping.poll()
 
     def _finish_run(self, runner: Runner, outcome: Outcome) -> None:
         self.course.log_marks(is_over=True)

@@ -118,7 +118,6 @@ class Session(QObject):
 
     def _became_ready(self, work: Any) -> None:
         self._work = work
-        self.basis.start(work)
         self.sweeping.start(work)
         found: Known = work.known()
         self.activity.set("")
@@ -405,9 +404,9 @@ class Session(QObject):
             self._became_ready(work)
         self.activity.set_compiling(work.is_compiling())
         self.loader.poll()
-        self.warm_fit.poll()
         self.live.poll()
-        self.basis.poll(is_idle=not self.live.is_going and not self.warm_fit.is_running)
+        if not self.live.is_going and not self.warm_fit.is_running:
+            self.basis.go_on()
         self.sweeping.poll()
 
     def _finish_run(self, runner: Runner, outcome: Outcome) -> None:
@@ -460,7 +459,7 @@ class Session(QObject):
 
     def _start_warm_fit(self) -> None:
         if self.dataset is not None and self.phase is Phase.IDLE:
-            self.warm_fit.fit(self._work, self.dataset.X, self.settings.choice)
+            self.warm_fit.fit(self.dataset, self.settings.choice)
 
     def _pin_warm_fit(self, result: Result) -> None:
         self._pin(self._work.pinned_of(result, "a short fit without constraint"), None)

@@ -73,7 +73,7 @@ def begin_endless(window: MainWindow) -> None:
     session = window.session
     session.settings.set_choice(Choice(rank=3, max_iter=1_000_000, sparsity=0.4))
     QTest.keyClick(window, Qt.Key.Key_Space)
-    wait_until(lambda: session.branch_end > 20)
+    wait_until(lambda: session.control.branch_end > 20)
 
 
 def quit_by_key(window: MainWindow) -> None:

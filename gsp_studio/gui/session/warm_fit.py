@@ -43,11 +43,13 @@ class WarmFit(QObject):
         """Say `due` after a rest."""
         self._rest.start()
 
-    def fit(self, work: Any, X: Any, choice: Choice) -> None:
+    def fit(self, X: Any, choice: Choice) -> None:
         """Begin; what cannot be fitted is not."""
+        from gsp_studio.gui.jobs.compute import new_warm_fit
+
         self.retire()
         try:
-            self._fit.start(work.new_warm_fit(X, choice))
+            self._fit.start(new_warm_fit(X, choice))
         except ValueError:
             return  # the model panel shows what is wrong, and Run says it: no dialog while somebody types
         self.activityChanged.emit(f"fitting {choice.rank} basis images for the slider")

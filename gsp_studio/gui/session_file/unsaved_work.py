@@ -131,7 +131,7 @@ class UnsavedWork(QObject):
         if session.settings.weights is not None:
             told.append("The pixels have painted weights.")
         if session.phase.is_run:
-            done = plural(session.branch_end, "iteration")
+            done = plural(session.control.branch_end, "iteration")
             standing = "is ending" if session.phase is Phase.CANCELLING else f"is going ({done} done) and ends here"
             told.append(f"Run {session.runs.next_number} {standing}; its best iterate so far is part of the work.")
         return told

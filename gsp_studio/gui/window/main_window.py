@@ -212,7 +212,7 @@ class MainWindow(QMainWindow):
             action.setEnabled(self.session.live.can_edit(self.session.display.marked))
         for action in self._judging_actions:
             action.setEnabled(self.session.runs.can_judge(self.session.display.marked))
-        self._branch_action.setEnabled(self.session.branch_end > 0)
+        self._branch_action.setEnabled(self.session.control.branch_end > 0)
         self._rank_action.setEnabled(self.session.phase is Phase.IDLE)
         self._check_action.setEnabled(self.session.phase is Phase.IDLE and self.session.runs.index >= 0)
         self._sweep_action.setEnabled(self.session.dataset is not None)

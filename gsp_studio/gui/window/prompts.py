@@ -227,7 +227,7 @@ class Asking(QObject):
         from gsp_studio.gui.dialogs.branch import BranchDialog
 
         session = self._session
-        end = session.branch_end
+        end = session.control.branch_end
         if end < 1:
             return
         is_going = session.phase.is_run
@@ -236,7 +236,7 @@ class Asking(QObject):
         dialog = BranchDialog(
             f"Run {number}", min(proposed, end), end, session.settings.choice.sparsity, is_going, self._window
         )
-        dialog.branchRequested.connect(session.branch)
+        dialog.branchRequested.connect(session.control.branch)
         _show(dialog)
 
     # Ranks

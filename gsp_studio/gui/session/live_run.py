@@ -49,7 +49,6 @@ class LiveRun(QObject):
         self.frozen: tuple[int, ...] = ()
         self._name = ""
         self._is_paused = False
-        #: It has been asked to stop.
         self.is_cancelled = False
         self._order: Array | None = None
         self._steps: tuple[Intervention, ...] = ()
@@ -220,18 +219,23 @@ class LiveRun(QObject):
         self.iterated.emit(shown)
 
     def _apply(self, edit: Edit) -> None:
-        """The next iterate has this edit: where a tile goes, the others stay in order; a new one is the last."""
-        from gsp_studio.core.edits import Split, renumbered
-
+        """The next iterate has this edit."""
         self._unseen.remove(edit)
         if self._order is not None:
-            numbers = [renumbered(edit, int(basis)) for basis in self._order]
-            kept = [number for number in numbers if number >= 0]
-            if isinstance(edit, Split):
-                kept.append(len(kept))
-            self._order = np.array(kept)
+            self._order = _order_after(edit, self._order)
         self.renumbered.emit(edit)
         self._tell_frozen()
+
+
+def _order_after(edit: Edit, order: Array) -> Array:
+    """Where a tile goes, the others stay in order; a new one is the last."""
+    from gsp_studio.core.edits import Split, renumbered
+
+    numbers = [renumbered(edit, int(basis)) for basis in order]
+    kept = [number for number in numbers if number >= 0]
+    if isinstance(edit, Split):
+        kept.append(len(kept))
+    return np.array(kept)
 
 
 def _edit_of(step: Intervention) -> Edit | None:

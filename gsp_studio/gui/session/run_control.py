@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.live_run import LiveRun
     from gsp_studio.gui.session.run_list import RunList
     from gsp_studio.gui.session.settings import Settings
+    from gsp_studio.gui.state import Choice, RunEntry
     from gsp_studio.io.dataset import Dataset
     from gsp_studio.io.session_file import SavedRun
 
@@ -140,6 +141,14 @@ class RunControl(QObject):
                 f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.seed}."
             )
         self._show(index)
+
+    def adopt(self, runs: tuple[RunEntry, ...], choice: Choice, number: int) -> None:
+        """Take runs that were kept in place of those that are here; `number`: of the one to show, 0 for none."""
+        self._runs.take(runs)
+        self._settings.set_choice(choice)
+        for index in (k for k, entry in enumerate(runs) if entry.number == number):
+            self.show(index)
+        self._settings.set_targets(choice.sparsity, choice.sparsity_h)
 
     # Branches
 

@@ -1,10 +1,10 @@
 """Session: the state of the app, composed of parts that own one piece of it each and tell of its changes by signals.
 
-A part knows neither the session nor another part; `Slider` and `RunControl` join those that a move of the slider and a
-run pass through, and what else crosses parts is here. Panels' intentions end in methods of the parts, and panels show
-what their signals bring; nothing else changes state. Workers never call in, so that every signal is emitted on the GUI
-thread. Whatever belongs to a data set that has been replaced meanwhile is dropped: its runner is let go of, its
-requests are discarded.
+A part knows neither the session nor another part; `Slider`, `RunControl` and `UndoHistory` join those that a move of
+the slider, a run and a step back pass through; what else crosses parts is here. Panels' intentions end in methods of
+the parts, and panels show what their signals bring; nothing else changes state. Workers never call in, so that every
+signal is emitted on the GUI thread. Whatever belongs to a data set that has been replaced meanwhile is dropped: its
+runner is let go of, its requests are discarded.
 """
 
 from __future__ import annotations
@@ -29,13 +29,12 @@ from gsp_studio.gui.session.run_control import RunControl
 from gsp_studio.gui.session.run_list import RunList
 from gsp_studio.gui.session.settings import Settings
 from gsp_studio.gui.session.slider import Slider
-from gsp_studio.gui.session.undo import Snapshot, UndoHistory
+from gsp_studio.gui.session.undo import UndoHistory
 from gsp_studio.gui.session.warm_fit import WarmFit
-from gsp_studio.gui.state import Choice, Known, Phase, RunEntry
+from gsp_studio.gui.state import Known, Phase, RunEntry
 from gsp_studio.gui.sweep.background_sweep import Sweeping
 
 if TYPE_CHECKING:
-    from gsp_studio.core.edits import Edit
     from gsp_studio.io.dataset import Dataset, LoadOptions
     from gsp_studio.io.session_file import SavedRun
 
@@ -63,7 +62,7 @@ class Session(QObject):
         self.analyses, self.exports = Analyses(self), Exports(self)
         self.slider = Slider(self.settings, self.basis, self.warm_fit, self.display, self)
         self.control = RunControl(self.settings, self.live, self.course, self.runs, self)
-        self.undo = UndoHistory(self._snapshot(), self)
+        self.undo = UndoHistory(self.settings, self.display, self.basis, self.slider, self)
         self.sweeping = Sweeping(self)
         self._work: Any = None
         self._starter = Starter()
@@ -73,16 +72,12 @@ class Session(QObject):
 
     def _join(self) -> None:
         display, live, analyses, slider, control = self.display, self.live, self.analyses, self.slider, self.control
-        for edited in (display.edited, slider.edited, self.settings.settled):
-            edited.connect(self._note)
-        self.undo.restored.connect(self._restore)
-        self.basis.pinnedChanged.connect(lambda _: self.undo.start_from(self._snapshot()))
         slider.runLeft.connect(lambda: self.runs.show(-1))
         display.shownChanged.connect(analyses.set_shown)
         for looked_at in (display.shownChanged, self.settings.weightsSet, analyses.pairWanted):
             looked_at.connect(lambda *_: self._pair())
         live.iterated.connect(display.show)
-        live.renumbered.connect(self._renumber)
+        live.renumbered.connect(display.renumber)
         live.killed.connect(lambda: display.move_marks(()))
         control.phaseChanged.connect(self._set_phase)
         control.starting.connect(self.warm_fit.retire)
@@ -180,7 +175,7 @@ class Session(QObject):
         self.course.show((), (), ())
         for line in about_data(dataset):
             self.logged.emit(line)
-        self.undo.clear(self._snapshot())
+        self.undo.clear()
         self._set_phase(Phase.IDLE)
         self.slider.fit()
 
@@ -219,26 +214,11 @@ class Session(QObject):
         self.slider.pin(entry.pinned, entry.shown.order)
         self.display.show(entry.shown)
         self.analyses.find_residual(entry)
-        self.undo.start_from(self._snapshot())
+        self.undo.start_from_here()
 
     def take_in(self, saved: SavedRun) -> None:
         """Show a run that a sweep computed; ValueError where that cannot be."""
         self.control.take_in(saved, self.dataset)
-
-    def adopt(self, runs: tuple[RunEntry, ...], choice: Choice, number: int) -> None:
-        """Runs that were kept, in place of those that are here; `number`: of the one to show, 0 for none."""
-        self.runs.take(runs)
-        self.settings.set_choice(choice)
-        for index in (k for k, entry in enumerate(runs) if entry.number == number):
-            self.control.show(index)
-        self.settings.set_targets(choice.sparsity, choice.sparsity_h)
-
-    def _renumber(self, edit: Edit) -> None:
-        """The next basis on the screen has this edit."""
-        from gsp_studio.core.edits import renumbered
-
-        moved = (renumbered(edit, basis) for basis in self.display.marked)
-        self.display.move_marks(tuple(basis for basis in moved if basis >= 0))
 
     # Analyses
 
@@ -258,32 +238,3 @@ class Session(QObject):
     def _tell_stability(self, entry: RunEntry) -> None:
         self.display.set_view(replace(self.display.view, spread=True))
         self.logged.emit(about_stability(entry))
-
-    # Undo
-
-    def _snapshot(self) -> Snapshot:
-        """What can be undone, as it is now."""
-        choice, display, basis = self.settings.choice, self.display, self.basis
-        return Snapshot(
-            choice.sparsity,
-            choice.sparsity_h,
-            basis.held,
-            display.marked,
-            display.view,
-            self.settings.weights,
-            basis.number,
-        )
-
-    def _note(self, text: str) -> None:
-        self.undo.note(text, self._snapshot())
-
-    def _restore(self, snapshot: Snapshot) -> None:
-        self.display.set_view(snapshot.view)
-        self.settings.set_weights(snapshot.weights)
-        if snapshot.basis == self.basis.number:  # of another basis nothing can be held
-            self.slider.hold(snapshot.held)
-        if (snapshot.sparsity, snapshot.sparsity_h) != (self.settings.choice.sparsity, self.settings.choice.sparsity_h):
-            self.settings.set_targets(snapshot.sparsity, snapshot.sparsity_h)
-            self.settings.settle_sparsity()
-        self.display.mark(snapshot.marked)
-        self.undo.start_from(self._snapshot())

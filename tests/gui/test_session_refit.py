@@ -159,7 +159,7 @@ class TestStale:
 
     def ends(self, session: Session) -> None:
         """It has ended unseen."""
-        wait_until(lambda: not session.basis._refitting._worker.busy)
+        wait_until(lambda: not session.basis._refitting._worker.is_busy)
         session.poll()
         settle()
         assert session.display.shown is None or session.display.shown.error >= 0

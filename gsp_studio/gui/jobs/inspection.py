@@ -112,7 +112,7 @@ class Inspecting(QObject):
 
     def _is_given_up(self, error: Exception | None) -> bool:
         """Whether a newer request, which is answered in its place, has ended this one."""
-        return isinstance(error, Interrupted) and self._errors is not None and self._errors.busy
+        return isinstance(error, Interrupted) and self._errors is not None and self._errors.is_busy
 
     def drop(self) -> None:
         """Another data set: forget what was asked."""

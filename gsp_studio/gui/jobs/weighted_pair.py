@@ -69,5 +69,5 @@ class Weighing(QObject):
             self.failed.emit(*told(answer.error))
         elif answer is not None and answer.value is not None:
             self.paired.emit(*answer.value)
-        if not self._pairs.busy:
+        if not self._pairs.is_busy:
             self._timer.stop()

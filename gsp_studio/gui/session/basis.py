@@ -137,7 +137,7 @@ class PinnedBasis(QObject):
             self.failed.emit(*told(error))
         elif shown is not None:
             self.projected.emit(shown)
-        if not self._projecting.busy:
+        if not self._projecting.is_busy:
             self._fast_timer.stop()
 
     # Refits

@@ -29,9 +29,9 @@ class Projecting:
         return self._projector
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether the worker has a request before it, or an answer for `poll`."""
-        return self._worker.busy
+        return self._worker.is_busy
 
     def pin(self, pinned: Pinned | None, dataset: Any = None, order: Any = None) -> None:
         """Project this basis from now on, its tiles in this order; None: no basis. Answers for another are dropped."""

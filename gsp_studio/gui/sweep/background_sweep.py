@@ -184,7 +184,7 @@ class Sweeping(QObject):
         self._retired = [sweep for sweep in self._retired if not sweep.join(0)]
         if self._worker is None:
             return
-        is_looking, answer = self._worker.busy, self._worker.poll()
+        is_looking, answer = self._worker.is_busy, self._worker.poll()
         if answer is not None and answer.error is not None:
             self.failed.emit(*told(answer.error))
         elif answer is not None:

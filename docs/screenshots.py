@@ -253,7 +253,7 @@ def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
 
 def sweep(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     """A sweep on its way."""
-    window, sweeping = studio.window, studio.session.sweeping
+    window, sweep = studio.window, studio.window.sweep
     window.asking.sweep()
     dialog = studio.dialog()
     studio.wait(lambda: dialog.map._tiles)
@@ -264,9 +264,9 @@ def sweep(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     dialog.start.click()
     studio.wait(lambda: dialog.bar.value() >= 38)
     yield "sweep", dialog
-    sweeping.cancel_all()
+    sweep.cancel_all()
     dialog.close()
-    studio.wait(lambda: not sweeping.is_going)
+    studio.wait(lambda: not sweep.is_going)
 
 
 def networks(studio: Studio) -> Iterator[tuple[str, QWidget]]:
@@ -276,10 +276,10 @@ def networks(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     yield "networks-empty", window
     window.networking.open(trained_on_digits(studio.folder))
     studio.wait(lambda: session.curve is not None and session.curve.is_whole)
-    session.settings.set_choice(replace(session.settings.choice, mode="network"))
+    session.set_choice(replace(session.choice, mode="network"))
     studio.wait(lambda: session.curve is not None and session.curve.is_whole)
-    session.settings.set_sparsity(0.6)
-    session.display.select("conv2.weight")
+    session.set_sparsity(0.6)
+    session.select("conv2.weight")
     studio.idle(0.5)
     yield "networks-open", window
     session.find_accuracy(studio.folder / "digits.npz", "360 digits")

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.settings import Settings
     from gsp_studio.gui.state import Choice, RunEntry
     from gsp_studio.io.dataset import Dataset
-    from gsp_studio.io.session_file import SavedRun
 
 
 class RunControl(QObject):
@@ -120,27 +119,6 @@ class RunControl(QObject):
         self._course.show(entry.records, entry.marks, self._runs.records_of(entry.origin[0]))
         self.shown.emit(entry)
         self._runs.show(index)
-
-    def take_in(self, saved: SavedRun, dataset: Dataset | None) -> None:
-        """Show a run that a sweep computed, as one of the list: that which is there already, or a new one.
-
-        Raises
-        ------
-        ValueError
-            It is not one of these data, or a run is going on.
-        """
-        from gsp_studio.gui.session_file.run_records import entry_of_cell, is_run_of
-
-        if dataset is None or self._live.is_going:
-            raise ValueError("a run is going on; open the cell when it has ended")
-        index = next((k for k, entry in enumerate(self._runs.entries) if is_run_of(entry, saved)), -1)
-        if index < 0:
-            entry = entry_of_cell(saved, self._runs.next_number, dataset.X)
-            index = self._runs.append(entry)
-            self.logged.emit(
-                f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.seed}."
-            )
-        self._show(index)
 
     def adopt(self, runs: tuple[RunEntry, ...], choice: Choice, number: int) -> None:
         """Take runs that were kept in place of those that are here; `number`: of the one to show, 0 for none."""

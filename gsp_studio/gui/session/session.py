@@ -32,11 +32,9 @@ from gsp_studio.gui.session.slider import Slider
 from gsp_studio.gui.session.undo import UndoHistory
 from gsp_studio.gui.session.warm_fit import WarmFit
 from gsp_studio.gui.state import Known, Phase, RunEntry
-from gsp_studio.gui.sweep.background_sweep import Sweeping
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset, LoadOptions
-    from gsp_studio.io.session_file import SavedRun
 
 #: Milliseconds between polls: about 30 a second.
 POLL_MS = 33
@@ -63,7 +61,6 @@ class Session(QObject):
         self.slider = Slider(self.settings, self.basis, self.warm_fit, self.display, self)
         self.control = RunControl(self.settings, self.live, self.course, self.runs, self)
         self.undo = UndoHistory(self.settings, self.display, self.basis, self.slider, self)
-        self.sweeping = Sweeping(self)
         self._work: Any = None
         self._starter = Starter()
         self._timer = QTimer(self, interval=POLL_MS)
@@ -103,7 +100,7 @@ class Session(QObject):
 
     def _became_ready(self, work: Any) -> None:
         self._work = work
-        for part in (self.basis, self.analyses, self.exports, self.sweeping):
+        for part in (self.basis, self.analyses, self.exports):
             part.start(work)
         found: Known = work.known()
         self.activity.set("")
@@ -127,13 +124,13 @@ class Session(QObject):
         self.warm_fit.poll()
         self.live.poll()
         self.basis.poll(is_idle=not self.live.is_going and not self.warm_fit.is_running)
-        for part in (self.analyses, self.exports, self.sweeping):
+        for part in (self.analyses, self.exports):
             part.poll()
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
         self._timer.stop()
-        parts = (self.live, self.warm_fit, self.basis, self.analyses, self.exports, self.sweeping)
+        parts = (self.live, self.warm_fit, self.basis, self.analyses, self.exports)
         ended = [part.close(timeout) for part in parts]
         ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         ended.append(self.loader.close(timeout))
@@ -215,10 +212,6 @@ class Session(QObject):
         self.display.show(entry.shown)
         self.analyses.find_residual(entry)
         self.undo.start_from_here()
-
-    def take_in(self, saved: SavedRun) -> None:
-        """Show a run that a sweep computed; ValueError where that cannot be."""
-        self.control.take_in(saved, self.dataset)
 
     # Analyses
 

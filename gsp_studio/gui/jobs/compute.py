@@ -39,13 +39,11 @@ from gsp_studio.gui.jobs.run_events import is_past, marks_of
 from gsp_studio.gui.jobs.stability_check import SEEDS
 from gsp_studio.gui.state import Choice, Comparison, Known, Parts, Pinned, RunEntry, Shown
 from gsp_studio.io.dataset import Dataset, DatasetError
-from gsp_studio.io.export.formats import EXTRAS
 from gsp_studio.io.export.run_folder import ExportedRun, What, export_run
 from gsp_studio.io.export.script import command_of, script_of
 from gsp_studio.io.load import LoadCancelled, Peek, load_dataset, peek, thumbnails
 
 __all__ = [
-    "EXTRAS",
     "KINDS",
     "DatasetError",
     "LoadCancelled",

@@ -51,7 +51,7 @@ class WarmFit(QObject):
         try:
             self._fit.start(new_warm_fit(X, choice))
         except ValueError:
-            return  # the model panel shows what is wrong, and Run says it: no dialog while somebody types
+            return  # the model panel shows what is wrong, and Run says it: no dialog while a number is typed
         self.activityChanged.emit(f"fitting {choice.rank} basis images for the slider")
 
     def retire(self) -> None:

@@ -95,7 +95,7 @@ class TestCoefficients:
     def test_steps_and_reset_bring_it_too(self, faces: Session) -> None:
         faces.settings.step_sparsity(0.01)
         wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
-        faces.reset_sparsity()
+        faces.slider.reset_sparsity()
         wait_until(lambda: not math.isnan(faces.display.shown.before_refit))
         np.testing.assert_array_equal(faces.display.shown.W, faces.basis.pinned.W)
 
@@ -258,7 +258,7 @@ class TestDenser:
         sparse.settings.set_sparsity(0.5)
         sparse.settings.settle_sparsity()
         wait_until(lambda: sparse.basis.pinned is not before)
-        sparse.show_run(0)
+        sparse.control.show(0)
         assert sparse.basis.pinned is before
 
     def test_move_drops_it(self, sparse: Session, monkeypatch: pytest.MonkeyPatch) -> None:

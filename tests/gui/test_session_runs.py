@@ -211,15 +211,15 @@ def test_runs_come_back_to_the_screen(faces: Session) -> None:
         "display.shownChanged",
         "settings.choiceChanged",
     )
-    faces.show_run(0)
+    faces.control.show(0)
     assert heard["changed"] == [(faces.runs.entries, 0)]
     assert heard["recordsReset"] == [first.records]
     assert heard["pinnedChanged"] == [first.pinned]
     assert heard["shownChanged"] == [first.shown]
     assert heard["choiceChanged"] == [first.choice]
     assert faces.settings.choice.sparsity == 0.7
-    faces.show_run(2)
-    faces.show_run(-1)
+    faces.control.show(2)
+    faces.control.show(-1)
     assert faces.runs.index == 0
 
 

@@ -298,7 +298,7 @@ def test_it_belongs_to_its_run_and_stays_while_the_slider_projects_it(faces_wind
     assert not view._spread.isVisible()
     assert view._unstable._rects == []
     assert window.basis._stability is None
-    session.show_run(0)
+    session.control.show(0)
     assert view._spread.isVisible()
     session.basis.set_auto_refit(True)
     session.settings.set_sparsity(0.3)
@@ -341,7 +341,7 @@ def test_what_comes_to_the_screen_ends_it(faces_window: MainWindow, what: str) -
     run(window, seed=3)
     slow(window)
     if what == "another run":
-        session.show_run(0)
+        session.control.show(0)
     elif what == "a new run":
         session.run()
     else:

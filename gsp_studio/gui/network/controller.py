@@ -126,7 +126,7 @@ class Networking(QObject):
 
     def reset_sparsity(self) -> None:
         """Bring the slider in front to where its projection begins to change anything."""
-        (self.session if self.is_front else self._window.session).reset_sparsity()
+        (self.session if self.is_front else self._window.session.slider).reset_sparsity()
 
     def step_back(self) -> None:
         """Make room for what is about images."""

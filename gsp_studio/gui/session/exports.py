@@ -63,10 +63,10 @@ class Exports(QObject):
 
     def text_of(self, kind: str, entry: RunEntry | None) -> str:
         """A run as "python" or as a "command"; "" where that cannot be."""
-        from gsp_studio.gui.jobs.compute import as_text
-
         if self._dataset is None or entry is None:
             return ""
+        from gsp_studio.gui.jobs.compute import as_text
+
         try:
             return as_text(kind, self._dataset, entry)
         except ValueError as error:

@@ -86,7 +86,7 @@ class UnsavedWork(QObject):
         session, keeping = self._session, self._keeping
         if session.phase.is_run:  # nothing is opened then
             go()
-        elif session.sweeping.is_going:
+        elif self._window.sweep.is_going:
             more = "It ends for other data. Its finished runs stay on the disk; the one that is going is lost."
             self._ask("Open other data during a sweep?", more, {"discard": partial(self._archive, go)}, "Open")
         elif keeping.is_modified:
@@ -131,7 +131,7 @@ class UnsavedWork(QObject):
         if session.settings.weights is not None:
             told.append("The pixels have painted weights.")
         if session.phase.is_run:
-            done = plural(session.branch_end, "iteration")
+            done = plural(session.control.branch_end, "iteration")
             standing = "is ending" if session.phase is Phase.CANCELLING else f"is going ({done} done) and ends here"
             told.append(f"Run {session.runs.next_number} {standing}; its best iterate so far is part of the work.")
         return told
@@ -140,7 +140,7 @@ class UnsavedWork(QObject):
         """What else is going and ends with the window, a sentence each."""
         session = self._session
         told = []
-        if session.sweeping.is_going:
+        if self._window.sweep.is_going:
             told.append("A sweep is going: its finished runs stay on the disk, the one that is going is lost.")
         if session.analyses.ranking.is_going:
             told.append("The search for the number of basis images is going, and is lost.")

@@ -34,6 +34,7 @@ from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.menu import Filing
 from gsp_studio.gui.session_file.unsaved_work import UnsavedWork
 from gsp_studio.gui.state import Phase, RunEntry
+from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 from gsp_studio.gui.theme import apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.device_label import DeviceLabel
@@ -62,7 +63,8 @@ class MainWindow(QMainWindow):
         self._painted = False
         self.threads_ended = True
         self.tour: Tour | None = None
-        self.asking = Asking(self, session, settings)
+        self.sweep = BackgroundSweep(session)
+        self.asking = Asking(self, session, self.sweep, settings)
         self.filing = Filing(self, settings)
         self.unsaved = UnsavedWork(self)
         self.asking.before_other_data = self.unsaved.before_other_data
@@ -212,7 +214,7 @@ class MainWindow(QMainWindow):
             action.setEnabled(self.session.live.can_edit(self.session.display.marked))
         for action in self._judging_actions:
             action.setEnabled(self.session.runs.can_judge(self.session.display.marked))
-        self._branch_action.setEnabled(self.session.branch_end > 0)
+        self._branch_action.setEnabled(self.session.control.branch_end > 0)
         self._rank_action.setEnabled(self.session.phase is Phase.IDLE)
         self._check_action.setEnabled(self.session.phase is Phase.IDLE and self.session.runs.index >= 0)
         self._sweep_action.setEnabled(self.session.dataset is not None)
@@ -395,6 +397,6 @@ class MainWindow(QMainWindow):
         self.filing.close(self.unsaved.is_wanted)
         self.clusters.close()
         self.device.stop()
-        ended = [self.networking.session.close(), self.session.close()]
+        ended = [self.networking.session.close(), self.sweep.close(10.0), self.session.close()]
         self.threads_ended = all(ended)
         event.accept()

@@ -132,7 +132,7 @@ def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     studio.idle(1.5)
     yield "run", window
     yield from steering(studio)
-    session.show_run(0)
+    session.control.show(0)
     session.display.select(int(session.display.shown.order[3]))
     studio.drag(0.85, 0.93)
     yield "drag", window
@@ -146,14 +146,14 @@ def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     session.settings.set_sparsity(0.96)
     studio.idle(0.3)
     yield "held", window
-    session.hold({})
+    session.slider.hold({})
     session.settings.set_sparsity(1.0)
-    session.toggle_held(int(session.display.shown.order[0]))
+    session.slider.toggle_held(int(session.display.shown.order[0]))
     session.settings.set_sparsity_h(0.4)
     studio.idle(0.5)
     yield "coefficients", window
     session.settings.set_sparsity_h(0.0)
-    session.hold({})
+    session.slider.hold({})
     yield from other_views(studio)
     yield from sweep(studio)
     yield from networks(studio)
@@ -195,7 +195,7 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     studio.idle(0.3)
     yield "dialog-branch", studio.dialog()
     studio.dialog().close()
-    session.branch(200, 0.75)
+    session.control.branch(200, 0.75)
     studio.wait(lambda: session.phase is Phase.IDLE)
     yield "branch", window
 
@@ -229,7 +229,7 @@ def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     window.centre.show_view("Compare")
     studio.idle(1.0)
     yield "compare", window
-    session.show_run(0)
+    session.control.show(0)
     window.centre.show_view("Inspector")
     studio.idle(1.5)
     yield "inspector", window
@@ -253,7 +253,7 @@ def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
 
 def sweep(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     """A sweep on its way."""
-    window, sweeping = studio.window, studio.session.sweeping
+    window, sweep = studio.window, studio.window.sweep
     window.asking.sweep()
     dialog = studio.dialog()
     studio.wait(lambda: dialog.map._tiles)
@@ -264,9 +264,9 @@ def sweep(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     dialog.start.click()
     studio.wait(lambda: dialog.bar.value() >= 38)
     yield "sweep", dialog
-    sweeping.cancel_all()
+    sweep.cancel_all()
     dialog.close()
-    studio.wait(lambda: not sweeping.is_going)
+    studio.wait(lambda: not sweep.is_going)
 
 
 def networks(studio: Studio) -> Iterator[tuple[str, QWidget]]:
@@ -276,10 +276,10 @@ def networks(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     yield "networks-empty", window
     window.networking.open(trained_on_digits(studio.folder))
     studio.wait(lambda: session.curve is not None and session.curve.is_whole)
-    session.settings.set_choice(replace(session.settings.choice, mode="network"))
+    session.set_choice(replace(session.choice, mode="network"))
     studio.wait(lambda: session.curve is not None and session.curve.is_whole)
-    session.settings.set_sparsity(0.6)
-    session.display.select("conv2.weight")
+    session.set_sparsity(0.6)
+    session.select("conv2.weight")
     studio.idle(0.5)
     yield "networks-open", window
     session.find_accuracy(studio.folder / "digits.npz", "360 digits")

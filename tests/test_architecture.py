@@ -111,6 +111,17 @@ def test_no_panel_imports_another() -> None:
         assert not others & imported_names(path), path.name
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "gui" / "session").glob("*.py")), ids=module_name)
+def test_owners_of_state_are_small(path: Path) -> None:
+    """No class of the session becomes a place for everything."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef):
+            public = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name[0] != "_"]
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < 200, node.name
+            assert len(public) <= 20, node.name
+
+
 def test_floors_below_the_app_do_not_load_qt() -> None:
     floors = ("backends", "core", "io", "engine")
     of_floors = [p for p in SOURCES if p.relative_to(PACKAGE).parts[0] in floors]

@@ -1,12 +1,14 @@
-"""LatestOnly: one worker, the newest request wins, stale answers are dropped by generation number.
+"""Workers: one thread each that answers requests; stale answers are dropped by generation number.
 
-A slider makes requests faster than a large projection answers them. Requests that wait are replaced, the one that is
-being worked on is finished, and the last request is always answered.
+`LatestOnly`: a slider makes requests faster than a large projection answers them. Requests that wait are replaced, the
+one that is being worked on is finished, and the last request is always answered.
+`InOrder`: each request counts, as each file that is to be written does, and is answered in its turn.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -25,87 +27,100 @@ class Answer(Generic[Request, Value]):
     error: Exception | None
 
 
-class LatestOnly(Generic[Request, Value]):
-    """Answers requests in one thread with ``function(request)``.
+class Worker(Generic[Request, Value]):
+    """Answers requests in one thread, which starts with the first of them, with ``function(request)``.
 
     Parameters
     ----------
     function : callable
         Called in the worker thread; it must not change what others see.
+    name : str
+        Of the thread.
+    notify : callable, optional
+        Called in the worker thread when there is an answer for `poll`; never again once `close` has returned.
     """
 
-    def __init__(self, function: Callable[[Request], Value], name: str = "gsp-latest") -> None:
-        self._function = function
+    #: Requests that wait, and answers that are kept, at most; None: all.
+    _depth: int | None = None
+
+    def __init__(
+        self, function: Callable[[Request], Value], name: str = "gsp-worker", notify: Callable[[], None] | None = None
+    ) -> None:
+        self._function, self._name, self._notify = function, name, notify
         self._changed = threading.Condition()
         self._generation = 0
         self._discarded = 0  # answers up to this generation are stale
-        self._waiting: tuple[int, Request] | None = None
+        self._waiting: deque[tuple[int, Request]] = deque(maxlen=self._depth)
         self._working = False
         self._working_on = 0
-        self._answer: Answer[Request, Value] | None = None
+        self._answers: deque[Answer[Request, Value]] = deque(maxlen=self._depth)
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def submit(self, request: Request) -> int:
-        """Ask; a request that still waits is replaced. Returns the request's generation number."""
+        """Ask. Returns the request's generation number."""
         with self._changed:
             if self._closed:
                 raise RuntimeError("this worker is closed")
             self._generation += 1
-            self._waiting = (self._generation, request)
+            self._waiting.append((self._generation, request))
             self._changed.notify_all()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                self._thread.start()
             return self._generation
 
     def discard(self) -> None:
         """Forget what waits and drop the answer under way, for example when the data set changes."""
         with self._changed:
             self._discarded = self._generation
-            self._waiting = None
-            self._answer = None
+            self._waiting.clear()
+            self._answers.clear()
 
     def poll(self) -> Answer[Request, Value] | None:
-        """The newest answer, once, or None.
-
-        While a drag goes on, answers to requests that have been replaced are handed out too, as they come (a frame
-        during the drag); never an older one after a newer one, and never one from before `discard`.
-        """
+        """The next answer, once, or None; never one to a request from before `discard`."""
         with self._changed:
-            answer, self._answer = self._answer, None
-            return answer
+            return self._answers.popleft() if self._answers else None
 
     @property
-    def busy(self) -> bool:
-        """Whether there is anything to poll for: a request that waits or is worked on, or an answer not yet fetched.
-
-        Whoever polls by a timer may stop it when this is false after a poll: nothing is lost between the two.
-        """
+    def is_busy(self) -> bool:
+        """Whether there is anything to poll for: a request that waits or is worked on, or an answer not yet fetched."""
         with self._changed:
-            return self._working or self._waiting is not None or self._answer is not None
+            return self._working or bool(self._waiting) or bool(self._answers)
 
     @property
     def is_superseded(self) -> bool:
-        """Whether nobody waits for what is being worked on; for functions that take long to ask."""
+        """Whether the answer that is being worked on is not wanted any more; asked by functions that take long."""
         with self._changed:
-            return self._waiting is not None or self._closed or self._working_on <= self._discarded
+            is_replaced = self._depth is not None and (bool(self._waiting) or self._closed)
+            return is_replaced or self._working_on <= self._discarded
+
+    def tell(self, call: Callable[[], None]) -> None:
+        """Call this, from the worker thread, unless the worker has been closed."""
+        with self._changed:
+            if not self._closed:
+                call()
 
     def close(self, timeout: float | None = None) -> bool:
-        """Take no more requests, finish the one under way and end the thread; True when it has ended."""
+        """Take no more requests, finish what has to be, and end the thread; True when it has ended."""
         with self._changed:
             self._closed = True
-            self._waiting = None
+            if self._depth is not None:
+                self._waiting.clear()
             self._changed.notify_all()
+        if self._thread is None:
+            return True
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                while self._waiting is None and not self._closed:
+                while not self._waiting and not self._closed:
                     self._changed.wait()
-                if self._waiting is None:
+                if not self._waiting:
                     return
-                (generation, request), self._waiting = self._waiting, None
+                generation, request = self._waiting.popleft()
                 self._working, self._working_on = True, generation
             value: Value | None = None
             error: Exception | None = None
@@ -116,5 +131,22 @@ class LatestOnly(Generic[Request, Value]):
             with self._changed:
                 self._working = False
                 if generation > self._discarded:
-                    self._answer = Answer(generation, request, value, error)
+                    self._answers.append(Answer(generation, request, value, error))
+                    if self._notify is not None:
+                        self.tell(self._notify)
                 self._changed.notify_all()
+            del request, value, error  # an idle thread keeps no data alive
+
+
+class LatestOnly(Worker[Request, Value]):
+    """Replaces a request that waits by a newer one, and an answer that was not fetched by the next.
+
+    While a drag goes on, answers to requests that have been replaced are handed out too, as they come (a frame during
+    the drag); never an older one after a newer one. `close` finishes the request under way.
+    """
+
+    _depth = 1
+
+
+class InOrder(Worker[Request, Value]):
+    """Answers every request, in the order in which they were made; `close` finishes those that wait, too."""

@@ -25,7 +25,7 @@ def large(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr(projector, "GLIMPSE_ENTRIES", 9 * 361 // 9)
     monkeypatch.setattr(projection, "SAME_EVENT", 1000)
     open_faces(session)
-    wait_until(lambda: session.basis._projecting._projector.is_large)
+    wait_until(lambda: session.basis._projection.projector.is_large)
     return session
 
 
@@ -64,7 +64,7 @@ def test_held_images_need_no_glimpse(large: Session) -> None:
     large.settings.set_sparsity(0.7)
     wait_until(lambda: large.display.glimpse is None)
     heard = Listener(large, "display.glimpseChanged", "display.shownChanged")
-    large.toggle_held(1)
+    large.slider.toggle_held(1)
     wait_until(lambda: heard["shownChanged"])
     assert heard["glimpseChanged"] == []
 

@@ -45,7 +45,7 @@ def fill(window: MainWindow, stack: Path, runs: int = 2) -> None:
         session.run()
         wait_until(lambda: session.phase is Phase.IDLE)
     session.runs.remark(0, Remarks("mine", "the first one", ("good", "a"), frozenset({2}), frozenset({0})))
-    session.show_run(0)
+    session.control.show(0)
     session.settings.set_sparsity(0.7)
     wait_until(lambda: session.display.shown.target == pytest.approx(0.7))
     session.display.set_view(View(contrast="shared", colours="magma"))

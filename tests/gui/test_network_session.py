@@ -139,7 +139,7 @@ class TestOpening:
         assert [checkpoint.path.name for checkpoint in heard["checkpointChanged"]] == ["2.npz"]
         networks.open(tmp_path / "0.npz")
         networks.cancel_opening()
-        wait_until(lambda: not networks._workers.busy)
+        wait_until(lambda: not networks._workers.is_busy)
         networks.poll()
         assert networks.checkpoint.path.name == "2.npz"
 
@@ -147,14 +147,14 @@ class TestOpening:
         self, networks: NetworkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What ends between a poll and the question whether to go on polling is an answer that waits."""
-        busy = NetworkWorkers.busy
+        busy = NetworkWorkers.is_busy
 
         def asked_late(workers: NetworkWorkers) -> bool:
             while any(worker._working or worker._waiting is not None for worker in workers.all):
                 time.sleep(0.001)  # without events: none of them may poll
             return busy.fget(workers)
 
-        monkeypatch.setattr(NetworkWorkers, "busy", property(asked_late))
+        monkeypatch.setattr(NetworkWorkers, "is_busy", property(asked_late))
         networks.open(nets.npz(tmp_path))
         wait_until(lambda: networks.curve is not None and networks.curve.is_whole)
         assert not networks._timer.isActive()
@@ -259,7 +259,7 @@ class TestProjecting:
         monkeypatch.setattr(session, "SAME_EVENT", 100)
         regrouped(small, mode=mode)
         small.select("block.conv2.weight")
-        wait_until(lambda: not small._workers.busy and not small._timer.isActive())
+        wait_until(lambda: not small._workers.is_busy and not small._timer.isActive())
         before = small.shown
         small.set_sparsity(0.82)
         preview = small.shown
@@ -379,7 +379,7 @@ class TestBackground:
         wait_until(lambda: networks.accuracy.done == 2)
         networks.cancel_accuracy()
         assert (networks.accuracy.state, networks.accuracy.done) == ("cancelled", 2)
-        wait_until(lambda: not networks._workers.accuracy.busy)
+        wait_until(lambda: not networks._workers.accuracy.is_busy)
         networks.poll()
         assert networks.accuracy.state == "cancelled"
 
@@ -389,7 +389,7 @@ class TestBackground:
         wait_until(lambda: networks.accuracy.done == 2)
         opened(networks, nets.npz(tmp_path, 1, "other.npz"))
         assert networks.accuracy is None
-        wait_until(lambda: not networks._workers.accuracy.busy)
+        wait_until(lambda: not networks._workers.accuracy.is_busy)
         networks.poll()
         assert networks.accuracy is None
 

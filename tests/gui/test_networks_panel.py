@@ -148,7 +148,7 @@ class TestFiles:
         drop(window.networks, nets.npz(tmp_path))
         QTest.mouseClick(window.networks.busy.buttons["cancel"], LEFT)
         assert "Open a trained network" in words(window.networks)
-        wait_until(lambda: not session_of(window)._workers.busy)
+        wait_until(lambda: not session_of(window)._workers.is_busy)
         settle()
         assert session_of(window).checkpoint is None
 
@@ -219,15 +219,15 @@ class TestSlider:
 
     def test_brackets_go_to_the_view_in_front(self, networks: MainWindow) -> None:
         session = session_of(networks)
-        networks.session.set_choice(Choice(sparsity=0.5))
+        networks.session.settings.set_choice(Choice(sparsity=0.5))
         session.set_sparsity(0.6)
         QTest.keyClick(networks, Key.Key_BracketRight)
         QTest.keyClick(networks, Key.Key_BracketRight)
         QTest.keyClick(networks, Key.Key_BracketLeft)
-        assert (session.choice.sparsity, networks.session.choice.sparsity) == (0.61, 0.5)
+        assert (session.choice.sparsity, networks.session.settings.choice.sparsity) == (0.61, 0.5)
         QTest.keyClick(networks, Key.Key_1)
         QTest.keyClick(networks, Key.Key_BracketRight)
-        assert (session.choice.sparsity, networks.session.choice.sparsity) == (0.61, 0.51)
+        assert (session.choice.sparsity, networks.session.settings.choice.sparsity) == (0.61, 0.51)
 
     def test_a_press_on_the_curve_goes_there(self, networks: MainWindow) -> None:
         plot = view_of(networks).zeros

@@ -211,15 +211,15 @@ def test_runs_come_back_to_the_screen(faces: Session) -> None:
         "display.shownChanged",
         "settings.choiceChanged",
     )
-    faces.show_run(0)
+    faces.control.show(0)
     assert heard["changed"] == [(faces.runs.entries, 0)]
     assert heard["recordsReset"] == [first.records]
     assert heard["pinnedChanged"] == [first.pinned]
     assert heard["shownChanged"] == [first.shown]
     assert heard["choiceChanged"] == [first.choice]
     assert faces.settings.choice.sparsity == 0.7
-    faces.show_run(2)
-    faces.show_run(-1)
+    faces.control.show(2)
+    faces.control.show(-1)
     assert faces.runs.index == 0
 
 
@@ -333,3 +333,24 @@ class TestExport:
         heard = Listener(faces, "failed")
         faces.exports.export(tmp_path, faces.runs.at(0))
         assert heard["failed"] == [("There is no run to export yet; press Run first.", "")]
+
+    def test_exports_asked_for_at_once_are_all_written(self, faces: Session, tmp_path: Path) -> None:
+        run_to_the_end(faces, max_iter=3)
+        heard = Listener(faces, "exports.exported", "failed", "activity.changed")
+        folders = [tmp_path / name for name in ("one", "two", "three", "four")]
+        for folder in folders:
+            faces.exports.export(folder, faces.runs.at(0), Parts(basis=False, factors=False))
+        wait_until(lambda: len(heard["exported"]) + len(heard["failed"]) == len(folders))
+        assert heard["failed"] == []
+        assert [paths[-1] for paths in heard["exported"]] == [folder / "run.json" for folder in folders]
+        assert all((folder / "run.json").is_file() for folder in folders)
+        assert any("one (3 more to follow)" in str(said) for said in heard["changed"])
+        assert heard["changed"][-1] == ""
+
+    def test_closing_writes_the_exports_that_wait(self, faces: Session, tmp_path: Path) -> None:
+        run_to_the_end(faces, max_iter=3)
+        folders = [tmp_path / name for name in ("one", "two", "three")]
+        for folder in folders:
+            faces.exports.export(folder, faces.runs.at(0), Parts(basis=False, factors=False))
+        assert faces.close(60.0)
+        assert all((folder / "run.json").is_file() for folder in folders)

@@ -77,7 +77,7 @@ def test_steps_stay_between_0_and_1(faces: Session) -> None:
 
 
 def test_reset_goes_to_the_basis_own_sparsity(faces: Session) -> None:
-    faces.reset_sparsity()
+    faces.slider.reset_sparsity()
     own = faces.basis.pinned.sparsity
     assert own - 1e-4 <= faces.settings.choice.sparsity <= own
     np.testing.assert_array_equal(faces.display.shown.W, faces.basis.pinned.W)
@@ -86,7 +86,7 @@ def test_reset_goes_to_the_basis_own_sparsity(faces: Session) -> None:
 def test_slider_without_data_only_sets_the_target(session: Session) -> None:
     heard = Listener(session, "display.shownChanged", "failed")
     session.settings.set_sparsity(0.4)
-    session.reset_sparsity()
+    session.slider.reset_sparsity()
     assert session.settings.choice.sparsity == 0.4
     assert heard.is_silent
 
@@ -125,7 +125,7 @@ class TestLargeBasis:
         wait_until(lambda: large.display.shown.target == targets[-1])
         told = [shown.target for shown in heard["shownChanged"]]
         assert told == sorted(told), "an older answer came after a newer one"
-        wait_until(lambda: not large.basis._fast_timer.isActive())
+        wait_until(lambda: not large.basis._projection.is_busy)
 
     def test_answer_for_a_basis_that_is_pinned_no_more_is_dropped(self, large: Session) -> None:
         large.settings.set_sparsity(0.7)
@@ -140,7 +140,7 @@ class TestLargeBasis:
         def broken(s: float, s_h: float) -> None:
             raise ValueError(f"{s} is a bad number")
 
-        monkeypatch.setattr(large.basis._projecting._projector, "show", broken)
+        monkeypatch.setattr(large.basis._projection.projector, "show", broken)
         heard = Listener(large, "failed")
         large.settings.set_sparsity(0.6)
         wait_until(lambda: heard["failed"])
@@ -150,7 +150,7 @@ class TestLargeBasis:
 def test_a_held_basis_image_stays_and_the_others_share_the_rest(faces: Session) -> None:
     faces.settings.set_sparsity(0.7)
     before = faces.display.shown
-    faces.toggle_held(4)
+    faces.slider.toggle_held(4)
     assert faces.basis.held == {4: pytest.approx(float(before.sparsities[4]))}
     np.testing.assert_allclose(faces.display.shown.W, before.W, atol=1e-5)  # held where it is, so nothing moves yet
     for s in (0.8, 0.9):
@@ -162,14 +162,14 @@ def test_a_held_basis_image_stays_and_the_others_share_the_rest(faces: Session) 
         assert faces.display.shown.error == pytest.approx(true_error(faces, faces.display.shown.W), rel=1e-4)
     faces.settings.set_sparsity(0.999)
     assert not faces.display.shown.meets_target  # out of reach while one is held
-    faces.toggle_held(4)
+    faces.slider.toggle_held(4)
     assert faces.basis.held == {}
     assert faces.display.shown.meets_target
 
 
 def test_the_path_is_that_of_what_is_held(faces: Session) -> None:
     faces.settings.set_sparsity(0.6)
-    faces.toggle_held(0)
+    faces.slider.toggle_held(0)
     heard = Listener(faces, "basis.pathChanged")
     wait_until(lambda: heard["pathChanged"] and len(heard["pathChanged"][-1].s) == 61)
     path = heard["pathChanged"][-1]
@@ -179,10 +179,10 @@ def test_the_path_is_that_of_what_is_held(faces: Session) -> None:
 
 def test_another_basis_holds_nothing(faces: Session) -> None:
     faces.settings.set_sparsity(0.7)
-    faces.toggle_held(2)
+    faces.slider.toggle_held(2)
     heard = Listener(faces, "basis.heldChanged")
     faces.run()
-    faces.toggle_held(3)  # not while a run is going
+    faces.slider.toggle_held(3)  # not while a run is going
     wait_until(lambda: faces.runs.entries)
     assert heard["heldChanged"] == [{}]
 

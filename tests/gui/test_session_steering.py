@@ -171,7 +171,7 @@ def test_every_step_is_a_mark_and_a_line(faces: Session) -> None:
     faces.run()
     assert faces.course.marks == ()
     end(faces)
-    faces.show_run(0)
+    faces.control.show(0)
     assert faces.course.marks == (drag, split)
 
 
@@ -215,9 +215,9 @@ def test_a_branch_of_a_finished_run_forks(faces: Session) -> None:
     faces.run()
     wait_until(lambda: faces.runs.entries)
     origin = faces.runs.entries[0]
-    assert faces.branch_end == 29
+    assert faces.control.branch_end == 29
     heard = Listener(faces, "course.originChanged", "logged")
-    faces.branch(12, 0.7)
+    faces.control.branch(12, 0.7)
     assert faces.phase is Phase.RUNNING
     assert faces.settings.choice.sparsity == 0.7
     assert heard["originChanged"] == [origin.records]
@@ -230,9 +230,9 @@ def test_a_branch_of_a_finished_run_forks(faces: Session) -> None:
     assert other.marks == (Mark(12, 12, "s 0.850 → 0.700", is_target=True),)
     assert other.shown.attained >= 0.7 - 1e-5
     assert faces.runs.entries[0] is origin, "a finished run is never overwritten"
-    faces.show_run(0)
+    faces.control.show(0)
     assert heard["originChanged"][-1] == ()
-    faces.show_run(1)
+    faces.control.show(1)
     assert heard["originChanged"][-1] == origin.records
 
 
@@ -243,8 +243,8 @@ def test_a_branch_of_a_run_that_is_going_stops_and_keeps_it(faces: Session) -> N
     faces.live.kill(faces.display.marked)
     go_on(faces)
     pause(faces)
-    at = faces.branch_end
-    faces.branch(at - 2, 0.7)
+    at = faces.control.branch_end
+    faces.control.branch(at - 2, 0.7)
     wait_until(lambda: len(faces.runs.entries) == 1 and faces.phase is Phase.RUNNING)
     wait_until(lambda: len(faces.course.records) > at)
     assert faces.display.shown.W.shape[1] == 8
@@ -281,7 +281,7 @@ def test_a_branch_beyond_the_run_is_refused(faces: Session, n_iter: int) -> None
     faces.run()
     wait_until(lambda: faces.runs.entries)
     heard = Listener(faces, "failed")
-    faces.branch(n_iter, 0.7)
+    faces.control.branch(n_iter, 0.7)
     [(sentence, _)] = heard["failed"]
     assert sentence == f"a branch after iteration {n_iter} is not possible; accepted are 1 to 29"
     assert faces.phase is Phase.IDLE

@@ -298,7 +298,7 @@ def test_it_belongs_to_its_run_and_stays_while_the_slider_projects_it(faces_wind
     assert not view._spread.isVisible()
     assert view._unstable._rects == []
     assert window.basis._stability is None
-    session.show_run(0)
+    session.control.show(0)
     assert view._spread.isVisible()
     session.basis.set_auto_refit(True)
     session.settings.set_sparsity(0.3)
@@ -327,7 +327,7 @@ def test_cancel_ends_it(faces_window: MainWindow) -> None:
     assert session.can_cancel
     QTest.mouseClick(window.run.cancel, LEFT)
     assert session.analyses.checking.entry is None
-    wait_until(lambda: not session.analyses.checking._worker.busy)
+    wait_until(lambda: not session.analyses.checking._job.is_busy)
     session.poll()
     settle()
     assert session.runs.entries[0].stability is None
@@ -341,14 +341,14 @@ def test_what_comes_to_the_screen_ends_it(faces_window: MainWindow, what: str) -
     run(window, seed=3)
     slow(window)
     if what == "another run":
-        session.show_run(0)
+        session.control.show(0)
     elif what == "a new run":
         session.run()
     else:
         session.open(sample_path("swimmer"))
         wait_until(lambda: session.dataset.name == "swimmer.npz")
     assert session.analyses.checking.entry is None
-    wait_until(lambda: not session.analyses.checking._worker.busy and session.phase is Phase.IDLE)
+    wait_until(lambda: not session.analyses.checking._job.is_busy and session.phase is Phase.IDLE)
     session.poll()
     assert all(entry.stability is None for entry in session.runs.entries)
 
@@ -357,7 +357,7 @@ def test_a_mistake_is_told(faces_window: MainWindow, monkeypatch: pytest.MonkeyP
     def broken(*_: object) -> None:
         raise ValueError("there is no more memory")
 
-    monkeypatch.setattr("gsp_studio.gui.jobs.compute.basis_stability", broken)
+    monkeypatch.setattr("gsp_studio.experiments.stability.basis_stability", broken)
     heard = Listener(faces_window.session, "failed")
     run(faces_window)
     ask(faces_window)

@@ -102,7 +102,7 @@ def test_a_right_click_offers_the_same(paused: MainWindow) -> None:
 
 def test_a_branch_by_key_and_dialog(paused: MainWindow) -> None:
     window, session = paused, paused.session
-    end = session.branch_end
+    end = session.control.branch_end
     QTest.keyClick(window, Key.Key_B)
     asked = dialog()
     assert asked.windowTitle() == "Branch Run 1"

@@ -19,6 +19,7 @@ from gsp_studio.core.nmf import Params
 from gsp_studio.experiments.grid import Cell, Grid
 from gsp_studio.experiments.sweep import CellState, Stage, Sweep, SweepPoll
 from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 from gsp_studio.gui.sweep.dialog import SweepDialog
 from gsp_studio.gui.sweep.grid_form import GridForm
 from gsp_studio.gui.sweep.heat_map import HeatMap
@@ -168,7 +169,7 @@ class TestInTheWindow:
         asked = dialog()
         wait_until(lambda: asked._poll.count(Stage.DONE) == 8)
         click(asked, 0, 1, twice=True)
-        wait_until(lambda: not session.sweeping._worker.busy)
+        wait_until(lambda: not opened.sweep._worker.is_busy)
         settle()
         assert len(session.runs.entries) == 1
 
@@ -221,7 +222,7 @@ class TestInTheWindow:
         assert asked._states()[1].stage is Stage.QUEUED
         wait_until(lambda: asked._poll.count(Stage.RUNNING))
         QTest.mouseClick(asked.cancel_all, LEFT)
-        wait_until(lambda: not opened.session.sweeping.is_going)
+        wait_until(lambda: not opened.sweep.is_going)
         assert "8 cancelled" in asked._count.text()
         assert asked.start.isEnabled()
 
@@ -234,7 +235,7 @@ class TestInTheWindow:
         session.run()
         assert asked._poll.is_going
         assert "waiting: the run goes first" in asked._count.text()
-        sweep = session.sweeping._sweep
+        sweep = opened.sweep._sweep
         wait_until(lambda: sweep._running[1].state.value == "paused")
         click(asked, 0, 0, twice=True)
         assert "no finished run" in asked._said.text()
@@ -257,7 +258,7 @@ class TestInTheWindow:
         wait_until(lambda: asked._poll.count(Stage.RUNNING))
         QTest.keyClick(asked, Key.Key_Escape)
         settle()
-        assert opened.session.sweeping.is_going
+        assert opened.sweep.is_going
         standing = opened.asking._sweeps._standing
         assert standing.text() == "Sweep: 0 of 8 runs done, 8 to go"
         opened.asking.sweep()
@@ -266,7 +267,7 @@ class TestInTheWindow:
         assert [number.value() for number in asked.form.ranks] == [2, 4, 2]
         assert not asked.form.isEnabled()
         QTest.mouseClick(asked.cancel_all, LEFT)
-        wait_until(lambda: not opened.session.sweeping.is_going)
+        wait_until(lambda: not opened.sweep.is_going)
         assert standing.text() == ""
 
     def test_other_images_end_it(self, opened: MainWindow, tmp_path: Path) -> None:
@@ -277,7 +278,7 @@ class TestInTheWindow:
         opened.session.open(tmp_path / "others.npy")
         wait_until(lambda: opened.session.dataset.name == "others.npy")
         settle()
-        assert not opened.session.sweeping.is_going
+        assert not opened.sweep.is_going
         assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, SweepDialog) and w.isVisible()]
         wait_until(lambda: opened.session.display.shown is not None)
         opened.asking.sweep()
@@ -313,7 +314,7 @@ class TestInTheWindow:
         root.unlink()
         finish(asked)
         click(asked, 0, 0)
-        path = opened.session.sweeping._sweep.shelf.path(asked._states()[0].cell)
+        path = opened.sweep._sweep.shelf.path(asked._states()[0].cell)
         path.write_bytes(b"damaged")
         asked.seeds.selectRow(0)
         QTest.mouseClick(asked.open_run, LEFT)
@@ -456,21 +457,23 @@ def test_the_map_is_painted_in_every_state(show: Callable[..., QWidget], app: QA
 
 def test_the_sweep_of_a_session_without_a_window(session: object, images: Path, tmp_path: Path) -> None:
     """The dialog is closed: what ends is logged, and a session that closes leaves no thread."""
-    session.sweeping.root = tmp_path / "sweeps"
+    sweep = BackgroundSweep(session)
+    sweep.root = tmp_path / "sweeps"
     session.settings.set_choice(Choice(rank=3, max_iter=5))
     session.open(images)
     wait_until(lambda: session.display.shown is not None)
     heard = Listener(session, "logged")
-    ended = Listener(session.sweeping, "ended", "failed")
-    session.sweeping.begin(Grid(session.sweeping.base(), (2, 3), (0.5,)))
+    ended = Listener(sweep, "ended", "failed")
+    sweep.begin(Grid(sweep.base(), (2, 3), (0.5,)))
     wait_until(lambda: ended["ended"])
     [poll] = ended["ended"]
     assert isinstance(poll, SweepPoll)
     assert poll.count(Stage.DONE) == 2
     assert heard["logged"][-2:] == ["Sweep of 2 runs started.", "Sweep ended: 2 done."]
-    assert Sweep(session.dataset, session.sweeping.grid, tmp_path / "sweeps").look().count(Stage.DONE) == 2
-    session.sweeping.begin(Grid(session.sweeping.base(), (2, 99), (0.5,)))
+    assert Sweep(session.dataset, sweep.grid, tmp_path / "sweeps").look().count(Stage.DONE) == 2
+    sweep.begin(Grid(sweep.base(), (2, 99), (0.5,)))
     assert "rank 99 exceeds" in ended["failed"][0][0]
-    assert not session.sweeping.is_going
-    session.sweeping.begin(Grid(replace(session.sweeping.base(), max_iter=ENDLESS), (2,), (0.5,)))
-    assert session.sweeping.is_going
+    assert not sweep.is_going
+    sweep.begin(Grid(replace(sweep.base(), max_iter=ENDLESS), (2,), (0.5,)))
+    assert sweep.is_going
+    assert sweep.close(10.0)

@@ -48,7 +48,7 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
     faces.settings.settle_sparsity()
     faces.settings.set_sparsity_h(0.5)
     faces.settings.settle_sparsity()
-    faces.toggle_held(2)
+    faces.slider.toggle_held(2)
     faces.display.select(3)
     faces.display.mark((3, 5, 1))
     faces.display.set_view(View("shared", "magma", True))
@@ -82,7 +82,7 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
 def test_a_step_before_a_run_does_not_hold_images_of_its_basis(faces: Session) -> None:
     faces.settings.set_sparsity(0.7)
     faces.settings.settle_sparsity()
-    faces.toggle_held(2)
+    faces.slider.toggle_held(2)
     faces.settings.set_choice(replace(faces.settings.choice, max_iter=5))
     faces.run()
     wait_until(lambda: faces.runs.entries)

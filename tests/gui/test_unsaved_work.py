@@ -73,7 +73,7 @@ def begin_endless(window: MainWindow) -> None:
     session = window.session
     session.settings.set_choice(Choice(rank=3, max_iter=1_000_000, sparsity=0.4))
     QTest.keyClick(window, Qt.Key.Key_Space)
-    wait_until(lambda: session.branch_end > 20)
+    wait_until(lambda: session.control.branch_end > 20)
 
 
 def quit_by_key(window: MainWindow) -> None:
@@ -286,7 +286,7 @@ class TestQuit:
         wait_until(lambda: not watched.isVisible())
 
     def begin_sweep(self, window: MainWindow, root: Path) -> None:
-        sweeping = window.session.sweeping
+        sweeping = window.sweep
         sweeping.root = root.parent / "sweeps"
         sweeping.begin(Grid(replace(sweeping.base(), max_iter=1_000_000), (2, 3), (0.5,)))
         assert sweeping.is_going
@@ -297,14 +297,14 @@ class TestQuit:
         assert "A sweep is going" in question().informativeText()
         press(question(), "Cancel")
         assert watched.isVisible()
-        assert watched.session.sweeping.is_going
+        assert watched.sweep.is_going
 
     def test_other_data_during_a_sweep_are_asked_about(self, watched: MainWindow, root: Path, other: Path) -> None:
         finish_runs(watched)
         self.begin_sweep(watched, root)
         watched.asking.open(other)
         press(question(), "Cancel")
-        assert watched.session.sweeping.is_going
+        assert watched.sweep.is_going
         watched.asking.open(other)
         press(question(), "Open")
         wait_until(lambda: watched.session.dataset.name == "y.npy")

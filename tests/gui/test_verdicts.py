@@ -90,7 +90,7 @@ def test_marks_are_those_of_the_run_on_the_screen(ran: MainWindow) -> None:
     wait_until(lambda: session.phase is Phase.IDLE)
     assert "accepted" not in ran.montage._caption.text()
     assert ran.basis.accept.isEnabled()
-    session.show_run(0)
+    session.control.show(0)
     assert "2 accepted" in ran.montage._caption.text()
     session.settings.set_sparsity(0.9)
     wait_until(lambda: session.display.shown.target == pytest.approx(0.9))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.engine.latest import LatestOnly
 from gsp_studio.gui.formatting import told
+from gsp_studio.gui.jobs.job import Job
 from gsp_studio.gui.state import Parts, RunEntry
 from gsp_studio.io.atomic import FolderTaken
 
@@ -27,46 +27,58 @@ class ExportRequest(NamedTuple):
     force: bool = False
 
 
-class Exporting(QObject):
-    """One export at a time; `tell` gets what is being done, in words."""
+class ExportJob(QObject):
+    """Carries out all exports that are asked for, one after another."""
 
     exported = Signal(object)  # list of Path
     failed = Signal(str, str)
     folderTaken = Signal(object, str)  # ExportRequest, one sentence: the folder holds another run
+    activityChanged = Signal(str)  # what is being written, "" for nothing
 
-    def __init__(self, tell: Callable[[str], None], parent: QObject) -> None:
+    def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._tell = tell
-        self.extras: dict[str, tuple[str, str]] = {}
-        self._worker: LatestOnly[ExportRequest, list[Path]] | None = None
-
-    def start(self, work: Any) -> None:
-        """The solvers are there."""
-        self.extras = {name: (extra.title, extra.what) for name, extra in work.EXTRAS.items()}
-        self._worker = LatestOnly(
-            lambda asked: work.export(asked.directory, asked.dataset, asked.entry.exported(), asked.parts, asked.force),
-            name="gsp-export",
-        )
+        self._job: Job[ExportRequest, list[Path]] = Job(_export, "gsp-export", self, in_order=True)
+        self._job.answered.connect(self._finish)
+        self._job.raised.connect(self._fail)
+        #: Exports that have not ended, in their order.
+        self._open: list[ExportRequest] = []
 
     def close(self, timeout: float) -> bool:
-        """End the worker; True when it has ended."""
-        return self._worker is None or self._worker.close(timeout)
+        """Finish the exports that were asked for and end the thread; True when it has ended."""
+        return self._job.close(timeout)
 
     def export(self, request: ExportRequest) -> None:
-        """Write parts of a run."""
-        assert self._worker is not None
-        self._tell(f"exporting {request.entry.name} to {request.directory}")
-        self._worker.submit(request)
+        """Write parts of a run, after all exports that were asked for before."""
+        self._open.append(request)
+        self._job.submit(request)
+        self._tell_activity()
 
-    def poll(self) -> None:
-        """Tell how an export has ended."""
-        answer = None if self._worker is None else self._worker.poll()
-        if answer is None:
-            return
-        self._tell("")
-        if isinstance(answer.error, FolderTaken):
-            self.folderTaken.emit(answer.request, str(answer.error))
-        elif answer.error is not None:
-            self.failed.emit(*told(answer.error))
+    def _finish(self, request: ExportRequest, written: list[Path]) -> None:
+        self._end(request)
+        self.exported.emit(written)
+
+    def _fail(self, request: ExportRequest, error: Exception) -> None:
+        self._end(request)
+        if isinstance(error, FolderTaken):
+            self.folderTaken.emit(request, str(error))
         else:
-            self.exported.emit(answer.value)
+            self.failed.emit(*told(error))
+
+    def _end(self, request: ExportRequest) -> None:
+        self._open.pop(0)
+        self._tell_activity()
+
+    def _tell_activity(self) -> None:
+        if not self._open:
+            self.activityChanged.emit("")
+            return
+        first, left = self._open[0], len(self._open) - 1
+        more = f" ({left} more to follow)" if left else ""
+        self.activityChanged.emit(f"exporting {first.entry.name} to {first.directory}{more}")
+
+
+def _export(request: ExportRequest) -> list[Path]:
+    from gsp_studio.io.export.run_folder import What, export_run
+
+    directory, dataset, entry, parts, force = request
+    return export_run(directory, dataset, entry.exported(), What(**asdict(parts)), force=force)

@@ -98,7 +98,7 @@ class Networking(QObject):
 
     def reset_sparsity(self) -> None:
         """Bring the slider in front to where its projection begins to change anything."""
-        (self.session if self.is_front else self._images).reset_sparsity()
+        (self.session if self.is_front else self._images.slider).reset_sparsity()
 
     # What is asked
 

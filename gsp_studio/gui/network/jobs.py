@@ -135,9 +135,9 @@ class NetworkWorkers:
         return self.opening, self.sorting, self.curve, self.accuracy, self.saving
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether anything is under way or waits to be fetched."""
-        return any(worker.busy for worker in self.all)
+        return any(worker.is_busy for worker in self.all)
 
     def close(self, timeout: float) -> bool:
         """End the threads; True when all have ended."""

@@ -297,7 +297,7 @@ class NetworkSession(QObject):
         self._poll_curve(workers)
         self._poll_accuracy(workers)
         self._poll_saving(workers)
-        if not workers.busy:
+        if not workers.is_busy:
             self._timer.stop()
 
     def _poll_opening(self, workers: NetworkWorkers) -> None:

@@ -101,7 +101,7 @@ class RunsPanel(QWidget):
         """Show the state of a session, and change it as the user asks."""
         session.runs.changed.connect(self.set_runs)
         session.runs.noted.connect(self.set_remarks)
-        self.runChosen.connect(session.show_run)
+        self.runChosen.connect(session.control.show)
         self.remarked.connect(session.runs.remark)
 
     def set_runs(self, runs: Sequence[RunEntry], index: int) -> None:

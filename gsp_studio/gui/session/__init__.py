@@ -1,1 +1,1 @@
-"""The state of the window: one owner a file, each with its own signals; no widgets."""
+"""The state of the window, and no widgets: one owner a file with its own signals; `session` composes them."""

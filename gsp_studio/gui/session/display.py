@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from gsp_studio.gui.state import View
 
 if TYPE_CHECKING:
+    from gsp_studio.core.edits import Edit
     from gsp_studio.gui.state import Glimpse, Shown
 
 
@@ -59,6 +60,13 @@ class Display(QObject):
         self.marked = bases
         self.selectionChanged.emit(self.selected)
         self.markedChanged.emit(bases)
+
+    def renumber(self, edit: Edit) -> None:
+        """The next basis on the screen has this edit: what is selected stays so."""
+        from gsp_studio.core.edits import renumbered
+
+        moved = (renumbered(edit, basis) for basis in self.marked)
+        self.move_marks(tuple(basis for basis in moved if basis >= 0))
 
     def set_view(self, view: View) -> None:
         """Draw basis images in this way."""

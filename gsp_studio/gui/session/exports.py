@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.formatting import told
-from gsp_studio.gui.jobs.export import Exporting, ExportRequest
+from gsp_studio.gui.jobs.export import ExportJob, ExportRequest
 from gsp_studio.gui.state import Parts
 
 if TYPE_CHECKING:
@@ -27,22 +27,15 @@ class Exports(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._dataset: Dataset | None = None
-        self._exporting = Exporting(self.activityChanged.emit, self)
-        self._exporting.exported.connect(self.exported)
-        self._exporting.folderTaken.connect(self.folderTaken)
-        self._exporting.failed.connect(self.failed)
-
-    def start(self, work: Any) -> None:
-        """The solvers are there."""
-        self._exporting.start(work)
-
-    def poll(self) -> None:
-        """Tell what has been written."""
-        self._exporting.poll()
+        self._job = ExportJob(self)
+        self._job.exported.connect(self.exported)
+        self._job.folderTaken.connect(self.folderTaken)
+        self._job.activityChanged.connect(self.activityChanged)
+        self._job.failed.connect(self.failed)
 
     def close(self, timeout: float) -> bool:
-        """Wait; True when no thread is left."""
-        return self._exporting.close(timeout)
+        """Finish the exports that were asked for; True when no thread is left."""
+        return self._job.close(timeout)
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Export runs of these data from now on."""
@@ -51,26 +44,29 @@ class Exports(QObject):
     @property
     def extras(self) -> dict[str, tuple[str, str]]:
         """What an export can have besides its parts: title and words of each."""
+        from gsp_studio.io.export.formats import EXTRAS
+
         has_pictures = self._dataset is not None and self._dataset.whole is not None
-        return {name: words for name, words in self._exporting.extras.items() if name != "pictures" or has_pictures}
+        offered = {name: extra for name, extra in EXTRAS.items() if name != "pictures" or has_pictures}
+        return {name: (extra.title, extra.what) for name, extra in offered.items()}
 
     def export(self, directory: str | Path, entry: RunEntry | None, parts: Parts | None = None) -> None:
         """Write a run into a folder, in the background; by default all of its parts."""
         if self._dataset is None or entry is None:
             self.failed.emit("There is no run to export yet; press Run first.", "")
             return
-        self._exporting.export(ExportRequest(Path(directory), self._dataset, entry, parts or Parts()))
+        self._job.export(ExportRequest(Path(directory), self._dataset, entry, parts or Parts()))
 
     def replace(self, request: ExportRequest) -> None:
         """Carry out an export whose folder holds another run, which goes."""
-        self._exporting.export(request._replace(force=True))
+        self._job.export(request._replace(force=True))
 
     def text_of(self, kind: str, entry: RunEntry | None) -> str:
         """A run as "python" or as a "command"; "" where that cannot be."""
-        from gsp_studio.gui.jobs.compute import as_text
-
         if self._dataset is None or entry is None:
             return ""
+        from gsp_studio.gui.jobs.compute import as_text
+
         try:
             return as_text(kind, self._dataset, entry)
         except ValueError as error:

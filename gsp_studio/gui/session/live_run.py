@@ -48,7 +48,8 @@ class LiveRun(QObject):
         #: Basis images on the screen that the run leaves as they are.
         self.frozen: tuple[int, ...] = ()
         self._name = ""
-        self._is_paused = self._is_cancelled = False
+        self._is_paused = False
+        self.is_cancelled = False
         self._order: Array | None = None
         self._steps: tuple[Intervention, ...] = ()
         self._to_show: list[Intervention] = []
@@ -63,7 +64,7 @@ class LiveRun(QObject):
     def start(self, runner: Runner, choice: Choice, name: str, origin: tuple[int, int] = (0, 0)) -> None:
         """Begin; `choice` is what it began with, `name` what people call it."""
         self.runner, self.choice, self._name, self.origin = runner, choice, name, origin
-        self._is_paused = self._is_cancelled = False
+        self._is_paused = self.is_cancelled = False
         self._order, self._steps, self._to_show = None, (), []
         self._unseen = [edit for edit in map(_edit_of, runner.replay) if edit is not None]
         runner.start()
@@ -84,7 +85,7 @@ class LiveRun(QObject):
     def cancel(self) -> None:
         """Stop at the end of an iteration, and keep the best iterate."""
         if self.runner is not None:
-            self._is_cancelled = True
+            self.is_cancelled = True
             self.runner.cancel()
 
     def close(self, timeout: float) -> bool:
@@ -98,15 +99,15 @@ class LiveRun(QObject):
 
     def steer(self, choice: Choice, weights: Array | None) -> None:
         """Go on with these targets and weights."""
-        from gsp_studio.gui.jobs.compute import steered
-
         runner = self.runner
         if runner is not None:
+            from gsp_studio.gui.jobs.compute import steered
+
             self._ask(lambda: runner.steer(steered(choice, runner.params, weights)))
 
     def can_edit(self, bases: tuple[int, ...]) -> bool:
         """Whether there is a run whose basis can be changed, and a basis image that is meant."""
-        return self.is_going and not self._is_cancelled and bool(bases)
+        return self.is_going and not self.is_cancelled and bool(bases)
 
     def toggle_frozen(self, bases: tuple[int, ...]) -> None:
         """Leave basis images as they are while the others go on; where all of them are frozen, release them."""
@@ -132,10 +133,10 @@ class LiveRun(QObject):
         self._edit("reseed", bases)
 
     def _edit(self, kind: str, bases: tuple[int, ...]) -> None:
-        from gsp_studio.core.edits import KINDS
-
         if not self.can_edit(bases):
             return
+        from gsp_studio.core.edits import KINDS
+
         asked = []
         for basis in sorted(bases):
             number = self.number_of(basis)
@@ -218,18 +219,23 @@ class LiveRun(QObject):
         self.iterated.emit(shown)
 
     def _apply(self, edit: Edit) -> None:
-        """The next iterate has this edit: where a tile goes, the others stay in order; a new one is the last."""
-        from gsp_studio.core.edits import Split, renumbered
-
+        """The next iterate has this edit."""
         self._unseen.remove(edit)
         if self._order is not None:
-            numbers = [renumbered(edit, int(basis)) for basis in self._order]
-            kept = [number for number in numbers if number >= 0]
-            if isinstance(edit, Split):
-                kept.append(len(kept))
-            self._order = np.array(kept)
+            self._order = _order_after(edit, self._order)
         self.renumbered.emit(edit)
         self._tell_frozen()
+
+
+def _order_after(edit: Edit, order: Array) -> Array:
+    """Where a tile goes, the others stay in order; a new one is the last."""
+    from gsp_studio.core.edits import Split, renumbered
+
+    numbers = [renumbered(edit, int(basis)) for basis in order]
+    kept = [number for number in numbers if number >= 0]
+    if isinstance(edit, Split):
+        kept.append(len(kept))
+    return np.array(kept)
 
 
 def _edit_of(step: Intervention) -> Edit | None:

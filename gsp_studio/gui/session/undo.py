@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.session.basis import PinnedBasis
+    from gsp_studio.gui.session.display import Display
+    from gsp_studio.gui.session.settings import Settings
+    from gsp_studio.gui.session.slider import Slider
     from gsp_studio.gui.state import Array, View
 
 #: Steps that are kept.
@@ -68,35 +72,64 @@ class _Step(QUndoCommand):
 
 
 class UndoHistory(QObject):
-    """The steps of a session; whose settings these are says each call, and who hears `restored` brings them back."""
+    """Joins the parts whose settings can be undone, which do not know each other, in one history of steps."""
 
-    restored = Signal(object)  # Snapshot of the settings that were in force before a step, or after it
-
-    def __init__(self, now: Snapshot, parent: QObject) -> None:
+    def __init__(
+        self, settings: Settings, display: Display, basis: PinnedBasis, slider: Slider, parent: QObject
+    ) -> None:
         super().__init__(parent)
+        self._settings, self._display, self._basis, self._slider = settings, display, basis, slider
         self.stack = QUndoStack(self)
         self.stack.setUndoLimit(_DEPTH)
-        self._last = now
+        self._last = self._read()
         self._is_restoring = False
+        for edited in (settings.settled, display.edited, slider.edited):
+            edited.connect(self._note)
+        basis.pinnedChanged.connect(lambda _: self.start_from_here())
 
-    def note(self, text: str, now: Snapshot) -> None:
+    def _read(self) -> Snapshot:
+        settings, display, basis = self._settings, self._display, self._basis
+        return Snapshot(
+            sparsity=settings.choice.sparsity,
+            sparsity_h=settings.choice.sparsity_h,
+            held=basis.held,
+            marked=display.marked,
+            view=display.view,
+            weights=settings.weights,
+            basis=basis.number,
+        )
+
+    def _note(self, text: str) -> None:
         """The user has finished a change, called `text`; nothing happens where none was made."""
+        now = self._read()
         if not self._is_restoring and not now.is_as(self._last):
-            self.stack.push(_Step(text, self._last, now, self._restore))
+            self.stack.push(_Step(text, self._last, now, self._bring_back))
         self._last = now
 
-    def start_from(self, now: Snapshot) -> None:
+    def start_from_here(self) -> None:
         """What has changed since was not the user's doing."""
-        self._last = now
+        self._last = self._read()
 
-    def clear(self, now: Snapshot) -> None:
+    def clear(self) -> None:
         """Other data: nothing of what was can come back."""
         self.stack.clear()
-        self._last = now
+        self.start_from_here()
 
-    def _restore(self, snapshot: Snapshot) -> None:
+    def _bring_back(self, snapshot: Snapshot) -> None:
         self._is_restoring = True
         try:
-            self.restored.emit(snapshot)
+            self._restore(snapshot)
         finally:
             self._is_restoring = False
+        self.start_from_here()
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        settings = self._settings
+        self._display.set_view(snapshot.view)
+        settings.set_weights(snapshot.weights)
+        if snapshot.basis == self._basis.number:  # of another basis nothing can be held
+            self._slider.hold(snapshot.held)
+        if (snapshot.sparsity, snapshot.sparsity_h) != (settings.choice.sparsity, settings.choice.sparsity_h):
+            settings.set_targets(snapshot.sparsity, snapshot.sparsity_h)
+            settings.settle_sparsity()
+        self._display.mark(snapshot.marked)

@@ -157,7 +157,7 @@ class Keeping(QObject):
         is_file = not found.path.is_dir()
         session.set_dataset(found.dataset)
         session.settings.set_weights(found.weights)
-        session.adopt(found.runs, found.state.choice, found.state.shown_run)
+        session.control.adopt(found.runs, found.state.choice, found.state.shown_run)
         if is_file and found.is_whole:  # what could not be read must not be written over
             self.path, self.has_data, self._stamp = found.path, found.has_data, stamp
         self.opened.emit(found)

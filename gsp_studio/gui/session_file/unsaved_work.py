@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.question import UnsavedQuestion
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.menu import Filing
+    from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 
 _SHELF = "File > Recent sessions"
 
@@ -25,10 +26,10 @@ _SHELF = "File > Recent sessions"
 class UnsavedWork(QObject):
     """Asks about the unsaved work of a window, and goes on once the answer has been carried out."""
 
-    def __init__(self, window: QMainWindow, session: Session, filing: Filing) -> None:
+    def __init__(self, window: QMainWindow, session: Session, sweep: BackgroundSweep, filing: Filing) -> None:
         super().__init__(window)
         self._window, self._session, self._filing = window, session, filing
-        self._keeping = filing.keeping
+        self._keeping, self._sweep = filing.keeping, sweep
         self.question: UnsavedQuestion | None = None
         #: Whether unsaved work is to be found among the recent sessions after the window has closed.
         self.is_wanted = True
@@ -89,7 +90,7 @@ class UnsavedWork(QObject):
         session, keeping = self._session, self._keeping
         if session.phase.is_run:  # nothing is opened then
             go()
-        elif session.sweeping.is_going:
+        elif self._sweep.is_going:
             more = "It ends for other data. Its finished runs stay on the disk; the one that is going is lost."
             self._ask("Open other data during a sweep?", more, {"discard": partial(self._archive, go)}, "Open")
         elif keeping.is_modified:
@@ -134,7 +135,7 @@ class UnsavedWork(QObject):
         if session.settings.weights is not None:
             told.append("The pixels have painted weights.")
         if session.phase.is_run:
-            done = plural(session.branch_end, "iteration")
+            done = plural(session.control.branch_end, "iteration")
             standing = "is ending" if session.phase is Phase.CANCELLING else f"is going ({done} done) and ends here"
             told.append(f"Run {session.runs.next_number} {standing}; its best iterate so far is part of the work.")
         return told
@@ -143,7 +144,7 @@ class UnsavedWork(QObject):
         """What else is going and ends with the window, a sentence each."""
         session = self._session
         told = []
-        if session.sweeping.is_going:
+        if self._sweep.is_going:
             told.append("A sweep is going: its finished runs stay on the disk, the one that is going is lost.")
         if session.analyses.ranking.is_going:
             told.append("The search for the number of basis images is going, and is lost.")

@@ -12,25 +12,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.engine.latest import LatestOnly
 from gsp_studio.gui.formatting import plural, told
+from gsp_studio.gui.state import Phase
 from gsp_studio.io.logfile import sweeps_folder
 
 if TYPE_CHECKING:
+    from gsp_studio.core.nmf import Params
     from gsp_studio.experiments.grid import Cell, Grid
     from gsp_studio.experiments.sweep import Sweep, SweepPoll
     from gsp_studio.gui.session.session import Session
+    from gsp_studio.gui.state import Choice
+    from gsp_studio.io.session_file import SavedRun
 
+#: Milliseconds between polls: about 30 a second.
+POLL_MS = 33
 #: Seconds without a move of the slider after which a sweep goes on.
 REST = 0.5
 #: Seconds between two tellings of how far a run is.
 _TELL = 0.2
 
 
-class Sweeping(QObject):
-    """Does the sweeps of `session`; signals tell of the grid that was asked about last."""
+class BackgroundSweep(QObject):
+    """Does the sweeps of `session`, one at a time; signals tell of the grid that was asked about last."""
 
     found = Signal(object)  # Grid that was asked for last on these data, or None
     changed = Signal(object)  # SweepPoll
@@ -43,11 +49,15 @@ class Sweeping(QObject):
         super().__init__(session)
         self._session = session
         self.root: Path = sweeps_folder()
-        self._work: Any = None
         self._sweep: Sweep | None = None
         self._retired: list[Sweep] = []
         #: What is read from the disk: a job for the worker, and who takes its value.
-        self._worker: LatestOnly[tuple[Callable[[], Any], Callable[[Any], None]], Any] | None = None
+        self._worker: LatestOnly[tuple[Callable[[], Any], Callable[[Any], None]], Any] = LatestOnly(
+            lambda request: request[0](), name="gsp-sweep-files"
+        )
+        #: Runs while there is something to tell: how far a sweep is, what has been read, that one has ended.
+        self._timer = QTimer(self, interval=POLL_MS)
+        self._timer.timeout.connect(self.poll)
         self._is_started = self._is_paused = False
         self._told: SweepPoll | None = None
         self._activity = self._waits_for = ""
@@ -57,11 +67,6 @@ class Sweeping(QObject):
         session.activity.changed.connect(self._hear_activity)
         session.phaseChanged.connect(lambda _: self._give_way())
         session.settings.choiceChanged.connect(self._hear_choice)
-
-    def start(self, work: Any) -> None:
-        """The solvers are there."""
-        self._work = work
-        self._worker = LatestOnly(lambda request: request[0](), name="gsp-sweep-files")
 
     # Grids
 
@@ -88,20 +93,22 @@ class Sweeping(QObject):
     def find(self) -> None:
         """Ask for the last grid on these data; `found` brings it."""
         dataset, root = self._session.dataset, self.root
-        if dataset is not None and self._worker is not None:
-            self._worker.submit((lambda: _last_grid(root, dataset.fingerprint), self.found.emit))
+        if dataset is not None:
+            self._submit(lambda: _last_grid(root, dataset.fingerprint), self.found.emit)
 
-    def base(self) -> Any:
+    def base(self) -> Params:
         """What the Model panel says, as parameters."""
-        return self._work.params_of(self._session.settings.choice)
+        from gsp_studio.gui.jobs.compute import params_of
+
+        return params_of(self._session.settings.choice)
 
     def show(self, grid: Grid) -> None:
         """Look which cells of a grid are on disk; nothing is computed. Not while a sweep is going."""
-        sweep = None if self._is_started or self._worker is None else self._new(grid)
-        if sweep is not None and self._worker is not None:
+        sweep = None if self._is_started else self._new(grid)
+        if sweep is not None:
             self._let_go()
             self._sweep = sweep
-            self._worker.submit((sweep.look, lambda _: self._tell()))
+            self._submit(sweep.look, lambda _: self._tell())
             self._tell()
 
     def begin(self, grid: Grid) -> None:
@@ -113,22 +120,24 @@ class Sweeping(QObject):
         self._sweep, self._is_started, self._is_paused = sweep, True, False
         self._give_way()
         sweep.start()
+        self._timer.start()
         self._session.logged.emit(f"Sweep of {plural(len(grid.cells), 'run')} started.")
         self._tell()
 
     def _new(self, grid: Grid) -> Sweep | None:
         from gsp_studio.experiments.sweep import Sweep
+        from gsp_studio.gui.jobs.compute import solver_threads, weights_in_force
 
-        session, work = self._session, self._work
+        session = self._session
         if session.dataset is None:
             return None
         choice = replace(session.settings.choice, method=grid.base.method)
-        weights = work.weights_in_force(choice, session.settings.weights, len(session.dataset.X))
+        weights = weights_in_force(choice, session.settings.weights, len(session.dataset.X))
         if weights is not None and grid.base.weights is not None:
             weights = grid.base.weights
         grid = replace(grid, base=replace(grid.base, weights=weights))
         try:
-            return Sweep(session.dataset, grid, self.root, threads=work.solver_threads())
+            return Sweep(session.dataset, grid, self.root, threads=solver_threads())
         except ValueError as error:
             self.failed.emit(*told(error))
             return None
@@ -147,9 +156,32 @@ class Sweeping(QObject):
 
     def open(self, cell: Cell) -> None:
         """Bring the run behind a finished cell to the screen, as a run of the session."""
-        if self._sweep is not None and self._worker is not None:
+        if self._sweep is not None:
             shelf = self._sweep.shelf
-            self._worker.submit((lambda: shelf.read(cell), self._session.take_in))
+            self._submit(lambda: shelf.read(cell), self._take_in)
+
+    def _take_in(self, saved: SavedRun) -> None:
+        """Show the run behind a cell, as one of the list: that which is there already, or a new one.
+
+        Raises
+        ------
+        ValueError
+            It is not one of these data, or a run is going on.
+        """
+        from gsp_studio.gui.session_file.run_records import entry_of_cell, is_run_of
+
+        session = self._session
+        if session.dataset is None or session.phase is not Phase.IDLE:
+            raise ValueError("a run is going on; open the cell when it has ended")
+        runs = session.runs
+        index = next((k for k, entry in enumerate(runs.entries) if is_run_of(entry, saved)), -1)
+        if index < 0:
+            entry = entry_of_cell(saved, runs.next_number, session.dataset.X)
+            index = runs.append(entry)
+            session.logged.emit(
+                f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.seed}."
+            )
+        session.control.show(index)
 
     # Giving way
 
@@ -157,7 +189,7 @@ class Sweeping(QObject):
         self._activity = activity
         self._give_way()
 
-    def _hear_choice(self, choice: Any) -> None:
+    def _hear_choice(self, choice: Choice) -> None:
         sparsities = (choice.sparsity, choice.sparsity_h)
         if sparsities != self._sparsities:
             self._sparsities, self._not_before = sparsities, time.monotonic() + REST
@@ -179,12 +211,14 @@ class Sweeping(QObject):
 
     # Telling
 
+    def _submit(self, job: Callable[[], Any], use: Callable[[Any], None]) -> None:
+        self._worker.submit((job, use))
+        self._timer.start()
+
     def poll(self) -> None:
-        """Tell what the worker has read and how far the sweep is; called by the session's timer."""
+        """Tell what the worker has read and how far the sweep is."""
         self._retired = [sweep for sweep in self._retired if not sweep.join(0)]
-        if self._worker is None:
-            return
-        is_looking, answer = self._worker.busy, self._worker.poll()
+        is_looking, answer = self._worker.is_busy, self._worker.poll()
         if answer is not None and answer.error is not None:
             self.failed.emit(*told(answer.error))
         elif answer is not None:
@@ -193,6 +227,8 @@ class Sweeping(QObject):
             self._give_way()
         if self._is_started or is_looking:
             self._tell()
+        elif not self._retired:
+            self._timer.stop()
 
     def _use(self, use: Callable[[Any], None], value: Any) -> None:
         try:
@@ -245,17 +281,17 @@ class Sweeping(QObject):
             self._session.logged.emit("The sweep was cancelled for other images; its finished cells are kept.")
         self._is_started = False
         self._let_go()
-        if self._worker is not None:
-            self._worker.discard()
+        self._worker.discard()
         self._give_way()
         self.dropped.emit()
 
     def close(self, timeout: float) -> bool:
         """Cancel, and wait; True when no thread is left."""
+        self._timer.stop()
         self._is_started = False
         self._let_go()
         ended = [sweep.join(timeout) for sweep in self._retired]
-        ended.append(self._worker is None or self._worker.close(timeout))
+        ended.append(self._worker.close(timeout))
         return all(ended)
 
 

@@ -1,4 +1,4 @@
-"""The dialog of sweeps and its wires: what it asks goes to `Sweeping`, what that says comes back, while it is open."""
+"""The dialog of sweeps, while it is open: what it asks goes to `BackgroundSweep`, what that says comes back."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gsp_studio.gui.widgets.controls import label
 
 if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
+    from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 
 _ROOT = "sweeps"
 
@@ -22,64 +23,63 @@ _ROOT = "sweeps"
 class Sweeps(QObject):
     """Opens the dialog over `window`, one at a time; another folder is remembered in the settings."""
 
-    def __init__(self, window: QMainWindow, session: Session, settings: QSettings) -> None:
+    def __init__(self, window: QMainWindow, session: Session, sweep: BackgroundSweep, settings: QSettings) -> None:
         super().__init__(window)
-        self._window, self._session, self._settings = window, session, settings
+        self._window, self._session, self._sweep, self._settings = window, session, sweep, settings
         self._dialog: SweepDialog | None = None
         self._standing = label(muted=True)
         self._standing.setToolTip("Run > Sweep shows it")
         window.statusBar().addPermanentWidget(self._standing)
-        sweeping = session.sweeping
-        sweeping.root = Path(str(settings.value(_ROOT, str(sweeping.root))))
-        sweeping.failed.connect(self._failed)
-        sweeping.dropped.connect(self._close)
-        sweeping.changed.connect(self._tell)
-        sweeping.ended.connect(lambda _: self._standing.clear())
+        sweep.root = Path(str(settings.value(_ROOT, str(sweep.root))))
+        sweep.failed.connect(self._failed)
+        sweep.dropped.connect(self._close)
+        sweep.changed.connect(self._tell)
+        sweep.ended.connect(lambda _: self._standing.clear())
 
     def ask(self) -> None:
         """Show the dialog: with the sweep that is going, or the last one on these data, or a proposal."""
-        session, sweeping = self._session, self._session.sweeping
+        session, sweep = self._session, self._sweep
         dataset = session.dataset
         if self._dialog is not None or dataset is None:
             if self._dialog is not None:
                 self._dialog.activateWindow()
             return
-        self._dialog = dialog = SweepDialog(sweeping.base(), min(dataset.X.shape), dataset.name, self._window)
+        self._dialog = dialog = SweepDialog(sweep.base(), min(dataset.X.shape), dataset.name, self._window)
         self._wire(dialog)
-        dialog.set_folder(sweeping.root)
+        dialog.set_folder(sweep.root)
         dialog.set_phase(session.phase)
-        if sweeping.is_going and sweeping.grid is not None and sweeping.state is not None:
-            dialog.set_going(sweeping.grid, sweeping.state)
-            dialog.set_waiting(sweeping.waits_for)
+        if sweep.is_going and sweep.grid is not None and sweep.state is not None:
+            dialog.set_going(sweep.grid, sweep.state)
+            dialog.set_waiting(sweep.waits_for)
         else:
-            sweeping.find()
+            sweep.find()
         dialog.show()
         dialog.activateWindow()
 
     def _wire(self, dialog: SweepDialog) -> None:
-        session, sweeping = self._session, self._session.sweeping
-        dialog.gridChanged.connect(sweeping.show)
-        dialog.startRequested.connect(sweeping.begin)
-        dialog.cellsCancelled.connect(sweeping.cancel)
-        dialog.allCancelled.connect(sweeping.cancel_all)
-        dialog.runWanted.connect(sweeping.open)
+        session, sweep = self._session, self._sweep
+        dialog.gridChanged.connect(sweep.show)
+        dialog.startRequested.connect(sweep.begin)
+        dialog.cellsCancelled.connect(sweep.cancel)
+        dialog.allCancelled.connect(sweep.cancel_all)
+        dialog.runWanted.connect(sweep.open)
         dialog.rootChosen.connect(self._keep_in)
-        dialog.form.baseWanted.connect(lambda: dialog.set_base(sweeping.base()))
+        dialog.form.baseWanted.connect(lambda: dialog.set_base(sweep.base()))
         dialog.finished.connect(lambda _: self._forget())
-        sweeping.found.connect(dialog.set_found)
-        sweeping.changed.connect(dialog.set_poll)
-        sweeping.waitingChanged.connect(dialog.set_waiting)
+        sweep.found.connect(dialog.set_found)
+        sweep.changed.connect(dialog.set_poll)
+        sweep.waitingChanged.connect(dialog.set_waiting)
         session.phaseChanged.connect(dialog.set_phase)
 
     def _keep_in(self, root: Path) -> None:
         """Sweeps lie in another folder from now on, for example that of `gsp-studio sweep`."""
-        sweeping = self._session.sweeping
-        if sweeping.is_going or self._dialog is None:
+        sweep = self._sweep
+        if sweep.is_going or self._dialog is None:
             return
         self._settings.setValue(_ROOT, str(root))
-        sweeping.root = root
+        sweep.root = root
         self._dialog.set_folder(root)
-        sweeping.find()
+        sweep.find()
 
     def _failed(self, sentence: str, details: str) -> None:
         if self._dialog is not None:

@@ -207,7 +207,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "&Branch: the same run with another s...",
         lambda w: w.asking.branch(),
         "B",
-        offered=lambda w: w.session.branch_end > 0,
+        offered=lambda w: w.session.control.branch_end > 0,
     ),
     Section("&View", lambda w: w.add_views_to_menu()),
     Action("keys", "&Help", "&Keys...", lambda w: w.asking.keys(w.menus), "?", "help"),

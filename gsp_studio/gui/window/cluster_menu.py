@@ -99,7 +99,7 @@ class Clusters(QObject):
             else:
                 self._show(answer.value)
         self._looks += 1
-        if self._looks >= _LOOKS and self._session.settings.scheduler and not self._asker.busy:
+        if self._looks >= _LOOKS and self._session.settings.scheduler and not self._asker.is_busy:
             self._asker.submit(self._address)
 
     def close(self) -> None:

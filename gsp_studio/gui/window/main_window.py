@@ -20,6 +20,7 @@ from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.menu import Filing
 from gsp_studio.gui.session_file.unsaved_work import UnsavedWork
+from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 from gsp_studio.gui.theme import Themed, apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.widgets.device_label import DeviceLabel
 from gsp_studio.gui.window.actions import MENUS, OPENINGS, STEERING, make_actions, offer_actions
@@ -50,10 +51,11 @@ class MainWindow(Themed, QMainWindow):
         for name, panel in self.arrangement.panels.items():
             setattr(self, name, panel)
         self.centre, self.docks = self.arrangement.centre, self.arrangement.docks
-        self.asking = Asking(self, session, settings)
+        self.sweep = BackgroundSweep(session)
+        self.asking = Asking(self, session, self.sweep, settings)
         self.messages = Messages(self, self.arrangement.panel(LogPanel), self.asking)
         self.filing = Filing(self, session, self.arrangement, settings)
-        self.unsaved = UnsavedWork(self, session, self.filing)
+        self.unsaved = UnsavedWork(self, session, self.sweep, self.filing)
         self.networking = Networking(self, session, self.arrangement, settings)
         self.clusters = Clusters(self, session, settings)
         self.device = DeviceLabel()
@@ -90,7 +92,7 @@ class MainWindow(Themed, QMainWindow):
         self.arrangement.attach(session, self)
         session.loader.layoutNeeded.connect(asking.layout)
         session.loader.previewReady.connect(asking.preview)
-        session.deviceFilled.connect(asking.device_filled)
+        session.control.deviceFilled.connect(asking.device_filled)
         session.known.connect(self.device.set_known)
         session.display.viewChanged.connect(self.view_menu.set_view)
         session.basis.autoRefitChanged.connect(lambda on: self._settings.setValue("autoRefit", on))
@@ -258,6 +260,6 @@ class MainWindow(Themed, QMainWindow):
         self.filing.close(self.unsaved.is_wanted)
         self.clusters.close()
         self.device.stop()
-        ended = [self.networking.session.close(), self.session.close()]
+        ended = [self.networking.session.close(), self.sweep.close(10.0), self.session.close()]
         self.threads_ended = all(ended)
         event.accept()

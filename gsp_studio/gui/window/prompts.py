@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.rank import RankDialog
     from gsp_studio.gui.jobs.export import ExportRequest
     from gsp_studio.gui.jobs.loading import Preview
+    from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
     from gsp_studio.gui.sweep.controller import Sweeps
     from gsp_studio.gui.window.menu_bar import Menus
     from gsp_studio.io.load import Peek
@@ -57,9 +58,9 @@ class Asking(QObject):
     sessionWanted = Signal(object)  # Path of a session file
     networkWanted = Signal(object)  # Path of a file that is a network and nothing else
 
-    def __init__(self, window: QMainWindow, session: Session, settings: QSettings) -> None:
+    def __init__(self, window: QMainWindow, session: Session, sweep: BackgroundSweep, settings: QSettings) -> None:
         super().__init__(window)
-        self._window, self._session, self._settings = window, session, settings
+        self._window, self._session, self._sweep, self._settings = window, session, sweep, settings
         #: Calls what opens other data, when the work on those that are here is kept.
         self.before_other_data: Callable[[Callable[[], None]], None] = lambda go: go()
         self._layout: LayoutDialog | None = None
@@ -227,7 +228,7 @@ class Asking(QObject):
         from gsp_studio.gui.dialogs.branch import BranchDialog
 
         session = self._session
-        end = session.branch_end
+        end = session.control.branch_end
         if end < 1:
             return
         is_going = session.phase.is_run
@@ -236,7 +237,7 @@ class Asking(QObject):
         dialog = BranchDialog(
             f"Run {number}", min(proposed, end), end, session.settings.choice.sparsity, is_going, self._window
         )
-        dialog.branchRequested.connect(session.branch)
+        dialog.branchRequested.connect(session.control.branch)
         _show(dialog)
 
     # Ranks
@@ -276,7 +277,7 @@ class Asking(QObject):
         """Ask for the runs of a sweep, and show what they reached."""
         from gsp_studio.gui.sweep.controller import Sweeps
 
-        self._sweeps = self._sweeps or Sweeps(self._window, self._session, self._settings)
+        self._sweeps = self._sweeps or Sweeps(self._window, self._session, self._sweep, self._settings)
         self._sweeps.ask()
 
     # Help

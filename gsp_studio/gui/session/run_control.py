@@ -1,0 +1,162 @@
+"""Runs from their first iteration to the list, and back to the screen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from gsp_studio.gui.formatting import about_run, told
+from gsp_studio.gui.state import Phase
+
+if TYPE_CHECKING:
+    from gsp_studio.engine.run import Outcome
+    from gsp_studio.engine.runner import Runner
+    from gsp_studio.gui.session.course import Course
+    from gsp_studio.gui.session.live_run import LiveRun
+    from gsp_studio.gui.session.run_list import RunList
+    from gsp_studio.gui.session.settings import Settings
+    from gsp_studio.gui.state import Choice, RunEntry
+    from gsp_studio.io.dataset import Dataset
+
+
+class RunControl(QObject):
+    """Joins settings, the run that is going, its course and the list of runs, which do not know each other."""
+
+    phaseChanged = Signal(object)  # Phase
+    starting = Signal()  # nothing else may need the processor from now on
+    shown = Signal(object)  # RunEntry that comes to the screen
+    deviceFilled = Signal(str, str)  # one sentence, details: a run ended because a device's memory is full
+    failed = Signal(str, str)
+    logged = Signal(str)
+
+    def __init__(self, settings: Settings, live: LiveRun, course: Course, runs: RunList, parent: QObject) -> None:
+        super().__init__(parent)
+        self._settings, self._live, self._course, self._runs = settings, live, course, runs
+        #: The branch of the run that is being stopped for it: after which iteration, and its target.
+        self._branch_at: tuple[int, float] | None = None
+        settings.targetsSet.connect(self._steer)
+        settings.weightsSet.connect(self._follow_weights)
+        live.recordsAdded.connect(course.add)
+        live.steered.connect(course.mark)
+        live.ended.connect(self._finish)
+
+    # The run that is going
+
+    def run(self, dataset: Dataset) -> None:
+        """Start a run of what is set."""
+        from gsp_studio.gui.jobs.compute import new_run
+
+        settings = self._settings
+        try:
+            runner = new_run(dataset, settings.choice, settings.weights, settings.scheduler)
+        except ValueError as error:
+            self.failed.emit(*told(error))
+        else:
+            self._start(runner)
+
+    def _start(self, runner: Runner, origin: tuple[int, int] = (0, 0)) -> None:
+        """Start a run of the choice in the settings; `origin`: of what it is a branch, and what they share."""
+        self.starting.emit()
+        choice, number = self._settings.choice, self._runs.next_number
+        self._course.begin(number, self._runs.records_of(origin[0]))
+        self._runs.show(-1)
+        self._live.start(runner, choice, f"run {number}", origin)
+        self.phaseChanged.emit(Phase.RUNNING)
+        what = f"branch of run {origin[0]} at iteration {origin[1]}, s = {choice.sparsity:.3f}" if origin[0] else ""
+        what = what or f"rank {choice.rank}, {choice.max_iter} iterations"
+        self.logged.emit(f"Run {number} started: {what}.")
+
+    def _steer(self) -> None:
+        self._live.steer(self._settings.choice, self._settings.weights)
+
+    def _follow_weights(self) -> None:
+        if self._live.runner is not None and self._live.runner.params.weights is not None:
+            self._steer()
+
+    def pause(self) -> None:
+        """Stand still after an iteration."""
+        self._live.pause()
+        self.phaseChanged.emit(Phase.PAUSED)
+
+    def resume(self) -> None:
+        """Go on."""
+        self._live.resume()
+        self.phaseChanged.emit(Phase.RUNNING)
+
+    def cancel(self) -> None:
+        """Stop the run at the end of its iteration and keep its best iterate."""
+        self._live.cancel()
+        self.phaseChanged.emit(Phase.CANCELLING)
+
+    def _finish(self, runner: Runner, outcome: Outcome) -> None:
+        from gsp_studio.gui.jobs.compute import entry_of
+
+        self._course.log_marks(is_over=True)
+        self.phaseChanged.emit(Phase.IDLE)
+        if outcome.result is not None:
+            number, live, records = self._runs.next_number, self._live, tuple(self._course.records)
+            entry = entry_of(number, live.choice, runner.spec, outcome, records, live.origin)
+            self._show(self._runs.append(entry))
+            self.logged.emit(about_run(entry))
+        if outcome.error_text:
+            (self.deviceFilled if outcome.is_out_of_memory else self.failed).emit(outcome.error_text, outcome.details)
+        wanted, self._branch_at = self._branch_at, None
+        if wanted is not None:
+            self.branch(*wanted)
+
+    # Runs that have ended
+
+    def show(self, index: int) -> None:
+        """Bring a run of the list back to the screen, with its parameters and its basis; not while a run is going."""
+        if not self._live.is_going and self._runs.at(index) is not None:
+            self._show(index)
+
+    def _show(self, index: int) -> None:
+        entry = self._runs.entries[index]
+        self._settings.take(entry.choice)
+        self._course.show(entry.records, entry.marks, self._runs.records_of(entry.origin[0]))
+        self.shown.emit(entry)
+        self._runs.show(index)
+
+    def adopt(self, runs: tuple[RunEntry, ...], choice: Choice, number: int) -> None:
+        """Take runs that were kept in place of those that are here; `number`: of the one to show, 0 for none."""
+        self._runs.take(runs)
+        self._settings.set_choice(choice)
+        for index in (k for k, entry in enumerate(runs) if entry.number == number):
+            self.show(index)
+        self._settings.set_targets(choice.sparsity, choice.sparsity_h)
+
+    # Branches
+
+    @property
+    def branch_end(self) -> int:
+        """The last iteration after which a branch is possible of the run on the screen; 0 where none is."""
+        if self._live.is_going:
+            return 0 if self._live.is_cancelled else len(self._course.records)
+        entry = self._runs.current
+        return 0 if entry is None else min(len(entry.records), entry.spec.params.max_iter - 1)
+
+    def branch(self, n_iter: int, sparsity: float) -> None:
+        """What if the target had been another one from an iteration on: a run that shares those up to there.
+
+        A run that is going is stopped for it, and kept.
+        """
+        entry = self._runs.current
+        if self._live.is_going:
+            if not self._live.is_cancelled:
+                self._branch_at = (n_iter, sparsity)
+                self.cancel()
+        elif entry is not None:
+            from gsp_studio.gui.jobs.compute import branched
+
+            try:
+                runner = branched(entry, n_iter, sparsity)
+            except ValueError as error:
+                self.failed.emit(*told(error))
+                return
+            choice = replace(entry.choice, sparsity=sparsity)
+            if choice != self._settings.choice:
+                self._settings.take(choice)
+            self._start(runner, (entry.number, n_iter))

@@ -1,0 +1,145 @@
+"""The slider's journey while no run is going: settings, pinned basis, display; and where the basis comes from."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+if TYPE_CHECKING:
+    from gsp_studio.core.results import Result
+    from gsp_studio.gui.session.basis import PinnedBasis
+    from gsp_studio.gui.session.display import Display
+    from gsp_studio.gui.session.settings import Settings
+    from gsp_studio.gui.session.warm_fit import WarmFit
+    from gsp_studio.gui.state import Array, Choice, Glimpse, Pinned, Shown
+    from gsp_studio.io.dataset import Dataset
+
+
+class Slider(QObject):
+    """Joins the four parts that a move of the slider passes through, which do not know each other."""
+
+    runLeft = Signal()  # what is pinned now is of no run of the list
+    edited = Signal(str)  # the user has finished a change that can be undone, called so
+
+    def __init__(
+        self, settings: Settings, basis: PinnedBasis, warm_fit: WarmFit, display: Display, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._settings, self._basis, self._warm_fit, self._display = settings, basis, warm_fit, display
+        self._dataset: Dataset | None = None
+        #: No run is going on, and there are data.
+        self.is_free = False
+        settings.choiceSet.connect(self._follow_choice)
+        settings.targetsSet.connect(self._follow_targets)
+        settings.weightsSet.connect(self._reweigh)
+        settings.settled.connect(lambda _: basis.settle())
+        basis.autoRefitChanged.connect(lambda _: settings.settle_sparsity())
+        basis.projected.connect(self._show)
+        basis.glimpsed.connect(self._show_glimpse)
+        basis.refitted.connect(display.show)
+        basis.rested.connect(self._refit)
+        basis.madeDenser.connect(self._pin_refit)
+        warm_fit.due.connect(self.fit)
+        warm_fit.fitted.connect(self._pin_warm_fit)
+
+    def set_dataset(self, dataset: Dataset) -> None:
+        """Other data: there is no basis until one is fitted."""
+        self._dataset = dataset
+        self.pin(None, None)
+        self._display.show(None)
+        self._display.move_marks(())
+
+    def pin(self, pinned: Pinned | None, order: Array | None) -> None:
+        """Pin another basis, its tiles in this order; None: none. Nothing is selected that it does not have."""
+        if pinned is not None and max(self._display.marked, default=-1) >= pinned.W.shape[1]:
+            self._display.move_marks(())
+        self._basis.pin(pinned, self._dataset, order)
+
+    def _project(self) -> None:
+        self._basis.project(self._settings.choice)
+
+    def _show(self, shown: Shown) -> None:
+        if self.is_free:
+            self._display.show(shown)
+
+    def _show_glimpse(self, glimpse: Glimpse) -> None:
+        if self.is_free:
+            self._display.show_glimpse(glimpse)
+
+    @property
+    def _order(self) -> Array | None:
+        """That of the tiles on the screen: none of them moves."""
+        return None if self._display.shown is None else self._display.shown.order
+
+    # What is set
+
+    def _follow_targets(self) -> None:
+        self._basis.drop_refit()
+        if self.is_free:
+            self._project()
+
+    def _follow_choice(self, before: Choice, choice: Choice) -> None:
+        """A new rank or seed gives the slider a new basis after a short rest."""
+        self._reweigh()
+        if self.is_free and (choice.rank, choice.seed) != (before.rank, before.seed):
+            self._warm_fit.fit_soon()
+
+    def _reweigh(self) -> None:
+        """Pin the same basis under the weights in force, where these are others than before."""
+        pinned = self._basis.reweighted(self._settings.choice, self._settings.weights) if self.is_free else None
+        if pinned is not None:
+            self.pin(pinned, self._order)
+            self._project()
+
+    def reset_sparsity(self) -> None:
+        """Back to the pinned basis's own sparsity, where the projection leaves it as it is."""
+        pinned = self._basis.pinned
+        if pinned is not None:
+            self._settings.set_sparsity(min(1.0, max(0.0, math.floor(pinned.sparsity * 1e4) / 1e4)))
+            self._settings.settle_sparsity()
+
+    def toggle_held(self, basis: int) -> None:
+        """Hold a basis image at the sparsity that it has now, or let go of it; the others share the budget."""
+        shown = self._display.shown
+        if shown is None or self._basis.pinned is None or not self.is_free:
+            return
+        held = dict(self._basis.held)
+        if held.pop(basis, None) is None:
+            held[basis] = float(shown.sparsities[basis])
+        self.hold(held)
+
+    def hold(self, held: dict[int, float]) -> None:
+        """Hold exactly these basis images at these sparsities."""
+        if self._basis.hold(held):
+            self._project()
+            self.edited.emit("held basis images")
+
+    # Where the basis comes from
+
+    def fit(self) -> None:
+        """Fit a dense basis of the chosen rank, which is there before any run."""
+        if self._dataset is not None and self.is_free:
+            self._warm_fit.fit(self._dataset.X, self._settings.choice)
+
+    def _pin_warm_fit(self, result: Result) -> None:
+        from gsp_studio.gui.jobs.compute import pinned_of
+
+        self.pin(pinned_of(result, "a short fit without constraint"), None)
+        self.runLeft.emit()
+        self._project()
+
+    def _refit(self) -> None:
+        shown = self._display.shown
+        if self.is_free and not self._warm_fit.is_coming and self._dataset is not None and shown is not None:
+            self._basis.refit(self._dataset, self._settings.choice, shown)
+
+    def _pin_refit(self, pinned: Pinned, helps: bool) -> None:
+        held = self._basis.held
+        self.pin(pinned, self._order)
+        self.hold(held)
+        self.runLeft.emit()
+        self._project()
+        if helps:
+            self._refit()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -166,3 +168,27 @@ def test_no_tracked_file_names_a_machine() -> None:
             continue
         found += [f"{path.relative_to(ROOT)}: {home}" for home in telling if home in text]
     assert not found
+
+
+@pytest.mark.slow
+def test_types_reach_from_the_session_to_panels_and_jobs(tmp_path: Path) -> None:
+    """mypy sees a panel's setter that was renamed and a job's call that was misspelt, where they are used."""
+    if importlib.util.find_spec("mypy") is None:
+        pytest.skip("mypy is not installed")
+    shutil.copytree(PACKAGE, tmp_path / "gsp_studio", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(ROOT / "pyproject.toml", tmp_path)
+    if (ROOT / ".mypy_cache").is_dir():  # of the linters that ran before the tests: minutes become seconds
+        shutil.copytree(ROOT / ".mypy_cache", tmp_path / ".mypy_cache")
+    slips = {
+        "panels/run.py": ("def set_progress(", "def set_progres("),
+        "session/analyses.py": ("self._comparison.submit(", "self._comparison.submitt("),
+    }
+    for name, (right, wrong) in slips.items():
+        path = tmp_path / "gsp_studio" / "gui" / name
+        text = path.read_text(encoding="utf-8")
+        assert text.count(right) == 1
+        path.write_text(text.replace(right, wrong), encoding="utf-8")
+    done = subprocess.run([sys.executable, "-m", "mypy"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert '"RunPanel" has no attribute "set_progress"' in done.stdout
+    assert '"ComparisonJob" has no attribute "submitt"' in done.stdout

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from gsp_studio.io.dataset import one_line
 from gsp_studio.io.formats.matlab5 import DEFLATE_MOST
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 from gsp_studio.io.schema import SchemaError, parse_json
 
 Array = npt.NDArray[Any]

@@ -22,18 +22,9 @@ from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, Order, as_
 from gsp_studio.io.formats import cifar, envi, hdf5, idx, matlab, npy, registry, text_table, zarr
 from gsp_studio.io.images import archives, image_file, image_set
 from gsp_studio.io.images.names import Places
+from gsp_studio.io.memory import require_memory
 from gsp_studio.io.patches import images_before
-from gsp_studio.io.peek import (
-    Cancelled,
-    LoadCancelled,
-    Peek,
-    Progress,
-    Raw,
-    Reader,
-    reduced,
-    require_memory,
-    require_several,
-)
+from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, Reader, reduced, require_several
 from gsp_studio.io.value_codes import missing_note
 from gsp_studio.io.values import make_finite, make_nonnegative
 

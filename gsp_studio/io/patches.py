@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.powers import exponent_of, scaled
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 from gsp_studio.io.steps import Crop, Patches, Resize, Step, corners, shape_after
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from gsp_studio.io import apply_steps, array_reader
 from gsp_studio.io.dataset import DatasetError, as_images
 from gsp_studio.io.formats.plain_values import PlainArray
 from gsp_studio.io.images import image_set
-from gsp_studio.io.peek import Peek, require_memory
+from gsp_studio.io.memory import require_memory
+from gsp_studio.io.peek import Peek
 from gsp_studio.io.steps import Nonnegative, Normalize, Patches, Step, Subtract, text_of
 from gsp_studio.io.value_codes import missing_note
 from gsp_studio.io.values import make_finite, make_nonnegative

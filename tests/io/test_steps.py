@@ -162,7 +162,7 @@ def test_thumbnails_show_the_steps(stack):
     ],
 )
 def test_steps_that_cannot_be_get_one_sentence(stack, steps, told, monkeypatch):
-    monkeypatch.setattr("gsp_studio.io.peek.free_memory", lambda: 1 << 30)
+    monkeypatch.setattr("gsp_studio.io.memory.free_memory", lambda: 1 << 30)
     with pytest.raises(DatasetError) as error:
         load_dataset(stack, steps=steps)
     assert told in str(error.value)

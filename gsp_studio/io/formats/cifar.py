@@ -20,7 +20,7 @@ from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import ArrayEntry
 from gsp_studio.io.formats.lazy_array import PartedArray, Read
 from gsp_studio.io.formats.pickles import PickleError, check_pickle
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 
 Array = npt.NDArray[Any]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.compressed_chunks import DEFLATE_MOST, grows_past
-from gsp_studio.io.peek import in_units, require_memory
+from gsp_studio.io.memory import in_units, require_memory
 
 _DEFLATE, _FLETCHER = 1, 3
 #: Bytes that a chunk may become without a look at it.

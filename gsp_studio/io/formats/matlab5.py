@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.formats.matlab_bytes import Content
-from gsp_studio.io.peek import free_memory
+from gsp_studio.io.memory import free_memory
 
 Array = npt.NDArray[Any]
 

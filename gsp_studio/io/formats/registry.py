@@ -19,7 +19,7 @@ from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats import cifar, envi, hdf5, idx, matlab, npy, text_table, tiff, zarr
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, Format
 from gsp_studio.io.formats.lazy_array import PartedArray
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 
 Array = npt.NDArray[Any]
 

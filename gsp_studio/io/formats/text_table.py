@@ -22,7 +22,7 @@ import numpy.typing as npt
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import ArrayEntry
 from gsp_studio.io.formats.table_dialect import Dialect, Line, deduce, not_a_number
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 
 Array = npt.NDArray[Any]
 

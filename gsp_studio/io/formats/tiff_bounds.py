@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.peek import in_units, require_memory
+from gsp_studio.io.memory import in_units, require_memory
 
 #: Bytes that one byte can become: LZW at its best, and the dictionary coders at theirs.
 _LZW, MOST = 1400, 1 << 16

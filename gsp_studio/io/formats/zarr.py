@@ -24,7 +24,7 @@ from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
 from gsp_studio.io.formats.lazy_array import PartedArray, Read, between
 from gsp_studio.io.images.archives import leads_outside
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 from gsp_studio.io.value_codes import Coding, axes_note, kept_axes
 
 Array = npt.NDArray[Any]

@@ -26,7 +26,7 @@ from typing import IO, Any, Protocol
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.matlab5 import DEFLATE_MOST
-from gsp_studio.io.peek import in_units, require_memory
+from gsp_studio.io.memory import in_units, require_memory
 
 #: Bytes that one image of an archive may have, decompressed.
 _LARGEST_MEMBER = 1 << 31

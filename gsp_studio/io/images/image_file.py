@@ -22,7 +22,7 @@ from gsp_studio.io.formats.tiff_pages import in_stream
 from gsp_studio.io.images import deep_colour
 from gsp_studio.io.images.archives import ImageFile, Member
 from gsp_studio.io.images.headers import ENOUGH, gif_frames, quick_header
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 from gsp_studio.io.values import unit_scale
 
 Array = npt.NDArray[Any]

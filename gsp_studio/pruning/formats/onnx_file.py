@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.atomic import write_whole
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 from gsp_studio.pruning.formats.onnx_graph import Use, uses_of
 from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, require_extra
 

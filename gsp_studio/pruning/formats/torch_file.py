@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.formats.pickles import PickleError, check_pickle
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, require_extra
 
 Array = npt.NDArray[Any]

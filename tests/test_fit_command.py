@@ -12,7 +12,7 @@ import pytest
 
 from gsp_studio.cli import _COMMANDS, _parser, main
 from gsp_studio.commands import arguments
-from gsp_studio.engine.interrupt import deferred
+from gsp_studio.engine.cluster import deferred
 from gsp_studio.engine.progress import ProgressBar
 from gsp_studio.io.export import run_folder
 from gsp_studio.io.export.folder_names import name_of_data

@@ -24,7 +24,7 @@ from gsp_studio.core.methods import METHODS
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.experiments.contents import Bases, Content, Curves, ErrorMaps
 from gsp_studio.io.dataset import one_line
-from gsp_studio.io.export.montage import montage_image
+from gsp_studio.io.montage import montage_image
 
 Array = npt.NDArray[Any]
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy.typing as npt
 
 from gsp_studio.io import shape_guess
-from gsp_studio.io.axis_guess import FEW, WAYS, Axes, Reading, laid_out, readings
+from gsp_studio.io.axis_guess import FEW, WAYS, Axes, Reading, readings
 from gsp_studio.io.dataset import DatasetError, LoadOptions, Order
 from gsp_studio.io.formats import registry
 from gsp_studio.io.formats.array_entry import ArrayEntry
+from gsp_studio.io.formats.lazy_array import laid_out
 from gsp_studio.io.images import image_file
 
 Array = npt.NDArray[Any]

@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from gsp_studio.io import shape_guess
 from gsp_studio.io.array_layout import Arrangement, arrange
-from gsp_studio.io.axis_guess import laid_out
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions, as_images
 from gsp_studio.io.formats import registry
 from gsp_studio.io.formats.array_entry import LABELS, NUMERIC, ArrayEntry
+from gsp_studio.io.formats.lazy_array import laid_out
 from gsp_studio.io.images import image_file
 from gsp_studio.io.images.names import Numbered
 from gsp_studio.io.peek import OF_FILE, Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.blocks import Streamed
-from gsp_studio.io.export.montage import as_curves
+from gsp_studio.io.montage import as_curves
 from gsp_studio.io.steps import Patches, Step, StepError, as_step, shape_after
 
 Array = npt.NDArray[Any]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.images.image_file import read_image
-from gsp_studio.io.schema import check_regular
+from gsp_studio.io.paths import check_regular
 
 Array = npt.NDArray[Any]
 

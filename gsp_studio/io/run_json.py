@@ -24,21 +24,21 @@ from gsp_studio.core.edits import kind_of
 from gsp_studio.core.nmf import Edit, Params, Result
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import Dataset, LoadOptions
-from gsp_studio.io.export.swap import complete
 from gsp_studio.io.factors import read_npz
+from gsp_studio.io.paths import check_regular
 from gsp_studio.io.schema import (
     ARRAYS,
     INPUTS,
     RunContent,
     SchemaError,
     check_ranges,
-    check_regular,
     conform,
     interventions_from,
     options_from,
     params_from,
     parse_json,
 )
+from gsp_studio.io.swap import complete
 
 __all__ = [
     "INPUTS",

@@ -26,6 +26,7 @@ from gsp_studio.io.hdf5_content import (
     write_array,
     write_text,
 )
+from gsp_studio.io.paths import check_regular
 from gsp_studio.io.run_json import (
     ExportedRun,
     array_fields,
@@ -39,7 +40,6 @@ from gsp_studio.io.schema import (
     SchemaError,
     check_floats,
     check_ranges,
-    check_regular,
     conform,
     interventions_from,
     params_from,

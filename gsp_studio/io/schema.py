@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import msgspec
@@ -296,16 +295,6 @@ def options_from(content: Mapping[str, Any]) -> LoadOptions:
         else:
             conform({"value": value}, dict[str, hints[name]])  # type: ignore[valid-type]
     return LoadOptions(**content)
-
-
-def check_regular(path: Path, error: Callable[[str], Exception]) -> None:
-    """Raise `error` unless a path is that of a file: to open a pipe would wait until somebody writes into it."""
-    try:
-        is_file = path.is_file()
-    except (OSError, ValueError) as reason:
-        raise error(f"{path} cannot be read: {reason}") from reason
-    if not is_file:
-        raise error(f"{path} {'is not a file' if path.exists() else 'does not exist'}")
 
 
 def check_floats(name: str, values: Array, shape: tuple[int, ...]) -> Array:

@@ -30,6 +30,7 @@ from gsp_studio.io.hdf5_content import (
     write_array,
     write_text,
 )
+from gsp_studio.io.paths import check_regular
 from gsp_studio.io.run_json import describe_data, software_versions
 from gsp_studio.io.saved_run import SavedRun, read_from, read_run, write_into, write_run
 from gsp_studio.io.schema import (
@@ -37,7 +38,6 @@ from gsp_studio.io.schema import (
     DataContent,
     ImagesContent,
     SchemaError,
-    check_regular,
     conform,
     options_from,
 )

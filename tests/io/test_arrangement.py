@@ -8,8 +8,8 @@ from making import pictures
 
 import gsp_studio as gs
 from gsp_studio.io import shape_guess
-from gsp_studio.io.axis_guess import laid_out, readings
-from gsp_studio.io.formats.lazy_array import PartedArray, between
+from gsp_studio.io.axis_guess import readings
+from gsp_studio.io.formats.lazy_array import PartedArray, between, laid_out
 from gsp_studio.io.load import load_dataset, peek, thumbnails
 
 

@@ -10,8 +10,9 @@ from gsp_studio.core.distributed.matrix import Spread
 from gsp_studio.core.distributed.protocol import Here, spans_of
 from gsp_studio.engine.run import RunSpec
 from gsp_studio.engine.runner import Runner
-from gsp_studio.io.export.coefficients import COEFFICIENTS, WRITERS
+from gsp_studio.io.export.coefficients import WRITERS
 from gsp_studio.io.export.run_folder import ExportedRun, ExportError, What, export_run, read_factors
+from gsp_studio.io.factors import COEFFICIENTS
 
 N, RANK = 700, 3
 

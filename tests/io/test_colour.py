@@ -7,10 +7,10 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.io.dataset import Dataset, DatasetError
-from gsp_studio.io.export.montage import GAP_LEVEL, montage_image, to_grey
 from gsp_studio.io.export.run_folder import ExportedRun, What, export_run, read_run
 from gsp_studio.io.images.image_file import LUMA
 from gsp_studio.io.load import peek, thumbnails
+from gsp_studio.io.montage import GAP_LEVEL, montage_image, to_grey
 from gsp_studio.io.pixels import read_mask, read_pixels
 
 H, W, N = 6, 4, 10

@@ -14,7 +14,6 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.io.export import run_folder
-from gsp_studio.io.export.montage import to_grey
 from gsp_studio.io.export.run_folder import (
     ExportedRun,
     ExportError,
@@ -24,6 +23,7 @@ from gsp_studio.io.export.run_folder import (
     read_run,
     same_factors,
 )
+from gsp_studio.io.montage import to_grey
 
 
 @pytest.fixture(scope="module")

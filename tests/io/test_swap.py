@@ -13,8 +13,8 @@ import pytest
 from making import pictures
 
 import gsp_studio as gs
+from gsp_studio.io import swap
 from gsp_studio.io.atomic import FolderTaken, WriteError, write_whole
-from gsp_studio.io.export import swap
 from gsp_studio.io.export.run_folder import ExportedRun, ExportError, What, export_run, read_factors, read_run
 
 

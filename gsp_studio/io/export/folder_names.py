@@ -15,8 +15,8 @@ from gsp_studio.core.nmf import Edit, Params
 from gsp_studio.core.params import same_value
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.swap import complete
 from gsp_studio.io.run_json import RUN, ExportedRun, read_run
+from gsp_studio.io.swap import complete
 
 Array = npt.NDArray[Any]
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.io
 import tifffile
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from gsp_studio.backends.powers import exponent_of, scaled
 from gsp_studio.core.nmf import iterate
@@ -27,7 +27,8 @@ from gsp_studio.core.residuals import residuals
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.io.atomic import careful_hdf5
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.montage import Scale, grid_shape, montage_image, to_grey
+from gsp_studio.io.export.figures import TILE, Look, labelled_montage
+from gsp_studio.io.montage import montage_image, to_grey
 from gsp_studio.io.patches import Picture, put_back
 from gsp_studio.io.run_json import ExportedRun, ExportError, as_done
 
@@ -38,24 +39,6 @@ Writers = dict[str, Callable[[Path], object]]
 _FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x1f\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 #: Frames of an animation, milliseconds each, and how long the last one stays.
 _FRAMES, _FRAME_MS, _LAST_MS = 40, 100, 1500
-#: Pixels that the shorter side of a tile has in what is meant to be looked at.
-_TILE = 96
-
-
-@dataclass(frozen=True)
-class Look:
-    """How figures look.
-
-    Attributes
-    ----------
-    scale : "tile" | "shared"
-        White is each basis image's own maximum, or the largest of all.
-    zoom : int, optional
-        Pixels that one pixel becomes in each direction; by default what suits each figure.
-    """
-
-    scale: Scale = "tile"
-    zoom: int | None = None
 
 
 @dataclass(frozen=True)
@@ -179,40 +162,6 @@ def _labelled(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     return {"montage_labelled.png": lambda path: labelled_montage(dataset, run, look).save(path, format="PNG")}
 
 
-def captions_of(run: ExportedRun) -> list[str]:
-    """ "3  0.87": number and sparsity of each basis image."""
-    result = run.result
-    weights = result.params.weights
-    if result.W.shape[0] < 2:
-        return [str(k + 1) for k in range(result.W.shape[1])]
-    each = np.atleast_1d(hoyer_sparsity(result.W, weights))
-    return [f"{k + 1}  {s:.2f}" for k, s in enumerate(each)]
-
-
-def labelled_montage(dataset: Dataset, run: ExportedRun, look: Look) -> Image.Image:
-    """The basis images with number and sparsity below each, and a bar of the values."""
-    images = dataset.pictures(run.result.W)
-    zoom = look.zoom or max(1, -(-_TILE // min(images.shape[1:3])))
-    tiles = to_grey(images, look.scale).repeat(zoom, axis=1).repeat(zoom, axis=2)
-    count, h, w = tiles.shape[:3]
-    rows, columns = grid_shape(count)
-    font, line, gap = ImageFont.load_default(14), 20, 8
-    bar = 46
-    white = f"{float(images.max()):.4g}" if look.scale == "shared" else "its own maximum"
-    sheet = Image.new("RGB", (columns * (w + gap) + gap, rows * (h + line + gap) + gap + bar), "white")
-    draw = ImageDraw.Draw(sheet)
-    for k, (tile, caption) in enumerate(zip(tiles, captions_of(run), strict=True)):
-        x, y = gap + (k % columns) * (w + gap), gap + (k // columns) * (h + line + gap)
-        sheet.paste(Image.fromarray(tile), (x, y))
-        draw.text((x + w / 2, y + h + 2), caption, fill="black", font=font, anchor="ma")
-    top, wide = sheet.height - bar + 6, sheet.width - 2 * gap
-    ramp = np.tile(np.linspace(0, 255, wide).astype(np.uint8), (14, 1))
-    sheet.paste(Image.fromarray(ramp), (gap, top))
-    draw.text((gap, top + 16), "0", fill="black", font=font)
-    draw.text((gap + wide, top + 16), white, fill="black", font=font, anchor="ra")
-    return sheet
-
-
 def _vector(kind: str) -> Callable[[Dataset, ExportedRun, Look], Writers]:
     def make(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
         try:
@@ -233,7 +182,7 @@ def _residuals(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     inside = unit.data_inside(dataset.X), unit.basis_inside(result.W), unit.coefficients_inside(result.H)
     found = residuals(*inside)
     image = to_grey(np.maximum(dataset.pictures(found.pixels.astype(np.float32)[:, None]), 0))[0]
-    zoom = look.zoom or max(1, -(-_TILE * 2 // min(image.shape[:2])))
+    zoom = look.zoom or max(1, -(-TILE * 2 // min(image.shape[:2])))
 
     def write_errors(path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
@@ -292,7 +241,7 @@ def _animate(path: Path, bases: Any, dataset: Dataset, look: Look) -> None:
     frames = []
     for W in bases:
         images = dataset.pictures(W)
-        zoom = look.zoom or max(1, _TILE // 2 // min(images.shape[1:3]))
+        zoom = look.zoom or max(1, TILE // 2 // min(images.shape[1:3]))
         frames.append(Image.fromarray(np.ascontiguousarray(montage_image(images, gap=2, scale=look.scale, zoom=zoom))))
     times = [_FRAME_MS] * (len(frames) - 1) + [_LAST_MS]
     frames[0].save(path, format="GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)

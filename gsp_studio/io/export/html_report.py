@@ -14,9 +14,9 @@ from PIL import Image
 
 from gsp_studio.core.residuals import residuals
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.formats import Look, labelled_montage
-from gsp_studio.io.export.montage import montage_image
+from gsp_studio.io.export.figures import Look, labelled_montage
 from gsp_studio.io.export.script import script_of
+from gsp_studio.io.montage import montage_image
 from gsp_studio.io.run_json import ExportedRun, describe
 
 Array = npt.NDArray[Any]

@@ -27,13 +27,13 @@ from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.nmf import Result
 from gsp_studio.io.atomic import FolderTaken, failure_reason
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.coefficients import COEFFICIENTS, WRITERS
+from gsp_studio.io.export.coefficients import WRITERS
+from gsp_studio.io.export.figures import Look
 from gsp_studio.io.export.folder_names import check_name, holds_another, named
-from gsp_studio.io.export.formats import EXTRAS, Look
-from gsp_studio.io.export.montage import Scale, montage_image, to_grey
+from gsp_studio.io.export.formats import EXTRAS
 from gsp_studio.io.export.script import script_of
-from gsp_studio.io.export.swap import complete, staging, swap
-from gsp_studio.io.factors import FACTORS, read_factors, same_factors
+from gsp_studio.io.factors import COEFFICIENTS, FACTORS, read_factors, same_factors
+from gsp_studio.io.montage import Scale, montage_image, to_grey
 from gsp_studio.io.run_json import (
     INPUTS,
     PROGRAM,
@@ -47,6 +47,7 @@ from gsp_studio.io.run_json import (
     software_versions,
     write_json,
 )
+from gsp_studio.io.swap import complete, staging, swap
 
 __all__ = [
     "RUN",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,13 @@ class PartedArray:
         """Values at some places of an axis, in any order."""
         return read_runs(read, axis, numbers)
 
+    def laid_out(self, axes: tuple[int, ...]) -> PartedArray:
+        """The same values with their axes in another order, see `laid_out`."""
+        if axes == tuple(range(self.ndim)):
+            return self
+        shape = tuple(1 if a < 0 else self.shape[a] for a in axes)
+        return PartedArray(shape, self.dtype, partial(_open_laid_out, self.open_file, self.shape, axes))
+
     def __getstate__(self) -> dict[str, Any]:
         return {"shape": self.shape, "dtype": self.dtype, "open_file": self.open_file}
 
@@ -90,3 +98,40 @@ def read_runs(read: Read, axis: int, numbers: Array) -> Array:
 def between(axis: int, start: int, stop: int, ndim: int) -> tuple[slice, ...]:
     """An index for values between these along an axis."""
     return tuple(slice(start, stop) if k == axis else slice(None) for k in range(ndim))
+
+
+def laid_out(values: Any, axes: tuple[int, ...]) -> Any:
+    """An array with its axes in this order: a view, or a `PartedArray` of the same file.
+
+    Parameters
+    ----------
+    values : ndarray or PartedArray
+    axes : tuple of int
+        Those of `values`; -1 is a new one of length 1. Axes of length 1 may be left out.
+
+    Raises
+    ------
+    ValueError
+        An axis that is left out is longer than 1.
+    """
+    if isinstance(values, PartedArray):
+        return values.laid_out(axes)
+    kept = [a for a in axes if a >= 0]
+    others = [a for a in range(values.ndim) if a not in kept]
+    moved = np.squeeze(values.transpose(*kept, *others), axis=tuple(range(len(kept), values.ndim)))
+    return moved[np.newaxis] if axes[0] < 0 else moved
+
+
+def _open_laid_out(
+    open_file: Callable[[], tuple[Read, Callable[[], object]]], shape: tuple[int, ...], axes: tuple[int, ...]
+) -> tuple[Read, Callable[[], object]]:
+    read, close = open_file()
+
+    def read_laid_out(axis: int, start: int, stop: int) -> Array:
+        if axes[axis] < 0:
+            whole: Array = laid_out(read(axes[1], 0, shape[axes[1]]), axes)
+            return whole[start:stop]
+        part: Array = laid_out(read(axes[axis], start, stop), axes)
+        return part
+
+    return read_laid_out, close

@@ -16,9 +16,9 @@ from zarr.storage import LocalStore
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.compressed_chunks import grows_past
-from gsp_studio.io.formats.zarr import METADATA, Chunks
-from gsp_studio.io.images.archives import leads_outside
+from gsp_studio.io.formats.zarr_chunks import METADATA, Chunks
 from gsp_studio.io.memory import in_units
+from gsp_studio.io.paths import leads_outside
 
 #: Bytes of a description, and what a chunk may have beside its values: checksums, and an index of 16 bytes a part.
 _LONGEST, _SLACK = 1 << 24, 1 << 16

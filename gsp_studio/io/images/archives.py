@@ -13,7 +13,6 @@ import io
 import lzma
 import os
 import re
-import stat
 import tarfile
 import threading
 import zipfile
@@ -210,23 +209,6 @@ def _walk(path: Path) -> Iterator[str]:
                     pending.append(name)
                 else:
                     yield name
-
-
-def leads_outside(path: Path, inside: str) -> bool:
-    """Whether a name of a folder is a link to somewhere else, or to nothing that is a file."""
-    file = os.path.join(path, inside)
-    try:
-        mode = os.lstat(file).st_mode
-    except OSError:
-        return True
-    if stat.S_ISREG(mode):
-        return False
-    if stat.S_ISLNK(mode):
-        root = os.path.realpath(path)
-        target = os.path.realpath(file)
-        if os.path.commonpath([root, target]) != root:
-            return True
-    return not os.path.isfile(file)  # dangling links, pipes, devices
 
 
 def _zip(path: Path) -> zipfile.ZipFile:

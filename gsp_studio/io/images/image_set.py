@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io.apply_steps import resized
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions
 from gsp_studio.io.images import archives, image_file
 from gsp_studio.io.images.archives import Member, Source
 from gsp_studio.io.images.image_file import Header
+from gsp_studio.io.images.resize import resized
+from gsp_studio.io.paths import leads_outside
 from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
 from gsp_studio.io.steps import REMEDY, leading_resize
 from gsp_studio.io.values import float_type, has_full_scale, shared_tops
@@ -73,7 +74,7 @@ def scan(source: Source) -> tuple[dict[Member, Header], list[str]]:
     found, skipped = {}, []
     is_folder = source.path.is_dir()
     for file in source.members():
-        is_out = is_folder and archives.leads_outside(source.path, file.inside)
+        is_out = is_folder and leads_outside(source.path, file.inside)
         header = None if is_out else image_file.look(file)
         if header is None:
             skipped.append(file.inside)

@@ -254,7 +254,7 @@ def _rank(args: argparse.Namespace) -> int:
 def _info(args: argparse.Namespace) -> int:
     from gsp_studio import __version__
     from gsp_studio.backends import available_backends, get_backend, reason_of
-    from gsp_studio.io.export.run_folder import software_versions
+    from gsp_studio.io.versions import software_versions
 
     print(f"gsp-studio {__version__}")
     for name, version in software_versions().items():

@@ -19,6 +19,7 @@ from gsp_studio.io.error_text import describe_error
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Intervention, Outcome, RunSpec
     from gsp_studio.io.dataset import Dataset
+    from gsp_studio.io.export.run_folder import ExportOptions
     from gsp_studio.io.run_json import ExportedRun
 
 
@@ -249,7 +250,7 @@ def _tell_ending(outcome: Outcome) -> None:
 def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Namespace) -> int:
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.io.export.folder_names import free_folder, holds_another, named
-    from gsp_studio.io.export.run_folder import What, describe
+    from gsp_studio.io.export.run_folder import ExportOptions, describe
     from gsp_studio.io.logfile import LOG
     from gsp_studio.io.run_json import summary_of
 
@@ -260,9 +261,9 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     if another:
         taken, out = out, free_folder(out)
         print(f"gsp-studio: {taken} holds {another}; this run is exported into {out}", file=sys.stderr)
-    look = {"extras": args.also, "zoom": args.zoom, "scale": args.white} if "also" in args else {}
-    what = What(**look, coefficients=getattr(args, "coefficients", None))
-    out, paths, is_all = _written(out, dataset, run, what, args.force)
+    figures = {"extras": args.also, "zoom": args.zoom, "scale": args.white} if "also" in args else {}
+    options = ExportOptions(**figures, coefficients=getattr(args, "coefficients", None))
+    out, paths, is_all = _written(out, dataset, run, options, args.force)
     args.out = out
     words = sys.stderr if getattr(args, "json", False) else sys.stdout
     if words is sys.stderr:
@@ -281,7 +282,9 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     return code or (0 if is_all else BAD_INPUT)
 
 
-def _written(out: Path, dataset: Dataset, run: ExportedRun, what: Any, force: bool) -> tuple[Path, list[Path], bool]:
+def _written(
+    out: Path, dataset: Dataset, run: ExportedRun, options: ExportOptions, force: bool
+) -> tuple[Path, list[Path], bool]:
     """Export a run: all that is asked for; else without extras; else into a folder where there is room.
 
     Returns
@@ -292,9 +295,9 @@ def _written(out: Path, dataset: Dataset, run: ExportedRun, what: Any, force: bo
     from gsp_studio.io.export.run_folder import export_run
     from gsp_studio.io.run_json import ExportError
 
-    least = replace(what, extras=(), zoom=None)
-    tries: list[tuple[Callable[[], Path], Any, str]] = [(lambda: out, what, "")]
-    if what.extras or what.zoom is not None:
+    least = replace(options, extras=(), zoom=None)
+    tries: list[tuple[Callable[[], Path], ExportOptions, str]] = [(lambda: out, options, "")]
+    if options.extras or options.zoom is not None:
         tries.append((lambda: out, least, "the run is exported without --also and --zoom"))
     tries.append((lambda: Path(tempfile.mkdtemp(prefix="gsp-studio-")), least, "the run is kept elsewhere"))
     first: Exception | None = None

@@ -97,7 +97,7 @@ class Outcome:
     details : str
         The traceback of a failure, for a report.
     versions : mapping of str to str
-        What computed, as `io.run_json.versions_now` told then.
+        What computed, as `io.versions.versions_now` told then.
     is_out_of_memory : bool
         Whether it failed because a device's memory is full: the CPU can still compute it.
     """

@@ -28,7 +28,7 @@ from gsp_studio.core.validation import check_steering
 from gsp_studio.engine.cluster import connected
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Poll, Record, RunSpec, RunState
 from gsp_studio.io.memory import require_memory
-from gsp_studio.io.run_json import versions_now
+from gsp_studio.io.versions import versions_now
 
 #: Coefficients on a cluster come here with the result up to so many bytes; larger ones stay there.
 LARGEST_FETCHED = 1 << 30

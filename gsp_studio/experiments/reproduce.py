@@ -24,7 +24,8 @@ from gsp_studio.experiments.runs import Finished, Task
 from gsp_studio.experiments.solving import Machine, solve_all
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.run_folder import RUN, check_directory, write_together
-from gsp_studio.io.run_json import DAMAGE, FORMAT, PROGRAM, ExportError, describe_data, software_versions, write_json
+from gsp_studio.io.run_json import DAMAGE, FORMAT, PROGRAM, ExportError, describe_data, write_json
+from gsp_studio.io.versions import software_versions
 
 RUNS = "runs"
 

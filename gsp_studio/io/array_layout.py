@@ -121,7 +121,7 @@ def arrange(
     ----------
     entry : ArrayEntry
     read : callable
-        Gives the values, an array or a `PartedArray`; called only when they are needed for a guess.
+        Gives the values, an array or a `LazyArray`; called only when they are needed for a guess.
     kind : str
         A name in `arrays.FORMATS`.
     options : LoadOptions
@@ -243,7 +243,7 @@ def _way_of_matrix(
     usual, other = ("columns", "rows") if of.usual == "columns" else ("rows", "columns")
     is_compared = entry.nbytes <= _COMPARED
     is_open = options.image_shape is None and not of.is_in_colour and is_compared
-    if is_open and _is_picture(matrix, vectors, sides, order):
+    if is_open and shape_guess.is_picture(matrix, vectors, sides, order):
         return "one", "read so it is much smoother than as vectors"
     fits = {axis: shape_guess.looks_like_pixels(count) for axis, count in pixels.items()}
     if fits[usual] and not fits[other]:
@@ -251,28 +251,10 @@ def _way_of_matrix(
     if fits[other] and not fits[usual]:
         return other, f"{pixels[other]} pixels make an image, {pixels[usual]} do not"
     if fits[usual] and is_compared:
-        grain = {axis: _grain(vectors(axis), order) for axis in (usual, other)}
+        grain = {axis: shape_guess.least_grain(vectors(axis), order) for axis in (usual, other)}
         if grain[other] < _CLEARLY * grain[usual]:
             return other, "read so they are much smoother"
     return usual, of.why_usual
-
-
-def _is_picture(
-    matrix: Callable[[], Any], vectors: Callable[[str], Array], sides: dict[str, int], order: Order
-) -> bool:
-    """Whether a matrix is one picture: much smoother than its rows or columns are as images of their best shape."""
-    if min(sides.values()) < shape_guess.LEAST_SIDE:
-        return False
-    down, across, noise = shape_guess.differences(shape_guess.block(matrix(), shape_guess.PICTURE))
-    if not shape_guess.are_alike(down, across):
-        return False
-    steps = []
-    for way, count in (("rows", sides["columns"]), ("columns", sides["rows"])):
-        if shape_guess.looks_like_pixels(count):
-            some = vectors(way)
-            steps.append(shape_guess.step_between_lines(some, shape_guess.rank_shapes(some, order)[0], order))
-    is_smooth = down + across < noise * (2 * shape_guess.MUCH if steps else 1)
-    return is_smooth and all(step > shape_guess.APART * max(down, across) for step in steps)
 
 
 def _one_grey(of: _Question, axes: tuple[int, int], why: str) -> Arrangement:
@@ -293,10 +275,6 @@ def _one_grey(of: _Question, axes: tuple[int, int], why: str) -> Arrangement:
         way="one",
         ways=_OF_MATRIX,
     )
-
-
-def _grain(vectors: Array, order: Order) -> float:
-    return shape_guess.grain(vectors, shape_guess.rank_shapes(vectors, order)[0], order)
 
 
 # Stacks

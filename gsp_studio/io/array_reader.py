@@ -195,7 +195,7 @@ def columns_of(values: Any, found: Peek, some: slice) -> Array:
 
     Parameters
     ----------
-    values : ndarray or PartedArray (n, ...)
+    values : ndarray or LazyArray (n, ...)
         The whole array, as `values_of` gives it.
     found : Peek
     some : slice
@@ -265,7 +265,7 @@ def _entry(found: Peek) -> ArrayEntry:
 def values_of(found: Peek, in_parts: bool = False) -> Any:
     """The array that is read, an image after another (n, ...).
 
-    With `in_parts` it stays in its file, where that can be: a `PartedArray`.
+    With `in_parts` it stays in its file, where that can be: a `LazyArray`.
 
     Raises
     ------

@@ -6,25 +6,22 @@ and on a shape that fits. How the raw values became these is told in `steps`, in
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import operator
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.blocks import Streamed
+from gsp_studio.io.fingerprint import fingerprint_of, sampled_fingerprint_of
 from gsp_studio.io.montage import as_curves
 from gsp_studio.io.steps import Patches, Step, StepError, as_step, shape_after
 
 Array = npt.NDArray[Any]
 Order = Literal["C", "F"]
-#: Images of which a fingerprint is taken where they stay in their file.
-_LOOKED_AT = 64
 Colour = Literal["grey", "rgb", "red", "green", "blue"]
 
 
@@ -224,7 +221,7 @@ class Dataset:
     def __post_init__(self) -> None:
         _check(self)
         if isinstance(self.X, Streamed):  # whose values are looked at as they are read
-            object.__setattr__(self, "fingerprint", _fingerprint_of_sample(self.X))
+            object.__setattr__(self, "fingerprint", sampled_fingerprint_of(self.X))
             return
         _check_values(self)
         frozen = self.X.view()  # the caller's own array stays as writeable as it was
@@ -325,24 +322,6 @@ class Dataset:
             return self.as_images(self.X[:, np.atleast_1d(np.asarray(columns))])
         return self.as_images(self.X[:, :] if isinstance(self.X, Streamed) else self.X)
 
-    def with_layout(self, image_shape: tuple[int, int] | None = None, order: Order | None = None) -> Dataset:
-        """The same data with another shape or order of its images; what is None stays.
-
-        Raises
-        ------
-        DatasetError
-            A shape with another number of pixels, or an order that is neither "C" nor "F".
-        """
-        shape = self.image_shape if image_shape is None else _checked_shape(image_shape)
-        order = self.order if order is None else order
-        other = copy.copy(self)  # not `replace`, which would look at and hash all values again
-        object.__setattr__(other, "image_shape", shape)
-        object.__setattr__(other, "order", order)
-        object.__setattr__(other, "whole", self.whole if (shape, order) == (self.image_shape, self.order) else None)
-        object.__setattr__(other, "options", replace(self.options, image_shape=shape, order=order))
-        _check(other)
-        return other
-
 
 def as_images(rows: Array, image_shape: tuple[int, int], order: str, channels: int) -> Array:
     """Rows of values (k, m) as images, see `Dataset.as_images`."""
@@ -371,32 +350,6 @@ def _notes_on(X: Array) -> tuple[str, ...]:
     if np.array_equal(X[:, 0], X[:, 1]) and np.all(X == X[:, :1]):
         return ("all images are the same: rank 1 describes them",)
     return ()
-
-
-def fingerprint_of(X: Array) -> str:
-    """SHA-256 of a matrix.
-
-    Parameters
-    ----------
-    X : ndarray (m, n)
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits of shape, type and values, column by column: the same whatever the order in memory.
-    """
-    digest = hashlib.sha256(f"{X.shape} {X.dtype.str}".encode())
-    columns = X.T if X.flags.f_contiguous else np.ascontiguousarray(X.T)
-    digest.update(columns.data.cast("B"))
-    return digest.hexdigest()
-
-
-def _fingerprint_of_sample(X: Streamed) -> str:
-    """SHA-256 of shape, type and the values of some images: to look at them all would be to read the file."""
-    digest = hashlib.sha256(f"sampled {X.shape} {X.dtype.str}".encode())
-    for j in np.unique(np.linspace(0, X.shape[1] - 1, _LOOKED_AT).astype(int)):
-        digest.update(np.ascontiguousarray(X[:, j]).data.cast("B"))
-    return digest.hexdigest()
 
 
 def _check(data: Dataset) -> None:

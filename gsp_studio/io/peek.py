@@ -1,4 +1,4 @@
-"""Types shared by all readers: the description of a source, its raw values, and the functions of a reader."""
+"""Types shared by all readers: the description of a source and its raw values."""
 
 from __future__ import annotations
 
@@ -158,25 +158,6 @@ class Raw:
     labels: Sequence[str] | None = None
     steps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Reader:
-    """One family of sources.
-
-    Attributes
-    ----------
-    recognises : (path, first bytes) -> bool
-    peek : (path, options) -> Peek
-    load : (peek, progress, cancelled) -> Raw
-    sample : (peek, indices, longest) -> images (k, height, width) or (k, height, width, 3), float32
-        Reduced so that no side is much longer than `longest`.
-    """
-
-    recognises: Callable[[Path, bytes], bool]
-    peek: Callable[[Path, LoadOptions], Peek]
-    load: Callable[[Peek, Progress, Cancelled], Raw]
-    sample: Callable[[Peek, Array, int], Array]
 
 
 def require_several(found: Peek) -> None:

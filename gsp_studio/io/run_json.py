@@ -10,8 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +37,7 @@ from gsp_studio.io.schema import (
     parse_json,
 )
 from gsp_studio.io.swap import complete
+from gsp_studio.io.versions import versions_now
 
 __all__ = [
     "INPUTS",
@@ -63,7 +62,6 @@ Array = npt.NDArray[Any]
 FORMAT = 1
 PROGRAM = "gsp-studio"
 RUN = "run.json"
-_PACKAGES = ("numpy", "scipy", "numba", "threadpoolctl", "Pillow")
 #: What the reading of damaged text and archives raises.
 DAMAGE = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -258,27 +256,6 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
         "options": asdict(dataset.options),
         "fingerprint": dataset.fingerprint,
     }
-
-
-def software_versions() -> dict[str, str]:
-    """Versions of the program, of Python and of the libraries that compute."""
-    return dict(_software_versions())
-
-
-@cache
-def _software_versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in ("gsp-studio", *_PACKAGES):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
-
-
-def versions_now() -> dict[str, str]:
-    """What computes here: `software_versions`, and the platform."""
-    return {**_software_versions(), "platform": platform.platform()}
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ from gsp_studio.io.hdf5_content import (
     write_text,
 )
 from gsp_studio.io.paths import check_regular
-from gsp_studio.io.run_json import describe_data, software_versions
+from gsp_studio.io.run_json import describe_data
 from gsp_studio.io.saved_run import SavedRun, read_from, read_run, write_into, write_run
 from gsp_studio.io.schema import (
     AboutContent,
@@ -41,6 +41,7 @@ from gsp_studio.io.schema import (
     conform,
     options_from,
 )
+from gsp_studio.io.versions import software_versions
 
 __all__ = [
     "ImagesMissing",

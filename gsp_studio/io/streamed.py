@@ -16,6 +16,7 @@ from gsp_studio.backends.blocks import Streamed
 from gsp_studio.io import apply_steps, array_reader
 from gsp_studio.io.dataset import DatasetError, as_images
 from gsp_studio.io.formats.plain_values import PlainArray
+from gsp_studio.io.formats.registry import FORMATS
 from gsp_studio.io.images import image_set
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.peek import Peek
@@ -25,7 +26,6 @@ from gsp_studio.io.values import make_finite, make_nonnegative
 
 Array = npt.NDArray[Any]
 
-_IN_PARTS = "folders of images and .npy, HDF5, MATLAB 7.3, Zarr, TIFF, ENVI and binary CIFAR files"
 #: Bytes of images, as they are computed with, that are made ready at once.
 _CHUNK = 1 << 21
 
@@ -33,7 +33,8 @@ _CHUNK = 1 << 21
 def why_not(found: Peek) -> str:
     """Why a source cannot stay in its file, a clause; "" where it can."""
     if not found.is_mapped:
-        return f"only {_IN_PARTS} can be read in part"
+        *others, last = (form.parts for form in FORMATS.values() if form.parts)
+        return f"only folders of images and {', '.join(others)} and {last} files can be read in part"
     if found.options.negative == "shift":
         return "shifting needs the smallest of all values; accepted for negative: clip, abs"
     if found.options.nonfinite == "drop":

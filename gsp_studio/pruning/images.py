@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from gsp_studio.io.dataset import Dataset, DatasetError, fingerprint_of
+from gsp_studio.io.dataset import Dataset, DatasetError
+from gsp_studio.io.fingerprint import fingerprint_of
 from gsp_studio.io.images import archives
 from gsp_studio.io.images import image_file as image_files
 from gsp_studio.io.images.image_set import natural_key, scan

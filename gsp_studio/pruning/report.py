@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gsp_studio.io.atomic import write_whole
-from gsp_studio.io.run_json import DAMAGE, PROGRAM, software_versions, write_json
+from gsp_studio.io.run_json import DAMAGE, PROGRAM, write_json
+from gsp_studio.io.versions import software_versions
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
 from gsp_studio.pruning.grouping import Grouping
 from gsp_studio.pruning.projecting import Pruned

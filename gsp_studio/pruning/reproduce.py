@@ -20,7 +20,8 @@ from gsp_studio.io.atomic import write_whole
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.run_folder import check_directory
 from gsp_studio.io.load import peek
-from gsp_studio.io.run_json import DAMAGE, PROGRAM, ExportError, software_versions, write_json
+from gsp_studio.io.run_json import DAMAGE, PROGRAM, ExportError, write_json
+from gsp_studio.io.versions import software_versions
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.images import Labelled

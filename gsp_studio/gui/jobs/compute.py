@@ -40,7 +40,7 @@ from gsp_studio.gui.jobs.stability_check import SEEDS
 from gsp_studio.gui.state import Choice, Comparison, Known, Parts, Pinned, RunEntry, Shown
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.export.formats import EXTRAS
-from gsp_studio.io.export.run_folder import ExportedRun, What, export_run
+from gsp_studio.io.export.run_folder import ExportedRun, ExportOptions, export_run
 from gsp_studio.io.export.script import command_of, script_of
 from gsp_studio.io.load import LoadCancelled, Peek, load_dataset, peek, thumbnails
 
@@ -399,4 +399,4 @@ def as_text(kind: str, dataset: Dataset, entry: RunEntry) -> str:
 
 def export(directory: Path, dataset: Dataset, run: ExportedRun, parts: Parts, force: bool) -> list[Path]:
     """Write a run into a folder; ExportError in one sentence."""
-    return export_run(directory, dataset, run, What(**asdict(parts)), force=force)
+    return export_run(directory, dataset, run, ExportOptions(**asdict(parts)), force=force)

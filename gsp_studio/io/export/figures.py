@@ -17,8 +17,8 @@ TILE = 96
 
 
 @dataclass(frozen=True)
-class Look:
-    """How figures look.
+class FigureStyle:
+    """How figures style.
 
     Attributes
     ----------
@@ -42,16 +42,16 @@ def captions_of(run: ExportedRun) -> list[str]:
     return [f"{k + 1}  {s:.2f}" for k, s in enumerate(each)]
 
 
-def labelled_montage(dataset: Dataset, run: ExportedRun, look: Look) -> Image.Image:
+def labelled_montage(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Image.Image:
     """The basis images with number and sparsity below each, and a bar of the values."""
     images = dataset.pictures(run.result.W)
-    zoom = look.zoom or max(1, -(-TILE // min(images.shape[1:3])))
-    tiles = to_grey(images, look.scale).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    zoom = style.zoom or max(1, -(-TILE // min(images.shape[1:3])))
+    tiles = to_grey(images, style.scale).repeat(zoom, axis=1).repeat(zoom, axis=2)
     count, h, w = tiles.shape[:3]
     rows, columns = grid_shape(count)
     font, line, gap = ImageFont.load_default(14), 20, 8
     bar = 46
-    white = f"{float(images.max()):.4g}" if look.scale == "shared" else "its own maximum"
+    white = f"{float(images.max()):.4g}" if style.scale == "shared" else "its own maximum"
     sheet = Image.new("RGB", (columns * (w + gap) + gap, rows * (h + line + gap) + gap + bar), "white")
     draw = ImageDraw.Draw(sheet)
     for k, (tile, caption) in enumerate(zip(tiles, captions_of(run), strict=True)):

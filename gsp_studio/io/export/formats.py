@@ -27,7 +27,7 @@ from gsp_studio.core.residuals import residuals
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.io.atomic import careful_hdf5
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.figures import TILE, Look, labelled_montage
+from gsp_studio.io.export.figures import TILE, FigureStyle, labelled_montage
 from gsp_studio.io.montage import montage_image, to_grey
 from gsp_studio.io.patches import Picture, put_back
 from gsp_studio.io.run_json import ExportedRun, ExportError, as_done
@@ -51,19 +51,19 @@ class Extra:
         For people.
     files : tuple of str
         Patterns (regular expressions) of the names of all files that it may make.
-    make : (dataset, run, look) -> dict of name to writer
+    make : (dataset, run, style) -> dict of name to writer
     """
 
     title: str
     what: str
     files: tuple[str, ...]
-    make: Callable[[Dataset, ExportedRun, Look], Writers]
+    make: Callable[[Dataset, ExportedRun, FigureStyle], Writers]
 
 
 # Factors
 
 
-def _mat(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _mat(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     result = run.result
     content = {
         "W": result.W,
@@ -81,7 +81,7 @@ def _mat(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     return {"factors.mat": write}
 
 
-def _csv_factors(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _csv_factors(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     def writer(values: Array) -> Callable[[Path], object]:
         digits = "%.9g" if values.dtype == np.float32 else "%.17g"  # each reads back to the bit
         return lambda path: np.savetxt(path, values, digits, ",")
@@ -89,7 +89,7 @@ def _csv_factors(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     return {"factors_W.csv": writer(run.result.W), "factors_H.csv": writer(run.result.H)}
 
 
-def _hdf5(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _hdf5(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     def write(file: h5py.File, check: Callable[[], None]) -> None:
         for name in ("W", "H"):
             file.create_dataset(name, data=getattr(run.result, name), compression="gzip", compression_opts=1)
@@ -101,7 +101,7 @@ def _hdf5(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     return {"factors.h5": lambda path: careful_hdf5(path, write)}
 
 
-def _coefficients(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _coefficients(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     H = run.result.H
 
     def write(path: Path) -> None:
@@ -124,13 +124,13 @@ def _plain(text: str) -> str:
 # Figures
 
 
-def _deep(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _deep(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     """PNG with 16 bits: black is 0, white the maximum."""
     images = np.asarray(dataset.pictures(run.result.W), np.float64)
     if images.ndim == 4:
         raise ExportError("16-bit PNG is for grey images; of images in colour, TIFF keeps all digits")
     top = images.max(axis=(1, 2), keepdims=True)
-    top = np.full_like(top, top.max()) if look.scale == "shared" else top
+    top = np.full_like(top, top.max()) if style.scale == "shared" else top
     levels = np.round(np.divide(images * 65535, top, out=np.zeros_like(images), where=top > 0)).astype(np.uint16)
     digits = len(str(len(levels)))
 
@@ -140,7 +140,7 @@ def _deep(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     return {f"basis16/basis_{k + 1:0{digits}}.png": writer(image) for k, image in enumerate(levels)}
 
 
-def _tiff(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _tiff(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     """The values themselves, a page a basis image, as Fiji opens them."""
     W = run.result.W
     images = np.ascontiguousarray(dataset.as_images(W), _type_of_pages(W))
@@ -158,17 +158,17 @@ def _type_of_pages(values: Array) -> np.dtype[Any]:
     return np.dtype(np.float32) if is_single else values.dtype
 
 
-def _labelled(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
-    return {"montage_labelled.png": lambda path: labelled_montage(dataset, run, look).save(path, format="PNG")}
+def _labelled(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
+    return {"montage_labelled.png": lambda path: labelled_montage(dataset, run, style).save(path, format="PNG")}
 
 
-def _vector(kind: str) -> Callable[[Dataset, ExportedRun, Look], Writers]:
-    def make(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _vector(kind: str) -> Callable[[Dataset, ExportedRun, FigureStyle], Writers]:
+    def make(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
         try:
             from gsp_studio.io.export.vector_figure import draw_montage
         except ImportError as error:
             raise ExportError(f'{kind.upper()} needs matplotlib: pip install "gsp-studio[figures]"') from error
-        return {f"montage.{kind}": lambda path: draw_montage(path, kind, dataset, run, look.scale)}
+        return {f"montage.{kind}": lambda path: draw_montage(path, kind, dataset, run, style.scale)}
 
     return make
 
@@ -176,13 +176,13 @@ def _vector(kind: str) -> Callable[[Dataset, ExportedRun, Look], Writers]:
 # Residuals
 
 
-def _residuals(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _residuals(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     result, unit = run.result, run.result.gram.unit
     # The squares of extreme data are beyond any number's range, but they can be drawn.
     inside = unit.data_inside(dataset.X), unit.basis_inside(result.W), unit.coefficients_inside(result.H)
     found = residuals(*inside)
     image = to_grey(np.maximum(dataset.pictures(found.pixels.astype(np.float32)[:, None]), 0))[0]
-    zoom = look.zoom or max(1, -(-TILE * 2 // min(image.shape[:2])))
+    zoom = style.zoom or max(1, -(-TILE * 2 // min(image.shape[:2])))
 
     def write_errors(path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
@@ -204,7 +204,7 @@ def _residuals(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
 # Animations
 
 
-def _path_gif(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _path_gif(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     """The basis before its projection, from its own sparsity to 1."""
     weights = run.result.params.weights
     dense = run.result.dense
@@ -213,10 +213,10 @@ def _path_gif(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     path = SparsityPath(dense, weights)
     own = float(np.mean(hoyer_sparsity(dense, weights)))
     bases = (path.project(float(s)).values for s in np.linspace(own, 1.0, _FRAMES))
-    return {"path.gif": lambda target: _animate(target, bases, dataset, look)}
+    return {"path.gif": lambda target: _animate(target, bases, dataset, style)}
 
 
-def _run_gif(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _run_gif(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     """The basis while it was found: the run is repeated, which gives the same iterates again."""
     start, steering = as_done(run.start, run.interventions, run.result.n_iter)
     shown = set(np.unique(np.geomspace(1, run.result.n_iter, _FRAMES).astype(int)).tolist())
@@ -234,26 +234,26 @@ def _run_gif(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
                 yield it.W
             step = steering.get(it.n_iter)
 
-    return {"run.gif": lambda path: _animate(path, bases(), dataset, look)}
+    return {"run.gif": lambda path: _animate(path, bases(), dataset, style)}
 
 
-def _animate(path: Path, bases: Any, dataset: Dataset, look: Look) -> None:
+def _animate(path: Path, bases: Any, dataset: Dataset, style: FigureStyle) -> None:
     frames = []
     for W in bases:
         images = dataset.pictures(W)
-        zoom = look.zoom or max(1, TILE // 2 // min(images.shape[1:3]))
-        frames.append(Image.fromarray(np.ascontiguousarray(montage_image(images, gap=2, scale=look.scale, zoom=zoom))))
+        zoom = style.zoom or max(1, TILE // 2 // min(images.shape[1:3]))
+        frames.append(Image.fromarray(np.ascontiguousarray(montage_image(images, gap=2, scale=style.scale, zoom=zoom))))
     times = [_FRAME_MS] * (len(frames) - 1) + [_LAST_MS]
     frames[0].save(path, format="GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
 
 
-def _report(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _report(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     from gsp_studio.io.export.html_report import report_of
 
-    return {"report.html": lambda path: path.write_text(report_of(dataset, run, look), encoding="utf-8")}
+    return {"report.html": lambda path: path.write_text(report_of(dataset, run, style), encoding="utf-8")}
 
 
-def _pictures(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _pictures(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     """Of each image that was cut into patches: it, what the basis makes of it, and what is left, side by side."""
     if dataset.whole is None:
         raise ExportError("pictures are put together from patches, and these images are no patches (a step cuts them)")

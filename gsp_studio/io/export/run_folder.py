@@ -28,7 +28,7 @@ from gsp_studio.core.nmf import Result
 from gsp_studio.io.atomic import FolderTaken, failure_reason
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.coefficients import WRITERS
-from gsp_studio.io.export.figures import Look
+from gsp_studio.io.export.figures import FigureStyle
 from gsp_studio.io.export.folder_names import check_name, holds_another, named
 from gsp_studio.io.export.formats import EXTRAS
 from gsp_studio.io.export.script import script_of
@@ -44,7 +44,6 @@ from gsp_studio.io.run_json import (
     arrays_of,
     describe,
     read_run,
-    software_versions,
     write_json,
 )
 from gsp_studio.io.swap import complete, staging, swap
@@ -52,9 +51,9 @@ from gsp_studio.io.swap import complete, staging, swap
 __all__ = [
     "RUN",
     "ExportError",
+    "ExportOptions",
     "ExportedRun",
     "RunFile",
-    "What",
     "check_directory",
     "check_name",
     "describe",
@@ -64,7 +63,6 @@ __all__ = [
     "read_run",
     "same_factors",
     "save_image",
-    "software_versions",
 ]
 
 Array = npt.NDArray[Any]
@@ -92,8 +90,8 @@ _OURS = re.compile(
 
 
 @dataclass(frozen=True)
-class What:
-    """Which parts to write; run.json and repeat.py always are.
+class ExportOptions:
+    """Parts of an export; run.json and repeat.py are always among them.
 
     Attributes
     ----------
@@ -124,7 +122,7 @@ def export_run(
     directory: str | os.PathLike[str],
     dataset: Dataset,
     run: ExportedRun,
-    what: What | None = None,
+    options: ExportOptions | None = None,
     *,
     force: bool = False,
 ) -> list[Path]:
@@ -136,7 +134,7 @@ def export_run(
         Made when it is missing. Files of an earlier export of this run in it are replaced, others are left alone.
     dataset : Dataset
     run : ExportedRun
-    what : What, optional
+    options : ExportOptions, optional
         By default everything.
     force : bool, optional
         Replace another run that lies in the folder.
@@ -156,7 +154,7 @@ def export_run(
         behind then, and an earlier one is as it was.
     """
     check_directory(directory)
-    directory, what = Path(directory), what or What()
+    directory, options = Path(directory), options or ExportOptions()
     if not force:
         known = replace(run, fingerprint=run.fingerprint or dataset.fingerprint)
         if another := holds_another(directory, known, run.interventions, run.result.n_iter):
@@ -165,35 +163,35 @@ def export_run(
             )
     writers: dict[str, Callable[[Path], object]] = {}
     images = dataset.pictures(run.result.W)
-    _check_zoom(what.zoom, images)
-    zoom = what.zoom or _visible_zoom(images)
-    if what.basis:
+    _check_zoom(options.zoom, images)
+    zoom = options.zoom or _visible_zoom(images)
+    if options.basis:
         digits = len(str(len(images)))
-        for k, grey in enumerate(to_grey(images, what.scale)):
+        for k, grey in enumerate(to_grey(images, options.scale)):
             writers[f"basis/basis_{k + 1:0{digits}}.png"] = _image_writer(grey, zoom)
-    if what.montage:
+    if options.montage:
         writers["montage.png"] = lambda path: save_image(
-            montage_image(images, gap=2, scale=what.scale, zoom=zoom), path
+            montage_image(images, gap=2, scale=options.scale, zoom=zoom), path
         )
     H = run.result.H
-    if isinstance(H, Coefficients) and (what.extras or dataset.grid is not None):
+    if isinstance(H, Coefficients) and (options.extras or dataset.grid is not None):
         raise ExportError("H is on the cluster, too large to be fetched; accepted are exports that do without it")
-    if what.montage and dataset.grid is not None:
+    if options.montage and dataset.grid is not None:
         maps = dataset.maps(run.result.H)
         writers[MAPS] = lambda path: save_image(
-            montage_image(maps, gap=2, scale=what.scale, zoom=what.zoom or _visible_zoom(maps)), path
+            montage_image(maps, gap=2, scale=options.scale, zoom=options.zoom or _visible_zoom(maps)), path
         )
-    if what.factors:
-        apart = what.coefficients or ("npy" if isinstance(H, Coefficients) else None)
+    if options.factors:
+        apart = options.coefficients or ("npy" if isinstance(H, Coefficients) else None)
         writers[FACTORS] = lambda path: _write_factors(path, dataset, run.result, apart is None)
         if apart is not None:
             writers[COEFFICIENTS[apart]] = lambda path: WRITERS[apart](path, H)
-    if what.history:
+    if options.history:
         writers["history.csv"] = lambda path: _write_history(path, run.result)
-    for name in what.extras:
+    for name in options.extras:
         if name not in EXTRAS:
             raise ExportError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')
-        writers |= EXTRAS[name].make(dataset, run, Look(what.scale, what.zoom))
+        writers |= EXTRAS[name].make(dataset, run, FigureStyle(options.scale, options.zoom))
     arrays = arrays_of(run)
     if arrays:
         writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]

@@ -12,9 +12,10 @@ import numpy as np
 
 from gsp_studio.core.nmf import Params
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.run_json import INPUTS, ExportedRun, ExportError, array_fields, as_done, software_versions
+from gsp_studio.io.run_json import INPUTS, ExportedRun, ExportError, array_fields, as_done
 from gsp_studio.io.steps import argument_of
 from gsp_studio.io.steps import script_of as script_of_step
+from gsp_studio.io.versions import software_versions
 
 _SCRIPT = '''\
 """A run of GSP Studio {version}: the same factors, to the last bit on processors of the same type.

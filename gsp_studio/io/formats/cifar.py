@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import ArrayEntry
-from gsp_studio.io.formats.lazy_array import PartedArray, Read
+from gsp_studio.io.formats.lazy_array import LazyArray, Read
 from gsp_studio.io.formats.pickles import PickleError, check_pickle
 from gsp_studio.io.memory import require_memory
 
@@ -55,9 +55,9 @@ def read_binary(path: Path, entry: ArrayEntry) -> Array:
     return _images(str(path), 0, entry.shape[0], entry.shape[0])
 
 
-def open_binary(path: Path, entry: ArrayEntry) -> PartedArray:
+def open_binary(path: Path, entry: ArrayEntry) -> LazyArray:
     """The images (n, 3, 32, 32), of which some are read at a time."""
-    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.shape[0]))
+    return LazyArray(entry.shape, entry.dtype, partial(_open, str(path), entry.shape[0]))
 
 
 def _open(path: str, count: int) -> tuple[Read, Callable[[], object]]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import ArrayEntry
 from gsp_studio.io.formats.envi_header import Fields, data_beside, header_beside, is_header, read_fields
-from gsp_studio.io.formats.lazy_array import PartedArray, Read, read_runs
+from gsp_studio.io.formats.lazy_array import LazyArray, Read, read_runs
 from gsp_studio.io.formats.plain_values import PlainArray
 from gsp_studio.io.value_codes import Coding
 
@@ -73,14 +73,14 @@ def list_arrays(path: Path) -> list[ArrayEntry]:
     return [ArrayEntry("", cube.shape, cube.coding.dtype(cube.values.dtype), is_certain=True)]
 
 
-def open_array(path: Path, entry: ArrayEntry) -> PartedArray:
+def open_array(path: Path, entry: ArrayEntry) -> LazyArray:
     """The images (bands, lines, samples), of which parts are read."""
     cube = _read(path)
     if cube.shape != entry.shape:
         raise DatasetError(f"{path} has changed since it was looked into; open it again")
     if cube.coding.is_none and len(cube.good) == cube.values.shape[0]:
         return cube.values
-    return PartedArray(entry.shape, entry.dtype, partial(_open, cube))
+    return LazyArray(entry.shape, entry.dtype, partial(_open, cube))
 
 
 def names(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
 from gsp_studio.io.formats.hdf5_chunks import CheckedChunks, unwritten
-from gsp_studio.io.formats.lazy_array import PartedArray, Read, between
+from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
 from gsp_studio.io.value_codes import Coding, axes_note, kept_axes
 
 Array = npt.NDArray[Any]
@@ -38,7 +38,7 @@ _HOPS = 32
 _DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 
 
-def is_hdf5(path: Path) -> bool:
+def is_hdf5(path: Path, head: bytes = b"") -> bool:
     """Whether a file is HDF5 by its signature, at its beginning or after a user block (MATLAB's has 512 bytes)."""
     with path.open("rb") as file:
         size, place = path.stat().st_size, 0
@@ -56,9 +56,9 @@ def list_datasets(path: Path) -> list[ArrayEntry]:
         return [_entry(name, item) for name, item in _walk(file)]
 
 
-def open_dataset(path: Path, entry: ArrayEntry) -> PartedArray:
+def open_dataset(path: Path, entry: ArrayEntry) -> LazyArray:
     """A dataset of which parts are read."""
-    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key))
+    return LazyArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key))
 
 
 def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 Read = Callable[[int, int, int], Array]
 
 
-class PartedArray:
+class LazyArray:
     """An array in a file.
 
     Parameters
@@ -71,12 +71,12 @@ class PartedArray:
         """Values at some places of an axis, in any order."""
         return read_runs(read, axis, numbers)
 
-    def laid_out(self, axes: tuple[int, ...]) -> PartedArray:
+    def laid_out(self, axes: tuple[int, ...]) -> LazyArray:
         """The same values with their axes in another order, see `laid_out`."""
         if axes == tuple(range(self.ndim)):
             return self
         shape = tuple(1 if a < 0 else self.shape[a] for a in axes)
-        return PartedArray(shape, self.dtype, partial(_open_laid_out, self.open_file, self.shape, axes))
+        return LazyArray(shape, self.dtype, partial(_open_laid_out, self.open_file, self.shape, axes))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"shape": self.shape, "dtype": self.dtype, "open_file": self.open_file}
@@ -101,11 +101,11 @@ def between(axis: int, start: int, stop: int, ndim: int) -> tuple[slice, ...]:
 
 
 def laid_out(values: Any, axes: tuple[int, ...]) -> Any:
-    """An array with its axes in this order: a view, or a `PartedArray` of the same file.
+    """An array with its axes in this order: a view, or a `LazyArray` of the same file.
 
     Parameters
     ----------
-    values : ndarray or PartedArray
+    values : ndarray or LazyArray
     axes : tuple of int
         Those of `values`; -1 is a new one of length 1. Axes of length 1 may be left out.
 
@@ -114,7 +114,7 @@ def laid_out(values: Any, axes: tuple[int, ...]) -> Any:
     ValueError
         An axis that is left out is longer than 1.
     """
-    if isinstance(values, PartedArray):
+    if isinstance(values, LazyArray):
         return values.laid_out(axes)
     kept = [a for a in axes if a >= 0]
     others = [a for a in range(values.ndim) if a not in kept]

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.formats.lazy_array import PartedArray, Read
+from gsp_studio.io.formats.lazy_array import LazyArray, Read
 
 Array = npt.NDArray[Any]
 
@@ -26,8 +26,8 @@ _PIECE = 1 << 20
 _GAP = 1 << 12
 
 
-class PlainArray(PartedArray):
-    """An array of a file, sliced along one axis as `PartedArray` is.
+class PlainArray(LazyArray):
+    """An array of a file, sliced along one axis as `LazyArray` is.
 
     Parameters
     ----------

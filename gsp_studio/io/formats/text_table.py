@@ -26,7 +26,7 @@ from gsp_studio.io.memory import require_memory
 
 Array = npt.NDArray[Any]
 
-_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat")
+SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat")
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -56,7 +56,7 @@ def is_table(path: Path, head: bytes) -> bool:
     """Whether a file is text by its content, and a table by its name or by the numbers in its first line."""
     if not head or (b"\0" in head and not _encoding(head).startswith(("utf-16", "utf-32"))):
         return False
-    if path.suffix.lower() in _SUFFIXES:
+    if path.suffix.lower() in SUFFIXES:
         return True
     try:
         return _FIRST_NUMBER.match(head.decode("ascii")) is not None

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
-from gsp_studio.io.formats.lazy_array import PartedArray, Read, between
+from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
 from gsp_studio.io.formats.zarr_chunks import COMPRESSORS, METADATA, chunks_of, codec_name, sizes_of
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.paths import leads_outside
@@ -47,9 +47,9 @@ def list_arrays(path: Path) -> list[ArrayEntry]:
     return [_entry(key, content, path) for key, content in _walk(path)]
 
 
-def open_array(path: Path, entry: ArrayEntry) -> PartedArray:
+def open_array(path: Path, entry: ArrayEntry) -> LazyArray:
     """An array of which parts are read."""
-    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key))
+    return LazyArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key))
 
 
 def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:

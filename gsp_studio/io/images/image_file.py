@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.formats import tiff
 from gsp_studio.io.formats.tiff_pages import in_stream
 from gsp_studio.io.images import deep_colour
 from gsp_studio.io.images.archives import ImageFile, Member
@@ -32,13 +33,13 @@ ACCEPTED = "PNG, JPEG, PGM, TIFF, BMP, GIF and WebP files"
 #: Bytes that decoding takes for a pixel at its height: decoded bytes twice, colour as float32, and its grey twice.
 DECODING = 32
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".pbm", ".pnm", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".pbm", ".pnm", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP")
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
     b"GIF8": "GIF",
-    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF"),
+    **dict.fromkeys(tiff.SIGNATURES, "TIFF"),
 }
 #: Two letters, which any text can begin with: believed only under an image's name.
 _WEAK_SIGNATURES = {b"BM": "BMP", **{f"P{k}".encode(): "PPM" for k in range(1, 7)}}
@@ -116,7 +117,7 @@ def sniff(head: bytes, suffix: str = "") -> str | None:
     for signature, name in _SIGNATURES.items():
         if head.startswith(signature):
             return name
-    if suffix.lower() in _SUFFIXES:
+    if suffix.lower() in SUFFIXES:
         for signature, name in _WEAK_SIGNATURES.items():
             if head.startswith(signature) and (name != "PPM" or head[2:3].isspace()):
                 return name
@@ -133,7 +134,7 @@ def look(file: ImageFile) -> Header | None:
     OSError
         A file that is named like an image and cannot be opened.
     """
-    claims = file.suffix.lower() in _SUFFIXES
+    claims = file.suffix.lower() in SUFFIXES
     try:
         head = _head(file)
     except (OSError, DatasetError):  # a member of an archive can be encrypted, or damaged

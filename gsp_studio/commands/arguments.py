@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
 
-_NOTHING: tuple[Any, ...] = ("", (), [], argparse.SUPPRESS)
-
-
 class HelpFormatter(argparse.HelpFormatter):
     """Tells the default of each option that has one."""
 

@@ -23,11 +23,6 @@ class RunState(Enum):
     FINISHED = "finished"
     FAILED = "failed"
 
-    @property
-    def is_final(self) -> bool:
-        """Whether the run is over."""
-        return self in (RunState.FINISHED, RunState.FAILED)
-
 
 class FinishReason(Enum):
     """Why a run ended; the value is the text for people."""

@@ -82,11 +82,8 @@ class _Source:
         self._in_turn = isinstance(self.values, PlainArray) and self.values.is_outermost(0)
         self._steps: list[Step] = [step for step in found.options.steps if step.is_on]
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"found": self.found}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Source, (self.found,)
 
     def read(self, start: int, stop: int, out: Array) -> None:
         # A few megabytes at a time, so that what is made on the way stays in the cache; of files that are decoded, or

@@ -18,7 +18,7 @@ TILE = 96
 
 @dataclass(frozen=True)
 class FigureStyle:
-    """How figures style.
+    """Style of exported figures.
 
     Attributes
     ----------

@@ -50,11 +50,6 @@ def list_binary(path: Path) -> list[ArrayEntry]:
     return [ArrayEntry("", (size // record, 3, _SIDE, _SIDE), np.dtype(np.uint8), is_certain=True)]
 
 
-def read_binary(path: Path, entry: ArrayEntry) -> Array:
-    """The images (n, 3, 32, 32)."""
-    return _images(str(path), 0, entry.shape[0], entry.shape[0])
-
-
 def open_binary(path: Path, entry: ArrayEntry) -> LazyArray:
     """The images (n, 3, 32, 32), of which some are read at a time."""
     return LazyArray(entry.shape, entry.dtype, partial(_open, str(path), entry.shape[0]))

@@ -78,11 +78,8 @@ class LazyArray:
         shape = tuple(1 if a < 0 else self.shape[a] for a in axes)
         return LazyArray(shape, self.dtype, partial(_open_laid_out, self.open_file, self.shape, axes))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"shape": self.shape, "dtype": self.dtype, "open_file": self.open_file}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LazyArray, (self.shape, self.dtype, self.open_file)
 
     def __del__(self) -> None:
         if getattr(self, "_opened", None) is not None:

@@ -79,8 +79,8 @@ class PlainArray(LazyArray):
         sizes = tuple(1 if k < 0 else shape[k] for k in axes)
         return PlainArray(path, dtype, offset, sizes, tuple(max(strides) if k < 0 else strides[k] for k in axes))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return dict(zip(("path", "dtype", "offset", "shape", "strides"), self._place, strict=True))
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PlainArray, self._place
 
     def _scattered(self, read: Read, axis: int, numbers: Array) -> Array:
         """Values at some places of an axis; one pass over the file where they lie close together."""

@@ -1,7 +1,7 @@
 """The command line: ``gsp-studio [PATH]`` opens the app, the commands work without Qt.
 
 Exit codes: 0 done, 2 for input that cannot be used (one sentence on stderr), 130 after Ctrl-C (the best iterate is
-kept and exported), 141 when nobody reads what is printed any more, 1 for a mistake of ours (details in the log).
+kept and exported), 141 when the reader of its output has gone, 1 for an error of the program (details in the log).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gsp_studio.commands.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, 
 from gsp_studio.commands.fit import add_fit, add_repeat
 from gsp_studio.io.error_text import describe_error
 
-# OpenBLAS's idle threads spin beside ours unless told not to, and read this once, when NumPy is imported.
+# Idle threads of OpenBLAS spin beside the solver's by default; this is read once, when NumPy is imported.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")
 
 
@@ -39,13 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done, and said; a late Ctrl-C has nothing to stop
     if code == INTERRUPTED:
         # An interrupt that hit text being executed, as imports do, makes CPython end itself by the signal at exit, even
-        # when it was caught. Executing any text clears that: the exit code is ours.
+        # when it was caught. Executing any text clears that, and the exit code above is kept.
         exec("")
     return code
 
 
 def _prepare_streams() -> None:
-    """Streams that were closed take everything, and letters that an encoding lacks are escaped."""
+    """Let closed streams take all output, and escape letters that an encoding lacks."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -55,7 +55,7 @@ def _prepare_streams() -> None:
 
 
 def _one_sentence(argv: list[str]) -> int:
-    """Run a command; what its input makes impossible becomes one sentence on stderr and exit code 2."""
+    """Run a command; errors of its input become one sentence on stderr and exit code 2."""
     args = argparse.Namespace()
     try:
         _parser().parse_args(argv, args)
@@ -65,7 +65,7 @@ def _one_sentence(argv: list[str]) -> int:
             code = _run_logged(args, argv, log)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # as of `gsp-studio info | head -1`: nobody reads on
+    except BrokenPipeError:  # as of `gsp-studio info | head -1`: the reader has gone
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
@@ -86,8 +86,8 @@ def _run_logged(args: argparse.Namespace, argv: list[str], log: Path | None) -> 
         raise
     except Exception as error:
         if not is_about_input(error):
-            LOG.exception("a mistake of ours")
-            if log is None:  # nobody could read it anywhere else
+            LOG.exception("error of the program")
+            if log is None:  # without a log, the traceback is the only record
                 raise
             print(
                 f"gsp-studio: GSP Studio made a mistake ({type(error).__name__}: {error}); see {log}", file=sys.stderr
@@ -99,7 +99,7 @@ def _run_logged(args: argparse.Namespace, argv: list[str], log: Path | None) -> 
 
 
 def _misspelt(argv: list[str]) -> int:
-    """Say that a word is no command, where it is not the path of anything either; the exit code, 0 for a path."""
+    """Report a word that is neither a command nor the path of anything; return the exit code, 0 for a path."""
     word = argv[0] if argv else "-"
     with contextlib.suppress(OSError, ValueError):
         if word.startswith("-") or Path(word).exists():
@@ -276,7 +276,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _places() -> dict[str, Path | str]:
-    """Where files of the program's own lie."""
+    """Folders of the program's own files."""
     from gsp_studio.backends.cpu.compiling import cache_folder
     from gsp_studio.io.logfile import NAME, log_folder, recovery_folder, sweeps_folder
 

@@ -13,7 +13,7 @@ from gsp_studio.io.dataset import Dataset
 
 
 def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset]) -> int:
-    """Compare what was named: several paths are exported runs, one is a data set."""
+    """Compare exported runs where several paths are given, else methods on one data set."""
     if len(args.paths) > 1:
         return _exports(args.paths, args.json)
     if args.rank is None:

@@ -1,4 +1,4 @@
-"""``gsp-studio fit`` and ``repeat``: runs without a window, exported. What was computed is never lost on the way."""
+"""``gsp-studio fit`` and ``repeat``: runs without a window, exported. No computed result is lost on the way."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _add_force(parser: argparse.ArgumentParser) -> None:
 
 
 def fit(args: argparse.Namespace) -> int:
-    """Fit every data set in turn; one that fails is told, and the others go on."""
+    """Fit every data set in turn; a failure is reported, and the others go on."""
     from gsp_studio.io.logfile import LOG
 
     if args.config is not None:
@@ -127,7 +127,7 @@ def _check_apart(args: argparse.Namespace) -> None:
 
 
 def _places(args: argparse.Namespace) -> dict[str, Any]:
-    """What the name of a folder can hold, as far as it is known before the data are."""
+    """Values for the placeholders of a folder's name, as far as they are known before the data."""
     return {"method": args.method, "rank": args.rank, "sparsity": f"{args.sparsity:g}", "seed": args.seed}
 
 
@@ -285,12 +285,12 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
 def _written(
     out: Path, dataset: Dataset, run: ExportedRun, options: ExportOptions, force: bool
 ) -> tuple[Path, list[Path], bool]:
-    """Export a run: all that is asked for; else without extras; else into a folder where there is room.
+    """Export a run with all options; where that fails without extras; else into a temporary folder.
 
     Returns
     -------
     Path, list of Path, bool
-        The folder, its files, and whether that is what was asked for.
+        The folder, its files, and whether all was exported as requested.
     """
     from gsp_studio.io.export.run_folder import export_run
     from gsp_studio.io.run_json import ExportError

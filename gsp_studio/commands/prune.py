@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     Raises
     ------
     ValueError, OSError
-        One sentence on what cannot be used.
+        Input that cannot be used, in one sentence.
     """
     from gsp_studio.pruning.checkpoint import open_checkpoint
 

@@ -1,4 +1,4 @@
-"""``gsp-studio rank``: what it says, a line a rank. How data are loaded is the command line's affair."""
+"""``gsp-studio rank``: cross-validate ranks, a line each, and suggest one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEADS = ("rank", "left out", "spread", "explained", "stability", "dispersion", 
 
 
 def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset]) -> int:
-    """Study the ranks, tell each as it is ready, and suggest one."""
+    """Study the ranks, print each as it is ready, and suggest one."""
     if args.seeds < 1:
         raise ValueError(f"seeds is {args.seeds}; accepted is a whole number >= 1")
     words = sys.stderr if args.json else sys.stdout
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset])
 
 
 def _as_json(row: RankRow) -> dict[str, Any]:
-    """The numbers of a rank; what a single seed does not tell is null."""
+    """Numbers of a rank for JSON; those that need several seeds are null for one."""
     numbers = {
         "rank": row.rank,
         "error": row.error,

@@ -1,4 +1,4 @@
-"""``gsp-studio reproduce``: its arguments and what it says. How data are loaded is the command line's affair."""
+"""``gsp-studio reproduce``: figures of the paper, with their runs and numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser, also: Sequence[str] = ()) -> None:
-    """Arguments beside those of every command that loads data and computes; `also` names what others reproduce."""
+    """Add the arguments; `also` names figures of other modules."""
     from gsp_studio.experiments.figures import FIGURES
 
     parser.add_argument("figure", metavar="FIGURE", help=f"one of {', '.join((*FIGURES, *also))}")
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset])
     Raises
     ------
     ValueError, OSError, BackendUnavailable
-        One sentence on what cannot be used.
+        Input that cannot be used, in one sentence.
     """
     from gsp_studio.backends import get_backend
     from gsp_studio.experiments.figures import FIGURES

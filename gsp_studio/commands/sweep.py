@@ -1,4 +1,4 @@
-"""``gsp-studio sweep``: its arguments and what it says. How data are loaded is the command line's affair."""
+"""``gsp-studio sweep``: runs of all ranks, sparsities and seeds, kept on the disk."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def run(
     load : callable
         Loads ``args.path`` as the other arguments say.
     fields : callable
-        What the solver's arguments say, by the names of `Params`.
+        Arguments of the solver by the names of `Params`.
 
     Raises
     ------
     ValueError, OSError, BackendUnavailable
-        One sentence on what cannot be used.
+        Input that cannot be used, in one sentence.
     """
     from gsp_studio.experiments.solving import Interrupted
     from gsp_studio.experiments.sweep import Stage
@@ -93,7 +93,7 @@ def _sweep(
     load: Callable[[argparse.Namespace], Dataset],
     fields: Callable[[argparse.Namespace], dict[str, Any]],
 ) -> Sweep:
-    """What is asked for; all that can be wrong with it is said before anything is computed or written."""
+    """Grid of the arguments; all of them are checked before anything is computed or written."""
     from dataclasses import replace
 
     from gsp_studio.backends import get_backend

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Seconds within which a scheduler has to answer.
 _ANSWER = 15.0
-#: Loggers that print what a lost connection means for Dask; what it means for a run is said in one sentence.
+#: Loggers that print what a lost connection means for Dask; its meaning for a run is one sentence of the outcome.
 _LOGGERS = ("distributed", "tornado", "bokeh", "asyncio")
 _LOCAL = re.compile(r"local:([1-9][0-9]{0,2})")
 _REMOTE = re.compile(r"((tcp|tls|ws|wss)://)?[^\s/:]+(:[^\s/:]+)*:[0-9]{1,5}")
@@ -39,7 +39,7 @@ _ACCEPTED = "accepted are the address of a scheduler, tcp://HOST:PORT, and local
 
 @dataclass(frozen=True)
 class Status:
-    """What a cluster is at the moment.
+    """State of a cluster.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ class Cluster:
             ) from error
 
     def status(self) -> Status:
-        """What it is now; asks the scheduler.
+        """Request the present state from the scheduler.
 
         Raises
         ------

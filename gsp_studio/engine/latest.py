@@ -78,14 +78,14 @@ class LatestOnly(Generic[Request, Value]):
     def busy(self) -> bool:
         """Whether there is anything to poll for: a request that waits or is worked on, or an answer not yet fetched.
 
-        Whoever polls by a timer may stop it when this is false after a poll: nothing is lost between the two.
+        A timer that polls may stop when this is false after a poll: nothing is lost between the two.
         """
         with self._changed:
             return self._working or self._waiting is not None or self._answer is not None
 
     @property
     def is_superseded(self) -> bool:
-        """Whether nobody waits for what is being worked on; for functions that take long to ask."""
+        """Whether the result of the present request is no longer needed, so that a long computation may end early."""
         with self._changed:
             return self._waiting is not None or self._closed or self._working_on <= self._discarded
 

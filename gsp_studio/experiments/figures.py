@@ -29,7 +29,7 @@ L1_TARGET = 0.5
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen about a figure.
+    """Settings of a figure.
 
     Attributes
     ----------

@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images on their way: values (n, height, width) or (n, height, width, 3), names and labels."""
+    """Images between two steps: values (n, height, width) or (n, height, width, 3), names and labels."""
 
     values: Array
     names: Sequence[str]
@@ -32,7 +32,7 @@ class Images:
 
 
 def apply(steps: Sequence[Step], images: Images) -> Images:
-    """Images after these steps, new arrays."""
+    """Apply steps to images, into new arrays."""
     for step in steps:
         if step.is_on:
             images = _apply(step, images)
@@ -78,7 +78,7 @@ def _apply(step: Step, images: Images) -> Images:
 
 
 def _kept(path: str, shape: tuple[int, ...]) -> Array:
-    """Where a mask is not 0, of images of that shape."""
+    """Read a mask for images of that shape: true where it is not 0."""
     try:
         stamp = os.stat(path).st_mtime_ns
     except OSError as error:

@@ -1,6 +1,6 @@
-"""How an array holds its images: which axis is theirs, what shape they have, how a vector fills one.
+"""Layout of the images in an array: their axis, their shape, and the order in which a vector fills one.
 
-What was given is taken; what was not is guessed from the shape and the values, with the reason in words.
+Options that are given are followed; the others are guessed from the shape and the values, with the reason in words.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _OF_MATRIX = ("rows", "columns", "one")
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How an array is read: the axis of its images, their shape and order, other shapes, and the reasons in words.
+    """Layout of an array: the axis of its images, their shape and order, other shapes, and the reasons in words.
 
     Attributes
     ----------
@@ -51,13 +51,13 @@ class Arrangement:
     is_guess : bool
         Whether neither the file nor the options nor a convention without exception says it.
     axes, channel
-        As in `axes.Reading`.
+        As in `axis_guess.Reading`.
     channels : int
         Values a pixel of the images that are read: 1, or 3 for colour.
     way : str
         The same as `images_in` as `LoadOptions` has it.
     ways : tuple of str
-        What `LoadOptions.images_in` can be for this array.
+        Values that `LoadOptions.images_in` can have for this array.
     """
 
     images_in: str
@@ -76,7 +76,7 @@ class Arrangement:
 
 @dataclass(frozen=True)
 class _Question:
-    """An array that is asked about, see `arrange`."""
+    """Arguments of `arrange`."""
 
     entry: ArrayEntry
     read: Callable[[], Any]
@@ -99,7 +99,7 @@ class _Question:
         return self.options.colour in _IN_COLOUR
 
     def require_shape(self, image: Shape) -> None:
-        """Raise DatasetError where another image shape was asked for."""
+        """Raise DatasetError where the options name another image shape."""
         if self.options.image_shape not in (None, image):
             given = "x".join(map(str, self.options.image_shape))
             raise DatasetError(
@@ -115,7 +115,7 @@ def arrange(
     path: Path,
     is_in_parts: bool = True,
 ) -> Arrangement:
-    """How to read an array, following `options` where they say something.
+    """Choose the layout of an array, following `options` where they are given.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def arrange(
     read : callable
         Gives the values, an array or a `LazyArray`; called only when they are needed for a guess.
     kind : str
-        A name in `arrays.FORMATS`.
+        A name in `registry.FORMATS`.
     options : LoadOptions
     path : Path
         For errors.
@@ -338,7 +338,7 @@ def _chosen(of: _Question, found: list[Reading]) -> tuple[Reading, str, bool]:
 
 
 def _chosen_of_grey(of: _Question, found: list[Reading]) -> tuple[Reading, str, bool]:
-    """Of an array that is a stack of grey images or one photograph; the first reading is the usual one."""
+    """Choose between a stack of grey images and one photograph; the first reading is the usual one."""
     usual = found[0]
     photograph = next((one for one in found if one.way == "one" and one.channel == 2), None)
     if photograph is not None and min(photograph.image) > FEW:
@@ -365,7 +365,7 @@ def _chosen_of_grey(of: _Question, found: list[Reading]) -> tuple[Reading, str, 
 
 
 def _odd_reading(of: _Question, stacks: list[Reading]) -> Reading | None:
-    """The reading for which the values speak clearly; None without one."""
+    """Find the reading that the values clearly favour; None without one."""
     if of.entry.nbytes > _READ and not of.is_in_parts:
         return None
     values = laid_out(of.read(), stacks[0].axes)

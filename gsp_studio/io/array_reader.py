@@ -1,4 +1,4 @@
-"""Matrices and stacks of images in files: a look at them, and reading them as `arrangement` says."""
+"""Matrices and stacks of images in files: their description, and reading by the layout of `array_layout`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BLOCK = 1 << 24
 
 
 def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
-    """What a file of arrays holds and how it would be read.
+    """Describe the images in a file of arrays, and how they would be read.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def _labels(found: Peek, images: ArrayEntry) -> tuple[str, ...] | None:
 
 
 def _picked(each: Sequence[str] | None, found: Peek) -> tuple[str, ...] | None:
-    """Of what there is of each image in the file, that of those that are read."""
+    """Select the entries of the images that are read."""
     if not each or len(each) != found.n_held:
         return None
     return tuple(each[j] for j in found.picked)

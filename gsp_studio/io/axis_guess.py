@@ -1,4 +1,4 @@
-"""The ways in which the axes of an array can be images, heights, widths and colours.
+"""Readings of the axes of an array as images, heights, widths and colours.
 
 Conventions alone, without a look at values: NumPy and Python libraries have (image, height, width), (image, height,
 width, channel) and (image, channel, height, width), MATLAB the image last; a channel axis is 3 long, or 1 of grey
@@ -13,7 +13,7 @@ from gsp_studio.io.shape_guess import LONGEST
 
 Axes = tuple[int, ...]
 
-#: Names of `Reading.way` for people.
+#: Names of `Reading.way` in messages.
 WAYS = {"rows": "first axis", "columns": "last axis", "middle": "middle axis", "one": "one image"}
 #: A photograph in colour has sides longer than this; a shorter axis is one of bands or channels beside two long ones.
 FEW = 4

@@ -1,7 +1,7 @@
 """Dataset: images as the columns of a nonnegative matrix, with all that is needed to show and to name them.
 
 Frozen and checked when it is made: whatever holds a Dataset may rely on finite values >= 0, on at least two images,
-and on a shape that fits. How the raw values became these is told in `steps`, in words.
+and on a shape that fits. `steps` lists in words how these came from the raw values.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def one_line(text: str) -> str:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How a source is to be read; None: as the reader proposes.
+    """Choices for reading a source; None: as the reader proposes.
 
     Attributes
     ----------
@@ -69,14 +69,14 @@ class LoadOptions:
     key : str
         Which array of a file that holds several.
     negative : "clip" | "shift" | "abs"
-        What to do with negative values: set to 0, subtract the smallest value from all, or take absolute values.
+        Treatment of negative values: set to 0, subtract the smallest value from all, or take absolute values.
         None refuses them.
     nonfinite : "zero" | "drop"
-        What to do with NaN and infinite values: set to 0, or leave out the images that hold any. None refuses them.
+        Treatment of NaN and infinite values: set to 0, or leave out the images that hold any. None refuses them.
     dtype : "float32" | "float64"
         The type to compute in.
     colour : "grey" | "rgb" | "red" | "green" | "blue"
-        What becomes of images in colour: made grey, kept as red, green and blue, or one of these three alone.
+        Treatment of images in colour: made grey, kept as red, green and blue, or one of these three alone.
     subset : (start, stop, step)
         Which images, or frames, as a slice of Python has it: from `start`, counted from 0, up to but not including
         `stop`, every `step`-th.
@@ -86,10 +86,10 @@ class LoadOptions:
         Whether images are loaded, or stay in their file and are read in blocks in every iteration. None: they stay
         where they are large and the format allows it.
     samples : "images" | "pixels"
-        What a sample is: an image, or a pixel with its value in every image, as in hyperspectral cubes; then a column
-        of X is the spectrum of a pixel. None: an image.
+        Meaning of a sample: an image, or a pixel with its value in every image, as in hyperspectral cubes: a column
+        of X is then the spectrum of a pixel. None: an image.
     steps : tuple of Step
-        What is done to the images then, in this order, see `steps`; a dict as run.json has it is a step, too.
+        Preprocessing of the images, in this order, see `steps`; a dict as run.json has it is a step, too.
 
     Raises
     ------
@@ -181,11 +181,11 @@ class Dataset:
     source : str
         The path it came from.
     steps : tuple of str
-        What was done to the raw values, in words, in order.
+        Changes to the raw values, in words, in order.
     options : LoadOptions
-        What `load_dataset` was asked for, as resolved: loads the same data again.
+        Options of `load_dataset` as resolved: they load the same data again.
     notes : tuple of str
-        What a user should know before a run, a sentence each: images without contrast, for example.
+        Notes for the user before a run, a sentence each: images without contrast, for example.
     channels : int
         Values a pixel: 1, or 3 for colour. A column holds all of red, then all of green, then all of blue.
     grid : (height, width) or None
@@ -246,13 +246,13 @@ class Dataset:
         return as_images(vectors.T, self.image_shape, self.order, self.channels)
 
     def pictures(self, vectors: Array, white: float | None = None) -> Array:
-        """Columns as what is shown of them: images, or curves where they are spectra.
+        """Display columns: as images, or as curves where they are spectra.
 
         Parameters
         ----------
         vectors : ndarray (m, k), >= 0
         white : float, optional
-            Of spectra, what the upper edge is; by default the largest value of each.
+            Upper edge of the curves; by default the largest value of each.
 
         Returns
         -------
@@ -265,7 +265,7 @@ class Dataset:
         return as_curves(np.divide(vectors, top, out=np.zeros(vectors.shape), where=top > 0).T)
 
     def maps(self, coefficients: Array) -> Array:
-        """Of spectra, coefficients as images: where in the picture each part is.
+        """Arrange the coefficients of spectra as images: the place of each part in the picture.
 
         Parameters
         ----------
@@ -344,7 +344,7 @@ def _check_values(data: Dataset) -> None:
 
 
 def _notes_on(X: Array) -> tuple[str, ...]:
-    """What the values themselves tell. Most data are told apart by their first two images or so."""
+    """Notes on the values. The first two images decide for most data."""
     if np.ptp(X[:, 0]) == 0 and np.all(X == X[0, 0]):
         return ("the images have no contrast: every pixel has the same value, and rank 1 describes them",)
     if np.array_equal(X[:, 0], X[:, 1]) and np.all(X == X[:, :1]):

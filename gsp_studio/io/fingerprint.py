@@ -1,4 +1,4 @@
-"""Fingerprints of data: a hash that tells whether two matrices are the same."""
+"""Fingerprints of data: hashes that are equal for equal matrices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening a data set: `peek` says what a source holds and how it would be read, `load_dataset` reads it.
+"""Opening of data sets: `peek` describes a source and how it would be read, `load_dataset` reads it.
 
 Sources are image files, which `images.image_set` reads, and files of arrays, which `array_reader` reads by the table
 `formats.FORMATS`.
@@ -41,14 +41,14 @@ _THUMBNAIL = 128
 
 
 def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **choices: Any) -> Peek:
-    """Look into a source without loading it.
+    """Describe a source without loading it.
 
     Parameters
     ----------
     path : path-like
-        A folder of images, or a .npy, .npz or .mat file. What it is is decided by content, not by its name.
+        A folder, an archive or a file; its kind is decided by its content, not by its name.
     options : LoadOptions, optional
-        What is known about it; single fields can be given as keywords.
+        Choices for reading it; single fields can be given as keywords.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def load_dataset(
     progress : callable, optional
         Called with images done and images in all.
     cancelled : callable, optional
-        Asked between images; True ends the loading.
+        Called between images; True ends the loading.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def load_dataset(
     DatasetError
         As for `peek`, and for values that NMF cannot use: NaN, infinite or negative without a choice, or all zero.
     LoadCancelled
-        `cancelled` said so; nothing is kept.
+        `cancelled` returned True; nothing is kept.
 
     Examples
     --------
@@ -165,12 +165,12 @@ def load_dataset(
 
 
 def _stays_on_disk(found: Peek) -> bool:
-    """Whether `load_dataset` leaves the images in their file: because it is told to, or they are large and may stay.
+    """Whether `load_dataset` leaves the images in their file: by its options, or as they are large and may stay.
 
     Raises
     ------
     DatasetError
-        It is told to, and they cannot.
+        The options demand it, and they cannot stay.
     """
     if found.options.storage == "disk":
         reason = streamed.why_not(found)
@@ -217,7 +217,7 @@ def _bytes_of(found: Peek) -> int:
     """Memory that loading takes at its height, the steps included."""
     on = [one for one in found.options.steps if one.is_on]
     (height, width), count = found.image_shape, found.n_images
-    with suppress(steps.StepError):  # which loading tells
+    with suppress(steps.StepError):  # which loading reports
         (height, width), count = steps.shape_after(found.options.steps, found.image_shape, found.n_images)
     copies = (2 if on else 0) + (1 if found.options.samples == "pixels" else 0)
     return found.nbytes + copies * np.dtype(found.options.dtype).itemsize * height * width * found.channels * count
@@ -327,7 +327,7 @@ def _sample(found: Peek, chosen: Array) -> Array:
 
 @contextmanager
 def _one_sentence(path: Path) -> Iterator[None]:
-    """Turn what the system says about a path into a DatasetError, and keep libraries from warning meanwhile.
+    """Turn errors of the system about a path into a DatasetError, and keep libraries from warning meanwhile.
 
     Their warnings are about files that are odd but readable, and about large images, whose memory is checked here.
     """

@@ -21,7 +21,7 @@ def require_memory(needed: int, what: str) -> None:
     needed : int
         Bytes.
     what : str
-        What needs them, as the subject of a sentence.
+        Their use, as the subject of a sentence.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def require_memory(needed: int, what: str) -> None:
 
 
 def free_memory() -> int:
-    """Bytes of memory that this process can take now: what the machine has, and what its control group leaves."""
+    """Bytes of memory that this process can take now: the least that machine, control group and limits leave."""
     return min(_free_on_machine(), _free_in_group(), _free_in_limits())
 
 
@@ -52,7 +52,7 @@ def _free_on_machine() -> int:
 
 
 def _free_in_group() -> int:
-    """What the limits of containers and batch systems leave (Linux control groups, version 2)."""
+    """Bytes that the limits of containers and batch systems leave (Linux control groups, version 2)."""
     free = _UNLIMITED
     try:
         lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
@@ -72,7 +72,7 @@ def _free_in_group() -> int:
 
 
 def _free_in_limits() -> int:
-    """What limits of the process leave (ulimit -v, ulimit -d)."""
+    """Bytes that the limits of the process leave (ulimit -v, ulimit -d)."""
     try:
         import resource
 
@@ -88,7 +88,7 @@ def _free_in_limits() -> int:
 
 
 def in_units(nbytes: int) -> str:
-    """A number of bytes for people: "512 B", "1.5 GiB"."""
+    """Format a number of bytes: "512 B", "1.5 GiB"."""
     size, units = float(nbytes), ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
     while size >= 1024 and len(units) > 1:
         size, units = size / 1024, units[1:]

@@ -19,7 +19,7 @@ Progress = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
 
 
-#: Where labels come from that a format has a place of its own for.
+#: Source of labels that a format has a place of its own for.
 OF_FILE = "the file"
 
 
@@ -29,13 +29,13 @@ class LoadCancelled(Exception):
 
 @dataclass(frozen=True)
 class Peek:
-    """What a source holds and how it would be read.
+    """Description of a source, and of how it would be read.
 
     Attributes
     ----------
     path : Path
     kind : str
-        Name of its reader: "images", "npy", "npz" or "mat".
+        "images", or a name in `formats.registry.FORMATS`.
     n_images : int
     image_shape : (height, width)
     order : "C" | "F"
@@ -51,7 +51,7 @@ class Peek:
     keys : tuple of str
         The arrays that could be read instead.
     key_texts : tuple of str
-        What each of these is: "train/data (7291 x 256, float64)".
+        Description of each of these: "train/data (7291 x 256, float64)".
     shapes : tuple of (height, width)
         Plausible image shapes, the one in force first; one where the source is unambiguous.
     note : str
@@ -61,7 +61,7 @@ class Peek:
     is_guess : bool
         Whether the layout should be shown before it is accepted.
     notes : tuple of str
-        What a user should know before loading, a sentence each: images that are left out, for example.
+        Notes for the user before loading, a sentence each: images that are left out, for example.
     files : tuple of (str, int)
         Of image files, the images that are read, in order: the file's name in its folder or archive, and which of its
         frames.
@@ -78,15 +78,15 @@ class Peek:
     is_mapped : bool
         Whether parts of it can be read alone, so that it need not be loaded.
     usual_storage : "memory" | "disk"
-        Where the images are kept when nothing is said of it.
+        Default place of the images.
     label_source : str
         Where labels come from: "folders", an array of the file, `OF_FILE`, or "" where there are none.
     label_keys : tuple of str
         The arrays that labels could come from.
     axes, channel
-        Of an array, as in `axes.Reading`.
+        Of an array, as in `axis_guess.Reading`.
     ways : tuple of str
-        What `LoadOptions.images_in` can be for it.
+        Values that `LoadOptions.images_in` can have for it.
     """
 
     path: Path
@@ -121,7 +121,7 @@ class Peek:
 
     @property
     def shape_after(self) -> tuple[int, int]:
-        """Of the images after the steps of `options`, (1, bands) of spectra; their own where a step does not fit."""
+        """Shape of the images after the steps, (1, bands) of spectra; their own where a step does not fit."""
         return self._after[0]
 
     @property
@@ -142,7 +142,7 @@ class Peek:
     @property
     def _after(self) -> tuple[tuple[int, int], int]:
         shape, count = self.image_shape, self.n_images
-        with suppress(StepError):  # which loading tells
+        with suppress(StepError):  # which loading reports
             shape, count = shape_after(self.options.steps, self.image_shape, self.n_images)
         if self.options.samples == "pixels":
             return (1, count), shape[0] * shape[1]

@@ -168,7 +168,7 @@ def read_from(group: h5py.Group) -> SavedRun:
 
 
 def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) -> Result:
-    """How a run ended, with arrays whose shapes belong together."""
+    """Read the end of a run, with arrays whose shapes agree."""
     told = content.result
     W, H = read_array(group, "W"), read_array(group, "H")
     if W.ndim != 2 or H.ndim != 2 or not min(*W.shape, *H.shape):

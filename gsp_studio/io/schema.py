@@ -46,7 +46,7 @@ class SchemaError(ValueError):
 
 
 class DataContent(Struct):
-    """The data of a run, as `describe_data` tells of them."""
+    """Data of a run, as `describe_data` gives them."""
 
     name: str
     source: str
@@ -71,7 +71,7 @@ class StepContent(Struct):
 
 
 class BackendContent(Struct):
-    """The device that was asked for, and the one that computed."""
+    """Requested device, and the one that computed."""
 
     asked: _Backend
     threads: Annotated[int, Meta(ge=1, le=1 << 16)] | None
@@ -79,7 +79,7 @@ class BackendContent(Struct):
 
 
 class ResultContent(Struct):
-    """How a run ended, in run.json; a sparsity that has no meaning is NaN."""
+    """End of a run, in run.json; a sparsity that has no meaning is NaN."""
 
     error: float
     sparsity: float
@@ -115,7 +115,7 @@ class RunContent(Struct):
 
 
 class SavedResultContent(Struct):
-    """How a run ended, in a session file; its arrays lie beside."""
+    """End of a run, in a session file; its arrays lie beside."""
 
     error: float
     sparsity: float
@@ -150,7 +150,7 @@ class SavedRunContent(Struct):
 
 
 class AboutContent(Struct):
-    """What wrote a session file."""
+    """Program that wrote a session file."""
 
     program: str
     format: _Count
@@ -277,7 +277,7 @@ def _change_from(step: StepContent, arrays: Mapping[str, Array], start: Params) 
 
 
 def options_from(content: Mapping[str, Any]) -> LoadOptions:
-    """How the data were read.
+    """Read the options of the data.
 
     Raises
     ------

@@ -77,7 +77,7 @@ class SavedSession:
     Attributes
     ----------
     data : dict
-        As `describe_data` tells of the data; empty without any.
+        The data as `describe_data` gives them; empty without any.
     dataset : Dataset or None
         The data themselves where they are copied in.
     runs : tuple of SavedRun
@@ -101,7 +101,7 @@ class SavedSession:
         return options_from(self.data["options"])
 
     def find_data(self, beside: Path) -> Path:
-        """Where the data lie now.
+        """Find the path of the data.
 
         Parameters
         ----------
@@ -228,7 +228,7 @@ def _read(file: h5py.File) -> SavedSession:
 
 
 def _read_data(file: h5py.File) -> dict[str, Any]:
-    """Where the data lie, checked; empty where there are none."""
+    """Entry of the data, checked; empty where there are none."""
     content = read_text(file, "data")
     if content:
         options_from(conform(content, DataContent).options)
@@ -254,7 +254,7 @@ def _read_run_of(file: h5py.File, name: str) -> SavedRun:
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """What a session keeps of data that are linked."""
+    """Entry of data that are linked."""
     return json.loads(json.dumps(describe_data(dataset)))  # type: ignore[no-any-return]
 
 

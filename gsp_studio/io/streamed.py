@@ -1,7 +1,7 @@
-"""Images that stay in their file: read in blocks, each made what loading would have made of it.
+"""Images that stay in their file: read in blocks, each processed as loading would.
 
-For folders of images, and for arrays that can be read in part. What needs all images at once (shifting by the smallest
-value of all, patches, anything per pixel) is refused; everything else is done block by block, with the functions that
+For folders of images, and for arrays that can be read in part. Steps that need all images (shifting by the smallest
+value of all, patches, anything per pixel) are refused; all else is done block by block, with the functions that
 loading uses.
 """
 
@@ -31,7 +31,7 @@ _CHUNK = 1 << 21
 
 
 def why_not(found: Peek) -> str:
-    """Why a source cannot stay in its file, a clause; "" where it can."""
+    """Find the reason why a source cannot stay in its file, a clause; "" where it can."""
     if not found.is_mapped:
         *others, last = (form.parts for form in FORMATS.values() if form.parts)
         return f"only folders of images and {', '.join(others)} and {last} files can be read in part"

@@ -1,6 +1,6 @@
-"""The slider of a network: its groups sorted once, then the projection at any target at once, and who pays.
+"""Sparsity path of a network: its groups sorted once, then the projection and the sparsity of each layer at any target.
 
-Sorting is linear in the weights and takes seconds for 25 million; `project` asked for some layers alone writes only
+Sorting is linear in the weights and takes seconds for 25 million; `project` of some layers alone writes only
 these, where each is a group for itself.
 """
 
@@ -90,7 +90,7 @@ class NetworkPath:
         return new, found
 
     def sparsities(self, s: float) -> dict[str, float]:
-        """Who pays: the average sparsity of each layer at a target, without its weights."""
+        """Average sparsity of each layer at a target, without its weights."""
         target = check_target(s)
         found = {}
         for group, path in zip(self.groups, self._paths, strict=True):

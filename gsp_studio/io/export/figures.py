@@ -25,7 +25,7 @@ class FigureStyle:
     scale : "tile" | "shared"
         White is each basis image's own maximum, or the largest of all.
     zoom : int, optional
-        Pixels that one pixel becomes in each direction; by default what suits each figure.
+        Pixels that one pixel becomes in each direction; by default as suits each figure.
     """
 
     scale: Scale = "tile"

@@ -1,6 +1,6 @@
 """Exports that not every run needs: other formats of the factors and figures, residuals, animations, a report.
 
-`EXTRAS` is the table of them. Each makes files with fixed names, so that a later export knows what is its own.
+`EXTRAS` is the table of them. Each makes files with fixed names, so that a later export knows its own files.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Extra:
     Attributes
     ----------
     title, what : str
-        For people.
+        For dialogs and help texts.
     files : tuple of str
         Patterns (regular expressions) of the names of all files that it may make.
     make : (dataset, run, style) -> dict of name to writer
@@ -125,7 +125,7 @@ def _plain(text: str) -> str:
 
 
 def _deep(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
-    """PNG with 16 bits: black is 0, white the maximum."""
+    """Write basis images as PNG of 16 bits: black is 0, white the maximum."""
     images = np.asarray(dataset.pictures(run.result.W), np.float64)
     if images.ndim == 4:
         raise ExportError("16-bit PNG is for grey images; of images in colour, TIFF keeps all digits")
@@ -141,7 +141,7 @@ def _deep(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
 
 
 def _tiff(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
-    """The values themselves, a page a basis image, as Fiji opens them."""
+    """Write the values themselves as TIFF for Fiji, a page a basis image."""
     W = run.result.W
     images = np.ascontiguousarray(dataset.as_images(W), _type_of_pages(W))
     kind = "rgb" if images.ndim == 4 else "minisblack"
@@ -254,7 +254,7 @@ def _report(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
 
 
 def _pictures(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
-    """Of each image that was cut into patches: it, what the basis makes of it, and what is left, side by side."""
+    """Original, reconstruction and residual of each image that was cut into patches, side by side."""
     if dataset.whole is None:
         raise ExportError("pictures are put together from patches, and these images are no patches (a step cuts them)")
     count = dataset.whole[0]
@@ -282,7 +282,7 @@ def _write_plates(make: Callable[[int], Picture], k: int, path: Path) -> None:
 
 
 def _write_pages(make: Callable[[int], Picture], k: int, path: Path) -> None:
-    """The same with all digits, the residual with its sign: three pages."""
+    """Write the three with all digits, the residual with its sign: three pages."""
     picture = make(k)
     pages = np.stack([picture.original, picture.reconstruction, picture.residual])
     pages = pages.astype(_type_of_pages(pages))

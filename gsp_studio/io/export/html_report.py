@@ -1,4 +1,4 @@
-"""A run on one page: what ran on what, how it went, what came out; figures inside the file."""
+"""A run on one page: data, parameters, course and result, with the figures inside the file."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def report_of(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> str:
 
 
 def _remarks(remarks: dict[str, Any]) -> str:
-    """What somebody wrote beside the run; basis images by the numbers that the figures give them."""
+    """Annotations of the run; basis images have the numbers of the figures."""
     told = {
         "Name": remarks.get("name"),
         "Note": remarks.get("note"),

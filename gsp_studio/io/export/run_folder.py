@@ -1,8 +1,8 @@
-"""What a run leaves on disk: figures, factors, history and the run's own description.
+"""The folder of an exported run: figures, factors, history and the description of the run.
 
 Everything is written into a temporary folder first and renamed into place when it is complete; run.json comes last, so
 a folder that has one is a complete export. Only files that the run.json of an earlier export lists are ever replaced: a
-file of somebody else in the way is an error. Sizes in pixels depend on the data alone, never on a screen.
+file of another origin in the way is an error. Sizes in pixels depend on the data alone, never on a screen.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ class ExportOptions:
     scale : "tile" | "shared"
         White in the figures is each basis image's own maximum, or the largest of all.
     zoom : int, optional
-        Pixels that one pixel becomes in each direction, without interpolation; by default what makes the shorter side
-        of a basis image 128 at least.
+        Pixels that one pixel becomes in each direction, without interpolation; by default so many that the shorter side
+        of a basis image has 128 at least.
     extras : tuple of str
         Names in `extras.EXTRAS`: other formats, residuals, animations, a report.
     coefficients : "npy" | "zarr", optional
@@ -210,7 +210,7 @@ def write_together(directory: Path, writers: Mapping[str, Callable[[Path], objec
     Raises
     ------
     ExportError
-        Something could not be written; what was there before is there again.
+        A file could not be written; the former files are there again.
     """
     within = [directory / name for name in _FOLDERS]
     made = [folder for folder in (*within, directory, *directory.parents) if not folder.exists()]
@@ -254,7 +254,7 @@ def _former_files(directory: Path, names: list[str]) -> list[str]:
 
 
 def _listed(directory: Path) -> set[str]:
-    """What the run.json of an earlier export lists, as far as these are names that exports give."""
+    """Files that the run.json of an earlier export lists, as far as exports give such names."""
     try:
         content = json.loads((directory / RUN).read_text(encoding="utf-8"))
         if content["program"] != PROGRAM:
@@ -281,7 +281,7 @@ def _in_the_way(directory: Path) -> list[str]:
 
 
 def check_directory(directory: str | os.PathLike[str]) -> None:
-    """Look whether an export can be written into a folder; writes nothing but what a killed export had begun to move.
+    """Check that an export can be written into a folder; completes the moves of an export that was killed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""repeat.py: a run as a script of a page that people can read, change and run without the app."""
+"""repeat.py: a run as a script of one page, to be read, changed and run without the app."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ if (here / "factors.npz").exists():
 '''
 
 
-#: Parameters of a run, and what the command line calls them.
+#: Parameters of a run, and their names on the command line.
 _FLAGS = {
     "rank": "--rank",
     "method": "--method",
@@ -106,7 +106,7 @@ def script_of(dataset: Dataset, run: ExportedRun) -> str:
         else "",
         call=_block(call),
     )
-    # replace is there for what a run took on its way.
+    # `replace` is imported for changes of parameters during the run.
     return text if "replace(" in text else text.replace("from dataclasses import replace\n", "")
 
 

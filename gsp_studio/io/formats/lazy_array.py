@@ -1,4 +1,4 @@
-"""Arrays that stay in their file, of which some images are read at a time: what a format gives beside memory maps.
+"""Arrays that stay in their file, of which some images are read at a time.
 
 Sliced along the axis of its images like an ndarray. It is a path and a shape: another process on the same files opens
 it for itself, and a file is opened when the first values are wanted.

@@ -80,7 +80,7 @@ def _place(entry: ArrayEntry) -> str:
 
 
 def _walk(file: h5py.File) -> Iterator[tuple[str, Any]]:
-    """Pairs of a name and what it stands for: a dataset, the group of a sparse matrix, or a text that says what."""
+    """Pairs of a name and its object: a dataset, the group of a sparse matrix, or a description of another class."""
     seen: set[Any] = set()
     pending = [("", file)]
     count = 0
@@ -139,7 +139,7 @@ def _parts(item: h5py.Dataset) -> Iterator[h5py.Dataset]:
     Raises
     ------
     ValueError
-        References to nothing, or to what is no dataset of this file.
+        References to nothing, or to objects that are no datasets of this file.
     """
     for reference in np.ravel(item[()]):
         part = item.file[reference] if reference else None

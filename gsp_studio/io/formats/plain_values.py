@@ -59,7 +59,7 @@ class PlainArray(LazyArray):
         return offset + _span(shape, strides, dtype.itemsize)
 
     def is_outermost(self, axis: int) -> bool:
-        """Whether what lies along an axis follows one after another, each in one piece of the file."""
+        """Whether the slices along an axis follow each other in the file, each in one piece."""
         *_, strides = self._place
         return strides[axis] == max(strides)
 

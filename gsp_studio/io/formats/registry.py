@@ -1,7 +1,7 @@
-"""Numeric arrays from .npy, .npz and MATLAB v5 files: headers first, declared sizes against the file, no pickles.
+"""Table of the formats that hold arrays, and functions that list and read arrays of any of them.
 
-`list_arrays` tells what a file holds without loading it; `read_array` reads one. Which axis holds the images and what
-shape they have is decided in `matrix.py`.
+`list_arrays` lists the arrays of a file without loading them; `read_array` reads one. The axis of the images and their
+shape are chosen in `array_layout`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BESIDE = ("preview", "thumb", "metadata", "quicklook", "browse", "icon", "overv
 
 
 def list_arrays(path: Path, kind: str) -> list[ArrayEntry]:
-    """The arrays of a file, from its headers.
+    """List the arrays of a file, from its headers.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def list_arrays(path: Path, kind: str) -> list[ArrayEntry]:
     Returns
     -------
     list of ArrayEntry
-        Also of what cannot be images, so that an error can name it.
+        Arrays that cannot be images included, so that an error can name them.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def opened(path: Path, kind: str, entry: ArrayEntry) -> Any:
 
 
 def notes(path: Path, kind: str, entry: ArrayEntry) -> tuple[str, ...]:
-    """How one array of a file is read, a sentence each; DatasetError for a damaged file."""
+    """Notes on the reading of one array, a sentence each; DatasetError for a damaged file."""
     with _damage_told(path):
         return FORMATS[kind].notes(path, entry)
 
@@ -135,7 +135,7 @@ def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> Arra
     ----------
     entries : list of ArrayEntry
     key : str or None
-        The array that is asked for; None: the largest that can hold images and is no preview or metadata.
+        Name of the array; None: the largest that can hold images and is no preview or metadata.
     path : Path
         For the error.
 
@@ -190,7 +190,7 @@ def _short(error: BaseException) -> str:
     return text if len(text) <= 160 else text[:157] + "..."
 
 
-#: Formats in the order in which they are asked whether a file is theirs.
+#: Formats in the order in which they are tried.
 FORMATS: dict[str, Format] = {
     "npy": Format("NumPy", npy.is_npy, (".npy",), npy.list_npy, is_plain=True, open=npy.open_npy, parts=".npy"),
     "npz": Format("NumPy", npy.is_npz, (".npz",), npy.list_npz, npy.read_npz, resembles_images=True),

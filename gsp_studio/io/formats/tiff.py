@@ -88,12 +88,12 @@ def _open(path: Path, entry: ArrayEntry) -> tuple[Read, Callable[[], object]]:
 
 
 def names(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
-    """What each image is, "time 3, channel 1", where it has more than a number."""
+    """Names of the images, "time 3, channel 1", where they have more than a number."""
     with _opened(path) as images:
         return _stack_of(images, path, entry.key).image_names
 
 
 def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
-    """What is left out, missing or converted, a sentence each."""
+    """Notes on parts that are left out, missing or converted, a sentence each."""
     with _opened(path) as images:
         return _stack_of(images, path, entry.key).notes

@@ -1,4 +1,4 @@
-"""What a TIFF page declares against what is there: before anything is decoded, and before memory is taken for it."""
+"""Comparison of the sizes that a TIFF page declares with those of the file, before anything is decoded or allocated."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def require_bounded(page: Any, sizes: tuple[int, ...], where: str) -> None:
 def _pixels_of_jpeg(content: bytes) -> int:
     try:
         _, height, width, _ = tifffile.tifffile.jpeg_shape(content)
-    except (ValueError, struct.error):  # tables alone, or what its decoder will refuse
+    except (ValueError, struct.error):  # tables alone, or data that its decoder will refuse
         return 0
     return int(height * width)
 

@@ -1,4 +1,4 @@
-"""Zarr folders, of versions 2 and 3: what they hold is told by their JSON, read here; zarr reads the values.
+"""Zarr folders of versions 2 and 3: their JSON is read here, the values by zarr.
 
 An array names the codecs that its chunks pass through. Only codecs that transform bytes and numbers are accepted: one
 of those that exist unpickles what it finds. Files are looked at before zarr has them, see `zarr_store`.
@@ -33,7 +33,7 @@ _CODECS = {"bytes", "transpose", "sharding_indexed", "crc32c", "crc32", "adler32
 _CODECS |= {"shuffle", "delta", "fixedscaleoffset", "quantize", "bitround", "astype"}
 #: Arrays that are listed, folders that are gone through for them, and bytes of one description.
 _MOST, _MOST_FOLDERS, _LONGEST = 4096, 1 << 16, 1 << 24
-#: Chunks of an array, each a file to be opened, and those that zarr is asked for at once.
+#: Chunks of an array, each a file to be opened, and chunks that zarr reads at once.
 _MOST_CHUNKS, _AT_ONCE = 1 << 18, 1 << 12
 
 
@@ -53,7 +53,7 @@ def open_array(path: Path, entry: ArrayEntry) -> LazyArray:
 
 
 def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
-    """How an array is read, a sentence each: axes, missing values, and what was never written."""
+    """Notes on the reading of an array, a sentence each: axes, missing values, chunks that were never written."""
     content = _content(path, entry.key)
     shape = _shape(content)
     stored = np.dtype(_told_type(content))
@@ -198,7 +198,7 @@ def _codecs(content: dict[str, Any]) -> Iterator[str]:
 
 
 def _coding(content: dict[str, Any], stored: np.dtype[Any]) -> Coding:
-    """What the attributes of the CF conventions say."""
+    """Coding of values by the attributes of the CF conventions."""
     attributes = content.get("attributes")
     told = attributes if isinstance(attributes, dict) else {}
     held = {name: told[name] for name in ("_FillValue", "missing_value") if _is_number(told.get(name))}

@@ -34,7 +34,7 @@ class Chunks:
     index_slack : int
         Bytes of the index's checksum.
     codec : str
-        What compresses a part, "" for nothing.
+        Codec that compresses a part, "" for none.
     """
 
     sides: tuple[int, ...]
@@ -58,7 +58,7 @@ def codec_name(codec: dict[str, Any]) -> str:
 
 
 def chunks_of(content: dict[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Chunks:
-    """How an array is cut.
+    """Derive the chunks of an array from its description.
 
     Raises
     ------

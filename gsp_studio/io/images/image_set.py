@@ -1,6 +1,6 @@
 """Sets of image files, in folders, archives and files of several frames: natural order, one size, folders as labels.
 
-What is read and what is left out is decided once, from the headers, and told: files that do not claim to be images,
+Files are read or left out by their headers, once, with a note on each kind: files that do not claim to be images,
 images of another size than most, single files that are clearly no part of the set.
 """
 
@@ -194,7 +194,7 @@ def _named(files: Sequence[Member]) -> str:
 
 
 def peek(path: Path, options: LoadOptions) -> Peek:
-    """What a source holds and which images of it are read, from their headers.
+    """Choose the images of a source to be read, from their headers.
 
     Raises
     ------
@@ -335,7 +335,7 @@ def columns_of(found: Peek, some: slice) -> Array:
 
 
 def _tasks(files: Sequence[tuple[str, int]]) -> Iterator[tuple[int, str, list[int]]]:
-    """Of each file the place of its first image, its name, and which of its frames are read."""
+    """Place of the first image of each file, its name, and those of its frames that are read."""
     first = 0
     for inside, group in groupby(files, key=lambda item: item[0]):
         frames = [frame for _, frame in group]
@@ -370,7 +370,7 @@ def _frames(source: Source, inside: str, frames: list[int], found: Peek, note: i
 
 
 def _names(found: Peek) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Of each image its name and its folder."""
+    """Name and folder of each image."""
     several = Counter(inside for inside, _ in found.files)
     names = []
     for inside, frame in found.files:

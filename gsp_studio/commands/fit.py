@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from gsp_studio.io.run_json import ExportedRun
 
 
-def add_fit(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``gsp-studio fit``."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``gsp-studio fit``."""
     from gsp_studio.core.nmf import METHODS
     from gsp_studio.io.export.formats import EXTRAS
 
@@ -54,8 +54,8 @@ def add_fit(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=fit)
 
 
-def add_repeat(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``gsp-studio repeat``."""
+def add_repeat_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``gsp-studio repeat``."""
     parser.add_argument("run", type=Path, metavar="RUN", help="run.json of an export, or the folder that holds it")
     parser.add_argument("--out", type=arguments.folder, required=True, metavar="DIR", help="folder for the new exports")
     parser.add_argument("--data", metavar="PATH", help="where the data lie now, if they were moved")

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from gsp_studio.cli import _COMMANDS, _parser, main
+from gsp_studio.cli import COMMANDS, _parser, main
 from gsp_studio.commands import arguments
 from gsp_studio.engine.cluster import deferred
 from gsp_studio.engine.progress import ProgressBar
@@ -269,7 +269,7 @@ def test_a_misspelt_command_is_called_so(word, told, capsys):
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", _COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_help_tells_the_defaults(name):
     commands = next(action for action in _parser()._actions if hasattr(action, "choices") and action.choices)
     command = commands.choices[name]

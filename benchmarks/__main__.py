@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-# Before NumPy: OpenBLAS's idle threads spin beside ours unless told not to.
+# Before NumPy: idle threads of OpenBLAS spin beside the solver's by default.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")
 
 import argparse
@@ -21,12 +21,12 @@ from pathlib import Path
 from benchmarks.timing import Row, format_table
 
 SUITES = ("projection", "solvers", "interaction", "pruning", "gpu")
-#: Only where they are named: they take longer, or need what not everybody has.
+#: Run only by name: they take longer, or need special hardware.
 MORE = ("scale",)
 
 
 def main() -> int:
-    """Run the suites that were asked for (all by default)."""
+    """Run the suites that are named (all by default)."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument(
         "suites", nargs="*", choices=[*SUITES, *MORE, []], metavar="SUITE", help=" | ".join([*SUITES, *MORE])

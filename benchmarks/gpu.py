@@ -123,7 +123,7 @@ def large(backend: Any, n: int) -> list[Row]:
 
 
 def small(backend: Any) -> list[Row]:
-    """An iteration on faces, where launches are what counts."""
+    """Time of an iteration on faces, where launches dominate."""
     X, is_cbcl = faces()
     params = gs.Params(RANK, "psnmf", 0.85)
     each = iteration_seconds(X, params, backend, 200)
@@ -135,7 +135,7 @@ def small(backend: Any) -> list[Row]:
 
 
 def watching(backend: Any) -> Row:
-    """What a window that looks 30 times a second adds to a run's time, in percent."""
+    """Time that a window polling 30 times a second adds to a run, in percent."""
     X, _ = faces()
     spec = RunSpec(X, gs.Params(RANK, "psnmf", 0.85, max_iter=600), backend.name)
 

@@ -88,7 +88,7 @@ def rows(quick: bool) -> list[Row]:
 
 @contextlib.contextmanager
 def display() -> Iterator[tuple[dict[str, str], str]]:
-    """An environment with a display, and what to call it."""
+    """Environment with a display, and its name."""
     env = {**os.environ, "QT_API": "pyside6"}
     if os.environ.get("QT_QPA_PLATFORM"):
         yield env, os.environ["QT_QPA_PLATFORM"]
@@ -161,7 +161,7 @@ class Bench:
 
     @property
     def target(self) -> float:
-        """The sparsity of what is to be painted: of a glimpse while there is one."""
+        """Sparsity of the basis to be painted: of a preview while there is one."""
         if self.window.networking.is_front:
             network = self.window.networking.session.shown
             return float("nan") if network is None else network.choice.sparsity
@@ -188,7 +188,7 @@ class Bench:
             time.sleep(min(left, 0.001))
 
     def close(self) -> None:
-        """End what runs."""
+        """End the run."""
         self.window.unsaved.leave()
 
 
@@ -272,7 +272,7 @@ def select_times(data: Any, rank: int, picks: int) -> list[float]:
 
 
 def lateness(seconds: int) -> list[float]:
-    """How many milliseconds late a timer of 5 ms comes while a run goes on in the window."""
+    """Lateness of a timer of 5 ms while a run goes on in the window, in milliseconds."""
     from PySide6.QtCore import Qt, QTimer
 
     bench = Bench(faces_like_cbcl(), 49)
@@ -303,7 +303,7 @@ def lateness(seconds: int) -> list[float]:
 
 
 def resident() -> float:
-    """Bytes of memory that this process holds; NaN where the system does not tell."""
+    """Bytes of memory of this process; NaN where the system has no such number."""
     import gc
 
     gc.collect()
@@ -331,7 +331,7 @@ def cycles(count: int) -> list[float]:
             raise RuntimeError("the window does not show at once that the run is being cancelled")
         bench.wait(lambda: session.phase.name == "IDLE")
         times.append(1000 * (time.perf_counter() - began))
-        session.runs.take(())  # each keeps its factors, as it should: here memory beside them is asked for
+        session.runs.take(())  # each keeps its factors, as it should: this measures the memory beside them
         bench.app.sendPostedEvents(None, QEvent.Type.DeferredDelete)  # as the app's own loop does
     grown = resident() / before
     bench.close()
@@ -354,7 +354,7 @@ def memory_of_drag(moves: int) -> list[float]:
 
 
 def first_paint() -> list[float]:
-    """Start ``gsp-studio`` as its command does and tell how old the process is at the first paint."""
+    """Start ``gsp-studio`` as its command does and print the age of the process at the first paint."""
     from gsp_studio import cli
     from gsp_studio.gui import app
 
@@ -367,7 +367,7 @@ def first_paint() -> list[float]:
 
     def tell() -> None:
         print(json.dumps([1000 * (time.monotonic() - float(os.environ["GSP_BENCHMARK_BEGAN"]))]), flush=True)
-        os._exit(0)  # the solvers are being imported by now; nobody waits for them
+        os._exit(0)  # the solvers are being imported by now, and are not waited for
 
     app.make_window = make_and_tell
     cli.main([])

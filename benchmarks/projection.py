@@ -149,7 +149,7 @@ def large_rows(quick: bool) -> list[Row]:
 
 
 def numpy_ratio(x: np.ndarray, ours: Callable[[], object]) -> float:
-    """Time of the plain numpy version over ours."""
+    """Time of the plain NumPy version over that of GSP Studio."""
     return 1 / paired_ratio(ours, lambda: numpy_projection(x), 1)
 
 

@@ -1,6 +1,6 @@
 """All layers of ResNet50 projected: 25 million weights, as 54 groups and as one, against copying them.
 
-The goal of half a second is for four cores; a copy of the weights, measured in the same run, tells of the machine.
+The goal of half a second is for four cores; a copy of the weights, measured in the same run, shows the machine's speed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
 
 
 def rows(quick: bool) -> list[Row]:
-    """All rows; quick ones leave out what sorts, and take fewer medians."""
+    """All rows; quick ones leave out sorting, and take fewer medians."""
     layers = layers_of(resnet50())
     size, repeats = sum(layer.size for layer in layers), 3 if quick else 9
     x = np.concatenate([layer.weights.reshape(-1) for layer in layers])

@@ -1,6 +1,6 @@
-"""How a run grows: with the number of images, streamed on one machine, and with workers on a cluster of this one.
+"""Growth of a run with the number of images, streamed on one machine, and with the workers of a local cluster.
 
-Data are synthetic and lie in a file of bytes. Growth is measured in a process of its own, whose memory is told. Worker
+Data are synthetic and lie in a file of bytes. Growth is measured in a process of its own, with its memory. Worker
 by worker the same images are computed with, a thread each: on fewer than four cores fewer workers are compared, and the
 row says how many. Bytes are counted twice, as arrays in the orders and as what passed the loopback device.
 """
@@ -61,7 +61,7 @@ def write_images(path: Path, n: int) -> Path:
 
 
 def seconds_of_iterations(path: str, counts: list[int], rounds: int = 5) -> list[list[float]]:
-    """Of several rounds the seconds of an iteration with each number of images, one after another."""
+    """Seconds of an iteration with each number of images, one after another, in several rounds."""
     params = gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000)
     solvers = []
     for n in counts:
@@ -90,7 +90,7 @@ def growth(path: Path, counts: tuple[int, ...]) -> list[Row]:
 
 
 def workers(path: Path, n: int) -> list[Row]:
-    """What K workers cost beside one, and what goes over the network."""
+    """Time of K workers beside one, and bytes over the network."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = min(_MOST_WORKERS, cores)
     if count < 2:
@@ -124,7 +124,7 @@ def workers(path: Path, n: int) -> list[Row]:
 
 
 def measured(X: Any, count: int) -> dict[str, float]:
-    """Of an iteration on so many workers of a thread each: seconds, rounds, bytes of arrays, bytes on the loopback."""
+    """Measure an iteration on workers of one thread each: seconds, rounds, bytes of arrays, bytes on the loopback."""
     from distributed import Client, LocalCluster
 
     from gsp_studio.core.distributed.dask_workers import spread
@@ -153,7 +153,7 @@ def measured(X: Any, count: int) -> dict[str, float]:
 def processes(path: Path, n: int, count: int) -> float:
     """Seconds of an iteration on n images cut into so many parts, each in a process that knows of no other.
 
-    What the machine itself gives: cores share a memory and its width.
+    The limit of the machine itself: cores share a memory and its width.
     """
     there = multiprocessing.get_context("spawn")
     edges = np.linspace(0, n, count + 1).astype(int).tolist()
@@ -193,7 +193,7 @@ def empty_round(count: int) -> float:
 
 
 def _passed() -> float:
-    """Bytes that the loopback device has carried; NaN where nobody tells."""
+    """Bytes that the loopback device has carried; NaN where the system does not count them."""
     if not _LOOPBACK.exists():
         return float("nan")
     lines = [line.split() for line in _LOOPBACK.read_text().splitlines() if line.strip().startswith("lo:")]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.window.main_window import MainWindow
 
 ROOT = Path(__file__).parents[1]
-#: What the last fifth may hold more than the second.
+#: Growth that is allowed from the second to the last fifth.
 FLAT = 1.05
 #: Rounds, so that each fifth has one.
 _FEWEST = 5
@@ -39,7 +39,7 @@ _HEAD = ("seconds", "rounds", "bytes", "files", "threads")
 
 
 class Person:
-    """Somebody who works at one window for a long time."""
+    """Simulated user who works at one window for a long time."""
 
     def __init__(self, folder: Path) -> None:
         from PySide6.QtCore import QSettings
@@ -64,7 +64,7 @@ class Person:
             time.sleep(0.002)
 
     def process(self) -> None:
-        """One turn of the event loop; what Qt would delete in its own loop waits for ever outside of it."""
+        """Run one turn of the event loop, with the deletions that Qt postpones to its own loop."""
         from PySide6.QtCore import QEvent
 
         self.app.processEvents()
@@ -116,7 +116,7 @@ class Person:
 
 
 def soak(seconds: float, log: Path | None) -> int:
-    """Do rounds for so long, and on a slow machine longer, until there are enough to tell; the exit code."""
+    """Do rounds for so long, and on a slow machine longer, until there are enough; return the exit code."""
     rows: list[tuple[float, ...]] = []
     with tempfile.TemporaryDirectory() as folder:
         person, began = Person(Path(folder)), time.monotonic()
@@ -140,7 +140,7 @@ def write_log(log: Path, rows: list[tuple[float, ...]]) -> None:
 
 
 def judge(rows: list[tuple[float, ...]]) -> int:
-    """0 where nothing has grown; what has is told."""
+    """Report resources that have grown; 0 where none has."""
     if len(rows) < _FEWEST:
         print(f"{len(rows)} rounds are too few to tell", file=sys.stderr)
         return 2
@@ -165,7 +165,7 @@ def _open_files() -> int:
 
 
 def main() -> int:
-    """On a display of its own, in a process of its own."""
+    """Run on a display of its own, in a process of its own."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--log", type=Path, help="a CSV file")

@@ -48,7 +48,7 @@ def faces() -> tuple[np.ndarray, bool]:
 
 
 def fastest_products(X: np.ndarray, rank: int, backend: Any, repeats: int) -> tuple[str, Callable[[], None]]:
-    """The fastest way at hand to compute ``X H'`` and ``W'X`` once: ours in blocks, or one NumPy call each.
+    """Fastest way at hand to compute ``X H'`` and ``W'X`` once: in blocks, or by one NumPy call each.
 
     NumPy is tried with its threads as they come and with one thread, so that the yardstick is not a bad thread count.
     """
@@ -86,7 +86,7 @@ def over_products(X: np.ndarray, rank: int, backend: Any, n_iter: int, goal: flo
     way, products = fastest_products(X, rank, backend, 20 if n_iter > 50 else 5)
     ratios = []
     for _ in range(5 if n_iter > 50 else 3):
-        # Threads go from one pool to the other here, and what is timed next pays for it.
+        # Threads go from one pool to the other here, which slows down the next timing.
         products()
         floor = seconds(products, n_iter)
         ratios.append(seconds_an_iteration(X, params, backend) / floor)
@@ -94,7 +94,7 @@ def over_products(X: np.ndarray, rank: int, backend: Any, n_iter: int, goal: flo
 
 
 def seconds_an_iteration(X: np.ndarray, params: gs.Params, backend: Any) -> float:
-    """Mean of all iterations but the first: what a run needs once, to start, is none."""
+    """Mean time of all iterations but the first, which includes the start of the run."""
     solver = gs.iterate(X, params, backend)
     next(solver)
     return seconds(lambda: deque(solver, maxlen=0)) / (params.max_iter - 1)
@@ -108,7 +108,7 @@ def large(backend: Any) -> list[Row]:
 
 
 def peak_memory() -> float:
-    """Peak memory of a run over that of X and its factors, above what the imports take; NaN where it is not told."""
+    """Peak memory of a run over that of X and its factors, without that of the imports; NaN where it is unknown."""
     if not Path("/proc/self/status").exists():
         return float("nan")
     code = (

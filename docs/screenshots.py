@@ -52,7 +52,7 @@ PATIENCE = 120.0
 
 
 class Studio:
-    """The window, and what a hand does with it."""
+    """Window, operated like by hand."""
 
     def __init__(self, scheme: str, folder: Path) -> None:
         self.app = app.make_application()
@@ -107,7 +107,7 @@ class Studio:
         self.idle(0.2)
 
     def let_go(self) -> None:
-        """Of the slider."""
+        """Position of the slider."""
         slider = self.window.sparsity.slider
         QTest.mouseRelease(slider, LEFT, pos=slider.handle_position().toPoint())
 
@@ -201,7 +201,7 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
 
 
 def stability(studio: Studio) -> Iterator[tuple[str, QWidget]]:
-    """What further seeds make of the run on the screen."""
+    """Show the stability of the run over further seeds."""
     window, session = studio.window, studio.session
     before = session.display.marked
     session.check_stability()
@@ -222,7 +222,7 @@ def stability(studio: Studio) -> Iterator[tuple[str, QWidget]]:
 
 
 def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
-    """What is behind the other tabs."""
+    """Show the other tabs."""
     window, session = studio.window, studio.session
     studio.run(rank=25, sparsity=0.7, seed=1)
     yield from stability(studio)
@@ -307,7 +307,7 @@ def trained_on_digits(folder: Path) -> Path:
 
 
 def dialogs(studio: Studio) -> Iterator[tuple[str, QWidget]]:
-    """What the window asks and says."""
+    """Show the dialogs."""
     window = studio.window
     for name, show in (
         ("keys", lambda: window.asking.keys(window.menus)),
@@ -342,7 +342,7 @@ def take(look: str, out: Path) -> None:
 
 
 def write_guide(pictures: Path) -> None:
-    """The guide's pictures with few colours: a third of the bytes, and nobody sees the difference."""
+    """Reduce the colours of the guide's pictures: a third of the bytes, without a visible difference."""
     GUIDE.mkdir(parents=True, exist_ok=True)
     for name in IN_GUIDE:
         picture = Image.open(pictures / f"{name}.png").convert("RGB")

@@ -56,7 +56,7 @@ def tracked_files() -> list[Path]:
 
 
 def test_floors() -> None:
-    """import-linter's contracts in pyproject.toml hold."""
+    """Contracts of import-linter in pyproject.toml hold."""
     lint_imports = Path(sys.executable).with_name("lint-imports")
     if not lint_imports.exists():
         pytest.skip("import-linter is not installed")
@@ -100,7 +100,7 @@ def test_networks_open_and_are_projected_without_torch() -> None:
         "data",
         "methods",
     )
-    modules = [*(f"gsp_studio.pruning.{name}" for name in names), "gsp_studio.commands.prune"]
+    modules = ["gsp_studio.commands.prune", *(f"gsp_studio.pruning.{name}" for name in names)]
     loaded = loaded_after("import " + ", ".join(modules))
     assert not loaded & {"torch", "onnx", "safetensors", "sklearn", "matplotlib"}
 

@@ -163,7 +163,7 @@ def test_interrupting_in_mid_run_keeps_the_best(stack, tmp_path, monkeypatch, ca
 def test_an_interrupt_anywhere_ends_with_the_exit_code_for_it():
     """CPython ends itself by the signal after one that hit text being executed, which numba's import does a lot."""
     code = (
-        "import sys; from gsp_studio import cli; cli._info = lambda args: exec('raise KeyboardInterrupt'); "
+        "import sys; from gsp_studio import cli; cli.info.run = lambda args: exec('raise KeyboardInterrupt'); "
         "sys.exit(cli.main(['info']))"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

@@ -53,7 +53,7 @@ def test_it_is_in_three_folders_and_collecting_it_loads_no_qt() -> None:
     # With a process of its own, of a helper's, of a fixture's; slow; on data that are not in the project.
     for name in (
         "io/test_dataset.py::test_the_fingerprint_is_the_same_in_another_process",
-        "io/test_script.py::test_a_plain_run",
+        "io/export/test_script.py::test_a_plain_run",
         "core/test_cluster.py::test_every_method_gives_what_it_gives_on_one_machine",
         "core/test_nmf.py::test_cbcl_faces_reach_the_papers_error",
     ):

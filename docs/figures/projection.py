@@ -20,7 +20,7 @@ from gsp_studio.io import sample_path
 
 TARGET = 0.85
 RANK = 25
-#: Of Okabe and Ito, told apart by colour-blind people.
+#: Palette of Okabe and Ito, for colour-blind readers too.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.72"
 #: The orange for letters: darker, for contrast.
 RUST = "#A84A00"
@@ -37,7 +37,7 @@ IMAGE = Path(__file__).resolve().parents[1] / "images" / "projection.svg"
 
 
 def dense_basis() -> np.ndarray:
-    """A basis (pixels, vectors) of the bundled faces, its columns of length 1, before any sparsity is asked for."""
+    """A basis (pixels, vectors) of the bundled faces, its columns of length 1, before any projection."""
     data = gs.load_dataset(sample_path("faces"))
     basis = gs.factorize(data.X, gs.Params(rank=RANK, method="ahals", seed=0, max_iter=200)).W
     return basis / np.linalg.norm(basis, axis=0)

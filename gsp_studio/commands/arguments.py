@@ -1,4 +1,4 @@
-"""What the commands ask on the command line, and the data set that is named there."""
+"""Arguments shared by the commands, and the loading of the data set that they name."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
 
-_NOTHING: tuple[Any, ...] = ("", (), [], argparse.SUPPRESS)
-
-
 class HelpFormatter(argparse.HelpFormatter):
-    """Tells the default of each option that has one."""
+    """Help with the default of each option that has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
         told = action.help or ""
@@ -31,7 +28,7 @@ class HelpFormatter(argparse.HelpFormatter):
         return f"{told} (default: %(default)s)"
 
 
-#: Seconds after which it is said what is waited for.
+#: Seconds of waiting after which its cause is printed.
 _SILENCE = 2.0
 #: Sparsities of a sweep.
 _MOST = 1000
@@ -102,7 +99,7 @@ def sparsities(text: str) -> tuple[float, ...]:
 
 
 def step(text: str) -> dict[str, Any]:
-    """A step as the command line has it; what is wrong with it is said when it is used."""
+    """Parse a step of the command line; its values are checked when it is used."""
     kind, _, rest = text.partition(":")
     step: dict[str, Any] = {"kind": kind}
     for part in filter(None, rest.split(",")):
@@ -213,7 +210,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 
 
 def prepare_cluster(args: argparse.Namespace) -> None:
-    """Look whether a cluster is there, and leave the images for its workers to read where they can be."""
+    """Connect to the cluster, and leave the images on the disk for its workers where they can be read in part."""
     from gsp_studio.engine.cluster import connected
     from gsp_studio.io.load import can_stay_on_disk
 
@@ -247,7 +244,7 @@ def load(args: argparse.Namespace) -> Dataset:
 
 
 def _choices(args: argparse.Namespace) -> dict[str, Any]:
-    """What `load_dataset` is told."""
+    """Options of `load_dataset`."""
     return {
         "image_shape": args.image_shape,
         "order": args.order,
@@ -266,7 +263,7 @@ def _choices(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def solver_fields(args: argparse.Namespace) -> dict[str, Any]:
-    """What the arguments of the solver say, by the names of `Params`; not what runs of a sweep differ in."""
+    """Arguments of the solver by the names of `Params`, without those that runs of a sweep differ in."""
     return {
         "method": args.method,
         "max_iter": args.max_iter,
@@ -281,7 +278,7 @@ def solver_fields(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def start(init: str) -> Any:
-    """A start's name, or the factors (W, H) of an exported run."""
+    """Resolve a start: its name, or the factors (W, H) of an exported run."""
     from gsp_studio.core.initialization import STARTS
     from gsp_studio.io.export.run_folder import read_factors
 

@@ -1,19 +1,35 @@
-"""``gsp-studio compare``: methods on a data set, or exported runs. How data are loaded is the command line's affair."""
+"""``gsp-studio compare``: methods on a data set, or exported runs."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from gsp_studio.backends import get_backend
-from gsp_studio.core.nmf import Params, check_params
-from gsp_studio.experiments.compare import Comparison, compare, compared_exports
-from gsp_studio.io.dataset import Dataset
+from gsp_studio.commands import arguments
+
+if TYPE_CHECKING:
+    from gsp_studio.experiments.compare import Comparison
 
 
-def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset]) -> int:
-    """Compare what was named: several paths are exported runs, one is a data set."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``gsp-studio compare``."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a data set; or several exported runs")
+    parser.add_argument("--json", action="store_true", help="of exported runs: the comparison as JSON on stdout")
+    parser.add_argument("--methods", default="ahals,psnmf", help="methods, separated by commas")
+    arguments.add_model(parser)
+    arguments.add_layout(parser)
+    arguments.add_machine(parser)
+    parser.set_defaults(command=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare exported runs where several paths are given, else methods on one data set."""
+    from gsp_studio.backends import get_backend
+    from gsp_studio.core.nmf import Params, check_params
+    from gsp_studio.experiments.compare import compare
+
     if len(args.paths) > 1:
         return _exports(args.paths, args.json)
     if args.rank is None:
@@ -21,7 +37,7 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset])
     args.path = args.paths[0]
     methods = [name.strip() for name in args.methods.split(",")]
     runs = [Params(args.rank, name, args.sparsity, args.seed, args.max_iter) for name in methods]
-    dataset = load(args)
+    dataset = arguments.load(args)
     for params in runs:
         check_params(params, *dataset.X.shape)
     print(f"{'method':10} {'error':>11} {'sparsity':>9} {'least':>9} {'time':>11} {'iteration':>12}")
@@ -40,6 +56,8 @@ def _show(row: Comparison) -> None:
 
 def _exports(paths: Sequence[str], as_json: bool) -> int:
     """Exported runs side by side, with the basis images of the first found again in the others."""
+    from gsp_studio.experiments.compare import compared_exports
+
     rows = compared_exports(paths)
     if as_json:
         print(json.dumps(rows))

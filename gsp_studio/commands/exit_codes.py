@@ -6,7 +6,7 @@ MISTAKE, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 
 
 def is_about_input(error: Exception) -> bool:
-    """Whether an error is about what the user gave, or about the machine, and no mistake of the program."""
+    """Whether an error is one of the input or of the machine, not of the program."""
     from gsp_studio.backends import BackendUnavailable, OutOfDeviceMemory
     from gsp_studio.core.distributed.protocol import ClusterError
 

@@ -1,4 +1,4 @@
-"""``gsp-studio fit`` and ``repeat``: runs without a window, exported. What was computed is never lost on the way."""
+"""``gsp-studio fit`` and ``repeat``: runs without a window, exported. No computed result is lost on the way."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from gsp_studio.io.error_text import describe_error
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Intervention, Outcome, RunSpec
     from gsp_studio.io.dataset import Dataset
+    from gsp_studio.io.export.run_folder import ExportOptions
     from gsp_studio.io.run_json import ExportedRun
 
 
-def add_fit(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``gsp-studio fit``."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``gsp-studio fit``."""
     from gsp_studio.core.nmf import METHODS
     from gsp_studio.io.export.formats import EXTRAS
 
@@ -53,8 +54,8 @@ def add_fit(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=fit)
 
 
-def add_repeat(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``gsp-studio repeat``."""
+def add_repeat_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``gsp-studio repeat``."""
     parser.add_argument("run", type=Path, metavar="RUN", help="run.json of an export, or the folder that holds it")
     parser.add_argument("--out", type=arguments.folder, required=True, metavar="DIR", help="folder for the new exports")
     parser.add_argument("--data", metavar="PATH", help="where the data lie now, if they were moved")
@@ -69,7 +70,7 @@ def _add_force(parser: argparse.ArgumentParser) -> None:
 
 
 def fit(args: argparse.Namespace) -> int:
-    """Fit every data set in turn; one that fails is told, and the others go on."""
+    """Fit every data set in turn; a failure is reported, and the others go on."""
     from gsp_studio.io.logfile import LOG
 
     if args.config is not None:
@@ -126,7 +127,7 @@ def _check_apart(args: argparse.Namespace) -> None:
 
 
 def _places(args: argparse.Namespace) -> dict[str, Any]:
-    """What the name of a folder can hold, as far as it is known before the data are."""
+    """Values for the placeholders of a folder's name, as far as they are known before the data."""
     return {"method": args.method, "rank": args.rank, "sparsity": f"{args.sparsity:g}", "seed": args.seed}
 
 
@@ -249,7 +250,7 @@ def _tell_ending(outcome: Outcome) -> None:
 def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Namespace) -> int:
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.io.export.folder_names import free_folder, holds_another, named
-    from gsp_studio.io.export.run_folder import What, describe
+    from gsp_studio.io.export.run_folder import ExportOptions, describe
     from gsp_studio.io.logfile import LOG
     from gsp_studio.io.run_json import summary_of
 
@@ -260,9 +261,9 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     if another:
         taken, out = out, free_folder(out)
         print(f"gsp-studio: {taken} holds {another}; this run is exported into {out}", file=sys.stderr)
-    look = {"extras": args.also, "zoom": args.zoom, "scale": args.white} if "also" in args else {}
-    what = What(**look, coefficients=getattr(args, "coefficients", None))
-    out, paths, is_all = _written(out, dataset, run, what, args.force)
+    figures = {"extras": args.also, "zoom": args.zoom, "scale": args.white} if "also" in args else {}
+    options = ExportOptions(**figures, coefficients=getattr(args, "coefficients", None))
+    out, paths, is_all = _written(out, dataset, run, options, args.force)
     args.out = out
     words = sys.stderr if getattr(args, "json", False) else sys.stdout
     if words is sys.stderr:
@@ -281,20 +282,22 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     return code or (0 if is_all else BAD_INPUT)
 
 
-def _written(out: Path, dataset: Dataset, run: ExportedRun, what: Any, force: bool) -> tuple[Path, list[Path], bool]:
-    """Export a run: all that is asked for; else without extras; else into a folder where there is room.
+def _written(
+    out: Path, dataset: Dataset, run: ExportedRun, options: ExportOptions, force: bool
+) -> tuple[Path, list[Path], bool]:
+    """Export a run with all options; where that fails without extras; else into a temporary folder.
 
     Returns
     -------
     Path, list of Path, bool
-        The folder, its files, and whether that is what was asked for.
+        The folder, its files, and whether all was exported as requested.
     """
     from gsp_studio.io.export.run_folder import export_run
     from gsp_studio.io.run_json import ExportError
 
-    least = replace(what, extras=(), zoom=None)
-    tries: list[tuple[Callable[[], Path], Any, str]] = [(lambda: out, what, "")]
-    if what.extras or what.zoom is not None:
+    least = replace(options, extras=(), zoom=None)
+    tries: list[tuple[Callable[[], Path], ExportOptions, str]] = [(lambda: out, options, "")]
+    if options.extras or options.zoom is not None:
         tries.append((lambda: out, least, "the run is exported without --also and --zoom"))
     tries.append((lambda: Path(tempfile.mkdtemp(prefix="gsp-studio-")), least, "the run is kept elsewhere"))
     first: Exception | None = None

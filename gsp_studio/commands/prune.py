@@ -19,7 +19,7 @@ _WIDEST = 48
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``prune``."""
+    """Add the arguments of ``gsp-studio prune``."""
     parser.add_argument(
         "model", metavar="MODEL", help=".safetensors, .pt, .pth, .th, .npz or .onnx; nothing in it is run"
     )
@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="the pruned network; without, the layers are listed")
     parser.add_argument("--force", action="store_true", help="replace a file that has the name of --out")
     parser.add_argument("--json", action="store_true", help="the report as JSON on stdout")
+    parser.set_defaults(command=run)
 
 
 def _own(text: str) -> tuple[str, float]:
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     Raises
     ------
     ValueError, OSError
-        One sentence on what cannot be used.
+        Input that cannot be used, in one sentence.
     """
     from gsp_studio.pruning.checkpoint import open_checkpoint
 

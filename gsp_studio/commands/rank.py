@@ -1,4 +1,4 @@
-"""``gsp-studio rank``: what it says, a line a rank. How data are loaded is the command line's affair."""
+"""``gsp-studio rank``: cross-validate ranks, a line each, and suggest one."""
 
 from __future__ import annotations
 
@@ -6,23 +6,47 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gsp_studio.backends import get_backend
-from gsp_studio.core.nmf import Params
-from gsp_studio.experiments.rank import RankRow, study_ranks
-from gsp_studio.io.dataset import Dataset
+from gsp_studio.commands import arguments
+
+if TYPE_CHECKING:
+    from gsp_studio.experiments.rank import RankRow
 
 _HEADS = ("rank", "left out", "spread", "explained", "stability", "dispersion", "cophenetic")
 
 
-def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset]) -> int:
-    """Study the ranks, tell each as it is ready, and suggest one."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``gsp-studio rank``."""
+    parser.add_argument("path", metavar="PATH", help="data set")
+    parser.add_argument(
+        "--ranks",
+        type=arguments.ranks,
+        default=tuple(range(2, 13)),
+        metavar="A:B:STEP",
+        help="ranks to try, B left out; or A,B,C (2:13)",
+    )
+    parser.add_argument("--seeds", type=int, default=5, help="fits of each rank to all data")
+    parser.add_argument("--method", default="ahals", help="as for fit")
+    parser.add_argument("--sparsity", type=float, default=0.85, help="target of methods that have one")
+    parser.add_argument("--max-iter", type=int, default=100, help="iterations of each fit")
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--json", action="store_true", help="the study as JSON on stdout")
+    arguments.add_layout(parser)
+    arguments.add_machine(parser)
+    parser.set_defaults(command=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Study the ranks, print each as it is ready, and suggest one."""
+    from gsp_studio.backends import get_backend
+    from gsp_studio.core.nmf import Params
+    from gsp_studio.experiments.rank import study_ranks
+
     if args.seeds < 1:
         raise ValueError(f"seeds is {args.seeds}; accepted is a whole number >= 1")
     words = sys.stderr if args.json else sys.stdout
-    dataset = load(args)
+    dataset = arguments.load(args)
     params = Params(1, args.method, args.sparsity, args.seed, args.max_iter)
 
     def show(row: RankRow) -> None:
@@ -40,7 +64,7 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset])
 
 
 def _as_json(row: RankRow) -> dict[str, Any]:
-    """The numbers of a rank; what a single seed does not tell is null."""
+    """Numbers of a rank for JSON; those that need several seeds are null for one."""
     numbers = {
         "rank": row.rank,
         "error": row.error,

@@ -1,22 +1,21 @@
-"""``gsp-studio reproduce``: its arguments and what it says. How data are loaded is the command line's affair."""
+"""``gsp-studio reproduce``: figures of the paper, with their runs and numbers."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gsp_studio.io.dataset import Dataset
+from gsp_studio.commands import arguments
+from gsp_studio.commands.exit_codes import INTERRUPTED
 
-INTERRUPTED = 130
 
-
-def add_arguments(parser: argparse.ArgumentParser, also: Sequence[str] = ()) -> None:
-    """Arguments beside those of every command that loads data and computes; `also` names what others reproduce."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``gsp-studio reproduce``."""
     from gsp_studio.experiments.figures import FIGURES
+    from gsp_studio.pruning import reproduce as pruning
 
-    parser.add_argument("figure", metavar="FIGURE", help=f"one of {', '.join((*FIGURES, *also))}")
+    parser.add_argument("figure", metavar="FIGURE", help=f"one of {', '.join((*FIGURES, pruning.FIGURE))}")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for figures and finished runs")
     parser.add_argument("--data", metavar="PATH", help="images to use (the bundled faces); not for fig1-synthetic")
     parser.add_argument("--max-iter", type=int, help="outer iterations of each run (500)")
@@ -33,28 +32,35 @@ def add_arguments(parser: argparse.ArgumentParser, also: Sequence[str] = ()) -> 
     parser.add_argument("--sparsity", type=float, help="target, 0 to 1 (fig1-synthetic: the true one, others: 0.85)")
     parser.add_argument("--jobs", type=int, metavar="N", help="solver processes at a time (as many as cores)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    pruning.add_arguments(parser)
+    arguments.add_layout(parser)
+    arguments.add_machine(parser)
+    parser.set_defaults(command=run)
 
 
-def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset]) -> int:
+def run(args: argparse.Namespace) -> int:
     """Make a figure and return the exit code.
 
     Parameters
     ----------
     args : Namespace
-        Of `add_arguments`, and ``backend``, ``threads`` and ``dtype``.
-    load : callable
-        Loads ``args.path`` as the other arguments say.
+        Of `add_arguments`.
 
     Raises
     ------
     ValueError, OSError, BackendUnavailable
-        One sentence on what cannot be used.
+        Input that cannot be used, in one sentence.
     """
     from gsp_studio.backends import get_backend
     from gsp_studio.experiments.figures import FIGURES
     from gsp_studio.experiments.reproduce import RUNS, check_figure, reproduce
     from gsp_studio.experiments.solving import Interrupted, Machine
+    from gsp_studio.pruning import reproduce as pruning
 
+    if args.figure == pruning.FIGURE:
+        return pruning.run(args, arguments.load)
+    if args.figure not in FIGURES:
+        raise ValueError(f'figure "{args.figure}" is not known; accepted are {", ".join((*FIGURES, pruning.FIGURE))}')
     check_figure(args.figure, args.out)
     out = Path(args.out)
     machine, backend = Machine(args.jobs, args.threads), get_backend(args.backend).name
@@ -67,7 +73,7 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset])
         backend=backend,
         dtype=args.dtype,
     )
-    dataset = None if figure.synthetic else load(_with_path(args))
+    dataset = None if figure.synthetic else arguments.load(_with_path(args))
     if figure.synthetic and args.data is not None:
         raise ValueError(f"{args.figure} draws its own data; --data is for the other figures")
     try:

@@ -1,4 +1,4 @@
-"""``gsp-studio sweep``: its arguments and what it says. How data are loaded is the command line's affair."""
+"""``gsp-studio sweep``: runs of all ranks, sparsities and seeds, kept on the disk."""
 
 from __future__ import annotations
 
@@ -8,24 +8,34 @@ import io
 import json
 import math
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+
+from gsp_studio.commands import arguments
+from gsp_studio.commands.exit_codes import BAD_INPUT, INTERRUPTED
 
 if TYPE_CHECKING:
     from gsp_studio.experiments.grid import Grid
     from gsp_studio.experiments.sweep import CellState, Sweep, SweepPoll
-    from gsp_studio.io.dataset import Dataset
 
-INTERRUPTED = 130
-BAD_INPUT = 2
 TABLE = "sweep.csv"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments beside those of every command that loads data and computes, and beside the ranges."""
+    """Add the arguments of ``gsp-studio sweep``."""
     from gsp_studio.core.nmf import METHODS
 
+    parser.add_argument("path", metavar="PATH", help="data set")
+    parser.add_argument(
+        "--ranks", type=arguments.ranks, required=True, metavar="A:B:STEP", help="ranks to try, B left out; or A,B,C"
+    )
+    parser.add_argument(
+        "--sparsities",
+        type=arguments.sparsities,
+        default=(0.85,),
+        metavar="A:B:STEP",
+        help="targets to try, B left out; or A,B,C (0.85)",
+    )
     parser.add_argument("--seeds", type=int, default=1, help="runs of each rank with each sparsity")
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--method", default="psnmf", help=f"one of {', '.join(METHODS)}")
@@ -34,33 +44,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, metavar="DIR", help="folder for the finished runs, which later calls use"
     )
     parser.add_argument("--json", action="store_true", help="the cells as JSON on stdout, words on stderr")
+    arguments.add_solver(parser)
+    arguments.add_layout(parser)
+    arguments.add_machine(parser)
+    parser.set_defaults(command=run)
 
 
-def run(
-    args: argparse.Namespace,
-    load: Callable[[argparse.Namespace], Dataset],
-    fields: Callable[[argparse.Namespace], dict[str, Any]],
-) -> int:
+def run(args: argparse.Namespace) -> int:
     """Do a sweep, as far as it was not done before, and return the exit code.
 
     Parameters
     ----------
     args : Namespace
-        Of `add_arguments`, ``path``, ``ranks``, ``sparsities``, and those of solver and machine.
-    load : callable
-        Loads ``args.path`` as the other arguments say.
-    fields : callable
-        What the solver's arguments say, by the names of `Params`.
+        Of `add_arguments`.
 
     Raises
     ------
     ValueError, OSError, BackendUnavailable
-        One sentence on what cannot be used.
+        Input that cannot be used, in one sentence.
     """
     from gsp_studio.experiments.solving import Interrupted
     from gsp_studio.experiments.sweep import Stage
 
-    sweep = _sweep(args, load, fields)
+    sweep = _sweep(args)
     words = sys.stderr if args.json else sys.stdout
     folder = sweep.shelf.folder
     kept = sweep.look().count(Stage.DONE)
@@ -88,12 +94,8 @@ def run(
     return BAD_INPUT if failed else 0
 
 
-def _sweep(
-    args: argparse.Namespace,
-    load: Callable[[argparse.Namespace], Dataset],
-    fields: Callable[[argparse.Namespace], dict[str, Any]],
-) -> Sweep:
-    """What is asked for; all that can be wrong with it is said before anything is computed or written."""
+def _sweep(args: argparse.Namespace) -> Sweep:
+    """Grid of the arguments; all of them are checked before anything is computed or written."""
     from dataclasses import replace
 
     from gsp_studio.backends import get_backend
@@ -111,10 +113,10 @@ def _sweep(
             f'"{args.out}" cannot be the folder of a sweep; name a folder, which is made where it is missing'
         )
     get_backend(args.backend, args.threads)
-    base = Params(1, **fields(args))
+    base = Params(1, **arguments.solver_fields(args))
     seeds = range(args.seed, args.seed + args.seeds)
     Grid(base, args.ranks, args.sparsities, seeds)
-    dataset = load(args)
+    dataset = arguments.load(args)
     if args.weights is not None:
         base = replace(base, weights=read_pixels(args.weights, dataset))
     mask = None if args.mask is None else read_mask(args.mask, dataset)

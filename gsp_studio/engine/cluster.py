@@ -14,14 +14,15 @@ import importlib.util
 import logging
 import os
 import re
+import signal
+import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gsp_studio.core.distributed.protocol import ClusterError
-from gsp_studio.engine.interrupt import deferred
 from gsp_studio.io.logfile import LOG
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Seconds within which a scheduler has to answer.
 _ANSWER = 15.0
-#: Loggers that print what a lost connection means for Dask; what it means for a run is said in one sentence.
+#: Loggers that print what a lost connection means for Dask; its meaning for a run is one sentence of the outcome.
 _LOGGERS = ("distributed", "tornado", "bokeh", "asyncio")
 _LOCAL = re.compile(r"local:([1-9][0-9]{0,2})")
 _REMOTE = re.compile(r"((tcp|tls|ws|wss)://)?[^\s/:]+(:[^\s/:]+)*:[0-9]{1,5}")
@@ -38,7 +39,7 @@ _ACCEPTED = "accepted are the address of a scheduler, tcp://HOST:PORT, and local
 
 @dataclass(frozen=True)
 class Status:
-    """What a cluster is at the moment.
+    """State of a cluster.
 
     Attributes
     ----------
@@ -111,7 +112,7 @@ class Cluster:
             ) from error
 
     def status(self) -> Status:
-        """What it is now; asks the scheduler.
+        """Request the present state from the scheduler.
 
         Raises
         ------
@@ -190,6 +191,30 @@ def check_address(address: str) -> None:
         raise ClusterError(f'"{address}" is not a scheduler; {_ACCEPTED}')
     if importlib.util.find_spec("distributed") is None or importlib.util.find_spec("dask") is None:
         raise ClusterError('clusters need Dask; pip install "gsp-studio[cluster]" brings it')
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Hold back Ctrl-C until this ends; processes that are started meanwhile never get it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    if sys.platform != "win32":
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()  # which would take back what is blocked, were it started later
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    has_masks = hasattr(signal, "pthread_sigmask")  # which threads and processes take from those that start them
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if has_masks else set()
+    try:
+        yield
+    finally:
+        if has_masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        signal.raise_signal(signal.SIGINT)
 
 
 _open: dict[str, Cluster] = {}

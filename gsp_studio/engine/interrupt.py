@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -16,30 +13,6 @@ if TYPE_CHECKING:
 
 #: Seconds after which a run on a cluster that has not ended by itself is interrupted as one here is.
 _PATIENCE = 5.0
-
-
-@contextlib.contextmanager
-def deferred() -> Iterator[None]:
-    """Ctrl-C is heard when this ends, and never by processes that are started meanwhile."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    if sys.platform != "win32":
-        from multiprocessing import resource_tracker
-
-        resource_tracker.ensure_running()  # which would take back what is blocked, were it started later
-    heard: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
-    has_masks = hasattr(signal, "pthread_sigmask")  # which threads and processes take from those that start them
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if has_masks else set()
-    try:
-        yield
-    finally:
-        if has_masks:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, before)
-    if heard:
-        signal.raise_signal(signal.SIGINT)
 
 
 class Interrupts:

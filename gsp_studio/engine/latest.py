@@ -90,7 +90,7 @@ class Worker(Generic[Request, Value]):
 
     @property
     def is_superseded(self) -> bool:
-        """Whether the answer that is being worked on is not wanted any more; asked by functions that take long."""
+        """Whether the result of the present request is no longer needed, so that a long computation may end early."""
         with self._changed:
             is_replaced = self._depth is not None and (bool(self._waiting) or self._closed)
             return is_replaced or self._working_on <= self._discarded

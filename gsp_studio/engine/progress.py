@@ -1,4 +1,4 @@
-"""How far a run is, on a terminal or in a log."""
+"""Progress of a run, on a terminal or in a log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ProgressBar:
             return
         try:
             self._write(record)
-        except OSError:  # nobody reads it any more: the run goes on
+        except OSError:  # the reader has gone: the run goes on
             self._enabled = False
 
     def _write(self, record: Record) -> None:

@@ -1,4 +1,4 @@
-"""What a run is, as frozen data: its specification, states, records and outcome."""
+"""Runs as frozen data: specification, states, records and outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gsp_studio.io.export.run_folder import ExportedRun
 
 
 class RunState(Enum):
-    """Where a run stands; only FINISHED and FAILED are final."""
+    """State of a run; only FINISHED and FAILED are final."""
 
     READY = "ready"
     RUNNING = "running"
@@ -23,14 +23,9 @@ class RunState(Enum):
     FINISHED = "finished"
     FAILED = "failed"
 
-    @property
-    def is_final(self) -> bool:
-        """Whether the run is over."""
-        return self in (RunState.FINISHED, RunState.FAILED)
-
 
 class FinishReason(Enum):
-    """Why a run ended; the value is the text for people."""
+    """Reason why a run ended; the value is its text in messages."""
 
     MAX_ITER = Stop.MAX_ITER.value
     SECONDS = Stop.SECONDS.value
@@ -45,7 +40,7 @@ class RunSpec:
     """A run to do: data X, parameters, the backend (with its threads; None: all usable cores), missing entries.
 
     X (m, n) is an array or `Streamed`. `mask` (m, n) is True where an entry is missing; None: none is. `fingerprint` is
-    that of the data set, "" where nobody asks for it. `scheduler` is the address of the cluster that computes, as for
+    that of the data set, "" where it is not needed. `scheduler` is the address of the cluster that computes, as for
     `cluster.Cluster`; "" for this computer.
     """
 
@@ -71,7 +66,7 @@ class Record:
 
 @dataclass(frozen=True, eq=False)
 class Intervention:
-    """What a running solver took after its iteration n_iter: new parameters, or an edit of the basis.
+    """Change that a running solver took after its iteration n_iter: new parameters, or an edit of the basis.
 
     `text` says in words what it changed.
     """
@@ -83,7 +78,7 @@ class Intervention:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """How a run ended.
+    """End of a run.
 
     Attributes
     ----------
@@ -97,7 +92,7 @@ class Outcome:
     details : str
         The traceback of a failure, for a report.
     versions : mapping of str to str
-        What computed, as `io.run_json.versions_now` told then.
+        Versions that computed it, from `io.versions.versions_now`.
     is_out_of_memory : bool
         Whether it failed because a device's memory is full: the CPU can still compute it.
     """
@@ -111,7 +106,7 @@ class Outcome:
     is_out_of_memory: bool = False
 
     def exported(self, spec: RunSpec) -> ExportedRun:
-        """What `export_run` writes of this run of `spec`; ValueError when no iteration was done."""
+        """This run of `spec` as `export_run` writes it; ValueError when no iteration was done."""
         if self.result is None:
             raise ValueError("the run did no iteration; there is nothing to export")
         return ExportedRun(
@@ -129,7 +124,7 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Poll:
-    """What is new since the last poll.
+    """News since the last poll.
 
     The state, records, the newest iterate, what the solver took and, at the end, the outcome.
     """

@@ -27,8 +27,8 @@ from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Result, Stop, histo
 from gsp_studio.core.validation import check_steering
 from gsp_studio.engine.cluster import connected
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Poll, Record, RunSpec, RunState
-from gsp_studio.io.peek import require_memory
-from gsp_studio.io.run_json import versions_now
+from gsp_studio.io.memory import require_memory
+from gsp_studio.io.versions import versions_now
 
 #: Coefficients on a cluster come here with the result up to so many bytes; larger ones stay there.
 LARGEST_FETCHED = 1 << 30
@@ -45,7 +45,7 @@ class Runner:
     ----------
     spec : RunSpec
     replay : sequence of Intervention, optional
-        What to take after given iterations, as a former run's outcome recorded it. What is asked for meanwhile waits
+        Changes to take after given iterations, as the outcome of a former run recorded them. Other changes wait
         until the last of these.
     """
 
@@ -69,12 +69,12 @@ class Runner:
 
     @property
     def state(self) -> RunState:
-        """Where the run stands now."""
+        """State of the run now."""
         return self._state
 
     @property
     def params(self) -> Params:
-        """The parameters in force once the solver has taken all that it was asked for."""
+        """Parameters in force once the solver has taken all changes."""
         return self._params
 
     def run(self, on_record: Callable[[Record], None] | None = None) -> Outcome:
@@ -143,7 +143,7 @@ class Runner:
         self._params = _after(change, self._params)
 
     def poll(self) -> Poll:
-        """What is new since the last poll. The outcome stays in every poll once the run has ended."""
+        """Return the news since the last poll. The outcome stays in every poll once the run has ended."""
         with self._changed:
             records, self._records = self._records, []
             taken, self._taken = self._taken, []
@@ -151,7 +151,7 @@ class Runner:
             return Poll(self._state, tuple(records), latest, self._outcome, tuple(taken))
 
     def so_far(self) -> Outcome | None:
-        """What would be kept if the run were cancelled now, for a copy beside it; None before its first iteration."""
+        """Outcome of the run if it were cancelled now, for a copy beside it; None before its first iteration."""
         solving = self._solving
         if self._outcome is not None or solving is None:
             return self._outcome
@@ -196,8 +196,8 @@ class Runner:
         with self._changed:
             self._records.append(record)
             if self._thread is None and it.is_here and isinstance(it.H, Coefficients):
-                return  # nobody looks, and the workers would have to keep them
-            # What is on a device sets out when the last one was fetched, so no faster than somebody looks.
+                return  # without polls the workers would have to keep them
+            # A device sends the next iterate when the last one was fetched, so no faster than polls come.
             if it.is_here or self._latest is None:
                 it.send()
                 self._latest = it
@@ -260,7 +260,7 @@ class _Solving:
         return Outcome(self.result(), reason, tuple(self.interventions), text, details, versions_now())
 
     def so_far(self) -> Outcome:
-        """As if it had been cancelled now, asked by another thread."""
+        """Outcome as if the run had been cancelled now, for another thread."""
         result = self.result(is_over=False)
         if result is not None and isinstance(result.H, Coefficients):
             result = None  # there is too much of it for a copy beside

@@ -91,7 +91,7 @@ def compared_exports(folders: Iterable[str | os.PathLike[str]]) -> list[dict[str
     Returns
     -------
     list of dict
-        What `summary_of` tells of each, with its folder as "run"; "similarity", the mean cosine of its basis images
+        Entries of `summary_of` for each, with its folder as "run"; "similarity", the mean cosine of its basis images
         with those of the first that they match best (1: the same, in any order and scale); and "differs", by how much
         error and sparsity differ from the first's.
 

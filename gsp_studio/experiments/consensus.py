@@ -24,7 +24,7 @@ MOST_IMAGES = 1000
 
 @dataclass(frozen=True)
 class Consensus:
-    """How far several fits agree on which images belong together.
+    """Agreement of several fits on the groups of images.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ def groups_of(W: Array, H: Array) -> Array:
 
 
 def consensus_matrix(groups: Sequence[Array]) -> Array:
-    """In which part of the fits two images are in one group.
+    """Compute the fraction of the fits in which two images are in one group.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def consensus_matrix(groups: Sequence[Array]) -> Array:
 
 
 def consensus_of(groups: Sequence[Array], seed: int = 0) -> Consensus:
-    """How far several fits agree on which images belong together.
+    """Compute the agreement of several fits on the groups of images.
 
     Parameters
     ----------

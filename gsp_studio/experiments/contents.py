@@ -1,7 +1,7 @@
-"""What a figure shows, as numbers: error curves, basis images, or error maps.
+"""Contents of figures as numbers: error curves, basis images, or error maps.
 
 Each of the three knows its rows for the CSV, its lines for the terminal and its summary for run.json; how it is drawn
-is told in `drawing.py`.
+is defined in `plots.py`.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ Array = npt.NDArray[Any]
 
 
 class Content(Protocol):
-    """Numbers that can be tabled, told and summed up."""
+    """Numbers that can be tabled, printed and summed up."""
 
     def table(self) -> list[list[Any]]:
         """Rows of the CSV, the header first."""
         ...
 
     def lines(self) -> list[str]:
-        """For the terminal."""
+        """Lines for the terminal."""
         ...
 
     def summary(self) -> dict[str, Any]:
-        """For run.json."""
+        """Entry for run.json."""
         ...
 
 
@@ -85,7 +85,7 @@ class Curves:
 
     @property
     def quantity(self) -> str:
-        """What the curves are, with its unit."""
+        """Quantity of the curves, with its unit."""
         return "mean relative error (%)" if self.lowest is None else "mean relative error − lowest (%)"
 
     def table(self) -> list[list[Any]]:

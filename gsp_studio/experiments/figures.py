@@ -16,7 +16,8 @@ from gsp_studio.core.nmf import Params, check_params
 from gsp_studio.experiments.contents import Bases, Content, Curves, ErrorMaps, best_of_each
 from gsp_studio.experiments.runs import Finished, Task
 from gsp_studio.experiments.synthetic import synthetic_data
-from gsp_studio.io.dataset import Dataset, fingerprint_of
+from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.fingerprint import fingerprint_of
 
 Array = npt.NDArray[Any]
 
@@ -28,7 +29,7 @@ L1_TARGET = 0.5
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen about a figure.
+    """Settings of a figure.
 
     Attributes
     ----------

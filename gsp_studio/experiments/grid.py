@@ -1,7 +1,7 @@
 """Grids of runs that differ in rank, sparsity and seed alone, and the folders that keep the finished ones.
 
 A folder is named by a digest of all that its runs share: the data, the other parameters, what computes, the program's
-version. So whatever grid is asked for next on the same data, with the same method, finds what was computed before.
+version. So the next grid on the same data, with the same method, finds the runs that were computed before.
 """
 
 from __future__ import annotations
@@ -23,23 +23,15 @@ from gsp_studio.core.nmf import METHODS, Params, check_params
 from gsp_studio.experiments.runs import described, digest_of, plain
 from gsp_studio.io.atomic import WriteError, write_whole
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.run_json import (
-    DAMAGE,
-    INPUTS,
-    ExportedRun,
-    arrays_among,
-    describe_data,
-    params_from,
-    params_json,
-    software_versions,
-)
+from gsp_studio.io.run_json import DAMAGE, INPUTS, ExportedRun, arrays_among, describe_data, params_from, params_json
 from gsp_studio.io.session_file import SavedRun, SessionError, read_run, write_run
+from gsp_studio.io.versions import software_versions
 
 Array = npt.NDArray[Any]
 
 FORMAT = 1
 ABOUT = "sweep.json"
-#: Seconds after which a file that is not whole is one of nobody.
+#: Seconds after which a partial file counts as left behind.
 _STALE = 3600.0
 #: Parameters in which the runs of a grid differ.
 _AXES = ("rank", "sparsity", "seed")
@@ -55,7 +47,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Of its file, without the suffix: no two runs of a grid have the same."""
+        """Name of its file, without the suffix: no two runs of a grid have the same."""
         target = "" if self.sparsity is None else f"-s{self.sparsity!r}"
         return f"rank{self.rank}{target}-seed{self.seed}"
 
@@ -112,7 +104,7 @@ class Grid:
 
     @functools.cached_property
     def cells(self) -> tuple[Cell, ...]:
-        """In the order in which they are done: the first seed of all before the second of any."""
+        """Cells in the order of computation: the first seed of all before the second of any."""
         return tuple(Cell(rank, s, seed) for seed in self.seeds for rank in self.ranks for s in self.targets)
 
     def params_of(self, cell: Cell) -> Params:
@@ -130,7 +122,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a map shows of a finished run: error (a fraction), attained sparsity, seconds computing, iterations."""
+    """Numbers of a finished run for a map: error (a fraction), attained sparsity, seconds computing, iterations."""
 
     error: float
     sparsity: float
@@ -163,13 +155,13 @@ class Shelf:
 
     @functools.cached_property
     def folder(self) -> Path:
-        """Named by the method, for people, and the digest."""
+        """Name of the folder: the method, to be readable, and the digest."""
         shared = described(self.data, self.base, self.backend, without=_AXES)
         digest = digest_of({"sweep": FORMAT, **shared, "mask": plain(self.mask)})
         return self.root / f"{self.base.method}-{digest[:16]}"
 
     def path(self, cell: Cell) -> Path:
-        """Where a finished run lies."""
+        """Path of a finished run."""
         return self.folder / f"{cell.name}.h5"
 
     def keep(self, cell: Cell, run: ExportedRun) -> Numbers:
@@ -188,7 +180,7 @@ class Shelf:
         return _read(self.path(cell), cell, self.base.method)
 
     def numbers(self, cell: Cell) -> Numbers | None:
-        """Of a finished run; None where it is not there, or where its file is damaged: it is to be computed then."""
+        """Numbers of a finished run; None where its file is missing or damaged, and it is to be computed."""
         try:
             path = self.path(cell)
             told = path.stat()
@@ -197,7 +189,7 @@ class Shelf:
             return None
 
     def write_about(self, dataset: Dataset, grid: Grid) -> None:
-        """Tell beside the runs what their data are, what they share, and which grid was asked for last; WriteError."""
+        """Write beside the runs their data, their common parameters, and the last grid; WriteError where that fails."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -223,7 +215,7 @@ class Shelf:
         write_whole(self.folder / ABOUT, lambda path: path.write_text(text, encoding="ascii"))
 
     def _tidy(self) -> None:
-        """Remove what a process that was killed had begun to write; nobody writes one file for so long."""
+        """Remove files that a killed process had begun to write; no write takes so long."""
         for part in self.folder.glob(".*.part"):
             with contextlib.suppress(OSError):
                 if time.time() - part.stat().st_mtime > _STALE:
@@ -253,7 +245,7 @@ def _read_numbers(path: Path, cell: Cell, method: str, changed: int, size: int) 
 
 
 def last_grid(root: Path, fingerprint: str) -> Grid | None:
-    """The grid that was asked for last on these data, of those under `root`; None where there is none to be read."""
+    """Read the last grid on these data, of those under `root`; None where there is none to be read."""
     found = []
     for about in root.glob(f"*/{ABOUT}"):
         try:

@@ -24,11 +24,11 @@ from gsp_studio.core.methods import METHODS
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.experiments.contents import Bases, Content, Curves, ErrorMaps
 from gsp_studio.io.dataset import one_line
-from gsp_studio.io.export.montage import montage_image
+from gsp_studio.io.montage import montage_image
 
 Array = npt.NDArray[Any]
 
-#: Colour (of Okabe and Ito, told apart by colour-blind people), dashes and marker of each method.
+#: Colour (of Okabe and Ito, for colour-blind readers too), dashes and marker of each method.
 _LINES: dict[str, tuple[str, Any, str]] = {
     "nenmf": ("#0072B2", (0, (5, 1.5)), "s"),
     "ahals": ("#009E73", (0, (1, 1)), "^"),
@@ -53,7 +53,7 @@ _STYLE = {
 
 @contextmanager
 def _own_style() -> Iterator[None]:
-    """What a figure looks like does not depend on the user's matplotlibrc; a name's odd letters are no warning."""
+    """Draw independently of the user's matplotlibrc, and without warnings on odd letters of a name."""
     with style("default"), mpl.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         yield

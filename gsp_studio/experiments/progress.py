@@ -1,4 +1,4 @@
-"""How far many runs are, for people: one line on a terminal, a line per 10 % on a pipe."""
+"""Progress of many runs: one line on a terminal, a line per 10 % on a pipe."""
 
 from __future__ import annotations
 

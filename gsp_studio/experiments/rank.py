@@ -1,4 +1,4 @@
-"""How many parts: cross-validated errors, and how much of the parts depends on the seed.
+"""Choice of the rank: cross-validated errors, and the dependence of the parts on the seed.
 
 Bi-cross-validation leaves out a block of pixels of some images. The factors of all others are fitted, the left-out
 images are described by the pixels that stay, the left-out pixels by the images that stay, and the product of the two
@@ -38,7 +38,7 @@ _CHANCE, _NEGLIGIBLE = 2.0, 0.02
 
 @dataclass(frozen=True, eq=False)
 class RankRow:
-    """What is known of one rank.
+    """Results for one rank.
 
     Attributes
     ----------
@@ -153,7 +153,7 @@ def _coefficients(X: Array, W: Array, backend: Backend) -> Array:
 
 
 def stability_of(bases: Sequence[Array]) -> tuple[float, Array]:
-    """How much of a basis depends on the seed.
+    """Measure the dependence of a basis on the seed.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def suggested(rows: Sequence[RankRow]) -> tuple[int, str]:
 
     As well: block by block it is worse by no more than two standard errors of that difference, or by a fiftieth of
     what the best rank gains over the worst. All ranks leave out the same blocks, and these differ from one another by
-    much more than good ranks do: only the differences within blocks tell ranks apart.
+    much more than good ranks do: only the differences within blocks distinguish ranks.
     """
     best = min(rows, key=lambda row: row.error)
     negligible = _NEGLIGIBLE * (max(row.error for row in rows) - best.error)

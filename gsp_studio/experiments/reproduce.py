@@ -1,7 +1,7 @@
 """The paper's figures, from the runs to the files.
 
 Runs are kept in the folder's ``runs``, so a figure that was interrupted goes on, and one that needs the runs of
-another in the same folder takes them. The files of a figure are all written or none; run.json tells each figure in
+another in the same folder takes them. The files of a figure are all written or none; run.json describes each figure in
 the folder.
 """
 
@@ -24,7 +24,8 @@ from gsp_studio.experiments.runs import Finished, Task
 from gsp_studio.experiments.solving import Machine, solve_all
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.run_folder import RUN, check_directory, write_together
-from gsp_studio.io.run_json import DAMAGE, FORMAT, PROGRAM, ExportError, describe_data, software_versions, write_json
+from gsp_studio.io.run_json import DAMAGE, FORMAT, PROGRAM, ExportError, describe_data, write_json
+from gsp_studio.io.versions import software_versions
 
 RUNS = "runs"
 
@@ -38,7 +39,7 @@ class Reproduced:
 
 
 def check_figure(name: str, directory: str | os.PathLike[str]) -> None:
-    """Look whether a figure can be drawn and written into a folder; writes nothing.
+    """Check that a figure can be drawn and written into a folder; writes nothing.
 
     Raises
     ------
@@ -144,7 +145,7 @@ def _write_table(rows: Sequence[Sequence[Any]], path: Path) -> None:
 
 
 def _figures_in(directory: Path) -> dict[str, dict[str, Any]]:
-    """What the run.json of a folder tells of its figures; ExportError where it tells of something else."""
+    """Read the figures in the run.json of a folder; ExportError where it describes something else."""
     path = directory / RUN
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

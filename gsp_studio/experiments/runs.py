@@ -47,7 +47,7 @@ class Task:
     backend: str
 
     def described(self) -> dict[str, Any]:
-        """All that the bits of the run depend on, as JSON can hold it; an array is told by its digest."""
+        """All that the bits of the run depend on, for JSON; arrays as their digests."""
         return {"format": FORMAT, **described(self.data, self.params, self.backend)}
 
     @property
@@ -56,12 +56,12 @@ class Task:
         return digest_of(self.described())
 
     def path(self, folder: Path) -> Path:
-        """Where the finished run lies."""
+        """Path of the finished run."""
         return folder / f"{self.key}.npz"
 
 
 def described(data: str, params: Params, backend: str, without: Collection[str] = ()) -> dict[str, Any]:
-    """What the bits of runs depend on, as JSON can hold it.
+    """All that the bits of runs depend on, for JSON.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def digest_of(content: dict[str, Any]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A parameter's value as JSON can hold it; an array is told by its digest."""
+    """Value of a parameter for JSON; arrays as their digests."""
     if isinstance(value, np.ndarray):
         digest = hashlib.sha256(f"{value.shape} {value.dtype.str}".encode() + np.ascontiguousarray(value).tobytes())
         return {"sha256": digest.hexdigest()}
@@ -93,7 +93,7 @@ def plain(value: Any) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """What is kept of a run.
+    """Stored results of a run.
 
     Attributes
     ----------

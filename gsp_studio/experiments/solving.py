@@ -1,6 +1,6 @@
 """Solves tasks one after another in this process, or several at a time in processes of their own.
 
-Solver processes share the cores out: each has cores // jobs threads, and its libraries are told so before they are
+Solver processes share the cores out: each has cores // jobs threads, and its libraries are limited so before they are
 loaded. Ctrl-C reaches only this process, which asks the others to stop at their next iteration.
 """
 
@@ -43,7 +43,7 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass(frozen=True)
 class Machine:
-    """What may be used: processes at a time (None: as many as cores and runs), and threads of all of them together."""
+    """Resources: processes at a time (None: as many as cores and runs), and threads of all of them together."""
 
     jobs: int | None = None
     threads: int | None = None
@@ -166,7 +166,7 @@ def _in_processes(
 
 @contextmanager
 def _noticing_interrupts() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C, once or many times, raises nothing in the block, where it could hit any line; it can be asked for."""
+    """Record Ctrl-C, instead of raising an exception at any line of the block."""
     here = threading.current_thread() is threading.main_thread()
     if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield lambda: False
@@ -215,10 +215,10 @@ def _held_back(number: signal.Signals) -> Iterator[None]:
 
 
 class _Stopped(Exception):
-    """This solver was asked to stop."""
+    """Request to stop reached this solver."""
 
 
-#: What `_begin` was given, in a solver process: data, folder, threads, whether to stop, iterations done of each task.
+#: Arguments of `_begin`, in a solver process: data, folder, threads, whether to stop, iterations done of each task.
 _worker: tuple[Mapping[str, Array], Path, int, Any, Any] | None = None
 
 

@@ -1,6 +1,6 @@
-"""How much of a basis hangs on the seed: fits from further seeds, matched to it image by image.
+"""Dependence of a basis on the seed: fits from further seeds, matched to it image by image.
 
-What every start finds is in the data; what only one finds may be there by chance. The further fits have the run's own
+Parts that every start finds are in the data; parts of only one may be chance. The further fits have the run's own
 parameters, so the answer is about that run and not about the rank alone.
 """
 
@@ -28,7 +28,7 @@ _SEEDED = ("random", "images", "nndsvdar")
 
 @dataclass(frozen=True, eq=False)
 class BasisStability:
-    """What further seeds make of a basis.
+    """Comparison of a basis with those of further seeds.
 
     Attributes
     ----------

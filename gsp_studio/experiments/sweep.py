@@ -1,6 +1,6 @@
 """A sweep: the runs of a grid one after another, finished ones kept on disk; blocking or in a thread of its own.
 
-What is asked for (cancel one, cancel all, pause) takes effect within an iteration, as for any run. A finished run is
+Requests (cancel one, cancel all, pause) take effect within an iteration, as for any run. A finished run is
 written at once, whole or not at all, so whatever happens to the process, the same sweep goes on where it stopped.
 """
 
@@ -27,7 +27,7 @@ from gsp_studio.io.dataset import Dataset
 
 
 class Stage(Enum):
-    """Where a cell stands; the value is the word for people."""
+    """State of a cell; the value is its word in messages."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -139,7 +139,7 @@ class Sweep:
         return self.poll()
 
     def start(self) -> None:
-        """Do it in a thread of its own; `poll` tells how far it is."""
+        """Start the sweep in a thread of its own; `poll` returns its progress."""
         self._claim()
         self._thread = threading.Thread(target=self._work_in_thread, name="gsp-sweep", daemon=True)
         self._thread.start()
@@ -188,7 +188,7 @@ class Sweep:
             self._changed.notify_all()
 
     def poll(self) -> SweepPoll:
-        """How it stands now."""
+        """Return the state of the sweep."""
         with self._changed:
             states = tuple(self._states.values())
             return SweepPoll(states, self._is_going, self._is_paused, self._problem, self._details)
@@ -262,7 +262,7 @@ class Sweep:
             self._set(cell, stage=Stage.FAILED, text=outcome.error_text)
         elif outcome.reason is FinishReason.CANCELLED:
             self._set(cell, stage=Stage.CANCELLED)
-            if cell not in self._unwanted:  # nobody asked for it: Ctrl-C, which the run takes for a cancellation
+            if cell not in self._unwanted:  # not requested: Ctrl-C, which the run takes for a cancellation
                 raise KeyboardInterrupt
         else:
             assert runner is not None

@@ -1,4 +1,4 @@
-"""What the steps of `step` do to images, one after another."""
+"""Application of preprocessing steps to images, one after another."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.images.resize import resized
 from gsp_studio.io.patches import places_of
 from gsp_studio.io.pixels import read_grey
 from gsp_studio.io.steps import Crop, Mask, Nonnegative, Normalize, Patches, Per, Resize, Step, Subtract, shape_after
@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Images on their way: values (n, height, width) or (n, height, width, 3), names and labels."""
+    """Images between two steps: values (n, height, width) or (n, height, width, 3), names and labels."""
 
     values: Array
     names: Sequence[str]
@@ -32,7 +32,7 @@ class Images:
 
 
 def apply(steps: Sequence[Step], images: Images) -> Images:
-    """Images after these steps, new arrays."""
+    """Apply steps to images, into new arrays."""
     for step in steps:
         if step.is_on:
             images = _apply(step, images)
@@ -78,7 +78,7 @@ def _apply(step: Step, images: Images) -> Images:
 
 
 def _kept(path: str, shape: tuple[int, ...]) -> Array:
-    """Where a mask is not 0, of images of that shape."""
+    """Read a mask for images of that shape: true where it is not 0."""
     try:
         stamp = os.stat(path).st_mtime_ns
     except OSError as error:
@@ -110,42 +110,3 @@ def _patches(step: Patches, images: Images) -> Images:
         f"{images.names[j]}, row {top}, column {left}" for j, top, left in zip(chosen, tops, lefts, strict=True)
     )
     return Images(made, names, images.labels and tuple(images.labels[j] for j in chosen))
-
-
-def resized(image: Array, step: Resize) -> Array:
-    """One image (height, width) or (height, width, 3) at the step's size; Pillow averages what becomes smaller."""
-    height, width = image.shape[:2]
-    target = (step.height, step.width)
-    if (height, width) == target:
-        return image
-    if step.how == "stretch":
-        return _scaled(image, target)
-    wanted = max if step.how == "crop" else min
-    scale = wanted(step.height / height, step.width / width)
-    near = (max(1, round(height * scale)), max(1, round(width * scale)))
-    # Rounding may miss the target by a pixel.
-    near = tuple(
-        max(side, aim) if step.how == "crop" else min(side, aim) for side, aim in zip(near, target, strict=True)
-    )
-    scaled = _scaled(image, (near[0], near[1]))
-    if step.how == "crop":
-        top, left = (near[0] - step.height) // 2, (near[1] - step.width) // 2
-        return scaled[top : top + step.height, left : left + step.width]
-    made = np.zeros((*target, *image.shape[2:]), image.dtype)
-    top, left = (step.height - near[0]) // 2, (step.width - near[1]) // 2
-    made[top : top + near[0], left : left + near[1]] = scaled
-    return made
-
-
-def _scaled(image: Array, shape: tuple[int, int]) -> Array:
-    planes = image[..., None] if image.ndim == 2 else image
-    made = [
-        np.asarray(
-            Image.fromarray(np.ascontiguousarray(planes[..., k], np.float32)).resize(
-                (shape[1], shape[0]), Image.Resampling.BILINEAR
-            )
-        )
-        for k in range(planes.shape[2])
-    ]
-    stacked: Array = np.stack(made, axis=-1).astype(image.dtype, copy=False)
-    return stacked[..., 0] if image.ndim == 2 else stacked

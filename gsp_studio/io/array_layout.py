@@ -1,6 +1,6 @@
-"""How an array holds its images: which axis is theirs, what shape they have, how a vector fills one.
+"""Layout of the images in an array: their axis, their shape, and the order in which a vector fills one.
 
-What was given is taken; what was not is guessed from the shape and the values, with the reason in words.
+Options that are given are followed; the others are guessed from the shape and the values, with the reason in words.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 import numpy.typing as npt
 
 from gsp_studio.io import shape_guess
-from gsp_studio.io.axis_guess import FEW, WAYS, Axes, Reading, laid_out, readings
+from gsp_studio.io.axis_guess import FEW, WAYS, Axes, Reading, readings
 from gsp_studio.io.dataset import DatasetError, LoadOptions, Order
 from gsp_studio.io.formats import registry
 from gsp_studio.io.formats.array_entry import ArrayEntry
+from gsp_studio.io.formats.lazy_array import laid_out
 from gsp_studio.io.images import image_file
 
 Array = npt.NDArray[Any]
@@ -34,7 +35,7 @@ _OF_MATRIX = ("rows", "columns", "one")
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How an array is read: the axis of its images, their shape and order, other shapes, and the reasons in words.
+    """Layout of an array: the axis of its images, their shape and order, other shapes, and the reasons in words.
 
     Attributes
     ----------
@@ -50,13 +51,13 @@ class Arrangement:
     is_guess : bool
         Whether neither the file nor the options nor a convention without exception says it.
     axes, channel
-        As in `axes.Reading`.
+        As in `axis_guess.Reading`.
     channels : int
         Values a pixel of the images that are read: 1, or 3 for colour.
     way : str
         The same as `images_in` as `LoadOptions` has it.
     ways : tuple of str
-        What `LoadOptions.images_in` can be for this array.
+        Values that `LoadOptions.images_in` can have for this array.
     """
 
     images_in: str
@@ -75,7 +76,7 @@ class Arrangement:
 
 @dataclass(frozen=True)
 class _Question:
-    """An array that is asked about, see `arrange`."""
+    """Arguments of `arrange`."""
 
     entry: ArrayEntry
     read: Callable[[], Any]
@@ -98,7 +99,7 @@ class _Question:
         return self.options.colour in _IN_COLOUR
 
     def require_shape(self, image: Shape) -> None:
-        """Raise DatasetError where another image shape was asked for."""
+        """Raise DatasetError where the options name another image shape."""
         if self.options.image_shape not in (None, image):
             given = "x".join(map(str, self.options.image_shape))
             raise DatasetError(
@@ -114,15 +115,15 @@ def arrange(
     path: Path,
     is_in_parts: bool = True,
 ) -> Arrangement:
-    """How to read an array, following `options` where they say something.
+    """Choose the layout of an array, following `options` where they are given.
 
     Parameters
     ----------
     entry : ArrayEntry
     read : callable
-        Gives the values, an array or a `PartedArray`; called only when they are needed for a guess.
+        Gives the values, an array or a `LazyArray`; called only when they are needed for a guess.
     kind : str
-        A name in `arrays.FORMATS`.
+        A name in `registry.FORMATS`.
     options : LoadOptions
     path : Path
         For errors.
@@ -242,7 +243,7 @@ def _way_of_matrix(
     usual, other = ("columns", "rows") if of.usual == "columns" else ("rows", "columns")
     is_compared = entry.nbytes <= _COMPARED
     is_open = options.image_shape is None and not of.is_in_colour and is_compared
-    if is_open and _is_picture(matrix, vectors, sides, order):
+    if is_open and shape_guess.is_picture(matrix, vectors, sides, order):
         return "one", "read so it is much smoother than as vectors"
     fits = {axis: shape_guess.looks_like_pixels(count) for axis, count in pixels.items()}
     if fits[usual] and not fits[other]:
@@ -250,28 +251,10 @@ def _way_of_matrix(
     if fits[other] and not fits[usual]:
         return other, f"{pixels[other]} pixels make an image, {pixels[usual]} do not"
     if fits[usual] and is_compared:
-        grain = {axis: _grain(vectors(axis), order) for axis in (usual, other)}
+        grain = {axis: shape_guess.least_grain(vectors(axis), order) for axis in (usual, other)}
         if grain[other] < _CLEARLY * grain[usual]:
             return other, "read so they are much smoother"
     return usual, of.why_usual
-
-
-def _is_picture(
-    matrix: Callable[[], Any], vectors: Callable[[str], Array], sides: dict[str, int], order: Order
-) -> bool:
-    """Whether a matrix is one picture: much smoother than its rows or columns are as images of their best shape."""
-    if min(sides.values()) < shape_guess.LEAST_SIDE:
-        return False
-    down, across, noise = shape_guess.differences(shape_guess.block(matrix(), shape_guess.PICTURE))
-    if not shape_guess.are_alike(down, across):
-        return False
-    steps = []
-    for way, count in (("rows", sides["columns"]), ("columns", sides["rows"])):
-        if shape_guess.looks_like_pixels(count):
-            some = vectors(way)
-            steps.append(shape_guess.step_between_lines(some, shape_guess.rank_shapes(some, order)[0], order))
-    is_smooth = down + across < noise * (2 * shape_guess.MUCH if steps else 1)
-    return is_smooth and all(step > shape_guess.APART * max(down, across) for step in steps)
 
 
 def _one_grey(of: _Question, axes: tuple[int, int], why: str) -> Arrangement:
@@ -292,10 +275,6 @@ def _one_grey(of: _Question, axes: tuple[int, int], why: str) -> Arrangement:
         way="one",
         ways=_OF_MATRIX,
     )
-
-
-def _grain(vectors: Array, order: Order) -> float:
-    return shape_guess.grain(vectors, shape_guess.rank_shapes(vectors, order)[0], order)
 
 
 # Stacks
@@ -359,7 +338,7 @@ def _chosen(of: _Question, found: list[Reading]) -> tuple[Reading, str, bool]:
 
 
 def _chosen_of_grey(of: _Question, found: list[Reading]) -> tuple[Reading, str, bool]:
-    """Of an array that is a stack of grey images or one photograph; the first reading is the usual one."""
+    """Choose between a stack of grey images and one photograph; the first reading is the usual one."""
     usual = found[0]
     photograph = next((one for one in found if one.way == "one" and one.channel == 2), None)
     if photograph is not None and min(photograph.image) > FEW:
@@ -386,7 +365,7 @@ def _chosen_of_grey(of: _Question, found: list[Reading]) -> tuple[Reading, str, 
 
 
 def _odd_reading(of: _Question, stacks: list[Reading]) -> Reading | None:
-    """The reading for which the values speak clearly; None without one."""
+    """Find the reading that the values clearly favour; None without one."""
     if of.entry.nbytes > _READ and not of.is_in_parts:
         return None
     values = laid_out(of.read(), stacks[0].axes)

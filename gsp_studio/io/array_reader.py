@@ -1,4 +1,4 @@
-"""Matrices and stacks of images in files: a look at them, and reading them as `arrangement` says."""
+"""Matrices and stacks of images in files: their description, and reading by the layout of `array_layout`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from gsp_studio.io import shape_guess
 from gsp_studio.io.array_layout import Arrangement, arrange
-from gsp_studio.io.axis_guess import laid_out
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions, as_images
 from gsp_studio.io.formats import registry
 from gsp_studio.io.formats.array_entry import LABELS, NUMERIC, ArrayEntry
+from gsp_studio.io.formats.lazy_array import laid_out
 from gsp_studio.io.images import image_file
 from gsp_studio.io.images.names import Numbered
 from gsp_studio.io.peek import OF_FILE, Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
@@ -32,7 +32,7 @@ _BLOCK = 1 << 24
 
 
 def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
-    """What a file of arrays holds and how it would be read.
+    """Describe the images in a file of arrays, and how they would be read.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def _labels(found: Peek, images: ArrayEntry) -> tuple[str, ...] | None:
 
 
 def _picked(each: Sequence[str] | None, found: Peek) -> tuple[str, ...] | None:
-    """Of what there is of each image in the file, that of those that are read."""
+    """Select the entries of the images that are read."""
     if not each or len(each) != found.n_held:
         return None
     return tuple(each[j] for j in found.picked)
@@ -195,7 +195,7 @@ def columns_of(values: Any, found: Peek, some: slice) -> Array:
 
     Parameters
     ----------
-    values : ndarray or PartedArray (n, ...)
+    values : ndarray or LazyArray (n, ...)
         The whole array, as `values_of` gives it.
     found : Peek
     some : slice
@@ -265,7 +265,7 @@ def _entry(found: Peek) -> ArrayEntry:
 def values_of(found: Peek, in_parts: bool = False) -> Any:
     """The array that is read, an image after another (n, ...).
 
-    With `in_parts` it stays in its file, where that can be: a `PartedArray`.
+    With `in_parts` it stays in its file, where that can be: a `LazyArray`.
 
     Raises
     ------

@@ -31,7 +31,7 @@ class ExportError(ValueError):
 
 
 class FolderTaken(ExportError):
-    """The folder of an export holds another run, which is not replaced without being asked for."""
+    """The folder of an export holds another run, which is replaced only on request."""
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -72,9 +72,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 class CarefulFile(io.RawIOBase):
-    """A file for HDF5, which ends the process when a write fails as it closes: it never hears of it.
+    """A file for HDF5, which ends the process when a write fails as it closes: it never gets an error.
 
-    What has no room is kept in memory until the end, so that HDF5 reads what it wrote; `error` says what went wrong.
+    Bytes without room on the disk stay in memory until the end, so that HDF5 reads back its own; `error` is the cause.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class CarefulFile(io.RawIOBase):
         self._homeless: list[tuple[int, bytes]] = []
 
     def check(self) -> None:
-        """Raise what went wrong, if anything did."""
+        """Raise the error of an earlier write, if there was one."""
         if self.error is not None:
             raise self.error
 
@@ -117,7 +117,7 @@ class CarefulFile(io.RawIOBase):
         return len(content)
 
     def readinto(self, buffer: Any) -> int:
-        """What was written, wherever it is."""
+        """All bytes written, on the disk and in memory."""
         view = memoryview(buffer).cast("B")
         wanted = max(0, min(len(view), self._end - self._place))
         self._file.seek(self._place)
@@ -131,12 +131,12 @@ class CarefulFile(io.RawIOBase):
         return wanted
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """As ever."""
+        """As of `io.RawIOBase`."""
         self._place = offset + (0, self._place, self._end)[whence]
         return self._place
 
     def tell(self) -> int:
-        """As ever."""
+        """As of `io.RawIOBase`."""
         return self._place
 
     def truncate(self, size: int | None = None) -> int:
@@ -149,7 +149,7 @@ class CarefulFile(io.RawIOBase):
         return self._end
 
     def close(self) -> None:
-        """As ever."""
+        """As of `io.RawIOBase`."""
         self._file.close()
         super().close()
 
@@ -168,7 +168,7 @@ def careful_hdf5(path: Path, write: Callable[[h5py.File, Callable[[], None]], No
         raw.check()
 
 
-#: Bytes that a disk is asked to hold when a library does not say why it could not write.
+#: Bytes of a trial write, made where a library does not say why it failed.
 _PROBE = 1 << 20
 
 

@@ -1,4 +1,4 @@
-"""The ways in which the axes of an array can be images, heights, widths and colours.
+"""Readings of the axes of an array as images, heights, widths and colours.
 
 Conventions alone, without a look at values: NumPy and Python libraries have (image, height, width), (image, height,
 width, channel) and (image, channel, height, width), MATLAB the image last; a channel axis is 3 long, or 1 of grey
@@ -7,22 +7,13 @@ images. Axes of length 1 that are none of these are left out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from gsp_studio.io.formats.lazy_array import PartedArray, Read
-from gsp_studio.io.formats.plain_values import PlainArray
 from gsp_studio.io.shape_guess import LONGEST
 
-Array = npt.NDArray[Any]
 Axes = tuple[int, ...]
 
-#: Names of `Reading.way` for people.
+#: Names of `Reading.way` in messages.
 WAYS = {"rows": "first axis", "columns": "last axis", "middle": "middle axis", "one": "one image"}
 #: A photograph in colour has sides longer than this; a shorter axis is one of bands or channels beside two long ones.
 FEW = 4
@@ -132,44 +123,3 @@ def _reading(shape: tuple[int, ...], way: str, images: int, rest: list[int], cha
 def is_arrangement(shape: tuple[int, ...]) -> bool:
     """Whether an array of that shape can hold images."""
     return len(shape) == 2 or bool(readings(shape, False))
-
-
-def laid_out(values: Any, axes: Axes) -> Any:
-    """An array with its axes in this order, see `Reading.axes`: a view, or a `PartedArray` of the same file.
-
-    Parameters
-    ----------
-    values : ndarray or PartedArray
-    axes : tuple of int
-
-    Raises
-    ------
-    ValueError
-        An axis that is left out is longer than 1.
-    """
-    if isinstance(values, PartedArray):
-        if axes == tuple(range(values.ndim)):
-            return values
-        if isinstance(values, PlainArray):
-            return values.laid_out(axes)
-        shape = tuple(1 if a == _NEW else values.shape[a] for a in axes)
-        return PartedArray(shape, values.dtype, partial(_open_laid_out, values.open_file, values.shape, axes))
-    kept = [a for a in axes if a != _NEW]
-    others = [a for a in range(values.ndim) if a not in kept]
-    moved = np.squeeze(values.transpose(*kept, *others), axis=tuple(range(len(kept), values.ndim)))
-    return moved[np.newaxis] if axes[0] == _NEW else moved
-
-
-def _open_laid_out(
-    open_file: Callable[[], tuple[Read, Callable[[], object]]], shape: tuple[int, ...], axes: Axes
-) -> tuple[Read, Callable[[], object]]:
-    read, close = open_file()
-
-    def read_laid_out(axis: int, start: int, stop: int) -> Array:
-        if axes[axis] == _NEW:
-            whole: Array = laid_out(read(axes[1], 0, shape[axes[1]]), axes)
-            return whole[start:stop]
-        part: Array = laid_out(read(axes[axis], start, stop), axes)
-        return part
-
-    return read_laid_out, close

@@ -1,30 +1,27 @@
 """Dataset: images as the columns of a nonnegative matrix, with all that is needed to show and to name them.
 
 Frozen and checked when it is made: whatever holds a Dataset may rely on finite values >= 0, on at least two images,
-and on a shape that fits. How the raw values became these is told in `steps`, in words.
+and on a shape that fits. `steps` lists in words how these came from the raw values.
 """
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import operator
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.blocks import Streamed
-from gsp_studio.io.export.montage import as_curves
+from gsp_studio.io.fingerprint import fingerprint_of, sampled_fingerprint_of
+from gsp_studio.io.montage import as_curves
 from gsp_studio.io.steps import Patches, Step, StepError, as_step, shape_after
 
 Array = npt.NDArray[Any]
 Order = Literal["C", "F"]
-#: Images of which a fingerprint is taken where they stay in their file.
-_LOOKED_AT = 64
 Colour = Literal["grey", "rgb", "red", "green", "blue"]
 
 
@@ -59,7 +56,7 @@ def one_line(text: str) -> str:
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How a source is to be read; None: as the reader proposes.
+    """Choices for reading a source; None: as the reader proposes.
 
     Attributes
     ----------
@@ -72,14 +69,14 @@ class LoadOptions:
     key : str
         Which array of a file that holds several.
     negative : "clip" | "shift" | "abs"
-        What to do with negative values: set to 0, subtract the smallest value from all, or take absolute values.
+        Treatment of negative values: set to 0, subtract the smallest value from all, or take absolute values.
         None refuses them.
     nonfinite : "zero" | "drop"
-        What to do with NaN and infinite values: set to 0, or leave out the images that hold any. None refuses them.
+        Treatment of NaN and infinite values: set to 0, or leave out the images that hold any. None refuses them.
     dtype : "float32" | "float64"
         The type to compute in.
     colour : "grey" | "rgb" | "red" | "green" | "blue"
-        What becomes of images in colour: made grey, kept as red, green and blue, or one of these three alone.
+        Treatment of images in colour: made grey, kept as red, green and blue, or one of these three alone.
     subset : (start, stop, step)
         Which images, or frames, as a slice of Python has it: from `start`, counted from 0, up to but not including
         `stop`, every `step`-th.
@@ -89,10 +86,10 @@ class LoadOptions:
         Whether images are loaded, or stay in their file and are read in blocks in every iteration. None: they stay
         where they are large and the format allows it.
     samples : "images" | "pixels"
-        What a sample is: an image, or a pixel with its value in every image, as in hyperspectral cubes; then a column
-        of X is the spectrum of a pixel. None: an image.
+        Meaning of a sample: an image, or a pixel with its value in every image, as in hyperspectral cubes: a column
+        of X is then the spectrum of a pixel. None: an image.
     steps : tuple of Step
-        What is done to the images then, in this order, see `steps`; a dict as run.json has it is a step, too.
+        Preprocessing of the images, in this order, see `steps`; a dict as run.json has it is a step, too.
 
     Raises
     ------
@@ -184,11 +181,11 @@ class Dataset:
     source : str
         The path it came from.
     steps : tuple of str
-        What was done to the raw values, in words, in order.
+        Changes to the raw values, in words, in order.
     options : LoadOptions
-        What `load_dataset` was asked for, as resolved: loads the same data again.
+        Options of `load_dataset` as resolved: they load the same data again.
     notes : tuple of str
-        What a user should know before a run, a sentence each: images without contrast, for example.
+        Notes for the user before a run, a sentence each: images without contrast, for example.
     channels : int
         Values a pixel: 1, or 3 for colour. A column holds all of red, then all of green, then all of blue.
     grid : (height, width) or None
@@ -224,7 +221,7 @@ class Dataset:
     def __post_init__(self) -> None:
         _check(self)
         if isinstance(self.X, Streamed):  # whose values are looked at as they are read
-            object.__setattr__(self, "fingerprint", _fingerprint_of_sample(self.X))
+            object.__setattr__(self, "fingerprint", sampled_fingerprint_of(self.X))
             return
         _check_values(self)
         frozen = self.X.view()  # the caller's own array stays as writeable as it was
@@ -249,13 +246,13 @@ class Dataset:
         return as_images(vectors.T, self.image_shape, self.order, self.channels)
 
     def pictures(self, vectors: Array, white: float | None = None) -> Array:
-        """Columns as what is shown of them: images, or curves where they are spectra.
+        """Display columns: as images, or as curves where they are spectra.
 
         Parameters
         ----------
         vectors : ndarray (m, k), >= 0
         white : float, optional
-            Of spectra, what the upper edge is; by default the largest value of each.
+            Upper edge of the curves; by default the largest value of each.
 
         Returns
         -------
@@ -268,7 +265,7 @@ class Dataset:
         return as_curves(np.divide(vectors, top, out=np.zeros(vectors.shape), where=top > 0).T)
 
     def maps(self, coefficients: Array) -> Array:
-        """Of spectra, coefficients as images: where in the picture each part is.
+        """Arrange the coefficients of spectra as images: the place of each part in the picture.
 
         Parameters
         ----------
@@ -325,24 +322,6 @@ class Dataset:
             return self.as_images(self.X[:, np.atleast_1d(np.asarray(columns))])
         return self.as_images(self.X[:, :] if isinstance(self.X, Streamed) else self.X)
 
-    def with_layout(self, image_shape: tuple[int, int] | None = None, order: Order | None = None) -> Dataset:
-        """The same data with another shape or order of its images; what is None stays.
-
-        Raises
-        ------
-        DatasetError
-            A shape with another number of pixels, or an order that is neither "C" nor "F".
-        """
-        shape = self.image_shape if image_shape is None else _checked_shape(image_shape)
-        order = self.order if order is None else order
-        other = copy.copy(self)  # not `replace`, which would look at and hash all values again
-        object.__setattr__(other, "image_shape", shape)
-        object.__setattr__(other, "order", order)
-        object.__setattr__(other, "whole", self.whole if (shape, order) == (self.image_shape, self.order) else None)
-        object.__setattr__(other, "options", replace(self.options, image_shape=shape, order=order))
-        _check(other)
-        return other
-
 
 def as_images(rows: Array, image_shape: tuple[int, int], order: str, channels: int) -> Array:
     """Rows of values (k, m) as images, see `Dataset.as_images`."""
@@ -365,38 +344,12 @@ def _check_values(data: Dataset) -> None:
 
 
 def _notes_on(X: Array) -> tuple[str, ...]:
-    """What the values themselves tell. Most data are told apart by their first two images or so."""
+    """Notes on the values. The first two images decide for most data."""
     if np.ptp(X[:, 0]) == 0 and np.all(X == X[0, 0]):
         return ("the images have no contrast: every pixel has the same value, and rank 1 describes them",)
     if np.array_equal(X[:, 0], X[:, 1]) and np.all(X == X[:, :1]):
         return ("all images are the same: rank 1 describes them",)
     return ()
-
-
-def fingerprint_of(X: Array) -> str:
-    """SHA-256 of a matrix.
-
-    Parameters
-    ----------
-    X : ndarray (m, n)
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits of shape, type and values, column by column: the same whatever the order in memory.
-    """
-    digest = hashlib.sha256(f"{X.shape} {X.dtype.str}".encode())
-    columns = X.T if X.flags.f_contiguous else np.ascontiguousarray(X.T)
-    digest.update(columns.data.cast("B"))
-    return digest.hexdigest()
-
-
-def _fingerprint_of_sample(X: Streamed) -> str:
-    """SHA-256 of shape, type and the values of some images: to look at them all would be to read the file."""
-    digest = hashlib.sha256(f"sampled {X.shape} {X.dtype.str}".encode())
-    for j in np.unique(np.linspace(0, X.shape[1] - 1, _LOOKED_AT).astype(int)):
-        digest.update(np.ascontiguousarray(X[:, j]).data.cast("B"))
-    return digest.hexdigest()
 
 
 def _check(data: Dataset) -> None:

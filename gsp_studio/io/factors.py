@@ -12,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.atomic import ExportError
-from gsp_studio.io.export.coefficients import COEFFICIENTS
-from gsp_studio.io.export.swap import complete
-from gsp_studio.io.schema import check_regular
+from gsp_studio.io.formats.registry import list_arrays, read_array
+from gsp_studio.io.paths import check_regular
+from gsp_studio.io.swap import complete
 
 Array = npt.NDArray[Any]
 
 FACTORS = "factors.npz"
+#: Names of files that hold H alone.
+COEFFICIENTS = {"npy": "H.npy", "zarr": "H.zarr.zip"}
 
 
 def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, Array]:
@@ -35,8 +37,6 @@ def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, Arra
     ExportError
         No file, or one that is damaged.
     """
-    from gsp_studio.io.formats.registry import list_arrays, read_array
-
     check_regular(path, ExportError)
     try:
         entries = [entry for entry in list_arrays(path, "npz") if names is None or entry.key in names]
@@ -46,8 +46,6 @@ def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, Arra
 
 
 def _factors(path: Path) -> tuple[Array, Array]:
-    from gsp_studio.io.formats.registry import list_arrays, read_array
-
     found = read_npz(path, ("W", "H"))
     if "H" not in found:  # in a file of its own, of which parts are read
         beside = path.with_name(COEFFICIENTS["npy"])

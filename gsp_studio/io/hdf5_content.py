@@ -16,13 +16,13 @@ import numpy.typing as npt
 
 from gsp_studio.io.dataset import one_line
 from gsp_studio.io.formats.matlab5 import DEFLATE_MOST
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 from gsp_studio.io.schema import SchemaError, parse_json
 
 Array = npt.NDArray[Any]
 Member = TypeVar("Member", h5py.Group, h5py.Dataset)
 
-#: What h5py raises for files that are damaged, and Python for texts that are.
+#: Exceptions that h5py raises for damaged files, and Python for damaged texts.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError)
 #: Bytes from which on an array is compressed.
 _WORTHWHILE = 1 << 14
@@ -44,7 +44,7 @@ def write_text(group: h5py.Group, name: str, content: Any) -> None:
 
 
 def read_text(group: h5py.Group, name: str) -> Any:
-    """What `write_text` wrote."""
+    """Read a text that `write_text` wrote."""
     return parse_json(bytes(read_array(group, name).astype(np.uint8)))
 
 
@@ -77,7 +77,7 @@ def group_of(group: h5py.Group, name: str) -> h5py.Group:
 
 
 def names_of(group: h5py.Group, name: str) -> list[str]:
-    """Names in a group; those that are not UTF-8, which h5py gives as bytes, are none of ours."""
+    """Names in a group, without those that are not UTF-8, which h5py gives as bytes and GSP Studio never writes."""
     return sorted(one for one in group_of(group, name) if isinstance(one, str))
 
 

@@ -1,14 +1,14 @@
-"""Opening a data set: `peek` says what a source holds and how it would be read, `load_dataset` reads it.
+"""Opening of data sets: `peek` describes a source and how it would be read, `load_dataset` reads it.
 
-`READERS` is the table of what can be opened; a reader is four functions: does this path look like mine, what is in
-it, its raw values, and a few of its images.
+Sources are image files, which `images.image_set` reads, and files of arrays, which `array_reader` reads by the table
+`formats.FORMATS`.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,31 +19,19 @@ import numpy.typing as npt
 
 from gsp_studio.io import apply_steps, array_reader, steps, streamed
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, Order, as_images
-from gsp_studio.io.formats import cifar, envi, hdf5, idx, matlab, npy, registry, text_table, zarr
+from gsp_studio.io.formats.registry import FORMATS
 from gsp_studio.io.images import archives, image_file, image_set
 from gsp_studio.io.images.names import Places
+from gsp_studio.io.memory import require_memory
 from gsp_studio.io.patches import images_before
-from gsp_studio.io.peek import (
-    Cancelled,
-    LoadCancelled,
-    Peek,
-    Progress,
-    Raw,
-    Reader,
-    reduced,
-    require_memory,
-    require_several,
-)
+from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, require_several
 from gsp_studio.io.value_codes import missing_note
 from gsp_studio.io.values import make_finite, make_nonnegative
 
-__all__ = ["READERS", "LoadCancelled", "Peek", "Reader", "load_dataset", "peek", "thumbnails"]
+__all__ = ["LoadCancelled", "Peek", "load_dataset", "peek", "thumbnails"]
 
 Array = npt.NDArray[Any]
 
-_ACCEPTED = (
-    "accepted are a folder or archive of images, and NumPy, MATLAB, HDF5, Zarr, TIFF, IDX, ENVI, CSV and CIFAR files"
-)
 #: Bytes from which on images stay in their file where its format allows that.
 _LARGE = 1 << 30
 #: Patches of one image that are shown before it is loaded.
@@ -53,14 +41,14 @@ _THUMBNAIL = 128
 
 
 def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **choices: Any) -> Peek:
-    """Look into a source without loading it.
+    """Describe a source without loading it.
 
     Parameters
     ----------
     path : path-like
-        A folder of images, or a .npy, .npz or .mat file. What it is is decided by content, not by its name.
+        A folder, an archive or a file; its kind is decided by its content, not by its name.
     options : LoadOptions, optional
-        What is known about it; single fields can be given as keywords.
+        Choices for reading it; single fields can be given as keywords.
 
     Returns
     -------
@@ -79,8 +67,9 @@ def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **cho
     path = _path_of(path)
     chosen = replace(options or LoadOptions(), **choices)
     with _one_sentence(path):
-        found = READERS[_reader_of(path)].peek(path, chosen)
-    is_quick = found.kind in registry.FORMATS and registry.FORMATS[found.kind].is_plain
+        kind = _kind_of(path)
+        found = image_set.peek(path, chosen) if kind == "images" else array_reader.peek(path, kind, chosen)
+    is_quick = found.kind in FORMATS and FORMATS[found.kind].is_plain
     is_large = is_quick and _bytes_of(found) > _LARGE and not streamed.why_not(found)
     return replace(found, usual_storage="disk" if is_large else "memory")
 
@@ -92,7 +81,7 @@ def can_stay_on_disk(path: str | os.PathLike[str], **choices: Any) -> bool:
 
 def _path_of(path: str | os.PathLike[str]) -> Path:
     if not os.fspath(path):
-        raise DatasetError(f"the path is empty; {_ACCEPTED}")
+        raise DatasetError(f"the path is empty; {_accepted()}")
     try:
         return Path(path).expanduser()
     except RuntimeError:  # "~nobody": taken as a name
@@ -116,7 +105,7 @@ def load_dataset(
     progress : callable, optional
         Called with images done and images in all.
     cancelled : callable, optional
-        Asked between images; True ends the loading.
+        Called between images; True ends the loading.
 
     Returns
     -------
@@ -128,7 +117,7 @@ def load_dataset(
     DatasetError
         As for `peek`, and for values that NMF cannot use: NaN, infinite or negative without a choice, or all zero.
     LoadCancelled
-        `cancelled` said so; nothing is kept.
+        `cancelled` returned True; nothing is kept.
 
     Examples
     --------
@@ -145,7 +134,8 @@ def load_dataset(
         if _stays_on_disk(found):
             return _streamed(found)
         _require_memory(found)
-        raw = READERS[found.kind].load(found, progress or (lambda done, total: None), cancelled or (lambda: False))
+        load = image_set.load if found.kind == "images" else array_reader.load
+        raw = load(found, progress or (lambda done, total: None), cancelled or (lambda: False))
         raw = _finite(raw, found)
         count = raw.X.shape[1]
         raw, shape, order = _stepped(raw, found)
@@ -175,12 +165,12 @@ def load_dataset(
 
 
 def _stays_on_disk(found: Peek) -> bool:
-    """Whether `load_dataset` leaves the images in their file: because it is told to, or they are large and may stay.
+    """Whether `load_dataset` leaves the images in their file: by its options, or as they are large and may stay.
 
     Raises
     ------
     DatasetError
-        It is told to, and they cannot.
+        The options demand it, and they cannot stay.
     """
     if found.options.storage == "disk":
         reason = streamed.why_not(found)
@@ -227,7 +217,7 @@ def _bytes_of(found: Peek) -> int:
     """Memory that loading takes at its height, the steps included."""
     on = [one for one in found.options.steps if one.is_on]
     (height, width), count = found.image_shape, found.n_images
-    with suppress(steps.StepError):  # which loading tells
+    with suppress(steps.StepError):  # which loading reports
         (height, width), count = steps.shape_after(found.options.steps, found.image_shape, found.n_images)
     copies = (2 if on else 0) + (1 if found.options.samples == "pixels" else 0)
     return found.nbytes + copies * np.dtype(found.options.dtype).itemsize * height * width * found.channels * count
@@ -323,11 +313,12 @@ def thumbnails(found: Peek, count: int = 8) -> Array:
 
 def _sample(found: Peek, chosen: Array) -> Array:
     on = [one for one in found.options.steps if one.is_on]
+    sample = image_set.sample if found.kind == "images" else array_reader.sample
     if not on:
-        return READERS[found.kind].sample(found, chosen, _THUMBNAIL)
+        return sample(found, chosen, _THUMBNAIL)
     _after(found)
     # Steps are about pixels, so that they come before anything is made smaller.
-    values = READERS[found.kind].sample(found, chosen, steps.LARGEST_SIDE)
+    values = sample(found, chosen, steps.LARGEST_SIDE)
     # Patches of a few images, at random, so that they are few themselves.
     count = len(chosen) if len(chosen) > 1 else max(2, min(_FEW, found.count_after))
     few = [replace(one, count=count, stride=0) if isinstance(one, steps.Patches) else one for one in on]
@@ -336,7 +327,7 @@ def _sample(found: Peek, chosen: Array) -> Array:
 
 @contextmanager
 def _one_sentence(path: Path) -> Iterator[None]:
-    """Turn what the system says about a path into a DatasetError, and keep libraries from warning meanwhile.
+    """Turn errors of the system about a path into a DatasetError, and keep libraries from warning meanwhile.
 
     Their warnings are about files that are odd but readable, and about large images, whose memory is checked here.
     """
@@ -352,50 +343,30 @@ def _one_sentence(path: Path) -> Iterator[None]:
         raise DatasetError(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
 
 
-def _reader_of(path: Path) -> str:
-    """Name of the reader for a path."""
+def _kind_of(path: Path) -> str:
+    """The kind of a source: "images", or a name in `FORMATS`."""
     if not path.exists():
-        raise DatasetError(f"{path} does not exist; {_ACCEPTED}")
+        raise DatasetError(f"{path} does not exist; {_accepted()}")
     head = b""
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(128)
         if not head:
-            raise DatasetError(f"{path} is empty; {_ACCEPTED}")
+            raise DatasetError(f"{path} is empty; {_accepted()}")
     elif not path.is_dir():  # a pipe or a device, which could wait for ever
-        raise DatasetError(f"{path} is neither a file nor a folder; {_ACCEPTED}")
-    for name, reader in READERS.items():
-        if reader.recognises(path, head):
-            return name
-    raise DatasetError(f"{path} is not a data set ({image_file.described(head)}); {_ACCEPTED}")
+        raise DatasetError(f"{path} is neither a file nor a folder; {_accepted()}")
+    first = {kind: form for kind, form in FORMATS.items() if form.resembles_images}
+    for kind, form in first.items():
+        if form.recognises(path, head):
+            return kind
+    if path.is_dir() or archives.is_archive(path, head) or image_file.sniff(head, path.suffix) is not None:
+        return "images"
+    for kind, form in FORMATS.items():
+        if kind not in first and form.recognises(path, head):
+            return kind
+    raise DatasetError(f"{path} is not a data set ({image_file.described(head)}); {_accepted()}")
 
 
-def _array_reader(kind: str, recognises: Callable[[Path, bytes], bool]) -> Reader:
-    return Reader(
-        recognises, lambda path, options: array_reader.peek(path, kind, options), array_reader.load, array_reader.sample
-    )
-
-
-def _holds_images(path: Path, head: bytes) -> bool:
-    """A folder, an archive that is no .npz, or an image file; those of TIFF have a reader of their own."""
-    if path.is_dir():
-        return True
-    if archives.is_archive(path, head):
-        return not npy.is_npz(path, head)
-    return image_file.sniff(head, path.suffix) not in (None, "TIFF")
-
-
-READERS: dict[str, Reader] = {
-    "zarr": _array_reader("zarr", zarr.is_zarr),
-    "images": Reader(_holds_images, image_set.peek, image_set.load, image_set.sample),
-    "npy": _array_reader("npy", lambda path, head: head.startswith(b"\x93NUMPY")),
-    "npz": _array_reader("npz", npy.is_npz),
-    "mat": _array_reader("mat", lambda path, head: matlab.is_mat(path, head)),
-    "hdf5": _array_reader("hdf5", lambda path, head: hdf5.is_hdf5(path)),
-    "idx": _array_reader("idx", idx.is_idx),
-    "tiff": _array_reader("tiff", lambda path, head: image_file.sniff(head) == "TIFF"),
-    "envi": _array_reader("envi", envi.is_envi),
-    "cifar": _array_reader("cifar", cifar.is_binary),
-    "batch": _array_reader("batch", cifar.is_batch),
-    "csv": _array_reader("csv", text_table.is_table),
-}
+def _accepted() -> str:
+    names = list(dict.fromkeys(form.name for form in FORMATS.values()))
+    return f"accepted are a folder or archive of images, and {', '.join(names[:-1])} and {names[-1]} files"

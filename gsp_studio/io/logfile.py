@@ -20,22 +20,22 @@ _BYTES, _FILES = 1_000_000, 3
 
 
 def data_folder() -> Path:
-    """Where this platform keeps the program's files."""
+    """Folder of this platform for files of the program."""
     return platformdirs.user_data_path("gsp-studio", appauthor=False)
 
 
 def log_folder() -> Path:
-    """Where the log is written."""
+    """Folder of the log."""
     return data_folder() / "logs"
 
 
 def recovery_folder() -> Path:
-    """Where windows keep what was not saved."""
+    """Folder of work that was not saved."""
     return data_folder() / "recovery"
 
 
 def sweeps_folder() -> Path:
-    """Where the finished runs of sweeps are kept."""
+    """Folder of the finished runs of sweeps."""
     return data_folder() / "sweeps"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.powers import exponent_of, scaled
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 from gsp_studio.io.steps import Crop, Patches, Resize, Step, corners, shape_after
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Where patches come from: of each its image, and row and column of its upper left pixel, (n,) of int64."""
+    """Places of patches: the image of each, and row and column of its upper left pixel, (n,) of int64."""
 
     images: Array
     tops: Array
@@ -36,7 +36,7 @@ class Places:
 
 
 def places_of(step: Patches, shape: tuple[int, int], count: int) -> Places:
-    """Where a step cuts its patches out of `count` images of that shape, the same ones each time.
+    """Choose the places of the patches of a step in `count` images of that shape, the same ones each time.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def places_of(step: Patches, shape: tuple[int, int], count: int) -> Places:
 
 
 def images_before(steps: Sequence[Step], shape: tuple[int, int], count: int) -> tuple[int, int, int] | None:
-    """Of images that end as patches, how many there were when these were cut, and their height and width.
+    """Number, height and width of the images that patches are cut out of.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class Picture:
 
     @property
     def residual(self) -> Array:
-        """What the reconstruction lacks, signed."""
+        """Original less reconstruction, signed."""
         left: Array = self.original - self.reconstruction
         return left
 
@@ -180,7 +180,7 @@ def _cut(dataset: Dataset) -> Patches:
 
 
 def image_of(dataset: Dataset, patch: int) -> int:
-    """Which of the images that were cut a patch comes from, from 0; as `put_back` takes it."""
+    """Number of the image that a patch comes from, from 0; as `put_back` takes it."""
     assert dataset.whole is not None
     count, height, width = dataset.whole
     return int(places_of(_cut(dataset), (height, width), count).images[patch])

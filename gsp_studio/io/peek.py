@@ -1,8 +1,7 @@
-"""What every reader speaks: a look into a source, its raw values, and the memory that they may take."""
+"""Types shared by all readers: the description of a source and its raw values."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,12 +19,8 @@ Progress = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
 
 
-#: Allocations up to this many bytes are not worth a look at the machine.
-_SMALL = 1 << 24
-_UNLIMITED = 2**62
-#: Where labels come from that a format has a place of its own for.
+#: Source of labels that a format has a place of its own for.
 OF_FILE = "the file"
-_GROUPS = Path("/sys/fs/cgroup")
 
 
 class LoadCancelled(Exception):
@@ -34,13 +29,13 @@ class LoadCancelled(Exception):
 
 @dataclass(frozen=True)
 class Peek:
-    """What a source holds and how it would be read.
+    """Description of a source, and of how it would be read.
 
     Attributes
     ----------
     path : Path
     kind : str
-        Name of its reader: "images", "npy", "npz" or "mat".
+        "images", or a name in `formats.registry.FORMATS`.
     n_images : int
     image_shape : (height, width)
     order : "C" | "F"
@@ -56,7 +51,7 @@ class Peek:
     keys : tuple of str
         The arrays that could be read instead.
     key_texts : tuple of str
-        What each of these is: "train/data (7291 x 256, float64)".
+        Description of each of these: "train/data (7291 x 256, float64)".
     shapes : tuple of (height, width)
         Plausible image shapes, the one in force first; one where the source is unambiguous.
     note : str
@@ -66,7 +61,7 @@ class Peek:
     is_guess : bool
         Whether the layout should be shown before it is accepted.
     notes : tuple of str
-        What a user should know before loading, a sentence each: images that are left out, for example.
+        Notes for the user before loading, a sentence each: images that are left out, for example.
     files : tuple of (str, int)
         Of image files, the images that are read, in order: the file's name in its folder or archive, and which of its
         frames.
@@ -83,15 +78,15 @@ class Peek:
     is_mapped : bool
         Whether parts of it can be read alone, so that it need not be loaded.
     usual_storage : "memory" | "disk"
-        Where the images are kept when nothing is said of it.
+        Default place of the images.
     label_source : str
         Where labels come from: "folders", an array of the file, `OF_FILE`, or "" where there are none.
     label_keys : tuple of str
         The arrays that labels could come from.
     axes, channel
-        Of an array, as in `axes.Reading`.
+        Of an array, as in `axis_guess.Reading`.
     ways : tuple of str
-        What `LoadOptions.images_in` can be for it.
+        Values that `LoadOptions.images_in` can have for it.
     """
 
     path: Path
@@ -126,7 +121,7 @@ class Peek:
 
     @property
     def shape_after(self) -> tuple[int, int]:
-        """Of the images after the steps of `options`, (1, bands) of spectra; their own where a step does not fit."""
+        """Shape of the images after the steps, (1, bands) of spectra; their own where a step does not fit."""
         return self._after[0]
 
     @property
@@ -147,7 +142,7 @@ class Peek:
     @property
     def _after(self) -> tuple[tuple[int, int], int]:
         shape, count = self.image_shape, self.n_images
-        with suppress(StepError):  # which loading tells
+        with suppress(StepError):  # which loading reports
             shape, count = shape_after(self.options.steps, self.image_shape, self.n_images)
         if self.options.samples == "pixels":
             return (1, count), shape[0] * shape[1]
@@ -163,25 +158,6 @@ class Raw:
     labels: Sequence[str] | None = None
     steps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Reader:
-    """One family of sources.
-
-    Attributes
-    ----------
-    recognises : (path, first bytes) -> bool
-    peek : (path, options) -> Peek
-    load : (peek, progress, cancelled) -> Raw
-    sample : (peek, indices, longest) -> images (k, height, width) or (k, height, width, 3), float32
-        Reduced so that no side is much longer than `longest`.
-    """
-
-    recognises: Callable[[Path, bytes], bool]
-    peek: Callable[[Path, LoadOptions], Peek]
-    load: Callable[[Peek, Progress, Cancelled], Raw]
-    sample: Callable[[Peek, Array, int], Array]
 
 
 def require_several(found: Peek) -> None:
@@ -206,88 +182,6 @@ def subset_of(subset: tuple[int, int, int] | None, count: int, where: str) -> ra
     if not chosen:
         raise DatasetError(f"{where}: the subset begins at image {subset and subset[0]}, counted from 0, of {count}")
     return chosen
-
-
-def require_memory(needed: int, what: str) -> None:
-    """Refuse an allocation that free memory cannot hold, before it is made.
-
-    Parameters
-    ----------
-    needed : int
-        Bytes.
-    what : str
-        What needs them, as the subject of a sentence.
-
-    Raises
-    ------
-    DatasetError
-    """
-    if needed <= _SMALL:
-        return
-    free = free_memory()
-    if needed > free:
-        raise DatasetError(f"{what} needs {in_units(needed)} of memory, but {in_units(free)} are free")
-
-
-def free_memory() -> int:
-    """Bytes of memory that this process can take now: what the machine has, and what its control group leaves."""
-    return min(_free_on_machine(), _free_in_group(), _free_in_limits())
-
-
-def _free_on_machine() -> int:
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass  # not Linux: the installed memory is the best that can be had without another package
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return _UNLIMITED
-
-
-def _free_in_group() -> int:
-    """What the limits of containers and batch systems leave (Linux control groups, version 2)."""
-    free = _UNLIMITED
-    try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-        group = Path(_GROUPS, *(line[3:].lstrip("/") for line in lines if line.startswith("0::")))
-        for folder in (group, *group.parents):
-            if not folder.is_relative_to(_GROUPS):
-                break
-            limit = folder / "memory.max"
-            if limit.exists() and limit.read_text(encoding="ascii").strip() != "max":
-                used = int((folder / "memory.current").read_text(encoding="ascii"))
-                stat = (folder / "memory.stat").read_text(encoding="ascii").split()
-                cached = int(stat[stat.index("inactive_file") + 1])  # given back on demand
-                free = min(free, int(limit.read_text(encoding="ascii")) - used + cached)
-    except (OSError, ValueError):
-        pass  # no control groups, or none that can be read
-    return free
-
-
-def _free_in_limits() -> int:
-    """What limits of the process leave (ulimit -v, ulimit -d)."""
-    try:
-        import resource
-
-        status = Path("/proc/self/status").read_text(encoding="ascii").split()
-        free = _UNLIMITED
-        for limit, used in ((resource.RLIMIT_AS, "VmSize:"), (resource.RLIMIT_DATA, "VmData:")):
-            soft, _ = resource.getrlimit(limit)
-            if soft != resource.RLIM_INFINITY:
-                free = min(free, max(0, soft - 1024 * int(status[status.index(used) + 1])))
-        return free
-    except (ImportError, OSError, ValueError):
-        return _UNLIMITED  # not Unix
-
-
-def in_units(nbytes: int) -> str:
-    """A number of bytes for people: "512 B", "1.5 GiB"."""
-    size, units = float(nbytes), ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
-    while size >= 1024 and len(units) > 1:
-        size, units = size / 1024, units[1:]
-    return f"{size:.0f} {units[0]}" if units[0] == "B" else f"{size:.3g} {units[0]}"
 
 
 def reduced(images: Array, longest: int) -> Array:

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.images.image_file import read_image
-from gsp_studio.io.schema import check_regular
+from gsp_studio.io.paths import check_regular
 
 Array = npt.NDArray[Any]
 
 
 def read_pixels(path: str | os.PathLike[str], dataset: Dataset) -> Array:
-    """One value for each pixel of the data set's images.
+    """Read one value for each pixel of the images.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def read_pixels(path: str | os.PathLike[str], dataset: Dataset) -> Array:
         A grey image of the images' shape, or a .npy with an array (height, width) or (m,). Of images in colour all
         three values of a pixel get its value.
     dataset : Dataset
-        Says the shape, and how an image lies in a column.
+        Defines the shape, and the layout of an image in a column.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def read_pixels(path: str | os.PathLike[str], dataset: Dataset) -> Array:
 
 
 def read_mask(path: str | os.PathLike[str], dataset: Dataset) -> Array:
-    """Where entries are missing, as `factorize` takes it.
+    """Read a mask of missing entries, as `factorize` takes it.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def read_mask(path: str | os.PathLike[str], dataset: Dataset) -> Array:
 
 
 def read_grey(path: Path) -> Array:
-    """The values of a grey image, or of a .npy.
+    """Read the values of a grey image, or of a .npy.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is kept while the app runs, so that nothing is lost when it ends without asking: a folder a window.
+"""Work kept while the app runs, so that nothing is lost when it ends unexpectedly: a folder for each window.
 
 A finished run is written once, when it ends; what else changes is small and stands in state.json, written anew. Every
 file is whole or not there, so the folder can be read at any moment, also after the power has gone.
@@ -39,7 +39,7 @@ class KeptWork:
     ----------
     folder : Path
     data : str
-        Name of the data set, "" where the state does not tell it.
+        Name of the data set, "" where the state lacks it.
     runs : int
         Runs in the folder; one that was still going counts.
     has_weights : bool
@@ -115,7 +115,7 @@ class Recovery:
         return bool(work.runs or work.has_weights)
 
     def discard(self) -> None:
-        """Everything is somewhere else, or wanted by nobody."""
+        """Remove the folder: its content is saved elsewhere, or discarded."""
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -139,7 +139,7 @@ class Recovery:
 
 
 def lost(root: Path) -> list[Path]:
-    """Folders of windows that ended without closing, the newest first: they have a lock that nobody holds."""
+    """Folders of windows that ended without closing, the newest first: their locks are free."""
     return [folder for folder in _folders(root) if (folder / _LOCK).exists() and not is_held(folder / _LOCK)]
 
 
@@ -173,7 +173,7 @@ def describe_folder(folder: Path) -> KeptWork:
 
 
 def read_folder(folder: Path) -> SavedSession:
-    """What a folder holds; a run that was going counts as one that was stopped.
+    """Read the content of a folder; a run that was going counts as stopped.
 
     Raises
     ------
@@ -213,5 +213,5 @@ def set_aside(folder: Path) -> None:
 
 
 def forget(folder: Path) -> None:
-    """Remove a folder that nobody wants."""
+    """Remove a folder of discarded work."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Where the files that come with the program lie: in a wheel inside the package, in a checkout beside it."""
+"""Paths of the files that come with the program: in a wheel inside the package, in a checkout beside it."""
 
 from __future__ import annotations
 

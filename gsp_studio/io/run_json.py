@@ -1,4 +1,4 @@
-"""run.json: all that repeats a run, as text that people can read too. Arrays among the parameters lie in inputs.npz."""
+"""run.json: all that repeats a run, as readable text. Arrays among the parameters lie in inputs.npz."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +22,22 @@ from gsp_studio.core.edits import kind_of
 from gsp_studio.core.nmf import Edit, Params, Result
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import Dataset, LoadOptions
-from gsp_studio.io.export.swap import complete
 from gsp_studio.io.factors import read_npz
+from gsp_studio.io.paths import check_regular
 from gsp_studio.io.schema import (
     ARRAYS,
     INPUTS,
     RunContent,
     SchemaError,
     check_ranges,
-    check_regular,
     conform,
     interventions_from,
     options_from,
     params_from,
     parse_json,
 )
+from gsp_studio.io.swap import complete
+from gsp_studio.io.versions import versions_now
 
 __all__ = [
     "INPUTS",
@@ -63,19 +62,18 @@ Array = npt.NDArray[Any]
 FORMAT = 1
 PROGRAM = "gsp-studio"
 RUN = "run.json"
-_PACKAGES = ("numpy", "scipy", "numba", "threadpoolctl", "Pillow")
-#: What the reading of damaged text and archives raises.
+#: Exceptions from reading damaged text and archives.
 DAMAGE = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
-#: What another run like it gives.
+#: Agreement of a repeated run with the first.
 _BITS = "the same bits on processors of the same type, whatever the threads, the storage and the workers"
 _ROUNDING = "the same to rounding: workers computed on devices, or were lost and their coefficients fitted anew"
 
 
 @dataclass(frozen=True, eq=False)
 class ExportedRun:
-    """A finished run as the export needs it.
+    """Finished run, with all that the export needs.
 
     Attributes
     ----------
@@ -83,19 +81,19 @@ class ExportedRun:
     start : Params
         The parameters that the run began with.
     interventions : sequence of (n_iter, Params or Edit)
-        What it took, new parameters or an edit of the basis, and after which iteration.
+        New parameters and edits of the basis, and the iterations after which it took them.
     reason : str
         Why it ended, in words.
     backend, threads
-        What was asked for; what computed is in `result`.
+        As requested; the device that computed is in `result`.
     mask : ndarray (m, n) of bool, optional
         Entries that were missing.
     fingerprint : str
-        Of the data that it ran on; "" where nobody noted it.
+        Of the data that it ran on; "" where it was not recorded.
     versions : mapping of str to str
-        What computed it, as `software_versions` told then; empty: what is here now.
+        Versions that computed it, from `software_versions`; empty: those of now.
     remarks : mapping, plain JSON
-        What somebody wrote beside it: name, note, tags, basis images that were accepted and rejected.
+        Annotations: name, note, tags, basis images that were accepted and rejected.
     """
 
     result: Result
@@ -117,7 +115,7 @@ class ExportedRun:
 
 @dataclass(frozen=True, eq=False)
 class RunFile:
-    """A run.json that was read back: all that repeats the run.
+    """Content of a run.json: all that repeats the run.
 
     Attributes
     ----------
@@ -125,7 +123,7 @@ class RunFile:
         The parameters that the run began with.
     interventions : tuple of (n_iter, Params or Edit)
     backend, threads
-        What was asked for.
+        As requested.
     mask : ndarray (m, n) of bool, or None
         Entries that were missing.
     source : str
@@ -181,7 +179,7 @@ def as_done(
 
 
 def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[str, Any]:
-    """The content of run.json: what ran, on what, with what, and how it ended.
+    """Content of run.json: the run, its data, its software, and how it ended.
 
     Parameters
     ----------
@@ -226,7 +224,7 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
 
 
 def summary_of(content: dict[str, Any]) -> dict[str, Any]:
-    """The lines of a run.json that a batch is looked through for."""
+    """Entries of run.json that a batch of runs is compared by."""
     params, result, data = content["params"], content["result"], content["data"]
     return {
         "source": data["source"],
@@ -241,7 +239,7 @@ def summary_of(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe_data(dataset: Dataset) -> dict[str, Any]:
-    """What run.json tells of the data: where they came from, how they were read, and their fingerprint."""
+    """Entry of the data in run.json: their source, their reading, and their fingerprint."""
     m, n = dataset.X.shape
     return {
         "name": dataset.name,
@@ -260,27 +258,6 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def software_versions() -> dict[str, str]:
-    """Versions of the program, of Python and of the libraries that compute."""
-    return dict(_software_versions())
-
-
-@cache
-def _software_versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in ("gsp-studio", *_PACKAGES):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
-
-
-def versions_now() -> dict[str, str]:
-    """What computes here: `software_versions`, and the platform."""
-    return {**_software_versions(), "platform": platform.platform()}
-
-
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write as UTF-8. What a file name holds that is no text becomes a JSON escape, which reads back as it was.
 
@@ -293,7 +270,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def change_json(change: Params | Edit, prefix: str) -> dict[str, Any]:
-    """What a run took on its way, for JSON; arrays among parameters get names that begin with `prefix`."""
+    """Convert a change during a run for JSON; arrays among parameters get names that begin with `prefix`."""
     if isinstance(change, Params):
         return {"params": params_json(change, prefix)}
     return {"edit": kind_of(change), "basis": change.basis}
@@ -380,7 +357,7 @@ def _run_from(content: dict[str, Any], arrays: dict[str, Array]) -> RunFile:
     told = conform(content, RunContent)
     start = params_from(told.params, arrays)
     check_ranges(start)
-    # What an older version did not write yet is as it was then.
+    # Entries that an older version lacks have the defaults of then.
     content["params"] = {**params_json(Params(start.rank), ""), **told.params}
     content["data"] = {**msgspec.to_builtins(told.data), **content["data"]}
     content["backend"] = {**msgspec.to_builtins(told.backend), **content["backend"]}

@@ -26,6 +26,7 @@ from gsp_studio.io.hdf5_content import (
     write_array,
     write_text,
 )
+from gsp_studio.io.paths import check_regular
 from gsp_studio.io.run_json import (
     ExportedRun,
     array_fields,
@@ -39,7 +40,6 @@ from gsp_studio.io.schema import (
     SchemaError,
     check_floats,
     check_ranges,
-    check_regular,
     conform,
     interventions_from,
     params_from,
@@ -168,7 +168,7 @@ def read_from(group: h5py.Group) -> SavedRun:
 
 
 def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) -> Result:
-    """How a run ended, with arrays whose shapes belong together."""
+    """Read the end of a run, with arrays whose shapes agree."""
     told = content.result
     W, H = read_array(group, "W"), read_array(group, "H")
     if W.ndim != 2 or H.ndim != 2 or not min(*W.shape, *H.shape):

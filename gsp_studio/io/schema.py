@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import msgspec
@@ -47,7 +46,7 @@ class SchemaError(ValueError):
 
 
 class DataContent(Struct):
-    """The data of a run, as `describe_data` tells of them."""
+    """Data of a run, as `describe_data` gives them."""
 
     name: str
     source: str
@@ -72,7 +71,7 @@ class StepContent(Struct):
 
 
 class BackendContent(Struct):
-    """The device that was asked for, and the one that computed."""
+    """Requested device, and the one that computed."""
 
     asked: _Backend
     threads: Annotated[int, Meta(ge=1, le=1 << 16)] | None
@@ -80,7 +79,7 @@ class BackendContent(Struct):
 
 
 class ResultContent(Struct):
-    """How a run ended, in run.json; a sparsity that has no meaning is NaN."""
+    """End of a run, in run.json; a sparsity that has no meaning is NaN."""
 
     error: float
     sparsity: float
@@ -116,7 +115,7 @@ class RunContent(Struct):
 
 
 class SavedResultContent(Struct):
-    """How a run ended, in a session file; its arrays lie beside."""
+    """End of a run, in a session file; its arrays lie beside."""
 
     error: float
     sparsity: float
@@ -151,7 +150,7 @@ class SavedRunContent(Struct):
 
 
 class AboutContent(Struct):
-    """What wrote a session file."""
+    """Program that wrote a session file."""
 
     program: str
     format: _Count
@@ -278,7 +277,7 @@ def _change_from(step: StepContent, arrays: Mapping[str, Array], start: Params) 
 
 
 def options_from(content: Mapping[str, Any]) -> LoadOptions:
-    """How the data were read.
+    """Read the options of the data.
 
     Raises
     ------
@@ -296,16 +295,6 @@ def options_from(content: Mapping[str, Any]) -> LoadOptions:
         else:
             conform({"value": value}, dict[str, hints[name]])  # type: ignore[valid-type]
     return LoadOptions(**content)
-
-
-def check_regular(path: Path, error: Callable[[str], Exception]) -> None:
-    """Raise `error` unless a path is that of a file: to open a pipe would wait until somebody writes into it."""
-    try:
-        is_file = path.is_file()
-    except (OSError, ValueError) as reason:
-        raise error(f"{path} cannot be read: {reason}") from reason
-    if not is_file:
-        raise error(f"{path} {'is not a file' if path.exists() else 'does not exist'}")
 
 
 def check_floats(name: str, values: Array, shape: tuple[int, ...]) -> Array:

@@ -30,17 +30,18 @@ from gsp_studio.io.hdf5_content import (
     write_array,
     write_text,
 )
-from gsp_studio.io.run_json import describe_data, software_versions
+from gsp_studio.io.paths import check_regular
+from gsp_studio.io.run_json import describe_data
 from gsp_studio.io.saved_run import SavedRun, read_from, read_run, write_into, write_run
 from gsp_studio.io.schema import (
     AboutContent,
     DataContent,
     ImagesContent,
     SchemaError,
-    check_regular,
     conform,
     options_from,
 )
+from gsp_studio.io.versions import software_versions
 
 __all__ = [
     "ImagesMissing",
@@ -76,7 +77,7 @@ class SavedSession:
     Attributes
     ----------
     data : dict
-        As `describe_data` tells of the data; empty without any.
+        The data as `describe_data` gives them; empty without any.
     dataset : Dataset or None
         The data themselves where they are copied in.
     runs : tuple of SavedRun
@@ -100,7 +101,7 @@ class SavedSession:
         return options_from(self.data["options"])
 
     def find_data(self, beside: Path) -> Path:
-        """Where the data lie now.
+        """Find the path of the data.
 
         Parameters
         ----------
@@ -227,7 +228,7 @@ def _read(file: h5py.File) -> SavedSession:
 
 
 def _read_data(file: h5py.File) -> dict[str, Any]:
-    """Where the data lie, checked; empty where there are none."""
+    """Entry of the data, checked; empty where there are none."""
     content = read_text(file, "data")
     if content:
         options_from(conform(content, DataContent).options)
@@ -253,7 +254,7 @@ def _read_run_of(file: h5py.File, name: str) -> SavedRun:
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """What a session keeps of data that are linked."""
+    """Entry of data that are linked."""
     return json.loads(json.dumps(describe_data(dataset)))  # type: ignore[no-any-return]
 
 

@@ -7,6 +7,7 @@ not: the right shape has the least total variation. Squares come first among equ
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,27 @@ def are_alike(down: float, across: float) -> bool:
     return 0 < max(down, across) <= _AT_ALL * min(down, across)
 
 
+def is_picture(matrix: Callable[[], Any], vectors: Callable[[str], Array], sides: dict[str, int], order: str) -> bool:
+    """Whether a matrix is one picture: much smoother than its rows or columns are as images of their best shape."""
+    if min(sides.values()) < LEAST_SIDE:
+        return False
+    down, across, noise = differences(block(matrix(), PICTURE))
+    if not are_alike(down, across):
+        return False
+    steps = []
+    for way, count in (("rows", sides["columns"]), ("columns", sides["rows"])):
+        if looks_like_pixels(count):
+            some = vectors(way)
+            steps.append(step_between_lines(some, rank_shapes(some, order)[0], order))
+    is_smooth = down + across < noise * (2 * MUCH if steps else 1)
+    return is_smooth and all(step > APART * max(down, across) for step in steps)
+
+
+def least_grain(vectors: Array, order: str) -> float:
+    """`grain` of vectors (m, k) as images of their most plausible shape."""
+    return grain(vectors, rank_shapes(vectors, order)[0], order)
+
+
 def odd_axis(each: list[float]) -> int | None:
     """The axis of three that is not one of a picture, as neighbours differ alike along the other two.
 
@@ -168,7 +190,7 @@ def sample(vectors: Any) -> Array:
 
     Parameters
     ----------
-    vectors : ndarray (n, m) or PartedArray, real numbers
+    vectors : ndarray (n, m) or LazyArray, real numbers
 
     Returns
     -------
@@ -185,7 +207,7 @@ def block(values: Any, side: int, most: int | None = None) -> Array:
 
     Parameters
     ----------
-    values : ndarray or PartedArray, real numbers
+    values : ndarray or LazyArray, real numbers
     side : int
         Values in each direction.
     most : int, optional

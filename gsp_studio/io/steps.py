@@ -1,7 +1,7 @@
-"""What is done to images between a file and a data set: named steps in an order, each of which can be switched off.
+"""Preprocessing of images between a file and a data set: named steps in an order, each of which can be switched off.
 
 Steps are data: they are part of `LoadOptions`, so they stand in run.json and in scripts, and the same data come again.
-What is negative or not finite afterwards is asked about, as ever, and never changed in silence.
+Values that are negative or not finite afterwards need a choice of the user, and are never changed in silence.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Per = Literal["image", "pixel"]
 How = Literal["stretch", "crop", "pad"]
 Negative = Literal["clip", "shift", "abs"]
 
-#: What a folder with images of many sizes is told to be in want of.
+#: Remedy for a folder with images of many sizes.
 REMEDY = "a step that resizes them"
 LARGEST_SIDE = 1 << 15
-#: What a source of one image is told to be in want of.
+#: Remedy for a source of one image.
 CUT = "a step that cuts it into patches"
 #: Patches of a data set.
 MOST_PATCHES = 1 << 28
@@ -91,7 +91,7 @@ class Subtract:
 class Normalize:
     """Divided by the largest absolute value ("maximum") or by the Euclidean norm ("norm"), per image or per pixel.
 
-    What is all zero stays so.
+    Images of zeros stay as they are.
     """
 
     by: Literal["maximum", "norm"] = "maximum"

@@ -1,7 +1,7 @@
-"""Images that stay in their file: read in blocks, each made what loading would have made of it.
+"""Images that stay in their file: read in blocks, each processed as loading would.
 
-For folders of images, and for arrays that can be read in part. What needs all images at once (shifting by the smallest
-value of all, patches, anything per pixel) is refused; everything else is done block by block, with the functions that
+For folders of images, and for arrays that can be read in part. Steps that need all images (shifting by the smallest
+value of all, patches, anything per pixel) are refused; all else is done block by block, with the functions that
 loading uses.
 """
 
@@ -16,23 +16,25 @@ from gsp_studio.backends.blocks import Streamed
 from gsp_studio.io import apply_steps, array_reader
 from gsp_studio.io.dataset import DatasetError, as_images
 from gsp_studio.io.formats.plain_values import PlainArray
+from gsp_studio.io.formats.registry import FORMATS
 from gsp_studio.io.images import image_set
-from gsp_studio.io.peek import Peek, require_memory
+from gsp_studio.io.memory import require_memory
+from gsp_studio.io.peek import Peek
 from gsp_studio.io.steps import Nonnegative, Normalize, Patches, Step, Subtract, text_of
 from gsp_studio.io.value_codes import missing_note
 from gsp_studio.io.values import make_finite, make_nonnegative
 
 Array = npt.NDArray[Any]
 
-_IN_PARTS = "folders of images and .npy, HDF5, MATLAB 7.3, Zarr, TIFF, ENVI and binary CIFAR files"
 #: Bytes of images, as they are computed with, that are made ready at once.
 _CHUNK = 1 << 21
 
 
 def why_not(found: Peek) -> str:
-    """Why a source cannot stay in its file, a clause; "" where it can."""
+    """Find the reason why a source cannot stay in its file, a clause; "" where it can."""
     if not found.is_mapped:
-        return f"only {_IN_PARTS} can be read in part"
+        *others, last = (form.parts for form in FORMATS.values() if form.parts)
+        return f"only folders of images and {', '.join(others)} and {last} files can be read in part"
     if found.options.negative == "shift":
         return "shifting needs the smallest of all values; accepted for negative: clip, abs"
     if found.options.nonfinite == "drop":
@@ -80,11 +82,8 @@ class _Source:
         self._in_turn = isinstance(self.values, PlainArray) and self.values.is_outermost(0)
         self._steps: list[Step] = [step for step in found.options.steps if step.is_on]
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"found": self.found}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Source, (self.found,)
 
     def read(self, start: int, stop: int, out: Array) -> None:
         # A few megabytes at a time, so that what is made on the way stays in the cache; of files that are decoded, or

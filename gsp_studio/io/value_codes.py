@@ -1,4 +1,4 @@
-"""How stored numbers stand for values: codes of missing ones, scale and offset; and axes that hold one entry alone."""
+"""Coding of values by stored numbers: missing values, scale and offset; and axes of length 1."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Coding:
-    """What a file says of its numbers: ``value = stored * scale + offset``, and which of them stand for none.
+    """Coding of a file's numbers: ``value = stored * scale + offset``, and the codes of missing values.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Coding:
         return values
 
     def notes(self, stored: np.dtype[Any]) -> tuple[str, ...]:
-        """In words, a sentence each."""
+        """Notes in words, a sentence each."""
         told = []
         if self.scale != 1 or self.offset != 0:
             told.append(f"stored numbers times {self.scale:g} plus {self.offset:g} are the values, as the file says")
@@ -86,7 +86,7 @@ class Coding:
 
 
 def missing_note(notes: Iterable[str]) -> str:
-    """Of the notes on an array, that on its missing values; "" where there is none."""
+    """Find the note on missing values among those on an array; "" where there is none."""
     return next((note for note in notes if "NaN" in note), "")
 
 
@@ -112,7 +112,7 @@ def kept_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def axes_note(shape: tuple[int, ...], kept: tuple[int, ...]) -> tuple[str, ...]:
-    """In words, which axes were left out, if any."""
+    """Note on axes that were left out, if any."""
     if len(kept) == len(shape):
         return ()
     stored, left = (" x ".join(map(str, sizes)) for sizes in (shape, [shape[k] for k in sorted(kept)]))

@@ -1,4 +1,4 @@
-"""From raw values to nonnegative floats: every step is a named choice and leaves a sentence in `Dataset.steps`."""
+"""Conversion of raw values to nonnegative floats: every step is a named choice and a sentence in `Dataset.steps`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = npt.NDArray[Any]
 
 
 def unit_scale(dtype: np.dtype[Any]) -> tuple[float, str]:
-    """What values of a type are divided by to lie in [0, 1].
+    """Divisor of values of a type that brings them into [0, 1].
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def unit_scale(dtype: np.dtype[Any]) -> tuple[float, str]:
 
 
 def shared_tops(types: set[str]) -> dict[str, float]:
-    """Of types of image files that are read together, those that share the full scale of another one.
+    """Types of image files that share the full scale of another one when they are read together.
 
     Each type of up to 16 bits has its own full scale; signed values beside unsigned ones of as many bits have theirs,
     so that the same number means the same in both.
@@ -94,7 +94,7 @@ def make_finite(X: Array, choice: str | None, where: str, why: str = "") -> tupl
     where : str
         What to call the source in the error.
     why : str
-        What else the error tells of such values, a clause.
+        More on such values for the error, a clause.
 
     Returns
     -------

@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-#: Name -> module; imported when first asked for.
+#: Name -> module; imported on first use.
 _HOMES = {
     "Checkpoint": "checkpoint",
     "CheckpointError": "checkpoint",

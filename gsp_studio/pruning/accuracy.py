@@ -1,4 +1,4 @@
-"""How many images of an evaluation set a network gets right, for any weights of its layers.
+"""Accuracy of a network on an evaluation set, for any weights of its layers.
 
 A checkpoint is evaluated when it is an ONNX model, whose graph says how to compute, or when its names and shapes are
 those of a network in `models`: a file of weights does not say what to do with them, and code in files is never run.
@@ -62,7 +62,7 @@ class Evaluator:
         weights : mapping of str to ndarray, optional
             By the names of layers, as projections give them; the others are those of the file.
         cancelled : callable, optional
-            Asked before each batch; when it says so, the answer is that of the images so far, NaN for none.
+            Called before each batch; when it returns True, the result is that of the images so far, NaN for none.
         """
         right, seen, count = 0, 0, len(self._images.labels)
         score = self._scores(weights or {})

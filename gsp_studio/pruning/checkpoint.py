@@ -154,7 +154,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], weight
         The file itself, an ending of another format, weights that do not fit or are not finite, or a source that has
         changed.
     WriteError
-        No room, no permission; what was there before is still there.
+        No room, no permission; the former file is still there.
     """
     path = Path(path)
     check_target(checkpoint, path)
@@ -173,7 +173,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], weight
 
 
 def check_target(checkpoint: Checkpoint, path: Path) -> None:
-    """Look whether a checkpoint can be written under a name; writes nothing.
+    """Check that a checkpoint can be written under a name; writes nothing.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Which vectors share a target: each layer for itself, or all layers of a network as one group.
+"""Groups of vectors that share a target: each layer for itself, or all layers of a network as one group.
 
-In one group every layer finds its own share of the sparsity; what is dear stays dense. Layers can have a target of
+In one group every layer finds its own share of the sparsity: large weights stay. Layers can have a target of
 their own, and the first and last, which are small and matter most, can be left out.
 """
 
@@ -25,7 +25,7 @@ FIRST, LAST = "first", "last"
 
 @dataclass(frozen=True)
 class Grouping:
-    """How the layers of a network are projected.
+    """Settings of the projection of the layers of a network.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Group:
 
     @cached_property
     def offsets(self) -> Array:
-        """Where the vectors begin in the buffer of `packed`, and where the last one ends."""
+        """Places in the buffer of `packed` where the vectors begin, and where the last one ends."""
         lengths = []
         for layer in self.layers:
             rows = layer.rows(layer.weights, self.vectors).shape
@@ -91,7 +91,7 @@ class Group:
 
     @cached_property
     def members(self) -> tuple[slice, ...]:
-        """Which vectors belong to which layer."""
+        """Slice of the vectors of each layer."""
         counts = [len(layer.rows(layer.weights, self.vectors)) for layer in self.layers]
         ends = np.cumsum(counts).tolist()
         return tuple(slice(end - count, end) for end, count in zip(ends, counts, strict=True))

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from gsp_studio.io.dataset import Dataset, DatasetError, fingerprint_of
+from gsp_studio.io.dataset import Dataset, DatasetError
+from gsp_studio.io.fingerprint import fingerprint_of
 from gsp_studio.io.images import archives
 from gsp_studio.io.images import image_file as image_files
 from gsp_studio.io.images.image_set import natural_key, scan
@@ -31,7 +32,7 @@ _WORKERS = 8
 
 
 class Labelled(Protocol):
-    """What training and evaluation ask of images."""
+    """Images with labels, as training and evaluation use them."""
 
     @property
     def labels(self) -> Array:
@@ -111,7 +112,7 @@ def labelled_from(dataset: Dataset, classes: Sequence[str] | None = None) -> Lab
     ----------
     dataset : Dataset
     classes : sequence of str, optional
-        The classes in their order; by default those that occur: numbers in order, names as people sort them.
+        The classes in their order; by default those that occur: numbers in order, names in natural order.
 
     Raises
     ------
@@ -232,7 +233,7 @@ class LabelledFiles:
 
 
 def _silent(step: str) -> None:
-    """What decoding tells of each image is not kept."""
+    """Drop the notes of decoding."""
 
 
 def _middle(size: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -1,7 +1,7 @@
 """Layers of a network: weights whose filters or rows are the vectors that are projected.
 
-What a layer is follows from its shape and name alone: two axes make a linear layer, three to five a convolution.
-Biases, norms and embeddings are left alone, with the reason, and so is what is not floating.
+The kind of a layer follows from its shape and name alone: two axes make a linear layer, three to five a convolution.
+Biases, norms and embeddings are left alone, with the reason, and so are arrays that are not floating.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Layer:
     Attributes
     ----------
     name : str
-        For people.
+        Name in messages.
     key : str
         In its file.
     kind : "linear" | "convolution"
@@ -65,7 +65,7 @@ class Layer:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the weights."""
+        """Shape of the weights."""
         return self.weights.shape
 
     @property
@@ -106,7 +106,7 @@ class LeftAlone:
 
 
 def reason_against(name: str, shape: tuple[int, ...], is_float: bool = True) -> str:
-    """Why an array is no layer that can be pruned; "" for one that is.
+    """Find the reason why an array is no layer that can be pruned; "" for one that is.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ def mask_of(module: nn.Module) -> Mask | None:
 
 
 def _drop(values: Tensor, dropped: Tensor) -> None:
-    """Zero for what is dropped; no product, which would keep NaN."""
+    """Set dropped weights to zero; a product would keep NaN."""
     with torch.no_grad():
         values.masked_fill_(dropped, 0)
 

@@ -29,7 +29,7 @@ _BELOW = 1e-6
 
 @dataclass(frozen=True)
 class Method:
-    """A way to prune: its names for files, people and tables, and whether it acts while the network is trained."""
+    """Method of pruning: its names in files, messages and tables, and whether it acts while the network is trained."""
 
     label: str
     is_induced: bool = False

@@ -125,7 +125,7 @@ class _Input:
         return None
 
     def fed(self, batch: Array, count: int) -> dict[str, Array]:
-        """What the graph is given: images in its order and type, filled up to a number of them with the last."""
+        """Inputs of the graph: images in its order and type, filled up to a number of them with the last."""
         arranged = self.arranged(batch)
         assert arranged is not None  # compared with the shape of all images at the beginning
         full = np.concatenate([arranged, np.repeat(arranged[-1:], count - len(arranged), axis=0)])
@@ -157,7 +157,7 @@ def _scores(outputs: list[Any], path: Path) -> Array:
 
 
 def _told(path: Path, compute: Callable[[], Any]) -> Any:
-    """What a computation gives; CheckpointError where the graph cannot be computed."""
+    """Run a computation; CheckpointError where the graph cannot be computed."""
     try:
         return compute()
     except Exception as error:  # the reference implementation raises exceptions of every kind

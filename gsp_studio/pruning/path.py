@@ -1,6 +1,6 @@
-"""The slider of a network: its groups sorted once, then the projection at any target at once, and who pays.
+"""Sparsity path of a network: its groups sorted once, then the projection and the sparsity of each layer at any target.
 
-Sorting is linear in the weights and takes seconds for 25 million; `project` asked for some layers alone writes only
+Sorting is linear in the weights and takes seconds for 25 million; `project` of some layers alone writes only
 these, where each is a group for itself.
 """
 
@@ -90,7 +90,7 @@ class NetworkPath:
         return new, found
 
     def sparsities(self, s: float) -> dict[str, float]:
-        """Who pays: the average sparsity of each layer at a target, without its weights."""
+        """Average sparsity of each layer at a target, without its weights."""
         target = check_target(s)
         found = {}
         for group, path in zip(self.groups, self._paths, strict=True):
@@ -100,10 +100,6 @@ class NetworkPath:
     def zeros(self, s: float) -> dict[str, float]:
         """The fraction of zeros of each layer at a target."""
         return {name: zeros_of(values) / values.size for name, values in self.project(s).items()}
-
-    def zeros_curve(self, targets: Sequence[float]) -> Array:
-        """The fraction of zeros of all layers together at each target: the curve of % zeros against s."""
-        return np.array([self._count(s) / self.size for s in targets])
 
     def target_for(self, zeros: float) -> float:
         """The smallest target at which this fraction of all weights is zero, to 1e-12."""

@@ -44,7 +44,7 @@ def save_figure(plan: Plan, outcomes: Sequence[Outcome], title: str, path: Path)
 
 
 def draw(plan: Plan, outcomes: Sequence[Outcome], title: str) -> Figure:
-    """The figure: a line a method with its spread over seeds; the axis is the logarithm of what is kept."""
+    """Draw the figure: a line a method with its spread over seeds, over the logarithm of the kept share."""
     sheet = Figure(figsize=(6.4, 4.0))
     axes = sheet.add_subplot()
     shares = sorted(plan.shares)
@@ -56,7 +56,7 @@ def draw(plan: Plan, outcomes: Sequence[Outcome], title: str) -> Figure:
     for number, method in enumerate(plan.methods):
         colour, dashes, marker = _LINES[method]
         found = np.array([mean_and_spread(outcomes, method, share) for share in shares])
-        # Side by side where they would lie on each other: a few percent of what is kept.
+        # Side by side where they would lie on each other: a few percent of the kept share.
         kept = (1 - np.array(shares)) * 1.03 ** (number - (len(plan.methods) - 1) / 2)
         axes.errorbar(
             kept,

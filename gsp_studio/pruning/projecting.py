@@ -23,13 +23,13 @@ from gsp_studio.pruning.layers import Layer, average_sparsity, layer_of, reason_
 
 Array = npt.NDArray[Any]
 
-#: Between two targets this close lie no weights that anybody could tell apart.
+#: Distance of two targets whose weights cannot be distinguished.
 _CLOSE = 1e-12
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What became of a layer.
+    """Report on a pruned layer.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Pruned:
         By the names of the layers that were pruned; the others are as they were.
     layers : tuple of LayerReport
     sparsity : float
-        The target s: the one that was asked for, or found for a share of zeros.
+        The target s, as given or found for a share of zeros.
     """
 
     weights: dict[str, Array]
@@ -115,13 +115,13 @@ def project_checkpoint(checkpoint: Checkpoint, sparsity: float, grouping: Groupi
 
 
 def project_layers(layers: Sequence[Layer], sparsity: float, grouping: Grouping | None = None) -> Pruned:
-    """As `project_checkpoint`, for layers alone."""
+    """Project layers as `project_checkpoint` does."""
     target = check_target(sparsity, "sparsity")
     return _projected(groups_of(layers, grouping or Grouping()), target)
 
 
 def project_weights(weights: Mapping[str, Array], sparsity: float, grouping: Grouping | None = None) -> Pruned:
-    """As `project_checkpoint`, for arrays by name; those that are no layers (`reason_against`) are left out."""
+    """Project arrays by name as `project_checkpoint` does; those that are no layers (`reason_against`) are left out."""
     return project_layers(layers_of(weights), sparsity, grouping)
 
 
@@ -170,7 +170,7 @@ def to_zeros(checkpoint: Checkpoint, zeros: float, grouping: Grouping | None = N
 
 
 def layers_to_zeros(layers: Sequence[Layer], zeros: float, grouping: Grouping | None = None) -> Pruned:
-    """As `to_zeros`, for layers alone."""
+    """Project layers as `to_zeros` does."""
     share = check_target(zeros, "zeros")
     groups = groups_of(layers, grouping or Grouping())
     free = [group for group in groups if group.own is None]
@@ -203,7 +203,7 @@ def _target_for(groups: Sequence[Group], wanted: int) -> float:
 
 
 def zeros_of(values: Array) -> int:
-    """How many values are zero."""
+    """Count the values that are zero."""
     return values.size - int(np.count_nonzero(values))
 
 
@@ -231,7 +231,7 @@ def path_of(group: Group) -> SparsityPath:
 
 
 def _vectors(group: Group) -> tuple[Any, Any]:
-    """What the core is given: the weights of one layer as they lie, or those of several in one buffer; and the axis."""
+    """Input of the core: the weights of one layer as they lie, or those of several in one buffer; and the axis."""
     if len(group.layers) == 1:
         return group.layers[0].weights, group.layers[0].other_axes(group.vectors)
     return group.packed(), 0
@@ -242,7 +242,7 @@ def _projected(groups: Sequence[Group], s: float) -> Pruned:
     for group in groups:
         target = s if group.own is None else group.own
         x, axis = _vectors(group)
-        out = x.values if len(group.layers) > 1 else None  # a buffer that nobody else holds
+        out = x.values if len(group.layers) > 1 else None  # a buffer of its own
         projections.append(group_sparse_projection(x, target, axis=axis, out=out))
         targets.append(target)
     return _assembled(groups, projections, targets, s)
@@ -263,7 +263,7 @@ def _assembled(
 
 
 def weights_of(group: Group, values: Array) -> dict[str, Array]:
-    """What a projection of a group gave, by the names of its layers, as their files store it."""
+    """Weights that a projection of a group gave, by the names of its layers, as their files store them."""
     new = {group.layers[0].name: values} if len(group.layers) == 1 else group.unpacked(values)
     return {layer.name: _as_stored(new[layer.name], layer.dtype) for layer in group.layers}
 

@@ -28,7 +28,7 @@ _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 @dataclass(frozen=True)
 class LayerState:
-    """How sparse a layer is: average Hoyer sparsity of its vectors, and the fraction of zeros."""
+    """Sparsity of a layer: average Hoyer sparsity of its vectors, and the fraction of zeros."""
 
     name: str
     shape: tuple[int, ...]
@@ -38,7 +38,7 @@ class LayerState:
 
 @dataclass(frozen=True)
 class Summary:
-    """How sparse a model is; as text, a table.
+    """Sparsity of a model; as text, a table.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class GSPPruner:
     every : int
         `step` projects at every k-th call.
     start : float
-        Epoch from which on `step` projects; if it is not 0, `step` has to be told the epoch.
+        Epoch from which on `step` projects; if it is not 0, `step` needs the epoch.
     group : "layer" | "network" | Grouping
         Each layer a group of its own, or one over the network; a `Grouping` says more: vectors, targets of layers,
         layers that are left out.
@@ -122,7 +122,7 @@ class GSPPruner:
         self.iterations = 0
         self._has_projected = self._has_moved = False
         self._modules = _prunable(_inside(model))
-        groups_of(self._shapes(), self.grouping)  # says now what is wrong with the names
+        groups_of(self._shapes(), self.grouping)  # raises now for wrong names
 
     @property
     def is_frozen(self) -> bool:
@@ -187,7 +187,7 @@ class GSPPruner:
             masks.thaw(module)
 
     def summary(self) -> Summary:
-        """How sparse the pruned layers are."""
+        """Sparsities of the pruned layers."""
         wanted, states, zeros, size = self._names(), [], 0, 0
         for layer in self.layers():
             if layer.name in wanted:
@@ -198,7 +198,7 @@ class GSPPruner:
         return Summary(tuple(states), zeros / size, self.is_frozen)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a run needs to go on, beside the states of model and optimizer: numbers and masks."""
+        """State that a run needs to go on, beside those of model and optimizer: numbers and masks."""
         held = {name: masks.mask_of(module) for name, module in self._modules.items()}
         return {
             "iterations": self.iterations,

@@ -29,14 +29,14 @@ from gsp_studio.pruning.training import Schedule, Sets, Stage, accuracy, train
 
 RUNS = "runs"
 DENSE = "dense"
-#: Of the files of runs; another number when what they hold, or how it is made, changes.
+#: Version of the files of runs: raised when their content, or its computation, changes.
 FORMAT = 1
 SHARES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared.
+    """Plan of a comparison.
 
     Attributes
     ----------
@@ -115,14 +115,14 @@ class Task:
 
     @property
     def name(self) -> str:
-        """Of its files."""
+        """Name of its files."""
         digest = hashlib.sha256(json.dumps(self.described(), sort_keys=True).encode()).hexdigest()[:24]
         return f"{self.method}-{digest}"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave.
+    """Result of a run.
 
     Attributes
     ----------
@@ -162,7 +162,7 @@ Progress = Callable[[int, int], None]
 
 
 class _Epochs:
-    """Told of every epoch of a run, tells how far the recipe is."""
+    """Progress of the recipe, from the epochs of its runs."""
 
     def __init__(self, progress: Progress, done: int, finished: int) -> None:
         self._progress, self._done, self._finished = progress, done, finished
@@ -225,7 +225,7 @@ def _save(task: Task, outcome: Outcome, folder: Path) -> None:
 
 
 def _dense_file(task: Task, folder: Path) -> Path:
-    """Where the dense network of a task's seed lies, as it is before it is trained on."""
+    """Path of the dense network of a task's seed, before further training."""
     return folder / f"{Task(task.plan, task.seed, DENSE, 0.0).name}.pt"
 
 

@@ -1,4 +1,4 @@
-"""pruning.json: what a pruned network was made of and how, beside the file; one for all networks in a folder."""
+"""pruning.json: source and settings of pruned networks, beside their files; one for all networks in a folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gsp_studio.io.atomic import write_whole
-from gsp_studio.io.run_json import DAMAGE, PROGRAM, software_versions, write_json
+from gsp_studio.io.run_json import DAMAGE, PROGRAM, write_json
+from gsp_studio.io.versions import software_versions
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
 from gsp_studio.pruning.grouping import Grouping
 from gsp_studio.pruning.projecting import Pruned
@@ -19,7 +20,7 @@ FORMAT = 1
 
 
 def describe(checkpoint: Checkpoint, pruned: Pruned, grouping: Grouping, asked: dict[str, float]) -> dict[str, Any]:
-    """What pruning.json says of one network.
+    """Entry of one network in pruning.json.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def describe(checkpoint: Checkpoint, pruned: Pruned, grouping: Grouping, asked: 
 
 
 def check_report(folder: Path) -> None:
-    """Look whether the pruning.json of a folder is ours, or none is there.
+    """Check that the pruning.json of a folder is one of GSP Studio, or missing.
 
     Raises
     ------

@@ -20,7 +20,8 @@ from gsp_studio.io.atomic import write_whole
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.run_folder import check_directory
 from gsp_studio.io.load import peek
-from gsp_studio.io.run_json import DAMAGE, PROGRAM, ExportError, software_versions, write_json
+from gsp_studio.io.run_json import DAMAGE, PROGRAM, ExportError, write_json
+from gsp_studio.io.versions import software_versions
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.images import Labelled
@@ -77,14 +78,14 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset])
     Parameters
     ----------
     args : Namespace
-        Of `add_arguments`, and what every command has that loads data.
+        Those of `add_arguments`, and of every command that loads data.
     load : callable
         Loads ``args.path`` as the other arguments say.
 
     Raises
     ------
     ValueError, OSError
-        One sentence on what cannot be used.
+        Input that cannot be used, in one sentence.
     """
     _check(Path(args.out))
     from gsp_studio.pruning.data import read_parts
@@ -286,7 +287,7 @@ def _write_rows(outcomes: Sequence[Outcome], path: Path) -> None:
 
 
 class _Meter:
-    """How far a recipe is: a line that is written over on a terminal, a line per 10 % on a pipe."""
+    """Progress of a recipe: a line that is written over on a terminal, a line per 10 % on a pipe."""
 
     def __init__(self, epochs: int, runs: int, stream: TextIO | None) -> None:
         self._epochs, self._runs, self._stream = epochs, runs, stream
@@ -298,7 +299,7 @@ class _Meter:
         """Epochs and runs that are done of all."""
         if self._stream is None:
             return
-        self._first = epochs if self._first is None else self._first  # what was there already took no time
+        self._first = epochs if self._first is None else self._first  # finished runs took no time
         now, is_last = time.monotonic(), runs == self._runs
         tenths = 10 if is_last else min(9, 10 * epochs // self._epochs)
         if self._is_terminal and (now - self._shown > 0.1 or is_last):

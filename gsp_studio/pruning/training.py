@@ -1,7 +1,7 @@
 """Training loops of the recipes: plain SGD with Nesterov momentum and a cosine schedule, seeded, to be gone on with.
 
 One function trains dense networks, fine-tunes pruned ones and trains with induced projection: what differs is the
-pruner that is told of every step. A long training keeps its state beside the results, once a minute.
+pruner, which is called after every step. A long training keeps its state beside the results, once a minute.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _KEPT_EVERY = 60.0
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a network is trained.
+    """Settings of the training of a network.
 
     Attributes
     ----------
     epochs, finetune : int
-        Of training, and of fine-tuning what is left after pruning.
+        Of training, and of fine-tuning after pruning.
     batch : int
     rate, finetune_rate : float
         Learning rates at the beginning; both fall to 0 along half a cosine.
@@ -102,7 +102,7 @@ class Stage:
     epochs : int
     rate : float
     seed : int
-        Of the order of the images, and of what is changed about them.
+        Of the order of the images, and of their augmentation.
     batch : int
     decay : float
     """
@@ -131,9 +131,9 @@ def train(
     sets : Sets
     stage : Stage
     pruner : GSPPruner, optional
-        Told of every step of the optimizer, with the epoch.
+        Called after every step of the optimizer, with the epoch.
     on_epoch : callable, optional
-        Called after each epoch; what it raises ends the training.
+        Called after each epoch; an exception from it ends the training.
     state : Path, optional
         Where the state of a long training is kept; one that is there is gone on with, and removed at the end.
     """

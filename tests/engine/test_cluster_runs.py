@@ -60,7 +60,7 @@ def spec(address, tmp_path, params=PARAMS, seconds=0.0):
 def until(runner, n_iter):
     """Poll as a window does until so many iterations are done."""
     seen, end = 0, time.monotonic() + 120
-    while seen < n_iter and not runner.state.is_final and time.monotonic() < end:
+    while seen < n_iter and runner.state not in (RunState.FINISHED, RunState.FAILED) and time.monotonic() < end:
         seen = max([seen, *(record.n_iter for record in runner.poll().records)])
         time.sleep(0.005)
     return seen

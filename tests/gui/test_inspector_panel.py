@@ -532,7 +532,7 @@ def test_long_names_do_not_widen_the_panel(panel: InspectorPanel) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 24), (24, 1)])
 def test_images_of_one_row_or_column(panel: InspectorPanel, shape: tuple[int, int]) -> None:
-    data = DATA.with_layout(shape)
+    data = replace(DATA, image_shape=shape)
     panel.set_dataset(data)
     panel.set_shown(BASIS)
     panel.resize(500, 400)

@@ -26,8 +26,8 @@ from gsp_studio.gui.widgets.dataset_pictures import pictures_of
 from gsp_studio.gui.widgets.subset import SubsetEditor
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.dataset import LoadOptions
-from gsp_studio.io.export.montage import curve_shape
 from gsp_studio.io.load import peek, thumbnails
+from gsp_studio.io.montage import curve_shape
 
 LEFT = Qt.MouseButton.LeftButton
 N, H, W = 60, 8, 6

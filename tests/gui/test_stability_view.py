@@ -27,7 +27,7 @@ from gsp_studio.gui.widgets.tile_spread import THICKEST, relative_spread
 from gsp_studio.gui.widgets.tile_view import veil_table
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.montage import as_curves
+from gsp_studio.io.montage import as_curves
 from gsp_studio.io.resources import sample_path
 from gsp_studio.io.session_file import read_run
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
-from gsp_studio.io.dataset import Dataset, LoadOptions, fingerprint_of, one_line
+from gsp_studio.io.dataset import Dataset, one_line
+from gsp_studio.io.fingerprint import fingerprint_of
 
 
 def dataset(X=None, **changes):
@@ -59,19 +60,6 @@ def test_values_are_read_only_and_the_callers_array_is_not():
 def test_what_does_not_hold_is_refused(changes, told):
     with pytest.raises(gs.DatasetError, match=told):
         dataset(**changes)
-
-
-def test_another_layout_keeps_the_values():
-    data = dataset()
-    other = data.with_layout((2, 3), "F")
-    assert (other.image_shape, other.order) == ((2, 3), "F")
-    assert other.X is data.X
-    assert other.fingerprint == data.fingerprint
-    assert other.options == LoadOptions(image_shape=(2, 3), order="F")
-    assert (data.image_shape, data.order) == ((3, 2), "C")
-    for wrong in ({"image_shape": (4, 4)}, {"order": "X"}, {"image_shape": (0, 6)}, {"image_shape": "3x2"}):
-        with pytest.raises(gs.DatasetError):
-            data.with_layout(**wrong)
 
 
 def test_images_without_contrast_are_noted():

@@ -436,7 +436,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(tmp_path: Path, name: str, mo
     case, told = REFUSED[name]
     opened = case(tmp_path)
     before = sorted(map(str, tmp_path.rglob("*")))
-    monkeypatch.setattr("gsp_studio.io.peek.free_memory", lambda: 1 << 30)
+    monkeypatch.setattr("gsp_studio.io.memory.free_memory", lambda: 1 << 30)
     with pytest.raises(gs.DatasetError) as error:
         load_dataset(opened)
     sentence = str(error.value)

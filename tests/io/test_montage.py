@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gsp_studio.io.export.montage import GAP_LEVEL, grid_shape, montage_image, to_grey
+from gsp_studio.io.montage import GAP_LEVEL, grid_shape, montage_image, to_grey
 
 
 def test_each_tile_has_its_own_white_or_all_share_one():

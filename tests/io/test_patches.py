@@ -11,7 +11,7 @@ from PIL import Image
 import gsp_studio as gs
 from gsp_studio.cli import main
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.export.run_folder import ExportedRun, What, export_run, read_run
+from gsp_studio.io.export.run_folder import ExportedRun, ExportOptions, export_run, read_run
 from gsp_studio.io.load import load_dataset, peek
 from gsp_studio.io.patches import image_of, put_back
 from gsp_studio.io.session_file import SavedSession, describe, read_session, write_session
@@ -121,7 +121,7 @@ def test_what_is_not_made_of_patches(photo, tmp_path):
         with pytest.raises(ValueError, match="is not made of patches"):
             put_back(data, run.result.W, run.result.H)
         with pytest.raises(ValueError, match="no patches"):
-            export_run(tmp_path / "out", data, run, What(extras=("pictures",)))
+            export_run(tmp_path / "out", data, run, ExportOptions(extras=("pictures",)))
     data = load_dataset(photo, steps=[patches])
     with pytest.raises(ValueError, match="are not those of data"):
         put_back(data, run.result.W[:5], run.result.H)
@@ -132,7 +132,7 @@ def test_what_is_not_made_of_patches(photo, tmp_path):
 def test_the_picture_is_exported(photo, tmp_path):
     data = load_dataset(photo, steps=[gs.Patches(8, 7, stride=5)])
     run = fitted(data)
-    export_run(tmp_path / "out", data, run, What(extras=("pictures",)))
+    export_run(tmp_path / "out", data, run, ExportOptions(extras=("pictures",)))
     picture = put_back(data, run.result.W, run.result.H)
     pages = tifffile.imread(tmp_path / "out" / "picture.tif")
     np.testing.assert_allclose(pages, [picture.original, picture.reconstruction, picture.residual], atol=1e-6)
@@ -151,7 +151,7 @@ def test_the_picture_of_an_image_of_extreme_size_is_that_of_an_ordinary_one(tmp_
         np.save(tmp_path / "x.npy", np.ldexp(pictures(1, H, W).astype(np.float64) / 256, k))
         data = load_dataset(tmp_path / "x.npy", steps=[gs.Patches(8, 7, stride=5)])
         run = fitted(data)
-        export_run(tmp_path / str(k), data, run, What(extras=("pictures",)))
+        export_run(tmp_path / str(k), data, run, ExportOptions(extras=("pictures",)))
         with Image.open(tmp_path / str(k) / "picture.png") as image:
             pages = np.ldexp(tifffile.imread(tmp_path / str(k) / "picture.tif").astype(np.float64), -k)
             seen.append((put_back(data, run.result.W, run.result.H).error, np.asarray(image), pages))

@@ -23,7 +23,7 @@ from gsp_studio.core.params import same_value
 from gsp_studio.io import recovery
 from gsp_studio.io.atomic import WriteError, write_whole
 from gsp_studio.io.recovery import Recovery, read_folder
-from gsp_studio.io.run_json import ExportedRun, as_done, versions_now
+from gsp_studio.io.run_json import ExportedRun, as_done
 from gsp_studio.io.session_file import (
     SavedRun,
     SavedSession,
@@ -34,6 +34,7 @@ from gsp_studio.io.session_file import (
     write_run,
     write_session,
 )
+from gsp_studio.io.versions import versions_now
 
 N, H, W = 30, 9, 7
 OLD = Path(__file__).parents[1] / "data" / "session-format-1.gsps"

@@ -11,9 +11,10 @@ from making import pictures, save_all
 from PIL import Image
 
 import gsp_studio as gs
-from gsp_studio.io.apply_steps import Images, apply, resized
+from gsp_studio.io.apply_steps import Images, apply
 from gsp_studio.io.dataset import DatasetError, LoadOptions
 from gsp_studio.io.export.run_folder import ExportedRun, export_run, read_run
+from gsp_studio.io.images.resize import resized
 from gsp_studio.io.load import load_dataset, peek, thumbnails
 from gsp_studio.io.steps import script_of, text_of
 
@@ -162,7 +163,7 @@ def test_thumbnails_show_the_steps(stack):
     ],
 )
 def test_steps_that_cannot_be_get_one_sentence(stack, steps, told, monkeypatch):
-    monkeypatch.setattr("gsp_studio.io.peek.free_memory", lambda: 1 << 30)
+    monkeypatch.setattr("gsp_studio.io.memory.free_memory", lambda: 1 << 30)
     with pytest.raises(DatasetError) as error:
         load_dataset(stack, steps=steps)
     assert told in str(error.value)

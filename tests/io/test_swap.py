@@ -13,9 +13,9 @@ import pytest
 from making import pictures
 
 import gsp_studio as gs
+from gsp_studio.io import swap
 from gsp_studio.io.atomic import FolderTaken, WriteError, write_whole
-from gsp_studio.io.export import swap
-from gsp_studio.io.export.run_folder import ExportedRun, ExportError, What, export_run, read_factors, read_run
+from gsp_studio.io.export.run_folder import ExportedRun, ExportError, ExportOptions, export_run, read_factors, read_run
 
 
 class Killed(BaseException):
@@ -61,7 +61,7 @@ def kill_at(monkeypatch, after):
 @pytest.mark.parametrize("after", range(16))
 def test_a_kill_between_two_moves_ends_in_the_new_export(tmp_path, dataset, runs, monkeypatch, after):
     old, new = runs
-    export_run(tmp_path, dataset, old, What(extras=("mat",)))
+    export_run(tmp_path, dataset, old, ExportOptions(extras=("mat",)))
     (tmp_path / "basis" / "mine.txt").write_text("mine")
     with monkeypatch.context() as patch:
         calls = kill_at(patch, after)
@@ -209,7 +209,7 @@ def test_a_link_in_the_place_of_a_folder_is_not_written_through(tmp_path, datase
     for name in ("basis", "basis16"):
         (tmp_path / "out" / name).symlink_to(tmp_path / "elsewhere")
         with pytest.raises(ExportError, match=f"out/{name} is a link; exports write into folders only"):
-            export_run(tmp_path / "out", dataset, runs[0], What(extras=("png16",)))
+            export_run(tmp_path / "out", dataset, runs[0], ExportOptions(extras=("png16",)))
         (tmp_path / "out" / name).unlink()
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert list((tmp_path / "out").iterdir()) == []
@@ -242,7 +242,7 @@ def test_a_full_disk_is_one_sentence_for_every_kind_of_export(tmp_path, dataset,
         many = replace(dataset, X=np.asfortranarray(rng.random((63, 300))), names=("x",) * 300)
         for extra in ("h5", "mat", "csv", "coefficients", "tiff", "factors"):
             is_factors, extras = extra == "factors", () if extra == "factors" else (extra,)
-            what = What(basis=False, montage=False, factors=is_factors, history=False, extras=extras)
+            what = ExportOptions(basis=False, montage=False, factors=is_factors, history=False, extras=extras)
             with pytest.raises(ExportError, match="No space left on device"):
                 export_run(disk / "out", many, large, what, force=True)
             assert read_run(disk / "out").start == runs[1].start

@@ -26,7 +26,7 @@ from gsp_studio.gui.widgets.controls import label, plain
 from gsp_studio.gui.widgets.picture import Picture
 from gsp_studio.gui.widgets.subset import SubsetEditor
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.peek import free_memory
+from gsp_studio.io.memory import free_memory
 
 if TYPE_CHECKING:
     from gsp_studio.gui.jobs.loading import Preview

@@ -78,7 +78,7 @@ class ExportJob(QObject):
 
 
 def _export(request: ExportRequest) -> list[Path]:
-    from gsp_studio.io.export.run_folder import What, export_run
+    from gsp_studio.io.export.run_folder import ExportOptions, export_run
 
     directory, dataset, entry, parts, force = request
-    return export_run(directory, dataset, entry.exported(), What(**asdict(parts)), force=force)
+    return export_run(directory, dataset, entry.exported(), ExportOptions(**asdict(parts)), force=force)

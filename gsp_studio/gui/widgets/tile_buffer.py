@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import as_images
-from gsp_studio.io.export.montage import as_curves, curve_shape, grid_shape
+from gsp_studio.io.montage import as_curves, curve_shape, grid_shape
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset

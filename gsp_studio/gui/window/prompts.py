@@ -35,10 +35,6 @@ if TYPE_CHECKING:
     from gsp_studio.gui.window.menu_bar import Menus
     from gsp_studio.io.load import Peek
 
-#: What the file dialog shows first; whatever a file is called, its content decides.
-_SUFFIXES = tuple("mat npy npz h5 hdf5 tif tiff gif idx gz hdr csv tsv txt bin zip tar tgz".split())  # noqa: SIM905
-_IMAGES = ("png", "jpg", "jpeg", "webp", "bmp", "pgm", "ppm")
-_FILES = f"Data sets ({' '.join(f'*.{suffix}' for suffix in (*_SUFFIXES, *_IMAGES))});;All files (*)"
 #: Keys that no menu names.
 _MORE_KEYS = [
     ("Arrows", "Walk through the basis images (with focus on them)"),
@@ -79,7 +75,7 @@ class Asking(QObject):
 
     def file(self) -> None:
         """Ask for a file and open it."""
-        chosen, _ = QFileDialog.getOpenFileName(self._window, "Open a data set", self._last_folder(), _FILES)
+        chosen, _ = QFileDialog.getOpenFileName(self._window, "Open a data set", self._last_folder(), _data_filter())
         if chosen:
             self.open(Path(chosen))
 
@@ -173,7 +169,7 @@ class Asking(QObject):
 
     def load_failed(self, path: Path, sentence: str, details: str) -> None:
         """Say why a data set cannot be opened; what a file holds may be readable in another way."""
-        has_layout = path.suffix.lower().lstrip(".") in _SUFFIXES
+        has_layout = path.suffix.lower() in _layout_suffixes()
         remedy = "Read it in another way..." if has_layout and path.is_file() else ""
         options: LoadOptions | None = None
         if REMEDY in sentence:
@@ -304,3 +300,16 @@ class Asking(QObject):
 def _show(dialog: QDialog) -> None:
     dialog.show()
     dialog.activateWindow()  # not every window manager gives a new window the keyboard
+
+
+def _layout_suffixes() -> tuple[str, ...]:
+    """Usual ends of the names of files that can be read in several ways."""
+    from gsp_studio.io.formats.registry import FORMATS
+
+    return (*(suffix for form in FORMATS.values() for suffix in form.suffixes), ".gif", ".zip", ".tar", ".tgz")
+
+
+def _data_filter() -> str:
+    """Files that the dialog shows first; their content decides, whatever they are called."""
+    images = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".pgm", ".ppm")
+    return f"Data sets ({' '.join(f'*{suffix}' for suffix in (*_layout_suffixes(), *images))});;All files (*)"

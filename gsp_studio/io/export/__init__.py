@@ -1,1 +1,1 @@
-"""What a run leaves on disk: its folder, figures, reports and the script that repeats it."""
+"""Exports of a run: its folder, figures, reports and the script that repeats it."""

@@ -14,8 +14,6 @@ from gsp_studio.io.dataset import DatasetError
 
 Array = npt.NDArray[Any]
 
-#: Names of the files.
-COEFFICIENTS = {"npy": "H.npy", "zarr": "H.zarr.zip"}
 #: Images whose coefficients make a chunk of Zarr.
 _CHUNK = 1 << 16
 

@@ -1,4 +1,4 @@
-"""Names of export folders, and what lies there already."""
+"""Names of export folders, and the runs that lie there already."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from gsp_studio.core.nmf import Edit, Params
 from gsp_studio.core.params import same_value
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.swap import complete
 from gsp_studio.io.run_json import RUN, ExportedRun, read_run
+from gsp_studio.io.swap import complete
 
 Array = npt.NDArray[Any]
 
@@ -24,7 +24,7 @@ _PLACES = ("data", "method", "rank", "sparsity", "seed", "error")
 
 
 class RunLike(Protocol):
-    """What says which run is to be computed, as `engine.run.RunSpec`."""
+    """Description of a run to be computed, as `engine.run.RunSpec`."""
 
     @property
     def params(self) -> Params: ...
@@ -90,9 +90,9 @@ def holds_another(
     ----------
     folder : Path
     spec : RunLike
-        What is, or was, to be computed.
+        The run to be exported.
     interventions : sequence of (n_iter, Params or Edit)
-        What it takes on its way.
+        Its changes of parameters and edits of the basis.
     n_iter : int, optional
         Iterations that it has done: a longer run is not replaced by a shorter one.
     """

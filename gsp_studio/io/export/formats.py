@@ -1,6 +1,6 @@
 """Exports that not every run needs: other formats of the factors and figures, residuals, animations, a report.
 
-`EXTRAS` is the table of them. Each makes files with fixed names, so that a later export knows what is its own.
+`EXTRAS` is the table of them. Each makes files with fixed names, so that a later export knows its own files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.io
 import tifffile
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from gsp_studio.backends.powers import exponent_of, scaled
 from gsp_studio.core.nmf import iterate
@@ -27,7 +27,8 @@ from gsp_studio.core.residuals import residuals
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.io.atomic import careful_hdf5
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.montage import Scale, grid_shape, montage_image, to_grey
+from gsp_studio.io.export.figures import TILE, FigureStyle, labelled_montage
+from gsp_studio.io.montage import montage_image, to_grey
 from gsp_studio.io.patches import Picture, put_back
 from gsp_studio.io.run_json import ExportedRun, ExportError, as_done
 
@@ -38,24 +39,6 @@ Writers = dict[str, Callable[[Path], object]]
 _FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x1f\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 #: Frames of an animation, milliseconds each, and how long the last one stays.
 _FRAMES, _FRAME_MS, _LAST_MS = 40, 100, 1500
-#: Pixels that the shorter side of a tile has in what is meant to be looked at.
-_TILE = 96
-
-
-@dataclass(frozen=True)
-class Look:
-    """How figures look.
-
-    Attributes
-    ----------
-    scale : "tile" | "shared"
-        White is each basis image's own maximum, or the largest of all.
-    zoom : int, optional
-        Pixels that one pixel becomes in each direction; by default what suits each figure.
-    """
-
-    scale: Scale = "tile"
-    zoom: int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,22 +48,22 @@ class Extra:
     Attributes
     ----------
     title, what : str
-        For people.
+        For dialogs and help texts.
     files : tuple of str
         Patterns (regular expressions) of the names of all files that it may make.
-    make : (dataset, run, look) -> dict of name to writer
+    make : (dataset, run, style) -> dict of name to writer
     """
 
     title: str
     what: str
     files: tuple[str, ...]
-    make: Callable[[Dataset, ExportedRun, Look], Writers]
+    make: Callable[[Dataset, ExportedRun, FigureStyle], Writers]
 
 
 # Factors
 
 
-def _mat(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _mat(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     result = run.result
     content = {
         "W": result.W,
@@ -98,7 +81,7 @@ def _mat(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     return {"factors.mat": write}
 
 
-def _csv_factors(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _csv_factors(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     def writer(values: Array) -> Callable[[Path], object]:
         digits = "%.9g" if values.dtype == np.float32 else "%.17g"  # each reads back to the bit
         return lambda path: np.savetxt(path, values, digits, ",")
@@ -106,7 +89,7 @@ def _csv_factors(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     return {"factors_W.csv": writer(run.result.W), "factors_H.csv": writer(run.result.H)}
 
 
-def _hdf5(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _hdf5(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     def write(file: h5py.File, check: Callable[[], None]) -> None:
         for name in ("W", "H"):
             file.create_dataset(name, data=getattr(run.result, name), compression="gzip", compression_opts=1)
@@ -118,7 +101,7 @@ def _hdf5(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     return {"factors.h5": lambda path: careful_hdf5(path, write)}
 
 
-def _coefficients(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _coefficients(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     H = run.result.H
 
     def write(path: Path) -> None:
@@ -141,13 +124,13 @@ def _plain(text: str) -> str:
 # Figures
 
 
-def _deep(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
-    """PNG with 16 bits: black is 0, white the maximum."""
+def _deep(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
+    """Write basis images as PNG of 16 bits: black is 0, white the maximum."""
     images = np.asarray(dataset.pictures(run.result.W), np.float64)
     if images.ndim == 4:
         raise ExportError("16-bit PNG is for grey images; of images in colour, TIFF keeps all digits")
     top = images.max(axis=(1, 2), keepdims=True)
-    top = np.full_like(top, top.max()) if look.scale == "shared" else top
+    top = np.full_like(top, top.max()) if style.scale == "shared" else top
     levels = np.round(np.divide(images * 65535, top, out=np.zeros_like(images), where=top > 0)).astype(np.uint16)
     digits = len(str(len(levels)))
 
@@ -157,8 +140,8 @@ def _deep(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     return {f"basis16/basis_{k + 1:0{digits}}.png": writer(image) for k, image in enumerate(levels)}
 
 
-def _tiff(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
-    """The values themselves, a page a basis image, as Fiji opens them."""
+def _tiff(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
+    """Write the values themselves as TIFF for Fiji, a page a basis image."""
     W = run.result.W
     images = np.ascontiguousarray(dataset.as_images(W), _type_of_pages(W))
     kind = "rgb" if images.ndim == 4 else "minisblack"
@@ -175,51 +158,17 @@ def _type_of_pages(values: Array) -> np.dtype[Any]:
     return np.dtype(np.float32) if is_single else values.dtype
 
 
-def _labelled(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
-    return {"montage_labelled.png": lambda path: labelled_montage(dataset, run, look).save(path, format="PNG")}
+def _labelled(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
+    return {"montage_labelled.png": lambda path: labelled_montage(dataset, run, style).save(path, format="PNG")}
 
 
-def captions_of(run: ExportedRun) -> list[str]:
-    """ "3  0.87": number and sparsity of each basis image."""
-    result = run.result
-    weights = result.params.weights
-    if result.W.shape[0] < 2:
-        return [str(k + 1) for k in range(result.W.shape[1])]
-    each = np.atleast_1d(hoyer_sparsity(result.W, weights))
-    return [f"{k + 1}  {s:.2f}" for k, s in enumerate(each)]
-
-
-def labelled_montage(dataset: Dataset, run: ExportedRun, look: Look) -> Image.Image:
-    """The basis images with number and sparsity below each, and a bar of the values."""
-    images = dataset.pictures(run.result.W)
-    zoom = look.zoom or max(1, -(-_TILE // min(images.shape[1:3])))
-    tiles = to_grey(images, look.scale).repeat(zoom, axis=1).repeat(zoom, axis=2)
-    count, h, w = tiles.shape[:3]
-    rows, columns = grid_shape(count)
-    font, line, gap = ImageFont.load_default(14), 20, 8
-    bar = 46
-    white = f"{float(images.max()):.4g}" if look.scale == "shared" else "its own maximum"
-    sheet = Image.new("RGB", (columns * (w + gap) + gap, rows * (h + line + gap) + gap + bar), "white")
-    draw = ImageDraw.Draw(sheet)
-    for k, (tile, caption) in enumerate(zip(tiles, captions_of(run), strict=True)):
-        x, y = gap + (k % columns) * (w + gap), gap + (k // columns) * (h + line + gap)
-        sheet.paste(Image.fromarray(tile), (x, y))
-        draw.text((x + w / 2, y + h + 2), caption, fill="black", font=font, anchor="ma")
-    top, wide = sheet.height - bar + 6, sheet.width - 2 * gap
-    ramp = np.tile(np.linspace(0, 255, wide).astype(np.uint8), (14, 1))
-    sheet.paste(Image.fromarray(ramp), (gap, top))
-    draw.text((gap, top + 16), "0", fill="black", font=font)
-    draw.text((gap + wide, top + 16), white, fill="black", font=font, anchor="ra")
-    return sheet
-
-
-def _vector(kind: str) -> Callable[[Dataset, ExportedRun, Look], Writers]:
-    def make(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _vector(kind: str) -> Callable[[Dataset, ExportedRun, FigureStyle], Writers]:
+    def make(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
         try:
             from gsp_studio.io.export.vector_figure import draw_montage
         except ImportError as error:
             raise ExportError(f'{kind.upper()} needs matplotlib: pip install "gsp-studio[figures]"') from error
-        return {f"montage.{kind}": lambda path: draw_montage(path, kind, dataset, run, look.scale)}
+        return {f"montage.{kind}": lambda path: draw_montage(path, kind, dataset, run, style.scale)}
 
     return make
 
@@ -227,13 +176,13 @@ def _vector(kind: str) -> Callable[[Dataset, ExportedRun, Look], Writers]:
 # Residuals
 
 
-def _residuals(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _residuals(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     result, unit = run.result, run.result.gram.unit
     # The squares of extreme data are beyond any number's range, but they can be drawn.
     inside = unit.data_inside(dataset.X), unit.basis_inside(result.W), unit.coefficients_inside(result.H)
     found = residuals(*inside)
     image = to_grey(np.maximum(dataset.pictures(found.pixels.astype(np.float32)[:, None]), 0))[0]
-    zoom = look.zoom or max(1, -(-_TILE * 2 // min(image.shape[:2])))
+    zoom = style.zoom or max(1, -(-TILE * 2 // min(image.shape[:2])))
 
     def write_errors(path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
@@ -255,7 +204,7 @@ def _residuals(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
 # Animations
 
 
-def _path_gif(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _path_gif(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     """The basis before its projection, from its own sparsity to 1."""
     weights = run.result.params.weights
     dense = run.result.dense
@@ -264,10 +213,10 @@ def _path_gif(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
     path = SparsityPath(dense, weights)
     own = float(np.mean(hoyer_sparsity(dense, weights)))
     bases = (path.project(float(s)).values for s in np.linspace(own, 1.0, _FRAMES))
-    return {"path.gif": lambda target: _animate(target, bases, dataset, look)}
+    return {"path.gif": lambda target: _animate(target, bases, dataset, style)}
 
 
-def _run_gif(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _run_gif(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     """The basis while it was found: the run is repeated, which gives the same iterates again."""
     start, steering = as_done(run.start, run.interventions, run.result.n_iter)
     shown = set(np.unique(np.geomspace(1, run.result.n_iter, _FRAMES).astype(int)).tolist())
@@ -285,27 +234,27 @@ def _run_gif(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
                 yield it.W
             step = steering.get(it.n_iter)
 
-    return {"run.gif": lambda path: _animate(path, bases(), dataset, look)}
+    return {"run.gif": lambda path: _animate(path, bases(), dataset, style)}
 
 
-def _animate(path: Path, bases: Any, dataset: Dataset, look: Look) -> None:
+def _animate(path: Path, bases: Any, dataset: Dataset, style: FigureStyle) -> None:
     frames = []
     for W in bases:
         images = dataset.pictures(W)
-        zoom = look.zoom or max(1, _TILE // 2 // min(images.shape[1:3]))
-        frames.append(Image.fromarray(np.ascontiguousarray(montage_image(images, gap=2, scale=look.scale, zoom=zoom))))
+        zoom = style.zoom or max(1, TILE // 2 // min(images.shape[1:3]))
+        frames.append(Image.fromarray(np.ascontiguousarray(montage_image(images, gap=2, scale=style.scale, zoom=zoom))))
     times = [_FRAME_MS] * (len(frames) - 1) + [_LAST_MS]
     frames[0].save(path, format="GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
 
 
-def _report(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
+def _report(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     from gsp_studio.io.export.html_report import report_of
 
-    return {"report.html": lambda path: path.write_text(report_of(dataset, run, look), encoding="utf-8")}
+    return {"report.html": lambda path: path.write_text(report_of(dataset, run, style), encoding="utf-8")}
 
 
-def _pictures(dataset: Dataset, run: ExportedRun, look: Look) -> Writers:
-    """Of each image that was cut into patches: it, what the basis makes of it, and what is left, side by side."""
+def _pictures(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
+    """Original, reconstruction and residual of each image that was cut into patches, side by side."""
     if dataset.whole is None:
         raise ExportError("pictures are put together from patches, and these images are no patches (a step cuts them)")
     count = dataset.whole[0]
@@ -333,7 +282,7 @@ def _write_plates(make: Callable[[int], Picture], k: int, path: Path) -> None:
 
 
 def _write_pages(make: Callable[[int], Picture], k: int, path: Path) -> None:
-    """The same with all digits, the residual with its sign: three pages."""
+    """Write the three with all digits, the residual with its sign: three pages."""
     picture = make(k)
     pages = np.stack([picture.original, picture.reconstruction, picture.residual])
     pages = pages.astype(_type_of_pages(pages))

@@ -1,4 +1,4 @@
-"""A run on one page: what ran on what, how it went, what came out; figures inside the file."""
+"""A run on one page: data, parameters, course and result, with the figures inside the file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from PIL import Image
 
 from gsp_studio.core.residuals import residuals
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.formats import Look, labelled_montage
-from gsp_studio.io.export.montage import montage_image
+from gsp_studio.io.export.figures import FigureStyle, labelled_montage
 from gsp_studio.io.export.script import script_of
+from gsp_studio.io.montage import montage_image
 from gsp_studio.io.run_json import ExportedRun, describe
 
 Array = npt.NDArray[Any]
@@ -32,14 +32,14 @@ th, svg text { color: #a0a8b4; fill: #a0a8b4; } }
 """
 
 
-def report_of(dataset: Dataset, run: ExportedRun, look: Look) -> str:
+def report_of(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> str:
     """A run as HTML that needs no other file and no network.
 
     Parameters
     ----------
     dataset : Dataset
     run : ExportedRun
-    look : Look
+    style : FigureStyle
         Of the basis images.
     """
     content = describe(dataset, run, [])
@@ -61,7 +61,7 @@ def report_of(dataset: Dataset, run: ExportedRun, look: Look) -> str:
         ),
         _remarks(content.get("remarks", {})),
         "<h2>Basis images</h2>",
-        _image(labelled_montage(dataset, run, look), "Basis images with number and sparsity"),
+        _image(labelled_montage(dataset, run, style), "Basis images with number and sparsity"),
         "<h2>Error and sparsity</h2>",
         _curve(run.result.history.n_iter, 100 * run.result.history.error, "error, %"),
         _curve(run.result.history.n_iter, run.result.history.sparsity, "average sparsity"),
@@ -90,7 +90,7 @@ def report_of(dataset: Dataset, run: ExportedRun, look: Look) -> str:
 
 
 def _remarks(remarks: dict[str, Any]) -> str:
-    """What somebody wrote beside the run; basis images by the numbers that the figures give them."""
+    """Annotations of the run; basis images have the numbers of the figures."""
     told = {
         "Name": remarks.get("name"),
         "Note": remarks.get("note"),

@@ -1,8 +1,8 @@
-"""What a run leaves on disk: figures, factors, history and the run's own description.
+"""The folder of an exported run: figures, factors, history and the description of the run.
 
 Everything is written into a temporary folder first and renamed into place when it is complete; run.json comes last, so
 a folder that has one is a complete export. Only files that the run.json of an earlier export lists are ever replaced: a
-file of somebody else in the way is an error. Sizes in pixels depend on the data alone, never on a screen.
+file of another origin in the way is an error. Sizes in pixels depend on the data alone, never on a screen.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.nmf import Result
 from gsp_studio.io.atomic import FolderTaken, failure_reason
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.coefficients import COEFFICIENTS, WRITERS
+from gsp_studio.io.export.coefficients import WRITERS
+from gsp_studio.io.export.figures import FigureStyle
 from gsp_studio.io.export.folder_names import check_name, holds_another, named
-from gsp_studio.io.export.formats import EXTRAS, Look
-from gsp_studio.io.export.montage import Scale, montage_image, to_grey
+from gsp_studio.io.export.formats import EXTRAS
 from gsp_studio.io.export.script import script_of
-from gsp_studio.io.export.swap import complete, staging, swap
-from gsp_studio.io.factors import FACTORS, read_factors, same_factors
+from gsp_studio.io.factors import COEFFICIENTS, FACTORS, read_factors, same_factors
+from gsp_studio.io.montage import Scale, montage_image, to_grey
 from gsp_studio.io.run_json import (
     INPUTS,
     PROGRAM,
@@ -44,16 +44,16 @@ from gsp_studio.io.run_json import (
     arrays_of,
     describe,
     read_run,
-    software_versions,
     write_json,
 )
+from gsp_studio.io.swap import complete, staging, swap
 
 __all__ = [
     "RUN",
     "ExportError",
+    "ExportOptions",
     "ExportedRun",
     "RunFile",
-    "What",
     "check_directory",
     "check_name",
     "describe",
@@ -63,7 +63,6 @@ __all__ = [
     "read_run",
     "same_factors",
     "save_image",
-    "software_versions",
 ]
 
 Array = npt.NDArray[Any]
@@ -91,8 +90,8 @@ _OURS = re.compile(
 
 
 @dataclass(frozen=True)
-class What:
-    """Which parts to write; run.json and repeat.py always are.
+class ExportOptions:
+    """Parts of an export; run.json and repeat.py are always among them.
 
     Attributes
     ----------
@@ -100,8 +99,8 @@ class What:
     scale : "tile" | "shared"
         White in the figures is each basis image's own maximum, or the largest of all.
     zoom : int, optional
-        Pixels that one pixel becomes in each direction, without interpolation; by default what makes the shorter side
-        of a basis image 128 at least.
+        Pixels that one pixel becomes in each direction, without interpolation; by default so many that the shorter side
+        of a basis image has 128 at least.
     extras : tuple of str
         Names in `extras.EXTRAS`: other formats, residuals, animations, a report.
     coefficients : "npy" | "zarr", optional
@@ -123,7 +122,7 @@ def export_run(
     directory: str | os.PathLike[str],
     dataset: Dataset,
     run: ExportedRun,
-    what: What | None = None,
+    options: ExportOptions | None = None,
     *,
     force: bool = False,
 ) -> list[Path]:
@@ -135,7 +134,7 @@ def export_run(
         Made when it is missing. Files of an earlier export of this run in it are replaced, others are left alone.
     dataset : Dataset
     run : ExportedRun
-    what : What, optional
+    options : ExportOptions, optional
         By default everything.
     force : bool, optional
         Replace another run that lies in the folder.
@@ -155,7 +154,7 @@ def export_run(
         behind then, and an earlier one is as it was.
     """
     check_directory(directory)
-    directory, what = Path(directory), what or What()
+    directory, options = Path(directory), options or ExportOptions()
     if not force:
         known = replace(run, fingerprint=run.fingerprint or dataset.fingerprint)
         if another := holds_another(directory, known, run.interventions, run.result.n_iter):
@@ -164,35 +163,35 @@ def export_run(
             )
     writers: dict[str, Callable[[Path], object]] = {}
     images = dataset.pictures(run.result.W)
-    _check_zoom(what.zoom, images)
-    zoom = what.zoom or _visible_zoom(images)
-    if what.basis:
+    _check_zoom(options.zoom, images)
+    zoom = options.zoom or _visible_zoom(images)
+    if options.basis:
         digits = len(str(len(images)))
-        for k, grey in enumerate(to_grey(images, what.scale)):
+        for k, grey in enumerate(to_grey(images, options.scale)):
             writers[f"basis/basis_{k + 1:0{digits}}.png"] = _image_writer(grey, zoom)
-    if what.montage:
+    if options.montage:
         writers["montage.png"] = lambda path: save_image(
-            montage_image(images, gap=2, scale=what.scale, zoom=zoom), path
+            montage_image(images, gap=2, scale=options.scale, zoom=zoom), path
         )
     H = run.result.H
-    if isinstance(H, Coefficients) and (what.extras or dataset.grid is not None):
+    if isinstance(H, Coefficients) and (options.extras or dataset.grid is not None):
         raise ExportError("H is on the cluster, too large to be fetched; accepted are exports that do without it")
-    if what.montage and dataset.grid is not None:
+    if options.montage and dataset.grid is not None:
         maps = dataset.maps(run.result.H)
         writers[MAPS] = lambda path: save_image(
-            montage_image(maps, gap=2, scale=what.scale, zoom=what.zoom or _visible_zoom(maps)), path
+            montage_image(maps, gap=2, scale=options.scale, zoom=options.zoom or _visible_zoom(maps)), path
         )
-    if what.factors:
-        apart = what.coefficients or ("npy" if isinstance(H, Coefficients) else None)
+    if options.factors:
+        apart = options.coefficients or ("npy" if isinstance(H, Coefficients) else None)
         writers[FACTORS] = lambda path: _write_factors(path, dataset, run.result, apart is None)
         if apart is not None:
             writers[COEFFICIENTS[apart]] = lambda path: WRITERS[apart](path, H)
-    if what.history:
+    if options.history:
         writers["history.csv"] = lambda path: _write_history(path, run.result)
-    for name in what.extras:
+    for name in options.extras:
         if name not in EXTRAS:
             raise ExportError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')
-        writers |= EXTRAS[name].make(dataset, run, Look(what.scale, what.zoom))
+        writers |= EXTRAS[name].make(dataset, run, FigureStyle(options.scale, options.zoom))
     arrays = arrays_of(run)
     if arrays:
         writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
@@ -211,7 +210,7 @@ def write_together(directory: Path, writers: Mapping[str, Callable[[Path], objec
     Raises
     ------
     ExportError
-        Something could not be written; what was there before is there again.
+        A file could not be written; the former files are there again.
     """
     within = [directory / name for name in _FOLDERS]
     made = [folder for folder in (*within, directory, *directory.parents) if not folder.exists()]
@@ -255,7 +254,7 @@ def _former_files(directory: Path, names: list[str]) -> list[str]:
 
 
 def _listed(directory: Path) -> set[str]:
-    """What the run.json of an earlier export lists, as far as these are names that exports give."""
+    """Files that the run.json of an earlier export lists, as far as exports give such names."""
     try:
         content = json.loads((directory / RUN).read_text(encoding="utf-8"))
         if content["program"] != PROGRAM:
@@ -282,7 +281,7 @@ def _in_the_way(directory: Path) -> list[str]:
 
 
 def check_directory(directory: str | os.PathLike[str]) -> None:
-    """Look whether an export can be written into a folder; writes nothing but what a killed export had begun to move.
+    """Check that an export can be written into a folder; completes the moves of an export that was killed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""repeat.py: a run as a script of a page that people can read, change and run without the app."""
+"""repeat.py: a run as a script of one page, to be read, changed and run without the app."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 
 from gsp_studio.core.nmf import Params
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.run_json import INPUTS, ExportedRun, ExportError, array_fields, as_done, software_versions
+from gsp_studio.io.run_json import INPUTS, ExportedRun, ExportError, array_fields, as_done
 from gsp_studio.io.steps import argument_of
 from gsp_studio.io.steps import script_of as script_of_step
+from gsp_studio.io.versions import software_versions
 
 _SCRIPT = '''\
 """A run of GSP Studio {version}: the same factors, to the last bit on processors of the same type.
@@ -50,7 +51,7 @@ if (here / "factors.npz").exists():
 '''
 
 
-#: Parameters of a run, and what the command line calls them.
+#: Parameters of a run, and their names on the command line.
 _FLAGS = {
     "rank": "--rank",
     "method": "--method",
@@ -105,7 +106,7 @@ def script_of(dataset: Dataset, run: ExportedRun) -> str:
         else "",
         call=_block(call),
     )
-    # replace is there for what a run took on its way.
+    # `replace` is imported for changes of parameters during the run.
     return text if "replace(" in text else text.replace("from dataclasses import replace\n", "")
 
 

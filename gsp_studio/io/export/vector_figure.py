@@ -11,8 +11,8 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.formats import captions_of
-from gsp_studio.io.export.montage import Scale, grid_shape
+from gsp_studio.io.export.figures import captions_of
+from gsp_studio.io.montage import Scale, grid_shape
 from gsp_studio.io.run_json import ExportedRun
 
 Array = npt.NDArray[Any]

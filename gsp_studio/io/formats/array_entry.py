@@ -1,4 +1,4 @@
-"""An array in a file, as its headers tell of it: what every reader of arrays lists."""
+"""Types of the readers of arrays: an array as the headers of its file describe it, and the functions of a reader."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import numpy.typing as npt
 
 from gsp_studio.io.axis_guess import is_arrangement
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.formats.lazy_array import PartedArray
+from gsp_studio.io.formats.lazy_array import LazyArray
 
 Array = npt.NDArray[Any]
 
 NUMERIC = "biuf"
-#: What people call the classes of the images that an array beside it holds.
+#: Usual names of an array that labels the images of another one.
 LABELS = ("target", "targets", "label", "labels", "class", "classes", "y", "gnd")
 
 
 @dataclass(frozen=True)
 class ArrayEntry:
-    """An array in a file: its name ("" where the file has one only), shape and type; `kind` names what is no numbers.
+    """An array in a file: its name ("" where the file has one only), shape and type; `kind` names other contents.
 
     Arrays of a `kind` (Python objects, MATLAB cells) are listed so that an error message can name them. `is_certain`:
     the file says which axis holds the images, so that nothing is guessed. `notes`: a sentence for each decision of the
@@ -60,24 +60,32 @@ def _none(path: Path, entry: ArrayEntry) -> None:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file that holds arrays.
+    """A kind of file that holds arrays: its row in `registry.FORMATS`.
 
     Attributes
     ----------
     name : str
-        For people: "MATLAB".
+        For messages: "MATLAB".
+    recognises : (path, first 128 bytes) -> bool
+        Whether a file or folder is of this kind, by its content, and by its suffix where the content leaves it open.
+    suffixes : tuple of str
+        Usual ends of its names, with the dot, as dialogs offer them.
     list : path -> list of ArrayEntry
         From its headers.
     read : (path, ArrayEntry) -> ndarray of the entry's shape, or None
         None: by way of `open`.
+    resembles_images : bool
+        Whether its files could be taken for images, archives or folders of these, so that it comes before them.
     is_by_columns : bool
         Whether matrices usually hold an image a column, filled column by column, and stacks the images last.
     is_plain : bool
         Whether values lie in the file as they are, so that parts of it are read as fast as the whole.
-    open : (path, ArrayEntry) -> PartedArray, or None
+    open : (path, ArrayEntry) -> LazyArray, or None
         An array that stays in its file; None where that cannot be.
+    parts : str
+        For messages, those of its files that `open` reads in parts: "MATLAB 7.3"; "" for none.
     names, labels : (path, ArrayEntry) -> tuple of str, or None
-        Of the images, where the file tells.
+        Of the images, where the file has them.
     notes : (path, ArrayEntry) -> tuple of str
         How the array is read, where that is more than taking its values, a sentence each.
     canonical_key : (path, key) -> str
@@ -85,11 +93,15 @@ class Format:
     """
 
     name: str
+    recognises: Callable[[Path, bytes], bool]
+    suffixes: tuple[str, ...]
     list: Callable[[Path], list[ArrayEntry]]
     read: Callable[[Path, ArrayEntry], Array] | None = None
+    resembles_images: bool = False
     is_by_columns: bool = False
     is_plain: bool = False
-    open: Callable[[Path, ArrayEntry], PartedArray | None] = _none
+    open: Callable[[Path, ArrayEntry], LazyArray | None] = _none
+    parts: str = ""
     names: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
     labels: Callable[[Path, ArrayEntry], tuple[str, ...] | None] = _none
     notes: Callable[[Path, ArrayEntry], tuple[str, ...]] = lambda path, entry: ()
@@ -97,7 +109,7 @@ class Format:
 
     @property
     def has_labels(self) -> bool:
-        """Whether its files can tell the classes of their images, other than by an array of them."""
+        """Whether its files can label their images, other than by an array of labels."""
         return self.labels is not _none
 
 

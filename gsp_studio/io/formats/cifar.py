@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100: the binary files and the Python batches.
 
 A batch is a pickle, of which only arrays, numbers and texts are believed: it is looked through before anything is made
-of it, and nothing that it names is called; stand-ins take note of what NumPy would be told.
+of it, and nothing that it names is called; stand-ins record the arguments that NumPy would get.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import ArrayEntry
-from gsp_studio.io.formats.lazy_array import PartedArray, Read
+from gsp_studio.io.formats.lazy_array import LazyArray, Read
 from gsp_studio.io.formats.pickles import PickleError, check_pickle
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 
 Array = npt.NDArray[Any]
 
@@ -50,14 +50,9 @@ def list_binary(path: Path) -> list[ArrayEntry]:
     return [ArrayEntry("", (size // record, 3, _SIDE, _SIDE), np.dtype(np.uint8), is_certain=True)]
 
 
-def read_binary(path: Path, entry: ArrayEntry) -> Array:
-    """The images (n, 3, 32, 32)."""
-    return _images(str(path), 0, entry.shape[0], entry.shape[0])
-
-
-def open_binary(path: Path, entry: ArrayEntry) -> PartedArray:
+def open_binary(path: Path, entry: ArrayEntry) -> LazyArray:
     """The images (n, 3, 32, 32), of which some are read at a time."""
-    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.shape[0]))
+    return LazyArray(entry.shape, entry.dtype, partial(_open, str(path), entry.shape[0]))
 
 
 def _open(path: str, count: int) -> tuple[Read, Callable[[], object]]:
@@ -133,7 +128,7 @@ def _bytes_of_labels(size: int) -> int:
 
 
 class _Dtype:
-    """What a pickle says of a type: its code; the rest of its state is of no interest."""
+    """Stand-in for a pickled type: its code; the rest of its state is dropped."""
 
     def __init__(self, code: Any = "", *_: Any) -> None:
         self.code = code.decode("latin-1") if isinstance(code, bytes) else code if isinstance(code, str) else ""
@@ -143,7 +138,7 @@ class _Dtype:
 
 
 class _Pickled:
-    """What a pickle says of an array. NumPy's own code for it trusts what it is told, and damage ends the process."""
+    """Stand-in for a pickled array. NumPy's own code trusts the pickle, and damage ends the process."""
 
     def __init__(self, *_: Any) -> None:
         self.state: Any = None
@@ -171,19 +166,19 @@ class _Call:
 
 
 def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any) -> _Pickled:
-    """What a pickled array of protocol 5 is."""
+    """Stand-in for a pickled array of protocol 5."""
     made = _Pickled()
     made.state = (1, shape, dtype, order == "F", bytes(buffer))
     return made
 
 
 def _bytes_of(text: str, encoding: str = "latin1") -> bytes:
-    """How Python 2's bytes are written down."""
+    """Bytes of Python 2, which protocol 2 stores as text."""
     return text.encode("latin-1")
 
 
 class _Restricted(pickle.Unpickler):
-    """Makes what has no class, and stand-ins for NumPy's arrays; everything else is refused by name."""
+    """Unpickler of plain values, with stand-ins for NumPy's arrays; refuses all other classes by name."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(io.BytesIO(content), encoding="bytes")

@@ -84,7 +84,7 @@ def _is_lzma_past(content: bytes, most: int) -> bool:
 
 
 def _is_zstd_past(content: bytes, most: int) -> bool:
-    """By the sizes that frames declare; where one does not, by the number of its blocks."""
+    """Compare the sizes that frames declare; where one declares none, the number of its blocks."""
     at, count = 0, 0
     try:
         while content[at : at + 4] == _ZSTD and count <= most:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import ArrayEntry
 from gsp_studio.io.formats.envi_header import Fields, data_beside, header_beside, is_header, read_fields
-from gsp_studio.io.formats.lazy_array import PartedArray, Read, read_runs
+from gsp_studio.io.formats.lazy_array import LazyArray, Read, read_runs
 from gsp_studio.io.formats.plain_values import PlainArray
 from gsp_studio.io.value_codes import Coding
 
@@ -35,7 +35,7 @@ _ELSEWHERE = ("meta", "virtual")
 
 @dataclass(frozen=True)
 class Cube:
-    """What an ENVI header says.
+    """Content of an ENVI header.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Cube:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of the images that are read."""
+        """Shape of the images that are read."""
         return (len(self.good), *self.values.shape[1:])  # type: ignore[return-value]
 
 
@@ -73,14 +73,14 @@ def list_arrays(path: Path) -> list[ArrayEntry]:
     return [ArrayEntry("", cube.shape, cube.coding.dtype(cube.values.dtype), is_certain=True)]
 
 
-def open_array(path: Path, entry: ArrayEntry) -> PartedArray:
+def open_array(path: Path, entry: ArrayEntry) -> LazyArray:
     """The images (bands, lines, samples), of which parts are read."""
     cube = _read(path)
     if cube.shape != entry.shape:
         raise DatasetError(f"{path} has changed since it was looked into; open it again")
     if cube.coding.is_none and len(cube.good) == cube.values.shape[0]:
         return cube.values
-    return PartedArray(entry.shape, entry.dtype, partial(_open, cube))
+    return LazyArray(entry.shape, entry.dtype, partial(_open, cube))
 
 
 def names(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
@@ -89,7 +89,7 @@ def names(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
 
 
 def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
-    """How the values are read, a sentence each: bands that are left out, missing values."""
+    """Notes on the reading, a sentence each: bands that are left out, missing values."""
     cube = _read(path)
     return (*cube.notes, *cube.coding.notes(cube.values.dtype))
 
@@ -106,12 +106,12 @@ def _open(cube: Cube) -> tuple[Read, Callable[[], object]]:
 
 
 def _read(path: Path) -> Cube:
-    """What is said of the values at `path`, or by the header at `path`.
+    """Read the header at `path`, or that of the values at `path`.
 
     Raises
     ------
     DatasetError
-        A header without its values, or one that does not say what they are.
+        A header without its values, or one that does not describe them.
     """
     with path.open("rb") as file:
         found = path if is_header(file.read(16)) else header_beside(path)
@@ -178,7 +178,7 @@ def _values(fields: Fields, path: Path, shape: tuple[int, int, int], is_library:
 
 
 def _good_bands(fields: Fields, count: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The bands that the bad band list leaves, and in words what it leaves out."""
+    """Bands that the bad band list keeps, and a note on those it leaves out."""
     every = tuple(range(count))
     marks = fields.numbers("bbl")
     if not marks:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.images.archives import leads_outside
+from gsp_studio.io.paths import leads_outside
 
 _BEGINNINGS = (b"ENVI", b"\xef\xbb\xbfENVI", b"\xff\xfeE\0N\0V\0I\0", b"\xfe\xff\0E\0N\0V\0I")
 #: Suffixes of values, the likelier first.
 _DATA = ("", ".raw", ".img", ".dat", ".bin", ".bsq", ".bil", ".bip", ".cube", ".sli", ".hsi", ".envi")
-#: Suffixes of what often lies beside a cube and is no values.
+#: Suffixes of files that often lie beside a cube and hold no values.
 _OTHER = (
     ".hdr",
     ".txt",

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
 from gsp_studio.io.formats.hdf5_chunks import CheckedChunks, unwritten
-from gsp_studio.io.formats.lazy_array import PartedArray, Read, between
+from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
 from gsp_studio.io.value_codes import Coding, axes_note, kept_axes
 
 Array = npt.NDArray[Any]
@@ -34,11 +34,11 @@ _LAST_PLACE = 1 << 20
 _MOST, _MOST_LINKS = 4096, 1 << 16
 #: Links that one name may lead through.
 _HOPS = 32
-#: What h5py raises for a damaged file.
+#: Exceptions that h5py raises for a damaged file.
 _DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 
 
-def is_hdf5(path: Path) -> bool:
+def is_hdf5(path: Path, head: bytes = b"") -> bool:
     """Whether a file is HDF5 by its signature, at its beginning or after a user block (MATLAB's has 512 bytes)."""
     with path.open("rb") as file:
         size, place = path.stat().st_size, 0
@@ -56,13 +56,13 @@ def list_datasets(path: Path) -> list[ArrayEntry]:
         return [_entry(name, item) for name, item in _walk(file)]
 
 
-def open_dataset(path: Path, entry: ArrayEntry) -> PartedArray:
+def open_dataset(path: Path, entry: ArrayEntry) -> LazyArray:
     """A dataset of which parts are read."""
-    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key))
+    return LazyArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key))
 
 
 def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
-    """How a dataset is read, a sentence each: axes, missing values, and what was never written."""
+    """Notes on the reading of a dataset, a sentence each: axes, missing values, chunks that were never written."""
     with h5py.File(path, "r") as file:
         item = _dataset(file, entry.key)
         axes = _axes(entry.key, item)
@@ -130,7 +130,7 @@ def _damaged(path: str, key: str, error: BaseException) -> DatasetError:
 
 
 def _walk(file: h5py.File, most: int | None = None) -> Iterator[tuple[str, Any]]:
-    """Pairs of a path and its dataset, or what is there instead, in words; at most `most` datasets."""
+    """Pairs of a path and its dataset, or a description of another object there; at most `most` datasets."""
     seen: set[Any] = set()
     pending: deque[tuple[str, h5py.Group]] = deque([("", file)])
     count, links = 0, _MOST_LINKS
@@ -176,7 +176,7 @@ def _dataset(file: h5py.File, key: str) -> h5py.Dataset:
 
 
 def _followed(file: h5py.File, start: h5py.Group, key: str, hops: list[int], where: str) -> Any:
-    """What a path leads to, by at most `hops[0]` links within the file; None where it leads nowhere.
+    """Resolve a path by at most `hops[0]` links within the file; None where it leads nowhere.
 
     Raises
     ------
@@ -236,7 +236,7 @@ def _holds_frames_last(name: str, item: h5py.Dataset) -> bool:
 
 
 def _coding(item: h5py.Dataset) -> Coding:
-    """What the attributes of the CF conventions say, which NetCDF files follow."""
+    """Coding of values by the attributes of the CF conventions, which NetCDF files follow."""
     missing = {name: _numbers(item, name) for name in ("_FillValue", "missing_value")}
     scale, offset = _numbers(item, "scale_factor"), _numbers(item, "add_offset")
     named = " and ".join(name for name, codes in missing.items() if codes)

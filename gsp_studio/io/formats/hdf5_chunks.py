@@ -11,7 +11,7 @@ import numpy as np
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.compressed_chunks import DEFLATE_MOST, grows_past
-from gsp_studio.io.peek import in_units, require_memory
+from gsp_studio.io.memory import in_units, require_memory
 
 _DEFLATE, _FLETCHER = 1, 3
 #: Bytes that a chunk may become without a look at it.
@@ -25,7 +25,7 @@ class CheckedChunks:
     ----------
     item : h5py.Dataset
     where : str
-        What to call it in errors.
+        Its name in errors.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def _filters(item: h5py.Dataset, where: str) -> list[int]:
 
 
 def unwritten(item: h5py.Dataset) -> tuple[str, ...]:
-    """In words, how much of a dataset was never written, so that its values are the fill value, if any."""
+    """Note on the share of a dataset that was never written, and so has the fill value; empty without any."""
     if not item.size:
         return ()
     told = f"their values are {item.fillvalue}, the fill value"

@@ -38,7 +38,7 @@ def is_idx(path: Path, head: bytes) -> bool:
 
 
 def list_arrays(path: Path) -> list[ArrayEntry]:
-    """The one array of a file; what its header declares is compared with what it can hold."""
+    """List the one array of a file, after comparing its declared size with that of the file."""
     with _opened(path) as file:
         entry, begin = _header(file, path)
     size, is_gzip = path.stat().st_size, _is_gzip(path)
@@ -91,7 +91,7 @@ def _labels(beside: Path, images: ArrayEntry) -> ArrayEntry | None:
 
 
 def _labels_beside(path: Path) -> Path | None:
-    """Where the labels of a file of images would be; None where its name does not tell."""
+    """Path of the labels of a file of images; None where its name leaves it open."""
     beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
     return None if beside == path else beside
 

@@ -1,4 +1,4 @@
-"""Arrays that stay in their file, of which some images are read at a time: what a format gives beside memory maps.
+"""Arrays that stay in their file, of which some images are read at a time.
 
 Sliced along the axis of its images like an ndarray. It is a path and a shape: another process on the same files opens
 it for itself, and a file is opened when the first values are wanted.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ Array = npt.NDArray[Any]
 Read = Callable[[int, int, int], Array]
 
 
-class PartedArray:
+class LazyArray:
     """An array in a file.
 
     Parameters
@@ -70,11 +71,15 @@ class PartedArray:
         """Values at some places of an axis, in any order."""
         return read_runs(read, axis, numbers)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"shape": self.shape, "dtype": self.dtype, "open_file": self.open_file}
+    def laid_out(self, axes: tuple[int, ...]) -> LazyArray:
+        """The same values with their axes in another order, see `laid_out`."""
+        if axes == tuple(range(self.ndim)):
+            return self
+        shape = tuple(1 if a < 0 else self.shape[a] for a in axes)
+        return LazyArray(shape, self.dtype, partial(_open_laid_out, self.open_file, self.shape, axes))
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LazyArray, (self.shape, self.dtype, self.open_file)
 
     def __del__(self) -> None:
         if getattr(self, "_opened", None) is not None:
@@ -90,3 +95,40 @@ def read_runs(read: Read, axis: int, numbers: Array) -> Array:
 def between(axis: int, start: int, stop: int, ndim: int) -> tuple[slice, ...]:
     """An index for values between these along an axis."""
     return tuple(slice(start, stop) if k == axis else slice(None) for k in range(ndim))
+
+
+def laid_out(values: Any, axes: tuple[int, ...]) -> Any:
+    """An array with its axes in this order: a view, or a `LazyArray` of the same file.
+
+    Parameters
+    ----------
+    values : ndarray or LazyArray
+    axes : tuple of int
+        Those of `values`; -1 is a new one of length 1. Axes of length 1 may be left out.
+
+    Raises
+    ------
+    ValueError
+        An axis that is left out is longer than 1.
+    """
+    if isinstance(values, LazyArray):
+        return values.laid_out(axes)
+    kept = [a for a in axes if a >= 0]
+    others = [a for a in range(values.ndim) if a not in kept]
+    moved = np.squeeze(values.transpose(*kept, *others), axis=tuple(range(len(kept), values.ndim)))
+    return moved[np.newaxis] if axes[0] < 0 else moved
+
+
+def _open_laid_out(
+    open_file: Callable[[], tuple[Read, Callable[[], object]]], shape: tuple[int, ...], axes: tuple[int, ...]
+) -> tuple[Read, Callable[[], object]]:
+    read, close = open_file()
+
+    def read_laid_out(axis: int, start: int, stop: int) -> Array:
+        if axes[axis] < 0:
+            whole: Array = laid_out(read(axes[1], 0, shape[axes[1]]), axes)
+            return whole[start:stop]
+        part: Array = laid_out(read(axes[axis], start, stop), axes)
+        return part
+
+    return read_laid_out, close

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats import hdf5, matlab5, matlab73
 from gsp_studio.io.formats.array_entry import ArrayEntry
-from gsp_studio.io.formats.lazy_array import PartedArray
+from gsp_studio.io.formats.lazy_array import LazyArray
 from gsp_studio.io.formats.matlab5 import Variable
 
 Array = npt.NDArray[Any]
@@ -75,7 +75,7 @@ def read_array(path: Path, entry: ArrayEntry) -> Array:
     raise ValueError(f'no array "{entry.key}"')
 
 
-def open_array(path: Path, entry: ArrayEntry) -> PartedArray | None:
+def open_array(path: Path, entry: ArrayEntry) -> LazyArray | None:
     """A variable of which parts are read; None where that cannot be."""
     return matlab73.open_array(path, entry) if hdf5.is_hdf5(path) else None
 

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.formats.matlab_bytes import Content
-from gsp_studio.io.peek import free_memory
+from gsp_studio.io.memory import free_memory
 
 Array = npt.NDArray[Any]
 
@@ -56,9 +56,9 @@ class Variable:
         Of a field with the names of the structs that it is in, "s.images".
     shape : tuple of int
     dtype : numpy.dtype or None
-        Of its values; None for what holds no numbers.
+        Of its values; None for variables without numbers.
     kind : str
-        What it is instead: "cell array", "complex array"; "" for real numbers.
+        Its class where that is no array of real numbers: "cell array", "complex array"; else "".
     is_stack : bool
         Whether it is the equal images of a cell or of a struct array, along the last axis.
     is_sparse : bool
@@ -111,7 +111,7 @@ def read_variable(path: Path, name: str) -> Array:
     Returns
     -------
     ndarray of the listed shape
-        Doubles that MATLAB packed into smaller integers are doubles again; what is stored sparse is full.
+        Doubles that MATLAB packed into smaller integers are doubles again; sparse matrices become full.
 
     Raises
     ------
@@ -234,7 +234,7 @@ def _within(
 def _stacks(
     variable: Variable, names: list[str], content: Content, wanted: str | None, parts: Iterator[int]
 ) -> Iterator[tuple[Variable, Array | None]]:
-    """What the elements of a cell, or each field of a struct array, are as stacks; else their class."""
+    """Stacks of the elements of a cell, or of each field of a struct array; else their class."""
     first: dict[str, Variable | None] = {}
     held: list[Array] = []
     for k in range(math.prod(variable.shape)):
@@ -270,7 +270,7 @@ def _kind_of(variable: Variable | None) -> tuple[tuple[int, ...], np.dtype[Any] 
 
 
 def _part(content: Content, parts: Iterator[int]) -> int:
-    """Where the array ends that begins here."""
+    """End of the array that begins here."""
     kind, length, short = content.tag()
     if kind != _MATRIX or short:
         raise ValueError("a cell or struct holds something that is no array")

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
 from gsp_studio.io.formats.hdf5_chunks import CheckedChunks, read_checked
-from gsp_studio.io.formats.lazy_array import PartedArray, Read, between
+from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
 
 Array = npt.NDArray[Any]
 
@@ -49,13 +49,13 @@ def read_array(path: Path, entry: ArrayEntry) -> Array:
         return _matlab(read_checked(item, f'"{entry.key}" in {path}'), entry.dtype)
 
 
-def open_array(path: Path, entry: ArrayEntry) -> PartedArray | None:
+def open_array(path: Path, entry: ArrayEntry) -> LazyArray | None:
     """A variable of which parts are read; None for cells and sparse matrices."""
     with h5py.File(path, "r") as file:
         item = file[_place(entry)]
         if isinstance(item, h5py.Group) or _is_references(item):
             return None
-    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), _place(entry), entry.dtype))
+    return LazyArray(entry.shape, entry.dtype, partial(_open, str(path), _place(entry), entry.dtype))
 
 
 def _open(path: str, key: str, dtype: np.dtype[Any]) -> tuple[Read, Callable[[], object]]:
@@ -80,7 +80,7 @@ def _place(entry: ArrayEntry) -> str:
 
 
 def _walk(file: h5py.File) -> Iterator[tuple[str, Any]]:
-    """Pairs of a name and what it stands for: a dataset, the group of a sparse matrix, or a text that says what."""
+    """Pairs of a name and its object: a dataset, the group of a sparse matrix, or a description of another class."""
     seen: set[Any] = set()
     pending = [("", file)]
     count = 0
@@ -139,7 +139,7 @@ def _parts(item: h5py.Dataset) -> Iterator[h5py.Dataset]:
     Raises
     ------
     ValueError
-        References to nothing, or to what is no dataset of this file.
+        References to nothing, or to objects that are no datasets of this file.
     """
     for reference in np.ravel(item[()]):
         part = item.file[reference] if reference else None

@@ -12,7 +12,7 @@ _CHUNK = 1 << 16
 
 
 class Content:
-    """The bytes of one element, decompressed while they are read and never more than were asked for.
+    """The bytes of one element, decompressed while they are read and never more than requested.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Content:
         self._most = length if most is None else most
 
     def read(self, count: int) -> Bytes:
-        """So many bytes; ValueError when the element has fewer."""
+        """Read `count` bytes; ValueError when the element has fewer."""
         if count > self._most:
             raise ValueError(f"{count} bytes are declared, at most {self._most} can follow")
         data: Bytes = self._take(count) if self._inflater is None else self._inflate(count)

@@ -26,6 +26,11 @@ _SPARSE = ({"indices", "indptr"}, {"row", "col"}, {"offsets"}, {"coords"})
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
+def is_npy(path: Path, head: bytes) -> bool:
+    """Whether a file begins like a .npy."""
+    return head.startswith(b"\x93NUMPY")
+
+
 def is_npz(path: Path, head: bytes) -> bool:
     """Whether a file is a ZIP archive that holds .npy members, or claims to.
 

@@ -1,7 +1,7 @@
 """Check a pickle by its opcodes before anything is made of it: nesting, size, integers and memo numbers.
 
 Python's own reader trusts them: it hashes a key of 300,000 nested tuples by recursion until the process dies, unfolds
-shared tuples 2^n times, fills a memo of any length that is asked for, and converts integers of any length. The walk
+shared tuples 2^n times, fills a memo of any declared length, and converts integers of any length. The walk
 here takes time and memory in proportion to the number of opcodes, which is limited, and builds no object.
 """
 
@@ -21,7 +21,7 @@ _MOST_INTEGER_BYTES = 42
 _LONGEST_NUMBER = MOST_DIGITS + 8  # the sign, "L" and the end of the line
 
 _OPCODES = {ord(opcode.code): opcode for opcode in pickletools.opcodes}
-#: How many bytes hold the length of what follows.
+#: Bytes that hold the length of an argument.
 _LENGTH_BYTES = {
     pickletools.TAKEN_FROM_ARGUMENT1: 1,
     pickletools.TAKEN_FROM_ARGUMENT4: 4,
@@ -47,7 +47,7 @@ class PickleError(ValueError):
 
 
 class _Value:
-    """What the walk keeps of a value: how deep it nests, and of how many values it consists when it is unfolded."""
+    """Record of a value in the walk: its depth of nesting, and the number of values in it when unfolded."""
 
     __slots__ = ("depth", "size")
 
@@ -201,7 +201,7 @@ class _Walk:
     def _put_in(self, name: str, parts: list[_Value]) -> None:
         """Put values into the container that lies below them."""
         into = self._stack[-1]
-        if into is _ATOM:  # such as the object that a constructor is told to fill
+        if into is _ATOM:  # such as the object that a constructor fills
             into = self._stack[-1] = _Value(1)
         self._take_in(name, into, parts)
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.formats.lazy_array import PartedArray, Read
+from gsp_studio.io.formats.lazy_array import LazyArray, Read
 
 Array = npt.NDArray[Any]
 
@@ -26,8 +26,8 @@ _PIECE = 1 << 20
 _GAP = 1 << 12
 
 
-class PlainArray(PartedArray):
-    """An array of a file, sliced along one axis as `PartedArray` is.
+class PlainArray(LazyArray):
+    """An array of a file, sliced along one axis as `LazyArray` is.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class PlainArray(PartedArray):
         return offset + _span(shape, strides, dtype.itemsize)
 
     def is_outermost(self, axis: int) -> bool:
-        """Whether what lies along an axis follows one after another, each in one piece of the file."""
+        """Whether the slices along an axis follow each other in the file, each in one piece."""
         *_, strides = self._place
         return strides[axis] == max(strides)
 
@@ -71,14 +71,16 @@ class PlainArray(PartedArray):
         ValueError
             An axis that is left out is longer than 1.
         """
+        if axes == tuple(range(self.ndim)):
+            return self
         path, dtype, offset, shape, strides = self._place
         if any(n != 1 for k, n in enumerate(shape) if k not in axes):
             raise ValueError(f"axes {axes} leave out more than axes of length 1 of {shape}")
         sizes = tuple(1 if k < 0 else shape[k] for k in axes)
         return PlainArray(path, dtype, offset, sizes, tuple(max(strides) if k < 0 else strides[k] for k in axes))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return dict(zip(("path", "dtype", "offset", "shape", "strides"), self._place, strict=True))
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PlainArray, self._place
 
     def _scattered(self, read: Read, axis: int, numbers: Array) -> Array:
         """Values at some places of an axis; one pass over the file where they lie close together."""

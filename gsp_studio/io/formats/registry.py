@@ -1,7 +1,7 @@
-"""Numeric arrays from .npy, .npz and MATLAB v5 files: headers first, declared sizes against the file, no pickles.
+"""Table of the formats that hold arrays, and functions that list and read arrays of any of them.
 
-`list_arrays` tells what a file holds without loading it; `read_array` reads one. Which axis holds the images and what
-shape they have is decided in `matrix.py`.
+`list_arrays` lists the arrays of a file without loading them; `read_array` reads one. The axis of the images and their
+shape are chosen in `array_layout`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from gsp_studio.io.axis_guess import is_arrangement
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats import cifar, envi, hdf5, idx, matlab, npy, text_table, tiff, zarr
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, Format
-from gsp_studio.io.formats.lazy_array import PartedArray
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.formats.lazy_array import LazyArray
+from gsp_studio.io.memory import require_memory
 
 Array = npt.NDArray[Any]
 
@@ -28,7 +28,7 @@ _BESIDE = ("preview", "thumb", "metadata", "quicklook", "browse", "icon", "overv
 
 
 def list_arrays(path: Path, kind: str) -> list[ArrayEntry]:
-    """The arrays of a file, from its headers.
+    """List the arrays of a file, from its headers.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def list_arrays(path: Path, kind: str) -> list[ArrayEntry]:
     Returns
     -------
     list of ArrayEntry
-        Also of what cannot be images, so that an error can name it.
+        Arrays that cannot be images included, so that an error can name them.
 
     Raises
     ------
@@ -87,13 +87,13 @@ def read_array(path: Path, kind: str, entry: ArrayEntry, accepted: str = NUMERIC
     return values
 
 
-def _whole(parted: PartedArray | None) -> Array:
+def _whole(parted: LazyArray | None) -> Array:
     assert parted is not None, "a format without `read` opens each of its arrays"
     return parted[:]
 
 
 def opened(path: Path, kind: str, entry: ArrayEntry) -> Any:
-    """One array of a file, of which parts can be read: a `PartedArray` or memory map; None where that cannot be.
+    """One array of a file, of which parts can be read: a `LazyArray` or memory map; None where that cannot be.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def opened(path: Path, kind: str, entry: ArrayEntry) -> Any:
 
 
 def notes(path: Path, kind: str, entry: ArrayEntry) -> tuple[str, ...]:
-    """How one array of a file is read, a sentence each; DatasetError for a damaged file."""
+    """Notes on the reading of one array, a sentence each; DatasetError for a damaged file."""
     with _damage_told(path):
         return FORMATS[kind].notes(path, entry)
 
@@ -135,7 +135,7 @@ def choose_array(entries: list[ArrayEntry], key: str | None, path: Path) -> Arra
     ----------
     entries : list of ArrayEntry
     key : str or None
-        The array that is asked for; None: the largest that can hold images and is no preview or metadata.
+        Name of the array; None: the largest that can hold images and is no preview or metadata.
     path : Path
         For the error.
 
@@ -190,22 +190,82 @@ def _short(error: BaseException) -> str:
     return text if len(text) <= 160 else text[:157] + "..."
 
 
+#: Formats in the order in which they are tried.
 FORMATS: dict[str, Format] = {
-    "npy": Format("NumPy", npy.list_npy, is_plain=True, open=npy.open_npy),
-    "npz": Format("NumPy", npy.list_npz, npy.read_npz),
-    "mat": Format("MATLAB", matlab.list_arrays, matlab.read_array, is_by_columns=True, open=matlab.open_array),
+    "npy": Format("NumPy", npy.is_npy, (".npy",), npy.list_npy, is_plain=True, open=npy.open_npy, parts=".npy"),
+    "npz": Format("NumPy", npy.is_npz, (".npz",), npy.list_npz, npy.read_npz, resembles_images=True),
+    "mat": Format(
+        "MATLAB",
+        matlab.is_mat,
+        (".mat",),
+        matlab.list_arrays,
+        matlab.read_array,
+        is_by_columns=True,
+        open=matlab.open_array,
+        parts="MATLAB 7.3",
+    ),
     "hdf5": Format(
-        "HDF5", hdf5.list_datasets, open=hdf5.open_dataset, notes=hdf5.notes, canonical_key=hdf5.canonical_key
+        "HDF5",
+        hdf5.is_hdf5,
+        (".h5", ".hdf5", ".nc"),
+        hdf5.list_datasets,
+        open=hdf5.open_dataset,
+        parts="HDF5",
+        notes=hdf5.notes,
+        canonical_key=hdf5.canonical_key,
     ),
-    "zarr": Format("Zarr", zarr.list_arrays, open=zarr.open_array, notes=zarr.notes),
-    "idx": Format("IDX", idx.list_arrays, idx.read_array, labels=idx.labels),
+    "zarr": Format(
+        "Zarr",
+        zarr.is_zarr,
+        (),
+        zarr.list_arrays,
+        resembles_images=True,
+        open=zarr.open_array,
+        parts="Zarr",
+        notes=zarr.notes,
+    ),
+    "idx": Format("IDX", idx.is_idx, (".idx", ".gz"), idx.list_arrays, idx.read_array, labels=idx.labels),
     "tiff": Format(
-        "TIFF", tiff.list_series, tiff.read_series, open=tiff.open_series, names=tiff.names, notes=tiff.notes
+        "TIFF",
+        tiff.is_tiff,
+        (".tif", ".tiff"),
+        tiff.list_series,
+        tiff.read_series,
+        resembles_images=True,
+        open=tiff.open_series,
+        parts="TIFF",
+        names=tiff.names,
+        notes=tiff.notes,
     ),
-    "envi": Format("ENVI", envi.list_arrays, is_plain=True, open=envi.open_array, names=envi.names, notes=envi.notes),
-    "cifar": Format("CIFAR", cifar.list_binary, is_plain=True, open=cifar.open_binary, labels=cifar.binary_labels),
-    "batch": Format("CIFAR", cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),
+    "envi": Format(
+        "ENVI",
+        envi.is_envi,
+        (".hdr",),
+        envi.list_arrays,
+        is_plain=True,
+        open=envi.open_array,
+        parts="ENVI",
+        names=envi.names,
+        notes=envi.notes,
+    ),
+    "cifar": Format(
+        "CIFAR",
+        cifar.is_binary,
+        (".bin",),
+        cifar.list_binary,
+        is_plain=True,
+        open=cifar.open_binary,
+        parts="binary CIFAR",
+        labels=cifar.binary_labels,
+    ),
+    "batch": Format("CIFAR", cifar.is_batch, (), cifar.list_batch, cifar.read_batch, labels=cifar.batch_labels),
     "csv": Format(
-        "text", text_table.list_arrays, text_table.read_array, names=text_table.names, labels=text_table.labels
+        "text",
+        text_table.is_table,
+        text_table.SUFFIXES,
+        text_table.list_arrays,
+        text_table.read_array,
+        names=text_table.names,
+        labels=text_table.labels,
     ),
 }

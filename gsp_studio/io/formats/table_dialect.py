@@ -39,7 +39,7 @@ _GLANCE = 100
 
 @dataclass(frozen=True)
 class Style:
-    """How numbers are written: decimal sign, "." or ",", and separator of thousands, "" for none."""
+    """Notation of numbers: decimal sign, "." or ",", and separator of thousands, "" for none."""
 
     decimal: str
     thousands: str
@@ -62,7 +62,7 @@ class Style:
         return -word if word is not None and cell.startswith("-") else word
 
     def values(self, cells: Sequence[str]) -> list[float | None]:
-        """As `value`, of many cells: what is plain, which is nearly all there is, at once."""
+        """Convert many cells as `value` does; the plain ones, nearly all, at once."""
         together = "".join(cells)
         if self.decimal == "." and not self.thousands and together.isascii() and "_" not in together:
             try:
@@ -74,7 +74,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a table is written.
+    """Dialect of a table.
 
     Attributes
     ----------
@@ -145,7 +145,7 @@ def deduce(lines: Sequence[Line], comment: str, separator: str | None) -> Dialec
     Parameters
     ----------
     lines : sequence of Line
-        Its first ones, and any that did not fit what was deduced before.
+        Its first ones, and any that did not fit an earlier dialect.
     comment : str
         The last comment before them, which may name the columns.
     separator : str or None
@@ -154,7 +154,7 @@ def deduce(lines: Sequence[Line], comment: str, separator: str | None) -> Dialec
     Raises
     ------
     DatasetError
-        No table of numbers; the message is a clause: what is wrong, and where.
+        No table of numbers; the message is a clause that names the fault and its place.
     """
     if not lines:
         raise DatasetError("contains no numbers")
@@ -224,14 +224,14 @@ def _is_header(row: list[str], columns: int, pixels: list[int], style: Style) ->
 
 
 def _numeric_header(body: list[list[str]], pixels: list[int], style: Style) -> int:
-    """How many of the first rows are a header of numbers: columns counted, pixels by row and column, wavelengths."""
+    """Count the first rows that are a header of numbers: numbered columns, rows and columns of pixels, wavelengths."""
     first = [body[0][c] for c in pixels]
     others = [[row[c] for c in pixels] for row in body[1:]]
     if not others:
         return 0
     texts = [c for c, value in enumerate(style.values(first)) if value is None or not first[c]]
     if any(first[c].lower() not in (*LABELS, *(_INDEX if c == 0 else ())) for c in texts):
-        return 0  # texts that are neither a label's name nor an index's: a mistake, which is named when it is read
+        return 0  # texts that are neither a label's name nor an index's: an error, which is reported when it is read
     numbers = [cell for c, cell in enumerate(first) if c not in texts]
     if _counts(numbers) and (texts or others[0][0] not in (numbers[0], str(int(numbers[-1]) + 1))):
         return 1
@@ -288,7 +288,7 @@ def _require_plain(lines: Sequence[Line], rows: Sequence[Sequence[str]], found: 
 
 
 def _culprit(lines: Sequence[Line], separator: str | None) -> str:
-    """Why the lines are no table: a cell that is not a number, or lines of different length."""
+    """Find the reason why lines are no table: a cell that is not a number, or lines of different length."""
     separator = separator or next((one for one in _SEPARATORS if one in lines[-1][1]), ",")
     rows = [(number, fields((number, text), separator)) for number, text in lines]
     columns = Counter(len(row) for _, row in rows[len(rows) // 2 :]).most_common(1)[0][0]
@@ -298,7 +298,7 @@ def _culprit(lines: Sequence[Line], separator: str | None) -> str:
     style = max(
         (Style(*one) for one in _STYLES), key=lambda one: sum(one.value(c) is not None for c in full[-1][1][:_GLANCE])
     )
-    # The odd one among rows of numbers, else what the last line has.
+    # The odd one among rows of numbers, else the length of the last line.
     for number, row in (*full, full[-1]):
         wrong = [c for c, value in enumerate(style.values(row)) if value is None]
         if wrong and (2 * len(wrong) < columns or number == full[-1][0]):

@@ -1,4 +1,4 @@
-"""Tables of numbers as text, an image a row unless told otherwise.
+"""Tables of numbers as text, an image a row by default.
 
 Encoding, separator, number style and header are deduced from the first lines, see `dialect`. A column that is named
 label, class or target labels the images, one that counts the rows is left out, texts name or label the images.
@@ -22,11 +22,11 @@ import numpy.typing as npt
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import ArrayEntry
 from gsp_studio.io.formats.table_dialect import Dialect, Line, deduce, not_a_number
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 
 Array = npt.NDArray[Any]
 
-_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat")
+SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat")
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -38,7 +38,7 @@ _COMMENTS = ("#", "%", "//")
 #: Lines that the dialect is deduced from, and the text that they may have together.
 _LOOKED_AT, _SAMPLE = 50, 1 << 22
 _LONGEST_LINE = 1 << 24
-#: What a line takes as cells, and a table as numbers, in bytes for each of its own.
+#: Memory of a line as cells, and of a table as numbers, in bytes for each byte of the file.
 _BYTES_OF_LINE, _BYTES_OF_TABLE = 30, 6
 #: A number with a separator behind it.
 _FIRST_NUMBER = re.compile(r"\s*+[+-]?+(?:\d++\.?+\d*+|\.\d++)(?:[eE][+-]?+\d++)?+[;,\t ]++[+-.\d]", re.ASCII)
@@ -56,7 +56,7 @@ def is_table(path: Path, head: bytes) -> bool:
     """Whether a file is text by its content, and a table by its name or by the numbers in its first line."""
     if not head or (b"\0" in head and not _encoding(head).startswith(("utf-16", "utf-32"))):
         return False
-    if path.suffix.lower() in _SUFFIXES:
+    if path.suffix.lower() in SUFFIXES:
         return True
     try:
         return _FIRST_NUMBER.match(head.decode("ascii")) is not None
@@ -115,7 +115,7 @@ def _encoding(head: bytes) -> str:
 
 def _read(path: Path, encoding: str) -> _Table:
     try:
-        odd: list[Line] = []  # lines that did not fit what the lines before them tell
+        odd: list[Line] = []  # lines that did not fit the dialect of the lines before them
         while True:
             dialect = _deduced(path, encoding, odd)
             try:
@@ -138,7 +138,7 @@ class _OddLineError(DatasetError):
 
 
 def _deduced(path: Path, encoding: str, odd: list[Line]) -> Dialect:
-    """How the table is written; with lines that did not fit before, the same where nothing else fits them all."""
+    """Dialect of the table; with lines that did not fit before, the same where no other fits them all."""
     comments: list[str] = []
     lines = _lines(path, encoding, comments)
     sample: list[Line] = []
@@ -222,7 +222,7 @@ def _numbers(cells: list[str], line: Line, pixels: list[int], dialect: Dialect, 
 def _arranged(
     matrix: Array, pixels: list[int], beside: dict[int, list[str]], dialect: Dialect, empty: list[str]
 ) -> _Table:
-    """The pixels without a column that counts the rows, and what the texts beside them are."""
+    """Pixels without a column that counts the rows, and the meaning of the texts beside them."""
     notes = [*dialect.notes]
     if empty:
         are = "1 cell is" if len(empty) == 1 else f"{len(empty)} cells are"

@@ -13,12 +13,15 @@ import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import ArrayEntry, require_held
-from gsp_studio.io.formats.lazy_array import PartedArray, Read, between
+from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
 from gsp_studio.io.formats.tiff_bounds import MOST
 from gsp_studio.io.formats.tiff_directory import Chain, read_chain
 from gsp_studio.io.formats.tiff_pages import Stack, TiffImages
 
 Array = npt.NDArray[Any]
+
+#: First bytes of a file: little or big endian, classic or BigTIFF.
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 @lru_cache(maxsize=4)
@@ -43,6 +46,11 @@ def _stack_of(images: TiffImages, path: Path, key: str) -> Stack:
     raise DatasetError(f"{path} has changed since it was looked into; open it again")
 
 
+def is_tiff(path: Path, head: bytes) -> bool:
+    """Whether a file begins like a TIFF."""
+    return head.startswith(SIGNATURES)
+
+
 def list_series(path: Path) -> list[ArrayEntry]:
     """The sets of alike images of a file, each as a stack."""
     with _opened(path) as images:
@@ -58,9 +66,9 @@ def read_series(path: Path, entry: ArrayEntry) -> Array:
         return images.read(_stack_of(images, path, entry.key), range(entry.shape[0]))
 
 
-def open_series(path: Path, entry: ArrayEntry) -> PartedArray:
+def open_series(path: Path, entry: ArrayEntry) -> LazyArray:
     """A series of which parts are read, page by page."""
-    return PartedArray(entry.shape, entry.dtype, partial(_open, path, entry))
+    return LazyArray(entry.shape, entry.dtype, partial(_open, path, entry))
 
 
 def _open(path: Path, entry: ArrayEntry) -> tuple[Read, Callable[[], object]]:
@@ -80,12 +88,12 @@ def _open(path: Path, entry: ArrayEntry) -> tuple[Read, Callable[[], object]]:
 
 
 def names(path: Path, entry: ArrayEntry) -> tuple[str, ...] | None:
-    """What each image is, "time 3, channel 1", where it has more than a number."""
+    """Names of the images, "time 3, channel 1", where they have more than a number."""
     with _opened(path) as images:
         return _stack_of(images, path, entry.key).image_names
 
 
 def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
-    """What is left out, missing or converted, a sentence each."""
+    """Notes on parts that are left out, missing or converted, a sentence each."""
     with _opened(path) as images:
         return _stack_of(images, path, entry.key).notes

@@ -1,6 +1,6 @@
 """The order and the names of the images of a TIFF file, as OME, ImageJ, tifffile and MetaMorph headers announce them.
 
-A header is believed as far as the pages bear it out: what it announces and the file lacks is told, never made up, and
+A header is believed as far as the pages bear it out: pages that the file lacks are reported, never made up, and
 files that it names beside this one are never opened.
 """
 
@@ -29,7 +29,7 @@ class Order:
     pages : tuple of (int, int)
         Of each the page, as its place among those given, and which of the images that follow each other in it.
     names : tuple of str, or None
-        "time 3, channel 1"; None where there is no more than a number to tell.
+        "time 3, channel 1"; None where there is no more than a number.
     notes : tuple of str
         Where the header and the file disagree, a sentence each.
     elsewhere : tuple of str
@@ -109,7 +109,7 @@ def _counted(axes: list[tuple[str, int]], pages: int, held: int, header: str) ->
 
 def _imagej(meta: dict[str, Any], page: Any) -> list[tuple[str, int]]:
     sizes = {axis: int(meta.get(word, 1)) for axis, word in (("T", "frames"), ("Z", "slices"), ("C", "channels"))}
-    if sizes["C"] == page.samplesperpixel:  # samples of a pixel, which are told apart elsewhere
+    if sizes["C"] == page.samplesperpixel:  # samples of a pixel, which are interpreted elsewhere
         sizes["C"] = 1
     order = str(meta.get("order", "czt")).upper()
     order = order if sorted(order) == ["C", "T", "Z"] else "CZT"

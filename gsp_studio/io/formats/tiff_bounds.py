@@ -1,4 +1,4 @@
-"""What a TIFF page declares against what is there: before anything is decoded, and before memory is taken for it."""
+"""Comparison of the sizes that a TIFF page declares with those of the file, before anything is decoded or allocated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.peek import in_units, require_memory
+from gsp_studio.io.memory import in_units, require_memory
 
 #: Bytes that one byte can become: LZW at its best, and the dictionary coders at theirs.
 _LZW, MOST = 1400, 1 << 16
@@ -63,7 +63,7 @@ def require_bounded(page: Any, sizes: tuple[int, ...], where: str) -> None:
 def _pixels_of_jpeg(content: bytes) -> int:
     try:
         _, height, width, _ = tifffile.tifffile.jpeg_shape(content)
-    except (ValueError, struct.error):  # tables alone, or what its decoder will refuse
+    except (ValueError, struct.error):  # tables alone, or data that its decoder will refuse
         return 0
     return int(height * width)
 

@@ -107,7 +107,7 @@ def read_chain(stream: IO[bytes], where: str) -> Chain:
     stream : binary file
         TIFF or BigTIFF, of either byte order.
     where : str
-        What to call it in an error.
+        Its name in an error.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """The images of an open TIFF file, by tifffile and imagecodecs: sets of alike pages, each read by its tags.
 
-A file is read through a stream that is open already, never by a name that a header tells, and never through a memory
+A file is read through a stream that is open already, never by a name from a header, and never through a memory
 map: a file that shrinks meanwhile is refused, and does not end the program.
 """
 
@@ -30,7 +30,7 @@ from gsp_studio.io.formats.tiff_pixels import PixelFormat, is_plain, pixel_forma
 
 Array = npt.NDArray[Any]
 
-#: What a name or a description in the file makes tifffile do beyond reading pages, as opening other files.
+#: Attributes by which names and descriptions make tifffile do more than read pages, such as open other files.
 _PLAIN: dict[str, Any] = dict.fromkeys(
     ("is_ndtiff", "is_mmstack", "is_scanimage", "is_ndpi", "is_eer", "is_lsm"), False
 )
@@ -51,7 +51,7 @@ class Stack:
     names : tuple of str, or None
         One a frame.
     notes : tuple of str
-        What is left out, missing or converted, a sentence each.
+        Parts that are left out, missing or converted, a sentence each.
     """
 
     key: str
@@ -67,7 +67,7 @@ class Stack:
 
     @property
     def entry(self) -> ArrayEntry:
-        """As an array (image, height, width) or (image, height, width, 3)."""
+        """Decode the pages into an array (image, height, width) or (image, height, width, 3)."""
         colours = (3,) if self.format.is_colour else ()
         return ArrayEntry(self.key, (self.count, *self.format.shape, *colours), self.format.dtype, is_certain=True)
 
@@ -95,7 +95,7 @@ class TiffImages:
     stream : binary file
         Read from any place; for one thread at a time.
     where : str
-        What to call the file in an error.
+        Name of the file in an error.
     chain : Chain, optional
         Its pages, where they are known.
 
@@ -154,7 +154,7 @@ class TiffImages:
             return self._grouped([(numbers[k], copy) for k, copy in order.pages], order, formats, notes)
 
     def _formats(self) -> list[PixelFormat | str]:
-        """Of each kind of pages what its pixels become, or why they cannot be read."""
+        """Treatment of the pixels of each kind of pages, or the reason why they cannot be read."""
         formats: list[PixelFormat | str] = []
         for page in self._first_pages:
             try:
@@ -280,7 +280,7 @@ def _is_aside(page: Any) -> bool:
 
 
 class _Silence:
-    """Keeps tifffile from logging while any thread reads a file: what is wrong is said in our words."""
+    """Silence of tifffile's logger while any thread reads a file: faults are reported as DatasetError."""
 
     def __init__(self) -> None:
         self._lock, self._readers, self._before = threading.Lock(), 0, False
@@ -304,7 +304,7 @@ _silence = _Silence()
 
 @contextmanager
 def _named(where: str) -> Iterator[None]:
-    """Turn what tifffile and its codecs raise into a DatasetError, and keep them from logging meanwhile."""
+    """Turn exceptions of tifffile and its codecs into a DatasetError, and keep them from logging meanwhile."""
     try:
         with _silence:
             yield

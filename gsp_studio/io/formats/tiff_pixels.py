@@ -44,7 +44,7 @@ _CCITT = (2, 3, 4)
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """What the pixels of a page become.
+    """Conversion of the pixels of a page.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class PixelFormat:
     bands : int
         Grey samples a pixel, each an image.
     said : tuple of str
-        What is done to the stored values, a clause each.
+        Changes to the stored values, a clause each.
     """
 
     shape: tuple[int, int]
@@ -79,7 +79,7 @@ class PixelFormat:
 
 @dataclass(frozen=True)
 class _Samples:
-    """Which samples of a pixel are what."""
+    """Meaning of the samples of a pixel."""
 
     photometric: int
     own: int
@@ -90,7 +90,7 @@ class _Samples:
 
 
 def pixel_format(page: Any) -> PixelFormat:
-    """What the pixels of a page become, from its tags.
+    """Derive the conversion of the pixels of a page from its tags.
 
     Parameters
     ----------
@@ -300,7 +300,7 @@ def _orientation(page: Any) -> int:
     return int(value) if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-#: (slice, y, x, sample) turned upright: where row 0 and column 0 of what is stored belong.
+#: (slice, y, x, sample) turned upright: places of row 0 and column 0 of the stored samples.
 _TURNS: dict[int, Callable[[Array], Array]] = {
     2: lambda v: v[:, :, ::-1],
     3: lambda v: v[:, ::-1, ::-1],

@@ -1,4 +1,4 @@
-"""Zarr folders, of versions 2 and 3: what they hold is told by their JSON, read here; zarr reads the values.
+"""Zarr folders of versions 2 and 3: their JSON is read here, the values by zarr.
 
 An array names the codecs that its chunks pass through. Only codecs that transform bytes and numbers are accepted: one
 of those that exist unpickles what it finds. Files are looked at before zarr has them, see `zarr_store`.
@@ -7,11 +7,9 @@ of those that exist unpickles what it finds. Files are looked at before zarr has
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -22,53 +20,21 @@ import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
-from gsp_studio.io.formats.lazy_array import PartedArray, Read, between
-from gsp_studio.io.images.archives import leads_outside
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
+from gsp_studio.io.formats.zarr_chunks import COMPRESSORS, METADATA, chunks_of, codec_name, sizes_of
+from gsp_studio.io.memory import require_memory
+from gsp_studio.io.paths import leads_outside
 from gsp_studio.io.value_codes import Coding, axes_note, kept_axes
 
 Array = npt.NDArray[Any]
 
-METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
 _DESCRIPTIONS = METADATA[:3]
-_COMPRESSORS = {"blosc", "gzip", "zlib", "zstd", "lz4", "lzma", "bz2"}
-_CODECS = {"bytes", "transpose", "sharding_indexed", "crc32c", "crc32", "adler32", "fletcher32", *_COMPRESSORS}
+_CODECS = {"bytes", "transpose", "sharding_indexed", "crc32c", "crc32", "adler32", "fletcher32", *COMPRESSORS}
 _CODECS |= {"shuffle", "delta", "fixedscaleoffset", "quantize", "bitround", "astype"}
 #: Arrays that are listed, folders that are gone through for them, and bytes of one description.
 _MOST, _MOST_FOLDERS, _LONGEST = 4096, 1 << 16, 1 << 24
-#: Chunks of an array, each a file to be opened, and those that zarr is asked for at once.
+#: Chunks of an array, each a file to be opened, and chunks that zarr reads at once.
 _MOST_CHUNKS, _AT_ONCE = 1 << 18, 1 << 12
-
-
-@dataclass(frozen=True)
-class Chunks:
-    """The files that an array's values are in.
-
-    Attributes
-    ----------
-    sides : tuple of int
-        Of a file's values.
-    nbytes : int
-        Of these.
-    count : int
-        Files of the whole array.
-    parts : int
-        Compressed parts of a file: 1, or more of shards.
-    index_first : bool
-        Whether a shard begins with the index of its parts; else it ends with it.
-    index_slack : int
-        Bytes of the index's checksum.
-    codec : str
-        What compresses a part, "" for nothing.
-    """
-
-    sides: tuple[int, ...]
-    nbytes: int
-    count: int
-    parts: int = 1
-    index_first: bool = False
-    index_slack: int = 0
-    codec: str = ""
 
 
 def is_zarr(path: Path, head: bytes) -> bool:
@@ -81,18 +47,18 @@ def list_arrays(path: Path) -> list[ArrayEntry]:
     return [_entry(key, content, path) for key, content in _walk(path)]
 
 
-def open_array(path: Path, entry: ArrayEntry) -> PartedArray:
+def open_array(path: Path, entry: ArrayEntry) -> LazyArray:
     """An array of which parts are read."""
-    return PartedArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key))
+    return LazyArray(entry.shape, entry.dtype, partial(_open, str(path), entry.key))
 
 
 def notes(path: Path, entry: ArrayEntry) -> tuple[str, ...]:
-    """How an array is read, a sentence each: axes, missing values, and what was never written."""
+    """Notes on the reading of an array, a sentence each: axes, missing values, chunks that were never written."""
     content = _content(path, entry.key)
     shape = _shape(content)
     stored = np.dtype(_told_type(content))
     told = (*axes_note(shape, kept_axes(shape)), *_coding(content, stored).notes(stored))
-    count = _chunks(content, shape, stored).count
+    count = chunks_of(content, shape, stored).count
     held = _files_in(path / entry.key, count)
     if held >= count:
         return told
@@ -114,7 +80,7 @@ def _open(path: str, key: str) -> tuple[Read, Any]:
     content = _content(Path(path), key)
     shape, where = _shape(content), f'"{key}" in {path}' if key else path
     stored = np.dtype(_told_type(content))
-    chunks, coding, axes = _chunks(content, shape, stored), _coding(content, stored), kept_axes(shape)
+    chunks, coding, axes = chunks_of(content, shape, stored), _coding(content, stored), kept_axes(shape)
     if chunks.count > _MOST_CHUNKS:
         raise DatasetError(f"{where} is cut into {chunks.count} chunks; accepted are at most {_MOST_CHUNKS}")
     require_memory(2 * chunks.nbytes, f"a chunk of {where}")
@@ -206,7 +172,7 @@ def _entry(key: str, content: dict[str, Any], path: Path) -> ArrayEntry:
     if dtype.kind not in NUMERIC:
         return ArrayEntry(key, shape, dtype, "" if dtype.kind in "SU" else f"array of {dtype}")
     try:
-        _chunks(content, shape, dtype)
+        chunks_of(content, shape, dtype)
     except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
         reason = str(error) if isinstance(error, DatasetError) else "a description that is damaged"
         return ArrayEntry(key, shape, np.dtype(object), f"array with {reason}")
@@ -214,14 +180,7 @@ def _entry(key: str, content: dict[str, Any], path: Path) -> ArrayEntry:
 
 
 def _shape(content: dict[str, Any]) -> tuple[int, ...]:
-    return _sizes(content["shape"], 0)
-
-
-def _sizes(told: Any, least: int) -> tuple[int, ...]:
-    sizes = tuple(told)
-    if not all(isinstance(size, int) and size >= least for size in sizes):
-        raise ValueError("sizes that are none")
-    return sizes
+    return sizes_of(content["shape"], 0)
 
 
 def _told_type(content: dict[str, Any]) -> Any:
@@ -232,61 +191,14 @@ def _codecs(content: dict[str, Any]) -> Iterator[str]:
     """The names of all codecs in the order in which values pass through them, those within others too."""
     named = [*(content.get("filters") or ()), content.get("compressor"), *(content.get("codecs") or ())]
     for codec in filter(None, named):
-        yield _name(codec)
+        yield codec_name(codec)
         inner = codec.get("configuration") or {}
         for within in ("codecs", "index_codecs"):
             yield from _codecs({"codecs": inner.get(within)})
 
 
-def _name(codec: dict[str, Any]) -> str:
-    return str(codec.get("name", codec.get("id", ""))).removeprefix("numcodecs.")
-
-
-def _chunks(content: dict[str, Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> Chunks:
-    """How an array is cut.
-
-    Raises
-    ------
-    DatasetError
-        Codecs that are put together in an unusual way, as a clause.
-    KeyError, TypeError, ValueError
-        A damaged description.
-    """
-    if content.get("zarr_format") == 3:
-        sides = _sizes(content["chunk_grid"]["configuration"]["chunk_shape"], 1)
-        codecs = list(content["codecs"])
-    else:
-        sides = _sizes(content["chunks"], 1)
-        codecs = [codec for codec in (*(content.get("filters") or ()), content.get("compressor")) if codec]
-    count = math.prod(-(-n // side) for n, side in zip(shape, sides, strict=True))
-    parts, first, slack = 1, False, 0
-    if any(_name(codec) == "sharding_indexed" for codec in codecs):
-        if len(codecs) > 1:
-            raise DatasetError("shards within other codecs")
-        shard = codecs[0]["configuration"]
-        inner, codecs = _sizes(shard["chunk_shape"], 1), list(shard["codecs"])
-        parts = math.prod(-(-n // side) for n, side in zip(sides, inner, strict=True))
-        first = shard.get("index_location", "end") == "start"
-        index = [_name(codec) for codec in shard["index_codecs"]]
-        if index not in (["bytes"], ["bytes", "crc32c"]) or "sharding_indexed" in map(_name, codecs):
-            raise DatasetError("shards that are compressed twice")
-        slack = 4 * ("crc32c" in index)
-    names = [_name(codec) for codec in codecs]
-    packed = [name for name in names if name in _COMPRESSORS]
-    after = names[names.index(packed[0]) + 1 :] if packed else []
-    if any(name != "crc32c" for name in after):
-        raise DatasetError("codecs after that which compresses")
-    if packed == ["lzma"] and any(dict(_options(codec)).get("format") == 3 for codec in codecs):
-        raise DatasetError("LZMA without a header")
-    return Chunks(sides, math.prod(sides) * max(8, dtype.itemsize), count, parts, first, slack, "".join(packed))
-
-
-def _options(codec: dict[str, Any]) -> dict[str, Any]:
-    return codec.get("configuration") or codec
-
-
 def _coding(content: dict[str, Any], stored: np.dtype[Any]) -> Coding:
-    """What the attributes of the CF conventions say."""
+    """Coding of values by the attributes of the CF conventions."""
     attributes = content.get("attributes")
     told = attributes if isinstance(attributes, dict) else {}
     held = {name: told[name] for name in ("_FillValue", "missing_value") if _is_number(told.get(name))}

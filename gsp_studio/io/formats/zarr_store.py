@@ -1,6 +1,6 @@
 """A Zarr folder as zarr reads it, with each file looked at first: no links out of it, no pipes, no chunk that grows.
 
-Imported only where zarr is there.
+Imported only where zarr is installed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from zarr.storage import LocalStore
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.compressed_chunks import grows_past
-from gsp_studio.io.formats.zarr import METADATA, Chunks
-from gsp_studio.io.images.archives import leads_outside
-from gsp_studio.io.peek import in_units
+from gsp_studio.io.formats.zarr_chunks import METADATA, Chunks
+from gsp_studio.io.memory import in_units
+from gsp_studio.io.paths import leads_outside
 
-#: Bytes of a description, and what a chunk may have beside its values: checksums, and an index of 16 bytes a part.
+#: Bytes of a description, and of a chunk beside its values: checksums, and an index of 16 bytes a part.
 _LONGEST, _SLACK = 1 << 24, 1 << 16
 
 
@@ -58,11 +58,11 @@ class CheckedStore(LocalStore):  # type: ignore[misc]
         return found
 
     def get_sync(self, key: str, *, prototype: Any = None, byte_range: Any = None) -> Any:
-        """As `get`."""
+        """Read as `get` does."""
         return asyncio.run(self.get(key, prototype, byte_range))
 
     async def get_partial_values(self, prototype: Any, key_ranges: Any) -> list[Any]:
-        """As `get`, of several."""
+        """Read several files as `get` does."""
         return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
 
     def _inspect(self, key: str) -> int | None:

@@ -1,6 +1,6 @@
-"""Where image files come from: a folder, a ZIP or a TAR archive, or one file with several frames.
+"""Sources of image files: a folder, a ZIP or a TAR archive, or one file with several frames.
 
-Archives are read in memory, a member at a time; nothing is ever extracted. What a member is called is only a name.
+Archives are read in memory, a member at a time; nothing is ever extracted. The name of a member is never a path.
 Links are not followed out of a folder, and not at all in an archive: what a set holds must not depend on what lies
 elsewhere.
 """
@@ -13,7 +13,6 @@ import io
 import lzma
 import os
 import re
-import stat
 import tarfile
 import threading
 import zipfile
@@ -26,7 +25,7 @@ from typing import IO, Any, Protocol
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.matlab5 import DEFLATE_MOST
-from gsp_studio.io.peek import in_units, require_memory
+from gsp_studio.io.memory import in_units, require_memory
 
 #: Bytes that one image of an archive may have, decompressed.
 _LARGEST_MEMBER = 1 << 31
@@ -38,18 +37,18 @@ _LARGEST_HEADER, _LONGEST_NUMBER = 1 << 20, 999
 
 
 class ImageFile(Protocol):
-    """What can be opened as an image: a `Path`, or a `Member`."""
+    """File that can be opened as an image: a `Path`, or a `Member`."""
 
     @property
     def name(self) -> str:
-        """Without its folders."""
+        """Name without its folders."""
 
     @property
     def suffix(self) -> str:
-        """With the dot."""
+        """Suffix of the name, with the dot."""
 
     def open(self, mode: str) -> IO[bytes]:
-        """Its bytes; `mode` is "rb"."""
+        """Open its bytes; `mode` is "rb"."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Member:
     inside : str
         Its name in the source, with the folders there.
     where : str
-        What people call it.
+        Its name in messages.
     """
 
     inside: str
@@ -71,12 +70,12 @@ class Member:
 
     @property
     def name(self) -> str:
-        """Without its folders."""
+        """Name without its folders."""
         return os.path.basename(self.inside)
 
     @property
     def suffix(self) -> str:
-        """With the dot."""
+        """Suffix of the name, with the dot."""
         return os.path.splitext(self.inside)[1]
 
     @property
@@ -85,11 +84,11 @@ class Member:
         return os.path.dirname(self.inside) or "."
 
     def open(self, mode: str = "rb") -> IO[bytes]:
-        """Its bytes."""
+        """Open its bytes."""
         return self.opener(self.inside)
 
     def head(self, size: int) -> bytes:
-        """Its first bytes, up to `size` of them; no more of it is read or decompressed."""
+        """First bytes, up to `size` of them; no more of it is read or decompressed."""
         return self.partly(self.inside, size)
 
     def __str__(self) -> str:
@@ -113,7 +112,7 @@ class Source:
         return Member(self.path.name, where, lambda _: self.opener(""), lambda _, size: self.partly("", size))
 
     def members(self) -> list[Member]:
-        """All of them."""
+        """All members."""
         return [self.member(inside) for inside in self.inside]
 
 
@@ -210,23 +209,6 @@ def _walk(path: Path) -> Iterator[str]:
                     pending.append(name)
                 else:
                     yield name
-
-
-def leads_outside(path: Path, inside: str) -> bool:
-    """Whether a name of a folder is a link to somewhere else, or to nothing that is a file."""
-    file = os.path.join(path, inside)
-    try:
-        mode = os.lstat(file).st_mode
-    except OSError:
-        return True
-    if stat.S_ISREG(mode):
-        return False
-    if stat.S_ISLNK(mode):
-        root = os.path.realpath(path)
-        target = os.path.realpath(file)
-        if os.path.commonpath([root, target]) != root:
-            return True
-    return not os.path.isfile(file)  # dangling links, pipes, devices
 
 
 def _zip(path: Path) -> zipfile.ZipFile:

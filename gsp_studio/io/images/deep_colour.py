@@ -59,7 +59,7 @@ def colours(image: Image.Image, stream: IO[bytes], orientation: int, note: Calla
 
 
 def _layout(image: Image.Image) -> tuple[str, int, int]:
-    """Of a PPM file its decoder, where its pixels begin, and the largest value that its header declares."""
+    """Decoder of a PPM file, the place where its pixels begin, and the largest value that its header declares."""
     tiles: Any = getattr(image, "tile", ())
     if not tiles:
         return "", 0, 255

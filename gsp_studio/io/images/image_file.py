@@ -18,11 +18,12 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.formats import tiff
 from gsp_studio.io.formats.tiff_pages import in_stream
 from gsp_studio.io.images import deep_colour
 from gsp_studio.io.images.archives import ImageFile, Member
 from gsp_studio.io.images.headers import ENOUGH, gif_frames, quick_header
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 from gsp_studio.io.values import unit_scale
 
 Array = npt.NDArray[Any]
@@ -32,17 +33,17 @@ ACCEPTED = "PNG, JPEG, PGM, TIFF, BMP, GIF and WebP files"
 #: Bytes that decoding takes for a pixel at its height: decoded bytes twice, colour as float32, and its grey twice.
 DECODING = 32
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".pbm", ".pnm", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".pbm", ".pnm", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP")
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
     b"GIF8": "GIF",
-    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF"),
+    **dict.fromkeys(tiff.SIGNATURES, "TIFF"),
 }
 #: Two letters, which any text can begin with: believed only under an image's name.
 _WEAK_SIGNATURES = {b"BM": "BMP", **{f"P{k}".encode(): "PPM" for k in range(1, 7)}}
-#: What users try to open and no reader here takes.
+#: Beginnings of files that users try to open as images.
 _OTHERS = {
     b"PK": "a ZIP archive",
     b"\x1f\x8b": "a gzip file",
@@ -54,7 +55,7 @@ _OTHERS = {
 TO_GREY = "colour to grey by ITU-R BT.601"
 #: Its luminance weights.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-#: What images in colour are made of, any of which can be read alone.
+#: Planes of images in colour, any of which can be read alone.
 PLANES = ("red", "green", "blue")
 _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)
@@ -70,7 +71,7 @@ _GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes of an image file say.
+    """Header of an image file.
 
     Attributes
     ----------
@@ -116,7 +117,7 @@ def sniff(head: bytes, suffix: str = "") -> str | None:
     for signature, name in _SIGNATURES.items():
         if head.startswith(signature):
             return name
-    if suffix.lower() in _SUFFIXES:
+    if suffix.lower() in SUFFIXES:
         for signature, name in _WEAK_SIGNATURES.items():
             if head.startswith(signature) and (name != "PPM" or head[2:3].isspace()):
                 return name
@@ -124,7 +125,7 @@ def sniff(head: bytes, suffix: str = "") -> str | None:
 
 
 def look(file: ImageFile) -> Header | None:
-    """What an image file holds, without decoding it; None for a file that is none and does not claim to be.
+    """Read the header of an image file; None for a file that is none and does not claim to be.
 
     Raises
     ------
@@ -133,7 +134,7 @@ def look(file: ImageFile) -> Header | None:
     OSError
         A file that is named like an image and cannot be opened.
     """
-    claims = file.suffix.lower() in _SUFFIXES
+    claims = file.suffix.lower() in SUFFIXES
     try:
         head = _head(file)
     except (OSError, DatasetError):  # a member of an archive can be encrypted, or damaged
@@ -159,7 +160,7 @@ def look(file: ImageFile) -> Header | None:
 
 
 def _head(file: ImageFile) -> bytes:
-    """The first bytes of a file: enough to tell what it is."""
+    """First bytes of a file, enough to recognise its format."""
     if isinstance(file, Member):
         return file.head(ENOUGH)
     with file.open("rb") as stream:
@@ -167,7 +168,7 @@ def _head(file: ImageFile) -> bytes:
 
 
 def described(head: bytes) -> str:
-    """What a file is or begins with, for an error message.
+    """Describe a file by its beginning, for an error message.
 
     Parameters
     ----------
@@ -237,7 +238,7 @@ def _require_few(frames: int, file: ImageFile) -> None:
 
 
 def _require_end_of_gif(stream: IO[bytes], file: ImageFile) -> None:
-    """Of an animation that was cut, the frames before the cut can be read, and nothing else tells of the others."""
+    """Raise DatasetError for a truncated GIF, whose first frames could be read as if they were all."""
     end = stream.seek(0, 2)
     stream.seek(max(0, end - 64))
     if not stream.read().rstrip(b"\0\r\n ").endswith(b";"):
@@ -260,7 +261,7 @@ def read_frames(
     frames : sequence of int
         Which of them, rising from 0.
     note : callable
-        Told each step in words.
+        Called with each step in words.
     colour : "grey" | "rgb" | "red" | "green" | "blue"
         Of images in colour: their luminance, all of it, or one of the three.
     dtype : float32 or float64
@@ -320,7 +321,7 @@ def read_image(file: ImageFile, note: Note, colour: str = "grey") -> Array:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation as far as the header tells: 1 is upright."""
+    """Orientation by EXIF in the header: 1 is upright."""
     if image.format == "PNG" and "exif" not in image.info:
         return 1  # Pillow would decode all of the image to look for it behind the pixels
     value = image.getexif().get(_ORIENTATION, 1)
@@ -387,12 +388,12 @@ def luminance(colours: Array) -> Array:
 
 
 def one_of_three(plane: str) -> str:
-    """What is said of images in colour of which the red, the green or the blue is read."""
+    """Step in words for images in colour of which one plane is read."""
     return f"{plane} of red, green and blue"
 
 
 def made_grey(colour: str | None) -> str:
-    """What is said of images in colour that are read as `LoadOptions.colour` says, but not as "rgb"."""
+    """Step in words for images in colour that are read as `LoadOptions.colour`, other than "rgb"."""
     return one_of_three(colour) if colour is not None and colour in PLANES else TO_GREY
 
 

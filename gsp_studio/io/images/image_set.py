@@ -1,6 +1,6 @@
 """Sets of image files, in folders, archives and files of several frames: natural order, one size, folders as labels.
 
-What is read and what is left out is decided once, from the headers, and told: files that do not claim to be images,
+Files are read or left out by their headers, once, with a note on each kind: files that do not claim to be images,
 images of another size than most, single files that are clearly no part of the set.
 """
 
@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io.apply_steps import resized
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions
 from gsp_studio.io.images import archives, image_file
 from gsp_studio.io.images.archives import Member, Source
 from gsp_studio.io.images.image_file import Header
+from gsp_studio.io.images.resize import resized
+from gsp_studio.io.paths import leads_outside
 from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
 from gsp_studio.io.steps import REMEDY, leading_resize
 from gsp_studio.io.values import float_type, has_full_scale, shared_tops
@@ -73,7 +74,7 @@ def scan(source: Source) -> tuple[dict[Member, Header], list[str]]:
     found, skipped = {}, []
     is_folder = source.path.is_dir()
     for file in source.members():
-        is_out = is_folder and archives.leads_outside(source.path, file.inside)
+        is_out = is_folder and leads_outside(source.path, file.inside)
         header = None if is_out else image_file.look(file)
         if header is None:
             skipped.append(file.inside)
@@ -193,7 +194,7 @@ def _named(files: Sequence[Member]) -> str:
 
 
 def peek(path: Path, options: LoadOptions) -> Peek:
-    """What a source holds and which images of it are read, from their headers.
+    """Choose the images of a source to be read, from their headers.
 
     Raises
     ------
@@ -334,7 +335,7 @@ def columns_of(found: Peek, some: slice) -> Array:
 
 
 def _tasks(files: Sequence[tuple[str, int]]) -> Iterator[tuple[int, str, list[int]]]:
-    """Of each file the place of its first image, its name, and which of its frames are read."""
+    """Place of the first image of each file, its name, and those of its frames that are read."""
     first = 0
     for inside, group in groupby(files, key=lambda item: item[0]):
         frames = [frame for _, frame in group]
@@ -369,7 +370,7 @@ def _frames(source: Source, inside: str, frames: list[int], found: Peek, note: i
 
 
 def _names(found: Peek) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Of each image its name and its folder."""
+    """Name and folder of each image."""
     several = Counter(inside for inside, _ in found.files)
     names = []
     for inside, frame in found.files:

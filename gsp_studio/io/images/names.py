@@ -1,4 +1,4 @@
-"""Names of images that are made when they are asked for: there may be millions."""
+"""Names of images, made on access: there may be millions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import overload
 
 
 class Numbered(Sequence[str]):
-    """Names that are made when they are asked for: "image 1", "image 2", ... of millions of images.
+    """Names made on access: "image 1", "image 2", ... of millions of images.
 
     Parameters
     ----------

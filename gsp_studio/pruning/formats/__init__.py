@@ -1,6 +1,6 @@
 """Files of networks: one module a format, and the table of them.
 
-A format tells the floating arrays of a file under their keys, and writes the file once more with some of them
+A format lists the floating arrays of a file under their keys, and writes the file once more with some of them
 replaced: everything else, keys and types and metadata, comes out as it went in. A file is recognised by its first
 bytes, as far as its format has any; nothing in a file is ever run.
 """
@@ -23,7 +23,7 @@ FORMATS: dict[str, Format] = {
     "onnx": Format("ONNX", (".onnx",), onnx_file.read, onnx_file.write),
 }
 ACCEPTED = ".safetensors, .pt, .pth, .th, .npz and .onnx"
-#: Pickles, as PyTorch wrote before it took to ZIP archives, and as anybody writes.
+#: Pickles, as PyTorch wrote before it took to ZIP archives.
 _PICKLE = b"\x80"
 #: The first field of an ONNX model: its version.
 _ONNX = b"\x08"

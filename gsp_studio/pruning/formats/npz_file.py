@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.formats import registry
-from gsp_studio.io.peek import in_units, require_memory
+from gsp_studio.io.memory import in_units, require_memory
 from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, output_axis_by_name
 
 Array = npt.NDArray[Any]

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.atomic import write_whole
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 from gsp_studio.pruning.formats.onnx_graph import Use, uses_of
 from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, require_extra
 
@@ -73,7 +73,7 @@ def write(source: Path, target: Path, values: Mapping[str, Array], name: str) ->
 
 
 def in_one_file(path: Path) -> Any:
-    """The model with all its initializers inside, for whoever runs it."""
+    """The model with all its initializers inside, for a runtime."""
     model = _loaded(path)
     for tensor in model.graph.initializer:
         if _is_external(tensor):
@@ -95,7 +95,7 @@ def _loaded(path: Path) -> Any:
         raise CheckpointError(f"{path} is no ONNX model: it has no graph")
     names = set()
     for tensor in model.graph.initializer:
-        is_named = isinstance(tensor.name, str) and tensor.name  # what is no UTF-8 comes as bytes
+        is_named = isinstance(tensor.name, str) and tensor.name  # names other than UTF-8 come as bytes
         if not is_named or any(side < 0 for side in tensor.dims):
             raise CheckpointError(f"{path} is damaged: an initializer has no name or a negative side")
         if tensor.name in names:

@@ -26,9 +26,9 @@ _COMPARING = {"Mod", "Min", "Max", "Sum", "Mean", "PRelu", "Where", "Equal", "Le
 _MOVING = {"Concat", "Pad", "Resize", "Upsample", "Reshape", "Expand", "Tile", "Slice", "ScatterElements", "ScatterND"}
 _NORMS = {"InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization"}
 _LOOK_UPS = {"Gather", "GatherElements", "GatherND"}
-#: Nodes that have no weights: what they take beside data is a constant of some other kind.
+#: Nodes without weights: their inputs beside data are constants of other kinds.
 _WITHOUT_WEIGHTS = _SCALING | _COMPARING | _MOVING | _NORMS | _LOOK_UPS
-#: What is known of a value without its entries.
+#: Facts about a value without its entries.
 _OF_SHAPES = {"Shape", "Size"}
 _ELEMENTWISE = {"Identity", "Cast", "CastLike", "Sqrt", "Abs", "Neg", "Exp", "Log", "Relu", "LeakyRelu", "Dropout"}
 #: Nodes whose output has the axes of their first input.
@@ -37,7 +37,7 @@ _SAME_AXES = _SCALING | _ELEMENTWISE | {"Pad"}
 
 @dataclass(frozen=True)
 class Use:
-    """Where a graph uses an initializer.
+    """Use of an initializer in a graph.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Use:
 
 
 def uses_of(graph: Any, candidates: Collection[str]) -> dict[str, Use]:
-    """Where the initializers of a graph are used.
+    """Find the uses of the initializers of a graph.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def _reads(node: Any) -> list[str]:
 
 
 def _reason(node: Any, place: int) -> str:
-    """Why a node's input, which is no data, is no weight of a layer; "" for one that is."""
+    """Reason why an input of a node, other than its data, is no weight of a layer; "" for one that is."""
     if node.op_type in _WEIGHTS:
         return "" if place in _WEIGHTS[node.op_type] else "a bias"
     if node.op_type in _LOOK_UPS:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 from gsp_studio.pruning.formats.stored import (
     CheckpointError,
     Stored,

@@ -1,4 +1,4 @@
-"""What every format of network files speaks: the arrays that a file holds, and how one is written back."""
+"""Types shared by the formats of network files: the arrays of a file, and the functions that read and write it."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ class Stored:
     key : str
         Its full name in the file.
     name : str
-        For people: without the containers around it.
+        Name in messages: without the containers around it.
     shape : tuple of int
     dtype : str
         As stored: "float32", "bfloat16", "int64".
     values : ndarray, float32 or float64, read-only; or None
-        None for what is not floating; half precision as float32.
+        None for arrays that are not floating; half precision as float32.
     output_axis : int
         The axis that the outputs of a layer are counted along.
     reason : str
-        Why it is left alone, where the file itself tells: "tied to embed.weight".
+        Reason why it is left alone, where the file itself has one: "tied to embed.weight".
     is_first, is_last : bool
-        Whether it is a weight of the first or last layer, where the file itself tells.
+        Whether it is a weight of the first or last layer, where the file itself has their order.
     """
 
     key: str
@@ -69,11 +69,11 @@ class Format:
     Attributes
     ----------
     name : str
-        For people.
+        Name in messages.
     suffixes : tuple of str
         That files of it have.
     read : path -> list of Stored
-        In the order of the network as far as the file tells it, else in that of the file.
+        In the order of the network as far as the file has it, else in that of the file.
     write : (source, target, values by key, name) -> None
         `target`, which will be called `name`, becomes what `source` is, with these values; their shapes are those of
         the source's. Values are rounded to the type that is stored.

@@ -22,16 +22,16 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.formats.pickles import PickleError, check_pickle
-from gsp_studio.io.peek import require_memory
+from gsp_studio.io.memory import require_memory
 from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, require_extra
 
 Array = npt.NDArray[Any]
 
-#: Under which names training scripts keep the state dict of the model, the first that is there.
+#: Names under which training scripts keep the state dict of the model, in the order of the search.
 _CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params")
-#: What else they keep, which is no weight of the model.
+#: Their other entries, which are no weights of the model.
 _BESIDE = re.compile(r"optim|sched|scaler|(^|_)ema|history|loss|args|config", re.IGNORECASE)
-#: What wrappers put before every name.
+#: Prefixes that wrappers put before every name.
 _WRAPPERS = ("module.", "_orig_mod.")
 _DEEPEST = 16
 #: Before it, ``weights_only=True`` could be made to run code (CVE-2025-32434).
@@ -192,7 +192,7 @@ def _walk(value: Any, prefix: str, depth: int, seen: set[int]) -> Iterator[tuple
 
 
 def _why_not_dense(tensor: Any) -> str:
-    """Why a tensor has no values that could be replaced; "" where it has."""
+    """Reason why the values of a tensor cannot be replaced; "" where they can."""
     import torch
 
     if tensor.is_nested:
@@ -222,7 +222,7 @@ def _check_layout(key: str, tensor: Any, path: Path) -> None:
 
 
 def _names(keys: list[str]) -> dict[str, str]:
-    """What to call the tensors: without a container that all lie in, and without what wrappers put before all."""
+    """Names of the tensors in messages: without a common container and the prefixes of wrappers."""
     names = dict(zip(keys, keys, strict=True))
     for prefix in (*(f"{name}." for name in _CONTAINERS), *_WRAPPERS, *_WRAPPERS):
         if all(name.startswith(prefix) and name != prefix for name in names.values()):

@@ -9,7 +9,7 @@ import pytest
 from making import pictures
 
 import gsp_studio as gs
-from gsp_studio.io.export.run_folder import ExportedRun, What, export_run
+from gsp_studio.io.export.run_folder import ExportedRun, ExportOptions, export_run
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_steered_run_with_arrays_and_missing_entries(tmp_path, dataset):
 
 def test_data_that_have_moved_and_data_of_somebody_else(tmp_path, dataset):
     out, moved = tmp_path / "out", tmp_path / "moved.npy"
-    exported(out, dataset, gs.Params(rank=2, sparsity=0.5, max_iter=2), what=What(factors=False))
+    exported(out, dataset, gs.Params(rank=2, sparsity=0.5, max_iter=2), what=ExportOptions(factors=False))
     (tmp_path / "stäck.npy").rename(moved)
     done = repeated(out, moved)
     assert done.returncode == 0, done.stderr

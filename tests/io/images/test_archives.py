@@ -143,7 +143,7 @@ def test_truncated_tars(tmp_path, members):
 
 def test_a_compressed_bomb_is_stopped_while_it_is_read(tmp_path, monkeypatch):
     write_tar(tmp_path / "x.tgz", {"a.png": bytes(200 << 20)}, "w:gz")
-    monkeypatch.setattr("gsp_studio.io.peek.free_memory", lambda: 32 << 20)
+    monkeypatch.setattr("gsp_studio.io.memory.free_memory", lambda: 32 << 20)
     assert "x.tgz, decompressed, needs" in refused(tmp_path / "x.tgz")
 
 

@@ -14,16 +14,16 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.io.export import run_folder
-from gsp_studio.io.export.montage import to_grey
 from gsp_studio.io.export.run_folder import (
     ExportedRun,
     ExportError,
-    What,
+    ExportOptions,
     check_directory,
     export_run,
     read_run,
     same_factors,
 )
+from gsp_studio.io.montage import to_grey
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_the_factors_read_back(tmp_path, dataset, run):
 
 
 def test_figures_show_the_basis_without_interpolation(tmp_path, dataset, run):
-    export_run(tmp_path, dataset, run, What(zoom=3, scale="shared"))
+    export_run(tmp_path, dataset, run, ExportOptions(zoom=3, scale="shared"))
     grey = to_grey(dataset.as_images(run.result.W), "shared")
     for k in range(4):
         with Image.open(tmp_path / "basis" / f"basis_{k + 1}.png") as image:
@@ -151,7 +151,7 @@ def test_a_second_export_replaces_the_first_and_leaves_other_files_alone(tmp_pat
     (tmp_path / ".hidden").write_text("mine")
     two = gs.Params(rank=2, max_iter=2, sparsity=0.5)
     other = ExportedRun(gs.factorize(dataset.X, two, "reference"), two)
-    export_run(tmp_path, dataset, other, What(montage=False), force=True)
+    export_run(tmp_path, dataset, other, ExportOptions(montage=False), force=True)
     left = tree(tmp_path)
     ours = {"basis/basis_1.png", "basis/basis_2.png", "factors.npz", "history.csv", "repeat.py", "run.json"}
     assert {Path(name).as_posix() for name in left} == ours | {"mine.txt", ".hidden", "basis/mine.png"}

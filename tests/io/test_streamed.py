@@ -223,7 +223,7 @@ def test_large_ones_stay_by_themselves(tmp_path, monkeypatch):
 
 def test_what_does_not_fit_says_what_can_be_done(tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", np.tile(stack(), (2000, 1, 1)))
-    monkeypatch.setattr("gsp_studio.io.peek.free_memory", lambda: 1000)
+    monkeypatch.setattr("gsp_studio.io.memory.free_memory", lambda: 1000)
     with pytest.raises(
         gs.DatasetError, match=r"leave them on the disk \(storage\), read a part of them \(subset\), or"
     ):

@@ -10,8 +10,9 @@ from gsp_studio.core.distributed.matrix import Spread
 from gsp_studio.core.distributed.protocol import Here, spans_of
 from gsp_studio.engine.run import RunSpec
 from gsp_studio.engine.runner import Runner
-from gsp_studio.io.export.coefficients import COEFFICIENTS, WRITERS
-from gsp_studio.io.export.run_folder import ExportedRun, ExportError, What, export_run, read_factors
+from gsp_studio.io.export.coefficients import WRITERS
+from gsp_studio.io.export.run_folder import ExportedRun, ExportError, ExportOptions, export_run, read_factors
+from gsp_studio.io.factors import COEFFICIENTS
 
 N, RANK = 700, 3
 
@@ -58,15 +59,15 @@ def test_an_export_of_coefficients_that_stay_there(data, there, tmp_path):
     W, H = read_factors(tmp_path / "out")
     assert np.array_equal(W, there.W)
     assert np.array_equal(H, np.asarray(there.H))
-    files = {path.name for path in export_run(tmp_path / "out", data, run, What(coefficients="zarr"))}
+    files = {path.name for path in export_run(tmp_path / "out", data, run, ExportOptions(coefficients="zarr"))}
     assert "H.zarr.zip" in files
     assert not (tmp_path / "out" / "H.npy").exists(), "that of the earlier export"
     with pytest.raises(ExportError, match="H is on the cluster, too large to be fetched"):
-        export_run(tmp_path / "out", data, run, What(extras=("mat",)))
+        export_run(tmp_path / "out", data, run, ExportOptions(extras=("mat",)))
 
 
 def test_coefficients_of_a_run_here_can_be_written_apart_too(data, tmp_path):
     spec = RunSpec(data.X, gs.Params(RANK, "ahals", max_iter=3))
     outcome = Runner(spec).run()
-    export_run(tmp_path / "out", data, outcome.exported(spec), What(coefficients="npy"))
+    export_run(tmp_path / "out", data, outcome.exported(spec), ExportOptions(coefficients="npy"))
     assert np.array_equal(read_factors(tmp_path / "out")[1], outcome.result.H)

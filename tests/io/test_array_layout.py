@@ -8,8 +8,8 @@ from making import pictures
 
 import gsp_studio as gs
 from gsp_studio.io import shape_guess
-from gsp_studio.io.axis_guess import laid_out, readings
-from gsp_studio.io.formats.lazy_array import PartedArray, between
+from gsp_studio.io.axis_guess import readings
+from gsp_studio.io.formats.lazy_array import LazyArray, between, laid_out
 from gsp_studio.io.load import load_dataset, peek, thumbnails
 
 
@@ -187,7 +187,7 @@ def test_thumbnails_of_one_image_are_patches_of_it(tmp_path):
 
 def test_arrays_in_their_file_are_laid_out_like_those_in_memory():
     values = np.random.default_rng(0).random((4, 1, 5, 6))
-    parted = PartedArray(values.shape, values.dtype, lambda: (lambda axis, a, b: values[between(axis, a, b, 4)], int))
+    parted = LazyArray(values.shape, values.dtype, lambda: (lambda axis, a, b: values[between(axis, a, b, 4)], int))
     for reading in [*readings(values.shape, False), *readings(values.shape, True)]:
         there, here = laid_out(parted, reading.axes), laid_out(values, reading.axes)
         assert there.shape == here.shape == (reading.count, *here.shape[1:])

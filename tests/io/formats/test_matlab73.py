@@ -115,8 +115,10 @@ def test_cells_and_fields_of_equal_images_are_stacks(written, images, kind):
     data = load_dataset(written(fill))
     assert np.array_equal(data.images(), unit(images))
     assert data.options.key == "s.image"
-    vectors = load_dataset(written(lambda file: put_cell(file, "c", images.reshape(N, -1, 1))), order="C")
-    assert np.array_equal(vectors.with_layout((H, W)).images(), unit(images))
+    vectors = load_dataset(
+        written(lambda file: put_cell(file, "c", images.reshape(N, -1, 1))), order="C", image_shape=(H, W)
+    )
+    assert np.array_equal(vectors.images(), unit(images))
 
 
 def test_structs_and_labels_in_them(written, images):

@@ -16,8 +16,9 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.cli import main
-from gsp_studio.io.export.formats import EXTRAS, Look, labelled_montage
-from gsp_studio.io.export.run_folder import ExportedRun, ExportError, What, check_name, export_run, named
+from gsp_studio.io.export.figures import FigureStyle, labelled_montage
+from gsp_studio.io.export.formats import EXTRAS
+from gsp_studio.io.export.run_folder import ExportedRun, ExportError, ExportOptions, check_name, export_run, named
 
 N, H, W = 30, 9, 7
 ALL = tuple(name for name in EXTRAS if name not in ("svg", "pdf"))
@@ -54,7 +55,7 @@ def test_pictures_of_extreme_data_are_those_of_ordinary_data(tmp_path, dtype, ex
         data = gs.load_dataset(tmp_path / "x.npy")
         params = gs.Params(4, sparsity=0.5, max_iter=12)
         run = ExportedRun(gs.factorize(data.X, params), params, [], "all iterations done")
-        export_run(tmp_path / str(k), data, run, What(extras=extras))
+        export_run(tmp_path / str(k), data, run, ExportOptions(extras=extras))
     plain, found = tmp_path / "0", tmp_path / str(exponent)
     names = sorted(path.relative_to(plain) for path in plain.rglob("*.png"))
     assert len(names) > 8
@@ -69,7 +70,7 @@ def test_pictures_of_extreme_data_are_those_of_ordinary_data(tmp_path, dtype, ex
 def test_factors_read_back_to_the_bit_everywhere(tmp_path, dtype):
     data, run = made(tmp_path, dtype)
     out = tmp_path / "out"
-    export_run(out, data, run, What(extras=("mat", "csv", "h5")))
+    export_run(out, data, run, ExportOptions(extras=("mat", "csv", "h5")))
     result = run.result
     mat = scipy.io.loadmat(out / "factors.mat")
     with np.load(out / "factors.npz") as npz, h5py.File(out / "factors.h5") as h5:
@@ -86,7 +87,7 @@ def test_factors_read_back_to_the_bit_everywhere(tmp_path, dtype):
 @pytest.mark.skipif(shutil.which("octave") is None, reason="octave is not installed")
 def test_octave_reads_the_factors(tmp_path):
     data, run = made(tmp_path, "float64")
-    export_run(tmp_path / "out", data, run, What(extras=("mat",)))
+    export_run(tmp_path / "out", data, run, ExportOptions(extras=("mat",)))
     told = "load('out/factors.mat'); printf('%.17g %.17g %s', sum(W(:)), sum(H(:)), class(W))"
     done = subprocess.run(["octave", "--eval", told], cwd=tmp_path, capture_output=True, text=True, check=True)
     w, h, kind = done.stdout.split()
@@ -99,7 +100,7 @@ def test_images_keep_their_values(tmp_path):
     data, run = made(tmp_path)
     for scale in ("tile", "shared"):
         out = tmp_path / scale
-        export_run(out, data, run, What(scale=scale, extras=("png16", "tiff", "labels")))
+        export_run(out, data, run, ExportOptions(scale=scale, extras=("png16", "tiff", "labels")))
         images = data.as_images(run.result.W)
         stack = tifffile.imread(out / "basis.tif")
         assert stack.dtype == np.float32
@@ -117,7 +118,7 @@ def test_small_values_are_never_black(tmp_path):
     data, run = made(tmp_path)
     run.result.W.flags.writeable = True
     run.result.W[:] *= np.float32(1e-12)
-    export_run(tmp_path / "out", data, run, What(extras=("png16", "tiff", "labels", "residuals")))
+    export_run(tmp_path / "out", data, run, ExportOptions(extras=("png16", "tiff", "labels", "residuals")))
     assert pixels(tmp_path / "out/basis16/basis_1.png").max() == 65535
     assert pixels(tmp_path / "out/montage.png").max() == 255
 
@@ -128,7 +129,9 @@ def test_coefficients_have_the_names_of_their_images(tmp_path):
         Image.fromarray(pictures(4, H, W)[k]).save(tmp_path / "faces" / f"class{k % 2}" / f"=sum({k}).png")
     data = gs.load_dataset(tmp_path / "faces")
     result = gs.factorize(data.X, gs.Params(2, sparsity=0.3, max_iter=5))
-    export_run(tmp_path / "out", data, ExportedRun(result, result.params), What(extras=("coefficients", "residuals")))
+    export_run(
+        tmp_path / "out", data, ExportedRun(result, result.params), ExportOptions(extras=("coefficients", "residuals"))
+    )
     with (tmp_path / "out/coefficients.csv").open(newline="") as file:
         head, *rows = csv.reader(file)
     assert head == ["image", "label", "basis_1", "basis_2"]
@@ -149,13 +152,13 @@ def test_names_that_a_spreadsheet_would_run_are_texts(tmp_path):
     data = gs.load_dataset(tmp_path / "x.npy")
     object.__setattr__(data, "names", ("=1+1", *data.names[1:]))
     result = gs.factorize(data.X, gs.Params(2, sparsity=0.3, max_iter=5))
-    export_run(tmp_path / "out", data, ExportedRun(result, result.params), What(extras=("coefficients",)))
+    export_run(tmp_path / "out", data, ExportedRun(result, result.params), ExportOptions(extras=("coefficients",)))
     assert (tmp_path / "out/coefficients.csv").read_text().splitlines()[1].startswith("'=1+1,")
 
 
 def test_animations_end_where_the_run_does(tmp_path):
     data, run = made(tmp_path)
-    export_run(tmp_path / "out", data, run, What(extras=("path", "run")))
+    export_run(tmp_path / "out", data, run, ExportOptions(extras=("path", "run")))
     animated = frames_of(tmp_path / "out/run.gif")
     assert len(animated) > 5
     still = Image.fromarray(pixels(tmp_path / "out/montage.png"))
@@ -186,7 +189,7 @@ class _Page(html.parser.HTMLParser):
 def test_the_report_is_one_file_with_everything(tmp_path):
     data, run = made(tmp_path)
     object.__setattr__(data, "name", "<script>alert(1)</script>")
-    export_run(tmp_path / "out", data, run, What(extras=("report",)))
+    export_run(tmp_path / "out", data, run, ExportOptions(extras=("report",)))
     page = _Page()
     page.feed((tmp_path / "out/report.html").read_text(encoding="utf-8"))
     assert page.open == []
@@ -208,7 +211,7 @@ def test_figures_for_papers(tmp_path, kind):
     pytest.importorskip("matplotlib")
     data, run = made(tmp_path)
     for scale in ("tile", "shared"):
-        export_run(tmp_path / scale, data, run, What(scale=scale, extras=(kind,)))
+        export_run(tmp_path / scale, data, run, ExportOptions(scale=scale, extras=(kind,)))
         content = (tmp_path / scale / f"montage.{kind}").read_bytes()
         assert content.startswith(b"<?xml" if kind == "svg" else b"%PDF")
         if kind == "svg":
@@ -223,11 +226,11 @@ def test_everything_of_everything(tmp_path):
         result = gs.factorize(data.X, gs.Params(3, sparsity=0.4, max_iter=6))
         run = ExportedRun(result, result.params)
         wanted = tuple(name for name in ALL if name != "pictures" and (name != "png16" or data.channels == 1))
-        paths = export_run(tmp_path / f"out{k}", data, run, What(extras=wanted))
+        paths = export_run(tmp_path / f"out{k}", data, run, ExportOptions(extras=wanted))
         assert all(path.stat().st_size > 0 for path in paths)
         if data.channels == 3:
             with pytest.raises(ExportError, match="16-bit PNG is for grey images"):
-                export_run(tmp_path / f"out{k}", data, run, What(extras=("png16",)))
+                export_run(tmp_path / f"out{k}", data, run, ExportOptions(extras=("png16",)))
         # The next export takes away what it does not make.
         export_run(tmp_path / f"out{k}", data, run)
         left = {path.name for path in (tmp_path / f"out{k}").rglob("*") if path.is_file()}
@@ -237,7 +240,7 @@ def test_everything_of_everything(tmp_path):
 def test_what_is_unknown_is_refused(tmp_path):
     data, run = made(tmp_path)
     with pytest.raises(ExportError, match='"docx" is no export; accepted are mat, csv, h5'):
-        export_run(tmp_path / "out", data, run, What(extras=("docx",)))
+        export_run(tmp_path / "out", data, run, ExportOptions(extras=("docx",)))
     assert not (tmp_path / "out").exists()
 
 
@@ -269,21 +272,21 @@ def test_figures_have_the_scale_that_was_asked_for(tmp_path):
     sizes = {}
     for zoom in (2, 5):
         out = tmp_path / f"zoom{zoom}"
-        export_run(out, data, run, What(extras=("labels", "residuals"), zoom=zoom))
+        export_run(out, data, run, ExportOptions(extras=("labels", "residuals"), zoom=zoom))
         assert pixels(next(iter(sorted((out / "basis").iterdir())))).shape[:2] == (zoom * H, zoom * W)
         assert pixels(out / "residual_map.png").shape[:2] == (zoom * H, zoom * W)
         sizes[zoom] = pixels(out / "montage_labelled.png").shape
     assert sizes[5][0] > sizes[2][0]
     for zoom in (0, -1, 10**6):
         with pytest.raises(ExportError, match="accepted for 4 basis images of this size are 1 to"):
-            export_run(tmp_path / "none", data, run, What(zoom=zoom))
+            export_run(tmp_path / "none", data, run, ExportOptions(zoom=zoom))
     assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("scale", ["tile", "shared"])
 def test_a_labelled_montage_has_a_bar_that_ends_white(tmp_path, scale):
     data, run = made(tmp_path)
-    image = np.asarray(labelled_montage(data, run, Look(scale)).convert("L"))
+    image = np.asarray(labelled_montage(data, run, FigureStyle(scale)).convert("L"))
     bar = image[-36, 8:-8].astype(int)  # a line within it
     assert bar[0] == 0
     assert bar[-1] == 255
@@ -293,7 +296,7 @@ def test_a_labelled_montage_has_a_bar_that_ends_white(tmp_path, scale):
 def test_a_report_tells_what_was_remarked(tmp_path):
     data, run = made(tmp_path)
     remarks = {"name": "mine & yours", "tags": ["a", "b"], "accepted": [0, 2]}
-    export_run(tmp_path / "out", data, replace(run, remarks=remarks), What(extras=("report",)))
+    export_run(tmp_path / "out", data, replace(run, remarks=remarks), ExportOptions(extras=("report",)))
     text = (tmp_path / "out" / "report.html").read_text()
     assert "mine &amp; yours" in text
     assert "<th>Accepted</th><td>1, 3</td>" in text
@@ -307,7 +310,7 @@ def test_no_spreadsheet_takes_a_name_for_a_formula(tmp_path, start):
     data, run = made(tmp_path)
     name = f"{start}cmd|' /C calc'!A0"
     named_so = replace(data, names=(name,) * N, labels=(name,) * N)
-    export_run(tmp_path / "out", named_so, run, What(extras=("coefficients", "residuals")))
+    export_run(tmp_path / "out", named_so, run, ExportOptions(extras=("coefficients", "residuals")))
     for table in ("coefficients.csv", "residuals.csv"):
         with (tmp_path / "out" / table).open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))[1:]

@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from gsp_studio.cli import _COMMANDS, _parser, main
+from gsp_studio.cli import COMMANDS, _parser, main
 from gsp_studio.commands import arguments
-from gsp_studio.engine.interrupt import deferred
+from gsp_studio.engine.cluster import deferred
 from gsp_studio.engine.progress import ProgressBar
 from gsp_studio.io.export import run_folder
 from gsp_studio.io.export.folder_names import name_of_data
@@ -269,7 +269,7 @@ def test_a_misspelt_command_is_called_so(word, told, capsys):
     assert told in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", _COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_help_tells_the_defaults(name):
     commands = next(action for action in _parser()._actions if hasattr(action, "choices") and action.choices)
     command = commands.choices[name]

@@ -14,7 +14,7 @@ from making import npy_bytes, pictures, png_header, save_all
 import gsp_studio as gs
 from gsp_studio.engine.run import FinishReason, RunSpec
 from gsp_studio.engine.runner import Runner
-from gsp_studio.io import peek as source
+from gsp_studio.io import memory
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.load import LoadCancelled, load_dataset, peek, thumbnails
 
@@ -215,8 +215,8 @@ def test_thumbnails_of_data_with_bad_values(tmp_path):
 
 
 def test_memory_is_compared_before_it_is_taken(stack, tmp_path, monkeypatch):
-    monkeypatch.setattr(source, "_SMALL", 0)
-    monkeypatch.setattr(source, "free_memory", lambda: 1000)
+    monkeypatch.setattr(memory, "_SMALL", 0)
+    monkeypatch.setattr(memory, "free_memory", lambda: 1000)
     with pytest.raises(
         gs.DatasetError, match=r"stack.npy with 20 images of 9 x 7 needs 6.15 KiB of memory, but 1000 B"
     ):
@@ -250,8 +250,8 @@ def test_a_sparse_file_larger_than_memory_opens_and_is_refused(tmp_path):
 
 
 def test_free_memory_is_told_and_has_units():
-    assert 0 < source.free_memory() <= 2**62
-    assert [source.in_units(n) for n in (0, 512, 1536, 2**40, 2**70)] == [
+    assert 0 < memory.free_memory() <= 2**62
+    assert [memory.in_units(n) for n in (0, 512, 1536, 2**40, 2**70)] == [
         "0 B",
         "512 B",
         "1.5 KiB",
@@ -263,7 +263,7 @@ def test_free_memory_is_told_and_has_units():
 def test_control_groups_bound_the_free_memory(tmp_path, monkeypatch):
     group = tmp_path / "job"
     group.mkdir()
-    monkeypatch.setattr(source, "_GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
     (group / "memory.max").write_text("1000000\n")
     (group / "memory.current").write_text("700000\n")
     (group / "memory.stat").write_text("anon 600000\ninactive_file 50000\nactive_file 7\n")
@@ -274,7 +274,7 @@ def test_control_groups_bound_the_free_memory(tmp_path, monkeypatch):
         return "0::/job\n" if path == Path("/proc/self/cgroup") else read_text(path, *args, **kwargs)
 
     monkeypatch.setattr(Path, "read_text", here)
-    assert source.free_memory() == 350000
+    assert memory.free_memory() == 350000
 
 
 def test_opening_leaves_the_filters_of_warnings_alone(folder):

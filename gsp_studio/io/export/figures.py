@@ -1,0 +1,66 @@
+"""Style and captions of exported figures, and the labelled montage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.io.dataset import Dataset
+from gsp_studio.io.montage import Scale, grid_shape, to_grey
+from gsp_studio.io.run_json import ExportedRun
+
+#: Pixels of the shorter side of a tile, in figures that are looked at.
+TILE = 96
+
+
+@dataclass(frozen=True)
+class FigureStyle:
+    """Style of exported figures.
+
+    Attributes
+    ----------
+    scale : "tile" | "shared"
+        White is each basis image's own maximum, or the largest of all.
+    zoom : int, optional
+        Pixels that one pixel becomes in each direction; by default as suits each figure.
+    """
+
+    scale: Scale = "tile"
+    zoom: int | None = None
+
+
+def captions_of(run: ExportedRun) -> list[str]:
+    """ "3  0.87": number and sparsity of each basis image."""
+    result = run.result
+    weights = result.params.weights
+    if result.W.shape[0] < 2:
+        return [str(k + 1) for k in range(result.W.shape[1])]
+    each = np.atleast_1d(hoyer_sparsity(result.W, weights))
+    return [f"{k + 1}  {s:.2f}" for k, s in enumerate(each)]
+
+
+def labelled_montage(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Image.Image:
+    """The basis images with number and sparsity below each, and a bar of the values."""
+    images = dataset.pictures(run.result.W)
+    zoom = style.zoom or max(1, -(-TILE // min(images.shape[1:3])))
+    tiles = to_grey(images, style.scale).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    count, h, w = tiles.shape[:3]
+    rows, columns = grid_shape(count)
+    font, line, gap = ImageFont.load_default(14), 20, 8
+    bar = 46
+    white = f"{float(images.max()):.4g}" if style.scale == "shared" else "its own maximum"
+    sheet = Image.new("RGB", (columns * (w + gap) + gap, rows * (h + line + gap) + gap + bar), "white")
+    draw = ImageDraw.Draw(sheet)
+    for k, (tile, caption) in enumerate(zip(tiles, captions_of(run), strict=True)):
+        x, y = gap + (k % columns) * (w + gap), gap + (k // columns) * (h + line + gap)
+        sheet.paste(Image.fromarray(tile), (x, y))
+        draw.text((x + w / 2, y + h + 2), caption, fill="black", font=font, anchor="ma")
+    top, wide = sheet.height - bar + 6, sheet.width - 2 * gap
+    ramp = np.tile(np.linspace(0, 255, wide).astype(np.uint8), (14, 1))
+    sheet.paste(Image.fromarray(ramp), (gap, top))
+    draw.text((gap, top + 16), "0", fill="black", font=font)
+    draw.text((gap + wide, top + 16), white, fill="black", font=font, anchor="ra")
+    return sheet

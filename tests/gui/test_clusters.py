@@ -105,7 +105,7 @@ def test_of_a_run_that_goes_on_what_is_looked_at_is_fetched(on_cluster: MainWind
     wait_until(lambda: inspector._errors.error < 0.4)  # at the first iterate it is 0.7
     session.cancel()
     wait_until(lambda: len(session.runs.entries) == 1)
-    wait_until(lambda: not session.analyses._inspecting._residual.is_busy)
+    wait_until(lambda: not session.analyses._inspection._residual.is_busy)
     settle()
     assert not failed["failed"]
     W, H = shown.W, np.asarray(shown.H)
@@ -161,5 +161,5 @@ def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_clust
     compared = Listener(session, "analyses.comparisonReady")
     session.analyses.compare(session.runs.those((0, 1)))
     wait_until(lambda: compared["comparisonReady"])
-    wait_until(lambda: not session.analyses._inspecting._residual.is_busy)
+    wait_until(lambda: not session.analyses._inspection._residual.is_busy)
     assert not failed["failed"]

@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
 from gsp_studio.core.matching import match_bases
-from gsp_studio.gui.jobs.compute import compared
+from gsp_studio.gui.jobs.comparison import compared
 from gsp_studio.gui.panels import compare
 from gsp_studio.gui.panels.compare import ComparePanel
 from gsp_studio.gui.state import Comparison, Remarks, RunEntry, View

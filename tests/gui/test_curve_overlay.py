@@ -11,7 +11,7 @@ import pytest
 from handling import settle
 from PySide6.QtWidgets import QWidget
 
-from gsp_studio.gui.jobs.compute import compared
+from gsp_studio.gui.jobs.comparison import compared
 from gsp_studio.gui.panels.curves import CurvesPanel
 from gsp_studio.gui.state import Phase, Remarks, RunEntry
 

@@ -327,7 +327,7 @@ def test_cancel_ends_it(faces_window: MainWindow) -> None:
     assert session.can_cancel
     QTest.mouseClick(window.run.cancel, LEFT)
     assert session.analyses.checking.entry is None
-    wait_until(lambda: not session.analyses.checking._worker.is_busy)
+    wait_until(lambda: not session.analyses.checking._job.is_busy)
     session.poll()
     settle()
     assert session.runs.entries[0].stability is None
@@ -348,7 +348,7 @@ def test_what_comes_to_the_screen_ends_it(faces_window: MainWindow, what: str) -
         session.open(sample_path("swimmer"))
         wait_until(lambda: session.dataset.name == "swimmer.npz")
     assert session.analyses.checking.entry is None
-    wait_until(lambda: not session.analyses.checking._worker.is_busy and session.phase is Phase.IDLE)
+    wait_until(lambda: not session.analyses.checking._job.is_busy and session.phase is Phase.IDLE)
     session.poll()
     assert all(entry.stability is None for entry in session.runs.entries)
 
@@ -357,7 +357,7 @@ def test_a_mistake_is_told(faces_window: MainWindow, monkeypatch: pytest.MonkeyP
     def broken(*_: object) -> None:
         raise ValueError("there is no more memory")
 
-    monkeypatch.setattr("gsp_studio.gui.jobs.compute.basis_stability", broken)
+    monkeypatch.setattr("gsp_studio.experiments.stability.basis_stability", broken)
     heard = Listener(faces_window.session, "failed")
     run(faces_window)
     ask(faces_window)

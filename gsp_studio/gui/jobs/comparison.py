@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
+from PySide6.QtCore import QObject
 
-from PySide6.QtCore import QObject, Signal
-
-from gsp_studio.engine.latest import LatestOnly
-from gsp_studio.gui.formatting import told
+from gsp_studio.gui.jobs.job import Job
 from gsp_studio.gui.state import Comparison, RunEntry
 
 
-class Comparing(QObject):
-    """The newest runs that were asked for win."""
-
-    compared = Signal(object)  # Comparison
-    failed = Signal(str, str)
+class ComparisonJob(Job[tuple[RunEntry, ...], Comparison]):
+    """Matches runs with the first of them."""
 
     def __init__(self, parent: QObject) -> None:
-        super().__init__(parent)
-        self._worker: LatestOnly[tuple[RunEntry, ...], Comparison] | None = None
+        super().__init__(lambda runs: compared(*runs), "gsp-compare", parent)
 
-    def start(self, work: Any) -> None:
-        """The solvers are there."""
-        self._worker = LatestOnly(lambda runs: work.compared(*runs), name="gsp-compare")
 
-    def close(self, timeout: float) -> bool:
-        """End the worker; True when it has ended."""
-        return self._worker is None or self._worker.close(timeout)
+def compared(*runs: RunEntry) -> Comparison:
+    """Runs with their basis images in the cells of those of the first that they are most like."""
+    from gsp_studio.core.matching import match_bases
 
-    def compare(self, runs: tuple[RunEntry, ...]) -> None:
-        """Match these with the first of them."""
-        assert self._worker is not None
-        self._worker.submit(runs)
-
-    def drop(self) -> None:
-        """Another data set: forget what was asked."""
-        if self._worker is not None:
-            self._worker.discard()
-
-    def poll(self) -> None:
-        """Tell what has come out."""
-        answer = None if self._worker is None else self._worker.poll()
-        if answer is None:
-            return
-        if answer.error is not None:
-            self.failed.emit(*told(answer.error))
-        else:
-            self.compared.emit(answer.value)
+    first = runs[0].shown
+    orders, cosines = [first.order], [np.ones(len(first.order))]
+    for other in runs[1:]:
+        matching = match_bases(first.W, other.shown.W)
+        orders.append(matching.cells_of_second(first.order, other.shown.W.shape[1]))
+        cosines.append(matching.cosine[first.order])
+    count = max(map(len, orders))
+    return Comparison(
+        runs,
+        tuple(np.pad(order, (0, count - len(order)), constant_values=-1) for order in orders),
+        tuple(np.pad(cosine, (0, count - len(cosine))) for cosine in cosines),
+    )

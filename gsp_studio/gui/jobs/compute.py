@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,22 +23,16 @@ from gsp_studio.backends.kernels import prepared
 from gsp_studio.backends.powers import scaled
 from gsp_studio.core.edits import KINDS, renumbered
 from gsp_studio.core.initialization import STARTS
-from gsp_studio.core.matching import match_bases
 from gsp_studio.core.methods import new_sparse_coefficients
-from gsp_studio.core.metrics import mean_image, self_product
+from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
-from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.engine.run import Outcome, Record, RunSpec, RunState
 from gsp_studio.engine.runner import Runner, branch
-from gsp_studio.experiments.rank import RankStudy, study_ranks
-from gsp_studio.experiments.stability import BasisStability, basis_stability
 from gsp_studio.gui.jobs.projector import Projector, average_sparsity, average_sparsity_of, by_energy, energies_of
 from gsp_studio.gui.jobs.run_events import is_past, marks_of
-from gsp_studio.gui.jobs.stability_check import SEEDS
-from gsp_studio.gui.state import Choice, Comparison, Known, Parts, Pinned, RunEntry, Shown
+from gsp_studio.gui.state import Choice, Known, Pinned, RunEntry, Shown
 from gsp_studio.io.dataset import Dataset, DatasetError
-from gsp_studio.io.export.run_folder import ExportedRun, What, export_run
 from gsp_studio.io.export.script import command_of, script_of
 from gsp_studio.io.load import LoadCancelled, Peek, load_dataset, peek, thumbnails
 
@@ -53,31 +46,24 @@ __all__ = [
     "as_text",
     "branched",
     "check_params",
-    "compared",
     "entry_of",
-    "export",
     "is_compiling",
     "is_past",
     "known",
     "load_dataset",
     "marks_of",
-    "mean_image",
     "new_denser_fit",
     "new_run",
     "new_warm_fit",
     "peek",
     "pinned_of",
-    "ranked",
     "refitted",
     "renumbered",
     "reweighted",
     "shown_of",
-    "stability",
-    "stationarity",
     "steered",
     "thumbnails",
     "warm_up",
-    "weighed",
 ]
 
 Array = npt.NDArray[Any]
@@ -90,8 +76,6 @@ STREAMED_ITERATIONS, STREAMED_START = 2, "nndsvda"
 DENSER_ITERATIONS = 30
 #: A refit of the coefficients ends when a round of sweeps lowers the squared error by less than this fraction of it.
 REFIT_TOLERANCE, REFIT_ROUNDS = 1e-5, 30
-#: Iterations of each fit of a study of ranks.
-RANK_ITERATIONS = 100
 #: Of images that stay in their file, one reading of them.
 STREAMED_ROUNDS = 1
 
@@ -250,14 +234,6 @@ def reweighted(pinned: Pinned, choice: Choice, weights: Array | None) -> Pinned 
     return None if same else replace(pinned, weights=weights, sparsity=average_sparsity(pinned.W, weights))
 
 
-def weighed(pinned: Pinned, order: Array, s: float, weights: Array | None) -> tuple[Shown, Shown | None]:
-    """A basis projected to s without weights and with these; None for the second where there are none."""
-    plain = Projector(replace(pinned, weights=None), None, order).show(s)
-    if weights is None:
-        return plain, None
-    return plain, Projector(replace(pinned, weights=weights), None, order).show(s)
-
-
 def pinned_of(result: Result, origin: str) -> Pinned:
     """What the slider projects after a run: its last gradient step before the projection."""
     weights = result.params.weights
@@ -333,68 +309,7 @@ def entry_of(
     )
 
 
-def compared(*runs: RunEntry) -> Comparison:
-    """Runs with their basis images in the cells of those of the first that they are most like."""
-    first = runs[0].shown
-    orders, cosines = [first.order], [np.ones(len(first.order))]
-    for other in runs[1:]:
-        matching = match_bases(first.W, other.shown.W)
-        orders.append(matching.cells_of_second(first.order, other.shown.W.shape[1]))
-        cosines.append(matching.cosine[first.order])
-    count = max(map(len, orders))
-    return Comparison(
-        runs,
-        tuple(np.pad(order, (0, count - len(order)), constant_values=-1) for order in orders),
-        tuple(np.pad(cosine, (0, count - len(cosine))) for cosine in cosines),
-    )
-
-
-def stationarity(X: Any, entry: RunEntry) -> float:
-    """The KKT residual of a run's result; NaN where the method has none."""
-    result = entry.outcome.result
-    assert result is not None
-    return kkt_residual(X, result.W, result.H, result.params, get_backend("cpu", solver_threads()))
-
-
-def ranked(X: Any, ranks: range, choice: Choice, seeds: int, study: Any) -> RankStudy:
-    """A study of ranks; `study` counts its steps, gathers its rows, and says when nobody wants it any more."""
-
-    def step() -> None:
-        study.done += 1
-        if study.unwanted.is_set():
-            raise Interrupted
-
-    method = "psnmf" if METHODS[choice.method].uses_weights else choice.method
-    params = Params(1, method, choice.sparsity, choice.seed, RANK_ITERATIONS, init=choice.init)
-    backend = get_backend("auto", solver_threads())
-    return study_ranks(X, ranks, params, backend, seeds, study.rows.append, step)
-
-
-def stability(X: Any, check: Any) -> BasisStability:
-    """What further seeds make of a run's basis; `check` counts the iterations, and says when nobody wants it any more.
-
-    The further fits have the parameters that the run ended with, from their first iteration on.
-    """
-
-    def step(fits: int, it: Iterate) -> None:
-        check.done = (fits, it.n_iter)
-        if check.unwanted.is_set():
-            raise Interrupted
-
-    entry = check.entry
-    result = entry.outcome.result
-    assert result is not None
-    data = X.watched(check.unwanted.is_set) if isinstance(X, Streamed) else X
-    backend = get_backend("auto", solver_threads())
-    return basis_stability(data, result.W, result.params, backend, SEEDS, entry.spec.mask, step)
-
-
 def as_text(kind: str, dataset: Dataset, entry: RunEntry) -> str:
     """A run as "python" or as a "command"; ExportError in one sentence where no text alone holds it."""
     make = script_of if kind == "python" else command_of
     return make(dataset, entry.exported())
-
-
-def export(directory: Path, dataset: Dataset, run: ExportedRun, parts: Parts, force: bool) -> list[Path]:
-    """Write a run into a folder; ExportError in one sentence."""
-    return export_run(directory, dataset, run, What(**asdict(parts)), force=force)

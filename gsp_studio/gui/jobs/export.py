@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -77,6 +78,7 @@ class ExportJob(QObject):
 
 
 def _export(request: ExportRequest) -> list[Path]:
-    from gsp_studio.gui.jobs.compute import export
+    from gsp_studio.io.export.run_folder import What, export_run
 
-    return export(request.directory, request.dataset, request.entry.exported(), request.parts, request.force)
+    directory, dataset, entry, parts, force = request
+    return export_run(directory, dataset, entry.exported(), What(**asdict(parts)), force=force)

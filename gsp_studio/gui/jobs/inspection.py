@@ -6,8 +6,9 @@ Of coefficients that are on a cluster only those of the image in view come here,
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,7 @@ from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.backends.blocks import Interrupted, Streamed
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image, residuals
-from gsp_studio.engine.latest import LatestOnly
-from gsp_studio.gui.formatting import told
+from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import RunEntry, Shown
@@ -27,8 +27,38 @@ if TYPE_CHECKING:
 USERS = 8
 
 
-class Inspecting(QObject):
-    """A worker for each kind of question; the newest request of each wins."""
+class ErrorsRequest(NamedTuple):
+    """A basis of which the errors of all images are wanted."""
+
+    dataset: Dataset
+    shown: Shown
+
+
+class ImageRequest(NamedTuple):
+    """An image, or a patch of one, that is wanted as a basis makes it."""
+
+    dataset: Dataset
+    shown: Shown
+    image: int
+
+
+class UsersRequest(NamedTuple):
+    """A basis image of which the users are wanted, for a map all images."""
+
+    shown: Shown
+    basis: int
+    is_map: bool
+
+
+class ResidualRequest(NamedTuple):
+    """A run of which the KKT residual is wanted."""
+
+    dataset: Dataset
+    entry: RunEntry
+
+
+class BasisInspection(QObject):
+    """A job for each kind of question; the newest request of each wins."""
 
     errorsFound = Signal(object, object)  # the Shown that they are of; Residuals, or None where they cannot be had
     fitFound = Signal(object, int, object)  # the Shown, the image, ImageFit
@@ -39,114 +69,95 @@ class Inspecting(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._errors: LatestOnly[tuple[Any, Shown], Residuals] | None = None
-        self._residual: LatestOnly[tuple[Any, RunEntry], float] | None = None
-        self._fit: LatestOnly[tuple[Any, Shown, int], ImageFit] | None = None
-        self._picture: LatestOnly[tuple[Dataset, Shown, int], tuple[int, Picture]] | None = None
-        self._users: LatestOnly[tuple[Shown, int, bool], Users] | None = None
-
-    @property
-    def _workers(self) -> tuple[LatestOnly[Any, Any] | None, ...]:
-        return self._errors, self._fit, self._picture, self._users, self._residual
-
-    def start(self, work: Any) -> None:
-        """The solvers are there."""
-        self._errors = LatestOnly(self._residuals, name="gsp-errors")
-        self._fit = LatestOnly(_fit, name="gsp-image")
-        self._picture = LatestOnly(self._put_back, name="gsp-picture")
-        self._users = LatestOnly(lambda request: users_of(*request), name="gsp-users")
-        self._residual = LatestOnly(lambda request: work.stationarity(*request), name="gsp-kkt")
+        self._errors: Job[ErrorsRequest, Residuals | None] = Job(self._residuals, "gsp-errors", self)
+        self._fit: Job[ImageRequest, ImageFit] = Job(_fit, "gsp-image", self)
+        self._picture: Job[ImageRequest, tuple[int, Picture] | None] = Job(self._put_back, "gsp-picture", self)
+        self._users: Job[UsersRequest, Users] = Job(lambda request: users_of(*request), "gsp-users", self)
+        self._residual: Job[ResidualRequest, float] = Job(_stationarity, "gsp-kkt", self)
+        self._errors.answered.connect(self._tell_errors)
+        self._errors.raised.connect(lambda asked, _: self.errorsFound.emit(asked.shown, None))
+        self._fit.answered.connect(lambda asked, fit: self.fitFound.emit(asked.shown, asked.image, fit))
+        self._picture.answered.connect(self._tell_picture)
+        self._users.answered.connect(lambda asked, users: self.usersFound.emit(asked.shown, asked.basis, users))
+        self._residual.answered.connect(lambda asked, found: self.residualFound.emit(asked.entry, found))
+        self._jobs = (self._errors, self._fit, self._picture, self._users, self._residual)
+        for job in self._jobs:
+            job.failed.connect(self.failed)
 
     def close(self, timeout: float) -> bool:
-        """End the workers; True when they have ended."""
-        ended = [worker is None or worker.close(timeout) for worker in self._workers]
+        """End the threads; True when they have ended."""
+        ended = [job.close(timeout) for job in self._jobs]
         return all(ended)
+
+    def discard(self) -> None:
+        """Forget what was asked: it was about other data."""
+        for job in self._jobs:
+            job.discard()
 
     def errors(self, dataset: Dataset | None, shown: Shown | None) -> None:
         """Ask for the errors of all images; there is always an answer, or one to a newer request."""
-        if self._errors is None or dataset is None or shown is None:
+        if dataset is None or shown is None:
             self.errorsFound.emit(shown, None)
         else:
-            self._errors.submit((dataset.X, shown))
+            self._errors.submit(ErrorsRequest(dataset, shown))
 
     def fit(self, dataset: Dataset | None, shown: Shown | None, image: int) -> None:
         """Ask for one image's parts."""
-        if self._fit is not None and dataset is not None and shown is not None:
-            self._fit.submit((dataset.X, shown, image))
+        if dataset is not None and shown is not None:
+            self._fit.submit(ImageRequest(dataset, shown, image))
 
     def picture(self, dataset: Dataset | None, shown: Shown | None, patch: int) -> None:
         """Ask for the image that a patch was cut from, put together again."""
-        if self._picture is not None and dataset is not None and dataset.whole is not None and shown is not None:
-            self._picture.submit((dataset, shown, patch))
+        if dataset is not None and dataset.whole is not None and shown is not None:
+            self._picture.submit(ImageRequest(dataset, shown, patch))
 
     def users(self, shown: Shown | None, basis: int, is_map: bool) -> None:
         """Ask for the images that use a basis image most, or for all of its coefficients."""
-        if self._users is not None and shown is not None:
-            self._users.submit((shown, basis, is_map))
+        if shown is not None:
+            self._users.submit(UsersRequest(shown, basis, is_map))
 
     def residual(self, dataset: Dataset | None, entry: RunEntry) -> None:
         """Ask how far a run's result is from standing still."""
-        if self._residual is not None and dataset is not None:
-            self._residual.submit((dataset.X, entry))
+        if dataset is not None:
+            self._residual.submit(ResidualRequest(dataset, entry))
 
-    def _residuals(self, request: tuple[Any, Shown]) -> Residuals:
-        """In the worker; images that are read from a file take long, and are given up for a newer request."""
-        X, shown = request
-        return residuals(X, shown.W, shown.H, self._go_on if isinstance(X, Streamed) else None)
+    def _tell_errors(self, asked: ErrorsRequest, found: Residuals | None) -> None:
+        if found is not None or not self._errors.is_busy:  # else a newer request is answered in its place
+            self.errorsFound.emit(asked.shown, found)
 
-    def _put_back(self, request: tuple[Dataset, Shown, int]) -> tuple[int, Picture]:
-        """In the worker; given up for a newer request."""
+    def _tell_picture(self, asked: ImageRequest, made: tuple[int, Picture] | None) -> None:
+        if made is not None:
+            self.pictureFound.emit(asked.shown, *made)
+
+    # In the workers
+
+    def _residuals(self, asked: ErrorsRequest) -> Residuals | None:
+        """Read from a file, images take long: None where they were given up for a newer request."""
+        X, shown = asked.dataset.X, asked.shown
+        try:
+            return residuals(X, shown.W, shown.H, _stop_if(self._errors) if isinstance(X, Streamed) else None)
+        except Interrupted:
+            return None
+
+    def _put_back(self, asked: ImageRequest) -> tuple[int, Picture] | None:
+        """Put an image together; None where it was given up for a newer request."""
         from gsp_studio.io.patches import image_of, put_back
 
-        def go_on(done: int) -> None:
-            if self._picture is not None and self._picture.is_superseded:
-                raise Interrupted
+        image = image_of(asked.dataset, asked.image)
+        try:
+            return image, put_back(asked.dataset, asked.shown.W, asked.shown.H, image, _stop_if(self._picture))
+        except Interrupted:
+            return None
 
-        dataset, shown, patch = request
-        image = image_of(dataset, patch)
-        return image, put_back(dataset, shown.W, shown.H, image, go_on)
 
-    def _go_on(self, done: int) -> None:
-        if self._errors is not None and self._errors.is_superseded:
+def _stop_if(job: Job[Any, Any]) -> Callable[[int], None]:
+    """Raise Interrupted between two blocks where the answer is not wanted any more."""
+
+    def go_on(done: int) -> None:
+        if job.is_superseded:
             raise Interrupted
 
-    def _is_given_up(self, error: Exception | None) -> bool:
-        """Whether a newer request, which is answered in its place, has ended this one."""
-        return isinstance(error, Interrupted) and self._errors is not None and self._errors.is_busy
-
-    def drop(self) -> None:
-        """Another data set: forget what was asked."""
-        for worker in self._workers:
-            if worker is not None:
-                worker.discard()
-
-    def poll(self) -> None:
-        """Tell what has come out."""
-        errors = None if self._errors is None else self._errors.poll()
-        if errors is not None and not self._is_given_up(errors.error):
-            self.errorsFound.emit(errors.request[1], errors.value)
-            if errors.error is not None and not isinstance(errors.error, Interrupted):
-                self.failed.emit(*told(errors.error))
-        fit = None if self._fit is None else self._fit.poll()
-        if fit is not None and fit.value is not None:
-            self.fitFound.emit(fit.request[1], fit.request[2], fit.value)
-        elif fit is not None and fit.error is not None:
-            self.failed.emit(*told(fit.error))
-        made = None if self._picture is None else self._picture.poll()
-        if made is not None and made.value is not None:
-            self.pictureFound.emit(made.request[1], *made.value)
-        elif made is not None and made.error is not None and not isinstance(made.error, Interrupted):
-            self.failed.emit(*told(made.error))
-        users = None if self._users is None else self._users.poll()
-        if users is not None and users.value is not None:
-            self.usersFound.emit(users.request[0], users.request[1], users.value)
-        elif users is not None and users.error is not None:
-            self.failed.emit(*told(users.error))
-        residual = None if self._residual is None else self._residual.poll()
-        if residual is not None and residual.error is not None:
-            self.failed.emit(*told(residual.error))
-        elif residual is not None and residual.value is not None:
-            self.residualFound.emit(residual.request[1], residual.value)
+    return go_on
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +184,17 @@ def users_of(shown: Shown, basis: int, is_map: bool) -> Users:
     return Users(weights[top], top)
 
 
-def _fit(request: tuple[Any, Shown, int]) -> ImageFit:
-    X, shown, image = request
-    return fit_of_image(X[:, image], shown.W, shown.H[:, image])
+def _fit(asked: ImageRequest) -> ImageFit:
+    shown, image = asked.shown, asked.image
+    return fit_of_image(asked.dataset.X[:, image], shown.W, shown.H[:, image])
+
+
+def _stationarity(asked: ResidualRequest) -> float:
+    """The KKT residual of a run's result; NaN where the method has none."""
+    from gsp_studio.backends import get_backend
+    from gsp_studio.core.optimality import kkt_residual
+    from gsp_studio.gui.jobs.compute import solver_threads
+
+    result = asked.entry.outcome.result
+    assert result is not None
+    return kkt_residual(asked.dataset.X, result.W, result.H, result.params, get_backend("cpu", solver_threads()))

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.engine.latest import LatestOnly
-from gsp_studio.gui.formatting import told
+from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
+    from gsp_studio.experiments.rank import RankRow, RankStudy
     from gsp_studio.gui.state import Choice
     from gsp_studio.io.dataset import Dataset
 
-_POLL_MS = 50
+#: Iterations of each fit.
+ITERATIONS = 100
 
 
-class Ranking(QObject):
-    """Asks `work` for a study; `cancel` ends it after the fit that is under way."""
+class RankStudyJob(QObject):
+    """Fits every rank of a range; `cancel` ends that after the fit that is under way."""
 
     progressed = Signal(int, int)  # fits done, of all
     rowReady = Signal(object)  # RankRow
@@ -27,15 +28,12 @@ class Ranking(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._worker: LatestOnly[tuple[Any, ...], Any] | None = None
-        self._timer = QTimer(self, interval=_POLL_MS)
-        self._timer.timeout.connect(self.poll)
-        self._study: _Study | None = None
+        self._job: Job[StudyRequest, RankStudy] = Job(self._fit, "gsp-rank", self)
+        self._job.progressed.connect(self._tell_progress)
+        self._job.answered.connect(lambda _, study: self._end(lambda: self.finished.emit(study)))
+        self._job.failed.connect(lambda *error: self._end(lambda: self.failed.emit(*error)))
+        self._study: StudyRequest | None = None
         self._told = 0
-
-    def start(self, work: Any) -> None:
-        """The solvers are there."""
-        self._worker = LatestOnly(lambda request: work.ranked(*request), name="gsp-rank")
 
     @property
     def is_going(self) -> bool:
@@ -44,51 +42,63 @@ class Ranking(QObject):
 
     def study(self, dataset: Dataset, ranks: range, choice: Choice, seeds: int) -> None:
         """Begin a study of these ranks with the method and the target of `choice`."""
-        assert self._worker is not None
         self.cancel()
-        self._study, self._told = _Study(ranks, seeds), 0
-        self._worker.submit((dataset.X, ranks, choice, seeds, self._study))
-        self._timer.start()
+        self._study, self._told = StudyRequest(dataset, ranks, choice, seeds), 0
+        self._job.submit(self._study)
 
     def cancel(self) -> None:
-        """Nobody wants the study any more."""
-        if self._study is not None:
-            self._study.unwanted.set()
-            self._study = None
-            self._timer.stop()
-
-    def poll(self) -> None:
-        """Tell what is new."""
-        study = self._study
-        if study is None or self._worker is None:
-            return
-        answer = self._worker.poll()
-        for row in study.rows[self._told :]:
-            self._told += 1
-            self.rowReady.emit(row)
-        self.progressed.emit(study.done, study.total)
-        if answer is None or answer.request[-1] is not study:
-            return
+        """Cancel the running study."""
         self._study = None
-        self._timer.stop()
-        if answer.error is not None:
-            self.failed.emit(*told(answer.error))
-        else:
-            self.finished.emit(answer.value)
+        self._job.discard()
 
     def close(self, timeout: float) -> bool:
-        """End the worker; True when it has ended."""
+        """End the thread; True when it has ended."""
         self.cancel()
-        return self._worker is None or self._worker.close(timeout)
+        return self._job.close(timeout)
+
+    def _tell_progress(self) -> None:
+        study = self._study
+        if study is None:
+            return
+        rows = study.rows[self._told :]
+        self._told += len(rows)
+        for row in rows:
+            self.rowReady.emit(row)
+        self.progressed.emit(study.done, study.total)
+
+    def _end(self, tell: Callable[[], None]) -> None:
+        self._tell_progress()
+        self._study = None
+        tell()
+
+    def _fit(self, study: StudyRequest) -> RankStudy:
+        """Run in the worker; each fit reports, and gives up where the study was cancelled."""
+        from gsp_studio.backends import get_backend
+        from gsp_studio.backends.blocks import Interrupted
+        from gsp_studio.core.nmf import METHODS, Params
+        from gsp_studio.experiments.rank import study_ranks
+        from gsp_studio.gui.jobs.compute import solver_threads
+
+        def step() -> None:
+            study.done += 1
+            self._job.report()
+            if self._job.is_superseded:
+                raise Interrupted
+
+        choice = study.choice
+        method = "psnmf" if METHODS[choice.method].uses_weights else choice.method
+        params = Params(1, method, choice.sparsity, choice.seed, ITERATIONS, init=choice.init)
+        backend = get_backend("auto", solver_threads())
+        return study_ranks(study.dataset.X, study.ranks, params, backend, study.seeds, study.rows.append, step)
 
 
-class _Study:
-    """What the worker and the window share: counters, rows that are ready, and whether anybody still wants it."""
+class StudyRequest:
+    """A study, and what the worker adds for the window to read: fits that are done, and rows that are ready."""
 
     #: Blocks that are left out for each rank, as `bicross_validated_errors` does.
     BLOCKS = 8
 
-    def __init__(self, ranks: range, seeds: int) -> None:
-        self.unwanted = threading.Event()
+    def __init__(self, dataset: Dataset, ranks: range, choice: Choice, seeds: int) -> None:
+        self.dataset, self.ranks, self.choice, self.seeds = dataset, ranks, choice, seeds
         self.done, self.total = 0, len(ranks) * (self.BLOCKS + seeds)
-        self.rows: list[Any] = []
+        self.rows: list[RankRow] = []

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.engine.latest import LatestOnly
-from gsp_studio.gui.formatting import told
+from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
+    from gsp_studio.core.nmf import Iterate
+    from gsp_studio.experiments.stability import BasisStability
     from gsp_studio.gui.state import RunEntry
     from gsp_studio.io.dataset import Dataset
 
@@ -19,21 +18,20 @@ if TYPE_CHECKING:
 SEEDS = 5
 
 
-class Checking(QObject):
-    """Asks `work` for the stability of a run; `cancel` ends it after the iteration that is under way."""
+class StabilityCheck(QObject):
+    """Fits a run's data from further seeds; `cancel` ends that after the iteration that is under way."""
 
     found = Signal(object, object)  # RunEntry that it is about, BasisStability
     failed = Signal(str, str)
+    activityChanged = Signal(str)  # how far it is, "" for nothing
 
-    def __init__(self, tell: Callable[[str], None], parent: QObject) -> None:
+    def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._tell = tell
-        self._worker: LatestOnly[tuple[Any, ...], Any] | None = None
-        self._check: Check | None = None
-
-    def start(self, work: Any) -> None:
-        """The solvers are there."""
-        self._worker = LatestOnly(lambda request: work.stability(*request), name="gsp-stability")
+        self._job: Job[CheckRequest, BasisStability] = Job(self._fit, "gsp-stability", self)
+        self._job.progressed.connect(self._tell_progress)
+        self._job.answered.connect(self._finish)
+        self._job.failed.connect(self._fail)
+        self._check: CheckRequest | None = None
 
     @property
     def entry(self) -> RunEntry | None:
@@ -42,48 +40,65 @@ class Checking(QObject):
 
     def check(self, dataset: Dataset, entry: RunEntry) -> None:
         """Begin with this run."""
-        assert self._worker is not None
         self.cancel()
-        self._check = Check(entry)
-        self._worker.submit((dataset.X, self._check))
-        self._tell(self._check.words)
+        self._check = CheckRequest(dataset, entry)
+        self._job.submit(self._check)
+        self._tell_progress()
 
     def cancel(self) -> bool:
-        """Nobody wants the answer any more; whether there was one on its way."""
+        """Cancel the running check; whether there was one."""
         if self._check is None:
             return False
-        self._check.unwanted.set()
-        self._check = None
-        self._tell("")
+        self._job.discard()
+        self._end()
         return True
 
-    def poll(self) -> None:
-        """Tell what is new."""
-        check, answer = self._check, None if self._worker is None else self._worker.poll()
-        if check is None:
-            return
-        if answer is None or answer.request[-1] is not check:
-            self._tell(check.words)
-            return
-        self._check = None
-        self._tell("")
-        if answer.error is not None:
-            self.failed.emit(*told(answer.error))
-        else:
-            self.found.emit(check.entry, answer.value)
-
     def close(self, timeout: float) -> bool:
-        """End the worker; True when it has ended."""
+        """End the thread; True when it has ended."""
         self.cancel()
-        return self._worker is None or self._worker.close(timeout)
+        return self._job.close(timeout)
+
+    def _tell_progress(self) -> None:
+        if self._check is not None:
+            self.activityChanged.emit(self._check.words)
+
+    def _end(self) -> None:
+        self._check = None
+        self.activityChanged.emit("")
+
+    def _finish(self, check: CheckRequest, found: BasisStability) -> None:
+        self._end()
+        self.found.emit(check.entry, found)
+
+    def _fail(self, sentence: str, details: str) -> None:
+        self._end()
+        self.failed.emit(sentence, details)
+
+    def _fit(self, check: CheckRequest) -> BasisStability:
+        """Run in the worker; the further fits have the parameters that the run ended with, from the first iteration."""
+        from gsp_studio.backends import get_backend
+        from gsp_studio.backends.blocks import Interrupted, Streamed
+        from gsp_studio.experiments.stability import basis_stability
+        from gsp_studio.gui.jobs.compute import solver_threads
+
+        def step(fits: int, it: Iterate) -> None:
+            check.done = (fits, it.n_iter)
+            self._job.report()
+            if self._job.is_superseded:
+                raise Interrupted
+
+        result, X = check.entry.outcome.result, check.dataset.X
+        assert result is not None
+        data = X.watched(lambda: self._job.is_superseded) if isinstance(X, Streamed) else X
+        backend = get_backend("auto", solver_threads())
+        return basis_stability(data, result.W, result.params, backend, SEEDS, check.entry.spec.mask, step)
 
 
-class Check:
-    """What the worker and the window share: the run, how far the fits are, and whether anybody still wants them."""
+class CheckRequest:
+    """A run that is checked, and how far the worker is."""
 
-    def __init__(self, entry: RunEntry) -> None:
-        self.entry = entry
-        self.unwanted = threading.Event()
+    def __init__(self, dataset: Dataset, entry: RunEntry) -> None:
+        self.dataset, self.entry = dataset, entry
         #: Fits that are done, and iterations of the next; one tuple, as the worker swaps it.
         self.done = (0, 0)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.gui.jobs.comparison import Comparing
-from gsp_studio.gui.jobs.inspection import Inspecting
-from gsp_studio.gui.jobs.rank_study import Ranking
-from gsp_studio.gui.jobs.stability_check import SEEDS, Checking
-from gsp_studio.gui.jobs.weighted_pair import Weighing
+from gsp_studio.gui.jobs.comparison import ComparisonJob
+from gsp_studio.gui.jobs.inspection import BasisInspection
+from gsp_studio.gui.jobs.rank_study import RankStudyJob
+from gsp_studio.gui.jobs.stability_check import SEEDS, StabilityCheck
+from gsp_studio.gui.jobs.weighted_pair import WeightedPair
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import Array, Pinned, RunEntry, Shown
@@ -39,31 +39,22 @@ class Analyses(QObject):
         self._dataset: Dataset | None = None
         self._shown: Shown | None = None
         self._is_pairing = False
-        self._comparing, self._inspecting, self._weighing = Comparing(self), Inspecting(self), Weighing(self)
-        self.ranking, self.checking = Ranking(self), Checking(self.activityChanged.emit, self)
-        self._comparing.compared.connect(self.comparisonReady)
-        self._inspecting.errorsFound.connect(self.errorsFound)
-        self._inspecting.fitFound.connect(self.fitFound)
-        self._inspecting.pictureFound.connect(self.pictureFound)
-        self._inspecting.usersFound.connect(self.usersFound)
-        self._inspecting.residualFound.connect(self.residualFound)
-        self._weighing.paired.connect(self.pairChanged)
-        self._weighing.meanFound.connect(self.meanFound)
+        self._comparison, self._inspection = ComparisonJob(self), BasisInspection(self)
+        self._pair, self.ranking, self.checking = WeightedPair(self), RankStudyJob(self), StabilityCheck(self)
+        self._comparison.answered.connect(lambda _, found: self.comparisonReady.emit(found))
+        self.checking.activityChanged.connect(self.activityChanged)
+        self._inspection.errorsFound.connect(self.errorsFound)
+        self._inspection.fitFound.connect(self.fitFound)
+        self._inspection.pictureFound.connect(self.pictureFound)
+        self._inspection.usersFound.connect(self.usersFound)
+        self._inspection.residualFound.connect(self.residualFound)
+        self._pair.paired.connect(self.pairChanged)
+        self._pair.meanFound.connect(self.meanFound)
         self.checking.found.connect(self.stabilityFound)
         #: What goes wrong with a study of ranks is told where it was asked for.
-        for job in (self._comparing, self._inspecting, self._weighing, self.checking):
+        for job in (self._comparison, self._inspection, self._pair, self.checking):
             job.failed.connect(self.failed)
-        self._jobs = (self._comparing, self._inspecting, self._weighing, self.checking, self.ranking)
-
-    def start(self, work: Any) -> None:
-        """The solvers are there."""
-        for job in self._jobs:
-            job.start(work)
-
-    def poll(self) -> None:
-        """Tell what has been found."""
-        for job in self._jobs:
-            job.poll()
+        self._jobs = (self._comparison, self._inspection, self._pair, self.checking, self.ranking)
 
     def close(self, timeout: float) -> bool:
         """Stop and wait; True when no thread is left."""
@@ -73,11 +64,11 @@ class Analyses(QObject):
     def set_dataset(self, dataset: Dataset) -> None:
         """Ask about other data: answers about the former are not wanted any more."""
         self._dataset = dataset
-        self._comparing.drop()
-        self._inspecting.drop()
+        self._comparison.discard()
+        self._inspection.discard()
         self.ranking.cancel()
         self.checking.cancel()
-        self._weighing.open(dataset)
+        self._pair.open(dataset)
 
     def set_shown(self, shown: Shown | None) -> None:
         """Ask about this basis."""
@@ -86,25 +77,25 @@ class Analyses(QObject):
     def compare(self, runs: tuple[RunEntry, ...]) -> None:
         """Match the basis images of runs with those of the first; `comparisonReady` brings them."""
         if runs:
-            self._comparing.compare(runs)
+            self._comparison.submit(runs)
 
     # The basis on the screen
 
     def find_errors(self) -> None:
         """Ask for the errors of all images with the basis on the screen; `errorsFound` brings them."""
-        self._inspecting.errors(self._dataset, self._shown)
+        self._inspection.errors(self._dataset, self._shown)
 
     def find_fit(self, image: int) -> None:
         """Ask for what the basis on the screen makes of one image; `fitFound` brings it."""
-        self._inspecting.fit(self._dataset, self._shown, image)
+        self._inspection.fit(self._dataset, self._shown, image)
 
     def find_picture(self, patch: int) -> None:
         """Ask for the image that a patch was cut from, put together again; `pictureFound` brings it."""
-        self._inspecting.picture(self._dataset, self._shown, patch)
+        self._inspection.picture(self._dataset, self._shown, patch)
 
     def find_users(self, basis: int, is_map: bool) -> None:
         """Ask which images use a basis image on the screen most, or for all of its coefficients, for a map."""
-        self._inspecting.users(self._shown, basis, is_map)
+        self._inspection.users(self._shown, basis, is_map)
 
     def set_pairing(self, on: bool) -> None:
         """Whether the plain and the weighted basis are looked at side by side; `pairChanged` brings them then."""
@@ -115,13 +106,13 @@ class Analyses(QObject):
     def pair(self, pinned: Pinned, order: Array, s: float, weights: Array | None) -> None:
         """Project a basis to s without weights and with these, where both are looked at."""
         if self._is_pairing:
-            self._weighing.pair(pinned, order, s, weights)
+            self._pair.pair(pinned, order, s, weights)
 
     # A run
 
     def find_residual(self, entry: RunEntry) -> None:
         """Ask how far a run's result is from standing still; `residualFound` tells."""
-        self._inspecting.residual(self._dataset, entry)
+        self._inspection.residual(self._dataset, entry)
 
     def check_stability(self, entry: RunEntry) -> None:
         """Ask what further seeds make of a run; `stabilityFound` brings it. One at a time."""

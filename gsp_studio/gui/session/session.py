@@ -100,8 +100,7 @@ class Session(QObject):
 
     def _became_ready(self, work: Any) -> None:
         self._work = work
-        for part in (self.basis, self.analyses):
-            part.start(work)
+        self.basis.start(work)
         found: Known = work.known()
         self.activity.set("")
         self.known.emit(found)
@@ -124,7 +123,6 @@ class Session(QObject):
         self.warm_fit.poll()
         self.live.poll()
         self.basis.poll(is_idle=not self.live.is_going and not self.warm_fit.is_running)
-        self.analyses.poll()
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""

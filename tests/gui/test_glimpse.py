@@ -25,7 +25,7 @@ def large(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr(projector, "GLIMPSE_ENTRIES", 9 * 361 // 9)
     monkeypatch.setattr(projection, "SAME_EVENT", 1000)
     open_faces(session)
-    wait_until(lambda: session.basis._projecting._projector.is_large)
+    wait_until(lambda: session.basis._projection.projector.is_large)
     return session
 
 

@@ -159,7 +159,7 @@ class TestStale:
 
     def ends(self, session: Session) -> None:
         """It has ended unseen."""
-        wait_until(lambda: not session.basis._refitting._worker.is_busy)
+        wait_until(lambda: not session.basis._refit._coefficients.is_busy)
         session.poll()
         settle()
         assert session.display.shown is None or session.display.shown.error >= 0
@@ -269,7 +269,7 @@ class TestDenser:
         wait_until(lambda: sparse.basis.is_refitting)
         wait_until(lambda: sparse.activity.text == "refitting")
         sparse.settings.set_sparsity(0.9)
-        wait_until(lambda: not sparse.basis._refitting._denser._retired)
+        wait_until(lambda: not sparse.basis._refit._both._job.is_busy)
         assert sparse.basis.pinned is before
         assert sparse.activity.text == ""
         assert sparse.display.shown.target == 0.9
@@ -282,7 +282,7 @@ class TestDenser:
         wait_until(lambda: sparse.basis.is_refitting)
         sparse.cancel()
         assert sparse.phase is Phase.IDLE
-        wait_until(lambda: not sparse.basis._refitting._denser._retired)
+        wait_until(lambda: not sparse.basis._refit._both._job.is_busy)
         assert sparse.basis.pinned is before
 
     def test_rounding_of_the_slider_is_not_denser(self, faces: Session) -> None:
@@ -348,17 +348,17 @@ class TestPath:
     def test_waits_while_the_slider_moves_or_a_run_goes_on(self, faces: Session) -> None:
         scan = faces.basis._scan
         wait_until(lambda: scan.is_done)
-        scan.pin(faces.basis._projecting.projector)
+        scan.pin(faces.basis._projection.projector)
         faces.settings.set_sparsity(0.8)
         faces.poll()
         assert not scan._found
-        assert scan._asked is None
+        assert not scan._is_asking
         faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
         faces.run()
         wait_until(lambda: len(faces.course.records) > 3)
         scan._not_before = 0.0
         faces.poll()
-        assert scan._asked is None
+        assert not scan._is_asking
         faces.cancel()
         wait_until(lambda: faces.phase is Phase.IDLE)
 
@@ -369,7 +369,7 @@ class TestPath:
         wait_until(lambda: faces.basis._scan.is_done)
         monkeypatch.setattr(compute.Projector, "points", broken)
         heard = Listener(faces, "failed")
-        faces.basis._scan.pin(faces.basis._projecting.projector)
+        faces.basis._scan.pin(faces.basis._projection.projector)
         wait_until(lambda: faces.basis._scan.is_done)
         for _ in range(5):
             faces.poll()

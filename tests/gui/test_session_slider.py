@@ -125,7 +125,7 @@ class TestLargeBasis:
         wait_until(lambda: large.display.shown.target == targets[-1])
         told = [shown.target for shown in heard["shownChanged"]]
         assert told == sorted(told), "an older answer came after a newer one"
-        wait_until(lambda: not large.basis._fast_timer.isActive())
+        wait_until(lambda: not large.basis._projection.is_busy)
 
     def test_answer_for_a_basis_that_is_pinned_no_more_is_dropped(self, large: Session) -> None:
         large.settings.set_sparsity(0.7)
@@ -140,7 +140,7 @@ class TestLargeBasis:
         def broken(s: float, s_h: float) -> None:
             raise ValueError(f"{s} is a bad number")
 
-        monkeypatch.setattr(large.basis._projecting._projector, "show", broken)
+        monkeypatch.setattr(large.basis._projection.projector, "show", broken)
         heard = Listener(large, "failed")
         large.settings.set_sparsity(0.6)
         wait_until(lambda: heard["failed"])

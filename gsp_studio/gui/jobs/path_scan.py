@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.engine.latest import LatestOnly
-from gsp_studio.gui.state import PathCurve
+from gsp_studio.gui.jobs.job import Job
+from gsp_studio.gui.state import Array, PathCurve
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from gsp_studio.gui.jobs.projector import Projector
 
 #: Sparsities of a curve, from the pinned basis's own to 1.
 COUNT = 61
-#: Entries of a basis that are projected between two looks at whether somebody needs the processor.
+#: Entries of a basis that are projected between two looks at whether a projection needs the processor.
 _CHUNK = 2_000_000
-#: Seconds without a projection for somebody who waits for it before the walk goes on.
+#: Seconds without a projection before the walk goes on.
 _REST = 0.25
 
 
@@ -37,27 +38,41 @@ def knee(x: Array, y: Array) -> float:
     return float(x[best]) if below[best] > 1e-6 else math.nan
 
 
-class PathScan:
+class ScanRequest(NamedTuple):
+    """Sparsities, by their numbers and as values, at which a basis is to be projected."""
+
+    projector: Projector
+    numbers: Array
+    values: Array
+
+
+class PathScan(QObject):
     """Walks the sparsities of what is pinned: first a few that span all, then those between."""
 
-    def __init__(self) -> None:
-        self._worker: LatestOnly[tuple[Any, Array], list[tuple[float, int]]] = LatestOnly(_points, name="gsp-path")
-        self._projector: Any = None
+    pathChanged = Signal(object)  # PathCurve as far as it is known
+    failed = Signal(str, str)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._job: Job[ScanRequest, list[tuple[float, int]]] = Job(_points, "gsp-path", self)
+        self._job.answered.connect(self._add)
+        self._job.failed.connect(self._fail)
+        self._projector: Projector | None = None
         self._s: Array = np.zeros(0)
         self._found: dict[int, tuple[float, int]] = {}
         self._chunks: list[Array] = []
-        self._asked: Array | None = None
+        self._is_asking = False
         self._not_before = 0.0
 
     @property
     def is_done(self) -> bool:
         """Whether there is nothing to compute."""
-        return not self._chunks and self._asked is None
+        return not self._chunks and not self._is_asking
 
-    def pin(self, projector: Any) -> None:
-        """Walk this `Projector` of `work` from now on; None: none. What is under way for another is dropped."""
-        self._worker.discard()
-        self._projector, self._asked, self._found, self._chunks = projector, None, {}, []
+    def pin(self, projector: Projector | None) -> None:
+        """Walk this basis from now on; None: none. What is under way for another is dropped."""
+        self._job.discard()
+        self._projector, self._is_asking, self._found, self._chunks = projector, False, {}, []
         if projector is None:
             return
         self._s = np.linspace(min(1.0, projector.pinned.sparsity), 1.0, COUNT)
@@ -69,30 +84,31 @@ class PathScan:
         self._chunks = [chunk for chunk in self._chunks if len(chunk)]
 
     def postpone(self) -> None:
-        """Somebody needs the processor now."""
+        """Leave the processor to a projection now."""
         self._not_before = time.monotonic() + _REST
 
-    def poll(self, is_idle: bool) -> PathCurve | Exception | None:
-        """The curve when more of it is known; asks for the next part where the app is idle."""
-        answer = self._worker.poll()
-        if answer is not None and self._asked is not None:
-            asked, self._asked = self._asked, None
-            if answer.error is not None:
-                self._chunks = []
-                return answer.error
-            assert answer.value is not None
-            self._found.update(zip(asked.tolist(), answer.value, strict=True))
-        if is_idle and self._asked is None and self._chunks and time.monotonic() >= self._not_before:
-            self._asked = self._chunks.pop(0)
-            self._worker.submit((self._projector, self._s[self._asked]))
-        return None if answer is None or not self._found else self._curve()
+    def go_on(self) -> None:
+        """Compute the next part, unless one is under way or a projection was a moment ago; called while idle."""
+        projector = self._projector
+        if projector is None or self._is_asking or not self._chunks or time.monotonic() < self._not_before:
+            return
+        numbers = self._chunks.pop(0)
+        self._is_asking = True
+        self._job.submit(ScanRequest(projector, numbers, self._s[numbers]))
 
-    def _curve(self) -> PathCurve:
+    def close(self, timeout: float) -> bool:
+        """End the thread; True when it has ended."""
+        self._chunks = []
+        return self._job.close(timeout)
+
+    def _add(self, asked: ScanRequest, points: list[tuple[float, int]]) -> None:
+        self._is_asking = False
+        self._found.update(zip(asked.numbers.tolist(), points, strict=True))
         known = np.array(sorted(self._found))
         s = self._s[known]
         errors = np.array([self._found[k][0] for k in known])
-        pinned = self._projector.pinned
-        return PathCurve(
+        pinned = asked.projector.pinned
+        curve = PathCurve(
             s=s,
             errors=errors,
             lost=np.array([self._found[k][1] for k in known]),
@@ -100,14 +116,12 @@ class PathScan:
             knee=knee(s, errors) if self.is_done else math.nan,
             origin=pinned.origin,
         )
+        self.pathChanged.emit(curve)
 
-    def close(self, timeout: float) -> bool:
-        """End the worker; True when it has ended."""
-        self._chunks = []
-        return self._worker.close(timeout)
+    def _fail(self, sentence: str, details: str) -> None:
+        self._is_asking, self._chunks = False, []
+        self.failed.emit(sentence, details)
 
 
-def _points(request: tuple[Any, Array]) -> list[tuple[float, int]]:
-    projector, values = request
-    points: list[tuple[float, int]] = projector.points(values)
-    return points
+def _points(asked: ScanRequest) -> list[tuple[float, int]]:
+    return asked.projector.points(asked.values)

@@ -2,82 +2,95 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
-from gsp_studio.engine.latest import LatestOnly
-from gsp_studio.gui.jobs.short_fit import WarmFit
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from gsp_studio.gui.jobs.job import Job
+from gsp_studio.gui.jobs.short_fit import ShortFit
 
 if TYPE_CHECKING:
-    from gsp_studio.engine.run import Outcome
     from gsp_studio.engine.runner import Runner
     from gsp_studio.gui.state import Pinned, Shown
+    from gsp_studio.io.dataset import Dataset
 
-#: Seconds after which a refit is told of; most are through before anybody could read it.
-_TOLD_AFTER = 0.2
+#: Milliseconds after which a refit is told of; most are through before they could be read.
+_TOLD_AFTER_MS = 200
 
 
-class Refitting:
-    """One refit at a time; what is dropped ends after its sweeps or its iteration, and nobody sees it."""
+class RefitRequest(NamedTuple):
+    """A basis on the screen that is to have the coefficients that fit it best."""
 
-    def __init__(self, work: Any) -> None:
-        self._worker: LatestOnly[tuple[Any, ...], Shown | None] = LatestOnly(_refit, name="gsp-refit")
-        self._work = work
-        self._denser = WarmFit()
-        self._unwanted = threading.Event()
-        self._began: float | None = None  # None: nothing is under way
+    dataset: Dataset
+    pinned: Pinned
+    shown: Shown
+
+
+class RefitJob(QObject):
+    """Refits one basis at a time; a refit that is dropped ends after its sweeps or its iteration."""
+
+    refitted = Signal(object)  # Shown with new coefficients
+    bothFitted = Signal(object)  # Outcome of a short fit of both factors
+    failed = Signal(str, str)
+    activityChanged = Signal(str)  # what is being done, "" for nothing
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._coefficients: Job[RefitRequest, Shown | None] = Job(self._fit_coefficients, "gsp-refit", self)
+        self._coefficients.answered.connect(lambda _, shown: self._end(lambda: self.refitted.emit(shown)))
+        self._both = ShortFit(self)
+        self._both.ended.connect(lambda outcome: self._end(lambda: self.bothFitted.emit(outcome)))
+        for job in (self._coefficients, self._both):
+            job.failed.connect(lambda *error: self._end(lambda: self.failed.emit(*error)))
+        self._late = QTimer(self, interval=_TOLD_AFTER_MS, singleShot=True)
+        self._late.timeout.connect(lambda: self.activityChanged.emit("refitting"))
+        self._is_running = False
 
     @property
     def is_running(self) -> bool:
         """Whether a refit that counts is under way."""
-        return self._began is not None
+        return self._is_running
 
-    @property
-    def takes_long(self) -> bool:
-        """Whether it has been under way for so long that somebody wants to know."""
-        return self._began is not None and (self._denser.is_running or time.monotonic() - self._began > _TOLD_AFTER)
-
-    def coefficients(self, X: Any, pinned: Pinned, shown: Shown) -> None:
-        """Refit the coefficients to the basis that is shown; `poll` brings it as another `Shown`."""
+    def coefficients(self, dataset: Dataset, pinned: Pinned, shown: Shown) -> None:
+        """Refit the coefficients to the basis that is shown; `refitted` follows."""
         self.drop()
-        self._began, self._unwanted = time.monotonic(), threading.Event()
-        self._worker.submit((self._work, X, pinned, shown, self._unwanted))
+        self._is_running = True
+        self._coefficients.submit(RefitRequest(dataset, pinned, shown))
+        self._late.start()
 
     def both(self, runner: Runner) -> None:
-        """Run a short fit of both factors; `poll` brings its outcome."""
+        """Run a short fit of both factors; `bothFitted` follows."""
         self.drop()
-        self._began = time.monotonic()
-        self._denser.start(runner)
+        self._is_running = True
+        self._both.start(runner)
+        self.activityChanged.emit("refitting")
 
     def drop(self) -> bool:
         """Let go of the refit under way; whether there was one."""
-        was_running, self._began = self.is_running, None
+        self._late.stop()
+        was_running, self._is_running = self._is_running, False
         if was_running:
-            self._unwanted.set()
-            self._worker.discard()
-            self._denser.retire()
+            self._coefficients.discard()
+            self._both.cancel()
+            self.activityChanged.emit("")
         return was_running
-
-    def poll(self) -> Shown | Outcome | Exception | None:
-        """What has come out, once: coefficients as a `Shown`, a fit of both factors as an `Outcome`, or an error."""
-        outcome = self._denser.poll()
-        answer = self._worker.poll()
-        if self._began is None or (outcome is None and answer is None):
-            return None
-        self._began = None
-        if answer is not None:
-            return answer.error or answer.value
-        return outcome
 
     def close(self, timeout: float) -> bool:
         """Stop and wait; True when no thread is left."""
         self.drop()
-        ended = [self._worker.close(timeout), self._denser.close(timeout)]
+        ended = [job.close(timeout) for job in (self._coefficients, self._both)]
         return all(ended)
 
+    def _end(self, tell: Callable[[], None]) -> None:
+        self._late.stop()
+        self._is_running = False
+        tell()
+        if not self._is_running:  # the listener may have asked for the next one
+            self.activityChanged.emit("")
 
-def _refit(request: tuple[Any, ...]) -> Shown | None:
-    work, X, pinned, shown, unwanted = request
-    refitted: Shown | None = work.refitted(X, pinned, shown, unwanted.is_set)
-    return refitted
+    def _fit_coefficients(self, asked: RefitRequest) -> Shown | None:
+        """Run in the worker; None where the refit was dropped."""
+        from gsp_studio.gui.jobs.compute import refitted
+
+        return refitted(asked.dataset.X, asked.pinned, asked.shown, lambda: self._coefficients.is_superseded)

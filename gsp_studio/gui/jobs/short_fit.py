@@ -1,20 +1,31 @@
-"""The warm fit: a few unconstrained iterations of the chosen rank, so that the slider is alive before any run."""
+"""Short fits in the background: the slider's first basis, and a denser one where it rests below what is pinned."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Outcome
     from gsp_studio.engine.runner import Runner
 
 
-class WarmFit:
-    """At most one fit that counts; those that were let go of end at their next iteration and nobody looks at them."""
+class ShortFit(QObject):
+    """Runs one fit that counts; one that is cancelled ends at its next iteration, and the next begins after it."""
 
-    def __init__(self) -> None:
+    ended = Signal(object)  # Outcome
+    failed = Signal(str, str)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._job: Job[Runner, Outcome] = Job(lambda runner: runner.run(), "gsp-fit", self)
+        self._job.answered.connect(lambda _, outcome: self._end(lambda: self.ended.emit(outcome)))
+        self._job.failed.connect(lambda *error: self._end(lambda: self.failed.emit(*error)))
         self._runner: Runner | None = None
-        self._retired: list[Runner] = []
 
     @property
     def is_running(self) -> bool:
@@ -22,30 +33,25 @@ class WarmFit:
         return self._runner is not None
 
     def start(self, runner: Runner) -> None:
-        """Let go of the fit under way and start another one."""
-        self.retire()
+        """Run this one instead of the fit under way."""
+        self.cancel()
         self._runner = runner
-        runner.start()
+        self._job.submit(runner)
 
-    def retire(self) -> bool:
-        """Let go of the fit under way; whether there was one."""
+    def cancel(self) -> bool:
+        """Cancel the fit under way; whether there was one."""
         if self._runner is None:
             return False
         self._runner.cancel()
-        self._retired.append(self._runner)
         self._runner = None
+        self._job.discard()
         return True
 
-    def poll(self) -> Outcome | None:
-        """The outcome, once."""
-        self._retired = [runner for runner in self._retired if not runner.join(0)]
-        outcome = None if self._runner is None else self._runner.poll().outcome
-        if outcome is not None:
-            self._runner = None
-        return outcome
+    def close(self, timeout: float) -> bool:
+        """Cancel and wait; True when the thread has ended."""
+        self.cancel()
+        return self._job.close(timeout)
 
-    def close(self, timeout: Any = None) -> bool:
-        """Stop and wait; True when no thread is left."""
-        self.retire()
-        ended = [runner.join(timeout) for runner in self._retired]
-        return all(ended)
+    def _end(self, tell: Callable[[], None]) -> None:
+        self._runner = None
+        tell()

@@ -3,81 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from gsp_studio.engine.latest import LatestOnly
+from PySide6.QtCore import QObject, Signal
+
+from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import Glimpse, Pinned, Shown
+    import numpy as np
+
+    from gsp_studio.gui.jobs.projector import Projector
+    from gsp_studio.gui.state import Array, Glimpse, Pinned, Shown
+    from gsp_studio.io.dataset import Dataset
 
 #: Entries of a basis up to which a projection fits into the event that asked for it; larger ones go to a worker.
 SAME_EVENT = 400_000
 
 
-class Projecting:
-    """Projects what is pinned with the `Projector` of `work`."""
+class ProjectionRequest(NamedTuple):
+    """A basis, and the targets of both factors; `s_h` 0 leaves the coefficients as they are."""
 
-    def __init__(self, work: Any) -> None:
-        self._work = work
-        self._projector: Any = None
-        self._compiled: set[Any] = set()  # types of which the kernels are there
-        self._worker: LatestOnly[tuple[Any, float, float], Shown] = LatestOnly(_show, name="gsp-project")
+    projector: Projector
+    s: float
+    s_h: float
 
-    @property
-    def projector(self) -> Any:
-        """The `Projector` of what is pinned, or None."""
-        return self._projector
+
+class BasisProjection(QObject):
+    """Projects what is pinned; `projected` brings it, in the event that asked for it where that is possible."""
+
+    projected = Signal(object)  # Shown
+    failed = Signal(str, str)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.projector: Projector | None = None
+        self._compiled: set[np.dtype] = set()  # types of which the kernels are there
+        self._job: Job[ProjectionRequest, Shown] = Job(_show, "gsp-project", self)
+        self._job.answered.connect(self._tell)
+        self._job.failed.connect(self.failed)
 
     @property
     def is_busy(self) -> bool:
-        """Whether the worker has a request before it, or an answer for `poll`."""
-        return self._worker.is_busy
+        """Whether a projection is on its way."""
+        return self._job.is_busy
 
-    def pin(self, pinned: Pinned | None, dataset: Any = None, order: Any = None) -> None:
+    def pin(self, pinned: Pinned | None, dataset: Dataset | None = None, order: Array | None = None) -> None:
         """Project this basis from now on, its tiles in this order; None: no basis. Answers for another are dropped."""
-        self._worker.discard()
-        self._projector = None if pinned is None else self._work.Projector(pinned, dataset, order)
+        self._job.discard()
+        if pinned is None:
+            self.projector = None
+            return
+        from gsp_studio.gui.jobs.projector import Projector
+
+        self.projector = Projector(pinned, dataset, order)
 
     def discard(self) -> None:
-        """Nobody wants the answers to what was asked any more."""
-        self._worker.discard()
+        """Forget what was asked."""
+        self._job.discard()
 
     def hold(self, held: Mapping[int, float]) -> None:
         """Hold these basis images at these sparsities from now on."""
-        self._worker.discard()
-        self._projector = self._projector.holding(held)
+        self._job.discard()
+        if self.projector is not None:
+            self.projector = self.projector.holding(held)
 
-    def request(self, s: float, s_h: float = 0.0) -> Shown | None:
-        """The basis at s; None when that takes longer than an event may: `poll` brings the answer then."""
-        W = self._projector.pinned.W
+    def request(self, s: float, s_h: float = 0.0) -> None:
+        """Bring the basis at s by `projected`: at once, unless that takes longer than an event may."""
+        projector = self.projector
+        if projector is None:
+            return
+        W = projector.pinned.W
         # Other coefficients need a product with the data.
         if W.size <= SAME_EVENT and W.dtype in self._compiled and s_h == 0.0:
-            return _show((self._projector, s, s_h))
-        self._worker.submit((self._projector, s, s_h))
-        return None
+            self.projected.emit(projector.show(s))
+        else:
+            self._job.submit(ProjectionRequest(projector, s, s_h))
 
     def glimpse(self, s: float) -> Glimpse | None:
         """A part of a large basis at s, in this event; None where the whole is as quick, or nothing is sorted yet."""
-        projector = self._projector
-        if not projector.is_large:
-            return None
-        glimpse: Glimpse = projector.glimpse(s)
-        return glimpse
-
-    def poll(self) -> tuple[Shown | None, Exception | None]:
-        """The newest answer of the worker or its error, once; (None, None) where there is none."""
-        answer = self._worker.poll()
-        if answer is None or answer.request[0] is not self._projector:
-            return None, None
-        self._compiled.add(self._projector.pinned.W.dtype)
-        return answer.value, answer.error
+        projector = self.projector
+        return None if projector is None or not projector.is_large else projector.glimpse(s)
 
     def close(self, timeout: float) -> bool:
-        """End the worker; True when it has ended."""
-        return self._worker.close(timeout)
+        """End the thread; True when it has ended."""
+        return self._job.close(timeout)
+
+    def _tell(self, asked: ProjectionRequest, shown: Shown) -> None:
+        self._compiled.add(asked.projector.pinned.W.dtype)
+        self.projected.emit(shown)
 
 
-def _show(request: tuple[Any, float, float]) -> Shown:
-    projector, s, s_h = request
-    shown: Shown = projector.show(s, s_h)
-    return shown
+def _show(asked: ProjectionRequest) -> Shown:
+    return asked.projector.show(asked.s, asked.s_h)

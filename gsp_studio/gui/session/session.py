@@ -100,7 +100,6 @@ class Session(QObject):
 
     def _became_ready(self, work: Any) -> None:
         self._work = work
-        self.basis.start(work)
         found: Known = work.known()
         self.activity.set("")
         self.known.emit(found)
@@ -120,9 +119,9 @@ class Session(QObject):
             self._became_ready(work)
         self.activity.set_compiling(work.is_compiling())
         self.loader.poll()
-        self.warm_fit.poll()
         self.live.poll()
-        self.basis.poll(is_idle=not self.live.is_going and not self.warm_fit.is_running)
+        if not self.live.is_going and not self.warm_fit.is_running:
+            self.basis.go_on()
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.gui.jobs import short_fit
+from gsp_studio.gui.jobs.short_fit import ShortFit
 
 if TYPE_CHECKING:
+    from gsp_studio.engine.run import Outcome
     from gsp_studio.gui.state import Choice
 
 #: Milliseconds of rest before a changed rank or seed is fitted anew.
@@ -25,7 +26,9 @@ class WarmFit(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._fit = short_fit.WarmFit()
+        self._fit = ShortFit(self)
+        self._fit.ended.connect(self._end)
+        self._fit.failed.connect(self._fail)
         self._rest = QTimer(self, interval=DELAY_MS, singleShot=True)
         self._rest.timeout.connect(self.due)
 
@@ -57,21 +60,21 @@ class WarmFit(QObject):
     def retire(self) -> None:
         """Let go of what is under way, and of what would come."""
         self._rest.stop()
-        if self._fit.retire():
+        if self._fit.cancel():
             self.activityChanged.emit("")
 
-    def poll(self) -> None:
-        """Tell what has come out."""
-        outcome = self._fit.poll()
-        if outcome is None:
-            return
+    def close(self, timeout: float) -> bool:
+        """Stop and wait; True when no thread is left."""
+        self._rest.stop()
+        return self._fit.close(timeout)
+
+    def _end(self, outcome: Outcome) -> None:
         self.activityChanged.emit("")
         if outcome.result is None:
             self.failed.emit(outcome.error_text, outcome.details)
         else:
             self.fitted.emit(outcome.result)
 
-    def close(self, timeout: float) -> bool:
-        """Stop and wait; True when no thread is left."""
-        self._rest.stop()
-        return self._fit.close(timeout)
+    def _fail(self, sentence: str, details: str) -> None:
+        self.activityChanged.emit("")
+        self.failed.emit(sentence, details)

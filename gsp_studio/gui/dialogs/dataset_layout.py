@@ -250,7 +250,7 @@ class LayoutDialog(QDialog):
 
     def set_preview(self, preview: Preview) -> None:
         """Show what the options give, or why they cannot be."""
-        if preview.found is None:
+        if preview.found is None or preview.images is None:
             self.set_problem(preview.error)
             return
         self._found = preview.found

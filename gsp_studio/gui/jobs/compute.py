@@ -18,53 +18,20 @@ from gsp_studio.backends import available_backends, get_backend, reason_of
 from gsp_studio.backends.backend import as_compute_dtype, is_elsewhere
 from gsp_studio.backends.blocks import Interrupted, Streamed
 from gsp_studio.backends.cpu import usable_cores
-from gsp_studio.backends.cpu.compiling import is_compiling
 from gsp_studio.backends.kernels import prepared
 from gsp_studio.backends.powers import scaled
-from gsp_studio.core.edits import KINDS, renumbered
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import new_sparse_coefficients
 from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.engine.run import Outcome, Record, RunSpec, RunState
+from gsp_studio.engine.run import Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner, branch
 from gsp_studio.gui.jobs.projector import Projector, average_sparsity, average_sparsity_of, by_energy, energies_of
-from gsp_studio.gui.jobs.run_events import is_past, marks_of
+from gsp_studio.gui.jobs.run_events import marks_of
 from gsp_studio.gui.state import Choice, Known, Pinned, RunEntry, Shown
-from gsp_studio.io.dataset import Dataset, DatasetError
+from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.script import command_of, script_of
-from gsp_studio.io.load import LoadCancelled, Peek, load_dataset, peek, thumbnails
-
-__all__ = [
-    "KINDS",
-    "DatasetError",
-    "LoadCancelled",
-    "Peek",
-    "Projector",
-    "RunState",
-    "as_text",
-    "branched",
-    "check_params",
-    "entry_of",
-    "is_compiling",
-    "is_past",
-    "known",
-    "load_dataset",
-    "marks_of",
-    "new_denser_fit",
-    "new_run",
-    "new_warm_fit",
-    "peek",
-    "pinned_of",
-    "refitted",
-    "renumbered",
-    "reweighted",
-    "shown_of",
-    "steered",
-    "thumbnails",
-    "warm_up",
-]
 
 Array = npt.NDArray[Any]
 

@@ -1,6 +1,6 @@
-"""Opening data sets in a worker: the newest request wins, an older one is cancelled and its answer dropped.
+"""Opening data sets, and previews of how they would be read, each in a thread of its own.
 
-Two workers, so that the layout dialog's previews do not wait for a data set that is being read.
+Two threads, so that the layout dialog's previews do not wait for a data set that is being read.
 """
 
 from __future__ import annotations
@@ -8,27 +8,26 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from gsp_studio.engine.latest import LatestOnly
+from PySide6.QtCore import QObject
+
+from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
-    from gsp_studio.io.dataset import LoadOptions
+    from gsp_studio.gui.state import Array
+    from gsp_studio.io.dataset import Dataset, LoadOptions
     from gsp_studio.io.load import Peek
 
 
-class Opening:
-    """One request to open `path`; `options` None: as the reader proposes, if that is no guess."""
+class OpenRequest:
+    """A source to open, and how far that is; `options` None: as the reader proposes, if that is no guess."""
 
     def __init__(self, path: Path, options: LoadOptions | None) -> None:
         self.path = path
         self.options = options
         self.cancelled = threading.Event()
         self.done, self.total = 0, 0
-
-    def progress(self, done: int, total: int) -> None:
-        """Called by the reader; two numbers that the window may read at any time."""
-        self.done, self.total = done, total
 
     @property
     def activity(self) -> str:
@@ -37,18 +36,36 @@ class Opening:
         return f"opening {self.path.name}{counted}"
 
 
-@dataclass(frozen=True)
-class Opened:
-    """The answer to an `Opening`: a Dataset, an error, or a Peek: its layout is a guess, or it proposes patches."""
+class OpenJob(Job[OpenRequest, "Dataset | Peek"]):
+    """Opens a source: a Dataset, or a Peek where its layout is a guess or patches are proposed."""
 
-    opening: Opening
-    value: Any
-    error: Exception | None
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(self._open, "gsp-load", parent)
 
-    @property
-    def was_cancelled(self) -> bool:
-        """Whether the user gave it up."""
-        return self.opening.cancelled.is_set()
+    def _open(self, asked: OpenRequest) -> Dataset | Peek:
+        from gsp_studio.io import load
+
+        options = asked.options
+        if options is None:
+            found = load.peek(asked.path)
+            if found.is_one:
+                return load.peek(asked.path, found.in_patches)
+            if found.is_guess:
+                return found
+            options = found.options
+
+        def progress(done: int, total: int) -> None:
+            asked.done, asked.total = done, total
+            self.report()
+
+        return load.load_dataset(asked.path, options, progress=progress, cancelled=asked.cancelled.is_set)
+
+
+class PreviewRequest(NamedTuple):
+    """A source that is to be looked at with these options; None: as the reader proposes."""
+
+    path: Path
+    options: LoadOptions | None
 
 
 @dataclass(frozen=True)
@@ -56,76 +73,19 @@ class Preview:
     """What a source would look like: a Peek and some images (k, height, width), or the error sentence."""
 
     found: Peek | None
-    images: Any
+    images: Array | None
     error: str = ""
 
 
-class Loading:
-    """Opens data sets and previews layouts with the functions of `work`, in two threads of its own."""
+class PreviewJob(Job[PreviewRequest, Preview]):
+    """Looks at a source."""
 
-    def __init__(self, work: Any) -> None:
-        self._work = work
-        self._loader: LatestOnly[Opening, Any] = LatestOnly(self._load, name="gsp-load")
-        self._previewer: LatestOnly[tuple[Path, LoadOptions | None], Preview] = LatestOnly(
-            self._preview, name="gsp-preview"
-        )
-        self._opening: Opening | None = None
-        self._newest_preview = 0
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(_preview, "gsp-preview", parent)
 
-    @property
-    def opening(self) -> Opening | None:
-        """The request under way."""
-        return self._opening
 
-    def open(self, path: Path, options: LoadOptions | None) -> None:
-        """Ask for a data set; what was being opened is given up."""
-        self.cancel()
-        self._opening = Opening(path, options)
-        self._loader.submit(self._opening)
+def _preview(asked: PreviewRequest) -> Preview:
+    from gsp_studio.io import load
 
-    def cancel(self) -> None:
-        """Give up the request under way, at its next image."""
-        if self._opening is not None:
-            self._opening.cancelled.set()
-
-    def preview(self, path: Path, options: LoadOptions | None) -> None:
-        """Ask what a layout would look like."""
-        self._newest_preview = self._previewer.submit((path, options))
-
-    def poll(self) -> Opened | None:
-        """The answer to the newest request, once."""
-        answer = self._loader.poll()
-        if answer is None or answer.request is not self._opening:
-            return None
-        self._opening = None
-        return Opened(answer.request, answer.value, answer.error)
-
-    def poll_preview(self) -> Preview | None:
-        """The newest preview, once."""
-        answer = self._previewer.poll()
-        if answer is None or answer.generation != self._newest_preview:
-            return None
-        return answer.value if answer.error is None else Preview(None, None, str(answer.error))
-
-    def close(self, timeout: float | None = None) -> bool:
-        """Cancel and end both threads; True when they have ended."""
-        self.cancel()
-        return all([self._loader.close(timeout), self._previewer.close(timeout)])
-
-    def _load(self, opening: Opening) -> Any:
-        options = opening.options
-        if options is None:
-            found = self._work.peek(opening.path)
-            if found.is_one:
-                return self._work.peek(opening.path, found.in_patches)
-            if found.is_guess:
-                return found
-            options = found.options
-        return self._work.load_dataset(
-            opening.path, options, progress=opening.progress, cancelled=opening.cancelled.is_set
-        )
-
-    def _preview(self, request: tuple[Path, LoadOptions | None]) -> Preview:
-        path, options = request
-        found = self._work.peek(path, options)
-        return Preview(found, self._work.thumbnails(found))
+    found = load.peek(*asked)
+    return Preview(found, load.thumbnails(found))

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import importlib
-import threading
-from typing import Any
+from PySide6.QtCore import QObject, Signal
+
+from gsp_studio.gui.jobs.job import Job
+from gsp_studio.gui.state import Known
 
 
-class Starter:
-    """Imports and warms `gsp_studio.gui.jobs.compute`, which knows numba, SciPy and the solvers."""
+class Startup(QObject):
+    """Imports and warms what computes: numba, SciPy and the solvers."""
 
-    def __init__(self) -> None:
-        self._work: Any = None
-        self._error: Exception | None = None
-        self._thread: threading.Thread | None = None
+    ready = Signal(object)  # Known: all is imported, kernels may still have to be compiled
+    failed = Signal(str, str)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._known: Known | None = None
+        self._job: Job[None, None] = Job(self._prepare, "gsp-start", self)
+        self._job.progressed.connect(lambda: self.ready.emit(self._known))
+        self._job.failed.connect(self._fail)
 
     def start(self) -> None:
         """Begin; called after the first paint."""
-        self._thread = threading.Thread(target=self._import, name="gsp-start", daemon=True)
-        self._thread.start()
-
-    def _import(self) -> None:
-        try:
-            self._work = importlib.import_module("gsp_studio.gui.jobs.compute")
-            self._work.warm_up()
-        except Exception as error:  # the thread's edge: the window has to say why nothing works
-            self._error = error
-
-    def poll(self) -> tuple[Any, Exception | None]:
-        """The module, None before it is imported; and what went wrong, once."""
-        found, self._error = (self._work, self._error), None
-        return found
+        self._job.submit(None)
 
     def close(self, timeout: float) -> bool:
         """Wait for the imports, which cannot be broken off; True when the thread has ended."""
-        if self._thread is not None:
-            self._thread.join(timeout)
-        return self._thread is None or not self._thread.is_alive()
+        return self._job.close(timeout)
+
+    def _prepare(self, _: None) -> None:
+        from gsp_studio.gui.jobs import compute
+
+        self._known = compute.known()
+        self._job.report()
+        compute.warm_up()
+
+    def _fail(self, sentence: str, details: str) -> None:
+        self.failed.emit(f"GSP Studio cannot compute here: {sentence}", details)

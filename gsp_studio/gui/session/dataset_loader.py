@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.formatting import told
-from gsp_studio.gui.jobs.loading import Loading, Opened
+from gsp_studio.gui.jobs.loading import OpenJob, OpenRequest, Preview, PreviewJob, PreviewRequest
 
 if TYPE_CHECKING:
-    from gsp_studio.io.dataset import LoadOptions
+    from gsp_studio.io.dataset import Dataset, LoadOptions
+    from gsp_studio.io.load import Peek
 
 
 class DatasetLoader(QObject):
-    """The newest source that was asked for wins."""
+    """Opens the newest source that was asked for."""
 
     opened = Signal(object)  # Dataset
     layoutNeeded = Signal(object)  # Peek: the layout is a guess, to be shown before it is accepted
@@ -27,65 +27,72 @@ class DatasetLoader(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._work: Any = None
-        self._loading: Loading | None = None
-        self._waiting: Callable[[], None] | None = None
+        self._is_ready = False
+        #: The source under way, or waiting for the solvers.
+        self._asked: OpenRequest | None = None
+        self._job, self._preview = OpenJob(self), PreviewJob(self)
+        self._job.progressed.connect(self._tell_activity)
+        self._job.answered.connect(self._end)
+        self._job.raised.connect(self._fail)
+        self._preview.answered.connect(lambda _, preview: self.previewReady.emit(preview))
+        self._preview.raised.connect(lambda _, error: self.previewReady.emit(Preview(None, None, str(error))))
 
-    def start(self, work: Any) -> None:
+    def start(self) -> None:
         """The solvers are there; what was asked before is opened now."""
-        self._work, self._loading = work, Loading(work)
-        if self._waiting is not None:
-            waiting, self._waiting = self._waiting, None
-            waiting()
+        self._is_ready = True
+        if self._asked is not None:
+            self.open(self._asked.path, self._asked.options)
 
     @property
     def is_loading(self) -> bool:
         """Whether a data set is on its way."""
-        return self._loading is not None and self._loading.opening is not None
+        return self._is_ready and self._asked is not None
 
     def open(self, path: Path, options: LoadOptions | None) -> None:
-        """Open a source; a layout that has to be guessed is shown first."""
-        if self._loading is None:
-            self._waiting = lambda: self.open(path, options)
-            self.activityChanged.emit(f"getting the solvers ready, then opening {path.name}")
+        """Open a source; a layout that has to be guessed is shown first. One that is being opened is given up."""
+        self.cancel()
+        self._job.discard()
+        self._asked = OpenRequest(path, options)
+        if self._is_ready:
+            self._job.submit(self._asked)
+            self._tell_activity()
         else:
-            self._loading.open(path, options)
-            self.activityChanged.emit(f"opening {path.name}")
+            self.activityChanged.emit(f"getting the solvers ready, then opening {path.name}")
 
     def preview(self, path: Path, options: LoadOptions | None) -> None:
         """Ask for what a source would look like with these options; None: as the reader proposes."""
-        if self._loading is not None:
-            self._loading.preview(path, options)
+        self._preview.discard()
+        self._preview.submit(PreviewRequest(path, options))
 
     def cancel(self) -> None:
-        """Give up what is being opened."""
-        if self._loading is not None:
-            self._loading.cancel()
-
-    def poll(self) -> None:
-        """Tell what has come."""
-        if self._loading is None:
-            return
-        preview = self._loading.poll_preview()
-        if preview is not None:
-            self.previewReady.emit(preview)
-        opened = self._loading.poll()
-        if opened is not None:
-            self._end(opened)
-        elif self._loading.opening is not None:
-            self.activityChanged.emit(self._loading.opening.activity)
-
-    def _end(self, opened: Opened) -> None:
-        self.activityChanged.emit("")
-        if opened.was_cancelled:
-            self.logged.emit(f"{opened.opening.path.name}: opening cancelled.")
-        elif opened.error is not None:
-            self.loadFailed.emit(opened.opening.path, *told(opened.error))
-        elif isinstance(opened.value, self._work.Peek):
-            self.layoutNeeded.emit(opened.value)
-        else:
-            self.opened.emit(opened.value)
+        """Give up what is being opened, at its next image."""
+        if self._asked is not None:
+            self._asked.cancelled.set()
 
     def close(self, timeout: float) -> bool:
         """Stop and wait; True when no thread is left."""
-        return self._loading is None or self._loading.close(timeout)
+        self.cancel()
+        ended = [job.close(timeout) for job in (self._job, self._preview)]
+        return all(ended)
+
+    def _tell_activity(self) -> None:
+        if self._asked is not None:
+            self.activityChanged.emit(self._asked.activity)
+
+    def _end(self, asked: OpenRequest, found: Dataset | Peek) -> None:
+        from gsp_studio.io.load import Peek
+
+        if not self._is_cancelled(asked):
+            (self.layoutNeeded if isinstance(found, Peek) else self.opened).emit(found)
+
+    def _fail(self, asked: OpenRequest, error: Exception) -> None:
+        if not self._is_cancelled(asked):
+            self.loadFailed.emit(asked.path, *told(error))
+
+    def _is_cancelled(self, asked: OpenRequest) -> bool:
+        """Whether the user gave it up, which is logged; nothing is under way from now on."""
+        self._asked = None
+        self.activityChanged.emit("")
+        if asked.cancelled.is_set():
+            self.logged.emit(f"{asked.path.name}: opening cancelled.")
+        return asked.cancelled.is_set()

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.gui.formatting import about_data, about_stability, told
-from gsp_studio.gui.jobs.startup import Starter
+from gsp_studio.gui.formatting import about_data, about_stability
+from gsp_studio.gui.jobs.startup import Startup
 from gsp_studio.gui.session.activity import Activity
 from gsp_studio.gui.session.analyses import Analyses
 from gsp_studio.gui.session.basis import PinnedBasis
@@ -61,8 +61,9 @@ class Session(QObject):
         self.slider = Slider(self.settings, self.basis, self.warm_fit, self.display, self)
         self.control = RunControl(self.settings, self.live, self.course, self.runs, self)
         self.undo = UndoHistory(self.settings, self.display, self.basis, self.slider, self)
-        self._work: Any = None
-        self._starter = Starter()
+        self._startup = Startup(self)
+        self._startup.ready.connect(self._become_ready)
+        self._startup.failed.connect(self._fail_to_start)
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
         self._join()
@@ -94,31 +95,28 @@ class Session(QObject):
 
     def start(self) -> None:
         """Import and warm what is heavy in a thread; called after the first paint."""
-        self._starter.start()
+        self._startup.start()
         self._timer.start()
         self.activity.set("getting the solvers ready")
 
-    def _became_ready(self, work: Any) -> None:
-        self._work = work
-        found: Known = work.known()
+    def _become_ready(self, found: Known) -> None:
         self.activity.set("")
         self.known.emit(found)
         self._set_phase(Phase.EMPTY)
         self.logged.emit(f"Ready; computing with {found.backend}.")
-        self.loader.start(work)
+        self.loader.start()
+
+    def _fail_to_start(self, sentence: str, details: str) -> None:
+        self.activity.set("")
+        self.failed.emit(sentence, details)
 
     def poll(self) -> None:
-        """Fetch what the workers have; the timer calls this about 30 times a second."""
-        work, error = self._starter.poll()
-        if error is not None:
-            self.activity.set("")
-            self.failed.emit(f"GSP Studio cannot compute here: {error}", told(error)[1])
-        if work is None:
+        """Fetch what a run has brought; the timer calls this about 30 times a second."""
+        if self.phase is Phase.STARTING:
             return
-        if self._work is None:
-            self._became_ready(work)
-        self.activity.set_compiling(work.is_compiling())
-        self.loader.poll()
+        from gsp_studio.backends.cpu.compiling import is_compiling
+
+        self.activity.set_compiling(is_compiling())
         self.live.poll()
         if not self.live.is_going and not self.warm_fit.is_running:
             self.basis.go_on()
@@ -128,7 +126,7 @@ class Session(QObject):
         self._timer.stop()
         parts = (self.live, self.warm_fit, self.basis, self.analyses, self.exports)
         ended = [part.close(timeout) for part in parts]
-        ended.append(self._starter.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
+        ended.append(self._startup.close(min(timeout, 2.0)))  # a compilation cannot be broken off, imports end soon
         ended.append(self.loader.close(timeout))
         return all(ended)
 

@@ -26,21 +26,8 @@ from gsp_studio.gui.session_file.window_state import (
 from gsp_studio.gui.state import Choice, RunEntry
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
 from gsp_studio.io.load import load_dataset
-from gsp_studio.io.recovery import forget, read_folder
+from gsp_studio.io.recovery import read_folder
 from gsp_studio.io.session_file import SavedRun, SavedSession, SessionError, describe, read_session, write_session
-
-__all__ = [
-    "Reopened",
-    "describe",
-    "entry_from",
-    "entry_of_cell",
-    "forget",
-    "is_run_of",
-    "reopen",
-    "save",
-    "saved_of",
-    "saved_so_far",
-]
 
 Array = npt.NDArray[Any]
 

@@ -1,6 +1,6 @@
 """Keeps what is done: session files when the user says so, and a folder beside them all the time.
 
-One worker writes and reads, in the order in which it is asked; what it has to say comes by polling. A finished run is
+One worker writes and reads, in the order in which it is asked. A finished run is
 kept when it ends, a run that is going and what the window shows every half minute, and only when they have changed.
 """
 
@@ -9,24 +9,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.formatting import plural, told
-from gsp_studio.gui.session_file.job_queue import JobQueue
+from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.run_records import Reopened
     from gsp_studio.gui.state import RunEntry
+    from gsp_studio.io.dataset import Dataset
     from gsp_studio.io.recovery import Recovery
 
 SUFFIX = ".gsps"
 #: Milliseconds between looks at what has changed.
 AUTOSAVE_MS = 30_000
+_Value = TypeVar("_Value")
 #: Not what is in the folder, whatever that is.
 _UNKNOWN = object()
+
+
+class _Task(NamedTuple):
+    """A thing for the worker to do, and where its value or its error goes."""
+
+    do: Callable[[], Any]
+    done: Callable[[Any], None]
+    failed: Callable[[Exception], None]
 
 
 class Keeping(QObject):
@@ -57,7 +67,9 @@ class Keeping(QObject):
         self._problem = ""
         #: Session files that are being written.
         self._saving = 0
-        self._queue = JobQueue("gsp_studio.gui.session_file.run_records", "gsp-keep", self)
+        self._job: Job[_Task, object] = Job(lambda task: task.do(), "gsp-keep", self, in_order=True)
+        self._job.answered.connect(lambda task, value: task.done(value))
+        self._job.raised.connect(lambda task, error: task.failed(error))
         self._has_told = False
         self._autosave = QTimer(self, interval=AUTOSAVE_MS)
         self._autosave.timeout.connect(self.keep)
@@ -112,6 +124,11 @@ class Keeping(QObject):
             return
         dataset, runs, weights, state = session.dataset, session.runs.entries, session.settings.weights, self.state()
 
+        def write() -> Path:
+            from gsp_studio.gui.session_file.run_records import save
+
+            return save(path, dataset, runs, weights, state, with_data)
+
         def done(written: Path) -> None:
             self._saving -= 1
             if session.dataset is dataset:  # else other data have been opened meanwhile
@@ -119,12 +136,12 @@ class Keeping(QObject):
                 self._touch(not (session.runs.entries is runs and session.settings.weights is weights))
             self.saved.emit(written)
 
-        def failed(error: BaseException) -> None:
+        def failed(error: Exception) -> None:
             self._saving -= 1
             self.failed.emit(*told(error))
 
         self._saving += 1
-        self._do(lambda work: work.save(path, dataset, runs, weights, state, with_data), done, failed)
+        self._do(write, done, failed)
 
     @property
     def is_saving(self) -> bool:
@@ -137,8 +154,15 @@ class Keeping(QObject):
             self.failed.emit("A run is going on; cancel it before you open a session.", "")
             return
 
-        def failed(error: BaseException) -> None:
-            if hasattr(error, "source"):
+        def read() -> Reopened:
+            from gsp_studio.gui.session_file.run_records import reopen
+
+            return reopen(path, data)
+
+        def failed(error: Exception) -> None:
+            from gsp_studio.io.session_file import ImagesMissing
+
+            if isinstance(error, ImagesMissing):
                 self.imagesMissing.emit(path, str(error), error.source)
                 return
             sentence, details = told(error)
@@ -147,7 +171,7 @@ class Keeping(QObject):
             self.failed.emit(sentence, details)
 
         stamp = _stamp_of(path)
-        self._do(lambda work: work.reopen(path, data), lambda found: self._opened(found, stamp), failed)
+        self._do(read, lambda found: self._opened(found, stamp), failed)
 
     def _opened(self, found: Reopened, stamp: tuple[int, int] | None) -> None:
         session = self._session
@@ -167,7 +191,9 @@ class Keeping(QObject):
 
     def _forget(self, folder: Path) -> None:
         """All of it has been kept anew."""
-        self._do(lambda work: work.forget(folder), lambda _: self.foldersChanged.emit())
+        from gsp_studio.io.recovery import forget
+
+        self._do(lambda: forget(folder), lambda _: self.foldersChanged.emit())
 
     # The folder beside
 
@@ -197,17 +223,17 @@ class Keeping(QObject):
         if (session.dataset, state) != self._kept:
             self._kept = (session.dataset, state)
             dataset = session.dataset
-            self._beside(lambda work: recovery.save_state(work.describe(dataset), state))
+            self._beside(lambda: recovery.save_state(_description(dataset), state))
         if session.settings.weights is not self._kept_weights:
             self._kept_weights = weights = session.settings.weights
-            self._beside(lambda work: recovery.save_weights(weights))
+            self._beside(lambda: recovery.save_weights(weights))
 
     def settle(self, then: Callable[[str], None]) -> None:
         """Keep everything now, then call `then` with the reason why that was not possible, "" where it was."""
         self._problem = ""
         self.keep()
         reason = "" if self.is_watching else "there is no folder for it"
-        self._do(lambda work: None, lambda _: then(self._problem or reason))
+        self._do(lambda: None, lambda _: then(self._problem or reason))
 
     def _keep_live(self, recovery: Recovery) -> None:
         live, number = self._session.live, self._session.runs.next_number
@@ -215,8 +241,10 @@ class Keeping(QObject):
             return
         runner, choice, origin = live.runner, live.choice, live.origin
 
-        def write(work: Any) -> None:
-            saved = work.saved_so_far(number, runner, choice, origin)
+        def write() -> None:
+            from gsp_studio.gui.session_file.run_records import saved_so_far
+
+            saved = saved_so_far(number, runner, choice, origin)
             if saved is not None:
                 recovery.save_live(saved)
 
@@ -224,7 +252,13 @@ class Keeping(QObject):
 
     def _keep_run(self, recovery: Recovery, entry: RunEntry) -> None:
         self._kept_runs.add(entry.number)
-        self._beside(lambda work: recovery.save_run(work.saved_of(entry)))
+
+        def write() -> None:
+            from gsp_studio.gui.session_file.run_records import saved_of
+
+            recovery.save_run(saved_of(entry))
+
+        self._beside(write)
 
     def _keep_runs(self, runs: tuple[RunEntry, ...]) -> None:
         """Keep those that are new, at once."""
@@ -262,7 +296,7 @@ class Keeping(QObject):
         """Leave the folder to the recent sessions where no file has what is in it, else remove it."""
         is_wanted = is_wanted and self.is_modified
 
-        def part(work: Any) -> None:
+        def part() -> None:
             if is_wanted and recovery.has_work:
                 recovery.close()
             else:
@@ -281,29 +315,29 @@ class Keeping(QObject):
 
     def _do(
         self,
-        job: Callable[[Any], Any],
-        done: Callable[[Any], None],
-        failed: Callable[[BaseException], None] | None = None,
+        do: Callable[[], _Value],
+        done: Callable[[_Value], None],
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Have the worker do something, after all that it was asked before."""
-        self._queue.do(job, done, failed or (lambda error: self.failed.emit(*told(error))))
+        self._job.submit(_Task(do, done, failed or (lambda error: self.failed.emit(*told(error)))))
 
-    def _beside(self, job: Callable[[Any], Any]) -> None:
+    def _beside(self, do: Callable[[], object]) -> None:
         """Have the worker keep something beside; that it cannot is told once, and tried again by the next `keep`."""
 
-        def failed(error: BaseException) -> None:
+        def failed(error: Exception) -> None:
             self._problem = str(error) or type(error).__name__
             self._kept_runs, self._kept, self._kept_weights = set(), (), _UNKNOWN
             if not self._has_told:
                 self._has_told = True
                 self.failed.emit(f"What you do is not kept against a crash: {error}", told(error)[1])
 
-        self._do(job, lambda _: None, failed)
+        self._do(do, lambda _: None, failed)
 
     @property
     def is_busy(self) -> bool:
         """Whether something is still to be written or read."""
-        return self._queue.is_busy
+        return self._job.is_busy
 
     def close(self, is_wanted: bool = True) -> None:
         """Write what is to be written and end.
@@ -318,7 +352,13 @@ class Keeping(QObject):
             if is_wanted:
                 self.keep()
             self._part(self._recovery, is_wanted)
-        self._queue.close()
+        self._job.close()
+
+
+def _description(dataset: Dataset) -> dict[str, Any]:
+    from gsp_studio.io.session_file import describe
+
+    return describe(dataset)
 
 
 def _stamp_of(path: Path) -> tuple[int, int] | None:

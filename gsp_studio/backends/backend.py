@@ -186,9 +186,9 @@ class Backend:
     note: str = ""
 
 
-def is_elsewhere(X: Any) -> bool:
-    """Whether a matrix is no array here: in a file (`Streamed`) or on a cluster (`Spread`)."""
-    return bool(getattr(X, "is_elsewhere", False))
+def is_out_of_core(X: Any) -> bool:
+    """Whether a matrix is no array here: in a file (`BlockMatrix`) or on a cluster (`DistributedMatrix`)."""
+    return bool(getattr(X, "is_out_of_core", False))
 
 
 def gives_same_bits(device: str) -> bool:
@@ -208,7 +208,7 @@ def as_compute_dtype(array: Any) -> Any:
     ValueError
         As `admission.as_real`.
     """
-    a: Any = array if is_elsewhere(array) else as_real(array)
+    a: Any = array if is_out_of_core(array) else as_real(array)
     if a.dtype in (np.float32, np.float64):
         return a
     return a.astype(np.float64)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.backends.backend import Backend
-from gsp_studio.backends.blocks import Rows, Streamed
+from gsp_studio.backends.blocks import BlockMatrix, Rows
 from gsp_studio.backends.summation import Node, TreeSum, images_of_block
 
 
@@ -23,7 +23,7 @@ def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
 
     Parameters
     ----------
-    X : ndarray (m, n), float32 or float64, or Streamed, or what brings its own kernels (`core.distributed.matrix`)
+    X : ndarray (m, n), float32 or float64, or BlockMatrix, or what brings its own kernels (`core.distributed.matrix`)
     backend : Backend
 
     Returns
@@ -32,7 +32,7 @@ def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
         C-contiguous and read-only, as numba's kernels are compiled for; in place where every image is contiguous.
     backend : Backend
     """
-    if isinstance(X, Streamed):
+    if isinstance(X, BlockMatrix):
         return X.T, streaming(backend) if backend.remote is None else hosted(backend.remote.streamed())
     backend = hosted(backend)
     if hasattr(X, "kernels"):

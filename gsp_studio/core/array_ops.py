@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend, Measured
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.backends.kernels import prepared as prepared_on_host
 from gsp_studio.backends.powers import scaled
 from gsp_studio.core.metrics import GramError, inner_product, self_product, squared_norm
@@ -40,7 +40,7 @@ def prepared(X: Any, backend: Backend, rank: int) -> tuple[Any, Backend]:
 
     Parameters
     ----------
-    X : ndarray (m, n), float32 or float64, or Streamed
+    X : ndarray (m, n), float32 or float64, or BlockMatrix
     backend : Backend
     rank : int
         What is computed with it: images that do not fit a device beside its factors are streamed there.
@@ -53,7 +53,7 @@ def prepared(X: Any, backend: Backend, rank: int) -> tuple[Any, Backend]:
     """
     if backend.remote is None:
         return prepared_on_host(X, backend)
-    if isinstance(X, Streamed):
+    if isinstance(X, BlockMatrix):
         return X.T, backend.remote.streamed()
     return backend.remote.adopt(np.ascontiguousarray(X.T), rank)
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.backends.backend import Array
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 
 
-def streamed(X: Any) -> Streamed:
+def streamed(X: Any) -> BlockMatrix:
     """A dask.array as a matrix that is computed in blocks of images, in this process."""
-    return Streamed(X.shape, X.dtype, _Chunks(X))
+    return BlockMatrix(X.shape, X.dtype, _Chunks(X))
 
 
 class _Chunks:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import is_elsewhere
-from gsp_studio.backends.blocks import Rows, Streamed
+from gsp_studio.backends.backend import is_out_of_core
+from gsp_studio.backends.blocks import BlockMatrix, Rows
 from gsp_studio.backends.summation import block_slices, fold, squared_norms, squared_norms_of_blocks, tree_sum
 from gsp_studio.core.units import Unit
 
@@ -29,14 +29,14 @@ def squared_norm(X: Any) -> float:
 
     Parameters
     ----------
-    X : ndarray (m, n), float32 or float64, or Streamed, or Spread
+    X : ndarray (m, n), float32 or float64, or BlockMatrix, or DistributedMatrix
         Any memory order.
 
     Returns
     -------
     float
     """
-    if is_elsewhere(X):
+    if is_out_of_core(X):
         return float(X.squared_norm)
     return float(tree_sum(squared_norms_of_blocks(X.T)))
 
@@ -46,7 +46,7 @@ def mean_image(X: Any) -> Array:
 
     Parameters
     ----------
-    X : ndarray (m, n), or Streamed
+    X : ndarray (m, n), or BlockMatrix
 
     Returns
     -------
@@ -55,7 +55,7 @@ def mean_image(X: Any) -> Array:
     m, n = X.shape
     of_blocks = (
         rows[some].sum(axis=0, dtype=np.float64)
-        for _, rows in (X.blocks() if isinstance(X, Streamed) else [(slice(0, n), X.T)])
+        for _, rows in (X.blocks() if isinstance(X, BlockMatrix) else [(slice(0, n), X.T)])
         for _, some in block_slices(m, len(rows), X.dtype)
     )
     mean: Array = (fold(of_blocks) / n).astype(X.dtype)

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend
-from gsp_studio.backends.backend import Measured, as_compute_dtype, is_elsewhere
+from gsp_studio.backends.backend import Measured, as_compute_dtype, is_out_of_core
 from gsp_studio.core import array_ops
 from gsp_studio.core.distributed import shards
-from gsp_studio.core.distributed.matrix import Spread, made, no_coefficients, sent, step_left
+from gsp_studio.core.distributed.matrix import DistributedMatrix, made, no_coefficients, sent, step_left
 from gsp_studio.core.edits import (
     Edit,
     Kill,
@@ -83,13 +83,13 @@ def iterate(
 
     Parameters
     ----------
-    X : array_like (m, n), >= 0, or Streamed, Spread, dask.array.Array
+    X : array_like (m, n), >= 0, or BlockMatrix, DistributedMatrix, dask.array.Array
         Pixels by images. float32 and float64 are computed in their own type, all others in float64. Fortran order
-        (each image contiguous) is read in place; any other order is copied. What is `Streamed` is read in blocks of
-        images and never is in memory as a whole. What is `Spread` is on the workers of a cluster, as a dask.array is
-        where a `distributed.Client` is current; without one it is read in blocks here.
-        What a NumPy masked array hides is missing, as by `mask`. Sparse matrices, complex numbers, dates and objects
-        are refused.
+        (each image contiguous) is read in place; any other order is copied. A `BlockMatrix` is read in blocks of
+        images and never is in memory as a whole. A `DistributedMatrix` is on the workers of a cluster, as a dask.array
+        is where a `distributed.Client` is current; without one it is read in blocks here.
+        Entries that a NumPy masked array hides are missing, as by `mask`. Sparse matrices, complex numbers, dates and
+        objects are refused.
     params : Params
     backend : str or Backend
         "auto", a backend's name, or one made by `get_backend`.
@@ -136,16 +136,16 @@ def iterate(
     X, mask = apart(X, mask)
     X = as_compute_dtype(X)
     missing = None
-    if isinstance(X, Spread) and device.remote is not None:
+    if isinstance(X, DistributedMatrix) and device.remote is not None:
         device = get_backend("cpu")  # the workers have devices of their own; here the basis alone is computed with
-    if is_elsewhere(X):
+    if is_out_of_core(X):
         if mask is not None:
             raise ValueError("a mask needs the images in memory; these are in their file or on other machines")
         check_params(params, *X.shape)  # first: looking at all values takes a while
     if mask is None:
         unit = unit_of(check_data(X))
         X = unit.data_inside(X)
-        Xt = X.T if is_elsewhere(X) else np.ascontiguousarray(X.T)
+        Xt = X.T if is_out_of_core(X) else np.ascontiguousarray(X.T)
     else:
         Xt, missing, unit = fill_missing(X, check_mask(mask, X.shape))
     check_params(params, *X.shape)
@@ -162,7 +162,7 @@ def _placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
 
         X = placed(X, backend if isinstance(backend, str) else backend.name)
     if isinstance(backend, str):
-        backend = get_backend("cpu" if isinstance(X, Spread) and backend != "reference" else backend)
+        backend = get_backend("cpu" if isinstance(X, DistributedMatrix) and backend != "reference" else backend)
     return X, backend
 
 

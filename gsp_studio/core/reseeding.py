@@ -20,8 +20,8 @@ def reseeded(Xt: Any, V: Array, H: Any, backend: Backend, dead: Sequence[int]) -
 
     Parameters
     ----------
-    Xt : ndarray (n, m), or Rows, or SpreadRows
-    V, H : ndarray (r, m), (r, n); with SpreadRows H is Coefficients
+    Xt : ndarray (n, m), or Rows, or DistributedRows
+    V, H : ndarray (r, m), (r, n); with DistributedRows H is Coefficients
     backend : Backend
         As `blocks.prepared` gives it with Xt.
     dead : sequence of int

@@ -129,7 +129,7 @@ def residuals(X: Any, W: Array, H: Any, on_block: Callable[[int], None] | None =
 
     Parameters
     ----------
-    X : ndarray (m, n), float32 or float64, or Streamed
+    X : ndarray (m, n), float32 or float64, or BlockMatrix
         A column an image; fastest in Fortran order.
     W : ndarray (m, r), >= 0
     H : ndarray (r, n), >= 0, or coefficients.Coefficients

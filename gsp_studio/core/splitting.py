@@ -57,8 +57,8 @@ def split(Xt: Any, V: Array, H: Any, k: int) -> tuple[Array, Any]:
 
     Parameters
     ----------
-    Xt : ndarray (n, m), or Rows, or SpreadRows
-    V, H : ndarray (r, m), (r, n); with SpreadRows H is Coefficients
+    Xt : ndarray (n, m), or Rows, or DistributedRows
+    V, H : ndarray (r, m), (r, n); with DistributedRows H is Coefficients
     k : int
         A basis image that is not zero, used by at least two images.
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import is_elsewhere
+from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.powers import exponent_of, scaled
 
 Array = npt.NDArray[Any]
@@ -64,8 +64,8 @@ class Unit:
         )
 
     def data_inside(self, X: Any) -> Any:
-        """X (m, n), an array or `Streamed`, as it is computed with: itself in the unit 1, else a copy."""
-        return X.scaled(-self.data) if is_elsewhere(X) else scaled(X, -self.data)
+        """X (m, n), an array or `BlockMatrix`, as it is computed with: itself in the unit 1, else a copy."""
+        return X.scaled(-self.data) if is_out_of_core(X) else scaled(X, -self.data)
 
     def basis_inside(self, W: Any) -> Any:
         """W as it is computed with."""

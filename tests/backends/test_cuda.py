@@ -18,8 +18,8 @@ from device import emulation, on_fake_device
 import gsp_studio as gs
 from gsp_studio import backends
 from gsp_studio.backends import BackendUnavailable, OutOfDeviceMemory
-from gsp_studio.backends.blocks import Held, Streamed
-from gsp_studio.core.distributed.matrix import Spread
+from gsp_studio.backends.blocks import BlockMatrix, InMemoryBlocks
+from gsp_studio.core.distributed.matrix import DistributedMatrix
 from gsp_studio.core.distributed.protocol import Here, spans_of
 from gsp_studio.core.edits import Kill, Reseed, Split
 from gsp_studio.core.optimality import kkt_residual
@@ -458,7 +458,7 @@ def test_images_that_do_not_fit_are_streamed(method, machine, parts_like, monkey
     np.testing.assert_allclose(found.history.error, expected.history.error, rtol=1e-9)
     assert machine.peak < machine.total
     machine.total = 1 << 30
-    streamed = Streamed((60, 200), np.float64, lambda a, b, out: np.copyto(out, parts_like.T[a:b]))
+    streamed = BlockMatrix((60, 200), np.float64, lambda a, b, out: np.copyto(out, parts_like.T[a:b]))
     found = gs.factorize(streamed, params_for(method), "cuda")
     np.testing.assert_allclose(found.history.error, expected.history.error, rtol=1e-9)
 
@@ -556,8 +556,8 @@ def test_the_sources_are_in_the_package() -> None:
 def test_workers_compute_on_their_devices(method, machine, parts_like):
     """Each reads its part, in blocks, onto its device; the basis and coefficients stay with the host."""
     X = np.asfortranarray(parts_like)
-    images = Held(np.ascontiguousarray(X.T))
-    there = Spread(X.shape, X.dtype, Here(images, spans_of(*X.shape, X.dtype, [1.0, 1.0]), "cuda"))
+    images = InMemoryBlocks(np.ascontiguousarray(X.T))
+    there = DistributedMatrix(X.shape, X.dtype, Here(images, spans_of(*X.shape, X.dtype, [1.0, 1.0]), "cuda"))
     steering = {2: [Kill(1)], 3: [Split(0)], 4: [Reseed(2)]}
     found = gs.factorize(there, params_for(method), "cpu", steering=steering)
     assert machine.launches

@@ -5,8 +5,8 @@ import pytest
 import zarr
 
 import gsp_studio as gs
-from gsp_studio.backends.blocks import Held
-from gsp_studio.core.distributed.matrix import Spread
+from gsp_studio.backends.blocks import InMemoryBlocks
+from gsp_studio.core.distributed.matrix import DistributedMatrix
 from gsp_studio.core.distributed.protocol import Here, spans_of
 from gsp_studio.engine.run import RunSpec
 from gsp_studio.engine.runner import Runner
@@ -24,10 +24,10 @@ def data(tmp_path):
 
 @pytest.fixture
 def there(data):
-    X = Spread(
+    X = DistributedMatrix(
         data.X.shape,
         data.X.dtype,
-        Here(Held(np.ascontiguousarray(data.X.T)), spans_of(*data.X.shape, data.X.dtype, [1, 1, 1])),
+        Here(InMemoryBlocks(np.ascontiguousarray(data.X.T)), spans_of(*data.X.shape, data.X.dtype, [1, 1, 1])),
     )
     return gs.factorize(X, gs.Params(RANK, "ahals", max_iter=3))
 

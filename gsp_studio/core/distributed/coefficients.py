@@ -18,7 +18,7 @@ from gsp_studio.core.distributed.shards import Order, Part, Work, total_of
 from gsp_studio.core.residuals import Sums
 
 if TYPE_CHECKING:
-    from gsp_studio.core.distributed.matrix import Spread
+    from gsp_studio.core.distributed.matrix import DistributedMatrix
 
 Array = npt.NDArray[Any]
 
@@ -43,7 +43,7 @@ def swept(V: Array) -> Recipe:
 
 
 class Coefficients:
-    """H (r, n), of which each part keeps that of its images; what a run with `Spread` data has for H.
+    """H (r, n), of which each part keeps that of its images; what a run with `DistributedMatrix` data has for H.
 
     Columns and rows are fetched when they are asked for: ``H[:, a:b]``, ``H[:, indices]``, ``H[k]``; ``np.asarray(H)``
     fetches all, `blocks` some after another.
@@ -52,7 +52,7 @@ class Coefficients:
     ndim = 2
 
     def __init__(
-        self, X: Spread, number: int, rank: int, recipe: Recipe, scale: Array | None = None, base: Any = None
+        self, X: DistributedMatrix, number: int, rank: int, recipe: Recipe, scale: Array | None = None, base: Any = None
     ) -> None:
         self.X, self.number, self.recipe, self.scale = X, number, recipe, scale
         self.shape, self.dtype = (rank, X.shape[1]), X.dtype

@@ -25,9 +25,9 @@ from distributed import Client, Future, KilledWorker, WorkerPlugin, default_clie
 from distributed.client import futures_of
 
 from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import Held, Interrupted, Streamed
+from gsp_studio.backends.blocks import BlockMatrix, InMemoryBlocks, Interrupted
 from gsp_studio.core.chunks import streamed
-from gsp_studio.core.distributed.matrix import Spread
+from gsp_studio.core.distributed.matrix import DistributedMatrix
 from gsp_studio.core.distributed.protocol import ClusterError, Lost, spans_of
 from gsp_studio.core.distributed.shards import Order, Part
 
@@ -47,7 +47,7 @@ class PartActor(Part):
     """A part as Dask calls it. What goes wrong is an answer: an exception of the transport means a lost worker."""
 
     def __init__(self, source: Any, first: int, total: int, backend: str, threads: int, is_held: bool) -> None:
-        X = source if isinstance(source, Streamed) else Held(np.ascontiguousarray(aligned(source)), first)
+        X = source if isinstance(source, BlockMatrix) else InMemoryBlocks(np.ascontiguousarray(aligned(source)), first)
         super().__init__(X.held() if is_held else X, first, total, backend, threads)
 
     def obey(self, order: Order, call: int) -> Any:
@@ -85,8 +85,8 @@ class DaskWorkers:
     Parameters
     ----------
     client : distributed.Client
-    X : ndarray (m, n) or Streamed or dask.array.Array
-        float32 or float64. What is `Streamed` is read by each worker for itself, under the same names as here.
+    X : ndarray (m, n) or BlockMatrix or dask.array.Array
+        float32 or float64. A `BlockMatrix` is read by each worker for itself, under the same names as here.
     backend : str
         As for `get_backend`, on the workers.
     is_unwanted : callable, optional
@@ -165,12 +165,12 @@ class DaskWorkers:
         self._at |= moved
         self._make(moved, is_unwanted)
 
-    def part(self, i: int) -> Streamed:
+    def part(self, i: int) -> BlockMatrix:
         """As `Workers`."""
         some, X = self.spans[i], self._X
         if isinstance(X, np.ndarray):
-            return Held(np.ascontiguousarray(X.T[some]), some.start)
-        return (X if isinstance(X, Streamed) else streamed(X)).part(some.start, some.stop)
+            return InMemoryBlocks(np.ascontiguousarray(X.T[some]), some.start)
+        return (X if isinstance(X, BlockMatrix) else streamed(X)).part(some.start, some.stop)
 
     def _checked(self, i: int, answer: Any) -> Any:
         if not isinstance(answer, _Failed):
@@ -250,7 +250,7 @@ class DaskWorkers:
         if isinstance(X, np.ndarray):
             sent = [np.ascontiguousarray(X.T[some])]
             [source] = self.client.scatter(sent, workers=[address], hash=False, timeout=_PATIENCE)
-        elif isinstance(X, Streamed):
+        elif isinstance(X, BlockMatrix):
             source = X.part(some.start, some.stop)
         elif is_held or futures_of(X):
             # Not optimized: what is persisted, and what is not, then have the same keys for the same tasks. The worker
@@ -348,20 +348,22 @@ def _address_of(client: Client) -> str:
     return str(client.scheduler.address) if client.scheduler is not None else "an unknown address"
 
 
-def spread(X: Any, client: Client, backend: str = "auto", is_unwanted: Callable[[], bool] | None = None) -> Spread:
+def spread(
+    X: Any, client: Client, backend: str = "auto", is_unwanted: Callable[[], bool] | None = None
+) -> DistributedMatrix:
     """Images on the workers of a cluster, for `iterate` and `factorize`.
 
     Parameters
     ----------
-    X : array_like (m, n), or Streamed, or dask.array.Array
-        Arrays are sent to the workers; what is `Streamed` they read by themselves, from the same paths as here.
+    X : array_like (m, n), or BlockMatrix, or dask.array.Array
+        Arrays are sent to the workers; a `BlockMatrix` they read by themselves, from the same paths as here.
     client : distributed.Client
     backend, is_unwanted
         As for `DaskWorkers`.
 
     Returns
     -------
-    Spread
+    DistributedMatrix
         As long as it, or coefficients of it, are held, the workers keep their parts.
 
     Raises
@@ -373,10 +375,10 @@ def spread(X: Any, client: Client, backend: str = "auto", is_unwanted: Callable[
     """
     check_versions(client)
     X = _matrix(X) if _is_dask(X) else as_compute_dtype(X)
-    return Spread(X.shape, X.dtype, DaskWorkers(client, X, backend, is_unwanted))
+    return DistributedMatrix(X.shape, X.dtype, DaskWorkers(client, X, backend, is_unwanted))
 
 
-def placed(X: Any, backend: str = "auto") -> Spread | Streamed:
+def placed(X: Any, backend: str = "auto") -> DistributedMatrix | BlockMatrix:
     """A dask.array on the workers of the current `distributed.Client`; without one, read chunk by chunk here."""
     try:
         client = default_client()

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.backends.summation import images_of_block
 from gsp_studio.core.distributed.shards import Order, Part, Unknown
 
@@ -43,7 +43,7 @@ class Workers(Protocol):
     def replace(self, lost: Sequence[int], is_unwanted: Callable[[], bool] | None) -> None:
         """Make these parts again somewhere, without coefficients; `ClusterError` where there is no place."""
 
-    def part(self, i: int) -> Streamed:
+    def part(self, i: int) -> BlockMatrix:
         """The images of a part, to be read in this process."""
 
 
@@ -52,7 +52,7 @@ class Here:
 
     Parameters
     ----------
-    X : Streamed
+    X : BlockMatrix
     spans : sequence of slice
     backend : str
     """
@@ -69,9 +69,9 @@ class Here:
     def replace(self, lost: Sequence[int], is_unwanted: Callable[[], bool] | None) -> None:
         """As `Workers`: nothing is ever lost here."""
 
-    def part(self, i: int) -> Streamed:
+    def part(self, i: int) -> BlockMatrix:
         """As `Workers`."""
-        some: Streamed = self._X.part(self.spans[i].start, self.spans[i].stop)
+        some: BlockMatrix = self._X.part(self.spans[i].start, self.spans[i].stop)
         return some
 
 

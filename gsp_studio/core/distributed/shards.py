@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.backend import Backend
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.backends.kernels import prepared
 from gsp_studio.backends.summation import Node, TreeSum, block_slices, images_of_block, nodes
 from gsp_studio.core.metrics import squared_norms_of_images
@@ -269,7 +269,7 @@ class Part:
 
     Parameters
     ----------
-    X : Streamed
+    X : BlockMatrix
     first, total : int
         The number of its first image among all, and how many these are: both say where it is in the tree of sums.
     backend : str
@@ -277,7 +277,7 @@ class Part:
     threads : int, optional
     """
 
-    def __init__(self, X: Streamed, first: int, total: int, backend: str, threads: int | None = None) -> None:
+    def __init__(self, X: BlockMatrix, first: int, total: int, backend: str, threads: int | None = None) -> None:
         device = get_backend(backend, threads)
         self._scope = device.scope
         self._doing, self._unwanted = 0, -1  # numbers of calls

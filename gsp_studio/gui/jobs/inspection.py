@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.backends.blocks import Interrupted, Streamed
+from gsp_studio.backends.blocks import BlockMatrix, Interrupted
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image, residuals
 from gsp_studio.engine.latest import LatestOnly
 from gsp_studio.gui.formatting import told
@@ -92,7 +92,7 @@ class Inspecting(QObject):
     def _residuals(self, request: tuple[Any, Shown]) -> Residuals:
         """In the worker; images that are read from a file take long, and are given up for a newer request."""
         X, shown = request
-        return residuals(X, shown.W, shown.H, self._go_on if isinstance(X, Streamed) else None)
+        return residuals(X, shown.W, shown.H, self._go_on if isinstance(X, BlockMatrix) else None)
 
     def _put_back(self, request: tuple[Dataset, Shown, int]) -> tuple[int, Picture]:
         """In the worker; given up for a newer request."""

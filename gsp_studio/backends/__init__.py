@@ -19,6 +19,7 @@ __all__ = [
     "OutOfDeviceMemory",
     "available_backends",
     "get_backend",
+    "on_host",
     "reason_of",
     "remote_of",
 ]
@@ -73,6 +74,11 @@ def remote_of(backend: str | Backend) -> Remote | None:
     if backend == "cpu":  # most often, and without a look at what else there is
         return None
     return (get_backend(backend) if isinstance(backend, str) else backend).remote
+
+
+def on_host(backend: Backend) -> Backend:
+    """The backend itself where its arrays are the host's; the processor in the place of a device."""
+    return backend if backend.remote is None else get_backend("cpu")
 
 
 def _best() -> str:

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend
-from gsp_studio.core import array_ops
 from gsp_studio.core.methods import Method
 from gsp_studio.core.params import Params, row_weights
 
@@ -175,14 +174,14 @@ def free_problem(
     if method.shares_budget and V.shape[1] > 1:
         weights = row_weights(params, V.dtype) if method.uses_weights else None
         of_frozen = weights[frozen] if weights is not None and weights.ndim == 2 else weights
-        kept = float(np.sum(array_ops.sparsities(array_ops.take(V, frozen, backend), of_frozen, backend)))
+        kept = float(np.sum(backend.sparsities(backend.take(V, frozen), of_frozen)))
         target = min(1.0, max(0.0, (params.rank * target - kept) / len(free)))
     of_free = replace(params, rank=len(free), frozen=(), sparsity=target, weights=_columns(params.weights, free))
-    own = array_ops.get(G, backend)
-    coupling = array_ops.put(own[np.ix_(free, frozen)], backend)
-    left = array_ops.take(B, free, backend) - coupling @ array_ops.take(V, frozen, backend)
-    rest = array_ops.put(np.ascontiguousarray(own[np.ix_(free, free)]), backend)
-    return array_ops.take(V, free, backend), left, rest, of_free
+    own = backend.get(G)
+    coupling = backend.put(own[np.ix_(free, frozen)])
+    left = backend.take(B, free) - coupling @ backend.take(V, frozen)
+    rest = backend.put(np.ascontiguousarray(own[np.ix_(free, free)]))
+    return backend.take(V, free), left, rest, of_free
 
 
 def _columns(weights: Any, chosen: Any) -> Any:

@@ -98,6 +98,15 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, e
     return np.array(W0, dtype=X.dtype, order="F"), X.given(H0) if isinstance(X, DistributedMatrix) else H0
 
 
+def best_scale(B: Array, G: Array, V: Array) -> float:
+    """The scalar a that minimises ``||X - a W H||``: ``<W'X, H> / <W'W, H H'>`` (0 when W H = 0).
+
+    ``B = H X'`` (r, m), ``G = H H'`` (r, r) and ``V = W'`` (r, m).
+    """
+    fit = float(np.vdot(V @ V.T, G))
+    return float(np.vdot(V, B)) / fit if fit > 0 else 0.0
+
+
 def _far_images(X: Array, rank: int, seed: int) -> Array:
     """Indices of `rank` images, each drawn with a chance that grows with its squared distance to those before."""
     rng = np.random.default_rng(seed)

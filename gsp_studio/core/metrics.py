@@ -15,13 +15,18 @@ import numpy.typing as npt
 
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.blocks import BlockMatrix, Rows
-from gsp_studio.backends.summation import block_slices, fold, squared_norms, squared_norms_of_blocks, tree_sum
+from gsp_studio.backends.summation import (
+    block_slices,
+    fold,
+    inner_product,
+    squared_norms,
+    squared_norms_of_blocks,
+    tree_sum,
+)
+from gsp_studio.backends.summation import self_product as self_product
 from gsp_studio.core.units import Unit
 
 Array = npt.NDArray[Any]
-
-#: Pixels of a block: products of blocks in float32 lose no more than the products' own factors did.
-_BLOCK = 1024
 
 
 def squared_norm(X: Any) -> float:
@@ -67,23 +72,6 @@ def squared_norms_of_images(Xt: Any) -> Array:
     if isinstance(Xt, Rows):
         return np.concatenate([squared_norms(block) for _, block in Xt.T.blocks()])
     return squared_norms(Xt)
-
-
-def self_product(W: Array) -> Array:
-    """``W'W`` (r, r) in float64, of blocks that are multiplied in W's own type: twice as fast where that is float32."""
-    total = np.zeros((W.shape[1], W.shape[1]))
-    for a in range(0, len(W), _BLOCK):
-        block = W[a : a + _BLOCK]
-        total += block.T @ block
-    return total
-
-
-def inner_product(W: Array, A: Array) -> float:
-    """``<W, A>`` in float64, of blocks that are multiplied in their own type."""
-    if W.flags.f_contiguous and A.flags.f_contiguous:
-        W, A = W.T, A.T
-    step = max(1, (1 << 16) // max(1, W.shape[1]))
-    return sum(float(np.vdot(W[a : a + step], A[a : a + step])) for a in range(0, len(W), step))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends import Backend, get_backend
+from gsp_studio.backends import Backend, get_backend, on_host
 from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.core import array_ops
+from gsp_studio.backends.kernels import adopted
 from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.distributed.matrix import step_left
 from gsp_studio.core.edits import free_problem
@@ -70,15 +70,15 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
     if unit.data:
         X, V, H = unit.data_inside(X), unit.basis_inside(V), unit.coefficients_inside(H)
     device = get_backend(backend) if isinstance(backend, str) else backend
-    if isinstance(H, Coefficients) and device.remote is not None:
-        device = get_backend("cpu")  # the workers have devices of their own
+    if isinstance(H, Coefficients):
+        device = on_host(device)  # the workers have devices of their own
     of_basis = method.new_projection()
     of_coefficients = METHODS["ahals" if params.sparsity_h is None else "psnmf"].new_projection
     assert of_coefficients is not None
     target_h = replace(params, weights=None, sparsity=params.sparsity_h or 0.0)
     with device.scope():
-        Xt, device = array_ops.prepared(X, device, len(V))
-        V, there = array_ops.put(V, device), array_ops.put(H, device)
+        Xt, device = adopted(X, device, len(V))
+        V, there = device.put(V), device.put(H)
         B, G = device.products(Xt, there)
         free_V, free_B, free_G, free = free_problem(V, B, G, params, method, device)
         basis = _relative(free_V, free_B, free_G, device, lambda Z: of_basis(Z, device, free))
@@ -93,5 +93,5 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
 
 
 def _relative(V: Array, B: Array, G: Array, backend: Backend, project: Any) -> float:
-    length = float(np.linalg.norm(array_ops.get(V, backend))) * largest_eigenvalue(array_ops.get(G, backend))
+    length = float(np.linalg.norm(backend.get(V))) * largest_eigenvalue(backend.get(G))
     return gradient_residual(V, B, G, backend, project) / length if length > 0.0 else 0.0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import Backend, Remote
+from gsp_studio.backends.backend import Backend, Pending
 from gsp_studio.backends.powers import scaled
 from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.metrics import GramError
@@ -95,11 +96,11 @@ class Distant(Iterate):
 
     _ARRAYS = ("W", "H", "dense", "gram")
 
-    def __init__(self, it: Iterate, remote: Remote) -> None:
+    def __init__(self, it: Iterate, transfer: Callable[[Sequence[Any]], Pending]) -> None:
         known = {field.name: getattr(it, field.name) for field in fields(Iterate) if field.name not in self._ARRAYS}
         arrays = (it.W.T, it.H, it.dense.T, it.gram.A.T, it.gram.G)
         vars(self).update(known, _dtype=it.H.dtype, _gram=(it.gram.x_norm2, it.gram.of, it.gram.unit))
-        vars(self)["_pending"] = remote.transfer(arrays)
+        vars(self)["_pending"] = transfer(arrays)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -135,13 +136,13 @@ def read_only(array: Any) -> Any:
     return view
 
 
-def handed_out(it: Iterate, remote: Remote | None) -> Iterate:
+def handed_out(it: Iterate, backend: Backend) -> Iterate:
     """An iterate as consumers get it: factors in the data's unit, arrays read-only, a device's when they are asked for.
 
     Its `gram` stays in the unit that was computed in.
     """
-    if remote is not None:
-        return Distant(it, remote)
+    if backend.transfer is not None:
+        return Distant(it, backend.transfer)
     gram = replace(it.gram, A=read_only(it.gram.A), G=read_only(it.gram.G))
     return replace(it, **_in_unit_of_data(it.W, it.H, it.dense, gram), gram=gram)
 

@@ -45,8 +45,8 @@ class RunSpec:
     """A run to do: data X, parameters, the backend (with its threads; None: all usable cores), missing entries.
 
     X (m, n) is an array or a `BlockMatrix`. `mask` (m, n) is True where an entry is missing; None: none is.
-    `fingerprint` is that of the data set, "" where it is not needed. `scheduler` is the address of the cluster that computes, as for
-    `cluster.Cluster`; "" for this computer.
+    `fingerprint` is that of the data set, "" where it is not needed. `scheduler` is the address of the cluster that
+    computes, as for `cluster.Cluster`; "" for this computer.
     """
 
     X: Any

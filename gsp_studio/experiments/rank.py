@@ -19,7 +19,7 @@ import numpy.typing as npt
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.blocks import BlockMatrix
-from gsp_studio.core import array_ops
+from gsp_studio.core.encoding import coefficients
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.nmf import Params, factorize
 from gsp_studio.core.units import unit_of
@@ -148,7 +148,7 @@ def _left_out(X: Array, rows: Array, columns: Array, params: Params, backend: Ba
 
 def _coefficients(X: Array, W: Array, backend: Backend) -> Array:
     """``argmin_{H >= 0} ||X - W H||`` by HALS sweeps."""
-    H, _ = array_ops.coefficients(X, np.ascontiguousarray(W.T), backend, _SWEEPS, 0.0)
+    H, _ = coefficients(X, np.ascontiguousarray(W.T), backend, _SWEEPS, 0.0)
     return H
 
 

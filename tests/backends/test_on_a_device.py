@@ -68,13 +68,13 @@ def test_a_large_group_is_repeated_to_the_last_bit():
     """Sums do not depend on which block comes last."""
     backend = gs.get_backend("cuda")
     with backend.scope():
-        V = backend.remote.put(np.random.default_rng(1).random((100, 200_000), np.float32))
+        V = backend.put(np.random.default_rng(1).random((100, 200_000), np.float32))
         first, mu = backend.project_rows(V, 0.8)
-        first = backend.remote.get(first)
+        first = backend.get(first)
         for _ in range(50):
             again, same = backend.project_rows(V, 0.8)
             assert same == mu
-            np.testing.assert_array_equal(backend.remote.get(again), first)
+            np.testing.assert_array_equal(backend.get(again), first)
 
 
 @pytest.mark.parametrize("method", list(gs.METHODS))

@@ -102,11 +102,6 @@ class Solver:
         self.device.launch("refill", Xt.dtype, (self._blocks(count),), _BLOCK, (Xt, V, H, where, count, r, m, n))
         return self._squares(Xt, Xt, where, count, 1)
 
-    def refill(self, Xt: Any, V: Any, H: Any, starts: Array, pixels: Array) -> None:
-        """As `Backend.refill`, its places told by the host."""
-        images = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-        self.refill_at(Xt, V, H, cp.asarray(images * Xt.shape[1] + pixels))
-
     def _gram(self, V: Any) -> Any:
         """``V V'`` of a basis, which an iteration asks for twice; it is never written again."""
         of, gram = self._last_gram

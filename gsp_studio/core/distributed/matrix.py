@@ -120,6 +120,9 @@ class DistributedMatrix(OutOfCoreMatrix):
         return replace(
             backend,
             device=self.workers.device,
+            gather=np.asarray,
+            scatter=self.given,
+            zero_coefficients=lambda Xt, V: None,
             products=lambda Xt, H: total_of(self.each(shards.products, of=H)),  # type: ignore[arg-type]
             sweep_coefficients=lambda Xt, V, H, *args: summed(shards.sweep, V, H, *args),
             descend_coefficients=lambda Xt, V, H, *args: summed(shards.descend, V, H, *args),
@@ -266,17 +269,12 @@ def made(Xt: Any, backend: Backend | None, work: Work, *args: Any, of: Any, basi
     return [answer], new
 
 
-def no_coefficients(Xt: Any, V: Array) -> Any:
-    """Coefficients of zero for a basis V (r, m), as the kernels for Xt take them."""
-    return None if isinstance(Xt, DistributedRows) else np.zeros((len(V), len(Xt)), V.dtype)
-
-
-def sent(Xt: Any, H: Array) -> Any:
-    """Coefficients that were made here, brought to where the images are."""
-    return Xt.T.given(H) if isinstance(Xt, DistributedRows) else H
-
-
-def step_left(Xt: Any, V: Array, H: Any, backend: Backend) -> float:
+def step_left(Xt: Any, V: Any, H: Any, backend: Backend) -> float:
     """``L ||H - max(0, H - (V V' H - V X) / L)||``, as `updates.gradient_residual` of the coefficients."""
-    L = largest_eigenvalue(V @ V.T)
-    return L * float(np.sqrt(total_of(each(Xt, backend, shards.stationarity, V, L, of=H)))) if L > 0.0 else 0.0
+    own = V @ V.T
+    L = largest_eigenvalue(backend.get(own))
+    if L <= 0.0:
+        return 0.0
+    if isinstance(Xt, DistributedRows):
+        return L * float(np.sqrt(total_of(Xt.T.each(shards.stationarity, V, L, of=H))))
+    return L * backend.step_distance(H, backend.encode(Xt, V), own, L, Xt.shape[1])

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Places
-from gsp_studio.backends.powers import scale_in_place, scaled
+from gsp_studio.backends.powers import scale_in_place
 from gsp_studio.core.metrics import squared_norm
-from gsp_studio.core.units import Unit, unit_of, unit_of_factors
+from gsp_studio.core.units import Unit, unit_of
 from gsp_studio.core.validation import check_data
 
 Array = npt.NDArray[Any]
@@ -107,30 +107,3 @@ def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing, Unit]:
     missing = Missing(filled, gone)
     missing.write(filled, means)
     return filled, missing, unit
-
-
-def masked_error(X: npt.ArrayLike, W: Array, H: Array, mask: npt.ArrayLike) -> float:
-    """``||X - W H||_F / ||X||_F`` over the entries where `mask` is True: the error on what was held out.
-
-    Parameters
-    ----------
-    X : array_like (m, n)
-    W, H : ndarray (m, r), (r, n)
-    mask : array_like (m, n) of bool
-
-    Returns
-    -------
-    float
-        A fraction; NaN where X is zero on all of them, or none is True.
-    """
-    unit = unit_of_factors(X := np.asarray(X), W, H)
-    W, H = unit.basis_inside(W), unit.coefficients_inside(H)
-    images, pixels = np.nonzero(np.asarray(mask, dtype=bool).T)
-    truth = scaled(X[pixels, images].astype(np.float64), -unit.data)
-    fit = np.empty(len(truth))
-    step = max(1, (1 << 20) // max(1, W.shape[1]))
-    for a in range(0, len(truth), step):
-        part = slice(a, a + step)
-        fit[part] = np.einsum("ik,ki->i", W[pixels[part]], H[:, images[part]], dtype=np.float64)
-    norm = float(np.linalg.norm(truth))
-    return float(np.linalg.norm(truth - fit)) / norm if norm > 0 else float("nan")

@@ -165,32 +165,6 @@ def residuals(X: Any, W: Array, H: Any, on_block: Callable[[int], None] | None =
     )
 
 
-def image_errors(X: Array, W: Array, H: Array) -> Array:
-    """Relative error of every image.
-
-    Parameters
-    ----------
-    X : ndarray (m, n), float32 or float64
-    W, H : ndarray (m, r), (r, n)
-
-    Returns
-    -------
-    ndarray (n,), float64
-        ``||x_j - W h_j|| / ||x_j||``, a fraction; for a zero image 0 if it is fitted exactly, else infinity.
-
-    Raises
-    ------
-    ValueError
-        Shapes that do not fit.
-    """
-    X, W, H, _ = _inside(X, W, H)
-    errors = np.zeros(X.shape[1])
-    for some, images, left in _blocks(X, W, H):
-        norms = np.square(images, dtype=np.float64).sum(axis=1)
-        errors[some] = _relative(np.square(left, dtype=np.float64).sum(axis=1), norms)
-    return errors
-
-
 def error_map(X: Array, W: Array, H: Array) -> Array:
     """``(X - W H)^2``, the mean over the images: Figure 4 of the paper.
 

@@ -101,10 +101,6 @@ class NetworkPath:
         """The fraction of zeros of each layer at a target."""
         return {name: zeros_of(values) / values.size for name, values in self.project(s).items()}
 
-    def zeros_curve(self, targets: Sequence[float]) -> Array:
-        """The fraction of zeros of all layers together at each target: the curve of % zeros against s."""
-        return np.array([self._count(s) / self.size for s in targets])
-
     def target_for(self, zeros: float) -> float:
         """The smallest target at which this fraction of all weights is zero, to 1e-12."""
         return smallest(self._count, int(np.ceil(check_target(zeros, "zeros") * self.size)))

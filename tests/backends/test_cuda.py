@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from device import emulation, on_fake_device
+from local_workers import LocalWorkers
 
 import gsp_studio as gs
 from gsp_studio import backends
 from gsp_studio.backends import BackendUnavailable, OutOfDeviceMemory
 from gsp_studio.backends.blocks import BlockMatrix, InMemoryBlocks
 from gsp_studio.core.distributed.matrix import DistributedMatrix
-from gsp_studio.core.distributed.protocol import Here, spans_of
+from gsp_studio.core.distributed.protocol import spans_of
 from gsp_studio.core.edits import Kill, Reseed, Split
 from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.path import SparsityPath
@@ -555,7 +556,7 @@ def test_workers_compute_on_their_devices(method, machine, parts_like):
     """Each reads its part, in blocks, onto its device; the basis and coefficients stay with the host."""
     X = np.asfortranarray(parts_like)
     images = InMemoryBlocks(np.ascontiguousarray(X.T))
-    there = DistributedMatrix(X.shape, X.dtype, Here(images, spans_of(*X.shape, X.dtype, [1.0, 1.0]), "cuda"))
+    there = DistributedMatrix(X.shape, X.dtype, LocalWorkers(images, spans_of(*X.shape, X.dtype, [1.0, 1.0]), "cuda"))
     steering = {2: [Kill(1)], 3: [Split(0)], 4: [Reseed(2)]}
     found = gs.factorize(there, params_for(method), "cpu", steering=steering)
     assert machine.launches

@@ -10,12 +10,12 @@ import dask.array as da
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
+from local_workers import LocalWorkers
 
 import gsp_studio as gs
 from gsp_studio.backends import blocks
 from gsp_studio.backends.blocks import BlockMatrix, InMemoryBlocks
 from gsp_studio.core.distributed.matrix import DistributedMatrix
-from gsp_studio.core.distributed.protocol import Here
 from gsp_studio.core.nmf import METHODS
 from gsp_studio.core.residuals import residuals
 
@@ -42,7 +42,7 @@ def cut(X, *edges):
     """In parts that begin with these blocks."""
     edges = [0, *(BLOCK * edge for edge in edges), X.shape[1]]
     spans = [slice(a, b) for a, b in itertools.pairwise(edges)]
-    return DistributedMatrix(X.shape, X.dtype, Here(InMemoryBlocks(np.ascontiguousarray(X.T)), spans, "cpu"))
+    return DistributedMatrix(X.shape, X.dtype, LocalWorkers(InMemoryBlocks(np.ascontiguousarray(X.T)), spans, "cpu"))
 
 
 def everywhere(X, monkeypatch):

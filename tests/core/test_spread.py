@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from device import on_a_real_device
+from local_workers import LocalWorkers
 
 import gsp_studio as gs
 from gsp_studio.backends import blocks
@@ -14,7 +15,7 @@ from gsp_studio.backends.blocks import BlockMatrix, InMemoryBlocks, Interrupted
 from gsp_studio.backends.summation import nodes
 from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.distributed.matrix import DistributedMatrix
-from gsp_studio.core.distributed.protocol import ClusterError, Here, Lost, spans_of
+from gsp_studio.core.distributed.protocol import ClusterError, Lost, spans_of
 from gsp_studio.core.distributed.shards import Order, Part, sweep
 from gsp_studio.core.nmf import METHODS
 from gsp_studio.core.optimality import kkt_residual
@@ -35,7 +36,7 @@ def params(method="psnmf", **more):
     return gs.Params(RANK, method, 0.5, seed=1, **{"max_iter": 12, "weights": weights, **more})
 
 
-def spread(X, parts=3, workers=Here):
+def spread(X, parts=3, workers=LocalWorkers):
     return DistributedMatrix(
         X.shape, X.dtype, workers(InMemoryBlocks(np.ascontiguousarray(X.T)), spans_of(*X.shape, X.dtype, [1.0] * parts))
     )
@@ -280,7 +281,7 @@ def test_coefficients_of_a_run_begin_another_where_they_are():
     agree(gs.factorize(other, params(init=(first.W, first.H), max_iter=1)), second)
 
 
-class Failing(Here):
+class Failing(LocalWorkers):
     """Loses a part, with what it held, at given calls."""
 
     fails_at: tuple[int, ...] = (7,)
@@ -299,7 +300,7 @@ class Failing(Here):
 
     def replace(self, lost, is_unwanted):
         self.replaced += 1
-        fresh = Here(self.X, self.spans)
+        fresh = LocalWorkers(self.X, self.spans)
         for i in lost:
             self._parts[i] = fresh._parts[i]
 

@@ -6,19 +6,17 @@ Only what is asked for comes here: the columns of some images, the row of a basi
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.core.distributed import shards
+from gsp_studio.core.distributed.protocol import Traffic, Workers
 from gsp_studio.core.distributed.shards import Order, Part, Work, total_of
 from gsp_studio.core.residuals import Sums
-
-if TYPE_CHECKING:
-    from gsp_studio.core.distributed.matrix import DistributedMatrix
 
 Array = npt.NDArray[Any]
 
@@ -42,6 +40,27 @@ def swept(V: Array) -> Recipe:
     return Recipe(shards.sweep, (V, _SWEEPS, _MOVES))
 
 
+class Parts(Protocol):
+    """A matrix whose parts keep coefficients: `DistributedMatrix`."""
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    workers: Workers
+    traffic: Traffic
+
+    def each(self, work: Work, *args: Any, of: Coefficients | None = None) -> list[Any]:
+        """The answers of all parts, in the order of their images."""
+
+    def some(self, i: int, work: Work, *args: Any, of: Coefficients | None = None) -> Any:
+        """The answer of one part."""
+
+    def drop(self, number: int) -> None:
+        """Forget coefficients; the parts hear of it with their next order."""
+
+    def watched(self, is_unwanted: Callable[[], bool] | None) -> Self:
+        """The same matrix, whose passes end with `Interrupted` when that says so; None: never."""
+
+
 class Coefficients:
     """H (r, n), of which each part keeps that of its images; what a run with `DistributedMatrix` data has for H.
 
@@ -52,7 +71,7 @@ class Coefficients:
     ndim = 2
 
     def __init__(
-        self, X: DistributedMatrix, number: int, rank: int, recipe: Recipe, scale: Array | None = None, base: Any = None
+        self, X: Parts, number: int, rank: int, recipe: Recipe, scale: Array | None = None, base: Any = None
     ) -> None:
         self.X, self.number, self.recipe, self.scale = X, number, recipe, scale
         self.shape, self.dtype = (rank, X.shape[1]), X.dtype

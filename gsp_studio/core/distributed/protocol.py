@@ -1,6 +1,6 @@
-"""Who computes over the parts of a matrix, and what goes back and forth.
+"""The carrier of orders to the parts of a matrix, and the messages between them.
 
-Written against this, `spread` knows no cluster: parts in one process (`Here`) are enough for it.
+Written against this protocol, `matrix` knows no cluster: parts in one process are enough for it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.backends.summation import images_of_block
-from gsp_studio.core.distributed.shards import Order, Part, Unknown
+from gsp_studio.core.distributed.shards import Order, Unknown
 
 #: Multiples of blocks that the smallest part has at least, where there are so many.
 _BLOCKS_OF_PART = 16
@@ -45,34 +45,6 @@ class Workers(Protocol):
 
     def part(self, i: int) -> BlockMatrix:
         """The images of a part, to be read in this process."""
-
-
-class Here:
-    """Parts in this process, for orders that need no other machine.
-
-    Parameters
-    ----------
-    X : BlockMatrix
-    spans : sequence of slice
-    backend : str
-    """
-
-    def __init__(self, X: Any, spans: Sequence[slice], backend: str = "auto") -> None:
-        self.spans, self._X = spans, X
-        self._parts = [Part(X.part(some.start, some.stop), some.start, X.shape[1], backend) for some in spans]
-        self.device = f"{len(spans)} parts here"
-
-    def call(self, orders: Mapping[int, Order], is_unwanted: Callable[[], bool] | None) -> dict[int, Any]:
-        """As `Workers`."""
-        return {i: self._parts[i].do(order) for i, order in orders.items()}
-
-    def replace(self, lost: Sequence[int], is_unwanted: Callable[[], bool] | None) -> None:
-        """As `Workers`: nothing is ever lost here."""
-
-    def part(self, i: int) -> BlockMatrix:
-        """As `Workers`."""
-        some: BlockMatrix = self._X.part(self.spans[i].start, self.spans[i].stop)
-        return some
 
 
 def spans_of(m: int, n: int, dtype: npt.DTypeLike, shares: Sequence[float]) -> list[slice]:

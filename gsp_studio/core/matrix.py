@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend, on_host
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
+from gsp_studio.core.chunks import is_dask
 from gsp_studio.core.distributed.matrix import DistributedMatrix
 from gsp_studio.core.masking import Missing, apart, check_mask, fill_missing
 from gsp_studio.core.params import Params
@@ -27,7 +28,7 @@ def placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
     A name is that of the workers' backend where X is on a cluster: they may have devices that this computer has not,
     which computes with the basis alone.
     """
-    if type(X).__module__.startswith("dask.array"):
+    if is_dask(X):
         from gsp_studio.core.distributed.dask_workers import placed  # not needed, and not installed, for anything else
 
         X = placed(X, backend if isinstance(backend, str) else backend.name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import sys
 import threading
 import time
 import uuid
@@ -17,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,9 +25,9 @@ from distributed.client import futures_of
 
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.blocks import BlockMatrix, InMemoryBlocks, Interrupted
-from gsp_studio.core.chunks import streamed
+from gsp_studio.core.chunks import as_real_matrix, is_dask, streamed
 from gsp_studio.core.distributed.matrix import DistributedMatrix
-from gsp_studio.core.distributed.protocol import ClusterError, Lost, spans_of
+from gsp_studio.core.distributed.protocol import ClusterError, Lost, aligned, spans_of
 from gsp_studio.core.distributed.shards import Order, Part
 
 #: Seconds between two looks at whether a run is still wanted, and whether its workers are still there.
@@ -292,21 +291,6 @@ class DaskWorkers:
         return error is None and future.status == "finished"
 
 
-def aligned(sent: Any) -> Any:
-    """A message with its arrays at multiples of 16 bytes, where NumPy puts its own.
-
-    In a message they begin at any byte. NumPy then multiplies copies of them, ``V @ V.T`` by another routine than
-    usual, and some dot products take other entries together: the last bits would differ.
-    """
-    if isinstance(sent, np.ndarray):
-        return sent.copy(order="K") if sent.__array_interface__["data"][0] % 16 else sent
-    if isinstance(sent, tuple | list):
-        return type(sent)(map(aligned, sent))
-    if is_dataclass(sent) and not isinstance(sent, type):
-        return replace(sent, **{field.name: aligned(getattr(sent, field.name)) for field in fields(sent)})
-    return sent
-
-
 def _answer_of(asked: Any, seconds: float) -> Any:
     """What an actor has answered, `Lost` where it is gone, `_LATER` when it takes longer than that."""
     try:
@@ -374,7 +358,7 @@ def spread(
         No workers, other versions there, or too little memory.
     """
     check_versions(client)
-    X = _matrix(X) if _is_dask(X) else as_compute_dtype(X)
+    X = as_real_matrix(X) if is_dask(X) else as_compute_dtype(X)
     return DistributedMatrix(X.shape, X.dtype, DaskWorkers(client, X, backend, is_unwanted))
 
 
@@ -383,7 +367,7 @@ def placed(X: Any, backend: str = "auto") -> DistributedMatrix | BlockMatrix:
     try:
         client = default_client()
     except ValueError:  # which is how Dask says that there is none
-        return streamed(_matrix(X))
+        return streamed(as_real_matrix(X))
     return spread(X, client, backend)
 
 
@@ -414,19 +398,3 @@ def _versions(found: Mapping[str, Any]) -> dict[str, str | None]:
     versions = {name: found["packages"].get(name) for name in _PACKAGES}
     versions["numpy"] = versions["numpy"] and versions["numpy"].partition(".")[0]  # arrays travel between 2.1 and 2.2
     return {**versions, "Python": ".".join(found["host"]["python"].split(".")[:2])}
-
-
-def _is_dask(X: Any) -> bool:
-    module = sys.modules.get("dask.array")
-    return module is not None and isinstance(X, module.Array)
-
-
-def _matrix(X: Any) -> Any:
-    """A dask.array as float32 or float64."""
-    if X.ndim != 2 or X.dtype.kind not in "biuf":
-        raise ValueError(f"X has shape {X.shape} of {X.dtype}; expected is a matrix (pixels, images) of real numbers")
-    if any(np.isnan(size) for size in X.shape):
-        raise ValueError("X has chunks of unknown sizes; X.compute_chunk_sizes() finds them")
-    if 0 in X.shape:
-        raise ValueError(f"X has shape {X.shape}; expected is a matrix (pixels, images) with at least one entry")
-    return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)

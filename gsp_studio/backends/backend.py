@@ -33,12 +33,12 @@ class BackendUnavailable(RuntimeError):
 
 
 class OutOfDeviceMemory(MemoryError):
-    """A device has no memory left for what was asked of it; the message says so in one sentence."""
+    """A device has no memory left for a computation; the message says so in one sentence."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What an iterate tells about itself, from ``V = W'``, ``B = H X'`` and ``G = H H'``, as numbers of the host.
+    """Measures of an iterate, from ``V = W'``, ``B = H X'`` and ``G = H H'``, as numbers of the host.
 
     ``fit = <V, B>`` and ``own = <V V', G>`` in float64; the sparsity of each basis image; whether it is not zero and
     used by an image.
@@ -51,7 +51,7 @@ class Measured:
 
 
 class Pending(Protocol):
-    """Arrays that leave a device beside what it computes next."""
+    """Arrays that leave a device beside its next computation."""
 
     def begin(self) -> None:
         """Start, and return at once."""
@@ -122,7 +122,7 @@ class Backend:
     name : str
         "reference", "cpu", "cuda" or "cuda:1".
     device : str
-        What computes, in words.
+        The computing device, in words.
     threads : int
         Threads that the kernels may use.
     products : (Xt, H) -> (B, G)
@@ -172,7 +172,7 @@ class Backend:
     clock : () -> float
         Seconds, for differences; those in which kernels are compiled are left out where that is known.
     descend : (V, B, G, largest, n_inner, tol, kind, s, weights, mu0) -> (V, dense, mu) or None, optional
-        All of `core.updates.projected_fast_gradient` without a word from the host; `kind` is "none", "group" or
+        All steps of `core.updates.projected_fast_gradient` at once; `kind` is "none", "group" or
         "rows". `largest` is asked for the largest eigenvalue of G where the device does not find it. None where that
         is 0, or a projection met a rare case that the host has to settle.
     transfer : arrays -> Pending, optional
@@ -224,7 +224,7 @@ def is_out_of_core(X: Any) -> bool:
 
 
 def gives_same_bits(device: str) -> bool:
-    """Whether what computed a run, as its result names it, gives its bits again on processors of this type.
+    """Whether the device of a run, as its result names it, gives its bits again on processors of this type.
 
     Not workers that compute on devices, whose sums depend on how the images are cut, nor a run some of whose
     coefficients were lost with a worker and fitted anew.
@@ -233,7 +233,7 @@ def gives_same_bits(device: str) -> bool:
 
 
 def as_compute_dtype(array: Any) -> Any:
-    """The array as float32 or float64: these two pass, as does what is elsewhere; other real numbers become float64.
+    """The array as float32 or float64: these two pass, as do matrices out of core; other real numbers become float64.
 
     Raises
     ------

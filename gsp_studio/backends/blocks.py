@@ -29,7 +29,7 @@ class Interrupted(Exception):
 
 
 class OutOfCoreMatrix(ABC):
-    """A matrix X (m, n), an image a column, that is no array here: what its kinds have in common.
+    """A matrix X (m, n), an image a column, that is no array in memory: the base of its kinds.
 
     A kind says `where` its images are, and has `rows`.
 
@@ -203,7 +203,7 @@ class BlockMatrix(OutOfCoreMatrix):
 
         m, n = self.shape
         step = self.images_at_once
-        # New memory for every block would cost more than what is written into it.
+        # New memory for every block would cost more than writing into it.
         two = [np.empty((min(n, step), m), self.dtype) for _ in range(2)]
         with ThreadPoolExecutor(1, "gsp-read") as reader:
             ahead = reader.submit(self._read, 0, min(n, step), two[0])
@@ -343,6 +343,6 @@ class ImagesAsRows:
 
 
 class Rows(ImagesAsRows):
-    """A `BlockMatrix` matrix with an image a row, (n, m): what kernels and residuals take as ``X.T``."""
+    """A `BlockMatrix` with an image a row, (n, m), as kernels and residuals take it."""
 
     T: BlockMatrix

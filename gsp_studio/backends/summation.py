@@ -1,4 +1,4 @@
-"""One order of summation over the images, whoever adds: blocks of fixed size, combined in one binary tree.
+"""One order of summation over the images, on every device: blocks of fixed size, combined in one binary tree.
 
 Sums of floating-point numbers depend on their order, and a run amplifies their last bits: inner stops and restarts are
 decisions. So all sums over images are taken over blocks whose size follows from an image's size alone, and blocks are
@@ -78,7 +78,7 @@ class TreeSum:
     """A sum over blocks that come in order, as nodes of any size."""
 
     def __init__(self, given: Iterable[Node] = ()) -> None:
-        #: What cannot be added yet, as what stands between is missing: a node a level at most.
+        #: Nodes that cannot be added yet, as those between them are missing: one a level at most.
         self.nodes: list[Node] = []
         for node in given:
             self.add(node)

@@ -39,7 +39,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Reseed:
-    """Begin a basis image anew, from what the worst described image lacks."""
+    """Begin a basis image anew, from the residual of the worst described image."""
 
     basis: int
 
@@ -56,7 +56,7 @@ def kind_of(edit: Edit) -> str:
 
 
 def steps_of(steering: Steering) -> Sequence[Params | Edit]:
-    """The single steps of what a run is sent."""
+    """Split a message to a run into single steps."""
     if steering is None:
         return ()
     return steering if isinstance(steering, Sequence) else (steering,)
@@ -80,7 +80,7 @@ def text_of(edit: Edit) -> str:
 
 
 def difference(new: Params, old: Params) -> str:
-    """What a run that goes on takes over, in words: "s 0.850 → 0.800, basis 3 frozen"; "" for nothing."""
+    """Describe what a running run takes over: "s 0.850 → 0.800, basis 3 frozen"; "" for nothing."""
     said = []
     if new.sparsity != old.sparsity:
         said.append(f"s {old.sparsity:.3f} → {new.sparsity:.3f}")
@@ -146,7 +146,7 @@ def free_rows(params: Params) -> Array:
 def free_problem(
     V: Any, B: Any, G: Any, params: Params, method: Method, backend: Backend
 ) -> tuple[Any, Any, Any, Params]:
-    """What is left to the basis images that are not frozen: their own problem, of the same form.
+    """Return the problem of the basis images that are not frozen, of the same form as the whole.
 
     Parameters
     ----------

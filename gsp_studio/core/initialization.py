@@ -39,7 +39,7 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, e
         float64.
     X : ndarray (m, n), float32 or float64, or BlockMatrix, or DistributedMatrix
         Of data of more than 256 MiB starts that look at images look at a sample, and H0 is None: the same in memory
-        and elsewhere. Of `DistributedMatrix` data H0 is `Coefficients`, made where the images are.
+        and out of core. Of a `DistributedMatrix` a random H0 is `Coefficients`, made where the images are.
     rank, seed : int
     exponent : int
         The largest value of X is about ``2**exponent``, see `backends.powers.exponent_of`: a start has the same shape
@@ -66,7 +66,7 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, e
         some = np.asfortranarray(X[:, spread_over(n, _SAMPLE // (m * X.dtype.itemsize))])
         W0, H0 = initial_factors(init, some, rank, seed, exponent)
         H0 = None if some.shape[1] < n else H0
-        return W0, X.given(H0) if H0 is not None and isinstance(X, DistributedMatrix) else H0
+        return W0, H0
     if isinstance(X, DistributedMatrix) and not isinstance(init, str) and X.has(init[1]):
         return np.array(init[0], dtype=X.dtype, order="F"), init[1]
     if not isinstance(init, str):
@@ -95,7 +95,7 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, e
     else:
         raise ValueError(f'init is "{init}"; accepted are {", ".join(STARTS)} or a pair of arrays (W0, H0)')
     H0 = None if H0 is None else np.array(H0, dtype=X.dtype, order="C", copy=not isinstance(init, str) or None)
-    return np.array(W0, dtype=X.dtype, order="F"), X.given(H0) if isinstance(X, DistributedMatrix) else H0
+    return np.array(W0, dtype=X.dtype, order="F"), H0
 
 
 def best_scale(B: Array, G: Array, V: Array) -> float:

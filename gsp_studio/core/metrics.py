@@ -76,7 +76,7 @@ def squared_norms_of_images(Xt: Any) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class GramError:
-    """What is needed to give the error of any basis against fixed coefficients, without X.
+    """The error of any basis against fixed coefficients, without X.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ class GramError:
             return float(np.ldexp(math.sqrt(max(0.0, squared_residual)), self.unit.data))
 
     def relative(self, squared_residual: float) -> float:
-        """A squared residual as the fraction that errors are told in."""
+        """Convert a squared residual to a relative error."""
         return relative(squared_residual, self.x_norm2 if self.of is None else self.of)
 
     def is_accurate(self, squared_residual: float) -> bool:

@@ -1,7 +1,7 @@
 """Sparse NMF: X ~ W H with W, H >= 0 and one number for the average sparsity of the basis.
 
-All methods are one generator; what makes them different is data, in `methods.py`. Pausing, cancelling and threads are
-not known here: the consumer stops asking, or sends new `Params`.
+All methods are one generator; their differences are data, in `methods.py`. Pausing, cancelling and threads live outside
+it: the consumer stops asking, or sends new `Params`.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _iterate(
 
 
 class _Run:
-    """The factors of a run and what its updates remember. Arrays that were handed out are never written again.
+    """The factors of a run and the memory of its updates. Arrays that were handed out are never written again.
 
     All is in `unit` but the iterates.
     """
@@ -191,7 +191,7 @@ class _Run:
         if H0 is None:
             self.H, self.B, self.G = self._sweep(backend.zero_coefficients(images, V0), params)
         else:
-            self.H = backend.put(H0)
+            self.H = backend.put(backend.scatter(H0))
             self.B, self.G = backend.products(self.Xt, self.H)
         scale = best_scale(backend.get(self.B), backend.get(self.G), V0)
         self.V = backend.put(V0 * V0.dtype.type(scale))
@@ -248,7 +248,7 @@ class _Run:
         return self.backend.replaced(self.V, free, new), self.backend.replaced(self.V, free, step)
 
     def edit(self, edit: Edit) -> None:
-        """Change the basis; what its updates remember is about another one."""
+        """Change the basis, and forget the state of its updates, which is about another one."""
         with self.backend.scope():
             Xt, V, H, kernels = self._at_hand()
             if isinstance(edit, Kill):
@@ -293,7 +293,7 @@ class _Run:
         return self.backend.sweep_coefficients(self.Xt, self.V, H, params.n_sweeps, params.inner_tol)
 
     def _refill(self) -> None:
-        """Write the fit into the missing entries: what is left of the residual is that of the others."""
+        """Write the fit into the missing entries, so that the residual is that of the others."""
         if self.missing is not None and self.fill is not None:
             self.x_norm2 = self.missing.norm2 + self.fill(self.V, self.H)
             self.B, self.G = self.backend.products(self.Xt, self.H)
@@ -303,13 +303,13 @@ class _Run:
         return tuple(int(k) for k in np.flatnonzero(~self.backend.is_alive(self.V, self.B, self.G)))
 
     def _reseed(self, dead: tuple[int, ...]) -> None:
-        """Each of these takes what the worst described image lacks; its coefficients are fitted to that."""
+        """Restart these basis images from the residuals of the worst described images."""
         if dead:
             Xt, V, H, kernels = self._at_hand()
             self._set_factors(*reseeded(Xt, V, H, kernels, dead))
 
     def _measured(self, params: Params) -> Measured:
-        """What this iterate tells about itself; sparsities weighted where the method is."""
+        """Measure the iterate; sparsities are weighted where the method is."""
         weights = row_weights(params, self.V.dtype) if self.method.uses_weights and self.V.shape[1] > 1 else None
         return self.backend.measure(self.V, self.B, self.G, weights)
 

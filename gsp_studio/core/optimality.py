@@ -1,4 +1,4 @@
-"""How far factors are from standing still: the KKT residual of sparse NMF."""
+"""Distance of factors from a stationary point: the KKT residual of sparse NMF."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
     H : array_like (r, n), >= 0, or coefficients.Coefficients
         Of those on a cluster it is computed there, with the images that they are of.
     params : Params
-        Says what W, and H where `sparsity_h` is set, are projected onto; frozen basis images do not count.
+        Define the sets that W, and H where `sparsity_h` is set, are projected onto; frozen basis images do not count.
     backend : str or Backend
 
     Returns
@@ -53,7 +53,7 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
     Lin, Neural Computation 2007, section 2 (projected gradients of NMF); the projection is that of Ohib et al., TMLR
     2022, section 3.
     """
-    # Whoever asks wants it, also of a run that was cancelled.
+    # Not watched: it is computed for a run that was cancelled, too.
     X = H.X.watched(None) if isinstance(H, Coefficients) else as_compute_dtype(X)
     V = np.ascontiguousarray(np.asarray(W, X.dtype).T)
     H = H if isinstance(H, Coefficients) else np.ascontiguousarray(H, X.dtype)

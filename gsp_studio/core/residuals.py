@@ -1,4 +1,4 @@
-"""Where a factorization errs: by image, by pixel, and without one of its basis images.
+"""Errors of a factorization by image, by pixel, and without one of its basis images.
 
 Everything here comes from residuals themselves, some images at a time. The Gram form of an image's error,
 ``||x||^2 - 2 h'W'x + h'W'W h``, would not be cheaper: its product W'X costs what W H does, and its difference loses the
@@ -85,7 +85,7 @@ class ImageFit:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What a pass over some images gives: of each its squared residual and length, and sums over all of them.
+    """The outcome of a pass over some images: squared residual and length of each, and sums over all of them.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ def sums_over(X: Any, W: Array, H: Array, on_block: Callable[[int], None] | None
 
 
 def residuals(X: Any, W: Array, H: Any, on_block: Callable[[int], None] | None = None) -> Residuals:
-    """The errors of all images and of all pixels, and what each basis image is worth, in one pass over X.
+    """The errors of all images and of all pixels, and the worth of each basis image, in one pass over X.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def error_map(X: Array, W: Array, H: Array) -> Array:
 
 
 def fit_of_image(x: Array, W: Array, h: Array) -> ImageFit:
-    """One image beside its reconstruction, with what each basis image is worth to it.
+    """One image beside its reconstruction, with the worth of each basis image to it.
 
     Parameters
     ----------

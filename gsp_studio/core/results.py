@@ -1,4 +1,4 @@
-"""What a solver hands out: iterates, the history of a run, its result."""
+"""Outcomes of a solver: iterates, the history of a run, its result."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Iterate:
         return True
 
     def send(self) -> None:
-        """Let the arrays of a device set out, beside what it computes next."""
+        """Start the transfer of a device's arrays, beside the next iteration."""
 
     def meets_target(self) -> bool:
         """Whether the attained sparsities reach their targets, to the rounding of the factors' type."""
@@ -85,14 +85,14 @@ class Iterate:
     def reaches(self, target: float, target_h: float = math.nan) -> bool:
         """`meets_target` for other targets than the iterate's own; NaN is reached by every iterate."""
         least = attained_tolerance(self.dtype)
-        # What was not measured (NaN) does not reach a target.
+        # A sparsity that was not measured (NaN) does not reach a target.
         return (math.isnan(target) or self.sparsity >= target - least) and (
             math.isnan(target_h) or self.sparsity_h >= target_h - least
         )
 
 
 class Distant(Iterate):
-    """An iterate whose arrays are on a device until somebody asks for one of them: then all come, in one go."""
+    """An iterate whose arrays are on a device until one of them is accessed: then all are fetched, in one go."""
 
     _ARRAYS = ("W", "H", "dense", "gram")
 
@@ -114,11 +114,11 @@ class Distant(Iterate):
         return "W" in vars(self)
 
     def send(self) -> None:
-        """Let the arrays set out, beside what the device computes next."""
+        """Start the transfer, beside the next iteration."""
         vars(self)["_pending"].begin()
 
     def __getattr__(self, name: str) -> Any:
-        # Only called for what is not there yet.
+        # Only called for attributes that are not there yet.
         if name not in self._ARRAYS:
             raise AttributeError(name)
         V, H, dense, B, G = vars(self)["_pending"].wait()
@@ -128,7 +128,7 @@ class Distant(Iterate):
 
 
 def read_only(array: Any) -> Any:
-    """A view of an array that cannot be written to; what is no array of NumPy's is given back as it is."""
+    """A view of an array that cannot be written to; other objects are returned as they are."""
     if not isinstance(array, np.ndarray):
         return array
     view = array.view()

@@ -25,7 +25,7 @@ WINDOW = 32
 
 @dataclass(frozen=True)
 class Unit:
-    """What the factors inside a computation are multiplied by to be those of the data, and the size of these there.
+    """The factors from the numbers inside a computation to those of the data, and the size of the data there.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Unit:
 
     @property
     def data(self) -> int:
-        """X is ``2**data`` times what is computed with."""
+        """X is ``2**data`` times the matrix inside the computation."""
         return self.basis + self.coefficients
 
     @property

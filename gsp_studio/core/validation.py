@@ -1,4 +1,4 @@
-"""What data and parameters must be; each violation is a ValueError of one sentence."""
+"""Checks of data and parameters; each violation is a ValueError of one sentence."""
 
 from __future__ import annotations
 

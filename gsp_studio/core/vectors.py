@@ -1,4 +1,4 @@
-"""From what users hold to the house layout, and back.
+"""Conversion of vectors to the house layout, and back.
 
 `pack` finds the vectors of an input, checks them, and lays them out one after another in a flat buffer: without a copy
 where the input lies so already (Fortran-ordered columns, C-ordered rows). Results go back into the input's structure,
@@ -24,7 +24,7 @@ Axis = int | tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
-    """Vectors of any lengths that lie one after another already: what a list of views of one buffer says at less cost.
+    """Vectors of any lengths that lie one after another already, as a list of views of one buffer at less cost.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Packed:
     rows : ndarray or None
         An array input seen as (other axes..., axes of a vector...); None for a list and for Ragged.
     owns : bool
-        Whether `flat` is a copy that nobody else holds.
+        Whether `flat` is a private copy.
     """
 
     flat: Array

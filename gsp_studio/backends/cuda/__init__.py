@@ -12,7 +12,7 @@ from gsp_studio.backends.blocks import Rows
 from gsp_studio.backends.cpu.each import Solutions
 from gsp_studio.backends.cpu.projection import Solution
 
-#: Arrays of the factors' sizes that a run holds at once: the last, the best, the next, and what is made of them.
+#: Arrays of the factors' sizes that a run holds at once: the last, the best, the next, and those derived from them.
 _COPIES = 8
 
 
@@ -25,7 +25,7 @@ def make_backend(index: int) -> Backend:
             raise
         how = 'pip install "gsp-studio[cuda12]" or "gsp-studio[cuda13]", as the driver is'
         raise BackendUnavailable(f"backend cuda cannot run here: CuPy is not installed ({how})") from error
-    except ImportError as error:  # installed, and what it needs is not
+    except ImportError as error:  # installed, and its own libraries are not
         reason = " ".join(str(error).split())
         raise BackendUnavailable(f"backend cuda cannot run here: CuPy does not load ({reason})") from error
     problem = driver.problem(index)

@@ -125,7 +125,7 @@ class Solver:
         return new
 
     def _rows(self, r: int, of_each: int, taken: int) -> int:
-        """Rows of the Gram matrix that shared memory holds beside what is taken: all, or an even number."""
+        """Rows of the Gram matrix that shared memory holds beside its other content: all, or an even number."""
         fitting = (min(_SIDE_BY_SIDE, self.device.most_shared) - 1024 - taken) // of_each
         return r if fitting >= r else max(2, fitting // 2 * 2)
 
@@ -257,7 +257,7 @@ class Solver:
         return cp.asarray(held)
 
     def measure(self, V: Any, B: Any, G: Any, weights: Array | None) -> Measured:
-        """Error terms, sparsities and what is alive, in one look at V."""
+        """Error terms, sparsities and live basis images, in one look at V."""
         numbers = cp.asnumpy(self._row_numbers(V, weights, B, self._gram(V), G))
         return Measured(
             fit=float(numbers[:, _B].sum()),

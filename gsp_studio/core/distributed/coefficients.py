@@ -1,6 +1,6 @@
-"""Coefficients that stay where the images are: what a run on several machines has for H.
+"""Coefficients that stay where the images are: H of a run on several machines.
 
-Only what is asked for comes here: the columns of some images, the row of a basis image, its largest, sums over all.
+Parts of them are fetched on request: the columns of some images, the row of a basis image, its largest, sums over all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gsp_studio.core.residuals import Sums
 
 Array = npt.NDArray[Any]
 
-#: HALS sweeps, at most, that fit the coefficients of images whose part was lost, and what they move at least.
+#: HALS sweeps, at most, that fit the coefficients of images whose part was lost, and the least move that goes on.
 _SWEEPS, _MOVES = 200, 1e-3
 #: Bytes of coefficients that are fetched at once where they are gone through.
 _FETCHED = 1 << 26
@@ -62,7 +62,7 @@ class Parts(Protocol):
 
 
 class Coefficients:
-    """H (r, n), of which each part keeps that of its images; what a run with `DistributedMatrix` data has for H.
+    """H (r, n), of which each part keeps that of its images.
 
     Columns and rows are fetched when they are asked for: ``H[:, a:b]``, ``H[:, indices]``, ``H[k]``; ``np.asarray(H)``
     fetches all, `blocks` some after another.
@@ -152,7 +152,7 @@ class Coefficients:
         return found
 
     def residual_sums(self, W: Array) -> list[Sums]:
-        """What `residuals.sums_over` gives for each part's images and this basis (m, r): one pass over X there."""
+        """Return `residuals.sums_over` of each part's images and this basis (m, r): one pass over X there."""
         return self._asked(shards.residuals, W)
 
     def fitted_here(self, V: Array) -> tuple[Array, Array, Array, float]:
@@ -174,7 +174,7 @@ class Coefficients:
         return H, *total_of(products), float(total_of(left))
 
     def mending(self, i: int) -> Order:
-        """What part i is asked for when it has lost these."""
+        """Return the order by which part i computes them again after a loss."""
         args = self.recipe.args
         if self.recipe.H is not None:
             args = (self.recipe.H[:, self.X.workers.spans[i]],)

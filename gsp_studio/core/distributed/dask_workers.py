@@ -50,7 +50,7 @@ class PartActor(Part):
         super().__init__(X.held() if is_held else X, first, total, backend, threads)
 
     def obey(self, order: Order, call: int) -> Any:
-        """As `do`, with what was raised in a `_Failed`."""
+        """As `do`, with an exception in a `_Failed`."""
         try:
             return self.do(aligned(order), call)
         except Exception as error:  # the worker's edge: raised again where the order came from
@@ -62,7 +62,7 @@ class PartActor(Part):
 
 
 class Undisturbed(WorkerPlugin):  # type: ignore[misc]
-    """For workers that a program started: Ctrl-C is for the program, which still wants what they hold."""
+    """For workers that a program started: Ctrl-C is for the program, which still needs their parts."""
 
     def __init__(self) -> None:
         self._program = os.getpid()
@@ -227,7 +227,7 @@ class DaskWorkers:
                     self._actors[i] = self._futures[i].result()
 
     def _accelerators(self) -> str:
-        """What else the workers compute with, by name: devices that they have."""
+        """Names of the devices that the workers compute with."""
         with _told(self.client):
             asked = [actor.accelerator() for actor in self._actors.values()]
             # A worker that is lost meanwhile is found so when it is given something to do.
@@ -292,18 +292,18 @@ class DaskWorkers:
 
 
 def _answer_of(asked: Any, seconds: float) -> Any:
-    """What an actor has answered, `Lost` where it is gone, `_LATER` when it takes longer than that."""
+    """Return an actor's answer, `Lost` where it is gone, `_LATER` when it takes longer than that."""
     try:
         return asked.result(timeout=seconds)
     except TimeoutError:
         return _LATER
-    except Exception:  # what the part itself raises is in a `_Failed`: this is of a connection, or a worker that ends
+    except Exception:  # of a connection, or a worker that ends; those of the part itself are in a `_Failed`
         return Lost()
 
 
 @contextmanager
 def _told(client: Client) -> Iterator[None]:
-    """Dask's calls with this client; what it says of a scheduler that is gone, as one sentence."""
+    """Run Dask's calls with this client; raise its errors about a scheduler that is gone as one sentence."""
     try:
         with client.as_current():  # which actors look for
             yield
@@ -372,7 +372,7 @@ def placed(X: Any, backend: str = "auto") -> DistributedMatrix | BlockMatrix:
 
 
 def workers_of(client: Client) -> dict[str, Any]:
-    """What the scheduler knows of its workers, by their addresses.
+    """Return the scheduler's records of its workers, by their addresses.
 
     Asked for directly: what `Client.scheduler_info` returns is replaced every two seconds by one without workers.
     """
@@ -380,7 +380,7 @@ def workers_of(client: Client) -> dict[str, Any]:
 
 
 def check_versions(client: Client) -> None:
-    """Raise ClusterError when workers run other versions of what has to be the same."""
+    """Raise ClusterError when workers run other versions of packages that have to be the same."""
     with _told(client):
         found = client.get_versions(packages=_PACKAGES[:1])
     here = _versions(found["client"])

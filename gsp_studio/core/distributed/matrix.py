@@ -121,7 +121,7 @@ class DistributedMatrix(OutOfCoreMatrix):
             backend,
             device=self.workers.device,
             gather=np.asarray,
-            scatter=self.given,
+            scatter=lambda H: H if self.has(H) else self.given(H),
             zero_coefficients=lambda Xt, V: None,
             products=lambda Xt, H: total_of(self.each(shards.products, of=H)),  # type: ignore[arg-type]
             sweep_coefficients=lambda Xt, V, H, *args: summed(shards.sweep, V, H, *args),
@@ -148,7 +148,7 @@ class DistributedMatrix(OutOfCoreMatrix):
         return self._round(work, args, of, None, None)
 
     def some(self, i: int, work: Work, *args: Any, of: Coefficients | None = None) -> Any:
-        """The answer of one part; not watched, so that what a cancelled run leaves can be fetched."""
+        """The answer of one part; not watched, so that the coefficients of a cancelled run can be fetched."""
         return self._ask({i: Order(work, args, version_of(of))}, of, None, None)[i]
 
     def _round(
@@ -225,12 +225,12 @@ class DistributedMatrix(OutOfCoreMatrix):
                 yield self._dropped.popleft()
 
     def drop(self, number: int) -> None:
-        """Coefficients that nobody holds any more: the parts hear of it with their next order."""
+        """Forget coefficients that are not referred to any more; the parts hear of it with their next order."""
         self._dropped.append(number)
 
 
 class DistributedRows(ImagesAsRows):
-    """A `DistributedMatrix` matrix with an image a row, (n, m): what kernels take as ``X.T``."""
+    """A `DistributedMatrix` with an image a row, (n, m), as kernels take it."""
 
     T: DistributedMatrix
 
@@ -262,7 +262,7 @@ def each(Xt: Any, backend: Backend | None, work: Work, *args: Any, of: Any = Non
 
 
 def made(Xt: Any, backend: Backend | None, work: Work, *args: Any, of: Any, basis: Array) -> tuple[list[Any], Any]:
-    """As `each`, for work that makes coefficients; `basis` (rank, m) is what lost ones are fitted to."""
+    """As `each`, for work that makes coefficients; lost ones are fitted to `basis` (rank, m)."""
     if isinstance(Xt, DistributedRows):
         return Xt.T.made(work, *args, of=of, rank=len(basis), recipe=swept(basis))
     answer, new = work(shards.Images(Xt, backend), of, *args)  # type: ignore[arg-type]

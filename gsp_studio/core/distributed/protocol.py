@@ -81,7 +81,7 @@ def aligned(sent: Any) -> Any:
 
 @dataclass
 class Traffic:
-    """What has gone to the parts and back.
+    """Counts of the messages to the parts and back.
 
     Attributes
     ----------

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends import Backend, get_backend, on_host
+from gsp_studio.backends import Backend
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.kernels import adopted
 from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.distributed.matrix import step_left
 from gsp_studio.core.edits import free_problem
+from gsp_studio.core.matrix import placed
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
 from gsp_studio.core.units import unit_of_factors
@@ -54,9 +55,10 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
     2022, section 3.
     """
     # Not watched: it is computed for a run that was cancelled, too.
-    X = H.X.watched(None) if isinstance(H, Coefficients) else as_compute_dtype(X)
+    is_distributed = isinstance(H, Coefficients)
+    X = H.X.watched(None) if is_distributed else as_compute_dtype(X)
     V = np.ascontiguousarray(np.asarray(W, X.dtype).T)
-    H = H if isinstance(H, Coefficients) else np.ascontiguousarray(H, X.dtype)
+    H = H if is_distributed else np.ascontiguousarray(H, X.dtype)
     if V.ndim != 2 or H.ndim != 2 or X.shape != (V.shape[1], H.shape[1]) or len(V) != len(H):
         raise ValueError(
             f"W {np.shape(W)} and H {H.shape} do not fit X {X.shape}; accepted are (m, r) and (r, n) for X (m, n)"
@@ -69,9 +71,7 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
     unit = unit_of_factors(X, V, H)
     if unit.data:
         X, V, H = unit.data_inside(X), unit.basis_inside(V), unit.coefficients_inside(H)
-    device = get_backend(backend) if isinstance(backend, str) else backend
-    if isinstance(H, Coefficients):
-        device = on_host(device)  # the workers have devices of their own
+    X, device = placed(X, backend)
     of_basis = method.new_projection()
     of_coefficients = METHODS["ahals" if params.sparsity_h is None else "psnmf"].new_projection
     assert of_coefficients is not None
@@ -82,11 +82,10 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
         B, G = device.products(Xt, there)
         free_V, free_B, free_G, free = free_problem(V, B, G, params, method, device)
         basis = _relative(free_V, free_B, free_G, device, lambda Z: of_basis(Z, device, free))
-        if isinstance(H, Coefficients) and params.sparsity_h is None:
+        if is_distributed and params.sparsity_h is None:
             length = math.sqrt(np.trace(G)) * largest_eigenvalue(V @ V.T)
             return math.hypot(basis, step_left(Xt, V, H, device) / length if length > 0.0 else 0.0)
-        there = np.asarray(H) if isinstance(H, Coefficients) else there
-        project_h = of_coefficients()
+        there, project_h = device.gather(there), of_coefficients()
         C, own = device.encode(Xt, V), V @ V.T
         coefficients = _relative(there, C, own, device, lambda Z: project_h(Z, device, target_h))
     return math.hypot(basis, coefficients)

@@ -80,7 +80,7 @@ def projection(backend: Any, entries: int) -> Row:
     from gsp_studio.backends.cuda.driver import cp
 
     with backend.scope():
-        V = backend.remote.put(np.random.default_rng(0).random((100, entries // 100), np.float32))
+        V = backend.put(np.random.default_rng(0).random((100, entries // 100), np.float32))
         copy = cp.empty_like(V)
 
     def copied() -> None:
@@ -105,9 +105,7 @@ def large(backend: Any, n: int) -> list[Row]:
     params = gs.Params(r, "psnmf", 0.85)
     each = iteration_seconds(X, params, backend, 15)
     with backend.scope():
-        Xt, V, H = (
-            backend.remote.put(a) for a in (X.T, rng.random((r, m), np.float32), rng.random((r, n), np.float32))
-        )
+        Xt, V, H = (backend.put(a) for a in (X.T, rng.random((r, m), np.float32), rng.random((r, n), np.float32)))
 
     def products() -> None:
         H @ Xt

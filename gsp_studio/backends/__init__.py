@@ -19,6 +19,7 @@ __all__ = [
     "OutOfDeviceMemory",
     "available_backends",
     "get_backend",
+    "on_host",
     "reason_of",
     "remote_of",
 ]
@@ -59,7 +60,7 @@ def get_backend(name: str = "auto", threads: int | None = None) -> Backend:
     if name == "cuda":
         return _on_device(0)
     found = _on_host(name, threads)
-    # Who has installed CuPy wants a device: a run says why it had none.
+    # An installed CuPy means that a device is expected: a run says why it had none.
     return replace(found, note=reason_of(_problem("cuda"))) if name == "cpu" and find_spec("cupy") else found
 
 
@@ -70,9 +71,14 @@ def reason_of(problem: str) -> str:
 
 def remote_of(backend: str | Backend) -> Remote | None:
     """The device behind a backend or its name; None for those that compute on the host."""
-    if backend == "cpu":  # most often, and without a look at what else there is
+    if backend == "cpu":  # most often, and without a look for devices
         return None
     return (get_backend(backend) if isinstance(backend, str) else backend).remote
+
+
+def on_host(backend: Backend) -> Backend:
+    """The backend itself where its arrays are the host's; the processor in the place of a device."""
+    return backend if backend.remote is None else get_backend("cpu")
 
 
 def _best() -> str:

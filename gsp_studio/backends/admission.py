@@ -1,4 +1,4 @@
-"""Arrays as callers hold them: real numbers pass; what could only be misread is refused in one sentence."""
+"""Arrays as callers hold them: real numbers pass; types that could only be misread are refused in one sentence."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def as_real(values: Any, name: str = "X") -> Array:
 
 
 def refuse_sparse(values: Any, name: str = "X") -> None:
-    """Raise ValueError for a sparse matrix of any library, known by what it can do: none is imported for it."""
+    """Raise ValueError for a sparse matrix of any library, known by its attributes: no library is imported for it."""
     if isinstance(values, np.ndarray) or not (hasattr(values, "nnz") and hasattr(values, "shape")):
         return
     shape = tuple(values.shape)

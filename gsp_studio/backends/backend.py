@@ -1,4 +1,4 @@
-"""What a device must be able to do: a few kernels, gathered in one frozen dataclass.
+"""The kernels of a device and the array operations between them, gathered in one frozen dataclass.
 
 The house layout keeps every vector contiguous. The data come as ``Xt`` (n, m), an image a row; the basis as
 ``V = W'`` (r, m), a basis image a row; the coefficients as ``H`` (r, n). X is touched by
@@ -33,12 +33,12 @@ class BackendUnavailable(RuntimeError):
 
 
 class OutOfDeviceMemory(MemoryError):
-    """A device has no memory left for what was asked of it; the message says so in one sentence."""
+    """A device has no memory left for a computation; the message says so in one sentence."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What an iterate tells about itself, from ``V = W'``, ``B = H X'`` and ``G = H H'``, as numbers of the host.
+    """Measures of an iterate, from ``V = W'``, ``B = H X'`` and ``G = H H'``, as numbers of the host.
 
     ``fit = <V, B>`` and ``own = <V V', G>`` in float64; the sparsity of each basis image; whether it is not zero and
     used by an image.
@@ -51,7 +51,7 @@ class Measured:
 
 
 class Pending(Protocol):
-    """Arrays that leave a device beside what it computes next."""
+    """Arrays that leave a device beside its next computation."""
 
     def begin(self) -> None:
         """Start, and return at once."""
@@ -61,81 +61,68 @@ class Pending(Protocol):
 
 
 @dataclass(frozen=True)
-class Remote:
-    """What a device whose arrays NumPy cannot touch brings beside the kernels, so that they stay there.
-
-    A backend without one computes on arrays of NumPy, and what is done between its kernels is NumPy too
-    (`core.array_ops` chooses). Arrays are the device's own unless they are called the host's.
+class Places:
+    """Missing entries of images in rows (n, m), image by image.
 
     Attributes
     ----------
-    put, get : array -> array
-        To the device, and to the host.
-    empty : (size, dtype) -> array
+    images, pixels : ndarray of int64
+        Of each missing entry.
+    starts : ndarray (n + 1,) of int64
+        Those of image j are ``pixels[starts[j]:starts[j + 1]]``.
+    """
+
+    images: Array
+    pixels: Array
+    starts: Array
+
+
+@dataclass(frozen=True)
+class Remote:
+    """The operations of a device on flat buffers, and on its memory. Arrays are the host's unless called the device's.
+
+    Attributes
+    ----------
+    empty : (size, dtype) -> array of the device
         A flat one, for others to fill.
     adopt : (Xt, r) -> (Xt, Backend)
-        Images of the host for runs of rank r: on the device where they fit, else read by it some at a time.
+        Images for runs of rank r: on the device where they fit, else read by it some at a time.
     streamed : () -> Backend
         The kernels for `Rows` instead of Xt.
-    balance : (V, H, B, G, frozen, ratio) -> (V, H, B, G)
-        As `core.scaling.balance`.
-    measure : (V, B, G, weights of the host or None) -> Measured
-    sparsities : (V, weights of the host or None) -> (r,) of the host
-    penalized : (V, B, G, multiple) -> B
-        The right-hand side of l1 A-HALS.
-    distance : (a, b) -> ``||a - b||_F``
-    refill_at : (Xt, V, H, where) -> ``||.||^2`` of what is written
-        The fit into the missing entries; `where` are their places in the flat Xt.
-    take : (V, rows) -> V[rows]
-    replaced : (V, rows, new) -> V with other rows
-    descend : (V, B, G, largest, n_inner, tol, kind, s, weights, mu0) -> (V, dense, mu) or None
-        All of `core.updates.projected_fast_gradient` without a word from the host; `kind` is "none", "group" or
-        "rows". `largest` is asked for the largest eigenvalue of G where the device does not find it. None where that
-        is 0, or a projection met a rare case that the host has to settle.
     project_flat, project_each, sorted_group
-        As those of `backends.cpu`, for arrays of the host.
-    project_there : (c, offsets of the host, s) -> c
-        The vectors of a flat buffer, finite values, projected as one group into a new one.
-    transfer : arrays -> Pending
+        As those of `backends.cpu`.
+    project_there : (c, offsets, s) -> c
+        The vectors of a flat buffer of the device, finite values, projected as one group into a new one.
     memory : () -> (free, total)
         Bytes.
     release : () -> None
         Give back what is not in use.
     """
 
-    put: Callable[[Any], Any]
-    get: Callable[[Any], Array]
     empty: Callable[[int, npt.DTypeLike], Any]
     adopt: Callable[[Array, int], tuple[Any, Backend]]
     streamed: Callable[[], Backend]
-    balance: Callable[..., tuple[Any, Any, Any, Any]]
-    measure: Callable[..., Measured]
-    sparsities: Callable[..., Array]
-    penalized: Callable[..., Any]
-    distance: Callable[[Any, Any], float]
-    refill_at: Callable[..., float]
-    take: Callable[[Any, Array], Any]
-    replaced: Callable[[Any, Array, Any], Any]
-    descend: Callable[..., tuple[Any, Any, float] | None]
     project_flat: Callable[..., Any]
     project_each: Callable[..., Any]
     project_there: Callable[[Any, Array, float], Any]
     sorted_group: Callable[..., Any]
-    transfer: Callable[[Sequence[Any]], Pending]
     memory: Callable[[], tuple[int, int]]
     release: Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Backend:
-    """The kernels of one device.
+    """The kernels of one device, and the array operations that a solver needs between them.
+
+    Arrays are the backend's own, opaque to the solver, unless they are called the host's: NumPy's on the processor, a
+    device's, or, of a cluster, coefficients that stay where the images are.
 
     Attributes
     ----------
     name : str
         "reference", "cpu", "cuda" or "cuda:1".
     device : str
-        What computes, in words.
+        The computing device, in words.
     threads : int
         Threads that the kernels may use.
     products : (Xt, H) -> (B, G)
@@ -153,14 +140,43 @@ class Backend:
         ``max(0, Y - (G Y - B) / L)``.
     extrapolate : (new, old, Y, beta) -> (next Y, moved, uphill)
         ``new + beta (new - old)``, ``||new - old||_F^2`` and ``<Y - new, new - old>``.
-    refill : (Xt, V, H, starts, pixels) -> None
-        Writes the fit ``W H`` into the entries that are missing: of image j, ``pixels[starts[j]:starts[j + 1]]``.
     project_rows : (V, s, weights=None, out=None, mu0=0.0) -> (V, mu)
         The grouped sparse projection of the rows of V, all in one group.
+    put, get : array -> array
+        From the host, and to the host.
+    gather, scatter : H -> H
+        Coefficients brought to where their rows can be projected, and back to where the images are.
+    zero_coefficients : (Xt, V) -> H (r, n)
+    take : (V, rows) -> V[rows]
+    replaced : (V, rows, new) -> V with other rows
+    distance : (a, b) -> ``||a - b||_F``
+    balance : (V, H, B, G, frozen, ratio) -> (V, H, B, G)
+        Rows of V and H scaled to norms of this ratio, W H unchanged, with B = H X' and G = H H' scaled along. Zero
+        rows and frozen ones are left alone. The ratio is ``||v_k|| / ||h_k||``, see `core.units.Unit.balance`: with
+        equal norms the bits would depend on the unit of the data. Without balance a factor's scale drifts and the
+        Lipschitz constant of the other's gradient step loses its meaning.
+    is_alive : (V, B, G) -> (r,) bool of the host
+        Whether each basis image is not zero and used by an image.
+    sparsities : (V, weights of the host or None) -> (r,) of the host
+        Hoyer sparsity of the rows, weighted where weights (m,) or (r, m) are given.
+    measure : (V, B, G, weights of the host or None) -> Measured
+    penalized : (V, B, G, multiple) -> B
+        The right-hand side of l1 A-HALS: B less the gradient of the penalties, ``multiple`` (r, 1) times ||h||.
+    filling : (Xt, filled, Places) -> (V, H) -> ``||.||^2``
+        How the fit ``W H`` is written into the missing entries of Xt, the same memory as `filled` of the host where
+        Xt is no device's; each call gives the squared norm of what it has written.
+    step_distance : (H, C, G, L, m) -> float
+        ``||H - max(0, H - (G H - C) / L)||_F``; m pixels say how many images are summed at once.
     scope : () -> context manager
         Entered around the kernels of an iteration: gives the thread pools their turn.
     clock : () -> float
         Seconds, for differences; those in which kernels are compiled are left out where that is known.
+    descend : (V, B, G, largest, n_inner, tol, kind, s, weights, mu0) -> (V, dense, mu) or None, optional
+        All steps of `core.updates.projected_fast_gradient` at once; `kind` is "none", "group" or
+        "rows". `largest` is asked for the largest eigenvalue of G where the device does not find it. None where that
+        is 0, or a projection met a rare case that the host has to settle.
+    transfer : arrays -> Pending, optional
+        The way of a device's arrays to the host; without one they are the host's.
     remote : Remote, optional
         For a device with memory of its own.
     note : str
@@ -178,21 +194,37 @@ class Backend:
     hals: Callable[[Array, Array, Array, int, float], Array]
     gradient_step: Callable[[Array, Array, Array, float], Array]
     extrapolate: Callable[[Array, Array, Array, float], tuple[Array, float, float]]
-    refill: Callable[[Array, Array, Array, Array, Array], None]
     project_rows: Callable[..., tuple[Array, float]]
+    put: Callable[[Any], Any]
+    get: Callable[[Any], Any]
+    gather: Callable[[Any], Any]
+    scatter: Callable[[Any], Any]
+    zero_coefficients: Callable[[Any, Any], Any]
+    take: Callable[[Any, Array], Any]
+    replaced: Callable[[Any, Array, Any], Any]
+    distance: Callable[[Any, Any], float]
+    balance: Callable[[Any, Any, Any, Any, tuple[int, ...], float], tuple[Any, Any, Any, Any]]
+    is_alive: Callable[[Any, Any, Any], Array]
+    sparsities: Callable[[Any, Array | None], Array]
+    measure: Callable[[Any, Any, Any, Array | None], Measured]
+    penalized: Callable[[Any, Any, Any, Array], Any]
+    filling: Callable[[Any, Array, Places], Callable[[Any, Any], float]]
+    step_distance: Callable[[Any, Any, Any, float, int], float]
     scope: Callable[[], AbstractContextManager[Any]]
     clock: Callable[[], float] = time.perf_counter
+    descend: Callable[..., tuple[Any, Any, float] | None] | None = None
+    transfer: Callable[[Sequence[Any]], Pending] | None = None
     remote: Remote | None = None
     note: str = ""
 
 
-def is_elsewhere(X: Any) -> bool:
-    """Whether a matrix is no array here: in a file (`Streamed`) or on a cluster (`Spread`)."""
-    return bool(getattr(X, "is_elsewhere", False))
+def is_out_of_core(X: Any) -> bool:
+    """Whether a matrix is no array here: in a file (`BlockMatrix`) or on a cluster (`DistributedMatrix`)."""
+    return bool(getattr(X, "is_out_of_core", False))
 
 
 def gives_same_bits(device: str) -> bool:
-    """Whether what computed a run, as its result names it, gives its bits again on processors of this type.
+    """Whether the device of a run, as its result names it, gives its bits again on processors of this type.
 
     Not workers that compute on devices, whose sums depend on how the images are cut, nor a run some of whose
     coefficients were lost with a worker and fitted anew.
@@ -201,14 +233,14 @@ def gives_same_bits(device: str) -> bool:
 
 
 def as_compute_dtype(array: Any) -> Any:
-    """The array as float32 or float64: these two pass, as does what is elsewhere; other real numbers become float64.
+    """The array as float32 or float64: these two pass, as do matrices out of core; other real numbers become float64.
 
     Raises
     ------
     ValueError
         As `admission.as_real`.
     """
-    a: Any = array if is_elsewhere(array) else as_real(array)
+    a: Any = array if is_out_of_core(array) else as_real(array)
     if a.dtype in (np.float32, np.float64):
         return a
     return a.astype(np.float64)

@@ -28,8 +28,8 @@ class Interrupted(Exception):
     """A pass over the data was given up between two blocks."""
 
 
-class Elsewhere(ABC):
-    """A matrix X (m, n), an image a column, that is no array here: what its kinds have in common.
+class OutOfCoreMatrix(ABC):
+    """A matrix X (m, n), an image a column, that is no array in memory: the base of its kinds.
 
     A kind says `where` its images are, and has `rows`.
 
@@ -41,7 +41,7 @@ class Elsewhere(ABC):
     """
 
     ndim = 2
-    is_elsewhere = True
+    is_out_of_core = True
     where: str
     T: Any
 
@@ -94,7 +94,7 @@ def spread_over(n: int, count: int) -> Array:
     return np.unique(np.linspace(0, n - 1, max(2, min(n, count))).astype(int))
 
 
-class Streamed(Elsewhere):
+class BlockMatrix(OutOfCoreMatrix):
     """A matrix X (m, n), an image a column, that is read in blocks of images.
 
     It is taken where an ndarray X is: by `iterate`, `factorize` and `residuals`.
@@ -163,26 +163,26 @@ class Streamed(Elsewhere):
             self._read(int(j), int(j) + 1, out[k : k + 1])
         return out
 
-    def part(self, start: int, stop: int) -> Streamed:
+    def part(self, start: int, stop: int) -> BlockMatrix:
         """The images start to stop as a matrix of their own, read from the same place."""
         m, n = self.shape
         of_source = self.source_bytes * (stop - start) // max(1, n)
-        some = Streamed((m, stop - start), self.dtype, _Shifted(self._read, start), of_source)
+        some = BlockMatrix((m, stop - start), self.dtype, _Shifted(self._read, start), of_source)
         some._first = self._first + start
         return some
 
-    def held(self) -> Held:
+    def held(self) -> InMemoryBlocks:
         """The same images, read once and kept in memory."""
         rows = np.empty(self.shape[::-1], self.dtype)
         for some, block in self.blocks():
             rows[some] = block
-        return Held(rows, self._first)
+        return InMemoryBlocks(rows, self._first)
 
-    def scaled(self, exponent: int) -> Streamed:
+    def scaled(self, exponent: int) -> BlockMatrix:
         """The same images times ``2**exponent``, which they are multiplied by as they are read."""
         if exponent == 0:
             return self
-        some = Streamed(self.shape, self.dtype, _Multiplied(self._read, exponent), self.source_bytes)
+        some = BlockMatrix(self.shape, self.dtype, _Multiplied(self._read, exponent), self.source_bytes)
         some._first, some._check = self._first, self._check
         return some
 
@@ -203,7 +203,7 @@ class Streamed(Elsewhere):
 
         m, n = self.shape
         step = self.images_at_once
-        # New memory for every block would cost more than what is written into it.
+        # New memory for every block would cost more than writing into it.
         two = [np.empty((min(n, step), m), self.dtype) for _ in range(2)]
         with ThreadPoolExecutor(1, "gsp-read") as reader:
             ahead = reader.submit(self._read, 0, min(n, step), two[0])
@@ -280,7 +280,7 @@ class _Shifted:
         self._whole(self._first + start, self._first + stop, out)
 
 
-class Held(Streamed):
+class InMemoryBlocks(BlockMatrix):
     """Images that are in memory, gone through in blocks as if they were not: a pass can be given up, as others can.
 
     Parameters
@@ -306,16 +306,16 @@ class Held(Streamed):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
-    def part(self, start: int, stop: int) -> Held:
-        """As `Streamed.part`, a view."""
-        return Held(self._rows[start:stop], self._first + start)
+    def part(self, start: int, stop: int) -> InMemoryBlocks:
+        """As `BlockMatrix.part`, a view."""
+        return InMemoryBlocks(self._rows[start:stop], self._first + start)
 
-    def held(self) -> Held:
+    def held(self) -> InMemoryBlocks:
         """Itself."""
         return self
 
     def blocks(self) -> Iterator[tuple[slice, Array]]:
-        """As `Streamed.blocks`; nothing is copied."""
+        """As `BlockMatrix.blocks`; nothing is copied."""
         step = self.images_at_once
         for start in range(0, self.shape[1], step):
             if self._check is not None and self._check():
@@ -343,6 +343,6 @@ class ImagesAsRows:
 
 
 class Rows(ImagesAsRows):
-    """A `Streamed` matrix with an image a row, (n, m): what kernels and residuals take as ``X.T``."""
+    """A `BlockMatrix` with an image a row, (n, m), as kernels and residuals take it."""
 
-    T: Streamed
+    T: BlockMatrix

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.backends.backend import Backend
-from gsp_studio.backends.blocks import Rows, Streamed
+from gsp_studio.backends.blocks import BlockMatrix, Rows
+from gsp_studio.backends.cpu.arrays import OPERATIONS, step_distance
 from gsp_studio.backends.summation import Node, TreeSum, images_of_block
 
 
@@ -23,7 +24,7 @@ def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
 
     Parameters
     ----------
-    X : ndarray (m, n), float32 or float64, or Streamed, or what brings its own kernels (`core.distributed.matrix`)
+    X : ndarray (m, n), float32 or float64, or BlockMatrix, or what brings its own kernels (`core.distributed.matrix`)
     backend : Backend
 
     Returns
@@ -32,7 +33,7 @@ def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
         C-contiguous and read-only, as numba's kernels are compiled for; in place where every image is contiguous.
     backend : Backend
     """
-    if isinstance(X, Streamed):
+    if isinstance(X, BlockMatrix):
         return X.T, streaming(backend) if backend.remote is None else hosted(backend.remote.streamed())
     backend = hosted(backend)
     if hasattr(X, "kernels"):
@@ -42,27 +43,59 @@ def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
     return Xt, backend
 
 
+def adopted(X: Any, backend: Backend, rank: int) -> tuple[Any, Backend]:
+    """X where a run's arrays are, and the kernels that take it: on a device images that fit beside its factors stay.
+
+    Parameters
+    ----------
+    X : ndarray (m, n), float32 or float64, or BlockMatrix, or a matrix with `kernels`
+    backend : Backend
+    rank : int
+        Of the factors. Images that do not fit a device beside these are streamed there.
+
+    Returns
+    -------
+    Xt : array (n, m) or Rows
+        On the device where there is one, else as `prepared` gives it.
+    backend : Backend
+    """
+    if backend.remote is None:
+        return prepared(X, backend)
+    if isinstance(X, BlockMatrix):
+        return X.T, backend.remote.streamed()
+    return backend.remote.adopt(np.ascontiguousarray(X.T), rank)
+
+
+def for_host(backend: Backend, Xt: Any) -> Backend:
+    """The backend as edits take it: for factors of the host, about the images Xt that it has."""
+
+    def encode(images: Any, V: Any) -> Any:
+        return backend.get(backend.encode(Xt, backend.put(V)))
+
+    return replace(backend, encode=encode)
+
+
 def hosted(backend: Backend) -> Backend:
     """The kernels of a device for arrays of the host, which go there and come back in every call.
 
     For what is done once, or in parts that keep their coefficients on the host; a run keeps its arrays on the device.
     """
-    remote = backend.remote
-    if remote is None:
+    if backend.remote is None:
         return backend
 
     def through(kernel: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any) -> Any:
-            found = kernel(*(remote.put(arg) if isinstance(arg, np.ndarray) else arg for arg in args))
+            found = kernel(*(backend.put(arg) if isinstance(arg, np.ndarray) else arg for arg in args))
             if isinstance(found, tuple):
-                return tuple(remote.get(part) for part in found)
-            return found if isinstance(found, float) else remote.get(found)
+                return tuple(backend.get(part) for part in found)
+            return found if isinstance(found, float) else backend.get(found)
 
         return call
 
     names = ("products", "sweep_coefficients", "descend_coefficients", "encode", "residual", "gradient_step")
     kernels: dict[str, Any] = {name: through(getattr(backend, name)) for name in names}
-    return replace(backend, remote=None, **kernels)
+    kernels["step_distance"] = step_distance(kernels["gradient_step"])
+    return replace(backend, descend=None, transfer=None, remote=None, **kernels, **OPERATIONS)
 
 
 def streaming(

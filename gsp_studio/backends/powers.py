@@ -14,7 +14,7 @@ _MOST = {4: 126, 8: 1022}
 
 
 def exponent_of(largest: float) -> int:
-    """The exponent k with ``2**(k - 1) < largest <= 2**k``; 0 for zero and for what is no finite number."""
+    """The exponent k with ``2**(k - 1) < largest <= 2**k``; 0 for zero, infinity and NaN."""
     if not (math.isfinite(largest) and largest > 0.0):
         return 0
     fraction, exponent = math.frexp(largest)
@@ -22,7 +22,7 @@ def exponent_of(largest: float) -> int:
 
 
 def scale_in_place(array: Array, exponent: int) -> None:
-    """Multiply float32 or float64 by ``2**exponent``; what is beyond the type's range becomes infinite or 0."""
+    """Multiply float32 or float64 by ``2**exponent``; results beyond the type's range become infinite or 0."""
     most = _MOST[array.dtype.itemsize]
     with np.errstate(over="ignore", under="ignore"):
         while exponent:

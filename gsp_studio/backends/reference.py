@@ -150,14 +150,3 @@ def project_rows(
     out = np.empty_like(V) if out is None else out
     out[...] = projected
     return out, mu
-
-
-def hoyer(vectors: Sequence[Array], weights: Sequence[Array] | None = None) -> Array:
-    """Hoyer sparsity of every vector, weighted where weights are given; a zero vector counts as 1."""
-    group = make_group(vectors, weights)
-    result = np.ones(len(vectors))
-    for i, c in enumerate(group.c):
-        if c.any():
-            x = c / c.max()
-            result[i] = sparsity_of(group, i, np.arange(len(c)), x / np.linalg.norm(x))
-    return result

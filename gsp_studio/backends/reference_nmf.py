@@ -120,6 +120,7 @@ def refill(Xt: Array, V: Array, H: Array, starts: Array, pixels: Array) -> None:
 def make_backend(threads: int | None) -> Backend:
     """The reference backend; `threads` is ignored: BLAS has one, as the bits of products may depend on their number."""
     from gsp_studio.backends.cpu import blas_on_one_thread
+    from gsp_studio.backends.cpu.arrays import OPERATIONS, filling, step_distance
 
     return Backend(
         name="reference",
@@ -133,7 +134,9 @@ def make_backend(threads: int | None) -> Backend:
         hals=hals,
         gradient_step=gradient_step,
         extrapolate=extrapolate,
-        refill=refill,
         project_rows=project_rows,
+        filling=filling(refill),
+        step_distance=step_distance(gradient_step),
         scope=blas_on_one_thread,
+        **OPERATIONS,
     )

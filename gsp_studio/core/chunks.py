@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 
 from gsp_studio.backends.backend import Array
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 
 
-def streamed(X: Any) -> Streamed:
+def is_dask(X: Any) -> bool:
+    """Whether X is a dask.array."""
+    module = sys.modules.get("dask.array")
+    return module is not None and isinstance(X, module.Array)
+
+
+def as_real_matrix(X: Any) -> Any:
+    """A dask.array as float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        A dask.array that is no matrix of real numbers, or whose chunks have no known sizes.
+    """
+    if X.ndim != 2 or X.dtype.kind not in "biuf":
+        raise ValueError(f"X has shape {X.shape} of {X.dtype}; expected is a matrix (pixels, images) of real numbers")
+    if any(np.isnan(size) for size in X.shape):
+        raise ValueError("X has chunks of unknown sizes; X.compute_chunk_sizes() finds them")
+    if 0 in X.shape:
+        raise ValueError(f"X has shape {X.shape}; expected is a matrix (pixels, images) with at least one entry")
+    return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
+
+
+def streamed(X: Any) -> BlockMatrix:
     """A dask.array as a matrix that is computed in blocks of images, in this process."""
-    return Streamed(X.shape, X.dtype, _Chunks(X))
+    return BlockMatrix(X.shape, X.dtype, _Chunks(X))
 
 
 class _Chunks:

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend
-from gsp_studio.core import array_ops
 from gsp_studio.core.methods import Method
 from gsp_studio.core.params import Params, row_weights
 
@@ -40,7 +39,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Reseed:
-    """Begin a basis image anew, from what the worst described image lacks."""
+    """Begin a basis image anew, from the residual of the worst described image."""
 
     basis: int
 
@@ -57,7 +56,7 @@ def kind_of(edit: Edit) -> str:
 
 
 def steps_of(steering: Steering) -> Sequence[Params | Edit]:
-    """The single steps of what a run is sent."""
+    """Split a message to a run into single steps."""
     if steering is None:
         return ()
     return steering if isinstance(steering, Sequence) else (steering,)
@@ -81,7 +80,7 @@ def text_of(edit: Edit) -> str:
 
 
 def difference(new: Params, old: Params) -> str:
-    """What a run that goes on takes over, in words: "s 0.850 → 0.800, basis 3 frozen"; "" for nothing."""
+    """Describe what a running run takes over: "s 0.850 → 0.800, basis 3 frozen"; "" for nothing."""
     said = []
     if new.sparsity != old.sparsity:
         said.append(f"s {old.sparsity:.3f} → {new.sparsity:.3f}")
@@ -147,7 +146,7 @@ def free_rows(params: Params) -> Array:
 def free_problem(
     V: Any, B: Any, G: Any, params: Params, method: Method, backend: Backend
 ) -> tuple[Any, Any, Any, Params]:
-    """What is left to the basis images that are not frozen: their own problem, of the same form.
+    """Return the problem of the basis images that are not frozen, of the same form as the whole.
 
     Parameters
     ----------
@@ -175,14 +174,14 @@ def free_problem(
     if method.shares_budget and V.shape[1] > 1:
         weights = row_weights(params, V.dtype) if method.uses_weights else None
         of_frozen = weights[frozen] if weights is not None and weights.ndim == 2 else weights
-        kept = float(np.sum(array_ops.sparsities(array_ops.take(V, frozen, backend), of_frozen, backend)))
+        kept = float(np.sum(backend.sparsities(backend.take(V, frozen), of_frozen)))
         target = min(1.0, max(0.0, (params.rank * target - kept) / len(free)))
     of_free = replace(params, rank=len(free), frozen=(), sparsity=target, weights=_columns(params.weights, free))
-    own = array_ops.get(G, backend)
-    coupling = array_ops.put(own[np.ix_(free, frozen)], backend)
-    left = array_ops.take(B, free, backend) - coupling @ array_ops.take(V, frozen, backend)
-    rest = array_ops.put(np.ascontiguousarray(own[np.ix_(free, free)]), backend)
-    return array_ops.take(V, free, backend), left, rest, of_free
+    own = backend.get(G)
+    coupling = backend.put(own[np.ix_(free, frozen)])
+    left = backend.take(B, free) - coupling @ backend.take(V, frozen)
+    rest = backend.put(np.ascontiguousarray(own[np.ix_(free, free)]))
+    return backend.take(V, free), left, rest, of_free
 
 
 def _columns(weights: Any, chosen: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.admission import as_real
-from gsp_studio.core import array_ops
+from gsp_studio.core.encoding import coefficients
 from gsp_studio.core.masking import apart
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.nmf import Params, factorize
@@ -190,4 +190,4 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         backend = get_backend(self.backend)
         V = self.components_
         X = np.ascontiguousarray(data, dtype=V.dtype).T
-        return array_ops.coefficients(X, V, backend, _SWEEPS, 0.0)
+        return coefficients(X, V, backend, _SWEEPS, 0.0)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import is_elsewhere
+from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.blocks import spread_over
 from gsp_studio.backends.powers import scale_in_place, scaled
-from gsp_studio.core.distributed.matrix import Spread
+from gsp_studio.core.distributed.matrix import DistributedMatrix
 from gsp_studio.core.units import halves
 
 Array = npt.NDArray[Any]
@@ -37,9 +37,9 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, e
     init : str or (W0, H0)
         A name of `STARTS`. "random" draws W0, then H0, uniform on [0, 1) from ``numpy.random.default_rng(seed)`` in
         float64.
-    X : ndarray (m, n), float32 or float64, or Streamed, or Spread
+    X : ndarray (m, n), float32 or float64, or BlockMatrix, or DistributedMatrix
         Of data of more than 256 MiB starts that look at images look at a sample, and H0 is None: the same in memory
-        and elsewhere. Of `Spread` data H0 is `Coefficients`, made where the images are.
+        and out of core. Of a `DistributedMatrix` a random H0 is `Coefficients`, made where the images are.
     rank, seed : int
     exponent : int
         The largest value of X is about ``2**exponent``, see `backends.powers.exponent_of`: a start has the same shape
@@ -62,12 +62,12 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, e
     m, n = X.shape
     of_basis, of_coefficients = halves(exponent)
     H0: Any
-    if isinstance(init, str) and init in STARTS and init != "random" and (is_elsewhere(X) or X.nbytes > _SAMPLE):
+    if isinstance(init, str) and init in STARTS and init != "random" and (is_out_of_core(X) or X.nbytes > _SAMPLE):
         some = np.asfortranarray(X[:, spread_over(n, _SAMPLE // (m * X.dtype.itemsize))])
         W0, H0 = initial_factors(init, some, rank, seed, exponent)
         H0 = None if some.shape[1] < n else H0
-        return W0, X.given(H0) if H0 is not None and isinstance(X, Spread) else H0
-    if isinstance(X, Spread) and not isinstance(init, str) and X.has(init[1]):
+        return W0, H0
+    if isinstance(X, DistributedMatrix) and not isinstance(init, str) and X.has(init[1]):
         return np.array(init[0], dtype=X.dtype, order="F"), init[1]
     if not isinstance(init, str):
         W0, H0 = (np.asarray(factor) for factor in init)
@@ -79,7 +79,7 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, e
     elif init == "random":
         rng = np.random.default_rng(seed)
         W0 = rng.random((m, rank))
-        if isinstance(X, Spread):
+        if isinstance(X, DistributedMatrix):
             return np.array(W0, dtype=X.dtype, order="F"), X.uniform(seed, W0.size, rank) * np.full(
                 (rank, 1), 2.0**of_coefficients
             )
@@ -95,7 +95,16 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, e
     else:
         raise ValueError(f'init is "{init}"; accepted are {", ".join(STARTS)} or a pair of arrays (W0, H0)')
     H0 = None if H0 is None else np.array(H0, dtype=X.dtype, order="C", copy=not isinstance(init, str) or None)
-    return np.array(W0, dtype=X.dtype, order="F"), X.given(H0) if isinstance(X, Spread) else H0
+    return np.array(W0, dtype=X.dtype, order="F"), H0
+
+
+def best_scale(B: Array, G: Array, V: Array) -> float:
+    """The scalar a that minimises ``||X - a W H||``: ``<W'X, H> / <W'W, H H'>`` (0 when W H = 0).
+
+    ``B = H X'`` (r, m), ``G = H H'`` (r, r) and ``V = W'`` (r, m).
+    """
+    fit = float(np.vdot(V @ V.T, G))
+    return float(np.vdot(V, B)) / fit if fit > 0 else 0.0
 
 
 def _far_images(X: Array, rank: int, seed: int) -> Array:

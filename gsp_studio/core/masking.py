@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import Backend, OutOfDeviceMemory
-from gsp_studio.backends.blocks import Rows
-from gsp_studio.backends.powers import scale_in_place, scaled
+from gsp_studio.backends.backend import Places
+from gsp_studio.backends.powers import scale_in_place
 from gsp_studio.core.metrics import squared_norm
-from gsp_studio.core.units import Unit, unit_of, unit_of_factors
+from gsp_studio.core.units import Unit, unit_of
 from gsp_studio.core.validation import check_data
 
 Array = npt.NDArray[Any]
@@ -50,76 +49,26 @@ def apart(X: Any, mask: npt.ArrayLike | None) -> tuple[Any, Any]:
 
 
 class Missing:
-    """Where entries are missing in images that lie in rows.
+    """The missing entries of images that lie in rows.
 
     Attributes
     ----------
-    starts, pixels : ndarray of int64
-        Of image j, ``pixels[starts[j]:starts[j + 1]]`` are missing.
+    places : Places
     norm2 : float
         ``||X||_F^2`` over the entries that are there.
     """
 
     def __init__(self, filled: Array, missing: Array) -> None:
         """From images in rows (n, m) that hold 0 where `missing` (n, m) is True."""
-        images, self.pixels = (found.astype(np.int64) for found in np.nonzero(missing))
-        self.starts = np.zeros(len(filled) + 1, np.int64)
-        np.cumsum(np.bincount(images, minlength=len(filled)), out=self.starts[1:])
-        self._images = images
+        images, pixels = (found.astype(np.int64) for found in np.nonzero(missing))
+        starts = np.zeros(len(filled) + 1, np.int64)
+        np.cumsum(np.bincount(images, minlength=len(filled)), out=starts[1:])
+        self.places = Places(images, pixels, starts)
         self.norm2 = squared_norm(filled.T)
-
-    def where(self, Xt: Any, filled: Array, backend: Backend) -> Filling:
-        """The same entries where a backend computes.
-
-        Parameters
-        ----------
-        Xt : array (n, m)
-            The filled images as the backend's kernels take them.
-        filled : ndarray (n, m)
-            The same memory of the host, where Xt is no device's: it can be written.
-        backend : Backend
-
-        Raises
-        ------
-        OutOfDeviceMemory
-            The images are streamed to a device, which cannot be filled there.
-        """
-        if backend.remote is None:
-            return Filling(self, filled)
-        if isinstance(Xt, Rows):
-            raise OutOfDeviceMemory(
-                "images with missing entries have to fit into the device's memory, and these do not; "
-                "the CPU can compute this"
-            )
-        return Filling(self, Xt, backend.remote.put(self._images * filled.shape[1] + self.pixels))
-
-    def squares(self, filled: Array) -> float:
-        """The sum of the squares of what the missing entries hold."""
-        return float(np.sum(np.square(filled[self._images, self.pixels], dtype=np.float64)))
 
     def write(self, filled: Array, of_pixel: Array) -> None:
         """Fill with one value a pixel."""
-        filled[self._images, self.pixels] = of_pixel[self.pixels]
-
-
-class Filling:
-    """Images whose missing entries are filled anew, where a backend computes.
-
-    Attributes
-    ----------
-    norm2 : float
-        ``||X||_F^2`` over the entries that are there.
-    """
-
-    def __init__(self, missing: Missing, filled: Any, places: Any = None) -> None:
-        self._missing, self._filled, self._places, self.norm2 = missing, filled, places, missing.norm2
-
-    def refill(self, V: Any, H: Any, backend: Backend) -> float:
-        """Write the fit ``W H`` into the missing entries; the sum of its squares there."""
-        if backend.remote is not None:
-            return backend.remote.refill_at(self._filled, V, H, self._places)
-        backend.refill(self._filled, V, H, self._missing.starts, self._missing.pixels)
-        return self._missing.squares(self._filled)
+        filled[self.places.images, self.places.pixels] = of_pixel[self.places.pixels]
 
 
 def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing, Unit]:
@@ -158,30 +107,3 @@ def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing, Unit]:
     missing = Missing(filled, gone)
     missing.write(filled, means)
     return filled, missing, unit
-
-
-def masked_error(X: npt.ArrayLike, W: Array, H: Array, mask: npt.ArrayLike) -> float:
-    """``||X - W H||_F / ||X||_F`` over the entries where `mask` is True: the error on what was held out.
-
-    Parameters
-    ----------
-    X : array_like (m, n)
-    W, H : ndarray (m, r), (r, n)
-    mask : array_like (m, n) of bool
-
-    Returns
-    -------
-    float
-        A fraction; NaN where X is zero on all of them, or none is True.
-    """
-    unit = unit_of_factors(X := np.asarray(X), W, H)
-    W, H = unit.basis_inside(W), unit.coefficients_inside(H)
-    images, pixels = np.nonzero(np.asarray(mask, dtype=bool).T)
-    truth = scaled(X[pixels, images].astype(np.float64), -unit.data)
-    fit = np.empty(len(truth))
-    step = max(1, (1 << 20) // max(1, W.shape[1]))
-    for a in range(0, len(truth), step):
-        part = slice(a, a + step)
-        fit[part] = np.einsum("ik,ki->i", W[pixels[part]], H[:, images[part]], dtype=np.float64)
-    norm = float(np.linalg.norm(truth))
-    return float(np.linalg.norm(truth - fit)) / norm if norm > 0 else float("nan")

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend
-from gsp_studio.core import array_ops
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.updates import Update, hals, largest_eigenvalue, projected_fast_gradient
 
@@ -75,10 +74,7 @@ def _projected(new_projection: NewProjection, kind: str) -> Callable[[float], Up
         project, on_device = new_projection(), new_device_update(kind)
 
         def update(V: Array, B: Array, G: Array, backend: Backend, params: Params) -> Update:
-            found = on_device(V, B, G, backend, params) if backend.remote is not None else None
-            if found is not None:
-                return found
-            return projected_fast_gradient(
+            return on_device(V, B, G, backend, params) or projected_fast_gradient(
                 V, B, G, backend, params.n_steps, params.inner_tol, lambda Z: project(Z, backend, params)
             )
 
@@ -88,15 +84,16 @@ def _projected(new_projection: NewProjection, kind: str) -> Callable[[float], Up
 
 
 def new_device_update(kind: str) -> Callable[[Any, Any, Any, Backend, Params], Update | None]:
-    """All steps of an update without a word from the host; None where it has to go step by step."""
+    """All steps of an update at once, by backends that can; None where it has to go step by step."""
     mu = 0.0
 
     def update(V: Any, B: Any, G: Any, backend: Backend, params: Params) -> Update | None:
         nonlocal mu
-        assert backend.remote is not None
+        if backend.descend is None:
+            return None
         weights = None if params.weights is None else row_weights(params, V.dtype)
         steps = (params.n_steps, params.inner_tol, kind, params.sparsity, weights, mu)
-        found = backend.remote.descend(V, B, G, lambda: largest_eigenvalue(array_ops.get(G, backend)), *steps)
+        found = backend.descend(V, B, G, lambda: largest_eigenvalue(backend.get(G)), *steps)
         if found is None:
             return None
         new, dense, mu = found
@@ -145,23 +142,13 @@ def _l1ahals(size: float = 1.0) -> UpdateBasis:
         nonlocal multiple
         if len(multiple) != len(V):
             multiple = np.zeros((len(V), 1))
-        new, _ = hals(V, _penalized(V, B, G, size * multiple, backend), G, backend, params.n_sweeps, params.inner_tol)
-        missing = params.sparsity - array_ops.sparsities(new, None, backend)
+        new, _ = hals(V, backend.penalized(V, B, G, size * multiple), G, backend, params.n_sweeps, params.inner_tol)
+        missing = params.sparsity - backend.sparsities(new, None)
         # A step in proportion to the multiple reaches large ones as quickly as small ones.
         multiple = np.maximum(multiple + 0.1 * missing[:, None] * (1.0 + 10.0 * multiple), 0.0)
         return new, new
 
     return update
-
-
-def _penalized(V: Any, B: Any, G: Any, multiple: Array, backend: Backend) -> Any:
-    """B less the gradient of the penalties."""
-    if backend.remote is not None:
-        return backend.remote.penalized(V, B, G, multiple)
-    squares = np.einsum("kj,kj->k", V, V, dtype=np.float64)[:, None]
-    shape = np.divide(V.sum(axis=1, keepdims=True), squares, out=np.zeros_like(squares), where=squares > 0)
-    penalty = multiple * np.sqrt(np.maximum(np.diagonal(G), 0.0))[:, None] * (1.0 - shape * V)
-    return (B - penalty).astype(V.dtype)
 
 
 def new_sparse_coefficients() -> UpdateBasis:

@@ -13,15 +13,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import is_elsewhere
-from gsp_studio.backends.blocks import Rows, Streamed
-from gsp_studio.backends.summation import block_slices, fold, squared_norms, squared_norms_of_blocks, tree_sum
+from gsp_studio.backends.backend import is_out_of_core
+from gsp_studio.backends.blocks import BlockMatrix, Rows
+from gsp_studio.backends.summation import (
+    block_slices,
+    fold,
+    inner_product,
+    squared_norms,
+    squared_norms_of_blocks,
+    tree_sum,
+)
+from gsp_studio.backends.summation import self_product as self_product
 from gsp_studio.core.units import Unit
 
 Array = npt.NDArray[Any]
-
-#: Pixels of a block: products of blocks in float32 lose no more than the products' own factors did.
-_BLOCK = 1024
 
 
 def squared_norm(X: Any) -> float:
@@ -29,14 +34,14 @@ def squared_norm(X: Any) -> float:
 
     Parameters
     ----------
-    X : ndarray (m, n), float32 or float64, or Streamed, or Spread
+    X : ndarray (m, n), float32 or float64, or BlockMatrix, or DistributedMatrix
         Any memory order.
 
     Returns
     -------
     float
     """
-    if is_elsewhere(X):
+    if is_out_of_core(X):
         return float(X.squared_norm)
     return float(tree_sum(squared_norms_of_blocks(X.T)))
 
@@ -46,7 +51,7 @@ def mean_image(X: Any) -> Array:
 
     Parameters
     ----------
-    X : ndarray (m, n), or Streamed
+    X : ndarray (m, n), or BlockMatrix
 
     Returns
     -------
@@ -55,7 +60,7 @@ def mean_image(X: Any) -> Array:
     m, n = X.shape
     of_blocks = (
         rows[some].sum(axis=0, dtype=np.float64)
-        for _, rows in (X.blocks() if isinstance(X, Streamed) else [(slice(0, n), X.T)])
+        for _, rows in (X.blocks() if isinstance(X, BlockMatrix) else [(slice(0, n), X.T)])
         for _, some in block_slices(m, len(rows), X.dtype)
     )
     mean: Array = (fold(of_blocks) / n).astype(X.dtype)
@@ -69,26 +74,9 @@ def squared_norms_of_images(Xt: Any) -> Array:
     return squared_norms(Xt)
 
 
-def self_product(W: Array) -> Array:
-    """``W'W`` (r, r) in float64, of blocks that are multiplied in W's own type: twice as fast where that is float32."""
-    total = np.zeros((W.shape[1], W.shape[1]))
-    for a in range(0, len(W), _BLOCK):
-        block = W[a : a + _BLOCK]
-        total += block.T @ block
-    return total
-
-
-def inner_product(W: Array, A: Array) -> float:
-    """``<W, A>`` in float64, of blocks that are multiplied in their own type."""
-    if W.flags.f_contiguous and A.flags.f_contiguous:
-        W, A = W.T, A.T
-    step = max(1, (1 << 16) // max(1, W.shape[1]))
-    return sum(float(np.vdot(W[a : a + step], A[a : a + step])) for a in range(0, len(W), step))
-
-
 @dataclass(frozen=True, eq=False)
 class GramError:
-    """What is needed to give the error of any basis against fixed coefficients, without X.
+    """The error of any basis against fixed coefficients, without X.
 
     Attributes
     ----------
@@ -143,7 +131,7 @@ class GramError:
             return float(np.ldexp(math.sqrt(max(0.0, squared_residual)), self.unit.data))
 
     def relative(self, squared_residual: float) -> float:
-        """A squared residual as the fraction that errors are told in."""
+        """Convert a squared residual to a relative error."""
         return relative(squared_residual, self.x_norm2 if self.of is None else self.of)
 
     def is_accurate(self, squared_residual: float) -> bool:

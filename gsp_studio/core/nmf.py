@@ -1,7 +1,7 @@
 """Sparse NMF: X ~ W H with W, H >= 0 and one number for the average sparsity of the basis.
 
-All methods are one generator; what makes them different is data, in `methods.py`. Pausing, cancelling and threads are
-not known here: the consumer stops asking, or sends new `Params`.
+All methods are one generator; their differences are data, in `methods.py`. Pausing, cancelling and threads live outside
+it: the consumer stops asking, or sends new `Params`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends import Backend, get_backend
-from gsp_studio.backends.backend import Measured, as_compute_dtype, is_elsewhere
-from gsp_studio.core import array_ops
+from gsp_studio.backends import Backend
+from gsp_studio.backends.backend import Measured
+from gsp_studio.backends.kernels import adopted, for_host
 from gsp_studio.core.distributed import shards
-from gsp_studio.core.distributed.matrix import Spread, made, no_coefficients, sent, step_left
+from gsp_studio.core.distributed.matrix import made, step_left
 from gsp_studio.core.edits import (
     Edit,
     Kill,
@@ -32,17 +32,17 @@ from gsp_studio.core.edits import (
     free_rows,
     steps_of,
 )
-from gsp_studio.core.initialization import initial_factors
-from gsp_studio.core.masking import Filling, Missing, apart, check_mask, fill_missing
+from gsp_studio.core.initialization import best_scale, initial_factors
+from gsp_studio.core.masking import Missing
+from gsp_studio.core.matrix import placed, prepared
 from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, squared_norm
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.reseeding import reseeded
 from gsp_studio.core.results import Best, History, Iterate, Result, better, handed_out, history_of, result_of
-from gsp_studio.core.scaling import best_scale
 from gsp_studio.core.splitting import can_split, split
 from gsp_studio.core.stopping import Stop, Stopping
-from gsp_studio.core.units import Unit, unit_of
+from gsp_studio.core.units import Unit
 from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
 from gsp_studio.core.validation import check_data, check_params, check_steering
 
@@ -83,13 +83,13 @@ def iterate(
 
     Parameters
     ----------
-    X : array_like (m, n), >= 0, or Streamed, Spread, dask.array.Array
+    X : array_like (m, n), >= 0, or BlockMatrix, DistributedMatrix, dask.array.Array
         Pixels by images. float32 and float64 are computed in their own type, all others in float64. Fortran order
-        (each image contiguous) is read in place; any other order is copied. What is `Streamed` is read in blocks of
-        images and never is in memory as a whole. What is `Spread` is on the workers of a cluster, as a dask.array is
-        where a `distributed.Client` is current; without one it is read in blocks here.
-        What a NumPy masked array hides is missing, as by `mask`. Sparse matrices, complex numbers, dates and objects
-        are refused.
+        (each image contiguous) is read in place; any other order is copied. A `BlockMatrix` is read in blocks of
+        images and never is in memory as a whole. A `DistributedMatrix` is on the workers of a cluster, as a dask.array
+        is where a `distributed.Client` is current; without one it is read in blocks here.
+        Entries that a NumPy masked array hides are missing, as by `mask`. Sparse matrices, complex numbers, dates and
+        objects are refused.
     params : Params
     backend : str or Backend
         "auto", a backend's name, or one made by `get_backend`.
@@ -132,38 +132,9 @@ def iterate(
     Ohib et al., TMLR 2022, section 3 (projection) and section 5.1 (sparse NMF); Gillis & Glineur, Neural
     Computation 2012 (A-HALS). Where we deviate: a block of 64 columns stops its sweeps on its own.
     """
-    X, device = _placed(X, backend)
-    X, mask = apart(X, mask)
-    X = as_compute_dtype(X)
-    missing = None
-    if isinstance(X, Spread) and device.remote is not None:
-        device = get_backend("cpu")  # the workers have devices of their own; here the basis alone is computed with
-    if is_elsewhere(X):
-        if mask is not None:
-            raise ValueError("a mask needs the images in memory; these are in their file or on other machines")
-        check_params(params, *X.shape)  # first: looking at all values takes a while
-    if mask is None:
-        unit = unit_of(check_data(X))
-        X = unit.data_inside(X)
-        Xt = X.T if is_elsewhere(X) else np.ascontiguousarray(X.T)
-    else:
-        Xt, missing, unit = fill_missing(X, check_mask(mask, X.shape))
-    check_params(params, *X.shape)
+    X, device = placed(X, backend)
+    Xt, missing, unit = prepared(X, params, mask)
     return _iterate(Xt, missing, params, device, unit)
-
-
-def _placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
-    """A dask.array where it can be computed with, anything else as it is; and the backend of this computer.
-
-    A name is that of the workers' backend where X is on a cluster: they may have what this computer has not.
-    """
-    if type(X).__module__.startswith("dask.array"):
-        from gsp_studio.core.distributed.dask_workers import placed  # not needed, and not installed, for anything else
-
-        X = placed(X, backend if isinstance(backend, str) else backend.name)
-    if isinstance(backend, str):
-        backend = get_backend("cpu" if isinstance(X, Spread) and backend != "reference" else backend)
-    return X, backend
 
 
 def _iterate(
@@ -190,7 +161,7 @@ def _iterate(
 
 
 class _Run:
-    """The factors of a run and what its updates remember. Arrays that were handed out are never written again.
+    """The factors of a run and the memory of its updates. Arrays that were handed out are never written again.
 
     All is in `unit` but the iterates.
     """
@@ -199,8 +170,9 @@ class _Run:
         started = backend.clock()
         self.unit = unit
         self.images = Xt  # of the host; where entries are missing, as they were filled at first
-        self.Xt, self.backend = array_ops.prepared(Xt.T, backend, params.rank)
-        self.missing = None if missing is None else missing.where(self.Xt, Xt, backend)
+        self.Xt, self.backend = adopted(Xt.T, backend, params.rank)
+        self.missing = missing
+        self.fill = None if missing is None else backend.filling(self.Xt, Xt, missing.places)
         self.x_norm2 = squared_norm(Xt.T)
         self.params, self.method = params, METHODS[params.method]
         self.updates: dict[tuple[str, tuple[int, ...]], UpdateBasis] = {}
@@ -215,14 +187,14 @@ class _Run:
         init = self.unit.start_inside(params.init)
         W0, H0 = initial_factors(init, images.T, params.rank, params.seed, self.unit.exponent)
         V0 = W0.T
-        self.V = array_ops.put(V0, backend)
+        self.V = backend.put(V0)
         if H0 is None:
-            self.H, self.B, self.G = self._sweep(array_ops.put(no_coefficients(images, V0), backend), params)
+            self.H, self.B, self.G = self._sweep(backend.zero_coefficients(images, V0), params)
         else:
-            self.H = array_ops.put(H0, backend)
+            self.H = backend.put(backend.scatter(H0))
             self.B, self.G = backend.products(self.Xt, self.H)
-        scale = best_scale(array_ops.get(self.B, backend), array_ops.get(self.G, backend), V0)
-        self.V = array_ops.put(V0 * V0.dtype.type(scale), backend)
+        scale = best_scale(backend.get(self.B), backend.get(self.G), V0)
+        self.V = backend.put(V0 * V0.dtype.type(scale))
 
     def step(self, params: Params) -> Iterate:
         """One outer iteration."""
@@ -233,13 +205,12 @@ class _Run:
         with self.backend.scope():
             if params.reseed_dead:
                 self._reseed(tuple(k for k in self.dead() if k not in params.frozen))
-            self.V, self.H, self.B, self.G = array_ops.balance(
-                self.V, self.H, self.B, self.G, params.frozen, self.unit.balance, self.backend
+            self.V, self.H, self.B, self.G = self.backend.balance(
+                self.V, self.H, self.B, self.G, params.frozen, self.unit.balance
             )
             self.V, dense = self._new_basis(params)
             self.H, self.B, self.G = self._new_coefficients(params)
-            if self.missing is not None:
-                self._refill(self.missing)
+            self._refill()
             found = self._measured(params)
             of = None if self.missing is None else self.missing.norm2
             gram = GramError(self.B.T, self.G, self.x_norm2, of, self.unit)
@@ -248,7 +219,7 @@ class _Run:
                 left = self.backend.residual(self.Xt, self.V, self.H)
             sparsity_h = math.nan
             if params.sparsity_h is not None:
-                sparsity_h = float(np.mean(array_ops.sparsities(self._whole(), None, self.backend)))
+                sparsity_h = float(np.mean(self.backend.sparsities(self.backend.gather(self.H), None)))
         self.seconds += self.backend.clock() - started
         it = Iterate(
             n_iter=self.n_iter,
@@ -264,7 +235,7 @@ class _Run:
             target_h=math.nan if params.sparsity_h is None else params.sparsity_h,
             dead=tuple(int(k) for k in np.flatnonzero(~found.is_alive)),
         )
-        return handed_out(it, self.backend.remote)
+        return handed_out(it, self.backend)
 
     def _new_basis(self, params: Params) -> tuple[Array, Array]:
         """The basis's update; that of frozen basis images is none."""
@@ -274,10 +245,10 @@ class _Run:
         V, B, G, of_free = free_problem(self.V, self.B, self.G, params, self.method, self.backend)
         new, step = update(V, B, G, self.backend, of_free)
         free = free_rows(params)
-        return array_ops.replaced(self.V, free, new, self.backend), array_ops.replaced(self.V, free, step, self.backend)
+        return self.backend.replaced(self.V, free, new), self.backend.replaced(self.V, free, step)
 
     def edit(self, edit: Edit) -> None:
-        """Change the basis; what its updates remember is about another one."""
+        """Change the basis, and forget the state of its updates, which is about another one."""
         with self.backend.scope():
             Xt, V, H, kernels = self._at_hand()
             if isinstance(edit, Kill):
@@ -297,29 +268,23 @@ class _Run:
     def _at_hand(self) -> tuple[Any, Array, Any, Backend]:
         """Images, factors and kernels as edits take them: these are rare, so the host makes those of a device."""
         backend = self.backend
-        if backend.remote is None:
-            return self.Xt, self.V, self.H, backend
-        images = self.images if self.missing is None else array_ops.get(self.Xt, backend)  # as they are filled now
-        V, H = array_ops.get(self.V, backend), array_ops.get(self.H, backend)
-        return images, V, H, array_ops.for_host(backend, self.Xt)
+        images = self.images if self.missing is None else backend.get(self.Xt)  # as they are filled now
+        return images, backend.get(self.V), backend.get(self.H), for_host(backend, self.Xt)
 
     def _set_factors(self, V: Array, H: Any) -> None:
-        self.V, self.H = array_ops.put(V, self.backend), array_ops.put(H, self.backend)
+        self.V, self.H = self.backend.put(V), self.backend.put(H)
         self.B, self.G = self.backend.products(self.Xt, self.H)
-
-    def _whole(self) -> Any:
-        """H where its rows can be projected: what is on a cluster comes here for it."""
-        return np.asarray(self.H) if self.backend.remote is None else self.H
 
     def _new_coefficients(self, params: Params) -> tuple[Array, Array, Array]:
         """New coefficients, and the products ``H X'`` and ``H H'`` of these."""
         if params.sparsity_h is not None:
             C = self.backend.encode(self.Xt, self.V)
-            H, _ = self.update_sparse_coefficients(self._whole(), C, self.V @ self.V.T, self.backend, params)
-            H = sent(self.Xt, H)
+            H, own = self.backend.gather(self.H), self.V @ self.V.T
+            H, _ = self.update_sparse_coefficients(H, C, own, self.backend, params)
+            H = self.backend.scatter(H)
             return H, *self.backend.products(self.Xt, H)
         if self.method.gradient_coefficients:
-            L = largest_eigenvalue(array_ops.get(self.V @ self.V.T, self.backend))
+            L = largest_eigenvalue(self.backend.get(self.V @ self.V.T))
             if L > 0.0:
                 return self.backend.descend_coefficients(self.Xt, self.V, self.H, L, params.n_steps, params.inner_tol)
         return self._sweep(self.H, params)
@@ -327,29 +292,26 @@ class _Run:
     def _sweep(self, H: Array, params: Params) -> tuple[Array, Array, Array]:
         return self.backend.sweep_coefficients(self.Xt, self.V, H, params.n_sweeps, params.inner_tol)
 
-    def _refill(self, missing: Filling) -> None:
-        """Write the fit into the missing entries: what is left of the residual is that of the others."""
-        self.x_norm2 = missing.norm2 + missing.refill(self.V, self.H, self.backend)
-        self.B, self.G = self.backend.products(self.Xt, self.H)
+    def _refill(self) -> None:
+        """Write the fit into the missing entries, so that the residual is that of the others."""
+        if self.missing is not None and self.fill is not None:
+            self.x_norm2 = self.missing.norm2 + self.fill(self.V, self.H)
+            self.B, self.G = self.backend.products(self.Xt, self.H)
 
     def dead(self) -> tuple[int, ...]:
         """Basis images that are zero, or that no image uses."""
-        if self.backend.remote is None:
-            is_alive = self.V.any(axis=1) & (np.diagonal(self.G) > 0)
-        else:
-            is_alive = array_ops.measure(self.V, self.B, self.G, None, self.backend).is_alive
-        return tuple(int(k) for k in np.flatnonzero(~is_alive))
+        return tuple(int(k) for k in np.flatnonzero(~self.backend.is_alive(self.V, self.B, self.G)))
 
     def _reseed(self, dead: tuple[int, ...]) -> None:
-        """Each of these takes what the worst described image lacks; its coefficients are fitted to that."""
+        """Restart these basis images from the residuals of the worst described images."""
         if dead:
             Xt, V, H, kernels = self._at_hand()
             self._set_factors(*reseeded(Xt, V, H, kernels, dead))
 
     def _measured(self, params: Params) -> Measured:
-        """What this iterate tells about itself; sparsities weighted where the method is."""
+        """Measure the iterate; sparsities are weighted where the method is."""
         weights = row_weights(params, self.V.dtype) if self.method.uses_weights and self.V.shape[1] > 1 else None
-        return array_ops.measure(self.V, self.B, self.G, weights, self.backend)
+        return self.backend.measure(self.V, self.B, self.G, weights)
 
     def gradient_residual(self) -> float:
         """How far the last iterate is from standing still, see `updates.gradient_residual`; one more pass over X."""
@@ -357,13 +319,13 @@ class _Run:
         with backend.scope():
             V, B, G, of_free = free_problem(self.V, self.B, self.G, params, method, backend)
             of_basis = gradient_residual(V, B, G, backend, _projection(method, of_free, backend))
-            if params.sparsity_h is None and backend.remote is None:
-                return self.unit.residual(of_basis, step_left(self.Xt, self.V, self.H, backend))
-            free = METHODS["ahals"] if params.sparsity_h is None else METHODS["psnmf"]
-            target_h = params if params.sparsity_h is None else replace(params, sparsity=params.sparsity_h)
-            project = _projection(free, replace(target_h, weights=None), backend)
-            C = backend.encode(self.Xt, self.V)
-            of_coefficients = gradient_residual(self._whole(), C, self.V @ self.V.T, backend, project)
+            if params.sparsity_h is None:
+                of_coefficients = step_left(self.Xt, self.V, self.H, backend)
+            else:
+                target_h = replace(params, sparsity=params.sparsity_h, weights=None)
+                project, C = _projection(METHODS["psnmf"], target_h, backend), backend.encode(self.Xt, self.V)
+                H = backend.gather(self.H)
+                of_coefficients = gradient_residual(H, C, self.V @ self.V.T, backend, project)
         return self.unit.residual(of_basis, of_coefficients)
 
 
@@ -409,7 +371,7 @@ def factorize(
     >>> result.W.shape, bool(result.sparsity >= 0.6 - 1e-10)
     ((64, 5), True)
     """
-    X, device = _placed(X, backend)
+    X, device = placed(X, backend)
     steering = steering or {}
     best = Best(params)
     records: list[tuple[int, float, float, float, float]] = []

@@ -1,4 +1,4 @@
-"""Params: what to compute, as one frozen value."""
+"""The parameters of a run as one frozen value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """What to compute.
+    """The parameters of a run.
 
     Attributes
     ----------

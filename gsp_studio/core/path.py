@@ -31,7 +31,7 @@ _WHITE = 254.0
 
 
 class RelativeError(Protocol):
-    """What `SparsityPath.error` asks: the error of a basis against fixed coefficients (`core.metrics.GramError`)."""
+    """The error of a basis against fixed coefficients, as `core.metrics.GramError` has it."""
 
     def relative_error(self, W: Array) -> float:
         """``||X - W H||_F / ||X||_F``."""
@@ -145,7 +145,7 @@ class SparsityPath:
         return float(self._sorted.solve(check_target(s)).mu)
 
     def sparsities(self, s: float) -> Array:
-        """Who pays: the sparsity of each vector at the target s, (r,) or the shape of the other axes."""
+        """The sparsity of each vector at the target s, (r,) or the shape of the other axes."""
         sparsities = self._sorted.solve(check_target(s)).sparsities
         return in_structure(sparsities, self._packed, self._axis)
 

@@ -39,7 +39,7 @@ Array = npt.NDArray[Any]
 
 
 class Status(StrEnum):
-    """What became of the target."""
+    """The outcome of a projection."""
 
     EXACT = "the target is attained"
     UNCHANGED = "the input is sparse enough and comes back unchanged"
@@ -268,7 +268,7 @@ def column_sparse_projection(
 
 
 def _worst(outcomes: set[int]) -> int:
-    """What to say of a projection whose vectors ended so."""
+    """Describe a projection whose vectors ended so."""
     for outcome in (OVERFLOW, JUMP, ROOT):
         if outcome in outcomes:
             return outcome
@@ -380,7 +380,7 @@ def project_to_zeros(x: Any, zeros: int, weights: Any = None, *, axis: Axis = 0,
     if not kernels.project_at(scaled, mu, packed.weights, target):
         refuse_too_large(packed)
     alive = ratios > mu
-    target[~alive] = 0  # and what rounding left of entries at the threshold
+    target[~alive] = 0  # and entries at the threshold that rounding has left
     # A vector that is gone keeps its entry of largest ratio, as it is; the projection would keep the cheapest one.
     gone = np.repeat(np.logical_or.reduceat(target != 0, packed.offsets[:-1]), np.diff(packed.offsets)) == 0
     target[alive & gone] = flat[alive & gone]

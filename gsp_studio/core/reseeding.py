@@ -1,4 +1,4 @@
-"""A new start for basis images that have died: what the worst described images lack."""
+"""New starts for dead basis images, from the residuals of the worst described images."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Array = npt.NDArray[Any]
 
 
 def reseeded(Xt: Any, V: Array, H: Any, backend: Backend, dead: Sequence[int]) -> tuple[Array, Any]:
-    """Each dead basis image takes what the worst described image lacks; its coefficients are fitted to that.
+    """Restart dead basis images from the residuals of the worst described images, and fit their coefficients.
 
     Parameters
     ----------
-    Xt : ndarray (n, m), or Rows, or SpreadRows
-    V, H : ndarray (r, m), (r, n); with SpreadRows H is Coefficients
+    Xt : ndarray (n, m), or Rows, or DistributedRows
+    V, H : ndarray (r, m), (r, n); with DistributedRows H is Coefficients
     backend : Backend
         As `blocks.prepared` gives it with Xt.
     dead : sequence of int

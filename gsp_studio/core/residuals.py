@@ -1,4 +1,4 @@
-"""Where a factorization errs: by image, by pixel, and without one of its basis images.
+"""Errors of a factorization by image, by pixel, and without one of its basis images.
 
 Everything here comes from residuals themselves, some images at a time. The Gram form of an image's error,
 ``||x||^2 - 2 h'W'x + h'W'W h``, would not be cheaper: its product W'X costs what W H does, and its difference loses the
@@ -85,7 +85,7 @@ class ImageFit:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What a pass over some images gives: of each its squared residual and length, and sums over all of them.
+    """The outcome of a pass over some images: squared residual and length of each, and sums over all of them.
 
     Attributes
     ----------
@@ -125,11 +125,11 @@ def sums_over(X: Any, W: Array, H: Array, on_block: Callable[[int], None] | None
 
 
 def residuals(X: Any, W: Array, H: Any, on_block: Callable[[int], None] | None = None) -> Residuals:
-    """The errors of all images and of all pixels, and what each basis image is worth, in one pass over X.
+    """The errors of all images and of all pixels, and the worth of each basis image, in one pass over X.
 
     Parameters
     ----------
-    X : ndarray (m, n), float32 or float64, or Streamed
+    X : ndarray (m, n), float32 or float64, or BlockMatrix
         A column an image; fastest in Fortran order.
     W : ndarray (m, r), >= 0
     H : ndarray (r, n), >= 0, or coefficients.Coefficients
@@ -165,32 +165,6 @@ def residuals(X: Any, W: Array, H: Any, on_block: Callable[[int], None] | None =
     )
 
 
-def image_errors(X: Array, W: Array, H: Array) -> Array:
-    """Relative error of every image.
-
-    Parameters
-    ----------
-    X : ndarray (m, n), float32 or float64
-    W, H : ndarray (m, r), (r, n)
-
-    Returns
-    -------
-    ndarray (n,), float64
-        ``||x_j - W h_j|| / ||x_j||``, a fraction; for a zero image 0 if it is fitted exactly, else infinity.
-
-    Raises
-    ------
-    ValueError
-        Shapes that do not fit.
-    """
-    X, W, H, _ = _inside(X, W, H)
-    errors = np.zeros(X.shape[1])
-    for some, images, left in _blocks(X, W, H):
-        norms = np.square(images, dtype=np.float64).sum(axis=1)
-        errors[some] = _relative(np.square(left, dtype=np.float64).sum(axis=1), norms)
-    return errors
-
-
 def error_map(X: Array, W: Array, H: Array) -> Array:
     """``(X - W H)^2``, the mean over the images: Figure 4 of the paper.
 
@@ -218,7 +192,7 @@ def error_map(X: Array, W: Array, H: Array) -> Array:
 
 
 def fit_of_image(x: Array, W: Array, h: Array) -> ImageFit:
-    """One image beside its reconstruction, with what each basis image is worth to it.
+    """One image beside its reconstruction, with the worth of each basis image to it.
 
     Parameters
     ----------

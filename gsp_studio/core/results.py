@@ -1,15 +1,16 @@
-"""What a solver hands out: iterates, the history of a run, its result."""
+"""Outcomes of a solver: iterates, the history of a run, its result."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import Backend, Remote
+from gsp_studio.backends.backend import Backend, Pending
 from gsp_studio.backends.powers import scaled
 from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.metrics import GramError
@@ -75,7 +76,7 @@ class Iterate:
         return True
 
     def send(self) -> None:
-        """Let the arrays of a device set out, beside what it computes next."""
+        """Start the transfer of a device's arrays, beside the next iteration."""
 
     def meets_target(self) -> bool:
         """Whether the attained sparsities reach their targets, to the rounding of the factors' type."""
@@ -84,22 +85,22 @@ class Iterate:
     def reaches(self, target: float, target_h: float = math.nan) -> bool:
         """`meets_target` for other targets than the iterate's own; NaN is reached by every iterate."""
         least = attained_tolerance(self.dtype)
-        # What was not measured (NaN) does not reach a target.
+        # A sparsity that was not measured (NaN) does not reach a target.
         return (math.isnan(target) or self.sparsity >= target - least) and (
             math.isnan(target_h) or self.sparsity_h >= target_h - least
         )
 
 
 class Distant(Iterate):
-    """An iterate whose arrays are on a device until somebody asks for one of them: then all come, in one go."""
+    """An iterate whose arrays are on a device until one of them is accessed: then all are fetched, in one go."""
 
     _ARRAYS = ("W", "H", "dense", "gram")
 
-    def __init__(self, it: Iterate, remote: Remote) -> None:
+    def __init__(self, it: Iterate, transfer: Callable[[Sequence[Any]], Pending]) -> None:
         known = {field.name: getattr(it, field.name) for field in fields(Iterate) if field.name not in self._ARRAYS}
         arrays = (it.W.T, it.H, it.dense.T, it.gram.A.T, it.gram.G)
         vars(self).update(known, _dtype=it.H.dtype, _gram=(it.gram.x_norm2, it.gram.of, it.gram.unit))
-        vars(self)["_pending"] = remote.transfer(arrays)
+        vars(self)["_pending"] = transfer(arrays)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -113,11 +114,11 @@ class Distant(Iterate):
         return "W" in vars(self)
 
     def send(self) -> None:
-        """Let the arrays set out, beside what the device computes next."""
+        """Start the transfer, beside the next iteration."""
         vars(self)["_pending"].begin()
 
     def __getattr__(self, name: str) -> Any:
-        # Only called for what is not there yet.
+        # Only called for attributes that are not there yet.
         if name not in self._ARRAYS:
             raise AttributeError(name)
         V, H, dense, B, G = vars(self)["_pending"].wait()
@@ -127,7 +128,7 @@ class Distant(Iterate):
 
 
 def read_only(array: Any) -> Any:
-    """A view of an array that cannot be written to; what is no array of NumPy's is given back as it is."""
+    """A view of an array that cannot be written to; other objects are returned as they are."""
     if not isinstance(array, np.ndarray):
         return array
     view = array.view()
@@ -135,13 +136,13 @@ def read_only(array: Any) -> Any:
     return view
 
 
-def handed_out(it: Iterate, remote: Remote | None) -> Iterate:
+def handed_out(it: Iterate, backend: Backend) -> Iterate:
     """An iterate as consumers get it: factors in the data's unit, arrays read-only, a device's when they are asked for.
 
     Its `gram` stays in the unit that was computed in.
     """
-    if remote is not None:
-        return Distant(it, remote)
+    if backend.transfer is not None:
+        return Distant(it, backend.transfer)
     gram = replace(it.gram, A=read_only(it.gram.A), G=read_only(it.gram.G))
     return replace(it, **_in_unit_of_data(it.W, it.H, it.dense, gram), gram=gram)
 

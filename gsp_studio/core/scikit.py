@@ -1,4 +1,4 @@
-"""What an estimator inherits: from scikit-learn where it is installed, a plain stand-in where it is not."""
+"""Base classes of an estimator: scikit-learn's where it is installed, a plain stand-in where it is not."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Two basis images for one: the images that use it in two ways get one each.
 
-What needs the images is done where they are (`core.distributed.shards`), in four rounds: how much it is used,
-by which images most, what these want, and which of two ways each user takes.
+Passes over the images are made where they are (`core.distributed.shards`), in four rounds: the largest coefficients,
+the images that have them, their versions of the basis image, and the choice of each user between two ways.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def split(Xt: Any, V: Array, H: Any, k: int) -> tuple[Array, Any]:
 
     Parameters
     ----------
-    Xt : ndarray (n, m), or Rows, or SpreadRows
-    V, H : ndarray (r, m), (r, n); with SpreadRows H is Coefficients
+    Xt : ndarray (n, m), or Rows, or DistributedRows
+    V, H : ndarray (r, m), (r, n); with DistributedRows H is Coefficients
     k : int
         A basis image that is not zero, used by at least two images.
 
@@ -144,9 +144,9 @@ def _divided(images: Images, H: Array, V: Array, k: int, least: Any, sides: _Sid
 
 
 def _versions(Xt: Any, V: Array, H: Array, k: int, users: Array, support: Array) -> Array:
-    """What users of one block want basis image k to be on its support.
+    """The versions of basis image k on its support that the users of one block want.
 
-    A block's users, and nobody else, in one product: its bits may depend on how many rows it has.
+    A block's users alone in one product: its bits may depend on how many rows it has.
     """
     parts, of_users = V[:, support], np.ascontiguousarray(H[:, users].T)
     left = Xt[users][:, support] - of_users @ parts + np.outer(H[k, users], parts[k])

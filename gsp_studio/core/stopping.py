@@ -34,7 +34,7 @@ class Stopping:
     def reason(
         self, n_iter: int, error: float, seconds: float, params: Params, residual: Callable[[], float]
     ) -> Stop | None:
-        """Why the run ends after this iteration; None: it goes on. `residual` is asked for only when it counts."""
+        """Return why the run ends after this iteration, None if it goes on; `residual` is called only if needed."""
         if n_iter >= params.max_iter:
             return Stop.MAX_ITER
         if params.max_seconds is not None and seconds >= params.max_seconds:

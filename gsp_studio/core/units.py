@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import is_elsewhere
+from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.powers import exponent_of, scaled
 
 Array = npt.NDArray[Any]
@@ -25,7 +25,7 @@ WINDOW = 32
 
 @dataclass(frozen=True)
 class Unit:
-    """What the factors inside a computation are multiplied by to be those of the data, and the size of these there.
+    """The factors from the numbers inside a computation to those of the data, and the size of the data there.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Unit:
 
     @property
     def data(self) -> int:
-        """X is ``2**data`` times what is computed with."""
+        """X is ``2**data`` times the matrix inside the computation."""
         return self.basis + self.coefficients
 
     @property
@@ -64,8 +64,8 @@ class Unit:
         )
 
     def data_inside(self, X: Any) -> Any:
-        """X (m, n), an array or `Streamed`, as it is computed with: itself in the unit 1, else a copy."""
-        return X.scaled(-self.data) if is_elsewhere(X) else scaled(X, -self.data)
+        """X (m, n), an array or `BlockMatrix`, as it is computed with: itself in the unit 1, else a copy."""
+        return X.scaled(-self.data) if is_out_of_core(X) else scaled(X, -self.data)
 
     def basis_inside(self, W: Any) -> Any:
         """W as it is computed with."""

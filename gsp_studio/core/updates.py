@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend
-from gsp_studio.core import array_ops
 
 Array = npt.NDArray[Any]
 #: New V, and the last iterate before its projection (the same array where nothing is projected).
@@ -48,7 +47,7 @@ def projected_fast_gradient(
     V, dense : ndarray (r, p)
         The projected iterate and the step before its projection: ``project(dense)`` is V to the last bit.
     """
-    L = largest_eigenvalue(array_ops.get(G, backend))
+    L = largest_eigenvalue(backend.get(G))
     if L <= 0.0:  # every coefficient is zero: the error does not depend on V
         return project(V), V
     Y, alpha, first = V, _ALPHA, 0.0
@@ -98,7 +97,7 @@ def largest_eigenvalue(G: Array) -> float:
 
 def gradient_residual(V: Array, B: Array, G: Array, backend: Backend, project: Projection) -> float:
     """``L ||V - P(max(0, V - (G V - B) / L))||``: zero where a projected gradient step leads nowhere (KKT point)."""
-    L = largest_eigenvalue(array_ops.get(G, backend))
+    L = largest_eigenvalue(backend.get(G))
     if L <= 0.0:
         return 0.0
-    return L * array_ops.distance(V, project(backend.gradient_step(V, B, G, L)), backend)
+    return L * backend.distance(V, project(backend.gradient_step(V, B, G, L)))

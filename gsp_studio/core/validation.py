@@ -1,4 +1,4 @@
-"""What data and parameters must be; each violation is a ValueError of one sentence."""
+"""Checks of data and parameters; each violation is a ValueError of one sentence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import is_elsewhere
+from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
@@ -24,7 +24,7 @@ def check_data(X: Any) -> float:
     ValueError
         In one sentence, unless X is a finite, nonnegative matrix with entries, not all of them zero.
     """
-    if is_elsewhere(X):
+    if is_out_of_core(X):
         high = float(X.largest)  # the pass that looks at all values
         if high == 0:
             raise ValueError("X is zero everywhere; there is nothing to factorize")

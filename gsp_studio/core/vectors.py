@@ -1,4 +1,4 @@
-"""From what users hold to the house layout, and back.
+"""Conversion of vectors to the house layout, and back.
 
 `pack` finds the vectors of an input, checks them, and lays them out one after another in a flat buffer: without a copy
 where the input lies so already (Fortran-ordered columns, C-ordered rows). Results go back into the input's structure,
@@ -16,18 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.admission import refuse_sparse
-from gsp_studio.backends.layout import equal_offsets
+from gsp_studio.backends.layout import checked_weights, equal_offsets
 
 Array = npt.NDArray[Any]
 Axis = int | tuple[int, ...]
 
-#: Weights with a largest value outside this range are scaled by a power of two; sparsity ignores the scale of weights.
-_WEIGHT_RANGE = (1e-3, 1e3)
-
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
-    """Vectors of any lengths that lie one after another already: what a list of views of one buffer says at less cost.
+    """Vectors of any lengths that lie one after another already, as a list of views of one buffer at less cost.
 
     Attributes
     ----------
@@ -68,7 +65,7 @@ class Packed:
     rows : ndarray or None
         An array input seen as (other axes..., axes of a vector...); None for a list and for Ragged.
     owns : bool
-        Whether `flat` is a copy that nobody else holds.
+        Whether `flat` is a private copy.
     """
 
     flat: Array
@@ -161,26 +158,10 @@ def _check_lengths(count: int, shortest: int) -> None:
 def _array_weights(weights: Any, array: Array, axes: tuple[int, ...], shape: Any, length: int) -> Array | None:
     w = as_float("weights", weights)
     if w.shape == shape:
-        return _check_weights(w.reshape(1, -1), array.dtype)
+        return checked_weights(w.reshape(1, -1), array.dtype)
     if w.shape == array.shape:
-        return _check_weights(_rows(w, axes).reshape(-1, length), array.dtype)
+        return checked_weights(_rows(w, axes).reshape(-1, length), array.dtype)
     raise ValueError(f"weights has shape {w.shape}; accepted are {shape}, shared by all vectors, and {array.shape}")
-
-
-def _check_weights(rows: Array, dtype: npt.DTypeLike) -> Array | None:
-    """Weights (1, n) or (r, n) as they are used: flat, of that dtype, None where all are equal."""
-    low, high = rows.min(axis=1), rows.max(axis=1)
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
-        raise ValueError("weights holds NaN or infinite values; accepted are finite weights >= 0")
-    if low.min() < 0:
-        raise ValueError(f"weights holds {low.min():.6g}; accepted are weights >= 0")
-    if high.min() == 0:
-        raise ValueError("weights are zero for all entries of a vector; at least one must be positive")
-    if np.array_equal(low, high):
-        return None
-    if high.max() > _WEIGHT_RANGE[1] or high.min() < _WEIGHT_RANGE[0]:
-        rows = np.ldexp(rows, -np.frexp(high)[1][:, None])
-    return np.ascontiguousarray(rows, dtype=dtype).reshape(-1)
 
 
 def _pack_list(x: Any, weights: Any) -> Packed:
@@ -211,7 +192,7 @@ def _list_weights(weights: Any, lengths: list[int], dtype: npt.DTypeLike) -> Arr
     found = [r.shape for r in rows]
     if found != [(n,) for n in lengths]:
         raise ValueError("weights do not fit x; accepted are one array for each vector, of the vector's length")
-    checked = [_check_weights(r.reshape(1, -1), dtype) for r in rows]
+    checked = [checked_weights(r.reshape(1, -1), dtype) for r in rows]
     if all(w is None for w in checked):
         return None
     return np.concatenate([np.ones(n, dtype) if w is None else w for w, n in zip(checked, lengths, strict=True)])

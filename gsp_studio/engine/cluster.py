@@ -26,7 +26,7 @@ from gsp_studio.core.distributed.protocol import ClusterError
 from gsp_studio.io.logfile import LOG
 
 if TYPE_CHECKING:
-    from gsp_studio.core.distributed.matrix import Spread
+    from gsp_studio.core.distributed.matrix import DistributedMatrix
 
 #: Seconds within which a scheduler has to answer.
 _ANSWER = 15.0
@@ -134,7 +134,7 @@ class Cluster:
             sum(int(one.get("memory_limit") or 0) for one in workers),
         )
 
-    def spread(self, X: Any, backend: str = "auto", is_unwanted: Callable[[], bool] | None = None) -> Spread:
+    def spread(self, X: Any, backend: str = "auto", is_unwanted: Callable[[], bool] | None = None) -> DistributedMatrix:
         """Images on its workers, as `core.distributed.dask_workers.spread`."""
         from gsp_studio.core.distributed.dask_workers import spread
 

@@ -39,9 +39,9 @@ class FinishReason(Enum):
 class RunSpec:
     """A run to do: data X, parameters, the backend (with its threads; None: all usable cores), missing entries.
 
-    X (m, n) is an array or `Streamed`. `mask` (m, n) is True where an entry is missing; None: none is. `fingerprint` is
-    that of the data set, "" where it is not needed. `scheduler` is the address of the cluster that computes, as for
-    `cluster.Cluster`; "" for this computer.
+    X (m, n) is an array or a `BlockMatrix`. `mask` (m, n) is True where an entry is missing; None: none is.
+    `fingerprint` is that of the data set, "" where it is not needed. `scheduler` is the address of the cluster that
+    computes, as for `cluster.Cluster`; "" for this computer.
     """
 
     X: Any

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.backends import Backend, OutOfDeviceMemory, get_backend
-from gsp_studio.backends.backend import is_elsewhere
+from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.blocks import Interrupted
 from gsp_studio.core.distributed.coefficients import Coefficients
-from gsp_studio.core.distributed.matrix import Spread
+from gsp_studio.core.distributed.matrix import DistributedMatrix
 from gsp_studio.core.distributed.protocol import ClusterError
 from gsp_studio.core.edits import check_edit, difference, edited_params, text_of
 from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Result, Stop, history_of, iterate, result_of
@@ -269,7 +269,7 @@ class _Solving:
     def iterations(self) -> FinishReason:
         spec = self.runner.spec
         X = self.placed()
-        is_spread = isinstance(X, Spread)  # then what is left to do here is small
+        is_spread = isinstance(X, DistributedMatrix)  # then what is left to do here is small
         self.backend = get_backend("cpu" if is_spread else spec.backend, spec.threads)
         solver = iterate(X, self.params, self.backend, spec.mask)
         it, is_edited = next(solver), False
@@ -299,11 +299,11 @@ class _Solving:
                 raise ValueError("a mask needs the images in memory; on a cluster they are on other machines")
             X = connected(spec.scheduler).spread(spec.X, spec.backend, lambda: self.runner._cancel)
             return X.watched(lambda: self.runner._cancel)
-        if isinstance(spec.X, Spread):
+        if isinstance(spec.X, DistributedMatrix):
             return spec.X.watched(lambda: self.runner._cancel)
         n, rank = spec.X.shape[1], spec.params.rank
         require_memory(_COPIES * rank * n * spec.X.dtype.itemsize, f"a run of rank {rank} on {n} images")
-        return spec.X.watched(lambda: self.runner._cancel) if is_elsewhere(spec.X) else spec.X
+        return spec.X.watched(lambda: self.runner._cancel) if is_out_of_core(spec.X) else spec.X
 
     def take(self, n_iter: int, changes: list[Params | Edit]) -> list[Params | Edit]:
         """Note what the solver is about to be sent; parameters that are in force already are none."""

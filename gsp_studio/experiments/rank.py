@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import Streamed
-from gsp_studio.core import array_ops
+from gsp_studio.backends.blocks import BlockMatrix
+from gsp_studio.core.encoding import coefficients
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.nmf import Params, factorize
 from gsp_studio.core.units import unit_of
@@ -148,7 +148,7 @@ def _left_out(X: Array, rows: Array, columns: Array, params: Params, backend: Ba
 
 def _coefficients(X: Array, W: Array, backend: Backend) -> Array:
     """``argmin_{H >= 0} ||X - W H||`` by HALS sweeps."""
-    H, _ = array_ops.coefficients(X, np.ascontiguousarray(W.T), backend, _SWEEPS, 0.0)
+    H, _ = coefficients(X, np.ascontiguousarray(W.T), backend, _SWEEPS, 0.0)
     return H
 
 
@@ -187,7 +187,7 @@ def study_ranks(
 
     Parameters
     ----------
-    X : array_like (m, n), >= 0, or Streamed
+    X : array_like (m, n), >= 0, or BlockMatrix
         Of data that stay in their file a sample of images is looked at.
     ranks : iterable of int
     params : Params
@@ -209,7 +209,7 @@ def study_ranks(
     ValueError
         No rank, or one that half of the data cannot have.
     """
-    X = X.sample(_SAMPLE) if isinstance(X, Streamed) else as_compute_dtype(X)
+    X = X.sample(_SAMPLE) if isinstance(X, BlockMatrix) else as_compute_dtype(X)
     check_data(X)
     wanted = sorted(set(ranks))
     most = min(X.shape) // 2

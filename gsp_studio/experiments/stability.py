@@ -64,7 +64,7 @@ def basis_stability(
 
     Parameters
     ----------
-    X : array_like (m, n), >= 0, or Streamed
+    X : array_like (m, n), >= 0, or BlockMatrix
     W : ndarray (m, r)
         The basis that it is about.
     params : Params

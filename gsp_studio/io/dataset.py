@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.io.fingerprint import fingerprint_of, sampled_fingerprint_of
 from gsp_studio.io.montage import as_curves
 from gsp_studio.io.steps import Patches, Step, StepError, as_step, shape_after
@@ -166,9 +166,9 @@ class Dataset:
 
     Attributes
     ----------
-    X : ndarray (m, n), float32 or float64, >= 0, finite, Fortran order; or Streamed
+    X : ndarray (m, n), float32 or float64, >= 0, finite, Fortran order; or BlockMatrix
         A column an image of m values, each contiguous in memory. Read-only. Images that stay in their file are
-        `Streamed`: whole columns can be taken of these, too.
+        `BlockMatrix`: whole columns can be taken of these, too.
     image_shape : (height, width), in pixels
     order : "C" | "F"
         How a column fills its image, or each of its three colours.
@@ -220,7 +220,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         _check(self)
-        if isinstance(self.X, Streamed):  # whose values are looked at as they are read
+        if isinstance(self.X, BlockMatrix):  # whose values are looked at as they are read
             object.__setattr__(self, "fingerprint", sampled_fingerprint_of(self.X))
             return
         _check_values(self)
@@ -320,7 +320,7 @@ class Dataset:
         """
         if columns is not None:
             return self.as_images(self.X[:, np.atleast_1d(np.asarray(columns))])
-        return self.as_images(self.X[:, :] if isinstance(self.X, Streamed) else self.X)
+        return self.as_images(self.X[:, :] if isinstance(self.X, BlockMatrix) else self.X)
 
 
 def as_images(rows: Array, image_shape: tuple[int, int], order: str, channels: int) -> Array:
@@ -356,9 +356,9 @@ def _check(data: Dataset) -> None:
     X = data.X
     if isinstance(X, np.ma.MaskedArray):
         raise DatasetError(f"{data.name}: X is a masked array; accepted are its values, and for a fit its mask as mask")
-    if not isinstance(X, np.ndarray | Streamed):
+    if not isinstance(X, np.ndarray | BlockMatrix):
         raise DatasetError(f"{data.name}: X is a {type(X).__name__}; expected is an array, or images in their file")
-    is_ordered = isinstance(X, Streamed) or X.flags.f_contiguous
+    is_ordered = isinstance(X, BlockMatrix) or X.flags.f_contiguous
     if X.ndim != 2 or X.dtype not in (np.float32, np.float64) or not is_ordered:
         raise DatasetError(
             f"{data.name}: X is {X.dtype} {X.shape}; expected is a float32 or float64 matrix in Fortran order"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 
 Array = npt.NDArray[Any]
 
@@ -34,7 +34,7 @@ def fingerprint_of(X: Array) -> str:
     return digest.hexdigest()
 
 
-def sampled_fingerprint_of(X: Streamed) -> str:
+def sampled_fingerprint_of(X: BlockMatrix) -> str:
     """SHA-256 of shape, type and the values of some images, so that the file need not be read whole."""
     digest = hashlib.sha256(f"sampled {X.shape} {X.dtype.str}".encode())
     for j in np.unique(np.linspace(0, X.shape[1] - 1, _SAMPLED).astype(int)):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.io import apply_steps, array_reader
 from gsp_studio.io.dataset import DatasetError, as_images
 from gsp_studio.io.formats.plain_values import PlainArray
@@ -52,7 +52,7 @@ def why_not(found: Peek) -> str:
     return ""
 
 
-def opened(found: Peek) -> Streamed:
+def opened(found: Peek) -> BlockMatrix:
     """The images of a source as the columns of a matrix that is read in blocks.
 
     Raises
@@ -67,7 +67,7 @@ def opened(found: Peek) -> Streamed:
     source = _Source(found)
     shape = (height * width * found.channels, found.n_images)
     of_file = None if source.values is None else source.values.nbytes * found.n_images // found.n_held
-    X = Streamed(shape, dtype, source.read, of_file)
+    X = BlockMatrix(shape, dtype, source.read, of_file)
     held = min(found.n_images, X.images_at_once) * shape[0] * dtype.itemsize
     require_memory(2 * held, f"{found.path}, read in blocks of images of {height} x {width},")
     return X

@@ -5,7 +5,7 @@ import pytest
 
 import gsp_studio as gs
 from gsp_studio.backends import blocks, get_backend
-from gsp_studio.backends.blocks import Interrupted, Streamed
+from gsp_studio.backends.blocks import BlockMatrix, Interrupted
 from gsp_studio.backends.kernels import prepared
 from gsp_studio.core.edits import Kill, Reseed, Split
 from gsp_studio.core.metrics import mean_image, squared_norm, squared_norms_of_images
@@ -28,7 +28,7 @@ def streamed(X, calls=None):
             calls.append((start, stop))
         out[:] = X.T[start:stop]
 
-    return Streamed(X.shape, X.dtype, read)
+    return BlockMatrix(X.shape, X.dtype, read)
 
 
 @pytest.fixture(autouse=True)
@@ -170,4 +170,4 @@ def test_an_error_of_the_reader_reaches_the_caller():
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="the disk is gone"):
-        gs.factorize(Streamed((M, N), np.float32, read), params("psnmf"))
+        gs.factorize(BlockMatrix((M, N), np.float32, read), params("psnmf"))

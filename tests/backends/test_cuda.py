@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from device import emulation, on_fake_device
+from local_workers import LocalWorkers
 
 import gsp_studio as gs
 from gsp_studio import backends
 from gsp_studio.backends import BackendUnavailable, OutOfDeviceMemory
-from gsp_studio.backends.blocks import Held, Streamed
-from gsp_studio.core.distributed.matrix import Spread
-from gsp_studio.core.distributed.protocol import Here, spans_of
+from gsp_studio.backends.blocks import BlockMatrix, InMemoryBlocks
+from gsp_studio.core.distributed.matrix import DistributedMatrix
+from gsp_studio.core.distributed.protocol import spans_of
 from gsp_studio.core.edits import Kill, Reseed, Split
 from gsp_studio.core.optimality import kkt_residual
 from gsp_studio.core.path import SparsityPath
@@ -196,7 +197,7 @@ def test_a_cluster_waits_for_its_slowest_block(held, weighted, machine, monkeypa
     for s in 5 * (0.6, 0.999, 1.0):
         V, w = rng.random((4, 40)), 0.5 + rng.random(40) if weighted else None
         with backend.scope():
-            found = backend.remote.get(backend.project_rows(backend.remote.put(V), s, w)[0])
+            found = backend.get(backend.project_rows(backend.put(V), s, w)[0])
         np.testing.assert_allclose(found, cpu.project_rows(V, s, w)[0], rtol=0, atol=1e-12)
     assert set(machine.launches) == {"project_in_cluster"}
 
@@ -221,15 +222,15 @@ def test_an_entry_of_zero_stays_zero_where_the_multiplier_ends_below_zero(machin
     backend, own = gs.get_backend("cuda"), float(gs.hoyer_sparsity(V.T)[0])
     with backend.scope():
         for less in (1e-12, 1e-11):
-            found, _ = backend.project_rows(backend.remote.put(V), own - less, None, mu0=1e-13)
-            assert not backend.remote.get(found)[0, :3].any()
+            found, _ = backend.project_rows(backend.put(V), own - less, None, mu0=1e-13)
+            assert not backend.get(found)[0, :3].any()
 
 
 def test_weights_are_those_of_the_type_that_is_computed_with(machine):
     backend, rng = gs.get_backend("cuda"), np.random.default_rng(0)
     w, V = np.where(rng.random(40) < 0.5, 1.0, 0.5), rng.random((4, 40))
     with backend.scope():
-        both = [backend.remote.get(backend.project_rows(backend.remote.put(V.astype(t)), 0.6, w)[0]) for t in "df"]
+        both = [backend.get(backend.project_rows(backend.put(V.astype(t)), 0.6, w)[0]) for t in "df"]
     np.testing.assert_allclose(*both, rtol=0, atol=1e-6)
 
 
@@ -246,8 +247,8 @@ def test_ties_are_settled_by_the_host_also_beside_a_vector_that_stays(machine):
     B[0] = 0.0
     B[0, [3, 5]] = 1.0, 0.5
     with backend.scope():
-        V, B, G = (backend.remote.put(array) for array in (np.full((2, 40), 0.5), B, np.eye(2)))
-        assert backend.remote.descend(V, B, G, lambda: 1.0, 1, 0.0, "rows", 0.5, None, 0.0) is None
+        V, B, G = (backend.put(array) for array in (np.full((2, 40), 0.5), B, np.eye(2)))
+        assert backend.descend(V, B, G, lambda: 1.0, 1, 0.0, "rows", 0.5, None, 0.0) is None
 
 
 @pytest.mark.parametrize("shape_of_matrix", [(700, 6), (64, 1), (9, 40)])
@@ -308,14 +309,14 @@ def test_gram_matrices_that_do_not_fit_pass_through_shared_memory_in_parts(optin
     V, H = rng.random((19, 60)), rng.random((19, 200))
     B, G = H @ parts_like.T, H @ H.T
     with backend.scope():
-        there = [backend.remote.put(array) for array in (V, B, G)]
-        found = backend.remote.get(backend.hals(*there, 10, 0.1))
+        there = [backend.put(array) for array in (V, B, G)]
+        found = backend.get(backend.hals(*there, 10, 0.1))
         np.testing.assert_allclose(found, cpu.hals(V, B, G, 10, 0.1), rtol=1e-9, atol=1e-12)
-        Xt = backend.remote.put(parts_like.T)
+        Xt = backend.put(parts_like.T)
         L = float(np.linalg.eigvalsh(V @ V.T)[-1])
-        found, *_ = backend.descend_coefficients(Xt, there[0], backend.remote.put(H), L, 10, 0.1)
+        found, *_ = backend.descend_coefficients(Xt, there[0], backend.put(H), L, 10, 0.1)
     expected, *_ = cpu.descend_coefficients(np.ascontiguousarray(parts_like.T), V, H, L, 10, 0.1)
-    np.testing.assert_allclose(backend.remote.get(found), expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(backend.get(found), expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(("capability", "cooperates"), [("90", 1), ("86", 1), ("86", 0)])
@@ -338,13 +339,11 @@ def test_a_multiplier_below_zero_by_rounding_is_none(capability, machine):
     backend, rng = gs.get_backend("cuda"), np.random.default_rng(0)
     V, H = rng.random((5, 40)), rng.random((5, 90))
     with backend.scope():
-        there = [backend.remote.put(array) for array in (V, H @ rng.random((90, 40)), H @ H.T)]
+        there = [backend.put(array) for array in (V, H @ rng.random((90, 40)), H @ H.T)]
         for s in (0.5, 0.01):
-            found = [
-                backend.remote.descend(*there, lambda: 1.0, 4, 0.1, "group", s, None, mu0) for mu0 in (0.0, -1e-300)
-            ]
+            found = [backend.descend(*there, lambda: 1.0, 4, 0.1, "group", s, None, mu0) for mu0 in (0.0, -1e-300)]
             for a, b in zip(*found, strict=True):
-                np.testing.assert_array_equal(*(x if isinstance(x, float) else backend.remote.get(x) for x in (a, b)))
+                np.testing.assert_array_equal(*(x if isinstance(x, float) else backend.get(x) for x in (a, b)))
 
 
 def test_parts_that_never_meet(machine):
@@ -458,7 +457,7 @@ def test_images_that_do_not_fit_are_streamed(method, machine, parts_like, monkey
     np.testing.assert_allclose(found.history.error, expected.history.error, rtol=1e-9)
     assert machine.peak < machine.total
     machine.total = 1 << 30
-    streamed = Streamed((60, 200), np.float64, lambda a, b, out: np.copyto(out, parts_like.T[a:b]))
+    streamed = BlockMatrix((60, 200), np.float64, lambda a, b, out: np.copyto(out, parts_like.T[a:b]))
     found = gs.factorize(streamed, params_for(method), "cuda")
     np.testing.assert_allclose(found.history.error, expected.history.error, rtol=1e-9)
 
@@ -556,8 +555,8 @@ def test_the_sources_are_in_the_package() -> None:
 def test_workers_compute_on_their_devices(method, machine, parts_like):
     """Each reads its part, in blocks, onto its device; the basis and coefficients stay with the host."""
     X = np.asfortranarray(parts_like)
-    images = Held(np.ascontiguousarray(X.T))
-    there = Spread(X.shape, X.dtype, Here(images, spans_of(*X.shape, X.dtype, [1.0, 1.0]), "cuda"))
+    images = InMemoryBlocks(np.ascontiguousarray(X.T))
+    there = DistributedMatrix(X.shape, X.dtype, LocalWorkers(images, spans_of(*X.shape, X.dtype, [1.0, 1.0]), "cuda"))
     steering = {2: [Kill(1)], 3: [Split(0)], 4: [Reseed(2)]}
     found = gs.factorize(there, params_for(method), "cpu", steering=steering)
     assert machine.launches

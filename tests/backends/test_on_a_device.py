@@ -68,13 +68,13 @@ def test_a_large_group_is_repeated_to_the_last_bit():
     """Sums do not depend on which block comes last."""
     backend = gs.get_backend("cuda")
     with backend.scope():
-        V = backend.remote.put(np.random.default_rng(1).random((100, 200_000), np.float32))
+        V = backend.put(np.random.default_rng(1).random((100, 200_000), np.float32))
         first, mu = backend.project_rows(V, 0.8)
-        first = backend.remote.get(first)
+        first = backend.get(first)
         for _ in range(50):
             again, same = backend.project_rows(V, 0.8)
             assert same == mu
-            np.testing.assert_array_equal(backend.remote.get(again), first)
+            np.testing.assert_array_equal(backend.get(again), first)
 
 
 @pytest.mark.parametrize("method", list(gs.METHODS))
@@ -102,10 +102,10 @@ def test_runs_repeat_to_the_last_bit_beside_another_run(method, faces_like):
 def test_images_that_do_not_fit_are_streamed(faces_like, monkeypatch):
     """From pinned memory on a stream of their own, block after block."""
     from gsp_studio.backends import blocks
-    from gsp_studio.backends.blocks import Streamed
+    from gsp_studio.backends.blocks import BlockMatrix
 
     monkeypatch.setattr(blocks, "_BYTES_AT_ONCE", 128 * 361 * 4)
-    streamed = Streamed(faces_like.shape, np.float32, lambda a, b, out: np.copyto(out, faces_like.T[a:b]))
+    streamed = BlockMatrix(faces_like.shape, np.float32, lambda a, b, out: np.copyto(out, faces_like.T[a:b]))
     for method in ("psnmf", "nenmf"):
         expected, found = (gs.factorize(X, params_for(method, max_iter=20), "cuda") for X in (faces_like, streamed))
         np.testing.assert_allclose(found.history.error, expected.history.error, rtol=1e-4)

@@ -10,7 +10,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 import gsp_studio as gs
-from gsp_studio.backends.blocks import Interrupted, Streamed
+from gsp_studio.backends.blocks import BlockMatrix, Interrupted
 from gsp_studio.core.distributed import dask_workers as on_dask
 from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.distributed.dask_workers import spread, streamed
@@ -113,7 +113,7 @@ def test_what_is_persisted_is_used_where_it_is(client, here):
 def test_what_does_not_fit_into_the_workers_is_computed_in_every_pass(client, here, monkeypatch):
     scaled(client, 2)
     monkeypatch.setattr(on_dask, "_SHARE", 0.0)
-    for X in (chunked(data()), Streamed((M, N), np.float32, from_nowhere)):
+    for X in (chunked(data()), BlockMatrix((M, N), np.float32, from_nowhere)):
         there = gs.factorize(spread(X, client), params())
         assert np.array_equal(there.W, here["psnmf"].W)
 
@@ -154,7 +154,7 @@ def test_a_pass_is_given_up_in_its_midst(client, monkeypatch):
     monkeypatch.setattr(on_dask, "_SHARE", 0.0)
     monkeypatch.setattr("gsp_studio.backends.blocks._BYTES_AT_ONCE", 64 * M * 4)
     unwanted = threading.Event()
-    some = spread(Streamed((M, N), np.float32, slow), client).watched(unwanted.is_set)
+    some = spread(BlockMatrix((M, N), np.float32, slow), client).watched(unwanted.is_set)
     solver = gs.iterate(some, params(max_iter=10_000))
     it = next(solver)
     threading.Timer(0.3, unwanted.set).start()
@@ -182,7 +182,7 @@ def test_what_a_worker_lacks_is_one_sentence(read, told, client, monkeypatch):
     scaled(client, 1)
     monkeypatch.setattr(on_dask, "_SHARE", 0.0)
     with pytest.raises(ClusterError, match=told):
-        gs.factorize(spread(Streamed((M, N), np.float32, read), client), params())
+        gs.factorize(spread(BlockMatrix((M, N), np.float32, read), client), params())
 
 
 @pytest.mark.parametrize("kind", ["array", "streamed"])
@@ -191,7 +191,7 @@ def test_workers_that_are_paused_take_no_part(kind, client, here, monkeypatch):
     scaled(client, 2)
     monkeypatch.setattr(on_dask, "_PATIENCE", 0.5)
     first, second = client.cluster.workers.values()
-    X = data() if kind == "array" else Streamed((M, N), np.float32, from_nowhere)
+    X = data() if kind == "array" else BlockMatrix((M, N), np.float32, from_nowhere)
     try:
         paused(client, first)
         there = gs.factorize(spread(X, client), params())
@@ -209,7 +209,7 @@ def test_workers_that_are_paused_take_no_part(kind, client, here, monkeypatch):
 def test_a_worker_that_is_paused_before_it_has_begun_is_told(kind, client, monkeypatch):
     scaled(client, 1)
     [worker] = client.cluster.workers.values()
-    X = data() if kind == "array" else Streamed((M, N), np.float32, from_nowhere)
+    X = data() if kind == "array" else BlockMatrix((M, N), np.float32, from_nowhere)
     monkeypatch.setattr(on_dask, "_PATIENCE", 0.5)
     wait_for_workers = on_dask.DaskWorkers._wait_for_workers
 

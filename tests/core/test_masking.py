@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from definitions import masked_error
 
 import gsp_studio as gs
-from gsp_studio.core.masking import masked_error
 from gsp_studio.engine.run import RunSpec
 from gsp_studio.engine.runner import Runner
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from definitions import image_errors
 
 from gsp_studio.core import residuals as module
-from gsp_studio.core.residuals import error_map, fit_of_image, image_errors, residuals
+from gsp_studio.core.residuals import error_map, fit_of_image, residuals
 
 
 def problem(
@@ -170,7 +171,7 @@ def test_nothing_is_changed_and_read_only_data_will_do() -> None:
 
 def test_shapes_that_do_not_fit() -> None:
     X, W, H = problem()
-    for call in (residuals, image_errors, error_map):
+    for call in (residuals, error_map):
         with pytest.raises(ValueError, match=r"X \(30, 47\), W \(30, 4\) and H \(4, 46\) do not fit"):
             call(X, W, H[:, :-1])
     with pytest.raises(ValueError, match="do not fit"):

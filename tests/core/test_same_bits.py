@@ -10,12 +10,12 @@ import dask.array as da
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
+from local_workers import LocalWorkers
 
 import gsp_studio as gs
 from gsp_studio.backends import blocks
-from gsp_studio.backends.blocks import Held, Streamed
-from gsp_studio.core.distributed.matrix import Spread
-from gsp_studio.core.distributed.protocol import Here
+from gsp_studio.backends.blocks import BlockMatrix, InMemoryBlocks
+from gsp_studio.core.distributed.matrix import DistributedMatrix
 from gsp_studio.core.nmf import METHODS
 from gsp_studio.core.residuals import residuals
 
@@ -35,14 +35,14 @@ def params(method="psnmf", **more):
 
 
 def streamed(X):
-    return Streamed(X.shape, X.dtype, lambda start, stop, out: np.copyto(out, X.T[start:stop]))
+    return BlockMatrix(X.shape, X.dtype, lambda start, stop, out: np.copyto(out, X.T[start:stop]))
 
 
 def cut(X, *edges):
     """In parts that begin with these blocks."""
     edges = [0, *(BLOCK * edge for edge in edges), X.shape[1]]
     spans = [slice(a, b) for a, b in itertools.pairwise(edges)]
-    return Spread(X.shape, X.dtype, Here(Held(np.ascontiguousarray(X.T)), spans, "cpu"))
+    return DistributedMatrix(X.shape, X.dtype, LocalWorkers(InMemoryBlocks(np.ascontiguousarray(X.T)), spans, "cpu"))
 
 
 def everywhere(X, monkeypatch):

@@ -6,19 +6,19 @@ import math
 
 import numpy as np
 import pytest
+from definitions import image_errors, masked_error
+from local_workers import LocalWorkers
 
 import gsp_studio as gs
-from gsp_studio.backends.blocks import Held, Streamed
+from gsp_studio.backends.blocks import BlockMatrix, InMemoryBlocks
 from gsp_studio.backends.powers import exponent_of, scaled
-from gsp_studio.core.distributed.matrix import Spread
-from gsp_studio.core.distributed.protocol import Here
+from gsp_studio.core.distributed.matrix import DistributedMatrix
 from gsp_studio.core.edits import Kill, Reseed, Split
 from gsp_studio.core.initialization import STARTS
-from gsp_studio.core.masking import masked_error
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.nmf import METHODS, iterate
 from gsp_studio.core.optimality import kkt_residual
-from gsp_studio.core.residuals import error_map, fit_of_image, image_errors, residuals
+from gsp_studio.core.residuals import error_map, fit_of_image, residuals
 from gsp_studio.experiments.rank import bicross_validated_errors
 
 M, N, RANK = 40, 150, 5
@@ -41,7 +41,7 @@ def params(method="psnmf", **more):
 
 
 def streamed(X):
-    return Streamed(X.shape, X.dtype, lambda start, stop, out: np.copyto(out, X.T[start:stop]))
+    return BlockMatrix(X.shape, X.dtype, lambda start, stop, out: np.copyto(out, X.T[start:stop]))
 
 
 def assert_same_run(found, plain, exponent):
@@ -174,7 +174,7 @@ def test_streamed_images_are_multiplied_as_they_are_read(method, dtype):
     plain = gs.factorize(X, params(method), "cpu")
     for exponent in EXPONENTS[dtype]:
         there = scaled(X, exponent)
-        for stream in (streamed(there), Held(np.ascontiguousarray(there.T))):
+        for stream in (streamed(there), InMemoryBlocks(np.ascontiguousarray(there.T))):
             found = gs.factorize(stream, params(method, init="random"), "cpu")
             assert_same_run(found, plain, exponent)
         assert np.array_equal(there, scaled(X, exponent))
@@ -193,7 +193,9 @@ def test_a_part_and_a_copy_of_multiplied_images_are_multiplied(dtype):
 def test_a_cluster_says_by_what_to_multiply(dtype):
     def spread(X):
         spans = [slice(0, 128), slice(128, N)]
-        return Spread(X.shape, X.dtype, Here(Held(np.ascontiguousarray(X.T)), spans, "cpu"))
+        return DistributedMatrix(
+            X.shape, X.dtype, LocalWorkers(InMemoryBlocks(np.ascontiguousarray(X.T)), spans, "cpu")
+        )
 
     X = data(dtype)
     plain = gs.factorize(spread(X), params(), "cpu")

@@ -11,6 +11,17 @@ from gsp_studio.backends import reference
 from gsp_studio.core.sparsity import hoyer_sparsity
 
 
+def hoyer(vectors, weights=None):
+    """Hoyer sparsity of every vector by the reference; a zero vector counts as 1."""
+    group = reference.make_group(vectors, weights)
+    result = np.ones(len(vectors))
+    for i, c in enumerate(group.c):
+        if c.any():
+            x = c / c.max()
+            result[i] = reference.sparsity_of(group, i, np.arange(len(c)), x / np.linalg.norm(x))
+    return result
+
+
 @settings(max_examples=80)
 @given(groups(longest=60))
 def test_high_precision_oracle(case):
@@ -18,7 +29,7 @@ def test_high_precision_oracle(case):
     found = hoyer_sparsity(vectors, weights)
     for i, v in enumerate(vectors):
         assert found[i] == pytest.approx(oracle.hoyer(v, None if weights is None else weights[i]), abs=1e-13)
-    np.testing.assert_allclose(reference.hoyer(vectors, weights), found, atol=1e-12)
+    np.testing.assert_allclose(hoyer(vectors, weights), found, atol=1e-12)
 
 
 def test_by_hand():

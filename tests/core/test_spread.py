@@ -7,14 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from device import on_a_real_device
+from local_workers import LocalWorkers
 
 import gsp_studio as gs
 from gsp_studio.backends import blocks
-from gsp_studio.backends.blocks import Held, Interrupted, Streamed
+from gsp_studio.backends.blocks import BlockMatrix, InMemoryBlocks, Interrupted
 from gsp_studio.backends.summation import nodes
 from gsp_studio.core.distributed.coefficients import Coefficients
-from gsp_studio.core.distributed.matrix import Spread
-from gsp_studio.core.distributed.protocol import ClusterError, Here, Lost, spans_of
+from gsp_studio.core.distributed.matrix import DistributedMatrix
+from gsp_studio.core.distributed.protocol import ClusterError, Lost, spans_of
 from gsp_studio.core.distributed.shards import Order, Part, sweep
 from gsp_studio.core.nmf import METHODS
 from gsp_studio.core.optimality import kkt_residual
@@ -35,9 +36,9 @@ def params(method="psnmf", **more):
     return gs.Params(RANK, method, 0.5, seed=1, **{"max_iter": 12, "weights": weights, **more})
 
 
-def spread(X, parts=3, workers=Here):
-    return Spread(
-        X.shape, X.dtype, workers(Held(np.ascontiguousarray(X.T)), spans_of(*X.shape, X.dtype, [1.0] * parts))
+def spread(X, parts=3, workers=LocalWorkers):
+    return DistributedMatrix(
+        X.shape, X.dtype, workers(InMemoryBlocks(np.ascontiguousarray(X.T)), spans_of(*X.shape, X.dtype, [1.0] * parts))
     )
 
 
@@ -63,7 +64,7 @@ def test_parts_give_what_the_whole_gives(method):
 def test_one_part_in_blocks_is_streaming_to_the_last_bit(method, monkeypatch):
     monkeypatch.setattr(blocks, "_BYTES_AT_ONCE", 128 * M * 4)
     X = data(np.float32)
-    streamed = Streamed(X.shape, X.dtype, lambda start, stop, out: out.__setitem__(slice(None), X.T[start:stop]))
+    streamed = BlockMatrix(X.shape, X.dtype, lambda start, stop, out: out.__setitem__(slice(None), X.T[start:stop]))
     here, there = gs.factorize(streamed, params(method)), gs.factorize(spread(X, 1), params(method))
     if on_a_real_device():  # a library's products there depend on more than their sizes
         np.testing.assert_allclose(there.history.error, here.history.error, rtol=1e-4)
@@ -87,7 +88,7 @@ CHOICES = {
 def test_choices_work_on_parts(name, monkeypatch):
     X, chosen = data(), params(**CHOICES[name])
     # Starts that look at images look at a sample where these are not in memory: here at all of them.
-    streamed = Held(np.ascontiguousarray(X.T))
+    streamed = InMemoryBlocks(np.ascontiguousarray(X.T))
     here, there = gs.factorize(streamed, chosen), gs.factorize(spread(X), chosen)
     assert there.n_iter == here.n_iter
     agree(there, here, 1e-6)
@@ -250,7 +251,7 @@ def test_kkt_residual_of_coefficients_that_are_elsewhere(chosen):
 
 def test_a_stop_is_for_one_call():
     X = data()
-    seen, part = [], Part(Held(np.ascontiguousarray(X.T)), 0, N, "cpu")
+    seen, part = [], Part(InMemoryBlocks(np.ascontiguousarray(X.T)), 0, N, "cpu")
 
     def work(images, H):
         for some, _ in images.Xt.T.blocks():
@@ -280,7 +281,7 @@ def test_coefficients_of_a_run_begin_another_where_they_are():
     agree(gs.factorize(other, params(init=(first.W, first.H), max_iter=1)), second)
 
 
-class Failing(Here):
+class Failing(LocalWorkers):
     """Loses a part, with what it held, at given calls."""
 
     fails_at: tuple[int, ...] = (7,)
@@ -299,7 +300,7 @@ class Failing(Here):
 
     def replace(self, lost, is_unwanted):
         self.replaced += 1
-        fresh = Here(self.X, self.spans)
+        fresh = LocalWorkers(self.X, self.spans)
         for i in lost:
             self._parts[i] = fresh._parts[i]
 

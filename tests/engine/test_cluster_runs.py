@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.core.distributed.protocol import ClusterError
 from gsp_studio.engine.cluster import Cluster, check_address, close_all, connected, known
 from gsp_studio.engine.run import FinishReason, RunSpec, RunState
@@ -54,7 +54,7 @@ def here():
 
 
 def spec(address, tmp_path, params=PARAMS, seconds=0.0):
-    return RunSpec(Streamed((M, N), np.float32, Watched(tmp_path / "end", seconds)), params, scheduler=address)
+    return RunSpec(BlockMatrix((M, N), np.float32, Watched(tmp_path / "end", seconds)), params, scheduler=address)
 
 
 def until(runner, n_iter):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.cli import main
 from gsp_studio.experiments.rank import (
     RankRow,
@@ -126,7 +126,7 @@ def test_a_study_can_be_given_up():
 
 def test_images_in_their_file_are_sampled(monkeypatch):
     X = noisy()
-    streamed = Streamed(X.shape, X.dtype, lambda a, b, out: np.copyto(out, X.T[a:b]))
+    streamed = BlockMatrix(X.shape, X.dtype, lambda a, b, out: np.copyto(out, X.T[a:b]))
     monkeypatch.setattr("gsp_studio.experiments.rank._SAMPLE", 120 * 4 * 100)
     study = study_ranks(streamed, [4, 5, 6], gs.Params(1, "ahals", max_iter=100), seeds=1)
     assert study.suggested == 5

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 import gsp_studio as gs
 from gsp_studio.backends import blocks
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
 from gsp_studio.gui.dialogs.preprocessing_step import StepDialog
 from gsp_studio.gui.dialogs.preprocessing_steps import StepsList
@@ -219,7 +219,7 @@ def test_a_file_that_stays_on_the_disk_is_worked_on(window: MainWindow, stack: P
     session.settings.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
     session.open(stack, LoadOptions(storage="disk"))
     wait_until(lambda: session.display.shown is not None)
-    assert isinstance(session.dataset.X, Streamed)
+    assert isinstance(session.dataset.X, BlockMatrix)
     assert "on the disk" in window.data._facts["images"].text()
     session.settings.set_sparsity(0.7)
     wait_until(lambda: session.display.shown.target == pytest.approx(0.7))
@@ -258,14 +258,14 @@ def test_cancel_does_not_wait_for_the_end_of_a_pass(
     session.settings.set_choice(Choice(rank=3, max_iter=1000, sparsity=0.4))
     session.open(stack, LoadOptions(storage="disk"))
     wait_until(lambda: session.basis.pinned is not None)
-    read = Streamed.blocks
+    read = BlockMatrix.blocks
 
-    def slowly(self: Streamed) -> object:
+    def slowly(self: BlockMatrix) -> object:
         for block in read(self):
             time.sleep(0.02)
             yield block
 
-    monkeypatch.setattr(Streamed, "blocks", slowly)  # a pass takes two seconds
+    monkeypatch.setattr(BlockMatrix, "blocks", slowly)  # a pass takes two seconds
     session.run()
     wait_until(lambda: session.phase is not Phase.IDLE)
     time.sleep(0.3)

@@ -14,7 +14,7 @@ import zarr
 from making import npy_bytes, pictures, save_all
 
 import gsp_studio as gs
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.io import streamed as streaming
 from gsp_studio.io.formats import plain_values
 from gsp_studio.io.load import load_dataset, peek
@@ -154,7 +154,7 @@ def test_what_is_read_is_what_loading_gives(name, tmp_path, monkeypatch):
     here = load_dataset(path, storage="memory", **choices)
     monkeypatch.setattr(streaming, "_CHUNK", 3000)  # several to a block
     there = load_dataset(path, storage="disk", **choices)
-    assert isinstance(there.X, Streamed)
+    assert isinstance(there.X, BlockMatrix)
     assert there.X.dtype == here.X.dtype
     assert np.array_equal(there.X[:, :], here.X)
     assert np.array_equal(there.X[:, 5], here.X[:, 5])
@@ -167,7 +167,7 @@ def test_what_is_read_is_what_loading_gives(name, tmp_path, monkeypatch):
     stop = min(17, here.X.shape[1])
     elsewhere = pickle.loads(pickle.dumps(there.X.part(3, stop)))  # which is how it goes to a worker
     assert np.array_equal(elsewhere[:, :], here.X[:, 3:stop])
-    assert isinstance(again.X, Streamed)
+    assert isinstance(again.X, BlockMatrix)
 
 
 def test_nan_becomes_zero_on_the_way(tmp_path):
@@ -216,7 +216,7 @@ def test_large_ones_stay_by_themselves(tmp_path, monkeypatch):
     assert peek(tmp_path / "x.npy").usual_storage == "memory"
     monkeypatch.setattr("gsp_studio.io.load._LARGE", 1000)
     assert peek(tmp_path / "x.npy").usual_storage == "disk"
-    assert isinstance(load_dataset(tmp_path / "x.npy").X, Streamed)
+    assert isinstance(load_dataset(tmp_path / "x.npy").X, BlockMatrix)
     assert isinstance(load_dataset(tmp_path / "x.npy", storage="memory").X, np.ndarray)
     assert isinstance(load_dataset(tmp_path / "x.npy", steps=(gs.Patches(3, 3, 10),)).X, np.ndarray)
 

@@ -22,6 +22,7 @@ from threadpoolctl import ThreadpoolController
 
 from gsp_studio.backends.backend import Backend
 from gsp_studio.backends.cpu import image_pass, solver
+from gsp_studio.backends.cpu.arrays import OPERATIONS, filling, step_distance
 from gsp_studio.backends.cpu.compiling import clock
 from gsp_studio.backends.cpu.pool import OnOneThread, set_threads
 from gsp_studio.backends.cpu.projection import project_rows
@@ -69,8 +70,10 @@ def make_backend(threads: int | None) -> Backend:
         hals=solver.hals,
         gradient_step=solver.gradient_step,
         extrapolate=solver.extrapolate,
-        refill=solver.refill,
         project_rows=project_rows,
+        filling=filling(solver.refill),
+        step_distance=step_distance(solver.gradient_step),
         scope=scope,
         clock=clock,
+        **OPERATIONS,
     )

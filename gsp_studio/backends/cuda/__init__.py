@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from gsp_studio.backends.backend import Array, Backend, BackendUnavailable, Remote
+from gsp_studio.backends.backend import Array, Backend, BackendUnavailable, OutOfDeviceMemory, Places, Remote
+from gsp_studio.backends.blocks import Rows
 from gsp_studio.backends.cpu.each import Solutions
 from gsp_studio.backends.cpu.projection import Solution
 
-#: Arrays of the factors' sizes that a run holds at once: the last, the best, the next, and what is made of them.
+#: Arrays of the factors' sizes that a run holds at once: the last, the best, the next, and those derived from them.
 _COPIES = 8
 
 
@@ -23,7 +25,7 @@ def make_backend(index: int) -> Backend:
             raise
         how = 'pip install "gsp-studio[cuda12]" or "gsp-studio[cuda13]", as the driver is'
         raise BackendUnavailable(f"backend cuda cannot run here: CuPy is not installed ({how})") from error
-    except ImportError as error:  # installed, and what it needs is not
+    except ImportError as error:  # installed, and its own libraries are not
         reason = " ".join(str(error).split())
         raise BackendUnavailable(f"backend cuda cannot run here: CuPy does not load ({reason})") from error
     problem = driver.problem(index)
@@ -33,6 +35,7 @@ def make_backend(index: int) -> Backend:
 
 
 def _backend(device: Any) -> Backend:
+    from gsp_studio.backends.cuda.driver import Transfer
     from gsp_studio.backends.cuda.solver import Solver
 
     solver = Solver(device)
@@ -52,6 +55,15 @@ def _backend(device: Any) -> Backend:
 
         return streaming(backend, device)
 
+    def filling(Xt: Any, filled: Array, places: Places) -> Callable[[Any, Any], float]:
+        if isinstance(Xt, Rows):
+            raise OutOfDeviceMemory(
+                "images with missing entries have to fit into the device's memory, and these do not; "
+                "the CPU can compute this"
+            )
+        where = device.put(places.images * filled.shape[1] + places.pixels)
+        return lambda V, H: solver.refill_at(Xt, V, H, where)
+
     backend = Backend(
         name="cuda" if device.index == 0 else f"cuda:{device.index}",
         device=device.text(),
@@ -64,39 +76,46 @@ def _backend(device: Any) -> Backend:
         hals=solver.hals,
         gradient_step=solver.gradient_step,
         extrapolate=solver.extrapolate,
-        refill=solver.refill,
         project_rows=solver.project_rows,
+        put=device.put,
+        get=device.get,
+        gather=_as_is,
+        scatter=_as_is,
+        zero_coefficients=lambda Xt, V: device.put(np.zeros((len(V), len(Xt)), V.dtype)),
+        take=solver.take,
+        replaced=solver.replaced,
+        distance=solver.distance,
+        balance=solver.balance,
+        is_alive=lambda V, B, G: solver.measure(V, B, G, None).is_alive,
+        sparsities=solver.sparsities,
+        measure=solver.measure,
+        penalized=solver.penalized,
+        filling=filling,
+        step_distance=lambda H, C, own, L, m: solver.distance(H, solver.gradient_step(H, C, own, L)),
         scope=device.scope,
+        descend=solver.descend,
+        transfer=lambda arrays: Transfer(device, arrays),
         remote=_remote(device, solver, adopt, streamed),
     )
     return backend
 
 
+def _as_is(H: Any) -> Any:
+    return H
+
+
 def _remote(device: Any, solver: Any, adopt: Any, streamed: Any) -> Remote:
-    from gsp_studio.backends.cuda.driver import Transfer
     from gsp_studio.backends.cuda.path import SortedGroup
 
     flat = _Flat(device, solver.projector)
     return Remote(
-        put=device.put,
-        get=device.get,
         empty=device.empty,
         adopt=adopt,
         streamed=streamed,
-        balance=solver.balance,
-        measure=solver.measure,
-        sparsities=solver.sparsities,
-        penalized=solver.penalized,
-        distance=solver.distance,
-        refill_at=solver.refill_at,
-        take=solver.take,
-        replaced=solver.replaced,
-        descend=solver.descend,
         project_flat=flat.project,
         project_there=flat.project_there,
         project_each=flat.project_each,
         sorted_group=lambda c, offsets, w=None: SortedGroup(device, solver.projector, c, offsets, w),
-        transfer=lambda arrays: Transfer(device, arrays),
         memory=device.memory,
         release=device.release,
     )

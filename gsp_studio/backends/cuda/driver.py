@@ -1,8 +1,8 @@
 """The device itself: the one module that imports CuPy.
 
-What is there or why it is not, compiled kernels and their launches, transfers, memory. Kernels are CUDA C in the `.cu`
-files of this folder, joined to one program and compiled by CuPy when they are first used. All work is on CuPy's default
-stream, in order; only transfers to and from the host have a stream of their own.
+The presence of a device or the reason of its absence, compiled kernels and their launches, transfers, memory. Kernels
+are CUDA C in the `.cu` files of this folder, joined to one program and compiled by CuPy when they are first used. All
+work is on CuPy's default stream, in order; only transfers to and from the host have a stream of their own.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OLDEST = 70
 CLUSTERS_FROM = 90
 #: Shared memory that a block has without asking for more.
 _PLAIN_SHARED = 48 * 1024
-#: Of the free memory, what a run may count on: the pool rounds up, and the display needs some.
+#: Share of the free memory that a run may count on: the pool rounds up, and the display needs some.
 _USABLE = 0.9
 #: Settings by which users make float32 products faster and coarser, everywhere.
 _TF32 = ("CUPY_TF32", "NVIDIA_TF32_OVERRIDE")
@@ -77,7 +77,7 @@ def _dotted(version: int) -> str:
 
 
 def device_name(index: int) -> str:
-    """What the device is called."""
+    """The name of the device."""
     name = cp.cuda.runtime.getDeviceProperties(index)["name"]
     return name.decode() if isinstance(name, bytes) else str(name)
 
@@ -125,13 +125,13 @@ class Device:
                 raise BackendUnavailable(f"backend cuda cannot run here: CuPy does not work ({reason})") from error
 
     def _try(self) -> None:
-        """Compile the kernels and multiply something, so that what is missing is missed now."""
+        """Compile the kernels and multiply something, so that missing libraries are found now."""
         self._kernel("float", "project")
         one = cp.ones((2, 2), np.float32)
         self.get(one @ one)
 
     def text(self) -> str:
-        """The device in words, with what was asked of its products."""
+        """The device in words, with the precision of its products."""
         coarse = [name for name in _TF32 if os.environ.get(name, "0") not in ("", "0")]
         return self.name + (f", float32 products in TF32 as {coarse[0]} asks" if coarse else "")
 
@@ -161,7 +161,7 @@ class Device:
             return int(free) + int(cp.get_default_memory_pool().free_bytes()), int(total)
 
     def has_room_for(self, nbytes: int) -> bool:
-        """Whether so many bytes fit beside what is there."""
+        """Whether so many bytes fit beside the present ones."""
         return nbytes <= _USABLE * self.memory()[0]
 
     # Kernels
@@ -213,7 +213,7 @@ class Device:
     # Arrays
 
     def put(self, array: Any) -> Any:
-        """An array of the host on the device, C-contiguous; what is there already as it is."""
+        """An array of the host on the device, C-contiguous; one of the device as it is."""
         if isinstance(array, cp.ndarray):
             return array
         return cp.asarray(np.ascontiguousarray(array))
@@ -240,9 +240,9 @@ def _ctype(dtype: npt.DTypeLike) -> str:
 
 
 class Transfer:
-    """Arrays on their way from the device to the host, beside what is computed next.
+    """Arrays on their way from the device to the host, beside the next computation.
 
-    Nobody waits for it until somebody asks. The arrays of the device are kept until it has ended: their memory would be
+    The first access waits for it. The arrays of the device are kept until it has ended: their memory would be
     used again while it is read.
     """
 

@@ -29,7 +29,7 @@ from gsp_studio.backends.cpu.root import (
 )
 from gsp_studio.backends.cuda.driver import Device, cp
 
-# What `kind` of the kernel says: no projection, all vectors one group, every vector a group of its own.
+# The kinds of a kernel: no projection, all vectors one group, every vector a group of its own.
 FREE, GROUP, EACH = range(3)
 #: Outcomes that the kernel and `backends.cpu.root` number alike.
 _RARE = (COLLAPSED, OUT_OF_RANGE, LONG)
@@ -49,7 +49,7 @@ _BELOW, _BELOW_SAMPLE = 0.98, 0.96
 _SAMPLE = 32_768
 #: Pieces, and entries of a vector that is a group of its own, up to which blocks are small: more share the work.
 _FEW, _SHORT = 2048, 4096
-# Numbers: of a piece's sums, of what a block knows, of what each of its warps adds to.
+# Counts of numbers: of a piece's sums, of a block's state, of the sums of each of its warps.
 _SUMS, _TOLD, _NUMBERS = 5, 24, 7
 # Numbers that a cluster's blocks have in their shared memory, for a piece and for a vector; see `bring_all`.
 _NEAR_PIECE, _NEAR_VECTOR = 2 * _SUMS + 3, 11
@@ -181,7 +181,7 @@ class Projector:
         return run, OF_RUN, _BELOW_SAMPLE
 
     def room(self, pieces: Pieces, dtype: Any, run: Any = None) -> Room:
-        """What launches work in; their barrier is one for all, as they come one after another."""
+        """The scratch memory of launches; their barrier is one for all, as they come one after another."""
         return Room(pieces, dtype, cp.empty(RUN, np.float64) if run is None else run, self._barrier)
 
     def _sample(self, vectors: int, length: int, sampled: int) -> tuple[Pieces, Weights]:
@@ -276,7 +276,7 @@ class Projector:
 
     @staticmethod
     def _told(block: int) -> int:
-        """Numbers in the shared memory of a block, beside what is brought there."""
+        """Numbers in the shared memory of a block, beside the data."""
         return _TOLD + 2 + _NUMBERS * (block // WARP)
 
     def pad_of(self, r: int, dtype: Any) -> int:
@@ -287,7 +287,7 @@ class Projector:
 
 
 class Room:
-    """What a projection works in and leaves behind, on the device."""
+    """Scratch memory and results of a projection, on the device."""
 
     def __init__(self, pieces: Pieces, dtype: Any, run: Any, barrier: Any) -> None:
         r = pieces.vectors

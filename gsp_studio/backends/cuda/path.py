@@ -74,7 +74,7 @@ class SortedGroup:
         return self._values, self._weights, int(self._w is not None)
 
     def _search(self, s: float) -> tuple[Any, Any]:
-        """Queue a search: what it finds for each vector, and its outcome."""
+        """Queue a search: its result for each vector, and its outcome."""
         pieces, weights = self._pieces, self._constants
         found, result = cp.empty((pieces.vectors, 4)), cp.empty(3)
         arguments = (

@@ -102,11 +102,6 @@ class Solver:
         self.device.launch("refill", Xt.dtype, (self._blocks(count),), _BLOCK, (Xt, V, H, where, count, r, m, n))
         return self._squares(Xt, Xt, where, count, 1)
 
-    def refill(self, Xt: Any, V: Any, H: Any, starts: Array, pixels: Array) -> None:
-        """As `Backend.refill`, its places told by the host."""
-        images = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-        self.refill_at(Xt, V, H, cp.asarray(images * Xt.shape[1] + pixels))
-
     def _gram(self, V: Any) -> Any:
         """``V V'`` of a basis, which an iteration asks for twice; it is never written again."""
         of, gram = self._last_gram
@@ -130,7 +125,7 @@ class Solver:
         return new
 
     def _rows(self, r: int, of_each: int, taken: int) -> int:
-        """Rows of the Gram matrix that shared memory holds beside what is taken: all, or an even number."""
+        """Rows of the Gram matrix that shared memory holds beside its other content: all, or an even number."""
         fitting = (min(_SIDE_BY_SIDE, self.device.most_shared) - 1024 - taken) // of_each
         return r if fitting >= r else max(2, fitting // 2 * 2)
 
@@ -262,7 +257,7 @@ class Solver:
         return cp.asarray(held)
 
     def measure(self, V: Any, B: Any, G: Any, weights: Array | None) -> Measured:
-        """Error terms, sparsities and what is alive, in one look at V."""
+        """Error terms, sparsities and live basis images, in one look at V."""
         numbers = cp.asnumpy(self._row_numbers(V, weights, B, self._gram(V), G))
         return Measured(
             fit=float(numbers[:, _B].sum()),

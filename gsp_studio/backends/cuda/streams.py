@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.backends.backend import Array, Backend
-from gsp_studio.backends.blocks import Rows, Streamed
+from gsp_studio.backends.blocks import BlockMatrix, Rows
 from gsp_studio.backends.cuda.driver import Device, cp
 from gsp_studio.backends.kernels import streaming as on_blocks
 
@@ -23,7 +23,7 @@ def streamed_from(Xt: Array) -> Rows:
     def read(start: int, stop: int, out: Array) -> None:
         np.copyto(out, Xt[start:stop])
 
-    return Rows(Streamed((Xt.shape[1], Xt.shape[0]), Xt.dtype, read))
+    return Rows(BlockMatrix((Xt.shape[1], Xt.shape[0]), Xt.dtype, read))
 
 
 def blocks_on(device: Device, Xt: Rows) -> Iterator[tuple[slice, Any]]:

@@ -1,28 +1,26 @@
-"""Coefficients that stay where the images are: what a run on several machines has for H.
+"""Coefficients that stay where the images are: H of a run on several machines.
 
-Only what is asked for comes here: the columns of some images, the row of a basis image, its largest, sums over all.
+Parts of them are fetched on request: the columns of some images, the row of a basis image, its largest, sums over all.
 """
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.core.distributed import shards
+from gsp_studio.core.distributed.protocol import Traffic, Workers
 from gsp_studio.core.distributed.shards import Order, Part, Work, total_of
 from gsp_studio.core.residuals import Sums
 
-if TYPE_CHECKING:
-    from gsp_studio.core.distributed.matrix import Spread
-
 Array = npt.NDArray[Any]
 
-#: HALS sweeps, at most, that fit the coefficients of images whose part was lost, and what they move at least.
+#: HALS sweeps, at most, that fit the coefficients of images whose part was lost, and the least move that goes on.
 _SWEEPS, _MOVES = 200, 1e-3
 #: Bytes of coefficients that are fetched at once where they are gone through.
 _FETCHED = 1 << 26
@@ -42,8 +40,29 @@ def swept(V: Array) -> Recipe:
     return Recipe(shards.sweep, (V, _SWEEPS, _MOVES))
 
 
+class Parts(Protocol):
+    """A matrix whose parts keep coefficients: `DistributedMatrix`."""
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    workers: Workers
+    traffic: Traffic
+
+    def each(self, work: Work, *args: Any, of: Coefficients | None = None) -> list[Any]:
+        """The answers of all parts, in the order of their images."""
+
+    def some(self, i: int, work: Work, *args: Any, of: Coefficients | None = None) -> Any:
+        """The answer of one part."""
+
+    def drop(self, number: int) -> None:
+        """Forget coefficients; the parts hear of it with their next order."""
+
+    def watched(self, is_unwanted: Callable[[], bool] | None) -> Self:
+        """The same matrix, whose passes end with `Interrupted` when that says so; None: never."""
+
+
 class Coefficients:
-    """H (r, n), of which each part keeps that of its images; what a run with `Spread` data has for H.
+    """H (r, n), of which each part keeps that of its images.
 
     Columns and rows are fetched when they are asked for: ``H[:, a:b]``, ``H[:, indices]``, ``H[k]``; ``np.asarray(H)``
     fetches all, `blocks` some after another.
@@ -52,7 +71,7 @@ class Coefficients:
     ndim = 2
 
     def __init__(
-        self, X: Spread, number: int, rank: int, recipe: Recipe, scale: Array | None = None, base: Any = None
+        self, X: Parts, number: int, rank: int, recipe: Recipe, scale: Array | None = None, base: Any = None
     ) -> None:
         self.X, self.number, self.recipe, self.scale = X, number, recipe, scale
         self.shape, self.dtype = (rank, X.shape[1]), X.dtype
@@ -133,7 +152,7 @@ class Coefficients:
         return found
 
     def residual_sums(self, W: Array) -> list[Sums]:
-        """What `residuals.sums_over` gives for each part's images and this basis (m, r): one pass over X there."""
+        """Return `residuals.sums_over` of each part's images and this basis (m, r): one pass over X there."""
         return self._asked(shards.residuals, W)
 
     def fitted_here(self, V: Array) -> tuple[Array, Array, Array, float]:
@@ -155,7 +174,7 @@ class Coefficients:
         return H, *total_of(products), float(total_of(left))
 
     def mending(self, i: int) -> Order:
-        """What part i is asked for when it has lost these."""
+        """Return the order by which part i computes them again after a loss."""
         args = self.recipe.args
         if self.recipe.H is not None:
             args = (self.recipe.H[:, self.X.workers.spans[i]],)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import sys
 import threading
 import time
 import uuid
@@ -17,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,10 +24,10 @@ from distributed import Client, Future, KilledWorker, WorkerPlugin, default_clie
 from distributed.client import futures_of
 
 from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import Held, Interrupted, Streamed
-from gsp_studio.core.chunks import streamed
-from gsp_studio.core.distributed.matrix import Spread
-from gsp_studio.core.distributed.protocol import ClusterError, Lost, spans_of
+from gsp_studio.backends.blocks import BlockMatrix, InMemoryBlocks, Interrupted
+from gsp_studio.core.chunks import as_real_matrix, is_dask, streamed
+from gsp_studio.core.distributed.matrix import DistributedMatrix
+from gsp_studio.core.distributed.protocol import ClusterError, Lost, aligned, spans_of
 from gsp_studio.core.distributed.shards import Order, Part
 
 #: Seconds between two looks at whether a run is still wanted, and whether its workers are still there.
@@ -47,11 +46,11 @@ class PartActor(Part):
     """A part as Dask calls it. What goes wrong is an answer: an exception of the transport means a lost worker."""
 
     def __init__(self, source: Any, first: int, total: int, backend: str, threads: int, is_held: bool) -> None:
-        X = source if isinstance(source, Streamed) else Held(np.ascontiguousarray(aligned(source)), first)
+        X = source if isinstance(source, BlockMatrix) else InMemoryBlocks(np.ascontiguousarray(aligned(source)), first)
         super().__init__(X.held() if is_held else X, first, total, backend, threads)
 
     def obey(self, order: Order, call: int) -> Any:
-        """As `do`, with what was raised in a `_Failed`."""
+        """As `do`, with an exception in a `_Failed`."""
         try:
             return self.do(aligned(order), call)
         except Exception as error:  # the worker's edge: raised again where the order came from
@@ -63,7 +62,7 @@ class PartActor(Part):
 
 
 class Undisturbed(WorkerPlugin):  # type: ignore[misc]
-    """For workers that a program started: Ctrl-C is for the program, which still wants what they hold."""
+    """For workers that a program started: Ctrl-C is for the program, which still needs their parts."""
 
     def __init__(self) -> None:
         self._program = os.getpid()
@@ -85,8 +84,8 @@ class DaskWorkers:
     Parameters
     ----------
     client : distributed.Client
-    X : ndarray (m, n) or Streamed or dask.array.Array
-        float32 or float64. What is `Streamed` is read by each worker for itself, under the same names as here.
+    X : ndarray (m, n) or BlockMatrix or dask.array.Array
+        float32 or float64. A `BlockMatrix` is read by each worker for itself, under the same names as here.
     backend : str
         As for `get_backend`, on the workers.
     is_unwanted : callable, optional
@@ -165,12 +164,12 @@ class DaskWorkers:
         self._at |= moved
         self._make(moved, is_unwanted)
 
-    def part(self, i: int) -> Streamed:
+    def part(self, i: int) -> BlockMatrix:
         """As `Workers`."""
         some, X = self.spans[i], self._X
         if isinstance(X, np.ndarray):
-            return Held(np.ascontiguousarray(X.T[some]), some.start)
-        return (X if isinstance(X, Streamed) else streamed(X)).part(some.start, some.stop)
+            return InMemoryBlocks(np.ascontiguousarray(X.T[some]), some.start)
+        return (X if isinstance(X, BlockMatrix) else streamed(X)).part(some.start, some.stop)
 
     def _checked(self, i: int, answer: Any) -> Any:
         if not isinstance(answer, _Failed):
@@ -228,7 +227,7 @@ class DaskWorkers:
                     self._actors[i] = self._futures[i].result()
 
     def _accelerators(self) -> str:
-        """What else the workers compute with, by name: devices that they have."""
+        """Names of the devices that the workers compute with."""
         with _told(self.client):
             asked = [actor.accelerator() for actor in self._actors.values()]
             # A worker that is lost meanwhile is found so when it is given something to do.
@@ -250,7 +249,7 @@ class DaskWorkers:
         if isinstance(X, np.ndarray):
             sent = [np.ascontiguousarray(X.T[some])]
             [source] = self.client.scatter(sent, workers=[address], hash=False, timeout=_PATIENCE)
-        elif isinstance(X, Streamed):
+        elif isinstance(X, BlockMatrix):
             source = X.part(some.start, some.stop)
         elif is_held or futures_of(X):
             # Not optimized: what is persisted, and what is not, then have the same keys for the same tasks. The worker
@@ -292,34 +291,19 @@ class DaskWorkers:
         return error is None and future.status == "finished"
 
 
-def aligned(sent: Any) -> Any:
-    """A message with its arrays at multiples of 16 bytes, where NumPy puts its own.
-
-    In a message they begin at any byte. NumPy then multiplies copies of them, ``V @ V.T`` by another routine than
-    usual, and some dot products take other entries together: the last bits would differ.
-    """
-    if isinstance(sent, np.ndarray):
-        return sent.copy(order="K") if sent.__array_interface__["data"][0] % 16 else sent
-    if isinstance(sent, tuple | list):
-        return type(sent)(map(aligned, sent))
-    if is_dataclass(sent) and not isinstance(sent, type):
-        return replace(sent, **{field.name: aligned(getattr(sent, field.name)) for field in fields(sent)})
-    return sent
-
-
 def _answer_of(asked: Any, seconds: float) -> Any:
-    """What an actor has answered, `Lost` where it is gone, `_LATER` when it takes longer than that."""
+    """Return an actor's answer, `Lost` where it is gone, `_LATER` when it takes longer than that."""
     try:
         return asked.result(timeout=seconds)
     except TimeoutError:
         return _LATER
-    except Exception:  # what the part itself raises is in a `_Failed`: this is of a connection, or a worker that ends
+    except Exception:  # of a connection, or a worker that ends; those of the part itself are in a `_Failed`
         return Lost()
 
 
 @contextmanager
 def _told(client: Client) -> Iterator[None]:
-    """Dask's calls with this client; what it says of a scheduler that is gone, as one sentence."""
+    """Run Dask's calls with this client; raise its errors about a scheduler that is gone as one sentence."""
     try:
         with client.as_current():  # which actors look for
             yield
@@ -348,20 +332,22 @@ def _address_of(client: Client) -> str:
     return str(client.scheduler.address) if client.scheduler is not None else "an unknown address"
 
 
-def spread(X: Any, client: Client, backend: str = "auto", is_unwanted: Callable[[], bool] | None = None) -> Spread:
+def spread(
+    X: Any, client: Client, backend: str = "auto", is_unwanted: Callable[[], bool] | None = None
+) -> DistributedMatrix:
     """Images on the workers of a cluster, for `iterate` and `factorize`.
 
     Parameters
     ----------
-    X : array_like (m, n), or Streamed, or dask.array.Array
-        Arrays are sent to the workers; what is `Streamed` they read by themselves, from the same paths as here.
+    X : array_like (m, n), or BlockMatrix, or dask.array.Array
+        Arrays are sent to the workers; a `BlockMatrix` they read by themselves, from the same paths as here.
     client : distributed.Client
     backend, is_unwanted
         As for `DaskWorkers`.
 
     Returns
     -------
-    Spread
+    DistributedMatrix
         As long as it, or coefficients of it, are held, the workers keep their parts.
 
     Raises
@@ -372,21 +358,21 @@ def spread(X: Any, client: Client, backend: str = "auto", is_unwanted: Callable[
         No workers, other versions there, or too little memory.
     """
     check_versions(client)
-    X = _matrix(X) if _is_dask(X) else as_compute_dtype(X)
-    return Spread(X.shape, X.dtype, DaskWorkers(client, X, backend, is_unwanted))
+    X = as_real_matrix(X) if is_dask(X) else as_compute_dtype(X)
+    return DistributedMatrix(X.shape, X.dtype, DaskWorkers(client, X, backend, is_unwanted))
 
 
-def placed(X: Any, backend: str = "auto") -> Spread | Streamed:
+def placed(X: Any, backend: str = "auto") -> DistributedMatrix | BlockMatrix:
     """A dask.array on the workers of the current `distributed.Client`; without one, read chunk by chunk here."""
     try:
         client = default_client()
     except ValueError:  # which is how Dask says that there is none
-        return streamed(_matrix(X))
+        return streamed(as_real_matrix(X))
     return spread(X, client, backend)
 
 
 def workers_of(client: Client) -> dict[str, Any]:
-    """What the scheduler knows of its workers, by their addresses.
+    """Return the scheduler's records of its workers, by their addresses.
 
     Asked for directly: what `Client.scheduler_info` returns is replaced every two seconds by one without workers.
     """
@@ -394,7 +380,7 @@ def workers_of(client: Client) -> dict[str, Any]:
 
 
 def check_versions(client: Client) -> None:
-    """Raise ClusterError when workers run other versions of what has to be the same."""
+    """Raise ClusterError when workers run other versions of packages that have to be the same."""
     with _told(client):
         found = client.get_versions(packages=_PACKAGES[:1])
     here = _versions(found["client"])
@@ -412,19 +398,3 @@ def _versions(found: Mapping[str, Any]) -> dict[str, str | None]:
     versions = {name: found["packages"].get(name) for name in _PACKAGES}
     versions["numpy"] = versions["numpy"] and versions["numpy"].partition(".")[0]  # arrays travel between 2.1 and 2.2
     return {**versions, "Python": ".".join(found["host"]["python"].split(".")[:2])}
-
-
-def _is_dask(X: Any) -> bool:
-    module = sys.modules.get("dask.array")
-    return module is not None and isinstance(X, module.Array)
-
-
-def _matrix(X: Any) -> Any:
-    """A dask.array as float32 or float64."""
-    if X.ndim != 2 or X.dtype.kind not in "biuf":
-        raise ValueError(f"X has shape {X.shape} of {X.dtype}; expected is a matrix (pixels, images) of real numbers")
-    if any(np.isnan(size) for size in X.shape):
-        raise ValueError("X has chunks of unknown sizes; X.compute_chunk_sizes() finds them")
-    if 0 in X.shape:
-        raise ValueError(f"X has shape {X.shape}; expected is a matrix (pixels, images) with at least one entry")
-    return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)

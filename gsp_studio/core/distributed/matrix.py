@@ -1,8 +1,8 @@
 """Images in parts on several machines: W travels to them, sums over images come back, coefficients stay.
 
-A `Spread` matrix is taken where an ndarray X is; its coefficients are a `Coefficients`, which a run hands on like an
-array. What carries orders to the parts is not known here: `dask_workers` does it by Dask. A part that is lost is made
-again where there is room, its images read again and their coefficients fitted to the last basis.
+A `DistributedMatrix` is taken where an ndarray X is; its coefficients are a `Coefficients`, which a run hands on like
+an array. The carrier of orders to the parts is not known here: `dask_workers` is one, by Dask. A part that is lost is
+made again where there is room, its images read again and their coefficients fitted to the last basis.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import Array, Backend
-from gsp_studio.backends.blocks import Elsewhere, ImagesAsRows, Interrupted
+from gsp_studio.backends.blocks import ImagesAsRows, Interrupted, OutOfCoreMatrix
 from gsp_studio.backends.summation import Node
 from gsp_studio.core.distributed import shards
 from gsp_studio.core.distributed.coefficients import Coefficients, Recipe, owned, swept, version_of
@@ -33,7 +33,7 @@ from gsp_studio.core.updates import largest_eigenvalue
 _ATTEMPTS = 3
 
 
-class Spread(Elsewhere):
+class DistributedMatrix(OutOfCoreMatrix):
     """A matrix X (m, n), an image a column, in parts on several machines.
 
     Parameters
@@ -58,9 +58,9 @@ class Spread(Elsewhere):
         self._mending, self._counting = threading.Lock(), threading.Lock()
 
     @property
-    def T(self) -> SpreadRows:
+    def T(self) -> DistributedRows:
         """The images as rows."""
-        return SpreadRows(self)
+        return DistributedRows(self)
 
     def rows(self, key: Any) -> Array:
         """Images as rows: an int gives (m,), a slice or indices (k, m)."""
@@ -73,12 +73,12 @@ class Spread(Elsewhere):
 
     @property
     def squared_norm(self) -> float:
-        """As `Streamed.squared_norm`."""
+        """As `BlockMatrix.squared_norm`."""
         return self._seen[0]
 
     @property
     def largest(self) -> float:
-        """As `Streamed.largest`."""
+        """As `BlockMatrix.largest`."""
         return self._seen[1]
 
     @cached_property
@@ -87,7 +87,7 @@ class Spread(Elsewhere):
         squares, largest = zip(*self.each(shards.norm2), strict=True)
         return float(total_of(squares)), max(largest)
 
-    def scaled(self, exponent: int) -> Spread:
+    def scaled(self, exponent: int) -> DistributedMatrix:
         """Itself for exponent 0: the parts compute in the unit in which they read."""
         if exponent:
             raise ValueError(
@@ -120,6 +120,9 @@ class Spread(Elsewhere):
         return replace(
             backend,
             device=self.workers.device,
+            gather=np.asarray,
+            scatter=lambda H: H if self.has(H) else self.given(H),
+            zero_coefficients=lambda Xt, V: None,
             products=lambda Xt, H: total_of(self.each(shards.products, of=H)),  # type: ignore[arg-type]
             sweep_coefficients=lambda Xt, V, H, *args: summed(shards.sweep, V, H, *args),
             descend_coefficients=lambda Xt, V, H, *args: summed(shards.descend, V, H, *args),
@@ -145,7 +148,7 @@ class Spread(Elsewhere):
         return self._round(work, args, of, None, None)
 
     def some(self, i: int, work: Work, *args: Any, of: Coefficients | None = None) -> Any:
-        """The answer of one part; not watched, so that what a cancelled run leaves can be fetched."""
+        """The answer of one part; not watched, so that the coefficients of a cancelled run can be fetched."""
         return self._ask({i: Order(work, args, version_of(of))}, of, None, None)[i]
 
     def _round(
@@ -222,14 +225,14 @@ class Spread(Elsewhere):
                 yield self._dropped.popleft()
 
     def drop(self, number: int) -> None:
-        """Coefficients that nobody holds any more: the parts hear of it with their next order."""
+        """Forget coefficients that are not referred to any more; the parts hear of it with their next order."""
         self._dropped.append(number)
 
 
-class SpreadRows(ImagesAsRows):
-    """A `Spread` matrix with an image a row, (n, m): what kernels take as ``X.T``."""
+class DistributedRows(ImagesAsRows):
+    """A `DistributedMatrix` with an image a row, (n, m), as kernels take it."""
 
-    T: Spread
+    T: DistributedMatrix
 
 
 def _bytes_of(sent: Any) -> int:
@@ -245,7 +248,7 @@ def each(Xt: Any, backend: Backend | None, work: Work, *args: Any, of: Any = Non
 
     Parameters
     ----------
-    Xt : ndarray (n, m), or Rows, or SpreadRows
+    Xt : ndarray (n, m), or Rows, or DistributedRows
     backend : Backend, optional
         For work with kernels, that of `blocks.prepared`.
     work : Work
@@ -253,30 +256,25 @@ def each(Xt: Any, backend: Backend | None, work: Work, *args: Any, of: Any = Non
         After the images and the coefficients.
     of : ndarray (r, n) or Coefficients, optional
     """
-    if isinstance(Xt, SpreadRows):
+    if isinstance(Xt, DistributedRows):
         return Xt.T.each(work, *args, of=of)
     return [work(shards.Images(Xt, backend), of, *args)[0]]  # type: ignore[arg-type]
 
 
 def made(Xt: Any, backend: Backend | None, work: Work, *args: Any, of: Any, basis: Array) -> tuple[list[Any], Any]:
-    """As `each`, for work that makes coefficients; `basis` (rank, m) is what lost ones are fitted to."""
-    if isinstance(Xt, SpreadRows):
+    """As `each`, for work that makes coefficients; lost ones are fitted to `basis` (rank, m)."""
+    if isinstance(Xt, DistributedRows):
         return Xt.T.made(work, *args, of=of, rank=len(basis), recipe=swept(basis))
     answer, new = work(shards.Images(Xt, backend), of, *args)  # type: ignore[arg-type]
     return [answer], new
 
 
-def no_coefficients(Xt: Any, V: Array) -> Any:
-    """Coefficients of zero for a basis V (r, m), as the kernels for Xt take them."""
-    return None if isinstance(Xt, SpreadRows) else np.zeros((len(V), len(Xt)), V.dtype)
-
-
-def sent(Xt: Any, H: Array) -> Any:
-    """Coefficients that were made here, brought to where the images are."""
-    return Xt.T.given(H) if isinstance(Xt, SpreadRows) else H
-
-
-def step_left(Xt: Any, V: Array, H: Any, backend: Backend) -> float:
+def step_left(Xt: Any, V: Any, H: Any, backend: Backend) -> float:
     """``L ||H - max(0, H - (V V' H - V X) / L)||``, as `updates.gradient_residual` of the coefficients."""
-    L = largest_eigenvalue(V @ V.T)
-    return L * float(np.sqrt(total_of(each(Xt, backend, shards.stationarity, V, L, of=H)))) if L > 0.0 else 0.0
+    own = V @ V.T
+    L = largest_eigenvalue(backend.get(own))
+    if L <= 0.0:
+        return 0.0
+    if isinstance(Xt, DistributedRows):
+        return L * float(np.sqrt(total_of(Xt.T.each(shards.stationarity, V, L, of=H))))
+    return L * backend.step_distance(H, backend.encode(Xt, V), own, L, Xt.shape[1])

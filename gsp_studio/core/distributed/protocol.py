@@ -1,21 +1,21 @@
-"""Who computes over the parts of a matrix, and what goes back and forth.
+"""The carrier of orders to the parts of a matrix, and the messages between them.
 
-Written against this, `spread` knows no cluster: parts in one process (`Here`) are enough for it.
+Written against this protocol, `matrix` knows no cluster: parts in one process are enough for it.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.backends.summation import images_of_block
-from gsp_studio.core.distributed.shards import Order, Part, Unknown
+from gsp_studio.core.distributed.shards import Order, Unknown
 
 #: Multiples of blocks that the smallest part has at least, where there are so many.
 _BLOCKS_OF_PART = 16
@@ -43,36 +43,8 @@ class Workers(Protocol):
     def replace(self, lost: Sequence[int], is_unwanted: Callable[[], bool] | None) -> None:
         """Make these parts again somewhere, without coefficients; `ClusterError` where there is no place."""
 
-    def part(self, i: int) -> Streamed:
+    def part(self, i: int) -> BlockMatrix:
         """The images of a part, to be read in this process."""
-
-
-class Here:
-    """Parts in this process, for orders that need no other machine.
-
-    Parameters
-    ----------
-    X : Streamed
-    spans : sequence of slice
-    backend : str
-    """
-
-    def __init__(self, X: Any, spans: Sequence[slice], backend: str = "auto") -> None:
-        self.spans, self._X = spans, X
-        self._parts = [Part(X.part(some.start, some.stop), some.start, X.shape[1], backend) for some in spans]
-        self.device = f"{len(spans)} parts here"
-
-    def call(self, orders: Mapping[int, Order], is_unwanted: Callable[[], bool] | None) -> dict[int, Any]:
-        """As `Workers`."""
-        return {i: self._parts[i].do(order) for i, order in orders.items()}
-
-    def replace(self, lost: Sequence[int], is_unwanted: Callable[[], bool] | None) -> None:
-        """As `Workers`: nothing is ever lost here."""
-
-    def part(self, i: int) -> Streamed:
-        """As `Workers`."""
-        some: Streamed = self._X.part(self.spans[i].start, self.spans[i].stop)
-        return some
 
 
 def spans_of(m: int, n: int, dtype: npt.DTypeLike, shares: Sequence[float]) -> list[slice]:
@@ -92,9 +64,24 @@ def spans_of(m: int, n: int, dtype: npt.DTypeLike, shares: Sequence[float]) -> l
     return [slice(int(a), int(b)) for a, b in itertools.pairwise(edges) if b > a]
 
 
+def aligned(sent: Any) -> Any:
+    """A message with its arrays at multiples of 16 bytes, where NumPy puts its own.
+
+    In a message they begin at any byte. NumPy then multiplies copies of them, ``V @ V.T`` by another routine than
+    usual, and some dot products take other entries together: the last bits would differ.
+    """
+    if isinstance(sent, np.ndarray):
+        return sent.copy(order="K") if sent.__array_interface__["data"][0] % 16 else sent
+    if isinstance(sent, tuple | list):
+        return type(sent)(map(aligned, sent))
+    if is_dataclass(sent) and not isinstance(sent, type):
+        return replace(sent, **{field.name: aligned(getattr(sent, field.name)) for field in fields(sent)})
+    return sent
+
+
 @dataclass
 class Traffic:
-    """What has gone to the parts and back.
+    """Counts of the messages to the parts and back.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Some of the images, with what an iteration asks of them: the one cut that streaming and clusters share.
+"""Some of the images, with the work of an iteration on them: the one cut that streaming and clusters share.
 
 X enters an iteration through sums over images and through each image's own coefficients. So all that touches X or H
 is a function of `Images`: of all of them, in memory or read in blocks, or of the part that one worker of a cluster
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.backend import Backend
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.backends.kernels import prepared
 from gsp_studio.backends.summation import Node, TreeSum, block_slices, images_of_block, nodes
 from gsp_studio.core.metrics import squared_norms_of_images
@@ -76,7 +76,7 @@ class Images:
             yield before + number, some
 
     def sums(self, of_block: Callable[[slice], Any]) -> list[Node]:
-        """Sums over these images of what is given for each block."""
+        """Sum over these images the values of each block."""
         total = TreeSum()
         for number, some in self.blocks():
             total.add(Node(number, number + 1, of_block(some)))
@@ -84,11 +84,11 @@ class Images:
 
 
 def total_of(answers: Iterable[list[Node]]) -> Any:
-    """The sum over all images of what parts, in the order of their images, have summed."""
+    """Add the sums of all parts, in the order of their images."""
     return TreeSum(node for answer in answers for node in answer).total()
 
 
-#: (images, their coefficients or None, ...) -> (its share of what is asked for, new coefficients or None)
+#: (images, their coefficients or None, ...) -> (its share of the answer, new coefficients or None)
 Work = Callable[..., tuple[Any, Array | None]]
 
 
@@ -199,7 +199,7 @@ def lengths(images: Images, H: Array) -> tuple[list[Node], None]:
 
 
 def residuals(images: Images, H: Array, W: Array) -> tuple[Sums, None]:
-    """What the residuals of these images add to those of all, see `residuals.residuals`."""
+    """Return the share of these images in the residuals of all, see `residuals.residuals`."""
     return sums_over(images.Xt.T, W, H, first=images.first), None
 
 
@@ -225,7 +225,7 @@ def worst(images: Images, H: Array, V: Array, count: int) -> tuple[tuple[Array, 
 
 
 def refit(images: Images, H: Array, V: Array, k: int) -> tuple[None, Array]:
-    """The coefficients of basis image k fitted to what the others leave."""
+    """Fit the coefficients of basis image k to the residual of the others."""
     H = H.copy()
     H[k] = 0.0
     square = float(V[k] @ V[k])
@@ -239,7 +239,7 @@ def refit(images: Images, H: Array, V: Array, k: int) -> tuple[None, Array]:
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """What a part is asked for.
+    """A piece of work for a part.
 
     Attributes
     ----------
@@ -250,7 +250,7 @@ class Order:
     new : int
         The number that new coefficients get.
     dropped : tuple of int
-        Numbers of coefficients that nobody will ask for again.
+        Numbers of coefficients that are not needed again.
     """
 
     work: Work
@@ -269,7 +269,7 @@ class Part:
 
     Parameters
     ----------
-    X : Streamed
+    X : BlockMatrix
     first, total : int
         The number of its first image among all, and how many these are: both say where it is in the tree of sums.
     backend : str
@@ -277,7 +277,7 @@ class Part:
     threads : int, optional
     """
 
-    def __init__(self, X: Streamed, first: int, total: int, backend: str, threads: int | None = None) -> None:
+    def __init__(self, X: BlockMatrix, first: int, total: int, backend: str, threads: int | None = None) -> None:
         device = get_backend(backend, threads)
         self._scope = device.scope
         self._doing, self._unwanted = 0, -1  # numbers of calls
@@ -297,13 +297,13 @@ class Part:
         return self._doing == self._unwanted
 
     def do(self, order: Order, call: int = 0) -> Any:
-        """Do as ordered and return what it gives; `Unknown` for coefficients that are not here.
+        """Carry out an order and return its answer; `Unknown` for coefficients that are not here.
 
         Parameters
         ----------
         order : Order
         call : int
-            What `interrupt` names it by, another number for every call; 0 where nobody does.
+            The number that `interrupt` names it by, another one for every call; 0 for none.
 
         Raises
         ------

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from gsp_studio.backends import available_backends, get_backend, reason_of
-from gsp_studio.backends.backend import as_compute_dtype, is_elsewhere
-from gsp_studio.backends.blocks import Interrupted, Streamed
+from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
+from gsp_studio.backends.blocks import BlockMatrix, Interrupted
 from gsp_studio.backends.cpu import usable_cores
 from gsp_studio.backends.kernels import prepared
 from gsp_studio.backends.powers import scaled
@@ -117,7 +117,7 @@ def weights_in_force(choice: Choice, weights: Array | None, m: int) -> Array | N
 def new_warm_fit(X: Any, choice: Choice) -> Runner:
     """The short unconstrained fit of the chosen rank; ValueError as `new_run`."""
     params = Params(choice.rank, "ahals", seed=choice.seed, max_iter=WARM_ITERATIONS)
-    if isinstance(X, Streamed):
+    if isinstance(X, BlockMatrix):
         params = replace(params, max_iter=STREAMED_ITERATIONS, init=STREAMED_START)
     check_params(params, *X.shape)
     return Runner(RunSpec(X, params, choice.backend, solver_threads()))
@@ -131,7 +131,7 @@ def new_denser_fit(X: Any, choice: Choice, pinned: Pinned) -> Runner:
         "psnmf" if pinned.weights is None else "wsnmf",
         choice.sparsity,
         choice.seed,
-        STREAMED_ITERATIONS if is_elsewhere(X) else DENSER_ITERATIONS,
+        STREAMED_ITERATIONS if is_out_of_core(X) else DENSER_ITERATIONS,
         init=start,
         sparsity_h=choice.sparsity_h or None,
         weights=pinned.weights,
@@ -147,7 +147,7 @@ def refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], boo
     """
     if not isinstance(shown.H, np.ndarray):
         X = shown.H.X
-    if not is_elsewhere(X):
+    if not is_out_of_core(X):
         return _refitted(as_compute_dtype(X), pinned, shown, is_unwanted, REFIT_ROUNDS)
     try:
         return _refitted(X.watched(is_unwanted), pinned, shown, is_unwanted, STREAMED_ROUNDS)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends import OutOfDeviceMemory
 from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.core.metrics import GramError, self_product
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import Projection, group_sparse_projection
@@ -84,7 +84,7 @@ def _coarse(W: Array, dataset: Dataset) -> _Coarse:
 
 def _product(X: Any, H: Array) -> Array:
     """``X H'`` (m, r)."""
-    if not isinstance(X, Streamed):
+    if not isinstance(X, BlockMatrix):
         return np.asfortranarray(as_compute_dtype(X) @ H.T)
     total = np.zeros((X.shape[0], len(H)), H.dtype, order="F")
     for some, block in X.blocks():

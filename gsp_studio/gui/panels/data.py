@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from gsp_studio.backends.blocks import Streamed
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.gui.formatting import memory, plural
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label, plain
@@ -88,7 +88,7 @@ class DataPanel(Themed, QWidget):
         height, width = dataset.image_shape
         self._name.setText(dataset.name)
         self._name.tip = dataset.source
-        stays = isinstance(dataset.X, Streamed)
+        stays = isinstance(dataset.X, BlockMatrix)
         size = f"{memory(dataset.X.source_bytes)} on the disk" if stays else memory(dataset.X.nbytes)
         self._facts["images"].setText(f"{n:,}".replace(",", "\u202f") + f"  ({size})")
         colour = "in colour, " if dataset.channels == 3 else ""

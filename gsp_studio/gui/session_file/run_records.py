@@ -98,7 +98,7 @@ def entry_from(saved: SavedRun, X: Any, problems: list[str] | None = None) -> Ru
     Parameters
     ----------
     saved : SavedRun
-    X : ndarray (m, n), or Streamed
+    X : ndarray (m, n), or BlockMatrix
     problems : list of str, optional
         Gets a sentence for everything beside the run that is odd; the run itself is whole then.
 

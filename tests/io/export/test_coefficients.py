@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import zarr
+from local_workers import LocalWorkers
 
 import gsp_studio as gs
-from gsp_studio.backends.blocks import Held
-from gsp_studio.core.distributed.matrix import Spread
-from gsp_studio.core.distributed.protocol import Here, spans_of
+from gsp_studio.backends.blocks import InMemoryBlocks
+from gsp_studio.core.distributed.matrix import DistributedMatrix
+from gsp_studio.core.distributed.protocol import spans_of
 from gsp_studio.engine.run import RunSpec
 from gsp_studio.engine.runner import Runner
 from gsp_studio.io.export.coefficients import WRITERS
@@ -25,10 +26,10 @@ def data(tmp_path):
 
 @pytest.fixture
 def there(data):
-    X = Spread(
+    X = DistributedMatrix(
         data.X.shape,
         data.X.dtype,
-        Here(Held(np.ascontiguousarray(data.X.T)), spans_of(*data.X.shape, data.X.dtype, [1, 1, 1])),
+        LocalWorkers(InMemoryBlocks(np.ascontiguousarray(data.X.T)), spans_of(*data.X.shape, data.X.dtype, [1, 1, 1])),
     )
     return gs.factorize(X, gs.Params(RANK, "ahals", max_iter=3))
 

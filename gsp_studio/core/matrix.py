@@ -1,0 +1,77 @@
+"""The data matrix X of a solver: an array, or images that are out of core or on several machines.
+
+Every kind has `shape`, `dtype`, `T` (an image a row) and whole columns ``X[:, some]``. One that is out of core
+(`OutOfCoreMatrix`: `BlockMatrix`, `InMemoryBlocks`, `DistributedMatrix`) knows its `largest` value and its
+`squared_norm`, and is `scaled` as it is read; of an array these are computed here and in `metrics`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends import Backend, get_backend, on_host
+from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
+from gsp_studio.core.chunks import is_dask
+from gsp_studio.core.distributed.matrix import DistributedMatrix
+from gsp_studio.core.masking import Missing, apart, check_mask, fill_missing
+from gsp_studio.core.params import Params
+from gsp_studio.core.units import Unit, unit_of
+from gsp_studio.core.validation import check_data, check_params
+
+
+def placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
+    """A dask.array where it can be computed with, anything else as it is; and the backend of this computer.
+
+    A name is that of the workers' backend where X is on a cluster: they may have devices that this computer has not,
+    which computes with the basis alone.
+    """
+    if is_dask(X):
+        from gsp_studio.core.distributed.dask_workers import placed  # not needed, and not installed, for anything else
+
+        X = placed(X, backend if isinstance(backend, str) else backend.name)
+    if not isinstance(X, DistributedMatrix):
+        return X, get_backend(backend) if isinstance(backend, str) else backend
+    if isinstance(backend, str):
+        return X, get_backend("cpu" if backend != "reference" else backend)
+    return X, on_host(backend)
+
+
+def prepared(X: Any, params: Params, mask: npt.ArrayLike | None) -> tuple[Any, Missing | None, Unit]:
+    """Images as a run begins with them.
+
+    Parameters
+    ----------
+    X : array_like (m, n), or OutOfCoreMatrix
+    params : Params
+    mask : array_like (m, n) of bool, optional
+
+    Returns
+    -------
+    Xt : array (n, m), or rows of an OutOfCoreMatrix
+        In `unit`, an image a row, contiguous.
+    missing : Missing or None
+    unit : Unit
+
+    Raises
+    ------
+    ValueError
+        Data, a mask or parameters out of range.
+    """
+    X, mask = apart(X, mask)
+    X = as_compute_dtype(X)
+    if is_out_of_core(X):
+        if mask is not None:
+            raise ValueError("a mask needs the images in memory; these are in their file or on other machines")
+        check_params(params, *X.shape)  # first: looking at all values takes a while
+    missing = None
+    if mask is None:
+        unit = unit_of(check_data(X))
+        X = unit.data_inside(X)
+        Xt = X.T if is_out_of_core(X) else np.ascontiguousarray(X.T)
+    else:
+        Xt, missing, unit = fill_missing(X, check_mask(mask, X.shape))
+    check_params(params, *X.shape)
+    return Xt, missing, unit

@@ -13,9 +13,12 @@ from typing import Any
 from gsp_studio.core.params import Params
 
 #: Iterations of all trials together where none are asked for, and of the fewest that are worth a comparison.
-LENGTH, SHORTEST = 160, 16
+LENGTH, SHORTEST = 200, 20
 #: The share of the price that a rising one begins with, and the part of its trial in which it rises.
 _LOW, _RISING = 0.05, 0.8
+
+#: Trials of a dense basis after the first ones, at most. Each follows where iterations gained less than a fraction.
+_LATER, _WINDOW, _GAIN = 3, 10, 5e-5
 
 Factors = tuple[Any, ...]
 
@@ -23,27 +26,36 @@ Factors = tuple[Any, ...]
 class Trials:
     """The trials of one run.
 
-    1. The full price from the start on, for an eighth of the iterations.
-    2. As many without a price, then as many with the full price for the dense basis.
+    1. The full price from the start on, for a tenth of the iterations.
+    2. As many without a price, then a quarter with the full price for the dense basis.
     3. From the start again, a price that rises to the full one.
+
+    Once the best of these stands still, the dense basis goes on for as long as before and is priced again, at most
+    `_LATER` times.
 
     Parameters
     ----------
     length : int
-        Iterations of all; 0 for a run without any.
+        Iterations of the first three; 0 for a run without any trials.
     can_be_dense : bool
-        Whether the second is one of them.
+        Whether there is a dense basis.
     """
 
     def __init__(self, length: int, can_be_dense: bool = True) -> None:
+        tenth, quarter = length // 10, length // 4
+        self._tenth, self._jump = tenth, tenth + quarter
+        self._dense = range(tenth + 1, 2 * tenth + 1) if can_be_dense else range(0)
+        rising_from = tenth + self._jump if can_be_dense else tenth
+        self._rising = range(rising_from + 1, length + 1)
+        self._ends = {tenth, rising_from, length} - {0}
+        self._later = _LATER if can_be_dense and length else 0
+        #: The last iteration of a trial that is planned.
         self.length = length
-        eighth = length // 8
-        self._dense = range(eighth + 1, 2 * eighth + 1) if can_be_dense else range(0)
-        self._rising_from = (3 if can_be_dense else 1) * eighth
-        self._ends = {eighth, self._rising_from, length} - {0}
         self._start: Factors = ()
+        self._unpriced: Factors = ()
         self._best: Factors = ()
         self._lowest = math.inf
+        self._errors: list[float] = []
 
     def factors(self, n_iter: int, now: Factors, error: float, is_priced: bool) -> Factors:
         """The factors that iteration `n_iter`, 1 for the first, begins with.
@@ -65,15 +77,28 @@ class Trials:
         """
         if n_iter == 1:
             self._start = now
-        if n_iter - 1 not in self._ends:
-            return now
-        if error < self._lowest:
+        if n_iter - 1 == self._dense.stop - 1 and n_iter <= self.length:
+            self._unpriced = now
+        if n_iter - 1 in self._ends:
+            if error < self._lowest:
+                self._lowest, self._best = error, now
+            if n_iter <= self.length and is_priced:
+                return self._start
+            if not is_priced:
+                self._later = 0
+            self.length, self._ends, self._errors = n_iter - 1, set(), []
+            return self._best
+        if self._later and n_iter > self.length and self._stands_still(error):
+            self._later -= 1
             self._lowest, self._best = error, now
-        if n_iter <= self.length and is_priced:
-            return self._start
-        best = self._best
-        self.length, self._ends, self._start, self._best = n_iter - 1, set(), (), ()
-        return best
+            self._dense, self.length = range(n_iter, n_iter + self._tenth), n_iter - 1 + self._jump
+            self._ends = {self.length}
+            return self._unpriced
+        return now
+
+    def _stands_still(self, error: float) -> bool:
+        self._errors = [*self._errors[-_WINDOW:], error]
+        return len(self._errors) > _WINDOW and self._errors[0] - error < _GAIN * error
 
     def share(self, n_iter: int) -> float:
         """The share of the price that is in force; 0 is none at all."""
@@ -81,10 +106,10 @@ class Trials:
             return 1.0
         if n_iter in self._dense:
             return 0.0
-        if n_iter <= self._rising_from:
+        if n_iter not in self._rising:
             return 1.0
-        rises = max(1.0, _RISING * (self.length - self._rising_from))
-        return float(_LOW ** max(0.0, 1.0 - (n_iter - self._rising_from) / rises))
+        rises = max(1.0, _RISING * len(self._rising))
+        return float(_LOW ** max(0.0, 1.0 - (n_iter - self._rising.start + 1) / rises))
 
 
 def new_trials(params: Params, has_price: bool, can_be_dense: bool) -> Trials:

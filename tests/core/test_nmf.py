@@ -88,7 +88,7 @@ def test_cpu_backend_follows_the_reference(method, dtype, faces_like):
     assert fast.W.dtype == fast.H.dtype == dtype
 
 
-@pytest.mark.parametrize("method", ["psnmf", "nenmf"])
+@pytest.mark.parametrize("method", ["psnmf", "nenmf", "gsphals"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_bits_do_not_depend_on_the_number_of_threads(method, dtype):
     X = np.random.default_rng(0).random((90, 700)).astype(dtype)

@@ -50,16 +50,15 @@ def test_the_best_one_goes_on():
 
 
 def test_the_dense_basis_is_priced_again_once_the_best_stands_still():
-    trials, n = Trials(SHORT), 1
-    error, jumps = np.inf, 0
+    trials, error, jumps = Trials(SHORT), np.inf, []
     for n in range(1, 200):
         found = trials.factors(n, (n,), error, True)
         error = 0.2 if trials.share(n) == 1.0 else 0.9
-        if n > SHORT + 1 and found != (n,) and trials.share(n) == 0.0:
-            jumps += 1
-            assert found == (5 if jumps == 1 else last_dense + 1,)
-            last_dense = n + 1
-    assert jumps == 3
+        if n > SHORT + 1 and trials.share(n) == 0.0 and found != (n,):
+            jumps.append((n, *found))
+    # Each begins where the dense basis of the one before ended, two iterations after it began.
+    assert [dense for _, dense in jumps] == [5, jumps[0][0] + 2, jumps[1][0] + 2]
+    assert len(jumps) == 3
 
 
 def test_one_is_enough_where_the_target_asks_for_no_price(X):

@@ -129,9 +129,10 @@ def iterate(
     Notes
     -----
     An outer iteration balances the factors, updates W from ``A = X H'`` and ``G = H H'``, then sweeps H and gathers
-    the new A and G in one pass over X. After the W update of `psnmf` every iterate meets the target. X is read once
-    an iteration, and once more only when the fit is so good that the Gram form of the error has no digits left. On a
-    cluster an iteration is one round trip; the iterates' H are `Coefficients`, which stay there until asked for.
+    the new A and G in one pass over X. After the W update of `psnmf` and `gsphals` every iterate meets the target. X is
+    read once an iteration, and once more only when the fit is so good that the Gram form of the error has no digits
+    left. On a cluster an iteration is one round trip; the iterates' H are `Coefficients`, which stay there until asked
+    for.
 
     References
     ----------

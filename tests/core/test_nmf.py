@@ -313,8 +313,9 @@ def test_factorize_keeps_the_best(faces_like):
         ({"n_sweeps": 0}, "n_sweeps is 0"),
         ({"n_steps": 0}, "n_steps is 0"),
         ({"inner_tol": 1.0}, "inner_tol is 1.0"),
-        ({"weights": np.ones(60)}, 'weights are for the method "wsnmf"; "psnmf" takes none'),
+        ({"weights": np.ones(60)}, 'weights are for the methods "wsnmf" and "wgsphals"; "psnmf" takes none'),
         ({"method": "wsnmf"}, 'the method "wsnmf" needs weights'),
+        ({"method": "wgsphals"}, 'the method "wgsphals" needs weights'),
         (
             {"method": "wsnmf", "weights": np.ones(59)},
             r"weights have shape \(59,\); accepted are \(60,\) and \(60, 5\)",

@@ -31,14 +31,15 @@ from gsp_studio.core.iterates import (
     result_of,
 )
 from gsp_studio.core.masking import Filling, Missing, apart, check_mask, fill_missing
-from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
+from gsp_studio.core.methods import METHODS, UpdateBasis, new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, squared_norm
+from gsp_studio.core.optimality import run_residual
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.pricing import SharedPrice
 from gsp_studio.core.reseeding import reseeded
 from gsp_studio.core.scaling import best_scale
 from gsp_studio.core.splitting import can_split, split
-from gsp_studio.core.spread import Spread, made, no_coefficients, sent, step_left
+from gsp_studio.core.spread import Spread, made, no_coefficients, sent
 from gsp_studio.core.steering import (
     Edit,
     Kill,
@@ -54,7 +55,7 @@ from gsp_studio.core.steering import (
 )
 from gsp_studio.core.stopping import Stop, Stopping
 from gsp_studio.core.trials import Trials, new_trials
-from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
+from gsp_studio.core.updates import largest_eigenvalue
 
 __all__ = [
     "METHODS",
@@ -385,25 +386,9 @@ class _Run:
         return between.measure(V, self.B, self.G, weights, self.backend)
 
     def gradient_residual(self) -> float:
-        """How far the last iterate is from standing still, see `updates.gradient_residual`; one more pass over X."""
-        backend, params, method = self.backend, self.params, self.method
-        with backend.scope():
-            V, B, G, of_free = free_problem(self.V, self.B, self.G, params, method, backend)
-            of_basis = gradient_residual(V, B, G, backend, _projection(method, of_free, backend))
-            if params.sparsity_h is None and backend.remote is None:
-                return math.hypot(of_basis, step_left(self.Xt, self.V, self.H, backend))
-            free = METHODS["ahals"] if params.sparsity_h is None else METHODS["psnmf"]
-            target_h = params if params.sparsity_h is None else replace(params, sparsity=params.sparsity_h)
-            project = _projection(free, replace(target_h, weights=None), backend)
-            C = backend.encode(self.Xt, self.V)
-            of_coefficients = gradient_residual(self._whole(), C, self.V @ self.V.T, backend, project)
-        return math.hypot(of_basis, of_coefficients)
-
-
-def _projection(method: Method, params: Params, backend: Backend) -> Callable[[Array], Array]:
-    assert method.new_projection is not None  # check_params refuses kkt_tol otherwise
-    project = method.new_projection()
-    return lambda Z: project(Z, backend, params)
+        """How far the last iterate is from standing still, see `optimality.run_residual`; one more pass over X."""
+        with self.backend.scope():
+            return run_residual(self.Xt, self.V, self.H, self.B, self.G, self.params, self.backend)
 
 
 def factorize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.core import between
 from gsp_studio.core.checks import check_params
 from gsp_studio.core.coefficients import Coefficients
-from gsp_studio.core.methods import METHODS
+from gsp_studio.core.methods import METHODS, Method
 from gsp_studio.core.params import Params
 from gsp_studio.core.spread import step_left
 from gsp_studio.core.steering import free_problem
@@ -86,6 +87,36 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
         C, own = device.encode(Xt, V), V @ V.T
         coefficients = _relative(there, C, own, device, lambda Z: project_h(Z, device, target_h))
     return math.hypot(basis, coefficients)
+
+
+def run_residual(Xt: Any, V: Array, H: Any, B: Array, G: Array, params: Params, backend: Backend) -> float:
+    """How far a run's factors are from standing still, see `updates.gradient_residual`; one pass over X.
+
+    Parameters
+    ----------
+    Xt, V, H, B, G
+        Images and factors where the backend computes, ``H X'`` and ``H H'``.
+    params : Params
+    backend : Backend
+        That of the images.
+    """
+    method = METHODS[params.method]
+    V_free, B_free, G_free, of_free = free_problem(V, B, G, params, method, backend)
+    of_basis = gradient_residual(V_free, B_free, G_free, backend, _projection(method, of_free, backend))
+    if params.sparsity_h is None and backend.remote is None:
+        return math.hypot(of_basis, step_left(Xt, V, H, backend))
+    free = METHODS["ahals"] if params.sparsity_h is None else METHODS["psnmf"]
+    target_h = params if params.sparsity_h is None else replace(params, sparsity=params.sparsity_h)
+    project = _projection(free, replace(target_h, weights=None), backend)
+    whole = np.asarray(H) if backend.remote is None else H
+    C = backend.encode(Xt, V)
+    return math.hypot(of_basis, gradient_residual(whole, C, V @ V.T, backend, project))
+
+
+def _projection(method: Method, params: Params, backend: Backend) -> Callable[[Array], Array]:
+    assert method.new_projection is not None  # check_params refuses kkt_tol otherwise
+    project = method.new_projection()
+    return lambda Z: project(Z, backend, params)
 
 
 def _relative(V: Array, B: Array, G: Array, backend: Backend, project: Any) -> float:

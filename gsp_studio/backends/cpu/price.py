@@ -23,7 +23,7 @@ from gsp_studio.backends.layout import equal_offsets
 
 _FUSED = {"contract"}
 #: Pixels of a piece, and pixels from which on threads are worth their start.
-_PIECE, _PARALLEL = 8192, 65536
+_PIECE, _PARALLEL = 4096, 16384
 # Columns of the sums of pieces.
 _M1, _M2, _TOP, _MOVED = range(4)
 

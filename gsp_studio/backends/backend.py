@@ -27,6 +27,9 @@ Array = npt.NDArray[Any]
 #: own when a sweep moves it little, so the same number on every backend gives the same iterates.
 HALS_BLOCK = 64
 
+#: The largest threshold of shared-price HALS, as a part of the one that leaves nothing of a basis image.
+LARGEST_THRESHOLD = 0.999
+
 
 class BackendUnavailable(RuntimeError):
     """A backend was asked for by name and cannot run here; the message says why."""
@@ -136,6 +139,9 @@ class Backend:
         ``||X - W H||_F^2`` summed directly, in float64.
     hals : (V, B, G, n_inner, tol) -> V
         HALS sweeps for ``min_V>=0 <V, G V> - 2 <B, V>``.
+    shared_price : (V, B, G, s, weights, mu, share, n_inner, tol) -> (V, mu)
+        Sweeps over the rows of V, each the best one for the others under the price ``share mu`` on its (weighted)
+        sparsity; mu moves to where their average is s, and begins there for mu < 0. Their projection meets s exactly.
     gradient_step : (Y, B, G, L) -> Z
         ``max(0, Y - (G Y - B) / L)``.
     extrapolate : (new, old, Y, beta) -> (next Y, moved, uphill)
@@ -192,6 +198,7 @@ class Backend:
     encode: Callable[[Array, Array], Array]
     residual: Callable[[Array, Array, Array], float]
     hals: Callable[[Array, Array, Array, int, float], Array]
+    shared_price: Callable[[Array, Array, Array, float, Array | None, float, float, int, float], tuple[Array, float]]
     gradient_step: Callable[[Array, Array, Array, float], Array]
     extrapolate: Callable[[Array, Array, Array, float], tuple[Array, float, float]]
     project_rows: Callable[..., tuple[Array, float]]

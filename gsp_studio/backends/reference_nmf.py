@@ -6,6 +6,7 @@ import numpy as np
 
 from gsp_studio.backends.backend import HALS_BLOCK, Array, Backend
 from gsp_studio.backends.reference import project_rows
+from gsp_studio.backends.reference_price import shared_price
 from gsp_studio.backends.summation import block_slices, fold
 
 
@@ -132,6 +133,7 @@ def make_backend(threads: int | None) -> Backend:
         encode=encode,
         residual=residual,
         hals=hals,
+        shared_price=shared_price,
         gradient_step=gradient_step,
         extrapolate=extrapolate,
         project_rows=project_rows,

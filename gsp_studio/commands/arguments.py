@@ -131,7 +131,9 @@ def add_solver(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="raise the target to its value over N iterations (two fifths of --max-iter): a lower error",
     )
-    parser.add_argument("--weights", metavar="FILE", help="for wsnmf: what a pixel costs, a grey image or .npy")
+    parser.add_argument(
+        "--weights", metavar="FILE", help="for wsnmf and wgsphals: what a pixel costs, a grey image or .npy"
+    )
     parser.add_argument("--mask", metavar="FILE", help="not 0 where a pixel (in a .npy like X: an entry) is missing")
     parser.add_argument("--max-seconds", type=float, metavar="T", help="stop after so much time computing")
     parser.add_argument("--tol", type=float, default=0.0, help="stop when 10 iterations gain less than this fraction")

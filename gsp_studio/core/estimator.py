@@ -49,7 +49,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     init : str or (W0, H0)
         As in `Params`.
     continuation : int
-        Iterations over which the target rises.
+        As in `Params`.
     max_iter : int
     tol : float
         Stop when the error improves less than this fraction over 10 iterations.

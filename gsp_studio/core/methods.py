@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from gsp_studio.backends.backend import Backend
 from gsp_studio.core.params import Params, row_weights
+from gsp_studio.core.pricing import SharedPrice
 from gsp_studio.core.updates import Update, hals, largest_eigenvalue, projected_fast_gradient
 
 Array = npt.NDArray[Any]
@@ -22,7 +23,7 @@ Array = npt.NDArray[Any]
 Project = Callable[[Array, Backend, Params], Array]
 NewProjection = Callable[[], Project]
 #: (V, B, G, backend, params) -> (new V, the last step before its projection)
-UpdateBasis = Callable[[Array, Array, Array, Backend, Params], Update]
+UpdateBasis = Callable[..., Update]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Method:
         Whether its target is about the average of all basis images, and not about each.
     gradient_coefficients : bool
         Coefficients by fast gradient steps; by HALS sweeps otherwise.
+    has_price : bool
+        Whether its update takes a share of the price, and its runs begin with `trials`.
     """
 
     label: str
@@ -58,6 +61,7 @@ class Method:
     uses_weights: bool = False
     shares_budget: bool = False
     gradient_coefficients: bool = False
+    has_price: bool = False
 
 
 def _ahals(size: float = 1.0) -> UpdateBasis:
@@ -151,9 +155,13 @@ def _l1ahals(size: float = 1.0) -> UpdateBasis:
     return update
 
 
-def new_sparse_coefficients() -> UpdateBasis:
-    """The update of H under `Params.sparsity_h`: that of PSNMF, called with the factors' parts exchanged."""
-    update = _projected(_group_projection, "group")(1.0)
+def _shared_price(size: float = 1.0) -> UpdateBasis:
+    return SharedPrice()
+
+
+def new_sparse_coefficients(method: Method) -> UpdateBasis:
+    """The update of H under `Params.sparsity_h`: that of PSNMF or the method's own, with the factors exchanged."""
+    update = method.new_update(1.0) if method.has_price else _projected(_group_projection, "group")(1.0)
 
     def update_coefficients(H: Array, C: Array, G: Array, backend: Backend, params: Params) -> Update:
         assert params.sparsity_h is not None
@@ -189,5 +197,24 @@ METHODS: dict[str, Method] = {
         _group_projection,
         uses_weights=True,
         shares_budget=True,
+    ),
+    "gsphals": Method(
+        "GSP-HALS",
+        "average sparsity by one price that all basis images share: the lowest errors",
+        True,
+        _shared_price,
+        _group_projection,
+        shares_budget=True,
+        has_price=True,
+    ),
+    "wgsphals": Method(
+        "WGSP-HALS",
+        "one shared price, with pixels weighted",
+        True,
+        _shared_price,
+        _group_projection,
+        uses_weights=True,
+        shares_budget=True,
+        has_price=True,
     ),
 }

@@ -38,10 +38,22 @@ from gsp_studio.core.matrix import placed, prepared
 from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, squared_norm
 from gsp_studio.core.params import Params, row_weights
+from gsp_studio.core.pricing import SharedPrice
 from gsp_studio.core.reseeding import reseeded
-from gsp_studio.core.results import Best, History, Iterate, Result, better, handed_out, history_of, result_of
+from gsp_studio.core.results import (
+    Best,
+    History,
+    Iterate,
+    Result,
+    better,
+    handed_out,
+    history_of,
+    is_other_problem,
+    result_of,
+)
 from gsp_studio.core.splitting import can_split, split
 from gsp_studio.core.stopping import Stop, Stopping
+from gsp_studio.core.trials import Trials, new_trials
 from gsp_studio.core.units import Unit
 from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
 from gsp_studio.core.validation import check_data, check_params, check_steering
@@ -119,9 +131,10 @@ def iterate(
     Notes
     -----
     An outer iteration balances the factors, updates W from ``A = X H'`` and ``G = H H'``, then sweeps H and gathers
-    the new A and G in one pass over X. After the W update of `psnmf` every iterate meets the target. X is read once
-    an iteration, and once more only when the fit is so good that the Gram form of the error has no digits left. On a
-    cluster an iteration is one round trip; the iterates' H are `Coefficients`, which stay there until asked for.
+    the new A and G in one pass over X. After the W update of `psnmf` and `gsphals` every iterate meets the target. X is
+    read once an iteration, and once more only when the fit is so good that the Gram form of the error has no digits
+    left. On a cluster an iteration is one round trip; the iterates' H are `Coefficients`, which stay there until asked
+    for.
 
     The unit of the data does not matter: X times ``2**k`` gives the same errors and sparsities to the last bit, and W H
     times ``2**k``. X with a largest value outside of ``2**-32`` to ``2**32`` is copied, and divided by a power of two;
@@ -155,7 +168,9 @@ def _iterate(
                     run.edit(step)
                     params = edited_params(step, params)
             stopping.restart()
-        stop = stopping.reason(it.n_iter, it.error, it.seconds, params, run.gradient_residual)
+        settles = run.trials.length if run.method.has_price else params.continuation
+        settling = replace(params, continuation=settles)
+        stop = stopping.reason(it.n_iter, it.error, it.seconds, settling, run.gradient_residual)
         if stop is not None:
             return stop
 
@@ -174,9 +189,13 @@ class _Run:
         self.missing = missing
         self.fill = None if missing is None else backend.filling(self.Xt, Xt, missing.places)
         self.x_norm2 = squared_norm(Xt.T)
-        self.params, self.method = params, METHODS[params.method]
+        self.asked = self.params = params
+        self.method = METHODS[params.method]
         self.updates: dict[tuple[str, tuple[int, ...]], UpdateBasis] = {}
-        self.update_sparse_coefficients = new_sparse_coefficients()
+        self.sparse_updates: dict[bool, UpdateBasis] = {}
+        # Missing entries are filled with the fit of what goes on, which has to be that of what is handed out.
+        self.trials = new_trials(params, self.method.has_price, can_be_dense=missing is None)
+        self.error = math.inf
         self.n_iter = 0
         with self.backend.scope():
             self._start(params)
@@ -200,23 +219,31 @@ class _Run:
         """One outer iteration."""
         started = self.backend.clock()
         self.n_iter += 1
-        self.params = params = replace(params, sparsity=params.target_at(self.n_iter))
+        if is_other_problem(params, self.asked) or params.sparsity != self.asked.sparsity:
+            self.trials = Trials(0)
+        self.asked = params
         self.method = method = METHODS[params.method]
+        if not method.has_price:
+            params = replace(params, sparsity=params.target_at(self.n_iter))
+        self.params = params
         with self.backend.scope():
+            self._begin_trial()
             if params.reseed_dead:
                 self._reseed(tuple(k for k in self.dead() if k not in params.frozen))
             self.V, self.H, self.B, self.G = self.backend.balance(
                 self.V, self.H, self.B, self.G, params.frozen, self.unit.balance
             )
-            self.V, dense = self._new_basis(params)
+            V, dense = self._new_basis(params)
+            # Without a price the run goes on from the dense basis; its projection is what it hands out.
+            self.V = V if self.trials.share(self.n_iter) > 0.0 else dense
             self.H, self.B, self.G = self._new_coefficients(params)
             self._refill()
-            found = self._measured(params)
+            found = self._measured(V, params)
             of = None if self.missing is None else self.missing.norm2
             gram = GramError(self.B.T, self.G, self.x_norm2, of, self.unit)
             left = self.x_norm2 - 2.0 * found.fit + found.own
             if not gram.is_accurate(left):
-                left = self.backend.residual(self.Xt, self.V, self.H)
+                left = self.backend.residual(self.Xt, V, self.H)
             sparsity_h = math.nan
             if params.sparsity_h is not None:
                 sparsity_h = float(np.mean(self.backend.sparsities(self.backend.gather(self.H), None)))
@@ -227,7 +254,7 @@ class _Run:
             sparsity=float(np.mean(found.sparsities)),
             target=params.sparsity if method.uses_sparsity else math.nan,
             seconds=self.seconds,
-            W=self.V.T,
+            W=V.T,
             H=self.H,
             dense=dense.T,
             gram=gram,
@@ -235,20 +262,37 @@ class _Run:
             target_h=math.nan if params.sparsity_h is None else params.sparsity_h,
             dead=tuple(int(k) for k in np.flatnonzero(~found.is_alive)),
         )
+        self.error = it.error
         return handed_out(it, self.backend)
+
+    def _begin_trial(self) -> None:
+        """Go back to the start, or to the end of the best trial, where a trial has ended."""
+        now = (self.V, self.H, self.B, self.G)
+        is_priced = any(isinstance(update, SharedPrice) and update.price > 0.0 for update in self.updates.values())
+        found = self.trials.factors(self.n_iter, now, self.error, is_priced)
+        if found is not now:
+            self.V, self.H, self.B, self.G = found
+            self._forget()
+            self._refill()
+
+    def _forget(self) -> None:
+        """What the updates remember is about another basis."""
+        self.updates, self.sparse_updates = {}, {}
 
     def _new_basis(self, params: Params) -> tuple[Array, Array]:
         """The basis's update; that of frozen basis images is none."""
         update = self.updates.setdefault((params.method, params.frozen), self.method.new_update(self.unit.size))
+        share = (self.trials.share(self.n_iter),) if self.method.has_price else ()
         if not params.frozen:
-            return update(self.V, self.B, self.G, self.backend, params)
+            return update(self.V, self.B, self.G, self.backend, params, *share)
         V, B, G, of_free = free_problem(self.V, self.B, self.G, params, self.method, self.backend)
-        new, step = update(V, B, G, self.backend, of_free)
+        new, step = update(V, B, G, self.backend, of_free, *share)
         free = free_rows(params)
         return self.backend.replaced(self.V, free, new), self.backend.replaced(self.V, free, step)
 
     def edit(self, edit: Edit) -> None:
         """Change the basis, and forget the state of its updates, which is about another one."""
+        self.trials = Trials(0)
         with self.backend.scope():
             Xt, V, H, kernels = self._at_hand()
             if isinstance(edit, Kill):
@@ -263,7 +307,7 @@ class _Run:
             else:
                 V, H = reseeded(Xt, V, H, kernels, (edit.basis,))
             self._set_factors(V, H)
-        self.updates, self.update_sparse_coefficients = {}, new_sparse_coefficients()
+        self._forget()
 
     def _at_hand(self) -> tuple[Any, Array, Any, Backend]:
         """Images, factors and kernels as edits take them: these are rare, so the host makes those of a device."""
@@ -279,8 +323,9 @@ class _Run:
         """New coefficients, and the products ``H X'`` and ``H H'`` of these."""
         if params.sparsity_h is not None:
             C = self.backend.encode(self.Xt, self.V)
+            update = self.sparse_updates.setdefault(self.method.has_price, new_sparse_coefficients(self.method))
             H, own = self.backend.gather(self.H), self.V @ self.V.T
-            H, _ = self.update_sparse_coefficients(H, C, own, self.backend, params)
+            H, _ = update(H, C, own, self.backend, params)
             H = self.backend.scatter(H)
             return H, *self.backend.products(self.Xt, H)
         if self.method.gradient_coefficients:
@@ -308,10 +353,10 @@ class _Run:
             Xt, V, H, kernels = self._at_hand()
             self._set_factors(*reseeded(Xt, V, H, kernels, dead))
 
-    def _measured(self, params: Params) -> Measured:
+    def _measured(self, V: Array, params: Params) -> Measured:
         """Measure the iterate; sparsities are weighted where the method is."""
-        weights = row_weights(params, self.V.dtype) if self.method.uses_weights and self.V.shape[1] > 1 else None
-        return self.backend.measure(self.V, self.B, self.G, weights)
+        weights = row_weights(params, V.dtype) if self.method.uses_weights and V.shape[1] > 1 else None
+        return self.backend.measure(V, self.B, self.G, weights)
 
     def gradient_residual(self) -> float:
         """How far the last iterate is from standing still, see `updates.gradient_residual`; one more pass over X."""

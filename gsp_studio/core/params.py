@@ -29,12 +29,14 @@ class Params:
         The start, see `initialization.initial_factors`; scaled by ``<W0'X, H0> / <W0'W0, H0 H0'>``. The factors of
         another run go on from there.
     weights : ndarray (m,) or (m, r), optional
-        For `wsnmf`: what it costs to use a pixel, shared by all basis images or one column each; >= 0.
+        For `wsnmf` and `wgsphals`: what it costs to use a pixel, shared by all basis images or one column each; >= 0.
     sparsity_h : float, optional
         Target for the average Hoyer sparsity of the rows of H; None leaves them free.
     continuation : int
         Iterations over which the target rises evenly from 0 to `sparsity`. A basis that starts dense and is made
         sparse slowly ends with a lower error: two fifths of `max_iter` take CBCL from 9.49 % to 9.25 %.
+        For `gsphals` and `wgsphals`, whose iterates all meet `sparsity`, the iterations in which ways to it are tried
+        (`core.trials`); 0 stands for 200, and for none where the start is given as factors, 1 to 19 for none.
     max_seconds : float, optional
         Stop after so much time computing. Such a run is repeated by its number of iterations.
     tol : float
@@ -52,8 +54,9 @@ class Params:
     n_sweeps : int
         Most HALS sweeps of one factor's update.
     n_steps : int
-        Most fast gradient steps of one factor's update. For the basis they cost O(m r^2), the images' number does not
-        enter: twice the paper's 10 take CBCL from 9.9 % to 9.5 % in the same 500 iterations.
+        Most fast gradient steps of one factor's update, and most sweeps of `gsphals` over the basis. For the basis
+        they cost O(m r^2), the images' number does not enter: twice the paper's 10 take CBCL from 9.9 % to 9.5 % in
+        the same 500 iterations.
     inner_tol : float
         A factor's update ends when a step moves less than this fraction of its first step.
     """

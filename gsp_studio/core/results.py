@@ -222,11 +222,12 @@ class Best:
         One from before an edit of the basis, or of another problem (another method, other weights or frozen basis
         images), is no rival: what has been asked for since is kept, though its error may be higher.
         """
-        rival = None if is_edited or _is_other_problem(params, self.params) else self.iterate
+        rival = None if is_edited or is_other_problem(params, self.params) else self.iterate
         self.iterate, self.params = better(it, rival), params
 
 
-def _is_other_problem(a: Params, b: Params) -> bool:
+def is_other_problem(a: Params, b: Params) -> bool:
+    """Whether two runs with these parameters have other sets of bases to choose from, whatever their targets."""
     return a is not b and not all(
         same_value(getattr(a, name), getattr(b, name)) for name in ("rank", "method", "weights", "frozen")
     )

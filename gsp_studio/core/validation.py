@@ -109,10 +109,13 @@ def _check_integer(name: str, value: Any, low: int) -> None:
 def _check_weights(params: Params, m: int) -> None:
     if not METHODS[params.method].uses_weights:
         if params.weights is not None:
-            raise ValueError(f'weights are for the method "wsnmf"; "{params.method}" takes none')
+            weighted = " and ".join(f'"{name}"' for name, method in METHODS.items() if method.uses_weights)
+            raise ValueError(f'weights are for the methods {weighted}; "{params.method}" takes none')
         return
     if params.weights is None:
-        raise ValueError('the method "wsnmf" needs weights, an image (m,) or one for each basis image (m, rank)')
+        raise ValueError(
+            f'the method "{params.method}" needs weights, an image (m,) or one for each basis image (m, rank)'
+        )
     weights = np.asarray(params.weights)
     if weights.shape not in ((m,), (m, params.rank)):
         raise ValueError(f"weights have shape {weights.shape}; accepted are {(m,)} and {(m, params.rank)}")

@@ -36,6 +36,8 @@ _LINES: dict[str, tuple[str, Any, str]] = {
     "cpsnmf": ("#D55E00", (0, (6, 1.5, 1, 1.5)), "D"),
     "l1ahals": ("#AA4499", (0, (3, 1, 1, 1, 1, 1)), "v"),
     "wsnmf": ("#56B4E9", "-", "x"),
+    "gsphals": ("#E69F00", "-", "P"),
+    "wgsphals": ("#999999", "-", "+"),
 }
 _STYLE = {
     "font.size": 9.0,

@@ -444,7 +444,7 @@ def test_a_watched_run_sends_what_was_fetched_and_no_more(machine, parts_like):
     assert machine.freed > 0
 
 
-@pytest.mark.parametrize("method", ["psnmf", "nenmf"])
+@pytest.mark.parametrize("method", ["psnmf", "nenmf", "gsphals"])
 def test_images_that_do_not_fit_are_streamed(method, machine, parts_like, monkeypatch):
     from gsp_studio.backends import blocks
 
@@ -551,7 +551,7 @@ def test_the_sources_are_in_the_package() -> None:
 # --- workers of a cluster -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["psnmf", "nenmf"])
+@pytest.mark.parametrize("method", ["psnmf", "nenmf", "gsphals"])
 def test_workers_compute_on_their_devices(method, machine, parts_like):
     """Each reads its part, in blocks, onto its device; the basis and coefficients stay with the host."""
     X = np.asfortranarray(parts_like)

@@ -154,7 +154,7 @@ def test_the_bits_do_not_depend_on_numbas_cache(tmp_path):
 import hashlib, numpy as np, gsp_studio as gs
 from gsp_studio.io.resources import sample_path
 X = gs.load_dataset(sample_path("faces")).X  # a long run on these parted where the compiler chose the order of sums
-for method in ("psnmf", "ahals", "nenmf", "wsnmf"):
+for method in ("psnmf", "ahals", "nenmf", "wsnmf", "gsphals"):
     weights = np.linspace(0.1, 1.0, 361) if method == "wsnmf" else None
     result = gs.factorize(X, gs.Params(rank=49, method=method, sparsity=0.85, max_iter=120, weights=weights))
     print(hashlib.sha256(result.W.tobytes() + result.H.tobytes()).hexdigest())

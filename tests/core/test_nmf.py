@@ -88,7 +88,7 @@ def test_cpu_backend_follows_the_reference(method, dtype, faces_like):
     assert fast.W.dtype == fast.H.dtype == dtype
 
 
-@pytest.mark.parametrize("method", ["psnmf", "nenmf"])
+@pytest.mark.parametrize("method", ["psnmf", "nenmf", "gsphals"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_bits_do_not_depend_on_the_number_of_threads(method, dtype):
     X = np.random.default_rng(0).random((90, 700)).astype(dtype)
@@ -313,8 +313,9 @@ def test_factorize_keeps_the_best(faces_like):
         ({"n_sweeps": 0}, "n_sweeps is 0"),
         ({"n_steps": 0}, "n_steps is 0"),
         ({"inner_tol": 1.0}, "inner_tol is 1.0"),
-        ({"weights": np.ones(60)}, 'weights are for the method "wsnmf"; "psnmf" takes none'),
+        ({"weights": np.ones(60)}, 'weights are for the methods "wsnmf" and "wgsphals"; "psnmf" takes none'),
         ({"method": "wsnmf"}, 'the method "wsnmf" needs weights'),
+        ({"method": "wgsphals"}, 'the method "wgsphals" needs weights'),
         (
             {"method": "wsnmf", "weights": np.ones(59)},
             r"weights have shape \(59,\); accepted are \(60,\) and \(60, 5\)",

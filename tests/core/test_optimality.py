@@ -42,7 +42,7 @@ def test_against_the_definition():
     assert found == pytest.approx(math.hypot(of_basis, of_coefficients), rel=1e-6)
 
 
-@pytest.mark.parametrize("method", ["psnmf", "ahals", "nenmf", "cpsnmf"])
+@pytest.mark.parametrize("method", ["psnmf", "ahals", "nenmf", "cpsnmf", "gsphals"])
 def test_it_falls_along_a_run(method):
     data = np.maximum(X + 0.05 * RNG.standard_normal(X.shape), 0)
     found = []

@@ -86,6 +86,10 @@ CHOICES = {
     "nndsvdar": {"init": "nndsvdar"},
     "images": {"init": "images"},
     "frozen": {"frozen": (1, 3)},
+    "trials": {"method": "gsphals", "continuation": 20, "max_iter": 24},
+    "trials with weights": {"method": "wgsphals", "continuation": 20, "max_iter": 24, "frozen": (1,)},
+    "trials of both factors": {"method": "gsphals", "sparsity_h": 0.3, "continuation": 20, "max_iter": 24},
+    "trials until nothing is gained": {"method": "gsphals", "continuation": 20, "max_iter": 150},
     "tolerance": {"tol": 1e-4, "max_iter": 100},
 }
 
@@ -154,9 +158,10 @@ def test_worker_processes_and_any_chunks(chunks, cluster):
     from gsp_studio.core.distributed.dask_workers import spread
 
     X, steering = data("float32"), {3: gs.Split(0), 5: gs.Kill(1)}
-    for method, changes in (("psnmf", steering), ("ahals", None), ("nenmf", None)):
-        here = gs.factorize(X, params(method), "cpu", steering=changes)
-        there = gs.factorize(spread(da.from_array(X, chunks=chunks), cluster), params(method), steering=changes)
+    for method, changes in (("psnmf", steering), ("ahals", None), ("nenmf", None), ("gsphals", None)):
+        chosen = params(method, max_iter=24, continuation=20) if method == "gsphals" else params(method)
+        here = gs.factorize(X, chosen, "cpu", steering=changes)
+        there = gs.factorize(spread(da.from_array(X, chunks=chunks), cluster), chosen, steering=changes)
         assert there.backend.startswith("3 workers")
         assert np.array_equal(there.history.error, here.history.error)
         assert np.array_equal(there.W, here.W)

@@ -66,7 +66,7 @@ def test_frozen_basis_images_keep_their_bits_and_the_others_go_on(method, parts_
     assert not np.array_equal(found[19].W[:, 1], found[14].W[:, 1])  # released
 
 
-@pytest.mark.parametrize("method", ["psnmf", "wsnmf"])
+@pytest.mark.parametrize("method", ["psnmf", "wsnmf", "gsphals", "wgsphals"])
 def test_the_others_share_what_the_frozen_leave_of_the_budget(method, parts_like):
     start = params_for(method, sparsity=0.5)
     found = walk(parts_like, start, {5: replace(start, frozen=(0,), sparsity=0.7)}, 12)
@@ -74,7 +74,9 @@ def test_the_others_share_what_the_frozen_leave_of_the_budget(method, parts_like
         assert it.sparsity >= 0.7 - 1e-10
         kept = gs.hoyer_sparsity(it.W[:, :1], start.weights)[0]
         free = np.mean(gs.hoyer_sparsity(it.W[:, 1:], start.weights))
-        assert free == pytest.approx((RANK * 0.7 - kept) / (RANK - 1), abs=1e-9)
+        # Sweeps under a price may end sparser than asked for, as long as the price is on its way.
+        beyond = 0.05 if gs.METHODS[method].has_price else 1e-9
+        assert -1e-9 <= free - (RANK * 0.7 - kept) / (RANK - 1) <= beyond
 
 
 def test_a_budget_that_the_frozen_make_impossible_is_reached_as_nearly_as_it_goes(parts_like):

@@ -25,6 +25,7 @@ from gsp_studio.backends.cpu import image_pass, solver
 from gsp_studio.backends.cpu.arrays import OPERATIONS, filling, step_distance
 from gsp_studio.backends.cpu.compiling import clock
 from gsp_studio.backends.cpu.pool import OnOneThread, set_threads
+from gsp_studio.backends.cpu.price import shared_price
 from gsp_studio.backends.cpu.projection import project_rows
 
 
@@ -68,6 +69,7 @@ def make_backend(threads: int | None) -> Backend:
         encode=image_pass.encode,
         residual=image_pass.residual,
         hals=solver.hals,
+        shared_price=shared_price,
         gradient_step=solver.gradient_step,
         extrapolate=solver.extrapolate,
         project_rows=project_rows,

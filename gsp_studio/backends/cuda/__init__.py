@@ -74,6 +74,7 @@ def _backend(device: Any) -> Backend:
         encode=solver.encode,
         residual=solver.residual,
         hals=solver.hals,
+        shared_price=solver.shared_price,
         gradient_step=solver.gradient_step,
         extrapolate=solver.extrapolate,
         project_rows=solver.project_rows,

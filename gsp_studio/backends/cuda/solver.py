@@ -14,6 +14,7 @@ import numpy as np
 
 from gsp_studio.backends.backend import HALS_BLOCK, Array, Measured
 from gsp_studio.backends.cpu.hoyer import hoyer_flat
+from gsp_studio.backends.cpu.price import shared_price
 from gsp_studio.backends.cpu.root import NORM, SPAN
 from gsp_studio.backends.cuda.driver import Device, cp
 from gsp_studio.backends.cuda.groups import (
@@ -123,6 +124,14 @@ class Solver:
         arguments = (V, new, B, G, r, n, n_inner, float(tol), rows, pad, int(keeps))
         self.device.launch("hals", V.dtype, (-(-n // HALS_BLOCK),), HALS_BLOCK, arguments, shared)
         return new
+
+    def shared_price(
+        self, V: Any, B: Any, G: Any, s: float, weights: Array | None, mu: float, share: float, n_inner: int, tol: float
+    ) -> tuple[Any, float]:
+        """As `Backend.shared_price`, on the host: the factor (r, m) goes there and back, X stays on the device."""
+        get = self.device.get
+        new, mu = shared_price(get(V), get(B), get(G), s, weights, mu, share, n_inner, tol)
+        return self.device.put(new), mu
 
     def _rows(self, r: int, of_each: int, taken: int) -> int:
         """Rows of the Gram matrix that shared memory holds beside its other content: all, or an even number."""

@@ -164,7 +164,7 @@ def _refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bo
     V = np.ascontiguousarray(unit.basis_inside(shown.W).T)
     H, own, before = unit.coefficients_inside(shown.H), self_product(shown.W), math.inf
     params = Params(len(V), sparsity_h=None if math.isnan(shown.target_h) else shown.target_h)
-    update_sparse = new_sparse_coefficients()
+    update_sparse = new_sparse_coefficients(METHODS[params.method])
     with backend.scope():
         for _ in range(rounds):
             if is_unwanted():

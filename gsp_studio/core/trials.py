@@ -1,0 +1,118 @@
+"""Ways to the target, tried one after another from the same start; a run goes on from where the best one led.
+
+Shared-price HALS meets its target in every iterate, and which optimum it finds is decided in its first iterations. No
+way to the target is always the best: a price that rises slowly shares the sparsity among all basis images, the full
+price at once leaves some dense and many of one pixel, which has the lower error where the target is high.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gsp_studio.core.params import Params
+
+#: Iterations of all trials together where none are asked for, and of the fewest that are worth a comparison.
+LENGTH, SHORTEST = 200, 20
+#: The share of the price that a rising one begins with, and the part of its trial in which it rises.
+_LOW, _RISING = 0.05, 0.8
+
+#: Trials of a dense basis after the first ones, at most. Each follows where iterations gained less than a fraction.
+_LATER, _WINDOW, _GAIN = 3, 10, 5e-5
+
+Factors = tuple[Any, ...]
+
+
+class Trials:
+    """The trials of one run.
+
+    1. The full price from the start on, for a tenth of the iterations.
+    2. As many without a price, then a quarter with the full price for the dense basis.
+    3. From the start again, a price that rises to the full one.
+
+    Once the best of these stands still, the dense basis goes on for as long as before and is priced again, at most
+    `_LATER` times.
+
+    Parameters
+    ----------
+    length : int
+        Iterations of the first three; 0 for a run without any trials.
+    can_be_dense : bool
+        Whether there is a dense basis.
+    """
+
+    def __init__(self, length: int, can_be_dense: bool = True) -> None:
+        tenth, quarter = length // 10, length // 4
+        self._tenth, self._jump = tenth, tenth + quarter
+        self._dense = range(tenth + 1, 2 * tenth + 1) if can_be_dense else range(0)
+        rising_from = tenth + self._jump if can_be_dense else tenth
+        self._rising = range(rising_from + 1, length + 1)
+        self._ends = {tenth, rising_from, length} - {0}
+        self._later = _LATER if can_be_dense and length else 0
+        #: The last iteration of a trial that is planned.
+        self.length = length
+        self._start: Factors = ()
+        self._unpriced: Factors = ()
+        self._best: Factors = ()
+        self._lowest = math.inf
+        self._errors: list[float] = []
+
+    def factors(self, n_iter: int, now: Factors, error: float, is_priced: bool) -> Factors:
+        """The factors that iteration `n_iter`, 1 for the first, begins with.
+
+        Parameters
+        ----------
+        n_iter : int
+        now : tuple
+            The run's factors.
+        error : float
+            Of the last iterate.
+        is_priced : bool
+            Whether that needed a price: all ways are the same where the target asks for none, and the first goes on.
+
+        Returns
+        -------
+        tuple
+            `now`; after a trial those of the start, after the last one those at the end of the best.
+        """
+        if n_iter == 1:
+            self._start = now
+        if n_iter - 1 == self._dense.stop - 1 and n_iter <= self.length:
+            self._unpriced = now
+        if n_iter - 1 in self._ends:
+            if error < self._lowest:
+                self._lowest, self._best = error, now
+            if n_iter <= self.length and is_priced:
+                return self._start
+            if not is_priced:
+                self._later = 0
+            self.length, self._ends, self._errors = n_iter - 1, set(), []
+            return self._best
+        if self._later and n_iter > self.length and self._stands_still(error):
+            self._later -= 1
+            self._lowest, self._best = error, now
+            self._dense, self.length = range(n_iter, n_iter + self._tenth), n_iter - 1 + self._jump
+            self._ends = {self.length}
+            return self._unpriced
+        return now
+
+    def _stands_still(self, error: float) -> bool:
+        self._errors = [*self._errors[-_WINDOW:], error]
+        return len(self._errors) > _WINDOW and self._errors[0] - error < _GAIN * error
+
+    def share(self, n_iter: int) -> float:
+        """The share of the price that is in force; 0 is none at all."""
+        if n_iter > self.length:
+            return 1.0
+        if n_iter in self._dense:
+            return 0.0
+        if n_iter not in self._rising:
+            return 1.0
+        rises = max(1.0, _RISING * len(self._rising))
+        return float(_LOW ** max(0.0, 1.0 - (n_iter - self._rising.start + 1) / rises))
+
+
+def new_trials(params: Params, has_price: bool, can_be_dense: bool) -> Trials:
+    """Those of a run: `Params.continuation` says how many iterations, and factors that are given go on at once."""
+    length = params.continuation or (LENGTH if isinstance(params.init, str) else 0)
+    return Trials(length if has_price and length >= SHORTEST else 0, can_be_dense)

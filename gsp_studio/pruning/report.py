@@ -100,7 +100,7 @@ def _networks(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, *DAMAGE, TypeError, RecursionError):
         pass  # said below, as of a file that is whole but something else
-    raise CheckpointError(f"{path} is not one of ours, or is damaged; choose another folder")
+    raise CheckpointError(f"{path} was not written by GSP Studio, or is damaged; choose another folder")
 
 
 def _digest(path: Path) -> str:

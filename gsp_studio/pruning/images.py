@@ -263,7 +263,7 @@ def labelled_files(path: Path, side: int, classes: Sequence[str] | None = None) 
     DatasetError
         No images, images outside of folders of classes, or a class that is not among `classes`.
     """
-    with archives.opened(path) as source:
+    with archives.open_source(path) as source:
         if not path.is_dir():
             raise DatasetError(f"{path} is no folder; images that are read a batch at a time lie in folders of classes")
         files = tuple(scan(source)[0])

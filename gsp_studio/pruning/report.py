@@ -13,7 +13,7 @@ from gsp_studio.io.run_json import DAMAGE, PROGRAM, write_json
 from gsp_studio.io.versions import software_versions
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
 from gsp_studio.pruning.grouping import Grouping
-from gsp_studio.pruning.projecting import Pruned
+from gsp_studio.pruning.projection import Pruned
 
 REPORT = "pruning.json"
 FORMAT = 1

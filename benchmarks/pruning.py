@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.timing import Row
 from gsp_studio.pruning import Grouping, NetworkPath
-from gsp_studio.pruning.projecting import layers_of, layers_to_zeros, project_layers
+from gsp_studio.pruning.projection import layers_of, layers_to_zeros, project_layers
 
 TARGET = 0.8
 GOAL = 0.5

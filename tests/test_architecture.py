@@ -91,7 +91,7 @@ def test_torch_only_in_pruning(path: Path) -> None:
 def test_networks_open_and_are_projected_without_torch() -> None:
     names = (
         "checkpoint",
-        "projecting",
+        "projection",
         "path",
         "report",
         "reproduce",

@@ -145,7 +145,7 @@ def draw_payers(axes: Axes, path: gs.SparsityPath, order: np.ndarray, marked: di
     axes.set_xlabel(f"the {len(order)} vectors")
     axes.set_ylabel("sparsity of each vector (0 to 1)")
     axes.legend(loc="upper center", ncols=2, frameon=False, fontsize=8.5, columnspacing=1.2)
-    axes.set_title("3  Who pays", loc="left")
+    axes.set_title("3  Sparsity of each", loc="left")
 
 
 def main() -> None:

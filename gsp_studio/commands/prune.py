@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.checkpoint import Checkpoint
-    from gsp_studio.pruning.projecting import LayerReport
+    from gsp_studio.pruning.projection import LayerReport
 
 _WIDEST = 48
 
@@ -115,7 +115,7 @@ def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     from gsp_studio.io.dataset import one_line
     from gsp_studio.pruning.checkpoint import check_target, save_checkpoint
     from gsp_studio.pruning.grouping import FIRST, LAST, Grouping, meant_by
-    from gsp_studio.pruning.projecting import project_checkpoint, to_zeros
+    from gsp_studio.pruning.projection import project_checkpoint, to_zeros
     from gsp_studio.pruning.report import check_report, describe, write_report
 
     out = Path(args.out)

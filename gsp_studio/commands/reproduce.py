@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     from gsp_studio.backends import get_backend
     from gsp_studio.experiments.figures import FIGURES
     from gsp_studio.experiments.reproduce import RUNS, check_figure, reproduce
-    from gsp_studio.experiments.solving import Interrupted, Machine
+    from gsp_studio.experiments.solver_pool import Interrupted, Machine
     from gsp_studio.pruning import reproduce as pruning
 
     if args.figure == pruning.FIGURE:

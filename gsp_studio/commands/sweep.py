@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     ValueError, OSError, BackendUnavailable
         Input that cannot be used, in one sentence.
     """
-    from gsp_studio.experiments.solving import Interrupted
+    from gsp_studio.experiments.solver_pool import Interrupted
     from gsp_studio.experiments.sweep import Stage
 
     sweep = _sweep(args)

@@ -166,7 +166,7 @@ async def _greet(address: str) -> None:
         comm.abort()
 
 
-class _ToOurs(logging.Handler):
+class _LogForwarder(logging.Handler):
     """Takes what another program's loggers say into the log on the disk."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -175,7 +175,7 @@ class _ToOurs(logging.Handler):
 
 @functools.cache
 def _send_logs_to_ours() -> None:
-    handler = _ToOurs(logging.WARNING)
+    handler = _LogForwarder(logging.WARNING)
     for name, logger in list(logging.Logger.manager.loggerDict.items()):
         if isinstance(logger, logging.Logger) and name.partition(".")[0] in _LOGGERS:
             logger.handlers, logger.propagate = [], "." in name

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.experiments.runs import Finished
+from gsp_studio.experiments.runs import FinishedRun
 from gsp_studio.io.dataset import Dataset
 
 Array = npt.NDArray[Any]
@@ -37,15 +37,15 @@ class Content(Protocol):
         ...
 
 
-def by_method(runs: Sequence[Finished]) -> dict[str, list[Finished]]:
+def by_method(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:
     """Runs of each method, in the order in which the methods first appear."""
-    groups: dict[str, list[Finished]] = {}
+    groups: dict[str, list[FinishedRun]] = {}
     for run in runs:
         groups.setdefault(run.task.params.method, []).append(run)
     return groups
 
 
-def best_of_each(runs: Sequence[Finished]) -> dict[str, Finished]:
+def best_of_each(runs: Sequence[FinishedRun]) -> dict[str, FinishedRun]:
     """The run with the lowest error of each method."""
     return {method: min(group, key=lambda run: run.best_error) for method, group in by_method(runs).items()}
 
@@ -74,7 +74,7 @@ class Curves:
     lowest: float | None = None
 
     @classmethod
-    def of(cls, runs: Sequence[Finished], title: str, above_lowest: bool) -> Curves:
+    def of(cls, runs: Sequence[FinishedRun], title: str, above_lowest: bool) -> Curves:
         """The curves of runs with equally many iterations."""
         groups = by_method(runs)
         lowest = 100.0 * min(float(run.error.min()) for run in runs) if above_lowest else None
@@ -124,13 +124,13 @@ class Bases:
     Attributes
     ----------
     dataset : Dataset
-    runs : dict of method -> Finished
+    runs : dict of method -> FinishedRun
     weights : ndarray (m,), optional
         What a pixel costs `wsnmf`.
     """
 
     dataset: Dataset
-    runs: dict[str, Finished]
+    runs: dict[str, FinishedRun]
     weights: Array | None = None
 
     def table(self) -> list[list[Any]]:
@@ -173,7 +173,7 @@ class ErrorMaps:
     Attributes
     ----------
     dataset : Dataset
-    runs : dict of method -> Finished
+    runs : dict of method -> FinishedRun
         Of "psnmf" and "wsnmf".
     weights : ndarray (m,)
     centre : ndarray (m,) of bool
@@ -181,7 +181,7 @@ class ErrorMaps:
     """
 
     dataset: Dataset
-    runs: dict[str, Finished]
+    runs: dict[str, FinishedRun]
     weights: Array
     centre: Array
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from gsp_studio.core.nmf import Params, check_params
 from gsp_studio.experiments.contents import Bases, Content, Curves, ErrorMaps, best_of_each
-from gsp_studio.experiments.runs import Finished, Task
+from gsp_studio.experiments.runs import FinishedRun, Task
 from gsp_studio.experiments.synthetic import synthetic_data
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.fingerprint import fingerprint_of
@@ -84,7 +84,7 @@ class Figure:
     repeats: int
     rank: int
     sparsity: float | None
-    show: Callable[[Sequence[Finished], Settings, Dataset | None], Content]
+    show: Callable[[Sequence[FinishedRun], Settings, Dataset | None], Content]
     synthetic: bool = False
 
     def settings(self, **chosen: Any) -> Settings:
@@ -178,25 +178,25 @@ def inner_half(weights: Array) -> Array:
     return weights < np.median(weights) if inner.all() else inner
 
 
-def _synthetic_curves(runs: Sequence[Finished], settings: Settings, dataset: Dataset | None) -> Content:
+def _synthetic_curves(runs: Sequence[FinishedRun], settings: Settings, dataset: Dataset | None) -> Content:
     sets = f"{settings.repeats} synthetic data set{'s' * (settings.repeats > 1)}"
     return Curves.of(runs, f"{sets} of 100 × 100, rank {settings.rank}", above_lowest=False)
 
 
-def _data_curves(runs: Sequence[Finished], settings: Settings, dataset: Dataset | None) -> Content:
+def _data_curves(runs: Sequence[FinishedRun], settings: Settings, dataset: Dataset | None) -> Content:
     assert dataset is not None
     starts = f"{settings.repeats} start{'s' * (settings.repeats > 1)}"
     title = f"{dataset.name}, rank {settings.rank}, sparsity {settings.sparsity}, {starts}"
     return Curves.of(runs, title, above_lowest=True)
 
 
-def _bases(runs: Sequence[Finished], settings: Settings, dataset: Dataset | None) -> Content:
+def _bases(runs: Sequence[FinishedRun], settings: Settings, dataset: Dataset | None) -> Content:
     assert dataset is not None
     best = best_of_each(runs)
     return Bases(dataset, best, centre_weights(dataset) if "wsnmf" in best else None)
 
 
-def _error_maps(runs: Sequence[Finished], settings: Settings, dataset: Dataset | None) -> Content:
+def _error_maps(runs: Sequence[FinishedRun], settings: Settings, dataset: Dataset | None) -> Content:
     assert dataset is not None
     weights = centre_weights(dataset)
     return ErrorMaps(dataset, best_of_each(runs), weights, inner_half(weights))

@@ -20,8 +20,8 @@ from typing import Any, TextIO
 
 from gsp_studio.experiments.contents import Content
 from gsp_studio.experiments.figures import FIGURES, Settings
-from gsp_studio.experiments.runs import Finished, Task
-from gsp_studio.experiments.solving import Machine, solve_all
+from gsp_studio.experiments.runs import FinishedRun, Task
+from gsp_studio.experiments.solver_pool import Machine, solve_all
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.run_folder import RUN, check_directory, write_together
 from gsp_studio.io.run_json import DAMAGE, FORMAT, PROGRAM, ExportError, describe_data, write_json
@@ -31,7 +31,7 @@ RUNS = "runs"
 
 
 @dataclass(frozen=True, eq=False)
-class Reproduced:
+class ReproducedFigure:
     """A figure that was made: what it shows, and its files."""
 
     content: Content
@@ -68,7 +68,7 @@ def reproduce(
     dataset: Dataset | None = None,
     machine: Machine | None = None,
     stream: TextIO | None = None,
-) -> Reproduced:
+) -> ReproducedFigure:
     """Do the runs of a figure that are not there yet, draw it, and write its files.
 
     Parameters
@@ -88,7 +88,7 @@ def reproduce(
 
     Returns
     -------
-    Reproduced
+    ReproducedFigure
         Its files: NAME.png, NAME.pdf, NAME.csv and run.json.
 
     Raises
@@ -116,7 +116,7 @@ def reproduce(
         "platform": platform.platform(),
         "files": _files(name)[:-1],
     }
-    return Reproduced(content, tuple(_write(name, directory, content, described)))
+    return ReproducedFigure(content, tuple(_write(name, directory, content, described)))
 
 
 def _files(name: str) -> list[str]:
@@ -178,7 +178,7 @@ def _common_params(tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
     return common
 
 
-def _described_run(run: Finished, common: dict[str, Any]) -> dict[str, Any]:
+def _described_run(run: FinishedRun, common: dict[str, Any]) -> dict[str, Any]:
     """A run, with the parameters that it does not have in common with the others of its method."""
     own = {name: value for name, value in run.task.described()["params"].items() if name not in common}
     if "weights" in common and common["weights"] is not None:

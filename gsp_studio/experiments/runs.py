@@ -92,7 +92,7 @@ def plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Finished:
+class FinishedRun:
     """Stored results of a run.
 
     Attributes
@@ -131,7 +131,7 @@ class Finished:
 
 def solve(
     task: Task, X: Array, threads: int | None = None, on_iterate: Callable[[Iterate], None] | None = None
-) -> Finished:
+) -> FinishedRun:
     """Do a run.
 
     Parameters
@@ -146,7 +146,7 @@ def solve(
 
     Returns
     -------
-    Finished
+    FinishedRun
 
     Raises
     ------
@@ -157,7 +157,7 @@ def solve(
     with backend.scope():  # with one BLAS thread here too: its sums depend on how many there are
         result = factorize(X, task.params, backend, on_iterate)
         pixel_error = error_map(X, result.W, result.H)
-    return Finished(
+    return FinishedRun(
         task=task,
         error=result.history.error,
         sparsity=result.history.sparsity,
@@ -168,7 +168,7 @@ def solve(
     )
 
 
-def save(finished: Finished, folder: Path) -> None:
+def save(finished: FinishedRun, folder: Path) -> None:
     """Write a run under its name, complete or not at all.
 
     Raises
@@ -194,13 +194,13 @@ def save(finished: Finished, folder: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def load(task: Task, folder: Path) -> Finished | None:
+def load(task: Task, folder: Path) -> FinishedRun | None:
     """The run of a task, if it was finished before; None where it was not, or where its file is damaged."""
     try:
         with task.path(folder).open("rb") as file, np.load(file, allow_pickle=False) as kept:
             if str(kept["described"]) != json.dumps(task.described(), sort_keys=True):
                 return None
-            return Finished(
+            return FinishedRun(
                 task=task,
                 error=kept["error"],
                 sparsity=kept["sparsity"],

@@ -21,7 +21,7 @@ from gsp_studio.backends import get_backend
 from gsp_studio.engine.run import FinishReason, Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner
 from gsp_studio.experiments.grid import Cell, Grid, Numbers, Shelf
-from gsp_studio.experiments.solving import Interrupted
+from gsp_studio.experiments.solver_pool import Interrupted
 from gsp_studio.io.atomic import WriteError
 from gsp_studio.io.dataset import Dataset
 

@@ -42,7 +42,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     form, entries = registry.FORMATS[kind], registry.list_arrays(path, kind)
     key = options.key and registry.canonical_key(path, kind, options.key)
     entry = registry.choose_array(entries, key, path)
-    parted = registry.opened(path, kind, entry) if entry.is_usable else None
+    parted = registry.open_array(path, kind, entry) if entry.is_usable else None
     read = cache(lambda: registry.read_array(path, kind, entry) if parted is None else parted)
     found = arrange(entry, read, kind, options, path, parted is not None)
     picked = subset_of(options.subset, found.n_images, str(path))
@@ -148,11 +148,11 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
             raise LoadCancelled
         X[:, a : a + block] = columns_of(values, found, slice(a, min(n, a + block)))
         progress(min(n, a + block), n)
-    raw = told(found, values.dtype, X)
+    raw = describe_columns(found, values.dtype, X)
     return replace(raw, names=tuple(raw.names))
 
 
-def told(found: Peek, raw: np.dtype[Any], X: Any) -> Raw:
+def describe_columns(found: Peek, raw: np.dtype[Any], X: Any) -> Raw:
     """X with its names and labels, and in words how it came of values of the type `raw`."""
     form, entry = registry.FORMATS[found.kind], _entry(found)
     names, labels = form.names(found.path, entry), _labels(found, entry)
@@ -273,7 +273,7 @@ def values_of(found: Peek, in_parts: bool = False) -> Any:
         A damaged file, or one that has changed since.
     """
     entry = _entry(found)
-    values = registry.opened(found.path, found.kind, entry) if in_parts else None
+    values = registry.open_array(found.path, found.kind, entry) if in_parts else None
     if values is None:
         values = registry.read_array(found.path, found.kind, entry)
     try:

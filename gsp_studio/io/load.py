@@ -70,13 +70,13 @@ def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **cho
         kind = _kind_of(path)
         found = image_set.peek(path, chosen) if kind == "images" else array_reader.peek(path, kind, chosen)
     is_quick = found.kind in FORMATS and FORMATS[found.kind].is_plain
-    is_large = is_quick and _bytes_of(found) > _LARGE and not streamed.why_not(found)
+    is_large = is_quick and _bytes_of(found) > _LARGE and not streamed.reason_against(found)
     return replace(found, usual_storage="disk" if is_large else "memory")
 
 
 def can_stay_on_disk(path: str | os.PathLike[str], **choices: Any) -> bool:
     """Whether a source can be read in part, with these choices as for `peek`; DatasetError as there."""
-    return not streamed.why_not(peek(path, **choices))
+    return not streamed.reason_against(peek(path, **choices))
 
 
 def _path_of(path: str | os.PathLike[str]) -> Path:
@@ -173,7 +173,7 @@ def _stays_on_disk(found: Peek) -> bool:
         The options demand it, and they cannot stay.
     """
     if found.options.storage == "disk":
-        reason = streamed.why_not(found)
+        reason = streamed.reason_against(found)
         if reason:
             raise DatasetError(f"{found.path} cannot stay on the disk: {reason}")
         return True
@@ -185,7 +185,7 @@ def _require_memory(found: Peek) -> None:
     try:
         require_memory(_bytes_of(found), f"{found.path} with {found.n_images} images of {height} x {width}")
     except DatasetError as error:
-        can_stay = not streamed.why_not(found)
+        can_stay = not streamed.reason_against(found)
         more = "leave them on the disk (storage), " if can_stay else ""
         raise DatasetError(f"{error}; {more}read a part of them (subset), or make them smaller (a step)") from error
 
@@ -194,8 +194,12 @@ def _streamed(found: Peek) -> Dataset:
     """The data set of images that stay in their file."""
     _after(found)
     on = [one for one in found.options.steps if one.is_on]
-    X = streamed.opened(found)
-    raw = image_set.told(found, X) if found.kind == "images" else array_reader.told(found, np.dtype(found.dtype), X)
+    X = streamed.open_matrix(found)
+    raw = (
+        image_set.describe_columns(found, X)
+        if found.kind == "images"
+        else array_reader.describe_columns(found, np.dtype(found.dtype), X)
+    )
     negative = {"clip": "negative values set to 0", "abs": "absolute values taken"}.get(found.options.negative or "")
     said = [*raw.steps, *map(steps.text_of, on), negative or "", "read from the file in blocks"]
     return Dataset(

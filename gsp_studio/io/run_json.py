@@ -340,7 +340,7 @@ def read_run(path: str | os.PathLike[str]) -> RunFile:
         check_regular(path, ExportError)
         content = parse_json(path.read_bytes())
         if not isinstance(content, dict) or not isinstance(content.get("format"), int):
-            raise SchemaError("it does not tell its format")
+            raise SchemaError("it has no format")
         if content["format"] > FORMAT:
             raise ExportError(f"{path} was written by a newer version of GSP Studio; update to read it")
         inputs = path.parent / INPUTS

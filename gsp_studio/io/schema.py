@@ -205,7 +205,7 @@ def conform(content: Any, kind: type[Content]) -> Content:
 
 
 def params_from(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Params:
-    """Parameters of which `runfile.params_json` made JSON; their ranges are the affair of `check_ranges`.
+    """Read parameters from the JSON of `run_json.params_json`; `check_ranges` checks their ranges.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ Array = npt.NDArray[Any]
 _CHUNK = 1 << 21
 
 
-def why_not(found: Peek) -> str:
+def reason_against(found: Peek) -> str:
     """Find the reason why a source cannot stay in its file, a clause; "" where it can."""
     if not found.is_mapped:
         *others, last = (form.parts for form in FORMATS.values() if form.parts)
@@ -52,7 +52,7 @@ def why_not(found: Peek) -> str:
     return ""
 
 
-def opened(found: Peek) -> BlockMatrix:
+def open_matrix(found: Peek) -> BlockMatrix:
     """The images of a source as the columns of a matrix that is read in blocks.
 
     Raises
@@ -60,7 +60,7 @@ def opened(found: Peek) -> BlockMatrix:
     DatasetError
         A source that cannot be read in part.
     """
-    reason = why_not(found)
+    reason = reason_against(found)
     if reason:
         raise DatasetError(f"{found.path} cannot stay on the disk: {reason}")
     (height, width), dtype = found.shape_after, np.dtype(found.options.dtype)

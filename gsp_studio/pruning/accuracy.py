@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
 from gsp_studio.pruning.formats import FORMATS, onnx_file
-from gsp_studio.pruning.images import IMAGENET, Labelled
+from gsp_studio.pruning.images import IMAGENET, LabelledSource
 from gsp_studio.pruning.layers import Layer
 from gsp_studio.pruning.onnx_images import channels_among, channels_read, onnx_scores
 
@@ -33,7 +33,7 @@ class Evaluator:
     Parameters
     ----------
     checkpoint : Checkpoint
-    images : Labelled
+    images : LabelledSource
         Their classes in the order of the network's outputs.
     normalization : (means, deviations), optional
         Of each channel, as the network was trained with; by default ImageNet's for colours, and none for grey.
@@ -44,7 +44,9 @@ class Evaluator:
         A network that is not known, or one that does not fit the images.
     """
 
-    def __init__(self, checkpoint: Checkpoint, images: Labelled, normalization: Normalization | None = None) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, images: LabelledSource, normalization: Normalization | None = None
+    ) -> None:
         self._images = images
         means, deviations = normalization or (IMAGENET if images.shape[0] == 3 else _NONE)
         self._means = np.array(means, np.float32).reshape(1, -1, 1, 1)
@@ -102,7 +104,7 @@ def _inputs_of(layer: Layer) -> int:
 Score = Callable[[Array], Array]
 
 
-def _torch_scores(checkpoint: Checkpoint, images: Labelled) -> Callable[[Mapping[str, Array]], Score]:
+def _torch_scores(checkpoint: Checkpoint, images: LabelledSource) -> Callable[[Mapping[str, Array]], Score]:
     import torch
 
     from gsp_studio.pruning.models import model_for

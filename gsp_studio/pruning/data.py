@@ -15,7 +15,7 @@ import numpy as np
 
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.load import peek
-from gsp_studio.pruning.images import Labelled, LabelledImages, digits, labelled_files, labelled_from, split
+from gsp_studio.pruning.images import LabelledImages, LabelledSource, digits, labelled_files, labelled_from, split
 
 #: Loads a path, of which an array may be named, as the command line's other arguments say.
 Load = Callable[[Path, str | None], Dataset]
@@ -25,7 +25,9 @@ _CIFAR = re.compile(r"^(data_batch_\d+|train)\.bin$")
 _SHARE = 0.2
 
 
-def read_parts(path: Path | None, load: Load, side: int | None = None, seed: int = 0) -> tuple[Labelled, Labelled]:
+def read_parts(
+    path: Path | None, load: Load, side: int | None = None, seed: int = 0
+) -> tuple[LabelledSource, LabelledSource]:
     """Images for training and for evaluation.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Labelled images for networks: arrays in PyTorch's order (image, channel, row, column) with a class for each.
+"""LabelledSource images for networks: arrays in PyTorch's order (image, channel, row, column) with a class for each.
 
 They are read by the readers of data sets, so IDX, CIFAR, HDF5 and folders of classes work as everywhere. Networks that
 are trained on more than fits into memory read `LabelledFiles`, which decodes a batch at a time.
@@ -31,7 +31,7 @@ _PADDING = 4
 _WORKERS = 8
 
 
-class Labelled(Protocol):
+class LabelledSource(Protocol):
     """Images with labels, as training and evaluation use them."""
 
     @property
@@ -263,7 +263,7 @@ def labelled_files(path: Path, side: int, classes: Sequence[str] | None = None) 
     DatasetError
         No images, images outside of folders of classes, or a class that is not among `classes`.
     """
-    with archives.opened(path) as source:
+    with archives.open_source(path) as source:
         if not path.is_dir():
             raise DatasetError(f"{path} is no folder; images that are read a batch at a time lie in folders of classes")
         files = tuple(scan(source)[0])

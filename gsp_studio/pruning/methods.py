@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gsp_studio.core.projection import column_sparse_projection
 from gsp_studio.pruning.grouping import Grouping, groups_of
 from gsp_studio.pruning.layers import Layer
-from gsp_studio.pruning.projecting import layers_to_zeros, smallest, zeros_of
+from gsp_studio.pruning.projection import layers_to_zeros, smallest, zeros_of
 
 Array = npt.NDArray[Any]
 

@@ -21,7 +21,7 @@ from gsp_studio.io.dataset import one_line
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
 from gsp_studio.pruning.formats import onnx_file
 from gsp_studio.pruning.formats.onnx_graph import layout_of, operators_of
-from gsp_studio.pruning.images import Labelled
+from gsp_studio.pruning.images import LabelledSource
 
 Array = npt.NDArray[Any]
 Score = Callable[[Array], Array]
@@ -32,14 +32,14 @@ _TYPES: dict[int, str] = {1: "float32", 10: "float16", 11: "float64"}
 _LOOPS = {"Loop", "Scan", "SequenceMap"}
 
 
-def onnx_scores(checkpoint: Checkpoint, images: Labelled) -> Callable[[Mapping[str, Array]], Score]:
+def onnx_scores(checkpoint: Checkpoint, images: LabelledSource) -> Callable[[Mapping[str, Array]], Score]:
     """Make a function of weights by layer that makes one of images (n, channels, height, width): scores (n, classes).
 
     Parameters
     ----------
     checkpoint : Checkpoint
         An ONNX model.
-    images : Labelled
+    images : LabelledSource
         Those that it is going to see.
 
     Raises

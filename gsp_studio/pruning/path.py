@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gsp_studio.core.vectors import check_target
 from gsp_studio.pruning.grouping import Group, Grouping, groups_of
 from gsp_studio.pruning.layers import Layer
-from gsp_studio.pruning.projecting import path_of, smallest, weights_of, zeros_of
+from gsp_studio.pruning.projection import path_of, smallest, weights_of, zeros_of
 
 Array = npt.NDArray[Any]
 

@@ -19,7 +19,7 @@ from gsp_studio.core.vectors import check_target
 from gsp_studio.pruning import device, masks
 from gsp_studio.pruning.grouping import Group, Grouping, Scope, groups_of
 from gsp_studio.pruning.layers import Layer, average_sparsity
-from gsp_studio.pruning.projecting import layers_to_zeros, zeros_of
+from gsp_studio.pruning.projection import layers_to_zeros, zeros_of
 
 _LINEAR = (nn.Linear,)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -13,7 +13,7 @@ from gsp_studio.io.run_json import DAMAGE, PROGRAM, write_json
 from gsp_studio.io.versions import software_versions
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
 from gsp_studio.pruning.grouping import Grouping
-from gsp_studio.pruning.projecting import Pruned
+from gsp_studio.pruning.projection import Pruned
 
 REPORT = "pruning.json"
 FORMAT = 1
@@ -100,7 +100,7 @@ def _networks(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, *DAMAGE, TypeError, RecursionError):
         pass  # said below, as of a file that is whole but something else
-    raise CheckpointError(f"{path} is not one of ours, or is damaged; choose another folder")
+    raise CheckpointError(f"{path} was not written by GSP Studio, or is damaged; choose another folder")
 
 
 def _digest(path: Path) -> str:

@@ -24,7 +24,7 @@ from gsp_studio.io.run_json import DAMAGE, PROGRAM, ExportError, write_json
 from gsp_studio.io.versions import software_versions
 
 if TYPE_CHECKING:
-    from gsp_studio.pruning.images import Labelled
+    from gsp_studio.pruning.images import LabelledSource
     from gsp_studio.pruning.recipe import Outcome, Plan
 
 FIGURE = "pruning"
@@ -151,7 +151,7 @@ def _at(args: argparse.Namespace, path: Path, key: str | None) -> argparse.Names
     return argparse.Namespace(**{**vars(args), "path": str(path), "key": key, "colour": colour})
 
 
-def _plan(args: argparse.Namespace, train: Labelled, test: Labelled) -> Plan:
+def _plan(args: argparse.Namespace, train: LabelledSource, test: LabelledSource) -> Plan:
     from gsp_studio.pruning.grouping import Grouping
     from gsp_studio.pruning.methods import METHODS
     from gsp_studio.pruning.recipe import SHARES, Plan
@@ -173,7 +173,7 @@ def _plan(args: argparse.Namespace, train: Labelled, test: Labelled) -> Plan:
     )
 
 
-def _told(plan: Plan, train: Labelled, test: Labelled) -> str:
+def _told(plan: Plan, train: LabelledSource, test: LabelledSource) -> str:
     channels, height, width = train.shape
     size = f"{height} x {width}{' in colour' if channels == 3 else ''}"
     return (

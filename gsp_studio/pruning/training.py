@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from gsp_studio.io.atomic import write_whole
-from gsp_studio.pruning.images import IMAGENET, Labelled, LabelledImages
+from gsp_studio.pruning.images import IMAGENET, LabelledImages, LabelledSource
 from gsp_studio.pruning.pruner import GSPPruner
 
 Array = npt.NDArray[Any]
@@ -72,8 +72,8 @@ SCHEDULES: dict[str, Schedule] = {
 class Sets:
     """Images to train with and to evaluate on, and the mean and deviation of each channel of the first."""
 
-    train: Labelled
-    test: Labelled
+    train: LabelledSource
+    test: LabelledSource
     means: Array
     deviations: Array
 
@@ -82,7 +82,7 @@ class Sets:
         return torch.from_numpy((batch - self.means) / self.deviations)
 
 
-def make_sets(train: Labelled, test: Labelled) -> Sets:
+def make_sets(train: LabelledSource, test: LabelledSource) -> Sets:
     """Sets with their normalization: the training images' own, ImageNet's where they are not in memory."""
     if isinstance(train, LabelledImages):
         means = train.images.mean((0, 2, 3), dtype=np.float64)

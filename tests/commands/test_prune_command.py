@@ -107,6 +107,6 @@ def test_a_foreign_report_is_not_overwritten(tmp_path, capsys):
     make_npz(tmp_path / "a.npz")
     (tmp_path / "pruning.json").write_text('{"mine": 1}')
     assert main(["prune", str(tmp_path / "a.npz"), "--sparsity", "0.5", "--out", str(tmp_path / "b.npz")]) == 2
-    assert "not one of ours" in capsys.readouterr().err
+    assert "was not written by GSP Studio" in capsys.readouterr().err
     assert (tmp_path / "pruning.json").read_text() == '{"mine": 1}'
     assert not (tmp_path / "b.npz").exists()

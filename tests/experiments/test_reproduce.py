@@ -14,7 +14,7 @@ from PIL import Image
 
 from gsp_studio.cli import main
 from gsp_studio.experiments import runs as runs_module
-from gsp_studio.experiments import solving
+from gsp_studio.experiments import solver_pool
 from gsp_studio.experiments.figures import FIGURES
 from gsp_studio.experiments.reproduce import reproduce
 from gsp_studio.experiments.runs import load
@@ -181,7 +181,7 @@ def test_processes_give_the_same_bits_and_a_second_call_computes_nothing(tmp_pat
 def test_an_interrupt_keeps_finished_runs_and_the_next_call_does_the_rest(tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     solved = []
-    solve = solving.solve
+    solve = solver_pool.solve
 
     def interrupted(task, *args):
         if len(solved) == 3:
@@ -190,14 +190,14 @@ def test_an_interrupt_keeps_finished_runs_and_the_next_call_does_the_rest(tmp_pa
         return solve(task, *args)
 
     args = command("fig1-synthetic", out, "--sets", 1, "--max-iter", 3)
-    monkeypatch.setattr(solving, "solve", interrupted)
+    monkeypatch.setattr(solver_pool, "solve", interrupted)
     assert main(args) == 130
     said = capsys.readouterr().err
     assert "3 of 5 runs are finished" in said
     assert "Traceback" not in said
     assert [path.name for path in out.iterdir()] == ["runs"]
     again = []
-    monkeypatch.setattr(solving, "solve", lambda task, *rest: again.append(task.key) or solve(task, *rest))
+    monkeypatch.setattr(solver_pool, "solve", lambda task, *rest: again.append(task.key) or solve(task, *rest))
     assert main(args) == 0
     assert len(again) == 2
     assert not set(again) & set(solved)
@@ -231,7 +231,7 @@ def test_ctrl_c_ends_solver_processes(tmp_path):
 def test_damaged_runs_are_done_again(tmp_path, pictures):
     settings = FIGURES["fig3"].settings(rank=3, max_iter=4, sparsity=0.5)
     dataset = load_dataset(pictures)
-    machine = solving.Machine(jobs=1, threads=1)
+    machine = solver_pool.Machine(jobs=1, threads=1)
     reproduce("fig3", tmp_path / "out", settings, dataset, machine)
     before = (tmp_path / "out" / "fig3.csv").read_bytes()
     kept = sorted((tmp_path / "out" / "runs").iterdir())
@@ -315,12 +315,12 @@ def test_without_matplotlib_it_says_how_to_get_it(tmp_path, capsys, monkeypatch)
 
 
 def test_cores_are_shared_out():
-    share = solving.Machine(jobs=3, threads=8).share
+    share = solver_pool.Machine(jobs=3, threads=8).share
     assert share(10, 0) == (3, 2)
     assert share(1, 0) == (1, 8)
-    assert solving.Machine(jobs=9, threads=4).share(20, 0) == (9, 1)
-    assert solving.Machine(threads=4).share(20, 0) == (4, 1)
-    assert solving.Machine(threads=4).share(20, 1 << 40) == (1, 4)  # each process would hold a copy of the data
+    assert solver_pool.Machine(jobs=9, threads=4).share(20, 0) == (9, 1)
+    assert solver_pool.Machine(threads=4).share(20, 0) == (4, 1)
+    assert solver_pool.Machine(threads=4).share(20, 1 << 40) == (1, 4)  # each process would hold a copy of the data
 
 
 def test_the_progress_counts_to_the_end(tmp_path, capsys):

@@ -15,7 +15,7 @@ from gsp_studio.core.nmf import Params, factorize
 from gsp_studio.engine.runner import Runner
 from gsp_studio.experiments import sweep as sweep_module
 from gsp_studio.experiments.grid import ABOUT, Cell, Grid, Shelf, last_grid
-from gsp_studio.experiments.solving import Interrupted
+from gsp_studio.experiments.solver_pool import Interrupted
 from gsp_studio.experiments.sweep import Stage, Sweep
 from gsp_studio.io.atomic import WriteError
 from gsp_studio.io.load import load_dataset

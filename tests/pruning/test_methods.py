@@ -6,7 +6,7 @@ import pytest
 import gsp_studio as gs
 from gsp_studio.pruning import Grouping
 from gsp_studio.pruning.methods import METHODS, pruned_weights
-from gsp_studio.pruning.projecting import layers_of
+from gsp_studio.pruning.projection import layers_of
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from gsp_studio.io.load import load_dataset
 from gsp_studio.pruning.checkpoint import Checkpoint, check_target, open_checkpoint, save_checkpoint
 from gsp_studio.pruning.grouping import Grouping
 from gsp_studio.pruning.path import NetworkPath
-from gsp_studio.pruning.projecting import project_checkpoint
+from gsp_studio.pruning.projection import project_checkpoint
 from gsp_studio.pruning.report import check_report, describe, write_report
 
 if TYPE_CHECKING:

@@ -102,7 +102,7 @@ class ExportOptions:
         Pixels that one pixel becomes in each direction, without interpolation; by default so many that the shorter side
         of a basis image has 128 at least.
     extras : tuple of str
-        Names in `extras.EXTRAS`: other formats, residuals, animations, a report.
+        Names in `formats.EXTRAS`: other formats, residuals, animations, a report.
     coefficients : "npy" | "zarr", optional
         H in a file of its own, H.npy or H.zarr.zip, written block by block; by default in factors.npz, and in H.npy
         where it stays on a cluster.

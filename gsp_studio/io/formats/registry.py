@@ -78,7 +78,7 @@ def read_array(path: Path, kind: str, entry: ArrayEntry, accepted: str = NUMERIC
     """
     form = FORMATS[kind]
     require_memory(entry.nbytes, f"{entry} of {path}")
-    with _damage_told(path):
+    with _damage_reported(path):
         values = form.read(path, entry) if form.read is not None else _whole(form.open(path, entry))
     if values.dtype.kind not in accepted:
         raise DatasetError(f"{entry} of {path} holds {values.dtype} values; accepted are real numbers")
@@ -92,7 +92,7 @@ def _whole(parted: LazyArray | None) -> Array:
     return parted[:]
 
 
-def opened(path: Path, kind: str, entry: ArrayEntry) -> Any:
+def open_array(path: Path, kind: str, entry: ArrayEntry) -> Any:
     """One array of a file, of which parts can be read: a `LazyArray` or memory map; None where that cannot be.
 
     Raises
@@ -101,25 +101,25 @@ def opened(path: Path, kind: str, entry: ArrayEntry) -> Any:
         A damaged file.
     """
     form = FORMATS[kind]
-    with _damage_told(path):
+    with _damage_reported(path):
         parted = form.open(path, entry)
         return form.read(path, entry) if parted is None and form.is_plain and form.read is not None else parted
 
 
 def notes(path: Path, kind: str, entry: ArrayEntry) -> tuple[str, ...]:
     """Notes on the reading of one array, a sentence each; DatasetError for a damaged file."""
-    with _damage_told(path):
+    with _damage_reported(path):
         return FORMATS[kind].notes(path, entry)
 
 
 def canonical_key(path: Path, kind: str, key: str) -> str:
     """The name by which `list_arrays` has the array of another name; DatasetError for a damaged file."""
-    with _damage_told(path):
+    with _damage_reported(path):
         return FORMATS[kind].canonical_key(path, key)
 
 
 @contextmanager
-def _damage_told(path: Path) -> Iterator[None]:
+def _damage_reported(path: Path) -> Iterator[None]:
     try:
         yield
     except (DatasetError, MemoryError, PermissionError):

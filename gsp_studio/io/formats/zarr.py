@@ -84,7 +84,7 @@ def _open(path: str, key: str) -> tuple[Read, Any]:
     if chunks.count > _MOST_CHUNKS:
         raise DatasetError(f"{where} is cut into {chunks.count} chunks; accepted are at most {_MOST_CHUNKS}")
     require_memory(2 * chunks.nbytes, f"a chunk of {where}")
-    with _damage_told(where):
+    with _damage_reported(where):
         values = zarr.open_array(store=CheckedStore(Path(path, key), chunks), mode="r")
 
     def read(axis: int, start: int, stop: int) -> Array:
@@ -93,7 +93,7 @@ def _open(path: str, key: str) -> tuple[Read, Any]:
         others = max(1, chunks.count // max(1, -(-shape[axis] // side)))
         step = side * max(1, _AT_ONCE // others)
         edges = [start, *range((start // step + 1) * step, stop, step), stop]
-        with _damage_told(where):
+        with _damage_reported(where):
             parts = [np.asarray(values[between(axis, a, b, len(shape))]) for a, b in pairwise(edges)]
         numbers = parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
         return coding.decoded(numbers.reshape([numbers.shape[k] for k in axes]))
@@ -102,7 +102,7 @@ def _open(path: str, key: str) -> tuple[Read, Any]:
 
 
 @contextmanager
-def _damage_told(where: str) -> Iterator[None]:
+def _damage_reported(where: str) -> Iterator[None]:
     try:
         yield
     except (DatasetError, MemoryError, PermissionError):

@@ -133,7 +133,7 @@ def is_archive(path: Path, head: bytes) -> bool:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Source]:
+def open_source(path: Path) -> Iterator[Source]:
     """The source at a path.
 
     Raises

@@ -1,8 +1,7 @@
-"""One image file: what it is, its size, its grey values. Decided by content, never half-read, upright.
+"""Image files: format, size and values of one. Recognised by content, never half-read, upright.
 
 A file with an image's name and other content, or a truncated one, is refused by name: to skip it in silence would
-change the data. Pillow reads, and tifffile TIFF; LOAD_TRUNCATED_IMAGES stays off, and only the formats below are ever
-tried.
+change the data. Pillow reads, and tifffile TIFF; LOAD_TRUNCATED_IMAGES stays off; only the formats below are tried.
 """
 
 from __future__ import annotations

@@ -202,7 +202,7 @@ def peek(path: Path, options: LoadOptions) -> Peek:
         As `choose`, and for fewer than two images.
     """
     resize = leading_resize(options.steps)
-    with archives.opened(path) as source:
+    with archives.open_source(path) as source:
         chosen = choose(source, options.image_shape, any_size=resize is not None)
     frames = sum(header.frames for header in chosen.headers)
     if frames > _MOST_IMAGES:
@@ -285,7 +285,7 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
         return told
 
     tasks = list(_tasks(found.files))
-    with archives.opened(found.path) as source, ThreadPoolExecutor(_workers(height * width), "gsp-decode") as pool:
+    with archives.open_source(found.path) as source, ThreadPoolExecutor(_workers(height * width), "gsp-decode") as pool:
         # Small files are read here, one after another.
         ahead = [pool.submit(read, source, *task) for task in tasks] if _workers(height * width) > 1 else []
         try:
@@ -295,11 +295,11 @@ def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:
                 steps |= ahead[k].result() if ahead else read(source, *task)
                 progress(task[0] + len(task[2]), count)
         finally:
-            stopped = True  # what has not begun is not wanted any more
-    return replace(told(found, X), steps=(*found.notes, *steps))
+            stopped = True  # decoding that has not begun is dropped
+    return replace(describe_columns(found, X), steps=(*found.notes, *steps))
 
 
-def told(found: Peek, X: Any) -> Raw:
+def describe_columns(found: Peek, X: Any) -> Raw:
     """X with the names and labels of its images, which stay in their files."""
     names, parents = _names(found)
     labels = parents if found.label_source and found.options.labels != "" else None
@@ -346,7 +346,7 @@ def _tasks(files: Sequence[tuple[str, int]]) -> Iterator[tuple[int, str, list[in
 def sample(found: Peek, chosen: Array, longest: int) -> Array:
     """Some images (k, height, width[, 3]), float32, each reduced so that no side is much longer than `longest`."""
     few = []
-    with archives.opened(found.path) as source:
+    with archives.open_source(found.path) as source:
         for i in chosen:
             inside, frame = found.files[i]
             [image] = _frames(source, inside, [frame], found, lambda step: None)

@@ -282,7 +282,7 @@ def test_same_factors_compares_bits(tmp_path, dataset, run):
         (None, "run.json does not exist"),
         ("no json", "is not a run.json"),
         ("[]", "is not a run.json"),
-        ("{}", "it does not tell its format"),
+        ("{}", "it has no format"),
         ('{"format": 1}', 'Object missing required field "program"'),
         ('{"format": "x"}', "is not a run.json"),
         ('{"format": 99}', "written by a newer version"),

@@ -7,7 +7,7 @@ import gsp_studio as gs
 from gsp_studio.pruning import Grouping, NetworkPath, project_weights
 from gsp_studio.pruning.grouping import groups_of
 from gsp_studio.pruning.layers import reason_against
-from gsp_studio.pruning.projecting import layers_of, layers_to_zeros, project_layers
+from gsp_studio.pruning.projection import layers_of, layers_to_zeros, project_layers
 
 CONV, LINEAR, SMALL = "conv.weight", "linear.weight", "last.weight"
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from gsp_studio.core.nmf import Iterate
 from gsp_studio.experiments.progress import Meter
-from gsp_studio.experiments.runs import Finished, Task, load, save, solve
+from gsp_studio.experiments.runs import FinishedRun, Task, load, save, solve
 
 Array = npt.NDArray[Any]
 
@@ -70,7 +70,7 @@ def solve_all(
     folder: Path,
     machine: Machine | None = None,
     stream: TextIO | None = None,
-) -> list[Finished]:
+) -> list[FinishedRun]:
     """Do all runs that `folder` does not hold yet; each is written there as soon as it is finished.
 
     Parameters
@@ -87,7 +87,7 @@ def solve_all(
 
     Returns
     -------
-    list of Finished, in the order of `tasks`
+    list of FinishedRun, in the order of `tasks`
 
     Raises
     ------

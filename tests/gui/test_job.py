@@ -237,6 +237,24 @@ def test_progress_is_told_a_few_times_however_often_it_is_reported(parent: QObje
     assert job.close(PATIENCE)
 
 
+def test_progress_that_follows_at_once_is_told_before_the_answer(parent: QObject) -> None:
+    known, go_on = [], threading.Event()
+
+    def work(request: int) -> None:
+        for k in range(request):
+            known.append(k)
+            job.report()
+        go_on.wait(PATIENCE)
+
+    job: Job[int, None] = Job(work, "gsp-test", parent)
+    seen: list[int] = []
+    job.progressed.connect(lambda: seen.append(len(known)))
+    job.submit(50)
+    wait_until(lambda: seen and seen[-1] == 50)
+    go_on.set()
+    assert job.close(PATIENCE)
+
+
 def wait_for_answer(job: Job) -> None:
     tick = threading.Event()
     for _ in range(PATIENCE * 1000):

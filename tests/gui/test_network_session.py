@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,6 @@ from PySide6.QtWidgets import QApplication
 
 import gsp_studio as gs
 from gsp_studio.gui.network import compute, session
-from gsp_studio.gui.network.jobs import NetworkWorkers
 from gsp_studio.gui.network.session import NetworkSession
 from gsp_studio.gui.network.state import ZerosCurve
 from gsp_studio.pruning import open_checkpoint
@@ -139,25 +137,9 @@ class TestOpening:
         assert [checkpoint.path.name for checkpoint in heard["checkpointChanged"]] == ["2.npz"]
         networks.open(tmp_path / "0.npz")
         networks.cancel_opening()
-        wait_until(lambda: not networks._workers.is_busy)
-        networks.poll()
+        wait_until(lambda: not networks._jobs.is_busy)
+        settle()
         assert networks.checkpoint.path.name == "2.npz"
-
-    def test_workers_that_end_at_the_last_moment_are_still_asked(
-        self, networks: NetworkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """What ends between a poll and the question whether to go on polling is an answer that waits."""
-        busy = NetworkWorkers.is_busy
-
-        def asked_late(workers: NetworkWorkers) -> bool:
-            while any(worker._working or worker._waiting is not None for worker in workers.all):
-                time.sleep(0.001)  # without events: none of them may poll
-            return busy.fget(workers)
-
-        monkeypatch.setattr(NetworkWorkers, "is_busy", property(asked_late))
-        networks.open(nets.npz(tmp_path))
-        wait_until(lambda: networks.curve is not None and networks.curve.is_whole)
-        assert not networks._timer.isActive()
 
     def test_a_curve_that_fails_is_told(
         self, networks: NetworkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -175,7 +157,8 @@ class TestOpening:
     def test_pytorch_is_not_imported_for_other_files(self, tmp_path: Path) -> None:
         path = nets.npz(tmp_path)
         program = (
-            "import sys; from gsp_studio.gui import main_window, network_work as work;"
+            "import sys; from gsp_studio.gui.network import compute as work;"
+            "from gsp_studio.gui.window import main_window;"
             "from gsp_studio.gui.network.state import NetworkChoice;"
             f"network = work.open_checkpoint({str(path)!r}); choice = NetworkChoice(0.7);"
             "work.show(network, work.sorted_path(network, choice), choice);"
@@ -259,7 +242,7 @@ class TestProjecting:
         monkeypatch.setattr(session, "SAME_EVENT", 100)
         regrouped(small, mode=mode)
         small.select("block.conv2.weight")
-        wait_until(lambda: not small._workers.is_busy and not small._timer.isActive())
+        wait_until(lambda: not small._jobs.is_busy)
         before = small.shown
         small.set_sparsity(0.82)
         preview = small.shown
@@ -379,8 +362,8 @@ class TestBackground:
         wait_until(lambda: networks.accuracy.done == 2)
         networks.cancel_accuracy()
         assert (networks.accuracy.state, networks.accuracy.done) == ("cancelled", 2)
-        wait_until(lambda: not networks._workers.accuracy.is_busy)
-        networks.poll()
+        wait_until(lambda: not networks._jobs.accuracy.is_busy)
+        settle()
         assert networks.accuracy.state == "cancelled"
 
     def test_another_network_drops_it(self, slow: Held, tmp_path: Path) -> None:
@@ -389,8 +372,8 @@ class TestBackground:
         wait_until(lambda: networks.accuracy.done == 2)
         opened(networks, nets.npz(tmp_path, 1, "other.npz"))
         assert networks.accuracy is None
-        wait_until(lambda: not networks._workers.accuracy.is_busy)
-        networks.poll()
+        wait_until(lambda: not networks._jobs.accuracy.is_busy)
+        settle()
         assert networks.accuracy is None
 
 

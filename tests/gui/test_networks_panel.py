@@ -148,7 +148,7 @@ class TestFiles:
         drop(window.networks, nets.npz(tmp_path))
         QTest.mouseClick(window.networks.busy.buttons["cancel"], LEFT)
         assert "Open a trained network" in words(window.networks)
-        wait_until(lambda: not session_of(window)._workers.is_busy)
+        wait_until(lambda: not session_of(window)._jobs.is_busy)
         settle()
         assert session_of(window).checkpoint is None
 

@@ -169,7 +169,7 @@ class TestInTheWindow:
         asked = dialog()
         wait_until(lambda: asked._poll.count(Stage.DONE) == 8)
         click(asked, 0, 1, twice=True)
-        wait_until(lambda: not opened.sweep._worker.is_busy)
+        wait_until(lambda: not opened.sweep._files.is_busy)
         settle()
         assert len(session.runs.entries) == 1
 

@@ -6,17 +6,16 @@ A notification carries nothing: answers are fetched when it arrives, so none tha
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Generic
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
 from gsp_studio.engine.latest import InOrder, LatestOnly, Request, Value, Worker
 from gsp_studio.gui.formatting import told
 
-#: Seconds between two notifications of progress, at least: one an iteration would flood the window.
-_BETWEEN_REPORTS = 1 / 30
+#: Milliseconds between two notifications of progress, at least: one an iteration would flood the window.
+_PACE_MS = 33
 
 
 class Job(QObject, Generic[Request, Value]):
@@ -46,10 +45,11 @@ class Job(QObject, Generic[Request, Value]):
         super().__init__(parent)
         kind: type[Worker[Request, Value]] = InOrder if in_order else LatestOnly
         self._worker = worker = kind(function, name, self._answer_ready.emit)
-        self._report_at = 0.0
-        self._is_closed = False
+        self._is_reported = self._is_closed = False
+        self._pace = QTimer(self, interval=_PACE_MS, singleShot=True)
+        self._pace.timeout.connect(self._tell_progress)
         self._answer_ready.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
-        self._progress_made.connect(self._tell_progress, Qt.ConnectionType.QueuedConnection)
+        self._progress_made.connect(self._hear_progress, Qt.ConnectionType.QueuedConnection)
         self.destroyed.connect(lambda: worker.close(0.0))  # no signal of a deleted object is emitted
 
     @property
@@ -72,14 +72,14 @@ class Job(QObject, Generic[Request, Value]):
 
     def report(self) -> None:
         """Tell by `progressed` that more is known; called in the worker thread, as often as it likes."""
-        now = time.monotonic()
-        if now >= self._report_at:
-            self._report_at = now + _BETWEEN_REPORTS
+        if not self._is_reported:
+            self._is_reported = True
             self._worker.tell(self._progress_made.emit)
 
     def close(self, timeout: float | None = None) -> bool:
         """End the thread and tell nothing any more; True when the thread has ended."""
         self._is_closed = True
+        self._pace.stop()
         return self._worker.close(timeout)
 
     @Slot()
@@ -92,6 +92,13 @@ class Job(QObject, Generic[Request, Value]):
                 self.failed.emit(*told(answer.error))
 
     @Slot()
+    def _hear_progress(self) -> None:
+        if not self._pace.isActive():
+            self._tell_progress()
+
+    @Slot()
     def _tell_progress(self) -> None:
-        if not self._is_closed:
+        if self._is_reported and not self._is_closed:
+            self._is_reported = False  # before it is told: a later report is told again
+            self._pace.start()
             self.progressed.emit()

@@ -1,34 +1,30 @@
 """The threads of the Networks view: one that opens, one that sorts and projects, one each for curves, accuracy, saving.
 
-Nothing here is state: requests carry what they are about, and answers about another network, grouping or target than
-the present one are dropped by whoever polls. Curves grow in a place that the worker swaps and the window reads.
+Nothing here is state: requests carry what they are about, so that answers about another network, grouping or target
+than the present one can be dropped. Curves grow in a place that the worker swaps and the window reads.
 """
 
 from __future__ import annotations
 
-import importlib
-import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+from PySide6.QtCore import QObject
 
-from gsp_studio.engine.latest import LatestOnly
+from gsp_studio.gui.jobs.job import Job
 from gsp_studio.gui.network.state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.network.compute import Source
     from gsp_studio.pruning.checkpoint import Checkpoint
     from gsp_studio.pruning.path import NetworkPath
 
 
-def network_work() -> Any:
-    """The module that computes; its first import is made by a worker."""
-    return importlib.import_module("gsp_studio.gui.network.compute")
-
-
 @dataclass(frozen=True, eq=False)
-class Sorting:
+class SortRequest:
     """What has to be projected, and sorted first where there is no path yet: of the network, of the layer alone."""
 
     checkpoint: Checkpoint
@@ -39,7 +35,7 @@ class Sorting:
 
 
 @dataclass(frozen=True, eq=False)
-class Sorted:
+class SortedNetwork:
     """A network sorted and projected, and the path of the selected layer alone where previews need it."""
 
     path: NetworkPath
@@ -47,12 +43,20 @@ class Sorted:
     alone: NetworkPath | None
 
 
-class Growing:
-    """What a worker adds points to and the window reads; `unwanted` ends it."""
+class SaveRequest(NamedTuple):
+    """A network to write into a file as a choice prunes these layers of it."""
+
+    checkpoint: Checkpoint
+    choice: NetworkChoice
+    names: Sequence[str]
+    path: Path
+
+
+class GrowingCurve:
+    """Points that a worker adds and the window reads."""
 
     def __init__(self, checkpoint: Checkpoint, path: NetworkPath) -> None:
         self.checkpoint, self.path = checkpoint, path
-        self.unwanted = threading.Event()
         self.points: tuple[tuple[Any, ...], ...] = ()
 
     def add(self, point: tuple[Any, ...]) -> None:
@@ -60,7 +64,7 @@ class Growing:
         self.points = (*self.points, point)
 
 
-class CurveGrowing(Growing):
+class ZerosRequest(GrowingCurve):
     """Sparsities and zeros against s."""
 
     def curve(self, is_whole: bool) -> ZerosCurve:
@@ -70,11 +74,11 @@ class CurveGrowing(Growing):
         return ZerosCurve(s, sparsities, zeros, totals, is_whole)
 
 
-class AccuracyGrowing(Growing):
+class AccuracyRequest(GrowingCurve):
     """Accuracy against s on some images."""
 
     def __init__(
-        self, checkpoint: Checkpoint, path: NetworkPath, choice: NetworkChoice, layer: str, source: Any, words: str
+        self, checkpoint: Checkpoint, path: NetworkPath, choice: NetworkChoice, layer: str, source: Source, words: str
     ) -> None:
         super().__init__(checkpoint, path)
         self.choice, self.layer, self.source, self.words = choice, layer, source, words
@@ -83,63 +87,79 @@ class AccuracyGrowing(Growing):
         """How the images are normalized."""
         self.words = f"{self.words}, {normalization}"
 
-    def curve(self, state: Any, problem: str = "") -> AccuracyCurve:
+    def curve(self, state: Literal["going", "done", "cancelled", "failed"], problem: str = "") -> AccuracyCurve:
         """As far as it is known."""
+        from gsp_studio.gui.network.compute import PLANNED
+
         known = [point for point in self.points if point[1] == point[1]]
         dense = next((found for s, found in known if s != s), float("nan"))
         points = sorted(point for point in known if point[0] == point[0])
         s, accuracies = (np.array([point[k] for point in points]) for k in range(2))
         done = len(self.points)
-        return AccuracyCurve(self.words, s, accuracies, dense, done, network_work().PLANNED, state, problem)
+        return AccuracyCurve(self.words, s, accuracies, dense, done, PLANNED, state, problem)
 
 
-def _sort(request: Sorting) -> Sorted:
-    work = network_work()
-    path = request.path or work.sorted_path(request.checkpoint, request.choice)
+def _open(path: Path) -> Checkpoint:
+    from gsp_studio.gui.network import compute
+
+    return compute.open_checkpoint(path)
+
+
+def _sort(request: SortRequest) -> SortedNetwork:
+    from gsp_studio.gui.network import compute
+
+    path = request.path or compute.sorted_path(request.checkpoint, request.choice)
     alone = request.alone
     if alone is None and request.layer in path.names and request.choice.mode == "network":
-        alone = work.alone(request.checkpoint[request.layer])
-    return Sorted(path, work.show(request.checkpoint, path, request.choice), alone)
+        alone = compute.alone(request.checkpoint[request.layer])
+    return SortedNetwork(path, compute.show(request.checkpoint, path, request.choice), alone)
 
 
-def _grow(study: CurveGrowing) -> None:
-    for point in network_work().curve(study.checkpoint, study.path):
-        if study.unwanted.is_set():
-            return
-        study.add(point)
+def _save(request: SaveRequest) -> list[Path]:
+    from gsp_studio.gui.network import compute
+
+    return compute.save(*request)
 
 
-def _evaluate(study: AccuracyGrowing) -> None:
-    given = (study.checkpoint, study.path, study.choice, study.layer, study.source)
-    for point in network_work().accuracies(*given, study.unwanted.is_set, study.add_words):
-        study.add(point)
+class NetworkJobs(QObject):
+    """The jobs; their threads start when a network is first opened."""
 
-
-class NetworkWorkers:
-    """The threads; made when a network is first opened."""
-
-    def __init__(self) -> None:
-        self.opening: LatestOnly[Path, Checkpoint] = LatestOnly(
-            lambda path: network_work().open_checkpoint(path), name="gsp-network"
-        )
-        self.sorting: LatestOnly[Sorting, Sorted] = LatestOnly(_sort, name="gsp-network-project")
-        self.curve: LatestOnly[CurveGrowing, None] = LatestOnly(_grow, name="gsp-network-curve")
-        self.accuracy: LatestOnly[AccuracyGrowing, None] = LatestOnly(_evaluate, name="gsp-network-accuracy")
-        self.saving: LatestOnly[tuple[Any, ...], list[Path]] = LatestOnly(
-            lambda request: network_work().save(*request), name="gsp-network-save"
-        )
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.opening: Job[Path, Checkpoint] = Job(_open, "gsp-network", self)
+        self.sorting: Job[SortRequest, SortedNetwork] = Job(_sort, "gsp-network-project", self)
+        self.curve: Job[ZerosRequest, None] = Job(self._grow, "gsp-network-curve", self)
+        self.accuracy: Job[AccuracyRequest, None] = Job(self._evaluate, "gsp-network-accuracy", self)
+        self.saving: Job[SaveRequest, list[Path]] = Job(_save, "gsp-network-save", self, in_order=True)
 
     @property
-    def all(self) -> tuple[LatestOnly[Any, Any], ...]:
+    def all(self) -> tuple[Job[Any, Any], ...]:
         """Each of them."""
         return self.opening, self.sorting, self.curve, self.accuracy, self.saving
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything is under way or waits to be fetched."""
-        return any(worker.is_busy for worker in self.all)
+        """Whether anything is under way."""
+        return any(job.is_busy for job in self.all)
 
     def close(self, timeout: float) -> bool:
         """End the threads; True when all have ended."""
-        ended = [worker.close(timeout) for worker in self.all]
+        ended = [job.close(timeout) for job in self.all]
         return all(ended)
+
+    def _grow(self, curve: ZerosRequest) -> None:
+        from gsp_studio.gui.network import compute
+
+        for point in compute.curve(curve.checkpoint, curve.path):
+            if self.curve.is_superseded:
+                return
+            curve.add(point)
+            self.curve.report()
+
+    def _evaluate(self, curve: AccuracyRequest) -> None:
+        from gsp_studio.gui.network import compute
+
+        asked = (curve.checkpoint, curve.path, curve.choice, curve.layer, curve.source)
+        for point in compute.accuracies(*asked, lambda: self.accuracy.is_superseded, curve.add_words):
+            curve.add(point)
+            self.accuracy.report()

@@ -7,17 +7,26 @@ worker when the slider rests. Answers about a network or a grouping that has bee
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.formatting import plural, told
-from gsp_studio.gui.network.jobs import AccuracyGrowing, CurveGrowing, NetworkWorkers, Sorting, network_work
+from gsp_studio.gui.network.jobs import (
+    AccuracyRequest,
+    NetworkJobs,
+    SaveRequest,
+    SortedNetwork,
+    SortRequest,
+    ZerosRequest,
+)
 from gsp_studio.gui.network.state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.network.compute import Source
     from gsp_studio.pruning.checkpoint import Checkpoint
     from gsp_studio.pruning.path import NetworkPath
 
@@ -25,7 +34,6 @@ if TYPE_CHECKING:
 SAME_EVENT = 1_200_000
 #: Weights of a layer up to which it does, in a larger network.
 SAME_EVENT_LAYER = 4_000_000
-_POLL_MS = 33
 #: Milliseconds without a move after which the whole of a large network is projected.
 REST_MS = 200
 
@@ -57,15 +65,29 @@ class NetworkSession(QObject):
         self.curve: ZerosCurve | None = None
         self.accuracy: AccuracyCurve | None = None
         self._alone: NetworkPath | None = None
-        self._workers: NetworkWorkers | None = None
+        self._jobs = NetworkJobs(self)
         self._opening: Path | None = None
-        self._is_ready, self._is_saving = False, False
-        self._curve: CurveGrowing | None = None
-        self._accuracy: AccuracyGrowing | None = None
-        self._timer = QTimer(self, interval=_POLL_MS)
-        self._timer.timeout.connect(self.poll)
+        self._is_ready = False
+        self._curve: ZerosRequest | None = None
+        self._accuracy: AccuracyRequest | None = None
         self._rest = QTimer(self, interval=REST_MS, singleShot=True)
         self._rest.timeout.connect(self._project_all)
+        self._join()
+
+    def _join(self) -> None:
+        jobs = self._jobs
+        jobs.opening.answered.connect(self._take_opened)
+        jobs.opening.raised.connect(self._fail_to_open)
+        jobs.sorting.answered.connect(self._take_sorted)
+        jobs.sorting.raised.connect(self._fail_to_sort)
+        jobs.curve.progressed.connect(lambda: self._tell_curve(False))
+        jobs.curve.answered.connect(lambda *_: self._tell_curve(True))
+        jobs.curve.failed.connect(self._fail_to_grow)
+        jobs.accuracy.progressed.connect(self._tell_accuracy)
+        jobs.accuracy.answered.connect(lambda *_: self._end_accuracy())
+        jobs.accuracy.raised.connect(lambda _, error: self._end_accuracy(told(error)[0]))
+        jobs.saving.answered.connect(lambda _, written: self._end_saving(lambda: self.saved.emit(written)))
+        jobs.saving.failed.connect(lambda *error: self._end_saving(lambda: self.failed.emit(*error)))
 
     # Start and end
 
@@ -77,10 +99,9 @@ class NetworkSession(QObject):
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that is under way and wait for it; True when no thread is alive."""
-        self._timer.stop()
         self._rest.stop()
         self._drop_curves()
-        return self._workers is None or self._workers.close(timeout)
+        return self._jobs.close(timeout)
 
     # The network
 
@@ -94,8 +115,8 @@ class NetworkSession(QObject):
         self._opening = Path(path)
         self.openingChanged.emit(self._opening.name)
         if self._is_ready:
-            self._all_workers().opening.submit(self._opening)
-            self._timer.start()
+            self._jobs.opening.discard()
+            self._jobs.opening.submit(self._opening)
 
     def cancel_opening(self) -> None:
         """Give up what is being opened."""
@@ -105,8 +126,7 @@ class NetworkSession(QObject):
 
     def _stop_opening(self) -> None:
         self._opening = None
-        if self._workers is not None:
-            self._workers.opening.discard()
+        self._jobs.opening.discard()
         self.openingChanged.emit("")
 
     def set_checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -183,21 +203,16 @@ class NetworkSession(QObject):
 
     # Projecting
 
-    def _all_workers(self) -> NetworkWorkers:
-        if self._workers is None:
-            self._workers = NetworkWorkers()
-        return self._workers
-
     def _sort(self) -> None:
         self.path, self._alone = None, None
+        self._jobs.sorting.discard()
         self.pathChanged.emit(None, "")
         self._ask()
 
     def _ask(self) -> None:
         assert self.checkpoint is not None
         self._rest.stop()
-        self._all_workers().sorting.submit(Sorting(self.checkpoint, self.choice, self.layer, self.path, self._alone))
-        self._timer.start()
+        self._jobs.sorting.submit(SortRequest(self.checkpoint, self.choice, self.layer, self.path, self._alone))
 
     @property
     def _is_large(self) -> bool:
@@ -205,10 +220,12 @@ class NetworkSession(QObject):
 
     def _project(self) -> None:
         """What the slider has moved to: all in this event, the selected layer, or nothing until it rests."""
-        if self.path is None:
+        if self.path is None or self.checkpoint is None:
             self._ask()
         elif not self._is_large:
-            self._show(network_work().show_now(self.checkpoint, self.path, self.choice))
+            from gsp_studio.gui.network.compute import show_now
+
+            self._show(show_now(self.checkpoint, self.path, self.choice))
         else:
             self._preview()
             self._rest.start()
@@ -225,7 +242,9 @@ class NetworkSession(QObject):
             names = [each.name for each in self.checkpoint.layers]
             share, path = float(shares[names.index(layer)]), self._alone
         if self.checkpoint[layer].size <= SAME_EVENT_LAYER:
-            self._show(network_work().preview(self.checkpoint, self.choice, before, path, layer, share))
+            from gsp_studio.gui.network.compute import preview
+
+            self._show(preview(self.checkpoint, self.choice, before, path, layer, share))
 
     def _project_all(self) -> None:
         if self.checkpoint is not None:
@@ -238,18 +257,16 @@ class NetworkSession(QObject):
     # Curves
 
     def _drop_curves(self) -> None:
-        if self._curve is not None:
-            self._curve.unwanted.set()
-            self._curve = None
+        self._jobs.curve.discard()
+        self._curve = None
         self._drop_accuracy()
         if self.curve is not None:
             self.curve = None
             self.curveChanged.emit(None)
 
     def _drop_accuracy(self) -> None:
-        if self._accuracy is not None:
-            self._accuracy.unwanted.set()
-            self._accuracy = None
+        self._jobs.accuracy.discard()
+        self._accuracy = None
         if self.accuracy is not None:
             self._set_accuracy(None)
 
@@ -257,20 +274,19 @@ class NetworkSession(QObject):
         self.accuracy = accuracy
         self.accuracyChanged.emit(accuracy)
 
-    def find_accuracy(self, source: Any, words: str) -> None:
+    def find_accuracy(self, source: Source, words: str) -> None:
         """Measure the accuracy against s on labelled images: a path, a `Dataset` or the word "digits"."""
         if self.checkpoint is None or self.path is None:
             return
         self._drop_accuracy()
-        self._accuracy = AccuracyGrowing(self.checkpoint, self.path, self.choice, self.layer, source, words)
-        self._all_workers().accuracy.submit(self._accuracy)
+        self._accuracy = AccuracyRequest(self.checkpoint, self.path, self.choice, self.layer, source, words)
+        self._jobs.accuracy.submit(self._accuracy)
         self._set_accuracy(self._accuracy.curve("going"))
-        self._timer.start()
 
     def cancel_accuracy(self) -> None:
         """Keep the points that are there and measure no more."""
         if self._accuracy is not None:
-            self._accuracy.unwanted.set()
+            self._jobs.accuracy.discard()
             self._set_accuracy(self._accuracy.curve("cancelled"))
             self._accuracy = None
 
@@ -280,57 +296,35 @@ class NetworkSession(QObject):
         """Write the network as it is shown, and pruning.json beside it, in the background."""
         if self.checkpoint is None or self.path is None:
             return
-        self._is_saving = True
         self.savingChanged.emit(True)
-        self._all_workers().saving.submit((self.checkpoint, self.choice, self.path.names, Path(path)))
-        self._timer.start()
+        self._jobs.saving.submit(SaveRequest(self.checkpoint, self.choice, self.path.names, Path(path)))
 
-    # Polling
+    def _end_saving(self, tell: Callable[[], None]) -> None:
+        if not self._jobs.saving.is_busy:
+            self.savingChanged.emit(False)
+        tell()
 
-    def poll(self) -> None:
-        """Fetch what the workers have; a timer calls this while anything is under way."""
-        workers = self._workers
-        if workers is None:
-            return
-        self._poll_opening(workers)
-        self._poll_sorting(workers)
-        self._poll_curve(workers)
-        self._poll_accuracy(workers)
-        self._poll_saving(workers)
-        if not workers.is_busy:
-            self._timer.stop()
+    # Answers
 
-    def _poll_opening(self, workers: NetworkWorkers) -> None:
-        answer = workers.opening.poll()
-        if answer is None or answer.request is not self._opening:
-            return
-        path = answer.request
+    def _take_opened(self, path: Path, checkpoint: Checkpoint) -> None:
         self._stop_opening()
-        if answer.error is not None:
-            self.openFailed.emit(path, *told(answer.error))
-        else:
-            assert answer.value is not None
-            self.set_checkpoint(answer.value)
+        self.set_checkpoint(checkpoint)
 
-    def _poll_sorting(self, workers: NetworkWorkers) -> None:
-        answer = workers.sorting.poll()
-        if answer is None:
-            return
-        asked, now = answer.request, self.choice
-        is_old = asked.checkpoint is not self.checkpoint
-        if is_old or (asked.choice.scope, asked.choice.exclude) != (now.scope, now.exclude):
-            return
-        if answer.value is None:
-            assert answer.error is not None
-            self.pathChanged.emit(None, told(answer.error)[0])
-            return
-        is_new = self.path is not answer.value.path
-        self.path = answer.value.path
-        self._alone = answer.value.alone if asked.layer == self.layer else None
-        if asked.choice == now:
-            self._show(answer.value.shown)
+    def _fail_to_open(self, path: Path, error: Exception) -> None:
+        self._stop_opening()
+        self.openFailed.emit(path, *told(error))
+
+    def _fail_to_sort(self, asked: SortRequest, error: Exception) -> None:
+        self.pathChanged.emit(None, told(error)[0])
+
+    def _take_sorted(self, asked: SortRequest, found: SortedNetwork) -> None:
+        is_new = self.path is not found.path
+        self.path = found.path
+        self._alone = found.alone if asked.layer == self.layer else None
+        if asked.choice == self.choice:
+            self._show(found.shown)
         else:
-            self.shown = answer.value.shown  # what the preview that follows is laid over
+            self.shown = found.shown  # what the preview that follows is laid over
         if is_new:
             self._begin(self.path)
         if asked.choice != self.choice:
@@ -346,46 +340,27 @@ class NetworkSession(QObject):
             self.choiceChanged.emit(self.choice)
             if self.shown is not None:
                 self._show(replace(self.shown, choice=self.choice))
-        self._curve = CurveGrowing(self.checkpoint, path)
-        self._all_workers().curve.submit(self._curve)
+        self._curve = ZerosRequest(self.checkpoint, path)
+        self._jobs.curve.submit(self._curve)
 
-    def _poll_curve(self, workers: NetworkWorkers) -> None:
-        answer, growing = workers.curve.poll(), self._curve
-        if growing is None:
+    def _tell_curve(self, is_whole: bool) -> None:
+        growing = self._curve
+        if growing is None or not growing.points:
             return
-        is_whole = False
-        if answer is not None and answer.request is growing:
-            if answer.error is not None:
-                self._curve = None
-                self.failed.emit(*told(answer.error))
-                return
-            is_whole = True
-        if not growing.points:
-            return
-        if is_whole or self.curve is None or len(growing.points) > len(self.curve.s):
-            self.curve = growing.curve(is_whole)
-            self.curveChanged.emit(self.curve)
+        self.curve = growing.curve(is_whole)
+        self.curveChanged.emit(self.curve)
         if is_whole:
             self._curve = None
 
-    def _poll_accuracy(self, workers: NetworkWorkers) -> None:
-        answer, growing = workers.accuracy.poll(), self._accuracy
-        if growing is None:
-            return
-        if answer is not None and answer.request is growing:
-            self._accuracy = None
-            problem = "" if answer.error is None else told(answer.error)[0]
-            self._set_accuracy(growing.curve("failed" if problem else "done", problem))
-        elif self.accuracy is None or len(growing.points) > self.accuracy.done:
-            self._set_accuracy(growing.curve("going"))
+    def _fail_to_grow(self, sentence: str, details: str) -> None:
+        self._curve = None
+        self.failed.emit(sentence, details)
 
-    def _poll_saving(self, workers: NetworkWorkers) -> None:
-        answer = workers.saving.poll()
-        if answer is None:
-            return
-        self._is_saving = False
-        self.savingChanged.emit(False)
-        if answer.error is not None:
-            self.failed.emit(*told(answer.error))
-        else:
-            self.saved.emit(answer.value)
+    def _tell_accuracy(self) -> None:
+        if self._accuracy is not None:
+            self._set_accuracy(self._accuracy.curve("going"))
+
+    def _end_accuracy(self, problem: str = "") -> None:
+        growing, self._accuracy = self._accuracy, None
+        if growing is not None:
+            self._set_accuracy(growing.curve("failed" if problem else "done", problem))

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.engine.latest import LatestOnly
 from gsp_studio.gui.formatting import plural, told
+from gsp_studio.gui.jobs.job import Job
 from gsp_studio.gui.state import Phase
 from gsp_studio.io.logfile import sweeps_folder
 
@@ -35,6 +35,16 @@ REST = 0.5
 _TELL = 0.2
 
 
+_Value = TypeVar("_Value")
+
+
+class _Reading(NamedTuple):
+    """A thing that is read from the disk, and where its value goes."""
+
+    read: Callable[[], Any]
+    use: Callable[[Any], None]
+
+
 class BackgroundSweep(QObject):
     """Does the sweeps of `session`, one at a time; signals tell of the grid that was asked about last."""
 
@@ -51,11 +61,10 @@ class BackgroundSweep(QObject):
         self.root: Path = sweeps_folder()
         self._sweep: Sweep | None = None
         self._retired: list[Sweep] = []
-        #: What is read from the disk: a job for the worker, and who takes its value.
-        self._worker: LatestOnly[tuple[Callable[[], Any], Callable[[Any], None]], Any] = LatestOnly(
-            lambda request: request[0](), name="gsp-sweep-files"
-        )
-        #: Runs while there is something to tell: how far a sweep is, what has been read, that one has ended.
+        self._files: Job[_Reading, object] = Job(lambda reading: reading.read(), "gsp-sweep-files", self)
+        self._files.answered.connect(self._use)
+        self._files.failed.connect(self.failed)
+        #: Runs while there is something to tell: how far a sweep is, that one has ended.
         self._timer = QTimer(self, interval=POLL_MS)
         self._timer.timeout.connect(self.poll)
         self._is_started = self._is_paused = False
@@ -211,28 +220,23 @@ class BackgroundSweep(QObject):
 
     # Telling
 
-    def _submit(self, job: Callable[[], Any], use: Callable[[Any], None]) -> None:
-        self._worker.submit((job, use))
+    def _submit(self, read: Callable[[], _Value], use: Callable[[_Value], None]) -> None:
+        self._files.submit(_Reading(read, use))
         self._timer.start()
 
     def poll(self) -> None:
-        """Tell what the worker has read and how far the sweep is."""
+        """Tell how far the sweep is, and how far a look at its cells."""
         self._retired = [sweep for sweep in self._retired if not sweep.join(0)]
-        is_looking, answer = self._worker.is_busy, self._worker.poll()
-        if answer is not None and answer.error is not None:
-            self.failed.emit(*told(answer.error))
-        elif answer is not None:
-            self._use(answer.request[1], answer.value)
         if self._is_started:
             self._give_way()
-        if self._is_started or is_looking:
+        if self._is_started or self._files.is_busy:
             self._tell()
         elif not self._retired:
             self._timer.stop()
 
-    def _use(self, use: Callable[[Any], None], value: Any) -> None:
+    def _use(self, reading: _Reading, value: object) -> None:
         try:
-            use(value)
+            reading.use(value)
         except ValueError as error:
             self.failed.emit(*told(error))
 
@@ -281,7 +285,7 @@ class BackgroundSweep(QObject):
             self._session.logged.emit("The sweep was cancelled for other images; its finished cells are kept.")
         self._is_started = False
         self._let_go()
-        self._worker.discard()
+        self._files.discard()
         self._give_way()
         self.dropped.emit()
 
@@ -291,11 +295,11 @@ class BackgroundSweep(QObject):
         self._is_started = False
         self._let_go()
         ended = [sweep.join(timeout) for sweep in self._retired]
-        ended.append(self._worker.close(timeout))
+        ended.append(self._files.close(timeout))
         return all(ended)
 
 
-def _last_grid(root: Path, fingerprint: str) -> Any:
+def _last_grid(root: Path, fingerprint: str) -> Grid | None:
     from gsp_studio.experiments.grid import last_grid
 
     return last_grid(root, fingerprint)

@@ -1,30 +1,29 @@
 """Run on: this computer, or a cluster by its address, with its workers and their memory in the status bar.
 
-Connecting, which may start workers, and asking for their state take a moment, so a thread does both; a timer polls it.
+Connecting, which may start workers, and asking for their state take a moment, so a thread does both.
 """
 
 from __future__ import annotations
 
 import html
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSettings, Qt, QTimer
 from PySide6.QtWidgets import QInputDialog, QMainWindow
 
+from gsp_studio.gui.jobs.job import Job
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.window.menu_bar import Menus
 
 if TYPE_CHECKING:
     from gsp_studio.engine.cluster import Status
-    from gsp_studio.engine.latest import LatestOnly
 
 _HERE, _THERE = "here", "cluster"
 #: What is proposed the first time.
 _FIRST = "local:2"
-#: Milliseconds between two looks at an answer, and looks until the scheduler is asked again.
-_LOOK_MS, _LOOKS = 250, 8
+#: Milliseconds between an answer of the scheduler and the next question.
+_REST_MS = 2000
 _GIB = 1 << 30
 
 
@@ -43,16 +42,18 @@ class Clusters(QObject):
     def __init__(self, window: QMainWindow, session: Session, settings: QSettings) -> None:
         super().__init__(window)
         self._window, self._session, self._settings = window, session, settings
-        self._asker: LatestOnly[str, Status] | None = None
-        self._address, self._looks = "", 0
+        self._job: Job[str, Status] = Job(_status_of, "gsp-cluster", self)
+        self._job.answered.connect(lambda _, status: self._show(status))
+        self._job.raised.connect(lambda _, error: self._fail(error))
+        self._address = ""
         self.said = label()
         self.said.setTextFormat(Qt.TextFormat.RichText)
         self.said.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self.said.setOpenExternalLinks(True)
         self.said.hide()
         window.statusBar().addPermanentWidget(self.said)
-        self._timer = QTimer(self, interval=_LOOK_MS)
-        self._timer.timeout.connect(self.poll)
+        self._rest = QTimer(self, interval=_REST_MS, singleShot=True)
+        self._rest.timeout.connect(lambda: self._job.submit(self._address))
 
     def add_to(self, menus: Menus) -> None:
         """The submenu Run on."""
@@ -78,36 +79,17 @@ class Clusters(QObject):
 
     def connect_to(self, address: str) -> None:
         """Look whether a scheduler answers there; runs go to it from then on."""
-        if self._asker is None:
-            latest = importlib.import_module("gsp_studio.engine.latest")
-            self._asker = latest.LatestOnly(_status_of, "gsp-cluster")
         self._session.settings.set_scheduler("")
         self._address = address.strip()
         self._say(f"connecting to {self._address}...")
-        self._asker.submit(self._address)
-        self._timer.start()
-
-    def poll(self) -> None:
-        """Show what the scheduler has answered, and ask it again every two seconds."""
-        if self._asker is None:
-            return
-        answer = self._asker.poll()
-        if answer is not None and answer.request == self._address:
-            self._looks = 0
-            if answer.value is None:
-                self._fail(answer.error)
-            else:
-                self._show(answer.value)
-        self._looks += 1
-        if self._looks >= _LOOKS and self._session.settings.scheduler and not self._asker.is_busy:
-            self._asker.submit(self._address)
+        self._rest.stop()
+        self._job.discard()
+        self._job.submit(self._address)
 
     def close(self) -> None:
         """End the thread; the connection itself is closed with the program."""
-        self._timer.stop()
-        if self._asker is not None:
-            self._asker.close(2.0)
-            self._asker = None
+        self._rest.stop()
+        self._job.close(2.0)
 
     def _show(self, status: Status) -> None:
         if not self._session.settings.scheduler:
@@ -119,8 +101,9 @@ class Clusters(QObject):
         link = f', <a href="{html.escape(status.dashboard)}">dashboard</a>' if status.dashboard else ""
         self._say(words + link)
         self._check()
+        self._rest.start()
 
-    def _fail(self, error: Exception | None) -> None:
+    def _fail(self, error: Exception) -> None:
         was_used = bool(self._session.settings.scheduler)
         self._leave()
         if was_used:
@@ -129,7 +112,8 @@ class Clusters(QObject):
             self._session.failed.emit(str(error), "")
 
     def _leave(self) -> None:
-        self._timer.stop()
+        self._rest.stop()
+        self._job.discard()
         self._address = ""
         self._session.settings.set_scheduler("")
         self.said.hide()
@@ -144,9 +128,11 @@ class Clusters(QObject):
         self.said.show()
 
 
-def _status_of(address: str) -> Any:
-    """What a cluster is, connected to where it is not yet; in the thread of the asker."""
-    return importlib.import_module("gsp_studio.engine.cluster").connected(address).status()
+def _status_of(address: str) -> Status:
+    """What a cluster is, connected to where it is not yet."""
+    from gsp_studio.engine.cluster import connected
+
+    return connected(address).status()
 
 
 def _counted(count: int, what: str) -> str:

@@ -35,7 +35,7 @@ def _blas() -> Any:
     return ThreadpoolController().select(user_api="blas")
 
 
-#: Context manager: BLAS on one thread while anybody is inside.
+#: Context manager: BLAS on one thread while any thread is inside.
 blas_on_one_thread = OnOneThread(_blas).limited
 
 

@@ -52,7 +52,7 @@ class SignatureFiles(IndexDataCacheFile):  # type: ignore[misc]
             file.write(self._dump(data))
 
     def load(self, key: Any) -> Any:
-        """What was saved for `key`, None if nothing was, or from other sources."""
+        """Return the kernel saved for `key`; None if there is none, or one of other sources."""
         try:
             with open(self._data_path(self._file_of(key)), "rb") as file:
                 return pickle.load(file) if pickle.load(file) == self._source_stamp else None

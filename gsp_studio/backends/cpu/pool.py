@@ -102,7 +102,7 @@ class OnOneThread:
         """Inside."""
         with self._changing:
             _let_anybody_set()
-            limit = self._find().limit(limits=1)  # each time: somebody else may have set it meanwhile
+            limit = self._find().limit(limits=1)  # each time: other code may have set it meanwhile
             if self._inside == 0:
                 self._before = limit
             self._inside += 1

@@ -24,7 +24,7 @@ ROWS = 10
 MU, LOW, HIGH, DELTA, STEPS, STIFF, RESIDUAL, SLOPE, OLD_MU, OLD_RESIDUAL, OLD_SLOPE, FINE, CROSSING, SUMMED = range(14)
 STATE = 14
 
-# What a search ends with; the first one says go on.
+# Outcomes of a search; the first one says go on.
 SEARCHING, ROOT, COLLAPSED, UNCHANGED, NOT_FINITE, OUT_OF_RANGE, JUMP, LONG, OVERFLOW = range(9)
 
 #: The upper end of a bracket that is not known yet.

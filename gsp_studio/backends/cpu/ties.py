@@ -124,7 +124,7 @@ class _Vectors:
         return own.astype(np.float64)
 
     def excesses(self, i: int, parts: Array) -> Array:
-        """What the entries have above the threshold."""
+        """Return the excess of the entries over the threshold."""
         found: Array = _excesses(self.entries(i), self.weights(i), _thresholds(self.table, i, parts))
         return found
 
@@ -155,7 +155,7 @@ class _Vectors:
         return found
 
     def left(self, parts: Array, s: float, state: Array) -> Array:
-        """What the vectors have left to a sparsity of 1 (r,); moments into the table, their residual into state."""
+        """Return the vectors' distance to a sparsity of 1 (r,); moments into the table, their residual into state."""
         table = self.table
         evaluate_parts(self.c, self.offsets, self.w, table, parts)
         residual(table, s, state)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from gsp_studio.core.sparsity import hoyer_sparsity
     from gsp_studio.io.dataset import Dataset, DatasetError
-    from gsp_studio.io.load import load_dataset
+    from gsp_studio.io.readers import load_dataset
     from gsp_studio.io.steps import Crop, Mask, Nonnegative, Normalize, Patches, Resize, Subtract
 
 _HOME = {
@@ -53,7 +53,7 @@ _HOME = {
     "group_sparse_projection": "core.projection",
     "hoyer_sparsity": "core.sparsity",
     "iterate": "core.nmf",
-    "load_dataset": "io.load",
+    "load_dataset": "io.readers",
     "project_to_zeros": "core.projection",
 }
 

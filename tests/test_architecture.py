@@ -140,7 +140,7 @@ def test_importing_the_package_or_the_command_line_loads_nothing_heavy() -> None
 
 def test_clusters_cost_nothing_until_there_is_one() -> None:
     loaded = loaded_after(
-        "import gsp_studio.core.nmf, gsp_studio.engine.runner, gsp_studio.engine.cluster, gsp_studio.io.load\n"
+        "import gsp_studio.core.nmf, gsp_studio.engine.runner, gsp_studio.engine.cluster, gsp_studio.io.readers\n"
         "import gsp_studio.gui.window.main_window, gsp_studio.gui.jobs.compute\n"
         "import numpy as np, gsp_studio as gs\n"
         "gs.factorize(np.ones((4, 6)) + np.eye(4, 6), gs.Params(2, 'ahals', max_iter=2))"

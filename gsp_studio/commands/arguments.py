@@ -214,7 +214,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 def prepare_cluster(args: argparse.Namespace) -> None:
     """Connect to the cluster, and leave the images on the disk for its workers where they can be read in part."""
     from gsp_studio.engine.cluster import connected
-    from gsp_studio.io.load import can_stay_on_disk
+    from gsp_studio.io.readers import can_stay_on_disk
 
     kind = "the workers of" if args.scheduler.startswith("local:") else "an answer from"
     words = f"waiting for {kind} {args.scheduler}..."
@@ -230,7 +230,7 @@ def prepare_cluster(args: argparse.Namespace) -> None:
 
 
 def load(args: argparse.Namespace) -> Dataset:
-    from gsp_studio.io.load import load_dataset
+    from gsp_studio.io.readers import load_dataset
 
     dataset = load_dataset(args.path, **_choices(args))
     height, width = dataset.image_shape

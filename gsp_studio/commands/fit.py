@@ -162,7 +162,7 @@ def repeat(args: argparse.Namespace) -> int:
     from gsp_studio.backends.backend import gives_same_bits
     from gsp_studio.engine.run import Intervention, RunSpec
     from gsp_studio.io.export.run_folder import check_directory, read_run, same_factors
-    from gsp_studio.io.load import load_dataset
+    from gsp_studio.io.readers import load_dataset
 
     check_directory(args.out)
     run = read_run(args.run)

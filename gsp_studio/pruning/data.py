@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from gsp_studio.io.dataset import Dataset, DatasetError
-from gsp_studio.io.load import peek
+from gsp_studio.io.readers import peek
 from gsp_studio.pruning.images import LabelledImages, LabelledSource, digits, labelled_files, labelled_from, split
 
 #: Loads a path, of which an array may be named, as the command line's other arguments say.

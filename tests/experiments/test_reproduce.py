@@ -18,7 +18,7 @@ from gsp_studio.experiments import solver_pool
 from gsp_studio.experiments.figures import FIGURES
 from gsp_studio.experiments.reproduce import reproduce
 from gsp_studio.experiments.runs import load
-from gsp_studio.io.load import load_dataset
+from gsp_studio.io.readers import load_dataset
 
 PATIENCE = 60
 QUICK = ["--quiet", "--backend", "cpu", "--threads", "2"]

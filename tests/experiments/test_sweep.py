@@ -18,7 +18,7 @@ from gsp_studio.experiments.grid import ABOUT, Cell, Grid, Shelf, last_grid
 from gsp_studio.experiments.solver_pool import Interrupted
 from gsp_studio.experiments.sweep import Stage, Sweep
 from gsp_studio.io.atomic import WriteError
-from gsp_studio.io.load import load_dataset
+from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.session_file import SessionError
 
 PATIENCE = 60

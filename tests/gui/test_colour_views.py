@@ -24,7 +24,7 @@ from gsp_studio.gui.widgets.tile_buffer import GAP_COLOUR, Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.load import peek
+from gsp_studio.io.readers import peek
 
 LEFT = Qt.MouseButton.LeftButton
 H, W, N = 6, 4, 40

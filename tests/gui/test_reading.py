@@ -26,8 +26,8 @@ from gsp_studio.gui.widgets.dataset_pictures import pictures_of
 from gsp_studio.gui.widgets.subset import SubsetEditor
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.dataset import LoadOptions
-from gsp_studio.io.load import peek, thumbnails
 from gsp_studio.io.montage import curve_shape
+from gsp_studio.io.readers import peek, thumbnails
 
 LEFT = Qt.MouseButton.LeftButton
 N, H, W = 60, 8, 6
@@ -113,7 +113,7 @@ def test_the_dialog_says_where_images_are_kept(
     assert "that are free" in dialog._facts.text()
     assert choose(dialog, "storage", "disk").storage == "disk"
     assert "stays in its file" in dialog._facts.text()
-    monkeypatch.setattr("gsp_studio.io.load._LARGE", 1000)
+    monkeypatch.setattr("gsp_studio.io.readers._LARGE", 1000)
     assert dialog_of(stack, show).storage.currentText() == "as usual: from the file, block by block"
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Choice, Phase
-from gsp_studio.io import load
+from gsp_studio.io import readers
 from gsp_studio.io.dataset import DatasetError, LoadOptions
 from gsp_studio.io.resources import sample_path
 
@@ -209,14 +209,14 @@ def test_only_the_newest_preview_is_told(session: Session, ambiguous: Path) -> N
 def test_preview_under_way_is_dropped_when_another_is_asked_for(
     session: Session, ambiguous: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, begun, go_on = load.peek, threading.Event(), {(2, 18): threading.Event(), (9, 4): threading.Event()}
+    real, begun, go_on = readers.peek, threading.Event(), {(2, 18): threading.Event(), (9, 4): threading.Event()}
 
     def slow(path, options):
         begun.set()
         go_on[options.image_shape].wait(60)
         return real(path, options)
 
-    monkeypatch.setattr(load, "peek", slow)
+    monkeypatch.setattr(readers, "peek", slow)
     heard = Listener(session, "loader.previewReady")
     session.loader.preview(ambiguous, LoadOptions(image_shape=(2, 18), images_in="columns"))
     wait_until(begun.is_set)
@@ -273,7 +273,7 @@ def test_data_set_stays_when_another_one_cannot_be_opened(faces: Session, tmp_pa
 def test_data_set_that_is_opened_next_replaces_the_one_being_read(
     session: Session, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, begun = load.load_dataset, threading.Event()
+    real, begun = readers.load_dataset, threading.Event()
 
     def slow(path, options, *, progress, cancelled):
         if path == pictures:
@@ -283,7 +283,7 @@ def test_data_set_that_is_opened_next_replaces_the_one_being_read(
             return real(path, options)
         return real(path, options, progress=progress, cancelled=cancelled)
 
-    monkeypatch.setattr(load, "load_dataset", slow)
+    monkeypatch.setattr(readers, "load_dataset", slow)
     heard = Listener(session, "datasetChanged", "loader.loadFailed", "failed")
     session.settings.set_choice(Choice(rank=4))
     session.open(pictures)
@@ -298,7 +298,7 @@ def test_data_set_that_is_opened_next_replaces_the_one_being_read(
 def test_opening_can_be_cancelled_between_images(
     session: Session, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, begun = load.load_dataset, threading.Event()
+    real, begun = readers.load_dataset, threading.Event()
 
     def slow(path, options, *, progress, cancelled):
         progress(2, 6)
@@ -307,7 +307,7 @@ def test_opening_can_be_cancelled_between_images(
             time.sleep(0.001)
         return real(path, options, progress=progress, cancelled=cancelled)
 
-    monkeypatch.setattr(load, "load_dataset", slow)
+    monkeypatch.setattr(readers, "load_dataset", slow)
     heard = Listener(session, "datasetChanged", "loader.loadFailed", "failed", "activity.changed", "logged")
     session.open(pictures)
     wait_until(begun.is_set)
@@ -333,7 +333,7 @@ def test_closing_while_a_data_set_is_being_read_ends_the_reading(
         ended.set()
         raise DatasetError("nobody hears this")
 
-    monkeypatch.setattr(load, "load_dataset", slow)
+    monkeypatch.setattr(readers, "load_dataset", slow)
     session.open(pictures)
     wait_until(begun.is_set)
     assert session.close()
@@ -373,13 +373,13 @@ def test_no_data_set_is_opened_over_a_run(faces: Session) -> None:
 def test_run_that_is_started_while_a_data_set_is_read_keeps_its_data(
     faces: Session, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, go_on = load.load_dataset, threading.Event()
+    real, go_on = readers.load_dataset, threading.Event()
 
     def slow(path, options, *, progress, cancelled):
         go_on.wait(60)
         return real(path, options)
 
-    monkeypatch.setattr(load, "load_dataset", slow)
+    monkeypatch.setattr(readers, "load_dataset", slow)
     data = faces.dataset
     faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
     faces.open(pictures)

@@ -21,7 +21,7 @@ from gsp_studio.gui.dialogs.preprocessing_step import StepDialog
 from gsp_studio.gui.dialogs.preprocessing_steps import StepsList, new_step
 from gsp_studio.gui.jobs.loading import Preview
 from gsp_studio.gui.window.main_window import MainWindow
-from gsp_studio.io.load import peek, thumbnails
+from gsp_studio.io.readers import peek, thumbnails
 from gsp_studio.io.steps import KINDS, text_of
 
 STEPS = (gs.Crop(0, 0, 8, 8), gs.Resize(4, 4, "pad"), gs.Normalize("norm"))

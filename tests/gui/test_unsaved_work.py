@@ -27,7 +27,7 @@ from gsp_studio.gui.session_file.recent_dialog import RecentDialog
 from gsp_studio.gui.state import Choice, Phase, Remarks, View
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io import recovery
-from gsp_studio.io.load import load_dataset
+from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.session_file import SavedSession, read_session, write_session
 
 LEFT = Qt.MouseButton.LeftButton

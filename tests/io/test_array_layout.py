@@ -10,7 +10,7 @@ import gsp_studio as gs
 from gsp_studio.io import shape_guess
 from gsp_studio.io.axis_guess import readings
 from gsp_studio.io.formats.lazy_array import LazyArray, between, laid_out
-from gsp_studio.io.load import load_dataset, peek, thumbnails
+from gsp_studio.io.readers import load_dataset, peek, thumbnails
 
 
 def scene(height, width, seed=0, power=1.2):

@@ -7,7 +7,7 @@ from making import pictures
 
 from gsp_studio.io import shape_guess
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.load import load_dataset, peek, thumbnails
+from gsp_studio.io.readers import load_dataset, peek, thumbnails
 
 SHAPE = (24, 18)
 

@@ -12,7 +12,7 @@ from PIL import Image
 import gsp_studio as gs
 from gsp_studio.io.dataset import DatasetError, LoadOptions
 from gsp_studio.io.images.names import Numbered, Places
-from gsp_studio.io.load import load_dataset, peek, thumbnails
+from gsp_studio.io.readers import load_dataset, peek, thumbnails
 
 N, H, W = 12, 9, 7
 

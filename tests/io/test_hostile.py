@@ -27,7 +27,7 @@ from making import npy_bytes, pictures
 from PIL import Image
 
 import gsp_studio as gs
-from gsp_studio.io.load import load_dataset, peek
+from gsp_studio.io.readers import load_dataset, peek
 
 GREY = np.random.default_rng(0).integers(0, 255, (12, 16, 16), np.uint8)
 Case = Callable[[Path], Path]

@@ -17,7 +17,7 @@ import gsp_studio as gs
 from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.io import streamed as streaming
 from gsp_studio.io.formats import plain_values
-from gsp_studio.io.load import load_dataset, peek
+from gsp_studio.io.readers import load_dataset, peek
 
 N, H, W = 40, 9, 7
 
@@ -214,7 +214,7 @@ def test_other_formats_cannot_stay(tmp_path):
 def test_large_ones_stay_by_themselves(tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", stack())
     assert peek(tmp_path / "x.npy").usual_storage == "memory"
-    monkeypatch.setattr("gsp_studio.io.load._LARGE", 1000)
+    monkeypatch.setattr("gsp_studio.io.readers._LARGE", 1000)
     assert peek(tmp_path / "x.npy").usual_storage == "disk"
     assert isinstance(load_dataset(tmp_path / "x.npy").X, BlockMatrix)
     assert isinstance(load_dataset(tmp_path / "x.npy", storage="memory").X, np.ndarray)
@@ -242,7 +242,7 @@ _LIMITED = """
 import resource, sys
 import numpy as np
 import gsp_studio as gs
-from gsp_studio.io.load import peek, thumbnails
+from gsp_studio.io.readers import peek, thumbnails
 
 gs.factorize(np.random.default_rng(0).random((64, 200), np.float32), gs.Params(3, sparsity=0.5, max_iter=2))
 status = open("/proc/self/status").read().split()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.load import load_dataset
+from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.values import make_finite, make_nonnegative, unit_scale
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 import gsp_studio as gs
 from gsp_studio.cli import main
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.load import peek
+from gsp_studio.io.readers import peek
 from gsp_studio.pruning.images import LabelledFiles
 
 torch = pytest.importorskip("torch")

@@ -31,7 +31,7 @@ from gsp_studio.io.memory import free_memory
 if TYPE_CHECKING:
     from gsp_studio.gui.jobs.loading import Preview
     from gsp_studio.io.dataset import LoadOptions
-    from gsp_studio.io.load import Peek
+    from gsp_studio.io.readers import Peek
 
 _ORDERS = {"F": "by columns (MATLAB)", "C": "by rows (NumPy, C)"}
 _IMAGES_IN = {"columns": "columns", "rows": "rows", "one": "whole array, one image"}

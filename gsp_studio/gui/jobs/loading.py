@@ -17,7 +17,7 @@ from gsp_studio.gui.jobs.job import Job
 if TYPE_CHECKING:
     from gsp_studio.gui.state import Array
     from gsp_studio.io.dataset import Dataset, LoadOptions
-    from gsp_studio.io.load import Peek
+    from gsp_studio.io.readers import Peek
 
 
 class OpenRequest:
@@ -43,13 +43,13 @@ class OpenJob(Job[OpenRequest, "Dataset | Peek"]):
         super().__init__(self._open, "gsp-load", parent)
 
     def _open(self, asked: OpenRequest) -> Dataset | Peek:
-        from gsp_studio.io import load
+        from gsp_studio.io import readers
 
         options = asked.options
         if options is None:
-            found = load.peek(asked.path)
+            found = readers.peek(asked.path)
             if found.is_one:
-                return load.peek(asked.path, found.in_patches)
+                return readers.peek(asked.path, found.in_patches)
             if found.is_guess:
                 return found
             options = found.options
@@ -58,7 +58,7 @@ class OpenJob(Job[OpenRequest, "Dataset | Peek"]):
             asked.done, asked.total = done, total
             self.report()
 
-        return load.load_dataset(asked.path, options, progress=progress, cancelled=asked.cancelled.is_set)
+        return readers.load_dataset(asked.path, options, progress=progress, cancelled=asked.cancelled.is_set)
 
 
 class PreviewRequest(NamedTuple):
@@ -85,7 +85,7 @@ class PreviewJob(Job[PreviewRequest, Preview]):
 
 
 def _preview(asked: PreviewRequest) -> Preview:
-    from gsp_studio.io import load
+    from gsp_studio.io import readers
 
-    found = load.peek(*asked)
-    return Preview(found, load.thumbnails(found))
+    found = readers.peek(*asked)
+    return Preview(found, readers.thumbnails(found))

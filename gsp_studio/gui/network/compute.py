@@ -17,7 +17,7 @@ import numpy.typing as npt
 from gsp_studio.backends.cpu.pool import set_threads
 from gsp_studio.gui.network.state import NetworkChoice, NetworkShown
 from gsp_studio.io.dataset import Dataset, LoadOptions
-from gsp_studio.io.load import load_dataset
+from gsp_studio.io.readers import load_dataset
 from gsp_studio.pruning.checkpoint import Checkpoint, check_target, open_checkpoint, save_checkpoint
 from gsp_studio.pruning.grouping import Grouping
 from gsp_studio.pruning.path import NetworkPath

@@ -12,7 +12,7 @@ from gsp_studio.gui.jobs.loading import OpenJob, OpenRequest, Preview, PreviewJo
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset, LoadOptions
-    from gsp_studio.io.load import Peek
+    from gsp_studio.io.readers import Peek
 
 
 class DatasetLoader(QObject):
@@ -80,7 +80,7 @@ class DatasetLoader(QObject):
             self.activityChanged.emit(self._asked.activity)
 
     def _end(self, asked: OpenRequest, found: Dataset | Peek) -> None:
-        from gsp_studio.io.load import Peek
+        from gsp_studio.io.readers import Peek
 
         if not self._is_cancelled(asked):
             (self.layoutNeeded if isinstance(found, Peek) else self.opened).emit(found)

@@ -25,7 +25,7 @@ from gsp_studio.gui.session_file.window_state import (
 )
 from gsp_studio.gui.state import Choice, RunEntry
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
-from gsp_studio.io.load import load_dataset
+from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import read_folder
 from gsp_studio.io.session_file import SavedRun, SavedSession, SessionError, describe, read_session, write_session
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
     from gsp_studio.gui.sweep.controller import Sweeps
     from gsp_studio.gui.window.menu_bar import Menus
-    from gsp_studio.io.load import Peek
+    from gsp_studio.io.readers import Peek
 
 #: Keys that no menu names.
 _MORE_KEYS = [

@@ -13,7 +13,7 @@ import scipy.sparse
 from making import lying_npz, mat_bytes, npy_bytes, pictures
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.load import load_dataset, peek
+from gsp_studio.io.readers import load_dataset, peek
 
 
 class Trap:

@@ -8,7 +8,7 @@ import pytest
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats import pickles
-from gsp_studio.io.load import load_dataset
+from gsp_studio.io.readers import load_dataset
 
 
 def unit(images):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
-from gsp_studio.io.load import load_dataset
+from gsp_studio.io.readers import load_dataset
 
 CUBE = np.random.default_rng(0).integers(1, 60000, (7, 9, 11)).astype("<u2")
 AXES = {"bsq": (0, 1, 2), "bil": (1, 0, 2), "bip": (1, 2, 0)}

@@ -11,7 +11,7 @@ from making import pictures
 from PIL import Image
 
 import gsp_studio as gs
-from gsp_studio.io.load import load_dataset, peek, thumbnails
+from gsp_studio.io.readers import load_dataset, peek, thumbnails
 
 N, H, W = 12, 9, 7
 

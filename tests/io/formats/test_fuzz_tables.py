@@ -16,7 +16,7 @@ import scipy.sparse
 from test_matlab73 import put, put_cell, put_sparse
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.load import load_dataset
+from gsp_studio.io.readers import load_dataset
 
 IMAGES = fuzz.IMAGES
 SPARSE = scipy.sparse.csc_matrix(np.where(IMAGES > 128, IMAGES, 0).reshape(5, -1).T.astype(float))

@@ -9,7 +9,7 @@ from making import pictures
 
 import gsp_studio as gs
 from gsp_studio.io.formats import hdf5
-from gsp_studio.io.load import load_dataset, peek, thumbnails
+from gsp_studio.io.readers import load_dataset, peek, thumbnails
 
 N, H, W = 12, 9, 7
 IMAGES = pictures(N, H, W)

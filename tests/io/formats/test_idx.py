@@ -8,7 +8,7 @@ import pytest
 from making import pictures
 
 from gsp_studio.io.images.image_set import natural_key
-from gsp_studio.io.load import load_dataset
+from gsp_studio.io.readers import load_dataset
 
 N, H, W = 12, 9, 7
 IMAGES, LABELS = "t-images-idx3-ubyte", "t-labels-idx1-ubyte"

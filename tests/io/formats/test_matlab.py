@@ -13,7 +13,7 @@ from making import mat_bytes, pictures
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats import matlab as mat_file
 from gsp_studio.io.formats import matlab5 as matlab
-from gsp_studio.io.load import load_dataset
+from gsp_studio.io.readers import load_dataset
 
 
 def both(path, name):

@@ -8,7 +8,7 @@ import scipy.sparse
 from making import pictures
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.load import load_dataset, peek
+from gsp_studio.io.readers import load_dataset, peek
 
 N, H, W = 12, 9, 7
 CLASSES = {"f": "double", "u": "uint8", "i": "int32", "b": "logical"}

@@ -14,7 +14,7 @@ from gsp_studio.io.formats.array_entry import ArrayEntry, Format
 from gsp_studio.io.formats.lazy_array import LazyArray
 from gsp_studio.io.formats.plain_values import PlainArray, plain_strides
 from gsp_studio.io.formats.registry import FORMATS
-from gsp_studio.io.load import load_dataset, peek
+from gsp_studio.io.readers import load_dataset, peek
 
 PACKAGE = Path(gs.__file__).parent
 MAGIC = b"DICE"

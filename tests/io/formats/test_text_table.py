@@ -8,7 +8,7 @@ from making import pictures
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats import text_table
-from gsp_studio.io.load import load_dataset
+from gsp_studio.io.readers import load_dataset
 
 N, W = 6, 16
 VALUES = np.random.default_rng(0).random((N, W)).round(3)

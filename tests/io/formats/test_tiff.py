@@ -16,7 +16,7 @@ from making import grey_tags, pictures, tiff_bytes
 from PIL import Image
 
 import gsp_studio as gs
-from gsp_studio.io.load import load_dataset, peek
+from gsp_studio.io.readers import load_dataset, peek
 
 RNG = np.random.default_rng(0)
 H, W, N = 16, 24, 3

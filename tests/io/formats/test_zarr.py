@@ -16,7 +16,7 @@ from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 import gsp_studio as gs
 from gsp_studio.io.formats import compressed_chunks
 from gsp_studio.io.formats import zarr as zarrs
-from gsp_studio.io.load import load_dataset
+from gsp_studio.io.readers import load_dataset
 
 N, H, W = 12, 9, 7
 IMAGES = pictures(N, H, W)

@@ -15,7 +15,7 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.io.images import image_set
-from gsp_studio.io.load import load_dataset, peek, thumbnails
+from gsp_studio.io.readers import load_dataset, peek, thumbnails
 
 
 def png(image):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.images.image_file import look, read_image, sniff
-from gsp_studio.io.load import load_dataset, peek, thumbnails
+from gsp_studio.io.readers import load_dataset, peek, thumbnails
 
 
 def read(path):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.images.image_set import natural_key
-from gsp_studio.io.load import load_dataset, peek, thumbnails
+from gsp_studio.io.readers import load_dataset, peek, thumbnails
 
 
 def columns_of(images):

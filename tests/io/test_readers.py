@@ -16,7 +16,7 @@ from gsp_studio.engine.run import FinishReason, RunSpec
 from gsp_studio.engine.runner import Runner
 from gsp_studio.io import memory
 from gsp_studio.io.dataset import LoadOptions
-from gsp_studio.io.load import LoadCancelled, load_dataset, peek, thumbnails
+from gsp_studio.io.readers import LoadCancelled, load_dataset, peek, thumbnails
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def refused_to_others(path):
 AS_NOBODY = """
 import os, sys
 from gsp_studio.io import dataset
-from gsp_studio.io import load
+from gsp_studio.io import readers
 from PIL import Image
 Image.init()
 try:
@@ -132,7 +132,7 @@ except OSError:
     sys.exit()
 if os.access(os.path.dirname(sys.argv[1]), os.X_OK):
     try:
-        load.load_dataset(sys.argv[1])
+        readers.load_dataset(sys.argv[1])
     except dataset.DatasetError as error:
         print(error)
 """

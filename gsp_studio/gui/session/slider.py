@@ -121,7 +121,7 @@ class Slider(QObject):
     def fit(self) -> None:
         """Fit a dense basis of the chosen rank, which is there before any run."""
         if self._dataset is not None and self.is_free:
-            self._warm_fit.fit(self._dataset.X, self._settings.choice)
+            self._warm_fit.fit(self._dataset, self._settings.choice)
 
     def _pin_warm_fit(self, result: Result) -> None:
         from gsp_studio.gui.jobs.compute import pinned_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -11,6 +11,7 @@ from gsp_studio.gui.jobs.short_fit import ShortFit
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Outcome
     from gsp_studio.gui.state import Choice
+    from gsp_studio.io.dataset import Dataset
 
 #: Milliseconds of rest before a changed rank or seed is fitted anew.
 DELAY_MS = 350
@@ -46,13 +47,13 @@ class WarmFit(QObject):
         """Say `due` after a rest."""
         self._rest.start()
 
-    def fit(self, X: Any, choice: Choice) -> None:
+    def fit(self, dataset: Dataset, choice: Choice) -> None:
         """Begin; what cannot be fitted is not."""
         from gsp_studio.gui.jobs.compute import new_warm_fit
 
         self.retire()
         try:
-            self._fit.start(new_warm_fit(X, choice))
+            self._fit.start(new_warm_fit(dataset.X, choice))
         except ValueError:
             return  # the model panel shows what is wrong, and Run says it: no dialog while a number is typed
         self.activityChanged.emit(f"fitting {choice.rank} basis images for the slider")

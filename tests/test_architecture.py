@@ -92,14 +92,14 @@ def test_networks_open_and_are_projected_without_torch() -> None:
         "projecting",
         "path",
         "report",
-        "command",
         "reproduce",
         "accuracy",
         "images",
         "data",
         "methods",
     )
-    loaded = loaded_after("import " + ", ".join(f"gsp_studio.pruning.{name}" for name in names))
+    modules = [*(f"gsp_studio.pruning.{name}" for name in names), "gsp_studio.commands.prune"]
+    loaded = loaded_after("import " + ", ".join(modules))
     assert not loaded & {"torch", "onnx", "safetensors", "sklearn", "matplotlib"}
 
 

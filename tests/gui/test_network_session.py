@@ -157,8 +157,7 @@ class TestOpening:
     def test_pytorch_is_not_imported_for_other_files(self, tmp_path: Path) -> None:
         path = nets.npz(tmp_path)
         program = (
-            "import sys; from gsp_studio.gui.network import compute as work;"
-            "from gsp_studio.gui.window import main_window;"
+            "import sys, gsp_studio.gui.window.main_window; from gsp_studio.gui.network import compute as work;"
             "from gsp_studio.gui.network.state import NetworkChoice;"
             f"network = work.open_checkpoint({str(path)!r}); choice = NetworkChoice(0.7);"
             "work.show(network, work.sorted_path(network, choice), choice);"

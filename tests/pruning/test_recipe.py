@@ -10,6 +10,7 @@ from PIL import Image
 import gsp_studio as gs
 from gsp_studio.cli import main
 from gsp_studio.io.dataset import DatasetError
+from gsp_studio.io.load import peek
 from gsp_studio.pruning.images import LabelledFiles
 
 torch = pytest.importorskip("torch")
@@ -30,7 +31,7 @@ def one_thread():
 
 
 def load(path, key=None):
-    colour = "rgb" if gs.io.readers.peek(path, key=key).has_colour else None
+    colour = "rgb" if peek(path, key=key).has_colour else None
     return gs.load_dataset(path, key=key, colour=colour)
 
 

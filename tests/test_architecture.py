@@ -76,6 +76,11 @@ def test_only_gui_imports_qt(path: Path) -> None:
     assert not qt
 
 
+def test_the_package_of_kernels_imports_none_of_its_modules() -> None:
+    """Threads that import a package and a module of it at the same time wait for each other, and one of them fails."""
+    assert not {name for name in imported_names(PACKAGE / "backends" / "cpu" / "__init__.py") if "gsp_studio" in name}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
 def test_cupy_only_in_its_backend(path: Path) -> None:
     if path == PACKAGE / "backends" / "cuda" / "driver.py":

@@ -26,7 +26,7 @@ __all__ = [
 
 #: In the order in which "auto" prefers them; "reference" is never its choice.
 _NAMES = ("cuda", "cpu", "reference")
-_HOSTS = {"cpu": "gsp_studio.backends.cpu", "reference": "gsp_studio.backends.reference_nmf"}
+_HOSTS = {"cpu": "gsp_studio.backends.cpu.processor", "reference": "gsp_studio.backends.reference_nmf"}
 
 
 def get_backend(name: str = "auto", threads: int | None = None) -> Backend:

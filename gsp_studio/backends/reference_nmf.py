@@ -120,8 +120,8 @@ def refill(Xt: Array, V: Array, H: Array, starts: Array, pixels: Array) -> None:
 
 def make_backend(threads: int | None) -> Backend:
     """The reference backend; `threads` is ignored: BLAS has one, as the bits of products may depend on their number."""
-    from gsp_studio.backends.cpu import blas_on_one_thread
     from gsp_studio.backends.cpu.arrays import OPERATIONS, filling, step_distance
+    from gsp_studio.backends.cpu.processor import blas_on_one_thread
 
     return Backend(
         name="reference",

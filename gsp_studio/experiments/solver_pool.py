@@ -56,7 +56,7 @@ class Machine:
 
     def share(self, n_tasks: int, nbytes: int) -> tuple[int, int]:
         """Processes for so many runs on data of that size, and threads of each."""
-        from gsp_studio.backends.cpu import usable_cores
+        from gsp_studio.backends.cpu.processor import usable_cores
 
         cores = self.threads or usable_cores()
         jobs = self.jobs or (1 if nbytes > _SHARED else cores)

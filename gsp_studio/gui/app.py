@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         app.exec()
         return _ended(window, demo.exit_code)
     window.firstPainted.connect(window.offer_tour)
-    window.firstPainted.connect(lambda: window.filing.watch(recovery_folder()))
+    # Not at once: what it imports would hold up the window, which has nothing to keep before the solvers are there.
+    window.session.known.connect(lambda _: window.filing.watch(recovery_folder()))
     app.commitDataRequest.connect(lambda _: window.filing.keeping.keep())  # the desktop ends, and asks nobody
     if args.path is not None:
         window.asking.open(args.path)

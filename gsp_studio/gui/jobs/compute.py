@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from gsp_studio.backends import available_backends, get_backend, reason_of
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
 from gsp_studio.backends.blocks import BlockMatrix, Interrupted
-from gsp_studio.backends.cpu import usable_cores
+from gsp_studio.backends.cpu.processor import usable_cores
 from gsp_studio.backends.kernels import prepared
 from gsp_studio.backends.powers import scaled
 from gsp_studio.core.initialization import STARTS

@@ -129,7 +129,8 @@ def add_solver(parser: argparse.ArgumentParser) -> None:
         const=-1,
         default=0,
         metavar="N",
-        help="raise the target to its value over N iterations (two fifths of --max-iter): a lower error",
+        help="raise the target to its value over N iterations: lower errors at moderate targets, higher ones near 1; "
+        "of gsphals and wgsphals the iterations of the ways that they try",
     )
     parser.add_argument(
         "--weights", metavar="FILE", help="for wsnmf and wgsphals: what a pixel costs, a grey image or .npy"

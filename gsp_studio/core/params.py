@@ -34,8 +34,8 @@ class Params:
         Target for the average Hoyer sparsity of the rows of H; None leaves them free.
     continuation : int
         Iterations over which the target rises evenly from 0 to `sparsity`. A basis that starts dense and is made
-        sparse slowly ends with a lower error at moderate targets (two fifths of `max_iter` take CBCL at 0.85 from 9.49 % to
-        9.25 %) and with a higher one near 1 (CBCL at 0.95 from 19.3 % to 20.6 %).
+        sparse slowly ends with a lower error at moderate targets (two fifths of `max_iter` take CBCL at 0.85 from
+        9.49 % to 9.25 %) and with a higher one near 1 (CBCL at 0.95 from 19.3 % to 20.6 %).
         For `gsphals` and `wgsphals`, whose iterates all meet `sparsity`, the iterations in which ways to it are tried
         (`core.trials`); 0 stands for 200, and for none where the start is given as factors, 1 to 19 for none.
     max_seconds : float, optional

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     app = make_application()
     window = make_window(settings=_settings(args))
     start_logging(log_folder())
-    sys.excepthook = window.report_mistake  # what a slot raises would only be printed, where nobody reads it
+    sys.excepthook = window.report_mistake  # what a slot raises would only be printed, and not be seen
     window.show()
     if args.demo is not None:
         from gsp_studio.gui.demo import Demo
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     window.firstPainted.connect(window.offer_tour)
     # Not at once: what it imports would hold up the window, which has nothing to keep before the solvers are there.
     window.session.known.connect(lambda _: window.filing.watch(recovery_folder()))
-    app.commitDataRequest.connect(lambda _: window.filing.keeping.keep())  # the desktop ends, and asks nobody
+    app.commitDataRequest.connect(lambda _: window.filing.keeping.keep())  # the desktop ends without asking
     if args.path is not None:
         window.asking.open(args.path)
     return _ended(window, app.exec())
@@ -81,7 +81,7 @@ def _has_display() -> bool:
 
 
 def _settings(args: argparse.Namespace) -> QSettings:
-    if args.demo is not None:  # a demonstration shows the first day's layout, and changes nobody's
+    if args.demo is not None:  # a demonstration shows the first day's layout, and keeps the user's
         args.demo.mkdir(parents=True, exist_ok=True)
         return QSettings(str(args.demo / ".settings.ini"), QSettings.Format.IniFormat)
     return QSettings("gsp-studio", "gsp-studio")

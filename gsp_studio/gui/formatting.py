@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
 
-#: What the stability of a basis image is.
+#: Meaning of a basis image's stability.
 STABILITY = (
     "Mean cosine between this basis image and the one most like it of each fit from a further seed:\n"
     "1 where every seed finds it, below 0.8 it counts as unstable. Of the run's own basis; the slider's\n"
@@ -80,7 +80,7 @@ def told(error: BaseException) -> tuple[str, str]:
 
 
 def about_data(dataset: Dataset) -> list[str]:
-    """What a data set is and how it was made, a line each."""
+    """Describe a data set and its making, a line each."""
     height, width = dataset.image_shape
     steps = "; ".join(dataset.steps) or "values as they are"
     colour = " in colour" if dataset.channels == 3 else ""

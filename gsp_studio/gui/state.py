@@ -1,4 +1,4 @@
-"""What the window shows, as frozen data. Only `Session` makes new ones; panels get them and never change them.
+"""State of the window, as frozen data. Only `Session` makes new ones; panels get them and never change them.
 
 Light on purpose: this module is imported before the first paint, so it knows no solver.
 """
@@ -30,7 +30,7 @@ _LEAST_DENSER = 1e-4
 
 @dataclass(frozen=True)
 class Choice:
-    """What the next run computes, as the panels edit it; `sparsity_h` 0 leaves the coefficients free."""
+    """Settings of the next run, as the panels edit them; `sparsity_h` 0 leaves the coefficients free."""
 
     rank: int = 49
     method: str = "psnmf"
@@ -57,7 +57,7 @@ class View:
 
 @dataclass(frozen=True)
 class Known:
-    """What the solvers can do here, known once they are imported.
+    """Solvers' abilities here, known once they are imported.
 
     Attributes
     ----------
@@ -66,9 +66,9 @@ class Known:
         The methods whose target is about weighted sparsities.
     starts : dict of name -> one line for people
     backend : str
-        What computes, in words, where nothing else is asked for.
+        Default backend, in words.
     backends : tuple of (name, what computes then, why it cannot)
-        What can be asked for; the reason is "" where it can.
+        Known backends; the reason is "" where it can.
     memory : () -> (free, total), optional
         Bytes of the device's memory, where that has its own.
     """
@@ -83,7 +83,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Parts:
-    """What an export writes besides run.json, and how figures look, as `io.export.run_folder.What` says it."""
+    """Parts of an export besides run.json, and the look of figures, as in `io.export.run_folder.What`."""
 
     basis: bool = True
     montage: bool = True
@@ -95,7 +95,7 @@ class Parts:
 
 
 class Phase(Enum):
-    """What the app is doing; the value is the text for people."""
+    """Phase of the app; the value is the text for people."""
 
     STARTING = "starting"
     EMPTY = "no data"
@@ -130,7 +130,7 @@ class Pinned:
     sparsity_h : float
         Average sparsity of the rows of H, its own; NaN where they are on a cluster.
     weights : ndarray (m,), optional
-        What `sparsity` and the projections are weighted by.
+        Weights of `sparsity` and the projections.
     backend : str
         Where a large one is projected: "cpu", or the device that its run was computed on.
     """
@@ -244,7 +244,7 @@ class Glimpse:
 
 @dataclass(frozen=True, eq=False)
 class PathCurve:
-    """What projecting the pinned basis costs, from its own sparsity to 1, its coefficients as they are.
+    """Cost of projecting the pinned basis, from its own sparsity to 1, its coefficients as they are.
 
     Attributes
     ----------
@@ -294,7 +294,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Mark:
-    """What somebody changed in a run after iteration `first`, or from there to `last` while the slider moved.
+    """A change to a run after iteration `first`, or from there to `last` while the slider moved.
 
     `text` says what; `is_target`: it was nothing but the target.
     """
@@ -328,12 +328,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Remarks:
-    """What somebody wrote beside a run.
+    """Remarks of the user on a run.
 
     Attributes
     ----------
     name : str
-        What it is called instead of "Run 3".
+        Name, in place of "Run 3".
     note : str
     tags : tuple of str
     accepted, rejected : frozenset of int
@@ -361,7 +361,7 @@ class Remarks:
 
     @classmethod
     def from_json(cls, content: dict[str, Any], rank: int) -> Remarks:
-        """What `as_json` made, among other things; what it cannot be is left out."""
+        """Read what `as_json` wrote, among other things; drop invalid values."""
         sets = {
             name: frozenset(k for k in content.get(name, ()) if isinstance(k, int) and 0 <= k < rank)
             for name in ("accepted", "rejected")
@@ -386,16 +386,16 @@ class RunEntry:
     #: Number of the run whose first iterations it shares, and how many these are; 0 where there is none.
     origin: tuple[int, int] = (0, 0)
     remarks: Remarks = Remarks()
-    #: What further seeds make of its basis images, where that has been asked.
+    #: Stability of its basis images over seeds, where that has been asked.
     stability: BasisStability | None = None
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Name for people."""
         return self.remarks.name or f"Run {self.number}"
 
     def exported(self) -> ExportedRun:
-        """What exports write of it."""
+        """Return it for exports."""
         return replace(self.outcome.exported(self.spec), remarks=self.remarks.as_json())
 
     @property

@@ -1,4 +1,4 @@
-"""What this is, which version, and whose method."""
+"""About dialog: app, version, authors of method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What if: from which iteration of a run a branch goes its own way, and to which target."""
+"""Dialog for a branch of a run: the iteration at which it parts, and its target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What went wrong, in one sentence; the details are for a report, behind a button."""
+"""Error dialog: one sentence; the details are for a report, behind a button."""
 
 from __future__ import annotations
 

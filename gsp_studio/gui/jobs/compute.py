@@ -88,7 +88,7 @@ def new_run(dataset: Dataset, choice: Choice, weights: Array | None = None, sche
 
 
 def params_of(choice: Choice) -> Params:
-    """What the panels say, as the solvers take it."""
+    """Return the choice as solver parameters."""
     return Params(
         choice.rank,
         choice.method,
@@ -141,7 +141,7 @@ def new_denser_fit(X: Any, choice: Choice, pinned: Pinned) -> Runner:
 
 
 def refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bool]) -> Shown | None:
-    """What is shown with the coefficients that fit its basis best; None where nobody wants that any more.
+    """Return `shown` with the coefficients that fit its basis best; None if superseded.
 
     HALS sweeps, a round of them at a time, from the coefficients that are shown, on the cluster where these are on one.
     """
@@ -202,7 +202,7 @@ def reweighted(pinned: Pinned, choice: Choice, weights: Array | None) -> Pinned 
 
 
 def pinned_of(result: Result, origin: str) -> Pinned:
-    """What the slider projects after a run: its last gradient step before the projection."""
+    """Pin the basis of a run: its last gradient step before the projection."""
     weights = result.params.weights
     return Pinned(
         W=result.dense,

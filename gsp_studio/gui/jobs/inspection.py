@@ -1,4 +1,4 @@
-"""What is asked of the basis on the screen and takes a while: errors of all images, one image's parts, who uses what.
+"""Slow questions about the basis on the screen: errors of all images, one image's parts, users of a basis image.
 
 Of coefficients that are on a cluster only those of the image in view come here, and the largest of a basis image.
 """
@@ -28,14 +28,14 @@ USERS = 8
 
 
 class ErrorsRequest(NamedTuple):
-    """A basis of which the errors of all images are wanted."""
+    """A basis to be checked for the errors of all images."""
 
     dataset: Dataset
     shown: Shown
 
 
 class ImageRequest(NamedTuple):
-    """An image, or a patch of one, that is wanted as a basis makes it."""
+    """An image, or a patch, to be reconstructed from a basis."""
 
     dataset: Dataset
     shown: Shown
@@ -43,7 +43,7 @@ class ImageRequest(NamedTuple):
 
 
 class UsersRequest(NamedTuple):
-    """A basis image of which the users are wanted, for a map all images."""
+    """A basis image whose users are to be found, for a map all images."""
 
     shown: Shown
     basis: int
@@ -51,7 +51,7 @@ class UsersRequest(NamedTuple):
 
 
 class ResidualRequest(NamedTuple):
-    """A run of which the KKT residual is wanted."""
+    """A run to compute the KKT residual of."""
 
     dataset: Dataset
     entry: RunEntry
@@ -151,7 +151,7 @@ class BasisInspection(QObject):
 
 
 def _stop_if(job: Job[Any, Any]) -> Callable[[int], None]:
-    """Raise Interrupted between two blocks where the answer is not wanted any more."""
+    """Raise Interrupted between two blocks where the answer is superseded."""
 
     def go_on(done: int) -> None:
         if job.is_superseded:
@@ -162,7 +162,7 @@ def _stop_if(job: Job[Any, Any]) -> Callable[[int], None]:
 
 @dataclass(frozen=True, eq=False)
 class Users:
-    """Who uses a basis image: coefficients times its length, and the numbers of the images that they are of."""
+    """Users of a basis image: coefficients times its length, and the numbers of the images that they are of."""
 
     weights: npt.NDArray[Any]
     images: npt.NDArray[Any]

@@ -59,7 +59,7 @@ class Job(QObject, Generic[Request, Value]):
 
     @property
     def is_superseded(self) -> bool:
-        """Whether the answer under way is not wanted any more; the function asks it between its steps."""
+        """Whether the answer under way is superseded; the function asks it between its steps."""
         return self._worker.is_superseded
 
     def submit(self, request: Request) -> None:

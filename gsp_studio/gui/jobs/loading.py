@@ -31,7 +31,7 @@ class OpenRequest:
 
     @property
     def activity(self) -> str:
-        """What is being done, in words."""
+        """Current activity, in words."""
         counted = f": {self.done} of {self.total} images" if self.total else ""
         return f"opening {self.path.name}{counted}"
 
@@ -70,7 +70,7 @@ class PreviewRequest(NamedTuple):
 
 @dataclass(frozen=True)
 class Preview:
-    """What a source would look like: a Peek and some images (k, height, width), or the error sentence."""
+    """Preview of a source: a Peek and some images (k, height, width), or the error sentence."""
 
     found: Peek | None
     images: Array | None

@@ -1,4 +1,4 @@
-"""What the slider shows: a basis at any sparsity, with what its images share of the energy.
+"""Projection for the slider: a basis at any sparsity, with its images' energy shares.
 
 Imports the kernels, as `work` does, which offers it to the session.
 """

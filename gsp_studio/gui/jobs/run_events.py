@@ -1,4 +1,4 @@
-"""What was done to a run on its way, put together as people remember it: a drag of the slider is one thing."""
+"""Changes made during a run, grouped as people remember them: a drag of the slider is one change."""
 
 from __future__ import annotations
 

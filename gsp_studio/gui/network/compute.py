@@ -1,4 +1,4 @@
-"""What the workers of the Networks view do: opening, sorting, projecting, curves, accuracy, saving.
+"""Work of the Networks view's workers: opening, sorting, projecting, curves, accuracy, saving.
 
 Imported by a worker when a network is first opened: the projection needs numba, and PyTorch is imported further below,
 by what needs it, never on the thread of the window.

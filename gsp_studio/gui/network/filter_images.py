@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-#: Pixels that are drawn at most: more would not follow a slider, and nobody could see them.
+#: Pixels that are drawn at most: more would not follow a slider, and could not be seen.
 MOST_PIXELS = 2**17
 #: Rows and columns of a matrix that are drawn at most.
 MOST_SIDE = 384
@@ -39,7 +39,7 @@ class Pictures:
     inputs : int
         Tiles that make a filter; 0 where a tile is not a filter's.
     words : str
-        What is seen.
+        Description.
     images_of : callable
         Weights of the layer's shape to images (count, height, width), or (count, height, width, 3) in colour.
     """
@@ -54,7 +54,7 @@ class Pictures:
     images_of: Callable[[Array], Array]
 
     def name_of(self, tile: int, row: int, column: int) -> str:
-        """What lies there."""
+        """Name a pixel."""
         if not self.inputs:
             return f"output {row + 1}, input {column + 1}"
         which = f"filter {tile // self.inputs + 1}"

@@ -53,7 +53,7 @@ class FilterTiles(TileView):
         self._draw()
 
     def words_for(self, tile: int, row: int, column: int, before: Array) -> str:
-        """What lies at a pixel, and its weight before and now."""
+        """Name a pixel, with its weight before and now."""
         if self.pictures is None or self._values is None or tile < 0:
             return ""
         was, now = (self.pictures.images_of(values)[tile, row, column] for values in (before, self._values))
@@ -70,6 +70,6 @@ class FilterTiles(TileView):
         self._is_drawn = True
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Draw what came while nobody looked."""
+        """Draw what came while it was hidden."""
         super().showEvent(event)
         self._draw()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SortRequest:
-    """What has to be projected, and sorted first where there is no path yet: of the network, of the layer alone."""
+    """Weights to project, and to sort first where there is no path yet: of the network, of the layer alone."""
 
     checkpoint: Checkpoint
     choice: NetworkChoice

@@ -31,7 +31,7 @@ Array = npt.NDArray[Any]
 Index = QModelIndex | QPersistentModelIndex
 
 _NAME, _SHAPE, _SPARSITY, _ZEROS = range(4)
-#: What the names of groups end in, so that they are no layer's.
+#: Ending of the names of groups, so that they are no layer's.
 _GROUP = "/*"
 _ROLE = Qt.ItemDataRole.UserRole
 _NUMBER = "100.0 %"
@@ -43,7 +43,7 @@ _ENDINGS = ("weight", "kernel")
 
 @dataclass(frozen=True)
 class Bar:
-    """What a cell shows: a fraction before and after, and whether the layer takes part."""
+    """Content of a cell: a fraction before and after, and whether the layer takes part."""
 
     before: float
     after: float

@@ -39,7 +39,7 @@ REST_MS = 200
 
 
 class NetworkSession(QObject):
-    """What is open, how it is pruned, what that gives; `set_*` of panels show it, and only this changes it."""
+    """The open network, its pruning and the result; `set_*` of panels show it, and only this changes it."""
 
     checkpointChanged = Signal(object)  # Checkpoint
     openingChanged = Signal(str)  # the name of the file that is being opened, "" for none
@@ -219,7 +219,7 @@ class NetworkSession(QObject):
         return self.path is not None and self.path.size > SAME_EVENT
 
     def _project(self) -> None:
-        """What the slider has moved to: all in this event, the selected layer, or nothing until it rests."""
+        """Follow the slider: all in this event, the selected layer, or nothing until it rests."""
         if self.path is None or self.checkpoint is None:
             self._ask()
         elif not self._is_large:

@@ -1,4 +1,4 @@
-"""What the Networks view shows, as frozen data: what was chosen, the layers at a target, curves as they grow."""
+"""State of the Networks view, as frozen data: the choices, the layers at a target, curves as they grow."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class NetworkChoice:
 
     @property
     def scope(self) -> Literal["layer", "network"]:
-        """What a group is."""
+        """Scope of groups."""
         return "network" if self.mode == "network" else "layer"
 
     @property
@@ -52,7 +52,7 @@ class NetworkChoice:
         return ("first",) * self.without_first + ("last",) * self.without_last
 
     def target_of(self, layer: str) -> float:
-        """What the slider stands at while this layer is selected."""
+        """Return the slider's value while this layer is selected."""
         return dict(self.own).get(layer, self.sparsity) if self.mode == "own" else self.sparsity
 
     def at(self, layer: str, sparsity: float) -> NetworkChoice:
@@ -129,7 +129,7 @@ class AccuracyCurve:
     Attributes
     ----------
     images : str
-        What it is measured on, in words.
+        Images measured on, in words.
     s, accuracies : ndarray (k,)
         Rising in s; fractions of images that are classified right.
     dense : float

@@ -55,12 +55,12 @@ class WeightHistogram(QWidget):
         self.set_after(weights)
 
     def set_after(self, weights: Array) -> None:
-        """What is left of them."""
+        """Show what is left."""
         self.after = self._counts(weights)
         self.update()
 
     def _counts(self, weights: Array) -> Array:
-        """What is beyond the ends counts at the ends."""
+        """Count values beyond the ends at the ends."""
         if not self.top > 0:
             return np.zeros(_BINS, np.intp)
         used = weights.reshape(-1)[:: self._step]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Requests(Protocol):
-    """What a panel may ask of the window around it."""
+    """Requests of a panel to the window around it."""
 
     def open_data(self, kind: str) -> None:
         """Open a "folder", "files" or the sample "faces"."""

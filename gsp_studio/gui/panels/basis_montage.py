@@ -141,19 +141,19 @@ class MontagePanel(QWidget):
         self._spread.draw(shown, dataset, self._buffer)
 
     def set_stability(self, entry: RunEntry | None) -> None:
-        """What further seeds make of the run whose basis, or a projection of it, this is; None: not known."""
+        """Show the seed stability of the run whose basis or projection this is; None: unknown."""
         self._spread.set_entry(entry)
         self._spread.draw(self._shown, self._dataset, self._buffer)
         self._tell_caption()
 
     def set_runs(self, runs: tuple[RunEntry, ...], index: int) -> None:
-        """Mark what somebody thinks of the basis images of the run on the screen."""
+        """Mark the accepted and rejected basis images of the run on the screen."""
         self._run = runs[index] if 0 <= index < len(runs) else None
         self._mark_verdicts()
         self._tell_caption()
 
     def set_remarks(self, entry: RunEntry) -> None:
-        """Somebody thinks otherwise."""
+        """Update a run's verdicts."""
         if self._run is not None and entry.number == self._run.number:
             self._run = entry
             self._mark_verdicts()

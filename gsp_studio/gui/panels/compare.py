@@ -306,7 +306,7 @@ def in_cells(found: Comparison) -> list[Array]:
 
 
 def whites(cells: Sequence[Array], contrast: str) -> Array:
-    """What is white in each cell (count,), the same in all runs, so that what looks brighter is brighter."""
+    """Return the white of each cell (count,), the same in all runs: what looks brighter is brighter."""
     tops: Array = np.max([one.max(axis=0) for one in cells], axis=0)
     if contrast == "tile":
         return tops
@@ -325,7 +325,7 @@ def scaled(one: Array, white: Array) -> Array:
 
 
 def _numbers(found: Comparison, k: int) -> tuple[str, str]:
-    """What a run has reached, and how much more or less that is than the first."""
+    """Return a run's results in words, with their differences to the first run."""
     first, one = found.runs[0], found.runs[k]
     if k == 0:
         return f"error {percent(one.shown.error)}", f"sparsity {one.shown.attained:.4f}  ·  {one.seconds:.2f} s"

@@ -119,7 +119,7 @@ class ConstraintChip(QWidget):
             self.update()
 
     def text(self) -> str:
-        """What it says."""
+        """Return text."""
         return self._text
 
     def second_line(self) -> str:

@@ -174,7 +174,7 @@ class CurvesPanel(Themed, QWidget):
             self._stack.setCurrentIndex(1)
 
     def set_marks(self, marks: tuple[Mark, ...]) -> None:
-        """What was changed in this run, and when; hovering over a mark tells."""
+        """Mark the changes in this run by time; hovering over a mark tells."""
         self._marks = marks
         if len(self._n):
             self._draw()
@@ -187,12 +187,12 @@ class CurvesPanel(Themed, QWidget):
             self._draw_curve(curve, self._origin[:, 0], values)
 
     def set_comparison(self, comparison: Comparison) -> None:
-        """The runs that are compared: their curves lie over each other while somebody looks at the comparison."""
+        """Overlay the curves of the compared runs while the comparison is in view."""
         self._compared = comparison.runs
         self._lay_over()
 
     def set_comparing(self, on: bool) -> None:
-        """Whether somebody looks at the comparison."""
+        """Follow whether the comparison is in view."""
         self._is_comparing = on
         self._lay_over()
 

@@ -1,4 +1,4 @@
-"""What happened, a line each, with the time."""
+"""Log of events, a line each, with the time."""
 
 from __future__ import annotations
 

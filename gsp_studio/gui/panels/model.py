@@ -1,4 +1,4 @@
-"""What the next run computes: rank, method, start and length."""
+"""Settings of the next run: rank, method, start and length."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ModelPanel(QWidget):
     """Edits a `Choice`, all but its sparsity."""
 
     edited = Signal(object)  # Choice
-    weightsWanted = Signal()  # somebody wants to paint some
+    weightsWanted = Signal()  # request to paint some
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -155,7 +155,7 @@ class ModelPanel(QWidget):
             field.setEnabled(not phase.is_run)
 
     def _tell_backend(self) -> None:
-        """What computes, and why a device does not."""
+        """Show the backend; explain missing ones."""
         if self._known is None:
             return
         found = {name: (words, reason) for name, words, reason in self._known.backends}

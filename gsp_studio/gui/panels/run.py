@@ -86,7 +86,7 @@ class RunPanel(Themed, QWidget):
         self.set_phase(self._phase)
 
     def set_phase(self, phase: Phase) -> None:
-        """What the buttons do now."""
+        """Show the app's phase."""
         self._phase = phase
         text, image = _BUTTON.get(phase, ("Run", "run"))
         self.run.setText(text)
@@ -103,7 +103,7 @@ class RunPanel(Themed, QWidget):
         self._update()
 
     def set_activity(self, activity: str) -> None:
-        """What is being done besides a run, "" for nothing."""
+        """Show the activity besides a run, "" for none."""
         self._activity = activity
         self._can_cancel_activity = activity.startswith(("opening", "refitting", "checking"))
         self._update()

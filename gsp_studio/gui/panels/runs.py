@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("Run", "Method", "Rank", "s", "Attained", "Error", "Iter.", "Time", "State", "Basis", "Tags", "Note")
 _NUMBERS = range(2, 8)
 _NAME, _JUDGED, _TAGS, _NOTE = 0, 9, 10, 11
-#: What a double-click edits.
+#: Double-click edits these.
 _EDITABLE = {_NAME: "name", _TAGS: "tags", _NOTE: "note"}
 _TIPS = {
     _NAME: "Double-click or F2: another name",

@@ -156,7 +156,7 @@ class BasisPanel(QWidget):
         self._show()
 
     def set_stability(self, entry: RunEntry | None) -> None:
-        """What further seeds make of the basis images of the run on the screen; None: not known."""
+        """Show the seed stability of the basis images of the run on the screen; None: unknown."""
         self._stability = None if entry is None else entry.stability
         self._show_stability()
 

@@ -1,4 +1,4 @@
-"""What the app is doing besides a run, in words."""
+"""Activity of the app besides a run, in words."""
 
 from __future__ import annotations
 

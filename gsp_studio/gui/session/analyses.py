@@ -51,7 +51,7 @@ class Analyses(QObject):
         self._pair.paired.connect(self.pairChanged)
         self._pair.meanFound.connect(self.meanFound)
         self.checking.found.connect(self.stabilityFound)
-        #: What goes wrong with a study of ranks is told where it was asked for.
+        #: Failures of a study of ranks are told where it was asked for.
         for job in (self._comparison, self._inspection, self._pair, self.checking):
             job.failed.connect(self.failed)
         self._jobs = (self._comparison, self._inspection, self._pair, self.checking, self.ranking)
@@ -62,7 +62,7 @@ class Analyses(QObject):
         return all(ended)
 
     def set_dataset(self, dataset: Dataset) -> None:
-        """Ask about other data: answers about the former are not wanted any more."""
+        """Ask about other data: answers about the former are dropped."""
         self._dataset = dataset
         self._comparison.discard()
         self._inspection.discard()

@@ -95,7 +95,7 @@ class PinnedBasis(QObject):
         return True
 
     def reweighted(self, choice: Choice, weights: Array | None) -> Pinned | None:
-        """What is pinned under the weights that a choice takes; None where they are in force already."""
+        """Return the pinned basis under a choice's weights; None where they are in force already."""
         if self.pinned is None:
             return None
         from gsp_studio.gui.jobs.compute import reweighted

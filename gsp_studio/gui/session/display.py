@@ -1,4 +1,4 @@
-"""What is on the screen: the basis, the basis images that are selected, and how they are drawn. Computes nothing."""
+"""Content of the screen: the basis, its selected images, and how they are drawn. Computes nothing."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Exports(QObject):
 
     @property
     def extras(self) -> dict[str, tuple[str, str]]:
-        """What an export can have besides its parts: title and words of each."""
+        """Extras of an export besides its parts: title and words of each."""
         from gsp_studio.io.export.formats import EXTRAS
 
         has_pictures = self._dataset is not None and self._dataset.whole is not None

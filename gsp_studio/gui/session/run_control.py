@@ -139,7 +139,7 @@ class RunControl(QObject):
         return 0 if entry is None else min(len(entry.records), entry.spec.params.max_iter - 1)
 
     def branch(self, n_iter: int, sparsity: float) -> None:
-        """What if the target had been another one from an iteration on: a run that shares those up to there.
+        """Start a run with another target from an iteration on; it shares those up to there.
 
         A run that is going is stopped for it, and kept.
         """

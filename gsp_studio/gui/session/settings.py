@@ -1,4 +1,4 @@
-"""What the next run computes: its parameters, its weights, and where."""
+"""Settings of the next run: its parameters, its weights, and where."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Settings(QObject):
-    """What the panels edit. First a value is told to those who show it, then that it has been set, for what follows."""
+    """Values edited by the panels. A value is told first to views of it, then as set, for what follows."""
 
     choiceChanged = Signal(object)  # Choice
     choiceSet = Signal(object, object)  # the Choice before, the one that the user made of it
@@ -27,7 +27,7 @@ class Settings(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.choice = Choice()
-        #: What it costs to use each pixel (m,), for the weighted method; None: all the same. Never written again.
+        #: Cost of using each pixel (m,), for the weighted method; None: all the same. Never written again.
         self.weights: Array | None = None
         #: Where the next runs are computed: the address of a cluster, "" for this computer.
         self.scheduler = ""

@@ -107,7 +107,7 @@ class UndoHistory(QObject):
         self._last = now
 
     def start_from_here(self) -> None:
-        """What has changed since was not the user's doing."""
+        """Take the present state as the start of undo."""
         self._last = self._read()
 
     def clear(self) -> None:

@@ -150,7 +150,7 @@ class Filing(QObject):
         self._session.failed.emit(sentence, "\n".join(found.problems))
 
     def _restore(self, found: Reopened) -> None:
-        """What the window looked like, as far as it is known."""
+        """Restore the window's look, as far as it is known."""
         session, state = self._session, found.state
         session.display.set_view(state.view)
         session.display.mark(state.marked)

@@ -62,7 +62,7 @@ class RecentSession:
 
 
 class RecentSessions:
-    """What the settings remember of files, and what lies in the folder of unsaved work."""
+    """Recent files in the settings, and the content of the folder of unsaved work."""
 
     def __init__(self, settings: QSettings) -> None:
         self._settings = settings

@@ -50,7 +50,7 @@ class Reopened:
     weights : ndarray (m,) or None
     state : WindowState
     problems : tuple of str
-        What a user should know, a sentence each.
+        Notes to the user, a sentence each.
     has_data : bool
         Whether the images are those that are copied into the file.
     is_whole : bool
@@ -68,7 +68,7 @@ class Reopened:
 
 
 def saved_of(entry: RunEntry) -> SavedRun:
-    """What is kept of a run."""
+    """Return a run to save."""
     outcome = entry.outcome
     details = _details(entry.choice, entry.origin, outcome.interventions) | entry.remarks.as_json()
     arrays = {}
@@ -81,7 +81,7 @@ def saved_of(entry: RunEntry) -> SavedRun:
 
 
 def saved_so_far(number: int, runner: Runner, choice: Choice, origin: tuple[int, int]) -> SavedRun | None:
-    """What is kept of a run that is going; None before its first iteration."""
+    """Return the part of a running run to save; None before iteration 1."""
     outcome = runner.so_far()
     if outcome is None or outcome.result is None:
         return None

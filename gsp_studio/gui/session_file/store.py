@@ -96,7 +96,7 @@ class Keeping(QObject):
             self.modifiedChanged.emit(self.is_modified)
 
     def state(self) -> dict[str, Any]:
-        """What is shown now."""
+        """Return the state."""
         session = self._session
         shown = 0 if session.runs.current is None else session.runs.current.number
         return {
@@ -272,7 +272,7 @@ class Keeping(QObject):
         self._note()
 
     def _note(self) -> None:
-        """What is written beside a run goes into the state: its factors need not be written again."""
+        """Keep remarks on a run in the state: its factors need not be written again."""
         self._touch()
         self.keep()
 

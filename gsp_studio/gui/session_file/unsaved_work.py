@@ -35,7 +35,7 @@ class UnsavedWork(QObject):
         self.is_wanted = True
         self._may_close = False
         self._is_saved_first = False
-        #: What is to be done when the run has ended, and when the session's file is written.
+        #: Steps to take when the run has ended, and when the session's file is written.
         self._after_run: Callable[[], None] | None = None
         self._after_save: Callable[[], None] | None = None
         self._session.phaseChanged.connect(lambda _: QTimer.singleShot(0, self._go_on_without_run))
@@ -121,7 +121,7 @@ class UnsavedWork(QObject):
         return path.name if path is not None else "these data" if dataset is None else dataset.name
 
     def _work(self) -> list[str]:
-        """What no file has, a sentence each."""
+        """List unsaved work in sentences."""
         session = self._session
         told = []
         if session.runs.entries:
@@ -141,7 +141,7 @@ class UnsavedWork(QObject):
         return told
 
     def _going(self) -> list[str]:
-        """What else is going and ends with the window, a sentence each."""
+        """List what else ends with the window, a sentence each."""
         session = self._session
         told = []
         if self._sweep.is_going:

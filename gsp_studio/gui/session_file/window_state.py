@@ -1,4 +1,4 @@
-"""What a session file says about the window, checked value by value: what is odd is dropped and told, never used."""
+"""Window state in a session file, checked value by value: odd values are dropped and told, never used."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _REMARKS: dict[str, Check] = {
 
 @dataclass(frozen=True)
 class WindowState:
-    """What the window showed.
+    """State of the window.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class WindowState:
     shown_run : int
         Number of the run on the screen, 0 for none.
     remarks : dict of str to dict
-        What was written beside runs, by their numbers; checked by `read_remarks`.
+        Remarks on runs, by their numbers; checked by `read_remarks`.
     docks : bytes
         As `QMainWindow.saveState` gives it, b"" where it is not known.
     front : str

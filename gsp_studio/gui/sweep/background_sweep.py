@@ -1,4 +1,4 @@
-"""The sweep of a window: one at a time, in the background, and behind everything that somebody waits for.
+"""The sweep of a window: one at a time, in the background, and behind everything the user waits for.
 
 While a run, a fit or the slider needs the processor the sweep waits at the end of its iteration. Finished cells lie on
 the disk; opening one makes it a run of the session like any other.
@@ -106,7 +106,7 @@ class BackgroundSweep(QObject):
             self._submit(lambda: _last_grid(root, dataset.fingerprint), self.found.emit)
 
     def base(self) -> Params:
-        """What the Model panel says, as parameters."""
+        """Return the Model panel's parameters."""
         from gsp_studio.gui.jobs.compute import params_of
 
         return params_of(self._session.settings.choice)

@@ -153,7 +153,7 @@ class SweepDialog(QDialog):
         self._ask()
 
     def set_base(self, base: Params) -> None:
-        """What the Model panel says."""
+        """Follow the Model panel."""
         self.form.set_base(base)
         self._edited()
 

@@ -94,7 +94,7 @@ class GridForm(QWidget):
         self.changed.emit()
 
     def _say_shared(self) -> None:
-        """What all runs share, and what does not apply."""
+        """Show common settings and which do not apply."""
         method = METHODS[self.method.currentData()]
         for number in self.sparsities:
             number.setEnabled(method.uses_sparsity)
@@ -114,7 +114,7 @@ class GridForm(QWidget):
 
     @property
     def problem(self) -> str:
-        """What is wrong with it, in a sentence; "" for nothing."""
+        """Problem of the grid, in a sentence; "" for none."""
         for name, (first, last, _) in (("rank", self.ranks), ("sparsity", self.sparsities)):
             if last.isEnabled() and last.value() < first.value():
                 return f"The last {name} is below the first."
@@ -122,7 +122,7 @@ class GridForm(QWidget):
         return f"These are {count} runs; up to {MOST} are possible." if count > MOST else ""
 
     def grid(self) -> Grid:
-        """What it says; only where there is no `problem`."""
+        """Return the grid; only if there is no `problem`."""
         first, last, step = (number.value() for number in self.ranks)
         base = replace(self._base, method=self.method.currentData(), max_iter=self.iterations.value())
         low, high, by = (fraction.value() for fraction in self.sparsities)
@@ -141,7 +141,7 @@ class GridForm(QWidget):
         _set(self.seeds, grid.seeds[-1] - grid.seeds[0] + 1)
 
     def set_base(self, base: Params) -> None:
-        """What the runs share: method, iterations, start, the coefficients' sparsity."""
+        """Set what runs share: method, iterations, start, the coefficients' sparsity."""
         self._base = base
         was_blocked = self.method.blockSignals(True)
         self.method.setCurrentIndex(self.method.findData(base.method))

@@ -284,7 +284,7 @@ class HeatMap(QWidget):
             )
 
 
-#: What stands in a tile that has no number, and no room for a word.
+#: Signs in tiles that have no number, and no room for a word.
 _SIGNS = {Stage.QUEUED: "·", Stage.CANCELLED: "×", Stage.FAILED: "⚠"}
 #: On the canvas, which is dark in both themes: a tile without a number, and the frame of one that failed.
 _EMPTY, _FAILED = "#24272d", "#ff7b72"

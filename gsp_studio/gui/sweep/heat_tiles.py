@@ -1,4 +1,4 @@
-"""What the map of a sweep shows: for every rank and sparsity a number over the seeds, where it stands, and words.
+"""Tiles of a sweep's map: for every rank and sparsity a number over the seeds, where it stands, and words.
 
 No Qt here: the map paints what these tiles say.
 """
@@ -18,7 +18,7 @@ from gsp_studio.gui.formatting import duration, milliseconds, percent, plural
 
 @dataclass(frozen=True)
 class Measure:
-    """What colours can stand for: its title, the number of the seeds that are done, and how that is written."""
+    """Measure shown by colours: its title, the number of the seeds that are done, and how that is written."""
 
     title: str
     number: Callable[[Sequence[CellState]], float]
@@ -80,7 +80,7 @@ class Tile:
     progress : float
         Of the run that is going, 0 to 1.
     word : str
-        What stands in place of a number: where it is; "·" where none is to come, "–" where the seeds give none.
+        Word in place of a number: where it is; "·" where none is to come, "–" where the seeds give none.
     seeds : sequence of CellState
     is_going : bool
         The sweep.
@@ -166,7 +166,7 @@ def _about(done: Sequence[CellState]) -> str:
 
 
 def _standing(seeds: Sequence[CellState], stage: Stage, progress: float, is_going: bool) -> str:
-    """What is not done yet, and why."""
+    """Say what is missing, and why."""
     if stage is Stage.DONE:
         return "."
     said = word_of(stage, is_going)

@@ -32,7 +32,7 @@ class Turning(QWidget):
         return self._box.direction() == QBoxLayout.Direction.LeftToRight
 
     def minimumSizeHint(self) -> QSize:
-        """What they need side by side."""
+        """Return their joint minimum."""
         large, small = self._large.minimumSizeHint(), self._small.minimumSizeHint()
         return QSize(large.width() + small.width(), max(large.height(), small.height()))
 

@@ -87,7 +87,7 @@ class BasisPair(QWidget):
             view.set_selected(-1 if leader is None else leader.tile_of(basis))
 
     def _leader(self, k: int) -> Shown | None:
-        """Whose order the tiles of a side are in: the plain one's on both, so that they can be compared."""
+        """Return the basis that orders a side's tiles: the plain one on both, to be compared."""
         shown, plain = self._bases[k], self._bases[0]
         if shown is None or plain is None:
             return shown

@@ -69,6 +69,6 @@ class BasisTiles(TileView):
         buffer.fill(W, order, self._column_major, contrast)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Draw what came while nobody looked."""
+        """Draw what came while it was hidden."""
         super().showEvent(event)
         self._draw()

@@ -57,6 +57,6 @@ class CompareColumn(QWidget):
         self.chooser.setCurrentIndex(index)
 
     def set_words(self, *lines: str) -> None:
-        """What the run reached, and how like the first one it is; in tool tips where there is no room."""
+        """Show the run's results and likeness to the first one; in tool tips where there is no room."""
         for where, text in zip(self.words, lines, strict=True):
             where.setText(text)

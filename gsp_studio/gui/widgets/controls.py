@@ -34,7 +34,7 @@ class CheckBox(QCheckBox):
 
 
 def _takes_space(event: QEvent) -> bool:
-    """Whether the window asks if Space is wanted here; it is then told so."""
+    """Claim Space if the window asks for it; return whether it did."""
     if event.type() != QEvent.Type.ShortcutOverride or not isinstance(event, QKeyEvent):
         return False
     if event.key() != Qt.Key.Key_Space:
@@ -87,7 +87,7 @@ class ReadOut(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def text(self) -> str:
-        """What it says."""
+        """Return text."""
         return self._text
 
     def setText(self, text: str) -> None:

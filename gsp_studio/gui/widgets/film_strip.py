@@ -111,7 +111,7 @@ class FilmStrip(QAbstractScrollArea):
             bar.setValue(max(min(bar.value(), left), left + _PITCH + 2 * _MARGIN - self.viewport().width()))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """What is selected stays in view."""
+        """Keep the selection in view."""
         self._set_range()
         self._reveal()
 

@@ -70,7 +70,7 @@ class Plate:
     low, high : float
         The values of the first and the last colour.
     ends : (str, str)
-        What stands at the ends of the bar.
+        Texts at the ends of the bar.
     """
 
     title: str
@@ -105,7 +105,7 @@ class Plates(QWidget):
 
     @property
     def plates(self) -> tuple[Plate, ...]:
-        """What is shown."""
+        """Plates shown."""
         return self._plates
 
     def minimumSizeHint(self) -> QSize:

@@ -1,4 +1,4 @@
-"""What was painted, edit by edit: back and forth again."""
+"""History of painting, edit by edit: undo and redo."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gsp_studio.core.weighting import Box
 
 Array = npt.NDArray[Any]
 
-#: What all edits together may hold; the oldest go first. Strokes hold the box that they have touched, presets an image.
+#: Most bytes of all edits together; the oldest go first. Strokes hold the box that they have touched, presets an image.
 _BYTES = 128 << 20
 
 
@@ -31,7 +31,7 @@ class Edit:
 
 
 def edit_between(box: Box, before: Array, after: Array) -> Edit | None:
-    """What leads from one content of a box to another; None where they are the same."""
+    """Return the edit from one content of a box to another; None if they are equal."""
     return None if np.array_equal(before, after) else Edit(box, before.copy(), after.copy())
 
 

@@ -70,7 +70,7 @@ def _tables() -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class Brush:
-    """What a stroke does.
+    """Brush of a stroke.
 
     Attributes
     ----------

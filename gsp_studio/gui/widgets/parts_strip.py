@@ -70,7 +70,7 @@ class PartsStrip(QWidget):
 
     @property
     def hot(self) -> int:
-        """What is hovered, -1 for none."""
+        """Hovered part, -1 for none."""
         return self._hot
 
     def shown(self) -> Array:

@@ -1,4 +1,4 @@
-"""Who pays: one bar a basis image for its sparsity, a line for the average that was asked for."""
+"""Bars of sparsity: one per basis image, and a line for the target average."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gsp_studio.gui.widgets.controls import plain
 
 Array = npt.NDArray[Any]
 
-#: What a click on a bar does: on one that is not held, and on one that is.
+#: Effect of a click on a bar: on one that is not held, and on one that is.
 _HOLDS = ("click to hold it here", "held here; click to let go of it")
 
 
@@ -53,7 +53,7 @@ class SparsityBars(QWidget):
         self.update()
 
     def set_names(self, names: tuple[str, ...]) -> None:
-        """What the bars are called, where a number is not enough."""
+        """Name the bars, where a number is not enough."""
         self._names = names
 
     def set_selected(self, tile: int) -> None:
@@ -111,6 +111,6 @@ class SparsityBars(QWidget):
 
 
 def _draw_clamp(painter: QPainter, bar: QRectF, inside: QColor, outside: QColor) -> None:
-    """What says that a bar is held: hatched, with a cap on it."""
+    """Mark a bar as held: hatched, with a cap on it."""
     painter.fillRect(bar, QBrush(inside, Qt.BrushStyle.BDiagPattern))
     painter.fillRect(QRectF(bar.left(), bar.top() - 1.0, bar.width(), 3.0), outside)

@@ -46,7 +46,7 @@ class SubsetEditor(QWidget):
 
     @property
     def subset(self) -> tuple[int, int, int] | None:
-        """What is chosen; None: all."""
+        """Chosen range; None: all."""
         chosen = (self.first.value() - 1, self.last.value(), self.every.value())
         return None if chosen == (0, self._count, 1) else chosen
 

@@ -19,15 +19,15 @@ Array = npt.NDArray[Any]
 
 #: The value that means "between tiles"; greys are 0 to 254.
 GAP = 255
-#: What that looks like.
+#: Colour of the gap.
 GAP_COLOUR = (44, 48, 55)
 _WHITE = 254.0
-#: What the brightest value is multiplied to: truncated it is white, however the product is rounded.
+#: Value that the brightest is scaled to: truncated it is white, however the product is rounded.
 _SPAN = _WHITE + 0.49
 
 
 class Contrast(Enum):
-    """What white means; black is 0 always. The value is the text for people."""
+    """Meaning of white; black is 0 always. The value is the text for people."""
 
     TILE = "per tile"
     SHARED = "shared"
@@ -49,7 +49,7 @@ class TileBuffer:
     Attributes
     ----------
     pixels : ndarray (rows * (height + gap) - gap, ...), uint8
-        What is shown; `fill` writes into it. With a last axis of 3 for colours.
+        Picture; `fill` writes into it. With a last axis of 3 for colours.
     bands : int
         Values of a spectrum where tiles are curves, else 0.
     columns : int
@@ -95,7 +95,7 @@ class TileBuffer:
         self._held = other._held
 
     def hold_level(self, white: float) -> None:
-        """What white means from now on where tiles share it, at least."""
+        """Set the least white level of tiles that share it."""
         self._held = white
 
     def fill(self, W: Array, order: Array, column_major: bool, contrast: Contrast = Contrast.TILE) -> None:
@@ -136,7 +136,7 @@ class TileBuffer:
             self._tiles[full, :last] = images[full * self.columns :]
 
     def _gain(self, V: Array, contrast: Contrast) -> Array:
-        """What each row of V is multiplied by. Shared levels stay while they suffice, so that nothing flickers."""
+        """Return the factor of each row of V. Shared levels stay while they suffice, so that nothing flickers."""
         if contrast is Contrast.TILE:
             self._held = math.nan
             top = V.max(axis=1, keepdims=True)

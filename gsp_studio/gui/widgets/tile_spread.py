@@ -1,4 +1,4 @@
-"""What differs from seed to seed, over the tiles of a basis: a veil in one colour, and dots around unstable ones.
+"""Differences between seeds, over the tiles of a basis: a veil in one colour, and dots around unstable ones.
 
 Both are about the basis of a finished run. The slider's projections of it keep the numbers of its basis images, so
 they stay over these; over another basis there is nothing.
@@ -54,7 +54,7 @@ class TileSpread:
         self._relative = None if entry is None else relative_spread(entry)
 
     def set_on(self, on: bool) -> None:
-        """Whether the veil is wanted; the dots stay."""
+        """Show or hide the veil; the dots stay."""
         self._is_on = on
 
     def draw(self, shown: Shown | None, dataset: Dataset | None, tiles: TileBuffer | None) -> None:
@@ -86,7 +86,7 @@ class TileSpread:
 
     @property
     def caption(self) -> str:
-        """What it says, for the line above the tiles; "" for nothing."""
+        """Caption for the line above the tiles; "" for nothing."""
         found = None if self._entry is None else self._entry.stability
         if found is None:
             return ""
@@ -94,7 +94,7 @@ class TileSpread:
 
     @property
     def legend(self) -> str:
-        """What the veil and the dots mean; "" where there are none."""
+        """Meaning of the veil and the dots; "" if there are none."""
         if self._entry is None:
             return ""
         return (

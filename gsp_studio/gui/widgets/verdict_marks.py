@@ -1,4 +1,4 @@
-"""What somebody thinks of basis images: a tick on those that were accepted, a cross over those that were rejected."""
+"""Verdicts on basis images: a tick on those that were accepted, a cross over those that were rejected."""
 
 from __future__ import annotations
 

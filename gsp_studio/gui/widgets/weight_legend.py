@@ -23,7 +23,7 @@ def weight_colours() -> Array:
 
 
 class WeightLegend(QWidget):
-    """What the colours mean: a bar from cheap to dear."""
+    """Legend of the colours: a bar from cheap to dear."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

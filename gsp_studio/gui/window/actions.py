@@ -216,7 +216,7 @@ ACTIONS: tuple[Action | Section, ...] = (
     Action("about", "&Help", "&About", lambda w: w.asking.about()),
 )
 
-#: What the button beside Run offers, and what acts on the selected basis images.
+#: Offers of the button beside Run, and actions on the selected basis images.
 OPENINGS = ("open folder", "open file", "open faces", "open swimmer")
 STEERING = ("freeze", "split", "re-seed", "kill")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gsp_studio.engine.cluster import Status
 
 _HERE, _THERE = "here", "cluster"
-#: What is proposed the first time.
+#: Initial proposal.
 _FIRST = "local:2"
 #: Milliseconds between an answer of the scheduler and the next question.
 _REST_MS = 2000
@@ -129,7 +129,7 @@ class Clusters(QObject):
 
 
 def _status_of(address: str) -> Status:
-    """What a cluster is, connected to where it is not yet."""
+    """Return a cluster's status; connect to it if needed."""
     from gsp_studio.engine.cluster import connected
 
     return connected(address).status()

@@ -198,7 +198,7 @@ class MainWindow(Themed, QMainWindow):
         self.setWindowIcon(icon("app"))
 
     def offer_tour(self) -> None:
-        """Show the tour to somebody who has not seen it."""
+        """Show the tour if it has not been shown."""
         if not self._settings.value("toured", False, type=bool):
             self.take_tour()
 
@@ -256,7 +256,7 @@ class MainWindow(Themed, QMainWindow):
         self._settings.setValue("geometry", self.saveGeometry())
         self._settings.setValue("state", self.arrangement.state())
         self._settings.sync()
-        self.hide()  # nobody has to look at a window that waits for threads
+        self.hide()  # no need to show a window that waits for threads
         self.filing.close(self.unsaved.is_wanted)
         self.clusters.close()
         self.device.stop()

@@ -40,7 +40,7 @@ class Menus:
         return self.take(menu, action, image)
 
     def take(self, menu: str, action: QAction, image: str = "", said: str = "") -> QAction:
-        """An action that somebody else made; `said`: what it is called outside of its menu."""
+        """Add an action made elsewhere; `said`: what it is called outside of its menu."""
         if said:
             action.setIconText(said)
         self._menus[menu].addAction(action)
@@ -80,7 +80,7 @@ class Menus:
         self.separate(menu)
 
     def submenu(self, menu: str, sub: QMenu) -> None:
-        """A menu that somebody else fills."""
+        """Add a menu filled elsewhere."""
         self._menus[menu].addMenu(sub)
 
     def separate(self, menu: str) -> None:

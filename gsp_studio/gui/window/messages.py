@@ -1,4 +1,4 @@
-"""What happened, in the status bar, in the Log panel and in the log on the disk; errors in a dialog besides."""
+"""Messages in the status bar, in the Log panel and in the log on the disk; errors in a dialog besides."""
 
 from __future__ import annotations
 

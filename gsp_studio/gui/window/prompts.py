@@ -84,7 +84,7 @@ class Asking(QObject):
         self._open(sample_path(name))
 
     def by_key(self, key: str) -> None:
-        """What a button of the empty state stands for."""
+        """Open what a button of the empty state names."""
         asked: dict[str, Callable[[], None]] = {"folder": self.folder, "files": self.file}
         asked.get(key, lambda: self.sample("faces"))()
 

@@ -1,4 +1,4 @@
-"""The tour for newcomers: five hints, each beside what it is about. It is in nobody's way: all goes on working."""
+"""The tour for newcomers: five hints, each beside its widget. It blocks nothing: all goes on working."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GAP = 12
 
 @dataclass(frozen=True)
 class Hint:
-    """What is said beside a widget."""
+    """A hint beside a widget."""
 
     about: Callable[[], QWidget]
     title: str
@@ -41,7 +41,7 @@ class _Ring(QWidget):
 
 
 def hints_of(opening: QWidget, run: QWidget, slider: QWidget, bars: QWidget, views: QWidget) -> tuple[Hint, ...]:
-    """What a newcomer is told, and beside what."""
+    """Return the hints, and their widgets."""
     return (
         Hint(
             lambda: opening,

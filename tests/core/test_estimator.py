@@ -62,6 +62,7 @@ def test_messages(samples):
         fitted.inverse_transform(samples)
 
 
+@pytest.mark.slow
 def test_scikit_learns_own_checks():
     checks = pytest.importorskip("sklearn.utils.estimator_checks")
     with warnings.catch_warnings():

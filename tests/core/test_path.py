@@ -12,6 +12,7 @@ from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import Status, group_sparse_projection
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(groups(longest=300), st.lists(st.floats(0.0, 1.0), min_size=1, max_size=3))
 def test_equals_the_direct_projection(case, targets):

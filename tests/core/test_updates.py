@@ -110,6 +110,7 @@ def X():
     return (rng.random((40, 4)) * (rng.random((40, 4)) < 0.5)) @ rng.random((4, 60)) + 0.02 * rng.random((40, 60))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ahals", "psnmf", "cpsnmf", "nenmf", "l1ahals"])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_rows_of_h_meet_their_target_at_every_iterate(method, backend, X):

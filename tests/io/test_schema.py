@@ -70,6 +70,7 @@ def changed(content, path, value):
     return copy
 
 
+@pytest.mark.slow
 def test_no_change_of_a_run_json_ends_in_anything_but_a_run_or_a_sentence(tmp_path, dataset, run):
     export_run(tmp_path, dataset, run)
     content = json.loads((tmp_path / "run.json").read_text())
@@ -143,6 +144,7 @@ def rewrite(path, name, change):
         file[name] = np.frombuffer(json.dumps(content).encode(), np.uint8)
 
 
+@pytest.mark.slow
 def test_no_change_of_a_session_ends_in_anything_but_a_session_and_sentences(tmp_path, dataset, run):
     path = saved(tmp_path / "s.gsps", dataset, run)
     sound = path.read_bytes()
@@ -163,6 +165,7 @@ def test_no_change_of_a_session_ends_in_anything_but_a_session_and_sentences(tmp
     assert refused > 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["about", "data", "state"])
 def test_no_change_of_the_other_texts_of_a_session(tmp_path, dataset, run, name):
     path = saved(tmp_path / "s.gsps", dataset, run)

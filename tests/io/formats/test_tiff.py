@@ -95,6 +95,7 @@ def layouts(draw):
 PALETTE = RNG.integers(0, 65536, (3, 256)).astype(np.uint16)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(layouts())
 def test_a_stack_and_a_folder_of_any_layout_have_the_same_values(tmp_path_factory, layout):

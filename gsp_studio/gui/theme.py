@@ -6,6 +6,7 @@ The canvas behind images is the same neutral dark in both themes; panels follow 
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cache
 
@@ -81,9 +82,9 @@ class Themed:
 
     _tinted: Theme | None = None
 
+    @abstractmethod
     def tint(self) -> None:
         """Take the colours of the theme in force."""
-        raise NotImplementedError
 
     def follow_theme(self) -> None:
         """Tint now, and whenever the theme changes: called once by the constructor when all parts are there."""

@@ -120,7 +120,7 @@ class Recovery:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Let go of the folder; what is in it is found as that of a window that was closed."""
+        """Release the folder; what is in it is found as that of a window that was closed."""
         if self._lock is not None:
             with contextlib.suppress(OSError):
                 (self.folder / _LOCK).unlink(missing_ok=True)

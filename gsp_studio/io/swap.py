@@ -79,7 +79,7 @@ def swap(directory: Path, new: Path, names: Sequence[str], former: Sequence[str]
             target.parent.mkdir(parents=True, exist_ok=True)
             begun.append((source, target))  # before it is done: an interrupt must not lose track of a file
             os.replace(source, target)
-    except BaseException:
+    except BaseException:  # raised again below: Ctrl-C too ends with the former files in their places
         moved_back = [_is_moved_back(target, source) for source, target in reversed(begun)]
         if all(moved_back):
             record.unlink()

@@ -67,7 +67,7 @@ class RefitJob(QObject):
         self.activityChanged.emit("refitting")
 
     def drop(self) -> bool:
-        """Let go of the refit under way; whether there was one."""
+        """Drop the refit under way; whether there was one."""
         self._late.stop()
         was_running, self._is_running = self._is_running, False
         if was_running:

@@ -197,7 +197,7 @@ class NetworkSession(QObject):
         return self.checkpoint[self.layer].sparsity if self.choice.mode == "own" else self.path.start
 
     def settle(self) -> None:
-        """The slider was let go of."""
+        """Settle after the slider was released."""
         if self._rest.isActive():
             self._project_all()
 

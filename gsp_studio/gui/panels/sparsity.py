@@ -190,7 +190,7 @@ class SparsityPanel(Themed, QWidget):
             self.settled.emit()
 
     def set_auto_refit(self, on: bool) -> None:
-        """Show whether a slider that was let go of brings a refit."""
+        """Show whether the slider's release brings a refit."""
         self.auto_refit.setChecked(on)
         if self._shown is not None:
             self._read_out.setText(self._words_for(self._shown))

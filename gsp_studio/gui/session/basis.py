@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Milliseconds without a move after which a large basis is projected in all its pixels.
 WHOLE_MS = 50
-#: Milliseconds of rest after which a slider that was let go of brings a refit.
+#: Milliseconds of rest after which a released slider brings a refit.
 REST_MS = 60
 #: A refit that made the basis denser by so much is followed by another one, until the target is reached.
 LEAST_PROGRESS = 0.002
@@ -33,7 +33,7 @@ class PinnedBasis(QObject):
     autoRefitChanged = Signal(bool)
     projected = Signal(object)  # Shown
     glimpsed = Signal(object)  # Glimpse of a large basis, a Shown follows when the slider rests
-    rested = Signal()  # the slider was let go of, and what it asked for has been shown
+    rested = Signal()  # the slider was released, and what it asked for has been shown
     refitted = Signal(object)  # Shown with new coefficients
     madeDenser = Signal(object, bool)  # Pinned after a short fit of both factors, whether another one would help
     pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
@@ -47,7 +47,7 @@ class PinnedBasis(QObject):
         self.number = 0
         #: Basis images that stay at a sparsity, whatever the target.
         self.held: dict[int, float] = {}
-        #: Whether a slider that was let go of brings a refit.
+        #: Whether the slider's release brings a refit.
         self.auto_refit = True
         self._projection, self._refit, self._scan = BasisProjection(self), RefitJob(self), PathScan(self)
         self._projection.projected.connect(self.projected)
@@ -129,14 +129,14 @@ class PinnedBasis(QObject):
         return self._refit.is_running
 
     def set_auto_refit(self, on: bool) -> None:
-        """Whether a slider that was let go of brings a refit."""
+        """Whether the slider's release brings a refit."""
         if on != self.auto_refit:
             self.auto_refit = on
             self.drop_refit()
             self.autoRefitChanged.emit(on)
 
     def settle(self) -> None:
-        """The slider was let go of: with `auto_refit` on `rested` follows, unless it moves again."""
+        """Settle after the slider was released: with `auto_refit` on `rested` follows, unless it moves again."""
         if self.auto_refit:
             self._rest_timer.start()
 
@@ -159,7 +159,7 @@ class PinnedBasis(QObject):
             self._refit.coefficients(dataset, self.pinned, shown)
 
     def drop_refit(self) -> bool:
-        """Let go of the refit under way, and of one that would come; whether there was one under way."""
+        """Drop the refit under way, and one that would come; whether there was one under way."""
         self._rest_timer.stop()
         return self._refit.drop()
 

@@ -4,7 +4,7 @@ A part knows neither the session nor another part; `Slider`, `RunControl` and `U
 the slider, a run and a step back pass through; what else crosses parts is here. Panels' intentions end in methods of
 the parts, and panels show what their signals bring; nothing else changes state. Workers never call in, so that every
 signal is emitted on the GUI thread. Whatever belongs to a data set that has been replaced meanwhile is dropped: its
-runner is let go of, its requests are discarded.
+runner is dropped, its requests are discarded.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Settings(QObject):
         self.settle_sparsity()
 
     def settle_sparsity(self) -> None:
-        """The slider was let go of."""
+        """Settle after the slider was released."""
         self.settled.emit("sparsity")
 
     def set_weights(self, weights: Array | None) -> None:

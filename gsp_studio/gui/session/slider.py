@@ -101,7 +101,7 @@ class Slider(QObject):
             self._settings.settle_sparsity()
 
     def toggle_held(self, basis: int) -> None:
-        """Hold a basis image at the sparsity that it has now, or let go of it; the others share the budget."""
+        """Hold a basis image at the sparsity that it has now, or release it; the others share the budget."""
         shown = self._display.shown
         if shown is None or self._basis.pinned is None or not self.is_free:
             return

@@ -59,7 +59,7 @@ class WarmFit(QObject):
         self.activityChanged.emit(f"fitting {choice.rank} basis images for the slider")
 
     def retire(self) -> None:
-        """Let go of what is under way, and of what would come."""
+        """Drop the fit under way, and one that would come."""
         self._rest.stop()
         if self._fit.cancel():
             self.activityChanged.emit("")

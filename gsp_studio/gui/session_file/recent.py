@@ -15,7 +15,7 @@ from PySide6.QtCore import QSettings
 
 from gsp_studio.gui.formatting import plural
 
-#: Files that are remembered; folders are never let go of by count.
+#: Files that are remembered; folders are never dropped by count.
 _FILES = 8
 
 

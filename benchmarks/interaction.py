@@ -135,7 +135,7 @@ class Bench:
         from PySide6.QtCore import QSettings
 
         from gsp_studio.gui import app
-        from gsp_studio.gui.state import Choice
+        from gsp_studio.gui.state import RunSettings
         from gsp_studio.gui.widgets.tile_view import TileView
 
         self.painted_target = float("nan")
@@ -154,7 +154,7 @@ class Bench:
         self.wait(lambda: session.phase.name == "EMPTY")
         if data is None:
             return
-        session.settings.set_choice(Choice(rank=rank, max_iter=10**6))
+        session.settings.set_choice(RunSettings(rank=rank, max_iter=10**6))
         session.set_dataset(data)
         self.wait(lambda: session.display.shown is not None)
         self.idle(0.5)
@@ -249,12 +249,12 @@ def select_times(data: Any, rank: int, picks: int) -> list[float]:
     from PySide6.QtCore import Qt
     from PySide6.QtTest import QTest
 
-    from gsp_studio.gui.state import Choice
+    from gsp_studio.gui.state import RunSettings
 
     bench = Bench(data, rank)
     session, table = bench.window.session, bench.window.runs.table
     for s in (0.7, 0.8, 0.9):
-        session.settings.set_choice(Choice(rank=rank, max_iter=10, sparsity=s))
+        session.settings.set_choice(RunSettings(rank=rank, max_iter=10, sparsity=s))
         session.run()
         bench.wait(lambda: session.phase.name == "IDLE")
     times = []

@@ -81,11 +81,11 @@ class Person:
         self.window.unsaved.leave()
 
     def _work_on(self, window: MainWindow, name: str) -> None:
-        from gsp_studio.gui.state import Choice, Phase
+        from gsp_studio.gui.state import Phase, RunSettings
         from gsp_studio.io.resources import sample_path
 
         session, keeping = window.session, window.filing.keeping
-        session.settings.set_choice(Choice(rank=16, max_iter=40))
+        session.settings.set_choice(RunSettings(rank=16, max_iter=40))
         session.open(sample_path(name))
         self.wait(lambda: session.dataset is not None and session.dataset.name == f"{name}.npz")
         self.wait(lambda: session.display.shown is not None and session.basis.pinned is not None)

@@ -23,7 +23,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 from gsp_studio.gui import app
-from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.gui.state import Phase, RunSettings
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.resources import sample_path
 
@@ -82,7 +82,7 @@ class Studio:
     def open_faces(self) -> None:
         """The bundled faces with a basis under the slider."""
         self.wait(lambda: self.session.phase is Phase.EMPTY)
-        self.session.settings.set_choice(Choice(rank=49, max_iter=200))
+        self.session.settings.set_choice(RunSettings(rank=49, max_iter=200))
         self.session.open(sample_path("faces"))
         self.wait(lambda: self.session.display.shown is not None)
 
@@ -90,7 +90,7 @@ class Studio:
         """A run to its end."""
         choice = self.session.settings.choice
         fields = {**choice.__dict__, **changes}
-        self.session.settings.set_choice(Choice(**fields))
+        self.session.settings.set_choice(RunSettings(**fields))
         before = len(self.session.runs.entries)
         self.session.run()
         self.wait(lambda: len(self.session.runs.entries) > before)
@@ -169,7 +169,7 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
         session.run_or_pause()
         studio.idle(0.3)
 
-    session.settings.set_choice(Choice(rank=49, max_iter=600))
+    session.settings.set_choice(RunSettings(rank=49, max_iter=600))
     session.run()
     pause_after(60)
     order = [int(basis) for basis in session.display.shown.order]

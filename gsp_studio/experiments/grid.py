@@ -131,8 +131,8 @@ class Numbers:
 
 
 @dataclass(frozen=True, eq=False)
-class Shelf:
-    """The folder of the runs that share all but rank, sparsity and seed.
+class GridFolder:
+    """Folder of the runs that share all but rank, sparsity and seed.
 
     Parameters
     ----------

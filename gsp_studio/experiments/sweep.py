@@ -20,7 +20,7 @@ import numpy.typing as npt
 from gsp_studio.backends import get_backend
 from gsp_studio.engine.run import FinishReason, Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner
-from gsp_studio.experiments.grid import Cell, Grid, Numbers, Shelf
+from gsp_studio.experiments.grid import Cell, Grid, GridFolder, Numbers
 from gsp_studio.experiments.solver_pool import Interrupted
 from gsp_studio.io.atomic import WriteError
 from gsp_studio.io.dataset import Dataset
@@ -81,7 +81,7 @@ class Sweep:
     dataset : Dataset
     grid : Grid
     root : Path
-        Finished runs lie in a folder under it, see `Shelf`; it is made when the sweep begins.
+        Finished runs lie in a folder under it, see `GridFolder`; it is made when the sweep begins.
     backend : str
     threads : int, optional
         By default all cores.
@@ -106,7 +106,7 @@ class Sweep:
         grid.check(*dataset.X.shape)
         self.dataset, self.grid, self._mask = dataset, grid, mask
         self._backend, self._threads = get_backend(backend, threads).name, threads
-        self.shelf = Shelf(root, dataset.fingerprint, grid.base, self._backend, mask)
+        self.shelf = GridFolder(root, dataset.fingerprint, grid.base, self._backend, mask)
         self._changed = threading.Condition()
         self._states = {cell: CellState(cell) for cell in grid.cells}
         self._running: tuple[Cell, Runner] | None = None

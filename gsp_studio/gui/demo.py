@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 
 from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
-from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.gui.state import Phase, RunSettings
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.resources import sample_path
 
@@ -75,7 +75,7 @@ class Demo(QObject):
         window, session = self._window, self._window.session
         session.open(sample_path("faces"))
         yield lambda: session.basis.pinned is not None
-        session.settings.set_choice(Choice(rank=49, sparsity=0.85, max_iter=20 if self._quick else 300))
+        session.settings.set_choice(RunSettings(rank=49, sparsity=0.85, max_iter=20 if self._quick else 300))
         window.arrangement.panel(RunPanel).run.click()
         yield lambda: session.phase is Phase.IDLE and bool(session.runs.entries)
         yield from self._drag(session.settings.choice.sparsity, 0.95)

@@ -29,7 +29,7 @@ _LEAST_DENSER = 1e-4
 
 
 @dataclass(frozen=True)
-class Choice:
+class RunSettings:
     """Settings of the next run, as the panels edit them; `sparsity_h` 0 leaves the coefficients free."""
 
     rank: int = 49
@@ -56,7 +56,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Known:
+class Capabilities:
     """Solvers' abilities here, known once they are imported.
 
     Attributes
@@ -151,7 +151,7 @@ class Pinned:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class DisplayedBasis:
     """The basis on the screen.
 
     Attributes
@@ -212,7 +212,7 @@ class Shown:
 
 
 @dataclass(frozen=True, eq=False)
-class Glimpse:
+class BasisPreview:
     """A large basis while the slider moves: every k-th pixel of its projection, until it rests and all are computed.
 
     Attributes
@@ -293,7 +293,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Mark:
+class RunEvent:
     """A change to a run after iteration `first`, or from there to `last` while the slider moved.
 
     `text` says what; `is_target`: it was nothing but the target.
@@ -327,7 +327,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Remarks:
+class Annotations:
     """Remarks of the user on a run.
 
     Attributes
@@ -346,7 +346,7 @@ class Remarks:
     accepted: frozenset[int] = frozenset()
     rejected: frozenset[int] = frozenset()
 
-    def judged(self, bases: tuple[int, ...], accept: bool) -> Remarks:
+    def judged(self, bases: tuple[int, ...], accept: bool) -> Annotations:
         """With these basis images accepted, or rejected; where they all were so already, with no word on them."""
         chosen, before = frozenset(bases), self.accepted if accept else self.rejected
         after, other = before | chosen, (self.rejected if accept else self.accepted) - chosen
@@ -360,7 +360,7 @@ class Remarks:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items() if value}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any], rank: int) -> Remarks:
+    def from_json(cls, content: dict[str, Any], rank: int) -> Annotations:
         """Read what `as_json` wrote, among other things; drop invalid values."""
         sets = {
             name: frozenset(k for k in content.get(name, ()) if isinstance(k, int) and 0 <= k < rank)
@@ -375,17 +375,17 @@ class RunEntry:
     """A run of this session: everything that shows it again."""
 
     number: int
-    choice: Choice
+    choice: RunSettings
     label: str
     spec: RunSpec
     outcome: Outcome
     records: tuple[Record, ...]
     pinned: Pinned
-    shown: Shown
-    marks: tuple[Mark, ...] = ()
+    shown: DisplayedBasis
+    marks: tuple[RunEvent, ...] = ()
     #: Number of the run whose first iterations it shares, and how many these are; 0 where there is none.
     origin: tuple[int, int] = (0, 0)
-    remarks: Remarks = Remarks()
+    remarks: Annotations = Annotations()
     #: Stability of its basis images over seeds, where that has been asked.
     stability: BasisStability | None = None
 

@@ -14,7 +14,7 @@ import pytest
 from gsp_studio.core.nmf import Params, factorize
 from gsp_studio.engine.runner import Runner
 from gsp_studio.experiments import sweep as sweep_module
-from gsp_studio.experiments.grid import ABOUT, Cell, Grid, Shelf, last_grid
+from gsp_studio.experiments.grid import ABOUT, Cell, Grid, GridFolder, last_grid
 from gsp_studio.experiments.solver_pool import Interrupted
 from gsp_studio.experiments.sweep import Stage, Sweep
 from gsp_studio.io.atomic import WriteError
@@ -117,7 +117,7 @@ def test_a_second_sweep_computes_nothing_and_a_larger_grid_what_is_new(dataset, 
 
 def test_a_folder_is_named_by_all_that_its_runs_share(dataset, pictures, root):
     def folder(base=BASE, data=dataset, **more):
-        return Shelf(root, data.fingerprint, base, "cpu", **more).folder
+        return GridFolder(root, data.fingerprint, base, "cpu", **more).folder
 
     own = folder()
     assert folder(replace(BASE, rank=7, sparsity=0.1, seed=3)) == own
@@ -129,7 +129,7 @@ def test_a_folder_is_named_by_all_that_its_runs_share(dataset, pictures, root):
         folder(replace(BASE, weights=np.full(42, 2.0))),
         folder(data=load_dataset(pictures, dtype="float64")),
         folder(mask=np.zeros(dataset.X.shape, bool)),
-        Shelf(root, dataset.fingerprint, BASE, "reference").folder,
+        GridFolder(root, dataset.fingerprint, BASE, "reference").folder,
     ]
     assert len({own, *others}) == 9
 

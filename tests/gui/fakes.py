@@ -12,10 +12,10 @@ import numpy as np
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.engine.run import FinishReason, Outcome, Record
-from gsp_studio.gui.state import Choice, Known, Pinned, RunEntry, Shown
+from gsp_studio.gui.state import Capabilities, DisplayedBasis, Pinned, RunEntry, RunSettings
 from gsp_studio.io.dataset import Dataset
 
-KNOWN = Known(
+KNOWN = Capabilities(
     {
         "psnmf": ("PSNMF", "the average sparsity is met exactly", True),
         "ahals": ("A-HALS", "no constraint", False),
@@ -41,12 +41,12 @@ def shown(
     baseline: float = math.nan,
     order: Any = None,
     **changes: Any,
-) -> Shown:
+) -> DisplayedBasis:
     """A basis for these data, its tiles in an order that is not 0, 1, 2, ..."""
     rng = np.random.default_rng(seed)
     m, n = data.X.shape
     W = rng.random((m, rank)).astype(np.float32)
-    made = Shown(
+    made = DisplayedBasis(
         W=W,
         sparsities=np.asarray(hoyer_sparsity(W)),
         energies=np.full(rank, 1 / rank),
@@ -78,7 +78,7 @@ def run_entry(number: int, data: Dataset, reason: FinishReason = FinishReason.MA
     outcome = Outcome(SimpleNamespace(n_iter=20, backend="cpu, 2 threads"), reason)  # type: ignore[arg-type]
     return RunEntry(
         number=number,
-        choice=Choice(rank=5, sparsity=0.5),
+        choice=RunSettings(rank=5, sparsity=0.5),
         label="PSNMF, rank 5, s = 0.500",
         spec=None,  # type: ignore[arg-type]
         outcome=outcome,

@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.state import Choice
+from gsp_studio.gui.state import RunSettings
 from gsp_studio.gui.theme import apply_theme, load_theme
 from gsp_studio.gui.widgets.tile_buffer import TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
@@ -114,7 +114,7 @@ class Listener:
 
 def open_faces(session: Session, rank: int = 9, max_iter: int = 30) -> None:
     """Open the bundled faces and wait for a basis of that rank under the slider."""
-    session.settings.set_choice(Choice(rank=rank, max_iter=max_iter))
+    session.settings.set_choice(RunSettings(rank=rank, max_iter=max_iter))
     session.open(sample_path("faces"))
     wait_until(lambda: session.basis.pinned is not None and session.display.shown is not None)
 

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QWidget
 from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
 from gsp_studio.gui.jobs import projector
 from gsp_studio.gui.panels.basis_montage import MontagePanel
-from gsp_studio.gui.state import Choice, Shown, View
+from gsp_studio.gui.state import DisplayedBasis, RunSettings, View
 from gsp_studio.gui.widgets.image_plates import coloured, grey_table
 from gsp_studio.gui.widgets.picture import qimage_of, scaled_to_grey
 from gsp_studio.gui.widgets.tile_buffer import GAP_COLOUR, Contrast, TileBuffer
@@ -35,9 +35,11 @@ def colours(order: str = "C", n: int = N) -> Dataset:
     return Dataset(X, (H, W), order, "colours", tuple(map(str, range(n))), channels=3)  # type: ignore[arg-type]
 
 
-def shown_of(basis: np.ndarray) -> Shown:
+def shown_of(basis: np.ndarray) -> DisplayedBasis:
     r = basis.shape[1]
-    return Shown(basis, np.zeros(r), np.full(r, 1 / r), np.arange(r)[::-1], np.ones((r, N)), 0.1, 0.5, 0.1, "run 1")
+    return DisplayedBasis(
+        basis, np.zeros(r), np.full(r, 1 / r), np.arange(r)[::-1], np.ones((r, N)), 0.1, 0.5, 0.1, "run 1"
+    )
 
 
 def pixels_of(image: QImage) -> np.ndarray:
@@ -147,7 +149,7 @@ def test_the_whole_window_on_colours(make_window: Callable[[], MainWindow], tmp_
     window = make_window()
     session = window.session
     wait_until(lambda: session.phase.name == "EMPTY")
-    session.settings.set_choice(Choice(rank=5, max_iter=30, sparsity=0.5))
+    session.settings.set_choice(RunSettings(rank=5, max_iter=30, sparsity=0.5))
     session.open(tmp_path / "colours.npy")
     wait_until(lambda: session.display.shown is not None)
     session.run()

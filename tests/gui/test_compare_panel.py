@@ -17,7 +17,7 @@ from gsp_studio.core.matching import match_bases
 from gsp_studio.gui.jobs.comparison import compared
 from gsp_studio.gui.panels import compare
 from gsp_studio.gui.panels.compare import ComparePanel
-from gsp_studio.gui.state import Comparison, Remarks, RunEntry, View
+from gsp_studio.gui.state import Annotations, Comparison, RunEntry, View
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 
 LEFT = Qt.MouseButton.LeftButton
@@ -258,7 +258,7 @@ def test_contrast_is_linked(panel: ComparePanel) -> None:
 def test_a_name_is_shown_at_once(panel: ComparePanel) -> None:
     runs = [entry(1, 0), entry(2, 1)]
     panel.set_runs(runs)
-    renamed = replace(runs[1], remarks=Remarks(name="with weights"))
+    renamed = replace(runs[1], remarks=Annotations(name="with weights"))
     panel.set_remarks(renamed)
     assert panel.columns[1].chooser.currentText().startswith("with weights: ")
     heard = Listener(panel, "compareRequested")

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QWidget
 
 from gsp_studio.gui.jobs.comparison import compared
 from gsp_studio.gui.panels.curves import CurvesPanel
-from gsp_studio.gui.state import Phase, Remarks, RunEntry
+from gsp_studio.gui.state import Annotations, Phase, RunEntry
 
 DATA = fakes.dataset()
 
@@ -26,7 +26,7 @@ def panel(show: Callable[..., QWidget]) -> CurvesPanel:
 def entry(number: int, count: int, error: float, sparsity: float) -> RunEntry:
     records = tuple(fakes.record(k, error=error, sparsity=sparsity) for k in range(1, count + 1))
     return replace(
-        fakes.run_entry(number, DATA, seed=number), records=records, remarks=Remarks(name=f"number {number}")
+        fakes.run_entry(number, DATA, seed=number), records=records, remarks=Annotations(name=f"number {number}")
     )
 
 

@@ -19,7 +19,7 @@ from gsp_studio.engine.run import FinishReason, Outcome
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.jobs import projector
 from gsp_studio.gui.panels.model import ModelPanel
-from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.gui.state import Phase, RunSettings
 from gsp_studio.gui.widgets.device_label import DeviceLabel
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.window.main_window import MainWindow
@@ -36,7 +36,7 @@ def panel(show: Callable[..., QWidget]) -> ModelPanel:
     made = ModelPanel()
     made.set_known(replace(fakes.KNOWN, backends=OFFERED))
     made.set_dataset(fakes.dataset(6, 5, 100))
-    made.set_choice(Choice(rank=3))
+    made.set_choice(RunSettings(rank=3))
     made.set_phase(Phase.IDLE)
     show(made, 300, 500)
     return made
@@ -57,12 +57,12 @@ def test_what_cannot_be_chosen_is_grey_and_says_why(panel: ModelPanel) -> None:
 
 def test_a_choice_is_told_and_shown(panel: ModelPanel) -> None:
     heard = Listener(panel, "edited")
-    panel.set_choice(Choice(rank=3, backend="cpu"))
+    panel.set_choice(RunSettings(rank=3, backend="cpu"))
     assert heard.is_silent
     assert panel.backend.currentText() == "cpu"
     panel.backend.setCurrentIndex(0)
     panel.backend.activated.emit(0)
-    assert heard["edited"] == [Choice(rank=3)]
+    assert heard["edited"] == [RunSettings(rank=3)]
     panel.set_phase(Phase.RUNNING)
     assert not panel.backend.isEnabled()
 

@@ -22,7 +22,7 @@ from gsp_studio.gui.dialogs.keys import KeysDialog
 from gsp_studio.gui.dialogs.palette import PaletteDialog
 from gsp_studio.gui.state import Parts, Phase
 from gsp_studio.gui.window.main_window import MainWindow
-from gsp_studio.gui.window.menu_bar import Menus
+from gsp_studio.gui.window.menu_bar import MenuBar
 from gsp_studio.io.export.formats import EXTRAS
 
 Key = Qt.Key
@@ -209,10 +209,10 @@ class TestMenus:
     """Actions from one line each."""
 
     @pytest.fixture
-    def menus(self, show: Callable[..., QWidget]) -> Menus:
-        return Menus(show(QMainWindow()), ("&One", "&Two"))
+    def menus(self, show: Callable[..., QWidget]) -> MenuBar:
+        return MenuBar(show(QMainWindow()), ("&One", "&Two"))
 
-    def test_action_calls_its_slot_without_arguments(self, menus: Menus) -> None:
+    def test_action_calls_its_slot_without_arguments(self, menus: MenuBar) -> None:
         called = []
         action = menus.add("&One", "&Do it...", lambda: called.append("done"), "Ctrl+D", "run")
         action.trigger()
@@ -221,14 +221,14 @@ class TestMenus:
         assert menus.keys() == [("Ctrl+D", "Do it")]
         assert menus.actions == [action]
 
-    def test_checkable_action_tells_whether_it_is_on(self, menus: Menus) -> None:
+    def test_checkable_action_tells_whether_it_is_on(self, menus: MenuBar) -> None:
         told: list[bool] = []
         action = menus.add("&One", "&Light", told.append, checkable=True)
         action.trigger()
         action.trigger()
         assert told == [True, False]
 
-    def test_choices_exclude_each_other_and_tell_their_keys(self, menus: Menus) -> None:
+    def test_choices_exclude_each_other_and_tell_their_keys(self, menus: MenuBar) -> None:
         told: list[str] = []
         menus.choices("&Two", "&Theme", {"": "As the system", "dark": "Dark"}, "", told.append)
         first, second = menus.actions
@@ -238,7 +238,7 @@ class TestMenus:
         assert (first.isChecked(), second.isChecked()) == (False, True)
         assert second.iconText() == "Theme: Dark"
 
-    def test_icons_follow_the_theme(self, menus: Menus) -> None:
+    def test_icons_follow_the_theme(self, menus: MenuBar) -> None:
         action = menus.add("&One", "&Run", lambda: None, image="run")
         before = action.icon().cacheKey()
         menus.tint()

@@ -15,7 +15,7 @@ from gsp_studio.gui.jobs import projector
 from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.session import projection
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.state import Glimpse
+from gsp_studio.gui.state import BasisPreview
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_montage_lays_a_glimpse_over_the_same_tiles(show: Callable[..., QWidget]
     step = 2
     images = shown.W.reshape(24, 16, -1, order=order)[::step, ::step]
     W = np.asfortranarray(images.reshape(-1, images.shape[2], order=order))
-    panel.set_glimpse(Glimpse(W, images.shape[:2], shown.sparsities, shown.order, 0.5))
+    panel.set_glimpse(BasisPreview(W, images.shape[:2], shown.sparsities, shown.order, 0.5))
     settle()
     assert panel.view._image.sceneBoundingRect() == place
     coarse = painted(panel.view, panel._buffer)

@@ -17,9 +17,9 @@ from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from gsp_studio.core.residuals import fit_of_image, residuals
 from gsp_studio.gui.panels import inspector as module
 from gsp_studio.gui.panels.inspector import BY_ERROR, BY_NUMBER, IMAGES, MAP, InspectorPanel
-from gsp_studio.gui.state import Shown
+from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.adaptive_split import Turning
+from gsp_studio.gui.widgets.adaptive_split import AdaptiveSplit
 from gsp_studio.gui.widgets.picture import thumbnail
 from gsp_studio.io.dataset import Dataset
 
@@ -54,7 +54,7 @@ def point_at_part(panel: InspectorPanel, basis: int) -> None:
     QTest.mouseMove(panel.parts, panel.parts.place_of(basis).center().toPoint())
 
 
-def error_without(j: int | slice, k: int = -1, data: Dataset = DATA, shown: Shown = BASIS) -> float:
+def error_without(j: int | slice, k: int = -1, data: Dataset = DATA, shown: DisplayedBasis = BASIS) -> float:
     """The relative error of an image, or of all, without a basis image: as it is defined."""
     W = shown.W.astype(np.float64)
     if k >= 0:
@@ -157,7 +157,7 @@ def test_parts_are_where_there_is_room(panel: InspectorPanel, size: tuple[int, i
     panel.set_dataset(DATA)
     panel.set_shown(fakes.shown(DATA, 23))
     settle()
-    [turning] = panel.findChildren(Turning)
+    [turning] = panel.findChildren(AdaptiveSplit)
     assert turning.is_beside == beside
     parts = panel.parts.shown().tolist()
     assert len(parts) > 3

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.session_file import run_records
-from gsp_studio.gui.state import Choice, Phase, Remarks, View
+from gsp_studio.gui.state import Annotations, Phase, RunSettings, View
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io import recovery
 from gsp_studio.io.session_file import read_session
@@ -37,14 +37,14 @@ def stack(tmp_path: Path) -> Path:
 def fill(window: MainWindow, stack: Path, runs: int = 2) -> None:
     """Runs, a note, a slider that was moved, weights."""
     session = window.session
-    session.settings.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
+    session.settings.set_choice(RunSettings(rank=3, max_iter=8, sparsity=0.4))
     session.open(stack)
     wait_until(lambda: session.display.shown is not None)
     for k in range(runs):
         session.settings.set_sparsity(0.4 + 0.1 * k)
         session.run()
         wait_until(lambda: session.phase is Phase.IDLE)
-    session.runs.remark(0, Remarks("mine", "the first one", ("good", "a"), frozenset({2}), frozenset({0})))
+    session.runs.remark(0, Annotations("mine", "the first one", ("good", "a"), frozenset({2}), frozenset({0})))
     session.control.show(0)
     session.settings.set_sparsity(0.7)
     wait_until(lambda: session.display.shown.target == pytest.approx(0.7))
@@ -252,7 +252,7 @@ def test_what_was_not_saved_is_kept_and_found(
     two.filing._recent.actions()[0].trigger()
     wait_until(lambda: two.session.runs.entries)
     wait_for(two)
-    assert two.session.runs.entries[0].remarks == Remarks(
+    assert two.session.runs.entries[0].remarks == Annotations(
         "mine", "the first one", ("good", "a"), frozenset({2}), frozenset({0})
     )
     assert two.isWindowModified()
@@ -282,7 +282,7 @@ def test_only_what_changed_is_written(window: MainWindow, stack: Path, tmp_path:
     assert [path.name for path in changed] == ["state.json"]
     assert changed[0].stat().st_size < 1 << 20
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    window.session.runs.remark(1, Remarks(rejected=frozenset({1})))
+    window.session.runs.remark(1, Annotations(rejected=frozenset({1})))
     wait_for(window)
     changed = [path for path in folder.iterdir() if path.stat().st_mtime_ns != before.get(path)]
     assert [path.name for path in changed] == ["state.json"], "at once, and the run's factors are not written again"
@@ -291,7 +291,7 @@ def test_only_what_changed_is_written(window: MainWindow, stack: Path, tmp_path:
 def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_path: Path) -> None:
     window.filing.watch(tmp_path / "recovery")
     session = window.session
-    session.settings.set_choice(Choice(rank=3, max_iter=100_000, sparsity=0.4))
+    session.settings.set_choice(RunSettings(rank=3, max_iter=100_000, sparsity=0.4))
     session.open(stack)
     wait_until(lambda: session.display.shown is not None)
     session.run()
@@ -327,7 +327,7 @@ import sys
 from pathlib import Path
 from PySide6.QtCore import QSettings, QTimer
 from gsp_studio.gui.app import make_application, make_window
-from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.gui.state import RunSettings, Phase
 
 app = make_application()
 window = make_window(QSettings(sys.argv[3], QSettings.Format.IniFormat))
@@ -341,7 +341,7 @@ print(0, flush=True)
 def step():
     global count
     if session.phase is Phase.EMPTY and not session.loader.is_loading:
-        session.settings.set_choice(Choice(rank=3, max_iter=5, sparsity=0.4))
+        session.settings.set_choice(RunSettings(rank=3, max_iter=5, sparsity=0.4))
         session.open(sys.argv[2])
     elif session.phase is Phase.IDLE and not window.filing.keeping.is_busy:
         if len(session.runs.entries) > count:

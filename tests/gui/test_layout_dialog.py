@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox, QLabel, QWidget
 
 from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
-from gsp_studio.gui.jobs.loading import Preview
+from gsp_studio.gui.jobs.dataset import Preview
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.readers import Peek, peek, thumbnails
 

@@ -13,9 +13,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QSpinBox, QWidget
 
 from gsp_studio.gui.panels.model import ModelPanel
-from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.gui.state import Phase, RunSettings
 
-CHOICE = Choice(rank=12, method="psnmf", sparsity=0.66, seed=4, max_iter=250)
+CHOICE = RunSettings(rank=12, method="psnmf", sparsity=0.66, seed=4, max_iter=250)
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def enter(field: QSpinBox, text: str) -> None:
 
 def test_set_methods_never_emit(panel: ModelPanel) -> None:
     heard = Listener(panel, "edited")
-    panel.set_choice(Choice(rank=3, method="ahals", sparsity=0.1, seed=9, max_iter=7))
-    panel.set_choice(Choice(method="unknown here"))
+    panel.set_choice(RunSettings(rank=3, method="ahals", sparsity=0.1, seed=9, max_iter=7))
+    panel.set_choice(RunSettings(method="unknown here"))
     panel.set_known(fakes.KNOWN)
     panel.set_dataset(fakes.dataset(2, 1, 2))
     for phase in Phase:

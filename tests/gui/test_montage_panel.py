@@ -15,7 +15,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
 from gsp_studio.gui.panels.basis_montage import MontagePanel
-from gsp_studio.gui.state import Shown, View
+from gsp_studio.gui.state import DisplayedBasis, View
 from gsp_studio.gui.widgets.tile_buffer import Contrast
 from gsp_studio.gui.widgets.tile_view import COLOUR_MAPS, TileView
 
@@ -302,6 +302,6 @@ class TestEmpty:
 
 
 def test_order_of_shown_finds_tiles() -> None:
-    basis: Shown = BASIS
+    basis: DisplayedBasis = BASIS
     assert [basis.tile_of(k) for k in range(7)] == [1, 5, 3, 0, 6, 4, 2]
     assert basis.tile_of(-1) == basis.tile_of(7) == -1

@@ -158,8 +158,8 @@ class TestOpening:
         path = nets.npz(tmp_path)
         program = (
             "import sys, gsp_studio.gui.window.main_window; from gsp_studio.gui.network import compute as work;"
-            "from gsp_studio.gui.network.state import NetworkChoice;"
-            f"network = work.open_checkpoint({str(path)!r}); choice = NetworkChoice(0.7);"
+            "from gsp_studio.gui.network.state import NetworkSettings;"
+            f"network = work.open_checkpoint({str(path)!r}); choice = NetworkSettings(0.7);"
             "work.show(network, work.sorted_path(network, choice), choice);"
             "assert 'torch' not in sys.modules and 'onnx' not in sys.modules"
         )

@@ -22,7 +22,7 @@ from gsp_studio.gui.network.session import NetworkSession
 from gsp_studio.gui.network.state import AccuracyCurve
 from gsp_studio.gui.network.view import NetworkView
 from gsp_studio.gui.network.weight_histogram import WeightHistogram
-from gsp_studio.gui.state import Choice
+from gsp_studio.gui.state import RunSettings
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.window.main_window import MainWindow
 
@@ -219,7 +219,7 @@ class TestSlider:
 
     def test_brackets_go_to_the_view_in_front(self, networks: MainWindow) -> None:
         session = session_of(networks)
-        networks.session.settings.set_choice(Choice(sparsity=0.5))
+        networks.session.settings.set_choice(RunSettings(sparsity=0.5))
         session.set_sparsity(0.6)
         QTest.keyClick(networks, Key.Key_BracketRight)
         QTest.keyClick(networks, Key.Key_BracketRight)

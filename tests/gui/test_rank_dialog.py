@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from gsp_studio.experiments.consensus import Consensus
 from gsp_studio.experiments.rank import RankRow, RankStudy
 from gsp_studio.gui.dialogs.rank import RankDialog
-from gsp_studio.gui.state import Choice
+from gsp_studio.gui.state import RunSettings
 from gsp_studio.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
@@ -30,7 +30,7 @@ def five(window: MainWindow, tmp_path: Path) -> MainWindow:
     X = np.maximum(rng.random((120, 5)) - 0.4, 0) @ rng.random((5, 160))
     X = np.maximum(X + 0.1 * X.mean() * rng.standard_normal(X.shape), 0)
     np.save(tmp_path / "x.npy", X.T.reshape(160, 12, 10).astype(np.float32))
-    window.session.settings.set_choice(Choice(rank=8, method="ahals", max_iter=5))
+    window.session.settings.set_choice(RunSettings(rank=8, method="ahals", max_iter=5))
     window.session.open(tmp_path / "x.npy")
     wait_until(lambda: window.session.display.shown is not None)
     return window

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
 from gsp_studio.engine.run import FinishReason
 from gsp_studio.gui.panels.runs import RunsPanel
-from gsp_studio.gui.state import Remarks
+from gsp_studio.gui.state import Annotations
 
 
 @pytest.fixture
@@ -135,11 +135,11 @@ def test_names_tags_and_notes_are_written_into_the_list(panel: RunsPanel) -> Non
     write(panel, 1, 10, " good, paper ,good,")
     write(panel, 2, 11, "see the eyes")
     assert heard["remarked"] == [
-        (0, Remarks(name="the faces")),
-        (1, Remarks(tags=("good", "paper"))),
-        (2, Remarks(note="see the eyes")),
+        (0, Annotations(name="the faces")),
+        (1, Annotations(tags=("good", "paper"))),
+        (2, Annotations(note="see the eyes")),
     ]
-    entry = replace(fakes.run_entry(1, fakes.dataset()), remarks=Remarks("the faces", tags=("a", "b"), note="n"))
+    entry = replace(fakes.run_entry(1, fakes.dataset()), remarks=Annotations("the faces", tags=("a", "b"), note="n"))
     panel.set_remarks(entry)
     assert row_texts(panel, 0)[0] == "the faces"
     assert row_texts(panel, 0)[-2:] == ["a, b", "n"]
@@ -148,13 +148,13 @@ def test_names_tags_and_notes_are_written_into_the_list(panel: RunsPanel) -> Non
 
 
 def test_what_is_thought_of_basis_images_is_counted(panel: RunsPanel) -> None:
-    remarks = Remarks(accepted=frozenset({1, 2, 4}), rejected=frozenset({0}))
+    remarks = Annotations(accepted=frozenset({1, 2, 4}), rejected=frozenset({0}))
     panel.set_remarks(replace(fakes.run_entry(2, fakes.dataset()), remarks=remarks))
     assert row_texts(panel, 1)[9] == "3 ✓  1 ✗"
 
 
 def test_a_filter_leaves_the_rows_that_hold_all_words(panel: RunsPanel) -> None:
-    entry = replace(fakes.run_entry(2, fakes.dataset()), remarks=Remarks("Faces", "for the Paper", ("good",)))
+    entry = replace(fakes.run_entry(2, fakes.dataset()), remarks=Annotations("Faces", "for the Paper", ("good",)))
     panel.set_remarks(entry)
 
     def left() -> list[int]:

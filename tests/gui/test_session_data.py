@@ -14,7 +14,7 @@ from PIL import Image
 
 from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.gui.state import Phase, RunSettings
 from gsp_studio.io import readers
 from gsp_studio.io.dataset import DatasetError, LoadOptions
 from gsp_studio.io.resources import sample_path
@@ -98,7 +98,7 @@ def test_opening_faces_tells_panels_in_order(session: Session) -> None:
     assert heard["shownChanged"] == [None, session.display.shown]
     assert heard["phaseChanged"] == [Phase.IDLE]
     assert heard["recordsReset"] == [()]
-    assert heard["choiceChanged"][-1] == Choice(rank=9, max_iter=30)
+    assert heard["choiceChanged"][-1] == RunSettings(rank=9, max_iter=30)
     assert session.basis.pinned.W.shape == (361, 9)
     assert session.basis.pinned.H.shape == (9, 2000)
     assert session.basis.pinned.error < 0.3
@@ -111,7 +111,7 @@ def test_opening_faces_tells_panels_in_order(session: Session) -> None:
 def test_opening_before_the_solvers_are_there_waits_for_them() -> None:
     session = Session()
     heard = Listener(session, "activity.changed", "failed")
-    session.settings.set_choice(Choice(rank=4))
+    session.settings.set_choice(RunSettings(rank=4))
     session.start()
     session.open(sample_path("swimmer"))
     assert "then opening swimmer.npz" in heard["changed"][-1]
@@ -123,7 +123,7 @@ def test_opening_before_the_solvers_are_there_waits_for_them() -> None:
 
 
 def test_rank_is_bounded_by_the_data(session: Session, pictures: Path) -> None:
-    session.settings.set_choice(Choice(rank=49))
+    session.settings.set_choice(RunSettings(rank=49))
     session.open(pictures)
     wait_until(lambda: session.basis.pinned is not None)
     assert session.settings.choice.rank == 6
@@ -149,7 +149,7 @@ def test_other_seed_fits_anew_and_other_iterations_do_not(faces: Session) -> Non
 
 
 def test_rank_above_the_limit_keeps_the_basis_and_run_says_why(session: Session, pictures: Path) -> None:
-    session.settings.set_choice(Choice(rank=3))
+    session.settings.set_choice(RunSettings(rank=3))
     session.open(pictures)
     wait_until(lambda: session.basis.pinned is not None)
     heard = Listener(session, "failed")
@@ -168,7 +168,7 @@ def test_rank_above_the_limit_keeps_the_basis_and_run_says_why(session: Session,
 
 def test_guessed_layout_is_asked_for_first(session: Session, ambiguous: Path) -> None:
     heard = Listener(session, "loader.layoutNeeded", "datasetChanged", "loader.previewReady")
-    session.settings.set_choice(Choice(rank=3))
+    session.settings.set_choice(RunSettings(rank=3))
     session.open(ambiguous)
     wait_until(lambda: heard["layoutNeeded"])
     [found] = heard["layoutNeeded"]
@@ -285,7 +285,7 @@ def test_data_set_that_is_opened_next_replaces_the_one_being_read(
 
     monkeypatch.setattr(readers, "load_dataset", slow)
     heard = Listener(session, "datasetChanged", "loader.loadFailed", "failed")
-    session.settings.set_choice(Choice(rank=4))
+    session.settings.set_choice(RunSettings(rank=4))
     session.open(pictures)
     wait_until(begun.is_set)
     session.open(sample_path("swimmer"))

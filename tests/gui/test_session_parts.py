@@ -17,7 +17,7 @@ from gsp_studio.gui.session.display import Display
 from gsp_studio.gui.session.exports import Exports
 from gsp_studio.gui.session.run_list import RunList
 from gsp_studio.gui.session.settings import Settings
-from gsp_studio.gui.state import Choice, Remarks, View
+from gsp_studio.gui.state import Annotations, RunSettings, View
 
 
 @pytest.fixture
@@ -59,11 +59,11 @@ def test_settings_are_told_before_what_follows_from_them(owner: QObject) -> None
     settings.choiceChanged.connect(lambda choice: order.append(f"show {choice.rank}, {choice.sparsity}"))
     settings.choiceSet.connect(lambda before, choice: order.append(f"from {before.rank} to {choice.rank}"))
     settings.targetsSet.connect(lambda: order.append(f"project to {settings.choice.sparsity}"))
-    settings.set_choice(Choice(rank=5, sparsity=0.5))
-    settings.set_choice(Choice(rank=5, sparsity=0.5))
+    settings.set_choice(RunSettings(rank=5, sparsity=0.5))
+    settings.set_choice(RunSettings(rank=5, sparsity=0.5))
     settings.set_sparsity(0.75)
     settings.step_sparsity(0.5)
-    settings.take(Choice(rank=3, sparsity=0.5))
+    settings.take(RunSettings(rank=3, sparsity=0.5))
     assert order == [
         "show 5, 0.5",
         "from 49 to 5",
@@ -78,10 +78,10 @@ def test_settings_are_told_before_what_follows_from_them(owner: QObject) -> None
 def test_while_a_run_is_going_on_only_its_targets_change(owner: QObject) -> None:
     settings = Settings(owner)
     settings.is_fixed = True
-    settings.set_choice(Choice(rank=5))
-    assert settings.choice == Choice()
+    settings.set_choice(RunSettings(rank=5))
+    assert settings.choice == RunSettings()
     settings.set_targets(0.5, 0.25)
-    assert settings.choice == Choice(sparsity=0.5, sparsity_h=0.25)
+    assert settings.choice == RunSettings(sparsity=0.5, sparsity_h=0.25)
 
 
 def test_a_new_data_set_bounds_the_rank_and_drops_the_weights(owner: QObject) -> None:
@@ -104,9 +104,9 @@ def test_runs_are_numbered_on_and_found_again(owner: QObject) -> None:
     assert runs.records_of(2) == ()
     assert runs.those((1, 0)) == (third, first)
     assert runs.those((0, 2)) == ()
-    runs.remark(0, Remarks(name="mine"))
-    runs.remark(0, Remarks(name="mine"))
-    runs.remark(5, Remarks(name="none"))
+    runs.remark(0, Annotations(name="mine"))
+    runs.remark(0, Annotations(name="mine"))
+    runs.remark(5, Annotations(name="none"))
     assert [entry.name for entry in heard["noted"]] == ["mine"]
     runs.judge((2,), accept=True)
     assert runs.entries[1].remarks.accepted == {2}
@@ -120,7 +120,7 @@ def test_stability_is_kept_with_the_run_as_it_is_now(owner: QObject) -> None:
     runs, entry = RunList(owner), fakes.run_entry(1, fakes.dataset())
     runs.take((entry,))
     runs.show(0)
-    runs.remark(0, Remarks(note="written while it was looked for"))
+    runs.remark(0, Annotations(note="written while it was looked for"))
     heard = Listener(runs, "stabilityFound", "stabilityChanged")
     found = SimpleNamespace()
     kept = runs.keep_stability(entry, found)  # type: ignore[arg-type]
@@ -171,6 +171,6 @@ def test_there_is_nothing_to_export_without_a_run(owner: QObject) -> None:
 def test_remarks_of_other_runs_stay(owner: QObject) -> None:
     runs, data = RunList(owner), fakes.dataset()
     first, second = fakes.run_entry(1, data), fakes.run_entry(2, data)
-    runs.take((first, replace(second, remarks=Remarks(name="other"))))
-    runs.remark(0, Remarks(name="mine"))
+    runs.take((first, replace(second, remarks=Annotations(name="other"))))
+    runs.remark(0, Annotations(name="mine"))
     assert [entry.name for entry in runs.entries] == ["mine", "other"]

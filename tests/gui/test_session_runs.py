@@ -16,7 +16,7 @@ from gsp_studio.core import nmf
 from gsp_studio.engine import runner
 from gsp_studio.engine.run import FinishReason
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.state import Choice, Parts, Phase
+from gsp_studio.gui.state import Parts, Phase, RunSettings
 
 
 def run_to_the_end(session: Session, **changes: object) -> None:
@@ -58,7 +58,7 @@ def test_run_to_the_end_tells_everything(faces: Session) -> None:
     [entry] = faces.runs.entries
     assert heard["changed"][-1] == (faces.runs.entries, 0)
     assert (entry.number, entry.name, entry.state) == (1, "Run 1", "done")
-    assert entry.choice == Choice(rank=9, sparsity=0.8, max_iter=20)
+    assert entry.choice == RunSettings(rank=9, sparsity=0.8, max_iter=20)
     assert faces.display.shown is entry.shown
     assert faces.basis.pinned is entry.pinned
     assert faces.display.shown.meets_target

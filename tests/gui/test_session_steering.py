@@ -15,7 +15,7 @@ import gsp_studio as gs
 from gsp_studio.engine.run import Intervention, Record
 from gsp_studio.gui.jobs.run_events import marks_of
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.state import Mark, Phase
+from gsp_studio.gui.state import Phase, RunEvent
 from gsp_studio.io.export.run_folder import read_factors, read_run
 
 
@@ -227,7 +227,7 @@ def test_a_branch_of_a_finished_run_forks(faces: Session) -> None:
     assert other.records[12].error != origin.records[12].error
     assert other.origin == (1, 12)
     assert other.label == "PSNMF, rank 9, s = 0.700, branch of run 1 at 12"
-    assert other.marks == (Mark(12, 12, "s 0.850 → 0.700", is_target=True),)
+    assert other.marks == (RunEvent(12, 12, "s 0.850 → 0.700", is_target=True),)
     assert other.shown.attained >= 0.7 - 1e-5
     assert faces.runs.entries[0] is origin, "a finished run is never overwritten"
     faces.control.show(0)
@@ -263,8 +263,8 @@ def test_marks_of_a_drag_and_of_two(faces: Session) -> None:
         return [Intervention(n, replace(params, sparsity=s)) for n, s in pairs]
 
     assert marks_of(params, steps((3, 0.6), (7, 0.7), (13, 0.8)), records) == (
-        Mark(3, 7, "s 0.500 → 0.700", is_target=True),
-        Mark(13, 13, "s 0.700 → 0.800", is_target=True),
+        RunEvent(3, 7, "s 0.500 → 0.700", is_target=True),
+        RunEvent(13, 13, "s 0.700 → 0.800", is_target=True),
     )
     [back] = marks_of(params, steps((3, 0.6), (7, 0.5)), records)
     assert back.line == "iterations 3 to 7: the target moved, and came back"

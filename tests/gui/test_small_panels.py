@@ -20,7 +20,7 @@ from gsp_studio.gui.panels.curves import CurvesPanel, _tip, axis_end
 from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.panels.selected_basis import BasisPanel
-from gsp_studio.gui.state import Choice, Mark
+from gsp_studio.gui.state import RunEvent, RunSettings
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.picture import Picture, qimage_of, scaled_to_grey
 
@@ -150,7 +150,7 @@ class TestCurves:
 
     def test_marks_stand_where_something_was_changed(self, panel: CurvesPanel) -> None:
         panel.set_records([fakes.record(k, 0.1 + 0.1 / k) for k in range(1, 11)])
-        panel.set_marks((Mark(3, 3, "basis 2 split"), Mark(5, 8, "s 0.800 → 0.700", is_target=True)))
+        panel.set_marks((RunEvent(3, 3, "basis 2 split"), RunEvent(5, 8, "s 0.800 → 0.700", is_target=True)))
         for lines in panel._mark_lines:
             assert list(lines.getData()[0]) == [3, 3, 5, 5]
         assert list(panel._mark_heads.getData()[0]) == [3, 5]
@@ -178,7 +178,7 @@ class TestCurves:
 
     def test_a_double_click_means_an_iteration(self, panel: CurvesPanel) -> None:
         heard = Listener(panel, "branchRequested")
-        panel.set_choice(Choice(max_iter=100))
+        panel.set_choice(RunSettings(max_iter=100))
         panel.set_records([fakes.record(k) for k in range(1, 101)])
         plot = panel._sparsity_plot
         scene = plot.getPlotItem().vb.mapViewToScene(QPointF(60, 0.5))
@@ -187,11 +187,11 @@ class TestCurves:
         assert abs(iteration - 60) <= 1
 
     def test_axis_of_iterations_ends_with_the_run(self, panel: CurvesPanel) -> None:
-        panel.set_choice(Choice(max_iter=500))
+        panel.set_choice(RunSettings(max_iter=500))
         panel.set_records([fakes.record(k) for k in range(1, 11)])
         [[low, high], _] = panel._error_plot.getPlotItem().viewRange()
         assert (low, high) == (0, 500)
-        panel.set_choice(Choice(max_iter=5))
+        panel.set_choice(RunSettings(max_iter=5))
         panel.add_records([fakes.record(11)])
         assert panel._sparsity_plot.getPlotItem().viewRange()[0] == [0, 11]
 

@@ -21,7 +21,7 @@ from gsp_studio.experiments.stability import BasisStability, basis_stability
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.panels.selected_basis import BasisPanel
-from gsp_studio.gui.state import Choice, Phase, Remarks, RunEntry, View
+from gsp_studio.gui.state import Annotations, Phase, RunEntry, RunSettings, View
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.tile_spread import THICKEST, relative_spread
 from gsp_studio.gui.widgets.tile_view import veil_table
@@ -370,12 +370,12 @@ def test_a_mistake_is_told(faces_window: MainWindow, monkeypatch: pytest.MonkeyP
 def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 255, (60, 8, 6), np.uint8))
     one, path = make_window(), tmp_path / "s.gsps"
-    one.session.settings.set_choice(Choice(rank=3, max_iter=8, sparsity=0.4))
+    one.session.settings.set_choice(RunSettings(rank=3, max_iter=8, sparsity=0.4))
     one.session.open(tmp_path / "x.npy")
     wait_until(lambda: one.session.display.shown is not None)
     one.filing.keeping.watch(tmp_path / "beside")
     checked(one)
-    one.session.runs.remark(0, Remarks(note="still here"))
+    one.session.runs.remark(0, Annotations(note="still here"))
     found = one.session.runs.entries[0].stability
     assert found is not None
     assert one.isWindowModified()

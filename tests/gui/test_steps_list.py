@@ -19,7 +19,7 @@ from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.preprocessing_step import StepDialog
 from gsp_studio.gui.dialogs.preprocessing_steps import StepsList, new_step
-from gsp_studio.gui.jobs.loading import Preview
+from gsp_studio.gui.jobs.dataset import Preview
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.readers import peek, thumbnails
 from gsp_studio.io.steps import KINDS, text_of

@@ -18,7 +18,7 @@ from gsp_studio.cli import main
 from gsp_studio.core.nmf import Params
 from gsp_studio.experiments.grid import Cell, Grid
 from gsp_studio.experiments.sweep import CellState, Stage, Sweep, SweepPoll
-from gsp_studio.gui.state import Choice, Phase
+from gsp_studio.gui.state import Phase, RunSettings
 from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 from gsp_studio.gui.sweep.dialog import SweepDialog
 from gsp_studio.gui.sweep.grid_form import GridForm
@@ -50,7 +50,7 @@ def images(tmp_path: Path) -> Path:
 @pytest.fixture
 def opened(root: Path, window: MainWindow, images: Path) -> MainWindow:
     """A window on these images."""
-    window.session.settings.set_choice(Choice(rank=4, max_iter=8))
+    window.session.settings.set_choice(RunSettings(rank=4, max_iter=8))
     window.session.open(images)
     wait_until(lambda: window.session.display.shown is not None)
     return window
@@ -107,7 +107,7 @@ class TestInTheWindow:
         assert (entry.choice.rank, entry.choice.sparsity, entry.choice.seed) == (4, 0.5, best.seed)
         assert entry.shown.error == states[best].error
         assert session.display.shown is entry.shown
-        assert session.settings.choice == Choice(rank=4, sparsity=0.5, seed=best.seed, max_iter=8)
+        assert session.settings.choice == RunSettings(rank=4, sparsity=0.5, seed=best.seed, max_iter=8)
         assert opened.runs.table.item(0, 0).text() == "Run 1"
 
     def test_opening_a_cell_twice_shows_the_run_that_is_there(self, opened: MainWindow) -> None:
@@ -139,7 +139,7 @@ class TestInTheWindow:
 
     def test_a_run_of_the_window_with_the_same_bits_is_the_run_behind_the_cell(self, opened: MainWindow) -> None:
         session = opened.session
-        session.settings.set_choice(Choice(rank=4, sparsity=0.7, max_iter=8))
+        session.settings.set_choice(RunSettings(rank=4, sparsity=0.7, max_iter=8))
         session.run()
         wait_until(lambda: session.runs.entries)
         asked = ask(opened, seeds=1)
@@ -189,7 +189,7 @@ class TestInTheWindow:
         assert asked.start.text() == "Go on"
         asked.close()
         settle()
-        opened.session.settings.set_choice(Choice(rank=7, method="ahals", max_iter=99))
+        opened.session.settings.set_choice(RunSettings(rank=7, method="ahals", max_iter=99))
         opened.asking.sweep()
         asked = dialog()
         wait_until(lambda: asked._poll.count(Stage.DONE) == 4)
@@ -304,7 +304,7 @@ class TestInTheWindow:
         assert "s of H = 0.200" in asked.form._shared.text()
         click(asked, 5, 0, twice=True)
         wait_until(lambda: opened.session.runs.entries)
-        assert opened.session.runs.entries[0].choice == Choice(7, sparsity=0.6, max_iter=4, sparsity_h=0.2)
+        assert opened.session.runs.entries[0].choice == RunSettings(7, sparsity=0.6, max_iter=4, sparsity_h=0.2)
 
     def test_what_goes_wrong_is_said(self, opened: MainWindow, root: Path) -> None:
         asked = ask(opened)
@@ -459,7 +459,7 @@ def test_the_sweep_of_a_session_without_a_window(session: object, images: Path, 
     """The dialog is closed: what ends is logged, and a session that closes leaves no thread."""
     sweep = BackgroundSweep(session)
     sweep.root = tmp_path / "sweeps"
-    session.settings.set_choice(Choice(rank=3, max_iter=5))
+    session.settings.set_choice(RunSettings(rank=3, max_iter=5))
     session.open(images)
     wait_until(lambda: session.display.shown is not None)
     heard = Listener(session, "logged")

@@ -15,26 +15,26 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 
 from gsp_studio.gui.panels.selected_basis import BasisPanel
-from gsp_studio.gui.state import Phase, Remarks
+from gsp_studio.gui.state import Annotations, Phase
 from gsp_studio.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
 
 
 def test_a_second_time_takes_it_back() -> None:
-    remarks = Remarks(note="n").judged((1, 2), accept=True)
-    assert remarks == Remarks(note="n", accepted=frozenset({1, 2}))
-    assert remarks.judged((2, 3), accept=False) == Remarks("", "n", (), frozenset({1}), frozenset({2, 3}))
+    remarks = Annotations(note="n").judged((1, 2), accept=True)
+    assert remarks == Annotations(note="n", accepted=frozenset({1, 2}))
+    assert remarks.judged((2, 3), accept=False) == Annotations("", "n", (), frozenset({1}), frozenset({2, 3}))
     assert remarks.judged((1,), accept=True).accepted == {2}
     assert remarks.judged((1, 5), accept=True).accepted == {1, 2, 5}, "all of them, where not all were"
 
 
 def test_what_files_hold_of_it_is_checked() -> None:
-    remarks = Remarks("name", "note", ("a", "b"), frozenset({0, 4}), frozenset({2}))
+    remarks = Annotations("name", "note", ("a", "b"), frozenset({0, 4}), frozenset({2}))
     content = json.loads(json.dumps(remarks.as_json()))
-    assert Remarks.from_json(content, 5) == remarks
-    assert Remarks.from_json({}, 5) == Remarks()
-    assert Remarks.from_json({"accepted": [7, -1, "x", 3], "choice": {}}, 5) == Remarks(accepted=frozenset({3}))
+    assert Annotations.from_json(content, 5) == remarks
+    assert Annotations.from_json({}, 5) == Annotations()
+    assert Annotations.from_json({"accepted": [7, -1, "x", 3], "choice": {}}, 5) == Annotations(accepted=frozenset({3}))
 
 
 @pytest.fixture
@@ -75,10 +75,10 @@ def test_keys_mark_what_is_selected(ran: MainWindow) -> None:
     assert grey_of(ran, 2) < 0.8 * bright, "it steps back"
     QTest.mouseClick(ran.basis.accept, LEFT)
     settle()
-    assert session.runs.entries[0].remarks == Remarks(accepted=frozenset({basis}))
+    assert session.runs.entries[0].remarks == Annotations(accepted=frozenset({basis}))
     assert grey_of(ran, 2) == pytest.approx(bright, rel=0.2)
     QTest.keyClick(ran, Qt.Key.Key_A)
-    assert session.runs.entries[0].remarks == Remarks()
+    assert session.runs.entries[0].remarks == Annotations()
     assert ran.isWindowModified()
 
 
@@ -109,7 +109,7 @@ def test_nothing_is_judged_where_no_run_is_shown(window: MainWindow) -> None:
 
 def test_exports_tell_of_it(ran: MainWindow, tmp_path: Path) -> None:
     session = ran.session
-    remarks = Remarks("mine", "a note", ("good",), frozenset({1}), frozenset({0, 2}))
+    remarks = Annotations("mine", "a note", ("good",), frozenset({1}), frozenset({0, 2}))
     session.runs.remark(0, remarks)
     heard = Listener(session, "exports.exported")
     session.exports.export(tmp_path / "out", session.runs.at(0))
@@ -138,7 +138,7 @@ def test_the_panel_alone(show) -> None:
     QTest.mouseClick(panel.accept, LEFT)
     assert heard["judged"] == [True]
     assert not panel.accept.isChecked(), "nobody has said that it is so"
-    panel.set_remarks(replace(entry, remarks=Remarks(accepted=frozenset({2}))))
+    panel.set_remarks(replace(entry, remarks=Annotations(accepted=frozenset({2}))))
     assert panel.accept.isChecked()
     panel.set_remarks(fakes.run_entry(7, data))
     assert panel.accept.isChecked(), "another run's"

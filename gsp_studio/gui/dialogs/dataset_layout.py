@@ -29,7 +29,7 @@ from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.memory import free_memory
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.jobs.loading import Preview
+    from gsp_studio.gui.jobs.dataset import Preview
     from gsp_studio.io.dataset import LoadOptions
     from gsp_studio.io.readers import Peek
 

@@ -29,7 +29,7 @@ from gsp_studio.engine.run import Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner, branch
 from gsp_studio.gui.jobs.projector import Projector, average_sparsity, average_sparsity_of, by_energy, energies_of
 from gsp_studio.gui.jobs.run_events import marks_of
-from gsp_studio.gui.state import Choice, Known, Pinned, RunEntry, Shown
+from gsp_studio.gui.state import Capabilities, DisplayedBasis, Pinned, RunEntry, RunSettings
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.script import command_of, script_of
 
@@ -63,7 +63,7 @@ def warm_up() -> None:
     Projector(replace(pinned, weights=np.linspace(0.1, 1.0, len(X)))).show(0.6)
 
 
-def known() -> Known:
+def known() -> Capabilities:
     """The methods that this window offers, and what computes."""
     methods = {name: (method.label, method.summary, method.uses_sparsity) for name, method in METHODS.items()}
     weighted = tuple(name for name, method in METHODS.items() if method.uses_weights)
@@ -75,10 +75,10 @@ def known() -> Known:
             device = "" if problem else get_backend(name, solver_threads()).device
             offered.append((name, f"{name}, {device}", reason_of(problem)))
     memory = None if backend.remote is None else backend.remote.memory
-    return Known(methods, words, dict(STARTS), weighted, tuple(offered), memory)
+    return Capabilities(methods, words, dict(STARTS), weighted, tuple(offered), memory)
 
 
-def new_run(dataset: Dataset, choice: Choice, weights: Array | None = None, scheduler: str = "") -> Runner:
+def new_run(dataset: Dataset, choice: RunSettings, weights: Array | None = None, scheduler: str = "") -> Runner:
     """A run of what the panels say, on a cluster where one is named; ValueError when the data cannot have it."""
     X = dataset.X
     params = replace(params_of(choice), weights=weights_in_force(choice, weights, len(X)))
@@ -87,7 +87,7 @@ def new_run(dataset: Dataset, choice: Choice, weights: Array | None = None, sche
     return Runner(spec)
 
 
-def params_of(choice: Choice) -> Params:
+def params_of(choice: RunSettings) -> Params:
     """Return the choice as solver parameters."""
     return Params(
         choice.rank,
@@ -100,21 +100,21 @@ def params_of(choice: Choice) -> Params:
     )
 
 
-def steered(choice: Choice, running: Params, weights: Array | None) -> Params:
+def steered(choice: RunSettings, running: Params, weights: Array | None) -> Params:
     """The parameters of a run that goes on with the targets of `choice`, and these weights where it has any."""
     if running.weights is not None:
         running = replace(running, weights=np.ones(len(running.weights)) if weights is None else weights)
     return replace(running, sparsity=choice.sparsity, sparsity_h=choice.sparsity_h or None)
 
 
-def weights_in_force(choice: Choice, weights: Array | None, m: int) -> Array | None:
+def weights_in_force(choice: RunSettings, weights: Array | None, m: int) -> Array | None:
     """The weights that a method takes: for the weighted one those that were painted, or all equal; else None."""
     if choice.method not in METHODS or not METHODS[choice.method].uses_weights:
         return None
     return np.ones(m) if weights is None else weights
 
 
-def new_warm_fit(X: Any, choice: Choice) -> Runner:
+def new_warm_fit(X: Any, choice: RunSettings) -> Runner:
     """The short unconstrained fit of the chosen rank; ValueError as `new_run`."""
     params = Params(choice.rank, "ahals", seed=choice.seed, max_iter=WARM_ITERATIONS)
     if isinstance(X, BlockMatrix):
@@ -123,7 +123,7 @@ def new_warm_fit(X: Any, choice: Choice) -> Runner:
     return Runner(RunSpec(X, params, choice.backend, solver_threads()))
 
 
-def new_denser_fit(X: Any, choice: Choice, pinned: Pinned) -> Runner:
+def new_denser_fit(X: Any, choice: RunSettings, pinned: Pinned) -> Runner:
     """A short fit of both factors at the chosen sparsity, which goes on from what is pinned, where its H is."""
     X, start = (X if isinstance(pinned.H, np.ndarray) else pinned.H.X), (pinned.W, pinned.H)
     params = Params(
@@ -140,7 +140,7 @@ def new_denser_fit(X: Any, choice: Choice, pinned: Pinned) -> Runner:
     return Runner(RunSpec(X, params, choice.backend, solver_threads()))
 
 
-def refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bool]) -> Shown | None:
+def refitted(X: Any, pinned: Pinned, shown: DisplayedBasis, is_unwanted: Callable[[], bool]) -> DisplayedBasis | None:
     """Return `shown` with the coefficients that fit its basis best; None if superseded.
 
     HALS sweeps, a round of them at a time, from the coefficients that are shown, on the cluster where these are on one.
@@ -155,7 +155,9 @@ def refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], boo
         return None
 
 
-def _refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bool], rounds: int) -> Shown | None:
+def _refitted(
+    X: Any, pinned: Pinned, shown: DisplayedBasis, is_unwanted: Callable[[], bool], rounds: int
+) -> DisplayedBasis | None:
     # On the processor: a refit is a few passes over images that are there, and a device would have to be sent them.
     unit = pinned.gram.unit
     if unit.data:
@@ -192,7 +194,7 @@ def _refitted(X: Any, pinned: Pinned, shown: Shown, is_unwanted: Callable[[], bo
     )
 
 
-def reweighted(pinned: Pinned, choice: Choice, weights: Array | None) -> Pinned | None:
+def reweighted(pinned: Pinned, choice: RunSettings, weights: Array | None) -> Pinned | None:
     """The same basis under the weights that the chosen method takes; None where they are in force already."""
     weights = weights_in_force(choice, weights, len(pinned.W))
     same = weights is pinned.weights or (
@@ -219,10 +221,10 @@ def pinned_of(result: Result, origin: str) -> Pinned:
 
 def shown_of(
     it: Iterate | Result, target: float, target_h: float, order: Array | None, origin: str, weights: Array | None = None
-) -> Shown:
+) -> DisplayedBasis:
     """An iterate or a result on the screen; by energy where no order is given."""
     energies = energies_of(self_product(it.W), it.gram)
-    return Shown(
+    return DisplayedBasis(
         W=it.W,
         sparsities=np.asarray(hoyer_sparsity(it.W, weights)),
         energies=energies,
@@ -244,7 +246,7 @@ def branched(entry: RunEntry, n_iter: int, s: float) -> Runner:
 
 def entry_of(
     number: int,
-    choice: Choice,
+    choice: RunSettings,
     spec: RunSpec,
     outcome: Outcome,
     records: tuple[Record, ...],

@@ -19,7 +19,7 @@ from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image, residua
 from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import RunEntry, Shown
+    from gsp_studio.gui.state import DisplayedBasis, RunEntry
     from gsp_studio.io.dataset import Dataset
     from gsp_studio.io.patches import Picture
 
@@ -31,21 +31,21 @@ class ErrorsRequest(NamedTuple):
     """A basis to be checked for the errors of all images."""
 
     dataset: Dataset
-    shown: Shown
+    shown: DisplayedBasis
 
 
 class ImageRequest(NamedTuple):
     """An image, or a patch, to be reconstructed from a basis."""
 
     dataset: Dataset
-    shown: Shown
+    shown: DisplayedBasis
     image: int
 
 
 class UsersRequest(NamedTuple):
     """A basis image whose users are to be found, for a map all images."""
 
-    shown: Shown
+    shown: DisplayedBasis
     basis: int
     is_map: bool
 
@@ -60,10 +60,10 @@ class ResidualRequest(NamedTuple):
 class BasisInspection(QObject):
     """A job for each kind of question; the newest request of each wins."""
 
-    errorsFound = Signal(object, object)  # the Shown that they are of; Residuals, or None where they cannot be had
-    fitFound = Signal(object, int, object)  # the Shown, the image, ImageFit
-    pictureFound = Signal(object, int, object)  # the Shown, the image, Picture
-    usersFound = Signal(object, int, object)  # the Shown, the basis image, Users
+    errorsFound = Signal(object, object)  # the DisplayedBasis that they are of; Residuals, or None
+    fitFound = Signal(object, int, object)  # the DisplayedBasis, the image, ImageFit
+    pictureFound = Signal(object, int, object)  # the DisplayedBasis, the image, Picture
+    usersFound = Signal(object, int, object)  # the DisplayedBasis, the basis image, Users
     residualFound = Signal(object, float)  # RunEntry, its KKT residual
     failed = Signal(str, str)
 
@@ -94,24 +94,24 @@ class BasisInspection(QObject):
         for job in self._jobs:
             job.discard()
 
-    def errors(self, dataset: Dataset | None, shown: Shown | None) -> None:
+    def errors(self, dataset: Dataset | None, shown: DisplayedBasis | None) -> None:
         """Ask for the errors of all images; there is always an answer, or one to a newer request."""
         if dataset is None or shown is None:
             self.errorsFound.emit(shown, None)
         else:
             self._errors.submit(ErrorsRequest(dataset, shown))
 
-    def fit(self, dataset: Dataset | None, shown: Shown | None, image: int) -> None:
+    def fit(self, dataset: Dataset | None, shown: DisplayedBasis | None, image: int) -> None:
         """Ask for one image's parts."""
         if dataset is not None and shown is not None:
             self._fit.submit(ImageRequest(dataset, shown, image))
 
-    def picture(self, dataset: Dataset | None, shown: Shown | None, patch: int) -> None:
+    def picture(self, dataset: Dataset | None, shown: DisplayedBasis | None, patch: int) -> None:
         """Ask for the image that a patch was cut from, put together again."""
         if dataset is not None and dataset.whole is not None and shown is not None:
             self._picture.submit(ImageRequest(dataset, shown, patch))
 
-    def users(self, shown: Shown | None, basis: int, is_map: bool) -> None:
+    def users(self, shown: DisplayedBasis | None, basis: int, is_map: bool) -> None:
         """Ask for the images that use a basis image most, or for all of its coefficients."""
         if shown is not None:
             self._users.submit(UsersRequest(shown, basis, is_map))
@@ -168,7 +168,7 @@ class Users:
     images: npt.NDArray[Any]
 
 
-def users_of(shown: Shown, basis: int, is_map: bool) -> Users:
+def users_of(shown: DisplayedBasis, basis: int, is_map: bool) -> Users:
     """The images that use a basis image most, those that do most first; for a map all images in their order."""
     w, H = shown.W[:, basis], shown.H
     length = math.sqrt(float(np.dot(w, w)))

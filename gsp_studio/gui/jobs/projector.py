@@ -21,7 +21,7 @@ from gsp_studio.core.metrics import GramError, self_product
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import Projection, group_sparse_projection
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.gui.state import Glimpse, Pinned, Shown
+from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Pinned
 from gsp_studio.io.dataset import Dataset
 
 Array = npt.NDArray[Any]
@@ -111,13 +111,13 @@ class Projector:
         other.held = dict(held)
         return other
 
-    def show(self, s: float, s_h: float = 0.0) -> Shown:
+    def show(self, s: float, s_h: float = 0.0) -> DisplayedBasis:
         """The basis projected to s, and the coefficients to s_h where it is above 0, with the error that they have."""
         pinned = self.pinned
         projection = self._project(s)
         own = self_product(projection.values)
         coefficients = self._coefficients(s_h)
-        return Shown(
+        return DisplayedBasis(
             W=projection.values,
             sparsities=projection.sparsities,
             energies=energies_of(own, coefficients.gram),
@@ -154,7 +154,7 @@ class Projector:
         is_ready = self._path is not None and self._dataset is not None and is_plain
         return is_ready and self.pinned.W.size > GLIMPSE_ABOVE
 
-    def glimpse(self, s: float) -> Glimpse:
+    def glimpse(self, s: float) -> BasisPreview:
         """Every k-th pixel of the basis projected to s: they are what they will be, the others are left out."""
         assert self._dataset is not None
         path = self._sorted()
@@ -169,13 +169,13 @@ class Projector:
         # The best scale of each image, from the pixels that are there.
         squares = np.einsum("ij,ij->j", z, z)
         scale = np.divide(np.einsum("ij,ij->j", z, coarse.W), squares, out=np.zeros_like(squares), where=squares > 0)
-        return Glimpse(z * scale, coarse.image_shape, path.sparsities(s), self.order, s)
+        return BasisPreview(z * scale, coarse.image_shape, path.sparsities(s), self.order, s)
 
-    def _glimpse_on_device(self, path: SparsityPath, s: float) -> Glimpse:
+    def _glimpse_on_device(self, path: SparsityPath, s: float) -> BasisPreview:
         """All pixels, of which a byte each leaves the device."""
         assert self._dataset is not None
         greys, sparsities, tops = path.greys(s, self.order)
-        return Glimpse(greys.T, self._dataset.image_shape, sparsities, self.order, s, tops)
+        return BasisPreview(greys.T, self._dataset.image_shape, sparsities, self.order, s, tops)
 
     def points(self, values: Array) -> list[tuple[float, int]]:
         """At each sparsity the error, and how many basis images are zero or have one pixel left."""

@@ -11,7 +11,7 @@ from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
     from gsp_studio.experiments.rank import RankRow, RankStudy
-    from gsp_studio.gui.state import Choice
+    from gsp_studio.gui.state import RunSettings
     from gsp_studio.io.dataset import Dataset
 
 #: Iterations of each fit.
@@ -40,7 +40,7 @@ class RankStudyJob(QObject):
         """Whether a study is under way."""
         return self._study is not None
 
-    def study(self, dataset: Dataset, ranks: range, choice: Choice, seeds: int) -> None:
+    def study(self, dataset: Dataset, ranks: range, choice: RunSettings, seeds: int) -> None:
         """Begin a study of these ranks with the method and the target of `choice`."""
         self.cancel()
         self._study, self._told = StudyRequest(dataset, ranks, choice, seeds), 0
@@ -98,7 +98,7 @@ class StudyRequest:
     #: Blocks that are left out for each rank, as `bicross_validated_errors` does.
     BLOCKS = 8
 
-    def __init__(self, dataset: Dataset, ranks: range, choice: Choice, seeds: int) -> None:
+    def __init__(self, dataset: Dataset, ranks: range, choice: RunSettings, seeds: int) -> None:
         self.dataset, self.ranks, self.choice, self.seeds = dataset, ranks, choice, seeds
         self.done, self.total = 0, len(ranks) * (self.BLOCKS + seeds)
         self.rows: list[RankRow] = []

@@ -12,7 +12,7 @@ from gsp_studio.gui.jobs.short_fit import ShortFit
 
 if TYPE_CHECKING:
     from gsp_studio.engine.runner import Runner
-    from gsp_studio.gui.state import Pinned, Shown
+    from gsp_studio.gui.state import DisplayedBasis, Pinned
     from gsp_studio.io.dataset import Dataset
 
 #: Milliseconds after which a refit is told of; most are through before they could be read.
@@ -24,20 +24,20 @@ class RefitRequest(NamedTuple):
 
     dataset: Dataset
     pinned: Pinned
-    shown: Shown
+    shown: DisplayedBasis
 
 
 class RefitJob(QObject):
     """Refits one basis at a time; a refit that is dropped ends after its sweeps or its iteration."""
 
-    refitted = Signal(object)  # Shown with new coefficients
+    refitted = Signal(object)  # DisplayedBasis with new coefficients
     bothFitted = Signal(object)  # Outcome of a short fit of both factors
     failed = Signal(str, str)
     activityChanged = Signal(str)  # what is being done, "" for nothing
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._coefficients: Job[RefitRequest, Shown | None] = Job(self._fit_coefficients, "gsp-refit", self)
+        self._coefficients: Job[RefitRequest, DisplayedBasis | None] = Job(self._fit_coefficients, "gsp-refit", self)
         self._coefficients.answered.connect(lambda _, shown: self._end(lambda: self.refitted.emit(shown)))
         self._both = ShortFit(self)
         self._both.ended.connect(lambda outcome: self._end(lambda: self.bothFitted.emit(outcome)))
@@ -52,7 +52,7 @@ class RefitJob(QObject):
         """Whether a refit that counts is under way."""
         return self._is_running
 
-    def coefficients(self, dataset: Dataset, pinned: Pinned, shown: Shown) -> None:
+    def coefficients(self, dataset: Dataset, pinned: Pinned, shown: DisplayedBasis) -> None:
         """Refit the coefficients to the basis that is shown; `refitted` follows."""
         self.drop()
         self._is_running = True
@@ -89,7 +89,7 @@ class RefitJob(QObject):
         if not self._is_running:  # the listener may have asked for the next one
             self.activityChanged.emit("")
 
-    def _fit_coefficients(self, asked: RefitRequest) -> Shown | None:
+    def _fit_coefficients(self, asked: RefitRequest) -> DisplayedBasis | None:
         """Run in the worker; None where the refit was dropped."""
         from gsp_studio.gui.jobs.compute import refitted
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.jobs.job import Job
-from gsp_studio.gui.state import Known
+from gsp_studio.gui.state import Capabilities
 
 
 class Startup(QObject):
     """Imports and warms what computes: numba, SciPy and the solvers."""
 
-    ready = Signal(object)  # Known: all is imported, kernels may still have to be compiled
+    ready = Signal(object)  # Capabilities: all is imported, kernels may still have to be compiled
     failed = Signal(str, str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._known: Known | None = None
+        self._known: Capabilities | None = None
         self._job: Job[None, None] = Job(self._prepare, "gsp-start", self)
         self._job.progressed.connect(lambda: self.ready.emit(self._known))
         self._job.failed.connect(self._fail)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import Array, Pinned, Shown
+    from gsp_studio.gui.state import Array, DisplayedBasis, Pinned
     from gsp_studio.io.dataset import Dataset
 
 
@@ -26,13 +26,13 @@ class PairRequest(NamedTuple):
 class WeightedPair(QObject):
     """Finds pairs of bases, the newest that is asked for, and the mean of all images, once a data set."""
 
-    paired = Signal(object, object)  # Shown without weights, Shown with them or None
+    paired = Signal(object, object)  # DisplayedBasis without weights, DisplayedBasis with them or None
     meanFound = Signal(object)  # ndarray (m,)
     failed = Signal(str, str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._pairs: Job[PairRequest, tuple[Shown, Shown | None]] = Job(_pair, "gsp-weigh", self)
+        self._pairs: Job[PairRequest, tuple[DisplayedBasis, DisplayedBasis | None]] = Job(_pair, "gsp-weigh", self)
         self._means: Job[Dataset, Array] = Job(_mean, "gsp-mean", self)
         self._pairs.answered.connect(lambda _, pair: self.paired.emit(*pair))
         self._means.answered.connect(lambda _, mean: self.meanFound.emit(mean))
@@ -55,7 +55,7 @@ class WeightedPair(QObject):
         self._means.submit(dataset)
 
 
-def _pair(request: PairRequest) -> tuple[Shown, Shown | None]:
+def _pair(request: PairRequest) -> tuple[DisplayedBasis, DisplayedBasis | None]:
     from gsp_studio.gui.jobs.projector import Projector
 
     pinned, order, s, weights = request

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.cpu.pool import set_threads
-from gsp_studio.gui.network.state import NetworkChoice, NetworkShown
+from gsp_studio.gui.network.state import DisplayedNetwork, NetworkSettings
 from gsp_studio.io.dataset import Dataset, LoadOptions
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.pruning.checkpoint import Checkpoint, check_target, open_checkpoint, save_checkpoint
@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 
-def sorted_path(checkpoint: Checkpoint, choice: NetworkChoice) -> NetworkPath:
+def sorted_path(checkpoint: Checkpoint, choice: NetworkSettings) -> NetworkPath:
     """The layers of a network sorted, grouped as was chosen; targets of layers' own come later, with the slider."""
     return NetworkPath(checkpoint.layers, Grouping(choice.scope, exclude=choice.exclude))
 
@@ -69,7 +69,7 @@ def alone(layer: Layer) -> NetworkPath:
     return NetworkPath((layer,))
 
 
-def show(checkpoint: Checkpoint, path: NetworkPath, choice: NetworkChoice) -> NetworkShown:
+def show(checkpoint: Checkpoint, path: NetworkPath, choice: NetworkSettings) -> DisplayedNetwork:
     """All layers at their targets."""
     if choice.mode == "own":
         weights: dict[str, Array] = {}
@@ -95,7 +95,7 @@ def _in_an_event() -> Iterator[None]:
         set_threads(before)
 
 
-def show_now(checkpoint: Checkpoint, path: NetworkPath, choice: NetworkChoice) -> NetworkShown:
+def show_now(checkpoint: Checkpoint, path: NetworkPath, choice: NetworkSettings) -> DisplayedNetwork:
     """As `show`, in the event that asks."""
     with _in_an_event():
         return show(checkpoint, path, choice)
@@ -103,12 +103,12 @@ def show_now(checkpoint: Checkpoint, path: NetworkPath, choice: NetworkChoice) -
 
 def preview(
     checkpoint: Checkpoint,
-    choice: NetworkChoice,
-    before: NetworkShown,
+    choice: NetworkSettings,
+    before: DisplayedNetwork,
     path: NetworkPath,
     layer: str,
     share: float | None,
-) -> NetworkShown:
+) -> DisplayedNetwork:
     """The selected layer at its target, in the event that asks; the others as they were before.
 
     Parameters
@@ -135,19 +135,19 @@ def _zeros(values: Array) -> float:
 
 def _assembled(
     checkpoint: Checkpoint,
-    choice: NetworkChoice,
+    choice: NetworkSettings,
     weights: dict[str, Array],
     found: dict[str, float],
     zeros: dict[str, float],
     pruned: set[str] | None = None,
-) -> NetworkShown:
+) -> DisplayedNetwork:
     layers = checkpoint.layers
     sparsities = np.array([found.get(layer.name, layer.sparsity) for layer in layers])
     shares = np.array([zeros.get(layer.name, layer.zeros) for layer in layers])
     is_pruned = np.array([layer.name in (weights if pruned is None else pruned) for layer in layers])
     counts = np.array([layer.shape[layer.output_axis] for layer in layers]) * is_pruned
     sizes = np.array([layer.size for layer in layers]) * is_pruned
-    return NetworkShown(
+    return DisplayedNetwork(
         choice=choice,
         weights=weights,
         sparsities=sparsities,
@@ -176,14 +176,14 @@ def curve(checkpoint: Checkpoint, path: NetworkPath) -> Iterator[tuple[float, Ar
     """Target, sparsities and zeros of the layers and zeros of all that take part, in an order that refines itself."""
     points = _CURVE_POINTS if path.size <= _LARGE else _CURVE_POINTS_OF_LARGE
     for s in _coarse_first(np.linspace(0.0, 1.0, points)):
-        shown = show(checkpoint, path, NetworkChoice(s))
+        shown = show(checkpoint, path, NetworkSettings(s))
         yield s, shown.sparsities, shown.zeros, shown.total
 
 
 def accuracies(
     checkpoint: Checkpoint,
     path: NetworkPath,
-    choice: NetworkChoice,
+    choice: NetworkSettings,
     layer: str,
     source: Source,
     unwanted: Callable[[], bool],
@@ -251,7 +251,7 @@ def _labelled(source: Source, checkpoint: Checkpoint) -> LabelledImages:
     return labelled_from(load_dataset(source, options=options))
 
 
-def save(checkpoint: Checkpoint, choice: NetworkChoice, names: Sequence[str], out: Path) -> list[Path]:
+def save(checkpoint: Checkpoint, choice: NetworkSettings, names: Sequence[str], out: Path) -> list[Path]:
     """Write the pruned network and pruning.json, as ``gsp-studio prune`` does; the files.
 
     Raises

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from gsp_studio.gui.network.view import NetworkView
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.window.layout import WindowLayout
-    from gsp_studio.gui.window.menu_bar import Menus
+    from gsp_studio.gui.window.menu_bar import MenuBar
 
 TITLE = "Networks"
 _FILES = f"Networks ({' '.join(f'*{suffix}' for suffix in (*SUFFIXES, '.npz'))});;All files (*)"
 
 
-class Networking(QObject):
+class NetworkController(QObject):
     """Opens, prunes, evaluates and saves networks in the view of a window."""
 
     def __init__(self, window: QMainWindow, images: Session, layout: WindowLayout, settings: QSettings) -> None:
@@ -77,7 +77,7 @@ class Networking(QObject):
         if path is not None:
             view.set_large(path.size > SAME_EVENT)
 
-    def add_to(self, menus: Menus) -> None:
+    def add_to(self, menus: MenuBar) -> None:
         """The actions of the File menu."""
         menus.separate("&File")
         menus.add("&File", "Open a &network...", self.ask_open)

@@ -10,7 +10,7 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.network.state import MODES, NetworkChoice, NetworkShown
+from gsp_studio.gui.network.state import MODES, DisplayedNetwork, NetworkSettings
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel, ReadOut, label
 from gsp_studio.gui.widgets.slider import SparsitySlider
@@ -36,12 +36,12 @@ _TEACH_WITHOUT = "The first and the last layer are small and matter most; left o
 
 
 class NetworkControls(Themed, QWidget):
-    """Edits a `NetworkChoice`; shows what it gives."""
+    """Edits a `NetworkSettings`; shows what it gives."""
 
     sparsityChanged = Signal(float)
     settled = Signal()  # the hand has let go
     resetRequested = Signal()
-    choiceEdited = Signal(object)  # NetworkChoice with another grouping
+    choiceEdited = Signal(object)  # NetworkSettings with another grouping
     layerPicked = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -57,9 +57,9 @@ class NetworkControls(Themed, QWidget):
         self._name = label("Sparsity")
         self._read_out, self._note = ReadOut(), ElidedLabel()
         self._names: tuple[str, ...] = ()
-        self._choice = NetworkChoice()
+        self._choice = NetworkSettings()
         self._layer = ""
-        self._shown: NetworkShown | None = None
+        self._shown: DisplayedNetwork | None = None
         self._s = 0.0
         self._build()
         self._lay_out()
@@ -125,7 +125,7 @@ class NetworkControls(Themed, QWidget):
         self._shown = None
         self._read_out.setText("")
 
-    def set_choice(self, choice: NetworkChoice) -> None:
+    def set_choice(self, choice: NetworkSettings) -> None:
         """Show how layers share the target, and where the slider stands."""
         self._choice = choice
         self.mode.set_index(MODES.index(choice.mode))
@@ -147,7 +147,7 @@ class NetworkControls(Themed, QWidget):
         """Say what has to be waited for, or what is in the way."""
         self._note.setText(note)
 
-    def set_projection(self, shown: NetworkShown) -> None:
+    def set_projection(self, shown: DisplayedNetwork) -> None:
         """Show what the target gives, and who pays."""
         self._shown = shown
         target = shown.choice.target_of(self._layer)

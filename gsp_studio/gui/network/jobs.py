@@ -15,7 +15,7 @@ import numpy as np
 from PySide6.QtCore import QObject
 
 from gsp_studio.gui.jobs.job import Job
-from gsp_studio.gui.network.state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
+from gsp_studio.gui.network.state import AccuracyCurve, DisplayedNetwork, NetworkSettings, ZerosCurve
 
 if TYPE_CHECKING:
     from gsp_studio.gui.network.compute import Source
@@ -28,7 +28,7 @@ class SortRequest:
     """Weights to project, and to sort first where there is no path yet: of the network, of the layer alone."""
 
     checkpoint: Checkpoint
-    choice: NetworkChoice
+    choice: NetworkSettings
     layer: str
     path: NetworkPath | None
     alone: NetworkPath | None
@@ -39,7 +39,7 @@ class SortedNetwork:
     """A network sorted and projected, and the path of the selected layer alone where previews need it."""
 
     path: NetworkPath
-    shown: NetworkShown
+    shown: DisplayedNetwork
     alone: NetworkPath | None
 
 
@@ -47,7 +47,7 @@ class SaveRequest(NamedTuple):
     """A network to write into a file as a choice prunes these layers of it."""
 
     checkpoint: Checkpoint
-    choice: NetworkChoice
+    choice: NetworkSettings
     names: Sequence[str]
     path: Path
 
@@ -78,7 +78,7 @@ class AccuracyRequest(GrowingCurve):
     """Accuracy against s on some images."""
 
     def __init__(
-        self, checkpoint: Checkpoint, path: NetworkPath, choice: NetworkChoice, layer: str, source: Source, words: str
+        self, checkpoint: Checkpoint, path: NetworkPath, choice: NetworkSettings, layer: str, source: Source, words: str
     ) -> None:
         super().__init__(checkpoint, path)
         self.choice, self.layer, self.source, self.words = choice, layer, source, words

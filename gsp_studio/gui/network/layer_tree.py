@@ -24,7 +24,7 @@ from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import plain
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.network.state import NetworkShown
+    from gsp_studio.gui.network.state import DisplayedNetwork
     from gsp_studio.pruning.checkpoint import Checkpoint
 
 Array = npt.NDArray[Any]
@@ -149,7 +149,7 @@ class LayerTree(QTreeWidget):
         self._is_told = False
         self._write(*self._before, np.ones(len(layers), bool))
 
-    def set_projection(self, shown: NetworkShown) -> None:
+    def set_projection(self, shown: DisplayedNetwork) -> None:
         """Show what has become of the layers."""
         self._write(shown.sparsities, shown.zeros, shown.is_pruned)
 

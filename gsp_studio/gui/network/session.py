@@ -23,7 +23,7 @@ from gsp_studio.gui.network.jobs import (
     SortRequest,
     ZerosRequest,
 )
-from gsp_studio.gui.network.state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
+from gsp_studio.gui.network.state import AccuracyCurve, DisplayedNetwork, NetworkSettings, ZerosCurve
 
 if TYPE_CHECKING:
     from gsp_studio.gui.network.compute import Source
@@ -44,10 +44,10 @@ class NetworkSession(QObject):
     checkpointChanged = Signal(object)  # Checkpoint
     openingChanged = Signal(str)  # the name of the file that is being opened, "" for none
     openFailed = Signal(object, str, str)  # path, one sentence, details
-    choiceChanged = Signal(object)  # NetworkChoice
+    choiceChanged = Signal(object)  # NetworkSettings
     layerChanged = Signal(str)  # the selected layer
     pathChanged = Signal(object, str)  # NetworkPath or None, and why there is none: "" while it is being sorted
-    shownChanged = Signal(object)  # NetworkShown
+    shownChanged = Signal(object)  # DisplayedNetwork
     curveChanged = Signal(object)  # ZerosCurve as far as it is known, or None
     accuracyChanged = Signal(object)  # AccuracyCurve as far as it is known, or None
     savingChanged = Signal(bool)
@@ -57,11 +57,11 @@ class NetworkSession(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.choice = NetworkChoice()
+        self.choice = NetworkSettings()
         self.checkpoint: Checkpoint | None = None
         self.layer = ""
         self.path: NetworkPath | None = None
-        self.shown: NetworkShown | None = None
+        self.shown: DisplayedNetwork | None = None
         self.curve: ZerosCurve | None = None
         self.accuracy: AccuracyCurve | None = None
         self._alone: NetworkPath | None = None
@@ -133,7 +133,7 @@ class NetworkSession(QObject):
         """Show another network; curves and accuracy of the former one go with it."""
         self._drop_curves()
         self.checkpoint, self.shown = checkpoint, None
-        self.choice = replace(NetworkChoice(), mode=self.choice.mode)
+        self.choice = replace(NetworkSettings(), mode=self.choice.mode)
         self.layer = next((layer for layer in checkpoint.layers if layer.is_first), checkpoint.layers[0]).name
         self.checkpointChanged.emit(checkpoint)
         self.layerChanged.emit(self.layer)
@@ -157,7 +157,7 @@ class NetworkSession(QObject):
 
     # How it is pruned
 
-    def set_choice(self, choice: NetworkChoice) -> None:
+    def set_choice(self, choice: NetworkSettings) -> None:
         """Take another grouping; what is sorted is sorted anew where that changes the groups."""
         if choice == self.choice or self.checkpoint is None:
             return
@@ -250,7 +250,7 @@ class NetworkSession(QObject):
         if self.checkpoint is not None:
             self._ask()
 
-    def _show(self, shown: NetworkShown) -> None:
+    def _show(self, shown: DisplayedNetwork) -> None:
         self.shown = shown
         self.shownChanged.emit(shown)
 

@@ -20,7 +20,7 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".onnx")
 
 
 @dataclass(frozen=True)
-class NetworkChoice:
+class NetworkSettings:
     """How a network is pruned.
 
     Attributes
@@ -55,7 +55,7 @@ class NetworkChoice:
         """Return the slider's value while this layer is selected."""
         return dict(self.own).get(layer, self.sparsity) if self.mode == "own" else self.sparsity
 
-    def at(self, layer: str, sparsity: float) -> NetworkChoice:
+    def at(self, layer: str, sparsity: float) -> NetworkSettings:
         """The same with the slider somewhere else."""
         if self.mode != "own":
             return replace(self, sparsity=sparsity)
@@ -63,12 +63,12 @@ class NetworkChoice:
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkShown:
+class DisplayedNetwork:
     """The layers of a network at their targets; arrays are in the order of the layers.
 
     Attributes
     ----------
-    choice : NetworkChoice
+    choice : NetworkSettings
     weights : dict of str to ndarray
         By the names of the layers that are projected; of a preview the selected one alone.
     sparsities, zeros : ndarray (layers,)
@@ -81,7 +81,7 @@ class NetworkShown:
         Whether only the selected layer is up to date.
     """
 
-    choice: NetworkChoice
+    choice: NetworkSettings
     weights: dict[str, Array]
     sparsities: Array
     zeros: Array

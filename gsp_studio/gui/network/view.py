@@ -13,7 +13,7 @@ from gsp_studio.gui.network.controls import NetworkControls
 from gsp_studio.gui.network.filter_images import weights_to_draw
 from gsp_studio.gui.network.filter_tiles import FilterTiles
 from gsp_studio.gui.network.layer_tree import LayerTree
-from gsp_studio.gui.network.state import AccuracyCurve, NetworkChoice, NetworkShown, ZerosCurve
+from gsp_studio.gui.network.state import AccuracyCurve, DisplayedNetwork, NetworkSettings, ZerosCurve
 from gsp_studio.gui.network.weight_histogram import WeightHistogram
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, canvas, elastic, label
 from gsp_studio.gui.widgets.growing_plot import GrowingPlot
@@ -50,8 +50,8 @@ class NetworkView(QWidget):
         self.seen = Switch("Which weights are drawn", ("After", "Before"))
         self._title, self._caption, self._pointer = ElidedLabel(), ElidedLabel(), elastic(label())
         self._checkpoint: Checkpoint | None = None
-        self._choice = NetworkChoice()
-        self._shown: NetworkShown | None = None
+        self._choice = NetworkSettings()
+        self._shown: DisplayedNetwork | None = None
         self._layer = ""
         self._curve: ZerosCurve | None = None
         self._is_saving = self._is_sorted = False
@@ -137,7 +137,7 @@ class NetworkView(QWidget):
         reasons = sorted({each.reason for each in others})
         self._title.tip = "\n".join([str(checkpoint.path), *(["Left alone: " + ", ".join(reasons)] if others else [])])
 
-    def set_choice(self, choice: NetworkChoice) -> None:
+    def set_choice(self, choice: NetworkSettings) -> None:
         """Show how the network is pruned."""
         self._choice = choice
         self.controls.set_choice(choice)
@@ -181,7 +181,7 @@ class NetworkView(QWidget):
     def _offer_saving(self) -> None:
         self.save.setEnabled(self._is_sorted and not self._is_saving)
 
-    def set_projection(self, shown: NetworkShown) -> None:
+    def set_projection(self, shown: DisplayedNetwork) -> None:
         """Show what the target gives."""
         self._shown = shown
         self._draw_tiles()

@@ -8,7 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.formatting import pixel_value
-from gsp_studio.gui.state import Glimpse, RunEntry, Shown, View
+from gsp_studio.gui.state import BasisPreview, DisplayedBasis, RunEntry, View
 from gsp_studio.gui.widgets.controls import ElidedLabel, EmptyState, label
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_spread import TileSpread
@@ -42,7 +42,7 @@ class MontagePanel(QWidget):
         self._buffer: TileBuffer | None = None
         self._coarse: TileBuffer | None = None
         self._dataset: Dataset | None = None
-        self._shown: Shown | None = None
+        self._shown: DisplayedBasis | None = None
         self._selected = -1
         self._marked: tuple[int, ...] = ()
         self._frozen: tuple[int, ...] = ()
@@ -107,7 +107,7 @@ class MontagePanel(QWidget):
         else:
             self.empty.set_text("Press Run (Space) to take these images apart", offers=False)
 
-    def set_shown(self, shown: Shown | None) -> None:
+    def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Show this basis; None: the empty state."""
         self._shown = shown
         if shown is None or self._dataset is None:
@@ -178,7 +178,7 @@ class MontagePanel(QWidget):
         shown = self._shown
         self.view.set_frozen(() if shown is None else tuple(shown.tile_of(basis) for basis in self._frozen))
 
-    def set_glimpse(self, glimpse: Glimpse) -> None:
+    def set_glimpse(self, glimpse: BasisPreview) -> None:
         """Show a part of the pixels of the basis, until `set_shown` brings all."""
         if self._buffer is None or not self.view.isVisible():
             return

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.backends.backend import gives_same_bits
-from gsp_studio.gui.state import TOLERANCE, Glimpse, Known, RunEntry, Shown
+from gsp_studio.gui.state import TOLERANCE, BasisPreview, Capabilities, DisplayedBasis, RunEntry
 from gsp_studio.gui.theme import current_theme, pixmap
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ConstraintChip(QWidget):
         super().__init__(parent)
         self._text = self._second = self._here = self._backend = ""
         self._least = self._residual = math.nan
-        self._result: Shown | None = None
+        self._result: DisplayedBasis | None = None
         self._met, self._is_afar = True, False
         self._icon: tuple[object, QPixmap] | None = None
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
@@ -51,12 +51,12 @@ class ConstraintChip(QWidget):
         session.runs.changed.connect(self.set_runs)
         session.analyses.residualFound.connect(self.set_residual)
 
-    def set_known(self, known: Known) -> None:
+    def set_known(self, known: Capabilities) -> None:
         """Name what computes here."""
         self._here = self._backend = known.backend
         self._tell_second()
 
-    def set_shown(self, shown: Shown | None) -> None:
+    def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Tell about this basis."""
         if shown is None:
             self._met, text = True, ""
@@ -77,7 +77,7 @@ class ConstraintChip(QWidget):
                 lines.append(f"coefficients: target {shown.target_h:.4f}, attained {shown.sparsity_h:.4f}")
             self.setToolTip("\n".join([*lines, "", _TEACH]))
 
-    def set_glimpse(self, glimpse: Glimpse) -> None:
+    def set_glimpse(self, glimpse: BasisPreview) -> None:
         """Tell about a basis that is still to be computed in full."""
         self._met = not glimpse.attained < glimpse.target - TOLERANCE
         self._residual = math.nan

@@ -14,7 +14,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
 
-from gsp_studio.gui.state import Choice, Comparison, Mark, Phase, RunEntry
+from gsp_studio.gui.state import Comparison, Phase, RunEntry, RunEvent, RunSettings
 from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.curve_overlay import CurveOverlay
@@ -67,7 +67,7 @@ class CurvesPanel(Themed, QWidget):
         self._last = 1
         self._error_plot = self._plot("error, %")
         self._sparsity_plot = self._plot("sparsity")
-        self._marks: tuple[Mark, ...] = ()
+        self._marks: tuple[RunEvent, ...] = ()
         #: Of the run that this one is a branch of.
         self._origin: Array = np.zeros((0, 3))
         self._origin_curves = (self._error_plot.plot(), self._sparsity_plot.plot())
@@ -151,7 +151,7 @@ class CurvesPanel(Themed, QWidget):
         self._mark_heads.setPen(pg.mkPen(None))
         self._lay_over()
 
-    def set_choice(self, choice: Choice) -> None:
+    def set_choice(self, choice: RunSettings) -> None:
         """The axis of iterations ends where a run of this choice does."""
         self._last = max(1, choice.max_iter)
 
@@ -173,7 +173,7 @@ class CurvesPanel(Themed, QWidget):
         if self._stack.currentIndex() != 1:
             self._stack.setCurrentIndex(1)
 
-    def set_marks(self, marks: tuple[Mark, ...]) -> None:
+    def set_marks(self, marks: tuple[RunEvent, ...]) -> None:
         """Mark the changes in this run by time; hovering over a mark tells."""
         self._marks = marks
         if len(self._n):
@@ -262,7 +262,7 @@ class CurvesPanel(Themed, QWidget):
         self._mark_heads.setData(at, np.full(len(at), height), data=list(self._marks))
 
 
-def _tip(x: float, y: float, data: Mark) -> str:
+def _tip(x: float, y: float, data: RunEvent) -> str:
     return data.line
 
 

@@ -13,8 +13,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QVBoxLayout, 
 
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
 from gsp_studio.gui.formatting import percent, pixel_value
-from gsp_studio.gui.state import Shown
-from gsp_studio.gui.widgets.adaptive_split import Turning
+from gsp_studio.gui.state import DisplayedBasis
+from gsp_studio.gui.widgets.adaptive_split import AdaptiveSplit
 from gsp_studio.gui.widgets.controls import ElidedLabel, EmptyState, canvas, facing, label
 from gsp_studio.gui.widgets.dataset_pictures import columns_of, pictures_of
 from gsp_studio.gui.widgets.error_map import ErrorMap
@@ -66,15 +66,15 @@ class InspectorPanel(QWidget):
         self._facts, self._words = ElidedLabel(), ElidedLabel()
         self._pixel_words, self._parts_words = label(), label(muted=True)
         self._dataset: Dataset | None = None
-        self._shown: Shown | None = None
+        self._shown: DisplayedBasis | None = None
         self._image = 0
         self._pixel = (-1, -1)
         self._drawn: tuple[Array, Array, Array] = (np.zeros(1),) * 3  # what the plates show, as vectors
         self._fit: ImageFit | None = None
-        self._fit_of: tuple[Shown | None, int] = (None, -1)
+        self._fit_of: tuple[DisplayedBasis | None, int] = (None, -1)
         self._spread = 0.0
         self._errors: Residuals | None = None
-        self._errors_of: Shown | None = None
+        self._errors_of: DisplayedBasis | None = None
         self._is_waiting = False
         self._ordered_by: tuple[int, Residuals | None] = (BY_NUMBER, None)
         self._errors_timer = QTimer(self, singleShot=True)
@@ -115,7 +115,7 @@ class InspectorPanel(QWidget):
         box = canvas(page)
         box.addWidget(self.strip)
         box.addLayout(facing(self._facts, self._pixel_words))
-        box.addWidget(Turning(self.plates, self.parts), 1)
+        box.addWidget(AdaptiveSplit(self.plates, self.parts), 1)
         box.addLayout(facing(self._words, self._parts_words))
         return page
 
@@ -169,7 +169,7 @@ class InspectorPanel(QWidget):
         else:
             self.empty.set_text(_OPEN)
 
-    def set_shown(self, shown: Shown | None) -> None:
+    def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Take the images apart with this basis; None: there is none."""
         self._shown = shown
         if shown is None:
@@ -189,7 +189,7 @@ class InspectorPanel(QWidget):
         """Frame a basis image; -1 for none."""
         self.parts.set_selected(basis)
 
-    def set_errors(self, shown: Shown | None, errors: Residuals | None) -> None:
+    def set_errors(self, shown: DisplayedBasis | None, errors: Residuals | None) -> None:
         """The answer to `errorsRequested`: errors of this basis; None where they cannot be had for now."""
         self._is_waiting = False
         data = self._dataset
@@ -198,7 +198,7 @@ class InspectorPanel(QWidget):
         self._errors, self._errors_of = errors, shown
         self._refresh()
 
-    def set_fit(self, shown: Shown, image: int, fit: ImageFit) -> None:
+    def set_fit(self, shown: DisplayedBasis, image: int, fit: ImageFit) -> None:
         """The answer to `fitRequested`; one for another image is too late."""
         if self._shown is not None and image == self._image and shown.W.shape == self._shown.W.shape:
             self._take(shown, fit)
@@ -229,7 +229,7 @@ class InspectorPanel(QWidget):
         if self._fit is not None and self._fit_of[1] == self._image:
             self._draw(dataset, self._fit)
 
-    def _take(self, shown: Shown, fit: ImageFit) -> None:
+    def _take(self, shown: DisplayedBasis, fit: ImageFit) -> None:
         """Another fit; the residual's colours keep their meaning while the same image's residual has their size."""
         largest = float(np.max(np.abs(fit.x - fit.reconstruction), initial=0.0))
         if self._fit_of[1] != self._image or not self._spread / 2 <= largest <= self._spread:

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
-from gsp_studio.gui.state import Choice, Known, Phase
+from gsp_studio.gui.state import Capabilities, Phase, RunSettings
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import Button, label
 
@@ -26,15 +26,15 @@ _TEACH = {
 
 
 class ModelPanel(QWidget):
-    """Edits a `Choice`, all but its sparsity."""
+    """Edits a `RunSettings`, all but its sparsity."""
 
-    edited = Signal(object)  # Choice
+    edited = Signal(object)  # RunSettings
     weightsWanted = Signal()  # request to paint some
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._choice = Choice()
-        self._known: Known | None = None
+        self._choice = RunSettings()
+        self._known: Capabilities | None = None
         self._most = 0
         self.rank = self._spin(1, 99_999, _TEACH["rank"])
         self.method = QComboBox()
@@ -104,7 +104,7 @@ class ModelPanel(QWidget):
         self.set_phase(session.phase)
         self.set_choice(session.settings.choice)
 
-    def set_known(self, known: Known) -> None:
+    def set_known(self, known: Capabilities) -> None:
         """Offer these methods and name what computes."""
         self._known = known
         self.method.clear()
@@ -135,7 +135,7 @@ class ModelPanel(QWidget):
         self.weights.setText("All equal" if weights is None else "Painted")
         self._tell()
 
-    def set_choice(self, choice: Choice) -> None:
+    def set_choice(self, choice: RunSettings) -> None:
         """Show this choice."""
         self._choice = choice
         self.rank.setValue(choice.rank)

@@ -11,7 +11,7 @@ from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.formatting import percent
-from gsp_studio.gui.state import Choice, PathCurve, Shown
+from gsp_studio.gui.state import DisplayedBasis, PathCurve, RunSettings
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.controls import Button, EmptyState, label
 from gsp_studio.gui.widgets.scrub_plot import ScrubPlot
@@ -48,7 +48,7 @@ class PathPanel(QWidget):
         self._words, self._knee_words = label(), label(muted=True)
         self._has_data = False
         self._path: PathCurve | None = None
-        self._shown: Shown | None = None
+        self._shown: DisplayedBasis | None = None
         self._s = 0.0
         self._drawn: tuple[PathCurve | None, float] = (None, math.nan)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -130,7 +130,7 @@ class PathPanel(QWidget):
         self._stack.setCurrentIndex(0 if path is None else 1)
         self._draw()
 
-    def set_shown(self, shown: Shown | None) -> None:
+    def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Show this basis beside the curves."""
         self._shown = shown
         if shown is None:
@@ -146,7 +146,7 @@ class PathPanel(QWidget):
         if self._shown is not None:
             self.basisPicked.emit(int(self._shown.order[tile]) if tile >= 0 else -1)
 
-    def set_choice(self, choice: Choice) -> None:
+    def set_choice(self, choice: RunSettings) -> None:
         """Put the line at the target of this choice."""
         self.set_sparsity(choice.sparsity)
 

@@ -46,7 +46,7 @@ class RunsPanel(QWidget):
     """A table, a row a run, and a line that leaves those whose name, tags or note hold some words."""
 
     runChosen = Signal(int)
-    remarked = Signal(int, object)  # place in the list, Remarks
+    remarked = Signal(int, object)  # place in the list, Annotations
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QStacked
 
 from gsp_studio.gui.formatting import STABILITY, over_seeds, percent
 from gsp_studio.gui.jobs.inspection import Users, users_of
-from gsp_studio.gui.state import RunEntry, Shown
+from gsp_studio.gui.state import DisplayedBasis, RunEntry
 from gsp_studio.gui.widgets.controls import Button, label, plain, reserve
 from gsp_studio.gui.widgets.dataset_pictures import pictures_of
 from gsp_studio.gui.widgets.histogram import Histogram
@@ -36,7 +36,7 @@ class BasisPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._dataset: Dataset | None = None
-        self._shown: Shown | None = None
+        self._shown: DisplayedBasis | None = None
         self._stability: BasisStability | None = None
         self._basis = -1
         self._run: RunEntry | None = None
@@ -150,7 +150,7 @@ class BasisPanel(QWidget):
         """Reshape as this data set's images."""
         self._dataset = dataset
 
-    def set_shown(self, shown: Shown | None) -> None:
+    def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Show the selected column of this basis."""
         self._shown = shown
         self._show()
@@ -208,7 +208,7 @@ class BasisPanel(QWidget):
         else:
             self.usersRequested.emit(k, is_map)
 
-    def set_users(self, shown: Shown, basis: int, users: Users) -> None:
+    def set_users(self, shown: DisplayedBasis, basis: int, users: Users) -> None:
         """The answer to `usersRequested`; one for another basis image, or other images, is too late."""
         dataset = self._dataset
         if basis == self._basis and dataset is not None and shown.H.shape[1] == dataset.X.shape[1]:

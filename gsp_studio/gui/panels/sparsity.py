@@ -10,7 +10,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.formatting import percent, signed_percent
-from gsp_studio.gui.state import Choice, Glimpse, Phase, Pinned, Shown
+from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, Pinned, RunSettings
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
 from gsp_studio.gui.widgets.slider import SparsitySlider
@@ -69,7 +69,7 @@ class SparsityPanel(Themed, QWidget):
         self.let_go = Button("Let go of all")
         self._read_out = label()
         self._pinned_text = label(muted=True)
-        self._shown: Shown | None = None
+        self._shown: DisplayedBasis | None = None
         self._pinned: Pinned | None = None
         self._held: dict[int, float] = {}
         self._phase = Phase.STARTING
@@ -195,7 +195,7 @@ class SparsityPanel(Themed, QWidget):
         if self._shown is not None:
             self._read_out.setText(self._words_for(self._shown))
 
-    def set_choice(self, choice: Choice) -> None:
+    def set_choice(self, choice: RunSettings) -> None:
         """Show the targets of this choice."""
         self.set_sparsity(choice.sparsity)
         self.set_sparsity_h(choice.sparsity_h)
@@ -248,7 +248,7 @@ class SparsityPanel(Themed, QWidget):
         else:
             self._pinned_text.setText(f"basis of {self._pinned.origin}: own sparsity {self._pinned.sparsity:.3f}")
 
-    def set_shown(self, shown: Shown | None) -> None:
+    def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Show what this basis costs, and who pays."""
         self._shown = shown
         if shown is None:
@@ -259,12 +259,12 @@ class SparsityPanel(Themed, QWidget):
         self.bars.set_bars(shown.sparsities[shown.order], shown.target)
         self._mark_held()
 
-    def set_glimpse(self, glimpse: Glimpse) -> None:
+    def set_glimpse(self, glimpse: BasisPreview) -> None:
         """Show who pays while the rest of a large basis is still to be computed."""
         self._read_out.setText("error when the slider rests")
         self.bars.set_bars(glimpse.sparsities[glimpse.order], glimpse.target)
 
-    def _words_for(self, shown: Shown) -> str:
+    def _words_for(self, shown: DisplayedBasis) -> str:
         if math.isnan(shown.baseline):
             return f"error {percent(shown.error)}"
         was_refitted = not math.isnan(shown.before_refit)

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from gsp_studio.core import weighting
 from gsp_studio.core.weighting import Box
-from gsp_studio.gui.state import Shown
+from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.basis_pair import BasisPair
 from gsp_studio.gui.widgets.brush_bar import BrushBar
@@ -257,7 +257,7 @@ class WeightsPanel(Themed, QWidget):
         self._history.clear()
         self._show_history()
 
-    def set_bases(self, plain: Shown | None, weighted: Shown | None) -> None:
+    def set_bases(self, plain: DisplayedBasis | None, weighted: DisplayedBasis | None) -> None:
         """Show what the plain and the weighted projection make of the same basis; None for none yet.
 
         The weighted one's `sparsities` are the weighted ones, which are what its target is about.

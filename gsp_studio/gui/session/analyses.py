@@ -13,7 +13,7 @@ from gsp_studio.gui.jobs.stability_check import SEEDS, StabilityCheck
 from gsp_studio.gui.jobs.weighted_pair import WeightedPair
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import Array, Pinned, RunEntry, Shown
+    from gsp_studio.gui.state import Array, DisplayedBasis, Pinned, RunEntry
     from gsp_studio.io.dataset import Dataset
 
 
@@ -21,14 +21,14 @@ class Analyses(QObject):
     """Asks about one data set, and one basis at a time."""
 
     comparisonReady = Signal(object)  # Comparison
-    errorsFound = Signal(object, object)  # Shown, Residuals of all images with it or None
+    errorsFound = Signal(object, object)  # DisplayedBasis, Residuals of all images with it or None
     residualFound = Signal(object, float)  # RunEntry, the KKT residual of its result
-    fitFound = Signal(object, int, object)  # Shown, image, ImageFit
-    pictureFound = Signal(object, int, object)  # Shown, image that patches were cut from, io.patches.Picture
-    usersFound = Signal(object, int, object)  # Shown, basis image, Users
+    fitFound = Signal(object, int, object)  # DisplayedBasis, image, ImageFit
+    pictureFound = Signal(object, int, object)  # DisplayedBasis, image that patches were cut from, io.patches.Picture
+    usersFound = Signal(object, int, object)  # DisplayedBasis, basis image, Users
     meanFound = Signal(object)  # ndarray (m,), the mean of all images
     pairWanted = Signal()  # `pair` is to be asked
-    pairChanged = Signal(object, object)  # Shown without weights, Shown with them or None
+    pairChanged = Signal(object, object)  # DisplayedBasis without weights, DisplayedBasis with them or None
     stabilityFound = Signal(object, object)  # RunEntry that was asked about, BasisStability
     activityChanged = Signal(str)  # what is being done, "" for nothing
     failed = Signal(str, str)
@@ -37,7 +37,7 @@ class Analyses(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._dataset: Dataset | None = None
-        self._shown: Shown | None = None
+        self._shown: DisplayedBasis | None = None
         self._is_pairing = False
         self._comparison, self._inspection = ComparisonJob(self), BasisInspection(self)
         self._pair, self.ranking, self.checking = WeightedPair(self), RankStudyJob(self), StabilityCheck(self)
@@ -70,7 +70,7 @@ class Analyses(QObject):
         self.checking.cancel()
         self._pair.open(dataset)
 
-    def set_shown(self, shown: Shown | None) -> None:
+    def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Ask about this basis."""
         self._shown = shown
 

@@ -10,11 +10,11 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from gsp_studio.gui.jobs.path_scan import PathScan
 from gsp_studio.gui.jobs.refit import RefitJob
 from gsp_studio.gui.session.projection import BasisProjection
-from gsp_studio.gui.state import Choice
+from gsp_studio.gui.state import RunSettings
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Outcome
-    from gsp_studio.gui.state import Array, Pinned, Shown
+    from gsp_studio.gui.state import Array, DisplayedBasis, Pinned
     from gsp_studio.io.dataset import Dataset
 
 #: Milliseconds without a move after which a large basis is projected in all its pixels.
@@ -31,10 +31,10 @@ class PinnedBasis(QObject):
     pinnedChanged = Signal(object)  # Pinned, or None
     heldChanged = Signal(object)  # dict of basis image to sparsity: those that the slider does not move
     autoRefitChanged = Signal(bool)
-    projected = Signal(object)  # Shown
-    glimpsed = Signal(object)  # Glimpse of a large basis, a Shown follows when the slider rests
+    projected = Signal(object)  # DisplayedBasis
+    glimpsed = Signal(object)  # BasisPreview of a large basis, a DisplayedBasis follows when the slider rests
     rested = Signal()  # the slider was released, and what it asked for has been shown
-    refitted = Signal(object)  # Shown with new coefficients
+    refitted = Signal(object)  # DisplayedBasis with new coefficients
     madeDenser = Signal(object, bool)  # Pinned after a short fit of both factors, whether another one would help
     pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
     activityChanged = Signal(str)  # what is being done, "" for nothing
@@ -57,7 +57,7 @@ class PinnedBasis(QObject):
         self._scan.pathChanged.connect(self.pathChanged)
         for job in (self._projection, self._refit, self._scan):
             job.failed.connect(self.failed)
-        self._wanted = Choice()
+        self._wanted = RunSettings()
         self._whole_timer = QTimer(self, interval=WHOLE_MS, singleShot=True)
         self._whole_timer.timeout.connect(self._project_whole)
         self._rest_timer = QTimer(self, interval=REST_MS, singleShot=True)
@@ -94,7 +94,7 @@ class PinnedBasis(QObject):
         self.pathChanged.emit(None)
         return True
 
-    def reweighted(self, choice: Choice, weights: Array | None) -> Pinned | None:
+    def reweighted(self, choice: RunSettings, weights: Array | None) -> Pinned | None:
         """Return the pinned basis under a choice's weights; None where they are in force already."""
         if self.pinned is None:
             return None
@@ -104,7 +104,7 @@ class PinnedBasis(QObject):
 
     # Projections
 
-    def project(self, choice: Choice) -> None:
+    def project(self, choice: RunSettings) -> None:
         """Bring the basis at these targets, by `projected`: in this event when it is small."""
         if self.pinned is None:
             return
@@ -146,7 +146,7 @@ class PinnedBasis(QObject):
         else:
             self.rested.emit()
 
-    def refit(self, dataset: Dataset, choice: Choice, shown: Shown) -> None:
+    def refit(self, dataset: Dataset, choice: RunSettings, shown: DisplayedBasis) -> None:
         """Refit what is shown: both factors where the target is denser than what is pinned, else H where it is old."""
         if self.pinned is None or self.is_refitting:
             return

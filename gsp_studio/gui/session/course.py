@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 if TYPE_CHECKING:
     from gsp_studio.core.nmf import Params
     from gsp_studio.engine.run import Intervention, Record
-    from gsp_studio.gui.state import Mark
+    from gsp_studio.gui.state import RunEvent
 
 
 class Course(QObject):
@@ -19,17 +19,17 @@ class Course(QObject):
     recordsReset = Signal(object)  # tuple of Record: curves of another run
     recordsAdded = Signal(object)  # tuple of Record
     originChanged = Signal(object)  # tuple of Record: the run that this one is a branch of
-    marksChanged = Signal(object)  # tuple of Mark: what was changed in the run
+    marksChanged = Signal(object)  # tuple of RunEvent: what was changed in the run
     logged = Signal(str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.records: list[Record] = []
-        self.marks: tuple[Mark, ...] = ()
+        self.marks: tuple[RunEvent, ...] = ()
         self._number = 0
         self._logged = 0
 
-    def show(self, records: Sequence[Record], marks: tuple[Mark, ...], origin: tuple[Record, ...]) -> None:
+    def show(self, records: Sequence[Record], marks: tuple[RunEvent, ...], origin: tuple[Record, ...]) -> None:
         """Show a run that has ended, and the one that it branched off."""
         self.records, self._logged = list(records), len(marks)
         self.originChanged.emit(origin)
@@ -53,7 +53,7 @@ class Course(QObject):
 
         self._set_marks(marks_of(start, steps, self.records))
 
-    def _set_marks(self, marks: tuple[Mark, ...]) -> None:
+    def _set_marks(self, marks: tuple[RunEvent, ...]) -> None:
         if marks != self.marks:
             self.marks = marks
             self.marksChanged.emit(marks)

@@ -10,14 +10,14 @@ from gsp_studio.gui.state import View
 
 if TYPE_CHECKING:
     from gsp_studio.core.edits import Edit
-    from gsp_studio.gui.state import Glimpse, Shown
+    from gsp_studio.gui.state import BasisPreview, DisplayedBasis
 
 
 class Display(QObject):
     """The basis on the screen, the selection and the view."""
 
-    shownChanged = Signal(object)  # Shown, or None
-    glimpseChanged = Signal(object)  # Glimpse of a large basis while the slider moves; shownChanged follows
+    shownChanged = Signal(object)  # DisplayedBasis, or None
+    glimpseChanged = Signal(object)  # BasisPreview of a large basis while the slider moves; shownChanged follows
     selectionChanged = Signal(int)  # the basis image that everything is about, or -1
     markedChanged = Signal(object)  # tuple of all basis images that are selected
     viewChanged = Signal(object)  # View
@@ -25,17 +25,17 @@ class Display(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self.shown: Shown | None = None
-        self.glimpse: Glimpse | None = None
+        self.shown: DisplayedBasis | None = None
+        self.glimpse: BasisPreview | None = None
         self.marked: tuple[int, ...] = ()
         self.view = View()
 
-    def show(self, shown: Shown | None) -> None:
+    def show(self, shown: DisplayedBasis | None) -> None:
         """Bring a basis to the screen; None: none."""
         self.shown, self.glimpse = shown, None
         self.shownChanged.emit(shown)
 
-    def show_glimpse(self, glimpse: Glimpse) -> None:
+    def show_glimpse(self, glimpse: BasisPreview) -> None:
         """Bring a part of a basis to the screen, of which all is to follow."""
         self.glimpse = glimpse
         self.glimpseChanged.emit(glimpse)

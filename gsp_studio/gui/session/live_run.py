@@ -10,7 +10,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.formatting import told
-from gsp_studio.gui.state import Choice, Progress
+from gsp_studio.gui.state import Progress, RunSettings
 
 if TYPE_CHECKING:
     from gsp_studio.core.edits import Edit
@@ -34,7 +34,7 @@ class LiveRun(QObject):
     renumbered = Signal(object)  # Edit that the next iterate shows
     killed = Signal()  # the basis images that were meant have been asked to go
     frozenChanged = Signal(object)  # tuple of the basis images that the run leaves as they are
-    iterated = Signal(object)  # Shown
+    iterated = Signal(object)  # DisplayedBasis
     ended = Signal(object, object)  # Runner, Outcome
     failed = Signal(str, str)
     logged = Signal(str)
@@ -42,7 +42,7 @@ class LiveRun(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.runner: Runner | None = None
-        self.choice = Choice()
+        self.choice = RunSettings()
         #: Number of the run that this one is a branch of, and how many iterations they share; (0, 0) for none.
         self.origin = (0, 0)
         #: Basis images on the screen that the run leaves as they are.
@@ -61,7 +61,7 @@ class LiveRun(QObject):
         """Whether there is a run that has not ended."""
         return self.runner is not None
 
-    def start(self, runner: Runner, choice: Choice, name: str, origin: tuple[int, int] = (0, 0)) -> None:
+    def start(self, runner: Runner, choice: RunSettings, name: str, origin: tuple[int, int] = (0, 0)) -> None:
         """Begin; `choice` is what it began with, `name` what people call it."""
         self.runner, self.choice, self._name, self.origin = runner, choice, name, origin
         self._is_paused = self.is_cancelled = False
@@ -97,7 +97,7 @@ class LiveRun(QObject):
 
     # What is asked of it
 
-    def steer(self, choice: Choice, weights: Array | None) -> None:
+    def steer(self, choice: RunSettings, weights: Array | None) -> None:
         """Go on with these targets and weights."""
         runner = self.runner
         if runner is not None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from gsp_studio.gui.jobs.projector import Projector
-    from gsp_studio.gui.state import Array, Glimpse, Pinned, Shown
+    from gsp_studio.gui.state import Array, BasisPreview, DisplayedBasis, Pinned
     from gsp_studio.io.dataset import Dataset
 
 #: Entries of a basis up to which a projection fits into the event that asked for it; larger ones go to a worker.
@@ -31,14 +31,14 @@ class ProjectionRequest(NamedTuple):
 class BasisProjection(QObject):
     """Projects what is pinned; `projected` brings it, in the event that asked for it where that is possible."""
 
-    projected = Signal(object)  # Shown
+    projected = Signal(object)  # DisplayedBasis
     failed = Signal(str, str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.projector: Projector | None = None
         self._compiled: set[np.dtype] = set()  # types of which the kernels are there
-        self._job: Job[ProjectionRequest, Shown] = Job(_show, "gsp-project", self)
+        self._job: Job[ProjectionRequest, DisplayedBasis] = Job(_show, "gsp-project", self)
         self._job.answered.connect(self._tell)
         self._job.failed.connect(self.failed)
 
@@ -79,7 +79,7 @@ class BasisProjection(QObject):
         else:
             self._job.submit(ProjectionRequest(projector, s, s_h))
 
-    def glimpse(self, s: float) -> Glimpse | None:
+    def glimpse(self, s: float) -> BasisPreview | None:
         """A part of a large basis at s, in this event; None where the whole is as quick, or nothing is sorted yet."""
         projector = self.projector
         return None if projector is None or not projector.is_large else projector.glimpse(s)
@@ -88,10 +88,10 @@ class BasisProjection(QObject):
         """End the thread; True when it has ended."""
         return self._job.close(timeout)
 
-    def _tell(self, asked: ProjectionRequest, shown: Shown) -> None:
+    def _tell(self, asked: ProjectionRequest, shown: DisplayedBasis) -> None:
         self._compiled.add(asked.projector.pinned.W.dtype)
         self.projected.emit(shown)
 
 
-def _show(asked: ProjectionRequest) -> Shown:
+def _show(asked: ProjectionRequest) -> DisplayedBasis:
     return asked.projector.show(asked.s, asked.s_h)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.live_run import LiveRun
     from gsp_studio.gui.session.run_list import RunList
     from gsp_studio.gui.session.settings import Settings
-    from gsp_studio.gui.state import Choice, RunEntry
+    from gsp_studio.gui.state import RunEntry, RunSettings
     from gsp_studio.io.dataset import Dataset
 
 
@@ -120,7 +120,7 @@ class RunControl(QObject):
         self.shown.emit(entry)
         self._runs.show(index)
 
-    def adopt(self, runs: tuple[RunEntry, ...], choice: Choice, number: int) -> None:
+    def adopt(self, runs: tuple[RunEntry, ...], choice: RunSettings, number: int) -> None:
         """Take runs that were kept in place of those that are here; `number`: of the one to show, 0 for none."""
         self._runs.take(runs)
         self._settings.set_choice(choice)

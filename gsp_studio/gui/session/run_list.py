@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Record
     from gsp_studio.experiments.stability import BasisStability
-    from gsp_studio.gui.state import Remarks, RunEntry
+    from gsp_studio.gui.state import Annotations, RunEntry
 
 
 class RunList(QObject):
@@ -75,7 +75,7 @@ class RunList(QObject):
 
     # Beside a run
 
-    def remark(self, index: int, remarks: Remarks) -> None:
+    def remark(self, index: int, remarks: Annotations) -> None:
         """Write something beside a run."""
         entry = self.at(index)
         if entry is not None and remarks != entry.remarks:

@@ -31,7 +31,7 @@ from gsp_studio.gui.session.settings import Settings
 from gsp_studio.gui.session.slider import Slider
 from gsp_studio.gui.session.undo import UndoHistory
 from gsp_studio.gui.session.warm_fit import WarmFit
-from gsp_studio.gui.state import Known, Phase, RunEntry
+from gsp_studio.gui.state import Capabilities, Phase, RunEntry
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset, LoadOptions
@@ -43,7 +43,7 @@ POLL_MS = 33
 class Session(QObject):
     """Composes the parts, and keeps the data set, the phase and the flows that cross parts."""
 
-    known = Signal(object)  # Known: the solvers are there
+    known = Signal(object)  # Capabilities: the solvers are there
     phaseChanged = Signal(object)  # Phase
     datasetLeaving = Signal()  # other data are about to take the place of these; all of theirs is still here
     datasetChanged = Signal(object)  # Dataset
@@ -99,7 +99,7 @@ class Session(QObject):
         self._timer.start()
         self.activity.set("getting the solvers ready")
 
-    def _become_ready(self, found: Known) -> None:
+    def _become_ready(self, found: Capabilities) -> None:
         self.activity.set("")
         self.known.emit(found)
         self._set_phase(Phase.EMPTY)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.gui.state import Choice
+from gsp_studio.gui.state import RunSettings
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import Array
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Settings(QObject):
     """Values edited by the panels. A value is told first to views of it, then as set, for what follows."""
 
-    choiceChanged = Signal(object)  # Choice
-    choiceSet = Signal(object, object)  # the Choice before, the one that the user made of it
+    choiceChanged = Signal(object)  # RunSettings
+    choiceSet = Signal(object, object)  # the RunSettings before, the one that the user made of it
     targetsSet = Signal()  # the same, but for nothing but the targets
     weightsChanged = Signal(object)  # ndarray (m,), or None: all equal
     weightsSet = Signal()
@@ -26,7 +26,7 @@ class Settings(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self.choice = Choice()
+        self.choice = RunSettings()
         #: Cost of using each pixel (m,), for the weighted method; None: all the same. Never written again.
         self.weights: Array | None = None
         #: Where the next runs are computed: the address of a cluster, "" for this computer.
@@ -34,7 +34,7 @@ class Settings(QObject):
         #: A run is going on: nothing but its targets and weights can be changed.
         self.is_fixed = False
 
-    def take(self, choice: Choice) -> None:
+    def take(self, choice: RunSettings) -> None:
         """Show the choice of a run, which has consequences of its own."""
         self.choice = choice
         self.choiceChanged.emit(choice)
@@ -44,7 +44,7 @@ class Settings(QObject):
         self.weights = None
         self.take(replace(self.choice, rank=max(1, min(self.choice.rank, *dataset.X.shape))))
 
-    def set_choice(self, choice: Choice) -> None:
+    def set_choice(self, choice: RunSettings) -> None:
         """Take what the model panel says."""
         if choice != self.choice and not self.is_fixed:
             before = self.choice

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.display import Display
     from gsp_studio.gui.session.settings import Settings
     from gsp_studio.gui.session.warm_fit import WarmFit
-    from gsp_studio.gui.state import Array, Choice, Glimpse, Pinned, Shown
+    from gsp_studio.gui.state import Array, BasisPreview, DisplayedBasis, Pinned, RunSettings
     from gsp_studio.io.dataset import Dataset
 
 
@@ -60,11 +60,11 @@ class Slider(QObject):
     def _project(self) -> None:
         self._basis.project(self._settings.choice)
 
-    def _show(self, shown: Shown) -> None:
+    def _show(self, shown: DisplayedBasis) -> None:
         if self.is_free:
             self._display.show(shown)
 
-    def _show_glimpse(self, glimpse: Glimpse) -> None:
+    def _show_glimpse(self, glimpse: BasisPreview) -> None:
         if self.is_free:
             self._display.show_glimpse(glimpse)
 
@@ -80,7 +80,7 @@ class Slider(QObject):
         if self.is_free:
             self._project()
 
-    def _follow_choice(self, before: Choice, choice: Choice) -> None:
+    def _follow_choice(self, before: RunSettings, choice: RunSettings) -> None:
         """A new rank or seed gives the slider a new basis after a short rest."""
         self._reweigh()
         if self.is_free and (choice.rank, choice.seed) != (before.rank, before.seed):

@@ -10,7 +10,7 @@ from gsp_studio.gui.jobs.short_fit import ShortFit
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Outcome
-    from gsp_studio.gui.state import Choice
+    from gsp_studio.gui.state import RunSettings
     from gsp_studio.io.dataset import Dataset
 
 #: Milliseconds of rest before a changed rank or seed is fitted anew.
@@ -47,7 +47,7 @@ class WarmFit(QObject):
         """Say `due` after a rest."""
         self._rest.start()
 
-    def fit(self, dataset: Dataset, choice: Choice) -> None:
+    def fit(self, dataset: Dataset, choice: RunSettings) -> None:
         """Begin; what cannot be fitted is not."""
         from gsp_studio.gui.jobs.compute import new_warm_fit
 

@@ -14,14 +14,14 @@ from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.question import is_confirmed
 from gsp_studio.gui.formatting import plural
 from gsp_studio.gui.session_file.recent import RecentSession, RecentSessions
-from gsp_studio.gui.session_file.store import SUFFIX, Keeping
+from gsp_studio.gui.session_file.store import SUFFIX, SessionStore
 from gsp_studio.io.logfile import log_folder
 
 if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.run_records import Reopened
     from gsp_studio.gui.window.layout import WindowLayout
-    from gsp_studio.gui.window.menu_bar import Menus
+    from gsp_studio.gui.window.menu_bar import MenuBar
 
 _FILES = f"Sessions (*{SUFFIX});;All files (*)"
 #: Entries of the menu; the dialog behind it has all.
@@ -30,7 +30,7 @@ _IN_MENU = 10
 _TOLD = 3
 
 
-class Filing(QObject):
+class SessionFileMenu(QObject):
     """Saves, opens and recovers the sessions of a window."""
 
     logged = Signal(str)  # what happened, a line
@@ -40,7 +40,7 @@ class Filing(QObject):
         self._window, self._session, self._layout, self._settings = window, session, layout, settings
         #: Calls what opens another session, when the work on this one is kept.
         self.before_other_data: Callable[[Callable[[], None]], None] = lambda go: go()
-        self.keeping = Keeping(session, self._window_state)
+        self.keeping = SessionStore(session, self._window_state)
         self.sessions = RecentSessions(settings)
         self._recent = QMenu("&Recent sessions", window)
         self._recent.aboutToShow.connect(self._list_recent)
@@ -53,7 +53,7 @@ class Filing(QObject):
         keeping.foldersChanged.connect(self._list_recent)
         session.datasetChanged.connect(lambda _: self._title())
 
-    def add_to(self, menus: Menus) -> None:
+    def add_to(self, menus: MenuBar) -> None:
         """The actions of the File menu."""
         menus.add("&File", "Open a &session...", self.ask_open, "")
         menus.submenu("&File", self._recent)

@@ -23,7 +23,7 @@ from gsp_studio.gui.session_file.window_state import (
     read_state,
     read_texts,
 )
-from gsp_studio.gui.state import Choice, RunEntry
+from gsp_studio.gui.state import RunEntry, RunSettings
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import read_folder
@@ -80,7 +80,7 @@ def saved_of(entry: RunEntry) -> SavedRun:
     return SavedRun(entry.number, entry.exported(), details, arrays)
 
 
-def saved_so_far(number: int, runner: Runner, choice: Choice, origin: tuple[int, int]) -> SavedRun | None:
+def saved_so_far(number: int, runner: Runner, choice: RunSettings, origin: tuple[int, int]) -> SavedRun | None:
     """Return the part of a running run to save; None before iteration 1."""
     outcome = runner.so_far()
     if outcome is None or outcome.result is None:
@@ -88,7 +88,7 @@ def saved_so_far(number: int, runner: Runner, choice: Choice, origin: tuple[int,
     return SavedRun(number, outcome.exported(runner.spec), _details(choice, origin, outcome.interventions))
 
 
-def _details(choice: Choice, origin: tuple[int, int], steps: Sequence[Intervention]) -> dict[str, Any]:
+def _details(choice: RunSettings, origin: tuple[int, int], steps: Sequence[Intervention]) -> dict[str, Any]:
     return {"choice": asdict(choice), "origin": list(origin), "texts": [step.text for step in steps]}
 
 

@@ -39,7 +39,7 @@ class _Task(NamedTuple):
     failed: Callable[[Exception], None]
 
 
-class Keeping(QObject):
+class SessionStore(QObject):
     """Saves and opens sessions; `window_state` tells what the window looks like, as plain JSON."""
 
     saved = Signal(object)  # Path

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gsp_studio.gui.dialogs.question import UnsavedQuestion
     from gsp_studio.gui.session.session import Session
-    from gsp_studio.gui.session_file.menu import Filing
+    from gsp_studio.gui.session_file.menu import SessionFileMenu
     from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 
 _SHELF = "File > Recent sessions"
@@ -26,7 +26,7 @@ _SHELF = "File > Recent sessions"
 class UnsavedWork(QObject):
     """Asks about the unsaved work of a window, and goes on once the answer has been carried out."""
 
-    def __init__(self, window: QMainWindow, session: Session, sweep: BackgroundSweep, filing: Filing) -> None:
+    def __init__(self, window: QMainWindow, session: Session, sweep: BackgroundSweep, filing: SessionFileMenu) -> None:
         super().__init__(window)
         self._window, self._session, self._filing = window, session, filing
         self._keeping, self._sweep = filing.keeping, sweep

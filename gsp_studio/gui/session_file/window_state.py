@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from gsp_studio.backends import available_backends
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.nmf import METHODS, Params
-from gsp_studio.gui.state import Choice, Remarks, View
+from gsp_studio.gui.state import Annotations, RunSettings, View
 
 #: Whether a value can be used, and which ones can, in words.
 Check = tuple[Callable[[Any], bool], str]
-Checked = TypeVar("Checked", Choice, View)
+Checked = TypeVar("Checked", RunSettings, View)
 
 _LONGEST = 40
 
@@ -73,7 +73,7 @@ class WindowState:
 
     Attributes
     ----------
-    choice : Choice
+    choice : RunSettings
     view : View
     marked : tuple of int
         The selected basis images.
@@ -87,7 +87,7 @@ class WindowState:
         Title of the view in front, "" where it is not known.
     """
 
-    choice: Choice = field(default_factory=Choice)
+    choice: RunSettings = field(default_factory=RunSettings)
     view: View = field(default_factory=View)
     marked: tuple[int, ...] = ()
     shown_run: int = 0
@@ -127,17 +127,17 @@ def read_state(content: Any, most: int, problems: list[str]) -> WindowState:
     )
 
 
-def read_choice(content: Any, otherwise: Choice, about: str, problems: list[str]) -> Choice:
+def read_choice(content: Any, otherwise: RunSettings, about: str, problems: list[str]) -> RunSettings:
     """Check what the Model panel said; values that are odd or missing are those of `otherwise`."""
     return _read_fields(content, otherwise, _CHOICE, about, problems)
 
 
-def _read_choice_up_to(most: int, content: Any, about: str, problems: list[str]) -> Choice:
-    otherwise = Choice(rank=min(Choice().rank, most))
+def _read_choice_up_to(most: int, content: Any, about: str, problems: list[str]) -> RunSettings:
+    otherwise = RunSettings(rank=min(RunSettings().rank, most))
     return _read_fields(content, otherwise, {**_CHOICE, "rank": _whole(1, most)}, about, problems)
 
 
-def read_remarks(content: Any, rank: int, about: str, problems: list[str]) -> Remarks:
+def read_remarks(content: Any, rank: int, about: str, problems: list[str]) -> Annotations:
     """Check what was written beside a run of this rank, among other things."""
     content = _mapping(content, about, problems)
     usable = {
@@ -145,7 +145,7 @@ def read_remarks(content: Any, rank: int, about: str, problems: list[str]) -> Re
         for name, check in _REMARKS.items()
         if name in content
     }
-    return Remarks.from_json({name: value for name, value in usable.items() if value is not None}, rank)
+    return Annotations.from_json({name: value for name, value in usable.items() if value is not None}, rank)
 
 
 def read_origin(content: Any, about: str, problems: list[str]) -> tuple[int, int]:
@@ -162,16 +162,16 @@ def read_texts(content: Any, about: str, problems: list[str]) -> list[str]:
     return list(_usable({"texts": content}, "texts", [], _TEXTS, about, problems))
 
 
-def choice_of(start: Params) -> Choice:
+def choice_of(start: Params) -> RunSettings:
     """Describe the parameters that a run began with as the Model panel shows them."""
-    return Choice(
+    return RunSettings(
         start.rank,
         start.method,
         start.sparsity,
         start.seed,
         start.max_iter,
         start.sparsity_h or 0.0,
-        start.init if isinstance(start.init, str) else Choice().init,
+        start.init if isinstance(start.init, str) else RunSettings().init,
     )
 
 

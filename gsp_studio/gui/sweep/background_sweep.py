@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gsp_studio.experiments.grid import Cell, Grid
     from gsp_studio.experiments.sweep import Sweep, SweepPoll
     from gsp_studio.gui.session.session import Session
-    from gsp_studio.gui.state import Choice
+    from gsp_studio.gui.state import RunSettings
     from gsp_studio.io.session_file import SavedRun
 
 #: Milliseconds between polls: about 30 a second.
@@ -198,7 +198,7 @@ class BackgroundSweep(QObject):
         self._activity = activity
         self._give_way()
 
-    def _hear_choice(self, choice: Choice) -> None:
+    def _hear_choice(self, choice: RunSettings) -> None:
         sparsities = (choice.sparsity, choice.sparsity_h)
         if sparsities != self._sparsities:
             self._sparsities, self._not_before = sparsities, time.monotonic() + REST

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _ROOT = "sweeps"
 
 
-class Sweeps(QObject):
+class SweepController(QObject):
     """Opens the dialog over `window`, one at a time; another folder is remembered in the settings."""
 
     def __init__(self, window: QMainWindow, session: Session, sweep: BackgroundSweep, settings: QSettings) -> None:

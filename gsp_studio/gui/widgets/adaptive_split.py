@@ -13,7 +13,7 @@ _SHARES = (5, 3)
 _MOST = (1 << 24) - 1  # Qt's "as large as it likes"
 
 
-class Turning(QWidget):
+class AdaptiveSplit(QWidget):
     """A large widget, and a small one that is a strip as high as its size hint while it is below."""
 
     def __init__(self, large: QWidget, small: QWidget, parent: QWidget | None = None) -> None:

@@ -10,7 +10,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from gsp_studio.gui.formatting import percent
-from gsp_studio.gui.state import Shown
+from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.tile_buffer import TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
@@ -36,8 +36,8 @@ class BasisPair(QWidget):
         self._places = tuple(QStackedWidget() for _ in _SIDES)
         self._words = tuple(label(muted=True) for _ in _SIDES)
         self._buffers: list[TileBuffer | None] = [None, None]
-        self._bases: tuple[Shown | None, Shown | None] = (None, None)
-        self._drawn: list[tuple[Shown | None, Shown | None] | None] = [None, None]
+        self._bases: tuple[DisplayedBasis | None, DisplayedBasis | None] = (None, None)
+        self._drawn: list[tuple[DisplayedBasis | None, DisplayedBasis | None] | None] = [None, None]
         self._dataset: Dataset | None = None
         self._selected = -1
         grid = QGridLayout(self)
@@ -74,7 +74,7 @@ class BasisPair(QWidget):
         self._buffers = [None, None]
         self.set_bases(None, None)
 
-    def set_bases(self, plain: Shown | None, weighted: Shown | None) -> None:
+    def set_bases(self, plain: DisplayedBasis | None, weighted: DisplayedBasis | None) -> None:
         """Show these, the weighted one with its weighted sparsities; None for none yet."""
         self._bases = plain, weighted
         self._draw()
@@ -86,7 +86,7 @@ class BasisPair(QWidget):
             leader = self._leader(k)
             view.set_selected(-1 if leader is None else leader.tile_of(basis))
 
-    def _leader(self, k: int) -> Shown | None:
+    def _leader(self, k: int) -> DisplayedBasis | None:
         """Return the basis that orders a side's tiles: the plain one on both, to be compared."""
         shown, plain = self._bases[k], self._bases[0]
         if shown is None or plain is None:
@@ -103,7 +103,7 @@ class BasisPair(QWidget):
                 self._draw_side(k, *wanted)
         self.set_selected(self._selected)
 
-    def _draw_side(self, k: int, shown: Shown | None, leader: Shown | None) -> None:
+    def _draw_side(self, k: int, shown: DisplayedBasis | None, leader: DisplayedBasis | None) -> None:
         dataset, place = self._dataset, self._places[k]
         there = shown is not None and dataset is not None
         if place.currentIndex() != int(there):

@@ -7,7 +7,7 @@ from typing import Any
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QLabel, QWidget
 
-from gsp_studio.gui.state import Known
+from gsp_studio.gui.state import Capabilities
 
 #: Milliseconds between looks at the memory.
 LOOK_MS = 2000
@@ -18,12 +18,12 @@ class DeviceLabel(QLabel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._known: Known | None = None
+        self._known: Capabilities | None = None
         self.setContentsMargins(0, 0, 8, 0)
         self._timer = QTimer(self, interval=LOOK_MS)
         self._timer.timeout.connect(self.look)
 
-    def set_known(self, known: Known) -> None:
+    def set_known(self, known: Capabilities) -> None:
         """Name what computes."""
         self._known = known
         self.look()

@@ -15,7 +15,7 @@ from gsp_studio.gui.formatting import STABILITY, over_seeds
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import RunEntry, Shown
+    from gsp_studio.gui.state import DisplayedBasis, RunEntry
     from gsp_studio.gui.widgets.tile_view import TileView
     from gsp_studio.io.dataset import Dataset
 
@@ -57,7 +57,7 @@ class TileSpread:
         """Show or hide the veil; the dots stay."""
         self._is_on = on
 
-    def draw(self, shown: Shown | None, dataset: Dataset | None, tiles: TileBuffer | None) -> None:
+    def draw(self, shown: DisplayedBasis | None, dataset: Dataset | None, tiles: TileBuffer | None) -> None:
         """Show it over these tiles; nothing is drawn again that is there already."""
         entry = self._entry if _is_about(self._entry, shown) else None
         order = () if shown is None else tuple(shown.order.tolist())
@@ -73,7 +73,7 @@ class TileSpread:
         self._view.set_unstable(tuple(shown.tile_of(basis) for basis in entry.stability.unstable))
         self._view.set_spread(self._veil(shown, dataset, tiles) if self._is_on else None)
 
-    def _veil(self, shown: Shown, dataset: Dataset, tiles: TileBuffer) -> TileBuffer | None:
+    def _veil(self, shown: DisplayedBasis, dataset: Dataset, tiles: TileBuffer) -> TileBuffer | None:
         if self._relative is None:
             return None
         images = dataset.as_images(self._relative)
@@ -104,7 +104,7 @@ class TileSpread:
             f"{STABILITY}"
         )
 
-    def under(self, shown: Shown, dataset: Dataset, basis: int, row: int, column: int) -> str:
+    def under(self, shown: DisplayedBasis, dataset: Dataset, basis: int, row: int, column: int) -> str:
         """The deviation of one pixel in words; "" for nothing."""
         found = None if self._entry is None else self._entry.stability
         if found is None or self._relative is None or not _is_about(self._entry, shown):
@@ -113,6 +113,6 @@ class TileSpread:
         return f"  ·  ± {100 * value:.0f} % of its brightest {over_seeds(found.seeds)}"
 
 
-def _is_about(entry: RunEntry | None, shown: Shown | None) -> bool:
+def _is_about(entry: RunEntry | None, shown: DisplayedBasis | None) -> bool:
     """Whether these are as many basis images of as many pixels: the run may be told before what is shown of it."""
     return entry is not None and shown is not None and entry.shown.W.shape == shown.W.shape

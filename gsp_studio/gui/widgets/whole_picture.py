@@ -13,7 +13,7 @@ from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing, label
 from gsp_studio.gui.widgets.image_plates import Plate, Plates, grey_table, signed_table
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import Shown
+    from gsp_studio.gui.state import DisplayedBasis
     from gsp_studio.io.dataset import Dataset
     from gsp_studio.io.patches import Picture
 
@@ -33,8 +33,8 @@ class WholePicture(QFrame):
         self.plates = Plates("The whole picture: original, reconstruction and residual")
         self._facts, self._pixel_words = ElidedLabel(), label()
         self._count = 0
-        self._wanted: tuple[Shown | None, int] = (None, -1)
-        self._asked: tuple[Shown | None, int] = (None, -1)
+        self._wanted: tuple[DisplayedBasis | None, int] = (None, -1)
+        self._asked: tuple[DisplayedBasis | None, int] = (None, -1)
         self._picture: Picture | None = None
         self._pixel = (-1, -1)
         self._timer = QTimer(self, singleShot=True)
@@ -55,13 +55,13 @@ class WholePicture(QFrame):
         self._facts.setText(_WAIT)
         self._tell_pixel()
 
-    def show_patch(self, shown: Shown, patch: int) -> None:
+    def show_patch(self, shown: DisplayedBasis, patch: int) -> None:
         """Show the image that a patch was cut from, with this basis; the former stays until it is there."""
         self._wanted = (shown, patch)
         if self._wanted != self._asked and not self._timer.isActive():
             self._timer.start(0 if self._picture is None or patch != self._asked[1] else _REST_MS)
 
-    def set_picture(self, shown: Shown, image: int, picture: Picture) -> None:
+    def set_picture(self, shown: DisplayedBasis, image: int, picture: Picture) -> None:
         """The answer to `requested`: image number `image`, from 0."""
         self._picture = picture
         white = float(picture.original.max(initial=0.0)) or 1.0

@@ -11,23 +11,23 @@ from gsp_studio.gui.state import Phase
 if TYPE_CHECKING:
     from PySide6.QtGui import QAction
 
-    from gsp_studio.gui.network.controller import Networking
+    from gsp_studio.gui.network.controller import NetworkController
     from gsp_studio.gui.session.session import Session
-    from gsp_studio.gui.session_file.menu import Filing
-    from gsp_studio.gui.window.cluster_menu import Clusters
-    from gsp_studio.gui.window.menu_bar import Menus
-    from gsp_studio.gui.window.prompts import Asking
+    from gsp_studio.gui.session_file.menu import SessionFileMenu
+    from gsp_studio.gui.window.cluster_menu import ClusterMenu
+    from gsp_studio.gui.window.menu_bar import MenuBar
+    from gsp_studio.gui.window.prompts import Prompts
 
 
 class Frame(Protocol):
     """The parts of a main window that actions call."""
 
     session: Session
-    asking: Asking
-    filing: Filing
-    networking: Networking
-    clusters: Clusters
-    menus: Menus
+    asking: Prompts
+    filing: SessionFileMenu
+    networking: NetworkController
+    clusters: ClusterMenu
+    menus: MenuBar
 
     def close(self) -> bool: ...
     def take_tour(self) -> None: ...

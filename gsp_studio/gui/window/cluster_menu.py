@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QInputDialog, QMainWindow
 from gsp_studio.gui.jobs.job import Job
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.widgets.controls import label
-from gsp_studio.gui.window.menu_bar import Menus
+from gsp_studio.gui.window.menu_bar import MenuBar
 
 if TYPE_CHECKING:
     from gsp_studio.engine.cluster import Status
@@ -27,7 +27,7 @@ _REST_MS = 2000
 _GIB = 1 << 30
 
 
-class Clusters(QObject):
+class ClusterMenu(QObject):
     """Where runs are computed: the menu that chooses, and the words of the status bar.
 
     Parameters
@@ -55,7 +55,7 @@ class Clusters(QObject):
         self._rest = QTimer(self, interval=_REST_MS, singleShot=True)
         self._rest.timeout.connect(lambda: self._job.submit(self._address))
 
-    def add_to(self, menus: Menus) -> None:
+    def add_to(self, menus: MenuBar) -> None:
         """The submenu Run on."""
         texts = {_HERE: "This computer", _THERE: "Cluster..."}
         self.actions = menus.choices("&Run", "Run &on", texts, _HERE, self._choose)

@@ -26,7 +26,7 @@ from gsp_studio.gui.panels.selected_basis import BasisPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.panels.weights import WeightsPanel
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.window.view_tabs import Centre
+from gsp_studio.gui.window.view_tabs import ViewTabs
 
 #: Version of the docks' arrangement: a stored one of another version is not restored.
 _VERSION = 2
@@ -90,7 +90,7 @@ class WindowLayout(QObject):
     ----------
     panels : dict of str to QWidget
         By the names in `PANELS`.
-    centre : Centre
+    centre : ViewTabs
         The views, a tab each.
     docks : dict of str to QDockWidget
         By their titles.
@@ -102,7 +102,7 @@ class WindowLayout(QObject):
         self.panels: dict[str, QWidget] = {row.name: row.make() for row in PANELS}
         views = {row.title: self.panels[row.name] for row in PANELS if row.place is Place.VIEW}
         [self._below] = (self.panels[row.name] for row in PANELS if row.place is Place.UNDER_VIEWS)
-        self.centre = Centre(views, below=self._below)
+        self.centre = ViewTabs(views, below=self._below)
         window.setCentralWidget(self.centre)
         self.docks: dict[str, QDockWidget] = {}
         for row in PANELS:

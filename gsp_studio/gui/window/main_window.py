@@ -10,7 +10,7 @@ from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPaintEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QToolBar, QToolButton
 
-from gsp_studio.gui.network.controller import Networking
+from gsp_studio.gui.network.controller import NetworkController
 from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.panels.constraint_chip import ConstraintChip
 from gsp_studio.gui.panels.curves import CurvesPanel
@@ -18,17 +18,17 @@ from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.session_file.menu import Filing
+from gsp_studio.gui.session_file.menu import SessionFileMenu
 from gsp_studio.gui.session_file.unsaved_work import UnsavedWork
 from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 from gsp_studio.gui.theme import Themed, apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.widgets.device_label import DeviceLabel
 from gsp_studio.gui.window.actions import MENUS, OPENINGS, STEERING, make_actions, offer_actions
-from gsp_studio.gui.window.cluster_menu import Clusters
+from gsp_studio.gui.window.cluster_menu import ClusterMenu
 from gsp_studio.gui.window.layout import WindowLayout
-from gsp_studio.gui.window.menu_bar import Menus
+from gsp_studio.gui.window.menu_bar import MenuBar
 from gsp_studio.gui.window.messages import Messages
-from gsp_studio.gui.window.prompts import Asking
+from gsp_studio.gui.window.prompts import Prompts
 from gsp_studio.gui.window.tour import Tour, hints_of
 from gsp_studio.gui.window.view_menu import ViewMenu
 
@@ -52,12 +52,12 @@ class MainWindow(Themed, QMainWindow):
             setattr(self, name, panel)
         self.centre, self.docks = self.arrangement.centre, self.arrangement.docks
         self.sweep = BackgroundSweep(session)
-        self.asking = Asking(self, session, self.sweep, settings)
+        self.asking = Prompts(self, session, self.sweep, settings)
         self.messages = Messages(self, self.arrangement.panel(LogPanel), self.asking)
-        self.filing = Filing(self, session, self.arrangement, settings)
+        self.filing = SessionFileMenu(self, session, self.arrangement, settings)
         self.unsaved = UnsavedWork(self, session, self.sweep, self.filing)
-        self.networking = Networking(self, session, self.arrangement, settings)
-        self.clusters = Clusters(self, session, settings)
+        self.networking = NetworkController(self, session, self.arrangement, settings)
+        self.clusters = ClusterMenu(self, session, settings)
         self.device = DeviceLabel()
         self.statusBar().addPermanentWidget(self.device)
         self._make_tool_bar()
@@ -114,7 +114,7 @@ class MainWindow(Themed, QMainWindow):
         self.centre.changed.connect(self._view_came)
 
     def _make_menus(self) -> None:
-        self.menus: Menus = Menus(self, MENUS)
+        self.menus: MenuBar = MenuBar(self, MENUS)
         self.actions_by_name = make_actions(self)
         tiles = self.arrangement.panel(MontagePanel).view
         tiles.addActions([self.actions_by_name[name] for name in STEERING])

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMainWindow, QMenu
 from gsp_studio.gui.theme import icon
 
 
-class Menus:
+class MenuBar:
     """The menu bar of a window.
 
     Attributes

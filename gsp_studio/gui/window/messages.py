@@ -10,14 +10,14 @@ from PySide6.QtWidgets import QMainWindow
 
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.widgets.controls import label
-from gsp_studio.gui.window.prompts import Asking
+from gsp_studio.gui.window.prompts import Prompts
 from gsp_studio.io.logfile import LOG
 
 
 class Messages(QObject):
     """Says in a window what happened and what went wrong."""
 
-    def __init__(self, window: QMainWindow, log: LogPanel, asking: Asking) -> None:
+    def __init__(self, window: QMainWindow, log: LogPanel, asking: Prompts) -> None:
         super().__init__(window)
         self._log, self._asking = log, asking
         self.line = label()

@@ -28,11 +28,11 @@ from gsp_studio.io.steps import REMEDY, Resize
 if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
     from gsp_studio.gui.dialogs.rank import RankDialog
+    from gsp_studio.gui.jobs.dataset import Preview
     from gsp_studio.gui.jobs.export import ExportRequest
-    from gsp_studio.gui.jobs.loading import Preview
     from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
-    from gsp_studio.gui.sweep.controller import Sweeps
-    from gsp_studio.gui.window.menu_bar import Menus
+    from gsp_studio.gui.sweep.controller import SweepController
+    from gsp_studio.gui.window.menu_bar import MenuBar
     from gsp_studio.io.readers import Peek
 
 #: Keys that no menu names.
@@ -48,7 +48,7 @@ _MORE_KEYS = [
 _ONE_SIZE = (128, 128)
 
 
-class Asking(QObject):
+class Prompts(QObject):
     """Opens dialogs over `window`; answers go to the session, the last folders into the settings."""
 
     sessionWanted = Signal(object)  # Path of a session file
@@ -62,7 +62,7 @@ class Asking(QObject):
         self._layout: LayoutDialog | None = None
         self._layout_wanted = False
         self._rank: RankDialog | None = None
-        self._sweeps: Sweeps | None = None
+        self._sweeps: SweepController | None = None
         session.exports.folderTaken.connect(self._replace_export)
 
     # Data
@@ -271,20 +271,20 @@ class Asking(QObject):
 
     def sweep(self) -> None:
         """Ask for the runs of a sweep, and show what they reached."""
-        from gsp_studio.gui.sweep.controller import Sweeps
+        from gsp_studio.gui.sweep.controller import SweepController
 
-        self._sweeps = self._sweeps or Sweeps(self._window, self._session, self._sweep, self._settings)
+        self._sweeps = self._sweeps or SweepController(self._window, self._session, self._sweep, self._settings)
         self._sweeps.ask()
 
     # Help
 
-    def keys(self, menus: Menus) -> None:
+    def keys(self, menus: MenuBar) -> None:
         """Show all keys."""
         from gsp_studio.gui.dialogs.keys import KeysDialog
 
         _show(KeysDialog(menus.keys() + _MORE_KEYS, self._window))
 
-    def palette(self, menus: Menus) -> None:
+    def palette(self, menus: MenuBar) -> None:
         """Offer all commands by their names."""
         from gsp_studio.gui.dialogs.palette import PaletteDialog
 

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from gsp_studio.gui.panels.basis_montage import MontagePanel
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.state import View
-    from gsp_studio.gui.window.menu_bar import Menus
+    from gsp_studio.gui.window.menu_bar import MenuBar
 
 
 class ViewMenu:
     """The first actions of the View menu."""
 
-    def __init__(self, menus: Menus, session: Session, montage: MontagePanel) -> None:
+    def __init__(self, menus: MenuBar, session: Session, montage: MontagePanel) -> None:
         self._session = session
         menus.add("&View", "&Fit all basis images", montage.reset_view, "F", "grid")
         self.shared = menus.add("&View", "&One white for all basis images", self._set_shared, "S", checkable=True)

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 
-class Centre(QWidget):
+class ViewTabs(QWidget):
     """Views with a tab each; the one in front is the only one that is visible, so the others draw nothing."""
 
     changed = Signal(str)  # the title of the view that came to the front

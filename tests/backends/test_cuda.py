@@ -20,6 +20,7 @@ import gsp_studio as gs
 from gsp_studio import backends
 from gsp_studio.backends import BackendUnavailable, OutOfDeviceMemory
 from gsp_studio.backends.blocks import BlockMatrix, InMemoryBlocks
+from gsp_studio.backends.kernels import prepared
 from gsp_studio.core.distributed.matrix import DistributedMatrix
 from gsp_studio.core.distributed.protocol import spans_of
 from gsp_studio.core.edits import Kill, Reseed, Split
@@ -315,7 +316,8 @@ def test_gram_matrices_that_do_not_fit_pass_through_shared_memory_in_parts(optin
         Xt = backend.put(parts_like.T)
         L = float(np.linalg.eigvalsh(V @ V.T)[-1])
         found, *_ = backend.descend_coefficients(Xt, there[0], backend.put(H), L, 10, 0.1)
-    expected, *_ = cpu.descend_coefficients(np.ascontiguousarray(parts_like.T), V, H, L, 10, 0.1)
+    images, cpu = prepared(parts_like, cpu)
+    expected, *_ = cpu.descend_coefficients(images, V, H, L, 10, 0.1)
     np.testing.assert_allclose(backend.get(found), expected, rtol=1e-9, atol=1e-12)
 
 

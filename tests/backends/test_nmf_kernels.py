@@ -44,7 +44,9 @@ def close(got, expected, dtype):
 
 def cast(problem, dtype):
     Xt, V, H, G, L = problem
-    return Xt.astype(dtype), V.astype(dtype), H.astype(dtype), G.astype(dtype), L
+    Xt = Xt.astype(dtype)
+    Xt.flags.writeable = False  # as `prepared` gives it: else each kernel is compiled once more
+    return Xt, V.astype(dtype), H.astype(dtype), G.astype(dtype), L
 
 
 def test_products_and_encode(cpu, problem, dtype):
@@ -72,7 +74,7 @@ def test_coefficients_by_sweeps_and_by_steps(cpu, problem, dtype, n_inner):
 
 
 def test_blocks_stop_at_the_same_sweep(cpu, problem):
-    Xt, V, H, _, L = problem
+    Xt, V, H, _, L = cast(problem, np.float64)
     with cpu.scope():
         close(cpu.sweep_coefficients(Xt, V, H, 10, 0.3), REFERENCE.sweep_coefficients(Xt, V, H, 10, 0.3), np.float64)
         descended = cpu.descend_coefficients(Xt, V, H, L, 10, 0.3)

@@ -251,7 +251,7 @@ resource.setrlimit(resource.RLIMIT_DATA, (used + 400 * 2**20,) * 2)
 path = sys.argv[1]
 assert thumbnails(peek(path)).any()
 data = gs.load_dataset(path)
-result = gs.factorize(data.X, gs.Params(8, sparsity=0.5, max_iter=2))
+result = gs.factorize(data.X, gs.Params(8, sparsity=0.5, max_iter=1))
 assert result.H.shape == (8, data.X.shape[1])
 status = open("/proc/self/status").read().split()
 print(result.error, status[status.index("VmHWM:") + 1])

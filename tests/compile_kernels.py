@@ -1,7 +1,11 @@
-"""Compile the kernels that most tests need: one process, once, while script/test runs the linters on the other core."""
+"""Compile the kernels that most tests need, for the types named: ``python tests/compile_kernels.py float32 float64``.
+
+`script/test` does so once, a type a process, before tests that run side by side would each compile the same.
+"""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -9,11 +13,11 @@ import numpy as np
 import gsp_studio as gs
 
 
-def main() -> None:
-    """Run every method once, on small data of either precision, with and without missing entries and a sparse H."""
+def main(dtypes: list[str]) -> None:
+    """Run every method once, on small data of these types, with and without missing entries."""
     rng = np.random.default_rng(0)
-    for dtype in (np.float32, np.float64):
-        X = rng.random((12, 30), dtype=dtype)
+    for dtype in dtypes:
+        X = rng.random((12, 30)).astype(dtype)
         mask = rng.random(X.shape) < 0.1
         for method, traits in gs.METHODS.items():
             params = gs.Params(3, method=method, sparsity=0.5, max_iter=2)
@@ -24,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -37,6 +37,7 @@ from gsp_studio.core.masking import Missing
 from gsp_studio.core.matrix import placed, prepared
 from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, squared_norm
+from gsp_studio.core.momentum import Momentum
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.pricing import SharedPrice
 from gsp_studio.core.reseeding import reseeded
@@ -195,6 +196,7 @@ class _Run:
         self.sparse_updates: dict[bool, UpdateBasis] = {}
         # Missing entries are filled with the fit of what goes on, which has to be that of what is handed out.
         self.trials = new_trials(params, self.method.has_price, can_be_dense=missing is None)
+        self.momentum = _momentum_of(params)
         self.error = math.inf
         self.n_iter = 0
         with self.backend.scope():
@@ -219,8 +221,9 @@ class _Run:
         """One outer iteration."""
         started = self.backend.clock()
         self.n_iter += 1
-        if is_other_problem(params, self.asked) or params.sparsity != self.asked.sparsity:
+        if is_other_problem(params, self.asked) or _targets(params) != _targets(self.asked):
             self.trials = Trials(0)
+            self.momentum = _momentum_of(params)
         self.asked = params
         self.method = method = METHODS[params.method]
         if not method.has_price:
@@ -230,13 +233,18 @@ class _Run:
             self._begin_trial()
             if params.reseed_dead:
                 self._reseed(tuple(k for k in self.dead() if k not in params.frozen))
-            self.V, self.H, self.B, self.G = self.backend.balance(
-                self.V, self.H, self.B, self.G, params.frozen, self.unit.balance
-            )
-            V, dense = self._new_basis(params)
+            if not self.momentum.is_moving:
+                self.V, self.H, self.B, self.G = self.backend.balance(
+                    self.V, self.H, self.B, self.G, params.frozen, self.unit.balance
+                )
+            updated, dense = self._new_basis(params)
+            V = self.momentum.basis(updated, self.backend)
+            if updated is dense:
+                dense = V
             # Without a price the run goes on from the dense basis; its projection is what it hands out.
             self.V = V if self.trials.share(self.n_iter) > 0.0 else dense
-            self.H, self.B, self.G = self._new_coefficients(params)
+            before = (self.H, self.B, self.G)
+            self.H, self.B, self.G, C = self._new_coefficients(params)
             self._refill()
             found = self._measured(V, params)
             of = None if self.missing is None else self.missing.norm2
@@ -263,6 +271,8 @@ class _Run:
             dead=tuple(int(k) for k in np.flatnonzero(~found.is_alive)),
         )
         self.error = it.error
+        if self.momentum.is_on:
+            self.momentum.see(updated, *before, C, it.error)
         return handed_out(it, self.backend)
 
     def _begin_trial(self) -> None:
@@ -278,14 +288,16 @@ class _Run:
     def _forget(self) -> None:
         """What the updates remember is about another basis."""
         self.updates, self.sparse_updates = {}, {}
+        self.momentum.forget()
 
     def _new_basis(self, params: Params) -> tuple[Array, Array]:
         """The basis's update; that of frozen basis images is none."""
         update = self.updates.setdefault((params.method, params.frozen), self.method.new_update(self.unit.size))
         share = (self.trials.share(self.n_iter),) if self.method.has_price else ()
+        B, G = self.momentum.products(self.B, self.G)
         if not params.frozen:
-            return update(self.V, self.B, self.G, self.backend, params, *share)
-        V, B, G, of_free = free_problem(self.V, self.B, self.G, params, self.method, self.backend)
+            return update(self.V, B, G, self.backend, params, *share)
+        V, B, G, of_free = free_problem(self.V, B, G, params, self.method, self.backend)
         new, step = update(V, B, G, self.backend, of_free, *share)
         free = free_rows(params)
         return self.backend.replaced(self.V, free, new), self.backend.replaced(self.V, free, step)
@@ -318,21 +330,26 @@ class _Run:
     def _set_factors(self, V: Array, H: Any) -> None:
         self.V, self.H = self.backend.put(V), self.backend.put(H)
         self.B, self.G = self.backend.products(self.Xt, self.H)
+        self.momentum.forget()
 
-    def _new_coefficients(self, params: Params) -> tuple[Array, Array, Array]:
-        """New coefficients, and the products ``H X'`` and ``H H'`` of these."""
+    def _new_coefficients(self, params: Params) -> tuple[Array, Array, Array, Array | None]:
+        """New coefficients, the products ``H X'`` and ``H H'`` of these, and that with the last ones if remembered."""
         if params.sparsity_h is not None:
             C = self.backend.encode(self.Xt, self.V)
             update = self.sparse_updates.setdefault(self.method.has_price, new_sparse_coefficients(self.method))
             H, own = self.backend.gather(self.H), self.V @ self.V.T
             H, _ = update(H, C, own, self.backend, params)
             H = self.backend.scatter(H)
-            return H, *self.backend.products(self.Xt, H)
+            return H, *self.backend.products(self.Xt, H), None
+        L, most = 0.0, params.n_sweeps
         if self.method.gradient_coefficients:
-            L = largest_eigenvalue(self.backend.get(self.V @ self.V.T))
-            if L > 0.0:
-                return self.backend.descend_coefficients(self.Xt, self.V, self.H, L, params.n_steps, params.inner_tol)
-        return self._sweep(self.H, params)
+            L, most = largest_eigenvalue(self.backend.get(self.V @ self.V.T)), params.n_steps
+        if self.momentum.is_on:
+            start = self.momentum.start(self.H)
+            return self.backend.update_ahead(self.Xt, self.V, self.H, *start, L, most, params.inner_tol)
+        if L > 0.0:
+            return *self.backend.descend_coefficients(self.Xt, self.V, self.H, L, most, params.inner_tol), None
+        return *self._sweep(self.H, params), None
 
     def _sweep(self, H: Array, params: Params) -> tuple[Array, Array, Array]:
         return self.backend.sweep_coefficients(self.Xt, self.V, H, params.n_sweeps, params.inner_tol)
@@ -372,6 +389,16 @@ class _Run:
                 H = backend.gather(self.H)
                 of_coefficients = gradient_residual(H, C, self.V @ self.V.T, backend, project)
         return self.unit.residual(of_basis, of_coefficients)
+
+
+def _targets(params: Params) -> tuple[float, float | None, bool]:
+    return params.sparsity, params.sparsity_h, params.extrapolate
+
+
+def _momentum_of(params: Params) -> Momentum:
+    """That of a run with these parameters. Sparse coefficients have none: their projection would move them back."""
+    extrapolates = METHODS[params.method].extrapolates if params.extrapolate and params.sparsity_h is None else ""
+    return Momentum(extrapolates == "both", extrapolates != "")
 
 
 def _projection(method: Method, params: Params, backend: Backend) -> Callable[[Array], Array]:

@@ -2,9 +2,9 @@
 
 The house layout keeps every vector contiguous. The data come as ``Xt`` (n, m), an image a row; the basis as
 ``V = W'`` (r, m), a basis image a row; the coefficients as ``H`` (r, n). X is touched by
-``products``, ``encode``, ``residual``, and by ``sweep_coefficients`` and ``descend_coefficients`` (both products and
-the update of H in one pass over the images). All other kernels see the Gram form, so their cost does not depend on the
-number of images.
+``products``, ``encode``, ``residual``, and by ``sweep_coefficients``, ``descend_coefficients`` and ``update_ahead``
+(both products and the update of H in one pass over the images). All other kernels see the Gram form, so their cost does
+not depend on the number of images.
 """
 
 from __future__ import annotations
@@ -134,6 +134,9 @@ class Backend:
         New coefficients by HALS sweeps for the basis V, and the products of the new H.
     descend_coefficients : (Xt, V, H, L, n_inner, tol) -> (H, B, G)
         The same by fast gradient steps of length 1 / L.
+    update_ahead : (Xt, V, H, old, beta, L, n_inner, tol) -> (H, B, G, C)
+        The same, begun ahead of H on the line from `old`, at ``max(0, H + beta (H - old))``: by HALS sweeps for L = 0,
+        else by gradient steps. C is the new H times the transposed H.
     encode : (Xt, V) -> W'X (r, n)
     residual : (Xt, V, H) -> float
         ``||X - W H||_F^2`` summed directly, in float64.
@@ -146,6 +149,7 @@ class Backend:
         ``max(0, Y - (G Y - B) / L)``.
     extrapolate : (new, old, Y, beta) -> (next Y, moved, uphill)
         ``new + beta (new - old)``, ``||new - old||_F^2`` and ``<Y - new, new - old>``.
+    ahead : (new, old, beta) -> ``max(0, new + beta (new - old))``
     project_rows : (V, s, weights=None, out=None, mu0=0.0) -> (V, mu)
         The grouped sparse projection of the rows of V, all in one group.
     put, get : array -> array
@@ -195,12 +199,14 @@ class Backend:
     products: Callable[[Array, Array], tuple[Array, Array]]
     sweep_coefficients: Callable[[Array, Array, Array, int, float], tuple[Array, Array, Array]]
     descend_coefficients: Callable[[Array, Array, Array, float, int, float], tuple[Array, Array, Array]]
+    update_ahead: Callable[[Array, Array, Any, Any, float, float, int, float], tuple[Any, Array, Array, Array]]
     encode: Callable[[Array, Array], Array]
     residual: Callable[[Array, Array, Array], float]
     hals: Callable[[Array, Array, Array, int, float], Array]
     shared_price: Callable[[Array, Array, Array, float, Array | None, float, float, int, float], tuple[Array, float]]
     gradient_step: Callable[[Array, Array, Array, float], Array]
     extrapolate: Callable[[Array, Array, Array, float], tuple[Array, float, float]]
+    ahead: Callable[[Any, Any, float], Any]
     project_rows: Callable[..., tuple[Array, float]]
     put: Callable[[Any], Any]
     get: Callable[[Any], Any]

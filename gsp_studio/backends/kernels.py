@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gsp_studio.backends.ahead import Kernel, updating_ahead
 from gsp_studio.backends.backend import Backend
 from gsp_studio.backends.blocks import BlockMatrix, Rows
 from gsp_studio.backends.cpu.arrays import OPERATIONS, step_distance
@@ -92,8 +93,8 @@ def hosted(backend: Backend) -> Backend:
 
         return call
 
-    names = ("products", "sweep_coefficients", "descend_coefficients", "encode", "residual", "gradient_step")
-    kernels: dict[str, Any] = {name: through(getattr(backend, name)) for name in names}
+    of_images = ("products", "sweep_coefficients", "descend_coefficients", "update_ahead", "encode", "residual")
+    kernels: dict[str, Any] = {name: through(getattr(backend, name)) for name in (*of_images, "gradient_step")}
     kernels["step_distance"] = step_distance(kernels["gradient_step"])
     return replace(backend, descend=None, transfer=None, remote=None, **kernels, **OPERATIONS)
 
@@ -126,12 +127,13 @@ def streaming(
         found: tuple[Any, Any] = total.total()
         return found
 
-    def update(kernel: Callable[..., tuple[Any, Any, Any]], Xt: Rows, V: Any, H: Any, *rest: Any) -> Any:
+    def update(kernel: Kernel, Xt: Rows, V: Any, H: Any, *rest: Any) -> tuple[Any, Any, Any]:
         total, new = TreeSum(), xp.empty_like(H)
         for some, block in blocks(Xt):
             new[:, some], B, G = kernel(block, V, part(H, some), *rest)
             total.add(Node(*numbers(Xt, some), (B, G)))
-        return new, *total.total()
+        B, G = total.total()
+        return new, B, G
 
     def encode(Xt: Rows, V: Any) -> Any:
         out = xp.empty((len(V), len(Xt)), V.dtype)
@@ -145,11 +147,18 @@ def streaming(
             total.add(Node(*numbers(Xt, some), backend.residual(block, V, part(H, some))))
         return float(total.total())
 
+    def sweep(*args: Any) -> tuple[Any, Any, Any]:
+        return update(backend.sweep_coefficients, *args)
+
+    def descend(*args: Any) -> tuple[Any, Any, Any]:
+        return update(backend.descend_coefficients, *args)
+
     return replace(
         backend,
         products=products,  # type: ignore[arg-type]
-        sweep_coefficients=lambda *args: update(backend.sweep_coefficients, *args),
-        descend_coefficients=lambda *args: update(backend.descend_coefficients, *args),
+        sweep_coefficients=sweep,
+        descend_coefficients=descend,
+        update_ahead=updating_ahead(sweep, descend, xp=xp),
         encode=encode,  # type: ignore[arg-type]
         residual=residual,  # type: ignore[arg-type]
     )

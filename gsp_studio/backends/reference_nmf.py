@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gsp_studio.backends.ahead import updating_ahead
 from gsp_studio.backends.backend import HALS_BLOCK, Array, Backend
 from gsp_studio.backends.reference import project_rows
 from gsp_studio.backends.reference_price import shared_price
@@ -130,6 +131,7 @@ def make_backend(threads: int | None) -> Backend:
         products=products,
         sweep_coefficients=sweep_coefficients,
         descend_coefficients=descend_coefficients,
+        update_ahead=updating_ahead(sweep_coefficients, descend_coefficients),
         encode=encode,
         residual=residual,
         hals=hals,

@@ -51,6 +51,8 @@ class Method:
         Coefficients by fast gradient steps; by HALS sweeps otherwise.
     has_price : bool
         Whether its update takes a share of the price, and its runs begin with `trials`.
+    extrapolates : "" | "coefficients" | "both"
+        The factors that go ahead along their last step, see `momentum`.
     """
 
     label: str
@@ -62,6 +64,7 @@ class Method:
     shares_budget: bool = False
     gradient_coefficients: bool = False
     has_price: bool = False
+    extrapolates: str = ""
 
 
 def _ahals(size: float = 1.0) -> UpdateBasis:
@@ -176,7 +179,7 @@ METHODS: dict[str, Method] = {
     "psnmf": Method(
         "PSNMF", _AVERAGE, True, _projected(_group_projection, "group"), _group_projection, shares_budget=True
     ),
-    "ahals": Method("A-HALS", "no constraint: accelerated HALS", False, _ahals, _no_projection),
+    "ahals": Method("A-HALS", "no constraint: accelerated HALS", False, _ahals, _no_projection, extrapolates="both"),
     "nenmf": Method(
         "NeNMF",
         "no constraint: fast gradient on both factors",
@@ -184,6 +187,7 @@ METHODS: dict[str, Method] = {
         _projected(_no_projection, "none"),
         _no_projection,
         gradient_coefficients=True,
+        extrapolates="both",
     ),
     "cpsnmf": Method(
         "cPSNMF", "every basis image at the target", True, _projected(_row_projection, "rows"), _row_projection
@@ -206,6 +210,7 @@ METHODS: dict[str, Method] = {
         _group_projection,
         shares_budget=True,
         has_price=True,
+        extrapolates="coefficients",
     ),
     "wgsphals": Method(
         "WGSP-HALS",
@@ -216,5 +221,6 @@ METHODS: dict[str, Method] = {
         uses_weights=True,
         shares_budget=True,
         has_price=True,
+        extrapolates="coefficients",
     ),
 }

@@ -60,6 +60,9 @@ class Params:
         the same 500 iterations.
     inner_tol : float
         A factor's update ends when a step moves less than this fraction of its first step.
+    extrapolate : bool
+        `ahals` and `nenmf` update both factors, `gsphals` and `wgsphals` the coefficients, from a point ahead of the
+        last iterate (`core.momentum`); other methods never do. The paper's A-HALS does not.
     """
 
     rank: int
@@ -79,6 +82,7 @@ class Params:
     n_sweeps: int = 10
     n_steps: int = 20
     inner_tol: float = 0.1
+    extrapolate: bool = True
 
     def __eq__(self, other: object) -> bool:
         """Equal in every field; arrays entry by entry."""

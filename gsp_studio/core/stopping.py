@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from typing import Protocol
 
 from gsp_studio.core.params import Params
 
@@ -20,6 +21,22 @@ class Stop(Enum):
     STATIONARY = "the gradient residual is small"
 
 
+class Reached(Protocol):
+    """The numbers of an iterate that may end a run."""
+
+    @property
+    def n_iter(self) -> int:
+        """Iterations done."""
+
+    @property
+    def error(self) -> float:
+        """Relative error."""
+
+    @property
+    def seconds(self) -> float:
+        """Time computing."""
+
+
 class Stopping:
     """Watches one run."""
 
@@ -31,20 +48,28 @@ class Stopping:
         """Forget the errors so far: other parameters have other errors."""
         self._errors = []
 
-    def reason(
-        self, n_iter: int, error: float, seconds: float, params: Params, residual: Callable[[], float]
-    ) -> Stop | None:
-        """Return why the run ends after this iteration, None if it goes on; `residual` is called only if needed."""
-        if n_iter >= params.max_iter:
+    def reason(self, it: Reached, params: Params, settles: int, residual: Callable[[], float]) -> Stop | None:
+        """Return why the run ends after an iteration, None if it goes on.
+
+        Parameters
+        ----------
+        it : Reached
+        params : Params
+        settles : int
+            The iteration until which the error may rise.
+        residual : () -> float
+            Called only if needed.
+        """
+        if it.n_iter >= params.max_iter:
             return Stop.MAX_ITER
-        if params.max_seconds is not None and seconds >= params.max_seconds:
+        if params.max_seconds is not None and it.seconds >= params.max_seconds:
             return Stop.SECONDS
-        if n_iter < params.continuation:  # the target still rises, and the error with it
+        if it.n_iter < settles:
             self.restart()
             return None
-        if params.tol > 0 and self._no_longer_improves(error, params.tol):
+        if params.tol > 0 and self._no_longer_improves(it.error, params.tol):
             return Stop.TOLERANCE
-        if params.kkt_tol > 0 and self._is_stationary(n_iter, params, residual):
+        if params.kkt_tol > 0 and self._is_stationary(it.n_iter, params, residual):
             return Stop.STATIONARY
         return None
 

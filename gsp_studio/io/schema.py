@@ -221,7 +221,7 @@ def params_from(content: Mapping[str, Any], arrays: Mapping[str, Array]) -> Para
     known = {part.name for part in fields(Params)}
     if unknown := sorted(map(str, content.keys() - known)):
         raise SchemaError(f"there is no parameter {unknown[0]!r}; accepted are {', '.join(sorted(known))}")
-    values = dict(content)
+    values = {"extrapolate": False, **content}  # runs from before there was such a choice
     found = {name: _array(name, values.pop(name), arrays) for name in ARRAYS if isinstance(values.get(name), dict)}
     params = conform(values, Params)
     if not isinstance(params.init, str):

@@ -56,21 +56,31 @@ def naive_factorize(X, params):
     rng = np.random.default_rng(params.seed)
     W, H = rng.random((X.shape[0], params.rank)), rng.random((params.rank, X.shape[1]))
     W *= np.sum((W.T @ X) * H) / np.sum((W.T @ W) * (H @ H.T))
-    errors = []
+    errors, last, beta = [], None, 0.5
     for _ in range(params.max_iter):
-        for k in range(params.rank):
-            f = np.sqrt(np.linalg.norm(H[k]) / np.linalg.norm(W[:, k]))
-            W[:, k] *= f
-            H[k] /= f
-        W = naive_hals(W.T, H @ X.T, H @ H.T, params.n_sweeps, params.inner_tol).T
-        H = naive_hals(H, W.T @ X, W.T @ W, params.n_sweeps, params.inner_tol)
+        Y = H
+        if last is None:
+            for k in range(params.rank):
+                f = np.sqrt(np.linalg.norm(H[k]) / np.linalg.norm(W[:, k]))
+                W[:, k] *= f
+                H[k] /= f
+        else:
+            Y = H + beta * (H - last[1])
+        new = naive_hals(W.T, Y @ X.T, Y @ Y.T, params.n_sweeps, params.inner_tol).T
+        W = new if last is None else np.maximum(new + beta * (new - last[0]), 0)
+        before, H = H, naive_hals(np.maximum(Y, 0), W.T @ X, W.T @ W, params.n_sweeps, params.inner_tol)
         errors.append(relative_error(X, W, H))
+        if last is not None:
+            rises = errors[-1] > errors[-2]
+            beta = beta / 1.5 if rises else min(1.0, 1.01 * beta)
+        last = None if not params.extrapolate or (last is not None and rises) else (new, before)
     return errors
 
 
 @pytest.mark.parametrize("backend", ["reference", "cpu"])
-def test_ahals_follows_the_naive_loop(backend, faces_like):
-    params = gs.Params(rank=4, method="ahals", max_iter=6, seed=5)
+@pytest.mark.parametrize("extrapolate", [False, True])
+def test_ahals_follows_the_naive_loop(extrapolate, backend, faces_like):
+    params = gs.Params(rank=4, method="ahals", max_iter=12, seed=5, extrapolate=extrapolate)
     result = gs.factorize(faces_like, params, backend=backend)
     np.testing.assert_allclose(result.history.error, naive_factorize(faces_like, params), rtol=1e-9)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gsp_studio.backends.ahead import ahead
 from gsp_studio.backends.backend import Array, Measured, Places
 from gsp_studio.backends.cpu.hoyer import hoyer_flat
 from gsp_studio.backends.layout import checked_weights, equal_offsets
@@ -125,6 +126,7 @@ def step_distance(gradient_step: Callable[..., Array]) -> Callable[..., float]:
 
 #: The operations that do not depend on a backend's kernels, as fields of `Backend`.
 OPERATIONS: dict[str, Any] = {
+    "ahead": ahead,
     "put": as_is,
     "get": as_is,
     "gather": as_is,

@@ -12,6 +12,7 @@ import numba
 import scipy.linalg.blas  # noqa: F401  numba's np.dot calls SciPy's BLAS: it must be loaded to be limited
 from threadpoolctl import ThreadpoolController
 
+from gsp_studio.backends.ahead import updating_ahead
 from gsp_studio.backends.backend import Backend
 from gsp_studio.backends.cpu import image_pass, solver
 from gsp_studio.backends.cpu.arrays import OPERATIONS, filling, step_distance
@@ -58,6 +59,7 @@ def make_backend(threads: int | None) -> Backend:
         products=image_pass.products,
         sweep_coefficients=image_pass.sweep_coefficients,
         descend_coefficients=image_pass.descend_coefficients,
+        update_ahead=updating_ahead(image_pass.sweep_coefficients, image_pass.descend_coefficients),
         encode=image_pass.encode,
         residual=image_pass.residual,
         hals=solver.hals,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from gsp_studio.backends.ahead import ahead, updating_ahead
 from gsp_studio.backends.backend import Array, Backend, BackendUnavailable, OutOfDeviceMemory, Places, Remote
 from gsp_studio.backends.blocks import Rows
 from gsp_studio.backends.cpu.each import Solutions
 from gsp_studio.backends.cpu.projection import Solution
 
 #: Arrays of the factors' sizes that a run holds at once: the last, the best, the next, and those derived from them.
-_COPIES = 8
+_COPIES = 10
 
 
 def make_backend(index: int) -> Backend:
@@ -35,7 +37,7 @@ def make_backend(index: int) -> Backend:
 
 
 def _backend(device: Any) -> Backend:
-    from gsp_studio.backends.cuda.driver import Transfer
+    from gsp_studio.backends.cuda.driver import Transfer, cp
     from gsp_studio.backends.cuda.solver import Solver
 
     solver = Solver(device)
@@ -71,12 +73,14 @@ def _backend(device: Any) -> Backend:
         products=solver.products,
         sweep_coefficients=solver.sweep_coefficients,
         descend_coefficients=solver.descend_coefficients,
+        update_ahead=updating_ahead(solver.sweep_coefficients, solver.descend_coefficients, cp),
         encode=solver.encode,
         residual=solver.residual,
         hals=solver.hals,
         shared_price=solver.shared_price,
         gradient_step=solver.gradient_step,
         extrapolate=solver.extrapolate,
+        ahead=partial(ahead, xp=cp),
         project_rows=solver.project_rows,
         put=device.put,
         get=device.get,

@@ -117,6 +117,10 @@ class DistributedMatrix(OutOfCoreMatrix):
             answers, new = self.made(work, V, *args, of=H, rank=len(V), recipe=swept(V))
             return new, *total_of(answers)
 
+        def ahead(Xt: Any, V: Array, H: Coefficients, old: Coefficients, *args: Any) -> Any:
+            answers, new = self.made(shards.ahead, V, *args, of=H, before=old, rank=len(V), recipe=swept(V))
+            return new, *total_of(answers)
+
         return replace(
             backend,
             device=self.workers.device,
@@ -126,6 +130,7 @@ class DistributedMatrix(OutOfCoreMatrix):
             products=lambda Xt, H: total_of(self.each(shards.products, of=H)),  # type: ignore[arg-type]
             sweep_coefficients=lambda Xt, V, H, *args: summed(shards.sweep, V, H, *args),
             descend_coefficients=lambda Xt, V, H, *args: summed(shards.descend, V, H, *args),
+            update_ahead=ahead,
             encode=lambda Xt, V: np.hstack(self.each(shards.encode, V)),
             residual=lambda Xt, V, H: float(total_of(self.each(shards.residual, V, of=H))),  # type: ignore[arg-type]
         )
@@ -135,44 +140,45 @@ class DistributedMatrix(OutOfCoreMatrix):
         work: Work,
         *args: Any,
         of: Coefficients | None = None,
+        before: Coefficients | None = None,
         rank: int,
         recipe: Recipe,
         each: Sequence[tuple[Any, ...]] | None = None,
     ) -> tuple[list[Any], Coefficients]:
         """The answers of all parts, and the coefficients that they have made."""
         new = Coefficients(self, next(self._numbers), rank, recipe)
-        return self._round(work, args, of, new, each), new
+        return self._round(work, args, (of, before), new, each), new
 
     def each(self, work: Work, *args: Any, of: Coefficients | None = None) -> list[Any]:
         """The answers of all parts, in the order of their images: one round trip."""
-        return self._round(work, args, of, None, None)
+        return self._round(work, args, (of, None), None, None)
 
     def some(self, i: int, work: Work, *args: Any, of: Coefficients | None = None) -> Any:
         """The answer of one part; not watched, so that the coefficients of a cancelled run can be fetched."""
-        return self._ask({i: Order(work, args, version_of(of))}, of, None, None)[i]
+        return self._ask({i: Order(work, args, version_of(of))}, (of, None), None)[i]
 
     def _round(
         self,
         work: Work,
         args: tuple[Any, ...],
-        of: Coefficients | None,
+        taken: tuple[Coefficients | None, Coefficients | None],
         new: Coefficients | None,
         each: Sequence[tuple[Any, ...]] | None,
     ) -> list[Any]:
         dropped = tuple(self._taken())
         number = -1 if new is None else new.number
+        of, before = map(version_of, taken)
         orders = {
-            i: Order(work, args if each is None else each[i], version_of(of), number, dropped)
+            i: Order(work, args if each is None else each[i], of, before, number, dropped)
             for i in range(len(self.workers.spans))
         }
-        answers = self._ask(orders, of, new, self._check)
+        answers = self._ask(orders, taken, self._check)
         return [answers[i] for i in orders]
 
     def _ask(
         self,
         orders: dict[int, Order],
-        of: Coefficients | None,
-        new: Coefficients | None,
+        taken: tuple[Coefficients | None, Coefficients | None],
         is_unwanted: Callable[[], bool] | None,
     ) -> dict[int, Any]:
         made = list(self._made)
@@ -192,8 +198,8 @@ class DistributedMatrix(OutOfCoreMatrix):
                         self._made[i] += 1
                 made = list(self._made)
             again = {i: orders[i] for i in failed}
-            if of is not None:
-                mended = self._call({i: of.mending(i) for i in failed}, is_unwanted)
+            for of in dict.fromkeys(each for each in taken if each is not None):
+                mended = self._call({i: of.mending(i) for i in again}, is_unwanted)
                 again = {i: order for i, order in again.items() if not isinstance(mended[i], Lost)}
             answers |= self._call(again, is_unwanted)
         failed = [i for i, answer in answers.items() if isinstance(answer, Unknown)]

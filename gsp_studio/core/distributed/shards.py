@@ -132,6 +132,18 @@ def descend(images: Images, H: Array, V: Array, L: float, n_inner: int, tol: flo
     return _updated(images, H, lambda node, of: node.backend.descend_coefficients(node.Xt, V, of, L, n_inner, tol))
 
 
+def ahead(
+    images: Images, H: Array, V: Array, beta: float, L: float, n_inner: int, tol: float, before: Array
+) -> tuple[list[Node], Array]:
+    """As `Backend.update_ahead`; `before` are the coefficients before H."""
+    new, sums = np.empty_like(H), []
+    for node in images.nodes:
+        h, old = (np.ascontiguousarray(array[:, node.columns]) for array in (H, before))
+        new[:, node.columns], *found = node.backend.update_ahead(node.Xt, V, h, old, beta, L, n_inner, tol)
+        sums.append(Node(node.first, node.stop, tuple(found)))
+    return sums, new
+
+
 def _updated(
     images: Images, H: Array, update: Callable[[ImagesOfNode, Array], tuple[Array, Array, Array]]
 ) -> tuple[list[Node], Array]:
@@ -247,6 +259,8 @@ class Order:
     args : tuple
     of : (number, scale (r,) or None), optional
         Which coefficients it works on, and what their rows are multiplied by first.
+    before : (number, scale (r,) or None), optional
+        Earlier ones, for work that takes two.
     new : int
         The number that new coefficients get.
     dropped : tuple of int
@@ -256,6 +270,7 @@ class Order:
     work: Work
     args: tuple[Any, ...] = ()
     of: tuple[int, Array | None] | None = None
+    before: tuple[int, Array | None] | None = None
     new: int = -1
     dropped: tuple[int, ...] = ()
 
@@ -313,10 +328,11 @@ class Part:
         self._doing = call
         for number in order.dropped:
             self._kept.pop(number, None)
-        if order.of is not None and order.of[0] not in self._kept:
+        if any(version is not None and version[0] not in self._kept for version in (order.of, order.before)):
             return Unknown()
+        two = {} if order.before is None else {"before": self._of(order.before)}
         with self._scope():
-            answer, new = order.work(self.images, self._of(order.of), *order.args)
+            answer, new = order.work(self.images, self._of(order.of), *order.args, **two)
         if new is not None:
             self._kept[order.new] = new
         return answer

@@ -1,0 +1,268 @@
+"""One outer iteration: the factors of a run, and the memory of their updates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.backends import Backend
+from gsp_studio.backends.backend import Measured
+from gsp_studio.backends.kernels import adopted, for_host
+from gsp_studio.core.distributed import shards
+from gsp_studio.core.distributed.matrix import made, step_left
+from gsp_studio.core.edits import Edit, Kill, Split, free_problem, free_rows
+from gsp_studio.core.initialization import best_scale, initial_factors
+from gsp_studio.core.masking import Missing
+from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
+from gsp_studio.core.metrics import GramError, squared_norm
+from gsp_studio.core.momentum import Momentum
+from gsp_studio.core.params import Params, row_weights
+from gsp_studio.core.pricing import SharedPrice
+from gsp_studio.core.reseeding import reseeded
+from gsp_studio.core.results import Iterate, handed_out, is_other_problem
+from gsp_studio.core.splitting import can_split, split
+from gsp_studio.core.trials import Trials, new_trials
+from gsp_studio.core.units import Unit
+from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
+
+Array = npt.NDArray[Any]
+
+
+class Iteration:
+    """The factors of a run and the memory of its updates. Arrays that were handed out are never written again.
+
+    All is in `unit` but the iterates.
+    """
+
+    def __init__(self, Xt: Any, missing: Missing | None, params: Params, backend: Backend, unit: Unit) -> None:
+        started = backend.clock()
+        self.unit = unit
+        self.images = Xt  # of the host; where entries are missing, as they were filled at first
+        self.Xt, self.backend = adopted(Xt.T, backend, params.rank)
+        self.missing = missing
+        self.fill = None if missing is None else backend.filling(self.Xt, Xt, missing.places)
+        self.x_norm2 = squared_norm(Xt.T)
+        self.asked = self.params = params
+        self.method = METHODS[params.method]
+        self.updates: dict[tuple[str, tuple[int, ...]], UpdateBasis] = {}
+        self.sparse_updates: dict[bool, UpdateBasis] = {}
+        # Missing entries are filled with the fit of what goes on, which has to be that of what is handed out.
+        self.trials = new_trials(params, self.method.has_price, can_be_dense=missing is None)
+        self.momentum = _momentum_of(params)
+        self.error = math.inf
+        self.n_iter = 0
+        with self.backend.scope():
+            self._start(params)
+        self.seconds = backend.clock() - started
+
+    def _start(self, params: Params) -> None:
+        backend, images = self.backend, self.images
+        init = self.unit.start_inside(params.init)
+        W0, H0 = initial_factors(init, images.T, params.rank, params.seed, self.unit.exponent)
+        V0 = W0.T
+        self.V = backend.put(V0)
+        if H0 is None:
+            self.H, self.B, self.G = self._sweep(backend.zero_coefficients(images, V0), params)
+        else:
+            self.H = backend.put(backend.scatter(H0))
+            self.B, self.G = backend.products(self.Xt, self.H)
+        scale = best_scale(backend.get(self.B), backend.get(self.G), V0)
+        self.V = backend.put(V0 * V0.dtype.type(scale))
+
+    def settles(self, params: Params) -> int:
+        """The iteration until which the error may rise: the target does, or ways to it are tried."""
+        return self.trials.length if self.method.has_price else params.continuation
+
+    def step(self, params: Params) -> Iterate:
+        """Carry out one outer iteration."""
+        started = self.backend.clock()
+        self.n_iter += 1
+        if is_other_problem(params, self.asked) or _targets(params) != _targets(self.asked):
+            self.trials = Trials(0)
+            self.momentum = _momentum_of(params)
+        self.asked = params
+        self.method = method = METHODS[params.method]
+        if not method.has_price and self.n_iter < params.continuation:
+            params = replace(params, sparsity=params.target_at(self.n_iter))
+        self.params = params
+        with self.backend.scope():
+            self._begin_trial()
+            if params.reseed_dead:
+                self._reseed(tuple(k for k in self.dead() if k not in params.frozen))
+            if not self.momentum.is_moving:
+                self.V, self.H, self.B, self.G = self.backend.balance(
+                    self.V, self.H, self.B, self.G, params.frozen, self.unit.balance
+                )
+            updated, dense = self._new_basis(params)
+            V = self.momentum.basis(updated, self.backend)
+            if updated is dense:
+                dense = V
+            # Without a price the run goes on from the dense basis; its projection is what it hands out.
+            self.V = V if self.trials.share(self.n_iter) > 0.0 else dense
+            before = (self.H, self.B, self.G)
+            self.H, self.B, self.G, C = self._new_coefficients(params)
+            self._refill()
+            found = self._measured(V, params)
+            of = None if self.missing is None else self.missing.norm2
+            gram = GramError(self.B.T, self.G, self.x_norm2, of, self.unit)
+            left = self.x_norm2 - 2.0 * found.fit + found.own
+            if not gram.is_accurate(left):
+                left = self.backend.residual(self.Xt, V, self.H)
+            sparsity_h = math.nan
+            if params.sparsity_h is not None:
+                sparsity_h = float(np.mean(self.backend.sparsities(self.backend.gather(self.H), None)))
+        self.seconds += self.backend.clock() - started
+        it = Iterate(
+            n_iter=self.n_iter,
+            error=gram.relative(left),
+            sparsity=float(np.mean(found.sparsities)),
+            target=params.sparsity if method.uses_sparsity else math.nan,
+            seconds=self.seconds,
+            W=V.T,
+            H=self.H,
+            dense=dense.T,
+            gram=gram,
+            sparsity_h=sparsity_h,
+            target_h=math.nan if params.sparsity_h is None else params.sparsity_h,
+            dead=tuple(int(k) for k in np.flatnonzero(~found.is_alive)),
+        )
+        self.error = it.error
+        if self.momentum.is_on:
+            self.momentum.see(updated, *before, C, it.error)
+        return handed_out(it, self.backend)
+
+    def _begin_trial(self) -> None:
+        """Go back to the start, or to the end of the best trial, where a trial has ended."""
+        now = (self.V, self.H, self.B, self.G)
+        is_priced = any(isinstance(update, SharedPrice) and update.price > 0.0 for update in self.updates.values())
+        found = self.trials.factors(self.n_iter, now, self.error, is_priced)
+        if found is not now:
+            self.V, self.H, self.B, self.G = found
+            self._forget()
+            self._refill()
+
+    def _forget(self) -> None:
+        """What the updates remember is about another basis."""
+        self.updates, self.sparse_updates = {}, {}
+        self.momentum.forget()
+
+    def _new_basis(self, params: Params) -> tuple[Array, Array]:
+        """The basis's update; that of frozen basis images is none."""
+        update = self.updates.setdefault((params.method, params.frozen), self.method.new_update(self.unit.size))
+        share = (self.trials.share(self.n_iter),) if self.method.has_price else ()
+        B, G = self.momentum.products(self.B, self.G)
+        if not params.frozen:
+            return update(self.V, B, G, self.backend, params, *share)
+        V, B, G, of_free = free_problem(self.V, B, G, params, self.method, self.backend)
+        new, step = update(V, B, G, self.backend, of_free, *share)
+        free = free_rows(params)
+        return self.backend.replaced(self.V, free, new), self.backend.replaced(self.V, free, step)
+
+    def edit(self, edit: Edit) -> None:
+        """Change the basis, and forget the state of its updates, which is about another one."""
+        self.trials = Trials(0)
+        with self.backend.scope():
+            Xt, V, H, kernels = self._at_hand()
+            if isinstance(edit, Kill):
+                V = np.delete(V, edit.basis, axis=0)
+                _, H = made(Xt, kernels, shards.without, edit.basis, of=H, basis=V)
+            elif isinstance(edit, Split) and can_split(Xt, V, H, edit.basis):
+                V, H = split(Xt, V, H, edit.basis)
+            elif isinstance(edit, Split):
+                V = np.vstack([V, np.zeros_like(V[:1])])
+                _, H = made(Xt, kernels, shards.with_empty, of=H, basis=V)
+                V, H = reseeded(Xt, V, H, kernels, (len(V) - 1,))
+            else:
+                V, H = reseeded(Xt, V, H, kernels, (edit.basis,))
+            self._set_factors(V, H)
+        self._forget()
+
+    def _at_hand(self) -> tuple[Any, Array, Any, Backend]:
+        """Images, factors and kernels as edits take them: these are rare, so the host makes those of a device."""
+        backend = self.backend
+        images = self.images if self.missing is None else backend.get(self.Xt)  # as they are filled now
+        return images, backend.get(self.V), backend.get(self.H), for_host(backend, self.Xt)
+
+    def _set_factors(self, V: Array, H: Any) -> None:
+        self.V, self.H = self.backend.put(V), self.backend.put(H)
+        self.B, self.G = self.backend.products(self.Xt, self.H)
+        self.momentum.forget()
+
+    def _new_coefficients(self, params: Params) -> tuple[Array, Array, Array, Array | None]:
+        """New coefficients, the products ``H X'`` and ``H H'`` of these, and that with the last ones if remembered."""
+        if params.sparsity_h is not None:
+            C = self.backend.encode(self.Xt, self.V)
+            update = self.sparse_updates.setdefault(self.method.has_price, new_sparse_coefficients(self.method))
+            H, own = self.backend.gather(self.H), self.V @ self.V.T
+            H, _ = update(H, C, own, self.backend, params)
+            H = self.backend.scatter(H)
+            return H, *self.backend.products(self.Xt, H), None
+        L, most = 0.0, params.n_sweeps
+        if self.method.gradient_coefficients:
+            L, most = largest_eigenvalue(self.backend.get(self.V @ self.V.T)), params.n_steps
+        if self.momentum.is_on:
+            start = self.momentum.start(self.H)
+            return self.backend.update_ahead(self.Xt, self.V, self.H, *start, L, most, params.inner_tol)
+        if L > 0.0:
+            return *self.backend.descend_coefficients(self.Xt, self.V, self.H, L, most, params.inner_tol), None
+        return *self._sweep(self.H, params), None
+
+    def _sweep(self, H: Array, params: Params) -> tuple[Array, Array, Array]:
+        return self.backend.sweep_coefficients(self.Xt, self.V, H, params.n_sweeps, params.inner_tol)
+
+    def _refill(self) -> None:
+        """Write the fit into the missing entries, so that the residual is that of the others."""
+        if self.missing is not None and self.fill is not None:
+            self.x_norm2 = self.missing.norm2 + self.fill(self.V, self.H)
+            self.B, self.G = self.backend.products(self.Xt, self.H)
+
+    def dead(self) -> tuple[int, ...]:
+        """Basis images that are zero, or that no image uses."""
+        return tuple(int(k) for k in np.flatnonzero(~self.backend.is_alive(self.V, self.B, self.G)))
+
+    def _reseed(self, dead: tuple[int, ...]) -> None:
+        """Restart these basis images from the residuals of the worst described images."""
+        if dead:
+            Xt, V, H, kernels = self._at_hand()
+            self._set_factors(*reseeded(Xt, V, H, kernels, dead))
+
+    def _measured(self, V: Array, params: Params) -> Measured:
+        """Measure the iterate; sparsities are weighted where the method is."""
+        weights = row_weights(params, V.dtype) if self.method.uses_weights and V.shape[1] > 1 else None
+        return self.backend.measure(V, self.B, self.G, weights)
+
+    def gradient_residual(self) -> float:
+        """How far the last iterate is from standing still, see `updates.gradient_residual`; one more pass over X."""
+        backend, params, method = self.backend, self.params, self.method
+        with backend.scope():
+            V, B, G, of_free = free_problem(self.V, self.B, self.G, params, method, backend)
+            of_basis = gradient_residual(V, B, G, backend, _projection(method, of_free, backend))
+            if params.sparsity_h is None:
+                of_coefficients = step_left(self.Xt, self.V, self.H, backend)
+            else:
+                target_h = replace(params, sparsity=params.sparsity_h, weights=None)
+                project, C = _projection(METHODS["psnmf"], target_h, backend), backend.encode(self.Xt, self.V)
+                H = backend.gather(self.H)
+                of_coefficients = gradient_residual(H, C, self.V @ self.V.T, backend, project)
+        return self.unit.residual(of_basis, of_coefficients)
+
+
+def _targets(params: Params) -> tuple[float, float | None, bool]:
+    return params.sparsity, params.sparsity_h, params.extrapolate
+
+
+def _momentum_of(params: Params) -> Momentum:
+    """That of a run with these parameters. Sparse coefficients have none: their projection would move them back."""
+    extrapolates = METHODS[params.method].extrapolates if params.extrapolate and params.sparsity_h is None else ""
+    return Momentum(extrapolates == "both", extrapolates != "")
+
+
+def _projection(method: Method, params: Params, backend: Backend) -> Callable[[Array], Array]:
+    assert method.new_projection is not None  # check_params refuses kkt_tol otherwise
+    project = method.new_projection()
+    return lambda Z: project(Z, backend, params)

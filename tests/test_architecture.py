@@ -110,6 +110,10 @@ def test_networks_open_and_are_projected_without_torch() -> None:
     assert not loaded & {"torch", "onnx", "safetensors", "sklearn", "matplotlib"}
 
 
+def test_state_of_the_window_knows_nothing_of_the_window() -> None:
+    assert not {name for name in imported_names(PACKAGE / "gui" / "state.py") if "gsp_studio.gui" in name}
+
+
 def test_no_panel_imports_another() -> None:
     """A panel is a module of gui/panels; panels meet only in the main window."""
     panels = [p for p in (PACKAGE / "gui" / "panels").glob("*.py") if p.stem != "__init__"]

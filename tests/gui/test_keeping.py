@@ -62,7 +62,7 @@ def dialogs() -> list[ErrorDialog]:
 
 def recent_of(window: MainWindow) -> list[str]:
     """Texts of the menu's sessions, without the entry that shows all."""
-    texts = [action.text() for action in window.filing._recent.actions() if not action.isSeparator()]
+    texts = [action.text() for action in window.filing.recent.actions() if not action.isSeparator()]
     assert not texts or texts[-1] == "&Show all, remove..."
     return texts[:-1]
 
@@ -207,7 +207,7 @@ def test_recent_sessions_are_listed(
     texts = [text.partition(", 20")[0] for text in recent_of(one)]
     assert texts == ["a.gsps: x.npy, 1 run", "b.gsps: x.npy, 1 run"]
     two = make_window()
-    two.filing._recent.actions()[1].trigger()
+    two.filing.recent.actions()[1].trigger()
     wait_until(lambda: two.session.runs.entries)
     assert two.filing.keeping.path == tmp_path / "b.gsps"
 
@@ -249,7 +249,7 @@ def test_what_was_not_saved_is_kept_and_found(
     two.filing.watch(root)
     [text] = recent_of(two)
     assert text.startswith("Not saved: x.npy, 2 runs, 20")
-    two.filing._recent.actions()[0].trigger()
+    two.filing.recent.actions()[0].trigger()
     wait_until(lambda: two.session.runs.entries)
     wait_for(two)
     assert two.session.runs.entries[0].remarks == Annotations(

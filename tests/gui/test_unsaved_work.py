@@ -336,8 +336,8 @@ class TestOtherData:
         idle(watched)
         assert self.kept(root) == {"x.npy": 2}
         assert not is_asked()
-        watched.filing._recent.aboutToShow.emit()
-        text = watched.filing._recent.actions()[0].text()
+        watched.filing.recent.aboutToShow.emit()
+        text = watched.filing.recent.actions()[0].text()
         assert text.startswith("Not saved: x.npy, 2 runs, 20")
 
     def test_it_comes_back_from_the_menu_and_the_other_one_is_kept_then(
@@ -349,7 +349,7 @@ class TestOtherData:
         wait_until(lambda: watched.session.dataset.name == "y.npy" and watched.session.display.shown is not None)
         finish_runs(watched)
         idle(watched)
-        watched.filing._recent.actions()[0].trigger()
+        watched.filing.recent.actions()[0].trigger()
         wait_until(lambda: watched.session.dataset.name == "x.npy" and len(watched.session.runs.entries) == 2)
         idle(watched)
         for entry, W in zip(watched.session.runs.entries, before, strict=True):
@@ -647,9 +647,9 @@ class TestRecentSessions:
     def test_an_entry_is_removed_when_the_user_says_so_twice(self, window: MainWindow, root: Path) -> None:
         folders = self.shelf(root, 3)
         window.filing.watch(root)
-        texts = [action.text() for action in window.filing._recent.actions()]
+        texts = [action.text() for action in window.filing.recent.actions()]
         assert any(text.startswith("Not saved: data 2.npy, 2 runs, 20") for text in texts)
-        window.filing._recent.actions()[-1].trigger()
+        window.filing.recent.actions()[-1].trigger()
         [dialog] = window.findChildren(RecentDialog)
         rows = [dialog.table.topLevelItem(k).text(0) for k in range(3)]
         row = dialog.table.topLevelItem(rows.index("data 2.npy"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu
@@ -20,8 +20,7 @@ from gsp_studio.io.logfile import log_folder
 if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.run_records import Reopened
-    from gsp_studio.gui.window.layout import WindowLayout
-    from gsp_studio.gui.window.menu_bar import MenuBar
+    from gsp_studio.gui.widgets.view_tabs import ViewTabs
 
 _FILES = f"Sessions (*{SUFFIX});;All files (*)"
 #: Entries of the menu; the dialog behind it has all.
@@ -30,20 +29,35 @@ _IN_MENU = 10
 _TOLD = 3
 
 
+class Arrangement(Protocol):
+    """Where the views and docks of a window are."""
+
+    centre: ViewTabs
+
+    def state(self) -> QByteArray: ...
+    def restore(self, state: QByteArray) -> None: ...
+
+
 class SessionFileMenu(QObject):
-    """Saves, opens and recovers the sessions of a window."""
+    """Saves, opens and recovers the sessions of a window.
+
+    Attributes
+    ----------
+    recent : QMenu
+        The recent sessions.
+    """
 
     logged = Signal(str)  # what happened, a line
 
-    def __init__(self, window: QMainWindow, session: Session, layout: WindowLayout, settings: QSettings) -> None:
+    def __init__(self, window: QMainWindow, session: Session, layout: Arrangement, settings: QSettings) -> None:
         super().__init__(window)
         self._window, self._session, self._layout, self._settings = window, session, layout, settings
         #: Calls what opens another session, when the work on this one is kept.
         self.before_other_data: Callable[[Callable[[], None]], None] = lambda go: go()
         self.keeping = SessionStore(session, self._window_state)
         self.sessions = RecentSessions(settings)
-        self._recent = QMenu("&Recent sessions", window)
-        self._recent.aboutToShow.connect(self._list_recent)
+        self.recent = QMenu("&Recent sessions", window)
+        self.recent.aboutToShow.connect(self._list_recent)
         keeping = self.keeping
         keeping.saved.connect(self._saved)
         keeping.opened.connect(self._opened)
@@ -52,14 +66,6 @@ class SessionFileMenu(QObject):
         keeping.modifiedChanged.connect(lambda _: self._title())
         keeping.foldersChanged.connect(self._list_recent)
         session.datasetChanged.connect(lambda _: self._title())
-
-    def add_to(self, menus: MenuBar) -> None:
-        """The actions of the File menu."""
-        menus.add("&File", "Open a &session...", self.ask_open, "")
-        menus.submenu("&File", self._recent)
-        menus.add("&File", "&Save the session", self.save, "Ctrl+S")
-        menus.add("&File", "Save the session &as...", self.save_as, "Ctrl+Shift+S")
-        menus.add("&File", "Save the session with its i&mages...", lambda: self.save_as(with_data=True))
         self._list_recent()
 
     # Saving
@@ -188,13 +194,13 @@ class SessionFileMenu(QObject):
 
     def _list_recent(self) -> None:
         entries = self.sessions.entries()
-        self._recent.clear()
+        self.recent.clear()
         for entry in entries[:_IN_MENU]:
-            self._recent.addAction(_menu_text(entry), partial(self.open, entry.path))
+            self.recent.addAction(_menu_text(entry), partial(self.open, entry.path))
         if entries:
-            self._recent.addSeparator()
-            self._recent.addAction("&Show all, remove...", self.show_recent)
-        self._recent.menuAction().setEnabled(bool(entries))
+            self.recent.addSeparator()
+            self.recent.addAction("&Show all, remove...", self.show_recent)
+        self.recent.menuAction().setEnabled(bool(entries))
 
     def show_recent(self) -> None:
         """Show all of them; the user may take them off the list."""

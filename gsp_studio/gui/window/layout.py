@@ -26,7 +26,7 @@ from gsp_studio.gui.panels.selected_basis import BasisPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.panels.weights import WeightsPanel
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.window.view_tabs import ViewTabs
+from gsp_studio.gui.widgets.view_tabs import ViewTabs
 
 #: Version of the docks' arrangement: a stored one of another version is not restored.
 _VERSION = 2

@@ -373,14 +373,14 @@ def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_pat
     one.session.settings.set_choice(RunSettings(rank=3, max_iter=8, sparsity=0.4))
     one.session.open(tmp_path / "x.npy")
     wait_until(lambda: one.session.display.shown is not None)
-    one.filing.keeping.watch(tmp_path / "beside")
+    one.filing.store.autosave.start(tmp_path / "beside")
     checked(one)
     one.session.runs.remark(0, Annotations(note="still here"))
     found = one.session.runs.entries[0].stability
     assert found is not None
     assert one.isWindowModified()
-    one.filing.keeping.save(path)
-    wait_until(lambda: not one.filing.keeping.is_busy)
+    one.filing.store.save(path)
+    wait_until(lambda: not one.filing.store.is_busy)
     [beside] = (tmp_path / "beside").iterdir()
     kept = read_run(beside / "run-000001.h5")
     assert kept.details["stability"]["seeds"] == 5

@@ -95,11 +95,11 @@ def errors() -> list[str]:
 
 
 def idle(window: MainWindow) -> None:
-    wait_until(lambda: not window.filing.keeping.is_busy)
+    wait_until(lambda: not window.filing.store.is_busy)
 
 
 def saved_session(window: MainWindow, path: Path) -> None:
-    window.filing.keeping.save(path)
+    window.filing.store.save(path)
     idle(window)
 
 
@@ -487,7 +487,7 @@ class TestDamagedSessions:
             settle()
             assert [sentence for sentence in errors() if "is not used" in sentence or "is damaged" in sentence], value
             assert len(window.session.runs.entries) == 2, value
-            assert window.filing.keeping.path == file
+            assert window.filing.store.path == file
             close_errors()
             save_by_key(window)
             assert len(read_session(file).runs) == 2, value
@@ -547,7 +547,7 @@ class TestDamagedSessions:
         idle(window)
         assert "s.gsps stays as it is" in errors()[0]
         assert window.session.runs.entries == ()
-        assert window.filing.keeping.path is None
+        assert window.filing.store.path is None
         asked: list[str] = []
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *args: asked.append(args[2]) or ("", ""))
         save_by_key(window)
@@ -560,7 +560,7 @@ class TestDamagedSessions:
         one = make_window()
         one.asking.open(file)
         wait_until(lambda: len(one.session.runs.entries) == 2)
-        one.filing.keeping.save(file, with_data=True)
+        one.filing.store.save(file, with_data=True)
         idle(one)
         stack.unlink()
         two = make_window()

@@ -54,17 +54,17 @@ class SessionFileMenu(QObject):
         self._window, self._session, self._layout, self._settings = window, session, layout, settings
         #: Calls what opens another session, when the work on this one is kept.
         self.before_other_data: Callable[[Callable[[], None]], None] = lambda go: go()
-        self.keeping = SessionStore(session, self._window_state)
+        self.store = SessionStore(session, self._window_state)
         self.sessions = RecentSessions(settings)
         self.recent = QMenu("&Recent sessions", window)
         self.recent.aboutToShow.connect(self._list_recent)
-        keeping = self.keeping
-        keeping.saved.connect(self._saved)
-        keeping.opened.connect(self._opened)
-        keeping.failed.connect(session.failed)
-        keeping.imagesMissing.connect(self._ask_for_images)
-        keeping.modifiedChanged.connect(lambda _: self._title())
-        keeping.foldersChanged.connect(self._list_recent)
+        store = self.store
+        store.saved.connect(self._saved)
+        store.opened.connect(self._opened)
+        store.failed.connect(session.failed)
+        store.imagesMissing.connect(self._ask_for_images)
+        store.modifiedChanged.connect(lambda _: self._title())
+        store.autosave.foldersChanged.connect(self._list_recent)
         session.datasetChanged.connect(lambda _: self._title())
         self._list_recent()
 
@@ -80,30 +80,30 @@ class SessionFileMenu(QObject):
         """Ask where the session is to be written."""
         path = self._ask_path()
         if path is not None:
-            self.keeping.save(path, with_data)
+            self.store.save(path, with_data)
 
     def path_to_save(self) -> Path | None:
         """Where the session was written before, or is to be; None where the user has thought better of it."""
-        keeping = self.keeping
-        if keeping.path is None or not keeping.is_file_foreign:
-            return keeping.path or self._ask_path()
-        text = f"Replace {keeping.path.name}?"
+        store = self.store
+        if store.path is None or not store.is_file_foreign:
+            return store.path or self._ask_path()
+        text = f"Replace {store.path.name}?"
         more = "It has been changed since this window read or wrote it, by another window or program."
-        return keeping.path if is_confirmed(self._window, text, more, "Replace") else None
+        return store.path if is_confirmed(self._window, text, more, "Replace") else None
 
     def write(self, path: Path) -> None:
         """Write the session, with its images where the file had them."""
-        keeping = self.keeping
-        keeping.save(path, keeping.has_data and path == keeping.path)
+        store = self.store
+        store.save(path, store.has_data and path == store.path)
 
     def _ask_path(self) -> Path | None:
         dataset = self._session.dataset
         if dataset is None:
-            self.keeping.save(Path())  # says that there is nothing
+            self.store.save(Path())  # says that there is nothing
             return None
         stem = Path(dataset.name).stem or "session"
         folder = Path(str(self._settings.value("sessions", str(Path.home()))))
-        proposed = self.keeping.path or folder / f"{stem}{SUFFIX}"
+        proposed = self.store.path or folder / f"{stem}{SUFFIX}"
         chosen, _ = QFileDialog.getSaveFileName(self._window, "Save the session", str(proposed), _FILES)
         path = Path(chosen)
         if not chosen or path.suffix:
@@ -134,7 +134,7 @@ class SessionFileMenu(QObject):
 
     def _open(self, path: Path, data: Path | None) -> None:
         self.logged.emit(f"Opening {'what was kept' if path.is_dir() else path.name}...")
-        self.keeping.open(path, data)
+        self.store.open(path, data)
 
     def _opened(self, found: Reopened) -> None:
         count, is_file = len(found.runs), not found.path.is_dir()
@@ -219,7 +219,7 @@ class SessionFileMenu(QObject):
         self.sessions.root = root
         left = lost(root)
         self._list_recent()
-        self.keeping.watch(root)
+        self.store.autosave.start(root)
         if left:
             self._offer(left)
 
@@ -251,15 +251,15 @@ class SessionFileMenu(QObject):
     def _title(self) -> None:
         window, dataset = self._window, self._session.dataset
         name = "" if dataset is None else dataset.name
-        if self.keeping.path is not None:
-            name = f"{self.keeping.path.name} ({name})"
+        if self.store.path is not None:
+            name = f"{self.store.path.name} ({name})"
         name = name.replace("[*]", "[*][*]")  # which Qt takes for the place of the star
         window.setWindowTitle(f"{name}[*] – GSP Studio" if name else "GSP Studio")
-        window.setWindowModified(self.keeping.is_modified)
+        window.setWindowModified(self.store.is_modified)
 
     def close(self, is_wanted: bool) -> None:
         """Write what is to be written; `is_wanted`: whether unsaved work is to be found again."""
-        self.keeping.close(is_wanted)
+        self.store.close(is_wanted)
 
 
 def _menu_text(entry: RecentSession) -> str:

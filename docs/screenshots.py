@@ -275,17 +275,17 @@ def networks(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     window.centre.show_view("Networks")
     yield "networks-empty", window
     window.networking.open(trained_on_digits(studio.folder))
-    studio.wait(lambda: session.curve is not None and session.curve.is_whole)
+    studio.wait(lambda: session.curves.zeros is not None and session.curves.zeros.is_whole)
     session.set_choice(replace(session.choice, mode="network"))
-    studio.wait(lambda: session.curve is not None and session.curve.is_whole)
+    studio.wait(lambda: session.curves.zeros is not None and session.curves.zeros.is_whole)
     session.set_sparsity(0.6)
     session.select("conv2.weight")
     studio.idle(0.5)
     yield "networks-open", window
     session.find_accuracy(studio.folder / "digits.npz", "360 digits")
-    studio.wait(lambda: session.accuracy.done > 4)
+    studio.wait(lambda: session.curves.accuracy.done > 4)
     yield "networks-measuring", window
-    studio.wait(lambda: session.accuracy.state == "done")
+    studio.wait(lambda: session.curves.accuracy.state == "done")
     yield "networks", window
     window.centre.show_view("Basis")
 

@@ -53,7 +53,7 @@ def drop(widget: QWidget, path: Path) -> None:
 
 def whole(window: MainWindow) -> None:
     session = session_of(window)
-    wait_until(lambda: session.path is not None and session.curve is not None and session.curve.is_whole)
+    wait_until(lambda: session.path is not None and session.curves.zeros is not None and session.curves.zeros.is_whole)
     wait_until(lambda: not view_of(window)._late.isActive())
     settle()
 
@@ -352,7 +352,7 @@ class TestAlone:
             view.set_layer(layer)
         view.set_choice(session.choice.at(FIRST, 0.9))
         view.set_projection(session.shown)
-        view.set_curve(session.curve)
+        view.set_curve(session.curves.zeros)
         view.set_curve(None)
         view.set_path(None, "no layer", float("nan"))
         view.set_large(True)
@@ -426,8 +426,8 @@ class TestAccuracy:
         box.actions_by_source["files"].trigger()
         assert "Measuring on four.npz..." in words(box)
         assert box.cancel.isVisible()
-        wait_until(lambda: session_of(linear).accuracy.state != "going")
-        assert session_of(linear).accuracy.problem == ""
+        wait_until(lambda: session_of(linear).curves.accuracy.state != "going")
+        assert session_of(linear).curves.accuracy.problem == ""
         assert "as in the file 100.0 %" in words(box)
         session_of(linear).set_sparsity(0.9)
         wait_until(lambda: "here about" in words(box))
@@ -441,7 +441,7 @@ class TestAccuracy:
     def test_images_without_labels_are_refused_in_the_box(self, linear: MainWindow, tmp_path: Path) -> None:
         np.save(tmp_path / "plain.npy", np.random.default_rng(0).random((6, 5, 5)))
         session_of(linear).find_accuracy(tmp_path / "plain.npy", "plain.npy")
-        wait_until(lambda: session_of(linear).accuracy.state == "failed")
+        wait_until(lambda: session_of(linear).curves.accuracy.state == "failed")
         assert "has no labels" in words(view_of(linear).accuracy)
 
 

@@ -56,8 +56,8 @@ class NetworkController(QObject):
             (session.choiceChanged, view.set_choice),
             (session.layerChanged, view.set_layer),
             (session.shownChanged, view.set_projection),
-            (session.curveChanged, view.set_curve),
-            (session.accuracyChanged, view.set_accuracy),
+            (session.curves.zerosChanged, view.set_curve),
+            (session.curves.accuracyChanged, view.set_accuracy),
             (session.savingChanged, view.set_saving),
         ):
             signal.connect(setter)
@@ -71,7 +71,7 @@ class NetworkController(QObject):
         view.controls.resetRequested.connect(session.reset_sparsity)
         view.saveRequested.connect(self.ask_save)
         view.accuracy.sourceWanted.connect(self._evaluate)
-        view.accuracy.cancelRequested.connect(session.cancel_accuracy)
+        view.accuracy.cancelRequested.connect(session.curves.cancel_accuracy)
 
     def _tell_path(self, path: NetworkPath | None, problem: str) -> None:
         view = self.panel.made_view()

@@ -242,8 +242,8 @@ def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     studio.idle(4.0)
     yield "path", window
     window.centre.show_view("Weights")
-    studio.wait(lambda: window.weights.presets["residual"].isEnabled())
-    window.weights.presets["centre"].click()
+    studio.wait(lambda: window.weights.presets.buttons["residual"].isEnabled())
+    window.weights.presets.buttons["centre"].click()
     studio.wait(lambda: window.weights.pair._bases[1] is not None)
     studio.idle(0.5)
     yield "weights", window

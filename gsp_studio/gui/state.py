@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from gsp_studio.io.annotations import Annotations
 
 if TYPE_CHECKING:
     from gsp_studio.core.metrics import GramError
@@ -326,50 +328,6 @@ class Progress:
         return self.each * (self.max_iter - self.n_iter)
 
 
-@dataclass(frozen=True)
-class Annotations:
-    """Remarks of the user on a run.
-
-    Attributes
-    ----------
-    name : str
-        Name, in place of "Run 3".
-    note : str
-    tags : tuple of str
-    accepted, rejected : frozenset of int
-        Basis images of the run that were judged.
-    """
-
-    name: str = ""
-    note: str = ""
-    tags: tuple[str, ...] = ()
-    accepted: frozenset[int] = frozenset()
-    rejected: frozenset[int] = frozenset()
-
-    def judged(self, bases: tuple[int, ...], accept: bool) -> Annotations:
-        """With these basis images accepted, or rejected; where they all were so already, with no word on them."""
-        chosen, before = frozenset(bases), self.accepted if accept else self.rejected
-        after, other = before | chosen, (self.rejected if accept else self.accepted) - chosen
-        if chosen <= before:
-            after = before - chosen
-        return replace(self, accepted=after if accept else other, rejected=other if accept else after)
-
-    def as_json(self) -> dict[str, Any]:
-        """For files: plain lists and texts, what is empty left out."""
-        content = {**asdict(self), "accepted": sorted(self.accepted), "rejected": sorted(self.rejected)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items() if value}
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any], rank: int) -> Annotations:
-        """Read what `as_json` wrote, among other things; drop invalid values."""
-        sets = {
-            name: frozenset(k for k in content.get(name, ()) if isinstance(k, int) and 0 <= k < rank)
-            for name in ("accepted", "rejected")
-        }
-        tags = tuple(str(tag) for tag in content.get("tags", ()))
-        return cls(str(content.get("name", "")), str(content.get("note", "")), tags, **sets)
-
-
 @dataclass(frozen=True, eq=False)
 class RunEntry:
     """A run of this session: everything that shows it again."""
@@ -385,7 +343,7 @@ class RunEntry:
     marks: tuple[RunEvent, ...] = ()
     #: Number of the run whose first iterations it shares, and how many these are; 0 where there is none.
     origin: tuple[int, int] = (0, 0)
-    remarks: Annotations = Annotations()
+    remarks: Annotations = field(default_factory=Annotations)
     #: Stability of its basis images over seeds, where that has been asked.
     stability: BasisStability | None = None
 

@@ -17,8 +17,9 @@ from gsp_studio.core.matching import match_bases
 from gsp_studio.gui.jobs.comparison import compared
 from gsp_studio.gui.panels import compare
 from gsp_studio.gui.panels.compare import ComparePanel
-from gsp_studio.gui.state import Annotations, Comparison, RunEntry, View
+from gsp_studio.gui.state import Comparison, RunEntry, View
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
+from gsp_studio.io.annotations import Annotations
 
 LEFT = Qt.MouseButton.LeftButton
 DATA = fakes.dataset()

@@ -21,11 +21,12 @@ from gsp_studio.experiments.stability import BasisStability, basis_stability
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.panels.selected_basis import BasisPanel
-from gsp_studio.gui.state import Annotations, Phase, RunEntry, RunSettings, View
+from gsp_studio.gui.state import Phase, RunEntry, RunSettings, View
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.tile_spread import THICKEST, relative_spread
 from gsp_studio.gui.widgets.tile_view import veil_table
 from gsp_studio.gui.window.main_window import MainWindow
+from gsp_studio.io.annotations import Annotations
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.montage import as_curves
 from gsp_studio.io.resources import sample_path

@@ -24,9 +24,10 @@ from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.session_file import run_records
 from gsp_studio.gui.session_file.recent_dialog import RecentDialog
-from gsp_studio.gui.state import Annotations, Phase, RunSettings, View
+from gsp_studio.gui.state import Phase, RunSettings, View
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io import recovery
+from gsp_studio.io.annotations import Annotations
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.session_file import SavedSession, read_session, write_session
 

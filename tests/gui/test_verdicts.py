@@ -15,8 +15,9 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 
 from gsp_studio.gui.panels.selected_basis import BasisPanel
-from gsp_studio.gui.state import Annotations, Phase
+from gsp_studio.gui.state import Phase
 from gsp_studio.gui.window.main_window import MainWindow
+from gsp_studio.io.annotations import Annotations
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from gsp_studio.backends import available_backends
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.nmf import METHODS, Params
-from gsp_studio.gui.state import Annotations, RunSettings, View
+from gsp_studio.gui.state import RunSettings, View
+from gsp_studio.io.annotations import Annotations
 
 #: Whether a value can be used, and which ones can, in words.
 Check = tuple[Callable[[Any], bool], str]

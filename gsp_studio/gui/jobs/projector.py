@@ -93,7 +93,7 @@ def _product(X: Any, H: Array) -> Array:
 
 
 class Projector:
-    """The pinned basis, sorted once, at any sparsity; some of its basis images may be held at their own."""
+    """The pinned basis, sorted once, at any sparsity; with locked basis images at the sparsity that they have."""
 
     def __init__(self, pinned: Pinned, dataset: Dataset | None = None, order: Array | None = None) -> None:
         self.pinned = pinned
@@ -101,14 +101,14 @@ class Projector:
         self._coarse: _Coarse | None = None
         self._path_h: SparsityPath | None = None
         self._sparse: _Coefficients | None = None
-        self.held: Mapping[int, float] = {}
+        self.locked: Mapping[int, float] = {}
         self._path: SparsityPath | None = None
         self.order = by_energy(energies_of(self_product(pinned.W), pinned.gram)) if order is None else order
 
-    def holding(self, held: Mapping[int, float]) -> Projector:
+    def with_locked(self, locked: Mapping[int, float]) -> Projector:
         """The same basis with these basis images at these sparsities: the others share what is left of the budget."""
         other = copy(self)
-        other.held = dict(held)
+        other.locked = dict(locked)
         return other
 
     def show(self, s: float, s_h: float = 0.0) -> DisplayedBasis:
@@ -150,7 +150,7 @@ class Projector:
     @property
     def is_large(self) -> bool:
         """Whether a frame of it takes so long that a drag needs `glimpse`, and what that needs is there."""
-        is_plain = not self.held and self.pinned.weights is None
+        is_plain = not self.locked and self.pinned.weights is None
         is_ready = self._path is not None and self._dataset is not None and is_plain
         return is_ready and self.pinned.W.size > GLIMPSE_ABOVE
 
@@ -186,8 +186,8 @@ class Projector:
         return found
 
     def _project(self, s: float) -> Projection:
-        if self.held:
-            return group_sparse_projection(self.pinned.W, s, self.pinned.weights, pinned=self.held)
+        if self.locked:
+            return group_sparse_projection(self.pinned.W, s, self.pinned.weights, pinned=self.locked)
         return self._sorted().project(s)
 
     def _sorted(self) -> SparsityPath:

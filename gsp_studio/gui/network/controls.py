@@ -1,4 +1,4 @@
-"""The slider of a network, how its layers share it, and who pays: one bar a layer."""
+"""The slider of a network, how its layers share it, and the sparsity of each layer."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 #: Half of the last digit that the number shows.
 _HALF_DIGIT = 0.5e-4 + 1e-12
-_TITLES = ("Each layer", "Own s", "Whole network")
+_TITLES = ("Each layer", "Separate s", "Whole network")
 _TEACH = (
     "The average Hoyer sparsity of the filters and rows, 0 (all weights alike) to 1 (a single weight each).\n"
     "Drag, or step with the arrows (0.01; with Shift 0.001). Double-click: where pruning begins (the mark)."
 )
 _TEACH_MODES = (
     "Each layer: every layer reaches the target for itself.\n"
-    "Own s: every layer has a target of its own, and the slider is that of the selected one.\n"
+    "Separate s: every layer has its own target, and the slider is that of the selected one.\n"
     "Whole network: all filters are one group, and every layer finds its share."
 )
 _TEACH_WITHOUT = "The first and the last layer are small and matter most; left out, they stay as they are."
@@ -39,7 +39,7 @@ class NetworkControls(Themed, QWidget):
     """Edits a `NetworkSettings`; shows what it gives."""
 
     sparsityChanged = Signal(float)
-    settled = Signal()  # the hand has let go
+    settled = Signal()  # the slider was released
     resetRequested = Signal()
     choiceEdited = Signal(object)  # NetworkSettings with another grouping
     layerPicked = Signal(str)
@@ -89,8 +89,8 @@ class NetworkControls(Themed, QWidget):
         self.bars.picked.connect(self._pick)
 
     def _lay_out(self) -> None:
-        top, grouping, pays = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
-        for row in (top, grouping, pays):
+        top, grouping, bars = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
+        for row in (top, grouping, bars):
             row.setSpacing(12)
         self._name.setMinimumWidth(self._name.fontMetrics().horizontalAdvance("Sparsity "))
         for part in (self._name, self.slider, self.number, self.reset):
@@ -99,16 +99,16 @@ class NetworkControls(Themed, QWidget):
             grouping.addWidget(choosing)
         grouping.addStretch()
         self._read_out.setToolTip("All layers that take part: the average over their filters, and over their weights")
-        pays.addWidget(label("Who pays: sparsity of each layer, line = target", muted=True))
+        bars.addWidget(label("Sparsity per layer (line: target)", muted=True))
         self._note.setProperty("muted", True)
-        pays.addWidget(self._note, 1)
+        bars.addWidget(self._note, 1)
         box = QVBoxLayout(self)
         box.setContentsMargins(12, 8, 12, 8)
         box.setSpacing(4)
         box.addLayout(top)
         box.addLayout(grouping)
         box.addWidget(self._read_out)
-        box.addLayout(pays)
+        box.addLayout(bars)
         box.addWidget(self.bars)
 
     def tint(self) -> None:
@@ -148,7 +148,7 @@ class NetworkControls(Themed, QWidget):
         self._note.setText(note)
 
     def set_projection(self, shown: DisplayedNetwork) -> None:
-        """Show what the target gives, and who pays."""
+        """Show the sparsities and zeros at the target."""
         self._shown = shown
         target = shown.choice.target_of(self._layer)
         self.bars.set_bars(shown.sparsities, target)

@@ -1,4 +1,4 @@
-"""The path of the pinned basis: what every sparsity costs, and how many basis images it loses."""
+"""The path of the unprojected basis: the error at every sparsity, and how many basis images are lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _OPEN = "Open your images to see what every sparsity costs"
 _TEACH = (
-    "The pinned basis projected to every sparsity, its coefficients as they are.\n"
+    "The unprojected basis projected to every sparsity, its coefficients as they are.\n"
     "Click or drag to go there; arrows step 0.01, with Shift 0.001."
 )
 _KNEE = "Up to here sparsity costs little: the point that lies farthest below the straight line between the ends."
@@ -35,7 +35,7 @@ class PathPanel(QWidget):
     """Two plots with one axis of sparsities, the basis beside them; a press or a drag on the plots moves the target."""
 
     sparsityChanged = Signal(float)
-    settled = Signal()  # the hand has let go
+    settled = Signal()  # the mouse was released
     basisPicked = Signal(int)
     asked = Signal(str)  # "files", "folder" or "sample": a button of the empty state
 
@@ -65,7 +65,7 @@ class PathPanel(QWidget):
 
     def _lay_out(self) -> None:
         self.errors.getPlotItem().getAxis("bottom").setStyle(showValues=False)
-        self.lost.getPlotItem().setLabel("bottom", "sparsity s of the pinned basis, projected")
+        self.lost.getPlotItem().setLabel("bottom", "sparsity s of the projected basis")
         self._knee_words.setToolTip(_KNEE)
         self.to_knee.setToolTip(_KNEE)
         line = QWidget()
@@ -174,7 +174,7 @@ class PathPanel(QWidget):
         error = float(np.interp(s, path.s, path.errors))
         lost = int(path.lost[int(np.argmin(np.abs(path.s - s)))])
         self._words.setText(f"s = {s:.4f}  ·  error {percent(error)}  ·  {lost} of {path.rank} dead or 1 pixel")
-        self._words.setToolTip(f"{_LOST}\nPinned: {path.origin}")
+        self._words.setToolTip(f"{_LOST}\nUnprojected basis: {path.origin}")
 
     def _tell_knee(self, path: PathCurve) -> None:
         there = not math.isnan(path.knee)

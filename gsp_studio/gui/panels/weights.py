@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 _OPEN = "Open your images to say which pixels matter"
-_HINT = "Paint dear what the basis should leave"
+_HINT = "Paint high weights where the basis should have no pixels"
 _TEACH = (
-    "What it costs a basis image to use a pixel. Paint dear what the basis should leave;\n"
-    "erase to make pixels cheap again. The right button does the other of the two.\n"
+    "The cost of a pixel to a basis image. Paint high weights where the basis should have no pixels;\n"
+    "erase to lower them again. The right button does the other of the two.\n"
     "Ctrl + wheel or + and -: size. B brush, E eraser, M mirror. Arrows move the brush, Enter dabs. Esc drops a stroke."
 )
 
@@ -54,7 +54,7 @@ class WeightsPanel(Themed, QWidget):
     """
 
     weightsChanged = Signal(object)  # ndarray (m,), float64 in [0, 1], read-only; or None: all equal
-    strokeEnded = Signal()  # the hand has let go
+    strokeEnded = Signal()  # the mouse was released
     basisPicked = Signal(int)
     asked = Signal(str)  # "files", "folder" or "sample": a button of the empty state
 

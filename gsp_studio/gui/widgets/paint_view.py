@@ -77,7 +77,7 @@ class Brush:
     diameter : float
         In pixels of the image, at least 1.
     strength : float
-        How far the middle goes to the dearest weight, or, erasing, to the cheapest.
+        How far the middle goes to the highest weight, or, erasing, to the lowest.
     erases : bool
     mirror : bool
         Whether left and right are painted alike.
@@ -92,7 +92,7 @@ class Brush:
 class PaintView(QWidget):
     """Edits weights (height, width) in [0, 1].
 
-    Emits `painted` when a move has changed something, `strokeEnded(box, before)` when the hand lets go of what has,
+    Emits `painted` when a move has changed something, `strokeEnded(box, before)` when the stroke that has ends,
     `hovered(row, column)` for the pixel under the pointer, -1 for none, and `brushWanted(Brush)` for keys and wheel.
     """
 

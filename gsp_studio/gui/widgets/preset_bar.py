@@ -20,13 +20,13 @@ Preset = Callable[[Array], Array]
 
 _SIDES: tuple[weighting.Side, ...] = ("right", "left", "bottom", "top")
 _TEXTS = {
-    "centre": ("Centre", "Cheap in the centre, dear at the border: the basis moves to the centre"),
-    "border": ("Border", "Cheap at the border, dear in the centre"),
-    "ramp": ("Ramp ▾", "Evenly dearer from one side to the other"),
-    "image": ("From image", "Cheap where the mean image is bright, dear where it is dark"),
-    "residual": ("From residual", "Cheap where the residual is large: the error falls there, and rises elsewhere"),
-    "invert": ("Invert", "Cheap for dear and dear for cheap"),
-    "clear": ("Clear", "All pixels cost the same: the plain projection"),
+    "centre": ("Centre", "Low in the centre, high at the border: the basis moves to the centre"),
+    "border": ("Border", "Low at the border, high in the centre"),
+    "ramp": ("Ramp ▾", "Rising evenly from one side to the other"),
+    "image": ("From image", "Low where the mean image is bright, high where it is dark"),
+    "residual": ("From residual", "Low where the residual is large: the error falls there, and rises elsewhere"),
+    "invert": ("Invert", "Low for high and high for low"),
+    "clear": ("Clear", "Equal weights: the plain projection"),
 }
 
 
@@ -63,7 +63,7 @@ class PresetBar(QWidget):
         ramps = QMenu(self)
         for side in _SIDES:
             preset = partial(_ramp, side)
-            ramps.addAction(f"Dearer to the {side}").triggered.connect(
+            ramps.addAction(f"Higher to the {side}").triggered.connect(
                 lambda _=False, preset=preset: self.chosen.emit(preset)
             )
         self.buttons["ramp"].setMenu(ramps)

@@ -22,7 +22,7 @@ _DECIMALS = 4
 class SparsitySlider(QWidget):
     """Edits one number in [0, 1]: `value`, `setValue`, `valueChanged`; `resetRequested` on double-click.
 
-    `released` when the hand has let go: at the end of a drag, after a key and after a notch of the wheel.
+    `released` when a change is complete: at the end of a drag, after a key and after a notch of the wheel.
     """
 
     valueChanged = Signal(float)
@@ -106,7 +106,7 @@ class SparsitySlider(QWidget):
             self.released.emit()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Back to the basis's own sparsity."""
+        """Reset to the mark."""
         self._dragging = False
         self.resetRequested.emit()
 

@@ -134,9 +134,9 @@ ACTIONS: tuple[Action | Section, ...] = (
     Action("sparser", "&Edit", "Sparsity &up by 0.01", lambda w: w.networking.step_sparsity(0.01), "]"),
     Action("denser", "&Edit", "Sparsity &down by 0.01", lambda w: w.networking.step_sparsity(-0.01), "["),
     Action(
-        "own sparsity",
+        "reset sparsity",
         "&Edit",
-        "Sparsity to the basis's &own",
+        "R&eset sparsity to the unprojected basis",
         lambda w: w.networking.reset_sparsity(),
         "Backspace",
         "reset",

@@ -40,7 +40,7 @@ _MORE_KEYS = [
     ("Arrows", "Walk through the basis images (with focus on them)"),
     ("Esc", "Cancel and keep the best iterate (with focus in the run bar)"),
     ("Arrows, Shift+Arrows", "Sparsity by 0.01, by 0.001 (with focus on the slider)"),
-    ("Double-click", "On the slider: the basis's own sparsity; on the basis images: all in view"),
+    ("Double-click", "On the slider: the sparsity of the unprojected basis; on the basis images: all in view"),
 ]
 
 

@@ -47,7 +47,7 @@ class Task:
     backend: str
 
     def described(self) -> dict[str, Any]:
-        """All that the bits of the run depend on, for JSON; arrays as their digests."""
+        """Describe everything that the bits of the run depend on, for JSON; arrays as their digests."""
         return {"format": FORMAT, **described(self.data, self.params, self.backend)}
 
     @property
@@ -61,7 +61,7 @@ class Task:
 
 
 def described(data: str, params: Params, backend: str, without: Collection[str] = ()) -> dict[str, Any]:
-    """All that the bits of runs depend on, for JSON.
+    """Describe everything that the bits of runs depend on, for JSON.
 
     Parameters
     ----------

@@ -94,7 +94,7 @@ def over_seeds(count: int) -> str:
 
 
 def about_stability(entry: RunEntry) -> str:
-    """How many of a run's basis images other seeds do not find."""
+    """Say how many of a run's basis images other seeds do not find."""
     found = entry.stability
     assert found is not None
     count = len(found.unstable)
@@ -107,7 +107,7 @@ def about_stability(entry: RunEntry) -> str:
 
 
 def about_run(entry: RunEntry) -> str:
-    """How a run ended."""
+    """Say how a run ended."""
     iterations = plural(0 if entry.outcome.result is None else entry.outcome.result.n_iter, "iteration")
     return (
         f"{entry.name} {entry.state}: {entry.label}; error {percent(entry.shown.error)}, "

@@ -46,7 +46,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class View:
-    """How basis images are drawn: what white means ("tile", "shared" or "percentile"), colours, numbers on them.
+    """Options for drawing basis images: what white means ("tile", "shared" or "percentile"), colours, numbers on them.
 
     `spread`: where they differ from seed to seed is drawn over them, of runs of which that is known.
     """
@@ -308,14 +308,14 @@ class RunEvent:
 
     @property
     def line(self) -> str:
-        """When and what, for people."""
+        """Iterations and text, for people."""
         when = f"iteration {self.first}" if self.first == self.last else f"iterations {self.first} to {self.last}"
         return f"{when}: {self.text}"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: iteration, its end, seconds an iteration, seconds computed."""
+    """Progress of a run: iteration, its end, seconds an iteration, seconds computed."""
 
     n_iter: int = 0
     max_iter: int = 1
@@ -363,7 +363,7 @@ class RunEntry:
 
     @property
     def state(self) -> str:
-        """How it ended, in a word."""
+        """Outcome in a word."""
         return {"all iterations done": "done", "cancelled": "stopped"}.get(
             self.outcome.reason.value, self.outcome.reason.value
         )

@@ -1,4 +1,4 @@
-"""How vectors become images: shown before it is accepted, with images as the proof."""
+"""Dialog for the layout of a data set: images show how vectors become images before that is accepted."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ class LayoutDialog(QDialog):
         return f"needs {memory(found.nbytes)} of {memory(free_memory())} that are free"
 
     def _label_choices(self) -> dict[str | None, str]:
-        """Where labels can come from; None: as the reader proposes."""
+        """Return the sources of labels; None: as the reader proposes."""
         found = self._found
         usual = {"": "none", "folders": "the folders"}.get(found.label_source, found.label_source)
         is_chosen = found.options.labels is not None

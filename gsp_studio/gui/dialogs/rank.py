@@ -1,4 +1,4 @@
-"""How many basis images: a study of ranks, its errors and stability as they come, and the rank that is suggested."""
+"""Dialog of a study of ranks: its errors and stability as they come, and the rank that is suggested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything heavy that the session uses, in one import that a worker makes after the first paint.
+"""Heavy functions that the session uses, in one import that a worker makes after the first paint.
 
 numba, SciPy and the solvers take a quarter of a second to import and longer to warm up; the window is there before.
 """

@@ -36,7 +36,7 @@ def average_sparsity(columns: Array, weights: Array | None = None) -> float:
 
 
 def average_sparsity_of(H: Any) -> float:
-    """That of the rows of H, which may be on a cluster."""
+    """Return the average sparsity of the rows of H, which may be on a cluster."""
     if isinstance(H, np.ndarray):
         return average_sparsity(H.T)
     return float(np.mean(H.sparsities())) if H.shape[1] > 1 else 0.0

@@ -68,7 +68,7 @@ class ZerosRequest(GrowingCurve):
     """Sparsities and zeros against s."""
 
     def curve(self, is_whole: bool) -> ZerosCurve:
-        """As far as it is known."""
+        """Return the curve as far as it is known."""
         points = sorted(self.points, key=lambda point: point[0])
         s, sparsities, zeros, totals = (np.array(each) for each in zip(*points, strict=True))
         return ZerosCurve(s, sparsities, zeros, totals, is_whole)
@@ -84,11 +84,11 @@ class AccuracyRequest(GrowingCurve):
         self.choice, self.layer, self.source, self.words = choice, layer, source, words
 
     def add_words(self, normalization: str) -> None:
-        """How the images are normalized."""
+        """Add how the images are normalized to the words."""
         self.words = f"{self.words}, {normalization}"
 
     def curve(self, state: Literal["going", "done", "cancelled", "failed"], problem: str = "") -> AccuracyCurve:
-        """As far as it is known."""
+        """Return the curve as far as it is known."""
         from gsp_studio.gui.network.compute import PLANNED
 
         known = [point for point in self.points if point[1] == point[1]]

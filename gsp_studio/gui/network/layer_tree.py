@@ -176,7 +176,7 @@ class LayerTree(QTreeWidget):
         self._is_told = False
 
     def row_of(self, layer: str) -> QRect:
-        """Where a layer's row lies, in the viewport."""
+        """Return the place of a layer's row, in the viewport."""
         return self.visualItemRect(self._rows[layer])
 
     def _picked(self, item: QTreeWidgetItem | None) -> None:

@@ -173,7 +173,7 @@ class NetworkView(QWidget):
         self.controls.set_note(_LARGE if is_large else "")
 
     def set_saving(self, on: bool) -> None:
-        """Whether the network is being written."""
+        """Show whether the network is being written."""
         self._is_saving = on
         self._offer_saving()
         self.save.setText("Saving..." if on else "Save the pruned network...")

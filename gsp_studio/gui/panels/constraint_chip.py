@@ -123,7 +123,7 @@ class ConstraintChip(QWidget):
         return self._text
 
     def second_line(self) -> str:
-        """How it was found."""
+        """Return the words about the computation."""
         return self._second
 
     def _small(self) -> QFont:

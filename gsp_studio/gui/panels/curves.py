@@ -48,7 +48,7 @@ def thinned(values: Array, most: int) -> Array:
 
 
 def axis_end(n: int, last: int) -> int:
-    """Where the axis of iterations ends at iteration n of `last`: of a long run that is young, not where that ends."""
+    """Return the end of the axis at iteration n of `last`, which lies before `last` while a long run is young."""
     if last <= _LONG or last <= 4 * n:
         return max(last, n)
     power = 10 ** (len(str(4 * n)) - 1)

@@ -98,7 +98,7 @@ class Analyses(QObject):
         self._inspection.users(self._shown, basis, is_map)
 
     def set_pairing(self, on: bool) -> None:
-        """Whether the plain and the weighted basis are looked at side by side; `pairChanged` brings them then."""
+        """Turn on or off that the plain and the weighted basis are compared; `pairChanged` brings them then."""
         self._is_pairing = on
         if on:
             self.pairWanted.emit()

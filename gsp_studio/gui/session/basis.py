@@ -129,7 +129,7 @@ class PinnedBasis(QObject):
         return self._refit.is_running
 
     def set_auto_refit(self, on: bool) -> None:
-        """Whether the slider's release brings a refit."""
+        """Turn the refit at the slider's release on or off."""
         if on != self.auto_refit:
             self.auto_refit = on
             self.drop_refit()

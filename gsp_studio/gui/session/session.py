@@ -178,7 +178,7 @@ class Session(QObject):
             self.control.run(self.dataset)
 
     def run_or_pause(self) -> None:
-        """The one button: run when idle, pause when running, go on when paused."""
+        """Run when idle, pause when running, go on when paused."""
         does = {Phase.IDLE: self.run, Phase.RUNNING: self.control.pause, Phase.PAUSED: self.control.resume}
         if self.phase in does:
             does[self.phase]()

@@ -70,7 +70,7 @@ class Slider(QObject):
 
     @property
     def _order(self) -> Array | None:
-        """That of the tiles on the screen: none of them moves."""
+        """Order of the tiles on the screen: none of them moves."""
         return None if self._display.shown is None else self._display.shown.order
 
     # What is set

@@ -22,7 +22,7 @@ _DEPTH = 200
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Everything that can be undone.
+    """State that can be undone.
 
     Attributes
     ----------

@@ -30,7 +30,7 @@ _TOLD = 3
 
 
 class Arrangement(Protocol):
-    """Where the views and docks of a window are."""
+    """Places of the views and docks of a window."""
 
     centre: ViewTabs
 
@@ -83,7 +83,7 @@ class SessionFileMenu(QObject):
             self.store.save(path, with_data)
 
     def path_to_save(self) -> Path | None:
-        """Where the session was written before, or is to be; None where the user has thought better of it."""
+        """Return the file to write, asking where needed; None where the user has thought better of it."""
         store = self.store
         if store.path is None or not store.is_file_foreign:
             return store.path or self._ask_path()
@@ -263,5 +263,5 @@ class SessionFileMenu(QObject):
 
 
 def _menu_text(entry: RecentSession) -> str:
-    """As a menu shows it: an ampersand would mark a key, a tab begin one."""
+    """Return the text for a menu, where an ampersand would mark a key, a tab begin one."""
     return " ".join(entry.text.split()).replace("&", "&&")

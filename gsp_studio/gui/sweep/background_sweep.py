@@ -83,7 +83,7 @@ class BackgroundSweep(QObject):
 
     @property
     def state(self) -> SweepPoll | None:
-        """How its cells stand."""
+        """State of the grid's cells."""
         return None if self._sweep is None else self._sweep.poll()
 
     @property

@@ -135,7 +135,7 @@ class SweepDialog(QDialog):
         self.resize(960, 720)
 
     def set_folder(self, root: Path) -> None:
-        """Where sweeps are kept."""
+        """Show the folder of sweeps."""
         self._root = root
         self._folder.setText(f"Kept in {root}")
 
@@ -192,7 +192,7 @@ class SweepDialog(QDialog):
     # What is brought
 
     def set_poll(self, poll: SweepPoll) -> None:
-        """How the sweep stands."""
+        """Show the state of the sweep."""
         if self._grid is not None and len(poll.states) == len(self._grid.cells):
             self._poll = poll
             self._draw()

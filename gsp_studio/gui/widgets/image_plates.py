@@ -113,11 +113,11 @@ class Plates(QWidget):
         return QSize(240, 100)
 
     def sizeHint(self) -> QSize:
-        """As the panel has it on a small screen."""
+        """Return the size in a panel on a small screen."""
         return QSize(640, 240)
 
     def place_of(self, plate: int) -> QRectF:
-        """Where the image of a plate lies, in this widget's coordinates."""
+        """Return the place of a plate's image, in this widget's coordinates."""
         count, line = len(self._images), self._line()
         height, width = self._plates[0].image.shape[:2]
         free = (max(1.0, self.width() - _GAP * (count + 1)) / count, max(1.0, self.height() - 2 * line - _BAR))

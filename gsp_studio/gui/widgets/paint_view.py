@@ -189,7 +189,7 @@ class PaintView(QWidget):
         )
 
     def place_of(self, row: float, column: float) -> QPointF:
-        """Where a point of the image lies in the widget; the middle of a pixel is at .5."""
+        """Return the place of a point of the image in the widget; the middle of a pixel is at .5."""
         return self._on_screen(QRectF(column, row, 0, 0)).topLeft()
 
     def _point(self, position: QPointF) -> tuple[float, float]:
@@ -310,7 +310,7 @@ class PaintView(QWidget):
             self.strokeEnded.emit(stroke.touched, stroke.before(stroke.touched))
 
     def _drop(self) -> None:
-        """As if the stroke had not been begun."""
+        """Drop the stroke."""
         stroke = self._stroke
         if stroke is not None and stroke.touched is not None:
             self.set_patch(stroke.touched, stroke.before(stroke.touched))
@@ -334,7 +334,7 @@ class PaintView(QWidget):
     # Painting
 
     def _outlines(self) -> list[QRectF]:
-        """Where the brush is on the screen, and its mirror image."""
+        """Outlines of the brush on the screen, and of its mirror image."""
         if self._pointer is None:
             return []
         row, column = self._pointer

@@ -83,7 +83,7 @@ class ScrubPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
             self._dot.setData([x], [float(np.interp(x, self._x, self._y))])
 
     def place_of(self, x: float) -> QPointF:
-        """Where an x lies, in this widget's coordinates, at half its height."""
+        """Return the place of an x, in this widget's coordinates, at half its height."""
         scene = self.getPlotItem().vb.mapViewToScene(QPointF(x, 0.0))
         return QPointF(self.mapFromScene(scene).x(), self.height() / 2)
 
@@ -105,7 +105,7 @@ class ScrubPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
         event.accept()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Let go."""
+        """End the drag."""
         if self._dragging:
             self._dragging = False
             self.released.emit()

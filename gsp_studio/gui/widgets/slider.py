@@ -53,7 +53,7 @@ class SparsitySlider(QWidget):
             self.update()
 
     def setMark(self, mark: float) -> None:
-        """Where the projected basis lies by itself; NaN for none."""
+        """Mark the sparsity of the unprojected basis; NaN for none."""
         self._mark = mark
         self.update()
 
@@ -99,7 +99,7 @@ class SparsitySlider(QWidget):
             self._user_sets(self._value_at(event.position().x()))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Let go."""
+        """End the drag."""
         was_dragging, self._dragging = self._dragging, False
         self.update()
         if was_dragging:

@@ -35,7 +35,7 @@ P = TypeVar("P", bound=QWidget)
 
 
 class Place(Enum):
-    """Where a panel stands."""
+    """Place of a panel."""
 
     VIEW = auto()  # a tab of the centre
     UNDER_VIEWS = auto()
@@ -151,7 +151,7 @@ class WindowLayout(QObject):
         self._first = QByteArray(self.state())
 
     def state(self) -> QByteArray:
-        """Where the docks are, or were before they were hidden for a view that does without."""
+        """Return the arrangement of docks, or that before they were hidden for a view that does without."""
         return self._hidden or self._window.saveState(_VERSION)
 
     def restore(self, state: QByteArray) -> None:

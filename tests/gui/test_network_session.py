@@ -88,7 +88,7 @@ class TestOpening:
         made = NetworkSession()
         made.open(nets.npz(tmp_path))
         settle()
-        assert made.is_opening
+        assert made._opening is not None
         assert not threads_of_sessions()
         made.start()
         wait_until(lambda: made.path is not None)
@@ -129,7 +129,7 @@ class TestOpening:
         assert "\n" not in sentence
         assert "Traceback" in details
         assert small.checkpoint is before
-        assert not small.is_opening
+        assert small._opening is None
 
     def test_the_newest_file_wins_and_opening_is_cancelled(self, networks: NetworkSession, tmp_path: Path) -> None:
         heard = Listener(networks, *SIGNALS)

@@ -8,7 +8,7 @@ from typing import Any
 import nets
 import numpy as np
 import pytest
-from handling import Listener, change_theme, settle, wait_until
+from handling import Listener, change_theme, settle, tile_centre, wait_until
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtTest import QTest
@@ -90,9 +90,9 @@ def colours(view: NetworkView, tile: int) -> np.ndarray:
     tiles, buffer = view.tiles, view.tiles._tiles
     assert buffer is not None
     image = tiles.viewport().grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
-    origin, right = tiles.tile_centre(0), tiles.tile_centre(1)
+    origin, right = tile_centre(tiles, 0), tile_centre(tiles, 1)
     scale = (right.x() - origin.x()) / buffer.origin_of(1)[0]
-    centre = tiles.tile_centre(tile)
+    centre = tile_centre(tiles, tile)
     found = np.empty((buffer.height, buffer.width, 3), int)
     for row in range(buffer.height):
         for column in range(buffer.width):
@@ -252,7 +252,7 @@ class TestLayers:
 
     def test_a_click_on_a_row_or_a_bar_selects(self, networks: MainWindow) -> None:
         session, view = session_of(networks), view_of(networks)
-        QTest.mouseClick(view.tree.viewport(), LEFT, pos=view.tree.row_of(SECOND).center())
+        QTest.mouseClick(view.tree.viewport(), LEFT, pos=view.tree.visualItemRect(view.tree._rows[SECOND]).center())
         assert session.layer == SECOND
         assert "12 filters of 3 × 3" in words(view)
         bars = view.controls.bars
@@ -269,7 +269,7 @@ class TestLayers:
         drag(networks, 0.9)
         assert session.shown.sparsities == pytest.approx([0.7, 0.7, 0.7, 0.9], abs=0.002)
         assert f"for {LAST}" in view.controls._read_out.text()
-        QTest.mouseClick(view.tree.viewport(), LEFT, pos=view.tree.row_of(SECOND).center())
+        QTest.mouseClick(view.tree.viewport(), LEFT, pos=view.tree.visualItemRect(view.tree._rows[SECOND]).center())
         assert view.controls.slider.value() == pytest.approx(0.7, abs=0.002)
 
     def test_the_whole_network_without_its_first_layer(self, networks: MainWindow) -> None:

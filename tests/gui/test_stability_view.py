@@ -10,7 +10,7 @@ import fakes
 import h5py
 import numpy as np
 import pytest
-from handling import Listener, greys_of, painted, settle, wait_until
+from handling import Listener, greys_of, painted, settle, tile_centre, wait_until
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
@@ -60,10 +60,10 @@ def colours(panel: MontagePanel) -> np.ndarray:
     """The colours in the middle of every pixel of every tile: (count, height, width, 3)."""
     view, buffer = panel.view, panel._buffer
     image = view.viewport().grab().toImage()
-    pitch_x = (view.tile_centre(1).x() - view.tile_centre(0).x()) / buffer.origin_of(1)[0]
+    pitch_x = (tile_centre(view, 1).x() - tile_centre(view, 0).x()) / buffer.origin_of(1)[0]
     found = np.empty((buffer.count, buffer.height, buffer.width, 3))
     for tile, row, column in np.ndindex(found.shape[:3]):
-        centre = view.tile_centre(tile)
+        centre = tile_centre(view, tile)
         x = centre.x() + pitch_x * (column + 0.5 - buffer.width / 2)
         y = centre.y() + pitch_x * (row + 0.5 - buffer.height / 2)
         found[tile, row, column] = image.pixelColor(int(x), int(y)).getRgb()[:3]
@@ -261,7 +261,7 @@ def test_from_the_key_to_the_screen(faces_window: MainWindow) -> None:
     assert f"{count or 'none'} unstable over 5 seeds" in window.montage._caption.text()
     assert len(window.montage.view._unstable._rects) == count
     assert f"Run 1: {count or 'none'} of 9 basis images unstable over 5 seeds" in told["logged"][-1]
-    QTest.mouseClick(window.montage.view.viewport(), LEFT, pos=window.montage.view.tile_centre(4).toPoint())
+    QTest.mouseClick(window.montage.view.viewport(), LEFT, pos=tile_centre(window.montage.view, 4).toPoint())
     basis = int(session.display.shown.order[4])
     assert window.basis._facts["stability"].text() == f"{found.cosine[basis]:.2f}\nover 5 seeds"
     again = len(told["stabilityFound"])

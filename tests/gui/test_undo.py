@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handling import open_faces, settle, wait_until
+from handling import open_faces, settle, tile_centre, wait_until
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
@@ -145,7 +145,7 @@ def test_ctrl_adds_to_the_selection_and_shift_takes_all_between(faces_window: Ma
     view, order = window.montage.view, [int(k) for k in session.display.shown.order]
 
     def click(tile: int, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-        QTest.mouseClick(view.viewport(), LEFT, keys, view.tile_centre(tile).toPoint())
+        QTest.mouseClick(view.viewport(), LEFT, keys, tile_centre(view, tile).toPoint())
 
     click(1)
     click(4, Qt.KeyboardModifier.ControlModifier)

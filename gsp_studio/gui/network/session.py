@@ -89,11 +89,6 @@ class NetworkSession(QObject):
 
     # The network
 
-    @property
-    def is_opening(self) -> bool:
-        """Whether a file is on its way."""
-        return self._opening is not None
-
     def open(self, path: str | Path) -> None:
         """Open a network in the background; the newest file that was asked for wins."""
         self._opening = Path(path)

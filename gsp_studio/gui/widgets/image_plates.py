@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -127,12 +127,6 @@ class Plates(QWidget):
         pitch = min(max(w, 8.0 * line), free[0]) + _GAP
         x = (self.width() - count * pitch + _GAP) / 2 + plate * pitch + (pitch - _GAP - w) / 2
         return QRectF(x, line + (free[1] - h) / 2, w, h)
-
-    def pixel_centre(self, plate: int, row: int, column: int) -> QPointF:
-        """The middle of a pixel on the screen, in this widget's coordinates."""
-        place = self.place_of(plate)
-        height, width = self._plates[0].image.shape[:2]
-        return place.topLeft() + QPointF(place.width() * (column + 0.5) / width, place.height() * (row + 0.5) / height)
 
     def _line(self) -> float:
         return self.fontMetrics().height() + 6.0

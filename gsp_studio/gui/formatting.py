@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from gsp_studio.io.error_text import describe_error
 
@@ -54,7 +55,7 @@ def milliseconds(seconds: float) -> str:
     return f"{1e3 * seconds:.0f} ms" if seconds >= 0.1 else f"{1e3 * seconds:.1f} ms"
 
 
-def pixel_value(value: Any) -> str:
+def pixel_value(value: npt.ArrayLike) -> str:
     """A pixel's value, or its three: "0.25", "0.25 0.1 0"."""
     return " ".join(f"{float(part):.4g}" for part in np.atleast_1d(value))
 

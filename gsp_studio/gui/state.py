@@ -17,6 +17,7 @@ import numpy.typing as npt
 from gsp_studio.io.annotations import Annotations
 
 if TYPE_CHECKING:
+    from gsp_studio.core.distributed.coefficients import Coefficients
     from gsp_studio.core.metrics import GramError
     from gsp_studio.engine.run import Outcome, Record, RunSpec
     from gsp_studio.experiments.stability import BasisStability
@@ -138,7 +139,7 @@ class Pinned:
     """
 
     W: Array
-    H: Any
+    H: Array | Coefficients
     gram: GramError
     sparsity: float
     error: float
@@ -183,7 +184,7 @@ class DisplayedBasis:
     sparsities: Array
     energies: Array
     order: Array
-    H: Any
+    H: Array | Coefficients
     error: float
     target: float
     baseline: float

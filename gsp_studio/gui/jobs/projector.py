@@ -9,20 +9,23 @@ import math
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import OutOfDeviceMemory
 from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import BlockMatrix
+from gsp_studio.backends.blocks import BlockMatrix, Matrix
 from gsp_studio.core.metrics import GramError, self_product
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import Projection, group_sparse_projection
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Pinned
 from gsp_studio.io.dataset import Dataset
+
+if TYPE_CHECKING:
+    from gsp_studio.core.distributed.coefficients import Coefficients
 
 Array = npt.NDArray[Any]
 
@@ -35,14 +38,14 @@ def average_sparsity(columns: Array, weights: Array | None = None) -> float:
     return float(np.mean(hoyer_sparsity(columns, weights))) if len(columns) > 1 else 0.0
 
 
-def average_sparsity_of(H: Any) -> float:
+def average_sparsity_of(H: Array | Coefficients) -> float:
     """Return the average sparsity of the rows of H, which may be on a cluster."""
     if isinstance(H, np.ndarray):
         return average_sparsity(H.T)
     return float(np.mean(H.sparsities())) if H.shape[1] > 1 else 0.0
 
 
-def energies_of(own: Array, gram: Any) -> Array:
+def energies_of(own: Array, gram: GramError) -> Array:
     """Share of each basis image in ``sum_k ||w_k|| ||h_k||``; `own` is ``W'W``."""
     norms = np.sqrt(np.diagonal(own) * np.maximum(np.diagonal(gram.G), 0.0))
     total = norms.sum()
@@ -60,7 +63,7 @@ class _Coefficients:
     """Coefficients at a target, and what gives the error of any basis with them."""
 
     target: float
-    H: Any
+    H: Array | Coefficients
     gram: GramError
     sparsity: float
 
@@ -82,7 +85,7 @@ def _coarse(W: Array, dataset: Dataset) -> _Coarse:
     return _Coarse(np.asfortranarray(W[picked]), (pixels.shape[0], pixels.shape[1]))
 
 
-def _product(X: Any, H: Array) -> Array:
+def _product(X: Matrix, H: Array) -> Array:
     """``X H'`` (m, r)."""
     if not isinstance(X, BlockMatrix):
         return np.asfortranarray(as_compute_dtype(X) @ H.T)

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from PySide6.QtCore import QObject
 
 from gsp_studio.gui.jobs.job import Job
-from gsp_studio.gui.network.state import AccuracyCurve, DisplayedNetwork, NetworkSettings, ZerosCurve
+from gsp_studio.gui.network.state import AccuracyCurve, Array, DisplayedNetwork, NetworkSettings, ZerosCurve
 
 if TYPE_CHECKING:
     from gsp_studio.gui.network.compute import Source
     from gsp_studio.pruning.checkpoint import Checkpoint
     from gsp_studio.pruning.path import NetworkPath
+
+Point = TypeVar("Point")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,19 +54,19 @@ class SaveRequest(NamedTuple):
     path: Path
 
 
-class GrowingCurve:
+class GrowingCurve(Generic[Point]):
     """Points that a worker adds and the window reads."""
 
     def __init__(self, checkpoint: Checkpoint, path: NetworkPath) -> None:
         self.checkpoint, self.path = checkpoint, path
-        self.points: tuple[tuple[Any, ...], ...] = ()
+        self.points: tuple[Point, ...] = ()
 
-    def add(self, point: tuple[Any, ...]) -> None:
+    def add(self, point: Point) -> None:
         """One more; the tuple is swapped, never changed."""
         self.points = (*self.points, point)
 
 
-class ZerosRequest(GrowingCurve):
+class ZerosRequest(GrowingCurve[tuple[float, Array, Array, float]]):
     """Sparsities and zeros against s."""
 
     def curve(self, is_whole: bool) -> ZerosCurve:
@@ -74,7 +76,7 @@ class ZerosRequest(GrowingCurve):
         return ZerosCurve(s, sparsities, zeros, totals, is_whole)
 
 
-class AccuracyRequest(GrowingCurve):
+class AccuracyRequest(GrowingCurve[tuple[float, float]]):
     """Accuracy against s on some images."""
 
     def __init__(

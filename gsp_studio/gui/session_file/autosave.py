@@ -46,8 +46,8 @@ class Autosave(QObject):
         self._recovery: Recovery | None = None
         #: Numbers of the runs in the folder or on their way there.
         self._written_runs: set[int] = set()
-        self._written: tuple[Any, ...] = ()
-        self._written_weights: Any = None
+        self._written: tuple[object, ...] = ()
+        self._written_weights: object = None
         #: Why something could not be written since this was last asked, "" where all of it was.
         self._problem = ""
         self._has_told = False

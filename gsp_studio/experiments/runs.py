@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from gsp_studio import __version__
 from gsp_studio.backends import get_backend
+from gsp_studio.backends.blocks import Matrix
 from gsp_studio.core.nmf import Iterate, Params, factorize
 from gsp_studio.core.residuals import error_map
 from gsp_studio.io.run_json import DAMAGE
@@ -130,7 +131,7 @@ class FinishedRun:
 
 
 def solve(
-    task: Task, X: Array, threads: int | None = None, on_iterate: Callable[[Iterate], None] | None = None
+    task: Task, X: Matrix, threads: int | None = None, on_iterate: Callable[[Iterate], None] | None = None
 ) -> FinishedRun:
     """Do a run.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -221,7 +222,7 @@ class LayoutDialog(QDialog):
             return f"then {found.count_after} spectra of {found.shape_after[1]} values, "
         return f"then {found.count_after} of {found.shape_after[0]} × {found.shape_after[1]}, "
 
-    def _offer(self, field: QComboBox, choices: dict[Any, str], value: Any) -> None:
+    def _offer(self, field: QComboBox, choices: Mapping[Any, str], value: object) -> None:
         field.clear()
         for data, text in choices.items():
             field.addItem(text, data)

@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 from gsp_studio.backends.blocks import Matrix
 from gsp_studio.core.nmf import Iterate
-from gsp_studio.experiments.progress import Meter
+from gsp_studio.engine.progress import RunsProgress
 from gsp_studio.experiments.runs import FinishedRun, Task, load, save, solve
 
 #: Seconds between two looks at what the processes have done.
@@ -98,15 +98,15 @@ def solve_all(
     kept = len(tasks) - len(missing)
     if stream is not None and kept:
         stream.write(f"{kept} of {len(tasks)} runs were finished before and are not done again\n")
-    meter = Meter(sum(task.params.max_iter for task in missing), len(missing), stream if missing else None)
+    progress = RunsProgress(sum(task.params.max_iter for task in missing), len(missing), stream if missing else None)
     jobs, threads = (machine or Machine()).share(len(missing), sum(X.nbytes for X in data.values()))
     try:
         work = _one_by_one if jobs == 1 else _in_processes
-        work(missing, data, folder, jobs, threads, meter.show)
+        work(missing, data, folder, jobs, threads, progress.show)
     except KeyboardInterrupt:
         raise Interrupted(sum(task.path(folder).exists() for task in tasks), len(tasks)) from None
     finally:
-        meter.close()
+        progress.close()
     finished = [load(task, folder) for task in tasks]
     for task, run in zip(tasks, finished, strict=True):
         if run is None:

@@ -9,9 +9,7 @@ import numpy.typing as npt
 from PySide6.QtWidgets import QWidget
 
 from gsp_studio.core.residuals import ImageFit
-from gsp_studio.gui.formatting import pixel_value
-from gsp_studio.gui.widgets.controls import label
-from gsp_studio.gui.widgets.image_plates import Plate, Plates, grey_table, signed_table
+from gsp_studio.gui.widgets.image_plates import Plate, Plates, grey_table, residual_words, signed_table
 from gsp_studio.io.dataset import Dataset
 
 Array = npt.NDArray[Any]
@@ -20,22 +18,13 @@ _SIGNED, _GREY = signed_table(), grey_table()
 
 
 class FitPlates(Plates):
-    """Shows the fit of one image.
-
-    Attributes
-    ----------
-    pixel_words : QLabel
-        The values under the pointer; placed by the panel around.
-    """
+    """Shows the fit of one image."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Original, reconstruction and residual", parent)
-        self.pixel_words = label()
         self._dataset: Dataset | None = None
-        self._pixel = (-1, -1)
         self._vectors: tuple[Array, Array, Array] = (np.zeros(1),) * 3
         self._spread, self._image = 0.0, -1
-        self.hovered.connect(self._point)
 
     def set_spread(self, image: int, fit: ImageFit) -> None:
         """Scale the residual's colours, which keep their meaning while the same image's residual has their size."""
@@ -64,29 +53,14 @@ class FitPlates(Plates):
                 Plate("Original − reconstruction", left_image, _SIGNED, -spread, spread, ends),
             )
         )
-        self._tell_pixel()
 
-    def _point(self, plate: int, row: int, column: int) -> None:
-        self._pixel = (row, column)
-        self._tell_pixel()
-
-    def _tell_pixel(self) -> None:
-        row, column = self._pixel
-        if row < 0 or self._dataset is None:
-            self.pixel_words.clear()
-            return
-        where = f"row {row}, column {column}"
-        if self._dataset.grid is not None:
+    def words_of(self, row: int, column: int) -> str:
+        """Describe a pixel, or a band of a spectrum."""
+        if self._dataset is not None and self._dataset.grid is not None:
             band = column * len(self._vectors[0]) // self.plates[0].image.shape[1]
-            x, made, left = (spectrum[band] for spectrum in self._vectors)
-            where = f"band {band + 1}"
-        else:
-            x, made, left = (plate.image[row, column] for plate in self.plates)
-        signed = f"{float(left):+.4g}".replace("-", "−")
-        told = f"{pixel_value(x)} − {pixel_value(made)} = {signed}"
-        if x.ndim:
-            told = f"({pixel_value(x)}) − ({pixel_value(made)}), mean {signed}"
-        self.pixel_words.setText(f"{where}  ·  {told}")
+            return f"band {band + 1}  ·  {residual_words(*(spectrum[band] for spectrum in self._vectors))}"
+        values = residual_words(*(plate.image[row, column] for plate in self.plates))
+        return f"row {row}, column {column}  ·  {values}"
 
 
 def _plate_of(dataset: Dataset, vector: Array, white: float) -> Array:

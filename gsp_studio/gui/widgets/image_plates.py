@@ -11,7 +11,9 @@ from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gsp_studio.gui.formatting import pixel_value
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.picture import draw_fitted, qimage_of
 
 Array = npt.NDArray[Any]
@@ -82,7 +84,13 @@ class Plate:
 
 
 class Plates(QWidget):
-    """Shows plates of one shape; emits `hovered(plate, row, column)`, -1 where there is none."""
+    """Shows plates of one shape; emits `hovered(plate, row, column)`, -1 where there is none.
+
+    Attributes
+    ----------
+    pixel_words : QLabel
+        The values under the pointer, by default those of the first plate; the widget around places it.
+    """
 
     hovered = Signal(int, int, int)
 
@@ -91,6 +99,9 @@ class Plates(QWidget):
         self._plates: tuple[Plate, ...] = ()
         self._images: list[QImage] = []
         self._bars: list[QImage] = []
+        self.pixel_words = label()
+        self._pixel = (-1, -1)
+        self.hovered.connect(self._point)
         self.setMouseTracking(True)
         self.setAccessibleName(name)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -101,7 +112,21 @@ class Plates(QWidget):
         self._bars = [coloured(np.arange(len(p.table))[None, :], p.table, 0, len(p.table) - 1) for p in plates]
         self._plates = plates
         self.setAccessibleDescription(", ".join(plate.title for plate in plates))
+        self._tell_pixel()
         self.update()
+
+    def words_of(self, row: int, column: int) -> str:
+        """Describe a pixel."""
+        return f"row {row}, column {column}  ·  {float(self._plates[0].image[row, column]):.4g}"
+
+    def _point(self, plate: int, row: int, column: int) -> None:
+        self._pixel = (row, column)
+        self._tell_pixel()
+
+    def _tell_pixel(self) -> None:
+        row, column = self._pixel
+        height, width = self._plates[0].image.shape[:2] if self._plates else (0, 0)
+        self.pixel_words.setText(self.words_of(row, column) if 0 <= row < height and column < width else "")
 
     @property
     def plates(self) -> tuple[Plate, ...]:
@@ -176,3 +201,11 @@ class Plates(QWidget):
         if bar.width() > 8:
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             painter.drawImage(bar, self._bars[k])
+
+
+def residual_words(x: Array, made: Array, left: Array) -> str:
+    """A pixel's value, or its three, less its reconstruction."""
+    signed = f"{float(left):+.4g}".replace("-", "−")
+    if x.ndim:
+        return f"({pixel_value(x)}) − ({pixel_value(made)}), mean {signed}"
+    return f"{pixel_value(x)} − {pixel_value(made)} = {signed}"

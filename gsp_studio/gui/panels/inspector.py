@@ -14,13 +14,14 @@ from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
 from gsp_studio.gui.formatting import percent
 from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.widgets.adaptive_split import AdaptiveSplit
-from gsp_studio.gui.widgets.controls import ElidedLabel, EmptyState, canvas, facing, label
+from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing, label
 from gsp_studio.gui.widgets.dataset_pictures import columns_of, pictures_of
 from gsp_studio.gui.widgets.error_map import ErrorMap
 from gsp_studio.gui.widgets.film_strip import FilmStrip
 from gsp_studio.gui.widgets.fit_plates import FitPlates
 from gsp_studio.gui.widgets.parts_strip import PartsStrip
 from gsp_studio.gui.widgets.switch import Switch
+from gsp_studio.gui.widgets.view_panel import ViewPanel
 from gsp_studio.gui.widgets.whole_picture import WholePicture
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ IMAGES, MAP, PICTURE = 0, 1, 2
 BY_NUMBER, BY_ERROR = 0, 1
 
 
-class InspectorPanel(QWidget):
+class InspectorPanel(ViewPanel):
     """Shows one image at a time, the error of all by pixel, or the picture that patches make. Idle while not visible.
 
     What takes long is asked for: `errorsRequested` wants `set_errors` with what `core.residuals.residuals` gives for
@@ -48,11 +49,9 @@ class InspectorPanel(QWidget):
     basisPicked = Signal(int)
     errorsRequested = Signal()
     fitRequested = Signal(int)  # of bases with more than SAME_EVENT entries only
-    asked = Signal(str)  # "files", "folder" or "sample": a button of the empty state
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.empty = EmptyState(_OPEN, "", {"folder": "Open a folder of images...", "sample": "Try the sample faces"})
+        super().__init__(_OPEN, "Press Run (Space): a basis is needed to take an image apart", parent=parent)
         self.view = Switch("What to inspect", ("Images", "Average squared error", "Whole picture"))
         self.picture = WholePicture()
         self.order = Switch("Order of the images", ("Data order", "Largest error first"))
@@ -95,9 +94,6 @@ class InspectorPanel(QWidget):
         box.setSpacing(0)
         box.addWidget(header)
         box.addLayout(self._pages, 1)
-        self._stack = QStackedLayout(self)
-        self._stack.setContentsMargins(0, 0, 0, 0)
-        self._stack.addWidget(self.empty)
         self._stack.addWidget(full)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFocusProxy(self.strip)
@@ -118,7 +114,6 @@ class InspectorPanel(QWidget):
         self.strip.left.connect(self._refresh)
         self.parts.hovered.connect(self._refresh)
         self.parts.picked.connect(self.basisPicked)
-        self.empty.chosen.connect(self.asked)
         self._errors_timer.timeout.connect(self._ask_for_errors)
         self._fit_timer.timeout.connect(self._ask_for_fit)
 
@@ -141,7 +136,7 @@ class InspectorPanel(QWidget):
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Inspect the images of this data set, from its first; there is no basis for them yet."""
-        self._dataset, self._image = dataset, 0
+        self._dataset, self._image, self._has_data = dataset, 0, True
         self._errors, self._errors_of, self._is_waiting = None, None, False
         self._ordered_by = (BY_NUMBER, None)
         self.picture.set_dataset(dataset)
@@ -150,15 +145,6 @@ class InspectorPanel(QWidget):
         self.strip.set_order(np.arange(dataset.X.shape[1]), _number)
         self.set_shown(None)
         self.set_activity("")
-
-    def set_activity(self, activity: str) -> None:
-        """Say what is being done while there is nothing to show, "" for nothing."""
-        if activity:
-            self.empty.set_text(f"{activity[0].upper()}{activity[1:]}...", offers=False)
-        elif self._dataset is not None:
-            self.empty.set_text("Press Run (Space): a basis is needed to take an image apart", offers=False)
-        else:
-            self.empty.set_text(_OPEN)
 
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Take the images apart with this basis; None: there is none."""

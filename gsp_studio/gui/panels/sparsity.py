@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.formatting import percent, signed_percent
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, Pinned, RunSettings
@@ -15,13 +15,12 @@ from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
 from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
+from gsp_studio.gui.widgets.sparsity_input import SparsityInput
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
 
-#: Half of the last digit that the number shows.
-_HALF_DIGIT = 0.5e-4 + 1e-12
 _WIDEST = "error 88.888 % now  ·  +88.888 % by projecting  ·  88.888 % after refit"
 _TEACH = (
     "The average Hoyer sparsity of all basis images, 0 (flat) to 1 (one pixel each).\n"
@@ -61,7 +60,13 @@ class SparsityPanel(Themed, QWidget):
         self.slider.setToolTip(_TEACH)
         self.slider_h = SparsitySlider("Sparsity of the coefficients", ticks=False)
         self.slider_h.setToolTip(_TEACH_H)
-        self.number, self.number_h = QDoubleSpinBox(), QDoubleSpinBox()
+        self._input = SparsityInput(
+            self.slider, "Target for the average sparsity of the basis, a number from 0 to 1", self
+        )
+        self._input_h = SparsityInput(
+            self.slider_h, "Target for the average sparsity of the coefficients, 0 (off) to 1", self
+        )
+        self.number, self.number_h = self._input.number, self._input_h.number
         self.bars = SparsityBars()
         self.reset = Button()
         self.auto_refit = CheckBox("Auto-refit")
@@ -74,35 +79,20 @@ class SparsityPanel(Themed, QWidget):
         self._pinned: Pinned | None = None
         self._locked: dict[int, float] = {}
         self._phase = Phase.STARTING
-        self._s = self._s_h = 0.0
-        self._build_number(self.number, "Target for the average sparsity of the basis, a number from 0 to 1")
-        self._build_number(self.number_h, "Target for the average sparsity of the coefficients, 0 (off) to 1")
         self.number_h.setSpecialValueText("off")
-        self.number.valueChanged.connect(self._typed)
-        self.number_h.valueChanged.connect(self._typed_h)
         self._build_reset()
         self._lay_out()
-        self.slider.valueChanged.connect(self._edited)
         self.slider.resetRequested.connect(self.resetRequested)
-        self.slider_h.valueChanged.connect(self._edited_h)
-        self.slider_h.resetRequested.connect(lambda: self._typed_h(0.0))
-        for slider in (self.slider, self.slider_h):
-            slider.released.connect(self.settled)
+        self.slider_h.resetRequested.connect(lambda: self._input_h.enter(0.0))
+        self._input.edited.connect(self.sparsityChanged)
+        self._input_h.edited.connect(self.sparsityHChanged)
+        for edited in (self._input, self._input_h):
+            edited.settled.connect(self.settled)
         self.auto_refit.clicked.connect(self.autoRefitToggled)
         self.bars.picked.connect(self._pick)
         self.unlock.clicked.connect(self.unlockRequested)
         self.set_locked({})
         self.set_pinned(None)
-
-    def _build_number(self, number: QDoubleSpinBox, what: str) -> None:
-        number.setRange(0.0, 1.0)
-        number.setDecimals(4)
-        number.setSingleStep(0.01)
-        number.setKeyboardTracking(False)
-        number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        number.setAccessibleName(what)
-        number.setToolTip(what)
-        number.setFixedWidth(84)
 
     def _build_reset(self) -> None:
         self.reset.setFlat(True)
@@ -170,26 +160,6 @@ class SparsityPanel(Themed, QWidget):
         box.addLayout(each)
         box.addWidget(self.bars)
 
-    def _edited(self, s: float) -> None:
-        if abs(s - self._s) > _HALF_DIGIT:  # else the number was only told what it shows
-            self.set_sparsity(s)
-            self.sparsityChanged.emit(s)
-
-    def _typed(self, s: float) -> None:
-        if abs(s - self._s) > _HALF_DIGIT:
-            self._edited(s)
-            self.settled.emit()
-
-    def _edited_h(self, s: float) -> None:
-        if abs(s - self._s_h) > _HALF_DIGIT:
-            self.set_sparsity_h(s)
-            self.sparsityHChanged.emit(s)
-
-    def _typed_h(self, s: float) -> None:
-        if abs(s - self._s_h) > _HALF_DIGIT:
-            self._edited_h(s)
-            self.settled.emit()
-
     def set_auto_refit(self, on: bool) -> None:
         """Show whether the slider's release brings a refit."""
         self.auto_refit.setChecked(on)
@@ -203,15 +173,11 @@ class SparsityPanel(Themed, QWidget):
 
     def set_sparsity(self, s: float) -> None:
         """Show this target."""
-        self._s = s
-        self.slider.setValue(s)
-        self.number.setValue(s)
+        self._input.set_value(s)
 
     def set_sparsity_h(self, s: float) -> None:
         """Show this target for the coefficients, 0 for none."""
-        self._s_h = s
-        self.slider_h.setValue(s)
-        self.number_h.setValue(s)
+        self._input_h.set_value(s)
 
     def set_phase(self, phase: Phase) -> None:
         """Say whether the slider projects or steers."""

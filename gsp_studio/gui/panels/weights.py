@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
     QSplitter,
-    QStackedLayout,
     QVBoxLayout,
     QWidget,
 )
@@ -25,10 +24,11 @@ from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.basis_pair import BasisPair
 from gsp_studio.gui.widgets.brush_bar import BrushBar
-from gsp_studio.gui.widgets.controls import Button, EmptyState, label
+from gsp_studio.gui.widgets.controls import Button, label
 from gsp_studio.gui.widgets.paint_history import PaintHistory, edit_between
 from gsp_studio.gui.widgets.paint_view import Brush, PaintView
 from gsp_studio.gui.widgets.preset_bar import Preset, PresetBar
+from gsp_studio.gui.widgets.view_panel import ViewPanel
 from gsp_studio.gui.widgets.weight_legend import WeightLegend
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _TEACH = (
 )
 
 
-class WeightsPanel(Themed, QWidget):
+class WeightsPanel(Themed, ViewPanel):
     """Edits one weight a pixel; `weightsChanged` brings them in the data set's pixel order, None where all are equal.
 
     Only the user's hand makes signals. Edits can be undone until a setter brings other weights or another data set.
@@ -56,11 +56,9 @@ class WeightsPanel(Themed, QWidget):
     weightsChanged = Signal(object)  # ndarray (m,), float64 in [0, 1], read-only; or None: all equal
     strokeEnded = Signal()  # the mouse was released
     basisPicked = Signal(int)
-    asked = Signal(str)  # "files", "folder" or "sample": a button of the empty state
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.empty = EmptyState(_OPEN, "", {"folder": "Open a folder of images...", "sample": "Try the sample faces"})
+        super().__init__(_OPEN, parent=parent)
         self.canvas, self.pair = PaintView(), BasisPair()
         self.bar = BrushBar()
         self.undo_button, self.redo_button = Button(), Button()
@@ -133,9 +131,6 @@ class WeightsPanel(Themed, QWidget):
         box.addLayout(tools)
         box.addLayout(starts)
         box.addWidget(split, 1)
-        self._stack = QStackedLayout(self)
-        self._stack.setContentsMargins(0, 0, 0, 0)
-        self._stack.addWidget(self.empty)
         self._stack.addWidget(full)
 
     def _wire(self) -> None:
@@ -150,7 +145,6 @@ class WeightsPanel(Themed, QWidget):
         self.residual_button.clicked.connect(self._show_ground)
         self.presets.chosen.connect(self._apply)
         self.pair.basisPicked.connect(self.basisPicked)
-        self.empty.chosen.connect(self.asked)
 
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
@@ -189,13 +183,6 @@ class WeightsPanel(Themed, QWidget):
         self._show_ground()
         self._show_history()
         self._stack.setCurrentIndex(1)
-
-    def set_activity(self, activity: str) -> None:
-        """Say what is being done while there are no data, "" for nothing."""
-        if activity:
-            self.empty.set_text(f"{activity[0].upper()}{activity[1:]}...", offers=False)
-        else:
-            self.empty.set_text(_OPEN)
 
     def set_mean_image(self, mean: Array | None) -> None:
         """The mean of all images (m,) to paint on; None while it is not known."""

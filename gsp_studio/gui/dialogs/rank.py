@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QProgressBar, QPushB
 
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import label
+from gsp_studio.gui.widgets.scrub_plot import make_bare, tint_axes
 
 if TYPE_CHECKING:
     from gsp_studio.experiments.rank import RankRow, RankStudy
@@ -235,21 +236,8 @@ def _in_words(row: RankRow) -> str:
 
 
 def _plot(title: str) -> pg.PlotWidget:
-    theme = current_theme()
     plot = pg.PlotWidget()
-    plot.setBackground(theme.canvas)
-    item = plot.getPlotItem()
-    item.setMenuEnabled(False)
-    item.hideButtons()
-    item.setMouseEnabled(x=False, y=False)
-    item.disableAutoRange()
-    item.setLabel("left", title)
-    item.getAxis("left").setWidth(56)
-    for side in ("left", "bottom"):
-        axis = item.getAxis(side)
-        axis.enableAutoSIPrefix(False)
-        axis.setPen(pg.mkPen(theme.canvas_muted))
-        axis.setTextPen(pg.mkPen(theme.canvas_text))
-    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    make_bare(plot, title)
+    tint_axes(plot)
     plot.setAccessibleName(title)
     return plot

@@ -373,7 +373,7 @@ class TestAlone:
 
     def test_states_of_accuracy(self, show: Any) -> None:
         box = show(AccuracyBox(), 320, 220)
-        heard = Listener(box, "sourceWanted", "cancelRequested")
+        heard = Listener(box, "sourceRequested", "cancelRequested")
         points = np.array([0.2, 0.8]), np.array([0.95, 0.4])
         assert "Accuracy against s" in words(box)
         box.set_accuracy(AccuracyCurve("digits", np.zeros(0), np.zeros(0), float("nan"), 0, 18))
@@ -389,7 +389,7 @@ class TestAlone:
         box.set_accuracy(AccuracyCurve("digits", np.zeros(0), np.zeros(0), float("nan"), 0, 18, "failed", "no labels"))
         assert "⚠ no labels" in words(box)
         box.actions_by_source["digits"].trigger()
-        assert heard["sourceWanted"] == ["digits"]
+        assert heard["sourceRequested"] == ["digits"]
 
     def test_histogram_counts_what_is_not_zero(self, show: Any) -> None:
         made = show(WeightHistogram(), 240, 120)

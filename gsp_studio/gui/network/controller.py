@@ -70,7 +70,7 @@ class NetworkController(QObject):
         view.controls.choiceEdited.connect(session.set_choice)
         view.controls.resetRequested.connect(session.reset_sparsity)
         view.saveRequested.connect(self.ask_save)
-        view.accuracy.sourceWanted.connect(self._evaluate)
+        view.accuracy.sourceRequested.connect(self._evaluate)
         view.accuracy.cancelRequested.connect(session.curves.cancel_accuracy)
 
     def _tell_path(self, path: NetworkPath | None, problem: str) -> None:

@@ -137,7 +137,7 @@ class WeightsPanel(Themed, ViewPanel):
         self.canvas.painted.connect(self._later.start)
         self.canvas.strokeEnded.connect(self._keep_stroke)
         self.canvas.hovered.connect(self._tell_pixel)
-        self.canvas.brushWanted.connect(self._show_brush)
+        self.canvas.brushRequested.connect(self._show_brush)
         self.bar.edited.connect(self.canvas.set_brush)
         self.undo_button.clicked.connect(self.undo)
         self.redo_button.clicked.connect(self.redo)

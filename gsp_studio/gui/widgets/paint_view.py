@@ -93,13 +93,13 @@ class PaintView(QWidget):
     """Edits weights (height, width) in [0, 1].
 
     Emits `painted` when a move has changed something, `strokeEnded(box, before)` when the stroke that has ends,
-    `hovered(row, column)` for the pixel under the pointer, -1 for none, and `brushWanted(Brush)` for keys and wheel.
+    `hovered(row, column)` for the pixel under the pointer, -1 for none, and `brushRequested(Brush)` for keys and wheel.
     """
 
     painted = Signal()
     strokeEnded = Signal(object, object)
     hovered = Signal(int, int)
-    brushWanted = Signal(object)
+    brushRequested = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -264,11 +264,11 @@ class PaintView(QWidget):
         elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal, Qt.Key.Key_Minus):
             self._resize(key != Qt.Key.Key_Minus)
         elif key == Qt.Key.Key_M:
-            self.brushWanted.emit(replace(self.brush, mirror=not self.brush.mirror))
+            self.brushRequested.emit(replace(self.brush, mirror=not self.brush.mirror))
         elif key == Qt.Key.Key_Escape:
             self._drop()
         else:
-            self.brushWanted.emit(replace(self.brush, erases=key == Qt.Key.Key_E))
+            self.brushRequested.emit(replace(self.brush, erases=key == Qt.Key.Key_E))
 
     def _walk(self, down: int, right: int, step: int) -> None:
         height, width = self.weights.shape
@@ -280,7 +280,7 @@ class PaintView(QWidget):
     def _resize(self, larger: bool) -> None:
         d = self.brush.diameter
         step = max(1, round(0.15 * d))
-        self.brushWanted.emit(replace(self.brush, diameter=max(1.0, d + step if larger else d - step)))
+        self.brushRequested.emit(replace(self.brush, diameter=max(1.0, d + step if larger else d - step)))
 
     def _begin(self, point: tuple[float, float], other: bool) -> None:
         brush = self.brush

@@ -89,8 +89,8 @@ class MainWindow(Themed, QMainWindow):
     def _connect(self) -> None:
         session, asking, networks, messages = self.session, self.asking, self.networking.session, self.messages
         asking.before_other_data = self.filing.before_other_data = self.unsaved.before_other_data
-        asking.sessionWanted.connect(self.filing.open)
-        asking.networkWanted.connect(self.networking.open)
+        asking.sessionRequested.connect(self.filing.open)
+        asking.networkRequested.connect(self.networking.open)
         self.arrangement.attach(session, self)
         session.loader.layoutNeeded.connect(asking.layout)
         session.loader.previewReady.connect(asking.preview)

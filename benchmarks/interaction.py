@@ -211,7 +211,7 @@ def network_times(moves: int) -> list[float]:
     bench.wait(lambda: session.path is not None)
     session.select("layer8.weight")
     session.set_choice(replace(session.choice, mode="network"))
-    bench.wait(lambda: session.path is not None and session.curve is not None and session.curve.is_whole)
+    bench.wait(lambda: session.path is not None and session.curves.zeros is not None and session.curves.zeros.is_whole)
     bench.idle(0.5)
     return drag_times(bench, bench.window.networks.view.controls.slider, moves)
 

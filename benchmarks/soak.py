@@ -84,7 +84,7 @@ class Person:
         from gsp_studio.gui.state import Phase, RunSettings
         from gsp_studio.io.resources import sample_path
 
-        session, keeping = window.session, window.filing.keeping
+        session, store = window.session, window.filing.store
         session.settings.set_choice(RunSettings(rank=16, max_iter=40))
         session.open(sample_path(name))
         self.wait(lambda: session.dataset is not None and session.dataset.name == f"{name}.npz")
@@ -107,12 +107,12 @@ class Person:
         window.centre.show_view("Basis")
         written: list[Any] = []
         session.exports.exported.connect(written.append)
-        keeping.save(self.folder / f"{name}.gsps")
+        store.save(self.folder / f"{name}.gsps")
         session.exports.export(self.folder / f"export-{name}", session.runs.at(0))
-        self.wait(lambda: written and not keeping.is_busy)
+        self.wait(lambda: written and not store.is_busy)
         session.exports.exported.disconnect(written.append)
-        keeping.open(self.folder / f"{name}.gsps")
-        self.wait(lambda: not keeping.is_busy and len(session.runs.entries) == 3)
+        store.open(self.folder / f"{name}.gsps")
+        self.wait(lambda: not store.is_busy and len(session.runs.entries) == 3)
 
 
 def soak(seconds: float, log: Path | None) -> int:

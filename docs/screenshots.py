@@ -35,7 +35,7 @@ GUIDE = Path(__file__).parent / "images" / "guide"
 IN_GUIDE = (
     "run",
     "drag",
-    "held",
+    "locked",
     "stability",
     "compare",
     "inspector",
@@ -106,8 +106,8 @@ class Studio:
             QTest.mouseMove(slider, QPoint(round(12 + (start + (end - start) * step / 10) * room), y))
         self.idle(0.2)
 
-    def let_go(self) -> None:
-        """Position of the slider."""
+    def release(self) -> None:
+        """End the drag."""
         slider = self.window.sparsity.slider
         QTest.mouseRelease(slider, LEFT, pos=slider.handle_position().toPoint())
 
@@ -136,7 +136,7 @@ def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     session.display.select(int(session.display.shown.order[3]))
     studio.drag(0.85, 0.93)
     yield "drag", window
-    studio.let_go()
+    studio.release()
     studio.wait(lambda: session.display.shown.before_refit == session.display.shown.before_refit)
     yield "refit", window
     for tile in (0, 4, 9):
@@ -145,15 +145,15 @@ def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
         QTest.mouseClick(bars, LEFT, pos=QPoint(round((tile + 0.5) * each), 30))
     session.settings.set_sparsity(0.96)
     studio.idle(0.3)
-    yield "held", window
-    session.slider.hold({})
+    yield "locked", window
+    session.slider.lock({})
     session.settings.set_sparsity(1.0)
-    session.slider.toggle_held(int(session.display.shown.order[0]))
+    session.slider.toggle_locked(int(session.display.shown.order[0]))
     session.settings.set_sparsity_h(0.4)
     studio.idle(0.5)
     yield "coefficients", window
     session.settings.set_sparsity_h(0.0)
-    session.slider.hold({})
+    session.slider.lock({})
     yield from other_views(studio)
     yield from sweep(studio)
     yield from networks(studio)
@@ -242,8 +242,8 @@ def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     studio.idle(4.0)
     yield "path", window
     window.centre.show_view("Weights")
-    studio.wait(lambda: window.weights.presets["residual"].isEnabled())
-    window.weights.presets["centre"].click()
+    studio.wait(lambda: window.weights.presets.buttons["residual"].isEnabled())
+    window.weights.presets.buttons["centre"].click()
     studio.wait(lambda: window.weights.pair._bases[1] is not None)
     studio.idle(0.5)
     yield "weights", window
@@ -275,17 +275,17 @@ def networks(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     window.centre.show_view("Networks")
     yield "networks-empty", window
     window.networking.open(trained_on_digits(studio.folder))
-    studio.wait(lambda: session.curve is not None and session.curve.is_whole)
+    studio.wait(lambda: session.curves.zeros is not None and session.curves.zeros.is_whole)
     session.set_choice(replace(session.choice, mode="network"))
-    studio.wait(lambda: session.curve is not None and session.curve.is_whole)
+    studio.wait(lambda: session.curves.zeros is not None and session.curves.zeros.is_whole)
     session.set_sparsity(0.6)
     session.select("conv2.weight")
     studio.idle(0.5)
     yield "networks-open", window
     session.find_accuracy(studio.folder / "digits.npz", "360 digits")
-    studio.wait(lambda: session.accuracy.done > 4)
+    studio.wait(lambda: session.curves.accuracy.done > 4)
     yield "networks-measuring", window
-    studio.wait(lambda: session.accuracy.state == "done")
+    studio.wait(lambda: session.curves.accuracy.state == "done")
     yield "networks", window
     window.centre.show_view("Basis")
 

@@ -104,7 +104,7 @@ def _on_device(index: int) -> Backend:
 
 @cache
 def _problem(name: str) -> str:
-    """Why a backend cannot run here, once and for all; "" where it can."""
+    """Return why a backend cannot run here, found once; "" where it can."""
     try:
         get_backend(name)
     except BackendUnavailable as error:

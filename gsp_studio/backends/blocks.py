@@ -94,6 +94,10 @@ def spread_over(n: int, count: int) -> Array:
     return np.unique(np.linspace(0, n - 1, max(2, min(n, count))).astype(int))
 
 
+#: The data of a solver (m, n), an image a column.
+Matrix = Array | OutOfCoreMatrix
+
+
 class BlockMatrix(OutOfCoreMatrix):
     """A matrix X (m, n), an image a column, that is read in blocks of images.
 

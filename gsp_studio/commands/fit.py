@@ -212,7 +212,7 @@ def _run_and_export(
         if another:
             raise ExportError(f"{folder} holds {another}; choose another folder, or replace that run with --force")
     with Interrupts() as interrupts:
-        bar = ProgressBar(spec.params.max_iter, sys.stderr, enabled=not args.quiet)
+        bar = ProgressBar(spec.params.max_iter, None if args.quiet else sys.stderr)
         runner = Runner(spec, replay)
         interrupts.watch(runner)
         outcome = runner.run(bar.show)

@@ -1,4 +1,4 @@
-"""Which basis image of one factorization is which of another: the Hungarian method on their cosines."""
+"""Matching the basis images of two factorizations: the Hungarian method on their cosines."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class SparsityPath:
         return float(self._sorted.solve(check_target(s)).sparsities.mean())
 
     def support(self, s: float) -> Any:
-        """Where the projection at the target s is not zero: booleans in the structure of x."""
+        """Return where the projection at the target s is not zero: booleans in the structure of x."""
         values = self.project(s).values
         return [v != 0 for v in values] if isinstance(values, list) else values != 0
 

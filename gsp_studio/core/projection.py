@@ -115,7 +115,7 @@ def group_sparse_projection(
         Target average sparsity, 0 to 1.
     weights : array_like, optional
         Finite, >= 0, not all zero in a vector: shared by all vectors, or of x's own structure. An entry of larger
-        weight is dearer to use.
+        higher weight costs more to use.
     axis : int or tuple of int
         The axes of an array that a vector's entries run along: 0 for columns, 1 for rows, (1, 2, 3) for filters.
     out : ndarray or list of ndarray, optional

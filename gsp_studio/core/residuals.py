@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.blocks import Matrix
 from gsp_studio.backends.powers import scaled
 from gsp_studio.backends.summation import Node, TreeSum, images_of_block
 from gsp_studio.core.units import Unit, unit_of_factors
@@ -165,12 +166,12 @@ def residuals(X: Any, W: Array, H: Any, on_block: Callable[[int], None] | None =
     )
 
 
-def error_map(X: Array, W: Array, H: Array) -> Array:
+def error_map(X: Matrix, W: Array, H: Array) -> Array:
     """``(X - W H)^2``, the mean over the images: Figure 4 of the paper.
 
     Parameters
     ----------
-    X : ndarray (m, n), float32 or float64
+    X : ndarray (m, n), or OutOfCoreMatrix; float32 or float64
     W, H : ndarray (m, r), (r, n)
 
     Returns
@@ -242,7 +243,7 @@ def _inside(X: Any, W: Array, H: Any) -> tuple[Any, Array, Any, Unit]:
     return unit.data_inside(X), unit.basis_inside(W), unit.coefficients_inside(H), unit
 
 
-def _blocks(X: Array, W: Array, H: Array) -> Iterator[tuple[slice, Array, Array]]:
+def _blocks(X: Matrix, W: Array, H: Array) -> Iterator[tuple[slice, Array, Array]]:
     """Some images (k, m) at a time, an image a row, with their residuals, and which they are."""
     _check(X.shape, W.shape, H.shape)
     m, n = X.shape

@@ -190,7 +190,7 @@ class Result:
 
 
 def attained_tolerance(dtype: npt.DTypeLike) -> float:
-    """How far below its target a sparsity may lie and still count as attained: rounding of float32 or float64."""
+    """Return how far below its target a sparsity still counts as attained: rounding of float32 or float64."""
     return 1e-10 if np.dtype(dtype) == np.float64 else 1e-5
 
 

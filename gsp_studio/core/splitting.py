@@ -28,7 +28,7 @@ _ROUNDS = 20
 
 @dataclass(frozen=True, eq=False)
 class _Sides:
-    """Which of two ways a user takes: that of the nearer centre; without centres, that of its coefficient's size.
+    """Sorting of users into two groups: by the nearer centre; without centres, that of its coefficient's size.
 
     `middle` is the median of their squares; the images `smallest` and `largest` take different ways in any case.
     """

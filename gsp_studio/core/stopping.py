@@ -1,4 +1,4 @@
-"""When a run ends, and why."""
+"""Conditions that end a run, and their reasons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WINDOW = 10
 
 
 class Stop(Enum):
-    """Why a solver ended; the value is the text for people."""
+    """Reason for a solver's end; the value is the text for people."""
 
     MAX_ITER = "all iterations done"
     SECONDS = "time is up"

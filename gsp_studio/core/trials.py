@@ -113,6 +113,6 @@ class Trials:
 
 
 def new_trials(params: Params, has_price: bool, can_be_dense: bool) -> Trials:
-    """Those of a run: `Params.continuation` says how many iterations, and factors that are given go on at once."""
+    """Make the trials of a run: `Params.continuation` is their length, and factors that are given go on at once."""
     length = params.continuation or (LENGTH if isinstance(params.init, str) else 0)
     return Trials(length if has_price and length >= SHORTEST else 0, can_be_dense)

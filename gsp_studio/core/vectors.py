@@ -228,7 +228,7 @@ def refuse_not_finite(packed: Packed) -> None:
 
 
 def output_like(packed: Packed, out: Any) -> Any:
-    """Where the values go: `out` if it fits the input, else new memory of the input's structure and order."""
+    """Return the output array: `out` if it fits the input, else new memory of the input's structure and order."""
     if isinstance(packed.source, Ragged):
         return np.empty_like(packed.flat) if out is None else _checked_out(out, packed.flat.shape, packed.flat.dtype)
     if packed.rows is None:

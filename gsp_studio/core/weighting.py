@@ -1,6 +1,6 @@
 """Weight images for the weighted projection: presets, and a soft brush.
 
-A weight says what it costs a basis image to use a pixel, so basis images leave dear pixels and gather on cheap ones.
+A weight is the cost of a pixel to a basis image, so basis images leave pixels of high weight and gather on the others.
 Only ratios count: w and 2 w give the same projection, and equal weights give the plain one. Everything here lies in
 [floor, 1] with floor > 0, because a pixel of weight 0 costs nothing and never leaves a basis image, not even at s = 1.
 """
@@ -19,21 +19,21 @@ Array = npt.NDArray[Any]
 Box = tuple[slice, slice]
 Side = Literal["right", "left", "bottom", "top"]
 
-#: The cheapest weight; the dearest is 1.
+#: The lowest weight; the highest is 1.
 FLOOR = 0.1
 #: The part of values, in percent, that presets made from an image ignore at either end: dead and hot pixels.
 _TAILS = 1.0
 
 
 def centre(shape: tuple[int, int], floor: float = FLOOR) -> Array:
-    """Cheap in the centre, dear at the border: moves the basis to the centre of a face.
+    """Low in the centre, high at the border: moves the basis to the centre of a face.
 
     Parameters
     ----------
     shape : (height, width)
         At least 1 x 1.
     floor : float
-        The cheapest weight, 0 < floor < 1.
+        The lowest weight, 0 < floor < 1.
 
     Returns
     -------
@@ -51,24 +51,24 @@ def centre(shape: tuple[int, int], floor: float = FLOOR) -> Array:
 
 
 def border(shape: tuple[int, int], floor: float = FLOOR) -> Array:
-    """Dear in the centre, cheap at the border: `centre` inverted.
+    """High in the centre, low at the border: `centre` inverted.
 
     Parameters, returns and raises as for `centre`.
     """
     return inverted(centre(shape, floor), floor)
 
 
-def ramp(shape: tuple[int, int], dear: Side = "right", floor: float = FLOOR) -> Array:
-    """Evenly dearer from one side to the other.
+def ramp(shape: tuple[int, int], side: Side = "right", floor: float = FLOOR) -> Array:
+    """Rising evenly from one side to the other.
 
     Parameters
     ----------
     shape : (height, width)
         At least 1 x 1.
-    dear : "right" | "left" | "bottom" | "top"
+    side : "right" | "left" | "bottom" | "top"
         The side with weight 1; the other one has `floor`.
     floor : float
-        The cheapest weight, 0 < floor < 1.
+        The lowest weight, 0 < floor < 1.
 
     Returns
     -------
@@ -80,22 +80,22 @@ def ramp(shape: tuple[int, int], dear: Side = "right", floor: float = FLOOR) -> 
     ValueError
         Another side, a shape without pixels, or a floor outside (0, 1).
     """
-    if dear not in ("right", "left", "bottom", "top"):
-        raise ValueError(f"dear is {dear!r}; accepted are right, left, bottom and top")
+    if side not in ("right", "left", "bottom", "top"):
+        raise ValueError(f"side is {side!r}; accepted are right, left, bottom and top")
     rows, columns = _axes(shape)
-    across = np.broadcast_to(columns[None, :] if dear in ("right", "left") else rows[:, None], shape)
-    return _between(floor, (1.0 + (across if dear in ("right", "bottom") else -across)) / 2.0)
+    across = np.broadcast_to(columns[None, :] if side in ("right", "left") else rows[:, None], shape)
+    return _between(floor, (1.0 + (across if side in ("right", "bottom") else -across)) / 2.0)
 
 
 def from_image(image: npt.ArrayLike, floor: float = FLOOR) -> Array:
-    """Cheap where an image is bright, dear where it is dark: keeps the basis on what the images show.
+    """Low where an image is bright, high where it is dark: keeps the basis on what the images show.
 
     Parameters
     ----------
     image : array_like (height, width)
         Finite; for example the mean image. Its darkest and brightest hundredth count as one value each.
     floor : float
-        The cheapest weight, 0 < floor < 1.
+        The lowest weight, 0 < floor < 1.
 
     Returns
     -------
@@ -121,14 +121,14 @@ def from_image(image: npt.ArrayLike, floor: float = FLOOR) -> Array:
 
 
 def from_residual(squares: npt.ArrayLike, floor: float = FLOOR) -> Array:
-    """Cheap where the residual is large: the error falls where it is worst, and rises elsewhere.
+    """Low where the residual is large: the error falls where it is worst, and rises elsewhere.
 
     Parameters
     ----------
     squares : array_like (height, width)
         The mean of the squared residual X - W H in each pixel, finite and >= 0; its square root is what counts.
     floor : float
-        The cheapest weight, 0 < floor < 1.
+        The lowest weight, 0 < floor < 1.
 
     Returns
     -------
@@ -147,13 +147,13 @@ def from_residual(squares: npt.ArrayLike, floor: float = FLOOR) -> Array:
 
 
 def inverted(weights: Array, floor: float = FLOOR) -> Array:
-    """Cheap for dear and dear for cheap.
+    """Low for high and high for low.
 
     Parameters
     ----------
     weights : ndarray, any shape
     floor : float
-        The cheapest weight, 0 < floor < 1.
+        The lowest weight, 0 < floor < 1.
 
     Returns
     -------

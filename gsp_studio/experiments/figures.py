@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.backends.blocks import Matrix
 from gsp_studio.core.nmf import Params, check_params
 from gsp_studio.experiments.contents import Bases, Content, Curves, ErrorMaps, best_of_each
 from gsp_studio.experiments.runs import FinishedRun, Task
@@ -59,7 +60,7 @@ class Plan:
     """Runs to do, and their data by fingerprint."""
 
     tasks: tuple[Task, ...]
-    data: dict[str, Array]
+    data: dict[str, Matrix]
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Figure:
         ValueError
             Settings that the data do not allow.
         """
-        data: dict[str, Array] = {}
+        data: dict[str, Matrix] = {}
         tasks: list[Task] = []
         for seed in range(settings.repeats):
             X, fingerprint, target = _data(seed, settings, dataset)
@@ -132,7 +133,7 @@ class Figure:
         return Plan(tuple(tasks), data)
 
 
-def _data(seed: int, settings: Settings, dataset: Dataset | None) -> tuple[Array, str, float]:
+def _data(seed: int, settings: Settings, dataset: Dataset | None) -> tuple[Matrix, str, float]:
     """X, its fingerprint and the target of its runs."""
     if dataset is not None:
         assert settings.sparsity is not None  # only figures of synthetic data have none

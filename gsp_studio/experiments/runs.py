@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from gsp_studio import __version__
 from gsp_studio.backends import get_backend
+from gsp_studio.backends.blocks import Matrix
 from gsp_studio.core.nmf import Iterate, Params, factorize
 from gsp_studio.core.residuals import error_map
 from gsp_studio.io.run_json import DAMAGE
@@ -47,7 +48,7 @@ class Task:
     backend: str
 
     def described(self) -> dict[str, Any]:
-        """All that the bits of the run depend on, for JSON; arrays as their digests."""
+        """Describe everything that the bits of the run depend on, for JSON; arrays as their digests."""
         return {"format": FORMAT, **described(self.data, self.params, self.backend)}
 
     @property
@@ -61,7 +62,7 @@ class Task:
 
 
 def described(data: str, params: Params, backend: str, without: Collection[str] = ()) -> dict[str, Any]:
-    """All that the bits of runs depend on, for JSON.
+    """Describe everything that the bits of runs depend on, for JSON.
 
     Parameters
     ----------
@@ -130,7 +131,7 @@ class FinishedRun:
 
 
 def solve(
-    task: Task, X: Array, threads: int | None = None, on_iterate: Callable[[Iterate], None] | None = None
+    task: Task, X: Matrix, threads: int | None = None, on_iterate: Callable[[Iterate], None] | None = None
 ) -> FinishedRun:
     """Do a run.
 

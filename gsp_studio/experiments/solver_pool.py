@@ -19,13 +19,10 @@ from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy.typing as npt
-
+from gsp_studio.backends.blocks import Matrix
 from gsp_studio.core.nmf import Iterate
-from gsp_studio.experiments.progress import Meter
+from gsp_studio.engine.progress import RunsProgress
 from gsp_studio.experiments.runs import FinishedRun, Task, load, save, solve
-
-Array = npt.NDArray[Any]
 
 #: Seconds between two looks at what the processes have done.
 _LOOK = 0.2
@@ -66,7 +63,7 @@ class Machine:
 
 def solve_all(
     tasks: Sequence[Task],
-    data: Mapping[str, Array],
+    data: Mapping[str, Matrix],
     folder: Path,
     machine: Machine | None = None,
     stream: TextIO | None = None,
@@ -101,15 +98,15 @@ def solve_all(
     kept = len(tasks) - len(missing)
     if stream is not None and kept:
         stream.write(f"{kept} of {len(tasks)} runs were finished before and are not done again\n")
-    meter = Meter(sum(task.params.max_iter for task in missing), len(missing), stream if missing else None)
+    progress = RunsProgress(sum(task.params.max_iter for task in missing), len(missing), stream if missing else None)
     jobs, threads = (machine or Machine()).share(len(missing), sum(X.nbytes for X in data.values()))
     try:
         work = _one_by_one if jobs == 1 else _in_processes
-        work(missing, data, folder, jobs, threads, meter.show)
+        work(missing, data, folder, jobs, threads, progress.show)
     except KeyboardInterrupt:
         raise Interrupted(sum(task.path(folder).exists() for task in tasks), len(tasks)) from None
     finally:
-        meter.close()
+        progress.close()
     finished = [load(task, folder) for task in tasks]
     for task, run in zip(tasks, finished, strict=True):
         if run is None:
@@ -121,7 +118,7 @@ Show = Callable[[int, int], None]
 
 
 def _one_by_one(
-    tasks: Sequence[Task], data: Mapping[str, Array], folder: Path, jobs: int, threads: int, show: Show
+    tasks: Sequence[Task], data: Mapping[str, Matrix], folder: Path, jobs: int, threads: int, show: Show
 ) -> None:
     done = 0
 
@@ -136,7 +133,7 @@ def _one_by_one(
 
 
 def _in_processes(
-    tasks: Sequence[Task], data: Mapping[str, Array], folder: Path, jobs: int, threads: int, show: Show
+    tasks: Sequence[Task], data: Mapping[str, Matrix], folder: Path, jobs: int, threads: int, show: Show
 ) -> None:
     context = get_context("spawn")  # a fork would copy the state of threads that it does not copy
     # Shared without locks, each with one writer: a process that ends while it holds a lock stops all others.
@@ -219,10 +216,10 @@ class _Stopped(Exception):
 
 
 #: Arguments of `_begin`, in a solver process: data, folder, threads, whether to stop, iterations done of each task.
-_worker: tuple[Mapping[str, Array], Path, int, Any, Any] | None = None
+_worker: tuple[Mapping[str, Matrix], Path, int, Any, Any] | None = None
 
 
-def _begin(data: Mapping[str, Array], folder: Path, threads: int, stopping: Any, done: Any) -> None:
+def _begin(data: Mapping[str, Matrix], folder: Path, threads: int, stopping: Any, done: Any) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be held back
     _worker = (data, folder, threads, stopping, done)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from gsp_studio.io.error_text import describe_error
 
@@ -54,7 +55,7 @@ def milliseconds(seconds: float) -> str:
     return f"{1e3 * seconds:.0f} ms" if seconds >= 0.1 else f"{1e3 * seconds:.1f} ms"
 
 
-def pixel_value(value: Any) -> str:
+def pixel_value(value: npt.ArrayLike) -> str:
     """A pixel's value, or its three: "0.25", "0.25 0.1 0"."""
     return " ".join(f"{float(part):.4g}" for part in np.atleast_1d(value))
 
@@ -94,7 +95,7 @@ def over_seeds(count: int) -> str:
 
 
 def about_stability(entry: RunEntry) -> str:
-    """How many of a run's basis images other seeds do not find."""
+    """Say how many of a run's basis images other seeds do not find."""
     found = entry.stability
     assert found is not None
     count = len(found.unstable)
@@ -107,7 +108,7 @@ def about_stability(entry: RunEntry) -> str:
 
 
 def about_run(entry: RunEntry) -> str:
-    """How a run ended."""
+    """Say how a run ended."""
     iterations = plural(0 if entry.outcome.result is None else entry.outcome.result.n_iter, "iteration")
     return (
         f"{entry.name} {entry.state}: {entry.label}; error {percent(entry.shown.error)}, "

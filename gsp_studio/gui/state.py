@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.io.annotations import Annotations
+
 if TYPE_CHECKING:
+    from gsp_studio.core.distributed.coefficients import Coefficients
     from gsp_studio.core.metrics import GramError
     from gsp_studio.engine.run import Outcome, Record, RunSpec
     from gsp_studio.experiments.stability import BasisStability
@@ -44,7 +47,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class View:
-    """How basis images are drawn: what white means ("tile", "shared" or "percentile"), colours, numbers on them.
+    """Options for drawing basis images: what white means ("tile", "shared" or "percentile"), colours, numbers on them.
 
     `spread`: where they differ from seed to seed is drawn over them, of runs of which that is known.
     """
@@ -136,7 +139,7 @@ class Pinned:
     """
 
     W: Array
-    H: Any
+    H: Array | Coefficients
     gram: GramError
     sparsity: float
     error: float
@@ -181,7 +184,7 @@ class DisplayedBasis:
     sparsities: Array
     energies: Array
     order: Array
-    H: Any
+    H: Array | Coefficients
     error: float
     target: float
     baseline: float
@@ -306,14 +309,14 @@ class RunEvent:
 
     @property
     def line(self) -> str:
-        """When and what, for people."""
+        """Iterations and text, for people."""
         when = f"iteration {self.first}" if self.first == self.last else f"iterations {self.first} to {self.last}"
         return f"{when}: {self.text}"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: iteration, its end, seconds an iteration, seconds computed."""
+    """Progress of a run: iteration, its end, seconds an iteration, seconds computed."""
 
     n_iter: int = 0
     max_iter: int = 1
@@ -324,50 +327,6 @@ class Progress:
     def left(self) -> float:
         """Seconds left, by the mean so far."""
         return self.each * (self.max_iter - self.n_iter)
-
-
-@dataclass(frozen=True)
-class Annotations:
-    """Remarks of the user on a run.
-
-    Attributes
-    ----------
-    name : str
-        Name, in place of "Run 3".
-    note : str
-    tags : tuple of str
-    accepted, rejected : frozenset of int
-        Basis images of the run that were judged.
-    """
-
-    name: str = ""
-    note: str = ""
-    tags: tuple[str, ...] = ()
-    accepted: frozenset[int] = frozenset()
-    rejected: frozenset[int] = frozenset()
-
-    def judged(self, bases: tuple[int, ...], accept: bool) -> Annotations:
-        """With these basis images accepted, or rejected; where they all were so already, with no word on them."""
-        chosen, before = frozenset(bases), self.accepted if accept else self.rejected
-        after, other = before | chosen, (self.rejected if accept else self.accepted) - chosen
-        if chosen <= before:
-            after = before - chosen
-        return replace(self, accepted=after if accept else other, rejected=other if accept else after)
-
-    def as_json(self) -> dict[str, Any]:
-        """For files: plain lists and texts, what is empty left out."""
-        content = {**asdict(self), "accepted": sorted(self.accepted), "rejected": sorted(self.rejected)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items() if value}
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any], rank: int) -> Annotations:
-        """Read what `as_json` wrote, among other things; drop invalid values."""
-        sets = {
-            name: frozenset(k for k in content.get(name, ()) if isinstance(k, int) and 0 <= k < rank)
-            for name in ("accepted", "rejected")
-        }
-        tags = tuple(str(tag) for tag in content.get("tags", ()))
-        return cls(str(content.get("name", "")), str(content.get("note", "")), tags, **sets)
 
 
 @dataclass(frozen=True, eq=False)
@@ -385,7 +344,7 @@ class RunEntry:
     marks: tuple[RunEvent, ...] = ()
     #: Number of the run whose first iterations it shares, and how many these are; 0 where there is none.
     origin: tuple[int, int] = (0, 0)
-    remarks: Annotations = Annotations()
+    remarks: Annotations = field(default_factory=Annotations)
     #: Stability of its basis images over seeds, where that has been asked.
     stability: BasisStability | None = None
 
@@ -405,7 +364,7 @@ class RunEntry:
 
     @property
     def state(self) -> str:
-        """How it ended, in a word."""
+        """Outcome in a word."""
         return {"all iterations done": "done", "cancelled": "stopped"}.get(
             self.outcome.reason.value, self.outcome.reason.value
         )

@@ -203,7 +203,7 @@ class Dataset:
         Anything above that does not hold, in one sentence.
     """
 
-    X: Any
+    X: Array | BlockMatrix
     image_shape: tuple[int, int]
     order: Order
     name: str
@@ -223,7 +223,7 @@ class Dataset:
         if isinstance(self.X, BlockMatrix):  # whose values are looked at as they are read
             object.__setattr__(self, "fingerprint", sampled_fingerprint_of(self.X))
             return
-        _check_values(self)
+        _check_values(self.name, self.X)
         frozen = self.X.view()  # the caller's own array stays as writeable as it was
         frozen.flags.writeable = False
         object.__setattr__(self, "X", frozen)
@@ -335,12 +335,12 @@ def as_images(rows: Array, image_shape: tuple[int, int], order: str, channels: i
     return rows.reshape(-1, channels, width, height).transpose(0, 3, 2, 1)
 
 
-def _check_values(data: Dataset) -> None:
-    low, high = float(data.X.min()), float(data.X.max())  # NaN passes through both
+def _check_values(name: str, X: Array) -> None:
+    low, high = float(X.min()), float(X.max())  # NaN passes through both
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise DatasetError(f"{data.name}: X holds NaN or infinite values; NMF needs finite values >= 0")
+        raise DatasetError(f"{name}: X holds NaN or infinite values; NMF needs finite values >= 0")
     if low < 0:
-        raise DatasetError(f"{data.name}: X has negative values (smallest {low:.6g}); NMF needs values >= 0")
+        raise DatasetError(f"{name}: X has negative values (smallest {low:.6g}); NMF needs values >= 0")
 
 
 def _notes_on(X: Array) -> tuple[str, ...]:

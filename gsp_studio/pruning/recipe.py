@@ -94,13 +94,13 @@ class Task:
 
     @property
     def epochs(self) -> int:
-        """That it is trained for, counting neither runs nor parts of runs that are there."""
+        """Number of epochs trained for, counting neither runs nor parts of runs that are there."""
         schedule = self.plan.schedule
         is_whole = self.method == DENSE or METHODS[self.method].is_induced
         return schedule.epochs + schedule.finetune if is_whole else schedule.finetune
 
     def described(self) -> dict[str, Any]:
-        """All that its numbers depend on."""
+        """Describe everything that its numbers depend on."""
         own = {} if self.method == DENSE else {"share": self.share, "grouping": asdict(self.plan.grouping)}
         return {
             "format": FORMAT,

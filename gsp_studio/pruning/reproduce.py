@@ -6,16 +6,15 @@ import argparse
 import csv
 import importlib.util
 import json
-import os
 import platform
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
+from gsp_studio.engine.progress import RunsProgress
 from gsp_studio.io.atomic import write_whole
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.run_folder import check_directory
@@ -101,20 +100,22 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset])
         raise ValueError(f"split is {args.split}; accepted is a whole number >= 0")
     train, test = read_parts(path, lambda path, key: load(_at(args, path, key)), side, args.split)
     plan = _plan(args, train, test)
-    meter = _Meter(sum(task.epochs for task in plan.tasks()), len(plan.tasks()), None if args.quiet else sys.stderr)
+    progress = RunsProgress(
+        sum(task.epochs for task in plan.tasks()), len(plan.tasks()), None if args.quiet else sys.stderr
+    )
     print(_told(plan, train, test), file=sys.stderr)
     try:
         with _threads(args):
-            outcomes = run_all(plan, make_sets(train, test), out / RUNS, _device(args.backend), meter.show)
+            outcomes = run_all(plan, make_sets(train, test), out / RUNS, _device(args.backend), progress.show)
     except Interrupted as stop:
-        meter.close()
+        progress.close()
         print(
             f"gsp-studio: interrupted; {stop.finished} of {stop.total} runs are finished and kept in {out / RUNS}, "
             "and the same command goes on from there",
             file=sys.stderr,
         )
         return INTERRUPTED
-    meter.close()
+    progress.close()
     title = f"{plan.model} on {_name(path)}, mean of {plan.seeds} seed{'s' if plan.seeds > 1 else ''}"
     table = table_of(plan, outcomes)
     _write(out, plan, outcomes, title, table, path, args.split)
@@ -284,39 +285,3 @@ def _write_rows(outcomes: Sequence[Outcome], path: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows([getattr(outcome, name) for name in columns] for outcome in outcomes)
-
-
-class _Meter:
-    """Progress of a recipe: a line that is written over on a terminal, a line per 10 % on a pipe."""
-
-    def __init__(self, epochs: int, runs: int, stream: TextIO | None) -> None:
-        self._epochs, self._runs, self._stream = epochs, runs, stream
-        self._is_terminal = stream is not None and stream.isatty()
-        self._started, self._shown, self._tenths = time.monotonic(), 0.0, 0
-        self._first: int | None = None
-
-    def show(self, epochs: int, runs: int) -> None:
-        """Epochs and runs that are done of all."""
-        if self._stream is None:
-            return
-        self._first = epochs if self._first is None else self._first  # finished runs took no time
-        now, is_last = time.monotonic(), runs == self._runs
-        tenths = 10 if is_last else min(9, 10 * epochs // self._epochs)
-        if self._is_terminal and (now - self._shown > 0.1 or is_last):
-            self._shown = now
-            self._stream.write(f"\r{self._line(epochs, runs, now)}")
-            self._stream.flush()
-        elif not self._is_terminal and tenths > self._tenths:
-            self._tenths = tenths
-            self._stream.write(f"{self._line(epochs, runs, now)}\n")
-            self._stream.flush()
-
-    def close(self) -> None:
-        """End the line."""
-        if self._stream is not None and self._is_terminal:
-            self._stream.write(os.linesep)
-
-    def _line(self, epochs: int, runs: int, now: float) -> str:
-        done = epochs - (self._first or 0)
-        left = round((now - self._started) * (self._epochs - epochs) / max(1, done))
-        return f"{runs}/{self._runs} runs  {100 * epochs // self._epochs:3d} %  {left // 60}:{left % 60:02d} left   "

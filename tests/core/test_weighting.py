@@ -1,4 +1,4 @@
-"""Weight images: presets where they are cheap and dear, strokes that depend on the path and not on its points."""
+"""Weight images: presets where they are low and high, strokes that depend on the path and not on its points."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_centre_is_cheap_in_the_centre_and_border_is_its_reverse():
 
 
 @pytest.mark.parametrize(
-    ("dear", "first", "last"),
+    ("side", "first", "last"),
     [
         ("right", (slice(None), 0), (slice(None), -1)),
         ("left", (slice(None), -1), (slice(None), 0)),
@@ -39,11 +39,11 @@ def test_centre_is_cheap_in_the_centre_and_border_is_its_reverse():
         ("top", (-1, slice(None)), (0, slice(None))),
     ],
 )
-def test_ramp_rises_evenly_to_its_side(dear, first, last):
-    weights = weighting.ramp((5, 8), dear)
+def test_ramp_rises_evenly_to_its_side(side, first, last):
+    weights = weighting.ramp((5, 8), side)
     np.testing.assert_allclose(weights[first], FLOOR)
     np.testing.assert_allclose(weights[last], 1.0)
-    steps = np.diff(weights, axis=1 if dear in ("right", "left") else 0)
+    steps = np.diff(weights, axis=1 if side in ("right", "left") else 0)
     np.testing.assert_allclose(steps, steps.flat[0])
 
 
@@ -83,7 +83,7 @@ def test_inverted_twice_is_the_same():
         (lambda: weighting.centre((0, 4)), "shape is"),
         (lambda: weighting.centre((3, 4), floor=0.0), "never leave"),
         (lambda: weighting.ramp((3, 4), floor=1.0), "floor is 1.0"),
-        (lambda: weighting.ramp((3, 4), "up"), "dear is 'up'"),
+        (lambda: weighting.ramp((3, 4), "up"), "side is 'up'"),
         (lambda: weighting.from_image(np.zeros(4)), "shape"),
         (lambda: weighting.from_image(np.full((2, 2), np.nan)), "NaN"),
         (lambda: weighting.from_residual(-np.ones((2, 2))), "squares holds -1"),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from operator import attrgetter
 
 import numpy as np
-from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtCore import QEvent, QPointF, Qt, QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import RunSettings
 from gsp_studio.gui.theme import apply_theme, load_theme
+from gsp_studio.gui.widgets.image_plates import Plates
 from gsp_studio.gui.widgets.tile_buffer import TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
 from gsp_studio.io.resources import sample_path
@@ -86,6 +87,21 @@ def threads_of_sessions() -> set[str]:
     return {thread.name for thread in threading.enumerate() if thread.name.startswith("gsp-")}
 
 
+def tile_centre(view: TileView, tile: int) -> QPointF:
+    """The middle of a tile, in the viewport's pixels."""
+    buffer = view._buffer
+    x, y = buffer.origin_of(tile)
+    middle = QPointF(x + buffer.width / 2, y + buffer.height / 2)
+    return QPointF(view.mapFromScene(view._box.mapViewToScene(middle)))
+
+
+def pixel_centre(plates: Plates, plate: int, row: int, column: int) -> QPointF:
+    """The middle of a pixel of a plate on the screen."""
+    place = plates.place_of(plate)
+    height, width = plates.plates[0].image.shape[:2]
+    return place.topLeft() + QPointF(place.width() * (column + 0.5) / width, place.height() * (row + 0.5) / height)
+
+
 class Listener:
     """Keeps what signals bring: `listener["shownChanged"]` is a list, an entry an emission.
 
@@ -124,11 +140,11 @@ def painted(view: TileView, buffer: TileBuffer) -> np.ndarray:
     image = view.viewport().grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
     pixels = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine() // 4, 4)
     right, below = buffer.columns - 1, (buffer.rows - 1) * buffer.columns
-    scale_x = (view.tile_centre(right).x() - view.tile_centre(0).x()) / buffer.origin_of(right)[0]
-    scale_y = (view.tile_centre(below).y() - view.tile_centre(0).y()) / buffer.origin_of(below)[1]
+    scale_x = (tile_centre(view, right).x() - tile_centre(view, 0).x()) / buffer.origin_of(right)[0]
+    scale_y = (tile_centre(view, below).y() - tile_centre(view, 0).y()) / buffer.origin_of(below)[1]
     tiles = np.empty((buffer.count, buffer.height, buffer.width), np.uint8)
     for k in range(buffer.count):
-        centre = view.tile_centre(k)
+        centre = tile_centre(view, k)
         columns = centre.x() + scale_x * (np.arange(buffer.width) + 0.5 - buffer.width / 2)
         rows = centre.y() + scale_y * (np.arange(buffer.height) + 0.5 - buffer.height / 2)
         found = pixels[np.ix_(np.floor(rows).astype(int), np.floor(columns).astype(int))]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handling import wait_until
+from handling import tile_centre, wait_until
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
@@ -52,11 +52,11 @@ def painted_colours(view: TileView, buffer: TileBuffer) -> np.ndarray:
     """The colours on the screen at the middle of every tile's every pixel: (count, height, width, 3)."""
     seen = pixels_of(view.viewport().grab().toImage())
     right, below = buffer.columns - 1, (buffer.rows - 1) * buffer.columns
-    x = (view.tile_centre(right).x() - view.tile_centre(0).x()) / buffer.origin_of(right)[0]
-    y = (view.tile_centre(below).y() - view.tile_centre(0).y()) / buffer.origin_of(below)[1]
+    x = (tile_centre(view, right).x() - tile_centre(view, 0).x()) / buffer.origin_of(right)[0]
+    y = (tile_centre(view, below).y() - tile_centre(view, 0).y()) / buffer.origin_of(below)[1]
     tiles = []
     for k in range(buffer.count):
-        centre = view.tile_centre(k)
+        centre = tile_centre(view, k)
         columns = centre.x() + x * (np.arange(buffer.width) + 0.5 - buffer.width / 2)
         rows = centre.y() + y * (np.arange(buffer.height) + 0.5 - buffer.height / 2)
         tiles.append(seen[np.ix_(np.floor(rows).astype(int), np.floor(columns).astype(int))])
@@ -159,13 +159,13 @@ def test_the_whole_window_on_colours(make_window: Callable[[], MainWindow], tmp_
     seen = painted_colours(window.montage.view, window.montage._buffer)
     images = session.dataset.as_images(session.display.shown.W)[session.display.shown.order]
     np.testing.assert_allclose(seen, 254 * images / images.max(axis=(1, 2, 3), keepdims=True), atol=1)
-    QTest.mouseClick(window.montage.view.viewport(), LEFT, pos=window.montage.view.tile_centre(1).toPoint())
+    QTest.mouseClick(window.montage.view.viewport(), LEFT, pos=tile_centre(window.montage.view, 1).toPoint())
     assert pixels_of(window.basis._picture._images[0]).std(axis=2).max() > 0
     for view in ("Compare", "Inspector", "Path", "Weights"):
         window.centre.show_view(view)
         wait_until(lambda view=view: window.centre.bar is not None and not window.grab().isNull())
     wait_until(lambda: window.weights._mean is not None)
-    window.weights.presets["centre"].click()
+    window.weights.presets.buttons["centre"].click()
     wait_until(lambda: session.settings.weights is not None)
     assert session.settings.weights.shape == (3 * 12 * 10,)
     np.testing.assert_array_equal(session.settings.weights[:120], session.settings.weights[240:])
@@ -174,8 +174,8 @@ def test_the_whole_window_on_colours(make_window: Callable[[], MainWindow], tmp_
     original, made, left = window.inspector.plates.plates
     assert original.image.shape == made.image.shape == (12, 10, 3)
     assert left.image.shape == (12, 10)
-    window.inspector._point(0, 3, 2)
-    assert "mean" in window.inspector._pixel_words.text()
+    window.inspector.plates.hovered.emit(0, 3, 2)
+    assert "mean" in window.inspector.plates.pixel_words.text()
     window.inspector.view.buttons[1].click()
     wait_until(lambda: window.inspector.map.plates.plates)
     assert window.inspector.map.plates.plates[0].image.shape == (12, 10)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import fakes
 import numpy as np
 import pytest
-from handling import Listener, change_theme, painted, settle
+from handling import Listener, change_theme, painted, settle, tile_centre
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
@@ -17,8 +17,9 @@ from gsp_studio.core.matching import match_bases
 from gsp_studio.gui.jobs.comparison import compared
 from gsp_studio.gui.panels import compare
 from gsp_studio.gui.panels.compare import ComparePanel
-from gsp_studio.gui.state import Annotations, Comparison, RunEntry, View
+from gsp_studio.gui.state import Comparison, RunEntry, View
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
+from gsp_studio.io.annotations import Annotations
 
 LEFT = Qt.MouseButton.LeftButton
 DATA = fakes.dataset()
@@ -93,7 +94,7 @@ def test_words_tell_the_differences_and_the_pair_under_the_pointer(panel: Compar
     assert "error 10.000 %" in words(panel)
     assert "7.500 % (−2.500 %)" in words(panel)
     view = panel.tiles[0]
-    QTest.mouseMove(view.viewport(), view.tile_centre(2).toPoint())
+    QTest.mouseMove(view.viewport(), tile_centre(view, 2).toPoint())
     k = first.shown.order[2]
     matching = match_bases(first.shown.W, second.shown.W)
     assert f"basis {k + 1}," in words(panel)
@@ -108,7 +109,7 @@ def test_a_click_marks_the_cell_in_both(panel: ComparePanel) -> None:
     panel.set_comparison(compared(*runs))
     settle()
     view = panel.tiles[1]
-    QTest.mouseClick(view.viewport(), LEFT, pos=view.tile_centre(3).toPoint())
+    QTest.mouseClick(view.viewport(), LEFT, pos=tile_centre(view, 3).toPoint())
     assert [tiles._selected for tiles in panel.tiles] == [3, 3]
 
 

@@ -13,7 +13,8 @@ from PySide6.QtWidgets import QWidget
 
 from gsp_studio.gui.jobs.comparison import compared
 from gsp_studio.gui.panels.curves import CurvesPanel
-from gsp_studio.gui.state import Annotations, Phase, RunEntry
+from gsp_studio.gui.state import Phase, RunEntry
+from gsp_studio.io.annotations import Annotations
 
 DATA = fakes.dataset()
 

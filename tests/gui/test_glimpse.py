@@ -64,7 +64,7 @@ def test_held_images_need_no_glimpse(large: Session) -> None:
     large.settings.set_sparsity(0.7)
     wait_until(lambda: large.display.glimpse is None)
     heard = Listener(large, "display.glimpseChanged", "display.shownChanged")
-    large.slider.toggle_held(1)
+    large.slider.toggle_locked(1)
     wait_until(lambda: heard["shownChanged"])
     assert heard["glimpseChanged"] == []
 

@@ -22,9 +22,10 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.session_file import run_records
-from gsp_studio.gui.state import Annotations, Phase, RunSettings, View
+from gsp_studio.gui.state import Phase, RunSettings, View
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io import recovery
+from gsp_studio.io.annotations import Annotations
 from gsp_studio.io.session_file import read_session
 
 
@@ -53,7 +54,7 @@ def fill(window: MainWindow, stack: Path, runs: int = 2) -> None:
 
 
 def wait_for(window: MainWindow) -> None:
-    wait_until(lambda: not window.filing.keeping.is_busy)
+    wait_until(lambda: not window.filing.store.is_busy)
 
 
 def dialogs() -> list[ErrorDialog]:
@@ -62,7 +63,7 @@ def dialogs() -> list[ErrorDialog]:
 
 def recent_of(window: MainWindow) -> list[str]:
     """Texts of the menu's sessions, without the entry that shows all."""
-    texts = [action.text() for action in window.filing._recent.actions() if not action.isSeparator()]
+    texts = [action.text() for action in window.filing.recent.actions() if not action.isSeparator()]
     assert not texts or texts[-1] == "&Show all, remove..."
     return texts[:-1]
 
@@ -72,8 +73,8 @@ def test_a_session_is_saved_and_comes_back(make_window: Callable[[], MainWindow]
     fill(one, stack)
     assert one.isWindowModified()
     path = tmp_path / "faces.gsps"
-    heard = Listener(one.filing.keeping, "saved")
-    one.filing.keeping.save(path)
+    heard = Listener(one.filing.store, "saved")
+    one.filing.store.save(path)
     wait_until(lambda: heard["saved"])
     assert not one.isWindowModified()
     assert one.windowTitle() == "faces.gsps (x.npy)[*] – GSP Studio"
@@ -120,7 +121,7 @@ def test_docks_and_the_view_in_front_come_back(
     fill(one, stack, runs=1)
     one.docks["Curves"].hide()
     one.centre.show_view("Path")
-    one.filing.keeping.save(tmp_path / "s.gsps")
+    one.filing.store.save(tmp_path / "s.gsps")
     wait_for(one)
     two = make_window()
     assert two.docks["Curves"].isVisible()
@@ -153,7 +154,7 @@ def test_images_that_were_moved_are_asked_for(
 ) -> None:
     one = make_window()
     fill(one, stack, runs=1)
-    one.filing.keeping.save(tmp_path / "s.gsps")
+    one.filing.store.save(tmp_path / "s.gsps")
     wait_for(one)
     (tmp_path / "elsewhere").mkdir()
     moved = shutil.move(stack, tmp_path / "elsewhere" / "y.npy")
@@ -184,7 +185,7 @@ def test_what_is_no_session_is_one_sentence(window: MainWindow, tmp_path: Path, 
 
 def test_a_session_that_cannot_be_written_is_one_dialog(window: MainWindow, stack: Path, tmp_path: Path) -> None:
     fill(window, stack, runs=1)
-    window.filing.keeping.save(tmp_path / "gone" / "s.gsps")
+    window.filing.store.save(tmp_path / "gone" / "s.gsps")
     wait_until(dialogs)
     assert "s.gsps cannot be written: No such file or directory" in dialogs()[0].sentence
     assert window.isWindowModified()
@@ -202,14 +203,14 @@ def test_recent_sessions_are_listed(
     one = make_window()
     fill(one, stack, runs=1)
     for name in ("a", "b", "a"):
-        one.filing.keeping.save(tmp_path / f"{name}.gsps")
+        one.filing.store.save(tmp_path / f"{name}.gsps")
         wait_for(one)
     texts = [text.partition(", 20")[0] for text in recent_of(one)]
     assert texts == ["a.gsps: x.npy, 1 run", "b.gsps: x.npy, 1 run"]
     two = make_window()
-    two.filing._recent.actions()[1].trigger()
+    two.filing.recent.actions()[1].trigger()
     wait_until(lambda: two.session.runs.entries)
-    assert two.filing.keeping.path == tmp_path / "b.gsps"
+    assert two.filing.store.path == tmp_path / "b.gsps"
 
 
 def test_notes_are_written_in_the_list(window: MainWindow, stack: Path) -> None:
@@ -235,7 +236,7 @@ def test_what_was_not_saved_is_kept_and_found(
     one = make_window()
     one.filing.watch(root)
     fill(one, stack)
-    one.filing.keeping.keep()
+    one.filing.store.autosave.save()
     wait_for(one)
     [folder] = root.iterdir()
     kept = recovery.read_folder(folder)
@@ -249,7 +250,7 @@ def test_what_was_not_saved_is_kept_and_found(
     two.filing.watch(root)
     [text] = recent_of(two)
     assert text.startswith("Not saved: x.npy, 2 runs, 20")
-    two.filing._recent.actions()[0].trigger()
+    two.filing.recent.actions()[0].trigger()
     wait_until(lambda: two.session.runs.entries)
     wait_for(two)
     assert two.session.runs.entries[0].remarks == Annotations(
@@ -259,7 +260,7 @@ def test_what_was_not_saved_is_kept_and_found(
     assert not folder.exists(), "what it held is in the new window's folder"
     [anew] = root.iterdir()
     assert [run.number for run in recovery.read_folder(anew).runs] == [1, 2]
-    two.filing.keeping.save(tmp_path / "s.gsps")
+    two.filing.store.save(tmp_path / "s.gsps")
     wait_for(two)
     two.close()
     assert list(root.iterdir()) == [], "all of it is in a file"
@@ -268,15 +269,15 @@ def test_what_was_not_saved_is_kept_and_found(
 def test_only_what_changed_is_written(window: MainWindow, stack: Path, tmp_path: Path) -> None:
     window.filing.watch(tmp_path / "recovery")
     fill(window, stack)
-    window.filing.keeping.keep()
+    window.filing.store.autosave.save()
     wait_for(window)
     [folder] = (tmp_path / "recovery").iterdir()
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    window.filing.keeping.keep()
+    window.filing.store.autosave.save()
     wait_for(window)
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
     window.session.settings.set_sparsity(0.8)
-    window.filing.keeping.keep()
+    window.filing.store.autosave.save()
     wait_for(window)
     changed = [path for path in folder.iterdir() if path.stat().st_mtime_ns != before.get(path)]
     assert [path.name for path in changed] == ["state.json"]
@@ -296,7 +297,7 @@ def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_pa
     wait_until(lambda: session.display.shown is not None)
     session.run()
     wait_until(lambda: len(session.course.records) > 20)
-    window.filing.keeping.keep()
+    window.filing.store.autosave.save()
     wait_for(window)
     [folder] = (tmp_path / "recovery").iterdir()
     [kept] = recovery.read_folder(folder).runs
@@ -316,10 +317,10 @@ def test_that_nothing_can_be_kept_is_said_once(window: MainWindow, stack: Path, 
     window.filing.watch(tmp_path / "recovery")
     heard = Listener(window.session, "failed")
     fill(window, stack)
-    window.filing.keeping.keep()
+    window.filing.store.autosave.save()
     wait_for(window)
     [(sentence, _)] = heard["failed"]
-    assert sentence.startswith("What you do is not kept against a crash: ")
+    assert sentence.startswith("Your work cannot be autosaved: ")
 
 
 _APP = """
@@ -343,7 +344,7 @@ def step():
     if session.phase is Phase.EMPTY and not session.loader.is_loading:
         session.settings.set_choice(RunSettings(rank=3, max_iter=5, sparsity=0.4))
         session.open(sys.argv[2])
-    elif session.phase is Phase.IDLE and not window.filing.keeping.is_busy:
+    elif session.phase is Phase.IDLE and not window.filing.store.is_busy:
         if len(session.runs.entries) > count:
             count = len(session.runs.entries)
             print(count, flush=True)
@@ -430,7 +431,7 @@ def test_other_images_begin_a_folder_of_their_own(window: MainWindow, stack: Pat
     np.save(tmp_path / "y.npy", np.random.default_rng(1).integers(0, 255, (40, 8, 6), np.uint8))
     window.session.open(tmp_path / "y.npy")
     wait_until(lambda: window.session.dataset.name == "y.npy")
-    window.filing.keeping.keep()
+    window.filing.store.autosave.save()
     wait_for(window)
     old, new = sorted(map(recovery.read_folder, (tmp_path / "recovery").iterdir()), key=lambda kept: kept.data["name"])
     assert (old.data["name"], new.data["name"]) == ("x.npy", "y.npy")

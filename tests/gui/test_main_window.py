@@ -9,7 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handling import Listener, greys_of, open_faces, painted, press_when_asked, settle, threads_of_sessions, wait_until
+from handling import (
+    Listener,
+    greys_of,
+    open_faces,
+    painted,
+    press_when_asked,
+    settle,
+    threads_of_sessions,
+    tile_centre,
+    wait_until,
+)
 from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDockWidget
@@ -243,7 +253,7 @@ class TestKeys:
     def test_click_on_a_tile_selects_it(self, faces_window: MainWindow) -> None:
         window = faces_window
         view = window.montage.view
-        QTest.mouseClick(view.viewport(), LEFT, pos=view.tile_centre(4).toPoint())
+        QTest.mouseClick(view.viewport(), LEFT, pos=tile_centre(view, 4).toPoint())
         assert window.session.display.selected == int(window.session.display.shown.order[4])
         QTest.mouseClick(view.viewport(), LEFT, pos=QPoint(2, 2))
         assert window.session.display.selected == -1

@@ -8,7 +8,7 @@ from dataclasses import replace
 import fakes
 import numpy as np
 import pytest
-from handling import Listener, greys_of, painted, settle
+from handling import Listener, greys_of, painted, settle, tile_centre
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
@@ -46,7 +46,7 @@ def click(view: TileView, place: QPoint) -> None:
 
 
 def centre(panel: MontagePanel, tile: int) -> QPoint:
-    return panel.view.tile_centre(tile).toPoint()
+    return tile_centre(panel.view, tile).toPoint()
 
 
 def words(panel: QWidget) -> str:

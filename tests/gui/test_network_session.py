@@ -24,7 +24,7 @@ from gsp_studio.gui.network.session import NetworkSession
 from gsp_studio.gui.network.state import ZerosCurve
 from gsp_studio.pruning import open_checkpoint
 
-SIGNALS = ("checkpointChanged", "openFailed", "shownChanged", "curveChanged", "accuracyChanged", "saved", "failed")
+SIGNALS = ("checkpointChanged", "openFailed", "shownChanged", "saved", "failed")
 Held = tuple[NetworkSession, threading.Semaphore]
 LAYERS = ["conv1.weight", "block.conv2.weight", "block.conv3.weight", "fc.weight"]
 
@@ -55,7 +55,9 @@ def opened(networks: NetworkSession, path: Path) -> NetworkSession:
 
 
 def whole(networks: NetworkSession) -> None:
-    wait_until(lambda: networks.path is not None and networks.curve is not None and networks.curve.is_whole)
+    wait_until(
+        lambda: networks.path is not None and networks.curves.zeros is not None and networks.curves.zeros.is_whole
+    )
 
 
 def regrouped(networks: NetworkSession, **changes: Any) -> None:
@@ -86,7 +88,7 @@ class TestOpening:
         made = NetworkSession()
         made.open(nets.npz(tmp_path))
         settle()
-        assert made.is_opening
+        assert made._opening is not None
         assert not threads_of_sessions()
         made.start()
         wait_until(lambda: made.path is not None)
@@ -127,7 +129,7 @@ class TestOpening:
         assert "\n" not in sentence
         assert "Traceback" in details
         assert small.checkpoint is before
-        assert not small.is_opening
+        assert small._opening is None
 
     def test_the_newest_file_wins_and_opening_is_cancelled(self, networks: NetworkSession, tmp_path: Path) -> None:
         heard = Listener(networks, *SIGNALS)
@@ -152,7 +154,7 @@ class TestOpening:
         networks.open(nets.npz(tmp_path))
         wait_until(lambda: heard["failed"])
         assert networks.path is not None
-        assert networks.curve is None
+        assert networks.curves.zeros is None
 
     def test_pytorch_is_not_imported_for_other_files(self, tmp_path: Path) -> None:
         path = nets.npz(tmp_path)
@@ -271,7 +273,7 @@ class TestCurves:
     """Zeros and accuracy against s."""
 
     def test_zeros_are_those_of_the_projection(self, small: NetworkSession) -> None:
-        curve = small.curve
+        curve = small.curves.zeros
         assert (np.diff(curve.s) > 0).all()
         assert (np.diff(curve.totals) >= 0).all()
         for k in (20, 40, 60):
@@ -287,11 +289,11 @@ class TestCurves:
         assert curve.shares(0.5) is None
 
     def test_another_grouping_brings_another_curve(self, small: NetworkSession) -> None:
-        before = small.curve
-        heard = Listener(small, *SIGNALS)
+        before = small.curves.zeros
+        heard = Listener(small.curves, "zerosChanged")
         regrouped(small, mode="network")
-        assert heard["curveChanged"][0] is None
-        assert not np.array_equal(small.curve.totals, before.totals)
+        assert heard["zerosChanged"][0] is None
+        assert not np.array_equal(small.curves.zeros.totals, before.totals)
 
     def test_accuracy_of_a_chain_of_layers_on_the_digits(self, networks: NetworkSession, tmp_path: Path) -> None:
         from sklearn.datasets import load_digits
@@ -304,8 +306,8 @@ class TestCurves:
         np.savez(tmp_path / "chain.npz", **{"fc1.weight": first, "fc2.weight": last})
         opened(networks, tmp_path / "chain.npz")
         networks.find_accuracy("digits", "some digits")
-        wait_until(lambda: networks.accuracy.state != "going")
-        found = networks.accuracy
+        wait_until(lambda: networks.curves.accuracy.state != "going")
+        found = networks.curves.accuracy
         assert (found.state, found.problem, found.images) == ("done", "", "some digits, values as they are")
         assert found.dense == np.mean(np.argmax(hidden @ last.T, axis=1) == target)
         assert found.dense > 0.8
@@ -315,13 +317,13 @@ class TestCurves:
         scores = np.maximum(data / 16 @ sparse["fc1.weight"].T, 0) @ sparse["fc2.weight"].T
         assert found.accuracies[k] == pytest.approx(np.mean(np.argmax(scores, axis=1) == target), abs=2 / len(target))
         networks.set_choice(replace(networks.choice, mode="network"))
-        assert networks.accuracy is None, "it was about another grouping"
+        assert networks.curves.accuracy is None, "it was about another grouping"
 
     def test_what_cannot_be_evaluated_is_said(self, small: NetworkSession) -> None:
         small.find_accuracy("digits", "digits")
-        wait_until(lambda: small.accuracy.state != "going")
-        assert small.accuracy.state == "failed"
-        assert "is not one of the networks that can be evaluated" in small.accuracy.problem
+        wait_until(lambda: small.curves.accuracy.state != "going")
+        assert small.curves.accuracy.state == "failed"
+        assert "is not one of the networks that can be evaluated" in small.curves.accuracy.problem
 
 
 class TestBackground:
@@ -346,34 +348,34 @@ class TestBackground:
 
     def test_points_come_one_by_one(self, slow: Held) -> None:
         networks, may = slow
-        assert (networks.accuracy.state, networks.accuracy.done) == ("going", 0)
+        assert (networks.curves.accuracy.state, networks.curves.accuracy.done) == ("going", 0)
         may.release(3)
-        wait_until(lambda: networks.accuracy.done == 3)
-        assert networks.accuracy.s.tolist() == [0.5, 0.7]
-        assert networks.accuracy.dense == 0.9
+        wait_until(lambda: networks.curves.accuracy.done == 3)
+        assert networks.curves.accuracy.s.tolist() == [0.5, 0.7]
+        assert networks.curves.accuracy.dense == 0.9
         may.release()
-        wait_until(lambda: networks.accuracy.state == "done")
-        assert networks.accuracy.s.tolist() == [0.5, 0.6, 0.7]
+        wait_until(lambda: networks.curves.accuracy.state == "done")
+        assert networks.curves.accuracy.s.tolist() == [0.5, 0.6, 0.7]
 
     def test_cancelled_it_keeps_its_points(self, slow: Held) -> None:
         networks, may = slow
         may.release(2)
-        wait_until(lambda: networks.accuracy.done == 2)
-        networks.cancel_accuracy()
-        assert (networks.accuracy.state, networks.accuracy.done) == ("cancelled", 2)
+        wait_until(lambda: networks.curves.accuracy.done == 2)
+        networks.curves.cancel_accuracy()
+        assert (networks.curves.accuracy.state, networks.curves.accuracy.done) == ("cancelled", 2)
         wait_until(lambda: not networks._jobs.accuracy.is_busy)
         settle()
-        assert networks.accuracy.state == "cancelled"
+        assert networks.curves.accuracy.state == "cancelled"
 
     def test_another_network_drops_it(self, slow: Held, tmp_path: Path) -> None:
         networks, may = slow
         may.release(2)
-        wait_until(lambda: networks.accuracy.done == 2)
+        wait_until(lambda: networks.curves.accuracy.done == 2)
         opened(networks, nets.npz(tmp_path, 1, "other.npz"))
-        assert networks.accuracy is None
+        assert networks.curves.accuracy is None
         wait_until(lambda: not networks._jobs.accuracy.is_busy)
         settle()
-        assert networks.accuracy is None
+        assert networks.curves.accuracy is None
 
 
 class TestSaving:

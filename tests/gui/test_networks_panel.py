@@ -8,7 +8,7 @@ from typing import Any
 import nets
 import numpy as np
 import pytest
-from handling import Listener, change_theme, settle, wait_until
+from handling import Listener, change_theme, settle, tile_centre, wait_until
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtTest import QTest
@@ -53,7 +53,7 @@ def drop(widget: QWidget, path: Path) -> None:
 
 def whole(window: MainWindow) -> None:
     session = session_of(window)
-    wait_until(lambda: session.path is not None and session.curve is not None and session.curve.is_whole)
+    wait_until(lambda: session.path is not None and session.curves.zeros is not None and session.curves.zeros.is_whole)
     wait_until(lambda: not view_of(window)._late.isActive())
     settle()
 
@@ -90,9 +90,9 @@ def colours(view: NetworkView, tile: int) -> np.ndarray:
     tiles, buffer = view.tiles, view.tiles._tiles
     assert buffer is not None
     image = tiles.viewport().grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
-    origin, right = tiles.tile_centre(0), tiles.tile_centre(1)
+    origin, right = tile_centre(tiles, 0), tile_centre(tiles, 1)
     scale = (right.x() - origin.x()) / buffer.origin_of(1)[0]
-    centre = tiles.tile_centre(tile)
+    centre = tile_centre(tiles, tile)
     found = np.empty((buffer.height, buffer.width, 3), int)
     for row in range(buffer.height):
         for column in range(buffer.width):
@@ -252,7 +252,7 @@ class TestLayers:
 
     def test_a_click_on_a_row_or_a_bar_selects(self, networks: MainWindow) -> None:
         session, view = session_of(networks), view_of(networks)
-        QTest.mouseClick(view.tree.viewport(), LEFT, pos=view.tree.row_of(SECOND).center())
+        QTest.mouseClick(view.tree.viewport(), LEFT, pos=view.tree.visualItemRect(view.tree._rows[SECOND]).center())
         assert session.layer == SECOND
         assert "12 filters of 3 × 3" in words(view)
         bars = view.controls.bars
@@ -269,7 +269,7 @@ class TestLayers:
         drag(networks, 0.9)
         assert session.shown.sparsities == pytest.approx([0.7, 0.7, 0.7, 0.9], abs=0.002)
         assert f"for {LAST}" in view.controls._read_out.text()
-        QTest.mouseClick(view.tree.viewport(), LEFT, pos=view.tree.row_of(SECOND).center())
+        QTest.mouseClick(view.tree.viewport(), LEFT, pos=view.tree.visualItemRect(view.tree._rows[SECOND]).center())
         assert view.controls.slider.value() == pytest.approx(0.7, abs=0.002)
 
     def test_the_whole_network_without_its_first_layer(self, networks: MainWindow) -> None:
@@ -352,7 +352,7 @@ class TestAlone:
             view.set_layer(layer)
         view.set_choice(session.choice.at(FIRST, 0.9))
         view.set_projection(session.shown)
-        view.set_curve(session.curve)
+        view.set_curve(session.curves.zeros)
         view.set_curve(None)
         view.set_path(None, "no layer", float("nan"))
         view.set_large(True)
@@ -373,7 +373,7 @@ class TestAlone:
 
     def test_states_of_accuracy(self, show: Any) -> None:
         box = show(AccuracyBox(), 320, 220)
-        heard = Listener(box, "sourceWanted", "cancelRequested")
+        heard = Listener(box, "sourceRequested", "cancelRequested")
         points = np.array([0.2, 0.8]), np.array([0.95, 0.4])
         assert "Accuracy against s" in words(box)
         box.set_accuracy(AccuracyCurve("digits", np.zeros(0), np.zeros(0), float("nan"), 0, 18))
@@ -389,7 +389,7 @@ class TestAlone:
         box.set_accuracy(AccuracyCurve("digits", np.zeros(0), np.zeros(0), float("nan"), 0, 18, "failed", "no labels"))
         assert "⚠ no labels" in words(box)
         box.actions_by_source["digits"].trigger()
-        assert heard["sourceWanted"] == ["digits"]
+        assert heard["sourceRequested"] == ["digits"]
 
     def test_histogram_counts_what_is_not_zero(self, show: Any) -> None:
         made = show(WeightHistogram(), 240, 120)
@@ -426,8 +426,8 @@ class TestAccuracy:
         box.actions_by_source["files"].trigger()
         assert "Measuring on four.npz..." in words(box)
         assert box.cancel.isVisible()
-        wait_until(lambda: session_of(linear).accuracy.state != "going")
-        assert session_of(linear).accuracy.problem == ""
+        wait_until(lambda: session_of(linear).curves.accuracy.state != "going")
+        assert session_of(linear).curves.accuracy.problem == ""
         assert "as in the file 100.0 %" in words(box)
         session_of(linear).set_sparsity(0.9)
         wait_until(lambda: "here about" in words(box))
@@ -441,7 +441,7 @@ class TestAccuracy:
     def test_images_without_labels_are_refused_in_the_box(self, linear: MainWindow, tmp_path: Path) -> None:
         np.save(tmp_path / "plain.npy", np.random.default_rng(0).random((6, 5, 5)))
         session_of(linear).find_accuracy(tmp_path / "plain.npy", "plain.npy")
-        wait_until(lambda: session_of(linear).accuracy.state == "failed")
+        wait_until(lambda: session_of(linear).curves.accuracy.state == "failed")
         assert "has no labels" in words(view_of(linear).accuracy)
 
 

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
 from gsp_studio.engine.run import FinishReason
 from gsp_studio.gui.panels.runs import RunsPanel
-from gsp_studio.gui.state import Annotations
+from gsp_studio.io.annotations import Annotations
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from gsp_studio.gui.session.display import Display
 from gsp_studio.gui.session.exports import Exports
 from gsp_studio.gui.session.run_list import RunList
 from gsp_studio.gui.session.settings import Settings
-from gsp_studio.gui.state import Annotations, RunSettings, View
+from gsp_studio.gui.state import RunSettings, View
+from gsp_studio.io.annotations import Annotations
 
 
 @pytest.fixture

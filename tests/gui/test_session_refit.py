@@ -23,8 +23,8 @@ def true_error(session: Session, W: np.ndarray, H: np.ndarray) -> float:
     return float(np.linalg.norm(X - W.astype(np.float64) @ H) / np.linalg.norm(X))
 
 
-def let_go_at(session: Session, s: float) -> None:
-    """Drag to s and let go; the refit has come."""
+def release_at(session: Session, s: float) -> None:
+    """Drag to s and release; the refit has come."""
     session.settings.set_sparsity(s)
     before = session.display.shown
     session.settings.settle_sparsity()
@@ -75,7 +75,7 @@ class TestCoefficients:
     def test_coefficients_are_the_best_ones(self, faces: Session) -> None:
         from scipy.optimize import nnls
 
-        let_go_at(faces, 0.9)
+        release_at(faces, 0.9)
         W = faces.display.shown.W.astype(float)
         for j in (0, 700, 1999):
             _, best = nnls(W, faces.dataset.X[:, j].astype(float))
@@ -85,7 +85,7 @@ class TestCoefficients:
     def test_pinned_basis_and_its_coefficients_stay(self, faces: Session) -> None:
         pinned = faces.basis.pinned
         H = pinned.H.copy()
-        let_go_at(faces, 0.9)
+        release_at(faces, 0.9)
         assert faces.basis.pinned is pinned
         np.testing.assert_array_equal(pinned.H, H)
         faces.settings.set_sparsity(0.95)
@@ -100,7 +100,7 @@ class TestCoefficients:
         np.testing.assert_array_equal(faces.display.shown.W, faces.basis.pinned.W)
 
     def test_letting_go_twice_refits_once(self, faces: Session) -> None:
-        let_go_at(faces, 0.9)
+        release_at(faces, 0.9)
         faces.settings.settle_sparsity()
         assert nothing_comes(faces)
 

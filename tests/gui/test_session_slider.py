@@ -150,26 +150,26 @@ class TestLargeBasis:
 def test_a_held_basis_image_stays_and_the_others_share_the_rest(faces: Session) -> None:
     faces.settings.set_sparsity(0.7)
     before = faces.display.shown
-    faces.slider.toggle_held(4)
-    assert faces.basis.held == {4: pytest.approx(float(before.sparsities[4]))}
-    np.testing.assert_allclose(faces.display.shown.W, before.W, atol=1e-5)  # held where it is, so nothing moves yet
+    faces.slider.toggle_locked(4)
+    assert faces.basis.locked == {4: pytest.approx(float(before.sparsities[4]))}
+    np.testing.assert_allclose(faces.display.shown.W, before.W, atol=1e-5)  # locked where it is, so nothing moves yet
     for s in (0.8, 0.9):
         faces.settings.set_sparsity(s)
         assert faces.display.shown.sparsities[4] == pytest.approx(float(before.sparsities[4]), abs=1e-5)
         assert faces.display.shown.attained == pytest.approx(s, abs=1e-5)
-        expected = gs.group_sparse_projection(faces.basis.pinned.W, s, pinned=faces.basis.held).values
+        expected = gs.group_sparse_projection(faces.basis.pinned.W, s, pinned=faces.basis.locked).values
         np.testing.assert_allclose(faces.display.shown.W, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
         assert faces.display.shown.error == pytest.approx(true_error(faces, faces.display.shown.W), rel=1e-4)
     faces.settings.set_sparsity(0.999)
-    assert not faces.display.shown.meets_target  # out of reach while one is held
-    faces.slider.toggle_held(4)
-    assert faces.basis.held == {}
+    assert not faces.display.shown.meets_target  # out of reach while one is locked
+    faces.slider.toggle_locked(4)
+    assert faces.basis.locked == {}
     assert faces.display.shown.meets_target
 
 
 def test_the_path_is_that_of_what_is_held(faces: Session) -> None:
     faces.settings.set_sparsity(0.6)
-    faces.slider.toggle_held(0)
+    faces.slider.toggle_locked(0)
     heard = Listener(faces, "basis.pathChanged")
     wait_until(lambda: heard["pathChanged"] and len(heard["pathChanged"][-1].s) == 61)
     path = heard["pathChanged"][-1]
@@ -179,12 +179,12 @@ def test_the_path_is_that_of_what_is_held(faces: Session) -> None:
 
 def test_another_basis_holds_nothing(faces: Session) -> None:
     faces.settings.set_sparsity(0.7)
-    faces.slider.toggle_held(2)
-    heard = Listener(faces, "basis.heldChanged")
+    faces.slider.toggle_locked(2)
+    heard = Listener(faces, "basis.lockedChanged")
     faces.run()
-    faces.slider.toggle_held(3)  # not while a run is going
+    faces.slider.toggle_locked(3)  # not while a run is going
     wait_until(lambda: faces.runs.entries)
-    assert heard["heldChanged"] == [{}]
+    assert heard["lockedChanged"] == [{}]
 
 
 def test_coefficients_at_a_target_of_their_own(faces: Session) -> None:

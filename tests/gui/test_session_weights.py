@@ -95,9 +95,9 @@ def test_without_painted_weights_the_weighted_method_is_the_plain_one(faces: Ses
 def test_painting_in_the_window_reaches_the_projection_and_is_undone(faces_window: MainWindow, tmp_path: Path) -> None:
     window, session = faces_window, faces_window.session
     window.centre.show_view("Weights")
-    wait_until(lambda: window.weights.presets["image"].isEnabled())  # the mean image has come
-    wait_until(lambda: window.weights.presets["residual"].isEnabled())
-    QTest.mouseClick(window.weights.presets["centre"], Qt.MouseButton.LeftButton)
+    wait_until(lambda: window.weights.presets.buttons["image"].isEnabled())  # the mean image has come
+    wait_until(lambda: window.weights.presets.buttons["residual"].isEnabled())
+    QTest.mouseClick(window.weights.presets.buttons["centre"], Qt.MouseButton.LeftButton)
     wait_until(lambda: session.settings.weights is not None)
     wait_until(lambda: window.weights.pair._bases[1] is not None)
     assert window.model.weights.text() == "Painted"

@@ -83,7 +83,7 @@ class TestChip:
         chip.set_known(fakes.KNOWN)
         chip.set_shown(entry.shown)
         chip.set_runs((entry,), 0)
-        assert chip.second_line().split("  ·  ") == ["min W 0", "KKT –", "cpu", "same bits"]
+        assert chip.accessibleDescription().split("  ·  ") == ["min W 0", "KKT –", "cpu", "same bits"]
         for device, words in (
             ("2 workers, 4 threads, tcp://h:1", ["2 workers", "same bits"]),
             ("2 workers, 4 threads with Fake 0, tcp://h:1", ["2 workers", "to rounding"]),
@@ -92,18 +92,18 @@ class TestChip:
         ):
             result = SimpleNamespace(backend=device)
             chip.set_runs((replace(entry, outcome=replace(entry.outcome, result=result)),), 0)
-            assert chip.second_line().split("  ·  ")[2:] == words
+            assert chip.accessibleDescription().split("  ·  ")[2:] == words
         chip.set_runs((), -1)
         chip.set_shown(replace(entry.shown, H=object()))  # on a cluster, while a run goes on
-        assert chip.second_line().split("  ·  ")[2:] == ["cluster", "–"]
+        assert chip.accessibleDescription().split("  ·  ")[2:] == ["cluster", "–"]
         chip.set_shown(entry.shown)
         chip.set_runs((entry,), 0)
         chip.set_residual(entry, 0.000213)
-        assert "KKT 2.1e-04" in chip.second_line()
+        assert "KKT 2.1e-04" in chip.accessibleDescription()
         chip.set_shown(fakes.shown(DATA))  # the slider moved: that of a run's result says nothing about it
-        assert "KKT –" in chip.second_line()
+        assert "KKT –" in chip.accessibleDescription()
         chip.set_shown(replace(entry.shown, W=entry.shown.W - 1))
-        assert "min W -" in chip.second_line()
+        assert "min W -" in chip.accessibleDescription()
 
     def test_tool_tip_names_the_least_sparse(self, chip: ConstraintChip) -> None:
         chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.8, 0.9]), target=0.85))

@@ -23,8 +23,8 @@ SIGNALS = (
     "resetRequested",
     "autoRefitToggled",
     "basisPicked",
-    "holdToggled",
-    "holdsDropped",
+    "lockToggled",
+    "unlockRequested",
 )
 
 
@@ -61,8 +61,8 @@ def test_set_methods_never_emit(panel: SparsityPanel) -> None:
         panel.set_selected(selected)
     for on in (False, True):
         panel.set_auto_refit(on)
-    for held in ({1: 0.4}, {}):
-        panel.set_held(held)
+    for locked in ({1: 0.4}, {}):
+        panel.set_locked(locked)
     change_theme()
     settle()
     assert heard.is_silent
@@ -132,28 +132,28 @@ def test_click_on_a_bar_picks_the_basis_image_of_that_tile(panel: SparsityPanel)
     for tile in (0, 1, 4):
         QTest.mouseClick(panel.bars, Qt.MouseButton.LeftButton, pos=QPoint(int((tile + 0.5) * each), 30))
     assert heard["basisPicked"] == [4, 2, 3]
-    assert heard["holdToggled"] == [4, 2, 3]
+    assert heard["lockToggled"] == [4, 2, 3]
 
 
-def test_held_bars_are_marked_and_let_go_of_together(panel: SparsityPanel) -> None:
+def test_held_bars_are_marked_and_unlocked_together(panel: SparsityPanel) -> None:
     def bars() -> bytes:
         settle()
         return bytes(panel.bars.grab().toImage().constBits())
 
     heard = Listener(panel, *SIGNALS)
     free = bars()
-    assert not panel.let_go.isVisible()
-    panel.set_held({int(panel._shown.order[2]): 0.4})
-    held = bars()
-    assert held != free
-    assert panel.let_go.isVisible()
+    assert not panel.unlock.isVisible()
+    panel.set_locked({int(panel._shown.order[2]): 0.4})
+    locked = bars()
+    assert locked != free
+    assert panel.unlock.isVisible()
     panel.set_shown(fakes.shown(fakes.dataset(), target=0.5, baseline=0.1, order=panel._shown.order[::-1]))
-    assert panel.bars._held == {2}  # where its basis image is now, the middle of five
-    QTest.mouseClick(panel.let_go, Qt.MouseButton.LeftButton)
-    assert heard["holdsDropped"] == [()]
-    panel.set_held({})
-    assert panel.bars._held == set()
-    assert not panel.let_go.isVisible()
+    assert panel.bars._locked == {2}  # where its basis image is now, the middle of five
+    QTest.mouseClick(panel.unlock, Qt.MouseButton.LeftButton)
+    assert heard["unlockRequested"] == [()]
+    panel.set_locked({})
+    assert panel.bars._locked == set()
+    assert not panel.unlock.isVisible()
 
 
 def test_click_where_no_bars_are_picks_nothing(panel: SparsityPanel) -> None:
@@ -192,7 +192,11 @@ def test_selected_bar_takes_the_accent_and_the_target_its_line(panel: SparsityPa
     [
         ({"target": 0.5, "baseline": 0.1, "error": 0.1234}, 0.3, "error 12.340 % now  ·  +2.340 % by projecting"),
         ({"target": 0.5, "baseline": math.nan, "error": 0.1234}, 0.3, "error 12.340 %"),
-        ({"target": 0.2, "baseline": 0.1, "error": 0.1}, 0.3, "error 10.000 %  ·  not sparser than the pinned basis"),
+        (
+            {"target": 0.2, "baseline": 0.1, "error": 0.1},
+            0.3,
+            "error 10.000 %  ·  not sparser than the unprojected basis",
+        ),
         ({"target": 0.5, "baseline": 0.2, "error": 0.1}, 0.3, "error 10.000 % now  ·  −10.000 % by projecting"),
         (
             {"target": 0.5, "baseline": 0.05018, "error": 0.0981, "before_refit": 0.32147},
@@ -202,7 +206,7 @@ def test_selected_bar_takes_the_accent_and_the_target_its_line(panel: SparsityPa
         (
             {"target": 0.29995, "baseline": 0.1, "error": 0.09, "before_refit": 0.1},
             0.3,
-            "error 10.000 %  ·  not sparser than the pinned basis: it stays as it is  ·  9.000 % after refit",
+            "error 10.000 %  ·  not sparser than the unprojected basis: it stays as it is  ·  9.000 % after refit",
         ),
     ],
 )
@@ -217,7 +221,7 @@ def test_words_say_what_the_projection_costs_now(
 
 
 def test_words_say_what_is_pinned_or_steered(panel: SparsityPanel) -> None:
-    assert "basis of a test: own sparsity 0.300" in texts(panel)
+    assert "basis of a test: unprojected sparsity 0.300" in texts(panel)
     panel.set_phase(Phase.RUNNING)
     assert "steering the run" in texts(panel)
     assert "pinned" not in texts(panel)
@@ -242,7 +246,7 @@ def test_mark_is_there_only_while_the_slider_projects(panel: SparsityPanel) -> N
 
 def test_below_the_mark_words_say_what_letting_go_does(panel: SparsityPanel) -> None:
     panel.set_shown(fakes.shown(fakes.dataset(), target=0.2, baseline=0.1))
-    assert "let go, and both factors are fitted further" in texts(panel)
+    assert "release the slider to fit both factors further" in texts(panel)
     panel.set_auto_refit(False)
     assert "it stays as it is" in texts(panel)
 

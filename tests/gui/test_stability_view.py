@@ -10,7 +10,7 @@ import fakes
 import h5py
 import numpy as np
 import pytest
-from handling import Listener, greys_of, painted, settle, wait_until
+from handling import Listener, greys_of, painted, settle, tile_centre, wait_until
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
@@ -21,11 +21,12 @@ from gsp_studio.experiments.stability import BasisStability, basis_stability
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.panels.selected_basis import BasisPanel
-from gsp_studio.gui.state import Annotations, Phase, RunEntry, RunSettings, View
+from gsp_studio.gui.state import Phase, RunEntry, RunSettings, View
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.tile_spread import THICKEST, relative_spread
 from gsp_studio.gui.widgets.tile_view import veil_table
 from gsp_studio.gui.window.main_window import MainWindow
+from gsp_studio.io.annotations import Annotations
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.montage import as_curves
 from gsp_studio.io.resources import sample_path
@@ -59,10 +60,10 @@ def colours(panel: MontagePanel) -> np.ndarray:
     """The colours in the middle of every pixel of every tile: (count, height, width, 3)."""
     view, buffer = panel.view, panel._buffer
     image = view.viewport().grab().toImage()
-    pitch_x = (view.tile_centre(1).x() - view.tile_centre(0).x()) / buffer.origin_of(1)[0]
+    pitch_x = (tile_centre(view, 1).x() - tile_centre(view, 0).x()) / buffer.origin_of(1)[0]
     found = np.empty((buffer.count, buffer.height, buffer.width, 3))
     for tile, row, column in np.ndindex(found.shape[:3]):
-        centre = view.tile_centre(tile)
+        centre = tile_centre(view, tile)
         x = centre.x() + pitch_x * (column + 0.5 - buffer.width / 2)
         y = centre.y() + pitch_x * (row + 0.5 - buffer.height / 2)
         found[tile, row, column] = image.pixelColor(int(x), int(y)).getRgb()[:3]
@@ -260,7 +261,7 @@ def test_from_the_key_to_the_screen(faces_window: MainWindow) -> None:
     assert f"{count or 'none'} unstable over 5 seeds" in window.montage._caption.text()
     assert len(window.montage.view._unstable._rects) == count
     assert f"Run 1: {count or 'none'} of 9 basis images unstable over 5 seeds" in told["logged"][-1]
-    QTest.mouseClick(window.montage.view.viewport(), LEFT, pos=window.montage.view.tile_centre(4).toPoint())
+    QTest.mouseClick(window.montage.view.viewport(), LEFT, pos=tile_centre(window.montage.view, 4).toPoint())
     basis = int(session.display.shown.order[4])
     assert window.basis._facts["stability"].text() == f"{found.cosine[basis]:.2f}\nover 5 seeds"
     again = len(told["stabilityFound"])
@@ -373,14 +374,14 @@ def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_pat
     one.session.settings.set_choice(RunSettings(rank=3, max_iter=8, sparsity=0.4))
     one.session.open(tmp_path / "x.npy")
     wait_until(lambda: one.session.display.shown is not None)
-    one.filing.keeping.watch(tmp_path / "beside")
+    one.filing.store.autosave.start(tmp_path / "beside")
     checked(one)
     one.session.runs.remark(0, Annotations(note="still here"))
     found = one.session.runs.entries[0].stability
     assert found is not None
     assert one.isWindowModified()
-    one.filing.keeping.save(path)
-    wait_until(lambda: not one.filing.keeping.is_busy)
+    one.filing.store.save(path)
+    wait_until(lambda: not one.filing.store.is_busy)
     [beside] = (tmp_path / "beside").iterdir()
     kept = read_run(beside / "run-000001.h5")
     assert kept.details["stability"]["seeds"] == 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from handling import wait_until
+from handling import tile_centre, wait_until
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
@@ -40,13 +40,13 @@ def steering(window: MainWindow) -> list[QAction]:
 
 def pick(window: MainWindow, tile: int) -> None:
     view = window.montage.view
-    QTest.mouseClick(view.viewport(), LEFT, pos=view.tile_centre(tile).toPoint())
+    QTest.mouseClick(view.viewport(), LEFT, pos=tile_centre(view, tile).toPoint())
 
 
 def colours_of_tile(window: MainWindow, tile: int) -> set[str]:
     view = window.montage.view
     image = view.viewport().grab().toImage()
-    centre, half = view.tile_centre(tile).toPoint(), view._buffer.width * 3
+    centre, half = tile_centre(view, tile).toPoint(), view._buffer.width * 3
     around = range(-half, half + 1)
     return {image.pixelColor(centre.x() + x, centre.y() + y).name() for x in around for y in around}
 

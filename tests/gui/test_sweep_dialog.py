@@ -137,6 +137,18 @@ class TestInTheWindow:
         assert session.runs.entries[2].choice.seed == asked._states()[seed].cell.seed
         assert [entry.number for entry in session.runs.entries] == [1, 2, 3]
 
+    def test_cells_opened_at_once_are_all_shown_in_their_order(self, opened: MainWindow) -> None:
+        asked = ask(opened, seeds=1)
+        finish(asked)
+        cells = [state.cell for state in asked._poll.states]
+        for cell in cells:
+            opened.sweep.open(cell)
+        opened.sweep.find()
+        wait_until(lambda: not opened.sweep._files.is_busy)
+        settle()
+        found = [(entry.choice.rank, entry.choice.sparsity) for entry in opened.session.runs.entries]
+        assert found == [(cell.rank, cell.sparsity) for cell in cells]
+
     def test_a_run_of_the_window_with_the_same_bits_is_the_run_behind_the_cell(self, opened: MainWindow) -> None:
         session = opened.session
         session.settings.set_choice(RunSettings(rank=4, sparsity=0.7, max_iter=8))
@@ -157,8 +169,8 @@ class TestInTheWindow:
         click(asked, 0, 1, twice=True)
         wait_until(lambda: session.runs.entries)
         before = session.runs.entries[0].outcome.result
-        heard = Listener(opened.filing.keeping, "saved", "opened")
-        opened.filing.keeping.save(tmp_path / "kept.gsps")
+        heard = Listener(opened.filing.store, "saved", "opened")
+        opened.filing.store.save(tmp_path / "kept.gsps")
         wait_until(lambda: heard["saved"])
         opened.filing.open(tmp_path / "kept.gsps")
         wait_until(lambda: heard["opened"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handling import settle
+from handling import settle, tile_centre
 from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
@@ -65,7 +65,7 @@ def test_the_window_works_below_it_and_it_follows_the_size(faces_window: MainWin
     tour = started(window)
     tour.show_hint(2)
     view = window.montage.view
-    QTest.mouseClick(view.viewport(), LEFT, pos=view.tile_centre(0).toPoint())
+    QTest.mouseClick(view.viewport(), LEFT, pos=tile_centre(view, 0).toPoint())
     assert window.session.display.selected == int(window.session.display.shown.order[0])
     window.resize(1250, 760)
     settle()

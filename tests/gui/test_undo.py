@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handling import open_faces, settle, wait_until
+from handling import open_faces, settle, tile_centre, wait_until
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
@@ -48,13 +48,13 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
     faces.settings.settle_sparsity()
     faces.settings.set_sparsity_h(0.5)
     faces.settings.settle_sparsity()
-    faces.slider.toggle_held(2)
+    faces.slider.toggle_locked(2)
     faces.display.select(3)
     faces.display.mark((3, 5, 1))
     faces.display.set_view(View("shared", "magma", True))
     texts = [faces.undo.stack.text(k) for k in range(faces.undo.stack.count())]
-    assert texts == ["sparsity", "sparsity", "held basis images", "selection", "selection", "view"]
-    held = faces.basis.held
+    assert texts == ["sparsity", "sparsity", "locked basis images", "selection", "selection", "view"]
+    locked = faces.basis.locked
     states = []
     while faces.undo.stack.canUndo():
         faces.undo.stack.undo()
@@ -62,7 +62,7 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
             (
                 faces.settings.choice.sparsity,
                 faces.settings.choice.sparsity_h,
-                len(faces.basis.held),
+                len(faces.basis.locked),
                 faces.display.marked,
                 faces.display.view,
             )
@@ -73,7 +73,7 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
     assert [state[1] for state in states] == [0.5, 0.5, 0.5, 0.5, 0.0, 0.0]
     while faces.undo.stack.canRedo():
         faces.undo.stack.redo()
-    assert faces.basis.held == held
+    assert faces.basis.locked == locked
     assert faces.display.marked == (3, 5, 1)
     assert faces.display.selected == 1
     assert faces.display.view == View("shared", "magma", True)
@@ -82,7 +82,7 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
 def test_a_step_before_a_run_does_not_hold_images_of_its_basis(faces: Session) -> None:
     faces.settings.set_sparsity(0.7)
     faces.settings.settle_sparsity()
-    faces.slider.toggle_held(2)
+    faces.slider.toggle_locked(2)
     faces.settings.set_choice(replace(faces.settings.choice, max_iter=5))
     faces.run()
     wait_until(lambda: faces.runs.entries)
@@ -90,9 +90,9 @@ def test_a_step_before_a_run_does_not_hold_images_of_its_basis(faces: Session) -
     faces.settings.settle_sparsity()
     faces.undo.stack.undo()
     faces.undo.stack.undo()
-    assert faces.basis.held == {}
+    assert faces.basis.locked == {}
     faces.undo.stack.redo()
-    assert faces.basis.held == {}
+    assert faces.basis.locked == {}
     assert faces.settings.choice.sparsity == pytest.approx(0.7)
 
 
@@ -145,7 +145,7 @@ def test_ctrl_adds_to_the_selection_and_shift_takes_all_between(faces_window: Ma
     view, order = window.montage.view, [int(k) for k in session.display.shown.order]
 
     def click(tile: int, keys: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-        QTest.mouseClick(view.viewport(), LEFT, keys, view.tile_centre(tile).toPoint())
+        QTest.mouseClick(view.viewport(), LEFT, keys, tile_centre(view, tile).toPoint())
 
     click(1)
     click(4, Qt.KeyboardModifier.ControlModifier)

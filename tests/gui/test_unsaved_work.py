@@ -24,9 +24,10 @@ from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.session_file import run_records
 from gsp_studio.gui.session_file.recent_dialog import RecentDialog
-from gsp_studio.gui.state import Annotations, Phase, RunSettings, View
+from gsp_studio.gui.state import Phase, RunSettings, View
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io import recovery
+from gsp_studio.io.annotations import Annotations
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.session_file import SavedSession, read_session, write_session
 
@@ -95,11 +96,11 @@ def errors() -> list[str]:
 
 
 def idle(window: MainWindow) -> None:
-    wait_until(lambda: not window.filing.keeping.is_busy)
+    wait_until(lambda: not window.filing.store.is_busy)
 
 
 def saved_session(window: MainWindow, path: Path) -> None:
-    window.filing.keeping.save(path)
+    window.filing.store.save(path)
     idle(window)
 
 
@@ -336,8 +337,8 @@ class TestOtherData:
         idle(watched)
         assert self.kept(root) == {"x.npy": 2}
         assert not is_asked()
-        watched.filing._recent.aboutToShow.emit()
-        text = watched.filing._recent.actions()[0].text()
+        watched.filing.recent.aboutToShow.emit()
+        text = watched.filing.recent.actions()[0].text()
         assert text.startswith("Not saved: x.npy, 2 runs, 20")
 
     def test_it_comes_back_from_the_menu_and_the_other_one_is_kept_then(
@@ -349,7 +350,7 @@ class TestOtherData:
         wait_until(lambda: watched.session.dataset.name == "y.npy" and watched.session.display.shown is not None)
         finish_runs(watched)
         idle(watched)
-        watched.filing._recent.actions()[0].trigger()
+        watched.filing.recent.actions()[0].trigger()
         wait_until(lambda: watched.session.dataset.name == "x.npy" and len(watched.session.runs.entries) == 2)
         idle(watched)
         for entry, W in zip(watched.session.runs.entries, before, strict=True):
@@ -487,7 +488,7 @@ class TestDamagedSessions:
             settle()
             assert [sentence for sentence in errors() if "is not used" in sentence or "is damaged" in sentence], value
             assert len(window.session.runs.entries) == 2, value
-            assert window.filing.keeping.path == file
+            assert window.filing.store.path == file
             close_errors()
             save_by_key(window)
             assert len(read_session(file).runs) == 2, value
@@ -547,7 +548,7 @@ class TestDamagedSessions:
         idle(window)
         assert "s.gsps stays as it is" in errors()[0]
         assert window.session.runs.entries == ()
-        assert window.filing.keeping.path is None
+        assert window.filing.store.path is None
         asked: list[str] = []
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *args: asked.append(args[2]) or ("", ""))
         save_by_key(window)
@@ -560,7 +561,7 @@ class TestDamagedSessions:
         one = make_window()
         one.asking.open(file)
         wait_until(lambda: len(one.session.runs.entries) == 2)
-        one.filing.keeping.save(file, with_data=True)
+        one.filing.store.save(file, with_data=True)
         idle(one)
         stack.unlink()
         two = make_window()
@@ -647,9 +648,9 @@ class TestRecentSessions:
     def test_an_entry_is_removed_when_the_user_says_so_twice(self, window: MainWindow, root: Path) -> None:
         folders = self.shelf(root, 3)
         window.filing.watch(root)
-        texts = [action.text() for action in window.filing._recent.actions()]
+        texts = [action.text() for action in window.filing.recent.actions()]
         assert any(text.startswith("Not saved: data 2.npy, 2 runs, 20") for text in texts)
-        window.filing._recent.actions()[-1].trigger()
+        window.filing.recent.actions()[-1].trigger()
         [dialog] = window.findChildren(RecentDialog)
         rows = [dialog.table.topLevelItem(k).text(0) for k in range(3)]
         row = dialog.table.topLevelItem(rows.index("data 2.npy"))

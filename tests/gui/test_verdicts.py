@@ -9,14 +9,15 @@ from pathlib import Path
 import fakes
 import numpy as np
 import pytest
-from handling import Listener, open_faces, settle, wait_until
+from handling import Listener, open_faces, settle, tile_centre, wait_until
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 
 from gsp_studio.gui.panels.selected_basis import BasisPanel
-from gsp_studio.gui.state import Annotations, Phase
+from gsp_studio.gui.state import Phase
 from gsp_studio.gui.window.main_window import MainWindow
+from gsp_studio.io.annotations import Annotations
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -53,7 +54,7 @@ def grey_of(window: MainWindow, tile: int) -> float:
     image = view.viewport().grab().toImage().convertToFormat(QImage.Format.Format_Grayscale8)
     buffer = view._buffer
     assert buffer is not None
-    centre = view.tile_centre(tile)
+    centre = tile_centre(view, tile)
     pixels = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
     x, y = int(centre.x()), int(centre.y())
     return float(pixels[y - 8 : y + 8, x - 8 : x + 8].mean())
@@ -61,7 +62,7 @@ def grey_of(window: MainWindow, tile: int) -> float:
 
 def test_keys_mark_what_is_selected(ran: MainWindow) -> None:
     session, view = ran.session, ran.montage.view
-    QTest.mouseClick(view.viewport(), LEFT, pos=view.tile_centre(2).toPoint())
+    QTest.mouseClick(view.viewport(), LEFT, pos=tile_centre(view, 2).toPoint())
     basis = session.display.selected
     bright = grey_of(ran, 2)
     QTest.keyClick(ran, Qt.Key.Key_X)

@@ -57,7 +57,7 @@ def balance(
 
 
 def is_alive(V: Array, B: Array, G: Array) -> Array:
-    """Whether each basis image has an entry and is used by an image, (r,)."""
+    """Return whether each basis image has an entry and is used by an image, (r,)."""
     alive: Array = V.any(axis=1) & (np.diagonal(G) > 0)
     return alive
 

@@ -35,7 +35,7 @@ def sources_stamp() -> str:
 
 
 def cache_folder() -> Path | None:
-    """Where compiled kernels are kept; None where no folder for them can be written."""
+    """Return the folder of compiled kernels; None where none can be written."""
     try:
         return Path(FunctionCache(sources_stamp.__wrapped__).cache_path)
     except RuntimeError:

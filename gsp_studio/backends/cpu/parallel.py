@@ -73,7 +73,7 @@ _M0, _M1, _M2, _TOP = range(4)
 
 
 class _Pieces:
-    """Where the pieces of vectors begin and end, and whose they are."""
+    """Begins and ends of the pieces of vectors, and their vectors."""
 
     def __init__(self, offsets: Array) -> None:
         lengths = np.diff(offsets)

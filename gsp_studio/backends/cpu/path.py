@@ -98,7 +98,7 @@ def _plant(values, weights, a, b, tree):  # type: ignore[no-untyped-def]
 
 @compiled()
 def _count_above(values, weights, a, b, t):  # type: ignore[no-untyped-def]
-    """How many of the sorted entries a..b lie above the threshold."""
+    """Count the sorted entries a..b above the threshold."""
     low, high = a, b
     while low < high:
         middle = (low + high) // 2

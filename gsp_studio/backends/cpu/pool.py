@@ -1,4 +1,4 @@
-"""The one thread pool: who may enter it, how many threads it may use, and what is left of it after a fork.
+"""The one thread pool: entering it, its number of threads, and its state after a fork.
 
 numba's pool is shared by the whole process. Of its threading layers GNU OpenMP is the quickest: with `workqueue` an
 iteration on faces takes 1.35 times as long. But it ends every forked process that enters it, and a

@@ -161,7 +161,7 @@ def _norm(v, sums):  # type: ignore[no-untyped-def]
 
 @compiled()
 def _first_wanted(V, R, G, sums, wanted):  # type: ignore[no-untyped-def]
-    """What the projection finds a first price from: all images at once."""
+    """Inputs from which the projection finds a first price: all images at once."""
     for k in range(V.shape[0]):
         _correlate(V, R, G[k, k], k, 0, V.shape[1], wanted[k])
         length = V.dtype.type(_norm(V[k], sums))

@@ -41,7 +41,7 @@ from gsp_studio.backends.layout import equal_offsets
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """How a projection went.
+    """Outcome of a projection.
 
     Attributes
     ----------

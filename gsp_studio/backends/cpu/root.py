@@ -104,7 +104,7 @@ def residual(table, s, state):  # type: ignore[no-untyped-def]
 
 @compiled(error_model="numpy")
 def _propose(state, goal):  # type: ignore[no-untyped-def]
-    """Where the root should be, from the residual y and the slope here and at the step before.
+    """Propose the next place of the root, from the residual y and the slope here and at the step before.
 
     Later steps evaluate at y = 0 the cubic that passes through both points (y, mu) with the slopes of the inverse
     function. The first is Newton's, unless that leaves the bracket: then it solves ``R(mu)^2 = k^2`` to first order,

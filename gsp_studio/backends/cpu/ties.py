@@ -237,7 +237,7 @@ def _search(vectors: _Vectors, parts: Array, s: float, goal: float, state: Array
 
 
 def _kept_ties(vectors: _Vectors, s: float, below: Array, at_low: Array, at_high: Array, table: Array) -> Apart:
-    """Which entries stay in the vectors that jump; `table` then holds the sparsities that this gives."""
+    """Choose the entries that stay in the vectors that jump; `table` then holds the sparsities that this gives."""
     gain = at_high - at_low
     jumps = [int(i) for i in np.flatnonzero((gain > _CHANGE) & (table[M2] == 0.0))]
     needed = s * len(at_high) - (at_high.sum() - sum(gain[i] for i in jumps))

@@ -45,7 +45,7 @@ def source() -> str:
 
 
 def problem(index: int) -> str:
-    """Why the device of that number cannot be used, as the end of a sentence; "" where it can."""
+    """Return why the device of that number cannot be used, as the end of a sentence; "" where it can."""
     try:
         count = cp.cuda.runtime.getDeviceCount()
     except cp.cuda.runtime.CUDARuntimeError as error:

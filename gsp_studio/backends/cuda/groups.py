@@ -60,7 +60,7 @@ WARP = 32
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """Where the pieces of the vectors of a flat buffer are, on the device and in int64; see `project.cu`."""
+    """Places of the pieces of the vectors of a flat buffer, on the device and in int64; see `project.cu`."""
 
     vector: Any
     start: Any

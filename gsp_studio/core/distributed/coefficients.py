@@ -28,7 +28,7 @@ _FETCHED = 1 << 26
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """How a part gets coefficients anew: work without any before; `H` where they were given from here."""
+    """Recipe of a part's coefficients: work without any before; `H` where they were given from here."""
 
     work: Work
     args: tuple[Any, ...]

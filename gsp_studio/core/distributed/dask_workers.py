@@ -195,7 +195,7 @@ class DaskWorkers:
         return workers_of(self.client)
 
     def _wait_for_workers(self, is_unwanted: Callable[[], bool] | None) -> dict[str, Any]:
-        """Those that take work, as soon as there are any: Dask pauses the ones that use most of their memory."""
+        """Return the workers that take work, once there are any: Dask pauses those that use most of their memory."""
         end = time.monotonic() + _PATIENCE
         while True:
             there = self._workers()

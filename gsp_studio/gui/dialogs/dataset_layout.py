@@ -1,7 +1,8 @@
-"""How vectors become images: shown before it is accepted, with images as the proof."""
+"""Dialog for the layout of a data set: images show how vectors become images before that is accepted."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -204,7 +205,7 @@ class LayoutDialog(QDialog):
         return f"needs {memory(found.nbytes)} of {memory(free_memory())} that are free"
 
     def _label_choices(self) -> dict[str | None, str]:
-        """Where labels can come from; None: as the reader proposes."""
+        """Return the sources of labels; None: as the reader proposes."""
         found = self._found
         usual = {"": "none", "folders": "the folders"}.get(found.label_source, found.label_source)
         is_chosen = found.options.labels is not None
@@ -221,7 +222,7 @@ class LayoutDialog(QDialog):
             return f"then {found.count_after} spectra of {found.shape_after[1]} values, "
         return f"then {found.count_after} of {found.shape_after[0]} × {found.shape_after[1]}, "
 
-    def _offer(self, field: QComboBox, choices: dict[Any, str], value: Any) -> None:
+    def _offer(self, field: QComboBox, choices: Mapping[Any, str], value: object) -> None:
         field.clear()
         for data, text in choices.items():
             field.addItem(text, data)

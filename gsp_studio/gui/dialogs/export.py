@@ -1,4 +1,4 @@
-"""Where a run is written to, and which parts of it."""
+"""Dialog of an export: the folder, and the parts of a run."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class ExportDialog(QDialog):
         box.addLayout(buttons)
 
     def _look(self) -> QHBoxLayout:
-        """How figures look."""
+        """Make the controls for the look of figures."""
         self.zoom.setRange(0, 64)
         self.zoom.setSpecialValueText("as fits")
         self.zoom.setPrefix("1 : ")

@@ -126,7 +126,7 @@ class StepDialog(QDialog):
         return choice
 
     def _accept(self) -> None:
-        values: dict[str, Any] = {
+        values: dict[str, object] = {
             name: editor.value()
             if isinstance(editor, QSpinBox)
             else editor.text()

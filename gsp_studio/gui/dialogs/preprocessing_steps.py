@@ -56,7 +56,7 @@ class _WithoutBox(QStyledItemDelegate):
     """Draws no box for an item that can be switched off: the eye says it."""
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
-        """As usual, but for the box."""
+        """Style the row as usual, but for the box."""
         super().initStyleOption(option, index)
         option.features &= ~QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
 
@@ -80,7 +80,7 @@ class _Eyes(QListWidget):
         self.blockSignals(False)
 
     def eye_of(self, row: int) -> QRect:
-        """Where the eye of a row is, in the viewport's coordinates."""
+        """Return the place of a row's eye, in the viewport's coordinates."""
         place = self.visualItemRect(self.item(row))
         return QRect(place.left(), place.top(), _EYE + 12, place.height())
 

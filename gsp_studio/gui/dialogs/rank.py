@@ -1,19 +1,24 @@
-"""How many basis images: a study of ranks, its errors and stability as they come, and the rank that is suggested."""
+"""Dialog of a study of ranks: its errors and stability as they come, and the rank that is suggested."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import label
+from gsp_studio.gui.widgets.scrub_plot import make_bare, tint_axes
+
+if TYPE_CHECKING:
+    from gsp_studio.experiments.rank import RankRow, RankStudy
 
 _FIRST, _LAST, _SEEDS = 2, 12, 5
 _MOST_TICKS = 16
@@ -34,7 +39,7 @@ class _Curve:
     """One of the lower plot's curves: what it is, and how it differs from the others without its colour."""
 
     name: str
-    value: Callable[[Any], float]
+    value: Callable[[RankRow], float]
     colour: str
     line: Qt.PenStyle
     symbol: str
@@ -79,7 +84,7 @@ class RankDialog(QDialog):
         below.setLabel("bottom", f"rank ({method})")
         below.setYRange(0, 1.03, padding=0)
         self._said, self._numbers = label(wrap=True), label(muted=True, wrap=True)
-        self._rows: list[Any] = []
+        self._rows: list[RankRow] = []
         self._suggested = 0
         self._is_going = False
         self._lay_out()
@@ -134,13 +139,13 @@ class RankDialog(QDialog):
         self.bar.setRange(0, max(1, total))
         self.bar.setValue(done)
 
-    def add_row(self, row: Any) -> None:
+    def add_row(self, row: RankRow) -> None:
         """Show one more rank."""
         self._rows.append(row)
         self._numbers.setText(_in_words(row))
         self._draw()
 
-    def set_study(self, study: Any) -> None:
+    def set_study(self, study: RankStudy) -> None:
         """The study is done."""
         self._suggested = study.suggested
         self._numbers.setText("".join(_in_words(row) for row in self._rows if row.rank == study.suggested))
@@ -189,7 +194,7 @@ class RankDialog(QDialog):
         room = 0.06 * (high - low) or 1.0
         self.errors.getPlotItem().setYRange(low - room, high + room, padding=0)
 
-    def _draw_agreement(self, ranks: Any) -> None:
+    def _draw_agreement(self, ranks: npt.NDArray[np.float64]) -> None:
         theme = current_theme()
         self._legend.setLabelTextColor(theme.canvas_text)
         self._legend.setBrush(pg.mkBrush(theme.canvas))
@@ -217,7 +222,7 @@ class RankDialog(QDialog):
                 self._numbers.setText(_in_words(row))
 
 
-def _in_words(row: Any) -> str:
+def _in_words(row: RankRow) -> str:
     """All numbers of a rank."""
     text = f"Rank {row.rank}: left out {100 * row.error:.3f} % ± {100 * row.spread:.3f} %, explained variance "
     text += f"{row.explained.mean():.4f}"
@@ -231,21 +236,8 @@ def _in_words(row: Any) -> str:
 
 
 def _plot(title: str) -> pg.PlotWidget:
-    theme = current_theme()
     plot = pg.PlotWidget()
-    plot.setBackground(theme.canvas)
-    item = plot.getPlotItem()
-    item.setMenuEnabled(False)
-    item.hideButtons()
-    item.setMouseEnabled(x=False, y=False)
-    item.disableAutoRange()
-    item.setLabel("left", title)
-    item.getAxis("left").setWidth(56)
-    for side in ("left", "bottom"):
-        axis = item.getAxis(side)
-        axis.enableAutoSIPrefix(False)
-        axis.setPen(pg.mkPen(theme.canvas_muted))
-        axis.setTextPen(pg.mkPen(theme.canvas_text))
-    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    make_bare(plot, title)
+    tint_axes(plot)
     plot.setAccessibleName(title)
     return plot

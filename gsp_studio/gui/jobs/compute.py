@@ -1,4 +1,4 @@
-"""Everything heavy that the session uses, in one import that a worker makes after the first paint.
+"""Heavy functions that the session uses, in one import that a worker makes after the first paint.
 
 numba, SciPy and the solvers take a quarter of a second to import and longer to warm up; the window is there before.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,11 @@ from threadpoolctl import threadpool_limits
 
 from gsp_studio.backends import available_backends, get_backend, reason_of
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
-from gsp_studio.backends.blocks import BlockMatrix, Interrupted
+from gsp_studio.backends.blocks import BlockMatrix, Interrupted, Matrix, OutOfCoreMatrix
 from gsp_studio.backends.cpu.processor import usable_cores
 from gsp_studio.backends.kernels import prepared
 from gsp_studio.backends.powers import scaled
+from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import new_sparse_coefficients
 from gsp_studio.core.metrics import self_product
@@ -114,7 +115,7 @@ def weights_in_force(choice: RunSettings, weights: Array | None, m: int) -> Arra
     return np.ones(m) if weights is None else weights
 
 
-def new_warm_fit(X: Any, choice: RunSettings) -> Runner:
+def new_warm_fit(X: Matrix, choice: RunSettings) -> Runner:
     """The short unconstrained fit of the chosen rank; ValueError as `new_run`."""
     params = Params(choice.rank, "ahals", seed=choice.seed, max_iter=WARM_ITERATIONS)
     if isinstance(X, BlockMatrix):
@@ -123,16 +124,16 @@ def new_warm_fit(X: Any, choice: RunSettings) -> Runner:
     return Runner(RunSpec(X, params, choice.backend, solver_threads()))
 
 
-def new_denser_fit(X: Any, choice: RunSettings, pinned: Pinned) -> Runner:
+def new_denser_fit(X: Matrix, choice: RunSettings, pinned: Pinned) -> Runner:
     """A short fit of both factors at the chosen sparsity, which goes on from what is pinned, where its H is."""
-    X, start = (X if isinstance(pinned.H, np.ndarray) else pinned.H.X), (pinned.W, pinned.H)
+    X = _data_of(X, pinned.H)
     params = Params(
         len(pinned.H),
         "psnmf" if pinned.weights is None else "wsnmf",
         choice.sparsity,
         choice.seed,
         STREAMED_ITERATIONS if is_out_of_core(X) else DENSER_ITERATIONS,
-        init=start,
+        init=(pinned.W, pinned.H),
         sparsity_h=choice.sparsity_h or None,
         weights=pinned.weights,
     )
@@ -140,14 +141,15 @@ def new_denser_fit(X: Any, choice: RunSettings, pinned: Pinned) -> Runner:
     return Runner(RunSpec(X, params, choice.backend, solver_threads()))
 
 
-def refitted(X: Any, pinned: Pinned, shown: DisplayedBasis, is_unwanted: Callable[[], bool]) -> DisplayedBasis | None:
+def refitted(
+    X: Matrix, pinned: Pinned, shown: DisplayedBasis, is_unwanted: Callable[[], bool]
+) -> DisplayedBasis | None:
     """Return `shown` with the coefficients that fit its basis best; None if superseded.
 
     HALS sweeps, a round of them at a time, from the coefficients that are shown, on the cluster where these are on one.
     """
-    if not isinstance(shown.H, np.ndarray):
-        X = shown.H.X
-    if not is_out_of_core(X):
+    X = _data_of(X, shown.H)
+    if not isinstance(X, OutOfCoreMatrix):
         return _refitted(as_compute_dtype(X), pinned, shown, is_unwanted, REFIT_ROUNDS)
     try:
         return _refitted(X.watched(is_unwanted), pinned, shown, is_unwanted, STREAMED_ROUNDS)
@@ -155,8 +157,13 @@ def refitted(X: Any, pinned: Pinned, shown: DisplayedBasis, is_unwanted: Callabl
         return None
 
 
+def _data_of(X: Matrix, H: Array | Coefficients) -> Matrix:
+    """Return the data on the cluster where the coefficients are on one, else X."""
+    return X if isinstance(H, np.ndarray) else cast(OutOfCoreMatrix, H.X)
+
+
 def _refitted(
-    X: Any, pinned: Pinned, shown: DisplayedBasis, is_unwanted: Callable[[], bool], rounds: int
+    X: Matrix, pinned: Pinned, shown: DisplayedBasis, is_unwanted: Callable[[], bool], rounds: int
 ) -> DisplayedBasis | None:
     # On the processor: a refit is a few passes over images that are there, and a device would have to be sent them.
     unit = pinned.gram.unit

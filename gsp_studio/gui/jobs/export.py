@@ -47,7 +47,7 @@ class ExportJob(QObject):
         """Finish the exports that were asked for and end the thread; True when it has ended."""
         return self._job.close(timeout)
 
-    def export(self, request: ExportRequest) -> None:
+    def submit(self, request: ExportRequest) -> None:
         """Write parts of a run, after all exports that were asked for before."""
         self._open.append(request)
         self._job.submit(request)

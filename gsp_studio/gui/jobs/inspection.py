@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.backends.blocks import BlockMatrix, Interrupted
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image, residuals
+from gsp_studio.engine.latest import Request, Value
 from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class BasisInspection(QObject):
             return None
 
 
-def _stop_if(job: Job[Any, Any]) -> Callable[[int], None]:
+def _stop_if(job: Job[Request, Value]) -> Callable[[int], None]:
     """Raise Interrupted between two blocks where the answer is superseded."""
 
     def go_on(done: int) -> None:

@@ -9,20 +9,23 @@ import math
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import OutOfDeviceMemory
 from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import BlockMatrix
+from gsp_studio.backends.blocks import BlockMatrix, Matrix
 from gsp_studio.core.metrics import GramError, self_product
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import Projection, group_sparse_projection
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Pinned
 from gsp_studio.io.dataset import Dataset
+
+if TYPE_CHECKING:
+    from gsp_studio.core.distributed.coefficients import Coefficients
 
 Array = npt.NDArray[Any]
 
@@ -35,14 +38,14 @@ def average_sparsity(columns: Array, weights: Array | None = None) -> float:
     return float(np.mean(hoyer_sparsity(columns, weights))) if len(columns) > 1 else 0.0
 
 
-def average_sparsity_of(H: Any) -> float:
-    """That of the rows of H, which may be on a cluster."""
+def average_sparsity_of(H: Array | Coefficients) -> float:
+    """Return the average sparsity of the rows of H, which may be on a cluster."""
     if isinstance(H, np.ndarray):
         return average_sparsity(H.T)
     return float(np.mean(H.sparsities())) if H.shape[1] > 1 else 0.0
 
 
-def energies_of(own: Array, gram: Any) -> Array:
+def energies_of(own: Array, gram: GramError) -> Array:
     """Share of each basis image in ``sum_k ||w_k|| ||h_k||``; `own` is ``W'W``."""
     norms = np.sqrt(np.diagonal(own) * np.maximum(np.diagonal(gram.G), 0.0))
     total = norms.sum()
@@ -60,7 +63,7 @@ class _Coefficients:
     """Coefficients at a target, and what gives the error of any basis with them."""
 
     target: float
-    H: Any
+    H: Array | Coefficients
     gram: GramError
     sparsity: float
 
@@ -82,7 +85,7 @@ def _coarse(W: Array, dataset: Dataset) -> _Coarse:
     return _Coarse(np.asfortranarray(W[picked]), (pixels.shape[0], pixels.shape[1]))
 
 
-def _product(X: Any, H: Array) -> Array:
+def _product(X: Matrix, H: Array) -> Array:
     """``X H'`` (m, r)."""
     if not isinstance(X, BlockMatrix):
         return np.asfortranarray(as_compute_dtype(X) @ H.T)
@@ -93,7 +96,7 @@ def _product(X: Any, H: Array) -> Array:
 
 
 class Projector:
-    """The pinned basis, sorted once, at any sparsity; some of its basis images may be held at their own."""
+    """The pinned basis, sorted once, at any sparsity; with locked basis images at the sparsity that they have."""
 
     def __init__(self, pinned: Pinned, dataset: Dataset | None = None, order: Array | None = None) -> None:
         self.pinned = pinned
@@ -101,14 +104,14 @@ class Projector:
         self._coarse: _Coarse | None = None
         self._path_h: SparsityPath | None = None
         self._sparse: _Coefficients | None = None
-        self.held: Mapping[int, float] = {}
+        self.locked: Mapping[int, float] = {}
         self._path: SparsityPath | None = None
         self.order = by_energy(energies_of(self_product(pinned.W), pinned.gram)) if order is None else order
 
-    def holding(self, held: Mapping[int, float]) -> Projector:
+    def with_locked(self, locked: Mapping[int, float]) -> Projector:
         """The same basis with these basis images at these sparsities: the others share what is left of the budget."""
         other = copy(self)
-        other.held = dict(held)
+        other.locked = dict(locked)
         return other
 
     def show(self, s: float, s_h: float = 0.0) -> DisplayedBasis:
@@ -150,7 +153,7 @@ class Projector:
     @property
     def is_large(self) -> bool:
         """Whether a frame of it takes so long that a drag needs `glimpse`, and what that needs is there."""
-        is_plain = not self.held and self.pinned.weights is None
+        is_plain = not self.locked and self.pinned.weights is None
         is_ready = self._path is not None and self._dataset is not None and is_plain
         return is_ready and self.pinned.W.size > GLIMPSE_ABOVE
 
@@ -186,8 +189,8 @@ class Projector:
         return found
 
     def _project(self, s: float) -> Projection:
-        if self.held:
-            return group_sparse_projection(self.pinned.W, s, self.pinned.weights, pinned=self.held)
+        if self.locked:
+            return group_sparse_projection(self.pinned.W, s, self.pinned.weights, pinned=self.locked)
         return self._sorted().project(s)
 
     def _sorted(self) -> SparsityPath:

@@ -1,4 +1,4 @@
-"""How stable a run's basis images are: fits from further seeds in the background, one run at a time."""
+"""Stability of a run's basis images: fits from further seeds in the background, one run at a time."""
 
 from __future__ import annotations
 
@@ -104,6 +104,6 @@ class CheckRequest:
 
     @property
     def words(self) -> str:
-        """How far it is."""
+        """Say how far the check is."""
         fits, iterations = self.done
         return f"checking {self.entry.name}: seed {fits + 1} of {SEEDS}, iteration {iterations}"

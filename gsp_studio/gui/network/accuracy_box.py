@@ -10,7 +10,7 @@ from gsp_studio.gui.network.state import AccuracyCurve
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label
 from gsp_studio.gui.widgets.growing_plot import GrowingPlot
 
-#: Sources of images: what `sourceWanted` brings, and its words.
+#: Sources of images: what `sourceRequested` brings, and its words.
 SOURCES = {
     "open": "The images that are open in the app",
     "folder": "A folder with a folder for each class...",
@@ -25,9 +25,9 @@ _TEACH = (
 
 
 class AccuracyBox(QFrame):
-    """Shows an `AccuracyCurve`; asks for one by `sourceWanted(key)`."""
+    """Shows an `AccuracyCurve`; asks for one by `sourceRequested(key)`."""
 
-    sourceWanted = Signal(str)
+    sourceRequested = Signal(str)
     cancelRequested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -39,7 +39,7 @@ class AccuracyBox(QFrame):
         self._menu = QMenu(self)
         self.actions_by_source = {key: self._menu.addAction(text) for key, text in SOURCES.items()}
         for key, action in self.actions_by_source.items():
-            action.triggered.connect(lambda _=False, key=key: self.sourceWanted.emit(key))
+            action.triggered.connect(lambda _=False, key=key: self.sourceRequested.emit(key))
         self.choose.setMenu(self._menu)
         self._words, self._hint = ElidedLabel(), label(_HINT, muted=True, wrap=True)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -6,21 +6,21 @@ The docks are about images, so they step back while the view of networks is in f
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSettings
 from PySide6.QtWidgets import QFileDialog, QMainWindow
 
 from gsp_studio.gui.network.accuracy_box import SOURCES
-from gsp_studio.gui.network.panel import NetworksPanel
 from gsp_studio.gui.network.session import SAME_EVENT, NetworkSession
 from gsp_studio.gui.network.state import SUFFIXES
 
 if TYPE_CHECKING:
+    from gsp_studio.gui.network.panel import NetworksPanel
     from gsp_studio.gui.network.view import NetworkView
     from gsp_studio.gui.session.session import Session
-    from gsp_studio.gui.window.layout import WindowLayout
-    from gsp_studio.gui.window.menu_bar import MenuBar
+    from gsp_studio.gui.widgets.view_tabs import ViewTabs
+    from gsp_studio.pruning.path import NetworkPath
 
 TITLE = "Networks"
 _FILES = f"Networks ({' '.join(f'*{suffix}' for suffix in (*SUFFIXES, '.npz'))});;All files (*)"
@@ -29,10 +29,12 @@ _FILES = f"Networks ({' '.join(f'*{suffix}' for suffix in (*SUFFIXES, '.npz'))})
 class NetworkController(QObject):
     """Opens, prunes, evaluates and saves networks in the view of a window."""
 
-    def __init__(self, window: QMainWindow, images: Session, layout: WindowLayout, settings: QSettings) -> None:
+    def __init__(
+        self, window: QMainWindow, images: Session, views: ViewTabs, panel: NetworksPanel, settings: QSettings
+    ) -> None:
         super().__init__(window)
-        self._window, self._images, self._layout, self._settings = window, images, layout, settings
-        self.panel = layout.panel(NetworksPanel)
+        self._window, self._images, self._views, self._settings = window, images, views, settings
+        self.panel = panel
         self.session = NetworkSession(self)
         self._wire()
 
@@ -54,8 +56,8 @@ class NetworkController(QObject):
             (session.choiceChanged, view.set_choice),
             (session.layerChanged, view.set_layer),
             (session.shownChanged, view.set_projection),
-            (session.curveChanged, view.set_curve),
-            (session.accuracyChanged, view.set_accuracy),
+            (session.curves.zerosChanged, view.set_curve),
+            (session.curves.accuracyChanged, view.set_accuracy),
             (session.savingChanged, view.set_saving),
         ):
             signal.connect(setter)
@@ -68,29 +70,21 @@ class NetworkController(QObject):
         view.controls.choiceEdited.connect(session.set_choice)
         view.controls.resetRequested.connect(session.reset_sparsity)
         view.saveRequested.connect(self.ask_save)
-        view.accuracy.sourceWanted.connect(self._evaluate)
-        view.accuracy.cancelRequested.connect(session.cancel_accuracy)
+        view.accuracy.sourceRequested.connect(self._evaluate)
+        view.accuracy.cancelRequested.connect(session.curves.cancel_accuracy)
 
-    def _tell_path(self, path: Any, problem: str) -> None:
+    def _tell_path(self, path: NetworkPath | None, problem: str) -> None:
         view = self.panel.made_view()
         view.set_path(path, problem, self.session.start_of_slider)
         if path is not None:
             view.set_large(path.size > SAME_EVENT)
-
-    def add_to(self, menus: MenuBar) -> None:
-        """The actions of the File menu."""
-        menus.separate("&File")
-        menus.add("&File", "Open a &network...", self.ask_open)
-        self._save_action = menus.add("&File", "Save the &pruned network...", self.ask_save)
-        self._save_action.setEnabled(False)
-        self.session.pathChanged.connect(lambda path, _: self._save_action.setEnabled(path is not None))
 
     # Its place in the window
 
     @property
     def is_front(self) -> bool:
         """Whether the view of networks is in front."""
-        return self._layout.centre.current == TITLE
+        return self._views.current == TITLE
 
     def step_sparsity(self, step: float) -> None:
         """Move the slider in front, that of networks or that of images, by a step."""
@@ -112,7 +106,7 @@ class NetworkController(QObject):
     def open(self, path: Path) -> None:
         """Open a network and bring its view to the front."""
         self._settings.setValue("networks", str(path.parent))
-        self._layout.centre.show_view(TITLE)
+        self._views.show_view(TITLE)
         self.session.open(path)
 
     def _refused(self, path: Path, sentence: str, details: str) -> None:

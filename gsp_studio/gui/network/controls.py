@@ -1,4 +1,4 @@
-"""The slider of a network, how its layers share it, and who pays: one bar a layer."""
+"""The slider of a network, how its layers share it, and the sparsity of each layer."""
 
 from __future__ import annotations
 
@@ -8,28 +8,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.network.state import MODES, DisplayedNetwork, NetworkSettings
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, ElidedLabel, ReadOut, label
 from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
+from gsp_studio.gui.widgets.sparsity_input import SparsityInput
 from gsp_studio.gui.widgets.switch import Switch
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.checkpoint import Checkpoint
 
-#: Half of the last digit that the number shows.
-_HALF_DIGIT = 0.5e-4 + 1e-12
-_TITLES = ("Each layer", "Own s", "Whole network")
+_TITLES = ("Each layer", "Separate s", "Whole network")
 _TEACH = (
     "The average Hoyer sparsity of the filters and rows, 0 (all weights alike) to 1 (a single weight each).\n"
     "Drag, or step with the arrows (0.01; with Shift 0.001). Double-click: where pruning begins (the mark)."
 )
 _TEACH_MODES = (
     "Each layer: every layer reaches the target for itself.\n"
-    "Own s: every layer has a target of its own, and the slider is that of the selected one.\n"
+    "Separate s: every layer has its own target, and the slider is that of the selected one.\n"
     "Whole network: all filters are one group, and every layer finds its share."
 )
 _TEACH_WITHOUT = "The first and the last layer are small and matter most; left out, they stay as they are."
@@ -39,7 +38,7 @@ class NetworkControls(Themed, QWidget):
     """Edits a `NetworkSettings`; shows what it gives."""
 
     sparsityChanged = Signal(float)
-    settled = Signal()  # the hand has let go
+    settled = Signal()  # the slider was released
     resetRequested = Signal()
     choiceEdited = Signal(object)  # NetworkSettings with another grouping
     layerPicked = Signal(str)
@@ -48,7 +47,8 @@ class NetworkControls(Themed, QWidget):
         super().__init__(parent)
         self.slider = SparsitySlider("Sparsity of the network")
         self.slider.setToolTip(_TEACH)
-        self.number = QDoubleSpinBox()
+        self._input = SparsityInput(self.slider, "Target for the average sparsity, a number from 0 to 1", self)
+        self.number = self._input.number
         self.reset = Button()
         self.mode = Switch("How layers share the target", _TITLES)
         self.mode.setToolTip(_TEACH_MODES)
@@ -60,27 +60,17 @@ class NetworkControls(Themed, QWidget):
         self._choice = NetworkSettings()
         self._layer = ""
         self._shown: DisplayedNetwork | None = None
-        self._s = 0.0
         self._build()
         self._lay_out()
         self.follow_theme()
 
     def _build(self) -> None:
-        number = self.number
-        number.setRange(0.0, 1.0)
-        number.setDecimals(4)
-        number.setSingleStep(0.01)
-        number.setKeyboardTracking(False)
-        number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        number.setAccessibleName("Target for the average sparsity, a number from 0 to 1")
-        number.setFixedWidth(84)
-        number.valueChanged.connect(self._typed)
         self.reset.setFlat(True)
         self.reset.setToolTip("Back to where pruning begins (double-click on the slider)")
         self.reset.setAccessibleName("Reset sparsity")
         self.reset.clicked.connect(self.resetRequested)
-        self.slider.valueChanged.connect(self._edited)
-        self.slider.released.connect(self.settled)
+        self._input.edited.connect(self.sparsityChanged)
+        self._input.settled.connect(self.settled)
         self.slider.resetRequested.connect(self.resetRequested)
         self.mode.chosen.connect(lambda k: self.choiceEdited.emit(replace(self._choice, mode=MODES[k])))
         for box, field in ((self.without_first, "without_first"), (self.without_last, "without_last")):
@@ -89,8 +79,8 @@ class NetworkControls(Themed, QWidget):
         self.bars.picked.connect(self._pick)
 
     def _lay_out(self) -> None:
-        top, grouping, pays = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
-        for row in (top, grouping, pays):
+        top, grouping, bars = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
+        for row in (top, grouping, bars):
             row.setSpacing(12)
         self._name.setMinimumWidth(self._name.fontMetrics().horizontalAdvance("Sparsity "))
         for part in (self._name, self.slider, self.number, self.reset):
@@ -99,16 +89,16 @@ class NetworkControls(Themed, QWidget):
             grouping.addWidget(choosing)
         grouping.addStretch()
         self._read_out.setToolTip("All layers that take part: the average over their filters, and over their weights")
-        pays.addWidget(label("Who pays: sparsity of each layer, line = target", muted=True))
+        bars.addWidget(label("Sparsity per layer (line: target)", muted=True))
         self._note.setProperty("muted", True)
-        pays.addWidget(self._note, 1)
+        bars.addWidget(self._note, 1)
         box = QVBoxLayout(self)
         box.setContentsMargins(12, 8, 12, 8)
         box.setSpacing(4)
         box.addLayout(top)
         box.addLayout(grouping)
         box.addWidget(self._read_out)
-        box.addLayout(pays)
+        box.addLayout(bars)
         box.addWidget(self.bars)
 
     def tint(self) -> None:
@@ -131,13 +121,13 @@ class NetworkControls(Themed, QWidget):
         self.mode.set_index(MODES.index(choice.mode))
         self.without_first.setChecked(choice.without_first)
         self.without_last.setChecked(choice.without_last)
-        self._put(choice.target_of(self._layer))
+        self._input.set_value(choice.target_of(self._layer))
 
     def set_layer(self, layer: str) -> None:
         """Mark this layer; in the mode "own" the slider is its."""
         self._layer = layer
         self.bars.set_selected(self._names.index(layer) if layer in self._names else -1)
-        self._put(self._choice.target_of(layer))
+        self._input.set_value(self._choice.target_of(layer))
 
     def set_start(self, start: float) -> None:
         """Mark where pruning begins; NaN where that is not known."""
@@ -148,7 +138,7 @@ class NetworkControls(Themed, QWidget):
         self._note.setText(note)
 
     def set_projection(self, shown: DisplayedNetwork) -> None:
-        """Show what the target gives, and who pays."""
+        """Show the sparsities and zeros at the target."""
         self._shown = shown
         target = shown.choice.target_of(self._layer)
         self.bars.set_bars(shown.sparsities, target)
@@ -158,22 +148,7 @@ class NetworkControls(Themed, QWidget):
         else:
             self._read_out.setText(f"{about}average sparsity {shown.sparsity:.4f}  ·  {100 * shown.total:.2f} % zeros")
 
-    def _put(self, s: float) -> None:
-        self._s = s
-        self.slider.setValue(s)
-        self.number.setValue(s)
-
-    # What the hand does
-
-    def _edited(self, s: float) -> None:
-        if abs(s - self._s) > _HALF_DIGIT:  # else the number was only told what it shows
-            self._put(s)
-            self.sparsityChanged.emit(s)
-
-    def _typed(self, s: float) -> None:
-        if abs(s - self._s) > _HALF_DIGIT:
-            self._edited(s)
-            self.settled.emit()
+    # Edits
 
     def _pick(self, bar: int) -> None:
         self.layerPicked.emit(self._names[bar])

@@ -28,7 +28,7 @@ _LEAST_SIDE = 3
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """How a layer is drawn.
+    """Images of a layer's weights, and their words.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Pictures:
 
 
 def pictures_of(layer: Layer, is_first: bool) -> Pictures:
-    """How a layer is drawn; `is_first`: whether its inputs are the pixels of images."""
+    """Draw a layer; `is_first`: whether its inputs are the pixels of images."""
     outputs, inputs, sides = _kernel(layer)
     if len(sides) == 2 and min(sides) >= _LEAST_SIDE:
         return _kernels(layer, outputs, inputs, sides)

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from PySide6.QtCore import QObject
 
 from gsp_studio.gui.jobs.job import Job
-from gsp_studio.gui.network.state import AccuracyCurve, DisplayedNetwork, NetworkSettings, ZerosCurve
+from gsp_studio.gui.network.state import AccuracyCurve, Array, DisplayedNetwork, NetworkSettings, ZerosCurve
 
 if TYPE_CHECKING:
     from gsp_studio.gui.network.compute import Source
     from gsp_studio.pruning.checkpoint import Checkpoint
     from gsp_studio.pruning.path import NetworkPath
+
+Point = TypeVar("Point")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,29 +54,29 @@ class SaveRequest(NamedTuple):
     path: Path
 
 
-class GrowingCurve:
+class GrowingCurve(Generic[Point]):
     """Points that a worker adds and the window reads."""
 
     def __init__(self, checkpoint: Checkpoint, path: NetworkPath) -> None:
         self.checkpoint, self.path = checkpoint, path
-        self.points: tuple[tuple[Any, ...], ...] = ()
+        self.points: tuple[Point, ...] = ()
 
-    def add(self, point: tuple[Any, ...]) -> None:
+    def add(self, point: Point) -> None:
         """One more; the tuple is swapped, never changed."""
         self.points = (*self.points, point)
 
 
-class ZerosRequest(GrowingCurve):
+class ZerosRequest(GrowingCurve[tuple[float, Array, Array, float]]):
     """Sparsities and zeros against s."""
 
     def curve(self, is_whole: bool) -> ZerosCurve:
-        """As far as it is known."""
+        """Return the curve as far as it is known."""
         points = sorted(self.points, key=lambda point: point[0])
         s, sparsities, zeros, totals = (np.array(each) for each in zip(*points, strict=True))
         return ZerosCurve(s, sparsities, zeros, totals, is_whole)
 
 
-class AccuracyRequest(GrowingCurve):
+class AccuracyRequest(GrowingCurve[tuple[float, float]]):
     """Accuracy against s on some images."""
 
     def __init__(
@@ -84,11 +86,11 @@ class AccuracyRequest(GrowingCurve):
         self.choice, self.layer, self.source, self.words = choice, layer, source, words
 
     def add_words(self, normalization: str) -> None:
-        """How the images are normalized."""
+        """Add how the images are normalized to the words."""
         self.words = f"{self.words}, {normalization}"
 
     def curve(self, state: Literal["going", "done", "cancelled", "failed"], problem: str = "") -> AccuracyCurve:
-        """As far as it is known."""
+        """Return the curve as far as it is known."""
         from gsp_studio.gui.network.compute import PLANNED
 
         known = [point for point in self.points if point[1] == point[1]]

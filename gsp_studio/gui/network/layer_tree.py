@@ -175,10 +175,6 @@ class LayerTree(QTreeWidget):
         self.setCurrentItem(self._rows[layer])
         self._is_told = False
 
-    def row_of(self, layer: str) -> QRect:
-        """Where a layer's row lies, in the viewport."""
-        return self.visualItemRect(self._rows[layer])
-
     def _picked(self, item: QTreeWidgetItem | None) -> None:
         if item is not None and not self._is_told and item.data(_NAME, _ROLE) in self._rows:
             self.layerPicked.emit(item.data(_NAME, _ROLE))

@@ -15,15 +15,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.formatting import plural, told
-from gsp_studio.gui.network.jobs import (
-    AccuracyRequest,
-    NetworkJobs,
-    SaveRequest,
-    SortedNetwork,
-    SortRequest,
-    ZerosRequest,
-)
-from gsp_studio.gui.network.state import AccuracyCurve, DisplayedNetwork, NetworkSettings, ZerosCurve
+from gsp_studio.gui.network.curves import NetworkCurves
+from gsp_studio.gui.network.jobs import AccuracyRequest, NetworkJobs, SaveRequest, SortedNetwork, SortRequest
+from gsp_studio.gui.network.state import DisplayedNetwork, NetworkSettings
 
 if TYPE_CHECKING:
     from gsp_studio.gui.network.compute import Source
@@ -48,8 +42,6 @@ class NetworkSession(QObject):
     layerChanged = Signal(str)  # the selected layer
     pathChanged = Signal(object, str)  # NetworkPath or None, and why there is none: "" while it is being sorted
     shownChanged = Signal(object)  # DisplayedNetwork
-    curveChanged = Signal(object)  # ZerosCurve as far as it is known, or None
-    accuracyChanged = Signal(object)  # AccuracyCurve as far as it is known, or None
     savingChanged = Signal(bool)
     saved = Signal(object)  # list of Path
     failed = Signal(str, str)  # one sentence, details
@@ -62,14 +54,11 @@ class NetworkSession(QObject):
         self.layer = ""
         self.path: NetworkPath | None = None
         self.shown: DisplayedNetwork | None = None
-        self.curve: ZerosCurve | None = None
-        self.accuracy: AccuracyCurve | None = None
         self._alone: NetworkPath | None = None
         self._jobs = NetworkJobs(self)
+        self.curves = NetworkCurves(self._jobs, self)
         self._opening: Path | None = None
         self._is_ready = False
-        self._curve: ZerosRequest | None = None
-        self._accuracy: AccuracyRequest | None = None
         self._rest = QTimer(self, interval=REST_MS, singleShot=True)
         self._rest.timeout.connect(self._project_all)
         self._join()
@@ -80,12 +69,7 @@ class NetworkSession(QObject):
         jobs.opening.raised.connect(self._fail_to_open)
         jobs.sorting.answered.connect(self._take_sorted)
         jobs.sorting.raised.connect(self._fail_to_sort)
-        jobs.curve.progressed.connect(lambda: self._tell_curve(False))
-        jobs.curve.answered.connect(lambda *_: self._tell_curve(True))
-        jobs.curve.failed.connect(self._fail_to_grow)
-        jobs.accuracy.progressed.connect(self._tell_accuracy)
-        jobs.accuracy.answered.connect(lambda *_: self._end_accuracy())
-        jobs.accuracy.raised.connect(lambda _, error: self._end_accuracy(told(error)[0]))
+        self.curves.failed.connect(self.failed)
         jobs.saving.answered.connect(lambda _, written: self._end_saving(lambda: self.saved.emit(written)))
         jobs.saving.failed.connect(lambda *error: self._end_saving(lambda: self.failed.emit(*error)))
 
@@ -100,15 +84,10 @@ class NetworkSession(QObject):
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that is under way and wait for it; True when no thread is alive."""
         self._rest.stop()
-        self._drop_curves()
+        self.curves.drop()
         return self._jobs.close(timeout)
 
     # The network
-
-    @property
-    def is_opening(self) -> bool:
-        """Whether a file is on its way."""
-        return self._opening is not None
 
     def open(self, path: str | Path) -> None:
         """Open a network in the background; the newest file that was asked for wins."""
@@ -131,7 +110,7 @@ class NetworkSession(QObject):
 
     def set_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Show another network; curves and accuracy of the former one go with it."""
-        self._drop_curves()
+        self.curves.drop()
         self.checkpoint, self.shown = checkpoint, None
         self.choice = replace(NetworkSettings(), mode=self.choice.mode)
         self.layer = next((layer for layer in checkpoint.layers if layer.is_first), checkpoint.layers[0]).name
@@ -150,7 +129,7 @@ class NetworkSession(QObject):
         self.layerChanged.emit(layer)
         self.choiceChanged.emit(self.choice)  # in the mode "own" the slider stands elsewhere
         if self.choice.mode == "own":
-            self._drop_accuracy()
+            self.curves.drop_accuracy()
         self._alone = None
         if self._is_large:
             self._project_all()
@@ -164,11 +143,11 @@ class NetworkSession(QObject):
         before, self.choice = self.choice, choice
         self.choiceChanged.emit(choice)
         if (choice.scope, choice.exclude) != (before.scope, before.exclude):
-            self._drop_curves()
+            self.curves.drop()
             self._sort()
             return
         if choice.mode != before.mode:
-            self._drop_accuracy()
+            self.curves.drop_accuracy()
         self._project()
 
     def set_sparsity(self, s: float) -> None:
@@ -236,7 +215,7 @@ class NetworkSession(QObject):
             return
         share = None
         if self.choice.mode == "network":
-            shares = None if self.curve is None else self.curve.shares(self.choice.sparsity)
+            shares = None if self.curves.zeros is None else self.curves.zeros.shares(self.choice.sparsity)
             if shares is None or self._alone is None:
                 return
             names = [each.name for each in self.checkpoint.layers]
@@ -254,41 +233,11 @@ class NetworkSession(QObject):
         self.shown = shown
         self.shownChanged.emit(shown)
 
-    # Curves
-
-    def _drop_curves(self) -> None:
-        self._jobs.curve.discard()
-        self._curve = None
-        self._drop_accuracy()
-        if self.curve is not None:
-            self.curve = None
-            self.curveChanged.emit(None)
-
-    def _drop_accuracy(self) -> None:
-        self._jobs.accuracy.discard()
-        self._accuracy = None
-        if self.accuracy is not None:
-            self._set_accuracy(None)
-
-    def _set_accuracy(self, accuracy: AccuracyCurve | None) -> None:
-        self.accuracy = accuracy
-        self.accuracyChanged.emit(accuracy)
-
     def find_accuracy(self, source: Source, words: str) -> None:
         """Measure the accuracy against s on labelled images: a path, a `Dataset` or the word "digits"."""
-        if self.checkpoint is None or self.path is None:
-            return
-        self._drop_accuracy()
-        self._accuracy = AccuracyRequest(self.checkpoint, self.path, self.choice, self.layer, source, words)
-        self._jobs.accuracy.submit(self._accuracy)
-        self._set_accuracy(self._accuracy.curve("going"))
-
-    def cancel_accuracy(self) -> None:
-        """Keep the points that are there and measure no more."""
-        if self._accuracy is not None:
-            self._jobs.accuracy.discard()
-            self._set_accuracy(self._accuracy.curve("cancelled"))
-            self._accuracy = None
+        if self.checkpoint is not None and self.path is not None:
+            asked = AccuracyRequest(self.checkpoint, self.path, self.choice, self.layer, source, words)
+            self.curves.find_accuracy(asked)
 
     # Saving
 
@@ -340,27 +289,4 @@ class NetworkSession(QObject):
             self.choiceChanged.emit(self.choice)
             if self.shown is not None:
                 self._show(replace(self.shown, choice=self.choice))
-        self._curve = ZerosRequest(self.checkpoint, path)
-        self._jobs.curve.submit(self._curve)
-
-    def _tell_curve(self, is_whole: bool) -> None:
-        growing = self._curve
-        if growing is None or not growing.points:
-            return
-        self.curve = growing.curve(is_whole)
-        self.curveChanged.emit(self.curve)
-        if is_whole:
-            self._curve = None
-
-    def _fail_to_grow(self, sentence: str, details: str) -> None:
-        self._curve = None
-        self.failed.emit(sentence, details)
-
-    def _tell_accuracy(self) -> None:
-        if self._accuracy is not None:
-            self._set_accuracy(self._accuracy.curve("going"))
-
-    def _end_accuracy(self, problem: str = "") -> None:
-        growing, self._accuracy = self._accuracy, None
-        if growing is not None:
-            self._set_accuracy(growing.curve("failed" if problem else "done", problem))
+        self.curves.find_zeros(self.checkpoint, path)

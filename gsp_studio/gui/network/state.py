@@ -21,7 +21,7 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".onnx")
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """How a network is pruned.
+    """Settings of a pruning.
 
     Attributes
     ----------

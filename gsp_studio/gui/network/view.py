@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
@@ -13,7 +13,7 @@ from gsp_studio.gui.network.controls import NetworkControls
 from gsp_studio.gui.network.filter_images import weights_to_draw
 from gsp_studio.gui.network.filter_tiles import FilterTiles
 from gsp_studio.gui.network.layer_tree import LayerTree
-from gsp_studio.gui.network.state import AccuracyCurve, DisplayedNetwork, NetworkSettings, ZerosCurve
+from gsp_studio.gui.network.state import AccuracyCurve, Array, DisplayedNetwork, NetworkSettings, ZerosCurve
 from gsp_studio.gui.network.weight_histogram import WeightHistogram
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, canvas, elastic, label
 from gsp_studio.gui.widgets.growing_plot import GrowingPlot
@@ -173,7 +173,7 @@ class NetworkView(QWidget):
         self.controls.set_note(_LARGE if is_large else "")
 
     def set_saving(self, on: bool) -> None:
-        """Whether the network is being written."""
+        """Show whether the network is being written."""
         self._is_saving = on
         self._offer_saving()
         self.save.setText("Saving..." if on else "Save the pruned network...")
@@ -199,7 +199,7 @@ class NetworkView(QWidget):
 
     # Drawing
 
-    def _weights(self) -> tuple[Any, Any]:
+    def _weights(self) -> tuple[Array, Array]:
         """Of the selected layer, before and after."""
         assert self._checkpoint is not None
         before = weights_to_draw(self._checkpoint[self._layer])

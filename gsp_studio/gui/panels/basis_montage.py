@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.formatting import pixel_value
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, RunEntry, View
-from gsp_studio.gui.widgets.controls import ElidedLabel, EmptyState, label
+from gsp_studio.gui.widgets.controls import ElidedLabel, label
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_spread import TileSpread
 from gsp_studio.gui.widgets.tile_view import TileView
+from gsp_studio.gui.widgets.view_panel import ViewPanel
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -21,24 +22,19 @@ if TYPE_CHECKING:
 
 _OPEN = "Open your images to see what they are made of"
 _OPEN_HINT = "or drop a folder, .npy, .npz or .mat file here"
+_OFFERS = {"folder": "Open a folder of images...", "files": "Open a file...", "sample": "Try the sample faces"}
 
 
-class MontagePanel(QWidget):
+class MontagePanel(ViewPanel):
     """Shows a basis as tiles; emits what the user asks for."""
 
     basisPicked = Signal(int)
     basesPicked = Signal(object)  # tuple of basis images, the last is the one that everything is about
-    asked = Signal(str)  # "files", "folder" or "sample": a button of the empty state
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(_OPEN, "Press Run (Space) to take these images apart", _OPEN_HINT, _OFFERS, parent)
         self.view = TileView()
         self._spread = TileSpread(self.view)
-        self.empty = EmptyState(
-            _OPEN,
-            _OPEN_HINT,
-            {"folder": "Open a folder of images...", "files": "Open a file...", "sample": "Try the sample faces"},
-        )
         self._buffer: TileBuffer | None = None
         self._coarse: TileBuffer | None = None
         self._dataset: Dataset | None = None
@@ -56,7 +52,6 @@ class MontagePanel(QWidget):
         self.view.picked.connect(self._pick)
         self.view.pickedMore.connect(self._pick_more)
         self.view.hovered.connect(self._tell_pixel)
-        self.empty.chosen.connect(self.asked)
 
     def _lay_out(self) -> None:
         line = QWidget()
@@ -71,9 +66,6 @@ class MontagePanel(QWidget):
         box.setSpacing(0)
         box.addWidget(line)
         box.addWidget(self.view, 1)
-        self._stack = QStackedLayout(self)
-        self._stack.setContentsMargins(0, 0, 0, 0)
-        self._stack.addWidget(self.empty)
         self._stack.addWidget(full)
 
     def attach(self, session: Session, window: Requests) -> None:
@@ -95,17 +87,8 @@ class MontagePanel(QWidget):
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""
-        self._dataset = dataset
+        self._dataset, self._has_data = dataset, True
         self._buffer = None
-
-    def set_activity(self, activity: str) -> None:
-        """Say what is being done while there is nothing to show, "" for nothing."""
-        if activity:
-            self.empty.set_text(f"{activity[0].upper()}{activity[1:]}...", offers=False)
-        elif self._dataset is None:
-            self.empty.set_text(_OPEN, _OPEN_HINT)
-        else:
-            self.empty.set_text("Press Run (Space) to take these images apart", offers=False)
 
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Show this basis; None: the empty state."""

@@ -122,10 +122,6 @@ class ConstraintChip(QWidget):
         """Return text."""
         return self._text
 
-    def second_line(self) -> str:
-        """How it was found."""
-        return self._second
-
     def _small(self) -> QFont:
         font = QFont(self.font())
         font.setPointSizeF(max(6.0, font.pointSizeF() * 0.85))

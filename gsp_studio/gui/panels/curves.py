@@ -18,6 +18,7 @@ from gsp_studio.gui.state import Comparison, Phase, RunEntry, RunEvent, RunSetti
 from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.curve_overlay import CurveOverlay
+from gsp_studio.gui.widgets.scrub_plot import make_bare, tint_axes
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Record
@@ -48,7 +49,7 @@ def thinned(values: Array, most: int) -> Array:
 
 
 def axis_end(n: int, last: int) -> int:
-    """Where the axis of iterations ends at iteration n of `last`: of a long run that is young, not where that ends."""
+    """Return the end of the axis at iteration n of `last`, which lies before `last` while a long run is young."""
     if last <= _LONG or last <= 4 * n:
         return max(last, n)
     power = 10 ** (len(str(4 * n)) - 1)
@@ -88,17 +89,8 @@ class CurvesPanel(Themed, QWidget):
 
     def _plot(self, title: str) -> pg.PlotWidget:
         plot = pg.PlotWidget()
-        item = plot.getPlotItem()
-        item.setMenuEnabled(False)
-        item.hideButtons()
-        item.setMouseEnabled(x=False, y=False)
-        item.disableAutoRange()
-        item.setLabel("left", title)
-        item.setLabel("bottom", "iteration")
-        for side in ("left", "bottom"):
-            item.getAxis(side).enableAutoSIPrefix(False)
-        item.getAxis("left").setWidth(56)
-        plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        make_bare(plot, title)
+        plot.getPlotItem().setLabel("bottom", "iteration")
         plot.viewport().installEventFilter(self)
         plot.setToolTip("Double-click: a branch, the same run with another s from that iteration on")
         return plot
@@ -134,11 +126,7 @@ class CurvesPanel(Themed, QWidget):
         """Take the colours of the theme in force."""
         theme = current_theme()
         for plot in (self._error_plot, self._sparsity_plot):
-            plot.setBackground(theme.canvas)
-            for side in ("left", "bottom"):
-                axis = plot.getPlotItem().getAxis(side)
-                axis.setPen(pg.mkPen(theme.canvas_muted))
-                axis.setTextPen(pg.mkPen(theme.canvas_text))
+            tint_axes(plot)
         # One pixel wide: Qt takes five times as long for wider lines that are antialiased.
         self._error_curve.setPen(pg.mkPen(theme.curve_error, width=1))
         self._sparsity_curve.setPen(pg.mkPen(theme.curve_sparsity, width=1))

@@ -88,8 +88,9 @@ class DataPanel(Themed, QWidget):
         height, width = dataset.image_shape
         self._name.setText(dataset.name)
         self._name.tip = dataset.source
-        stays = isinstance(dataset.X, BlockMatrix)
-        size = f"{memory(dataset.X.source_bytes)} on the disk" if stays else memory(dataset.X.nbytes)
+        size = memory(dataset.X.nbytes)
+        if isinstance(dataset.X, BlockMatrix):
+            size = f"{memory(dataset.X.source_bytes)} on the disk"
         self._facts["images"].setText(f"{n:,}".replace(",", "\u202f") + f"  ({size})")
         colour = "in colour, " if dataset.channels == 3 else ""
         order = "by rows" if dataset.order == "C" else "by columns"
@@ -106,5 +107,5 @@ class DataPanel(Themed, QWidget):
         if dataset.grid is None:
             self._pictures.set_images(pictures_of(dataset, chosen))
         else:  # the picture that the pixels make, at all bands together
-            self._pictures.set_images(list(dataset.maps(dataset.X.mean(axis=0)[None])))
+            self._pictures.set_images(list(dataset.maps(np.mean(dataset.X, axis=0)[None])))
         self._set_filled(True)

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
-from gsp_studio.gui.formatting import percent, pixel_value
+from gsp_studio.gui.formatting import percent
 from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.widgets.adaptive_split import AdaptiveSplit
-from gsp_studio.gui.widgets.controls import ElidedLabel, EmptyState, canvas, facing, label
+from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing, label
 from gsp_studio.gui.widgets.dataset_pictures import columns_of, pictures_of
 from gsp_studio.gui.widgets.error_map import ErrorMap
 from gsp_studio.gui.widgets.film_strip import FilmStrip
-from gsp_studio.gui.widgets.image_plates import Plate, Plates, grey_table, signed_table
+from gsp_studio.gui.widgets.fit_plates import FitPlates
 from gsp_studio.gui.widgets.parts_strip import PartsStrip
 from gsp_studio.gui.widgets.switch import Switch
+from gsp_studio.gui.widgets.view_panel import ViewPanel
 from gsp_studio.gui.widgets.whole_picture import WholePicture
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
-
-Array = npt.NDArray[Any]
 
 _OPEN = "Open your images to see how well each is made of parts"
 _HINT = "Point at a basis image to see this image without it"
@@ -39,40 +37,33 @@ SAME_EVENT = 2_000_000
 _ERRORS_MS = 400
 IMAGES, MAP, PICTURE = 0, 1, 2
 BY_NUMBER, BY_ERROR = 0, 1
-_SIGNED, _GREY = signed_table(), grey_table()
 
 
-class InspectorPanel(QWidget):
+class InspectorPanel(ViewPanel):
     """Shows one image at a time, the error of all by pixel, or the picture that patches make. Idle while not visible.
 
     What takes long is asked for: `errorsRequested` wants `set_errors` with what `core.residuals.residuals` gives for
     the basis on the screen (None where it cannot be had), `fitRequested(image)` wants `set_fit` with `fit_of_image`.
     """
 
-    imagePicked = Signal(int)
     basisPicked = Signal(int)
     errorsRequested = Signal()
     fitRequested = Signal(int)  # of bases with more than SAME_EVENT entries only
-    asked = Signal(str)  # "files", "folder" or "sample": a button of the empty state
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.empty = EmptyState(_OPEN, "", {"folder": "Open a folder of images...", "sample": "Try the sample faces"})
+        super().__init__(_OPEN, "Press Run (Space): a basis is needed to take an image apart", parent=parent)
         self.view = Switch("What to inspect", ("Images", "Average squared error", "Whole picture"))
         self.picture = WholePicture()
         self.order = Switch("Order of the images", ("Data order", "Largest error first"))
         self.strip, self.parts = FilmStrip("Images of the data set"), PartsStrip("Basis images in this image")
-        self.plates, self.map = Plates("Original, reconstruction and residual"), ErrorMap()
+        self.plates, self.map = FitPlates(), ErrorMap()
         self._facts, self._words = ElidedLabel(), ElidedLabel()
-        self._pixel_words, self._parts_words = label(), label(muted=True)
+        self._parts_words = label(muted=True)
         self._dataset: Dataset | None = None
         self._shown: DisplayedBasis | None = None
         self._image = 0
-        self._pixel = (-1, -1)
-        self._drawn: tuple[Array, Array, Array] = (np.zeros(1),) * 3  # what the plates show, as vectors
         self._fit: ImageFit | None = None
         self._fit_of: tuple[DisplayedBasis | None, int] = (None, -1)
-        self._spread = 0.0
         self._errors: Residuals | None = None
         self._errors_of: DisplayedBasis | None = None
         self._is_waiting = False
@@ -103,9 +94,6 @@ class InspectorPanel(QWidget):
         box.setSpacing(0)
         box.addWidget(header)
         box.addLayout(self._pages, 1)
-        self._stack = QStackedLayout(self)
-        self._stack.setContentsMargins(0, 0, 0, 0)
-        self._stack.addWidget(self.empty)
         self._stack.addWidget(full)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFocusProxy(self.strip)
@@ -114,7 +102,7 @@ class InspectorPanel(QWidget):
         page = QFrame()
         box = canvas(page)
         box.addWidget(self.strip)
-        box.addLayout(facing(self._facts, self._pixel_words))
+        box.addLayout(facing(self._facts, self.plates.pixel_words))
         box.addWidget(AdaptiveSplit(self.plates, self.parts), 1)
         box.addLayout(facing(self._words, self._parts_words))
         return page
@@ -122,12 +110,10 @@ class InspectorPanel(QWidget):
     def _connect(self) -> None:
         self.view.chosen.connect(self._change_view)
         self.order.chosen.connect(self._refresh)
-        self.strip.picked.connect(self._pick)
+        self.strip.picked.connect(self.set_image)
         self.strip.left.connect(self._refresh)
         self.parts.hovered.connect(self._refresh)
         self.parts.picked.connect(self.basisPicked)
-        self.plates.hovered.connect(self._point)
-        self.empty.chosen.connect(self.asked)
         self._errors_timer.timeout.connect(self._ask_for_errors)
         self._fit_timer.timeout.connect(self._ask_for_fit)
 
@@ -150,7 +136,7 @@ class InspectorPanel(QWidget):
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Inspect the images of this data set, from its first; there is no basis for them yet."""
-        self._dataset, self._image = dataset, 0
+        self._dataset, self._image, self._has_data = dataset, 0, True
         self._errors, self._errors_of, self._is_waiting = None, None, False
         self._ordered_by = (BY_NUMBER, None)
         self.picture.set_dataset(dataset)
@@ -159,15 +145,6 @@ class InspectorPanel(QWidget):
         self.strip.set_order(np.arange(dataset.X.shape[1]), _number)
         self.set_shown(None)
         self.set_activity("")
-
-    def set_activity(self, activity: str) -> None:
-        """Say what is being done while there is nothing to show, "" for nothing."""
-        if activity:
-            self.empty.set_text(f"{activity[0].upper()}{activity[1:]}...", offers=False)
-        elif self._dataset is not None:
-            self.empty.set_text("Press Run (Space): a basis is needed to take an image apart", offers=False)
-        else:
-            self.empty.set_text(_OPEN)
 
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Take the images apart with this basis; None: there is none."""
@@ -230,10 +207,7 @@ class InspectorPanel(QWidget):
             self._draw(dataset, self._fit)
 
     def _take(self, shown: DisplayedBasis, fit: ImageFit) -> None:
-        """Another fit; the residual's colours keep their meaning while the same image's residual has their size."""
-        largest = float(np.max(np.abs(fit.x - fit.reconstruction), initial=0.0))
-        if self._fit_of[1] != self._image or not self._spread / 2 <= largest <= self._spread:
-            self._spread = largest
+        self.plates.set_spread(self._image, fit)
         self._fit, self._fit_of = fit, (shown, self._image)
 
     def _ask_for_errors(self) -> None:
@@ -266,27 +240,8 @@ class InspectorPanel(QWidget):
 
     def _draw(self, dataset: Dataset, fit: ImageFit) -> None:
         self._draw_parts(dataset, fit)
-        k = self.parts.hot
-        made = fit.reconstruction if k < 0 else fit.reconstruction_without(k)
-        title = "Reconstruction" if k < 0 else f"Without basis {k + 1}"
-        white = float(fit.x.max(initial=0.0)) or float(fit.reconstruction.max(initial=0.0)) or 1.0
-        spread, left = self._spread or 1.0, fit.x - made
-        self._drawn = (fit.x, made, left)
-        original, made_image = (_plate_of(dataset, v, white) for v in (fit.x, made))
-        # Of images in colour the mean of the three: its sign is what it tells.
-        left_image = dataset.as_map(left) if dataset.grid is None else _signed_curve(dataset, left, spread)
-        top = "" if float(made.max(initial=0.0)) <= white else "≥ "
-        below, beyond = ("", "") if float(np.abs(left).max(initial=0.0)) <= spread else ("≤ ", "≥ ")
-        ends = (f"{below}−{spread:.3g}", f"{beyond}+{spread:.3g}")
-        self.plates.set_plates(
-            (
-                Plate("Original", original, _GREY, 0.0, white, ("0", f"{white:.3g}")),
-                Plate(title, made_image, _GREY, 0.0, white, ("0", f"{top}{white:.3g}")),
-                Plate("Original − reconstruction", left_image, _SIGNED, -spread, spread, ends),
-            )
-        )
+        self.plates.set_fit(dataset, fit, without=self.parts.hot)
         self._tell(dataset, fit)
-        self._tell_pixel()
 
     def _draw_parts(self, dataset: Dataset, fit: ImageFit) -> None:
         if self.parts.hot >= 0 and len(fit.shares) == self.parts.rank:
@@ -321,39 +276,12 @@ class InspectorPanel(QWidget):
         self._words.setText(f"Without basis {k + 1}: {here}, {overall}")
         self._parts_words.setText(f"coefficient {fit.h[k]:.4g}  ·  share {100 * fit.shares[k]:.1f} %")
 
-    def _tell_pixel(self) -> None:
-        row, column = self._pixel
-        if row < 0 or not self.plates.plates:
-            self._pixel_words.clear()
-            return
-        where = f"row {row}, column {column}"
-        if self._dataset is not None and self._dataset.grid is not None:
-            band = column * len(self._drawn[0]) // self.plates.plates[0].image.shape[1]
-            x, made, left = (spectrum[band] for spectrum in self._drawn)
-            where = f"band {band + 1}"
-        else:
-            x, made, left = (plate.image[row, column] for plate in self.plates.plates)
-        signed = f"{float(left):+.4g}".replace("-", "−")
-        told = f"{pixel_value(x)} − {pixel_value(made)} = {signed}"
-        if x.ndim:
-            told = f"({pixel_value(x)}) − ({pixel_value(made)}), mean {signed}"
-        self._pixel_words.setText(f"{where}  ·  {told}")
-
     # The user's hand
 
     def _change_view(self, index: int) -> None:
         self._pages.setCurrentIndex(index)
         self.order.setVisible(index == IMAGES)
         self._refresh()
-
-    def _pick(self, image: int) -> None:
-        if image != self._image:
-            self.set_image(image)
-            self.imagePicked.emit(image)
-
-    def _point(self, plate: int, row: int, column: int) -> None:
-        self._pixel = (row, column)
-        self._tell_pixel()
 
     def showEvent(self, event: QShowEvent) -> None:
         """Draw what has changed behind the other tabs."""
@@ -368,22 +296,6 @@ def _number(image: int) -> str:
 def _error_of(error: float) -> str:
     """An image's error; that of a zero image is no fraction of anything."""
     return "none, it is zero" if math.isinf(error) else percent(error)
-
-
-def _plate_of(dataset: Dataset, vector: Array, white: float) -> Array:
-    """An image, or the curve of a spectrum, with values up to `white`."""
-    if dataset.grid is None:
-        image: Array = dataset.as_images(vector[:, None])[0]
-        return image
-    curve: Array = dataset.pictures(np.clip(vector, 0, None)[:, None], white)[0] * white
-    return curve
-
-
-def _signed_curve(dataset: Dataset, vector: Array, spread: float) -> Array:
-    """The curve of absolute values, in the sign's colour."""
-    curve = dataset.pictures(np.abs(vector)[:, None], spread)[0] * spread
-    signed: Array = curve * np.sign(vector).repeat(curve.shape[1] // len(vector))
-    return signed
 
 
 def _caption(error: float) -> str:

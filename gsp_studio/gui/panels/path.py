@@ -1,4 +1,4 @@
-"""The path of the pinned basis: what every sparsity costs, and how many basis images it loses."""
+"""The path of the unprojected basis: the error at every sparsity, and how many basis images are lost."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.formatting import percent
 from gsp_studio.gui.state import DisplayedBasis, PathCurve, RunSettings
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
-from gsp_studio.gui.widgets.controls import Button, EmptyState, label
+from gsp_studio.gui.widgets.controls import Button, label
 from gsp_studio.gui.widgets.scrub_plot import ScrubPlot
+from gsp_studio.gui.widgets.view_panel import ViewPanel
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 _OPEN = "Open your images to see what every sparsity costs"
 _TEACH = (
-    "The pinned basis projected to every sparsity, its coefficients as they are.\n"
+    "The unprojected basis projected to every sparsity, its coefficients as they are.\n"
     "Click or drag to go there; arrows step 0.01, with Shift 0.001."
 )
 _KNEE = "Up to here sparsity costs little: the point that lies farthest below the straight line between the ends."
@@ -31,22 +32,19 @@ _LOST = "Basis images that are zero, or have a single pixel left"
 _DECIMALS = 4
 
 
-class PathPanel(QWidget):
+class PathPanel(ViewPanel):
     """Two plots with one axis of sparsities, the basis beside them; a press or a drag on the plots moves the target."""
 
     sparsityChanged = Signal(float)
-    settled = Signal()  # the hand has let go
+    settled = Signal()  # the mouse was released
     basisPicked = Signal(int)
-    asked = Signal(str)  # "files", "folder" or "sample": a button of the empty state
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.empty = EmptyState(_OPEN, "", {"folder": "Open a folder of images...", "sample": "Try the sample faces"})
+        super().__init__(_OPEN, "Press Run (Space): the path is that of the basis that a run has found", parent=parent)
         self.errors, self.lost = ScrubPlot("error, %"), ScrubPlot("dead or 1 pixel")
         self.tiles = BasisTiles("Basis images at this sparsity")
         self.to_knee = Button("Go to the knee")
         self._words, self._knee_words = label(), label(muted=True)
-        self._has_data = False
         self._path: PathCurve | None = None
         self._shown: DisplayedBasis | None = None
         self._s = 0.0
@@ -60,12 +58,11 @@ class PathPanel(QWidget):
             plot.setToolTip(_TEACH)
         self.to_knee.clicked.connect(self._go_to_knee)
         self.tiles.picked.connect(self._pick)
-        self.empty.chosen.connect(self.asked)
         self.set_path(None)
 
     def _lay_out(self) -> None:
         self.errors.getPlotItem().getAxis("bottom").setStyle(showValues=False)
-        self.lost.getPlotItem().setLabel("bottom", "sparsity s of the pinned basis, projected")
+        self.lost.getPlotItem().setLabel("bottom", "sparsity s of the projected basis")
         self._knee_words.setToolTip(_KNEE)
         self.to_knee.setToolTip(_KNEE)
         line = QWidget()
@@ -90,9 +87,6 @@ class PathPanel(QWidget):
         side_by_side.addLayout(plots, 3)
         side_by_side.addWidget(self.tiles, 2)
         box.addLayout(side_by_side, 1)
-        self._stack = QStackedLayout(self)
-        self._stack.setContentsMargins(0, 0, 0, 0)
-        self._stack.addWidget(self.empty)
         self._stack.addWidget(full)
 
     def attach(self, session: Session, window: Requests) -> None:
@@ -114,15 +108,6 @@ class PathPanel(QWidget):
         self._has_data = True
         self.tiles.set_dataset(dataset)
         self.set_activity("")
-
-    def set_activity(self, activity: str) -> None:
-        """Say what is being done while there is nothing to show, "" for nothing."""
-        if activity:
-            self.empty.set_text(f"{activity[0].upper()}{activity[1:]}...", offers=False)
-        elif self._has_data:
-            self.empty.set_text("Press Run (Space): the path is that of the basis that a run has found", offers=False)
-        else:
-            self.empty.set_text(_OPEN)
 
     def set_path(self, path: PathCurve | None) -> None:
         """Draw this path; None: there is none yet."""
@@ -174,7 +159,7 @@ class PathPanel(QWidget):
         error = float(np.interp(s, path.s, path.errors))
         lost = int(path.lost[int(np.argmin(np.abs(path.s - s)))])
         self._words.setText(f"s = {s:.4f}  ·  error {percent(error)}  ·  {lost} of {path.rank} dead or 1 pixel")
-        self._words.setToolTip(f"{_LOST}\nPinned: {path.origin}")
+        self._words.setToolTip(f"{_LOST}\nUnprojected basis: {path.origin}")
 
     def _tell_knee(self, path: PathCurve) -> None:
         there = not math.isnan(path.knee)

@@ -98,7 +98,7 @@ class RunPanel(Themed, QWidget):
         self._update()
 
     def set_progress(self, progress: Progress) -> None:
-        """How far the run is."""
+        """Show how far the run is."""
         self._progress = progress
         self._update()
 

@@ -125,7 +125,7 @@ class BasisPanel(QWidget):
         self.judged.connect(lambda accept: session.runs.judge(session.display.marked, accept))
 
     def set_runs(self, runs: Sequence[RunEntry], index: int) -> None:
-        """Which run the basis is of; -1: of none that has ended."""
+        """Take the run that the basis is of; -1: of none that has ended."""
         self._run = runs[index] if 0 <= index < len(runs) else None
         self._tell_verdict()
 

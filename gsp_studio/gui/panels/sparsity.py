@@ -1,4 +1,4 @@
-"""The slider, its number, what the projection costs now, and who pays."""
+"""The slider, its number, the error of the projection, and the sparsity of each basis image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.formatting import percent, signed_percent
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, Pinned, RunSettings
@@ -15,17 +15,17 @@ from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
 from gsp_studio.gui.widgets.slider import SparsitySlider
 from gsp_studio.gui.widgets.sparsity_bars import SparsityBars
+from gsp_studio.gui.widgets.sparsity_input import SparsityInput
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
 
-#: Half of the last digit that the number shows.
-_HALF_DIGIT = 0.5e-4 + 1e-12
 _WIDEST = "error 88.888 % now  ·  +88.888 % by projecting  ·  88.888 % after refit"
 _TEACH = (
     "The average Hoyer sparsity of all basis images, 0 (flat) to 1 (one pixel each).\n"
-    "Drag, or step with the arrows (0.01; with Shift 0.001). Double-click: the basis's own sparsity (the mark).\n"
+    "Drag, or step with the arrows (0.01; with Shift 0.001). Double-click: back to the mark,\n"
+    "the sparsity of the unprojected basis.\n"
     "While a run is going the slider steers it."
 )
 _TEACH_H = (
@@ -33,11 +33,11 @@ _TEACH_H = (
     "At 0 the coefficients are free. Double-click: off. While a run is going the slider steers it."
 )
 _TEACH_REFIT = (
-    "When the slider is let go of, fit the coefficients to the basis that it shows, in the background.\n"
+    "When the slider is released, fit the coefficients to the basis on the screen, in the background.\n"
     "Left of the mark, where a projection cannot go, both factors are fitted a little further instead."
 )
 _TEACH_BARS = (
-    "One bar a basis image, in the order of the tiles. Click one to hold it at the sparsity that it has:\n"
+    "One bar a basis image, in the order of the tiles. Click one to lock the sparsity that it has:\n"
     "the others then share what is left of the budget, so that the average still meets the target."
 )
 
@@ -47,12 +47,12 @@ class SparsityPanel(Themed, QWidget):
 
     sparsityChanged = Signal(float)
     sparsityHChanged = Signal(float)  # of the coefficients, 0 for none
-    settled = Signal()  # the hand has let go
+    settled = Signal()  # the slider was released
     resetRequested = Signal()
     autoRefitToggled = Signal(bool)
     basisPicked = Signal(int)
-    holdToggled = Signal(int)
-    holdsDropped = Signal()
+    lockToggled = Signal(int)
+    unlockRequested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -60,52 +60,43 @@ class SparsityPanel(Themed, QWidget):
         self.slider.setToolTip(_TEACH)
         self.slider_h = SparsitySlider("Sparsity of the coefficients", ticks=False)
         self.slider_h.setToolTip(_TEACH_H)
-        self.number, self.number_h = QDoubleSpinBox(), QDoubleSpinBox()
+        self._input = SparsityInput(
+            self.slider, "Target for the average sparsity of the basis, a number from 0 to 1", self
+        )
+        self._input_h = SparsityInput(
+            self.slider_h, "Target for the average sparsity of the coefficients, 0 (off) to 1", self
+        )
+        self.number, self.number_h = self._input.number, self._input_h.number
         self.bars = SparsityBars()
         self.reset = Button()
         self.auto_refit = CheckBox("Auto-refit")
         self.auto_refit.setToolTip(_TEACH_REFIT)
         self.auto_refit.setChecked(True)
-        self.let_go = Button("Let go of all")
+        self.unlock = Button("Unlock all")
         self._read_out = label()
         self._pinned_text = label(muted=True)
         self._shown: DisplayedBasis | None = None
         self._pinned: Pinned | None = None
-        self._held: dict[int, float] = {}
+        self._locked: dict[int, float] = {}
         self._phase = Phase.STARTING
-        self._s = self._s_h = 0.0
-        self._build_number(self.number, "Target for the average sparsity of the basis, a number from 0 to 1")
-        self._build_number(self.number_h, "Target for the average sparsity of the coefficients, 0 (off) to 1")
         self.number_h.setSpecialValueText("off")
-        self.number.valueChanged.connect(self._typed)
-        self.number_h.valueChanged.connect(self._typed_h)
         self._build_reset()
         self._lay_out()
-        self.slider.valueChanged.connect(self._edited)
         self.slider.resetRequested.connect(self.resetRequested)
-        self.slider_h.valueChanged.connect(self._edited_h)
-        self.slider_h.resetRequested.connect(lambda: self._typed_h(0.0))
-        for slider in (self.slider, self.slider_h):
-            slider.released.connect(self.settled)
+        self.slider_h.resetRequested.connect(lambda: self._input_h.enter(0.0))
+        self._input.edited.connect(self.sparsityChanged)
+        self._input_h.edited.connect(self.sparsityHChanged)
+        for edited in (self._input, self._input_h):
+            edited.settled.connect(self.settled)
         self.auto_refit.clicked.connect(self.autoRefitToggled)
         self.bars.picked.connect(self._pick)
-        self.let_go.clicked.connect(self.holdsDropped)
-        self.set_held({})
+        self.unlock.clicked.connect(self.unlockRequested)
+        self.set_locked({})
         self.set_pinned(None)
-
-    def _build_number(self, number: QDoubleSpinBox, what: str) -> None:
-        number.setRange(0.0, 1.0)
-        number.setDecimals(4)
-        number.setSingleStep(0.01)
-        number.setKeyboardTracking(False)
-        number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        number.setAccessibleName(what)
-        number.setToolTip(what)
-        number.setFixedWidth(84)
 
     def _build_reset(self) -> None:
         self.reset.setFlat(True)
-        self.reset.setToolTip("Back to the pinned basis's own sparsity (double-click on the slider)")
+        self.reset.setToolTip("Reset to the sparsity of the unprojected basis (double-click on the slider)")
         self.reset.setAccessibleName("Reset sparsity")
         self.reset.clicked.connect(self.resetRequested)
         self.follow_theme()
@@ -115,7 +106,7 @@ class SparsityPanel(Themed, QWidget):
         session.phaseChanged.connect(self.set_phase)
         session.settings.choiceChanged.connect(self.set_choice)
         session.basis.pinnedChanged.connect(self.set_pinned)
-        session.basis.heldChanged.connect(self.set_held)
+        session.basis.lockedChanged.connect(self.set_locked)
         session.basis.autoRefitChanged.connect(self.set_auto_refit)
         session.display.shownChanged.connect(self.set_shown)
         session.display.glimpseChanged.connect(self.set_glimpse)
@@ -125,8 +116,8 @@ class SparsityPanel(Themed, QWidget):
         self.settled.connect(session.settings.settle_sparsity)
         self.sparsityHChanged.connect(session.settings.set_sparsity_h)
         self.resetRequested.connect(session.slider.reset_sparsity)
-        self.holdToggled.connect(session.slider.toggle_held)
-        self.holdsDropped.connect(lambda: session.slider.hold({}))
+        self.lockToggled.connect(session.slider.toggle_locked)
+        self.unlockRequested.connect(lambda: session.slider.lock({}))
         self.autoRefitToggled.connect(session.basis.set_auto_refit)
         self.set_phase(session.phase)
         self.set_choice(session.settings.choice)
@@ -150,44 +141,24 @@ class SparsityPanel(Themed, QWidget):
             for column, widget in enumerate(widgets):
                 top.addWidget(widget, row, column)
         top.addWidget(self._own_h, 1, 3, 1, 2)
-        pays = QHBoxLayout()
-        pays.setSpacing(16)
-        who = label("Who pays: sparsity of each basis image, line = target", muted=True)
-        who.setToolTip(_TEACH_BARS)
-        self.let_go.setToolTip(_TEACH_BARS)
-        self.let_go.setFlat(True)
-        pays.addWidget(who)
-        pays.addWidget(self.let_go)
-        pays.addStretch()
-        pays.addWidget(self._pinned_text)
+        each = QHBoxLayout()
+        each.setSpacing(16)
+        title = label("Sparsity per basis image (line: target)", muted=True)
+        title.setToolTip(_TEACH_BARS)
+        self.unlock.setToolTip(_TEACH_BARS)
+        self.unlock.setFlat(True)
+        each.addWidget(title)
+        each.addWidget(self.unlock)
+        each.addStretch()
+        each.addWidget(self._pinned_text)
         box = QVBoxLayout(self)
         box.setContentsMargins(12, 8, 12, 8)
         box.setSpacing(4)
         box.addLayout(top)
         box.addWidget(reserve(self._read_out, _WIDEST))
         box.addSpacing(4)
-        box.addLayout(pays)
+        box.addLayout(each)
         box.addWidget(self.bars)
-
-    def _edited(self, s: float) -> None:
-        if abs(s - self._s) > _HALF_DIGIT:  # else the number was only told what it shows
-            self.set_sparsity(s)
-            self.sparsityChanged.emit(s)
-
-    def _typed(self, s: float) -> None:
-        if abs(s - self._s) > _HALF_DIGIT:
-            self._edited(s)
-            self.settled.emit()
-
-    def _edited_h(self, s: float) -> None:
-        if abs(s - self._s_h) > _HALF_DIGIT:
-            self.set_sparsity_h(s)
-            self.sparsityHChanged.emit(s)
-
-    def _typed_h(self, s: float) -> None:
-        if abs(s - self._s_h) > _HALF_DIGIT:
-            self._edited_h(s)
-            self.settled.emit()
 
     def set_auto_refit(self, on: bool) -> None:
         """Show whether the slider's release brings a refit."""
@@ -202,15 +173,11 @@ class SparsityPanel(Themed, QWidget):
 
     def set_sparsity(self, s: float) -> None:
         """Show this target."""
-        self._s = s
-        self.slider.setValue(s)
-        self.number.setValue(s)
+        self._input.set_value(s)
 
     def set_sparsity_h(self, s: float) -> None:
         """Show this target for the coefficients, 0 for none."""
-        self._s_h = s
-        self.slider_h.setValue(s)
-        self.number_h.setValue(s)
+        self._input_h.set_value(s)
 
     def set_phase(self, phase: Phase) -> None:
         """Say whether the slider projects or steers."""
@@ -222,34 +189,36 @@ class SparsityPanel(Themed, QWidget):
         self._pinned = pinned
         self._tell_pinned()
 
-    def set_held(self, held: dict[int, float]) -> None:
+    def set_locked(self, locked: dict[int, float]) -> None:
         """Mark the basis images that the slider does not move."""
-        self._held = held
-        policy = self.let_go.sizePolicy()
+        self._locked = locked
+        policy = self.unlock.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
-        self.let_go.setSizePolicy(policy)
-        self.let_go.setVisible(bool(held))
-        self._mark_held()
+        self.unlock.setSizePolicy(policy)
+        self.unlock.setVisible(bool(locked))
+        self._mark_locked()
 
-    def _mark_held(self) -> None:
+    def _mark_locked(self) -> None:
         if self._shown is not None:
-            self.bars.set_held(frozenset(self._shown.tile_of(k) for k in self._held))
+            self.bars.set_locked(frozenset(self._shown.tile_of(k) for k in self._locked))
 
     def _tell_pinned(self) -> None:
         # A run goes where it is steered to; only a projection has a place that it cannot go below.
         self.slider.setMark(math.nan if self._pinned is None or self._phase.is_run else self._pinned.sparsity)
         own = math.nan if self._pinned is None or self._phase.is_run else self._pinned.sparsity_h
         self.slider_h.setMark(own)
-        self._own_h.setText("" if math.isnan(own) else f"own {own:.3f}")
+        self._own_h.setText("" if math.isnan(own) else f"mark {own:.3f}")
         if self._phase.is_run:
             self._pinned_text.setText("steering the run")
         elif self._pinned is None:
             self._pinned_text.setText("")
         else:
-            self._pinned_text.setText(f"basis of {self._pinned.origin}: own sparsity {self._pinned.sparsity:.3f}")
+            self._pinned_text.setText(
+                f"basis of {self._pinned.origin}: unprojected sparsity {self._pinned.sparsity:.3f}"
+            )
 
     def set_shown(self, shown: DisplayedBasis | None) -> None:
-        """Show what this basis costs, and who pays."""
+        """Show the error of this basis, and the sparsity of each image of it."""
         self._shown = shown
         if shown is None:
             self._read_out.setText("")
@@ -257,10 +226,10 @@ class SparsityPanel(Themed, QWidget):
             return
         self._read_out.setText(self._words_for(shown))
         self.bars.set_bars(shown.sparsities[shown.order], shown.target)
-        self._mark_held()
+        self._mark_locked()
 
     def set_glimpse(self, glimpse: BasisPreview) -> None:
-        """Show who pays while the rest of a large basis is still to be computed."""
+        """Show the sparsity of each image while the rest of a large basis is still to be computed."""
         self._read_out.setText("error when the slider rests")
         self.bars.set_bars(glimpse.sparsities[glimpse.order], glimpse.target)
 
@@ -272,8 +241,8 @@ class SparsityPanel(Themed, QWidget):
         refit = f"  ·  {percent(shown.error)} after refit" if was_refitted else ""
         if self._pinned is not None and shown.target <= self._pinned.sparsity:
             is_fitted = self.auto_refit.isChecked() and not self._pinned.reaches(shown.target)
-            what = "let go, and both factors are fitted further" if is_fitted else "it stays as it is"
-            return f"error {percent(now)}  ·  not sparser than the pinned basis: {what}{refit}"
+            what = "release the slider to fit both factors further" if is_fitted else "it stays as it is"
+            return f"error {percent(now)}  ·  not sparser than the unprojected basis: {what}{refit}"
         return f"error {percent(now)} now  ·  {signed_percent(now - shown.baseline)} by projecting{refit}"
 
     def set_selected(self, basis: int) -> None:
@@ -284,4 +253,4 @@ class SparsityPanel(Themed, QWidget):
         if self._shown is not None and 0 <= tile < len(self._shown.order):
             basis = int(self._shown.order[tile])
             self.basisPicked.emit(basis)
-            self.holdToggled.emit(basis)
+            self.lockToggled.emit(basis)

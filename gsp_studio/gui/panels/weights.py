@@ -13,9 +13,7 @@ from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
-    QMenu,
     QSplitter,
-    QStackedLayout,
     QVBoxLayout,
     QWidget,
 )
@@ -26,9 +24,11 @@ from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.basis_pair import BasisPair
 from gsp_studio.gui.widgets.brush_bar import BrushBar
-from gsp_studio.gui.widgets.controls import Button, EmptyState, label
+from gsp_studio.gui.widgets.controls import Button, label
 from gsp_studio.gui.widgets.paint_history import PaintHistory, edit_between
 from gsp_studio.gui.widgets.paint_view import Brush, PaintView
+from gsp_studio.gui.widgets.preset_bar import Preset, PresetBar
+from gsp_studio.gui.widgets.view_panel import ViewPanel
 from gsp_studio.gui.widgets.weight_legend import WeightLegend
 
 if TYPE_CHECKING:
@@ -39,56 +39,41 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 _OPEN = "Open your images to say which pixels matter"
-_HINT = "Paint dear what the basis should leave"
+_HINT = "Paint high weights where the basis should have no pixels"
 _TEACH = (
-    "What it costs a basis image to use a pixel. Paint dear what the basis should leave;\n"
-    "erase to make pixels cheap again. The right button does the other of the two.\n"
+    "The cost of a pixel to a basis image. Paint high weights where the basis should have no pixels;\n"
+    "erase to lower them again. The right button does the other of the two.\n"
     "Ctrl + wheel or + and -: size. B brush, E eraser, M mirror. Arrows move the brush, Enter dabs. Esc drops a stroke."
 )
-_PRESETS = {
-    "centre": ("Centre", "Cheap in the centre, dear at the border: the basis moves to the centre"),
-    "border": ("Border", "Cheap at the border, dear in the centre"),
-    "ramp": ("Ramp ▾", "Evenly dearer from one side to the other"),
-    "image": ("From image", "Cheap where the mean image is bright, dear where it is dark"),
-    "residual": ("From residual", "Cheap where the residual is large: the error falls there, and rises elsewhere"),
-    "invert": ("Invert", "Cheap for dear and dear for cheap"),
-    "clear": ("Clear", "All pixels cost the same: the plain projection"),
-}
 
 
-class WeightsPanel(Themed, QWidget):
+class WeightsPanel(Themed, ViewPanel):
     """Edits one weight a pixel; `weightsChanged` brings them in the data set's pixel order, None where all are equal.
 
-    Only the user's hand makes signals, but for `canUndoChanged` and `canRedoChanged`, which are about this panel's own
-    edits: these go when a setter brings other weights or another data set.
+    Only the user's hand makes signals. Edits can be undone until a setter brings other weights or another data set.
     """
 
     weightsChanged = Signal(object)  # ndarray (m,), float64 in [0, 1], read-only; or None: all equal
-    strokeEnded = Signal()  # the hand has let go
-    canUndoChanged = Signal(bool)
-    canRedoChanged = Signal(bool)
+    strokeEnded = Signal()  # the mouse was released
     basisPicked = Signal(int)
-    asked = Signal(str)  # "files", "folder" or "sample": a button of the empty state
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.empty = EmptyState(_OPEN, "", {"folder": "Open a folder of images...", "sample": "Try the sample faces"})
+        super().__init__(_OPEN, parent=parent)
         self.canvas, self.pair = PaintView(), BasisPair()
         self.bar = BrushBar()
         self.undo_button, self.redo_button = Button(), Button()
-        self.presets = {key: Button(text) for key, (text, _) in _PRESETS.items()}
+        self.presets = PresetBar()
         self.mean_button, self.residual_button = Button("Mean image"), Button("Residual")
         self._under_pointer, self._help = label(_HINT), label("Keys", muted=True)
         self._dataset: Dataset | None = None
         self._mean: Array | None = None
         self._residual: Array | None = None
-        self._history, self._could = PaintHistory(), (False, False)
+        self._history = PaintHistory()
         self._sent: Array | None = None
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(0)
         self._later.timeout.connect(self._send)
-        self._build_presets()
         self._build_buttons()
         self._lay_out()
         self._wire()
@@ -96,16 +81,6 @@ class WeightsPanel(Themed, QWidget):
         self._show_history()
 
     # Parts
-
-    def _build_presets(self) -> None:
-        for key, (_, said) in _PRESETS.items():
-            self.presets[key].setToolTip(said)
-        ramps = QMenu(self)
-        for side in ("right", "left", "bottom", "top"):
-            action = ramps.addAction(f"Dearer to the {side}")
-            action.triggered.connect(lambda _=False, side=side: self._preset(weighting.ramp(self._shape(), side)))
-        self.presets["ramp"].setMenu(ramps)
-        self.presets["ramp"].setAccessibleName("Ramp")
 
     def _build_buttons(self) -> None:
         for button, name in ((self.undo_button, "Undo"), (self.redo_button, "Redo")):
@@ -128,7 +103,7 @@ class WeightsPanel(Themed, QWidget):
         tools = _row(self.bar)
         tools.addStretch()
         tools.addWidget(self._help)
-        starts = _row(*(self.presets[key] for key in _PRESETS))
+        starts = _row(self.presets)
         starts.addStretch()
         starts.addWidget(self.undo_button)
         starts.addWidget(self.redo_button)
@@ -156,33 +131,20 @@ class WeightsPanel(Themed, QWidget):
         box.addLayout(tools)
         box.addLayout(starts)
         box.addWidget(split, 1)
-        self._stack = QStackedLayout(self)
-        self._stack.setContentsMargins(0, 0, 0, 0)
-        self._stack.addWidget(self.empty)
         self._stack.addWidget(full)
 
     def _wire(self) -> None:
         self.canvas.painted.connect(self._later.start)
         self.canvas.strokeEnded.connect(self._keep_stroke)
         self.canvas.hovered.connect(self._tell_pixel)
-        self.canvas.brushWanted.connect(self._show_brush)
+        self.canvas.brushRequested.connect(self._show_brush)
         self.bar.edited.connect(self.canvas.set_brush)
         self.undo_button.clicked.connect(self.undo)
         self.redo_button.clicked.connect(self.redo)
         self.mean_button.clicked.connect(self._show_ground)
         self.residual_button.clicked.connect(self._show_ground)
-        makers: dict[str, Callable[[], Array]] = {
-            "centre": lambda: weighting.centre(self._shape()),
-            "border": lambda: weighting.border(self._shape()),
-            "image": lambda: weighting.from_image(self._image_of(self._mean)),
-            "residual": lambda: weighting.from_residual(self._image_of(self._residual)),
-            "invert": lambda: weighting.inverted(self.canvas.weights),
-            "clear": lambda: np.full(self._shape(), weighting.FLOOR),
-        }
-        for key, make in makers.items():
-            self.presets[key].clicked.connect(lambda _=False, make=make: self._preset(make()))
+        self.presets.chosen.connect(self._apply)
         self.pair.basisPicked.connect(self.basisPicked)
-        self.empty.chosen.connect(self.asked)
 
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
@@ -221,13 +183,6 @@ class WeightsPanel(Themed, QWidget):
         self._show_ground()
         self._show_history()
         self._stack.setCurrentIndex(1)
-
-    def set_activity(self, activity: str) -> None:
-        """Say what is being done while there are no data, "" for nothing."""
-        if activity:
-            self.empty.set_text(f"{activity[0].upper()}{activity[1:]}...", offers=False)
-        else:
-            self.empty.set_text(_OPEN)
 
     def set_mean_image(self, mean: Array | None) -> None:
         """The mean of all images (m,) to paint on; None while it is not known."""
@@ -277,9 +232,8 @@ class WeightsPanel(Themed, QWidget):
         assert self._dataset is not None
         return self._dataset.image_shape
 
-    def _image_of(self, vector: Array | None) -> Array:
+    def _image_of(self, vector: Array) -> Array:
         assert self._dataset is not None
-        assert vector is not None
         return self._dataset.as_map(np.asarray(vector))
 
     def _vector(self) -> Array | None:
@@ -291,17 +245,13 @@ class WeightsPanel(Themed, QWidget):
         return vector
 
     def _show_ground(self) -> None:
-        for there, button, key in (
-            (self._mean is not None, self.mean_button, "image"),
-            (self._residual is not None, self.residual_button, "residual"),
-        ):
-            button.setEnabled(there or button is self.mean_button)
-            self.presets[key].setEnabled(there)
+        self.residual_button.setEnabled(self._residual is not None)
         if self._residual is None:
             self.mean_button.setChecked(True)
-        ground = self._residual if self.residual_button.isChecked() else self._mean
+        images = [None if vector is None else self._image_of(vector) for vector in (self._mean, self._residual)]
+        self.presets.set_images(*images)
         if self._dataset is not None:
-            self.canvas.set_background(None if ground is None else self._image_of(ground))
+            self.canvas.set_background(images[self.residual_button.isChecked()])
 
     def _show_brush(self, brush: Brush) -> None:
         self.canvas.set_brush(self.bar.set_brush(brush))
@@ -321,7 +271,8 @@ class WeightsPanel(Themed, QWidget):
             self._history.add(edit)
             self._edited()
 
-    def _preset(self, weights: Array) -> None:
+    def _apply(self, preset: Preset) -> None:
+        weights = preset(self.canvas.weights)
         height, width = weights.shape
         whole = slice(0, height), slice(0, width)
         edit = edit_between(whole, self.canvas.weights, weights)
@@ -356,24 +307,9 @@ class WeightsPanel(Themed, QWidget):
             self._sent = weights
             self.weightsChanged.emit(weights)
 
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is something to take back."""
-        return self._history.can_undo
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is something to do again."""
-        return self._history.can_redo
-
     def _show_history(self) -> None:
-        could, self._could = self._could, (self.can_undo, self.can_redo)
-        self.undo_button.setEnabled(self.can_undo)
-        self.redo_button.setEnabled(self.can_redo)
-        if could[0] != self.can_undo:
-            self.canUndoChanged.emit(self.can_undo)
-        if could[1] != self.can_redo:
-            self.canRedoChanged.emit(self.can_redo)
+        self.undo_button.setEnabled(self._history.can_undo)
+        self.redo_button.setEnabled(self._history.can_redo)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Undo and redo, where the window has no keys of its own for them."""
@@ -391,13 +327,9 @@ def _same(one: Array | None, other: Array | None) -> bool:
     return one is other or np.array_equal(one, other)
 
 
-def _row(*parts: QWidget | int) -> QHBoxLayout:
-    """Widgets in a row; a number is a gap."""
+def _row(*parts: QWidget) -> QHBoxLayout:
     row = QHBoxLayout()
     row.setSpacing(8)
     for part in parts:
-        if isinstance(part, int):
-            row.addSpacing(part)
-        else:
-            row.addWidget(part)
+        row.addWidget(part)
     return row

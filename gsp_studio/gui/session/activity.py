@@ -23,7 +23,7 @@ class Activity(QObject):
         self._update()
 
     def set_compiling(self, on: bool) -> None:
-        """Whether solvers are being compiled."""
+        """Take whether solvers are being compiled."""
         self._is_compiling = on
         self._update()
 

@@ -27,7 +27,7 @@ class Analyses(QObject):
     pictureFound = Signal(object, int, object)  # DisplayedBasis, image that patches were cut from, io.patches.Picture
     usersFound = Signal(object, int, object)  # DisplayedBasis, basis image, Users
     meanFound = Signal(object)  # ndarray (m,), the mean of all images
-    pairWanted = Signal()  # `pair` is to be asked
+    pairRequested = Signal()  # `pair` is to be asked
     pairChanged = Signal(object, object)  # DisplayedBasis without weights, DisplayedBasis with them or None
     stabilityFound = Signal(object, object)  # RunEntry that was asked about, BasisStability
     activityChanged = Signal(str)  # what is being done, "" for nothing
@@ -98,10 +98,10 @@ class Analyses(QObject):
         self._inspection.users(self._shown, basis, is_map)
 
     def set_pairing(self, on: bool) -> None:
-        """Whether the plain and the weighted basis are looked at side by side; `pairChanged` brings them then."""
+        """Turn on or off that the plain and the weighted basis are compared; `pairChanged` brings them then."""
         self._is_pairing = on
         if on:
-            self.pairWanted.emit()
+            self.pairRequested.emit()
 
     def pair(self, pinned: Pinned, order: Array, s: float, weights: Array | None) -> None:
         """Project a basis to s without weights and with these, where both are looked at."""

@@ -29,7 +29,7 @@ class PinnedBasis(QObject):
     """Jobs on one basis, which is pinned until another one is; what they find goes out by signals."""
 
     pinnedChanged = Signal(object)  # Pinned, or None
-    heldChanged = Signal(object)  # dict of basis image to sparsity: those that the slider does not move
+    lockedChanged = Signal(object)  # dict of basis image to sparsity: those that the slider does not move
     autoRefitChanged = Signal(bool)
     projected = Signal(object)  # DisplayedBasis
     glimpsed = Signal(object)  # BasisPreview of a large basis, a DisplayedBasis follows when the slider rests
@@ -46,7 +46,7 @@ class PinnedBasis(QObject):
         #: How many bases have been pinned: each has a number.
         self.number = 0
         #: Basis images that stay at a sparsity, whatever the target.
-        self.held: dict[int, float] = {}
+        self.locked: dict[int, float] = {}
         #: Whether the slider's release brings a refit.
         self.auto_refit = True
         self._projection, self._refit, self._scan = BasisProjection(self), RefitJob(self), PathScan(self)
@@ -74,23 +74,23 @@ class PinnedBasis(QObject):
         """Pin another basis, its tiles in this order; None: none. All that is under way for the former is dropped."""
         self.drop_refit()
         self._whole_timer.stop()
-        self.pinned, self.held, self.number = pinned, {}, self.number + 1
+        self.pinned, self.locked, self.number = pinned, {}, self.number + 1
         self._projection.pin(pinned, dataset, order)
         self._scan.pin(self._projection.projector)
         self.pinnedChanged.emit(pinned)
-        self.heldChanged.emit({})
+        self.lockedChanged.emit({})
         self.pathChanged.emit(None)
 
-    def hold(self, held: dict[int, float]) -> bool:
+    def lock(self, locked: dict[int, float]) -> bool:
         """Hold exactly these basis images at these sparsities, whatever the target; whether that is another path."""
-        if held == self.held:
+        if locked == self.locked:
             return False
-        self.held = held
+        self.locked = locked
         if self.pinned is not None:
             self.drop_refit()
-            self._projection.hold(held)
+            self._projection.lock(locked)
             self._scan.pin(self._projection.projector)
-        self.heldChanged.emit(held)
+        self.lockedChanged.emit(locked)
         self.pathChanged.emit(None)
         return True
 
@@ -129,7 +129,7 @@ class PinnedBasis(QObject):
         return self._refit.is_running
 
     def set_auto_refit(self, on: bool) -> None:
-        """Whether the slider's release brings a refit."""
+        """Turn the refit at the slider's release on or off."""
         if on != self.auto_refit:
             self.auto_refit = on
             self.drop_refit()

@@ -1,4 +1,4 @@
-"""How the run of the curves went, or goes: its iterations, what was changed in it, and the run that it branched off."""
+"""Course of the run of the curves: its iterations, changes made in it, and the run that it branched off."""
 
 from __future__ import annotations
 

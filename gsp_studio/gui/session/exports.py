@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
 from gsp_studio.gui.formatting import told
 from gsp_studio.gui.jobs.export import ExportJob, ExportRequest
@@ -16,26 +16,12 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
 
-class Exports(QObject):
+class Exports(ExportJob):
     """Exports runs of one data set, one after another."""
-
-    exported = Signal(object)  # list of Path
-    folderTaken = Signal(object, str)  # ExportRequest, one sentence: the folder holds another run
-    activityChanged = Signal(str)  # what is being done, "" for nothing
-    failed = Signal(str, str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._dataset: Dataset | None = None
-        self._job = ExportJob(self)
-        self._job.exported.connect(self.exported)
-        self._job.folderTaken.connect(self.folderTaken)
-        self._job.activityChanged.connect(self.activityChanged)
-        self._job.failed.connect(self.failed)
-
-    def close(self, timeout: float) -> bool:
-        """Finish the exports that were asked for; True when no thread is left."""
-        return self._job.close(timeout)
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Export runs of these data from now on."""
@@ -55,11 +41,11 @@ class Exports(QObject):
         if self._dataset is None or entry is None:
             self.failed.emit("There is no run to export yet; press Run first.", "")
             return
-        self._job.export(ExportRequest(Path(directory), self._dataset, entry, parts or Parts()))
+        self.submit(ExportRequest(Path(directory), self._dataset, entry, parts or Parts()))
 
     def replace(self, request: ExportRequest) -> None:
         """Carry out an export whose folder holds another run, which goes."""
-        self._job.export(request._replace(force=True))
+        self.submit(request._replace(force=True))
 
     def text_of(self, kind: str, entry: RunEntry | None) -> str:
         """A run as "python" or as a "command"; "" where that cannot be."""

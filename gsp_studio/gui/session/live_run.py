@@ -228,7 +228,7 @@ class LiveRun(QObject):
 
 
 def _order_after(edit: Edit, order: Array) -> Array:
-    """Where a tile goes, the others stay in order; a new one is the last."""
+    """Return the order of tiles with some gone, the others in their order, and new ones last."""
     from gsp_studio.core.edits import Split, renumbered
 
     numbers = [renumbered(edit, int(basis)) for basis in order]

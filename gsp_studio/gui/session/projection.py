@@ -61,11 +61,11 @@ class BasisProjection(QObject):
         """Forget what was asked."""
         self._job.discard()
 
-    def hold(self, held: Mapping[int, float]) -> None:
+    def lock(self, locked: Mapping[int, float]) -> None:
         """Hold these basis images at these sparsities from now on."""
         self._job.discard()
         if self.projector is not None:
-            self.projector = self.projector.holding(held)
+            self.projector = self.projector.with_locked(locked)
 
     def request(self, s: float, s_h: float = 0.0) -> None:
         """Bring the basis at s by `projected`: at once, unless that takes longer than an event may."""

@@ -10,7 +10,8 @@ from PySide6.QtCore import QObject, Signal
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Record
     from gsp_studio.experiments.stability import BasisStability
-    from gsp_studio.gui.state import Annotations, RunEntry
+    from gsp_studio.gui.state import RunEntry
+    from gsp_studio.io.annotations import Annotations
 
 
 class RunList(QObject):

@@ -72,7 +72,7 @@ class Session(QObject):
         display, live, analyses, slider, control = self.display, self.live, self.analyses, self.slider, self.control
         slider.runLeft.connect(lambda: self.runs.show(-1))
         display.shownChanged.connect(analyses.set_shown)
-        for looked_at in (display.shownChanged, self.settings.weightsSet, analyses.pairWanted):
+        for looked_at in (display.shownChanged, self.settings.weightsSet, analyses.pairRequested):
             looked_at.connect(lambda *_: self._pair())
         live.iterated.connect(display.show)
         live.renumbered.connect(display.renumber)
@@ -178,7 +178,7 @@ class Session(QObject):
             self.control.run(self.dataset)
 
     def run_or_pause(self) -> None:
-        """The one button: run when idle, pause when running, go on when paused."""
+        """Run when idle, pause when running, go on when paused."""
         does = {Phase.IDLE: self.run, Phase.RUNNING: self.control.pause, Phase.PAUSED: self.control.resume}
         if self.phase in does:
             does[self.phase]()

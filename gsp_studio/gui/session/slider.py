@@ -70,7 +70,7 @@ class Slider(QObject):
 
     @property
     def _order(self) -> Array | None:
-        """That of the tiles on the screen: none of them moves."""
+        """Order of the tiles on the screen: none of them moves."""
         return None if self._display.shown is None else self._display.shown.order
 
     # What is set
@@ -94,27 +94,27 @@ class Slider(QObject):
             self._project()
 
     def reset_sparsity(self) -> None:
-        """Back to the pinned basis's own sparsity, where the projection leaves it as it is."""
+        """Back to the sparsity of the unprojected basis, where the projection leaves it as it is."""
         pinned = self._basis.pinned
         if pinned is not None:
             self._settings.set_sparsity(min(1.0, max(0.0, math.floor(pinned.sparsity * 1e4) / 1e4)))
             self._settings.settle_sparsity()
 
-    def toggle_held(self, basis: int) -> None:
-        """Hold a basis image at the sparsity that it has now, or release it; the others share the budget."""
+    def toggle_locked(self, basis: int) -> None:
+        """Lock a basis image at the sparsity that it has now, or unlock it; the others share the budget."""
         shown = self._display.shown
         if shown is None or self._basis.pinned is None or not self.is_free:
             return
-        held = dict(self._basis.held)
-        if held.pop(basis, None) is None:
-            held[basis] = float(shown.sparsities[basis])
-        self.hold(held)
+        locked = dict(self._basis.locked)
+        if locked.pop(basis, None) is None:
+            locked[basis] = float(shown.sparsities[basis])
+        self.lock(locked)
 
-    def hold(self, held: dict[int, float]) -> None:
-        """Hold exactly these basis images at these sparsities."""
-        if self._basis.hold(held):
+    def lock(self, locked: dict[int, float]) -> None:
+        """Lock exactly these basis images at these sparsities."""
+        if self._basis.lock(locked):
             self._project()
-            self.edited.emit("held basis images")
+            self.edited.emit("locked basis images")
 
     # Where the basis comes from
 
@@ -136,9 +136,9 @@ class Slider(QObject):
             self._basis.refit(self._dataset, self._settings.choice, shown)
 
     def _pin_refit(self, pinned: Pinned, helps: bool) -> None:
-        held = self._basis.held
+        locked = self._basis.locked
         self.pin(pinned, self._order)
-        self.hold(held)
+        self.lock(locked)
         self.runLeft.emit()
         self._project()
         if helps:

@@ -22,24 +22,24 @@ _DEPTH = 200
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Everything that can be undone.
+    """State that can be undone.
 
     Attributes
     ----------
     sparsity, sparsity_h : float
-    held : dict of basis image to sparsity
+    locked : dict of basis image to sparsity
     marked : tuple of int
         The selected basis images.
     view : View
     weights : ndarray (m,) or None
         Never written again.
     basis : int
-        Number of the pinned basis that `held` is about.
+        Number of the pinned basis that `locked` is about.
     """
 
     sparsity: float
     sparsity_h: float
-    held: dict[int, float]
+    locked: dict[int, float]
     marked: tuple[int, ...]
     view: View
     weights: Array | None
@@ -92,7 +92,7 @@ class UndoHistory(QObject):
         return Snapshot(
             sparsity=settings.choice.sparsity,
             sparsity_h=settings.choice.sparsity_h,
-            held=basis.held,
+            locked=basis.locked,
             marked=display.marked,
             view=display.view,
             weights=settings.weights,
@@ -127,8 +127,8 @@ class UndoHistory(QObject):
         settings = self._settings
         self._display.set_view(snapshot.view)
         settings.set_weights(snapshot.weights)
-        if snapshot.basis == self._basis.number:  # of another basis nothing can be held
-            self._slider.hold(snapshot.held)
+        if snapshot.basis == self._basis.number:  # of another basis nothing can be locked
+            self._slider.lock(snapshot.locked)
         if (snapshot.sparsity, snapshot.sparsity_h) != (settings.choice.sparsity, settings.choice.sparsity_h):
             settings.set_targets(snapshot.sparsity, snapshot.sparsity_h)
             settings.settle_sparsity()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu
@@ -20,8 +20,7 @@ from gsp_studio.io.logfile import log_folder
 if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.run_records import Reopened
-    from gsp_studio.gui.window.layout import WindowLayout
-    from gsp_studio.gui.window.menu_bar import MenuBar
+    from gsp_studio.gui.widgets.view_tabs import ViewTabs
 
 _FILES = f"Sessions (*{SUFFIX});;All files (*)"
 #: Entries of the menu; the dialog behind it has all.
@@ -30,36 +29,43 @@ _IN_MENU = 10
 _TOLD = 3
 
 
+class Arrangement(Protocol):
+    """Places of the views and docks of a window."""
+
+    centre: ViewTabs
+
+    def state(self) -> QByteArray: ...
+    def restore(self, state: QByteArray) -> None: ...
+
+
 class SessionFileMenu(QObject):
-    """Saves, opens and recovers the sessions of a window."""
+    """Saves, opens and recovers the sessions of a window.
+
+    Attributes
+    ----------
+    recent : QMenu
+        The recent sessions.
+    """
 
     logged = Signal(str)  # what happened, a line
 
-    def __init__(self, window: QMainWindow, session: Session, layout: WindowLayout, settings: QSettings) -> None:
+    def __init__(self, window: QMainWindow, session: Session, layout: Arrangement, settings: QSettings) -> None:
         super().__init__(window)
         self._window, self._session, self._layout, self._settings = window, session, layout, settings
         #: Calls what opens another session, when the work on this one is kept.
         self.before_other_data: Callable[[Callable[[], None]], None] = lambda go: go()
-        self.keeping = SessionStore(session, self._window_state)
+        self.store = SessionStore(session, self._window_state)
         self.sessions = RecentSessions(settings)
-        self._recent = QMenu("&Recent sessions", window)
-        self._recent.aboutToShow.connect(self._list_recent)
-        keeping = self.keeping
-        keeping.saved.connect(self._saved)
-        keeping.opened.connect(self._opened)
-        keeping.failed.connect(session.failed)
-        keeping.imagesMissing.connect(self._ask_for_images)
-        keeping.modifiedChanged.connect(lambda _: self._title())
-        keeping.foldersChanged.connect(self._list_recent)
+        self.recent = QMenu("&Recent sessions", window)
+        self.recent.aboutToShow.connect(self._list_recent)
+        store = self.store
+        store.saved.connect(self._saved)
+        store.opened.connect(self._opened)
+        store.failed.connect(session.failed)
+        store.imagesMissing.connect(self._ask_for_images)
+        store.modifiedChanged.connect(lambda _: self._title())
+        store.autosave.foldersChanged.connect(self._list_recent)
         session.datasetChanged.connect(lambda _: self._title())
-
-    def add_to(self, menus: MenuBar) -> None:
-        """The actions of the File menu."""
-        menus.add("&File", "Open a &session...", self.ask_open, "")
-        menus.submenu("&File", self._recent)
-        menus.add("&File", "&Save the session", self.save, "Ctrl+S")
-        menus.add("&File", "Save the session &as...", self.save_as, "Ctrl+Shift+S")
-        menus.add("&File", "Save the session with its i&mages...", lambda: self.save_as(with_data=True))
         self._list_recent()
 
     # Saving
@@ -74,30 +80,30 @@ class SessionFileMenu(QObject):
         """Ask where the session is to be written."""
         path = self._ask_path()
         if path is not None:
-            self.keeping.save(path, with_data)
+            self.store.save(path, with_data)
 
     def path_to_save(self) -> Path | None:
-        """Where the session was written before, or is to be; None where the user has thought better of it."""
-        keeping = self.keeping
-        if keeping.path is None or not keeping.is_file_foreign:
-            return keeping.path or self._ask_path()
-        text = f"Replace {keeping.path.name}?"
+        """Return the file to write, asking where needed; None where the user has thought better of it."""
+        store = self.store
+        if store.path is None or not store.is_file_foreign:
+            return store.path or self._ask_path()
+        text = f"Replace {store.path.name}?"
         more = "It has been changed since this window read or wrote it, by another window or program."
-        return keeping.path if is_confirmed(self._window, text, more, "Replace") else None
+        return store.path if is_confirmed(self._window, text, more, "Replace") else None
 
     def write(self, path: Path) -> None:
         """Write the session, with its images where the file had them."""
-        keeping = self.keeping
-        keeping.save(path, keeping.has_data and path == keeping.path)
+        store = self.store
+        store.save(path, store.has_data and path == store.path)
 
     def _ask_path(self) -> Path | None:
         dataset = self._session.dataset
         if dataset is None:
-            self.keeping.save(Path())  # says that there is nothing
+            self.store.save(Path())  # says that there is nothing
             return None
         stem = Path(dataset.name).stem or "session"
         folder = Path(str(self._settings.value("sessions", str(Path.home()))))
-        proposed = self.keeping.path or folder / f"{stem}{SUFFIX}"
+        proposed = self.store.path or folder / f"{stem}{SUFFIX}"
         chosen, _ = QFileDialog.getSaveFileName(self._window, "Save the session", str(proposed), _FILES)
         path = Path(chosen)
         if not chosen or path.suffix:
@@ -128,7 +134,7 @@ class SessionFileMenu(QObject):
 
     def _open(self, path: Path, data: Path | None) -> None:
         self.logged.emit(f"Opening {'what was kept' if path.is_dir() else path.name}...")
-        self.keeping.open(path, data)
+        self.store.open(path, data)
 
     def _opened(self, found: Reopened) -> None:
         count, is_file = len(found.runs), not found.path.is_dir()
@@ -188,13 +194,13 @@ class SessionFileMenu(QObject):
 
     def _list_recent(self) -> None:
         entries = self.sessions.entries()
-        self._recent.clear()
+        self.recent.clear()
         for entry in entries[:_IN_MENU]:
-            self._recent.addAction(_menu_text(entry), partial(self.open, entry.path))
+            self.recent.addAction(_menu_text(entry), partial(self.open, entry.path))
         if entries:
-            self._recent.addSeparator()
-            self._recent.addAction("&Show all, remove...", self.show_recent)
-        self._recent.menuAction().setEnabled(bool(entries))
+            self.recent.addSeparator()
+            self.recent.addAction("&Show all, remove...", self.show_recent)
+        self.recent.menuAction().setEnabled(bool(entries))
 
     def show_recent(self) -> None:
         """Show all of them; the user may take them off the list."""
@@ -213,7 +219,7 @@ class SessionFileMenu(QObject):
         self.sessions.root = root
         left = lost(root)
         self._list_recent()
-        self.keeping.watch(root)
+        self.store.autosave.start(root)
         if left:
             self._offer(left)
 
@@ -245,17 +251,17 @@ class SessionFileMenu(QObject):
     def _title(self) -> None:
         window, dataset = self._window, self._session.dataset
         name = "" if dataset is None else dataset.name
-        if self.keeping.path is not None:
-            name = f"{self.keeping.path.name} ({name})"
+        if self.store.path is not None:
+            name = f"{self.store.path.name} ({name})"
         name = name.replace("[*]", "[*][*]")  # which Qt takes for the place of the star
         window.setWindowTitle(f"{name}[*] – GSP Studio" if name else "GSP Studio")
-        window.setWindowModified(self.keeping.is_modified)
+        window.setWindowModified(self.store.is_modified)
 
     def close(self, is_wanted: bool) -> None:
         """Write what is to be written; `is_wanted`: whether unsaved work is to be found again."""
-        self.keeping.close(is_wanted)
+        self.store.close(is_wanted)
 
 
 def _menu_text(entry: RecentSession) -> str:
-    """As a menu shows it: an ampersand would mark a key, a tab begin one."""
+    """Return the text for a menu, where an ampersand would mark a key, a tab begin one."""
     return " ".join(entry.text.split()).replace("&", "&&")

@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QSettings
 
@@ -118,7 +117,7 @@ class RecentSessions:
         several = stored if isinstance(stored, list) else [stored] if stored else []  # Qt makes one of a list of one
         return list(dict.fromkeys(Path(os.path.realpath(str(name))) for name in several))
 
-    def _told(self) -> dict[str, dict[str, Any]]:
+    def _told(self) -> dict[str, dict[str, object]]:
         with contextlib.suppress(ValueError):
             told = json.loads(str(self._settings.value("recentAbout", "{}")))
             if isinstance(told, dict):

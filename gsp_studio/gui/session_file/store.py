@@ -1,7 +1,7 @@
-"""Keeps what is done: session files when the user says so, and a folder beside them all the time.
+"""The session file of a window: saving, opening, whether it has all runs. Autosave writes beside it.
 
-One worker writes and reads, in the order in which it is asked. A finished run is
-kept when it ends, a run that is going and what the window shows every half minute, and only when they have changed.
+A finished run is autosaved when it ends, a run that is going and the window's state every half minute, where they have
+changed.
 """
 
 from __future__ import annotations
@@ -9,45 +9,46 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.gui.formatting import plural, told
-from gsp_studio.gui.jobs.job import Job
+from gsp_studio.gui.formatting import told
+from gsp_studio.gui.jobs.task_queue import TaskQueue
+from gsp_studio.gui.session_file.autosave import Autosave
 
 if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.run_records import Reopened
     from gsp_studio.gui.state import RunEntry
-    from gsp_studio.io.dataset import Dataset
-    from gsp_studio.io.recovery import Recovery
 
 SUFFIX = ".gsps"
-#: Milliseconds between looks at what has changed.
-AUTOSAVE_MS = 30_000
-_Value = TypeVar("_Value")
-#: Not what is in the folder, whatever that is.
-_UNKNOWN = object()
-
-
-class _Task(NamedTuple):
-    """A thing for the worker to do, and where its value or its error goes."""
-
-    do: Callable[[], Any]
-    done: Callable[[Any], None]
-    failed: Callable[[Exception], None]
 
 
 class SessionStore(QObject):
-    """Saves and opens sessions; `window_state` tells what the window looks like, as plain JSON."""
+    """Saves and opens sessions.
+
+    Parameters
+    ----------
+    session : Session
+    window_state : callable
+        The window's look, as plain JSON.
+
+    Attributes
+    ----------
+    autosave : Autosave
+        Writes work that no session file has.
+    path : Path or None
+        The session's file.
+    has_data : bool
+        Whether the images are copied into it.
+    """
 
     saved = Signal(object)  # Path
     opened = Signal(object)  # Reopened
     imagesMissing = Signal(object, str, str)  # Path of a session, a sentence, where its images were
     failed = Signal(str, str)
     modifiedChanged = Signal(bool)
-    foldersChanged = Signal()  # what is kept of other work has come or gone
 
     def __init__(self, session: Session, window_state: Callable[[], dict[str, Any]]) -> None:
         super().__init__(session)
@@ -57,27 +58,19 @@ class SessionStore(QObject):
         #: Modification time and size of the session's file as this window last saw it.
         self._stamp: tuple[int, int] | None = None
         self._is_modified = self._told_modified = False
-        self._recovery: Recovery | None = None
-        #: Numbers of the runs that the list had, and of those that are in the folder or on their way there.
+        #: Numbers of the runs that the list had.
         self._known_runs: set[int] = set()
-        self._kept_runs: set[int] = set()
-        self._kept: tuple[Any, ...] = ()
-        self._kept_weights: Any = None
-        #: Why something could not be kept since this was last asked, "" where all of it was.
-        self._problem = ""
         #: Session files that are being written.
         self._saving = 0
-        self._job: Job[_Task, object] = Job(lambda task: task.do(), "gsp-keep", self, in_order=True)
-        self._job.answered.connect(lambda task, value: task.done(value))
-        self._job.raised.connect(lambda task, error: task.failed(error))
-        self._has_told = False
-        self._autosave = QTimer(self, interval=AUTOSAVE_MS)
-        self._autosave.timeout.connect(self.keep)
-        session.datasetLeaving.connect(self._archive)
+        self._tasks = TaskQueue("gsp-session-files", self)
+        self._tasks.failed.connect(self.failed)
+        self.autosave = Autosave(session, self.state, self._tasks, self)
+        self.autosave.failed.connect(self.failed)
+        session.datasetLeaving.connect(lambda: self.autosave.archive(self.is_modified))
         session.datasetChanged.connect(lambda _: self._begin_anew())
-        session.runs.changed.connect(lambda runs, _: self._keep_runs(runs))
+        session.runs.changed.connect(lambda runs, _: self._note_runs(runs))
         session.runs.noted.connect(lambda _: self._note())
-        session.runs.stabilityFound.connect(self._keep_again)
+        session.runs.stabilityFound.connect(self._note_stability)
         session.settings.weightsChanged.connect(lambda _: self._touch())
         session.phaseChanged.connect(lambda _: self._tell_modified())
 
@@ -141,7 +134,7 @@ class SessionStore(QObject):
             self.failed.emit(*told(error))
 
         self._saving += 1
-        self._do(write, done, failed)
+        self._tasks.submit(write, done, failed)
 
     @property
     def is_saving(self) -> bool:
@@ -171,7 +164,7 @@ class SessionStore(QObject):
             self.failed.emit(sentence, details)
 
         stamp = _stamp_of(path)
-        self._do(read, lambda found: self._opened(found, stamp), failed)
+        self._tasks.submit(read, lambda found: self._opened(found, stamp), failed)
 
     def _opened(self, found: Reopened, stamp: tuple[int, int] | None) -> None:
         session = self._session
@@ -186,158 +179,42 @@ class SessionStore(QObject):
             self.path, self.has_data, self._stamp = found.path, found.has_data, stamp
         self.opened.emit(found)
         self._touch(not is_file)
-        if not is_file and found.is_whole and self._recovery is not None:
-            self.settle(lambda problem: None if problem else self._forget(found.path))
+        if not is_file and found.is_whole and self.autosave.is_on:
+            self.autosave.settle(lambda problem: None if problem else self.autosave.forget(found.path))
 
-    def _forget(self, folder: Path) -> None:
-        """All of it has been kept anew."""
-        from gsp_studio.io.recovery import forget
+    # Changes
 
-        self._do(lambda: forget(folder), lambda _: self.foldersChanged.emit())
-
-    # The folder beside
-
-    def watch(self, root: Path) -> None:
-        """Keep what is done in a folder under `root` from now on."""
-        from gsp_studio.io.recovery import Recovery
-
-        self._recovery = Recovery(root)
-        self._autosave.start()
-        self.keep()
-
-    @property
-    def is_watching(self) -> bool:
-        """Whether what is done is kept in a folder."""
-        return self._recovery is not None
-
-    def keep(self) -> None:
-        """Keep what has changed, and what could not be kept before: called every half minute."""
-        session, recovery = self._session, self._recovery
-        if recovery is None or session.dataset is None:
-            return
-        for entry in session.runs.entries:
-            if entry.number not in self._kept_runs:
-                self._keep_run(recovery, entry)
-        self._keep_live(recovery)
-        state = self.state()
-        if (session.dataset, state) != self._kept:
-            self._kept = (session.dataset, state)
-            dataset = session.dataset
-            self._beside(lambda: recovery.save_state(_description(dataset), state))
-        if session.settings.weights is not self._kept_weights:
-            self._kept_weights = weights = session.settings.weights
-            self._beside(lambda: recovery.save_weights(weights))
-
-    def settle(self, then: Callable[[str], None]) -> None:
-        """Keep everything now, then call `then` with the reason why that was not possible, "" where it was."""
-        self._problem = ""
-        self.keep()
-        reason = "" if self.is_watching else "there is no folder for it"
-        self._do(lambda: None, lambda _: then(self._problem or reason))
-
-    def _keep_live(self, recovery: Recovery) -> None:
-        live, number = self._session.live, self._session.runs.next_number
-        if live.runner is None:
-            return
-        runner, choice, origin = live.runner, live.choice, live.origin
-
-        def write() -> None:
-            from gsp_studio.gui.session_file.run_records import saved_so_far
-
-            saved = saved_so_far(number, runner, choice, origin)
-            if saved is not None:
-                recovery.save_live(saved)
-
-        self._beside(write)
-
-    def _keep_run(self, recovery: Recovery, entry: RunEntry) -> None:
-        self._kept_runs.add(entry.number)
-
-        def write() -> None:
-            from gsp_studio.gui.session_file.run_records import saved_of
-
-            recovery.save_run(saved_of(entry))
-
-        self._beside(write)
-
-    def _keep_runs(self, runs: tuple[RunEntry, ...]) -> None:
-        """Keep those that are new, at once."""
+    def _note_runs(self, runs: tuple[RunEntry, ...]) -> None:
+        """Autosave those that are new, at once."""
         new = {entry.number for entry in runs} - self._known_runs
         if new:
             self._known_runs |= new
             self._note()
 
-    def _keep_again(self, entry: RunEntry) -> None:
-        self._kept_runs.discard(entry.number)
-        self._note()
-
     def _note(self) -> None:
-        """Keep remarks on a run in the state: its factors need not be written again."""
         self._touch()
-        self.keep()
+        self.autosave.save()
+
+    def _note_stability(self, entry: RunEntry) -> None:
+        self._touch()
+        self.autosave.save_again(entry)
 
     def give_up(self) -> None:
         """Count all of it as saved: the user has said that it may go."""
         self._touch(False)
 
-    def _archive(self) -> None:
-        """Other data are about to come: what no session file has becomes an entry of the recent sessions."""
-        recovery, session = self._recovery, self._session
-        if recovery is None or session.dataset is None:
-            return
-        if self._is_modified:
-            self.keep()
-            about = f"{plural(len(session.runs.entries), 'run')} of {session.dataset.name}"
-            session.logged.emit(f"What was done ({about}) is kept: File > Recent sessions opens it again.")
-        self._part(recovery)
-        self._recovery = type(recovery)(recovery.folder.parent)
-
-    def _part(self, recovery: Recovery, is_wanted: bool = True) -> None:
-        """Leave the folder to the recent sessions where no file has what is in it, else remove it."""
-        is_wanted = is_wanted and self.is_modified
-
-        def part() -> None:
-            if is_wanted and recovery.has_work:
-                recovery.close()
-            else:
-                recovery.discard()
-
-        self._do(part, lambda _: self.foldersChanged.emit())
-
     def _begin_anew(self) -> None:
-        """Other data have come: nothing of them is kept yet, and no file is theirs."""
-        self._known_runs, self._kept_runs, self._kept, self._kept_weights = set(), set(), (), None
+        """Other data have come: no file is theirs."""
+        self._known_runs = set()
         self.path, self.has_data, self._stamp = None, False, None
         self._touch(False)
-        self.keep()
-
-    # The worker
-
-    def _do(
-        self,
-        do: Callable[[], _Value],
-        done: Callable[[_Value], None],
-        failed: Callable[[Exception], None] | None = None,
-    ) -> None:
-        """Have the worker do something, after all that it was asked before."""
-        self._job.submit(_Task(do, done, failed or (lambda error: self.failed.emit(*told(error)))))
-
-    def _beside(self, do: Callable[[], object]) -> None:
-        """Have the worker keep something beside; that it cannot is told once, and tried again by the next `keep`."""
-
-        def failed(error: Exception) -> None:
-            self._problem = str(error) or type(error).__name__
-            self._kept_runs, self._kept, self._kept_weights = set(), (), _UNKNOWN
-            if not self._has_told:
-                self._has_told = True
-                self.failed.emit(f"What you do is not kept against a crash: {error}", told(error)[1])
-
-        self._do(do, lambda _: None, failed)
+        self.autosave.begin_anew()
+        self.autosave.save()
 
     @property
     def is_busy(self) -> bool:
         """Whether something is still to be written or read."""
-        return self._job.is_busy
+        return self._tasks.is_busy
 
     def close(self, is_wanted: bool = True) -> None:
         """Write what is to be written and end.
@@ -347,18 +224,8 @@ class SessionStore(QObject):
         is_wanted : bool
             Whether runs that no session file has are to be found among the recent sessions.
         """
-        self._autosave.stop()
-        if self._recovery is not None:
-            if is_wanted:
-                self.keep()
-            self._part(self._recovery, is_wanted)
-        self._job.close()
-
-
-def _description(dataset: Dataset) -> dict[str, Any]:
-    from gsp_studio.io.session_file import describe
-
-    return describe(dataset)
+        self.autosave.close(is_wanted and self.is_modified)
+        self._tasks.close()
 
 
 def _stamp_of(path: Path) -> tuple[int, int] | None:

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from gsp_studio.backends import available_backends
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.nmf import METHODS, Params
-from gsp_studio.gui.state import Annotations, RunSettings, View
+from gsp_studio.gui.state import RunSettings, View
+from gsp_studio.io.annotations import Annotations
 
 #: Whether a value can be used, and which ones can, in words.
 Check = tuple[Callable[[Any], bool], str]
@@ -96,7 +97,7 @@ class WindowState:
     front: str = ""
 
 
-def read_state(content: Any, most: int, problems: list[str]) -> WindowState:
+def read_state(content: object, most: int, problems: list[str]) -> WindowState:
     """Check the window's part of a session file.
 
     Parameters
@@ -127,17 +128,17 @@ def read_state(content: Any, most: int, problems: list[str]) -> WindowState:
     )
 
 
-def read_choice(content: Any, otherwise: RunSettings, about: str, problems: list[str]) -> RunSettings:
+def read_choice(content: object, otherwise: RunSettings, about: str, problems: list[str]) -> RunSettings:
     """Check what the Model panel said; values that are odd or missing are those of `otherwise`."""
     return _read_fields(content, otherwise, _CHOICE, about, problems)
 
 
-def _read_choice_up_to(most: int, content: Any, about: str, problems: list[str]) -> RunSettings:
+def _read_choice_up_to(most: int, content: object, about: str, problems: list[str]) -> RunSettings:
     otherwise = RunSettings(rank=min(RunSettings().rank, most))
     return _read_fields(content, otherwise, {**_CHOICE, "rank": _whole(1, most)}, about, problems)
 
 
-def read_remarks(content: Any, rank: int, about: str, problems: list[str]) -> Annotations:
+def read_remarks(content: object, rank: int, about: str, problems: list[str]) -> Annotations:
     """Check what was written beside a run of this rank, among other things."""
     content = _mapping(content, about, problems)
     usable = {
@@ -148,7 +149,7 @@ def read_remarks(content: Any, rank: int, about: str, problems: list[str]) -> An
     return Annotations.from_json({name: value for name, value in usable.items() if value is not None}, rank)
 
 
-def read_origin(content: Any, about: str, problems: list[str]) -> tuple[int, int]:
+def read_origin(content: object, about: str, problems: list[str]) -> tuple[int, int]:
     """Check of which run another one is a branch, and how many iterations they share; (0, 0) for none."""
     pair = _usable({"origin": content}, "origin", [0, 0], _NUMBERS, about, problems)
     if len(pair) != 2 or min(pair) < 0 or max(pair) >= 2**31:
@@ -157,7 +158,7 @@ def read_origin(content: Any, about: str, problems: list[str]) -> tuple[int, int
     return pair[0], pair[1]
 
 
-def read_texts(content: Any, about: str, problems: list[str]) -> list[str]:
+def read_texts(content: object, about: str, problems: list[str]) -> list[str]:
     """Check the words for what was changed in a run."""
     return list(_usable({"texts": content}, "texts", [], _TEXTS, about, problems))
 
@@ -176,7 +177,7 @@ def choice_of(start: Params) -> RunSettings:
 
 
 def _read_fields(
-    content: Any, otherwise: Checked, checks: dict[str, Check], about: str, problems: list[str]
+    content: object, otherwise: Checked, checks: dict[str, Check], about: str, problems: list[str]
 ) -> Checked:
     content = _mapping(content, about, problems)
     return replace(
@@ -188,7 +189,7 @@ def _read_fields(
     )
 
 
-def _mapping(content: Any, about: str, problems: list[str]) -> dict[str, Any]:
+def _mapping(content: object, about: str, problems: list[str]) -> dict[str, Any]:
     if isinstance(content, dict):
         return content
     problems.append(f"{about} is not used: {_short(content)} is not a set of named values")
@@ -204,7 +205,7 @@ def _usable(content: dict[str, Any], name: str, otherwise: Any, check: Check, ab
     return otherwise
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     """A value of any size in a few letters."""
     if isinstance(value, int) and abs(value) > 10**_LONGEST:
         return "with more than 40 digits"

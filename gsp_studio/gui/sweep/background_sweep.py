@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.formatting import plural, told
-from gsp_studio.gui.jobs.job import Job
+from gsp_studio.gui.jobs.task_queue import TaskQueue
 from gsp_studio.gui.state import Phase
 from gsp_studio.io.logfile import sweeps_folder
 
@@ -38,13 +38,6 @@ _TELL = 0.2
 _Value = TypeVar("_Value")
 
 
-class _Reading(NamedTuple):
-    """A thing that is read from the disk, and where its value goes."""
-
-    read: Callable[[], Any]
-    use: Callable[[Any], None]
-
-
 class BackgroundSweep(QObject):
     """Does the sweeps of `session`, one at a time; signals tell of the grid that was asked about last."""
 
@@ -61,8 +54,7 @@ class BackgroundSweep(QObject):
         self.root: Path = sweeps_folder()
         self._sweep: Sweep | None = None
         self._retired: list[Sweep] = []
-        self._files: Job[_Reading, object] = Job(lambda reading: reading.read(), "gsp-sweep-files", self)
-        self._files.answered.connect(self._use)
+        self._files = TaskQueue("gsp-sweep-files", self)
         self._files.failed.connect(self.failed)
         #: Runs while there is something to tell: how far a sweep is, that one has ended.
         self._timer = QTimer(self, interval=POLL_MS)
@@ -91,7 +83,7 @@ class BackgroundSweep(QObject):
 
     @property
     def state(self) -> SweepPoll | None:
-        """How its cells stand."""
+        """State of the grid's cells."""
         return None if self._sweep is None else self._sweep.poll()
 
     @property
@@ -115,7 +107,7 @@ class BackgroundSweep(QObject):
         """Look which cells of a grid are on disk; nothing is computed. Not while a sweep is going."""
         sweep = None if self._is_started else self._new(grid)
         if sweep is not None:
-            self._let_go()
+            self._retire()
             self._sweep = sweep
             self._submit(sweep.look, lambda _: self._tell())
             self._tell()
@@ -125,7 +117,7 @@ class BackgroundSweep(QObject):
         sweep = None if self._is_started else self._new(grid)
         if sweep is None:
             return
-        self._let_go()
+        self._retire()
         self._sweep, self._is_started, self._is_paused = sweep, True, False
         self._give_way()
         sweep.start()
@@ -170,22 +162,20 @@ class BackgroundSweep(QObject):
             self._submit(lambda: shelf.read(cell), self._take_in)
 
     def _take_in(self, saved: SavedRun) -> None:
-        """Show the run behind a cell, as one of the list: that which is there already, or a new one.
-
-        Raises
-        ------
-        ValueError
-            It is not one of these data, or a run is going on.
-        """
+        """Show the run behind a cell, as one of the list: that which is there already, or a new one."""
         from gsp_studio.gui.session_file.run_records import entry_of_cell, is_run_of
 
-        session = self._session
+        session, runs = self._session, self._session.runs
         if session.dataset is None or session.phase is not Phase.IDLE:
-            raise ValueError("a run is going on; open the cell when it has ended")
-        runs = session.runs
+            self.failed.emit("A run is going on; open the cell when it has ended.", "")
+            return
         index = next((k for k, entry in enumerate(runs.entries) if is_run_of(entry, saved)), -1)
         if index < 0:
-            entry = entry_of_cell(saved, runs.next_number, session.dataset.X)
+            try:
+                entry = entry_of_cell(saved, runs.next_number, session.dataset.X)
+            except ValueError as error:  # it is not one of these data
+                self.failed.emit(*told(error))
+                return
             index = runs.append(entry)
             session.logged.emit(
                 f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.seed}."
@@ -221,7 +211,7 @@ class BackgroundSweep(QObject):
     # Telling
 
     def _submit(self, read: Callable[[], _Value], use: Callable[[_Value], None]) -> None:
-        self._files.submit(_Reading(read, use))
+        self._files.submit(read, use)
         self._timer.start()
 
     def poll(self) -> None:
@@ -233,12 +223,6 @@ class BackgroundSweep(QObject):
             self._tell()
         elif not self._retired:
             self._timer.stop()
-
-    def _use(self, reading: _Reading, value: object) -> None:
-        try:
-            reading.use(value)
-        except ValueError as error:
-            self.failed.emit(*told(error))
 
     def _tell(self) -> None:
         if self._sweep is None:
@@ -273,7 +257,7 @@ class BackgroundSweep(QObject):
 
     # Ends
 
-    def _let_go(self) -> None:
+    def _retire(self) -> None:
         if self._sweep is not None:
             self._sweep.cancel_all()
             self._retired.append(self._sweep)
@@ -284,7 +268,7 @@ class BackgroundSweep(QObject):
         if self._is_started:
             self._session.logged.emit("The sweep was cancelled for other images; its finished cells are kept.")
         self._is_started = False
-        self._let_go()
+        self._retire()
         self._files.discard()
         self._give_way()
         self.dropped.emit()
@@ -293,7 +277,8 @@ class BackgroundSweep(QObject):
         """Cancel, and wait; True when no thread is left."""
         self._timer.stop()
         self._is_started = False
-        self._let_go()
+        self._retire()
+        self._files.discard()
         ended = [sweep.join(timeout) for sweep in self._retired]
         ended.append(self._files.close(timeout))
         return all(ended)

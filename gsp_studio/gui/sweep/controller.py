@@ -62,7 +62,7 @@ class SweepController(QObject):
         dialog.startRequested.connect(sweep.begin)
         dialog.cellsCancelled.connect(sweep.cancel)
         dialog.allCancelled.connect(sweep.cancel_all)
-        dialog.runWanted.connect(sweep.open)
+        dialog.runRequested.connect(sweep.open)
         dialog.rootChosen.connect(self._keep_in)
         dialog.form.baseWanted.connect(lambda: dialog.set_base(sweep.base()))
         dialog.finished.connect(lambda _: self._forget())

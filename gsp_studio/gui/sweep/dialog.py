@@ -56,7 +56,7 @@ class SweepDialog(QDialog):
     startRequested = Signal(object)  # Grid
     cellsCancelled = Signal(object)  # tuple of Cell
     allCancelled = Signal()
-    runWanted = Signal(object)  # Cell
+    runRequested = Signal(object)  # Cell
     rootChosen = Signal(object)  # Path
 
     def __init__(self, base: Params, most: int, name: str, parent: QWidget | None = None) -> None:
@@ -135,7 +135,7 @@ class SweepDialog(QDialog):
         self.resize(960, 720)
 
     def set_folder(self, root: Path) -> None:
-        """Where sweeps are kept."""
+        """Show the folder of sweeps."""
         self._root = root
         self._folder.setText(f"Kept in {root}")
 
@@ -192,7 +192,7 @@ class SweepDialog(QDialog):
     # What is brought
 
     def set_poll(self, poll: SweepPoll) -> None:
-        """How the sweep stands."""
+        """Show the state of the sweep."""
         if self._grid is not None and len(poll.states) == len(self._grid.cells):
             self._poll = poll
             self._draw()
@@ -261,7 +261,7 @@ class SweepDialog(QDialog):
             self.set_problem("There is no finished run in this cell yet.")
         else:
             self._problem = ""
-            self.runWanted.emit(min(done, key=lambda state: state.error).cell)
+            self.runRequested.emit(min(done, key=lambda state: state.error).cell)
 
     def _cancel_cell(self) -> None:
         cells: tuple[Cell, ...] = tuple(state.cell for state in self._chosen())

@@ -1,4 +1,4 @@
-"""Which runs a sweep has: ranges of ranks and sparsities, seeds, iterations, the method, and what all runs share."""
+"""Form for the runs of a sweep: ranks, sparsities, seeds, iterations, the method, and what all runs share."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class HeatMap(QWidget):
     # Places
 
     def _field(self) -> QRectF:
-        """Where the tiles lie; asked for with every tile, so it is kept as long as nothing else has its size."""
+        """Area of the tiles; asked for with every tile, so it is kept as long as nothing else has its size."""
         wanted = (self.width(), self.height(), self.font().key())
         if self._kept is None or self._kept[0] != wanted:
             self._kept = (wanted, self._new_field())
@@ -124,7 +124,7 @@ class HeatMap(QWidget):
         return QRectF(room.left(), room.top(), max(1.0, width), max(1.0, height))
 
     def place_of(self, index: int) -> QRectF:
-        """Where a tile lies."""
+        """Return the place of a tile."""
         field = self._field()
         row, column = divmod(index, len(self._columns))
         width, height = field.width() / len(self._columns), field.height() / len(self._rows)
@@ -222,7 +222,7 @@ class HeatMap(QWidget):
         painter.drawText(place, _ALIGN.AlignCenter, "\n".join(lines))
 
     def _paint_stage(self, painter: QPainter, place: QRectF, tile: Tile) -> None:
-        """Where a tile stands, under what is written on it."""
+        """Paint a tile's stage, under its text."""
         theme = current_theme()
         if tile.stage is Stage.RUNNING:
             strip = QRectF(place.left(), place.bottom() - 4, place.width(), 4)

@@ -181,7 +181,7 @@ def _standing(seeds: Sequence[CellState], stage: Stage, progress: float, is_goin
 
 
 def word_of(stage: Stage, is_going: bool) -> str:
-    """Where a cell stands, in a word or two."""
+    """Name the stage of a cell, in a word or two."""
     return "not computed" if stage is Stage.QUEUED and not is_going else stage.value
 
 

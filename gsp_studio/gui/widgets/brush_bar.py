@@ -11,7 +11,7 @@ from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
 from gsp_studio.gui.widgets.paint_view import Brush
 
-_TEACH_FLOOR = "No pixel is free: one of weight 0 would never leave a basis image."
+_TEACH_FLOOR = "The lowest weight is above 0: a pixel of weight 0 would never leave a basis image."
 
 
 class BrushBar(Themed, QWidget):
@@ -36,7 +36,7 @@ class BrushBar(Themed, QWidget):
 
     def _build(self) -> None:
         tools = QButtonGroup(self)
-        for button, said in ((self.paints, "Paint pixels dear (B)"), (self.erases, "Make pixels cheap again (E)")):
+        for button, said in ((self.paints, "Paint high weights (B)"), (self.erases, "Lower the weights again (E)")):
             button.setCheckable(True)
             button.setToolTip(f"{said}; the right button does the other\n{_TEACH_FLOOR}")
             tools.addButton(button)
@@ -46,7 +46,7 @@ class BrushBar(Themed, QWidget):
         self.strength.setRange(5, 100)
         self.strength.setPageStep(10)
         self.strength.setAccessibleName("Strength of the brush, in percent")
-        self.strength.setToolTip("How far one stroke goes to dear, or, erasing, to cheap")
+        self.strength.setToolTip("How far one stroke goes to the highest weight, or, erasing, to the lowest")
         self.mirror.setToolTip("Paint left and right alike (M)")
         for slider in (self.diameter, self.strength):
             slider.setMinimumWidth(64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class CurveOverlay:
         self.tables: tuple[Array, ...] = ()
         self._runs: tuple[RunEntry, ...] = ()
 
-    def set_runs(self, runs: Sequence[RunEntry], thin: Any) -> None:
+    def set_runs(self, runs: Sequence[RunEntry], thin: Callable[[Array], Array]) -> None:
         """Draw these and no others; `thin(values)` tells which points of a curve are worth drawing."""
         self._runs = tuple(runs)
         self.tables = tuple(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QLabel, QWidget
 
@@ -32,7 +30,7 @@ class DeviceLabel(QLabel):
 
     def look(self) -> None:
         """Say how much memory is in use now."""
-        known: Any = self._known
+        known = self._known
         if known is None:
             return
         used = ""

@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtWidgets import QFrame, QWidget
 
 from gsp_studio.gui.formatting import percent
-from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing, label
+from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing
 from gsp_studio.gui.widgets.image_plates import Plate, Plates
 from gsp_studio.gui.widgets.tile_view import colour_table
 
@@ -26,14 +26,12 @@ class ErrorMap(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.plates = Plates("Average squared error of every pixel")
-        self._facts, self._pixel_words = ElidedLabel(), label()
+        self._facts = ElidedLabel()
         self._drawn: Residuals | None = None
-        self._pixel = (-1, -1)
         box = canvas(self)
-        box.addLayout(facing(self._facts, self._pixel_words))
+        box.addLayout(facing(self._facts, self.plates.pixel_words))
         box.addWidget(self.plates, 1)
         box.addSpacing(8)
-        self.plates.hovered.connect(self._point)
         self._facts.setText(_WAIT)
 
     def set_errors(self, errors: Residuals | None, dataset: Dataset) -> None:
@@ -44,7 +42,6 @@ class ErrorMap(QFrame):
         if errors is None:
             self.plates.set_plates(())
             self._facts.setText(_WAIT)
-            self._tell_pixel()
             return
         top = float(errors.pixels.max())
         image = dataset.as_map(errors.pixels)
@@ -56,16 +53,3 @@ class ErrorMap(QFrame):
             f"{len(errors.images)} images  ·  mean {errors.pixels.mean():.4g}  ·  largest {top:.4g} at row {row}, "
             f"column {column}  ·  error {percent(errors.error)}"
         )
-        self._tell_pixel()
-
-    def _point(self, plate: int, row: int, column: int) -> None:
-        self._pixel = (row, column)
-        self._tell_pixel()
-
-    def _tell_pixel(self) -> None:
-        row, column = self._pixel
-        if row < 0 or not self.plates.plates:
-            self._pixel_words.clear()
-            return
-        value = float(self.plates.plates[0].image[row, column])
-        self._pixel_words.setText(f"row {row}, column {column}  ·  {value:.4g}")

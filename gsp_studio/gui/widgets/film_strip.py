@@ -82,7 +82,7 @@ class FilmStrip(QAbstractScrollArea):
         return int(self._order[position]) if 0 <= position < len(self._order) else -1
 
     def place_of(self, image: int) -> QRect:
-        """Where the thumbnail of an image lies, in the viewport's pixels, in view or not."""
+        """Return the place of an image's thumbnail, in the viewport's pixels, in view or not."""
         x = _MARGIN + self._position_of(image) * _PITCH - self.horizontalScrollBar().value()
         return QRect(x + (_PITCH - _SIDE) // 2, _MARGIN, _SIDE, _SIDE)
 

@@ -1,4 +1,4 @@
-"""How the values of an image are distributed: bars for what is above 0, and the share of zeros in words beside it."""
+"""Histogram of the values of an image: bars for what is above 0, and the share of zeros in words beside it."""
 
 from __future__ import annotations
 

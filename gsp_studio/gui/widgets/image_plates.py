@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gsp_studio.gui.formatting import pixel_value
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.picture import draw_fitted, qimage_of
 
 Array = npt.NDArray[Any]
@@ -82,7 +84,13 @@ class Plate:
 
 
 class Plates(QWidget):
-    """Shows plates of one shape; emits `hovered(plate, row, column)`, -1 where there is none."""
+    """Shows plates of one shape; emits `hovered(plate, row, column)`, -1 where there is none.
+
+    Attributes
+    ----------
+    pixel_words : QLabel
+        The values under the pointer, by default those of the first plate; the widget around places it.
+    """
 
     hovered = Signal(int, int, int)
 
@@ -91,6 +99,9 @@ class Plates(QWidget):
         self._plates: tuple[Plate, ...] = ()
         self._images: list[QImage] = []
         self._bars: list[QImage] = []
+        self.pixel_words = label()
+        self._pixel = (-1, -1)
+        self.hovered.connect(self._point)
         self.setMouseTracking(True)
         self.setAccessibleName(name)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
@@ -101,7 +112,21 @@ class Plates(QWidget):
         self._bars = [coloured(np.arange(len(p.table))[None, :], p.table, 0, len(p.table) - 1) for p in plates]
         self._plates = plates
         self.setAccessibleDescription(", ".join(plate.title for plate in plates))
+        self._tell_pixel()
         self.update()
+
+    def words_of(self, row: int, column: int) -> str:
+        """Describe a pixel."""
+        return f"row {row}, column {column}  ·  {float(self._plates[0].image[row, column]):.4g}"
+
+    def _point(self, plate: int, row: int, column: int) -> None:
+        self._pixel = (row, column)
+        self._tell_pixel()
+
+    def _tell_pixel(self) -> None:
+        row, column = self._pixel
+        height, width = self._plates[0].image.shape[:2] if self._plates else (0, 0)
+        self.pixel_words.setText(self.words_of(row, column) if 0 <= row < height and column < width else "")
 
     @property
     def plates(self) -> tuple[Plate, ...]:
@@ -113,11 +138,11 @@ class Plates(QWidget):
         return QSize(240, 100)
 
     def sizeHint(self) -> QSize:
-        """As the panel has it on a small screen."""
+        """Return the size in a panel on a small screen."""
         return QSize(640, 240)
 
     def place_of(self, plate: int) -> QRectF:
-        """Where the image of a plate lies, in this widget's coordinates."""
+        """Return the place of a plate's image, in this widget's coordinates."""
         count, line = len(self._images), self._line()
         height, width = self._plates[0].image.shape[:2]
         free = (max(1.0, self.width() - _GAP * (count + 1)) / count, max(1.0, self.height() - 2 * line - _BAR))
@@ -127,12 +152,6 @@ class Plates(QWidget):
         pitch = min(max(w, 8.0 * line), free[0]) + _GAP
         x = (self.width() - count * pitch + _GAP) / 2 + plate * pitch + (pitch - _GAP - w) / 2
         return QRectF(x, line + (free[1] - h) / 2, w, h)
-
-    def pixel_centre(self, plate: int, row: int, column: int) -> QPointF:
-        """The middle of a pixel on the screen, in this widget's coordinates."""
-        place = self.place_of(plate)
-        height, width = self._plates[0].image.shape[:2]
-        return place.topLeft() + QPointF(place.width() * (column + 0.5) / width, place.height() * (row + 0.5) / height)
 
     def _line(self) -> float:
         return self.fontMetrics().height() + 6.0
@@ -182,3 +201,11 @@ class Plates(QWidget):
         if bar.width() > 8:
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             painter.drawImage(bar, self._bars[k])
+
+
+def residual_words(x: Array, made: Array, left: Array) -> str:
+    """A pixel's value, or its three, less its reconstruction."""
+    signed = f"{float(left):+.4g}".replace("-", "−")
+    if x.ndim:
+        return f"({pixel_value(x)}) − ({pixel_value(made)}), mean {signed}"
+    return f"{pixel_value(x)} − {pixel_value(made)} = {signed}"

@@ -77,7 +77,7 @@ class Brush:
     diameter : float
         In pixels of the image, at least 1.
     strength : float
-        How far the middle goes to the dearest weight, or, erasing, to the cheapest.
+        How far the middle goes to the highest weight, or, erasing, to the lowest.
     erases : bool
     mirror : bool
         Whether left and right are painted alike.
@@ -92,14 +92,14 @@ class Brush:
 class PaintView(QWidget):
     """Edits weights (height, width) in [0, 1].
 
-    Emits `painted` when a move has changed something, `strokeEnded(box, before)` when the hand lets go of what has,
-    `hovered(row, column)` for the pixel under the pointer, -1 for none, and `brushWanted(Brush)` for keys and wheel.
+    Emits `painted` when a move has changed something, `strokeEnded(box, before)` when the stroke that has ends,
+    `hovered(row, column)` for the pixel under the pointer, -1 for none, and `brushRequested(Brush)` for keys and wheel.
     """
 
     painted = Signal()
     strokeEnded = Signal(object, object)
     hovered = Signal(int, int)
-    brushWanted = Signal(object)
+    brushRequested = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -189,7 +189,7 @@ class PaintView(QWidget):
         )
 
     def place_of(self, row: float, column: float) -> QPointF:
-        """Where a point of the image lies in the widget; the middle of a pixel is at .5."""
+        """Return the place of a point of the image in the widget; the middle of a pixel is at .5."""
         return self._on_screen(QRectF(column, row, 0, 0)).topLeft()
 
     def _point(self, position: QPointF) -> tuple[float, float]:
@@ -264,11 +264,11 @@ class PaintView(QWidget):
         elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal, Qt.Key.Key_Minus):
             self._resize(key != Qt.Key.Key_Minus)
         elif key == Qt.Key.Key_M:
-            self.brushWanted.emit(replace(self.brush, mirror=not self.brush.mirror))
+            self.brushRequested.emit(replace(self.brush, mirror=not self.brush.mirror))
         elif key == Qt.Key.Key_Escape:
             self._drop()
         else:
-            self.brushWanted.emit(replace(self.brush, erases=key == Qt.Key.Key_E))
+            self.brushRequested.emit(replace(self.brush, erases=key == Qt.Key.Key_E))
 
     def _walk(self, down: int, right: int, step: int) -> None:
         height, width = self.weights.shape
@@ -280,7 +280,7 @@ class PaintView(QWidget):
     def _resize(self, larger: bool) -> None:
         d = self.brush.diameter
         step = max(1, round(0.15 * d))
-        self.brushWanted.emit(replace(self.brush, diameter=max(1.0, d + step if larger else d - step)))
+        self.brushRequested.emit(replace(self.brush, diameter=max(1.0, d + step if larger else d - step)))
 
     def _begin(self, point: tuple[float, float], other: bool) -> None:
         brush = self.brush
@@ -310,7 +310,7 @@ class PaintView(QWidget):
             self.strokeEnded.emit(stroke.touched, stroke.before(stroke.touched))
 
     def _drop(self) -> None:
-        """As if the stroke had not been begun."""
+        """Drop the stroke."""
         stroke = self._stroke
         if stroke is not None and stroke.touched is not None:
             self.set_patch(stroke.touched, stroke.before(stroke.touched))
@@ -334,7 +334,7 @@ class PaintView(QWidget):
     # Painting
 
     def _outlines(self) -> list[QRectF]:
-        """Where the brush is on the screen, and its mirror image."""
+        """Outlines of the brush on the screen, and of its mirror image."""
         if self._pointer is None:
             return []
         row, column = self._pointer

@@ -65,7 +65,7 @@ class PartsStrip(QWidget):
 
     @property
     def rank(self) -> int:
-        """How many basis images there are, used or not."""
+        """Number of basis images, used or not."""
         return len(self._shares)
 
     @property
@@ -86,7 +86,7 @@ class PartsStrip(QWidget):
         return int(parts[position]) if 0 <= column < columns and 0 <= position < len(parts) else -1
 
     def place_of(self, basis: int) -> QRectF:
-        """Where the tile of a basis image lies."""
+        """Return the place of a basis image's tile."""
         position = int(np.flatnonzero(self._parts == basis)[0])
         row, column = divmod(position, self._grid()[0])
         corner = self._corner()
@@ -101,7 +101,7 @@ class PartsStrip(QWidget):
         return max(1, (self.width() - 2 * _MARGIN) // _PITCH), max(1, (self.height() - _MARGIN) // self._height())
 
     def _corner(self) -> QPoint:
-        """Where the tiles begin, so that they are in the middle."""
+        """Corner of the tiles, so that they are in the middle."""
         columns, count = self._grid()[0], len(self.shown())
         across, down = min(columns, count), -(-count // columns)
         return QPoint(

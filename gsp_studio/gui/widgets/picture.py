@@ -77,7 +77,7 @@ class Picture(QWidget):
         self.set_images([])
 
     def sizeHint(self) -> QSize:
-        """As was asked for."""
+        """Return the size that was asked for."""
         return QSize(self._side, self._side)
 
     def minimumSizeHint(self) -> QSize:

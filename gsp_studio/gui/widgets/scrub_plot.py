@@ -16,6 +16,30 @@ from gsp_studio.gui.theme import Themed, current_theme
 Array = npt.NDArray[Any]
 
 
+def make_bare(plot: pg.PlotWidget, title: str) -> None:
+    """Leave a plot its axes and curves alone, with fixed ranges and the title of its values."""
+    item = plot.getPlotItem()
+    item.setMenuEnabled(False)
+    item.hideButtons()
+    item.setMouseEnabled(x=False, y=False)
+    item.disableAutoRange()
+    item.setLabel("left", title)
+    item.getAxis("left").setWidth(56)
+    for side in ("left", "bottom"):
+        item.getAxis(side).enableAutoSIPrefix(False)
+    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+
+
+def tint_axes(plot: pg.PlotWidget) -> None:
+    """Give ground and axes of a plot the colours of the theme in force."""
+    theme = current_theme()
+    plot.setBackground(theme.canvas)
+    for side in ("left", "bottom"):
+        axis = plot.getPlotItem().getAxis(side)
+        axis.setPen(pg.mkPen(theme.canvas_muted))
+        axis.setTextPen(pg.mkPen(theme.canvas_text))
+
+
 class ScrubPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
     """A curve, a line at the present x, a mark at the knee; ranges are set by us, never searched.
 
@@ -27,17 +51,9 @@ class ScrubPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
 
     def __init__(self, title: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        make_bare(self, title)
         item = self.getPlotItem()
-        item.setMenuEnabled(False)
-        item.hideButtons()
-        item.setMouseEnabled(x=False, y=False)
-        item.disableAutoRange()
         item.setContentsMargins(0, 8, 16, 4)
-        item.setLabel("left", title)
-        item.getAxis("left").setWidth(56)
-        for side in ("left", "bottom"):
-            item.getAxis(side).enableAutoSIPrefix(False)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self._curve = item.plot()
         self._knee = pg.InfiniteLine(angle=90)
@@ -52,11 +68,7 @@ class ScrubPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
     def tint(self) -> None:
         """Take the colours of the theme in force."""
         theme = current_theme()
-        self.setBackground(theme.canvas)
-        for side in ("left", "bottom"):
-            axis = self.getPlotItem().getAxis(side)
-            axis.setPen(pg.mkPen(theme.canvas_muted))
-            axis.setTextPen(pg.mkPen(theme.canvas_text))
+        tint_axes(self)
         self._curve.setPen(pg.mkPen(theme.curve_error, width=1))
         self._line.setPen(pg.mkPen(theme.canvas_accent, width=1))
         self._dot.setPen(pg.mkPen(theme.canvas_accent, width=1))
@@ -83,7 +95,7 @@ class ScrubPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
             self._dot.setData([x], [float(np.interp(x, self._x, self._y))])
 
     def place_of(self, x: float) -> QPointF:
-        """Where an x lies, in this widget's coordinates, at half its height."""
+        """Return the place of an x, in this widget's coordinates, at half its height."""
         scene = self.getPlotItem().vb.mapViewToScene(QPointF(x, 0.0))
         return QPointF(self.mapFromScene(scene).x(), self.height() / 2)
 
@@ -105,7 +117,7 @@ class ScrubPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
         event.accept()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Let go."""
+        """End the drag."""
         if self._dragging:
             self._dragging = False
             self.released.emit()

@@ -22,7 +22,7 @@ _DECIMALS = 4
 class SparsitySlider(QWidget):
     """Edits one number in [0, 1]: `value`, `setValue`, `valueChanged`; `resetRequested` on double-click.
 
-    `released` when the hand has let go: at the end of a drag, after a key and after a notch of the wheel.
+    `released` when a change is complete: at the end of a drag, after a key and after a notch of the wheel.
     """
 
     valueChanged = Signal(float)
@@ -53,7 +53,7 @@ class SparsitySlider(QWidget):
             self.update()
 
     def setMark(self, mark: float) -> None:
-        """Where the projected basis lies by itself; NaN for none."""
+        """Mark the sparsity of the unprojected basis; NaN for none."""
         self._mark = mark
         self.update()
 
@@ -99,14 +99,14 @@ class SparsitySlider(QWidget):
             self._user_sets(self._value_at(event.position().x()))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Let go."""
+        """End the drag."""
         was_dragging, self._dragging = self._dragging, False
         self.update()
         if was_dragging:
             self.released.emit()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Back to the basis's own sparsity."""
+        """Reset to the mark."""
         self._dragging = False
         self.resetRequested.emit()
 

@@ -16,8 +16,8 @@ from gsp_studio.gui.widgets.controls import plain
 
 Array = npt.NDArray[Any]
 
-#: Effect of a click on a bar: on one that is not held, and on one that is.
-_HOLDS = ("click to hold it here", "held here; click to let go of it")
+#: Effect of a click on a bar: on one that is free, and on one that is locked.
+_LOCKS = ("click to lock it at this sparsity", "locked at this sparsity; click to unlock it")
 
 
 class SparsityBars(QWidget):
@@ -26,7 +26,7 @@ class SparsityBars(QWidget):
     picked = Signal(int)
 
     def __init__(
-        self, what: str = "basis image", does: tuple[str, str] = _HOLDS, parent: QWidget | None = None
+        self, what: str = "basis image", does: tuple[str, str] = _LOCKS, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self._what, self._does = what, does
@@ -34,7 +34,7 @@ class SparsityBars(QWidget):
         self._values: Array = np.zeros(0)
         self._target = math.nan
         self._selected = -1
-        self._held: frozenset[int] = frozenset()
+        self._locked: frozenset[int] = frozenset()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         self.setMouseTracking(True)
         self.setAccessibleName(f"Sparsity of each {what}")
@@ -61,9 +61,9 @@ class SparsityBars(QWidget):
         self._selected = tile
         self.update()
 
-    def set_held(self, tiles: frozenset[int]) -> None:
-        """Mark the bars of these tiles as held."""
-        self._held = tiles
+    def set_locked(self, tiles: frozenset[int]) -> None:
+        """Mark the bars of these tiles as locked."""
+        self._locked = tiles
         self.update()
 
     def tile_at(self, x: float) -> int:
@@ -83,7 +83,7 @@ class SparsityBars(QWidget):
         tile = self.tile_at(event.position().x())
         if tile >= 0:
             name = f"{self._names[tile]}: " if tile < len(self._names) else ""
-            text = f"{name}sparsity {self._values[tile]:.4f}, {self._does[tile in self._held]}"
+            text = f"{name}sparsity {self._values[tile]:.4f}, {self._does[tile in self._locked]}"
             QToolTip.showText(event.globalPosition().toPoint(), plain(text), self)
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -102,15 +102,15 @@ class SparsityBars(QWidget):
             h = float(value) * height
             place = QRectF(k * width, height - h, max(1.0, width - gap), h)
             painter.fillRect(place, chosen if k == self._selected else bar)
-            if k in self._held:
-                _draw_clamp(painter, place, QColor(theme.window), QColor(theme.text))
+            if k in self._locked:
+                _draw_lock(painter, place, QColor(theme.window), QColor(theme.text))
         if not math.isnan(self._target):
             y = height - self._target * height
             painter.setPen(QPen(QColor(theme.curve_target), 1.5))
             painter.drawLine(QPointF(0, y), QPointF(self.width(), y))
 
 
-def _draw_clamp(painter: QPainter, bar: QRectF, inside: QColor, outside: QColor) -> None:
-    """Mark a bar as held: hatched, with a cap on it."""
+def _draw_lock(painter: QPainter, bar: QRectF, inside: QColor, outside: QColor) -> None:
+    """Mark a bar as locked: hatched, with a cap on it."""
     painter.fillRect(bar, QBrush(inside, Qt.BrushStyle.BDiagPattern))
     painter.fillRect(QRectF(bar.left(), bar.top() - 1.0, bar.width(), 3.0), outside)

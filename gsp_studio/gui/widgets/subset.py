@@ -1,4 +1,4 @@
-"""Which images are read: from one to another, every so many; counted from 1, as people count frames."""
+"""Choice of the images that are read: from one to another, every so many; counted from 1, as people count frames."""
 
 from __future__ import annotations
 

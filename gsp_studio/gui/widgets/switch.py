@@ -34,7 +34,7 @@ class Switch(QWidget):
         self._group.idToggled.connect(self._toggled)
 
     def index(self) -> int:
-        """Which is down."""
+        """Index of the button that is down."""
         return self._index
 
     def set_index(self, index: int) -> None:

@@ -45,8 +45,8 @@ class TileSpread:
         self._entry: RunEntry | None = None
         self._relative: Array | None = None
         self._is_on = True
-        self._drawn: tuple[Any, ...] = ()
-        self._kept: tuple[Any, ...] = ()
+        self._drawn: tuple[object, ...] = ()
+        self._kept: tuple[object, ...] = ()
 
     def set_entry(self, entry: RunEntry | None) -> None:
         """The run that the tiles are of, if its stability is known."""

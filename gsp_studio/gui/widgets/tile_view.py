@@ -259,13 +259,6 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
         self._box.setXLink(other._box)
         self._box.setYLink(other._box)
 
-    def tile_centre(self, tile: int) -> QPointF:
-        """The middle of a tile, in the viewport's pixels."""
-        assert self._buffer is not None
-        x, y = self._buffer.origin_of(tile)
-        middle = QPointF(x + self._buffer.width / 2, y + self._buffer.height / 2)
-        return QPointF(self.mapFromScene(self._box.mapViewToScene(middle)))
-
     def _place(self, item: QGraphicsRectItem, tile: int) -> None:
         if self._buffer is None or not 0 <= tile < self._buffer.count:
             item.hide()

@@ -16,35 +16,35 @@ Array = npt.NDArray[Any]
 
 
 def weight_colours() -> Array:
-    """256 colours (256, 3) uint8 from the cheapest weight, 0, to the dearest, 1."""
+    """256 colours (256, 3) uint8 from the lowest weight, 0, to the highest, 1."""
     table = colour_table("cividis")
     table[255] = table[254]  # there 255 means "between tiles"
     return table
 
 
 class WeightLegend(QWidget):
-    """Legend of the colours: a bar from cheap to dear."""
+    """Legend of the colours: a bar from low to high."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("Colours of the weights: dark blue is cheap, yellow is dear")
-        self.setToolTip("What it costs a basis image to use a pixel: it gathers on the cheap ones and leaves the dear.")
+        self.setAccessibleName("Colours of the weights: dark blue is low, yellow is high")
+        self.setToolTip("The cost of a pixel to a basis image, which gathers where weights are low.")
 
     def sizeHint(self) -> QSize:
         """The bar and a word at either end."""
         metrics = self.fontMetrics()
-        return QSize(metrics.horizontalAdvance("cheap  dear") + 96, metrics.height() + 4)
+        return QSize(metrics.horizontalAdvance("low  high") + 96, metrics.height() + 4)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Cheap, the colours, dear."""
+        """Low, the colours, high."""
         painter = QPainter(self)
         painter.setPen(QColor(current_theme().text_muted))
         metrics = painter.fontMetrics()
-        left, right = metrics.horizontalAdvance("cheap") + 8.0, self.width() - metrics.horizontalAdvance("dear") - 8.0
+        left, right = metrics.horizontalAdvance("low") + 8.0, self.width() - metrics.horizontalAdvance("high") - 8.0
         middle = Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(QRect(0, 0, self.width(), self.height()), middle | Qt.AlignmentFlag.AlignLeft, "cheap")
-        painter.drawText(QRect(0, 0, self.width(), self.height()), middle | Qt.AlignmentFlag.AlignRight, "dear")
+        painter.drawText(QRect(0, 0, self.width(), self.height()), middle | Qt.AlignmentFlag.AlignLeft, "low")
+        painter.drawText(QRect(0, 0, self.width(), self.height()), middle | Qt.AlignmentFlag.AlignRight, "high")
         shades = QLinearGradient(left, 0, right, 0)
         table = weight_colours()
         for k in range(0, 256, 15):

@@ -8,9 +8,9 @@ import numpy as np
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QWidget
 
-from gsp_studio.gui.formatting import percent, pixel_value
-from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing, label
-from gsp_studio.gui.widgets.image_plates import Plate, Plates, grey_table, signed_table
+from gsp_studio.gui.formatting import percent
+from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing
+from gsp_studio.gui.widgets.image_plates import Array, Plate, Plates, grey_table, residual_words, signed_table
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import DisplayedBasis
@@ -23,6 +23,17 @@ _REST_MS = 300
 _GREY, _SIGNED = grey_table(), signed_table()
 
 
+class _PicturePlates(Plates):
+    """Plates of a picture; pixels in no patch have no reconstruction."""
+
+    covered: Array
+
+    def words_of(self, row: int, column: int) -> str:
+        """Describe a pixel."""
+        values = residual_words(*(plate.image[row, column] for plate in self.plates))
+        return f"row {row}, column {column}  ·  {values if self.covered[row, column] else 'in no patch'}"
+
+
 class WholePicture(QFrame):
     """Three plates; `requested(patch)` wants `set_picture` with the image that this patch was cut from."""
 
@@ -30,20 +41,18 @@ class WholePicture(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.plates = Plates("The whole picture: original, reconstruction and residual")
-        self._facts, self._pixel_words = ElidedLabel(), label()
+        self.plates = _PicturePlates("The whole picture: original, reconstruction and residual")
+        self._facts = ElidedLabel()
         self._count = 0
         self._wanted: tuple[DisplayedBasis | None, int] = (None, -1)
         self._asked: tuple[DisplayedBasis | None, int] = (None, -1)
         self._picture: Picture | None = None
-        self._pixel = (-1, -1)
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self._ask)
         box = canvas(self)
-        box.addLayout(facing(self._facts, self._pixel_words))
+        box.addLayout(facing(self._facts, self.plates.pixel_words))
         box.addWidget(self.plates, 1)
         box.addSpacing(8)
-        self.plates.hovered.connect(self._point)
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Show pictures of these patches; there is none yet."""
@@ -53,7 +62,6 @@ class WholePicture(QFrame):
         self._picture = None
         self.plates.set_plates(())
         self._facts.setText(_WAIT)
-        self._tell_pixel()
 
     def show_patch(self, shown: DisplayedBasis, patch: int) -> None:
         """Show the image that a patch was cut from, with this basis; the former stays until it is there."""
@@ -64,6 +72,7 @@ class WholePicture(QFrame):
     def set_picture(self, shown: DisplayedBasis, image: int, picture: Picture) -> None:
         """The answer to `requested`: image number `image`, from 0."""
         self._picture = picture
+        self.plates.covered = picture.covered
         white = float(picture.original.max(initial=0.0)) or 1.0
         left = picture.residual
         left = left.mean(axis=2) if left.ndim == 3 else left  # its sign is what it tells
@@ -87,26 +96,8 @@ class WholePicture(QFrame):
             f"{number}{height} × {width}  ·  error {percent(picture.error)}, overlapping patches averaged  ·  "
             f"{covered} in patches"
         )
-        self._tell_pixel()
 
     def _ask(self) -> None:
         if self._wanted != self._asked and self.isVisible():
             self._asked = self._wanted
             self.requested.emit(self._wanted[1])
-
-    def _point(self, plate: int, row: int, column: int) -> None:
-        self._pixel = (row, column)
-        self._tell_pixel()
-
-    def _tell_pixel(self) -> None:
-        row, column = self._pixel
-        if row < 0 or self._picture is None:
-            self._pixel_words.clear()
-            return
-        x, made, left = (plate.image[row, column] for plate in self.plates.plates)
-        signed = f"{float(left):+.4g}".replace("-", "−")
-        told = f"{pixel_value(x)} − {pixel_value(made)} = {signed}"
-        if x.ndim:
-            told = f"({pixel_value(x)}) − ({pixel_value(made)}), mean {signed}"
-        is_there = bool(self._picture.covered[row, column])
-        self._pixel_words.setText(f"row {row}, column {column}  ·  {told if is_there else 'in no patch'}")

@@ -28,7 +28,7 @@ _GIB = 1 << 30
 
 
 class ClusterMenu(QObject):
-    """Where runs are computed: the menu that chooses, and the words of the status bar.
+    """Menu that chooses where runs are computed, and the words of the status bar.
 
     Parameters
     ----------

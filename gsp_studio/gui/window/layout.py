@@ -26,7 +26,7 @@ from gsp_studio.gui.panels.selected_basis import BasisPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.panels.weights import WeightsPanel
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.window.view_tabs import ViewTabs
+from gsp_studio.gui.widgets.view_tabs import ViewTabs
 
 #: Version of the docks' arrangement: a stored one of another version is not restored.
 _VERSION = 2
@@ -35,7 +35,7 @@ P = TypeVar("P", bound=QWidget)
 
 
 class Place(Enum):
-    """Where a panel stands."""
+    """Place of a panel."""
 
     VIEW = auto()  # a tab of the centre
     UNDER_VIEWS = auto()
@@ -151,7 +151,7 @@ class WindowLayout(QObject):
         self._first = QByteArray(self.state())
 
     def state(self) -> QByteArray:
-        """Where the docks are, or were before they were hidden for a view that does without."""
+        """Return the arrangement of docks, or that before they were hidden for a view that does without."""
         return self._hidden or self._window.saveState(_VERSION)
 
     def restore(self, state: QByteArray) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplicat
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QToolBar, QToolButton
 
 from gsp_studio.gui.network.controller import NetworkController
+from gsp_studio.gui.network.panel import NetworksPanel
 from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.panels.constraint_chip import ConstraintChip
 from gsp_studio.gui.panels.curves import CurvesPanel
@@ -19,7 +20,6 @@ from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.menu import SessionFileMenu
-from gsp_studio.gui.session_file.unsaved_work import UnsavedWork
 from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 from gsp_studio.gui.theme import Themed, apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.widgets.device_label import DeviceLabel
@@ -30,6 +30,7 @@ from gsp_studio.gui.window.menu_bar import MenuBar
 from gsp_studio.gui.window.messages import Messages
 from gsp_studio.gui.window.prompts import Prompts
 from gsp_studio.gui.window.tour import Tour, hints_of
+from gsp_studio.gui.window.unsaved_work import UnsavedWork
 from gsp_studio.gui.window.view_menu import ViewMenu
 
 
@@ -56,7 +57,8 @@ class MainWindow(Themed, QMainWindow):
         self.messages = Messages(self, self.arrangement.panel(LogPanel), self.asking)
         self.filing = SessionFileMenu(self, session, self.arrangement, settings)
         self.unsaved = UnsavedWork(self, session, self.sweep, self.filing)
-        self.networking = NetworkController(self, session, self.arrangement, settings)
+        networks = self.arrangement.panel(NetworksPanel)
+        self.networking = NetworkController(self, session, self.centre, networks, settings)
         self.clusters = ClusterMenu(self, session, settings)
         self.device = DeviceLabel()
         self.statusBar().addPermanentWidget(self.device)
@@ -87,8 +89,8 @@ class MainWindow(Themed, QMainWindow):
     def _connect(self) -> None:
         session, asking, networks, messages = self.session, self.asking, self.networking.session, self.messages
         asking.before_other_data = self.filing.before_other_data = self.unsaved.before_other_data
-        asking.sessionWanted.connect(self.filing.open)
-        asking.networkWanted.connect(self.networking.open)
+        asking.sessionRequested.connect(self.filing.open)
+        asking.networkRequested.connect(self.networking.open)
         self.arrangement.attach(session, self)
         session.loader.layoutNeeded.connect(asking.layout)
         session.loader.previewReady.connect(asking.preview)
@@ -102,6 +104,7 @@ class MainWindow(Themed, QMainWindow):
             session.datasetChanged,
             session.runs.changed,
             session.display.markedChanged,
+            networks.pathChanged,
         ):
             changed.connect(lambda *_: self.offer_actions())
         for failed in (session.failed, networks.failed):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence, QUndoStack
 from PySide6.QtWidgets import QMainWindow, QMenu
@@ -27,7 +26,13 @@ class MenuBar:
         self.actions: list[QAction] = []
 
     def add(
-        self, menu: str, text: str, slot: Callable[..., Any], keys: str = "", image: str = "", checkable: bool = False
+        self,
+        menu: str,
+        text: str,
+        slot: Callable[..., object],
+        keys: str = "",
+        image: str = "",
+        checkable: bool = False,
     ) -> QAction:
         """An action; a checkable one tells the slot whether it is on."""
         action = QAction(text, self._window)
@@ -51,7 +56,7 @@ class MenuBar:
         return action
 
     def choices(
-        self, menu: str, title: str, texts: Mapping[str, str], chosen: str, slot: Callable[[str], Any]
+        self, menu: str, title: str, texts: Mapping[str, str], chosen: str, slot: Callable[[str], object]
     ) -> dict[str, QAction]:
         """A submenu of which one entry is on; the slot gets its key. Returns its actions by key."""
         made: dict[str, QAction] = {}

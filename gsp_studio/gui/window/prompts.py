@@ -40,7 +40,7 @@ _MORE_KEYS = [
     ("Arrows", "Walk through the basis images (with focus on them)"),
     ("Esc", "Cancel and keep the best iterate (with focus in the run bar)"),
     ("Arrows, Shift+Arrows", "Sparsity by 0.01, by 0.001 (with focus on the slider)"),
-    ("Double-click", "On the slider: the basis's own sparsity; on the basis images: all in view"),
+    ("Double-click", "On the slider: the sparsity of the unprojected basis; on the basis images: all in view"),
 ]
 
 
@@ -51,8 +51,8 @@ _ONE_SIZE = (128, 128)
 class Prompts(QObject):
     """Opens dialogs over `window`; answers go to the session, the last folders into the settings."""
 
-    sessionWanted = Signal(object)  # Path of a session file
-    networkWanted = Signal(object)  # Path of a file that is a network and nothing else
+    sessionRequested = Signal(object)  # Path of a session file
+    networkRequested = Signal(object)  # Path of a file that is a network and nothing else
 
     def __init__(self, window: QMainWindow, session: Session, sweep: BackgroundSweep, settings: QSettings) -> None:
         super().__init__(window)
@@ -91,10 +91,10 @@ class Prompts(QObject):
     def open(self, path: Path) -> None:
         """Open a data set, a session or a network, and remember where it lies."""
         if path.suffix.lower() == SUFFIX:
-            self.sessionWanted.emit(path)
+            self.sessionRequested.emit(path)
             return
         if path.suffix.lower() in NETWORKS:
-            self.networkWanted.emit(path)
+            self.networkRequested.emit(path)
             return
         self._settings.setValue("folder", str(path.parent))
         self._open(path)

@@ -62,8 +62,8 @@ def hints_of(opening: QWidget, run: QWidget, slider: QWidget, bars: QWidget, vie
         ),
         Hint(
             lambda: bars,
-            "Who pays",
-            "One bar a basis image. Click a bar to hold that image at its sparsity: the others share the rest.",
+            "Sparsity per basis image",
+            "One bar a basis image. Click a bar to lock the sparsity of that image: the others share the rest.",
         ),
         Hint(
             lambda: views,

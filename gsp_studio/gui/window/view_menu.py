@@ -1,4 +1,4 @@
-"""How basis images are drawn, in the View menu: the actions for it, and what is on of them."""
+"""Actions of the View menu for drawing basis images, with checks on those in force."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def is_table(path: Path, head: bytes) -> bool:
 
 
 def list_arrays(path: Path) -> list[ArrayEntry]:
-    """The one table of a file, which has to be read for that."""
+    """List the one table of a file, which has to be read for that."""
     found = _table_of(path)
     return [ArrayEntry("", found.values.shape, found.values.dtype, notes=found.notes)]
 

@@ -29,7 +29,7 @@ class UnsavedWork(QObject):
     def __init__(self, window: QMainWindow, session: Session, sweep: BackgroundSweep, filing: SessionFileMenu) -> None:
         super().__init__(window)
         self._window, self._session, self._filing = window, session, filing
-        self._keeping, self._sweep = filing.keeping, sweep
+        self._store, self._sweep = filing.store, sweep
         self.question: UnsavedQuestion | None = None
         #: Whether unsaved work is to be found among the recent sessions after the window has closed.
         self.is_wanted = True
@@ -39,22 +39,22 @@ class UnsavedWork(QObject):
         self._after_run: Callable[[], None] | None = None
         self._after_save: Callable[[], None] | None = None
         self._session.phaseChanged.connect(lambda _: QTimer.singleShot(0, self._go_on_without_run))
-        self._keeping.saved.connect(lambda _: self._go_on_saved())
-        self._keeping.failed.connect(lambda *_: self._forget_save())
+        self._store.saved.connect(lambda _: self._go_on_saved())
+        self._store.failed.connect(lambda *_: self._forget_save())
 
     # Before the window closes
 
     def allows_close(self) -> bool:
         """Whether the window may close now; where it may not, it is asked or waited for, and closes then."""
-        keeping, going = self._keeping, self._going()
-        if self._may_close or not (keeping.is_modified or going):
+        store, going = self._store, self._going()
+        if self._may_close or not (store.is_modified or going):
             return True
-        if keeping.is_saving and not self._is_saved_first:  # the file is on its way: nothing may be left to ask
+        if store.is_saving and not self._is_saved_first:  # the file is on its way: nothing may be left to ask
             self._is_saved_first = True
             self._after_save = self._close
             return False
         self._is_saved_first = False
-        if not keeping.is_modified:
+        if not store.is_modified:
             self._ask("Close GSP Studio?", "\n".join(going), {"discard": self.leave}, "Close")
             return False
         answers: dict[str, Callable[[], None]] = {
@@ -63,7 +63,7 @@ class UnsavedWork(QObject):
             "discard": self._discard_and_leave,
         }
         more = f"Kept for later, it is found under {_SHELF}."
-        if not keeping.is_watching:
+        if not store.autosave.is_on:
             del answers["keep"]
             more = ""
         sentences = [*self._work(), *going, more]
@@ -87,26 +87,26 @@ class UnsavedWork(QObject):
 
     def before_other_data(self, go: Callable[[], None]) -> None:
         """Call `go`, which opens other data, when the work on these is kept; where it cannot be, or is going, ask."""
-        session, keeping = self._session, self._keeping
+        session, store = self._session, self._store
         if session.phase.is_run:  # nothing is opened then
             go()
         elif self._sweep.is_going:
             more = "It ends for other data. Its finished runs stay on the disk; the one that is going is lost."
             self._ask("Open other data during a sweep?", more, {"discard": partial(self._archive, go)}, "Open")
-        elif keeping.is_modified:
+        elif store.is_modified:
             self._archive(go)
         else:
             go()
 
     def _archive(self, go: Callable[[], None]) -> None:
-        if self._keeping.is_modified:
-            self._keeping.settle(lambda problem: self._ask_to_give_up(problem, go) if problem else go())
+        if self._store.is_modified:
+            self._store.autosave.settle(lambda problem: self._ask_to_give_up(problem, go) if problem else go())
         else:
             go()
 
     def _ask_to_give_up(self, problem: str, go: Callable[[], None]) -> None:
         def discard() -> None:
-            self._keeping.give_up()
+            self._store.give_up()
             go()
 
         text = f"Save the work on {self._name} before other data are opened?"
@@ -117,7 +117,7 @@ class UnsavedWork(QObject):
 
     @property
     def _name(self) -> str:
-        dataset, path = self._session.dataset, self._keeping.path
+        dataset, path = self._session.dataset, self._store.path
         return path.name if path is not None else "these data" if dataset is None else dataset.name
 
     def _work(self) -> list[str]:
@@ -125,7 +125,7 @@ class UnsavedWork(QObject):
         session = self._session
         told = []
         if session.runs.entries:
-            count, path = plural(len(session.runs.entries), "run"), self._keeping.path
+            count, path = plural(len(session.runs.entries), "run"), self._store.path
             is_one = len(session.runs.entries) == 1
             told.append(
                 f"{count} {'is' if is_one else 'are'} in no file yet."
@@ -187,7 +187,7 @@ class UnsavedWork(QObject):
         go, self._after_save = self._after_save, None
         if go is None:
             return
-        if self._keeping.is_modified and go == self.leave:  # there is more than has been written
+        if self._store.is_modified and go == self.leave:  # there is more than has been written
             self._close()
         else:
             go()
@@ -202,7 +202,7 @@ class UnsavedWork(QObject):
             else:
                 go()
 
-        self._keeping.settle(kept)
+        self._store.autosave.settle(kept)
 
     def _end_run(self, then: Callable[[], None], is_patient: bool = True) -> None:
         """Go on when the run has ended; not patient: asked once more, go on with what it has reached so far."""

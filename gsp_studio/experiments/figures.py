@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.blocks import Matrix
+from gsp_studio.core.methods import METHODS
 from gsp_studio.core.nmf import Params, check_params
 from gsp_studio.experiments.contents import Bases, Content, Curves, ErrorMaps, best_of_each
 from gsp_studio.experiments.runs import FinishedRun, Task
@@ -124,6 +125,7 @@ class Figure:
             for method in self.methods:
                 # The same seed is the same start.
                 params = Params(settings.rank, method, target, seed, settings.max_iter, n_steps=PAPER_STEPS)
+                params = replace(params, extrapolate=METHODS[method].has_price)  # the paper's methods are plain
                 if method == "wsnmf" and dataset is not None:
                     params = replace(params, weights=centre_weights(dataset))
                 if method == "l1ahals" and settings.sparsity is None:

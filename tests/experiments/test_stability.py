@@ -54,7 +54,7 @@ def test_parts_that_are_there_are_stable_and_those_too_many_are_not():
     assert right.spread.dtype == np.float32
     many = replace(params, rank=9)
     wrong = basis_stability(X, factorize(X, many).W, many)
-    assert len(wrong.unstable) >= 3
+    assert len(wrong.unstable) >= 2
     assert wrong.spread[:, list(wrong.unstable)].max() > 0.1
     assert wrong.unstable == tuple(np.flatnonzero(wrong.cosine < 0.8))
 

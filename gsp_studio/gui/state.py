@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.core.params import Params
+
 if TYPE_CHECKING:
     from gsp_studio.core.metrics import GramError
     from gsp_studio.engine.run import Outcome, Record, RunSpec
@@ -30,16 +32,32 @@ _LEAST_DENSER = 1e-4
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Settings of the next run, as the panels edit them; `sparsity_h` 0 leaves the coefficients free."""
+    """Settings of the next run, as the panels edit them.
 
-    rank: int = 49
-    method: str = "psnmf"
-    sparsity: float = 0.85
-    seed: int = 0
-    max_iter: int = 500
-    sparsity_h: float = 0.0
-    init: str = "random"
+    Attributes
+    ----------
+    params : Params
+        Without weights, which are painted apart, with nothing frozen, and with a start that has a name.
+    backend : str
+    """
+
+    params: Params = field(default_factory=lambda: Params(49))
     backend: str = "auto"
+
+    @classmethod
+    def of_run(cls, params: Params, backend: str) -> RunSettings:
+        """Return the settings that a run with these parameters was started with."""
+        init = params.init if isinstance(params.init, str) else Params.init
+        return cls(replace(params, init=init, weights=None, frozen=()), backend)
+
+    def with_params(self, **changes: Any) -> RunSettings:
+        """Return a copy with these parameters changed."""
+        return replace(self, params=replace(self.params, **changes))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values for files, all on one level."""
+        values = {**vars(self.params), "backend": self.backend}
+        return {name: value for name, value in values.items() if name not in ("weights", "frozen")}
 
 
 @dataclass(frozen=True)

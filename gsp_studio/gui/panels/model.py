@@ -55,7 +55,7 @@ class ModelPanel(QWidget):
         self.seed.valueChanged.connect(lambda value: self._edit(seed=value))
         self.iterations.valueChanged.connect(lambda value: self._edit(max_iter=value))
         self.method.activated.connect(lambda _: self._edit(method=self.method.currentData()))
-        self.backend.activated.connect(lambda _: self._edit(backend=self.backend.currentData()))
+        self.backend.activated.connect(lambda _: self._take(replace(self._choice, backend=self.backend.currentData())))
         self.start.activated.connect(lambda _: self._edit(init=self.start.currentData()))
         self.set_choice(self._choice)
 
@@ -86,7 +86,9 @@ class ModelPanel(QWidget):
         form.addRow("", self._backend)
 
     def _edit(self, **changes: object) -> None:
-        edited = replace(self._choice, **changes)  # type: ignore[arg-type]
+        self._take(self._choice.with_params(**changes))
+
+    def _take(self, edited: RunSettings) -> None:
         if edited != self._choice:  # else the field was only told what it shows
             self._choice = edited
             self._tell()
@@ -138,14 +140,14 @@ class ModelPanel(QWidget):
     def set_choice(self, choice: RunSettings) -> None:
         """Show this choice."""
         self._choice = choice
-        self.rank.setValue(choice.rank)
-        self.seed.setValue(choice.seed)
-        self.iterations.setValue(choice.max_iter)
-        index = self.method.findData(choice.method)
+        self.rank.setValue(choice.params.rank)
+        self.seed.setValue(choice.params.seed)
+        self.iterations.setValue(choice.params.max_iter)
+        index = self.method.findData(choice.params.method)
         if index != self.method.currentIndex():
             self.method.setCurrentIndex(index)
-        self.start.setCurrentIndex(self.start.findData(choice.init))
-        self.start.setToolTip("" if self._known is None else self._known.starts.get(choice.init, ""))
+        self.start.setCurrentIndex(self.start.findData(choice.params.init))
+        self.start.setToolTip("" if self._known is None else self._known.starts.get(choice.params.init, ""))
         self.backend.setCurrentIndex(self.backend.findData(choice.backend))
         self._tell()
 
@@ -165,15 +167,15 @@ class ModelPanel(QWidget):
         self.backend.setToolTip("\n".join(missing) or "What computes the next run")
 
     def _tell(self) -> None:
-        found = self._known.methods.get(self._choice.method) if self._known is not None else None
+        found = self._known.methods.get(self._choice.params.method) if self._known is not None else None
         text = found[1] if found is not None else ""
         if self._summary.text() != text:
             self._summary.setText(text)
         self._tell_backend()
         self.weights.setEnabled(self._known is not None)
-        is_weighted = self._known is not None and self._choice.method in self._known.weighted
+        is_weighted = self._known is not None and self._choice.params.method in self._known.weighted
         self._unused.setVisible(self.weights.text() == "Painted" and not is_weighted)
-        too_many = 0 < self._most < self._choice.rank
+        too_many = 0 < self._most < self._choice.params.rank
         if too_many:
             self._remark.setText(f"⚠ at most {self._most} for these data")
             self._remark.setStyleSheet(f"color: {current_theme().amber}")

@@ -100,7 +100,7 @@ class SessionStore(QObject):
         session = self._session
         shown = 0 if session.runs.current is None else session.runs.current.number
         return {
-            "choice": asdict(session.settings.choice),
+            "choice": session.settings.choice.as_json(),
             "view": asdict(session.display.view),
             "marked": list(session.display.marked),
             "shown_run": shown,
@@ -239,12 +239,12 @@ class SessionStore(QObject):
         live, number = self._session.live, self._session.runs.next_number
         if live.runner is None:
             return
-        runner, choice, origin = live.runner, live.choice, live.origin
+        runner, origin = live.runner, live.origin
 
         def write() -> None:
             from gsp_studio.gui.session_file.run_records import saved_so_far
 
-            saved = saved_so_far(number, runner, choice, origin)
+            saved = saved_so_far(number, runner, origin)
             if saved is not None:
                 recovery.save_live(saved)
 

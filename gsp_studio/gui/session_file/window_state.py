@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from gsp_studio.backends import available_backends
@@ -15,7 +15,7 @@ from gsp_studio.gui.state import Annotations, RunSettings, View
 
 #: Whether a value can be used, and which ones can, in words.
 Check = tuple[Callable[[Any], bool], str]
-Checked = TypeVar("Checked", RunSettings, View)
+Checked = TypeVar("Checked", Params, View)
 
 _LONGEST = 40
 
@@ -42,7 +42,7 @@ _NUMBERS: Check = (
     lambda value: isinstance(value, list) and all(type(number) is int for number in value),
     "a list of whole numbers",
 )
-_CHOICE: dict[str, Check] = {
+_PARAMS: dict[str, Check] = {
     "rank": _whole(1, 99_999),
     "method": _one_of(METHODS, f"one of {', '.join(METHODS)}"),
     "sparsity": _number(0, 1),
@@ -50,8 +50,8 @@ _CHOICE: dict[str, Check] = {
     "max_iter": _whole(1, 1_000_000),
     "sparsity_h": _number(0, 1),
     "init": _one_of(STARTS, f"one of {', '.join(STARTS)}"),
-    "backend": _one_of(("auto", *available_backends()), "the name of a backend"),
 }
+_BACKEND = _one_of(("auto", *available_backends()), "the name of a backend")
 _VIEW: dict[str, Check] = {
     "contrast": _one_of(("tile", "shared", "percentile"), "tile, shared or percentile"),
     "colours": _one_of(("grey", "magma", "viridis", "cividis"), "grey, magma, viridis or cividis"),
@@ -117,7 +117,7 @@ def read_state(content: Any, most: int, problems: list[str]) -> WindowState:
     except (binascii.Error, ValueError):
         problems.append("the place of the docks is damaged")
     return WindowState(
-        _read_choice_up_to(most, content.get("choice", {}), about, problems),
+        _read_settings(most, content.get("choice", {}), about, problems),
         _read_fields(content.get("view", {}), View(), _VIEW, about, problems),
         tuple(_usable(content, "marked", [], _NUMBERS, about, problems)),
         _usable(content, "shown_run", 0, _whole(0, 2**31 - 1), about, problems),
@@ -127,14 +127,13 @@ def read_state(content: Any, most: int, problems: list[str]) -> WindowState:
     )
 
 
-def read_choice(content: Any, otherwise: RunSettings, about: str, problems: list[str]) -> RunSettings:
-    """Check what the Model panel said; values that are odd or missing are those of `otherwise`."""
-    return _read_fields(content, otherwise, _CHOICE, about, problems)
-
-
-def _read_choice_up_to(most: int, content: Any, about: str, problems: list[str]) -> RunSettings:
-    otherwise = RunSettings(rank=min(RunSettings().rank, most))
-    return _read_fields(content, otherwise, {**_CHOICE, "rank": _whole(1, most)}, about, problems)
+def _read_settings(most: int, content: Any, about: str, problems: list[str]) -> RunSettings:
+    """Check the settings of the next run; odd and missing values are the defaults, the rank is at most `most`."""
+    content, usual = _mapping(content, about, problems), RunSettings()
+    usual = usual.with_params(rank=min(usual.params.rank, most))
+    params = _read_fields(content, usual.params, {**_PARAMS, "rank": _whole(1, most)}, about, problems)
+    backend = _usable(content, "backend", usual.backend, _BACKEND, about, problems)
+    return RunSettings.of_run(replace(params, sparsity_h=params.sparsity_h or None), backend)
 
 
 def read_remarks(content: Any, rank: int, about: str, problems: list[str]) -> Annotations:
@@ -162,19 +161,6 @@ def read_texts(content: Any, about: str, problems: list[str]) -> list[str]:
     return list(_usable({"texts": content}, "texts", [], _TEXTS, about, problems))
 
 
-def choice_of(start: Params) -> RunSettings:
-    """Describe the parameters that a run began with as the Model panel shows them."""
-    return RunSettings(
-        start.rank,
-        start.method,
-        start.sparsity,
-        start.seed,
-        start.max_iter,
-        start.sparsity_h or 0.0,
-        start.init if isinstance(start.init, str) else RunSettings().init,
-    )
-
-
 def _read_fields(
     content: Any, otherwise: Checked, checks: dict[str, Check], about: str, problems: list[str]
 ) -> Checked:
@@ -182,8 +168,8 @@ def _read_fields(
     return replace(
         otherwise,
         **{
-            part.name: _usable(content, part.name, getattr(otherwise, part.name), checks[part.name], about, problems)
-            for part in fields(otherwise)
+            name: _usable(content, name, getattr(otherwise, name), check, about, problems)
+            for name, check in checks.items()
         },
     )
 

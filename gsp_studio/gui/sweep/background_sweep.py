@@ -71,7 +71,7 @@ class BackgroundSweep(QObject):
         self._told: SweepPoll | None = None
         self._activity = self._waits_for = ""
         self._not_before = self._tell_at = 0.0
-        self._sparsities = (session.settings.choice.sparsity, session.settings.choice.sparsity_h)
+        self._sparsities = (session.settings.params.sparsity, session.settings.params.sparsity_h)
         session.datasetChanged.connect(lambda _: self._drop())
         session.activity.changed.connect(self._hear_activity)
         session.phaseChanged.connect(lambda _: self._give_way())
@@ -107,9 +107,7 @@ class BackgroundSweep(QObject):
 
     def base(self) -> Params:
         """Return the Model panel's parameters."""
-        from gsp_studio.gui.jobs.compute import params_of
-
-        return params_of(self._session.settings.choice)
+        return self._session.settings.params
 
     def show(self, grid: Grid) -> None:
         """Look which cells of a grid are on disk; nothing is computed. Not while a sweep is going."""
@@ -140,13 +138,13 @@ class BackgroundSweep(QObject):
         session = self._session
         if session.dataset is None:
             return None
-        choice = replace(session.settings.choice, method=grid.base.method)
-        weights = weights_in_force(choice, session.settings.weights, len(session.dataset.X))
+        settings = session.settings
+        weights = weights_in_force(grid.base.method, settings.weights, len(session.dataset.X))
         if weights is not None and grid.base.weights is not None:
             weights = grid.base.weights
         grid = replace(grid, base=replace(grid.base, weights=weights))
         try:
-            return Sweep(session.dataset, grid, self.root, threads=solver_threads())
+            return Sweep(session.dataset, grid, self.root, settings.choice.backend, solver_threads())
         except ValueError as error:
             self.failed.emit(*told(error))
             return None
@@ -177,7 +175,7 @@ class BackgroundSweep(QObject):
         ValueError
             It is not one of these data, or a run is going on.
         """
-        from gsp_studio.gui.session_file.run_records import entry_of_cell, is_run_of
+        from gsp_studio.gui.session_file.run_records import entry_from, is_run_of
 
         session = self._session
         if session.dataset is None or session.phase is not Phase.IDLE:
@@ -185,10 +183,10 @@ class BackgroundSweep(QObject):
         runs = session.runs
         index = next((k for k, entry in enumerate(runs.entries) if is_run_of(entry, saved)), -1)
         if index < 0:
-            entry = entry_of_cell(saved, runs.next_number, session.dataset.X)
+            entry = entry_from(replace(saved, number=runs.next_number, details={}), session.dataset.X)
             index = runs.append(entry)
             session.logged.emit(
-                f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.seed}."
+                f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.params.seed}."
             )
         session.control.show(index)
 
@@ -199,7 +197,7 @@ class BackgroundSweep(QObject):
         self._give_way()
 
     def _hear_choice(self, choice: RunSettings) -> None:
-        sparsities = (choice.sparsity, choice.sparsity_h)
+        sparsities = (choice.params.sparsity, choice.params.sparsity_h)
         if sparsities != self._sparsities:
             self._sparsities, self._not_before = sparsities, time.monotonic() + REST
             self._give_way()

@@ -25,13 +25,11 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``gsp-studio fit``."""
-    from gsp_studio.core.nmf import METHODS
     from gsp_studio.io.export.formats import EXTRAS
 
     parser.add_argument("paths", nargs="*", metavar="PATH", help="data sets: folders, archives, .npy, .mat, ... files")
     parser.add_argument("--config", type=Path, metavar="RUN", help="repeat this run.json, steering included")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each run on stdout, words on stderr")
-    parser.add_argument("--method", default="psnmf", help=f"one of {', '.join(METHODS)}")
     parser.add_argument(
         "--out",
         type=arguments.folder,
@@ -46,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--zoom", type=int, metavar="N", help="of figures: a pixel becomes N x N (as fits the image)")
     parser.add_argument("--white", choices=("tile", "shared"), default="tile", help="of figures: per tile, or shared")
-    arguments.add_model(parser)
-    arguments.add_solver(parser)
+    arguments.add_parameters(parser)
+    arguments.add_mask(parser)
     arguments.add_layout(parser)
     arguments.add_machine(parser)
     arguments.add_cluster(parser)
@@ -133,7 +131,7 @@ def _places(args: argparse.Namespace) -> dict[str, Any]:
 
 def _fit_one(args: argparse.Namespace) -> int:
     from gsp_studio.backends import get_backend
-    from gsp_studio.core.nmf import Params, check_params
+    from gsp_studio.core.nmf import check_params
     from gsp_studio.engine.run import RunSpec
     from gsp_studio.io.export.run_folder import check_directory, check_name
     from gsp_studio.io.pixels import read_mask, read_pixels
@@ -144,7 +142,7 @@ def _fit_one(args: argparse.Namespace) -> int:
         arguments.prepare_cluster(args)
     else:
         get_backend(args.backend, args.threads)
-    params = Params(args.rank, sparsity=args.sparsity, seed=args.seed, **arguments.solver_fields(args))
+    params = arguments.params_of(args)
     if args.weights is None:
         check_params(params, sys.maxsize, sys.maxsize)  # all that can be said without the data
     dataset = arguments.load(args)

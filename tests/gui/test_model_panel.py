@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import fakes
 import pytest
@@ -11,6 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QSpinBox, QWidget
 
+from gsp_studio.core.params import PARAMETERS
 from gsp_studio.gui.panels.model import ModelPanel
 from gsp_studio.gui.state import Phase, RunSettings
 
@@ -118,3 +120,27 @@ def test_fields_are_locked_while_a_run_goes_on(panel: ModelPanel, phase: Phase) 
     panel.set_phase(phase)
     free = phase not in (Phase.RUNNING, Phase.PAUSED, Phase.CANCELLING)
     assert [field.isEnabled() for field in (panel.rank, panel.method, panel.seed, panel.iterations)] == [free] * 4
+
+
+def test_parameters_without_a_field_are_shown_and_can_be_reset(panel: ModelPanel) -> None:
+    assert not panel.others.isVisible()
+    panel.set_choice(CHOICE.with_params(continuation=40, tol=0.01))
+    assert panel.others.isVisible()
+    assert panel.others.text() == "continuation 40, tol 0.01"
+    heard = Listener(panel, "edited")
+    QTest.mouseClick(panel.others, Qt.MouseButton.LeftButton)
+    assert heard["edited"] == [CHOICE]
+    assert not panel.others.isVisible()
+
+
+def test_a_backend_that_is_not_offered_is_named(panel: ModelPanel) -> None:
+    panel.set_choice(replace(CHOICE, backend="reference"))
+    assert panel.backend.currentText() == "reference"
+
+
+def test_fields_are_made_from_their_descriptions(panel: ModelPanel) -> None:
+    for field, name in ((panel.rank, "rank"), (panel.seed, "seed"), (panel.iterations, "max_iter")):
+        described = PARAMETERS[name]
+        assert (field.minimum(), field.maximum()) == (described.range.low, described.range.most)
+        assert field.toolTip() == described.sentence
+        assert described.label in shown_texts(panel)

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from gsp_studio.backends import available_backends
 from gsp_studio.core.initialization import STARTS
-from gsp_studio.core.nmf import METHODS, Params
+from gsp_studio.core.methods import METHODS
+from gsp_studio.core.params import PARAMETERS, Params, Range
 from gsp_studio.gui.state import Annotations, RunSettings, View
 
 #: Whether a value can be used, and which ones can, in words.
@@ -24,8 +25,10 @@ def _whole(low: int, high: int) -> Check:
     return lambda value: type(value) is int and low <= value <= high, f"a whole number from {low} to {high}"
 
 
-def _number(low: float, high: float) -> Check:
-    return lambda value: type(value) in (int, float) and low <= value <= high, f"a number from {low} to {high}"
+def _within(accepted: Range) -> Check:
+    if accepted.is_whole:
+        return _whole(int(accepted.low), int(accepted.most))
+    return lambda value: type(value) in (int, float, type(None)) and accepted.holds(value), accepted.words
 
 
 def _one_of(names: Container[str], words: str) -> Check:
@@ -42,14 +45,13 @@ _NUMBERS: Check = (
     lambda value: isinstance(value, list) and all(type(number) is int for number in value),
     "a list of whole numbers",
 )
-_PARAMS: dict[str, Check] = {
-    "rank": _whole(1, 99_999),
+_NAMES: dict[str, Check] = {
     "method": _one_of(METHODS, f"one of {', '.join(METHODS)}"),
-    "sparsity": _number(0, 1),
-    "seed": _whole(0, 2**31 - 1),
-    "max_iter": _whole(1, 1_000_000),
-    "sparsity_h": _number(0, 1),
     "init": _one_of(STARTS, f"one of {', '.join(STARTS)}"),
+    "reseed_dead": _SWITCH,
+}
+_PARAMS: dict[str, Check] = _NAMES | {
+    name: _within(parameter.range) for name, parameter in PARAMETERS.items() if parameter.range is not None
 }
 _BACKEND = _one_of(("auto", *available_backends()), "the name of a backend")
 _VIEW: dict[str, Check] = {

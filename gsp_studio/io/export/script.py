@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gsp_studio.core.nmf import Params
+from gsp_studio.core.params import PARAMETERS, Params, flag_of
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.run_json import INPUTS, ExportedRun, ExportError, array_fields, as_done
 from gsp_studio.io.steps import argument_of
@@ -49,20 +49,6 @@ if (here / "factors.npz").exists():
     same = all(np.array_equal(getattr(result, name), exported[name]) for name in factors)
     print("the factors are the same to the last bit" if same else "the factors differ from the exported ones")
 '''
-
-
-#: Parameters of a run, and their names on the command line.
-_FLAGS = {
-    "rank": "--rank",
-    "method": "--method",
-    "sparsity": "--sparsity",
-    "seed": "--seed",
-    "max_iter": "--max-iter",
-    "init": "--init",
-    "sparsity_h": "--sparsity-h",
-    "continuation": "--continuation",
-    "reseed_dead": "--reseed-dead",
-}
 
 
 def script_of(dataset: Dataset, run: ExportedRun) -> str:
@@ -125,11 +111,10 @@ def command_of(dataset: Dataset, run: ExportedRun) -> str:
             "export it, and then: gsp-studio fit --config run.json"
         )
     words = ["gsp-studio", "fit", dataset.source]
-    usual = Params(rank=0)
-    for name, flag in _FLAGS.items():
-        value = getattr(start, name)
-        if name in ("rank", "max_iter", "sparsity") or value != getattr(usual, name):
-            words += [flag] if value is True else [flag, str(value)]
+    told = {"rank": start.rank, "sparsity": start.sparsity, "max_iter": start.max_iter, **start.unusual()}
+    for name, parameter in PARAMETERS.items():
+        if name in told and parameter.is_flag:
+            words += [flag_of(name)] if told[name] is True else [flag_of(name), str(told[name])]
     options = dataset.options
     if options.image_shape is not None:
         words += ["--image-shape", f"{options.image_shape[0]}x{options.image_shape[1]}"]

@@ -45,13 +45,11 @@ _NUMBERS: Check = (
     lambda value: isinstance(value, list) and all(type(number) is int for number in value),
     "a list of whole numbers",
 )
-_NAMES: dict[str, Check] = {
+_PARAMS: dict[str, Check] = {
     "method": _one_of(METHODS, f"one of {', '.join(METHODS)}"),
     "init": _one_of(STARTS, f"one of {', '.join(STARTS)}"),
-    "reseed_dead": _SWITCH,
-}
-_PARAMS: dict[str, Check] = _NAMES | {
-    name: _within(parameter.range) for name, parameter in PARAMETERS.items() if parameter.range is not None
+    **{name: _SWITCH for name in PARAMETERS if isinstance(getattr(Params, name, None), bool)},
+    **{name: _within(parameter.range) for name, parameter in PARAMETERS.items() if parameter.range is not None},
 }
 _BACKEND = _one_of(("auto", *available_backends()), "the name of a backend")
 _VIEW: dict[str, Check] = {

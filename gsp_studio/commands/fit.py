@@ -205,8 +205,7 @@ def _run_and_export(
     if "{error}" not in template:  # else it is known when the run has ended
         folder = Path(filled(template, {**places, "data": name_of(dataset)}))
         check_directory(folder)
-        steps = [(step.n_iter, step.change) for step in replay]
-        another = "" if args.force else holds_another(folder, spec, steps)
+        another = "" if args.force else holds_another(folder, spec.record(replay))
         if another:
             raise ExportError(f"{folder} holds {another}; choose another folder, or replace that run with --force")
     with Interrupts() as interrupts:
@@ -255,7 +254,7 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     run = outcome.exported(spec)
     result = run.result
     out = Path(named(str(args.out), dataset, run))
-    another = "" if args.force else holds_another(out, spec, run.interventions, result.n_iter)
+    another = "" if args.force else holds_another(out, run, result.n_iter)
     if another:
         taken, out = out, free_folder(out)
         print(f"gsp-studio: {taken} holds {another}; this run is exported into {out}", file=sys.stderr)

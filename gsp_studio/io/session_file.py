@@ -57,7 +57,8 @@ __all__ = [
 
 Array = npt.NDArray[Any]
 
-FORMAT = 1
+#: Files of format 1 describe runs in terms of their own.
+FORMAT = 2
 PROGRAM = "gsp-studio session"
 SUFFIX = ".gsps"
 

@@ -159,7 +159,7 @@ def test_weights_and_masks_count_for_all_colours_of_a_pixel(tmp_path, folder):
 def test_figures_and_run_json_know_of_colour(tmp_path, folder):
     data = gs.load_dataset(folder, colour="rgb")
     params = gs.Params(rank=2, sparsity=0.5, max_iter=3)
-    run = ExportedRun(gs.factorize(data.X, params, "reference"), params, backend="reference")
+    run = ExportedRun(result=gs.factorize(data.X, params, "reference"), start=params, backend="reference")
     export_run(tmp_path / "out", data, run, ExportOptions(zoom=2))
     images = data.as_images(run.result.W)
     with Image.open(tmp_path / "out" / "basis" / "basis_2.png") as image:

@@ -28,7 +28,7 @@ def photo(tmp_path):
 
 def fitted(data, rank=4):
     params = gs.Params(rank=rank, method="ahals", max_iter=15)
-    return ExportedRun(gs.factorize(data.X, params, "reference"), params, backend="reference")
+    return ExportedRun(result=gs.factorize(data.X, params, "reference"), start=params, backend="reference")
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "pgm", "webp", "gif", "tif"])

@@ -46,7 +46,16 @@ def run(dataset):
     params = gs.Params(4, sparsity=0.5, max_iter=4, init=(np.ones((63, 4)), np.eye(4, 30)))
     steps = [(2, gs.Split(1)), (3, replace(params, rank=5, sparsity=0.6))]
     result = factorize(dataset.X, params, "reference", steering={n: [step] for n, step in steps})
-    return ExportedRun(result, params, steps, "all iterations done", "reference", None, None, dataset.fingerprint)
+    return ExportedRun(
+        result=result,
+        start=params,
+        interventions=steps,
+        reason="all iterations done",
+        backend="reference",
+        threads=None,
+        mask=None,
+        fingerprint=dataset.fingerprint,
+    )
 
 
 def leaves(content, path=()):
@@ -189,8 +198,8 @@ def test_no_change_of_the_other_texts_of_a_session(tmp_path, dataset, run, name)
 
 def test_code_in_a_session_never_gets_into_a_script(tmp_path, dataset, run):
     path = saved(tmp_path / "s.gsps", dataset, run)
-    for name in ("threads", "backend"):
-        rewrite(path, "runs/000001/content", lambda content: content | {name: CODE})  # noqa: B023
+    for name in ("threads", "asked"):
+        rewrite(path, "runs/000001/content", lambda content: changed(content, ("backend", name), CODE))  # noqa: B023
     back = read_session(path)
     assert [one.number for one in back.runs] == [2]
     assert back.problems[0].startswith("run 1 cannot be read: ")

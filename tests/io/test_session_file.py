@@ -23,7 +23,7 @@ from gsp_studio.core.params import same_value
 from gsp_studio.io import recovery
 from gsp_studio.io.atomic import WriteError, write_whole
 from gsp_studio.io.recovery import Recovery, read_folder
-from gsp_studio.io.run_json import ExportedRun, as_done
+from gsp_studio.io.run_json import ExportedRun
 from gsp_studio.io.session_file import (
     SavedRun,
     SavedSession,
@@ -51,7 +51,15 @@ def ran(dataset, params=None, steering=None, mask=None):
     result = factorize(dataset.X, params, steering=steering, mask=mask)
     steps = [(n, step) for n, changes in (steering or {}).items() for step in changes]
     return ExportedRun(
-        result, params, steps, "all iterations done", "auto", 2, mask, dataset.fingerprint, versions_now()
+        result=result,
+        start=params,
+        interventions=steps,
+        reason="all iterations done",
+        backend="auto",
+        threads=2,
+        mask=mask,
+        fingerprint=dataset.fingerprint,
+        versions=versions_now(),
     )
 
 
@@ -215,7 +223,7 @@ def test_flipped_bytes_end_in_a_session_or_a_sentence(data, tmp_path):
         (lambda path: h5py.File(path, "w").close(), "is not a session of GSP Studio, or is damaged"),
         (lambda path: about(path, {"program": "other", "format": 1}), "is not a session of GSP Studio"),
         (
-            lambda path: about(path, {"program": "gsp-studio session", "format": 2}),
+            lambda path: about(path, {"program": "gsp-studio session", "format": 3}),
             "newer version of GSP Studio",
         ),
     ],
@@ -446,6 +454,6 @@ def test_the_first_files_open_for_good():
         assert result.error == pytest.approx(
             np.linalg.norm(session.dataset.X - result.W @ result.H) / np.linalg.norm(session.dataset.X), rel=1e-5
         )
-        start, steering = as_done(run.start, run.interventions, result.n_iter)
+        start, steering = run.as_done()
         again = gs.factorize(session.dataset.X, start, steering=steering)
         assert again.error == pytest.approx(result.error, rel=1e-4), "it repeats"

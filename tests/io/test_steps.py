@@ -175,7 +175,14 @@ def test_runs_repeat_with_their_steps(tmp_path, stack):
     data = load_dataset(stack, steps=steps)
     params = gs.Params(rank=3, sparsity=0.4, max_iter=4)
     backend = gs.get_backend("cpu", threads=1)
-    run = ExportedRun(gs.factorize(data.X, params, backend), params, (), "done", "cpu", 1)
+    run = ExportedRun(
+        result=gs.factorize(data.X, params, backend),
+        start=params,
+        interventions=(),
+        reason="done",
+        backend="cpu",
+        threads=1,
+    )
     export_run(tmp_path / "out", data, run)
     again = read_run(tmp_path / "out")
     assert again.options.steps == steps

@@ -157,7 +157,7 @@ def export_run(
     directory, options = Path(directory), options or ExportOptions()
     if not force:
         known = replace(run, fingerprint=run.fingerprint or dataset.fingerprint)
-        if another := holds_another(directory, known, run.interventions, run.result.n_iter):
+        if another := holds_another(directory, known, run.result.n_iter):
             raise FolderTaken(
                 f"{directory} holds {another}; choose another folder, or replace that run with force=True"
             )

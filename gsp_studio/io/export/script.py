@@ -12,7 +12,7 @@ import numpy as np
 
 from gsp_studio.core.params import PARAMETERS, Params, flag_of
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.run_json import INPUTS, ExportedRun, ExportError, array_fields, as_done
+from gsp_studio.io.run_json import INPUTS, ExportedRun, ExportError, array_fields
 from gsp_studio.io.steps import argument_of
 from gsp_studio.io.steps import script_of as script_of_step
 from gsp_studio.io.versions import software_versions
@@ -60,7 +60,7 @@ def script_of(dataset: Dataset, run: ExportedRun) -> str:
     run : ExportedRun
         Arrays among its parameters are read from inputs.npz, which lies beside the script.
     """
-    start, steering = as_done(run.start, run.interventions, run.result.n_iter)
+    start, steering = run.as_done()
     options = {name: value for name, value in _values(dataset.options).items() if value not in (None, ())}
     source = f"sys.argv[1] if len(sys.argv) > 1 else {dataset.source!a}"
     backend = f"gs.get_backend({run.backend!a}, threads={run.threads!a})"
@@ -104,7 +104,7 @@ def command_of(dataset: Dataset, run: ExportedRun) -> str:
     ExportError
         A run that was steered, or that has arrays among its parameters: no command line holds these.
     """
-    start, steering = as_done(run.start, run.interventions, run.result.n_iter)
+    start, steering = run.as_done()
     if steering or array_fields(start) or run.mask is not None or start.frozen:
         raise ExportError(
             "this run was steered, or has weights or a start of its own, which no command line holds; "

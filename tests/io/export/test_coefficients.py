@@ -54,7 +54,7 @@ def test_what_is_written_in_blocks_reads_back(name, there, tmp_path, monkeypatch
 
 
 def test_an_export_of_coefficients_that_stay_there(data, there, tmp_path):
-    run = ExportedRun(there, gs.Params(RANK, "ahals", max_iter=3), reason="all iterations done")
+    run = ExportedRun(result=there, start=gs.Params(RANK, "ahals", max_iter=3), reason="all iterations done")
     files = {path.name for path in export_run(tmp_path / "out", data, run)}
     assert {"H.npy", "factors.npz", "montage.png", "run.json"} <= files
     W, H = read_factors(tmp_path / "out")

@@ -25,7 +25,9 @@ def exported(out, dataset, params, steps=(), mask=None, what=None):
         steering.setdefault(n, []).append(change)
     backend = gs.get_backend("cpu", threads=1)
     result = gs.factorize(dataset.X, params, backend, mask=mask, steering=steering)
-    run = ExportedRun(result, params, tuple(steps), "done", "cpu", 1, mask)
+    run = ExportedRun(
+        result=result, start=params, interventions=tuple(steps), reason="done", backend="cpu", threads=1, mask=mask
+    )
     export_run(out, dataset, run, what)
     return result
 

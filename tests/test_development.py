@@ -94,3 +94,18 @@ def test_a_command_is_known_to_the_table_alone(name: str) -> None:
     """repeat is in the file of fit."""
     pattern = rf"gsp_studio\.commands\.{name}\b|gsp_studio\.commands import [^\n]*\b{name}\b"
     assert files_with(pattern) == {"cli.py"}
+
+
+@pytest.mark.parametrize("name", ["compare", "data", "inspector", "model", "path", "runs", "selected_basis", "weights"])
+def test_a_panel_is_known_to_its_row_alone(name: str) -> None:
+    """Its file and its row; a panel that the window's menus also act on may be known to them."""
+    assert files_with(rf"gsp_studio\.gui\.panels\.{name}\b", with_window=True) == {"gui/window/layout.py"}
+
+
+def test_an_action_is_its_row() -> None:
+    """No other file spells the text of an action."""
+    rows = (PACKAGE / "gui" / "window" / "actions.py").read_text(encoding="utf-8")
+    texts = re.findall(r'Action\(\s*"\w+",\s*"[^"]*",\s*("[^"]+")', rows)
+    assert len(texts) > 15
+    twice = [text for text in texts if files_with(re.escape(text), with_window=True) != {"gui/window/actions.py"}]
+    assert not twice

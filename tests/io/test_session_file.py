@@ -22,6 +22,7 @@ from gsp_studio.core.nmf import factorize
 from gsp_studio.core.params import same_value
 from gsp_studio.io import recovery
 from gsp_studio.io.atomic import WriteError, write_whole
+from gsp_studio.io.export.run_folder import export_run
 from gsp_studio.io.recovery import Recovery, read_folder
 from gsp_studio.io.run_json import ExportedRun
 from gsp_studio.io.session_file import (
@@ -457,3 +458,43 @@ def test_the_first_files_open_for_good():
         start, steering = run.as_done()
         again = gs.factorize(session.dataset.X, start, steering=steering)
         assert again.error == pytest.approx(result.error, rel=1e-4), "it repeats"
+
+
+def test_runs_of_the_first_format_open_with_all_that_they_say(data, tmp_path):
+    """Runs described in terms of their own, as session files of format 1 have them, recoveries and sweeps too."""
+    for saved in runs_of(data):
+        path = tmp_path / f"{saved.number}.h5"
+        write_run(path, saved)
+        with h5py.File(path, "r+") as file:
+            content = json.loads(bytes(file["content"][()]))
+            result, backend = content.pop("result"), content.pop("backend")
+            content |= {
+                "start": content.pop("params"),
+                "reason": result.pop("finished"),
+                "backend": backend["asked"],
+                "threads": backend["threads"],
+                "has_mask": content.pop("mask") is not None,
+                "result": {
+                    **result,
+                    "n_iter": result.pop("iterations"),
+                    "best_iter": result.pop("best_iteration"),
+                    "backend": backend["computed"],
+                },
+            }
+            del content["result"]["seconds"]
+            del file["content"]
+            file["content"] = np.frombuffer(json.dumps(content).encode(), np.uint8)
+        assert_same_run(read_run(path), saved)
+        assert same_value(read_run(path).run.mask, saved.run.mask)
+
+
+def test_a_run_is_described_as_in_run_json(data, tmp_path):
+    saved = runs_of(data)[3]
+    write_run(tmp_path / "run.h5", saved)
+    export_run(tmp_path / "out", data, saved.run)
+    exported = json.loads((tmp_path / "out" / "run.json").read_text())
+    with h5py.File(tmp_path / "run.h5") as file:
+        kept = json.loads(bytes(file["content"][()]))
+    for name in ("params", "interventions", "mask", "backend"):
+        assert kept[name] == exported[name]
+    assert kept["result"].items() >= exported["result"].items()

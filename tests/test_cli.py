@@ -16,7 +16,7 @@ from PIL import Image
 import gsp_studio as gs
 from gsp_studio.cli import main
 from gsp_studio.io import logfile
-from gsp_studio.io.export.run_folder import read_run
+from gsp_studio.io.run_json import read_run
 
 PATIENCE = 240
 
@@ -362,8 +362,8 @@ def test_a_config_repeats_a_run(stack, tmp_path, capsys):
 
 
 def test_the_command_of_a_run_gives_the_same_factors(stack, tmp_path):
-    from gsp_studio.io.export.run_folder import ExportedRun
     from gsp_studio.io.export.script import command_of
+    from gsp_studio.io.run_record import ExportedRun
 
     steps = (gs.Crop(0, 0, 5, 5), gs.Normalize("norm"))
     data = gs.load_dataset(stack, subset=(2, 40, 2), steps=steps, dtype="float64", labels="")

@@ -285,6 +285,6 @@ def params_of(args: argparse.Namespace, **others: Any) -> Params:
 def start(init: str) -> Any:
     """Resolve a start: its name, or the factors (W, H) of an exported run."""
     from gsp_studio.core.initialization import STARTS
-    from gsp_studio.io.export.run_folder import read_factors
+    from gsp_studio.io.factors import read_factors
 
     return init if init in STARTS or not Path(init).exists() else read_factors(init)

@@ -19,8 +19,8 @@ from gsp_studio.io.error_text import describe_error
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Intervention, Outcome, RunSpec
     from gsp_studio.io.dataset import Dataset
-    from gsp_studio.io.export.run_folder import ExportOptions
-    from gsp_studio.io.run_json import ExportedRun
+    from gsp_studio.io.export.options import ExportOptions
+    from gsp_studio.io.run_record import ExportedRun
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +133,8 @@ def _fit_one(args: argparse.Namespace) -> int:
     from gsp_studio.backends import get_backend
     from gsp_studio.core.nmf import check_params
     from gsp_studio.engine.run import RunSpec
-    from gsp_studio.io.export.run_folder import check_directory, check_name
+    from gsp_studio.io.export.folder_names import check_name
+    from gsp_studio.io.export.run_folder import check_directory
     from gsp_studio.io.pixels import read_mask, read_pixels
 
     check_name(str(args.out))  # before the work, not after it
@@ -159,8 +160,10 @@ def repeat(args: argparse.Namespace) -> int:
     """Repeat an exported run and compare the factors bit by bit."""
     from gsp_studio.backends.backend import gives_same_bits
     from gsp_studio.engine.run import Intervention, RunSpec
-    from gsp_studio.io.export.run_folder import check_directory, read_run, same_factors
+    from gsp_studio.io.export.run_folder import check_directory
+    from gsp_studio.io.factors import same_factors
     from gsp_studio.io.readers import load_dataset
+    from gsp_studio.io.run_json import read_run
 
     check_directory(args.out)
     run = read_run(args.run)
@@ -197,9 +200,9 @@ def _run_and_export(
     from gsp_studio.engine.progress import ProgressBar
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.engine.runner import Runner
+    from gsp_studio.io.atomic import ExportError
     from gsp_studio.io.export.folder_names import filled, holds_another, name_of
     from gsp_studio.io.export.run_folder import check_directory
-    from gsp_studio.io.run_json import ExportError
 
     template = str(args.out)
     if "{error}" not in template:  # else it is known when the run has ended
@@ -247,9 +250,9 @@ def _tell_ending(outcome: Outcome) -> None:
 def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Namespace) -> int:
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.io.export.folder_names import free_folder, holds_another, named
-    from gsp_studio.io.export.run_folder import ExportOptions, describe
+    from gsp_studio.io.export.options import ExportOptions
     from gsp_studio.io.logfile import LOG
-    from gsp_studio.io.run_json import summary_of
+    from gsp_studio.io.run_json import describe, summary_of
 
     run = outcome.exported(spec)
     result = run.result
@@ -289,8 +292,8 @@ def _written(
     Path, list of Path, bool
         The folder, its files, and whether all was exported as requested.
     """
+    from gsp_studio.io.atomic import ExportError
     from gsp_studio.io.export.run_folder import export_run
-    from gsp_studio.io.run_json import ExportError
 
     least = replace(options, extras=(), zoom=None)
     tries: list[tuple[Callable[[], Path], ExportOptions, str]] = [(lambda: out, options, "")]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from gsp_studio.core.nmf import Edit, Iterate, Params, Result, Stop
-from gsp_studio.io.run_json import ExportedRun, RunRecord
+from gsp_studio.io.run_record import ExportedRun, RunRecord
 
 
 class RunState(Enum):

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.metrics import GramError
     from gsp_studio.engine.run import Outcome, Record, RunSpec
     from gsp_studio.experiments.stability import BasisStability
-    from gsp_studio.io.run_json import ExportedRun
+    from gsp_studio.io.run_record import ExportedRun
 
 Array = npt.NDArray[Any]
 
@@ -97,19 +97,6 @@ class Capabilities:
     weighted: tuple[str, ...] = ()
     backends: tuple[tuple[str, str, str], ...] = ()
     memory: Callable[[], tuple[int, int]] | None = None
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Parts of an export besides run.json, and the look of figures, as in `io.export.run_folder.What`."""
-
-    basis: bool = True
-    montage: bool = True
-    factors: bool = True
-    history: bool = True
-    scale: Literal["tile", "shared"] = "tile"
-    zoom: int | None = None
-    extras: tuple[str, ...] = ()
 
 
 class Phase(Enum):

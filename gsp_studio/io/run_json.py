@@ -41,25 +41,6 @@ from gsp_studio.io.schema import (
 from gsp_studio.io.swap import complete
 from gsp_studio.io.versions import versions_now
 
-__all__ = [
-    "INPUTS",
-    "ExportError",
-    "ExportedRun",
-    "RunFile",
-    "RunRecord",
-    "arrays_among",
-    "arrays_of",
-    "describe",
-    "describe_data",
-    "describe_run",
-    "params_from",
-    "params_json",
-    "read_run",
-    "record_from",
-    "summary_of",
-    "write_json",
-]
-
 Array = npt.NDArray[Any]
 
 FORMAT = 1

@@ -27,15 +27,8 @@ from gsp_studio.io.hdf5_content import (
     write_text,
 )
 from gsp_studio.io.paths import check_regular
-from gsp_studio.io.run_json import (
-    ExportedRun,
-    array_fields,
-    arrays_among,
-    arrays_of,
-    describe_run,
-    params_json,
-    record_from,
-)
+from gsp_studio.io.run_json import array_fields, arrays_among, arrays_of, describe_run, params_json, record_from
+from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.schema import (
     INPUTS,
     SavedRunContent,
@@ -174,7 +167,8 @@ def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) ->
     for name, column in zip(_HISTORY, columns, strict=True):
         if column.ndim != 1 or len(column) != len(columns[0]) or not len(column):
             raise SchemaError(f"the column {name} of its history has shape {column.shape}")
-    for name, matrix in (("W", W), ("H", H)):
+    dense, A, G = (read_array(group, name) for name in ("dense", "XHt", "HHt"))
+    for name, matrix in (("W", W), ("H", H), ("dense", dense), ("XHt", A), ("HHt", G)):
         if not np.all(np.isfinite(matrix)):
             raise SchemaError(f"{name} holds values that are not finite")
     try:
@@ -191,10 +185,10 @@ def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) ->
         history=History(*columns),
         params=params,
         backend=content.backend.computed,
-        dense=check_floats("the basis before its projection", read_array(group, "dense"), (m, r)),
+        dense=check_floats("the basis before its projection", dense, (m, r)),
         gram=GramError(
-            check_floats("X H'", read_array(group, "XHt"), (m, r)),
-            check_floats("H H'", read_array(group, "HHt"), (r, r)),
+            check_floats("X H'", A, (m, r)),
+            check_floats("H H'", G, (r, r)),
             told.x_norm2,
             told.of,
             Unit(*told.unit),

@@ -32,7 +32,7 @@ from gsp_studio.io.hdf5_content import (
 )
 from gsp_studio.io.paths import check_regular
 from gsp_studio.io.run_json import describe_data
-from gsp_studio.io.saved_run import SavedRun, read_from, read_run, write_into, write_run
+from gsp_studio.io.saved_run import SavedRun, read_from, write_into
 from gsp_studio.io.schema import (
     AboutContent,
     DataContent,
@@ -42,18 +42,6 @@ from gsp_studio.io.schema import (
     options_from,
 )
 from gsp_studio.io.versions import software_versions
-
-__all__ = [
-    "ImagesMissing",
-    "SavedRun",
-    "SavedSession",
-    "SessionError",
-    "describe",
-    "read_run",
-    "read_session",
-    "write_run",
-    "write_session",
-]
 
 Array = npt.NDArray[Any]
 

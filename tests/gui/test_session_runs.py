@@ -15,7 +15,8 @@ from gsp_studio.core import nmf
 from gsp_studio.engine import runner
 from gsp_studio.engine.run import FinishReason
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.state import Parts, Phase, RunSettings
+from gsp_studio.gui.state import Phase, RunSettings
+from gsp_studio.io.export.options import ExportOptions
 
 
 def run_to_the_end(session: Session, **changes: object) -> None:
@@ -300,7 +301,7 @@ class TestExport:
         run_to_the_end(faces, max_iter=3)
         heard = Listener(faces, "exports.exported")
         faces.exports.export(
-            tmp_path / "out", faces.runs.at(0), Parts(basis=False, montage=True, factors=False, history=False)
+            tmp_path / "out", faces.runs.at(0), ExportOptions(basis=False, montage=True, factors=False, history=False)
         )
         wait_until(lambda: heard["exported"])
         assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["montage.png", "repeat.py", "run.json"]
@@ -338,7 +339,7 @@ class TestExport:
         heard = Listener(faces, "exports.exported", "failed", "activity.changed")
         folders = [tmp_path / name for name in ("one", "two", "three", "four")]
         for folder in folders:
-            faces.exports.export(folder, faces.runs.at(0), Parts(basis=False, factors=False))
+            faces.exports.export(folder, faces.runs.at(0), ExportOptions(basis=False, factors=False))
         wait_until(lambda: len(heard["exported"]) + len(heard["failed"]) == len(folders))
         assert heard["failed"] == []
         assert [paths[-1] for paths in heard["exported"]] == [folder / "run.json" for folder in folders]
@@ -350,6 +351,6 @@ class TestExport:
         run_to_the_end(faces, max_iter=3)
         folders = [tmp_path / name for name in ("one", "two", "three")]
         for folder in folders:
-            faces.exports.export(folder, faces.runs.at(0), Parts(basis=False, factors=False))
+            faces.exports.export(folder, faces.runs.at(0), ExportOptions(basis=False, factors=False))
         assert faces.close(60.0)
         assert all((folder / "run.json").is_file() for folder in folders)

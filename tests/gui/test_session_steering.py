@@ -16,7 +16,8 @@ from gsp_studio.engine.run import Intervention, Record
 from gsp_studio.gui.jobs.run_events import marks_of
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Phase, RunEvent
-from gsp_studio.io.export.run_folder import read_factors, read_run
+from gsp_studio.io.factors import read_factors
+from gsp_studio.io.run_json import read_run
 
 
 def start_endless(session: Session) -> None:

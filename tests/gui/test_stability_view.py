@@ -29,7 +29,7 @@ from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.montage import as_curves
 from gsp_studio.io.resources import sample_path
-from gsp_studio.io.session_file import read_run
+from gsp_studio.io.saved_run import read_run
 
 Key, LEFT = Qt.Key, Qt.MouseButton.LeftButton
 DATA = fakes.dataset(6, 4)

@@ -118,7 +118,7 @@ def close_errors() -> None:
     settle()
 
 
-#: Parts of a session's state, with values that no window wrote.
+#: ExportOptions of a session's state, with values that no window wrote.
 ODD = (
     ("choice", {"rank": "many"}),
     ("choice", {"rank": 10**400}),

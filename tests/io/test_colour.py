@@ -7,11 +7,14 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.io.dataset import Dataset, DatasetError
-from gsp_studio.io.export.run_folder import ExportedRun, ExportOptions, export_run, read_run
+from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.io.export.run_folder import export_run
 from gsp_studio.io.images.image_file import LUMA
 from gsp_studio.io.montage import GAP_LEVEL, montage_image, to_grey
 from gsp_studio.io.pixels import read_mask, read_pixels
 from gsp_studio.io.readers import peek, thumbnails
+from gsp_studio.io.run_json import read_run
+from gsp_studio.io.run_record import ExportedRun
 
 H, W, N = 6, 4, 10
 

@@ -14,21 +14,19 @@ from making import pictures
 import gsp_studio as gs
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.core.nmf import factorize
+from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.export.run_folder import ExportedRun, ExportError, export_run, read_factors, read_run
+from gsp_studio.io.export.run_folder import export_run
 from gsp_studio.io.export.script import script_of
+from gsp_studio.io.factors import read_factors
+from gsp_studio.io.hdf5_content import SessionError
 from gsp_studio.io.pixels import read_mask
-from gsp_studio.io.run_json import summary_of
+from gsp_studio.io.run_json import read_run, summary_of
+from gsp_studio.io.run_record import ExportedRun
+from gsp_studio.io.saved_run import SavedRun
+from gsp_studio.io.saved_run import read_run as read_saved_run
 from gsp_studio.io.schema import SchemaError, parse_json
-from gsp_studio.io.session_file import (
-    SavedRun,
-    SavedSession,
-    SessionError,
-    describe,
-    read_session,
-    write_session,
-)
-from gsp_studio.io.session_file import read_run as read_saved_run
+from gsp_studio.io.session_file import SavedSession, describe, read_session, write_session
 
 CODE = "1) and __import__('os').system('touch HERE') or dict(a=1"
 KINDS = (None, True, -1, 1.5, "x", CODE, [], {}, [None], {"a": [1]}, 10**40, float("nan"), float("inf"))

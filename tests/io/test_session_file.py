@@ -23,18 +23,11 @@ from gsp_studio.core.params import same_value
 from gsp_studio.io import recovery
 from gsp_studio.io.atomic import WriteError, write_whole
 from gsp_studio.io.export.run_folder import export_run
+from gsp_studio.io.hdf5_content import SessionError
 from gsp_studio.io.recovery import Recovery, read_folder
-from gsp_studio.io.run_json import ExportedRun
-from gsp_studio.io.session_file import (
-    SavedRun,
-    SavedSession,
-    SessionError,
-    describe,
-    read_run,
-    read_session,
-    write_run,
-    write_session,
-)
+from gsp_studio.io.run_record import ExportedRun
+from gsp_studio.io.saved_run import SavedRun, read_run, write_run
+from gsp_studio.io.session_file import SavedSession, describe, read_session, write_session
 from gsp_studio.io.versions import versions_now
 
 N, H, W = 30, 9, 7
@@ -379,7 +372,7 @@ from pathlib import Path
 import numpy as np
 from dataclasses import replace
 from gsp_studio.io.recovery import Recovery
-from gsp_studio.io.session_file import read_run
+from gsp_studio.io.saved_run import read_run
 
 saved = read_run(Path(sys.argv[1]))
 for root in sys.stdin:

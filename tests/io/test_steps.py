@@ -13,9 +13,11 @@ from PIL import Image
 import gsp_studio as gs
 from gsp_studio.io.apply_steps import Images, apply
 from gsp_studio.io.dataset import DatasetError, LoadOptions
-from gsp_studio.io.export.run_folder import ExportedRun, export_run, read_run
+from gsp_studio.io.export.run_folder import export_run
 from gsp_studio.io.images.resize import resized
 from gsp_studio.io.readers import load_dataset, peek, thumbnails
+from gsp_studio.io.run_json import read_run
+from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.steps import script_of, text_of
 
 N, H, W = 6, 12, 10

@@ -14,8 +14,12 @@ from making import pictures
 
 import gsp_studio as gs
 from gsp_studio.io import swap
-from gsp_studio.io.atomic import FolderTaken, WriteError, write_whole
-from gsp_studio.io.export.run_folder import ExportedRun, ExportError, ExportOptions, export_run, read_factors, read_run
+from gsp_studio.io.atomic import ExportError, FolderTaken, WriteError, write_whole
+from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.io.export.run_folder import export_run
+from gsp_studio.io.factors import read_factors
+from gsp_studio.io.run_json import read_run
+from gsp_studio.io.run_record import ExportedRun
 
 
 class Killed(BaseException):

@@ -23,9 +23,11 @@ from gsp_studio.gui.session_file.window_state import (
 )
 from gsp_studio.gui.state import RunEntry
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
+from gsp_studio.io.hdf5_content import SessionError
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import read_folder
-from gsp_studio.io.session_file import SavedRun, SavedSession, SessionError, describe, read_session, write_session
+from gsp_studio.io.saved_run import SavedRun
+from gsp_studio.io.session_file import SavedSession, describe, read_session, write_session
 
 Array = npt.NDArray[Any]
 
@@ -108,7 +110,8 @@ def entry_from(saved: SavedRun, X: Any, problems: list[str] | None = None) -> Ru
     problems = [] if problems is None else problems
     run, details, about = saved.run, saved.details, f"run {saved.number}"
     result = run.result
-    _check_result(saved, X)
+    if (len(result.W), result.H.shape[-1]) != X.shape:
+        raise ValueError(f"run {saved.number} is one of other images")
     texts = [*read_texts(details.get("texts", []), about, problems), *[""] * len(run.interventions)]
     outcome = Outcome(
         result=result,
@@ -126,19 +129,6 @@ def entry_from(saved: SavedRun, X: Any, problems: list[str] | None = None) -> Ru
     entry = compute.entry_of(saved.number, spec, outcome, records, origin)
     remarks = read_remarks(details, len(result.H), about, problems)
     return replace(entry, remarks=remarks, stability=_stability_from(saved, problems))
-
-
-def _check_result(saved: SavedRun, X: Any) -> None:
-    """Refuse a result that the window could not show; ValueError."""
-    result = saved.run.result
-    W, H, gram = result.W, result.H, result.gram
-    if (len(W), H.shape[-1]) != X.shape:
-        raise ValueError(f"run {saved.number} is one of other images")
-    shapes = (W.shape, result.dense.shape, gram.A.shape, H.shape, gram.G.shape)
-    rank = len(H)
-    is_whole = shapes == (*[(len(W), rank)] * 3, (rank, X.shape[1]), (rank, rank))
-    if not is_whole or not all(np.isfinite(part).all() for part in (W, H, result.dense, gram.A, gram.G)):
-        raise ValueError(f"run {saved.number} is damaged: its arrays do not fit together")
 
 
 def _stability_from(saved: SavedRun, problems: list[str]) -> BasisStability | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gsp_studio.experiments.sweep import Sweep, SweepPoll
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.state import RunSettings
-    from gsp_studio.io.session_file import SavedRun
+    from gsp_studio.io.saved_run import SavedRun
 
 #: Milliseconds between polls: about 30 a second.
 POLL_MS = 33

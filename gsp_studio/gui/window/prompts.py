@@ -19,8 +19,8 @@ from gsp_studio.gui.dialogs.question import is_confirmed
 from gsp_studio.gui.network.state import SUFFIXES as NETWORKS
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.store import SUFFIX
-from gsp_studio.gui.state import Parts
 from gsp_studio.io.dataset import LoadOptions
+from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.logfile import log_folder
 from gsp_studio.io.resources import sample_path
 from gsp_studio.io.steps import REMEDY, Resize
@@ -197,7 +197,7 @@ class Prompts(QObject):
         dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), index, parts))
         _show(dialog)
 
-    def _export(self, folder: Path, index: int, parts: Parts) -> None:
+    def _export(self, folder: Path, index: int, parts: ExportOptions) -> None:
         self._settings.setValue("export", str(folder.parent))
         self._settings.setValue("exportExtras", " ".join(parts.extras))
         self._session.exports.export(folder, self._session.runs.at(index), parts)

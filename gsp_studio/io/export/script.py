@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.core.params import PARAMETERS, Params, flag_of
+from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.run_json import INPUTS, ExportedRun, ExportError, array_fields
+from gsp_studio.io.run_json import array_fields
+from gsp_studio.io.run_record import ExportedRun
+from gsp_studio.io.schema import INPUTS
 from gsp_studio.io.steps import argument_of
 from gsp_studio.io.steps import script_of as script_of_step
 from gsp_studio.io.versions import software_versions

@@ -11,9 +11,12 @@ from gsp_studio.core.distributed.matrix import DistributedMatrix
 from gsp_studio.core.distributed.protocol import spans_of
 from gsp_studio.engine.run import RunSpec
 from gsp_studio.engine.runner import Runner
+from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.export.coefficients import WRITERS
-from gsp_studio.io.export.run_folder import ExportedRun, ExportError, ExportOptions, export_run, read_factors
-from gsp_studio.io.factors import COEFFICIENTS
+from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.io.export.run_folder import export_run
+from gsp_studio.io.factors import COEFFICIENTS, read_factors
+from gsp_studio.io.run_record import ExportedRun
 
 N, RANK = 700, 3
 

@@ -16,9 +16,13 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.cli import main
+from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.export.figures import FigureStyle, labelled_montage
+from gsp_studio.io.export.folder_names import check_name, named
 from gsp_studio.io.export.formats import EXTRAS
-from gsp_studio.io.export.run_folder import ExportedRun, ExportError, ExportOptions, check_name, export_run, named
+from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.io.export.run_folder import export_run
+from gsp_studio.io.run_record import ExportedRun
 
 N, H, W = 30, 9, 7
 ALL = tuple(name for name in EXTRAS if name not in ("svg", "pdf"))

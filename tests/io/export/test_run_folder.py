@@ -13,17 +13,14 @@ from making import pictures
 from PIL import Image
 
 import gsp_studio as gs
+from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.export import run_folder
-from gsp_studio.io.export.run_folder import (
-    ExportedRun,
-    ExportError,
-    ExportOptions,
-    check_directory,
-    export_run,
-    read_run,
-    same_factors,
-)
+from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.io.export.run_folder import check_directory, export_run
+from gsp_studio.io.factors import same_factors
 from gsp_studio.io.montage import to_grey
+from gsp_studio.io.run_json import read_run
+from gsp_studio.io.run_record import ExportedRun
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,9 @@ import pytest
 from making import pictures
 
 import gsp_studio as gs
-from gsp_studio.io.export.run_folder import ExportedRun, ExportOptions, export_run
+from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.io.export.run_folder import export_run
+from gsp_studio.io.run_record import ExportedRun
 
 
 @pytest.fixture

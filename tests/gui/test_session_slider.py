@@ -32,7 +32,7 @@ def test_projection_is_the_pinned_basis_projected_with_its_true_error(faces: Ses
     assert shown.meets_target
     assert shown.target == s
     assert shown.baseline == faces.basis.pinned.error
-    assert heard["choiceChanged"][-1].sparsity == s
+    assert heard["choiceChanged"][-1].params.sparsity == s
 
 
 def test_sparser_is_never_better_than_the_pinned_basis_gave(faces: Session) -> None:

@@ -154,7 +154,7 @@ class Bench:
         self.wait(lambda: session.phase.name == "EMPTY")
         if data is None:
             return
-        session.settings.set_choice(RunSettings(rank=rank, max_iter=10**6))
+        session.settings.set_choice(RunSettings().with_params(rank=rank, max_iter=10**6))
         session.set_dataset(data)
         self.wait(lambda: session.display.shown is not None)
         self.idle(0.5)
@@ -254,7 +254,7 @@ def select_times(data: Any, rank: int, picks: int) -> list[float]:
     bench = Bench(data, rank)
     session, table = bench.window.session, bench.window.runs.table
     for s in (0.7, 0.8, 0.9):
-        session.settings.set_choice(RunSettings(rank=rank, max_iter=10, sparsity=s))
+        session.settings.set_choice(RunSettings().with_params(rank=rank, max_iter=10, sparsity=s))
         session.run()
         bench.wait(lambda: session.phase.name == "IDLE")
     times = []

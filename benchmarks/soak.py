@@ -85,7 +85,7 @@ class Person:
         from gsp_studio.io.resources import sample_path
 
         session, store = window.session, window.filing.store
-        session.settings.set_choice(RunSettings(rank=16, max_iter=40))
+        session.settings.set_choice(RunSettings().with_params(rank=16, max_iter=40))
         session.open(sample_path(name))
         self.wait(lambda: session.dataset is not None and session.dataset.name == f"{name}.npz")
         self.wait(lambda: session.display.shown is not None and session.basis.pinned is not None)

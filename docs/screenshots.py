@@ -82,15 +82,13 @@ class Studio:
     def open_faces(self) -> None:
         """The bundled faces with a basis under the slider."""
         self.wait(lambda: self.session.phase is Phase.EMPTY)
-        self.session.settings.set_choice(RunSettings(rank=49, max_iter=200))
+        self.session.settings.set_choice(RunSettings().with_params(rank=49, max_iter=200))
         self.session.open(sample_path("faces"))
         self.wait(lambda: self.session.display.shown is not None)
 
     def run(self, **changes: object) -> None:
         """A run to its end."""
-        choice = self.session.settings.choice
-        fields = {**choice.__dict__, **changes}
-        self.session.settings.set_choice(RunSettings(**fields))
+        self.session.settings.set_choice(self.session.settings.choice.with_params(**changes))
         before = len(self.session.runs.entries)
         self.session.run()
         self.wait(lambda: len(self.session.runs.entries) > before)
@@ -169,7 +167,7 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
         session.run_or_pause()
         studio.idle(0.3)
 
-    session.settings.set_choice(RunSettings(rank=49, max_iter=600))
+    session.settings.set_choice(RunSettings().with_params(rank=49, max_iter=600))
     session.run()
     pause_after(60)
     order = [int(basis) for basis in session.display.shown.order]

@@ -16,7 +16,7 @@ from PIL import Image
 import gsp_studio as gs
 from gsp_studio.cli import main
 from gsp_studio.io import logfile
-from gsp_studio.io.export.run_folder import read_run
+from gsp_studio.io.run_json import read_run
 
 PATIENCE = 240
 
@@ -362,20 +362,22 @@ def test_a_config_repeats_a_run(stack, tmp_path, capsys):
 
 
 def test_the_command_of_a_run_gives_the_same_factors(stack, tmp_path):
-    from gsp_studio.io.export.run_folder import ExportedRun
     from gsp_studio.io.export.script import command_of
+    from gsp_studio.io.run_record import ExportedRun
 
     steps = (gs.Crop(0, 0, 5, 5), gs.Normalize("norm"))
     data = gs.load_dataset(stack, subset=(2, 40, 2), steps=steps, dtype="float64", labels="")
     params = gs.Params(3, "ahals", seed=3, max_iter=9, init="nndsvda")
     result = gs.factorize(data.X, params)
-    command = shlex.split(command_of(data, ExportedRun(result, params)))
+    command = shlex.split(command_of(data, ExportedRun(result=result, start=params)))
     assert command[:2] == ["gsp-studio", "fit"]
     command[-1] = str(tmp_path / "results")
     assert main([*command[1:], "--quiet"]) == 0
     with np.load(tmp_path / "results/factors.npz") as archive:
         assert np.array_equal(archive["W"], result.W)
-    steered = ExportedRun(result, params, [(3, gs.Params(3, "psnmf", 0.5, seed=3, max_iter=9, init="nndsvda"))])
+    steered = ExportedRun(
+        result=result, start=params, interventions=[(3, gs.Params(3, "psnmf", 0.5, seed=3, max_iter=9, init="nndsvda"))]
+    )
     with pytest.raises(ValueError, match="which no command line holds; export it"):
         command_of(data, steered)
 

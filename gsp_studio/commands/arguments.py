@@ -6,11 +6,13 @@ import argparse
 import math
 import sys
 import threading
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gsp_studio.core.params import Parameter, Params
     from gsp_studio.io.dataset import Dataset
 
 
@@ -30,6 +32,8 @@ class HelpFormatter(argparse.HelpFormatter):
 
 #: Seconds of waiting after which its cause is printed.
 _SILENCE = 2.0
+#: Value of a flag that is given alone.
+_BARE = object()
 #: Sparsities of a sweep.
 _MOST = 1000
 
@@ -108,38 +112,37 @@ def step(text: str) -> dict[str, Any]:
     return step
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rank", type=int, help="number of basis images")
-    parser.add_argument("--sparsity", type=float, default=0.85, help="average Hoyer sparsity of the basis, 0 to 1")
-    parser.add_argument("--max-iter", type=int, default=500, help="outer iterations")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the start")
-
-
-def add_solver(parser: argparse.ArgumentParser) -> None:
+def add_parameters(
+    parser: argparse.ArgumentParser, only: Collection[str] | None = None, without: Collection[str] = ()
+) -> None:
+    """Add a flag for each parameter of a run that has one, in the order of `Params`."""
     from gsp_studio.core.initialization import STARTS
+    from gsp_studio.core.methods import METHODS
+    from gsp_studio.core.params import PARAMETERS, Params, flag_of
 
-    parser.add_argument(
-        "--init", default="random", metavar="START", help=f"{', '.join(STARTS)}, or the folder of an exported run"
-    )
-    parser.add_argument("--sparsity-h", type=float, metavar="S", help="average sparsity of the coefficients' rows")
-    parser.add_argument(
-        "--continuation",
-        type=int,
-        nargs="?",
-        const=-1,
-        default=0,
-        metavar="N",
-        help="raise the target to its value over N iterations: lower errors at moderate targets, higher ones near 1; "
-        "of gsphals and wgsphals the iterations of the ways that they try",
-    )
-    parser.add_argument(
-        "--weights", metavar="FILE", help="for wsnmf and wgsphals: what a pixel costs, a grey image or .npy"
-    )
+    names = {"method": ", ".join(METHODS), "init": f"{', '.join(STARTS)}, or the folder of an exported run"}
+    for name, parameter in PARAMETERS.items():
+        if not parameter.is_flag or name in without or (only is not None and name not in only):
+            continue
+        told = f"{parameter.help}: {names[name]}" if name in names else parameter.help
+        options: dict[str, Any] = {"default": getattr(Params, name, None), "help": told}
+        if options["default"] is False:
+            options["action"] = "store_true"
+        else:
+            options |= {"type": _type_of(parameter), "metavar": parameter.metavar}
+        if parameter.bare is not None:
+            options |= {"nargs": "?", "const": _BARE}
+        parser.add_argument(flag_of(name), **options)
+
+
+def _type_of(parameter: Parameter) -> type:
+    if parameter.range is None:
+        return str
+    return int if parameter.range.is_whole else float
+
+
+def add_mask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask", metavar="FILE", help="not 0 where a pixel (in a .npy like X: an entry) is missing")
-    parser.add_argument("--max-seconds", type=float, metavar="T", help="stop after so much time computing")
-    parser.add_argument("--tol", type=float, default=0.0, help="stop when 10 iterations gain less than this fraction")
-    parser.add_argument("--kkt-tol", type=float, default=0.0, help="stop at this fraction of the gradient residual")
-    parser.add_argument("--reseed-dead", action="store_true", help="start basis images that died anew")
 
 
 def add_layout(parser: argparse.ArgumentParser) -> None:
@@ -265,24 +268,23 @@ def _choices(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def solver_fields(args: argparse.Namespace) -> dict[str, Any]:
-    """Arguments of the solver by the names of `Params`, without those that runs of a sweep differ in."""
-    return {
-        "method": args.method,
-        "max_iter": args.max_iter,
-        "init": start(args.init),
-        "sparsity_h": args.sparsity_h,
-        "continuation": 2 * args.max_iter // 5 if args.continuation == -1 else args.continuation,
-        "max_seconds": args.max_seconds,
-        "tol": args.tol,
-        "kkt_tol": args.kkt_tol,
-        "reseed_dead": args.reseed_dead,
-    }
+def params_of(args: argparse.Namespace, **others: Any) -> Params:
+    """Parameters of the flags of `add_parameters`, and of `others`; weights, which need the data, are left out."""
+    from gsp_studio.core.params import PARAMETERS, Params
+
+    values = {name: value for name, value in vars(args).items() if name in PARAMETERS and name != "weights"}
+    for name, value in values.items():
+        bare = PARAMETERS[name].bare
+        if bare is not None and value is _BARE:
+            values[name] = bare(args.max_iter)
+    if "init" in values:
+        values["init"] = start(args.init)
+    return Params(**{**values, **others})
 
 
 def start(init: str) -> Any:
     """Resolve a start: its name, or the factors (W, H) of an exported run."""
     from gsp_studio.core.initialization import STARTS
-    from gsp_studio.io.export.run_folder import read_factors
+    from gsp_studio.io.factors import read_factors
 
     return init if init in STARTS or not Path(init).exists() else read_factors(init)

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a data set; or several exported runs")
     parser.add_argument("--json", action="store_true", help="of exported runs: the comparison as JSON on stdout")
     parser.add_argument("--methods", default="ahals,psnmf", help="methods, separated by commas")
-    arguments.add_model(parser)
+    arguments.add_parameters(parser, only=("rank", "sparsity", "max_iter", "seed"))
     arguments.add_layout(parser)
     arguments.add_machine(parser)
     parser.set_defaults(command=run)
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare exported runs where several paths are given, else methods on one data set."""
     from gsp_studio.backends import get_backend
-    from gsp_studio.core.nmf import Params, check_params
+    from gsp_studio.core.nmf import check_params
     from gsp_studio.experiments.compare import compare
 
     if len(args.paths) > 1:
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("compare needs --rank and a data set, or several exported runs")
     args.path = args.paths[0]
     methods = [name.strip() for name in args.methods.split(",")]
-    runs = [Params(args.rank, name, args.sparsity, args.seed, args.max_iter) for name in methods]
+    runs = [arguments.params_of(args, method=name) for name in methods]
     dataset = arguments.load(args)
     for params in runs:
         check_params(params, *dataset.X.shape)

@@ -19,19 +19,17 @@ from gsp_studio.io.error_text import describe_error
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Intervention, Outcome, RunSpec
     from gsp_studio.io.dataset import Dataset
-    from gsp_studio.io.export.run_folder import ExportOptions
-    from gsp_studio.io.run_json import ExportedRun
+    from gsp_studio.io.export.options import ExportOptions
+    from gsp_studio.io.run_record import ExportedRun
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``gsp-studio fit``."""
-    from gsp_studio.core.nmf import METHODS
     from gsp_studio.io.export.formats import EXTRAS
 
     parser.add_argument("paths", nargs="*", metavar="PATH", help="data sets: folders, archives, .npy, .mat, ... files")
     parser.add_argument("--config", type=Path, metavar="RUN", help="repeat this run.json, steering included")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each run on stdout, words on stderr")
-    parser.add_argument("--method", default="psnmf", help=f"one of {', '.join(METHODS)}")
     parser.add_argument(
         "--out",
         type=arguments.folder,
@@ -46,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--zoom", type=int, metavar="N", help="of figures: a pixel becomes N x N (as fits the image)")
     parser.add_argument("--white", choices=("tile", "shared"), default="tile", help="of figures: per tile, or shared")
-    arguments.add_model(parser)
-    arguments.add_solver(parser)
+    arguments.add_parameters(parser)
+    arguments.add_mask(parser)
     arguments.add_layout(parser)
     arguments.add_machine(parser)
     arguments.add_cluster(parser)
@@ -133,9 +131,10 @@ def _places(args: argparse.Namespace) -> dict[str, Any]:
 
 def _fit_one(args: argparse.Namespace) -> int:
     from gsp_studio.backends import get_backend
-    from gsp_studio.core.nmf import Params, check_params
+    from gsp_studio.core.nmf import check_params
     from gsp_studio.engine.run import RunSpec
-    from gsp_studio.io.export.run_folder import check_directory, check_name
+    from gsp_studio.io.export.folder_names import check_name
+    from gsp_studio.io.export.run_folder import check_directory
     from gsp_studio.io.pixels import read_mask, read_pixels
 
     check_name(str(args.out))  # before the work, not after it
@@ -144,7 +143,7 @@ def _fit_one(args: argparse.Namespace) -> int:
         arguments.prepare_cluster(args)
     else:
         get_backend(args.backend, args.threads)
-    params = Params(args.rank, sparsity=args.sparsity, seed=args.seed, **arguments.solver_fields(args))
+    params = arguments.params_of(args)
     if args.weights is None:
         check_params(params, sys.maxsize, sys.maxsize)  # all that can be said without the data
     dataset = arguments.load(args)
@@ -161,8 +160,10 @@ def repeat(args: argparse.Namespace) -> int:
     """Repeat an exported run and compare the factors bit by bit."""
     from gsp_studio.backends.backend import gives_same_bits
     from gsp_studio.engine.run import Intervention, RunSpec
-    from gsp_studio.io.export.run_folder import check_directory, read_run, same_factors
+    from gsp_studio.io.export.run_folder import check_directory
+    from gsp_studio.io.factors import same_factors
     from gsp_studio.io.readers import load_dataset
+    from gsp_studio.io.run_json import read_run
 
     check_directory(args.out)
     run = read_run(args.run)
@@ -199,16 +200,15 @@ def _run_and_export(
     from gsp_studio.engine.progress import ProgressBar
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.engine.runner import Runner
+    from gsp_studio.io.atomic import ExportError
     from gsp_studio.io.export.folder_names import filled, holds_another, name_of
     from gsp_studio.io.export.run_folder import check_directory
-    from gsp_studio.io.run_json import ExportError
 
     template = str(args.out)
     if "{error}" not in template:  # else it is known when the run has ended
         folder = Path(filled(template, {**places, "data": name_of(dataset)}))
         check_directory(folder)
-        steps = [(step.n_iter, step.change) for step in replay]
-        another = "" if args.force else holds_another(folder, spec, steps)
+        another = "" if args.force else holds_another(folder, spec.record(replay))
         if another:
             raise ExportError(f"{folder} holds {another}; choose another folder, or replace that run with --force")
     with Interrupts() as interrupts:
@@ -250,14 +250,14 @@ def _tell_ending(outcome: Outcome) -> None:
 def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Namespace) -> int:
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.io.export.folder_names import free_folder, holds_another, named
-    from gsp_studio.io.export.run_folder import ExportOptions, describe
+    from gsp_studio.io.export.options import ExportOptions
     from gsp_studio.io.logfile import LOG
-    from gsp_studio.io.run_json import summary_of
+    from gsp_studio.io.run_json import describe, summary_of
 
     run = outcome.exported(spec)
     result = run.result
     out = Path(named(str(args.out), dataset, run))
-    another = "" if args.force else holds_another(out, spec, run.interventions, result.n_iter)
+    another = "" if args.force else holds_another(out, run, result.n_iter)
     if another:
         taken, out = out, free_folder(out)
         print(f"gsp-studio: {taken} holds {another}; this run is exported into {out}", file=sys.stderr)
@@ -292,8 +292,8 @@ def _written(
     Path, list of Path, bool
         The folder, its files, and whether all was exported as requested.
     """
+    from gsp_studio.io.atomic import ExportError
     from gsp_studio.io.export.run_folder import export_run
-    from gsp_studio.io.run_json import ExportError
 
     least = replace(options, extras=(), zoom=None)
     tries: list[tuple[Callable[[], Path], ExportOptions, str]] = [(lambda: out, options, "")]

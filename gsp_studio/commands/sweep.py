@@ -23,8 +23,6 @@ TABLE = "sweep.csv"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``gsp-studio sweep``."""
-    from gsp_studio.core.nmf import METHODS
-
     parser.add_argument("path", metavar="PATH", help="data set")
     parser.add_argument(
         "--ranks", type=arguments.ranks, required=True, metavar="A:B:STEP", help="ranks to try, B left out; or A,B,C"
@@ -36,15 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A:B:STEP",
         help="targets to try, B left out; or A,B,C (0.85)",
     )
-    parser.add_argument("--seeds", type=int, default=1, help="runs of each rank with each sparsity")
-    parser.add_argument("--seed", type=int, default=0, help="the first seed")
-    parser.add_argument("--method", default="psnmf", help=f"one of {', '.join(METHODS)}")
-    parser.add_argument("--max-iter", type=int, default=500, help="outer iterations of each run")
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="runs of each rank with each sparsity; --seed is that of the first"
+    )
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="folder for the finished runs, which later calls use"
     )
     parser.add_argument("--json", action="store_true", help="the cells as JSON on stdout, words on stderr")
-    arguments.add_solver(parser)
+    arguments.add_parameters(parser, without=("rank", "sparsity"))
+    arguments.add_mask(parser)
     arguments.add_layout(parser)
     arguments.add_machine(parser)
     parser.set_defaults(command=run)
@@ -99,7 +97,6 @@ def _sweep(args: argparse.Namespace) -> Sweep:
     from dataclasses import replace
 
     from gsp_studio.backends import get_backend
-    from gsp_studio.core.nmf import Params
     from gsp_studio.experiments.grid import Grid
     from gsp_studio.experiments.sweep import Sweep
     from gsp_studio.io.pixels import read_mask, read_pixels
@@ -113,7 +110,7 @@ def _sweep(args: argparse.Namespace) -> Sweep:
             f'"{args.out}" cannot be the folder of a sweep; name a folder, which is made where it is missing'
         )
     get_backend(args.backend, args.threads)
-    base = Params(1, **arguments.solver_fields(args))
+    base = arguments.params_of(args, rank=1)
     seeds = range(args.seed, args.seed + args.seeds)
     Grid(base, args.ranks, args.sparsities, seeds)
     dataset = arguments.load(args)

@@ -1,12 +1,109 @@
-"""The parameters of a run as one frozen value."""
+"""The parameters of a run as one frozen value, each with its label, its help and its range.
+
+The window, the command line and the checks read these from `PARAMETERS`; light, as the window imports it first.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+import math
+from collections.abc import Callable, Collection
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+_WHOLE, _NUMBER = (int, np.integer), (int, float, np.integer, np.floating)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers that a parameter accepts, from `low` to `high`.
+
+    Attributes
+    ----------
+    low, high : float
+    is_whole : bool
+    without : "low" | "high", optional
+        The end that is not accepted itself.
+    none : str
+        Meaning of None; "" where a number is needed.
+    step : float
+        Step of the arrows of a field in the window.
+    most : float
+        Largest number that the window offers.
+    """
+
+    low: float = 0
+    high: float = math.inf
+    is_whole: bool = True
+    without: Literal["low", "high"] | None = None
+    none: str = ""
+    step: float = 1
+    most: float = 1_000_000
+
+    def holds(self, value: Any) -> bool:
+        """Whether the parameter accepts a value; NaN is refused."""
+        if value is None:
+            return bool(self.none)
+        if isinstance(value, bool) or not isinstance(value, _WHOLE if self.is_whole else _NUMBER):
+            return False
+        is_end = (self.without == "low" and value == self.low) or (self.without == "high" and value == self.high)
+        return bool(self.low <= value <= self.high) and not is_end
+
+    @property
+    def words(self) -> str:
+        """Accepted values, for messages."""
+        if math.isinf(self.high):
+            kind = "a whole number" if self.is_whole else "a number"
+            return f"{kind} {'>' if self.without == 'low' else '>='} {self.low:g}{self._or_none}"
+        upto = " up to, but not including," if self.without == "high" else " to"
+        return f"a number from {self.low:g}{upto} {self.high:g}{self._or_none}"
+
+    @property
+    def _or_none(self) -> str:
+        return f", or None for {self.none}" if self.none else ""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """Description of a parameter for people.
+
+    Attributes
+    ----------
+    label : str
+        Its name in the window.
+    help : str
+        Tool tip and help of the command line, one sentence without capital and full stop.
+    range : Range, optional
+        Of numbers.
+    is_flag : bool
+        Whether the command line has it.
+    metavar : str
+        Its value in the help of the command line.
+    bare : (max_iter) -> int, optional
+        Value where the command line gives the flag alone.
+    """
+
+    label: str
+    help: str
+    range: Range | None = None
+    is_flag: bool = True
+    metavar: str | None = None
+    bare: Callable[[int], int] | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The help as a sentence."""
+        return f"{self.help[0].upper()}{self.help[1:]}."
+
+
+def _described(default: Any, *about: Any, **named: Any) -> Any:
+    return field(default=default, metadata={"parameter": Parameter(*about, **named)})
+
+
+_FRACTION = Range(0, 1, is_whole=False, step=0.05)
+_TOLERANCE = Range(0, 1, is_whole=False, without="high", step=0.01)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,38 +162,86 @@ class Params:
         last iterate (`core.momentum`); other methods never do. The paper's A-HALS does not.
     """
 
-    rank: int
-    method: str = "psnmf"
-    sparsity: float = 0.85
-    seed: int = 0
-    max_iter: int = 500
-    init: Any = "random"
-    weights: Any = None
-    sparsity_h: float | None = None
-    continuation: int = 0
-    max_seconds: float | None = None
-    tol: float = 0.0
-    kkt_tol: float = 0.0
-    reseed_dead: bool = False
-    frozen: tuple[int, ...] = ()
-    n_sweeps: int = 10
-    n_steps: int = 20
-    inner_tol: float = 0.1
-    extrapolate: bool = True
+    rank: int = _described(
+        MISSING,
+        "Rank",
+        "number of basis images; each image of the data becomes a sum of these with nonnegative coefficients",
+        Range(1, most=99_999),
+    )
+    method: str = _described("psnmf", "Method", "the method")
+    sparsity: float = _described(0.85, "Sparsity", "average Hoyer sparsity of the basis, 0 to 1", _FRACTION)
+    seed: int = _described(
+        0, "Seed", "seed of the random start; the same seed gives the same run", Range(most=2**31 - 1)
+    )
+    max_iter: int = _described(
+        500, "Iterations", "outer iterations at most; each updates basis and coefficients", Range(1, step=100)
+    )
+    init: Any = _described("random", "Start", "the start of the factors", metavar="START")  # noqa: RUF009
+    weights: Any = _described(  # noqa: RUF009
+        None, "Weights", "cost of using each pixel, for wsnmf and wgsphals; a grey image or .npy", metavar="FILE"
+    )
+    sparsity_h: float | None = _described(
+        None,
+        "Sparsity of H",
+        "average sparsity of the coefficients' rows",
+        replace(_FRACTION, none="free coefficients"),
+        metavar="S",
+    )
+    continuation: int = _described(
+        0,
+        "Rise",
+        "raise the target to its value over N iterations; lower errors at moderate targets, higher ones near 1; "
+        "of gsphals and wgsphals the iterations of the ways that they try",
+        Range(),
+        metavar="N",
+        bare=lambda max_iter: 2 * max_iter // 5,
+    )
+    max_seconds: float | None = _described(
+        None,
+        "Seconds",
+        "stop after so much time computing",
+        Range(is_whole=False, without="low", none="no limit"),
+        metavar="T",
+    )
+    tol: float = _described(0.0, "Tolerance", "stop when 10 iterations gain less than this fraction", _TOLERANCE)
+    kkt_tol: float = _described(0.0, "Stationarity", "stop at this fraction of the gradient residual", _TOLERANCE)
+    reseed_dead: bool = _described(False, "Re-seed", "start basis images that died anew")
+    frozen: tuple[int, ...] = _described((), "Frozen", "basis images that keep their pixels", is_flag=False)
+    n_sweeps: int = _described(10, "Sweeps", "most HALS sweeps of one factor's update", Range(1), is_flag=False)
+    n_steps: int = _described(20, "Steps", "most gradient steps of one factor's update", Range(1), is_flag=False)
+    inner_tol: float = _described(
+        0.1, "Inner tolerance", "end an update at this fraction of its first step", _TOLERANCE, is_flag=False
+    )
+    extrapolate: bool = _described(True, "Extrapolate", "go ahead along the last step where the method can")
 
     def __eq__(self, other: object) -> bool:
         """Equal in every field; arrays entry by entry."""
         if not isinstance(other, Params):
             return NotImplemented
-        return all(same_value(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+        return all(same_value(value, getattr(other, name)) for name, value in vars(self).items())
 
     __hash__ = None  # type: ignore[assignment]  # arrays have no hash
+
+    def unusual(self, without: Collection[str] = ()) -> dict[str, Any]:
+        """Values that are not the defaults, by name; `without` are left out."""
+        usual = Params(self.rank)
+        values = {name: value for name, value in vars(self).items() if name not in without}
+        return {name: value for name, value in values.items() if not same_value(value, getattr(usual, name))}
 
     def target_at(self, n_iter: int) -> float:
         """The target in force at iteration `n_iter`, 1 for the first: `sparsity`, or on its way there."""
         if n_iter >= self.continuation:
             return self.sparsity
         return self.sparsity * n_iter / self.continuation
+
+
+#: Description of each parameter, by name.
+PARAMETERS: dict[str, Parameter] = {part.name: part.metadata["parameter"] for part in fields(Params)}
+
+
+def flag_of(name: str) -> str:
+    """Name of a parameter on the command line."""
+    return f"--{name.replace('_', '-')}"
 
 
 def same_value(a: Any, b: Any) -> bool:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
-from gsp_studio.core.params import Params
+from gsp_studio.core.params import PARAMETERS, Params
 
 Array = npt.NDArray[Any]
 
@@ -55,23 +55,17 @@ def check_params(params: Params, m: int, n: int) -> None:
     """Raise ValueError, in one sentence, unless the parameters make sense for an (m, n) matrix."""
     if params.method not in METHODS:
         raise ValueError(f'method "{params.method}" is not known; accepted are {", ".join(METHODS)}')
-    _check_integer("rank", params.rank, 1)
+    has_target = METHODS[params.method].uses_sparsity
+    for name, parameter in PARAMETERS.items():
+        accepted, value = parameter.range, getattr(params, name)
+        if accepted is not None and not accepted.holds(value) and (has_target or name != "sparsity"):
+            raise ValueError(f"{name} is {value}; accepted is {accepted.words}")
     if params.rank > min(m, n):
         raise ValueError(f"rank {params.rank} exceeds min(m, n) = {min(m, n)} of the {m} x {n} data")
-    # NaN fails the comparison too, and is refused.
-    if METHODS[params.method].uses_sparsity and not 0.0 <= params.sparsity <= 1.0:
-        raise ValueError(f"sparsity is {params.sparsity}; accepted is a number from 0 to 1")
-    if METHODS[params.method].uses_sparsity and m < 2:
+    if has_target and m < 2:
         raise ValueError("sparsity needs images of at least 2 pixels; X has 1 row")
-    _check_sparsity_h(params, n)
-    for name, low in (("seed", 0), ("max_iter", 1), ("continuation", 0), ("n_sweeps", 1), ("n_steps", 1)):
-        _check_integer(name, getattr(params, name), low)
-    for name in ("inner_tol", "tol", "kkt_tol"):
-        value = getattr(params, name)
-        if not 0.0 <= value < 1.0:
-            raise ValueError(f"{name} is {value}; accepted is a number from 0 up to, but not including, 1")
-    if params.max_seconds is not None and not params.max_seconds > 0:
-        raise ValueError(f"max_seconds is {params.max_seconds}; accepted is a number > 0, or None for no limit")
+    if params.sparsity_h is not None and n < 2:
+        raise ValueError("sparsity_h needs at least 2 images; X has 1 column")
     if params.kkt_tol > 0 and METHODS[params.method].new_projection is None:
         raise ValueError(f'kkt_tol does not apply to the method "{params.method}", whose penalty changes as it goes')
     if isinstance(params.init, str) and params.init not in STARTS:
@@ -89,21 +83,6 @@ def _check_frozen(params: Params) -> None:
         raise ValueError("frozen names a basis image twice")
     if len(frozen) == params.rank:
         raise ValueError("all basis images are frozen; at least one has to be free")
-
-
-def _check_sparsity_h(params: Params, n: int) -> None:
-    s = params.sparsity_h
-    if s is None:
-        return
-    if not 0.0 <= s <= 1.0:
-        raise ValueError(f"sparsity_h is {s}; accepted is a number from 0 to 1, or None for free coefficients")
-    if n < 2:
-        raise ValueError("sparsity_h needs at least 2 images; X has 1 column")
-
-
-def _check_integer(name: str, value: Any, low: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-        raise ValueError(f"{name} is {value}; accepted is a whole number >= {low}")
 
 
 def _check_weights(params: Params, m: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from gsp_studio.core.nmf import Edit, Iterate, Params, Result, Stop
-from gsp_studio.io.export.run_folder import ExportedRun
+from gsp_studio.io.run_record import ExportedRun, RunRecord
 
 
 class RunState(Enum):
@@ -51,6 +51,11 @@ class RunSpec:
     mask: npt.NDArray[Any] | None = None
     fingerprint: str = ""
     scheduler: str = ""
+
+    def record(self, interventions: Sequence[Intervention] = ()) -> RunRecord:
+        """Return all that repeats the run, with what it took on its way."""
+        steps = tuple((step.n_iter, step.change) for step in interventions)
+        return RunRecord(self.params, steps, self.backend, self.threads, self.mask, self.fingerprint)
 
 
 @dataclass(frozen=True)
@@ -109,17 +114,8 @@ class Outcome:
         """This run of `spec` as `export_run` writes it; ValueError when no iteration was done."""
         if self.result is None:
             raise ValueError("the run did no iteration; there is nothing to export")
-        return ExportedRun(
-            result=self.result,
-            start=spec.params,
-            interventions=tuple((step.n_iter, step.change) for step in self.interventions),
-            reason=self.reason.value,
-            backend=spec.backend,
-            threads=spec.threads,
-            mask=spec.mask,
-            fingerprint=spec.fingerprint,
-            versions=self.versions,
-        )
+        record = vars(spec.record(self.interventions))
+        return ExportedRun(**record, result=self.result, reason=self.reason.value, versions=self.versions)
 
 
 @dataclass(frozen=True, eq=False)

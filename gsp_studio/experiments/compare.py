@@ -15,8 +15,8 @@ from gsp_studio.backends import Backend
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.nmf import METHODS, History, Params, factorize
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.io.export.run_folder import read_factors, read_run
-from gsp_studio.io.run_json import summary_of
+from gsp_studio.io.factors import read_factors
+from gsp_studio.io.run_json import read_run, summary_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,8 +23,11 @@ from gsp_studio.core.nmf import METHODS, Params, check_params
 from gsp_studio.experiments.runs import described, digest_of, plain
 from gsp_studio.io.atomic import WriteError, write_whole
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.run_json import DAMAGE, INPUTS, ExportedRun, arrays_among, describe_data, params_from, params_json
-from gsp_studio.io.session_file import SavedRun, SessionError, read_run, write_run
+from gsp_studio.io.hdf5_content import SessionError
+from gsp_studio.io.run_json import DAMAGE, arrays_among, describe_data, params_json
+from gsp_studio.io.run_record import ExportedRun
+from gsp_studio.io.saved_run import SavedRun, read_run, write_run
+from gsp_studio.io.schema import INPUTS, params_from
 from gsp_studio.io.versions import software_versions
 
 Array = npt.NDArray[Any]

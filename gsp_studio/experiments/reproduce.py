@@ -22,9 +22,10 @@ from gsp_studio.experiments.contents import Content
 from gsp_studio.experiments.figures import FIGURES, Settings
 from gsp_studio.experiments.runs import FinishedRun, Task
 from gsp_studio.experiments.solver_pool import Machine, solve_all
+from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.run_folder import RUN, check_directory, write_together
-from gsp_studio.io.run_json import DAMAGE, FORMAT, PROGRAM, ExportError, describe_data, write_json
+from gsp_studio.io.export.run_folder import check_directory, write_together
+from gsp_studio.io.run_json import DAMAGE, FORMAT, PROGRAM, RUN, describe_data, write_json
 from gsp_studio.io.versions import software_versions
 
 RUNS = "runs"

@@ -75,10 +75,12 @@ class Demo(QObject):
         window, session = self._window, self._window.session
         session.open(sample_path("faces"))
         yield lambda: session.basis.pinned is not None
-        session.settings.set_choice(RunSettings(rank=49, sparsity=0.85, max_iter=20 if self._quick else 300))
+        session.settings.set_choice(
+            RunSettings().with_params(rank=49, sparsity=0.85, max_iter=20 if self._quick else 300)
+        )
         window.arrangement.panel(RunPanel).run.click()
         yield lambda: session.phase is Phase.IDLE and bool(session.runs.entries)
-        yield from self._drag(session.settings.choice.sparsity, 0.95)
+        yield from self._drag(session.settings.params.sparsity, 0.95)
         yield from self._drag(0.95, 0.9)
         session.display.select(8)
         yield self._settled()

@@ -9,11 +9,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.core.params import Params
 from gsp_studio.io.annotations import Annotations
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.metrics import GramError
     from gsp_studio.engine.run import Outcome, Record, RunSpec
     from gsp_studio.experiments.stability import BasisStability
-    from gsp_studio.io.run_json import ExportedRun
+    from gsp_studio.io.run_record import ExportedRun
 
 Array = npt.NDArray[Any]
 
@@ -33,16 +34,32 @@ _LEAST_DENSER = 1e-4
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Settings of the next run, as the panels edit them; `sparsity_h` 0 leaves the coefficients free."""
+    """Settings of the next run, as the panels edit them.
 
-    rank: int = 49
-    method: str = "psnmf"
-    sparsity: float = 0.85
-    seed: int = 0
-    max_iter: int = 500
-    sparsity_h: float = 0.0
-    init: str = "random"
+    Attributes
+    ----------
+    params : Params
+        Without weights, which are painted apart, with nothing frozen, and with a start that has a name.
+    backend : str
+    """
+
+    params: Params = field(default_factory=lambda: Params(49))
     backend: str = "auto"
+
+    @classmethod
+    def of_run(cls, params: Params, backend: str) -> RunSettings:
+        """Return the settings that a run with these parameters was started with."""
+        init = params.init if isinstance(params.init, str) else Params.init
+        return cls(replace(params, init=init, weights=None, frozen=()), backend)
+
+    def with_params(self, **changes: Any) -> RunSettings:
+        """Return a copy with these parameters changed."""
+        return replace(self, params=replace(self.params, **changes))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values for files, all on one level."""
+        values = {**vars(self.params), "backend": self.backend}
+        return {name: value for name, value in values.items() if name not in ("weights", "frozen")}
 
 
 @dataclass(frozen=True)
@@ -82,19 +99,6 @@ class Capabilities:
     weighted: tuple[str, ...] = ()
     backends: tuple[tuple[str, str, str], ...] = ()
     memory: Callable[[], tuple[int, int]] | None = None
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Parts of an export besides run.json, and the look of figures, as in `io.export.run_folder.What`."""
-
-    basis: bool = True
-    montage: bool = True
-    factors: bool = True
-    history: bool = True
-    scale: Literal["tile", "shared"] = "tile"
-    zoom: int | None = None
-    extras: tuple[str, ...] = ()
 
 
 class Phase(Enum):

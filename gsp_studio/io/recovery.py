@@ -21,7 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.atomic import WriteError, is_held, take_lock, write_whole
-from gsp_studio.io.session_file import SavedRun, SavedSession, SessionError, read_run, write_run
+from gsp_studio.io.hdf5_content import SessionError
+from gsp_studio.io.saved_run import SavedRun, read_run, write_run
+from gsp_studio.io.session_file import SavedSession
 
 Array = npt.NDArray[Any]
 

@@ -9,7 +9,7 @@ import platform
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,17 @@ import numpy.typing as npt
 
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.core.edits import kind_of
-from gsp_studio.core.nmf import Edit, Params, Result
+from gsp_studio.core.nmf import Edit, Params
 from gsp_studio.io.atomic import ExportError
-from gsp_studio.io.dataset import Dataset, LoadOptions
+from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.factors import read_npz
 from gsp_studio.io.paths import check_regular
+from gsp_studio.io.run_record import ExportedRun, RunFile, RunRecord
 from gsp_studio.io.schema import (
     ARRAYS,
     INPUTS,
     RunContent,
+    RunFileContent,
     SchemaError,
     check_ranges,
     conform,
@@ -38,24 +40,6 @@ from gsp_studio.io.schema import (
 )
 from gsp_studio.io.swap import complete
 from gsp_studio.io.versions import versions_now
-
-__all__ = [
-    "INPUTS",
-    "ExportError",
-    "ExportedRun",
-    "RunFile",
-    "arrays_among",
-    "arrays_of",
-    "as_done",
-    "change_json",
-    "describe",
-    "describe_data",
-    "params_from",
-    "params_json",
-    "read_run",
-    "summary_of",
-    "write_json",
-]
 
 Array = npt.NDArray[Any]
 
@@ -71,111 +55,26 @@ _BITS = "the same bits on processors of the same type, whatever the threads, the
 _ROUNDING = "the same to rounding: workers computed on devices, or were lost and their coefficients fitted anew"
 
 
-@dataclass(frozen=True, eq=False)
-class ExportedRun:
-    """Finished run, with all that the export needs.
-
-    Attributes
-    ----------
-    result : Result
-    start : Params
-        The parameters that the run began with.
-    interventions : sequence of (n_iter, Params or Edit)
-        New parameters and edits of the basis, and the iterations after which it took them.
-    reason : str
-        Why it ended, in words.
-    backend, threads
-        As requested; the device that computed is in `result`.
-    mask : ndarray (m, n) of bool, optional
-        Entries that were missing.
-    fingerprint : str
-        Of the data that it ran on; "" where it was not recorded.
-    versions : mapping of str to str
-        Versions that computed it, from `software_versions`; empty: those of now.
-    remarks : mapping, plain JSON
-        Annotations: name, note, tags, basis images that were accepted and rejected.
-    """
-
-    result: Result
-    start: Params
-    interventions: Sequence[tuple[int, Params | Edit]] = ()
-    reason: str = ""
-    backend: str = "auto"
-    threads: int | None = None
-    mask: Array | None = None
-    fingerprint: str = ""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    remarks: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def params(self) -> Params:
-        """The parameters that the run began with, by the name that a run still to be computed has for them."""
-        return self.start
-
-
-@dataclass(frozen=True, eq=False)
-class RunFile:
-    """Content of a run.json: all that repeats the run.
-
-    Attributes
-    ----------
-    start : Params
-        The parameters that the run began with.
-    interventions : tuple of (n_iter, Params or Edit)
-    backend, threads
-        As requested.
-    mask : ndarray (m, n) of bool, or None
-        Entries that were missing.
-    source : str
-        Path of the data.
-    options : LoadOptions
-        ``load_dataset(source, options)`` gives the data, if they have not changed.
-    fingerprint : str
-        Of these data.
-    content : dict
-        The whole file.
-    """
-
-    start: Params
-    interventions: tuple[tuple[int, Params | Edit], ...]
-    backend: str
-    threads: int | None
-    mask: Array | None
-    source: str
-    options: LoadOptions
-    fingerprint: str
-    content: dict[str, Any]
-
-    def as_done(self) -> tuple[Params, dict[int, list[Params | Edit]]]:
-        """Start and steering of a run that ends where this one did, for whatever reason.
-
-        Returns
-        -------
-        Params, dict of iteration to list
-            As `factorize` takes them.
-        """
-        return as_done(self.start, self.interventions, int(self.content["result"]["iterations"]))
-
-    def check_data(self, dataset: Dataset) -> None:
-        """Raise ExportError, in one sentence, unless these are the data of the run, bit by bit."""
-        if dataset.fingerprint != self.fingerprint:
-            raise ExportError(
-                f"{dataset.source or dataset.name} does not hold the data of this run: its fingerprint is "
-                f"{dataset.fingerprint[:12]}..., the run's {self.fingerprint[:12]}..."
-            )
-
-
-def as_done(
-    start: Params, interventions: Sequence[tuple[int, Params | Edit]], done: int
-) -> tuple[Params, dict[int, list[Params | Edit]]]:
-    """Start and steering of a run that ends after `done` iterations, for whatever reason it ended then."""
-    ending: dict[str, Any] = {"max_iter": done, "max_seconds": None, "tol": 0.0, "kkt_tol": 0.0}
-    steering: dict[int, list[Params | Edit]] = {}
-    for n_iter, change in interventions:
-        if n_iter < done:
-            step = replace(change, **ending) if isinstance(change, Params) else change
-            steering.setdefault(n_iter, []).append(step)
-    return replace(start, **ending), steering
+def describe_run(run: ExportedRun) -> dict[str, Any]:
+    """Description of a run without its data, for run.json and session files; `record_from` reads it."""
+    result = run.result
+    return {
+        "params": params_json(run.start, "start"),
+        "interventions": [
+            {"after_iteration": n_iter, **_change_json(change, f"step{i}")}
+            for i, (n_iter, change) in enumerate(run.interventions)
+        ],
+        "result": {
+            "error": result.error,
+            "sparsity": result.sparsity,
+            "iterations": result.n_iter,
+            "best_iteration": result.best_iter,
+            "seconds": float(result.history.seconds[-1]),
+            "finished": run.reason,
+        },
+        "mask": None if run.mask is None else {INPUTS: "mask"},
+        "backend": {"asked": run.backend, "threads": run.threads, "computed": result.backend},
+    }
 
 
 def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[str, Any]:
@@ -193,29 +92,14 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
     dict
         Plain numbers, texts, lists and dicts. Arrays among the parameters are names in inputs.npz.
     """
-    result = run.result
     data = describe_data(dataset)
     versions = dict(run.versions) or versions_now()
     content = {
         "format": FORMAT,
         "program": PROGRAM,
-        "params": params_json(run.start, "start"),
-        "interventions": [
-            {"after_iteration": n_iter, **change_json(change, f"step{i}")}
-            for i, (n_iter, change) in enumerate(run.interventions)
-        ],
-        "result": {
-            "error": result.error,
-            "sparsity": result.sparsity,
-            "iterations": result.n_iter,
-            "best_iteration": result.best_iter,
-            "seconds": float(result.history.seconds[-1]),
-            "finished": run.reason,
-        },
+        **describe_run(run),
         "data": {**data, "fingerprint": run.fingerprint or data["fingerprint"]},
-        "mask": None if run.mask is None else {INPUTS: "mask"},
-        "backend": {"asked": run.backend, "threads": run.threads, "computed": result.backend},
-        "deterministic": _BITS if gives_same_bits(result.backend) else _ROUNDING,
+        "deterministic": _BITS if gives_same_bits(run.result.backend) else _ROUNDING,
         "platform": versions.pop("platform", platform.platform()),
         "versions": versions,
         "files": list(files),
@@ -269,7 +153,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
-def change_json(change: Params | Edit, prefix: str) -> dict[str, Any]:
+def _change_json(change: Params | Edit, prefix: str) -> dict[str, Any]:
     """Convert a change during a run for JSON; arrays among parameters get names that begin with `prefix`."""
     if isinstance(change, Params):
         return {"params": params_json(change, prefix)}
@@ -354,27 +238,36 @@ def read_run(path: str | os.PathLike[str]) -> RunFile:
 
 
 def _run_from(content: dict[str, Any], arrays: dict[str, Array]) -> RunFile:
-    told = conform(content, RunContent)
-    start = params_from(told.params, arrays)
-    check_ranges(start)
+    told = conform(content, RunFileContent)
+    record = replace(record_from(told, arrays), fingerprint=told.data.fingerprint)
     # Entries that an older version lacks have the defaults of then.
-    content["params"] = {**params_json(Params(start.rank), ""), **told.params}
+    content["params"] = {**params_json(Params(record.start.rank), ""), **told.params}
     content["data"] = {**msgspec.to_builtins(told.data), **content["data"]}
     content["backend"] = {**msgspec.to_builtins(told.backend), **content["backend"]}
-    return RunFile(
+    options = options_from(told.data.options)
+    return RunFile(**vars(record), source=told.data.source, options=options, content=content)
+
+
+def record_from(told: RunContent, arrays: Mapping[str, Array]) -> RunRecord:
+    """Read what `describe_run` wrote, with the arrays that it names.
+
+    Raises
+    ------
+    ValueError
+        In one sentence: an array that is missing, or parameters that no run can have.
+    """
+    start = params_from(told.params, arrays)
+    check_ranges(start)
+    return RunRecord(
         start=start,
         interventions=interventions_from(told.interventions, arrays, start),
         backend=told.backend.asked,
         threads=told.backend.threads,
         mask=None if told.mask is None else _mask_from(told.mask, arrays),
-        source=told.data.source,
-        options=options_from(told.data.options),
-        fingerprint=told.data.fingerprint,
-        content=content,
     )
 
 
-def _mask_from(told: dict[str, str], arrays: dict[str, Array]) -> Array:
+def _mask_from(told: Mapping[str, str], arrays: Mapping[str, Array]) -> Array:
     mask = arrays.get(told.get(INPUTS, ""))
     if mask is None or mask.dtype != bool or mask.ndim != 2:
         raise SchemaError("the mask is missing, or is no matrix of true and false")

@@ -27,21 +27,15 @@ from gsp_studio.io.hdf5_content import (
     write_text,
 )
 from gsp_studio.io.paths import check_regular
-from gsp_studio.io.run_json import (
-    ExportedRun,
-    array_fields,
-    arrays_among,
-    arrays_of,
-    change_json,
-    params_json,
-)
+from gsp_studio.io.run_json import array_fields, arrays_among, arrays_of, describe_run, params_json, record_from
+from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.schema import (
+    INPUTS,
     SavedRunContent,
     SchemaError,
     check_floats,
     check_ranges,
     conform,
-    interventions_from,
     params_from,
 )
 
@@ -99,25 +93,14 @@ def write_into(group: h5py.Group, saved: SavedRun) -> None:
             alone = replace(Params(result.params.rank), **{name: getattr(result.params, name)})
             inputs |= arrays_among(alone, "last")
             last[name] = params_json(alone, "last")[name]
+    told = describe_run(run)
     content = {
+        **told,
         "number": saved.number,
-        "start": params_json(run.start, "start"),
-        "interventions": [
-            {"after_iteration": n_iter, **change_json(change, f"step{i}")}
-            for i, (n_iter, change) in enumerate(run.interventions)
-        ],
-        "reason": run.reason,
-        "backend": run.backend,
-        "threads": run.threads,
-        "has_mask": run.mask is not None,
         "fingerprint": run.fingerprint,
         "versions": dict(run.versions),
         "result": {
-            "error": result.error,
-            "sparsity": result.sparsity,
-            "n_iter": result.n_iter,
-            "best_iter": result.best_iter,
-            "backend": result.backend,
+            **told["result"],
             "sparsity_h": result.sparsity_h,
             "dead": list(result.dead),
             "stop": None if result.stop is None else result.stop.value,
@@ -144,27 +127,33 @@ def write_into(group: h5py.Group, saved: SavedRun) -> None:
 
 def read_from(group: h5py.Group) -> SavedRun:
     """A run in a group; one of `DAMAGE` where it is damaged, SchemaError where that can be said."""
-    content = conform(read_text(group, "content"), SavedRunContent)
+    content = conform(_as_today(read_text(group, "content")), SavedRunContent)
     inputs = {name: read_array(group_of(group, "inputs"), name) for name in names_of(group, "inputs")}
-    start, last = params_from(content.start, inputs), params_from(content.result.params, inputs)
-    check_ranges(start)
+    record = replace(record_from(content, inputs), fingerprint=content.fingerprint)
+    last = params_from(content.result.params, inputs)
     check_ranges(replace(last, init="random"))
-    if not isinstance(start.init, str) and not isinstance(last.init, str):
-        last = replace(last, init=start.init)  # one object through the whole run
-    run = ExportedRun(
-        result=_read_result(group, content, last),
-        start=start,
-        interventions=interventions_from(content.interventions, inputs, start),
-        reason=content.reason,
-        backend=content.backend,
-        threads=content.threads,
-        mask=inputs["mask"] if content.has_mask else None,
-        fingerprint=content.fingerprint,
-        versions=content.versions,
-    )
-    if run.mask is not None and (run.mask.dtype != bool or run.mask.shape != (len(run.result.W), len(run.result.H.T))):
+    if not isinstance(record.start.init, str) and not isinstance(last.init, str):
+        last = replace(last, init=record.start.init)  # one object through the whole run
+    result, reason = _read_result(group, content, last), content.result.finished
+    run = ExportedRun(**vars(record), result=result, reason=reason, versions=content.versions)
+    if run.mask is not None and run.mask.shape != (len(run.result.W), len(run.result.H.T)):
         raise SchemaError("its mask has another shape than its data")
     return SavedRun(content.number, run, content.details, _read_beside(group))
+
+
+def _as_today(content: Any) -> Any:
+    """Content of a run as the first format of session files had it, in the terms of run.json."""
+    if not isinstance(content, dict) or "start" not in content:
+        return content
+    result = content["result"]
+    ended = {"iterations": result["n_iter"], "best_iteration": result["best_iter"], "finished": content["reason"]}
+    return {
+        **content,
+        "params": content["start"],
+        "backend": {"asked": content["backend"], "threads": content["threads"], "computed": result["backend"]},
+        "mask": {INPUTS: "mask"} if content["has_mask"] else None,
+        "result": {**result, **ended, "seconds": 0.0},
+    }
 
 
 def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) -> Result:
@@ -178,7 +167,8 @@ def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) ->
     for name, column in zip(_HISTORY, columns, strict=True):
         if column.ndim != 1 or len(column) != len(columns[0]) or not len(column):
             raise SchemaError(f"the column {name} of its history has shape {column.shape}")
-    for name, matrix in (("W", W), ("H", H)):
+    dense, A, G = (read_array(group, name) for name in ("dense", "XHt", "HHt"))
+    for name, matrix in (("W", W), ("H", H), ("dense", dense), ("XHt", A), ("HHt", G)):
         if not np.all(np.isfinite(matrix)):
             raise SchemaError(f"{name} holds values that are not finite")
     try:
@@ -190,15 +180,15 @@ def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) ->
         H=check_floats("H", H, (r, n)),
         error=told.error,
         sparsity=told.sparsity,
-        n_iter=told.n_iter,
-        best_iter=told.best_iter,
+        n_iter=told.iterations,
+        best_iter=told.best_iteration,
         history=History(*columns),
         params=params,
-        backend=told.backend,
-        dense=check_floats("the basis before its projection", read_array(group, "dense"), (m, r)),
+        backend=content.backend.computed,
+        dense=check_floats("the basis before its projection", dense, (m, r)),
         gram=GramError(
-            check_floats("X H'", read_array(group, "XHt"), (m, r)),
-            check_floats("H H'", read_array(group, "HHt"), (r, r)),
+            check_floats("X H'", A, (m, r)),
+            check_floats("H H'", G, (r, r)),
             told.x_norm2,
             told.of,
             Unit(*told.unit),

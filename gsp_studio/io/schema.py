@@ -100,28 +100,28 @@ class RemarksContent(Struct):
 
 
 class RunContent(Struct):
-    """A run.json."""
+    """A run, in run.json and in session files, as `run_json.describe_run` gives it."""
 
-    program: Literal["gsp-studio"]
     params: dict[str, Any]
     interventions: tuple[StepContent, ...]
-    result: ResultContent
-    data: DataContent
     backend: BackendContent
     mask: dict[str, str] | None = None
     versions: dict[str, str] = {}
+
+
+class RunFileContent(RunContent, kw_only=True):
+    """A run.json."""
+
+    program: Literal["gsp-studio"]
+    result: ResultContent
+    data: DataContent
     files: tuple[str, ...] = ()
     remarks: RemarksContent = msgspec.field(default_factory=RemarksContent)
 
 
-class SavedResultContent(Struct):
+class SavedResultContent(ResultContent, kw_only=True):
     """End of a run, in a session file; its arrays lie beside."""
 
-    error: float
-    sparsity: float
-    n_iter: Annotated[int, Meta(ge=1, le=2**53)]
-    best_iter: _Count
-    backend: str
     sparsity_h: float
     dead: tuple[_Count, ...]
     stop: str | None
@@ -132,21 +132,14 @@ class SavedResultContent(Struct):
     unit: tuple[_Exponent, _Exponent] = (0, 0)
 
 
-class SavedRunContent(Struct):
+class SavedRunContent(RunContent, kw_only=True):
     """A run in a session file."""
 
     number: Annotated[int, Meta(ge=0, le=2**31 - 1)]
-    start: dict[str, Any]
-    interventions: tuple[StepContent, ...]
-    reason: str
-    backend: _Backend
-    threads: Annotated[int, Meta(ge=1, le=1 << 16)] | None
-    has_mask: bool
     result: SavedResultContent
     details: dict[str, Any]
-    # The first session files say these two of the session alone.
+    # The first session files say it, and the versions, of the session alone.
     fingerprint: _Fingerprint = ""
-    versions: dict[str, str] = {}
 
 
 class AboutContent(Struct):

@@ -32,7 +32,7 @@ from gsp_studio.io.hdf5_content import (
 )
 from gsp_studio.io.paths import check_regular
 from gsp_studio.io.run_json import describe_data
-from gsp_studio.io.saved_run import SavedRun, read_from, read_run, write_into, write_run
+from gsp_studio.io.saved_run import SavedRun, read_from, write_into
 from gsp_studio.io.schema import (
     AboutContent,
     DataContent,
@@ -43,21 +43,10 @@ from gsp_studio.io.schema import (
 )
 from gsp_studio.io.versions import software_versions
 
-__all__ = [
-    "ImagesMissing",
-    "SavedRun",
-    "SavedSession",
-    "SessionError",
-    "describe",
-    "read_run",
-    "read_session",
-    "write_run",
-    "write_session",
-]
-
 Array = npt.NDArray[Any]
 
-FORMAT = 1
+#: Files of format 1 describe runs in terms of their own.
+FORMAT = 2
 PROGRAM = "gsp-studio session"
 SUFFIX = ".gsps"
 

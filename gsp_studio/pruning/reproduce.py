@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gsp_studio.engine.progress import RunsProgress
-from gsp_studio.io.atomic import write_whole
+from gsp_studio.io.atomic import ExportError, write_whole
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.run_folder import check_directory
 from gsp_studio.io.readers import peek
-from gsp_studio.io.run_json import DAMAGE, PROGRAM, ExportError, write_json
+from gsp_studio.io.run_json import DAMAGE, PROGRAM, write_json
 from gsp_studio.io.versions import software_versions
 
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from gsp_studio.cli import COMMANDS, _parser, main
 from gsp_studio.commands import arguments
 from gsp_studio.engine.cluster import deferred
 from gsp_studio.engine.progress import ProgressBar
+from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.export import run_folder
 from gsp_studio.io.export.folder_names import name_of_data
-from gsp_studio.io.export.run_folder import ExportError, read_run
+from gsp_studio.io.run_json import read_run
 
 FIT = ("--max-iter", "5", "--sparsity", "0.5", "--backend", "reference", "--quiet")
 

@@ -83,7 +83,7 @@ def test_what_the_solver_takes_is_in_the_runs(stack, tmp_path, capsys):
     args = ["--method", "wsnmf", "--weights", weights, "--sparsity-h", 0.3, "--continuation", "--json"]
     assert main(command(stack, tmp_path / "out", *args)) == 0
     told = json.loads(capsys.readouterr().out)
-    from gsp_studio.io.session_file import read_run
+    from gsp_studio.io.saved_run import read_run
 
     saved = read_run(tmp_path / "out" / told["folder"].split("/")[-1] / told["cells"][0]["file"])
     assert saved.run.start.sparsity_h == 0.3

@@ -18,8 +18,8 @@ from gsp_studio.experiments.grid import ABOUT, Cell, Grid, GridFolder, last_grid
 from gsp_studio.experiments.solver_pool import Interrupted
 from gsp_studio.experiments.sweep import Stage, Sweep
 from gsp_studio.io.atomic import WriteError
+from gsp_studio.io.hdf5_content import SessionError
 from gsp_studio.io.readers import load_dataset
-from gsp_studio.io.session_file import SessionError
 
 PATIENCE = 60
 BASE = Params(1, "psnmf", max_iter=6)

@@ -78,7 +78,7 @@ def run_entry(number: int, data: Dataset, reason: FinishReason = FinishReason.MA
     outcome = Outcome(SimpleNamespace(n_iter=20, backend="cpu, 2 threads"), reason)  # type: ignore[arg-type]
     return RunEntry(
         number=number,
-        choice=RunSettings(rank=5, sparsity=0.5),
+        choice=RunSettings().with_params(rank=5, sparsity=0.5),
         label="PSNMF, rank 5, s = 0.500",
         spec=None,  # type: ignore[arg-type]
         outcome=outcome,

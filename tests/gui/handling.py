@@ -130,7 +130,7 @@ class Listener:
 
 def open_faces(session: Session, rank: int = 9, max_iter: int = 30) -> None:
     """Open the bundled faces and wait for a basis of that rank under the slider."""
-    session.settings.set_choice(RunSettings(rank=rank, max_iter=max_iter))
+    session.settings.set_choice(RunSettings().with_params(rank=rank, max_iter=max_iter))
     session.open(sample_path("faces"))
     wait_until(lambda: session.basis.pinned is not None and session.display.shown is not None)
 

@@ -91,7 +91,7 @@ def received(H: Coefficients) -> int:
 def test_of_a_run_that_goes_on_what_is_looked_at_is_fetched(on_cluster: MainWindow) -> None:
     window, session = on_cluster, on_cluster.session
     failed = Listener(session, "failed")
-    session.settings.set_choice(replace(session.settings.choice, max_iter=100_000))
+    session.settings.set_choice(session.settings.choice.with_params(max_iter=100_000))
     window.centre.show_view("Inspector")
     session.display.select(2)
     session.run()
@@ -122,7 +122,7 @@ def test_of_a_run_that_goes_on_what_is_looked_at_is_fetched(on_cluster: MainWind
 def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_cluster: MainWindow, tmp_path: Path) -> None:
     window, session = on_cluster, on_cluster.session
     failed = Listener(session, "failed")
-    session.settings.set_choice(replace(session.settings.choice, sparsity=0.5, max_iter=30))
+    session.settings.set_choice(session.settings.choice.with_params(sparsity=0.5, max_iter=30))
     session.run()
     wait_until(lambda: len(session.runs.entries) == 1 and session.phase is Phase.IDLE)
     [entry] = session.runs.entries

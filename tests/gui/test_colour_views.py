@@ -149,7 +149,7 @@ def test_the_whole_window_on_colours(make_window: Callable[[], MainWindow], tmp_
     window = make_window()
     session = window.session
     wait_until(lambda: session.phase.name == "EMPTY")
-    session.settings.set_choice(RunSettings(rank=5, max_iter=30, sparsity=0.5))
+    session.settings.set_choice(RunSettings().with_params(rank=5, max_iter=30, sparsity=0.5))
     session.open(tmp_path / "colours.npy")
     wait_until(lambda: session.display.shown is not None)
     session.run()

@@ -36,7 +36,7 @@ def panel(show: Callable[..., QWidget]) -> ModelPanel:
     made = ModelPanel()
     made.set_known(replace(fakes.KNOWN, backends=OFFERED))
     made.set_dataset(fakes.dataset(6, 5, 100))
-    made.set_choice(RunSettings(rank=3))
+    made.set_choice(RunSettings().with_params(rank=3))
     made.set_phase(Phase.IDLE)
     show(made, 300, 500)
     return made
@@ -57,12 +57,12 @@ def test_what_cannot_be_chosen_is_grey_and_says_why(panel: ModelPanel) -> None:
 
 def test_a_choice_is_told_and_shown(panel: ModelPanel) -> None:
     heard = Listener(panel, "edited")
-    panel.set_choice(RunSettings(rank=3, backend="cpu"))
+    panel.set_choice(replace(RunSettings().with_params(rank=3), backend="cpu"))
     assert heard.is_silent
     assert panel.backend.currentText() == "cpu"
     panel.backend.setCurrentIndex(0)
     panel.backend.activated.emit(0)
-    assert heard["edited"] == [RunSettings(rank=3)]
+    assert heard["edited"] == [RunSettings().with_params(rank=3)]
     panel.set_phase(Phase.RUNNING)
     assert not panel.backend.isEnabled()
 
@@ -115,7 +115,7 @@ def test_a_drag_of_a_large_basis_is_computed_where_that_lives(monkeypatch: pytes
 
 def test_a_full_device_is_one_dialog_that_offers_the_processor(faces_window: MainWindow) -> None:
     window, session = faces_window, faces_window.session
-    session.settings.set_choice(replace(session.settings.choice, backend="cuda", max_iter=3))
+    session.settings.set_choice(replace(session.settings.choice.with_params(max_iter=3), backend="cuda"))
     full = Outcome(
         None, FinishReason.FAILED, (), "the memory of Fake 0 is full; the CPU can compute this", is_out_of_memory=True
     )

@@ -20,10 +20,11 @@ from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.export import ExportDialog
 from gsp_studio.gui.dialogs.keys import KeysDialog
 from gsp_studio.gui.dialogs.palette import PaletteDialog
-from gsp_studio.gui.state import Parts, Phase
+from gsp_studio.gui.state import Phase
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.gui.window.menu_bar import MenuBar
 from gsp_studio.io.export.formats import EXTRAS
+from gsp_studio.io.export.options import ExportOptions
 
 Key = Qt.Key
 LEFT = Qt.MouseButton.LeftButton
@@ -99,7 +100,7 @@ class TestExport:
     def test_all_parts_by_default(self, dialog: ExportDialog, tmp_path: Path) -> None:
         heard = Listener(dialog, "exportRequested")
         QTest.mouseClick(dialog.export, LEFT)
-        assert heard["exportRequested"] == [(str(tmp_path / "out"), Parts())]
+        assert heard["exportRequested"] == [(str(tmp_path / "out"), ExportOptions())]
 
     @pytest.mark.parametrize("part", ["basis", "montage", "factors", "history"])
     def test_part_that_is_not_wanted(self, dialog: ExportDialog, part: str) -> None:
@@ -107,7 +108,8 @@ class TestExport:
         dialog.parts[part].click()
         QTest.keyClick(dialog, Key.Key_Return)
         [(_, parts)] = heard["exportRequested"]
-        assert [name for name in Parts.__dataclass_fields__ if not getattr(parts, name)] == [part, "zoom", "extras"]
+        left_out = [name for name in ExportOptions.__dataclass_fields__ if not getattr(parts, name)]
+        assert left_out == [part, "zoom", "extras", "coefficients"]
 
     def test_look_of_figures(self, dialog: ExportDialog) -> None:
         heard = Listener(dialog, "exportRequested")

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +37,7 @@ def stack(tmp_path: Path) -> Path:
 def fill(window: MainWindow, stack: Path, runs: int = 2) -> None:
     """Runs, a note, a slider that was moved, weights."""
     session = window.session
-    session.settings.set_choice(RunSettings(rank=3, max_iter=8, sparsity=0.4))
+    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8, sparsity=0.4))
     session.open(stack)
     wait_until(lambda: session.display.shown is not None)
     for k in range(runs):
@@ -292,7 +291,7 @@ def test_only_what_changed_is_written(window: MainWindow, stack: Path, tmp_path:
 def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_path: Path) -> None:
     window.filing.watch(tmp_path / "recovery")
     session = window.session
-    session.settings.set_choice(RunSettings(rank=3, max_iter=100_000, sparsity=0.4))
+    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=100_000, sparsity=0.4))
     session.open(stack)
     wait_until(lambda: session.display.shown is not None)
     session.run()
@@ -342,7 +341,7 @@ print(0, flush=True)
 def step():
     global count
     if session.phase is Phase.EMPTY and not session.loader.is_loading:
-        session.settings.set_choice(RunSettings(rank=3, max_iter=5, sparsity=0.4))
+        session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=5, sparsity=0.4))
         session.open(sys.argv[2])
     elif session.phase is Phase.IDLE and not window.filing.store.is_busy:
         if len(session.runs.entries) > count:
@@ -438,7 +437,7 @@ def test_other_images_begin_a_folder_of_their_own(window: MainWindow, stack: Pat
     assert ([run.number for run in old.runs], new.runs) == ([1, 2], ())
     assert old.state["choice"]["sparsity"] == pytest.approx(0.7), "what was shown last is kept, too"
     assert not window.isWindowModified()
-    assert replace(window.session.settings.choice, rank=3) == window.session.settings.choice
+    assert window.session.settings.choice.with_params(rank=3) == window.session.settings.choice
 
 
 def test_a_run_is_copied_as_text(window: MainWindow, stack: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +68,7 @@ def expected_greys(window: MainWindow) -> np.ndarray:
 
 
 def start_endless(window: MainWindow) -> None:
-    window.session.settings.set_choice(replace(window.session.settings.choice, max_iter=10**6))
+    window.session.settings.set_choice(window.session.settings.choice.with_params(max_iter=10**6))
     QTest.mouseClick(window.run.run, LEFT)
     wait_until(lambda: len(window.session.course.records) >= 5)
 
@@ -93,7 +92,7 @@ class TestDrag:
         np.testing.assert_allclose(seen, expected, atol=1.0)
         assert (seen == 0).mean() > 0.5, "a sparse basis is black for the most part"
         assert window.chip.text().endswith("   met")
-        assert window.sparsity.number.value() == slider.value() == window.session.settings.choice.sparsity
+        assert window.sparsity.number.value() == slider.value() == window.session.settings.params.sparsity
 
     def test_picture_follows_every_step(self, faces_window: MainWindow) -> None:
         window = faces_window
@@ -138,7 +137,7 @@ class TestDrag:
         QTest.mouseClick(window.run.cancel, LEFT)
         wait_until(lambda: window.session.phase is Phase.IDLE)
         assert window.curves._target[-1] == s
-        assert window.session.runs.entries[0].choice.sparsity == s
+        assert window.session.runs.entries[0].choice.params.sparsity == s
 
     def test_double_click_goes_to_the_own_sparsity(self, faces_window: MainWindow) -> None:
         window = faces_window
@@ -172,16 +171,16 @@ class TestKeys:
         window.montage.view.setFocus()
         QTest.keyClick(window, Key.Key_BracketRight)
         QTest.keyClick(window, Key.Key_BracketRight)
-        assert window.session.settings.choice.sparsity == 0.82
+        assert window.session.settings.params.sparsity == 0.82
         QTest.keyClick(window, Key.Key_BracketLeft)
-        assert window.session.settings.choice.sparsity == 0.81
+        assert window.session.settings.params.sparsity == 0.81
         assert window.session.display.shown.target == 0.81
         QTest.keyClick(window, Key.Key_Backspace)
-        assert window.session.settings.choice.sparsity == pytest.approx(window.session.basis.pinned.sparsity, abs=1e-4)
+        assert window.session.settings.params.sparsity == pytest.approx(window.session.basis.pinned.sparsity, abs=1e-4)
 
     def test_space_runs_pauses_and_resumes(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
-        session.settings.set_choice(replace(session.settings.choice, max_iter=10**6))
+        session.settings.set_choice(session.settings.choice.with_params(max_iter=10**6))
         window.montage.view.setFocus()
         phases = []
         for _ in range(3):
@@ -198,7 +197,7 @@ class TestKeys:
         window.sparsity.reset.setFocus()
         QTest.keyClick(window.sparsity.reset, Key.Key_Space)
         assert window.session.phase is Phase.IDLE
-        assert window.session.settings.choice.sparsity == pytest.approx(window.session.basis.pinned.sparsity, abs=1e-4)
+        assert window.session.settings.params.sparsity == pytest.approx(window.session.basis.pinned.sparsity, abs=1e-4)
 
     def test_escape_in_the_run_bar_cancels(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
@@ -276,7 +275,7 @@ class TestRuns:
 
     def test_run_shows_itself_everywhere(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
-        session.settings.set_choice(replace(session.settings.choice, max_iter=25))
+        session.settings.set_choice(session.settings.choice.with_params(max_iter=25))
         QTest.mouseClick(window.run.run, LEFT)
         wait_until(lambda: session.runs.entries)
         settle()
@@ -291,7 +290,7 @@ class TestRuns:
     def test_click_on_a_run_brings_it_back(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
         for s in (0.7, 0.9):
-            session.settings.set_choice(replace(session.settings.choice, sparsity=s, max_iter=5))
+            session.settings.set_choice(session.settings.choice.with_params(sparsity=s, max_iter=5))
             count = len(session.runs.entries)
             QTest.mouseClick(window.run.run, LEFT)
             wait_until(lambda count=count: len(session.runs.entries) > count)
@@ -303,7 +302,7 @@ class TestRuns:
     def test_export_by_menu_and_dialog(self, faces_window: MainWindow, settings: QSettings, tmp_path: Path) -> None:
         window, session = faces_window, faces_window.session
         assert not window.actions_by_name["export"].isEnabled()
-        session.settings.set_choice(replace(session.settings.choice, max_iter=3))
+        session.settings.set_choice(session.settings.choice.with_params(max_iter=3))
         QTest.mouseClick(window.run.run, LEFT)
         wait_until(lambda: session.runs.entries)
         assert window.actions_by_name["export"].isEnabled()
@@ -323,7 +322,7 @@ class TestRuns:
     def test_an_export_asks_before_it_replaces_another_run(self, faces_window: MainWindow, tmp_path: Path) -> None:
         session = faces_window.session
         for rank in (3, 4):
-            session.settings.set_choice(replace(session.settings.choice, rank=rank, max_iter=3))
+            session.settings.set_choice(session.settings.choice.with_params(rank=rank, max_iter=3))
             session.run()
             wait_until(lambda rank=rank: len(session.runs.entries) == rank - 2 and not session.phase.is_run)
         run_json = tmp_path / "out" / "run.json"
@@ -340,7 +339,7 @@ class TestRuns:
     def test_export_that_cannot_be_written_opens_a_dialog(self, faces_window: MainWindow, tmp_path: Path) -> None:
         window, session = faces_window, faces_window.session
         (tmp_path / "file").write_text("in the way")
-        session.settings.set_choice(replace(session.settings.choice, max_iter=3))
+        session.settings.set_choice(session.settings.choice.with_params(max_iter=3))
         session.run()
         wait_until(lambda: session.runs.entries)
         session.exports.export(tmp_path / "file" / "out", session.runs.at(0))

@@ -62,7 +62,7 @@ def images_folder(folder: Path, order: str = "") -> Path:
 
 def test_drop_of_a_folder_opens_it(window: MainWindow, settings: QSettings, tmp_path: Path) -> None:
     folder = images_folder(tmp_path / "my <b>pictures & more")
-    window.session.settings.set_choice(RunSettings(rank=3))
+    window.session.settings.set_choice(RunSettings().with_params(rank=3))
     assert drop(window, files(folder))
     wait_until(lambda: window.session.basis.pinned is not None)
     assert window.session.dataset.image_shape == (7, 5)
@@ -73,7 +73,7 @@ def test_drop_of_a_folder_opens_it(window: MainWindow, settings: QSettings, tmp_
 
 
 def test_drop_of_a_file_opens_it(window: MainWindow) -> None:
-    window.session.settings.set_choice(RunSettings(rank=3))
+    window.session.settings.set_choice(RunSettings().with_params(rank=3))
     assert drop(window, files(sample_path("swimmer")))
     wait_until(lambda: window.session.basis.pinned is not None)
     assert window.session.dataset.name == "swimmer.npz"
@@ -90,7 +90,7 @@ def test_drop_of_what_is_no_file_is_refused(window: MainWindow, urls: list[str])
 
 
 def test_sample_button_opens_the_faces(window: MainWindow) -> None:
-    window.session.settings.set_choice(RunSettings(rank=4))
+    window.session.settings.set_choice(RunSettings().with_params(rank=4))
     QTest.mouseClick(window.montage.empty.buttons["sample"], LEFT)
     wait_until(lambda: window.session.display.shown is not None)
     settle()
@@ -103,7 +103,7 @@ def test_folder_and_file_are_asked_for(
     window: MainWindow, tmp_path: Path, settings: QSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = images_folder(tmp_path / "pictures")
-    window.session.settings.set_choice(RunSettings(rank=3))
+    window.session.settings.set_choice(RunSettings().with_params(rank=3))
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
     QTest.mouseClick(window.montage.empty.buttons["folder"], LEFT)
     assert not window.session.loader.is_loading
@@ -179,7 +179,7 @@ def test_what_cannot_be_opened_is_said_in_one_sentence(
 
 
 def test_negative_values_can_be_read_in_another_way(window: MainWindow, tmp_path: Path) -> None:
-    window.session.settings.set_choice(RunSettings(rank=2))
+    window.session.settings.set_choice(RunSettings().with_params(rank=2))
     window.asking.open(negative_file(tmp_path))
     error = wait_for(window, ErrorDialog)
     QTest.mouseClick(error.remedy, LEFT)
@@ -197,7 +197,7 @@ def test_negative_values_can_be_read_in_another_way(window: MainWindow, tmp_path
 
 def test_layout_of_the_data_on_the_screen_can_be_changed(window: MainWindow, tmp_path: Path) -> None:
     np.save(tmp_path / "matrix.npy", np.random.default_rng(0).random((36, 50)))
-    window.session.settings.set_choice(RunSettings(rank=3))
+    window.session.settings.set_choice(RunSettings().with_params(rank=3))
     window.asking.open(tmp_path / "matrix.npy")
     dialog = wait_for(window, LayoutDialog)
     assert window.session.dataset is None
@@ -235,7 +235,7 @@ def test_layout_dialog_that_is_cancelled_opens_nothing(window: MainWindow, tmp_p
 def test_cbcl_faces_come_upright_after_the_layout_is_accepted(window: MainWindow, shared_data: Path) -> None:
     path = shared_data / "CBCL.mat"
     raw = scipy.io.loadmat(path)["X"]
-    window.session.settings.set_choice(RunSettings(rank=16))
+    window.session.settings.set_choice(RunSettings().with_params(rank=16))
     window.asking.open(path)
     dialog = wait_for(window, LayoutDialog)
     assert (dialog.options.image_shape, dialog.options.order) == ((19, 19), "F")
@@ -259,7 +259,7 @@ def test_one_photograph_is_offered_in_patches_and_seen_as_a_whole(window: MainWi
     values = np.cumsum(np.cumsum(rng.standard_normal((40, 48)), axis=0), axis=1)
     picture = (255 * (values - values.min()) / np.ptp(values)).astype(np.uint8)
     Image.fromarray(picture).save(tmp_path / "photo.png")
-    window.session.settings.set_choice(RunSettings(rank=3))
+    window.session.settings.set_choice(RunSettings().with_params(rank=3))
     window.asking.open(tmp_path / "photo.png")
     dialog = wait_for(window, LayoutDialog)
     wait_until(dialog.accept_button.isEnabled)

@@ -12,10 +12,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QSpinBox, QWidget
 
+from gsp_studio.core.params import PARAMETERS
 from gsp_studio.gui.panels.model import ModelPanel
 from gsp_studio.gui.state import Phase, RunSettings
 
-CHOICE = RunSettings(rank=12, method="psnmf", sparsity=0.66, seed=4, max_iter=250)
+CHOICE = RunSettings().with_params(rank=12, method="psnmf", sparsity=0.66, seed=4, max_iter=250)
 
 
 @pytest.fixture
@@ -43,8 +44,8 @@ def enter(field: QSpinBox, text: str) -> None:
 
 def test_set_methods_never_emit(panel: ModelPanel) -> None:
     heard = Listener(panel, "edited")
-    panel.set_choice(RunSettings(rank=3, method="ahals", sparsity=0.1, seed=9, max_iter=7))
-    panel.set_choice(RunSettings(method="unknown here"))
+    panel.set_choice(RunSettings().with_params(rank=3, method="ahals", sparsity=0.1, seed=9, max_iter=7))
+    panel.set_choice(RunSettings().with_params(method="unknown here"))
     panel.set_known(fakes.KNOWN)
     panel.set_dataset(fakes.dataset(2, 1, 2))
     for phase in Phase:
@@ -58,7 +59,7 @@ def test_shows_the_choice(panel: ModelPanel) -> None:
     assert "the average sparsity is met exactly" in shown_texts(panel)
     assert "cpu, a machine" in shown_texts(panel)
     assert panel.start.currentText() == "random"
-    panel.set_choice(replace(CHOICE, method="ahals", init="images"))
+    panel.set_choice(CHOICE.with_params(method="ahals", init="images"))
     assert panel.start.currentText() == "images"
     assert panel.start.toolTip() == "images as they are"
     assert panel.method.currentData() == "ahals"
@@ -67,7 +68,7 @@ def test_shows_the_choice(panel: ModelPanel) -> None:
 
 def test_choice_before_the_methods_are_known_is_shown_after(show: Callable[..., QWidget]) -> None:
     panel = ModelPanel()
-    panel.set_choice(replace(CHOICE, method="ahals"))
+    panel.set_choice(CHOICE.with_params(method="ahals"))
     show(panel)
     assert "starting..." in shown_texts(panel)
     panel.set_known(fakes.KNOWN)
@@ -80,9 +81,9 @@ def test_edits_emit_the_whole_choice(panel: ModelPanel) -> None:
     enter(panel.seed, "7")
     enter(panel.iterations, "900")
     assert heard["edited"] == [
-        replace(CHOICE, rank=20),
-        replace(CHOICE, rank=20, seed=7),
-        replace(CHOICE, rank=20, seed=7, max_iter=900),
+        CHOICE.with_params(rank=20),
+        CHOICE.with_params(rank=20, seed=7),
+        CHOICE.with_params(rank=20, seed=7, max_iter=900),
     ]
 
 
@@ -93,14 +94,14 @@ def test_rank_is_not_taken_while_it_is_typed(panel: ModelPanel) -> None:
     QTest.keyClicks(panel.rank, "25")
     assert heard.is_silent
     QTest.keyClick(panel.rank, Qt.Key.Key_Return)
-    assert [choice.rank for choice in heard["edited"]] == [25]
+    assert [choice.params.rank for choice in heard["edited"]] == [25]
 
 
 def test_method_chosen_by_keyboard_emits(panel: ModelPanel) -> None:
     heard = Listener(panel, "edited")
     panel.method.setFocus()
     QTest.keyClick(panel.method, Qt.Key.Key_Down)
-    assert heard["edited"] == [replace(CHOICE, method="ahals")]
+    assert heard["edited"] == [CHOICE.with_params(method="ahals")]
     assert "no constraint" in shown_texts(panel)
 
 
@@ -119,3 +120,27 @@ def test_fields_are_locked_while_a_run_goes_on(panel: ModelPanel, phase: Phase) 
     panel.set_phase(phase)
     free = phase not in (Phase.RUNNING, Phase.PAUSED, Phase.CANCELLING)
     assert [field.isEnabled() for field in (panel.rank, panel.method, panel.seed, panel.iterations)] == [free] * 4
+
+
+def test_parameters_without_a_field_are_shown_and_can_be_reset(panel: ModelPanel) -> None:
+    assert not panel.others.isVisible()
+    panel.set_choice(CHOICE.with_params(continuation=40, tol=0.01))
+    assert panel.others.isVisible()
+    assert panel.others.text() == "continuation 40, tol 0.01"
+    heard = Listener(panel, "edited")
+    QTest.mouseClick(panel.others, Qt.MouseButton.LeftButton)
+    assert heard["edited"] == [CHOICE]
+    assert not panel.others.isVisible()
+
+
+def test_a_backend_that_is_not_offered_is_named(panel: ModelPanel) -> None:
+    panel.set_choice(replace(CHOICE, backend="reference"))
+    assert panel.backend.currentText() == "reference"
+
+
+def test_fields_are_made_from_their_descriptions(panel: ModelPanel) -> None:
+    for field, name in ((panel.rank, "rank"), (panel.seed, "seed"), (panel.iterations, "max_iter")):
+        described = PARAMETERS[name]
+        assert (field.minimum(), field.maximum()) == (described.range.low, described.range.most)
+        assert field.toolTip() == described.sentence
+        assert described.label in shown_texts(panel)

@@ -219,15 +219,15 @@ class TestSlider:
 
     def test_brackets_go_to_the_view_in_front(self, networks: MainWindow) -> None:
         session = session_of(networks)
-        networks.session.settings.set_choice(RunSettings(sparsity=0.5))
+        networks.session.settings.set_choice(RunSettings().with_params(sparsity=0.5))
         session.set_sparsity(0.6)
         QTest.keyClick(networks, Key.Key_BracketRight)
         QTest.keyClick(networks, Key.Key_BracketRight)
         QTest.keyClick(networks, Key.Key_BracketLeft)
-        assert (session.choice.sparsity, networks.session.settings.choice.sparsity) == (0.61, 0.5)
+        assert (session.choice.sparsity, networks.session.settings.params.sparsity) == (0.61, 0.5)
         QTest.keyClick(networks, Key.Key_1)
         QTest.keyClick(networks, Key.Key_BracketRight)
-        assert (session.choice.sparsity, networks.session.settings.choice.sparsity) == (0.61, 0.51)
+        assert (session.choice.sparsity, networks.session.settings.params.sparsity) == (0.61, 0.51)
 
     def test_a_press_on_the_curve_goes_there(self, networks: MainWindow) -> None:
         plot = view_of(networks).zeros

@@ -30,7 +30,7 @@ def five(window: MainWindow, tmp_path: Path) -> MainWindow:
     X = np.maximum(rng.random((120, 5)) - 0.4, 0) @ rng.random((5, 160))
     X = np.maximum(X + 0.1 * X.mean() * rng.standard_normal(X.shape), 0)
     np.save(tmp_path / "x.npy", X.T.reshape(160, 12, 10).astype(np.float32))
-    window.session.settings.set_choice(RunSettings(rank=8, method="ahals", max_iter=5))
+    window.session.settings.set_choice(RunSettings().with_params(rank=8, method="ahals", max_iter=5))
     window.session.open(tmp_path / "x.npy")
     wait_until(lambda: window.session.display.shown is not None)
     return window
@@ -57,7 +57,7 @@ def test_a_study_suggests_the_rank_that_is_there(five: MainWindow) -> None:
     assert "Rank 5: its cross-validated error" in asked._said.text()
     assert [row.rank for row in asked._rows] == [3, 4, 5, 6, 7]
     QTest.mouseClick(asked.use, LEFT)
-    assert five.session.settings.choice.rank == 5
+    assert five.session.settings.params.rank == 5
     settle()
     assert [round(row.consensus.dispersion, 1) for row in asked._rows][2] == 1.0
     assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, RankDialog) and w.isVisible()]
@@ -79,7 +79,7 @@ def test_cancel_and_close_end_the_study(five: MainWindow) -> None:
     assert five.session.analyses.ranking.is_going
     QTest.keyClick(asked, Qt.Key.Key_Escape)
     assert not five.session.analyses.ranking.is_going
-    assert five.session.settings.choice.rank == 8
+    assert five.session.settings.params.rank == 8
 
 
 def test_other_images_end_it_too(five: MainWindow) -> None:

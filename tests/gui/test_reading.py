@@ -165,7 +165,7 @@ def test_a_mask_is_browsed_for(show: Callable[..., QWidget], monkeypatch: pytest
 
 def test_spectra_are_curves_and_their_coefficients_a_picture(window: MainWindow, stack: Path) -> None:
     session = window.session
-    session.settings.set_choice(RunSettings(rank=3, max_iter=10, sparsity=0.3))
+    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=10, sparsity=0.3))
     session.open(stack, LoadOptions(samples="pixels"))
     wait_until(lambda: session.display.shown is not None)
     settle()
@@ -196,7 +196,7 @@ def test_spectra_are_curves_and_their_coefficients_a_picture(window: MainWindow,
 
 def test_from_spectra_back_to_images(window: MainWindow, stack: Path) -> None:
     session = window.session
-    session.settings.set_choice(RunSettings(rank=3, max_iter=10))
+    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=10))
     for options, shape in ((LoadOptions(samples="pixels"), curve_shape(N)), (LoadOptions(), (H, W))):
         session.open(stack, options)
         wait_until(
@@ -216,7 +216,7 @@ def test_from_spectra_back_to_images(window: MainWindow, stack: Path) -> None:
 
 def test_a_file_that_stays_on_the_disk_is_worked_on(window: MainWindow, stack: Path) -> None:
     session = window.session
-    session.settings.set_choice(RunSettings(rank=3, max_iter=5, sparsity=0.4))
+    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=5, sparsity=0.4))
     session.open(stack, LoadOptions(storage="disk"))
     wait_until(lambda: session.display.shown is not None)
     assert isinstance(session.dataset.X, BlockMatrix)
@@ -234,7 +234,7 @@ def test_a_file_that_stays_on_the_disk_is_worked_on(window: MainWindow, stack: P
 
 def test_a_file_that_goes_is_told_by_a_run_and_black_elsewhere(window: MainWindow, stack: Path) -> None:
     session = window.session
-    session.settings.set_choice(RunSettings(rank=3, max_iter=5, sparsity=0.4))
+    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=5, sparsity=0.4))
     session.open(stack, LoadOptions(storage="disk"))
     wait_until(lambda: session.display.shown is not None)
     heard = Listener(session, "failed")
@@ -255,7 +255,7 @@ def test_cancel_does_not_wait_for_the_end_of_a_pass(
     images = np.random.default_rng(0).integers(1, 255, (6400, H, W), np.uint8)
     np.save(stack, images)
     session = window.session
-    session.settings.set_choice(RunSettings(rank=3, max_iter=1000, sparsity=0.4))
+    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=1000, sparsity=0.4))
     session.open(stack, LoadOptions(storage="disk"))
     wait_until(lambda: session.basis.pinned is not None)
     read = BlockMatrix.blocks

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +97,7 @@ def test_opening_faces_tells_panels_in_order(session: Session) -> None:
     assert heard["shownChanged"] == [None, session.display.shown]
     assert heard["phaseChanged"] == [Phase.IDLE]
     assert heard["recordsReset"] == [()]
-    assert heard["choiceChanged"][-1] == RunSettings(rank=9, max_iter=30)
+    assert heard["choiceChanged"][-1] == RunSettings().with_params(rank=9, max_iter=30)
     assert session.basis.pinned.W.shape == (361, 9)
     assert session.basis.pinned.H.shape == (9, 2000)
     assert session.basis.pinned.error < 0.3
@@ -111,7 +110,7 @@ def test_opening_faces_tells_panels_in_order(session: Session) -> None:
 def test_opening_before_the_solvers_are_there_waits_for_them() -> None:
     session = Session()
     heard = Listener(session, "activity.changed", "failed")
-    session.settings.set_choice(RunSettings(rank=4))
+    session.settings.set_choice(RunSettings().with_params(rank=4))
     session.start()
     session.open(sample_path("swimmer"))
     assert "then opening swimmer.npz" in heard["changed"][-1]
@@ -123,16 +122,16 @@ def test_opening_before_the_solvers_are_there_waits_for_them() -> None:
 
 
 def test_rank_is_bounded_by_the_data(session: Session, pictures: Path) -> None:
-    session.settings.set_choice(RunSettings(rank=49))
+    session.settings.set_choice(RunSettings().with_params(rank=49))
     session.open(pictures)
     wait_until(lambda: session.basis.pinned is not None)
-    assert session.settings.choice.rank == 6
+    assert session.settings.params.rank == 6
     assert session.basis.pinned.W.shape == (30, 6)
 
 
 def test_other_rank_fits_the_basis_of_the_slider_anew(faces: Session) -> None:
     first = faces.basis.pinned
-    faces.settings.set_choice(replace(faces.settings.choice, rank=5))
+    faces.settings.set_choice(faces.settings.choice.with_params(rank=5))
     wait_until(lambda: faces.basis.pinned is not first)
     assert faces.basis.pinned.W.shape == (361, 5)
     wait_until(lambda: faces.display.shown.W.shape == (361, 5))
@@ -141,20 +140,20 @@ def test_other_rank_fits_the_basis_of_the_slider_anew(faces: Session) -> None:
 
 def test_other_seed_fits_anew_and_other_iterations_do_not(faces: Session) -> None:
     first = faces.basis.pinned
-    faces.settings.set_choice(replace(faces.settings.choice, max_iter=77, method="ahals"))
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=77, method="ahals"))
     assert not faces.warm_fit.is_coming
-    faces.settings.set_choice(replace(faces.settings.choice, seed=5))
+    faces.settings.set_choice(faces.settings.choice.with_params(seed=5))
     wait_until(lambda: faces.basis.pinned is not first)
     assert not np.allclose(first.W, faces.basis.pinned.W)
 
 
 def test_rank_above_the_limit_keeps_the_basis_and_run_says_why(session: Session, pictures: Path) -> None:
-    session.settings.set_choice(RunSettings(rank=3))
+    session.settings.set_choice(RunSettings().with_params(rank=3))
     session.open(pictures)
     wait_until(lambda: session.basis.pinned is not None)
     heard = Listener(session, "failed")
     kept = session.basis.pinned
-    session.settings.set_choice(replace(session.settings.choice, rank=40))
+    session.settings.set_choice(session.settings.choice.with_params(rank=40))
     wait_until(lambda: not session.warm_fit._rest.isActive())
     assert heard["failed"] == []
     assert session.basis.pinned is kept
@@ -168,7 +167,7 @@ def test_rank_above_the_limit_keeps_the_basis_and_run_says_why(session: Session,
 
 def test_guessed_layout_is_asked_for_first(session: Session, ambiguous: Path) -> None:
     heard = Listener(session, "loader.layoutNeeded", "datasetChanged", "loader.previewReady")
-    session.settings.set_choice(RunSettings(rank=3))
+    session.settings.set_choice(RunSettings().with_params(rank=3))
     session.open(ambiguous)
     wait_until(lambda: heard["layoutNeeded"])
     [found] = heard["layoutNeeded"]
@@ -285,7 +284,7 @@ def test_data_set_that_is_opened_next_replaces_the_one_being_read(
 
     monkeypatch.setattr(readers, "load_dataset", slow)
     heard = Listener(session, "datasetChanged", "loader.loadFailed", "failed")
-    session.settings.set_choice(RunSettings(rank=4))
+    session.settings.set_choice(RunSettings().with_params(rank=4))
     session.open(pictures)
     wait_until(begun.is_set)
     session.open(sample_path("swimmer"))
@@ -341,7 +340,7 @@ def test_closing_while_a_data_set_is_being_read_ends_the_reading(
 
 
 def test_other_data_drop_runs_and_basis_of_the_former(faces: Session) -> None:
-    faces.settings.set_choice(replace(faces.settings.choice, max_iter=3))
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=3))
     faces.run()
     wait_until(lambda: faces.runs.entries)
     faces.display.select(2)
@@ -359,7 +358,7 @@ def test_other_data_drop_runs_and_basis_of_the_former(faces: Session) -> None:
 
 def test_no_data_set_is_opened_over_a_run(faces: Session) -> None:
     data = faces.dataset
-    faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6))
     faces.run()
     heard = Listener(faces, "failed", "datasetChanged")
     faces.open(sample_path("swimmer"))
@@ -381,7 +380,7 @@ def test_run_that_is_started_while_a_data_set_is_read_keeps_its_data(
 
     monkeypatch.setattr(readers, "load_dataset", slow)
     data = faces.dataset
-    faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6))
     faces.open(pictures)
     faces.run()
     heard = Listener(faces, "datasetChanged", "logged")

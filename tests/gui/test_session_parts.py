@@ -57,14 +57,16 @@ def test_a_glimpse_goes_with_the_next_basis(owner: QObject) -> None:
 def test_settings_are_told_before_what_follows_from_them(owner: QObject) -> None:
     settings = Settings(owner)
     order: list[str] = []
-    settings.choiceChanged.connect(lambda choice: order.append(f"show {choice.rank}, {choice.sparsity}"))
-    settings.choiceSet.connect(lambda before, choice: order.append(f"from {before.rank} to {choice.rank}"))
-    settings.targetsSet.connect(lambda: order.append(f"project to {settings.choice.sparsity}"))
-    settings.set_choice(RunSettings(rank=5, sparsity=0.5))
-    settings.set_choice(RunSettings(rank=5, sparsity=0.5))
+    settings.choiceChanged.connect(lambda choice: order.append(f"show {choice.params.rank}, {choice.params.sparsity}"))
+    settings.choiceSet.connect(
+        lambda before, choice: order.append(f"from {before.params.rank} to {choice.params.rank}")
+    )
+    settings.targetsSet.connect(lambda: order.append(f"project to {settings.params.sparsity}"))
+    settings.set_choice(RunSettings().with_params(rank=5, sparsity=0.5))
+    settings.set_choice(RunSettings().with_params(rank=5, sparsity=0.5))
     settings.set_sparsity(0.75)
     settings.step_sparsity(0.5)
-    settings.take(RunSettings(rank=3, sparsity=0.5))
+    settings.take(RunSettings().with_params(rank=3, sparsity=0.5))
     assert order == [
         "show 5, 0.5",
         "from 49 to 5",
@@ -79,17 +81,17 @@ def test_settings_are_told_before_what_follows_from_them(owner: QObject) -> None
 def test_while_a_run_is_going_on_only_its_targets_change(owner: QObject) -> None:
     settings = Settings(owner)
     settings.is_fixed = True
-    settings.set_choice(RunSettings(rank=5))
+    settings.set_choice(RunSettings().with_params(rank=5))
     assert settings.choice == RunSettings()
     settings.set_targets(0.5, 0.25)
-    assert settings.choice == RunSettings(sparsity=0.5, sparsity_h=0.25)
+    assert settings.choice == RunSettings().with_params(sparsity=0.5, sparsity_h=0.25)
 
 
 def test_a_new_data_set_bounds_the_rank_and_drops_the_weights(owner: QObject) -> None:
     settings, data = Settings(owner), fakes.dataset(4, 3, 7)
     settings.set_weights(data.X[:, 0])
     settings.begin_anew(data)
-    assert (settings.choice.rank, settings.weights) == (7, None)
+    assert (settings.params.rank, settings.weights) == (7, None)
 
 
 def test_runs_are_numbered_on_and_found_again(owner: QObject) -> None:

@@ -119,7 +119,7 @@ class TestCoefficients:
         assert nothing_comes(session)
 
     def test_what_a_run_fitted_needs_none(self, faces: Session) -> None:
-        faces.settings.set_choice(replace(faces.settings.choice, max_iter=5))
+        faces.settings.set_choice(faces.settings.choice.with_params(max_iter=5))
         faces.run()
         wait_until(lambda: faces.runs.entries)
         faces.settings.settle_sparsity()
@@ -175,7 +175,7 @@ class TestStale:
         self.ends(refitting)
 
     def test_after_a_run_was_started(self, refitting: Session) -> None:
-        refitting.settings.set_choice(replace(refitting.settings.choice, max_iter=5))
+        refitting.settings.set_choice(refitting.settings.choice.with_params(max_iter=5))
         refitting.run()
         self.ends(refitting)
         wait_until(lambda: refitting.runs.entries)
@@ -183,7 +183,7 @@ class TestStale:
 
     def test_after_another_basis(self, refitting: Session) -> None:
         pinned = refitting.basis.pinned
-        refitting.settings.set_choice(replace(refitting.settings.choice, seed=4))
+        refitting.settings.set_choice(refitting.settings.choice.with_params(seed=4))
         wait_until(lambda: refitting.basis.pinned is not pinned)
         self.ends(refitting)
 
@@ -201,7 +201,7 @@ class TestStale:
         assert refitting.close()
 
     def test_a_run_steered_is_not_refitted(self, faces: Session) -> None:
-        faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
+        faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6))
         faces.run()
         wait_until(lambda: len(faces.course.records) > 3)
         faces.settings.set_sparsity(0.7)
@@ -219,7 +219,7 @@ class TestDenser:
     @pytest.fixture
     def sparse(self, faces: Session) -> Session:
         """After a run at 0.85, whose basis cannot be projected to less than about 0.79."""
-        faces.settings.set_choice(replace(faces.settings.choice, max_iter=25))
+        faces.settings.set_choice(faces.settings.choice.with_params(max_iter=25))
         faces.run()
         wait_until(lambda: faces.runs.entries)
         return faces
@@ -339,7 +339,7 @@ class TestPath:
 
     def test_another_basis_begins_anew(self, faces: Session) -> None:
         heard = Listener(faces, "basis.pathChanged", "basis.pinnedChanged")
-        faces.settings.set_choice(replace(faces.settings.choice, seed=4))
+        faces.settings.set_choice(faces.settings.choice.with_params(seed=4))
         wait_until(lambda: heard["pinnedChanged"])
         assert heard["pathChanged"][-1] is None
         path = self.path_of(faces, heard)
@@ -353,7 +353,7 @@ class TestPath:
         faces.poll()
         assert not scan._found
         assert not scan._is_asking
-        faces.settings.set_choice(replace(faces.settings.choice, max_iter=10**6))
+        faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6))
         faces.run()
         wait_until(lambda: len(faces.course.records) > 3)
         scan._not_before = 0.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,13 @@ from gsp_studio.core import nmf
 from gsp_studio.engine import runner
 from gsp_studio.engine.run import FinishReason
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.state import Parts, Phase, RunSettings
+from gsp_studio.gui.state import Phase, RunSettings
+from gsp_studio.io.export.options import ExportOptions
 
 
 def run_to_the_end(session: Session, **changes: object) -> None:
     """One run; the session has one run more afterwards."""
-    session.settings.set_choice(replace(session.settings.choice, **changes))
+    session.settings.set_choice(session.settings.choice.with_params(**changes))
     count = len(session.runs.entries)
     session.run()
     wait_until(lambda: len(session.runs.entries) == count + 1)
@@ -29,7 +29,7 @@ def run_to_the_end(session: Session, **changes: object) -> None:
 
 def start_endless(session: Session) -> None:
     """A run that ends only when it is cancelled; some iterations have been seen."""
-    session.settings.set_choice(replace(session.settings.choice, max_iter=10**6))
+    session.settings.set_choice(session.settings.choice.with_params(max_iter=10**6))
     session.run_or_pause()
     wait_until(lambda: len(session.course.records) >= 5)
 
@@ -58,7 +58,7 @@ def test_run_to_the_end_tells_everything(faces: Session) -> None:
     [entry] = faces.runs.entries
     assert heard["changed"][-1] == (faces.runs.entries, 0)
     assert (entry.number, entry.name, entry.state) == (1, "Run 1", "done")
-    assert entry.choice == RunSettings(rank=9, sparsity=0.8, max_iter=20)
+    assert entry.choice == RunSettings().with_params(rank=9, sparsity=0.8, max_iter=20)
     assert faces.display.shown is entry.shown
     assert faces.basis.pinned is entry.pinned
     assert faces.display.shown.meets_target
@@ -147,13 +147,13 @@ def test_slider_steers_the_run(faces: Session) -> None:
     assert step.change.sparsity == 0.9
     targets = [record.target for record in entry.records]
     assert targets == [0.6] * step.n_iter + [0.9] * (len(targets) - step.n_iter)
-    assert entry.choice.sparsity == entry.shown.target == 0.9
+    assert entry.choice.params.sparsity == entry.shown.target == 0.9
 
 
 def test_choice_is_fixed_while_a_run_goes_on(faces: Session) -> None:
     start_endless(faces)
     before = faces.settings.choice
-    faces.settings.set_choice(replace(before, rank=4))
+    faces.settings.set_choice(before.with_params(rank=4))
     assert faces.settings.choice == before
     faces.run()
     assert faces.phase is Phase.RUNNING
@@ -217,7 +217,7 @@ def test_runs_come_back_to_the_screen(faces: Session) -> None:
     assert heard["pinnedChanged"] == [first.pinned]
     assert heard["shownChanged"] == [first.shown]
     assert heard["choiceChanged"] == [first.choice]
-    assert faces.settings.choice.sparsity == 0.7
+    assert faces.settings.params.sparsity == 0.7
     faces.control.show(2)
     faces.control.show(-1)
     assert faces.runs.index == 0
@@ -267,7 +267,7 @@ class TestFailure:
 
     def test_of_the_warm_fit_is_told(self, breaking: Session) -> None:
         heard = Listener(breaking, "failed")
-        breaking.settings.set_choice(replace(breaking.settings.choice, seed=8))
+        breaking.settings.set_choice(breaking.settings.choice.with_params(seed=8))
         wait_until(lambda: heard["failed"])
         assert heard["failed"][0][0] == "the numbers ran out"
         assert breaking.phase is Phase.IDLE
@@ -301,7 +301,7 @@ class TestExport:
         run_to_the_end(faces, max_iter=3)
         heard = Listener(faces, "exports.exported")
         faces.exports.export(
-            tmp_path / "out", faces.runs.at(0), Parts(basis=False, montage=True, factors=False, history=False)
+            tmp_path / "out", faces.runs.at(0), ExportOptions(basis=False, montage=True, factors=False, history=False)
         )
         wait_until(lambda: heard["exported"])
         assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["montage.png", "repeat.py", "run.json"]
@@ -339,7 +339,7 @@ class TestExport:
         heard = Listener(faces, "exports.exported", "failed", "activity.changed")
         folders = [tmp_path / name for name in ("one", "two", "three", "four")]
         for folder in folders:
-            faces.exports.export(folder, faces.runs.at(0), Parts(basis=False, factors=False))
+            faces.exports.export(folder, faces.runs.at(0), ExportOptions(basis=False, factors=False))
         wait_until(lambda: len(heard["exported"]) + len(heard["failed"]) == len(folders))
         assert heard["failed"] == []
         assert [paths[-1] for paths in heard["exported"]] == [folder / "run.json" for folder in folders]
@@ -351,6 +351,6 @@ class TestExport:
         run_to_the_end(faces, max_iter=3)
         folders = [tmp_path / name for name in ("one", "two", "three")]
         for folder in folders:
-            faces.exports.export(folder, faces.runs.at(0), Parts(basis=False, factors=False))
+            faces.exports.export(folder, faces.runs.at(0), ExportOptions(basis=False, factors=False))
         assert faces.close(60.0)
         assert all((folder / "run.json").is_file() for folder in folders)

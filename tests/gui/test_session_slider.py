@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,7 +32,7 @@ def test_projection_is_the_pinned_basis_projected_with_its_true_error(faces: Ses
     assert shown.meets_target
     assert shown.target == s
     assert shown.baseline == faces.basis.pinned.error
-    assert heard["choiceChanged"][-1].sparsity == s
+    assert heard["choiceChanged"][-1].params.sparsity == s
 
 
 def test_sparser_is_never_better_than_the_pinned_basis_gave(faces: Session) -> None:
@@ -65,21 +64,21 @@ def test_tiles_are_ordered_by_energy_and_do_not_move_under_the_slider(faces: Ses
 def test_steps_stay_between_0_and_1(faces: Session) -> None:
     faces.settings.set_sparsity(0.99)
     faces.settings.step_sparsity(0.01)
-    assert faces.settings.choice.sparsity == 1.0
+    assert faces.settings.params.sparsity == 1.0
     faces.settings.step_sparsity(0.01)
-    assert faces.settings.choice.sparsity == 1.0
+    assert faces.settings.params.sparsity == 1.0
     for _ in range(3):
         faces.settings.step_sparsity(-0.01)
-    assert faces.settings.choice.sparsity == 0.97
+    assert faces.settings.params.sparsity == 0.97
     faces.settings.set_sparsity(0.004)
     faces.settings.step_sparsity(-0.01)
-    assert faces.settings.choice.sparsity == 0.0
+    assert faces.settings.params.sparsity == 0.0
 
 
 def test_reset_goes_to_the_basis_own_sparsity(faces: Session) -> None:
     faces.slider.reset_sparsity()
     own = faces.basis.pinned.sparsity
-    assert own - 1e-4 <= faces.settings.choice.sparsity <= own
+    assert own - 1e-4 <= faces.settings.params.sparsity <= own
     np.testing.assert_array_equal(faces.display.shown.W, faces.basis.pinned.W)
 
 
@@ -87,7 +86,7 @@ def test_slider_without_data_only_sets_the_target(session: Session) -> None:
     heard = Listener(session, "display.shownChanged", "failed")
     session.settings.set_sparsity(0.4)
     session.slider.reset_sparsity()
-    assert session.settings.choice.sparsity == 0.4
+    assert session.settings.params.sparsity == 0.4
     assert heard.is_silent
 
 
@@ -209,7 +208,7 @@ def test_coefficients_at_a_target_of_their_own(faces: Session) -> None:
 
 def test_a_run_takes_the_target_of_the_coefficients_and_is_steered_by_it(faces: Session) -> None:
     faces.settings.set_sparsity_h(0.3)
-    faces.settings.set_choice(replace(faces.settings.choice, max_iter=100_000))
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=100_000))
     faces.run()
     wait_until(lambda: faces.course.records)
     faces.settings.set_sparsity_h(0.5)
@@ -217,6 +216,6 @@ def test_a_run_takes_the_target_of_the_coefficients_and_is_steered_by_it(faces: 
     assert faces.display.shown.sparsity_h >= 0.5 - 1e-5
     faces.cancel()
     wait_until(lambda: faces.runs.entries)
-    assert faces.runs.entries[-1].choice.sparsity_h == 0.5
+    assert faces.runs.entries[-1].choice.params.sparsity_h == 0.5
     assert "s of H = 0.500" in faces.runs.entries[-1].label
     assert [step.change.sparsity_h for step in faces.runs.entries[-1].outcome.interventions] == [0.5]

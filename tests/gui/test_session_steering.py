@@ -16,11 +16,12 @@ from gsp_studio.engine.run import Intervention, Record
 from gsp_studio.gui.jobs.run_events import marks_of
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Phase, RunEvent
-from gsp_studio.io.export.run_folder import read_factors, read_run
+from gsp_studio.io.factors import read_factors
+from gsp_studio.io.run_json import read_run
 
 
 def start_endless(session: Session) -> None:
-    session.settings.set_choice(replace(session.settings.choice, max_iter=10**6))
+    session.settings.set_choice(session.settings.choice.with_params(max_iter=10**6))
     session.run()
     wait_until(lambda: len(session.course.records) >= 8)
 
@@ -96,7 +97,7 @@ def test_killed_in_a_pause_it_goes_when_the_run_goes_on(faces: Session) -> None:
     assert list(faces.display.shown.order) == [k - (k > 1) for k in order if k != 1], "the other tiles stay in order"
     assert heard["failed"] == []
     end(faces)
-    assert faces.settings.choice.rank == faces.runs.entries[-1].choice.rank == 8
+    assert faces.settings.params.rank == faces.runs.entries[-1].choice.params.rank == 8
     assert faces.basis.pinned.W.shape[1] == 8
     assert "rank 8" in faces.runs.entries[-1].label
 
@@ -211,7 +212,7 @@ def test_a_steered_run_is_repeated_by_its_script(faces: Session, tmp_path: Path)
 
 
 def test_a_branch_of_a_finished_run_forks(faces: Session) -> None:
-    faces.settings.set_choice(replace(faces.settings.choice, max_iter=30))
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=30))
     faces.run()
     wait_until(lambda: faces.runs.entries)
     origin = faces.runs.entries[0]
@@ -219,7 +220,7 @@ def test_a_branch_of_a_finished_run_forks(faces: Session) -> None:
     heard = Listener(faces, "course.originChanged", "logged")
     faces.control.branch(12, 0.7)
     assert faces.phase is Phase.RUNNING
-    assert faces.settings.choice.sparsity == 0.7
+    assert faces.settings.params.sparsity == 0.7
     assert heard["originChanged"] == [origin.records]
     wait_until(lambda: len(faces.runs.entries) == 2)
     other = faces.runs.entries[1]
@@ -277,7 +278,7 @@ def test_marks_of_a_drag_and_of_two(faces: Session) -> None:
 
 @pytest.mark.parametrize("n_iter", [0, 30])
 def test_a_branch_beyond_the_run_is_refused(faces: Session, n_iter: int) -> None:
-    faces.settings.set_choice(replace(faces.settings.choice, max_iter=30))
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=30))
     faces.run()
     wait_until(lambda: faces.runs.entries)
     heard = Listener(faces, "failed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +45,7 @@ def test_the_plain_and_the_weighted_basis_come_as_a_pair(faces: Session) -> None
 def test_the_weighted_method_puts_them_under_the_slider(faces: Session) -> None:
     faces.settings.set_weights(WEIGHTS)
     plain = faces.basis.pinned.sparsity
-    faces.settings.set_choice(replace(faces.settings.choice, method="wsnmf"))
+    faces.settings.set_choice(faces.settings.choice.with_params(method="wsnmf"))
     assert faces.basis.pinned.sparsity == pytest.approx(
         np.mean(hoyer_sparsity(faces.basis.pinned.W, WEIGHTS)), abs=1e-6
     )
@@ -57,14 +56,14 @@ def test_the_weighted_method_puts_them_under_the_slider(faces: Session) -> None:
     np.testing.assert_allclose(
         faces.display.shown.sparsities, hoyer_sparsity(faces.display.shown.W, WEIGHTS), atol=1e-5
     )
-    faces.settings.set_choice(replace(faces.settings.choice, method="psnmf"))
+    faces.settings.set_choice(faces.settings.choice.with_params(method="psnmf"))
     assert faces.basis.pinned.weights is None
     assert faces.basis.pinned.sparsity == pytest.approx(plain)
 
 
 def test_a_weighted_run_repeats_its_weights_and_takes_new_ones(faces: Session) -> None:
     faces.settings.set_weights(WEIGHTS)
-    faces.settings.set_choice(replace(faces.settings.choice, method="wsnmf", max_iter=100_000))
+    faces.settings.set_choice(faces.settings.choice.with_params(method="wsnmf", max_iter=100_000))
     faces.run()
     wait_until(lambda: faces.course.records)
     other = WEIGHTS[::-1].copy()
@@ -82,10 +81,10 @@ def test_a_weighted_run_repeats_its_weights_and_takes_new_ones(faces: Session) -
 
 
 def test_without_painted_weights_the_weighted_method_is_the_plain_one(faces: Session) -> None:
-    faces.settings.set_choice(replace(faces.settings.choice, method="wsnmf", max_iter=5))
+    faces.settings.set_choice(faces.settings.choice.with_params(method="wsnmf", max_iter=5))
     faces.run()
     wait_until(lambda: faces.runs.entries)
-    faces.settings.set_choice(replace(faces.settings.choice, method="psnmf"))
+    faces.settings.set_choice(faces.settings.choice.with_params(method="psnmf"))
     faces.run()
     wait_until(lambda: len(faces.runs.entries) == 2)
     weighted, plain = (entry.shown.W for entry in faces.runs.entries)

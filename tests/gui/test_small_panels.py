@@ -178,7 +178,7 @@ class TestCurves:
 
     def test_a_double_click_means_an_iteration(self, panel: CurvesPanel) -> None:
         heard = Listener(panel, "branchRequested")
-        panel.set_choice(RunSettings(max_iter=100))
+        panel.set_choice(RunSettings().with_params(max_iter=100))
         panel.set_records([fakes.record(k) for k in range(1, 101)])
         plot = panel._sparsity_plot
         scene = plot.getPlotItem().vb.mapViewToScene(QPointF(60, 0.5))
@@ -187,11 +187,11 @@ class TestCurves:
         assert abs(iteration - 60) <= 1
 
     def test_axis_of_iterations_ends_with_the_run(self, panel: CurvesPanel) -> None:
-        panel.set_choice(RunSettings(max_iter=500))
+        panel.set_choice(RunSettings().with_params(max_iter=500))
         panel.set_records([fakes.record(k) for k in range(1, 11)])
         [[low, high], _] = panel._error_plot.getPlotItem().viewRange()
         assert (low, high) == (0, 500)
-        panel.set_choice(RunSettings(max_iter=5))
+        panel.set_choice(RunSettings().with_params(max_iter=5))
         panel.add_records([fakes.record(11)])
         assert panel._sparsity_plot.getPlotItem().viewRange()[0] == [0, 11]
 

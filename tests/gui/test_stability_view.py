@@ -30,7 +30,7 @@ from gsp_studio.io.annotations import Annotations
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.montage import as_curves
 from gsp_studio.io.resources import sample_path
-from gsp_studio.io.session_file import read_run
+from gsp_studio.io.saved_run import read_run
 
 Key, LEFT = Qt.Key, Qt.MouseButton.LeftButton
 DATA = fakes.dataset(6, 4)
@@ -214,7 +214,7 @@ def test_the_selected_basis_image_tells_its_own(show: Callable[..., QWidget]) ->
 
 def run(window: MainWindow, **changes: object) -> RunEntry:
     session = window.session
-    session.settings.set_choice(replace(session.settings.choice, **changes))
+    session.settings.set_choice(session.settings.choice.with_params(**changes))
     count = len(session.runs.entries)
     session.run()
     wait_until(lambda: len(session.runs.entries) == count + 1 and session.phase is Phase.IDLE)
@@ -371,7 +371,7 @@ def test_a_mistake_is_told(faces_window: MainWindow, monkeypatch: pytest.MonkeyP
 def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 255, (60, 8, 6), np.uint8))
     one, path = make_window(), tmp_path / "s.gsps"
-    one.session.settings.set_choice(RunSettings(rank=3, max_iter=8, sparsity=0.4))
+    one.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8, sparsity=0.4))
     one.session.open(tmp_path / "x.npy")
     wait_until(lambda: one.session.display.shown is not None)
     one.filing.store.autosave.start(tmp_path / "beside")

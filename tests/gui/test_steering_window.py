@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from handling import tile_centre, wait_until
 from PySide6.QtCore import Qt
@@ -25,7 +23,7 @@ Key = Qt.Key
 def paused(faces_window: MainWindow) -> MainWindow:
     """A run that has been paused after some iterations."""
     session = faces_window.session
-    session.settings.set_choice(replace(session.settings.choice, max_iter=10**6))
+    session.settings.set_choice(session.settings.choice.with_params(max_iter=10**6))
     QTest.mouseClick(faces_window.run.run, LEFT)
     wait_until(lambda: len(session.course.records) >= 6)
     QTest.mouseClick(faces_window.run.run, LEFT)
@@ -115,7 +113,7 @@ def test_a_branch_by_key_and_dialog(paused: MainWindow) -> None:
     session.cancel()
     wait_until(lambda: len(session.runs.entries) == 2)
     first, second = session.runs.entries
-    assert (second.origin, second.choice.sparsity) == ((1, 3), 0.7)
+    assert (second.origin, second.choice.params.sparsity) == ((1, 3), 0.7)
     assert [r.error for r in second.records[:3]] == [r.error for r in first.records[:3]]
     drawn = window.curves._origin_curves[0].getData()[1]
     assert list(drawn) == pytest.approx([100 * record.error for record in first.records])

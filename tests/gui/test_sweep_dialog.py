@@ -14,6 +14,7 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 
+from gsp_studio.backends import get_backend
 from gsp_studio.cli import main
 from gsp_studio.core.nmf import Params
 from gsp_studio.experiments.grid import Cell, Grid
@@ -50,7 +51,7 @@ def images(tmp_path: Path) -> Path:
 @pytest.fixture
 def opened(root: Path, window: MainWindow, images: Path) -> MainWindow:
     """A window on these images."""
-    window.session.settings.set_choice(RunSettings(rank=4, max_iter=8))
+    window.session.settings.set_choice(RunSettings().with_params(rank=4, max_iter=8))
     window.session.open(images)
     wait_until(lambda: window.session.display.shown is not None)
     return window
@@ -104,11 +105,24 @@ class TestInTheWindow:
         [entry] = session.runs.entries
         states = {state.cell: state for state in asked._poll.states}
         best = min((Cell(4, 0.5, seed) for seed in (0, 1)), key=lambda cell: states[cell].error)
-        assert (entry.choice.rank, entry.choice.sparsity, entry.choice.seed) == (4, 0.5, best.seed)
+        assert (entry.choice.params.rank, entry.choice.params.sparsity, entry.choice.params.seed) == (4, 0.5, best.seed)
         assert entry.shown.error == states[best].error
         assert session.display.shown is entry.shown
-        assert session.settings.choice == RunSettings(rank=4, sparsity=0.5, seed=best.seed, max_iter=8)
+        assert session.settings.params == Params(rank=4, sparsity=0.5, seed=best.seed, max_iter=8)
+        assert session.settings.choice.backend == get_backend("auto").name
         assert opened.runs.table.item(0, 0).text() == "Run 1"
+
+    def test_a_cell_opens_with_the_backend_that_computed_it(self, opened: MainWindow) -> None:
+        session = opened.session
+        session.settings.set_choice(replace(session.settings.choice, backend="reference"))
+        asked = ask(opened, seeds=1, iterations=3)
+        finish(asked)
+        session.settings.set_choice(RunSettings().with_params(rank=3))
+        click(asked, 0, 0, twice=True)
+        wait_until(lambda: session.runs.entries)
+        [entry] = session.runs.entries
+        assert entry.outcome.result.backend.startswith("reference")
+        assert entry.choice == session.settings.choice == RunSettings(entry.spec.params, "reference")
 
     def test_opening_a_cell_twice_shows_the_run_that_is_there(self, opened: MainWindow) -> None:
         session = opened.session
@@ -128,13 +142,15 @@ class TestInTheWindow:
         wait_until(lambda: session.runs.index == 0)
         assert len(session.runs.entries) == 2
         # The other seed, from the list: another run.
-        seed = next(row for row in (0, 1) if asked._states()[row].cell.seed != session.runs.entries[0].choice.seed)
+        seed = next(
+            row for row in (0, 1) if asked._states()[row].cell.seed != session.runs.entries[0].choice.params.seed
+        )
         item = asked.seeds.item(seed, 1)
         QTest.mouseClick(asked.seeds.viewport(), LEFT, pos=asked.seeds.visualItemRect(item).center())
         assert asked.open_run.text() == "Open this run"
         QTest.mouseClick(asked.open_run, LEFT)
         wait_until(lambda: len(session.runs.entries) == 3)
-        assert session.runs.entries[2].choice.seed == asked._states()[seed].cell.seed
+        assert session.runs.entries[2].choice.params.seed == asked._states()[seed].cell.seed
         assert [entry.number for entry in session.runs.entries] == [1, 2, 3]
 
     def test_cells_opened_at_once_are_all_shown_in_their_order(self, opened: MainWindow) -> None:
@@ -146,12 +162,12 @@ class TestInTheWindow:
         opened.sweep.find()
         wait_until(lambda: not opened.sweep._files.is_busy)
         settle()
-        found = [(entry.choice.rank, entry.choice.sparsity) for entry in opened.session.runs.entries]
+        found = [(entry.choice.params.rank, entry.choice.params.sparsity) for entry in opened.session.runs.entries]
         assert found == [(cell.rank, cell.sparsity) for cell in cells]
 
     def test_a_run_of_the_window_with_the_same_bits_is_the_run_behind_the_cell(self, opened: MainWindow) -> None:
         session = opened.session
-        session.settings.set_choice(RunSettings(rank=4, sparsity=0.7, max_iter=8))
+        session.settings.set_choice(RunSettings().with_params(rank=4, sparsity=0.7, max_iter=8))
         session.run()
         wait_until(lambda: session.runs.entries)
         asked = ask(opened, seeds=1)
@@ -201,7 +217,7 @@ class TestInTheWindow:
         assert asked.start.text() == "Go on"
         asked.close()
         settle()
-        opened.session.settings.set_choice(RunSettings(rank=7, method="ahals", max_iter=99))
+        opened.session.settings.set_choice(RunSettings().with_params(rank=7, method="ahals", max_iter=99))
         opened.asking.sweep()
         asked = dialog()
         wait_until(lambda: asked._poll.count(Stage.DONE) == 4)
@@ -243,7 +259,7 @@ class TestInTheWindow:
         asked = ask(opened, iterations=ENDLESS)
         QTest.mouseClick(asked.start, LEFT)
         wait_until(lambda: asked._poll.states[0].n_iter > 0)
-        session.settings.set_choice(replace(session.settings.choice, max_iter=ENDLESS))
+        session.settings.set_choice(session.settings.choice.with_params(max_iter=ENDLESS))
         session.run()
         assert asked._poll.is_going
         assert "waiting: the run goes first" in asked._count.text()
@@ -303,7 +319,7 @@ class TestInTheWindow:
     ) -> None:
         out = tmp_path / "from-the-command"
         args = ["--ranks", "2,3,7", "--sparsities", "0.6", "--max-iter", "4", "--sparsity-h", "0.2", "--out", str(out)]
-        assert main(["sweep", str(images), *args]) == 0
+        assert main(["sweep", str(images), *args, "--continuation", "2"]) == 0
         opened.asking.sweep()
         asked = dialog()
         wait_until(lambda: asked._poll.states)
@@ -316,7 +332,8 @@ class TestInTheWindow:
         assert "s of H = 0.200" in asked.form._shared.text()
         click(asked, 5, 0, twice=True)
         wait_until(lambda: opened.session.runs.entries)
-        assert opened.session.runs.entries[0].choice == RunSettings(7, sparsity=0.6, max_iter=4, sparsity_h=0.2)
+        params = Params(rank=7, sparsity=0.6, max_iter=4, sparsity_h=0.2, continuation=2)
+        assert opened.session.runs.entries[0].choice == RunSettings(params, get_backend("auto").name)
 
     def test_what_goes_wrong_is_said(self, opened: MainWindow, root: Path) -> None:
         asked = ask(opened)
@@ -389,7 +406,7 @@ def test_even_ranges() -> None:
 
 def test_the_form_alone(show: Callable[..., QWidget]) -> None:
     form = show(GridForm(BASE, 40))
-    heard = Listener(form, "changed", "baseWanted")
+    heard = Listener(form, "changed", "baseRequested")
     assert form.grid() == Grid(BASE, (2, 4, 6, 8, 10), (0.5, 0.6, 0.7, 0.8, 0.9), (0, 1, 2))
     form.set_grid(GRID)
     assert form.grid() == GRID
@@ -410,7 +427,7 @@ def test_the_form_alone(show: Callable[..., QWidget]) -> None:
     form.sparsities[2].setValue(0.0001)
     assert "up to 5000" in form.problem
     QTest.mouseClick(form.as_model, LEFT)
-    assert heard["baseWanted"] == [()]
+    assert heard["baseRequested"] == [()]
 
 
 def test_the_dialog_says_what_is_wrong_and_starts_nothing(show: Callable[..., QWidget]) -> None:
@@ -471,7 +488,7 @@ def test_the_sweep_of_a_session_without_a_window(session: object, images: Path, 
     """The dialog is closed: what ends is logged, and a session that closes leaves no thread."""
     sweep = BackgroundSweep(session)
     sweep.root = tmp_path / "sweeps"
-    session.settings.set_choice(RunSettings(rank=3, max_iter=5))
+    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=5))
     session.open(images)
     wait_until(lambda: session.display.shown is not None)
     heard = Listener(session, "logged")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ LEFT = Qt.MouseButton.LeftButton
 
 def test_a_drag_is_one_step(faces: Session) -> None:
     stack = faces.undo.stack
-    start = faces.settings.choice.sparsity
+    start = faces.settings.params.sparsity
     for s in np.linspace(0.5, 0.9, 30):
         faces.settings.set_sparsity(float(s))
     assert stack.count() == 0  # the hand is still on it
@@ -31,14 +30,14 @@ def test_a_drag_is_one_step(faces: Session) -> None:
     faces.settings.set_sparsity(0.6)
     faces.settings.settle_sparsity()
     stack.undo()
-    assert faces.settings.choice.sparsity == pytest.approx(0.9)
+    assert faces.settings.params.sparsity == pytest.approx(0.9)
     assert faces.display.shown.target == pytest.approx(0.9)
     stack.undo()
-    assert faces.settings.choice.sparsity == start
+    assert faces.settings.params.sparsity == start
     assert not stack.canUndo()
     stack.redo()
     stack.redo()
-    assert faces.settings.choice.sparsity == pytest.approx(0.6)
+    assert faces.settings.params.sparsity == pytest.approx(0.6)
     assert faces.display.shown.target == pytest.approx(0.6)
     assert stack.count() == 2  # undoing makes no steps of its own
 
@@ -60,8 +59,8 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
         faces.undo.stack.undo()
         states.append(
             (
-                faces.settings.choice.sparsity,
-                faces.settings.choice.sparsity_h,
+                faces.settings.params.sparsity,
+                faces.settings.params.sparsity_h,
                 len(faces.basis.locked),
                 faces.display.marked,
                 faces.display.view,
@@ -70,7 +69,7 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
     assert [state[4] for state in states] == [View()] * 6
     assert [state[3] for state in states] == [(3, 5, 1), (3,), (), (), (), ()]
     assert [state[2] for state in states] == [1, 1, 1, 0, 0, 0]
-    assert [state[1] for state in states] == [0.5, 0.5, 0.5, 0.5, 0.0, 0.0]
+    assert [state[1] for state in states] == [0.5, 0.5, 0.5, 0.5, None, None]
     while faces.undo.stack.canRedo():
         faces.undo.stack.redo()
     assert faces.basis.locked == locked
@@ -83,7 +82,7 @@ def test_a_step_before_a_run_does_not_hold_images_of_its_basis(faces: Session) -
     faces.settings.set_sparsity(0.7)
     faces.settings.settle_sparsity()
     faces.slider.toggle_locked(2)
-    faces.settings.set_choice(replace(faces.settings.choice, max_iter=5))
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=5))
     faces.run()
     wait_until(lambda: faces.runs.entries)
     faces.settings.set_sparsity(0.9)
@@ -93,7 +92,7 @@ def test_a_step_before_a_run_does_not_hold_images_of_its_basis(faces: Session) -
     assert faces.basis.locked == {}
     faces.undo.stack.redo()
     assert faces.basis.locked == {}
-    assert faces.settings.choice.sparsity == pytest.approx(0.7)
+    assert faces.settings.params.sparsity == pytest.approx(0.7)
 
 
 def test_other_data_end_it(faces: Session) -> None:
@@ -108,14 +107,14 @@ def test_other_data_end_it(faces: Session) -> None:
 def test_the_window_undoes_a_real_drag(faces_window: MainWindow, tmp_path: Path) -> None:
     window, session = faces_window, faces_window.session
     slider = window.sparsity.slider
-    before = session.settings.choice.sparsity
+    before = session.settings.params.sparsity
     y = slider.handle_position().toPoint().y()
     QTest.mousePress(slider, LEFT, pos=slider.handle_position().toPoint())
     for x in range(100, slider.width() - 60, 7):
         QTest.mouseMove(slider, QPoint(x, y))
     QTest.mouseRelease(slider, LEFT, pos=QPoint(slider.width() - 60, y))
     settle()
-    after = session.settings.choice.sparsity
+    after = session.settings.params.sparsity
     assert after != before
     (undo,) = [a for a in window.menus.actions if QKeySequence(QKeySequence.StandardKey.Undo) in a.shortcuts()]
     assert "sparsity" in undo.text()

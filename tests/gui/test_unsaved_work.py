@@ -55,7 +55,7 @@ def root(tmp_path: Path) -> Path:
 def watched(window: MainWindow, root: Path, stack: Path) -> MainWindow:
     """A window that keeps what is done, on 60 images."""
     window.filing.watch(root)
-    window.session.settings.set_choice(RunSettings(rank=3, max_iter=8, sparsity=0.4))
+    window.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8, sparsity=0.4))
     window.asking.open(stack)
     wait_until(lambda: window.session.display.shown is not None)
     return window
@@ -72,7 +72,7 @@ def finish_runs(window: MainWindow, runs: int = 1) -> None:
 def begin_endless(window: MainWindow) -> None:
     """Press Space for a run that does not end, and wait for some iterations."""
     session = window.session
-    session.settings.set_choice(RunSettings(rank=3, max_iter=1_000_000, sparsity=0.4))
+    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=1_000_000, sparsity=0.4))
     QTest.keyClick(window, Qt.Key.Key_Space)
     wait_until(lambda: session.control.branch_end > 20)
 
@@ -119,7 +119,7 @@ def close_errors() -> None:
     settle()
 
 
-#: Parts of a session's state, with values that no window wrote.
+#: ExportOptions of a session's state, with values that no window wrote.
 ODD = (
     ("choice", {"rank": "many"}),
     ("choice", {"rank": 10**400}),
@@ -264,7 +264,7 @@ class TestQuit:
     def test_work_that_cannot_be_kept_stays(self, window: MainWindow, stack: Path, root: Path) -> None:
         root.write_text("a file where the folder should be")
         window.filing.watch(root)
-        window.session.settings.set_choice(RunSettings(rank=3, max_iter=8))
+        window.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8))
         window.asking.open(stack)
         wait_until(lambda: window.session.display.shown is not None)
         finish_runs(window)
@@ -316,7 +316,7 @@ class TestQuit:
         window.filing.watch(root)
         path = tmp_path / "<img src=x>&amp; <b>bold.npy"
         np.save(path, np.random.default_rng(0).integers(0, 255, (60, 8, 6), np.uint8))
-        window.session.settings.set_choice(RunSettings(rank=3, max_iter=8))
+        window.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8))
         window.asking.open(path)
         wait_until(lambda: window.session.display.shown is not None)
         finish_runs(window)
@@ -419,7 +419,7 @@ class TestOtherData:
     ) -> None:
         root.write_text("a file where the folder should be")
         window.filing.watch(root)
-        window.session.settings.set_choice(RunSettings(rank=3, max_iter=8))
+        window.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8))
         window.asking.open(stack)
         wait_until(lambda: window.session.display.shown is not None)
         finish_runs(window)
@@ -460,15 +460,15 @@ class TestDamagedSessions:
 
     @pytest.fixture
     def file(self, app: QApplication, stack: Path, tmp_path: Path) -> Path:
-        data, choice = load_dataset(stack), RunSettings(rank=3, max_iter=8, sparsity=0.4)
+        data, choice = load_dataset(stack), RunSettings().with_params(rank=3, max_iter=8, sparsity=0.4)
         entries = []
         for number in (1, 2):
             rows: list[Record] = []
             runner = compute.new_run(data, choice)
             outcome = runner.run(rows.append)
-            entries.append(compute.entry_of(number, choice, runner.spec, outcome, tuple(rows)))
+            entries.append(compute.entry_of(number, runner.spec, outcome, tuple(rows)))
         state = {
-            "choice": asdict(choice),
+            "choice": choice.as_json(),
             "view": asdict(View()),
             "marked": [1],
             "shown_run": 2,
@@ -532,7 +532,7 @@ class TestDamagedSessions:
         wait_until(lambda: len(window.session.runs.entries) == 2)
         settle()
         assert errors()
-        assert window.session.runs.entries[0].choice.method == "psnmf", "as the run's own parameters say"
+        assert window.session.runs.entries[0].choice.params.method == "psnmf", "as the run's own parameters say"
 
     def test_a_file_whose_runs_cannot_be_shown_is_never_written_over(
         self, make_window: Callable[[], MainWindow], file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -605,7 +605,7 @@ class TestDamagedSessions:
     ) -> None:
         one = make_window()
         one.filing.watch(root)
-        one.session.settings.set_choice(RunSettings(rank=3, max_iter=8, sparsity=0.4))
+        one.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8, sparsity=0.4))
         one.session.open(stack)
         wait_until(lambda: one.session.display.shown is not None)
         finish_runs(one, 2)
@@ -707,7 +707,7 @@ def test_tool_tips_show_names_as_they_are(window: MainWindow, tmp_path: Path) ->
     images = np.random.default_rng(0).integers(0, 255, (12, 8, 6), np.uint8)
     for k, image in enumerate(images):
         Image.fromarray(image).save(folder / f"<b>{k}.png")
-    window.session.settings.set_choice(RunSettings(rank=3, max_iter=8))
+    window.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8))
     window.asking.open(folder)
     wait_until(lambda: window.session.display.shown is not None)
     finish_runs(window)

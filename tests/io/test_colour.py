@@ -7,11 +7,14 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.io.dataset import Dataset, DatasetError
-from gsp_studio.io.export.run_folder import ExportedRun, ExportOptions, export_run, read_run
+from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.io.export.run_folder import export_run
 from gsp_studio.io.images.image_file import LUMA
 from gsp_studio.io.montage import GAP_LEVEL, montage_image, to_grey
 from gsp_studio.io.pixels import read_mask, read_pixels
 from gsp_studio.io.readers import peek, thumbnails
+from gsp_studio.io.run_json import read_run
+from gsp_studio.io.run_record import ExportedRun
 
 H, W, N = 6, 4, 10
 
@@ -159,7 +162,7 @@ def test_weights_and_masks_count_for_all_colours_of_a_pixel(tmp_path, folder):
 def test_figures_and_run_json_know_of_colour(tmp_path, folder):
     data = gs.load_dataset(folder, colour="rgb")
     params = gs.Params(rank=2, sparsity=0.5, max_iter=3)
-    run = ExportedRun(gs.factorize(data.X, params, "reference"), params, backend="reference")
+    run = ExportedRun(result=gs.factorize(data.X, params, "reference"), start=params, backend="reference")
     export_run(tmp_path / "out", data, run, ExportOptions(zoom=2))
     images = data.as_images(run.result.W)
     with Image.open(tmp_path / "out" / "basis" / "basis_2.png") as image:

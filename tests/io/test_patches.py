@@ -11,9 +11,12 @@ from PIL import Image
 import gsp_studio as gs
 from gsp_studio.cli import main
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.export.run_folder import ExportedRun, ExportOptions, export_run, read_run
+from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.io.export.run_folder import export_run
 from gsp_studio.io.patches import image_of, put_back
 from gsp_studio.io.readers import load_dataset, peek
+from gsp_studio.io.run_json import read_run
+from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.session_file import SavedSession, describe, read_session, write_session
 from gsp_studio.io.steps import StepError, argument_of, corners, proposed_patches, shape_after
 
@@ -28,7 +31,7 @@ def photo(tmp_path):
 
 def fitted(data, rank=4):
     params = gs.Params(rank=rank, method="ahals", max_iter=15)
-    return ExportedRun(gs.factorize(data.X, params, "reference"), params, backend="reference")
+    return ExportedRun(result=gs.factorize(data.X, params, "reference"), start=params, backend="reference")
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "pgm", "webp", "gif", "tif"])

@@ -14,21 +14,19 @@ from making import pictures
 import gsp_studio as gs
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.core.nmf import factorize
+from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.export.run_folder import ExportedRun, ExportError, export_run, read_factors, read_run
+from gsp_studio.io.export.run_folder import export_run
 from gsp_studio.io.export.script import script_of
+from gsp_studio.io.factors import read_factors
+from gsp_studio.io.hdf5_content import SessionError
 from gsp_studio.io.pixels import read_mask
-from gsp_studio.io.run_json import summary_of
+from gsp_studio.io.run_json import read_run, summary_of
+from gsp_studio.io.run_record import ExportedRun
+from gsp_studio.io.saved_run import SavedRun
+from gsp_studio.io.saved_run import read_run as read_saved_run
 from gsp_studio.io.schema import SchemaError, parse_json
-from gsp_studio.io.session_file import (
-    SavedRun,
-    SavedSession,
-    SessionError,
-    describe,
-    read_session,
-    write_session,
-)
-from gsp_studio.io.session_file import read_run as read_saved_run
+from gsp_studio.io.session_file import SavedSession, describe, read_session, write_session
 
 CODE = "1) and __import__('os').system('touch HERE') or dict(a=1"
 KINDS = (None, True, -1, 1.5, "x", CODE, [], {}, [None], {"a": [1]}, 10**40, float("nan"), float("inf"))
@@ -46,7 +44,16 @@ def run(dataset):
     params = gs.Params(4, sparsity=0.5, max_iter=4, init=(np.ones((63, 4)), np.eye(4, 30)))
     steps = [(2, gs.Split(1)), (3, replace(params, rank=5, sparsity=0.6))]
     result = factorize(dataset.X, params, "reference", steering={n: [step] for n, step in steps})
-    return ExportedRun(result, params, steps, "all iterations done", "reference", None, None, dataset.fingerprint)
+    return ExportedRun(
+        result=result,
+        start=params,
+        interventions=steps,
+        reason="all iterations done",
+        backend="reference",
+        threads=None,
+        mask=None,
+        fingerprint=dataset.fingerprint,
+    )
 
 
 def leaves(content, path=()):
@@ -189,8 +196,8 @@ def test_no_change_of_the_other_texts_of_a_session(tmp_path, dataset, run, name)
 
 def test_code_in_a_session_never_gets_into_a_script(tmp_path, dataset, run):
     path = saved(tmp_path / "s.gsps", dataset, run)
-    for name in ("threads", "backend"):
-        rewrite(path, "runs/000001/content", lambda content: content | {name: CODE})  # noqa: B023
+    for name in ("threads", "asked"):
+        rewrite(path, "runs/000001/content", lambda content: changed(content, ("backend", name), CODE))  # noqa: B023
     back = read_session(path)
     assert [one.number for one in back.runs] == [2]
     assert back.problems[0].startswith("run 1 cannot be read: ")

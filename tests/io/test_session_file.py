@@ -22,18 +22,12 @@ from gsp_studio.core.nmf import factorize
 from gsp_studio.core.params import same_value
 from gsp_studio.io import recovery
 from gsp_studio.io.atomic import WriteError, write_whole
+from gsp_studio.io.export.run_folder import export_run
+from gsp_studio.io.hdf5_content import SessionError
 from gsp_studio.io.recovery import Recovery, read_folder
-from gsp_studio.io.run_json import ExportedRun, as_done
-from gsp_studio.io.session_file import (
-    SavedRun,
-    SavedSession,
-    SessionError,
-    describe,
-    read_run,
-    read_session,
-    write_run,
-    write_session,
-)
+from gsp_studio.io.run_record import ExportedRun
+from gsp_studio.io.saved_run import SavedRun, read_run, write_run
+from gsp_studio.io.session_file import SavedSession, describe, read_session, write_session
 from gsp_studio.io.versions import versions_now
 
 N, H, W = 30, 9, 7
@@ -51,7 +45,15 @@ def ran(dataset, params=None, steering=None, mask=None):
     result = factorize(dataset.X, params, steering=steering, mask=mask)
     steps = [(n, step) for n, changes in (steering or {}).items() for step in changes]
     return ExportedRun(
-        result, params, steps, "all iterations done", "auto", 2, mask, dataset.fingerprint, versions_now()
+        result=result,
+        start=params,
+        interventions=steps,
+        reason="all iterations done",
+        backend="auto",
+        threads=2,
+        mask=mask,
+        fingerprint=dataset.fingerprint,
+        versions=versions_now(),
     )
 
 
@@ -215,7 +217,7 @@ def test_flipped_bytes_end_in_a_session_or_a_sentence(data, tmp_path):
         (lambda path: h5py.File(path, "w").close(), "is not a session of GSP Studio, or is damaged"),
         (lambda path: about(path, {"program": "other", "format": 1}), "is not a session of GSP Studio"),
         (
-            lambda path: about(path, {"program": "gsp-studio session", "format": 2}),
+            lambda path: about(path, {"program": "gsp-studio session", "format": 3}),
             "newer version of GSP Studio",
         ),
     ],
@@ -370,7 +372,7 @@ from pathlib import Path
 import numpy as np
 from dataclasses import replace
 from gsp_studio.io.recovery import Recovery
-from gsp_studio.io.session_file import read_run
+from gsp_studio.io.saved_run import read_run
 
 saved = read_run(Path(sys.argv[1]))
 for root in sys.stdin:
@@ -446,6 +448,46 @@ def test_the_first_files_open_for_good():
         assert result.error == pytest.approx(
             np.linalg.norm(session.dataset.X - result.W @ result.H) / np.linalg.norm(session.dataset.X), rel=1e-5
         )
-        start, steering = as_done(run.start, run.interventions, result.n_iter)
+        start, steering = run.as_done()
         again = gs.factorize(session.dataset.X, start, steering=steering)
         assert again.error == pytest.approx(result.error, rel=1e-4), "it repeats"
+
+
+def test_runs_of_the_first_format_open_with_all_that_they_say(data, tmp_path):
+    """Runs described in terms of their own, as session files of format 1 have them, recoveries and sweeps too."""
+    for saved in runs_of(data):
+        path = tmp_path / f"{saved.number}.h5"
+        write_run(path, saved)
+        with h5py.File(path, "r+") as file:
+            content = json.loads(bytes(file["content"][()]))
+            result, backend = content.pop("result"), content.pop("backend")
+            content |= {
+                "start": content.pop("params"),
+                "reason": result.pop("finished"),
+                "backend": backend["asked"],
+                "threads": backend["threads"],
+                "has_mask": content.pop("mask") is not None,
+                "result": {
+                    **result,
+                    "n_iter": result.pop("iterations"),
+                    "best_iter": result.pop("best_iteration"),
+                    "backend": backend["computed"],
+                },
+            }
+            del content["result"]["seconds"]
+            del file["content"]
+            file["content"] = np.frombuffer(json.dumps(content).encode(), np.uint8)
+        assert_same_run(read_run(path), saved)
+        assert same_value(read_run(path).run.mask, saved.run.mask)
+
+
+def test_a_run_is_described_as_in_run_json(data, tmp_path):
+    saved = runs_of(data)[3]
+    write_run(tmp_path / "run.h5", saved)
+    export_run(tmp_path / "out", data, saved.run)
+    exported = json.loads((tmp_path / "out" / "run.json").read_text())
+    with h5py.File(tmp_path / "run.h5") as file:
+        kept = json.loads(bytes(file["content"][()]))
+    for name in ("params", "interventions", "mask", "backend"):
+        assert kept[name] == exported[name]
+    assert kept["result"].items() >= exported["result"].items()

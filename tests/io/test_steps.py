@@ -13,9 +13,11 @@ from PIL import Image
 import gsp_studio as gs
 from gsp_studio.io.apply_steps import Images, apply
 from gsp_studio.io.dataset import DatasetError, LoadOptions
-from gsp_studio.io.export.run_folder import ExportedRun, export_run, read_run
+from gsp_studio.io.export.run_folder import export_run
 from gsp_studio.io.images.resize import resized
 from gsp_studio.io.readers import load_dataset, peek, thumbnails
+from gsp_studio.io.run_json import read_run
+from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.steps import script_of, text_of
 
 N, H, W = 6, 12, 10
@@ -175,7 +177,14 @@ def test_runs_repeat_with_their_steps(tmp_path, stack):
     data = load_dataset(stack, steps=steps)
     params = gs.Params(rank=3, sparsity=0.4, max_iter=4)
     backend = gs.get_backend("cpu", threads=1)
-    run = ExportedRun(gs.factorize(data.X, params, backend), params, (), "done", "cpu", 1)
+    run = ExportedRun(
+        result=gs.factorize(data.X, params, backend),
+        start=params,
+        interventions=(),
+        reason="done",
+        backend="cpu",
+        threads=1,
+    )
     export_run(tmp_path / "out", data, run)
     again = read_run(tmp_path / "out")
     assert again.options.steps == steps

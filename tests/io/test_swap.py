@@ -14,8 +14,12 @@ from making import pictures
 
 import gsp_studio as gs
 from gsp_studio.io import swap
-from gsp_studio.io.atomic import FolderTaken, WriteError, write_whole
-from gsp_studio.io.export.run_folder import ExportedRun, ExportError, ExportOptions, export_run, read_factors, read_run
+from gsp_studio.io.atomic import ExportError, FolderTaken, WriteError, write_whole
+from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.io.export.run_folder import export_run
+from gsp_studio.io.factors import read_factors
+from gsp_studio.io.run_json import read_run
+from gsp_studio.io.run_record import ExportedRun
 
 
 class Killed(BaseException):
@@ -33,7 +37,10 @@ def dataset(tmp_path_factory):
 def runs(dataset):
     """A run of 4 basis images, and one of 2."""
     several = [gs.Params(rank, sparsity=0.5, max_iter=3) for rank in (4, 2)]
-    return [ExportedRun(gs.factorize(dataset.X, params, "reference"), params, reason="done") for params in several]
+    return [
+        ExportedRun(result=gs.factorize(dataset.X, params, "reference"), start=params, reason="done")
+        for params in several
+    ]
 
 
 def is_whole(folder, run):
@@ -138,7 +145,7 @@ import gsp_studio as gs
 from gsp_studio.io.export.run_folder import ExportedRun, export_run
 data = gs.load_dataset(sys.argv[1])
 params = gs.Params(2, sparsity=0.5, max_iter=3)
-run = ExportedRun(gs.factorize(data.X, params, "reference"), params)
+run = ExportedRun(params, result=gs.factorize(data.X, params, "reference"))
 rename, calls = os.replace, []
 def replace(source, target):
     calls.append(target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
@@ -20,8 +21,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gsp_studio.gui.state import Parts, RunEntry
+from gsp_studio.gui.state import RunEntry
 from gsp_studio.gui.widgets.controls import label
+from gsp_studio.io.export.options import ExportOptions
 
 _PARTS = {
     "basis": ("Basis images", "a PNG each"),
@@ -32,7 +34,7 @@ _PARTS = {
 
 
 class ExportDialog(QDialog):
-    """Asks for a folder and parts; `exportRequested(folder, parts)` with `Parts`.
+    """Asks for a folder and parts; `exportRequested(folder, parts)` with `ExportOptions`.
 
     `extras` are the titles and words of what can be written besides, `chosen` those that were the last time.
     """
@@ -128,7 +130,7 @@ class ExportDialog(QDialog):
 
     def _accept(self) -> None:
         extras = tuple(key for key, extra in self.extras.items() if extra.isChecked())
-        written = {key: part.isChecked() for key, part in self.parts.items()}
-        parts = Parts(**written, scale=self.white.currentData(), zoom=self.zoom.value() or None, extras=extras)
+        written: dict[str, Any] = {key: part.isChecked() for key, part in self.parts.items()}
+        parts = ExportOptions(**written, scale=self.white.currentData(), zoom=self.zoom.value() or None, extras=extras)
         self.exportRequested.emit(self.folder.text().strip(), parts)
         self.accept()

@@ -82,42 +82,29 @@ def known() -> Capabilities:
 def new_run(dataset: Dataset, choice: RunSettings, weights: Array | None = None, scheduler: str = "") -> Runner:
     """A run of what the panels say, on a cluster where one is named; ValueError when the data cannot have it."""
     X = dataset.X
-    params = replace(params_of(choice), weights=weights_in_force(choice, weights, len(X)))
+    params = replace(choice.params, weights=weights_in_force(choice.params.method, weights, len(X)))
     check_params(params, *X.shape)
     spec = RunSpec(X, params, choice.backend, solver_threads(), fingerprint=dataset.fingerprint, scheduler=scheduler)
     return Runner(spec)
-
-
-def params_of(choice: RunSettings) -> Params:
-    """Return the choice as solver parameters."""
-    return Params(
-        choice.rank,
-        choice.method,
-        choice.sparsity,
-        choice.seed,
-        choice.max_iter,
-        init=choice.init,
-        sparsity_h=choice.sparsity_h or None,
-    )
 
 
 def steered(choice: RunSettings, running: Params, weights: Array | None) -> Params:
     """The parameters of a run that goes on with the targets of `choice`, and these weights where it has any."""
     if running.weights is not None:
         running = replace(running, weights=np.ones(len(running.weights)) if weights is None else weights)
-    return replace(running, sparsity=choice.sparsity, sparsity_h=choice.sparsity_h or None)
+    return replace(running, sparsity=choice.params.sparsity, sparsity_h=choice.params.sparsity_h)
 
 
-def weights_in_force(choice: RunSettings, weights: Array | None, m: int) -> Array | None:
+def weights_in_force(method: str, weights: Array | None, m: int) -> Array | None:
     """The weights that a method takes: for the weighted one those that were painted, or all equal; else None."""
-    if choice.method not in METHODS or not METHODS[choice.method].uses_weights:
+    if method not in METHODS or not METHODS[method].uses_weights:
         return None
     return np.ones(m) if weights is None else weights
 
 
 def new_warm_fit(X: Matrix, choice: RunSettings) -> Runner:
     """The short unconstrained fit of the chosen rank; ValueError as `new_run`."""
-    params = Params(choice.rank, "ahals", seed=choice.seed, max_iter=WARM_ITERATIONS)
+    params = Params(choice.params.rank, "ahals", seed=choice.params.seed, max_iter=WARM_ITERATIONS)
     if isinstance(X, BlockMatrix):
         params = replace(params, max_iter=STREAMED_ITERATIONS, init=STREAMED_START)
     check_params(params, *X.shape)
@@ -130,11 +117,11 @@ def new_denser_fit(X: Matrix, choice: RunSettings, pinned: Pinned) -> Runner:
     params = Params(
         len(pinned.H),
         "psnmf" if pinned.weights is None else "wsnmf",
-        choice.sparsity,
-        choice.seed,
-        STREAMED_ITERATIONS if is_out_of_core(X) else DENSER_ITERATIONS,
+        sparsity=choice.params.sparsity,
+        sparsity_h=choice.params.sparsity_h,
+        seed=choice.params.seed,
+        max_iter=STREAMED_ITERATIONS if is_out_of_core(X) else DENSER_ITERATIONS,
         init=(pinned.W, pinned.H),
-        sparsity_h=choice.sparsity_h or None,
         weights=pinned.weights,
     )
     check_params(params, *X.shape)
@@ -203,7 +190,7 @@ def _refitted(
 
 def reweighted(pinned: Pinned, choice: RunSettings, weights: Array | None) -> Pinned | None:
     """The same basis under the weights that the chosen method takes; None where they are in force already."""
-    weights = weights_in_force(choice, weights, len(pinned.W))
+    weights = weights_in_force(choice.params.method, weights, len(pinned.W))
     same = weights is pinned.weights or (
         weights is not None and pinned.weights is not None and np.array_equal(weights, pinned.weights)
     )
@@ -253,24 +240,23 @@ def branched(entry: RunEntry, n_iter: int, s: float) -> Runner:
 
 def entry_of(
     number: int,
-    choice: RunSettings,
     spec: RunSpec,
     outcome: Outcome,
     records: tuple[Record, ...],
     origin: tuple[int, int] = (0, 0),
 ) -> RunEntry:
-    """A run that has ended with a result, for the list of runs; `choice` is what it began with."""
+    """A run that has ended with a result, for the list of runs."""
     result = outcome.result
     assert result is not None
-    method = METHODS[choice.method]
+    method = METHODS[spec.params.method]
     # The target in force when the best iterate was made: a run may have been steered since.
     target = float(result.history.target[result.best_iter - 1])
     last = result.params.sparsity if math.isnan(target) else target
-    last_h = result.params.sparsity_h or 0.0
+    last_h = result.params.sparsity_h or None
     name, rank = f"run {number}", len(result.H)
     return RunEntry(
         number=number,
-        choice=replace(choice, rank=rank, sparsity=last, sparsity_h=last_h),
+        choice=RunSettings.of_run(replace(spec.params, rank=rank, sparsity=last, sparsity_h=last_h), spec.backend),
         label=f"{method.label}, rank {rank}"
         + (f", s = {last:.3f}" if method.uses_sparsity else "")
         + (f", s of H = {last_h:.3f}" if last_h else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,8 +9,9 @@ from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.formatting import told
 from gsp_studio.gui.jobs.job import Job
-from gsp_studio.gui.state import Parts, RunEntry
+from gsp_studio.gui.state import RunEntry
 from gsp_studio.io.atomic import FolderTaken
+from gsp_studio.io.export.options import ExportOptions
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
@@ -23,7 +23,7 @@ class ExportRequest(NamedTuple):
     directory: Path
     dataset: Dataset
     entry: RunEntry
-    parts: Parts
+    parts: ExportOptions
     force: bool = False
 
 
@@ -78,7 +78,7 @@ class ExportJob(QObject):
 
 
 def _export(request: ExportRequest) -> list[Path]:
-    from gsp_studio.io.export.run_folder import ExportOptions, export_run
+    from gsp_studio.io.export.run_folder import export_run
 
     directory, dataset, entry, parts, force = request
-    return export_run(directory, dataset, entry.exported(), ExportOptions(**asdict(parts)), force=force)
+    return export_run(directory, dataset, entry.exported(), parts, force=force)

@@ -86,8 +86,8 @@ class RankStudyJob(QObject):
                 raise Interrupted
 
         choice = study.choice
-        method = "psnmf" if METHODS[choice.method].uses_weights else choice.method
-        params = Params(1, method, choice.sparsity, choice.seed, ITERATIONS, init=choice.init)
+        method = "psnmf" if METHODS[choice.params.method].uses_weights else choice.params.method
+        params = Params(1, method, choice.params.sparsity, choice.params.seed, ITERATIONS, init=choice.params.init)
         backend = get_backend("auto", solver_threads())
         return study_ranks(study.dataset.X, study.ranks, params, backend, study.seeds, study.rows.append, step)
 

@@ -141,7 +141,7 @@ class CurvesPanel(Themed, QWidget):
 
     def set_choice(self, choice: RunSettings) -> None:
         """The axis of iterations ends where a run of this choice does."""
-        self._last = max(1, choice.max_iter)
+        self._last = max(1, choice.params.max_iter)
 
     def set_records(self, records: Sequence[Record]) -> None:
         """Show these and no others."""

@@ -3,90 +3,99 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
+from gsp_studio.core.params import PARAMETERS, Params
 from gsp_studio.gui.state import Capabilities, Phase, RunSettings
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import Button, label
+from gsp_studio.gui.widgets.parameter_fields import whole_field
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
 
-_TEACH = {
-    "rank": "Number of basis images. Each image of the data becomes a sum of these with nonnegative coefficients.",
-    "seed": "Seed of the random start: the same seed gives the same run.",
-    "iterations": "Outer iterations: each updates basis and coefficients. A run can be cancelled at any time.",
-}
+#: Parameters of the sparsity panel.
+_TARGETS = ("sparsity", "sparsity_h")
 
 
 class ModelPanel(QWidget):
     """Edits a `RunSettings`, all but its sparsity."""
 
     edited = Signal(object)  # RunSettings
-    weightsWanted = Signal()  # request to paint some
+    weightsRequested = Signal()  # request to paint some
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._choice = RunSettings()
         self._known: Capabilities | None = None
         self._most = 0
-        self.rank = self._spin(1, 99_999, _TEACH["rank"])
-        self.method = QComboBox()
-        self.seed = self._spin(0, 2**31 - 1, _TEACH["seed"])
-        self.start = QComboBox()
+        self.rank, self.seed, self.iterations = map(whole_field, ("rank", "seed", "max_iter"))
+        self.method, self.start, self.backend = QComboBox(), QComboBox(), QComboBox()
+        #: Fields of parameters, in their order in the panel.
+        self._fields: dict[str, QSpinBox | QComboBox] = {
+            "rank": self.rank,
+            "method": self.method,
+            "init": self.start,
+            "seed": self.seed,
+            "max_iter": self.iterations,
+        }
         self.weights = Button("All equal")
         self.weights.setToolTip("What it costs to use each pixel, for the weighted method: click to paint")
-        self.weights.clicked.connect(self.weightsWanted)
-        self.iterations = self._spin(1, 1_000_000, _TEACH["iterations"])
+        self.weights.clicked.connect(self.weightsRequested)
         self._remark = label(wrap=True)
         self._remark.hide()
         self._summary = label(muted=True, wrap=True)
         self._unused = label("used by the method WSNMF", muted=True, wrap=True)
         self._backend = label("starting...", wrap=True)
-        self.backend = QComboBox()
+        self.others = Button()
+        self.others.setToolTip("Parameters of the run that was shown, which have no field here: click for the defaults")
+        self.others.clicked.connect(self._reset_others)
         self._lay_out()
-        self.rank.valueChanged.connect(lambda value: self._edit(rank=value))
-        self.seed.valueChanged.connect(lambda value: self._edit(seed=value))
-        self.iterations.valueChanged.connect(lambda value: self._edit(max_iter=value))
-        self.method.activated.connect(lambda _: self._edit(method=self.method.currentData()))
-        self.backend.activated.connect(lambda _: self._edit(backend=self.backend.currentData()))
-        self.start.activated.connect(lambda _: self._edit(init=self.start.currentData()))
+        for name, field in self._fields.items():
+            if isinstance(field, QSpinBox):
+                field.valueChanged.connect(partial(self._edit_one, name))
+            else:
+                field.activated.connect(lambda _, name=name, field=field: self._edit_one(name, field.currentData()))
+        self.backend.activated.connect(lambda _: self._take(replace(self._choice, backend=self.backend.currentData())))
         self.set_choice(self._choice)
 
-    def _spin(self, low: int, high: int, teach: str) -> QSpinBox:
-        spin = QSpinBox()
-        spin.setRange(low, high)
-        spin.setToolTip(teach)
-        spin.setKeyboardTracking(False)
-        spin.setAccelerated(True)
-        return spin
-
     def _lay_out(self) -> None:
-        form = QFormLayout(self)
+        form = self._form = QFormLayout(self)
         form.setContentsMargins(12, 8, 12, 12)
         form.setHorizontalSpacing(12)
         form.setVerticalSpacing(8)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Rank", self.rank)
-        form.addRow(self._remark)
-        form.addRow("Method", self.method)
-        form.addRow("", self._summary)
-        form.addRow("Weights", self.weights)
-        form.addRow("", self._unused)
-        form.addRow("Start", self.start)
-        form.addRow("Seed", self.seed)
-        form.addRow("Iterations", self.iterations)
+        for name, field in self._fields.items():
+            form.addRow(PARAMETERS[name].label, field)
+            if name == "rank":
+                form.addRow(self._remark)
+            if name == "method":
+                form.addRow("", self._summary)
+                form.addRow(PARAMETERS["weights"].label, self.weights)
+                form.addRow("", self._unused)
+        form.addRow("Others", self.others)
         form.addRow("Backend", self.backend)
         form.addRow("", self._backend)
 
-    def _edit(self, **changes: object) -> None:
-        edited = replace(self._choice, **changes)  # type: ignore[arg-type]
+    def _edit_one(self, name: str, value: object) -> None:
+        self._take(self._choice.with_params(**{name: value}))
+
+    @property
+    def _unusual(self) -> dict[str, Any]:
+        """Parameters that have no field in the window, and are not the defaults."""
+        return self._choice.params.unusual((*self._fields, *_TARGETS))
+
+    def _reset_others(self) -> None:
+        self._take(self._choice.with_params(**{name: getattr(Params, name) for name in self._unusual}))
+
+    def _take(self, edited: RunSettings) -> None:
         if edited != self._choice:  # else the field was only told what it shows
             self._choice = edited
             self._tell()
@@ -94,7 +103,7 @@ class ModelPanel(QWidget):
 
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
-        self.weightsWanted.connect(lambda: window.show_view("Weights"))
+        self.weightsRequested.connect(lambda: window.show_view("Weights"))
         session.known.connect(self.set_known)
         session.phaseChanged.connect(self.set_phase)
         session.datasetChanged.connect(self.set_dataset)
@@ -138,20 +147,21 @@ class ModelPanel(QWidget):
     def set_choice(self, choice: RunSettings) -> None:
         """Show this choice."""
         self._choice = choice
-        self.rank.setValue(choice.rank)
-        self.seed.setValue(choice.seed)
-        self.iterations.setValue(choice.max_iter)
-        index = self.method.findData(choice.method)
-        if index != self.method.currentIndex():
-            self.method.setCurrentIndex(index)
-        self.start.setCurrentIndex(self.start.findData(choice.init))
-        self.start.setToolTip("" if self._known is None else self._known.starts.get(choice.init, ""))
+        for name, field in self._fields.items():
+            value = getattr(choice.params, name)
+            if isinstance(field, QSpinBox):
+                field.setValue(value)
+            else:
+                field.setCurrentIndex(field.findData(value))
+        self.start.setToolTip("" if self._known is None else self._known.starts.get(choice.params.init, ""))
+        if self._known is not None and self.backend.findData(choice.backend) < 0:  # of a run that was shown
+            self.backend.addItem(choice.backend, choice.backend)
         self.backend.setCurrentIndex(self.backend.findData(choice.backend))
         self._tell()
 
     def set_phase(self, phase: Phase) -> None:
         """Editable while no run is going."""
-        for field in (self.rank, self.method, self.start, self.seed, self.iterations, self.backend):
+        for field in (*self._fields.values(), self.others, self.backend):
             field.setEnabled(not phase.is_run)
 
     def _tell_backend(self) -> None:
@@ -165,15 +175,17 @@ class ModelPanel(QWidget):
         self.backend.setToolTip("\n".join(missing) or "What computes the next run")
 
     def _tell(self) -> None:
-        found = self._known.methods.get(self._choice.method) if self._known is not None else None
+        found = self._known.methods.get(self._choice.params.method) if self._known is not None else None
         text = found[1] if found is not None else ""
         if self._summary.text() != text:
             self._summary.setText(text)
         self._tell_backend()
+        self.others.setText(", ".join(f"{name} {value}" for name, value in self._unusual.items()))
+        self._form.setRowVisible(self.others, bool(self._unusual))
         self.weights.setEnabled(self._known is not None)
-        is_weighted = self._known is not None and self._choice.method in self._known.weighted
+        is_weighted = self._known is not None and self._choice.params.method in self._known.weighted
         self._unused.setVisible(self.weights.text() == "Painted" and not is_weighted)
-        too_many = 0 < self._most < self._choice.rank
+        too_many = 0 < self._most < self._choice.params.rank
         if too_many:
             self._remark.setText(f"⚠ at most {self._most} for these data")
             self._remark.setStyleSheet(f"color: {current_theme().amber}")

@@ -133,7 +133,7 @@ class PathPanel(ViewPanel):
 
     def set_choice(self, choice: RunSettings) -> None:
         """Put the line at the target of this choice."""
-        self.set_sparsity(choice.sparsity)
+        self.set_sparsity(choice.params.sparsity)
 
     def set_sparsity(self, s: float) -> None:
         """Put the line at this target."""

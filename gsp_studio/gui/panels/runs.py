@@ -193,7 +193,7 @@ def _cells(entry: RunEntry) -> tuple[str, ...]:
     return (
         entry.name,
         entry.label.split(",")[0],
-        str(entry.choice.rank),
+        str(entry.choice.params.rank),
         target,
         f"{shown.attained:.4f}",
         percent(shown.error),

@@ -168,8 +168,8 @@ class SparsityPanel(Themed, QWidget):
 
     def set_choice(self, choice: RunSettings) -> None:
         """Show the targets of this choice."""
-        self.set_sparsity(choice.sparsity)
-        self.set_sparsity_h(choice.sparsity_h)
+        self.set_sparsity(choice.params.sparsity)
+        self.set_sparsity_h(choice.params.sparsity_h or 0.0)
 
     def set_sparsity(self, s: float) -> None:
         """Show this target."""

@@ -110,7 +110,7 @@ class PinnedBasis(QObject):
             return
         self._scan.postpone()
         self._wanted = choice
-        glimpse = self._projection.glimpse(choice.sparsity)
+        glimpse = self._projection.glimpse(choice.params.sparsity)
         if glimpse is None:
             self._project_whole()
             return
@@ -119,7 +119,7 @@ class PinnedBasis(QObject):
         self.glimpsed.emit(glimpse)
 
     def _project_whole(self) -> None:
-        self._projection.request(self._wanted.sparsity, self._wanted.sparsity_h)
+        self._projection.request(self._wanted.params.sparsity, self._wanted.params.sparsity_h or 0.0)
 
     # Refits
 
@@ -152,7 +152,7 @@ class PinnedBasis(QObject):
             return
         from gsp_studio.gui.jobs.compute import new_denser_fit
 
-        if not self.pinned.reaches(choice.sparsity):
+        if not self.pinned.reaches(choice.params.sparsity):
             self._wanted = choice
             self._refit.both(new_denser_fit(dataset.X, choice, self.pinned))
         elif not math.isnan(shown.baseline) and math.isnan(shown.before_refit):
@@ -175,7 +175,7 @@ class PinnedBasis(QObject):
         assert self.pinned is not None
         from gsp_studio.gui.jobs.compute import pinned_of
 
-        target = self._wanted.sparsity
+        target = self._wanted.params.sparsity
         pinned = pinned_of(outcome.result, f"a refit at s = {target:.3f}")
         helps = pinned.sparsity < self.pinned.sparsity - LEAST_PROGRESS and not pinned.reaches(target)
         self.madeDenser.emit(pinned, helps)

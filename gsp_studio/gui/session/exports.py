@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject
 
 from gsp_studio.gui.formatting import told
 from gsp_studio.gui.jobs.export import ExportJob, ExportRequest
-from gsp_studio.gui.state import Parts
+from gsp_studio.io.export.options import ExportOptions
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import RunEntry
@@ -36,12 +36,12 @@ class Exports(ExportJob):
         offered = {name: extra for name, extra in EXTRAS.items() if name != "pictures" or has_pictures}
         return {name: (extra.title, extra.what) for name, extra in offered.items()}
 
-    def export(self, directory: str | Path, entry: RunEntry | None, parts: Parts | None = None) -> None:
+    def export(self, directory: str | Path, entry: RunEntry | None, parts: ExportOptions | None = None) -> None:
         """Write a run into a folder, in the background; by default all of its parts."""
         if self._dataset is None or entry is None:
             self.failed.emit("There is no run to export yet; press Run first.", "")
             return
-        self.submit(ExportRequest(Path(directory), self._dataset, entry, parts or Parts()))
+        self.submit(ExportRequest(Path(directory), self._dataset, entry, parts or ExportOptions()))
 
     def replace(self, request: ExportRequest) -> None:
         """Carry out an export whose folder holds another run, which goes."""

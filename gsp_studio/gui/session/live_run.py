@@ -10,14 +10,14 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.formatting import told
-from gsp_studio.gui.state import Progress, RunSettings
+from gsp_studio.gui.state import Progress
 
 if TYPE_CHECKING:
     from gsp_studio.core.edits import Edit
     from gsp_studio.core.results import Iterate
     from gsp_studio.engine.run import Intervention
     from gsp_studio.engine.runner import Runner
-    from gsp_studio.gui.state import Array
+    from gsp_studio.gui.state import Array, RunSettings
 
 #: Iterates that are still so close to the random start that the order of their basis images means nothing.
 _YOUNG = 3
@@ -42,7 +42,6 @@ class LiveRun(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.runner: Runner | None = None
-        self.choice = RunSettings()
         #: Number of the run that this one is a branch of, and how many iterations they share; (0, 0) for none.
         self.origin = (0, 0)
         #: Basis images on the screen that the run leaves as they are.
@@ -61,14 +60,14 @@ class LiveRun(QObject):
         """Whether there is a run that has not ended."""
         return self.runner is not None
 
-    def start(self, runner: Runner, choice: RunSettings, name: str, origin: tuple[int, int] = (0, 0)) -> None:
-        """Begin; `choice` is what it began with, `name` what people call it."""
-        self.runner, self.choice, self._name, self.origin = runner, choice, name, origin
+    def start(self, runner: Runner, name: str, origin: tuple[int, int] = (0, 0)) -> None:
+        """Begin a run that messages call `name`."""
+        self.runner, self._name, self.origin = runner, name, origin
         self._is_paused = self.is_cancelled = False
         self._order, self._steps, self._to_show = None, (), []
         self._unseen = [edit for edit in map(_edit_of, runner.replay) if edit is not None]
         runner.start()
-        self.progressed.emit(Progress(0, choice.max_iter))
+        self.progressed.emit(Progress(0, runner.spec.params.max_iter))
 
     def pause(self) -> None:
         """Stand still at the end of an iteration."""
@@ -192,7 +191,7 @@ class LiveRun(QObject):
         if poll.records:
             last = poll.records[-1]
             each = last.seconds / last.n_iter
-            self.progressed.emit(Progress(last.n_iter, self.choice.max_iter, each, last.seconds))
+            self.progressed.emit(Progress(last.n_iter, runner.spec.params.max_iter, each, last.seconds))
             self.recordsAdded.emit(poll.records)
         if poll.interventions:
             self._steps += poll.interventions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -59,13 +58,13 @@ class RunControl(QObject):
     def _start(self, runner: Runner, origin: tuple[int, int] = (0, 0)) -> None:
         """Start a run of the choice in the settings; `origin`: of what it is a branch, and what they share."""
         self.starting.emit()
-        choice, number = self._settings.choice, self._runs.next_number
+        params, number = self._settings.params, self._runs.next_number
         self._course.begin(number, self._runs.records_of(origin[0]))
         self._runs.show(-1)
-        self._live.start(runner, choice, f"run {number}", origin)
+        self._live.start(runner, f"run {number}", origin)
         self.phaseChanged.emit(Phase.RUNNING)
-        what = f"branch of run {origin[0]} at iteration {origin[1]}, s = {choice.sparsity:.3f}" if origin[0] else ""
-        what = what or f"rank {choice.rank}, {choice.max_iter} iterations"
+        what = f"branch of run {origin[0]} at iteration {origin[1]}, s = {params.sparsity:.3f}" if origin[0] else ""
+        what = what or f"rank {params.rank}, {params.max_iter} iterations"
         self.logged.emit(f"Run {number} started: {what}.")
 
     def _steer(self) -> None:
@@ -97,7 +96,7 @@ class RunControl(QObject):
         self.phaseChanged.emit(Phase.IDLE)
         if outcome.result is not None:
             number, live, records = self._runs.next_number, self._live, tuple(self._course.records)
-            entry = entry_of(number, live.choice, runner.spec, outcome, records, live.origin)
+            entry = entry_of(number, runner.spec, outcome, records, live.origin)
             self._show(self._runs.append(entry))
             self.logged.emit(about_run(entry))
         if outcome.error_text:
@@ -126,7 +125,7 @@ class RunControl(QObject):
         self._settings.set_choice(choice)
         for index in (k for k, entry in enumerate(runs) if entry.number == number):
             self.show(index)
-        self._settings.set_targets(choice.sparsity, choice.sparsity_h)
+        self._settings.set_targets(choice.params.sparsity, choice.params.sparsity_h)
 
     # Branches
 
@@ -156,7 +155,7 @@ class RunControl(QObject):
             except ValueError as error:
                 self.failed.emit(*told(error))
                 return
-            choice = replace(entry.choice, sparsity=sparsity)
+            choice = entry.choice.with_params(sparsity=sparsity)
             if choice != self._settings.choice:
                 self._settings.take(choice)
             self._start(runner, (entry.number, n_iter))

@@ -212,7 +212,7 @@ class Session(QObject):
     def _pair(self) -> None:
         pinned, shown = self.basis.pinned, self.display.shown
         if pinned is not None and shown is not None:
-            self.analyses.pair(pinned, shown.order, self.settings.choice.sparsity, self.settings.weights)
+            self.analyses.pair(pinned, shown.order, self.settings.params.sparsity, self.settings.weights)
 
     def check_stability(self) -> None:
         """Ask what further seeds make of the run on the screen, which is kept with the run."""

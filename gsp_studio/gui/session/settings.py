@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -10,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from gsp_studio.gui.state import RunSettings
 
 if TYPE_CHECKING:
+    from gsp_studio.core.params import Params
     from gsp_studio.gui.state import Array
     from gsp_studio.io.dataset import Dataset
 
@@ -34,6 +34,11 @@ class Settings(QObject):
         #: A run is going on: nothing but its targets and weights can be changed.
         self.is_fixed = False
 
+    @property
+    def params(self) -> Params:
+        """Parameters of the next run, without weights."""
+        return self.choice.params
+
     def take(self, choice: RunSettings) -> None:
         """Show the choice of a run, which has consequences of its own."""
         self.choice = choice
@@ -42,7 +47,7 @@ class Settings(QObject):
     def begin_anew(self, dataset: Dataset) -> None:
         """For other data: a rank that they can have, and all pixels cost the same."""
         self.weights = None
-        self.take(replace(self.choice, rank=max(1, min(self.choice.rank, *dataset.X.shape))))
+        self.take(self.choice.with_params(rank=max(1, min(self.params.rank, *dataset.X.shape))))
 
     def set_choice(self, choice: RunSettings) -> None:
         """Take what the model panel says."""
@@ -53,20 +58,20 @@ class Settings(QObject):
 
     def set_sparsity(self, s: float) -> None:
         """Set the target of the basis, which can be moved while a run is going on."""
-        self.set_targets(s, self.choice.sparsity_h)
+        self.set_targets(s, self.params.sparsity_h)
 
-    def set_sparsity_h(self, s: float) -> None:
-        """Set the target of the coefficients; 0 leaves them free."""
-        self.set_targets(self.choice.sparsity, s)
+    def set_sparsity_h(self, s: float | None) -> None:
+        """Set the target of the coefficients; 0 or None leaves them free."""
+        self.set_targets(self.params.sparsity, s)
 
-    def set_targets(self, sparsity: float, sparsity_h: float) -> None:
+    def set_targets(self, sparsity: float, sparsity_h: float | None) -> None:
         """Set both at once."""
-        self.take(replace(self.choice, sparsity=sparsity, sparsity_h=sparsity_h))
+        self.take(self.choice.with_params(sparsity=sparsity, sparsity_h=sparsity_h or None))
         self.targetsSet.emit()
 
     def step_sparsity(self, step: float) -> None:
         """Move the target by a step, within [0, 1]."""
-        self.set_sparsity(round(min(1.0, max(0.0, self.choice.sparsity + step)), 4))
+        self.set_sparsity(round(min(1.0, max(0.0, self.params.sparsity + step)), 4))
         self.settle_sparsity()
 
     def settle_sparsity(self) -> None:

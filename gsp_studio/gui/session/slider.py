@@ -83,7 +83,7 @@ class Slider(QObject):
     def _follow_choice(self, before: RunSettings, choice: RunSettings) -> None:
         """A new rank or seed gives the slider a new basis after a short rest."""
         self._reweigh()
-        if self.is_free and (choice.rank, choice.seed) != (before.rank, before.seed):
+        if self.is_free and (choice.params.rank, choice.params.seed) != (before.params.rank, before.params.seed):
             self._warm_fit.fit_soon()
 
     def _reweigh(self) -> None:

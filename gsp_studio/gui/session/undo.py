@@ -26,7 +26,8 @@ class Snapshot:
 
     Attributes
     ----------
-    sparsity, sparsity_h : float
+    sparsity : float
+    sparsity_h : float or None
     locked : dict of basis image to sparsity
     marked : tuple of int
         The selected basis images.
@@ -38,7 +39,7 @@ class Snapshot:
     """
 
     sparsity: float
-    sparsity_h: float
+    sparsity_h: float | None
     locked: dict[int, float]
     marked: tuple[int, ...]
     view: View
@@ -90,8 +91,8 @@ class UndoHistory(QObject):
     def _read(self) -> Snapshot:
         settings, display, basis = self._settings, self._display, self._basis
         return Snapshot(
-            sparsity=settings.choice.sparsity,
-            sparsity_h=settings.choice.sparsity_h,
+            sparsity=settings.params.sparsity,
+            sparsity_h=settings.params.sparsity_h,
             locked=basis.locked,
             marked=display.marked,
             view=display.view,
@@ -129,7 +130,7 @@ class UndoHistory(QObject):
         settings.set_weights(snapshot.weights)
         if snapshot.basis == self._basis.number:  # of another basis nothing can be locked
             self._slider.lock(snapshot.locked)
-        if (snapshot.sparsity, snapshot.sparsity_h) != (settings.choice.sparsity, settings.choice.sparsity_h):
+        if (snapshot.sparsity, snapshot.sparsity_h) != (settings.params.sparsity, settings.params.sparsity_h):
             settings.set_targets(snapshot.sparsity, snapshot.sparsity_h)
             settings.settle_sparsity()
         self._display.mark(snapshot.marked)

@@ -56,7 +56,7 @@ class WarmFit(QObject):
             self._fit.start(new_warm_fit(dataset.X, choice))
         except ValueError:
             return  # the model panel shows what is wrong, and Run says it: no dialog while a number is typed
-        self.activityChanged.emit(f"fitting {choice.rank} basis images for the slider")
+        self.activityChanged.emit(f"fitting {choice.params.rank} basis images for the slider")
 
     def retire(self) -> None:
         """Drop the fit under way, and one that would come."""

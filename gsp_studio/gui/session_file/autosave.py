@@ -146,12 +146,12 @@ class Autosave(QObject):
         live, number = self._session.live, self._session.runs.next_number
         if live.runner is None:
             return
-        runner, choice, origin = live.runner, live.choice, live.origin
+        runner, origin = live.runner, live.origin
 
         def write() -> None:
             from gsp_studio.gui.session_file.run_records import saved_so_far
 
-            saved = saved_so_far(number, runner, choice, origin)
+            saved = saved_so_far(number, runner, origin)
             if saved is not None:
                 recovery.save_live(saved)
 

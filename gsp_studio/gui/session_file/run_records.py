@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,18 @@ from gsp_studio.experiments.stability import BasisStability
 from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.session_file.window_state import (
     WindowState,
-    choice_of,
-    read_choice,
     read_origin,
     read_remarks,
     read_state,
     read_texts,
 )
-from gsp_studio.gui.state import RunEntry, RunSettings
+from gsp_studio.gui.state import RunEntry
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
+from gsp_studio.io.hdf5_content import SessionError
 from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import read_folder
-from gsp_studio.io.session_file import SavedRun, SavedSession, SessionError, describe, read_session, write_session
+from gsp_studio.io.saved_run import SavedRun
+from gsp_studio.io.session_file import SavedSession, describe, read_session, write_session
 
 Array = npt.NDArray[Any]
 
@@ -70,7 +70,7 @@ class Reopened:
 def saved_of(entry: RunEntry) -> SavedRun:
     """Return a run to save."""
     outcome = entry.outcome
-    details = _details(entry.choice, entry.origin, outcome.interventions) | entry.remarks.as_json()
+    details = _details(entry.origin, outcome.interventions) | entry.remarks.as_json()
     arrays = {}
     found = entry.stability
     if found is not None:
@@ -80,16 +80,16 @@ def saved_of(entry: RunEntry) -> SavedRun:
     return SavedRun(entry.number, entry.exported(), details, arrays)
 
 
-def saved_so_far(number: int, runner: Runner, choice: RunSettings, origin: tuple[int, int]) -> SavedRun | None:
+def saved_so_far(number: int, runner: Runner, origin: tuple[int, int]) -> SavedRun | None:
     """Return the part of a running run to save; None before iteration 1."""
     outcome = runner.so_far()
     if outcome is None or outcome.result is None:
         return None
-    return SavedRun(number, outcome.exported(runner.spec), _details(choice, origin, outcome.interventions))
+    return SavedRun(number, outcome.exported(runner.spec), _details(origin, outcome.interventions))
 
 
-def _details(choice: RunSettings, origin: tuple[int, int], steps: Sequence[Intervention]) -> dict[str, Any]:
-    return {"choice": asdict(choice), "origin": list(origin), "texts": [step.text for step in steps]}
+def _details(origin: tuple[int, int], steps: Sequence[Intervention]) -> dict[str, Any]:
+    return {"origin": list(origin), "texts": [step.text for step in steps]}
 
 
 def entry_from(saved: SavedRun, X: Any, problems: list[str] | None = None) -> RunEntry:
@@ -110,7 +110,8 @@ def entry_from(saved: SavedRun, X: Any, problems: list[str] | None = None) -> Ru
     problems = [] if problems is None else problems
     run, details, about = saved.run, saved.details, f"run {saved.number}"
     result = run.result
-    _check_result(saved, X)
+    if (len(result.W), result.H.shape[-1]) != X.shape:
+        raise ValueError(f"run {saved.number} is one of other images")
     texts = [*read_texts(details.get("texts", []), about, problems), *[""] * len(run.interventions)]
     outcome = Outcome(
         result=result,
@@ -124,24 +125,10 @@ def entry_from(saved: SavedRun, X: Any, problems: list[str] | None = None) -> Ru
     columns = (history.n_iter, history.error, history.sparsity, history.target, history.seconds)
     records = tuple(Record(int(row[0]), *map(float, row[1:])) for row in zip(*columns, strict=True))
     spec = RunSpec(X, run.start, run.backend, run.threads, run.mask, run.fingerprint)
-    choice = read_choice(details.get("choice", {}), choice_of(run.start), about, problems)
     origin = read_origin(details.get("origin", [0, 0]), about, problems)
-    entry = compute.entry_of(saved.number, choice, spec, outcome, records, origin)
+    entry = compute.entry_of(saved.number, spec, outcome, records, origin)
     remarks = read_remarks(details, len(result.H), about, problems)
     return replace(entry, remarks=remarks, stability=_stability_from(saved, problems))
-
-
-def _check_result(saved: SavedRun, X: Any) -> None:
-    """Refuse a result that the window could not show; ValueError."""
-    result = saved.run.result
-    W, H, gram = result.W, result.H, result.gram
-    if (len(W), H.shape[-1]) != X.shape:
-        raise ValueError(f"run {saved.number} is one of other images")
-    shapes = (W.shape, result.dense.shape, gram.A.shape, H.shape, gram.G.shape)
-    rank = len(H)
-    is_whole = shapes == (*[(len(W), rank)] * 3, (rank, X.shape[1]), (rank, rank))
-    if not is_whole or not all(np.isfinite(part).all() for part in (W, H, result.dense, gram.A, gram.G)):
-        raise ValueError(f"run {saved.number} is damaged: its arrays do not fit together")
 
 
 def _stability_from(saved: SavedRun, problems: list[str]) -> BasisStability | None:
@@ -162,12 +149,6 @@ def _stability_from(saved: SavedRun, problems: list[str]) -> BasisStability | No
     if not is_whole:
         problems.append(f"where run {saved.number} differs from seed to seed cannot be read")
     return BasisStability(seeds, cosine, spread if is_whole else None)
-
-
-def entry_of_cell(saved: SavedRun, number: int, X: Any) -> RunEntry:
-    """The run behind a cell of a sweep, under this number; ValueError when it is not one of these data."""
-    choice = choice_of(saved.run.start)
-    return entry_from(replace(saved, number=number, details={"choice": asdict(choice)}), X)
 
 
 def is_run_of(entry: RunEntry, saved: SavedRun) -> bool:

@@ -93,7 +93,7 @@ class SessionStore(QObject):
         session = self._session
         shown = 0 if session.runs.current is None else session.runs.current.number
         return {
-            "choice": asdict(session.settings.choice),
+            "choice": session.settings.choice.as_json(),
             "view": asdict(session.display.view),
             "marked": list(session.display.marked),
             "shown_run": shown,

@@ -5,18 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from gsp_studio.backends import available_backends
 from gsp_studio.core.initialization import STARTS
-from gsp_studio.core.nmf import METHODS, Params
+from gsp_studio.core.methods import METHODS
+from gsp_studio.core.params import PARAMETERS, Params, Range
 from gsp_studio.gui.state import RunSettings, View
 from gsp_studio.io.annotations import Annotations
 
 #: Whether a value can be used, and which ones can, in words.
 Check = tuple[Callable[[Any], bool], str]
-Checked = TypeVar("Checked", RunSettings, View)
+Checked = TypeVar("Checked", Params, View)
 
 _LONGEST = 40
 
@@ -25,8 +26,10 @@ def _whole(low: int, high: int) -> Check:
     return lambda value: type(value) is int and low <= value <= high, f"a whole number from {low} to {high}"
 
 
-def _number(low: float, high: float) -> Check:
-    return lambda value: type(value) in (int, float) and low <= value <= high, f"a number from {low} to {high}"
+def _within(accepted: Range) -> Check:
+    if accepted.is_whole:
+        return _whole(int(accepted.low), int(accepted.most))
+    return lambda value: type(value) in (int, float, type(None)) and accepted.holds(value), accepted.words
 
 
 def _one_of(names: Container[str], words: str) -> Check:
@@ -43,16 +46,13 @@ _NUMBERS: Check = (
     lambda value: isinstance(value, list) and all(type(number) is int for number in value),
     "a list of whole numbers",
 )
-_CHOICE: dict[str, Check] = {
-    "rank": _whole(1, 99_999),
+_PARAMS: dict[str, Check] = {
     "method": _one_of(METHODS, f"one of {', '.join(METHODS)}"),
-    "sparsity": _number(0, 1),
-    "seed": _whole(0, 2**31 - 1),
-    "max_iter": _whole(1, 1_000_000),
-    "sparsity_h": _number(0, 1),
     "init": _one_of(STARTS, f"one of {', '.join(STARTS)}"),
-    "backend": _one_of(("auto", *available_backends()), "the name of a backend"),
+    **{name: _SWITCH for name in PARAMETERS if isinstance(getattr(Params, name, None), bool)},
+    **{name: _within(parameter.range) for name, parameter in PARAMETERS.items() if parameter.range is not None},
 }
+_BACKEND = _one_of(("auto", *available_backends()), "the name of a backend")
 _VIEW: dict[str, Check] = {
     "contrast": _one_of(("tile", "shared", "percentile"), "tile, shared or percentile"),
     "colours": _one_of(("grey", "magma", "viridis", "cividis"), "grey, magma, viridis or cividis"),
@@ -118,7 +118,7 @@ def read_state(content: object, most: int, problems: list[str]) -> WindowState:
     except (binascii.Error, ValueError):
         problems.append("the place of the docks is damaged")
     return WindowState(
-        _read_choice_up_to(most, content.get("choice", {}), about, problems),
+        _read_settings(most, content.get("choice", {}), about, problems),
         _read_fields(content.get("view", {}), View(), _VIEW, about, problems),
         tuple(_usable(content, "marked", [], _NUMBERS, about, problems)),
         _usable(content, "shown_run", 0, _whole(0, 2**31 - 1), about, problems),
@@ -128,14 +128,13 @@ def read_state(content: object, most: int, problems: list[str]) -> WindowState:
     )
 
 
-def read_choice(content: object, otherwise: RunSettings, about: str, problems: list[str]) -> RunSettings:
-    """Check what the Model panel said; values that are odd or missing are those of `otherwise`."""
-    return _read_fields(content, otherwise, _CHOICE, about, problems)
-
-
-def _read_choice_up_to(most: int, content: object, about: str, problems: list[str]) -> RunSettings:
-    otherwise = RunSettings(rank=min(RunSettings().rank, most))
-    return _read_fields(content, otherwise, {**_CHOICE, "rank": _whole(1, most)}, about, problems)
+def _read_settings(most: int, content: object, about: str, problems: list[str]) -> RunSettings:
+    """Check the settings of the next run; odd and missing values are the defaults, the rank is at most `most`."""
+    content, usual = _mapping(content, about, problems), RunSettings()
+    usual = usual.with_params(rank=min(usual.params.rank, most))
+    params = _read_fields(content, usual.params, {**_PARAMS, "rank": _whole(1, most)}, about, problems)
+    backend = _usable(content, "backend", usual.backend, _BACKEND, about, problems)
+    return RunSettings.of_run(replace(params, sparsity_h=params.sparsity_h or None), backend)
 
 
 def read_remarks(content: object, rank: int, about: str, problems: list[str]) -> Annotations:
@@ -163,19 +162,6 @@ def read_texts(content: object, about: str, problems: list[str]) -> list[str]:
     return list(_usable({"texts": content}, "texts", [], _TEXTS, about, problems))
 
 
-def choice_of(start: Params) -> RunSettings:
-    """Describe the parameters that a run began with as the Model panel shows them."""
-    return RunSettings(
-        start.rank,
-        start.method,
-        start.sparsity,
-        start.seed,
-        start.max_iter,
-        start.sparsity_h or 0.0,
-        start.init if isinstance(start.init, str) else RunSettings().init,
-    )
-
-
 def _read_fields(
     content: object, otherwise: Checked, checks: dict[str, Check], about: str, problems: list[str]
 ) -> Checked:
@@ -183,8 +169,8 @@ def _read_fields(
     return replace(
         otherwise,
         **{
-            part.name: _usable(content, part.name, getattr(otherwise, part.name), checks[part.name], about, problems)
-            for part in fields(otherwise)
+            name: _usable(content, name, getattr(otherwise, name), check, about, problems)
+            for name, check in checks.items()
         },
     )
 

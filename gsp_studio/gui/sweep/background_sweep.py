@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gsp_studio.experiments.sweep import Sweep, SweepPoll
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.state import RunSettings
-    from gsp_studio.io.session_file import SavedRun
+    from gsp_studio.io.saved_run import SavedRun
 
 #: Milliseconds between polls: about 30 a second.
 POLL_MS = 33
@@ -63,7 +63,7 @@ class BackgroundSweep(QObject):
         self._told: SweepPoll | None = None
         self._activity = self._waits_for = ""
         self._not_before = self._tell_at = 0.0
-        self._sparsities = (session.settings.choice.sparsity, session.settings.choice.sparsity_h)
+        self._sparsities = (session.settings.params.sparsity, session.settings.params.sparsity_h)
         session.datasetChanged.connect(lambda _: self._drop())
         session.activity.changed.connect(self._hear_activity)
         session.phaseChanged.connect(lambda _: self._give_way())
@@ -99,9 +99,7 @@ class BackgroundSweep(QObject):
 
     def base(self) -> Params:
         """Return the Model panel's parameters."""
-        from gsp_studio.gui.jobs.compute import params_of
-
-        return params_of(self._session.settings.choice)
+        return self._session.settings.params
 
     def show(self, grid: Grid) -> None:
         """Look which cells of a grid are on disk; nothing is computed. Not while a sweep is going."""
@@ -132,13 +130,13 @@ class BackgroundSweep(QObject):
         session = self._session
         if session.dataset is None:
             return None
-        choice = replace(session.settings.choice, method=grid.base.method)
-        weights = weights_in_force(choice, session.settings.weights, len(session.dataset.X))
+        settings = session.settings
+        weights = weights_in_force(grid.base.method, settings.weights, len(session.dataset.X))
         if weights is not None and grid.base.weights is not None:
             weights = grid.base.weights
         grid = replace(grid, base=replace(grid.base, weights=weights))
         try:
-            return Sweep(session.dataset, grid, self.root, threads=solver_threads())
+            return Sweep(session.dataset, grid, self.root, settings.choice.backend, solver_threads())
         except ValueError as error:
             self.failed.emit(*told(error))
             return None
@@ -163,7 +161,7 @@ class BackgroundSweep(QObject):
 
     def _take_in(self, saved: SavedRun) -> None:
         """Show the run behind a cell, as one of the list: that which is there already, or a new one."""
-        from gsp_studio.gui.session_file.run_records import entry_of_cell, is_run_of
+        from gsp_studio.gui.session_file.run_records import entry_from, is_run_of
 
         session, runs = self._session, self._session.runs
         if session.dataset is None or session.phase is not Phase.IDLE:
@@ -172,13 +170,13 @@ class BackgroundSweep(QObject):
         index = next((k for k, entry in enumerate(runs.entries) if is_run_of(entry, saved)), -1)
         if index < 0:
             try:
-                entry = entry_of_cell(saved, runs.next_number, session.dataset.X)
+                entry = entry_from(replace(saved, number=runs.next_number, details={}), session.dataset.X)
             except ValueError as error:  # it is not one of these data
                 self.failed.emit(*told(error))
                 return
             index = runs.append(entry)
             session.logged.emit(
-                f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.seed}."
+                f"{entry.name} is the run behind a cell of the sweep: {entry.label}, seed {entry.choice.params.seed}."
             )
         session.control.show(index)
 
@@ -189,7 +187,7 @@ class BackgroundSweep(QObject):
         self._give_way()
 
     def _hear_choice(self, choice: RunSettings) -> None:
-        sparsities = (choice.sparsity, choice.sparsity_h)
+        sparsities = (choice.params.sparsity, choice.params.sparsity_h)
         if sparsities != self._sparsities:
             self._sparsities, self._not_before = sparsities, time.monotonic() + REST
             self._give_way()

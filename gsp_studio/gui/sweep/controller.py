@@ -64,7 +64,7 @@ class SweepController(QObject):
         dialog.allCancelled.connect(sweep.cancel_all)
         dialog.runRequested.connect(sweep.open)
         dialog.rootChosen.connect(self._keep_in)
-        dialog.form.baseWanted.connect(lambda: dialog.set_base(sweep.base()))
+        dialog.form.baseRequested.connect(lambda: dialog.set_base(sweep.base()))
         dialog.finished.connect(lambda _: self._forget())
         sweep.found.connect(dialog.set_found)
         sweep.changed.connect(dialog.set_poll)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QSpinBox, QWidget
 
-from gsp_studio.core.nmf import METHODS, Params
+from gsp_studio.core.methods import METHODS
+from gsp_studio.core.params import PARAMETERS, Params
 from gsp_studio.experiments.grid import Grid
 from gsp_studio.gui.sweep.heat_tiles import spread, steps
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel
+from gsp_studio.gui.widgets.parameter_fields import number_field, whole_field
 
 #: Digits of a sparsity.
 _DIGITS = 4
@@ -22,10 +24,10 @@ _TOLD = ("rank", "method", "sparsity", "seed", "max_iter", "init", "weights", "s
 
 
 class GridForm(QWidget):
-    """Emits `changed()` when a hand changed it; `baseWanted()` asks for what the Model panel says."""
+    """Emits `changed()` when a hand changed it; `baseRequested()` asks for what the Model panel says."""
 
     changed = Signal()
-    baseWanted = Signal()
+    baseRequested = Signal()
 
     def __init__(self, base: Params, most: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -35,10 +37,9 @@ class GridForm(QWidget):
             self.method.addItem(method.label, name)
             self.method.setItemData(self.method.count() - 1, method.summary, Qt.ItemDataRole.ToolTipRole)
         self.ranks = tuple(_whole(1, most) for _ in range(3))
-        self.sparsities = tuple(_fraction() for _ in range(3))
+        self.sparsities = tuple(number_field("sparsity", _DIGITS) for _ in range(3))
         self.sparsities[2].setMinimum(10.0**-_DIGITS)
-        self.seeds, self.iterations = _whole(1, 100), _whole(1, 10**6)
-        self.iterations.setSingleStep(100)
+        self.seeds, self.iterations = _whole(1, 100), whole_field("max_iter")
         self.as_model = Button("As the Model panel says")
         self.as_model.setToolTip("Take method, iterations, start and the coefficients' sparsity from the Model panel")
         self._shared = ElidedLabel()
@@ -50,7 +51,7 @@ class GridForm(QWidget):
         for fraction in self.sparsities:
             fraction.valueChanged.connect(lambda _: self._edited())
         self.method.currentIndexChanged.connect(lambda _: self._edited())
-        self.as_model.clicked.connect(self.baseWanted)
+        self.as_model.clicked.connect(self.baseRequested)
 
     def _lay_out(self) -> None:
         grid = QGridLayout(self)
@@ -62,7 +63,8 @@ class GridForm(QWidget):
                 grid.addWidget(QLabel(text), row, 2 * k)
                 grid.addWidget(number, row, 2 * k + 1)
                 number.setAccessibleName(f"{name}, {('from', 'to', 'step')[k]}")
-        for row, (name, part) in enumerate((("Method", self.method), ("Iterations", self.iterations))):
+        for row, (name, part) in enumerate((("method", self.method), ("max_iter", self.iterations))):
+            name = PARAMETERS[name].label
             grid.addWidget(QLabel(name), row, 7)
             grid.addWidget(part, row, 8)
             part.setAccessibleName(name)
@@ -103,11 +105,7 @@ class GridForm(QWidget):
         words.append("coefficients free" if base.sparsity_h is None else f"s of H = {base.sparsity_h:.3f}")
         if method.uses_weights:
             words.append("weights as painted" if base.weights is None else "weights of this sweep")
-        standard = Params(1)
-        for field in fields(base):
-            value = getattr(base, field.name)
-            if field.name not in _TOLD and value != getattr(standard, field.name):
-                words.append(f"{field.name} {value}")
+        words += [f"{name} {value}" for name, value in base.unusual(_TOLD).items()]
         if not method.uses_sparsity:
             words.append(f"{method.label} has no target: one column")
         self._shared.setText("  ·  ".join(words))
@@ -159,14 +157,5 @@ def _set(number: QSpinBox | QDoubleSpinBox, value: float) -> None:
 def _whole(low: int, high: int) -> QSpinBox:
     made = QSpinBox()
     made.setRange(low, high)
-    made.setKeyboardTracking(False)
-    return made
-
-
-def _fraction() -> QDoubleSpinBox:
-    made = QDoubleSpinBox()
-    made.setRange(0.0, 1.0)
-    made.setDecimals(_DIGITS)
-    made.setSingleStep(0.05)
     made.setKeyboardTracking(False)
     return made

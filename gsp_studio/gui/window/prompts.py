@@ -19,8 +19,8 @@ from gsp_studio.gui.dialogs.question import is_confirmed
 from gsp_studio.gui.network.state import SUFFIXES as NETWORKS
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.store import SUFFIX
-from gsp_studio.gui.state import Parts
 from gsp_studio.io.dataset import LoadOptions
+from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.logfile import log_folder
 from gsp_studio.io.resources import sample_path
 from gsp_studio.io.steps import REMEDY, Resize
@@ -197,7 +197,7 @@ class Prompts(QObject):
         dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), index, parts))
         _show(dialog)
 
-    def _export(self, folder: Path, index: int, parts: Parts) -> None:
+    def _export(self, folder: Path, index: int, parts: ExportOptions) -> None:
         self._settings.setValue("export", str(folder.parent))
         self._settings.setValue("exportExtras", " ".join(parts.extras))
         self._session.exports.export(folder, self._session.runs.at(index), parts)
@@ -231,7 +231,7 @@ class Prompts(QObject):
         number = session.runs.entries[session.runs.index].number if not is_going else session.runs.next_number
         proposed = at or (end if is_going else max(1, end // 2))
         dialog = BranchDialog(
-            f"Run {number}", min(proposed, end), end, session.settings.choice.sparsity, is_going, self._window
+            f"Run {number}", min(proposed, end), end, session.settings.params.sparsity, is_going, self._window
         )
         dialog.branchRequested.connect(session.control.branch)
         _show(dialog)
@@ -250,12 +250,14 @@ class Prompts(QObject):
             self._rank.activateWindow()
             return
         most = max(1, min(dataset.X.shape) // 2)
-        dialog, ranking = RankDialog(most, session.settings.choice.method, self._window), session.analyses.ranking
+        dialog, ranking = RankDialog(most, session.settings.params.method, self._window), session.analyses.ranking
         dialog.studyRequested.connect(
             lambda ranks, seeds: ranking.study(dataset, ranks, session.settings.choice, seeds)
         )
         dialog.studyCancelled.connect(ranking.cancel)
-        dialog.rankChosen.connect(lambda rank: session.settings.set_choice(replace(session.settings.choice, rank=rank)))
+        dialog.rankChosen.connect(
+            lambda rank: session.settings.set_choice(session.settings.choice.with_params(rank=rank))
+        )
         dialog.finished.connect(lambda _: self._forget_rank())
         ranking.progressed.connect(dialog.set_progress)
         ranking.rowReady.connect(dialog.add_row)

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.montage import Scale, grid_shape, to_grey
-from gsp_studio.io.run_json import ExportedRun
+from gsp_studio.io.run_record import ExportedRun
 
 #: Pixels of the shorter side of a tile, in figures that are looked at.
 TILE = 96

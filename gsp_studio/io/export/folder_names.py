@@ -5,37 +5,21 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy.typing as npt
 
-from gsp_studio.core.nmf import Edit, Params
-from gsp_studio.core.params import same_value
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.run_json import RUN, ExportedRun, read_run
+from gsp_studio.io.run_json import RUN, read_run
+from gsp_studio.io.run_record import ExportedRun, RunRecord
 from gsp_studio.io.swap import complete
 
 Array = npt.NDArray[Any]
 
 _PLACES = ("data", "method", "rank", "sparsity", "seed", "error")
-
-
-class RunLike(Protocol):
-    """Description of a run to be computed, as `engine.run.RunSpec`."""
-
-    @property
-    def params(self) -> Params: ...
-    @property
-    def backend(self) -> str: ...
-    @property
-    def threads(self) -> int | None: ...
-    @property
-    def mask(self) -> Array | None: ...
-    @property
-    def fingerprint(self) -> str: ...
 
 
 def named(template: str, dataset: Dataset, run: ExportedRun) -> str:
@@ -81,18 +65,14 @@ def name_of_data(path: str) -> str:
     return name if re.search(r"\w", name) else "data"
 
 
-def holds_another(
-    folder: Path, spec: RunLike, interventions: Sequence[tuple[int, Params | Edit]] = (), n_iter: int | None = None
-) -> str:
+def holds_another(folder: Path, run: RunRecord, n_iter: int | None = None) -> str:
     """The run in a folder, in words, where it is another one than what is to be exported there; else "".
 
     Parameters
     ----------
     folder : Path
-    spec : RunLike
+    run : RunRecord
         The run to be exported.
-    interventions : sequence of (n_iter, Params or Edit)
-        Its changes of parameters and edits of the basis.
     n_iter : int, optional
         Iterations that it has done: a longer run is not replaced by a shorter one.
     """
@@ -104,12 +84,7 @@ def holds_another(
     except ExportError:
         return "another run, which cannot be read"
     told = there.content
-    is_same = (
-        (there.fingerprint, there.start, there.backend, there.threads)
-        == (spec.fingerprint, spec.params, spec.backend, spec.threads)
-        and same_value(there.mask, spec.mask)
-        and list(there.interventions) == list(interventions)
-    )
+    is_same = there.is_repeated_by(run)
     if is_same and (n_iter is None or told["result"]["iterations"] <= n_iter):
         return ""
     kind = "more iterations of this run" if is_same else "another run"

@@ -25,12 +25,12 @@ from gsp_studio.core.nmf import iterate
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.residuals import residuals
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.io.atomic import careful_hdf5
+from gsp_studio.io.atomic import ExportError, careful_hdf5
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.figures import TILE, FigureStyle, labelled_montage
 from gsp_studio.io.montage import montage_image, to_grey
 from gsp_studio.io.patches import Picture, put_back
-from gsp_studio.io.run_json import ExportedRun, ExportError, as_done
+from gsp_studio.io.run_record import ExportedRun
 
 Array = npt.NDArray[Any]
 Writers = dict[str, Callable[[Path], object]]
@@ -218,7 +218,7 @@ def _path_gif(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers
 
 def _run_gif(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
     """The basis while it was found: the run is repeated, which gives the same iterates again."""
-    start, steering = as_done(run.start, run.interventions, run.result.n_iter)
+    start, steering = run.as_done()
     shown = set(np.unique(np.geomspace(1, run.result.n_iter, _FRAMES).astype(int)).tolist())
 
     def bases() -> Any:

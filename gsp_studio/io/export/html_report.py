@@ -17,7 +17,8 @@ from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.figures import FigureStyle, labelled_montage
 from gsp_studio.io.export.script import script_of
 from gsp_studio.io.montage import montage_image
-from gsp_studio.io.run_json import ExportedRun, describe
+from gsp_studio.io.run_json import describe
+from gsp_studio.io.run_record import ExportedRun
 
 Array = npt.NDArray[Any]
 

@@ -15,9 +15,9 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,45 +25,20 @@ from PIL import Image
 
 from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.nmf import Result
-from gsp_studio.io.atomic import FolderTaken, failure_reason
+from gsp_studio.io.atomic import ExportError, FolderTaken, failure_reason
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.coefficients import WRITERS
 from gsp_studio.io.export.figures import FigureStyle
-from gsp_studio.io.export.folder_names import check_name, holds_another, named
+from gsp_studio.io.export.folder_names import holds_another
 from gsp_studio.io.export.formats import EXTRAS
+from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.export.script import script_of
-from gsp_studio.io.factors import COEFFICIENTS, FACTORS, read_factors, same_factors
-from gsp_studio.io.montage import Scale, montage_image, to_grey
-from gsp_studio.io.run_json import (
-    INPUTS,
-    PROGRAM,
-    RUN,
-    ExportedRun,
-    ExportError,
-    RunFile,
-    arrays_of,
-    describe,
-    read_run,
-    write_json,
-)
+from gsp_studio.io.factors import COEFFICIENTS, FACTORS
+from gsp_studio.io.montage import montage_image, to_grey
+from gsp_studio.io.run_json import PROGRAM, RUN, arrays_of, describe, write_json
+from gsp_studio.io.run_record import ExportedRun
+from gsp_studio.io.schema import INPUTS
 from gsp_studio.io.swap import complete, staging, swap
-
-__all__ = [
-    "RUN",
-    "ExportError",
-    "ExportOptions",
-    "ExportedRun",
-    "RunFile",
-    "check_directory",
-    "check_name",
-    "describe",
-    "export_run",
-    "named",
-    "read_factors",
-    "read_run",
-    "same_factors",
-    "save_image",
-]
 
 Array = npt.NDArray[Any]
 
@@ -87,35 +62,6 @@ _NAMES = (
 _OURS = re.compile(
     "|".join([*_NAMES, r"repeat\.py", r"run\.json", *(name for extra in EXTRAS.values() for name in extra.files)])
 )
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """Parts of an export; run.json and repeat.py are always among them.
-
-    Attributes
-    ----------
-    basis, montage, factors, history : bool
-    scale : "tile" | "shared"
-        White in the figures is each basis image's own maximum, or the largest of all.
-    zoom : int, optional
-        Pixels that one pixel becomes in each direction, without interpolation; by default so many that the shorter side
-        of a basis image has 128 at least.
-    extras : tuple of str
-        Names in `formats.EXTRAS`: other formats, residuals, animations, a report.
-    coefficients : "npy" | "zarr", optional
-        H in a file of its own, H.npy or H.zarr.zip, written block by block; by default in factors.npz, and in H.npy
-        where it stays on a cluster.
-    """
-
-    basis: bool = True
-    montage: bool = True
-    factors: bool = True
-    history: bool = True
-    scale: Scale = "tile"
-    zoom: int | None = None
-    extras: tuple[str, ...] = ()
-    coefficients: Literal["npy", "zarr"] | None = None
 
 
 def export_run(
@@ -157,7 +103,7 @@ def export_run(
     directory, options = Path(directory), options or ExportOptions()
     if not force:
         known = replace(run, fingerprint=run.fingerprint or dataset.fingerprint)
-        if another := holds_another(directory, known, run.interventions, run.result.n_iter):
+        if another := holds_another(directory, known, run.result.n_iter):
             raise FolderTaken(
                 f"{directory} holds {another}; choose another folder, or replace that run with force=True"
             )

@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from gsp_studio.core.nmf import Params
+from gsp_studio.core.params import PARAMETERS, Params, flag_of
+from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.run_json import INPUTS, ExportedRun, ExportError, array_fields, as_done
+from gsp_studio.io.run_json import array_fields
+from gsp_studio.io.run_record import ExportedRun
+from gsp_studio.io.schema import INPUTS
 from gsp_studio.io.steps import argument_of
 from gsp_studio.io.steps import script_of as script_of_step
 from gsp_studio.io.versions import software_versions
@@ -51,20 +54,6 @@ if (here / "factors.npz").exists():
 '''
 
 
-#: Parameters of a run, and their names on the command line.
-_FLAGS = {
-    "rank": "--rank",
-    "method": "--method",
-    "sparsity": "--sparsity",
-    "seed": "--seed",
-    "max_iter": "--max-iter",
-    "init": "--init",
-    "sparsity_h": "--sparsity-h",
-    "continuation": "--continuation",
-    "reseed_dead": "--reseed-dead",
-}
-
-
 def script_of(dataset: Dataset, run: ExportedRun) -> str:
     """The text of repeat.py, in ASCII.
 
@@ -74,7 +63,7 @@ def script_of(dataset: Dataset, run: ExportedRun) -> str:
     run : ExportedRun
         Arrays among its parameters are read from inputs.npz, which lies beside the script.
     """
-    start, steering = as_done(run.start, run.interventions, run.result.n_iter)
+    start, steering = run.as_done()
     options = {name: value for name, value in _values(dataset.options).items() if value not in (None, ())}
     source = f"sys.argv[1] if len(sys.argv) > 1 else {dataset.source!a}"
     backend = f"gs.get_backend({run.backend!a}, threads={run.threads!a})"
@@ -118,18 +107,17 @@ def command_of(dataset: Dataset, run: ExportedRun) -> str:
     ExportError
         A run that was steered, or that has arrays among its parameters: no command line holds these.
     """
-    start, steering = as_done(run.start, run.interventions, run.result.n_iter)
+    start, steering = run.as_done()
     if steering or array_fields(start) or run.mask is not None or start.frozen:
         raise ExportError(
             "this run was steered, or has weights or a start of its own, which no command line holds; "
             "export it, and then: gsp-studio fit --config run.json"
         )
     words = ["gsp-studio", "fit", dataset.source]
-    usual = Params(rank=0)
-    for name, flag in _FLAGS.items():
-        value = getattr(start, name)
-        if name in ("rank", "max_iter", "sparsity") or value != getattr(usual, name):
-            words += [flag] if value is True else [flag, str(value)]
+    told = {"rank": start.rank, "sparsity": start.sparsity, "max_iter": start.max_iter, **start.unusual()}
+    for name, parameter in PARAMETERS.items():
+        if name in told and parameter.is_flag:
+            words += [flag_of(name)] if told[name] is True else [flag_of(name), str(told[name])]
     options = dataset.options
     if options.image_shape is not None:
         words += ["--image-shape", f"{options.image_shape[0]}x{options.image_shape[1]}"]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.figures import captions_of
 from gsp_studio.io.montage import Scale, grid_shape
-from gsp_studio.io.run_json import ExportedRun
+from gsp_studio.io.run_record import ExportedRun
 
 Array = npt.NDArray[Any]
 

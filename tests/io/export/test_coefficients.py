@@ -11,9 +11,12 @@ from gsp_studio.core.distributed.matrix import DistributedMatrix
 from gsp_studio.core.distributed.protocol import spans_of
 from gsp_studio.engine.run import RunSpec
 from gsp_studio.engine.runner import Runner
+from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.export.coefficients import WRITERS
-from gsp_studio.io.export.run_folder import ExportedRun, ExportError, ExportOptions, export_run, read_factors
-from gsp_studio.io.factors import COEFFICIENTS
+from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.io.export.run_folder import export_run
+from gsp_studio.io.factors import COEFFICIENTS, read_factors
+from gsp_studio.io.run_record import ExportedRun
 
 N, RANK = 700, 3
 
@@ -54,7 +57,7 @@ def test_what_is_written_in_blocks_reads_back(name, there, tmp_path, monkeypatch
 
 
 def test_an_export_of_coefficients_that_stay_there(data, there, tmp_path):
-    run = ExportedRun(there, gs.Params(RANK, "ahals", max_iter=3), reason="all iterations done")
+    run = ExportedRun(result=there, start=gs.Params(RANK, "ahals", max_iter=3), reason="all iterations done")
     files = {path.name for path in export_run(tmp_path / "out", data, run)}
     assert {"H.npy", "factors.npz", "montage.png", "run.json"} <= files
     W, H = read_factors(tmp_path / "out")

@@ -16,9 +16,13 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.cli import main
+from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.export.figures import FigureStyle, labelled_montage
+from gsp_studio.io.export.folder_names import check_name, named
 from gsp_studio.io.export.formats import EXTRAS
-from gsp_studio.io.export.run_folder import ExportedRun, ExportError, ExportOptions, check_name, export_run, named
+from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.io.export.run_folder import export_run
+from gsp_studio.io.run_record import ExportedRun
 
 N, H, W = 30, 9, 7
 ALL = tuple(name for name in EXTRAS if name not in ("svg", "pdf"))
@@ -44,7 +48,9 @@ def made(tmp_path, dtype="float32", **choices):
     params = gs.Params(4, sparsity=0.5, max_iter=12)
     steering = {4: [gs.Params(4, sparsity=0.6, max_iter=12)]}
     result = gs.factorize(data.X, params, steering=steering)
-    return data, ExportedRun(result, params, [(4, steering[4][0])], "all iterations done")
+    return data, ExportedRun(
+        result=result, start=params, interventions=[(4, steering[4][0])], reason="all iterations done"
+    )
 
 
 @pytest.mark.parametrize(("dtype", "exponent"), [("float32", 100), ("float64", -900), ("float64", 900)])
@@ -54,7 +60,9 @@ def test_pictures_of_extreme_data_are_those_of_ordinary_data(tmp_path, dtype, ex
         np.save(tmp_path / "x.npy", np.ldexp(pictures(N, H, W).astype(dtype) / np.dtype(dtype).type(256), k))
         data = gs.load_dataset(tmp_path / "x.npy")
         params = gs.Params(4, sparsity=0.5, max_iter=12)
-        run = ExportedRun(gs.factorize(data.X, params), params, [], "all iterations done")
+        run = ExportedRun(
+            result=gs.factorize(data.X, params), start=params, interventions=[], reason="all iterations done"
+        )
         export_run(tmp_path / str(k), data, run, ExportOptions(extras=extras))
     plain, found = tmp_path / "0", tmp_path / str(exponent)
     names = sorted(path.relative_to(plain) for path in plain.rglob("*.png"))
@@ -130,7 +138,10 @@ def test_coefficients_have_the_names_of_their_images(tmp_path):
     data = gs.load_dataset(tmp_path / "faces")
     result = gs.factorize(data.X, gs.Params(2, sparsity=0.3, max_iter=5))
     export_run(
-        tmp_path / "out", data, ExportedRun(result, result.params), ExportOptions(extras=("coefficients", "residuals"))
+        tmp_path / "out",
+        data,
+        ExportedRun(result=result, start=result.params),
+        ExportOptions(extras=("coefficients", "residuals")),
     )
     with (tmp_path / "out/coefficients.csv").open(newline="") as file:
         head, *rows = csv.reader(file)
@@ -152,7 +163,9 @@ def test_names_that_a_spreadsheet_would_run_are_texts(tmp_path):
     data = gs.load_dataset(tmp_path / "x.npy")
     object.__setattr__(data, "names", ("=1+1", *data.names[1:]))
     result = gs.factorize(data.X, gs.Params(2, sparsity=0.3, max_iter=5))
-    export_run(tmp_path / "out", data, ExportedRun(result, result.params), ExportOptions(extras=("coefficients",)))
+    export_run(
+        tmp_path / "out", data, ExportedRun(result=result, start=result.params), ExportOptions(extras=("coefficients",))
+    )
     assert (tmp_path / "out/coefficients.csv").read_text().splitlines()[1].startswith("'=1+1,")
 
 
@@ -224,7 +237,7 @@ def test_everything_of_everything(tmp_path):
     for k, choices in enumerate(({}, {"samples": "pixels", "colour": "grey"}, {"storage": "disk", "colour": "grey"})):
         data = gs.load_dataset(tmp_path / "c.npy", **choices)
         result = gs.factorize(data.X, gs.Params(3, sparsity=0.4, max_iter=6))
-        run = ExportedRun(result, result.params)
+        run = ExportedRun(result=result, start=result.params)
         wanted = tuple(name for name in ALL if name != "pictures" and (name != "png16" or data.channels == 1))
         paths = export_run(tmp_path / f"out{k}", data, run, ExportOptions(extras=wanted))
         assert all(path.stat().st_size > 0 for path in paths)

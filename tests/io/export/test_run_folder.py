@@ -13,17 +13,14 @@ from making import pictures
 from PIL import Image
 
 import gsp_studio as gs
+from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.export import run_folder
-from gsp_studio.io.export.run_folder import (
-    ExportedRun,
-    ExportError,
-    ExportOptions,
-    check_directory,
-    export_run,
-    read_run,
-    same_factors,
-)
+from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.io.export.run_folder import check_directory, export_run
+from gsp_studio.io.factors import same_factors
 from gsp_studio.io.montage import to_grey
+from gsp_studio.io.run_json import read_run
+from gsp_studio.io.run_record import ExportedRun
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +34,7 @@ def dataset(tmp_path_factory):
 def run(dataset):
     """A finished run of 4 basis images of 9 x 7."""
     params = gs.Params(rank=4, sparsity=0.5, max_iter=6, seed=3)
-    return ExportedRun(gs.factorize(dataset.X, params, "reference"), params, reason="done")
+    return ExportedRun(result=gs.factorize(dataset.X, params, "reference"), start=params, reason="done")
 
 
 def tree(folder):
@@ -92,7 +89,7 @@ def test_the_history_reads_back(tmp_path, dataset, run):
 
 def test_a_method_without_a_target_leaves_it_empty(tmp_path, dataset):
     params = gs.Params(rank=2, method="ahals", max_iter=2)
-    export_run(tmp_path, dataset, ExportedRun(gs.factorize(dataset.X, params, "reference"), params))
+    export_run(tmp_path, dataset, ExportedRun(result=gs.factorize(dataset.X, params, "reference"), start=params))
     with (tmp_path / "history.csv").open(newline="", encoding="utf-8") as file:
         assert {row["target"] for row in csv.DictReader(file)} == {""}
 
@@ -150,7 +147,7 @@ def test_a_second_export_replaces_the_first_and_leaves_other_files_alone(tmp_pat
     (tmp_path / "basis" / "mine.png").write_text("mine")
     (tmp_path / ".hidden").write_text("mine")
     two = gs.Params(rank=2, max_iter=2, sparsity=0.5)
-    other = ExportedRun(gs.factorize(dataset.X, two, "reference"), two)
+    other = ExportedRun(result=gs.factorize(dataset.X, two, "reference"), start=two)
     export_run(tmp_path, dataset, other, ExportOptions(montage=False), force=True)
     left = tree(tmp_path)
     ours = {"basis/basis_1.png", "basis/basis_2.png", "factors.npz", "history.csv", "repeat.py", "run.json"}
@@ -207,7 +204,9 @@ def test_a_failing_rename_brings_the_former_export_back(tmp_path, dataset, run, 
     monkeypatch.setattr(os, "replace", fail_once)
     two = gs.Params(rank=2, max_iter=2, sparsity=0.5)
     with pytest.raises(ExportError, match="cannot be written"):
-        export_run(tmp_path, dataset, ExportedRun(gs.factorize(dataset.X, two, "reference"), two), force=True)
+        export_run(
+            tmp_path, dataset, ExportedRun(result=gs.factorize(dataset.X, two, "reference"), start=two), force=True
+        )
     assert tree(tmp_path) == before
     assert len(calls) > after
 
@@ -283,7 +282,7 @@ def test_same_factors_compares_bits(tmp_path, dataset, run):
         ("no json", "is not a run.json"),
         ("[]", "is not a run.json"),
         ("{}", "it has no format"),
-        ('{"format": 1}', 'Object missing required field "program"'),
+        ('{"format": 1}', 'Object missing required field "params"'),
         ('{"format": "x"}', "is not a run.json"),
         ('{"format": 99}', "written by a newer version"),
         ("[" * 100000, "is not a run.json"),

@@ -9,7 +9,9 @@ import pytest
 from making import pictures
 
 import gsp_studio as gs
-from gsp_studio.io.export.run_folder import ExportedRun, ExportOptions, export_run
+from gsp_studio.io.export.options import ExportOptions
+from gsp_studio.io.export.run_folder import export_run
+from gsp_studio.io.run_record import ExportedRun
 
 
 @pytest.fixture
@@ -25,7 +27,9 @@ def exported(out, dataset, params, steps=(), mask=None, what=None):
         steering.setdefault(n, []).append(change)
     backend = gs.get_backend("cpu", threads=1)
     result = gs.factorize(dataset.X, params, backend, mask=mask, steering=steering)
-    run = ExportedRun(result, params, tuple(steps), "done", "cpu", 1, mask)
+    run = ExportedRun(
+        result=result, start=params, interventions=tuple(steps), reason="done", backend="cpu", threads=1, mask=mask
+    )
     export_run(out, dataset, run, what)
     return result
 

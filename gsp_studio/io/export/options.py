@@ -1,0 +1,35 @@
+"""Options of an export; light, as the window imports them first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Parts of an export; run.json and repeat.py are always among them.
+
+    Attributes
+    ----------
+    basis, montage, factors, history : bool
+    scale : "tile" | "shared"
+        White in the figures is each basis image's own maximum, or the largest of all.
+    zoom : int, optional
+        Pixels that one pixel becomes in each direction, without interpolation; by default so many that the shorter side
+        of a basis image has 128 at least.
+    extras : tuple of str
+        Names in `formats.EXTRAS`: other formats, residuals, animations, a report.
+    coefficients : "npy" | "zarr", optional
+        H in a file of its own, H.npy or H.zarr.zip, written block by block; by default in factors.npz, and in H.npy
+        where it stays on a cluster.
+    """
+
+    basis: bool = True
+    montage: bool = True
+    factors: bool = True
+    history: bool = True
+    scale: Literal["tile", "shared"] = "tile"
+    zoom: int | None = None
+    extras: tuple[str, ...] = ()
+    coefficients: Literal["npy", "zarr"] | None = None

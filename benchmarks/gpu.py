@@ -102,7 +102,7 @@ def large(backend: Any, n: int) -> list[Row]:
     m, r = 4096, 64
     rng = np.random.default_rng(0)
     X = np.asfortranarray(rng.random((n, m), np.float32).T)
-    params = gs.Params(r, "psnmf", 0.85)
+    params = gs.Params(r, "psnmf", 0.85, tol=0.0)
     each = iteration_seconds(X, params, backend, 15)
     with backend.scope():
         Xt, V, H = (backend.put(a) for a in (X.T, rng.random((r, m), np.float32), rng.random((r, n), np.float32)))
@@ -123,7 +123,7 @@ def large(backend: Any, n: int) -> list[Row]:
 def small(backend: Any) -> list[Row]:
     """Time of an iteration on faces, where launches dominate."""
     X, is_cbcl = faces()
-    params = gs.Params(RANK, "psnmf", 0.85)
+    params = gs.Params(RANK, "psnmf", 0.85, tol=0.0)
     each = iteration_seconds(X, params, backend, 200)
     on_cpu = iteration_seconds(X, params, gs.get_backend("cpu"), 50)
     return [
@@ -135,7 +135,7 @@ def small(backend: Any) -> list[Row]:
 def watching(backend: Any) -> Row:
     """Time that a window polling 30 times a second adds to a run, in percent."""
     X, _ = faces()
-    spec = RunSpec(X, gs.Params(RANK, "psnmf", 0.85, max_iter=600), backend.name)
+    spec = RunSpec(X, gs.Params(RANK, "psnmf", 0.85, max_iter=600, tol=0.0), backend.name)
 
     def solve(is_watched: bool) -> float:
         runner = Runner(spec)

@@ -33,7 +33,7 @@ for a in range(0, n, 500):
     X[:, a : a + 500] = rng.random((m, X[:, a : a + 500].shape[1]), np.float32)
 if len(sys.argv) > 5:
     X = gs.load_dataset(sys.argv[5], dtype="float32").X
-solver = gs.iterate(X, gs.Params(rank, "psnmf", 0.85, seed=0, max_iter=10**6), gs.get_backend("cpu", 2))
+solver = gs.iterate(X, gs.Params(rank, "psnmf", 0.85, seed=0, max_iter=10**6, tol=0.0), gs.get_backend("cpu", 2))
 for _ in range(3):
     next(solver)
 print("ready", flush=True)

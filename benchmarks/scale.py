@@ -62,7 +62,7 @@ def write_images(path: Path, n: int) -> Path:
 
 def seconds_of_iterations(path: str, counts: list[int], rounds: int = 5) -> list[list[float]]:
     """Seconds of an iteration with each number of images, one after another, in several rounds."""
-    params = gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000)
+    params = gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000, tol=0.0)
     solvers = []
     for n in counts:
         X = gs.load_dataset(path, storage="disk", subset=(0, n, 1)).X
@@ -134,7 +134,7 @@ def measured(X: Any, count: int) -> dict[str, float]:
         Client(local, direct_to_workers=True) as client,
     ):
         some = spread(X, client, "cpu")
-        solver = gs.iterate(some, gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000), gs.get_backend("cpu", 1))
+        solver = gs.iterate(some, gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000, tol=0.0), gs.get_backend("cpu", 1))
         deque((next(solver) for _ in range(3)), maxlen=0)
         before, repeats = (some.traffic.rounds, some.traffic.sent + some.traffic.received), 10
         times, passed = [], [_passed()]
@@ -170,7 +170,7 @@ def processes(path: Path, n: int, count: int) -> float:
 def _part(path: Path, a: int, b: int, ready: Any, answers: Any) -> None:
     X = gs.load_dataset(path, subset=(a, b, 1)).X
     with threadpool_limits(1):
-        solver = gs.iterate(X, gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000), gs.get_backend("cpu", 1))
+        solver = gs.iterate(X, gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000, tol=0.0), gs.get_backend("cpu", 1))
         deque((next(solver) for _ in range(3)), maxlen=0)
         ready.wait()
         answers.put(float(np.median([seconds(lambda: next(solver)) for _ in range(10)])))

@@ -168,7 +168,7 @@ class Params:
         "number of basis images; each image of the data becomes a sum of these with nonnegative coefficients",
         Range(1, most=99_999),
     )
-    method: str = _described("psnmf", "Method", "the method")
+    method: str = _described("gsphals", "Method", "the method")
     sparsity: float = _described(0.85, "Sparsity", "average Hoyer sparsity of the basis, 0 to 1", _FRACTION)
     seed: int = _described(
         0, "Seed", "seed of the random start; the same seed gives the same run", Range(most=2**31 - 1)
@@ -203,7 +203,7 @@ class Params:
         Range(is_whole=False, without="low", none="no limit"),
         metavar="T",
     )
-    tol: float = _described(0.0, "Tolerance", "stop when 10 iterations gain less than this fraction", _TOLERANCE)
+    tol: float = _described(1e-5, "Tolerance", "stop when 10 iterations gain less than this fraction", _TOLERANCE)
     kkt_tol: float = _described(0.0, "Stationarity", "stop at this fraction of the gradient residual", _TOLERANCE)
     reseed_dead: bool = _described(False, "Re-seed", "start basis images that died anew")
     frozen: tuple[int, ...] = _described((), "Frozen", "basis images that keep their pixels", is_flag=False)

@@ -125,7 +125,7 @@ class Figure:
             for method in self.methods:
                 # The same seed is the same start.
                 params = Params(settings.rank, method, target, seed, settings.max_iter, n_steps=PAPER_STEPS)
-                params = replace(params, extrapolate=METHODS[method].has_price)  # the paper's methods are plain
+                params = replace(params, extrapolate=METHODS[method].has_price, tol=0.0)  # the paper's runs are plain
                 if method == "wsnmf" and dataset is not None:
                     params = replace(params, weights=centre_weights(dataset))
                 if method == "l1ahals" and settings.sparsity is None:

@@ -116,7 +116,7 @@ def new_denser_fit(X: Matrix, choice: RunSettings, pinned: Pinned) -> Runner:
     X = _data_of(X, pinned.H)
     params = Params(
         len(pinned.H),
-        "psnmf" if pinned.weights is None else "wsnmf",
+        "gsphals" if pinned.weights is None else "wgsphals",
         sparsity=choice.params.sparsity,
         sparsity_h=choice.params.sparsity_h,
         seed=choice.params.seed,

@@ -86,7 +86,10 @@ class RankStudyJob(QObject):
                 raise Interrupted
 
         choice = study.choice
-        method = "psnmf" if METHODS[choice.params.method].uses_weights else choice.params.method
+        chosen = METHODS[choice.params.method]
+        method = choice.params.method
+        if chosen.uses_weights:  # it studies images, not pixels
+            method = "gsphals" if chosen.has_price else "psnmf"
         params = Params(1, method, choice.params.sparsity, choice.params.seed, ITERATIONS, init=choice.params.init)
         backend = get_backend("auto", solver_threads())
         return study_ranks(study.dataset.X, study.ranks, params, backend, study.seeds, study.rows.append, step)

@@ -25,6 +25,7 @@ import gsp_studio as gs
 from benchmarks.timing import Row, seconds
 
 M, SIDE, RANK = 256, 16, 16
+_ENDLESS = gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000, tol=0.0)
 #: Numbers of images, and iterations that are timed, of each.
 _COUNTS, _QUICK_COUNTS = (10_000, 31_623, 100_000, 316_228, 1_000_000), (10_000, 31_623, 100_000)
 _LOOPBACK = Path("/proc/net/dev")
@@ -62,11 +63,10 @@ def write_images(path: Path, n: int) -> Path:
 
 def seconds_of_iterations(path: str, counts: list[int], rounds: int = 5) -> list[list[float]]:
     """Seconds of an iteration with each number of images, one after another, in several rounds."""
-    params = gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000, tol=0.0)
     solvers = []
     for n in counts:
         X = gs.load_dataset(path, storage="disk", subset=(0, n, 1)).X
-        solvers.append(gs.iterate(X, params, gs.get_backend("cpu")))
+        solvers.append(gs.iterate(X, _ENDLESS, gs.get_backend("cpu")))
         next(solvers[-1])
     # Very short ones are timed together.
     repeats = [max(1, 100_000 // n) for n in counts]
@@ -134,7 +134,7 @@ def measured(X: Any, count: int) -> dict[str, float]:
         Client(local, direct_to_workers=True) as client,
     ):
         some = spread(X, client, "cpu")
-        solver = gs.iterate(some, gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000, tol=0.0), gs.get_backend("cpu", 1))
+        solver = gs.iterate(some, _ENDLESS, gs.get_backend("cpu", 1))
         deque((next(solver) for _ in range(3)), maxlen=0)
         before, repeats = (some.traffic.rounds, some.traffic.sent + some.traffic.received), 10
         times, passed = [], [_passed()]
@@ -170,7 +170,7 @@ def processes(path: Path, n: int, count: int) -> float:
 def _part(path: Path, a: int, b: int, ready: Any, answers: Any) -> None:
     X = gs.load_dataset(path, subset=(a, b, 1)).X
     with threadpool_limits(1):
-        solver = gs.iterate(X, gs.Params(RANK, "psnmf", 0.7, seed=0, max_iter=10_000, tol=0.0), gs.get_backend("cpu", 1))
+        solver = gs.iterate(X, _ENDLESS, gs.get_backend("cpu", 1))
         deque((next(solver) for _ in range(3)), maxlen=0)
         ready.wait()
         answers.put(float(np.median([seconds(lambda: next(solver)) for _ in range(10)])))

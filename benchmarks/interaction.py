@@ -154,7 +154,7 @@ class Bench:
         self.wait(lambda: session.phase.name == "EMPTY")
         if data is None:
             return
-        session.settings.set_choice(RunSettings().with_params(rank=rank, max_iter=10**6))
+        session.settings.set_choice(RunSettings().with_params(rank=rank, max_iter=10**6, tol=0.0))
         session.set_dataset(data)
         self.wait(lambda: session.display.shown is not None)
         self.idle(0.5)

@@ -131,7 +131,7 @@ def test_an_unwritable_export_folder_is_named_before_the_work(stack, tmp_path, c
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_ctrl_c_keeps_and_exports_the_best_iterate(stack, tmp_path):
     out = tmp_path / "out"
-    args = ["fit", stack, "--rank", 4, "--max-iter", 10**7, "--out", out]
+    args = ["fit", stack, "--rank", 4, "--max-iter", 10**7, "--tol", 0, "--out", out]
     command = [sys.executable, "-m", "gsp_studio.cli", *map(str, args)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert "40 images" in process.stderr.readline()
@@ -155,7 +155,7 @@ def test_interrupting_in_mid_run_keeps_the_best(stack, tmp_path, monkeypatch, ca
 
     monkeypatch.setattr(ProgressBar, "show", show)
     out = tmp_path / "out"
-    assert main(["fit", str(stack), "--rank", "4", "--max-iter", "1000000", "--out", str(out)]) == 130
+    assert main(["fit", str(stack), "--rank", "4", "--max-iter", "1000000", "--tol", "0", "--out", str(out)]) == 130
     assert "interrupted after 5 iterations" in capsys.readouterr().err
     assert len((out / "history.csv").read_text().splitlines()) == 6
 

@@ -126,8 +126,8 @@ def add_parameters(
             continue
         told = f"{parameter.help}: {names[name]}" if name in names else parameter.help
         options: dict[str, Any] = {"default": getattr(Params, name, None), "help": told}
-        if options["default"] is False:
-            options["action"] = "store_true"
+        if isinstance(options["default"], bool):
+            options["action"] = argparse.BooleanOptionalAction if options["default"] else "store_true"
         else:
             options |= {"type": _type_of(parameter), "metavar": parameter.metavar}
         if parameter.bare is not None:

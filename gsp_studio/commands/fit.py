@@ -248,6 +248,7 @@ def _tell_ending(outcome: Outcome) -> None:
 
 
 def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Namespace) -> int:
+    from gsp_studio.core.diagnosis import cautions_of
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.io.export.folder_names import free_folder, holds_another, named
     from gsp_studio.io.export.options import ExportOptions
@@ -273,6 +274,8 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
         f"{result.n_iter} iterations in {result.history.seconds[-1]:.2f} s, {outcome.reason.value}  ({result.backend})",
         file=words,
     )
+    for caution in cautions_of(result.W, result.gram):
+        print(f"gsp-studio: {caution.sentence}", file=sys.stderr)
     if result.dead:
         many = f"{len(result.dead)} basis images are" if len(result.dead) > 1 else "1 basis image is"
         print(f"gsp-studio: {many} dead (zero, or used by no image); try --reseed-dead", file=sys.stderr)

@@ -239,9 +239,9 @@ class Params:
 PARAMETERS: dict[str, Parameter] = {part.name: part.metadata["parameter"] for part in fields(Params)}
 
 
-def flag_of(name: str) -> str:
-    """Name of a parameter on the command line."""
-    return f"--{name.replace('_', '-')}"
+def flag_of(name: str, is_on: bool = True) -> str:
+    """Name of a parameter on the command line; of a switch, what turns it on or off."""
+    return f"--{'' if is_on else 'no-'}{name.replace('_', '-')}"
 
 
 def same_value(a: Any, b: Any) -> bool:

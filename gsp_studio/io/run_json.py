@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends.backend import gives_same_bits
+from gsp_studio.core.diagnosis import cautions_of
 from gsp_studio.core.edits import kind_of
 from gsp_studio.core.nmf import Edit, Params
 from gsp_studio.io.atomic import ExportError
@@ -71,6 +72,7 @@ def describe_run(run: ExportedRun) -> dict[str, Any]:
             "best_iteration": result.best_iter,
             "seconds": float(result.history.seconds[-1]),
             "finished": run.reason,
+            "cautions": [caution.sentence for caution in cautions_of(result.W, result.gram)],
         },
         "mask": None if run.mask is None else {INPUTS: "mask"},
         "backend": {"asked": run.backend, "threads": run.threads, "computed": result.backend},

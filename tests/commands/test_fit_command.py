@@ -74,7 +74,7 @@ def test_another_run_is_replaced_by_force_alone(tmp_path, stack, capsys, monkeyp
         for other in (("--rank", "4"), ("--rank", "3", "--seed", "1"), ("--rank", "3", "--threads", "1")):
             assert main([*fit, *other]) == 2
             told = capsys.readouterr().err
-            assert "out holds another run (psnmf, rank 3, of a.npy); choose another folder, or replace" in told
+            assert "out holds another run (gsphals, rank 3, of a.npy); choose another folder, or replace" in told
             assert "--force" in told
         np.save("b.npy", np.random.default_rng(1).random((40, 6, 5)))
         assert main(["fit", "b.npy", "--rank", "3", *FIT, "--out", "out"]) == 2

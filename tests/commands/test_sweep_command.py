@@ -47,7 +47,7 @@ def test_a_line_a_cell_a_table_and_files(stack, tmp_path, capsys):
     expected = {}
     for row in rows:
         rank, s, seed = int(row["rank"]), float(row["sparsity"]), int(row["seed"])
-        result = gs.factorize(data.X, gs.Params(rank, "psnmf", s, seed, 5))
+        result = gs.factorize(data.X, gs.Params(rank, "gsphals", s, seed, 5))
         assert float(row["error"]) == result.error
         assert float(row["attained"]) == result.sparsity
         assert row["state"] == "done"

@@ -61,7 +61,7 @@ def test_the_gradient_residual_knows_the_constraint(X, method):
 
 
 def test_continuation_raises_the_target_evenly(X):
-    result = gs.factorize(X, gs.Params(rank=4, sparsity=0.8, max_iter=30, continuation=10))
+    result = gs.factorize(X, gs.Params(rank=4, method="psnmf", sparsity=0.8, max_iter=30, continuation=10))
     np.testing.assert_allclose(result.history.target[:10], 0.08 * np.arange(1, 11))
     assert np.all(result.history.target[9:] == 0.8)
     assert np.all(result.history.sparsity >= result.history.target - 1e-10)
@@ -70,13 +70,13 @@ def test_continuation_raises_the_target_evenly(X):
 
 
 def test_no_tolerance_ends_a_run_while_its_target_rises(X):
-    result = gs.factorize(X, gs.Params(rank=4, sparsity=0.8, max_iter=100, continuation=60, tol=0.5))
+    result = gs.factorize(X, gs.Params(rank=4, method="psnmf", sparsity=0.8, max_iter=100, continuation=60, tol=0.5))
     assert result.n_iter >= 60
 
 
 def test_continuation_lowers_the_error_on_faces(shared_data):
     X = gs.load_dataset(shared_data / "CBCL.mat", dtype="float32").X
-    params = gs.Params(rank=49, sparsity=0.85, max_iter=250)
+    params = gs.Params(rank=49, method="psnmf", sparsity=0.85, max_iter=250)
     plain, raised = gs.factorize(X, params), gs.factorize(X, replace(params, continuation=100))
     assert raised.sparsity >= 0.85 - 1e-5
     assert raised.error < plain.error

@@ -18,7 +18,7 @@ from gsp_studio.engine.run import FinishReason, RunSpec, RunState
 from gsp_studio.engine.runner import Runner
 
 M, N = 48, 4000
-PARAMS = gs.Params(4, "ahals", seed=1, max_iter=60)
+PARAMS = gs.Params(4, "ahals", seed=1, max_iter=60, tol=0.0)
 
 
 def data():
@@ -67,7 +67,7 @@ def until(runner, n_iter):
 
 
 def test_a_run_with_a_window_gets_its_coefficients_and_goes_on_when_a_worker_is_killed(address, here, tmp_path):
-    runner = Runner(spec(address, tmp_path, gs.Params(4, "ahals", seed=1, max_iter=400)))
+    runner = Runner(spec(address, tmp_path, gs.Params(4, "ahals", seed=1, max_iter=400, tol=0.0)))
     runner.start()
     assert until(runner, 5) >= 5
     client = connected(address).client
@@ -95,10 +95,10 @@ def test_a_run_gives_what_it_gives_here(address, here, tmp_path):
 
 
 def test_a_run_is_steered_paused_and_cancelled(address, tmp_path):
-    runner = Runner(spec(address, tmp_path, gs.Params(4, "psnmf", 0.3, seed=1, max_iter=100_000)))
+    runner = Runner(spec(address, tmp_path, gs.Params(4, "psnmf", 0.3, seed=1, max_iter=100_000, tol=0.0)))
     runner.start()
     until(runner, 3)
-    runner.steer(gs.Params(4, "psnmf", 0.5, seed=1, max_iter=100_000))
+    runner.steer(gs.Params(4, "psnmf", 0.5, seed=1, max_iter=100_000, tol=0.0))
     runner.edit(gs.Split(0))
     until(runner, 20)
     assert runner.so_far().result.H.shape[1] == N
@@ -116,7 +116,7 @@ def test_a_mask_is_refused(address):
 
 
 def test_a_scheduler_that_goes_ends_the_run_with_a_sentence_and_the_best_iterate(address, tmp_path):
-    runner = Runner(spec(address, tmp_path, gs.Params(4, "ahals", seed=1, max_iter=100_000)))
+    runner = Runner(spec(address, tmp_path, gs.Params(4, "ahals", seed=1, max_iter=100_000, tol=0.0)))
     runner.start()
     done = until(runner, 3)
     connected(address)._local.close(timeout=5)
@@ -134,7 +134,9 @@ def test_workers_that_die_again_and_again_end_the_run_with_a_sentence_and_the_be
 ):
     monkeypatch.setattr("gsp_studio.core.distributed.dask_workers._SHARE", 0.0)  # read in every pass
     monkeypatch.setattr("gsp_studio.core.distributed.matrix._ATTEMPTS", 2)
-    runner = Runner(spec(address, tmp_path, seconds=0.05, params=gs.Params(4, "ahals", seed=1, max_iter=10_000)))
+    runner = Runner(
+        spec(address, tmp_path, seconds=0.05, params=gs.Params(4, "ahals", seed=1, max_iter=10_000, tol=0.0))
+    )
     runner.start()
     done = until(runner, 3)
     (tmp_path / "end").touch()

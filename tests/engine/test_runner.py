@@ -57,7 +57,7 @@ def test_start_polls_every_record_once_and_ends(X):
 
 
 def test_cancel_keeps_the_best_iterate(X):
-    runner = Runner(RunSpec(X, gs.Params(rank=4, sparsity=0.6, max_iter=10**9)))
+    runner = Runner(RunSpec(X, gs.Params(rank=4, sparsity=0.6, max_iter=10**9, tol=0.0)))
     runner.start()
     watch(runner, lambda poll: poll.iterate is not None)
     runner.cancel()
@@ -69,7 +69,7 @@ def test_cancel_keeps_the_best_iterate(X):
 
 
 def test_pause_holds_and_resume_goes_on(X):
-    runner = Runner(RunSpec(X, gs.Params(rank=4, sparsity=0.6, max_iter=10**9)))
+    runner = Runner(RunSpec(X, gs.Params(rank=4, sparsity=0.6, max_iter=10**9, tol=0.0)))
     runner.start()
     watch(runner, lambda poll: poll.iterate is not None)
     runner.pause()
@@ -87,7 +87,7 @@ def test_pause_holds_and_resume_goes_on(X):
 
 
 def test_steering_is_recorded_and_replays_to_the_last_bit(X):
-    params = gs.Params(rank=4, sparsity=0.4, max_iter=10**9)
+    params = gs.Params(rank=4, sparsity=0.4, max_iter=10**9, tol=0.0)
     runner = Runner(RunSpec(X, params))
     runner.start()
     watch(runner, lambda poll: poll.iterate is not None)
@@ -106,7 +106,7 @@ def test_steering_is_recorded_and_replays_to_the_last_bit(X):
 
 
 def test_steering_refuses_bad_parameters_at_once(X):
-    params = gs.Params(rank=4, max_iter=10**9)
+    params = gs.Params(rank=4, max_iter=10**9, tol=0.0)
     runner = Runner(RunSpec(X, params))
     runner.start()
     with pytest.raises(ValueError, match="sparsity is 2"):
@@ -197,7 +197,7 @@ def steer_by_hand(X, params):
 
 
 def test_a_run_that_was_steered_by_hand_repeats_to_the_last_bit(X):
-    params = gs.Params(rank=4, sparsity=0.5, max_iter=10**9)
+    params = gs.Params(rank=4, sparsity=0.5, max_iter=10**9, tol=0.0)
     outcome, taken = steer_by_hand(X, params)
     said = [step.text for step in outcome.interventions]
     assert said == ["basis 2 split", "s 0.500 → 0.700, basis 1, 5 frozen", "basis 1 killed", "basis 1 re-seeded"]
@@ -217,7 +217,7 @@ def test_a_run_that_was_steered_by_hand_repeats_to_the_last_bit(X):
 
 
 def test_a_pause_gathers_what_is_asked_for_in_order(X):
-    params = gs.Params(rank=4, sparsity=0.5, max_iter=10**9)
+    params = gs.Params(rank=4, sparsity=0.5, max_iter=10**9, tol=0.0)
     runner = Runner(RunSpec(X, params))
     runner.pause()
     runner.start()

@@ -24,7 +24,7 @@ from gsp_studio.io.readers import load_dataset
 PATIENCE = 60
 BASE = Params(1, "psnmf", max_iter=6)
 GRID = Grid(BASE, (2, 3), (0.4, 0.6), (0, 1))
-ENDLESS = replace(GRID, base=replace(BASE, max_iter=10**8))
+ENDLESS = replace(GRID, base=replace(BASE, max_iter=10**8, tol=0.0))
 
 
 @pytest.fixture
@@ -233,7 +233,20 @@ def test_ctrl_c_keeps_what_is_finished(dataset, root, monkeypatch, solved):
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal that cannot be caught")
 def test_after_a_kill_the_same_call_goes_on(pictures, dataset, root, solved):
     """Killed in mid-sweep: what was finished is whole, the rest is computed by the same call."""
-    args = ["sweep", pictures, "--ranks", "2,3", "--sparsities", "0.4,0.6", "--seeds", 20, "--max-iter", 40]
+    args = [
+        "sweep",
+        pictures,
+        "--method",
+        "psnmf",
+        "--ranks",
+        "2,3",
+        "--sparsities",
+        "0.4,0.6",
+        "--seeds",
+        20,
+        "--max-iter",
+        40,
+    ]
     command = [sys.executable, "-m", "gsp_studio.cli", *map(str, args), "--out", str(root)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -91,7 +91,7 @@ def received(H: Coefficients) -> int:
 def test_of_a_run_that_goes_on_what_is_looked_at_is_fetched(on_cluster: MainWindow) -> None:
     window, session = on_cluster, on_cluster.session
     failed = Listener(session, "failed")
-    session.settings.set_choice(session.settings.choice.with_params(max_iter=100_000))
+    session.settings.set_choice(session.settings.choice.with_params(max_iter=100_000, tol=0.0))
     window.centre.show_view("Inspector")
     session.display.select(2)
     session.run()

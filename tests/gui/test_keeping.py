@@ -291,7 +291,7 @@ def test_only_what_changed_is_written(window: MainWindow, stack: Path, tmp_path:
 def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_path: Path) -> None:
     window.filing.watch(tmp_path / "recovery")
     session = window.session
-    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=100_000, sparsity=0.4))
+    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=100_000, tol=0.0, sparsity=0.4))
     session.open(stack)
     wait_until(lambda: session.display.shown is not None)
     session.run()

@@ -68,7 +68,7 @@ def expected_greys(window: MainWindow) -> np.ndarray:
 
 
 def start_endless(window: MainWindow) -> None:
-    window.session.settings.set_choice(window.session.settings.choice.with_params(max_iter=10**6))
+    window.session.settings.set_choice(window.session.settings.choice.with_params(max_iter=10**6, tol=0.0))
     QTest.mouseClick(window.run.run, LEFT)
     wait_until(lambda: len(window.session.course.records) >= 5)
 
@@ -180,7 +180,7 @@ class TestKeys:
 
     def test_space_runs_pauses_and_resumes(self, faces_window: MainWindow) -> None:
         window, session = faces_window, faces_window.session
-        session.settings.set_choice(session.settings.choice.with_params(max_iter=10**6))
+        session.settings.set_choice(session.settings.choice.with_params(max_iter=10**6, tol=0.0))
         window.montage.view.setFocus()
         phases = []
         for _ in range(3):

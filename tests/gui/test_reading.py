@@ -255,7 +255,7 @@ def test_cancel_does_not_wait_for_the_end_of_a_pass(
     images = np.random.default_rng(0).integers(1, 255, (6400, H, W), np.uint8)
     np.save(stack, images)
     session = window.session
-    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=1000, sparsity=0.4))
+    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=1000, tol=0.0, sparsity=0.4))
     session.open(stack, LoadOptions(storage="disk"))
     wait_until(lambda: session.basis.pinned is not None)
     read = BlockMatrix.blocks

@@ -358,7 +358,7 @@ def test_other_data_drop_runs_and_basis_of_the_former(faces: Session) -> None:
 
 def test_no_data_set_is_opened_over_a_run(faces: Session) -> None:
     data = faces.dataset
-    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6))
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6, tol=0.0))
     faces.run()
     heard = Listener(faces, "failed", "datasetChanged")
     faces.open(sample_path("swimmer"))
@@ -380,7 +380,7 @@ def test_run_that_is_started_while_a_data_set_is_read_keeps_its_data(
 
     monkeypatch.setattr(readers, "load_dataset", slow)
     data = faces.dataset
-    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6))
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6, tol=0.0))
     faces.open(pictures)
     faces.run()
     heard = Listener(faces, "datasetChanged", "logged")

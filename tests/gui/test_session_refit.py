@@ -201,7 +201,7 @@ class TestStale:
         assert refitting.close()
 
     def test_a_run_steered_is_not_refitted(self, faces: Session) -> None:
-        faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6))
+        faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6, tol=0.0))
         faces.run()
         wait_until(lambda: len(faces.course.records) > 3)
         faces.settings.set_sparsity(0.7)
@@ -353,7 +353,7 @@ class TestPath:
         faces.poll()
         assert not scan._found
         assert not scan._is_asking
-        faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6))
+        faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6, tol=0.0))
         faces.run()
         wait_until(lambda: len(faces.course.records) > 3)
         scan._not_before = 0.0

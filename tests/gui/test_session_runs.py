@@ -29,7 +29,7 @@ def run_to_the_end(session: Session, **changes: object) -> None:
 
 def start_endless(session: Session) -> None:
     """A run that ends only when it is cancelled; some iterations have been seen."""
-    session.settings.set_choice(session.settings.choice.with_params(max_iter=10**6))
+    session.settings.set_choice(session.settings.choice.with_params(max_iter=10**6, tol=0.0))
     session.run_or_pause()
     wait_until(lambda: len(session.course.records) >= 5)
 

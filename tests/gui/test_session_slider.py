@@ -208,7 +208,7 @@ def test_coefficients_at_a_target_of_their_own(faces: Session) -> None:
 
 def test_a_run_takes_the_target_of_the_coefficients_and_is_steered_by_it(faces: Session) -> None:
     faces.settings.set_sparsity_h(0.3)
-    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=100_000))
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=100_000, tol=0.0))
     faces.run()
     wait_until(lambda: faces.course.records)
     faces.settings.set_sparsity_h(0.5)

@@ -21,7 +21,7 @@ from gsp_studio.io.run_json import read_run
 
 
 def start_endless(session: Session) -> None:
-    session.settings.set_choice(session.settings.choice.with_params(max_iter=10**6))
+    session.settings.set_choice(session.settings.choice.with_params(max_iter=10**6, tol=0.0))
     session.run()
     wait_until(lambda: len(session.course.records) >= 8)
 

@@ -63,7 +63,7 @@ def test_the_weighted_method_puts_them_under_the_slider(faces: Session) -> None:
 
 def test_a_weighted_run_repeats_its_weights_and_takes_new_ones(faces: Session) -> None:
     faces.settings.set_weights(WEIGHTS)
-    faces.settings.set_choice(faces.settings.choice.with_params(method="wsnmf", max_iter=100_000))
+    faces.settings.set_choice(faces.settings.choice.with_params(method="wsnmf", max_iter=100_000, tol=0.0))
     faces.run()
     wait_until(lambda: faces.course.records)
     other = WEIGHTS[::-1].copy()

@@ -23,7 +23,7 @@ Key = Qt.Key
 def paused(faces_window: MainWindow) -> MainWindow:
     """A run that has been paused after some iterations."""
     session = faces_window.session
-    session.settings.set_choice(session.settings.choice.with_params(max_iter=10**6))
+    session.settings.set_choice(session.settings.choice.with_params(max_iter=10**6, tol=0.0))
     QTest.mouseClick(faces_window.run.run, LEFT)
     wait_until(lambda: len(session.course.records) >= 6)
     QTest.mouseClick(faces_window.run.run, LEFT)

@@ -72,7 +72,7 @@ def finish_runs(window: MainWindow, runs: int = 1) -> None:
 def begin_endless(window: MainWindow) -> None:
     """Press Space for a run that does not end, and wait for some iterations."""
     session = window.session
-    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=1_000_000, sparsity=0.4))
+    session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=1_000_000, tol=0.0, sparsity=0.4))
     QTest.keyClick(window, Qt.Key.Key_Space)
     wait_until(lambda: session.control.branch_end > 20)
 
@@ -289,7 +289,7 @@ class TestQuit:
     def begin_sweep(self, window: MainWindow, root: Path) -> None:
         sweeping = window.sweep
         sweeping.root = root.parent / "sweeps"
-        sweeping.begin(Grid(replace(sweeping.base(), max_iter=1_000_000), (2, 3), (0.5,)))
+        sweeping.begin(Grid(replace(sweeping.base(), max_iter=1_000_000, tol=0.0), (2, 3), (0.5,)))
         assert sweeping.is_going
 
     def test_a_sweep_that_is_going_is_asked_about(self, watched: MainWindow, root: Path) -> None:

@@ -102,7 +102,7 @@ def test_another_run_is_not_replaced_without_being_asked(tmp_path, dataset, runs
     old, new = runs
     export_run(tmp_path, dataset, old)
     with pytest.raises(
-        FolderTaken, match=r"holds another run \(psnmf, rank 4, of images.npy\); choose another folder, or"
+        FolderTaken, match=r"holds another run \(gsphals, rank 4, of images.npy\); choose another folder, or"
     ):
         export_run(tmp_path, dataset, new)
     assert is_whole(tmp_path, old)
@@ -245,7 +245,8 @@ def test_a_full_disk_is_one_sentence_for_every_kind_of_export(tmp_path, dataset,
     try:
         export_run(disk / "out", dataset, runs[1])
         rng, result = np.random.default_rng(0), runs[0].result
-        large = replace(runs[0], result=replace(result, W=rng.random((63, 4000)), H=rng.random((4000, 300))))
+        gram = replace(result.gram, G=np.eye(4000))
+        large = replace(runs[0], result=replace(result, W=rng.random((63, 4000)), H=rng.random((4000, 300)), gram=gram))
         many = replace(dataset, X=np.asfortranarray(rng.random((63, 300))), names=("x",) * 300)
         for extra in ("h5", "mat", "csv", "coefficients", "tiff", "factors"):
             is_factors, extras = extra == "factors", () if extra == "factors" else (extra,)

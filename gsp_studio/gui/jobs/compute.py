@@ -20,6 +20,7 @@ from gsp_studio.backends.blocks import BlockMatrix, Interrupted, Matrix, OutOfCo
 from gsp_studio.backends.cpu.processor import usable_cores
 from gsp_studio.backends.kernels import prepared
 from gsp_studio.backends.powers import scaled
+from gsp_studio.core.diagnosis import energies_of
 from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import new_sparse_coefficients
@@ -28,7 +29,7 @@ from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, 
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.engine.run import Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner, branch
-from gsp_studio.gui.jobs.projector import Projector, average_sparsity, average_sparsity_of, by_energy, energies_of
+from gsp_studio.gui.jobs.projector import Projector, average_sparsity, average_sparsity_of, by_energy
 from gsp_studio.gui.jobs.run_events import marks_of
 from gsp_studio.gui.state import Capabilities, DisplayedBasis, Pinned, RunEntry, RunSettings
 from gsp_studio.io.dataset import Dataset

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from gsp_studio.backends import OutOfDeviceMemory
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.blocks import BlockMatrix, Matrix
+from gsp_studio.core.diagnosis import energies_of
 from gsp_studio.core.metrics import GramError, self_product
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import Projection, group_sparse_projection
@@ -43,14 +44,6 @@ def average_sparsity_of(H: Array | Coefficients) -> float:
     if isinstance(H, np.ndarray):
         return average_sparsity(H.T)
     return float(np.mean(H.sparsities())) if H.shape[1] > 1 else 0.0
-
-
-def energies_of(own: Array, gram: GramError) -> Array:
-    """Share of each basis image in ``sum_k ||w_k|| ||h_k||``; `own` is ``W'W``."""
-    norms = np.sqrt(np.diagonal(own) * np.maximum(np.diagonal(gram.G), 0.0))
-    total = norms.sum()
-    shares: Array = norms / total if total > 0 else norms
-    return shares
 
 
 def by_energy(energies: Array) -> Array:

@@ -14,6 +14,7 @@ from gsp_studio.gui.state import TOLERANCE, BasisPreview, Capabilities, Displaye
 from gsp_studio.gui.theme import current_theme, pixmap
 
 if TYPE_CHECKING:
+    from gsp_studio.core.diagnosis import Caution
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
 
@@ -38,6 +39,8 @@ class ConstraintChip(QWidget):
         self._text = self._second = self._here = self._backend = ""
         self._least = self._residual = math.nan
         self._result: DisplayedBasis | None = None
+        self._cautions: tuple[Caution, ...] = ()
+        self._better: tuple[Caution, ...] = ()
         self._met, self._is_afar = True, False
         self._icon: tuple[object, QPixmap] | None = None
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
@@ -70,17 +73,19 @@ class ConstraintChip(QWidget):
         self._is_afar = shown is not None and not shown.has_coefficients
         if shown is not self._result:
             self._residual = math.nan
+        self._cautions = () if shown is None else _cautions_about(shown)
         self._tell(text)
         if shown is not None:
             lines = [text, f"the least sparse basis image has {float(shown.sparsities.min()):.4f}"]
             if not math.isnan(shown.target_h):
                 lines.append(f"coefficients: target {shown.target_h:.4f}, attained {shown.sparsity_h:.4f}")
+            lines += [caution.sentence for caution in (*self._cautions, *self._better)]
             self.setToolTip("\n".join([*lines, "", _TEACH]))
 
     def set_glimpse(self, glimpse: BasisPreview) -> None:
         """Tell about a basis that is still to be computed in full."""
         self._met = not glimpse.attained < glimpse.target - TOLERANCE
-        self._residual = math.nan
+        self._residual, self._cautions = math.nan, ()
         self._tell(_words(glimpse.target, glimpse.attained, self._met))
 
     def set_residual(self, entry: RunEntry, residual: float) -> None:
@@ -94,6 +99,7 @@ class ConstraintChip(QWidget):
         self._backend = self._here if result is None else result.backend
         if index < 0:
             self._residual = math.nan
+        self._better = _better_than(runs, index)
         self._tell_second()
 
     def _tell(self, text: str) -> None:
@@ -113,10 +119,16 @@ class ConstraintChip(QWidget):
             device = backend.partition(",")[0].partition(": ")[0]
             bits = "same bits" if gives_same_bits(backend) else "to rounding"
         second = f"min W {least}  ·  KKT {kkt}  ·  {device}  ·  {bits}" if self._text else ""
+        if self._is_cautious:
+            second = "  ·  ".join(caution.short for caution in (*self._cautions, *self._better))
         if second != self._second:
             self._second = second
             self.setAccessibleDescription(second)
             self.update()
+
+    @property
+    def _is_cautious(self) -> bool:
+        return bool(self._text and (self._cautions or self._better))
 
     def text(self) -> str:
         """Return text."""
@@ -160,9 +172,26 @@ class ConstraintChip(QWidget):
         where = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
         painter.setPen(QColor(colour))
         painter.drawText(upper, where, self._text)
-        painter.setPen(QColor(theme.text_muted))
+        painter.setPen(QColor(theme.amber if self._is_cautious else theme.text_muted))
         painter.setFont(self._small())
         painter.drawText(lower, where, self._second)
+
+
+def _cautions_about(shown: DisplayedBasis) -> tuple[Caution, ...]:
+    from gsp_studio.core.diagnosis import cautions
+
+    return cautions(shown.sparsities, shown.energies)
+
+
+def _better_than(runs: tuple[RunEntry, ...], index: int) -> tuple[Caution, ...]:
+    """The run of the list that is sparser than that of this index, of the same rank, and has a lower error."""
+    if index < 0:
+        return ()
+    from gsp_studio.core.diagnosis import sparser_and_better
+
+    here = runs[index]
+    others = [(e.name, e.shown.attained, e.shown.error) for e in runs if len(e.shown.order) == len(here.shown.order)]
+    return sparser_and_better(here.shown.attained, here.shown.error, others)
 
 
 def _words(target: float, attained: float, is_met: bool) -> str:

@@ -89,7 +89,7 @@ def script_of(dataset: Dataset, run: ExportedRun) -> str:
         arguments=_block([source, *(_option(name, value) for name, value in options.items())]),
         fingerprint=ascii(dataset.fingerprint),
         inputs=f'inputs = np.load(here / "{INPUTS}")\n' if has_arrays else "",
-        params=_block(_differing(start, Params(rank=0), "start")),
+        params=_block(_differing(start, Params(rank=0, method=""), "start")),
         steering="# What the run took on its way, and after which iteration.\nsteering = {\n" + "".join(lines) + "}\n"
         if lines
         else "",
@@ -114,10 +114,17 @@ def command_of(dataset: Dataset, run: ExportedRun) -> str:
             "export it, and then: gsp-studio fit --config run.json"
         )
     words = ["gsp-studio", "fit", dataset.source]
-    told = {"rank": start.rank, "sparsity": start.sparsity, "max_iter": start.max_iter, **start.unusual()}
+    told = {
+        "rank": start.rank,
+        "method": start.method,
+        "sparsity": start.sparsity,
+        "max_iter": start.max_iter,
+        **start.unusual(),
+    }
     for name, parameter in PARAMETERS.items():
         if name in told and parameter.is_flag:
-            words += [flag_of(name)] if told[name] is True else [flag_of(name), str(told[name])]
+            value = told[name]
+            words += [flag_of(name, value)] if isinstance(value, bool) else [flag_of(name), str(value)]
     options = dataset.options
     if options.image_shape is not None:
         words += ["--image-shape", f"{options.image_shape[0]}x{options.image_shape[1]}"]

@@ -259,7 +259,7 @@ def test_what_is_unknown_is_refused(tmp_path):
 
 def test_names_from_templates(tmp_path):
     data, run = made(tmp_path)
-    assert named("{data}/{method}-r{rank}-s{sparsity}-{seed}", data, run) == "-x/psnmf-r4-s0.5-0"
+    assert named("{data}/{method}-r{rank}-s{sparsity}-{seed}", data, run) == "-x/gsphals-r4-s0.5-0"
     for template in ("{date}", "{", "{0}", "{rank.x}"):
         with pytest.raises(ExportError, match=r"accepted places are \{data\}, \{method\}"):
             check_name(template)

@@ -43,7 +43,8 @@ def test_a_plain_run(tmp_path, dataset):
     out = tmp_path / "out"
     result = exported(out, dataset, gs.Params(rank=4, sparsity=0.5, max_iter=6))
     text = (out / "repeat.py").read_text(encoding="ascii")
-    assert "params = gs.Params(\n    rank=4,\n    sparsity=0.5,\n    max_iter=6,\n)\n" in text
+    said = ["rank=4", "method='gsphals'", "sparsity=0.5", "max_iter=6", "tol=0.0"]
+    assert "params = gs.Params(\n" + "".join(f"    {part},\n" for part in said) + ")\n" in text
     assert "replace" not in text
     assert "inputs" not in text
     done = repeated(out)

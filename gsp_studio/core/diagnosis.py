@@ -1,0 +1,109 @@
+"""Signs that a factorization which meets its target is not what the target was meant for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.core.metrics import GramError, self_product
+from gsp_studio.core.sparsity import hoyer_sparsity
+
+Array = npt.NDArray[Any]
+
+#: One image carries the rest: so much of the energy, and so much less sparse than the median image.
+_SHARE, _GAP = 0.5, 0.3
+#: Sparsity from which on a basis image has one pixel, or as good as that, and the part of all from which on these are
+#: many.
+_ONE_PIXEL, _MANY = 1.0 - 1e-4, 0.1
+#: Another run is sparser, and better, by more than luck.
+_SPARSER, _LOWER = 1e-3, 0.99
+
+
+class Caution(NamedTuple):
+    """A sign of a poor factorization.
+
+    Attributes
+    ----------
+    short : str
+        A few words.
+    sentence : str
+        Fact and remedy.
+    """
+
+    short: str
+    sentence: str
+
+
+def energies_of(own: Array, gram: GramError) -> Array:
+    """Share of each basis image in ``sum_k ||w_k|| ||h_k||``; `own` is ``W'W`` (r, r)."""
+    norms = np.sqrt(np.diagonal(own) * np.maximum(np.diagonal(gram.G), 0.0))
+    total = norms.sum()
+    shares: Array = norms / total if total > 0 else norms
+    return shares
+
+
+def cautions(sparsities: Array, energies: Array) -> tuple[Caution, ...]:
+    """Signs that a basis describes the data by one dense image, or by single pixels.
+
+    An average says nothing about its terms: one dense image and many of one pixel meet it too.
+
+    Parameters
+    ----------
+    sparsities : ndarray (r,)
+        Hoyer sparsity of each basis image.
+    energies : ndarray (r,)
+        Share of each in the whole, as `energies_of`.
+
+    Returns
+    -------
+    tuple of Caution
+        Empty for most.
+    """
+    found, r = [], len(sparsities)
+    first = int(np.argmax(energies)) if r else 0
+    if r >= 3 and energies[first] > _SHARE and np.median(sparsities) - sparsities[first] > _GAP:
+        share = f"{100 * energies[first]:.0f} %"
+        found.append(
+            Caution(
+                f"one image carries {share}",
+                f"basis image {first + 1} is dense (sparsity {sparsities[first]:.2f}) and carries {share} of the energy; "
+                "the others are sparse to make up for it: try another start (nndsvdar), another rank or a lower target",
+            )
+        )
+    single = int(np.count_nonzero(sparsities >= _ONE_PIXEL))
+    if single >= max(2, _MANY * r):
+        found.append(
+            Caution(
+                f"{single} of {r} are one pixel",
+                f"{single} of {r} basis images have one pixel or none; try a lower rank or a lower target",
+            )
+        )
+    return tuple(found)
+
+
+def sparser_and_better(
+    sparsity: float, error: float, others: Iterable[tuple[str, float, float]]
+) -> tuple[Caution, ...]:
+    """The run with the lowest error among those that are sparser and have an error lower by a hundredth, if any.
+
+    Parameters
+    ----------
+    sparsity, error : float
+        Of a run.
+    others : iterable of (name, sparsity, error)
+        Runs of the same rank on the same data.
+    """
+    rivals = [(e, s, name) for name, s, e in others if s > sparsity + _SPARSER and e < _LOWER * error]
+    if not rivals:
+        return ()
+    e, s, name = min(rivals)
+    words = f"{name} is sparser ({s:.3f}) and its error is lower ({100 * e:.3f} %)"
+    return (Caution(f"{name} is sparser and better", f"{words}: this run has not found the best basis of its target"),)
+
+
+def cautions_of(W: Array, gram: GramError) -> tuple[Caution, ...]:
+    """`cautions` about a basis (m, r) with coefficients whose products `gram` has."""
+    return cautions(np.asarray(hoyer_sparsity(W)), energies_of(self_product(W), gram)) if len(W) > 1 else ()

@@ -70,7 +70,8 @@ def cautions(sparsities: Array, energies: Array) -> tuple[Caution, ...]:
             Caution(
                 f"one image carries {share}",
                 f"basis image {first + 1} is dense (sparsity {sparsities[first]:.2f}) and carries {share} of the "
-                "energy; the others are sparse to make up for it: try another start (nndsvdar), another rank or a lower target",
+                "energy; the others are sparse to make up for it: try another start (nndsvdar), another rank or a "
+                "lower target",
             )
         )
     single = int(np.count_nonzero(sparsities >= _ONE_PIXEL))

@@ -344,8 +344,8 @@ def _images(data: Any) -> Any:
 def _rank(n_components: Any, init: Any, shape: tuple[int, int]) -> int:
     """The number of components for samples of a shape."""
     most = min(shape)
-    if n_components == "auto" and not isinstance(init, str):
-        return int(np.shape(init[0])[-1])
+    if n_components == "auto" and isinstance(init, tuple | list) and init and np.ndim(init[0]) == 2:
+        return int(np.shape(init[0])[1])
     if n_components is None or n_components == "auto":
         return most
     whole = isinstance(n_components, numbers.Integral) and not isinstance(n_components, bool)

@@ -143,6 +143,13 @@ def test_rank_is_that_of_given_factors_or_as_large_as_can_be(samples):
             gs.SparseNMF(wrong).fit(samples)
 
 
+@pytest.mark.parametrize("init", [None, "custom", (1, 2, 3), ((), ()), 5])
+def test_starts_that_are_none_are_refused_in_one_sentence(samples, init):
+    with pytest.raises(ValueError, match=r"^init") as refused:
+        gs.SparseNMF(init=init).fit(samples)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("method", ["wsnmf", "wgsphals"])
 def test_weights_are_shared_or_of_each_component(samples, method):
     weights = np.random.default_rng(2).uniform(0.2, 1.0, (4, 50))

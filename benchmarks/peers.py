@@ -184,7 +184,7 @@ def scikit_learn(solver: str) -> Callable[[np.ndarray, np.ndarray, np.ndarray, i
 
 
 def nmf_rs(method: str) -> Callable[[np.ndarray, np.ndarray, np.ndarray, int], Factors]:
-    """HALS, HALS with extrapolation (Ang & Gillis 2019), or multiplicative updates, in Rust."""
+    """HALS, HALS with extrapolation (Ang & Gillis 2019), the factors of RcppML, or multiplicative updates, in Rust."""
 
     def solve(X: np.ndarray, W0: np.ndarray, H0: np.ndarray, n_iter: int) -> Factors:
         import nmf_rs
@@ -219,6 +219,7 @@ PEERS = (
     Peer("scikit_learn_mu", "scikit-learn", "sklearn", scikit_learn("mu")),
     Peer("nmf_rs_hals", "nmf-rs", "nmf_rs", nmf_rs("hals"), dtype="float64"),
     Peer("nmf_rs_ehals", "nmf-rs", "nmf_rs", nmf_rs("ehals"), dtype="float64"),
+    Peer("nmf_rs_dnmf", "nmf-rs", "nmf_rs", nmf_rs("dnmf"), dtype="float64"),
     Peer("nmf_rs_lee", "nmf-rs", "nmf_rs", nmf_rs("lee"), dtype="float64"),
     Peer("torchnmf", "torchnmf", "torchnmf", torchnmf),
     Peer("nimfa", "nimfa", "nimfa", nimfa, n_iter=100, dtype="float64"),

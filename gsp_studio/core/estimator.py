@@ -96,17 +96,18 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     refused. A sample without any entry has the coefficients 0.
 
     *Sparse matrices* of SciPy are taken as CSR, others are converted to it, which takes as much memory again. Rows
-    become dense in blocks of at most 64 MiB, two at a time, or one row; starts other than "random" look at a sample of
-    at most 256 MiB. Entries that are not stored are zeros, as in scikit-learn, and none can be missing.
+    become dense in blocks of at most 64 MiB, or of 64 rows where these are longer, two at a time; starts other than
+    "random" look at a sample of at most 256 MiB. Entries that are not stored are zeros, as in scikit-learn, and none
+    can be missing.
 
     *Coefficients* are those of `transform` in `fit_transform` too, found for the final components by as many sweeps for
     each sample: a sample's coefficients do not depend on the others. Sparse ones do, as `sparsity_h` holds for the
     average over the samples of a call, at least two.
 
-    *No partial_fit.* An iteration needs ``X'Z`` and ``Z'Z`` over all samples for the final say on which components pay
-    for the sparsity; sums over batches would hold products with coefficients of components that are no longer there,
-    and so be another method, with other errors. Data that do not fit into memory are read in blocks instead, and all
-    of them in each iteration: a CSR matrix here, files and arrays on several machines by `factorize`.
+    *No partial_fit.* Every iteration updates the components from ``X'Z`` and ``Z'Z`` over all samples. Running sums
+    over batches, as scikit-learn's MiniBatchNMF keeps them, hold coefficients for components that have changed since:
+    another method, with other errors. Data that do not fit into memory are read in blocks instead, all of them in each
+    iteration: a CSR matrix here, files and arrays on several machines by `factorize`.
 
     Examples
     --------
@@ -209,9 +210,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return Z
 
     def transform(self, X: Any, mask: npt.ArrayLike | None = None) -> Array:
-        """Coefficients of new samples for the fitted components: nonnegative least squares, by HALS sweeps from zero.
-
-        With `sparsity_h` they go on from there to coefficients of that sparsity.
+        """Coefficients of new samples by nonnegative least squares; with `sparsity_h` of that sparsity.
 
         Parameters
         ----------

@@ -1,16 +1,12 @@
 """The solvers against their own products and against their peers, on faces; and their errors.
 
-CBCL is used where it lies beside the checkout; else the bundled synthetic faces, whose rows then have no goal. Peers
-(scikit-learn, nimfa, torchnmf) take part where they are installed. No peer's code is copied.
+CBCL is used where it lies beside the checkout; else the bundled synthetic faces, whose rows then have no goal.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
-import time
-import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,10 +16,11 @@ from typing import Any
 import numpy as np
 
 import gsp_studio as gs
+from benchmarks import peers
+from benchmarks.peers import RANK, start
 from benchmarks.timing import Row, seconds
 
 CBCL = Path(__file__).parents[2] / "shared" / "data" / "CBCL.mat"
-RANK = 49
 
 
 def rows(quick: bool) -> list[Row]:
@@ -31,8 +28,7 @@ def rows(quick: bool) -> list[Row]:
     X, is_cbcl = faces()
     backend = gs.get_backend("cpu")
     out = [over_products(X, RANK, backend, 100 if quick else 500, 4.0 if is_cbcl else None, "cbcl")]
-    out += against_scikit_learn(X, is_cbcl, 100 if quick else 500, backend)
-    out += against_multiplicative_peers(X, backend)
+    out += peers.rows(X, is_cbcl, quick, backend)
     if not quick:
         out += [*errors(X, backend), price_over_gradient(X, backend)] if is_cbcl else []
         out += large(backend)
@@ -126,12 +122,6 @@ def peak_memory() -> float:
     return float(done.stdout)
 
 
-def start(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The start of all comparisons."""
-    rng = np.random.default_rng(0)
-    return rng.random((X.shape[0], RANK)), rng.random((RANK, X.shape[1]))
-
-
 def errors(X: np.ndarray, backend: Any) -> list[Row]:
     """Errors after 500 iterations from one start, beside the goals taken from the authors' code."""
     runs: list[tuple[str, str, dict[str, Any], float]] = [
@@ -163,77 +153,3 @@ def price_over_gradient(X: np.ndarray, backend: Any) -> Row:
         )
         ratios.append(ours / theirs)
     return Row("gsphals_over_psnmf", float(np.median(ratios)), "x (time of an iteration, 250 it)", 1.2)
-
-
-def time_to(error: float, X: np.ndarray, params: gs.Params, backend: Any, repeats: int) -> float:
-    """Median seconds until an error is reached."""
-    times = []
-    for _ in range(repeats):
-        for it in gs.iterate(X, params, backend):
-            if it.error <= error:
-                times.append(it.seconds)
-                break
-    return float(np.median(times)) if times else float("nan")
-
-
-def against_scikit_learn(X: np.ndarray, is_cbcl: bool, n_iter: int, backend: Any) -> list[Row]:
-    """Time of A-HALS to the error that scikit-learn's coordinate descent reaches, over its time; same start."""
-    if importlib.util.find_spec("sklearn") is None:
-        return []
-    from sklearn.decomposition import non_negative_factorization
-
-    W0, H0 = (factor.astype(X.dtype) for factor in start(X))
-    scale = np.sqrt(np.sum((W0.T @ X) * H0) / np.sum((W0.T @ W0) * (H0 @ H0.T)))
-    options: dict[str, Any] = {"init": "custom", "solver": "cd", "max_iter": n_iter, "tol": 0}
-    ratios = []
-    for _ in range(3):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            begin = time.perf_counter()
-            W, H, _ = non_negative_factorization(X, scale * W0, scale * H0, n_components=RANK, **options)
-            theirs = time.perf_counter() - begin
-        reached = float(np.linalg.norm(X - W @ H) / np.linalg.norm(X))
-        params = gs.Params(RANK, "ahals", max_iter=2000, init=(W0, H0))
-        ratios.append(time_to(reached, X, params, backend, 3) / theirs)
-    goal = 0.25 if is_cbcl else None
-    return [Row("ahals_over_scikit_learn", float(np.median(ratios)), f"x, to {100 * reached:.4f} %", goal)]
-
-
-def against_multiplicative_peers(X: np.ndarray, backend: Any) -> list[Row]:
-    """Time of A-HALS to the error that 100 iterations of nimfa or torchnmf reach, over theirs; own random starts."""
-    out = []
-    for name, solve in (("nimfa", nimfa_error), ("torchnmf", torchnmf_error)):
-        if importlib.util.find_spec(name) is None:
-            continue
-        try:
-            solve(X[:, :200], 2)  # imports and compilation are not what is timed
-        except Exception as error:
-            print(f"{name} is installed, but does not run here: {error}", file=sys.stderr)
-            continue
-        begin = time.perf_counter()
-        error = solve(X, 100)
-        theirs = time.perf_counter() - begin
-        ours = time_to(error, X, gs.Params(RANK, "ahals", max_iter=500), backend, 3)
-        out.append(Row(f"ahals_over_{name}", ours / theirs, f"x, to {100 * error:.3f} % (100 of its iterations)"))
-    return out
-
-
-def nimfa_error(X: np.ndarray, n_iter: int) -> float:
-    """Euclidean multiplicative updates of nimfa."""
-    import nimfa
-
-    fit = nimfa.Nmf(X.astype(np.float64), rank=RANK, max_iter=n_iter, update="euclidean", objective="fro")().fit
-    return float(np.linalg.norm(X - np.asarray(fit.fitted())) / np.linalg.norm(X))
-
-
-def torchnmf_error(X: np.ndarray, n_iter: int) -> float:
-    """Multiplicative updates of torchnmf for the Euclidean distance."""
-    import torch
-    from torchnmf.nmf import NMF
-
-    target = torch.from_numpy(np.ascontiguousarray(X))
-    torch.manual_seed(0)
-    model = NMF(target.shape, rank=RANK)
-    model.fit(target, beta=2, max_iter=n_iter, tol=0)
-    with torch.no_grad():
-        return float(torch.linalg.norm(target - model()) / torch.linalg.norm(target))

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import Backend
+from gsp_studio.backends.backend import Backend, is_out_of_core
 from gsp_studio.backends.kernels import adopted
 from gsp_studio.backends.powers import scaled
+from gsp_studio.core.masking import Missing
+from gsp_studio.core.methods import METHODS, new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, squared_norm
-from gsp_studio.core.units import unit_of_factors
+from gsp_studio.core.params import Params
+from gsp_studio.core.units import Unit, unit_of_factors
 
 Array = npt.NDArray[Any]
 
+#: HALS sweeps of `encoded`: as many for every image, so that its coefficients do not depend on its neighbours.
+_SWEEPS = 300
+#: Updates of sparse coefficients at most; they end where so many lower the squared error by less than a fraction.
+_UPDATES, _WINDOW, _GAIN = 200, 5, 1e-4
 
-def coefficients(X: Array, V: Array, backend: Backend, n_sweeps: int, tol: float) -> tuple[Array, GramError]:
+
+def coefficients(X: Any, V: Array, backend: Backend, n_sweeps: int, tol: float) -> tuple[Array, GramError]:
     """Coefficients of images X (m, n) for a basis V (r, m), by HALS sweeps from zero, and their `GramError`.
 
-    All arrays are the host's.
+    X is an array or a `BlockMatrix`; arrays are the host's.
     """
-    unit = unit_of_factors(X, V, None)
+    unit = _unit_of(X, V)
     X, V = unit.data_inside(X), unit.basis_inside(V)
     with backend.scope():
         Xt, device = adopted(X, backend, len(V))
@@ -28,3 +39,105 @@ def coefficients(X: Array, V: Array, backend: Backend, n_sweeps: int, tol: float
         found = device.sweep_coefficients(Xt, device.put(V), start, n_sweeps, tol)
         H, B, G = map(device.get, found)
     return scaled(H, unit.coefficients), GramError(B.T, G, squared_norm(X), unit=unit)
+
+
+def encoded(
+    X: Any, V: Array, backend: Backend, params: Params | None = None, missing: Array | None = None
+) -> tuple[Array, float]:
+    """Coefficients of images for a basis, and the length of the residual that they leave.
+
+    Free ones are those of least squares, ``argmin_{H >= 0} ||X - W H||`` over the entries that are there. Sparse ones
+    go on from these by the update that `params.method` has for them, until the error stands still.
+
+    Parameters
+    ----------
+    X : ndarray (m, n), or BlockMatrix
+        Finite and >= 0, missing entries included.
+    V : ndarray (r, m), the type of X
+        W'.
+    backend : Backend
+    params : Params, optional
+        Of the run that found V, where its `sparsity_h` holds for these images too; None for free coefficients.
+    missing : ndarray (m, n) of bool, optional
+        True where an entry of X is missing; X is an array then. An image without any entry gets zeros.
+
+    Returns
+    -------
+    H : ndarray (r, n)
+    residual : float
+        ``||X - W H||_F`` over the entries that are there, in the data's unit.
+    """
+    if missing is None:
+        H, gram = coefficients(X, V, backend, _SWEEPS, 0.0)
+        left = gram.squared_residual(V.T)
+        if params is None and gram.is_accurate(left):
+            return H, gram.length_of(left)
+    else:
+        H, residual = _of_entries_there(X, V, backend, missing)
+        if params is None:
+            return H, residual
+    unit = _unit_of(X, V)
+    X, V, H = unit.data_inside(X), unit.basis_inside(V), unit.coefficients_inside(H)
+    gone = None
+    if missing is not None:
+        filled = np.array(X.T, order="C")
+        filled[missing.T] = 0
+        gone, X = Missing(filled, missing.T), filled.T
+    with backend.scope():
+        Xt, device = adopted(X, backend, len(V))
+        V, H = device.put(V), device.put(H)
+        fill = None if gone is None else device.filling(Xt, X.T, gone.places)
+        if params is not None:
+            H = _sparse(Xt, V, H, device, params, squared_norm(X) if gone is None else gone.norm2, fill)
+        if fill is not None:
+            fill(V, H)
+        left = device.residual(Xt, V, H)
+        H = device.get(H)
+    with np.errstate(over="ignore"):
+        return scaled(H, unit.coefficients), float(np.ldexp(math.sqrt(left), unit.data))
+
+
+def _unit_of(X: Any, V: Array) -> Unit:
+    return unit_of_factors(np.array([X.largest]) if is_out_of_core(X) else X, V, None)
+
+
+def _of_entries_there(X: Array, V: Array, backend: Backend, missing: Array) -> tuple[Array, float]:
+    """Least squares over fewer pixels, for all images that lack the same ones at a time."""
+    H = np.zeros((len(V), X.shape[1]), V.dtype)
+    bits = np.packbits(missing, axis=0).T
+    kinds, of_image = np.unique(bits, axis=0, return_inverse=True)
+    of_image = of_image.ravel()
+    ends = np.cumsum(np.bincount(of_image, minlength=len(kinds)))
+    lengths = []
+    for some in np.split(np.argsort(of_image, kind="stable"), ends[:-1]):
+        there = ~missing[:, some[0]]
+        if there.any():
+            seen = np.asfortranarray(X[np.ix_(there, some)])
+            H[:, some], length = encoded(seen, np.ascontiguousarray(V[:, there]), backend)
+            lengths.append(length)
+    return H, math.hypot(*lengths)
+
+
+def _sparse(
+    Xt: Any, V: Any, H: Any, device: Backend, params: Params, known: float, fill: Callable[[Any, Any], float] | None
+) -> Any:
+    """Sparse coefficients from H on, those of the lowest error.
+
+    `fill` writes the fit into missing entries and gives their squared length; `known` is that of the others.
+    """
+    update, own = new_sparse_coefficients(METHODS[params.method]), V @ V.T
+    C, x_norm2, best = None, known, H
+    lowest: list[float] = []
+    while len(lowest) < _UPDATES:
+        if fill is not None:
+            x_norm2, C = known + fill(V, H), None
+        C = device.encode(Xt, V) if C is None else C
+        H, _ = update(H, C, own, device, params)
+        found = device.measure(H, C, own, None)
+        left = x_norm2 - 2.0 * found.fit + found.own
+        if not lowest or left < lowest[-1]:
+            best = H
+        lowest.append(min([left, *lowest[-1:]]))
+        if len(lowest) > _WINDOW and lowest[-1 - _WINDOW] - lowest[-1] <= _GAIN * lowest[-1]:
+            break
+    return best

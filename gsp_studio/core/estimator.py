@@ -7,20 +7,22 @@ estimator's ``components_`` are W'.
 from __future__ import annotations
 
 import numbers
+import warnings
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import issparse
 
 from gsp_studio.backends import get_backend
-from gsp_studio.backends.admission import as_real
-from gsp_studio.core.encoding import coefficients
-from gsp_studio.core.masking import apart
-from gsp_studio.core.metrics import GramError
-from gsp_studio.core.nmf import Params, factorize
+from gsp_studio.core.compressed import blocks_of_rows
+from gsp_studio.core.encoding import encoded
+from gsp_studio.core.masking import apart, check_mask
+from gsp_studio.core.nmf import Iterate, Params, Stop, factorize
 from gsp_studio.core.scikit import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
+    ConvergenceWarning,
     TransformerMixin,
     check_is_fitted,
     check_random_state,
@@ -29,43 +31,83 @@ from gsp_studio.core.scikit import (
 
 Array = npt.NDArray[Any]
 
-#: HALS sweeps of `transform`: as many for every sample, so that its coefficients do not depend on its neighbours.
-_SWEEPS = 300
+#: Iterations from one line of `SparseNMF(verbose=1)` to the next.
+_LINE = 10
 
 
 class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Nonnegative matrix factorization with one sparsity for the whole basis.
 
+    ``X ~ Z components_`` with Z and components_ >= 0, and an average Hoyer sparsity of the components of at least
+    `sparsity`.
+
     Parameters
     ----------
-    n_components : int, optional
-        Rank r; None: as many as there are samples or features, whichever are fewer.
+    n_components : int, "auto" or None
+        Rank r, 1 to the number of samples or features, whichever are fewer. "auto": that of the factors where `init`
+        is a pair of these, else as many as possible, as None always is.
     method : str
         A key of `METHODS`.
     sparsity : float
-        Target for the average Hoyer sparsity of the components.
+        Target for the average Hoyer sparsity of the components, 0 to 1; methods without a target ignore it.
     sparsity_h : float, optional
-        The same for the coefficients of the training data, over all samples of a component.
+        Target for the average Hoyer sparsity of the coefficients of a component over all samples that are given
+        together, in `fit_transform` and in `transform` alike. None: the coefficients are free.
+    weights : array_like (n_features,) or (n_components, n_features), optional
+        For the methods "wsnmf" and "wgsphals", which need them: what it costs a component to use a feature, >= 0.
     init : str or (W0, H0)
-        As in `Params`.
+        As in `Params`: "random", "nndsvd", "nndsvda", "nndsvdar", "images", or factors to begin with, W0 (n_features,
+        n_components) and H0 (n_components, n_samples).
     continuation : int
         As in `Params`.
+    extrapolate : bool
+        As in `Params`: whether methods that can go ahead along their last step do.
     max_iter : int
+        Outer iterations at most.
     tol : float
-        Stop when the error improves less than this fraction over 10 iterations.
+        Stop when the error improves less than this fraction over 10 iterations; 0 never stops. Where `max_iter` comes
+        first, a ConvergenceWarning says so.
     random_state : int, RandomState or None
+        Of the start. None: another one at each fit.
     backend : str
+        "auto", or a backend's name.
+    verbose : int
+        0 is silent; 1 prints a line every 10 iterations, and why the fit ended.
 
     Attributes
     ----------
-    components_ : ndarray (n_components, n_features)
+    components_ : ndarray (n_components_, n_features_in_)
+        float32 where X is, else float64.
     reconstruction_err_ : float
-        ``||X - Z components_||_F`` of the training data, as in scikit-learn's NMF.
+        ``||X - Z components_||_F`` of the training data and the coefficients that `fit_transform` returns, over the
+        entries that are there, as in scikit-learn's NMF.
     sparsity_ : float
-        Average Hoyer sparsity of the components.
-    n_components_, n_iter_, n_features_in_ : int
+        Average Hoyer sparsity of the components; the weighted one where `method` is.
+    n_components_, n_features_in_ : int
+    n_iter_ : int
+        Outer iterations done.
     feature_names_in_ : ndarray of str
         With scikit-learn, where X has names.
+
+    Notes
+    -----
+    *Missing entries.* NaN, what a NumPy masked array hides, and entries that `mask` names are missing, in `fit`,
+    `fit_transform` and `transform`: they have no part in the fit, nor in `reconstruction_err_`. Infinite values are
+    refused. A sample without any entry has the coefficients 0.
+
+    *Sparse matrices* of SciPy are taken as CSR, others are converted to it, which takes as much memory again. Rows
+    become dense in blocks of at most 64 MiB, or of 64 rows where these are longer, two at a time; starts other than
+    "random" look at a sample of at most 256 MiB. Entries that are not stored are zeros, as in scikit-learn, and none
+    can be missing.
+
+    *Coefficients* are those of `transform` in `fit_transform` too, found for the final components by as many sweeps for
+    each sample: a sample's coefficients do not depend on the others. Sparse ones do, as `sparsity_h` holds for the
+    average over the samples of a call, at least two.
+
+    *No partial_fit.* Every iteration updates the components from ``X'Z`` and ``Z'Z`` over all samples. Running sums
+    over batches, as scikit-learn's MiniBatchNMF keeps them, hold coefficients for components that have changed since:
+    another method, with other errors. Data that do not fit into memory are read in blocks instead, all of them in each
+    iteration: a CSR matrix here, files and arrays on several machines by `factorize`.
 
     Examples
     --------
@@ -78,70 +120,133 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def __init__(
         self,
-        n_components: int | None = None,
+        n_components: int | str | None = "auto",
         *,
         method: str = "psnmf",
         sparsity: float = 0.85,
         sparsity_h: float | None = None,
+        weights: npt.ArrayLike | None = None,
         init: Any = "random",
         continuation: int = 0,
+        extrapolate: bool = True,
         max_iter: int = 200,
         tol: float = 0.0,
         random_state: Any = 0,
         backend: str = "auto",
+        verbose: int = 0,
     ) -> None:
         self.n_components = n_components
         self.method = method
         self.sparsity = sparsity
         self.sparsity_h = sparsity_h
+        self.weights = weights
         self.init = init
         self.continuation = continuation
+        self.extrapolate = extrapolate
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
         self.backend = backend
+        self.verbose = verbose
 
-    def fit(self, X: npt.ArrayLike, y: object = None) -> SparseNMF:
-        """Fit to X (n_samples, n_features), >= 0; `y` is ignored."""
-        self.fit_transform(X)
+    def fit(self, X: Any, y: object = None, mask: npt.ArrayLike | None = None) -> SparseNMF:
+        """Fit to samples.
+
+        Parameters
+        ----------
+        X, y, mask
+            As for `fit_transform`.
+
+        Returns
+        -------
+        SparseNMF
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            As `fit_transform`.
+        """
+        self.fit_transform(X, mask=mask)
         return self
 
-    def fit_transform(self, X: npt.ArrayLike, y: object = None) -> Array:
-        """Fit to X (n_samples, n_features) and return its coefficients (n_samples, n_components).
+    def fit_transform(self, X: Any, y: object = None, mask: npt.ArrayLike | None = None) -> Array:
+        """Fit to samples and return their coefficients, as `transform` finds them.
 
-        What a NumPy masked array hides has no part in the fit, nor in `reconstruction_err_`.
+        Parameters
+        ----------
+        X : array_like or SciPy sparse matrix (n_samples, n_features), >= 0
+            NaN, and what a NumPy masked array hides, is missing.
+        y : object
+            Ignored.
+        mask : array_like (n_samples, n_features) of bool, optional
+            True where an entry is missing too; what X holds there is not read.
+
+        Returns
+        -------
+        ndarray (n_samples, n_components_), the type of components_
+
+        Raises
+        ------
+        ValueError
+            Data or parameters out of range.
         """
-        values, hidden = apart(X, None)
-        if hidden is not None:
-            values = np.where(hidden, 0, values)  # what is hidden may be anything, NaN included
-        data = self._validated(values, reset=True)
-        result = factorize(data.T, self._params(data), self.backend, mask=None if hidden is None else hidden.T)
+        data, missing = self._validated(X, mask, reset=True)
+        params = self._params(data)
+        gone = None if missing is None else missing.T
+        result = factorize(_images(data), params, self.backend, _print_line if self.verbose else None, gone)
+        if self.verbose and result.stop is not None:
+            print(f"[SparseNMF] ended after {result.n_iter} iterations: {result.stop.value}")
+        if params.tol > 0 and result.stop is Stop.MAX_ITER:
+            told = (
+                f"the error still improved by more than tol = {params.tol} at max_iter = {params.max_iter} iterations"
+            )
+            warnings.warn(told, ConvergenceWarning, stacklevel=2)
         self.components_ = np.ascontiguousarray(result.W.T)
         self.n_components_ = len(self.components_)
         self.sparsity_ = result.sparsity
         self.n_iter_ = result.n_iter
-        # Coefficients under a constraint that new samples do not have, or of samples with missing entries.
-        if self.sparsity_h is not None or hidden is not None:
-            H = result.H
-            there = result.gram.x_norm2 if result.gram.of is None else result.gram.of
-            self.reconstruction_err_ = result.error * result.gram.length_of(there)
-        else:
-            H, gram = self._coefficients(data)
-            self.reconstruction_err_ = gram.length_of(gram.squared_residual(result.W))
-        return np.ascontiguousarray(H.T)
+        Z, self.reconstruction_err_ = self._coefficients(data, missing)
+        return Z
 
-    def transform(self, X: npt.ArrayLike) -> Array:
-        """Coefficients (n_samples, n_components) of new samples for the fitted components: nonnegative least squares.
+    def transform(self, X: Any, mask: npt.ArrayLike | None = None) -> Array:
+        """Coefficients of new samples by nonnegative least squares; with `sparsity_h` of that sparsity.
 
-        By HALS sweeps from zero, as many for each sample. A masked array that hides entries is refused.
+        Parameters
+        ----------
+        X, mask
+            As for `fit_transform`.
+
+        Returns
+        -------
+        ndarray (n_samples, n_components_), the type of components_
+
+        Raises
+        ------
+        ValueError
+            Before `fit`, or data out of range.
         """
         check_is_fitted(self)
-        return np.ascontiguousarray(self._coefficients(self._validated(X, reset=False))[0].T)
+        return self._coefficients(*self._validated(X, mask, reset=False))[0]
 
-    def inverse_transform(self, X: npt.ArrayLike) -> Array:
-        """Samples (n_samples, n_features) rebuilt from coefficients (n_samples, n_components)."""
+    def inverse_transform(self, X: Any) -> Array:
+        """Rebuild samples from coefficients.
+
+        Parameters
+        ----------
+        X : array_like or SciPy sparse matrix (n_samples, n_components_)
+
+        Returns
+        -------
+        ndarray (n_samples, n_features_in_)
+
+        Raises
+        ------
+        ValueError
+            Before `fit`, or another number of components.
+        """
         check_is_fitted(self)
-        Z = np.asarray(X)
+        Z = X if issparse(X) else np.asarray(X)
         if Z.ndim != 2 or Z.shape[1] != self.n_components_:
             raise ValueError(f"X has shape {Z.shape}; expected are coefficients (samples, {self.n_components_})")
         product: Array = Z @ self.components_
@@ -152,42 +257,113 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         return self.n_components_
 
     def __sklearn_tags__(self) -> Any:
-        """For scikit-learn: nonnegative input, and factors of the data's own type."""
+        """For scikit-learn: nonnegative input, NaN and sparse matrices too, and factors of the data's own type."""
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _validated(self, X: npt.ArrayLike, reset: bool) -> Array:
-        if isinstance(X, np.ma.MaskedArray):  # which scikit-learn takes for its values
-            X = as_real(X)
-        data: Array = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=True)
-        if data.size and data.min() < 0:
+    def _validated(self, X: Any, mask: Any, reset: bool) -> tuple[Any, Array | None]:
+        """Samples as an array that holds 0 where entries are missing, and these; or as a CSR matrix."""
+        values, mask = apart(X, mask)
+        data = validate_data(
+            self, values, reset=reset, dtype=[np.float64, np.float32], accept_sparse="csr", ensure_all_finite=False
+        )
+        if issparse(data):
+            if mask is not None or np.isnan(data.data).any():
+                raise ValueError("X is a sparse matrix with missing entries; these need a dense array: X.toarray()")
+            if not data.has_canonical_format:
+                data = data.copy()
+                data.sum_duplicates()
+            _check_values(data.data)
+            return data, None
+        missing = np.isnan(data)
+        if mask is not None:
+            missing |= check_mask(mask, data.shape)
+        if not missing.any():
+            _check_values(data)
+            return data, None
+        if reset and missing.all():
             raise ValueError(
-                f"Negative values in data passed to SparseNMF (smallest {data.min():.6g}); accepted are values >= 0"
+                "X has no entry that is there: all of them are NaN or masked; at least one has to be there"
             )
-        return data
+        data = data.copy()
+        data[missing] = 0
+        _check_values(data)
+        return data, missing
 
-    def _params(self, data: Array) -> Params:
+    def _params(self, data: Any) -> Params:
         seed = self.random_state
         if not isinstance(seed, numbers.Integral):
             seed = check_random_state(seed).randint(2**31 - 1)
-        if data.shape[1] < 2:
-            raise ValueError(f"X has n_features = {data.shape[1]}; a sparsity needs at least 2")
+        n_features = data.shape[1]
+        if n_features < 2:
+            raise ValueError(f"X has n_features = {n_features}; a sparsity needs at least 2")
+        rank = _rank(self.n_components, self.init, data.shape)
+        weights = self.weights
+        if weights is not None:
+            weights = np.asarray(weights)
+            if weights.shape not in ((n_features,), (rank, n_features)):
+                accepted = f"(n_features,) = {(n_features,)} and (n_components, n_features) = {(rank, n_features)}"
+                raise ValueError(f"weights have shape {weights.shape}; accepted are {accepted}")
+            weights = weights.T
         return Params(
-            rank=min(data.shape) if self.n_components is None else self.n_components,
+            rank=rank,
             method=self.method,
             sparsity=self.sparsity,
             seed=int(seed),
             max_iter=self.max_iter,
             init=self.init,
+            weights=weights,
             sparsity_h=self.sparsity_h,
             continuation=self.continuation,
+            extrapolate=self.extrapolate,
             tol=self.tol,
         )
 
-    def _coefficients(self, data: Array) -> tuple[Array, GramError]:
-        backend = get_backend(self.backend)
-        V = self.components_
-        X = np.ascontiguousarray(data, dtype=V.dtype).T
-        return coefficients(X, V, backend, _SWEEPS, 0.0)
+    def _coefficients(self, data: Any, missing: Array | None) -> tuple[Array, float]:
+        """Coefficients (n_samples, n_components_) for the components, and the length of what they leave."""
+        V, params = self.components_, None
+        if self.sparsity_h is not None:
+            if data.shape[0] < 2:
+                raise ValueError("sparsity_h is an average over samples; X has n_samples = 1, and it needs at least 2")
+            params = Params(len(V), self.method, sparsity_h=self.sparsity_h)
+        X = _images(data.astype(V.dtype, copy=False))
+        H, residual = encoded(X, V, get_backend(self.backend), params, None if missing is None else missing.T)
+        return np.ascontiguousarray(H.T), residual
+
+
+def _images(data: Any) -> Any:
+    """Samples as images: the transposed array, or blocks of dense rows."""
+    return blocks_of_rows(data) if issparse(data) else data.T
+
+
+def _rank(n_components: Any, init: Any, shape: tuple[int, int]) -> int:
+    """The number of components for samples of a shape."""
+    most = min(shape)
+    if n_components == "auto" and isinstance(init, tuple | list) and init and np.ndim(init[0]) == 2:
+        return int(np.shape(init[0])[1])
+    if n_components is None or n_components == "auto":
+        return most
+    whole = isinstance(n_components, numbers.Integral) and not isinstance(n_components, bool)
+    if not whole or not 1 <= n_components <= most:
+        of = f"of {shape[0]} samples and {shape[1]} features"
+        raise ValueError(f'n_components is {n_components!r}; accepted are 1 to {most} {of}, "auto" and None')
+    return int(n_components)
+
+
+def _print_line(it: Iterate) -> None:
+    if it.n_iter % _LINE == 0:
+        error = f"error {100.0 * it.error:.4f} %, sparsity {it.sparsity:.4f}"
+        print(f"[SparseNMF] iteration {it.n_iter}: {error}, {it.seconds:.3f} s")
+
+
+def _check_values(values: Array) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError("X holds infinite values; accepted are finite values >= 0, and NaN where an entry is missing")
+    if values.size and values.min() < 0:
+        raise ValueError(
+            f"Negative values in data passed to SparseNMF (smallest {values.min():.6g}); accepted are values >= 0"
+        )

@@ -6,11 +6,13 @@ import inspect
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from gsp_studio.backends.backend import as_compute_dtype
 
 try:
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.utils import check_random_state
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError:
@@ -32,10 +34,21 @@ except ImportError:
             return self
 
     class ClassNamePrefixFeaturesOutMixin:  # type: ignore[no-redef]
-        """Nothing without scikit-learn."""
+        """Names of components."""
+
+        _n_features_out: int
+
+        def get_feature_names_out(self, input_features: Any = None) -> Any:
+            """The class's name in small letters and a number, for each component; `input_features` is ignored."""
+            check_is_fitted(self)
+            name = type(self).__name__.lower()
+            return np.array([f"{name}{k}" for k in range(self._n_features_out)], dtype=object)
 
     class TransformerMixin:  # type: ignore[no-redef]
         """Nothing without scikit-learn."""
+
+    class ConvergenceWarning(UserWarning):  # type: ignore[no-redef]
+        """A fit ended before its tolerance was reached."""
 
     def check_random_state(seed: Any) -> Any:
         """A random generator from a seed, None, or a generator."""
@@ -47,12 +60,10 @@ except ImportError:
             raise ValueError("this SparseNMF instance is not fitted yet; call fit first")
 
     def validate_data(estimator: Any, X: Any, *, reset: bool = True, **options: Any) -> Any:
-        """X as a matrix of samples by features, as many as were fitted."""
-        X = as_compute_dtype(X)
-        if X.ndim != 2:
-            raise ValueError(f"X has shape {X.shape}; expected is a matrix (samples, features)")
-        if not np.isfinite(X).all():
-            raise ValueError("X holds NaN or infinite values; accepted are finite values >= 0")
+        """X as a matrix of samples by features, as many as were fitted; a sparse matrix as CSR. Values are not seen."""
+        X = _as_csr(X) if issparse(X) else as_compute_dtype(X)
+        if X.ndim != 2 or 0 in X.shape:
+            raise ValueError(f"X has shape {X.shape}; expected is a matrix (samples, features) with entries")
         if reset:
             estimator.n_features_in_ = X.shape[1]
         elif X.shape[1] != estimator.n_features_in_:
@@ -61,10 +72,17 @@ except ImportError:
             )
         return X
 
+    def _as_csr(X: Any) -> Any:
+        if X.ndim != 2 or X.dtype.kind not in "biuf":
+            raise ValueError(f"X has shape {X.shape} of {X.dtype}; expected is a sparse matrix of real numbers")
+        rows = X.tocsr()
+        return rows if rows.dtype in (np.float32, np.float64) else rows.astype(np.float64)
+
 
 __all__ = [
     "BaseEstimator",
     "ClassNamePrefixFeaturesOutMixin",
+    "ConvergenceWarning",
     "TransformerMixin",
     "check_is_fitted",
     "check_random_state",

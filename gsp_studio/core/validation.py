@@ -68,8 +68,10 @@ def check_params(params: Params, m: int, n: int) -> None:
         raise ValueError("sparsity_h needs at least 2 images; X has 1 column")
     if params.kkt_tol > 0 and METHODS[params.method].new_projection is None:
         raise ValueError(f'kkt_tol does not apply to the method "{params.method}", whose penalty changes as it goes')
-    if isinstance(params.init, str) and params.init not in STARTS:
-        raise ValueError(f'init is "{params.init}"; accepted are {", ".join(STARTS)} or a pair of arrays (W0, H0)')
+    init = params.init
+    if init not in STARTS if isinstance(init, str) else not (isinstance(init, tuple | list) and len(init) == 2):
+        given = f'"{init}"' if isinstance(init, str) else f"of type {type(init).__name__}"
+        raise ValueError(f"init is {given}; accepted are {', '.join(STARTS)} or a pair of arrays (W0, H0)")
     _check_weights(params, m)
     _check_frozen(params)
 

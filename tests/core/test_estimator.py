@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
+from gsp_studio.core.methods import METHODS
+from gsp_studio.core.scikit import ConvergenceWarning
 
 
 @pytest.fixture
@@ -104,28 +106,133 @@ def test_a_sample_s_coefficients_do_not_depend_on_its_neighbours(samples):
     np.testing.assert_allclose(together, alone, atol=1e-9 * together.max())
 
 
-def test_sparse_coefficients_are_those_of_the_fit(samples):
-    model = gs.SparseNMF(n_components=5, method="ahals", sparsity_h=0.6, max_iter=40)
+@pytest.mark.parametrize("method", ["psnmf", "ahals", "gsphals"])
+def test_sparse_coefficients_are_found_alike_in_fit_and_transform(samples, method):
+    model = gs.SparseNMF(n_components=5, method=method, sparsity=0.4, sparsity_h=0.6, max_iter=40)
     Z = model.fit_transform(samples)
-    assert gs.hoyer_sparsity(Z).mean() >= 0.6 - 1e-10
+    assert gs.hoyer_sparsity(Z).mean() >= 0.6 - 1e-6
+    assert np.array_equal(Z, model.transform(samples))
     direct = np.linalg.norm(samples - model.inverse_transform(Z))
     assert model.reconstruction_err_ == pytest.approx(direct, rel=1e-6)
+    params = gs.Params(5, method, 0.4, max_iter=40, sparsity_h=0.6)
+    fit = gs.factorize(samples.T, params)
+    assert model.reconstruction_err_ <= 1.05 * fit.error * np.linalg.norm(samples)
+    assert gs.hoyer_sparsity(model.transform(samples[:20])).mean() >= 0.6 - 1e-6
+    with pytest.raises(ValueError, match="needs at least 2"):
+        model.transform(samples[:1])
+
+
+def test_a_fit_without_residual_has_digits_in_its_error():
+    rng = np.random.default_rng(0)
+    X = (rng.random((40, 1)) @ rng.random((1, 30))).astype(np.float32)
+    model = gs.SparseNMF(1, method="ahals", max_iter=50)
+    Z = model.fit_transform(X)
+    left = X.astype(np.float64) - Z.astype(np.float64) @ model.components_
+    assert model.reconstruction_err_ == pytest.approx(np.linalg.norm(left), rel=0.2)
+
+
+def test_rank_is_that_of_given_factors_or_as_large_as_can_be(samples):
+    rng = np.random.default_rng(1)
+    init = rng.random((50, 7)), rng.random((7, 80))
+    assert gs.SparseNMF(init=init, max_iter=3).fit(samples).n_components_ == 7
+    for n_components in ("auto", None):
+        assert gs.SparseNMF(n_components, max_iter=3).fit(samples[:9]).n_components_ == 9
+        assert gs.SparseNMF(n_components, max_iter=3).fit(samples[:, :8]).n_components_ == 8
+    for wrong in (0, 51, 2.5, True, "all"):
+        with pytest.raises(ValueError, match=r"n_components is .*; accepted are 1 to 50 of 80 samples and 50 features"):
+            gs.SparseNMF(wrong).fit(samples)
+
+
+@pytest.mark.parametrize("init", [None, "custom", (1, 2, 3), ((), ()), 5])
+def test_starts_that_are_none_are_refused_in_one_sentence(samples, init):
+    with pytest.raises(ValueError, match=r"^init") as refused:
+        gs.SparseNMF(init=init).fit(samples)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("method", ["wsnmf", "wgsphals"])
+def test_weights_are_shared_or_of_each_component(samples, method):
+    weights = np.random.default_rng(2).uniform(0.2, 1.0, (4, 50))
+    params = {"method": method, "sparsity": 0.6, "max_iter": 12}
+    for given in (weights[0], weights):
+        model = gs.SparseNMF(4, weights=given, **params).fit(samples)
+        result = gs.factorize(samples.T, gs.Params(4, weights=given.T, **params))
+        assert np.array_equal(model.components_.T, result.W)
+    with pytest.raises(ValueError, match=r"weights have shape \(50, 4\); accepted are \(n_features,\) = \(50,\) and"):
+        gs.SparseNMF(4, weights=weights.T, **params).fit(samples)
+    with pytest.raises(ValueError, match="takes none"):
+        gs.SparseNMF(4, weights=weights).fit(samples)
+    with pytest.raises(ValueError, match="needs weights"):
+        gs.SparseNMF(4, **params).fit(samples)
+
+
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if not method.uses_weights])
+def test_all_methods_and_their_extrapolation(samples, method):
+    for extrapolate in (True, False):
+        model = gs.SparseNMF(4, method=method, sparsity=0.5, max_iter=8, extrapolate=extrapolate).fit(samples)
+        params = gs.Params(4, method, 0.5, max_iter=8, extrapolate=extrapolate)
+        assert np.array_equal(model.components_.T, gs.factorize(samples.T, params).W)
+
+
+def test_verbose_tells_how_the_fit_goes(samples, capsys):
+    gs.SparseNMF(3, max_iter=25).fit(samples)
+    assert capsys.readouterr().out == ""
+    gs.SparseNMF(3, max_iter=25, verbose=1).fit(samples)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["[SparseNMF] iteration 10", "[SparseNMF] iteration 20"]
+    assert "error" in lines[0]
+    assert lines[2:] == ["[SparseNMF] ended after 25 iterations: all iterations done"]
+
+
+def test_tol_ends_the_fit_or_a_warning_says_that_it_did_not(samples):
+    model = gs.SparseNMF(3, method="ahals", max_iter=400, tol=1e-3).fit(samples)
+    assert model.n_iter_ < 400
+    with pytest.warns(ConvergenceWarning, match=r"tol = 1e-06 .* max_iter = 5 iterations"):
+        gs.SparseNMF(3, max_iter=5, tol=1e-6).fit(samples)
+
+
+def test_names_of_features_and_components(samples):
+    pandas = pytest.importorskip("pandas")
+    names = [f"pixel{k}" for k in range(50)]
+    X = pandas.DataFrame(samples, columns=names, index=np.arange(100, 180))
+    X.iloc[2, 3] = np.nan
+    model = gs.SparseNMF(3, max_iter=5).set_output(transform="pandas")
+    Z = model.fit_transform(X)
+    assert list(Z.columns) == list(model.get_feature_names_out()) == ["sparsenmf0", "sparsenmf1", "sparsenmf2"]
+    assert list(Z.index) == list(X.index)
+    assert list(model.feature_names_in_) == names
+    assert np.array_equal(model.transform(X), Z)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.transform(X[names[::-1]])
+    assert not hasattr(model.fit(samples), "feature_names_in_")
+
+
+def test_there_is_no_partial_fit_and_the_docstring_says_why():
+    assert not hasattr(gs.SparseNMF, "partial_fit")
+    assert "No partial_fit" in gs.SparseNMF.__doc__
 
 
 def test_works_without_scikit_learn():
     code = """
 import sys
 sys.modules["sklearn"] = None
-import numpy as np, gsp_studio as gs
+import numpy as np, scipy.sparse, gsp_studio as gs
 X = np.random.default_rng(0).random((30, 12))
 model = gs.SparseNMF(n_components=3, sparsity=0.4, max_iter=10)
 assert model.fit_transform(X).shape == (30, 3)
+assert list(model.get_feature_names_out()) == ["sparsenmf0", "sparsenmf1", "sparsenmf2"]
+for sparse in (scipy.sparse.csc_array(X), scipy.sparse.coo_matrix(X)):
+    assert np.array_equal(model.transform(sparse), model.transform(X))
+    assert np.array_equal(gs.SparseNMF(3, sparsity=0.4, max_iter=10).fit(sparse).components_, model.components_)
+assert np.isfinite(gs.SparseNMF(2, max_iter=5).fit_transform(np.where(X < 0.1, np.nan, X))).all()
 assert model.set_params(sparsity=0.5).get_params()["sparsity"] == 0.5
 for call, words in (
     (lambda: gs.SparseNMF().transform(X), "not fitted yet"),
     (lambda: model.transform(X[:, :5]), "5 features, but SparseNMF is expecting 12"),
     (lambda: model.fit(X * np.nan), "NaN"),
+    (lambda: model.fit(X + np.inf), "infinite"),
     (lambda: model.fit(X[0]), "shape (12,)"),
+    (lambda: model.fit(scipy.sparse.csr_array(X * 1j)), "real numbers"),
     (lambda: model.set_params(alpha=1), "Invalid parameter 'alpha'"),
 ):
     try:

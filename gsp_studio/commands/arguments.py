@@ -104,15 +104,16 @@ def sparsities(text: str) -> tuple[float, ...]:
 
 def targets(text: str) -> tuple[float, ...]:
     """ "0.5:0.99:25" or "0.5,0.8": so many targets at equal distances, both ends among them; or these."""
-    first, *more = text.split(":")
-    if not more:
-        return sparsities(text)
+    parts = text.split(":")
     try:
-        start, stop, count = Decimal(first), Decimal(more[0]), int(more[1])
-        found = tuple(float(start + k * (stop - start) / (count - 1)) for k in range(min(count, _MOST + 1)))
-    except (ArithmeticError, ValueError, IndexError):
+        if len(parts) == 3:
+            start, stop, count = Decimal(parts[0]), Decimal(parts[1]), int(parts[2])
+            found = tuple(float(start + k * (stop - start) / (count - 1)) for k in range(min(count, _MOST + 1)))
+        else:
+            found = tuple(float(part) for part in text.split(","))
+    except (ArithmeticError, ValueError):
         found = ()
-    if not 2 <= len(found) <= _MOST or len(more) != 2 or not all(0.0 <= s <= 1.0 for s in found):
+    if not 1 <= len(found) <= _MOST or not all(0.0 <= s <= 1.0 for s in found):
         raise argparse.ArgumentTypeError(
             f'sparsities "{text}" are none; accepted are A:B:COUNT, with 2 to {_MOST} targets from A to B, and A,B,C, '
             "each a number from 0 to 1"

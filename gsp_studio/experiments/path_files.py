@@ -118,8 +118,12 @@ def _bases(points: PathPoints) -> Iterator[tuple[str, Array]]:
 
 
 def _strip(points: PathPoints) -> Image.Image:
-    last = len(points.results) - 1
-    chosen = {round(k * last / (_IN_STRIP - 1)) for k in range(_IN_STRIP)}
+    """Bases up to the knee at equal distances, and the sparsest."""
+    targets = [target for target, _ in points.sorted_results]
+    last = len(targets) - 1
+    at = targets.index(points.knee) if points.knee in targets else last
+    steps = _IN_STRIP - 1 if at == last else _IN_STRIP - 2
+    chosen = {round(k * at / steps) for k in range(steps + 1)} | {last}
     bases = (basis for k, basis in enumerate(_bases(points)) if k in chosen)
     return side_by_side([captioned_montage(points.spec.dataset, W, caption) for caption, W in bases])
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.core.diagnosis import single_pixels
+from gsp_studio.core.diagnosis import Caution, cautions_of, single_pixels
 from gsp_studio.core.knee import knee
 from gsp_studio.core.nmf import Params, Result
 from gsp_studio.core.sparsity import hoyer_sparsity
@@ -115,6 +115,11 @@ class PathPoints:
         if math.isnan(at):
             return "no knee: the error rises evenly, or not at all"
         return f"knee at s = {at:.4f}, error {100 * self.results[at].error:.3f} %"
+
+    def cautions_at_knee(self) -> tuple[Caution, ...]:
+        """Signs that the basis at the knee is not what a sparse one is meant to be."""
+        at = self.knee
+        return () if math.isnan(at) else cautions_of(self.results[at].W, self.results[at].gram)
 
     def summary(self) -> dict[str, Any]:
         """Entry for run.json."""

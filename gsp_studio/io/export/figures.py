@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 #: Pixels of the shorter side of a tile, in figures that are looked at.
 TILE = 96
 #: Pixels of the longer side of a montage beside others: as many as a small one is enlarged to, and at most.
-_LONG, _LONGEST = 320, 1000
+_LONG, _LONGEST = 480, 1000
 
 
 @dataclass(frozen=True)

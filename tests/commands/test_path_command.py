@@ -126,6 +126,15 @@ def test_fits_and_paths_do_not_replace_each_other_without_a_word(stack, tmp_path
     assert (out / "path.csv").exists()
 
 
+def test_a_fit_goes_on_from_a_point(stack, tmp_path, capsys):
+    assert main(command(stack, tmp_path / "out")) == 0
+    point, again = tmp_path / "out" / "point_2.npz", tmp_path / "again"
+    fit = ["fit", str(stack), "--rank", "4", "--sparsity", "0.6", "--max-iter", "5", "--quiet"]
+    assert main([*fit, "--init", str(point), "--out", str(again)]) == 0
+    error = json.loads((again / "run.json").read_text())["result"]["error"]
+    assert error <= 1.001 * float(rows_of(tmp_path / "out")[1]["error"])
+
+
 def test_a_file_of_the_user_is_not_replaced(stack, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()

@@ -170,8 +170,8 @@ def _write(points: PathPoints, args: argparse.Namespace) -> bool:
             first = first or error
             continue
         print("\n".join([*points.lines(), f"{len(paths)} files in {folder}"]))
-        for caution in points.cautions_at_knee():
-            print(f"gsp-studio: at the knee, {caution.sentence}", file=sys.stderr)
+        for caution in points.cautions():
+            print(f"gsp-studio: {caution}", file=sys.stderr)
         LOG.info("%s: %d points, %s", folder, len(points.results), points.words_of_knee())
         return first is None
     raise ExportError(f"{describe_error(first)}; the path is lost" if first is not None else "")

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.core.diagnosis import Caution, cautions_of, single_pixels
+from gsp_studio.core.diagnosis import cautions_of, single_pixels
 from gsp_studio.core.knee import knee
 from gsp_studio.core.nmf import Params, Result
+from gsp_studio.core.results import attained_tolerance
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.experiments.runs import described, digest_of, plain
 from gsp_studio.io.dataset import Dataset
@@ -116,10 +117,13 @@ class PathPoints:
             return "no knee: the error rises evenly, or not at all"
         return f"knee at s = {at:.4f}, error {100 * self.results[at].error:.3f} %"
 
-    def cautions_at_knee(self) -> tuple[Caution, ...]:
-        """Signs that the basis at the knee is not what a sparse one is meant to be."""
-        at = self.knee
-        return () if math.isnan(at) else cautions_of(self.results[at].W, self.results[at].gram)
+    def cautions(self) -> list[str]:
+        """Sentences on targets that are missed, as penalties may, and on a basis at the knee that is poor."""
+        at, least = self.knee, attained_tolerance(next(iter(self.results.values())).W.dtype)
+        missed = sum(result.sparsity < target - least for target, result in self.results.items())
+        told = [f"{missed} of {len(self.results)} points miss their target; more iterations may reach it"][: missed > 0]
+        found = () if math.isnan(at) else cautions_of(self.results[at].W, self.results[at].gram)
+        return [*told, *(f"at the knee, {caution.sentence}" for caution in found)]
 
     def summary(self) -> dict[str, Any]:
         """Entry for run.json."""

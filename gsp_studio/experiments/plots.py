@@ -18,7 +18,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Sheet
 from matplotlib.style import context as style
-from matplotlib.ticker import FuncFormatter, LogFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator
 
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.sparsity import hoyer_sparsity
@@ -155,12 +155,15 @@ def _draw_path(points: PathPoints) -> Sheet:
         )
     rows[0].set_ylim(bottom=0.0)
     rows[0].set_ylabel("error in %")
-    title = f"{spec.dataset.name}, rank {spec.params.rank}, {METHODS[method].label}, {len(solved)} targets"
+    total = len(spec.targets)
+    many = f"{len(solved)} of {total} targets" if len(solved) < total else f"{total} target{'s' * (total > 1)}"
+    title = f"{spec.dataset.name}, rank {spec.params.rank}, {METHODS[method].label}, {many}"
     rows[0].set_title(one_line(title), loc="left")
     if has_counts:
         rows[1].step(targets, single, where="mid", color="#000000", linewidth=1.2, label="one pixel")
         rows[1].step(targets, dead, where="mid", color="#D55E00", linewidth=1.2, linestyle=(0, (5, 1.5)), label="dead")
         rows[1].set_ylim(bottom=0.0)
+        rows[1].yaxis.set_major_locator(MaxNLocator(4, integer=True))
         rows[1].set_ylabel("basis images")
         rows[1].legend(frameon=False, loc="upper left")
     rows[-1].set_xlabel("target: average sparsity of the basis")

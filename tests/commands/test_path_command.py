@@ -126,6 +126,20 @@ def test_fits_and_paths_do_not_replace_each_other_without_a_word(stack, tmp_path
     assert (out / "path.csv").exists()
 
 
+def test_points_that_miss_their_target_and_single_pixels_are_told(stack, tmp_path, capsys):
+    assert main(command(stack, tmp_path / "out", "--method", "l1ahals", "--max-iter", 3)) == 0
+    missed = sum(float(row["attained"]) < float(row["target"]) for row in rows_of(tmp_path / "out"))
+    assert missed
+    assert f"gsp-studio: {missed} of 3 points miss their target" in capsys.readouterr().err
+    assert main(command(stack, tmp_path / "pixels", "--sparsities", "0,0.97,1")) == 0
+    told = capsys.readouterr()
+    assert "miss their target" not in told.err
+    [at] = [line.split()[4].rstrip(",") for line in told.out.splitlines() if line.startswith("knee at s")]
+    [single] = [row["one_pixel"] for row in rows_of(tmp_path / "pixels") if f"{float(row['target']):.4f}" == at]
+    assert int(single) >= 2
+    assert f"at the knee, {single} of 4 basis images have one pixel" in told.err
+
+
 def test_a_fit_goes_on_from_a_point(stack, tmp_path, capsys):
     assert main(command(stack, tmp_path / "out")) == 0
     point, again = tmp_path / "out" / "point_2.npz", tmp_path / "again"

@@ -127,11 +127,11 @@ def _walk(walk: PathWalk, spec: PathSpec, args: argparse.Namespace, interrupts: 
 
     bar = ProgressLine(None if args.quiet else sys.stderr)
     failure = ""
-    for done, params in enumerate(walk.runs()):
+    for params in walk.runs():
 
-        def show(record: Record, done: int = done, most: int = params.max_iter) -> None:
-            words = f"{done + 1}/{walk.n_runs} runs  s {record.target:.4f}  error {100 * record.error:.3f} % "
-            bar.write((done + record.n_iter / most) / walk.n_runs, False, lambda: words)
+        def show(record: Record, most: int = params.max_iter) -> None:
+            words = f"{walk.n_done + 1}/{walk.n_runs} runs  s {record.target:.4f}  error {100 * record.error:.3f} % "
+            bar.write((walk.n_done + record.n_iter / most) / walk.n_runs, False, lambda: words)
 
         runner = Runner(RunSpec(spec.dataset.X, params, args.backend, args.threads, spec.mask))
         interrupts.watch(runner)

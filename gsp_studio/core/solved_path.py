@@ -25,7 +25,7 @@ from gsp_studio.core.validation import check_params
 
 #: Of runs from a neighbour's factors: the most iterations, and the gain in 10 iterations at which they end. Upwards
 #: they end sooner, as the way down passes there again.
-MOST, GAIN, GAIN_UPWARDS = 200, 1e-4, 5e-4
+MOST, GAIN, GAIN_UPWARDS = 200, 1e-4, 1e-3
 #: Targets that are farther from the next lower one get a run of their own: the way there would be a jump.
 _FAR = 0.04
 #: Products m n r of data so small that every target gets one.
@@ -47,8 +47,8 @@ class PathWalk:
     ----------
     targets : tuple of float
         As they were asked for.
-    n_runs : int
-        Runs of the whole walk.
+    n_runs, n_done : int
+        Runs of the whole walk, and those that are done or not needed.
 
     Raises
     ------
@@ -58,9 +58,9 @@ class PathWalk:
 
     Notes
     -----
-    1. Up, from the lowest target on: a run from the best factors of the target below. The lowest begins with a run of
-       its own, as `params` says (with its trials); so does each that is far from the one below, and of small data
-       each.
+    1. Up, from the lowest target on: a run from the best factors of the target below, unless these are sparse enough
+       already. The lowest begins with a run of its own, as `params` says (with its trials); so does each that is far
+       from the one below, and of small data each.
     2. Down, from the highest: a run from the best factors of the target above.
 
     At each target the lowest error is kept. As a basis that is sparse enough for one target is so for all lower ones,
@@ -82,7 +82,7 @@ class PathWalk:
         self._best: dict[float, Result] = {}
         self._target = self._sorted[0]
         own = sum(self._has_own(below, target) for below, target in self._upwards())
-        self.n_runs = own + 2 * (len(self._sorted) - 1)
+        self.n_done, self.n_runs = 0, own + 2 * (len(self._sorted) - 1)
 
     def runs(self) -> Iterator[Params]:
         """Yield the parameters of each run; `see` has to get its result before the next one is asked for."""
@@ -91,8 +91,12 @@ class PathWalk:
             if self._has_own(below, target):
                 tol = self._params.tol if self._is_small else max(self._params.tol, GAIN)
                 yield replace(self._params, sparsity=target, tol=tol)
-            if below in self._best:
-                yield self._from(self._best[below], GAIN_UPWARDS)
+            found = self._best.get(below)
+            if found is not None and self._rank(found, target)[0]:
+                yield self._from(found, GAIN_UPWARDS)
+            elif found is not None:
+                self._keep(target, found)
+                self.n_done += 1
         for above, target in pairwise(reversed(self._sorted)):
             self._target = target
             yield self._from(self._best[above], GAIN)
@@ -100,6 +104,7 @@ class PathWalk:
 
     def see(self, result: Result) -> None:
         """Take the result of the run that was named last."""
+        self.n_done += 1
         self._keep(self._target, result)
 
     def results(self) -> dict[float, Result]:
@@ -173,9 +178,9 @@ def solved_path(
     Notes
     -----
     Every point repeats to the bit: ``factorize(X, result.params)`` gives it again, as `init` of these parameters holds
-    the factors (W0, H0) that its run went on from. Where `params.sparsity` is higher than the target, the result of
-    that target has the lower error and stands for this one too. Nothing depends on the clock but `max_seconds`, which
-    holds for each run.
+    the factors (W0, H0) that its run went on from. Where `params.sparsity` is not the target, the result of that
+    target attains this one too, and none with a lower error was found. Nothing depends on the clock but `max_seconds`,
+    which holds for each run.
 
     Examples
     --------

@@ -105,7 +105,7 @@ def against(peer: Peer, X: np.ndarray, is_cbcl: bool, pairs: int, n_iter: int, b
     W0, H0 = (factor.astype(peer.dtype) for factor in start(X))
     scale = np.sqrt(np.sum((W0.T @ X) * H0) / np.sum((W0.T @ W0) * (H0 @ H0.T)))  # as ours scales it
     W0, H0 = scale * W0, scale * H0
-    ours = {method: gs.Params(RANK, method, max_iter=_MOST, init=(W0, H0)) for method in ("ahals", "nenmf")}
+    ours = {method: gs.Params(RANK, method, max_iter=_MOST, init=(W0, H0), tol=0.0) for method in ("ahals", "nenmf")}
     for params in ours.values():
         run(X[:, :200], gs.Params(RANK, params.method, max_iter=5), backend)  # compile
     found: dict[str, list[tuple[Timed, Timed]]] = {method: [] for method in ours}
@@ -135,8 +135,10 @@ def over_plain(name: str, data: list[np.ndarray], rank: int, goal: float | None,
     """Time of extrapolated A-HALS to the error of 200 plain iterations, over theirs; median over seeds 0, 1, ..."""
     pairs = []
     for seed, X in enumerate(data):
-        plain = run(X, gs.Params(rank, "ahals", seed=seed, max_iter=200, extrapolate=False), backend)
-        pairs.append((run(X, gs.Params(rank, "ahals", seed=seed, max_iter=_MOST), backend, plain.error), plain))
+        plain = run(X, gs.Params(rank, "ahals", seed=seed, max_iter=200, extrapolate=False, tol=0.0), backend)
+        pairs.append(
+            (run(X, gs.Params(rank, "ahals", seed=seed, max_iter=_MOST, tol=0.0), backend, plain.error), plain)
+        )
     return row(name, pairs, goal)
 
 

@@ -72,7 +72,7 @@ class Iteration:
             self.H = backend.put(backend.scatter(H0))
             self.B, self.G = backend.products(self.Xt, self.H)
         scale = best_scale(backend.get(self.B), backend.get(self.G), V0)
-        self.V = backend.put(V0 * V0.dtype.type(scale))
+        self.V = self.seen = backend.put(V0 * V0.dtype.type(scale))
 
     def settles(self, params: Params) -> int:
         """The iteration until which the error may rise: the target does, or ways to it are tried."""
@@ -83,7 +83,7 @@ class Iteration:
         started = self.backend.clock()
         self.n_iter += 1
         if is_other_problem(params, self.asked) or _targets(params) != _targets(self.asked):
-            self.trials = Trials(0)
+            self._end_trials()
             self.momentum = _momentum_of(params)
         self.asked = params
         self.method = method = METHODS[params.method]
@@ -104,6 +104,7 @@ class Iteration:
                 dense = V
             # Without a price the run goes on from the dense basis; its projection is what it hands out.
             self.V = V if self.trials.share(self.n_iter) > 0.0 else dense
+            self.seen = V
             before = (self.H, self.B, self.G)
             self.H, self.B, self.G, C = self._new_coefficients(params)
             self._refill()
@@ -146,6 +147,10 @@ class Iteration:
             self._forget()
             self._refill()
 
+    def _end_trials(self) -> None:
+        """Go on from the basis that was handed out last, which is what a change is about."""
+        self.trials, self.V = Trials(0), self.seen
+
     def _forget(self) -> None:
         """What the updates remember is about another basis."""
         self.updates, self.sparse_updates = {}, {}
@@ -165,7 +170,7 @@ class Iteration:
 
     def edit(self, edit: Edit) -> None:
         """Change the basis, and forget the state of its updates, which is about another one."""
-        self.trials = Trials(0)
+        self._end_trials()
         with self.backend.scope():
             Xt, V, H, kernels = self._at_hand()
             if isinstance(edit, Kill):

@@ -334,7 +334,7 @@ class TestRuns:
             wait_until(lambda said=said: said)
             wait_until(lambda rank=rank: json.loads(run_json.read_text())["params"]["rank"] == rank)
             assert "Replace the run in out?" in said[0]
-            assert "holds another run (psnmf, rank 3" in said[0]
+            assert "holds another run (gsphals, rank 3" in said[0]
 
     def test_export_that_cannot_be_written_opens_a_dialog(self, faces_window: MainWindow, tmp_path: Path) -> None:
         window, session = faces_window, faces_window.session

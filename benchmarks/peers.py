@@ -70,7 +70,8 @@ def rows(X: np.ndarray, is_cbcl: bool, quick: bool, backend: Any) -> list[Row]:
     out = []
     for peer in PEERS:
         if is_at_hand(peer, X):
-            out += against(peer, X, is_cbcl, 1 if quick else 5, min(peer.n_iter, 50) if quick else peer.n_iter, backend)
+            pairs = 3 if peer.goal is None else 5
+            out += against(peer, X, is_cbcl, 1 if quick else pairs, min(peer.n_iter, 50 if quick else _MOST), backend)
     seeds = range(1 if quick else 5)
     out.append(over_plain("ahals_to_plain_200", [X] * len(seeds), RANK, 0.30 if is_cbcl else None, backend))
     if not quick:

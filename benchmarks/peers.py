@@ -67,12 +67,14 @@ class Timed:
 
 def rows(X: np.ndarray, is_cbcl: bool, quick: bool, backend: Any) -> list[Row]:
     """A-HALS and NeNMF against every peer at hand, and A-HALS with and without extrapolation."""
+    goals = is_cbcl and not quick  # they are for the whole number of iterations
     out = []
     for peer in PEERS:
         if is_at_hand(peer, X):
-            out += against(peer, X, is_cbcl, 1 if quick else 5, min(peer.n_iter, 50) if quick else peer.n_iter, backend)
+            pairs = 3 if peer.goal is None else 5
+            out += against(peer, X, goals, 1 if quick else pairs, min(peer.n_iter, 50 if quick else _MOST), backend)
     seeds = range(1 if quick else 5)
-    out.append(over_plain("ahals_to_plain_200", [X] * len(seeds), RANK, 0.30 if is_cbcl else None, backend))
+    out.append(over_plain("ahals_to_plain_200", [X] * len(seeds), RANK, 0.30 if goals else None, backend))
     if not quick:
         out.append(over_plain("ahals_to_plain_200_noisy", [noisy(seed) for seed in seeds], 32, 1.05, backend))
     return out
@@ -99,7 +101,7 @@ def is_at_hand(peer: Peer, X: np.ndarray) -> bool:
     return True
 
 
-def against(peer: Peer, X: np.ndarray, is_cbcl: bool, pairs: int, n_iter: int, backend: Any) -> list[Row]:
+def against(peer: Peer, X: np.ndarray, has_goal: bool, pairs: int, n_iter: int, backend: Any) -> list[Row]:
     """Time of each of ours to the error of a peer after its iterations, over its time; medians of pairs."""
     X = np.asfortranarray(X, dtype=peer.dtype)
     W0, H0 = (factor.astype(peer.dtype) for factor in start(X))
@@ -114,7 +116,7 @@ def against(peer: Peer, X: np.ndarray, is_cbcl: bool, pairs: int, n_iter: int, b
         for method, params in ours.items():
             found[method].append((run(X, params, backend, theirs.error), theirs))
     return [
-        row(f"{method}_over_{peer.name}", of_pairs, peer.goal if is_cbcl and method == "ahals" else None)
+        row(f"{method}_over_{peer.name}", of_pairs, peer.goal if has_goal and method == "ahals" else None)
         for method, of_pairs in found.items()
     ]
 

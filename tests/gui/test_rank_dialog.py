@@ -113,6 +113,8 @@ def test_the_dialog_alone(show: Callable[..., QWidget]) -> None:
     signs = {item.opts["symbol"] for item in asked.stability.getPlotItem().listDataItems()}
     assert len(pens) == len(signs) == 3, "colour is not the only sign"
     settle()
+    top = asked.stability.getPlotItem().vb.sceneBoundingRect().top()
+    assert all(label.sceneBoundingRect().bottom() <= top + 3 for _, label in asked._legend.items), "over the curves"
     box = asked.errors.getPlotItem().vb
     place = asked.errors.mapFromScene(box.mapViewToScene(QPointF(9.2, 30.0)))
     QTest.mouseMove(asked.errors.viewport(), place)

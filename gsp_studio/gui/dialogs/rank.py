@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FIRST, _LAST, _SEEDS = 2, 12, 5
 _MOST_TICKS = 16
+_LEGEND_LEFT, _LEGEND_HEIGHT = 44, 26
 _WORDS = (
     "Every rank is fitted without some pixels of some images, and has to predict these: too many parts fit noise, and "
     "predict worse. These fits are without a target for the sparsity, which would hide it. Fits from several seeds "
@@ -84,7 +85,7 @@ class RankDialog(QDialog):
         self.errors, self.stability = _plot("left-out error, %"), _plot("fraction")
         self.stability.setToolTip(_AGREEMENT)
         below = self.stability.getPlotItem()
-        self._legend = below.addLegend(offset=(8, -8), colCount=len(_CURVES), labelTextSize="8pt")
+        self._legend = _legend_above(below)
         below.setLabel("bottom", f"rank ({method})")
         below.setYRange(0, 1.03, padding=0)
         self._said, self._numbers = label(wrap=True), label(muted=True, wrap=True)
@@ -202,7 +203,6 @@ class RankDialog(QDialog):
     def _draw_agreement(self, ranks: npt.NDArray[np.float64]) -> None:
         theme = current_theme()
         self._legend.setLabelTextColor(theme.canvas_text)
-        self._legend.setBrush(pg.mkBrush(theme.canvas))
         for curve in _CURVES:
             values = np.array([curve.value(row) for row in self._rows], float)
             colour = getattr(theme, curve.colour)
@@ -246,3 +246,13 @@ def _plot(title: str) -> pg.PlotWidget:
     tint_axes(plot)
     plot.setAccessibleName(title)
     return plot
+
+
+def _legend_above(item: pg.PlotItem) -> pg.LegendItem:
+    """A legend above the plot: curves from 0 to 1 leave no room inside it."""
+    legend = pg.LegendItem(colCount=len(_CURVES), labelTextSize="8pt")
+    legend.setParentItem(item)
+    legend.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(_LEGEND_LEFT, 0))
+    item.layout.setRowFixedHeight(0, _LEGEND_HEIGHT)
+    item.legend = legend  # new curves are added to it, and taken out when they go
+    return legend

@@ -204,7 +204,7 @@ def stability(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     before = session.display.marked
     session.check_stability()
     studio.wait(lambda: session.runs.entries[-1].stability is not None)
-    session.display.select(int(session.runs.entries[-1].stability.cosine.argmin()))
+    session.display.select(int(session.runs.entries[-1].stability.similarity.argmin()))
     studio.idle(0.5)
     yield "stability", window
     session.display.mark(before)

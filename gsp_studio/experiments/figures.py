@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gsp_studio.backends.blocks import Matrix
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.nmf import Params, check_params
-from gsp_studio.experiments.contents import Bases, Content, Curves, ErrorMaps, best_of_each
+from gsp_studio.experiments.contents import AS_AHALS, Bases, Content, Curves, ErrorMaps, best_of_each, by_method
 from gsp_studio.experiments.runs import FinishedRun, Task
 from gsp_studio.experiments.synthetic import synthetic_data
 from gsp_studio.io.dataset import Dataset
@@ -79,6 +79,8 @@ class Figure:
         What it shows of the finished runs.
     synthetic : bool
         Whether it draws its own data.
+    further : (runs) -> tuple of Task, optional
+        Runs whose parameters depend on finished ones; `show` gets them after these.
     """
 
     summary: str
@@ -88,6 +90,7 @@ class Figure:
     sparsity: float | None
     show: Callable[[Sequence[FinishedRun], Settings, Dataset | None], Content]
     synthetic: bool = False
+    further: Callable[[Sequence[FinishedRun]], tuple[Task, ...]] | None = None
 
     def settings(self, **chosen: Any) -> Settings:
         """The paper's settings, but for what was chosen (None: as in the paper).
@@ -183,14 +186,24 @@ def inner_half(weights: Array) -> Array:
 
 def _synthetic_curves(runs: Sequence[FinishedRun], settings: Settings, dataset: Dataset | None) -> Content:
     sets = f"{settings.repeats} synthetic data set{'s' * (settings.repeats > 1)}"
-    return Curves.of(runs, f"{sets} of 100 × 100, rank {settings.rank}", above_lowest=False)
+    return Curves.of(by_method(runs), f"{sets} of 100 × 100, rank {settings.rank}", above_lowest=False)
 
 
 def _data_curves(runs: Sequence[FinishedRun], settings: Settings, dataset: Dataset | None) -> Content:
     assert dataset is not None
     starts = f"{settings.repeats} start{'s' * (settings.repeats > 1)}"
     title = f"{dataset.name}, rank {settings.rank}, sparsity {settings.sparsity}, {starts}"
-    return Curves.of(runs, title, above_lowest=True)
+    planned = settings.repeats * len(_ALL)
+    return Curves.of(by_method(runs[:planned]) | {AS_AHALS: runs[planned:]}, title, above_lowest=True)
+
+
+def _at_the_sparsity_of_ahals(runs: Sequence[FinishedRun]) -> tuple[Task, ...]:
+    """PSNMF from each start once more, at the sparsity that A-HALS has reached from it without a constraint."""
+    groups = by_method(runs)
+    return tuple(
+        replace(run.task, params=replace(run.task.params, sparsity=free.best_sparsity))
+        for run, free in zip(groups["psnmf"], groups["ahals"], strict=True)
+    )
 
 
 def _bases(runs: Sequence[FinishedRun], settings: Settings, dataset: Dataset | None) -> Content:
@@ -211,7 +224,15 @@ FIGURES: dict[str, Figure] = {
     "fig1-synthetic": Figure(
         "error against iterations on synthetic data", _ALL, 50, 10, None, _synthetic_curves, synthetic=True
     ),
-    "fig1-cbcl": Figure("error above the lowest against iterations on faces", _ALL, 10, 49, 0.85, _data_curves),
+    "fig1-cbcl": Figure(
+        "error above the lowest against iterations on faces",
+        _ALL,
+        10,
+        49,
+        0.85,
+        _data_curves,
+        further=_at_the_sparsity_of_ahals,
+    ),
     "fig3": Figure("basis without and with weights", ("psnmf", "wsnmf"), 1, 49, 0.85, _bases),
     "fig4": Figure(
         "squared error of each pixel without and with weights", ("psnmf", "wsnmf"), 1, 49, 0.85, _error_maps

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 #: Meaning of a basis image's stability.
 STABILITY = (
-    "Mean cosine between this basis image and the one most like it of each fit from a further seed:\n"
+    "Similarity of this basis image and its partner in each fit from a further seed: their mean cosine, less the\n"
+    "level of chance (that of the same basis images with their pixels shuffled), so that chance is 0.\n"
     "1 where every seed finds it, below 0.8 it counts as unstable. Of the run's own basis; the slider's\n"
     "projections of it keep their numbers, so it stays while you drag. Run > How stable are these basis images?"
 )
@@ -103,7 +104,7 @@ def about_stability(entry: RunEntry) -> str:
     of = plural(len(found.cosine), "basis image")
     return (
         f"{entry.name}: {count or 'none'} of {of} unstable {over_seeds(found.seeds)}{which}; "
-        f"mean similarity {found.cosine.mean():.3f}."
+        f"mean similarity {found.similarity.mean():.3f} above chance."
     )
 
 

@@ -23,7 +23,8 @@ _ICON = 16
 _PADDING = 12
 _TEACH = (
     "min W: the smallest entry of the basis, which may not be negative.\n"
-    "KKT: how far a projected gradient step of both factors would go, relative to them; 0: nothing can be gained.\n"
+    "KKT: how far a projected gradient step of both factors would change the fit at most, relative to the data;\n"
+    "0: nothing can be gained. Basis images have length 1 there, so the scales of the factors do not count.\n"
     "It is that of a run's result, so it is not known while the slider moves.\n"
     "same bits: repeated on a processor of this type, a run gives the same factors to the last bit, whatever the\n"
     "threads, in memory or from the disk, here or on workers.\n"

@@ -165,7 +165,7 @@ class BasisPanel(QWidget):
         there = found is not None and self._shown is not None and 0 <= k < len(found.cosine) == len(self._shown.order)
         text, head = "–", "Stability"
         if found is not None and there:
-            text = f"{found.cosine[k]:.2f}\n{over_seeds(found.seeds)}"  # in a line it would make the dock wider
+            text = f"{found.similarity[k]:.2f}\n{over_seeds(found.seeds)}"  # in a line it would make the dock wider
             head = "⚠ Unstable" if k in found.unstable else head
         self._facts["stability"].setText(text)
         self._heads["stability"].setText(head)

@@ -1,6 +1,6 @@
-"""Contents of figures as numbers: error curves, basis images, or error maps.
+"""Contents of figures as numbers: error curves, errors over the target, basis images, or error maps.
 
-Each of the three knows its rows for the CSV, its lines for the terminal and its summary for run.json; how it is drawn
+Each of these knows its rows for the CSV, its lines for the terminal and its summary for run.json; how it is drawn
 is defined in `plots.py`.
 """
 
@@ -133,6 +133,59 @@ class Curves:
             for method, errors in self.final.items()
         }
         return {"methods": methods} | ({} if self.lowest is None else {"lowest_error_percent": self.lowest})
+
+
+@dataclass(frozen=True, eq=False)
+class OverSparsity:
+    """Errors against the target; a method without one has the sparsity that it finds.
+
+    Attributes
+    ----------
+    title : str
+    curves : dict of method -> ndarray (targets, 5)
+        A row a target: the target (NaN: none), the mean attained sparsity, and mean, lowest and highest error of the
+        runs, in percent, each of the best iterate.
+    """
+
+    title: str
+    curves: dict[str, Array]
+
+    @classmethod
+    def of(cls, groups: Mapping[str, Sequence[FinishedRun]], title: str) -> OverSparsity:
+        """The errors of runs, by method."""
+        curves = {}
+        for method, runs in groups.items():
+            of_target: dict[float | None, list[FinishedRun]] = {}
+            for run in runs:
+                target = run.task.params.sparsity if METHODS[method].uses_sparsity else None
+                of_target.setdefault(target, []).append(run)
+            rows = []
+            for target, some in of_target.items():
+                errors = 100.0 * np.array([run.best_error for run in some])
+                attained = np.mean([run.best_sparsity for run in some])
+                rows.append([target, attained, errors.mean(), errors.min(), errors.max()])
+            curves[method] = np.array(rows, dtype=np.float64)  # None becomes NaN
+        return cls(title, curves)
+
+    def table(self) -> list[list[Any]]:
+        """A row a method and target."""
+        rows = [[method, *map(float, row)] for method, curve in self.curves.items() for row in curve]
+        return [["method", "target", "attained", "mean_percent", "lowest_percent", "highest_percent"], *rows]
+
+    def lines(self) -> list[str]:
+        """The same for the terminal."""
+        lines = [f"{'method':18} {'target':>7} {'attained':>9} {'mean error':>12} {'lowest':>12} {'highest':>12}"]
+        for method, curve in self.curves.items():
+            for target, attained, *errors in curve:
+                asked = "-" if np.isnan(target) else f"{target:.3f}"
+                numbers = " ".join(f"{error:10.4f} %" for error in errors)
+                lines.append(f"{label_of(method):18} {asked:>7} {attained:9.4f} {numbers}")
+        return lines + notes_on(self.curves)
+
+    def summary(self) -> dict[str, Any]:
+        """The same, as data; None stands for no target."""
+        header, *rows = self.table()
+        return {"rows": [dict(zip(header, (None if x != x else x for x in row), strict=True)) for row in rows]}
 
 
 @dataclass(frozen=True, eq=False)

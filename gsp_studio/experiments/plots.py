@@ -24,7 +24,16 @@ from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator
 
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.experiments.contents import AS_AHALS, Bases, Content, Curves, ErrorMaps, label_of, notes_on
+from gsp_studio.experiments.contents import (
+    AS_AHALS,
+    Bases,
+    Content,
+    Curves,
+    ErrorMaps,
+    OverSparsity,
+    label_of,
+    notes_on,
+)
 from gsp_studio.io.dataset import one_line
 from gsp_studio.io.montage import montage_image
 
@@ -70,7 +79,7 @@ def save_figure(content: Content, path: Path) -> None:
     Parameters
     ----------
     content : Content
-        Curves, Bases or ErrorMaps.
+        Curves, OverSparsity, Bases or ErrorMaps.
     path : Path
         A name that ends in .png or .pdf.
 
@@ -88,6 +97,8 @@ def draw(content: Content) -> Sheet:
     """The figure of some content, not yet written."""
     if isinstance(content, Curves):
         return _draw_curves(content)
+    if isinstance(content, OverSparsity):
+        return _draw_over_sparsity(content)
     if isinstance(content, Bases):
         return _draw_bases(content)
     if isinstance(content, ErrorMaps):
@@ -127,6 +138,31 @@ def _draw_curves(curves: Curves) -> Sheet:
     axes.set_axisbelow(True)
     sheet.legend(loc="outside right upper", frameon=False, handlelength=3.6)
     _write_notes(sheet, curves.percent)
+    return sheet
+
+
+def _draw_over_sparsity(content: OverSparsity) -> Sheet:
+    sheet = Sheet(figsize=(6.0, 4.0))
+    axes = sheet.add_subplot()
+    for method, curve in content.curves.items():
+        colour, dashes, marker = _LINES[method]
+        targets, attained, mean, low, high = curve.T
+        style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4.5, "label": label_of(method)}
+        if np.isnan(targets).all():
+            axes.errorbar(attained, mean, (mean - low, high - mean), linestyle="none", **style)
+            continue
+        axes.plot(targets, mean, linestyle=dashes, linewidth=1.5, **style)
+        axes.fill_between(targets, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
+    axes.set_xlabel("average Hoyer sparsity: target, or attained without one")
+    axes.set_ylabel("relative error (%), mean and range of the starts")
+    axes.set_title(one_line(content.title), loc="left")
+    axes.grid(which="major", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    sheet.legend(loc="outside right upper", frameon=False, handlelength=3.6)
+    _write_notes(sheet, content.curves)
     return sheet
 
 

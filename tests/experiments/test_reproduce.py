@@ -115,6 +115,34 @@ def test_curves_on_data_are_above_the_lowest_error(pictures, tmp_path, capsys):
     assert len(run["notes"]) == 1
 
 
+def test_errors_of_all_methods_over_the_target(pictures, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(command("over-sparsity", out, "--data", pictures, "--rank", 4, "--seeds", 2, "--max-iter", 8)) == 0
+    printed, run = check_complete("over-sparsity", out, capsys)
+    rows = rows_of(out / "over-sparsity.csv")
+    targets = FIGURES["over-sparsity"].sparsities
+    assert [float(row["target"]) for row in rows if row["method"] == "gsphals"] == list(targets)
+    [free] = [row for row in rows if row["method"] == "ahals"]
+    assert free["target"] == "nan"
+    assert len(run["runs"]) == 2 * (4 * len(targets) + 1)
+    for row in rows:
+        assert float(row["lowest_percent"]) <= float(row["mean_percent"]) <= float(row["highest_percent"])
+        if row["method"] in ("psnmf", "gsphals"):
+            assert float(row["attained"]) >= float(row["target"]) - 1e-9
+    asked = [entry["error"] for entry in run["runs"] if (entry["method"], entry["target"]) == ("gsphals", 0.8)]
+    [shown] = [row for row in rows if (row["method"], float(row["target"])) == ("gsphals", 0.8)]
+    assert float(shown["mean_percent"]) == pytest.approx(100 * np.mean(asked))
+    assert run["result"]["rows"][0]["target"] is None
+    assert "GSP-HALS" in printed
+
+
+def test_one_chosen_target_is_the_only_one(pictures, tmp_path):
+    out = tmp_path / "out"
+    more = ("--data", pictures, "--rank", 4, "--seeds", 1, "--max-iter", 4, "--sparsity", 0.65)
+    assert main(command("over-sparsity", out, *more)) == 0
+    assert {row["target"] for row in rows_of(out / "over-sparsity.csv")} == {"nan", "0.65"}
+
+
 def test_weights_move_the_error_to_the_border(tmp_path, capsys):
     out = tmp_path / "out"
     assert main(command("fig4", out, "--max-iter", 60, "--rank", 25)) == 0

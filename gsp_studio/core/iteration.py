@@ -74,9 +74,9 @@ class Iteration:
         scale = best_scale(backend.get(self.B), backend.get(self.G), V0)
         self.V = self.seen = backend.put(V0 * V0.dtype.type(scale))
 
-    def settles(self, params: Params) -> int:
+    def settles(self, params: Params) -> float:
         """The iteration until which the error may rise: the target does, or ways to it are tried."""
-        return self.trials.length if self.method.has_price else params.continuation
+        return self.trials.settle(params.tol) if self.method.has_price else params.continuation
 
     def step(self, params: Params) -> Iterate:
         """Carry out one outer iteration."""
@@ -194,7 +194,8 @@ class Iteration:
         return images, backend.get(self.V), backend.get(self.H), for_host(backend, self.Xt)
 
     def _set_factors(self, V: Array, H: Any) -> None:
-        self.V, self.H = self.backend.put(V), self.backend.put(H)
+        self.V = self.seen = self.backend.put(V)
+        self.H = self.backend.put(H)
         self.B, self.G = self.backend.products(self.Xt, self.H)
         self.momentum.forget()
 

@@ -251,7 +251,7 @@ def test_bad_masks_weights_and_starts_get_one_sentence(stack, tmp_path, monkeypa
 def test_compare_prints_a_line_a_method(stack, capsys):
     assert main(["compare", str(stack), "--rank", "3", "--sparsity", "0.6", "--max-iter", "4"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["method", "A-HALS", "PSNMF"]
+    assert [line.split()[0] for line in lines] == ["method", "A-HALS", "GSP-HALS"]
 
 
 def test_info_and_version(capsys):

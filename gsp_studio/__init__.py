@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         group_sparse_projection,
         project_to_zeros,
     )
+    from gsp_studio.core.solved_path import solved_path
     from gsp_studio.core.sparsity import hoyer_sparsity
     from gsp_studio.io.dataset import Dataset, DatasetError
     from gsp_studio.io.readers import load_dataset
@@ -55,6 +56,7 @@ _HOME = {
     "iterate": "core.nmf",
     "load_dataset": "io.readers",
     "project_to_zeros": "core.projection",
+    "solved_path": "core.solved_path",
 }
 
 __all__ = [
@@ -87,6 +89,7 @@ __all__ = [
     "iterate",
     "load_dataset",
     "project_to_zeros",
+    "solved_path",
 ]
 
 try:

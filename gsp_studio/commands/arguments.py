@@ -102,6 +102,25 @@ def sparsities(text: str) -> tuple[float, ...]:
     return found
 
 
+def targets(text: str) -> tuple[float, ...]:
+    """ "0.5:0.99:25" or "0.5,0.8": so many targets at equal distances, both ends among them; or these."""
+    parts = text.split(":")
+    try:
+        if len(parts) == 3:
+            start, stop, count = Decimal(parts[0]), Decimal(parts[1]), int(parts[2])
+            found = tuple(float(start + k * (stop - start) / (count - 1)) for k in range(min(count, _MOST + 1)))
+        else:
+            found = tuple(float(part) for part in text.split(","))
+    except (ArithmeticError, ValueError):
+        found = ()
+    if not 1 <= len(found) <= _MOST or not all(0.0 <= s <= 1.0 for s in found):
+        raise argparse.ArgumentTypeError(
+            f'sparsities "{text}" are none; accepted are A:B:COUNT, with 2 to {_MOST} targets from A to B, and A,B,C, '
+            "each a number from 0 to 1"
+        )
+    return found
+
+
 def step(text: str) -> dict[str, Any]:
     """Parse a step of the command line; its values are checked when it is used."""
     kind, _, rest = text.partition(":")

@@ -74,7 +74,7 @@ def cautions(sparsities: Array, energies: Array) -> tuple[Caution, ...]:
                 "lower target",
             )
         )
-    single = int(np.count_nonzero(sparsities >= _ONE_PIXEL))
+    single = single_pixels(sparsities)
     if single >= max(2, _MANY * r):
         found.append(
             Caution(
@@ -83,6 +83,11 @@ def cautions(sparsities: Array, energies: Array) -> tuple[Caution, ...]:
             )
         )
     return tuple(found)
+
+
+def single_pixels(sparsities: Array) -> int:
+    """Number of basis images with one pixel, or as good as that, by the sparsity of each."""
+    return int(np.count_nonzero(sparsities >= _ONE_PIXEL))
 
 
 def sparser_and_better(

@@ -34,6 +34,7 @@ from gsp_studio.experiments.contents import (
     label_of,
     notes_on,
 )
+from gsp_studio.experiments.path_points import PathPoints
 from gsp_studio.io.dataset import one_line
 from gsp_studio.io.montage import montage_image
 
@@ -61,8 +62,12 @@ _STYLE = {
     "savefig.bbox": "tight",
     "savefig.pad_inches": 0.05,
     "pdf.fonttype": 42,  # text stays text
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gsp-studio",
     "text.parse_math": False,  # a dollar sign in a file's name is one
 }
+#: Names of the date in files that have one.
+_DATES = {".pdf": "CreationDate", ".svg": "Date"}
 
 
 @contextmanager
@@ -79,9 +84,9 @@ def save_figure(content: Content, path: Path) -> None:
     Parameters
     ----------
     content : Content
-        Curves, OverSparsity, Bases or ErrorMaps.
+        Curves, OverSparsity, Bases, ErrorMaps or PathPoints.
     path : Path
-        A name that ends in .png or .pdf.
+        A name that ends in .png, .svg or .pdf.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def save_figure(content: Content, path: Path) -> None:
     with _own_style():
         sheet = draw(content)
         # Without its date, the same figure is the same file.
-        sheet.savefig(path, metadata={"CreationDate": None} if path.suffix == ".pdf" else {})
+        sheet.savefig(path, metadata={_DATES[path.suffix]: None} if path.suffix in _DATES else {})
 
 
 def draw(content: Content) -> Sheet:
@@ -103,6 +108,8 @@ def draw(content: Content) -> Sheet:
         return _draw_bases(content)
     if isinstance(content, ErrorMaps):
         return _draw_maps(content)
+    if isinstance(content, PathPoints):
+        return _draw_path(content)
     raise TypeError(f"there is no drawing of {type(content).__name__}")
 
 
@@ -163,6 +170,46 @@ def _draw_over_sparsity(content: OverSparsity) -> Sheet:
     axes.set_axisbelow(True)
     sheet.legend(loc="outside right upper", frameon=False, handlelength=3.6)
     _write_notes(sheet, content.curves)
+    return sheet
+
+
+def _draw_path(points: PathPoints) -> Sheet:
+    """The error over the target; below it, where there are any, the basis images that are of little use."""
+    spec, solved = points.spec, points.sorted_results
+    targets = np.array([target for target, _ in solved])
+    errors = np.array([100 * result.error for _, result in solved])
+    dead = np.array([len(result.dead) for _, result in solved])
+    single = np.array([points.one_pixel(result) for _, result in solved])
+    has_counts = bool(dead.any() or single.any())
+    sheet = Sheet(figsize=(6.0, 5.0 if has_counts else 4.0))
+    rows = sheet.subplots(1 + has_counts, 1, sharex=True, squeeze=False, height_ratios=[3, 1][: 1 + has_counts])[:, 0]
+    method = solved[0][1].params.method
+    colour, _, marker = _LINES[method]
+    rows[0].plot(targets, errors, color=colour, linewidth=1.5, marker=marker, markersize=4.5)
+    at = points.knee
+    if at == at:
+        error = 100 * points.results[at].error
+        rows[0].axvline(at, color="0.5", linewidth=0.8, linestyle=(0, (4, 3)))
+        rows[0].annotate(
+            f"knee: s = {at:.3f}, {error:.2f} %", (at, error), (-6, 14), textcoords="offset points", ha="right"
+        )
+    rows[0].set_ylim(bottom=0.0)
+    rows[0].set_ylabel("error in %")
+    total = len(spec.targets)
+    many = f"{len(solved)} of {total} targets" if len(solved) < total else f"{total} target{'s' * (total > 1)}"
+    title = f"{spec.dataset.name}, rank {spec.params.rank}, {METHODS[method].label}, {many}"
+    rows[0].set_title(one_line(title), loc="left")
+    if has_counts:
+        rows[1].step(targets, single, where="mid", color="#000000", linewidth=1.2, label="one pixel")
+        rows[1].step(targets, dead, where="mid", color="#D55E00", linewidth=1.2, linestyle=(0, (5, 1.5)), label="dead")
+        rows[1].set_ylim(bottom=0.0)
+        rows[1].yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        rows[1].set_ylabel("basis images")
+        rows[1].legend(frameon=False, loc="upper left")
+    rows[-1].set_xlabel("target: average sparsity of the basis")
+    for axes in rows:
+        axes.grid(which="major", color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
     return sheet
 
 

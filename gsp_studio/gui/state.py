@@ -262,7 +262,7 @@ class PathCurve:
     rank : int
         Of so many.
     knee : float
-        Up to where sparsity costs little, see `scanning.knee`; NaN without one, and until the curve is complete.
+        Up to where sparsity costs little, see `core.knee`; NaN without one, and until the curve is complete.
     origin : str
         Where the pinned basis comes from, in words.
     """

@@ -12,8 +12,9 @@ import pytest
 from handling import Listener, open_faces, settle, wait_until
 
 import gsp_studio as gs
+from gsp_studio.core.knee import knee
 from gsp_studio.gui.jobs import compute
-from gsp_studio.gui.jobs.path_scan import COUNT, knee
+from gsp_studio.gui.jobs.path_scan import COUNT
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Phase
 

@@ -1,19 +1,26 @@
-"""Style and captions of exported figures, and the labelled montage."""
+"""Style and captions of exported figures, and montages with words."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.montage import Scale, grid_shape, to_grey
+from gsp_studio.io.montage import Scale, grid_shape, montage_image, to_grey
 from gsp_studio.io.run_record import ExportedRun
+
+Array = npt.NDArray[Any]
 
 #: Pixels of the shorter side of a tile, in figures that are looked at.
 TILE = 96
+#: Pixels of the longer side of a montage beside others: as many as a small one is enlarged to, and at most.
+_LONG, _LONGEST = 480, 1000
 
 
 @dataclass(frozen=True)
@@ -63,4 +70,30 @@ def labelled_montage(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> 
     sheet.paste(Image.fromarray(ramp), (gap, top))
     draw.text((gap, top + 16), "0", fill="black", font=font)
     draw.text((gap + wide, top + 16), white, fill="black", font=font, anchor="ra")
+    return sheet
+
+
+def captioned_montage(dataset: Dataset, W: Array, caption: str) -> Image.Image:
+    """The basis images, each with its own white, and a line below them: one of several that are compared."""
+    images = dataset.pictures(W)
+    rows, columns = grid_shape(len(images))
+    longer = max(rows * images.shape[1], columns * images.shape[2])
+    montage = Image.fromarray(np.ascontiguousarray(montage_image(images, gap=2, zoom=max(1, _LONG // longer))))
+    montage = montage.reduce(max(1, -(-max(montage.size) // _LONGEST)))
+    font, line = ImageFont.load_default(14), 22
+    width = max(montage.width, round(font.getlength(caption)) + 4)
+    sheet = Image.new(montage.mode, (width, montage.height + line), "white")
+    sheet.paste(montage, ((width - montage.width) // 2, 0))
+    ImageDraw.Draw(sheet).text((width / 2, montage.height + 2), caption, fill="black", font=font, anchor="ma")
+    return sheet
+
+
+def side_by_side(images: Sequence[Image.Image], gap: int = 12) -> Image.Image:
+    """Images of one mode in a row."""
+    width = sum(image.width for image in images) + gap * (len(images) - 1)
+    sheet = Image.new(images[0].mode, (width, max(image.height for image in images)), "white")
+    left = 0
+    for image in images:
+        sheet.paste(image, (left, 0))
+        left += image.width + gap
     return sheet

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -243,8 +243,13 @@ def _animate(path: Path, bases: Any, dataset: Dataset, style: FigureStyle) -> No
         images = dataset.pictures(W)
         zoom = style.zoom or max(1, TILE // 2 // min(images.shape[1:3]))
         frames.append(Image.fromarray(np.ascontiguousarray(montage_image(images, gap=2, scale=style.scale, zoom=zoom))))
-    times = [_FRAME_MS] * (len(frames) - 1) + [_LAST_MS]
-    frames[0].save(path, format="GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
+    save_animation(path, iter(frames), len(frames), _FRAME_MS)
+
+
+def save_animation(path: Path, frames: Iterator[Image.Image], count: int, each: int) -> None:
+    """Write `count` images of one size as an animated GIF: `each` is a frame's time in milliseconds, the last stays."""
+    times = [each] * (count - 1) + [_LAST_MS]
+    next(frames).save(path, format="GIF", save_all=True, append_images=frames, duration=times, loop=0)
 
 
 def _report(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:

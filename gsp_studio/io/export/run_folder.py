@@ -58,6 +58,9 @@ _NAMES = (
     r"history\.csv",
     r"H\.npy",
     r"H\.zarr\.zip",
+    r"path\.(csv|png|svg|pdf)",
+    r"strip\.png",
+    r"point_[0-9]+\.npz",
 )
 _OURS = re.compile(
     "|".join([*_NAMES, r"repeat\.py", r"run\.json", *(name for extra in EXTRAS.values() for name in extra.files)])
@@ -129,7 +132,7 @@ def export_run(
         )
     if options.factors:
         apart = options.coefficients or ("npy" if isinstance(H, Coefficients) else None)
-        writers[FACTORS] = lambda path: _write_factors(path, dataset, run.result, apart is None)
+        writers[FACTORS] = lambda path: write_factors(path, dataset, run.result, apart is None)
         if apart is not None:
             writers[COEFFICIENTS[apart]] = lambda path: WRITERS[apart](path, H)
     if options.history:
@@ -291,7 +294,8 @@ def _visible_zoom(images: Array) -> int:
     return max(1, math.ceil(_VISIBLE / shorter))
 
 
-def _write_factors(path: Path, dataset: Dataset, result: Result, with_h: bool) -> None:
+def write_factors(path: Path, dataset: Dataset, result: Result, with_h: bool = True) -> None:
+    """Write W, H and what makes images of them as a .npz, which `io.factors.read_factors` reads."""
     with_coefficients: dict[str, Any] = {"H": result.H} if with_h else {}
     np.savez_compressed(
         path,

@@ -177,7 +177,7 @@ def test_a_run_json_cannot_make_us_remove_other_files(tmp_path, dataset, run):
     assert (tmp_path / "out" / "thesis.tex").read_text() == "keep"
 
 
-@pytest.mark.parametrize("fails", ["save_image", "_write_factors", "_write_history", "write_json"])
+@pytest.mark.parametrize("fails", ["save_image", "write_factors", "_write_history", "write_json"])
 @pytest.mark.parametrize("kind", [OSError, RuntimeError, KeyboardInterrupt])
 def test_a_failing_write_leaves_nothing(tmp_path, dataset, run, monkeypatch, fails, kind):
     def fail(*_):

@@ -1,0 +1,26 @@
+"""The knee of a curve; light, as the window imports it first."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+def knee(x: Array, y: Array) -> float:
+    """Up to where x costs little: the x of the point that lies farthest below the curve's chord; NaN where none does.
+
+    Both axes are scaled to [0, 1] between the curve's ends, so that the chord is a diagonal; the distance of a point
+    from it is then in proportion to ``y_chord - y``. Points above the chord are where the curve flattens out again:
+    there the price has been paid, so they do not count.
+    """
+    width, height = float(x[-1] - x[0]), float(y[-1] - y[0])
+    if width <= 0.0 or height == 0.0:
+        return math.nan
+    below = (y[0] + height * (x - x[0]) / width - y) / abs(height)
+    best = int(np.argmax(below))
+    return float(x[best]) if below[best] > 1e-6 else math.nan

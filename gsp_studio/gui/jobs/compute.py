@@ -56,8 +56,8 @@ def warm_up() -> None:
     X = np.asfortranarray(np.random.default_rng(0).random((12, 40), np.float32))
     result = factorize(X, Params(rank=3, sparsity=0.5, max_iter=2), get_backend("auto", solver_threads()))
     pinned = pinned_of(result, "")
-    Projector(pinned).frame(0.6, 0.0, result)
-    Projector(replace(pinned, weights=np.linspace(0.1, 1.0, len(X)))).frame(0.6, 0.0, result)
+    Projector(pinned).show(0.6)
+    Projector(replace(pinned, weights=np.linspace(0.1, 1.0, len(X)))).show(0.6)
 
 
 def known() -> Capabilities:

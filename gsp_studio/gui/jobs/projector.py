@@ -133,7 +133,8 @@ class Projector:
         plain = self.show(s, s_h)
         if refined is None:
             return plain
-        projection = group_sparse_projection(refined.dense, s, self.pinned.weights)
+        # By the kernels of `show`: no move waits for others to be compiled.
+        projection = SparsityPath(refined.dense, self.pinned.weights, copy=False).project(s)
         own = self_product(projection.values)
         error = refined.gram.relative_error(projection.values, own)
         if not error < plain.error:

@@ -39,7 +39,7 @@ class BasisProjection(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.projector: Projector | None = None
-        self._compiled: set[tuple[np.dtype, bool]] = set()  # types of which the kernels are there, refined or not
+        self._compiled: set[np.dtype] = set()  # types of which the kernels are there
         self._job: Job[ProjectionRequest, DisplayedBasis] = Job(_show, "gsp-project", self)
         self._job.answered.connect(self._tell)
         self._job.failed.connect(self.failed)
@@ -79,7 +79,7 @@ class BasisProjection(QObject):
             return
         W = projector.pinned.W
         # Other coefficients need a product with the data.
-        if W.size <= SAME_EVENT and (W.dtype, refined is not None) in self._compiled and s_h == 0.0:
+        if W.size <= SAME_EVENT and W.dtype in self._compiled and s_h == 0.0:
             self.projected.emit(projector.frame(s, 0.0, refined))
         else:
             self._job.submit(ProjectionRequest(projector, s, s_h, refined))
@@ -94,7 +94,7 @@ class BasisProjection(QObject):
         return self._job.close(timeout)
 
     def _tell(self, asked: ProjectionRequest, shown: DisplayedBasis) -> None:
-        self._compiled |= {(asked.projector.pinned.W.dtype, is_refined) for is_refined in {False, asked.refined is not None}}
+        self._compiled.add(asked.projector.pinned.W.dtype)
         self.projected.emit(shown)
 
 

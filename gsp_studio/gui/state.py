@@ -353,7 +353,7 @@ class RunEntry:
     pinned: Pinned
     shown: DisplayedBasis
     marks: tuple[RunEvent, ...] = ()
-    #: Number of the run whose first iterations it shares, and how many these are; 0 where there is none.
+    #: Number of the run whose first iterations it shares, and how many these are: none of one that it was refined from.
     origin: tuple[int, int] = (0, 0)
     remarks: Annotations = field(default_factory=Annotations)
     #: Stability of its basis images over seeds, where that has been asked.

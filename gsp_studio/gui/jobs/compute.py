@@ -198,6 +198,13 @@ def branched(entry: RunEntry, n_iter: int, s: float) -> Runner:
     return branch(entry.spec, entry.outcome.interventions, n_iter, lambda params: replace(params, sparsity=s))
 
 
+def records_of(result: Result) -> tuple[Record, ...]:
+    """The iterations of a run from its history."""
+    history = result.history
+    columns = (history.n_iter, history.error, history.sparsity, history.target, history.seconds)
+    return tuple(Record(int(row[0]), *map(float, row[1:])) for row in zip(*columns, strict=True))
+
+
 def entry_of(
     number: int,
     spec: RunSpec,
@@ -220,7 +227,7 @@ def entry_of(
         label=f"{method.label}, rank {rank}"
         + (f", s = {last:.3f}" if method.uses_sparsity else "")
         + (f", s of H = {last_h:.3f}" if last_h else "")
-        + (f", branch of run {origin[0]} at {origin[1]}" if origin[0] else ""),
+        + _origin_words(origin, spec.params),
         spec=spec,
         outcome=outcome,
         records=records,
@@ -229,6 +236,13 @@ def entry_of(
         marks=marks_of(spec.params, outcome.interventions, records),
         origin=origin,
     )
+
+
+def _origin_words(origin: tuple[int, int], params: Params) -> str:
+    if origin[1]:
+        return f", branch of run {origin[0]} at {origin[1]}"
+    is_refined = not isinstance(params.init, str)
+    return f", refined from run {origin[0]}" if origin[0] else ", refined" if is_refined else ""
 
 
 def as_text(kind: str, dataset: Dataset, entry: RunEntry) -> str:

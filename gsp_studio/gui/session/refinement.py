@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.core.params import Params
@@ -15,7 +16,7 @@ from gsp_studio.gui.state import DisplayedBasis, RunSettings
 
 if TYPE_CHECKING:
     from gsp_studio.core.results import Iterate, Result
-    from gsp_studio.engine.run import Outcome
+    from gsp_studio.engine.run import Outcome, RunSpec
     from gsp_studio.engine.runner import Runner
     from gsp_studio.gui.state import Pinned
     from gsp_studio.io.dataset import Dataset
@@ -28,6 +29,7 @@ class Refinement(QObject):
     """One run that follows the targets, and its newest iterate; what is dropped is never shown."""
 
     refined = Signal(object)  # DisplayedBasis at the target asked for
+    begun = Signal(bool)  # there is something to keep, or no more
     activityChanged = Signal(str)  # what is being done, "" for nothing
     failed = Signal(str, str)
 
@@ -47,6 +49,11 @@ class Refinement(QObject):
         #: The newest iterate; None before there is one.
         self.latest: Iterate | Result | None = None
 
+    def _set_latest(self, it: Iterate | Result | None) -> None:
+        was_there, self.latest = self.latest is not None, it
+        if was_there != (it is not None):
+            self.begun.emit(not was_there)
+
     @property
     def is_running(self) -> bool:
         """Whether iterations are under way."""
@@ -63,7 +70,7 @@ class Refinement(QObject):
             except ValueError as error:
                 self.failed.emit(*told(error))
                 return
-            self.latest = None
+            self._set_latest(None)
             self._start(runner)
         elif _are_targets(choice, runner.params.sparsity, runner.params.sparsity_h):
             return
@@ -95,8 +102,23 @@ class Refinement(QObject):
     def drop(self) -> bool:
         """Stop, and forget what is there; whether iterations were under way."""
         was_running = self._cancel()
-        self._runner = self._outcome = self._frame = self.latest = None
+        self._runner = self._outcome = self._frame = None
+        self._set_latest(None)
         return was_running
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether there is a run that made the basis on the screen, and its start is in memory here."""
+        runner = self._runner
+        return runner is not None and self.latest is not None and isinstance(runner.spec.params.init[1], np.ndarray)
+
+    def so_far(self) -> tuple[RunSpec, Outcome] | None:
+        """The run that made the basis on the screen, as if it had been cancelled now; None where it cannot be kept."""
+        runner = self._runner
+        if runner is None or not self.can_be_kept:
+            return None
+        outcome = self._outcome or runner.so_far()
+        return None if outcome is None or outcome.result is None else (runner.spec, outcome)
 
     def _cancel(self) -> bool:
         self._late.stop()
@@ -116,7 +138,7 @@ class Refinement(QObject):
         runner = self._runner
         it = None if runner is None or not self.is_running else runner.poll().iterate
         if it is not None:
-            self.latest = it
+            self._set_latest(it)
             # One of a target that has moved on is projected to the new one by the next frame.
             if _are_targets(self._choice, it.target, None if math.isnan(it.target_h) else it.target_h):
                 shown = self._shown()
@@ -130,7 +152,7 @@ class Refinement(QObject):
         assert runner is not None
         self._outcome = outcome
         if result is not None:
-            self.latest = result
+            self._set_latest(result)
         steps = [step.change for step in outcome.interventions if isinstance(step.change, Params)]
         last = steps[-1] if steps else runner.spec.params
         is_there = _are_targets(self._choice, last.sparsity, last.sparsity_h)

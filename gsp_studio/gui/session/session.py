@@ -200,6 +200,17 @@ class Session(QObject):
         else:
             self.loader.cancel()
 
+    @property
+    def can_keep(self) -> bool:
+        """Whether the basis on the screen has been refined and can become a run of the list."""
+        return self.phase is Phase.IDLE and self.basis.refinement.can_be_kept
+
+    def keep(self) -> None:
+        """Make the refined basis on the screen a run of the list, and stop refining it."""
+        found, pinned, shown = self.basis.refinement.so_far(), self.basis.pinned, self.display.shown
+        if self.can_keep and found is not None and pinned is not None and shown is not None:
+            self.control.keep(*found, pinned, shown.order)
+
     def _show_run(self, entry: RunEntry) -> None:
         self.warm_fit.retire()
         self.slider.pin(entry.pinned, entry.shown.order)

@@ -14,6 +14,13 @@ from gsp_studio.gui.session import projection
 from gsp_studio.gui.session.session import Session
 
 
+@pytest.fixture
+def faces(faces: Session) -> Session:
+    """A session that only projects."""
+    faces.basis.set_refine(False)
+    return faces
+
+
 def true_error(session: Session, W: np.ndarray) -> float:
     X = session.dataset.X.astype(np.float64)
     return float(np.linalg.norm(X - W.astype(np.float64) @ session.basis.pinned.H) / np.linalg.norm(X))

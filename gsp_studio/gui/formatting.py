@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gsp_studio.io.error_text import describe_error
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import RunEntry
+    from gsp_studio.gui.state import DisplayedBasis, RunEntry
     from gsp_studio.io.dataset import Dataset
 
 
@@ -35,6 +35,14 @@ def percent(fraction: float) -> str:
 def signed_percent(fraction: float) -> str:
     """0.0234 as "+2.340 %", with a true minus sign."""
     return f"{100 * fraction:+.3f} %".replace("-", "−")
+
+
+def refined_words(shown: DisplayedBasis) -> str:
+    """The error of a refined basis, and whether it has come to rest."""
+    if shown.is_solved:
+        return f"solved {percent(shown.error)}"
+    count = f"{shown.iterations} iteration{'s' if shown.iterations > 1 else ''}"
+    return f"{'refining,' if shown.is_refining else 'stopped after'} {count}: error {percent(shown.error)}"
 
 
 def signed(value: float, digits: int) -> str:

@@ -295,6 +295,7 @@ def test_it_belongs_to_its_run_and_stays_while_the_slider_projects_it(faces_wind
     window, session = faces_window, faces_window.session
     checked(window)
     view = window.montage.view
+    session.basis.set_refine(False)
     session.settings.set_sparsity(0.95)
     wait_until(lambda: session.display.shown.target == pytest.approx(0.95))
     assert view._spread.isVisible()
@@ -305,11 +306,13 @@ def test_it_belongs_to_its_run_and_stays_while_the_slider_projects_it(faces_wind
     assert window.basis._stability is None
     session.control.show(0)
     assert view._spread.isVisible()
-    session.basis.set_auto_refit(True)
+    session.basis.set_refine(True)
     session.settings.set_sparsity(0.3)
     session.settings.settle_sparsity()
-    wait_until(lambda: session.runs.index == -1)
-    assert not view._spread.isVisible(), "a refit of both factors is another basis"
+    wait_until(lambda: session.display.shown.is_solved)
+    assert not view._spread.isVisible(), "a refined basis is another one"
+    session.control.show(0)
+    assert view._spread.isVisible()
 
 
 def slow(window: MainWindow) -> None:

@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.backends.backend import gives_same_bits
+from gsp_studio.gui.formatting import percent, refined_words
 from gsp_studio.gui.state import TOLERANCE, BasisPreview, Capabilities, DisplayedBasis, RunEntry
 from gsp_studio.gui.theme import current_theme, pixmap
 
@@ -78,6 +79,8 @@ class ConstraintChip(QWidget):
         self._tell(text)
         if shown is not None:
             lines = [text, f"the least sparse basis image has {float(shown.sparsities.min()):.4f}"]
+            if shown.iterations:
+                lines.append(f"{refined_words(shown)}, projected {percent(shown.projected)}")
             if not math.isnan(shown.target_h):
                 lines.append(f"coefficients: target {shown.target_h:.4f}, attained {shown.sparsity_h:.4f}")
             lines += [caution.sentence for caution in (*self._cautions, *self._better)]

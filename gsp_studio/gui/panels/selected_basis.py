@@ -162,6 +162,8 @@ class BasisPanel(QWidget):
 
     def _show_stability(self) -> None:
         found, k = self._stability, self._basis
+        if self._shown is not None and self._shown.iterations:
+            found = None  # a refined basis is another one than the run's
         there = found is not None and self._shown is not None and 0 <= k < len(found.cosine) == len(self._shown.order)
         text, head = "–", "Stability"
         if found is not None and there:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.core.matching import chance_cosines
-from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Record, RunSpec
+from gsp_studio.engine.run import FinishReason, Intervention, Outcome, RunSpec
 from gsp_studio.engine.runner import Runner
 from gsp_studio.experiments.stability import BasisStability
 from gsp_studio.gui.jobs import compute
@@ -122,12 +122,9 @@ def entry_from(saved: SavedRun, X: Any, problems: list[str] | None = None) -> Ru
         ),
         versions=run.versions,
     )
-    history = result.history
-    columns = (history.n_iter, history.error, history.sparsity, history.target, history.seconds)
-    records = tuple(Record(int(row[0]), *map(float, row[1:])) for row in zip(*columns, strict=True))
     spec = RunSpec(X, run.start, run.backend, run.threads, run.mask, run.fingerprint)
     origin = read_origin(details.get("origin", [0, 0]), about, problems)
-    entry = compute.entry_of(saved.number, spec, outcome, records, origin)
+    entry = compute.entry_of(saved.number, spec, outcome, compute.records_of(result), origin)
     remarks = read_remarks(details, len(result.H), about, problems)
     return replace(entry, remarks=remarks, stability=_stability_from(saved, problems))
 

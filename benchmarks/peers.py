@@ -67,12 +67,14 @@ class Timed:
 
 def rows(X: np.ndarray, is_cbcl: bool, quick: bool, backend: Any) -> list[Row]:
     """A-HALS and NeNMF against every peer at hand, and A-HALS with and without extrapolation."""
+    goals = is_cbcl and not quick  # they are for the whole number of iterations
     out = []
     for peer in PEERS:
         if is_at_hand(peer, X):
-            out += against(peer, X, is_cbcl, 1 if quick else 5, min(peer.n_iter, 50) if quick else peer.n_iter, backend)
+            pairs = 3 if peer.goal is None else 5
+            out += against(peer, X, goals, 1 if quick else pairs, min(peer.n_iter, 50 if quick else _MOST), backend)
     seeds = range(1 if quick else 5)
-    out.append(over_plain("ahals_to_plain_200", [X] * len(seeds), RANK, 0.30 if is_cbcl else None, backend))
+    out.append(over_plain("ahals_to_plain_200", [X] * len(seeds), RANK, 0.30 if goals else None, backend))
     if not quick:
         out.append(over_plain("ahals_to_plain_200_noisy", [noisy(seed) for seed in seeds], 32, 1.05, backend))
     return out
@@ -99,13 +101,13 @@ def is_at_hand(peer: Peer, X: np.ndarray) -> bool:
     return True
 
 
-def against(peer: Peer, X: np.ndarray, is_cbcl: bool, pairs: int, n_iter: int, backend: Any) -> list[Row]:
+def against(peer: Peer, X: np.ndarray, has_goal: bool, pairs: int, n_iter: int, backend: Any) -> list[Row]:
     """Time of each of ours to the error of a peer after its iterations, over its time; medians of pairs."""
     X = np.asfortranarray(X, dtype=peer.dtype)
     W0, H0 = (factor.astype(peer.dtype) for factor in start(X))
     scale = np.sqrt(np.sum((W0.T @ X) * H0) / np.sum((W0.T @ W0) * (H0 @ H0.T)))  # as ours scales it
     W0, H0 = scale * W0, scale * H0
-    ours = {method: gs.Params(RANK, method, max_iter=_MOST, init=(W0, H0)) for method in ("ahals", "nenmf")}
+    ours = {method: gs.Params(RANK, method, max_iter=_MOST, init=(W0, H0), tol=0.0) for method in ("ahals", "nenmf")}
     for params in ours.values():
         run(X[:, :200], gs.Params(RANK, params.method, max_iter=5), backend)  # compile
     found: dict[str, list[tuple[Timed, Timed]]] = {method: [] for method in ours}
@@ -114,7 +116,7 @@ def against(peer: Peer, X: np.ndarray, is_cbcl: bool, pairs: int, n_iter: int, b
         for method, params in ours.items():
             found[method].append((run(X, params, backend, theirs.error), theirs))
     return [
-        row(f"{method}_over_{peer.name}", of_pairs, peer.goal if is_cbcl and method == "ahals" else None)
+        row(f"{method}_over_{peer.name}", of_pairs, peer.goal if has_goal and method == "ahals" else None)
         for method, of_pairs in found.items()
     ]
 
@@ -135,8 +137,10 @@ def over_plain(name: str, data: list[np.ndarray], rank: int, goal: float | None,
     """Time of extrapolated A-HALS to the error of 200 plain iterations, over theirs; median over seeds 0, 1, ..."""
     pairs = []
     for seed, X in enumerate(data):
-        plain = run(X, gs.Params(rank, "ahals", seed=seed, max_iter=200, extrapolate=False), backend)
-        pairs.append((run(X, gs.Params(rank, "ahals", seed=seed, max_iter=_MOST), backend, plain.error), plain))
+        plain = run(X, gs.Params(rank, "ahals", seed=seed, max_iter=200, extrapolate=False, tol=0.0), backend)
+        pairs.append(
+            (run(X, gs.Params(rank, "ahals", seed=seed, max_iter=_MOST, tol=0.0), backend, plain.error), plain)
+        )
     return row(name, pairs, goal)
 
 

@@ -135,8 +135,8 @@ def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     studio.drag(0.85, 0.93)
     yield "drag", window
     studio.release()
-    studio.wait(lambda: session.display.shown.before_refit == session.display.shown.before_refit)
-    yield "refit", window
+    studio.wait(lambda: session.display.shown.is_solved)
+    yield "refined", window
     for tile in (0, 4, 9):
         bars = window.sparsity.bars
         each = bars.width() / len(session.display.shown.order)
@@ -204,7 +204,7 @@ def stability(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     before = session.display.marked
     session.check_stability()
     studio.wait(lambda: session.runs.entries[-1].stability is not None)
-    session.display.select(int(session.runs.entries[-1].stability.cosine.argmin()))
+    session.display.select(int(session.runs.entries[-1].stability.similarity.argmin()))
     studio.idle(0.5)
     yield "stability", window
     session.display.mark(before)

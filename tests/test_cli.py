@@ -15,6 +15,7 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.cli import main
+from gsp_studio.core.matching import match_bases
 from gsp_studio.io import logfile
 from gsp_studio.io.run_json import read_run
 
@@ -250,7 +251,7 @@ def test_bad_masks_weights_and_starts_get_one_sentence(stack, tmp_path, monkeypa
 def test_compare_prints_a_line_a_method(stack, capsys):
     assert main(["compare", str(stack), "--rank", "3", "--sparsity", "0.6", "--max-iter", "4"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["method", "A-HALS", "PSNMF"]
+    assert [line.split()[0] for line in lines] == ["method", "A-HALS", "GSP-HALS"]
 
 
 def test_info_and_version(capsys):
@@ -331,6 +332,8 @@ def test_a_batch_goes_on_after_a_failure(stack, tmp_path, capsys):
     assert compared[2]["similarity"] == pytest.approx(1, abs=1e-6)
     assert compared[2]["differs"] == {"error": 0, "sparsity": 0}
     assert compared[1]["similarity"] < 1
+    mean_cosine = match_bases(*(np.load(os.path.join(run, "factors.npz"))["W"] for run in runs[:2])).cosine.mean()
+    assert compared[1]["similarity"] < mean_cosine - 0.1, "above chance"
     assert main(["compare", *runs]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 4
 

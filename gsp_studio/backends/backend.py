@@ -175,8 +175,9 @@ class Backend:
     filling : (Xt, filled, Places) -> (V, H) -> ``||.||^2``
         How the fit ``W H`` is written into the missing entries of Xt, the same memory as `filled` of the host where
         Xt is no device's; each call gives the squared norm of what it has written.
-    step_distance : (H, C, G, L, m) -> float
-        ``||H - max(0, H - (G H - C) / L)||_F``; m pixels say how many images are summed at once.
+    step_distance : (H, C, G, L, m, lengths of the host) -> float
+        ``||K - max(0, K - (G K - C) / L)||_F``, K the rows of H times `lengths` (r,); m pixels say how many images are
+        summed at once.
     scope : () -> context manager
         Entered around the kernels of an iteration: gives the thread pools their turn.
     clock : () -> float
@@ -222,7 +223,7 @@ class Backend:
     measure: Callable[[Any, Any, Any, Array | None], Measured]
     penalized: Callable[[Any, Any, Any, Array], Any]
     filling: Callable[[Any, Array, Places], Callable[[Any, Any], float]]
-    step_distance: Callable[[Any, Any, Any, float, int], float]
+    step_distance: Callable[[Any, Any, Any, float, int, Array], float]
     scope: Callable[[], AbstractContextManager[Any]]
     clock: Callable[[], float] = time.perf_counter
     descend: Callable[..., tuple[Any, Any, float] | None] | None = None

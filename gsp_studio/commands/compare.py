@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``gsp-studio compare``."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a data set; or several exported runs")
     parser.add_argument("--json", action="store_true", help="of exported runs: the comparison as JSON on stdout")
-    parser.add_argument("--methods", default="ahals,psnmf", help="methods, separated by commas")
+    parser.add_argument("--methods", default="ahals,gsphals", help="methods, separated by commas")
     arguments.add_parameters(parser, only=("rank", "sparsity", "max_iter", "seed"))
     arguments.add_layout(parser)
     arguments.add_machine(parser)

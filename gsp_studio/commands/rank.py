@@ -13,7 +13,7 @@ from gsp_studio.commands import arguments
 if TYPE_CHECKING:
     from gsp_studio.experiments.rank import RankRow
 
-_HEADS = ("rank", "left out", "spread", "explained", "stability", "dispersion", "cophenetic")
+_HEADS = ("rank", "left out", "spread", "energy", "stability", "consensus", "cophenetic")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ranks to try, B left out; or A,B,C (2:13)",
     )
     parser.add_argument("--seeds", type=int, default=5, help="fits of each rank to all data")
-    parser.add_argument("--method", default="ahals", help="as for fit")
+    parser.add_argument("--method", default="ahals", help="as for fit; ranks are judged without its target")
     parser.add_argument("--sparsity", type=float, default=0.85, help="target of methods that have one")
     parser.add_argument("--max-iter", type=int, default=100, help="iterations of each fit")
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
@@ -50,16 +50,19 @@ def run(args: argparse.Namespace) -> int:
     params = Params(1, args.method, args.sparsity, args.seed, args.max_iter)
 
     def show(row: RankRow) -> None:
-        numbers = (row.explained.mean(), row.stability, row.consensus.dispersion, row.consensus.cophenetic)
+        numbers = (row.explained_energy.mean(), row.stability, row.consensus.agreement, row.consensus.cophenetic)
         told = "".join(f" {number:10.4f}" for number in numbers)
         print(f"{row.rank:4} {100 * row.error:10.3f} % {100 * row.spread:9.3f} %{told}", file=words, flush=True)
 
     print("{:>4} {:>12} {:>11} {:>10} {:>10} {:>10} {:>10}".format(*_HEADS), file=words)
     study = study_ranks(dataset.X, args.ranks, params, get_backend(args.backend, args.threads), args.seeds, show)
     print(f"suggested: rank {study.suggested}, as {study.reason}", file=words)
+    if study.warning:
+        print(f"warning: {study.warning}", file=words)
     if args.json:
         rows = [_as_json(row) for row in study.rows]
-        print(json.dumps({"suggested": study.suggested, "reason": study.reason, "ranks": rows}))
+        said = {"suggested": study.suggested, "reason": study.reason, "warning": study.warning}
+        print(json.dumps({**said, "ranks": rows}))
     return 0
 
 
@@ -69,9 +72,11 @@ def _as_json(row: RankRow) -> dict[str, Any]:
         "rank": row.rank,
         "error": row.error,
         "spread": row.spread,
-        "explained": float(row.explained.mean()),
+        "explained_energy": float(row.explained_energy.mean()),
         "stability": row.stability,
+        "consensus": row.consensus.agreement,
         "dispersion": row.consensus.dispersion,
         "cophenetic": row.consensus.cophenetic,
+        "free_sparsity": row.free_sparsity,
     }
     return {name: None if math.isnan(number) else number for name, number in numbers.items()}

@@ -66,7 +66,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         Outer iterations at most.
     tol : float
         Stop when the error improves less than this fraction over 10 iterations; 0 never stops. Where `max_iter` comes
-        first, a ConvergenceWarning says so.
+        first and it is not the default, a ConvergenceWarning says so.
     random_state : int, RandomState or None
         Of the start. None: another one at each fit.
     backend : str
@@ -122,7 +122,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         self,
         n_components: int | str | None = "auto",
         *,
-        method: str = "psnmf",
+        method: str = "gsphals",
         sparsity: float = 0.85,
         sparsity_h: float | None = None,
         weights: npt.ArrayLike | None = None,
@@ -130,7 +130,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         continuation: int = 0,
         extrapolate: bool = True,
         max_iter: int = 200,
-        tol: float = 0.0,
+        tol: float = 1e-5,
         random_state: Any = 0,
         backend: str = "auto",
         verbose: int = 0,
@@ -197,7 +197,8 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         result = factorize(_images(data), params, self.backend, _print_line if self.verbose else None, gone)
         if self.verbose and result.stop is not None:
             print(f"[SparseNMF] ended after {result.n_iter} iterations: {result.stop.value}")
-        if params.tol > 0 and result.stop is Stop.MAX_ITER:
+        # The default only saves iterations; one that was chosen says what is expected.
+        if params.tol > 0 and params.tol != Params.tol and result.stop is Stop.MAX_ITER:
             told = (
                 f"the error still improved by more than tol = {params.tol} at max_iter = {params.max_iter} iterations"
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,13 +13,14 @@ from gsp_studio.backends import Backend
 from gsp_studio.backends.backend import Measured
 from gsp_studio.backends.kernels import adopted, for_host
 from gsp_studio.core.distributed import shards
-from gsp_studio.core.distributed.matrix import made, step_left
+from gsp_studio.core.distributed.matrix import made
 from gsp_studio.core.edits import Edit, Kill, Split, free_problem, free_rows
 from gsp_studio.core.initialization import best_scale, initial_factors
 from gsp_studio.core.masking import Missing
-from gsp_studio.core.methods import METHODS, Method, UpdateBasis, new_sparse_coefficients
+from gsp_studio.core.methods import METHODS, UpdateBasis, new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, squared_norm
 from gsp_studio.core.momentum import Momentum
+from gsp_studio.core.optimality import stationarity
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.pricing import SharedPrice
 from gsp_studio.core.reseeding import reseeded
@@ -28,7 +28,7 @@ from gsp_studio.core.results import Iterate, handed_out, is_other_problem
 from gsp_studio.core.splitting import can_split, split
 from gsp_studio.core.trials import Trials, new_trials
 from gsp_studio.core.units import Unit
-from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
+from gsp_studio.core.updates import largest_eigenvalue
 
 Array = npt.NDArray[Any]
 
@@ -72,18 +72,18 @@ class Iteration:
             self.H = backend.put(backend.scatter(H0))
             self.B, self.G = backend.products(self.Xt, self.H)
         scale = best_scale(backend.get(self.B), backend.get(self.G), V0)
-        self.V = backend.put(V0 * V0.dtype.type(scale))
+        self.V = self.seen = backend.put(V0 * V0.dtype.type(scale))
 
-    def settles(self, params: Params) -> int:
+    def settles(self, params: Params) -> float:
         """The iteration until which the error may rise: the target does, or ways to it are tried."""
-        return self.trials.length if self.method.has_price else params.continuation
+        return self.trials.settle(params.tol) if self.method.has_price else params.continuation
 
     def step(self, params: Params) -> Iterate:
         """Carry out one outer iteration."""
         started = self.backend.clock()
         self.n_iter += 1
         if is_other_problem(params, self.asked) or _targets(params) != _targets(self.asked):
-            self.trials = Trials(0)
+            self._end_trials()
             self.momentum = _momentum_of(params)
         self.asked = params
         self.method = method = METHODS[params.method]
@@ -104,6 +104,7 @@ class Iteration:
                 dense = V
             # Without a price the run goes on from the dense basis; its projection is what it hands out.
             self.V = V if self.trials.share(self.n_iter) > 0.0 else dense
+            self.seen = V
             before = (self.H, self.B, self.G)
             self.H, self.B, self.G, C = self._new_coefficients(params)
             self._refill()
@@ -146,6 +147,10 @@ class Iteration:
             self._forget()
             self._refill()
 
+    def _end_trials(self) -> None:
+        """Go on from the basis that was handed out last, which is what a change is about."""
+        self.trials, self.V = Trials(0), self.seen
+
     def _forget(self) -> None:
         """What the updates remember is about another basis."""
         self.updates, self.sparse_updates = {}, {}
@@ -165,7 +170,7 @@ class Iteration:
 
     def edit(self, edit: Edit) -> None:
         """Change the basis, and forget the state of its updates, which is about another one."""
-        self.trials = Trials(0)
+        self._end_trials()
         with self.backend.scope():
             Xt, V, H, kernels = self._at_hand()
             if isinstance(edit, Kill):
@@ -189,7 +194,8 @@ class Iteration:
         return images, backend.get(self.V), backend.get(self.H), for_host(backend, self.Xt)
 
     def _set_factors(self, V: Array, H: Any) -> None:
-        self.V, self.H = self.backend.put(V), self.backend.put(H)
+        self.V = self.seen = self.backend.put(V)
+        self.H = self.backend.put(H)
         self.B, self.G = self.backend.products(self.Xt, self.H)
         self.momentum.forget()
 
@@ -237,19 +243,10 @@ class Iteration:
         return self.backend.measure(V, self.B, self.G, weights)
 
     def gradient_residual(self) -> float:
-        """How far the last iterate is from standing still, see `updates.gradient_residual`; one more pass over X."""
-        backend, params, method = self.backend, self.params, self.method
-        with backend.scope():
-            V, B, G, of_free = free_problem(self.V, self.B, self.G, params, method, backend)
-            of_basis = gradient_residual(V, B, G, backend, _projection(method, of_free, backend))
-            if params.sparsity_h is None:
-                of_coefficients = step_left(self.Xt, self.V, self.H, backend)
-            else:
-                target_h = replace(params, sparsity=params.sparsity_h, weights=None)
-                project, C = _projection(METHODS["psnmf"], target_h, backend), backend.encode(self.Xt, self.V)
-                H = backend.gather(self.H)
-                of_coefficients = gradient_residual(H, C, self.V @ self.V.T, backend, project)
-        return self.unit.residual(of_basis, of_coefficients)
+        """How far the last iterate is from standing still, see `optimality.kkt_residual`; one more pass over X."""
+        x_norm2 = self.x_norm2 if self.missing is None else self.missing.norm2
+        with self.backend.scope():
+            return stationarity(self.Xt, self.V, self.H, self.B, self.G, x_norm2, self.params, self.backend)
 
 
 def _targets(params: Params) -> tuple[float, float | None, bool]:
@@ -260,9 +257,3 @@ def _momentum_of(params: Params) -> Momentum:
     """That of a run with these parameters. Sparse coefficients have none: their projection would move them back."""
     extrapolates = METHODS[params.method].extrapolates if params.extrapolate and params.sparsity_h is None else ""
     return Momentum(extrapolates == "both", extrapolates != "")
-
-
-def _projection(method: Method, params: Params, backend: Backend) -> Callable[[Array], Array]:
-    assert method.new_projection is not None  # check_params refuses kkt_tol otherwise
-    project = method.new_projection()
-    return lambda Z: project(Z, backend, params)

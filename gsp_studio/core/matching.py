@@ -14,6 +14,10 @@ from gsp_studio.backends.powers import exponent_of, scaled
 
 Array = npt.NDArray[Any]
 
+_SHUFFLES = 5
+#: Differences from 1 that count as none.
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class Matching:
@@ -81,3 +85,36 @@ def match_bases(first: npt.ArrayLike, second: npt.ArrayLike) -> Matching:
     partner[rows] = columns
     cosine[rows] = np.clip(cosines[rows, columns], 0.0, 1.0)
     return Matching(partner, cosine)
+
+
+def chance_cosines(W: npt.ArrayLike) -> Array:
+    """The cosines that basis images reach by chance: with images of the same values, their pixels shuffled.
+
+    Nonnegative images are never far apart: two dense ones with nothing in common have a cosine of 0.8 and more, sparse
+    ones one near 0, and the best matching of many takes the largest. So the level depends on the basis.
+
+    Parameters
+    ----------
+    W : array_like (m, r)
+
+    Returns
+    -------
+    ndarray (r,), float64
+        Mean cosine of each with its partner in `W` with the pixels of each basis image shuffled on their own, matched
+        as by `match_bases`, over 5 shuffles from a fixed seed: the same basis has the same numbers.
+    """
+    values, rng = as_compute_dtype(W), np.random.default_rng(0)
+    shuffled = (rng.permuted(values, axis=0) for _ in range(_SHUFFLES))
+    mean: Array = np.mean([match_bases(values, other).cosine for other in shuffled], axis=0)
+    return mean
+
+
+def above_chance(measured: npt.ArrayLike, chance: npt.ArrayLike) -> Array:
+    """Agreement on a scale from 0, the level of chance or less, to 1: ``(measured - chance) / (1 - chance)``.
+
+    1 where chance is perfect, too, as for basis images of a single grey value.
+    """
+    missing, room = 1.0 - np.asarray(measured, np.float64), 1.0 - np.asarray(chance, np.float64)
+    none = np.where(missing > _ROUNDING, 1.0, 0.0)
+    found: Array = 1.0 - np.divide(missing, room, out=none, where=room > _ROUNDING)
+    return np.clip(found, 0.0, 1.0)

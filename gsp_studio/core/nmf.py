@@ -152,6 +152,8 @@ def _iterate(
                     params = edited_params(step, params)
             stopping.restart()
         stop = stopping.reason(it, params, run.settles(params), run.gradient_residual)
+        if steered is not None:
+            stopping.restart()  # the error of the iterate before it is that of another problem
         if stop is not None:
             return stop
 

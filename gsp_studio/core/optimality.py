@@ -12,21 +12,27 @@ import numpy.typing as npt
 from gsp_studio.backends import Backend
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.kernels import adopted
+from gsp_studio.backends.powers import exponent_of
 from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.distributed.matrix import step_left
-from gsp_studio.core.edits import free_problem
+from gsp_studio.core.edits import free_problem, free_rows
 from gsp_studio.core.matrix import placed
-from gsp_studio.core.methods import METHODS
+from gsp_studio.core.methods import METHODS, Project
+from gsp_studio.core.metrics import relative, squared_norm
 from gsp_studio.core.params import Params
 from gsp_studio.core.units import unit_of_factors
-from gsp_studio.core.updates import gradient_residual, largest_eigenvalue
+from gsp_studio.core.updates import gradient_residual
 from gsp_studio.core.validation import check_params
 
 Array = npt.NDArray[Any]
 
 
 def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str | Backend = "auto") -> float:
-    """Relative length of a projected gradient step of both factors: 0 at a stationary point, whatever the scales.
+    """Relative length of a projected gradient step of both factors: 0 at a stationary point, whatever their scales.
+
+    The sets of the problem say nothing about scales: ``W D`` and ``D^-1 H``, D > 0 diagonal, are the same
+    factorization. Each step is taken at the one of these whose vectors under the constraint have length 1, so all
+    factors of one product have one residual, and it is 0 only where a single price for all basis images explains them.
 
     Parameters
     ----------
@@ -41,8 +47,11 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
     Returns
     -------
     float
-        ``hypot(|W - P(W - dW / L)| / |W|, |H - P(H - dH / L)| / |H|)`` with the gradients of ``|X - W H|^2 / 2`` and
-        their Lipschitz constants L; NaN for a method without a projection (l1ahals). A factor of zeros counts as 0.
+        ``hypot(sqrt(L) |W - P(W - dW / L)|, sqrt(M) |H - P(H - dH / M)|) / |X|`` with the gradients of
+        ``|X - W H|^2 / 2`` and their Lipschitz constants ``L = |H H'|`` and ``M = |W'W|``; W and H have basis images
+        of length 1, or for the step of H under `sparsity_h`, rows of H of length 1. It has no unit: either term is no
+        less than the change of the fit ``W H`` by that step, as a fraction of X. A basis image of zeros counts as not
+        there, with its coefficients. NaN for a method without a projection (l1ahals).
 
     Raises
     ------
@@ -65,32 +74,57 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
         )
     params = replace(params, rank=len(V), init="random")
     check_params(params, *X.shape)
-    method = METHODS[params.method]
-    if method.new_projection is None:
+    if METHODS[params.method].new_projection is None:
         return math.nan
     unit = unit_of_factors(X, V, H)
     if unit.data:
         X, V, H = unit.data_inside(X), unit.basis_inside(V), unit.coefficients_inside(H)
     X, device = placed(X, backend)
-    of_basis = method.new_projection()
-    of_coefficients = METHODS["ahals" if params.sparsity_h is None else "psnmf"].new_projection
-    assert of_coefficients is not None
-    target_h = replace(params, weights=None, sparsity=params.sparsity_h or 0.0)
+    x_norm2 = squared_norm(X)
     with device.scope():
         Xt, device = adopted(X, device, len(V))
         V, there = device.put(V), device.put(H)
-        B, G = device.products(Xt, there)
-        free_V, free_B, free_G, free = free_problem(V, B, G, params, method, device)
-        basis = _relative(free_V, free_B, free_G, device, lambda Z: of_basis(Z, device, free))
-        if is_distributed and params.sparsity_h is None:
-            length = math.sqrt(np.trace(G)) * largest_eigenvalue(V @ V.T)
-            return math.hypot(basis, step_left(Xt, V, H, device) / length if length > 0.0 else 0.0)
-        there, project_h = device.gather(there), of_coefficients()
-        C, own = device.encode(Xt, V), V @ V.T
-        coefficients = _relative(there, C, own, device, lambda Z: project_h(Z, device, target_h))
-    return math.hypot(basis, coefficients)
+        return stationarity(Xt, V, there, *device.products(Xt, there), x_norm2, params, device)
 
 
-def _relative(V: Array, B: Array, G: Array, backend: Backend, project: Any) -> float:
-    length = float(np.linalg.norm(backend.get(V))) * largest_eigenvalue(backend.get(G))
-    return gradient_residual(V, B, G, backend, project) / length if length > 0.0 else 0.0
+def stationarity(Xt: Any, V: Any, H: Any, B: Any, G: Any, x_norm2: float, params: Params, backend: Backend) -> float:
+    """`kkt_residual` of factors that are where their backend computes, with ``B = H X'`` and ``G = H H'``."""
+    method = METHODS[params.method]
+    assert method.new_projection is not None  # check_params refuses kkt_tol otherwise
+    size = 2.0 ** exponent_of(math.sqrt(x_norm2))  # of the fit, whose square may leave the range of a product
+    lengths = _lengths(V @ V.T, backend)
+    free_V, free_B, free_G, free = free_problem(V, B, G, params, method, backend)
+    free_lengths = lengths[free_rows(params)] if params.frozen else lengths
+    basis = _of_unit_rows(free_V, free_B, free_G, free_lengths, size, free, method.new_projection(), backend)
+    if params.sparsity_h is None:
+        coefficients = step_left(Xt, _times(V, _inverse(lengths), backend), H, lengths, backend) / size
+    else:
+        of_rows, target = METHODS["psnmf"].new_projection, replace(params, sparsity=params.sparsity_h, weights=None)
+        assert of_rows is not None
+        rows, C, own = backend.gather(H), backend.encode(Xt, V), V @ V.T
+        coefficients = _of_unit_rows(rows, C, own, _lengths(G, backend), size, target, of_rows(), backend)
+    return relative(basis**2 + coefficients**2, x_norm2 / size**2)
+
+
+def _of_unit_rows(
+    V: Any, B: Any, G: Any, lengths: Array, size: float, params: Params, project: Project, backend: Backend
+) -> float:
+    """`updates.gradient_residual` with rows of V of length 1 and data of size 1; `lengths` and `size` as they are."""
+    own, factors = backend.get(G), lengths / size
+    own = backend.put((own * np.outer(factors, factors)).astype(own.dtype))
+    unit, right = _times(V, _inverse(lengths), backend), _times(B, factors / size, backend)
+    return gradient_residual(unit, right, own, backend, lambda Z: project(Z, backend, params))
+
+
+def _lengths(own: Any, backend: Backend) -> Array:
+    """The lengths of the rows of which these are the products (r, r), in float64."""
+    lengths: Array = np.sqrt(np.diag(backend.get(own)).astype(np.float64))
+    return lengths
+
+
+def _inverse(lengths: Array) -> Array:
+    return np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+
+
+def _times(V: Any, factors: Array, backend: Backend) -> Any:
+    return backend.put(factors.astype(V.dtype)[:, None]) * V

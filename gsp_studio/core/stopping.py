@@ -48,14 +48,14 @@ class Stopping:
         """Forget the errors so far: other parameters have other errors."""
         self._errors = []
 
-    def reason(self, it: Reached, params: Params, settles: int, residual: Callable[[], float]) -> Stop | None:
+    def reason(self, it: Reached, params: Params, settles: float, residual: Callable[[], float]) -> Stop | None:
         """Return why the run ends after an iteration, None if it goes on.
 
         Parameters
         ----------
         it : Reached
         params : Params
-        settles : int
+        settles : float
             The iteration until which the error may rise.
         residual : () -> float
             Called only if needed.

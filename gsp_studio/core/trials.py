@@ -100,6 +100,10 @@ class Trials:
         self._errors = [*self._errors[-_WINDOW:], error]
         return len(self._errors) > _WINDOW and self._errors[0] - error < _GAIN * error
 
+    def settle(self, tol: float) -> float:
+        """The iteration until which a tolerance ends no run; one finer than the trials' own waits for all of them."""
+        return math.inf if self._later and tol <= _GAIN else self.length
+
     def share(self, n_iter: int) -> float:
         """The share of the price that is in force; 0 is none at all."""
         if n_iter > self.length:

@@ -7,7 +7,6 @@ divided by a power of two that makes its largest value about 1, and gives the fa
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,13 +54,6 @@ class Unit:
         """``||w_k|| / ||h_k||`` of balanced factors: 1/2 for a size whose root is no power of two."""
         of_basis, of_coefficients = halves(self.exponent)
         return 2.0 ** (of_basis - of_coefficients)
-
-    def residual(self, of_basis: float, of_coefficients: float) -> float:
-        """The length of both factors' gradient residuals, each freed from the size of the data."""
-        of_W, of_H = halves(self.exponent)
-        return math.hypot(
-            math.ldexp(of_basis, -self.exponent - of_H), math.ldexp(of_coefficients, -self.exponent - of_W)
-        )
 
     def data_inside(self, X: Any) -> Any:
         """X (m, n), an array or `BlockMatrix`, as it is computed with: itself in the unit 1, else a copy."""

@@ -7,6 +7,7 @@ a call: the two factors change in turn, and an old direction misleads after the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -96,8 +97,11 @@ def largest_eigenvalue(G: Array) -> float:
 
 
 def gradient_residual(V: Array, B: Array, G: Array, backend: Backend, project: Projection) -> float:
-    """``L ||V - P(max(0, V - (G V - B) / L))||``: zero where a projected gradient step leads nowhere (KKT point)."""
+    """``sqrt(L) ||V - P(max(0, V - (G V - B) / L))||``: zero where a projected gradient step leads nowhere.
+
+    No less than the change of the fit ``W H`` by that step, in the Frobenius norm.
+    """
     L = largest_eigenvalue(backend.get(G))
     if L <= 0.0:
         return 0.0
-    return L * backend.distance(V, project(backend.gradient_step(V, B, G, L)))
+    return math.sqrt(L) * backend.distance(V, project(backend.gradient_step(V, B, G, L)))

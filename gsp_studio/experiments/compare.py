@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import Backend
-from gsp_studio.core.matching import match_bases
+from gsp_studio.core.matching import above_chance, chance_cosines, match_bases
 from gsp_studio.core.nmf import METHODS, History, Params, factorize
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.io.factors import read_factors
@@ -91,9 +91,10 @@ def compared_exports(folders: Iterable[str | os.PathLike[str]]) -> list[dict[str
     Returns
     -------
     list of dict
-        Entries of `summary_of` for each, with its folder as "run"; "similarity", the mean cosine of its basis images
-        with those of the first that they match best (1: the same, in any order and scale); and "differs", by how much
-        error and sparsity differ from the first's.
+        Entries of `summary_of` for each, with its folder as "run"; "similarity", the mean of how alike the basis
+        images of the first are to those of its own that they match best (1: the same, in any order and scale; 0: no
+        more than by chance, see `matching.above_chance`); and "differs", by how much error and sparsity differ from
+        the first's.
 
     Raises
     ------
@@ -104,12 +105,13 @@ def compared_exports(folders: Iterable[str | os.PathLike[str]]) -> list[dict[str
     """
     rows: list[dict[str, Any]] = []
     first: Any = None
+    chance: Any = None
     for folder in folders:
         run, (W, _) = read_run(folder), read_factors(Path(folder) if Path(folder).is_dir() else Path(folder).parent)
-        first = W if first is None else first
+        if first is None:
+            first, chance = W, chance_cosines(W)
         row = {"run": str(folder), **summary_of(run.content)}
-        matching = match_bases(first, W)
-        row["similarity"] = float(matching.cosine.mean())
+        row["similarity"] = float(above_chance(match_bases(first, W).cosine, chance).mean())
         rows.append(row)
         row["differs"] = {name: row[name] - rows[0][name] for name in ("error", "sparsity")}
     return rows

@@ -16,10 +16,13 @@ import numpy.typing as npt
 from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import squareform
 
+from gsp_studio.core.matching import above_chance
+
 Array = npt.NDArray[Any]
 
 #: Images of which all pairs are looked at: the tree of 1,000 takes some hundredths of a second.
 MOST_IMAGES = 1000
+_DEALS = 5
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,19 @@ class Consensus:
     cophenetic : float
         Correlation of the distances ``1 - c`` with those in their tree of average linkage; 1 where the tree has them
         exactly. NaN for one fit: a single one agrees with itself whatever it found.
+    chance : float
+        The dispersion of groups of the same sizes, with the images dealt to them at random: the more groups, the
+        more pairs are never together by chance.
     """
 
     dispersion: float = math.nan
     cophenetic: float = math.nan
+    chance: float = 0.0
+
+    @property
+    def agreement(self) -> float:
+        """``(dispersion - chance) / (1 - chance)``: 1 where all fits agree, 0 for chance."""
+        return float(above_chance(self.dispersion, self.chance))
 
 
 def groups_of(W: Array, H: Array) -> Array:
@@ -104,8 +116,14 @@ def consensus_of(groups: Sequence[Array], seed: int = 0) -> Consensus:
     if n > MOST_IMAGES:
         drawn = np.sort(np.random.default_rng(seed).choice(n, MOST_IMAGES, replace=False))
         groups = [numbers[drawn] for numbers in groups]
-    C = consensus_matrix(groups)
-    return Consensus(float(np.mean(4.0 * (C - 0.5) ** 2)), _cophenetic(1.0 - C))
+    C, rng = consensus_matrix(groups), np.random.default_rng(seed)
+    dealt = ([rng.permutation(numbers) for numbers in groups] for _ in range(_DEALS))
+    chance = float(np.mean([_dispersion(consensus_matrix(numbers)) for numbers in dealt]))
+    return Consensus(_dispersion(C), _cophenetic(1.0 - C), chance)
+
+
+def _dispersion(C: Array) -> float:
+    return float(np.mean(4.0 * (C - 0.5) ** 2))
 
 
 def _cophenetic(distances: Array) -> float:

@@ -1,12 +1,12 @@
-"""Contents of figures as numbers: error curves, basis images, or error maps.
+"""Contents of figures as numbers: error curves, errors over the target, basis images, or error maps.
 
-Each of the three knows its rows for the CSV, its lines for the terminal and its summary for run.json; how it is drawn
+Each of these knows its rows for the CSV, its lines for the terminal and its summary for run.json; how it is drawn
 is defined in `plots.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +19,13 @@ from gsp_studio.experiments.runs import FinishedRun
 from gsp_studio.io.dataset import Dataset
 
 Array = npt.NDArray[Any]
+
+#: The curve of PSNMF at the sparsity that A-HALS has reached.
+AS_AHALS = "psnmf-as-ahals"
+#: Where a method here is not the one that the paper names so.
+NOTES = {
+    "l1ahals": "l1 A-HALS is not the paper's: it penalizes basis images scaled to length 1, so scales do not count."
+}
 
 
 class Content(Protocol):
@@ -45,6 +52,16 @@ def by_method(runs: Sequence[FinishedRun]) -> dict[str, list[FinishedRun]]:
     return groups
 
 
+def label_of(curve: str) -> str:
+    """The name of a method, or of a further curve, as figures and tables show it."""
+    return "PSNMF, s of A-HALS" if curve == AS_AHALS else METHODS[curve].label
+
+
+def notes_on(methods: Collection[str]) -> list[str]:
+    """What has to be known of these methods to compare them with the paper's."""
+    return [note for method, note in NOTES.items() if method in methods]
+
+
 def best_of_each(runs: Sequence[FinishedRun]) -> dict[str, FinishedRun]:
     """The run with the lowest error of each method."""
     return {method: min(group, key=lambda run: run.best_error) for method, group in by_method(runs).items()}
@@ -57,7 +74,7 @@ class Curves:
     Attributes
     ----------
     title : str
-    percent : dict of method -> ndarray (iterations,)
+    percent : dict of method or `AS_AHALS` -> ndarray (iterations,)
         Mean over the runs, less `lowest`, in percent.
     final : dict of method -> ndarray (runs,)
         Errors after the last iteration, in percent, nothing subtracted.
@@ -74,10 +91,9 @@ class Curves:
     lowest: float | None = None
 
     @classmethod
-    def of(cls, runs: Sequence[FinishedRun], title: str, above_lowest: bool) -> Curves:
-        """The curves of runs with equally many iterations."""
-        groups = by_method(runs)
-        lowest = 100.0 * min(float(run.error.min()) for run in runs) if above_lowest else None
+    def of(cls, groups: Mapping[str, Sequence[FinishedRun]], title: str, above_lowest: bool) -> Curves:
+        """The curves of runs with equally many iterations, by method."""
+        lowest = min(100.0 * float(run.error.min()) for g in groups.values() for run in g) if above_lowest else None
         percent = {m: 100.0 * np.mean([run.error for run in g], axis=0) - (lowest or 0.0) for m, g in groups.items()}
         final = {m: 100.0 * np.array([run.error[-1] for run in g]) for m, g in groups.items()}
         sparsity = {m: float(np.mean([run.sparsity[-1] for run in g])) for m, g in groups.items()}
@@ -97,11 +113,13 @@ class Curves:
 
     def lines(self) -> list[str]:
         """The errors at the end: mean, lowest and highest of the runs."""
-        lines = [f"{'method':10} {'mean error':>12} {'lowest':>12} {'highest':>12} {'sparsity':>9}"]
+        lines = [f"{'method':18} {'mean error':>12} {'lowest':>12} {'highest':>12} {'sparsity':>9}"]
         for method, errors in self.final.items():
             numbers = " ".join(f"{value:10.5f} %" for value in (errors.mean(), errors.min(), errors.max()))
-            lines.append(f"{METHODS[method].label:10} {numbers} {self.sparsity[method]:9.4f}")
-        return lines if self.lowest is None else [*lines, f"lowest error of all: {self.lowest:.5f} %"]
+            lines.append(f"{label_of(method):18} {numbers} {self.sparsity[method]:9.4f}")
+        if self.lowest is not None:
+            lines.append(f"lowest error of all: {self.lowest:.5f} %")
+        return lines + notes_on(self.final)
 
     def summary(self) -> dict[str, Any]:
         """The same, as data."""
@@ -115,6 +133,59 @@ class Curves:
             for method, errors in self.final.items()
         }
         return {"methods": methods} | ({} if self.lowest is None else {"lowest_error_percent": self.lowest})
+
+
+@dataclass(frozen=True, eq=False)
+class OverSparsity:
+    """Errors against the target; a method without one has the sparsity that it finds.
+
+    Attributes
+    ----------
+    title : str
+    curves : dict of method -> ndarray (targets, 5)
+        A row a target: the target (NaN: none), the mean attained sparsity, and mean, lowest and highest error of the
+        runs, in percent, each of the best iterate.
+    """
+
+    title: str
+    curves: dict[str, Array]
+
+    @classmethod
+    def of(cls, groups: Mapping[str, Sequence[FinishedRun]], title: str) -> OverSparsity:
+        """The errors of runs, by method."""
+        curves = {}
+        for method, runs in groups.items():
+            of_target: dict[float | None, list[FinishedRun]] = {}
+            for run in runs:
+                target = run.task.params.sparsity if METHODS[method].uses_sparsity else None
+                of_target.setdefault(target, []).append(run)
+            rows = []
+            for target, some in of_target.items():
+                errors = 100.0 * np.array([run.best_error for run in some])
+                attained = np.mean([run.best_sparsity for run in some])
+                rows.append([target, attained, errors.mean(), errors.min(), errors.max()])
+            curves[method] = np.array(rows, dtype=np.float64)  # None becomes NaN
+        return cls(title, curves)
+
+    def table(self) -> list[list[Any]]:
+        """A row a method and target."""
+        rows = [[method, *map(float, row)] for method, curve in self.curves.items() for row in curve]
+        return [["method", "target", "attained", "mean_percent", "lowest_percent", "highest_percent"], *rows]
+
+    def lines(self) -> list[str]:
+        """The same for the terminal."""
+        lines = [f"{'method':18} {'target':>7} {'attained':>9} {'mean error':>12} {'lowest':>12} {'highest':>12}"]
+        for method, curve in self.curves.items():
+            for target, attained, *errors in curve:
+                asked = "-" if np.isnan(target) else f"{target:.3f}"
+                numbers = " ".join(f"{error:10.4f} %" for error in errors)
+                lines.append(f"{label_of(method):18} {asked:>7} {attained:9.4f} {numbers}")
+        return lines + notes_on(self.curves)
+
+    def summary(self) -> dict[str, Any]:
+        """The same, as data; None stands for no target."""
+        header, *rows = self.table()
+        return {"rows": [dict(zip(header, (None if x != x else x for x in row), strict=True)) for row in rows]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,11 +218,15 @@ class Bases:
 
     def lines(self) -> list[str]:
         """Error and average Hoyer sparsity of each basis, and the sparsity that the method sets, weighted or not."""
-        return [f"{'method':10} {'error':>9} {'sparsity':>9} {'as set':>9}"] + [
-            f"{METHODS[method].label:10} {100 * run.best_error:7.3f} % {np.mean(hoyer_sparsity(run.W)):9.4f} "
-            + (f"{run.best_sparsity:9.4f}" if METHODS[method].uses_sparsity else f"{'free':>9}")
-            for method, run in self.runs.items()
-        ]
+        return (
+            [f"{'method':10} {'error':>9} {'sparsity':>9} {'as set':>9}"]
+            + [
+                f"{METHODS[method].label:10} {100 * run.best_error:7.3f} % {np.mean(hoyer_sparsity(run.W)):9.4f} "
+                + (f"{run.best_sparsity:9.4f}" if METHODS[method].uses_sparsity else f"{'free':>9}")
+                for method, run in self.runs.items()
+            ]
+            + notes_on(self.runs)
+        )
 
     def summary(self) -> dict[str, Any]:
         """The same, as data."""

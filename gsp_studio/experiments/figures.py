@@ -15,7 +15,16 @@ import numpy.typing as npt
 from gsp_studio.backends.blocks import Matrix
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.nmf import Params, check_params
-from gsp_studio.experiments.contents import Bases, Content, Curves, ErrorMaps, best_of_each
+from gsp_studio.experiments.contents import (
+    AS_AHALS,
+    Bases,
+    Content,
+    Curves,
+    ErrorMaps,
+    OverSparsity,
+    best_of_each,
+    by_method,
+)
 from gsp_studio.experiments.runs import FinishedRun, Task
 from gsp_studio.experiments.synthetic import synthetic_data
 from gsp_studio.io.dataset import Dataset
@@ -79,6 +88,10 @@ class Figure:
         What it shows of the finished runs.
     synthetic : bool
         Whether it draws its own data.
+    sparsities : tuple of float
+        Targets of a figure over these; empty: `sparsity` alone, as where another one is chosen.
+    further : (runs) -> tuple of Task, optional
+        Runs whose parameters depend on finished ones; `show` gets them after these.
     """
 
     summary: str
@@ -88,6 +101,8 @@ class Figure:
     sparsity: float | None
     show: Callable[[Sequence[FinishedRun], Settings, Dataset | None], Content]
     synthetic: bool = False
+    sparsities: tuple[float, ...] = ()
+    further: Callable[[Sequence[FinishedRun]], tuple[Task, ...]] | None = None
 
     def settings(self, **chosen: Any) -> Settings:
         """The paper's settings, but for what was chosen (None: as in the paper).
@@ -122,10 +137,11 @@ class Figure:
         for seed in range(settings.repeats):
             X, fingerprint, target = _data(seed, settings, dataset)
             data[fingerprint] = X
-            for method in self.methods:
+            for method, s in self._asked(settings, target):
                 # The same seed is the same start.
-                params = Params(settings.rank, method, target, seed, settings.max_iter, n_steps=PAPER_STEPS)
-                params = replace(params, extrapolate=METHODS[method].has_price, tol=0.0)  # the paper's runs are plain
+                params = Params(settings.rank, method, s, seed, settings.max_iter, tol=0.0)
+                if not METHODS[method].has_price:  # the paper's runs are plain
+                    params = replace(params, n_steps=PAPER_STEPS, extrapolate=False)
                 if method == "wsnmf" and dataset is not None:
                     params = replace(params, weights=centre_weights(dataset))
                 if method == "l1ahals" and settings.sparsity is None:
@@ -133,6 +149,13 @@ class Figure:
                 check_params(params, *X.shape)
                 tasks.append(Task(fingerprint, params, settings.backend))
         return Plan(tuple(tasks), data)
+
+    def _asked(self, settings: Settings, target: float) -> list[tuple[str, float]]:
+        """Methods and targets of each start; one run of a method without a target."""
+        targets = self.sparsities if settings.sparsity == self.sparsity and self.sparsities else (target,)
+        return [
+            (method, s) for method in self.methods for s in (targets if METHODS[method].uses_sparsity else targets[:1])
+        ]
 
 
 def _data(seed: int, settings: Settings, dataset: Dataset | None) -> tuple[Matrix, str, float]:
@@ -183,14 +206,30 @@ def inner_half(weights: Array) -> Array:
 
 def _synthetic_curves(runs: Sequence[FinishedRun], settings: Settings, dataset: Dataset | None) -> Content:
     sets = f"{settings.repeats} synthetic data set{'s' * (settings.repeats > 1)}"
-    return Curves.of(runs, f"{sets} of 100 × 100, rank {settings.rank}", above_lowest=False)
+    return Curves.of(by_method(runs), f"{sets} of 100 × 100, rank {settings.rank}", above_lowest=False)
 
 
 def _data_curves(runs: Sequence[FinishedRun], settings: Settings, dataset: Dataset | None) -> Content:
     assert dataset is not None
     starts = f"{settings.repeats} start{'s' * (settings.repeats > 1)}"
     title = f"{dataset.name}, rank {settings.rank}, sparsity {settings.sparsity}, {starts}"
-    return Curves.of(runs, title, above_lowest=True)
+    planned = settings.repeats * len(_ALL)
+    return Curves.of(by_method(runs[:planned]) | {AS_AHALS: runs[planned:]}, title, above_lowest=True)
+
+
+def _over_sparsity(runs: Sequence[FinishedRun], settings: Settings, dataset: Dataset | None) -> Content:
+    assert dataset is not None
+    starts = f"{settings.repeats} start{'s' * (settings.repeats > 1)}"
+    return OverSparsity.of(by_method(runs), f"{dataset.name}, rank {settings.rank}, {starts}")
+
+
+def _at_the_sparsity_of_ahals(runs: Sequence[FinishedRun]) -> tuple[Task, ...]:
+    """PSNMF from each start once more, at the sparsity that A-HALS has reached from it without a constraint."""
+    groups = by_method(runs)
+    return tuple(
+        replace(run.task, params=replace(run.task.params, sparsity=free.best_sparsity))
+        for run, free in zip(groups["psnmf"], groups["ahals"], strict=True)
+    )
 
 
 def _bases(runs: Sequence[FinishedRun], settings: Settings, dataset: Dataset | None) -> Content:
@@ -211,12 +250,29 @@ FIGURES: dict[str, Figure] = {
     "fig1-synthetic": Figure(
         "error against iterations on synthetic data", _ALL, 50, 10, None, _synthetic_curves, synthetic=True
     ),
-    "fig1-cbcl": Figure("error above the lowest against iterations on faces", _ALL, 10, 49, 0.85, _data_curves),
+    "fig1-cbcl": Figure(
+        "error above the lowest against iterations on faces",
+        _ALL,
+        10,
+        49,
+        0.85,
+        _data_curves,
+        further=_at_the_sparsity_of_ahals,
+    ),
     "fig3": Figure("basis without and with weights", ("psnmf", "wsnmf"), 1, 49, 0.85, _bases),
     "fig4": Figure(
         "squared error of each pixel without and with weights", ("psnmf", "wsnmf"), 1, 49, 0.85, _error_maps
     ),
     "fig5": Figure(
         "basis of four methods at one sparsity", ("nenmf", "psnmf", "l1ahals", "cpsnmf"), 1, 49, 0.85, _bases
+    ),
+    "over-sparsity": Figure(
+        "error of all methods against the target; not of the paper",
+        ("ahals", "psnmf", "cpsnmf", "l1ahals", "gsphals"),
+        3,
+        49,
+        0.85,
+        _over_sparsity,
+        sparsities=(0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97),
     ),
 }

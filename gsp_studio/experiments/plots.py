@@ -6,10 +6,12 @@ layout are its trade, and only this module needs it, so it is imported when a fi
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
@@ -22,7 +24,16 @@ from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator
 
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.experiments.contents import Bases, Content, Curves, ErrorMaps
+from gsp_studio.experiments.contents import (
+    AS_AHALS,
+    Bases,
+    Content,
+    Curves,
+    ErrorMaps,
+    OverSparsity,
+    label_of,
+    notes_on,
+)
 from gsp_studio.experiments.path_points import PathPoints
 from gsp_studio.io.dataset import one_line
 from gsp_studio.io.montage import montage_image
@@ -39,6 +50,7 @@ _LINES: dict[str, tuple[str, Any, str]] = {
     "wsnmf": ("#56B4E9", "-", "x"),
     "gsphals": ("#E69F00", "-", "P"),
     "wgsphals": ("#999999", "-", "+"),
+    AS_AHALS: ("#56B4E9", (0, (8, 2)), "h"),
 }
 _STYLE = {
     "font.size": 9.0,
@@ -72,7 +84,7 @@ def save_figure(content: Content, path: Path) -> None:
     Parameters
     ----------
     content : Content
-        Curves, Bases, ErrorMaps or PathPoints.
+        Curves, OverSparsity, Bases, ErrorMaps or PathPoints.
     path : Path
         A name that ends in .png, .svg or .pdf.
 
@@ -90,6 +102,8 @@ def draw(content: Content) -> Sheet:
     """The figure of some content, not yet written."""
     if isinstance(content, Curves):
         return _draw_curves(content)
+    if isinstance(content, OverSparsity):
+        return _draw_over_sparsity(content)
     if isinstance(content, Bases):
         return _draw_bases(content)
     if isinstance(content, ErrorMaps):
@@ -117,7 +131,7 @@ def _draw_curves(curves: Curves) -> Sheet:
             markersize=4.5,
             # Apart from those of the other methods: curves that lie on each other stay two.
             markevery=(min(n_iter - 1, (number + 1) * n_iter // 50), max(1, n_iter // 10)),
-            label=METHODS[method].label,
+            label=label_of(method),
         )
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -130,6 +144,32 @@ def _draw_curves(curves: Curves) -> Sheet:
     axes.grid(which="major", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     sheet.legend(loc="outside right upper", frameon=False, handlelength=3.6)
+    _write_notes(sheet, curves.percent)
+    return sheet
+
+
+def _draw_over_sparsity(content: OverSparsity) -> Sheet:
+    sheet = Sheet(figsize=(6.0, 4.0))
+    axes = sheet.add_subplot()
+    for method, curve in content.curves.items():
+        colour, dashes, marker = _LINES[method]
+        targets, attained, mean, low, high = curve.T
+        style: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4.5, "label": label_of(method)}
+        if np.isnan(targets).all():
+            axes.errorbar(attained, mean, (mean - low, high - mean), linestyle="none", **style)
+            continue
+        axes.plot(targets, mean, linestyle=dashes, linewidth=1.5, **style)
+        axes.fill_between(targets, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
+    axes.set_xlabel("average Hoyer sparsity: target, or attained without one")
+    axes.set_ylabel("relative error (%), mean and range of the starts")
+    axes.set_title(one_line(content.title), loc="left")
+    axes.grid(which="major", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    sheet.legend(loc="outside right upper", frameon=False, handlelength=3.6)
+    _write_notes(sheet, content.curves)
     return sheet
 
 
@@ -184,7 +224,15 @@ def _draw_bases(bases: Bases) -> Sheet:
         axes = sheet.add_subplot(rows, columns, number + 1)
         _show_image(axes, montage_image(images, zoom=4, gap=4), cmap="gray", vmin=0, vmax=255)
         axes.set_title(caption, loc="left")
+    _write_notes(sheet, bases.runs)
     return sheet
+
+
+def _write_notes(sheet: Sheet, methods: Collection[str]) -> None:
+    """Below the panels, what has to be known of the methods."""
+    notes = "\n".join(line for note in notes_on(methods) for line in wrap(note, int(17 * sheet.get_figwidth())))
+    if notes:
+        sheet.supxlabel(notes, x=0.01, horizontalalignment="left", fontsize=7.5, color="0.3")
 
 
 def _caption(bases: Bases, method: str) -> str:
@@ -210,9 +258,23 @@ def _draw_maps(maps: ErrorMaps) -> Sheet:
     for axes in panels:
         axes.spines[:].set(visible=True, color="0.7")  # white corners are part of the image
         _outline(axes, _one_image(maps, maps.centre))
-    label = "mean squared error (squared grey values)"
-    sheet.colorbar(errors, ax=list(panels[1:]), location="bottom", label=label, shrink=0.6)
+    power = 0 if not top or 1e-2 <= top < 1e4 else math.floor(math.log10(top))
+    label = f"mean squared error ({_power_of_ten(power)}squared grey values)"
+    sheet.colorbar(
+        errors,
+        ax=list(panels[1:]),
+        location="bottom",
+        label=label,
+        shrink=0.6,
+        ticks=MaxNLocator(4),  # more would run into each other
+        format=FuncFormatter(lambda value, _: f"{value / 10.0**power:g}"),
+    )
     return sheet
+
+
+def _power_of_ten(exponent: int) -> str:
+    """ "10⁻⁵ ", or nothing for 1."""
+    return f"10{str(exponent).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))} " if exponent else ""
 
 
 def _outline(axes: Axes, inside: Array) -> None:

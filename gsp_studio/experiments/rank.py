@@ -3,6 +3,9 @@
 Bi-cross-validation leaves out a block of pixels of some images. The factors of all others are fitted, the left-out
 images are described by the pixels that stay, the left-out pixels by the images that stay, and the product of the two
 predicts the block. Too many parts fit noise, and predict worse.
+
+A target for the sparsity puts dense parts out of reach, and every further basis image brings the fit nearer to them:
+the errors of such fits fall with the rank whatever that of the data is. So ranks are judged by fits without a target.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.core.encoding import coefficients
-from gsp_studio.core.matching import match_bases
-from gsp_studio.core.nmf import Params, factorize
+from gsp_studio.core.matching import above_chance, chance_cosines, match_bases
+from gsp_studio.core.nmf import METHODS, Params, factorize
+from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.core.units import unit_of
 from gsp_studio.core.validation import check_data
 from gsp_studio.experiments.consensus import Consensus, consensus_of, groups_of
@@ -44,24 +48,28 @@ class RankRow:
     ----------
     rank : int
     errors : ndarray (folds,)
-        Bi-cross-validated relative error of each left-out block.
-    explained : ndarray (seeds,)
-        ``1 - (||X - W H|| / ||X||)^2`` of the fit to all data from each seed.
+        Bi-cross-validated relative error of each left-out block, by fits without a constraint on the sparsity.
+    explained_energy : ndarray (seeds,)
+        ``1 - (||X - W H|| / ||X||)^2`` of the fit to all data from each seed: the part of the data's sum of squares.
+        No mean is subtracted, so it is no explained variance, and near 1 for images that share a bright mean.
     stability : float
-        Mean cosine of matched basis images over all pairs of seeds: 1 where every seed finds the same parts; NaN for
-        one seed.
+        Mean similarity of matched basis images over all pairs of seeds: 1 where every seed finds the same parts, 0
+        for chance, see `matching.above_chance`; NaN for one seed.
     of_basis : ndarray (rank,)
         The same for each basis image of the first seed.
     consensus : Consensus
         How far the seeds agree on which images belong together; NaN for one seed.
+    free_sparsity : float
+        Average Hoyer sparsity of the basis of a fit without a constraint; NaN where it is not known.
     """
 
     rank: int
     errors: Array
-    explained: Array
+    explained_energy: Array
     stability: float
     of_basis: Array
     consensus: Consensus = field(default_factory=Consensus)
+    free_sparsity: float = math.nan
 
     @property
     def error(self) -> float:
@@ -76,11 +84,15 @@ class RankRow:
 
 @dataclass(frozen=True, eq=False)
 class RankStudy:
-    """All ranks that were tried, and the one that is suggested, with the reason in words."""
+    """All ranks that were tried, and the one that is suggested, with the reason in words.
+
+    `warning` is a sentence where the target is above the sparsity that the data have without it, else "".
+    """
 
     rows: tuple[RankRow, ...]
     suggested: int
     reason: str
+    warning: str = ""
 
 
 def bicross_validated_errors(
@@ -153,7 +165,7 @@ def _coefficients(X: Array, W: Array, backend: Backend) -> Array:
 
 
 def stability_of(bases: Sequence[Array]) -> tuple[float, Array]:
-    """Measure the dependence of a basis on the seed.
+    """Measure the dependence of a basis on the seed, above the level of chance.
 
     Parameters
     ----------
@@ -163,15 +175,21 @@ def stability_of(bases: Sequence[Array]) -> tuple[float, Array]:
     Returns
     -------
     float
-        Mean cosine of matched basis images over all pairs; NaN for one basis.
+        Mean similarity of the basis images of all seeds; NaN for one basis.
     ndarray (r,)
-        The mean cosine of each basis image of the first with its partners; NaN for one basis.
+        That of each basis image of the first: its mean cosine with its partners less that of chance, see
+        `matching.above_chance`; NaN for one basis.
     """
-    if len(bases) < 2:
-        return math.nan, np.full(bases[0].shape[1], math.nan)
-    pairs = [float(match_bases(one, other).cosine.mean()) for one, other in combinations(bases, 2)]
-    own = np.mean([match_bases(bases[0], other).cosine for other in bases[1:]], axis=0)
-    return float(np.mean(pairs)), own
+    seeds, rank = len(bases), bases[0].shape[1]
+    if seeds < 2:
+        return math.nan, np.full(rank, math.nan)
+    cosines = np.zeros((seeds, rank))
+    for a, b in combinations(range(seeds), 2):
+        matching = match_bases(bases[a], bases[b])
+        cosines[a] += matching.cosine
+        cosines[b, matching.partner] += matching.cosine
+    similar = above_chance(cosines / (seeds - 1), [chance_cosines(W) for W in bases])
+    return float(similar.mean()), similar[0]
 
 
 def study_ranks(
@@ -191,7 +209,8 @@ def study_ranks(
         Of data that stay in their file a sample of images is looked at.
     ranks : iterable of int
     params : Params
-        Method, target, iterations and first seed of every fit.
+        Method, target, iterations and first seed of every fit. Those of blocks are A-HALS where the method has a
+        target.
     backend : str or Backend
     seeds : int
         Fits of each rank to all data.
@@ -216,10 +235,12 @@ def study_ranks(
     if not wanted or wanted[0] < 1 or wanted[-1] > most:
         raise ValueError(f"ranks are {wanted or 'none'}; accepted are whole numbers from 1 to {most}, half of the data")
     device = get_backend(backend) if isinstance(backend, str) else backend
-    rows = []
+    is_constrained = METHODS[params.method].uses_sparsity
+    free = replace(params, method="ahals", weights=None, sparsity_h=None) if is_constrained else params
+    rows: list[RankRow] = []
     for rank in wanted:
-        of_rank = replace(params, rank=rank)
-        errors = bicross_validated_errors(X, of_rank, device, on_fold=on_step)
+        of_rank, of_free = replace(params, rank=rank), replace(free, rank=rank)
+        errors = bicross_validated_errors(X, of_free, device, on_fold=on_step)
         bases, groups, explained = [], [], []
         for k in range(seeds):
             result = factorize(X, replace(of_rank, seed=params.seed + k), device)
@@ -228,11 +249,30 @@ def study_ranks(
             explained.append(1.0 - result.error**2)
             if on_step is not None:
                 on_step()
+        unconstrained = factorize(X, of_free, device).W if is_constrained else bases[0]
+        free_sparsity = float(np.mean(hoyer_sparsity(unconstrained)))
         consensus = consensus_of(groups, params.seed)
-        rows.append(RankRow(rank, errors, np.array(explained), *stability_of(bases), consensus))
+        rows.append(RankRow(rank, errors, np.array(explained), *stability_of(bases), consensus, free_sparsity))
         if on_done is not None:
             on_done(rows[-1])
-    return RankStudy(tuple(rows), *suggested(rows))
+    rank, reason = suggested(rows)
+    if not is_constrained:
+        return RankStudy(tuple(rows), rank, reason)
+    return RankStudy(tuple(rows), rank, f"{reason} (fits without a constraint)", _warning(rows, params.sparsity))
+
+
+def _warning(rows: Sequence[RankRow], target: float) -> str:
+    """A sentence where the target is above the sparsity of fits without a constraint, else ""."""
+    above = [row for row in rows if target > row.free_sparsity]
+    if not above:
+        return ""
+    values = sorted(f"{row.free_sparsity:.3f}" for row in above)
+    span = values[0] if values[0] == values[-1] else f"{values[0]} to {values[-1]}"
+    ranks = "every rank" if len(above) == len(rows) else f"rank {', '.join(str(row.rank) for row in above)}"
+    return (
+        f"the target {target:g} is above the sparsity of fits without a constraint at {ranks} ({span}), so there the "
+        "constraint, and not the data alone, decides on which parts seeds agree"
+    )
 
 
 def suggested(rows: Sequence[RankRow]) -> tuple[int, str]:

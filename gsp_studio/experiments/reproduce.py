@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
-from gsp_studio.experiments.contents import Content
+from gsp_studio.experiments.contents import Content, notes_on
 from gsp_studio.experiments.figures import FIGURES, Settings
 from gsp_studio.experiments.runs import FinishedRun, Task
 from gsp_studio.experiments.solver_pool import Machine, solve_all
@@ -103,8 +103,10 @@ def reproduce(
     figure = FIGURES[name]
     plan = figure.plan(settings, dataset)
     finished = solve_all(plan.tasks, plan.data, directory / RUNS, machine, stream)
+    if figure.further is not None:
+        finished += solve_all(figure.further(finished), plan.data, directory / RUNS, machine, stream)
     content = figure.show(finished, settings, dataset)
-    common = _common_params(plan.tasks)
+    common = _common_params([run.task for run in finished])
     described = {
         "shows": figure.summary,
         "settings": {k: v for k, v in asdict(settings).items() if dataset is None or k != "dtype"},
@@ -112,6 +114,7 @@ def reproduce(
         "methods": common,
         "runs": [_described_run(run, common[run.task.params.method]) for run in finished],
         "result": content.summary(),
+        "notes": notes_on(common),
         "deterministic": "the same bits on processors of the same type, however many processes and threads",
         "versions": software_versions() | {"matplotlib": version("matplotlib")},
         "platform": platform.platform(),
@@ -182,6 +185,8 @@ def _common_params(tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
 def _described_run(run: FinishedRun, common: dict[str, Any]) -> dict[str, Any]:
     """A run, with the parameters that it does not have in common with the others of its method."""
     own = {name: value for name, value in run.task.described()["params"].items() if name not in common}
+    if "sparsity" in own:
+        own["target"] = own.pop("sparsity")
     if "weights" in common and common["weights"] is not None:
         own["weights"] = "in the column weight of the CSV"
     return {

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend
-from gsp_studio.core.matching import match_bases
+from gsp_studio.core.matching import above_chance, chance_cosines, match_bases
 from gsp_studio.core.nmf import Iterate, Params, factorize
 
 Array = npt.NDArray[Any]
 
-#: Mean cosine below which a basis image counts as unstable.
+#: Similarity below which a basis image counts as unstable.
 UNSTABLE = 0.8
 #: Starts that are another one for every seed; the rest would find the same every time.
 _SEEDED = ("random", "images", "nndsvdar")
@@ -35,7 +35,9 @@ class BasisStability:
     seeds : int
         Fits beside the one that the basis is of.
     cosine : ndarray (r,)
-        Mean cosine of each basis image with its partners: 1 where every seed finds it, 0 where none does.
+        Mean cosine of each basis image with its partners.
+    chance : ndarray (r,)
+        The cosines that it would have by chance, see `matching.chance_cosines`.
     spread : ndarray (m, r) or None
         Standard deviation of every pixel over the basis image and its partners, all of them of length 1. None where
         it has not been kept.
@@ -43,12 +45,18 @@ class BasisStability:
 
     seeds: int
     cosine: Array
+    chance: Array
     spread: Array | None = None
 
     @property
+    def similarity(self) -> Array:
+        """``(cosine - chance) / (1 - chance)`` of each basis image: 1 where every seed finds it, 0 for chance."""
+        return above_chance(self.cosine, self.chance)
+
+    @property
     def unstable(self) -> tuple[int, ...]:
-        """Basis images whose mean cosine is below `UNSTABLE`."""
-        return tuple(int(k) for k in np.flatnonzero(self.cosine < UNSTABLE))
+        """Basis images whose similarity is below `UNSTABLE`."""
+        return tuple(int(k) for k in np.flatnonzero(self.similarity < UNSTABLE))
 
 
 def basis_stability(
@@ -93,7 +101,7 @@ def basis_stability(
     >>> from gsp_studio.experiments.stability import basis_stability
     >>> X = np.kron(np.eye(3), np.ones((4, 20))) + 0.01 * np.random.default_rng(0).random((12, 60))
     >>> params = gs.Params(rank=3, method="ahals", max_iter=100)
-    >>> bool(basis_stability(X, gs.factorize(X, params).W, params, seeds=3).cosine.min() > 0.99)
+    >>> bool(basis_stability(X, gs.factorize(X, params).W, params, seeds=3).similarity.min() > 0.99)
     True
     """
     if seeds < 1:
@@ -114,7 +122,7 @@ def basis_stability(
         squares += apart**2
     variance = (squares - total**2 / (seeds + 1)) / seeds
     spread = np.sqrt(np.maximum(variance, 0.0)).astype(W.dtype)
-    return BasisStability(seeds, cosine / seeds, spread)
+    return BasisStability(seeds, cosine / seeds, chance_cosines(W), spread)
 
 
 def _unit(W: Array) -> Array:

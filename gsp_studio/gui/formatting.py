@@ -12,13 +12,14 @@ import numpy.typing as npt
 from gsp_studio.io.error_text import describe_error
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import RunEntry
+    from gsp_studio.gui.state import DisplayedBasis, RunEntry
     from gsp_studio.io.dataset import Dataset
 
 
 #: Meaning of a basis image's stability.
 STABILITY = (
-    "Mean cosine between this basis image and the one most like it of each fit from a further seed:\n"
+    "Similarity of this basis image and its partner in each fit from a further seed: their mean cosine, less the\n"
+    "level of chance (that of the same basis images with their pixels shuffled), so that chance is 0.\n"
     "1 where every seed finds it, below 0.8 it counts as unstable. Of the run's own basis; the slider's\n"
     "projections of it keep their numbers, so it stays while you drag. Run > How stable are these basis images?"
 )
@@ -34,6 +35,14 @@ def percent(fraction: float) -> str:
 def signed_percent(fraction: float) -> str:
     """0.0234 as "+2.340 %", with a true minus sign."""
     return f"{100 * fraction:+.3f} %".replace("-", "−")
+
+
+def refined_words(shown: DisplayedBasis) -> str:
+    """The error of a refined basis, and whether it has come to rest."""
+    if shown.is_solved:
+        return f"solved {percent(shown.error)}"
+    count = f"{shown.iterations} iteration{'s' if shown.iterations > 1 else ''}"
+    return f"{'refining,' if shown.is_refining else 'stopped after'} {count}: error {percent(shown.error)}"
 
 
 def signed(value: float, digits: int) -> str:
@@ -103,7 +112,7 @@ def about_stability(entry: RunEntry) -> str:
     of = plural(len(found.cosine), "basis image")
     return (
         f"{entry.name}: {count or 'none'} of {of} unstable {over_seeds(found.seeds)}{which}; "
-        f"mean similarity {found.cosine.mean():.3f}."
+        f"mean similarity {found.similarity.mean():.3f} above chance."
     )
 
 

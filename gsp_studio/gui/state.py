@@ -176,10 +176,14 @@ class DisplayedBasis:
     target : float
         NaN where there is none.
     baseline : float
-        Error of the pinned basis that this is a projection of; NaN when it is none.
+        Error of the pinned basis that this is a projection of, or was refined from; NaN when it is neither.
     origin : str
-    before_refit : float
-        Error of this basis with the pinned basis's coefficients where `H` has been refitted to it since; else NaN.
+    projected : float
+        Error of the pinned basis projected to this target where this is not that but has been refined; else NaN.
+    iterations : int
+        Refining iterations of both factors that it took; 0 where it has not been refined.
+    is_refining, is_solved : bool
+        Whether more of them are under way, and whether they have come to rest.
     sparsity_h, target_h : float
         Average sparsity of the rows of H, and what it was asked to be; NaN where it was not.
     """
@@ -193,7 +197,10 @@ class DisplayedBasis:
     target: float
     baseline: float
     origin: str
-    before_refit: float = math.nan
+    projected: float = math.nan
+    iterations: int = 0
+    is_refining: bool = False
+    is_solved: bool = False
     sparsity_h: float = math.nan
     target_h: float = math.nan
 
@@ -346,7 +353,7 @@ class RunEntry:
     pinned: Pinned
     shown: DisplayedBasis
     marks: tuple[RunEvent, ...] = ()
-    #: Number of the run whose first iterations it shares, and how many these are; 0 where there is none.
+    #: Number of the run whose first iterations it shares, and how many these are: none of one that it was refined from.
     origin: tuple[int, int] = (0, 0)
     remarks: Annotations = field(default_factory=Annotations)
     #: Stability of its basis images over seeds, where that has been asked.

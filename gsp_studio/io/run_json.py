@@ -158,7 +158,10 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def _change_json(change: Params | Edit, prefix: str) -> dict[str, Any]:
     """Convert a change during a run for JSON; arrays among parameters get names that begin with `prefix`."""
     if isinstance(change, Params):
-        return {"params": params_json(change, prefix)}
+        content = params_json(change, prefix)
+        if not isinstance(change.init, str):  # one object through the whole run, so it is written once
+            content["init"] = {INPUTS: "start_init"}
+        return {"params": content}
     return {"edit": kind_of(change), "basis": change.basis}
 
 
@@ -177,11 +180,10 @@ def array_fields(params: Params) -> list[str]:
 
 def arrays_of(run: ExportedRun) -> dict[str, Array]:
     """Arrays among the parameters, under the names that run.json refers to; a start (W0, H0) becomes two."""
-    arrays: dict[str, Array] = {}
-    every = [("start", run.start), *((f"step{i}", change) for i, (_, change) in enumerate(run.interventions))]
-    for prefix, params in every:
-        if isinstance(params, Params):
-            arrays |= arrays_among(params, prefix)
+    arrays = arrays_among(run.start, "start")
+    for i, (_, change) in enumerate(run.interventions):
+        if isinstance(change, Params):
+            arrays |= arrays_among(replace(change, init="random"), f"step{i}")
     if run.mask is not None:
         arrays["mask"] = run.mask
     return arrays

@@ -26,7 +26,7 @@ def test_fit_transform_inverse(samples):
     assert model.sparsity_ >= 0.5 - 1e-10
     assert model.n_iter_ == 100
     direct = np.linalg.norm(samples - model.inverse_transform(Z))
-    assert model.reconstruction_err_ == pytest.approx(direct, rel=1e-6)
+    assert model.reconstruction_err_ == pytest.approx(direct, rel=1e-4)
 
 
 def test_transform_finds_coefficients_of_new_samples(samples):
@@ -37,7 +37,7 @@ def test_transform_finds_coefficients_of_new_samples(samples):
 
 def test_is_the_transposed_core_call(samples):
     model = gs.SparseNMF(n_components=4, sparsity=0.6, max_iter=10, random_state=3).fit(samples)
-    result = gs.factorize(samples.T, gs.Params(rank=4, method="psnmf", sparsity=0.6, seed=3, max_iter=10))
+    result = gs.factorize(samples.T, gs.Params(rank=4, sparsity=0.6, seed=3, max_iter=10))
     assert np.array_equal(model.components_.T, result.W)
 
 

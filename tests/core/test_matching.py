@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from gsp_studio.core.matching import match_bases
+from gsp_studio.core.matching import above_chance, chance_cosines, match_bases
 
 RNG = np.random.default_rng(5)
 
@@ -58,3 +58,26 @@ def test_zero_basis_images_are_like_none():
 def test_images_of_other_sizes_are_refused():
     with pytest.raises(ValueError, match=r"\(4, 2\) and \(5, 2\) cannot be matched"):
         match_bases(np.ones((4, 2)), np.ones((5, 2)))
+
+
+def test_chance_is_what_unrelated_images_of_the_same_values_reach():
+    for power, low, high in ((1, 0.7, 0.8), (12, 0.1, 0.3)):
+        W, other = (np.random.default_rng(seed).random((300, 10)) ** power for seed in (1, 2))
+        chance = chance_cosines(W)
+        assert low < chance.mean() < high
+        assert chance.mean() == pytest.approx(match_bases(W, other).cosine.mean(), abs=0.02)
+        assert np.array_equal(chance, chance_cosines(W))
+        np.testing.assert_allclose(chance_cosines(W * np.logspace(-3, 3, 10)), chance, atol=1e-9)
+
+
+def test_above_chance_is_one_for_the_same_and_zero_for_chance():
+    W = np.column_stack([RNG.random(50), np.ones(50), np.zeros(50), np.eye(50)[3]])
+    chance = chance_cosines(W)
+    found = above_chance(match_bases(W, W).cosine, chance)
+    np.testing.assert_allclose(found, [1, 1, 0, 1], atol=1e-6)
+    np.testing.assert_array_equal(above_chance(chance, chance), 0)
+    assert chance_cosines(np.ones((9, 1))) == pytest.approx(1), "a single grey value"
+    assert above_chance(1.0, 1.0) == 1.0
+    assert above_chance(0.1, 0.4) == 0.0
+    assert above_chance(0.7, 0.4) == pytest.approx(0.5)
+    assert np.isnan(above_chance(np.nan, 0.0))

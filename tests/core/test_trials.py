@@ -200,3 +200,23 @@ def _walk(X, chosen, steering, n):
             return found
         found.append(it)
         step = steering.get(it.n_iter)
+
+
+def test_images_are_frozen_as_they_are_seen_while_a_basis_without_a_price_goes_on(X):
+    chosen = params()
+    dense = Trials(SHORT)._dense
+    assert len(dense) >= 2
+    solver = gs.iterate(X, chosen, "cpu")
+    for _ in range(dense.start + 1):
+        seen = next(solver)
+    frozen = solver.send(replace(chosen, frozen=(1, 3)))
+    np.testing.assert_array_equal(frozen.W[:, [1, 3]], seen.W[:, [1, 3]])
+    assert not np.array_equal(frozen.W, seen.W)
+
+
+def test_a_fine_tolerance_waits_for_all_trials_and_a_coarse_one_for_the_first(X):
+    coarse = gs.factorize(X, params(sparsity=0.85, max_iter=2000, tol=1e-3), "cpu")
+    fine = gs.factorize(X, params(sparsity=0.85, max_iter=2000), "cpu")
+    assert SHORT < coarse.n_iter < fine.n_iter < 2000
+    endless = gs.factorize(X, params(sparsity=0.85, max_iter=fine.n_iter + 300, tol=0.0), "cpu")
+    assert fine.error <= 1.001 * endless.error

@@ -35,15 +35,28 @@ def test_numbers_of_groups_mean_nothing():
     rng = np.random.default_rng(0)
     groups = rng.integers(0, 4, 60)
     renamed = [rng.permutation(4)[groups] for _ in range(5)]
-    assert consensus_of(renamed) == Consensus(1.0, 1.0)
+    same = consensus_of(renamed)
+    assert (same.dispersion, same.cophenetic, same.agreement) == (1.0, 1.0, 1.0)
+    assert 0.2 < same.chance < 0.8
     chance = consensus_of([rng.integers(0, 2, 200) for _ in range(50)])
     assert chance.dispersion < 0.05
     assert chance.cophenetic < 0.7
 
 
+def test_groups_dealt_at_random_agree_by_chance():
+    """The more groups, the more pairs are never together: the dispersion alone says 0.6 here."""
+    rng = np.random.default_rng(0)
+    found = consensus_of([rng.integers(0, 6, 300) for _ in range(4)])
+    assert found.dispersion > 0.5
+    assert found.agreement < 0.05
+    assert consensus_of([rng.integers(0, 6, 300)] * 4).agreement == 1.0
+    assert math.isnan(Consensus().agreement)
+
+
 @pytest.mark.parametrize("groups", [np.zeros(20, int), np.full(20, -1), np.arange(20)])
 def test_where_all_distances_are_equal_the_tree_is_exact(groups):
-    assert consensus_of([groups, groups]) == Consensus(1.0, 1.0)
+    found = consensus_of([groups, groups])
+    assert (found.dispersion, found.cophenetic, found.agreement) == (1.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("groups", [[ALIKE], [np.array([0]), np.array([0])]])

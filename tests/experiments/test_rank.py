@@ -11,6 +11,7 @@ from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.cli import main
 from gsp_studio.experiments.rank import (
     RankRow,
+    _warning,
     bicross_validated_errors,
     stability_of,
     study_ranks,
@@ -32,10 +33,39 @@ def test_noisy_data_of_rank_five_are_of_rank_five(seed, method):
     rows = {row.rank: row for row in study.rows}
     assert rows[5].stability > 0.99
     assert rows[8].stability < rows[5].stability
-    assert rows[5].explained.mean() > rows[3].explained.mean()
+    assert rows[5].explained_energy.mean() > rows[3].explained_energy.mean()
     assert len(rows[5].of_basis) == 5
     assert rows[5].consensus.dispersion > max(0.9, rows[8].consensus.dispersion)
     assert rows[5].consensus.cophenetic > 0.95
+
+
+def test_a_sparser_fit_than_the_data_does_not_hide_their_rank():
+    """Dense parts under a high target: errors of the constrained fits fall until the largest rank."""
+    rng = np.random.default_rng(0)
+    for power, method, warned in ((1, "gsphals", True), (8, "psnmf", True), (30, "psnmf", False)):
+        X = rng.random((120, 5)) ** power @ rng.random((5, 160))
+        X = np.maximum(X + 0.1 * X.mean() * rng.standard_normal(X.shape), 0).astype(np.float32)
+        target = 0.8 if warned else 0.4
+        study = study_ranks(X, range(3, 9), gs.Params(1, method, target, max_iter=60), seeds=1)
+        assert study.suggested == 5, study.reason
+        assert study.reason.endswith("(fits without a constraint)")
+        assert ("at every rank" in study.warning) == warned, study.warning
+        assert (study.warning == "") != warned
+        params = gs.Params(5, "ahals", max_iter=60)
+        free = float(np.mean(gs.hoyer_sparsity(gs.factorize(X, params).W)))
+        assert study.rows[2].free_sparsity == pytest.approx(free, abs=1e-6)
+
+
+def test_a_warning_names_the_ranks_that_it_is_about():
+    def row(rank, free):
+        return RankRow(rank, np.ones(2), np.ones(1), 1.0, np.ones(rank), free_sparsity=free)
+
+    rows = [row(2, 0.2), row(3, 0.35), row(4, 0.6)]
+    assert _warning(rows, 0.1) == ""
+    assert "the target 0.5 is above the sparsity" in _warning(rows, 0.5)
+    assert "at rank 2, 3 (0.200 to 0.350)" in _warning(rows, 0.5)
+    assert "at rank 2 (0.200)" in _warning(rows, 0.3)
+    assert "at every rank (0.200 to 0.600)" in _warning(rows, 0.9)
 
 
 @pytest.mark.parametrize(("seed", "noise"), [(0, 0.3), (1, 0.05), (2, 0.3)])
@@ -67,8 +97,19 @@ def test_stability_is_one_for_the_same_parts_in_any_order():
     other = W.copy()
     other[:, 2] = np.random.default_rng(1).random(40) ** 8
     mean, own = stability_of([W, other])
-    assert own[2] == own.min() < 0.9
+    assert own[2] == own.min() < 0.6
     assert math.isnan(stability_of([W])[0])
+
+
+@pytest.mark.parametrize("power", [1, 3, 12])
+@pytest.mark.parametrize("rank", [2, 20])
+def test_unrelated_bases_are_no_more_alike_than_chance(power, rank):
+    """Their cosines alone are from 0.15 to 0.78, by their sparsity."""
+    bases = [np.random.default_rng(seed).random((200, rank)) ** power for seed in range(4)]
+    mean, own = stability_of(bases)
+    assert mean < 0.05
+    assert own.min() >= 0
+    assert stability_of(bases)[0] == mean
 
 
 def test_the_smallest_rank_that_is_as_good_is_suggested():
@@ -145,16 +186,19 @@ def test_from_the_command_line(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["suggested"] == 5
     assert [row["rank"] for row in told["ranks"]] == [3, 4, 5, 6, 7]
-    assert set(told["ranks"][0]) >= {"error", "spread", "explained", "stability", "dispersion", "cophenetic"}
+    assert set(told["ranks"][0]) >= {"error", "spread", "explained_energy", "stability", "dispersion", "cophenetic"}
     assert told["ranks"][2]["dispersion"] > 0.9
     assert main([*args[:2], "--ranks", "4,5,6", "--seeds", "1"]) == 0
     out = capsys.readouterr().out
     assert "suggested: rank 5" in out
-    assert out.splitlines()[0].split()[-4:] == ["explained", "stability", "dispersion", "cophenetic"]
+    assert out.splitlines()[0].split()[-4:] == ["energy", "stability", "consensus", "cophenetic"]
+    assert "warning" not in out
     assert out.splitlines()[1].split()[-3:] == ["nan", "nan", "nan"]
     assert main([*args[:2], "--ranks", "4", "--seeds", "1", "--max-iter", "5", "--json"]) == 0
     [row] = json.loads(capsys.readouterr().out)["ranks"]
     assert (row["stability"], row["dispersion"], row["cophenetic"]) == (None, None, None)
+    assert main([*args[:2], "--ranks", "4", "--seeds", "1", "--max-iter", "5", "--method", "psnmf"]) == 0
+    assert "warning: the target 0.85 is above the sparsity of fits without" in capsys.readouterr().out
     assert main([*args[:2], "--seeds", "0"]) == 2
     for wrong in ("x", "5:2", "2:9:0"):
         with pytest.raises(SystemExit):

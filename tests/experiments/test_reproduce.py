@@ -1,12 +1,14 @@
 """The paper's figures as a user makes them: files, numbers, resuming, interrupting; the same bits however it runs."""
 
 import csv
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from gsp_studio.experiments.figures import FIGURES
 from gsp_studio.experiments.reproduce import reproduce
 from gsp_studio.experiments.runs import load
 from gsp_studio.io.readers import load_dataset
+from gsp_studio.io.resources import sample_path
 
 PATIENCE = 60
 QUICK = ["--quiet", "--backend", "cpu", "--threads", "2"]
@@ -93,12 +96,51 @@ def test_curves_on_data_are_above_the_lowest_error(pictures, tmp_path, capsys):
     printed, run = check_complete("fig1-cbcl", out, capsys)
     rows = rows_of(out / "fig1-cbcl.csv")
     values = np.array([[float(v) for k, v in row.items() if k != "iteration"] for row in rows])
-    assert values.shape == (12, 5)
+    assert values.shape == (12, 6)
     assert values.min() >= 0
     assert run["data"]["fingerprint"] == load_dataset(pictures).fingerprint
     lowest = run["result"]["lowest_error_percent"]
     assert f"{lowest:.5f} %" in printed
     assert lowest <= 100 * min(row["error"] for row in run["runs"])
+    # From each start PSNMF once more, at the sparsity that A-HALS found.
+    own = {row["seed"]: row["sparsity"] for row in run["runs"] if row["method"] == "ahals"}
+    again = {row["seed"]: row for row in run["runs"] if row["method"] == "psnmf" and row["target"] != 0.6}
+    assert len(run["runs"]) == 18
+    assert {seed: row["target"] for seed, row in again.items()} == own
+    assert all(row["sparsity"] >= own[seed] - 1e-9 for seed, row in again.items())
+    of_curve = run["result"]["methods"]["psnmf-as-ahals"]
+    assert of_curve["lowest_error_percent"] <= 100 * np.mean([row["error"] for row in again.values()]) + 1e-9
+    assert "PSNMF, s of A-HALS" in printed
+    assert "l1 A-HALS is not the paper's" in printed
+    assert len(run["notes"]) == 1
+
+
+def test_errors_of_all_methods_over_the_target(pictures, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(command("over-sparsity", out, "--data", pictures, "--rank", 4, "--seeds", 2, "--max-iter", 8)) == 0
+    printed, run = check_complete("over-sparsity", out, capsys)
+    rows = rows_of(out / "over-sparsity.csv")
+    targets = FIGURES["over-sparsity"].sparsities
+    assert [float(row["target"]) for row in rows if row["method"] == "gsphals"] == list(targets)
+    [free] = [row for row in rows if row["method"] == "ahals"]
+    assert free["target"] == "nan"
+    assert len(run["runs"]) == 2 * (4 * len(targets) + 1)
+    for row in rows:
+        assert float(row["lowest_percent"]) <= float(row["mean_percent"]) <= float(row["highest_percent"])
+        if row["method"] in ("psnmf", "gsphals"):
+            assert float(row["attained"]) >= float(row["target"]) - 1e-9
+    asked = [entry["error"] for entry in run["runs"] if (entry["method"], entry.get("target")) == ("gsphals", 0.8)]
+    [shown] = [row for row in rows if (row["method"], float(row["target"])) == ("gsphals", 0.8)]
+    assert float(shown["mean_percent"]) == pytest.approx(100 * np.mean(asked))
+    assert run["result"]["rows"][0]["target"] is None
+    assert "GSP-HALS" in printed
+
+
+def test_one_chosen_target_is_the_only_one(pictures, tmp_path):
+    out = tmp_path / "out"
+    more = ("--data", pictures, "--rank", 4, "--seeds", 1, "--max-iter", 4, "--sparsity", 0.65)
+    assert main(command("over-sparsity", out, *more)) == 0
+    assert {row["target"] for row in rows_of(out / "over-sparsity.csv")} == {"nan", "0.65"}
 
 
 def test_weights_move_the_error_to_the_border(tmp_path, capsys):
@@ -332,6 +374,41 @@ def test_the_progress_counts_to_the_end(tmp_path, capsys):
     assert "5/5 runs  100 %" in said
     assert main(args) == 0
     assert "5 of 5 runs were finished before" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [3e-12, 2.4e-4, 0.0098, 0.5, 7e3, 4e7])
+def test_labels_of_colour_bars_lie_beside_each_other(size):
+    from gsp_studio.experiments.contents import ErrorMaps
+    from gsp_studio.experiments.plots import _own_style, draw
+
+    images = load_dataset(sample_path("faces"))
+    run = SimpleNamespace(pixel_error=size * np.linspace(0, 1, 361), best_error=0.1)
+    weights = np.linspace(0.1, 1, 361)
+    with _own_style():
+        sheet = draw(ErrorMaps(images, {"psnmf": run, "wsnmf": run}, weights, weights < 0.5))
+        sheet.canvas.draw()
+        [*_, bar] = sheet.axes
+        texts = [*bar.get_xticklabels(), bar.xaxis.get_offset_text(), bar.xaxis.label]
+        boxes = [text.get_window_extent() for text in texts if text.get_text() and text.get_visible()]
+    assert len(boxes) > 2
+    assert not [1 for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]
+    numbers = [float(text.get_text()) for text in bar.get_xticklabels()]
+    label = bar.get_xlabel()
+    power = str(label.partition("(10")[2].partition(" ")[0]).translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
+    assert max(numbers) * 10.0 ** int(power or 0) == pytest.approx(size, rel=0.5), "the labels are the values"
+
+
+def test_a_method_that_is_not_the_papers_is_said_so():
+    from gsp_studio.experiments.contents import Curves
+    from gsp_studio.experiments.plots import draw
+
+    def words(*methods):
+        flat = {method: np.ones(3) for method in methods}
+        sheet = draw(Curves("x", flat, flat, dict.fromkeys(methods, 0.5)))
+        return sheet.get_supxlabel()
+
+    assert "l1 A-HALS is not the paper's" in words("psnmf", "l1ahals").replace("\n", " ")
+    assert words("psnmf", "psnmf-as-ahals") == ""
 
 
 def test_drawing_survives_odd_names_and_flat_errors(pictures, tmp_path):

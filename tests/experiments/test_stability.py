@@ -7,7 +7,7 @@ import pytest
 
 import gsp_studio as gs
 from gsp_studio.core.edits import Split
-from gsp_studio.core.matching import match_bases
+from gsp_studio.core.matching import chance_cosines, match_bases
 from gsp_studio.core.nmf import factorize
 from gsp_studio.experiments.stability import BasisStability, basis_stability
 
@@ -42,6 +42,9 @@ def test_cosines_and_deviations_are_those_of_the_fits(method):
     assert found.seeds == 3
     np.testing.assert_allclose(found.cosine, cosine, atol=1e-12)
     np.testing.assert_allclose(found.spread, spread, atol=1e-12)
+    np.testing.assert_array_equal(found.chance, chance_cosines(W))
+    expected_similarity = np.maximum((cosine - found.chance) / (1 - found.chance), 0)
+    np.testing.assert_allclose(found.similarity, expected_similarity, atol=1e-9)
     assert 0 < spread.max() < 1
 
 
@@ -49,14 +52,14 @@ def test_parts_that_are_there_are_stable_and_those_too_many_are_not():
     X, params = blocks(np.float32), gs.Params(3, "ahals", max_iter=100)
     right = basis_stability(X, factorize(X, params).W, params)
     assert right.unstable == ()
-    assert right.cosine.min() > 0.999
+    assert right.similarity.min() > 0.99
     assert right.spread.max() < 0.01
     assert right.spread.dtype == np.float32
     many = replace(params, rank=9)
     wrong = basis_stability(X, factorize(X, many).W, many)
     assert len(wrong.unstable) >= 2
     assert wrong.spread[:, list(wrong.unstable)].max() > 0.1
-    assert wrong.unstable == tuple(np.flatnonzero(wrong.cosine < 0.8))
+    assert wrong.unstable == tuple(np.flatnonzero(wrong.similarity < 0.8))
 
 
 def test_scale_and_order_of_the_basis_do_not_matter():
@@ -130,5 +133,9 @@ def test_no_seed_is_refused():
         basis_stability(X, np.ones((24, 3)), params, seeds=0)
 
 
-def test_below_four_fifths_is_unstable():
-    assert BasisStability(5, np.array([0.8, 0.7999, 1.0, 0.0])).unstable == (1, 3)
+def test_below_four_fifths_of_the_way_from_chance_is_unstable():
+    none = np.zeros(4)
+    assert BasisStability(5, np.array([0.81, 0.7999, 1.0, 0.0]), none).unstable == (1, 3)
+    half = BasisStability(5, np.array([0.91, 0.89, 1.0, 0.4]), none + 0.5)
+    np.testing.assert_allclose(half.similarity, [0.82, 0.78, 1.0, 0.0], atol=1e-12)
+    assert half.unstable == (1, 3)

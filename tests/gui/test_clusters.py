@@ -127,26 +127,25 @@ def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_clust
     wait_until(lambda: len(session.runs.entries) == 1 and session.phase is Phase.IDLE)
     [entry] = session.runs.entries
     assert isinstance(entry.outcome.result.H, Coefficients)
-    # The slider, and the refit after it.
+    # The slider, and the solution after it, where the coefficients are.
     session.settings.set_sparsity(0.8)
     wait_until(lambda: session.display.shown.target == 0.8)
     projected = session.display.shown
     assert isinstance(projected.H, Coefficients)
     session.settings.settle_sparsity()
-    wait_until(lambda: not np.isnan(session.display.shown.before_refit))
-    refitted = session.display.shown
-    assert isinstance(refitted.H, Coefficients)
-    assert refitted.error < projected.error == refitted.before_refit
+    wait_until(lambda: failed["failed"] or session.display.shown.is_solved)
+    solved = session.display.shown
+    assert isinstance(solved.H, Coefficients)
+    assert solved.error < projected.error == solved.projected
     X = session.dataset.X
-    exact = np.linalg.norm(X - refitted.W @ np.asarray(refitted.H)) / np.linalg.norm(X)
-    assert refitted.error == pytest.approx(exact, abs=1e-5)
-    # Denser than what is there: both factors, where the coefficients are.
+    exact = np.linalg.norm(X - solved.W @ np.asarray(solved.H)) / np.linalg.norm(X)
+    assert solved.error == pytest.approx(exact, abs=1e-5)
     session.settings.set_sparsity(0.3)
     session.settings.settle_sparsity()
-    wait_until(lambda: failed["failed"] or session.basis.pinned is not entry.pinned)
+    wait_until(lambda: failed["failed"] or (session.display.shown.is_solved and session.display.shown.target == 0.3))
     assert not failed["failed"]
-    assert isinstance(session.basis.pinned.H, Coefficients)
-    assert session.basis.pinned.sparsity < entry.pinned.sparsity
+    assert isinstance(session.display.shown.H, Coefficients)
+    assert session.display.shown.attained < entry.pinned.sparsity
     # Its file, its export, another run beside it.
     session.exports.export(tmp_path / "out", session.runs.at(0))
     wait_until(lambda: (tmp_path / "out" / "run.json").exists())

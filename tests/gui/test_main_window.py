@@ -74,7 +74,11 @@ def start_endless(window: MainWindow) -> None:
 
 
 class TestDrag:
-    """The app's first journey, with the mouse."""
+    """The app's first journey, with the mouse: projections, which nothing refines."""
+
+    @pytest.fixture(autouse=True)
+    def _no_refining(self, faces_window: MainWindow) -> None:
+        faces_window.session.basis.set_refine(False)
 
     def test_drag_over_the_pinned_basis_shows_its_projection(self, faces_window: MainWindow) -> None:
         window, slider = faces_window, faces_window.sparsity.slider
@@ -104,8 +108,9 @@ class TestDrag:
             )
 
     def test_two_thousand_moves(self, faces_window: MainWindow) -> None:
-        """PySide6 6.12.0 aborts Python 3.11 after some hundreds."""
+        """PySide6 6.12.0 aborts Python 3.11 after some hundreds. Here the basis is refined meanwhile."""
         window, slider = faces_window, faces_window.sparsity.slider
+        window.session.basis.set_refine(True)
         heard = Listener(slider, "valueChanged")
         QTest.mousePress(slider, LEFT, pos=handle(window))
         left, right = place_of(window, 0.5).x(), place_of(window, 1.0).x()
@@ -117,6 +122,8 @@ class TestDrag:
                 QApplication.processEvents()
         QTest.mouseMove(slider, place_of(window, 0.9))
         QTest.mouseRelease(slider, LEFT, pos=place_of(window, 0.9))
+        settle()
+        window.session.basis.set_refine(False)
         settle()
         assert len(heard["valueChanged"]) > 1900
         assert slider.value() == pytest.approx(0.9, abs=0.001)
@@ -334,7 +341,7 @@ class TestRuns:
             wait_until(lambda said=said: said)
             wait_until(lambda rank=rank: json.loads(run_json.read_text())["params"]["rank"] == rank)
             assert "Replace the run in out?" in said[0]
-            assert "holds another run (psnmf, rank 3" in said[0]
+            assert "holds another run (gsphals, rank 3" in said[0]
 
     def test_export_that_cannot_be_written_opens_a_dialog(self, faces_window: MainWindow, tmp_path: Path) -> None:
         window, session = faces_window, faces_window.session

@@ -58,15 +58,15 @@ def test_set_methods_never_emit(panel: PathPanel) -> None:
 
 
 def test_words_are_about_the_present_s(panel: PathPanel) -> None:
-    assert "s = 0.5000  ·  error 18.000 %  ·  0 of 5 dead or 1 pixel" in words(panel)
+    assert "s = 0.5000  ·  projected 18.000 %  ·  0 of 5 dead or 1 pixel" in words(panel)
     assert "knee at s = 0.800, error 42.000 %" in words(panel)
     panel.set_sparsity(0.95)
-    assert "s = 0.9500  ·  error 54.000 %  ·  3 of 5 dead or 1 pixel" in words(panel)
+    assert "s = 0.9500  ·  projected 54.000 %  ·  3 of 5 dead or 1 pixel" in words(panel)
 
 
 def test_denser_than_the_basis_is_at_its_start(panel: PathPanel) -> None:
     panel.set_sparsity(0.1)
-    assert "s = 0.4000  ·  error 10.000 %" in words(panel)
+    assert "s = 0.4000  ·  projected 10.000 %" in words(panel)
 
 
 def test_press_goes_there_and_drag_follows(panel: PathPanel) -> None:
@@ -157,7 +157,7 @@ def test_basis_of_single_pixels_has_a_path_of_one_point(panel: PathPanel) -> Non
     panel.set_path(PathCurve(np.ones(61), np.full(61, 0.2), np.full(61, 5), 5, math.nan, "a test"))
     panel.set_sparsity(0.7)
     settle()
-    assert "s = 1.0000  ·  error 20.000 %  ·  5 of 5" in words(panel)
+    assert "s = 1.0000  ·  projected 20.000 %  ·  5 of 5" in words(panel)
 
 
 def test_empty_says_what_to_do(show: Callable[..., QWidget]) -> None:

@@ -105,14 +105,16 @@ def test_the_dialog_alone(show: Callable[..., QWidget]) -> None:
     assert heard["studyRequested"] == [(range(9, 12), 5)]
     for one in (row(9, 0.3), row(10, 0.2), row(11, 0.25)):
         asked.add_row(one)
-    assert asked._numbers.text().startswith("Rank 11: left out 26.250 % ± 1.250 %, explained variance 1.0000")
-    assert "similarity 0.900, dispersion 0.700, cophenetic correlation 0.950" in asked._numbers.text()
+    assert asked._numbers.text().startswith("Rank 11: left out 26.250 % ± 1.250 %, explained energy 1.0000")
+    assert "similarity 0.900, consensus 0.700, cophenetic correlation 0.950" in asked._numbers.text()
     legend = [label.text for _, label in asked._legend.items]
-    assert legend == ["matched similarity", "consensus", "explained variance"]
+    assert legend == ["matched similarity", "consensus", "explained energy"]
     pens = {item.opts["pen"].style() for item in asked.stability.getPlotItem().listDataItems()}
     signs = {item.opts["symbol"] for item in asked.stability.getPlotItem().listDataItems()}
     assert len(pens) == len(signs) == 3, "colour is not the only sign"
     settle()
+    top = asked.stability.getPlotItem().vb.sceneBoundingRect().top()
+    assert all(label.sceneBoundingRect().bottom() <= top + 3 for _, label in asked._legend.items), "over the curves"
     box = asked.errors.getPlotItem().vb
     place = asked.errors.mapFromScene(box.mapViewToScene(QPointF(9.2, 30.0)))
     QTest.mouseMove(asked.errors.viewport(), place)
@@ -120,12 +122,15 @@ def test_the_dialog_alone(show: Callable[..., QWidget]) -> None:
     asked.set_progress(3, 9)
     asked.set_study(RankStudy((row(9, 0.3), row(10, 0.2)), 10, "it is so"))
     assert asked.use.text() == "Use rank 10"
+    assert asked._said.text() == "Rank 10: it is so."
+    asked.set_study(RankStudy((row(9, 0.3), row(10, 0.2)), 10, "it is so", "the target is high"))
+    assert asked._said.text() == "Rank 10: it is so.\n⚠ The target is high."
     assert asked._numbers.text().startswith("Rank 10: ")
     QTest.mouseClick(asked.start, LEFT)
     assert not asked.use.isEnabled()
     assert asked._numbers.text() == ""
     asked.add_row(replace(row(9, 0.3), stability=math.nan, consensus=Consensus()))
-    assert [label.text for _, label in asked._legend.items] == ["explained variance"]
+    assert [label.text for _, label in asked._legend.items] == ["explained energy"]
     assert asked._numbers.text().endswith("similarity and consensus need two seeds")
     asked.set_problem("this cannot be")
     assert asked._said.text() == "⚠ this cannot be"

@@ -69,14 +69,14 @@ def test_the_same_run_without_a_window_gives_the_same_factors(faces: Session) ->
     run_to_the_end(faces, sparsity=0.8, max_iter=12, seed=3)
     spec = faces.runs.entries[0].spec
     result = gs.factorize(
-        faces.dataset.X, gs.Params(9, "psnmf", 0.8, 3, 12), gs.get_backend(spec.backend, spec.threads)
+        faces.dataset.X, gs.Params(9, "gsphals", 0.8, 3, 12), gs.get_backend(spec.backend, spec.threads)
     )
     np.testing.assert_array_equal(faces.display.shown.W, result.W)
     np.testing.assert_array_equal(faces.display.shown.H, result.H)
 
 
 def test_a_run_pins_what_its_projection_gives_its_basis_from(faces: Session) -> None:
-    run_to_the_end(faces, sparsity=0.85, max_iter=20)
+    run_to_the_end(faces, method="psnmf", sparsity=0.85, max_iter=20)
     W, pinned, error = faces.display.shown.W, faces.basis.pinned, faces.display.shown.error
     assert pinned.sparsity < 0.849, "the basis is pinned, not what it was projected from"
     assert not np.array_equal(pinned.W, W)

@@ -227,7 +227,7 @@ def test_a_branch_of_a_finished_run_forks(faces: Session) -> None:
     assert [record.error for record in other.records[:12]] == [record.error for record in origin.records[:12]]
     assert other.records[12].error != origin.records[12].error
     assert other.origin == (1, 12)
-    assert other.label == "PSNMF, rank 9, s = 0.700, branch of run 1 at 12"
+    assert other.label == "GSP-HALS, rank 9, s = 0.700, branch of run 1 at 12"
     assert other.marks == (RunEvent(12, 12, "s 0.850 → 0.700", is_target=True),)
     assert other.shown.attained >= 0.7 - 1e-5
     assert faces.runs.entries[0] is origin, "a finished run is never overwritten"

@@ -21,7 +21,7 @@ SIGNALS = (
     "sparsityHChanged",
     "settled",
     "resetRequested",
-    "autoRefitToggled",
+    "refineToggled",
     "basisPicked",
     "lockToggled",
     "unlockRequested",
@@ -60,7 +60,7 @@ def test_set_methods_never_emit(panel: SparsityPanel) -> None:
     for selected in (3, -1, 99):
         panel.set_selected(selected)
     for on in (False, True):
-        panel.set_auto_refit(on)
+        panel.set_refine(on)
     for locked in ({1: 0.4}, {}):
         panel.set_locked(locked)
     change_theme()
@@ -190,23 +190,28 @@ def test_selected_bar_takes_the_accent_and_the_target_its_line(panel: SparsityPa
 @pytest.mark.parametrize(
     ("changes", "pinned_at", "expected"),
     [
-        ({"target": 0.5, "baseline": 0.1, "error": 0.1234}, 0.3, "error 12.340 % now  ·  +2.340 % by projecting"),
+        ({"target": 0.5, "baseline": 0.1, "error": 0.1234}, 0.3, "projected 12.340 %  ·  +2.340 % by projecting"),
         ({"target": 0.5, "baseline": math.nan, "error": 0.1234}, 0.3, "error 12.340 %"),
         (
             {"target": 0.2, "baseline": 0.1, "error": 0.1},
             0.3,
-            "error 10.000 %  ·  not sparser than the unprojected basis",
+            "projected 10.000 %  ·  not sparser than the unprojected basis: it stays as it is",
         ),
-        ({"target": 0.5, "baseline": 0.2, "error": 0.1}, 0.3, "error 10.000 % now  ·  −10.000 % by projecting"),
+        ({"target": 0.5, "baseline": 0.2, "error": 0.1}, 0.3, "projected 10.000 %  ·  −10.000 % by projecting"),
         (
-            {"target": 0.5, "baseline": 0.05018, "error": 0.0981, "before_refit": 0.32147},
+            {"target": 0.5, "baseline": 0.1, "error": 0.2761, "projected": 0.7, "iterations": 90, "is_solved": True},
             0.3,
-            "error 32.147 % now  ·  +27.129 % by projecting  ·  9.810 % after refit",
+            "solved 27.610 %   projected 70.000 %",
         ),
         (
-            {"target": 0.29995, "baseline": 0.1, "error": 0.09, "before_refit": 0.1},
+            {"target": 0.2, "baseline": 0.1, "error": 0.09, "projected": 0.1, "iterations": 12, "is_refining": True},
             0.3,
-            "error 10.000 %  ·  not sparser than the unprojected basis: it stays as it is  ·  9.000 % after refit",
+            "refining, 12 iterations: error 9.000 %   projected 10.000 %",
+        ),
+        (
+            {"target": 0.5, "baseline": 0.1, "error": 0.2, "projected": 0.7, "iterations": 1},
+            0.3,
+            "stopped after 1 iteration: error 20.000 %   projected 70.000 %",
         ),
     ],
 )
@@ -244,13 +249,6 @@ def test_mark_is_there_only_while_the_slider_projects(panel: SparsityPanel) -> N
     assert picture() == unmarked
 
 
-def test_below_the_mark_words_say_what_letting_go_does(panel: SparsityPanel) -> None:
-    panel.set_shown(fakes.shown(fakes.dataset(), target=0.2, baseline=0.1))
-    assert "release the slider to fit both factors further" in texts(panel)
-    panel.set_auto_refit(False)
-    assert "it stays as it is" in texts(panel)
-
-
 def test_hand_that_lets_go_is_told_once(panel: SparsityPanel) -> None:
     heard = Listener(panel, *SIGNALS)
     start = panel.slider.handle_position().toPoint()
@@ -272,13 +270,13 @@ def test_hand_that_lets_go_is_told_once(panel: SparsityPanel) -> None:
     assert len(heard["settled"]) == 3
 
 
-def test_auto_refit_is_toggled_by_mouse_and_by_space(panel: SparsityPanel) -> None:
+def test_refine_is_toggled_by_mouse_and_by_space(panel: SparsityPanel) -> None:
     heard = Listener(panel, *SIGNALS)
-    assert panel.auto_refit.isChecked()
-    panel.auto_refit.click()
-    panel.auto_refit.setFocus()
-    QTest.keyClick(panel.auto_refit, Qt.Key.Key_Space)
-    assert heard["autoRefitToggled"] == [False, True]
+    assert panel.refine.isChecked()
+    panel.refine.click()
+    panel.refine.setFocus()
+    QTest.keyClick(panel.refine, Qt.Key.Key_Space)
+    assert heard["refineToggled"] == [False, True]
 
 
 def test_coefficients_have_a_slider_that_is_off_at_0(panel: SparsityPanel) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import fakes
 import h5py
@@ -16,11 +18,13 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
+from gsp_studio.core.matching import chance_cosines
 from gsp_studio.core.nmf import factorize
 from gsp_studio.experiments.stability import BasisStability, basis_stability
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.panels.selected_basis import BasisPanel
+from gsp_studio.gui.session_file.run_records import _stability_from
 from gsp_studio.gui.state import Phase, RunEntry, RunSettings, View
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.tile_spread import THICKEST, relative_spread
@@ -30,7 +34,7 @@ from gsp_studio.io.annotations import Annotations
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.montage import as_curves
 from gsp_studio.io.resources import sample_path
-from gsp_studio.io.saved_run import read_run
+from gsp_studio.io.saved_run import SavedRun, read_run
 
 Key, LEFT = Qt.Key, Qt.MouseButton.LeftButton
 DATA = fakes.dataset(6, 4)
@@ -41,7 +45,7 @@ def entry_of(data: Dataset = DATA, rank: int = 7, number: int = 1) -> RunEntry:
     entry = fakes.run_entry(number, data, rank=rank)
     cosine = np.linspace(0.95, 0.5, rank)
     spread = np.random.default_rng(8).random(entry.shown.W.shape).astype(np.float32)
-    return replace(entry, stability=BasisStability(5, cosine, spread * spread.mean() / 4))
+    return replace(entry, stability=BasisStability(5, cosine, np.zeros(rank), spread * spread.mean() / 4))
 
 
 @pytest.fixture
@@ -131,7 +135,7 @@ def test_words_say_the_same(panel: MontagePanel) -> None:
     basis = int(entry.shown.order[2])
     value = DATA.as_images(relative_spread(entry))[basis, 4, 1]
     assert f"± {100 * value:.0f} % of its brightest over 5 seeds" in panel._under_pointer.text()
-    stable = replace(entry, stability=BasisStability(3, np.ones(7), None))
+    stable = replace(entry, stability=BasisStability(3, np.ones(7), np.zeros(7)))
     panel.set_stability(stable)
     assert "none unstable over 3 seeds" in panel._caption.text()
     assert not panel.view._spread.isVisible(), "where the deviations were not kept there is no veil"
@@ -263,7 +267,7 @@ def test_from_the_key_to_the_screen(faces_window: MainWindow) -> None:
     assert f"Run 1: {count or 'none'} of 9 basis images unstable over 5 seeds" in told["logged"][-1]
     QTest.mouseClick(window.montage.view.viewport(), LEFT, pos=tile_centre(window.montage.view, 4).toPoint())
     basis = int(session.display.shown.order[4])
-    assert window.basis._facts["stability"].text() == f"{found.cosine[basis]:.2f}\nover 5 seeds"
+    assert window.basis._facts["stability"].text() == f"{found.similarity[basis]:.2f}\nover 5 seeds"
     again = len(told["stabilityFound"])
     ask(window)
     assert session.analyses.checking.entry is None, "it is known"
@@ -291,6 +295,7 @@ def test_it_belongs_to_its_run_and_stays_while_the_slider_projects_it(faces_wind
     window, session = faces_window, faces_window.session
     checked(window)
     view = window.montage.view
+    session.basis.set_refine(False)
     session.settings.set_sparsity(0.95)
     wait_until(lambda: session.display.shown.target == pytest.approx(0.95))
     assert view._spread.isVisible()
@@ -301,11 +306,13 @@ def test_it_belongs_to_its_run_and_stays_while_the_slider_projects_it(faces_wind
     assert window.basis._stability is None
     session.control.show(0)
     assert view._spread.isVisible()
-    session.basis.set_auto_refit(True)
+    session.basis.set_refine(True)
     session.settings.set_sparsity(0.3)
     session.settings.settle_sparsity()
-    wait_until(lambda: session.runs.index == -1)
-    assert not view._spread.isVisible(), "a refit of both factors is another basis"
+    wait_until(lambda: session.display.shown.is_solved)
+    assert not view._spread.isVisible(), "a refined basis is another one"
+    session.control.show(0)
+    assert view._spread.isVisible()
 
 
 def slow(window: MainWindow) -> None:
@@ -394,6 +401,7 @@ def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_pat
     assert two.session.runs.entries[0].remarks.note == "still here"
     assert again.seeds == 5
     assert np.array_equal(again.cosine, found.cosine)
+    assert np.array_equal(again.chance, found.chance)
     assert np.array_equal(again.spread, found.spread)
     assert two.montage.view._spread.isVisible()
     assert "over 5 seeds" in two.montage._caption.text()
@@ -410,3 +418,21 @@ def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_pat
     assert np.array_equal(three.session.runs.entries[0].stability.cosine, found.cosine)
     assert not three.montage.view._spread.isVisible()
     assert "over 5 seeds" in three.montage._caption.text()
+
+
+def test_stability_of_an_older_session_gets_its_level_of_chance() -> None:
+    W, cosine, problems = np.random.default_rng(0).random((24, 7)), np.linspace(0.95, 0.5, 7), []
+    told = {"seeds": 5, "cosine": cosine.tolist()}
+    run, arrays = SimpleNamespace(result=SimpleNamespace(W=W)), {"spread": np.zeros((24, 7))}
+    older = SavedRun(1, run, {"stability": told}, arrays)
+    found = _stability_from(older, problems)
+    assert problems == []
+    assert np.array_equal(found.cosine, cosine)
+    np.testing.assert_allclose(found.chance, chance_cosines(W))
+    now = replace(older, details={"stability": {**told, "chance": [0.25] * 7}})
+    assert np.array_equal(_stability_from(now, problems).chance, [0.25] * 7)
+    assert problems == []
+    for wrong in ([0.5], ["x"] * 7, None, [math.nan] * 7):
+        broken = replace(older, details={"stability": {**told, "chance": wrong}})
+        assert _stability_from(broken, problems) is None
+    assert len(problems) == 4

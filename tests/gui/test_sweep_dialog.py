@@ -225,7 +225,7 @@ class TestInTheWindow:
         form = asked.form
         assert [number.value() for number in form.ranks[:2]] == [2, 2]
         assert [number.value() for number in form.sparsities] == [0.5, 0.7, 0.2]
-        assert (form.method.currentData(), form.iterations.value(), form.seeds.value()) == ("psnmf", 8, 2)
+        assert (form.method.currentData(), form.iterations.value(), form.seeds.value()) == ("gsphals", 8, 2)
         QTest.mouseClick(form.as_model, LEFT)
         assert (form.method.currentData(), form.iterations.value()) == ("ahals", 99)
         wait_until(lambda: len(asked._poll.states) == 2)

@@ -532,7 +532,7 @@ class TestDamagedSessions:
         wait_until(lambda: len(window.session.runs.entries) == 2)
         settle()
         assert errors()
-        assert window.session.runs.entries[0].choice.params.method == "psnmf", "as the run's own parameters say"
+        assert window.session.runs.entries[0].choice.params.method == "gsphals", "as the run's own parameters say"
 
     def test_a_file_whose_runs_cannot_be_shown_is_never_written_over(
         self, make_window: Callable[[], MainWindow], file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

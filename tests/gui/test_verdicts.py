@@ -42,6 +42,8 @@ def test_what_files_hold_of_it_is_checked() -> None:
 def ran(window: MainWindow) -> MainWindow:
     """A run of nine basis images on the screen."""
     open_faces(window.session, rank=9, max_iter=5)
+    settings = window.session.settings
+    settings.set_choice(settings.choice.with_params(method="psnmf"))  # whose images are bright in their middle
     window.session.run()
     wait_until(lambda: window.session.phase is Phase.IDLE)
     settle()

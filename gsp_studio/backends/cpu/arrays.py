@@ -114,9 +114,11 @@ def filling(refill: Callable[[Array, Array, Array, Array, Array], None]) -> Call
 def step_distance(gradient_step: Callable[..., Array]) -> Callable[..., float]:
     """`Backend.step_distance` by a gradient step, over blocks of images: no array of H's size is made."""
 
-    def of_coefficients(H: Array, C: Array, own: Array, L: float, m: int) -> float:
+    def of_coefficients(H: Array, C: Array, own: Array, L: float, m: int, lengths: Array) -> float:
+        scale = lengths.astype(H.dtype)[:, None]
+
         def of_block(some: slice) -> float:
-            h, c = (np.ascontiguousarray(array[:, some]) for array in (H, C))
+            h, c = scale * H[:, some], np.ascontiguousarray(C[:, some])
             return float(np.square(h - gradient_step(h, c, own, L), dtype=np.float64).sum())
 
         return float(np.sqrt(fold(of_block(some) for _, some in block_slices(m, H.shape[1], H.dtype))))

@@ -66,6 +66,10 @@ def _backend(device: Any) -> Backend:
         where = device.put(places.images * filled.shape[1] + places.pixels)
         return lambda V, H: solver.refill_at(Xt, V, H, where)
 
+    def step_distance(H: Any, C: Any, own: Any, L: float, m: int, lengths: Array) -> float:
+        K = device.put(lengths.astype(H.dtype)[:, None]) * H
+        return float(solver.distance(K, solver.gradient_step(K, C, own, L)))
+
     backend = Backend(
         name="cuda" if device.index == 0 else f"cuda:{device.index}",
         device=device.text(),
@@ -96,7 +100,7 @@ def _backend(device: Any) -> Backend:
         measure=solver.measure,
         penalized=solver.penalized,
         filling=filling,
-        step_distance=lambda H, C, own, L, m: solver.distance(H, solver.gradient_step(H, C, own, L)),
+        step_distance=step_distance,
         scope=device.scope,
         descend=solver.descend,
         transfer=lambda arrays: Transfer(device, arrays),

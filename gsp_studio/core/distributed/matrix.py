@@ -8,6 +8,7 @@ made again where there is room, its images read again and their coefficients fit
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -275,12 +276,15 @@ def made(Xt: Any, backend: Backend | None, work: Work, *args: Any, of: Any, basi
     return [answer], new
 
 
-def step_left(Xt: Any, V: Any, H: Any, backend: Backend) -> float:
-    """``L ||H - max(0, H - (V V' H - V X) / L)||``, as `updates.gradient_residual` of the coefficients."""
+def step_left(Xt: Any, V: Any, H: Any, lengths: Array, backend: Backend) -> float:
+    """``sqrt(L) ||K - max(0, K - (V V' K - V X) / L)||``, as `updates.gradient_residual`; K: rows of H times `lengths`.
+
+    V (r, m) is the basis that belongs to K; `lengths` (r,) are the host's, float64.
+    """
     own = V @ V.T
     L = largest_eigenvalue(backend.get(own))
     if L <= 0.0:
         return 0.0
     if isinstance(Xt, DistributedRows):
-        return L * float(np.sqrt(total_of(Xt.T.each(shards.stationarity, V, L, of=H))))
-    return L * backend.step_distance(H, backend.encode(Xt, V), own, L, Xt.shape[1])
+        return float(np.sqrt(L * total_of(Xt.T.each(shards.stationarity, V, L, lengths, of=H))))
+    return math.sqrt(L) * backend.step_distance(H, backend.encode(Xt, V), own, L, Xt.shape[1], lengths)

@@ -167,12 +167,12 @@ def residual(images: Images, H: Array, V: Array) -> tuple[list[Node], None]:
     ], None
 
 
-def stationarity(images: Images, H: Array, V: Array, L: float) -> tuple[list[Node], None]:
-    """``||H - max(0, H - (V V' H - V X) / L)||_F^2``."""
-    C, own = images.backend.encode(images.Xt, V), V @ V.T
+def stationarity(images: Images, H: Array, V: Array, L: float, lengths: Array) -> tuple[list[Node], None]:
+    """``||K - max(0, K - (V V' K - V X) / L)||_F^2``; K: the rows of H times `lengths`."""
+    C, own, scale = images.backend.encode(images.Xt, V), V @ V.T, lengths.astype(H.dtype)[:, None]
 
     def of_block(some: slice) -> float:
-        h, c = (np.ascontiguousarray(array[:, some]) for array in (H, C))
+        h, c = scale * H[:, some], np.ascontiguousarray(C[:, some])
         return float(np.square(h - images.backend.gradient_step(h, c, own, L), dtype=np.float64).sum())
 
     return images.sums(of_block), None

@@ -22,15 +22,20 @@ if TYPE_CHECKING:
 
 _FIRST, _LAST, _SEEDS = 2, 12, 5
 _MOST_TICKS = 16
+_LEGEND_LEFT, _LEGEND_HEIGHT = 44, 26
 _WORDS = (
     "Every rank is fitted without some pixels of some images, and has to predict these: too many parts fit noise, and "
-    "predict worse. Fits from several seeds show which parts are there whatever the start."
+    "predict worse. These fits are without a target for the sparsity, which would hide it. Fits from several seeds "
+    "show which parts are there whatever the start."
 )
 _AGREEMENT = (
-    "Matched similarity: mean cosine of the basis images of two seeds, each with its partner.\n"
+    "Matched similarity: mean cosine of the basis images of two seeds, each with its partner, less the level of chance "
+    "(that of the same basis images with their pixels shuffled): 0 is chance, 1 the same.\n"
     "Consensus: whether the seeds sort the images into the same groups, by the basis image that weighs most in each "
-    "(dispersion, Kim & Park 2007); the cophenetic correlation (Brunet et al. 2004) stands below.\n"
-    "Explained variance: 1 - (error of the fit)^2, means over seeds."
+    "(dispersion, Kim & Park 2007), less the level of chance (groups of the same sizes, dealt at random); the "
+    "cophenetic correlation (Brunet et al. 2004) stands below.\n"
+    "Explained energy: 1 - (error of the fit)^2, means over seeds: the part of the sum of squares of all pixels, from "
+    "which no mean is subtracted."
 )
 
 
@@ -47,8 +52,8 @@ class _Curve:
 
 _CURVES = (
     _Curve("matched similarity", lambda row: row.stability, "curve_error", Qt.PenStyle.SolidLine, "o"),
-    _Curve("consensus", lambda row: row.consensus.dispersion, "curve_sparsity", Qt.PenStyle.DashLine, "d"),
-    _Curve("explained variance", lambda row: row.explained.mean(), "curve_target", Qt.PenStyle.DotLine, "s"),
+    _Curve("consensus", lambda row: row.consensus.agreement, "curve_sparsity", Qt.PenStyle.DashLine, "d"),
+    _Curve("explained energy", lambda row: row.explained_energy.mean(), "curve_target", Qt.PenStyle.DotLine, "s"),
 )
 
 
@@ -80,7 +85,7 @@ class RankDialog(QDialog):
         self.errors, self.stability = _plot("left-out error, %"), _plot("fraction")
         self.stability.setToolTip(_AGREEMENT)
         below = self.stability.getPlotItem()
-        self._legend = below.addLegend(offset=(8, -8), colCount=len(_CURVES), labelTextSize="8pt")
+        self._legend = _legend_above(below)
         below.setLabel("bottom", f"rank ({method})")
         below.setYRange(0, 1.03, padding=0)
         self._said, self._numbers = label(wrap=True), label(muted=True, wrap=True)
@@ -149,7 +154,8 @@ class RankDialog(QDialog):
         """The study is done."""
         self._suggested = study.suggested
         self._numbers.setText("".join(_in_words(row) for row in self._rows if row.rank == study.suggested))
-        self._end(f"Rank {study.suggested}: {study.reason}.")
+        warning = f"\n⚠ {study.warning[0].upper()}{study.warning[1:]}." if study.warning else ""
+        self._end(f"Rank {study.suggested}: {study.reason}.{warning}")
         self.use.setText(f"Use rank {study.suggested}")
         self.use.setEnabled(True)
         self._draw()
@@ -197,7 +203,6 @@ class RankDialog(QDialog):
     def _draw_agreement(self, ranks: npt.NDArray[np.float64]) -> None:
         theme = current_theme()
         self._legend.setLabelTextColor(theme.canvas_text)
-        self._legend.setBrush(pg.mkBrush(theme.canvas))
         for curve in _CURVES:
             values = np.array([curve.value(row) for row in self._rows], float)
             colour = getattr(theme, curve.colour)
@@ -224,13 +229,13 @@ class RankDialog(QDialog):
 
 def _in_words(row: RankRow) -> str:
     """All numbers of a rank."""
-    text = f"Rank {row.rank}: left out {100 * row.error:.3f} % ± {100 * row.spread:.3f} %, explained variance "
-    text += f"{row.explained.mean():.4f}"
+    text = f"Rank {row.rank}: left out {100 * row.error:.3f} % ± {100 * row.spread:.3f} %, explained energy "
+    text += f"{row.explained_energy.mean():.4f}"
     if math.isnan(row.stability):
         return f"{text}; similarity and consensus need two seeds"
     consensus = row.consensus
     return (
-        f"{text}, similarity {row.stability:.3f}, dispersion {consensus.dispersion:.3f}, "
+        f"{text}, similarity {row.stability:.3f}, consensus {consensus.agreement:.3f}, "
         f"cophenetic correlation {consensus.cophenetic:.3f}"
     )
 
@@ -241,3 +246,13 @@ def _plot(title: str) -> pg.PlotWidget:
     tint_axes(plot)
     plot.setAccessibleName(title)
     return plot
+
+
+def _legend_above(item: pg.PlotItem) -> pg.LegendItem:
+    """A legend above the plot: curves from 0 to 1 leave no room inside it."""
+    legend = pg.LegendItem(colCount=len(_CURVES), labelTextSize="8pt")
+    legend.setParentItem(item)
+    legend.anchor(itemPos=(0, 0), parentPos=(0, 0), offset=(_LEGEND_LEFT, 0))
+    item.layout.setRowFixedHeight(0, _LEGEND_HEIGHT)
+    item.legend = legend  # new curves are added to it, and taken out when they go
+    return legend

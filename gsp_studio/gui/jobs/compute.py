@@ -6,7 +6,6 @@ numba, SciPy and the solvers take a quarter of a second to import and longer to 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,21 +14,17 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from gsp_studio.backends import available_backends, get_backend, reason_of
-from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
-from gsp_studio.backends.blocks import BlockMatrix, Interrupted, Matrix, OutOfCoreMatrix
+from gsp_studio.backends.backend import is_out_of_core
+from gsp_studio.backends.blocks import BlockMatrix, Matrix, OutOfCoreMatrix
 from gsp_studio.backends.cpu.processor import usable_cores
-from gsp_studio.backends.kernels import prepared
-from gsp_studio.backends.powers import scaled
 from gsp_studio.core.diagnosis import energies_of
-from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.initialization import STARTS
-from gsp_studio.core.methods import new_sparse_coefficients
 from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.engine.run import Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner, branch
-from gsp_studio.gui.jobs.projector import Projector, average_sparsity, average_sparsity_of, by_energy
+from gsp_studio.gui.jobs.projector import Projector, average_sparsity, by_energy
 from gsp_studio.gui.jobs.run_events import marks_of
 from gsp_studio.gui.state import Capabilities, DisplayedBasis, Pinned, RunEntry, RunSettings
 from gsp_studio.io.dataset import Dataset
@@ -41,12 +36,12 @@ Array = npt.NDArray[Any]
 WARM_ITERATIONS = 25
 #: The same of images that stay in their file, which each iteration reads; it starts near its end.
 STREAMED_ITERATIONS, STREAMED_START = 2, "nndsvda"
-#: Iterations of the short fit of both factors that makes a basis denser.
-DENSER_ITERATIONS = 30
-#: A refit of the coefficients ends when a round of sweeps lowers the squared error by less than this fraction of it.
-REFIT_TOLERANCE, REFIT_ROUNDS = 1e-5, 30
-#: Of images that stay in their file, one reading of them.
-STREAMED_ROUNDS = 1
+#: Iterations of a refinement at a target at most, and the gain of 10 of them below which it has come to rest.
+REFINING_ITERATIONS, REFINING_TOLERANCE = 200, 1e-4
+#: The same of images that stay in their file, or on a cluster.
+STREAMED_REFINING = 10
+#: Entries of the data times the rank up to which an iteration of two cores takes less than half a second.
+_AT_ONCE = 2_000_000_000
 
 
 def solver_threads() -> int:
@@ -112,81 +107,45 @@ def new_warm_fit(X: Matrix, choice: RunSettings) -> Runner:
     return Runner(RunSpec(X, params, choice.backend, solver_threads()))
 
 
-def new_denser_fit(X: Matrix, choice: RunSettings, pinned: Pinned) -> Runner:
-    """A short fit of both factors at the chosen sparsity, which goes on from what is pinned, where its H is."""
-    X = _data_of(X, pinned.H)
+def new_refinement(dataset: Dataset, choice: RunSettings, pinned: Pinned, shown: DisplayedBasis) -> Runner:
+    """Iterations of both factors at the chosen targets, from what is shown on; ValueError as `new_run`.
+
+    Where its coefficients are on a cluster, these are, too.
+    """
+    X = dataset.X if isinstance(shown.H, np.ndarray) else cast(OutOfCoreMatrix, shown.H.X)
     params = Params(
-        len(pinned.H),
+        len(shown.H),
         "gsphals" if pinned.weights is None else "wgsphals",
         sparsity=choice.params.sparsity,
         sparsity_h=choice.params.sparsity_h,
         seed=choice.params.seed,
-        max_iter=STREAMED_ITERATIONS if is_out_of_core(X) else DENSER_ITERATIONS,
-        init=(pinned.W, pinned.H),
+        max_iter=_refining_iterations(X),
+        init=(shown.W, shown.H),
         weights=pinned.weights,
+        tol=REFINING_TOLERANCE,
     )
     check_params(params, *X.shape)
-    return Runner(RunSpec(X, params, choice.backend, solver_threads()))
+    return Runner(RunSpec(X, params, choice.backend, solver_threads(), fingerprint=dataset.fingerprint))
 
 
-def refitted(
-    X: Matrix, pinned: Pinned, shown: DisplayedBasis, is_unwanted: Callable[[], bool]
-) -> DisplayedBasis | None:
-    """Return `shown` with the coefficients that fit its basis best; None if superseded.
-
-    HALS sweeps, a round of them at a time, from the coefficients that are shown, on the cluster where these are on one.
-    """
-    X = _data_of(X, shown.H)
-    if not isinstance(X, OutOfCoreMatrix):
-        return _refitted(as_compute_dtype(X), pinned, shown, is_unwanted, REFIT_ROUNDS)
-    try:
-        return _refitted(X.watched(is_unwanted), pinned, shown, is_unwanted, STREAMED_ROUNDS)
-    except Interrupted:
-        return None
+def retargeted(spec: RunSpec, running: Params, choice: RunSettings, n_iter: int) -> Params:
+    """The parameters of a refinement with the targets of `choice`, which has as many iterations left as a new one."""
+    last = n_iter + _refining_iterations(spec.X)
+    return replace(running, sparsity=choice.params.sparsity, sparsity_h=choice.params.sparsity_h, max_iter=last)
 
 
-def _data_of(X: Matrix, H: Array | Coefficients) -> Matrix:
-    """Return the data on the cluster where the coefficients are on one, else X."""
-    return X if isinstance(H, np.ndarray) else cast(OutOfCoreMatrix, H.X)
+def continued(spec: RunSpec, last: Iterate | Result, choice: RunSettings) -> Runner:
+    """A refinement that begins where another one has ended, with the targets of `choice`."""
+    return Runner(replace(spec, params=replace(retargeted(spec, spec.params, choice, 0), init=(last.W, last.H))))
 
 
-def _refitted(
-    X: Matrix, pinned: Pinned, shown: DisplayedBasis, is_unwanted: Callable[[], bool], rounds: int
-) -> DisplayedBasis | None:
-    # On the processor: a refit is a few passes over images that are there, and a device would have to be sent them.
-    unit = pinned.gram.unit
-    if unit.data:
-        X = unit.data_inside(X)
-    Xt, backend = prepared(X, get_backend("cpu", solver_threads()))
-    V = np.ascontiguousarray(unit.basis_inside(shown.W).T)
-    H, own, before = unit.coefficients_inside(shown.H), self_product(shown.W), math.inf
-    params = Params(len(V), sparsity_h=None if math.isnan(shown.target_h) else shown.target_h)
-    update_sparse = new_sparse_coefficients(METHODS[params.method])
-    with backend.scope():
-        for _ in range(rounds):
-            if is_unwanted():
-                return None
-            if params.sparsity_h is None:
-                H, B, G = backend.sweep_coefficients(Xt, V, H, params.n_sweeps, params.inner_tol)
-            else:
-                H, _ = update_sparse(H, backend.encode(Xt, V), V @ V.T, backend, params)
-                B, G = backend.products(Xt, H)
-            gram = replace(pinned.gram, A=B.T, G=G)
-            left = gram.squared_residual(shown.W, own)
-            if left >= before * (1.0 - REFIT_TOLERANCE):
-                break
-            before = left
-        if not gram.is_accurate(left):
-            left = backend.residual(Xt, V, H)
-    energies = energies_of(own, gram)
-    return replace(
-        shown,
-        H=scaled(H, unit.coefficients),
-        energies=energies,
-        error=gram.relative(left),
-        before_refit=shown.error,
-        sparsity_h=average_sparsity_of(H) if params.sparsity_h is not None else math.nan,
-    )
+def _refining_iterations(X: Matrix) -> int:
+    return STREAMED_REFINING if is_out_of_core(X) else REFINING_ITERATIONS
+
+
+def is_refined_at_once(pinned: Pinned, X: Matrix) -> bool:
+    """Whether an iteration takes so little that a basis is refined while the slider moves."""
+    return not is_out_of_core(X) and isinstance(pinned.H, np.ndarray) and pinned.W.size * X.shape[1] <= _AT_ONCE
 
 
 def reweighted(pinned: Pinned, choice: RunSettings, weights: Array | None) -> Pinned | None:
@@ -239,6 +198,13 @@ def branched(entry: RunEntry, n_iter: int, s: float) -> Runner:
     return branch(entry.spec, entry.outcome.interventions, n_iter, lambda params: replace(params, sparsity=s))
 
 
+def records_of(result: Result) -> tuple[Record, ...]:
+    """The iterations of a run from its history."""
+    history = result.history
+    columns = (history.n_iter, history.error, history.sparsity, history.target, history.seconds)
+    return tuple(Record(int(row[0]), *map(float, row[1:])) for row in zip(*columns, strict=True))
+
+
 def entry_of(
     number: int,
     spec: RunSpec,
@@ -261,7 +227,7 @@ def entry_of(
         label=f"{method.label}, rank {rank}"
         + (f", s = {last:.3f}" if method.uses_sparsity else "")
         + (f", s of H = {last_h:.3f}" if last_h else "")
-        + (f", branch of run {origin[0]} at {origin[1]}" if origin[0] else ""),
+        + _origin_words(origin, spec.params),
         spec=spec,
         outcome=outcome,
         records=records,
@@ -270,6 +236,13 @@ def entry_of(
         marks=marks_of(spec.params, outcome.interventions, records),
         origin=origin,
     )
+
+
+def _origin_words(origin: tuple[int, int], params: Params) -> str:
+    if origin[1]:
+        return f", branch of run {origin[0]} at {origin[1]}"
+    is_refined = not isinstance(params.init, str)
+    return f", refined from run {origin[0]}" if origin[0] else ", refined" if is_refined else ""
 
 
 def as_text(kind: str, dataset: Dataset, entry: RunEntry) -> str:

@@ -21,6 +21,7 @@ from gsp_studio.core.diagnosis import energies_of
 from gsp_studio.core.metrics import GramError, self_product
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import Projection, group_sparse_projection
+from gsp_studio.core.results import Iterate, Result
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Pinned
 from gsp_studio.io.dataset import Dataset
@@ -125,6 +126,31 @@ class Projector:
             origin=pinned.origin,
             sparsity_h=coefficients.sparsity,
             target_h=math.nan if math.isnan(coefficients.sparsity) else s_h,
+        )
+
+    def frame(self, s: float, s_h: float = 0.0, refined: Iterate | Result | None = None) -> DisplayedBasis:
+        """`show`, or the refined basis projected to s with its own coefficients where that has the lower error."""
+        plain = self.show(s, s_h)
+        if refined is None:
+            return plain
+        # By the kernels of `show`: no move waits for others to be compiled.
+        projection = SparsityPath(refined.dense, self.pinned.weights, copy=False).project(s)
+        own = self_product(projection.values)
+        error = refined.gram.relative_error(projection.values, own)
+        if not error < plain.error:
+            return plain
+        return replace(
+            plain,
+            W=projection.values,
+            sparsities=projection.sparsities,
+            energies=energies_of(own, refined.gram),
+            H=refined.H,
+            error=error,
+            sparsity_h=average_sparsity_of(refined.H) if s_h > 0.0 else math.nan,
+            target_h=s_h if s_h > 0.0 else math.nan,
+            projected=plain.error,
+            iterations=refined.n_iter,
+            is_refining=True,
         )
 
     def _coefficients(self, s_h: float) -> _Coefficients:

@@ -1,4 +1,4 @@
-"""Short fits in the background: the slider's first basis, and a denser one where it rests below what is pinned."""
+"""Short fits in the background: the slider's first basis, and the solution at its target."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 class ShortFit(QObject):
     """Runs one fit that counts; one that is cancelled ends at its next iteration, and the next begins after it."""
 
+    progressed = Signal()  # the fit that counts has iterated; its news are to be polled
     ended = Signal(object)  # Outcome
     failed = Signal(str, str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._job: Job[Runner, Outcome] = Job(lambda runner: runner.run(), "gsp-fit", self)
+        self._job: Job[Runner, Outcome] = Job(lambda runner: runner.run(lambda _: self._job.report()), "gsp-fit", self)
+        self._job.progressed.connect(self.progressed)
         self._job.answered.connect(lambda _, outcome: self._end(lambda: self.ended.emit(outcome)))
         self._job.failed.connect(lambda *error: self._end(lambda: self.failed.emit(*error)))
         self._runner: Runner | None = None

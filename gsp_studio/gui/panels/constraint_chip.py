@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.backends.backend import gives_same_bits
+from gsp_studio.gui.formatting import percent, refined_words
 from gsp_studio.gui.state import TOLERANCE, BasisPreview, Capabilities, DisplayedBasis, RunEntry
 from gsp_studio.gui.theme import current_theme, pixmap
 
@@ -23,7 +24,8 @@ _ICON = 16
 _PADDING = 12
 _TEACH = (
     "min W: the smallest entry of the basis, which may not be negative.\n"
-    "KKT: how far a projected gradient step of both factors would go, relative to them; 0: nothing can be gained.\n"
+    "KKT: how far a projected gradient step of both factors would change the fit at most, relative to the data;\n"
+    "0: nothing can be gained. Basis images have length 1 there, so the scales of the factors do not count.\n"
     "It is that of a run's result, so it is not known while the slider moves.\n"
     "same bits: repeated on a processor of this type, a run gives the same factors to the last bit, whatever the\n"
     "threads, in memory or from the disk, here or on workers.\n"
@@ -77,6 +79,8 @@ class ConstraintChip(QWidget):
         self._tell(text)
         if shown is not None:
             lines = [text, f"the least sparse basis image has {float(shown.sparsities.min()):.4f}"]
+            if shown.iterations:
+                lines.append(f"{refined_words(shown)}, projected {percent(shown.projected)}")
             if not math.isnan(shown.target_h):
                 lines.append(f"coefficients: target {shown.target_h:.4f}, attained {shown.sparsity_h:.4f}")
             lines += [caution.sentence for caution in (*self._cautions, *self._better)]

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.formatting import percent
+from gsp_studio.gui.formatting import percent, refined_words
 from gsp_studio.gui.state import DisplayedBasis, PathCurve, RunSettings
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.controls import Button, label
@@ -122,6 +122,8 @@ class PathPanel(ViewPanel):
             self.tiles.set_basis(None)
         else:
             self.tiles.set_basis(shown.W, shown.order)
+        if self._path is not None and self.isVisible():
+            self._tell(self._path)
 
     def set_selected(self, basis: int) -> None:
         """Frame a basis image; -1 for none."""
@@ -158,7 +160,12 @@ class PathPanel(ViewPanel):
         s = float(np.clip(self._s, path.s[0], path.s[-1]))
         error = float(np.interp(s, path.s, path.errors))
         lost = int(path.lost[int(np.argmin(np.abs(path.s - s)))])
-        self._words.setText(f"s = {s:.4f}  ·  error {percent(error)}  ·  {lost} of {path.rank} dead or 1 pixel")
+        shown = self._shown
+        is_refined = shown is not None and bool(shown.iterations) and shown.target == self._s
+        refined = f"{refined_words(shown)}  ·  " if shown is not None and is_refined else ""
+        self._words.setText(
+            f"s = {s:.4f}  ·  {refined}projected {percent(error)}  ·  {lost} of {path.rank} dead or 1 pixel"
+        )
         self._words.setToolTip(f"{_LOST}\nUnprojected basis: {path.origin}")
 
     def _tell_knee(self, path: PathCurve) -> None:

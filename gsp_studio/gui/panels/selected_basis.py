@@ -162,10 +162,12 @@ class BasisPanel(QWidget):
 
     def _show_stability(self) -> None:
         found, k = self._stability, self._basis
+        if self._shown is not None and self._shown.iterations:
+            found = None  # a refined basis is another one than the run's
         there = found is not None and self._shown is not None and 0 <= k < len(found.cosine) == len(self._shown.order)
         text, head = "–", "Stability"
         if found is not None and there:
-            text = f"{found.cosine[k]:.2f}\n{over_seeds(found.seeds)}"  # in a line it would make the dock wider
+            text = f"{found.similarity[k]:.2f}\n{over_seeds(found.seeds)}"  # in a line it would make the dock wider
             head = "⚠ Unstable" if k in found.unstable else head
         self._facts["stability"].setText(text)
         self._heads["stability"].setText(head)

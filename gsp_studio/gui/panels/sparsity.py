@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.formatting import percent, signed_percent
+from gsp_studio.gui.formatting import percent, refined_words, signed_percent
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, Pinned, RunSettings
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
 
-_WIDEST = "error 88.888 % now  ·  +88.888 % by projecting  ·  88.888 % after refit"
+_WIDEST = "stopped after 888 iterations: error 88.888 %   projected 88.888 %"
 _TEACH = (
     "The average Hoyer sparsity of all basis images, 0 (flat) to 1 (one pixel each).\n"
     "Drag, or step with the arrows (0.01; with Shift 0.001). Double-click: back to the mark,\n"
@@ -32,9 +32,11 @@ _TEACH_H = (
     "The average Hoyer sparsity of the coefficients' rows: how few images use each basis image.\n"
     "At 0 the coefficients are free. Double-click: off. While a run is going the slider steers it."
 )
-_TEACH_REFIT = (
-    "When the slider is released, fit the coefficients to the basis on the screen, in the background.\n"
-    "Left of the mark, where a projection cannot go, both factors are fitted a little further instead."
+_TEACH_REFINE = (
+    "Solve at the slider's target: iterations of both factors in the background, which begin with the basis on the\n"
+    "screen, while the slider moves and after it, until the error stands still. Off: the basis is only projected.\n"
+    "Where an iteration takes long it begins when the slider is released. Not while basis images are locked: it is\n"
+    "the projection that keeps them at their sparsity. Esc stops it."
 )
 _TEACH_BARS = (
     "One bar a basis image, in the order of the tiles. Click one to lock the sparsity that it has:\n"
@@ -49,7 +51,7 @@ class SparsityPanel(Themed, QWidget):
     sparsityHChanged = Signal(float)  # of the coefficients, 0 for none
     settled = Signal()  # the slider was released
     resetRequested = Signal()
-    autoRefitToggled = Signal(bool)
+    refineToggled = Signal(bool)
     basisPicked = Signal(int)
     lockToggled = Signal(int)
     unlockRequested = Signal()
@@ -69,9 +71,9 @@ class SparsityPanel(Themed, QWidget):
         self.number, self.number_h = self._input.number, self._input_h.number
         self.bars = SparsityBars()
         self.reset = Button()
-        self.auto_refit = CheckBox("Auto-refit")
-        self.auto_refit.setToolTip(_TEACH_REFIT)
-        self.auto_refit.setChecked(True)
+        self.refine = CheckBox("Refine")
+        self.refine.setToolTip(_TEACH_REFINE)
+        self.refine.setChecked(True)
         self.unlock = Button("Unlock all")
         self._read_out = label()
         self._pinned_text = label(muted=True)
@@ -88,7 +90,7 @@ class SparsityPanel(Themed, QWidget):
         self._input_h.edited.connect(self.sparsityHChanged)
         for edited in (self._input, self._input_h):
             edited.settled.connect(self.settled)
-        self.auto_refit.clicked.connect(self.autoRefitToggled)
+        self.refine.clicked.connect(self.refineToggled)
         self.bars.picked.connect(self._pick)
         self.unlock.clicked.connect(self.unlockRequested)
         self.set_locked({})
@@ -107,7 +109,7 @@ class SparsityPanel(Themed, QWidget):
         session.settings.choiceChanged.connect(self.set_choice)
         session.basis.pinnedChanged.connect(self.set_pinned)
         session.basis.lockedChanged.connect(self.set_locked)
-        session.basis.autoRefitChanged.connect(self.set_auto_refit)
+        session.basis.refinesChanged.connect(self.set_refine)
         session.display.shownChanged.connect(self.set_shown)
         session.display.glimpseChanged.connect(self.set_glimpse)
         session.display.selectionChanged.connect(self.set_selected)
@@ -118,7 +120,7 @@ class SparsityPanel(Themed, QWidget):
         self.resetRequested.connect(session.slider.reset_sparsity)
         self.lockToggled.connect(session.slider.toggle_locked)
         self.unlockRequested.connect(lambda: session.slider.lock({}))
-        self.autoRefitToggled.connect(session.basis.set_auto_refit)
+        self.refineToggled.connect(session.basis.set_refine)
         self.set_phase(session.phase)
         self.set_choice(session.settings.choice)
 
@@ -136,7 +138,7 @@ class SparsityPanel(Themed, QWidget):
         name_h.setToolTip(_TEACH_H)
         self._own_h = label(muted=True)
         for row, widgets in enumerate(
-            ((name, self.slider, self.number, self.reset, self.auto_refit), (name_h, self.slider_h, self.number_h))
+            ((name, self.slider, self.number, self.reset, self.refine), (name_h, self.slider_h, self.number_h))
         ):
             for column, widget in enumerate(widgets):
                 top.addWidget(widget, row, column)
@@ -160,9 +162,9 @@ class SparsityPanel(Themed, QWidget):
         box.addLayout(each)
         box.addWidget(self.bars)
 
-    def set_auto_refit(self, on: bool) -> None:
-        """Show whether the slider's release brings a refit."""
-        self.auto_refit.setChecked(on)
+    def set_refine(self, on: bool) -> None:
+        """Show whether the basis is refined."""
+        self.refine.setChecked(on)
         if self._shown is not None:
             self._read_out.setText(self._words_for(self._shown))
 
@@ -236,14 +238,11 @@ class SparsityPanel(Themed, QWidget):
     def _words_for(self, shown: DisplayedBasis) -> str:
         if math.isnan(shown.baseline):
             return f"error {percent(shown.error)}"
-        was_refitted = not math.isnan(shown.before_refit)
-        now = shown.before_refit if was_refitted else shown.error
-        refit = f"  ·  {percent(shown.error)} after refit" if was_refitted else ""
+        if shown.iterations:
+            return f"{refined_words(shown)}   projected {percent(shown.projected)}"
         if self._pinned is not None and shown.target <= self._pinned.sparsity:
-            is_fitted = self.auto_refit.isChecked() and not self._pinned.reaches(shown.target)
-            what = "release the slider to fit both factors further" if is_fitted else "it stays as it is"
-            return f"error {percent(now)}  ·  not sparser than the unprojected basis: {what}{refit}"
-        return f"error {percent(now)} now  ·  {signed_percent(now - shown.baseline)} by projecting{refit}"
+            return f"projected {percent(shown.error)}  ·  not sparser than the unprojected basis: it stays as it is"
+        return f"projected {percent(shown.error)}  ·  {signed_percent(shown.error - shown.baseline)} by projecting"
 
     def set_selected(self, basis: int) -> None:
         """Mark a basis image's bar; -1 for none."""

@@ -1,4 +1,4 @@
-"""The basis that the slider projects: projections, refits when the slider rests, its path."""
+"""The basis that the slider projects: projections, the solution that begins with them, its path."""
 
 from __future__ import annotations
 
@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.jobs.path_scan import PathScan
-from gsp_studio.gui.jobs.refit import RefitJob
 from gsp_studio.gui.session.projection import BasisProjection
+from gsp_studio.gui.session.refinement import Refinement
 from gsp_studio.gui.state import RunSettings
 
 if TYPE_CHECKING:
-    from gsp_studio.engine.run import Outcome
     from gsp_studio.gui.state import Array, DisplayedBasis, Pinned
     from gsp_studio.io.dataset import Dataset
 
 #: Milliseconds without a move after which a large basis is projected in all its pixels.
 WHOLE_MS = 50
-#: Milliseconds of rest after which a released slider brings a refit.
+#: Milliseconds of rest after which a released slider has settled.
 REST_MS = 60
-#: A refit that made the basis denser by so much is followed by another one, until the target is reached.
-LEAST_PROGRESS = 0.002
 
 
 class PinnedBasis(QObject):
@@ -30,12 +27,11 @@ class PinnedBasis(QObject):
 
     pinnedChanged = Signal(object)  # Pinned, or None
     lockedChanged = Signal(object)  # dict of basis image to sparsity: those that the slider does not move
-    autoRefitChanged = Signal(bool)
+    refinesChanged = Signal(bool)
     projected = Signal(object)  # DisplayedBasis
     glimpsed = Signal(object)  # BasisPreview of a large basis, a DisplayedBasis follows when the slider rests
     rested = Signal()  # the slider was released, and what it asked for has been shown
-    refitted = Signal(object)  # DisplayedBasis with new coefficients
-    madeDenser = Signal(object, bool)  # Pinned after a short fit of both factors, whether another one would help
+    refined = Signal(object)  # DisplayedBasis
     pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
     activityChanged = Signal(str)  # what is being done, "" for nothing
     failed = Signal(str, str)
@@ -47,15 +43,16 @@ class PinnedBasis(QObject):
         self.number = 0
         #: Basis images that stay at a sparsity, whatever the target.
         self.locked: dict[int, float] = {}
-        #: Whether the slider's release brings a refit.
-        self.auto_refit = True
-        self._projection, self._refit, self._scan = BasisProjection(self), RefitJob(self), PathScan(self)
+        #: Whether what the slider asks for is solved.
+        self.refines = True
+        self._dataset: Dataset | None = None
+        self._is_quick = False
+        self._projection, self.refinement, self._scan = BasisProjection(self), Refinement(self), PathScan(self)
         self._projection.projected.connect(self.projected)
-        self._refit.refitted.connect(self.refitted)
-        self._refit.bothFitted.connect(self._take_denser)
-        self._refit.activityChanged.connect(self.activityChanged)
+        self.refinement.refined.connect(self.refined)
+        self.refinement.activityChanged.connect(self.activityChanged)
         self._scan.pathChanged.connect(self.pathChanged)
-        for job in (self._projection, self._refit, self._scan):
+        for job in (self._projection, self.refinement, self._scan):
             job.failed.connect(self.failed)
         self._wanted = RunSettings()
         self._whole_timer = QTimer(self, interval=WHOLE_MS, singleShot=True)
@@ -67,14 +64,19 @@ class PinnedBasis(QObject):
         """Stop everything and wait; True when no thread is left."""
         for timer in (self._whole_timer, self._rest_timer):
             timer.stop()
-        ended = [job.close(timeout) for job in (self._projection, self._refit, self._scan)]
+        ended = [job.close(timeout) for job in (self._projection, self.refinement, self._scan)]
         return all(ended)
 
     def pin(self, pinned: Pinned | None, dataset: Dataset | None, order: Array | None) -> None:
         """Pin another basis, its tiles in this order; None: none. All that is under way for the former is dropped."""
-        self.drop_refit()
+        self.drop_refinement()
         self._whole_timer.stop()
         self.pinned, self.locked, self.number = pinned, {}, self.number + 1
+        self._dataset, self._is_quick = dataset, False
+        if pinned is not None and dataset is not None:
+            from gsp_studio.gui.jobs.compute import is_refined_at_once
+
+            self._is_quick = is_refined_at_once(pinned, dataset.X)
         self._projection.pin(pinned, dataset, order)
         self._scan.pin(self._projection.projector)
         self.pinnedChanged.emit(pinned)
@@ -87,7 +89,7 @@ class PinnedBasis(QObject):
             return False
         self.locked = locked
         if self.pinned is not None:
-            self.drop_refit()
+            self.drop_refinement()
             self._projection.lock(locked)
             self._scan.pin(self._projection.projector)
         self.lockedChanged.emit(locked)
@@ -109,6 +111,9 @@ class PinnedBasis(QObject):
         if self.pinned is None:
             return
         self._scan.postpone()
+        self._rest_timer.stop()
+        if not self._is_quick:
+            self.refinement.drop()
         self._wanted = choice
         glimpse = self._projection.glimpse(choice.params.sparsity)
         if glimpse is None:
@@ -119,25 +124,26 @@ class PinnedBasis(QObject):
         self.glimpsed.emit(glimpse)
 
     def _project_whole(self) -> None:
-        self._projection.request(self._wanted.params.sparsity, self._wanted.params.sparsity_h or 0.0)
+        params = self._wanted.params
+        self._projection.request(params.sparsity, params.sparsity_h or 0.0, self.refinement.latest)
 
-    # Refits
+    # Refining
 
     @property
-    def is_refitting(self) -> bool:
-        """Whether a refit is under way."""
-        return self._refit.is_running
+    def is_refining(self) -> bool:
+        """Whether refining iterations are under way."""
+        return self.refinement.is_running
 
-    def set_auto_refit(self, on: bool) -> None:
-        """Turn the refit at the slider's release on or off."""
-        if on != self.auto_refit:
-            self.auto_refit = on
-            self.drop_refit()
-            self.autoRefitChanged.emit(on)
+    def set_refine(self, on: bool) -> None:
+        """Turn refining on or off."""
+        if on != self.refines:
+            self.refines = on
+            self.drop_refinement()
+            self.refinesChanged.emit(on)
 
     def settle(self) -> None:
-        """Settle after the slider was released: with `auto_refit` on `rested` follows, unless it moves again."""
-        if self.auto_refit:
+        """Settle after the slider was released: `rested` follows, unless it moves again."""
+        if self.refines:
             self._rest_timer.start()
 
     def _rest(self) -> None:
@@ -146,36 +152,24 @@ class PinnedBasis(QObject):
         else:
             self.rested.emit()
 
-    def refit(self, dataset: Dataset, choice: RunSettings, shown: DisplayedBasis) -> None:
-        """Refit what is shown: both factors where the target is denser than what is pinned, else H where it is old."""
-        if self.pinned is None or self.is_refitting:
-            return
-        from gsp_studio.gui.jobs.compute import new_denser_fit
+    def refine(self, choice: RunSettings, shown: DisplayedBasis, *, is_at_rest: bool) -> None:
+        """Refine what is shown, a projection, at these targets; while the slider moves where that is quick."""
+        # Iterations keep no basis image at a sparsity of its own, so where one is locked its projection stays.
+        can_refine = self.refines and not self.locked and not math.isnan(shown.baseline)
+        if can_refine and (is_at_rest or self._is_quick) and self.pinned is not None and self._dataset is not None:
+            self.refinement.follow(self._dataset, choice, self.pinned, shown)
 
-        if not self.pinned.reaches(choice.params.sparsity):
-            self._wanted = choice
-            self._refit.both(new_denser_fit(dataset.X, choice, self.pinned))
-        elif not math.isnan(shown.baseline) and math.isnan(shown.before_refit):
-            self._refit.coefficients(dataset, self.pinned, shown)
-
-    def drop_refit(self) -> bool:
-        """Drop the refit under way, and one that would come; whether there was one under way."""
+    def stop_refining(self) -> bool:
+        """Stop refining and keep what is on the screen; whether there was something to stop."""
         self._rest_timer.stop()
-        return self._refit.drop()
+        return self.refinement.stop()
+
+    def drop_refinement(self) -> None:
+        """Drop what is being refined, and what would be."""
+        self._rest_timer.stop()
+        self.refinement.drop()
 
     def go_on(self) -> None:
         """Compute more of the path; called while nothing else needs the processor."""
-        if not self.is_refitting:
+        if not self.is_refining:
             self._scan.go_on()
-
-    def _take_denser(self, outcome: Outcome) -> None:
-        if outcome.result is None:
-            self.failed.emit(outcome.error_text, outcome.details)
-            return
-        assert self.pinned is not None
-        from gsp_studio.gui.jobs.compute import pinned_of
-
-        target = self._wanted.params.sparsity
-        pinned = pinned_of(outcome.result, f"a refit at s = {target:.3f}")
-        helps = pinned.sparsity < self.pinned.sparsity - LEAST_PROGRESS and not pinned.reaches(target)
-        self.madeDenser.emit(pinned, helps)

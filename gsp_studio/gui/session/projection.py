@@ -12,6 +12,7 @@ from gsp_studio.gui.jobs.job import Job
 if TYPE_CHECKING:
     import numpy as np
 
+    from gsp_studio.core.results import Iterate, Result
     from gsp_studio.gui.jobs.projector import Projector
     from gsp_studio.gui.state import Array, BasisPreview, DisplayedBasis, Pinned
     from gsp_studio.io.dataset import Dataset
@@ -21,11 +22,12 @@ SAME_EVENT = 400_000
 
 
 class ProjectionRequest(NamedTuple):
-    """A basis, and the targets of both factors; `s_h` 0 leaves the coefficients as they are."""
+    """A basis, the targets of both factors, and what has been refined of it; `s_h` 0 leaves the coefficients."""
 
     projector: Projector
     s: float
     s_h: float
+    refined: Iterate | Result | None
 
 
 class BasisProjection(QObject):
@@ -67,17 +69,20 @@ class BasisProjection(QObject):
         if self.projector is not None:
             self.projector = self.projector.with_locked(locked)
 
-    def request(self, s: float, s_h: float = 0.0) -> None:
-        """Bring the basis at s by `projected`: at once, unless that takes longer than an event may."""
+    def request(self, s: float, s_h: float = 0.0, refined: Iterate | Result | None = None) -> None:
+        """Bring the basis at s by `projected`: at once, unless that takes longer than an event may.
+
+        `refined`: an iterate that is projected in its place where that has the lower error.
+        """
         projector = self.projector
         if projector is None:
             return
         W = projector.pinned.W
         # Other coefficients need a product with the data.
         if W.size <= SAME_EVENT and W.dtype in self._compiled and s_h == 0.0:
-            self.projected.emit(projector.show(s))
+            self.projected.emit(projector.frame(s, 0.0, refined))
         else:
-            self._job.submit(ProjectionRequest(projector, s, s_h))
+            self._job.submit(ProjectionRequest(projector, s, s_h, refined))
 
     def glimpse(self, s: float) -> BasisPreview | None:
         """A part of a large basis at s, in this event; None where the whole is as quick, or nothing is sorted yet."""
@@ -94,4 +99,4 @@ class BasisProjection(QObject):
 
 
 def _show(asked: ProjectionRequest) -> DisplayedBasis:
-    return asked.projector.show(asked.s, asked.s_h)
+    return asked.projector.frame(asked.s, asked.s_h, asked.refined)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -10,13 +11,13 @@ from gsp_studio.gui.formatting import about_run, told
 from gsp_studio.gui.state import Phase
 
 if TYPE_CHECKING:
-    from gsp_studio.engine.run import Outcome
+    from gsp_studio.engine.run import Outcome, RunSpec
     from gsp_studio.engine.runner import Runner
     from gsp_studio.gui.session.course import Course
     from gsp_studio.gui.session.live_run import LiveRun
     from gsp_studio.gui.session.run_list import RunList
     from gsp_studio.gui.session.settings import Settings
-    from gsp_studio.gui.state import RunEntry, RunSettings
+    from gsp_studio.gui.state import Array, Pinned, RunEntry, RunSettings
     from gsp_studio.io.dataset import Dataset
 
 
@@ -106,6 +107,21 @@ class RunControl(QObject):
             self.branch(*wanted)
 
     # Runs that have ended
+
+    def keep(self, spec: RunSpec, outcome: Outcome, pinned: Pinned, order: Array) -> None:
+        """List the run that refined a pinned basis, its tiles in this order; the next runs keep their settings."""
+        from gsp_studio.gui.jobs.compute import entry_of, records_of
+
+        assert outcome.result is not None
+        parent = next((entry.number for entry in self._runs.entries if entry.pinned is pinned), 0)
+        entry = entry_of(self._runs.next_number, spec, outcome, records_of(outcome.result), (parent, 0))
+        kept = entry.choice.params
+        choice = self._settings.choice.with_params(
+            rank=kept.rank, method=kept.method, sparsity=kept.sparsity, sparsity_h=kept.sparsity_h
+        )
+        entry = replace(entry, choice=choice, shown=replace(entry.shown, order=order))
+        self._show(self._runs.append(entry))
+        self.logged.emit(about_run(entry))
 
     def show(self, index: int) -> None:
         """Bring a run of the list back to the screen, with its parameters and its basis; not while a run is going."""

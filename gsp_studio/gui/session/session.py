@@ -79,7 +79,7 @@ class Session(QObject):
         live.killed.connect(lambda: display.move_marks(()))
         control.phaseChanged.connect(self._set_phase)
         control.starting.connect(self.warm_fit.retire)
-        control.starting.connect(self.basis.drop_refit)
+        control.starting.connect(self.basis.drop_refinement)
         control.shown.connect(self._show_run)
         self.runs.changed.connect(lambda *_: analyses.keep_check_of(self.runs.current))
         analyses.stabilityFound.connect(lambda of, found: self._tell_stability(self.runs.keep_stability(of, found)))
@@ -186,19 +186,30 @@ class Session(QObject):
     @property
     def can_cancel(self) -> bool:
         """Whether there is something that `cancel` would end."""
-        beside = self.loader.is_loading or self.basis.is_refitting or self.analyses.checking.entry is not None
+        beside = self.loader.is_loading or self.basis.is_refining or self.analyses.checking.entry is not None
         return self.phase in (Phase.RUNNING, Phase.PAUSED) or beside
 
     def cancel(self) -> None:
         """Stop the run at the end of its iteration and keep its best iterate; or give up what is under way instead."""
         if self.live.is_going:
             self.control.cancel()
-        elif self.basis.drop_refit():
-            self.logged.emit("Refitting cancelled.")
+        elif self.basis.stop_refining():
+            self.logged.emit("Refining stopped.")
         elif self.analyses.checking.cancel():
             self.logged.emit("The check of the basis images was cancelled.")
         else:
             self.loader.cancel()
+
+    @property
+    def can_keep(self) -> bool:
+        """Whether the basis on the screen has been refined and can become a run of the list."""
+        return self.phase is Phase.IDLE and self.basis.refinement.can_be_kept
+
+    def keep(self) -> None:
+        """Make the refined basis on the screen a run of the list, and stop refining it."""
+        found, pinned, shown = self.basis.refinement.so_far(), self.basis.pinned, self.display.shown
+        if self.can_keep and found is not None and pinned is not None and shown is not None:
+            self.control.keep(*found, pinned, shown.order)
 
     def _show_run(self, entry: RunEntry) -> None:
         self.warm_fit.retire()

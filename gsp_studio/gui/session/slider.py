@@ -31,16 +31,17 @@ class Slider(QObject):
         self._dataset: Dataset | None = None
         #: No run is going on, and there are data.
         self.is_free = False
+        #: The targets have been moved since the basis was pinned.
+        self._is_moved = False
         settings.choiceSet.connect(self._follow_choice)
         settings.targetsSet.connect(self._follow_targets)
         settings.weightsSet.connect(self._reweigh)
         settings.settled.connect(lambda _: basis.settle())
-        basis.autoRefitChanged.connect(lambda _: settings.settle_sparsity())
+        basis.refinesChanged.connect(self._follow_switch)
         basis.projected.connect(self._show)
         basis.glimpsed.connect(self._show_glimpse)
-        basis.refitted.connect(display.show)
-        basis.rested.connect(self._refit)
-        basis.madeDenser.connect(self._pin_refit)
+        basis.refined.connect(self._show_refined)
+        basis.rested.connect(lambda: self._refine(is_at_rest=True))
         warm_fit.due.connect(self.fit)
         warm_fit.fitted.connect(self._pin_warm_fit)
 
@@ -55,12 +56,19 @@ class Slider(QObject):
         """Pin another basis, its tiles in this order; None: none. Nothing is selected that it does not have."""
         if pinned is not None and max(self._display.marked, default=-1) >= pinned.W.shape[1]:
             self._display.move_marks(())
+        self._is_moved = False
         self._basis.pin(pinned, self._dataset, order)
 
     def _project(self) -> None:
         self._basis.project(self._settings.choice)
 
     def _show(self, shown: DisplayedBasis) -> None:
+        if self.is_free:
+            self._display.show(shown)
+            if self._is_moved:
+                self._refine(is_at_rest=False)
+
+    def _show_refined(self, shown: DisplayedBasis) -> None:
         if self.is_free:
             self._display.show(shown)
 
@@ -76,9 +84,16 @@ class Slider(QObject):
     # What is set
 
     def _follow_targets(self) -> None:
-        self._basis.drop_refit()
         if self.is_free:
+            self._is_moved = True
             self._project()
+
+    def _follow_switch(self, on: bool) -> None:
+        """Refine what is shown from now on; or show the pinned basis as it is projected, where it was refined."""
+        shown = self._display.shown
+        if not on and self.is_free and shown is not None and shown.iterations:
+            self._project()
+        self._settings.settle_sparsity()
 
     def _follow_choice(self, before: RunSettings, choice: RunSettings) -> None:
         """A new rank or seed gives the slider a new basis after a short rest."""
@@ -130,16 +145,7 @@ class Slider(QObject):
         self.runLeft.emit()
         self._project()
 
-    def _refit(self) -> None:
+    def _refine(self, *, is_at_rest: bool) -> None:
         shown = self._display.shown
-        if self.is_free and not self._warm_fit.is_coming and self._dataset is not None and shown is not None:
-            self._basis.refit(self._dataset, self._settings.choice, shown)
-
-    def _pin_refit(self, pinned: Pinned, helps: bool) -> None:
-        locked = self._basis.locked
-        self.pin(pinned, self._order)
-        self.lock(locked)
-        self.runLeft.emit()
-        self._project()
-        if helps:
-            self._refit()
+        if self.is_free and not self._warm_fit.is_coming and shown is not None:
+            self._basis.refine(self._settings.choice, shown, is_at_rest=is_at_rest)

@@ -131,6 +131,7 @@ class UndoHistory(QObject):
         if snapshot.basis == self._basis.number:  # of another basis nothing can be locked
             self._slider.lock(snapshot.locked)
         if (snapshot.sparsity, snapshot.sparsity_h) != (settings.params.sparsity, settings.params.sparsity_h):
+            self._basis.drop_refinement()
             settings.set_targets(snapshot.sparsity, snapshot.sparsity_h)
             settings.settle_sparsity()
         self._display.mark(snapshot.marked)

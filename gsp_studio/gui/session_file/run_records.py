@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Record, RunSpec
+from gsp_studio.core.matching import chance_cosines
+from gsp_studio.engine.run import FinishReason, Intervention, Outcome, RunSpec
 from gsp_studio.engine.runner import Runner
 from gsp_studio.experiments.stability import BasisStability
 from gsp_studio.gui.jobs import compute
@@ -74,7 +75,7 @@ def saved_of(entry: RunEntry) -> SavedRun:
     arrays = {}
     found = entry.stability
     if found is not None:
-        details["stability"] = {"seeds": found.seeds, "cosine": found.cosine.tolist()}
+        details["stability"] = {"seeds": found.seeds, "cosine": found.cosine.tolist(), "chance": found.chance.tolist()}
         if found.spread is not None:
             arrays[_SPREAD] = found.spread
     return SavedRun(entry.number, entry.exported(), details, arrays)
@@ -121,12 +122,9 @@ def entry_from(saved: SavedRun, X: Any, problems: list[str] | None = None) -> Ru
         ),
         versions=run.versions,
     )
-    history = result.history
-    columns = (history.n_iter, history.error, history.sparsity, history.target, history.seconds)
-    records = tuple(Record(int(row[0]), *map(float, row[1:])) for row in zip(*columns, strict=True))
     spec = RunSpec(X, run.start, run.backend, run.threads, run.mask, run.fingerprint)
     origin = read_origin(details.get("origin", [0, 0]), about, problems)
-    entry = compute.entry_of(saved.number, spec, outcome, records, origin)
+    entry = compute.entry_of(saved.number, spec, outcome, compute.records_of(result), origin)
     remarks = read_remarks(details, len(result.H), about, problems)
     return replace(entry, remarks=remarks, stability=_stability_from(saved, problems))
 
@@ -139,7 +137,10 @@ def _stability_from(saved: SavedRun, problems: list[str]) -> BasisStability | No
     W, spread = saved.run.result.W, saved.arrays.get(_SPREAD)
     try:
         seeds, cosine = int(told["seeds"]), np.array(told["cosine"], float)
-        is_usable = seeds > 0 and cosine.shape == W.shape[1:] and bool(np.isfinite(cosine).all())
+        # Versions before this one kept the cosines alone.
+        chance = np.array(told["chance"], float) if "chance" in told else chance_cosines(W)
+        are_whole = (part.shape == W.shape[1:] and bool(np.isfinite(part).all()) for part in (cosine, chance))
+        is_usable = seeds > 0 and all(are_whole)
     except (TypeError, ValueError, KeyError, OverflowError):
         is_usable = False
     if not is_usable:
@@ -148,7 +149,7 @@ def _stability_from(saved: SavedRun, problems: list[str]) -> BasisStability | No
     is_whole = spread is not None and spread.shape == W.shape and spread.dtype.kind == "f"
     if not is_whole:
         problems.append(f"where run {saved.number} differs from seed to seed cannot be read")
-    return BasisStability(seeds, cosine, spread if is_whole else None)
+    return BasisStability(seeds, cosine, chance, spread if is_whole else None)
 
 
 def is_run_of(entry: RunEntry, saved: SavedRun) -> bool:

@@ -114,5 +114,6 @@ class TileSpread:
 
 
 def _is_about(entry: RunEntry | None, shown: DisplayedBasis | None) -> bool:
-    """Whether these are as many basis images of as many pixels: the run may be told before what is shown of it."""
-    return entry is not None and shown is not None and entry.shown.W.shape == shown.W.shape
+    """Whether these are the run's basis images, or projected; the run may be told before what is shown of it."""
+    is_its_own = shown is not None and not shown.iterations
+    return entry is not None and shown is not None and is_its_own and entry.shown.W.shape == shown.W.shape

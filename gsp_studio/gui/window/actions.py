@@ -167,6 +167,14 @@ ACTIONS: tuple[Action | Section, ...] = (
         image="cancel",
         offered=lambda w: w.session.can_cancel,
     ),
+    Action(
+        "keep",
+        "&Run",
+        "Keep this basis as a ru&n",
+        lambda w: w.session.keep(),
+        "K",
+        offered=lambda w: w.session.can_keep,
+    ),
     Section("&Run", lambda w: w.clusters.add_to(w.menus)),
     Section("&Run"),
     Action(

@@ -97,10 +97,11 @@ class MainWindow(Themed, QMainWindow):
         session.control.deviceFilled.connect(asking.device_filled)
         session.known.connect(self.device.set_known)
         session.display.viewChanged.connect(self.view_menu.set_view)
-        session.basis.autoRefitChanged.connect(lambda on: self._settings.setValue("autoRefit", on))
+        session.basis.refinesChanged.connect(lambda on: self._settings.setValue("refine", on))
         for changed in (
             session.phaseChanged,
             session.activity.changed,
+            session.basis.refinement.begun,
             session.datasetChanged,
             session.runs.changed,
             session.display.markedChanged,
@@ -230,7 +231,8 @@ class MainWindow(Themed, QMainWindow):
             self.restoreGeometry(geometry)
         if isinstance(state, QByteArray):
             self.arrangement.restore(state)
-        self.session.basis.set_auto_refit(bool(self._settings.value("autoRefit", True, type=bool)))
+        before = self._settings.value("autoRefit", True, type=bool)  # its former name
+        self.session.basis.set_refine(bool(self._settings.value("refine", before, type=bool)))
         self.follow_theme()
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._apply_scheme)
 

@@ -1,0 +1,190 @@
+"""The solution at the slider's target: iterations of both factors in a worker, which begin with what is on screen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from gsp_studio.core.params import Params
+from gsp_studio.gui.formatting import told
+from gsp_studio.gui.jobs.short_fit import ShortFit
+from gsp_studio.gui.state import DisplayedBasis, RunSettings
+
+if TYPE_CHECKING:
+    from gsp_studio.core.results import Iterate, Result
+    from gsp_studio.engine.run import Outcome, RunSpec
+    from gsp_studio.engine.runner import Runner
+    from gsp_studio.gui.state import Pinned
+    from gsp_studio.io.dataset import Dataset
+
+#: Milliseconds after which a refinement is told of; most of small data are through before they could be read.
+_TOLD_AFTER_MS = 200
+
+
+class Refinement(QObject):
+    """One run that follows the targets, and its newest iterate; what is dropped is never shown."""
+
+    refined = Signal(object)  # DisplayedBasis at the target asked for
+    begun = Signal(bool)  # there is something to keep, or no more
+    activityChanged = Signal(str)  # what is being done, "" for nothing
+    failed = Signal(str, str)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._fit = ShortFit(self)
+        self._fit.progressed.connect(self._follow)
+        self._fit.ended.connect(self._end)
+        self._fit.failed.connect(self._fail)
+        self._late = QTimer(self, interval=_TOLD_AFTER_MS, singleShot=True)
+        self._late.timeout.connect(lambda: self.activityChanged.emit("refining"))
+        self._runner: Runner | None = None
+        self._outcome: Outcome | None = None
+        self._choice = RunSettings()
+        #: The last frame that was not refined itself: what its iterates share with it.
+        self._frame: DisplayedBasis | None = None
+        #: The newest iterate; None before there is one.
+        self.latest: Iterate | Result | None = None
+
+    def _set_latest(self, it: Iterate | Result | None) -> None:
+        was_there, self.latest = self.latest is not None, it
+        if was_there != (it is not None):
+            self.begun.emit(not was_there)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether iterations are under way."""
+        return self._fit.is_running
+
+    def follow(self, dataset: Dataset, choice: RunSettings, pinned: Pinned, frame: DisplayedBasis) -> None:
+        """Solve at these targets: go on from the newest iterate where `frame` is a projection of it, else from that."""
+        from gsp_studio.gui.jobs.compute import continued, new_refinement, retargeted
+
+        runner, latest, self._frame, self._choice = self._runner, self.latest, frame, choice
+        if runner is None or (latest is not None and not frame.iterations):
+            try:
+                runner = new_refinement(dataset, choice, pinned, frame)
+            except ValueError as error:
+                self.failed.emit(*told(error))
+                return
+            self._set_latest(None)
+            self._start(runner)
+        elif _are_targets(choice, runner.params.sparsity, runner.params.sparsity_h):
+            return
+        elif self.is_running:
+            done = 0 if latest is None else latest.n_iter
+            runner.steer(retargeted(runner.spec, runner.params, choice, done))
+        elif latest is not None:
+            self._start(continued(runner.spec, latest, choice))
+
+    def _start(self, runner: Runner) -> None:
+        if not self.is_running:
+            self._late.start()
+        self._runner, self._outcome = runner, None
+        self._fit.start(runner)
+
+    def stop(self) -> bool:
+        """Stop iterating, and keep what is there; whether there was something to stop."""
+        runner, shown = self._runner, self._shown()
+        if runner is None or not self.is_running:
+            return False
+        self._outcome = runner.so_far()
+        self._cancel()
+        if shown is None:
+            self.drop()
+        else:
+            self.refined.emit(replace(shown, is_refining=False))
+        return True
+
+    def drop(self) -> bool:
+        """Stop, and forget what is there; whether iterations were under way."""
+        was_running = self._cancel()
+        self._runner = self._outcome = self._frame = None
+        self._set_latest(None)
+        return was_running
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether there is a run that made the basis on the screen, and its start is in memory here."""
+        runner = self._runner
+        return runner is not None and self.latest is not None and isinstance(runner.spec.params.init[1], np.ndarray)
+
+    def so_far(self) -> tuple[RunSpec, Outcome] | None:
+        """The run that made the basis on the screen, as if it had been cancelled now; None where it cannot be kept."""
+        runner = self._runner
+        if runner is None or not self.can_be_kept:
+            return None
+        outcome = self._outcome or runner.so_far()
+        return None if outcome is None or outcome.result is None else (runner.spec, outcome)
+
+    def _cancel(self) -> bool:
+        self._late.stop()
+        was_running = self._fit.cancel()
+        if was_running:
+            self.activityChanged.emit("")
+        return was_running
+
+    def close(self, timeout: float) -> bool:
+        """Stop and wait; True when no thread is left."""
+        self.drop()
+        return self._fit.close(timeout)
+
+    # What it brings
+
+    def _follow(self) -> None:
+        runner = self._runner
+        it = None if runner is None or not self.is_running else runner.poll().iterate
+        if it is not None:
+            self._set_latest(it)
+            # One of a target that has moved on is projected to the new one by the next frame.
+            if _are_targets(self._choice, it.target, None if math.isnan(it.target_h) else it.target_h):
+                shown = self._shown()
+                assert shown is not None
+                self.refined.emit(shown)
+
+    def _end(self, outcome: Outcome) -> None:
+        from gsp_studio.gui.jobs.compute import continued
+
+        runner, result = self._runner, outcome.result
+        assert runner is not None
+        self._outcome = outcome
+        if result is not None:
+            self._set_latest(result)
+        steps = [step.change for step in outcome.interventions if isinstance(step.change, Params)]
+        last = steps[-1] if steps else runner.spec.params
+        is_there = _are_targets(self._choice, last.sparsity, last.sparsity_h)
+        if not outcome.error_text and result is not None and not is_there:
+            self._start(continued(runner.spec, result, self._choice))  # the target moved as it came to rest
+            return
+        self._late.stop()
+        self.activityChanged.emit("")
+        if result is not None:
+            shown = self._shown()
+            assert shown is not None
+            self.refined.emit(replace(shown, is_refining=False, is_solved=not outcome.error_text))
+        if outcome.error_text:
+            self._fail(outcome.error_text, outcome.details)
+
+    def _fail(self, sentence: str, details: str) -> None:
+        self.drop()
+        self.activityChanged.emit("")
+        self.failed.emit(sentence, details)
+
+    def _shown(self) -> DisplayedBasis | None:
+        it, frame, runner = self.latest, self._frame, self._runner
+        if it is None or frame is None or runner is None:
+            return None
+        from gsp_studio.gui.jobs.compute import shown_of
+
+        s, s_h = self._choice.params.sparsity, self._choice.params.sparsity_h
+        target_h = math.nan if s_h is None else s_h
+        shown = shown_of(it, s, target_h, frame.order, frame.origin, runner.spec.params.weights)
+        projected = frame.projected if frame.iterations else frame.error
+        return replace(shown, baseline=frame.baseline, projected=projected, iterations=it.n_iter, is_refining=True)
+
+
+def _are_targets(choice: RunSettings, s: float, s_h: float | None) -> bool:
+    return (choice.params.sparsity, choice.params.sparsity_h) == (s, s_h)

@@ -98,9 +98,7 @@ def test_the_error_before_steering_does_not_end_a_run_of_a_sparser_target(X):
     solver = gs.iterate(X, gs.Params(rank=4, method="psnmf", sparsity=0.3, max_iter=3000, tol=1e-6))
     before = [next(solver) for _ in range(30)][-1]
     it = solver.send(gs.Params(rank=4, method="psnmf", sparsity=0.8, max_iter=3000, tol=1e-6))
-    errors = [it.error]
-    for it in solver:
-        errors.append(it.error)
+    errors = [it.error, *(later.error for later in solver)]
     assert errors[-1] > before.error
     assert errors[10] < errors[0] * (1 - 1e-6), "ten iterations gained enough to go on"
     assert len(errors) > 11

@@ -36,6 +36,8 @@ SLIDER = {"49x19x19": 8.0, "100x128x128": 16.0, "100x512x512": 60.0}
 SELECT, SELECTED = ("49x19x19", "100x128x128"), 200.0
 #: Milliseconds: a frame at 60 Hz; how late a timer may be; from Cancel to the end; what feels like at once.
 FRAME, LATE, CANCEL, START = 16.0, 12.0, 500.0, 1000.0
+#: Milliseconds until a refined basis is as good as a run, and the targets at which its error is compared with a run's.
+REFINED, GAPS = 150.0, (0.6, 0.7, 0.8, 0.9, 0.95)
 #: Memory after many gestures over that after the first tenth of them.
 FLAT = 1.05
 #: Solvers may have to be compiled before the first measurement.
@@ -70,6 +72,11 @@ def rows(quick: bool) -> list[Row]:
             LATE,
             lambda: (child(env, "gui_lateness_p99_ms", seconds), 99, f"{seconds} s of a run"),
         )
+        solved = child(env, "refine", 500)
+        words = f"from the release at s = 0.93 to 5 % above a run there, {platform}"
+        out.append(Row("refine_to_5_percent_ms", solved[0], f"ms, {words}", REFINED))
+        gap = f"% over runs of 500 iterations at s = {', '.join(map(str, GAPS))}: median"
+        out.append(Row("refine_gap_percent", float(np.median(solved[1:])), f"{gap}, worst {max(solved[1:]):.1f}", 0.0))
         cycles = 40 if quick else 200
         times = child(env, "cycles", cycles)
         add("cancel_p99_ms", CANCEL, lambda: (times[1:], 99, f"{cycles} runs started and cancelled"))
@@ -303,6 +310,34 @@ def lateness(seconds: int) -> list[float]:
     return late
 
 
+def refine_times(max_iter: int) -> list[float]:
+    """Milliseconds from a release at s = 0.93 to 5 % above the error of a run there; % over runs at `GAPS`."""
+    import gsp_studio as gs
+    from gsp_studio.gui.state import RunSettings
+
+    bench = Bench(faces_like_cbcl(), 49)
+    session = bench.window.session
+    session.settings.set_choice(RunSettings().with_params(rank=49, max_iter=max_iter, sparsity=0.85))
+    session.run()
+    bench.wait(lambda: bool(session.runs.entries))
+    found, milliseconds = [], float("nan")
+    for s in (0.93, *GAPS):
+        params = gs.Params(49, "gsphals", sparsity=s, max_iter=max_iter)
+        fresh = gs.factorize(session.dataset.X, params).error
+        session.control.show(0)
+        bench.idle(0.5)
+        began = time.perf_counter()
+        session.settings.set_sparsity(s)
+        session.settings.settle_sparsity()
+        if s == 0.93:
+            bench.wait(lambda fresh=fresh: session.display.shown.error <= 1.05 * fresh)
+            milliseconds = 1000 * (time.perf_counter() - began)
+        bench.wait(lambda: session.display.shown.is_solved)
+        found.append(100 * (session.display.shown.error / fresh - 1))
+    bench.close()
+    return [milliseconds, *found[1:]]
+
+
 def resident() -> float:
     """Bytes of memory of this process; NaN where the system has no such number."""
     import gc
@@ -418,6 +453,7 @@ MEASUREMENTS: dict[str, Callable[[int], list[float]]] = {
     "select_run_p99_ms_100x128x128": lambda picks: select_times(blobs(), 100, picks),
     "slider_p99_ms_network_1m": network_times,
     "gui_lateness_p99_ms": lateness,
+    "refine": refine_times,
     "cycles": cycles,
     "memory_of_drag": memory_of_drag,
     "start_to_paint_ms": lambda _: first_paint(),

@@ -307,6 +307,14 @@ class TestStale:
         wait_until(lambda: refining.display.shown.iterations > 5)
         refining.cancel()
 
+    def test_another_rank_stops_it_before_its_basis_comes(self, refining: Session) -> None:
+        refining.settings.set_choice(refining.settings.choice.with_params(rank=5))
+        wait_until(lambda: refining.warm_fit.is_running)
+        assert not refining.basis.is_refining
+        assert not refining.display.shown.is_refining
+        wait_until(lambda: refining.display.shown.W.shape[1] == 5)
+        self.ends(refining)
+
     def test_closing_ends_it(self, refining: Session) -> None:
         assert refining.close()
 

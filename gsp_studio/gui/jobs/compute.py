@@ -22,6 +22,7 @@ from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
 from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.core.stopping import Stop
 from gsp_studio.engine.run import Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner, branch
 from gsp_studio.gui.jobs.projector import Projector, average_sparsity, by_energy
@@ -137,6 +138,11 @@ def retargeted(spec: RunSpec, running: Params, choice: RunSettings, n_iter: int)
 def continued(spec: RunSpec, last: Iterate | Result, choice: RunSettings) -> Runner:
     """A refinement that begins where another one has ended, with the targets of `choice`."""
     return Runner(replace(spec, params=replace(retargeted(spec, spec.params, choice, 0), init=(last.W, last.H))))
+
+
+def has_come_to_rest(result: Result) -> bool:
+    """Whether a refinement has ended as its error stands still, or after as many iterations as a run needs."""
+    return result.stop is Stop.TOLERANCE or result.n_iter >= REFINING_ITERATIONS
 
 
 def _refining_iterations(X: Matrix) -> int:

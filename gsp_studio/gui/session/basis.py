@@ -72,12 +72,13 @@ class PinnedBasis(QObject):
         self.drop_refinement()
         self._whole_timer.stop()
         self.pinned, self.locked, self.number = pinned, {}, self.number + 1
-        self._dataset, self._is_quick = dataset, False
+        self._dataset = dataset
+        self._projection.pin(pinned, dataset, order)
+        self._is_quick = False
         if pinned is not None and dataset is not None:
             from gsp_studio.gui.jobs.compute import is_refined_at_once
 
-            self._is_quick = is_refined_at_once(pinned, dataset.X)
-        self._projection.pin(pinned, dataset, order)
+            self._is_quick = self._projection.is_small and is_refined_at_once(pinned, dataset.X)
         self._scan.pin(self._projection.projector)
         self.pinnedChanged.emit(pinned)
         self.lockedChanged.emit({})

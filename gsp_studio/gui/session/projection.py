@@ -49,6 +49,11 @@ class BasisProjection(QObject):
         """Whether a projection is on its way."""
         return self._job.is_busy
 
+    @property
+    def is_small(self) -> bool:
+        """Whether a projection fits into an event."""
+        return self.projector is not None and self.projector.pinned.W.size <= SAME_EVENT
+
     def pin(self, pinned: Pinned | None, dataset: Dataset | None = None, order: Array | None = None) -> None:
         """Project this basis from now on, its tiles in this order; None: no basis. Answers for another are dropped."""
         self._job.discard()
@@ -77,9 +82,8 @@ class BasisProjection(QObject):
         projector = self.projector
         if projector is None:
             return
-        W = projector.pinned.W
         # Other coefficients need a product with the data.
-        if W.size <= SAME_EVENT and W.dtype in self._compiled and s_h == 0.0:
+        if self.is_small and projector.pinned.W.dtype in self._compiled and s_h == 0.0:
             self.projected.emit(projector.frame(s, 0.0, refined))
         else:
             self._job.submit(ProjectionRequest(projector, s, s_h, refined))

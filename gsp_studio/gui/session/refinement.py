@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 #: Milliseconds after which a refinement is told of; most of small data are through before they could be read.
 _TOLD_AFTER_MS = 200
+#: Milliseconds after a frame in which the slider counts as moving.
+_MOVING_MS = 30
 
 
 class Refinement(QObject):
     """One run that follows the targets, and its newest iterate; what is dropped is never shown."""
 
     refined = Signal(object)  # DisplayedBasis at the target asked for
-    begun = Signal(bool)  # there is something to keep, or no more
+    keepableChanged = Signal(bool)  # there is something to keep, or no more
     activityChanged = Signal(str)  # what is being done, "" for nothing
     failed = Signal(str, str)
 
@@ -41,18 +43,22 @@ class Refinement(QObject):
         self._fit.failed.connect(self._fail)
         self._late = QTimer(self, interval=_TOLD_AFTER_MS, singleShot=True)
         self._late.timeout.connect(lambda: self.activityChanged.emit("refining"))
+        #: The slider moves: its frames show the newest iterate, which is not painted once more in between.
+        self._moving = QTimer(self, interval=_MOVING_MS, singleShot=True)
+        self._moving.timeout.connect(self._show_latest)
         self._runner: Runner | None = None
         self._outcome: Outcome | None = None
         self._choice = RunSettings()
         #: The last frame that was not refined itself: what its iterates share with it.
         self._frame: DisplayedBasis | None = None
+        self._is_on_target = False
         #: The newest iterate; None before there is one.
         self.latest: Iterate | Result | None = None
 
     def _set_latest(self, it: Iterate | Result | None) -> None:
         was_there, self.latest = self.latest is not None, it
         if was_there != (it is not None):
-            self.begun.emit(not was_there)
+            self.keepableChanged.emit(not was_there)
 
     @property
     def is_running(self) -> bool:
@@ -64,6 +70,7 @@ class Refinement(QObject):
         from gsp_studio.gui.jobs.compute import continued, new_refinement, retargeted
 
         runner, latest, self._frame, self._choice = self._runner, self.latest, frame, choice
+        self._moving.start()
         if runner is None or (latest is not None and not frame.iterations):
             try:
                 runner = new_refinement(dataset, choice, pinned, frame)
@@ -73,7 +80,7 @@ class Refinement(QObject):
             self._set_latest(None)
             self._start(runner)
         elif _are_targets(choice, runner.params.sparsity, runner.params.sparsity_h):
-            return
+            return  # it is solved, or will be
         elif self.is_running:
             done = 0 if latest is None else latest.n_iter
             runner.steer(retargeted(runner.spec, runner.params, choice, done))
@@ -122,6 +129,7 @@ class Refinement(QObject):
 
     def _cancel(self) -> bool:
         self._late.stop()
+        self._moving.stop()
         was_running = self._fit.cancel()
         if was_running:
             self.activityChanged.emit("")
@@ -139,14 +147,18 @@ class Refinement(QObject):
         it = None if runner is None or not self.is_running else runner.poll().iterate
         if it is not None:
             self._set_latest(it)
-            # One of a target that has moved on is projected to the new one by the next frame.
-            if _are_targets(self._choice, it.target, None if math.isnan(it.target_h) else it.target_h):
-                shown = self._shown()
-                assert shown is not None
-                self.refined.emit(shown)
+            self._is_on_target = _are_targets(self._choice, it.target, None if math.isnan(it.target_h) else it.target_h)
+            if not self._moving.isActive():
+                self._show_latest()
+
+    def _show_latest(self) -> None:
+        """Show the newest iterate, unless its target has moved on: the next frame is a projection of it then."""
+        shown = self._shown() if self.is_running and self._is_on_target else None
+        if shown is not None:
+            self.refined.emit(shown)
 
     def _end(self, outcome: Outcome) -> None:
-        from gsp_studio.gui.jobs.compute import continued
+        from gsp_studio.gui.jobs.compute import continued, has_come_to_rest
 
         runner, result = self._runner, outcome.result
         assert runner is not None
@@ -164,7 +176,8 @@ class Refinement(QObject):
         if result is not None:
             shown = self._shown()
             assert shown is not None
-            self.refined.emit(replace(shown, is_refining=False, is_solved=not outcome.error_text))
+            self._moving.stop()
+            self.refined.emit(replace(shown, is_refining=False, is_solved=has_come_to_rest(result)))
         if outcome.error_text:
             self._fail(outcome.error_text, outcome.details)
 

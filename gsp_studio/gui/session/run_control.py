@@ -141,7 +141,9 @@ class RunControl(QObject):
         self._settings.set_choice(choice)
         for index in (k for k, entry in enumerate(runs) if entry.number == number):
             self.show(index)
-        self._settings.set_targets(choice.params.sparsity, choice.params.sparsity_h)
+        targets = choice.params.sparsity, choice.params.sparsity_h
+        if targets != (self._settings.params.sparsity, self._settings.params.sparsity_h):
+            self._settings.set_targets(*targets)  # the slider had been moved from what the run is at
 
     # Branches
 

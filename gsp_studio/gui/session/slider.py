@@ -136,6 +136,7 @@ class Slider(QObject):
     def fit(self) -> None:
         """Fit a dense basis of the chosen rank, which is there before any run."""
         if self._dataset is not None and self.is_free:
+            self._basis.stop_refining()  # of a basis that is about to go
             self._warm_fit.fit(self._dataset, self._settings.choice)
 
     def _pin_warm_fit(self, result: Result) -> None:

@@ -101,7 +101,7 @@ class MainWindow(Themed, QMainWindow):
         for changed in (
             session.phaseChanged,
             session.activity.changed,
-            session.basis.refinement.begun,
+            session.basis.refinement.keepableChanged,
             session.datasetChanged,
             session.runs.changed,
             session.display.markedChanged,

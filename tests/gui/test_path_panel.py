@@ -69,6 +69,17 @@ def test_denser_than_the_basis_is_at_its_start(panel: PathPanel) -> None:
     assert "s = 0.4000  ·  projected 10.000 %" in words(panel)
 
 
+def test_a_refined_basis_is_named_beside_its_projection(panel: PathPanel) -> None:
+    refined = fakes.shown(fakes.dataset(), target=0.1, baseline=0.1, error=0.08, projected=0.1, iterations=12)
+    panel.set_sparsity(0.1)
+    panel.set_shown(replace(refined, is_refining=True))
+    assert "s = 0.1000  ·  refining, 12 iterations: error 8.000 %  ·  projected 10.000 %" in words(panel)
+    panel.set_shown(replace(refined, is_solved=True))
+    assert "s = 0.1000  ·  solved 8.000 %  ·  projected 10.000 %" in words(panel)
+    panel.set_sparsity(0.95)
+    assert "s = 0.9500  ·  projected 54.000 %" in words(panel)
+
+
 def test_press_goes_there_and_drag_follows(panel: PathPanel) -> None:
     for plot in (panel.errors, panel.lost):
         panel.set_sparsity(0.5)

@@ -160,12 +160,11 @@ class PathPanel(ViewPanel):
         s = float(np.clip(self._s, path.s[0], path.s[-1]))
         error = float(np.interp(s, path.s, path.errors))
         lost = int(path.lost[int(np.argmin(np.abs(path.s - s)))])
+        costs = f"projected {percent(error)}  ·  {lost} of {path.rank} dead or 1 pixel"
         shown = self._shown
-        is_refined = shown is not None and bool(shown.iterations) and shown.target == self._s
-        refined = f"{refined_words(shown)}  ·  " if shown is not None and is_refined else ""
-        self._words.setText(
-            f"s = {s:.4f}  ·  {refined}projected {percent(error)}  ·  {lost} of {path.rank} dead or 1 pixel"
-        )
+        if shown is not None and shown.iterations and shown.target == self._s:
+            s, costs = self._s, f"{refined_words(shown)}  ·  {costs}"
+        self._words.setText(f"s = {s:.4f}  ·  {costs}")
         self._words.setToolTip(f"{_LOST}\nUnprojected basis: {path.origin}")
 
     def _tell_knee(self, path: PathCurve) -> None:

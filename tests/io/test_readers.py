@@ -227,6 +227,7 @@ def test_memory_is_compared_before_it_is_taken(stack, tmp_path, monkeypatch):
         load_dataset(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_sparse_file_larger_than_memory_opens_and_is_refused(tmp_path):
     path = tmp_path / "large.npy"
     header = npy_bytes((2**26, 256, 256), descr="|u1")

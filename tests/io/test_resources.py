@@ -28,6 +28,7 @@ def test_swimmer_is_what_the_script_draws(draw):
     assert parts == 13  # 4 limbs of 4 positions and a torso, less what the limbs have in common
 
 
+@pytest.mark.slow
 def test_faces_are_what_the_script_draws(draw):
     with np.load(sample_path("faces")) as archive:
         images = archive["images"]

@@ -11,10 +11,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
 import gsp_studio as gs
-from gsp_studio.gui.formatting import percent
 from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.panels.constraint_chip import ConstraintChip
 from gsp_studio.gui.state import Phase
+from gsp_studio.gui.texts import percent
 from gsp_studio.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.dialogs.preprocessing_steps import StepsList
-from gsp_studio.gui.formatting import memory, plural
+from gsp_studio.gui.texts import memory, plural
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import label, plain
 from gsp_studio.gui.widgets.picture import Picture

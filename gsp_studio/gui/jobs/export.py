@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.gui.formatting import told
 from gsp_studio.gui.jobs.job import Job
 from gsp_studio.gui.state import RunEntry
+from gsp_studio.gui.texts import told
 from gsp_studio.io.atomic import FolderTaken
 from gsp_studio.io.export.options import ExportOptions
 

@@ -12,7 +12,7 @@ from typing import Generic
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
 from gsp_studio.engine.latest import InOrder, LatestOnly, Request, Value, Worker
-from gsp_studio.gui.formatting import told
+from gsp_studio.gui.texts import told
 
 #: Milliseconds between two notifications of progress, at least: one an iteration would flood the window.
 _PACE_MS = 33

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.gui.formatting import told
 from gsp_studio.gui.jobs.job import Job
+from gsp_studio.gui.texts import told
 
 Value = TypeVar("Value")
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.gui.formatting import told
 from gsp_studio.gui.network.jobs import AccuracyRequest, NetworkJobs, ZerosRequest
 from gsp_studio.gui.network.state import AccuracyCurve, ZerosCurve
+from gsp_studio.gui.texts import told
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.checkpoint import Checkpoint

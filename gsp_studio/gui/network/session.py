@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.gui.formatting import plural, told
 from gsp_studio.gui.network.curves import NetworkCurves
 from gsp_studio.gui.network.jobs import AccuracyRequest, NetworkJobs, SaveRequest, SortedNetwork, SortRequest
 from gsp_studio.gui.network.state import DisplayedNetwork, NetworkSettings
+from gsp_studio.gui.texts import plural, told
 
 if TYPE_CHECKING:
     from gsp_studio.gui.network.compute import Source

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
-from gsp_studio.gui.formatting import plural
 from gsp_studio.gui.network.accuracy_box import AccuracyBox
 from gsp_studio.gui.network.controls import NetworkControls
 from gsp_studio.gui.network.filter_images import weights_to_draw
@@ -15,6 +14,7 @@ from gsp_studio.gui.network.filter_tiles import FilterTiles
 from gsp_studio.gui.network.layer_tree import LayerTree
 from gsp_studio.gui.network.state import AccuracyCurve, Array, DisplayedNetwork, NetworkSettings, ZerosCurve
 from gsp_studio.gui.network.weight_histogram import WeightHistogram
+from gsp_studio.gui.texts import plural
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, canvas, elastic, label
 from gsp_studio.gui.widgets.growing_plot import GrowingPlot
 from gsp_studio.gui.widgets.switch import Switch

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.formatting import pixel_value
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, RunEntry, View
+from gsp_studio.gui.texts import pixel_value
 from gsp_studio.gui.widgets.controls import ElidedLabel, label
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_spread import TileSpread

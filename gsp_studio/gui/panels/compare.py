@@ -11,8 +11,8 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.formatting import percent, signed, signed_percent
 from gsp_studio.gui.state import Comparison, RunEntry, View
+from gsp_studio.gui.texts import percent, signed, signed_percent
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.compare_column import CompareColumn
 from gsp_studio.gui.widgets.controls import Button, EmptyState, elastic, label

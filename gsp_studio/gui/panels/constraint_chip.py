@@ -10,8 +10,8 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.backends.backend import gives_same_bits
-from gsp_studio.gui.formatting import percent, refined_words
 from gsp_studio.gui.state import TOLERANCE, BasisPreview, Capabilities, DisplayedBasis, RunEntry
+from gsp_studio.gui.texts import percent, refined_words
 from gsp_studio.gui.theme import current_theme, pixmap
 
 if TYPE_CHECKING:

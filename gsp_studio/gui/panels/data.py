@@ -9,7 +9,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from gsp_studio.backends.blocks import BlockMatrix
-from gsp_studio.gui.formatting import memory, plural
+from gsp_studio.gui.texts import memory, plural
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, label, plain
 from gsp_studio.gui.widgets.dataset_pictures import pictures_of

@@ -11,8 +11,8 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
-from gsp_studio.gui.formatting import percent
 from gsp_studio.gui.state import DisplayedBasis
+from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.adaptive_split import AdaptiveSplit
 from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing, label
 from gsp_studio.gui.widgets.dataset_pictures import columns_of, pictures_of

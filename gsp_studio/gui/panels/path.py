@@ -10,8 +10,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.formatting import percent, refined_words
 from gsp_studio.gui.state import DisplayedBasis, PathCurve, RunSettings
+from gsp_studio.gui.texts import percent, refined_words
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.controls import Button, label
 from gsp_studio.gui.widgets.scrub_plot import ScrubPlot

@@ -8,8 +8,8 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QWidget
 
-from gsp_studio.gui.formatting import duration, milliseconds
 from gsp_studio.gui.state import Phase, Progress
+from gsp_studio.gui.texts import duration, milliseconds
 from gsp_studio.gui.theme import Themed, current_theme, icon
 from gsp_studio.gui.widgets.controls import Button, label, reserve
 

@@ -19,8 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gsp_studio.gui.formatting import percent
 from gsp_studio.gui.state import RunEntry
+from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.controls import label, plain
 
 if TYPE_CHECKING:

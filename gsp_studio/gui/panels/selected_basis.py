@@ -9,9 +9,9 @@ import numpy as np
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFormLayout, QFrame, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.formatting import STABILITY, over_seeds, percent
 from gsp_studio.gui.jobs.inspection import Users, users_of
 from gsp_studio.gui.state import DisplayedBasis, RunEntry
+from gsp_studio.gui.texts import STABILITY, over_seeds, percent
 from gsp_studio.gui.widgets.controls import Button, label, plain, reserve
 from gsp_studio.gui.widgets.dataset_pictures import pictures_of
 from gsp_studio.gui.widgets.histogram import Histogram

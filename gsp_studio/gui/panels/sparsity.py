@@ -9,8 +9,8 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.formatting import percent, refined_words, signed_percent
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, Pinned, RunSettings
+from gsp_studio.gui.texts import percent, refined_words, signed_percent
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
 from gsp_studio.gui.widgets.slider import SparsitySlider

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.gui.formatting import told
 from gsp_studio.gui.jobs.dataset import OpenJob, OpenRequest, Preview, PreviewJob, PreviewRequest
+from gsp_studio.gui.texts import told
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset, LoadOptions

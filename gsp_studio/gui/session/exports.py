@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
-from gsp_studio.gui.formatting import told
 from gsp_studio.gui.jobs.export import ExportJob, ExportRequest
+from gsp_studio.gui.texts import told
 from gsp_studio.io.export.options import ExportOptions
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.gui.formatting import told
 from gsp_studio.gui.state import Progress
+from gsp_studio.gui.texts import told
 
 if TYPE_CHECKING:
     from gsp_studio.core.edits import Edit

@@ -10,9 +10,9 @@ import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.core.params import Params
-from gsp_studio.gui.formatting import told
 from gsp_studio.gui.jobs.short_fit import ShortFit
 from gsp_studio.gui.state import DisplayedBasis, RunSettings
+from gsp_studio.gui.texts import told
 
 if TYPE_CHECKING:
     from gsp_studio.core.results import Iterate, Result

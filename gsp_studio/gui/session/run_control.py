@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.gui.formatting import about_run, told
 from gsp_studio.gui.state import Phase
+from gsp_studio.gui.texts import about_run, told
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Outcome, RunSpec

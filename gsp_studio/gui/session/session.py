@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.gui.formatting import about_data, about_stability
 from gsp_studio.gui.jobs.startup import Startup
 from gsp_studio.gui.session.activity import Activity
 from gsp_studio.gui.session.analyses import Analyses
@@ -32,6 +31,7 @@ from gsp_studio.gui.session.slider import Slider
 from gsp_studio.gui.session.undo import UndoHistory
 from gsp_studio.gui.session.warm_fit import WarmFit
 from gsp_studio.gui.state import Capabilities, Phase, RunEntry
+from gsp_studio.gui.texts import about_data, about_stability
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset, LoadOptions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.gui.formatting import plural, told
+from gsp_studio.gui.texts import plural, told
 
 if TYPE_CHECKING:
     from gsp_studio.gui.jobs.task_queue import TaskQueue

@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.dialogs.question import is_confirmed
-from gsp_studio.gui.formatting import plural
 from gsp_studio.gui.session_file.recent import RecentSession, RecentSessions
 from gsp_studio.gui.session_file.store import SUFFIX, SessionStore
+from gsp_studio.gui.texts import plural
 from gsp_studio.io.logfile import log_folder
 
 if TYPE_CHECKING:

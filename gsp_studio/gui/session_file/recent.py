@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QSettings
 
-from gsp_studio.gui.formatting import plural
+from gsp_studio.gui.texts import plural
 
 #: Files that are remembered; folders are never dropped by count.
 _FILES = 8

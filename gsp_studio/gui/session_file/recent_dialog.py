@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.dialogs.question import is_confirmed
-from gsp_studio.gui.formatting import plural
 from gsp_studio.gui.session_file.recent import RecentSession, RecentSessions
+from gsp_studio.gui.texts import plural
 from gsp_studio.gui.widgets.controls import plain
 
 _HEADS = ("Data", "Runs", "Time", "Where")

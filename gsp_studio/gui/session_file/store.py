@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.gui.formatting import told
 from gsp_studio.gui.jobs.task_queue import TaskQueue
 from gsp_studio.gui.session_file.autosave import Autosave
+from gsp_studio.gui.texts import told
 
 if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.gui.formatting import plural, told
 from gsp_studio.gui.jobs.task_queue import TaskQueue
 from gsp_studio.gui.state import Phase
+from gsp_studio.gui.texts import plural, told
 from gsp_studio.io.logfile import sweeps_folder
 
 if TYPE_CHECKING:

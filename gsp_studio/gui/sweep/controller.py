@@ -9,8 +9,8 @@ from PySide6.QtCore import QObject, QSettings
 from PySide6.QtWidgets import QMainWindow
 
 from gsp_studio.experiments.sweep import Stage, SweepPoll
-from gsp_studio.gui.formatting import plural
 from gsp_studio.gui.sweep.dialog import SweepDialog
+from gsp_studio.gui.texts import plural
 from gsp_studio.gui.widgets.controls import label
 
 if TYPE_CHECKING:

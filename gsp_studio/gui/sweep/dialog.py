@@ -32,11 +32,11 @@ from PySide6.QtWidgets import (
 from gsp_studio.core.nmf import Params
 from gsp_studio.experiments.grid import Cell, Grid
 from gsp_studio.experiments.sweep import CellState, Stage, SweepPoll
-from gsp_studio.gui.formatting import duration, milliseconds, percent, plural
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.sweep.grid_form import GridForm
 from gsp_studio.gui.sweep.heat_map import HeatMap
 from gsp_studio.gui.sweep.heat_tiles import MEASURES, Tile, tiles_of, word_of
+from gsp_studio.gui.texts import duration, milliseconds, percent, plural
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, canvas, label, plain, reserve
 
 _WORDS = (

@@ -13,7 +13,7 @@ from statistics import stdev
 
 from gsp_studio.experiments.grid import Grid
 from gsp_studio.experiments.sweep import CellState, Stage
-from gsp_studio.gui.formatting import duration, milliseconds, percent, plural
+from gsp_studio.gui.texts import duration, milliseconds, percent, plural
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from gsp_studio.gui.formatting import percent
 from gsp_studio.gui.state import DisplayedBasis
+from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.tile_buffer import TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView

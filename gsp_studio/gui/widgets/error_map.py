@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtWidgets import QFrame, QWidget
 
-from gsp_studio.gui.formatting import percent
+from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing
 from gsp_studio.gui.widgets.image_plates import Plate, Plates
 from gsp_studio.gui.widgets.tile_view import colour_table

@@ -11,7 +11,7 @@ from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from gsp_studio.gui.formatting import pixel_value
+from gsp_studio.gui.texts import pixel_value
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.picture import draw_fitted, qimage_of

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.gui.formatting import STABILITY, over_seeds
+from gsp_studio.gui.texts import STABILITY, over_seeds
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QWidget
 
-from gsp_studio.gui.formatting import percent
+from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing
 from gsp_studio.gui.widgets.image_plates import Array, Plate, Plates, grey_table, residual_words, signed_table
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer
 
-from gsp_studio.gui.formatting import plural
 from gsp_studio.gui.state import Phase
+from gsp_studio.gui.texts import plural
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QMainWindow

@@ -100,7 +100,7 @@ class Iteration:
                 )
             updated, dense = self._new_basis(params)
             V = self.momentum.basis(updated, self.backend)
-            if updated is dense:
+            if V is not updated:  # a basis that goes ahead is not projected, so it is its own dense one
                 dense = V
             # Without a price the run goes on from the dense basis; its projection is what it hands out.
             self.V = V if self.trials.share(self.n_iter) > 0.0 else dense

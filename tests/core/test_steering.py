@@ -275,6 +275,12 @@ def test_the_kkt_residual_is_about_the_free_ones(parts_like):
     assert held < 1e-4 < free
 
 
+def test_without_a_target_the_dense_basis_is_that_which_is_handed_out(parts_like):
+    for frozen in ((), (0, 2)):
+        for it in gs.iterate(parts_like, gs.Params(rank=4, method="ahals", frozen=frozen, max_iter=12)):
+            np.testing.assert_array_equal(it.dense, it.W)
+
+
 def test_words():
     params = params_for("psnmf")
     assert text_of(Split(6)) == "basis 7 split"

@@ -142,16 +142,29 @@ class TestSolution:
         assert nothing_comes(faces)
         assert faces.display.shown is faces.runs.entries[0].shown
 
-    def test_locked_basis_images_keep_their_projection(self, faces: Session) -> None:
-        faces.settings.set_sparsity(0.8)
+    def test_locked_basis_images_stay_and_the_others_are_solved(self, faces: Session) -> None:
+        solve_at(faces, 0.8)
+        before = faces.display.shown
         faces.slider.toggle_locked(2)
+        solve_at(faces, 0.9)
+        shown = faces.display.shown
+        assert shown.iterations and shown.error < shown.projected
+        assert shown.error == pytest.approx(true_error(faces, shown.W, shown.H), rel=1e-4)
+        np.testing.assert_allclose(shown.sparsities[2], before.sparsities[2], atol=1e-5)
+        unit = shown.W / np.linalg.norm(shown.W, axis=0)
+        assert unit[:, 2] @ before.W[:, 2] == pytest.approx(np.linalg.norm(before.W[:, 2]), rel=1e-5)
+        assert np.mean(shown.sparsities) == pytest.approx(0.9, abs=1e-4)
+        faces.slider.lock({})
+        faces.settings.settle_sparsity()
+        wait_until(lambda: faces.display.shown.is_solved and not faces.basis.is_refining)
+        assert faces.display.shown.error <= shown.error
+
+    def test_all_locked_leave_nothing_to_solve(self, faces: Session) -> None:
+        faces.slider.lock(dict(enumerate(faces.display.shown.sparsities.tolist())))
         faces.settings.set_sparsity(0.9)
         faces.settings.settle_sparsity()
         assert nothing_comes(faces)
         assert not faces.display.shown.iterations
-        faces.slider.lock({})
-        faces.settings.settle_sparsity()
-        wait_until(lambda: faces.display.shown.is_solved)
 
     def test_large_basis_waits_for_its_projection(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("gsp_studio.gui.session.projection.SAME_EVENT", 100)
@@ -271,9 +284,9 @@ class TestStale:
         self.ends(refining)
 
     def test_after_a_lock_and_switched_off(self, refining: Session) -> None:
+        wait_until(lambda: refining.display.shown.iterations)
         refining.slider.toggle_locked(1)
-        self.ends(refining)
-        assert not refining.display.shown.iterations
+        assert refining.display.shown.iterations, "it goes on from what was found"
         refining.slider.lock({})
         refining.settings.settle_sparsity()
         wait_until(lambda: refining.display.shown.iterations)

@@ -6,6 +6,7 @@ numba, SciPy and the solvers take a quarter of a second to import and longer to 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, cast
 
@@ -108,10 +109,13 @@ def new_warm_fit(X: Matrix, choice: RunSettings) -> Runner:
     return Runner(RunSpec(X, params, choice.backend, solver_threads()))
 
 
-def new_refinement(dataset: Dataset, choice: RunSettings, pinned: Pinned, shown: DisplayedBasis) -> Runner:
+def new_refinement(
+    dataset: Dataset, choice: RunSettings, pinned: Pinned, shown: DisplayedBasis, locked: Collection[int] = ()
+) -> Runner:
     """Iterations of both factors at the chosen targets, from what is shown on; ValueError as `new_run`.
 
-    Where its coefficients are on a cluster, these are, too.
+    Where its coefficients are on a cluster, these are, too. Locked basis images keep their pixels, the others share
+    what these leave of the sparsity.
     """
     X = dataset.X if isinstance(shown.H, np.ndarray) else cast(OutOfCoreMatrix, shown.H.X)
     params = Params(
@@ -123,6 +127,7 @@ def new_refinement(dataset: Dataset, choice: RunSettings, pinned: Pinned, shown:
         max_iter=_refining_iterations(X),
         init=(shown.W, shown.H),
         weights=pinned.weights,
+        frozen=tuple(sorted(locked)),
         tol=REFINING_TOLERANCE,
     )
     check_params(params, *X.shape)

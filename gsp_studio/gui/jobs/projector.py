@@ -134,7 +134,11 @@ class Projector:
         if refined is None:
             return plain
         # By the kernels of `show`: no move waits for others to be compiled.
-        projection = SparsityPath(refined.dense, self.pinned.weights, copy=False).project(s)
+        dense, weights = refined.dense, self.pinned.weights
+        if self.locked:
+            projection = group_sparse_projection(dense, s, weights, pinned=self.locked)
+        else:
+            projection = SparsityPath(dense, weights, copy=False).project(s)
         own = self_product(projection.values)
         error = refined.gram.relative_error(projection.values, own)
         if not error < plain.error:

@@ -35,8 +35,8 @@ _TEACH_H = (
 _TEACH_REFINE = (
     "Solve at the slider's target: iterations of both factors in the background, which begin with the basis on the\n"
     "screen, while the slider moves and after it, until the error stands still. Off: the basis is only projected.\n"
-    "Where an iteration takes long it begins when the slider is released. Not while basis images are locked: it is\n"
-    "the projection that keeps them at their sparsity. Esc stops it."
+    "Where an iteration takes long it begins when the slider is released. Locked basis images keep their pixels then.\n"
+    "Esc stops it."
 )
 _TEACH_BARS = (
     "One bar a basis image, in the order of the tiles. Click one to lock the sparsity that it has:\n"

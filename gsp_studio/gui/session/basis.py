@@ -90,7 +90,7 @@ class PinnedBasis(QObject):
             return False
         self.locked = locked
         if self.pinned is not None:
-            self.drop_refinement()
+            self.stop_refining()
             self._projection.lock(locked)
             self._scan.pin(self._projection.projector)
         self.lockedChanged.emit(locked)
@@ -155,10 +155,9 @@ class PinnedBasis(QObject):
 
     def refine(self, choice: RunSettings, shown: DisplayedBasis, *, is_at_rest: bool) -> None:
         """Refine what is shown, a projection, at these targets; while the slider moves where that is quick."""
-        # Iterations keep no basis image at a sparsity of its own, so where one is locked its projection stays.
-        can_refine = self.refines and not self.locked and not math.isnan(shown.baseline)
+        can_refine = self.refines and len(self.locked) < len(shown.order) and not math.isnan(shown.baseline)
         if can_refine and (is_at_rest or self._is_quick) and self.pinned is not None and self._dataset is not None:
-            self.refinement.follow(self._dataset, choice, self.pinned, shown)
+            self.refinement.follow(self._dataset, choice, self.pinned, shown, self.locked)
 
     def stop_refining(self) -> bool:
         """Stop refining and keep what is on the screen; whether there was something to stop."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -65,15 +66,26 @@ class Refinement(QObject):
         """Whether iterations are under way."""
         return self._fit.is_running
 
-    def follow(self, dataset: Dataset, choice: RunSettings, pinned: Pinned, frame: DisplayedBasis) -> None:
-        """Solve at these targets: go on from the newest iterate where `frame` is a projection of it, else from that."""
+    def follow(
+        self,
+        dataset: Dataset,
+        choice: RunSettings,
+        pinned: Pinned,
+        frame: DisplayedBasis,
+        locked: Collection[int] = (),
+    ) -> None:
+        """Solve at these targets: go on from the newest iterate where `frame` is a projection of it, else from that.
+
+        `locked` basis images keep their pixels.
+        """
         from gsp_studio.gui.jobs.compute import continued, new_refinement, retargeted
 
         runner, latest, self._frame, self._choice = self._runner, self.latest, frame, choice
         self._moving.start()
-        if runner is None or (latest is not None and not frame.iterations):
+        is_other = runner is None or runner.spec.params.frozen != tuple(sorted(locked))
+        if runner is None or is_other or (latest is not None and not frame.iterations):
             try:
-                runner = new_refinement(dataset, choice, pinned, frame)
+                runner = new_refinement(dataset, choice, pinned, frame, locked)
             except ValueError as error:
                 self.failed.emit(*told(error))
                 return

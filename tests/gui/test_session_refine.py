@@ -13,7 +13,7 @@ from handling import Listener, open_faces, settle, wait_until
 import gsp_studio as gs
 from gsp_studio.core.knee import knee
 from gsp_studio.engine.runner import Runner
-from gsp_studio.gui.jobs import compute
+from gsp_studio.gui.jobs import compute, subset_fit
 from gsp_studio.gui.jobs.path_scan import COUNT
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import Phase
@@ -234,6 +234,42 @@ class TestWhileItMoves:
         faces.settings.set_sparsity(0.91)
         assert not faces.display.shown.iterations
         assert nothing_comes(faces)
+
+    def test_many_images_begin_with_a_subset(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(compute, "_AT_ONCE", 0)
+        monkeypatch.setattr(subset_fit, "WORK", 0)
+        faces.settings.set_choice(faces.settings.choice.with_params(rank=5))
+        wait_until(lambda: len(faces.display.shown.order) == 5 and not faces.warm_fit.is_coming)
+        n = faces.dataset.X.shape[1]
+        assert 0 < subset_fit.subset_size(n, faces.basis.pinned.W.shape) == 40 <= n / 2
+        told, seen = [], []
+        faces.basis.activityChanged.connect(told.append)
+        faces.basis.glimpsed.connect(seen.append)
+        faces.settings.set_sparsity(0.85)
+        first = faces.display.shown
+        faces.settings.settle_sparsity()
+        wait_until(lambda: seen)
+        assert faces.display.shown is first, "errors and coefficients are of all images"
+        assert faces.basis.is_refining
+        wait_until(lambda: faces.display.shown.is_solved)
+        assert f"refining on 40 of {n:,} images first" in told
+        shown = faces.display.shown
+        assert shown.projected == pytest.approx(first.error)
+        assert shown.error == pytest.approx(true_error(faces, shown.W, shown.H), rel=1e-4)
+        fresh = gs.factorize(faces.dataset.X, gs.Params(5, "gsphals", sparsity=0.85, max_iter=200))
+        assert shown.error < 1.05 * fresh.error
+
+    def test_cancel_on_a_subset_shows_the_projection(self, endless: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(compute, "_AT_ONCE", 0)
+        monkeypatch.setattr(subset_fit, "subset_size", lambda n, shape: n // 2)
+        endless.slider.pin(endless.basis.pinned, endless.display.shown.order)
+        endless.settings.set_sparsity(0.9)
+        first = endless.display.shown
+        endless.settings.settle_sparsity()
+        wait_until(lambda: endless.display.glimpse is not None)
+        endless.cancel()
+        assert endless.display.glimpse is None and endless.display.shown is first
+        assert nothing_comes(endless)
 
     def test_a_target_that_moves_as_it_comes_to_rest_is_solved(self, faces: Session) -> None:
         for s in (0.9, 0.85, 0.8, 0.82, 0.84):

@@ -15,10 +15,12 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from gsp_studio.backends import available_backends, get_backend, reason_of
-from gsp_studio.backends.backend import is_out_of_core
+from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
 from gsp_studio.backends.blocks import BlockMatrix, Matrix, OutOfCoreMatrix
 from gsp_studio.backends.cpu.processor import usable_cores
 from gsp_studio.core.diagnosis import energies_of
+from gsp_studio.core.distributed.coefficients import Coefficients
+from gsp_studio.core.encoding import coefficients
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
@@ -118,20 +120,59 @@ def new_refinement(
     what these leave of the sparsity.
     """
     X = dataset.X if isinstance(shown.H, np.ndarray) else cast(OutOfCoreMatrix, shown.H.X)
-    params = Params(
-        len(shown.H),
+    params = _refining(choice, pinned, (shown.W, shown.H), locked, _refining_iterations(X))
+    check_params(params, *X.shape)
+    return Runner(RunSpec(X, params, choice.backend, solver_threads(), fingerprint=dataset.fingerprint))
+
+
+def new_subset_refinement(
+    dataset: Dataset,
+    choice: RunSettings,
+    pinned: Pinned,
+    shown: DisplayedBasis,
+    locked: Collection[int],
+    n_images: int,
+) -> Runner:
+    """`new_refinement` on so many images, drawn at random by the seed of the choice; these are read here."""
+    n = dataset.X.shape[1]
+    some = np.sort(np.random.default_rng(choice.params.seed).choice(n, n_images, replace=False))
+    X = np.asfortranarray(dataset.X[:, some])
+    assert isinstance(shown.H, np.ndarray)
+    params = _refining(choice, pinned, (shown.W, shown.H[:, some]), locked, REFINING_ITERATIONS)
+    check_params(params, *X.shape)
+    return Runner(RunSpec(X, params, choice.backend, solver_threads()))
+
+
+def with_all_coefficients(X: Matrix, found: Result, frame: DisplayedBasis, n_sweeps: int, tol: float) -> DisplayedBasis:
+    """Show the basis of a result in place of a frame's, with the coefficients of all images."""
+    H, gram = coefficients(as_compute_dtype(X), found.W.T, get_backend("auto", solver_threads()), n_sweeps, tol)
+    own = self_product(found.W)
+    return replace(
+        frame,
+        W=found.W,
+        sparsities=np.asarray(hoyer_sparsity(found.W, found.params.weights)),
+        energies=energies_of(own, gram),
+        H=H,
+        error=gram.relative_error(found.W, own),
+        iterations=found.n_iter,
+    )
+
+
+def _refining(
+    choice: RunSettings, pinned: Pinned, init: tuple[Array, Array | Coefficients], locked: Collection[int], n_iter: int
+) -> Params:
+    return Params(
+        len(init[1]),
         "gsphals" if pinned.weights is None else "wgsphals",
         sparsity=choice.params.sparsity,
         sparsity_h=choice.params.sparsity_h,
         seed=choice.params.seed,
-        max_iter=_refining_iterations(X),
-        init=(shown.W, shown.H),
+        max_iter=n_iter,
+        init=init,
         weights=pinned.weights,
         frozen=tuple(sorted(locked)),
         tol=REFINING_TOLERANCE,
     )
-    check_params(params, *X.shape)
-    return Runner(RunSpec(X, params, choice.backend, solver_threads(), fingerprint=dataset.fingerprint))
 
 
 def retargeted(spec: RunSpec, running: Params, choice: RunSettings, n_iter: int) -> Params:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.jobs.path_scan import PathScan
+from gsp_studio.gui.jobs.subset_fit import SubsetFit
 from gsp_studio.gui.session.projection import BasisProjection
 from gsp_studio.gui.session.refinement import Refinement
 from gsp_studio.gui.state import RunSettings
@@ -51,8 +52,12 @@ class PinnedBasis(QObject):
         self._projection.projected.connect(self.projected)
         self.refinement.refined.connect(self.refined)
         self.refinement.activityChanged.connect(self.activityChanged)
+        self._subset = SubsetFit(self)
+        self._subset.previewed.connect(self.glimpsed)
+        self._subset.ended.connect(self._refine_on_all)
+        self._subset.activityChanged.connect(self.activityChanged)
         self._scan.pathChanged.connect(self.pathChanged)
-        for job in (self._projection, self.refinement, self._scan):
+        for job in (self._projection, self.refinement, self._subset, self._scan):
             job.failed.connect(self.failed)
         self._wanted = RunSettings()
         self._whole_timer = QTimer(self, interval=WHOLE_MS, singleShot=True)
@@ -64,7 +69,7 @@ class PinnedBasis(QObject):
         """Stop everything and wait; True when no thread is left."""
         for timer in (self._whole_timer, self._rest_timer):
             timer.stop()
-        ended = [job.close(timeout) for job in (self._projection, self.refinement, self._scan)]
+        ended = [job.close(timeout) for job in (self._projection, self.refinement, self._subset, self._scan)]
         return all(ended)
 
     def pin(self, pinned: Pinned | None, dataset: Dataset | None, order: Array | None) -> None:
@@ -115,6 +120,7 @@ class PinnedBasis(QObject):
         self._rest_timer.stop()
         if not self._is_quick:
             self.refinement.drop()
+            self._subset.cancel()
         self._wanted = choice
         glimpse = self._projection.glimpse(choice.params.sparsity)
         if glimpse is None:
@@ -133,12 +139,13 @@ class PinnedBasis(QObject):
     @property
     def is_refining(self) -> bool:
         """Whether refining iterations are under way."""
-        return self.refinement.is_running
+        return self.refinement.is_running or self._subset.is_running
 
     def set_refine(self, on: bool) -> None:
         """Turn refining on or off."""
         if on != self.refines:
             self.refines = on
+            self.stop_refining()  # what is on the screen is a frame again, where it was the preview of a subset
             self.drop_refinement()
             self.refinesChanged.emit(on)
 
@@ -156,17 +163,29 @@ class PinnedBasis(QObject):
     def refine(self, choice: RunSettings, shown: DisplayedBasis, *, is_at_rest: bool) -> None:
         """Refine what is shown, a projection, at these targets; while the slider moves where that is quick."""
         can_refine = self.refines and len(self.locked) < len(shown.order) and not math.isnan(shown.baseline)
-        if can_refine and (is_at_rest or self._is_quick) and self.pinned is not None and self._dataset is not None:
-            self.refinement.follow(self._dataset, choice, self.pinned, shown, self.locked)
+        if not (can_refine and (is_at_rest or self._is_quick)) or self.pinned is None or self._dataset is None:
+            return
+        frame = (self._dataset, choice, self.pinned, shown, self.locked)
+        if self._is_quick or not self._subset.fit(*frame):
+            self.refinement.follow(*frame)
+
+    def _refine_on_all(self, shown: DisplayedBasis) -> None:
+        if self.pinned is not None and self._dataset is not None:
+            self.refined.emit(shown)
+            self.refinement.follow(self._dataset, self._wanted, self.pinned, shown, self.locked)
 
     def stop_refining(self) -> bool:
         """Stop refining and keep what is on the screen; whether there was something to stop."""
         self._rest_timer.stop()
-        return self.refinement.stop()
+        frame = self._subset.cancel()
+        if frame is not None:
+            self.refined.emit(frame)
+        return self.refinement.stop() or frame is not None
 
     def drop_refinement(self) -> None:
         """Drop what is being refined, and what would be."""
         self._rest_timer.stop()
+        self._subset.cancel()
         self.refinement.drop()
 
     def go_on(self) -> None:

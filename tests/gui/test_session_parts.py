@@ -137,7 +137,7 @@ def test_stability_is_kept_with_the_run_as_it_is_now(owner: QObject) -> None:
 def test_a_course_begins_empty_and_grows(owner: QObject) -> None:
     course, entry = Course(owner), fakes.run_entry(1, fakes.dataset())
     heard = Listener(course, "recordsReset", "recordsAdded", "originChanged", "marksChanged")
-    course.show(entry.records, entry.marks, ())
+    course.show(1, entry.records, entry.marks, ())
     course.begin(2, entry.records)
     course.add((fakes.record(1),))
     course.add((fakes.record(2), fakes.record(3)))

@@ -148,7 +148,8 @@ class TestSolution:
         faces.slider.toggle_locked(2)
         solve_at(faces, 0.9)
         shown = faces.display.shown
-        assert shown.iterations and shown.error < shown.projected
+        assert shown.iterations
+        assert shown.error < shown.projected
         assert shown.error == pytest.approx(true_error(faces, shown.W, shown.H), rel=1e-4)
         np.testing.assert_allclose(shown.sparsities[2], before.sparsities[2], atol=1e-5)
         unit = shown.W / np.linalg.norm(shown.W, axis=0)
@@ -268,7 +269,8 @@ class TestWhileItMoves:
         endless.settings.settle_sparsity()
         wait_until(lambda: endless.display.glimpse is not None)
         endless.cancel()
-        assert endless.display.glimpse is None and endless.display.shown is first
+        assert endless.display.glimpse is None
+        assert endless.display.shown is first
         assert nothing_comes(endless)
 
     def test_a_target_that_moves_as_it_comes_to_rest_is_solved(self, faces: Session) -> None:
@@ -329,14 +331,18 @@ class TestStale:
         refining.basis.set_refine(False)
         self.ends(refining)
 
-    def test_undo_begins_with_the_projection(self, refining: Session) -> None:
+    def test_undo_begins_with_what_was_there(self, refining: Session) -> None:
+        wait_until(lambda: refining.display.shown.iterations)
+        refining.display.select(1)
         refining.settings.set_sparsity(0.95)
         refining.settings.settle_sparsity()
         wait_until(lambda: refining.display.shown.target == 0.95 and refining.display.shown.iterations)
         heard = Listener(refining, "display.shownChanged")
         refining.undo.stack.undo()
         first = heard["shownChanged"][0]
-        assert (first.target, first.iterations) == (0.9, 0)
+        assert first.target == 0.9
+        assert first.iterations > 0
+        assert first.error < first.projected
         refining.cancel()
 
     def test_cancel_stops_it_and_keeps_what_is_shown(self, refining: Session) -> None:

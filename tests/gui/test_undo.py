@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +13,10 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
 
+import gsp_studio as gs
+from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.state import View
+from gsp_studio.gui.state import Phase, View
 from gsp_studio.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
@@ -78,21 +82,191 @@ def test_every_kind_of_setting_comes_back(faces: Session) -> None:
     assert faces.display.view == View("shared", "magma", True)
 
 
-def test_a_step_before_a_run_does_not_hold_images_of_its_basis(faces: Session) -> None:
-    faces.settings.set_sparsity(0.7)
-    faces.settings.settle_sparsity()
-    faces.slider.toggle_locked(2)
-    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=5))
-    faces.run()
-    wait_until(lambda: faces.runs.entries)
+def at_rest(session: Session) -> bool:
+    basis = session.basis
+    waits = basis._rest_timer.isActive() or session.warm_fit.is_coming or basis.is_refining or basis._projection.is_busy
+    return session.phase is Phase.IDLE and not waits
+
+
+def rest(session: Session) -> None:
+    wait_until(lambda: at_rest(session))
+    settle()
+    wait_until(lambda: at_rest(session))
+
+
+def state(session: Session) -> dict[str, Any]:
+    """All that a user sees, down to the last bit of the basis."""
+    shown, runs = session.display.shown, session.runs
+    return {
+        "W": shown.W.tobytes(),
+        "H": shown.H.tobytes(),
+        "order": shown.order.tolist(),
+        "errors": (shown.error, repr(shown.projected), repr(shown.baseline), shown.iterations, shown.is_solved),
+        "unprojected": session.basis.pinned.W.tobytes(),
+        "locked": dict(session.basis.locked),
+        "choice": session.settings.choice,
+        "weights": None if session.settings.weights is None else session.settings.weights.tobytes(),
+        "selected": session.display.marked,
+        "view": session.display.view,
+        "run": 0 if runs.current is None else runs.current.number,
+        "remarks": {entry.number: entry.remarks for entry in runs.entries},
+        "curves": len(session.course.records),
+        "can be kept": session.can_keep,
+    }
+
+
+class Hand:
+    """Actions of a user; each leaves the session at rest."""
+
+    def __init__(self, session: Session, seed: int) -> None:
+        self.session, self.draw = session, np.random.default_rng(seed)
+
+    def drag(self) -> None:
+        for s in self.draw.uniform(0.5, 0.97, 4):
+            self.session.settings.set_sparsity(round(float(s), 3))
+        self.session.settings.settle_sparsity()
+
+    def drag_coefficients(self) -> None:
+        self.session.settings.set_sparsity_h(float(self.draw.choice([0.0, 0.3, 0.5])))
+        self.session.settings.settle_sparsity()
+
+    def lock(self) -> None:
+        self.session.slider.toggle_locked(int(self.draw.integers(4)))
+
+    def select(self) -> None:
+        self.session.display.mark(tuple(map(int, self.draw.permutation(4)[:2])))
+
+    def look(self) -> None:
+        self.session.display.set_view(View(str(self.draw.choice(["tile", "shared"]))))
+
+    def paint(self) -> None:
+        self.session.settings.set_weights(self.draw.uniform(0.5, 2.0, len(self.session.dataset.X)))
+        self.session.settings.settle_weights()
+
+    def change_settings(self) -> None:
+        method, rank = str(self.draw.choice(["gsphals", "wgsphals", "psnmf"])), int(self.draw.choice([4, 6]))
+        self.session.settings.set_choice(self.session.settings.choice.with_params(method=method, rank=rank, max_iter=3))
+
+    def run(self) -> None:
+        count = len(self.session.runs.entries)
+        self.session.run()
+        wait_until(lambda: len(self.session.runs.entries) > count)
+
+    def show_run(self) -> None:
+        if self.session.runs.entries:
+            self.session.control.show(int(self.draw.integers(len(self.session.runs.entries))))
+
+    def keep(self) -> None:
+        self.session.keep()
+
+    def judge(self) -> None:
+        self.session.runs.judge(self.session.display.marked, bool(self.draw.integers(2)))
+
+
+ACTIONS = [name for name in vars(Hand) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_was_done_undone_step_by_step_ends_where_it_began(faces: Session, seed: int) -> None:
+    hand, stack = Hand(faces, seed), faces.undo.stack
+    faces.settings.set_choice(faces.settings.choice.with_params(rank=6, max_iter=3))
+    rest(faces)
+    stack.clear()
+    states, done = [state(faces)], []
+    for name in [*hand.draw.permutation(ACTIONS), *hand.draw.choice(ACTIONS, 4)]:
+        getattr(hand, str(name))()
+        rest(faces)
+        assert stack.index() in (len(states) - 1, len(states)), f"{name} is one step, or none"
+        if stack.index() == len(states):
+            done.append(str(name))
+            states.append(state(faces))
+        states[-1] = state(faces)  # released where it was, the slider may have found more there
+    known = {entry.number for entry in faces.runs.entries}
+    for back, name in zip(reversed(states[:-1]), reversed(done), strict=True):
+        stack.undo()
+        rest(faces)
+        same(state(faces), back, f"before {name} of {done}")
+    assert not stack.canUndo()
+    for there, name in zip(states[1:], done, strict=True):
+        stack.redo()
+        rest(faces)
+        same(state(faces), there, f"after {name} of {done}")
+    assert {entry.number for entry in faces.runs.entries} == known, "no run is dropped"
+
+
+def same(now: dict[str, Any], then: dict[str, Any], when: str) -> None:
+    of_now = {number: remarks for number, remarks in now["remarks"].items() if number in then["remarks"]}
+    differ = [name for name, value in {**now, "remarks": of_now}.items() if value != then[name]]
+    assert not differ, f"{differ} differ {when}"
+
+
+def test_undo_of_a_refined_basis_can_be_kept_and_repeats(faces: Session) -> None:
     faces.settings.set_sparsity(0.9)
     faces.settings.settle_sparsity()
+    rest(faces)
+    found = faces.display.shown
+    faces.settings.set_sparsity(0.6)
+    faces.settings.settle_sparsity()
+    rest(faces)
     faces.undo.stack.undo()
+    assert faces.display.shown is found
+    faces.keep()
+    [entry] = faces.runs.entries
+    np.testing.assert_array_equal(entry.outcome.result.W, found.W)
+    repeated = gs.factorize(faces.dataset.X, replace(entry.spec.params, max_iter=entry.outcome.result.n_iter))
+    np.testing.assert_array_equal(repeated.W, found.W)
+
+
+def test_undo_while_it_refines_goes_on_from_there(faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute, "REFINING_TOLERANCE", 0.0)
+    monkeypatch.setattr(compute, "REFINING_ITERATIONS", 10**6)
+    faces.settings.set_sparsity(0.9)
+    faces.settings.settle_sparsity()
+    wait_until(lambda: faces.display.shown.iterations > 3)
+    error = faces.display.shown.error
+    faces.display.select(1)
+    faces.settings.set_sparsity(0.5)
+    faces.settings.settle_sparsity()
     faces.undo.stack.undo()
-    assert faces.basis.locked == {}
+    assert faces.display.shown.target == 0.9
+    assert faces.display.shown.error <= error * (1 + 1e-6)
+    wait_until(lambda: faces.basis.is_refining)
+    faces.cancel()
+
+
+def test_a_run_that_was_steered_is_undone_at_once(faces: Session) -> None:
+    rest(faces)
+    before = state(faces)
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6, tol=0.0))
+    after_settings = state(faces)
+    faces.run()
+    wait_until(lambda: len(faces.course.records) > 2)
+    faces.settings.set_sparsity(0.6)
+    faces.settings.settle_sparsity()
+    faces.undo.stack.undo()  # steers it
+    assert faces.settings.params.sparsity == before["choice"].params.sparsity
     faces.undo.stack.redo()
-    assert faces.basis.locked == {}
-    assert faces.settings.params.sparsity == pytest.approx(0.7)
+    faces.cancel()
+    wait_until(lambda: faces.runs.entries)
+    faces.undo.stack.undo()
+    rest(faces)
+    same(state(faces), after_settings, "before the run")
+
+
+def test_old_bases_are_projected_again_where_no_room_is_left(faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    rest(faces)
+    first = faces.display.shown
+    monkeypatch.setattr("gsp_studio.gui.session.undo.MOST_BYTES", 0)
+    for s in (0.9, 0.6):
+        faces.settings.set_sparsity(s)
+        faces.settings.settle_sparsity()
+        rest(faces)
+    faces.undo.stack.undo()
+    faces.undo.stack.undo()
+    rest(faces)
+    assert faces.display.shown is not first
+    assert faces.display.shown.target == first.target
+    assert faces.display.shown.error <= first.error
 
 
 def test_other_data_end_it(faces: Session) -> None:

@@ -26,20 +26,22 @@ class Course(QObject):
         super().__init__(parent)
         self.records: list[Record] = []
         self.marks: tuple[RunEvent, ...] = ()
-        self._number = 0
+        #: Of the run whose curves these are, 0 for none.
+        self.number = 0
         self._logged = 0
 
-    def show(self, records: Sequence[Record], marks: tuple[RunEvent, ...], origin: tuple[Record, ...]) -> None:
-        """Show a run that has ended, and the one that it branched off."""
-        self.records, self._logged = list(records), len(marks)
+    def show(
+        self, number: int, records: Sequence[Record], marks: tuple[RunEvent, ...], origin: tuple[Record, ...]
+    ) -> None:
+        """Show the run of this number, which has ended, and the one that it branched off."""
+        self.number, self.records, self._logged = number, list(records), len(marks)
         self.originChanged.emit(origin)
         self.recordsReset.emit(tuple(records))
         self._set_marks(marks)
 
     def begin(self, number: int, origin: tuple[Record, ...]) -> None:
         """Follow the run of this number from its first iteration on."""
-        self._number = number
-        self.show((), (), origin)
+        self.show(number, (), (), origin)
 
     def add(self, records: tuple[Record, ...]) -> None:
         """The run has come further."""
@@ -66,5 +68,5 @@ class Course(QObject):
             is_last = mark is self.marks[-1]
             if is_last and mark.is_target and not is_over and not is_past(mark, self.records):
                 return
-            self.logged.emit(f"Run {self._number}, {mark.line}.")
+            self.logged.emit(f"Run {self.number}, {mark.line}.")
             self._logged += 1

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -26,6 +26,23 @@ if TYPE_CHECKING:
 _TOLD_AFTER_MS = 200
 #: Milliseconds after a frame in which the slider counts as moving.
 _MOVING_MS = 30
+
+
+class RefinementState(NamedTuple):
+    """A refinement at rest: it can go on from there."""
+
+    runner: Runner
+    outcome: Outcome
+    choice: RunSettings
+    frame: DisplayedBasis | None
+    latest: Iterate | Result | None
+
+    def arrays(self) -> Iterator[Any]:
+        """Arrays that it holds."""
+        for it in (self.latest, self.outcome.result):
+            if it is not None:
+                yield from (it.W, it.H, it.dense)
+        yield from (factor for factor in self.runner.spec.params.init if isinstance(factor, np.ndarray))
 
 
 class Refinement(QObject):
@@ -92,7 +109,9 @@ class Refinement(QObject):
             self._set_latest(None)
             self._start(runner)
         elif _are_targets(choice, runner.params.sparsity, runner.params.sparsity_h):
-            return  # it is solved, or will be
+            if frame.is_refining and not self.is_running and self._outcome is not None:
+                self._show_at_rest()  # where the targets come back to, there is its solution
+            return
         elif self.is_running:
             done = 0 if latest is None else latest.n_iter
             runner.steer(retargeted(runner.spec, runner.params, choice, done))
@@ -130,6 +149,20 @@ class Refinement(QObject):
         """Whether there is a run that made the basis on the screen, and its start is in memory here."""
         runner = self._runner
         return runner is not None and self.latest is not None and isinstance(runner.spec.params.init[1], np.ndarray)
+
+    def state(self) -> RefinementState | None:
+        """What has come to rest; None where nothing has."""
+        runner, outcome = self._runner, self._outcome
+        if runner is None or outcome is None or self.is_running:
+            return None
+        return RefinementState(runner, outcome, self._choice, self._frame, self.latest)
+
+    def bring_back(self, state: RefinementState | None) -> None:
+        """Be as a state says, and rest."""
+        self.drop()
+        if state is not None:
+            self._runner, self._outcome, self._choice, self._frame, latest = state
+            self._set_latest(latest)
 
     def so_far(self) -> tuple[RunSpec, Outcome] | None:
         """The run that made the basis on the screen, as if it had been cancelled now; None where it cannot be kept."""
@@ -170,7 +203,7 @@ class Refinement(QObject):
             self.refined.emit(shown)
 
     def _end(self, outcome: Outcome) -> None:
-        from gsp_studio.gui.jobs.compute import continued, has_come_to_rest
+        from gsp_studio.gui.jobs.compute import continued
 
         runner, result = self._runner, outcome.result
         assert runner is not None
@@ -185,13 +218,17 @@ class Refinement(QObject):
             return
         self._late.stop()
         self.activityChanged.emit("")
-        if result is not None:
-            shown = self._shown()
-            assert shown is not None
-            self._moving.stop()
-            self.refined.emit(replace(shown, is_refining=False, is_solved=has_come_to_rest(result)))
+        self._show_at_rest()
         if outcome.error_text:
             self._fail(outcome.error_text, outcome.details)
+
+    def _show_at_rest(self) -> None:
+        from gsp_studio.gui.jobs.compute import has_come_to_rest
+
+        shown, result = self._shown(), None if self._outcome is None else self._outcome.result
+        if result is not None and shown is not None:
+            self._moving.stop()
+            self.refined.emit(replace(shown, is_refining=False, is_solved=has_come_to_rest(result)))
 
     def _fail(self, sentence: str, details: str) -> None:
         self.drop()

@@ -27,6 +27,7 @@ class RunControl(QObject):
     phaseChanged = Signal(object)  # Phase
     starting = Signal()  # nothing else may need the processor from now on
     shown = Signal(object)  # RunEntry that comes to the screen
+    edited = Signal(str)  # another basis is on the screen, which can be undone; called so
     deviceFilled = Signal(str, str)  # one sentence, details: a run ended because a device's memory is full
     failed = Signal(str, str)
     logged = Signal(str)
@@ -99,6 +100,7 @@ class RunControl(QObject):
             number, live, records = self._runs.next_number, self._live, tuple(self._course.records)
             entry = entry_of(number, runner.spec, outcome, records, live.origin)
             self._show(self._runs.append(entry))
+            self.edited.emit(entry.name)
             self.logged.emit(about_run(entry))
         if outcome.error_text:
             (self.deviceFilled if outcome.is_out_of_memory else self.failed).emit(outcome.error_text, outcome.details)
@@ -121,17 +123,37 @@ class RunControl(QObject):
         )
         entry = replace(entry, choice=choice, shown=replace(entry.shown, order=order))
         self._show(self._runs.append(entry))
+        self.edited.emit(entry.name)
         self.logged.emit(about_run(entry))
 
     def show(self, index: int) -> None:
         """Bring a run of the list back to the screen, with its parameters and its basis; not while a run is going."""
-        if not self._live.is_going and self._runs.at(index) is not None:
+        entry = self._runs.at(index)
+        if not self._live.is_going and entry is not None:
             self._show(index)
+            self.edited.emit(f"show {entry.name}")
+
+    @property
+    def number_of_curves(self) -> int:
+        """Number of the run whose curves are on the screen, 0 for none."""
+        return self._course.number
+
+    def mark_shown(self, number: int, of_curves: int) -> None:
+        """The basis on the screen is of the run `number` again, 0 for none; the curves are those of `of_curves`."""
+        entry = self._runs.at(self._runs.index_of(of_curves))
+        if entry is not None:
+            self._show_curves(entry)
+        elif of_curves == 0:
+            self._course.show(0, (), (), ())
+        self._runs.show(self._runs.index_of(number))
+
+    def _show_curves(self, entry: RunEntry) -> None:
+        self._course.show(entry.number, entry.records, entry.marks, self._runs.records_of(entry.origin[0]))
 
     def _show(self, index: int) -> None:
         entry = self._runs.entries[index]
         self._settings.take(entry.choice)
-        self._course.show(entry.records, entry.marks, self._runs.records_of(entry.origin[0]))
+        self._show_curves(entry)
         self.shown.emit(entry)
         self._runs.show(index)
 

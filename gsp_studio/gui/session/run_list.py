@@ -19,6 +19,7 @@ class RunList(QObject):
 
     changed = Signal(object, int)  # tuple of RunEntry, index of the one on the screen or -1
     noted = Signal(object)  # RunEntry with other remarks
+    edited = Signal(str)  # the user has finished a change that can be undone, called so
     stabilityFound = Signal(object)  # RunEntry of which it is known now
     stabilityChanged = Signal(object)  # RunEntry on the screen if its stability is known, else None
 
@@ -81,6 +82,15 @@ class RunList(QObject):
         entry = self.at(index)
         if entry is not None and remarks != entry.remarks:
             self.noted.emit(self._replace(index, replace(entry, remarks=remarks)))
+            self.edited.emit("remarks")
+
+    def remark_run(self, number: int, remarks: Annotations) -> None:
+        """The same by the number of the run, which may be gone."""
+        self.remark(self.index_of(number), remarks)
+
+    def index_of(self, number: int) -> int:
+        """Index of the run of this number, -1 for none."""
+        return next((index for index, entry in enumerate(self.entries) if entry.number == number), -1)
 
     def can_judge(self, bases: tuple[int, ...]) -> bool:
         """Whether there is a run on the screen, and a basis image of it that is meant."""

@@ -60,7 +60,7 @@ class Session(QObject):
         self.analyses, self.exports = Analyses(self), Exports(self)
         self.slider = Slider(self.settings, self.basis, self.warm_fit, self.display, self)
         self.control = RunControl(self.settings, self.live, self.course, self.runs, self)
-        self.undo = UndoHistory(self.settings, self.display, self.basis, self.slider, self)
+        self.undo = UndoHistory(self.settings, self.display, self.basis, self.slider, self.runs, self.control, self)
         self._startup = Startup(self)
         self._startup.ready.connect(self._become_ready)
         self._startup.failed.connect(self._fail_to_start)
@@ -163,7 +163,7 @@ class Session(QObject):
         self.datasetChanged.emit(dataset)
         self.slider.set_dataset(dataset)
         self.runs.show(-1)
-        self.course.show((), (), ())
+        self.course.show(0, (), (), ())
         for line in about_data(dataset):
             self.logged.emit(line)
         self.undo.clear()
@@ -216,7 +216,6 @@ class Session(QObject):
         self.slider.pin(entry.pinned, entry.shown.order)
         self.display.show(entry.shown)
         self.analyses.find_residual(entry)
-        self.undo.start_from_here()
 
     # Analyses
 

@@ -23,6 +23,7 @@ class Settings(QObject):
     weightsChanged = Signal(object)  # ndarray (m,), or None: all equal
     weightsSet = Signal()
     settled = Signal(str)  # the hand is off what was moved, called so
+    edited = Signal(str)  # the user has finished a change that can be undone, called so
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -44,6 +45,13 @@ class Settings(QObject):
         self.choice = choice
         self.choiceChanged.emit(choice)
 
+    def bring_back(self, choice: RunSettings, weights: Array | None) -> None:
+        """Show a former choice and its weights, whose consequences are brought back beside them."""
+        self.take(choice)
+        if weights is not self.weights:
+            self.weights = weights
+            self.weightsChanged.emit(weights)
+
     def begin_anew(self, dataset: Dataset) -> None:
         """For other data: a rank that they can have, and all pixels cost the same."""
         self.weights = None
@@ -55,6 +63,7 @@ class Settings(QObject):
             before = self.choice
             self.take(choice)
             self.choiceSet.emit(before, choice)
+            self.edited.emit("settings")
 
     def set_sparsity(self, s: float) -> None:
         """Set the target of the basis, which can be moved while a run is going on."""

@@ -22,6 +22,7 @@ class Slider(QObject):
 
     runLeft = Signal()  # what is pinned now is of no run of the list
     edited = Signal(str)  # the user has finished a change that can be undone, called so
+    fitted = Signal()  # a short fit has brought a basis to the screen
 
     def __init__(
         self, settings: Settings, basis: PinnedBasis, warm_fit: WarmFit, display: Display, parent: QObject
@@ -129,6 +130,8 @@ class Slider(QObject):
         """Lock exactly these basis images at these sparsities."""
         if self._basis.lock(locked):
             self._project()
+            if self._basis.refinement.latest is not None:
+                self._basis.settle()  # the others are solved for anew
             self.edited.emit("locked basis images")
 
     # Where the basis comes from
@@ -145,6 +148,17 @@ class Slider(QObject):
         self.pin(pinned_of(result, "a short fit without constraint"), None)
         self.runLeft.emit()
         self._project()
+        self.fitted.emit()
+
+    @property
+    def is_fit_due(self) -> bool:
+        """Whether the basis of the choice is still being fitted."""
+        return self._warm_fit.is_coming
+
+    def leave(self) -> None:
+        """Stop what is under way for the present basis: another one takes its place."""
+        self._warm_fit.retire()
+        self._basis.drop_refinement()
 
     def _refine(self, *, is_at_rest: bool) -> None:
         shown = self._display.shown

@@ -1,115 +1,199 @@
-"""Undo and redo: what the user has set, before and after every step."""
+"""Undo and redo: the state of the screen before and after every step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QUndoCommand, QUndoStack
+
+from gsp_studio.gui.state import DisplayedBasis, RunSettings, View
 
 if TYPE_CHECKING:
     from gsp_studio.gui.session.basis import PinnedBasis
     from gsp_studio.gui.session.display import Display
+    from gsp_studio.gui.session.refinement import RefinementState
+    from gsp_studio.gui.session.run_control import RunControl
+    from gsp_studio.gui.session.run_list import RunList
     from gsp_studio.gui.session.settings import Settings
     from gsp_studio.gui.session.slider import Slider
-    from gsp_studio.gui.state import Array, View
+    from gsp_studio.gui.state import Array, Pinned
+    from gsp_studio.io.annotations import Annotations
 
-#: Steps that are kept.
-_DEPTH = 200
+#: Steps that are kept, and bytes of the bases in them that are in memory for them alone.
+_DEPTH, MOST_BYTES = 200, 512 << 20
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """State that can be undone.
+    """State that can be undone. Arrays are never written again, so that holding them is enough.
 
     Attributes
     ----------
-    sparsity : float
-    sparsity_h : float or None
+    choice : RunSettings
+    weights : ndarray (m,) or None
     locked : dict of basis image to sparsity
     marked : tuple of int
         The selected basis images.
     view : View
-    weights : ndarray (m,) or None
-        Never written again.
-    basis : int
-        Number of the pinned basis that `locked` is about.
+    remarks : dict of run number to Annotations
+    run : int
+        Number of the run on the screen, 0 for none.
+    curves : int
+        Number of the run whose curves are on the screen, 0 for none.
+    pinned : Pinned or None
+    shown : DisplayedBasis or None
+        None while a run is going: then nothing but its targets and weights, the view and the selection come back; and
+        of steps that are so old that no room is left for them, which are projected again.
+    refinement : RefinementState or None
+        The iterations that made what is shown.
+    is_fit_due : bool
+        The basis of this choice was still being fitted.
     """
 
-    sparsity: float
-    sparsity_h: float | None
+    choice: RunSettings
+    weights: Array | None
     locked: dict[int, float]
     marked: tuple[int, ...]
     view: View
-    weights: Array | None
-    basis: int
+    remarks: dict[int, Annotations]
+    run: int
+    curves: int
+    pinned: Pinned | None
+    shown: DisplayedBasis | None
+    refinement: RefinementState | None
+    is_fit_due: bool
 
     def is_as(self, other: Snapshot) -> bool:
-        """Whether nothing that can be undone differs."""
-        return all(
-            getattr(self, field.name) is getattr(other, field.name)
-            if field.name == "weights"
-            else getattr(self, field.name) == getattr(other, field.name)
-            for field in fields(self)
-            if field.name != "basis"
+        """Whether nothing differs that somebody has changed: iterations and fits change what is shown, too."""
+        return (
+            self.weights is other.weights
+            and self.pinned is other.pinned
+            and self.choice == other.choice
+            and self.locked == other.locked
+            and self.marked == other.marked
+            and self.view == other.view
+            and self.remarks == other.remarks
+            and self.run == other.run
         )
+
+    def arrays(self) -> Iterable[Any]:
+        """Arrays that may be in memory for this step alone; those of a run or of the data are not."""
+        if self.shown is not None:
+            yield from (self.shown.W, self.shown.H)
+        if self.refinement is not None:
+            yield from self.refinement.arrays()
 
 
 class _Step(QUndoCommand):
+    """A change of the state; `after` is replaced while more is found there."""
+
     def __init__(self, text: str, before: Snapshot, after: Snapshot, restore: Callable[[Snapshot], None]) -> None:
         super().__init__(text)
-        self._before, self._after, self._restore = before, after, restore
+        self.before, self.after, self._restore = before, after, restore
         self._is_done = True  # Qt redoes a step when it is pushed; the user has done it already
 
     def undo(self) -> None:
-        self._restore(self._before)
+        self._restore(self.before)
 
     def redo(self) -> None:
         was_done, self._is_done = self._is_done, False
         if not was_done:
-            self._restore(self._after)
+            self._restore(self.after)
 
 
 class UndoHistory(QObject):
-    """Joins the parts whose settings can be undone, which do not know each other, in one history of steps."""
+    """Joins the parts whose state can be undone, which do not know each other, in one history of steps."""
 
     def __init__(
-        self, settings: Settings, display: Display, basis: PinnedBasis, slider: Slider, parent: QObject
+        self,
+        settings: Settings,
+        display: Display,
+        basis: PinnedBasis,
+        slider: Slider,
+        runs: RunList,
+        control: RunControl,
+        parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._settings, self._display, self._basis, self._slider = settings, display, basis, slider
+        self._runs, self._control = runs, control
         self.stack = QUndoStack(self)
         self.stack.setUndoLimit(_DEPTH)
-        self._last = self._read()
         self._is_restoring = False
-        for edited in (settings.settled, display.edited, slider.edited):
+        #: The last state in which no run was going.
+        self._idle: Snapshot | None = None
+        self._last = self._read()
+        for edited in (settings.settled, settings.edited, display.edited, slider.edited, runs.edited, control.edited):
             edited.connect(self._note)
-        basis.pinnedChanged.connect(lambda _: self.start_from_here())
+        for found in (basis.projected, basis.refined, slider.fitted):
+            found.connect(lambda *_: self._see())
 
     def _read(self) -> Snapshot:
-        settings, display, basis = self._settings, self._display, self._basis
+        settings, display, basis, runs = self._settings, self._display, self._basis, self._runs
+        current = runs.current
         return Snapshot(
-            sparsity=settings.params.sparsity,
-            sparsity_h=settings.params.sparsity_h,
+            choice=settings.choice,
+            weights=settings.weights,
             locked=basis.locked,
             marked=display.marked,
             view=display.view,
-            weights=settings.weights,
-            basis=basis.number,
+            remarks={entry.number: entry.remarks for entry in runs.entries},
+            run=0 if current is None else current.number,
+            curves=self._control.number_of_curves,
+            pinned=basis.pinned,
+            shown=display.shown if self._slider.is_free else None,
+            refinement=basis.refinement.state(),
+            is_fit_due=self._slider.is_fit_due,
         )
 
     def _note(self, text: str) -> None:
         """The user has finished a change, called `text`; nothing happens where none was made."""
-        now = self._read()
-        if not self._is_restoring and not now.is_as(self._last):
-            self.stack.push(_Step(text, self._last, now, self._bring_back))
+        if self._is_restoring:
+            return
+        now, before = self._read(), self._last
+        if before.shown is None and now.shown is not None and self._idle is not None:
+            before = self._idle  # a run that was steered has ended
+        if now.is_as(before):
+            self._ripen(now)
+        else:
+            self.stack.push(_Step(text, before, now, self._bring_back))
+            self._lighten()
+            self._keep(now)
+
+    def _ripen(self, now: Snapshot) -> None:
+        """The last step has led here by now."""
+        step = self.stack.command(self.stack.index() - 1)
+        if isinstance(step, _Step) and step.after is self._last:
+            step.after = now
+        self._keep(now)
+
+    def _keep(self, now: Snapshot) -> None:
         self._last = now
+        if now.shown is not None:
+            self._idle = now
+
+    def _see(self) -> None:
+        """More has been found of what the last step asked for: that is where one comes back to."""
+        if self._is_restoring:
+            return
+        now, last = self._read(), self._last
+        is_fitted = now.pinned is not last.pinned  # the slider may be moving as its basis comes
+        if is_fitted and last.pinned is not None and not last.is_fit_due:
+            return
+        if is_fitted:
+            now = replace(now, choice=last.choice)
+        if not is_fitted and not now.is_as(last):
+            return
+        self._ripen(now)
 
     def start_from_here(self) -> None:
         """Take the present state as the start of undo."""
-        self._last = self._read()
+        self._idle = None
+        self._keep(self._read())
 
     def clear(self) -> None:
         """Other data: nothing of what was can come back."""
@@ -122,16 +206,48 @@ class UndoHistory(QObject):
             self._restore(snapshot)
         finally:
             self._is_restoring = False
-        self.start_from_here()
+        self._keep(snapshot if self._slider.is_free and snapshot.shown is not None else self._read())
 
-    def _restore(self, snapshot: Snapshot) -> None:
-        settings = self._settings
-        self._display.set_view(snapshot.view)
-        settings.set_weights(snapshot.weights)
-        if snapshot.basis == self._basis.number:  # of another basis nothing can be locked
-            self._slider.lock(snapshot.locked)
-        if (snapshot.sparsity, snapshot.sparsity_h) != (settings.params.sparsity, settings.params.sparsity_h):
-            self._basis.drop_refinement()
-            settings.set_targets(snapshot.sparsity, snapshot.sparsity_h)
+    def _restore(self, to: Snapshot) -> None:
+        settings, basis = self._settings, self._basis
+        self._display.set_view(to.view)
+        for number, remarks in to.remarks.items():
+            self._runs.remark_run(number, remarks)
+        if not self._slider.is_free:
+            settings.set_weights(to.weights)
+            settings.set_targets(to.choice.params.sparsity, to.choice.params.sparsity_h)
+            self._display.mark(to.marked)
+            return
+        self._slider.leave()
+        settings.bring_back(to.choice, to.weights)
+        if to.pinned is not basis.pinned:
+            self._slider.pin(to.pinned, None if to.shown is None else to.shown.order)
+        self._control.mark_shown(to.run, to.curves)
+        basis.lock(to.locked)
+        if to.shown is None:
+            settings.set_targets(to.choice.params.sparsity, to.choice.params.sparsity_h)
             settings.settle_sparsity()
-        self._display.mark(snapshot.marked)
+        else:
+            basis.refinement.bring_back(to.refinement)
+            self._display.show(to.shown)
+            if to.shown.is_refining:
+                basis.settle()  # it goes on
+        self._display.move_marks(to.marked)
+        if to.is_fit_due:
+            self._slider.fit()
+
+    def _lighten(self) -> None:
+        """Keep the newest bases in memory: those of older steps are projected again when one comes back to them."""
+        held: set[int] = set()
+        total = 0
+        for k in range(self.stack.index() - 1, -1, -1):
+            step = self.stack.command(k)
+            assert isinstance(step, _Step)
+            for name in ("after", "before"):
+                snapshot: Snapshot = getattr(step, name)
+                for part in snapshot.arrays():
+                    if isinstance(part, np.ndarray) and id(part) not in held:
+                        held.add(id(part))
+                        total += part.nbytes
+                if total > MOST_BYTES:
+                    setattr(step, name, replace(snapshot, shown=None, refinement=None))

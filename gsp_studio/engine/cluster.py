@@ -95,9 +95,9 @@ class Cluster:
                 there = address if self._local is None else self._local
                 self.client = Client(there, timeout=_ANSWER, set_as_default=False, direct_to_workers=True)
                 if self._local is not None:
-                    from gsp_studio.core.distributed.dask_workers import Undisturbed
+                    from gsp_studio.core.distributed.dask_workers import InterruptShield
 
-                    self.client.register_plugin(Undisturbed())
+                    self.client.register_plugin(InterruptShield())
         except (OSError, ValueError, RuntimeError, TypeError, TimeoutError) as error:
             self._close_local()
             if _LOCAL.fullmatch(address):

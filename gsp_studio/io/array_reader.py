@@ -19,7 +19,7 @@ from gsp_studio.io.formats import registry
 from gsp_studio.io.formats.array_entry import LABELS, NUMERIC, ArrayEntry
 from gsp_studio.io.formats.lazy_array import laid_out
 from gsp_studio.io.images import image_file
-from gsp_studio.io.images.names import Numbered
+from gsp_studio.io.images.names import NumberedNames
 from gsp_studio.io.peek import OF_FILE, Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
 from gsp_studio.io.values import float_type, unit_scale
 
@@ -163,7 +163,7 @@ def describe_columns(found: Peek, raw: np.dtype[Any], X: Any) -> Raw:
     steps = [step, image_file.made_grey(found.options.colour) if makes_grey else ""]
     return Raw(
         X,
-        _picked(names, found) or Numbered("image {}", found.picked),
+        _picked(names, found) or NumberedNames("image {}", found.picked),
         _picked(labels, found),
         tuple(filter(None, steps)),
     )

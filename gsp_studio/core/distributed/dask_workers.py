@@ -50,18 +50,18 @@ class PartActor(Part):
         super().__init__(X.held() if is_held else X, first, total, backend, threads)
 
     def obey(self, order: Order, call: int) -> Any:
-        """As `do`, with an exception in a `_Failed`."""
+        """As `do`, with an exception in a `_Failure`."""
         try:
             return self.do(aligned(order), call)
         except Exception as error:  # the worker's edge: raised again where the order came from
-            return _Failed(error)
+            return _Failure(error)
 
     async def stop(self, call: int) -> None:
         """Interrupt: a coroutine, as these run beside what the actor does."""
         self.interrupt(call)
 
 
-class Undisturbed(WorkerPlugin):  # type: ignore[misc]
+class InterruptShield(WorkerPlugin):  # type: ignore[misc]
     """For workers that a program started: Ctrl-C is for the program, which still needs their parts."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Undisturbed(WorkerPlugin):  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
-class _Failed:
+class _Failure:
     error: Exception
 
 
@@ -172,7 +172,7 @@ class DaskWorkers:
         return (X if isinstance(X, BlockMatrix) else streamed(X)).part(some.start, some.stop)
 
     def _checked(self, i: int, answer: Any) -> Any:
-        if not isinstance(answer, _Failed):
+        if not isinstance(answer, _Failure):
             return aligned(answer)
         if isinstance(answer.error, MemoryError):
             raise ClusterError(f"{self._of(i)} is out of memory; give the workers more, or start more of them")
@@ -297,7 +297,7 @@ def _answer_of(asked: Any, seconds: float) -> Any:
         return asked.result(timeout=seconds)
     except TimeoutError:
         return _LATER
-    except Exception:  # of a connection, or a worker that ends; those of the part itself are in a `_Failed`
+    except Exception:  # of a connection, or a worker that ends; those of the part itself are in a `_Failure`
         return Lost()
 
 

@@ -27,7 +27,7 @@ from gsp_studio.engine.run import Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner, branch
 from gsp_studio.gui.jobs.projector import Projector, average_sparsity, by_energy
 from gsp_studio.gui.jobs.run_events import marks_of
-from gsp_studio.gui.state import Capabilities, DisplayedBasis, Pinned, RunEntry, RunSettings
+from gsp_studio.gui.state import Capabilities, DisplayedBasis, RunEntry, RunSettings, UnprojectedBasis
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.script import command_of, script_of
 
@@ -108,7 +108,7 @@ def new_warm_fit(X: Matrix, choice: RunSettings) -> Runner:
     return Runner(RunSpec(X, params, choice.backend, solver_threads()))
 
 
-def new_refinement(dataset: Dataset, choice: RunSettings, pinned: Pinned, shown: DisplayedBasis) -> Runner:
+def new_refinement(dataset: Dataset, choice: RunSettings, pinned: UnprojectedBasis, shown: DisplayedBasis) -> Runner:
     """Iterations of both factors at the chosen targets, from what is shown on; ValueError as `new_run`.
 
     Where its coefficients are on a cluster, these are, too.
@@ -149,12 +149,12 @@ def _refining_iterations(X: Matrix) -> int:
     return STREAMED_REFINING if is_out_of_core(X) else REFINING_ITERATIONS
 
 
-def is_refined_at_once(pinned: Pinned, X: Matrix) -> bool:
+def is_refined_at_once(pinned: UnprojectedBasis, X: Matrix) -> bool:
     """Whether an iteration takes so little that a basis is refined while the slider moves."""
     return not is_out_of_core(X) and isinstance(pinned.H, np.ndarray) and pinned.W.size * X.shape[1] <= _AT_ONCE
 
 
-def reweighted(pinned: Pinned, choice: RunSettings, weights: Array | None) -> Pinned | None:
+def reweighted(pinned: UnprojectedBasis, choice: RunSettings, weights: Array | None) -> UnprojectedBasis | None:
     """The same basis under the weights that the chosen method takes; None where they are in force already."""
     weights = weights_in_force(choice.params.method, weights, len(pinned.W))
     same = weights is pinned.weights or (
@@ -163,10 +163,10 @@ def reweighted(pinned: Pinned, choice: RunSettings, weights: Array | None) -> Pi
     return None if same else replace(pinned, weights=weights, sparsity=average_sparsity(pinned.W, weights))
 
 
-def pinned_of(result: Result, origin: str) -> Pinned:
+def pinned_of(result: Result, origin: str) -> UnprojectedBasis:
     """Pin the basis of a run: its last gradient step before the projection."""
     weights = result.params.weights
-    return Pinned(
+    return UnprojectedBasis(
         W=result.dense,
         H=result.H,
         gram=result.gram,

@@ -10,7 +10,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.state import Progress
-from gsp_studio.gui.texts import told
+from gsp_studio.gui.texts import error_texts
 
 if TYPE_CHECKING:
     from gsp_studio.core.edits import Edit
@@ -157,7 +157,7 @@ class LiveRun(QObject):
         try:
             asking()
         except ValueError as error:
-            self.failed.emit(*told(error))
+            self.failed.emit(*error_texts(error))
             return False
         return True
 

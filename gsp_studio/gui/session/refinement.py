@@ -12,13 +12,13 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from gsp_studio.core.params import Params
 from gsp_studio.gui.jobs.short_fit import ShortFit
 from gsp_studio.gui.state import DisplayedBasis, RunSettings
-from gsp_studio.gui.texts import told
+from gsp_studio.gui.texts import error_texts
 
 if TYPE_CHECKING:
     from gsp_studio.core.results import Iterate, Result
     from gsp_studio.engine.run import Outcome, RunSpec
     from gsp_studio.engine.runner import Runner
-    from gsp_studio.gui.state import Pinned
+    from gsp_studio.gui.state import UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 #: Milliseconds after which a refinement is told of; most of small data are through before they could be read.
@@ -65,7 +65,7 @@ class Refinement(QObject):
         """Whether iterations are under way."""
         return self._fit.is_running
 
-    def follow(self, dataset: Dataset, choice: RunSettings, pinned: Pinned, frame: DisplayedBasis) -> None:
+    def follow(self, dataset: Dataset, choice: RunSettings, pinned: UnprojectedBasis, frame: DisplayedBasis) -> None:
         """Solve at these targets: go on from the newest iterate where `frame` is a projection of it, else from that."""
         from gsp_studio.gui.jobs.compute import continued, new_refinement, retargeted
 
@@ -75,7 +75,7 @@ class Refinement(QObject):
             try:
                 runner = new_refinement(dataset, choice, pinned, frame)
             except ValueError as error:
-                self.failed.emit(*told(error))
+                self.failed.emit(*error_texts(error))
                 return
             self._set_latest(None)
             self._start(runner)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.display import Display
     from gsp_studio.gui.session.settings import Settings
     from gsp_studio.gui.session.warm_fit import WarmFit
-    from gsp_studio.gui.state import Array, BasisPreview, DisplayedBasis, Pinned, RunSettings
+    from gsp_studio.gui.state import Array, BasisPreview, DisplayedBasis, RunSettings, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 
@@ -52,7 +52,7 @@ class Slider(QObject):
         self._display.show(None)
         self._display.move_marks(())
 
-    def pin(self, pinned: Pinned | None, order: Array | None) -> None:
+    def pin(self, pinned: UnprojectedBasis | None, order: Array | None) -> None:
         """Pin another basis, its tiles in this order; None: none. Nothing is selected that it does not have."""
         if pinned is not None and max(self._display.marked, default=-1) >= pinned.W.shape[1]:
             self._display.move_marks(())

@@ -39,7 +39,7 @@ _LAST_NUMBER = 999_999
 
 
 @dataclass(frozen=True, eq=False)
-class Reopened:
+class RestoredSession:
     """A session that was read, with its data.
 
     Attributes
@@ -180,7 +180,7 @@ def reopen(
     data: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-) -> Reopened:
+) -> RestoredSession:
     """Read a session file, or the folder of a recovery, and its data; `data`: where these lie now.
 
     Raises
@@ -213,7 +213,7 @@ def reopen(
         problems.append("the painted weights are of other images, or damaged")
     runs.sort(key=lambda entry: entry.number)
     is_whole = is_whole and len(runs) == len(saved.runs)
-    return Reopened(path, dataset, tuple(runs), weights, state, tuple(problems), is_copy, is_whole)
+    return RestoredSession(path, dataset, tuple(runs), weights, state, tuple(problems), is_copy, is_whole)
 
 
 def _source_of(saved: SavedSession, path: Path, data: Path | None) -> tuple[Path, LoadOptions]:

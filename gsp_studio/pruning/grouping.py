@@ -82,7 +82,7 @@ class Group:
 
     @cached_property
     def offsets(self) -> Array:
-        """Places in the buffer of `packed` where the vectors begin, and where the last one ends."""
+        """Places in the buffer of `pack` where the vectors begin, and where the last one ends."""
         lengths = []
         for layer in self.layers:
             rows = layer.rows(layer.weights, self.vectors).shape
@@ -96,7 +96,7 @@ class Group:
         ends = np.cumsum(counts).tolist()
         return tuple(slice(end - count, end) for end, count in zip(ends, counts, strict=True))
 
-    def packed(self) -> RaggedVectors:
+    def pack(self) -> RaggedVectors:
         """All vectors, one after another in a new buffer; float64 where one of the layers is."""
         dtype = np.result_type(*(layer.weights for layer in self.layers))
         flat = np.empty(self.size, dtype)
@@ -105,7 +105,7 @@ class Group:
             flat[place].reshape(rows.shape)[...] = rows
         return RaggedVectors(flat, self.offsets)
 
-    def unpacked(self, flat: Array) -> dict[str, Array]:
+    def unpack(self, flat: Array) -> dict[str, Array]:
         """The values of a buffer by the names of the layers, in their shapes; views of it where the layout allows."""
         new = {}
         for layer, place in zip(self.layers, self._places(), strict=True):

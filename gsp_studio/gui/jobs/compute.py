@@ -56,7 +56,7 @@ def warm_up() -> None:
     threadpool_limits(limits=1, user_api="blas")
     X = np.asfortranarray(np.random.default_rng(0).random((12, 40), np.float32))
     result = factorize(X, Params(rank=3, sparsity=0.5, max_iter=2), get_backend("auto", solver_threads()))
-    pinned = pinned_of(result, "")
+    pinned = unprojected_basis(result, "")
     Projector(pinned).show(0.6)
     Projector(replace(pinned, weights=np.linspace(0.1, 1.0, len(X)))).show(0.6)
 
@@ -85,7 +85,7 @@ def new_run(dataset: Dataset, choice: RunSettings, weights: Array | None = None,
     return Runner(spec)
 
 
-def steered(choice: RunSettings, running: Params, weights: Array | None) -> Params:
+def steer(choice: RunSettings, running: Params, weights: Array | None) -> Params:
     """The parameters of a run that goes on with the targets of `choice`, and these weights where it has any."""
     if running.weights is not None:
         running = replace(running, weights=np.ones(len(running.weights)) if weights is None else weights)
@@ -129,15 +129,15 @@ def new_refinement(dataset: Dataset, choice: RunSettings, pinned: UnprojectedBas
     return Runner(RunSpec(X, params, choice.backend, solver_threads(), fingerprint=dataset.fingerprint))
 
 
-def retargeted(spec: RunSpec, running: Params, choice: RunSettings, n_iter: int) -> Params:
+def retarget(spec: RunSpec, running: Params, choice: RunSettings, n_iter: int) -> Params:
     """The parameters of a refinement with the targets of `choice`, which has as many iterations left as a new one."""
     last = n_iter + _refining_iterations(spec.X)
     return replace(running, sparsity=choice.params.sparsity, sparsity_h=choice.params.sparsity_h, max_iter=last)
 
 
-def continued(spec: RunSpec, last: Iterate | Result, choice: RunSettings) -> Runner:
+def new_continuation(spec: RunSpec, last: Iterate | Result, choice: RunSettings) -> Runner:
     """A refinement that begins where another one has ended, with the targets of `choice`."""
-    return Runner(replace(spec, params=replace(retargeted(spec, spec.params, choice, 0), init=(last.W, last.H))))
+    return Runner(replace(spec, params=replace(retarget(spec, spec.params, choice, 0), init=(last.W, last.H))))
 
 
 def has_come_to_rest(result: Result) -> bool:
@@ -154,7 +154,7 @@ def is_refined_at_once(pinned: UnprojectedBasis, X: Matrix) -> bool:
     return not is_out_of_core(X) and isinstance(pinned.H, np.ndarray) and pinned.W.size * X.shape[1] <= _AT_ONCE
 
 
-def reweighted(pinned: UnprojectedBasis, choice: RunSettings, weights: Array | None) -> UnprojectedBasis | None:
+def reweight(pinned: UnprojectedBasis, choice: RunSettings, weights: Array | None) -> UnprojectedBasis | None:
     """The same basis under the weights that the chosen method takes; None where they are in force already."""
     weights = weights_in_force(choice.params.method, weights, len(pinned.W))
     same = weights is pinned.weights or (
@@ -163,7 +163,7 @@ def reweighted(pinned: UnprojectedBasis, choice: RunSettings, weights: Array | N
     return None if same else replace(pinned, weights=weights, sparsity=average_sparsity(pinned.W, weights))
 
 
-def pinned_of(result: Result, origin: str) -> UnprojectedBasis:
+def unprojected_basis(result: Result, origin: str) -> UnprojectedBasis:
     """Pin the basis of a run: its last gradient step before the projection."""
     weights = result.params.weights
     return UnprojectedBasis(
@@ -199,7 +199,7 @@ def shown_of(
     )
 
 
-def branched(entry: RunEntry, n_iter: int, s: float) -> Runner:
+def new_branch(entry: RunEntry, n_iter: int, s: float) -> Runner:
     """A run that shares the first iterations of another one and then has the target s; ValueError as `branch`."""
     return branch(entry.spec, entry.outcome.interventions, n_iter, lambda params: replace(params, sparsity=s))
 
@@ -237,7 +237,7 @@ def entry_of(
         spec=spec,
         outcome=outcome,
         records=records,
-        pinned=pinned_of(result, name),
+        pinned=unprojected_basis(result, name),
         shown=shown_of(result, target, last_h or math.nan, None, name, result.params.weights),
         marks=marks_of(spec.params, outcome.interventions, records),
         origin=origin,

@@ -97,13 +97,13 @@ class PinnedBasis(QObject):
         self.pathChanged.emit(None)
         return True
 
-    def reweighted(self, choice: RunSettings, weights: Array | None) -> UnprojectedBasis | None:
+    def reweight(self, choice: RunSettings, weights: Array | None) -> UnprojectedBasis | None:
         """Return the pinned basis under a choice's weights; None where they are in force already."""
         if self.pinned is None:
             return None
-        from gsp_studio.gui.jobs.compute import reweighted
+        from gsp_studio.gui.jobs.compute import reweight
 
-        return reweighted(self.pinned, choice, weights)
+        return reweight(self.pinned, choice, weights)
 
     # Projections
 

@@ -67,7 +67,7 @@ class Refinement(QObject):
 
     def follow(self, dataset: Dataset, choice: RunSettings, pinned: UnprojectedBasis, frame: DisplayedBasis) -> None:
         """Solve at these targets: go on from the newest iterate where `frame` is a projection of it, else from that."""
-        from gsp_studio.gui.jobs.compute import continued, new_refinement, retargeted
+        from gsp_studio.gui.jobs.compute import new_continuation, new_refinement, retarget
 
         runner, latest, self._frame, self._choice = self._runner, self.latest, frame, choice
         self._moving.start()
@@ -83,9 +83,9 @@ class Refinement(QObject):
             return  # it is solved, or will be
         elif self.is_running:
             done = 0 if latest is None else latest.n_iter
-            runner.steer(retargeted(runner.spec, runner.params, choice, done))
+            runner.steer(retarget(runner.spec, runner.params, choice, done))
         elif latest is not None:
-            self._start(continued(runner.spec, latest, choice))
+            self._start(new_continuation(runner.spec, latest, choice))
 
     def _start(self, runner: Runner) -> None:
         if not self.is_running:
@@ -158,7 +158,7 @@ class Refinement(QObject):
             self.refined.emit(shown)
 
     def _end(self, outcome: Outcome) -> None:
-        from gsp_studio.gui.jobs.compute import continued, has_come_to_rest
+        from gsp_studio.gui.jobs.compute import has_come_to_rest, new_continuation
 
         runner, result = self._runner, outcome.result
         assert runner is not None
@@ -169,7 +169,7 @@ class Refinement(QObject):
         last = steps[-1] if steps else runner.spec.params
         is_there = _are_targets(self._choice, last.sparsity, last.sparsity_h)
         if not outcome.error_text and result is not None and not is_there:
-            self._start(continued(runner.spec, result, self._choice))  # the target moved as it came to rest
+            self._start(new_continuation(runner.spec, result, self._choice))  # the target moved as it came to rest
             return
         self._late.stop()
         self.activityChanged.emit("")

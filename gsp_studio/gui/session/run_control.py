@@ -166,10 +166,10 @@ class RunControl(QObject):
                 self._branch_at = (n_iter, sparsity)
                 self.cancel()
         elif entry is not None:
-            from gsp_studio.gui.jobs.compute import branched
+            from gsp_studio.gui.jobs.compute import new_branch
 
             try:
-                runner = branched(entry, n_iter, sparsity)
+                runner = new_branch(entry, n_iter, sparsity)
             except ValueError as error:
                 self.failed.emit(*error_texts(error))
                 return

@@ -103,7 +103,7 @@ class Slider(QObject):
 
     def _reweigh(self) -> None:
         """Pin the same basis under the weights in force, where these are others than before."""
-        pinned = self._basis.reweighted(self._settings.choice, self._settings.weights) if self.is_free else None
+        pinned = self._basis.reweight(self._settings.choice, self._settings.weights) if self.is_free else None
         if pinned is not None:
             self.pin(pinned, self._order)
             self._project()
@@ -140,9 +140,9 @@ class Slider(QObject):
             self._warm_fit.fit(self._dataset, self._settings.choice)
 
     def _pin_warm_fit(self, result: Result) -> None:
-        from gsp_studio.gui.jobs.compute import pinned_of
+        from gsp_studio.gui.jobs.compute import unprojected_basis
 
-        self.pin(pinned_of(result, "a short fit without constraint"), None)
+        self.pin(unprojected_basis(result, "a short fit without constraint"), None)
         self.runLeft.emit()
         self._project()
 

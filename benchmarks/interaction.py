@@ -169,8 +169,8 @@ class Bench:
     @property
     def target(self) -> float:
         """Sparsity of the basis to be painted: of a preview while there is one."""
-        if self.window.networking.is_front:
-            network = self.window.networking.session.shown
+        if self.window.network_controller.is_front:
+            network = self.window.network_controller.session.shown
             return float("nan") if network is None else network.choice.sparsity
         session = self.window.session
         seen = session.display.glimpse or session.display.shown
@@ -208,13 +208,13 @@ def slider_times(data: Any, rank: int, moves: int) -> list[float]:
 def network_times(moves: int) -> list[float]:
     """The same for the slider of a network with 1.1 million weights as one group, its largest layer selected."""
     bench = Bench()
-    session = bench.window.networking.session
+    session = bench.window.network_controller.session
     path = Path(os.environ["XDG_CONFIG_HOME"]) / "network.npz"
     rng = np.random.default_rng(0)
     shapes = [(64, 3, 3, 3), *[(64, 64, 3, 3)] * 4, (128, 64, 3, 3), *[(128, 128, 3, 3)] * 2]
     shapes += [(256, 128, 3, 3), (128, 256, 3, 3), (10, 128)]
     np.savez(path, **{f"layer{k}.weight": rng.normal(size=shape).astype("f4") for k, shape in enumerate(shapes)})
-    bench.window.networking.open(path)
+    bench.window.network_controller.open(path)
     bench.wait(lambda: session.path is not None)
     session.select("layer8.weight")
     session.set_choice(replace(session.choice, mode="network"))

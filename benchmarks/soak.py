@@ -50,7 +50,7 @@ class Person:
         self.folder = folder
         self.rounds = 0
         self.window = make_window(QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat))
-        self.window.filing.watch(folder / "recovery")
+        self.window.session_menu.watch(folder / "recovery")
         self.window.show()
         self.wait(lambda: self.window.session.phase.name == "EMPTY")
 
@@ -84,7 +84,7 @@ class Person:
         from gsp_studio.gui.state import Phase, RunSettings
         from gsp_studio.io.resources import sample_path
 
-        session, store = window.session, window.filing.store
+        session, store = window.session, window.session_menu.store
         session.settings.set_choice(RunSettings().with_params(rank=16, max_iter=40))
         session.open(sample_path(name))
         self.wait(lambda: session.dataset is not None and session.dataset.name == f"{name}.npz")

@@ -189,7 +189,7 @@ def steering(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     yield "steered", window
     session.run_or_pause()
     studio.wait(lambda: session.phase is Phase.IDLE)
-    window.asking.branch(200)
+    window.prompts.branch(200)
     studio.idle(0.3)
     yield "dialog-branch", studio.dialog()
     studio.dialog().close()
@@ -208,7 +208,7 @@ def stability(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     studio.idle(0.5)
     yield "stability", window
     session.display.mark(before)
-    window.asking.rank()
+    window.prompts.rank()
     dialog = studio.dialog()
     dialog.first.setValue(20)
     dialog.last.setValue(26)
@@ -252,7 +252,7 @@ def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
 def sweep(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     """A sweep on its way."""
     window, sweep = studio.window, studio.window.sweep
-    window.asking.sweep()
+    window.prompts.sweep()
     dialog = studio.dialog()
     studio.wait(lambda: dialog.map._tiles)
     for number, value in zip((*dialog.form.ranks, dialog.form.seeds), (9, 49, 10, 2), strict=True):
@@ -269,10 +269,10 @@ def sweep(studio: Studio) -> Iterator[tuple[str, QWidget]]:
 
 def networks(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     """A network for digits, trained here, before and after its accuracy is known."""
-    window, session = studio.window, studio.window.networking.session
+    window, session = studio.window, studio.window.network_controller.session
     window.centre.show_view("Networks")
     yield "networks-empty", window
-    window.networking.open(trained_on_digits(studio.folder))
+    window.network_controller.open(trained_on_digits(studio.folder))
     studio.wait(lambda: session.curves.zeros is not None and session.curves.zeros.is_whole)
     session.set_choice(replace(session.choice, mode="network"))
     studio.wait(lambda: session.curves.zeros is not None and session.curves.zeros.is_whole)
@@ -308,11 +308,11 @@ def dialogs(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     """Show the dialogs."""
     window = studio.window
     for name, show in (
-        ("keys", lambda: window.asking.keys(window.menus)),
-        ("palette", lambda: window.asking.palette(window.menus)),
-        ("about", window.asking.about),
-        ("export", window.asking.export),
-        ("layout", window.asking.another_layout),
+        ("keys", lambda: window.prompts.keys(window.menus)),
+        ("palette", lambda: window.prompts.palette(window.menus)),
+        ("about", window.prompts.about),
+        ("export", window.prompts.export),
+        ("layout", window.prompts.another_layout),
         ("error", lambda: studio.session.open(studio.folder / "nothing.npy")),
     ):
         (studio.folder / "nothing.npy").write_bytes(b"this is no array")

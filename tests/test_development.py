@@ -50,7 +50,7 @@ def test_a_parameter_touches_few_files(name: str) -> None:
 
 
 _NEW = """\
-    momentum: float = _described(0.0, "Momentum", "weight of the last step", _FRACTION)
+    momentum: float = _describe(0.0, "Momentum", "weight of the last step", _FRACTION)
 
     def __eq__("""
 _SEEN = """\

@@ -171,7 +171,7 @@ class BlockMatrix(OutOfCoreMatrix):
         """The images start to stop as a matrix of their own, read from the same place."""
         m, n = self.shape
         of_source = self.source_bytes * (stop - start) // max(1, n)
-        some = BlockMatrix((m, stop - start), self.dtype, _Shifted(self._read, start), of_source)
+        some = BlockMatrix((m, stop - start), self.dtype, _OffsetReader(self._read, start), of_source)
         some._first = self._first + start
         return some
 
@@ -186,7 +186,7 @@ class BlockMatrix(OutOfCoreMatrix):
         """The same images times ``2**exponent``, which they are multiplied by as they are read."""
         if exponent == 0:
             return self
-        some = BlockMatrix(self.shape, self.dtype, _Multiplied(self._read, exponent), self.source_bytes)
+        some = BlockMatrix(self.shape, self.dtype, _ScaledReader(self._read, exponent), self.source_bytes)
         some._first, some._check = self._first, self._check
         return some
 
@@ -263,7 +263,7 @@ class BlockMatrix(OutOfCoreMatrix):
             return float(tree_sum(np.concatenate(found))), largest
 
 
-class _Multiplied:
+class _ScaledReader:
     """Reads images times a power of two."""
 
     def __init__(self, read: Callable[[int, int, Array], None], exponent: int) -> None:
@@ -274,7 +274,7 @@ class _Multiplied:
         scale_in_place(out, self._exponent)
 
 
-class _Shifted:
+class _OffsetReader:
     """Reads images by their numbers in a part."""
 
     def __init__(self, read: Callable[[int, int, Array], None], first: int) -> None:

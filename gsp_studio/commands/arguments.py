@@ -236,7 +236,7 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 
 def prepare_cluster(args: argparse.Namespace) -> None:
     """Connect to the cluster, and leave the images on the disk for its workers where they can be read in part."""
-    from gsp_studio.engine.cluster import connected
+    from gsp_studio.engine.cluster import connect
     from gsp_studio.io.readers import can_stay_on_disk
 
     kind = "the workers of" if args.scheduler.startswith("local:") else "an answer from"
@@ -245,7 +245,7 @@ def prepare_cluster(args: argparse.Namespace) -> None:
     waiting.daemon = True
     waiting.start()
     try:
-        connected(args.scheduler)
+        connect(args.scheduler)
     finally:
         waiting.cancel()
     if args.storage is None and can_stay_on_disk(args.path, **_choices(args)):

@@ -110,11 +110,11 @@ def fit(args: argparse.Namespace) -> int:
 
 def _check_apart(args: argparse.Namespace) -> None:
     """Raise ValueError when two data sets would be exported into one folder."""
-    from gsp_studio.io.export.folder_names import filled, name_of_data
+    from gsp_studio.io.export.folder_names import fill_template, name_of_data
 
     taken: dict[str, str] = {}
     for path in args.paths:
-        folder = filled(str(args.out), {**_places(args), "data": name_of_data(path), "error": "error"})
+        folder = fill_template(str(args.out), {**_places(args), "data": name_of_data(path), "error": "error"})
         place = os.path.abspath(folder).casefold()  # on some disks capitals make no difference
         if place in taken:
             raise ValueError(
@@ -201,12 +201,12 @@ def _run_and_export(
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.engine.runner import Runner
     from gsp_studio.io.atomic import ExportError
-    from gsp_studio.io.export.folder_names import filled, holds_another, name_of
+    from gsp_studio.io.export.folder_names import fill_template, holds_another, name_of
     from gsp_studio.io.export.run_folder import check_directory
 
     template = str(args.out)
     if "{error}" not in template:  # else it is known when the run has ended
-        folder = Path(filled(template, {**places, "data": name_of(dataset)}))
+        folder = Path(fill_template(template, {**places, "data": name_of(dataset)}))
         check_directory(folder)
         another = "" if args.force else holds_another(folder, spec.record(replay))
         if another:
@@ -250,14 +250,14 @@ def _tell_ending(outcome: Outcome) -> None:
 def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Namespace) -> int:
     from gsp_studio.core.diagnosis import cautions_of
     from gsp_studio.engine.run import FinishReason
-    from gsp_studio.io.export.folder_names import free_folder, holds_another, named
+    from gsp_studio.io.export.folder_names import folder_name, free_folder, holds_another
     from gsp_studio.io.export.options import ExportOptions
     from gsp_studio.io.logfile import LOG
     from gsp_studio.io.run_json import describe, summary_of
 
     run = outcome.exported(spec)
     result = run.result
-    out = Path(named(str(args.out), dataset, run))
+    out = Path(folder_name(str(args.out), dataset, run))
     another = "" if args.force else holds_another(out, run, result.n_iter)
     if another:
         taken, out = out, free_folder(out)

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from gsp_studio.experiments.path_files import can_draw
     from gsp_studio.experiments.path_points import PathPoints
 
-    walk, spec = _prepared(args)
+    walk, spec = _prepare(args)
     if not can_draw():
         print(
             "gsp-studio: without matplotlib the curve is not drawn; accepted is pip install "
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         return INTERRUPTED if interrupts.count else BAD_INPUT if problem or not is_there else 0
 
 
-def _prepared(args: argparse.Namespace) -> tuple[PathWalk, PathSpec]:
+def _prepare(args: argparse.Namespace) -> tuple[PathWalk, PathSpec]:
     """The walk and all that it depends on; the arguments are checked before anything is computed or written."""
     from gsp_studio.backends import get_backend
     from gsp_studio.core.solved_path import PathWalk

@@ -34,7 +34,7 @@ def as_real_matrix(X: Any) -> Any:
     return X if X.dtype in (np.float32, np.float64) else X.astype(np.float64)
 
 
-def streamed(X: Any) -> BlockMatrix:
+def to_blocks(X: Any) -> BlockMatrix:
     """A dask.array as a matrix that is computed in blocks of images, in this process."""
     return BlockMatrix(X.shape, X.dtype, _Chunks(X))
 

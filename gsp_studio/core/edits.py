@@ -131,7 +131,7 @@ def edited_params(edit: Edit, params: Params) -> Params:
     return params
 
 
-def renumbered(edit: Edit, basis: int) -> int:
+def renumber(edit: Edit, basis: int) -> int:
     """The number that a basis image has after an edit; -1 for one that is gone."""
     if not isinstance(edit, Kill) or basis < edit.basis:
         return basis

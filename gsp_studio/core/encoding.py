@@ -20,7 +20,7 @@ from gsp_studio.core.units import Unit, unit_of_factors
 
 Array = npt.NDArray[Any]
 
-#: HALS sweeps of `encoded`: as many for every image, so that its coefficients do not depend on its neighbours.
+#: HALS sweeps of `encode`: as many for every image, so that its coefficients do not depend on its neighbours.
 _SWEEPS = 300
 #: Updates of sparse coefficients at most; they end where so many lower the squared error by less than a fraction.
 _UPDATES, _WINDOW, _GAIN = 200, 5, 1e-4
@@ -41,7 +41,7 @@ def coefficients(X: Any, V: Array, backend: Backend, n_sweeps: int, tol: float) 
     return scaled(H, unit.coefficients), GramError(B.T, G, squared_norm(X), unit=unit)
 
 
-def encoded(
+def encode(
     X: Any, V: Array, backend: Backend, params: Params | None = None, missing: Array | None = None
 ) -> tuple[Array, float]:
     """Coefficients of images for a basis, and the length of the residual that they leave.
@@ -113,7 +113,7 @@ def _of_entries_there(X: Array, V: Array, backend: Backend, missing: Array) -> t
         there = ~missing[:, some[0]]
         if there.any():
             seen = np.asfortranarray(X[np.ix_(there, some)])
-            H[:, some], length = encoded(seen, np.ascontiguousarray(V[:, there]), backend)
+            H[:, some], length = encode(seen, np.ascontiguousarray(V[:, there]), backend)
             lengths.append(length)
     return H, math.hypot(*lengths)
 

@@ -15,8 +15,7 @@ import numpy.typing as npt
 from scipy.sparse import issparse
 
 from gsp_studio.backends import get_backend
-from gsp_studio.core.compressed import blocks_of_rows
-from gsp_studio.core.encoding import encoded
+from gsp_studio.core.encoding import encode
 from gsp_studio.core.masking import apart, check_mask
 from gsp_studio.core.nmf import Iterate, Params, Stop, factorize
 from gsp_studio.core.scikit import (
@@ -28,6 +27,7 @@ from gsp_studio.core.scikit import (
     check_random_state,
     validate_data,
 )
+from gsp_studio.core.sparse_rows import blocks_of_rows
 
 Array = npt.NDArray[Any]
 
@@ -191,7 +191,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         ValueError
             Data or parameters out of range.
         """
-        data, missing = self._validated(X, mask, reset=True)
+        data, missing = self._validate(X, mask, reset=True)
         params = self._params(data)
         gone = None if missing is None else missing.T
         result = factorize(_images(data), params, self.backend, _print_line if self.verbose else None, gone)
@@ -228,7 +228,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
             Before `fit`, or data out of range.
         """
         check_is_fitted(self)
-        return self._coefficients(*self._validated(X, mask, reset=False))[0]
+        return self._coefficients(*self._validate(X, mask, reset=False))[0]
 
     def inverse_transform(self, X: Any) -> Array:
         """Rebuild samples from coefficients.
@@ -266,7 +266,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _validated(self, X: Any, mask: Any, reset: bool) -> tuple[Any, Array | None]:
+    def _validate(self, X: Any, mask: Any, reset: bool) -> tuple[Any, Array | None]:
         """Samples as an array that holds 0 where entries are missing, and these; or as a CSR matrix."""
         values, mask = apart(X, mask)
         data = validate_data(
@@ -332,7 +332,7 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
                 raise ValueError("sparsity_h is an average over samples; X has n_samples = 1, and it needs at least 2")
             params = Params(len(V), self.method, sparsity_h=self.sparsity_h)
         X = _images(data.astype(V.dtype, copy=False))
-        H, residual = encoded(X, V, get_backend(self.backend), params, None if missing is None else missing.T)
+        H, residual = encode(X, V, get_backend(self.backend), params, None if missing is None else missing.T)
         return np.ascontiguousarray(H.T), residual
 
 

@@ -23,7 +23,7 @@ from gsp_studio.core.momentum import Momentum
 from gsp_studio.core.optimality import stationarity
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.pricing import SharedPrice
-from gsp_studio.core.reseeding import reseeded
+from gsp_studio.core.reseeding import reseed
 from gsp_studio.core.results import Iterate, handed_out, is_other_problem
 from gsp_studio.core.splitting import can_split, split
 from gsp_studio.core.trials import Trials, new_trials
@@ -108,7 +108,7 @@ class Iteration:
             before = (self.H, self.B, self.G)
             self.H, self.B, self.G, C = self._new_coefficients(params)
             self._refill()
-            found = self._measured(V, params)
+            found = self._measure(V, params)
             of = None if self.missing is None else self.missing.norm2
             gram = GramError(self.B.T, self.G, self.x_norm2, of, self.unit)
             left = self.x_norm2 - 2.0 * found.fit + found.own
@@ -181,9 +181,9 @@ class Iteration:
             elif isinstance(edit, Split):
                 V = np.vstack([V, np.zeros_like(V[:1])])
                 _, H = made(Xt, kernels, shards.with_empty, of=H, basis=V)
-                V, H = reseeded(Xt, V, H, kernels, (len(V) - 1,))
+                V, H = reseed(Xt, V, H, kernels, (len(V) - 1,))
             else:
-                V, H = reseeded(Xt, V, H, kernels, (edit.basis,))
+                V, H = reseed(Xt, V, H, kernels, (edit.basis,))
             self._set_factors(V, H)
         self._forget()
 
@@ -235,9 +235,9 @@ class Iteration:
         """Restart these basis images from the residuals of the worst described images."""
         if dead:
             Xt, V, H, kernels = self._at_hand()
-            self._set_factors(*reseeded(Xt, V, H, kernels, dead))
+            self._set_factors(*reseed(Xt, V, H, kernels, dead))
 
-    def _measured(self, V: Array, params: Params) -> Measured:
+    def _measure(self, V: Array, params: Params) -> Measured:
         """Measure the iterate; sparsities are weighted where the method is."""
         weights = row_weights(params, V.dtype) if self.method.uses_weights and V.shape[1] > 1 else None
         return self.backend.measure(V, self.B, self.G, weights)

@@ -29,9 +29,9 @@ def placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
     which computes with the basis alone.
     """
     if is_dask(X):
-        from gsp_studio.core.distributed.dask_workers import placed  # not needed, and not installed, for anything else
+        from gsp_studio.core.distributed.dask_workers import place  # not needed, and not installed, for anything else
 
-        X = placed(X, backend if isinstance(backend, str) else backend.name)
+        X = place(X, backend if isinstance(backend, str) else backend.name)
     if not isinstance(X, DistributedMatrix):
         return X, get_backend(backend) if isinstance(backend, str) else backend
     if isinstance(backend, str):

@@ -74,7 +74,7 @@ def _ahals(size: float = 1.0) -> UpdateBasis:
     return update
 
 
-def _projected(new_projection: NewProjection, kind: str) -> Callable[[float], UpdateBasis]:
+def _project(new_projection: NewProjection, kind: str) -> Callable[[float], UpdateBasis]:
     """Fast gradient steps, each followed by a projection; a device that knows its `kind` does them all at once."""
 
     def new_update(size: float = 1.0) -> UpdateBasis:
@@ -164,7 +164,7 @@ def _shared_price(size: float = 1.0) -> UpdateBasis:
 
 def new_sparse_coefficients(method: Method) -> UpdateBasis:
     """The update of H under `Params.sparsity_h`: that of PSNMF or the method's own, with the factors exchanged."""
-    update = method.new_update(1.0) if method.has_price else _projected(_group_projection, "group")(1.0)
+    update = method.new_update(1.0) if method.has_price else _project(_group_projection, "group")(1.0)
 
     def update_coefficients(H: Array, C: Array, G: Array, backend: Backend, params: Params) -> Update:
         assert params.sparsity_h is not None
@@ -177,27 +177,27 @@ _AVERAGE = "average sparsity of the basis set, each image finds its own"
 
 METHODS: dict[str, Method] = {
     "psnmf": Method(
-        "PSNMF", _AVERAGE, True, _projected(_group_projection, "group"), _group_projection, shares_budget=True
+        "PSNMF", _AVERAGE, True, _project(_group_projection, "group"), _group_projection, shares_budget=True
     ),
     "ahals": Method("A-HALS", "no constraint: accelerated HALS", False, _ahals, _no_projection, extrapolates="both"),
     "nenmf": Method(
         "NeNMF",
         "no constraint: fast gradient on both factors",
         False,
-        _projected(_no_projection, "none"),
+        _project(_no_projection, "none"),
         _no_projection,
         gradient_coefficients=True,
         extrapolates="both",
     ),
     "cpsnmf": Method(
-        "cPSNMF", "every basis image at the target", True, _projected(_row_projection, "rows"), _row_projection
+        "cPSNMF", "every basis image at the target", True, _project(_row_projection, "rows"), _row_projection
     ),
     "l1ahals": Method("l1 A-HALS", "an l1 penalty for each basis image chases the target", True, _l1ahals),
     "wsnmf": Method(
         "WSNMF",
         "average sparsity, with pixels weighted",
         True,
-        _projected(_group_projection, "group"),
+        _project(_group_projection, "group"),
         _group_projection,
         uses_weights=True,
         shares_budget=True,

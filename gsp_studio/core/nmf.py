@@ -37,7 +37,7 @@ from gsp_studio.core.results import (
     history_of,
     result_of,
 )
-from gsp_studio.core.stopping import Stop, Stopping
+from gsp_studio.core.stopping import Stop, StoppingRule
 from gsp_studio.core.units import Unit
 from gsp_studio.core.validation import check_data, check_params, check_steering
 
@@ -137,7 +137,7 @@ def _iterate(
     Xt: Any, missing: Missing | None, params: Params, backend: Backend, unit: Unit
 ) -> Generator[Iterate, Steering, Stop]:
     run = Iteration(Xt, missing, params, backend, unit)
-    stopping = Stopping()
+    stopping = StoppingRule()
     while True:
         it = run.step(params)
         steered = yield it

@@ -98,7 +98,7 @@ class Parameter:
         return f"{self.help[0].upper()}{self.help[1:]}."
 
 
-def _described(default: Any, *about: Any, **named: Any) -> Any:
+def _describe(default: Any, *about: Any, **named: Any) -> Any:
     return field(default=default, metadata={"parameter": Parameter(*about, **named)})
 
 
@@ -162,32 +162,32 @@ class Params:
         last iterate (`core.momentum`); other methods never do. The paper's A-HALS does not.
     """
 
-    rank: int = _described(
+    rank: int = _describe(
         MISSING,
         "Rank",
         "number of basis images; each image of the data becomes a sum of these with nonnegative coefficients",
         Range(1, most=99_999),
     )
-    method: str = _described("gsphals", "Method", "the method")
-    sparsity: float = _described(0.85, "Sparsity", "average Hoyer sparsity of the basis, 0 to 1", _FRACTION)
-    seed: int = _described(
+    method: str = _describe("gsphals", "Method", "the method")
+    sparsity: float = _describe(0.85, "Sparsity", "average Hoyer sparsity of the basis, 0 to 1", _FRACTION)
+    seed: int = _describe(
         0, "Seed", "seed of the random start; the same seed gives the same run", Range(most=2**31 - 1)
     )
-    max_iter: int = _described(
+    max_iter: int = _describe(
         500, "Iterations", "outer iterations at most; each updates basis and coefficients", Range(1, step=100)
     )
-    init: Any = _described("random", "Start", "the start of the factors", metavar="START")  # noqa: RUF009
-    weights: Any = _described(  # noqa: RUF009
+    init: Any = _describe("random", "Start", "the start of the factors", metavar="START")  # noqa: RUF009
+    weights: Any = _describe(  # noqa: RUF009
         None, "Weights", "cost of using each pixel, for wsnmf and wgsphals; a grey image or .npy", metavar="FILE"
     )
-    sparsity_h: float | None = _described(
+    sparsity_h: float | None = _describe(
         None,
         "Sparsity of H",
         "average sparsity of the coefficients' rows",
         replace(_FRACTION, none="free coefficients"),
         metavar="S",
     )
-    continuation: int = _described(
+    continuation: int = _describe(
         0,
         "Rise",
         "raise the target to its value over N iterations; lower errors at moderate targets, higher ones near 1; "
@@ -196,23 +196,23 @@ class Params:
         metavar="N",
         bare=lambda max_iter: 2 * max_iter // 5,
     )
-    max_seconds: float | None = _described(
+    max_seconds: float | None = _describe(
         None,
         "Seconds",
         "stop after so much time computing",
         Range(is_whole=False, without="low", none="no limit"),
         metavar="T",
     )
-    tol: float = _described(1e-5, "Tolerance", "stop when 10 iterations gain less than this fraction", _TOLERANCE)
-    kkt_tol: float = _described(0.0, "Stationarity", "stop at this fraction of the gradient residual", _TOLERANCE)
-    reseed_dead: bool = _described(False, "Re-seed", "start basis images that died anew")
-    frozen: tuple[int, ...] = _described((), "Frozen", "basis images that keep their pixels", is_flag=False)
-    n_sweeps: int = _described(10, "Sweeps", "most HALS sweeps of one factor's update", Range(1), is_flag=False)
-    n_steps: int = _described(20, "Steps", "most gradient steps of one factor's update", Range(1), is_flag=False)
-    inner_tol: float = _described(
+    tol: float = _describe(1e-5, "Tolerance", "stop when 10 iterations gain less than this fraction", _TOLERANCE)
+    kkt_tol: float = _describe(0.0, "Stationarity", "stop at this fraction of the gradient residual", _TOLERANCE)
+    reseed_dead: bool = _describe(False, "Re-seed", "start basis images that died anew")
+    frozen: tuple[int, ...] = _describe((), "Frozen", "basis images that keep their pixels", is_flag=False)
+    n_sweeps: int = _describe(10, "Sweeps", "most HALS sweeps of one factor's update", Range(1), is_flag=False)
+    n_steps: int = _describe(20, "Steps", "most gradient steps of one factor's update", Range(1), is_flag=False)
+    inner_tol: float = _describe(
         0.1, "Inner tolerance", "end an update at this fraction of its first step", _TOLERANCE, is_flag=False
     )
-    extrapolate: bool = _described(True, "Extrapolate", "go ahead along the last step where the method can")
+    extrapolate: bool = _describe(True, "Extrapolate", "go ahead along the last step where the method can")
 
     def __eq__(self, other: object) -> bool:
         """Equal in every field; arrays entry by entry."""

@@ -23,7 +23,7 @@ from gsp_studio.backends.cpu.root import JUMP, NOT_FINITE, OVERFLOW, ROOT, UNCHA
 from gsp_studio.backends.cpu.scale import scale_vectors
 from gsp_studio.core.vectors import (
     Axis,
-    Packed,
+    PackedVectors,
     as_float,
     check_target,
     flat_view,
@@ -104,10 +104,10 @@ def group_sparse_projection(
 
     Parameters
     ----------
-    x : array_like, list of 1-D array_like, or Ragged
+    x : array_like, list of 1-D array_like, or RaggedVectors
         The group: the columns of a matrix (m, r), of any memory order and strides, signed or not; one vector; any
-        array, see `axis`; vectors of different lengths as a list, or in one buffer (`core.vectors.Ragged`: the values
-        are such a buffer, too). float32 and float64 are computed and returned as they
+        array, see `axis`; vectors of different lengths as a list, or in one buffer (`core.vectors.RaggedVectors`: the
+        values are such a buffer, too). float32 and float64 are computed and returned as they
         are (each array of a list in its own type), float16 as float32, integers and booleans as float64; other types
         are refused. Never modified, unless
         `out` is x.
@@ -184,7 +184,7 @@ def group_sparse_projection(
     return finish(packed, flat, values, axis, solution)
 
 
-def _target(packed: Packed, values: Any, axis: Axis, is_new: bool) -> Array:
+def _target(packed: PackedVectors, values: Any, axis: Axis, is_new: bool) -> Array:
     """The flat buffer that the kernels write: the values' own memory where it has the house layout."""
     view = flat_view(values, packed, axis)
     if view is not None:
@@ -205,7 +205,7 @@ def _scratch(flat: Array, values: Any) -> Array | None:
 
 
 def finish(
-    packed: Packed, flat: Array, values: Any, axis: Axis, solution: kernels.Solution, mus: Array | None = None
+    packed: PackedVectors, flat: Array, values: Any, axis: Axis, solution: kernels.Solution, mus: Array | None = None
 ) -> Projection:
     """A `Projection` from the flat results of the kernels."""
     if solution.outcome == OVERFLOW:
@@ -287,7 +287,7 @@ def _targets(s: Any, count: int) -> Array:
 
 
 def _project_pinned(
-    packed: Packed,
+    packed: PackedVectors,
     s: float,
     pinned: Mapping[int, float],
     target: Array,
@@ -323,7 +323,7 @@ def _project_pinned(
     return kernels.Solution(mu, sparsities, steps, outcome), mus
 
 
-def _part(packed: Packed, members: Array) -> tuple[Array, Array, Array, Array | None]:
+def _part(packed: PackedVectors, members: Array) -> tuple[Array, Array, Array, Array | None]:
     """Some of the vectors: where their entries are in the flat buffer, and copies of entries, offsets and weights."""
     lengths = np.diff(packed.offsets)
     mask = np.repeat(members, lengths)

@@ -15,7 +15,7 @@ from gsp_studio.core.distributed.matrix import each, made
 Array = npt.NDArray[Any]
 
 
-def reseeded(Xt: Any, V: Array, H: Any, backend: Backend, dead: Sequence[int]) -> tuple[Array, Any]:
+def reseed(Xt: Any, V: Array, H: Any, backend: Backend, dead: Sequence[int]) -> tuple[Array, Any]:
     """Restart dead basis images from the residuals of the worst described images, and fit their coefficients.
 
     Parameters

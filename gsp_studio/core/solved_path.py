@@ -71,7 +71,7 @@ class PathWalk:
     def __init__(self, params: Params, sparsities: Iterable[float], m: int, n: int) -> None:
         if params.method == "gsphals" and params.weights is not None:
             params = replace(params, method="wgsphals")
-        self.targets = _checked(sparsities)
+        self.targets = _check(sparsities)
         self._sorted = sorted(self.targets)
         self._params = replace(params, sparsity=self._sorted[0])
         if params.method in METHODS and not METHODS[params.method].uses_sparsity:
@@ -200,7 +200,7 @@ def solved_path(
     return tuple(walk.results().values())
 
 
-def _checked(sparsities: Iterable[float]) -> tuple[float, ...]:
+def _check(sparsities: Iterable[float]) -> tuple[float, ...]:
     accepted = PARAMETERS["sparsity"].range
     assert accepted is not None
     if not isinstance(sparsities, Iterable):

@@ -79,14 +79,14 @@ def split(Xt: Any, V: Array, H: Any, k: int) -> tuple[Array, Any]:
     versions = np.concatenate(each(Xt, None, _wanted, V, k, numbers[strongest], of=H))
     sides = _Sides(_two_means(versions, weight[strongest]))
     both = np.vstack([V, V[k]])
-    shares, new_H = made(Xt, None, _divided, V, k, least, sides, of=H, basis=both)
+    shares, new_H = made(Xt, None, _divide, V, k, least, sides, of=H, basis=both)
     counts, totals, sums = total_of(shares)
     if not counts.all():
         used = np.square(H[k], dtype=np.float64)
         users = np.flatnonzero(H[k] > least)
         smallest, largest = (int(users[pick(used[users])]) for pick in (np.argmin, np.argmax))
         sides = _Sides(None, float(np.median(used[users])), smallest, largest)
-        shares, new_H = made(Xt, None, _divided, V, k, least, sides, of=H, basis=both)
+        shares, new_H = made(Xt, None, _divide, V, k, least, sides, of=H, basis=both)
         _, totals, sums = total_of(shares)
     new_V = both.copy()
     for row, side in ((k, 0), (len(V), 1)):
@@ -116,7 +116,7 @@ def _wanted(images: Images, H: Array, V: Array, k: int, numbers: Array) -> tuple
     return np.concatenate(found) if found else np.empty((0, len(support))), None
 
 
-def _divided(images: Images, H: Array, V: Array, k: int, least: Any, sides: _Sides) -> tuple[list[Node], Array]:
+def _divide(images: Images, H: Array, V: Array, k: int, least: Any, sides: _Sides) -> tuple[list[Node], Array]:
     """Of each way: how many take it, their weights' sum, the weighted sum of what they want; and the new H."""
     support = np.flatnonzero(V[k])
     new = np.vstack([H, np.zeros_like(H[k])])

@@ -21,7 +21,7 @@ class Stop(Enum):
     STATIONARY = "the gradient residual is small"
 
 
-class Reached(Protocol):
+class StoppingMeasures(Protocol):
     """The numbers of an iterate that may end a run."""
 
     @property
@@ -37,7 +37,7 @@ class Reached(Protocol):
         """Time computing."""
 
 
-class Stopping:
+class StoppingRule:
     """Watches one run."""
 
     def __init__(self) -> None:
@@ -48,12 +48,14 @@ class Stopping:
         """Forget the errors so far: other parameters have other errors."""
         self._errors = []
 
-    def reason(self, it: Reached, params: Params, settles: float, residual: Callable[[], float]) -> Stop | None:
+    def reason(
+        self, it: StoppingMeasures, params: Params, settles: float, residual: Callable[[], float]
+    ) -> Stop | None:
         """Return why the run ends after an iteration, None if it goes on.
 
         Parameters
         ----------
-        it : Reached
+        it : StoppingMeasures
         params : Params
         settles : float
             The iteration until which the error may rise.

@@ -23,7 +23,7 @@ Axis = int | tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Ragged:
+class RaggedVectors:
     """Vectors of any lengths that lie one after another already, as a list of views of one buffer at less cost.
 
     Attributes
@@ -49,7 +49,7 @@ class Ragged:
 
 
 @dataclass(frozen=True, eq=False)
-class Packed:
+class PackedVectors:
     """Vectors in the house layout.
 
     Attributes
@@ -60,10 +60,10 @@ class Packed:
         Vector i is ``flat[offsets[i]:offsets[i + 1]]``.
     weights : ndarray or None
         (n,) shared by all vectors, or (N,) laid out as `flat`; of the dtype of `flat`. None: all equal.
-    source : ndarray, list of ndarray, or Ragged
+    source : ndarray, list of ndarray, or RaggedVectors
         The input as floating-point arrays.
     rows : ndarray or None
-        An array input seen as (other axes..., axes of a vector...); None for a list and for Ragged.
+        An array input seen as (other axes..., axes of a vector...); None for a list and for RaggedVectors.
     owns : bool
         Whether `flat` is a private copy.
     """
@@ -81,7 +81,7 @@ class Packed:
         return len(self.offsets) - 1
 
 
-def pack(x: Any, weights: Any = None, axis: Axis = 0) -> Packed:
+def pack(x: Any, weights: Any = None, axis: Axis = 0) -> PackedVectors:
     """Lay vectors out one after another.
 
     Parameters
@@ -98,7 +98,7 @@ def pack(x: Any, weights: Any = None, axis: Axis = 0) -> Packed:
     """
     if isinstance(x, (list, tuple)) and any(np.ndim(v) > 0 for v in x):
         return _pack_list(x, weights)
-    if isinstance(x, Ragged):
+    if isinstance(x, RaggedVectors):
         return _pack_ragged(x, weights)
     array = as_float("x", x)
     if array.ndim == 0:
@@ -112,7 +112,7 @@ def pack(x: Any, weights: Any = None, axis: Axis = 0) -> Packed:
     flat = np.ascontiguousarray(rows).reshape(-1)
     packed_weights = None if weights is None else _array_weights(weights, array, axes, shape, length)
     owns = not np.may_share_memory(flat, array)
-    return Packed(flat, equal_offsets(count, length), packed_weights, array, rows, owns)
+    return PackedVectors(flat, equal_offsets(count, length), packed_weights, array, rows, owns)
 
 
 def as_float(name: str, values: Any) -> Array:
@@ -164,7 +164,7 @@ def _array_weights(weights: Any, array: Array, axes: tuple[int, ...], shape: Any
     raise ValueError(f"weights has shape {w.shape}; accepted are {shape}, shared by all vectors, and {array.shape}")
 
 
-def _pack_list(x: Any, weights: Any) -> Packed:
+def _pack_list(x: Any, weights: Any) -> PackedVectors:
     vectors = [as_float("x", v) for v in x]
     for v in vectors:
         if v.ndim != 1:
@@ -173,14 +173,14 @@ def _pack_list(x: Any, weights: Any) -> Packed:
     _check_lengths(len(vectors), min(lengths))
     offsets = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
     flat = np.concatenate(vectors)
-    return Packed(flat, offsets, _list_weights(weights, lengths, flat.dtype), vectors, None, True)
+    return PackedVectors(flat, offsets, _list_weights(weights, lengths, flat.dtype), vectors, None, True)
 
 
-def _pack_ragged(x: Ragged, weights: Any) -> Packed:
+def _pack_ragged(x: RaggedVectors, weights: Any) -> PackedVectors:
     if weights is not None:
         raise ValueError("weights are for arrays and lists; vectors in one buffer have none")
     _check_lengths(len(x.offsets) - 1, int(np.diff(x.offsets).min()))
-    return Packed(x.values, x.offsets, None, x, None, False)
+    return PackedVectors(x.values, x.offsets, None, x, None, False)
 
 
 def _list_weights(weights: Any, lengths: list[int], dtype: npt.DTypeLike) -> Array | None:
@@ -212,12 +212,12 @@ def check_target(s: Any, name: str = "s") -> float:
     return value
 
 
-def refuse_too_large(packed: Packed) -> None:
+def refuse_too_large(packed: PackedVectors) -> None:
     """Raise the ValueError for vectors whose projection is beyond the largest number of its type."""
     raise ValueError(f"x is too large: entries of its projection would exceed {packed.flat.dtype}; scale x down")
 
 
-def refuse_not_finite(packed: Packed) -> None:
+def refuse_not_finite(packed: PackedVectors) -> None:
     """Raise the ValueError for vectors that hold NaN or infinity."""
     bad = ~np.isfinite(packed.flat)
     if bad.any():
@@ -227,9 +227,9 @@ def refuse_not_finite(packed: Packed) -> None:
         raise ValueError(f"{found}; accepted are finite values")
 
 
-def output_like(packed: Packed, out: Any) -> Any:
+def output_like(packed: PackedVectors, out: Any) -> Any:
     """Return the output array: `out` if it fits the input, else new memory of the input's structure and order."""
-    if isinstance(packed.source, Ragged):
+    if isinstance(packed.source, RaggedVectors):
         return np.empty_like(packed.flat) if out is None else _checked_out(out, packed.flat.shape, packed.flat.dtype)
     if packed.rows is None:
         if out is None:
@@ -257,9 +257,9 @@ def _check_writeable(out: Array) -> None:
         raise ValueError("out is read-only; accepted is an array that can be written")
 
 
-def flat_view(values: Any, packed: Packed, axis: Axis) -> Array | None:
+def flat_view(values: Any, packed: PackedVectors, axis: Axis) -> Array | None:
     """`values` as a flat buffer in the house layout, if it lies so; None otherwise."""
-    if isinstance(packed.source, Ragged):
+    if isinstance(packed.source, RaggedVectors):
         return values if isinstance(values, np.ndarray) and values.flags.c_contiguous else None
     if packed.rows is None or values is None:
         return None
@@ -267,13 +267,13 @@ def flat_view(values: Any, packed: Packed, axis: Axis) -> Array | None:
     return rows.reshape(-1) if rows.flags.c_contiguous else None
 
 
-def unpack(flat: Array, packed: Packed, values: Any, axis: Axis) -> Any:
+def unpack(flat: Array, packed: PackedVectors, values: Any, axis: Axis) -> Any:
     """Results from a flat buffer into `values`, or into a list of views of the buffer."""
     if packed.rows is not None:
         rows = _rows(values, _normal_axes(axis, values.ndim))
         rows[...] = flat.reshape(rows.shape)
         return values
-    if isinstance(packed.source, Ragged):
+    if isinstance(packed.source, RaggedVectors):
         values[...] = flat
         return values
     pieces = np.split(flat, packed.offsets[1:-1])
@@ -284,7 +284,7 @@ def unpack(flat: Array, packed: Packed, values: Any, axis: Axis) -> Any:
     return values
 
 
-def in_structure(numbers: Array, packed: Packed, axis: Axis) -> Array:
+def in_structure(numbers: Array, packed: PackedVectors, axis: Axis) -> Array:
     """One number a vector, in the shape of the input's other axes; (r,) for a list or a single vector."""
     if packed.rows is None or packed.source.ndim == 1:
         return numbers

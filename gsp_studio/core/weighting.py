@@ -55,7 +55,7 @@ def border(shape: tuple[int, int], floor: float = FLOOR) -> Array:
 
     Parameters, returns and raises as for `centre`.
     """
-    return inverted(centre(shape, floor), floor)
+    return invert(centre(shape, floor), floor)
 
 
 def ramp(shape: tuple[int, int], side: Side = "right", floor: float = FLOOR) -> Array:
@@ -146,7 +146,7 @@ def from_residual(squares: npt.ArrayLike, floor: float = FLOOR) -> Array:
     return from_image(np.sqrt(values), floor)
 
 
-def inverted(weights: Array, floor: float = FLOOR) -> Array:
+def invert(weights: Array, floor: float = FLOOR) -> Array:
     """Low for high and high for low.
 
     Parameters

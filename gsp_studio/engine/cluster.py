@@ -95,9 +95,9 @@ class Cluster:
                 there = address if self._local is None else self._local
                 self.client = Client(there, timeout=_ANSWER, set_as_default=False, direct_to_workers=True)
                 if self._local is not None:
-                    from gsp_studio.core.distributed.dask_workers import Undisturbed
+                    from gsp_studio.core.distributed.dask_workers import InterruptShield
 
-                    self.client.register_plugin(Undisturbed())
+                    self.client.register_plugin(InterruptShield())
         except (OSError, ValueError, RuntimeError, TypeError, TimeoutError) as error:
             self._close_local()
             if _LOCAL.fullmatch(address):
@@ -194,7 +194,7 @@ def check_address(address: str) -> None:
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[None]:
+def defer_interrupts() -> Iterator[None]:
     """Hold back Ctrl-C until this ends; processes that are started meanwhile never get it."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -221,14 +221,14 @@ _open: dict[str, Cluster] = {}
 _lock = threading.Lock()
 
 
-def connected(address: str) -> Cluster:
+def connect(address: str) -> Cluster:
     """The connection to a cluster, opened when there is none; `ClusterError` as for `Cluster`."""
     with _lock:
         found = _open.get(address)
         if found is not None and found.client.status == "running":
             return found
         # The workers that are started here are not to end by a Ctrl-C that is for the program.
-        with deferred() if _LOCAL.fullmatch(address) else contextlib.nullcontext():
+        with defer_interrupts() if _LOCAL.fullmatch(address) else contextlib.nullcontext():
             _open[address] = made = Cluster(address)
         return made
 

@@ -25,7 +25,7 @@ from gsp_studio.core.distributed.protocol import ClusterError
 from gsp_studio.core.edits import check_edit, difference, edited_params, text_of
 from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Result, Stop, history_of, iterate, result_of
 from gsp_studio.core.validation import check_steering
-from gsp_studio.engine.cluster import connected
+from gsp_studio.engine.cluster import connect
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Poll, Record, RunSpec, RunState
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.versions import versions_now
@@ -297,7 +297,7 @@ class _Solving:
         if spec.scheduler:
             if spec.mask is not None:
                 raise ValueError("a mask needs the images in memory; on a cluster they are on other machines")
-            X = connected(spec.scheduler).spread(spec.X, spec.backend, lambda: self.runner._cancel)
+            X = connect(spec.scheduler).spread(spec.X, spec.backend, lambda: self.runner._cancel)
             return X.watched(lambda: self.runner._cancel)
         if isinstance(spec.X, DistributedMatrix):
             return spec.X.watched(lambda: self.runner._cancel)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.core.nmf import METHODS, Params, check_params
-from gsp_studio.experiments.runs import described, digest_of, plain
+from gsp_studio.experiments.runs import describe, digest_of, plain
 from gsp_studio.io.atomic import WriteError, write_whole
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.hdf5_content import SessionError
@@ -159,7 +159,7 @@ class GridFolder:
     @functools.cached_property
     def folder(self) -> Path:
         """Name of the folder: the method, to be readable, and the digest."""
-        shared = described(self.data, self.base, self.backend, without=_AXES)
+        shared = describe(self.data, self.base, self.backend, without=_AXES)
         digest = digest_of({"sweep": FORMAT, **shared, "mask": plain(self.mask)})
         return self.root / f"{self.base.method}-{digest[:16]}"
 

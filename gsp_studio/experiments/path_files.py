@@ -75,7 +75,7 @@ def write_path(points: PathPoints, directory: Path) -> list[Path]:
     arrays |= {} if points.spec.mask is None else {"mask": points.spec.mask}
     if arrays:
         writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
-    content = _described(points, [*writers, RUN])
+    content = _describe(points, [*writers, RUN])
     writers[RUN] = lambda path: write_json(path, content)
     return write_together(directory, writers)
 
@@ -85,7 +85,7 @@ def _write_table(rows: Sequence[Sequence[Any]], path: Path) -> None:
         csv.writer(file).writerows(rows)
 
 
-def _described(points: PathPoints, files: Sequence[str]) -> dict[str, Any]:
+def _describe(points: PathPoints, files: Sequence[str]) -> dict[str, Any]:
     spec = points.spec
     params = params_json(spec.params, "start")
     del params["sparsity"]

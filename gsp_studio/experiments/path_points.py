@@ -15,7 +15,7 @@ from gsp_studio.core.knee import knee
 from gsp_studio.core.nmf import Params, Result
 from gsp_studio.core.results import attained_tolerance
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.experiments.runs import described, digest_of, plain
+from gsp_studio.experiments.runs import describe, digest_of, plain
 from gsp_studio.io.dataset import Dataset
 
 Array = npt.NDArray[Any]
@@ -45,7 +45,7 @@ class PathSpec:
     @property
     def key(self) -> str:
         """32 hexadecimal digits that stand for the path: every point is the same to the bit where they are."""
-        of_runs = described(self.dataset.fingerprint, self.params, self.backend, without=("sparsity",))
+        of_runs = describe(self.dataset.fingerprint, self.params, self.backend, without=("sparsity",))
         return digest_of({**of_runs, "mask": plain(self.mask), "targets": sorted(self.targets)})
 
 

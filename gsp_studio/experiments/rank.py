@@ -255,7 +255,7 @@ def study_ranks(
         rows.append(RankRow(rank, errors, np.array(explained), *stability_of(bases), consensus, free_sparsity))
         if on_done is not None:
             on_done(rows[-1])
-    rank, reason = suggested(rows)
+    rank, reason = suggest_rank(rows)
     if not is_constrained:
         return RankStudy(tuple(rows), rank, reason)
     return RankStudy(tuple(rows), rank, f"{reason} (fits without a constraint)", _warning(rows, params.sparsity))
@@ -275,7 +275,7 @@ def _warning(rows: Sequence[RankRow], target: float) -> str:
     )
 
 
-def suggested(rows: Sequence[RankRow]) -> tuple[int, str]:
+def suggest_rank(rows: Sequence[RankRow]) -> tuple[int, str]:
     """The smallest rank that predicts as well as the best one, and why.
 
     As well: block by block it is worse by no more than two standard errors of that difference, or by a fiftieth of

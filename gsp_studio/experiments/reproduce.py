@@ -110,9 +110,9 @@ def reproduce(
     described = {
         "shows": figure.summary,
         "settings": {k: v for k, v in asdict(settings).items() if dataset is None or k != "dtype"},
-        "data": _described_data(dataset, plan.tasks),
+        "data": _describe_data(dataset, plan.tasks),
         "methods": common,
-        "runs": [_described_run(run, common[run.task.params.method]) for run in finished],
+        "runs": [_describe_run(run, common[run.task.params.method]) for run in finished],
         "result": content.summary(),
         "notes": notes_on(common),
         "deterministic": "the same bits on processors of the same type, however many processes and threads",
@@ -163,7 +163,7 @@ def _figures_in(directory: Path) -> dict[str, dict[str, Any]]:
         raise ExportError(f"{path} is not that of figures but of something else; choose another folder") from error
 
 
-def _described_data(dataset: Dataset | None, tasks: Sequence[Task]) -> dict[str, Any]:
+def _describe_data(dataset: Dataset | None, tasks: Sequence[Task]) -> dict[str, Any]:
     if dataset is None:
         return {
             "synthetic": "max(0, N(0, 1)) (100 x 10) times U(0, 1) (10 x 100), numpy.random.default_rng((seed, 1))",
@@ -176,15 +176,15 @@ def _common_params(tasks: Sequence[Task]) -> dict[str, dict[str, Any]]:
     """The parameters that all runs of a method share."""
     common: dict[str, dict[str, Any]] = {}
     for task in tasks:
-        params = task.described()["params"]
+        params = task.describe()["params"]
         shared = common.setdefault(task.params.method, params)
         common[task.params.method] = {name: value for name, value in shared.items() if params[name] == value}
     return common
 
 
-def _described_run(run: FinishedRun, common: dict[str, Any]) -> dict[str, Any]:
+def _describe_run(run: FinishedRun, common: dict[str, Any]) -> dict[str, Any]:
     """A run, with the parameters that it does not have in common with the others of its method."""
-    own = {name: value for name, value in run.task.described()["params"].items() if name not in common}
+    own = {name: value for name, value in run.task.describe()["params"].items() if name not in common}
     if "sparsity" in own:
         own["target"] = own.pop("sparsity")
     if "weights" in common and common["weights"] is not None:

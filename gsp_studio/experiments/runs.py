@@ -47,21 +47,21 @@ class Task:
     params: Params
     backend: str
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Describe everything that the bits of the run depend on, for JSON; arrays as their digests."""
-        return {"format": FORMAT, **described(self.data, self.params, self.backend)}
+        return {"format": FORMAT, **describe(self.data, self.params, self.backend)}
 
     @property
     def key(self) -> str:
         """The run's name: 32 hexadecimal digits."""
-        return digest_of(self.described())
+        return digest_of(self.describe())
 
     def path(self, folder: Path) -> Path:
         """Path of the finished run."""
         return folder / f"{self.key}.npz"
 
 
-def described(data: str, params: Params, backend: str, without: Collection[str] = ()) -> dict[str, Any]:
+def describe(data: str, params: Params, backend: str, without: Collection[str] = ()) -> dict[str, Any]:
     """Describe everything that the bits of runs depend on, for JSON.
 
     Parameters
@@ -182,7 +182,7 @@ def save(finished: FinishedRun, folder: Path) -> None:
         with temporary.open("wb") as file:
             np.savez_compressed(
                 file,
-                described=np.array(json.dumps(finished.task.described(), sort_keys=True)),
+                described=np.array(json.dumps(finished.task.describe(), sort_keys=True)),
                 error=finished.error,
                 sparsity=finished.sparsity,
                 seconds=np.array(finished.seconds),
@@ -199,7 +199,7 @@ def load(task: Task, folder: Path) -> FinishedRun | None:
     """The run of a task, if it was finished before; None where it was not, or where its file is damaged."""
     try:
         with task.path(folder).open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            if str(kept["described"]) != json.dumps(task.described(), sort_keys=True):
+            if str(kept["described"]) != json.dumps(task.describe(), sort_keys=True):
                 return None
             return FinishedRun(
                 task=task,

@@ -50,10 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _ended(window, demo.exit_code)
     window.firstPainted.connect(window.offer_tour)
     # Not at once: what it imports would hold up the window, which has nothing to keep before the solvers are there.
-    window.session.known.connect(lambda _: window.filing.watch(recovery_folder()))
-    app.commitDataRequest.connect(lambda _: window.filing.store.autosave.save())  # the desktop ends without asking
+    window.session.known.connect(lambda _: window.session_menu.watch(recovery_folder()))
+    app.commitDataRequest.connect(
+        lambda _: window.session_menu.store.autosave.save()
+    )  # the desktop ends without asking
     if args.path is not None:
-        window.asking.open(args.path)
+        window.prompts.open(args.path)
     return _ended(window, app.exec())
 
 

@@ -118,7 +118,7 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True, eq=False)
-class Pinned:
+class UnprojectedBasis:
     """The basis that the slider projects, with what gives its error for any projection.
 
     Attributes
@@ -350,7 +350,7 @@ class RunEntry:
     spec: RunSpec
     outcome: Outcome
     records: tuple[Record, ...]
-    pinned: Pinned
+    pinned: UnprojectedBasis
     shown: DisplayedBasis
     marks: tuple[RunEvent, ...] = ()
     #: Number of the run whose first iterations it shares, and how many these are: none of one that it was refined from.

@@ -84,7 +84,7 @@ def memory(count: int) -> str:
     return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
-def told(error: BaseException) -> tuple[str, str]:
+def error_texts(error: BaseException) -> tuple[str, str]:
     """An error as one sentence, and its traceback for a report."""
     return describe_error(error), "".join(traceback.format_exception(error))
 

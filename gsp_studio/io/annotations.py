@@ -26,7 +26,7 @@ class Annotations:
     accepted: frozenset[int] = frozenset()
     rejected: frozenset[int] = frozenset()
 
-    def judged(self, bases: tuple[int, ...], accept: bool) -> Annotations:
+    def judge(self, bases: tuple[int, ...], accept: bool) -> Annotations:
         """With these basis images accepted, or rejected; where they all were so already, with no word on them."""
         chosen, before = frozenset(bases), self.accepted if accept else self.rejected
         after, other = before | chosen, (self.rejected if accept else self.accepted) - chosen

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.images.resize import resized
+from gsp_studio.io.images.resize import resize_image
 from gsp_studio.io.patches import places_of
 from gsp_studio.io.pixels import read_grey
 from gsp_studio.io.steps import Crop, Mask, Nonnegative, Normalize, Patches, Per, Resize, Step, Subtract, shape_after
@@ -49,7 +49,7 @@ def _apply(step: Step, images: Images) -> Images:
         case Resize():
             made = np.empty((len(values), step.height, step.width, *values.shape[3:]), values.dtype)
             for k, image in enumerate(values):
-                made[k] = resized(image, step)
+                made[k] = resize_image(image, step)
             return Images(made, names, labels)
         case Patches():
             return _patches(step, images)

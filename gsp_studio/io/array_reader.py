@@ -19,8 +19,8 @@ from gsp_studio.io.formats import registry
 from gsp_studio.io.formats.array_entry import LABELS, NUMERIC, ArrayEntry
 from gsp_studio.io.formats.lazy_array import laid_out
 from gsp_studio.io.images import image_file
-from gsp_studio.io.images.names import Numbered
-from gsp_studio.io.peek import OF_FILE, Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
+from gsp_studio.io.images.names import NumberedNames
+from gsp_studio.io.peek import OF_FILE, Cancelled, LoadCancelled, Peek, Progress, Raw, shrink, subset_of
 from gsp_studio.io.values import float_type, unit_scale
 
 Array = npt.NDArray[Any]
@@ -163,8 +163,8 @@ def describe_columns(found: Peek, raw: np.dtype[Any], X: Any) -> Raw:
     steps = [step, image_file.made_grey(found.options.colour) if makes_grey else ""]
     return Raw(
         X,
-        _picked(names, found) or Numbered("image {}", found.picked),
-        _picked(labels, found),
+        _pick(names, found) or NumberedNames("image {}", found.picked),
+        _pick(labels, found),
         tuple(filter(None, steps)),
     )
 
@@ -183,7 +183,7 @@ def _labels(found: Peek, images: ArrayEntry) -> tuple[str, ...] | None:
     return tuple(v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values.tolist())
 
 
-def _picked(each: Sequence[str] | None, found: Peek) -> tuple[str, ...] | None:
+def _pick(each: Sequence[str] | None, found: Peek) -> tuple[str, ...] | None:
     """Select the entries of the images that are read."""
     if not each or len(each) != found.n_held:
         return None
@@ -202,7 +202,7 @@ def columns_of(values: Any, found: Peek, some: slice) -> Array:
         Of the images that are read, with a start and a stop.
     """
     part = part_of(values, found, some)
-    return converted(part, found, is_own=not isinstance(values, np.ndarray) and part.flags.writeable)
+    return to_columns(part, found, is_own=not isinstance(values, np.ndarray) and part.flags.writeable)
 
 
 def part_of(values: Any, found: Peek, some: slice) -> Array:
@@ -213,7 +213,7 @@ def part_of(values: Any, found: Peek, some: slice) -> Array:
     return part
 
 
-def converted(part: Array, found: Peek, is_own: bool = False) -> Array:
+def to_columns(part: Array, found: Peek, is_own: bool = False) -> Array:
     """Images (k, ...) as `values_of` has them as columns (m, k) of the type to compute in; 8 and 16 bits in [0, 1].
 
     A copy, unless `part` has no other use and is right as it is.
@@ -255,7 +255,7 @@ def sample(found: Peek, chosen: Array, longest: int) -> Array:
     columns = _columns(values[wanted], found)
     if found.channels == 1 and _has_three(found):
         columns = _one_plane(columns, np.dtype(np.float32), found.options.colour)
-    return reduced(as_images(columns.T, found.image_shape, found.order, found.channels), longest)
+    return shrink(as_images(columns.T, found.image_shape, found.order, found.channels), longest)
 
 
 def _entry(found: Peek) -> ArrayEntry:

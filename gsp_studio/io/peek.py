@@ -184,7 +184,7 @@ def subset_of(subset: tuple[int, int, int] | None, count: int, where: str) -> ra
     return chosen
 
 
-def reduced(images: Array, longest: int) -> Array:
+def shrink(images: Array, longest: int) -> Array:
     """Images made smaller for a look at them.
 
     Parameters

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io import apply_steps, array_reader, steps, streamed
+from gsp_studio.io import apply_steps, array_reader, image_stream, steps
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, Order, as_images
 from gsp_studio.io.formats.registry import FORMATS
 from gsp_studio.io.images import archives, image_file, image_set
 from gsp_studio.io.images.names import Places
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.patches import images_before
-from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, require_several
+from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, require_several, shrink
 from gsp_studio.io.value_codes import missing_note
 from gsp_studio.io.values import make_finite, make_nonnegative
 
@@ -70,18 +70,18 @@ def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **cho
         kind = _kind_of(path)
         found = image_set.peek(path, chosen) if kind == "images" else array_reader.peek(path, kind, chosen)
     is_quick = found.kind in FORMATS and FORMATS[found.kind].is_plain
-    is_large = is_quick and _bytes_of(found) > _LARGE and not streamed.reason_against(found)
+    is_large = is_quick and _bytes_of(found) > _LARGE and not image_stream.reason_against(found)
     return replace(found, usual_storage="disk" if is_large else "memory")
 
 
 def can_stay_on_disk(path: str | os.PathLike[str], **choices: Any) -> bool:
     """Whether a source can be read in part, with these choices as for `peek`; DatasetError as there."""
-    return not streamed.reason_against(peek(path, **choices))
+    return not image_stream.reason_against(peek(path, **choices))
 
 
 def _path_of(path: str | os.PathLike[str]) -> Path:
     if not os.fspath(path):
-        raise DatasetError(f"the path is empty; {_accepted()}")
+        raise DatasetError(f"the path is empty; {_accept()}")
     try:
         return Path(path).expanduser()
     except RuntimeError:  # "~nobody": taken as a name
@@ -132,13 +132,13 @@ def load_dataset(
         _after(found)
         require_several(found)
         if _stays_on_disk(found):
-            return _streamed(found)
+            return _stream(found)
         _require_memory(found)
         load = image_set.load if found.kind == "images" else array_reader.load
         raw = load(found, progress or (lambda done, total: None), cancelled or (lambda: False))
         raw = _finite(raw, found)
         count = raw.X.shape[1]
-        raw, shape, order = _stepped(raw, found)
+        raw, shape, order = _apply_steps(raw, found)
         raw = _nonnegative(raw, found)
         if not raw.X.any():
             told = "; ".join(("every value is zero; there is nothing to factorize", *found.notes))
@@ -173,7 +173,7 @@ def _stays_on_disk(found: Peek) -> bool:
         The options demand it, and they cannot stay.
     """
     if found.options.storage == "disk":
-        reason = streamed.reason_against(found)
+        reason = image_stream.reason_against(found)
         if reason:
             raise DatasetError(f"{found.path} cannot stay on the disk: {reason}")
         return True
@@ -185,16 +185,16 @@ def _require_memory(found: Peek) -> None:
     try:
         require_memory(_bytes_of(found), f"{found.path} with {found.n_images} images of {height} x {width}")
     except DatasetError as error:
-        can_stay = not streamed.reason_against(found)
+        can_stay = not image_stream.reason_against(found)
         more = "leave them on the disk (storage), " if can_stay else ""
         raise DatasetError(f"{error}; {more}read a part of them (subset), or make them smaller (a step)") from error
 
 
-def _streamed(found: Peek) -> Dataset:
+def _stream(found: Peek) -> Dataset:
     """The data set of images that stay in their file."""
     _after(found)
     on = [one for one in found.options.steps if one.is_on]
-    X = streamed.open_matrix(found)
+    X = image_stream.open_matrix(found)
     raw = (
         image_set.describe_columns(found, X)
         if found.kind == "images"
@@ -252,7 +252,7 @@ def _finite(raw: Raw, found: Peek) -> Raw:
     return Raw(raw.X[:, :count], names, labels, (*raw.steps, *said), (*raw.notes, *said))
 
 
-def _stepped(raw: Raw, found: Peek) -> tuple[Raw, tuple[int, int], Order]:
+def _apply_steps(raw: Raw, found: Peek) -> tuple[Raw, tuple[int, int], Order]:
     """The images after the steps, with their shape and order."""
     on = [one for one in found.options.steps if one.is_on]
     if not on:
@@ -326,7 +326,7 @@ def _sample(found: Peek, chosen: Array) -> Array:
     # Patches of a few images, at random, so that they are few themselves.
     count = len(chosen) if len(chosen) > 1 else max(2, min(_FEW, found.count_after))
     few = [replace(one, count=count, stride=0) if isinstance(one, steps.Patches) else one for one in on]
-    return reduced(apply_steps.apply(few, apply_steps.Images(values, ("",) * len(values), None)).values, _THUMBNAIL)
+    return shrink(apply_steps.apply(few, apply_steps.Images(values, ("",) * len(values), None)).values, _THUMBNAIL)
 
 
 @contextmanager
@@ -350,15 +350,15 @@ def _one_sentence(path: Path) -> Iterator[None]:
 def _kind_of(path: Path) -> str:
     """The kind of a source: "images", or a name in `FORMATS`."""
     if not path.exists():
-        raise DatasetError(f"{path} does not exist; {_accepted()}")
+        raise DatasetError(f"{path} does not exist; {_accept()}")
     head = b""
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(128)
         if not head:
-            raise DatasetError(f"{path} is empty; {_accepted()}")
+            raise DatasetError(f"{path} is empty; {_accept()}")
     elif not path.is_dir():  # a pipe or a device, which could wait for ever
-        raise DatasetError(f"{path} is neither a file nor a folder; {_accepted()}")
+        raise DatasetError(f"{path} is neither a file nor a folder; {_accept()}")
     first = {kind: form for kind, form in FORMATS.items() if form.resembles_images}
     for kind, form in first.items():
         if form.recognises(path, head):
@@ -368,9 +368,9 @@ def _kind_of(path: Path) -> str:
     for kind, form in FORMATS.items():
         if kind not in first and form.recognises(path, head):
             return kind
-    raise DatasetError(f"{path} is not a data set ({image_file.described(head)}); {_accepted()}")
+    raise DatasetError(f"{path} is not a data set ({image_file.describe_file(head)}); {_accept()}")
 
 
-def _accepted() -> str:
+def _accept() -> str:
     names = list(dict.fromkeys(form.name for form in FORMATS.values()))
     return f"accepted are a folder or archive of images, and {', '.join(names[:-1])} and {names[-1]} files"

@@ -25,7 +25,7 @@ _NAME = re.compile(r"(?:basis(?:16)?/)?[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[a-z0-9]+)
 
 
 @contextlib.contextmanager
-def staging(directory: Path) -> Iterator[Path]:
+def staging_folder(directory: Path) -> Iterator[Path]:
     """A hidden folder in `directory` for files that `swap` moves; gone afterwards, with what is left in it."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=directory))
     lock: Any = None
@@ -51,7 +51,7 @@ def swap(directory: Path, new: Path, names: Sequence[str], former: Sequence[str]
     ----------
     directory : Path
     new : Path
-        The folder that `staging` gave, with the files to move in.
+        The folder that `staging_folder` gave, with the files to move in.
     names : sequence of str
         These files, in the order in which they come in.
     former : sequence of str

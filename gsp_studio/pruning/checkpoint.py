@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from gsp_studio.io.atomic import write_whole
 from gsp_studio.pruning.formats import ACCEPTED, FORMATS, format_of
-from gsp_studio.pruning.formats.stored import CheckpointError, Stored
+from gsp_studio.pruning.formats.stored_array import CheckpointError, StoredArray
 from gsp_studio.pruning.layers import Layer, LeftAlone, layer_of, reason_against
 
 __all__ = ["ACCEPTED", "Checkpoint", "CheckpointError", "open_checkpoint", "save_checkpoint"]
@@ -112,7 +112,7 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise CheckpointError(str(error)) from error
     layers, others = [], []
     for array in stored:
-        layer, reason = _judged(array)
+        layer, reason = _judge(array)
         if layer is None:
             others.append(LeftAlone(array.name, array.shape, array.dtype, reason))
         else:
@@ -130,7 +130,7 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint(path, kind, tuple(layers), tuple(others))
 
 
-def _judged(array: Stored) -> tuple[Layer | None, str]:
+def _judge(array: StoredArray) -> tuple[Layer | None, str]:
     reason = array.reason or reason_against(array.name, array.shape, array.values is not None)
     if reason or array.values is None:
         return None, reason

@@ -56,7 +56,7 @@ def read_parts(
     if pair is not None:
         (firsts, second), key = (pair[0], pair[1][0]), None
         parts = [labelled_from(load(first, key)) for first in firsts]
-        train_part = _joined(parts)
+        train_part = _join(parts)
         test = labelled_from(load(second, key), train_part.classes)
     elif keys := _keys_in(path):
         train_part = labelled_from(load(path, keys[0]))
@@ -94,7 +94,7 @@ def _keys_in(path: Path) -> tuple[str, str] | None:
     return (train[0], test[0]) if len(train) == len(test) == 1 else None
 
 
-def _joined(parts: list[LabelledImages]) -> LabelledImages:
+def _join(parts: list[LabelledImages]) -> LabelledImages:
     classes = max((part.classes for part in parts), key=len)
     if any(part.classes != classes[: len(part.classes)] for part in parts):
         raise DatasetError("the files for training do not have the same classes")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.core.vectors import Ragged, check_target
+from gsp_studio.core.vectors import RaggedVectors, check_target
 from gsp_studio.pruning.layers import VECTORS, Layer, Vectors
 
 Array = npt.NDArray[Any]
@@ -82,7 +82,7 @@ class Group:
 
     @cached_property
     def offsets(self) -> Array:
-        """Places in the buffer of `packed` where the vectors begin, and where the last one ends."""
+        """Places in the buffer of `pack` where the vectors begin, and where the last one ends."""
         lengths = []
         for layer in self.layers:
             rows = layer.rows(layer.weights, self.vectors).shape
@@ -96,16 +96,16 @@ class Group:
         ends = np.cumsum(counts).tolist()
         return tuple(slice(end - count, end) for end, count in zip(ends, counts, strict=True))
 
-    def packed(self) -> Ragged:
+    def pack(self) -> RaggedVectors:
         """All vectors, one after another in a new buffer; float64 where one of the layers is."""
         dtype = np.result_type(*(layer.weights for layer in self.layers))
         flat = np.empty(self.size, dtype)
         for layer, place in zip(self.layers, self._places(), strict=True):
             rows = layer.rows(layer.weights, self.vectors)
             flat[place].reshape(rows.shape)[...] = rows
-        return Ragged(flat, self.offsets)
+        return RaggedVectors(flat, self.offsets)
 
-    def unpacked(self, flat: Array) -> dict[str, Array]:
+    def unpack(self, flat: Array) -> dict[str, Array]:
         """The values of a buffer by the names of the layers, in their shapes; views of it where the layout allows."""
         new = {}
         for layer, place in zip(self.layers, self._places(), strict=True):

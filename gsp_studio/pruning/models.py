@@ -257,12 +257,12 @@ def model_for(state: Mapping[str, Array], shape: Shape) -> nn.Module | None:
             expected = make(shape, classes).state_dict()
         floating = {key: value.shape for key, value in expected.items() if value.is_floating_point()}
         if floating == {key: value.shape for key, value in tensors.items()}:
-            return _filled(make(shape, classes), tensors)
+            return _fill(make(shape, classes), tensors)
     weights = [name for name in layers if re.search(r"weight$", name) and state[name].ndim == 2]
     chained = all(state[b].shape[1] == state[a].shape[0] for a, b in pairwise(weights))
     is_chain = chained and set(state) <= {*weights, *map(_bias_of, weights)} and bool(weights)
     if is_chain and state[weights[0]].shape[1] == int(np.prod(shape)):
-        return _filled(Chain(weights, tensors), tensors)
+        return _fill(Chain(weights, tensors), tensors)
     return None
 
 
@@ -270,6 +270,6 @@ def _bias_of(name: str) -> str:
     return f"{name.removesuffix('weight')}bias"
 
 
-def _filled(model: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
+def _fill(model: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
     model.load_state_dict(dict(state), strict=False)  # counts of batches are not among floating arrays
     return model.eval()

@@ -51,7 +51,7 @@ def onnx_scores(checkpoint: Checkpoint, images: LabelledSource) -> Callable[[Map
 
     path, model = checkpoint.path, onnx_file.in_one_file(checkpoint.path)
     taken = _input_of(model, path)
-    if taken.arranged(np.empty((1, *images.shape), np.float32)) is None:
+    if taken.arrange(np.empty((1, *images.shape), np.float32)) is None:
         shown = " x ".join(map(str, taken.sides[1:])) or "no shape"
         raise CheckpointError(
             f"{path} takes inputs of {shown}; the images are {' x '.join(map(str, images.shape))}, "
@@ -75,7 +75,7 @@ def onnx_scores(checkpoint: Checkpoint, images: LabelledSource) -> Callable[[Map
             each = taken.sides[0] or len(batch)
             found = []
             for k in range(0, len(batch), each):
-                given = taken.fed(batch[k : k + each], each)
+                given = taken.inputs_of(batch[k : k + each], each)
                 found.append(_scores(_told(path, partial(run.run, None, given)), path))
             return np.concatenate(found)[: len(batch)]
 
@@ -112,7 +112,7 @@ class _Input:
     dtype: str
     layout: str | None
 
-    def arranged(self, batch: Array) -> Array | None:
+    def arrange(self, batch: Array) -> Array | None:
         """Images (n, channels, height, width) as the input takes them; None where their sides do not fit."""
         ways = {
             2: [batch.reshape(len(batch), -1)],
@@ -124,9 +124,9 @@ class _Input:
                 return way
         return None
 
-    def fed(self, batch: Array, count: int) -> dict[str, Array]:
+    def inputs_of(self, batch: Array, count: int) -> dict[str, Array]:
         """Inputs of the graph: images in its order and type, filled up to a number of them with the last."""
-        arranged = self.arranged(batch)
+        arranged = self.arrange(batch)
         assert arranged is not None  # compared with the shape of all images at the beginning
         full = np.concatenate([arranged, np.repeat(arranged[-1:], count - len(arranged), axis=0)])
         return {self.name: np.ascontiguousarray(full, dtype=self.dtype)}

@@ -65,7 +65,7 @@ class LayerReport:
 
 
 @dataclass(frozen=True, eq=False)
-class Pruned:
+class PrunedNetwork:
     """New weights of a network, and how it went.
 
     Attributes
@@ -87,7 +87,7 @@ class Pruned:
         return sum(layer.zeros_after * layer.size for layer in self.layers) / sum(layer.size for layer in self.layers)
 
 
-def project_checkpoint(checkpoint: Checkpoint, sparsity: float, grouping: Grouping | None = None) -> Pruned:
+def project_checkpoint(checkpoint: Checkpoint, sparsity: float, grouping: Grouping | None = None) -> PrunedNetwork:
     """Project a network to an average Hoyer sparsity, once: the paper's single-shot mode.
 
     Parameters
@@ -114,13 +114,13 @@ def project_checkpoint(checkpoint: Checkpoint, sparsity: float, grouping: Groupi
     return project_layers(checkpoint.layers, sparsity, grouping)
 
 
-def project_layers(layers: Sequence[Layer], sparsity: float, grouping: Grouping | None = None) -> Pruned:
+def project_layers(layers: Sequence[Layer], sparsity: float, grouping: Grouping | None = None) -> PrunedNetwork:
     """Project layers as `project_checkpoint` does."""
     target = check_target(sparsity, "sparsity")
-    return _projected(groups_of(layers, grouping or Grouping()), target)
+    return _project(groups_of(layers, grouping or Grouping()), target)
 
 
-def project_weights(weights: Mapping[str, Array], sparsity: float, grouping: Grouping | None = None) -> Pruned:
+def project_weights(weights: Mapping[str, Array], sparsity: float, grouping: Grouping | None = None) -> PrunedNetwork:
     """Project arrays by name as `project_checkpoint` does; those that are no layers (`reason_against`) are left out."""
     return project_layers(layers_of(weights), sparsity, grouping)
 
@@ -143,7 +143,7 @@ def layers_of(weights: Mapping[str, Array]) -> list[Layer]:
     return layers
 
 
-def to_zeros(checkpoint: Checkpoint, zeros: float, grouping: Grouping | None = None) -> Pruned:
+def to_zeros(checkpoint: Checkpoint, zeros: float, grouping: Grouping | None = None) -> PrunedNetwork:
     """Project a network so that a share of its weights is zero: the smallest target s that does it.
 
     Parameters
@@ -169,27 +169,27 @@ def to_zeros(checkpoint: Checkpoint, zeros: float, grouping: Grouping | None = N
     return layers_to_zeros(checkpoint.layers, zeros, grouping)
 
 
-def layers_to_zeros(layers: Sequence[Layer], zeros: float, grouping: Grouping | None = None) -> Pruned:
+def layers_to_zeros(layers: Sequence[Layer], zeros: float, grouping: Grouping | None = None) -> PrunedNetwork:
     """Project layers as `to_zeros` does."""
     share = check_target(zeros, "zeros")
     groups = groups_of(layers, grouping or Grouping())
     free = [group for group in groups if group.own is None]
     if not free:
         raise ValueError("all layers have a target of their own; none is left for the share of zeros")
-    own = _projected([group for group in groups if group.own is not None], 0.0)
+    own = _project([group for group in groups if group.own is not None], 0.0)
     present = sum(round(layer.zeros_after * layer.size) for layer in own.layers)
     wanted = max(0, math.ceil(share * sum(group.size for group in groups)) - present)
     wanted = min(wanted, sum(group.size for group in free))
     if len(free) == 1:
         x, axis = _vectors(free[0])
         found = project_to_zeros(x, wanted, axis=axis)
-        made = _assembled(free, [found], [found.sparsity], found.sparsity)
+        made = _assemble(free, [found], [found.sparsity], found.sparsity)
     else:
-        made = _projected(free, _target_for(free, wanted))
+        made = _project(free, _target_for(free, wanted))
     by_name = {layer.name: layer for layer in (*made.layers, *own.layers)}
     order = [layer.name for layer in layers if layer.name in by_name]
     weights = {**made.weights, **own.weights}
-    return Pruned({name: weights[name] for name in order}, tuple(by_name[name] for name in order), made.sparsity)
+    return PrunedNetwork({name: weights[name] for name in order}, tuple(by_name[name] for name in order), made.sparsity)
 
 
 def _target_for(groups: Sequence[Group], wanted: int) -> float:
@@ -234,10 +234,10 @@ def _vectors(group: Group) -> tuple[Any, Any]:
     """Input of the core: the weights of one layer as they lie, or those of several in one buffer; and the axis."""
     if len(group.layers) == 1:
         return group.layers[0].weights, group.layers[0].other_axes(group.vectors)
-    return group.packed(), 0
+    return group.pack(), 0
 
 
-def _projected(groups: Sequence[Group], s: float) -> Pruned:
+def _project(groups: Sequence[Group], s: float) -> PrunedNetwork:
     projections, targets = [], []
     for group in groups:
         target = s if group.own is None else group.own
@@ -245,12 +245,12 @@ def _projected(groups: Sequence[Group], s: float) -> Pruned:
         out = x.values if len(group.layers) > 1 else None  # a buffer of its own
         projections.append(group_sparse_projection(x, target, axis=axis, out=out))
         targets.append(target)
-    return _assembled(groups, projections, targets, s)
+    return _assemble(groups, projections, targets, s)
 
 
-def _assembled(
+def _assemble(
     groups: Sequence[Group], projections: Sequence[Projection], targets: Sequence[float], s: float
-) -> Pruned:
+) -> PrunedNetwork:
     weights, reports = {}, []
     for group, projection, target in zip(groups, projections, targets, strict=True):
         new = weights_of(group, projection.values)
@@ -259,12 +259,12 @@ def _assembled(
         for layer, members in zip(group.layers, group.members, strict=True):
             after = float(np.mean(sparsities[members]))
             reports.append(report_of(layer, new[layer.name], group, after, target, projection))
-    return Pruned(weights, tuple(reports), s)
+    return PrunedNetwork(weights, tuple(reports), s)
 
 
 def weights_of(group: Group, values: Array) -> dict[str, Array]:
     """Weights that a projection of a group gave, by the names of its layers, as their files store them."""
-    new = {group.layers[0].name: values} if len(group.layers) == 1 else group.unpacked(values)
+    new = {group.layers[0].name: values} if len(group.layers) == 1 else group.unpack(values)
     return {layer.name: _as_stored(new[layer.name], layer.dtype) for layer in group.layers}
 
 

@@ -266,8 +266,8 @@ class GSPPruner:
         named = {layer.name for layer in group.layers}
         values = tuple(layer for layer in self.layers() if layer.name in named)
         group = Group(values, group.vectors, group.own)
-        x = group.packed()
-        self._take(group.unpacked(group_sparse_projection(x, target, out=x.values).values))
+        x = group.pack()
+        self._take(group.unpack(group_sparse_projection(x, target, out=x.values).values))
 
     def _take(self, weights: Mapping[str, Any]) -> None:
         with torch.no_grad():

@@ -99,7 +99,7 @@ class Task:
         is_whole = self.method == DENSE or METHODS[self.method].is_induced
         return schedule.epochs + schedule.finetune if is_whole else schedule.finetune
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Describe everything that its numbers depend on."""
         own = {} if self.method == DENSE else {"share": self.share, "grouping": asdict(self.plan.grouping)}
         return {
@@ -116,7 +116,7 @@ class Task:
     @property
     def name(self) -> str:
         """Name of its files."""
-        digest = hashlib.sha256(json.dumps(self.described(), sort_keys=True).encode()).hexdigest()[:24]
+        digest = hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()[:24]
         return f"{self.method}-{digest}"
 
 
@@ -211,7 +211,7 @@ def load(task: Task, folder: Path) -> Outcome | None:
     """The outcome of a run that is kept; None where there is none, or where its file is damaged."""
     try:
         kept = json.loads((folder / f"{task.name}.json").read_text(encoding="utf-8"))
-        if kept["task"] != json.loads(json.dumps(task.described())):
+        if kept["task"] != json.loads(json.dumps(task.describe())):
             return None
         layers = tuple((str(name), float(zeros)) for name, zeros in kept["outcome"].pop("layers"))
         return Outcome(**kept["outcome"], layers=layers)
@@ -220,7 +220,7 @@ def load(task: Task, folder: Path) -> Outcome | None:
 
 
 def _save(task: Task, outcome: Outcome, folder: Path) -> None:
-    content = {"task": task.described(), "outcome": asdict(outcome)}
+    content = {"task": task.describe(), "outcome": asdict(outcome)}
     write_whole(folder / f"{task.name}.json", lambda path: write_json(path, content))
 
 

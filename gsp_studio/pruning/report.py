@@ -13,13 +13,15 @@ from gsp_studio.io.run_json import DAMAGE, PROGRAM, write_json
 from gsp_studio.io.versions import software_versions
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
 from gsp_studio.pruning.grouping import Grouping
-from gsp_studio.pruning.projection import Pruned
+from gsp_studio.pruning.projection import PrunedNetwork
 
 REPORT = "pruning.json"
 FORMAT = 1
 
 
-def describe(checkpoint: Checkpoint, pruned: Pruned, grouping: Grouping, asked: dict[str, float]) -> dict[str, Any]:
+def describe(
+    checkpoint: Checkpoint, pruned: PrunedNetwork, grouping: Grouping, asked: dict[str, float]
+) -> dict[str, Any]:
     """Entry of one network in pruning.json.
 
     Parameters

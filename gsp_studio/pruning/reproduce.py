@@ -129,13 +129,13 @@ def _check(out: Path) -> None:
         if importlib.util.find_spec(package) is None:
             raise ValueError(f'{needs}, which is not installed; pip install "gsp-studio[pruning]" adds it')
     check_directory(out)
-    listed = _listed(out)
+    listed = _list(out)
     for name in FILES:
         if (out / name).exists() and name not in listed:
             raise ExportError(f"{out} already holds {name}, which no recipe made there; choose another folder")
 
 
-def _listed(out: Path) -> list[str]:
+def _list(out: Path) -> list[str]:
     try:
         content = json.loads((out / RECIPE).read_text(encoding="utf-8"))
         return [str(name) for name in content["files"]] if content["program"] == PROGRAM else []

@@ -77,7 +77,7 @@ class Sets:
     means: Array
     deviations: Array
 
-    def normalized(self, batch: Array) -> torch.Tensor:
+    def normalize(self, batch: Array) -> torch.Tensor:
         """A batch as a network sees it."""
         return torch.from_numpy((batch - self.means) / self.deviations)
 
@@ -139,7 +139,7 @@ def train(
     """
     device = next(model.parameters()).device
     optimizer = torch.optim.SGD(model.parameters(), stage.rate, momentum=0.9, nesterov=True, weight_decay=stage.decay)
-    first = _resumed(state, model, optimizer, pruner)
+    first = _resume(state, model, optimizer, pruner)
     for _ in range(first):
         if on_epoch is not None:
             on_epoch()
@@ -170,7 +170,7 @@ def train(
 def _step(
     model: nn.Module, sets: Sets, chosen: Array, rng: np.random.Generator, optimizer: Any, device: torch.device
 ) -> None:
-    x = sets.normalized(sets.train.batch(chosen, rng)).to(device)
+    x = sets.normalize(sets.train.batch(chosen, rng)).to(device)
     y = torch.from_numpy(sets.train.labels[chosen]).to(device)
     optimizer.zero_grad()
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
@@ -187,7 +187,7 @@ def accuracy(model: nn.Module, sets: Sets) -> float:
     with torch.inference_mode():
         for first in range(0, count, _EVALUATED):
             chosen = np.arange(first, min(first + _EVALUATED, count))
-            scores = model(sets.normalized(sets.test.batch(chosen)).to(device))
+            scores = model(sets.normalize(sets.test.batch(chosen)).to(device))
             right += int((scores.argmax(1).cpu().numpy() == sets.test.labels[chosen]).sum())
     return right / count
 
@@ -202,7 +202,7 @@ def _keep(state: Path, epoch: int, model: nn.Module, optimizer: Any, pruner: GSP
     write_whole(state, lambda path: torch.save(content, path))
 
 
-def _resumed(state: Path | None, model: nn.Module, optimizer: Any, pruner: GSPPruner | None) -> int:
+def _resume(state: Path | None, model: nn.Module, optimizer: Any, pruner: GSPPruner | None) -> int:
     """Put a kept state back; the number of epochs that are done."""
     if state is None or not state.exists():
         return 0

@@ -12,7 +12,7 @@ import pytest
 
 from gsp_studio.cli import COMMANDS, _parser, main
 from gsp_studio.commands import arguments
-from gsp_studio.engine.cluster import deferred
+from gsp_studio.engine.cluster import defer_interrupts
 from gsp_studio.engine.progress import ProgressBar
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.export import run_folder
@@ -213,7 +213,7 @@ def test_an_interrupt_waits_for_processes_to_be_started():
     told = []
 
     def start():
-        with deferred():
+        with defer_interrupts():
             signal.raise_signal(signal.SIGINT)
             done = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=False)
             told.append(done.stdout.strip())

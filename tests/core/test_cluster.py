@@ -13,7 +13,7 @@ import gsp_studio as gs
 from gsp_studio.backends.blocks import BlockMatrix, Interrupted
 from gsp_studio.core.distributed import dask_workers as on_dask
 from gsp_studio.core.distributed.coefficients import Coefficients
-from gsp_studio.core.distributed.dask_workers import spread, streamed
+from gsp_studio.core.distributed.dask_workers import spread, to_blocks
 from gsp_studio.core.distributed.protocol import ClusterError
 from gsp_studio.core.nmf import METHODS
 
@@ -138,7 +138,7 @@ def test_a_run_is_steered_edited_and_its_coefficients_fetched(client):
 
 
 def test_without_a_client_chunks_are_read_here(here):
-    X = streamed(chunked(data()))
+    X = to_blocks(chunked(data()))
     assert np.array_equal(X[:, 90:450], data()[:, 90:450])
     there = gs.factorize(X, params())
     assert np.array_equal(there.W, here["psnmf"].W)

@@ -8,7 +8,7 @@ import pytest
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import column_sparse_projection, group_sparse_projection, project_to_zeros
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.core.vectors import Ragged
+from gsp_studio.core.vectors import RaggedVectors
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -187,7 +187,7 @@ def test_bad_input_leaves_the_output_alone():
 def test_vectors_in_one_buffer_are_the_list_of_their_views():
     rng = np.random.default_rng(8)
     vectors = [rng.standard_normal(n) for n in (5, 40, 2, 311)]
-    x = Ragged(np.concatenate(vectors), np.array([0, 5, 45, 47, 358]))
+    x = RaggedVectors(np.concatenate(vectors), np.array([0, 5, 45, 47, 358]))
     expected = group_sparse_projection(vectors, 0.6)
     before = x.values.copy()
     for found in (group_sparse_projection(x, 0.6), SparsityPath(x).project(0.6)):
@@ -216,11 +216,11 @@ def test_vectors_in_one_buffer_are_the_list_of_their_views():
 )
 def test_buffers_that_hold_no_vectors(values, offsets, message):
     with pytest.raises(ValueError, match=message):
-        group_sparse_projection(Ragged(values, np.array(offsets)), 0.5)
+        group_sparse_projection(RaggedVectors(values, np.array(offsets)), 0.5)
 
 
 def test_a_buffer_has_no_weights_and_its_output_is_one():
-    x = Ragged(np.ones(6), np.array([0, 3, 6]))
+    x = RaggedVectors(np.ones(6), np.array([0, 3, 6]))
     with pytest.raises(ValueError, match="weights are for arrays and lists"):
         group_sparse_projection(x, 0.5, np.ones(3))
     with pytest.raises(ValueError, match=r"accepted is an array of float64 \(6,\)"):

@@ -169,7 +169,7 @@ def test_steering_is_not_told_the_unit(method, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("method", ["psnmf", "l1ahals", "nenmf"])
-def test_streamed_images_are_multiplied_as_they_are_read(method, dtype):
+def test_image_stream_images_are_multiplied_as_they_are_read(method, dtype):
     X = data(dtype)
     plain = gs.factorize(X, params(method), "cpu")
     for exponent in EXPONENTS[dtype]:

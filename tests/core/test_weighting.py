@@ -74,7 +74,7 @@ def test_without_contrast_all_pixels_cost_the_same():
 
 def test_inverted_twice_is_the_same():
     weights = weighting.centre((9, 9))
-    np.testing.assert_allclose(weighting.inverted(weighting.inverted(weights)), weights)
+    np.testing.assert_allclose(weighting.invert(weighting.invert(weights)), weights)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 import gsp_studio as gs
 from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.core.distributed.protocol import ClusterError
-from gsp_studio.engine.cluster import Cluster, check_address, close_all, connected, known
+from gsp_studio.engine.cluster import Cluster, check_address, close_all, connect, known
 from gsp_studio.engine.run import FinishReason, RunSpec, RunState
 from gsp_studio.engine.runner import Runner
 
@@ -70,7 +70,7 @@ def test_a_run_with_a_window_gets_its_coefficients_and_goes_on_when_a_worker_is_
     runner = Runner(spec(address, tmp_path, gs.Params(4, "ahals", seed=1, max_iter=400, tol=0.0)))
     runner.start()
     assert until(runner, 5) >= 5
-    client = connected(address).client
+    client = connect(address).client
     killed = next(iter(client.run(os.getpid).values()))
     os.kill(killed, signal.SIGKILL)
     assert runner.join(120)
@@ -88,7 +88,7 @@ def test_a_run_gives_what_it_gives_here(address, here, tmp_path):
     outcome = Runner(spec(address, tmp_path)).run()
     assert outcome.reason is FinishReason.MAX_ITER, outcome.error_text
     assert outcome.result.error == pytest.approx(here.error, abs=1e-4)
-    status = connected(address).status()
+    status = connect(address).status()
     assert (status.workers, status.address[:6]) == (2, "tcp://")
     assert status.dashboard.startswith("http://127.0.0.1:")
     assert 0 < status.used < status.limit
@@ -119,7 +119,7 @@ def test_a_scheduler_that_goes_ends_the_run_with_a_sentence_and_the_best_iterate
     runner = Runner(spec(address, tmp_path, gs.Params(4, "ahals", seed=1, max_iter=100_000, tol=0.0)))
     runner.start()
     done = until(runner, 3)
-    connected(address)._local.close(timeout=5)
+    connect(address)._local.close(timeout=5)
     assert runner.join(120)
     outcome = runner.poll().outcome
     assert (runner.state, outcome.reason) == (RunState.FAILED, FinishReason.FAILED)
@@ -191,7 +191,7 @@ class Kept(logging.Handler):
 
 
 def test_what_dask_prints_goes_into_the_log(address, capsys):
-    connected(address)  # which has Dask's own loggers say nothing of local workers
+    connect(address)  # which has Dask's own loggers say nothing of local workers
     kept = Kept()
     logging.getLogger("gsp_studio").addHandler(kept)
     try:

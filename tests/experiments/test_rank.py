@@ -15,7 +15,7 @@ from gsp_studio.experiments.rank import (
     bicross_validated_errors,
     stability_of,
     study_ranks,
-    suggested,
+    suggest_rank,
 )
 
 
@@ -116,8 +116,8 @@ def test_the_smallest_rank_that_is_as_good_is_suggested():
     def row(rank, mean, half):
         return RankRow(rank, np.array([mean - half, mean + half]), np.ones(1), 1.0, np.ones(rank))
 
-    assert suggested([row(2, 0.5, 0.01), row(3, 0.21, 0.01), row(4, 0.2, 0.02)])[0] == 3
-    rank, reason = suggested([row(2, 0.5, 0.01), row(3, 0.3, 0.01), row(4, 0.2, 0.02)])
+    assert suggest_rank([row(2, 0.5, 0.01), row(3, 0.21, 0.01), row(4, 0.2, 0.02)])[0] == 3
+    rank, reason = suggest_rank([row(2, 0.5, 0.01), row(3, 0.3, 0.01), row(4, 0.2, 0.02)])
     assert (rank, reason) == (4, "its cross-validated error, 20.00 %, is the lowest; no larger rank was tried")
 
 
@@ -129,14 +129,14 @@ def test_ranks_are_told_apart_within_blocks():
 
     noise = 0.002 * np.array([1, -1] * 4)
     rows = [row(2, 0.2), row(3, 0.02 + noise), row(4, 0.001 + noise), row(5, 0.0 * hard), row(6, 0.01)]
-    assert suggested(rows[1:])[0] == 4, "3 is worse in every block"
-    assert "within two standard errors of the lowest, 50.00 % at rank 5" in suggested(rows[1:])[1]
-    rank, reason = suggested([row(2, 0.2), row(3, 0.02), row(4, 0.003), row(5, 0.0), row(6, 0.01)])
+    assert suggest_rank(rows[1:])[0] == 4, "3 is worse in every block"
+    assert "within two standard errors of the lowest, 50.00 % at rank 5" in suggest_rank(rows[1:])[1]
+    rank, reason = suggest_rank([row(2, 0.2), row(3, 0.02), row(4, 0.003), row(5, 0.0), row(6, 0.01)])
     assert rank == 4, "worse in every block, and yet by next to nothing"
     assert "next to nothing above the lowest" in reason
-    rank, reason = suggested([row(2, 0.2), row(3, 0.02), row(4, 0.0), row(5, 0.01)])
+    rank, reason = suggest_rank([row(2, 0.2), row(3, 0.02), row(4, 0.0), row(5, 0.01)])
     assert (rank, reason) == (4, "its cross-validated error, 50.00 %, is the lowest")
-    assert suggested([row(7, 0.0)]) == (7, "its cross-validated error, 50.00 %, is the lowest")
+    assert suggest_rank([row(7, 0.0)]) == (7, "its cross-validated error, 50.00 %, is the lowest")
 
 
 def test_one_seed_has_no_partner_and_one_part_no_rival():

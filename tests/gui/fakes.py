@@ -12,7 +12,7 @@ import numpy as np
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.engine.run import FinishReason, Outcome, Record
-from gsp_studio.gui.state import Capabilities, DisplayedBasis, Pinned, RunEntry, RunSettings
+from gsp_studio.gui.state import Capabilities, DisplayedBasis, RunEntry, RunSettings, UnprojectedBasis
 from gsp_studio.io.dataset import Dataset
 
 KNOWN = Capabilities(
@@ -60,12 +60,12 @@ def shown(
     return replace(made, **changes)
 
 
-def pinned(data: Dataset, sparsity: float = 0.3, rank: int = 5) -> Pinned:
+def pinned(data: Dataset, sparsity: float = 0.3, rank: int = 5) -> UnprojectedBasis:
     """A dense basis for these data."""
     W = np.random.default_rng(1).random((data.X.shape[0], rank)).astype(np.float32)
     H = np.random.default_rng(2).random((rank, data.X.shape[1])).astype(np.float32)
     gram = GramError(data.X @ H.T, H @ H.T, float(np.sum(data.X**2)))
-    return Pinned(W, H, gram, sparsity, 0.1, "a test")
+    return UnprojectedBasis(W, H, gram, sparsity, 0.1, "a test")
 
 
 def record(n_iter: int, error: float = 0.1, sparsity: float = 0.5, target: float = 0.85) -> Record:

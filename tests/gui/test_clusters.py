@@ -157,7 +157,7 @@ def test_a_result_whose_coefficients_stay_on_the_cluster_is_used_as_any(on_clust
     session.exports.export(tmp_path / "out", session.runs.at(0))
     wait_until(lambda: (tmp_path / "out" / "run.json").exists())
     assert np.array_equal(np.load(tmp_path / "out" / "H.npy"), np.asarray(entry.shown.H))
-    store, saved = window.filing.store, Listener(window.filing.store, "saved", "failed")
+    store, saved = window.session_menu.store, Listener(window.session_menu.store, "saved", "failed")
     store.save(tmp_path / "kept.gsps")
     wait_until(lambda: saved["saved"] or saved["failed"])
     assert not saved["failed"]

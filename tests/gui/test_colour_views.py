@@ -18,7 +18,7 @@ from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
 from gsp_studio.gui.jobs import projector
 from gsp_studio.gui.panels.basis_montage import MontagePanel
 from gsp_studio.gui.state import DisplayedBasis, RunSettings, View
-from gsp_studio.gui.widgets.image_plates import coloured, grey_table
+from gsp_studio.gui.widgets.image_plates import colour_image, grey_table
 from gsp_studio.gui.widgets.picture import qimage_of, scaled_to_grey
 from gsp_studio.gui.widgets.tile_buffer import GAP_COLOUR, Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
@@ -122,7 +122,7 @@ def test_pictures_and_plates() -> None:
     np.testing.assert_array_equal(pixels_of(qimage_of(scaled_to_grey(image))), scaled_to_grey(image))
     low, high = 0.2, 0.7
     expected = np.clip(255 * (image - low) / (high - low), 0, 255)
-    np.testing.assert_allclose(pixels_of(coloured(image, grey_table(), low, high)), expected, atol=0.51)
+    np.testing.assert_allclose(pixels_of(colour_image(image, grey_table(), low, high)), expected, atol=0.51)
 
 
 def test_the_dialog_asks_for_colour_where_there_is_one(show: Callable[..., QWidget], tmp_path: Path) -> None:

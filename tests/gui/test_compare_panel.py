@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
 from gsp_studio.core.matching import match_bases
-from gsp_studio.gui.jobs.comparison import compared
+from gsp_studio.gui.jobs.comparison import compare_runs
 from gsp_studio.gui.panels import compare
 from gsp_studio.gui.panels.compare import ComparePanel
 from gsp_studio.gui.state import Comparison, RunEntry, View
@@ -65,7 +65,7 @@ def test_behind_another_tab_it_asks_when_it_comes_to_sight(panel: ComparePanel) 
     assert heard.is_silent
     panel.show()
     assert heard["compareRequested"] == [(0, 1)]
-    panel.set_comparison(compared(*runs))
+    panel.set_comparison(compare_runs(*runs))
     panel.hide()
     panel.show()
     assert len(heard["compareRequested"]) == 1
@@ -76,7 +76,7 @@ def test_matched_basis_images_share_their_cells(panel: ComparePanel) -> None:
     W = first.shown.W
     second = fakes.run_entry(2, DATA, seed=1, W=W[:, [4, 2, 0, 1, 3]] * np.float32(3))
     panel.set_runs([first, second])
-    panel.set_comparison(compared(first, second))
+    panel.set_comparison(compare_runs(first, second))
     settle()
     tiles = [painted(view, view._buffer) for view in panel.tiles]
     assert len(np.unique(tiles[0])) > 5
@@ -87,7 +87,7 @@ def test_matched_basis_images_share_their_cells(panel: ComparePanel) -> None:
 def test_words_tell_the_differences_and_the_pair_under_the_pointer(panel: ComparePanel) -> None:
     first = fakes.run_entry(1, DATA, seed=0, error=0.1)
     second = fakes.run_entry(2, DATA, rank=7, seed=1, error=0.075)
-    found = compared(first, second)
+    found = compare_runs(first, second)
     panel.set_runs([first, second])
     panel.set_comparison(found)
     settle()
@@ -106,7 +106,7 @@ def test_words_tell_the_differences_and_the_pair_under_the_pointer(panel: Compar
 def test_a_click_marks_the_cell_in_both(panel: ComparePanel) -> None:
     runs = [entry(1, 0), entry(2, 1)]
     panel.set_runs(runs)
-    panel.set_comparison(compared(*runs))
+    panel.set_comparison(compare_runs(*runs))
     settle()
     view = panel.tiles[1]
     QTest.mouseClick(view.viewport(), LEFT, pos=tile_centre(view, 3).toPoint())
@@ -116,7 +116,7 @@ def test_a_click_marks_the_cell_in_both(panel: ComparePanel) -> None:
 def test_zoom_is_linked(panel: ComparePanel) -> None:
     runs = [entry(1, 0), entry(2, 1)]
     panel.set_runs(runs)
-    panel.set_comparison(compared(*runs))
+    panel.set_comparison(compare_runs(*runs))
     settle()
     first, second = (view._box for view in panel.tiles)
     first.scaleBy((0.5, 0.5))
@@ -162,15 +162,15 @@ def permuted(one: RunEntry) -> RunEntry:
 def test_the_difference_of_a_permuted_copy_is_black(panel: ComparePanel) -> None:
     first, second = entry(1, 0), entry(2, 1)
     panel.set_runs([first, second])
-    panel.set_comparison(compared(first, permuted(first)))
+    panel.set_comparison(compare_runs(first, permuted(first)))
     QTest.mouseClick(panel.mode.buttons[2], LEFT)
     assert tiles_of(panel.tiles[0]).max() == 254, "the first as it is"
     assert tiles_of(panel.tiles[1]).max() <= 1
     assert "the same basis images" in words(panel)
-    panel.set_comparison(compared(first, second))
+    panel.set_comparison(compare_runs(first, second))
     found = tiles_of(panel.tiles[1])
     assert all(tile.max() > 20 for tile in found), "other images are not black"
-    one, two = compare.in_cells(compared(first, second))
+    one, two = compare.in_cells(compare_runs(first, second))
     top = np.maximum(one.max(axis=0), two.max(axis=0))
     wanted = DATA.as_images(np.abs(one - two) / top) * 254.49
     np.testing.assert_allclose(found, np.minimum(wanted, 254), atol=1.01)
@@ -179,7 +179,7 @@ def test_the_difference_of_a_permuted_copy_is_black(panel: ComparePanel) -> None
 def test_flicker_shows_both_in_turn(panel: ComparePanel, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = entry(1, 0), entry(2, 1)
     panel.set_runs([first, second])
-    panel.set_comparison(compared(first, second))
+    panel.set_comparison(compare_runs(first, second))
     QTest.mouseClick(panel.mode.buttons[1], LEFT)
     assert "Run 1" in words(panel)
     one = tiles_of(panel.flicker)
@@ -203,7 +203,7 @@ def test_flicker_shows_both_in_turn(panel: ComparePanel, monkeypatch: pytest.Mon
 def test_runs_of_other_ranks_flicker_in_as_many_cells(panel: ComparePanel) -> None:
     first, second = entry(1, 0), entry(2, 1, rank=3)
     panel.set_runs([first, second])
-    panel.set_comparison(compared(first, second))
+    panel.set_comparison(compare_runs(first, second))
     QTest.mouseClick(panel.mode.buttons[1], LEFT)
     assert len(tiles_of(panel.flicker)) == 5
     panel.turn_over()
@@ -226,12 +226,12 @@ def test_more_than_two_runs_stand_side_by_side(panel: ComparePanel) -> None:
     settle()
     assert [column.remove.isVisible() for column in panel.columns] == [False, False, True, True]
     places = heard["compareRequested"][-1]
-    panel.set_comparison(compared(*(runs[k] for k in places)))
+    panel.set_comparison(compare_runs(*(runs[k] for k in places)))
     settle()
     assert all(view.isVisible() and len(tiles_of(view)) == 5 for view in panel.tiles)
     QTest.mouseClick(panel.columns[2].remove, LEFT)
     assert heard["compareRequested"][-1] == (places[0], places[1], places[3])
-    panel.set_comparison(compared(*(runs[k] for k in places)))
+    panel.set_comparison(compare_runs(*(runs[k] for k in places)))
     assert len(panel.columns) == 3, "an answer about other columns is dropped"
     panel.set_runs(runs[:2])
     assert len(panel.columns) == 2
@@ -244,7 +244,7 @@ def test_contrast_is_linked(panel: ComparePanel) -> None:
     W[0] += 3  # one pixel far above the others: at length 1 the rest of the image is darker
     second = fakes.run_entry(2, DATA, W=W, order=first.shown.order)
     panel.set_runs([first, second])
-    found = compared(first, second)
+    found = compare_runs(first, second)
     panel.set_comparison(found)
     one, two = (tiles_of(view).max(axis=(1, 2)) for view in panel.tiles)
     cells = compare.in_cells(found)

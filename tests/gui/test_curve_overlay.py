@@ -11,7 +11,7 @@ import pytest
 from handling import change_theme, settle
 from PySide6.QtWidgets import QWidget
 
-from gsp_studio.gui.jobs.comparison import compared
+from gsp_studio.gui.jobs.comparison import compare_runs
 from gsp_studio.gui.panels.curves import CurvesPanel
 from gsp_studio.gui.state import Phase, RunEntry
 from gsp_studio.io.annotations import Annotations
@@ -38,7 +38,7 @@ def curves_of(panel: CurvesPanel) -> list[tuple[np.ndarray, np.ndarray]]:
 def test_they_lie_over_each_other_while_somebody_compares(panel: CurvesPanel) -> None:
     runs = [entry(1, 20, 0.5, 0.3), entry(2, 60, 0.2, 0.9)]
     panel.set_records(runs[0].records)
-    panel.set_comparison(compared(*runs))
+    panel.set_comparison(compare_runs(*runs))
     assert curves_of(panel) == []
     panel.set_comparing(True)
     settle()
@@ -63,7 +63,7 @@ def test_they_lie_over_each_other_while_somebody_compares(panel: CurvesPanel) ->
 
 
 def test_a_run_that_is_going_has_the_plots_for_itself(panel: CurvesPanel) -> None:
-    panel.set_comparison(compared(entry(1, 20, 0.5, 0.3), entry(2, 60, 0.2, 0.9)))
+    panel.set_comparison(compare_runs(entry(1, 20, 0.5, 0.3), entry(2, 60, 0.2, 0.9)))
     panel.set_comparing(True)
     panel.set_records([fakes.record(1)])
     panel.set_phase(Phase.RUNNING)

@@ -269,7 +269,7 @@ def test_more_exports_are_offered_and_remembered(
     window.session.run()
     wait_until(lambda: window.session.phase is Phase.IDLE)
     settings.setValue("export", str(tmp_path))
-    window.asking.export()
+    window.prompts.export()
     dialog = next(w for w in QApplication.topLevelWidgets() if isinstance(w, ExportDialog) and w.isVisible())
     assert list(dialog.extras) == [name for name in EXTRAS if name != "pictures"], "these images are no patches"
     dialog.extras["mat"].click()
@@ -280,7 +280,7 @@ def test_more_exports_are_offered_and_remembered(
     wait_until(lambda: heard["exported"])
     assert (tmp_path / "out" / "factors.mat").exists()
     assert (tmp_path / "out" / "report.html").exists()
-    window.asking.export()
+    window.prompts.export()
     again = next(w for w in QApplication.topLevelWidgets() if isinstance(w, ExportDialog) and w.isVisible())
     assert [name for name, box in again.extras.items() if box.isChecked()] == ["mat", "report"]
     again.close()

@@ -53,7 +53,7 @@ def fill(window: MainWindow, stack: Path, runs: int = 2) -> None:
 
 
 def wait_for(window: MainWindow) -> None:
-    wait_until(lambda: not window.filing.store.is_busy)
+    wait_until(lambda: not window.session_menu.store.is_busy)
 
 
 def dialogs() -> list[ErrorDialog]:
@@ -62,7 +62,7 @@ def dialogs() -> list[ErrorDialog]:
 
 def recent_of(window: MainWindow) -> list[str]:
     """Texts of the menu's sessions, without the entry that shows all."""
-    texts = [action.text() for action in window.filing.recent.actions() if not action.isSeparator()]
+    texts = [action.text() for action in window.session_menu.recent.actions() if not action.isSeparator()]
     assert not texts or texts[-1] == "&Show all, remove..."
     return texts[:-1]
 
@@ -72,8 +72,8 @@ def test_a_session_is_saved_and_comes_back(make_window: Callable[[], MainWindow]
     fill(one, stack)
     assert one.isWindowModified()
     path = tmp_path / "faces.gsps"
-    heard = Listener(one.filing.store, "saved")
-    one.filing.store.save(path)
+    heard = Listener(one.session_menu.store, "saved")
+    one.session_menu.store.save(path)
     wait_until(lambda: heard["saved"])
     assert not one.isWindowModified()
     assert one.windowTitle() == "faces.gsps (x.npy)[*] – GSP Studio"
@@ -83,7 +83,7 @@ def test_a_session_is_saved_and_comes_back(make_window: Callable[[], MainWindow]
     one.docks["Log"].hide()
 
     two = make_window()
-    two.asking.open(path)
+    two.prompts.open(path)
     wait_until(lambda: two.session.runs.entries)
     wait_for(two)
     settle()
@@ -107,7 +107,7 @@ def test_a_session_is_saved_and_comes_back(make_window: Callable[[], MainWindow]
     wait_until(lambda: session.phase is Phase.IDLE)
     assert session.runs.entries[-1].number == 3
     assert two.isWindowModified()
-    two.filing.save()
+    two.session_menu.save()
     wait_for(two)
     assert not two.isWindowModified()
     assert len(read_session(path).runs) == 3
@@ -120,11 +120,11 @@ def test_docks_and_the_view_in_front_come_back(
     fill(one, stack, runs=1)
     one.docks["Curves"].hide()
     one.centre.show_view("Path")
-    one.filing.store.save(tmp_path / "s.gsps")
+    one.session_menu.store.save(tmp_path / "s.gsps")
     wait_for(one)
     two = make_window()
     assert two.docks["Curves"].isVisible()
-    two.filing.open(tmp_path / "s.gsps")
+    two.session_menu.open(tmp_path / "s.gsps")
     wait_until(lambda: two.session.runs.entries)
     assert not two.docks["Curves"].isVisible()
     assert two.centre.current == "Path"
@@ -138,11 +138,11 @@ def test_weights_and_copied_images_come_back(
     weights = np.linspace(0.1, 1, 48)
     one.session.settings.set_weights(weights)
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "copied"), ""))
-    one.filing.save_as(with_data=True)
+    one.session_menu.save_as(with_data=True)
     wait_for(one)
     stack.unlink()
     two = make_window()
-    two.filing.open(tmp_path / "copied.gsps")
+    two.session_menu.open(tmp_path / "copied.gsps")
     wait_until(lambda: two.session.runs.entries)
     assert np.array_equal(two.session.settings.weights, weights)
     assert two.session.dataset.X.shape == (48, 60)
@@ -153,12 +153,12 @@ def test_images_that_were_moved_are_asked_for(
 ) -> None:
     one = make_window()
     fill(one, stack, runs=1)
-    one.filing.store.save(tmp_path / "s.gsps")
+    one.session_menu.store.save(tmp_path / "s.gsps")
     wait_for(one)
     (tmp_path / "elsewhere").mkdir()
     moved = shutil.move(stack, tmp_path / "elsewhere" / "y.npy")
     two = make_window()
-    two.filing.open(tmp_path / "s.gsps")
+    two.session_menu.open(tmp_path / "s.gsps")
     wait_until(dialogs)
     [dialog] = dialogs()
     assert "The images of s.gsps are not there any more" in dialog.sentence
@@ -175,7 +175,7 @@ def test_what_is_no_session_is_one_sentence(window: MainWindow, tmp_path: Path, 
         path.write_text("words")
     elif kind == "folder":
         path.mkdir()
-    window.asking.open(path)
+    window.prompts.open(path)
     wait_until(dialogs)
     assert len(dialogs()) == 1
     assert str(path) in dialogs()[0].sentence
@@ -184,7 +184,7 @@ def test_what_is_no_session_is_one_sentence(window: MainWindow, tmp_path: Path, 
 
 def test_a_session_that_cannot_be_written_is_one_dialog(window: MainWindow, stack: Path, tmp_path: Path) -> None:
     fill(window, stack, runs=1)
-    window.filing.store.save(tmp_path / "gone" / "s.gsps")
+    window.session_menu.store.save(tmp_path / "gone" / "s.gsps")
     wait_until(dialogs)
     assert "s.gsps cannot be written: No such file or directory" in dialogs()[0].sentence
     assert window.isWindowModified()
@@ -192,7 +192,7 @@ def test_a_session_that_cannot_be_written_is_one_dialog(window: MainWindow, stac
 
 def test_nothing_to_save_is_said(window: MainWindow) -> None:
     heard = Listener(window.session, "failed")
-    window.filing.save()
+    window.session_menu.save()
     assert heard["failed"] == [("There is nothing to save yet; open some images first.", "")]
 
 
@@ -202,14 +202,14 @@ def test_recent_sessions_are_listed(
     one = make_window()
     fill(one, stack, runs=1)
     for name in ("a", "b", "a"):
-        one.filing.store.save(tmp_path / f"{name}.gsps")
+        one.session_menu.store.save(tmp_path / f"{name}.gsps")
         wait_for(one)
     texts = [text.partition(", 20")[0] for text in recent_of(one)]
     assert texts == ["a.gsps: x.npy, 1 run", "b.gsps: x.npy, 1 run"]
     two = make_window()
-    two.filing.recent.actions()[1].trigger()
+    two.session_menu.recent.actions()[1].trigger()
     wait_until(lambda: two.session.runs.entries)
-    assert two.filing.store.path == tmp_path / "b.gsps"
+    assert two.session_menu.store.path == tmp_path / "b.gsps"
 
 
 def test_notes_are_written_in_the_list(window: MainWindow, stack: Path) -> None:
@@ -233,9 +233,9 @@ def test_what_was_not_saved_is_kept_and_found(
 ) -> None:
     root = tmp_path / "recovery"
     one = make_window()
-    one.filing.watch(root)
+    one.session_menu.watch(root)
     fill(one, stack)
-    one.filing.store.autosave.save()
+    one.session_menu.store.autosave.save()
     wait_for(one)
     [folder] = root.iterdir()
     kept = recovery.read_folder(folder)
@@ -246,10 +246,10 @@ def test_what_was_not_saved_is_kept_and_found(
     assert recovery.closed(root) == [folder], "it was not saved: it can be opened the next time"
 
     two = make_window()
-    two.filing.watch(root)
+    two.session_menu.watch(root)
     [text] = recent_of(two)
     assert text.startswith("Not saved: x.npy, 2 runs, 20")
-    two.filing.recent.actions()[0].trigger()
+    two.session_menu.recent.actions()[0].trigger()
     wait_until(lambda: two.session.runs.entries)
     wait_for(two)
     assert two.session.runs.entries[0].remarks == Annotations(
@@ -259,24 +259,24 @@ def test_what_was_not_saved_is_kept_and_found(
     assert not folder.exists(), "what it held is in the new window's folder"
     [anew] = root.iterdir()
     assert [run.number for run in recovery.read_folder(anew).runs] == [1, 2]
-    two.filing.store.save(tmp_path / "s.gsps")
+    two.session_menu.store.save(tmp_path / "s.gsps")
     wait_for(two)
     two.close()
     assert list(root.iterdir()) == [], "all of it is in a file"
 
 
 def test_only_what_changed_is_written(window: MainWindow, stack: Path, tmp_path: Path) -> None:
-    window.filing.watch(tmp_path / "recovery")
+    window.session_menu.watch(tmp_path / "recovery")
     fill(window, stack)
-    window.filing.store.autosave.save()
+    window.session_menu.store.autosave.save()
     wait_for(window)
     [folder] = (tmp_path / "recovery").iterdir()
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    window.filing.store.autosave.save()
+    window.session_menu.store.autosave.save()
     wait_for(window)
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
     window.session.settings.set_sparsity(0.8)
-    window.filing.store.autosave.save()
+    window.session_menu.store.autosave.save()
     wait_for(window)
     changed = [path for path in folder.iterdir() if path.stat().st_mtime_ns != before.get(path)]
     assert [path.name for path in changed] == ["state.json"]
@@ -289,14 +289,14 @@ def test_only_what_changed_is_written(window: MainWindow, stack: Path, tmp_path:
 
 
 def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_path: Path) -> None:
-    window.filing.watch(tmp_path / "recovery")
+    window.session_menu.watch(tmp_path / "recovery")
     session = window.session
     session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=100_000, tol=0.0, sparsity=0.4))
     session.open(stack)
     wait_until(lambda: session.display.shown is not None)
     session.run()
     wait_until(lambda: len(session.course.records) > 20)
-    window.filing.store.autosave.save()
+    window.session_menu.store.autosave.save()
     wait_for(window)
     [folder] = (tmp_path / "recovery").iterdir()
     [kept] = recovery.read_folder(folder).runs
@@ -313,10 +313,10 @@ def test_a_run_that_is_going_is_kept_too(window: MainWindow, stack: Path, tmp_pa
 
 def test_that_nothing_can_be_kept_is_said_once(window: MainWindow, stack: Path, tmp_path: Path) -> None:
     (tmp_path / "recovery").write_text("a file where the folder should be")
-    window.filing.watch(tmp_path / "recovery")
+    window.session_menu.watch(tmp_path / "recovery")
     heard = Listener(window.session, "failed")
     fill(window, stack)
-    window.filing.store.autosave.save()
+    window.session_menu.store.autosave.save()
     wait_for(window)
     [(sentence, _)] = heard["failed"]
     assert sentence.startswith("Your work cannot be autosaved: ")
@@ -332,7 +332,7 @@ from gsp_studio.gui.state import RunSettings, Phase
 app = make_application()
 window = make_window(QSettings(sys.argv[3], QSettings.Format.IniFormat))
 session = window.session
-window.firstPainted.connect(lambda: window.filing.watch(Path(sys.argv[1])))
+window.firstPainted.connect(lambda: window.session_menu.watch(Path(sys.argv[1])))
 window.show()
 count = 0
 print(0, flush=True)
@@ -343,7 +343,7 @@ def step():
     if session.phase is Phase.EMPTY and not session.loader.is_loading:
         session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=5, sparsity=0.4))
         session.open(sys.argv[2])
-    elif session.phase is Phase.IDLE and not window.filing.store.is_busy:
+    elif session.phase is Phase.IDLE and not window.session_menu.store.is_busy:
         if len(session.runs.entries) > count:
             count = len(session.runs.entries)
             print(count, flush=True)
@@ -394,7 +394,7 @@ def test_a_killed_app_offers_what_it_did(make_window: Callable[[], MainWindow], 
     root = tmp_path / "recovery"
     done = killed(root, stack, tmp_path / "killed.ini", 4, 0.1)
     window = make_window()
-    window.filing.watch(root)
+    window.session_menu.watch(root)
     wait_until(dialogs)
     [dialog] = dialogs()
     assert "GSP Studio was not closed properly" in dialog.sentence
@@ -415,7 +415,7 @@ def test_what_is_not_recovered_is_not_offered_again(
         gone.save_state({}, {})
         gone._lock.close()
     window = make_window()
-    window.filing.watch(root)
+    window.session_menu.watch(root)
     wait_until(dialogs)
     dialogs()[0].reject()
     assert recovery.lost(root) == []
@@ -425,12 +425,12 @@ def test_what_is_not_recovered_is_not_offered_again(
 
 
 def test_other_images_begin_a_folder_of_their_own(window: MainWindow, stack: Path, tmp_path: Path) -> None:
-    window.filing.watch(tmp_path / "recovery")
+    window.session_menu.watch(tmp_path / "recovery")
     fill(window, stack)
     np.save(tmp_path / "y.npy", np.random.default_rng(1).integers(0, 255, (40, 8, 6), np.uint8))
     window.session.open(tmp_path / "y.npy")
     wait_until(lambda: window.session.dataset.name == "y.npy")
-    window.filing.store.autosave.save()
+    window.session_menu.store.autosave.save()
     wait_for(window)
     old, new = sorted(map(recovery.read_folder, (tmp_path / "recovery").iterdir()), key=lambda kept: kept.data["name"])
     assert (old.data["name"], new.data["name"]) == ("x.npy", "y.npy")
@@ -442,10 +442,10 @@ def test_other_images_begin_a_folder_of_their_own(window: MainWindow, stack: Pat
 
 def test_a_run_is_copied_as_text(window: MainWindow, stack: Path) -> None:
     fill(window, stack, runs=1)
-    window.asking.copy("python")
+    window.prompts.copy("python")
     text = QApplication.clipboard().text()
     assert "import gsp_studio as gs" in text
     assert str(stack) in text
     compile(text, "copied", "exec")
-    window.asking.copy("command")
+    window.prompts.copy("command")
     assert QApplication.clipboard().text().startswith(f"gsp-studio fit {stack} --rank 3")

@@ -115,13 +115,13 @@ def test_from_the_key_to_a_reopened_file(faces_window: MainWindow, tmp_path: Pat
     QTest.keyClick(window.montage.view, Qt.Key.Key_K)
     [entry] = session.runs.entries
     assert not keep.isEnabled()
-    window.asking.copy("python")
+    window.prompts.copy("python")
     compile(QApplication.clipboard().text(), "copied", "exec")
-    store, saved = window.filing.store, Listener(window.filing.store, "saved", "failed")
+    store, saved = window.session_menu.store, Listener(window.session_menu.store, "saved", "failed")
     store.save(tmp_path / "kept.gsps")
     wait_until(lambda: saved["saved"] or saved["failed"])
     assert not saved["failed"]
-    window.filing.open(tmp_path / "kept.gsps")
+    window.session_menu.open(tmp_path / "kept.gsps")
     wait_until(lambda: session.runs.entries and session.runs.entries[0] is not entry)
     settle()
     [reopened] = session.runs.entries

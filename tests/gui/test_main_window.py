@@ -406,7 +406,7 @@ class TestWindow:
         assert window.windowTitle() == "faces.npz[*] – GSP Studio"
 
     def test_about(self, window: MainWindow) -> None:
-        window.asking.about()
+        window.prompts.about()
         assert window.findChildren(AboutDialog)
 
     def test_panels_do_not_know_each_other(self) -> None:

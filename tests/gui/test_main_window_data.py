@@ -112,7 +112,7 @@ def test_folder_and_file_are_asked_for(
     wait_until(lambda: window.session.dataset is not None)
     asked = []
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *told: (asked.append(told[2]), (str(folder), ""))[1])
-    window.asking.file()
+    window.prompts.file()
     assert asked == [str(tmp_path)], "it begins where the last one was"
     wait_until(lambda: not window.session.loader.is_loading)
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_opened_is_said_in_one_sentence(
     window: MainWindow, tmp_path: Path, make: Callable[[Path], Path], remedy: bool
 ) -> None:
     path = make(tmp_path)
-    window.asking.open(path)
+    window.prompts.open(path)
     dialog = wait_for(window, ErrorDialog)
     assert path.name in dialog.sentence
     assert "\n" not in dialog.sentence
@@ -180,7 +180,7 @@ def test_what_cannot_be_opened_is_said_in_one_sentence(
 
 def test_negative_values_can_be_read_in_another_way(window: MainWindow, tmp_path: Path) -> None:
     window.session.settings.set_choice(RunSettings().with_params(rank=2))
-    window.asking.open(negative_file(tmp_path))
+    window.prompts.open(negative_file(tmp_path))
     error = wait_for(window, ErrorDialog)
     QTest.mouseClick(error.remedy, LEFT)
     dialog = wait_for(window, LayoutDialog)
@@ -198,7 +198,7 @@ def test_negative_values_can_be_read_in_another_way(window: MainWindow, tmp_path
 def test_layout_of_the_data_on_the_screen_can_be_changed(window: MainWindow, tmp_path: Path) -> None:
     np.save(tmp_path / "matrix.npy", np.random.default_rng(0).random((36, 50)))
     window.session.settings.set_choice(RunSettings().with_params(rank=3))
-    window.asking.open(tmp_path / "matrix.npy")
+    window.prompts.open(tmp_path / "matrix.npy")
     dialog = wait_for(window, LayoutDialog)
     assert window.session.dataset is None
     wait_until(dialog.accept_button.isEnabled)
@@ -223,7 +223,7 @@ def test_layout_of_the_data_on_the_screen_can_be_changed(window: MainWindow, tmp
 
 def test_layout_dialog_that_is_cancelled_opens_nothing(window: MainWindow, tmp_path: Path) -> None:
     np.save(tmp_path / "matrix.npy", np.random.default_rng(0).random((36, 50)))
-    window.asking.open(tmp_path / "matrix.npy")
+    window.prompts.open(tmp_path / "matrix.npy")
     dialog = wait_for(window, LayoutDialog)
     dialog.reject()
     settle()
@@ -236,7 +236,7 @@ def test_cbcl_faces_come_upright_after_the_layout_is_accepted(window: MainWindow
     path = shared_data / "CBCL.mat"
     raw = scipy.io.loadmat(path)["X"]
     window.session.settings.set_choice(RunSettings().with_params(rank=16))
-    window.asking.open(path)
+    window.prompts.open(path)
     dialog = wait_for(window, LayoutDialog)
     assert (dialog.options.image_shape, dialog.options.order) == ((19, 19), "F")
     wait_until(dialog.accept_button.isEnabled)
@@ -260,7 +260,7 @@ def test_one_photograph_is_offered_in_patches_and_seen_as_a_whole(window: MainWi
     picture = (255 * (values - values.min()) / np.ptp(values)).astype(np.uint8)
     Image.fromarray(picture).save(tmp_path / "photo.png")
     window.session.settings.set_choice(RunSettings().with_params(rank=3))
-    window.asking.open(tmp_path / "photo.png")
+    window.prompts.open(tmp_path / "photo.png")
     dialog = wait_for(window, LayoutDialog)
     wait_until(dialog.accept_button.isEnabled)
     assert [step.kind for step in dialog.steps.steps] == ["patches"]

@@ -32,7 +32,7 @@ FIRST, SECOND, LAST = "conv1.weight", "block.conv2.weight", "fc.weight"
 
 
 def session_of(window: MainWindow) -> NetworkSession:
-    return window.networking.session
+    return window.network_controller.session
 
 
 def view_of(window: MainWindow) -> NetworkView:

@@ -46,7 +46,7 @@ def row(rank: int, error: float) -> RankRow:
 
 
 def test_a_study_suggests_the_rank_that_is_there(five: MainWindow) -> None:
-    five.asking.rank()
+    five.prompts.rank()
     asked = dialog()
     asked.first.setValue(3)
     asked.last.setValue(7)
@@ -64,32 +64,32 @@ def test_a_study_suggests_the_rank_that_is_there(five: MainWindow) -> None:
 
 
 def test_cancel_and_close_end_the_study(five: MainWindow) -> None:
-    five.asking.rank()
+    five.prompts.rank()
     asked = dialog()
-    five.asking.rank()
+    five.prompts.rank()
     assert dialog() is asked, "there is one"
     asked.seeds.setValue(50)
     QTest.mouseClick(asked.start, LEFT)
     wait_until(lambda: asked.bar.value() > 0)
     QTest.mouseClick(asked.start, LEFT)
-    assert not five.session.analyses.ranking.is_going
+    assert not five.session.analyses.rank_study.is_going
     assert "cancelled" in asked._said.text()
     assert not asked.use.isEnabled()
     QTest.mouseClick(asked.start, LEFT)
-    assert five.session.analyses.ranking.is_going
+    assert five.session.analyses.rank_study.is_going
     QTest.keyClick(asked, Qt.Key.Key_Escape)
-    assert not five.session.analyses.ranking.is_going
+    assert not five.session.analyses.rank_study.is_going
     assert five.session.settings.params.rank == 8
 
 
 def test_other_images_end_it_too(five: MainWindow) -> None:
-    five.asking.rank()
+    five.prompts.rank()
     asked = dialog()
     asked.seeds.setValue(50)
     QTest.mouseClick(asked.start, LEFT)
-    five.asking.sample("swimmer")
+    five.prompts.sample("swimmer")
     wait_until(lambda: five.session.dataset.name == "swimmer.npz")
-    assert not five.session.analyses.ranking.is_going
+    assert not five.session.analyses.rank_study.is_going
 
 
 def test_the_dialog_alone(show: Callable[..., QWidget]) -> None:

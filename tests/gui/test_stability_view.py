@@ -270,7 +270,7 @@ def test_from_the_key_to_the_screen(faces_window: MainWindow) -> None:
     assert window.basis._facts["stability"].text() == f"{found.similarity[basis]:.2f}\nover 5 seeds"
     again = len(told["stabilityFound"])
     ask(window)
-    assert session.analyses.checking.entry is None, "it is known"
+    assert session.analyses.stability_check.entry is None, "it is known"
     assert len(told["stabilityFound"]) == again == 1
     assert told["logged"][-1] == told["logged"][-2]
 
@@ -325,7 +325,7 @@ def slow(window: MainWindow) -> None:
     runs.take((*runs.entries[:-1], long))
     runs.show(len(runs.entries) - 1)
     ask(window)
-    wait_until(lambda: window.session.analyses.checking._check.done[1] > 2)
+    wait_until(lambda: window.session.analyses.stability_check._check.done[1] > 2)
 
 
 def test_cancel_ends_it(faces_window: MainWindow) -> None:
@@ -334,8 +334,8 @@ def test_cancel_ends_it(faces_window: MainWindow) -> None:
     assert window.run.cancel.isEnabled()
     assert session.can_cancel
     QTest.mouseClick(window.run.cancel, LEFT)
-    assert session.analyses.checking.entry is None
-    wait_until(lambda: not session.analyses.checking._job.is_busy)
+    assert session.analyses.stability_check.entry is None
+    wait_until(lambda: not session.analyses.stability_check._job.is_busy)
     session.poll()
     settle()
     assert session.runs.entries[0].stability is None
@@ -355,8 +355,8 @@ def test_what_comes_to_the_screen_ends_it(faces_window: MainWindow, what: str) -
     else:
         session.open(sample_path("swimmer"))
         wait_until(lambda: session.dataset.name == "swimmer.npz")
-    assert session.analyses.checking.entry is None
-    wait_until(lambda: not session.analyses.checking._job.is_busy and session.phase is Phase.IDLE)
+    assert session.analyses.stability_check.entry is None
+    wait_until(lambda: not session.analyses.stability_check._job.is_busy and session.phase is Phase.IDLE)
     session.poll()
     assert all(entry.stability is None for entry in session.runs.entries)
 
@@ -381,21 +381,21 @@ def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_pat
     one.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8, sparsity=0.4))
     one.session.open(tmp_path / "x.npy")
     wait_until(lambda: one.session.display.shown is not None)
-    one.filing.store.autosave.start(tmp_path / "beside")
+    one.session_menu.store.autosave.start(tmp_path / "beside")
     checked(one)
     one.session.runs.remark(0, Annotations(note="still here"))
     found = one.session.runs.entries[0].stability
     assert found is not None
     assert one.isWindowModified()
-    one.filing.store.save(path)
-    wait_until(lambda: not one.filing.store.is_busy)
+    one.session_menu.store.save(path)
+    wait_until(lambda: not one.session_menu.store.is_busy)
     [beside] = (tmp_path / "beside").iterdir()
     kept = read_run(beside / "run-000001.h5")
     assert kept.details["stability"]["seeds"] == 5
     assert np.array_equal(kept.arrays["spread"], found.spread)
 
     two = make_window()
-    two.asking.open(path)
+    two.prompts.open(path)
     wait_until(lambda: two.session.runs.entries)
     again = two.session.runs.entries[0].stability
     assert two.session.runs.entries[0].remarks.note == "still here"
@@ -409,7 +409,7 @@ def test_it_is_saved_with_its_run(make_window: Callable[[], MainWindow], tmp_pat
     with h5py.File(path, "r+") as file:
         del file["runs/000001/beside/spread"]
     three = make_window()
-    three.asking.open(path)
+    three.prompts.open(path)
     wait_until(lambda: three.session.runs.entries)
     wait_until(lambda: [w for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible()])
     [dialog] = [w for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible()]

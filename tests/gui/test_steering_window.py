@@ -126,5 +126,5 @@ def test_a_branch_by_key_and_dialog(paused: MainWindow) -> None:
 
 
 def test_without_a_run_there_is_nothing_to_branch(faces_window: MainWindow) -> None:
-    faces_window.asking.branch()
+    faces_window.prompts.branch()
     assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, BranchDialog) and w.isVisible()]

@@ -124,7 +124,7 @@ def test_images_of_many_sizes_are_brought_to_one(make_window: Callable[[], MainW
     window = make_window()
     session = window.session
     wait_until(lambda: session.phase.name == "EMPTY")
-    window.asking.open(tmp_path)
+    window.prompts.open(tmp_path)
     wait_until(lambda: [w for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible()])
     dialog_of(ErrorDialog).accept()
     wait_until(lambda: [w for w in QApplication.topLevelWidgets() if isinstance(w, LayoutDialog) and w.isVisible()])

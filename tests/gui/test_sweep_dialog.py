@@ -64,7 +64,7 @@ def dialog() -> SweepDialog:
 
 def ask(window: MainWindow, *, seeds: int = 2, iterations: int = 8) -> SweepDialog:
     """The dialog on ranks 2 and 4, s = 0.5 and 0.7."""
-    window.asking.sweep()
+    window.prompts.sweep()
     asked = dialog()
     wait_until(lambda: asked._poll.states)
     for numbers, values in ((asked.form.ranks, (2, 4, 2)), (asked.form.sparsities, (0.5, 0.7, 0.2))):
@@ -185,15 +185,15 @@ class TestInTheWindow:
         click(asked, 0, 1, twice=True)
         wait_until(lambda: session.runs.entries)
         before = session.runs.entries[0].outcome.result
-        heard = Listener(opened.filing.store, "saved", "opened")
-        opened.filing.store.save(tmp_path / "kept.gsps")
+        heard = Listener(opened.session_menu.store, "saved", "opened")
+        opened.session_menu.store.save(tmp_path / "kept.gsps")
         wait_until(lambda: heard["saved"])
-        opened.filing.open(tmp_path / "kept.gsps")
+        opened.session_menu.open(tmp_path / "kept.gsps")
         wait_until(lambda: heard["opened"])
         settle()
         assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, SweepDialog) and w.isVisible()]
         assert np.array_equal(session.runs.entries[0].outcome.result.W, before.W)
-        opened.asking.sweep()
+        opened.prompts.sweep()
         asked = dialog()
         wait_until(lambda: asked._poll.count(Stage.DONE) == 8)
         click(asked, 0, 1, twice=True)
@@ -218,7 +218,7 @@ class TestInTheWindow:
         asked.close()
         settle()
         opened.session.settings.set_choice(RunSettings().with_params(rank=7, method="ahals", max_iter=99))
-        opened.asking.sweep()
+        opened.prompts.sweep()
         asked = dialog()
         wait_until(lambda: asked._poll.count(Stage.DONE) == 4)
         assert len(asked._poll.states) == 4, "the grid that was asked for last"
@@ -280,16 +280,16 @@ class TestInTheWindow:
 
     def test_closing_leaves_it_going(self, opened: MainWindow) -> None:
         asked = ask(opened, iterations=ENDLESS)
-        opened.asking.sweep()
+        opened.prompts.sweep()
         assert dialog() is asked, "there is one"
         QTest.mouseClick(asked.start, LEFT)
         wait_until(lambda: asked._poll.count(Stage.RUNNING))
         QTest.keyClick(asked, Key.Key_Escape)
         settle()
         assert opened.sweep.is_going
-        standing = opened.asking._sweeps._standing
+        standing = opened.prompts._sweeps._standing
         assert standing.text() == "Sweep: 0 of 8 runs done, 8 to go"
-        opened.asking.sweep()
+        opened.prompts.sweep()
         asked = dialog()
         assert asked._poll.is_going
         assert [number.value() for number in asked.form.ranks] == [2, 4, 2]
@@ -309,7 +309,7 @@ class TestInTheWindow:
         assert not opened.sweep.is_going
         assert not [w for w in QApplication.topLevelWidgets() if isinstance(w, SweepDialog) and w.isVisible()]
         wait_until(lambda: opened.session.display.shown is not None)
-        opened.asking.sweep()
+        opened.prompts.sweep()
         asked = dialog()
         wait_until(lambda: asked._poll.states)
         assert not asked._poll.count(Stage.DONE)
@@ -320,7 +320,7 @@ class TestInTheWindow:
         out = tmp_path / "from-the-command"
         args = ["--ranks", "2,3,7", "--sparsities", "0.6", "--max-iter", "4", "--sparsity-h", "0.2", "--out", str(out)]
         assert main(["sweep", str(images), *args, "--continuation", "2"]) == 0
-        opened.asking.sweep()
+        opened.prompts.sweep()
         asked = dialog()
         wait_until(lambda: asked._poll.states)
         assert not asked._poll.count(Stage.DONE)

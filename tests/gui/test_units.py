@@ -20,7 +20,7 @@ def seen(exponent: int, dtype: type) -> list[np.ndarray]:
     X = np.asfortranarray(data.X / data.X.max(), dtype)
     data = replace(data, X=np.ldexp(X, exponent))
     result = gs.factorize(data.X, gs.Params(3, sparsity=0.5, max_iter=5), "cpu")
-    pinned = compute.pinned_of(result, "run 1")
+    pinned = compute.unprojected_basis(result, "run 1")
     projector = Projector(pinned, data)
     shown = projector.show(0.8)
     outcome = compute.new_refinement(data, RunSettings().with_params(sparsity=0.8), pinned, shown).run()

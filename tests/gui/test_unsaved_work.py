@@ -54,9 +54,9 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def watched(window: MainWindow, root: Path, stack: Path) -> MainWindow:
     """A window that keeps what is done, on 60 images."""
-    window.filing.watch(root)
+    window.session_menu.watch(root)
     window.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8, sparsity=0.4))
-    window.asking.open(stack)
+    window.prompts.open(stack)
     wait_until(lambda: window.session.display.shown is not None)
     return window
 
@@ -96,11 +96,11 @@ def errors() -> list[str]:
 
 
 def idle(window: MainWindow) -> None:
-    wait_until(lambda: not window.filing.store.is_busy)
+    wait_until(lambda: not window.session_menu.store.is_busy)
 
 
 def saved_session(window: MainWindow, path: Path) -> None:
-    window.filing.store.save(path)
+    window.session_menu.store.save(path)
     idle(window)
 
 
@@ -263,9 +263,9 @@ class TestQuit:
 
     def test_work_that_cannot_be_kept_stays(self, window: MainWindow, stack: Path, root: Path) -> None:
         root.write_text("a file where the folder should be")
-        window.filing.watch(root)
+        window.session_menu.watch(root)
         window.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8))
-        window.asking.open(stack)
+        window.prompts.open(stack)
         wait_until(lambda: window.session.display.shown is not None)
         finish_runs(window)
         wait_until(errors)
@@ -277,7 +277,7 @@ class TestQuit:
 
     def test_a_study_of_ranks_that_is_going_is_asked_about(self, watched: MainWindow) -> None:
         session = watched.session
-        session.analyses.ranking.study(session.dataset, range(1, 20), session.settings.choice, 5)
+        session.analyses.rank_study.start(session.dataset, range(1, 20), session.settings.choice, 5)
         quit_by_key(watched)
         assert "number of basis images" in question().informativeText()
         press(question(), "Cancel")
@@ -303,21 +303,21 @@ class TestQuit:
     def test_other_data_during_a_sweep_are_asked_about(self, watched: MainWindow, root: Path, other: Path) -> None:
         finish_runs(watched)
         self.begin_sweep(watched, root)
-        watched.asking.open(other)
+        watched.prompts.open(other)
         press(question(), "Cancel")
         assert watched.sweep.is_going
-        watched.asking.open(other)
+        watched.prompts.open(other)
         press(question(), "Open")
         wait_until(lambda: watched.session.dataset.name == "y.npy")
         idle(watched)
         assert [recovery.describe_folder(folder).runs for folder in recovery.closed(root)] == [1]
 
     def test_a_name_with_markup_is_shown_as_it_is(self, window: MainWindow, root: Path, tmp_path: Path) -> None:
-        window.filing.watch(root)
+        window.session_menu.watch(root)
         path = tmp_path / "<img src=x>&amp; <b>bold.npy"
         np.save(path, np.random.default_rng(0).integers(0, 255, (60, 8, 6), np.uint8))
         window.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8))
-        window.asking.open(path)
+        window.prompts.open(path)
         wait_until(lambda: window.session.display.shown is not None)
         finish_runs(window)
         quit_by_key(window)
@@ -332,13 +332,13 @@ class TestOtherData:
 
     def test_opening_a_file(self, watched: MainWindow, root: Path, other: Path) -> None:
         finish_runs(watched, 2)
-        watched.asking.open(other)
+        watched.prompts.open(other)
         wait_until(lambda: watched.session.dataset.name == "y.npy")
         idle(watched)
         assert self.kept(root) == {"x.npy": 2}
         assert not is_asked()
-        watched.filing.recent.aboutToShow.emit()
-        text = watched.filing.recent.actions()[0].text()
+        watched.session_menu.recent.aboutToShow.emit()
+        text = watched.session_menu.recent.actions()[0].text()
         assert text.startswith("Not saved: x.npy, 2 runs, 20")
 
     def test_it_comes_back_from_the_menu_and_the_other_one_is_kept_then(
@@ -346,11 +346,11 @@ class TestOtherData:
     ) -> None:
         finish_runs(watched, 2)
         before = [entry.outcome.result.W for entry in watched.session.runs.entries]
-        watched.asking.open(other)
+        watched.prompts.open(other)
         wait_until(lambda: watched.session.dataset.name == "y.npy" and watched.session.display.shown is not None)
         finish_runs(watched)
         idle(watched)
-        watched.filing.recent.actions()[0].trigger()
+        watched.session_menu.recent.actions()[0].trigger()
         wait_until(lambda: watched.session.dataset.name == "x.npy" and len(watched.session.runs.entries) == 2)
         idle(watched)
         for entry, W in zip(watched.session.runs.entries, before, strict=True):
@@ -372,7 +372,7 @@ class TestOtherData:
         finish_runs(watched)
         saved_session(watched, tmp_path / "s.gsps")
         finish_runs(watched)
-        watched.filing.open(tmp_path / "s.gsps")
+        watched.session_menu.open(tmp_path / "s.gsps")
         wait_until(lambda: len(watched.session.runs.entries) == 1)
         idle(watched)
         assert self.kept(root) == {"x.npy": 2}
@@ -380,7 +380,7 @@ class TestOtherData:
 
     def test_the_sample(self, watched: MainWindow, root: Path) -> None:
         finish_runs(watched)
-        watched.asking.sample("faces")
+        watched.prompts.sample("faces")
         wait_until(lambda: watched.session.dataset.name != "x.npy")
         idle(watched)
         assert self.kept(root) == {"x.npy": 1}
@@ -418,17 +418,17 @@ class TestOtherData:
         self, window: MainWindow, stack: Path, other: Path, root: Path
     ) -> None:
         root.write_text("a file where the folder should be")
-        window.filing.watch(root)
+        window.session_menu.watch(root)
         window.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8))
-        window.asking.open(stack)
+        window.prompts.open(stack)
         wait_until(lambda: window.session.display.shown is not None)
         finish_runs(window)
-        window.asking.open(other)
+        window.prompts.open(other)
         wait_until(is_asked)
         press(question(), "Cancel")
         assert window.session.dataset.name == "x.npy"
         assert len(window.session.runs.entries) == 1
-        window.asking.open(other)
+        window.prompts.open(other)
         wait_until(is_asked)
         press(question(), "Discard")
         wait_until(lambda: window.session.dataset.name == "y.npy")
@@ -448,7 +448,7 @@ class TestOtherData:
         finally:
             recovery.Recovery.save_run = real  # type: ignore[method-assign]
         assert not list(folder.glob("run-*"))
-        watched.asking.open(other)
+        watched.prompts.open(other)
         wait_until(lambda: watched.session.dataset.name == "y.npy")
         idle(watched)
         assert self.kept(root) == {"x.npy": 1}
@@ -482,13 +482,13 @@ class TestDamagedSessions:
         for part, value in ODD:
             file.write_bytes(content)
             edit_session(file, lambda state, part=part, value=value: state.update({part: value}))
-            window.asking.open(file)
+            window.prompts.open(file)
             wait_until(errors)
             idle(window)
             settle()
             assert [sentence for sentence in errors() if "is not used" in sentence or "is damaged" in sentence], value
             assert len(window.session.runs.entries) == 2, value
-            assert window.filing.store.path == file
+            assert window.session_menu.store.path == file
             close_errors()
             save_by_key(window)
             assert len(read_session(file).runs) == 2, value
@@ -501,12 +501,12 @@ class TestDamagedSessions:
             with h5py.File(file, "r+") as opened:
                 del opened["state"]
                 opened["state"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-            window.asking.open(file)
+            window.prompts.open(file)
             wait_until(lambda: len(window.session.runs.entries) == 2)
             idle(window)
             assert [bool(errors()), state == {}].count(True) == 1, state
             close_errors()
-            window.asking.sample("faces")
+            window.prompts.sample("faces")
             wait_until(lambda: window.session.runs.entries == ())
 
     def test_runs_of_one_number_are_two_runs(self, window: MainWindow, file: Path) -> None:
@@ -514,7 +514,7 @@ class TestDamagedSessions:
             text = bytes(opened["runs/000002/content"][()]).replace(b'"number": 2', b'"number": 1')
             del opened["runs/000002/content"]
             opened["runs/000002/content"] = np.frombuffer(text, np.uint8)
-        window.asking.open(file)
+        window.prompts.open(file)
         wait_until(errors)
         assert "that of another one: now 2" in errors()[0]
         assert [entry.number for entry in window.session.runs.entries] == [1, 2]
@@ -528,7 +528,7 @@ class TestDamagedSessions:
             run.details.update(odd)
         write_session(file, SavedSession(saved.data, None, saved.runs, None, saved.state))
         window = make_window()
-        window.asking.open(file)
+        window.prompts.open(file)
         wait_until(lambda: len(window.session.runs.entries) == 2)
         settle()
         assert errors()
@@ -543,12 +543,12 @@ class TestDamagedSessions:
             del opened["runs/000001/content"]
         content = file.read_bytes()
         window = make_window()
-        window.asking.open(file)
+        window.prompts.open(file)
         wait_until(errors)
         idle(window)
         assert "s.gsps stays as it is" in errors()[0]
         assert window.session.runs.entries == ()
-        assert window.filing.store.path is None
+        assert window.session_menu.store.path is None
         asked: list[str] = []
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *args: asked.append(args[2]) or ("", ""))
         save_by_key(window)
@@ -559,13 +559,13 @@ class TestDamagedSessions:
         self, make_window: Callable[[], MainWindow], file: Path, stack: Path
     ) -> None:
         one = make_window()
-        one.asking.open(file)
+        one.prompts.open(file)
         wait_until(lambda: len(one.session.runs.entries) == 2)
-        one.filing.store.save(file, with_data=True)
+        one.session_menu.store.save(file, with_data=True)
         idle(one)
         stack.unlink()
         two = make_window()
-        two.asking.open(file)
+        two.prompts.open(file)
         wait_until(lambda: len(two.session.runs.entries) == 2)
         finish_runs(two)
         save_by_key(two)
@@ -577,7 +577,7 @@ class TestDamagedSessions:
     ) -> None:
         one, two = make_window(), make_window()
         for window in (one, two):
-            window.asking.open(file)
+            window.prompts.open(file)
             wait_until(lambda window=window: len(window.session.runs.entries) == 2)
         finish_runs(one)
         saved_session(one, file)
@@ -591,12 +591,12 @@ class TestDamagedSessions:
         self, make_window: Callable[[], MainWindow], file: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         window = make_window()
-        window.asking.open(file)
+        window.prompts.open(file)
         wait_until(lambda: len(window.session.runs.entries) == 2)
         content = file.read_bytes()
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(file.with_suffix("")), ""))
         said = press_when_asked("Cancel")
-        window.filing.save_as()
+        window.session_menu.save_as()
         assert "Replace s.gsps?" in said[0]
         assert file.read_bytes() == content
 
@@ -604,7 +604,7 @@ class TestDamagedSessions:
         self, make_window: Callable[[], MainWindow], root: Path, stack: Path
     ) -> None:
         one = make_window()
-        one.filing.watch(root)
+        one.session_menu.watch(root)
         one.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8, sparsity=0.4))
         one.session.open(stack)
         wait_until(lambda: one.session.display.shown is not None)
@@ -614,8 +614,8 @@ class TestDamagedSessions:
         [folder] = recovery.closed(root)
         (folder / "run-000001.h5").write_bytes(b"damage")
         two = make_window()
-        two.filing.watch(root)
-        two.filing.open(folder)
+        two.session_menu.watch(root)
+        two.session_menu.open(folder)
         wait_until(lambda: len(two.session.runs.entries) == 1)
         idle(two)
         assert (folder / "run-000001.h5").exists()
@@ -640,17 +640,17 @@ class TestRecentSessions:
         folders = self.shelf(root, 12)
         for _ in range(3):
             window = make_window()
-            window.filing.watch(root)
+            window.session_menu.watch(root)
             settle()
             window.unsaved.leave()
         assert all(folder.exists() for folder in folders)
 
     def test_an_entry_is_removed_when_the_user_says_so_twice(self, window: MainWindow, root: Path) -> None:
         folders = self.shelf(root, 3)
-        window.filing.watch(root)
-        texts = [action.text() for action in window.filing.recent.actions()]
+        window.session_menu.watch(root)
+        texts = [action.text() for action in window.session_menu.recent.actions()]
         assert any(text.startswith("Not saved: data 2.npy, 2 runs, 20") for text in texts)
-        window.filing.recent.actions()[-1].trigger()
+        window.session_menu.recent.actions()[-1].trigger()
         [dialog] = window.findChildren(RecentDialog)
         rows = [dialog.table.topLevelItem(k).text(0) for k in range(3)]
         row = dialog.table.topLevelItem(rows.index("data 2.npy"))
@@ -667,11 +667,11 @@ class TestRecentSessions:
         self, window: MainWindow, root: Path, tmp_path: Path, settings: QSettings
     ) -> None:
         (tmp_path / "s.gsps").write_bytes(b"a session")
-        window.filing.sessions.remember(tmp_path / "s.gsps", "x.npy", 3)
-        window.filing.sessions.remember(tmp_path / "." / "s.gsps", "x.npy", 4)
-        [entry] = window.filing.sessions.entries()
+        window.session_menu.sessions.remember(tmp_path / "s.gsps", "x.npy", 3)
+        window.session_menu.sessions.remember(tmp_path / "." / "s.gsps", "x.npy", 4)
+        [entry] = window.session_menu.sessions.entries()
         assert entry.text.startswith("s.gsps: x.npy, 4 runs, 20")
-        window.filing.show_recent()
+        window.session_menu.show_recent()
         [dialog] = window.findChildren(RecentDialog)
         said = press_when_asked("Take off")
         dialog.activateWindow()
@@ -680,15 +680,15 @@ class TestRecentSessions:
         QTest.keyClick(dialog.table, Qt.Key.Key_Delete)
         assert "Files stay where they are" in said[0]
         assert (tmp_path / "s.gsps").exists()
-        assert window.filing.sessions.entries() == []
+        assert window.session_menu.sessions.entries() == []
 
     def test_settings_of_another_kind_are_left_alone(self, window: MainWindow, settings: QSettings) -> None:
         settings.setValue("recentSessions", "/one.gsps")
         settings.setValue("recentAbout", '{"/one.gsps": {"data": 5, "runs": [], "time": "x"}, "b": 3')
-        [entry] = window.filing.sessions.entries()
+        [entry] = window.session_menu.sessions.entries()
         assert entry.text == "/one.gsps"
         settings.setValue("recentAbout", '{"/one.gsps": {"data": 5, "runs": [], "time": "x"}, "b": 3}')
-        [entry] = window.filing.sessions.entries()
+        [entry] = window.session_menu.sessions.entries()
         assert entry.text == "/one.gsps"
 
     def test_a_state_that_is_damaged_leaves_the_runs(self, watched: MainWindow, root: Path) -> None:
@@ -708,7 +708,7 @@ def test_tool_tips_show_names_as_they_are(window: MainWindow, tmp_path: Path) ->
     for k, image in enumerate(images):
         Image.fromarray(image).save(folder / f"<b>{k}.png")
     window.session.settings.set_choice(RunSettings().with_params(rank=3, max_iter=8))
-    window.asking.open(folder)
+    window.prompts.open(folder)
     wait_until(lambda: window.session.display.shown is not None)
     finish_runs(window)
     window.session.runs.remark(0, Annotations(name="<u>mine"))

@@ -23,11 +23,11 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 def test_a_second_time_takes_it_back() -> None:
-    remarks = Annotations(note="n").judged((1, 2), accept=True)
+    remarks = Annotations(note="n").judge((1, 2), accept=True)
     assert remarks == Annotations(note="n", accepted=frozenset({1, 2}))
-    assert remarks.judged((2, 3), accept=False) == Annotations("", "n", (), frozenset({1}), frozenset({2, 3}))
-    assert remarks.judged((1,), accept=True).accepted == {2}
-    assert remarks.judged((1, 5), accept=True).accepted == {1, 2, 5}, "all of them, where not all were"
+    assert remarks.judge((2, 3), accept=False) == Annotations("", "n", (), frozenset({1}), frozenset({2, 3}))
+    assert remarks.judge((1,), accept=True).accepted == {2}
+    assert remarks.judge((1, 5), accept=True).accepted == {1, 2, 5}, "all of them, where not all were"
 
 
 def test_what_files_hold_of_it_is_checked() -> None:

@@ -209,7 +209,7 @@ def test_presets(panel: WeightsPanel, data: Dataset) -> None:
         "border": weighting.border(shape),
         "image": weighting.from_image(mean),
         "residual": weighting.from_residual(squares),
-        "invert": weighting.inverted(weighting.from_residual(squares)),
+        "invert": weighting.invert(weighting.from_residual(squares)),
     }.items():
         panel.presets.buttons[key].click()
         np.testing.assert_allclose(images_of(panel, heard)[-1], expected, err_msg=key)

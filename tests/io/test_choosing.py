@@ -11,7 +11,7 @@ from PIL import Image
 
 import gsp_studio as gs
 from gsp_studio.io.dataset import DatasetError, LoadOptions
-from gsp_studio.io.images.names import Numbered, Places
+from gsp_studio.io.images.names import NumberedNames, Places
 from gsp_studio.io.readers import load_dataset, peek, thumbnails
 
 N, H, W = 12, 9, 7
@@ -205,7 +205,7 @@ def test_a_picture_of_another_size_is_refused(stack):
 
 
 def test_names_are_made_when_they_are_asked_for():
-    names = Numbered("image {}", range(10**9))
+    names = NumberedNames("image {}", range(10**9))
     assert (len(names), names[0], names[-1]) == (10**9, "image 1", "image 1000000000")
     assert list(names[5:7]) == ["image 6", "image 7"]
     by_rows, by_columns = Places((3, 4), "C"), Places((3, 4), "F")

@@ -14,7 +14,7 @@ import gsp_studio as gs
 from gsp_studio.io.apply_steps import Images, apply
 from gsp_studio.io.dataset import DatasetError, LoadOptions
 from gsp_studio.io.export.run_folder import export_run
-from gsp_studio.io.images.resize import resized
+from gsp_studio.io.images.resize import resize_image
 from gsp_studio.io.readers import load_dataset, peek, thumbnails
 from gsp_studio.io.run_json import read_run
 from gsp_studio.io.run_record import ExportedRun
@@ -54,16 +54,16 @@ def test_resize_by_a_whole_factor_keeps_the_mean(stack):
 def test_resize_keeps_proportions_unless_told_otherwise():
     image = np.zeros((10, 20), np.float32)
     image[:, 5:15] = 1.0  # a square in the middle
-    assert resized(image, gs.Resize(10, 10, "crop")).min() == 1.0
-    padded = resized(image, gs.Resize(20, 20, "pad"))
+    assert resize_image(image, gs.Resize(10, 10, "crop")).min() == 1.0
+    padded = resize_image(image, gs.Resize(20, 20, "pad"))
     assert not padded[:5].any()
     assert not padded[15:].any()
     assert padded[10, 10] == 1.0
-    stretched = resized(image, gs.Resize(10, 10, "stretch"))
+    stretched = resize_image(image, gs.Resize(10, 10, "stretch"))
     assert stretched[5].tolist() == pytest.approx([0, 0, 0.5, 1, 1, 1, 1, 0.5, 0, 0], abs=0.2)
     for how in ("crop", "pad", "stretch"):
         for shape in ((7, 13), (1, 1), (33, 2)):
-            assert resized(image, gs.Resize(*shape, how)).shape == shape
+            assert resize_image(image, gs.Resize(*shape, how)).shape == shape
 
 
 def test_patches(stack):

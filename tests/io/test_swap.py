@@ -168,7 +168,7 @@ def test_a_process_that_is_killed_for_good(tmp_path, dataset, runs):
 
 
 def test_the_folder_of_a_process_that_is_at_work_stays(tmp_path, dataset, runs):
-    with swap.staging(tmp_path) as new:
+    with swap.staging_folder(tmp_path) as new:
         (new / "montage.png").write_bytes(b"half")
         export_run(tmp_path, dataset, runs[0])
         assert (new / "montage.png").read_bytes() == b"half"

@@ -8,7 +8,7 @@ from networks import LAYERS, MAKERS, make_npz, make_onnx, make_safetensors, make
 
 import gsp_studio as gs
 from gsp_studio.pruning import CheckpointError, Grouping, open_checkpoint, project_checkpoint, save_checkpoint
-from gsp_studio.pruning.formats import stored
+from gsp_studio.pruning.formats import stored_array
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
@@ -203,7 +203,7 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
         CheckpointError, match=r'safetensors, which is not installed; pip install "gsp-studio\[pruning\]"'
     ):
         open_checkpoint(tmp_path / "a.safetensors")
-    assert stored.CheckpointError is CheckpointError
+    assert stored_array.CheckpointError is CheckpointError
 
 
 def test_real_checkpoints_open(shared_data):

@@ -131,21 +131,21 @@ class Coefficients:
                 of_part = slice(a - span.start, b - span.start)
                 yield slice(a, b), self.X.some(i, shards.coefficients, of_part, of=self)
 
-    def _asked(self, work: Work, *args: Any) -> list[Any]:
+    def _ask(self, work: Work, *args: Any) -> list[Any]:
         """The answers of all parts, also after the run that they are of was cancelled."""
         return self.X.watched(None).each(work, *args, of=self)
 
     def top(self, k: int, count: int) -> tuple[Array, Array]:
         """The `count` largest coefficients of basis image k, the largest first, and the numbers of their images."""
         count = min(count, self.shape[1])
-        found = self._asked(shards.top, k, count)
+        found = self._ask(shards.top, k, count)
         values, numbers = (np.concatenate(each) for each in zip(*found, strict=True))
         order = np.lexsort((numbers, -values))[:count]
         return values[order], numbers[order]
 
     def sparsities(self) -> Array:
         """Hoyer sparsity of each row, float64 (r,); see `sparsity.hoyer_sparsity`."""
-        sums, squares = total_of(self._asked(shards.lengths))
+        sums, squares = total_of(self._ask(shards.lengths))
         root, length = np.sqrt(self.shape[1]), np.sqrt(squares)
         ratio = np.divide(sums, length, out=np.ones_like(length), where=length > 0.0)
         found: Array = (root - ratio) / (root - 1.0)
@@ -153,7 +153,7 @@ class Coefficients:
 
     def residual_sums(self, W: Array) -> list[Sums]:
         """Return `residuals.sums_over` of each part's images and this basis (m, r): one pass over X there."""
-        return self._asked(shards.residuals, W)
+        return self._ask(shards.residuals, W)
 
     def fitted_here(self, V: Array) -> tuple[Array, Array, Array, float]:
         """Coefficients for the basis V (r, m) that they belong to, fitted in this process: for workers that are gone.
@@ -173,7 +173,7 @@ class Coefficients:
             left.append(part.do(Order(shards.residual, (V,), (0, None))))
         return H, *total_of(products), float(total_of(left))
 
-    def mending(self, i: int) -> Order:
+    def recovery_order(self, i: int) -> Order:
         """Return the order by which part i computes them again after a loss."""
         args = self.recipe.args
         if self.recipe.H is not None:

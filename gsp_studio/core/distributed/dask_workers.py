@@ -25,9 +25,9 @@ from distributed.client import futures_of
 
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.blocks import BlockMatrix, InMemoryBlocks, Interrupted
-from gsp_studio.core.chunks import as_real_matrix, is_dask, streamed
+from gsp_studio.core.chunks import as_real_matrix, is_dask, to_blocks
 from gsp_studio.core.distributed.matrix import DistributedMatrix
-from gsp_studio.core.distributed.protocol import ClusterError, Lost, aligned, spans_of
+from gsp_studio.core.distributed.protocol import ClusterError, Lost, align, spans_of
 from gsp_studio.core.distributed.shards import Order, Part
 
 #: Seconds between two looks at whether a run is still wanted, and whether its workers are still there.
@@ -46,22 +46,22 @@ class PartActor(Part):
     """A part as Dask calls it. What goes wrong is an answer: an exception of the transport means a lost worker."""
 
     def __init__(self, source: Any, first: int, total: int, backend: str, threads: int, is_held: bool) -> None:
-        X = source if isinstance(source, BlockMatrix) else InMemoryBlocks(np.ascontiguousarray(aligned(source)), first)
+        X = source if isinstance(source, BlockMatrix) else InMemoryBlocks(np.ascontiguousarray(align(source)), first)
         super().__init__(X.held() if is_held else X, first, total, backend, threads)
 
     def obey(self, order: Order, call: int) -> Any:
-        """As `do`, with an exception in a `_Failed`."""
+        """As `do`, with an exception in a `_Failure`."""
         try:
-            return self.do(aligned(order), call)
+            return self.do(align(order), call)
         except Exception as error:  # the worker's edge: raised again where the order came from
-            return _Failed(error)
+            return _Failure(error)
 
     async def stop(self, call: int) -> None:
         """Interrupt: a coroutine, as these run beside what the actor does."""
         self.interrupt(call)
 
 
-class Undisturbed(WorkerPlugin):  # type: ignore[misc]
+class InterruptShield(WorkerPlugin):  # type: ignore[misc]
     """For workers that a program started: Ctrl-C is for the program, which still needs their parts."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Undisturbed(WorkerPlugin):  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
-class _Failed:
+class _Failure:
     error: Exception
 
 
@@ -140,7 +140,7 @@ class DaskWorkers:
                     answers |= {i: Lost() for i in waiting if self._at[i] not in present}
                 if is_unwanted is not None and is_unwanted():
                     self._stop(waiting, number)
-        return {i: self._checked(i, answers[i]) for i in orders}
+        return {i: self._check(i, answers[i]) for i in orders}
 
     def _ask(self, i: int, order: Order, call: int, asked: dict[int, Any], answers: dict[int, Any]) -> None:
         try:
@@ -169,11 +169,11 @@ class DaskWorkers:
         some, X = self.spans[i], self._X
         if isinstance(X, np.ndarray):
             return InMemoryBlocks(np.ascontiguousarray(X.T[some]), some.start)
-        return (X if isinstance(X, BlockMatrix) else streamed(X)).part(some.start, some.stop)
+        return (X if isinstance(X, BlockMatrix) else to_blocks(X)).part(some.start, some.stop)
 
-    def _checked(self, i: int, answer: Any) -> Any:
-        if not isinstance(answer, _Failed):
-            return aligned(answer)
+    def _check(self, i: int, answer: Any) -> Any:
+        if not isinstance(answer, _Failure):
+            return align(answer)
         if isinstance(answer.error, MemoryError):
             raise ClusterError(f"{self._of(i)} is out of memory; give the workers more, or start more of them")
         if isinstance(answer.error, OSError):
@@ -257,7 +257,7 @@ class DaskWorkers:
             wish = {**there, "allow_other_workers": True}
             source = self.client.compute(X[:, some].T, optimize_graph=False, **wish)
         else:
-            source = streamed(X).part(some.start, some.stop)
+            source = to_blocks(X).part(some.start, some.stop)
         return self.client.submit(
             PartActor,
             source,
@@ -297,7 +297,7 @@ def _answer_of(asked: Any, seconds: float) -> Any:
         return asked.result(timeout=seconds)
     except TimeoutError:
         return _LATER
-    except Exception:  # of a connection, or a worker that ends; those of the part itself are in a `_Failed`
+    except Exception:  # of a connection, or a worker that ends; those of the part itself are in a `_Failure`
         return Lost()
 
 
@@ -362,12 +362,12 @@ def spread(
     return DistributedMatrix(X.shape, X.dtype, DaskWorkers(client, X, backend, is_unwanted))
 
 
-def placed(X: Any, backend: str = "auto") -> DistributedMatrix | BlockMatrix:
+def place(X: Any, backend: str = "auto") -> DistributedMatrix | BlockMatrix:
     """A dask.array on the workers of the current `distributed.Client`; without one, read chunk by chunk here."""
     try:
         client = default_client()
     except ValueError:  # which is how Dask says that there is none
-        return streamed(as_real_matrix(X))
+        return to_blocks(as_real_matrix(X))
     return spread(X, client, backend)
 
 

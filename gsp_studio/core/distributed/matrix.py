@@ -200,7 +200,7 @@ class DistributedMatrix(OutOfCoreMatrix):
                 made = list(self._made)
             again = {i: orders[i] for i in failed}
             for of in dict.fromkeys(each for each in taken if each is not None):
-                mended = self._call({i: of.mending(i) for i in again}, is_unwanted)
+                mended = self._call({i: of.recovery_order(i) for i in again}, is_unwanted)
                 again = {i: order for i, order in again.items() if not isinstance(mended[i], Lost)}
             answers |= self._call(again, is_unwanted)
         failed = [i for i, answer in answers.items() if isinstance(answer, Unknown)]

@@ -64,7 +64,7 @@ def spans_of(m: int, n: int, dtype: npt.DTypeLike, shares: Sequence[float]) -> l
     return [slice(int(a), int(b)) for a, b in itertools.pairwise(edges) if b > a]
 
 
-def aligned(sent: Any) -> Any:
+def align(sent: Any) -> Any:
     """A message with its arrays at multiples of 16 bytes, where NumPy puts its own.
 
     In a message they begin at any byte. NumPy then multiplies copies of them, ``V @ V.T`` by another routine than
@@ -73,9 +73,9 @@ def aligned(sent: Any) -> Any:
     if isinstance(sent, np.ndarray):
         return sent.copy(order="K") if sent.__array_interface__["data"][0] % 16 else sent
     if isinstance(sent, tuple | list):
-        return type(sent)(map(aligned, sent))
+        return type(sent)(map(align, sent))
     if is_dataclass(sent) and not isinstance(sent, type):
-        return replace(sent, **{field.name: aligned(getattr(sent, field.name)) for field in fields(sent)})
+        return replace(sent, **{field.name: align(getattr(sent, field.name)) for field in fields(sent)})
     return sent
 
 

@@ -124,12 +124,12 @@ def products(images: Images, H: Array) -> tuple[list[Node], None]:
 def sweep(images: Images, H: Array | None, V: Array, n_inner: int, tol: float) -> tuple[list[Node], Array]:
     """New coefficients by HALS sweeps, from zero for None, with their products."""
     before = np.zeros((len(V), len(images.Xt)), V.dtype) if H is None else H
-    return _updated(images, before, lambda node, of: node.backend.sweep_coefficients(node.Xt, V, of, n_inner, tol))
+    return _update(images, before, lambda node, of: node.backend.sweep_coefficients(node.Xt, V, of, n_inner, tol))
 
 
 def descend(images: Images, H: Array, V: Array, L: float, n_inner: int, tol: float) -> tuple[list[Node], Array]:
     """New coefficients by fast gradient steps, with their products."""
-    return _updated(images, H, lambda node, of: node.backend.descend_coefficients(node.Xt, V, of, L, n_inner, tol))
+    return _update(images, H, lambda node, of: node.backend.descend_coefficients(node.Xt, V, of, L, n_inner, tol))
 
 
 def ahead(
@@ -144,7 +144,7 @@ def ahead(
     return sums, new
 
 
-def _updated(
+def _update(
     images: Images, H: Array, update: Callable[[ImagesOfNode, Array], tuple[Array, Array, Array]]
 ) -> tuple[list[Node], Array]:
     new, sums = np.empty_like(H), []

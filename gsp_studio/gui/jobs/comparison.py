@@ -13,10 +13,10 @@ class ComparisonJob(Job[tuple[RunEntry, ...], Comparison]):
     """Matches runs with the first of them."""
 
     def __init__(self, parent: QObject) -> None:
-        super().__init__(lambda runs: compared(*runs), "gsp-compare", parent)
+        super().__init__(lambda runs: compare_runs(*runs), "gsp-compare", parent)
 
 
-def compared(*runs: RunEntry) -> Comparison:
+def compare_runs(*runs: RunEntry) -> Comparison:
     """Runs with their basis images in the cells of those of the first that they are most like."""
     from gsp_studio.core.matching import match_bases
 

@@ -30,7 +30,7 @@ from gsp_studio.engine.run import Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner, branch
 from gsp_studio.gui.jobs.projector import Projector, average_sparsity, by_energy
 from gsp_studio.gui.jobs.run_events import marks_of
-from gsp_studio.gui.state import Capabilities, DisplayedBasis, Pinned, RunEntry, RunSettings
+from gsp_studio.gui.state import Capabilities, DisplayedBasis, RunEntry, RunSettings, UnprojectedBasis
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.script import command_of, script_of
 
@@ -59,7 +59,7 @@ def warm_up() -> None:
     threadpool_limits(limits=1, user_api="blas")
     X = np.asfortranarray(np.random.default_rng(0).random((12, 40), np.float32))
     result = factorize(X, Params(rank=3, sparsity=0.5, max_iter=2), get_backend("auto", solver_threads()))
-    pinned = pinned_of(result, "")
+    pinned = unprojected_basis(result, "")
     Projector(pinned).show(0.6)
     Projector(replace(pinned, weights=np.linspace(0.1, 1.0, len(X)))).show(0.6)
 
@@ -88,7 +88,7 @@ def new_run(dataset: Dataset, choice: RunSettings, weights: Array | None = None,
     return Runner(spec)
 
 
-def steered(choice: RunSettings, running: Params, weights: Array | None) -> Params:
+def steer(choice: RunSettings, running: Params, weights: Array | None) -> Params:
     """The parameters of a run that goes on with the targets of `choice`, and these weights where it has any."""
     if running.weights is not None:
         running = replace(running, weights=np.ones(len(running.weights)) if weights is None else weights)
@@ -112,7 +112,7 @@ def new_warm_fit(X: Matrix, choice: RunSettings) -> Runner:
 
 
 def new_refinement(
-    dataset: Dataset, choice: RunSettings, pinned: Pinned, shown: DisplayedBasis, locked: Collection[int] = ()
+    dataset: Dataset, choice: RunSettings, pinned: UnprojectedBasis, shown: DisplayedBasis, locked: Collection[int] = ()
 ) -> Runner:
     """Iterations of both factors at the chosen targets, from what is shown on; ValueError as `new_run`.
 
@@ -128,7 +128,7 @@ def new_refinement(
 def new_subset_refinement(
     dataset: Dataset,
     choice: RunSettings,
-    pinned: Pinned,
+    pinned: UnprojectedBasis,
     shown: DisplayedBasis,
     locked: Collection[int],
     n_images: int,
@@ -159,7 +159,11 @@ def with_all_coefficients(X: Matrix, found: Result, frame: DisplayedBasis, n_swe
 
 
 def _refining(
-    choice: RunSettings, pinned: Pinned, init: tuple[Array, Array | Coefficients], locked: Collection[int], n_iter: int
+    choice: RunSettings,
+    pinned: UnprojectedBasis,
+    init: tuple[Array, Array | Coefficients],
+    locked: Collection[int],
+    n_iter: int,
 ) -> Params:
     return Params(
         len(init[1]),
@@ -175,15 +179,15 @@ def _refining(
     )
 
 
-def retargeted(spec: RunSpec, running: Params, choice: RunSettings, n_iter: int) -> Params:
+def retarget(spec: RunSpec, running: Params, choice: RunSettings, n_iter: int) -> Params:
     """The parameters of a refinement with the targets of `choice`, which has as many iterations left as a new one."""
     last = n_iter + _refining_iterations(spec.X)
     return replace(running, sparsity=choice.params.sparsity, sparsity_h=choice.params.sparsity_h, max_iter=last)
 
 
-def continued(spec: RunSpec, last: Iterate | Result, choice: RunSettings) -> Runner:
+def new_continuation(spec: RunSpec, last: Iterate | Result, choice: RunSettings) -> Runner:
     """A refinement that begins where another one has ended, with the targets of `choice`."""
-    return Runner(replace(spec, params=replace(retargeted(spec, spec.params, choice, 0), init=(last.W, last.H))))
+    return Runner(replace(spec, params=replace(retarget(spec, spec.params, choice, 0), init=(last.W, last.H))))
 
 
 def has_come_to_rest(result: Result) -> bool:
@@ -195,12 +199,12 @@ def _refining_iterations(X: Matrix) -> int:
     return STREAMED_REFINING if is_out_of_core(X) else REFINING_ITERATIONS
 
 
-def is_refined_at_once(pinned: Pinned, X: Matrix) -> bool:
+def is_refined_at_once(pinned: UnprojectedBasis, X: Matrix) -> bool:
     """Whether an iteration takes so little that a basis is refined while the slider moves."""
     return not is_out_of_core(X) and isinstance(pinned.H, np.ndarray) and pinned.W.size * X.shape[1] <= _AT_ONCE
 
 
-def reweighted(pinned: Pinned, choice: RunSettings, weights: Array | None) -> Pinned | None:
+def reweight(pinned: UnprojectedBasis, choice: RunSettings, weights: Array | None) -> UnprojectedBasis | None:
     """The same basis under the weights that the chosen method takes; None where they are in force already."""
     weights = weights_in_force(choice.params.method, weights, len(pinned.W))
     same = weights is pinned.weights or (
@@ -209,10 +213,10 @@ def reweighted(pinned: Pinned, choice: RunSettings, weights: Array | None) -> Pi
     return None if same else replace(pinned, weights=weights, sparsity=average_sparsity(pinned.W, weights))
 
 
-def pinned_of(result: Result, origin: str) -> Pinned:
+def unprojected_basis(result: Result, origin: str) -> UnprojectedBasis:
     """Pin the basis of a run: its last gradient step before the projection."""
     weights = result.params.weights
-    return Pinned(
+    return UnprojectedBasis(
         W=result.dense,
         H=result.H,
         gram=result.gram,
@@ -245,7 +249,7 @@ def shown_of(
     )
 
 
-def branched(entry: RunEntry, n_iter: int, s: float) -> Runner:
+def new_branch(entry: RunEntry, n_iter: int, s: float) -> Runner:
     """A run that shares the first iterations of another one and then has the target s; ValueError as `branch`."""
     return branch(entry.spec, entry.outcome.interventions, n_iter, lambda params: replace(params, sparsity=s))
 
@@ -283,7 +287,7 @@ def entry_of(
         spec=spec,
         outcome=outcome,
         records=records,
-        pinned=pinned_of(result, name),
+        pinned=unprojected_basis(result, name),
         shown=shown_of(result, target, last_h or math.nan, None, name, result.params.weights),
         marks=marks_of(spec.params, outcome.interventions, records),
         origin=origin,

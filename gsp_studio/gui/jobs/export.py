@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.jobs.job import Job
 from gsp_studio.gui.state import RunEntry
-from gsp_studio.gui.texts import told
+from gsp_studio.gui.texts import error_texts
 from gsp_studio.io.atomic import FolderTaken
 from gsp_studio.io.export.options import ExportOptions
 
@@ -62,7 +62,7 @@ class ExportJob(QObject):
         if isinstance(error, FolderTaken):
             self.folderTaken.emit(request, str(error))
         else:
-            self.failed.emit(*told(error))
+            self.failed.emit(*error_texts(error))
 
     def _end(self, request: ExportRequest) -> None:
         self._open.pop(0)

@@ -12,7 +12,7 @@ from typing import Generic
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
 from gsp_studio.engine.latest import InOrder, LatestOnly, Request, Value, Worker
-from gsp_studio.gui.texts import told
+from gsp_studio.gui.texts import error_texts
 
 #: Milliseconds between two notifications of progress, at least: one an iteration would flood the window.
 _PACE_MS = 33
@@ -89,7 +89,7 @@ class Job(QObject, Generic[Request, Value]):
                 self.answered.emit(answer.request, answer.value)
             else:
                 self.raised.emit(answer.request, answer.error)
-                self.failed.emit(*told(answer.error))
+                self.failed.emit(*error_texts(answer.error))
 
     @Slot()
     def _hear_progress(self) -> None:

@@ -23,7 +23,7 @@ from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import Projection, group_sparse_projection
 from gsp_studio.core.results import Iterate, Result
 from gsp_studio.core.sparsity import hoyer_sparsity
-from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Pinned
+from gsp_studio.gui.state import BasisPreview, DisplayedBasis, UnprojectedBasis
 from gsp_studio.io.dataset import Dataset
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _product(X: Matrix, H: Array) -> Array:
 class Projector:
     """The pinned basis, sorted once, at any sparsity; with locked basis images at the sparsity that they have."""
 
-    def __init__(self, pinned: Pinned, dataset: Dataset | None = None, order: Array | None = None) -> None:
+    def __init__(self, pinned: UnprojectedBasis, dataset: Dataset | None = None, order: Array | None = None) -> None:
         self.pinned = pinned
         self._dataset = dataset
         self._coarse: _Coarse | None = None

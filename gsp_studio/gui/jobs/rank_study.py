@@ -40,7 +40,7 @@ class RankStudyJob(QObject):
         """Whether a study is under way."""
         return self._study is not None
 
-    def study(self, dataset: Dataset, ranks: range, choice: RunSettings, seeds: int) -> None:
+    def start(self, dataset: Dataset, ranks: range, choice: RunSettings, seeds: int) -> None:
         """Begin a study of these ranks with the method and the target of `choice`."""
         self.cancel()
         self._study, self._told = StudyRequest(dataset, ranks, choice, seeds), 0

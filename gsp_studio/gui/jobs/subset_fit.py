@@ -14,7 +14,7 @@ from gsp_studio.gui.state import BasisPreview, DisplayedBasis, RunSettings
 
 if TYPE_CHECKING:
     from gsp_studio.engine.runner import Runner
-    from gsp_studio.gui.state import Pinned
+    from gsp_studio.gui.state import UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 #: Entries of the subset times the rank: an iteration of two cores takes a twentieth of a second.
@@ -30,7 +30,7 @@ class SubsetRequest(NamedTuple):
 
     dataset: Dataset
     choice: RunSettings
-    pinned: Pinned
+    pinned: UnprojectedBasis
     frame: DisplayedBasis
     locked: Collection[int]
     n_images: int
@@ -59,7 +59,12 @@ class SubsetFit(QObject):
         return self._request is not None
 
     def fit(
-        self, dataset: Dataset, choice: RunSettings, pinned: Pinned, frame: DisplayedBasis, locked: Collection[int]
+        self,
+        dataset: Dataset,
+        choice: RunSettings,
+        pinned: UnprojectedBasis,
+        frame: DisplayedBasis,
+        locked: Collection[int],
     ) -> bool:
         """Begin, unless these targets are under way; False where all images at once are the better start."""
         count = subset_size(dataset.X.shape[1], pinned.W.shape)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.jobs.job import Job
-from gsp_studio.gui.texts import told
+from gsp_studio.gui.texts import error_texts
 
 Value = TypeVar("Value")
 
@@ -51,7 +51,7 @@ class TaskQueue(QObject):
         failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Call `do` in the thread, after all that was submitted before, then `done` with its value, or `failed`."""
-        self._job.submit(_Task(do, done, failed or (lambda error: self.failed.emit(*told(error)))))
+        self._job.submit(_Task(do, done, failed or (lambda error: self.failed.emit(*error_texts(error)))))
 
     def discard(self) -> None:
         """Forget the tasks that wait; the values of the others go nowhere."""

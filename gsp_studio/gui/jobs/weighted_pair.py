@@ -10,14 +10,14 @@ from PySide6.QtCore import QObject, Signal
 from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import Array, DisplayedBasis, Pinned
+    from gsp_studio.gui.state import Array, DisplayedBasis, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 
 class PairRequest(NamedTuple):
     """A basis, the order of its tiles, a target and weights; None: without only."""
 
-    pinned: Pinned
+    pinned: UnprojectedBasis
     order: Array
     s: float
     weights: Array | None
@@ -44,7 +44,7 @@ class WeightedPair(QObject):
         ended = [job.close(timeout) for job in (self._pairs, self._means)]
         return all(ended)
 
-    def pair(self, pinned: Pinned, order: Array, s: float, weights: Array | None) -> None:
+    def pair(self, pinned: UnprojectedBasis, order: Array, s: float, weights: Array | None) -> None:
         """Project the basis with and without these weights; None: without only."""
         self._pairs.submit(PairRequest(pinned, order, s, weights))
 

@@ -82,7 +82,7 @@ def show(checkpoint: Checkpoint, path: NetworkPath, choice: NetworkSettings) -> 
     else:
         weights, found = path.at(choice.sparsity)
     zeros = {name: _zeros(values) for name, values in weights.items()}
-    return _assembled(checkpoint, choice, weights, found, zeros)
+    return _assemble(checkpoint, choice, weights, found, zeros)
 
 
 @contextlib.contextmanager
@@ -126,14 +126,14 @@ def preview(
     found[layer] = max(target, checkpoint[layer].sparsity)
     zeros[layer] = _zeros(weights[layer])
     pruned = {name for name, is_pruned in zip(names, before.is_pruned, strict=True) if is_pruned}
-    return _assembled(checkpoint, choice, weights, found, zeros, pruned)
+    return _assemble(checkpoint, choice, weights, found, zeros, pruned)
 
 
 def _zeros(values: Array) -> float:
     return 1.0 - int(np.count_nonzero(values)) / values.size
 
 
-def _assembled(
+def _assemble(
     checkpoint: Checkpoint,
     choice: NetworkSettings,
     weights: dict[str, Array],
@@ -201,7 +201,7 @@ def accuracies(
     """
     from gsp_studio.pruning.accuracy import Evaluator
 
-    images = _labelled(source, checkpoint)
+    images = _label_columns(source, checkpoint)
     words, normalization = _best_normalization(checkpoint, images, unwanted)
     tell(words)
     evaluator = Evaluator(checkpoint, images, normalization)
@@ -239,7 +239,7 @@ def _best_normalization(
     return best, ways[best]
 
 
-def _labelled(source: Source, checkpoint: Checkpoint) -> LabelledImages:
+def _label_columns(source: Source, checkpoint: Checkpoint) -> LabelledImages:
     from gsp_studio.pruning.accuracy import channels_of
     from gsp_studio.pruning.images import digits, labelled_from
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.network.jobs import AccuracyRequest, NetworkJobs, ZerosRequest
 from gsp_studio.gui.network.state import AccuracyCurve, ZerosCurve
-from gsp_studio.gui.texts import told
+from gsp_studio.gui.texts import error_texts
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.checkpoint import Checkpoint
@@ -40,7 +40,7 @@ class NetworkCurves(QObject):
         jobs.curve.failed.connect(self._fail_zeros)
         jobs.accuracy.progressed.connect(self._tell_accuracy)
         jobs.accuracy.answered.connect(lambda *_: self._end_accuracy())
-        jobs.accuracy.raised.connect(lambda _, error: self._end_accuracy(told(error)[0]))
+        jobs.accuracy.raised.connect(lambda _, error: self._end_accuracy(error_texts(error)[0]))
 
     def find_zeros(self, checkpoint: Checkpoint, path: NetworkPath) -> None:
         """Compute the zeros of every layer against s."""

@@ -128,16 +128,16 @@ class NetworkJobs(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self.opening: Job[Path, Checkpoint] = Job(_open, "gsp-network", self)
-        self.sorting: Job[SortRequest, SortedNetwork] = Job(_sort, "gsp-network-project", self)
+        self.checkpoint: Job[Path, Checkpoint] = Job(_open, "gsp-network", self)
+        self.projection: Job[SortRequest, SortedNetwork] = Job(_sort, "gsp-network-project", self)
         self.curve: Job[ZerosRequest, None] = Job(self._grow, "gsp-network-curve", self)
         self.accuracy: Job[AccuracyRequest, None] = Job(self._evaluate, "gsp-network-accuracy", self)
-        self.saving: Job[SaveRequest, list[Path]] = Job(_save, "gsp-network-save", self, in_order=True)
+        self.export: Job[SaveRequest, list[Path]] = Job(_save, "gsp-network-save", self, in_order=True)
 
     @property
     def all(self) -> tuple[Job[Any, Any], ...]:
         """Each of them."""
-        return self.opening, self.sorting, self.curve, self.accuracy, self.saving
+        return self.checkpoint, self.projection, self.curve, self.accuracy, self.export
 
     @property
     def is_busy(self) -> bool:

@@ -119,7 +119,7 @@ class LayerTree(QTreeWidget):
         self._before: tuple[Array, Array] = (np.zeros(0), np.zeros(0))
         self._weights: tuple[Array, Array] = (np.zeros(0), np.zeros(0))
         self._is_told = False
-        self.currentItemChanged.connect(self._picked)
+        self.currentItemChanged.connect(self._pick)
 
     def set_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Show the layers of this network."""
@@ -175,7 +175,7 @@ class LayerTree(QTreeWidget):
         self.setCurrentItem(self._rows[layer])
         self._is_told = False
 
-    def _picked(self, item: QTreeWidgetItem | None) -> None:
+    def _pick(self, item: QTreeWidgetItem | None) -> None:
         if item is not None and not self._is_told and item.data(_NAME, _ROLE) in self._rows:
             self.layerPicked.emit(item.data(_NAME, _ROLE))
 

@@ -17,7 +17,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from gsp_studio.gui.network.curves import NetworkCurves
 from gsp_studio.gui.network.jobs import AccuracyRequest, NetworkJobs, SaveRequest, SortedNetwork, SortRequest
 from gsp_studio.gui.network.state import DisplayedNetwork, NetworkSettings
-from gsp_studio.gui.texts import plural, told
+from gsp_studio.gui.texts import error_texts, plural
 
 if TYPE_CHECKING:
     from gsp_studio.gui.network.compute import Source
@@ -65,13 +65,13 @@ class NetworkSession(QObject):
 
     def _join(self) -> None:
         jobs = self._jobs
-        jobs.opening.answered.connect(self._take_opened)
-        jobs.opening.raised.connect(self._fail_to_open)
-        jobs.sorting.answered.connect(self._take_sorted)
-        jobs.sorting.raised.connect(self._fail_to_sort)
+        jobs.checkpoint.answered.connect(self._take_opened)
+        jobs.checkpoint.raised.connect(self._fail_to_open)
+        jobs.projection.answered.connect(self._take_sorted)
+        jobs.projection.raised.connect(self._fail_to_sort)
         self.curves.failed.connect(self.failed)
-        jobs.saving.answered.connect(lambda _, written: self._end_saving(lambda: self.saved.emit(written)))
-        jobs.saving.failed.connect(lambda *error: self._end_saving(lambda: self.failed.emit(*error)))
+        jobs.export.answered.connect(lambda _, written: self._end_saving(lambda: self.saved.emit(written)))
+        jobs.export.failed.connect(lambda *error: self._end_saving(lambda: self.failed.emit(*error)))
 
     # Start and end
 
@@ -94,8 +94,8 @@ class NetworkSession(QObject):
         self._opening = Path(path)
         self.openingChanged.emit(self._opening.name)
         if self._is_ready:
-            self._jobs.opening.discard()
-            self._jobs.opening.submit(self._opening)
+            self._jobs.checkpoint.discard()
+            self._jobs.checkpoint.submit(self._opening)
 
     def cancel_opening(self) -> None:
         """Give up what is being opened."""
@@ -105,7 +105,7 @@ class NetworkSession(QObject):
 
     def _stop_opening(self) -> None:
         self._opening = None
-        self._jobs.opening.discard()
+        self._jobs.checkpoint.discard()
         self.openingChanged.emit("")
 
     def set_checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -184,14 +184,14 @@ class NetworkSession(QObject):
 
     def _sort(self) -> None:
         self.path, self._alone = None, None
-        self._jobs.sorting.discard()
+        self._jobs.projection.discard()
         self.pathChanged.emit(None, "")
         self._ask()
 
     def _ask(self) -> None:
         assert self.checkpoint is not None
         self._rest.stop()
-        self._jobs.sorting.submit(SortRequest(self.checkpoint, self.choice, self.layer, self.path, self._alone))
+        self._jobs.projection.submit(SortRequest(self.checkpoint, self.choice, self.layer, self.path, self._alone))
 
     @property
     def _is_large(self) -> bool:
@@ -246,10 +246,10 @@ class NetworkSession(QObject):
         if self.checkpoint is None or self.path is None:
             return
         self.savingChanged.emit(True)
-        self._jobs.saving.submit(SaveRequest(self.checkpoint, self.choice, self.path.names, Path(path)))
+        self._jobs.export.submit(SaveRequest(self.checkpoint, self.choice, self.path.names, Path(path)))
 
     def _end_saving(self, tell: Callable[[], None]) -> None:
-        if not self._jobs.saving.is_busy:
+        if not self._jobs.export.is_busy:
             self.savingChanged.emit(False)
         tell()
 
@@ -261,10 +261,10 @@ class NetworkSession(QObject):
 
     def _fail_to_open(self, path: Path, error: Exception) -> None:
         self._stop_opening()
-        self.openFailed.emit(path, *told(error))
+        self.openFailed.emit(path, *error_texts(error))
 
     def _fail_to_sort(self, asked: SortRequest, error: Exception) -> None:
-        self.pathChanged.emit(None, told(error)[0])
+        self.pathChanged.emit(None, error_texts(error)[0])
 
     def _take_sorted(self, asked: SortRequest, found: SortedNetwork) -> None:
         is_new = self.path is not found.path

@@ -34,7 +34,7 @@ _POINTS = 600
 _LONG = 1000
 
 
-def thinned(values: Array, most: int) -> Array:
+def thin_out(values: Array, most: int) -> Array:
     """Indices of at most about `most` values, in order: all of a few, the extremes of every stretch of many."""
     count = len(values)
     if count <= most:
@@ -198,7 +198,7 @@ class CurvesPanel(Themed, QWidget):
         runs = self._compared if self._is_comparing and not self._is_running else ()
         for curve in (self._error_curve, self._sparsity_curve, self._target_curve, *self._origin_curves):
             curve.setVisible(not runs)  # what is compared has a legend, this has none
-        self._overlay.set_runs(runs, lambda values: thinned(values, _POINTS))
+        self._overlay.set_runs(runs, lambda values: thin_out(values, _POINTS))
         if len(self._n):
             self._draw()
 
@@ -240,7 +240,7 @@ class CurvesPanel(Themed, QWidget):
         self._sparsity_plot.setRange(xRange=(0, end), yRange=(low, high), padding=0)
 
     def _draw_curve(self, curve: pg.PlotDataItem, n: Array, values: Array) -> None:
-        drawn = thinned(values, _POINTS)
+        drawn = thin_out(values, _POINTS)
         curve.setData(n[drawn], values[drawn])
 
     def _draw_marks(self, height: float) -> None:

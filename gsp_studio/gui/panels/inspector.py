@@ -14,7 +14,7 @@ from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
 from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.adaptive_split import AdaptiveSplit
-from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing, label
+from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, label, label_row
 from gsp_studio.gui.widgets.dataset_pictures import columns_of, pictures_of
 from gsp_studio.gui.widgets.error_map import ErrorMap
 from gsp_studio.gui.widgets.film_strip import FilmStrip
@@ -102,9 +102,9 @@ class InspectorPanel(ViewPanel):
         page = QFrame()
         box = canvas(page)
         box.addWidget(self.strip)
-        box.addLayout(facing(self._facts, self.plates.pixel_words))
+        box.addLayout(label_row(self._facts, self.plates.pixel_words))
         box.addWidget(AdaptiveSplit(self.plates, self.parts), 1)
-        box.addLayout(facing(self._words, self._parts_words))
+        box.addLayout(label_row(self._words, self._parts_words))
         return page
 
     def _connect(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, Pinned, RunSettings
+from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, RunSettings, UnprojectedBasis
 from gsp_studio.gui.texts import percent, refined_words, signed_percent
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
@@ -78,7 +78,7 @@ class SparsityPanel(Themed, QWidget):
         self._read_out = label()
         self._pinned_text = label(muted=True)
         self._shown: DisplayedBasis | None = None
-        self._pinned: Pinned | None = None
+        self._pinned: UnprojectedBasis | None = None
         self._locked: dict[int, float] = {}
         self._phase = Phase.STARTING
         self.number_h.setSpecialValueText("off")
@@ -186,7 +186,7 @@ class SparsityPanel(Themed, QWidget):
         self._phase = phase
         self._tell_pinned()
 
-    def set_pinned(self, pinned: Pinned | None) -> None:
+    def set_pinned(self, pinned: UnprojectedBasis | None) -> None:
         """Mark the sparsity of the basis that is projected; None: there is none yet."""
         self._pinned = pinned
         self._tell_pinned()

@@ -13,7 +13,7 @@ from gsp_studio.gui.jobs.stability_check import SEEDS, StabilityCheck
 from gsp_studio.gui.jobs.weighted_pair import WeightedPair
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import Array, DisplayedBasis, Pinned, RunEntry
+    from gsp_studio.gui.state import Array, DisplayedBasis, RunEntry, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 
@@ -40,9 +40,9 @@ class Analyses(QObject):
         self._shown: DisplayedBasis | None = None
         self._is_pairing = False
         self._comparison, self._inspection = ComparisonJob(self), BasisInspection(self)
-        self._pair, self.ranking, self.checking = WeightedPair(self), RankStudyJob(self), StabilityCheck(self)
+        self._pair, self.rank_study, self.stability_check = WeightedPair(self), RankStudyJob(self), StabilityCheck(self)
         self._comparison.answered.connect(lambda _, found: self.comparisonReady.emit(found))
-        self.checking.activityChanged.connect(self.activityChanged)
+        self.stability_check.activityChanged.connect(self.activityChanged)
         self._inspection.errorsFound.connect(self.errorsFound)
         self._inspection.fitFound.connect(self.fitFound)
         self._inspection.pictureFound.connect(self.pictureFound)
@@ -50,11 +50,11 @@ class Analyses(QObject):
         self._inspection.residualFound.connect(self.residualFound)
         self._pair.paired.connect(self.pairChanged)
         self._pair.meanFound.connect(self.meanFound)
-        self.checking.found.connect(self.stabilityFound)
+        self.stability_check.found.connect(self.stabilityFound)
         #: Failures of a study of ranks are told where it was asked for.
-        for job in (self._comparison, self._inspection, self._pair, self.checking):
+        for job in (self._comparison, self._inspection, self._pair, self.stability_check):
             job.failed.connect(self.failed)
-        self._jobs = (self._comparison, self._inspection, self._pair, self.checking, self.ranking)
+        self._jobs = (self._comparison, self._inspection, self._pair, self.stability_check, self.rank_study)
 
     def close(self, timeout: float) -> bool:
         """Stop and wait; True when no thread is left."""
@@ -66,8 +66,8 @@ class Analyses(QObject):
         self._dataset = dataset
         self._comparison.discard()
         self._inspection.discard()
-        self.ranking.cancel()
-        self.checking.cancel()
+        self.rank_study.cancel()
+        self.stability_check.cancel()
         self._pair.open(dataset)
 
     def set_shown(self, shown: DisplayedBasis | None) -> None:
@@ -103,7 +103,7 @@ class Analyses(QObject):
         if on:
             self.pairRequested.emit()
 
-    def pair(self, pinned: Pinned, order: Array, s: float, weights: Array | None) -> None:
+    def pair(self, pinned: UnprojectedBasis, order: Array, s: float, weights: Array | None) -> None:
         """Project a basis to s without weights and with these, where both are looked at."""
         if self._is_pairing:
             self._pair.pair(pinned, order, s, weights)
@@ -116,13 +116,13 @@ class Analyses(QObject):
 
     def check_stability(self, entry: RunEntry) -> None:
         """Ask what further seeds make of a run; `stabilityFound` brings it. One at a time."""
-        if self._dataset is not None and self.checking.entry is None:
-            self.checking.check(self._dataset, entry)
+        if self._dataset is not None and self.stability_check.entry is None:
+            self.stability_check.check(self._dataset, entry)
             self.logged.emit(f"{entry.name}: fitting from {SEEDS} further seeds.")
 
     def keep_check_of(self, entry: RunEntry | None) -> None:
         """Give up the check of any other run: it is not on the screen any more."""
-        checked = self.checking.entry
+        checked = self.stability_check.entry
         if checked is not None and (entry is None or entry.number != checked.number):
-            self.checking.cancel()
+            self.stability_check.cancel()
             self.logged.emit(f"{checked.name}: its check was given up, as it is not on the screen any more.")

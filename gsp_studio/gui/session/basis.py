@@ -14,7 +14,7 @@ from gsp_studio.gui.session.refinement import Refinement
 from gsp_studio.gui.state import RunSettings
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import Array, DisplayedBasis, Pinned
+    from gsp_studio.gui.state import Array, DisplayedBasis, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 #: Milliseconds without a move after which a large basis is projected in all its pixels.
@@ -26,7 +26,7 @@ REST_MS = 60
 class PinnedBasis(QObject):
     """Jobs on one basis, which is pinned until another one is; what they find goes out by signals."""
 
-    pinnedChanged = Signal(object)  # Pinned, or None
+    pinnedChanged = Signal(object)  # UnprojectedBasis, or None
     lockedChanged = Signal(object)  # dict of basis image to sparsity: those that the slider does not move
     refinesChanged = Signal(bool)
     projected = Signal(object)  # DisplayedBasis
@@ -39,7 +39,7 @@ class PinnedBasis(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self.pinned: Pinned | None = None
+        self.pinned: UnprojectedBasis | None = None
         #: How many bases have been pinned: each has a number.
         self.number = 0
         #: Basis images that stay at a sparsity, whatever the target.
@@ -72,7 +72,7 @@ class PinnedBasis(QObject):
         ended = [job.close(timeout) for job in (self._projection, self.refinement, self._subset, self._scan)]
         return all(ended)
 
-    def pin(self, pinned: Pinned | None, dataset: Dataset | None, order: Array | None) -> None:
+    def pin(self, pinned: UnprojectedBasis | None, dataset: Dataset | None, order: Array | None) -> None:
         """Pin another basis, its tiles in this order; None: none. All that is under way for the former is dropped."""
         self.drop_refinement()
         self._whole_timer.stop()
@@ -102,13 +102,13 @@ class PinnedBasis(QObject):
         self.pathChanged.emit(None)
         return True
 
-    def reweighted(self, choice: RunSettings, weights: Array | None) -> Pinned | None:
+    def reweight(self, choice: RunSettings, weights: Array | None) -> UnprojectedBasis | None:
         """Return the pinned basis under a choice's weights; None where they are in force already."""
         if self.pinned is None:
             return None
-        from gsp_studio.gui.jobs.compute import reweighted
+        from gsp_studio.gui.jobs.compute import reweight
 
-        return reweighted(self.pinned, choice, weights)
+        return reweight(self.pinned, choice, weights)
 
     # Projections
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.jobs.dataset import OpenJob, OpenRequest, Preview, PreviewJob, PreviewRequest
-from gsp_studio.gui.texts import told
+from gsp_studio.gui.texts import error_texts
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset, LoadOptions
@@ -87,7 +87,7 @@ class DatasetLoader(QObject):
 
     def _fail(self, asked: OpenRequest, error: Exception) -> None:
         if not self._is_cancelled(asked):
-            self.loadFailed.emit(asked.path, *told(error))
+            self.loadFailed.emit(asked.path, *error_texts(error))
 
     def _is_cancelled(self, asked: OpenRequest) -> bool:
         """Whether the user gave it up, which is logged; nothing is under way from now on."""

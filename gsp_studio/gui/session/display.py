@@ -63,9 +63,9 @@ class Display(QObject):
 
     def renumber(self, edit: Edit) -> None:
         """The next basis on the screen has this edit: what is selected stays so."""
-        from gsp_studio.core.edits import renumbered
+        from gsp_studio.core.edits import renumber
 
-        moved = (renumbered(edit, basis) for basis in self.marked)
+        moved = (renumber(edit, basis) for basis in self.marked)
         self.move_marks(tuple(basis for basis in moved if basis >= 0))
 
     def set_view(self, view: View) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from gsp_studio.gui.jobs.export import ExportJob, ExportRequest
-from gsp_studio.gui.texts import told
+from gsp_studio.gui.texts import error_texts
 from gsp_studio.io.export.options import ExportOptions
 
 if TYPE_CHECKING:
@@ -56,5 +56,5 @@ class Exports(ExportJob):
         try:
             return as_text(kind, self._dataset, entry)
         except ValueError as error:
-            self.failed.emit(*told(error))
+            self.failed.emit(*error_texts(error))
             return ""

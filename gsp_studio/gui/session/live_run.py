@@ -10,7 +10,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.state import Progress
-from gsp_studio.gui.texts import told
+from gsp_studio.gui.texts import error_texts
 
 if TYPE_CHECKING:
     from gsp_studio.core.edits import Edit
@@ -100,9 +100,9 @@ class LiveRun(QObject):
         """Go on with these targets and weights."""
         runner = self.runner
         if runner is not None:
-            from gsp_studio.gui.jobs.compute import steered
+            from gsp_studio.gui.jobs.compute import steer
 
-            self._ask(lambda: runner.steer(steered(choice, runner.params, weights)))
+            self._ask(lambda: runner.steer(steer(choice, runner.params, weights)))
 
     def can_edit(self, bases: tuple[int, ...]) -> bool:
         """Whether there is a run whose basis can be changed, and a basis image that is meant."""
@@ -157,17 +157,17 @@ class LiveRun(QObject):
         try:
             asking()
         except ValueError as error:
-            self.failed.emit(*told(error))
+            self.failed.emit(*error_texts(error))
             return False
         return True
 
     def number_of(self, basis: int) -> int:
         """The number that a basis image on the screen has for the runner, after all that was asked; -1: it is gone."""
-        from gsp_studio.core.edits import renumbered
+        from gsp_studio.core.edits import renumber
 
         for edit in self._unseen:
             if basis >= 0:
-                basis = renumbered(edit, basis)
+                basis = renumber(edit, basis)
         return basis
 
     def _tell_frozen(self) -> None:
@@ -228,9 +228,9 @@ class LiveRun(QObject):
 
 def _order_after(edit: Edit, order: Array) -> Array:
     """Return the order of tiles with some gone, the others in their order, and new ones last."""
-    from gsp_studio.core.edits import Split, renumbered
+    from gsp_studio.core.edits import Split, renumber
 
-    numbers = [renumbered(edit, int(basis)) for basis in order]
+    numbers = [renumber(edit, int(basis)) for basis in order]
     kept = [number for number in numbers if number >= 0]
     if isinstance(edit, Split):
         kept.append(len(kept))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gsp_studio.core.results import Iterate, Result
     from gsp_studio.gui.jobs.projector import Projector
-    from gsp_studio.gui.state import Array, BasisPreview, DisplayedBasis, Pinned
+    from gsp_studio.gui.state import Array, BasisPreview, DisplayedBasis, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 #: Entries of a basis up to which a projection fits into the event that asked for it; larger ones go to a worker.
@@ -54,7 +54,7 @@ class BasisProjection(QObject):
         """Whether a projection fits into an event."""
         return self.projector is not None and self.projector.pinned.W.size <= SAME_EVENT
 
-    def pin(self, pinned: Pinned | None, dataset: Dataset | None = None, order: Array | None = None) -> None:
+    def pin(self, pinned: UnprojectedBasis | None, dataset: Dataset | None = None, order: Array | None = None) -> None:
         """Project this basis from now on, its tiles in this order; None: no basis. Answers for another are dropped."""
         self._job.discard()
         if pinned is None:

@@ -13,13 +13,13 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from gsp_studio.core.params import Params
 from gsp_studio.gui.jobs.short_fit import ShortFit
 from gsp_studio.gui.state import DisplayedBasis, RunSettings
-from gsp_studio.gui.texts import told
+from gsp_studio.gui.texts import error_texts
 
 if TYPE_CHECKING:
     from gsp_studio.core.results import Iterate, Result
     from gsp_studio.engine.run import Outcome, RunSpec
     from gsp_studio.engine.runner import Runner
-    from gsp_studio.gui.state import Pinned
+    from gsp_studio.gui.state import UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 #: Milliseconds after which a refinement is told of; most of small data are through before they could be read.
@@ -87,7 +87,7 @@ class Refinement(QObject):
         self,
         dataset: Dataset,
         choice: RunSettings,
-        pinned: Pinned,
+        pinned: UnprojectedBasis,
         frame: DisplayedBasis,
         locked: Collection[int] = (),
     ) -> None:
@@ -95,7 +95,7 @@ class Refinement(QObject):
 
         `locked` basis images keep their pixels.
         """
-        from gsp_studio.gui.jobs.compute import continued, new_refinement, retargeted
+        from gsp_studio.gui.jobs.compute import new_continuation, new_refinement, retarget
 
         runner, latest, self._frame, self._choice = self._runner, self.latest, frame, choice
         self._moving.start()
@@ -104,7 +104,7 @@ class Refinement(QObject):
             try:
                 runner = new_refinement(dataset, choice, pinned, frame, locked)
             except ValueError as error:
-                self.failed.emit(*told(error))
+                self.failed.emit(*error_texts(error))
                 return
             self._set_latest(None)
             self._start(runner)
@@ -114,9 +114,9 @@ class Refinement(QObject):
             return
         elif self.is_running:
             done = 0 if latest is None else latest.n_iter
-            runner.steer(retargeted(runner.spec, runner.params, choice, done))
+            runner.steer(retarget(runner.spec, runner.params, choice, done))
         elif latest is not None:
-            self._start(continued(runner.spec, latest, choice))
+            self._start(new_continuation(runner.spec, latest, choice))
 
     def _start(self, runner: Runner) -> None:
         if not self.is_running:
@@ -203,7 +203,6 @@ class Refinement(QObject):
             self.refined.emit(shown)
 
     def _end(self, outcome: Outcome) -> None:
-        from gsp_studio.gui.jobs.compute import continued
 
         runner, result = self._runner, outcome.result
         assert runner is not None
@@ -214,7 +213,7 @@ class Refinement(QObject):
         last = steps[-1] if steps else runner.spec.params
         is_there = _are_targets(self._choice, last.sparsity, last.sparsity_h)
         if not outcome.error_text and result is not None and not is_there:
-            self._start(continued(runner.spec, result, self._choice))  # the target moved as it came to rest
+            self._start(new_continuation(runner.spec, result, self._choice))  # the target moved as it came to rest
             return
         self._late.stop()
         self.activityChanged.emit("")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.state import Phase
-from gsp_studio.gui.texts import about_run, told
+from gsp_studio.gui.texts import about_run, error_texts
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Outcome, RunSpec
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.live_run import LiveRun
     from gsp_studio.gui.session.run_list import RunList
     from gsp_studio.gui.session.settings import Settings
-    from gsp_studio.gui.state import Array, Pinned, RunEntry, RunSettings
+    from gsp_studio.gui.state import Array, RunEntry, RunSettings, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 
@@ -53,7 +53,7 @@ class RunControl(QObject):
         try:
             runner = new_run(dataset, settings.choice, settings.weights, settings.scheduler)
         except ValueError as error:
-            self.failed.emit(*told(error))
+            self.failed.emit(*error_texts(error))
         else:
             self._start(runner)
 
@@ -110,7 +110,7 @@ class RunControl(QObject):
 
     # Runs that have ended
 
-    def keep(self, spec: RunSpec, outcome: Outcome, pinned: Pinned, order: Array) -> None:
+    def keep(self, spec: RunSpec, outcome: Outcome, pinned: UnprojectedBasis, order: Array) -> None:
         """List the run that refined a pinned basis, its tiles in this order; the next runs keep their settings."""
         from gsp_studio.gui.jobs.compute import entry_of, records_of
 
@@ -188,12 +188,12 @@ class RunControl(QObject):
                 self._branch_at = (n_iter, sparsity)
                 self.cancel()
         elif entry is not None:
-            from gsp_studio.gui.jobs.compute import branched
+            from gsp_studio.gui.jobs.compute import new_branch
 
             try:
-                runner = branched(entry, n_iter, sparsity)
+                runner = new_branch(entry, n_iter, sparsity)
             except ValueError as error:
-                self.failed.emit(*told(error))
+                self.failed.emit(*error_texts(error))
                 return
             choice = entry.choice.with_params(sparsity=sparsity)
             if choice != self._settings.choice:

@@ -99,7 +99,7 @@ class RunList(QObject):
     def judge(self, bases: tuple[int, ...], accept: bool) -> None:
         """Accept basis images of the run on the screen, or reject them; once more takes it back."""
         if self.current is not None and bases:
-            self.remark(self.index, self.current.remarks.judged(bases, accept))
+            self.remark(self.index, self.current.remarks.judge(bases, accept))
 
     def keep_stability(self, of: RunEntry, found: BasisStability) -> RunEntry:
         """Write to a run what further seeds make of it; it may have remarks that it had not when this was asked."""

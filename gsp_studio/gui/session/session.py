@@ -186,7 +186,7 @@ class Session(QObject):
     @property
     def can_cancel(self) -> bool:
         """Whether there is something that `cancel` would end."""
-        beside = self.loader.is_loading or self.basis.is_refining or self.analyses.checking.entry is not None
+        beside = self.loader.is_loading or self.basis.is_refining or self.analyses.stability_check.entry is not None
         return self.phase in (Phase.RUNNING, Phase.PAUSED) or beside
 
     def cancel(self) -> None:
@@ -195,7 +195,7 @@ class Session(QObject):
             self.control.cancel()
         elif self.basis.stop_refining():
             self.logged.emit("Refining stopped.")
-        elif self.analyses.checking.cancel():
+        elif self.analyses.stability_check.cancel():
             self.logged.emit("The check of the basis images was cancelled.")
         else:
             self.loader.cancel()

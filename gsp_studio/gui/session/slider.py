@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.display import Display
     from gsp_studio.gui.session.settings import Settings
     from gsp_studio.gui.session.warm_fit import WarmFit
-    from gsp_studio.gui.state import Array, BasisPreview, DisplayedBasis, Pinned, RunSettings
+    from gsp_studio.gui.state import Array, BasisPreview, DisplayedBasis, RunSettings, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 
@@ -53,7 +53,7 @@ class Slider(QObject):
         self._display.show(None)
         self._display.move_marks(())
 
-    def pin(self, pinned: Pinned | None, order: Array | None) -> None:
+    def pin(self, pinned: UnprojectedBasis | None, order: Array | None) -> None:
         """Pin another basis, its tiles in this order; None: none. Nothing is selected that it does not have."""
         if pinned is not None and max(self._display.marked, default=-1) >= pinned.W.shape[1]:
             self._display.move_marks(())
@@ -104,7 +104,7 @@ class Slider(QObject):
 
     def _reweigh(self) -> None:
         """Pin the same basis under the weights in force, where these are others than before."""
-        pinned = self._basis.reweighted(self._settings.choice, self._settings.weights) if self.is_free else None
+        pinned = self._basis.reweight(self._settings.choice, self._settings.weights) if self.is_free else None
         if pinned is not None:
             self.pin(pinned, self._order)
             self._project()
@@ -143,9 +143,9 @@ class Slider(QObject):
             self._warm_fit.fit(self._dataset, self._settings.choice)
 
     def _pin_warm_fit(self, result: Result) -> None:
-        from gsp_studio.gui.jobs.compute import pinned_of
+        from gsp_studio.gui.jobs.compute import unprojected_basis
 
-        self.pin(pinned_of(result, "a short fit without constraint"), None)
+        self.pin(unprojected_basis(result, "a short fit without constraint"), None)
         self.runLeft.emit()
         self._project()
         self.fitted.emit()

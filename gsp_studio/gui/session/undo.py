@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.run_list import RunList
     from gsp_studio.gui.session.settings import Settings
     from gsp_studio.gui.session.slider import Slider
-    from gsp_studio.gui.state import Array, Pinned
+    from gsp_studio.gui.state import Array, UnprojectedBasis
     from gsp_studio.io.annotations import Annotations
 
 #: Steps that are kept, and bytes of the bases in them that are in memory for them alone.
@@ -44,7 +44,7 @@ class Snapshot:
         Number of the run on the screen, 0 for none.
     curves : int
         Number of the run whose curves are on the screen, 0 for none.
-    pinned : Pinned or None
+    pinned : UnprojectedBasis or None
     shown : DisplayedBasis or None
         None while a run is going: then nothing but its targets and weights, the view and the selection come back; and
         of steps that are so old that no room is left for them, which are projected again.
@@ -62,7 +62,7 @@ class Snapshot:
     remarks: dict[int, Annotations]
     run: int
     curves: int
-    pinned: Pinned | None
+    pinned: UnprojectedBasis | None
     shown: DisplayedBasis | None
     refinement: RefinementState | None
     is_fit_due: bool

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from gsp_studio.gui.texts import plural, told
+from gsp_studio.gui.texts import error_texts, plural
 
 if TYPE_CHECKING:
     from gsp_studio.gui.jobs.task_queue import TaskQueue
@@ -175,6 +175,6 @@ class Autosave(QObject):
             self._written_runs, self._written, self._written_weights = set(), (), _UNKNOWN
             if not self._has_told:
                 self._has_told = True
-                self.failed.emit(f"Your work cannot be autosaved: {error}", told(error)[1])
+                self.failed.emit(f"Your work cannot be autosaved: {error}", error_texts(error)[1])
 
         self._tasks.submit(do, lambda _: None, failed)

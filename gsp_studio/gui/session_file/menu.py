@@ -19,7 +19,7 @@ from gsp_studio.io.logfile import log_folder
 
 if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
-    from gsp_studio.gui.session_file.run_records import Reopened
+    from gsp_studio.gui.session_file.run_records import RestoredSession
     from gsp_studio.gui.widgets.view_tabs import ViewTabs
 
 _FILES = f"Sessions (*{SUFFIX});;All files (*)"
@@ -136,7 +136,7 @@ class SessionFileMenu(QObject):
         self.logged.emit(f"Opening {'what was kept' if path.is_dir() else path.name}...")
         self.store.open(path, data)
 
-    def _opened(self, found: Reopened) -> None:
+    def _opened(self, found: RestoredSession) -> None:
         count, is_file = len(found.runs), not found.path.is_dir()
         self._restore(found)
         if is_file:
@@ -146,7 +146,7 @@ class SessionFileMenu(QObject):
         if found.problems:
             self._tell_problems(found)
 
-    def _tell_problems(self, found: Reopened) -> None:
+    def _tell_problems(self, found: RestoredSession) -> None:
         """Say what was left out, and what saving does then."""
         told, more = found.problems[:_TOLD], len(found.problems) - _TOLD
         listed = "; ".join(told) + (f"; and {more} more" if more > 0 else "")
@@ -155,7 +155,7 @@ class SessionFileMenu(QObject):
             sentence += f" {found.path.name} stays as it is: saving asks for another name."
         self._session.failed.emit(sentence, "\n".join(found.problems))
 
-    def _restore(self, found: Reopened) -> None:
+    def _restore(self, found: RestoredSession) -> None:
         """Restore the window's look, as far as it is known."""
         session, state = self._session, found.state
         session.display.set_view(state.view)

@@ -39,7 +39,7 @@ _LAST_NUMBER = 999_999
 
 
 @dataclass(frozen=True, eq=False)
-class Reopened:
+class RestoredSession:
     """A session that was read, with its data.
 
     Attributes
@@ -180,7 +180,7 @@ def reopen(
     data: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-) -> Reopened:
+) -> RestoredSession:
     """Read a session file, or the folder of a recovery, and its data; `data`: where these lie now.
 
     Raises
@@ -205,15 +205,15 @@ def reopen(
         if dataset.fingerprint != saved.data.get("fingerprint"):
             problems.append(f"the images in {where} are not those of the runs any more: their fingerprint differs")
     state = read_state(saved.state, min(dataset.X.shape), problems)
-    numbered = _numbered(saved.runs, problems)
-    runs = [run for run in (_adopted(run, dataset.X, state, problems) for run in numbered) if run is not None]
+    numbered = _number(saved.runs, problems)
+    runs = [run for run in (_adopt(run, dataset.X, state, problems) for run in numbered) if run is not None]
     weights = saved.weights
     if weights is not None and not _are_weights(weights, dataset.X.shape[0]):
         weights, is_whole = None, False
         problems.append("the painted weights are of other images, or damaged")
     runs.sort(key=lambda entry: entry.number)
     is_whole = is_whole and len(runs) == len(saved.runs)
-    return Reopened(path, dataset, tuple(runs), weights, state, tuple(problems), is_copy, is_whole)
+    return RestoredSession(path, dataset, tuple(runs), weights, state, tuple(problems), is_copy, is_whole)
 
 
 def _source_of(saved: SavedSession, path: Path, data: Path | None) -> tuple[Path, LoadOptions]:
@@ -224,7 +224,7 @@ def _source_of(saved: SavedSession, path: Path, data: Path | None) -> tuple[Path
         raise SessionError(f"{path} does not tell where its images are, or how they are read") from error
 
 
-def _numbered(runs: Sequence[SavedRun], problems: list[str]) -> list[SavedRun]:
+def _number(runs: Sequence[SavedRun], problems: list[str]) -> list[SavedRun]:
     """Give runs whose number is odd, or another one's, a new one."""
     taken: dict[int, SavedRun] = {}
     for run in runs:
@@ -236,7 +236,7 @@ def _numbered(runs: Sequence[SavedRun], problems: list[str]) -> list[SavedRun]:
     return list(taken.values())
 
 
-def _adopted(run: SavedRun, X: Any, state: WindowState, problems: list[str]) -> RunEntry | None:
+def _adopt(run: SavedRun, X: Any, state: WindowState, problems: list[str]) -> RunEntry | None:
     """Make a run of the file one of the window; None, and a sentence more, where it is damaged."""
     try:
         entry = entry_from(run, X, problems)

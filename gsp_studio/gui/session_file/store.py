@@ -15,11 +15,11 @@ from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.jobs.task_queue import TaskQueue
 from gsp_studio.gui.session_file.autosave import Autosave
-from gsp_studio.gui.texts import told
+from gsp_studio.gui.texts import error_texts
 
 if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
-    from gsp_studio.gui.session_file.run_records import Reopened
+    from gsp_studio.gui.session_file.run_records import RestoredSession
     from gsp_studio.gui.state import RunEntry
 
 SUFFIX = ".gsps"
@@ -45,7 +45,7 @@ class SessionStore(QObject):
     """
 
     saved = Signal(object)  # Path
-    opened = Signal(object)  # Reopened
+    opened = Signal(object)  # RestoredSession
     imagesMissing = Signal(object, str, str)  # Path of a session, a sentence, where its images were
     failed = Signal(str, str)
     modifiedChanged = Signal(bool)
@@ -131,7 +131,7 @@ class SessionStore(QObject):
 
         def failed(error: Exception) -> None:
             self._saving -= 1
-            self.failed.emit(*told(error))
+            self.failed.emit(*error_texts(error))
 
         self._saving += 1
         self._tasks.submit(write, done, failed)
@@ -147,7 +147,7 @@ class SessionStore(QObject):
             self.failed.emit("A run is going on; cancel it before you open a session.", "")
             return
 
-        def read() -> Reopened:
+        def read() -> RestoredSession:
             from gsp_studio.gui.session_file.run_records import reopen
 
             return reopen(path, data)
@@ -158,7 +158,7 @@ class SessionStore(QObject):
             if isinstance(error, ImagesMissing):
                 self.imagesMissing.emit(path, str(error), error.source)
                 return
-            sentence, details = told(error)
+            sentence, details = error_texts(error)
             if not isinstance(error, (ValueError, OSError, MemoryError)):  # those say what and where
                 sentence = f"{path} cannot be opened; it is damaged ({sentence})"
             self.failed.emit(sentence, details)
@@ -166,7 +166,7 @@ class SessionStore(QObject):
         stamp = _stamp_of(path)
         self._tasks.submit(read, lambda found: self._opened(found, stamp), failed)
 
-    def _opened(self, found: Reopened, stamp: tuple[int, int] | None) -> None:
+    def _opened(self, found: RestoredSession, stamp: tuple[int, int] | None) -> None:
         session = self._session
         if session.phase.is_run:
             session.logged.emit(f"{found.path.name} is not shown: a run was started while it was being opened.")

@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.jobs.task_queue import TaskQueue
 from gsp_studio.gui.state import Phase
-from gsp_studio.gui.texts import plural, told
+from gsp_studio.gui.texts import error_texts, plural
 from gsp_studio.io.logfile import sweeps_folder
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class BackgroundSweep(QObject):
         try:
             return Sweep(session.dataset, grid, self.root, settings.choice.backend, solver_threads())
         except ValueError as error:
-            self.failed.emit(*told(error))
+            self.failed.emit(*error_texts(error))
             return None
 
     def cancel(self, cells: tuple[Cell, ...]) -> None:
@@ -172,7 +172,7 @@ class BackgroundSweep(QObject):
             try:
                 entry = entry_from(replace(saved, number=runs.next_number, details={}), session.dataset.X)
             except ValueError as error:  # it is not one of these data
-                self.failed.emit(*told(error))
+                self.failed.emit(*error_texts(error))
                 return
             index = runs.append(entry)
             session.logged.emit(
@@ -196,7 +196,7 @@ class BackgroundSweep(QObject):
         """Pause or go on; the slider's move, which lasts a moment, is not told."""
         session = self._session
         waits_for = "the run" if session.phase.is_run else self._activity
-        waits_for = waits_for or ("the study of ranks" if session.analyses.ranking.is_going else "")
+        waits_for = waits_for or ("the study of ranks" if session.analyses.rank_study.is_going else "")
         wanted = bool(waits_for) or time.monotonic() < self._not_before
         if self._sweep is not None and self._is_started and wanted != self._is_paused:
             self._is_paused = wanted

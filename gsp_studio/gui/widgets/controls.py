@@ -124,7 +124,7 @@ def canvas(frame: QFrame) -> QVBoxLayout:
     return box
 
 
-def facing(left: QLabel, right: QLabel) -> QHBoxLayout:
+def label_row(left: QLabel, right: QLabel) -> QHBoxLayout:
     """A line of words at both ends; the left one takes what is free."""
     row = QHBoxLayout()
     row.setContentsMargins(12, 6, 12, 6)

@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtWidgets import QFrame, QWidget
 
 from gsp_studio.gui.texts import percent
-from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing
+from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, label_row
 from gsp_studio.gui.widgets.image_plates import Plate, Plates
 from gsp_studio.gui.widgets.tile_view import colour_table
 
@@ -29,7 +29,7 @@ class ErrorMap(QFrame):
         self._facts = ElidedLabel()
         self._drawn: Residuals | None = None
         box = canvas(self)
-        box.addLayout(facing(self._facts, self.plates.pixel_words))
+        box.addLayout(label_row(self._facts, self.plates.pixel_words))
         box.addWidget(self.plates, 1)
         box.addSpacing(8)
         self._facts.setText(_WAIT)

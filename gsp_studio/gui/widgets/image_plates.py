@@ -43,7 +43,7 @@ def signed_table() -> Array:
     return np.stack(channels, axis=1).astype(np.uint8)
 
 
-def coloured(image: Array, table: Array, low: float, high: float) -> QImage:
+def colour_image(image: Array, table: Array, low: float, high: float) -> QImage:
     """Values (height, width) as colours of a table (k, 3), the first at `low` and the last at `high`.
 
     Values (height, width, 3) are colours themselves, from black at `low` to white at `high`.
@@ -108,8 +108,8 @@ class Plates(QWidget):
 
     def set_plates(self, plates: tuple[Plate, ...]) -> None:
         """Show these; none to show nothing."""
-        self._images = [coloured(plate.image, plate.table, plate.low, plate.high) for plate in plates]
-        self._bars = [coloured(np.arange(len(p.table))[None, :], p.table, 0, len(p.table) - 1) for p in plates]
+        self._images = [colour_image(plate.image, plate.table, plate.low, plate.high) for plate in plates]
+        self._bars = [colour_image(np.arange(len(p.table))[None, :], p.table, 0, len(p.table) - 1) for p in plates]
         self._plates = plates
         self.setAccessibleDescription(", ".join(plate.title for plate in plates))
         self._tell_pixel()

@@ -55,7 +55,7 @@ _KEYS = (
 _PAINTING = (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton)
 
 
-def _packed(colours: Array) -> Array:
+def _pack(colours: Array) -> Array:
     """Colours (k, 3) as the words 0x00RRGGBB of a QImage."""
     c = colours.astype(np.uint32)
     words: Array = (c[:, 0] << 16) | (c[:, 1] << 8) | c[:, 2]
@@ -65,7 +65,7 @@ def _packed(colours: Array) -> Array:
 def _tables() -> tuple[Array, Array]:
     """Words for greys and for weights that only have to be added: no channel can exceed 255."""
     grey = np.repeat(np.floor((1 - _OVERLAY) * np.arange(256.0))[:, None], 3, axis=1)
-    return _packed(grey) | np.uint32(0xFF000000), _packed(np.floor(_OVERLAY * weight_colours()))
+    return _pack(grey) | np.uint32(0xFF000000), _pack(np.floor(_OVERLAY * weight_colours()))
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class PresetBar(QWidget):
             "border": lambda weights: weighting.border(_shape(weights)),
             "image": lambda _: weighting.from_image(self._mean),
             "residual": lambda _: weighting.from_residual(self._residual),
-            "invert": weighting.inverted,
+            "invert": weighting.invert,
             "clear": lambda weights: np.full(weights.shape, weighting.FLOOR),
         }
         for key, preset in presets.items():

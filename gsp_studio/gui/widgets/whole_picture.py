@@ -9,7 +9,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QWidget
 
 from gsp_studio.gui.texts import percent
-from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, facing
+from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, label_row
 from gsp_studio.gui.widgets.image_plates import Array, Plate, Plates, grey_table, residual_words, signed_table
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class WholePicture(QFrame):
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self._ask)
         box = canvas(self)
-        box.addLayout(facing(self._facts, self.plates.pixel_words))
+        box.addLayout(label_row(self._facts, self.plates.pixel_words))
         box.addWidget(self.plates, 1)
         box.addSpacing(8)
 

@@ -23,9 +23,9 @@ class Frame(Protocol):
     """The parts of a main window that actions call."""
 
     session: Session
-    asking: Prompts
-    filing: SessionFileMenu
-    networking: NetworkController
+    prompts: Prompts
+    session_menu: SessionFileMenu
+    network_controller: NetworkController
     clusters: ClusterMenu
     menus: MenuBar
 
@@ -94,50 +94,50 @@ def _can_judge(window: Frame) -> bool:
 MENUS = ("&File", "&Edit", "&View", "&Run", "&Help")
 
 ACTIONS: tuple[Action | Section, ...] = (
-    Action("open folder", "&File", "Open a &folder of images...", lambda w: w.asking.folder(), "Ctrl+O", "open"),
-    Action("open file", "&File", "Open a f&ile...", lambda w: w.asking.file(), "Ctrl+Shift+O", "image"),
-    Action("open faces", "&File", "Open the sample &faces", lambda w: w.asking.sample("faces")),
-    Action("open swimmer", "&File", "Open the sample &swimmer", lambda w: w.asking.sample("swimmer")),
+    Action("open folder", "&File", "Open a &folder of images...", lambda w: w.prompts.folder(), "Ctrl+O", "open"),
+    Action("open file", "&File", "Open a f&ile...", lambda w: w.prompts.file(), "Ctrl+Shift+O", "image"),
+    Action("open faces", "&File", "Open the sample &faces", lambda w: w.prompts.sample("faces")),
+    Action("open swimmer", "&File", "Open the sample &swimmer", lambda w: w.prompts.sample("swimmer")),
     Section("&File"),
-    Action("open session", "&File", "Open a &session...", lambda w: w.filing.ask_open()),
-    Section("&File", lambda w: w.menus.submenu("&File", w.filing.recent)),
-    Action("save", "&File", "&Save the session", lambda w: w.filing.save(), "Ctrl+S"),
-    Action("save as", "&File", "Save the session &as...", lambda w: w.filing.save_as(), "Ctrl+Shift+S"),
+    Action("open session", "&File", "Open a &session...", lambda w: w.session_menu.ask_open()),
+    Section("&File", lambda w: w.menus.submenu("&File", w.session_menu.recent)),
+    Action("save", "&File", "&Save the session", lambda w: w.session_menu.save(), "Ctrl+S"),
+    Action("save as", "&File", "Save the session &as...", lambda w: w.session_menu.save_as(), "Ctrl+Shift+S"),
     Action(
         "save with images",
         "&File",
         "Save the session with its i&mages...",
-        lambda w: w.filing.save_as(with_data=True),
+        lambda w: w.session_menu.save_as(with_data=True),
     ),
     Section("&File"),
-    Action("open network", "&File", "Open a &network...", lambda w: w.networking.ask_open()),
+    Action("open network", "&File", "Open a &network...", lambda w: w.network_controller.ask_open()),
     Action(
         "save network",
         "&File",
         "Save the &pruned network...",
-        lambda w: w.networking.ask_save(),
-        offered=lambda w: w.networking.session.path is not None,
+        lambda w: w.network_controller.ask_save(),
+        offered=lambda w: w.network_controller.session.path is not None,
     ),
     Section("&File"),
-    Action("export", "&File", "&Export...", lambda w: w.asking.export(), "Ctrl+E", "export", _has_runs),
-    Action("copy script", "&File", "&Copy the run as Python", lambda w: w.asking.copy("python"), offered=_has_runs),
+    Action("export", "&File", "&Export...", lambda w: w.prompts.export(), "Ctrl+E", "export", _has_runs),
+    Action("copy script", "&File", "&Copy the run as Python", lambda w: w.prompts.copy("python"), offered=_has_runs),
     Action(
         "copy command",
         "&File",
         "Copy the run as a command &line",
-        lambda w: w.asking.copy("command"),
+        lambda w: w.prompts.copy("command"),
         offered=_has_runs,
     ),
     Section("&File"),
     Action("quit", "&File", "&Quit", lambda w: w.close(), "Ctrl+Q"),
     Section("&Edit", lambda w: w.menus.add_undo("&Edit", w.session.undo.stack)),
-    Action("sparser", "&Edit", "Sparsity &up by 0.01", lambda w: w.networking.step_sparsity(0.01), "]"),
-    Action("denser", "&Edit", "Sparsity &down by 0.01", lambda w: w.networking.step_sparsity(-0.01), "["),
+    Action("sparser", "&Edit", "Sparsity &up by 0.01", lambda w: w.network_controller.step_sparsity(0.01), "]"),
+    Action("denser", "&Edit", "Sparsity &down by 0.01", lambda w: w.network_controller.step_sparsity(-0.01), "["),
     Action(
         "reset sparsity",
         "&Edit",
         "R&eset sparsity to the unprojected basis",
-        lambda w: w.networking.reset_sparsity(),
+        lambda w: w.network_controller.reset_sparsity(),
         "Backspace",
         "reset",
     ),
@@ -210,7 +210,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         offered=_can_steer,
     ),
     Section("&Run"),
-    Action("rank", "&Run", "&How many basis images?...", lambda w: w.asking.rank(), offered=_is_idle),
+    Action("rank", "&Run", "&How many basis images?...", lambda w: w.prompts.rank(), offered=_is_idle),
     Action(
         "stability",
         "&Run",
@@ -223,22 +223,22 @@ ACTIONS: tuple[Action | Section, ...] = (
         "sweep",
         "&Run",
         "S&weep: ranks, sparsities, seeds...",
-        lambda w: w.asking.sweep(),
+        lambda w: w.prompts.sweep(),
         offered=lambda w: w.session.dataset is not None,
     ),
     Action(
         "branch",
         "&Run",
         "&Branch: the same run with another s...",
-        lambda w: w.asking.branch(),
+        lambda w: w.prompts.branch(),
         "B",
         offered=lambda w: w.session.control.branch_end > 0,
     ),
     Section("&View", lambda w: w.add_views_to_menu()),
-    Action("keys", "&Help", "&Keys...", lambda w: w.asking.keys(w.menus), "?", "help"),
+    Action("keys", "&Help", "&Keys...", lambda w: w.prompts.keys(w.menus), "?", "help"),
     Action("tour", "&Help", "Take the &tour", lambda w: w.take_tour()),
-    Action("palette", "&Help", "&Command palette...", lambda w: w.asking.palette(w.menus), "Ctrl+Shift+P"),
-    Action("about", "&Help", "&About", lambda w: w.asking.about()),
+    Action("palette", "&Help", "&Command palette...", lambda w: w.prompts.palette(w.menus), "Ctrl+Shift+P"),
+    Action("about", "&Help", "&About", lambda w: w.prompts.about()),
 )
 
 #: Offers of the button beside Run, and actions on the selected basis images.

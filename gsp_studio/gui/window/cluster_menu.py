@@ -130,9 +130,9 @@ class ClusterMenu(QObject):
 
 def _status_of(address: str) -> Status:
     """Return a cluster's status; connect to it if needed."""
-    from gsp_studio.engine.cluster import connected
+    from gsp_studio.engine.cluster import connect
 
-    return connected(address).status()
+    return connect(address).status()
 
 
 def _counted(count: int, what: str) -> str:

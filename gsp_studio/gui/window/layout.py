@@ -128,7 +128,7 @@ class WindowLayout(QObject):
         panel = self.panels[row.name]
         dock = QDockWidget(row.title, self._window)
         dock.setObjectName(row.title)
-        dock.setWidget(_scrolling(panel) if row.is_scrolling else panel)
+        dock.setWidget(_scroll_area(panel) if row.is_scrolling else panel)
         self._window.addDockWidget(_AREAS[row.place], dock)
         if row.is_behind:
             front = list(self.docks.values())[-1]
@@ -181,7 +181,7 @@ class WindowLayout(QObject):
             self.restore(state)
 
 
-def _scrolling(panel: QWidget) -> QScrollArea:
+def _scroll_area(panel: QWidget) -> QScrollArea:
     """A panel that may be taller than its dock."""
     view = QScrollArea()
     view.setWidgetResizable(True)

@@ -53,12 +53,12 @@ class MainWindow(Themed, QMainWindow):
             setattr(self, name, panel)
         self.centre, self.docks = self.arrangement.centre, self.arrangement.docks
         self.sweep = BackgroundSweep(session)
-        self.asking = Prompts(self, session, self.sweep, settings)
-        self.messages = Messages(self, self.arrangement.panel(LogPanel), self.asking)
-        self.filing = SessionFileMenu(self, session, self.arrangement, settings)
-        self.unsaved = UnsavedWork(self, session, self.sweep, self.filing)
+        self.prompts = Prompts(self, session, self.sweep, settings)
+        self.messages = Messages(self, self.arrangement.panel(LogPanel), self.prompts)
+        self.session_menu = SessionFileMenu(self, session, self.arrangement, settings)
+        self.unsaved = UnsavedWork(self, session, self.sweep, self.session_menu)
         networks = self.arrangement.panel(NetworksPanel)
-        self.networking = NetworkController(self, session, self.centre, networks, settings)
+        self.network_controller = NetworkController(self, session, self.centre, networks, settings)
         self.clusters = ClusterMenu(self, session, settings)
         self.device = DeviceLabel()
         self.statusBar().addPermanentWidget(self.device)
@@ -87,14 +87,19 @@ class MainWindow(Themed, QMainWindow):
         self.addToolBar(bar)
 
     def _connect(self) -> None:
-        session, asking, networks, messages = self.session, self.asking, self.networking.session, self.messages
-        asking.before_other_data = self.filing.before_other_data = self.unsaved.before_other_data
-        asking.sessionRequested.connect(self.filing.open)
-        asking.networkRequested.connect(self.networking.open)
+        session, prompts, networks, messages = (
+            self.session,
+            self.prompts,
+            self.network_controller.session,
+            self.messages,
+        )
+        prompts.before_other_data = self.session_menu.before_other_data = self.unsaved.before_other_data
+        prompts.sessionRequested.connect(self.session_menu.open)
+        prompts.networkRequested.connect(self.network_controller.open)
         self.arrangement.attach(session, self)
-        session.loader.layoutNeeded.connect(asking.layout)
-        session.loader.previewReady.connect(asking.preview)
-        session.control.deviceFilled.connect(asking.device_filled)
+        session.loader.layoutNeeded.connect(prompts.layout)
+        session.loader.previewReady.connect(prompts.preview)
+        session.control.deviceFilled.connect(prompts.device_filled)
         session.known.connect(self.device.set_known)
         session.display.viewChanged.connect(self.view_menu.set_view)
         session.basis.refinesChanged.connect(lambda on: self._settings.setValue("refine", on))
@@ -110,7 +115,7 @@ class MainWindow(Themed, QMainWindow):
             changed.connect(lambda *_: self.offer_actions())
         for failed in (session.failed, networks.failed):
             failed.connect(messages.fail)
-        for logged in (session.logged, networks.logged, self.filing.logged):
+        for logged in (session.logged, networks.logged, self.session_menu.logged):
             logged.connect(messages.add)
         for written in (session.exports.exported, networks.saved):
             written.connect(messages.add_files)
@@ -153,15 +158,15 @@ class MainWindow(Themed, QMainWindow):
 
     def open_data(self, kind: str) -> None:
         """Open a "folder", "files" or the sample "faces"."""
-        self.asking.by_key(kind)
+        self.prompts.by_key(kind)
 
     def change_layout(self) -> None:
         """Ask how the data set is to be read."""
-        self.asking.another_layout()
+        self.prompts.another_layout()
 
     def branch_at(self, n_iter: int) -> None:
         """Ask for a branch of the run on the screen, from this iteration on."""
-        self.asking.branch(n_iter)
+        self.prompts.branch(n_iter)
 
     def show_view(self, title: str) -> None:
         """Bring a view to the front."""
@@ -169,7 +174,7 @@ class MainWindow(Themed, QMainWindow):
 
     def _view_came(self, title: str) -> None:
         """Ask for what only this view shows."""
-        self.arrangement.set_images_in_front(not self.networking.is_front)
+        self.arrangement.set_images_in_front(not self.network_controller.is_front)
         self.session.analyses.set_pairing(title == "Weights")
         self.arrangement.panel(CurvesPanel).set_comparing(title == "Compare")
         if title == "Weights" and self.session.display.shown is not None:
@@ -211,7 +216,7 @@ class MainWindow(Themed, QMainWindow):
         if self.tour is not None:
             return
         self._settings.setValue("toured", True)
-        if self.networking.is_front:
+        if self.network_controller.is_front:
             self.centre.show_view("Basis")
         sparsity = self.arrangement.panel(SparsityPanel)
         run = self.arrangement.panel(RunPanel)
@@ -250,7 +255,7 @@ class MainWindow(Themed, QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
-        self.asking.open(Path(event.mimeData().urls()[0].toLocalFile()))
+        self.prompts.open(Path(event.mimeData().urls()[0].toLocalFile()))
         event.acceptProposedAction()
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -262,9 +267,9 @@ class MainWindow(Themed, QMainWindow):
         self._settings.setValue("state", self.arrangement.state())
         self._settings.sync()
         self.hide()  # no need to show a window that waits for threads
-        self.filing.close(self.unsaved.is_wanted)
+        self.session_menu.close(self.unsaved.is_wanted)
         self.clusters.close()
         self.device.stop()
-        ended = [self.networking.session.close(), self.sweep.close(10.0), self.session.close()]
+        ended = [self.network_controller.session.close(), self.sweep.close(10.0), self.session.close()]
         self.threads_ended = all(ended)
         event.accept()

@@ -17,9 +17,9 @@ from gsp_studio.io.logfile import LOG
 class Messages(QObject):
     """Says in a window what happened and what went wrong."""
 
-    def __init__(self, window: QMainWindow, log: LogPanel, asking: Prompts) -> None:
+    def __init__(self, window: QMainWindow, log: LogPanel, prompts: Prompts) -> None:
         super().__init__(window)
-        self._log, self._asking = log, asking
+        self._log, self._prompts = log, prompts
         self.line = label()
         self.line.setTextFormat(Qt.TextFormat.RichText)
         self.line.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
@@ -42,12 +42,12 @@ class Messages(QObject):
     def fail(self, sentence: str, details: str) -> None:
         """Say what went wrong."""
         self._keep(sentence, details)
-        self._asking.failed(sentence, details)
+        self._prompts.failed(sentence, details)
 
     def fail_to_load(self, path: Path, sentence: str, details: str) -> None:
         """Say why a data set cannot be opened."""
         self._keep(sentence, details)
-        self._asking.load_failed(path, sentence, details)
+        self._prompts.load_failed(path, sentence, details)
 
     def _keep(self, sentence: str, details: str) -> None:
         self._log.add_line(f"⚠ {sentence}")

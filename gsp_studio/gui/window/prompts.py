@@ -250,19 +250,17 @@ class Prompts(QObject):
             self._rank.activateWindow()
             return
         most = max(1, min(dataset.X.shape) // 2)
-        dialog, ranking = RankDialog(most, session.settings.params.method, self._window), session.analyses.ranking
-        dialog.studyRequested.connect(
-            lambda ranks, seeds: ranking.study(dataset, ranks, session.settings.choice, seeds)
-        )
-        dialog.studyCancelled.connect(ranking.cancel)
+        dialog, study = RankDialog(most, session.settings.params.method, self._window), session.analyses.rank_study
+        dialog.studyRequested.connect(lambda ranks, seeds: study.start(dataset, ranks, session.settings.choice, seeds))
+        dialog.studyCancelled.connect(study.cancel)
         dialog.rankChosen.connect(
             lambda rank: session.settings.set_choice(session.settings.choice.with_params(rank=rank))
         )
         dialog.finished.connect(lambda _: self._forget_rank())
-        ranking.progressed.connect(dialog.set_progress)
-        ranking.rowReady.connect(dialog.add_row)
-        ranking.finished.connect(dialog.set_study)
-        ranking.failed.connect(dialog.set_problem)
+        study.progressed.connect(dialog.set_progress)
+        study.rowReady.connect(dialog.add_row)
+        study.finished.connect(dialog.set_study)
+        study.failed.connect(dialog.set_problem)
         self._rank = dialog
         _show(dialog)
 

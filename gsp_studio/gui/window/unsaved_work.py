@@ -26,10 +26,12 @@ _SHELF = "File > Recent sessions"
 class UnsavedWork(QObject):
     """Asks about the unsaved work of a window, and goes on once the answer has been carried out."""
 
-    def __init__(self, window: QMainWindow, session: Session, sweep: BackgroundSweep, filing: SessionFileMenu) -> None:
+    def __init__(
+        self, window: QMainWindow, session: Session, sweep: BackgroundSweep, session_menu: SessionFileMenu
+    ) -> None:
         super().__init__(window)
-        self._window, self._session, self._filing = window, session, filing
-        self._store, self._sweep = filing.store, sweep
+        self._window, self._session, self._session_menu = window, session, session_menu
+        self._store, self._sweep = session_menu.store, sweep
         self.question: UnsavedQuestion | None = None
         #: Whether unsaved work is to be found among the recent sessions after the window has closed.
         self.is_wanted = True
@@ -146,11 +148,11 @@ class UnsavedWork(QObject):
         told = []
         if self._sweep.is_going:
             told.append("A sweep is going: its finished runs stay on the disk, the one that is going is lost.")
-        if session.analyses.ranking.is_going:
+        if session.analyses.rank_study.is_going:
             told.append("The search for the number of basis images is going, and is lost.")
-        if session.analyses.checking.entry is not None:
+        if session.analyses.stability_check.entry is not None:
             told.append(
-                f"The check of {session.analyses.checking.entry.name} with further seeds is going, and is lost."
+                f"The check of {session.analyses.stability_check.entry.name} with further seeds is going, and is lost."
             )
         return told
 
@@ -175,13 +177,13 @@ class UnsavedWork(QObject):
     # Answers
 
     def _save(self, go: Callable[[], None]) -> None:
-        path = self._filing.path_to_save()
+        path = self._session_menu.path_to_save()
         if path is not None:
             self._end_run(partial(self._write, path, go))
 
     def _write(self, path: Path, go: Callable[[], None]) -> None:
         self._after_save = go
-        self._filing.write(path)
+        self._session_menu.write(path)
 
     def _go_on_saved(self) -> None:
         go, self._after_save = self._after_save, None

@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 _PLACES = ("data", "method", "rank", "sparsity", "seed", "error")
 
 
-def named(template: str, dataset: Dataset, run: ExportedRun) -> str:
+def folder_name(template: str, dataset: Dataset, run: ExportedRun) -> str:
     """The name of an export's folder from a template.
 
     Parameters
@@ -49,7 +49,7 @@ def named(template: str, dataset: Dataset, run: ExportedRun) -> str:
         "seed": params.seed,
         "error": f"{100 * run.result.error:.2f}",
     }
-    return filled(template, places)
+    return fill_template(template, places)
 
 
 def name_of(dataset: Dataset) -> str:
@@ -97,11 +97,11 @@ def free_folder(folder: Path) -> Path:
 
 
 def check_name(template: str) -> None:
-    """Raise ExportError when `named` would, before there is a run."""
-    filled(template, dict.fromkeys(_PLACES, "x"))
+    """Raise ExportError when `folder_name` would, before there is a run."""
+    fill_template(template, dict.fromkeys(_PLACES, "x"))
 
 
-def filled(template: str, places: Mapping[str, Any]) -> str:
+def fill_template(template: str, places: Mapping[str, Any]) -> str:
     """A template with its places filled in; ExportError for others in braces."""
     try:
         return template.format_map(places)

@@ -38,7 +38,7 @@ from gsp_studio.io.montage import montage_image, to_grey
 from gsp_studio.io.run_json import PROGRAM, RUN, arrays_of, describe, write_json
 from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.schema import INPUTS
-from gsp_studio.io.swap import complete, staging, swap
+from gsp_studio.io.swap import complete, staging_folder, swap
 
 Array = npt.NDArray[Any]
 
@@ -169,7 +169,7 @@ def write_together(directory: Path, writers: Mapping[str, Callable[[Path], objec
         try:
             directory.mkdir(parents=True, exist_ok=True)
             complete(directory)
-            with staging(directory) as new:
+            with staging_folder(directory) as new:
                 for name, write in writers.items():
                     (new / name).parent.mkdir(parents=True, exist_ok=True)
                     _write(write, new / name)

@@ -78,7 +78,7 @@ def script_of(dataset: Dataset, run: ExportedRun) -> str:
         for change, original in zip(changes, _changes_after(run, n_iter), strict=True):
             if isinstance(change, Params):
                 has_arrays = has_arrays or bool(array_fields(change))
-                said.append(f"replace(params{_joined(_differing(change, start, f'step{numbers[id(original)]}'))})")
+                said.append(f"replace(params{_join(_differing(change, start, f'step{numbers[id(original)]}'))})")
             else:
                 said.append(f"gs.{type(change).__name__}({change.basis!a})")
         lines.append(f"    {n_iter}: [{', '.join(said)}],\n")
@@ -184,7 +184,7 @@ def _literal(value: Any) -> str:
     return ascii(value)
 
 
-def _joined(arguments: Iterable[str]) -> str:
+def _join(arguments: Iterable[str]) -> str:
     return "".join(f", {argument}" for argument in arguments)
 
 

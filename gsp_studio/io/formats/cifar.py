@@ -137,7 +137,7 @@ class _Dtype:
         pass
 
 
-class _Pickled:
+class _PickledArray:
     """Stand-in for a pickled array. NumPy's own code trusts the pickle, and damage ends the process."""
 
     def __init__(self, *_: Any) -> None:
@@ -165,9 +165,9 @@ class _Call:
         raise DatasetError("changes what it calls")
 
 
-def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any) -> _Pickled:
+def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any) -> _PickledArray:
     """Stand-in for a pickled array of protocol 5."""
-    made = _Pickled()
+    made = _PickledArray()
     made.state = (1, shape, dtype, order == "F", bytes(buffer))
     return made
 
@@ -177,16 +177,16 @@ def _bytes_of(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin-1")
 
 
-class _Restricted(pickle.Unpickler):
+class _RestrictedUnpickler(pickle.Unpickler):
     """Unpickler of plain values, with stand-ins for NumPy's arrays; refuses all other classes by name."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(io.BytesIO(content), encoding="bytes")
         encode, from_buffer = _Call(_bytes_of, len(content)), _Call(_from_buffer, len(content))
         self._safe: dict[tuple[str, str], Any] = {
-            ("numpy.core.multiarray", "_reconstruct"): _Pickled,
-            ("numpy._core.multiarray", "_reconstruct"): _Pickled,
-            ("numpy", "ndarray"): _Pickled,
+            ("numpy.core.multiarray", "_reconstruct"): _PickledArray,
+            ("numpy._core.multiarray", "_reconstruct"): _PickledArray,
+            ("numpy", "ndarray"): _PickledArray,
             ("numpy", "dtype"): _Dtype,
             ("_codecs", "encode"): encode,
             ("numpy.core.numeric", "_frombuffer"): from_buffer,
@@ -201,7 +201,7 @@ class _Restricted(pickle.Unpickler):
 
 def _array_of(value: Any) -> Array | None:
     """The matrix of bytes that a stand-in is about; None where it is none."""
-    if not isinstance(value, _Pickled) or not isinstance(value.state, tuple) or len(value.state) != 5:
+    if not isinstance(value, _PickledArray) or not isinstance(value.state, tuple) or len(value.state) != 5:
         return None
     _, shape, dtype, is_fortran, content = value.state
     is_shape = (
@@ -223,7 +223,7 @@ def _batch(path: Path) -> dict[bytes, Any]:
     content = path.read_bytes()
     try:
         check_pickle(io.BytesIO(content), len(content))
-        loaded = _Restricted(content).load()
+        loaded = _RestrictedUnpickler(content).load()
     except (PickleError, DatasetError) as error:
         raise DatasetError(f"{path} is a pickle that {error}; accepted are CIFAR batches") from error
     except (MemoryError, PermissionError):

@@ -117,12 +117,12 @@ def _read(path: Path, encoding: str) -> _Table:
     try:
         odd: list[Line] = []  # lines that did not fit the dialect of the lines before them
         while True:
-            dialect = _deduced(path, encoding, odd)
+            dialect = _deduce(path, encoding, odd)
             try:
                 return _rows(path, encoding, dialect)
             except _OddLineError as error:
                 odd.append(error.line)
-                if len(odd) > 3 or _deduced(path, encoding, odd) == dialect:
+                if len(odd) > 3 or _deduce(path, encoding, odd) == dialect:
                     raise
     except DatasetError as error:
         told = str(error)
@@ -137,7 +137,7 @@ class _OddLineError(DatasetError):
         self.line = line
 
 
-def _deduced(path: Path, encoding: str, odd: list[Line]) -> Dialect:
+def _deduce(path: Path, encoding: str, odd: list[Line]) -> Dialect:
     """Dialect of the table; with lines that did not fit before, the same where no other fits them all."""
     comments: list[str] = []
     lines = _lines(path, encoding, comments)
@@ -197,7 +197,7 @@ def _rows(path: Path, encoding: str, dialect: Dialect) -> _Table:
         for c in aside:
             beside[c].append(known.setdefault(row[c], row[c]))
     matrix = np.frombuffer(values, np.float64).reshape(-1, len(pixels)) if values else np.empty((0, len(pixels)))
-    return _arranged(matrix, pixels, beside, dialect, empty)
+    return _arrange(matrix, pixels, beside, dialect, empty)
 
 
 def _numbers(cells: list[str], line: Line, pixels: list[int], dialect: Dialect, empty: list[str]) -> list[float]:
@@ -219,7 +219,7 @@ def _numbers(cells: list[str], line: Line, pixels: list[int], dialect: Dialect, 
     return found
 
 
-def _arranged(
+def _arrange(
     matrix: Array, pixels: list[int], beside: dict[int, list[str]], dialect: Dialect, empty: list[str]
 ) -> _Table:
     """Pixels without a column that counts the rows, and the meaning of the texts beside them."""

@@ -79,7 +79,7 @@ def order_of(file: Any, pages: list[int], held: int, name: str) -> Order:
     return plain
 
 
-def _named(axes: list[tuple[str, int]], places: list[int]) -> tuple[str, ...] | None:
+def _names(axes: list[tuple[str, int]], places: list[int]) -> tuple[str, ...] | None:
     """Names of the images at these places of an array with these axes."""
     told = [(_WORDS.get(axis, axis), size) for axis, size in axes]
     if not any(size > 1 and word != "image" for word, size in told):
@@ -98,11 +98,11 @@ def _counted(axes: list[tuple[str, int]], pages: int, held: int, header: str) ->
     if announced < 1:
         return None
     if announced == pages:
-        return Order(tuple((k, 0) for k in range(pages)), _named(axes, list(range(pages))), announced=announced)
+        return Order(tuple((k, 0) for k in range(pages)), _names(axes, list(range(pages))), announced=announced)
     if pages == 1 and held > 1:
         count = min(announced, held, _MOST)
         notes = () if count == announced else (f"its {header} header announces {announced} images, {count} are there",)
-        return Order(tuple((0, k) for k in range(count)), _named(axes, list(range(count))), notes, (), announced)
+        return Order(tuple((0, k) for k in range(count)), _names(axes, list(range(count))), notes, (), announced)
     note = f"its {header} header announces {announced} image{'s' if announced > 1 else ''}, and it has {pages} pages"
     return Order(tuple((k, 0) for k in range(pages)), None, (f"{note}: these are read, in their order",), (), announced)
 
@@ -168,7 +168,7 @@ def _ome(text: str, pages: list[int], name: str) -> Order | None:
             for k in range(min(here, count - start)):
                 if is_own:
                     planes[start + k] = first + k
-        told_names = _named(list(zip(axes, sizes, strict=True)), list(range(count)))
+        told_names = _names(list(zip(axes, sizes, strict=True)), list(range(count)))
         is_named &= told_names is not None
         names += told_names or [""] * count
         found += planes

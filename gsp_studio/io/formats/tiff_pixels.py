@@ -183,7 +183,7 @@ def pixels(page: Any, raw: Array) -> Array:
     made = _CONVERSIONS.get(samples.photometric, _as_it_is)(page, own, bits)
     if samples.alpha is not None and not samples.is_associated:
         made = on_black(made, values[..., samples.alpha], bits)
-    made = _widened(made, bits) if made.dtype == values.dtype and samples.photometric != _PALETTE else made
+    made = _widen(made, bits) if made.dtype == values.dtype and samples.photometric != _PALETTE else made
     made = upright(made, _orientation(page))
     if made.shape[-1] == 1:
         return made[..., 0]
@@ -257,7 +257,7 @@ def _type_of_values(page: Any, samples: _Samples, bits: int) -> np.dtype[Any]:
     return native
 
 
-def _widened(values: Array, bits: int) -> Array:
+def _widen(values: Array, bits: int) -> Array:
     """Levels of fewer bits than their type has, on a full scale."""
     if values.dtype.kind != "u" or bits >= 8 * values.dtype.itemsize or bits > 16:
         return values

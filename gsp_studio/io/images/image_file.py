@@ -144,7 +144,7 @@ def look(file: ImageFile) -> Header | None:
     if kind is None:
         if claims:
             raise DatasetError(
-                f"{file} is named like an image but is none ({described(head[:128])}); accepted are {ACCEPTED}"
+                f"{file} is named like an image but is none ({describe_file(head[:128])}); accepted are {ACCEPTED}"
             )
         return None
     quick = quick_header(head)
@@ -166,7 +166,7 @@ def _head(file: ImageFile) -> bytes:
         return stream.read(ENOUGH)
 
 
-def described(head: bytes) -> str:
+def describe_file(head: bytes) -> str:
     """Describe a file by its beginning, for an error message.
 
     Parameters
@@ -189,7 +189,7 @@ def described(head: bytes) -> str:
 
 
 @contextmanager
-def _decoding(stream: IO[bytes], file: ImageFile) -> Iterator[Image.Image]:
+def _decode(stream: IO[bytes], file: ImageFile) -> Iterator[Image.Image]:
     """The image in a stream; whatever is wrong with it becomes a DatasetError that names the file."""
     try:
         with Image.open(stream, formats=_FORMATS) as image:
@@ -208,7 +208,7 @@ def _decoding(stream: IO[bytes], file: ImageFile) -> Iterator[Image.Image]:
 
 
 def _header(stream: IO[bytes], file: ImageFile) -> Header:
-    with _decoding(stream, file) as image:
+    with _decode(stream, file) as image:
         if min(image.size) < 1:
             raise DatasetError(f"{file} is an image of {image.height} x {image.width}: it has no pixels")
         width, height = image.size
@@ -296,7 +296,7 @@ def _tiff(stream: IO[bytes], file: ImageFile, frames: Sequence[int], note: Note)
 
 
 def _by_pillow(stream: IO[bytes], file: ImageFile, frames: Sequence[int], note: Note) -> Iterator[Array]:
-    with _decoding(stream, file) as image:
+    with _decode(stream, file) as image:
         for frame in frames:
             if frame > 0:
                 image.seek(frame)

@@ -23,9 +23,9 @@ from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions
 from gsp_studio.io.images import archives, image_file
 from gsp_studio.io.images.archives import Member, Source
 from gsp_studio.io.images.image_file import Header
-from gsp_studio.io.images.resize import resized
+from gsp_studio.io.images.resize import resize_image
 from gsp_studio.io.paths import leads_outside
-from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, reduced, subset_of
+from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, shrink, subset_of
 from gsp_studio.io.steps import REMEDY, leading_resize
 from gsp_studio.io.values import float_type, has_full_scale, shared_tops
 
@@ -350,7 +350,7 @@ def sample(found: Peek, chosen: Array, longest: int) -> Array:
         for i in chosen:
             inside, frame = found.files[i]
             [image] = _frames(source, inside, [frame], found, lambda step: None)
-            few.append(reduced(image[np.newaxis], longest)[0])
+            few.append(shrink(image[np.newaxis], longest)[0])
     return np.stack(few)
 
 
@@ -362,7 +362,7 @@ def _frames(source: Source, inside: str, frames: list[int], found: Peek, note: i
     colour, dtype = found.options.colour or "grey", found.options.dtype or "float32"
     for image in image_file.read_frames(file, frames, note, colour, dtype, tops):
         if resize is not None:
-            image = resized(image, resize)
+            image = resize_image(image, resize)
         if image.shape[:2] != found.image_shape:
             raise DatasetError(f"{file} has changed since it was looked into; open {found.path} again")
         read.append(image)

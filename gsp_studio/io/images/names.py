@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import overload
 
 
-class Numbered(Sequence[str]):
+class NumberedNames(Sequence[str]):
     """Names made on access: "image 1", "image 2", ... of millions of images.
 
     Parameters
@@ -26,10 +26,10 @@ class Numbered(Sequence[str]):
     @overload
     def __getitem__(self, k: int) -> str: ...
     @overload
-    def __getitem__(self, k: slice) -> Numbered: ...
-    def __getitem__(self, k: int | slice) -> str | Numbered:
+    def __getitem__(self, k: slice) -> NumberedNames: ...
+    def __getitem__(self, k: int | slice) -> str | NumberedNames:
         if isinstance(k, slice):
-            return Numbered(self._pattern, self._of[k])
+            return NumberedNames(self._pattern, self._of[k])
         return self._pattern.format(self._of[k] + 1)
 
 

@@ -13,7 +13,7 @@ from gsp_studio.io.steps import Resize
 Array = npt.NDArray[Any]
 
 
-def resized(image: Array, step: Resize) -> Array:
+def resize_image(image: Array, step: Resize) -> Array:
     """One image (height, width) or (height, width, 3) at the step's size; Pillow averages what becomes smaller."""
     height, width = image.shape[:2]
     target = (step.height, step.width)

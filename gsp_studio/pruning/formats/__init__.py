@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gsp_studio.io.dataset import one_line
 from gsp_studio.pruning.formats import npz_file, onnx_file, safetensors_file, torch_file
-from gsp_studio.pruning.formats.stored import CheckpointError, Format
+from gsp_studio.pruning.formats.stored_array import CheckpointError, Format
 
 __all__ = ["ACCEPTED", "FORMATS", "format_of"]
 

@@ -14,7 +14,13 @@ import numpy.typing as npt
 
 from gsp_studio.io.formats import registry
 from gsp_studio.io.memory import in_units, require_memory
-from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, output_axis_by_name
+from gsp_studio.pruning.formats.stored_array import (
+    CheckpointError,
+    StoredArray,
+    check_known,
+    computed,
+    output_axis_by_name,
+)
 
 Array = npt.NDArray[Any]
 
@@ -25,7 +31,7 @@ _MOST_COMPRESSION = 100
 _LONGEST_HEADER = 1 << 16
 
 
-def read(path: Path) -> list[Stored]:
+def read(path: Path) -> list[StoredArray]:
     """The arrays of a file."""
     _check_archive(path)
     entries = registry.list_arrays(path, "npz")
@@ -39,7 +45,7 @@ def read(path: Path) -> list[Stored]:
         is_float = entry.dtype.kind == "f" and entry.dtype.itemsize <= 8
         values = computed(registry.read_array(path, "npz", entry)) if is_float else None
         axis = output_axis_by_name(entry.key, entry.shape)
-        stored.append(Stored(entry.key, entry.key, entry.shape, entry.dtype.name, values, axis))
+        stored.append(StoredArray(entry.key, entry.key, entry.shape, entry.dtype.name, values, axis))
     return stored
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gsp_studio.io.atomic import write_whole
 from gsp_studio.io.memory import require_memory
 from gsp_studio.pruning.formats.onnx_graph import Use, uses_of
-from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, require_extra
+from gsp_studio.pruning.formats.stored_array import CheckpointError, StoredArray, check_known, computed, require_extra
 
 Array = npt.NDArray[Any]
 
@@ -27,7 +27,7 @@ _MOST = 2**31 - 2**20
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
-def read(path: Path) -> list[Stored]:
+def read(path: Path) -> list[StoredArray]:
     """The initializers of a model: those that the graph does not use, then as it uses them one after another."""
     model = _loaded(path)
     initializers = model.graph.initializer
@@ -41,7 +41,9 @@ def read(path: Path) -> list[Stored]:
         axis = axis % len(shape) if -len(shape) <= axis < len(shape) else 0
         reason = use.reason if len(shape) >= 2 else ""
         values = computed(_values(tensor, path)) if dtype in _FLOATS else None
-        stored.append(Stored(tensor.name, tensor.name, shape, dtype, values, axis, reason, use.is_first, use.is_last))
+        stored.append(
+            StoredArray(tensor.name, tensor.name, shape, dtype, values, axis, reason, use.is_first, use.is_last)
+        )
     if not stored:
         raise CheckpointError(f"{path} is an ONNX model without initializers: it holds no weights")
     return stored

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.io.memory import require_memory
-from gsp_studio.pruning.formats.stored import (
+from gsp_studio.pruning.formats.stored_array import (
     CheckpointError,
-    Stored,
+    StoredArray,
     check_known,
     computed,
     output_axis_by_name,
@@ -31,7 +31,7 @@ _NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat1
 _LENGTH = 8
 
 
-def read(path: Path) -> list[Stored]:
+def read(path: Path) -> list[StoredArray]:
     """The arrays of a file."""
     header, begin = _header(path)
     require_memory(path.stat().st_size, f"{path}, opened,")
@@ -41,7 +41,7 @@ def read(path: Path) -> list[Stored]:
         values = None
         if dtype in _FLOATS:
             values = computed(_values(path, begin, entry))
-        stored.append(Stored(key, key, shape, _NAMES.get(dtype, dtype), values, output_axis_by_name(key, shape)))
+        stored.append(StoredArray(key, key, shape, _NAMES.get(dtype, dtype), values, output_axis_by_name(key, shape)))
     return stored
 
 

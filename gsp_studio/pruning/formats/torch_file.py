@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from gsp_studio.io.formats.pickles import PickleError, check_pickle
 from gsp_studio.io.memory import require_memory
-from gsp_studio.pruning.formats.stored import CheckpointError, Stored, check_known, computed, require_extra
+from gsp_studio.pruning.formats.stored_array import CheckpointError, StoredArray, check_known, computed, require_extra
 
 Array = npt.NDArray[Any]
 
@@ -42,7 +42,7 @@ _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)|class ([\w.]+)|function ([\w.]+)")
 
 
-def read(path: Path) -> list[Stored]:
+def read(path: Path) -> list[StoredArray]:
     """The tensors of the model that a file holds."""
     found = dict(_tensors(_loaded(path), path))
     if not found:
@@ -59,7 +59,7 @@ def read(path: Path) -> list[Stored]:
             tied = seen.setdefault(place, names[key])
             reason = "" if tied == names[key] else f"tied to {tied}"
         values = computed(_as_numpy(tensor)) if dtype in _FLOATS and not reason else None
-        stored.append(Stored(key, names[key], shape, dtype, values, reason=reason))
+        stored.append(StoredArray(key, names[key], shape, dtype, values, reason=reason))
     return stored
 
 

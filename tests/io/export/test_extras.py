@@ -18,7 +18,7 @@ import gsp_studio as gs
 from gsp_studio.cli import main
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.export.figures import FigureStyle, labelled_montage
-from gsp_studio.io.export.folder_names import check_name, named
+from gsp_studio.io.export.folder_names import check_name, folder_name
 from gsp_studio.io.export.formats import EXTRAS
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.export.run_folder import export_run
@@ -259,7 +259,7 @@ def test_what_is_unknown_is_refused(tmp_path):
 
 def test_names_from_templates(tmp_path):
     data, run = made(tmp_path)
-    assert named("{data}/{method}-r{rank}-s{sparsity}-{seed}", data, run) == "-x/gsphals-r4-s0.5-0"
+    assert folder_name("{data}/{method}-r{rank}-s{sparsity}-{seed}", data, run) == "-x/gsphals-r4-s0.5-0"
     for template in ("{date}", "{", "{0}", "{rank.x}"):
         with pytest.raises(ExportError, match=r"accepted places are \{data\}, \{method\}"):
             check_name(template)

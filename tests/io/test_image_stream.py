@@ -15,7 +15,7 @@ from making import npy_bytes, pictures, save_all
 
 import gsp_studio as gs
 from gsp_studio.backends.blocks import BlockMatrix
-from gsp_studio.io import streamed as streaming
+from gsp_studio.io import image_stream
 from gsp_studio.io.formats import plain_values
 from gsp_studio.io.readers import load_dataset, peek
 
@@ -152,7 +152,7 @@ def test_what_is_read_is_what_loading_gives(name, tmp_path, monkeypatch):
     write, choices = SOURCES[name]
     path = write(tmp_path)
     here = load_dataset(path, storage="memory", **choices)
-    monkeypatch.setattr(streaming, "_CHUNK", 3000)  # several to a block
+    monkeypatch.setattr(image_stream, "_CHUNK", 3000)  # several to a block
     there = load_dataset(path, storage="disk", **choices)
     assert isinstance(there.X, BlockMatrix)
     assert there.X.dtype == here.X.dtype

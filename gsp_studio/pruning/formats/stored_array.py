@@ -29,7 +29,7 @@ class CheckpointError(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class StoredArray:
     """An array in a file.
 
     Attributes
@@ -81,7 +81,7 @@ class Format:
 
     name: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path], list[Stored]]
+    read: Callable[[Path], list[StoredArray]]
     write: Callable[[Path, Path, Mapping[str, Array], str], None]
 
 

@@ -118,4 +118,4 @@ class _Source:
             return image_set.columns_of(self.found, some)
         if held is None:
             return array_reader.columns_of(self.values, self.found, some)
-        return array_reader.converted(held[of_held], self.found)
+        return array_reader.to_columns(held[of_held], self.found)

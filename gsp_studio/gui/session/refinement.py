@@ -203,6 +203,7 @@ class Refinement(QObject):
             self.refined.emit(shown)
 
     def _end(self, outcome: Outcome) -> None:
+        from gsp_studio.gui.jobs.compute import new_continuation
 
         runner, result = self._runner, outcome.result
         assert runner is not None

@@ -232,9 +232,9 @@ class Backend:
     note: str = ""
 
 
-def is_out_of_core(X: Any) -> bool:
-    """Whether a matrix is no array here: in a file (`BlockMatrix`) or on a cluster (`DistributedMatrix`)."""
-    return bool(getattr(X, "is_out_of_core", False))
+def is_out_of_core(values: Any) -> bool:
+    """Whether data or coefficients are no array here: in a file (`BlockMatrix`), or on a cluster."""
+    return bool(getattr(values, "is_out_of_core", False))
 
 
 def gives_same_bits(device: str) -> bool:

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend
-from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import BlockMatrix
+from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
+from gsp_studio.backends.data_access import sample
 from gsp_studio.core.encoding import coefficients
 from gsp_studio.core.matching import above_chance, chance_cosines, match_bases
 from gsp_studio.core.nmf import METHODS, Params, factorize
@@ -228,7 +228,7 @@ def study_ranks(
     ValueError
         No rank, or one that half of the data cannot have.
     """
-    X = X.sample(_SAMPLE) if isinstance(X, BlockMatrix) else as_compute_dtype(X)
+    X = sample(X, _SAMPLE) if is_out_of_core(X) else as_compute_dtype(X)
     check_data(X)
     wanted = sorted(set(ranks))
     most = min(X.shape) // 2

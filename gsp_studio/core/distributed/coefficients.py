@@ -69,6 +69,7 @@ class Coefficients:
     """
 
     ndim = 2
+    is_out_of_core = True
 
     def __init__(
         self, X: Parts, number: int, rank: int, recipe: Recipe, scale: Array | None = None, base: Any = None

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from gsp_studio.backends import available_backends, get_backend, reason_of
 from gsp_studio.backends.backend import is_out_of_core
-from gsp_studio.backends.blocks import BlockMatrix, Matrix, OutOfCoreMatrix
+from gsp_studio.backends.blocks import Matrix, OutOfCoreMatrix
 from gsp_studio.backends.cpu.processor import usable_cores
 from gsp_studio.core.diagnosis import energies_of
 from gsp_studio.core.initialization import STARTS
@@ -102,7 +102,7 @@ def weights_in_force(method: str, weights: Array | None, m: int) -> Array | None
 def new_warm_fit(X: Matrix, choice: RunSettings) -> Runner:
     """The short unconstrained fit of the chosen rank; ValueError as `new_run`."""
     params = Params(choice.params.rank, "ahals", seed=choice.params.seed, max_iter=WARM_ITERATIONS)
-    if isinstance(X, BlockMatrix):
+    if is_out_of_core(X):
         params = replace(params, max_iter=STREAMED_ITERATIONS, init=STREAMED_START)
     check_params(params, *X.shape)
     return Runner(RunSpec(X, params, choice.backend, solver_threads()))

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gsp_studio.backends import OutOfDeviceMemory
-from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import BlockMatrix, Matrix
+from gsp_studio.backends.blocks import Matrix
+from gsp_studio.backends.data_access import blocks_of
 from gsp_studio.core.diagnosis import energies_of
 from gsp_studio.core.metrics import GramError, self_product
 from gsp_studio.core.path import SparsityPath
@@ -81,10 +81,8 @@ def _coarse(W: Array, dataset: Dataset) -> _Coarse:
 
 def _product(X: Matrix, H: Array) -> Array:
     """``X H'`` (m, r)."""
-    if not isinstance(X, BlockMatrix):
-        return np.asfortranarray(as_compute_dtype(X) @ H.T)
     total = np.zeros((X.shape[0], len(H)), H.dtype, order="F")
-    for some, block in X.blocks():
+    for some, block in blocks_of(X):
         total += block.T @ H[:, some].T
     return total
 

@@ -36,10 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=arguments.folder, required=True, metavar="DIR", help="folder for the files")
     parser.add_argument("--force", action="store_true", help="replace another path or run that lies in the folder")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    arguments.add_parameters(parser, without=("sparsity",))
-    arguments.add_mask(parser)
-    arguments.add_layout(parser)
-    arguments.add_machine(parser)
+    arguments.add_run(parser, without=("sparsity",))
     parser.set_defaults(command=run)
 
 

@@ -41,10 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, metavar="DIR", help="folder for the finished runs, which later calls use"
     )
     parser.add_argument("--json", action="store_true", help="the cells as JSON on stdout, words on stderr")
-    arguments.add_parameters(parser, without=("rank", "sparsity"))
-    arguments.add_mask(parser)
-    arguments.add_layout(parser)
-    arguments.add_machine(parser)
+    arguments.add_run(parser, without=("rank", "sparsity"))
     parser.set_defaults(command=run)
 
 

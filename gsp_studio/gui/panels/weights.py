@@ -199,7 +199,7 @@ class WeightsPanel(Themed, ViewPanel):
 
         Weights of which the largest is above 1 are shown divided by it: the projection does not know their scale.
         """
-        if self._dataset is None or _same(weights, self._sent) or _same(weights, self._vector()):
+        if self._dataset is None or _same(weights, self._sent) or _same(weights, self.weights):
             return
         self._later.stop()
         if weights is None:
@@ -226,7 +226,12 @@ class WeightsPanel(Themed, ViewPanel):
     @property
     def weights(self) -> Array | None:
         """The weights (m,) as they are on the screen, in the data set's pixel order; None where all are equal."""
-        return self._vector()
+        image = self.canvas.weights
+        if self._dataset is None or np.ptp(image) == 0:
+            return None
+        vector = self._dataset.from_map(image)
+        vector.flags.writeable = False
+        return vector
 
     def _shape(self) -> tuple[int, int]:
         assert self._dataset is not None
@@ -235,14 +240,6 @@ class WeightsPanel(Themed, ViewPanel):
     def _image_of(self, vector: Array) -> Array:
         assert self._dataset is not None
         return self._dataset.as_map(np.asarray(vector))
-
-    def _vector(self) -> Array | None:
-        image = self.canvas.weights
-        if self._dataset is None or np.ptp(image) == 0:
-            return None
-        vector = self._dataset.from_map(image)
-        vector.flags.writeable = False
-        return vector
 
     def _show_ground(self) -> None:
         self.residual_button.setEnabled(self._residual is not None)
@@ -302,7 +299,7 @@ class WeightsPanel(Themed, ViewPanel):
 
     def _send(self) -> None:
         self._later.stop()
-        weights = self._vector()
+        weights = self.weights
         if not _same(weights, self._sent):
             self._sent = weights
             self.weightsChanged.emit(weights)

@@ -19,9 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.arrays import Array as Array
 from gsp_studio.backends.admission import as_real
-
-Array = npt.NDArray[Any]
 
 #: Columns that one HALS block sweeps together. Part of the algorithm, not of the machine: a block stops on its
 #: own when a sweep moves it little, so the same number on every backend gives the same iterates.

@@ -41,18 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Solve a path, write it and return the exit code; Ctrl-C writes the points that are solved.
-
-    Parameters
-    ----------
-    args : Namespace
-        Of `add_arguments`.
-
-    Raises
-    ------
-    ValueError, OSError, BackendUnavailable
-        Input that cannot be used, in one sentence.
-    """
+    """Solve a path, write it and return the exit code; Ctrl-C writes the points that are solved."""
     from gsp_studio.engine.interrupt import Interrupts
     from gsp_studio.experiments.path_files import can_draw
     from gsp_studio.experiments.path_points import PathPoints

@@ -46,18 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do a sweep, as far as it was not done before, and return the exit code.
-
-    Parameters
-    ----------
-    args : Namespace
-        Of `add_arguments`.
-
-    Raises
-    ------
-    ValueError, OSError, BackendUnavailable
-        Input that cannot be used, in one sentence.
-    """
+    """Do a sweep, as far as it was not done before, and return the exit code."""
     from gsp_studio.experiments.solver_pool import Interrupted
     from gsp_studio.experiments.sweep import Stage
 

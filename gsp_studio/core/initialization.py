@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.data_access import keeps_coefficients, sample
 from gsp_studio.backends.powers import scale_in_place, scaled
 from gsp_studio.core.units import halves
-
-Array = npt.NDArray[Any]
 
 #: Names of the starts, and what they are.
 STARTS = {

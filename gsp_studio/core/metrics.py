@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.blocks import Rows
 from gsp_studio.backends.data_access import blocks_of
@@ -26,8 +26,6 @@ from gsp_studio.backends.summation import (
 )
 from gsp_studio.backends.summation import self_product as self_product
 from gsp_studio.core.units import Unit
-
-Array = npt.NDArray[Any]
 
 
 def squared_norm(X: Any) -> float:

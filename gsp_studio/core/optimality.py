@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import Backend
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
 from gsp_studio.backends.kernels import adopted
@@ -22,8 +23,6 @@ from gsp_studio.core.params import Params
 from gsp_studio.core.units import unit_of_factors
 from gsp_studio.core.updates import gradient_residual
 from gsp_studio.core.validation import check_params
-
-Array = npt.NDArray[Any]
 
 
 def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str | Backend = "auto") -> float:

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend, Pending, is_out_of_core
 from gsp_studio.backends.powers import scaled
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.params import Params, same_value
 from gsp_studio.core.stopping import Stop
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

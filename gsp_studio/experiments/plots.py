@@ -13,11 +13,11 @@ from textwrap import wrap
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Sheet
 from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.experiments.contents import (
@@ -34,8 +34,6 @@ from gsp_studio.experiments.path_points import PathPoints
 from gsp_studio.io.dataset import one_line
 from gsp_studio.io.export.print_style import add_grid, finish_curves, print_style
 from gsp_studio.io.montage import montage_image
-
-Array = npt.NDArray[Any]
 
 #: Colour (of Okabe and Ito, for colour-blind readers too), dashes and marker of each method.
 _LINES: dict[str, tuple[str, Any, str]] = {

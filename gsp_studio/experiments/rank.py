@@ -17,8 +17,8 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
 from gsp_studio.backends.data_access import sample
@@ -29,8 +29,6 @@ from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.core.units import unit_of
 from gsp_studio.core.validation import check_data
 from gsp_studio.experiments.consensus import Consensus, consensus_of, groups_of
-
-Array = npt.NDArray[Any]
 
 #: Sweeps that describe left-out images by a basis: enough for their error to stand still.
 _SWEEPS = 60

@@ -15,13 +15,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.io.fingerprint import fingerprint_of, sampled_fingerprint_of
 from gsp_studio.io.montage import as_curves
 from gsp_studio.io.steps import Patches, Step, StepError, as_step, shape_after
 
-Array = npt.NDArray[Any]
 Order = Literal["C", "F"]
 Colour = Literal["grey", "rgb", "red", "green", "blue"]
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import available_backends, get_backend, reason_of
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.blocks import Matrix, OutOfCoreMatrix
@@ -30,8 +30,6 @@ from gsp_studio.gui.jobs.run_events import marks_of
 from gsp_studio.gui.state import Capabilities, DisplayedBasis, RunEntry, RunSettings, UnprojectedBasis
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.script import command_of, script_of
-
-Array = npt.NDArray[Any]
 
 #: Iterations of the short unconstrained fit that gives the slider a basis before any run.
 WARM_ITERATIONS = 25

@@ -9,11 +9,11 @@ import math
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import OutOfDeviceMemory
 from gsp_studio.backends.blocks import Matrix
 from gsp_studio.backends.data_access import blocks_of
@@ -29,7 +29,6 @@ from gsp_studio.io.dataset import Dataset
 if TYPE_CHECKING:
     from gsp_studio.core.distributed.coefficients import Coefficients
 
-Array = npt.NDArray[Any]
 
 #: Entries of a basis above which a drag shows a part of its pixels, and about how many entries that part has.
 GLIMPSE_ABOVE, GLIMPSE_ENTRIES = 4_000_000, 1_700_000

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gsp_studio.arrays import Array
 from gsp_studio.core import weighting
 from gsp_studio.core.weighting import Box
 from gsp_studio.gui.state import DisplayedBasis
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
 
-Array = npt.NDArray[Any]
 
 _OPEN = "Open your images to say which pixels matter"
 _HINT = "Paint high weights where the basis should have no pixels"

@@ -10,11 +10,12 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 if TYPE_CHECKING:
+    from gsp_studio.arrays import Array
     from gsp_studio.gui.session.basis import PinnedBasis
     from gsp_studio.gui.session.display import Display
     from gsp_studio.gui.session.settings import Settings
     from gsp_studio.gui.session.slider import Slider
-    from gsp_studio.gui.state import Array, View
+    from gsp_studio.gui.state import View
 
 #: Steps that are kept.
 _DEPTH = 200

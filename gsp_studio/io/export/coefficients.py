@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.io.dataset import DatasetError
-
-Array = npt.NDArray[Any]
 
 #: Images whose coefficients make a chunk of Zarr.
 _CHUNK = 1 << 16

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.nmf import Result
 from gsp_studio.io.atomic import ExportError, FolderTaken, failure_reason
@@ -39,8 +39,6 @@ from gsp_studio.io.run_json import PROGRAM, RUN, arrays_of, describe, write_json
 from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.schema import INPUTS
 from gsp_studio.io.swap import complete, staging_folder, swap
-
-Array = npt.NDArray[Any]
 
 SCRIPT = "repeat.py"
 #: Folders within an export.

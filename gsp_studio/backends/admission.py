@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from gsp_studio.arrays import Array
 
 _REAL = "biuf"
 _REMEDIES = {

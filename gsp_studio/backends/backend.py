@@ -19,9 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.arrays import Array as Array
 from gsp_studio.backends.admission import as_real
-
-Array = npt.NDArray[Any]
 
 #: Columns that one HALS block sweeps together. Part of the algorithm, not of the machine: a block stops on its
 #: own when a sweep moves it little, so the same number on every backend gives the same iterates.
@@ -232,9 +231,9 @@ class Backend:
     note: str = ""
 
 
-def is_out_of_core(X: Any) -> bool:
-    """Whether a matrix is no array here: in a file (`BlockMatrix`) or on a cluster (`DistributedMatrix`)."""
-    return bool(getattr(X, "is_out_of_core", False))
+def is_out_of_core(values: Any) -> bool:
+    """Whether data or coefficients are no array here: in a file (`BlockMatrix`), or on a cluster."""
+    return bool(getattr(values, "is_out_of_core", False))
 
 
 def gives_same_bits(device: str) -> bool:

@@ -42,6 +42,7 @@ class OutOfCoreMatrix(ABC):
 
     ndim = 2
     is_out_of_core = True
+    keeps_coefficients = False
     where: str
     T: Any
 
@@ -82,16 +83,6 @@ class OutOfCoreMatrix(ABC):
         other = copy.copy(self)
         other._check = is_unwanted
         return other
-
-    def sample(self, most_bytes: int) -> Array:
-        """Columns (m, k) spread over the whole, at least two, at most so many bytes of them."""
-        m, n = self.shape
-        return self[:, spread_over(n, most_bytes // max(1, m * self.dtype.itemsize))]
-
-
-def spread_over(n: int, count: int) -> Array:
-    """The numbers of `count` of n images, at least two, at equal distances."""
-    return np.unique(np.linspace(0, n - 1, max(2, min(n, count))).astype(int))
 
 
 #: The data of a solver (m, n), an image a column.

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.backends.ahead import Kernel, updating_ahead
-from gsp_studio.backends.backend import Backend
-from gsp_studio.backends.blocks import BlockMatrix, Rows
+from gsp_studio.backends.backend import Backend, is_out_of_core
+from gsp_studio.backends.blocks import Rows
 from gsp_studio.backends.cpu.arrays import OPERATIONS, step_distance
+from gsp_studio.backends.data_access import keeps_coefficients
 from gsp_studio.backends.summation import Node, TreeSum, images_of_block
 
 
@@ -34,11 +35,11 @@ def prepared(X: Any, backend: Backend) -> tuple[Any, Backend]:
         C-contiguous and read-only, as numba's kernels are compiled for; in place where every image is contiguous.
     backend : Backend
     """
-    if isinstance(X, BlockMatrix):
+    if keeps_coefficients(X):
+        return X.T, X.kernels(hosted(backend))
+    if is_out_of_core(X):
         return X.T, streaming(backend) if backend.remote is None else hosted(backend.remote.streamed())
     backend = hosted(backend)
-    if hasattr(X, "kernels"):
-        return X.T, X.kernels(backend)
     Xt = np.ascontiguousarray(X.T).view()
     Xt.flags.writeable = False
     return Xt, backend
@@ -62,7 +63,7 @@ def adopted(X: Any, backend: Backend, rank: int) -> tuple[Any, Backend]:
     """
     if backend.remote is None:
         return prepared(X, backend)
-    if isinstance(X, BlockMatrix):
+    if is_out_of_core(X):
         return X.T, backend.remote.streamed()
     return backend.remote.adopt(np.ascontiguousarray(X.T), rank)
 

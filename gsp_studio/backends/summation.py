@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from gsp_studio.arrays import Array
 
 #: Images of a block. Multiples of `backend.HALS_BLOCK`, so that no block of coefficients is cut. Few, so that threads
 #: have equal shares of a small data set; more where the products are larger than a cache and adding them takes time;

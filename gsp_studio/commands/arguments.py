@@ -154,6 +154,14 @@ def add_parameters(
         parser.add_argument(flag_of(name), **options)
 
 
+def add_run(parser: argparse.ArgumentParser, without: Collection[str] = ()) -> None:
+    """Add the flags of a run: its parameters, missing entries, the layout of its data, and the machine."""
+    add_parameters(parser, without=without)
+    add_mask(parser)
+    add_layout(parser)
+    add_machine(parser)
+
+
 def _type_of(parameter: Parameter) -> type:
     if parameter.range is None:
         return str

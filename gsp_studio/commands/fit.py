@@ -44,10 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--zoom", type=int, metavar="N", help="of figures: a pixel becomes N x N (as fits the image)")
     parser.add_argument("--white", choices=("tile", "shared"), default="tile", help="of figures: per tile, or shared")
-    arguments.add_parameters(parser)
-    arguments.add_mask(parser)
-    arguments.add_layout(parser)
-    arguments.add_machine(parser)
+    arguments.add_run(parser)
     arguments.add_cluster(parser)
     parser.set_defaults(command=fit)
 

@@ -36,26 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=arguments.folder, required=True, metavar="DIR", help="folder for the files")
     parser.add_argument("--force", action="store_true", help="replace another path or run that lies in the folder")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    arguments.add_parameters(parser, without=("sparsity",))
-    arguments.add_mask(parser)
-    arguments.add_layout(parser)
-    arguments.add_machine(parser)
+    arguments.add_run(parser, without=("sparsity",))
     parser.set_defaults(command=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Solve a path, write it and return the exit code; Ctrl-C writes the points that are solved.
-
-    Parameters
-    ----------
-    args : Namespace
-        Of `add_arguments`.
-
-    Raises
-    ------
-    ValueError, OSError, BackendUnavailable
-        Input that cannot be used, in one sentence.
-    """
+    """Solve a path, write it and return the exit code; Ctrl-C writes the points that are solved."""
     from gsp_studio.engine.interrupt import Interrupts
     from gsp_studio.experiments.path_files import can_draw
     from gsp_studio.experiments.path_points import PathPoints

@@ -39,18 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make a figure and return the exit code.
-
-    Parameters
-    ----------
-    args : Namespace
-        Of `add_arguments`.
-
-    Raises
-    ------
-    ValueError, OSError, BackendUnavailable
-        Input that cannot be used, in one sentence.
-    """
+    """Make a figure and return the exit code."""
     from gsp_studio.backends import get_backend
     from gsp_studio.experiments.figures import FIGURES
     from gsp_studio.experiments.reproduce import RUNS, check_figure, reproduce

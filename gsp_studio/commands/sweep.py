@@ -41,26 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, metavar="DIR", help="folder for the finished runs, which later calls use"
     )
     parser.add_argument("--json", action="store_true", help="the cells as JSON on stdout, words on stderr")
-    arguments.add_parameters(parser, without=("rank", "sparsity"))
-    arguments.add_mask(parser)
-    arguments.add_layout(parser)
-    arguments.add_machine(parser)
+    arguments.add_run(parser, without=("rank", "sparsity"))
     parser.set_defaults(command=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do a sweep, as far as it was not done before, and return the exit code.
-
-    Parameters
-    ----------
-    args : Namespace
-        Of `add_arguments`.
-
-    Raises
-    ------
-    ValueError, OSError, BackendUnavailable
-        Input that cannot be used, in one sentence.
-    """
+    """Do a sweep, as far as it was not done before, and return the exit code."""
     from gsp_studio.experiments.solver_pool import Interrupted
     from gsp_studio.experiments.sweep import Stage
 

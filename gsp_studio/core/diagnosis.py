@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.metrics import GramError, self_product
 from gsp_studio.core.sparsity import hoyer_sparsity
-
-Array = npt.NDArray[Any]
 
 #: One image carries the rest: so much of the energy, and so much less sparse than the median image.
 _SHARE, _GAP = 0.5, 0.3

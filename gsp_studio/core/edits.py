@@ -11,13 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend
 from gsp_studio.core.methods import Method
 from gsp_studio.core.params import Params, row_weights
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend, is_out_of_core
 from gsp_studio.backends.kernels import adopted
 from gsp_studio.backends.powers import scaled
@@ -17,8 +17,6 @@ from gsp_studio.core.methods import METHODS, new_sparse_coefficients
 from gsp_studio.core.metrics import GramError, squared_norm
 from gsp_studio.core.params import Params
 from gsp_studio.core.units import Unit, unit_of_factors
-
-Array = npt.NDArray[Any]
 
 #: HALS sweeps of `encode`: as many for every image, so that its coefficients do not depend on its neighbours.
 _SWEEPS = 300

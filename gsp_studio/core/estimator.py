@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import get_backend
 from gsp_studio.core.encoding import encode
 from gsp_studio.core.masking import apart, check_mask
@@ -28,8 +29,6 @@ from gsp_studio.core.scikit import (
     validate_data,
 )
 from gsp_studio.core.sparse_rows import blocks_of_rows
-
-Array = npt.NDArray[Any]
 
 #: Iterations from one line of `SparseNMF(verbose=1)` to the next.
 _LINE = 10

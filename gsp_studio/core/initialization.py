@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from gsp_studio.backends.backend import is_out_of_core
-from gsp_studio.backends.blocks import spread_over
+from gsp_studio.arrays import Array
+from gsp_studio.backends.data_access import keeps_coefficients, sample
 from gsp_studio.backends.powers import scale_in_place, scaled
-from gsp_studio.core.distributed.matrix import DistributedMatrix
 from gsp_studio.core.units import halves
-
-Array = npt.NDArray[Any]
 
 #: Names of the starts, and what they are.
 STARTS = {
@@ -62,12 +58,12 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, e
     m, n = X.shape
     of_basis, of_coefficients = halves(exponent)
     H0: Any
-    if isinstance(init, str) and init in STARTS and init != "random" and (is_out_of_core(X) or X.nbytes > _SAMPLE):
-        some = np.asfortranarray(X[:, spread_over(n, _SAMPLE // (m * X.dtype.itemsize))])
-        W0, H0 = initial_factors(init, some, rank, seed, exponent)
-        H0 = None if some.shape[1] < n else H0
-        return W0, H0
-    if isinstance(X, DistributedMatrix) and not isinstance(init, str) and X.has(init[1]):
+    if isinstance(init, str) and init in STARTS and init != "random":
+        some = sample(X, _SAMPLE)
+        if some is not X:
+            W0, H0 = initial_factors(init, some, rank, seed, exponent)
+            return W0, None if some.shape[1] < n else H0
+    if keeps_coefficients(X) and not isinstance(init, str) and X.has(init[1]):
         return np.array(init[0], dtype=X.dtype, order="F"), init[1]
     if not isinstance(init, str):
         W0, H0 = (np.asarray(factor) for factor in init)
@@ -79,7 +75,7 @@ def initial_factors(init: str | tuple[Any, Any], X: Any, rank: int, seed: int, e
     elif init == "random":
         rng = np.random.default_rng(seed)
         W0 = rng.random((m, rank))
-        if isinstance(X, DistributedMatrix):
+        if keeps_coefficients(X):
             return np.array(W0, dtype=X.dtype, order="F"), X.uniform(seed, W0.size, rank) * np.full(
                 (rank, 1), 2.0**of_coefficients
             )

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import Backend
 from gsp_studio.backends.backend import Measured
 from gsp_studio.backends.kernels import adopted, for_host
@@ -29,8 +29,6 @@ from gsp_studio.core.splitting import can_split, split
 from gsp_studio.core.trials import Trials, new_trials
 from gsp_studio.core.units import Unit
 from gsp_studio.core.updates import largest_eigenvalue
-
-Array = npt.NDArray[Any]
 
 
 class Iteration:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from gsp_studio.arrays import Array
 
 
 def knee(x: Array, y: Array) -> float:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import as_compute_dtype
 from gsp_studio.backends.powers import exponent_of, scaled
-
-Array = npt.NDArray[Any]
 
 _SHUFFLES = 5
 #: Differences from 1 that count as none.

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from gsp_studio.backends import Backend, get_backend, on_host
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
+from gsp_studio.backends.data_access import keeps_coefficients
 from gsp_studio.core.chunks import is_dask
-from gsp_studio.core.distributed.matrix import DistributedMatrix
 from gsp_studio.core.masking import Missing, apart, check_mask, fill_missing
 from gsp_studio.core.params import Params
 from gsp_studio.core.units import Unit, unit_of
@@ -32,7 +32,7 @@ def placed(X: Any, backend: str | Backend) -> tuple[Any, Backend]:
         from gsp_studio.core.distributed.dask_workers import place  # not needed, and not installed, for anything else
 
         X = place(X, backend if isinstance(backend, str) else backend.name)
-    if not isinstance(X, DistributedMatrix):
+    if not keeps_coefficients(X):
         return X, get_backend(backend) if isinstance(backend, str) else backend
     if isinstance(backend, str):
         return X, get_backend("cpu" if backend != "reference" else backend)

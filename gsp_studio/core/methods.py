@@ -10,14 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.pricing import SharedPrice
 from gsp_studio.core.updates import Update, hals, largest_eigenvalue, projected_fast_gradient
-
-Array = npt.NDArray[Any]
 
 #: (Z, backend, params) -> the projection of the rows of Z >= 0 onto what the method allows
 Project = Callable[[Array, Backend, Params], Array]

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import is_out_of_core
-from gsp_studio.backends.blocks import BlockMatrix, Rows
+from gsp_studio.backends.blocks import Rows
+from gsp_studio.backends.data_access import blocks_of
 from gsp_studio.backends.summation import (
     block_slices,
     fold,
@@ -25,8 +26,6 @@ from gsp_studio.backends.summation import (
 )
 from gsp_studio.backends.summation import self_product as self_product
 from gsp_studio.core.units import Unit
-
-Array = npt.NDArray[Any]
 
 
 def squared_norm(X: Any) -> float:
@@ -60,7 +59,7 @@ def mean_image(X: Any) -> Array:
     m, n = X.shape
     of_blocks = (
         rows[some].sum(axis=0, dtype=np.float64)
-        for _, rows in (X.blocks() if isinstance(X, BlockMatrix) else [(slice(0, n), X.T)])
+        for _, rows in blocks_of(X)
         for _, some in block_slices(m, len(rows), X.dtype)
     )
     mean: Array = (fold(of_blocks) / n).astype(X.dtype)

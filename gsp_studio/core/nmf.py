@@ -63,8 +63,6 @@ __all__ = [
     "result_of",
 ]
 
-Array = npt.NDArray[Any]
-
 
 def iterate(
     X: Any,

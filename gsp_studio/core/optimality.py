@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import Backend
-from gsp_studio.backends.backend import as_compute_dtype
+from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
 from gsp_studio.backends.kernels import adopted
 from gsp_studio.backends.powers import exponent_of
-from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.distributed.matrix import step_left
 from gsp_studio.core.edits import free_problem, free_rows
 from gsp_studio.core.matrix import placed
@@ -23,8 +23,6 @@ from gsp_studio.core.params import Params
 from gsp_studio.core.units import unit_of_factors
 from gsp_studio.core.updates import gradient_residual
 from gsp_studio.core.validation import check_params
-
-Array = npt.NDArray[Any]
 
 
 def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str | Backend = "auto") -> float:
@@ -64,7 +62,7 @@ def kkt_residual(X: Any, W: npt.ArrayLike, H: Any, params: Params, backend: str 
     2022, section 3.
     """
     # Not watched: it is computed for a run that was cancelled, too.
-    is_distributed = isinstance(H, Coefficients)
+    is_distributed = is_out_of_core(H)
     X = H.X.watched(None) if is_distributed else as_compute_dtype(X)
     V = np.ascontiguousarray(np.asarray(W, X.dtype).T)
     H = H if is_distributed else np.ascontiguousarray(H, X.dtype)

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import Backend, remote_of
 from gsp_studio.backends.cpu.path import SortedGroup
 from gsp_studio.core.projection import Projection, finish
@@ -25,7 +25,6 @@ from gsp_studio.core.vectors import (
     refuse_not_finite,
 )
 
-Array = npt.NDArray[Any]
 #: The grey of a vector's largest entry; truncated it is that, however the product is rounded.
 _WHITE = 254.0
 

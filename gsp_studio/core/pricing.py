@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.updates import Update
 
-Array = npt.NDArray[Any]
 _UNKNOWN = -1.0
 
 

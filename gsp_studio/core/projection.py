@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import Backend, remote_of
 from gsp_studio.backends.cpu import projection as kernels
 from gsp_studio.backends.cpu.each import Solutions, project_each
@@ -34,8 +34,6 @@ from gsp_studio.core.vectors import (
     refuse_too_large,
     unpack,
 )
-
-Array = npt.NDArray[Any]
 
 
 class Status(StrEnum):

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend
 from gsp_studio.core.distributed import shards
 from gsp_studio.core.distributed.matrix import each, made
-
-Array = npt.NDArray[Any]
 
 
 def reseed(Xt: Any, V: Array, H: Any, backend: Backend, dead: Sequence[int]) -> tuple[Array, Any]:

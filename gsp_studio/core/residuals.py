@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.blocks import Matrix
 from gsp_studio.backends.powers import scaled
 from gsp_studio.backends.summation import Node, TreeSum, images_of_block
 from gsp_studio.core.units import Unit, unit_of_factors
-
-Array = npt.NDArray[Any]
 
 #: Entries of X at a time, so that their residuals and squares stay in the cache: four times as fast as all at once.
 _BLOCK = 1 << 18

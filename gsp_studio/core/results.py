@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.backends.backend import Backend, Pending
+from gsp_studio.arrays import Array
+from gsp_studio.backends.backend import Backend, Pending, is_out_of_core
 from gsp_studio.backends.powers import scaled
-from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.params import Params, same_value
 from gsp_studio.core.stopping import Stop
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +249,7 @@ def result_of(best: Iterate, history: History, params: Params, backend: Backend,
         history=history,
         params=params,
         backend=best.H.device
-        if isinstance(best.H, Coefficients)
+        if is_out_of_core(best.H)
         else f"{backend.name}: {backend.device}{f' ({backend.note})' if backend.note else ''}",
         dense=best.dense,
         gram=best.gram,

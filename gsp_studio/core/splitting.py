@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.summation import Node
 from gsp_studio.core.distributed.matrix import each, made
 from gsp_studio.core.distributed.shards import Images, total_of
-
-Array = npt.NDArray[Any]
 
 #: The strongest users, whose versions of a basis image are looked at together.
 _STRONGEST = 256

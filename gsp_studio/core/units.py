@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.powers import exponent_of, scaled
-
-Array = npt.NDArray[Any]
 
 #: Largest values from 2**-32 to 2**32 are computed with as they are: images of 8 to 32 bits, fractions, counts.
 WINDOW = 32

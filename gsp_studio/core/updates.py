@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend
 
-Array = npt.NDArray[Any]
 #: New V, and the last iterate before its projection (the same array where nothing is projected).
 Update = tuple[Array, Array]
 _ALPHA = 0.1

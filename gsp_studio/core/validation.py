@@ -6,14 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import PARAMETERS, Params
-
-Array = npt.NDArray[Any]
 
 
 def check_data(X: Any) -> float:

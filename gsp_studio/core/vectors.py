@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.admission import refuse_sparse
 from gsp_studio.backends.layout import checked_weights, equal_offsets
 
-Array = npt.NDArray[Any]
 Axis = int | tuple[int, ...]
 
 

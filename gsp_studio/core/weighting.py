@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from gsp_studio.arrays import Array
+
 #: Rows and columns of a part of an image.
 Box = tuple[slice, slice]
 Side = Literal["right", "left", "bottom", "top"]

@@ -19,8 +19,7 @@ import numpy as np
 from gsp_studio.backends import Backend, OutOfDeviceMemory, get_backend
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.blocks import Interrupted
-from gsp_studio.core.distributed.coefficients import Coefficients
-from gsp_studio.core.distributed.matrix import DistributedMatrix
+from gsp_studio.backends.data_access import keeps_coefficients, watched
 from gsp_studio.core.distributed.protocol import ClusterError
 from gsp_studio.core.edits import check_edit, difference, edited_params, text_of
 from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Result, Stop, history_of, iterate, result_of
@@ -195,7 +194,7 @@ class Runner:
     def _publish(self, it: Iterate, record: Record) -> None:
         with self._changed:
             self._records.append(record)
-            if self._thread is None and it.is_here and isinstance(it.H, Coefficients):
+            if self._thread is None and it.is_here and is_out_of_core(it.H):
                 return  # without polls the workers would have to keep them
             # A device sends the next iterate when the last one was fetched, so no faster than polls come.
             if it.is_here or self._latest is None:
@@ -262,14 +261,14 @@ class _Solving:
     def so_far(self) -> Outcome:
         """Outcome as if the run had been cancelled now, for another thread."""
         result = self.result(is_over=False)
-        if result is not None and isinstance(result.H, Coefficients):
+        if result is not None and is_out_of_core(result.H):
             result = None  # there is too much of it for a copy beside
         return Outcome(result, FinishReason.CANCELLED, tuple(self.interventions), versions=versions_now())
 
     def iterations(self) -> FinishReason:
         spec = self.runner.spec
         X = self.placed()
-        is_spread = isinstance(X, DistributedMatrix)  # then what is left to do here is small
+        is_spread = keeps_coefficients(X)  # then what is left to do here is small
         self.backend = get_backend("cpu" if is_spread else spec.backend, spec.threads)
         solver = iterate(X, self.params, self.backend, spec.mask)
         it, is_edited = next(solver), False
@@ -299,11 +298,10 @@ class _Solving:
                 raise ValueError("a mask needs the images in memory; on a cluster they are on other machines")
             X = connect(spec.scheduler).spread(spec.X, spec.backend, lambda: self.runner._cancel)
             return X.watched(lambda: self.runner._cancel)
-        if isinstance(spec.X, DistributedMatrix):
-            return spec.X.watched(lambda: self.runner._cancel)
-        n, rank = spec.X.shape[1], spec.params.rank
-        require_memory(_COPIES * rank * n * spec.X.dtype.itemsize, f"a run of rank {rank} on {n} images")
-        return spec.X.watched(lambda: self.runner._cancel) if is_out_of_core(spec.X) else spec.X
+        if not keeps_coefficients(spec.X):
+            n, rank = spec.X.shape[1], spec.params.rank
+            require_memory(_COPIES * rank * n * spec.X.dtype.itemsize, f"a run of rank {rank} on {n} images")
+        return watched(spec.X, lambda: self.runner._cancel)
 
     def take(self, n_iter: int, changes: list[Params | Edit]) -> list[Params | Edit]:
         """Note what the solver is about to be sent; parameters that are in force already are none."""
@@ -323,7 +321,7 @@ class _Solving:
         best, params = self.best.iterate, self.best.params
         if best is None or self.backend is None:
             return None
-        is_spread = isinstance(best.H, Coefficients)
+        is_spread = is_out_of_core(best.H)
         most = LARGEST_FETCHED if is_over else LARGEST_GLANCE
         iterate = self.fetched(best, is_over) if is_spread and best.H.nbytes <= most else best
         result = result_of(iterate, history_of(list(self.rows)), params, self.backend, self.stop)

@@ -9,16 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import squareform
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.matching import above_chance
-
-Array = npt.NDArray[Any]
 
 #: Images of which all pairs are looked at: the tree of 1,000 takes some hundredths of a second.
 MOST_IMAGES = 1000

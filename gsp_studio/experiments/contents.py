@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.experiments.runs import FinishedRun
 from gsp_studio.io.dataset import Dataset
-
-Array = npt.NDArray[Any]
 
 #: The curve of PSNMF at the sparsity that A-HALS has reached.
 AS_AHALS = "psnmf-as-ahals"

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.blocks import Matrix
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.nmf import Params, check_params
@@ -29,8 +29,6 @@ from gsp_studio.experiments.runs import FinishedRun, Task
 from gsp_studio.experiments.synthetic import synthetic_data
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.fingerprint import fingerprint_of
-
-Array = npt.NDArray[Any]
 
 #: Steps of the fast gradient in one update, as in the paper; our own default is larger.
 PAPER_STEPS = 10

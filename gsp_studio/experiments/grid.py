@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.nmf import METHODS, Params, check_params
 from gsp_studio.experiments.runs import describe, digest_of, plain
 from gsp_studio.io.atomic import WriteError, write_whole
@@ -29,8 +29,6 @@ from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.saved_run import SavedRun, read_run, write_run
 from gsp_studio.io.schema import INPUTS, params_from
 from gsp_studio.io.versions import software_versions
-
-Array = npt.NDArray[Any]
 
 FORMAT = 1
 ABOUT = "sweep.json"

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.core.matching import match_bases
 from gsp_studio.experiments.path_points import PathPoints
@@ -23,8 +23,6 @@ from gsp_studio.io.export.run_folder import save_image, write_factors, write_tog
 from gsp_studio.io.run_json import DAMAGE, FORMAT, PROGRAM, RUN, arrays_among, describe_data, params_json, write_json
 from gsp_studio.io.schema import INPUTS
 from gsp_studio.io.versions import software_versions
-
-Array = npt.NDArray[Any]
 
 TABLE, CURVE, STRIP, ANIMATION = "path.csv", "path", "strip.png", "path.gif"
 #: Bases in the strip, and milliseconds of the animation without its last frame.

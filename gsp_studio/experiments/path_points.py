@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.diagnosis import cautions_of, single_pixels
 from gsp_studio.core.knee import knee
 from gsp_studio.core.nmf import Params, Result
@@ -17,8 +17,6 @@ from gsp_studio.core.results import attained_tolerance
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.experiments.runs import describe, digest_of, plain
 from gsp_studio.io.dataset import Dataset
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

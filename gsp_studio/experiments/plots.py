@@ -7,21 +7,17 @@ layout are its trade, and only this module needs it, so it is imported when a fi
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Sheet
-from matplotlib.style import context as style
 from matplotlib.ticker import FuncFormatter, LogFormatter, MaxNLocator
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.experiments.contents import (
@@ -36,9 +32,8 @@ from gsp_studio.experiments.contents import (
 )
 from gsp_studio.experiments.path_points import PathPoints
 from gsp_studio.io.dataset import one_line
+from gsp_studio.io.export.print_style import add_grid, finish_curves, print_style
 from gsp_studio.io.montage import montage_image
-
-Array = npt.NDArray[Any]
 
 #: Colour (of Okabe and Ito, for colour-blind readers too), dashes and marker of each method.
 _LINES: dict[str, tuple[str, Any, str]] = {
@@ -52,30 +47,8 @@ _LINES: dict[str, tuple[str, Any, str]] = {
     "wgsphals": ("#999999", "-", "+"),
     AS_AHALS: ("#56B4E9", (0, (8, 2)), "h"),
 }
-_STYLE = {
-    "font.size": 9.0,
-    "axes.titlesize": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "figure.constrained_layout.use": True,
-    "savefig.dpi": 200,
-    "savefig.bbox": "tight",
-    "savefig.pad_inches": 0.05,
-    "pdf.fonttype": 42,  # text stays text
-    "svg.fonttype": "none",
-    "svg.hashsalt": "gsp-studio",
-    "text.parse_math": False,  # a dollar sign in a file's name is one
-}
 #: Names of the date in files that have one.
 _DATES = {".pdf": "CreationDate", ".svg": "Date"}
-
-
-@contextmanager
-def _own_style() -> Iterator[None]:
-    """Draw independently of the user's matplotlibrc, and without warnings on odd letters of a name."""
-    with style("default"), mpl.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        yield
 
 
 def save_figure(content: Content, path: Path) -> None:
@@ -92,7 +65,7 @@ def save_figure(content: Content, path: Path) -> None:
     ------
     OSError
     """
-    with _own_style():
+    with print_style():
         sheet = draw(content)
         # Without its date, the same figure is the same file.
         sheet.savefig(path, metadata={_DATES[path.suffix]: None} if path.suffix in _DATES else {})
@@ -133,19 +106,20 @@ def _draw_curves(curves: Curves) -> Sheet:
             markevery=(min(n_iter - 1, (number + 1) * n_iter // 50), max(1, n_iter // 10)),
             label=label_of(method),
         )
+    _use_log_scale(axes)
+    axes.set_xlim(0, len(next(iter(curves.percent.values()))))
+    axes.set_xlabel("iteration")
+    axes.set_ylabel(curves.quantity)
+    finish_curves(sheet, axes, curves.title)
+    _write_notes(sheet, curves.percent)
+    return sheet
+
+
+def _use_log_scale(axes: Axes) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     # Labels between the powers of ten where there are hardly any of these.
     axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
-    axes.set_xlim(0, len(next(iter(curves.percent.values()))))
-    axes.set_xlabel("iteration")
-    axes.set_ylabel(curves.quantity)
-    axes.set_title(one_line(curves.title), loc="left")
-    axes.grid(which="major", color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    sheet.legend(loc="outside right upper", frameon=False, handlelength=3.6)
-    _write_notes(sheet, curves.percent)
-    return sheet
 
 
 def _draw_over_sparsity(content: OverSparsity) -> Sheet:
@@ -160,15 +134,10 @@ def _draw_over_sparsity(content: OverSparsity) -> Sheet:
             continue
         axes.plot(targets, mean, linestyle=dashes, linewidth=1.5, **style)
         axes.fill_between(targets, low, high, color=colour, alpha=0.15, linewidth=0)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
+    _use_log_scale(axes)
     axes.set_xlabel("average Hoyer sparsity: target, or attained without one")
     axes.set_ylabel("relative error (%), mean and range of the starts")
-    axes.set_title(one_line(content.title), loc="left")
-    axes.grid(which="major", color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    sheet.legend(loc="outside right upper", frameon=False, handlelength=3.6)
+    finish_curves(sheet, axes, content.title)
     _write_notes(sheet, content.curves)
     return sheet
 
@@ -208,8 +177,7 @@ def _draw_path(points: PathPoints) -> Sheet:
         rows[1].legend(frameon=False, loc="upper left")
     rows[-1].set_xlabel("target: average sparsity of the basis")
     for axes in rows:
-        axes.grid(which="major", color="0.9", linewidth=0.6)
-        axes.set_axisbelow(True)
+        add_grid(axes)
     return sheet
 
 

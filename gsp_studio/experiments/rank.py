@@ -17,11 +17,11 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import Backend, get_backend
-from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import BlockMatrix
+from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
+from gsp_studio.backends.data_access import sample
 from gsp_studio.core.encoding import coefficients
 from gsp_studio.core.matching import above_chance, chance_cosines, match_bases
 from gsp_studio.core.nmf import METHODS, Params, factorize
@@ -29,8 +29,6 @@ from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.core.units import unit_of
 from gsp_studio.core.validation import check_data
 from gsp_studio.experiments.consensus import Consensus, consensus_of, groups_of
-
-Array = npt.NDArray[Any]
 
 #: Sweeps that describe left-out images by a basis: enough for their error to stand still.
 _SWEEPS = 60
@@ -228,7 +226,7 @@ def study_ranks(
     ValueError
         No rank, or one that half of the data cannot have.
     """
-    X = X.sample(_SAMPLE) if isinstance(X, BlockMatrix) else as_compute_dtype(X)
+    X = sample(X, _SAMPLE) if is_out_of_core(X) else as_compute_dtype(X)
     check_data(X)
     wanted = sorted(set(ranks))
     most = min(X.shape) // 2

@@ -15,16 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gsp_studio import __version__
+from gsp_studio.arrays import Array
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.blocks import Matrix
 from gsp_studio.core.nmf import Iterate, Params, factorize
 from gsp_studio.core.residuals import error_map
 from gsp_studio.io.run_json import DAMAGE
-
-Array = npt.NDArray[Any]
 
 #: Of the files of runs; another number when what they hold changes.
 FORMAT = 1

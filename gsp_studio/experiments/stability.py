@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.core.matching import above_chance, chance_cosines, match_bases
 from gsp_studio.core.nmf import Iterate, Params, factorize
-
-Array = npt.NDArray[Any]
 
 #: Similarity below which a basis image counts as unstable.
 UNSTABLE = 0.8

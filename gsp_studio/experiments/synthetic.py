@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.sparsity import hoyer_sparsity
-
-Array = npt.NDArray[Any]
 
 
 def synthetic_data(

@@ -12,8 +12,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.params import Params
 from gsp_studio.io.annotations import Annotations
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from gsp_studio.experiments.stability import BasisStability
     from gsp_studio.io.run_record import ExportedRun
 
-Array = npt.NDArray[Any]
 
 #: How far below its target an average may lie and still count as attained: the rounding of float32.
 TOLERANCE = 1e-5

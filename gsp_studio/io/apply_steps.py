@@ -7,19 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.images.resize import resize_image
 from gsp_studio.io.patches import places_of
 from gsp_studio.io.pixels import read_grey
 from gsp_studio.io.steps import Crop, Mask, Nonnegative, Normalize, Patches, Per, Resize, Step, Subtract, shape_after
 from gsp_studio.io.values import make_nonnegative
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
+from gsp_studio.arrays import Array
 from gsp_studio.io import shape_guess
 from gsp_studio.io.axis_guess import FEW, WAYS, Axes, Reading, readings
 from gsp_studio.io.dataset import DatasetError, LoadOptions, Order
@@ -20,7 +19,6 @@ from gsp_studio.io.formats.array_entry import ArrayEntry
 from gsp_studio.io.formats.lazy_array import laid_out
 from gsp_studio.io.images import image_file
 
-Array = npt.NDArray[Any]
 Shape = tuple[int, int]
 
 #: The unusual axis holds the images only when read so they are this much smoother.

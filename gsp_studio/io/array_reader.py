@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io import shape_guess
 from gsp_studio.io.array_layout import Arrangement, arrange
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions, as_images
@@ -22,8 +22,6 @@ from gsp_studio.io.images import image_file
 from gsp_studio.io.images.names import NumberedNames
 from gsp_studio.io.peek import OF_FILE, Cancelled, LoadCancelled, Peek, Progress, Raw, shrink, subset_of
 from gsp_studio.io.values import float_type, unit_scale
-
-Array = npt.NDArray[Any]
 
 #: Kinds of types that labels can have.
 _NAMES = NUMERIC + "SU"

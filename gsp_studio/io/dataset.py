@@ -15,12 +15,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.arrays import Array
+from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.io.fingerprint import fingerprint_of, sampled_fingerprint_of
 from gsp_studio.io.montage import as_curves
 from gsp_studio.io.steps import Patches, Step, StepError, as_step, shape_after
 
-Array = npt.NDArray[Any]
 Order = Literal["C", "F"]
 Colour = Literal["grey", "rgb", "red", "green", "blue"]
 
@@ -220,11 +221,12 @@ class Dataset:
 
     def __post_init__(self) -> None:
         _check(self)
-        if isinstance(self.X, BlockMatrix):  # whose values are looked at as they are read
-            object.__setattr__(self, "fingerprint", sampled_fingerprint_of(self.X))
+        X: Any = self.X
+        if is_out_of_core(X):  # whose values are looked at as they are read
+            object.__setattr__(self, "fingerprint", sampled_fingerprint_of(X))
             return
-        _check_values(self.name, self.X)
-        frozen = self.X.view()  # the caller's own array stays as writeable as it was
+        _check_values(self.name, X)
+        frozen = X.view()  # the caller's own array stays as writeable as it was
         frozen.flags.writeable = False
         object.__setattr__(self, "X", frozen)
         object.__setattr__(self, "notes", tuple(dict.fromkeys((*self.notes, *_notes_on(frozen)))))
@@ -320,7 +322,7 @@ class Dataset:
         """
         if columns is not None:
             return self.as_images(self.X[:, np.atleast_1d(np.asarray(columns))])
-        return self.as_images(self.X[:, :] if isinstance(self.X, BlockMatrix) else self.X)
+        return self.as_images(self.X[:, :])
 
 
 def as_images(rows: Array, image_shape: tuple[int, int], order: str, channels: int) -> Array:

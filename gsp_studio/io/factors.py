@@ -6,17 +6,14 @@ import contextlib
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.formats.registry import list_arrays, read_array
 from gsp_studio.io.paths import check_regular
 from gsp_studio.io.swap import complete
-
-Array = npt.NDArray[Any]
 
 FACTORS = "factors.npz"
 #: Names of files that hold H alone.

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.blocks import BlockMatrix
-
-Array = npt.NDArray[Any]
 
 #: Images in the fingerprint of a matrix that stays in its file.
 _SAMPLED = 64

@@ -12,14 +12,13 @@ from typing import Any, TypeVar
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import one_line
 from gsp_studio.io.formats.matlab5 import DEFLATE_MOST
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.schema import SchemaError, parse_json
 
-Array = npt.NDArray[Any]
 Member = TypeVar("Member", h5py.Group, h5py.Dataset)
 
 #: Exceptions that h5py raises for damaged files, and Python for damaged texts.

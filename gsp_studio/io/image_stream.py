@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.io import apply_steps, array_reader
 from gsp_studio.io.dataset import DatasetError, as_images
@@ -23,8 +23,6 @@ from gsp_studio.io.peek import Peek
 from gsp_studio.io.steps import Nonnegative, Normalize, Patches, Step, Subtract, text_of
 from gsp_studio.io.value_codes import missing_note
 from gsp_studio.io.values import make_finite, make_nonnegative
-
-Array = npt.NDArray[Any]
 
 #: Bytes of images, as they are computed with, that are made ready at once.
 _CHUNK = 1 << 21

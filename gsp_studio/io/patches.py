@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.powers import exponent_of, scaled
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.steps import Crop, Patches, Resize, Step, corners, shape_after
@@ -20,7 +20,6 @@ from gsp_studio.io.steps import Crop, Patches, Resize, Step, corners, shape_afte
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
-Array = npt.NDArray[Any]
 
 #: Values that are put back at once.
 _BLOCK = 1 << 22

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError, LoadOptions
 from gsp_studio.io.steps import CUT, StepError, argument_of, proposed_patches, shape_after
 
-Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
 Cancelled = Callable[[], bool]
 

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import Dataset, DatasetError
 from gsp_studio.io.images.image_file import read_image
 from gsp_studio.io.paths import check_regular
-
-Array = npt.NDArray[Any]
 
 
 def read_pixels(path: str | os.PathLike[str], dataset: Dataset) -> Array:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io import apply_steps, array_reader, image_stream, steps
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions, Order, as_images
 from gsp_studio.io.formats.registry import FORMATS
@@ -30,7 +30,6 @@ from gsp_studio.io.values import make_finite, make_nonnegative
 
 __all__ = ["LoadCancelled", "Peek", "load_dataset", "peek", "thumbnails"]
 
-Array = npt.NDArray[Any]
 
 #: Bytes from which on images stay in their file where its format allows that.
 _LARGE = 1 << 30

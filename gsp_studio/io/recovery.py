@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import WriteError, is_held, take_lock, write_whole
 from gsp_studio.io.hdf5_content import SessionError
 from gsp_studio.io.saved_run import SavedRun, read_run, write_run
 from gsp_studio.io.session_file import SavedSession
-
-Array = npt.NDArray[Any]
 
 _STATE, _LOCK, _WEIGHTS, _LIVE = "state.json", "lock", "weights.npy", "live.h5"
 FORMAT = 1

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.core.diagnosis import cautions_of
 from gsp_studio.core.edits import kind_of
@@ -41,8 +41,6 @@ from gsp_studio.io.schema import (
 )
 from gsp_studio.io.swap import complete
 from gsp_studio.io.versions import versions_now
-
-Array = npt.NDArray[Any]
 
 FORMAT = 1
 PROGRAM = "gsp-studio"

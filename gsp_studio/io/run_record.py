@@ -6,14 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy.typing as npt
-
+from gsp_studio.arrays import Array
 from gsp_studio.core.nmf import Edit, Params, Result
 from gsp_studio.core.params import same_value
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import Dataset, LoadOptions
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.metrics import GramError
 from gsp_studio.core.nmf import History, Params, Result, Stop
 from gsp_studio.core.units import Unit
@@ -38,8 +38,6 @@ from gsp_studio.io.schema import (
     conform,
     params_from,
 )
-
-Array = npt.NDArray[Any]
 
 _HISTORY = ("n_iter", "error", "sparsity", "target", "seconds")
 

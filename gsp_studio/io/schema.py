@@ -13,15 +13,14 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from msgspec import Meta, Struct
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.edits import KINDS
 from gsp_studio.core.nmf import Edit, Params
 from gsp_studio.core.validation import check_params
 from gsp_studio.io.dataset import LoadOptions, one_line
 
-Array = npt.NDArray[Any]
 Content = TypeVar("Content")
 
 #: Where run.json keeps arrays, and the key under which it names them.

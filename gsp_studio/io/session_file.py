@@ -16,8 +16,8 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import careful_hdf5, write_whole
 from gsp_studio.io.dataset import Dataset, DatasetError, LoadOptions
 from gsp_studio.io.hdf5_content import (
@@ -42,8 +42,6 @@ from gsp_studio.io.schema import (
     options_from,
 )
 from gsp_studio.io.versions import software_versions
-
-Array = npt.NDArray[Any]
 
 #: Files of format 1 describe runs in terms of their own.
 FORMAT = 2

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from gsp_studio.arrays import Array
 
 #: Neighbours in a picture differ less than this fraction of what values by chance do.
 MUCH = 0.8

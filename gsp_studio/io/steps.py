@@ -13,9 +13,9 @@ from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from gsp_studio.arrays import Array
+
 Per = Literal["image", "pixel"]
 How = Literal["stretch", "crop", "pad"]
 Negative = Literal["clip", "shift", "abs"]

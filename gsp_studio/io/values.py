@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
-
-Array = npt.NDArray[Any]
 
 
 def unit_scale(dtype: np.dtype[Any]) -> tuple[float, str]:

@@ -8,18 +8,16 @@ those of a network in `models`: a file of weights does not say what to do with t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
 from gsp_studio.pruning.formats import FORMATS, onnx_file
 from gsp_studio.pruning.images import IMAGENET, LabelledSource
 from gsp_studio.pruning.layers import Layer
 from gsp_studio.pruning.onnx_images import channels_among, channels_read, onnx_scores
 
-Array = npt.NDArray[Any]
 Normalization = tuple[tuple[float, ...], tuple[float, ...]]
 
 _BATCH = 250

@@ -12,19 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import write_whole
 from gsp_studio.pruning.formats import ACCEPTED, FORMATS, format_of
 from gsp_studio.pruning.formats.stored_array import CheckpointError, StoredArray
 from gsp_studio.pruning.layers import Layer, LeftAlone, layer_of, reason_against
 
 __all__ = ["ACCEPTED", "Checkpoint", "CheckpointError", "open_checkpoint", "save_checkpoint"]
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

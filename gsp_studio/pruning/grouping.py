@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.vectors import RaggedVectors, check_target
 from gsp_studio.pruning.layers import VECTORS, Layer, Vectors
 
-Array = npt.NDArray[Any]
 Scope = Literal["layer", "network"]
 
 FIRST, LAST = "first", "last"

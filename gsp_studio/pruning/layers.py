@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.sparsity import hoyer_sparsity
 
-Array = npt.NDArray[Any]
 Kind = Literal["linear", "convolution"]
 Vectors = Literal["filters", "columns", "layers"]
 

@@ -10,18 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.projection import column_sparse_projection
 from gsp_studio.pruning.grouping import Grouping, groups_of
 from gsp_studio.pruning.layers import Layer
 from gsp_studio.pruning.projection import layers_to_zeros, smallest, zeros_of
-
-Array = npt.NDArray[Any]
-
 
 #: So far below the target the entries that vanish there are not yet zero.
 _BELOW = 1e-6

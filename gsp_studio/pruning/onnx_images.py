@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import one_line
 from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
 from gsp_studio.pruning.formats import onnx_file
 from gsp_studio.pruning.formats.onnx_graph import layout_of, operators_of
 from gsp_studio.pruning.images import LabelledSource
 
-Array = npt.NDArray[Any]
 Score = Callable[[Array], Array]
 
 #: Types of inputs by their numbers in ONNX.

@@ -7,17 +7,14 @@ these, where each is a group for itself.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.vectors import check_target
 from gsp_studio.pruning.grouping import Group, Grouping, groups_of
 from gsp_studio.pruning.layers import Layer
 from gsp_studio.pruning.projection import path_of, smallest, weights_of, zeros_of
-
-Array = npt.NDArray[Any]
 
 
 class NetworkPath:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.style import context as style
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from gsp_studio.io.dataset import one_line
+from gsp_studio.io.export.print_style import finish_curves, print_style
 from gsp_studio.pruning.methods import METHODS
 from gsp_studio.pruning.recipe import DENSE, Outcome, Plan, mean_and_spread
 
@@ -23,23 +20,11 @@ _LINES = {
     "magnitude": ("#D55E00", (0, (6, 1.5, 1, 1.5)), "D"),
     "hoyer": ("#009E73", (0, (1, 1)), "^"),
 }
-_STYLE = {
-    "font.size": 9.0,
-    "axes.titlesize": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "figure.constrained_layout.use": True,
-    "savefig.dpi": 200,
-    "savefig.bbox": "tight",
-    "savefig.pad_inches": 0.05,
-    "text.parse_math": False,
-}
 
 
 def save_figure(plan: Plan, outcomes: Sequence[Outcome], title: str, path: Path) -> None:
     """Draw accuracy against the share of zeros and write it as a PNG."""
-    with style("default"), mpl.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+    with print_style():
         draw(plan, outcomes, title).savefig(path, format="png")
 
 
@@ -76,8 +61,5 @@ def draw(plan: Plan, outcomes: Sequence[Outcome], title: str) -> Figure:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda kept, _: f"{100 * (1 - kept):g}"))
     axes.set_xlabel("zeros (% of the weights; log of what is kept)")
     axes.set_ylabel("accuracy after fine-tuning (%)")
-    axes.set_title(one_line(title), loc="left")
-    axes.grid(which="major", color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    sheet.legend(loc="outside right upper", frameon=False, handlelength=3.6)
+    finish_curves(sheet, axes, title)
     return sheet

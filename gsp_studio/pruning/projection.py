@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import Projection, group_sparse_projection, project_to_zeros
 from gsp_studio.core.vectors import check_target
 from gsp_studio.pruning.checkpoint import Checkpoint
 from gsp_studio.pruning.grouping import Group, Grouping, groups_of
 from gsp_studio.pruning.layers import Layer, average_sparsity, layer_of, reason_against
-
-Array = npt.NDArray[Any]
 
 #: Distance of two targets whose weights cannot be distinguished.
 _CLOSE = 1e-12

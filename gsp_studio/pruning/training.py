@@ -14,16 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import write_whole
 from gsp_studio.pruning.images import IMAGENET, LabelledImages, LabelledSource
 from gsp_studio.pruning.pruner import GSPPruner
-
-Array = npt.NDArray[Any]
 
 _EVALUATED = 256
 #: Seconds between two states of a training that are kept.

@@ -379,12 +379,13 @@ def test_the_progress_counts_to_the_end(tmp_path, capsys):
 @pytest.mark.parametrize("size", [3e-12, 2.4e-4, 0.0098, 0.5, 7e3, 4e7])
 def test_labels_of_colour_bars_lie_beside_each_other(size):
     from gsp_studio.experiments.contents import ErrorMaps
-    from gsp_studio.experiments.plots import _own_style, draw
+    from gsp_studio.experiments.plots import draw
+    from gsp_studio.io.export.print_style import print_style
 
     images = load_dataset(sample_path("faces"))
     run = SimpleNamespace(pixel_error=size * np.linspace(0, 1, 361), best_error=0.1)
     weights = np.linspace(0.1, 1, 361)
-    with _own_style():
+    with print_style():
         sheet = draw(ErrorMaps(images, {"psnmf": run, "wsnmf": run}, weights, weights < 0.5))
         sheet.canvas.draw()
         [*_, bar] = sheet.axes

@@ -11,7 +11,7 @@ import pytest
 from handling import Listener, settle
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QComboBox, QLabel, QWidget
+from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QWidget
 
 from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
 from gsp_studio.gui.jobs.dataset import Preview
@@ -137,7 +137,8 @@ def test_open_accepts_the_options_that_are_shown(dialog: LayoutDialog) -> None:
 
 def test_cancel_accepts_nothing(dialog: LayoutDialog) -> None:
     heard = Listener(dialog, *SIGNALS)
-    QTest.mouseClick(dialog.cancel_button, Qt.MouseButton.LeftButton)
+    [cancel] = [button for button in dialog.findChildren(QPushButton) if button.text() == "Cancel"]
+    QTest.mouseClick(cancel, Qt.MouseButton.LeftButton)
     assert heard.is_silent
 
 

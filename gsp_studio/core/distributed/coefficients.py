@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.distributed import shards
 from gsp_studio.core.distributed.protocol import Traffic, Workers
 from gsp_studio.core.distributed.shards import Order, Part, Work, total_of
 from gsp_studio.core.residuals import Sums
-
-Array = npt.NDArray[Any]
 
 #: HALS sweeps, at most, that fit the coefficients of images whose part was lost, and the least move that goes on.
 _SWEEPS, _MOVES = 200, 1e-3
@@ -69,6 +67,7 @@ class Coefficients:
     """
 
     ndim = 2
+    is_out_of_core = True
 
     def __init__(
         self, X: Parts, number: int, rank: int, recipe: Recipe, scale: Array | None = None, base: Any = None

@@ -45,6 +45,7 @@ class DistributedMatrix(OutOfCoreMatrix):
     workers : Workers
     """
 
+    keeps_coefficients = True
     where = "on other machines"
 
     def __init__(self, shape: tuple[int, int], dtype: npt.DTypeLike, workers: Workers) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import get_backend
 from gsp_studio.backends.backend import Backend
 from gsp_studio.backends.blocks import BlockMatrix
@@ -22,8 +22,6 @@ from gsp_studio.backends.kernels import prepared
 from gsp_studio.backends.summation import Node, TreeSum, block_slices, images_of_block, nodes
 from gsp_studio.core.metrics import squared_norms_of_images
 from gsp_studio.core.residuals import Sums, sums_over
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,13 @@ from PySide6.QtWidgets import (
     QDialog,
     QDoubleSpinBox,
     QFormLayout,
-    QHBoxLayout,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
+from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.widgets.controls import label
 
 
@@ -45,16 +45,7 @@ class BranchDialog(QDialog):
         form.addRow("From iteration", self.at)
         form.addRow("s from there on", self.sparsity)
         start = QPushButton("Branch")
-        start.setProperty("primary", True)
-        start.setDefault(True)
         start.clicked.connect(self._accept)
-        cancel = QPushButton("Cancel")
-        cancel.setAutoDefault(False)
-        cancel.clicked.connect(self.reject)
-        buttons = QHBoxLayout()
-        buttons.addStretch()
-        buttons.addWidget(cancel)
-        buttons.addWidget(start)
         box = QVBoxLayout(self)
         box.setContentsMargins(24, 24, 24, 16)
         box.setSpacing(12)
@@ -62,7 +53,7 @@ class BranchDialog(QDialog):
         box.addLayout(form)
         if stops:
             box.addWidget(label(f"{name} is stopped and kept; a branch of it can go on from where it was.", muted=True))
-        box.addLayout(buttons)
+        box.addLayout(answer_row(self, start))
         self.sparsity.setFocus()
         self.sparsity.selectAll()
 

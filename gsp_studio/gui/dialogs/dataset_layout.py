@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.dialogs.preprocessing_steps import StepsList
 from gsp_studio.gui.texts import memory, plural
 from gsp_studio.gui.theme import current_theme
@@ -86,7 +87,6 @@ class LayoutDialog(QDialog):
         self.cut_button.setAutoDefault(False)
         self.cut_button.hide()
         self.accept_button = QPushButton("Open")
-        self.cancel_button = QPushButton("Cancel")
         self._fill()
         self._lay_out()
         afresh = {"image_shape": None, "order": None, "images_in": None, "colour": None}
@@ -106,7 +106,6 @@ class LayoutDialog(QDialog):
         typed.editingFinished.connect(lambda: self._ask_shape(_shape_of(self.shape.currentText())))
         self.cut_button.clicked.connect(lambda: self._ask(steps=self._found.in_patches.steps))
         self.accept_button.clicked.connect(self._accept)
-        self.cancel_button.clicked.connect(self.reject)
 
     @property
     def options(self) -> LoadOptions:
@@ -138,13 +137,6 @@ class LayoutDialog(QDialog):
         forms.setSpacing(32)
         for form in (self._reading, values):
             forms.addLayout(form, 1)
-        self.accept_button.setProperty("primary", True)
-        self.accept_button.setDefault(True)
-        self.cancel_button.setAutoDefault(False)
-        buttons = QHBoxLayout()
-        buttons.addStretch()
-        buttons.addWidget(self.cancel_button)
-        buttons.addWidget(self.accept_button)
         box = QVBoxLayout(self)
         box.setContentsMargins(24, 24, 24, 16)
         box.setSpacing(12)
@@ -156,7 +148,7 @@ class LayoutDialog(QDialog):
         remedy.addWidget(self._problem, 1)
         remedy.addWidget(self.cut_button)
         box.addLayout(remedy)
-        box.addLayout(buttons)
+        box.addLayout(answer_row(self, self.accept_button))
 
     def _ask_what_applies(self) -> None:
         """Show the rows that are a question for what is there."""

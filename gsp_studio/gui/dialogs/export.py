@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.state import RunEntry
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.io.export.options import ExportOptions
@@ -63,20 +64,11 @@ class ExportDialog(QDialog):
         self.extras = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in extras.items()}
         self.zoom, self.white = QSpinBox(), QComboBox()
         self.export = QPushButton("Export")
-        self.export.setProperty("primary", True)
-        self.export.setDefault(True)
         self.export.clicked.connect(self._accept)
         self.folder.textChanged.connect(lambda text: self.export.setEnabled(bool(text.strip())))
-        cancel = QPushButton("Cancel")
-        cancel.setAutoDefault(False)
-        cancel.clicked.connect(self.reject)
         where = QHBoxLayout()
         where.addWidget(self.folder, 1)
         where.addWidget(browse)
-        buttons = QHBoxLayout()
-        buttons.addStretch()
-        buttons.addWidget(cancel)
-        buttons.addWidget(self.export)
         box = QVBoxLayout(self)
         box.setContentsMargins(24, 24, 24, 16)
         box.setSpacing(8)
@@ -103,7 +95,7 @@ class ExportDialog(QDialog):
         always = "Always written: run.json and the script repeat.py, with everything that repeats the run."
         box.addWidget(label(always, muted=True))
         box.addSpacing(16)
-        box.addLayout(buttons)
+        box.addLayout(answer_row(self, self.export))
 
     def _look(self) -> QHBoxLayout:
         """Make the controls for the look of figures."""

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.io.steps import CHOICES, LEAST, Step
 
@@ -69,22 +70,13 @@ class StepDialog(QDialog):
                 self.editors[part.name] = editor
                 form.addRow(_TITLES[part.name], self._with_browse(editor) if part.name == "path" else editor)
         accept = QPushButton("Apply")
-        accept.setProperty("primary", True)
-        accept.setDefault(True)
         accept.clicked.connect(self._accept)
-        cancel = QPushButton("Cancel")
-        cancel.setAutoDefault(False)
-        cancel.clicked.connect(self.reject)
-        buttons = QHBoxLayout()
-        buttons.addStretch()
-        buttons.addWidget(cancel)
-        buttons.addWidget(accept)
         box = QVBoxLayout(self)
         box.setContentsMargins(24, 24, 24, 16)
         box.setSpacing(16)
         box.addWidget(label(title))
         box.addLayout(form)
-        box.addLayout(buttons)
+        box.addLayout(answer_row(self, accept))
 
     def _with_browse(self, editor: QWidget) -> QWidget:
         browse = QPushButton("Browse...")

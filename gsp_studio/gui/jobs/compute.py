@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import available_backends, get_backend, reason_of
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
-from gsp_studio.backends.blocks import BlockMatrix, Matrix, OutOfCoreMatrix
+from gsp_studio.backends.blocks import Matrix, OutOfCoreMatrix
 from gsp_studio.backends.cpu.processor import usable_cores
 from gsp_studio.core.diagnosis import energies_of
 from gsp_studio.core.distributed.coefficients import Coefficients
@@ -33,8 +33,6 @@ from gsp_studio.gui.jobs.run_events import marks_of
 from gsp_studio.gui.state import Capabilities, DisplayedBasis, RunEntry, RunSettings, UnprojectedBasis
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.script import command_of, script_of
-
-Array = npt.NDArray[Any]
 
 #: Iterations of the short unconstrained fit that gives the slider a basis before any run.
 WARM_ITERATIONS = 25
@@ -105,7 +103,7 @@ def weights_in_force(method: str, weights: Array | None, m: int) -> Array | None
 def new_warm_fit(X: Matrix, choice: RunSettings) -> Runner:
     """The short unconstrained fit of the chosen rank; ValueError as `new_run`."""
     params = Params(choice.params.rank, "ahals", seed=choice.params.seed, max_iter=WARM_ITERATIONS)
-    if isinstance(X, BlockMatrix):
+    if is_out_of_core(X):
         params = replace(params, max_iter=STREAMED_ITERATIONS, init=STREAMED_START)
     check_params(params, *X.shape)
     return Runner(RunSpec(X, params, choice.backend, solver_threads()))

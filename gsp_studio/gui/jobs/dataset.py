@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject
 from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import Array
+    from gsp_studio.arrays import Array
     from gsp_studio.io.dataset import Dataset, LoadOptions
     from gsp_studio.io.readers import Peek
 

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import QObject, Signal
 
-from gsp_studio.backends.blocks import BlockMatrix, Interrupted
+from gsp_studio.backends.backend import is_out_of_core
+from gsp_studio.backends.blocks import Interrupted
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image, residuals
 from gsp_studio.engine.latest import Request, Value
 from gsp_studio.gui.jobs.job import Job
@@ -136,7 +137,7 @@ class BasisInspection(QObject):
         """Read from a file, images take long: None where they were given up for a newer request."""
         X, shown = asked.dataset.X, asked.shown
         try:
-            return residuals(X, shown.W, shown.H, _stop_if(self._errors) if isinstance(X, BlockMatrix) else None)
+            return residuals(X, shown.W, shown.H, _stop_if(self._errors) if is_out_of_core(X) else None)
         except Interrupted:
             return None
 

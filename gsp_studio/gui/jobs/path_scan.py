@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.knee import knee
 from gsp_studio.gui.jobs.job import Job
-from gsp_studio.gui.state import Array, PathCurve
+from gsp_studio.gui.state import PathCurve
 
 if TYPE_CHECKING:
     from gsp_studio.gui.jobs.projector import Projector

@@ -9,14 +9,14 @@ import math
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends import OutOfDeviceMemory
-from gsp_studio.backends.backend import as_compute_dtype
-from gsp_studio.backends.blocks import BlockMatrix, Matrix
+from gsp_studio.backends.blocks import Matrix
+from gsp_studio.backends.data_access import blocks_of
 from gsp_studio.core.diagnosis import energies_of
 from gsp_studio.core.metrics import GramError, self_product
 from gsp_studio.core.path import SparsityPath
@@ -29,7 +29,6 @@ from gsp_studio.io.dataset import Dataset
 if TYPE_CHECKING:
     from gsp_studio.core.distributed.coefficients import Coefficients
 
-Array = npt.NDArray[Any]
 
 #: Entries of a basis above which a drag shows a part of its pixels, and about how many entries that part has.
 GLIMPSE_ABOVE, GLIMPSE_ENTRIES = 4_000_000, 1_700_000
@@ -81,10 +80,8 @@ def _coarse(W: Array, dataset: Dataset) -> _Coarse:
 
 def _product(X: Matrix, H: Array) -> Array:
     """``X H'`` (m, r)."""
-    if not isinstance(X, BlockMatrix):
-        return np.asfortranarray(as_compute_dtype(X) @ H.T)
     total = np.zeros((X.shape[0], len(H)), H.dtype, order="F")
-    for some, block in X.blocks():
+    for some, block in blocks_of(X):
         total += block.T @ H[:, some].T
     return total
 

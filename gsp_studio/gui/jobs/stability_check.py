@@ -77,7 +77,8 @@ class StabilityCheck(QObject):
     def _fit(self, check: CheckRequest) -> BasisStability:
         """Run in the worker; the further fits have the parameters that the run ended with, from the first iteration."""
         from gsp_studio.backends import get_backend
-        from gsp_studio.backends.blocks import BlockMatrix, Interrupted
+        from gsp_studio.backends.blocks import Interrupted
+        from gsp_studio.backends.data_access import watched
         from gsp_studio.experiments.stability import basis_stability
         from gsp_studio.gui.jobs.compute import solver_threads
 
@@ -89,7 +90,7 @@ class StabilityCheck(QObject):
 
         result, X = check.entry.outcome.result, check.dataset.X
         assert result is not None
-        data = X.watched(lambda: self._job.is_superseded) if isinstance(X, BlockMatrix) else X
+        data = watched(X, lambda: self._job.is_superseded)
         backend = get_backend("auto", solver_threads())
         return basis_stability(data, result.W, result.params, backend, SEEDS, check.entry.spec.mask, step)
 

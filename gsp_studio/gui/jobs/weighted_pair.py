@@ -10,7 +10,8 @@ from PySide6.QtCore import QObject, Signal
 from gsp_studio.gui.jobs.job import Job
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import Array, DisplayedBasis, UnprojectedBasis
+    from gsp_studio.arrays import Array
+    from gsp_studio.gui.state import DisplayedBasis, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 

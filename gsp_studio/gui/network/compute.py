@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.cpu.pool import set_threads
 from gsp_studio.gui.network.state import DisplayedNetwork, NetworkSettings
 from gsp_studio.io.dataset import Dataset, LoadOptions
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from gsp_studio.pruning.images import LabelledImages
     from gsp_studio.pruning.layers import Layer
 
-Array = npt.NDArray[Any]
 Source = Path | Dataset | str
 
 #: The word for scikit-learn's digits among sources of images.

@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+from gsp_studio.arrays import Array
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.layers import Layer
 
-Array = npt.NDArray[Any]
 
 #: Pixels that are drawn at most: more would not follow a slider, and could not be seen.
 MOST_PIXELS = 2**17

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 import numpy as np
 from PySide6.QtCore import QObject
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.jobs.job import Job
-from gsp_studio.gui.network.state import AccuracyCurve, Array, DisplayedNetwork, NetworkSettings, ZerosCurve
+from gsp_studio.gui.network.state import AccuracyCurve, DisplayedNetwork, NetworkSettings, ZerosCurve
 
 if TYPE_CHECKING:
     from gsp_studio.gui.network.compute import Source

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import plain
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from gsp_studio.gui.network.state import DisplayedNetwork
     from gsp_studio.pruning.checkpoint import Checkpoint
 
-Array = npt.NDArray[Any]
 Index = QModelIndex | QPersistentModelIndex
 
 _NAME, _SHAPE, _SPARSITY, _ZEROS = range(4)
@@ -58,7 +57,6 @@ class _Bars(QStyledItemDelegate):
         self._tree = tree
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        """A row."""
         return QSize(96, 24)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:

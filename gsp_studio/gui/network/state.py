@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from gsp_studio.arrays import Array
+
 Mode = Literal["layer", "own", "network"]
 
 #: How layers share a target, in the order of the switch: each at s, each at its own, all in one group.

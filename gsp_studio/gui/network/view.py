@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.network.accuracy_box import AccuracyBox
 from gsp_studio.gui.network.controls import NetworkControls
 from gsp_studio.gui.network.filter_images import weights_to_draw
 from gsp_studio.gui.network.filter_tiles import FilterTiles
 from gsp_studio.gui.network.layer_tree import LayerTree
-from gsp_studio.gui.network.state import AccuracyCurve, Array, DisplayedNetwork, NetworkSettings, ZerosCurve
+from gsp_studio.gui.network.state import AccuracyCurve, DisplayedNetwork, NetworkSettings, ZerosCurve
 from gsp_studio.gui.network.weight_histogram import WeightHistogram
 from gsp_studio.gui.texts import plural
 from gsp_studio.gui.widgets.controls import Button, ElidedLabel, canvas, elastic, label

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
-
-Array = npt.NDArray[Any]
 
 _BINS = 61
 #: Weights that are counted: a part of a large layer, so that a slider is not waited for.
@@ -34,7 +30,6 @@ class WeightHistogram(QWidget):
         self.setAccessibleName("Histogram of the weights before and after")
 
     def sizeHint(self) -> QSize:
-        """A strip."""
         return QSize(240, 120)
 
     def minimumSizeHint(self) -> QSize:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.state import Comparison, RunEntry, View
 from gsp_studio.gui.texts import percent, signed, signed_percent
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
 
-Array = npt.NDArray[Any]
 
 _EMPTY = "Two runs are needed to compare"
 _HINT = "press Run (Space) again with another rank, sparsity, method or seed"

@@ -131,7 +131,6 @@ class RunPanel(Themed, QWidget):
         return f"{count}  ·  {tail}"
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Esc cancels."""
         if event.key() == Qt.Key.Key_Escape and self.cancel.isEnabled():
             self.cancelPressed.emit()
         else:

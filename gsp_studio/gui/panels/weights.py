@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gsp_studio.arrays import Array
 from gsp_studio.core import weighting
 from gsp_studio.core.weighting import Box
 from gsp_studio.gui.state import DisplayedBasis
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
 
-Array = npt.NDArray[Any]
 
 _OPEN = "Open your images to say which pixels matter"
 _HINT = "Paint high weights where the basis should have no pixels"
@@ -199,7 +198,7 @@ class WeightsPanel(Themed, ViewPanel):
 
         Weights of which the largest is above 1 are shown divided by it: the projection does not know their scale.
         """
-        if self._dataset is None or _same(weights, self._sent) or _same(weights, self._vector()):
+        if self._dataset is None or _same(weights, self._sent) or _same(weights, self.weights):
             return
         self._later.stop()
         if weights is None:
@@ -226,7 +225,12 @@ class WeightsPanel(Themed, ViewPanel):
     @property
     def weights(self) -> Array | None:
         """The weights (m,) as they are on the screen, in the data set's pixel order; None where all are equal."""
-        return self._vector()
+        image = self.canvas.weights
+        if self._dataset is None or np.ptp(image) == 0:
+            return None
+        vector = self._dataset.from_map(image)
+        vector.flags.writeable = False
+        return vector
 
     def _shape(self) -> tuple[int, int]:
         assert self._dataset is not None
@@ -235,14 +239,6 @@ class WeightsPanel(Themed, ViewPanel):
     def _image_of(self, vector: Array) -> Array:
         assert self._dataset is not None
         return self._dataset.as_map(np.asarray(vector))
-
-    def _vector(self) -> Array | None:
-        image = self.canvas.weights
-        if self._dataset is None or np.ptp(image) == 0:
-            return None
-        vector = self._dataset.from_map(image)
-        vector.flags.writeable = False
-        return vector
 
     def _show_ground(self) -> None:
         self.residual_button.setEnabled(self._residual is not None)
@@ -302,7 +298,7 @@ class WeightsPanel(Themed, ViewPanel):
 
     def _send(self) -> None:
         self._later.stop()
-        weights = self._vector()
+        weights = self.weights
         if not _same(weights, self._sent):
             self._sent = weights
             self.weightsChanged.emit(weights)

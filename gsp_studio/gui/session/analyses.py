@@ -13,7 +13,8 @@ from gsp_studio.gui.jobs.stability_check import SEEDS, StabilityCheck
 from gsp_studio.gui.jobs.weighted_pair import WeightedPair
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import Array, DisplayedBasis, RunEntry, UnprojectedBasis
+    from gsp_studio.arrays import Array
+    from gsp_studio.gui.state import DisplayedBasis, RunEntry, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 

@@ -14,7 +14,8 @@ from gsp_studio.gui.session.refinement import Refinement
 from gsp_studio.gui.state import RunSettings
 
 if TYPE_CHECKING:
-    from gsp_studio.gui.state import Array, DisplayedBasis, UnprojectedBasis
+    from gsp_studio.arrays import Array
+    from gsp_studio.gui.state import DisplayedBasis, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 #: Milliseconds without a move after which a large basis is projected in all its pixels.

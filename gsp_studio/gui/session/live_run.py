@@ -13,11 +13,12 @@ from gsp_studio.gui.state import Progress
 from gsp_studio.gui.texts import error_texts
 
 if TYPE_CHECKING:
+    from gsp_studio.arrays import Array
     from gsp_studio.core.edits import Edit
     from gsp_studio.core.results import Iterate
     from gsp_studio.engine.run import Intervention
     from gsp_studio.engine.runner import Runner
-    from gsp_studio.gui.state import Array, RunSettings
+    from gsp_studio.gui.state import RunSettings
 
 #: Iterates that are still so close to the random start that the order of their basis images means nothing.
 _YOUNG = 3

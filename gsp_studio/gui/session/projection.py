@@ -12,9 +12,10 @@ from gsp_studio.gui.jobs.job import Job
 if TYPE_CHECKING:
     import numpy as np
 
+    from gsp_studio.arrays import Array
     from gsp_studio.core.results import Iterate, Result
     from gsp_studio.gui.jobs.projector import Projector
-    from gsp_studio.gui.state import Array, BasisPreview, DisplayedBasis, UnprojectedBasis
+    from gsp_studio.gui.state import BasisPreview, DisplayedBasis, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 #: Entries of a basis up to which a projection fits into the event that asked for it; larger ones go to a worker.

@@ -11,13 +11,14 @@ from gsp_studio.gui.state import Phase
 from gsp_studio.gui.texts import about_run, error_texts
 
 if TYPE_CHECKING:
+    from gsp_studio.arrays import Array
     from gsp_studio.engine.run import Outcome, RunSpec
     from gsp_studio.engine.runner import Runner
     from gsp_studio.gui.session.course import Course
     from gsp_studio.gui.session.live_run import LiveRun
     from gsp_studio.gui.session.run_list import RunList
     from gsp_studio.gui.session.settings import Settings
-    from gsp_studio.gui.state import Array, RunEntry, RunSettings, UnprojectedBasis
+    from gsp_studio.gui.state import RunEntry, RunSettings, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 

@@ -9,8 +9,8 @@ from PySide6.QtCore import QObject, Signal
 from gsp_studio.gui.state import RunSettings
 
 if TYPE_CHECKING:
+    from gsp_studio.arrays import Array
     from gsp_studio.core.params import Params
-    from gsp_studio.gui.state import Array
     from gsp_studio.io.dataset import Dataset
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 if TYPE_CHECKING:
+    from gsp_studio.arrays import Array
     from gsp_studio.core.results import Result
     from gsp_studio.gui.session.basis import PinnedBasis
     from gsp_studio.gui.session.display import Display
     from gsp_studio.gui.session.settings import Settings
     from gsp_studio.gui.session.warm_fit import WarmFit
-    from gsp_studio.gui.state import Array, BasisPreview, DisplayedBasis, RunSettings, UnprojectedBasis
+    from gsp_studio.gui.state import BasisPreview, DisplayedBasis, RunSettings, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 

@@ -13,6 +13,7 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 from gsp_studio.gui.state import DisplayedBasis, RunSettings, View
 
 if TYPE_CHECKING:
+    from gsp_studio.arrays import Array
     from gsp_studio.gui.session.basis import PinnedBasis
     from gsp_studio.gui.session.display import Display
     from gsp_studio.gui.session.refinement import RefinementState
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.run_list import RunList
     from gsp_studio.gui.session.settings import Settings
     from gsp_studio.gui.session.slider import Slider
-    from gsp_studio.gui.state import Array, UnprojectedBasis
+    from gsp_studio.gui.state import UnprojectedBasis
     from gsp_studio.io.annotations import Annotations
 
 #: Steps that are kept, and bytes of the bases in them that are in memory for them alone.

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.matching import chance_cosines
 from gsp_studio.engine.run import FinishReason, Intervention, Outcome, RunSpec
 from gsp_studio.engine.runner import Runner
@@ -29,8 +29,6 @@ from gsp_studio.io.readers import load_dataset
 from gsp_studio.io.recovery import read_folder
 from gsp_studio.io.saved_run import SavedRun
 from gsp_studio.io.session_file import SavedSession, describe, read_session, write_session
-
-Array = npt.NDArray[Any]
 
 #: Name of the deviations over seeds among the arrays of a run.
 _SPREAD = "spread"

@@ -72,7 +72,6 @@ class HeatMap(QWidget):
         return QSize(560, 360)
 
     def minimumSizeHint(self) -> QSize:
-        """Still a map."""
         return QSize(320, 200)
 
     def set_axes(self, rows: Sequence[str], columns: Sequence[str], below: str = "sparsity s") -> None:
@@ -143,18 +142,15 @@ class HeatMap(QWidget):
     # Hands
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Choose a tile."""
         self.choose(self.tile_at(event.position()))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Open one."""
         index = self.tile_at(event.position())
         if index >= 0:
             self.choose(index)
             self.opened.emit(index)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Walk, or open."""
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.current >= 0:
             self.opened.emit(self.current)
         elif event.key() in _STEPS and self._tiles:

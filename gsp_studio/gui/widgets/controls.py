@@ -98,7 +98,6 @@ class ReadOut(QWidget):
             self.update()
 
     def sizeHint(self) -> QSize:
-        """A line."""
         return QSize(240, self.fontMetrics().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -5,15 +5,15 @@ A run over such a file ends with one sentence; what is only looked at must not, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.arrays import Array
+
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
-
-Array = npt.NDArray[Any]
 
 
 def columns_of(dataset: Dataset, chosen: npt.ArrayLike) -> Array:

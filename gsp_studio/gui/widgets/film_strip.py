@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QSizePolicy, QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.picture import draw_fitted, thumbnail
-
-Array = npt.NDArray[Any]
 
 _SIDE = 48
 _PITCH = _SIDE + 16
@@ -87,7 +84,6 @@ class FilmStrip(QAbstractScrollArea):
         return QRect(x + (_PITCH - _SIDE) // 2, _MARGIN, _SIDE, _SIDE)
 
     def sizeHint(self) -> QSize:
-        """One row."""
         bar = self.horizontalScrollBar().sizeHint().height()
         return QSize(640, _SIDE + 2 * _MARGIN + self.fontMetrics().height() + bar)
 
@@ -123,7 +119,6 @@ class FilmStrip(QAbstractScrollArea):
         event.accept()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Pick an image."""
         image = self.image_at(event.position().toPoint())
         if event.button() == Qt.MouseButton.LeftButton and image >= 0:
             self.picked.emit(image)

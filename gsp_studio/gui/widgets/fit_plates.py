@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtWidgets import QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.residuals import ImageFit
 from gsp_studio.gui.widgets.image_plates import Plate, Plates, grey_table, residual_words, signed_table
 from gsp_studio.io.dataset import Dataset
-
-Array = npt.NDArray[Any]
 
 _SIGNED, _GREY = signed_table(), grey_table()
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtWidgets import QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.scrub_plot import ScrubPlot
-
-Array = npt.NDArray[Any]
 
 _TOP = 105.0
 

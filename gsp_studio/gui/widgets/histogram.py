@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
-
-Array = npt.NDArray[Any]
 
 _BINS = 40
 
@@ -28,7 +24,6 @@ class Histogram(QWidget):
         self.setAccessibleName("Histogram of the values above 0")
 
     def sizeHint(self) -> QSize:
-        """A strip."""
         return QSize(160, 56)
 
     def set_values(self, values: Array) -> None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.texts import pixel_value
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.picture import draw_fitted, qimage_of
-
-Array = npt.NDArray[Any]
 
 _GAP = 20.0
 _BAR = 6.0
@@ -174,7 +171,6 @@ class Plates(QWidget):
         super().leaveEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Titles, images, bars."""
         theme, line = current_theme(), self._line()
         painter = QPainter(self)
         for k, plate in enumerate(self._plates):

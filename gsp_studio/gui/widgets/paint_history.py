@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.weighting import Box
-
-Array = npt.NDArray[Any]
 
 #: Most bytes of all edits together; the oldest go first. Strokes hold the box that they have touched, presets an image.
 _BYTES = 128 << 20

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -25,12 +23,11 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.weighting import FLOOR, Box, Stroke
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.picture import scaled_to_grey
 from gsp_studio.gui.widgets.weight_legend import weight_colours
-
-Array = npt.NDArray[Any]
 
 #: How much of what is seen are the weights' colours.
 _OVERLAY = 0.4
@@ -228,12 +225,10 @@ class PaintView(QWidget):
         event.accept()
 
     def enterEvent(self, event: QEnterEvent) -> None:
-        """The brush comes."""
         self._point_at(self._point(event.position()))
         super().enterEvent(event)
 
     def leaveEvent(self, event: QEvent) -> None:
-        """The brush goes."""
         self._point_at(None)
         super().leaveEvent(event)
 
@@ -372,11 +367,9 @@ class PaintView(QWidget):
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
 
     def sizeHint(self) -> QSize:
-        """Room to paint."""
         return QSize(360, 360)
 
     def minimumSizeHint(self) -> QSize:
-        """At least usable."""
         return QSize(160, 160)
 
 

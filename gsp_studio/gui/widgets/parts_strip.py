@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.picture import draw_fitted, thumbnail
-
-Array = npt.NDArray[Any]
 
 _SIDE = 56
 _PITCH = _SIDE + 28
@@ -109,11 +106,9 @@ class PartsStrip(QWidget):
         )
 
     def sizeHint(self) -> QSize:
-        """One row."""
         return QSize(640, self._height() + _MARGIN)
 
     def minimumSizeHint(self) -> QSize:
-        """A few wide."""
         return QSize(2 * _PITCH + 2 * _MARGIN, self.sizeHint().height())
 
     def _hover(self, basis: int) -> None:
@@ -157,7 +152,6 @@ class PartsStrip(QWidget):
         super().focusOutEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Tiles, bars, numbers."""
         theme = current_theme()
         painter = QPainter(self)
         parts = self.shown()

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRectF, QSize, QSizeF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
-
-Array = npt.NDArray[Any]
 
 #: Pixels on the longer side of a thumbnail, before the screen's own scaling.
 _MOST = 192
@@ -85,7 +81,6 @@ class Picture(QWidget):
         return QSize(min(self._side, 48), min(self._side, 48))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """The images, centred."""
         if not self._images:
             return
         painter = QPainter(self)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.core import weighting
 from gsp_studio.gui.widgets.controls import Button
 
-Array = npt.NDArray[Any]
 #: Makes weights (height, width) from the present ones.
 Preset = Callable[[Array], Array]
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import Themed, current_theme
-
-Array = npt.NDArray[Any]
 
 
 def make_bare(plot: pg.PlotWidget, title: str) -> None:
@@ -104,20 +100,17 @@ class ScrubPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
         self.scrubbed.emit(float(np.clip(x, self._x[0], self._x[-1])))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Go there."""
         if event.button() == Qt.MouseButton.LeftButton and len(self._x):
             self._dragging = True
             self._scrub(event)
         event.accept()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Follow the pointer."""
         if self._dragging:
             self._scrub(event)
         event.accept()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """End the drag."""
         if self._dragging:
             self._dragging = False
             self.released.emit()

@@ -66,7 +66,6 @@ class SparsitySlider(QWidget):
         return QSize(240, 40 if self._ticks else 28)
 
     def minimumSizeHint(self) -> QSize:
-        """At least usable."""
         return QSize(140, 40 if self._ticks else 28)
 
     def _groove_y(self) -> float:
@@ -94,12 +93,10 @@ class SparsitySlider(QWidget):
         self.update()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Follow the pointer."""
         if self._dragging:
             self._user_sets(self._value_at(event.position().x()))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """End the drag."""
         was_dragging, self._dragging = self._dragging, False
         self.update()
         if was_dragging:

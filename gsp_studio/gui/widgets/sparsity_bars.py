@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import plain
-
-Array = npt.NDArray[Any]
 
 #: Effect of a click on a bar: on one that is free, and on one that is locked.
 _LOCKS = ("click to lock it at this sparsity", "locked at this sparsity; click to unlock it")
@@ -40,7 +37,6 @@ class SparsityBars(QWidget):
         self.setAccessibleName(f"Sparsity of each {what}")
 
     def sizeHint(self) -> QSize:
-        """A strip."""
         return QSize(240, 72)
 
     def minimumSizeHint(self) -> QSize:
@@ -73,7 +69,6 @@ class SparsityBars(QWidget):
         return index if 0 <= index < count else -1
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Pick a bar."""
         tile = self.tile_at(event.position().x())
         if tile >= 0:
             self.picked.emit(tile)
@@ -87,7 +82,6 @@ class SparsityBars(QWidget):
             QToolTip.showText(event.globalPosition().toPoint(), plain(text), self)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Bars and line."""
         theme = current_theme()
         painter = QPainter(self)
         height, count = self.height() - 2.0, len(self._values)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy.typing as npt
 from PySide6.QtCore import QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.tile_view import colour_table
-
-Array = npt.NDArray[Any]
 
 
 def weight_colours() -> Array:

@@ -8,9 +8,10 @@ import numpy as np
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QWidget
 
+from gsp_studio.arrays import Array
 from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, label_row
-from gsp_studio.gui.widgets.image_plates import Array, Plate, Plates, grey_table, residual_words, signed_table
+from gsp_studio.gui.widgets.image_plates import Plate, Plates, grey_table, residual_words, signed_table
 
 if TYPE_CHECKING:
     from gsp_studio.gui.state import DisplayedBasis

@@ -39,7 +39,7 @@ class UnsavedWork(QObject):
         self._is_saved_first = False
         #: Steps to take when the run has ended, and when the session's file is written.
         self._after_run: Callable[[], None] | None = None
-        self._after_save: Callable[[], None] | None = None
+        self._after_save: Callable[[], object] | None = None
         self._session.phaseChanged.connect(lambda _: QTimer.singleShot(0, self._go_on_without_run))
         self._store.saved.connect(lambda _: self._go_on_saved())
         self._store.failed.connect(lambda *_: self._forget_save())
@@ -53,7 +53,7 @@ class UnsavedWork(QObject):
             return True
         if store.is_saving and not self._is_saved_first:  # the file is on its way: nothing may be left to ask
             self._is_saved_first = True
-            self._after_save = self._close
+            self._after_save = self._window.close
             return False
         self._is_saved_first = False
         if not store.is_modified:
@@ -75,10 +75,6 @@ class UnsavedWork(QObject):
     def leave(self) -> None:
         """Close without a question; unsaved work is kept for later where that is possible."""
         self._may_close = True
-        self._window.close()
-
-    def _close(self) -> None:
-        """Close, and ask where there is something to ask."""
         self._window.close()
 
     def _discard_and_leave(self) -> None:
@@ -190,7 +186,7 @@ class UnsavedWork(QObject):
         if go is None:
             return
         if self._store.is_modified and go == self.leave:  # there is more than has been written
-            self._close()
+            self._window.close()
         else:
             go()
 

@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from gsp_studio.core.distributed.coefficients import Coefficients
+from gsp_studio.arrays import Array
+from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.io.dataset import DatasetError
-
-Array = npt.NDArray[Any]
 
 #: Images whose coefficients make a chunk of Zarr.
 _CHUNK = 1 << 16
 
 
 def _blocks(H: Any) -> Iterator[tuple[slice, Array]]:
-    if isinstance(H, Coefficients):
+    if is_out_of_core(H):
         yield from H.blocks()
     else:
         for a in range(0, H.shape[1], _CHUNK):

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.montage import Scale, grid_shape, montage_image, to_grey
 from gsp_studio.io.run_record import ExportedRun
-
-Array = npt.NDArray[Any]
 
 #: Pixels of the shorter side of a tile, in figures that are looked at.
 TILE = 96

@@ -9,15 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
 from gsp_studio.io.atomic import ExportError
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.run_json import RUN, read_run
 from gsp_studio.io.run_record import ExportedRun, RunRecord
 from gsp_studio.io.swap import complete
-
-Array = npt.NDArray[Any]
 
 _PLACES = ("data", "method", "rank", "sparsity", "seed", "error")
 

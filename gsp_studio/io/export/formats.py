@@ -15,11 +15,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 import scipy.io
 import tifffile
 from PIL import Image
 
+from gsp_studio.arrays import Array
 from gsp_studio.backends.powers import exponent_of, scaled
 from gsp_studio.core.nmf import iterate
 from gsp_studio.core.path import SparsityPath
@@ -32,7 +32,6 @@ from gsp_studio.io.montage import montage_image, to_grey
 from gsp_studio.io.patches import Picture, put_back
 from gsp_studio.io.run_record import ExportedRun
 
-Array = npt.NDArray[Any]
 Writers = dict[str, Callable[[Path], object]]
 
 #: Beginnings that spreadsheets take for a formula, signs of full width as well.

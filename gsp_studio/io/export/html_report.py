@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from gsp_studio.arrays import Array
 from gsp_studio.core.residuals import residuals
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.figures import FigureStyle, labelled_montage
@@ -19,8 +19,6 @@ from gsp_studio.io.export.script import script_of
 from gsp_studio.io.montage import montage_image
 from gsp_studio.io.run_json import describe
 from gsp_studio.io.run_record import ExportedRun
-
-Array = npt.NDArray[Any]
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1e23; }

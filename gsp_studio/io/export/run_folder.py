@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from gsp_studio.core.distributed.coefficients import Coefficients
+from gsp_studio.arrays import Array
+from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.nmf import Result
 from gsp_studio.io.atomic import ExportError, FolderTaken, failure_reason
 from gsp_studio.io.dataset import Dataset
@@ -39,8 +39,6 @@ from gsp_studio.io.run_json import PROGRAM, RUN, arrays_of, describe, write_json
 from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.schema import INPUTS
 from gsp_studio.io.swap import complete, staging_folder, swap
-
-Array = npt.NDArray[Any]
 
 SCRIPT = "repeat.py"
 #: Folders within an export.
@@ -123,7 +121,7 @@ def export_run(
             montage_image(images, gap=2, scale=options.scale, zoom=zoom), path
         )
     H = run.result.H
-    if isinstance(H, Coefficients) and (options.extras or dataset.grid is not None):
+    if is_out_of_core(H) and (options.extras or dataset.grid is not None):
         raise ExportError("H is on the cluster, too large to be fetched; accepted are exports that do without it")
     if options.montage and dataset.grid is not None:
         maps = dataset.maps(run.result.H)
@@ -131,7 +129,7 @@ def export_run(
             montage_image(maps, gap=2, scale=options.scale, zoom=options.zoom or _visible_zoom(maps)), path
         )
     if options.factors:
-        apart = options.coefficients or ("npy" if isinstance(H, Coefficients) else None)
+        apart = options.coefficients or ("npy" if is_out_of_core(H) else None)
         writers[FACTORS] = lambda path: write_factors(path, dataset, run.result, apart is None)
         if apart is not None:
             writers[COEFFICIENTS[apart]] = lambda path: WRITERS[apart](path, H)

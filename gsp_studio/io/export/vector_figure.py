@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.figures import captions_of
 from gsp_studio.io.montage import Scale, grid_shape
 from gsp_studio.io.run_record import ExportedRun
-
-Array = npt.NDArray[Any]
 
 #: Inches that a basis image is wide.
 _WIDE = 0.8

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.axis_guess import is_arrangement
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.lazy_array import LazyArray
-
-Array = npt.NDArray[Any]
 
 NUMERIC = "biuf"
 #: Usual names of an array that labels the images of another one.

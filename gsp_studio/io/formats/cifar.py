@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import ArrayEntry
 from gsp_studio.io.formats.lazy_array import LazyArray, Read
 from gsp_studio.io.formats.pickles import PickleError, check_pickle
 from gsp_studio.io.memory import require_memory
-
-Array = npt.NDArray[Any]
 
 _SIDE, _PIXELS = 32, 3072
 #: Bytes of labels before each image: CIFAR-10, CIFAR-100.

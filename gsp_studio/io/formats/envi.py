@@ -11,19 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import ArrayEntry
 from gsp_studio.io.formats.envi_header import Fields, data_beside, header_beside, is_header, read_fields
 from gsp_studio.io.formats.lazy_array import LazyArray, Read, read_runs
 from gsp_studio.io.formats.plain_values import PlainArray
 from gsp_studio.io.value_codes import Coding
-
-Array = npt.NDArray[Any]
 
 _TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
 #: Order of the axes in the file: b, l and s are bands, lines and samples.

@@ -17,15 +17,13 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
 from gsp_studio.io.formats.hdf5_chunks import CheckedChunks, unwritten
 from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
 from gsp_studio.io.value_codes import Coding, axes_note, kept_axes
-
-Array = npt.NDArray[Any]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 #: The signature lies at 0, 512, 1024, ...: up to here.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from gsp_studio.arrays import Array
 
 #: (axis, start, stop) -> the values between these along that axis
 Read = Callable[[int, int, int], Array]

@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats import hdf5, matlab5, matlab73
 from gsp_studio.io.formats.array_entry import ArrayEntry
 from gsp_studio.io.formats.lazy_array import LazyArray
 from gsp_studio.io.formats.matlab5 import Variable
-
-Array = npt.NDArray[Any]
 
 #: Types of values of version 4, by their digit.
 _STORED = ("f8", "f4", "i4", "i2", "u2", "u1")

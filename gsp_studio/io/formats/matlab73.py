@@ -15,13 +15,11 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
 from gsp_studio.io.formats.hdf5_chunks import CheckedChunks, read_checked
 from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
-
-Array = npt.NDArray[Any]
 
 _BITS = (8, 16, 32, 64)
 _NUMBERS = ("double", "single", "logical", *(f"{sign}int{bits}" for sign in ("", "u") for bits in _BITS))

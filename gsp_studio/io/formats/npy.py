@@ -5,17 +5,15 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import ArrayEntry
 from gsp_studio.io.formats.matlab5 import DEFLATE_MOST
 from gsp_studio.io.formats.plain_values import PlainArray, plain_strides
-
-Array = npt.NDArray[Any]
 
 #: Bytes of a header; NumPy itself refuses longer ones, but only when they are in memory.
 _LONGEST = 10_000

@@ -15,10 +15,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.lazy_array import LazyArray, Read
-
-Array = npt.NDArray[Any]
 
 #: Bytes that are read at once where wanted and unwanted values take turns.
 _PIECE = 1 << 20

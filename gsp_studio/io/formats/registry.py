@@ -12,16 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
+from gsp_studio.arrays import Array
 from gsp_studio.io.axis_guess import is_arrangement
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats import cifar, envi, hdf5, idx, matlab, npy, text_table, tiff, zarr
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry, Format
 from gsp_studio.io.formats.lazy_array import LazyArray
 from gsp_studio.io.memory import require_memory
-
-Array = npt.NDArray[Any]
 
 #: Words in the name of an array that is not the data begin so.
 _BESIDE = ("preview", "thumb", "metadata", "quicklook", "browse", "icon", "overview")

@@ -14,17 +14,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import ArrayEntry
 from gsp_studio.io.formats.table_dialect import Dialect, Line, deduce, not_a_number
 from gsp_studio.io.memory import require_memory
-
-Array = npt.NDArray[Any]
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat")
 _MARKS = {

@@ -7,18 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
-
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import ArrayEntry, require_held
 from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
 from gsp_studio.io.formats.tiff_bounds import MOST
 from gsp_studio.io.formats.tiff_directory import Chain, read_chain
 from gsp_studio.io.formats.tiff_pages import Stack, TiffImages
-
-Array = npt.NDArray[Any]
 
 #: First bytes of a file: little or big endian, classic or BigTIFF.
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

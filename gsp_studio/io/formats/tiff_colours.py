@@ -6,10 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tifffile
 
-Array = npt.NDArray[Any]
+from gsp_studio.arrays import Array
 
 #: Compressions by JPEG, whose decoder makes YCbCr red, green and blue.
 JPEG = (6, 7, 33007, 34892)

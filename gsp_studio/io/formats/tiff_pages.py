@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 import tifffile
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats import tiff_axes
 from gsp_studio.io.formats.array_entry import ArrayEntry
@@ -27,8 +27,6 @@ from gsp_studio.io.formats.tiff_bounds import require_all_pixels, require_bounde
 from gsp_studio.io.formats.tiff_colours import Unreadable, is_subsampled, subsampled
 from gsp_studio.io.formats.tiff_directory import Chain, read_chain
 from gsp_studio.io.formats.tiff_pixels import PixelFormat, is_plain, pixel_format, pixels
-
-Array = npt.NDArray[Any]
 
 #: Attributes by which names and descriptions make tifffile do more than read pages, such as open other files.
 _PLAIN: dict[str, Any] = dict.fromkeys(

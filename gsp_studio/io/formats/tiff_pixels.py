@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.formats.tiff_colours import (
     Unreadable,
     is_subsampled,
@@ -22,8 +22,6 @@ from gsp_studio.io.formats.tiff_colours import (
     rgb_of_lab,
     rgb_of_ycbcr,
 )
-
-Array = npt.NDArray[Any]
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _CMYK, _YCBCR, _CIELAB, _ICCLAB = 0, 1, 2, 3, 4, 5, 6, 8, 9
 #: Samples that the photometric interpretation itself takes; what follows are extra samples.

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
 from gsp_studio.io.formats.lazy_array import LazyArray, Read, between
@@ -25,8 +25,6 @@ from gsp_studio.io.formats.zarr_chunks import COMPRESSORS, METADATA, chunks_of, 
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.paths import leads_outside
 from gsp_studio.io.value_codes import Coding, axes_note, kept_axes
-
-Array = npt.NDArray[Any]
 
 _DESCRIPTIONS = METADATA[:3]
 _CODECS = {"bytes", "transpose", "sharding_indexed", "crc32c", "crc32", "adler32", "fletcher32", *COMPRESSORS}

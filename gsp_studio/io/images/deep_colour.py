@@ -7,12 +7,10 @@ from typing import IO, Any
 
 import imagecodecs
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.formats.tiff_pixels import on_black, upright
-
-Array = npt.NDArray[Any]
 
 _GREY_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 

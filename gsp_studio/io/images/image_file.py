@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.formats import tiff
 from gsp_studio.io.formats.tiff_pages import in_stream
@@ -25,7 +26,6 @@ from gsp_studio.io.images.headers import ENOUGH, gif_frames, quick_header
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.values import unit_scale
 
-Array = npt.NDArray[Any]
 Note = Callable[[str], object]
 
 ACCEPTED = "PNG, JPEG, PGM, TIFF, BMP, GIF and WebP files"

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions
 from gsp_studio.io.images import archives, image_file
 from gsp_studio.io.images.archives import Member, Source
@@ -28,8 +28,6 @@ from gsp_studio.io.paths import leads_outside
 from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, shrink, subset_of
 from gsp_studio.io.steps import REMEDY, leading_resize
 from gsp_studio.io.values import float_type, has_full_scale, shared_tops
-
-Array = npt.NDArray[Any]
 
 #: A file of another format, and in colour among grey ones or grey among coloured, is foreign beside this share.
 _NEARLY_ALL = 0.95

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.steps import Resize
-
-Array = npt.NDArray[Any]
 
 
 def resize_image(image: Array, step: Resize) -> Array:

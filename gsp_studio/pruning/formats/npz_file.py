@@ -7,11 +7,10 @@ import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.formats import registry
 from gsp_studio.io.memory import in_units, require_memory
 from gsp_studio.pruning.formats.stored_array import (
@@ -21,8 +20,6 @@ from gsp_studio.pruning.formats.stored_array import (
     computed,
     output_axis_by_name,
 )
-
-Array = npt.NDArray[Any]
 
 #: Bytes that all arrays may have together, however small the file is; and how far weights are believed to compress.
 _SMALL = 1 << 28

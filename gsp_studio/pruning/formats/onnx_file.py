@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import write_whole
 from gsp_studio.io.memory import require_memory
 from gsp_studio.pruning.formats.onnx_graph import Use, uses_of
 from gsp_studio.pruning.formats.stored_array import CheckpointError, StoredArray, check_known, computed, require_extra
-
-Array = npt.NDArray[Any]
 
 #: A model in one file may have no more bytes: the limit of its encoding.
 _MOST = 2**31 - 2**20

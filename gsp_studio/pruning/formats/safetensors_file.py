@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.memory import require_memory
 from gsp_studio.pruning.formats.stored_array import (
     CheckpointError,
@@ -23,8 +23,6 @@ from gsp_studio.pruning.formats.stored_array import (
     output_axis_by_name,
     require_extra,
 )
-
-Array = npt.NDArray[Any]
 
 _FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "bfloat16"}
 _NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}

@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from gsp_studio.arrays import Array
 from gsp_studio.io.formats.pickles import PickleError, check_pickle
 from gsp_studio.io.memory import require_memory
 from gsp_studio.pruning.formats.stored_array import CheckpointError, StoredArray, check_known, computed, require_extra
-
-Array = npt.NDArray[Any]
 
 #: Names under which training scripts keep the state dict of the model, in the order of the search.
 _CONTAINERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights", "params")

@@ -267,7 +267,7 @@ def select_times(data: Any, rank: int, picks: int) -> list[float]:
     times = []
     for k in range(picks):
         row = k % 3
-        place = table.visualItemRect(table.item(row, 1)).center()
+        place = table.visualRect(table.model().index(row, 1)).center()
         wanted = session.runs.entries[row].shown.target
         bench.idle(0.05)
         began = time.perf_counter()

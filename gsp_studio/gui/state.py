@@ -352,7 +352,7 @@ class RunEntry:
     pinned: UnprojectedBasis
     shown: DisplayedBasis
     marks: tuple[RunEvent, ...] = ()
-    #: Number of the run whose first iterations it shares, and how many these are: none of one that it was refined from.
+    #: Number of the run whose first iterations it shares, and how many these are; 0 where it began with its factors.
     origin: tuple[int, int] = (0, 0)
     remarks: Annotations = field(default_factory=Annotations)
     #: Stability of its basis images over seeds, where that has been asked.

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from operator import attrgetter
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, Qt, QTimer
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication, QMessageBox, QTableView
 
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import RunSettings
@@ -157,3 +157,13 @@ def greys_of(images: np.ndarray) -> np.ndarray:
     """What a montage with a white for each tile shows of images (k, height, width)."""
     tops = images.max(axis=(1, 2), keepdims=True)
     return np.divide(254 * images, tops, out=np.zeros_like(images), where=tops > 0)
+
+
+def cell_text(table: QTableView, row: int, column: int) -> str:
+    """The text of a cell."""
+    return str(table.model().index(row, column).data())
+
+
+def cell_place(table: QTableView, row: int, column: int) -> QPoint:
+    """The middle of a cell."""
+    return table.visualRect(table.model().index(row, column)).center()

@@ -77,7 +77,7 @@ def test_steered_and_still_going_on(faces: Session) -> None:
     assert not faces.basis.is_refining
     entry = faces.runs.entries[1]
     assert entry.origin == (1, 0)
-    assert entry.label.endswith("s = 0.890, refined from run 1")
+    assert entry.label.endswith("s = 0.890, from run 1")
     assert [step.text for step in entry.outcome.interventions] == ["s 0.880 → 0.900", "s 0.900 → 0.890"]
     assert len(entry.records) == entry.outcome.result.n_iter
     assert is_repeated(faces, entry)

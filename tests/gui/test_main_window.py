@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from handling import (
     Listener,
+    cell_place,
+    cell_text,
     greys_of,
     open_faces,
     painted,
@@ -214,7 +216,7 @@ class TestKeys:
         wait_until(lambda: session.phase is Phase.IDLE)
         [entry] = session.runs.entries
         assert entry.state == "stopped"
-        assert window.runs.table.rowCount() == 1
+        assert window.runs.table.model().rowCount() == 1
 
     def test_escape_elsewhere_does_not_cancel(self, faces_window: MainWindow) -> None:
         window = faces_window
@@ -287,8 +289,8 @@ class TestRuns:
         wait_until(lambda: session.runs.entries)
         settle()
         assert list(window.curves._n) == list(range(1, 26))
-        assert window.runs.table.rowCount() == 1
-        assert window.runs.table.item(0, 8).text() == "done"
+        assert window.runs.table.model().rowCount() == 1
+        assert cell_text(window.runs.table, 0, 8) == "done"
         assert "Run 1 done" in window.log.lines.toPlainText()
         assert window.chip.text().endswith("met")
         images = session.dataset.as_images(session.display.shown.W)[session.display.shown.order]
@@ -301,7 +303,7 @@ class TestRuns:
             count = len(session.runs.entries)
             QTest.mouseClick(window.run.run, LEFT)
             wait_until(lambda count=count: len(session.runs.entries) > count)
-        place = window.runs.table.visualItemRect(window.runs.table.item(0, 0)).center()
+        place = cell_place(window.runs.table, 0, 0)
         QTest.mouseClick(window.runs.table.viewport(), LEFT, pos=place)
         assert session.display.shown is session.runs.entries[0].shown
         assert window.sparsity.slider.value() == 0.7

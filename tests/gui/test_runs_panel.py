@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import fakes
 import pytest
-from handling import Listener, settle
-from PySide6.QtCore import Qt
+from handling import Listener, cell_place, cell_text, settle
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
 from gsp_studio.engine.run import FinishReason
+from gsp_studio.gui.panels.run_table import JUDGED, NOTE, TAGS, LiveRow
 from gsp_studio.gui.panels.runs import RunsPanel
 from gsp_studio.io.annotations import Annotations
 
@@ -34,7 +35,7 @@ def panel(show: Callable[..., QWidget]) -> RunsPanel:
 
 
 def row_texts(panel: RunsPanel, row: int) -> list[str]:
-    return [panel.table.item(row, column).text() for column in range(panel.table.columnCount())]
+    return [cell_text(panel.table, row, column) for column in range(panel.table.model().columnCount())]
 
 
 def selected(panel: RunsPanel) -> list[int]:
@@ -65,6 +66,7 @@ def test_a_row_says_what_a_run_was(panel: RunsPanel) -> None:
         "",
         "",
         "",
+        "",
     ]
     assert row_texts(panel, 1)[3] == "–"
     assert row_texts(panel, 1)[8] == "stopped"
@@ -73,13 +75,15 @@ def test_a_row_says_what_a_run_was(panel: RunsPanel) -> None:
 
 def test_numbers_stand_right(panel: RunsPanel) -> None:
     for column in range(2, 8):
-        assert panel.table.item(0, column).textAlignment() & Qt.AlignmentFlag.AlignRight.value
+        assert (
+            panel.table.model().index(0, column).data(Qt.ItemDataRole.TextAlignmentRole) & Qt.AlignmentFlag.AlignRight
+        )
 
 
 def test_click_chooses(panel: RunsPanel) -> None:
     heard = Listener(panel, "runChosen")
     for row in (0, 1):
-        place = panel.table.visualItemRect(panel.table.item(row, 0)).center()
+        place = cell_place(panel.table, row, 0)
         QTest.mouseClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert heard["runChosen"] == [0, 1]
 
@@ -87,7 +91,7 @@ def test_click_chooses(panel: RunsPanel) -> None:
 def test_enter_chooses(panel: RunsPanel) -> None:
     heard = Listener(panel, "runChosen")
     panel.table.setFocus()
-    panel.table.setCurrentCell(1, 0)
+    panel.table.setCurrentIndex(panel.table.model().index(1, 0))
     QTest.keyClick(panel.table, Qt.Key.Key_Return)
     assert heard["runChosen"] == [1]
 
@@ -107,7 +111,7 @@ def test_empty_list_says_what_comes_here(panel: RunsPanel) -> None:
     assert not panel.table.isVisible()
     panel.set_runs((fakes.run_entry(1, fakes.dataset()),), 0)
     assert panel.table.isVisible()
-    assert panel.table.rowCount() == 1
+    assert panel.table.model().rowCount() == 1
 
 
 def test_runs_of_another_data_set_replace_the_former(panel: RunsPanel) -> None:
@@ -118,7 +122,7 @@ def test_runs_of_another_data_set_replace_the_former(panel: RunsPanel) -> None:
 
 def write(panel: RunsPanel, row: int, column: int, text: str) -> None:
     """What a hand does: double-click, all of it replaced, Enter."""
-    place = panel.table.visualItemRect(panel.table.item(row, column)).center()
+    place = cell_place(panel.table, row, column)
     QTest.mouseClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
     QTest.mouseDClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
     editor = panel.table.findChild(QLineEdit)
@@ -132,8 +136,8 @@ def write(panel: RunsPanel, row: int, column: int, text: str) -> None:
 def test_names_tags_and_notes_are_written_into_the_list(panel: RunsPanel) -> None:
     heard = Listener(panel, "remarked")
     write(panel, 0, 0, "the faces")
-    write(panel, 1, 10, " good, paper ,good,")
-    write(panel, 2, 11, "see the eyes")
+    write(panel, 1, TAGS, " good, paper ,good,")
+    write(panel, 2, NOTE, "see the eyes")
     assert heard["remarked"] == [
         (0, Annotations(name="the faces")),
         (1, Annotations(tags=("good", "paper"))),
@@ -150,7 +154,7 @@ def test_names_tags_and_notes_are_written_into_the_list(panel: RunsPanel) -> Non
 def test_what_is_thought_of_basis_images_is_counted(panel: RunsPanel) -> None:
     remarks = Annotations(accepted=frozenset({1, 2, 4}), rejected=frozenset({0}))
     panel.set_remarks(replace(fakes.run_entry(2, fakes.dataset()), remarks=remarks))
-    assert row_texts(panel, 1)[9] == "3 ✓  1 ✗"
+    assert row_texts(panel, 1)[JUDGED] == "3 ✓  1 ✗"
 
 
 def test_a_filter_leaves_the_rows_that_hold_all_words(panel: RunsPanel) -> None:
@@ -158,9 +162,9 @@ def test_a_filter_leaves_the_rows_that_hold_all_words(panel: RunsPanel) -> None:
     panel.set_remarks(entry)
 
     def left() -> list[int]:
-        return [row for row in range(3) if not panel.table.isRowHidden(row)]
+        return [panel.order.row_of(row) for row in range(panel.order.rowCount())]
 
-    QTest.keyClicks(panel.filter, "good paper")
+    panel.filter.setText("good paper")
     assert left() == [1]
     assert "1 of 3" in [widget.text() for widget in panel.findChildren(QLabel)]
     panel.filter.setText("psnmf")
@@ -169,3 +173,78 @@ def test_a_filter_leaves_the_rows_that_hold_all_words(panel: RunsPanel) -> None:
     assert left() == []
     panel.filter.clear()
     assert left() == [0, 1, 2]
+
+
+def click_head(panel: RunsPanel, column: int) -> None:
+    header = panel.table.horizontalHeader()
+    place = QPoint(header.sectionViewportPosition(column) + 8, header.height() // 2)
+    QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    settle()
+
+
+def test_a_click_on_a_head_sorts_by_number_and_the_hand_still_meets_the_right_run(panel: RunsPanel) -> None:
+    data = fakes.dataset()
+    panel.set_runs([fakes.run_entry(k, data, error=error) for k, error in ((1, 0.09), (2, 0.1), (3, 0.02))], 1)
+    click_head(panel, 5)
+    assert [row_texts(panel, row)[0] for row in range(3)] == ["Run 3", "Run 1", "Run 2"]
+    assert selected(panel) == [2], "the run on the screen"
+    heard = Listener(panel, "runChosen", "remarked")
+    QTest.mouseClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=cell_place(panel.table, 0, 1))
+    assert heard["runChosen"] == [2]
+    write(panel, 1, NOTE, "the first")
+    assert heard["remarked"] == [(0, Annotations(note="the first"))]
+    click_head(panel, 5)
+    assert [row_texts(panel, row)[0] for row in range(3)] == ["Run 2", "Run 1", "Run 3"]
+    click_head(panel, 5)
+    assert [row_texts(panel, row)[0] for row in range(3)] == ["Run 1", "Run 2", "Run 3"]
+
+
+def test_writing_a_note_shows_no_run(panel: RunsPanel) -> None:
+    heard = Listener(panel, "runChosen")
+    write(panel, 0, NOTE, "dim")
+    write(panel, 2, TAGS, "dim")
+    write(panel, 2, 0, "of the screen")
+    assert heard["runChosen"] == []
+
+
+def test_delete_asks_for_the_run_to_go_but_not_while_text_is_edited(panel: RunsPanel) -> None:
+    heard = Listener(panel, "deleteRequested")
+    panel.table.setFocus()
+    panel.table.setCurrentIndex(panel.table.model().index(1, 0))
+    QTest.keyClick(panel.table, Qt.Key.Key_Delete)
+    assert heard["deleteRequested"] == [1]
+    panel.table.edit(panel.table.model().index(1, NOTE))
+    QTest.keyClick(panel.table.findChild(QLineEdit), Qt.Key.Key_Delete)
+    assert heard["deleteRequested"] == [1]
+
+
+def test_the_run_that_is_going_has_a_row_which_cannot_be_chosen(panel: RunsPanel) -> None:
+    heard = Listener(panel, "runChosen", "deleteRequested")
+    panel.set_live(LiveRow(4, "GSP-HALS", 5, target=0.85, attained=0.85, error=0.25, n_iter=30, max_iter=120))
+    assert row_texts(panel, 3)[:7] == ["Run 4", "GSP-HALS", "5", "0.8500", "0.8500", "25.000 %", "30"]
+    assert row_texts(panel, 3)[8] == "running, 25%"
+    QTest.mouseClick(panel.table.viewport(), Qt.MouseButton.LeftButton, pos=cell_place(panel.table, 3, 1))
+    QTest.keyClick(panel.table, Qt.Key.Key_Delete)
+    assert heard.is_silent
+    assert panel.menu_at(cell_place(panel.table, 3, 1)) is None
+    panel.set_live(None)
+    assert panel.table.model().rowCount() == 3
+
+
+def test_the_menu_of_a_run_is_about_the_run_under_the_pointer(panel: RunsPanel) -> None:
+    heard = Listener(panel, "runChosen", "deleteRequested", "continueRequested")
+    menu = panel.menu_at(cell_place(panel.table, 0, 2))
+    assert heard["runChosen"] == [0], "what a right click is on comes to the screen"
+    by_text = {action.text().replace("&", ""): action for action in menu.actions() if action.text()}
+    by_text["Delete"].trigger()
+    assert heard["deleteRequested"] == [0]
+    further = {action.text(): action for action in by_text["Continue for"].menu().actions()}
+    further["500 more iterations"].trigger()
+    assert heard["continueRequested"] == [(0, 500)]
+    menu.close()
+
+
+def test_few_runs_need_no_filter_line(panel: RunsPanel) -> None:
+    assert not panel.filter.isVisible()
+    panel.set_runs([fakes.run_entry(k, fakes.dataset()) for k in range(1, 8)], 0)
+    assert panel.filter.isVisible()

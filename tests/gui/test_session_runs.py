@@ -223,6 +223,46 @@ def test_runs_come_back_to_the_screen(faces: Session) -> None:
     assert faces.runs.index == 0
 
 
+def test_a_deleted_run_comes_back_and_its_number_is_not_given_again(faces: Session) -> None:
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=3))
+    for count in (1, 2):
+        faces.run()
+        wait_until(lambda count=count: len(faces.runs.entries) == count)
+    gone, shown = faces.runs.entries[1], faces.display.shown
+    faces.runs.delete(1)
+    assert [entry.number for entry in faces.runs.entries] == [1]
+    assert faces.runs.current is None
+    assert faces.display.shown is shown
+    faces.run()
+    wait_until(lambda: len(faces.runs.entries) == 2)
+    assert [entry.number for entry in faces.runs.entries] == [1, 3]
+    faces.undo.stack.undo()
+    faces.undo.stack.undo()
+    assert faces.undo.stack.redoText() == "delete Run 2"
+    assert [entry.number for entry in faces.runs.entries] == [1, 2, 3], "no run goes with a step back"
+    assert faces.runs.current is gone
+    faces.undo.stack.redo()
+    assert [entry.number for entry in faces.runs.entries] == [1, 3]
+
+
+def test_continue_goes_on_from_the_factors_for_as_many_iterations_as_asked(faces: Session) -> None:
+    faces.settings.set_choice(faces.settings.choice.with_params(max_iter=20, sparsity=0.8))
+    faces.run()
+    wait_until(lambda: faces.runs.entries)
+    first = faces.runs.entries[0]
+    faces.control.continue_run(0, 15)
+    assert faces.phase is Phase.RUNNING
+    wait_until(lambda: len(faces.runs.entries) == 2)
+    more = faces.runs.entries[1]
+    assert len(more.records) == 15
+    assert more.origin == (1, 0)
+    assert more.label.endswith("from run 1")
+    assert more.shown.error <= first.shown.error
+    assert more.shown.attained >= 0.8 - 1e-5
+    again = gs.factorize(faces.dataset.X, more.spec.params)
+    np.testing.assert_array_equal(again.W, more.outcome.result.W)
+
+
 class TestFailure:
     """A solver that raises."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from handling import tile_centre, wait_until
+from handling import cell_place, tile_centre, wait_until
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
@@ -90,7 +90,8 @@ def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
     session.cancel()
     wait_until(lambda: session.phase is Phase.IDLE)
     assert "frozen" not in window.montage._caption.text()
-    assert session.runs.entries[0].marks[1].line in window.runs.table.item(0, 0).toolTip()
+    tip = window.runs.table.model().index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
+    assert session.runs.entries[0].marks[1].line in tip
 
 
 def test_a_right_click_offers_the_same(paused: MainWindow) -> None:
@@ -120,7 +121,7 @@ def test_a_branch_by_key_and_dialog(paused: MainWindow) -> None:
     QTest.mouseClick(
         window.runs.table.viewport(),
         LEFT,
-        pos=window.runs.table.visualItemRect(window.runs.table.item(0, 0)).center(),
+        pos=cell_place(window.runs.table, 0, 0),
     )
     assert window.curves._origin_curves[0].getData()[0] is None or not len(window.curves._origin_curves[0].getData()[0])
 

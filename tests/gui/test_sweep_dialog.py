@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handling import Listener, settle, wait_until
+from handling import Listener, cell_text, settle, wait_until
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
@@ -110,7 +110,7 @@ class TestInTheWindow:
         assert session.display.shown is entry.shown
         assert session.settings.params == Params(rank=4, sparsity=0.5, seed=best.seed, max_iter=8)
         assert session.settings.choice.backend == get_backend("auto").name
-        assert opened.runs.table.item(0, 0).text() == "Run 1"
+        assert cell_text(opened.runs.table, 0, 0) == "Run 1"
 
     def test_a_cell_opens_with_the_backend_that_computed_it(self, opened: MainWindow) -> None:
         session = opened.session

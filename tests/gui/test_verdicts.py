@@ -9,11 +9,12 @@ from pathlib import Path
 import fakes
 import numpy as np
 import pytest
-from handling import Listener, open_faces, settle, tile_centre, wait_until
+from handling import Listener, cell_text, open_faces, settle, tile_centre, wait_until
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 
+from gsp_studio.gui.panels.run_table import JUDGED
 from gsp_studio.gui.panels.selected_basis import BasisPanel
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.window.main_window import MainWindow
@@ -74,7 +75,7 @@ def test_keys_mark_what_is_selected(ran: MainWindow) -> None:
     assert ran.basis.reject.isChecked()
     assert not ran.basis.accept.isChecked()
     assert "1 rejected" in ran.montage._caption.text()
-    assert ran.runs.table.item(0, 9).text() == "1 ✗"
+    assert cell_text(ran.runs.table, 0, JUDGED) == "1 ✗"
     assert grey_of(ran, 2) < 0.8 * bright, "it steps back"
     QTest.mouseClick(ran.basis.accept, LEFT)
     settle()

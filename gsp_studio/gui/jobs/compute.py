@@ -252,6 +252,25 @@ def new_branch(entry: RunEntry, n_iter: int, s: float) -> Runner:
     return branch(entry.spec, entry.outcome.interventions, n_iter, lambda params: replace(params, sparsity=s))
 
 
+def continue_run(entry: RunEntry, n_iter: int) -> Runner:
+    """A run of so many iterations that begins with the factors of another one; ValueError where it has none here."""
+    result = entry.outcome.result
+    if result is None or not isinstance(result.H, np.ndarray):
+        raise ValueError(f"{entry.name} cannot go on: its coefficients are not on this computer")
+    params = replace(
+        result.params,
+        rank=len(result.H),
+        init=(result.W, result.H),
+        max_iter=n_iter,
+        max_seconds=None,
+        continuation=0,
+        tol=0.0,  # all of them were asked for
+        kkt_tol=0.0,
+    )
+    check_params(params, *entry.spec.X.shape)
+    return Runner(replace(entry.spec, params=params))
+
+
 def records_of(result: Result) -> tuple[Record, ...]:
     """The iterations of a run from its history."""
     history = result.history
@@ -296,7 +315,7 @@ def _origin_words(origin: tuple[int, int], params: Params) -> str:
     if origin[1]:
         return f", branch of run {origin[0]} at {origin[1]}"
     is_refined = not isinstance(params.init, str)
-    return f", refined from run {origin[0]}" if origin[0] else ", refined" if is_refined else ""
+    return f", from run {origin[0]}" if origin[0] else ", refined" if is_refined else ""
 
 
 def as_text(kind: str, dataset: Dataset, entry: RunEntry) -> str:

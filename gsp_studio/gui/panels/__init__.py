@@ -20,6 +20,9 @@ class Requests(Protocol):
     def branch_at(self, n_iter: int) -> None:
         """Ask for a branch of the run on the screen, from this iteration on."""
 
+    def carry_out(self, name: str) -> None:
+        """Trigger an action of the window by its name, where it is offered."""
+
     def show_view(self, title: str) -> None:
         """Bring a view to the front."""
 

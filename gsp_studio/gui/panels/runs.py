@@ -2,44 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QPainter, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHBoxLayout,
     QHeaderView,
     QLineEdit,
+    QMenu,
     QStackedLayout,
-    QTableWidget,
-    QTableWidgetItem,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
     QVBoxLayout,
     QWidget,
 )
 
-from gsp_studio.gui.state import RunEntry
-from gsp_studio.gui.texts import percent
-from gsp_studio.gui.widgets.controls import label, plain
+from gsp_studio.gui.panels.run_table import (
+    NAME,
+    NOTE,
+    PROGRESS_ROLE,
+    STATE,
+    TAGS,
+    Index,
+    LiveRow,
+    RunOrder,
+    RunTable,
+    parent_words,
+)
+from gsp_studio.gui.state import Phase, Progress, RunEntry
+from gsp_studio.gui.widgets.controls import label
 
 if TYPE_CHECKING:
+    from gsp_studio.engine.run import Record
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
 
-_COLUMNS = ("Run", "Method", "Rank", "s", "Attained", "Error", "Iter.", "Time", "State", "Basis", "Tags", "Note")
-_NUMBERS = range(2, 8)
-_NAME, _JUDGED, _TAGS, _NOTE = 0, 9, 10, 11
-#: Double-click edits these.
-_EDITABLE = {_NAME: "name", _TAGS: "tags", _NOTE: "note"}
-_TIPS = {
-    _NAME: "Double-click or F2: another name",
-    _JUDGED: "Basis images that were accepted (✓) and rejected (✗)",
-    _TAGS: "Double-click: tags, with commas between them",
-    _NOTE: "Double-click: a note",
-}
-_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+#: From so many runs on a line to filter them stands above the list; before, it would take the place of a run.
+_MANY = 6
+#: Iterations by which the menu of a run offers to continue it.
+_FURTHER = (100, 500, 2000)
+_ROW = 24
+
+
+class _Progress(QStyledItemDelegate):
+    """A cell with the done part of a run as a bar behind its words."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        """Paint the bar, then the words."""
+        done = index.data(PROGRESS_ROLE)
+        if done is not None:
+            place = option.rect.adjusted(2, 3, -2, -3)
+            place.setWidth(round(place.width() * min(1.0, done)))
+            colour = option.palette.color(QPalette.ColorRole.Highlight)
+            colour.setAlpha(110)
+            painter.fillRect(place, colour)
+        super().paint(painter, option, index)
+
+
+class RunView(QTableView):
+    """Table of runs that tells of the key Delete."""
+
+    deletePressed = Signal()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Delete asks for the run to go."""
+        if event.key() == Qt.Key.Key_Delete and self.state() != QAbstractItemView.State.EditingState:
+            self.deletePressed.emit()
+        else:
+            super().keyPressEvent(event)
 
 
 class RunsPanel(QWidget):
@@ -47,160 +82,218 @@ class RunsPanel(QWidget):
 
     runChosen = Signal(int)
     remarked = Signal(int, object)  # place in the list, Annotations
+    deleteRequested = Signal(int)
+    continueRequested = Signal(int, int)  # place in the list, iterations
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._runs: list[RunEntry] = []
-        self.table = QTableWidget(0, len(_COLUMNS))
-        for column, title in enumerate(_COLUMNS):
-            head = QTableWidgetItem(title)
-            head.setTextAlignment(_RIGHT if column in _NUMBERS else _LEFT)
-            head.setToolTip(_TIPS.get(column, ""))
-            self.table.setHorizontalHeaderItem(column, head)
-        self.table.verticalHeader().hide()
-        self.table.setShowGrid(False)
-        self.table.setMinimumHeight(40)  # the window fits into a small screen with the filter above the list
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        triggers = QAbstractItemView.EditTrigger
-        self.table.setEditTriggers(triggers.DoubleClicked | triggers.EditKeyPressed)
-        self.table.itemChanged.connect(self._edited)
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.table.horizontalHeader().setStretchLastSection(True)
-        self.table.horizontalHeader().setHighlightSections(False)
-        self.table.verticalHeader().setDefaultSectionSize(26)
-        self.table.cellClicked.connect(lambda row, _: self.runChosen.emit(row))
-        self.table.itemActivated.connect(self._activated)
+        self.rows = RunTable(self)
+        self.rows.remarked.connect(self.remarked)
+        self.order = RunOrder(self.rows)
+        self.table = RunView()
+        self.table.setModel(self.order)
+        self._index = -1
+        self._can_show = True
+        #: Actions of the window that are about the run on the screen, by their names.
+        self._request: Callable[[str], object] = lambda name: None
+        #: Labels of the methods, by name.
+        self._methods: dict[str, str] = {}
+        self._set_up()
         self.filter = QLineEdit()
         self.filter.setPlaceholderText("Filter by name, method, tag or note")
         self.filter.setAccessibleName("Filter of the runs")
         self.filter.setClearButtonEnabled(True)
-        self.filter.textChanged.connect(lambda _: self._filter())
+        self.filter.textChanged.connect(self._filter)
         self._count = label(muted=True)
         self._lay_out()
+
+    def _set_up(self) -> None:
+        table = self.table
+        table.setAccessibleName("Runs")
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(_ROW)
+        table.verticalHeader().setMinimumSectionSize(_ROW)
+        table.setShowGrid(False)
+        table.setMinimumHeight(40)  # the window fits into a small screen
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        table.setEditTriggers(
+            QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed
+        )
+        table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        table.setItemDelegateForColumn(STATE, _Progress(table))
+        header = table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(True)
+        header.setHighlightSections(False)
+        header.setSortIndicatorClearable(True)
+        header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        table.setSortingEnabled(True)
+        table.clicked.connect(self._click)
+        table.activated.connect(self._activate)
+        table.deletePressed.connect(lambda: self._delete(self._selected()))
+        table.customContextMenuRequested.connect(self._open_menu)
 
     def _lay_out(self) -> None:
         empty = label("Finished and stopped runs are kept here.", muted=True)
         empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        line = QHBoxLayout()
+        self._filter_line = QWidget()
+        line = QVBoxLayout(self._filter_line)
         line.setContentsMargins(8, 2, 8, 2)
-        line.setSpacing(8)
-        line.addWidget(self.filter, 1)
+        line.setSpacing(0)
+        line.addWidget(self.filter)
         line.addWidget(self._count)
         full = QWidget()
         box = QVBoxLayout(full)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
-        box.addLayout(line)
+        box.addWidget(self._filter_line)
         box.addWidget(self.table, 1)
         self._stack = QStackedLayout(self)
         self._stack.addWidget(empty)
         self._stack.addWidget(full)
+        self._arrange()
 
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""
         session.runs.changed.connect(self.set_runs)
         session.runs.noted.connect(self.set_remarks)
+        session.phaseChanged.connect(lambda phase: self._follow_phase(session, phase))
+        session.live.progressed.connect(self._follow_progress)
+        session.live.recordsAdded.connect(self._follow_records)
         self.runChosen.connect(session.control.show)
         self.remarked.connect(session.runs.remark)
+        self.deleteRequested.connect(session.runs.delete)
+        self.continueRequested.connect(session.control.continue_run)
+        session.known.connect(lambda known: self._methods.update({name: m[0] for name, m in known.methods.items()}))
+        self._request = lambda name: window.show_view("Compare") if name == "compare" else window.carry_out(name)
+
+    # The list
 
     def set_runs(self, runs: Sequence[RunEntry], index: int) -> None:
         """List these and mark the one on the screen; -1: none of them is."""
-        if list(runs) != self._runs:  # by identity
-            self._runs = list(runs)
-            self.table.blockSignals(True)
-            self.table.setRowCount(0)
-            self.table.setRowCount(len(runs))
-            for row in range(len(runs)):
-                self._write(row)
-            self.table.blockSignals(False)
-        if index >= 0:
-            self.table.selectRow(index)
+        self.rows.set_runs(runs)
+        self._index = index
+        row = self.order.mapFromSource(self.rows.index(index, 0)).row() if index >= 0 else -1
+        if row >= 0:
+            self.table.selectRow(row)
         else:
             self.table.clearSelection()
-        self._stack.setCurrentIndex(1 if runs else 0)
-        self._filter()
+        self._arrange()
 
     def set_remarks(self, entry: RunEntry) -> None:
         """Show what is written beside a run."""
-        for row, known in enumerate(self._runs):
-            if known.number == entry.number:
-                self._runs[row] = entry
-                self.table.blockSignals(True)
-                self._write(row)
-                self.table.blockSignals(False)
+        self.rows.set_remarks(entry)
         self._filter()
 
-    def _write(self, row: int) -> None:
-        entry = self._runs[row]
-        for column, text in enumerate(_cells(entry)):
-            item = self.table.item(row, column)
-            if item is None:
-                item = QTableWidgetItem()
-                self.table.setItem(row, column, item)
-                if column in _NUMBERS:
-                    item.setTextAlignment(_RIGHT)
-                if column not in _EDITABLE:
-                    item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
-            item.setText(text)
-            lines = [entry.label, *(mark.line for mark in entry.marks), *_told(_TIPS.get(column))]
-            item.setToolTip(plain("\n".join(lines)))
+    def set_live(self, live: LiveRow | None) -> None:
+        """Show the run that is going; None: none is."""
+        is_new = live is not None and self.rows.live is None
+        self.rows.set_live(live)
+        if is_new:
+            self.table.scrollToBottom()
+        self._arrange()
+
+    def _arrange(self) -> None:
+        self._stack.setCurrentIndex(1 if self.rows.rowCount() else 0)
+        self._filter_line.setVisible(len(self.rows.runs) >= _MANY or bool(self.filter.text()))
 
     def _filter(self) -> None:
-        """Hide the rows that do not hold all the words."""
-        words = self.filter.text().casefold().split()
-        left = 0
-        for row, entry in enumerate(self._runs):
-            remarks = entry.remarks
-            held = " ".join((entry.name, entry.label, remarks.note, *remarks.tags)).casefold()
-            wanted = all(word in held for word in words)
-            self.table.setRowHidden(row, not wanted)
-            left += wanted
-        self._count.setText(f"{left} of {len(self._runs)}" if words else "")
+        text = self.filter.text()
+        self.order.set_words(text)
+        left = sum(self.order.row_of(row) < len(self.rows.runs) for row in range(self.order.rowCount()))
+        self._count.setText(f"{left} of {len(self.rows.runs)}" if text.split() else "")
+        self._count.setVisible(bool(text.split()))
 
-    def _activated(self, item: QTableWidgetItem) -> None:
-        if item.column() not in (_TAGS, _NOTE):
-            self.runChosen.emit(item.row())
+    # The run that is going
 
-    def _edited(self, item: QTableWidgetItem) -> None:
-        field = _EDITABLE.get(item.column(), "")
-        if not field:
+    def _follow_phase(self, session: Session, phase: Phase) -> None:
+        self._can_show = phase is Phase.IDLE
+        if not phase.is_run:
+            self.set_live(None)
             return
-        entry, text = self._runs[item.row()], item.text().strip()
-        if field == "tags":
-            tags = tuple(dict.fromkeys(tag for tag in (part.strip() for part in text.split(",")) if tag))
-            remarks = replace(entry.remarks, tags=tags)
-        elif field == "name":
-            remarks = replace(entry.remarks, name="" if text == f"Run {entry.number}" else text)
-        else:
-            remarks = replace(entry.remarks, note=text)
-        if remarks == entry.remarks:
-            self.set_remarks(entry)  # as it was: "Run 3" for no name
-        else:
-            self.remarked.emit(item.row(), remarks)
+        live, runner = self.rows.live, session.live.runner
+        if live is None and runner is not None:
+            params, origin = runner.spec.params, session.live.origin
+            live = LiveRow(
+                session.runs.next_number,
+                self._methods.get(params.method, params.method),
+                params.rank,
+                max_iter=params.max_iter,
+                parent=parent_words(origin),
+            )
+        if live is not None:
+            words = {Phase.PAUSED: "paused", Phase.CANCELLING: "cancelling"}.get(phase, "running")
+            self.set_live(replace(live, state=words))
 
+    def _follow_progress(self, progress: Progress) -> None:
+        if self.rows.live is not None:
+            self.rows.set_live(
+                replace(self.rows.live, n_iter=progress.n_iter, max_iter=progress.max_iter, seconds=progress.elapsed)
+            )
 
-def _told(tip: str | None) -> list[str]:
-    return [tip] if tip else []
+    def _follow_records(self, records: tuple[Record, ...]) -> None:
+        if self.rows.live is not None and records:
+            last = records[-1]
+            self.rows.set_live(replace(self.rows.live, target=last.target, attained=last.sparsity, error=last.error))
 
+    # The hand
 
-def _cells(entry: RunEntry) -> tuple[str, ...]:
-    shown, remarks = entry.shown, entry.remarks
-    target = "–" if shown.target != shown.target else f"{shown.target:.4f}"
-    result = entry.outcome.result
-    done = 0 if result is None else result.n_iter
-    judged = [f"{len(bases)} {sign}" for bases, sign in ((remarks.accepted, "✓"), (remarks.rejected, "✗")) if bases]
-    return (
-        entry.name,
-        entry.label.split(",")[0],
-        str(entry.choice.params.rank),
-        target,
-        f"{shown.attained:.4f}",
-        percent(shown.error),
-        str(done),
-        f"{entry.seconds:.2f} s",
-        entry.state,
-        "  ".join(judged),
-        ", ".join(remarks.tags),
-        remarks.note,
-    )
+    def _click(self, index: QModelIndex) -> None:
+        """Show a run; where its notes are written a click does nothing else."""
+        place = self.order.row_of(index.row())
+        is_shown = place == self._index and index.column() == NAME
+        if index.column() not in (TAGS, NOTE) and not is_shown:
+            self._choose(place)
+
+    def _activate(self, index: QModelIndex) -> None:
+        if index.column() not in (TAGS, NOTE) and self.table.state() != QAbstractItemView.State.EditingState:
+            self._choose(self.order.row_of(index.row()))
+
+    def _choose(self, place: int) -> None:
+        if place < len(self.rows.runs):
+            self.runChosen.emit(place)
+
+    def _selected(self) -> int:
+        rows = self.table.selectionModel().selectedRows()
+        return self.order.row_of(rows[0].row()) if rows else -1
+
+    def _delete(self, place: int) -> None:
+        if 0 <= place < len(self.rows.runs):
+            self.deleteRequested.emit(place)
+
+    def _open_menu(self, position: QPoint) -> None:
+        menu = self.menu_at(position)
+        if menu is not None:
+            menu.popup(self.table.viewport().mapToGlobal(position))
+
+    def menu_at(self, position: QPoint) -> QMenu | None:
+        """Return the menu of the run under the pointer; a right click selects it and brings it to the screen."""
+        index = self.table.indexAt(position)
+        place = self.order.row_of(index.row()) if index.isValid() else -1
+        if not 0 <= place < len(self.rows.runs):
+            return None
+        if place != self._index and self._can_show:
+            self._choose(place)
+        self.table.selectRow(index.row())
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        add = menu.addAction
+        add("&Rename", lambda: self.table.edit(self.order.index(index.row(), NAME)))
+        add("Write a &note", lambda: self.table.edit(self.order.index(index.row(), NOTE)))
+        menu.addSeparator()
+        further = menu.addMenu("&Continue for")
+        further.setEnabled(self._can_show)
+        for n_iter in _FURTHER:
+            further.addAction(f"{n_iter:,} more iterations", partial(self.continueRequested.emit, place, n_iter))
+        for name, text in (
+            ("branch", "&Branch with another sparsity..."),
+            ("compare", "Co&mpare with another run"),
+            ("stability", "How &stable are its basis images?"),
+            ("export", "&Export..."),
+            ("copy script", "Copy as &Python"),
+        ):
+            add(text, partial(self._request, name)).setEnabled(self._can_show)
+        menu.addSeparator()
+        add("&Delete", lambda: self._delete(place))
+        return menu

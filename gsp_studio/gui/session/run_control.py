@@ -66,8 +66,11 @@ class RunControl(QObject):
         self._runs.show(-1)
         self._live.start(runner, f"run {number}", origin)
         self.phaseChanged.emit(Phase.RUNNING)
-        what = f"branch of run {origin[0]} at iteration {origin[1]}, s = {params.sparsity:.3f}" if origin[0] else ""
-        what = what or f"rank {params.rank}, {params.max_iter} iterations"
+        what = f"rank {params.rank}, {params.max_iter} iterations"
+        if origin[1]:
+            what = f"branch of run {origin[0]} at iteration {origin[1]}, s = {params.sparsity:.3f}"
+        elif origin[0]:
+            what = f"from the factors of run {origin[0]}, {runner.spec.params.max_iter} iterations"
         self.logged.emit(f"Run {number} started: {what}.")
 
     def _steer(self) -> None:
@@ -167,6 +170,21 @@ class RunControl(QObject):
         targets = choice.params.sparsity, choice.params.sparsity_h
         if targets != (self._settings.params.sparsity, self._settings.params.sparsity_h):
             self._settings.set_targets(*targets)  # the slider had been moved from what the run is at
+
+    def continue_run(self, index: int, n_iter: int) -> None:
+        """Start a run of so many iterations from the factors of one that has ended."""
+        entry = self._runs.at(index)
+        if self._live.is_going or entry is None:
+            return
+        from gsp_studio.gui.jobs.compute import continue_run
+
+        try:
+            runner = continue_run(entry, n_iter)
+        except ValueError as error:
+            self.failed.emit(*error_texts(error))
+            return
+        self._settings.take(entry.choice)
+        self._start(runner, (entry.number, 0))
 
     # Branches
 

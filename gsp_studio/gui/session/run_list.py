@@ -25,6 +25,10 @@ class RunList(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
+        #: Those that were deleted included, so that they can come back.
+        self._all: tuple[RunEntry, ...] = ()
+        #: Numbers of the runs that were deleted.
+        self.deleted: frozenset[int] = frozenset()
         self.entries: tuple[RunEntry, ...] = ()
         #: Of the run on the screen, -1 where none is.
         self.index = -1
@@ -37,7 +41,7 @@ class RunList(QObject):
     @property
     def next_number(self) -> int:
         """Of the run that is going, or the next one."""
-        return self.entries[-1].number + 1 if self.entries else 1
+        return self._all[-1].number + 1 if self._all else 1
 
     def at(self, index: int) -> RunEntry | None:
         """A run of the list; None where there is none."""
@@ -50,23 +54,41 @@ class RunList(QObject):
 
     def records_of(self, number: int) -> tuple[Record, ...]:
         """The iterations of a run by its number; none of a run that is not there."""
-        return next((entry.records for entry in self.entries if entry.number == number), ())
+        return next((entry.records for entry in self._all if entry.number == number), ())
 
     # The list
 
+    def _list(self, entries: tuple[RunEntry, ...], deleted: frozenset[int]) -> None:
+        self._all, self.deleted = entries, deleted
+        self.entries = tuple(entry for entry in entries if entry.number not in deleted)
+
     def clear(self) -> None:
         """Forget all runs; `show` tells it."""
-        self.entries = ()
+        self._list((), frozenset())
 
     def append(self, entry: RunEntry) -> int:
         """Take a run in, and give its index; `show` tells it."""
-        self.entries = (*self.entries, entry)
+        self._list((*self._all, entry), self.deleted)
         return len(self.entries) - 1
 
     def take(self, entries: tuple[RunEntry, ...]) -> None:
         """List these runs in place of the others; none of them is on the screen."""
-        self.entries = entries
+        self._list(entries, frozenset())
         self.show(-1)
+
+    def delete(self, index: int) -> None:
+        """Take a run out of the list; what is on the screen stays there."""
+        entry = self.at(index)
+        if entry is not None:
+            self.set_deleted(self.deleted | {entry.number})
+            self.edited.emit(f"delete {entry.name}")
+
+    def set_deleted(self, numbers: frozenset[int]) -> None:
+        """Take exactly the runs of these numbers out of the list."""
+        if numbers != self.deleted:
+            current = self.current
+            self._list(self._all, numbers)
+            self.show(-1 if current is None else self.index_of(current.number))
 
     def show(self, index: int) -> None:
         """Mark this run as the one on the screen; -1: none is."""
@@ -81,7 +103,7 @@ class RunList(QObject):
         """Write something beside a run."""
         entry = self.at(index)
         if entry is not None and remarks != entry.remarks:
-            self.noted.emit(self._replace(index, replace(entry, remarks=remarks)))
+            self.noted.emit(self._replace(replace(entry, remarks=remarks)))
             self.edited.emit("remarks")
 
     def remark_run(self, number: int, remarks: Annotations) -> None:
@@ -103,13 +125,13 @@ class RunList(QObject):
 
     def keep_stability(self, of: RunEntry, found: BasisStability) -> RunEntry:
         """Write to a run what further seeds make of it; it may have remarks that it had not when this was asked."""
-        index = [entry.number for entry in self.entries].index(of.number)
-        entry = self._replace(index, replace(self.entries[index], stability=found))
+        known = next(entry for entry in self._all if entry.number == of.number)
+        entry = self._replace(replace(known, stability=found))
         self.stabilityFound.emit(entry)
-        if index == self.index:
+        if self.current is entry:
             self.stabilityChanged.emit(entry)
         return entry
 
-    def _replace(self, index: int, entry: RunEntry) -> RunEntry:
-        self.entries = (*self.entries[:index], entry, *self.entries[index + 1 :])
+    def _replace(self, entry: RunEntry) -> RunEntry:
+        self._list(tuple(entry if known.number == entry.number else known for known in self._all), self.deleted)
         return entry

@@ -41,6 +41,8 @@ class Snapshot:
         The selected basis images.
     view : View
     remarks : dict of run number to Annotations
+    deleted : frozenset of int
+        Numbers of the runs that were deleted.
     run : int
         Number of the run on the screen, 0 for none.
     curves : int
@@ -61,6 +63,7 @@ class Snapshot:
     marked: tuple[int, ...]
     view: View
     remarks: dict[int, Annotations]
+    deleted: frozenset[int]
     run: int
     curves: int
     pinned: UnprojectedBasis | None
@@ -78,6 +81,7 @@ class Snapshot:
             and self.marked == other.marked
             and self.view == other.view
             and self.remarks == other.remarks
+            and self.deleted == other.deleted
             and self.run == other.run
         )
 
@@ -143,6 +147,7 @@ class UndoHistory(QObject):
             marked=display.marked,
             view=display.view,
             remarks={entry.number: entry.remarks for entry in runs.entries},
+            deleted=runs.deleted,
             run=0 if current is None else current.number,
             curves=self._control.number_of_curves,
             pinned=basis.pinned,
@@ -212,6 +217,7 @@ class UndoHistory(QObject):
     def _restore(self, to: Snapshot) -> None:
         settings, basis = self._settings, self._basis
         self._display.set_view(to.view)
+        self._runs.set_deleted(to.deleted)
         for number, remarks in to.remarks.items():
             self._runs.remark_run(number, remarks)
         if not self._slider.is_free:

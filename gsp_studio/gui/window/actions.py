@@ -71,6 +71,10 @@ class Section:
     add: Callable[[Frame], object] | None = None
 
 
+def _can_continue(window: Frame) -> bool:
+    return _is_idle(window) and window.session.runs.index >= 0
+
+
 def _has_runs(window: Frame) -> bool:
     return bool(window.session.runs.entries)
 
@@ -175,6 +179,21 @@ ACTIONS: tuple[Action | Section, ...] = (
         "K",
         offered=lambda w: w.session.can_keep,
     ),
+    Action(
+        "continue",
+        "&Run",
+        "C&ontinue this run for as many iterations as are set",
+        lambda w: w.session.control.continue_run(w.session.runs.index, w.session.settings.params.max_iter),
+        "C",
+        offered=_can_continue,
+    ),
+    Action(
+        "delete run",
+        "&Run",
+        "&Delete this run from the list",
+        lambda w: w.session.runs.delete(w.session.runs.index),
+        offered=_can_continue,
+    ),
     Section("&Run", lambda w: w.clusters.add_to(w.menus)),
     Section("&Run"),
     Action(
@@ -217,7 +236,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "How st&able are these basis images?",
         lambda w: w.session.check_stability(),
         "Shift+U",
-        offered=lambda w: _is_idle(w) and w.session.runs.index >= 0,
+        offered=_can_continue,
     ),
     Action(
         "sweep",

@@ -168,6 +168,10 @@ class MainWindow(Themed, QMainWindow):
         """Ask for a branch of the run on the screen, from this iteration on."""
         self.prompts.branch(n_iter)
 
+    def carry_out(self, name: str) -> None:
+        """Trigger an action by its name, where it is offered."""
+        self.actions_by_name[name].trigger()
+
     def show_view(self, title: str) -> None:
         """Bring a view to the front."""
         self.centre.show_view(title)

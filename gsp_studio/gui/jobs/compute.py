@@ -41,8 +41,8 @@ STREAMED_ITERATIONS, STREAMED_START = 2, "nndsvda"
 REFINING_ITERATIONS, REFINING_TOLERANCE = 200, 1e-4
 #: The same of images that stay in their file, or on a cluster.
 STREAMED_REFINING = 10
-#: Entries of the data times the rank up to which an iteration of two cores takes less than half a second.
-_AT_ONCE = 2_000_000_000
+#: Entries of the data times the rank up to which an iteration of two cores takes less than so many seconds.
+_AT_ONCE, _AT_ONCE_SECONDS = 2_000_000_000, 0.5
 
 
 def solver_threads() -> int:
@@ -120,7 +120,7 @@ def new_refinement(dataset: Dataset, choice: RunSettings, pinned: Pinned, shown:
         sparsity=choice.params.sparsity,
         sparsity_h=choice.params.sparsity_h,
         seed=choice.params.seed,
-        max_iter=_refining_iterations(X),
+        max_iter=refining_iterations(X),
         init=(shown.W, shown.H),
         weights=pinned.weights,
         tol=REFINING_TOLERANCE,
@@ -131,7 +131,7 @@ def new_refinement(dataset: Dataset, choice: RunSettings, pinned: Pinned, shown:
 
 def retargeted(spec: RunSpec, running: Params, choice: RunSettings, n_iter: int) -> Params:
     """The parameters of a refinement with the targets of `choice`, which has as many iterations left as a new one."""
-    last = n_iter + _refining_iterations(spec.X)
+    last = n_iter + refining_iterations(spec.X)
     return replace(running, sparsity=choice.params.sparsity, sparsity_h=choice.params.sparsity_h, max_iter=last)
 
 
@@ -145,13 +145,19 @@ def has_come_to_rest(result: Result) -> bool:
     return result.stop is Stop.TOLERANCE or result.n_iter >= REFINING_ITERATIONS
 
 
-def _refining_iterations(X: Matrix) -> int:
+def refining_iterations(X: Matrix) -> int:
+    """Iterations of a refinement of these data at most."""
     return STREAMED_REFINING if is_out_of_core(X) else REFINING_ITERATIONS
 
 
 def is_refined_at_once(pinned: Pinned, X: Matrix) -> bool:
     """Whether an iteration takes so little that a basis is refined while the slider moves."""
     return not is_out_of_core(X) and isinstance(pinned.H, np.ndarray) and pinned.W.size * X.shape[1] <= _AT_ONCE
+
+
+def seconds_of_iteration(pinned: Pinned, X: Matrix) -> float:
+    """About how long an iteration takes."""
+    return float(_AT_ONCE_SECONDS * pinned.W.size * X.shape[1] / _AT_ONCE)
 
 
 def reweighted(pinned: Pinned, choice: RunSettings, weights: Array | None) -> Pinned | None:

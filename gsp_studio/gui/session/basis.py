@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.jobs.path_scan import PathScan
+from gsp_studio.gui.session.path_solver import PathSolver
 from gsp_studio.gui.session.projection import BasisProjection
 from gsp_studio.gui.session.refinement import Refinement
 from gsp_studio.gui.state import RunSettings
 
 if TYPE_CHECKING:
+    from gsp_studio.engine.run import Outcome, RunSpec
     from gsp_studio.gui.state import Array, DisplayedBasis, Pinned
     from gsp_studio.io.dataset import Dataset
 
@@ -33,6 +35,8 @@ class PinnedBasis(QObject):
     rested = Signal()  # the slider was released, and what it asked for has been shown
     refined = Signal(object)  # DisplayedBasis
     pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
+    solvedChanged = Signal(object)  # SolvedCurve of the solutions that are there, or None
+    walkChanged = Signal(object)  # WalkState
     activityChanged = Signal(str)  # what is being done, "" for nothing
     failed = Signal(str, str)
 
@@ -52,7 +56,13 @@ class PinnedBasis(QObject):
         self.refinement.refined.connect(self.refined)
         self.refinement.activityChanged.connect(self.activityChanged)
         self._scan.pathChanged.connect(self.pathChanged)
-        for job in (self._projection, self.refinement, self._scan):
+        #: Solutions at many targets, and the walk that finds them.
+        self.path = PathSolver(self)
+        self.refinement.solved.connect(self._keep_solved)
+        self.path.curveChanged.connect(self.solvedChanged)
+        self.path.walkChanged.connect(self.walkChanged)
+        self.path.activityChanged.connect(self.activityChanged)
+        for job in (self._projection, self.refinement, self._scan, self.path):
             job.failed.connect(self.failed)
         self._wanted = RunSettings()
         self._whole_timer = QTimer(self, interval=WHOLE_MS, singleShot=True)
@@ -64,7 +74,7 @@ class PinnedBasis(QObject):
         """Stop everything and wait; True when no thread is left."""
         for timer in (self._whole_timer, self._rest_timer):
             timer.stop()
-        ended = [job.close(timeout) for job in (self._projection, self.refinement, self._scan)]
+        ended = [job.close(timeout) for job in (self._projection, self.refinement, self._scan, self.path)]
         return all(ended)
 
     def pin(self, pinned: Pinned | None, dataset: Dataset | None, order: Array | None) -> None:
@@ -83,6 +93,7 @@ class PinnedBasis(QObject):
         self.pinnedChanged.emit(pinned)
         self.lockedChanged.emit({})
         self.pathChanged.emit(None)
+        self.path.pin(pinned, dataset)
 
     def lock(self, locked: dict[int, float]) -> bool:
         """Hold exactly these basis images at these sparsities, whatever the target; whether that is another path."""
@@ -93,6 +104,7 @@ class PinnedBasis(QObject):
             self.drop_refinement()
             self._projection.lock(locked)
             self._scan.pin(self._projection.projector)
+            self.path.lock(bool(locked))
         self.lockedChanged.emit(locked)
         self.pathChanged.emit(None)
         return True
@@ -112,6 +124,7 @@ class PinnedBasis(QObject):
         if self.pinned is None:
             return
         self._scan.postpone()
+        self.path.postpone()
         self._rest_timer.stop()
         if not self._is_quick:
             self.refinement.drop()
@@ -126,7 +139,9 @@ class PinnedBasis(QObject):
 
     def _project_whole(self) -> None:
         params = self._wanted.params
-        self._projection.request(params.sparsity, params.sparsity_h or 0.0, self.refinement.latest)
+        point = self.path.nearest(params.sparsity) if self.refines else None
+        solved = tuple(it for it in (point, self.refinement.latest) if it is not None)
+        self._projection.request(params.sparsity, params.sparsity_h or 0.0, solved)
 
     # Refining
 
@@ -157,8 +172,20 @@ class PinnedBasis(QObject):
         """Refine what is shown, a projection, at these targets; while the slider moves where that is quick."""
         # Iterations keep no basis image at a sparsity of its own, so where one is locked its projection stays.
         can_refine = self.refines and not self.locked and not math.isnan(shown.baseline)
-        if can_refine and (is_at_rest or self._is_quick) and self.pinned is not None and self._dataset is not None:
+        if shown.is_solved and math.isnan(shown.solved_at) and shown.target == choice.params.sparsity:
+            return  # it has come to rest there
+        point = self.path.at(shown.solved_at) if shown.is_solved else None
+        if can_refine and point is not None:
+            self.refinement.rest_at(point, choice, shown)
+        elif can_refine and (is_at_rest or self._is_quick) and self.pinned is not None and self._dataset is not None:
+            self.path.postpone()
             self.refinement.follow(self._dataset, choice, self.pinned, shown)
+
+    def _keep_solved(self, spec: RunSpec, outcome: Outcome) -> None:
+        """Keep a solution for the path; where a better one is there, that is shown in its place."""
+        better = self.path.add(spec, outcome)
+        if better is not None:
+            self.refinement.rest_at(better)
 
     def stop_refining(self) -> bool:
         """Stop refining and keep what is on the screen; whether there was something to stop."""
@@ -170,7 +197,15 @@ class PinnedBasis(QObject):
         self._rest_timer.stop()
         self.refinement.drop()
 
-    def go_on(self) -> None:
-        """Compute more of the path; called while nothing else needs the processor."""
-        if not self.is_refining:
-            self._scan.go_on()
+    # The path
+
+    def go_on(self, *, is_quiet: bool) -> None:
+        """Compute more of the path, while no run and no fit needs the processor; `is_quiet`: nothing else does."""
+        if self.is_refining:
+            return
+        self._scan.go_on()
+        is_moving = self._rest_timer.isActive() or self._whole_timer.isActive() or self._projection.is_busy
+        if not is_quiet or is_moving:
+            self.path.hold()
+        elif self._scan.is_done:
+            self.path.go_on(is_offered=self.refines)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.results import Iterate, Result
     from gsp_studio.engine.run import Outcome, RunSpec
     from gsp_studio.engine.runner import Runner
+    from gsp_studio.gui.solutions import SolvedPoint
     from gsp_studio.gui.state import Pinned
     from gsp_studio.io.dataset import Dataset
 
@@ -31,6 +32,7 @@ class Refinement(QObject):
     """One run that follows the targets, and its newest iterate; what is dropped is never shown."""
 
     refined = Signal(object)  # DisplayedBasis at the target asked for
+    solved = Signal(object, object)  # RunSpec and Outcome of a solution, before it is shown: `rest_at` shows another
     keepableChanged = Signal(bool)  # there is something to keep, or no more
     activityChanged = Signal(str)  # what is being done, "" for nothing
     failed = Signal(str, str)
@@ -52,6 +54,8 @@ class Refinement(QObject):
         #: The last frame that was not refined itself: what its iterates share with it.
         self._frame: DisplayedBasis | None = None
         self._is_on_target = False
+        #: Target of the solved point that it began with; NaN where it began with none.
+        self._began_at = math.nan
         #: The newest iterate; None before there is one.
         self.latest: Iterate | Result | None = None
 
@@ -71,13 +75,15 @@ class Refinement(QObject):
 
         runner, latest, self._frame, self._choice = self._runner, self.latest, frame, choice
         self._moving.start()
-        if runner is None or (latest is not None and not frame.iterations):
+        is_of_point = not math.isnan(frame.solved_at) and frame.solved_at != self._began_at
+        if runner is None or is_of_point or (latest is not None and not frame.iterations):
             try:
                 runner = new_refinement(dataset, choice, pinned, frame)
             except ValueError as error:
                 self.failed.emit(*told(error))
                 return
             self._set_latest(None)
+            self._began_at = frame.solved_at
             self._start(runner)
         elif _are_targets(choice, runner.params.sparsity, runner.params.sparsity_h):
             return  # it is solved, or will be
@@ -92,6 +98,17 @@ class Refinement(QObject):
             self._late.start()
         self._runner, self._outcome = runner, None
         self._fit.start(runner)
+
+    def rest_at(
+        self, point: SolvedPoint, choice: RunSettings | None = None, frame: DisplayedBasis | None = None
+    ) -> None:
+        """Take a solution that is there already for what these targets, or the present ones, have led to."""
+        from gsp_studio.engine.runner import Runner
+
+        self._cancel()
+        self._choice, self._frame, self._began_at = choice or self._choice, frame or self._frame, point.target
+        self._runner, self._outcome = Runner(point.spec, point.outcome.interventions), point.outcome
+        self._set_latest(point.result)
 
     def stop(self) -> bool:
         """Stop iterating, and keep what is there; whether there was something to stop."""
@@ -110,6 +127,7 @@ class Refinement(QObject):
         """Stop, and forget what is there; whether iterations were under way."""
         was_running = self._cancel()
         self._runner = self._outcome = self._frame = None
+        self._began_at = math.nan
         self._set_latest(None)
         return was_running
 
@@ -174,10 +192,13 @@ class Refinement(QObject):
         self._late.stop()
         self.activityChanged.emit("")
         if result is not None:
+            self._moving.stop()
+            is_solved = has_come_to_rest(result)
+            if is_solved and not outcome.error_text:
+                self.solved.emit(runner.spec, outcome)
             shown = self._shown()
             assert shown is not None
-            self._moving.stop()
-            self.refined.emit(replace(shown, is_refining=False, is_solved=has_come_to_rest(result)))
+            self.refined.emit(replace(shown, is_refining=False, is_solved=is_solved))
         if outcome.error_text:
             self._fail(outcome.error_text, outcome.details)
 

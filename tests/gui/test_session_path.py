@@ -1,0 +1,330 @@
+"""Session without panels: the walk over the targets of the path, and what its solutions are good for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from handling import Listener, settle, wait_until
+
+import gsp_studio as gs
+from gsp_studio.gui.jobs import compute, path_walk
+from gsp_studio.gui.session.session import Session
+from gsp_studio.gui.solutions import SolvedPoint
+from gsp_studio.gui.state import Phase
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Walks of few targets."""
+    monkeypatch.setattr(path_walk, "TARGETS", 6)
+
+
+@pytest.fixture
+def walked(faces: Session, quick: None) -> Session:
+    """A session whose walk is complete."""
+    faces.basis.path.set_watched(True)
+    wait_until(lambda: faces.basis.path._families[-1].is_whole)
+    return faces
+
+
+def points(session: Session) -> dict[float, SolvedPoint]:
+    return session.basis.path._families[-1].points
+
+
+def solve_at(session: Session, s: float) -> None:
+    session.settings.set_sparsity(s)
+    session.settings.settle_sparsity()
+    wait_until(lambda: session.display.shown.is_solved and session.display.shown.target == s)
+
+
+class TestWalk:
+    """From the basis's own sparsity to 0.99, while nothing else needs the processor."""
+
+    def test_points_are_solutions_and_repeat_to_the_bit(self, walked: Session) -> None:
+        found, pinned, X = points(walked), walked.basis.pinned, walked.dataset.X
+        assert len(found) == 6
+        assert min(found) == pytest.approx(pinned.sparsity, abs=1e-4)
+        assert max(found) == 0.99
+        for target, point in found.items():
+            result = point.result
+            assert result.sparsity >= target - 1e-5
+            again = gs.factorize(X, point.spec.params, point.spec.backend)
+            np.testing.assert_array_equal(again.W, result.W)
+            np.testing.assert_array_equal(again.H, result.H)
+        target = sorted(found)[3]
+        fresh = gs.factorize(X, gs.Params(9, "gsphals", sparsity=target, max_iter=500))
+        assert found[target].result.error <= 1.03 * fresh.error
+
+    def test_curve_grows_and_has_its_knee_in_the_end(self, faces: Session, quick: None) -> None:
+        heard = Listener(faces, "basis.solvedChanged", "basis.walkChanged", "activity.changed", "failed")
+        faces.basis.path.set_watched(True)
+        wait_until(lambda: faces.basis.path._families[-1].is_whole)
+        curves = heard["solvedChanged"]
+        assert len(curves) > 6
+        assert all(np.isnan(curve.knee) for curve in curves[:-1])
+        last = curves[-1]
+        assert last.s.tolist() == sorted(points(faces))
+        assert last.knee in last.s
+        assert (np.diff(last.errors) >= 0).all()
+        states = [state for state in heard["walkChanged"] if state.is_going]
+        assert [state.n_done for state in states] == sorted(state.n_done for state in states)
+        assert {state.n_runs for state in states} >= {states[-1].n_runs}
+        said = [text for text in heard["changed"] if text.startswith("solved path 3 of ")]
+        assert said == [f"solved path 3 of {states[-1].n_runs}"]
+        assert heard["changed"][-1] == ""
+        assert not heard["walkChanged"][-1].is_going
+        assert not heard["walkChanged"][-1].can_begin
+        assert heard["failed"] == []
+
+    def test_does_not_begin_where_nobody_looks(self, faces: Session) -> None:
+        wait_until(lambda: faces.basis._scan.is_done)
+        for _ in range(3):
+            faces.poll()
+        assert not faces.basis.path.is_working
+        assert not points(faces)
+
+    def test_begins_only_on_request_where_an_iteration_takes_long(
+        self, faces: Session, quick: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(compute, "_AT_ONCE", 100)
+        faces.basis.path.set_watched(True)
+        wait_until(lambda: faces.basis._scan.is_done)
+        faces.poll()
+        assert not faces.basis.path.is_working
+        assert faces.basis.path._state.seconds > 100.0
+        faces.basis.path.start()
+        wait_until(lambda: len(points(faces)) > 1)
+        assert faces.basis.path._state.seconds < 100.0, "measured now"
+        assert faces.basis.path.stop()
+
+    def test_none_where_its_points_have_no_room(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(path_walk, "LARGEST_KEPT", 1000)
+        faces.basis.path.set_watched(True)
+        faces.basis.path._tell()
+        assert not faces.basis.path._state.can_begin
+        wait_until(lambda: faces.basis._scan.is_done)
+        faces.poll()
+        assert not faces.basis.path.is_working
+
+    def test_waits_while_the_slider_moves_and_goes_on_at_rest(self, faces: Session, quick: None) -> None:
+        faces.basis.set_refine(False)
+        faces.basis.path.start()
+        wait_until(lambda: faces.basis.path.is_working)
+        faces.settings.set_sparsity(0.9)
+        assert not faces.basis.path.is_working
+        faces.poll()
+        assert not faces.basis.path.is_working
+        wait_until(lambda: faces.basis.path._families[-1].is_whole)
+
+    def test_waits_for_a_refinement(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        faces.basis.path.start()
+        wait_until(lambda: faces.basis.path.is_working)
+        monkeypatch.setattr(compute, "REFINING_ITERATIONS", 10**6)
+        monkeypatch.setattr(compute, "REFINING_TOLERANCE", 0.0)
+        faces.settings.set_sparsity(0.9)
+        faces.settings.settle_sparsity()
+        wait_until(lambda: faces.display.shown.iterations > 3)
+        faces.basis.path._not_before = 0.0
+        faces.poll()
+        assert faces.basis.is_refining
+        assert not faces.basis.path.is_working
+        faces.cancel()
+        assert not faces.basis.is_refining
+        wait_until(lambda: faces.basis.path.is_working)
+
+    def test_waits_for_a_run_and_is_of_its_basis_then(self, faces: Session, quick: None) -> None:
+        faces.basis.path.start()
+        wait_until(lambda: faces.basis.path.is_working)
+        faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6, tol=0.0))
+        faces.run()
+        assert not faces.basis.path.is_working
+        wait_until(lambda: len(faces.course.records) > 3)
+        faces.poll()
+        assert not faces.basis.path.is_working
+        faces.cancel()
+        wait_until(lambda: faces.phase is Phase.IDLE)
+        assert faces.basis.path._families[-1].pinned == [faces.basis.pinned]
+        assert not points(faces)
+
+    def test_cancel_stops_it_until_it_is_asked_for(self, faces: Session, quick: None) -> None:
+        faces.basis.path.set_watched(True)
+        wait_until(lambda: points(faces) and faces.basis.path.is_working)
+        heard = Listener(faces, "logged", "basis.walkChanged")
+        assert faces.can_cancel
+        faces.cancel()
+        assert not faces.can_cancel
+        assert heard["logged"] == [
+            "The solved path was stopped; its points are kept, and it can go on in the view Path."
+        ]
+        assert heard["walkChanged"][-1].can_begin
+        wait_until(lambda: not faces.basis.path._fit._job.is_busy)
+        count = len(points(faces))
+        for _ in range(3):
+            faces.poll()
+            settle()
+        assert len(points(faces)) == count
+        assert faces.activity.text == ""
+        faces.basis.path.start()
+        wait_until(lambda: faces.basis.path._families[-1].is_whole)
+
+    def test_other_data_and_other_weights_end_it(self, faces: Session) -> None:
+        faces.basis.path.start()
+        wait_until(lambda: points(faces))
+        faces.settings.set_choice(faces.settings.choice.with_params(method="wgsphals"))
+        faces.settings.set_weights(np.linspace(0.5, 2.0, len(faces.dataset.X)))
+        assert not faces.basis.path.is_working
+        assert not points(faces)
+        faces.set_dataset(faces.dataset)
+        assert not faces.basis.path.is_working
+        wait_until(lambda: faces.basis.pinned is not None)
+        assert len(faces.basis.path._families) == 1
+
+    def test_of_sparse_coefficients_has_points_of_its_own(self, walked: Session) -> None:
+        before = points(walked)
+        walked.basis.path.set_watched(False)
+        walked.settings.set_sparsity_h(0.4)
+        assert not points(walked)
+        walked.basis.path.start()
+        wait_until(lambda: len(points(walked)) > 1)
+        assert all(point.result.sparsity_h >= 0.4 - 1e-5 for point in points(walked).values())
+        walked.settings.set_sparsity_h(0.0)
+        assert points(walked) is before
+
+    def test_failure_is_told_once(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*arguments: object) -> None:
+            raise ValueError("no path today")
+
+        monkeypatch.setattr(path_walk, "PathWalk", broken)
+        heard = Listener(faces, "failed")
+        faces.basis.path.set_watched(True)
+        wait_until(lambda: heard["failed"])
+        for _ in range(3):
+            faces.poll()
+        assert [sentence for sentence, _ in heard["failed"]] == ["no path today"]
+
+    def test_closing_ends_it(self, faces: Session) -> None:
+        faces.basis.path.start()
+        wait_until(lambda: faces.basis.path.is_working)
+        assert faces.close()
+
+
+class TestSlider:
+    """Solved points are on the screen at once."""
+
+    def test_point_is_shown_in_the_same_event_and_stays(self, walked: Session) -> None:
+        target = sorted(points(walked))[3]
+        point = points(walked)[target]
+        heard = Listener(walked, "display.shownChanged")
+        walked.settings.set_sparsity(target)
+        [shown] = heard["shownChanged"]
+        assert shown.is_solved
+        assert not shown.is_refining
+        np.testing.assert_array_equal(shown.W, point.result.W)
+        assert shown.error == pytest.approx(point.result.error, rel=1e-6)
+        assert shown.projected > shown.error
+        walked.settings.settle_sparsity()
+        wait_until(lambda: not walked.basis._rest_timer.isActive())
+        settle()
+        assert not walked.basis.is_refining
+        assert walked.display.shown is shown
+
+    def test_near_a_point_its_basis_is_the_first_frame(self, walked: Session) -> None:
+        target = sorted(points(walked))[3]
+        heard = Listener(walked, "display.shownChanged")
+        walked.settings.set_sparsity(round(target + 0.003, 4))
+        shown = heard["shownChanged"][0]
+        assert shown.solved_at == target
+        assert not shown.is_solved
+        assert shown.attained >= shown.target - 1e-5
+        assert shown.error < 0.5 * (shown.projected + points(walked)[target].result.error)
+        walked.settings.settle_sparsity()
+        wait_until(lambda: walked.display.shown.is_solved)
+        assert walked.display.shown.error <= shown.error
+        assert walked.display.shown.target in points(walked), "it is a point from now on"
+
+    def test_refinement_adds_its_solution_and_coming_back_is_instant(self, faces: Session) -> None:
+        solve_at(faces, 0.9)
+        solved = faces.display.shown
+        assert list(points(faces)) == [0.9]
+        faces.settings.set_sparsity(0.7)
+        faces.settings.set_sparsity(0.9)
+        assert faces.display.shown.is_solved
+        np.testing.assert_array_equal(faces.display.shown.W, solved.W)
+        faces.cancel()
+
+    @pytest.mark.parametrize("target", [0.9, 0.9001])
+    def test_the_better_of_a_refinement_and_a_point_is_shown(
+        self, faces: Session, monkeypatch: pytest.MonkeyPatch, target: float
+    ) -> None:
+        solve_at(faces, target)
+        start = (faces.display.shown.W, faces.display.shown.H)
+        params = gs.Params(9, "gsphals", sparsity=target, init=start, max_iter=300, tol=0.0)
+        runner = compute.Runner(compute.RunSpec(faces.dataset.X, params))
+        better = path_walk.solved_point(runner.spec, runner.run())
+        assert better is not None
+        monkeypatch.setattr(faces.basis.path, "nearest", lambda s: None)  # the refinement begins with the projection
+        monkeypatch.setattr(compute, "REFINING_ITERATIONS", 1)
+        faces.basis.path._families[-1].add(better)
+        faces.basis.drop_refinement()
+        solve_at(faces, 0.95)
+        faces.basis.drop_refinement()
+        solve_at(faces, 0.9)
+        shown = faces.display.shown
+        assert shown.error == better.result.error
+        np.testing.assert_array_equal(shown.W, better.result.W)
+        assert not shown.is_refining
+        assert faces.can_keep
+        faces.settings.settle_sparsity()
+        wait_until(lambda: not faces.basis._rest_timer.isActive())
+        settle()
+        assert faces.display.shown is shown
+
+    def test_a_kept_point_repeats_and_the_path_stays(self, walked: Session) -> None:
+        target = sorted(points(walked))[2]
+        walked.settings.set_sparsity(target)
+        assert walked.can_keep
+        solved, known = walked.display.shown, points(walked)
+        walked.keep()
+        [entry] = walked.runs.entries
+        assert walked.display.shown.error == solved.error
+        start, steering = entry.exported().as_done()
+        again = gs.factorize(walked.dataset.X, start, entry.spec.backend, steering=steering)
+        np.testing.assert_array_equal(again.W, solved.W)
+        np.testing.assert_array_equal(again.H, solved.H)
+        assert points(walked) is known, "its basis comes from this path"
+        walked.settings.set_sparsity(sorted(known)[4])
+        assert walked.display.shown.is_solved
+
+    def test_off_and_locked_it_is_the_projection(self, walked: Session) -> None:
+        target = sorted(points(walked))[3]
+        heard = Listener(walked, "basis.solvedChanged")
+        walked.basis.set_refine(False)
+        walked.settings.set_sparsity(target)
+        assert not walked.display.shown.iterations
+        walked.basis.set_refine(True)
+        walked.slider.toggle_locked(2)
+        walked.settings.set_sparsity(target + 0.01)
+        assert np.isnan(walked.display.shown.solved_at)
+        assert heard["solvedChanged"][-1] is None
+        walked.slider.lock({})
+        assert heard["solvedChanged"][-1] is not None
+
+    def test_another_basis_has_none_and_the_former_has_its_own(self, walked: Session) -> None:
+        before, pinned, order = points(walked), walked.basis.pinned, walked.display.shown.order
+        walked.basis.path.set_watched(False)
+        walked.settings.set_choice(walked.settings.choice.with_params(seed=4))
+        wait_until(lambda: walked.basis.pinned is not pinned)
+        assert not points(walked)
+        walked.slider.pin(pinned, order)
+        assert points(walked) is before
+        assert walked.basis.path._families[-1].is_whole
+
+
+def test_the_farthest_points_go_where_memory_is_short(walked: Session) -> None:
+    from gsp_studio.gui.solutions import drop_farthest
+
+    families, targets = walked.basis.path._families, sorted(points(walked))
+    drop_farthest(families, targets[1], 3 * sum(a.nbytes for a in points(walked)[targets[1]].arrays()))
+    assert 1 <= len(points(walked)) < 6
+    assert targets[1] in points(walked)
+    assert sorted(points(walked)) == targets[: len(points(walked))] or targets[0] not in points(walked)

@@ -59,7 +59,7 @@ def test_set_methods_never_emit(panel: PathPanel) -> None:
 
 def test_words_are_about_the_present_s(panel: PathPanel) -> None:
     assert "s = 0.5000  ·  projected 18.000 %  ·  0 of 5 dead or 1 pixel" in words(panel)
-    assert "knee at s = 0.800, error 42.000 %" in words(panel)
+    assert "knee of the projected curve: s = 0.800, 42.000 %" in words(panel)
     panel.set_sparsity(0.95)
     assert "s = 0.9500  ·  projected 54.000 %  ·  3 of 5 dead or 1 pixel" in words(panel)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from handling import Listener, settle, wait_until
@@ -9,7 +11,7 @@ from handling import Listener, settle, wait_until
 import gsp_studio as gs
 from gsp_studio.gui.jobs import compute, path_walk
 from gsp_studio.gui.session.session import Session
-from gsp_studio.gui.solutions import SolvedPoint
+from gsp_studio.gui.solutions import Solutions, SolvedPoint, drop_farthest
 from gsp_studio.gui.state import Phase
 
 
@@ -92,7 +94,7 @@ class TestWalk:
         faces.poll()
         assert not faces.basis.path.is_working
         assert faces.basis.path._state.seconds > 100.0
-        faces.basis.path.start()
+        faces.basis.path.set_wanted(True)
         wait_until(lambda: len(points(faces)) > 1)
         assert faces.basis.path._state.seconds < 100.0, "measured now"
         assert faces.basis.path.stop()
@@ -108,7 +110,7 @@ class TestWalk:
 
     def test_waits_while_the_slider_moves_and_goes_on_at_rest(self, faces: Session, quick: None) -> None:
         faces.basis.set_refine(False)
-        faces.basis.path.start()
+        faces.basis.path.set_wanted(True)
         wait_until(lambda: faces.basis.path.is_working)
         faces.settings.set_sparsity(0.9)
         assert not faces.basis.path.is_working
@@ -117,7 +119,7 @@ class TestWalk:
         wait_until(lambda: faces.basis.path._families[-1].is_whole)
 
     def test_waits_for_a_refinement(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-        faces.basis.path.start()
+        faces.basis.path.set_wanted(True)
         wait_until(lambda: faces.basis.path.is_working)
         monkeypatch.setattr(compute, "REFINING_ITERATIONS", 10**6)
         monkeypatch.setattr(compute, "REFINING_TOLERANCE", 0.0)
@@ -133,7 +135,7 @@ class TestWalk:
         wait_until(lambda: faces.basis.path.is_working)
 
     def test_waits_for_a_run_and_is_of_its_basis_then(self, faces: Session, quick: None) -> None:
-        faces.basis.path.start()
+        faces.basis.path.set_wanted(True)
         wait_until(lambda: faces.basis.path.is_working)
         faces.settings.set_choice(faces.settings.choice.with_params(max_iter=10**6, tol=0.0))
         faces.run()
@@ -164,11 +166,11 @@ class TestWalk:
             settle()
         assert len(points(faces)) == count
         assert faces.activity.text == ""
-        faces.basis.path.start()
+        faces.basis.path.set_wanted(True)
         wait_until(lambda: faces.basis.path._families[-1].is_whole)
 
     def test_other_data_and_other_weights_end_it(self, faces: Session) -> None:
-        faces.basis.path.start()
+        faces.basis.path.set_wanted(True)
         wait_until(lambda: points(faces))
         faces.settings.set_choice(faces.settings.choice.with_params(method="wgsphals"))
         faces.settings.set_weights(np.linspace(0.5, 2.0, len(faces.dataset.X)))
@@ -184,7 +186,7 @@ class TestWalk:
         walked.basis.path.set_watched(False)
         walked.settings.set_sparsity_h(0.4)
         assert not points(walked)
-        walked.basis.path.start()
+        walked.basis.path.set_wanted(True)
         wait_until(lambda: len(points(walked)) > 1)
         assert all(point.result.sparsity_h >= 0.4 - 1e-5 for point in points(walked).values())
         walked.settings.set_sparsity_h(0.0)
@@ -203,7 +205,7 @@ class TestWalk:
         assert [sentence for sentence, _ in heard["failed"]] == ["no path today"]
 
     def test_closing_ends_it(self, faces: Session) -> None:
-        faces.basis.path.start()
+        faces.basis.path.set_wanted(True)
         wait_until(lambda: faces.basis.path.is_working)
         assert faces.close()
 
@@ -252,13 +254,12 @@ class TestSlider:
         np.testing.assert_array_equal(faces.display.shown.W, solved.W)
         faces.cancel()
 
-    @pytest.mark.parametrize("target", [0.9, 0.9001])
     def test_the_better_of_a_refinement_and_a_point_is_shown(
-        self, faces: Session, monkeypatch: pytest.MonkeyPatch, target: float
+        self, faces: Session, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        solve_at(faces, target)
+        solve_at(faces, 0.9)
         start = (faces.display.shown.W, faces.display.shown.H)
-        params = gs.Params(9, "gsphals", sparsity=target, init=start, max_iter=300, tol=0.0)
+        params = gs.Params(9, "gsphals", sparsity=0.9, init=start, max_iter=300, tol=0.0)
         runner = compute.Runner(compute.RunSpec(faces.dataset.X, params))
         better = path_walk.solved_point(runner.spec, runner.run())
         assert better is not None
@@ -320,11 +321,55 @@ class TestSlider:
         assert walked.basis.path._families[-1].is_whole
 
 
-def test_the_farthest_points_go_where_memory_is_short(walked: Session) -> None:
-    from gsp_studio.gui.solutions import drop_farthest
+class TestSolutions:
+    """Points alone."""
 
-    families, targets = walked.basis.path._families, sorted(points(walked))
-    drop_farthest(families, targets[1], 3 * sum(a.nbytes for a in points(walked)[targets[1]].arrays()))
-    assert 1 <= len(points(walked)) < 6
-    assert targets[1] in points(walked)
-    assert sorted(points(walked)) == targets[: len(points(walked))] or targets[0] not in points(walked)
+    @staticmethod
+    def point(target: float, error: float, dead: int = 0) -> SolvedPoint:
+        W, H = np.ones((6, 3), np.float32), np.ones((3, 4), np.float32)
+        W[1:, :dead] = 0.0
+        result = SimpleNamespace(W=W, H=H, dense=W.copy(), error=error, gram=SimpleNamespace(A=W.copy(), G=H.copy()))
+        spec = SimpleNamespace(params=SimpleNamespace(init="random"))
+        return SolvedPoint(target, spec, SimpleNamespace(result=result))  # type: ignore[arg-type]
+
+    def solutions(self, *points: tuple[float, float, int]) -> Solutions:
+        made = Solutions([], None)
+        for target, error, dead in points:
+            made.add(self.point(target, error, dead))
+        return made
+
+    def test_a_sparser_solution_stands_for_a_denser_target(self) -> None:
+        solutions = self.solutions((0.6, 0.3, 0), (0.7, 0.2, 1), (0.8, 0.4, 2))
+        curve = solutions.curve()
+        assert curve is not None
+        assert curve.s.tolist() == [0.6, 0.7, 0.8]
+        assert curve.errors.tolist() == [0.2, 0.2, 0.4]
+        assert curve.lost.tolist() == [1, 1, 2]
+        found = solutions.better_at(0.65, 0.3)
+        assert found is not None
+        assert found.target == 0.7
+        assert solutions.better_at(0.75, 0.3) is None
+        assert solutions.better_at(0.65, 0.2) is None
+
+    def test_the_better_of_two_at_a_target_is_kept(self) -> None:
+        solutions = self.solutions((0.6, 0.3, 0))
+        assert not solutions.add(self.point(0.6, 0.31))
+        assert solutions.add(self.point(0.6, 0.29))
+        assert solutions.points[0.6].result.error == 0.29
+
+    def test_no_points_no_curve(self) -> None:
+        assert self.solutions().curve() is None
+        assert self.solutions().nearest(0.5) is None
+
+    def test_those_of_former_bases_go_first_then_the_farthest(self) -> None:
+        former, present = self.solutions((0.6, 0.3, 0)), self.solutions((0.6, 0.3, 0), (0.8, 0.4, 0), (0.9, 0.5, 0))
+        former.is_whole = True
+        each = sum(array.nbytes for array in former.points[0.6].arrays())
+        drop_farthest([former, present], 0.85, 4 * each)
+        assert len(former.points) + len(present.points) == 4
+        drop_farthest([former, present], 0.82, 2 * each)
+        assert not former.points
+        assert not former.is_whole
+        assert sorted(present.points) == [0.8, 0.9]
+        drop_farthest([former, present], 0.82, 0)
+        assert sorted(present.points) == [0.8], "that on the screen stays"

@@ -130,9 +130,11 @@ class PathSolver(QObject):
         self.is_watched = on
         self._tell()
 
-    def start(self) -> None:
-        """Begin, or go on, whenever nothing else needs the processor, as the user asks."""
-        if self._family is not None:
+    def set_wanted(self, on: bool) -> None:
+        """Begin, or go on, whenever nothing else needs the processor, as the user asks; or stop."""
+        if not on:
+            self.stop()
+        elif self._family is not None:
             self._family.is_wanted = True
             self._tell()
 

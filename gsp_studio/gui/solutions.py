@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -78,15 +78,20 @@ class WalkState:
         Whether it goes on whenever nothing else needs the processor.
     n_done, n_runs : int
         Runs of the whole walk, and those that are done; 0 of 0 before it has begun.
-    seconds : float
-        Estimate of the time that is left; NaN where it takes moments.
+    seconds : float or None
+        Estimate of the time that is left; None where it takes moments.
     """
 
     can_begin: bool = False
     is_going: bool = False
     n_done: int = 0
     n_runs: int = 0
-    seconds: float = math.nan
+    seconds: float | None = None
+
+    @property
+    def begins_by_itself(self) -> bool:
+        """Whether it takes so little that it may begin unasked."""
+        return self.can_begin and self.seconds is None
 
 
 @dataclass(eq=False)
@@ -117,6 +122,33 @@ class Solutions:
     run: Params | None = None
     is_whole: bool = False
     is_wanted: bool | None = None
+
+    @property
+    def is_going(self) -> bool:
+        """Whether the walk goes on whenever nothing else needs the processor."""
+        has_begun = self.walk is not None or bool(self.is_wanted)
+        return has_begun and not self.is_whole and self.is_wanted is not False
+
+    def next_run(self, begin: Callable[[], PathWalk]) -> Params | None:
+        """The parameters of the walk's next run, or of the one that was interrupted; None at its end."""
+        if self.walk is None or self.runs is None:
+            self.walk = begin()
+            self.runs = self.walk.runs()
+        self.run = self.run or next(self.runs, None)
+        if self.run is None:
+            self.drop_walk()
+            self.is_whole = True
+        return self.run
+
+    def see(self, result: Result) -> None:
+        """Take the result of that run."""
+        assert self.walk is not None
+        self.walk.see(result)
+        self.run = None
+
+    def drop_walk(self) -> None:
+        """Forget how far it has come."""
+        self.walk = self.runs = self.run = None
 
     def is_of(self, pinned: Pinned) -> bool:
         """Whether this basis is one of these, or that of a point."""
@@ -156,20 +188,50 @@ class Solutions:
         return SolvedCurve(s, errors, lost, knee(s, errors) if self.is_whole else math.nan)
 
 
-def drop_farthest(families: list[Solutions], s: float, most: int | None = None) -> None:
-    """Keep the points within `most` bytes: of the last family longest, and of each those nearest to s."""
-    most = LARGEST_KEPT if most is None else most
-    for family in families:
-        while family.points and _nbytes(families) > most:
-            if family is families[-1] and len(family.points) == 1:
-                return
-            del family.points[max(family.points, key=lambda target: abs(target - s))]
-            if family is not families[-1]:  # its walk holds what the points do, and would have to find them again
-                family.walk, family.runs, family.run, family.is_whole = None, None, None, False
+class SolvedPaths:
+    """Solutions of all bases that have been pinned since the data came, within a bound of memory.
+
+    Attributes
+    ----------
+    all : list of Solutions
+        The present basis's last.
+    """
+
+    def __init__(self) -> None:
+        self.all: list[Solutions] = []
+
+    @property
+    def present(self) -> Solutions | None:
+        """Solutions of the present basis."""
+        return self.all[-1] if self.all else None
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.all.clear()
+
+    def turn_to(self, pinned: Pinned, sparsity_h: float | None) -> None:
+        """Make those of this basis the present ones; of other bases those without a point are forgotten."""
+        known = (path for path in self.all if path.sparsity_h == sparsity_h and path.is_of(pinned))
+        present = next(known, None) or Solutions([pinned], sparsity_h)
+        if all(pinned is not other for other in present.pinned):
+            present.pinned.append(pinned)
+        self.all = [*(path for path in self.all if path is not present and path.points), present]
+
+    def drop_farthest(self, s: float, most: int | None = None) -> None:
+        """Keep the points within `most` bytes: of the present basis longest, and of each those nearest to s."""
+        most = LARGEST_KEPT if most is None else most
+        for path in self.all:
+            while path.points and _nbytes(self.all) > most:
+                if path is self.present and len(path.points) == 1:
+                    return
+                del path.points[max(path.points, key=lambda target: abs(target - s))]
+                if path is not self.present:  # its walk holds what the points do, and would have to find them again
+                    path.drop_walk()
+                    path.is_whole = False
 
 
-def _nbytes(families: Iterable[Solutions]) -> int:
+def _nbytes(paths: Iterable[Solutions]) -> int:
     """Bytes of all arrays; what points share counts once."""
-    points = (point for family in families for point in family.points.values())
+    points = (point for path in paths for point in path.points.values())
     arrays = (array for point in points for array in point.arrays())
     return sum({array.__array_interface__["data"][0]: array.nbytes for array in arrays}.values())

@@ -41,8 +41,10 @@ STREAMED_ITERATIONS, STREAMED_START = 2, "nndsvda"
 REFINING_ITERATIONS, REFINING_TOLERANCE = 200, 1e-4
 #: The same of images that stay in their file, or on a cluster.
 STREAMED_REFINING = 10
-#: Entries of the data times the rank up to which an iteration of two cores takes less than so many seconds.
-_AT_ONCE, _AT_ONCE_SECONDS = 2_000_000_000, 0.5
+#: Seconds that an iteration of two cores takes for an entry of the data and a basis image, about.
+_SECONDS = 2.5e-10
+#: Entries of the data times the rank up to which it takes less than half a second.
+_AT_ONCE = 2_000_000_000
 
 
 def solver_threads() -> int:
@@ -157,7 +159,7 @@ def is_refined_at_once(pinned: Pinned, X: Matrix) -> bool:
 
 def seconds_of_iteration(pinned: Pinned, X: Matrix) -> float:
     """About how long an iteration takes."""
-    return float(_AT_ONCE_SECONDS * pinned.W.size * X.shape[1] / _AT_ONCE)
+    return float(_SECONDS * pinned.W.size * X.shape[1])
 
 
 def reweighted(pinned: Pinned, choice: RunSettings, weights: Array | None) -> Pinned | None:

@@ -18,7 +18,7 @@ from gsp_studio.gui.jobs.compute import (
     seconds_of_iteration,
     solver_threads,
 )
-from gsp_studio.gui.solutions import LARGEST_KEPT, SolvedPoint
+from gsp_studio.gui.solutions import LARGEST_KEPT, Solutions, SolvedPoint, WalkState
 from gsp_studio.gui.state import Pinned, RunSettings
 from gsp_studio.io.dataset import Dataset
 
@@ -38,15 +38,19 @@ def count_of_targets(pinned: Pinned) -> int:
     return count if count >= FEWEST else 0
 
 
-def begins_by_itself(dataset: Dataset, pinned: Pinned) -> bool:
-    """Whether its iterations take so little that the walk may begin unasked."""
-    return is_refined_at_once(pinned, dataset.X)
-
-
-def seconds_of_walk(dataset: Dataset, pinned: Pinned) -> float:
-    """About how long a walk takes, before it has begun."""
-    n_runs = 2 * count_of_targets(pinned) - 1
-    return n_runs * min(_ITERATIONS, refining_iterations(dataset.X)) * seconds_of_iteration(pinned, dataset.X)
+def state_of_walk(dataset: Dataset, pinned: Pinned, solutions: Solutions, each: float) -> WalkState:
+    """How far a walk is, and whether it can begin; `each`: seconds of a run of it, NaN where none was measured."""
+    count, is_going = count_of_targets(pinned), solutions.is_going
+    if solutions.is_whole or not count:
+        return WalkState()
+    n_done, n_runs = (0, 0) if solutions.walk is None else (solutions.walk.n_done, solutions.walk.n_runs)
+    left: float | None = None
+    if not is_refined_at_once(pinned, dataset.X):
+        if math.isnan(each):
+            n_iter = min(_ITERATIONS, refining_iterations(dataset.X))
+            each = n_iter * seconds_of_iteration(pinned, dataset.X)
+        left = each * ((n_runs or 2 * count - 1) - n_done)
+    return WalkState(not is_going, is_going, n_done, n_runs, left)
 
 
 def new_walk(dataset: Dataset, choice: RunSettings, pinned: Pinned) -> PathWalk:

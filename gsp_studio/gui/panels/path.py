@@ -153,7 +153,7 @@ class PathPanel(ViewPanel):
     def set_walk(self, walk: WalkState) -> None:
         """Say how far the walk is, and offer what can be done with it."""
         self._walk = walk
-        left = "" if math.isnan(walk.seconds) else f"about {duration(walk.seconds)}"
+        left = "" if walk.seconds is None else f"about {duration(walk.seconds)}"
         if walk.is_going:
             words = f"solved path {walk.n_done + 1} of {walk.n_runs}" if walk.n_runs else "solved path"
             words += f", {left} left" if left else ""

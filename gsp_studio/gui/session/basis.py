@@ -139,7 +139,8 @@ class PinnedBasis(QObject):
 
     def _project_whole(self) -> None:
         params = self._wanted.params
-        point = self.path.nearest(params.sparsity) if self.refines else None
+        present = self.path.present if self.refines else None
+        point = None if present is None else present.nearest(params.sparsity)
         solved = tuple(it for it in (point, self.refinement.latest) if it is not None)
         self._projection.request(params.sparsity, params.sparsity_h or 0.0, solved)
 
@@ -149,6 +150,11 @@ class PinnedBasis(QObject):
     def is_refining(self) -> bool:
         """Whether refining iterations are under way."""
         return self.refinement.is_running
+
+    @property
+    def is_working(self) -> bool:
+        """Whether it is refined, or its path is being solved."""
+        return self.is_refining or self.path.is_working
 
     def set_refine(self, on: bool) -> None:
         """Turn refining on or off."""
@@ -174,7 +180,8 @@ class PinnedBasis(QObject):
         can_refine = self.refines and not self.locked and not math.isnan(shown.baseline)
         if shown.is_solved and math.isnan(shown.solved_at) and shown.target == choice.params.sparsity:
             return  # it has come to rest there
-        point = self.path.at(shown.solved_at) if shown.is_solved else None
+        present = self.path.present
+        point = present.points.get(shown.solved_at) if present is not None and shown.is_solved else None
         if can_refine and point is not None:
             self.refinement.rest_at(point, choice, shown)
         elif can_refine and (is_at_rest or self._is_quick) and self.pinned is not None and self._dataset is not None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.jobs.short_fit import ShortFit
-from gsp_studio.gui.solutions import Solutions, WalkState, drop_farthest
+from gsp_studio.gui.solutions import SolvedPaths, WalkState
 from gsp_studio.gui.state import RunSettings
 from gsp_studio.gui.texts import told
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Outcome, RunSpec
     from gsp_studio.engine.runner import Runner
-    from gsp_studio.gui.solutions import SolvedCurve, SolvedPoint
+    from gsp_studio.gui.solutions import Solutions, SolvedCurve, SolvedPoint
     from gsp_studio.gui.state import Pinned
     from gsp_studio.io.dataset import Dataset
 
@@ -37,34 +37,31 @@ class PathSolver(QObject):
         self._fit = ShortFit(self)
         self._fit.ended.connect(self._end)
         self._fit.failed.connect(self._fail)
-        #: Of all bases that have been pinned since the data came, the present one's last.
-        self._families: list[Solutions] = []
-        self._dataset: Dataset | None = None
-        self._pinned: Pinned | None = None
+        self.paths = SolvedPaths()
+        self._subject: tuple[Dataset, Pinned] | None = None
         self._is_locked = False
         self._choice = RunSettings()
         self._runner: Runner | None = None
         self._not_before = 0.0
-        self._seconds = 0.0  # computing, of the walk's runs since it was begun or gone on with
-        self._n_runs = 0
+        self._seconds: list[float] = []  # of each run of the walk since it was begun or gone on with
         self._curve: SolvedCurve | None = None
-        self._state = WalkState()
+        self.state = WalkState()
         #: Whether the curve is on the screen, so that its walk may begin by itself.
-        self.is_watched = False
-        #: Whether a walk goes on now; of one that waits its run does, too.
+        self._is_watched = False
+        #: Whether the walk goes on now; while it waits its run does, too.
         self.is_working = False
 
     # What it is about
 
     def pin(self, pinned: Pinned | None, dataset: Dataset | None) -> None:
         """Walk from this basis from now on; None: none. Points of the former are kept while the data are the same."""
-        if pinned is None or dataset is not self._dataset:
-            self._families.clear()
-        self._pinned, self._dataset, self._is_locked = pinned, dataset, False
-        self._turn()
+        if pinned is None or self._subject is None or dataset is not self._subject[0]:
+            self.paths.clear()
+        self._subject = None if pinned is None or dataset is None else (dataset, pinned)
+        self.lock(False)
 
     def lock(self, is_locked: bool) -> None:
-        """Take whether basis images are locked: runs keep none at a sparsity of its own, so there is no walk then."""
+        """Take whether basis images are locked: runs keep none at a sparsity of its own, so there is no path then."""
         self._is_locked = is_locked
         self._turn()
 
@@ -74,50 +71,37 @@ class PathSolver(QObject):
         if choice.params.sparsity_h != before.sparsity_h:
             self._turn()
 
+    def set_watched(self, on: bool) -> None:
+        """Take whether the curve is on the screen."""
+        self._is_watched = on
+
     def _turn(self) -> None:
         """Turn to the points of the present basis and target of the coefficients; what is under way is given up."""
         self._break_off()
-        pinned, s_h = self._pinned, self._choice.params.sparsity_h
-        if pinned is not None:
-            found = (family for family in self._families if family.sparsity_h == s_h and family.is_of(pinned))
-            family = next(found, None) or Solutions([pinned], s_h)
-            if all(pinned is not other for other in family.pinned):
-                family.pinned.append(pinned)
-            others = (other for other in self._families if other is not family and other.points)
-            self._families = [*others, family]
+        if self._subject is not None:
+            self.paths.turn_to(self._subject[1], self._choice.params.sparsity_h)
         self._draw()
 
     @property
-    def _family(self) -> Solutions | None:
-        return None if self._pinned is None or self._is_locked else self._families[-1]
-
-    # Points
-
-    def nearest(self, s: float) -> SolvedPoint | None:
-        """The solved point nearest to s; None without any."""
-        family = self._family
-        return None if family is None else family.nearest(s)
-
-    def at(self, target: float) -> SolvedPoint | None:
-        """The solved point of exactly this target; None where there is none."""
-        family = self._family
-        return None if family is None else family.points.get(target)
+    def present(self) -> Solutions | None:
+        """Points of the present basis; None where it has no path."""
+        return None if self._subject is None or self._is_locked else self.paths.present
 
     def add(self, spec: RunSpec, outcome: Outcome) -> SolvedPoint | None:
         """Keep the solution of a run; the point that is better at its target, where there is one."""
         from gsp_studio.gui.jobs.path_walk import solved_point
 
-        family, point = self._family, solved_point(spec, outcome)
-        if family is None or point is None or point.result.params.sparsity_h != family.sparsity_h:
+        present, point = self.present, solved_point(spec, outcome)
+        if present is None or point is None or point.result.params.sparsity_h != present.sparsity_h:
             return None
-        if family.add(point):
-            drop_farthest(self._families, self._choice.params.sparsity)
+        if present.add(point):
+            self.paths.drop_farthest(self._choice.params.sparsity)
             self._draw()
-        return family.better_at(point.target, point.result.error)
+        return present.better_at(point.target, point.result.error)
 
     def _draw(self) -> None:
-        family = self._family
-        curve = None if family is None else family.curve()
+        present = self.present
+        curve = None if present is None else present.curve()
         if curve is not self._curve:
             self._curve = curve
             self.curveChanged.emit(curve)
@@ -125,38 +109,23 @@ class PathSolver(QObject):
 
     # The walk
 
-    def set_watched(self, on: bool) -> None:
-        """Take whether the curve is on the screen."""
-        self.is_watched = on
-        self._tell()
-
     def set_wanted(self, on: bool) -> None:
         """Begin, or go on, whenever nothing else needs the processor, as the user asks; or stop."""
         if not on:
             self.stop()
-        elif self._family is not None:
-            self._family.is_wanted = True
+        elif self.present is not None:
+            self.present.is_wanted = True
             self._tell()
 
     def stop(self) -> bool:
         """Stop until the user asks for it again; whether there was something to stop."""
-        if not self._is_going:
+        present = self.present
+        if present is None or not present.is_going:
             return False
-        assert self._family is not None
-        self._family.is_wanted = False
+        present.is_wanted = False
         self._break_off()
         self._tell()
         return True
-
-    @property
-    def _is_going(self) -> bool:
-        family = self._family
-        return (
-            family is not None
-            and not family.is_whole
-            and (family.walk is not None or bool(family.is_wanted))
-            and (family.is_wanted is not False)
-        )
 
     def hold(self) -> None:
         """Leave the processor to something else; what is under way waits after its iteration."""
@@ -172,74 +141,60 @@ class PathSolver(QObject):
         self.hold()
 
     def go_on(self, *, is_offered: bool) -> None:
-        """Walk, while nothing else needs the processor; `is_offered`: a walk may begin that nobody asked for."""
-        family = self._family
-        if self.is_working or family is None or family.is_whole or time.monotonic() < self._not_before:
+        """Walk, while nothing else needs the processor; `is_offered`: a walk may begin that is not asked for."""
+        present = self.present
+        if self.is_working or present is None or present.is_whole or time.monotonic() < self._not_before:
             return
-        if not self._is_going and not (is_offered and self._may_begin(family)):
-            return
-        if self._runner is None:
-            self._start(family)
-        else:
-            self._runner.resume()
-            self._work()
+        begins = is_offered and self._is_watched and present.is_wanted is None and self.state.begins_by_itself
+        if present.is_going or begins:
+            if self._runner is None:
+                self._start(present)
+            else:
+                self._runner.resume()
+                self._work()
 
-    def _may_begin(self, family: Solutions) -> bool:
-        """Whether it begins by itself: nobody has stopped it, it is looked at, and it takes moments."""
-        return family.is_wanted is None and self.is_watched and self._can_begin and math.isnan(self._estimate)
-
-    def _start(self, family: Solutions) -> None:
+    def _start(self, present: Solutions) -> None:
         """Start the next run of the walk, which begins here where it has not."""
         from gsp_studio.gui.jobs.path_walk import new_walk, run_of_walk
 
-        dataset, pinned = self._dataset, self._pinned
-        assert dataset is not None
-        assert pinned is not None
+        assert self._subject is not None
+        dataset, pinned = self._subject
         try:
-            if family.walk is None:
-                family.walk = new_walk(dataset, self._choice, pinned)
-                family.runs = family.walk.runs()
-            assert family.runs is not None
-            family.run = family.run or next(family.runs, None)
-            if family.run is None:  # all are done
-                family.is_whole, family.walk, family.runs = True, None, None
-                self.is_working = False
-                self.activityChanged.emit("")
-                self._draw()
-                return
-            self._runner = run_of_walk(dataset, self._choice, family.run)
+            run = present.next_run(lambda: new_walk(dataset, self._choice, pinned))
         except ValueError as error:
             self._fail(*told(error))
             return
-        self._fit.start(self._runner)
-        self._work()
+        if run is None:
+            self._break_off()
+            self._draw()
+        else:
+            self._runner = run_of_walk(dataset, self._choice, run)
+            self._fit.start(self._runner)
+            self._work()
 
     def _work(self) -> None:
         self.is_working = True
         self._tell()
-        self.activityChanged.emit(f"solved path {self._state.n_done + 1} of {self._state.n_runs}")
+        self.activityChanged.emit(f"solved path {self.state.n_done + 1} of {self.state.n_runs}")
 
     def _end(self, outcome: Outcome) -> None:
-        family, runner, self._runner = self._family, self._runner, None
-        assert family is not None
-        assert family.walk is not None
+        present, runner, self._runner = self.present, self._runner, None
+        assert present is not None
         assert runner is not None
-        result = outcome.result
-        if outcome.error_text or result is None:
+        if outcome.error_text or outcome.result is None:
             self._fail(outcome.error_text, outcome.details)
             return
-        family.walk.see(result)
-        family.run = None
-        self._seconds, self._n_runs = self._seconds + float(result.history.seconds[-1]), self._n_runs + 1
+        self._seconds.append(float(outcome.result.history.seconds[-1]))
+        present.see(outcome.result)
         self.add(runner.spec, outcome)
         if self.is_working:
-            self._start(family)
+            self._start(present)
         else:
             self._tell()
 
     def _fail(self, sentence: str, details: str) -> None:
-        if self._family is not None:
-            self._family.is_wanted = False
+        if self.present is not None:
+            self.present.is_wanted = False
         self._break_off()
         self._tell()
         self.failed.emit(sentence, details)
@@ -247,45 +202,24 @@ class PathSolver(QObject):
     def _break_off(self) -> None:
         """Give up the run under way; the walk can go on with it."""
         self._fit.cancel()
-        self._runner, self._seconds, self._n_runs = None, 0.0, 0
+        self._runner, self._seconds = None, []
         if self.is_working:
             self.is_working = False
             self.activityChanged.emit("")
 
-    # What is told of it
-
-    @property
-    def _can_begin(self) -> bool:
-        from gsp_studio.gui.jobs.path_walk import count_of_targets
-
-        family, pinned = self._family, self._pinned
-        return family is not None and pinned is not None and not family.is_whole and count_of_targets(pinned) > 0
-
-    @property
-    def _estimate(self) -> float:
-        """Seconds that are left; NaN where they are so few that the walk begins by itself."""
-        from gsp_studio.gui.jobs.path_walk import begins_by_itself, seconds_of_walk
-
-        family, dataset, pinned = self._family, self._dataset, self._pinned
-        if family is None or dataset is None or pinned is None or begins_by_itself(dataset, pinned):
-            return math.nan
-        if family.walk is not None and self._n_runs:
-            return (family.walk.n_runs - family.walk.n_done) * self._seconds / self._n_runs
-        return seconds_of_walk(dataset, pinned)
-
     def _tell(self) -> None:
-        family = self._family
-        walk = None if family is None else family.walk
-        state = WalkState()
-        if family is not None and self._can_begin:
-            done, runs = (0, 0) if walk is None else (walk.n_done, walk.n_runs)
-            state = WalkState(not self._is_going, self._is_going, done, runs, self._estimate)
-        if state != self._state and not (math.isnan(state.seconds) and repr(state) == repr(self._state)):
-            self._state = state
+        present, subject, state = self.present, self._subject, WalkState()
+        if present is not None and subject is not None:
+            from gsp_studio.gui.jobs.path_walk import state_of_walk
+
+            each = sum(self._seconds) / len(self._seconds) if self._seconds else math.nan
+            state = state_of_walk(*subject, present, each)
+        if state != self.state:
+            self.state = state
             self.walkChanged.emit(state)
 
     def close(self, timeout: float) -> bool:
         """Stop and wait; True when no thread is left."""
-        self._pinned = None
+        self._subject = None
         self._break_off()
         return self._fit.close(timeout)

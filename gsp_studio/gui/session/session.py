@@ -78,10 +78,8 @@ class Session(QObject):
         live.renumbered.connect(display.renumber)
         live.killed.connect(lambda: display.move_marks(()))
         control.phaseChanged.connect(self._set_phase)
-        control.starting.connect(self.warm_fit.retire)
-        control.starting.connect(self.basis.drop_refinement)
-        control.starting.connect(self.basis.path.hold)
-        self.settings.choiceChanged.connect(self.basis.path.set_choice)
+        for stops in (self.warm_fit.retire, self.basis.drop_refinement, self.basis.path.hold):
+            control.starting.connect(stops)
         control.shown.connect(self._show_run)
         self.runs.changed.connect(lambda *_: analyses.keep_check_of(self.runs.current))
         analyses.stabilityFound.connect(lambda of, found: self._tell_stability(self.runs.keep_stability(of, found)))
@@ -190,8 +188,7 @@ class Session(QObject):
     @property
     def can_cancel(self) -> bool:
         """Whether there is something that `cancel` would end."""
-        basis = self.basis.is_refining or self.basis.path.is_working
-        beside = self.loader.is_loading or basis or self.analyses.checking.entry is not None
+        beside = self.loader.is_loading or self.basis.is_working or self.analyses.checking.entry is not None
         return self.phase in (Phase.RUNNING, Phase.PAUSED) or beside
 
     def cancel(self) -> None:
@@ -201,7 +198,7 @@ class Session(QObject):
         elif self.basis.stop_refining():
             self.logged.emit("Refining stopped.")
         elif self.basis.path.is_working and self.basis.path.stop():
-            self.logged.emit("The solved path was stopped; its points are kept, and it can go on in the view Path.")
+            self.logged.emit("The solved path was stopped; its points are kept.")
         elif self.analyses.checking.cancel():
             self.logged.emit("The check of the basis images was cancelled.")
         else:

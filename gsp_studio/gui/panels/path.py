@@ -37,7 +37,7 @@ _WALK = (
     "Solve at about 25 targets, from the sparsity of the unprojected basis up to 0.99 and down again, each beginning\n"
     "with its neighbour, the better kept. It begins by itself where an iteration takes moments and this view is\n"
     "open, computes while nothing else does, with all processor cores but one, waits while the slider moves, and\n"
-    "keeps every solution (up to 512 MiB). Esc stops it."
+    "keeps every solution (up to 512 MiB). Esc here stops it."
 )
 _LOST = "Basis images that are zero, or have a single pixel left"
 _DECIMALS = 4
@@ -211,12 +211,12 @@ class PathPanel(ViewPanel):
 
     def _mark(self) -> None:
         """Put the line at the present target, and say what that costs."""
-        path = self._path
+        path, refined = self._path, self._refined
         if path is not None and self.isVisible():
-            refined = self._refined
+            lost = math.nan if refined is None else float(np.sum(np.count_nonzero(refined.W, axis=0) <= 1))
             self.errors.set_value(self._s, math.nan if refined is None else 100.0 * refined.error)
-            self.lost.set_value(self._s)
-            self._tell(path)
+            self.lost.set_value(self._s, lost)
+            self._tell(path, lost)
 
     @property
     def _refined(self) -> DisplayedBasis | None:
@@ -224,17 +224,21 @@ class PathPanel(ViewPanel):
         shown = self._shown
         return shown if shown is not None and shown.iterations and shown.target == self._s else None
 
-    def _tell(self, path: PathCurve) -> None:
-        s = float(np.clip(self._s, path.s[0], path.s[-1]))
-        error = float(np.interp(s, path.s, path.errors))
-        lost = int(path.lost[int(np.argmin(np.abs(path.s - s)))])
-        costs = f"projected {percent(error)}  ·  {lost} of {path.rank} dead or 1 pixel"
-        refined, solved = self._refined, self._solved
+    def _tell(self, path: PathCurve, lost: float) -> None:
+        """Say what the target costs; `lost`: how many images of the refined basis are dead or one pixel."""
+        s, refined, solved = float(np.clip(self._s, path.s[0], path.s[-1])), self._refined, self._solved
+        count = f"{path.lost[int(np.argmin(np.abs(path.s - s)))]} of {path.rank}"
+        projected = float(np.interp(s, path.s, path.errors))
         if refined is not None:
-            s, costs = self._s, f"{refined_words(refined)}  ·  {costs}"
+            projected = projected if math.isnan(refined.projected) else refined.projected
+            costs = f"{refined_words(refined)}, {lost:.0f} of {path.rank} dead or 1 pixel"
+            costs, s = f"{costs}  ·  projected {percent(projected)}, {count}", self._s
         elif solved is not None:
             k = int(np.argmin(np.abs(solved.s - self._s)))
-            costs = f"solved {percent(float(solved.errors[k]))} at s = {solved.s[k]:.3f}  ·  {costs}"
+            costs = f"projected {percent(projected)}, {count} dead or 1 pixel"
+            costs += f"  ·  solved {percent(float(solved.errors[k]))} at s = {solved.s[k]:.3f}"
+        else:
+            costs = f"projected {percent(projected)}  ·  {count} dead or 1 pixel"
         self._words.setText(f"s = {s:.4f}  ·  {costs}")
         self._words.setToolTip(f"{_LOST}\nUnprojected basis: {path.origin}")
 
@@ -268,7 +272,10 @@ class PathPanel(ViewPanel):
             self.settled.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Arrows step 0.01, with Shift 0.001."""
+        """Arrows step 0.01, with Shift 0.001; Esc stops the walk."""
+        if event.key() == Qt.Key.Key_Escape and self._walk.is_going:
+            self.walkToggled.emit(False)
+            return
         steps = {Qt.Key.Key_Left: -1, Qt.Key.Key_Down: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: 1}
         step = steps.get(Qt.Key(event.key()), 0)
         if not step or self._path is None:

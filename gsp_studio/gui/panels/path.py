@@ -54,7 +54,7 @@ class PathPanel(ViewPanel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(_OPEN, "Press Run (Space): the path is that of the basis that a run has found", parent=parent)
-        self.errors, self.lost = PathPlot("error, %", has_legend=True), PathPlot("dead or 1 pixel")
+        self.errors, self.lost = PathPlot("error, %", has_legend=True), PathPlot("dead, 1 px")
         self.tiles = BasisTiles("Basis images at this sparsity")
         self.to_knee = Button("Go to the knee")
         self.walk = Button("Solve the path")

@@ -101,6 +101,7 @@ class Projector:
         self._sparse: _Coefficients | None = None
         self.locked: Mapping[int, float] = {}
         self._path: SparsityPath | None = None
+        self._of_point: tuple[SolvedPoint, SparsityPath] | None = None
         self.order = by_energy(energies_of(self_product(pinned.W), pinned.gram)) if order is None else order
 
     def with_locked(self, locked: Mapping[int, float]) -> Projector:
@@ -154,7 +155,7 @@ class Projector:
             W, sparsities = refined.W, np.asarray(hoyer_sparsity(refined.W, self.pinned.weights))
         else:
             # By the kernels of `show`: no move waits for others to be compiled.
-            projection = SparsityPath(refined.dense, self.pinned.weights, copy=False).project(s)
+            projection = self._sorted_of(refined, point).project(s)
             W, sparsities = projection.values, projection.sparsities
         own = self_product(W)
         error = refined.gram.relative_error(W, own)
@@ -175,6 +176,16 @@ class Projector:
             is_solved=is_there,
             solved_at=math.nan if point is None else point.target,
         )
+
+    def _sorted_of(self, refined: Iterate | Result, point: SolvedPoint | None) -> SparsityPath:
+        """A refined basis, sorted; that of a point is sorted once while the slider is near it."""
+        known = self._of_point
+        if known is not None and known[0] is point:
+            return known[1]
+        path = SparsityPath(refined.dense, self.pinned.weights, copy=False)
+        if point is not None:
+            self._of_point = point, path
+        return path
 
     def _coefficients(self, s_h: float) -> _Coefficients:
         """The coefficients at s_h: while the basis alone moves, its errors need no product with the data."""

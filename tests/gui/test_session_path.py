@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +15,7 @@ from gsp_studio.gui.jobs import compute, path_walk
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.solutions import Solutions, SolvedPaths, SolvedPoint
 from gsp_studio.gui.state import Phase
+from gsp_studio.io.run_json import read_run
 
 
 @pytest.fixture
@@ -192,6 +195,14 @@ class TestWalk:
         walked.settings.set_sparsity_h(0.0)
         assert points(walked) is before
 
+    def test_from_a_basis_of_single_pixels(self, faces: Session) -> None:
+        pinned, order = faces.basis.pinned, faces.display.shown.order
+        W = np.asfortranarray(np.eye(*pinned.W.shape, dtype=np.float32))
+        faces.slider.pin(replace(pinned, W=W, sparsity=1.0), order)
+        faces.basis.path.set_wanted(True)
+        wait_until(lambda: faces.basis.path.present.is_whole)
+        assert list(points(faces)) == [1.0]
+
     def test_failure_is_told_once(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*arguments: object) -> None:
             raise ValueError("no path today")
@@ -204,9 +215,12 @@ class TestWalk:
             faces.poll()
         assert [sentence for sentence, _ in heard["failed"]] == ["no path today"]
 
-    def test_closing_ends_it(self, faces: Session) -> None:
+    @pytest.mark.parametrize("is_held", [False, True])
+    def test_closing_ends_it(self, faces: Session, is_held: bool) -> None:
         faces.basis.path.set_wanted(True)
         wait_until(lambda: faces.basis.path.is_working)
+        if is_held:
+            faces.basis.path.hold()
         assert faces.close()
 
 
@@ -280,7 +294,7 @@ class TestSlider:
         settle()
         assert faces.display.shown is shown
 
-    def test_a_kept_point_repeats_and_the_path_stays(self, walked: Session) -> None:
+    def test_a_kept_point_repeats_and_the_path_stays(self, walked: Session, tmp_path: Path) -> None:
         target = sorted(points(walked))[2]
         walked.settings.set_sparsity(target)
         assert walked.can_keep
@@ -288,7 +302,9 @@ class TestSlider:
         walked.keep()
         [entry] = walked.runs.entries
         assert walked.display.shown.error == solved.error
-        start, steering = entry.exported().as_done()
+        walked.exports.export(tmp_path / "out", entry)
+        wait_until(lambda: (tmp_path / "out" / "run.json").exists())
+        start, steering = read_run(tmp_path / "out" / "run.json").as_done()
         again = gs.factorize(walked.dataset.X, start, entry.spec.backend, steering=steering)
         np.testing.assert_array_equal(again.W, solved.W)
         np.testing.assert_array_equal(again.H, solved.H)

@@ -38,6 +38,8 @@ SELECT, SELECTED = ("49x19x19", "100x128x128"), 200.0
 FRAME, LATE, CANCEL, START = 16.0, 12.0, 500.0, 1000.0
 #: Milliseconds until a refined basis is as good as a run, and the targets at which its error is compared with a run's.
 REFINED, GAPS = 150.0, (0.6, 0.7, 0.8, 0.9, 0.95)
+#: Seconds in which a path of 25 targets is solved.
+WALKED = 8.0
 #: Memory after many gestures over that after the first tenth of them.
 FLAT = 1.05
 #: Solvers may have to be compiled before the first measurement.
@@ -77,6 +79,9 @@ def rows(quick: bool) -> list[Row]:
         out.append(Row("refine_to_5_percent_ms", solved[0], f"ms, {words}", REFINED))
         gap = f"% over runs of 500 iterations at s = {', '.join(map(str, GAPS))}: median"
         out.append(Row("refine_gap_percent", float(np.median(solved[1:])), f"{gap}, worst {max(solved[1:]):.1f}", 0.0))
+        walked = child(env, "solved_path", 500)[0]
+        what = f"s, 25 targets solved while the view Path is open and nothing else computes, {platform}"
+        out.append(Row("solved_path_s", walked, what, WALKED))
         cycles = 40 if quick else 200
         times = child(env, "cycles", cycles)
         add("cancel_p99_ms", CANCEL, lambda: (times[1:], 99, f"{cycles} runs started and cancelled"))
@@ -338,6 +343,28 @@ def refine_times(max_iter: int) -> list[float]:
     return [milliseconds, *found[1:]]
 
 
+def solved_path_time(max_iter: int) -> list[float]:
+    """Seconds from the moment that the view Path is opened until all targets are solved."""
+    from gsp_studio.gui.state import RunSettings
+
+    bench = Bench(faces_like_cbcl(), 49)
+    window, session = bench.window, bench.window.session
+    session.settings.set_choice(RunSettings().with_params(rank=49, max_iter=max_iter, sparsity=0.85))
+    session.run()
+    bench.wait(lambda: bool(session.runs.entries))
+    bench.idle(0.5)
+    path = session.basis.path.present
+    assert path is not None
+    began = time.perf_counter()
+    window.centre.show_view("Path")
+    bench.wait(lambda: path.is_whole)
+    took = time.perf_counter() - began
+    if len(path.points) != 25:
+        raise RuntimeError(f"the path has {len(path.points)} points")
+    bench.close()
+    return [took]
+
+
 def resident() -> float:
     """Bytes of memory of this process; NaN where the system has no such number."""
     import gc
@@ -454,6 +481,7 @@ MEASUREMENTS: dict[str, Callable[[int], list[float]]] = {
     "slider_p99_ms_network_1m": network_times,
     "gui_lateness_p99_ms": lateness,
     "refine": refine_times,
+    "solved_path": solved_path_time,
     "cycles": cycles,
     "memory_of_drag": memory_of_drag,
     "start_to_paint_ms": lambda _: first_paint(),

@@ -236,8 +236,11 @@ def other_views(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     yield "error-map", window
     window.inspector.view.buttons[0].click()
     window.centre.show_view("Path")
+    studio.wait(lambda: session.basis.path.present.is_whole)
     session.settings.set_sparsity(0.9)
-    studio.idle(4.0)
+    session.settings.settle_sparsity()
+    studio.wait(lambda: session.display.shown.is_solved)
+    studio.idle(1.0)
     yield "path", window
     window.centre.show_view("Weights")
     studio.wait(lambda: window.weights.presets.buttons["residual"].isEnabled())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gsp_studio.commands import arguments
 from gsp_studio.commands.exit_codes import BAD_INPUT, INTERRUPTED
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=arguments.folder, required=True, metavar="DIR", help="folder for the files")
     parser.add_argument("--force", action="store_true", help="replace another path or run that lies in the folder")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--json", action="store_true", help="the points as JSON on stdout, words on stderr")
     arguments.add_run(parser, without=("sparsity",))
     parser.set_defaults(command=run)
 
@@ -133,6 +135,12 @@ def _walk(walk: PathWalk, spec: PathSpec, args: argparse.Namespace, interrupts: 
     return failure
 
 
+def _plain(points: PathPoints, folder: Path) -> dict[str, Any]:
+    """A path for --json: its folder, its method, and its points as run.json has them."""
+    params = points.spec.params
+    return {"folder": str(folder), "method": params.method, "max_iter": params.max_iter, **points.summary()}
+
+
 def _write(points: PathPoints, args: argparse.Namespace) -> bool:
     """Write a path, elsewhere where its folder cannot be written; whether it lies where it was asked for."""
     from gsp_studio.experiments.path_files import write_path
@@ -155,7 +163,10 @@ def _write(points: PathPoints, args: argparse.Namespace) -> bool:
         except Exception as error:
             first = first or error
             continue
-        print("\n".join([*points.lines(), f"{len(paths)} files in {folder}"]))
+        words = sys.stderr if args.json else sys.stdout
+        print("\n".join([*points.lines(), f"{len(paths)} files in {folder}"]), file=words)
+        if args.json:
+            print(json.dumps(_plain(points, folder)))
         for caution in points.cautions():
             print(f"gsp-studio: {caution}", file=sys.stderr)
         LOG.info("%s: %d points, %s", folder, len(points.results), points.words_of_knee())

@@ -24,8 +24,8 @@ from gsp_studio.core.results import Iterate, Result, attained_tolerance
 from gsp_studio.core.validation import check_params
 
 #: Of runs from a neighbour's factors: the most iterations, and the gain in 10 iterations at which they end. Upwards
-#: they end sooner, as the way down passes there again.
-MOST, GAIN, GAIN_UPWARDS = 200, 1e-4, 1e-3
+#: they end soon, as the way down passes there again.
+MOST, GAIN, GAIN_UPWARDS = 200, 1e-4, 1e-2
 #: Targets that are farther from the next lower one get a run of their own: the way there would be a jump.
 _FAR = 0.04
 #: Products m n r of data so small that every target gets one.

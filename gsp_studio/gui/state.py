@@ -183,6 +183,8 @@ class DisplayedBasis:
         Refining iterations of both factors that it took; 0 where it has not been refined.
     is_refining, is_solved : bool
         Whether more of them are under way, and whether they have come to rest.
+    solved_at : float
+        Target of the solved point that this is, or is a projection of; NaN where it is of none.
     sparsity_h, target_h : float
         Average sparsity of the rows of H, and what it was asked to be; NaN where it was not.
     """
@@ -200,6 +202,7 @@ class DisplayedBasis:
     iterations: int = 0
     is_refining: bool = False
     is_solved: bool = False
+    solved_at: float = math.nan
     sparsity_h: float = math.nan
     target_h: float = math.nan
 

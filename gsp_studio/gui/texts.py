@@ -41,6 +41,8 @@ def refined_words(shown: DisplayedBasis) -> str:
     """The error of a refined basis, and whether it has come to rest."""
     if shown.is_solved:
         return f"solved {percent(shown.error)}"
+    if not math.isnan(shown.solved_at):
+        return f"from solved s = {shown.solved_at:.3f}: error {percent(shown.error)}"
     count = f"{shown.iterations} iteration{'s' if shown.iterations > 1 else ''}"
     return f"{'refining,' if shown.is_refining else 'stopped after'} {count}: error {percent(shown.error)}"
 

@@ -49,6 +49,19 @@ def rows_of(folder):
         return list(csv.DictReader(file))
 
 
+def test_json_stands_alone_on_stdout(stack, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(command(stack, out, "--json")) == 0
+    told = capsys.readouterr()
+    plain = json.loads(told.out)
+    assert (plain["folder"], plain["method"], plain["max_iter"]) == (str(out), "gsphals", 30)
+    assert [str(point["error"]) for point in plain["points"]] == [row["error"] for row in rows_of(out)]
+    assert [point["target"] for point in plain["points"]] == [0.3, 0.6, 0.9]
+    assert plain["knee"] in (None, 0.6)
+    assert "one pixel" in told.err
+    assert f"files in {out}" in told.err
+
+
 def test_the_table_is_what_the_factors_say(stack, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(command(stack, out)) == 0

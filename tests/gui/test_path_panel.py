@@ -11,17 +11,20 @@ import numpy as np
 import pytest
 from handling import Listener, change_theme, settle
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from gsp_studio.gui.panels.path import PathPanel
+from gsp_studio.gui.solutions import SolvedCurve, WalkState
 from gsp_studio.gui.state import PathCurve
-from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.theme import apply_theme, current_theme, load_theme
 from gsp_studio.gui.widgets.scrub_plot import ScrubPlot
 
 LEFT = Qt.MouseButton.LeftButton
-SIGNALS = ("sparsityChanged", "settled", "asked")
+SIGNALS = ("sparsityChanged", "settled", "asked", "walkToggled")
 S = np.linspace(0.4, 1.0, 61)
+SOLVED = SolvedCurve(np.array([0.4, 0.5, 0.7, 0.99]), np.array([0.1, 0.11, 0.14, 0.3]), np.array([0, 0, 1, 4]))
 PATH = PathCurve(S, 0.1 + 0.8 * (S - 0.4), np.where(S > 0.9, 3, 0), 5, 0.8, "a test")
 
 
@@ -50,6 +53,10 @@ def test_set_methods_never_emit(panel: PathPanel) -> None:
     for path in (replace(PATH, knee=math.nan), None, PATH):
         panel.set_path(path)
     panel.set_dataset(fakes.dataset())
+    for solved in (SOLVED, None, replace(SOLVED, knee=0.7)):
+        panel.set_solved(solved)
+    for walk in (WalkState(True), WalkState(is_going=True, n_done=3, n_runs=9), WalkState()):
+        panel.set_walk(walk)
     for activity in ("opening things", ""):
         panel.set_activity(activity)
     change_theme()
@@ -59,7 +66,7 @@ def test_set_methods_never_emit(panel: PathPanel) -> None:
 
 def test_words_are_about_the_present_s(panel: PathPanel) -> None:
     assert "s = 0.5000  ·  projected 18.000 %  ·  0 of 5 dead or 1 pixel" in words(panel)
-    assert "knee at s = 0.800, error 42.000 %" in words(panel)
+    assert "knee of the projected curve: s = 0.800, 42.000 %" in words(panel)
     panel.set_sparsity(0.95)
     assert "s = 0.9500  ·  projected 54.000 %  ·  3 of 5 dead or 1 pixel" in words(panel)
 
@@ -73,9 +80,12 @@ def test_a_refined_basis_is_named_beside_its_projection(panel: PathPanel) -> Non
     refined = fakes.shown(fakes.dataset(), target=0.1, baseline=0.1, error=0.08, projected=0.1, iterations=12)
     panel.set_sparsity(0.1)
     panel.set_shown(replace(refined, is_refining=True))
-    assert "s = 0.1000  ·  refining, 12 iterations: error 8.000 %  ·  projected 10.000 %" in words(panel)
+    costs = "8.000 %, 0 of 5 dead or 1 pixel  ·  projected 10.000 %, 0"
+    assert f"s = 0.1000  ·  refining, 12 iterations: error {costs}" in words(panel)
     panel.set_shown(replace(refined, is_solved=True))
-    assert "s = 0.1000  ·  solved 8.000 %  ·  projected 10.000 %" in words(panel)
+    assert f"s = 0.1000  ·  solved {costs}" in words(panel)
+    panel.set_shown(replace(refined, solved_at=0.12))
+    assert f"s = 0.1000  ·  from solved s = 0.120: error {costs}" in words(panel)
     panel.set_sparsity(0.95)
     assert "s = 0.9500  ·  projected 54.000 %" in words(panel)
 
@@ -129,6 +139,98 @@ def test_button_goes_to_the_knee(panel: PathPanel) -> None:
     panel.set_path(replace(PATH, knee=math.nan))
     assert not panel.to_knee.isEnabled()
     assert "knee" not in words(panel)
+
+
+def test_knee_of_the_solved_curve_once_that_is_complete(panel: PathPanel) -> None:
+    heard = Listener(panel, *SIGNALS)
+    panel.set_solved(SOLVED)
+    assert "knee of the projected curve: s = 0.800" in words(panel)
+    assert "the projected curve" in panel.to_knee.toolTip()
+    panel.set_solved(replace(SOLVED, knee=0.7))
+    assert "knee of the solved curve: s = 0.700, 14.000 %" in words(panel)
+    assert "the solved curve that lies" in panel.to_knee.toolTip()
+    assert panel.errors._knee.value() == 0.7
+    panel.to_knee.click()
+    assert heard["sparsityChanged"] == [0.7]
+
+
+def test_solved_curve_is_drawn_solid_and_the_projected_one_dashed(panel: PathPanel) -> None:
+    for plot in (panel.errors, panel.lost):
+        assert not len(plot._solved_x)
+    panel.set_solved(SOLVED)
+    x, y = panel.errors._solved.getData()
+    assert x.tolist() == SOLVED.s.tolist()
+    assert y == pytest.approx(100 * SOLVED.errors)
+    assert panel.lost._solved.getData()[1].tolist() == [0, 0, 1, 4]
+    assert panel.errors._solved.opts["pen"].style() == Qt.PenStyle.SolidLine
+    assert panel.errors._curve.opts["pen"].style() == Qt.PenStyle.DashLine
+    assert panel.errors._solved.opts["pen"].widthF() > panel.errors._curve.opts["pen"].widthF()
+    assert [entry.text for _, entry in panel.errors._legend.items] == ["solved", "projected"]
+    assert "projected 18.000 %, 0 of 5 dead or 1 pixel  ·  solved 11.000 % at s = 0.500" in words(panel)
+    panel.set_solved(None)
+    assert not len(panel.errors._solved_x)
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_legend_is_read_in_both_themes(panel: PathPanel, app: QApplication, scheme: str) -> None:
+    panel.set_solved(SOLVED)
+    apply_theme(app, load_theme(scheme))
+    settle()
+    theme = current_theme()
+    legend = panel.errors._legend
+    ground = legend.brush().color()
+    for _, entry in legend.items:
+        ink = QColor(entry.opts["color"])
+        assert abs(ink.lightnessF() - ground.lightnessF()) > 0.5
+    assert ground.name() == theme.canvas
+    apply_theme(app, load_theme("dark"))
+
+
+def test_solved_points_below_the_projected_curve_are_in_reach(panel: PathPanel) -> None:
+    heard = Listener(panel, *SIGNALS)
+    panel.set_solved(replace(SOLVED, s=np.array([0.2, 0.5, 0.7, 0.99])))
+    assert panel.errors.getPlotItem().viewRange()[0][0] < 0.2
+    settle()
+    QTest.mouseClick(panel.errors.viewport(), LEFT, pos=place(panel.errors, 0.2))
+    assert heard["sparsityChanged"] == [0.2]
+
+
+def test_the_pointer_snaps_to_a_solved_point(panel: PathPanel) -> None:
+    heard = Listener(panel, *SIGNALS)
+    panel.set_solved(SOLVED)
+    plot, beside = panel.errors, QPoint(3, 0)
+    QTest.mouseClick(plot.viewport(), LEFT, pos=place(plot, 0.7) + beside)
+    assert heard["sparsityChanged"] == [0.7]
+    QTest.mouseClick(plot.viewport(), LEFT, pos=place(plot, 0.7) + 4 * beside)
+    assert heard["sparsityChanged"][-1] > 0.705
+
+
+def test_dot_is_at_the_basis_on_the_screen(panel: PathPanel) -> None:
+    data = fakes.dataset()
+    panel.set_sparsity(0.6)
+    assert panel.errors._dot.getData()[1] == pytest.approx([26.0])
+    panel.set_shown(fakes.shown(data, target=0.6, baseline=0.1, error=0.12, projected=0.26, iterations=9))
+    assert panel.errors._dot.getData()[1] == pytest.approx([12.0])
+    assert panel.lost._dot.getData()[1] == [0.0]
+
+
+def test_walk_is_told_and_toggled(panel: PathPanel) -> None:
+    heard = Listener(panel, "walkToggled")
+    assert not panel.walk.isVisible()
+    panel.set_walk(WalkState(can_begin=True, seconds=125.0))
+    assert panel.walk.text() == "Solve the path"
+    assert "about 2:05" in words(panel)
+    panel.walk.click()
+    panel.set_walk(WalkState(is_going=True, n_done=11, n_runs=49, seconds=61.0))
+    assert "solved path 12 of 49, about 1:01 left" in words(panel)
+    assert panel.walk.text() == "Stop"
+    panel.walk.click()
+    panel.set_walk(WalkState(can_begin=True, n_done=11, n_runs=49))
+    assert "stopped after 11 of 49" in words(panel)
+    assert panel.walk.text() == "Go on"
+    panel.set_walk(WalkState())
+    assert not panel.walk.isVisible()
+    assert heard["walkToggled"] == [True, False]
 
 
 def test_line_and_knee_are_painted_where_they_are(panel: PathPanel) -> None:

@@ -42,7 +42,9 @@ STREAMED_ITERATIONS, STREAMED_START = 2, "nndsvda"
 REFINING_ITERATIONS, REFINING_TOLERANCE = 200, 1e-4
 #: The same of images that stay in their file, or on a cluster.
 STREAMED_REFINING = 10
-#: Entries of the data times the rank up to which an iteration of two cores takes less than half a second.
+#: Seconds that an iteration of two cores takes for an entry of the data and a basis image, about.
+_SECONDS = 2.5e-10
+#: Entries of the data times the rank up to which it takes less than half a second.
 _AT_ONCE = 2_000_000_000
 
 
@@ -118,7 +120,7 @@ def new_refinement(
     what these leave of the sparsity.
     """
     X = dataset.X if isinstance(shown.H, np.ndarray) else cast(OutOfCoreMatrix, shown.H.X)
-    params = _refining(choice, pinned, (shown.W, shown.H), locked, _refining_iterations(X))
+    params = _refining(choice, pinned, (shown.W, shown.H), locked, refining_iterations(X))
     check_params(params, *X.shape)
     return Runner(RunSpec(X, params, choice.backend, solver_threads(), fingerprint=dataset.fingerprint))
 
@@ -179,7 +181,7 @@ def _refining(
 
 def retarget(spec: RunSpec, running: Params, choice: RunSettings, n_iter: int) -> Params:
     """The parameters of a refinement with the targets of `choice`, which has as many iterations left as a new one."""
-    last = n_iter + _refining_iterations(spec.X)
+    last = n_iter + refining_iterations(spec.X)
     return replace(running, sparsity=choice.params.sparsity, sparsity_h=choice.params.sparsity_h, max_iter=last)
 
 
@@ -193,13 +195,19 @@ def has_come_to_rest(result: Result) -> bool:
     return result.stop is Stop.TOLERANCE or result.n_iter >= REFINING_ITERATIONS
 
 
-def _refining_iterations(X: Matrix) -> int:
+def refining_iterations(X: Matrix) -> int:
+    """Iterations of a refinement of these data at most."""
     return STREAMED_REFINING if is_out_of_core(X) else REFINING_ITERATIONS
 
 
 def is_refined_at_once(pinned: UnprojectedBasis, X: Matrix) -> bool:
     """Whether an iteration takes so little that a basis is refined while the slider moves."""
     return not is_out_of_core(X) and isinstance(pinned.H, np.ndarray) and pinned.W.size * X.shape[1] <= _AT_ONCE
+
+
+def seconds_of_iteration(pinned: UnprojectedBasis, X: Matrix) -> float:
+    """About how long an iteration takes."""
+    return float(_SECONDS * pinned.W.size * X.shape[1])
 
 
 def reweight(pinned: UnprojectedBasis, choice: RunSettings, weights: Array | None) -> UnprojectedBasis | None:

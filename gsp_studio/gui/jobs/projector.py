@@ -6,7 +6,7 @@ Imports the kernels, as `work` does, which offers it to the session.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from gsp_studio.core.path import SparsityPath
 from gsp_studio.core.projection import Projection, group_sparse_projection
 from gsp_studio.core.results import Iterate, Result
 from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.gui.solutions import SolvedPoint
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, UnprojectedBasis
 from gsp_studio.io.dataset import Dataset
 
@@ -97,6 +98,7 @@ class Projector:
         self._sparse: _Coefficients | None = None
         self.locked: Mapping[int, float] = {}
         self._path: SparsityPath | None = None
+        self._of_point: tuple[SolvedPoint, SparsityPath] | None = None
         self.order = by_energy(energies_of(self_product(pinned.W), pinned.gram)) if order is None else order
 
     def with_locked(self, locked: Mapping[int, float]) -> Projector:
@@ -125,25 +127,44 @@ class Projector:
             target_h=math.nan if math.isnan(coefficients.sparsity) else s_h,
         )
 
-    def frame(self, s: float, s_h: float = 0.0, refined: Iterate | Result | None = None) -> DisplayedBasis:
-        """`show`, or the refined basis projected to s with its own coefficients where that has the lower error."""
-        plain = self.show(s, s_h)
-        if refined is None:
-            return plain
-        # By the kernels of `show`: no move waits for others to be compiled.
-        dense, weights = refined.dense, self.pinned.weights
-        if self.locked:
-            projection = group_sparse_projection(dense, s, weights, pinned=self.locked)
+    def frame(
+        self, s: float, s_h: float = 0.0, solved: Sequence[Iterate | Result | SolvedPoint] = ()
+    ) -> DisplayedBasis:
+        """`show`, or of what is solved that with the lower error, projected to s with its own coefficients.
+
+        A solved point whose target is s is shown as it is.
+        """
+        plain = best = self.show(s, s_h)
+        for it in solved:
+            found = self._frame_of(it, plain, s_h, best.error)
+            best = best if found is None else found
+        return best
+
+    def _frame_of(
+        self, it: Iterate | Result | SolvedPoint, plain: DisplayedBasis, s_h: float, most: float
+    ) -> DisplayedBasis | None:
+        """An iterate or a solution at the targets of a projection; None where its error is not below `most`."""
+        s = plain.target
+        point = it if isinstance(it, SolvedPoint) else None
+        refined = it.result if isinstance(it, SolvedPoint) else it
+        is_there = point is not None and point.target == s
+        if is_there:
+            W, sparsities = refined.W, np.asarray(hoyer_sparsity(refined.W, self.pinned.weights))
+        elif self.locked:
+            projection = group_sparse_projection(refined.dense, s, self.pinned.weights, pinned=self.locked)
+            W, sparsities = projection.values, projection.sparsities
         else:
-            projection = SparsityPath(dense, weights, copy=False).project(s)
-        own = self_product(projection.values)
-        error = refined.gram.relative_error(projection.values, own)
-        if not error < plain.error:
-            return plain
+            # By the kernels of `show`: no move waits for others to be compiled.
+            projection = self._sorted_of(refined, point).project(s)
+            W, sparsities = projection.values, projection.sparsities
+        own = self_product(W)
+        error = refined.gram.relative_error(W, own)
+        if not error < most:
+            return None
         return replace(
             plain,
-            W=projection.values,
-            sparsities=projection.sparsities,
+            W=W,
+            sparsities=sparsities,
             energies=energies_of(own, refined.gram),
             H=refined.H,
             error=error,
@@ -151,8 +172,20 @@ class Projector:
             target_h=s_h if s_h > 0.0 else math.nan,
             projected=plain.error,
             iterations=refined.n_iter,
-            is_refining=True,
+            is_refining=not is_there,
+            is_solved=is_there,
+            solved_at=math.nan if point is None else point.target,
         )
+
+    def _sorted_of(self, refined: Iterate | Result, point: SolvedPoint | None) -> SparsityPath:
+        """A refined basis, sorted; that of a point is sorted once while the slider is near it."""
+        known = self._of_point
+        if known is not None and known[0] is point:
+            return known[1]
+        path = SparsityPath(refined.dense, self.pinned.weights, copy=False)
+        if point is not None:
+            self._of_point = point, path
+        return path
 
     def _coefficients(self, s_h: float) -> _Coefficients:
         """The coefficients at s_h: while the basis alone moves, its errors need no product with the data."""

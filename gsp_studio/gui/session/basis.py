@@ -9,12 +9,14 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.jobs.path_scan import PathScan
 from gsp_studio.gui.jobs.subset_fit import SubsetFit
+from gsp_studio.gui.session.path_solver import PathSolver
 from gsp_studio.gui.session.projection import BasisProjection
 from gsp_studio.gui.session.refinement import Refinement
 from gsp_studio.gui.state import RunSettings
 
 if TYPE_CHECKING:
     from gsp_studio.arrays import Array
+    from gsp_studio.engine.run import Outcome, RunSpec
     from gsp_studio.gui.state import DisplayedBasis, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
@@ -35,6 +37,8 @@ class PinnedBasis(QObject):
     rested = Signal()  # the slider was released, and what it asked for has been shown
     refined = Signal(object)  # DisplayedBasis
     pathChanged = Signal(object)  # PathCurve of the pinned basis as far as it is known, or None
+    solvedChanged = Signal(object)  # SolvedCurve of the solutions that are there, or None
+    walkChanged = Signal(object)  # WalkState
     activityChanged = Signal(str)  # what is being done, "" for nothing
     failed = Signal(str, str)
 
@@ -58,7 +62,14 @@ class PinnedBasis(QObject):
         self._subset.ended.connect(self._refine_on_all)
         self._subset.activityChanged.connect(self.activityChanged)
         self._scan.pathChanged.connect(self.pathChanged)
-        for job in (self._projection, self.refinement, self._subset, self._scan):
+        #: Solutions at many targets, and the walk that finds them.
+        self.path = PathSolver(self)
+        self.refinement.solved.connect(self._keep_solved)
+        self.path.curveChanged.connect(self.solvedChanged)
+        self.path.walkChanged.connect(self.walkChanged)
+        self.path.activityChanged.connect(self.activityChanged)
+        self._jobs = (self._projection, self.refinement, self._subset, self._scan, self.path)
+        for job in self._jobs:
             job.failed.connect(self.failed)
         self._wanted = RunSettings()
         self._whole_timer = QTimer(self, interval=WHOLE_MS, singleShot=True)
@@ -70,7 +81,7 @@ class PinnedBasis(QObject):
         """Stop everything and wait; True when no thread is left."""
         for timer in (self._whole_timer, self._rest_timer):
             timer.stop()
-        ended = [job.close(timeout) for job in (self._projection, self.refinement, self._subset, self._scan)]
+        ended = [job.close(timeout) for job in self._jobs]
         return all(ended)
 
     def pin(self, pinned: UnprojectedBasis | None, dataset: Dataset | None, order: Array | None) -> None:
@@ -89,6 +100,7 @@ class PinnedBasis(QObject):
         self.pinnedChanged.emit(pinned)
         self.lockedChanged.emit({})
         self.pathChanged.emit(None)
+        self.path.pin(pinned, dataset)
 
     def lock(self, locked: dict[int, float]) -> bool:
         """Hold exactly these basis images at these sparsities, whatever the target; whether that is another path."""
@@ -99,6 +111,7 @@ class PinnedBasis(QObject):
             self.stop_refining()
             self._projection.lock(locked)
             self._scan.pin(self._projection.projector)
+            self.path.lock(bool(locked))
         self.lockedChanged.emit(locked)
         self.pathChanged.emit(None)
         return True
@@ -118,6 +131,7 @@ class PinnedBasis(QObject):
         if self.pinned is None:
             return
         self._scan.postpone()
+        self.path.postpone()
         self._rest_timer.stop()
         if not self._is_quick:
             self.refinement.drop()
@@ -133,7 +147,10 @@ class PinnedBasis(QObject):
 
     def _project_whole(self) -> None:
         params = self._wanted.params
-        self._projection.request(params.sparsity, params.sparsity_h or 0.0, self.refinement.latest)
+        present = self.path.present if self.refines else None
+        point = None if present is None else present.nearest(params.sparsity)
+        solved = tuple(it for it in (point, self.refinement.latest) if it is not None)
+        self._projection.request(params.sparsity, params.sparsity_h or 0.0, solved)
 
     # Refining
 
@@ -141,6 +158,11 @@ class PinnedBasis(QObject):
     def is_refining(self) -> bool:
         """Whether refining iterations are under way."""
         return self.refinement.is_running or self._subset.is_running
+
+    @property
+    def is_working(self) -> bool:
+        """Whether it is refined, or its path is being solved."""
+        return self.is_refining or self.path.is_working
 
     def set_refine(self, on: bool) -> None:
         """Turn refining on or off."""
@@ -164,16 +186,30 @@ class PinnedBasis(QObject):
     def refine(self, choice: RunSettings, shown: DisplayedBasis, *, is_at_rest: bool) -> None:
         """Refine what is shown, a projection, at these targets; while the slider moves where that is quick."""
         can_refine = self.refines and len(self.locked) < len(shown.order) and not math.isnan(shown.baseline)
-        if not (can_refine and (is_at_rest or self._is_quick)) or self.pinned is None or self._dataset is None:
+        if not can_refine or self.pinned is None or self._dataset is None:
             return
-        frame = (self._dataset, choice, self.pinned, shown, self.locked)
-        if self._is_quick or not self._subset.fit(*frame):
-            self.refinement.follow(*frame)
+        if shown.is_solved and math.isnan(shown.solved_at) and shown.target == choice.params.sparsity:
+            return  # it has come to rest there
+        present = self.path.present
+        point = present.points.get(shown.solved_at) if present is not None and shown.is_solved else None
+        if point is not None:
+            self.refinement.rest_at(point, choice, shown)
+        elif is_at_rest or self._is_quick:
+            self.path.postpone()
+            frame = (self._dataset, choice, self.pinned, shown, self.locked)
+            if self._is_quick or not self._subset.fit(*frame):
+                self.refinement.follow(*frame)
 
     def _refine_on_all(self, shown: DisplayedBasis) -> None:
         if self.pinned is not None and self._dataset is not None:
             self.refined.emit(shown)
             self.refinement.follow(self._dataset, self._wanted, self.pinned, shown, self.locked)
+
+    def _keep_solved(self, spec: RunSpec, outcome: Outcome) -> None:
+        """Keep a solution for the path; where a better one is there, that is shown in its place."""
+        better = self.path.add(spec, outcome)
+        if better is not None:
+            self.refinement.rest_at(better)
 
     def stop_refining(self) -> bool:
         """Stop refining and keep what is on the screen; whether there was something to stop."""
@@ -189,7 +225,15 @@ class PinnedBasis(QObject):
         self._subset.cancel()
         self.refinement.drop()
 
-    def go_on(self) -> None:
-        """Compute more of the path; called while nothing else needs the processor."""
-        if not self.is_refining:
-            self._scan.go_on()
+    # The path
+
+    def go_on(self, *, is_quiet: bool) -> None:
+        """Compute more of the path, while no run and no fit needs the processor; `is_quiet`: nothing else does."""
+        if self.is_refining:
+            return
+        self._scan.go_on()
+        is_moving = self._rest_timer.isActive() or self._whole_timer.isActive() or self._projection.is_busy
+        if not is_quiet or is_moving:
+            self.path.hold()
+        elif self._scan.is_done:
+            self.path.go_on(is_offered=self.refines)

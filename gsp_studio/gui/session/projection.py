@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gsp_studio.arrays import Array
     from gsp_studio.core.results import Iterate, Result
     from gsp_studio.gui.jobs.projector import Projector
+    from gsp_studio.gui.solutions import SolvedPoint
     from gsp_studio.gui.state import BasisPreview, DisplayedBasis, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
@@ -23,12 +24,12 @@ SAME_EVENT = 400_000
 
 
 class ProjectionRequest(NamedTuple):
-    """A basis, the targets of both factors, and what has been refined of it; `s_h` 0 leaves the coefficients."""
+    """A basis, the targets of both factors, and what has been solved of it; `s_h` 0 leaves the coefficients."""
 
     projector: Projector
     s: float
     s_h: float
-    refined: Iterate | Result | None
+    solved: tuple[Iterate | Result | SolvedPoint, ...]
 
 
 class BasisProjection(QObject):
@@ -75,19 +76,19 @@ class BasisProjection(QObject):
         if self.projector is not None:
             self.projector = self.projector.with_locked(locked)
 
-    def request(self, s: float, s_h: float = 0.0, refined: Iterate | Result | None = None) -> None:
+    def request(self, s: float, s_h: float = 0.0, solved: tuple[Iterate | Result | SolvedPoint, ...] = ()) -> None:
         """Bring the basis at s by `projected`: at once, unless that takes longer than an event may.
 
-        `refined`: an iterate that is projected in its place where that has the lower error.
+        `solved`: iterates and solutions, one of which is projected in its place where that has the lower error.
         """
         projector = self.projector
         if projector is None:
             return
         # Other coefficients need a product with the data.
         if self.is_small and projector.pinned.W.dtype in self._compiled and s_h == 0.0:
-            self.projected.emit(projector.frame(s, 0.0, refined))
+            self.projected.emit(projector.frame(s, 0.0, solved))
         else:
-            self._job.submit(ProjectionRequest(projector, s, s_h, refined))
+            self._job.submit(ProjectionRequest(projector, s, s_h, solved))
 
     def glimpse(self, s: float) -> BasisPreview | None:
         """A part of a large basis at s, in this event; None where the whole is as quick, or nothing is sorted yet."""
@@ -104,4 +105,4 @@ class BasisProjection(QObject):
 
 
 def _show(asked: ProjectionRequest) -> DisplayedBasis:
-    return asked.projector.frame(asked.s, asked.s_h, asked.refined)
+    return asked.projector.frame(asked.s, asked.s_h, asked.solved)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.results import Iterate, Result
     from gsp_studio.engine.run import Outcome, RunSpec
     from gsp_studio.engine.runner import Runner
+    from gsp_studio.gui.solutions import SolvedPoint
     from gsp_studio.gui.state import UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
@@ -49,6 +50,7 @@ class Refinement(QObject):
     """One run that follows the targets, and its newest iterate; what is dropped is never shown."""
 
     refined = Signal(object)  # DisplayedBasis at the target asked for
+    solved = Signal(object, object)  # RunSpec and Outcome of a solution, before it is shown: `rest_at` shows another
     keepableChanged = Signal(bool)  # there is something to keep, or no more
     activityChanged = Signal(str)  # what is being done, "" for nothing
     failed = Signal(str, str)
@@ -70,6 +72,8 @@ class Refinement(QObject):
         #: The last frame that was not refined itself: what its iterates share with it.
         self._frame: DisplayedBasis | None = None
         self._is_on_target = False
+        #: Target of the solved point that it began with; NaN where it began with none.
+        self._began_at = math.nan
         #: The newest iterate; None before there is one.
         self.latest: Iterate | Result | None = None
 
@@ -100,13 +104,15 @@ class Refinement(QObject):
         runner, latest, self._frame, self._choice = self._runner, self.latest, frame, choice
         self._moving.start()
         is_other = runner is None or runner.spec.params.frozen != tuple(sorted(locked))
-        if runner is None or is_other or (latest is not None and not frame.iterations):
+        is_of_point = not math.isnan(frame.solved_at) and frame.solved_at != self._began_at
+        if runner is None or is_other or is_of_point or (latest is not None and not frame.iterations):
             try:
                 runner = new_refinement(dataset, choice, pinned, frame, locked)
             except ValueError as error:
                 self.failed.emit(*error_texts(error))
                 return
             self._set_latest(None)
+            self._began_at = frame.solved_at
             self._start(runner)
         elif _are_targets(choice, runner.params.sparsity, runner.params.sparsity_h):
             if frame.is_refining and not self.is_running and self._outcome is not None:
@@ -123,6 +129,17 @@ class Refinement(QObject):
             self._late.start()
         self._runner, self._outcome = runner, None
         self._fit.start(runner)
+
+    def rest_at(
+        self, point: SolvedPoint, choice: RunSettings | None = None, frame: DisplayedBasis | None = None
+    ) -> None:
+        """Take a solution that is there already for what these targets, or the present ones, have led to."""
+        from gsp_studio.engine.runner import Runner
+
+        self._cancel()
+        self._choice, self._frame, self._began_at = choice or self._choice, frame or self._frame, point.target
+        self._runner, self._outcome = Runner(point.spec, point.outcome.interventions), point.outcome
+        self._set_latest(point.result)
 
     def stop(self) -> bool:
         """Stop iterating, and keep what is there; whether there was something to stop."""
@@ -141,6 +158,7 @@ class Refinement(QObject):
         """Stop, and forget what is there; whether iterations were under way."""
         was_running = self._cancel()
         self._runner = self._outcome = self._frame = None
+        self._began_at = math.nan
         self._set_latest(None)
         return was_running
 
@@ -203,7 +221,7 @@ class Refinement(QObject):
             self.refined.emit(shown)
 
     def _end(self, outcome: Outcome) -> None:
-        from gsp_studio.gui.jobs.compute import new_continuation
+        from gsp_studio.gui.jobs.compute import has_come_to_rest, new_continuation
 
         runner, result = self._runner, outcome.result
         assert runner is not None
@@ -218,6 +236,8 @@ class Refinement(QObject):
             return
         self._late.stop()
         self.activityChanged.emit("")
+        if result is not None and has_come_to_rest(result) and not outcome.error_text:
+            self.solved.emit(runner.spec, outcome)
         self._show_at_rest()
         if outcome.error_text:
             self._fail(outcome.error_text, outcome.details)

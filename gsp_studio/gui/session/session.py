@@ -78,8 +78,8 @@ class Session(QObject):
         live.renumbered.connect(display.renumber)
         live.killed.connect(lambda: display.move_marks(()))
         control.phaseChanged.connect(self._set_phase)
-        control.starting.connect(self.warm_fit.retire)
-        control.starting.connect(self.basis.drop_refinement)
+        for stops in (self.warm_fit.retire, self.basis.drop_refinement, self.basis.path.hold):
+            control.starting.connect(stops)
         control.shown.connect(self._show_run)
         self.runs.changed.connect(lambda *_: analyses.keep_check_of(self.runs.current))
         analyses.stabilityFound.connect(lambda of, found: self._tell_stability(self.runs.keep_stability(of, found)))
@@ -118,8 +118,10 @@ class Session(QObject):
 
         self.activity.set_compiling(is_compiling())
         self.live.poll()
-        if not self.live.is_going and not self.warm_fit.is_running:
-            self.basis.go_on()
+        if self.live.is_going or self.warm_fit.is_coming:
+            self.basis.path.hold()
+        else:
+            self.basis.go_on(is_quiet=self.analyses.stability_check.entry is None)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Stop everything that runs and wait for it; True when no thread of the session is alive."""
@@ -186,7 +188,7 @@ class Session(QObject):
     @property
     def can_cancel(self) -> bool:
         """Whether there is something that `cancel` would end."""
-        beside = self.loader.is_loading or self.basis.is_refining or self.analyses.stability_check.entry is not None
+        beside = self.loader.is_loading or self.basis.is_working or self.analyses.stability_check.entry is not None
         return self.phase in (Phase.RUNNING, Phase.PAUSED) or beside
 
     def cancel(self) -> None:
@@ -195,6 +197,8 @@ class Session(QObject):
             self.control.cancel()
         elif self.basis.stop_refining():
             self.logged.emit("Refining stopped.")
+        elif self.basis.path.is_working and self.basis.path.stop():
+            self.logged.emit("The solved path was stopped; its points are kept.")
         elif self.analyses.stability_check.cancel():
             self.logged.emit("The check of the basis images was cancelled.")
         else:

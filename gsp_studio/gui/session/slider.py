@@ -35,6 +35,7 @@ class Slider(QObject):
         self.is_free = False
         #: The targets have been moved since the basis was pinned.
         self._is_moved = False
+        settings.choiceChanged.connect(basis.path.set_choice)
         settings.choiceSet.connect(self._follow_choice)
         settings.targetsSet.connect(self._follow_targets)
         settings.weightsSet.connect(self._reweigh)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
@@ -58,6 +60,7 @@ class ScrubPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
         for part in (self._knee, self._line, self._dot):
             item.addItem(part)
         self._x, self._y = np.zeros(0), np.zeros(0)
+        self._ends = 0.0, 1.0
         self._dragging = False
         self.follow_theme()
 
@@ -71,33 +74,42 @@ class ScrubPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
         self._dot.setBrush(pg.mkBrush(theme.canvas_accent))
         self._knee.setPen(pg.mkPen(theme.curve_target, width=1, style=Qt.PenStyle.DashLine))
 
-    def set_curve(self, x: Array, y: Array, top: float, knee: float) -> None:
-        """Draw this curve, from its first x to its last and from 0 to `top`; NaN for no knee."""
+    def set_curve(self, x: Array, y: Array, top: float, knee: float, first: float = math.inf) -> None:
+        """Draw this curve, from its first x, or `first` where that is less, to its last and from 0 to `top`.
+
+        NaN for no knee.
+        """
         self._x, self._y = x, y
+        self._ends = min(float(x[0]), first), float(x[-1])
         self._curve.setData(x, y)
-        width = max(1e-6, float(x[-1] - x[0]))
+        low, high = self._ends
+        width = max(1e-6, high - low)
         self.getPlotItem().setRange(
-            xRange=(float(x[0]) - 0.01 * width, float(x[-1]) + 0.01 * width), yRange=(-0.02 * top, top), padding=0
+            xRange=(low - 0.01 * width, high + 0.01 * width), yRange=(-0.02 * top, top), padding=0
         )
         self._knee.setVisible(knee == knee)
         if knee == knee:
             self._knee.setValue(knee)
 
-    def set_value(self, x: float) -> None:
-        """Put the line there; outside of the curve it is at its end."""
+    def set_value(self, x: float, y: float = math.nan) -> None:
+        """Put the line there, its dot at y, or on the curve; outside of the range it is at its end."""
         if len(self._x):
-            x = float(np.clip(x, self._x[0], self._x[-1]))
+            x = float(np.clip(x, *self._ends))
             self._line.setValue(x)
-            self._dot.setData([x], [float(np.interp(x, self._x, self._y))])
+            self._dot.setData([x], [float(np.interp(x, self._x, self._y)) if math.isnan(y) else y])
 
     def place_of(self, x: float) -> QPointF:
         """Return the place of an x, in this widget's coordinates, at half its height."""
         scene = self.getPlotItem().vb.mapViewToScene(QPointF(x, 0.0))
         return QPointF(self.mapFromScene(scene).x(), self.height() / 2)
 
+    def value_at(self, point: QPointF) -> float:
+        """Return the x under a point of this widget, within the curve's range."""
+        x = self.getPlotItem().vb.mapSceneToView(self.mapToScene(point.toPoint())).x()
+        return float(np.clip(x, *self._ends))
+
     def _scrub(self, event: QMouseEvent) -> None:
-        x = self.getPlotItem().vb.mapSceneToView(self.mapToScene(event.position().toPoint())).x()
-        self.scrubbed.emit(float(np.clip(x, self._x[0], self._x[-1])))
+        self.scrubbed.emit(self.value_at(event.position()))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton and len(self._x):

@@ -24,7 +24,7 @@ from gsp_studio.backends.backend import Array, BackendUnavailable, OutOfDeviceMe
 __all__ = ["Device", "Transfer", "cp", "device_name", "problem", "source"]
 
 #: The program, in the order in which its files are joined.
-SOURCES = ("common", "root", "project", "steps", "columns", "solver", "path")
+SOURCES = ("common", "root", "project", "steps", "price", "columns", "solver", "path")
 #: The oldest compute capability: older ones lack the instruction that waits, and CUDA 13 does not know them.
 OLDEST = 70
 #: The first compute capability with clusters of blocks.

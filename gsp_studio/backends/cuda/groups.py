@@ -287,13 +287,13 @@ class Projector:
         more: int = 0,
         pad: int = 0,
     ) -> None:
-        """Start a kernel by one cluster, or by `wanted` blocks or as many as can meet; `more` bytes of shared memory."""
+        """Start a kernel by a cluster, or `wanted` blocks or as many as can meet, with `more` shared memory."""
         if self._is_for_a_cluster(pieces, pad):
             near = 8 * (_NEAR_PIECE * pieces.count + _NEAR_VECTOR * pieces.vectors + 8)
             shared = 8 * self._told(self.device.of_cluster) + near + more
             if shared <= self.device.most_shared:
-                grid = (self.device.cluster,)
-                self.device.launch(f"{name}_in_cluster", dtype, grid, self.device.of_cluster, arguments, shared)
+                name, grid, block = f"{name}_in_cluster", (self.device.cluster,), self.device.of_cluster
+                self.device.launch(name, dtype, grid, block, arguments, shared)
                 return
         shared = 8 * self._told(block) + more
         grid = (min(wanted, self.device.most_together(name, dtype, block, shared)),)
@@ -327,8 +327,7 @@ class Projector:
             Sweeps at most.
         tol : float
         """
-        (B, G, product), (old, V), pieces = quadratic, moving, asked.pieces
-        r, m = V.shape
+        (B, G, product), (old, V), pieces, (r, m) = quadratic, moving, asked.pieces, moving[1].shape
         width = STRIP * max(1, -(-m // (STRIP * _MOST_STRIPS)))
         strips = -(-m // width)
         sums = cp.empty((7 + r) * strips + r, np.float64)
@@ -338,7 +337,7 @@ class Projector:
             *(float(share), width, strips, sums, int(count), float(tol)),
         )
         block = self.device.large
-        wanted = max(self._blocks_for(pieces.count, block), self._blocks_for(strips, block))
+        wanted = self._blocks_for(max(pieces.count, strips), block)
         self._launch_on("price", pieces, V.dtype, arguments, block, wanted)
 
     def _is_for_a_cluster(self, pieces: Pieces, pad: int) -> bool:

@@ -547,7 +547,7 @@ def test_the_fake_has_no_names_that_cupy_lacks():
 
 def test_the_sources_are_in_the_package() -> None:
     folder = Path(backends.__file__).parent / "cuda"
-    assert len(list(folder.glob("*.cu"))) == 7
+    assert len(list(folder.glob("*.cu"))) == 8
 
 
 # --- workers of a cluster -----------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "gsp_studio" / "backends" / "cuda"
-SOURCES = ("common", "root", "project", "steps", "columns", "solver", "path")
+SOURCES = ("common", "root", "project", "steps", "price", "columns", "solver", "path")
 REALS = ["float", "double"]
-KERNELS = 16
+KERNELS = 18
 
 
 def program() -> str:
@@ -70,7 +70,7 @@ def test_nvcc_takes_every_kernel(real: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("real", REALS)
-@pytest.mark.parametrize("capability", [70, 90])
+@pytest.mark.parametrize("capability", [70, 80, 90, 100])
 def test_nvrtc_takes_every_kernel(real: str, capability: int) -> None:
     library = nvrtc()
     if library is None:

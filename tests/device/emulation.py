@@ -22,6 +22,7 @@ _KERNEL = re.compile(
     r'extern "C" __global__ void\s+(?:IN_CLUSTER\s+)?(?:__launch_bounds__\(([^)]*)\)\s*)?(\w+)\(([^)]*)\)\s*\{',
     re.MULTILINE,
 )
+_ARGUMENTS = re.compile(r"#define (\w+_ARGUMENTS)\s+((?:.*\\\n)*.*)")
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,10 @@ class Signature:
 
 
 def signatures(source: str) -> dict[str, Signature]:
-    """All kernels of a program."""
+    """All kernels of a program, with lists of arguments that several of them share written out."""
     found = {}
+    for name, text in _ARGUMENTS.findall(source):
+        source = re.sub(rf"(?<=[(,\s]){name}(?=[,)])", text.replace("\\\n", " "), source)
     for bounds, name, text in _KERNEL.findall(source):
         most = bounds.partition(",")[0].strip()
         lanes = re.search(rf"#define {most} (\d+)", source)

@@ -216,6 +216,19 @@ template <class T> static T __shfl_xor_sync(unsigned int mask, T value, int dist
     return found;
 }
 
+template <class T> static T __shfl_sync(unsigned int mask, T value, int from) {
+    emulator::Warp& warp = emulator::warp_of();
+    int lane = (int)(threadIdx.x % WARP);
+    memcpy(&warp.bits[lane], &value, sizeof(T));
+    emulator::meet(warp.meeting);
+    T found;
+    memcpy(&found, &warp.bits[from], sizeof(T));
+    emulator::meet(warp.meeting);
+    return found;
+}
+
+static int __ffs(int bits) { return __builtin_ffs(bits); }
+
 static unsigned int __ballot_sync(unsigned int mask, int vote) {
     emulator::Warp& warp = emulator::warp_of();
     int lane = (int)(threadIdx.x % WARP);

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import fakes
 import numpy as np
@@ -18,6 +19,7 @@ from PySide6.QtWidgets import QWidget
 from gsp_studio.engine.run import FinishReason, Outcome
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.jobs import projector
+from gsp_studio.gui.jobs.compute import continued, new_refinement, retargeted
 from gsp_studio.gui.panels.model import ModelPanel
 from gsp_studio.gui.state import Phase, RunSettings
 from gsp_studio.gui.widgets.device_label import DeviceLabel
@@ -111,6 +113,34 @@ def test_a_drag_of_a_large_basis_is_computed_where_that_lives(monkeypatch: pytes
     buffer.fill_greys(glimpse.W, glimpse.tops, False)
     same.fill(shown.W, shown.order, False)
     assert np.abs(buffer.pixels.astype(int) - same.pixels).max() <= 1
+
+
+@pytest.mark.skipif(emulation.compiler() is None, reason="needs a C++ compiler for the fake device")
+def test_a_refinement_follows_the_slider_on_the_device() -> None:
+    """The run that the window starts from what is on the screen, whose target moves while it runs."""
+    with on_fake_device() as machine:
+        data = fakes.dataset()
+        pinned = replace(fakes.pinned(data), backend="cuda")
+        choice = replace(RunSettings().with_params(rank=pinned.W.shape[1], sparsity=0.7), backend="cuda")
+        moved = choice.with_params(sparsity=0.85)
+        results = {}
+        for where in ("cuda", "cpu"):
+            here = replace(choice, backend=where)
+            runner = new_refinement(data, here, pinned, projector.Projector(pinned, data).show(0.7))
+
+            def look(record: Any, runner: Any = runner) -> None:
+                if record.n_iter == 3:
+                    runner.steer(retargeted(runner.spec, runner.params, moved, record.n_iter))
+
+            machine.launches.clear()
+            outcome = runner.run(look)
+            assert outcome.reason is not FinishReason.FAILED, outcome.error_text
+            assert outcome.result.sparsity == pytest.approx(0.85, abs=1e-4)
+            assert bool({"price", "price_in_cluster"} & set(machine.launches)) == (where == "cuda")
+            further = continued(runner.spec, outcome.result, moved).run()
+            assert further.result.error <= outcome.result.error * (1 + 1e-6)
+            results[where] = outcome.result.error
+        assert results["cuda"] == pytest.approx(results["cpu"], rel=1e-2)
 
 
 def test_a_full_device_is_one_dialog_that_offers_the_processor(faces_window: MainWindow) -> None:

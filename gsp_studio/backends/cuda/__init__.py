@@ -102,6 +102,7 @@ def _backend(device: Any) -> Backend:
         filling=filling,
         step_distance=step_distance,
         scope=device.scope,
+        clock=device.clock,
         descend=solver.descend,
         transfer=lambda arrays: Transfer(device, arrays),
         remote=_remote(device, solver, adopt, streamed),

@@ -8,6 +8,8 @@ work is on CuPy's default stream, in order; only transfers to and from the host 
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -24,7 +26,7 @@ from gsp_studio.backends.backend import Array, BackendUnavailable, OutOfDeviceMe
 __all__ = ["Device", "Transfer", "cp", "device_name", "problem", "source"]
 
 #: The program, in the order in which its files are joined.
-SOURCES = ("common", "root", "project", "steps", "columns", "solver", "path")
+SOURCES = ("common", "root", "project", "steps", "price", "columns", "solver", "path")
 #: The oldest compute capability: older ones lack the instruction that waits, and CUDA 13 does not know them.
 OLDEST = 70
 #: The first compute capability with clusters of blocks.
@@ -116,6 +118,7 @@ class Device:
         self._kernels: dict[tuple[str, str], Any] = {}
         self._granted: dict[tuple[str, str], int] = {}
         self._residents: dict[tuple[str, str, int, int], int] = {}
+        self._compiling = threading.local()
         with self.scope():
             self.side = cp.cuda.Stream(non_blocking=True)
             try:
@@ -205,10 +208,19 @@ class Device:
 
     def _kernel(self, ctype: str, name: str) -> Any:
         if (ctype, name) not in self._kernels:
+            started = time.perf_counter()
             if ctype not in self._modules:
                 self._modules[ctype] = cp.RawModule(code=source(), options=(f"-DREAL={ctype}", "-std=c++14"))
-            self._kernels[ctype, name] = self._modules[ctype].get_function(name)
+            self._kernels[ctype, name] = self._modules[ctype].get_function(name)  # the first one compiles all of them
+            self._compiling.seconds = self._compiled_seconds() + time.perf_counter() - started
         return self._kernels[ctype, name]
+
+    def _compiled_seconds(self) -> float:
+        return float(getattr(self._compiling, "seconds", 0.0))
+
+    def clock(self) -> float:
+        """As ``time.perf_counter``, and stands still while this thread compiles kernels."""
+        return time.perf_counter() - self._compiled_seconds()
 
     # Arrays
 

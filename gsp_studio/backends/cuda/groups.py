@@ -53,6 +53,8 @@ _FEW, _SHORT = 2048, 4096
 _SUMS, _TOLD, _NUMBERS = 5, 24, 7
 # Numbers that a cluster's blocks have in their shared memory, for a piece and for a vector; see `bring_all`.
 _NEAR_PIECE, _NEAR_VECTOR = 2 * _SUMS + 3, 11
+#: Pixels of a strip at least, and strips at most; see `price.cu`.
+STRIP, _MOST_STRIPS = 32, 4096
 #: Rows of a tile of a gradient, as in `steps.cu`.
 ROWS_AT_ONCE = 8
 WARP = 32
@@ -241,35 +243,102 @@ class Projector:
         self, asked: Asked, hint: float, below: float, going_on: tuple[Any, ...] | None = None, pad: int = 0
     ) -> None:
         """Start the kernel."""
-        c, pieces, weights = asked.c, asked.pieces, asked.weights
-        s, kind, room = asked.s, asked.kind, asked.room
-        own, r = c if weights.kind == 0 else weights.values, pieces.vectors
-        prunes = self._prunes(pieces, weights, kind)
+        c, pieces, s, kind, room = asked.c, asked.pieces, asked.s, asked.kind, asked.room
+        r = pieces.vectors
         arguments = (
-            *(c, own, weights.kind, pieces.vector, pieces.start, pieces.stop, pieces.first, pieces.offsets),
-            *(weights.gain, weights.norm, weights.span, pieces.count, r),
-            *(0.0 if kind == EACH else float(s), kind, int(prunes), below if prunes else 1.0),
-            hint if hint == OF_RUN else max(0.0, float(hint)),  # below 0, as it can be by rounding, says otherwise
-            c if kind == FREE else room.out,
-            *(room.sums, room.live, room.coef, room.best, room.sparsities, room.results, room.barrier, room.told),
-            *(room.run, s if kind == EACH else room.run),
+            *self._of_group(asked, hint, below),
+            *(kind, s if kind == EACH else room.run),
             *((c, c, c, c, c, 0.0, 0, 0, 0.0) if going_on is None else going_on),
         )
         gram = 8 * (2 * r + 2) + r * pad * c.dtype.itemsize if pad else 0
-        if self._is_for_a_cluster(pieces, pad):
-            block = self.device.of_cluster
-            shared = 8 * (self._told(block) + _NEAR_PIECE * pieces.count + _NEAR_VECTOR * r + 8) + gram
-            if shared <= self.device.most_shared:
-                grid = (self.device.cluster,)
-                self.device.launch("project_in_cluster", c.dtype, grid, block, arguments, shared)
-                return
         is_small = pieces.longest <= _SHORT if kind == EACH else pieces.count <= _FEW
         block = self.device.small if is_small else self.device.large
-        warps, shared = block // WARP, 8 * self._told(block) + gram
         tiles = -(-pieces.longest // WARP) * (pad // ROWS_AT_ONCE)
-        wanted = max(r if kind == EACH else -(-pieces.count // warps), -(-tiles // warps))
-        grid = (min(wanted, self.device.most_together("project", c.dtype, block, shared)),)
-        self.device.launch("project", c.dtype, grid, block, arguments, shared, together=grid[0] > 1)
+        wanted = max(r if kind == EACH else self._blocks_for(pieces.count, block), self._blocks_for(tiles, block))
+        self._launch_on("project", pieces, c.dtype, arguments, block, wanted, gram, pad)
+
+    def _of_group(self, asked: Asked, hint: float, below: float) -> tuple[Any, ...]:
+        """The arguments that every kernel of a group takes; see `steps.cu`."""
+        c, pieces, weights, kind, room = asked.c, asked.pieces, asked.weights, asked.kind, asked.room
+        own, prunes = c if weights.kind == 0 else weights.values, self._prunes(pieces, weights, kind)
+        return (
+            *(c, own, weights.kind, pieces.vector, pieces.start, pieces.stop, pieces.first, pieces.offsets),
+            *(weights.gain, weights.norm, weights.span, pieces.count, pieces.vectors),
+            *(0.0 if kind == EACH else float(asked.s), int(prunes), below if prunes else 1.0),
+            hint if hint == OF_RUN else max(0.0, float(hint)),  # below 0, as it can be by rounding, says otherwise
+            c if kind == FREE else room.out,
+            *(room.sums, room.live, room.coef, room.best, room.sparsities, room.results, room.barrier, room.told),
+            room.run,
+        )
+
+    @staticmethod
+    def _blocks_for(items: int, block: int) -> int:
+        """Blocks whose warps have an item each."""
+        return -(-items // (block // WARP))
+
+    def _launch_on(
+        self,
+        name: str,
+        pieces: Pieces,
+        dtype: Any,
+        arguments: tuple[Any, ...],
+        block: int,
+        wanted: int,
+        more: int = 0,
+        pad: int = 0,
+    ) -> None:
+        """Start a kernel by a cluster, or `wanted` blocks or as many as can meet, with `more` shared memory."""
+        if self._is_for_a_cluster(pieces, pad):
+            near = 8 * (_NEAR_PIECE * pieces.count + _NEAR_VECTOR * pieces.vectors + 8)
+            shared = 8 * self._told(self.device.of_cluster) + near + more
+            if shared <= self.device.most_shared:
+                name, grid, block = f"{name}_in_cluster", (self.device.cluster,), self.device.of_cluster
+                self.device.launch(name, dtype, grid, block, arguments, shared)
+                return
+        shared = 8 * self._told(block) + more
+        grid = (min(wanted, self.device.most_together(name, dtype, block, shared)),)
+        self.device.launch(name, dtype, grid, block, arguments, shared, together=grid[0] > 1)
+
+    def price(
+        self,
+        asked: Asked,
+        mu: float,
+        quadratic: tuple[Any, Any, Any],
+        moving: tuple[Any, Any],
+        share: float,
+        count: int,
+        tol: float,
+    ) -> None:
+        """Queue an update by shared-price HALS; see `price.cu`.
+
+        Parameters
+        ----------
+        asked : Asked
+            The projection that the price is found by; its c is room for what the images want.
+        mu : float
+            The price at which the update begins; below 0: none is known.
+        quadratic : tuple
+            B (r, m), G (r, r) and the product of G with the basis.
+        moving : tuple
+            The basis (r, m) as it begins, and the new one.
+        share : float
+            Of the price that is in force.
+        count : int
+            Sweeps at most.
+        tol : float
+        """
+        (B, G, product), (old, V), pieces, (r, m) = quadratic, moving, asked.pieces, moving[1].shape
+        width = STRIP * max(1, -(-m // (STRIP * _MOST_STRIPS)))
+        strips = -(-m // width)
+        sums = cp.empty((7 + r) * strips + r, np.float64)
+        arguments = (
+            *self._of_group(asked, OF_RUN if mu < 0.0 else mu, _BELOW),
+            *(old, V, cp.empty(r * m, V.dtype), B, product, G),
+            *(float(share), width, strips, sums, int(count), float(tol)),
+        )
+        block = self.device.large
+        wanted = self._blocks_for(max(pieces.count, strips), block)
+        self._launch_on("price", pieces, V.dtype, arguments, block, wanted)
 
     def _is_for_a_cluster(self, pieces: Pieces, pad: int) -> bool:
         return self.device.cluster > 0 and pieces.entries <= _CLUSTERED and pad * pieces.entries <= _CLUSTERED_PRODUCTS

@@ -128,9 +128,20 @@ class Solver:
     def shared_price(
         self, V: Any, B: Any, G: Any, s: float, weights: Array | None, mu: float, share: float, n_inner: int, tol: float
     ) -> tuple[Any, float]:
-        """As `Backend.shared_price`, on the host: the factor (r, m) goes there and back, X stays on the device."""
+        """As `Backend.shared_price`, in one launch; what meets a rare case is settled by the host's kernel."""
+        r, m = V.shape
+        w = None if weights is None else weights.astype(V.dtype)
+        if m > 1:
+            pieces, constants = self.projector.pieces(r, m), self.projector.weights(r, m, w)
+            room = self.projector.room(pieces, V.dtype)
+            new, wanted = cp.empty_like(V), cp.empty_like(V)
+            asked = Asked(wanted.reshape(-1), pieces, constants, s, GROUP, room)
+            self.projector.price(asked, mu, (B, G, G @ V), (V, new), share, n_inner, tol)
+            run = cp.asnumpy(room.run)
+            if not run[WORST]:
+                return new, float(run[HINT])
         get = self.device.get
-        new, mu = shared_price(get(V), get(B), get(G), s, weights, mu, share, n_inner, tol)
+        new, mu = shared_price(get(V), get(B), get(G), s, w, mu, share, n_inner, tol)
         return self.device.put(new), mu
 
     def _rows(self, r: int, of_each: int, taken: int) -> int:

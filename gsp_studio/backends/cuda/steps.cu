@@ -314,42 +314,45 @@ static __device__ void work(Group& g, const Team& grid, integer kind, int may_pr
     if (grid.is_cluster) meet_in_cluster(); // others may still write into this block's memory
 }
 
-// What both kernels do with their arguments.
-#define WORK(is_cluster)                                                                                               \
+// Every kernel that projects a group takes these. A search begins at `below` times the hint.
+#define GROUP_ARGUMENTS                                                                                                \
+    REAL *c, const REAL *w, integer w_kind, const integer *vector, const integer *start, const integer *stop,          \
+        const integer *first, const integer *offsets, const double *gain, const double *norm, const double *span,      \
+        integer pieces, integer r, double s, integer may_prune, double below, double hint, REAL *out, double *sums,    \
+        integer *live, double *coef, integer *best, double *sparsities, double *results, unsigned int *barrier,        \
+        double *told, double *run
+
+// The blocks, the group, and what is found, from these arguments.
+#define GROUP_OF_ARGUMENTS(is_cluster)                                                                                 \
     DYNAMIC_SHARED                                                                                                     \
     Team grid = {(integer)blockIdx.x, (integer)gridDim.x, barrier, told, is_cluster};                                  \
     Group g = {c,   w,    w_kind, vector, start, stop, first,  offsets, gain, norm,                                    \
                span, out, sums,   sums,   live,  pieces, 0,    r,       s};                                            \
-    Found to = {coef, sparsities, results, best};                                                                      \
-    Moving x = {old, V, Y, c, B, G, L, tol, pad, count};                                                               \
-    work(g, grid, kind, (int)may_prune, below, hint, targets, dynamic_shared, to, x, run);
+    Found to = {coef, sparsities, results, best};
 
 // `count` 0: project c into out. `kind` 1: all vectors one group, 2: every vector a group of its own, to its own of the
-// targets. The search of one group begins at `below` times the hint, or where the run says if that is negative, and
-// leaves its multiplier there.
+// targets. The search of one group begins where the run says if the hint is negative, and leaves its multiplier there.
 // Else at most `count` steps of length ``1 / L`` by fast gradient, each projected; `kind` 0: no projection. V begins as
 // `old`. L = 0: the largest eigenvalue of G is found here, and the outcome is UNBOUNDED_GRAM where it is not. `pad` 0:
 // one step that goes on, whose gradient was computed before, into c; nothing happens to a run that is done. An update
 // begins with the hint, or goes on where that is negative.
+#define UPDATE_ARGUMENTS                                                                                               \
+    integer kind, const double *targets, const REAL *old, REAL *V, REAL *Y, const REAL *B, const REAL *G, double L,    \
+        integer pad, integer count, double tol
+
+#define WORK(is_cluster)                                                                                               \
+    GROUP_OF_ARGUMENTS(is_cluster)                                                                                     \
+    Moving x = {old, V, Y, c, B, G, L, tol, pad, count};                                                               \
+    work(g, grid, kind, (int)may_prune, below, hint, targets, dynamic_shared, to, x, run);
+
 extern "C" __global__ void __launch_bounds__(1024)
-project(REAL* c, const REAL* w, integer w_kind, const integer* vector, const integer* start, const integer* stop,
-        const integer* first, const integer* offsets, const double* gain, const double* norm, const double* span,
-        integer pieces, integer r, double s, integer kind, integer may_prune, double below, double hint, REAL* out,
-        double* sums, integer* live, double* coef, integer* best, double* sparsities, double* results,
-        unsigned int* barrier, double* told, double* run, const double* targets, const REAL* old, REAL* V, REAL* Y,
-        const REAL* B, const REAL* G, double L, integer pad, integer count, double tol) {
+project(GROUP_ARGUMENTS, UPDATE_ARGUMENTS) {
     WORK(0)
 }
 
 // The same by one cluster, for what is small: its blocks meet ten times as quickly.
 extern "C" __global__ void IN_CLUSTER __launch_bounds__(512)
-project_in_cluster(REAL* c, const REAL* w, integer w_kind, const integer* vector, const integer* start,
-                   const integer* stop, const integer* first, const integer* offsets, const double* gain,
-                   const double* norm, const double* span, integer pieces, integer r, double s, integer kind,
-                   integer may_prune, double below, double hint, REAL* out, double* sums, integer* live, double* coef,
-                   integer* best, double* sparsities, double* results, unsigned int* barrier, double* told,
-                   double* run, const double* targets, const REAL* old, REAL* V, REAL* Y, const REAL* B, const REAL* G,
-                   double L, integer pad, integer count, double tol) {
+project_in_cluster(GROUP_ARGUMENTS, UPDATE_ARGUMENTS) {
     WORK(1)
 }
 

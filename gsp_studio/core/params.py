@@ -160,6 +160,10 @@ class Params:
     extrapolate : bool
         `ahals` and `nenmf` update both factors, `gsphals` and `wgsphals` the coefficients, from a point ahead of the
         last iterate (`core.momentum`); other methods never do. The paper's A-HALS does not.
+    held_out : float
+        Share of the known entries that are left out by `seed`, and predicted: the error there, in
+        `Iterate.held_out_error`, says whether a fit describes more than the entries that it has seen. 0 for none.
+        Fixed while a run goes on.
     """
 
     rank: int = _described(
@@ -213,6 +217,13 @@ class Params:
         0.1, "Inner tolerance", "end an update at this fraction of its first step", _TOLERANCE, is_flag=False
     )
     extrapolate: bool = _described(True, "Extrapolate", "go ahead along the last step where the method can")
+    held_out: float = _described(
+        0.0,
+        "Held out",
+        "share of the entries, drawn by the seed, that the fit does not see and that are predicted; 0 for none",
+        Range(0, 0.5, is_whole=False),
+        metavar="SHARE",
+    )
 
     def __eq__(self, other: object) -> bool:
         """Equal in every field; arrays entry by entry."""

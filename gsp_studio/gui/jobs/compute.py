@@ -204,13 +204,6 @@ def branched(entry: RunEntry, n_iter: int, s: float) -> Runner:
     return branch(entry.spec, entry.outcome.interventions, n_iter, lambda params: replace(params, sparsity=s))
 
 
-def records_of(result: Result) -> tuple[Record, ...]:
-    """The iterations of a run from its history."""
-    history = result.history
-    columns = (history.n_iter, history.error, history.sparsity, history.target, history.seconds)
-    return tuple(Record(int(row[0]), *map(float, row[1:])) for row in zip(*columns, strict=True))
-
-
 def entry_of(
     number: int,
     spec: RunSpec,

@@ -270,9 +270,9 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     words = sys.stderr if getattr(args, "json", False) else sys.stdout
     if words is sys.stderr:
         print(json.dumps({"folder": str(out), **summary_of(describe(dataset, run, []))}), flush=True)
-    held_out = "" if math.isnan(result.held_out_error) else f"  held out {100 * result.held_out_error:.3f} %"
+    of_others = "" if math.isnan(result.held_out_error) else f"  held out {100 * result.held_out_error:.3f} %"
     print(
-        f"error {100 * result.error:.3f} %{held_out}  sparsity {result.sparsity:.4f}  "
+        f"error {100 * result.error:.3f} %{of_others}  sparsity {result.sparsity:.4f}  "
         f"{result.n_iter} iterations in {result.history.seconds[-1]:.2f} s, {outcome.reason.value}  ({result.backend})",
         file=words,
     )

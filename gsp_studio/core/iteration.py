@@ -46,8 +46,8 @@ class Iteration:
         self.Xt, self.backend = adopted(Xt.T, backend, params.rank)
         self.missing = missing
         self.fill = None if missing is None else backend.filling(self.Xt, Xt, missing.places)
-        held_out = None if missing is None else missing.held_out
-        self.misfit = None if held_out is None else backend.misfit(self.Xt, Xt, held_out.places, held_out.values)
+        left_out = None if missing is None else missing.left_out
+        self.misfit = None if left_out is None else backend.misfit(self.Xt, Xt, left_out.places, left_out.values)
         self.x_norm2 = squared_norm(Xt.T)
         self.asked = self.params = params
         self.method = METHODS[params.method]
@@ -236,9 +236,9 @@ class Iteration:
 
     def _held_out_error(self) -> float:
         """The error of the fit that was written last into the entries that the run has held out; NaN without any."""
-        if self.missing is None or self.missing.held_out is None or self.misfit is None:
+        if self.missing is None or self.missing.left_out is None or self.misfit is None:
             return math.nan
-        return relative(self.misfit(), self.missing.held_out.norm2)
+        return relative(self.misfit(), self.missing.left_out.norm2)
 
     def dead(self) -> tuple[int, ...]:
         """Basis images that are zero, or that no image uses."""

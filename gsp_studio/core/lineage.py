@@ -51,12 +51,13 @@ def ends_of_trials(history: History) -> Array:
     return np.asarray(last[history.trial[last] != 0])
 
 
-def settled(history: History) -> Array:
+def settled(history: History, of: Array | None = None) -> Array:
     """Errors that a readable plot has to hold: those of the run, and those that its trials ended with.
 
-    Left out are the first ones of a run, and all of trials on their way, which are far above.
+    Left out are the first ones of a run, and all of trials on their way, which are far above. `of` are other numbers
+    of the same iterations, by default their errors.
     """
-    error, main = history.error, history.trial == 0
+    error, main = history.error if of is None else of, history.trial == 0
     if main.all():
         return np.asarray(error[min(len(error) // _YOUNG, _MOST) :])
     ends = error[ends_of_trials(history)]

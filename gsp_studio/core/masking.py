@@ -121,14 +121,14 @@ class Missing:
         Of all, those that were held out included.
     norm2 : float
         ``||X||_F^2`` over the entries that are there.
-    held_out : HeldOut or None
+    left_out : HeldOut or None
     """
 
-    def __init__(self, filled: Array, missing: Array, held_out: HeldOut | None = None) -> None:
+    def __init__(self, filled: Array, missing: Array, left_out: HeldOut | None = None) -> None:
         """From images in rows (n, m) that hold 0 where `missing` (n, m) is True."""
         self.places = places_of(missing)
         self.norm2 = squared_norm(filled.T)
-        self.held_out = held_out
+        self.left_out = left_out
 
     def write(self, filled: Array, of_pixel: Array) -> None:
         """Fill with one value a pixel."""

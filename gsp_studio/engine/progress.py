@@ -73,10 +73,10 @@ class ProgressBar(ProgressLine):
         each = record.seconds / record.n_iter
         left = minutes(each * (self._total - record.n_iter))
         trying = f"trying {trial_words(record.trial)}  " if record.trial else ""
-        held_out = "" if math.isnan(record.held_out_error) else f"held out {100 * record.held_out_error:.3f} %  "
+        of_others = "" if math.isnan(record.held_out_error) else f"held out {100 * record.held_out_error:.3f} %  "
         return (
             f"{record.n_iter:{len(str(self._total))}}/{self._total}  {1e3 * each:.1f} ms/it  {left} left  "
-            f"{trying}error {100 * record.error:.3f} %  {held_out}s {record.sparsity:.4f} "
+            f"{trying}error {100 * record.error:.3f} %  {of_others}s {record.sparsity:.4f} "
         )
 
 

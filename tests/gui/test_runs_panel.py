@@ -169,3 +169,15 @@ def test_a_filter_leaves_the_rows_that_hold_all_words(panel: RunsPanel) -> None:
     assert left() == []
     panel.filter.clear()
     assert left() == [0, 1, 2]
+
+
+def test_an_error_of_fewer_entries_is_marked(panel: RunsPanel) -> None:
+    plain = fakes.run_entry(1, fakes.dataset())
+    panel.set_runs([plain, replace(plain, number=2, choice=plain.choice.with_params(held_out=0.02))], 0)
+    cells = [[panel.table.item(row, column) for column in range(panel.table.columnCount())] for row in (0, 1)]
+    assert [[item.text() for item in row if "12.500 %" in item.text()] for row in cells] == [
+        ["12.500 %"],
+        ["12.500 %*"],
+    ]
+    assert "* error of 98 % of the entries" in cells[1][0].toolTip()
+    assert "98 %" not in cells[0][0].toolTip()

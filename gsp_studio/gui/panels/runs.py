@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.state import RunEntry
-from gsp_studio.gui.texts import percent
+from gsp_studio.gui.texts import of_entries, percent
 from gsp_studio.gui.widgets.controls import label, plain
 
 if TYPE_CHECKING:
@@ -144,6 +144,8 @@ class RunsPanel(QWidget):
                     item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
             item.setText(text)
             lines = [entry.label, *(mark.line for mark in entry.marks), *_told(_TIPS.get(column))]
+            if of_entries(entry):
+                lines.append(f"* error{of_entries(entry)}, those that the run has seen")
             item.setToolTip(plain("\n".join(lines)))
 
     def _filter(self) -> None:
@@ -196,7 +198,7 @@ def _cells(entry: RunEntry) -> tuple[str, ...]:
         str(entry.choice.params.rank),
         target,
         f"{shown.attained:.4f}",
-        percent(shown.error),
+        percent(shown.error) + ("*" if of_entries(entry) else ""),
         str(done),
         f"{entry.seconds:.2f} s",
         entry.state,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,10 +95,8 @@ def report_of(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> str:
 
 def _held_out(run: ExportedRun) -> dict[str, str]:
     """Rows about the entries that the run has held out, if any."""
-    share, error = run.start.held_out, run.result.held_out_error
-    if not share:
-        return {}
-    return {"Held-out error": f"{100 * error:.4f} %, of the {100 * share:g} % of the entries that it has not seen"}
+    error = run.result.held_out_error
+    return {} if math.isnan(error) else {"Held-out error": f"{100 * error:.4f} %, of entries that it has not seen"}
 
 
 def _remarks(remarks: dict[str, Any]) -> str:

@@ -317,7 +317,7 @@ def _write_history(path: Path, result: Result) -> None:
         table.writerow([*names, "held_out_error", "phase", "follows"])
         for row in history.records():
             # NaN: the method has no target, the run has held nothing out.
-            target, held_out = ("" if value != value else repr(value) for value in (row.target, row.held_out_error))
+            target, unseen = ("" if value != value else repr(value) for value in (row.target, row.held_out_error))
             numbers = [row.n_iter, repr(row.error), f"{100 * row.error:.6f}", repr(row.sparsity), target]
             phase = trial_words(row.trial) or "run"
-            table.writerow([*numbers, f"{row.seconds:.6f}", held_out, phase, row.follows])
+            table.writerow([*numbers, f"{row.seconds:.6f}", unseen, phase, row.follows])

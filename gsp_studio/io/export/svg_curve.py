@@ -36,11 +36,11 @@ def error_curve(history: History) -> str:
     is_start = np.zeros(len(kept), bool)
     is_start[starts_of(history)] = True
     starts = np.flatnonzero(is_start[kept])
-    n, error, held_out = history.n_iter[kept], 100 * history.error[kept], 100 * history.held_out_error[kept]
+    n, error, unseen = history.n_iter[kept], 100 * history.error[kept], 100 * history.held_out_error[kept]
     values, lines = 100 * settled(history), [Line("error", n, error, starts=starts)]
-    if np.isfinite(held_out).any():
-        lines.append(Line("held-out error", n, held_out, _AMBER, starts))
-        values = np.r_[values, held_out[history.trial[kept] == 0]]
+    if np.isfinite(unseen).any():
+        lines.append(Line("held-out error", n, unseen, _AMBER, starts))
+        values = np.r_[values, 100 * settled(history, history.held_out_error)]
     return _figure("error, %", lines, values[np.isfinite(values)])
 
 

@@ -16,7 +16,7 @@ _YOUNG, _MOST = 10, 20
 
 
 def starts_of(history: History) -> Array:
-    """Indices of the iterations that do not follow the one before: the first, and where a trial begins or has ended."""
+    """Indices of the iterations that do not follow the one before: the first, and where a trial begins or ends."""
     if not len(history.n_iter):
         return np.zeros(0, np.int64)
     return np.flatnonzero(np.r_[True, history.follows[1:] != history.n_iter[:-1]])
@@ -51,13 +51,12 @@ def ends_of_trials(history: History) -> Array:
     return np.asarray(last[history.trial[last] != 0])
 
 
-def settled(history: History, of: Array | None = None) -> Array:
+def settled(history: History) -> Array:
     """Errors that a readable plot has to hold: those of the run, and those that its trials ended with.
 
-    Left out are the first ones of a run, and all of trials on their way, which are far above. `of` are other numbers
-    of the same iterations, by default their errors.
+    Left out are the first ones of a run, and all of trials on their way, which are far above.
     """
-    error, main = history.error if of is None else of, history.trial == 0
+    error, main = history.error, history.trial == 0
     if main.all():
         return np.asarray(error[min(len(error) // _YOUNG, _MOST) :])
     ends = error[ends_of_trials(history)]

@@ -210,6 +210,10 @@ class History:
             )
         )
 
+    def chosen(self, some: Array) -> History:
+        """Some of its iterations, by a boolean array."""
+        return History(**{name: getattr(self, name)[some] for name in HISTORY})
+
     def records(self) -> tuple[Record, ...]:
         """Its iterations."""
         return tuple(map(Record, *(getattr(self, name).tolist() for name in HISTORY)))

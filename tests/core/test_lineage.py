@@ -52,6 +52,10 @@ def test_trials_that_were_given_up_do_not_lead():
     assert of(leads(history(*LONG[:4]))) == [3, 4, 5, 8, 9]
     assert of(leads(history(*LONG))) == [3, 4, 8, 9, 10, 11, 12, 13]
     whole = history(*LONG)
+    kept = whole.chosen(leads(whole))
+    assert kept.n_iter.tolist() == [3, 4, 8, 9, 10, 11, 12, 13]
+    assert kept.error.tolist() == [0.9, 0.8, 0.29, 0.28, 0.8, 0.2, 0.19, 0.18]
+    assert starts_of(kept).tolist() == [0, 2, 4]
     assert [whole.n_iter[k] for k in starts_of(whole)] == [1, 3, 6, 8, 10]
     assert [whole.n_iter[k] for k in ends_of_trials(whole)] == [2, 5, 7]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import fakes
 import pytest
 from handling import Listener, change_theme
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
@@ -167,12 +167,12 @@ def test_one_click_holds_entries_out(panel: RunPanel) -> None:
     box = panel.held_out
     assert (box.isChecked(), box.isEnabled(), box.text()) == (False, True, "Hold out 2 %")
     assert "times as long" in box.toolTip()
-    QTest.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
+    QTest.mouseClick(box, Qt.MouseButton.LeftButton)
     assert heard["heldOutChosen"] == [0.02]
     panel.set_choice(RunSettings().with_params(held_out=0.05))
     assert (box.isChecked(), box.text()) == (True, "Hold out 5 %")
     assert heard["heldOutChosen"] == [0.02], "a value that is shown is no choice"
-    QTest.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
+    QTest.mouseClick(box, Qt.MouseButton.LeftButton)
     assert heard["heldOutChosen"] == [0.02, 0.0]
     panel.set_phase(Phase.RUNNING)
     assert not box.isEnabled()

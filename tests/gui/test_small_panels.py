@@ -196,8 +196,9 @@ class TestCurves:
         assert n == [*range(11, 21), *range(31, 41)]
         assert max(error[10:]) == pytest.approx(30.0)
         assert self.drawn(panel._errors.tried)[0] == [*range(1, 11), *range(21, 31)]
-        for curve, breaks in ((panel._error_curve, [9, 19]), (panel._errors.tried, [9, 19])):
-            assert np.flatnonzero(np.equal(curve.opts["connect"], 0)).tolist() == breaks, "no line from one to another"
+        assert panel._error_curve.opts["connect"] == "all", "the run follows the trial that led to it"
+        ends = np.flatnonzero(np.equal(panel._errors.tried.opts["connect"], 0))
+        assert ends.tolist() == [9, 19], "no line from one trial to another"
         low, high = panel._error_plot.getPlotItem().viewRange()[1]
         assert low < 25 < 40 < high < 45, "it holds the run and the ends of trials, not their starts"
         faint, bold = (curve.opts["pen"].color().alphaF() for curve in (panel._errors.tried, panel._error_curve))
@@ -231,6 +232,8 @@ class TestCurves:
         assert [text.text for _, text in panel._errors.legend.items] == ["error", "of held-out entries"]
         low, high = panel._error_plot.getPlotItem().viewRange()[1]
         assert low < 25 < 34 < high
+        panel.set_records([replace(r, held_out_error=2.0) if r.trial == 1 else r for r in self.with_trials(0.05)])
+        assert panel._error_plot.getPlotItem().viewRange()[1][1] < 45, "that of a trial that was given up is not drawn"
         colours = {curve.opts["pen"].color().name() for curve in (panel._error_curve, panel._errors.held_out)}
         assert len(colours) == 2
         panel.set_records([fakes.record(1), fakes.record(2)])

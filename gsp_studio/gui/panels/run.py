@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QKeyEvent
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QProgressBar, QSizePolicy, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QWidget
 
 from gsp_studio.core.trials import trial_words
 from gsp_studio.gui.state import Phase, Progress, RunSettings
@@ -50,7 +50,8 @@ class RunPanel(Themed, QWidget):
         self.run = Button()
         self.cancel = Button("Cancel")
         self.bar = QProgressBar()
-        self.held_out = QCheckBox()
+        self.held_out = Button()
+        self.held_out.setCheckable(True)
         self._numbers = reserve(label(), "8888/8888  ·  888.8 ms/it  ·  trying further start 8  ·  88:88 left")
         #: Made once in each theme: Qt's cache keeps the pixmaps of every new icon.
         self._icons: dict[str, QIcon] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,13 +43,15 @@ def faint(colour: str, alpha: float) -> QColor:
     return made
 
 
-def draw_pieces(curve: pg.PlotDataItem, n: Array, values: Array, chosen: Array, starts: Array) -> None:
-    """Draw chosen points (indices) of a curve, without a line to those at `starts` from the ones before."""
-    drawn = chosen[thinned(values[chosen])]
-    piece = np.searchsorted(starts, drawn, side="right")
+def draw_pieces(curve: pg.PlotDataItem, history: History, values: Array) -> None:
+    """Draw percentages against iterations, with a line to each from the one that it followed, where that is drawn."""
+    from gsp_studio.core.lineage import starts_of
+
+    drawn = thinned(values)
+    piece = np.searchsorted(starts_of(history), drawn, side="right")
     is_joined = np.append(piece[1:] == piece[:-1], False)
     connect = "all" if is_joined[:-1].all() else is_joined.astype(np.int32)
-    curve.setData(n[drawn], values[drawn], connect=connect)
+    curve.setData(history.n_iter[drawn], values[drawn], connect=connect)
 
 
 class PlotLegend(pg.LegendItem):  # type: ignore[misc]
@@ -96,20 +99,23 @@ class ErrorCurves:
 
     def draw(self, history: History) -> Array:
         """Draw the iterations of a run; return the percentages that the plot's range has to hold."""
-        from gsp_studio.core.lineage import leads, settled, starts_of
+        from gsp_studio.core.lineage import leads, settled
 
-        n, starts, leading = history.n_iter, starts_of(history), leads(history)
+        leading = leads(history)
+        kept, given_up = history.chosen(leading), history.chosen(~leading)
         has_held_out = not np.isnan(history.held_out_error[-1])
-        kept, given_up, none = np.flatnonzero(leading), np.flatnonzero(~leading), np.zeros(0, np.int64)
-        draw_pieces(self.error, n, 100.0 * history.error, kept, starts)
-        draw_pieces(self.tried, n, 100.0 * history.error, given_up, starts)
-        draw_pieces(self.held_out, n, 100.0 * history.held_out_error, kept if has_held_out else none, starts)
-        named = has_held_out, len(given_up) > 0
+        draw_pieces(self.error, kept, 100.0 * kept.error)
+        draw_pieces(self.tried, given_up, 100.0 * given_up.error)
+        seen = kept if has_held_out else kept.chosen(np.zeros(len(kept.n_iter), bool))
+        draw_pieces(self.held_out, seen, 100.0 * seen.held_out_error)
+        named = has_held_out, len(given_up.n_iter) > 0
         if named != self._named:
             self._named = named
             self._name()
-        values = [history.error, history.held_out_error] if has_held_out else [history.error]
-        return 100.0 * np.concatenate([settled(history, of) for of in values])
+        values = settled(history)
+        if has_held_out:
+            values = np.concatenate([values, settled(replace(kept, error=kept.held_out_error))])
+        return 100.0 * values
 
     def _name(self) -> None:
         has_held_out, has_tried = self._named

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,15 +32,12 @@ class Line:
 
 def error_curve(history: History) -> str:
     """The error of a run, and that of held-out entries; trials that led to nothing are in history.csv alone."""
-    kept = leads(history)
-    is_start = np.zeros(len(kept), bool)
-    is_start[starts_of(history)] = True
-    starts = np.flatnonzero(is_start[kept])
-    n, error, unseen = history.n_iter[kept], 100 * history.error[kept], 100 * history.held_out_error[kept]
-    values, lines = 100 * settled(history), [Line("error", n, error, starts=starts)]
+    kept = history.chosen(leads(history))
+    starts, unseen = starts_of(kept), 100 * kept.held_out_error
+    values, lines = 100 * settled(history), [Line("error", kept.n_iter, 100 * kept.error, starts=starts)]
     if np.isfinite(unseen).any():
-        lines.append(Line("held-out error", n, unseen, _AMBER, starts))
-        values = np.r_[values, 100 * settled(history, history.held_out_error)]
+        lines.append(Line("held-out error", kept.n_iter, unseen, _AMBER, starts))
+        values = np.r_[values, 100 * settled(replace(kept, error=kept.held_out_error))]
     return _figure("error, %", lines, values[np.isfinite(values)])
 
 

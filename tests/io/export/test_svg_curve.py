@@ -15,10 +15,10 @@ def history(held_out=float("nan")):
     )
 
 
-def test_trials_that_led_to_nothing_are_left_out_and_the_line_is_broken_there():
+def test_trials_that_led_to_nothing_are_left_out():
     drawn = error_curve(history())
     lines = re.findall(r'points="([^"]*)"', drawn)
-    assert [len(line.split()) for line in lines] == [1, 5]
+    assert [len(line.split()) for line in lines] == [6]
     assert ">90<" not in drawn
     assert ">30<" in drawn
     assert "held-out" not in drawn
@@ -26,7 +26,7 @@ def test_trials_that_led_to_nothing_are_left_out_and_the_line_is_broken_there():
 
 def test_held_out_errors_are_a_second_line_with_its_name():
     drawn = error_curve(history(0.25))
-    assert len(re.findall("<polyline", drawn)) == 4
+    assert len(re.findall("<polyline", drawn)) == 2
     assert len(set(re.findall(r'stroke="(#\w+)"', drawn))) == 2
     assert ">held-out error<" in drawn
 
@@ -36,3 +36,10 @@ def test_a_run_of_one_iteration_has_no_curve():
     assert error_curve(one) == sparsity_curve(one) == ""
     assert "average sparsity" in sparsity_curve(history())
     assert np.isnan(one.held_out_error[0])
+
+
+def test_a_line_ends_where_the_next_iteration_follows_one_that_is_not_drawn():
+    rows = [(0.3, 1, 0), (0.25, 1, 1), (0.2, 0, 2), (0.19, 0, 3), (0.9, 4, 2), (0.1, 4, 5), (0.09, 0, 6)]
+    made = [Record(n, e, 0.5, 0.5, 0.1 * n, trial=trial, follows=f) for n, (e, trial, f) in enumerate(rows, 1)]
+    lines = re.findall(r'points="([^"]*)"', error_curve(History.of(made)))
+    assert [len(line.split()) for line in lines] == [4, 3]

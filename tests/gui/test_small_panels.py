@@ -203,7 +203,7 @@ class TestCurves:
         assert low < 25 < 40 < high < 45, "it holds the run and the ends of trials, not their starts"
         faint, bold = (curve.opts["pen"].color().alphaF() for curve in (panel._errors.tried, panel._error_curve))
         assert faint < 0.5 < bold
-        assert [text.text for _, text in panel._errors.legend.items] == ["error", "other starts tried"]
+        assert [text.text for _, text in panel._errors.legend.items] == ["error", "other starts"]
         assert panel._errors.legend.isVisible()
         panel.set_records([fakes.record(k) for k in range(1, 9)])
         assert self.drawn(panel._errors.tried) == ([], [])
@@ -229,7 +229,7 @@ class TestCurves:
         n, unseen = self.drawn(panel._errors.held_out)
         assert n == list(range(31, 41))
         assert unseen == pytest.approx(list(np.linspace(35, 30, 10)))
-        assert [text.text for _, text in panel._errors.legend.items] == ["error", "of held-out entries"]
+        assert [text.text for _, text in panel._errors.legend.items] == ["error", "held out"]
         low, high = panel._error_plot.getPlotItem().viewRange()[1]
         assert low < 25 < 34 < high
         panel.set_records([replace(r, held_out_error=2.0) if r.trial == 1 else r for r in self.with_trials(0.05)])

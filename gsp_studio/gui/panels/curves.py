@@ -221,7 +221,7 @@ class CurvesPanel(Themed, QWidget):
             settled = self._overlay.settled(1)
         low, high = float(settled.min()), float(settled.max())
         margin = 0.08 * (high - low) or 1.0
-        top = high + margin
+        top = high + (3.0 if self._errors.legend.isVisible() else 1.0) * margin
         self._error_plot.setRange(xRange=(0, end), yRange=(max(0.0, low - margin), top), padding=0)
         self._draw_marks(top - 0.5 * margin)
         values = np.concatenate([sparsity, target[~np.isnan(target)], self._origin[:, 2]])

@@ -55,10 +55,11 @@ def draw_pieces(curve: pg.PlotDataItem, history: History, values: Array) -> None
 
 
 class PlotLegend(pg.LegendItem):  # type: ignore[misc]
-    """Names of curves in the upper right corner of a plot, on a ground that lets them through."""
+    """Names of curves in the upper right corner of a plot, below each other or in a line."""
 
-    def __init__(self, plot: pg.PlotWidget) -> None:
-        super().__init__(offset=(-8, 8), labelTextSize="8pt", verSpacing=-4)
+    def __init__(self, plot: pg.PlotWidget, is_line: bool = False) -> None:
+        columns = 3 if is_line else 1
+        super().__init__(offset=(-8, 2 if is_line else 8), labelTextSize="8pt", verSpacing=-4, colCount=columns)
         self.setParentItem(plot.getPlotItem().vb)
         self.hide()
 
@@ -78,7 +79,7 @@ class ErrorCurves:
 
     def __init__(self, plot: pg.PlotWidget) -> None:
         self.tried, self.error, self.held_out = (plot.plot() for _ in range(3))
-        self.legend = PlotLegend(plot)
+        self.legend = PlotLegend(plot, is_line=True)
         self._named: tuple[bool, bool] = (False, False)
         self._is_on = True
 
@@ -120,6 +121,6 @@ class ErrorCurves:
     def _name(self) -> None:
         has_held_out, has_tried = self._named
         named = [(self.error, "error")] if has_held_out or has_tried else []
-        named += [(self.held_out, "of held-out entries")] if has_held_out else []
-        named += [(self.tried, "other starts tried")] if has_tried else []
+        named += [(self.held_out, "held out")] if has_held_out else []
+        named += [(self.tried, "other starts")] if has_tried else []
         self.legend.show_curves(named if self._is_on else [])

@@ -65,3 +65,9 @@ def settled(history: History) -> Array:
     best = error[leads(history)]
     best = best[min(len(best) // _YOUNG, _MOST) :]
     return np.concatenate([ends, best[best <= ends.max()] if len(ends) else best])
+
+
+def settled_held_out(history: History) -> Array:
+    """Held-out errors beside `settled`: those of the iterations that `leads` names whose error a plot holds."""
+    kept = history.chosen(leads(history))
+    return np.asarray(kept.held_out_error[kept.error <= np.max(settled(history))])

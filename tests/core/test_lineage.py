@@ -1,10 +1,12 @@
 """Which iterations led to the result of a run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import gsp_studio as gs
-from gsp_studio.core.lineage import ends_of_trials, leads, settled, starts_of
+from gsp_studio.core.lineage import ends_of_trials, leads, settled, settled_held_out, starts_of
 from gsp_studio.core.results import History, Record
 
 
@@ -75,6 +77,14 @@ def test_a_plot_holds_the_run_and_the_ends_of_its_trials():
     assert sorted(settled(history(*LONG))) == [0.18, 0.19, 0.28, 0.29, 0.3, 0.35, 0.4]
     assert settled(history(*LONG[:2])).tolist() == [0.4, 0.3]
     assert settled(history((0, 0, [0.9] * 5 + [0.3] * 45))).tolist() == [0.3] * 45
+
+
+def test_a_plot_holds_held_out_errors_beside_errors_that_it_holds():
+    """Also while a trial leads whose first iterates are projections of a dense basis."""
+    for phases, expected in ((LONG[:2], [0.4]), (LONG, [0.39, 0.38, 0.3, 0.29, 0.28]), (LONG[3:4], [0.39, 0.38])):
+        found = history(*phases)
+        found = replace(found, held_out_error=found.error + 0.1)
+        np.testing.assert_allclose(settled_held_out(found), expected)
 
 
 def test_histories_of_damaged_files_end():

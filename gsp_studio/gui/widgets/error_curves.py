@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,7 +99,7 @@ class ErrorCurves:
 
     def draw(self, history: History) -> Array:
         """Draw the iterations of a run; return the percentages that the plot's range has to hold."""
-        from gsp_studio.core.lineage import leads, settled
+        from gsp_studio.core.lineage import leads, settled, settled_held_out
 
         leading = leads(history)
         kept, given_up = history.chosen(leading), history.chosen(~leading)
@@ -115,7 +114,7 @@ class ErrorCurves:
             self._name()
         values = settled(history)
         if has_held_out:
-            values = np.concatenate([values, settled(replace(kept, error=kept.held_out_error))])
+            values = np.concatenate([values, settled_held_out(history)])
         return 100.0 * values
 
     def _name(self) -> None:

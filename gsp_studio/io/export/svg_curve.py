@@ -5,13 +5,13 @@ from __future__ import annotations
 import html
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.core.lineage import leads, settled, starts_of
+from gsp_studio.core.lineage import leads, settled, settled_held_out, starts_of
 from gsp_studio.core.nmf import History
 
 Array = npt.NDArray[Any]
@@ -37,7 +37,7 @@ def error_curve(history: History) -> str:
     values, lines = 100 * settled(history), [Line("error", kept.n_iter, 100 * kept.error, starts=starts)]
     if np.isfinite(unseen).any():
         lines.append(Line("held-out error", kept.n_iter, unseen, _AMBER, starts))
-        values = np.r_[values, 100 * settled(replace(kept, error=kept.held_out_error))]
+        values = np.r_[values, 100 * settled_held_out(history)]
     return _figure("error, %", lines, values[np.isfinite(values)])
 
 

@@ -16,7 +16,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
 from gsp_studio.core.results import Record
-from gsp_studio.gui.panels.constraint_chip import ConstraintChip
+from gsp_studio.gui.panels.constraint_chip import ConstraintChip, _better_than
 from gsp_studio.gui.panels.curves import CurvesPanel, _tip, axis_end
 from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.log import LogPanel
@@ -109,6 +109,13 @@ class TestChip:
     def test_tool_tip_names_the_least_sparse(self, chip: ConstraintChip) -> None:
         chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.8, 0.9]), target=0.85))
         assert "0.8000" in chip.toolTip()
+
+    def test_a_run_is_better_than_another_by_the_error_of_the_same_entries_alone(self, chip: ConstraintChip) -> None:
+        here = fakes.run_entry(1, DATA, sparsities=np.full(5, 0.5), error=0.2)
+        better = fakes.run_entry(2, DATA, sparsities=np.full(5, 0.7), error=0.1)
+        assert len(_better_than((here, better), 0)) == 1
+        held_out = replace(better, choice=better.choice.with_params(held_out=0.02))
+        assert _better_than((here, held_out), 0) == ()
 
 
 class TestCurves:

@@ -19,7 +19,8 @@ def starts_of(history: History) -> Array:
     """Indices of the iterations that do not follow the one before: the first, and where a trial begins or ends."""
     if not len(history.n_iter):
         return np.zeros(0, np.int64)
-    return np.flatnonzero(np.r_[True, history.follows[1:] != history.n_iter[:-1]])
+    jumps: Array = np.flatnonzero(history.follows[1:] != history.n_iter[:-1])
+    return np.concatenate([[0], jumps + 1])
 
 
 def leads(history: History) -> Array:
@@ -30,10 +31,10 @@ def leads(history: History) -> Array:
     ndarray of bool
         False for trials that were given up.
     """
-    found = np.zeros(len(history.n_iter), bool)
     is_trial = history.trial != 0
     if not is_trial.any():
-        return ~found
+        return np.ones(len(is_trial), bool)
+    found = np.zeros(len(is_trial), bool)
     starts, target = starts_of(history), history.target[-1]
     is_met = np.isnan(target) | (history.sparsity >= target - attained_tolerance(np.float32))
     errors = np.where(is_met, history.error, np.inf)
@@ -67,7 +68,6 @@ def settled(history: History) -> Array:
     return np.concatenate([ends, best[best <= ends.max()] if len(ends) else best])
 
 
-def settled_held_out(history: History) -> Array:
-    """Held-out errors beside `settled`: those of the iterations that `leads` names whose error a plot holds."""
-    kept = history.chosen(leads(history))
-    return np.asarray(kept.held_out_error[kept.error <= np.max(settled(history))])
+def settled_held_out(kept: History, errors: Array) -> Array:
+    """Held-out errors beside those that `settled` names, of the iterations that `leads` does."""
+    return np.asarray(kept.held_out_error[kept.error <= np.max(errors)])

@@ -210,8 +210,8 @@ class History:
             )
         )
 
-    def chosen(self, some: Array) -> History:
-        """Some of its iterations, by a boolean array."""
+    def chosen(self, some: Array | slice) -> History:
+        """Some of its iterations, by a boolean array or a slice."""
         return History(**{name: getattr(self, name)[some] for name in HISTORY})
 
     def records(self) -> tuple[Record, ...]:

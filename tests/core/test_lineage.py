@@ -84,7 +84,7 @@ def test_a_plot_holds_held_out_errors_beside_errors_that_it_holds():
     for phases, expected in ((LONG[:2], [0.4]), (LONG, [0.39, 0.38, 0.3, 0.29, 0.28]), (LONG[3:4], [0.39, 0.38])):
         found = history(*phases)
         found = replace(found, held_out_error=found.error + 0.1)
-        np.testing.assert_allclose(settled_held_out(found), expected)
+        np.testing.assert_allclose(settled_held_out(found.chosen(leads(found)), settled(found)), expected)
 
 
 def test_histories_of_damaged_files_end():

@@ -102,11 +102,13 @@ class ErrorCurves:
         from gsp_studio.core.lineage import leads, settled, settled_held_out
 
         leading = leads(history)
-        kept, given_up = history.chosen(leading), history.chosen(~leading)
+        # Of a run without trials nothing is copied.
+        kept = history if leading.all() else history.chosen(leading)
+        given_up = history.chosen(slice(0)) if kept is history else history.chosen(~leading)
         has_held_out = not np.isnan(history.held_out_error[-1])
         draw_pieces(self.error, kept, 100.0 * kept.error)
         draw_pieces(self.tried, given_up, 100.0 * given_up.error)
-        seen = kept if has_held_out else kept.chosen(np.zeros(len(kept.n_iter), bool))
+        seen = kept if has_held_out else kept.chosen(slice(0))
         draw_pieces(self.held_out, seen, 100.0 * seen.held_out_error)
         named = has_held_out, len(given_up.n_iter) > 0
         if named != self._named:
@@ -114,7 +116,7 @@ class ErrorCurves:
             self._name()
         values = settled(history)
         if has_held_out:
-            values = np.concatenate([values, settled_held_out(history)])
+            values = np.concatenate([values, settled_held_out(kept, values)])
         return 100.0 * values
 
     def _name(self) -> None:

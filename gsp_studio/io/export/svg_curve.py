@@ -34,11 +34,11 @@ def error_curve(history: History) -> str:
     """The error of a run, and that of held-out entries; trials that led to nothing are in history.csv alone."""
     kept = history.chosen(leads(history))
     starts, unseen = starts_of(kept), 100 * kept.held_out_error
-    values, lines = 100 * settled(history), [Line("error", kept.n_iter, 100 * kept.error, starts=starts)]
+    values, lines = settled(history), [Line("error", kept.n_iter, 100 * kept.error, starts=starts)]
     if np.isfinite(unseen).any():
         lines.append(Line("held-out error", kept.n_iter, unseen, _AMBER, starts))
-        values = np.r_[values, 100 * settled_held_out(history)]
-    return _figure("error, %", lines, values[np.isfinite(values)])
+        values = np.r_[values, settled_held_out(kept, values)]
+    return _figure("error, %", lines, 100 * values)
 
 
 def sparsity_curve(history: History) -> str:

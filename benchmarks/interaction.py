@@ -302,7 +302,7 @@ def lateness(seconds: int) -> list[float]:
     timer.setInterval(5)
     timer.timeout.connect(note)
     bench.window.session.run_or_pause()
-    bench.wait(lambda: len(bench.window.curves._n) > 20)
+    bench.wait(lambda: bench.window.curves._count > 20)
     timer.start()
     last = time.perf_counter()
     loop = QEventLoop()  # the app's own would ask, before it ends, about the run that is going

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -336,6 +337,32 @@ def test_a_batch_goes_on_after_a_failure(stack, tmp_path, capsys):
     assert compared[1]["similarity"] < mean_cosine - 0.1, "above chance"
     assert main(["compare", *runs]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_entries_are_held_out_and_a_comparison_says_so(stack, tmp_path, capsys):
+    args = ["fit", str(stack), "--rank", "3", "--max-iter", "5", "--sparsity", "0.4", "--quiet"]
+    folders = [str(tmp_path / name) for name in ("all", "some")]
+    for folder, more in zip(folders, ([], ["--held-out", "0.02"]), strict=True):
+        assert main([*args, *more, "--out", folder]) == 0
+    told = capsys.readouterr().out
+    assert len(re.findall(r"error [\d.]+ %  held out [\d.]+ %  sparsity", told)) == 1
+    with open(os.path.join(folders[1], "run.json"), encoding="utf-8") as file:
+        run = json.load(file)
+    assert run["params"]["held_out"] == 0.02
+    assert main(["fit", "--config", folders[1], "--out", str(tmp_path / "again"), "--quiet"]) == 0
+    assert "the same to the last bit" in capsys.readouterr().out
+    assert main(["compare", *folders]) == 0
+    percent = f"{100 * run['result']['held_out_error']:.3f} %"
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == (
+        f"{folders[1]}: its error is that of the 98 % of the entries that it has seen; that of the others is {percent}"
+    )
+    assert main(["compare", *folders, "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)[1]["differs"]) == {"sparsity"}
+    with pytest.raises(SystemExit):
+        main([*args, "--held-out", "many", "--out", folders[0]])
+    assert main([*args, "--held-out", "0.7", "--out", str(tmp_path / "none")]) == 2
+    assert "held_out is 0.7; accepted is a number from 0 to 0.5" in capsys.readouterr().err
 
 
 def test_a_permuted_copy_compares_as_the_same(stack, tmp_path, capsys):

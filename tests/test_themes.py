@@ -27,6 +27,7 @@ GRAPHIC_PAIRS = [
     ("curve_error", "canvas"),
     ("curve_sparsity", "canvas"),
     ("curve_target", "canvas"),
+    ("curve_held_out", "canvas"),
     ("spread", "canvas"),
     *((colour, surface) for colour in ("accent", "border") for surface in SURFACES),
 ]

@@ -64,12 +64,12 @@ class Pending(Protocol):
 
 @dataclass(frozen=True)
 class Places:
-    """Missing entries of images in rows (n, m), image by image.
+    """Some entries of images in rows (n, m), image by image.
 
     Attributes
     ----------
     images, pixels : ndarray of int64
-        Of each missing entry.
+        Of each entry.
     starts : ndarray (n + 1,) of int64
         Those of image j are ``pixels[starts[j]:starts[j + 1]]``.
     """
@@ -174,6 +174,8 @@ class Backend:
     filling : (Xt, filled, Places) -> (V, H) -> ``||.||^2``
         How the fit ``W H`` is written into the missing entries of Xt, the same memory as `filled` of the host where
         Xt is no device's; each call gives the squared norm of what it has written.
+    misfit : (Xt, filled, Places, values of the host) -> () -> ``||.||^2``
+        How far the entries of Xt at places are from these values; Xt and `filled` as for `filling`.
     step_distance : (H, C, G, L, m, lengths of the host) -> float
         ``||K - max(0, K - (G K - C) / L)||_F``, K the rows of H times `lengths` (r,); m pixels say how many images are
         summed at once.
@@ -222,6 +224,7 @@ class Backend:
     measure: Callable[[Any, Any, Any, Array | None], Measured]
     penalized: Callable[[Any, Any, Any, Array], Any]
     filling: Callable[[Any, Array, Places], Callable[[Any, Any], float]]
+    misfit: Callable[[Any, Array, Places, Array], Callable[[], float]]
     step_distance: Callable[[Any, Any, Any, float, int, Array], float]
     scope: Callable[[], AbstractContextManager[Any]]
     clock: Callable[[], float] = time.perf_counter

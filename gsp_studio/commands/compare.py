@@ -68,4 +68,10 @@ def _exports(paths: Sequence[str], as_json: bool) -> int:
             f"{row['run'][-32:]:32} {row['method']:8} {row['rank']:4} {100 * row['error']:9.3f} % "
             f"{row['sparsity']:9.4f} {row['seconds']:7.2f} s {row['similarity']:7.4f}"
         )
+    if len({row["held_out"] for row in rows}) > 1:
+        for row in (row for row in rows if row["held_out"]):
+            print(
+                f"{row['run']}: its error is that of the {100 * (1 - row['held_out']):g} % of the entries that it has "
+                f"seen; that of the others is {100 * row['held_out_error']:.3f} %"
+            )
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import tempfile
@@ -266,8 +267,9 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     words = sys.stderr if getattr(args, "json", False) else sys.stdout
     if words is sys.stderr:
         print(json.dumps({"folder": str(out), **summary_of(describe(dataset, run, []))}), flush=True)
+    of_others = "" if math.isnan(result.held_out_error) else f"  held out {100 * result.held_out_error:.3f} %"
     print(
-        f"error {100 * result.error:.3f} %  sparsity {result.sparsity:.4f}  "
+        f"error {100 * result.error:.3f} %{of_others}  sparsity {result.sparsity:.4f}  "
         f"{result.n_iter} iterations in {result.history.seconds[-1]:.2f} s, {outcome.reason.value}  ({result.backend})",
         file=words,
     )

@@ -18,7 +18,7 @@ from gsp_studio.core.edits import Edit, Kill, Split, free_problem, free_rows
 from gsp_studio.core.initialization import best_scale, initial_factors
 from gsp_studio.core.masking import Missing
 from gsp_studio.core.methods import METHODS, UpdateBasis, new_sparse_coefficients
-from gsp_studio.core.metrics import GramError, squared_norm
+from gsp_studio.core.metrics import GramError, relative, squared_norm
 from gsp_studio.core.momentum import Momentum
 from gsp_studio.core.optimality import stationarity
 from gsp_studio.core.params import Params, row_weights
@@ -44,13 +44,14 @@ class Iteration:
         self.Xt, self.backend = adopted(Xt.T, backend, params.rank)
         self.missing = missing
         self.fill = None if missing is None else backend.filling(self.Xt, Xt, missing.places)
+        left_out = None if missing is None else missing.left_out
+        self.misfit = None if left_out is None else backend.misfit(self.Xt, Xt, left_out.places, left_out.values)
         self.x_norm2 = squared_norm(Xt.T)
         self.asked = self.params = params
         self.method = METHODS[params.method]
         self.updates: dict[tuple[str, tuple[int, ...]], UpdateBasis] = {}
         self.sparse_updates: dict[bool, UpdateBasis] = {}
-        # Missing entries are filled with the fit of what goes on, which has to be that of what is handed out.
-        self.trials = new_trials(params, self.method.has_price, can_be_dense=missing is None)
+        self.trials = new_trials(params, self.method.has_price)
         self.momentum = _momentum_of(params)
         self.error = math.inf
         self.n_iter = 0
@@ -105,16 +106,19 @@ class Iteration:
             self.seen = V
             before = (self.H, self.B, self.G)
             self.H, self.B, self.G, C = self._new_coefficients(params)
-            self._refill()
+            self._refill(V)
             found = self._measure(V, params)
             of = None if self.missing is None else self.missing.norm2
             gram = GramError(self.B.T, self.G, self.x_norm2, of, self.unit)
             left = self.x_norm2 - 2.0 * found.fit + found.own
             if not gram.is_accurate(left):
                 left = self.backend.residual(self.Xt, V, self.H)
+            held_out_error = self._held_out_error()
             sparsity_h = math.nan
             if params.sparsity_h is not None:
                 sparsity_h = float(np.mean(self.backend.sparsities(self.backend.gather(self.H), None)))
+            if self.V is not V:  # all that is handed out has been measured; now the fit of what goes on
+                self._refill(self.V)
         self.seconds += self.backend.clock() - started
         it = Iterate(
             n_iter=self.n_iter,
@@ -129,6 +133,9 @@ class Iteration:
             sparsity_h=sparsity_h,
             target_h=math.nan if params.sparsity_h is None else params.sparsity_h,
             dead=tuple(int(k) for k in np.flatnonzero(~found.is_alive)),
+            held_out_error=held_out_error,
+            trial=self.trials.number,
+            follows=self.trials.follows,
         )
         self.error = it.error
         if self.momentum.is_on:
@@ -143,7 +150,7 @@ class Iteration:
         if found is not now:
             self.V, self.H, self.B, self.G = found
             self._forget()
-            self._refill()
+            self._refill(self.V)
 
     def _end_trials(self) -> None:
         """Go on from the basis that was handed out last, which is what a change is about."""
@@ -219,11 +226,17 @@ class Iteration:
     def _sweep(self, H: Array, params: Params) -> tuple[Array, Array, Array]:
         return self.backend.sweep_coefficients(self.Xt, self.V, H, params.n_sweeps, params.inner_tol)
 
-    def _refill(self) -> None:
-        """Write the fit into the missing entries, so that the residual is that of the others."""
+    def _refill(self, V: Array) -> None:
+        """Write the fit of a basis into the missing entries, so that its residual is that of the others."""
         if self.missing is not None and self.fill is not None:
-            self.x_norm2 = self.missing.norm2 + self.fill(self.V, self.H)
+            self.x_norm2 = self.missing.norm2 + self.fill(V, self.H)
             self.B, self.G = self.backend.products(self.Xt, self.H)
+
+    def _held_out_error(self) -> float:
+        """The error of the fit that was written last into the entries that the run has held out; NaN without any."""
+        if self.missing is None or self.missing.left_out is None or self.misfit is None:
+            return math.nan
+        return relative(self.misfit(), self.missing.left_out.norm2)
 
     def dead(self) -> tuple[int, ...]:
         """Basis images that are zero, or that no image uses."""

@@ -1,11 +1,13 @@
 """Missing entries: dead pixels, or entries held out for cross-validation.
 
 They are filled with the fit of the iterate before (expectation-maximization: Zhang, Wang, Ford & Makedon 2006), so
-every update sees full data, and the error never rises by the filling. What is measured are the entries that are there.
+every update sees full data, and the error never rises by the filling. The error is that of the entries that are there;
+of those that a run has held out itself (`Params.held_out`) the fit's error is measured apart.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,9 @@ from gsp_studio.core.units import Unit, unit_of
 from gsp_studio.core.validation import check_data
 
 Array = npt.NDArray[Any]
+
+#: Tells the numbers that choose held-out entries from those of random starts by the same seed.
+_HELD_OUT = 0x68656C64
 
 
 def check_mask(mask: npt.ArrayLike, shape: tuple[int, int]) -> Array:
@@ -48,39 +53,100 @@ def apart(X: Any, mask: npt.ArrayLike | None) -> tuple[Any, Any]:
     return X.data, mask
 
 
+def draw_held_out(shape: tuple[int, int], share: float, seed: int, mask: Array | None = None) -> Array:
+    """Draw entries that a run leaves out, the same ones for the same numbers on every machine.
+
+    Parameters
+    ----------
+    shape : (m, n)
+    share : float
+        Of the known entries, in (0, 1); rounded to whole ones, and at least one.
+    seed : int
+        Its numbers are others than those of a random start by the same seed.
+    mask : ndarray (m, n) of bool, optional
+        True where an entry is missing; none of these is drawn.
+
+    Returns
+    -------
+    ndarray (m, n) of bool
+        True where an entry is left out.
+
+    Raises
+    ------
+    ValueError
+        Too few entries are known.
+    """
+    known = None if mask is None else np.flatnonzero(~mask.T)  # an image a row, as the solver has them
+    count = shape[0] * shape[1] if known is None else len(known)
+    chosen = max(1, round(share * count))
+    if chosen >= count:
+        raise ValueError(f"held_out needs at least 2 known entries; X has {count}")
+    drawn = np.random.default_rng((seed, _HELD_OUT)).choice(count, chosen, replace=False, shuffle=False)
+    found = np.zeros((shape[1], shape[0]), bool)
+    found.reshape(-1)[drawn if known is None else known[drawn]] = True
+    return found.T
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Entries that a run has left out itself, so that their values are known.
+
+    Attributes
+    ----------
+    places : Places
+    values : ndarray (count,)
+    norm2 : float
+        The sum of their squares.
+    """
+
+    places: Places
+    values: Array
+    norm2: float
+
+
+def places_of(chosen: Array) -> Places:
+    """Places of the entries of images in rows that are True in `chosen` (n, m)."""
+    images, pixels = (found.astype(np.int64) for found in np.nonzero(chosen))
+    starts = np.zeros(len(chosen) + 1, np.int64)
+    np.cumsum(np.bincount(images, minlength=len(chosen)), out=starts[1:])
+    return Places(images, pixels, starts)
+
+
 class Missing:
     """The missing entries of images that lie in rows.
 
     Attributes
     ----------
     places : Places
+        Of all, those that were held out included.
     norm2 : float
         ``||X||_F^2`` over the entries that are there.
+    left_out : HeldOut or None
     """
 
-    def __init__(self, filled: Array, missing: Array) -> None:
+    def __init__(self, filled: Array, missing: Array, left_out: HeldOut | None = None) -> None:
         """From images in rows (n, m) that hold 0 where `missing` (n, m) is True."""
-        images, pixels = (found.astype(np.int64) for found in np.nonzero(missing))
-        starts = np.zeros(len(filled) + 1, np.int64)
-        np.cumsum(np.bincount(images, minlength=len(filled)), out=starts[1:])
-        self.places = Places(images, pixels, starts)
+        self.places = places_of(missing)
         self.norm2 = squared_norm(filled.T)
+        self.left_out = left_out
 
     def write(self, filled: Array, of_pixel: Array) -> None:
         """Fill with one value a pixel."""
         filled[self.places.images, self.places.pixels] = of_pixel[self.places.pixels]
 
 
-def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing, Unit]:
+def fill_missing(X: Array, mask: Array | None, held_out: Array | None = None) -> tuple[Array, Missing, Unit]:
     """A copy of X, an image a row (n, m), whose missing entries hold the mean of their pixel where it is there.
 
-    What X holds at missing entries, NaN included, is never read.
+    What X holds at entries of the mask, NaN included, is never read.
 
     Parameters
     ----------
     X : ndarray (m, n)
-    mask : ndarray (m, n) of bool
+    mask : ndarray (m, n) of bool, optional
         True where an entry is missing.
+    held_out : ndarray (m, n) of bool, optional
+        True where a known entry is left out besides.
 
     Returns
     -------
@@ -93,17 +159,32 @@ def fill_missing(X: Array, mask: Array) -> tuple[Array, Missing, Unit]:
     Raises
     ------
     ValueError
-        Entries that NMF cannot use, see `checks.check_data`.
+        Entries that NMF cannot use, see `validation.check_data`.
     """
     filled = np.array(X.T, order="C")
-    gone = mask.T
+    gone = np.zeros(filled.shape, bool) if mask is None else mask.T
     filled[gone] = 0
     unit = unit_of(check_data(filled.T))
     scale_in_place(filled, -unit.data)
+    left_out = None
+    if held_out is not None:
+        left_out = _taken_out(filled, held_out.T)
+        gone = gone | held_out.T
     seen = len(filled) - gone.sum(axis=0)
     sums = filled.sum(axis=0, dtype=np.float64)
     overall = sums.sum() / seen.sum()
     means = np.divide(sums, seen, out=np.full(len(sums), overall), where=seen > 0)
-    missing = Missing(filled, gone)
+    missing = Missing(filled, gone, left_out)
     missing.write(filled, means)
     return filled, missing, unit
+
+
+def _taken_out(filled: Array, chosen: Array) -> HeldOut:
+    """Take entries out of images in rows, and leave 0 in their places."""
+    places, values = places_of(chosen), filled[chosen]
+    filled[chosen] = 0
+    norm2 = float(np.sum(np.square(values, dtype=np.float64)))
+    if norm2 == 0.0 or not filled.any():
+        which = "of the entries that are held out" if norm2 == 0.0 else "that is not held out"
+        raise ValueError(f"no entry {which} is larger than 0; hold out another share, or take another seed")
+    return HeldOut(places, values, norm2)

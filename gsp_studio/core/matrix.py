@@ -16,7 +16,7 @@ from gsp_studio.backends import Backend, get_backend, on_host
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
 from gsp_studio.backends.data_access import keeps_coefficients
 from gsp_studio.core.chunks import is_dask
-from gsp_studio.core.masking import Missing, apart, check_mask, fill_missing
+from gsp_studio.core.masking import Missing, apart, check_mask, draw_held_out, fill_missing
 from gsp_studio.core.params import Params
 from gsp_studio.core.units import Unit, unit_of
 from gsp_studio.core.validation import check_data, check_params
@@ -63,15 +63,20 @@ def prepared(X: Any, params: Params, mask: npt.ArrayLike | None) -> tuple[Any, M
     X, mask = apart(X, mask)
     X = as_compute_dtype(X)
     if is_out_of_core(X):
-        if mask is not None:
-            raise ValueError("a mask needs the images in memory; these are in their file or on other machines")
+        for what, is_given in (("a mask", mask is not None), ("held_out", params.held_out != 0)):
+            if is_given:
+                raise ValueError(f"{what} needs the images in memory; these are in their file or on other machines")
         check_params(params, *X.shape)  # first: looking at all values takes a while
     missing = None
-    if mask is None:
+    if mask is None and params.held_out == 0:
         unit = unit_of(check_data(X))
         X = unit.data_inside(X)
         Xt = X.T if is_out_of_core(X) else np.ascontiguousarray(X.T)
     else:
-        Xt, missing, unit = fill_missing(X, check_mask(mask, X.shape))
+        mask, held_out = None if mask is None else check_mask(mask, X.shape), None
+        if params.held_out != 0 and X.ndim == 2:
+            check_params(params, *X.shape)
+            held_out = draw_held_out(X.shape, params.held_out, params.seed, mask)
+        Xt, missing, unit = fill_missing(X, mask, held_out)
     check_params(params, *X.shape)
     return Xt, missing, unit

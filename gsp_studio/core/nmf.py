@@ -32,9 +32,9 @@ from gsp_studio.core.results import (
     Best,
     History,
     Iterate,
+    Record,
     Result,
     better,
-    history_of,
     result_of,
 )
 from gsp_studio.core.stopping import Stop, StoppingRule
@@ -49,6 +49,7 @@ __all__ = [
     "Iterate",
     "Kill",
     "Params",
+    "Record",
     "Reseed",
     "Result",
     "Split",
@@ -58,7 +59,6 @@ __all__ = [
     "check_data",
     "check_params",
     "factorize",
-    "history_of",
     "iterate",
     "result_of",
 ]
@@ -88,7 +88,7 @@ def iterate(
         "auto", a backend's name, or one made by `get_backend`.
     mask : array_like (m, n) of bool, optional
         True where an entry is missing: dead pixels, or entries held out to be predicted. What X holds there is not
-        read. X is copied then, and read once more in each iteration.
+        read. X is copied then, and read once more in each iteration, as where `Params.held_out` leaves some out.
 
     Yields
     ------
@@ -195,7 +195,7 @@ def factorize(
     X, device = placed(X, backend)
     steering = steering or {}
     best = Best(params)
-    records: list[tuple[int, float, float, float, float]] = []
+    records: list[Record] = []
     solver = iterate(X, params, device, mask)
     step: Steering = None
     while True:
@@ -203,10 +203,10 @@ def factorize(
             it = solver.send(step)
         except StopIteration as end:
             assert best.iterate is not None  # max_iter >= 1
-            return result_of(best.iterate, history_of(records), best.params, device, end.value)
+            return result_of(best.iterate, records, best.params, device, end.value)
         params, is_edited = after_steering(step, params)
         best.see(it, params, is_edited)
-        records.append((it.n_iter, it.error, it.sparsity, it.target, it.seconds))
+        records.append(it.record)
         if callback is not None:
             callback(it)
         step = steering.get(it.n_iter)

@@ -160,6 +160,10 @@ class Params:
     extrapolate : bool
         `ahals` and `nenmf` update both factors, `gsphals` and `wgsphals` the coefficients, from a point ahead of the
         last iterate (`core.momentum`); other methods never do. The paper's A-HALS does not.
+    held_out : float
+        Share of the known entries that are left out by `seed`, and predicted: the error there, in
+        `Iterate.held_out_error`, says whether a fit describes more than the entries that it has seen. 0 for none.
+        Fixed while a run goes on.
     """
 
     rank: int = _describe(
@@ -213,6 +217,13 @@ class Params:
         0.1, "Inner tolerance", "end an update at this fraction of its first step", _TOLERANCE, is_flag=False
     )
     extrapolate: bool = _describe(True, "Extrapolate", "go ahead along the last step where the method can")
+    held_out: float = _describe(
+        0.0,
+        "Held out",
+        "share of the entries, drawn by the seed, that the fit does not see and that are predicted; 0 for none",
+        Range(0, 0.5, is_whole=False),
+        metavar="SHARE",
+    )
 
     def __eq__(self, other: object) -> bool:
         """Equal in every field; arrays entry by entry."""
@@ -221,6 +232,10 @@ class Params:
         return all(same_value(value, getattr(other, name)) for name, value in vars(self).items())
 
     __hash__ = None  # type: ignore[assignment]  # arrays have no hash
+
+    def with_factors(self, W: Any, H: Any, **changes: Any) -> Params:
+        """Those of a run that begins with factors and goes straight on from them; `changes` of other fields."""
+        return replace(self, **{"rank": len(H), "init": (W, H), "continuation": 0, **changes})
 
     def unusual(self, without: Collection[str] = ()) -> dict[str, Any]:
         """Values that are not the defaults, by name; `without` are left out."""

@@ -18,6 +18,25 @@ from gsp_studio.core.params import Params, same_value
 from gsp_studio.core.stopping import Stop
 
 
+@dataclass(frozen=True)
+class Record:
+    """The numbers of one outer iteration, as `Iterate` has them; a row of `History`."""
+
+    n_iter: int
+    error: float
+    sparsity: float
+    target: float
+    seconds: float
+    held_out_error: float = math.nan
+    trial: int = 0
+    follows: int = -1
+
+    def __post_init__(self) -> None:
+        """Follow the iteration before where nothing else is said."""
+        if self.follows < 0:
+            object.__setattr__(self, "follows", self.n_iter - 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Iterate:
     """One outer iteration's outcome. Its arrays are never written again: keep them, hand them to other threads.
@@ -47,6 +66,13 @@ class Iterate:
         Average Hoyer sparsity of the rows of H and what was asked for; NaN where nothing was.
     dead : tuple of int
         Basis images that are zero, or that no image uses.
+    held_out_error : float
+        ``||X - W H||_F / ||X||_F`` over the entries that `Params.held_out` has left out; NaN without any.
+    trial : int
+        Number of the trial that it belongs to, 1 for the first (`core.trials`); 0 for the run that goes on.
+    follows : int
+        The iteration with whose factors this one began: the one before, but where a trial begins or has ended; 0 is
+        the start.
     """
 
     n_iter: int
@@ -61,6 +87,14 @@ class Iterate:
     sparsity_h: float = math.nan
     target_h: float = math.nan
     dead: tuple[int, ...] = ()
+    held_out_error: float = math.nan
+    trial: int = 0
+    follows: int = 0
+
+    @property
+    def record(self) -> Record:
+        """Its numbers."""
+        return Record(*(getattr(self, part.name) for part in fields(Record)))
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -153,13 +187,39 @@ def _in_unit_of_data(W: Array, H: Any, dense: Array, gram: GramError) -> dict[st
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """One entry an outer iteration: numbers, errors (fractions), sparsities, targets (NaN: none) and seconds."""
+    """One entry an outer iteration: the fields of `Record` as columns, integers where those are."""
 
     n_iter: Array
     error: Array
     sparsity: Array
     target: Array
     seconds: Array
+    held_out_error: Array
+    trial: Array
+    follows: Array
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> History:
+        """The history of these iterations."""
+        return cls(
+            *(
+                np.array([getattr(record, name) for record in records], np.int64 if name in WHOLE else np.float64)
+                for name in HISTORY
+            )
+        )
+
+    def chosen(self, some: Array | slice) -> History:
+        """Some of its iterations, by a boolean array or a slice."""
+        return History(**{name: getattr(self, name)[some] for name in HISTORY})
+
+    def records(self) -> tuple[Record, ...]:
+        """Its iterations."""
+        return tuple(map(Record, *(getattr(self, name).tolist() for name in HISTORY)))
+
+
+#: Columns of a `History`, and those of them that are whole numbers.
+HISTORY = tuple(part.name for part in fields(Record))
+WHOLE = ("n_iter", "trial", "follows")
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +228,7 @@ class Result:
 
     `n_iter` counts the iterations done; `best_iter` is the one kept. `params` are those of the last iteration.
     `backend` says what computed, `stop` why the run ended (None: its consumer ended it); the other fields are those
-    of `Iterate`.
+    of `Iterate`, `held_out_error` among them.
     """
 
     W: Array
@@ -185,6 +245,7 @@ class Result:
     sparsity_h: float = math.nan
     dead: tuple[int, ...] = ()
     stop: Stop | None = None
+    held_out_error: float = math.nan
 
 
 def attained_tolerance(dtype: npt.DTypeLike) -> float:
@@ -231,22 +292,18 @@ def is_other_problem(a: Params, b: Params) -> bool:
     )
 
 
-def history_of(records: list[tuple[int, float, float, float, float]]) -> History:
-    """A `History` from rows of iteration, error, sparsity, target and seconds."""
-    table = np.array(records, dtype=np.float64).reshape(-1, 5)
-    return History(table[:, 0].astype(np.int64), *(table[:, i].copy() for i in range(1, 5)))
-
-
-def result_of(best: Iterate, history: History, params: Params, backend: Backend, stop: Stop | None = None) -> Result:
-    """The `Result` of a run whose best iterate and history are known."""
+def result_of(
+    best: Iterate, records: Sequence[Record], params: Params, backend: Backend, stop: Stop | None = None
+) -> Result:
+    """The `Result` of a run whose best iterate and iterations are known."""
     return Result(
         W=best.W,
         H=best.H,
         error=best.error,
         sparsity=best.sparsity,
-        n_iter=int(history.n_iter[-1]),
+        n_iter=records[-1].n_iter,
         best_iter=best.n_iter,
-        history=history,
+        history=History.of(records),
         params=params,
         backend=best.H.device
         if is_out_of_core(best.H)
@@ -256,4 +313,5 @@ def result_of(best: Iterate, history: History, params: Params, backend: Backend,
         sparsity_h=best.sparsity_h,
         dead=best.dead,
         stop=stop,
+        held_out_error=best.held_out_error,
     )

@@ -123,11 +123,10 @@ class PathWalk:
 
     def _from(self, neighbour: Result, gain: float) -> Params:
         params = self._params
-        return replace(
-            params,
+        return params.with_factors(
+            neighbour.W,
+            neighbour.H,
             sparsity=self._target,
-            init=(neighbour.W, neighbour.H),
-            continuation=0,
             max_iter=min(MOST, params.max_iter),
             tol=max(params.tol, gain),
         )

@@ -19,8 +19,17 @@ _LOW, _RISING = 0.05, 0.8
 
 #: Trials of a dense basis after the first ones, at most. Each follows where iterations gained less than a fraction.
 _LATER, _WINDOW, _GAIN = 3, 10, 5e-5
+#: How many trials come first.
+_FIRST = 3
 
 Factors = tuple[Any, ...]
+
+
+def trial_words(trial: int) -> str:
+    """Say which trial an iteration belongs to; "" for none."""
+    if trial == 0:
+        return ""
+    return f"start {trial} of {_FIRST}" if trial <= _FIRST else f"further start {trial}"
 
 
 class Trials:
@@ -37,25 +46,29 @@ class Trials:
     ----------
     length : int
         Iterations of the first three; 0 for a run without any trials.
-    can_be_dense : bool
-        Whether there is a dense basis.
     """
 
-    def __init__(self, length: int, can_be_dense: bool = True) -> None:
+    def __init__(self, length: int) -> None:
         tenth, quarter = length // 10, length // 4
         self._tenth, self._jump = tenth, tenth + quarter
-        self._dense = range(tenth + 1, 2 * tenth + 1) if can_be_dense else range(0)
-        rising_from = tenth + self._jump if can_be_dense else tenth
+        self._dense = range(tenth + 1, 2 * tenth + 1)
+        rising_from = tenth + self._jump
         self._rising = range(rising_from + 1, length + 1)
         self._ends = {tenth, rising_from, length} - {0}
-        self._later = _LATER if can_be_dense and length else 0
+        self._later = _LATER if length else 0
         #: The last iteration of a trial that is planned.
         self.length = length
         self._start: Factors = ()
         self._unpriced: Factors = ()
         self._best: Factors = ()
+        self._best_at = self._unpriced_at = 0
         self._lowest = math.inf
         self._errors: list[float] = []
+        self._count = 0
+        #: Number of the trial that the last iteration belongs to, 1 for the first; 0 for the run that goes on.
+        self.number = 0
+        #: The iteration with whose factors the last one began; 0 is the start.
+        self.follows = 0
 
     def factors(self, n_iter: int, now: Factors, error: float, is_priced: bool) -> Factors:
         """The factors that iteration `n_iter`, 1 for the first, begins with.
@@ -75,26 +88,36 @@ class Trials:
         tuple
             `now`; after a trial those of the start, after the last one those at the end of the best.
         """
+        self.follows = n_iter - 1
         if n_iter == 1:
             self._start = now
+            if self.length:
+                self._begin_trial(0)
         if n_iter - 1 == self._dense.stop - 1 and n_iter <= self.length:
-            self._unpriced = now
+            self._unpriced, self._unpriced_at = now, n_iter - 1
         if n_iter - 1 in self._ends:
             if error < self._lowest:
-                self._lowest, self._best = error, now
+                self._lowest, self._best, self._best_at = error, now, n_iter - 1
             if n_iter <= self.length and is_priced:
+                self._begin_trial(0)
                 return self._start
             if not is_priced:
                 self._later = 0
             self.length, self._ends, self._errors = n_iter - 1, set(), []
+            self.number, self.follows = 0, self._best_at
             return self._best
         if self._later and n_iter > self.length and self._stands_still(error):
             self._later -= 1
-            self._lowest, self._best = error, now
+            self._lowest, self._best, self._best_at = error, now, n_iter - 1
             self._dense, self.length = range(n_iter, n_iter + self._tenth), n_iter - 1 + self._jump
             self._ends = {self.length}
+            self._begin_trial(self._unpriced_at)
             return self._unpriced
         return now
+
+    def _begin_trial(self, follows: int) -> None:
+        self._count += 1
+        self.number, self.follows = self._count, follows
 
     def _stands_still(self, error: float) -> bool:
         self._errors = [*self._errors[-_WINDOW:], error]
@@ -116,7 +139,7 @@ class Trials:
         return float(_LOW ** max(0.0, 1.0 - (n_iter - self._rising.start + 1) / rises))
 
 
-def new_trials(params: Params, has_price: bool, can_be_dense: bool) -> Trials:
+def new_trials(params: Params, has_price: bool) -> Trials:
     """Make the trials of a run: `Params.continuation` is their length, and factors that are given go on at once."""
     length = params.continuation or (LENGTH if isinstance(params.init, str) else 0)
-    return Trials(length if has_price and length >= SHORTEST else 0, can_be_dense)
+    return Trials(length if has_price and length >= SHORTEST else 0)

@@ -41,7 +41,7 @@ def check_data(X: Any) -> float:
 
 def check_steering(new: Params, old: Params, m: int, n: int) -> None:
     """Raise ValueError, in one sentence, when a run that goes on cannot take these parameters."""
-    for name in ("rank", "seed", "init"):
+    for name in ("rank", "seed", "init", "held_out"):
         a, b = getattr(new, name), getattr(old, name)
         if a is not b and (isinstance(a, tuple) or a != b):  # a start given as arrays: only the same object passes
             raise ValueError(f"{name} is fixed while a run goes on; it can be set for the next run")

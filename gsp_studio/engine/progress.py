@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
+
+from gsp_studio.core.trials import trial_words
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Record
@@ -69,9 +72,11 @@ class ProgressBar(ProgressLine):
     def _words(self, record: Record) -> str:
         each = record.seconds / record.n_iter
         left = minutes(each * (self._total - record.n_iter))
+        trying = f"trying {trial_words(record.trial)}  " if record.trial else ""
+        of_others = "" if math.isnan(record.held_out_error) else f"held out {100 * record.held_out_error:.3f} %  "
         return (
             f"{record.n_iter:{len(str(self._total))}}/{self._total}  {1e3 * each:.1f} ms/it  {left} left  "
-            f"error {100 * record.error:.3f} %  s {record.sparsity:.4f} "
+            f"{trying}error {100 * record.error:.3f} %  {of_others}s {record.sparsity:.4f} "
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from gsp_studio.core.nmf import Edit, Iterate, Params, Result, Stop
+from gsp_studio.core.nmf import Record as Record
 from gsp_studio.io.run_record import ExportedRun, RunRecord
 
 
@@ -56,17 +57,6 @@ class RunSpec:
         """Return all that repeats the run, with what it took on its way."""
         steps = tuple((step.n_iter, step.change) for step in interventions)
         return RunRecord(self.params, steps, self.backend, self.threads, self.mask, self.fingerprint)
-
-
-@dataclass(frozen=True)
-class Record:
-    """The numbers of one outer iteration: error (fraction), sparsity, target (NaN: none), seconds computing."""
-
-    n_iter: int
-    error: float
-    sparsity: float
-    target: float
-    seconds: float
 
 
 @dataclass(frozen=True, eq=False)

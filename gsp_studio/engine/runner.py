@@ -22,10 +22,10 @@ from gsp_studio.backends.blocks import Interrupted
 from gsp_studio.backends.data_access import keeps_coefficients, watched
 from gsp_studio.core.distributed.protocol import ClusterError
 from gsp_studio.core.edits import check_edit, difference, edited_params, text_of
-from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Result, Stop, history_of, iterate, result_of
+from gsp_studio.core.nmf import Best, Edit, Iterate, Params, Record, Result, Stop, iterate, result_of
 from gsp_studio.core.validation import check_steering
 from gsp_studio.engine.cluster import connect
-from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Poll, Record, RunSpec, RunState
+from gsp_studio.engine.run import FinishReason, Intervention, Outcome, Poll, RunSpec, RunState
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.versions import versions_now
 
@@ -229,7 +229,7 @@ class _Solving:
         self.on_record = on_record
         self.params = runner.spec.params
         self.best = Best(self.params)
-        self.rows: list[tuple[int, float, float, float, float]] = []
+        self.records: list[Record] = []
         self.interventions: list[Intervention] = []
         self.backend: Backend | None = None
         self.stop: Stop | None = None
@@ -273,9 +273,9 @@ class _Solving:
         solver = iterate(X, self.params, self.backend, spec.mask)
         it, is_edited = next(solver), False
         while True:
-            record = Record(it.n_iter, it.error, it.sparsity, it.target, it.seconds)
-            self.rows.append((it.n_iter, it.error, it.sparsity, it.target, it.seconds))
-            self.best.see(it, self.params, is_edited)  # after its row: `so_far` asks in mid-run
+            record = it.record
+            self.records.append(record)
+            self.best.see(it, self.params, is_edited)  # after its record: `so_far` asks in mid-run
             self.runner._publish(it, record)
             if self.on_record is not None:
                 self.on_record(record)
@@ -294,8 +294,9 @@ class _Solving:
         """The data where they are computed with, watched where a pass takes long."""
         spec = self.runner.spec
         if spec.scheduler:
-            if spec.mask is not None:
-                raise ValueError("a mask needs the images in memory; on a cluster they are on other machines")
+            for what, is_given in (("a mask", spec.mask is not None), ("held_out", spec.params.held_out != 0)):
+                if is_given:
+                    raise ValueError(f"{what} needs the images in memory; on a cluster they are on other machines")
             X = connect(spec.scheduler).spread(spec.X, spec.backend, lambda: self.runner._cancel)
             return X.watched(lambda: self.runner._cancel)
         if not keeps_coefficients(spec.X):
@@ -324,7 +325,7 @@ class _Solving:
         is_spread = is_out_of_core(best.H)
         most = LARGEST_FETCHED if is_over else LARGEST_GLANCE
         iterate = self.fetched(best, is_over) if is_spread and best.H.nbytes <= most else best
-        result = result_of(iterate, history_of(list(self.rows)), params, self.backend, self.stop)
+        result = result_of(iterate, list(self.records), params, self.backend, self.stop)
         return replace(result, backend=best.H.device) if is_spread else result
 
     def fetched(self, iterate: Iterate, is_over: bool) -> Iterate:

@@ -94,7 +94,7 @@ def compared_exports(folders: Iterable[str | os.PathLike[str]]) -> list[dict[str
         Entries of `summary_of` for each, with its folder as "run"; "similarity", the mean of how alike the basis
         images of the first are to those of its own that they match best (1: the same, in any order and scale; 0: no
         more than by chance, see `matching.above_chance`); and "differs", by how much error and sparsity differ from
-        the first's.
+        the first's, without the error where only one of the two is that of all entries ("held_out").
 
     Raises
     ------
@@ -113,5 +113,6 @@ def compared_exports(folders: Iterable[str | os.PathLike[str]]) -> list[dict[str
         row = {"run": str(folder), **summary_of(run.content)}
         row["similarity"] = float(above_chance(match_bases(first, W).cosine, chance).mean())
         rows.append(row)
-        row["differs"] = {name: row[name] - rows[0][name] for name in ("error", "sparsity")}
+        same = ("error", "sparsity") if row["held_out"] == rows[0]["held_out"] else ("sparsity",)
+        row["differs"] = {name: row[name] - rows[0][name] for name in same}
     return rows

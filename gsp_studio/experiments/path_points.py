@@ -79,7 +79,17 @@ class PathPoints:
 
     def table(self) -> list[list[Any]]:
         """Rows of the CSV, the header first: a point each, in the order asked for."""
-        header = ["target", "attained", "error", "iterations", "dead", "one_pixel", "solved_at", "file"]
+        header = [
+            "target",
+            "attained",
+            "error",
+            "iterations",
+            "dead",
+            "one_pixel",
+            "solved_at",
+            "file",
+            "held_out_error",
+        ]
         rows = [
             [
                 target,
@@ -90,6 +100,7 @@ class PathPoints:
                 self.one_pixel(result),
                 result.params.sparsity,
                 name,
+                "" if math.isnan(result.held_out_error) else result.held_out_error,
             ]
             for (target, result), name in zip(self.results.items(), self.files(), strict=True)
         ]

@@ -329,12 +329,13 @@ class RunEvent:
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of a run: iteration, its end, seconds an iteration, seconds computed."""
+    """Progress of a run: iteration, its end, seconds an iteration, seconds computed, number of a trial (0: none)."""
 
     n_iter: int = 0
     max_iter: int = 1
     each: float = 0.0
     elapsed: float = 0.0
+    trial: int = 0
 
     @property
     def left(self) -> float:

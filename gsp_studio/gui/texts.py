@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import traceback
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from gsp_studio.io.error_text import describe_error
 
 if TYPE_CHECKING:
+    from gsp_studio.core.results import Record
     from gsp_studio.gui.state import DisplayedBasis, RunEntry
     from gsp_studio.io.dataset import Dataset
 
@@ -118,10 +120,29 @@ def about_stability(entry: RunEntry) -> str:
     )
 
 
+def of_entries(entry: RunEntry) -> str:
+    """Say which share of the entries the error of a run is about; "" where that is all of them."""
+    left_out = entry.choice.params.held_out
+    return f" of {100 - 100 * left_out:g} % of the entries" if left_out else ""
+
+
 def about_run(entry: RunEntry) -> str:
-    """Say how a run ended."""
-    iterations = plural(0 if entry.outcome.result is None else entry.outcome.result.n_iter, "iteration")
+    """Say how a run ended, and which of the starts that it tried led there."""
+    result = entry.outcome.result
+    assert result is not None
+    unseen = "" if math.isnan(result.held_out_error) else f", of held-out entries {percent(result.held_out_error)}"
+    tried = [record.trial for record in entry.records if record.trial]
+    words = f" It tried {plural(max(tried), 'start')} and kept number {_kept(entry.records)}." if tried else ""
     return (
-        f"{entry.name} {entry.state}: {entry.label}; error {percent(entry.shown.error)}, "
-        f"sparsity {entry.shown.attained:.4f}; {iterations} in {entry.seconds:.2f} s."
+        f"{entry.name} {entry.state}: {entry.label}; error {percent(entry.shown.error)}{of_entries(entry)}{unseen}, "
+        f"sparsity {entry.shown.attained:.4f}; {plural(result.n_iter, 'iteration')} in {entry.seconds:.2f} s.{words}"
     )
+
+
+def _kept(records: Sequence[Record]) -> int:
+    """Number of the last trial that led to the result."""
+    from gsp_studio.core.lineage import leads
+    from gsp_studio.core.results import History
+
+    history = History.of(records)
+    return int(history.trial[leads(history)].max())

@@ -44,6 +44,7 @@ class Theme:
     curve_error: str
     curve_sparsity: str
     curve_target: str
+    curve_held_out: str
     spread: str
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import platform
 import zipfile
@@ -65,6 +66,7 @@ def describe_run(run: ExportedRun) -> dict[str, Any]:
         ],
         "result": {
             "error": result.error,
+            "held_out_error": None if math.isnan(result.held_out_error) else result.held_out_error,
             "sparsity": result.sparsity,
             "iterations": result.n_iter,
             "best_iteration": result.best_iter,
@@ -118,7 +120,11 @@ def summary_of(content: dict[str, Any]) -> dict[str, Any]:
         "rank": params["rank"],
         "seed": params["seed"],
         "target": params["sparsity"],
-        **{name: result[name] for name in ("error", "sparsity", "iterations", "best_iteration", "seconds", "finished")},
+        "held_out": params["held_out"],
+        **{
+            name: result[name]
+            for name in ("error", "held_out_error", "sparsity", "iterations", "best_iteration", "seconds", "finished")
+        },
     }
 
 
@@ -244,6 +250,7 @@ def _run_from(content: dict[str, Any], arrays: dict[str, Array]) -> RunFile:
     record = replace(record_from(told, arrays), fingerprint=told.data.fingerprint)
     # Entries that an older version lacks have the defaults of then.
     content["params"] = {**params_json(Params(record.start.rank), ""), **told.params}
+    content["result"] = {"held_out_error": None, **content["result"]}
     content["data"] = {**msgspec.to_builtins(told.data), **content["data"]}
     content["backend"] = {**msgspec.to_builtins(told.backend), **content["backend"]}
     options = options_from(told.data.options)

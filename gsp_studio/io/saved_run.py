@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.core.metrics import GramError
-from gsp_studio.core.nmf import History, Params, Result, Stop
+from gsp_studio.core.nmf import History, Params, Record, Result, Stop
+from gsp_studio.core.results import HISTORY, WHOLE
 from gsp_studio.core.units import Unit
 from gsp_studio.io.atomic import careful_hdf5, write_whole
 from gsp_studio.io.dataset import DatasetError
@@ -39,7 +41,8 @@ from gsp_studio.io.schema import (
     params_from,
 )
 
-_HISTORY = ("n_iter", "error", "sparsity", "target", "seconds")
+#: Columns of the history that files of older versions lack.
+_LATER = ("held_out_error", "trial", "follows")
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +118,7 @@ def write_into(group: h5py.Group, saved: SavedRun) -> None:
     write_array(group, "XHt", result.gram.A)
     write_array(group, "HHt", result.gram.G)
     history = group.create_group("history")
-    for name in _HISTORY:
+    for name in HISTORY:
         write_array(history, name, getattr(result.history, name))
     for title, several in (("inputs", inputs), ("beside", saved.arrays)):
         arrays = group.create_group(title)
@@ -161,10 +164,6 @@ def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) ->
     if W.ndim != 2 or H.ndim != 2 or not min(*W.shape, *H.shape):
         raise SchemaError(f"W has shape {W.shape} and H {H.shape}; expected are matrices")
     (m, r), n = W.shape, H.shape[1]
-    columns = [read_array(group_of(group, "history"), name) for name in _HISTORY]
-    for name, column in zip(_HISTORY, columns, strict=True):
-        if column.ndim != 1 or len(column) != len(columns[0]) or not len(column):
-            raise SchemaError(f"the column {name} of its history has shape {column.shape}")
     dense, A, G = (read_array(group, name) for name in ("dense", "XHt", "HHt"))
     for name, matrix in (("W", W), ("H", H), ("dense", dense), ("XHt", A), ("HHt", G)):
         if not np.all(np.isfinite(matrix)):
@@ -180,7 +179,7 @@ def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) ->
         sparsity=told.sparsity,
         n_iter=told.iterations,
         best_iter=told.best_iteration,
-        history=History(*columns),
+        history=_read_history(group),
         params=params,
         backend=content.backend.computed,
         dense=check_floats("the basis before its projection", dense, (m, r)),
@@ -194,7 +193,21 @@ def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) ->
         sparsity_h=told.sparsity_h,
         dead=told.dead,
         stop=stop,
+        held_out_error=math.nan if told.held_out_error is None else told.held_out_error,
     )
+
+
+def _read_history(group: h5py.Group) -> History:
+    """Read the iterations of a run; older files lack the columns that have a default."""
+    there = names_of(group, "history")
+    names = [name for name in HISTORY if name in there or name not in _LATER]
+    columns = {name: read_array(group_of(group, "history"), name) for name in names}
+    for name, column in columns.items():
+        if column.ndim != 1 or len(column) != len(columns["n_iter"]) or not len(column):
+            raise SchemaError(f"the column {name} of its history has shape {column.shape}")
+        if column.dtype.kind not in ("iu" if name in WHOLE else "f"):
+            raise SchemaError(f"the column {name} of its history has the type {column.dtype}")
+    return History.of([Record(*row) for row in zip(*(column.tolist() for column in columns.values()), strict=True)])
 
 
 def _read_beside(group: h5py.Group) -> dict[str, Array]:

@@ -78,7 +78,7 @@ class BackendContent(Struct):
 
 
 class ResultContent(Struct):
-    """End of a run, in run.json; a sparsity that has no meaning is NaN."""
+    """End of a run, in run.json; a sparsity that has no meaning is NaN, an error None."""
 
     error: float
     sparsity: float
@@ -86,6 +86,7 @@ class ResultContent(Struct):
     best_iteration: _Count
     seconds: float
     finished: str
+    held_out_error: float | None = None
 
 
 class RemarksContent(Struct):

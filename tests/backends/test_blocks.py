@@ -150,6 +150,8 @@ def test_what_a_stream_cannot_have():
         gs.factorize(streamed(np.zeros_like(X)), params("psnmf"))
     with pytest.raises(ValueError, match="a mask needs the images in memory"):
         gs.factorize(streamed(X), params("psnmf"), mask=np.zeros(X.shape, bool))
+    with pytest.raises(ValueError, match="held_out needs the images in memory; these are in their file"):
+        gs.factorize(streamed(X), gs.Params(3, held_out=0.02))
     calls = []
     with pytest.raises(ValueError, match="rank 61 exceeds"):
         gs.factorize(streamed(X, calls), gs.Params(61))

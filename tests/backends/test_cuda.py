@@ -280,11 +280,17 @@ def test_runs_follow_the_cpu(method, dtype, machine, parts_like):
     X = parts_like.astype(dtype)
     mask = np.random.default_rng(8).random(X.shape) < 0.1
     rtol = 1e-10 if dtype == np.float64 else 2e-4
-    for fields, hidden in (({}, None), ({"sparsity_h": 0.4, "frozen": (1,)}, None), ({}, mask)):
+    for fields, hidden in (
+        ({}, None),
+        ({"sparsity_h": 0.4, "frozen": (1,)}, None),
+        ({}, mask),
+        ({"held_out": 0.05, "continuation": 20, "max_iter": 24}, None),
+    ):
         params = params_for(method, **fields)
         expected, found = (gs.factorize(X, params, b, mask=hidden) for b in ("cpu", "cuda"))
         np.testing.assert_allclose(found.history.error, expected.history.error, rtol=rtol)
         np.testing.assert_allclose(found.history.sparsity, expected.history.sparsity, rtol=rtol)
+        np.testing.assert_allclose(found.history.held_out_error, expected.history.held_out_error, rtol=rtol)
         assert found.W.dtype == found.H.dtype == dtype
         assert found.dead == expected.dead
 

@@ -18,6 +18,7 @@ import gsp_studio as gs
 from gsp_studio.cli import main
 from gsp_studio.commands.arguments import targets
 from gsp_studio.core.knee import knee
+from gsp_studio.core.masking import draw_held_out
 from gsp_studio.engine.runner import Runner
 from gsp_studio.experiments import path_files
 from gsp_studio.io.factors import read_factors
@@ -60,6 +61,19 @@ def test_json_stands_alone_on_stdout(stack, tmp_path, capsys):
     assert plain["knee"] in (None, 0.6)
     assert "one pixel" in told.err
     assert f"files in {out}" in told.err
+
+
+def test_the_table_has_the_error_of_what_was_held_out(stack, tmp_path):
+    assert main(command(stack, tmp_path / "all")) == 0
+    assert {row["held_out_error"] for row in rows_of(tmp_path / "all")} == {""}
+    out = tmp_path / "some"
+    assert main(command(stack, out, "--held-out", 0.1)) == 0
+    X = gs.load_dataset(stack).X
+    drawn = draw_held_out(X.shape, 0.1, 0)
+    for row in rows_of(out):
+        W, H = read_factors(out / row["file"])
+        unseen = np.linalg.norm((X - W @ H)[drawn]) / np.linalg.norm(X[drawn])
+        assert float(row["held_out_error"]) == pytest.approx(unseen, rel=1e-4)
 
 
 def test_the_table_is_what_the_factors_say(stack, tmp_path, capsys):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
-from gsp_studio.core.trials import LENGTH, Trials
+from gsp_studio.core.trials import LENGTH, Trials, trial_words
 
 M, RANK = 60, 6
 #: Trials of 2 iterations with the full price, 2 dense and 5 with the full price, 11 with a rising one.
@@ -220,3 +220,38 @@ def test_a_fine_tolerance_waits_for_all_trials_and_a_coarse_one_for_the_first(X)
     assert SHORT < coarse.n_iter < fine.n_iter < 2000
     endless = gs.factorize(X, params(sparsity=0.85, max_iter=fine.n_iter + 300, tol=0.0), "cpu")
     assert fine.error <= 1.001 * endless.error
+
+
+def test_iterates_say_which_trial_they_belong_to_and_what_they_follow(X):
+    found = list(_walk(X, params(sparsity=0.85, continuation=40, tol=0.0), {}, 400))
+    of = {k: [it.n_iter for it in found if it.trial == k] for k in {it.trial for it in found}}
+    assert of[1] == list(range(1, 5))
+    assert of[2] == list(range(5, 19))
+    assert of[3] == list(range(19, 41))
+    assert of[0][0] == 41
+    assert {4, 5, 6} <= of.keys()
+    ends = [4, 18, 40]
+    best = min(ends, key=lambda n: found[n - 1].error)
+    jumps = {it.n_iter: it.follows for it in found if it.follows != it.n_iter - 1}
+    later = of[4][0]
+    assert jumps[5] == jumps[19] == 0
+    assert jumps.get(41, 40) == best
+    assert jumps[later] == 8, "where the dense basis ended"
+    assert found[of[4][-1]].follows in (later - 1, of[4][-1])
+
+
+def test_a_change_ends_the_trial_and_follows_it(X):
+    found = list(_walk(X, params(), {6: params(sparsity=0.8)}, 20))
+    assert [it.trial for it in found] == [1, 1, 2, 2, 2, 2, *[0] * 24]
+    assert found[6].follows == 6
+
+
+def test_runs_without_trials_say_none(X):
+    for chosen in (params("ahals"), params("psnmf", continuation=0), params(continuation=5)):
+        found = list(_walk(X, chosen, {}, 8))
+        assert {it.trial for it in found} == {0}
+        assert [it.follows for it in found] == list(range(8))
+
+
+def test_words_of_trials():
+    assert [trial_words(k) for k in (0, 2, 5)] == ["", "start 2 of 3", "further start 5"]

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,8 @@ def test_a_run_is_steered_paused_and_cancelled(address, tmp_path):
 def test_a_mask_is_refused(address):
     runner = Runner(RunSpec(data(), PARAMS, mask=np.zeros((M, N), bool), scheduler=address))
     assert runner.run().error_text == "a mask needs the images in memory; on a cluster they are on other machines"
+    runner = Runner(RunSpec(data(), replace(PARAMS, held_out=0.02), scheduler=address))
+    assert runner.run().error_text == "held_out needs the images in memory; on a cluster they are on other machines"
 
 
 def test_a_scheduler_that_goes_ends_the_run_with_a_sentence_and_the_best_iterate(address, tmp_path):

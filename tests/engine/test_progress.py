@@ -48,3 +48,13 @@ def test_a_reader_that_has_gone_does_not_end_the_run() -> None:
     bar.show(Record(1, 0.25, 0.5, 0.5, 0.01))
     bar.show(Record(2, 0.25, 0.5, 0.5, 0.02))
     bar.close()
+
+
+def test_a_trial_and_held_out_entries_are_told() -> None:
+    log = io.StringIO()
+    bar = ProgressBar(2, log)
+    bar.show(Record(1, 0.85, 0.5, 0.5, 0.01, 0.9, trial=2, follows=0))
+    bar.show(Record(2, 0.25, 0.5, 0.5, 0.02))
+    trying, going = log.getvalue().splitlines()
+    assert "left  trying start 2 of 3  error 85.000 %  held out 90.000 %  s 0.5000" in trying
+    assert "left  error 25.000 %  s 0.5000" in going

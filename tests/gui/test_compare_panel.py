@@ -265,3 +265,14 @@ def test_a_name_is_shown_at_once(panel: ComparePanel) -> None:
     heard = Listener(panel, "compareRequested")
     panel.set_runs([runs[0], renamed])
     assert heard.is_silent, "the runs are the same ones"
+
+
+def test_errors_of_other_entries_are_said_and_not_subtracted(panel: ComparePanel) -> None:
+    first, second = entry(1, 0), entry(2, 1)
+    held_out = replace(second, choice=second.choice.with_params(held_out=0.02))
+    panel.set_runs([first, held_out])
+    panel.set_comparison(compare_runs(first, held_out))
+    assert "error 12.500 % | " in words(panel)
+    assert "error 12.500 % of 98 % of the entries (other entries: no difference)" in words(panel)
+    panel.set_comparison(compare_runs(replace(first, choice=held_out.choice), held_out))
+    assert "error 12.500 % of 98 % of the entries (+0.000 %)" in words(panel)

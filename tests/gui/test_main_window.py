@@ -145,7 +145,7 @@ class TestDrag:
         wait_until(lambda: window.session.course.records[-1].target == s)
         QTest.mouseClick(window.run.cancel, LEFT)
         wait_until(lambda: window.session.phase is Phase.IDLE)
-        assert window.curves._target[-1] == s
+        assert window.curves._columns["target"][-1] == s
         assert window.session.runs.entries[0].choice.params.sparsity == s
 
     def test_double_click_goes_to_the_own_sparsity(self, faces_window: MainWindow) -> None:
@@ -288,7 +288,7 @@ class TestRuns:
         QTest.mouseClick(window.run.run, LEFT)
         wait_until(lambda: session.runs.entries)
         settle()
-        assert list(window.curves._n) == list(range(1, 26))
+        assert list(window.curves._columns["n_iter"]) == list(range(1, 26))
         assert window.runs.table.model().rowCount() == 1
         assert cell_text(window.runs.table, 0, 8) == "done"
         assert "Run 1 done" in window.log.lines.toPlainText()

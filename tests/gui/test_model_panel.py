@@ -131,6 +131,8 @@ def test_parameters_without_a_field_are_shown_and_can_be_reset(panel: ModelPanel
     QTest.mouseClick(panel.others, Qt.MouseButton.LeftButton)
     assert heard["edited"] == [CHOICE]
     assert not panel.others.isVisible()
+    panel.set_choice(CHOICE.with_params(held_out=0.02))
+    assert not panel.others.isVisible(), "the run panel shows it"
 
 
 def test_a_backend_that_is_not_offered_is_named(panel: ModelPanel) -> None:

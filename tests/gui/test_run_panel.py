@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import fakes
 import pytest
 from handling import Listener, change_theme
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.gui.panels.run import RunPanel
-from gsp_studio.gui.state import Phase, Progress
+from gsp_studio.gui.state import Phase, Progress, RunSettings
 
 HALF = Progress(n_iter=212, max_iter=500, each=0.0031, elapsed=62.4)
 
@@ -149,3 +152,43 @@ def test_the_button_has_the_same_icons_run_after_run(panel: RunPanel) -> None:
     assert icons() == first
     change_theme()
     assert not {*icons()} & {*first}, "another theme's colours would not be taken"
+
+
+def test_a_trial_is_told_while_it_goes_on(panel: RunPanel) -> None:
+    panel.set_phase(Phase.RUNNING)
+    panel.set_progress(replace(HALF, trial=2))
+    assert numbers(panel) == "212/500  ·  3.1 ms/it  ·  trying start 2 of 3  ·  0:01 left"
+    panel.set_progress(HALF)
+    assert "trying" not in numbers(panel)
+
+
+def test_one_click_holds_entries_out(panel: RunPanel) -> None:
+    heard = Listener(panel, "heldOutChosen")
+    box = panel.held_out
+    assert (box.isChecked(), box.isEnabled(), box.text()) == (False, True, "Hold out 2 %")
+    assert "times as long" in box.toolTip()
+    QTest.mouseClick(box, Qt.MouseButton.LeftButton)
+    assert heard["heldOutChosen"] == [0.02]
+    panel.set_choice(RunSettings().with_params(held_out=0.05))
+    assert (box.isChecked(), box.text()) == (True, "Hold out 5 %")
+    assert heard["heldOutChosen"] == [0.02], "a value that is shown is no choice"
+    QTest.mouseClick(box, Qt.MouseButton.LeftButton)
+    assert heard["heldOutChosen"] == [0.02, 0.0]
+    panel.set_phase(Phase.RUNNING)
+    assert not box.isEnabled()
+
+
+def test_what_is_not_in_memory_here_has_nothing_to_hold_out(panel: RunPanel) -> None:
+    box, data = panel.held_out, fakes.dataset()
+    panel.set_dataset(replace(data, X=BlockMatrix(data.X.shape, data.X.dtype, lambda start, stop, out: None)))
+    assert not box.isEnabled()
+    assert "stay in their file" in box.toolTip()
+    panel.set_dataset(data)
+    assert box.isEnabled()
+    panel.set_scheduler("tcp://somewhere:1")
+    assert not box.isEnabled()
+    assert "cluster" in box.toolTip()
+    panel.set_choice(RunSettings().with_params(held_out=0.02))
+    assert box.isEnabled(), "it can be turned off"
+    panel.set_scheduler("")
+    assert box.isEnabled()

@@ -248,3 +248,12 @@ def test_few_runs_need_no_filter_line(panel: RunsPanel) -> None:
     assert not panel.filter.isVisible()
     panel.set_runs([fakes.run_entry(k, fakes.dataset()) for k in range(1, 8)], 0)
     assert panel.filter.isVisible()
+
+
+def test_an_error_of_fewer_entries_is_marked(panel: RunsPanel) -> None:
+    plain = fakes.run_entry(1, fakes.dataset())
+    panel.set_runs([plain, replace(plain, number=2, choice=plain.choice.with_params(held_out=0.02))], 0)
+    assert [cell_text(panel.table, row, 5) for row in (0, 1)] == ["12.500 %", "12.500 %*"]
+    tips = [panel.table.model().index(row, 5).data(Qt.ItemDataRole.ToolTipRole) for row in (0, 1)]
+    assert "* error of 98 % of the entries" in tips[1]
+    assert "98 %" not in tips[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from handling import Listener, threads_of_sessions, wait_until
 
 import gsp_studio as gs
+from gsp_studio.backends.blocks import BlockMatrix
 from gsp_studio.core import nmf
 from gsp_studio.engine import runner
 from gsp_studio.engine.run import FinishReason
@@ -394,3 +397,42 @@ class TestExport:
             faces.exports.export(folder, faces.runs.at(0), ExportOptions(basis=False, factors=False))
         assert faces.close(60.0)
         assert all((folder / "run.json").is_file() for folder in folders)
+
+
+def test_one_click_adds_the_held_out_error(faces: Session, tmp_path: Path) -> None:
+    faces.settings.set_held_out(0.02)
+    heard = Listener(faces, "failed", "logged")
+    run_to_the_end(faces, sparsity=0.8, max_iter=220, tol=0.0)
+    [entry] = faces.runs.entries
+    assert heard["failed"] == []
+    assert all(0 < record.held_out_error < 1.5 for record in entry.records)
+    assert entry.records == entry.outcome.result.history.records()
+    assert {record.trial for record in entry.records} >= {0, 1, 2, 3}
+    [told] = [text for text in heard["logged"] if text.startswith("Run 1 done")]
+    result = entry.outcome.result
+    assert f"% of 98 % of the entries, of held-out entries {100 * result.held_out_error:.3f} %" in told
+    assert re.search(r"It tried \d starts and kept number \d\.", told)
+    again = gs.factorize(faces.dataset.X, entry.spec.params, gs.get_backend("cpu", threads=1))
+    assert np.array_equal(again.W, result.W)
+    assert np.array_equal(again.history.held_out_error, result.history.held_out_error)
+    faces.settings.set_held_out(0.0)
+    run_to_the_end(faces, sparsity=0.8, max_iter=5)
+    assert all(np.isnan(record.held_out_error) for record in faces.runs.entries[1].records)
+
+
+def test_trials_are_told_while_they_go_on(faces: Session) -> None:
+    heard = Listener(faces, "live.progressed")
+    run_to_the_end(faces, sparsity=0.8, max_iter=3000, tol=0.0, continuation=2000)
+    assert {1, 2, 3} & {progress.trial for progress in heard["progressed"]}
+    assert heard["progressed"][-1].n_iter == 3000
+
+
+def test_other_data_in_a_file_have_nothing_held_out(faces: Session) -> None:
+    faces.settings.set_held_out(0.02)
+    data = faces.dataset
+    assert data is not None
+    faces.settings.begin_anew(data)
+    assert faces.settings.params.held_out == 0.02
+    blocks = BlockMatrix(data.X.shape, data.X.dtype, lambda start, stop, out: None)
+    faces.settings.begin_anew(replace(data, X=blocks))
+    assert faces.settings.params.held_out == 0

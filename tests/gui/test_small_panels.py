@@ -15,7 +15,8 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QWidget
 
-from gsp_studio.gui.panels.constraint_chip import ConstraintChip
+from gsp_studio.core.results import Record
+from gsp_studio.gui.panels.constraint_chip import ConstraintChip, _better_than
 from gsp_studio.gui.panels.curves import CurvesPanel, _tip, axis_end
 from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.log import LogPanel
@@ -109,6 +110,13 @@ class TestChip:
         chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.8, 0.9]), target=0.85))
         assert "0.8000" in chip.toolTip()
 
+    def test_a_run_is_better_than_another_by_the_error_of_the_same_entries_alone(self, chip: ConstraintChip) -> None:
+        here = fakes.run_entry(1, DATA, sparsities=np.full(5, 0.5), error=0.2)
+        better = fakes.run_entry(2, DATA, sparsities=np.full(5, 0.7), error=0.1)
+        assert len(_better_than((here, better), 0)) == 1
+        held_out = replace(better, choice=better.choice.with_params(held_out=0.02))
+        assert _better_than((here, held_out), 0) == ()
+
 
 class TestCurves:
     """What the plots hold and where their axes end."""
@@ -175,6 +183,68 @@ class TestCurves:
         assert low <= 0.5 < 0.9 <= high
         panel.set_origin(())
         assert self.drawn(panel._origin_curves[0]) == ([], [])
+
+    @staticmethod
+    def with_trials(held_out: float = math.nan) -> list[Record]:
+        """The second trial leads to the result; the run begins at iteration 31."""
+        phases = [(1, 10, 0.9, 0.4), (2, 10, 0.8, 0.3), (3, 10, 0.7, 0.35), (0, 10, 0.3, 0.25)]
+        records: list[Record] = []
+        for trial, count, first, last in phases:
+            for k, error in enumerate(np.linspace(first, last, count)):
+                n = len(records) + 1
+                follows = n - 1 if k else 20 if trial == 0 else 0
+                unseen = error + held_out
+                records.append(Record(n, error, 0.8, 0.8, 0.1 * n, unseen, trial, follows))
+        return records
+
+    def test_trials_that_were_given_up_are_apart_and_out_of_the_way(self, panel: CurvesPanel) -> None:
+        panel.set_records(self.with_trials())
+        n, error = self.drawn(panel._error_curve)
+        assert n == [*range(11, 21), *range(31, 41)]
+        assert max(error[10:]) == pytest.approx(30.0)
+        assert self.drawn(panel._errors.tried)[0] == [*range(1, 11), *range(21, 31)]
+        assert panel._error_curve.opts["connect"] == "all", "the run follows the trial that led to it"
+        ends = np.flatnonzero(np.equal(panel._errors.tried.opts["connect"], 0))
+        assert ends.tolist() == [9, 19], "no line from one trial to another"
+        low, high = panel._error_plot.getPlotItem().viewRange()[1]
+        assert low < 25 < 40 < high < 45, "it holds the run and the ends of trials, not their starts"
+        faint, bold = (curve.opts["pen"].color().alphaF() for curve in (panel._errors.tried, panel._error_curve))
+        assert faint < 0.5 < bold
+        assert [text.text for _, text in panel._errors.legend.items] == ["error", "other starts"]
+        assert panel._errors.legend.isVisible()
+        panel.set_records([fakes.record(k) for k in range(1, 9)])
+        assert self.drawn(panel._errors.tried) == ([], [])
+        assert not panel._errors.legend.isVisible()
+
+    def test_while_trials_go_on_the_best_one_so_far_is_bold(self, panel: CurvesPanel) -> None:
+        records = self.with_trials()
+        panel.set_records(records[:13])
+        assert self.drawn(panel._error_curve)[0] == list(range(1, 11))
+        panel.add_records(records[13:20])
+        assert self.drawn(panel._error_curve)[0] == list(range(11, 21))
+        _, high = panel._error_plot.getPlotItem().viewRange()[1]
+        assert high < 50
+
+    def test_the_run_that_it_branched_off_and_runs_that_are_compared_are_calm_too(self, panel: CurvesPanel) -> None:
+        panel.set_origin(self.with_trials())
+        panel.set_records([fakes.record(k, 0.3) for k in range(1, 30)])
+        assert self.drawn(panel._origin_curves[0])[0] == [*range(11, 21), *range(31, 41)]
+        assert panel._error_plot.getPlotItem().viewRange()[1][1] < 50
+
+    def test_held_out_errors_are_a_second_curve_with_a_legend(self, panel: CurvesPanel) -> None:
+        panel.set_records(self.with_trials(0.05)[30:])
+        n, unseen = self.drawn(panel._errors.held_out)
+        assert n == list(range(31, 41))
+        assert unseen == pytest.approx(list(np.linspace(35, 30, 10)))
+        assert [text.text for _, text in panel._errors.legend.items] == ["error", "held out"]
+        low, high = panel._error_plot.getPlotItem().viewRange()[1]
+        assert low < 25 < 34 < high
+        panel.set_records([replace(r, held_out_error=2.0) if r.trial == 1 else r for r in self.with_trials(0.05)])
+        assert panel._error_plot.getPlotItem().viewRange()[1][1] < 45, "that of a trial that was given up is not drawn"
+        colours = {curve.opts["pen"].color().name() for curve in (panel._error_curve, panel._errors.held_out)}
+        assert len(colours) == 2
+        panel.set_records([fakes.record(1), fakes.record(2)])
+        assert self.drawn(panel._errors.held_out) == ([], [])
 
     def test_a_double_click_means_an_iteration(self, panel: CurvesPanel) -> None:
         heard = Listener(panel, "branchRequested")

@@ -23,7 +23,7 @@ from gsp_studio.core.params import same_value
 from gsp_studio.io import recovery
 from gsp_studio.io.atomic import WriteError, write_whole
 from gsp_studio.io.export.run_folder import export_run
-from gsp_studio.io.hdf5_content import SessionError
+from gsp_studio.io.hdf5_content import SessionError, read_text, write_array, write_text
 from gsp_studio.io.recovery import Recovery, read_folder
 from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.saved_run import SavedRun, read_run, write_run
@@ -89,6 +89,7 @@ def runs_of(dataset):
         SavedRun(3, ran(dataset, gs.Params(3, "ahals", max_iter=5, init=start))),
         SavedRun(4, ran(dataset, gs.Params(3, "wsnmf", 0.4, max_iter=12, weights=weights), reweighted)),
         SavedRun(7, ran(dataset, mask=rng.random(dataset.X.shape) < 0.1)),
+        SavedRun(8, ran(dataset, gs.Params(3, sparsity=0.5, max_iter=25, continuation=20, held_out=0.05))),
     ]
 
 
@@ -105,7 +106,8 @@ def test_everything_comes_back_to_the_bit(data, tmp_path):
     assert len(back.runs) == len(runs)
     for a, b in zip(runs, back.runs, strict=True):
         assert_same_run(a, b)
-    assert np.array_equal(back.runs[-1].run.mask, runs[-1].run.mask)
+    assert np.array_equal(back.runs[-2].run.mask, runs[-2].run.mask)
+    assert back.runs[-1].run.result.held_out_error == runs[-1].run.result.held_out_error
     again = gs.load_dataset(back.find_data(tmp_path / "s.gsps"), back.options)
     assert again.fingerprint == data.fingerprint == back.data["fingerprint"]
     write_session(tmp_path / "s.gsps", back)
@@ -491,3 +493,31 @@ def test_a_run_is_described_as_in_run_json(data, tmp_path):
     for name in ("params", "interventions", "mask", "backend"):
         assert kept[name] == exported[name]
     assert kept["result"].items() >= exported["result"].items()
+
+
+def test_a_run_of_a_version_without_trials_in_its_history_opens(data, tmp_path):
+    run = SavedRun(1, ran(data, gs.Params(3, sparsity=0.5, max_iter=25, continuation=20)))
+    write_run(tmp_path / "run.h5", run)
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        for name in ("held_out_error", "trial", "follows"):
+            del file["history"][name]
+        content = read_text(file, "content")
+        del content["result"]["held_out_error"], content["params"]["held_out"], file["content"]
+        write_text(file, "content", content)
+    found = read_run(tmp_path / "run.h5").run
+    assert found.start == run.run.start
+    assert np.isnan(found.result.held_out_error)
+    history = found.result.history
+    assert np.array_equal(history.error, run.run.result.history.error)
+    assert np.array_equal(history.follows, np.arange(25))
+    assert not history.trial.any()
+    assert np.isnan(history.held_out_error).all()
+
+
+def test_a_history_of_another_type_is_refused(data, tmp_path):
+    write_run(tmp_path / "run.h5", SavedRun(1, ran(data)))
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        del file["history"]["trial"]
+        write_array(file["history"], "trial", np.full(12, 0.5))
+    with pytest.raises(SessionError, match="the column trial of its history has the type float64"):
+        read_run(tmp_path / "run.h5")

@@ -111,6 +111,16 @@ def filling(refill: Callable[[Array, Array, Array, Array, Array], None]) -> Call
     return of_images
 
 
+def misfit(Xt: Any, filled: Array, places: Places, values: Array) -> Callable[[], float]:
+    """`Backend.misfit`."""
+
+    def of_now() -> float:
+        left = filled[places.images, places.pixels] - values
+        return float(np.sum(np.square(left, dtype=np.float64)))
+
+    return of_now
+
+
 def step_distance(gradient_step: Callable[..., Array]) -> Callable[..., float]:
     """`Backend.step_distance` by a gradient step, over blocks of images: no array of H's size is made."""
 
@@ -142,4 +152,5 @@ OPERATIONS: dict[str, Any] = {
     "sparsities": sparsities,
     "measure": measure,
     "penalized": penalized,
+    "misfit": misfit,
 }

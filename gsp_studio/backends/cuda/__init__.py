@@ -66,6 +66,10 @@ def _backend(device: Any) -> Backend:
         where = device.put(places.images * filled.shape[1] + places.pixels)
         return lambda V, H: solver.refill_at(Xt, V, H, where)
 
+    def misfit(Xt: Any, filled: Array, places: Places, values: Array) -> Callable[[], float]:
+        where, known = device.put(places.images * filled.shape[1] + places.pixels), device.put(values)
+        return lambda: float(solver.distance(Xt.reshape(-1)[where], known)) ** 2
+
     def step_distance(H: Any, C: Any, own: Any, L: float, m: int, lengths: Array) -> float:
         K = device.put(lengths.astype(H.dtype)[:, None]) * H
         return float(solver.distance(K, solver.gradient_step(K, C, own, L)))
@@ -100,6 +104,7 @@ def _backend(device: Any) -> Backend:
         measure=solver.measure,
         penalized=solver.penalized,
         filling=filling,
+        misfit=misfit,
         step_distance=step_distance,
         scope=device.scope,
         clock=device.clock,

@@ -265,25 +265,10 @@ def continue_run(entry: RunEntry, n_iter: int) -> Runner:
     result = entry.outcome.result
     if result is None or not isinstance(result.H, np.ndarray):
         raise ValueError(f"{entry.name} cannot go on: its coefficients are not on this computer")
-    params = replace(
-        result.params,
-        rank=len(result.H),
-        init=(result.W, result.H),
-        max_iter=n_iter,
-        max_seconds=None,
-        continuation=0,
-        tol=0.0,  # all of them were asked for
-        kkt_tol=0.0,
-    )
+    # All iterations that were asked for are done.
+    params = result.params.with_factors(result.W, result.H, max_iter=n_iter, max_seconds=None, tol=0.0, kkt_tol=0.0)
     check_params(params, *entry.spec.X.shape)
     return Runner(replace(entry.spec, params=params))
-
-
-def records_of(result: Result) -> tuple[Record, ...]:
-    """The iterations of a run from its history."""
-    history = result.history
-    columns = (history.n_iter, history.error, history.sparsity, history.target, history.seconds)
-    return tuple(Record(int(row[0]), *map(float, row[1:])) for row in zip(*columns, strict=True))
 
 
 def entry_of(

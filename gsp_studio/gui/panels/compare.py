@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.state import Comparison, RunEntry, View
-from gsp_studio.gui.texts import percent, signed, signed_percent
+from gsp_studio.gui.texts import of_entries, percent, signed, signed_percent
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.compare_column import CompareColumn
 from gsp_studio.gui.widgets.controls import Button, EmptyState, elastic, label
@@ -326,10 +326,13 @@ def scaled(one: Array, white: Array) -> Array:
 def _numbers(found: Comparison, k: int) -> tuple[str, str]:
     """Return a run's results in words, with their differences to the first run."""
     first, one = found.runs[0], found.runs[k]
+    error = f"error {percent(one.shown.error)}{of_entries(one)}"
     if k == 0:
-        return f"error {percent(one.shown.error)}", f"sparsity {one.shown.attained:.4f}  ·  {one.seconds:.2f} s"
+        return error, f"sparsity {one.shown.attained:.4f}  ·  {one.seconds:.2f} s"
+    is_comparable = of_entries(one) == of_entries(first)
+    by = signed_percent(one.shown.error - first.shown.error) if is_comparable else "other entries: no difference"
     return (
-        f"error {percent(one.shown.error)} ({signed_percent(one.shown.error - first.shown.error)})",
+        f"{error} ({by})",
         f"sparsity {one.shown.attained:.4f} ({signed(one.shown.attained - first.shown.attained, 4)})  ·  "
         f"{one.seconds:.2f} s ({signed(one.seconds - first.seconds, 2)} s)",
     )

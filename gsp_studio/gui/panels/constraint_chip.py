@@ -194,7 +194,12 @@ def _better_than(runs: tuple[RunEntry, ...], index: int) -> tuple[Caution, ...]:
     from gsp_studio.core.diagnosis import sparser_and_better
 
     here = runs[index]
-    others = [(e.name, e.shown.attained, e.shown.error) for e in runs if len(e.shown.order) == len(here.shown.order)]
+    others = [
+        (e.name, e.shown.attained, e.shown.error)
+        for e in runs
+        # Errors of other entries are no rivals.
+        if len(e.shown.order) == len(here.shown.order) and e.choice.params.held_out == here.choice.params.held_out
+    ]
     return sparser_and_better(here.shown.attained, here.shown.error, others)
 
 

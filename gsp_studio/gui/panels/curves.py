@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
 
 from gsp_studio.gui.state import Comparison, Phase, RunEntry, RunEvent, RunSettings
 from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
-from gsp_studio.gui.widgets.curve_overlay import CurveOverlay
+from gsp_studio.gui.widgets.curve_overlay import CurveOverlay, course_of
+from gsp_studio.gui.widgets.error_curves import ErrorCurves, faint, thinned
 from gsp_studio.gui.widgets.scrub_plot import make_bare, tint_axes
 
 if TYPE_CHECKING:
@@ -27,25 +28,8 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-#: Points of a curve that are drawn: about two a pixel. Drawing all of a long run would take longer than computing it.
-_POINTS = 600
-
 #: Iterations of a run up to which its whole length is on the axis from the start.
 _LONG = 1000
-
-
-def thin_out(values: Array, most: int) -> Array:
-    """Indices of at most about `most` values, in order: all of a few, the extremes of every stretch of many."""
-    count = len(values)
-    if count <= most:
-        return np.arange(count)
-    step = -(-2 * count // most)
-    whole = count // step * step
-    stretches = values[:whole].reshape(-1, step)
-    starts = np.arange(0, whole, step)
-    # What is left after the last full stretch is drawn whole: it is where the run is now.
-    ends = (starts + stretches.argmin(axis=1), starts + stretches.argmax(axis=1), np.arange(whole, count))
-    return np.unique(np.concatenate(ends))
 
 
 def axis_end(n: int, last: int) -> int:
@@ -64,20 +48,23 @@ class CurvesPanel(Themed, QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._n, self._error, self._sparsity, self._target = (array("d") for _ in range(4))
+        #: Columns of the `History` of the run, which grow.
+        self._columns: dict[str, array[float]] = {}
         self._last = 1
         self._error_plot = self._plot("error, %")
         self._sparsity_plot = self._plot("sparsity")
         self._marks: tuple[RunEvent, ...] = ()
-        #: Of the run that this one is a branch of.
+        #: Iterations, errors and sparsities of the run that this one is a branch of, and errors for the range.
         self._origin: Array = np.zeros((0, 3))
+        self._origin_settled: Array = np.zeros(0)
         self._origin_curves = (self._error_plot.plot(), self._sparsity_plot.plot())
         self._mark_lines = tuple(pg.PlotCurveItem(connect="pairs") for _ in range(2))
         self._mark_heads = pg.ScatterPlotItem(symbol="t", size=9, hoverable=True, tip=_tip)
         for plot, lines in zip((self._error_plot, self._sparsity_plot), self._mark_lines, strict=True):
             plot.addItem(lines, ignoreBounds=True)
         self._error_plot.addItem(self._mark_heads, ignoreBounds=True)
-        self._error_curve = self._error_plot.plot()
+        self._errors = ErrorCurves(self._error_plot)
+        self._error_curve = self._errors.error
         self._target_curve = self._sparsity_plot.plot()
         self._sparsity_curve = self._sparsity_plot.plot()
         self._overlay = CurveOverlay(self._error_plot, self._sparsity_plot)
@@ -86,6 +73,10 @@ class CurvesPanel(Themed, QWidget):
         self._lay_out()
         self.follow_theme()
         self.set_records(())
+
+    @property
+    def _count(self) -> int:
+        return len(self._columns["n_iter"]) if self._columns else 0
 
     def _plot(self, title: str) -> pg.PlotWidget:
         plot = pg.PlotWidget()
@@ -127,14 +118,13 @@ class CurvesPanel(Themed, QWidget):
         theme = current_theme()
         for plot in (self._error_plot, self._sparsity_plot):
             tint_axes(plot)
-        # One pixel wide: Qt takes five times as long for wider lines that are antialiased.
-        self._error_curve.setPen(pg.mkPen(theme.curve_error, width=1))
+        self._errors.tint()
         self._sparsity_curve.setPen(pg.mkPen(theme.curve_sparsity, width=1))
         self._target_curve.setPen(pg.mkPen(theme.curve_target, width=1, style=Qt.PenStyle.DashLine))
         for curve, colour in zip(self._origin_curves, (theme.curve_error, theme.curve_sparsity), strict=True):
-            curve.setPen(pg.mkPen(_faint(colour, 0.4), width=1))
+            curve.setPen(pg.mkPen(faint(colour, 0.4), width=1))
         for lines in self._mark_lines:
-            lines.setPen(pg.mkPen(_faint(theme.canvas_text, 0.35), width=1, style=Qt.PenStyle.DotLine))
+            lines.setPen(pg.mkPen(faint(theme.canvas_text, 0.35), width=1, style=Qt.PenStyle.DotLine))
         self._mark_heads.setBrush(pg.mkBrush(theme.canvas_text))
         self._mark_heads.setPen(pg.mkPen(None))
         self._lay_over()
@@ -145,7 +135,7 @@ class CurvesPanel(Themed, QWidget):
 
     def set_records(self, records: Sequence[Record]) -> None:
         """Show these and no others."""
-        self._n, self._error, self._sparsity, self._target = (array("d") for _ in range(4))
+        self._columns = {}
         self.add_records(records)
         self._stack.setCurrentIndex(1 if records else 0)
 
@@ -153,10 +143,11 @@ class CurvesPanel(Themed, QWidget):
         """Show these too."""
         if not records:
             return
-        self._n.extend(record.n_iter for record in records)
-        self._error.extend(100.0 * record.error for record in records)
-        self._sparsity.extend(record.sparsity for record in records)
-        self._target.extend(record.target for record in records)
+        from gsp_studio.core.results import HISTORY
+
+        self._columns = self._columns or {name: array("d") for name in HISTORY}
+        for name, column in self._columns.items():
+            column.extend(getattr(record, name) for record in records)
         self._draw()
         if self._stack.currentIndex() != 1:
             self._stack.setCurrentIndex(1)
@@ -164,15 +155,14 @@ class CurvesPanel(Themed, QWidget):
     def set_marks(self, marks: tuple[RunEvent, ...]) -> None:
         """Mark the changes in this run by time; hovering over a mark tells."""
         self._marks = marks
-        if len(self._n):
+        if self._count:
             self._draw()
 
     def set_origin(self, records: Sequence[Record]) -> None:
         """The run that this one is a branch of, drawn faintly behind it."""
-        rows = [(record.n_iter, 100.0 * record.error, record.sparsity) for record in records]
-        self._origin = np.array(rows, dtype=float).reshape(-1, 3)
+        self._origin, self._origin_settled = course_of(records)
         for curve, values in zip(self._origin_curves, self._origin.T[1:], strict=True):
-            self._draw_curve(curve, self._origin[:, 0], values)
+            _draw_curve(curve, self._origin[:, 0], values)
 
     def set_comparison(self, comparison: Comparison) -> None:
         """Overlay the curves of the compared runs while the comparison is in view."""
@@ -196,15 +186,16 @@ class CurvesPanel(Themed, QWidget):
 
     def _lay_over(self) -> None:
         runs = self._compared if self._is_comparing and not self._is_running else ()
-        for curve in (self._error_curve, self._sparsity_curve, self._target_curve, *self._origin_curves):
-            curve.setVisible(not runs)  # what is compared has a legend, this has none
-        self._overlay.set_runs(runs, lambda values: thin_out(values, _POINTS))
-        if len(self._n):
+        self._errors.set_visible(not runs)
+        for curve in (self._sparsity_curve, self._target_curve, *self._origin_curves):
+            curve.setVisible(not runs)  # what is compared has another legend
+        self._overlay.set_runs(runs)
+        if self._count:
             self._draw()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """A double-click on a plot means an iteration."""
-        if event.type() == QEvent.Type.MouseButtonDblClick and isinstance(event, QMouseEvent) and len(self._n):
+        if event.type() == QEvent.Type.MouseButtonDblClick and isinstance(event, QMouseEvent) and self._count:
             for plot in (self._error_plot, self._sparsity_plot):
                 if watched is plot.viewport():
                     x = plot.getPlotItem().vb.mapSceneToView(plot.mapToScene(event.position().toPoint())).x()
@@ -213,23 +204,24 @@ class CurvesPanel(Themed, QWidget):
         return super().eventFilter(watched, event)
 
     def _draw(self) -> None:
+        from gsp_studio.core.results import History
+
         # Views of the arrays, which cannot grow while one is alive: none is kept.
-        n, error, sparsity, target = map(np.frombuffer, (self._n, self._error, self._sparsity, self._target))
+        history = History(**{name: np.frombuffer(column) for name, column in self._columns.items()})
+        n, sparsity, target = history.n_iter, history.sparsity, history.target
         has_target = not math.isnan(target[-1])
-        self._draw_curve(self._error_curve, n, error)
-        self._draw_curve(self._sparsity_curve, n, sparsity)
+        settled = self._errors.draw(history)
+        _draw_curve(self._sparsity_curve, n, sparsity)
         there = slice(None if has_target else 0)
-        self._draw_curve(self._target_curve, n[there], target[there])
+        _draw_curve(self._target_curve, n[there], target[there])
         end = max(axis_end(int(n[-1]), self._last), self._overlay.last)
         # The first iterations are far above the rest: the range follows what is left after them.
-        settled = error[min(len(error) // 10, 20) :]
-        if len(self._origin):
-            settled = np.concatenate([settled, self._origin[min(len(self._origin) // 10, 20) :, 1]])
+        settled = np.concatenate([settled, self._origin_settled])
         if self._overlay.last:
             settled = self._overlay.settled(1)
         low, high = float(settled.min()), float(settled.max())
         margin = 0.08 * (high - low) or 1.0
-        top = high + margin
+        top = high + (3.0 if self._errors.legend.isVisible() else 1.0) * margin
         self._error_plot.setRange(xRange=(0, end), yRange=(max(0.0, low - margin), top), padding=0)
         self._draw_marks(top - 0.5 * margin)
         values = np.concatenate([sparsity, target[~np.isnan(target)], self._origin[:, 2]])
@@ -239,10 +231,6 @@ class CurvesPanel(Themed, QWidget):
         low, high = max(0.0, math.floor(10 * low - 0.5) / 10), min(1.02, math.ceil(10 * high + 0.5) / 10)
         self._sparsity_plot.setRange(xRange=(0, end), yRange=(low, high), padding=0)
 
-    def _draw_curve(self, curve: pg.PlotDataItem, n: Array, values: Array) -> None:
-        drawn = thin_out(values, _POINTS)
-        curve.setData(n[drawn], values[drawn])
-
     def _draw_marks(self, height: float) -> None:
         at = np.array([mark.first for mark in self._marks], dtype=float)
         for lines, ends in zip(self._mark_lines, ((0.0, height), (0.0, 2.0)), strict=True):
@@ -250,11 +238,10 @@ class CurvesPanel(Themed, QWidget):
         self._mark_heads.setData(at, np.full(len(at), height), data=list(self._marks))
 
 
+def _draw_curve(curve: pg.PlotDataItem, n: Array, values: Array) -> None:
+    drawn = thinned(values)
+    curve.setData(n[drawn], values[drawn])
+
+
 def _tip(x: float, y: float, data: RunEvent) -> str:
     return data.line
-
-
-def _faint(colour: str, alpha: float) -> QColor:
-    faint = QColor(colour)
-    faint.setAlphaF(alpha)
-    return faint

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
 
-#: Parameters of the sparsity panel.
-_TARGETS = ("sparsity", "sparsity_h")
+#: Parameters of other panels.
+_ELSEWHERE = ("sparsity", "sparsity_h", "held_out")
 
 
 class ModelPanel(QWidget):
@@ -90,7 +90,7 @@ class ModelPanel(QWidget):
     @property
     def _unusual(self) -> dict[str, Any]:
         """Parameters that have no field in the window, and are not the defaults."""
-        return self._choice.params.unusual((*self._fields, *_TARGETS))
+        return self._choice.params.unusual((*self._fields, *_ELSEWHERE))
 
     def _reset_others(self) -> None:
         self._take(self._choice.with_params(**{name: getattr(Params, name) for name in self._unusual}))

@@ -18,7 +18,7 @@ from PySide6.QtCore import (
 )
 
 from gsp_studio.gui.state import RunEntry
-from gsp_studio.gui.texts import percent
+from gsp_studio.gui.texts import of_entries, percent
 from gsp_studio.gui.widgets.controls import plain
 
 COLUMNS = ("Run", "Method", "Rank", "s", "Attained", "Error", "Iter.", "Time", "State", "From", "Basis", "Tags", "Note")
@@ -179,7 +179,11 @@ class RunTable(QAbstractTableModel):
         if role == SORT_ROLE:
             value = values[column]
             return math.inf if value != value else value
-        return _text(column, values[column]) if is_live or column != NAME else self.runs[row].name
+        if is_live:
+            return _text(column, values[column])
+        if column == NAME:
+            return self.runs[row].name
+        return _text(column, values[column]) + ("*" if column == 5 and of_entries(self.runs[row]) else "")
 
     def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
         """Ask for other remarks on a run."""
@@ -267,4 +271,7 @@ def _text(column: int, value: Any) -> str:
 
 def _tip(entry: RunEntry, column: int) -> str:
     tip = _TIPS.get(column)
-    return plain("\n".join([entry.label, *(mark.line for mark in entry.marks), *([tip] if tip else [])]))
+    lines = [entry.label, *(mark.line for mark in entry.marks), *([tip] if tip else [])]
+    if of_entries(entry):
+        lines.append(f"* error{of_entries(entry)}, those that the run has seen")
+    return plain("\n".join(lines))

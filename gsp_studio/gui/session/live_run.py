@@ -192,7 +192,7 @@ class LiveRun(QObject):
         if poll.records:
             last = poll.records[-1]
             each = last.seconds / last.n_iter
-            self.progressed.emit(Progress(last.n_iter, runner.spec.params.max_iter, each, last.seconds))
+            self.progressed.emit(Progress(last.n_iter, runner.spec.params.max_iter, each, last.seconds, last.trial))
             self.recordsAdded.emit(poll.records)
         if poll.interventions:
             self._steps += poll.interventions

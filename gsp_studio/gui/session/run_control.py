@@ -116,11 +116,11 @@ class RunControl(QObject):
 
     def keep(self, spec: RunSpec, outcome: Outcome, pinned: UnprojectedBasis, order: Array) -> None:
         """List the run that refined a pinned basis, its tiles in this order; the next runs keep their settings."""
-        from gsp_studio.gui.jobs.compute import entry_of, records_of
+        from gsp_studio.gui.jobs.compute import entry_of
 
         assert outcome.result is not None
         parent = next((entry.number for entry in self._runs.entries if entry.pinned is pinned), 0)
-        entry = entry_of(self._runs.next_number, spec, outcome, records_of(outcome.result), (parent, 0))
+        entry = entry_of(self._runs.next_number, spec, outcome, outcome.result.history.records(), (parent, 0))
         kept = entry.choice.params
         choice = self._settings.choice.with_params(
             rank=kept.rank, method=kept.method, sparsity=kept.sparsity, sparsity_h=kept.sparsity_h

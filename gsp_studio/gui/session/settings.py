@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.state import RunSettings
@@ -22,6 +23,7 @@ class Settings(QObject):
     targetsSet = Signal()  # the same, but for nothing but the targets
     weightsChanged = Signal(object)  # ndarray (m,), or None: all equal
     weightsSet = Signal()
+    schedulerChanged = Signal(str)  # address of the cluster of the next runs, "" for this computer
     settled = Signal(str)  # the hand is off what was moved, called so
     edited = Signal(str)  # the user has finished a change that can be undone, called so
 
@@ -53,9 +55,12 @@ class Settings(QObject):
             self.weightsChanged.emit(weights)
 
     def begin_anew(self, dataset: Dataset) -> None:
-        """For other data: a rank that they can have, and all pixels cost the same."""
+        """For other data: a rank and held-out entries that they can have, and all pixels cost the same."""
         self.weights = None
-        self.take(self.choice.with_params(rank=max(1, min(self.params.rank, *dataset.X.shape))))
+        changes: dict[str, Any] = {"rank": max(1, min(self.params.rank, *dataset.X.shape))}
+        if not isinstance(dataset.X, np.ndarray):  # they stay in their file, where nothing can be left out
+            changes["held_out"] = 0.0
+        self.take(self.choice.with_params(**changes))
 
     def set_choice(self, choice: RunSettings) -> None:
         """Take what the model panel says."""
@@ -72,6 +77,10 @@ class Settings(QObject):
     def set_sparsity_h(self, s: float | None) -> None:
         """Set the target of the coefficients; 0 or None leaves them free."""
         self.set_targets(self.params.sparsity, s)
+
+    def set_held_out(self, share: float) -> None:
+        """Set the share of the entries that the next runs leave out and predict."""
+        self.set_choice(self.choice.with_params(held_out=share))
 
     def set_targets(self, sparsity: float, sparsity_h: float | None) -> None:
         """Set both at once."""
@@ -101,3 +110,4 @@ class Settings(QObject):
     def set_scheduler(self, address: str) -> None:
         """Compute the next runs on a cluster, "" for this computer."""
         self.scheduler = address
+        self.schedulerChanged.emit(address)

@@ -122,7 +122,7 @@ def entry_from(saved: SavedRun, X: Any, problems: list[str] | None = None) -> Ru
     )
     spec = RunSpec(X, run.start, run.backend, run.threads, run.mask, run.fingerprint)
     origin = read_origin(details.get("origin", [0, 0]), about, problems)
-    entry = compute.entry_of(saved.number, spec, outcome, compute.records_of(result), origin)
+    entry = compute.entry_of(saved.number, spec, outcome, result.history.records(), origin)
     remarks = read_remarks(details, len(result.H), about, problems)
     return replace(entry, remarks=remarks, stability=_stability_from(saved, problems))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from gsp_studio.core.residuals import residuals
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.figures import FigureStyle, labelled_montage
 from gsp_studio.io.export.script import script_of
+from gsp_studio.io.export.svg_curve import error_curve, sparsity_curve
 from gsp_studio.io.montage import montage_image
 from gsp_studio.io.run_json import describe
 from gsp_studio.io.run_record import ExportedRun
@@ -53,6 +55,7 @@ def report_of(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> str:
         _table(
             {
                 "Error": f"{100 * result['error']:.4f} %",
+                **_held_out(run),
                 "Average sparsity": f"{result['sparsity']:.4f}",
                 "Iterations": f"{result['iterations']} (the best is {result['best_iteration']}), {run.reason}",
                 "Time": f"{result['seconds']:.2f} s, {content['backend']['computed']}",
@@ -62,8 +65,8 @@ def report_of(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> str:
         "<h2>Basis images</h2>",
         _image(labelled_montage(dataset, run, style), "Basis images with number and sparsity"),
         "<h2>Error and sparsity</h2>",
-        _curve(run.result.history.n_iter, 100 * run.result.history.error, "error, %"),
-        _curve(run.result.history.n_iter, run.result.history.sparsity, "average sparsity"),
+        error_curve(run.result.history),
+        sparsity_curve(run.result.history),
         "<h2>Images with the largest errors</h2>",
         _pairs(dataset, run, worst),
         _table({dataset.names[j]: f"{100 * found.images[j]:.3f} %" for j in worst}),
@@ -86,6 +89,12 @@ def report_of(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> str:
     ]
     head = f'<meta charset="utf-8"><title>{_text(dataset.name)}</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+
+
+def _held_out(run: ExportedRun) -> dict[str, str]:
+    """Rows about the entries that the run has held out, if any."""
+    error = run.result.held_out_error
+    return {} if math.isnan(error) else {"Held-out error": f"{100 * error:.4f} %, of entries that it has not seen"}
 
 
 def _remarks(remarks: dict[str, Any]) -> str:
@@ -127,29 +136,6 @@ def _pairs(dataset: Dataset, run: ExportedRun, chosen: Array) -> str:
     zoom = max(1, 72 // min(images.shape[1:3]))
     sheet = montage_image(images, columns=len(chosen), gap=4, zoom=zoom)
     return _image(Image.fromarray(np.ascontiguousarray(sheet)), "Images, and their reconstructions below")
-
-
-def _curve(x: Array, y: Array, name: str) -> str:
-    """A line in SVG, with the values at its ends."""
-    x, y = np.asarray(x, float), np.asarray(y, float)
-    good = np.isfinite(y)
-    x, y = x[good], y[good]
-    if len(x) < 2:
-        return ""
-    low, high = float(y.min()), float(y.max())
-    span = (high - low) or 1.0
-    across = 640 * (x - x[0]) / ((x[-1] - x[0]) or 1.0) + 60
-    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(across, 150 - 130 * (y - low) / span, strict=True))
-    labels: Iterable[tuple[float, float, str, str]] = (
-        (56, 24, f"{high:.4g}", "end"),
-        (56, 154, f"{low:.4g}", "end"),
-        (60, 170, f"{int(x[0])}", "start"),
-        (700, 170, f"iteration {int(x[-1])}", "end"),
-        (60, 12, name, "start"),
-    )
-    texts = "".join(f'<text x="{a}" y="{b}" text-anchor="{anchor}">{_text(t)}</text>' for a, b, t, anchor in labels)
-    line = f'<polyline fill="none" stroke="#3b82f6" stroke-width="1.5" points="{points}"/>'
-    return f'<p><svg viewBox="0 0 720 176" role="img" aria-label="{_text(name)}">{line}{texts}</svg></p>'
 
 
 def _steps(run: ExportedRun) -> str:

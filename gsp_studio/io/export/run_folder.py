@@ -25,6 +25,7 @@ from PIL import Image
 from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import is_out_of_core
 from gsp_studio.core.nmf import Result
+from gsp_studio.core.trials import trial_words
 from gsp_studio.io.atomic import ExportError, FolderTaken, failure_reason
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.coefficients import WRITERS
@@ -310,8 +311,11 @@ def _write_history(path: Path, result: Result) -> None:
     history = result.history
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["iteration", "error", "error_percent", "sparsity", "target", "seconds"])
-        for row in zip(history.n_iter, history.error, history.sparsity, history.target, history.seconds, strict=True):
-            n_iter, error, sparsity, target, seconds = (value.item() for value in row)
-            goal = "" if target != target else repr(target)  # NaN: the method has no target
-            table.writerow([n_iter, repr(error), f"{100 * error:.6f}", repr(sparsity), goal, f"{seconds:.6f}"])
+        names = ["iteration", "error", "error_percent", "sparsity", "target", "seconds"]
+        table.writerow([*names, "held_out_error", "phase", "follows"])
+        for row in history.records():
+            # NaN: the method has no target, the run has held nothing out.
+            target, unseen = ("" if value != value else repr(value) for value in (row.target, row.held_out_error))
+            numbers = [row.n_iter, repr(row.error), f"{100 * row.error:.6f}", repr(row.sparsity), target]
+            phase = trial_words(row.trial) or "run"
+            table.writerow([*numbers, f"{row.seconds:.6f}", unseen, phase, row.follows])

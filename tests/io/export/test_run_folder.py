@@ -305,3 +305,19 @@ def test_damaged_inputs_beside_a_run_json(tmp_path, dataset, run):
     (tmp_path / "inputs.npz").unlink()
     with pytest.raises(ExportError, match="is missing"):
         read_run(tmp_path)
+
+
+def test_the_history_has_the_phase_of_every_iteration_and_the_error_of_what_was_held_out(tmp_path, dataset):
+    params = gs.Params(rank=3, sparsity=0.6, max_iter=30, continuation=20, held_out=0.05)
+    result = gs.factorize(dataset.X, params, "reference")
+    export_run(tmp_path, dataset, ExportedRun(result=result, start=params))
+    with (tmp_path / "history.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["phase"] for row in rows[:21]] == (
+        ["start 1 of 3"] * 2 + ["start 2 of 3"] * 7 + ["start 3 of 3"] * 11 + ["run"]
+    )
+    assert [int(row["follows"]) for row in rows] == list(result.history.follows)
+    assert [float(row["held_out_error"]) for row in rows] == list(result.history.held_out_error)
+    content = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    assert content["params"]["held_out"] == 0.05
+    assert content["result"]["held_out_error"] == result.held_out_error

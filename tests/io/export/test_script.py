@@ -93,3 +93,11 @@ def test_data_that_have_moved_and_data_of_somebody_else(tmp_path, dataset):
     done = repeated(out, tmp_path / "other.npy")
     assert done.returncode == 1
     assert done.stderr.strip() == f"{tmp_path / 'other.npy'} does not hold the data of this run"
+
+
+def test_a_run_that_held_entries_out_beside_a_mask(tmp_path, dataset):
+    mask = np.random.default_rng(1).random(dataset.X.shape) < 0.1
+    params = gs.Params(rank=3, sparsity=0.5, max_iter=25, continuation=20, held_out=0.04)
+    exported(tmp_path / "out", dataset, params, mask=mask)
+    assert "held_out=0.04" in (tmp_path / "out" / "repeat.py").read_text(encoding="ascii")
+    assert "the factors are the same to the last bit" in repeated(tmp_path / "out").stdout

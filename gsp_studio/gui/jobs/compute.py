@@ -196,6 +196,7 @@ def shown_of(
         origin=origin,
         sparsity_h=it.sparsity_h,
         target_h=target_h,
+        gram=it.gram,
     )
 
 

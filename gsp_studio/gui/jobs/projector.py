@@ -126,6 +126,7 @@ class Projector:
             origin=pinned.origin,
             sparsity_h=coefficients.sparsity,
             target_h=math.nan if math.isnan(coefficients.sparsity) else s_h,
+            gram=coefficients.gram,
         )
 
     def frame(self, s: float, s_h: float = 0.0, refined: Iterate | Result | None = None) -> DisplayedBasis:
@@ -145,6 +146,7 @@ class Projector:
             sparsities=projection.sparsities,
             energies=energies_of(own, refined.gram),
             H=refined.H,
+            gram=refined.gram,
             error=error,
             sparsity_h=average_sparsity_of(refined.H) if s_h > 0.0 else math.nan,
             target_h=s_h if s_h > 0.0 else math.nan,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.run_records import Reopened
     from gsp_studio.gui.widgets.view_tabs import ViewTabs
+    from gsp_studio.gui.window.collapsed_docks import CollapsedDocks
 
 _FILES = f"Sessions (*{SUFFIX});;All files (*)"
 #: Entries of the menu; the dialog behind it has all.
@@ -33,6 +34,7 @@ class Arrangement(Protocol):
     """Places of the views and docks of a window."""
 
     centre: ViewTabs
+    collapsed: CollapsedDocks
 
     def state(self) -> QByteArray: ...
     def restore(self, state: QByteArray) -> None: ...
@@ -162,13 +164,15 @@ class SessionFileMenu(QObject):
         session.display.mark(state.marked)
         if state.docks:
             self._layout.restore(QByteArray(state.docks))
+            self._layout.collapsed.set_names(state.collapsed)
         if state.front in self._layout.centre.titles:
             self._layout.centre.show_view(state.front)
         self._title()
 
     def _window_state(self) -> dict[str, Any]:
         layout = self._layout
-        return {"docks": bytes(layout.state().toBase64().data()).decode("ascii"), "front": layout.centre.current}
+        docks = bytes(layout.state().toBase64().data()).decode("ascii")
+        return {"docks": docks, "front": layout.centre.current, "collapsed": list(layout.collapsed.names)}
 
     def _ask_for_images(self, path: Path, sentence: str, source: str) -> None:
         dialog = ErrorDialog(f"{sentence[:1].upper()}{sentence[1:]}.", "", "Find them...", self._window, log_folder())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.run_records import Reopened
     from gsp_studio.gui.widgets.view_tabs import ViewTabs
-    from gsp_studio.gui.window.collapsed_docks import CollapsedDocks
 
 _FILES = f"Sessions (*{SUFFIX});;All files (*)"
 #: Entries of the menu; the dialog behind it has all.
@@ -30,12 +29,21 @@ _IN_MENU = 10
 _TOLD = 3
 
 
+class Collapsed(Protocol):
+    """Docks of a window that are collapsed, by their titles."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    def set_names(self, names: Iterable[str]) -> None: ...
+
+
 class Arrangement(Protocol):
     """Places of the views and docks of a window."""
 
     centre: ViewTabs
-    collapsed: CollapsedDocks
 
+    @property
+    def collapsed(self) -> Collapsed: ...
     def state(self) -> QByteArray: ...
     def restore(self, state: QByteArray) -> None: ...
 

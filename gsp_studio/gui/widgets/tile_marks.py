@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 #: Size of the text in tiles, and the least width of a tile with some, in pixels of the screen.
 _POINTS, _LEAST_WIDTH = 7.5, 36.0
 #: Width of the edge of a tile that changes, and its opacity at most, of 255.
-_EDGE, _OPACITY = 2.0, 190
+_EDGE, _OPACITY = 2.0, 130
 #: Dark ground of a word in a tile, of any picture below it.
 _GROUND = QColor(18, 20, 24, 200)
 

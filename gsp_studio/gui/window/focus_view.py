@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QObject, QRect, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence, QShortcut
-from PySide6.QtWidgets import QMainWindow, QToolBar, QWidget
+from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar, QWidget
 
 if TYPE_CHECKING:
     from gsp_studio.gui.window.layout import WindowLayout
@@ -95,7 +95,5 @@ class FocusView(QObject):
 
 
 def _actions_of(window: QMainWindow) -> list[QAction]:
-    menus = [action.menu() for action in window.menuBar().actions()]
-    return [
-        action for menu in menus if menu is not None for action in menu.actions() if not action.shortcut().isEmpty()
-    ]
+    menus = [menu for menu in (action.menu() for action in window.menuBar().actions()) if isinstance(menu, QMenu)]
+    return [action for menu in menus for action in menu.actions() if not action.shortcut().isEmpty()]

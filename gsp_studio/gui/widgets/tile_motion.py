@@ -17,8 +17,8 @@ Array = npt.NDArray[Any]
 STANDS_STILL, MOVES = 1e-3, 1e-1
 #: Of a mark is left after an iterate without change, or after `_FADE_MS`; below `_FAINTEST` nothing.
 _LEFT, _FADE_MS, _FAINTEST = 0.6, 60, 0.05
-#: Values of a basis that are compared; of a larger one those of so many pixels, drawn once.
-_COMPARED = 2**15
+#: Values of a basis that are all compared; of a larger one pixels with so many values, drawn once.
+_ALL, _SOME = 2**15, 2**14
 
 
 def directions(W: Array, rows: Array | None = None) -> Array:
@@ -82,8 +82,8 @@ class TileMotion(QObject):
 
     def _choose_rows(self, W: Array) -> None:
         m, r = W.shape
-        most = max(1, _COMPARED // r)
-        if m <= most:
+        most = max(1, _SOME // r)
+        if W.size <= _ALL:
             self._rows = None
         elif self._rows is None or len(self._rows) != most or self._rows[-1] >= m:
             self._rows = np.sort(np.random.default_rng(0).choice(m, most, replace=False))

@@ -144,6 +144,16 @@ class TestFocus:
         assert look(window) == before
         assert not window.focus.is_on
 
+    def test_the_tour_ends_where_its_widgets_are_hidden(self, window: MainWindow) -> None:
+        window.take_tour()
+        assert window.tour is not None
+        window.focus.enter()
+        settle()
+        assert window.tour is None
+        window.take_tour()
+        assert not window.focus.is_on
+        window.tour.end()
+
     def test_keys_work_without_the_menu(self, faces_window: MainWindow) -> None:
         window = faces_window
         QTest.keyClick(window, Key.Key_F11)

@@ -297,7 +297,11 @@ class MontagePanel(ViewPanel):
             self.lockToggled.emit(basis)
 
     def _about(self, tile: int) -> str:
-        return "" if self._shown is None else about_basis(self._shown, int(self._shown.order[tile]))
+        if self._shown is None:
+            return ""
+        basis = int(self._shown.order[tile])
+        lock = f"\nClick the bar under it to {'unlock' if basis in self._locked else 'lock'} its sparsity"
+        return about_basis(self._shown, basis) + (lock if self._bars else "")
 
     def _pick_more(self, tile: int, is_range: bool) -> None:
         """Ctrl adds a basis image to the selection or takes it out, Shift adds all tiles up to it."""

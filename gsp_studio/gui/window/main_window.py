@@ -149,6 +149,7 @@ class MainWindow(Themed, QMainWindow):
         menus.add("&View", "&Reset layout", self._reset_layout)
         alone = menus.add("&View", "&Montage and slider alone", self.focus.toggle, "F11", checkable=True)
         self.focus.toggled.connect(alone.setChecked)
+        self.focus.toggled.connect(self._leave_tour)
         menus.separate("&View")
         schemes = {"": "As the system", "dark": "Dark", "light": "Light"}
         menus.choices("&View", "&Theme", schemes, str(self._settings.value("scheme", "")), self.set_scheme)
@@ -229,6 +230,10 @@ class MainWindow(Themed, QMainWindow):
         self.tour = Tour(hints, self)
         self.tour.ended.connect(self._forget_tour)
         self.tour.show_hint(0)
+
+    def _leave_tour(self, _: bool = True) -> None:
+        if self.tour is not None:
+            self.tour.end()
 
     def _forget_tour(self) -> None:
         self.tour = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from gsp_studio.arrays import Array
 from gsp_studio.core.metrics import GramError, self_product
@@ -41,6 +43,36 @@ def energies_of(own: Array, gram: GramError) -> Array:
     total = norms.sum()
     shares: Array = norms / total if total > 0 else norms
     return shares
+
+
+def error_without(W: Array, gram: GramError, k: int, error: float) -> float:
+    """Relative error of a factorization without its k-th basis image, all else as it is; X is not read.
+
+    Leaving out ``w_k h_k`` adds ``2 <X - W H, w_k h_k> + |w_k|^2 |h_k|^2`` to ``||X - W H||_F^2``.
+
+    Parameters
+    ----------
+    W : ndarray (m, r)
+    gram : GramError
+        Of its coefficients.
+    k : int
+    error : float
+        The relative error with it, a fraction.
+
+    Returns
+    -------
+    float
+        A fraction of ``||X||_F``, as `error`; NaN where some entries are masked: the products have them too.
+    """
+    if gram.of is not None or not gram.x_norm2 > 0:
+        return math.nan
+    if gram.unit.basis:
+        W = gram.unit.basis_inside(W)
+    w = W[:, k]
+    own = (w @ W).astype(np.float64)
+    lacking = float(np.dot(w, gram.A[:, k])) - float(own @ gram.G[k].astype(np.float64))
+    added = 2.0 * lacking + own[k] * float(gram.G[k, k])
+    return math.sqrt(max(0.0, error**2 + added / gram.x_norm2))
 
 
 def cautions(sparsities: Array, energies: Array) -> tuple[Caution, ...]:
@@ -85,7 +117,13 @@ def cautions(sparsities: Array, energies: Array) -> tuple[Caution, ...]:
 
 def single_pixels(sparsities: Array) -> int:
     """Number of basis images with one pixel, or as good as that, by the sparsity of each."""
-    return int(np.count_nonzero(sparsities >= _ONE_PIXEL))
+    return int(np.count_nonzero(is_dust(sparsities)))
+
+
+def is_dust(sparsities: Array) -> npt.NDArray[np.bool_]:
+    """Whether basis images of these sparsities have one pixel, or as good as that."""
+    found: npt.NDArray[np.bool_] = np.asarray(sparsities) >= _ONE_PIXEL
+    return found
 
 
 def sparser_and_better(

@@ -1,11 +1,11 @@
-"""Solved points of the path, and what is known of the walk that finds them. Knows neither Qt nor a solver."""
+"""Requests for solutions, solved points of a path, and the state of its walk. Knows neither Qt nor a solver."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,12 +17,28 @@ if TYPE_CHECKING:
     from gsp_studio.core.results import Result
     from gsp_studio.core.solved_path import PathWalk
     from gsp_studio.engine.run import Outcome, RunSpec
-    from gsp_studio.gui.state import UnprojectedBasis
+    from gsp_studio.gui.state import DisplayedBasis, RunSettings, UnprojectedBasis
+    from gsp_studio.io.dataset import Dataset
 
 #: Bytes of all solved points that are kept at once.
 LARGEST_KEPT = 512 << 20
 #: Relative difference of two errors from which on the lower one counts as better.
 _LEAST_BETTER = 1e-6
+
+
+class SolveRequest(NamedTuple):
+    """A frame to refine at the targets of a choice; locked basis images keep their pixels."""
+
+    dataset: Dataset
+    choice: RunSettings
+    pinned: UnprojectedBasis
+    frame: DisplayedBasis
+    locked: Collection[int] = ()
+
+    @property
+    def frozen(self) -> tuple[int, ...]:
+        """The locked basis images, as a run takes them."""
+        return tuple(sorted(self.locked))
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,13 +65,15 @@ class RunSettings:
 class View:
     """Options for drawing basis images: what white means ("tile", "shared" or "percentile"), colours, numbers on them.
 
-    `spread`: where they differ from seed to seed is drawn over them, of runs of which that is known.
+    `spread`: where they differ from seed to seed is drawn over them, of runs of which that is known. `bars`: the bar of
+    each stands under it, not in a strip of all of them.
     """
 
     contrast: str = "tile"
     colours: str = "grey"
     labels: bool = False
     spread: bool = True
+    bars: bool = True
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,8 @@ class DisplayedBasis:
         Target of the solved point that this is, or is a projection of; NaN where it is of none.
     sparsity_h, target_h : float
         Average sparsity of the rows of H, and what it was asked to be; NaN where it was not.
+    gram : GramError, optional
+        Of H.
     """
 
     W: Array
@@ -205,6 +209,7 @@ class DisplayedBasis:
     solved_at: float = math.nan
     sparsity_h: float = math.nan
     target_h: float = math.nan
+    gram: GramError | None = None
 
     @property
     def has_coefficients(self) -> bool:

@@ -49,6 +49,46 @@ def refined_words(shown: DisplayedBasis) -> str:
     return f"{'refining,' if shown.is_refining else 'stopped after'} {count}: error {percent(shown.error)}"
 
 
+def words_in_tiles(shown: DisplayedBasis) -> dict[int, str]:
+    """Words in the tiles of basis images that describe nothing, by tile: "dead", or "dust" where one pixel is left."""
+    from gsp_studio.core.diagnosis import is_dust
+
+    dead = shown.energies <= 0
+    odd = dead | is_dust(shown.sparsities)
+    if not odd.any():
+        return {}
+    return {tile: "dead" if dead[k] else "dust" for tile, k in enumerate(shown.order.tolist()) if odd[k]}
+
+
+#: Values of a basis up to which the error without one of its images is computed for a tool tip.
+_QUICK = 2**23
+
+
+def about_basis(shown: DisplayedBasis, k: int) -> str:
+    """Tell of a basis image: sparsity, energy, and what the error would be without it."""
+    from gsp_studio.core.diagnosis import error_without
+
+    lines = [f"Basis {k + 1}: sparsity {shown.sparsities[k]:.4f}, energy {percent(float(shown.energies[k]))}"]
+    if shown.gram is not None and shown.W.size <= _QUICK:
+        without = error_without(shown.W, shown.gram, k, shown.error)
+        if not math.isnan(without):
+            more = signed(100 * (without - shown.error), 3)
+            lines += [
+                f"Share of the error: {more} points without it: {percent(without)}, not {percent(shown.error)}",
+                "(left out, and all other basis images and coefficients as they are)",
+            ]
+    word = words_in_tiles(shown).get(shown.tile_of(k))
+    if word:
+        lines.append(f"{word}: {_ODD[word]}")
+    return "\n".join(lines)
+
+
+_ODD = {
+    "dead": "it has no pixel, or no image uses it",
+    "dust": "one pixel, or as good as that; a lower target or a lower rank may do without it",
+}
+
+
 def signed(value: float, digits: int) -> str:
     """0.0123 as "+0.0123", with a true minus sign."""
     return f"{value:+.{digits}f}".replace("-", "−")

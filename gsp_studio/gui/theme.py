@@ -139,6 +139,7 @@ def _style_sheet(theme: Theme) -> str:
     QLabel[heading="true"] {{ color: {theme.text_muted}; font-weight: 600; }}
     QToolButton, QPushButton {{ background: {theme.raised}; border: 1px solid transparent; border-radius: 4px;
                                padding: 5px 10px; }}
+    QToolButton[dock="true"] {{ background: transparent; color: {theme.text_muted}; padding: 0; }}
     QToolButton:hover, QPushButton:hover {{ border-color: {theme.border}; }}
     QToolButton:focus, QPushButton:focus {{ border: 1px solid {theme.accent}; }}
     QPushButton:checked {{ background: {theme.field}; border-bottom: 2px solid {theme.accent}; padding-bottom: 4px; }}

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import gsp_studio as gs
-from gsp_studio.core.diagnosis import cautions, cautions_of, sparser_and_better
+from gsp_studio.core.diagnosis import cautions, cautions_of, error_without, sparser_and_better
+from gsp_studio.core.metrics import GramError
 
 
 def test_a_dense_image_beside_dust_is_named():
@@ -41,3 +42,22 @@ def test_a_run_that_is_sparser_and_better_is_named_once():
     [found] = sparser_and_better(0.8, 0.2, others)
     assert found.short == "Run 2 is sparser and better"
     assert sparser_and_better(0.95, 0.16, others) == ()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_error_without_an_image_is_that_of_the_others(scale: float) -> None:
+    rng = np.random.default_rng(4)
+    X, W, H = scale * rng.random((20, 30)), rng.random((20, 4)), scale * rng.random((4, 30)) / 4
+    H[2] = 0.0
+    gram = GramError(X @ H.T, H @ H.T, float(np.sum(X**2)))
+    error = gram.relative_error(W)
+    for k in range(4):
+        others = [j for j in range(4) if j != k]
+        expected = np.linalg.norm(X - W[:, others] @ H[others]) / np.linalg.norm(X)
+        assert error_without(W, gram, k, error) == pytest.approx(expected, rel=1e-9)
+    assert error_without(W, gram, 2, error) == error
+
+
+def test_error_without_an_image_is_unknown_where_entries_are_masked() -> None:
+    gram = GramError(np.ones((3, 2)), np.eye(2), 9.0, of=8.0)
+    assert np.isnan(error_without(np.ones((3, 2)), gram, 0, 0.1))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handling import tile_centre, wait_until
+from handling import pixel_size, tile_centre, wait_until
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
@@ -51,9 +51,7 @@ def pixels_of(image: QImage) -> np.ndarray:
 def painted_colours(view: TileView, buffer: TileBuffer) -> np.ndarray:
     """The colours on the screen at the middle of every tile's every pixel: (count, height, width, 3)."""
     seen = pixels_of(view.viewport().grab().toImage())
-    right, below = buffer.columns - 1, (buffer.rows - 1) * buffer.columns
-    x = (tile_centre(view, right).x() - tile_centre(view, 0).x()) / buffer.origin_of(right)[0]
-    y = (tile_centre(view, below).y() - tile_centre(view, 0).y()) / buffer.origin_of(below)[1]
+    x, y = pixel_size(view)
     tiles = []
     for k in range(buffer.count):
         centre = tile_centre(view, k)

@@ -19,9 +19,9 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
-from gsp_studio.gui.panels.run_table import NOTE
 from gsp_studio.gui.session_file import run_records
 from gsp_studio.gui.state import Phase, RunSettings, View
+from gsp_studio.gui.widgets.run_table import NOTE
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io import recovery
 from gsp_studio.io.annotations import Annotations

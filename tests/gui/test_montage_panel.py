@@ -26,7 +26,7 @@ Key = Qt.Key
 
 @pytest.fixture
 def panel(show: Callable[..., QWidget]) -> MontagePanel:
-    """Seven basis images of 6 x 4 in a grid of 3 by 3, in an order of their own."""
+    """Seven basis images of 6 x 4 in two rows of four and three, in an order of their own."""
     made = MontagePanel()
     show(made, 640, 480)
     made.set_dataset(DATA)
@@ -127,7 +127,7 @@ def test_click_picks_the_basis_image_of_the_tile(panel: MontagePanel, tile: int)
 def test_click_beside_the_tiles_picks_none(panel: MontagePanel) -> None:
     heard = Listener(panel, "basisPicked")
     click(panel.view, QPoint(2, 2))
-    right_of_the_last = centre(panel, 6) + (centre(panel, 5) - centre(panel, 4))
+    right_of_the_last = centre(panel, 6) + (centre(panel, 6) - centre(panel, 5))
     click(panel.view, right_of_the_last)
     assert heard["basisPicked"] == [-1, -1]
 
@@ -139,7 +139,9 @@ def test_arrows_walk_from_tile_to_tile(panel: MontagePanel) -> None:
     walk = (Key.Key_Right, Key.Key_Right, Key.Key_Down, Key.Key_Left, Key.Key_Up, Key.Key_Up, Key.Key_Down)
     for key in walk:
         QTest.keyClick(panel.view, key)
-    tiles = [0, 1, 4, 3, 0, 3]  # the step up from the first row goes nowhere
+    columns = panel._buffer.columns
+    assert columns == 4
+    tiles = [0, 1, columns + 1, columns, 0, columns]  # the step up from the first row goes nowhere
     assert heard["basisPicked"] == [int(BASIS.order[tile]) for tile in tiles]
 
 
@@ -189,6 +191,7 @@ def test_labels_are_drawn_and_taken_away(panel: MontagePanel) -> None:
     panel.set_shown(replace(BASIS, sparsities=BASIS.sparsities / 2))
     assert picture(panel) != labelled, "the labels are those of the former basis"
     panel.set_view(View())
+    panel.set_shown(BASIS)
     assert picture(panel) == plain
 
 

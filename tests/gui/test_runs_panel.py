@@ -14,8 +14,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
 from gsp_studio.engine.run import FinishReason
-from gsp_studio.gui.panels.run_table import JUDGED, NOTE, TAGS, LiveRow
 from gsp_studio.gui.panels.runs import RunsPanel
+from gsp_studio.gui.widgets.run_table import JUDGED, NOTE, TAGS, LiveRow
 from gsp_studio.io.annotations import Annotations
 
 

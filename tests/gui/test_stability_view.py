@@ -105,23 +105,23 @@ def test_the_veil_goes_and_comes_and_the_dots_stay(panel: MontagePanel) -> None:
     np.testing.assert_allclose(painted(panel.view, panel._buffer), greys, atol=1.0)
     panel.set_stability(None)
     panel.set_stability(entry)
-    assert len(panel.view._unstable._rects) == len(entry.stability.unstable) == 5
+    assert len(panel.view._unstable._tiles) == len(entry.stability.unstable) == 5
     assert not panel.view._spread.isVisible()
     panel.set_view(View())
     assert panel.view._spread.isVisible()
     panel.set_stability(None)
-    assert panel.view._unstable._rects == []
+    assert panel.view._unstable._tiles == ()
     assert not panel.view._spread.isVisible()
 
 
 def test_the_dots_are_round_those_that_are_unstable(panel: MontagePanel) -> None:
-    entry, buffer = entry_of(), panel._buffer
-    tiles = {buffer.tile_at(rect.center().x(), rect.center().y()) for rect in panel.view._unstable._rects}
+    entry = entry_of()
+    tiles = set(panel.view._unstable._tiles)
     assert {int(entry.shown.order[tile]) for tile in tiles} == set(entry.stability.unstable)
     assert panel.view._unstable.pen.style() is Qt.PenStyle.DotLine
     order = entry.shown.order[::-1].copy()
     panel.set_shown(replace(entry.shown, order=order))
-    moved = {buffer.tile_at(rect.center().x(), rect.center().y()) for rect in panel.view._unstable._rects}
+    moved = set(panel.view._unstable._tiles)
     assert {int(order[tile]) for tile in moved} == set(entry.stability.unstable), "a mark follows its basis image"
 
 
@@ -148,7 +148,7 @@ def test_words_say_the_same(panel: MontagePanel) -> None:
 
 def test_a_basis_of_another_size_has_no_veil(panel: MontagePanel) -> None:
     panel.set_shown(fakes.shown(DATA, 5))
-    assert panel.view._unstable._rects == []
+    assert panel.view._unstable._tiles == ()
     assert not panel.view._spread.isVisible()
     other = fakes.dataset(5, 3)
     panel.set_dataset(other)
@@ -263,7 +263,7 @@ def test_from_the_key_to_the_screen(faces_window: MainWindow) -> None:
     assert session.runs.entries[0].outcome is entry.outcome
     count = len(found.unstable)
     assert f"{count or 'none'} unstable over 5 seeds" in window.montage._caption.text()
-    assert len(window.montage.view._unstable._rects) == count
+    assert len(window.montage.view._unstable._tiles) == count
     assert f"Run 1: {count or 'none'} of 9 basis images unstable over 5 seeds" in told["logged"][-1]
     QTest.mouseClick(window.montage.view.viewport(), LEFT, pos=tile_centre(window.montage.view, 4).toPoint())
     basis = int(session.display.shown.order[4])
@@ -302,7 +302,7 @@ def test_it_belongs_to_its_run_and_stays_while_the_slider_projects_it(faces_wind
     assert "unstable" in window.montage._caption.text()
     run(window, seed=7)
     assert not view._spread.isVisible()
-    assert view._unstable._rects == []
+    assert view._unstable._tiles == ()
     assert window.basis._stability is None
     session.control.show(0)
     assert view._spread.isVisible()

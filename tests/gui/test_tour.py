@@ -22,7 +22,7 @@ def started(window: MainWindow) -> Tour:
 
 def test_five_hints_at_most_lie_in_the_window_and_beside_their_matter(window: MainWindow) -> None:
     tour = started(window)
-    hints = hints_of(window.open_button, window.run, window.sparsity.slider, window.sparsity.bars, window.centre.bar)
+    hints = hints_of(window.open_button, window.run, window.sparsity.slider, window.montage, window.centre.bar)
     assert len(hints) <= 5
     for k, hint in enumerate(hints):
         assert tour.index == k

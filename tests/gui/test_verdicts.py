@@ -14,9 +14,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 
-from gsp_studio.gui.panels.run_table import JUDGED
 from gsp_studio.gui.panels.selected_basis import BasisPanel
 from gsp_studio.gui.state import Phase
+from gsp_studio.gui.widgets.run_table import JUDGED
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.annotations import Annotations
 

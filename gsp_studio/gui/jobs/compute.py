@@ -6,7 +6,6 @@ numba, SciPy and the solvers take a quarter of a second to import and longer to 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import replace
 from typing import cast
 
@@ -30,6 +29,7 @@ from gsp_studio.engine.run import Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner, branch
 from gsp_studio.gui.jobs.projector import Projector, average_sparsity, by_energy
 from gsp_studio.gui.jobs.run_events import marks_of
+from gsp_studio.gui.solutions import SolveRequest
 from gsp_studio.gui.state import Capabilities, DisplayedBasis, RunEntry, RunSettings, UnprojectedBasis
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.script import command_of, script_of
@@ -111,36 +111,27 @@ def new_warm_fit(X: Matrix, choice: RunSettings) -> Runner:
     return Runner(RunSpec(X, params, choice.backend, solver_threads()))
 
 
-def new_refinement(
-    dataset: Dataset, choice: RunSettings, pinned: UnprojectedBasis, shown: DisplayedBasis, locked: Collection[int] = ()
-) -> Runner:
-    """Iterations of both factors at the chosen targets, from what is shown on; ValueError as `new_run`.
+def new_refinement(request: SolveRequest) -> Runner:
+    """Iterations of both factors at the chosen targets, from a frame on; ValueError as `new_run`.
 
-    Where its coefficients are on a cluster, these are, too. Locked basis images keep their pixels, the others share
-    what these leave of the sparsity.
+    Where its coefficients are on a cluster, these are, too.
     """
+    dataset, shown = request.dataset, request.frame
     X = dataset.X if isinstance(shown.H, np.ndarray) else cast(OutOfCoreMatrix, shown.H.X)
-    params = _refining(choice, pinned, (shown.W, shown.H), locked, refining_iterations(X))
+    params = _refining(request, shown.H, refining_iterations(X))
     check_params(params, *X.shape)
-    return Runner(RunSpec(X, params, choice.backend, solver_threads(), fingerprint=dataset.fingerprint))
+    return Runner(RunSpec(X, params, request.choice.backend, solver_threads(), fingerprint=dataset.fingerprint))
 
 
-def new_subset_refinement(
-    dataset: Dataset,
-    choice: RunSettings,
-    pinned: UnprojectedBasis,
-    shown: DisplayedBasis,
-    locked: Collection[int],
-    n_images: int,
-) -> Runner:
+def new_subset_refinement(request: SolveRequest, n_images: int) -> Runner:
     """`new_refinement` on so many images, drawn at random by the seed of the choice; these are read here."""
-    n = dataset.X.shape[1]
-    some = np.sort(np.random.default_rng(choice.params.seed).choice(n, n_images, replace=False))
-    X = np.asfortranarray(dataset.X[:, some])
-    assert isinstance(shown.H, np.ndarray)
-    params = _refining(choice, pinned, (shown.W, shown.H[:, some]), locked, REFINING_ITERATIONS)
+    X, H = request.dataset.X, request.frame.H
+    assert isinstance(H, np.ndarray)
+    some = np.sort(np.random.default_rng(request.choice.params.seed).choice(X.shape[1], n_images, replace=False))
+    X = np.asfortranarray(X[:, some])
+    params = _refining(request, H[:, some], REFINING_ITERATIONS)
     check_params(params, *X.shape)
-    return Runner(RunSpec(X, params, choice.backend, solver_threads()))
+    return Runner(RunSpec(X, params, request.choice.backend, solver_threads()))
 
 
 def with_all_coefficients(X: Matrix, found: Result, frame: DisplayedBasis, n_sweeps: int, tol: float) -> DisplayedBasis:
@@ -158,23 +149,18 @@ def with_all_coefficients(X: Matrix, found: Result, frame: DisplayedBasis, n_swe
     )
 
 
-def _refining(
-    choice: RunSettings,
-    pinned: UnprojectedBasis,
-    init: tuple[Array, Array | Coefficients],
-    locked: Collection[int],
-    n_iter: int,
-) -> Params:
+def _refining(request: SolveRequest, H: Array | Coefficients, n_iter: int) -> Params:
+    wanted, weights = request.choice.params, request.pinned.weights
     return Params(
-        len(init[1]),
-        "gsphals" if pinned.weights is None else "wgsphals",
-        sparsity=choice.params.sparsity,
-        sparsity_h=choice.params.sparsity_h,
-        seed=choice.params.seed,
+        len(H),
+        "gsphals" if weights is None else "wgsphals",
+        sparsity=wanted.sparsity,
+        sparsity_h=wanted.sparsity_h,
+        seed=wanted.seed,
         max_iter=n_iter,
-        init=init,
-        weights=pinned.weights,
-        frozen=tuple(sorted(locked)),
+        init=(request.frame.W, H),
+        weights=weights,
+        frozen=request.frozen,
         tol=REFINING_TOLERANCE,
     )
 
@@ -252,6 +238,7 @@ def shown_of(
         origin=origin,
         sparsity_h=it.sparsity_h,
         target_h=target_h,
+        gram=it.gram,
     )
 
 
@@ -266,7 +253,7 @@ def continue_run(entry: RunEntry, n_iter: int) -> Runner:
     if result is None or not isinstance(result.H, np.ndarray):
         raise ValueError(f"{entry.name} cannot go on: its coefficients are not on this computer")
     # All iterations that were asked for are done.
-    params = result.params.with_factors(result.W, result.H, max_iter=n_iter, max_seconds=None, tol=0.0, kkt_tol=0.0)
+    params = result.params.with_factors(result.W, result.H, max_iter=n_iter, max_seconds=None, tol=0.0)
     check_params(params, *entry.spec.X.shape)
     return Runner(replace(entry.spec, params=params))
 

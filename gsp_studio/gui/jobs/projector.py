@@ -125,6 +125,7 @@ class Projector:
             origin=pinned.origin,
             sparsity_h=coefficients.sparsity,
             target_h=math.nan if math.isnan(coefficients.sparsity) else s_h,
+            gram=coefficients.gram,
         )
 
     def frame(
@@ -167,6 +168,7 @@ class Projector:
             sparsities=sparsities,
             energies=energies_of(own, refined.gram),
             H=refined.H,
+            gram=refined.gram,
             error=error,
             sparsity_h=average_sparsity_of(refined.H) if s_h > 0.0 else math.nan,
             target_h=s_h if s_h > 0.0 else math.nan,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.jobs.job import Job
-from gsp_studio.gui.state import BasisPreview, DisplayedBasis, RunSettings
+from gsp_studio.gui.solutions import SolveRequest
+from gsp_studio.gui.state import BasisPreview, DisplayedBasis
 
 if TYPE_CHECKING:
     from gsp_studio.engine.runner import Runner
-    from gsp_studio.gui.state import UnprojectedBasis
-    from gsp_studio.io.dataset import Dataset
 
 #: Entries of the subset times the rank: an iteration of two cores takes a twentieth of a second.
 WORK = 250_000_000
@@ -23,17 +21,6 @@ WORK = 250_000_000
 _EACH = 8
 #: Sweeps of the coefficients of all images for the basis that the subset has led to.
 _SWEEPS, _TOLERANCE = 30, 1e-3
-
-
-class SubsetRequest(NamedTuple):
-    """A frame to refine at the targets of a choice."""
-
-    dataset: Dataset
-    choice: RunSettings
-    pinned: UnprojectedBasis
-    frame: DisplayedBasis
-    locked: Collection[int]
-    n_images: int
 
 
 class SubsetFit(QObject):
@@ -46,35 +33,28 @@ class SubsetFit(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._job: Job[SubsetRequest, DisplayedBasis] = Job(self._fit, "gsp-subset", self)
+        self._job: Job[SolveRequest, DisplayedBasis] = Job(self._fit, "gsp-subset", self)
         self._job.progressed.connect(self._preview)
         self._job.answered.connect(self._end)
         self._job.failed.connect(self._fail)
         self._runner: Runner | None = None
-        self._request: SubsetRequest | None = None
+        self._request: SolveRequest | None = None
 
     @property
     def is_running(self) -> bool:
         """Whether a subset is iterated on."""
         return self._request is not None
 
-    def fit(
-        self,
-        dataset: Dataset,
-        choice: RunSettings,
-        pinned: UnprojectedBasis,
-        frame: DisplayedBasis,
-        locked: Collection[int],
-    ) -> bool:
+    def fit(self, request: SolveRequest) -> bool:
         """Begin, unless these targets are under way; False where all images at once are the better start."""
-        count = subset_size(dataset.X.shape[1], pinned.W.shape)
-        if not frame.has_coefficients or frame.iterations or not count:
+        n = request.dataset.X.shape[1]
+        count = subset_size(n, request.pinned.W.shape)
+        if not request.frame.has_coefficients or request.frame.iterations or not count:
             return False
-        request = SubsetRequest(dataset, choice, pinned, frame, locked, count)
         if self._request is None or self._request[1:] != request[1:]:
             self.cancel()
             self._request = request
-            self.activityChanged.emit(f"refining on {count:,} of {dataset.X.shape[1]:,} images first")
+            self.activityChanged.emit(f"refining on {count:,} of {n:,} images first")
             self._job.submit(request)
         return True
 
@@ -94,10 +74,11 @@ class SubsetFit(QObject):
         self.cancel()
         return self._job.close(timeout)
 
-    def _fit(self, request: SubsetRequest) -> DisplayedBasis:
+    def _fit(self, request: SolveRequest) -> DisplayedBasis:
         from gsp_studio.gui.jobs.compute import new_subset_refinement, with_all_coefficients
 
-        self._runner = runner = new_subset_refinement(*request)
+        count = subset_size(request.dataset.X.shape[1], request.pinned.W.shape)
+        self._runner = runner = new_subset_refinement(request, count)
         if self._job.is_superseded:  # cancelled before there was a runner to cancel
             runner.cancel()
         outcome = runner.run(lambda _: self._job.report())
@@ -117,7 +98,7 @@ class SubsetFit(QObject):
             shape, frame = request.dataset.image_shape, request.frame
             self.previewed.emit(BasisPreview(it.W, shape, sparsities, frame.order, frame.target))
 
-    def _end(self, request: SubsetRequest, shown: DisplayedBasis) -> None:
+    def _end(self, request: SolveRequest, shown: DisplayedBasis) -> None:
         self._request = None
         self.activityChanged.emit("")
         self.ended.emit(replace(shown, projected=request.frame.error, is_refining=True))

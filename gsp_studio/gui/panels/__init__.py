@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QAction
+
     from gsp_studio.gui.session.session import Session
 
 
@@ -20,8 +22,8 @@ class Requests(Protocol):
     def branch_at(self, n_iter: int) -> None:
         """Ask for a branch of the run on the screen, from this iteration on."""
 
-    def carry_out(self, name: str) -> None:
-        """Trigger an action of the window by its name, where it is offered."""
+    def action(self, name: str) -> QAction:
+        """Return an action of the window by its name, for a menu of the panel's own."""
 
     def show_view(self, title: str) -> None:
         """Bring a view to the front."""

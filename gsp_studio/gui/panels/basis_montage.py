@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.state import BasisPreview, DisplayedBasis, RunEntry, View
-from gsp_studio.gui.texts import pixel_value
+from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, RunEntry, View
+from gsp_studio.gui.texts import about_basis, pixel_value, words_in_tiles
 from gsp_studio.gui.widgets.controls import ElidedLabel, label
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
+from gsp_studio.gui.widgets.tile_motion import TileMotion
 from gsp_studio.gui.widgets.tile_spread import TileSpread
 from gsp_studio.gui.widgets.tile_view import TileView
 from gsp_studio.gui.widgets.view_panel import ViewPanel
 
 if TYPE_CHECKING:
+    from gsp_studio.arrays import Array
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
     from gsp_studio.io.dataset import Dataset
@@ -30,10 +32,13 @@ class MontagePanel(ViewPanel):
 
     basisPicked = Signal(int)
     basesPicked = Signal(object)  # tuple of basis images, the last is the one that everything is about
+    lockToggled = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(_OPEN, "Press Run (Space) to take these images apart", _OPEN_HINT, _OFFERS, parent)
-        self.view = TileView()
+        self.view = TileView(is_filling=True)
+        self.view.about = self._about
+        self.motion = TileMotion(self)
         self._spread = TileSpread(self.view)
         self._buffer: TileBuffer | None = None
         self._coarse: TileBuffer | None = None
@@ -42,9 +47,10 @@ class MontagePanel(ViewPanel):
         self._selected = -1
         self._marked: tuple[int, ...] = ()
         self._frozen: tuple[int, ...] = ()
+        self._locked: dict[int, float] = {}
         self._run: RunEntry | None = None
         self._contrast = Contrast.TILE
-        self._labels = False
+        self._labels, self._bars = False, View.bars
         self._caption = ElidedLabel()
         self._caption.setProperty("muted", True)
         self._under_pointer = label()
@@ -52,6 +58,9 @@ class MontagePanel(ViewPanel):
         self.view.picked.connect(self._pick)
         self.view.pickedMore.connect(self._pick_more)
         self.view.hovered.connect(self._tell_pixel)
+        self.view.barPicked.connect(self._pick_bar)
+        self.view.laidOut.connect(self._follow_layout)
+        self.motion.changed.connect(self._mark_moving)
 
     def _lay_out(self) -> None:
         line = QWidget()
@@ -76,6 +85,8 @@ class MontagePanel(ViewPanel):
         session.display.shownChanged.connect(self.set_shown)
         session.display.glimpseChanged.connect(self.set_glimpse)
         session.live.frozenChanged.connect(self.set_frozen)
+        session.basis.lockedChanged.connect(self.set_locked)
+        session.phaseChanged.connect(lambda phase: self.motion.set_running(phase is Phase.RUNNING))
         session.runs.changed.connect(self.set_runs)
         session.runs.noted.connect(self.set_remarks)
         session.display.selectionChanged.connect(self.set_selected)
@@ -84,6 +95,7 @@ class MontagePanel(ViewPanel):
         session.runs.stabilityChanged.connect(self.set_stability)
         self.basisPicked.connect(session.display.select)
         self.basesPicked.connect(session.display.mark)
+        self.lockToggled.connect(session.slider.toggle_locked)
 
     def set_dataset(self, dataset: Dataset) -> None:
         """Reshape from now on as this data set's images."""
@@ -93,6 +105,7 @@ class MontagePanel(ViewPanel):
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Show this basis; None: the empty state."""
         self._shown = shown
+        self.motion.set_shown(shown)
         if shown is None or self._dataset is None:
             self._stack.setCurrentIndex(0)
             return
@@ -107,7 +120,7 @@ class MontagePanel(ViewPanel):
         count = len(shown.order)
         fresh = self._buffer is None or self._buffer.count != count  # another data set has its own
         if self._buffer is None or fresh:
-            self._buffer = TileBuffer.of(dataset, count)
+            self._buffer, self._coarse = TileBuffer.of(dataset, count, self._bars), None
         self._buffer.fill(shown.W, shown.order, self._is_column_major, self._contrast)
         if fresh:
             self.view.set_buffer(self._buffer)
@@ -115,13 +128,35 @@ class MontagePanel(ViewPanel):
         else:
             self.view.show_frame()
         self._draw_labels()
+        self.view.words.set_words(self._buffer, words_in_tiles(shown))
+        self._draw_bars(shown)
         if self._selected >= 0:
-            self.view.set_selected(shown.tile_of(self._selected))
+            self._frame_selected()
             self._frame_marked()
         if self._frozen:
             self._dash_frozen()
         self._mark_verdicts()
         self._spread.draw(shown, dataset, self._buffer)
+
+    def _draw_bars(self, shown: DisplayedBasis | BasisPreview) -> None:
+        if self._bars:
+            self.view.bars.set_bars(self._buffer, shown.sparsities[shown.order], shown.target)
+            if self._locked:
+                self.set_locked(self._locked)
+
+    def _mark_moving(self, marks: Array) -> None:
+        shown = self._shown
+        there = shown is not None and len(marks) == len(shown.order)
+        self.view.edges.set_levels(self._buffer, marks[shown.order] if there and shown is not None else 0.0 * marks)
+
+    def _follow_layout(self) -> None:
+        self._coarse = None
+        self._spread.draw(self._shown, self._dataset, self._buffer)
+
+    def set_locked(self, locked: dict[int, float]) -> None:
+        """Mark the bars of the basis images that the slider does not move."""
+        self._locked, shown = locked, self._shown
+        self.view.bars.set_locked(frozenset() if shown is None else frozenset(shown.tile_of(k) for k in locked))
 
     def set_stability(self, entry: RunEntry | None) -> None:
         """Show the seed stability of the run whose basis or projection this is; None: unknown."""
@@ -170,13 +205,14 @@ class MontagePanel(ViewPanel):
         if self._buffer.bands:
             return  # few values, all of them at once
         if self._coarse is None or not self._coarse.fits(count, height, width, self._buffer.channels):
-            self._coarse = TileBuffer(count, height, width, channels=self._buffer.channels)
+            self._coarse = self._buffer.coarse(height, width)
         self._coarse.hold_levels_of(self._buffer)
         if glimpse.tops is None:
             self._coarse.fill(glimpse.W, glimpse.order, self._is_column_major, self._contrast)
         else:
             self._coarse.fill_greys(glimpse.W, glimpse.tops, self._is_column_major, self._contrast)
         self.view.show_glimpse(self._coarse)
+        self._draw_bars(glimpse)
 
     @property
     def _is_column_major(self) -> bool:
@@ -190,7 +226,12 @@ class MontagePanel(ViewPanel):
     def set_selected(self, basis: int) -> None:
         """Frame a basis image; -1 for none."""
         self._selected = basis
-        self.view.set_selected(-1 if self._shown is None else self._shown.tile_of(basis))
+        self._frame_selected()
+
+    def _frame_selected(self) -> None:
+        tile = -1 if self._shown is None else self._shown.tile_of(self._selected)
+        self.view.set_selected(tile)
+        self.view.bars.set_selected(tile)
 
     def set_marked(self, bases: tuple[int, ...]) -> None:
         """Frame all of these basis images."""
@@ -209,6 +250,9 @@ class MontagePanel(ViewPanel):
             self._contrast = contrast
             self.reset_view(fit=False)
             self._tell_caption()
+        if view.bars is not self._bars:
+            self._bars, self._buffer = view.bars, None
+            self._draw()
         self.view.set_colour_map(view.colours)
         self._spread.set_on(view.spread)
         self._spread.draw(self._shown, self._dataset, self._buffer)
@@ -236,39 +280,35 @@ class MontagePanel(ViewPanel):
         text = (
             f"{self._buffer.count} {what}{self._spread.caption}  ·  by energy  ·  {ends} = {self._contrast.value}"
             + (f"  ·  {len(self._frozen)} frozen" if self._frozen else "")
-            + self._judged()
+            + _judged(self._run)
         )
         legend = self._spread.legend
         self._caption.setText(text)
         self._caption.tip = f"{text}\n\n{legend}" if legend else ""
 
-    def _judged(self) -> str:
-        if self._run is None:
-            return ""
-        remarks = self._run.remarks
-        words = ((remarks.accepted, "accepted"), (remarks.rejected, "rejected"))
-        return "".join(f"  ·  {len(bases)} {word}" for bases, word in words if bases)
-
     def _pick(self, tile: int) -> None:
         if self._shown is not None:
             self.basisPicked.emit(int(self._shown.order[tile]) if tile >= 0 else -1)
+
+    def _pick_bar(self, tile: int) -> None:
+        if self._shown is not None:
+            basis = int(self._shown.order[tile])
+            self.basisPicked.emit(basis)
+            self.lockToggled.emit(basis)
+
+    def _about(self, tile: int) -> str:
+        if self._shown is None:
+            return ""
+        basis = int(self._shown.order[tile])
+        lock = f"\nClick the bar under it to {'unlock' if basis in self._locked else 'lock'} its sparsity"
+        return about_basis(self._shown, basis) + (lock if self._bars else "")
 
     def _pick_more(self, tile: int, is_range: bool) -> None:
         """Ctrl adds a basis image to the selection or takes it out, Shift adds all tiles up to it."""
         if self._shown is None:
             return
-        order, marked = self._shown.order, list(self._marked)
-        if is_range and self._selected >= 0:
-            start = self._shown.tile_of(self._selected)
-            step = 1 if tile >= start else -1
-            added = [int(order[k]) for k in range(start, tile + step, step)]
-        else:
-            added = [int(order[tile])]
-        if not is_range and added[0] in marked:
-            marked.remove(added[0])
-        else:
-            marked = [basis for basis in marked if basis not in added] + added
-        self.basesPicked.emit(tuple(marked))
+        start = self._shown.tile_of(self._selected) if is_range and self._selected >= 0 else -1
+        self.basesPicked.emit(_with(self._marked, self._shown.order, tile, start))
 
     def _tell_pixel(self, tile: int, row: int, column: int) -> None:
         if tile < 0 or self._shown is None or self._dataset is None:
@@ -281,3 +321,22 @@ class MontagePanel(ViewPanel):
             f"basis {basis + 1}  ·  {where}  ·  {pixel_value(value)}  ·  sparsity {self._shown.sparsities[basis]:.3f}"
             + self._spread.under(self._shown, self._dataset, basis, row, column)
         )
+
+
+def _judged(run: RunEntry | None) -> str:
+    if run is None:
+        return ""
+    words = ((run.remarks.accepted, "accepted"), (run.remarks.rejected, "rejected"))
+    return "".join(f"  ·  {len(bases)} {word}" for bases, word in words if bases)
+
+
+def _with(marked: tuple[int, ...], order: Array, tile: int, start: int) -> tuple[int, ...]:
+    """Return a selection with a tile, or without it where it had it; from `start` on, unless that is -1, with all."""
+    if start >= 0:
+        step = 1 if tile >= start else -1
+        added = [int(order[k]) for k in range(start, tile + step, step)]
+    else:
+        added = [int(order[tile])]
+        if added[0] in marked:
+            return tuple(basis for basis in marked if basis != added[0])
+    return (*(basis for basis in marked if basis not in added), *added)

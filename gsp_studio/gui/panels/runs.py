@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,7 +22,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gsp_studio.gui.panels.run_table import (
+from gsp_studio.gui.state import Phase, Progress, RunEntry
+from gsp_studio.gui.widgets.controls import label
+from gsp_studio.gui.widgets.run_table import (
     NAME,
     NOTE,
     PROGRESS_ROLE,
@@ -34,8 +36,6 @@ from gsp_studio.gui.panels.run_table import (
     RunTable,
     parent_words,
 )
-from gsp_studio.gui.state import Phase, Progress, RunEntry
-from gsp_studio.gui.widgets.controls import label
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Record
@@ -46,7 +46,9 @@ if TYPE_CHECKING:
 _MANY = 6
 #: Iterations by which the menu of a run offers to continue it.
 _FURTHER = (100, 500, 2000)
-_ROW = 24
+#: Actions of the window that are about the run on the screen.
+_ABOUT_SHOWN = ("branch", "stability", "export", "copy script", "copy command")
+_ROW = 22
 
 
 class _Progress(QStyledItemDelegate):
@@ -94,8 +96,8 @@ class RunsPanel(QWidget):
         self.table.setModel(self.order)
         self._index = -1
         self._can_show = True
-        #: Actions of the window that are about the run on the screen, by their names.
-        self._request: Callable[[str], object] = lambda name: None
+        #: The window, whose actions are about the run on the screen.
+        self._window: Requests | None = None
         #: Labels of the methods, by name.
         self._methods: dict[str, str] = {}
         self._set_up()
@@ -166,7 +168,7 @@ class RunsPanel(QWidget):
         self.deleteRequested.connect(session.runs.delete)
         self.continueRequested.connect(session.control.continue_run)
         session.known.connect(lambda known: self._methods.update({name: m[0] for name, m in known.methods.items()}))
-        self._request = lambda name: window.show_view("Compare") if name == "compare" else window.carry_out(name)
+        self._window = window
 
     # The list
 
@@ -286,14 +288,9 @@ class RunsPanel(QWidget):
         further.setEnabled(self._can_show)
         for n_iter in _FURTHER:
             further.addAction(f"{n_iter:,} more iterations", partial(self.continueRequested.emit, place, n_iter))
-        for name, text in (
-            ("branch", "&Branch with another sparsity..."),
-            ("compare", "Co&mpare with another run"),
-            ("stability", "How &stable are its basis images?"),
-            ("export", "&Export..."),
-            ("copy script", "Copy as &Python"),
-        ):
-            add(text, partial(self._request, name)).setEnabled(self._can_show)
+        if self._window is not None:
+            menu.addActions([self._window.action(name) for name in _ABOUT_SHOWN])
+            add("Co&mpare it with another run", partial(self._window.show_view, "Compare"))
         menu.addSeparator()
         add("&Delete", lambda: self._delete(place))
         return menu

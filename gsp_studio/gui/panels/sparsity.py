@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, RunSettings, UnprojectedBasis
+from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, RunSettings, UnprojectedBasis, View
 from gsp_studio.gui.texts import percent, refined_words, signed_percent
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
@@ -113,6 +113,8 @@ class SparsityPanel(Themed, QWidget):
         session.display.shownChanged.connect(self.set_shown)
         session.display.glimpseChanged.connect(self.set_glimpse)
         session.display.selectionChanged.connect(self.set_selected)
+        session.display.viewChanged.connect(self.set_view)
+        self.set_view(session.display.view)
         self.basisPicked.connect(session.display.select)
         self.sparsityChanged.connect(session.settings.set_sparsity)
         self.settled.connect(session.settings.settle_sparsity)
@@ -145,7 +147,7 @@ class SparsityPanel(Themed, QWidget):
         top.addWidget(self._own_h, 1, 3, 1, 2)
         each = QHBoxLayout()
         each.setSpacing(16)
-        title = label("Sparsity per basis image (line: target)", muted=True)
+        title = self._bars_title = label("Sparsity per basis image (line: target)", muted=True)
         title.setToolTip(_TEACH_BARS)
         self.unlock.setToolTip(_TEACH_BARS)
         self.unlock.setFlat(True)
@@ -161,6 +163,11 @@ class SparsityPanel(Themed, QWidget):
         box.addSpacing(4)
         box.addLayout(each)
         box.addWidget(self.bars)
+
+    def set_view(self, view: View) -> None:
+        """Show the bars here, or leave them to the tiles."""
+        for part in (self._bars_title, self.bars):
+            part.setVisible(not view.bars)
 
     def set_refine(self, on: bool) -> None:
         """Show whether the basis is refined."""

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.gui.jobs.path_scan import PathScan
-from gsp_studio.gui.jobs.subset_fit import SubsetFit
-from gsp_studio.gui.session.path_solver import PathSolver
 from gsp_studio.gui.session.projection import BasisProjection
-from gsp_studio.gui.session.refinement import Refinement
+from gsp_studio.gui.session.solver import BasisSolver
+from gsp_studio.gui.solutions import SolveRequest
 from gsp_studio.gui.state import RunSettings
 
 if TYPE_CHECKING:
     from gsp_studio.arrays import Array
-    from gsp_studio.engine.run import Outcome, RunSpec
     from gsp_studio.gui.state import DisplayedBasis, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
@@ -53,22 +51,16 @@ class PinnedBasis(QObject):
         self.refines = True
         self._dataset: Dataset | None = None
         self._is_quick = False
-        self._projection, self.refinement, self._scan = BasisProjection(self), Refinement(self), PathScan(self)
+        self._projection, self._scan, self.solver = BasisProjection(self), PathScan(self), BasisSolver(self)
+        self.refinement, self.path = self.solver.refinement, self.solver.path
         self._projection.projected.connect(self.projected)
-        self.refinement.refined.connect(self.refined)
-        self.refinement.activityChanged.connect(self.activityChanged)
-        self._subset = SubsetFit(self)
-        self._subset.previewed.connect(self.glimpsed)
-        self._subset.ended.connect(self._refine_on_all)
-        self._subset.activityChanged.connect(self.activityChanged)
         self._scan.pathChanged.connect(self.pathChanged)
-        #: Solutions at many targets, and the walk that finds them.
-        self.path = PathSolver(self)
-        self.refinement.solved.connect(self._keep_solved)
+        self.solver.refined.connect(self.refined)
+        self.solver.previewed.connect(self.glimpsed)
+        self.solver.activityChanged.connect(self.activityChanged)
         self.path.curveChanged.connect(self.solvedChanged)
         self.path.walkChanged.connect(self.walkChanged)
-        self.path.activityChanged.connect(self.activityChanged)
-        self._jobs = (self._projection, self.refinement, self._subset, self._scan, self.path)
+        self._jobs = (self._projection, self._scan, self.solver)
         for job in self._jobs:
             job.failed.connect(self.failed)
         self._wanted = RunSettings()
@@ -134,8 +126,7 @@ class PinnedBasis(QObject):
         self.path.postpone()
         self._rest_timer.stop()
         if not self._is_quick:
-            self.refinement.drop()
-            self._subset.cancel()
+            self.solver.drop()
         self._wanted = choice
         glimpse = self._projection.glimpse(choice.params.sparsity)
         if glimpse is None:
@@ -157,12 +148,12 @@ class PinnedBasis(QObject):
     @property
     def is_refining(self) -> bool:
         """Whether refining iterations are under way."""
-        return self.refinement.is_running or self._subset.is_running
+        return self.solver.is_refining
 
     @property
     def is_working(self) -> bool:
         """Whether it is refined, or its path is being solved."""
-        return self.is_refining or self.path.is_working
+        return self.solver.is_working
 
     def set_refine(self, on: bool) -> None:
         """Turn refining on or off."""
@@ -188,42 +179,18 @@ class PinnedBasis(QObject):
         can_refine = self.refines and len(self.locked) < len(shown.order) and not math.isnan(shown.baseline)
         if not can_refine or self.pinned is None or self._dataset is None:
             return
-        if shown.is_solved and math.isnan(shown.solved_at) and shown.target == choice.params.sparsity:
-            return  # it has come to rest there
-        present = self.path.present
-        point = present.points.get(shown.solved_at) if present is not None and shown.is_solved else None
-        if point is not None:
-            self.refinement.rest_at(point, choice, shown)
-        elif is_at_rest or self._is_quick:
-            self.path.postpone()
-            frame = (self._dataset, choice, self.pinned, shown, self.locked)
-            if self._is_quick or not self._subset.fit(*frame):
-                self.refinement.follow(*frame)
-
-    def _refine_on_all(self, shown: DisplayedBasis) -> None:
-        if self.pinned is not None and self._dataset is not None:
-            self.refined.emit(shown)
-            self.refinement.follow(self._dataset, self._wanted, self.pinned, shown, self.locked)
-
-    def _keep_solved(self, spec: RunSpec, outcome: Outcome) -> None:
-        """Keep a solution for the path; where a better one is there, that is shown in its place."""
-        better = self.path.add(spec, outcome)
-        if better is not None:
-            self.refinement.rest_at(better)
+        request = SolveRequest(self._dataset, choice, self.pinned, shown, self.locked)
+        self.solver.solve(request, is_quick=self._is_quick, is_at_rest=is_at_rest)
 
     def stop_refining(self) -> bool:
         """Stop refining and keep what is on the screen; whether there was something to stop."""
         self._rest_timer.stop()
-        frame = self._subset.cancel()
-        if frame is not None:
-            self.refined.emit(frame)
-        return self.refinement.stop() or frame is not None
+        return self.solver.stop()
 
     def drop_refinement(self) -> None:
         """Drop what is being refined, and what would be."""
         self._rest_timer.stop()
-        self._subset.cancel()
-        self.refinement.drop()
+        self.solver.drop()
 
     # The path
 

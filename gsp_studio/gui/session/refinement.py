@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from gsp_studio.core.results import Iterate, Result
     from gsp_studio.engine.run import Outcome, RunSpec
     from gsp_studio.engine.runner import Runner
-    from gsp_studio.gui.solutions import SolvedPoint
-    from gsp_studio.gui.state import UnprojectedBasis
-    from gsp_studio.io.dataset import Dataset
+    from gsp_studio.gui.solutions import SolvedPoint, SolveRequest
 
 #: Milliseconds after which a refinement is told of; most of small data are through before they could be read.
 _TOLD_AFTER_MS = 200
@@ -87,27 +85,18 @@ class Refinement(QObject):
         """Whether iterations are under way."""
         return self._fit.is_running
 
-    def follow(
-        self,
-        dataset: Dataset,
-        choice: RunSettings,
-        pinned: UnprojectedBasis,
-        frame: DisplayedBasis,
-        locked: Collection[int] = (),
-    ) -> None:
-        """Solve at these targets: go on from the newest iterate where `frame` is a projection of it, else from that.
-
-        `locked` basis images keep their pixels.
-        """
+    def follow(self, request: SolveRequest) -> None:
+        """Solve at its targets: go on from the newest iterate where the frame is a projection of it, else from that."""
         from gsp_studio.gui.jobs.compute import new_continuation, new_refinement, retarget
 
+        choice, frame = request.choice, request.frame
         runner, latest, self._frame, self._choice = self._runner, self.latest, frame, choice
         self._moving.start()
-        is_other = runner is None or runner.spec.params.frozen != tuple(sorted(locked))
+        is_other = runner is None or runner.spec.params.frozen != request.frozen
         is_of_point = not math.isnan(frame.solved_at) and frame.solved_at != self._began_at
         if runner is None or is_other or is_of_point or (latest is not None and not frame.iterations):
             try:
-                runner = new_refinement(dataset, choice, pinned, frame, locked)
+                runner = new_refinement(request)
             except ValueError as error:
                 self.failed.emit(*error_texts(error))
                 return
@@ -115,9 +104,8 @@ class Refinement(QObject):
             self._began_at = frame.solved_at
             self._start(runner)
         elif _are_targets(choice, runner.params.sparsity, runner.params.sparsity_h):
-            if frame.is_refining and not self.is_running and self._outcome is not None:
+            if frame.is_refining and not self.is_running:
                 self._show_at_rest()  # where the targets come back to, there is its solution
-            return
         elif self.is_running:
             done = 0 if latest is None else latest.n_iter
             runner.steer(retarget(runner.spec, runner.params, choice, done))
@@ -203,8 +191,6 @@ class Refinement(QObject):
         self.drop()
         return self._fit.close(timeout)
 
-    # What it brings
-
     def _follow(self) -> None:
         runner = self._runner
         it = None if runner is None or not self.is_running else runner.poll().iterate
@@ -223,9 +209,8 @@ class Refinement(QObject):
     def _end(self, outcome: Outcome) -> None:
         from gsp_studio.gui.jobs.compute import has_come_to_rest, new_continuation
 
-        runner, result = self._runner, outcome.result
+        runner, self._outcome, result = self._runner, outcome, outcome.result
         assert runner is not None
-        self._outcome = outcome
         if result is not None:
             self._set_latest(result)
         steps = [step.change for step in outcome.interventions if isinstance(step.change, Params)]
@@ -256,16 +241,20 @@ class Refinement(QObject):
         self.failed.emit(sentence, details)
 
     def _shown(self) -> DisplayedBasis | None:
-        it, frame, runner = self.latest, self._frame, self._runner
-        if it is None or frame is None or runner is None:
+        if self.latest is None or self._frame is None or self._runner is None:
             return None
-        from gsp_studio.gui.jobs.compute import shown_of
+        return _refined_frame(self.latest, self._frame, self._runner, self._choice)
 
-        s, s_h = self._choice.params.sparsity, self._choice.params.sparsity_h
-        target_h = math.nan if s_h is None else s_h
-        shown = shown_of(it, s, target_h, frame.order, frame.origin, runner.spec.params.weights)
-        projected = frame.projected if frame.iterations else frame.error
-        return replace(shown, baseline=frame.baseline, projected=projected, iterations=it.n_iter, is_refining=True)
+
+def _refined_frame(it: Iterate | Result, frame: DisplayedBasis, runner: Runner, choice: RunSettings) -> DisplayedBasis:
+    """An iterate in place of the frame that it began with."""
+    from gsp_studio.gui.jobs.compute import shown_of
+
+    s, s_h = choice.params.sparsity, choice.params.sparsity_h
+    target_h = math.nan if s_h is None else s_h
+    shown = shown_of(it, s, target_h, frame.order, frame.origin, runner.spec.params.weights)
+    projected = frame.projected if frame.iterations else frame.error
+    return replace(shown, baseline=frame.baseline, projected=projected, iterations=it.n_iter, is_refining=True)
 
 
 def _are_targets(choice: RunSettings, s: float, s_h: float | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,11 +29,21 @@ _IN_MENU = 10
 _TOLD = 3
 
 
+class Collapsed(Protocol):
+    """Docks of a window that are collapsed, by their titles."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    def set_names(self, names: Iterable[str]) -> None: ...
+
+
 class Arrangement(Protocol):
     """Places of the views and docks of a window."""
 
     centre: ViewTabs
 
+    @property
+    def collapsed(self) -> Collapsed: ...
     def state(self) -> QByteArray: ...
     def restore(self, state: QByteArray) -> None: ...
 
@@ -162,13 +172,15 @@ class SessionFileMenu(QObject):
         session.display.mark(state.marked)
         if state.docks:
             self._layout.restore(QByteArray(state.docks))
+            self._layout.collapsed.set_names(state.collapsed)
         if state.front in self._layout.centre.titles:
             self._layout.centre.show_view(state.front)
         self._title()
 
     def _window_state(self) -> dict[str, Any]:
         layout = self._layout
-        return {"docks": bytes(layout.state().toBase64().data()).decode("ascii"), "front": layout.centre.current}
+        docks = bytes(layout.state().toBase64().data()).decode("ascii")
+        return {"docks": docks, "front": layout.centre.current, "collapsed": list(layout.collapsed.names)}
 
     def _ask_for_images(self, path: Path, sentence: str, source: str) -> None:
         dialog = ErrorDialog(f"{sentence[:1].upper()}{sentence[1:]}.", "", "Find them...", self._window, log_folder())

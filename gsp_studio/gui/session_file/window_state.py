@@ -58,6 +58,7 @@ _VIEW: dict[str, Check] = {
     "colours": _one_of(("grey", "magma", "viridis", "cividis"), "grey, magma, viridis or cividis"),
     "labels": _SWITCH,
     "spread": _SWITCH,
+    "bars": _SWITCH,
 }
 _REMARKS: dict[str, Check] = {
     "name": _TEXT,
@@ -86,6 +87,8 @@ class WindowState:
         As `QMainWindow.saveState` gives it, b"" where it is not known.
     front : str
         Title of the view in front, "" where it is not known.
+    collapsed : tuple of str
+        Titles of the docks that are collapsed to these.
     """
 
     choice: RunSettings = field(default_factory=RunSettings)
@@ -95,6 +98,7 @@ class WindowState:
     remarks: dict[str, Any] = field(default_factory=dict)
     docks: bytes = b""
     front: str = ""
+    collapsed: tuple[str, ...] = ()
 
 
 def read_state(content: object, most: int, problems: list[str]) -> WindowState:
@@ -125,6 +129,7 @@ def read_state(content: object, most: int, problems: list[str]) -> WindowState:
         _mapping(content.get("remarks", {}), "what was written beside the runs", problems),
         docks,
         _usable(look, "front", "", _TEXT, about, problems),
+        tuple(_usable(look, "collapsed", [], _TEXTS, about, problems)),
     )
 
 

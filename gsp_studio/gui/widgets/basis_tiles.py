@@ -21,7 +21,7 @@ class BasisTiles(TileView):
     """Shows basis images in an order; draws nothing while it is hidden, and the newest when it comes to sight."""
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent, is_filling=True)
         self.setAccessibleName(name)
         self._buffer_of_basis: TileBuffer | None = None
         self._column_major = True

@@ -21,6 +21,8 @@ Array = npt.NDArray[Any]
 GAP = 255
 #: Colour of the gap.
 GAP_COLOUR = (44, 48, 55)
+#: Height of the strip under a tile, in parts of the tile's.
+_STRIP = 0.06
 _WHITE = 254.0
 #: Value that the brightest is scaled to: truncated it is white, however the product is rounded.
 _SPAN = _WHITE + 0.49
@@ -41,8 +43,12 @@ def _white_of(V: Array, contrast: Contrast) -> float:
     return float(V.max() if contrast is Contrast.SHARED else np.percentile(V[V > 0], 99.5, method="higher"))
 
 
+def _strip_of(height: int) -> int:
+    return max(1, round(_STRIP * height))
+
+
 class TileBuffer:
-    """`count` tiles of height x width pixels in a near-square grid with `gap` pixels between them.
+    """`count` tiles of height x width pixels in a grid with `gap` pixels between them, near-square until `lay_out`.
 
     Tiles of 3 channels are colours; those of 1 are greys, which the view gives the colours of a map.
 
@@ -54,33 +60,63 @@ class TileBuffer:
         Values of a spectrum where tiles are curves, else 0.
     columns : int
         Tiles in a row.
+    strip : int
+        Pixels under each tile that are kept free.
     """
 
     def __init__(
-        self, count: int, height: int, width: int, gap: int = 1, channels: int = 1, bands: int = 0, columns: int = 0
+        self,
+        count: int,
+        height: int,
+        width: int,
+        gap: int = 1,
+        channels: int = 1,
+        bands: int = 0,
+        columns: int = 0,
+        strip: int = 0,
     ) -> None:
         self.count, self.height, self.width, self.gap, self.channels = count, height, width, gap, channels
-        self.bands = bands
-        self.rows, self.columns = (-(-count // columns), columns) if columns else grid_shape(count)
-        pitch_y, pitch_x = height + gap, width + gap
-        colours = () if channels == 1 else (channels,)
+        self.bands, self.strip = bands, strip
+        self._held = math.nan
+        self._make(columns or grid_shape(count)[1])
+
+    @property
+    def pitch(self) -> tuple[int, int]:
+        """(x, y): pixels from a tile to the next one."""
+        return self.width + self.gap, self.height + self.strip + self.gap
+
+    def _make(self, columns: int) -> None:
+        self.columns, self.rows = columns, max(1, -(-self.count // columns))
+        pitch_x, pitch_y = self.pitch
+        colours = () if self.channels == 1 else (self.channels,)
         padded = np.empty((self.rows * pitch_y, self.columns * pitch_x, *colours), np.uint8)
-        padded[:] = GAP if channels == 1 else GAP_COLOUR
-        self.pixels = padded[: self.rows * pitch_y - gap, : self.columns * pitch_x - gap]
-        grid = padded.reshape(self.rows, pitch_y, self.columns, pitch_x, *colours)[:, :height, :, :width]
+        padded[:] = GAP if self.channels == 1 else GAP_COLOUR
+        self.pixels = padded[: self.rows * pitch_y - self.gap, : self.columns * pitch_x - self.gap]
+        grid = padded.reshape(self.rows, pitch_y, self.columns, pitch_x, *colours)[:, : self.height, :, : self.width]
         # A view of the tiles, row by row: (rows, columns, height, width).
         self._tiles = grid.swapaxes(1, 2)
-        self._held = math.nan
+
+    def lay_out(self, columns: int) -> None:
+        """Put the same tiles, in their order, into so many columns."""
+        images = self._tiles.reshape(-1, *self._tiles.shape[2:])[: self.count]
+        self._make(columns)
+        self._write(images)
 
     @classmethod
-    def of(cls, dataset: Dataset, count: int) -> TileBuffer:
-        """Tiles for so many basis images of a data set."""
+    def of(cls, dataset: Dataset, count: int, with_strip: bool = False) -> TileBuffer:
+        """Tiles for so many basis images of a data set, with a strip for a bar under each if asked."""
         height, width = dataset.image_shape
         bands = 0
         if dataset.grid is not None:
             bands = width
             height, width = curve_shape(bands)
-        return cls(count, height, width, 1 if max(height, width) < 64 else 2, dataset.channels, bands)
+        gap, strip = 1 if max(height, width) < 64 else 2, _strip_of(height) if with_strip else 0
+        return cls(count, height, width, gap, dataset.channels, bands, strip=strip)
+
+    def coarse(self, height: int, width: int) -> TileBuffer:
+        """Return a buffer for the same tiles in fewer pixels, laid out as these are."""
+        strip = max(0, round(height * (self.pitch[1] / self.height - 1.0)) - 1) if self.strip else 0
+        return TileBuffer(self.count, height, width, channels=self.channels, columns=self.columns, strip=strip)
 
     def fits(self, count: int, height: int, width: int, channels: int = 1) -> bool:
         """Whether this buffer is for such tiles."""
@@ -152,14 +188,14 @@ class TileBuffer:
 
     def tile_at(self, x: float, y: float) -> int:
         """The tile at image coordinates, -1 for none."""
-        column, row = int(x // (self.width + self.gap)), int(y // (self.height + self.gap))
+        column, row = int(x // self.pitch[0]), int(y // self.pitch[1])
         tile = row * self.columns + column
         inside = 0 <= column < self.columns and 0 <= row < self.rows and tile < self.count
         return tile if inside else -1
 
     def pixel_at(self, x: float, y: float) -> tuple[int, int] | None:
         """(row, column) within the image at these coordinates, (0, band) of a spectrum; None between tiles."""
-        row, column = int(y % (self.height + self.gap)), int(x % (self.width + self.gap))
+        row, column = int(y % self.pitch[1]), int(x % self.pitch[0])
         inside = self.tile_at(x, y) >= 0 and row < self.height and column < self.width
         if self.bands:
             row, column = 0, column * self.bands // self.width
@@ -167,4 +203,8 @@ class TileBuffer:
 
     def origin_of(self, tile: int) -> tuple[int, int]:
         """(x, y) of the upper left corner of a tile."""
-        return (tile % self.columns) * (self.width + self.gap), (tile // self.columns) * (self.height + self.gap)
+        return (tile % self.columns) * self.pitch[0], (tile // self.columns) * self.pitch[1]
+
+    def is_in_strip(self, y: float) -> bool:
+        """Whether this is below a tile, where its bar is; with the gap below, as a bar is thin."""
+        return self.strip > 0 and y % self.pitch[1] >= self.height

@@ -61,7 +61,7 @@ class TileSpread:
         """Show it over these tiles; nothing is drawn again that is there already."""
         entry = self._entry if _is_about(self._entry, shown) else None
         order = () if shown is None else tuple(shown.order.tolist())
-        now = (order, self._is_on, id(entry), id(tiles))
+        now = (order, self._is_on, id(entry), id(tiles), 0 if tiles is None else tiles.columns)
         if now == self._drawn:
             return
         # Kept, so that no other object gets their ids.
@@ -79,7 +79,15 @@ class TileSpread:
         images = dataset.as_images(self._relative)
         if images.ndim == 4:  # in colour: where any of the three differs
             images = images.max(axis=3)
-        veil = TileBuffer(tiles.count, tiles.height, tiles.width, tiles.gap, bands=tiles.bands)
+        veil = TileBuffer(
+            tiles.count,
+            tiles.height,
+            tiles.width,
+            tiles.gap,
+            bands=tiles.bands,
+            columns=tiles.columns,
+            strip=tiles.strip,
+        )
         veil.hold_level(1.0 if tiles.bands else THICKEST)  # a curve has the scale of the one that it lies over
         veil.fill(images.reshape(len(images), -1).T, shown.order, False, Contrast.PERCENTILE)
         return veil

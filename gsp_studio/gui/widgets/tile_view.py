@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QGraphicsItem, QGraphicsRectItem, QStyleOptionGraphicsItem, QWidget
+from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QGraphicsRectItem, QToolTip, QWidget
 
 from gsp_studio.gui.theme import Themed, current_theme
+from gsp_studio.gui.widgets.controls import plain
 from gsp_studio.gui.widgets.tile_buffer import GAP, GAP_COLOUR, TileBuffer
+from gsp_studio.gui.widgets.tile_layout import best_columns
+from gsp_studio.gui.widgets.tile_marks import TileBars, TileEdges, TileFrames, TileLabels, TileWords
 from gsp_studio.gui.widgets.verdict_marks import VerdictMarks
 
 Array = npt.NDArray[Any]
@@ -20,6 +24,8 @@ Array = npt.NDArray[Any]
 COLOUR_MAPS = ("grey", "magma", "viridis", "cividis")
 #: Opacity of a veil where it is thickest, of 255: what is below stays seen.
 _VEIL = 200
+#: Pixels of the screen around all tiles.
+_MARGIN = 4
 _ARROWS = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
@@ -48,108 +54,44 @@ def veil_table(colour: str) -> Array:
     return table
 
 
-class _Labels(QGraphicsItem):
-    """A line of text in the corner of every tile, in the screen's pixels whatever the zoom."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._buffer: TileBuffer | None = None
-        self._texts: tuple[str, ...] = ()
-
-    def set_texts(self, buffer: TileBuffer | None, texts: tuple[str, ...]) -> None:
-        self.prepareGeometryChange()
-        self._buffer, self._texts = buffer, texts
-        self.update()
-
-    def boundingRect(self) -> QRectF:
-        if self._buffer is None:
-            return QRectF()
-        height, width = self._buffer.pixels.shape[:2]
-        return QRectF(0, 0, width, height)
-
-    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
-        buffer = self._buffer
-        if buffer is None or not self._texts:
-            return
-        to_screen = painter.worldTransform()
-        if to_screen.m11() * buffer.width < 36:  # no room: text over text tells nothing
-            return
-        painter.save()
-        painter.resetTransform()
-        font = QFont(painter.font())
-        font.setPointSizeF(7.5)
-        painter.setFont(font)
-        ascent = painter.fontMetrics().ascent()
-        for tile, text in enumerate(self._texts):
-            corner = to_screen.map(QPointF(*buffer.origin_of(tile))) + QPointF(3, ascent + 2)
-            painter.setPen(QColor(0, 0, 0, 200))
-            painter.drawText(corner + QPointF(1, 1), text)
-            painter.setPen(QColor(255, 255, 255, 220))
-            painter.drawText(corner, text)
-        painter.restore()
-
-
-class _Marks(QGraphicsItem):
-    """A thin frame around each of some tiles, or around what is inside of it."""
-
-    def __init__(self, style: Qt.PenStyle = Qt.PenStyle.SolidLine, inset: float = 0.0) -> None:
-        super().__init__()
-        self._inset = inset
-        self._rects: list[QRectF] = []
-        self.pen = QPen(QColor("white"), 1.5)
-        self.pen.setCosmetic(True)
-        self.pen.setStyle(style)
-        self.pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
-
-    def set_tiles(self, buffer: TileBuffer | None, tiles: tuple[int, ...]) -> None:
-        self.prepareGeometryChange()
-        self._rects = []
-        for tile in tiles:
-            if buffer is not None and 0 <= tile < buffer.count:
-                rect = QRectF(*buffer.origin_of(tile), buffer.width, buffer.height)
-                inset = self._inset * min(buffer.width, buffer.height)
-                self._rects.append(rect.adjusted(inset, inset, -inset, -inset))
-        self.update()
-
-    def boundingRect(self) -> QRectF:
-        around = QRectF()
-        for rect in self._rects:
-            around = around.united(rect)
-        return around
-
-    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
-        painter.setPen(self.pen)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRects(self._rects)
-
-
 class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
     """Shows a `TileBuffer`; tells which tile is picked and what lies under the pointer."""
 
     picked = Signal(int)
     pickedMore = Signal(int, bool)  # tile, with Ctrl; whether all from the last one to it are meant, with Shift
     hovered = Signal(int, int, int)  # tile, row, column; -1 for none
+    barPicked = Signal(int)  # the tile whose bar was clicked
+    laidOut = Signal()  # the tiles stand in other columns
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    _is_filling = False  # pyqtgraph resizes while it constructs
+
+    def __init__(self, parent: QWidget | None = None, *, is_filling: bool = False) -> None:
+        """`is_filling`: choose the columns that make tiles as large as there is room for."""
         super().__init__(parent, useOpenGL=False)
         self._buffer: TileBuffer | None = None
+        self._is_filling, self._is_fitted = is_filling, True
+        #: Returns the text for a tile that the pointer rests on, "" for none.
+        self.about: Callable[[int], str] = lambda tile: ""
         self._selected = -1
         self._is_glimpse = False
         self._box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0.02)
         self._image = pg.ImageItem(axisOrder="row-major")
-        self._labels = _Labels()
-        self._marks = _Marks()
-        self._frozen = _Marks(Qt.PenStyle.DashLine, inset=0.06)
+        self._labels = TileLabels()
+        self._marks = TileFrames()
+        self._frozen = TileFrames(Qt.PenStyle.DashLine, inset=0.06)
         self._spread = pg.ImageItem(axisOrder="row-major")
         self._spread.hide()
-        self._unstable = _Marks(Qt.PenStyle.DotLine, inset=0.02)
+        self._unstable = TileFrames(Qt.PenStyle.DotLine, inset=0.02)
         self._verdicts = VerdictMarks()
+        self.edges, self.words, self.bars = TileEdges(), TileWords(), TileBars()
         self._frame = self._outline(2.5)
         self._glance = self._outline(1.0)
-        below = (self._image, self._spread, self._verdicts, self._labels)
-        for item in (*below, self._glance, self._unstable, self._frozen, self._marks, self._frame):
+        self._overlays = (self.bars, self._verdicts, self.words, self._labels, self.edges)
+        self._frames = (self._unstable, self._frozen, self._marks)
+        for item in (self._image, self._spread, *self._overlays, self._glance, *self._frames, self._frame):
             self._box.addItem(item, ignoreBounds=item is not self._image)
         self._box.disableAutoRange()
+        self._box.sigRangeChangedManually.connect(self._leave_fit)
         self.setCentralItem(self._box)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Basis images")
@@ -193,10 +135,33 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
         """Show another buffer, in full."""
         self._buffer = buffer
         self._colour()
-        self.show_frame()
+        self._fill_room()
         self._labels.set_texts(buffer, ())
-        self.set_selected(self._selected)
+        self._place_all()
         self.fit()
+
+    def _place_all(self) -> None:
+        """Show the buffer and what lies over it, where its tiles are."""
+        self.show_frame()
+        for item in (*self._overlays, *self._frames):
+            item.lie_over(self._buffer)
+        self._glance.hide()
+        self.set_selected(self._selected)
+
+    def _fill_room(self) -> bool:
+        """Lay the tiles out as large as there is room for; whether they stand in other columns then."""
+        buffer, room = self._buffer, self.viewport().size()
+        if buffer is None or not self._is_filling or not self._is_fitted:
+            return False
+        size = (room.width() - 2 * _MARGIN, room.height() - 2 * _MARGIN)
+        columns = best_columns(buffer.count, buffer.pitch, buffer.gap, size)
+        if columns == buffer.columns:
+            return False
+        buffer.lay_out(columns)
+        return True
+
+    def _leave_fit(self, *_: object) -> None:
+        self._is_fitted = False
 
     def show_frame(self) -> None:
         """Show what has been written into the buffer."""
@@ -250,12 +215,27 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
 
     def fit(self) -> None:
         """Show all tiles."""
-        if self._buffer is not None:
-            height, width = self._buffer.pixels.shape[:2]
-            self._box.setRange(QRectF(0, 0, width, height), padding=0.015)
+        if self._buffer is None:
+            return
+        self._is_fitted = True
+        if self._fill_room():
+            self._place_all()
+            self.laidOut.emit()
+        height, width = self._buffer.pixels.shape[:2]
+        room = self.viewport().size()
+        pixels = min((room.width() - 2 * _MARGIN) / width, (room.height() - 2 * _MARGIN) / height)
+        around = _MARGIN / max(pixels, 1e-3)
+        self._box.setRange(QRectF(0, 0, width, height).adjusted(-around, -around, around, around), padding=0)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show all tiles in the new room, unless a part of them was zoomed."""
+        super().resizeEvent(event)
+        if self._is_filling and self._is_fitted:
+            self.fit()
 
     def link_zoom(self, other: TileView) -> None:
-        """Show the same part as another view, from now on, whichever is zoomed."""
+        """Show the same part as another view, from now on, whichever is zoomed; both keep near-square grids."""
+        self._is_filling = other._is_filling = False
         self._box.setXLink(other._box)
         self._box.setYLink(other._box)
 
@@ -277,6 +257,9 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
         if event.button() == Qt.MouseButton.LeftButton and self._buffer is not None:
             point = self._image_position(event.position())
             tile = self._buffer.tile_at(point.x(), point.y())
+            if tile >= 0 and self._buffer.is_in_strip(point.y()):
+                self.barPicked.emit(tile)
+                return
             is_range = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
             if tile >= 0 and (is_range or event.modifiers() & Qt.KeyboardModifier.ControlModifier):
                 self.pickedMore.emit(tile, is_range)
@@ -293,6 +276,16 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
         tile = -1 if pixel is None else self._buffer.tile_at(point.x(), point.y())
         self._place(self._glance, tile)
         self.hovered.emit(tile, *(pixel or (-1, -1)))
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        """Tell of the tile that the pointer rests on."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip and self._buffer is not None:
+            point = self._image_position(QPointF(event.pos()))
+            tile = self._buffer.tile_at(point.x(), point.y())
+            text = self.about(tile) if tile >= 0 else ""
+            QToolTip.showText(event.globalPos(), plain(text) if text else "", self.viewport())
+            return True
+        return bool(super().viewportEvent(event))
 
     def leaveEvent(self, event: QEvent) -> None:
         """Nothing lies under the pointer any more."""

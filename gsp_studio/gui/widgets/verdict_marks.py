@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
-from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
+from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from gsp_studio.gui.widgets.tile_buffer import TileBuffer
+from gsp_studio.gui.widgets.tile_marks import TileOverlay
 
 #: Pixels of the screen: diameter of a mark, and its distance from the tile's corner.
 _SIZE, _INSET = 15.0, 3.0
@@ -16,31 +17,22 @@ _CROSS = (((0.3, 0.3), (0.7, 0.7)), ((0.7, 0.3), (0.3, 0.7)))
 _GROUND, _SIGN, _SHADE = QColor(18, 20, 24, 220), QColor(236, 238, 241), QColor(22, 24, 28, 170)
 
 
-class VerdictMarks(QGraphicsItem):
+class VerdictMarks(TileOverlay):
     """Marks in the lower right corners of tiles, of one size on the screen whatever the zoom."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._buffer: TileBuffer | None = None
         self._accepted: tuple[int, ...] = ()
         self._rejected: tuple[int, ...] = ()
 
     def set_tiles(self, buffer: TileBuffer | None, accepted: tuple[int, ...], rejected: tuple[int, ...]) -> None:
         """Mark these tiles and no others."""
-        self.prepareGeometryChange()
-        self._buffer, self._accepted, self._rejected = buffer, accepted, rejected
-        self.update()
-
-    def boundingRect(self) -> QRectF:
-        """All of the tiles where there is anything to draw."""
-        if self._buffer is None or not (self._accepted or self._rejected):
-            return QRectF()
-        height, width = self._buffer.pixels.shape[:2]
-        return QRectF(0, 0, width, height)
+        self._accepted, self._rejected = accepted, rejected
+        self.lie_over(buffer)
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         """Rejected tiles step back behind a shade."""
-        if self._buffer is None:
+        if self._buffer is None or not (self._accepted or self._rejected):
             return
         to_screen = painter.worldTransform()
         painter.save()
@@ -49,8 +41,7 @@ class VerdictMarks(QGraphicsItem):
         for tiles, is_accepted in ((self._rejected, False), (self._accepted, True)):
             for tile in tiles:
                 if 0 <= tile < self._buffer.count:
-                    rect = QRectF(*self._buffer.origin_of(tile), self._buffer.width, self._buffer.height)
-                    self._mark(painter, to_screen.mapRect(rect), is_accepted)
+                    self._mark(painter, to_screen.mapRect(self._tile(tile)), is_accepted)
         painter.restore()
 
     def _mark(self, painter: QPainter, tile: QRectF, is_accepted: bool) -> None:

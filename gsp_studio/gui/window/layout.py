@@ -27,6 +27,7 @@ from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.panels.weights import WeightsPanel
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.widgets.view_tabs import ViewTabs
+from gsp_studio.gui.window.collapsed_docks import CollapsedDocks
 
 #: Version of the docks' arrangement: a stored one of another version is not restored.
 _VERSION = 2
@@ -94,6 +95,7 @@ class WindowLayout(QObject):
         The views, a tab each.
     docks : dict of str to QDockWidget
         By their titles.
+    collapsed : CollapsedDocks
     """
 
     def __init__(self, window: QMainWindow) -> None:
@@ -105,6 +107,7 @@ class WindowLayout(QObject):
         self.centre = ViewTabs(views, below=self._below)
         window.setCentralWidget(self.centre)
         self.docks: dict[str, QDockWidget] = {}
+        self.collapsed = CollapsedDocks(window)
         for row in PANELS:
             if row.place in _AREAS:
                 self._add_dock(row)
@@ -135,6 +138,7 @@ class WindowLayout(QObject):
             self._window.tabifyDockWidget(front, dock)
             front.raise_()
         self.docks[row.title] = dock
+        self.collapsed.add(dock)
 
     def _set_first_sizes(self) -> None:
         docks, resize = self.docks, self._window.resizeDocks
@@ -164,6 +168,8 @@ class WindowLayout(QObject):
     def reset(self) -> None:
         """Bring the docks to where they were on the first day."""
         self._hidden = None
+        self.collapsed.hold(False)
+        self.collapsed.set_names(())
         for dock in self.docks.values():
             dock.setFloating(False)
             dock.show()
@@ -172,13 +178,25 @@ class WindowLayout(QObject):
     def set_images_in_front(self, on: bool) -> None:
         """Show the docks and the slider, which are about images, or hide them for a view that is not."""
         self._below.setVisible(on)
-        if not on and self._hidden is None:
+        if on:
+            self.show_docks()
+        else:
+            self.hide_docks()
+
+    def hide_docks(self) -> None:
+        """Hide all docks, until `show_docks`."""
+        if self._hidden is None:
             self._hidden = self.state()
+            self.collapsed.hold(True)
             for dock in self.docks.values():
                 dock.hide()
-        elif on and self._hidden is not None:
+
+    def show_docks(self) -> None:
+        """Bring the docks back to where they were before they were hidden."""
+        if self._hidden is not None:
             state, self._hidden = self._hidden, None
             self.restore(state)
+            self.collapsed.hold(False)
 
 
 def _scroll_area(panel: QWidget) -> QScrollArea:

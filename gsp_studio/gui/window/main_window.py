@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPaintEvent
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPaintEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QToolBar, QToolButton
 
 from gsp_studio.gui.network.controller import NetworkController
@@ -25,6 +25,7 @@ from gsp_studio.gui.theme import Themed, apply_theme, icon, load_theme, system_s
 from gsp_studio.gui.widgets.device_label import DeviceLabel
 from gsp_studio.gui.window.actions import MENUS, OPENINGS, STEERING, make_actions, offer_actions
 from gsp_studio.gui.window.cluster_menu import ClusterMenu
+from gsp_studio.gui.window.focus_view import FocusView
 from gsp_studio.gui.window.layout import WindowLayout
 from gsp_studio.gui.window.menu_bar import MenuBar
 from gsp_studio.gui.window.messages import Messages
@@ -52,6 +53,7 @@ class MainWindow(Themed, QMainWindow):
         for name, panel in self.arrangement.panels.items():
             setattr(self, name, panel)
         self.centre, self.docks = self.arrangement.centre, self.arrangement.docks
+        self.focus = FocusView(self, self.arrangement)
         self.sweep = BackgroundSweep(session)
         self.prompts = Prompts(self, session, self.sweep, settings)
         self.messages = Messages(self, self.arrangement.panel(LogPanel), self.prompts)
@@ -149,10 +151,17 @@ class MainWindow(Themed, QMainWindow):
         menus.separate("&View")
         for title, dock in self.docks.items():
             menus.take("&View", dock.toggleViewAction(), said=f"Show or hide {title}")
-        menus.add("&View", "&Reset layout", self.arrangement.reset)
+        menus.add("&View", "&Reset layout", self._reset_layout)
+        alone = menus.add("&View", "&Montage and slider alone", self.focus.toggle, "F11", checkable=True)
+        self.focus.toggled.connect(alone.setChecked)
+        self.focus.toggled.connect(self._leave_tour)
         menus.separate("&View")
         schemes = {"": "As the system", "dark": "Dark", "light": "Light"}
         menus.choices("&View", "&Theme", schemes, str(self._settings.value("scheme", "")), self.set_scheme)
+
+    def _reset_layout(self) -> None:
+        self.focus.leave()
+        self.arrangement.reset()
 
     # What panels ask of the window
 
@@ -168,9 +177,9 @@ class MainWindow(Themed, QMainWindow):
         """Ask for a branch of the run on the screen, from this iteration on."""
         self.prompts.branch(n_iter)
 
-    def carry_out(self, name: str) -> None:
-        """Trigger an action by its name, where it is offered."""
-        self.actions_by_name[name].trigger()
+    def action(self, name: str) -> QAction:
+        """Return an action by its name, for a menu of a panel."""
+        return self.actions_by_name[name]
 
     def show_view(self, title: str) -> None:
         """Bring a view to the front."""
@@ -220,14 +229,20 @@ class MainWindow(Themed, QMainWindow):
         if self.tour is not None:
             return
         self._settings.setValue("toured", True)
+        self.focus.leave()
         if self.network_controller.is_front:
             self.centre.show_view("Basis")
         sparsity = self.arrangement.panel(SparsityPanel)
         run = self.arrangement.panel(RunPanel)
-        hints = hints_of(self.open_button, run, sparsity.slider, sparsity.bars, self.centre.bar)
+        bars = self.arrangement.panel(MontagePanel) if sparsity.bars.isHidden() else sparsity.bars
+        hints = hints_of(self.open_button, run, sparsity.slider, bars, self.centre.bar)
         self.tour = Tour(hints, self)
         self.tour.ended.connect(self._forget_tour)
         self.tour.show_hint(0)
+
+    def _leave_tour(self, _: bool = True) -> None:
+        if self.tour is not None:
+            self.tour.end()
 
     def _forget_tour(self) -> None:
         self.tour = None
@@ -240,6 +255,8 @@ class MainWindow(Themed, QMainWindow):
             self.restoreGeometry(geometry)
         if isinstance(state, QByteArray):
             self.arrangement.restore(state)
+        names = str(self._settings.value("collapsed", ""))
+        self.arrangement.collapsed.set_names(names.split("\n"))
         before = self._settings.value("autoRefit", True, type=bool)  # its former name
         self.session.basis.set_refine(bool(self._settings.value("refine", before, type=bool)))
         self.follow_theme()
@@ -267,8 +284,9 @@ class MainWindow(Themed, QMainWindow):
         if not self.unsaved.allows_close():
             event.ignore()
             return
-        self._settings.setValue("geometry", self.saveGeometry())
+        self._settings.setValue("geometry", self.focus.geometry())
         self._settings.setValue("state", self.arrangement.state())
+        self._settings.setValue("collapsed", "\n".join(self.arrangement.collapsed.names))
         self._settings.sync()
         self.hide()  # no need to show a window that waits for threads
         self.session_menu.close(self.unsaved.is_wanted)

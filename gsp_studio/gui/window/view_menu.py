@@ -28,6 +28,9 @@ class ViewMenu:
         self.spread = menus.add(
             "&View", "&Uncertainty over seeds", lambda on: self._change(spread=on), "U", checkable=True
         )
+        self.bars = menus.add(
+            "&View", "&Bars of sparsity under the basis images", lambda on: self._change(bars=on), checkable=True
+        )
         contrasts = {contrast.name.lower(): f"White = {contrast.value}" for contrast in Contrast}
         names = {name: name.capitalize() for name in COLOUR_MAPS}
         self.contrasts = menus.choices("&View", "Con&trast", contrasts, "tile", lambda c: self._change(contrast=c))
@@ -45,5 +48,6 @@ class ViewMenu:
         self.shared.setChecked(view.contrast == "shared")
         self.labels.setChecked(view.labels)
         self.spread.setChecked(view.spread)
+        self.bars.setChecked(view.bars)
         self.contrasts[view.contrast].setChecked(True)
         self.colours[view.colours].setChecked(True)

@@ -40,6 +40,11 @@ class SolveRequest(NamedTuple):
         """The locked basis images, as a run takes them."""
         return tuple(sorted(self.locked))
 
+    @property
+    def targets(self) -> tuple[float, float | None]:
+        """Targets of both factors."""
+        return self.choice.params.sparsity, self.choice.params.sparsity_h
+
 
 @dataclass(frozen=True, eq=False)
 class SolvedPoint:

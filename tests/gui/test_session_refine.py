@@ -12,6 +12,7 @@ from handling import Listener, open_faces, settle, wait_until
 
 import gsp_studio as gs
 from gsp_studio.core.knee import knee
+from gsp_studio.core.matching import match_bases
 from gsp_studio.engine.runner import Runner
 from gsp_studio.gui.jobs import compute, subset_fit
 from gsp_studio.gui.jobs.path_scan import COUNT
@@ -184,6 +185,72 @@ class TestSolution:
         assert heard["failed"][0][0] == "the numbers ran out"
         assert faces.display.shown is shown
         assert not faces.basis.is_refining
+
+
+class TestStartOfItsOwn:
+    """Far from the basis's own sparsity a run from the start may lead further than the basis does."""
+
+    @pytest.fixture
+    def hasty(self, faces: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
+        """A session whose refinements end early, and so with high errors."""
+        monkeypatch.setattr(compute, "REFINING_ITERATIONS", 1)
+        faces.settings.set_choice(faces.settings.choice.with_params(max_iter=80))
+        return faces
+
+    def test_is_shown_where_it_is_better_and_says_so(self, hasty: Session) -> None:
+        heard = Listener(hasty, "basis.logged", "activity.changed")
+        first = []
+        hasty.basis.refined.connect(lambda shown: first.append(shown) if shown.is_solved else None)
+        hasty.settings.set_sparsity(0.9)
+        hasty.settings.settle_sparsity()
+        wait_until(lambda: heard["logged"])
+        shown = hasty.display.shown
+        assert shown.error < 0.999 * first[0].error
+        assert shown.error == pytest.approx(true_error(hasty, shown.W, shown.H), rel=1e-4)
+        assert shown.is_solved
+        assert shown.attained >= 0.9 - 1e-5
+        assert "trying a start of its own at this sparsity" in heard["changed"]
+        assert hasty.can_keep
+        units = [W / np.linalg.norm(W, axis=0) for W in (first[0].W, shown.W)]
+        in_place, best = np.sum(units[0] * units[1]), np.sum(match_bases(first[0].W, shown.W).cosine)
+        assert in_place > 0.9 * best, "each basis image is where the one most like it was"
+
+    def test_kept_it_repeats(self, hasty: Session) -> None:
+        heard = Listener(hasty, "basis.logged")
+        hasty.settings.set_sparsity(0.9)
+        hasty.settings.settle_sparsity()
+        wait_until(lambda: heard["logged"])
+        shown = hasty.display.shown
+        hasty.keep()
+        [entry] = hasty.runs.entries
+        assert entry.shown.error == shown.error
+        np.testing.assert_array_equal(gs.factorize(hasty.dataset.X, entry.spec.params).W, shown.W)
+
+    def test_ends_with_another_target_and_is_not_tried_again(
+        self, hasty: Session, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hasty.settings.set_choice(hasty.settings.choice.with_params(max_iter=10**5, tol=0.0))
+        monkeypatch.setattr("gsp_studio.gui.jobs.fresh_fit.MOST_SECONDS", 1e9)
+        fit = hasty.basis.solver._fresh
+        hasty.settings.set_sparsity(0.9)
+        hasty.settings.settle_sparsity()
+        wait_until(lambda: fit.is_running)
+        hasty.settings.set_sparsity(0.91)
+        assert not fit.is_running
+        hasty.settings.settle_sparsity()
+        wait_until(lambda: fit.is_running)
+        assert hasty.can_cancel
+        hasty.cancel()
+        assert not fit.is_running
+        hasty.settings.settle_sparsity()
+        assert nothing_comes(hasty)
+        assert not fit.is_running
+
+    def test_near_the_basis_none_is_tried(self, hasty: Session) -> None:
+        hasty.settings.set_sparsity(hasty.basis.pinned.sparsity + 0.02)
+        hasty.settings.settle_sparsity()
+        wait_until(lambda: hasty.display.shown.is_solved)
+        assert not hasty.basis.solver.is_trying
 
 
 class TestWhileItMoves:

@@ -21,6 +21,7 @@ from gsp_studio.core.diagnosis import energies_of
 from gsp_studio.core.distributed.coefficients import Coefficients
 from gsp_studio.core.encoding import coefficients
 from gsp_studio.core.initialization import STARTS
+from gsp_studio.core.matching import match_bases
 from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
 from gsp_studio.core.sparsity import hoyer_sparsity
@@ -132,6 +133,21 @@ def new_subset_refinement(request: SolveRequest, n_images: int) -> Runner:
     params = _refining(request, H[:, some], REFINING_ITERATIONS)
     check_params(params, *X.shape)
     return Runner(RunSpec(X, params, request.choice.backend, solver_threads()))
+
+
+def new_fresh_fit(request: SolveRequest) -> Runner:
+    """A run from the start at the targets of a request, as the settings say but for the rank, which is the basis's."""
+    weights = request.pinned.weights
+    method = "gsphals" if weights is None else "wgsphals"
+    params = replace(request.choice.params, rank=len(request.frame.order), method=method, weights=weights, held_out=0.0)
+    check_params(params, *request.dataset.X.shape)
+    return Runner(RunSpec(request.dataset.X, params, request.choice.backend, solver_threads()))
+
+
+def with_matched_columns(found: Result, frame: DisplayedBasis) -> DisplayedBasis:
+    """Show the factors of a result in place of a frame's, each basis image where the one most like it was."""
+    order = match_bases(frame.W, found.W).cells_of_second(np.arange(len(frame.order)), len(found.H))
+    return replace(frame, W=np.asfortranarray(found.W[:, order]), H=np.ascontiguousarray(found.H[order]))
 
 
 def with_all_coefficients(X: Matrix, found: Result, frame: DisplayedBasis, n_sweeps: int, tol: float) -> DisplayedBasis:

@@ -39,6 +39,7 @@ class PinnedBasis(QObject):
     walkChanged = Signal(object)  # WalkState
     activityChanged = Signal(str)  # what is being done, "" for nothing
     failed = Signal(str, str)
+    logged = Signal(str)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -58,6 +59,7 @@ class PinnedBasis(QObject):
         self.solver.refined.connect(self.refined)
         self.solver.previewed.connect(self.glimpsed)
         self.solver.activityChanged.connect(self.activityChanged)
+        self.solver.logged.connect(self.logged)
         self.path.curveChanged.connect(self.solvedChanged)
         self.path.walkChanged.connect(self.walkChanged)
         self._jobs = (self._projection, self._scan, self.solver)
@@ -79,6 +81,7 @@ class PinnedBasis(QObject):
     def pin(self, pinned: UnprojectedBasis | None, dataset: Dataset | None, order: Array | None) -> None:
         """Pin another basis, its tiles in this order; None: none. All that is under way for the former is dropped."""
         self.drop_refinement()
+        self.solver.turn()
         self._whole_timer.stop()
         self.pinned, self.locked, self.number = pinned, {}, self.number + 1
         self._dataset = dataset
@@ -196,7 +199,7 @@ class PinnedBasis(QObject):
 
     def go_on(self, *, is_quiet: bool) -> None:
         """Compute more of the path, while no run and no fit needs the processor; `is_quiet`: nothing else does."""
-        if self.is_refining:
+        if self.is_refining or self.solver.is_trying:
             return
         self._scan.go_on()
         is_moving = self._rest_timer.isActive() or self._whole_timer.isActive() or self._projection.is_busy

@@ -77,7 +77,7 @@ class Refinement(QObject):
 
     def _set_latest(self, it: Iterate | Result | None) -> None:
         was_there, self.latest = self.latest is not None, it
-        if was_there != (it is not None):
+        if was_there == (it is None):
             self.keepableChanged.emit(not was_there)
 
     @property
@@ -105,7 +105,7 @@ class Refinement(QObject):
             self._start(runner)
         elif _are_targets(choice, runner.params.sparsity, runner.params.sparsity_h):
             if frame.is_refining and not self.is_running:
-                self._show_at_rest()  # where the targets come back to, there is its solution
+                self.show_at_rest()  # where the targets come back to, there is its solution
         elif self.is_running:
             done = 0 if latest is None else latest.n_iter
             runner.steer(retarget(runner.spec, runner.params, choice, done))
@@ -211,8 +211,7 @@ class Refinement(QObject):
 
         runner, self._outcome, result = self._runner, outcome, outcome.result
         assert runner is not None
-        if result is not None:
-            self._set_latest(result)
+        self._set_latest(result or self.latest)
         steps = [step.change for step in outcome.interventions if isinstance(step.change, Params)]
         last = steps[-1] if steps else runner.spec.params
         is_there = _are_targets(self._choice, last.sparsity, last.sparsity_h)
@@ -223,11 +222,12 @@ class Refinement(QObject):
         self.activityChanged.emit("")
         if result is not None and has_come_to_rest(result) and not outcome.error_text:
             self.solved.emit(runner.spec, outcome)
-        self._show_at_rest()
+        self.show_at_rest()
         if outcome.error_text:
             self._fail(outcome.error_text, outcome.details)
 
-    def _show_at_rest(self) -> None:
+    def show_at_rest(self) -> None:
+        """Show where it has come to rest."""
         from gsp_studio.gui.jobs.compute import has_come_to_rest
 
         shown, result = self._shown(), None if self._outcome is None else self._outcome.result

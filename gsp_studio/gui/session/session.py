@@ -88,7 +88,7 @@ class Session(QObject):
             doing.activityChanged.connect(self.activity.set)
         for failing in (control, live, self.warm_fit, self.basis, analyses, self.exports):
             failing.failed.connect(self.failed)
-        for logging in (control, live, self.course, self.loader, analyses):
+        for logging in (control, live, self.basis, self.course, self.loader, analyses):
             logging.logged.connect(self.logged)
 
     # Start and end

@@ -13,7 +13,7 @@ from gsp_studio.core.trials import trial_words
 from gsp_studio.gui.state import Phase, Progress, RunSettings
 from gsp_studio.gui.texts import duration, milliseconds
 from gsp_studio.gui.theme import Themed, current_theme, icon
-from gsp_studio.gui.widgets.controls import Button, label, reserve
+from gsp_studio.gui.widgets.controls import Button, ElidedLabel
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -52,7 +52,7 @@ class RunPanel(Themed, QWidget):
         self.bar = QProgressBar()
         self.held_out = Button()
         self.held_out.setCheckable(True)
-        self._numbers = reserve(label(), "8888/8888  ·  888.8 ms/it  ·  trying further start 8  ·  88:88 left")
+        self._numbers = ElidedLabel()
         #: Made once in each theme: Qt's cache keeps the pixmaps of every new icon.
         self._icons: dict[str, QIcon] = {}
         self._phase = Phase.STARTING
@@ -72,7 +72,7 @@ class RunPanel(Themed, QWidget):
         self.cancel.setToolTip("Stop at the end of this iteration and keep the best one (Esc)")
         self.bar.setTextVisible(False)
         self.bar.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.bar.setMinimumWidth(120)
+        self.bar.setMinimumWidth(60)
         self.bar.setMaximumWidth(420)
         self._lay_out()
         self.follow_theme()
@@ -86,7 +86,7 @@ class RunPanel(Themed, QWidget):
         row.addSpacing(8)
         row.addWidget(self.bar, 1)
         row.addSpacing(4)
-        row.addWidget(self._numbers, 2)
+        row.addWidget(self._numbers, 3)
         row.addWidget(self.held_out)
 
     def attach(self, session: Session, window: Requests) -> None:

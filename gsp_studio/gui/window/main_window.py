@@ -66,6 +66,7 @@ class MainWindow(Themed, QMainWindow):
         self._make_menus()
         self._connect()
         self._restore()
+        self.setFocusProxy(self.arrangement.panel(MontagePanel).view)  # a field that is left gives it the focus
 
     # Parts
 

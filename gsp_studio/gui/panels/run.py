@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QKeyEvent
+from PySide6.QtCore import QSize, Signal
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QWidget
 
 from gsp_studio.gui.state import Phase, Progress
@@ -42,10 +42,10 @@ class RunPanel(Themed, QWidget):
         self._progress = Progress()
         self._activity = ""
         self._can_cancel_activity = False
+        #: Why no run can be started, "" where one can.
+        self._hindrance = ""
         self.run.setProperty("primary", True)
         self.run.setIconSize(QSize(16, 16))
-        for button in (self.run, self.cancel):  # clicked, they keep the focus, so that Esc cancels
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.run.setMinimumWidth(96)
         self.cancel.setMinimumWidth(96)
         self.run.clicked.connect(self.runPressed)
@@ -93,9 +93,15 @@ class RunPanel(Themed, QWidget):
         if image not in self._icons:
             self._icons[image] = icon(image, current_theme().accent_text)
         self.run.setIcon(self._icons[image])
-        self.run.setEnabled(phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED))
-        self.run.setToolTip(f"{text} (Space)")
+        hindrance = self._hindrance if phase is Phase.IDLE else ""
+        self.run.setEnabled(phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED) and not hindrance)
+        self.run.setToolTip(hindrance or f"{text} (Space)")
         self._update()
+
+    def set_hindrance(self, reason: str) -> None:
+        """Offer no new run, and say why; "" to offer it again."""
+        self._hindrance = reason
+        self.set_phase(self._phase)
 
     def set_progress(self, progress: Progress) -> None:
         """Show how far the run is."""
@@ -120,7 +126,8 @@ class RunPanel(Themed, QWidget):
 
     def _words(self) -> str:
         if not self._phase.is_run:
-            return f"{self._activity}..." if self._activity else {Phase.IDLE: "ready"}.get(self._phase, "")
+            ready = self._hindrance or "ready"
+            return f"{self._activity}..." if self._activity else {Phase.IDLE: ready}.get(self._phase, "")
         p = self._progress
         if p.n_iter == 0 and self._activity:
             return f"{self._activity}..."
@@ -129,9 +136,3 @@ class RunPanel(Themed, QWidget):
         count = f"{p.n_iter}/{p.max_iter}  ·  {milliseconds(p.each)}/it  ·  {duration(p.elapsed)} elapsed"
         tail = f"{duration(p.left)} left" if self._phase is Phase.RUNNING else self._phase.value
         return f"{count}  ·  {tail}"
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self.cancel.isEnabled():
-            self.cancelPressed.emit()
-        else:
-            super().keyPressEvent(event)

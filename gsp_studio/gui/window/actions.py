@@ -76,7 +76,8 @@ def _has_runs(window: Frame) -> bool:
 
 
 def _can_run(window: Frame) -> bool:
-    return window.session.phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED)
+    can_start = _is_idle(window) and not window.network_controller.is_front  # it would run out of sight
+    return can_start or window.session.phase in (Phase.RUNNING, Phase.PAUSED)
 
 
 def _is_idle(window: Frame) -> bool:
@@ -164,7 +165,8 @@ ACTIONS: tuple[Action | Section, ...] = (
         "&Run",
         "&Cancel and keep the best iterate",
         lambda w: w.session.cancel(),
-        image="cancel",
+        "Esc",
+        "cancel",
         offered=lambda w: w.session.can_cancel,
     ),
     Action(
@@ -232,7 +234,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "&Branch: the same run with another s...",
         lambda w: w.prompts.branch(),
         "B",
-        offered=lambda w: w.session.control.branch_end > 0,
+        offered=lambda w: w.session.control.branch_end > 0 and not w.network_controller.is_front,
     ),
     Section("&View", lambda w: w.add_views_to_menu()),
     Action("keys", "&Help", "&Keys...", lambda w: w.prompts.keys(w.menus), "?", "help"),

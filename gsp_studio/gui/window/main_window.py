@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPaintEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeyEvent, QPaintEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QToolBar, QToolButton
 
 from gsp_studio.gui.network.controller import NetworkController
@@ -32,6 +32,8 @@ from gsp_studio.gui.window.prompts import Prompts
 from gsp_studio.gui.window.tour import Tour, hints_of
 from gsp_studio.gui.window.unsaved_work import UnsavedWork
 from gsp_studio.gui.window.view_menu import ViewMenu
+
+_NO_RUN = "Run takes images apart: open the Basis view (1)"
 
 
 class MainWindow(Themed, QMainWindow):
@@ -176,6 +178,9 @@ class MainWindow(Themed, QMainWindow):
     def _view_came(self, title: str) -> None:
         """Ask for what only this view shows."""
         self.arrangement.set_images_in_front(not self.network_controller.is_front)
+        in_networks = self.network_controller.is_front
+        self.arrangement.panel(RunPanel).set_hindrance(_NO_RUN if in_networks else "")
+        self.offer_actions()
         self.session.analyses.set_pairing(title == "Weights")
         self.arrangement.panel(CurvesPanel).set_comparing(title == "Compare")
         if title == "Weights" and self.session.display.shown is not None:
@@ -241,6 +246,13 @@ class MainWindow(Themed, QMainWindow):
         self.session.basis.set_refine(bool(self._settings.value("refine", before, type=bool)))
         self.follow_theme()
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._apply_scheme)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Esc leaves the tour from anywhere, when there is nothing to cancel."""
+        if event.key() == Qt.Key.Key_Escape and self.tour is not None:
+            self.tour.end()
+        else:
+            super().keyPressEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Tell of the first paint, when it has reached the screen."""

@@ -9,6 +9,7 @@ import pytest
 
 import gsp_studio as gs
 from gsp_studio.io.error_text import is_refusal
+from gsp_studio.io.resources import sample_path
 
 
 def caught(do: object) -> BaseException:
@@ -18,8 +19,8 @@ def caught(do: object) -> BaseException:
 
 
 def test_checks_refuse_and_mistakes_are_none(tmp_path: Path) -> None:
-    assert is_refusal(caught(lambda: gs.load(tmp_path / "missing.npy")))
-    assert is_refusal(caught(lambda: gs.Crop(-1, 0, 3, 3)))
+    assert is_refusal(caught(lambda: gs.load_dataset(tmp_path / "missing.npy")))
+    assert is_refusal(caught(lambda: sample_path("none")))
     assert not is_refusal(caught(lambda: np.zeros(3) + np.zeros(4)))
     assert not is_refusal(caught(lambda: int("a")))
     assert not is_refusal(caught(lambda: 1 / 0))

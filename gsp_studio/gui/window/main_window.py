@@ -23,12 +23,13 @@ from gsp_studio.gui.session_file.menu import SessionFileMenu
 from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 from gsp_studio.gui.theme import Themed, apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.widgets.device_label import DeviceLabel
-from gsp_studio.gui.window.actions import MENUS, OPENINGS, STEERING, make_actions, offer_actions
+from gsp_studio.gui.window.actions import MENUS, OPENINGS, make_actions, offer_actions
 from gsp_studio.gui.window.cluster_menu import ClusterMenu
 from gsp_studio.gui.window.layout import WindowLayout
 from gsp_studio.gui.window.menu_bar import MenuBar
 from gsp_studio.gui.window.messages import Messages
 from gsp_studio.gui.window.prompts import Prompts
+from gsp_studio.gui.window.tile_menu import OFFERS, TileMenu
 from gsp_studio.gui.window.tour import Tour, hints_of
 from gsp_studio.gui.window.unsaved_work import UnsavedWork
 from gsp_studio.gui.window.view_menu import ViewMenu
@@ -61,6 +62,7 @@ class MainWindow(Themed, QMainWindow):
         self.unsaved = UnsavedWork(self, session, self.sweep, self.session_menu)
         networks = self.arrangement.panel(NetworksPanel)
         self.network_controller = NetworkController(self, session, self.centre, networks, settings)
+        self.tile_menu = TileMenu(self, session, self.arrangement.panel(MontagePanel), settings)
         self.clusters = ClusterMenu(self, session, settings)
         self.device = DeviceLabel()
         self.statusBar().addPermanentWidget(self.device)
@@ -113,6 +115,7 @@ class MainWindow(Themed, QMainWindow):
             session.datasetChanged,
             session.runs.changed,
             session.display.markedChanged,
+            session.display.shownChanged,
             networks.pathChanged,
         ):
             changed.connect(lambda *_: self.offer_actions())
@@ -128,9 +131,7 @@ class MainWindow(Themed, QMainWindow):
     def _make_menus(self) -> None:
         self.menus: MenuBar = MenuBar(self, MENUS)
         self.actions_by_name = make_actions(self)
-        tiles = self.arrangement.panel(MontagePanel).view
-        tiles.addActions([self.actions_by_name[name] for name in STEERING])
-        tiles.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self.tile_menu.offers = [self.actions_by_name.get(name) for name in OFFERS]
         choices = QMenu(self)
         choices.addActions([self.actions_by_name[name] for name in OPENINGS])
         self.open_button.setMenu(choices)
@@ -262,8 +263,8 @@ class MainWindow(Themed, QMainWindow):
             QTimer.singleShot(0, self.firstPainted.emit)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Files and folders are welcome."""
-        if event.mimeData().hasUrls() and event.mimeData().urls()[0].isLocalFile():
+        """Files and folders are welcome; a picture of this window's own is not."""
+        if event.source() is None and event.mimeData().hasUrls() and event.mimeData().urls()[0].isLocalFile():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:

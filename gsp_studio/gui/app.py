@@ -48,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         window.firstPainted.connect(demo.start)
         app.exec()
         return _ended(window, demo.exit_code)
-    window.firstPainted.connect(window.offer_tour)
+    if args.path is None:  # else what is opened has the first word
+        window.firstPainted.connect(window.offer_tour)
     # Not at once: what it imports would hold up the window, which has nothing to keep before the solvers are there.
     window.session.known.connect(lambda _: window.session_menu.watch(recovery_folder()))
     app.commitDataRequest.connect(

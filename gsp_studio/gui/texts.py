@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from gsp_studio.io.error_text import describe_error
+from gsp_studio.io.error_text import describe_error, is_refusal
 
 if TYPE_CHECKING:
     from gsp_studio.core.results import Record
@@ -128,9 +128,14 @@ def memory(count: int) -> str:
     return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
-def error_texts(error: BaseException) -> tuple[str, str]:
-    """An error as one sentence, and its traceback for a report."""
-    return describe_error(error), "".join(traceback.format_exception(error))
+def error_texts(error: BaseException, *, is_loss: bool = False) -> tuple[str, str]:
+    """An error as one sentence, and its traceback for a report.
+
+    The traceback is "" where a check has refused something, and nothing is lost by it: that is said quietly.
+    """
+    return describe_error(error), "" if is_refusal(error) and not is_loss else "".join(
+        traceback.format_exception(error)
+    )
 
 
 def about_data(dataset: Dataset) -> list[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dis
 import errno
 import os
+
+_RAISE = dis.opmap["RAISE_VARARGS"]
 
 
 def describe_error(error: BaseException) -> str:
@@ -21,3 +24,14 @@ def describe_error(error: BaseException) -> str:
         return f"{name} does not exist"
     done = "written" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG) else "opened"
     return f"{name} cannot be {done}: {reason}"
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether one of the package's own checks raised an error: ordinary, and its sentence says all."""
+    trace = error.__traceback__
+    if not isinstance(error, ValueError) or trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    is_ours = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0] == __name__.partition(".")[0]
+    return is_ours and trace.tb_frame.f_code.co_code[trace.tb_lasti] == _RAISE

@@ -176,10 +176,10 @@ def test_what_is_no_session_is_one_sentence(window: MainWindow, tmp_path: Path, 
     elif kind == "folder":
         path.mkdir()
     window.prompts.open(path)
-    wait_until(dialogs)
-    assert len(dialogs()) == 1
-    assert str(path) in dialogs()[0].sentence
-    assert "Traceback" not in dialogs()[0].sentence
+    wait_until(window.messages.refusal.isVisible)
+    assert not dialogs()
+    assert str(path) in window.messages.refusal.text()
+    assert "Traceback" not in window.messages.refusal.text()
 
 
 def test_a_session_that_cannot_be_written_is_one_dialog(window: MainWindow, stack: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -208,23 +209,58 @@ class TestKeys:
         assert window.session.phase is Phase.IDLE
         assert window.session.settings.params.sparsity == pytest.approx(window.session.basis.pinned.sparsity, abs=1e-4)
 
-    def test_escape_in_the_run_bar_cancels(self, faces_window: MainWindow) -> None:
+    @pytest.mark.parametrize("place", ["montage.view", "sparsity.number", "model.seed", "runs.table", "run.run", ""])
+    def test_escape_cancels_from_anywhere(self, faces_window: MainWindow, place: str) -> None:
         window, session = faces_window, faces_window.session
         start_endless(window)
-        assert QApplication.focusWidget() is window.run.run, "clicked, it keeps the keyboard"
-        QTest.keyClick(window.run.run, Key.Key_Escape)
+        focused = attrgetter(place)(window) if place else window
+        focused.setFocus()
+        QTest.keyClick(focused, Key.Key_Escape)
         wait_until(lambda: session.phase is Phase.IDLE)
         [entry] = session.runs.entries
         assert entry.state == "stopped"
         assert window.runs.table.model().rowCount() == 1
 
-    def test_escape_elsewhere_does_not_cancel(self, faces_window: MainWindow) -> None:
+    def test_escape_in_a_number_that_is_typed_gives_the_number_up_first(self, faces_window: MainWindow) -> None:
         window = faces_window
         start_endless(window)
-        window.montage.view.setFocus()
-        QTest.keyClick(window.montage.view, Key.Key_Escape)
+        number = window.sparsity.number
+        number.setFocus()
+        QTest.keyClicks(number, "0.3")
+        QTest.keyClick(number, Key.Key_Escape)
         settle()
         assert window.session.phase is Phase.RUNNING
+        QTest.keyClick(number, Key.Key_Escape)
+        wait_until(lambda: window.session.phase is Phase.IDLE)
+
+    def test_no_run_starts_out_of_sight_in_the_view_of_networks(self, faces_window: MainWindow) -> None:
+        window, session = faces_window, faces_window.session
+        window.centre.show_view("Networks")
+        settle()
+        assert not window.run.run.isEnabled()
+        assert "Basis view" in window.run.run.toolTip()
+        QTest.keyClick(window, Key.Key_Space)
+        assert session.phase is Phase.IDLE
+        window.centre.show_view("Basis")
+        assert window.run.run.isEnabled()
+        start_endless(window)
+        window.centre.show_view("Networks")
+        assert window.run.run.isEnabled(), "a run that goes on can be paused from here"
+        QTest.mouseClick(window.run.run, Qt.MouseButton.LeftButton)
+        assert session.phase is Phase.PAUSED
+
+    def test_an_ordinary_refusal_is_a_quiet_line(self, faces_window: MainWindow) -> None:
+        window, session = faces_window, faces_window.session
+        session.settings.set_choice(session.settings.choice.with_params(rank=10_000))
+        QTest.mouseClick(window.run.run, Qt.MouseButton.LeftButton)
+        settle()
+        assert not window.findChildren(ErrorDialog)
+        line = window.messages.refusal
+        assert line.isVisible()
+        assert line.text().startswith("⚠ rank")
+        assert line.text()[2:] in window.log.lines.toPlainText()
+        window.messages.add("something else")
+        assert line.isVisible(), "it stays to be read"
 
     def test_question_mark_shows_all_keys(self, window: MainWindow) -> None:
         QTest.keyClick(window, Key.Key_Question)

@@ -133,15 +133,14 @@ class TestFiles:
         assert window.centre.current == "Networks"
         assert window.session.dataset is None
 
-    def test_a_refused_file_is_told_in_the_view_and_in_a_dialog(self, window: MainWindow, tmp_path: Path) -> None:
+    def test_a_refused_file_is_told_in_the_view_and_quietly(self, window: MainWindow, tmp_path: Path) -> None:
         (tmp_path / "bad.pt").write_bytes(b"this is no network")
         QTest.keyClick(window, Key.Key_6)
         drop(window.networks, tmp_path / "bad.pt")
         wait_until(lambda: "bad.pt is not opened" in words(window.networks))
-        dialog = next(w for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible())
-        assert dialog.sentence in words(window.networks)
+        assert not any(isinstance(w, ErrorDialog) for w in QApplication.topLevelWidgets())
+        assert window.messages.refusal.text()[2:] in words(window.networks)
         assert window.networks.empty.buttons["open"].isVisible()
-        dialog.close()
 
     def test_opening_is_cancelled_by_its_button(self, window: MainWindow, tmp_path: Path) -> None:
         QTest.keyClick(window, Key.Key_6)
@@ -434,9 +433,8 @@ class TestAccuracy:
 
     def test_without_open_images_it_is_said(self, linear: MainWindow) -> None:
         view_of(linear).accuracy.actions_by_source["open"].trigger()
-        dialog = next(w for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible())
-        assert dialog.sentence.startswith("No images are open")
-        dialog.close()
+        assert not any(isinstance(w, ErrorDialog) for w in QApplication.topLevelWidgets())
+        assert linear.messages.refusal.text().startswith("⚠ No images are open")
 
     def test_images_without_labels_are_refused_in_the_box(self, linear: MainWindow, tmp_path: Path) -> None:
         np.save(tmp_path / "plain.npy", np.random.default_rng(0).random((6, 5, 5)))

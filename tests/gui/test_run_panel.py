@@ -120,15 +120,17 @@ def test_buttons_emit(panel: RunPanel) -> None:
     assert len(heard["cancelPressed"]) == 1
 
 
-def test_escape_cancels_with_the_focus_here(panel: RunPanel) -> None:
-    heard = Listener(panel, "runPressed", "cancelPressed")
-    panel.run.setFocus()
-    QTest.keyClick(panel.run, Qt.Key.Key_Escape)
-    assert heard.is_silent
+def test_a_hindrance_is_told_and_leaves_a_run_that_goes_on_alone(panel: RunPanel) -> None:
+    panel.set_phase(Phase.IDLE)
+    panel.set_hindrance("not here")
+    assert not panel.run.isEnabled()
+    assert panel.run.toolTip() == "not here"
+    assert panel._numbers.text() == "not here"
     panel.set_phase(Phase.RUNNING)
-    panel.run.setFocus()
-    QTest.keyClick(panel.run, Qt.Key.Key_Escape)
-    assert len(heard["cancelPressed"]) == 1
+    assert panel.run.isEnabled()
+    panel.set_phase(Phase.IDLE)
+    panel.set_hindrance("")
+    assert panel.run.isEnabled()
 
 
 def test_numbers_do_not_move_the_buttons(panel: RunPanel) -> None:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from handling import cell_place, tile_centre, wait_until
+from handling import cell_place, press_when_asked, settle, tile_centre, wait_until
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QContextMenuEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QMenu
 
 from gsp_studio.core.lineage import leads
 from gsp_studio.core.results import History
 from gsp_studio.gui.dialogs.branch import BranchDialog
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.window.actions import STEERING
 from gsp_studio.gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
 Key = Qt.Key
+STEERING = ("freeze", "split", "re-seed", "kill")
 
 
 @pytest.fixture
@@ -74,10 +74,22 @@ def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
     assert current_theme().curve_sparsity in colours_of_tile(window, 1)
     assert "1 frozen" in window.montage._caption.text()
     pick(window, 0)
+    said = press_when_asked("Cancel")
+    QTest.keyClick(window.montage.view, Key.Key_Delete)
+    assert "Kill basis" in said[0]
+    window.activateWindow()
+    settle()
+    press_when_asked("Kill")
     QTest.keyClick(window.montage.view, Key.Key_Delete)
     assert not any(action.isEnabled() for action in steering(window))
     pick(window, 4)
+    window.activateWindow()
+    settle()
+    press_when_asked("Split")
     QTest.keyClick(window.montage.view, Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
+    window.activateWindow()
+    settle()
+    press_when_asked("Re-seed")
     QTest.keyClick(window.montage.view, Key.Key_R, Qt.KeyboardModifier.ShiftModifier)
     QTest.mouseClick(window.run.run, LEFT)
     wait_until(lambda: len(session.course.marks) == 4)
@@ -96,9 +108,36 @@ def test_keys_change_the_selected_basis_images(paused: MainWindow) -> None:
     assert session.runs.entries[0].marks[1].line in tip
 
 
-def test_a_right_click_offers_the_same(paused: MainWindow) -> None:
-    assert paused.montage.view.contextMenuPolicy() is Qt.ContextMenuPolicy.ActionsContextMenu
-    assert paused.montage.view.actions() == steering(paused)
+def right_click(window: MainWindow, tile: int) -> QMenu:
+    view = window.montage.view
+    place = tile_centre(view, tile).toPoint()
+    QTest.mouseClick(view.viewport(), Qt.MouseButton.RightButton, pos=place)
+    event = QContextMenuEvent(QContextMenuEvent.Reason.Mouse, place, view.viewport().mapToGlobal(place))
+    QApplication.sendEvent(view.viewport(), event)
+    settle()
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    return menu
+
+
+def test_a_right_click_means_the_tile_under_the_pointer(paused: MainWindow) -> None:
+    window, session = paused, paused.session
+    order = [int(basis) for basis in session.display.shown.order]
+    pick(window, 1)
+    menu = right_click(window, 6)
+    assert session.display.marked == (order[6],)
+    assert [action for action in steering(window) if action in menu.actions()] == steering(window)
+    said = press_when_asked("Kill")
+    kill = window.actions_by_name["kill"]
+    assert kill.isEnabled()
+    menu.setActiveAction(kill)
+    QTest.keyClick(menu, Key.Key_Return)
+    assert f"Kill basis {order[6] + 1}?" in said[0]
+    assert [edit.basis for edit in session.live._unseen] == [order[6]]
+    # A right click on one of several keeps them all; beside the tiles nothing is offered.
+    session.display.mark((order[0], order[2]))
+    right_click(window, 2).close()
+    assert session.display.marked == (order[0], order[2])
 
 
 def test_a_branch_by_key_and_dialog(paused: MainWindow) -> None:

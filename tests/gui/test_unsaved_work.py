@@ -26,6 +26,7 @@ from gsp_studio.gui.session_file import run_records
 from gsp_studio.gui.session_file.recent_dialog import RecentDialog
 from gsp_studio.gui.state import Phase, RunSettings, View
 from gsp_studio.gui.window.main_window import MainWindow
+from gsp_studio.gui.window.messages import RefusalLine
 from gsp_studio.io import recovery
 from gsp_studio.io.annotations import Annotations
 from gsp_studio.io.readers import load_dataset
@@ -92,7 +93,9 @@ def save_by_key(window: MainWindow) -> None:
 
 
 def errors() -> list[str]:
-    return [w.sentence for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible()]
+    boxes = [w.sentence for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible()]
+    lines = [w.text() for w in QApplication.allWidgets() if isinstance(w, RefusalLine) and w.isVisible()]
+    return boxes + lines
 
 
 def idle(window: MainWindow) -> None:
@@ -116,6 +119,8 @@ def edit_session(path: Path, change: Callable[[dict], None]) -> None:
 def close_errors() -> None:
     for dialog in [w for w in QApplication.topLevelWidgets() if isinstance(w, ErrorDialog) and w.isVisible()]:
         QTest.mouseClick(dialog.close_button, LEFT)
+    for line in [w for w in QApplication.allWidgets() if isinstance(w, RefusalLine)]:
+        line.hide()
     settle()
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
-    QDoubleSpinBox,
     QFormLayout,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.widgets.controls import label
+from gsp_studio.gui.widgets.number_field import DecimalNumber, WholeNumber
 
 
 class BranchDialog(QDialog):
@@ -28,7 +27,7 @@ class BranchDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(f"Branch {name}")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.at, self.sparsity = QSpinBox(), QDoubleSpinBox()
+        self.at, self.sparsity = WholeNumber(), DecimalNumber()
         self.at.setRange(1, end)
         self.at.setValue(at)
         self.at.setToolTip(f"1 to {end}: the branch computes these iterations again, to the last bit")

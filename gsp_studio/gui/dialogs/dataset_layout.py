@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QComboBox,
     QDialog,
     QFormLayout,
     QFrame,
@@ -24,7 +23,7 @@ from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.dialogs.preprocessing_steps import StepsList
 from gsp_studio.gui.texts import memory, plural
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.controls import label, plain
+from gsp_studio.gui.widgets.controls import ComboBox, label, plain
 from gsp_studio.gui.widgets.picture import Picture
 from gsp_studio.gui.widgets.subset import SubsetEditor
 from gsp_studio.io.dataset import DatasetError
@@ -64,21 +63,21 @@ class LayoutDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._found = found
         self._is_unread = False  # a shape that was typed
-        self.key = QComboBox()
-        self.shape = QComboBox()
+        self.key = ComboBox()
+        self.shape = ComboBox()
         typed = QLineEdit()
         self.shape.setEditable(True)
         self.shape.setLineEdit(typed)
-        self.shape.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        self.order = QComboBox()
-        self.images_in = QComboBox()
-        self.colour = QComboBox()
-        self.negative = QComboBox()
-        self.nonfinite = QComboBox()
+        self.shape.setInsertPolicy(ComboBox.InsertPolicy.NoInsert)
+        self.order = ComboBox()
+        self.images_in = ComboBox()
+        self.colour = ComboBox()
+        self.negative = ComboBox()
+        self.nonfinite = ComboBox()
         self.subset = SubsetEditor()
-        self.labels = QComboBox()
-        self.samples = QComboBox()
-        self.storage = QComboBox()
+        self.labels = ComboBox()
+        self.samples = ComboBox()
+        self.storage = ComboBox()
         self.steps = StepsList()
         self._pictures = [Picture(72), Picture(72)]
         self._facts = label()
@@ -99,7 +98,7 @@ class LayoutDialog(QDialog):
         self.colour.activated.connect(lambda _: self._ask_colour(self.colour.currentData()))
         self.negative.activated.connect(lambda _: self._ask(negative=self.negative.currentData()))
         for name in ("nonfinite", "labels", "samples", "storage"):
-            field: QComboBox = getattr(self, name)
+            field: ComboBox = getattr(self, name)
             field.activated.connect(lambda _, name=name, field=field: self._ask(**{name: field.currentData()}))
         self.subset.changed.connect(lambda subset: self._ask(subset=subset))
         self.steps.changed.connect(lambda steps: self._ask(steps=steps))
@@ -214,7 +213,7 @@ class LayoutDialog(QDialog):
             return f"then {found.count_after} spectra of {found.shape_after[1]} values, "
         return f"then {found.count_after} of {found.shape_after[0]} × {found.shape_after[1]}, "
 
-    def _offer(self, field: QComboBox, choices: Mapping[Any, str], value: object) -> None:
+    def _offer(self, field: ComboBox, choices: Mapping[Any, str], value: object) -> None:
         field.clear()
         for data, text in choices.items():
             field.addItem(text, data)

@@ -9,21 +9,20 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDialog,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.state import RunEntry
-from gsp_studio.gui.widgets.controls import label
+from gsp_studio.gui.widgets.controls import ComboBox, label
+from gsp_studio.gui.widgets.number_field import WholeNumber
 from gsp_studio.io.export.options import ExportOptions
 
 _PARTS = {
@@ -62,7 +61,7 @@ class ExportDialog(QDialog):
         browse.clicked.connect(self._browse)
         self.parts = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in _PARTS.items()}
         self.extras = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in extras.items()}
-        self.zoom, self.white = QSpinBox(), QComboBox()
+        self.zoom, self.white = WholeNumber(), ComboBox()
         self.export = QPushButton("Export")
         self.export.clicked.connect(self._accept)
         self.folder.textChanged.connect(lambda text: self.export.setEnabled(bool(text.strip())))

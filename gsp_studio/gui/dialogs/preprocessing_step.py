@@ -7,20 +7,19 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QComboBox,
     QDialog,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from gsp_studio.gui.dialogs.answer_row import answer_row
-from gsp_studio.gui.widgets.controls import label
+from gsp_studio.gui.widgets.controls import ComboBox, label
+from gsp_studio.gui.widgets.number_field import WholeNumber
 from gsp_studio.io.steps import CHOICES, LEAST, Step
 
 _MOST = 10_000_000
@@ -60,7 +59,7 @@ class StepDialog(QDialog):
         self.setWindowTitle(title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._step = step
-        self.editors: dict[str, QSpinBox | QComboBox | QLineEdit] = {}
+        self.editors: dict[str, WholeNumber | ComboBox | QLineEdit] = {}
         form = QFormLayout()
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(8)
@@ -96,14 +95,14 @@ class StepDialog(QDialog):
         if chosen:
             editor.setText(chosen)
 
-    def _editor(self, name: str, value: Any) -> QSpinBox | QComboBox | QLineEdit:
+    def _editor(self, name: str, value: Any) -> WholeNumber | ComboBox | QLineEdit:
         if name == "path":
             line = QLineEdit(value)
             line.setMinimumWidth(280)
             line.setPlaceholderText("A grey image, or a .npy, of the images' shape")
             return line
         if name in LEAST:
-            number = QSpinBox()
+            number = WholeNumber()
             number.setRange(LEAST[name], _MOST)
             number.setValue(value)
             number.setMinimumWidth(140)
@@ -111,7 +110,7 @@ class StepDialog(QDialog):
                 number.setSuffix(" pixels")
                 number.setSpecialValueText("at random, as many as said")
             return number
-        choice = QComboBox()
+        choice = ComboBox()
         for key in CHOICES[name]:
             choice.addItem(_WORDS.get(key, key), key)
         choice.setCurrentIndex(list(CHOICES[name]).index(value))
@@ -120,7 +119,7 @@ class StepDialog(QDialog):
     def _accept(self) -> None:
         values: dict[str, object] = {
             name: editor.value()
-            if isinstance(editor, QSpinBox)
+            if isinstance(editor, WholeNumber)
             else editor.text()
             if isinstance(editor, QLineEdit)
             else editor.currentData()

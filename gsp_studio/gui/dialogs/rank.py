@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import label
+from gsp_studio.gui.widgets.number_field import WholeNumber
 from gsp_studio.gui.widgets.scrub_plot import make_bare, tint_axes
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class RankDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("How many basis images?")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.first, self.last, self.seeds = QSpinBox(), QSpinBox(), QSpinBox()
+        self.first, self.last, self.seeds = WholeNumber(), WholeNumber(), WholeNumber()
         self.first.setRange(1, most)
         self.last.setRange(1, most)
         self.seeds.setRange(1, 50)

@@ -62,7 +62,7 @@ class ExportJob(QObject):
         if isinstance(error, FolderTaken):
             self.folderTaken.emit(request, str(error))
         else:
-            self.failed.emit(*error_texts(error))
+            self.failed.emit(*error_texts(error, is_loss=True))
 
     def _end(self, request: ExportRequest) -> None:
         self._open.pop(0)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
+from PySide6.QtWidgets import QFormLayout, QWidget
 
 from gsp_studio.core.params import PARAMETERS, Params
 from gsp_studio.gui.state import Capabilities, Phase, RunSettings
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.controls import Button, label
+from gsp_studio.gui.widgets.controls import Button, ComboBox, label
+from gsp_studio.gui.widgets.number_field import WholeNumber
 from gsp_studio.gui.widgets.parameter_fields import whole_field
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ class ModelPanel(QWidget):
         self._known: Capabilities | None = None
         self._most = 0
         self.rank, self.seed, self.iterations = map(whole_field, ("rank", "seed", "max_iter"))
-        self.method, self.start, self.backend = QComboBox(), QComboBox(), QComboBox()
+        self.method, self.start, self.backend = ComboBox(), ComboBox(), ComboBox()
         #: Fields of parameters, in their order in the panel.
-        self._fields: dict[str, QSpinBox | QComboBox] = {
+        self._fields: dict[str, WholeNumber | ComboBox] = {
             "rank": self.rank,
             "method": self.method,
             "init": self.start,
@@ -59,7 +60,7 @@ class ModelPanel(QWidget):
         self.others.clicked.connect(self._reset_others)
         self._lay_out()
         for name, field in self._fields.items():
-            if isinstance(field, QSpinBox):
+            if isinstance(field, WholeNumber):
                 field.valueChanged.connect(partial(self._edit_one, name))
             else:
                 field.activated.connect(lambda _, name=name, field=field: self._edit_one(name, field.currentData()))
@@ -149,7 +150,7 @@ class ModelPanel(QWidget):
         self._choice = choice
         for name, field in self._fields.items():
             value = getattr(choice.params, name)
-            if isinstance(field, QSpinBox):
+            if isinstance(field, WholeNumber):
                 field.setValue(value)
             else:
                 field.setCurrentIndex(field.findData(value))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QKeyEvent
+from PySide6.QtCore import QSize, Signal
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QWidget
 
 from gsp_studio.core.trials import trial_words
@@ -59,10 +59,10 @@ class RunPanel(Themed, QWidget):
         self._progress = Progress()
         self._activity = ""
         self._can_cancel_activity = False
+        #: Why no run can be started, "" where one can.
+        self._hindrance = ""
         self.run.setProperty("primary", True)
         self.run.setIconSize(QSize(16, 16))
-        for button in (self.run, self.cancel):  # clicked, they keep the focus, so that Esc cancels
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.run.setMinimumWidth(96)
         self.cancel.setMinimumWidth(96)
         self.run.clicked.connect(self.runPressed)
@@ -117,10 +117,16 @@ class RunPanel(Themed, QWidget):
         if image not in self._icons:
             self._icons[image] = icon(image, current_theme().accent_text)
         self.run.setIcon(self._icons[image])
-        self.run.setEnabled(phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED))
-        self.run.setToolTip(f"{text} (Space)")
+        hindrance = self._hindrance if phase is Phase.IDLE else ""
+        self.run.setEnabled(phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED) and not hindrance)
+        self.run.setToolTip(hindrance or f"{text} (Space)")
         self._offer_held_out()
         self._update()
+
+    def set_hindrance(self, reason: str) -> None:
+        """Offer no new run, and say why; "" to offer it again."""
+        self._hindrance = reason
+        self.set_phase(self._phase)
 
     def set_choice(self, choice: RunSettings) -> None:
         """Show whether entries are left out, and how many."""
@@ -171,7 +177,8 @@ class RunPanel(Themed, QWidget):
 
     def _words(self) -> str:
         if not self._phase.is_run:
-            return f"{self._activity}..." if self._activity else {Phase.IDLE: "ready"}.get(self._phase, "")
+            ready = self._hindrance or "ready"
+            return f"{self._activity}..." if self._activity else {Phase.IDLE: ready}.get(self._phase, "")
         p = self._progress
         if p.n_iter == 0 and self._activity:
             return f"{self._activity}..."
@@ -181,9 +188,3 @@ class RunPanel(Themed, QWidget):
         count = f"{p.n_iter}/{p.max_iter}  ·  {milliseconds(p.each)}/it  ·  {doing}"
         tail = f"{duration(p.left)} left" if self._phase is Phase.RUNNING else self._phase.value
         return f"{count}  ·  {tail}"
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self.cancel.isEnabled():
-            self.cancelPressed.emit()
-        else:
-            super().keyPressEvent(event)

@@ -175,6 +175,6 @@ class Autosave(QObject):
             self._written_runs, self._written, self._written_weights = set(), (), _UNKNOWN
             if not self._has_told:
                 self._has_told = True
-                self.failed.emit(f"Your work cannot be autosaved: {error}", error_texts(error)[1])
+                self.failed.emit(f"Your work cannot be autosaved: {error}", error_texts(error, is_loss=True)[1])
 
         self._tasks.submit(do, lambda _: None, failed)

@@ -131,7 +131,7 @@ class SessionStore(QObject):
 
         def failed(error: Exception) -> None:
             self._saving -= 1
-            self.failed.emit(*error_texts(error))
+            self.failed.emit(*error_texts(error, is_loss=True))
 
         self._saving += 1
         self._tasks.submit(write, done, failed)

@@ -13,7 +13,6 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QDialog,
     QFileDialog,
     QFrame,
@@ -37,7 +36,7 @@ from gsp_studio.gui.sweep.grid_form import GridForm
 from gsp_studio.gui.sweep.heat_map import HeatMap
 from gsp_studio.gui.sweep.heat_tiles import MEASURES, Tile, tiles_of, word_of
 from gsp_studio.gui.texts import duration, milliseconds, percent, plural
-from gsp_studio.gui.widgets.controls import Button, ElidedLabel, canvas, label, plain, reserve
+from gsp_studio.gui.widgets.controls import Button, ComboBox, ElidedLabel, canvas, label, plain, reserve
 
 _WORDS = (
     "Each cell is a run of its own, one after another; finished ones stay on the disk. What you do in the window goes "
@@ -71,7 +70,7 @@ class SweepDialog(QDialog):
         for button in (self.cancel_cell, self.cancel_all, self.open_run, self.form.as_model):
             button.setAutoDefault(False)
         self.open_run.setToolTip("Show the run behind this cell as one of the session's (Enter, or a double-click)")
-        self.measure = QComboBox()
+        self.measure = ComboBox()
         for key, measure in MEASURES.items():
             self.measure.addItem(measure.title.partition(",")[0].capitalize(), key)
         self.measure.setAccessibleName("What colours show")
@@ -324,7 +323,7 @@ def _row(*parts: QWidget) -> QHBoxLayout:
     row = QHBoxLayout()
     row.setSpacing(8)
     for part in parts:
-        row.addWidget(part, 1 if isinstance(part, (ElidedLabel, QProgressBar, QComboBox)) else 0)
+        row.addWidget(part, 1 if isinstance(part, (ElidedLabel, QProgressBar, ComboBox)) else 0)
     return row
 
 

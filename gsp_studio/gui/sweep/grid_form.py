@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QGridLayout, QHBoxLayout, QLabel, QSpinBox, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import PARAMETERS, Params
 from gsp_studio.experiments.grid import Grid
 from gsp_studio.gui.sweep.heat_tiles import spread, steps
-from gsp_studio.gui.widgets.controls import Button, ElidedLabel
+from gsp_studio.gui.widgets.controls import Button, ComboBox, ElidedLabel
+from gsp_studio.gui.widgets.number_field import DecimalNumber, WholeNumber
 from gsp_studio.gui.widgets.parameter_fields import number_field, whole_field
 
 #: Digits of a sparsity.
@@ -32,7 +33,7 @@ class GridForm(QWidget):
     def __init__(self, base: Params, most: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._base = base
-        self.method = QComboBox()
+        self.method = ComboBox()
         for name, method in METHODS.items():
             self.method.addItem(method.label, name)
             self.method.setItemData(self.method.count() - 1, method.summary, Qt.ItemDataRole.ToolTipRole)
@@ -148,14 +149,14 @@ class GridForm(QWidget):
         self._say_shared()
 
 
-def _set(number: QSpinBox | QDoubleSpinBox, value: float) -> None:
+def _set(number: WholeNumber | DecimalNumber, value: float) -> None:
     was_blocked = number.blockSignals(True)
-    number.setValue(value)  # type: ignore[arg-type]
+    number.setValue(value)
     number.blockSignals(was_blocked)
 
 
-def _whole(low: int, high: int) -> QSpinBox:
-    made = QSpinBox()
+def _whole(low: int, high: int) -> WholeNumber:
+    made = WholeNumber()
     made.setRange(low, high)
     made.setKeyboardTracking(False)
     return made

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.state import RunEntry
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
-from gsp_studio.gui.widgets.controls import Button, ElidedLabel
+from gsp_studio.gui.widgets.controls import Button, ComboBox, ElidedLabel
 
 _ORDINALS = ("First", "Second", "Third", "Fourth")
 
@@ -23,10 +23,10 @@ class CompareColumn(QWidget):
     def __init__(self, place: int, can_go: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         name = f"{_ORDINALS[place]} run"
-        self.chooser = QComboBox()
+        self.chooser = ComboBox()
         self.chooser.setAccessibleName(name)
         self.chooser.setToolTip(f"{name}: which one is compared")
-        self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.chooser.setSizeAdjustPolicy(ComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.chooser.setMinimumContentsLength(12)
         self.chooser.activated.connect(lambda _: self.chosen.emit())
         self.remove = Button("×")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox
-
 from gsp_studio.core.params import PARAMETERS
+from gsp_studio.gui.widgets.number_field import DecimalNumber, WholeNumber
 
 
-def whole_field(name: str) -> QSpinBox:
+def whole_field(name: str) -> WholeNumber:
     """Make a field for a whole number."""
-    made = QSpinBox()
+    made = WholeNumber()
     accepted = PARAMETERS[name].range
     assert accepted is not None
     made.setRange(int(accepted.low), int(min(accepted.high, accepted.most)))
@@ -19,9 +18,9 @@ def whole_field(name: str) -> QSpinBox:
     return made
 
 
-def number_field(name: str, digits: int) -> QDoubleSpinBox:
+def number_field(name: str, digits: int) -> DecimalNumber:
     """Make a field for a number with so many decimals."""
-    made = QDoubleSpinBox()
+    made = DecimalNumber()
     accepted = PARAMETERS[name].range
     assert accepted is not None
     made.setRange(accepted.low, min(accepted.high, accepted.most))
@@ -31,6 +30,6 @@ def number_field(name: str, digits: int) -> QDoubleSpinBox:
     return made
 
 
-def _describe(field: QSpinBox | QDoubleSpinBox, name: str) -> None:
+def _describe(field: WholeNumber | DecimalNumber, name: str) -> None:
     field.setToolTip(PARAMETERS[name].sentence)
     field.setKeyboardTracking(False)

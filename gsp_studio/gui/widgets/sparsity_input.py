@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QAbstractSpinBox, QDoubleSpinBox
+from PySide6.QtWidgets import QAbstractSpinBox
 
+from gsp_studio.gui.widgets.number_field import DecimalNumber
 from gsp_studio.gui.widgets.slider import SparsitySlider
 
 #: Half of the last digit that the number shows.
@@ -27,7 +28,7 @@ class SparsityInput(QObject):
 
     def __init__(self, slider: SparsitySlider, words: str, parent: QObject) -> None:
         super().__init__(parent)
-        self.slider, self.number = slider, QDoubleSpinBox()
+        self.slider, self.number = slider, DecimalNumber()
         self._value = 0.0
         self.number.setRange(0.0, 1.0)
         self.number.setDecimals(4)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+
+from gsp_studio.gui.widgets.number_field import WholeNumber
 
 _MOST = (1 << 31) - 1
 
@@ -15,7 +17,7 @@ class SubsetEditor(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.first, self.last, self.every = QSpinBox(), QSpinBox(), QSpinBox()
+        self.first, self.last, self.every = WholeNumber(), WholeNumber(), WholeNumber()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)

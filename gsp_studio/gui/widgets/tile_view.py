@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QGraphicsRectItem, QToolTip, QWidget
 
@@ -249,6 +249,25 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
 
     def _image_position(self, position: QPointF) -> QPointF:
         return QPointF(self._box.mapSceneToView(self.mapToScene(position.toPoint())))
+
+    def tile_at(self, place: QPoint) -> int:
+        """Tile at a point of the viewport; -1 for none."""
+        if self._buffer is None:
+            return -1
+        point = self._image_position(QPointF(place))
+        return self._buffer.tile_at(point.x(), point.y())
+
+    @property
+    def visible_part(self) -> QRectF:
+        """Part of the picture that is in view."""
+        return QRectF(self._box.viewRect())
+
+    def end_drag(self, part: object) -> None:
+        """End a drag that moved the view, and show this part again."""
+        scene = self.scene()
+        scene.dragItem, scene.dragButtons, scene.clickEvents = None, [], []
+        if isinstance(part, QRectF):
+            self._box.setRange(part, padding=0)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Pick the tile under the pointer."""

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from gsp_studio.gui.network.controller import NetworkController
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.menu import SessionFileMenu
+    from gsp_studio.gui.widgets.view_tabs import ViewTabs
     from gsp_studio.gui.window.cluster_menu import ClusterMenu
     from gsp_studio.gui.window.menu_bar import MenuBar
     from gsp_studio.gui.window.prompts import Prompts
+    from gsp_studio.gui.window.tile_menu import TileMenu
 
 
 class Frame(Protocol):
@@ -28,6 +30,8 @@ class Frame(Protocol):
     network_controller: NetworkController
     clusters: ClusterMenu
     menus: MenuBar
+    centre: ViewTabs
+    tile_menu: TileMenu
 
     def close(self) -> bool: ...
     def take_tour(self) -> None: ...
@@ -80,7 +84,8 @@ def _has_runs(window: Frame) -> bool:
 
 
 def _can_run(window: Frame) -> bool:
-    return window.session.phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED)
+    can_start = _is_idle(window) and not window.network_controller.is_front  # it would run out of sight
+    return can_start or window.session.phase in (Phase.RUNNING, Phase.PAUSED)
 
 
 def _is_idle(window: Frame) -> bool:
@@ -89,6 +94,10 @@ def _is_idle(window: Frame) -> bool:
 
 def _can_steer(window: Frame) -> bool:
     return window.session.live.can_edit(window.session.display.marked)
+
+
+def _has_picture(window: Frame) -> bool:
+    return window.tile_menu.has_picture
 
 
 def _can_judge(window: Frame) -> bool:
@@ -162,13 +171,38 @@ ACTIONS: tuple[Action | Section, ...] = (
         "X",
         offered=_can_judge,
     ),
+    Action(
+        "lock",
+        "&Edit",
+        "&Lock or unlock the sparsity of the selected basis images",
+        lambda w: w.tile_menu.toggle_locked(),
+        "L",
+        offered=lambda w: w.tile_menu.can_lock,
+    ),
+    Section("&Edit"),
+    Action(
+        "copy picture",
+        "&Edit",
+        "&Copy the picture of the selected basis image",
+        lambda w: w.tile_menu.copy(),
+        "Ctrl+C",
+        offered=_has_picture,
+    ),
+    Action(
+        "save picture",
+        "&Edit",
+        "Sa&ve the picture of the selected basis image...",
+        lambda w: w.tile_menu.save(),
+        offered=_has_picture,
+    ),
     Action("run", "&Run", "&Run, pause or resume", lambda w: w.session.run_or_pause(), "Space", "run", _can_run),
     Action(
         "cancel",
         "&Run",
         "&Cancel and keep the best iterate",
         lambda w: w.session.cancel(),
-        image="cancel",
+        "Esc",
+        "cancel",
         offered=lambda w: w.session.can_cancel,
     ),
     Action(
@@ -208,7 +242,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "split",
         "&Run",
         "&Split the selected basis images",
-        lambda w: w.session.live.split(w.session.display.marked),
+        lambda w: w.tile_menu.edit_run("split"),
         "Shift+S",
         offered=_can_steer,
     ),
@@ -216,7 +250,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "re-seed",
         "&Run",
         "Re-s&eed the selected basis images",
-        lambda w: w.session.live.reseed(w.session.display.marked),
+        lambda w: w.tile_menu.edit_run("reseed"),
         "Shift+R",
         offered=_can_steer,
     ),
@@ -224,7 +258,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "kill",
         "&Run",
         "&Kill the selected basis images",
-        lambda w: w.session.live.kill(w.session.display.marked),
+        lambda w: w.tile_menu.edit_run("kill"),
         "Del",
         offered=_can_steer,
     ),
@@ -251,18 +285,25 @@ ACTIONS: tuple[Action | Section, ...] = (
         "&Branch: the same run with another s...",
         lambda w: w.prompts.branch(),
         "B",
-        offered=lambda w: w.session.control.branch_end > 0,
+        offered=lambda w: w.session.control.branch_end > 0 and not w.network_controller.is_front,
     ),
     Section("&View", lambda w: w.add_views_to_menu()),
+    Action(
+        "inspect",
+        "&View",
+        "&Inspect the selected basis image",
+        lambda w: w.centre.show_view("Inspector"),
+        "I",
+        offered=_has_picture,
+    ),
     Action("keys", "&Help", "&Keys...", lambda w: w.prompts.keys(w.menus), "?", "help"),
     Action("tour", "&Help", "Take the &tour", lambda w: w.take_tour()),
     Action("palette", "&Help", "&Command palette...", lambda w: w.prompts.palette(w.menus), "Ctrl+Shift+P"),
     Action("about", "&Help", "&About", lambda w: w.prompts.about()),
 )
 
-#: Offers of the button beside Run, and actions on the selected basis images.
+#: Offers of the button beside Run.
 OPENINGS = ("open folder", "open file", "open faces", "open swimmer")
-STEERING = ("freeze", "split", "re-seed", "kill")
 
 
 def make_actions(window: Frame) -> dict[str, QAction]:

@@ -7,7 +7,15 @@ from pathlib import Path
 from types import TracebackType
 
 from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPaintEvent
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QKeyEvent,
+    QPaintEvent,
+)
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QToolBar, QToolButton
 
 from gsp_studio.gui.network.controller import NetworkController
@@ -23,16 +31,19 @@ from gsp_studio.gui.session_file.menu import SessionFileMenu
 from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 from gsp_studio.gui.theme import Themed, apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.widgets.device_label import DeviceLabel
-from gsp_studio.gui.window.actions import MENUS, OPENINGS, STEERING, make_actions, offer_actions
+from gsp_studio.gui.window.actions import MENUS, OPENINGS, make_actions, offer_actions
 from gsp_studio.gui.window.cluster_menu import ClusterMenu
 from gsp_studio.gui.window.focus_view import FocusView
 from gsp_studio.gui.window.layout import WindowLayout
 from gsp_studio.gui.window.menu_bar import MenuBar
 from gsp_studio.gui.window.messages import Messages
 from gsp_studio.gui.window.prompts import Prompts
+from gsp_studio.gui.window.tile_menu import OFFERS, TileMenu
 from gsp_studio.gui.window.tour import Tour, hints_of
 from gsp_studio.gui.window.unsaved_work import UnsavedWork
 from gsp_studio.gui.window.view_menu import ViewMenu
+
+_NO_RUN = "Run takes images apart: open the Basis view (1)"
 
 
 class MainWindow(Themed, QMainWindow):
@@ -61,6 +72,7 @@ class MainWindow(Themed, QMainWindow):
         self.unsaved = UnsavedWork(self, session, self.sweep, self.session_menu)
         networks = self.arrangement.panel(NetworksPanel)
         self.network_controller = NetworkController(self, session, self.centre, networks, settings)
+        self.tile_menu = TileMenu(self, session, self.arrangement.panel(MontagePanel), settings)
         self.clusters = ClusterMenu(self, session, settings)
         self.device = DeviceLabel()
         self.statusBar().addPermanentWidget(self.device)
@@ -68,6 +80,7 @@ class MainWindow(Themed, QMainWindow):
         self._make_menus()
         self._connect()
         self._restore()
+        self.setFocusProxy(self.arrangement.panel(MontagePanel).view)  # a field that is left gives it the focus
 
     # Parts
 
@@ -112,6 +125,7 @@ class MainWindow(Themed, QMainWindow):
             session.datasetChanged,
             session.runs.changed,
             session.display.markedChanged,
+            session.display.shownChanged,
             networks.pathChanged,
         ):
             changed.connect(lambda *_: self.offer_actions())
@@ -127,9 +141,7 @@ class MainWindow(Themed, QMainWindow):
     def _make_menus(self) -> None:
         self.menus: MenuBar = MenuBar(self, MENUS)
         self.actions_by_name = make_actions(self)
-        tiles = self.arrangement.panel(MontagePanel).view
-        tiles.addActions([self.actions_by_name[name] for name in STEERING])
-        tiles.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self.tile_menu.offers = [self.actions_by_name.get(name) for name in OFFERS]
         choices = QMenu(self)
         choices.addActions([self.actions_by_name[name] for name in OPENINGS])
         self.open_button.setMenu(choices)
@@ -188,6 +200,9 @@ class MainWindow(Themed, QMainWindow):
     def _view_came(self, title: str) -> None:
         """Ask for what only this view shows."""
         self.arrangement.set_images_in_front(not self.network_controller.is_front)
+        in_networks = self.network_controller.is_front
+        self.arrangement.panel(RunPanel).set_hindrance(_NO_RUN if in_networks else "")
+        self.offer_actions()
         self.session.analyses.set_pairing(title == "Weights")
         self.arrangement.panel(CurvesPanel).set_comparing(title == "Compare")
         if title == "Weights" and self.session.display.shown is not None:
@@ -262,6 +277,13 @@ class MainWindow(Themed, QMainWindow):
         self.follow_theme()
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._apply_scheme)
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Esc leaves the tour from anywhere, when there is nothing to cancel."""
+        if event.key() == Qt.Key.Key_Escape and self.tour is not None:
+            self.tour.end()
+        else:
+            super().keyPressEvent(event)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Tell of the first paint, when it has reached the screen."""
         super().paintEvent(event)
@@ -270,8 +292,8 @@ class MainWindow(Themed, QMainWindow):
             QTimer.singleShot(0, self.firstPainted.emit)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Files and folders are welcome."""
-        if event.mimeData().hasUrls() and event.mimeData().urls()[0].isLocalFile():
+        """Files and folders are welcome; a picture of this window's own is not."""
+        if event.source() is None and event.mimeData().hasUrls() and event.mimeData().urls()[0].isLocalFile():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:

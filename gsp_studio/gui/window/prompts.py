@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 #: Keys that no menu names.
 _MORE_KEYS = [
     ("Arrows", "Walk through the basis images (with focus on them)"),
-    ("Esc", "Cancel and keep the best iterate (with focus in the run bar)"),
     ("Arrows, Shift+Arrows", "Sparsity by 0.01, by 0.001 (with focus on the slider)"),
     ("Double-click", "On the slider: the sparsity of the unprojected basis; on the basis images: all in view"),
 ]
@@ -155,7 +154,7 @@ class Prompts(QObject):
 
     def failed(self, sentence: str, details: str) -> None:
         """Say what went wrong."""
-        _show(ErrorDialog(sentence, details, parent=self._window, logs=log_folder()))
+        _show(ErrorDialog(sentence, details, parent=self._window, logs=log_folder() if details else None))
 
     def device_filled(self, sentence: str, details: str) -> None:
         """Say that a device's memory is full, and offer the processor for the same run."""
@@ -167,17 +166,23 @@ class Prompts(QObject):
         self._session.settings.set_choice(replace(self._session.settings.choice, backend="cpu"))
         self._session.run()
 
-    def load_failed(self, path: Path, sentence: str, details: str) -> None:
-        """Say why a data set cannot be opened; what a file holds may be readable in another way."""
+    def load_failed(self, path: Path, sentence: str, details: str) -> bool:
+        """Say why a data set cannot be opened, if a report or another way of reading it can be offered.
+
+        Returns whether it was said.
+        """
         has_layout = path.suffix.lower() in _layout_suffixes()
         remedy = "Read it in another way..." if has_layout and path.is_file() else ""
         options: LoadOptions | None = None
         if REMEDY in sentence:
             remedy = "Bring them to one size..."
             options = LoadOptions(steps=(Resize(*_ONE_SIZE),))
-        dialog = ErrorDialog(sentence, details, remedy, self._window, log_folder())
+        if not remedy and not details:
+            return False
+        dialog = ErrorDialog(sentence, details, remedy, self._window, log_folder() if details else None)
         dialog.accepted.connect(lambda: self._want_layout(path, options))
         _show(dialog)
+        return True
 
     # Exports
 

@@ -1,4 +1,4 @@
-"""The tour for newcomers: five hints, each beside its widget. It blocks nothing: all goes on working."""
+"""The tour for newcomers: five hints in one place, each with a ring around its widget. All goes on working below."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import Button, label
 
+_NEXT = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Right)
+_KEYS = (*_NEXT, Qt.Key.Key_Left, Qt.Key.Key_Escape)
 _WIDTH = 320
+#: Steps across the window in which a place for the hints is looked for.
+_STEPS = 12
 _GAP = 12
 
 
 @dataclass(frozen=True)
 class Hint:
-    """A hint beside a widget."""
+    """A hint about a widget."""
 
     about: Callable[[], QWidget]
     title: str
@@ -87,11 +91,15 @@ class Tour(QFrame):
         self.index = 0
         self._ring = _Ring(window)
         self._title, self._text = label(), label(wrap=True)
+        self._text.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._count = label(muted=True)
         font = self._title.font()
         font.setBold(True)
         self._title.setFont(font)
         self.leave, self.back, self.next = Button("Leave the tour"), Button("Back"), Button("Next")
+        for button in (self.leave, self.back, self.next):  # the tour has the keys
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.next.setProperty("primary", True)
         self.leave.setFlat(True)
         self.leave.clicked.connect(self.end)
@@ -112,9 +120,10 @@ class Tour(QFrame):
         box.setContentsMargins(16, 16, 16, 12)
         box.setSpacing(8)
         box.addWidget(self._title)
-        box.addWidget(self._text)
+        box.addWidget(self._text, 1)
         box.addLayout(row)
         self.setFixedWidth(_WIDTH + 32)
+        self.next.setFixedWidth(max(self.next.sizeHint().width(), Button("Done").sizeHint().width()))
 
     def show_hint(self, index: int) -> None:
         """Show a hint; after the last one the tour ends."""
@@ -129,38 +138,53 @@ class Tour(QFrame):
         self.back.setEnabled(self.index > 0)
         self.next.setText("Done" if self.index == len(self._hints) - 1 else "Next")
         self.place()
-        self.next.setFocus(Qt.FocusReason.OtherFocusReason)
+        if not isinstance(QApplication.activeWindow(), QDialog):
+            self.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def place(self) -> None:
-        """Beside what the hint is about, and inside the window."""
-        self.setFixedHeight(self._box.totalHeightForWidth(self.width()))
-        about = self._hints[self.index].about()
-        corner = about.mapTo(self._window, QPoint(0, 0))
-        target = QRect(corner, about.size()).adjusted(-4, -4, 4, 4)
-        self._ring.setGeometry(target)
+        """Put the ring around its widget, and the hint where it covers none that a hint is about."""
+        self.setFixedHeight(max(self._height_of(hint) for hint in self._hints))
+        targets = [self._target(hint) for hint in self._hints]
+        self._ring.setGeometry(targets[self.index])
         inside = self._window.rect().adjusted(_GAP, _GAP, -_GAP, -_GAP)
-        places = (
-            QPoint(target.left(), target.bottom() + _GAP),
-            QPoint(target.left(), target.top() - _GAP - self.height()),
-            QPoint(target.right() + _GAP, target.top()),
-            QPoint(target.center().x() - self.width() // 2, target.center().y() - self.height() // 2),
+        across, down = max(0, inside.width() - self.width()), max(0, inside.height() - self.height())
+        middle = QPoint(across // 2, down // 2)
+        places = [
+            QPoint(across * i // _STEPS, down * k // _STEPS) for i in range(_STEPS + 1) for k in range(_STEPS + 1)
+        ]
+        places.sort(key=lambda place: (place - middle).manhattanLength())
+        free = (
+            place
+            for place in (middle, *places)
+            if not any(QRect(inside.topLeft() + place, self.size()).intersects(target) for target in targets)
         )
-        fitting = (place for place in places if inside.contains(QRect(place, self.size())))
-        chosen = next(fitting, places[0])
-        chosen.setX(max(inside.left(), min(chosen.x(), inside.right() - self.width())))
-        chosen.setY(max(inside.top(), min(chosen.y(), inside.bottom() - self.height())))
-        self.move(chosen)
+        self.move(inside.topLeft() + next(free, middle))
         for part in (self._ring, self):
             part.show()
             part.raise_()
+
+    def _target(self, hint: Hint) -> QRect:
+        about = hint.about()
+        return QRect(about.mapTo(self._window, QPoint(0, 0)), about.size()).adjusted(-4, -4, 4, 4)
+
+    def _height_of(self, hint: Hint) -> int:
+        margins = self._box.contentsMargins()
+        lines = self._text.fontMetrics().boundingRect(
+            QRect(0, 0, self.width() - margins.left() - margins.right(), 10_000), Qt.TextFlag.TextWordWrap, hint.text
+        )
+        parts = self._title.sizeHint().height() + lines.height() + self.next.sizeHint().height()
+        return parts + 2 * self._box.spacing() + margins.top() + margins.bottom() + 4
 
     def end(self) -> None:
         """Leave."""
         self._window.removeEventFilter(self)
         self._ring.hide()
         self._ring.deleteLater()
+        had_focus = self.hasFocus()
         self.hide()
         self.deleteLater()
+        if had_focus:
+            self._window.setFocus(Qt.FocusReason.OtherFocusReason)
         self.ended.emit()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -169,12 +193,19 @@ class Tour(QFrame):
             self.place()
         return False
 
+    def event(self, event: QEvent) -> bool:
+        """With the focus here these keys are the tour's before they are the window's."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and event.key() in _KEYS:
+            event.accept()
+            return True
+        return super().event(event)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Esc leaves, the right and left arrows go on and back."""
+        """Esc leaves, Enter and the right arrow go on, the left one back."""
         key = event.key()
         if key == Qt.Key.Key_Escape:
             self.end()
-        elif key == Qt.Key.Key_Right:
+        elif key in _NEXT:
             self.show_hint(self.index + 1)
         elif key == Qt.Key.Key_Left:
             self.show_hint(self.index - 1)

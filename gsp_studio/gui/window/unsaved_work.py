@@ -196,7 +196,7 @@ class UnsavedWork(QObject):
     def _keep(self, go: Callable[[], None]) -> None:
         def kept(problem: str) -> None:
             if problem:
-                self._session.failed.emit(f"The work on {self._name} cannot be kept for later: {problem}", "")
+                self._session.failed.emit(f"The work on {self._name} cannot be kept for later: {problem}", problem)
             else:
                 go()
 

@@ -1,0 +1,167 @@
+"""Number fields by hand: a decimal comma, text that is no number, keys of the menus, Enter, Esc and the wheel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from handling import Listener, settle
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QGuiApplication, QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QToolTip, QWidget
+
+from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.number_field import DecimalNumber, WholeNumber, read_decimal
+from gsp_studio.gui.window.main_window import MainWindow
+
+Key, Ctrl = Qt.Key, Qt.KeyboardModifier.ControlModifier
+
+
+def type_into(field: QAbstractSpinBox, text: str, end: Qt.Key | None = Key.Key_Return) -> None:
+    field.setFocus()
+    field.selectAll()
+    QTest.keyClicks(field, text)
+    if end is not None:
+        QTest.keyClick(field, end)
+    settle()
+
+
+def turn_wheel(widget: QWidget, notches: int = 1) -> None:
+    """Turn the wheel over a widget, as the window system sends it."""
+    middle = QPointF(widget.rect().center())
+    event = QWheelEvent(
+        middle,
+        QPointF(widget.mapToGlobal(widget.rect().center())),
+        QPoint(),
+        QPoint(0, 120 * notches),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(widget, event)
+    settle()
+
+
+@pytest.fixture
+def fraction(show: Callable[..., QWidget]) -> DecimalNumber:
+    made = DecimalNumber()
+    made.setRange(0.0, 1.0)
+    made.setDecimals(4)
+    made.setKeyboardTracking(False)
+    made.setValue(0.5)
+    show(made, 120, 28)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0,65", 0.65), ("0.65", 0.65), (",5", 0.5), (" 1 ", 1.0), ("1e-1", 0.1), ("2,5e-1", 0.25)]
+)
+def test_a_decimal_comma_is_a_decimal_point(fraction: DecimalNumber, text: str, value: float) -> None:
+    assert read_decimal(text) == value
+    type_into(fraction, text)
+    assert fraction.value() == value
+    assert fraction.text() == f"{value:.4f}"
+
+
+@pytest.mark.parametrize("text", ["abc", "", "1.5", "-0,1", "0,6,5", "0.6.5", "nan", "inf", "1_0", "--", "0x1"])
+@pytest.mark.parametrize("end", [Key.Key_Return, Key.Key_Tab])
+def test_what_is_no_number_is_refused_visibly(fraction: DecimalNumber, text: str, end: Qt.Key) -> None:
+    heard = Listener(fraction, "valueChanged")
+    type_into(fraction, text or " ", end)
+    if end is Key.Key_Tab:
+        fraction.clearFocus()
+        settle()
+    assert (fraction.value(), fraction.text()) == (0.5, "0.5000")
+    assert heard.is_silent
+    assert "a number from 0.0000 to 1.0000. 0.5000 stays" in fraction.refusal
+    assert QToolTip.text() == fraction.refusal
+    image = fraction.grab().toImage()
+    assert image.pixelColor(1, image.height() // 2).name() == current_theme().red
+    type_into(fraction, "0.7")
+    assert (fraction.value(), fraction.refusal) == (0.7, "")
+
+
+@pytest.mark.parametrize("text", ["3000", "1,000", "12.5", "1 0", "1e2", "x"])
+def test_a_whole_number_is_not_cut_to_fit(show: Callable[..., QWidget], text: str) -> None:
+    field = WholeNumber()
+    field.setRange(1, 2000)
+    field.setValue(40)
+    show(field, 120, 28)
+    type_into(field, text)
+    assert field.value() == 40
+    assert "a whole number from 1 to 2000" in field.refusal
+    type_into(field, "300")
+    assert field.value() == 300
+
+
+def test_esc_brings_the_former_number_back(fraction: DecimalNumber) -> None:
+    heard = Listener(fraction, "valueChanged")
+    type_into(fraction, "0.9", Key.Key_Escape)
+    assert fraction.text() == "0.5000"
+    fraction.clearFocus()
+    assert heard.is_silent
+
+
+def test_every_number_field_of_the_window_has_these_manners(faces_window: MainWindow) -> None:
+    fields = faces_window.findChildren(QAbstractSpinBox)
+    assert len(fields) >= 5
+    assert all(isinstance(field, (WholeNumber, DecimalNumber)) for field in fields)
+
+
+def test_the_wheel_needs_the_focus(faces_window: MainWindow) -> None:
+    window = faces_window
+    window.montage.view.setFocus()
+    choice = window.session.settings.choice
+    fields = [*window.model.findChildren(QAbstractSpinBox), *window.model.findChildren(QComboBox)]
+    for field in (*fields, window.sparsity.number, window.sparsity.number_h):
+        turn_wheel(field, -1)
+        turn_wheel(field, 1)
+        assert not field.hasFocus()
+    assert window.session.settings.choice == choice
+    window.model.rank.setFocus()
+    turn_wheel(window.model.rank, 1)
+    assert window.session.settings.params.rank == choice.params.rank + 1
+
+
+def test_after_enter_the_keys_are_the_windows_again(faces_window: MainWindow) -> None:
+    window = faces_window
+    type_into(window.model.iterations, "40")
+    assert window.session.settings.params.max_iter == 40
+    assert window.montage.view.hasFocus()
+    QTest.keyClick(QApplication.focusWidget(), Key.Key_4)
+    assert window.centre.current == "Path"
+    QTest.keyClick(QApplication.focusWidget() or window, Key.Key_1)
+    assert window.centre.current == "Basis"
+    assert window.session.settings.params.max_iter == 40
+    type_into(window.sparsity.number, "0,9")
+    assert window.session.settings.params.sparsity == 0.9
+    assert window.montage.view.hasFocus()
+
+
+def test_menu_keys_work_while_a_field_has_the_focus(faces_window: MainWindow) -> None:
+    window, settings = faces_window, faces_window.session.settings
+    before = settings.params.sparsity
+    type_into(window.sparsity.number, "0.95")
+    number = window.sparsity.number
+    number.setFocus()
+    QTest.keyClick(number, Key.Key_Z, Ctrl)
+    assert settings.params.sparsity == before
+    QTest.keyClick(number, Key.Key_Z, Ctrl | Qt.KeyboardModifier.ShiftModifier)
+    assert settings.params.sparsity == 0.95
+    heard = Listener(window.actions_by_name["export"], "triggered")
+    window.actions_by_name["export"].setEnabled(True)
+    window.prompts.export = lambda: None  # type: ignore[method-assign]
+    QTest.keyClick(number, Key.Key_E, Ctrl)
+    assert len(heard["triggered"]) == 1
+    # What is being typed has an undo of its own, and text is copied from a field.
+    number.selectAll()
+    QTest.keyClicks(number, "0.1")
+    QTest.keyClick(number, Key.Key_Z, Ctrl)
+    assert settings.params.sparsity == 0.95
+    assert number.lineEdit().text() != "0.1"
+    QTest.keyClick(number, Key.Key_Escape)
+    number.selectAll()
+    QTest.keyClick(number, Key.Key_C, Ctrl)
+    assert QGuiApplication.clipboard().text() == "0.9500"

@@ -1,6 +1,7 @@
 """Colours, type and icons: read from resources/, applied to the whole application.
 
-The canvas behind images is the same neutral dark in both themes; panels follow the system unless told otherwise.
+The canvas behind basis images is the same neutral dark in both themes; plots and panels follow the theme, which is the
+system's unless told otherwise.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ class Theme:
     canvas_text: str
     canvas_muted: str
     canvas_accent: str
+    canvas_target: str
+    canvas_frozen: str
+    plot: str
+    plot_text: str
+    plot_muted: str
+    plot_accent: str
     window: str
     panel: str
     field: str
@@ -169,6 +176,15 @@ def _style_sheet(theme: Theme) -> str:
     QFrame#canvas QScrollBar::add-line, QFrame#canvas QScrollBar::sub-line {{ width: 0; }}
     QFrame#canvas QScrollBar::add-page, QFrame#canvas QScrollBar::sub-page {{ background: none; }}
     QFrame#tour {{ background: {theme.raised}; border: 1px solid {theme.accent}; border-radius: 6px; }}
+    QFrame#plot {{ background: {theme.plot}; }}
+    QFrame#plot QLabel {{ color: {theme.plot_text}; }}
+    QFrame#plot QLabel[muted="true"] {{ color: {theme.plot_muted}; }}
+    QFrame#plot QScrollBar:horizontal {{ background: {theme.plot}; height: 12px; margin: 0; border: none; }}
+    QFrame#plot QScrollBar::handle:horizontal {{ background: {theme.plot_muted}; min-width: 32px; margin: 3px 8px;
+                               border-radius: 3px; }}
+    QFrame#plot QScrollBar::handle:horizontal:hover {{ background: {theme.plot_text}; }}
+    QFrame#plot QScrollBar::add-line, QFrame#plot QScrollBar::sub-line {{ width: 0; }}
+    QFrame#plot QScrollBar::add-page, QFrame#plot QScrollBar::sub-page {{ background: none; }}
     QFrame#canvas {{ background: {theme.canvas}; }}
     QFrame#canvas QLabel {{ color: {theme.canvas_text}; }}
     QFrame#canvas QLabel[muted="true"] {{ color: {theme.canvas_muted}; }}

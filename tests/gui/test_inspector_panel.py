@@ -332,7 +332,7 @@ def test_selected_image_is_framed(panel: InspectorPanel) -> None:
     panel.set_image(3)
     settle()
     picture = panel.strip.viewport().grab().toImage()
-    accent = current_theme().canvas_accent
+    accent = current_theme().plot_accent
     framed = []
     for image in range(8):
         box = panel.strip.place_of(image)

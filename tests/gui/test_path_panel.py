@@ -182,7 +182,7 @@ def test_legend_is_read_in_both_themes(panel: PathPanel, app: QApplication, sche
     for _, entry in legend.items:
         ink = QColor(entry.opts["color"])
         assert abs(ink.lightnessF() - ground.lightnessF()) > 0.5
-    assert ground.name() == theme.canvas
+    assert ground.name() == theme.plot
     apply_theme(app, load_theme("dark"))
 
 
@@ -244,7 +244,7 @@ def test_line_and_knee_are_painted_where_they_are(panel: PathPanel) -> None:
 
     panel.set_sparsity(0.6)
     settle()
-    assert columns(current_theme().canvas_accent) == pytest.approx([place(panel.errors, 0.6).x()] * 1, abs=2)
+    assert columns(current_theme().plot_accent) == pytest.approx([place(panel.errors, 0.6).x()] * 1, abs=2)
     at = place(panel.errors, 0.8).x()
     assert all(abs(x - at) <= 2 for x in columns(current_theme().curve_target))
 

@@ -13,7 +13,7 @@ import pytest
 from handling import Listener, settle
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from gsp_studio.core.results import Record
 from gsp_studio.gui.panels.constraint_chip import ConstraintChip, _better_than
@@ -21,8 +21,8 @@ from gsp_studio.gui.panels.curves import CurvesPanel, _tip, axis_end
 from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.panels.selected_basis import BasisPanel
-from gsp_studio.gui.state import RunEvent, RunSettings
-from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.state import Phase, RunEvent, RunSettings
+from gsp_studio.gui.theme import apply_theme, current_theme, load_theme
 from gsp_studio.gui.widgets.picture import Picture, qimage_of, scaled_to_grey
 
 DATA = fakes.dataset(6, 4, n=20)
@@ -258,12 +258,33 @@ class TestCurves:
 
     def test_axis_of_iterations_ends_with_the_run(self, panel: CurvesPanel) -> None:
         panel.set_choice(RunSettings().with_params(max_iter=500))
+        panel.set_phase(Phase.RUNNING)
         panel.set_records([fakes.record(k) for k in range(1, 11)])
         [[low, high], _] = panel._error_plot.getPlotItem().viewRange()
         assert (low, high) == (0, 500)
+        panel.set_phase(Phase.IDLE)
+        assert panel._error_plot.getPlotItem().viewRange()[0] == [0, 10], "it ended before its time"
         panel.set_choice(RunSettings().with_params(max_iter=5))
         panel.add_records([fakes.record(11)])
         assert panel._sparsity_plot.getPlotItem().viewRange()[0] == [0, 11]
+
+    @pytest.mark.parametrize("scheme", ["dark", "light"])
+    def test_a_run_of_one_iteration_is_a_dot_that_is_seen(self, panel: CurvesPanel, scheme: str) -> None:
+        app = QApplication.instance()
+        apply_theme(app, load_theme(scheme))
+        settle()
+        panel.set_records([fakes.record(1, 0.2, 0.7, 0.7)])
+        settle()
+        theme = load_theme(scheme)
+        for plot, colour in ((panel._error_plot, theme.curve_error), (panel._sparsity_plot, theme.curve_sparsity)):
+            scene = plot.getPlotItem().vb.mapViewToScene(QPointF(1.0, 20.0 if plot is panel._error_plot else 0.7))
+            at = plot.mapFromScene(scene)
+            image = plot.grab().toImage()
+            assert image.pixelColor(at).name() == colour
+            assert image.pixelColor(image.width() - 30, image.height() // 2).name() == theme.plot
+        panel.add_records([fakes.record(2, 0.1, 0.7, 0.7)])
+        assert panel._error_curve.opts["symbol"] is None, "two are a line"
+        apply_theme(app, load_theme("dark"))
 
     @pytest.mark.parametrize(
         ("n", "last", "end"),

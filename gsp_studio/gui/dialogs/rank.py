@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QProgressBar, QPushB
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.number_field import WholeNumber
-from gsp_studio.gui.widgets.scrub_plot import make_bare, tint_axes
+from gsp_studio.gui.widgets.scrub_plot import curve_pen, make_bare, tint_axes
 
 if TYPE_CHECKING:
     from gsp_studio.experiments.rank import RankRow, RankStudy
@@ -186,9 +186,9 @@ class RankDialog(QDialog):
         spread = 100 * np.array([row.spread for row in self._rows])
         dot = pg.mkBrush(theme.curve_error)
         self.errors.addItem(
-            pg.ErrorBarItem(x=ranks, y=errors, top=spread, bottom=spread, beam=0.2, pen=pg.mkPen(theme.canvas_muted))
+            pg.ErrorBarItem(x=ranks, y=errors, top=spread, bottom=spread, beam=0.2, pen=pg.mkPen(theme.plot_muted))
         )
-        pen = pg.mkPen(theme.curve_error, width=1)
+        pen = curve_pen(theme.curve_error, 1)
         self.errors.plot(ranks, errors, pen=pen, symbol="o", symbolSize=6, symbolBrush=dot, symbolPen=None)
         self._draw_agreement(ranks)
         each = -(-len(range(self.first.value(), self.last.value() + 1)) // _MOST_TICKS)
@@ -196,14 +196,14 @@ class RankDialog(QDialog):
             plot.getPlotItem().getAxis("bottom").setTickSpacing(levels=[(each, 0)])  # there is no rank 2.5
             plot.getPlotItem().setXRange(self.first.value() - 0.5, self.last.value() + 0.5, padding=0)
             if self._suggested:
-                plot.addItem(pg.InfiniteLine(self._suggested, pen=pg.mkPen(theme.canvas_accent, width=1)))
+                plot.addItem(pg.InfiniteLine(self._suggested, pen=curve_pen(theme.plot_accent, 1)))
         low, high = float((errors - spread).min()), float((errors + spread).max())
         room = 0.06 * (high - low) or 1.0
         self.errors.getPlotItem().setYRange(low - room, high + room, padding=0)
 
     def _draw_agreement(self, ranks: npt.NDArray[np.float64]) -> None:
         theme = current_theme()
-        self._legend.setLabelTextColor(theme.canvas_text)
+        self._legend.setLabelTextColor(theme.plot_text)
         for curve in _CURVES:
             values = np.array([curve.value(row) for row in self._rows], float)
             colour = getattr(theme, curve.colour)
@@ -213,7 +213,7 @@ class RankDialog(QDialog):
                 ranks,
                 values,
                 name=curve.name,
-                pen=pg.mkPen(colour, width=1, style=curve.line),
+                pen=curve_pen(colour, 1, style=curve.line),
                 symbol=curve.symbol,
                 symbolSize=7,
                 symbolBrush=pg.mkBrush(colour),

@@ -32,7 +32,7 @@ class AccuracyBox(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("canvas")
+        self.setObjectName("plot")
         self.setToolTip(_TEACH)
         self.plot = GrowingPlot("accuracy, %", dots=True)
         self.choose, self.cancel = Button("Images..."), Button("Cancel")

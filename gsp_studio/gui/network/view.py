@@ -103,7 +103,7 @@ class NetworkView(QWidget):
 
     def _curves_part(self) -> QWidget:
         frame = QFrame()
-        box = canvas(frame)
+        box = canvas(frame, "plot")
         box.addWidget(self.histogram, 2)
         box.addWidget(self.zeros, 3)
         box.addWidget(self.accuracy, 4)

@@ -67,10 +67,10 @@ class WeightHistogram(QWidget):
         """Bars, the line over them, and the ends of the axis."""
         theme = current_theme()
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(theme.canvas))
+        painter.fillRect(self.rect(), QColor(theme.plot))
         metrics = painter.fontMetrics()
         floor, width = self.height() - metrics.height() - 3.0, self.width() - 16.0
-        painter.setPen(QColor(theme.canvas_muted))
+        painter.setPen(QColor(theme.plot_muted))
         painter.drawText(QPointF(8, metrics.ascent() + 2.0), "weights, without zeros")
         painter.drawLine(QPointF(8, floor), QPointF(8 + width, floor))
         bottom = QRectF(8, floor + 2, width, metrics.height())
@@ -85,7 +85,7 @@ class WeightHistogram(QWidget):
             return
         room, bin_width = floor - metrics.height() - 8, width / _BINS
         heights = np.sqrt(np.stack([self.before, self.after]) / most) * room
-        bar = QColor(theme.canvas_accent)
+        bar = QColor(theme.plot_accent)
         for k in np.flatnonzero(self.after).tolist():
             height = max(1.0, float(heights[1, k]))
             painter.fillRect(QRectF(8 + k * bin_width, floor - height, max(1.0, bin_width - 1), height), bar)
@@ -93,5 +93,5 @@ class WeightHistogram(QWidget):
         for k in range(_BINS):
             for x in (k, k + 1):
                 line.append(QPointF(8 + x * bin_width, floor - float(heights[0, k])))
-        painter.setPen(QPen(QColor(theme.canvas_text), 1))
+        painter.setPen(QPen(QColor(theme.plot_text), 1))
         painter.drawPolyline(line)

@@ -18,8 +18,8 @@ from gsp_studio.gui.state import Comparison, Phase, RunEntry, RunEvent, RunSetti
 from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.curve_overlay import CurveOverlay, course_of
-from gsp_studio.gui.widgets.error_curves import ErrorCurves, faint, thinned
-from gsp_studio.gui.widgets.scrub_plot import make_bare, tint_axes
+from gsp_studio.gui.widgets.error_curves import ErrorCurves, faint, mark_single, thinned
+from gsp_studio.gui.widgets.scrub_plot import curve_pen, make_bare, tint_axes
 
 if TYPE_CHECKING:
     from gsp_studio.engine.run import Record
@@ -119,18 +119,18 @@ class CurvesPanel(Themed, QWidget):
         for plot in (self._error_plot, self._sparsity_plot):
             tint_axes(plot)
         self._errors.tint()
-        self._sparsity_curve.setPen(pg.mkPen(theme.curve_sparsity, width=1))
-        self._target_curve.setPen(pg.mkPen(theme.curve_target, width=1, style=Qt.PenStyle.DashLine))
+        self._sparsity_curve.setPen(curve_pen(theme.curve_sparsity, 1))
+        self._target_curve.setPen(curve_pen(theme.curve_target, 1, style=Qt.PenStyle.DashLine))
         for curve, colour in zip(self._origin_curves, (theme.curve_error, theme.curve_sparsity), strict=True):
-            curve.setPen(pg.mkPen(faint(colour, 0.4), width=1))
+            curve.setPen(curve_pen(faint(colour, 0.4), 1))
         for lines in self._mark_lines:
-            lines.setPen(pg.mkPen(faint(theme.canvas_text, 0.35), width=1, style=Qt.PenStyle.DotLine))
-        self._mark_heads.setBrush(pg.mkBrush(theme.canvas_text))
+            lines.setPen(curve_pen(faint(theme.plot_text, 0.35), 1, style=Qt.PenStyle.DotLine))
+        self._mark_heads.setBrush(pg.mkBrush(theme.plot_text))
         self._mark_heads.setPen(pg.mkPen(None))
         self._lay_over()
 
     def set_choice(self, choice: RunSettings) -> None:
-        """The axis of iterations ends where a run of this choice does."""
+        """The axis of iterations ends where a run of this choice does, while that is going."""
         self._last = max(1, choice.params.max_iter)
 
     def set_records(self, records: Sequence[Record]) -> None:
@@ -214,7 +214,9 @@ class CurvesPanel(Themed, QWidget):
         _draw_curve(self._sparsity_curve, n, sparsity)
         there = slice(None if has_target else 0)
         _draw_curve(self._target_curve, n[there], target[there])
-        end = max(axis_end(int(n[-1]), self._last), self._overlay.last)
+        # A run that has ended, before its time or not, fills the axis.
+        last = int(n[-1]) if not self._is_running else axis_end(int(n[-1]), self._last)
+        end = self._overlay.last or max(2, last, int(self._origin[:, 0].max(initial=0)))
         # The first iterations are far above the rest: the range follows what is left after them.
         settled = np.concatenate([settled, self._origin_settled])
         if self._overlay.last:
@@ -241,6 +243,7 @@ class CurvesPanel(Themed, QWidget):
 def _draw_curve(curve: pg.PlotDataItem, n: Array, values: Array) -> None:
     drawn = thinned(values)
     curve.setData(n[drawn], values[drawn])
+    mark_single(curve, len(drawn))
 
 
 def _tip(x: float, y: float, data: RunEvent) -> str:

@@ -100,7 +100,7 @@ class InspectorPanel(ViewPanel):
 
     def _images_page(self) -> QFrame:
         page = QFrame()
-        box = canvas(page)
+        box = canvas(page, "plot")
         box.addWidget(self.strip)
         box.addLayout(label_row(self._facts, self.plates.pixel_words))
         box.addWidget(AdaptiveSplit(self.plates, self.parts), 1)

@@ -108,7 +108,7 @@ class SweepDialog(QDialog):
         box.addWidget(self.form)
         box.addLayout(_row(self.start, self.cancel_cell, self.cancel_all, self.bar, self._count))
         frame = QFrame()
-        canvas(frame).addWidget(self.map)
+        canvas(frame, "plot").addWidget(self.map)
         side = QVBoxLayout()
         side.setSpacing(8)
         side.addLayout(_row(QLabel("Colours"), self.measure))

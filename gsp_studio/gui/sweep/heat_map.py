@@ -176,7 +176,7 @@ class HeatMap(QWidget):
         """Tiles, axes and the bar of colours."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.fillRect(self.rect(), QColor(current_theme().canvas))
+        painter.fillRect(self.rect(), QColor(current_theme().plot))
         if not self._tiles:
             return
         values = np.array([tile.value for tile in self._tiles])
@@ -200,9 +200,9 @@ class HeatMap(QWidget):
     ) -> None:
         theme = current_theme()
         if math.isnan(tile.value):
-            painter.fillRect(place, QColor(_EMPTY))
+            painter.fillRect(place, QColor(theme.raised))
             text = f"{100 * tile.progress:.0f} %" if tile.stage is Stage.RUNNING else tile.word
-            ink = QColor(theme.canvas_text if tile.stage is Stage.RUNNING else theme.canvas_muted)
+            ink = QColor(theme.plot_text if tile.stage is Stage.RUNNING else theme.plot_muted)
         else:
             index = self._index(tile.value, *ends)
             painter.fillRect(place, self._colours[index])
@@ -222,14 +222,14 @@ class HeatMap(QWidget):
         theme = current_theme()
         if tile.stage is Stage.RUNNING:
             strip = QRectF(place.left(), place.bottom() - 4, place.width(), 4)
-            painter.fillRect(strip, QColor(theme.canvas))
+            painter.fillRect(strip, QColor(theme.plot))
             strip.setWidth(place.width() * tile.progress)
-            painter.fillRect(strip, QColor(theme.canvas_accent))
+            painter.fillRect(strip, QColor(theme.plot_accent))
         elif tile.stage is Stage.CANCELLED or tile.stage is Stage.FAILED:
             is_cancelled = tile.stage is Stage.CANCELLED
             style = Qt.PenStyle.DashLine if is_cancelled else Qt.PenStyle.SolidLine
             painter.setPen(
-                QPen(QColor(theme.canvas_text if is_cancelled else _FAILED), 1 if is_cancelled else 2, style)
+                QPen(QColor(theme.plot_text if is_cancelled else theme.red), 1 if is_cancelled else 2, style)
             )
             painter.drawRect(place.adjusted(2, 2, -2, -2))
 
@@ -237,14 +237,14 @@ class HeatMap(QWidget):
         if self.current < 0:
             return
         theme, place = current_theme(), self.place_of(self.current)
-        for colour, grow in ((theme.canvas, 0.0), (theme.canvas_accent if self.hasFocus() else theme.canvas_text, 1.5)):
+        for colour, grow in ((theme.plot, 0.0), (theme.plot_accent if self.hasFocus() else theme.plot_text, 1.5)):
             painter.setPen(QPen(QColor(colour), 2.0 if grow else min(5.0, place.width() / 4)))
             painter.drawRect(place.adjusted(-grow, -grow, grow, grow))
 
     def _paint_axes(self, painter: QPainter) -> None:
         theme, field, metrics = current_theme(), self._field(), QFontMetricsF(self.font())
         line = metrics.height()
-        painter.setPen(QColor(theme.canvas_text))
+        painter.setPen(QColor(theme.plot_text))
         width, height = field.width() / len(self._columns), field.height() / len(self._rows)
         every = max(1, math.ceil(line / height))
         for k, text in list(enumerate(self._rows))[::every]:
@@ -254,7 +254,7 @@ class HeatMap(QWidget):
         for k, text in list(enumerate(self._columns))[::every]:
             place = QRectF(field.left() + k * width - width, field.bottom() + 4, 3 * width - _GAP, line)
             painter.drawText(place, _ALIGN.AlignHCenter | _ALIGN.AlignTop, text)
-        painter.setPen(QColor(theme.canvas_muted))
+        painter.setPen(QColor(theme.plot_muted))
         below = QRectF(field.left(), field.bottom() + 8 + line, field.width(), line)
         painter.drawText(below, _ALIGN.AlignCenter | Qt.TextFlag.TextDontClip, self._below)
         above = QRectF(field.left(), field.top() - 8 - line, self.width() - field.left(), line)
@@ -272,7 +272,7 @@ class HeatMap(QWidget):
         for k in range(0, 256, 15):
             gradient.setColorAt(k / 255, self._colours[k])
         painter.fillRect(bar, self._colours[128] if high <= low else QBrush(gradient))
-        painter.setPen(QColor(theme.canvas_muted))
+        painter.setPen(QColor(theme.plot_muted))
         ends = ((bar.top(), high), (bar.bottom() - line, low)) if high > low else ((bar.center().y() - line / 2, low),)
         for y, value in ends:
             painter.drawText(
@@ -282,8 +282,6 @@ class HeatMap(QWidget):
 
 #: Signs in tiles that have no number, and no room for a word.
 _SIGNS = {Stage.QUEUED: "·", Stage.CANCELLED: "×", Stage.FAILED: "⚠"}
-#: On the canvas, which is dark in both themes: a tile without a number, and the frame of one that failed.
-_EMPTY, _FAILED = "#24272d", "#ff7b72"
 
 
 def _luminances(colours: npt.NDArray[Any]) -> npt.NDArray[Any]:

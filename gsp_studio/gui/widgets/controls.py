@@ -139,9 +139,9 @@ def reserve(made: QLabel, widest: str) -> QLabel:
     return made
 
 
-def canvas(frame: QFrame) -> QVBoxLayout:
-    """A column that fills a frame on the dark ground of images."""
-    frame.setObjectName("canvas")
+def canvas(frame: QFrame, name: str = "canvas") -> QVBoxLayout:
+    """A column that fills a frame on the dark ground of basis images; `name` "plot" for the theme's ground of plots."""
+    frame.setObjectName(name)
     box = QVBoxLayout(frame)
     box.setContentsMargins(0, 0, 0, 0)
     box.setSpacing(0)
@@ -176,7 +176,7 @@ class EmptyState(QFrame):
         self, line: str, hint: str, buttons: dict[str, str], wraps: bool = False, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self.setObjectName("canvas")
+        self.setObjectName("plot")
         box = QVBoxLayout(self)
         box.setSpacing(16)
         box.addStretch()

@@ -14,6 +14,7 @@ from gsp_studio.gui.state import RunEntry
 from gsp_studio.gui.texts import of_entries
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.error_curves import PlotLegend, thinned
+from gsp_studio.gui.widgets.scrub_plot import curve_pen
 
 if TYPE_CHECKING:
     from gsp_studio.core.results import Record
@@ -68,11 +69,11 @@ class CurveOverlay:
             for plot, curve in zip(self._plots, curves, strict=True):
                 plot.removeItem(curve)
         theme = current_theme()
-        colours = (theme.canvas_accent, theme.curve_target, theme.canvas_text, theme.canvas_muted)
+        colours = (theme.plot_accent, theme.curve_target, theme.plot_text, theme.plot_muted)
         self._curves = []
         names = []
         for entry, colour, style in zip(self._runs, colours, _STYLES, strict=False):
-            pen = pg.mkPen(colour, width=1, style=style)
+            pen = curve_pen(colour, 1, style=style)
             pair = (self._plots[0].plot(pen=pen), self._plots[1].plot(pen=pen))
             self._curves.append(pair)
             names.append(f"{entry.name}{of_entries(entry)}")

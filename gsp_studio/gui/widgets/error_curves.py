@@ -11,6 +11,7 @@ import pyqtgraph as pg
 from PySide6.QtGui import QColor
 
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.scrub_plot import curve_pen
 
 if TYPE_CHECKING:
     from gsp_studio.core.results import History
@@ -42,6 +43,17 @@ def faint(colour: str, alpha: float) -> QColor:
     return made
 
 
+def mark_single(curve: pg.PlotDataItem, count: int) -> None:
+    """Give a curve of one point a dot in its colour: a line needs two."""
+    symbol = "o" if count == 1 else None
+    if curve.opts["symbol"] != symbol:
+        curve.setSymbolPen(None)
+        curve.setSymbolSize(6)
+        curve.setSymbol(symbol)
+    if symbol is not None:
+        curve.setSymbolBrush(pg.mkBrush(pg.mkPen(curve.opts["pen"]).color()))
+
+
 def draw_pieces(curve: pg.PlotDataItem, history: History, values: Array) -> None:
     """Draw percentages against iterations, with a line to each from the one that it followed, where that is drawn."""
     from gsp_studio.core.lineage import starts_of
@@ -51,6 +63,7 @@ def draw_pieces(curve: pg.PlotDataItem, history: History, values: Array) -> None
     is_joined = np.append(piece[1:] == piece[:-1], False)
     connect = "all" if is_joined[:-1].all() else is_joined.astype(np.int32)
     curve.setData(history.n_iter[drawn], values[drawn], connect=connect)
+    mark_single(curve, len(drawn))
 
 
 class PlotLegend(pg.LegendItem):  # type: ignore[misc]
@@ -66,8 +79,8 @@ class PlotLegend(pg.LegendItem):  # type: ignore[misc]
         """Name these and no others."""
         self.clear()
         theme = current_theme()
-        self.setLabelTextColor(theme.canvas_text)
-        self.setBrush(pg.mkBrush(faint(theme.canvas, 0.8)))
+        self.setLabelTextColor(theme.plot_text)
+        self.setBrush(pg.mkBrush(faint(theme.plot, 0.8)))
         for curve, name in curves:
             self.addItem(curve, name)
         self.setVisible(bool(curves))
@@ -85,9 +98,9 @@ class ErrorCurves:
     def tint(self) -> None:
         """Take the colours of the theme in force; one pixel wide: Qt takes five times as long for wider lines."""
         theme = current_theme()
-        self.error.setPen(pg.mkPen(theme.curve_error, width=1))
-        self.held_out.setPen(pg.mkPen(theme.curve_held_out, width=1))
-        self.tried.setPen(pg.mkPen(faint(theme.curve_error, 0.4), width=1))
+        self.error.setPen(curve_pen(theme.curve_error, 1))
+        self.held_out.setPen(curve_pen(theme.curve_held_out, 1))
+        self.tried.setPen(curve_pen(faint(theme.curve_error, 0.4), 1))
         self._name()
 
     def set_visible(self, on: bool) -> None:

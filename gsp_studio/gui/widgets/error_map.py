@@ -28,7 +28,7 @@ class ErrorMap(QFrame):
         self.plates = Plates("Average squared error of every pixel")
         self._facts = ElidedLabel()
         self._drawn: Residuals | None = None
-        box = canvas(self)
+        box = canvas(self, "plot")
         box.addLayout(label_row(self._facts, self.plates.pixel_words))
         box.addWidget(self.plates, 1)
         box.addSpacing(8)

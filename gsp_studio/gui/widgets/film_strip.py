@@ -156,12 +156,12 @@ class FilmStrip(QAbstractScrollArea):
         """The thumbnails in view."""
         theme = current_theme()
         painter = QPainter(self.viewport())
-        painter.fillRect(self.viewport().rect(), QColor(theme.canvas))
+        painter.fillRect(self.viewport().rect(), QColor(theme.plot))
         first = max(0, (self.horizontalScrollBar().value() - _MARGIN) // _PITCH)
         for image in self._order[first : first + self.viewport().width() // _PITCH + 2]:
             self._paint_cell(painter, int(image))
         if self.hasFocus():
-            painter.setPen(QPen(QColor(theme.canvas_accent), 1))
+            painter.setPen(QPen(QColor(theme.plot_accent), 1))
             painter.drawRect(self.viewport().rect().adjusted(0, 0, -1, -1))
 
     def _paint_cell(self, painter: QPainter, image: int) -> None:
@@ -170,8 +170,8 @@ class FilmStrip(QAbstractScrollArea):
         place = draw_fitted(painter, QRectF(box), self._thumbnail(image))
         chosen = image == self._selected
         if chosen or image == self._glance:
-            painter.setPen(QPen(QColor(theme.canvas_accent if chosen else theme.canvas_muted), 2 if chosen else 1))
+            painter.setPen(QPen(QColor(theme.plot_accent if chosen else theme.plot_muted), 2 if chosen else 1))
             painter.drawRect(place.adjusted(-2, -2, 2, 2))
-        painter.setPen(QColor(theme.canvas_text if chosen else theme.canvas_muted))
+        painter.setPen(QColor(theme.plot_text if chosen else theme.plot_muted))
         line = QRect(box.center().x() - _PITCH // 2, box.bottom() + 4, _PITCH, painter.fontMetrics().height())
         painter.drawText(line, Qt.AlignmentFlag.AlignCenter, self._caption(image))

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.scrub_plot import ScrubPlot
+from gsp_studio.gui.widgets.scrub_plot import ScrubPlot, curve_pen
 
 _TOP = 105.0
 
@@ -32,7 +32,7 @@ class GrowingPlot(ScrubPlot):
         super().tint()
         theme = current_theme()
         if hasattr(self, "_level"):
-            self._level.setPen(pg.mkPen(theme.curve_target, width=1))
+            self._level.setPen(curve_pen(theme.curve_target, 1))
             if self._has_dots:
                 self._curve.setSymbol("o")
                 self._curve.setSymbolSize(5)

@@ -175,18 +175,18 @@ class Plates(QWidget):
         painter = QPainter(self)
         for k, plate in enumerate(self._plates):
             place = draw_fitted(painter, self.place_of(k), self._images[k])
-            painter.setPen(QPen(QColor(theme.canvas_muted), 1))
+            painter.setPen(QPen(QColor(theme.plot_muted), 1))
             painter.drawRect(place.adjusted(-1, -1, 0, 0))
             width = max(place.width(), 8.0 * line)
             head = QRectF(place.center().x() - width / 2, place.top() - line, width, line - 4)
-            painter.setPen(QColor(theme.canvas_text))
+            painter.setPen(QColor(theme.plot_text))
             title = painter.fontMetrics().elidedText(plate.title, Qt.TextElideMode.ElideRight, int(width))
             painter.drawText(head, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, title)
             self._paint_bar(painter, k, QRectF(head.left(), place.bottom() + 4, width, line))
 
     def _paint_bar(self, painter: QPainter, k: int, box: QRectF) -> None:
         """The colours between the values at their ends, on one line."""
-        painter.setPen(QColor(current_theme().canvas_muted))
+        painter.setPen(QColor(current_theme().plot_muted))
         low, high = self._plates[k].ends
         metrics = painter.fontMetrics()
         left, right = metrics.horizontalAdvance(low) + 8.0, metrics.horizontalAdvance(high) + 8.0

@@ -159,7 +159,7 @@ class PartsStrip(QWidget):
         for basis in parts.tolist():
             self._paint_part(painter, basis, self._shares[basis] / top if top > 0 else 0.0)
         if self.hasFocus():
-            painter.setPen(QPen(QColor(theme.canvas_accent), 1))
+            painter.setPen(QPen(QColor(theme.plot_accent), 1))
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
 
     def _paint_part(self, painter: QPainter, basis: int, length: float) -> None:
@@ -168,13 +168,13 @@ class PartsStrip(QWidget):
         place = draw_fitted(painter, box, thumbnail(self._fetch(basis)))
         is_hot = basis == self._hot
         if is_hot or basis == self._selected:
-            painter.setPen(QPen(QColor(theme.curve_target if is_hot else theme.canvas_accent), 2))
+            painter.setPen(QPen(QColor(theme.curve_target if is_hot else theme.plot_accent), 2))
             painter.drawRect(place.adjusted(-2, -2, 2, 2))
         bar = QRectF(box.left(), box.bottom() + _MARGIN / 2, box.width() * length, _BAR)
-        painter.fillRect(bar, QColor(theme.curve_target if is_hot else theme.canvas_accent))
+        painter.fillRect(bar, QColor(theme.curve_target if is_hot else theme.plot_accent))
         line = QRectF(box.left() - 8, bar.bottom() + 2, box.width() + 16, painter.fontMetrics().height() + 2)
-        painter.setPen(QColor(theme.canvas_text))
+        painter.setPen(QColor(theme.plot_text))
         painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, f"{basis + 1}")
         share = f"{100 * self._shares[basis]:.1f} %"
-        painter.setPen(QColor(theme.canvas_muted))
+        painter.setPen(QColor(theme.plot_muted))
         painter.drawText(line, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, share)

@@ -11,7 +11,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QWidget
 
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.scrub_plot import ScrubPlot
+from gsp_studio.gui.widgets.scrub_plot import ScrubPlot, curve_pen
 
 Array = npt.NDArray[Any]
 
@@ -43,17 +43,17 @@ class PathPlot(ScrubPlot):
         theme = current_theme()
         if self._solved is None:
             return  # the base class tints what it has made
-        self._curve.setPen(pg.mkPen(theme.canvas_muted, width=1, style=Qt.PenStyle.DashLine))
-        self._solved.setPen(pg.mkPen(theme.curve_error, width=2))
+        self._curve.setPen(curve_pen(theme.plot_muted, 1, style=Qt.PenStyle.DashLine))
+        self._solved.setPen(curve_pen(theme.curve_error, 2))
         self._solved.setSymbol("o")
         self._solved.setSymbolSize(5)
         self._solved.setSymbolPen(None)
         self._solved.setSymbolBrush(pg.mkBrush(theme.curve_error))
         if self._legend is not None:
-            self._legend.setBrush(pg.mkBrush(theme.canvas))
-            self._legend.setLabelTextColor(theme.canvas_text)
+            self._legend.setBrush(pg.mkBrush(theme.plot))
+            self._legend.setLabelTextColor(theme.plot_text)
             for _, label in self._legend.items:
-                label.setText(label.text, color=theme.canvas_text)
+                label.setText(label.text, color=theme.plot_text)
 
     def set_solved(self, x: Array, y: Array) -> None:
         """Draw this curve of solutions; none where it has no points. The range is `set_curve`'s."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QWheelEvent
+from PySide6.QtGui import QColor, QGuiApplication, QMouseEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
 from gsp_studio.arrays import Array
@@ -28,14 +28,24 @@ def make_bare(plot: pg.PlotWidget, title: str) -> None:
     plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
 
 
+def curve_pen(colour: str | QColor, width: float = 1.0, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
+    """A pen for curves, `width` logical pixels wide: those of pyqtgraph are in pixels of the screen.
+
+    Of one such pixel where the screen has no more: Qt takes five times as long for wider lines.
+    """
+    app = QGuiApplication.instance()
+    ratio = app.devicePixelRatio() if isinstance(app, QGuiApplication) else 1.0
+    return pg.mkPen(colour, width=width * ratio, style=style)
+
+
 def tint_axes(plot: pg.PlotWidget) -> None:
     """Give ground and axes of a plot the colours of the theme in force."""
     theme = current_theme()
-    plot.setBackground(theme.canvas)
+    plot.setBackground(theme.plot)
     for side in ("left", "bottom"):
         axis = plot.getPlotItem().getAxis(side)
-        axis.setPen(pg.mkPen(theme.canvas_muted))
-        axis.setTextPen(pg.mkPen(theme.canvas_text))
+        axis.setPen(pg.mkPen(theme.plot_muted))
+        axis.setTextPen(pg.mkPen(theme.plot_text))
 
 
 class ScrubPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
@@ -68,11 +78,11 @@ class ScrubPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
         """Take the colours of the theme in force."""
         theme = current_theme()
         tint_axes(self)
-        self._curve.setPen(pg.mkPen(theme.curve_error, width=1))
-        self._line.setPen(pg.mkPen(theme.canvas_accent, width=1))
-        self._dot.setPen(pg.mkPen(theme.canvas_accent, width=1))
-        self._dot.setBrush(pg.mkBrush(theme.canvas_accent))
-        self._knee.setPen(pg.mkPen(theme.curve_target, width=1, style=Qt.PenStyle.DashLine))
+        self._curve.setPen(curve_pen(theme.curve_error, 1))
+        self._line.setPen(curve_pen(theme.plot_accent, 1))
+        self._dot.setPen(curve_pen(theme.plot_accent, 1))
+        self._dot.setBrush(pg.mkBrush(theme.plot_accent))
+        self._knee.setPen(curve_pen(theme.curve_target, 1, style=Qt.PenStyle.DashLine))
 
     def set_curve(self, x: Array, y: Array, top: float, knee: float, first: float = math.inf) -> None:
         """Draw this curve, from its first x, or `first` where that is less, to its last and from 0 to `top`.

@@ -222,7 +222,7 @@ class TileBars(TileOverlay):
             return
         theme, to_screen = current_theme(), painter.worldTransform()
         ground, bar, chosen = QColor(theme.canvas), QColor(theme.canvas_muted), QColor(theme.canvas_accent)
-        tick, text = QColor(theme.curve_target), QColor(theme.canvas_text)
+        tick, text = QColor(theme.canvas_target), QColor(theme.canvas_text)
         bar = bar.darker(150)  # opaque: blending takes ten times as long
         values = np.asarray(self._values[: buffer.count], np.float64)
         places = np.arange(len(values))

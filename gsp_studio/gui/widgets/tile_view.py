@@ -118,8 +118,8 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
             pen.setColor(QColor(colour))
             item.setPen(pen)
         self._marks.pen.setColor(QColor(theme.canvas_accent))
-        self._frozen.pen.setColor(QColor(theme.curve_sparsity))
-        self._unstable.pen.setColor(QColor(theme.curve_target))
+        self._frozen.pen.setColor(QColor(theme.canvas_frozen))
+        self._unstable.pen.setColor(QColor(theme.canvas_target))
         self._spread.setLookupTable(veil_table(theme.spread))
 
     def set_colour_map(self, name: str) -> None:

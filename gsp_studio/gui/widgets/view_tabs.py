@@ -2,8 +2,48 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+
+
+class _Room(QScrollArea):
+    """A widget that is scrolled where a small screen has less room than its minimum, rather than cut or overlapping.
+
+    `is_strip`: as high as the widget, so that it scrolls to the sides alone.
+    """
+
+    def __init__(self, widget: QWidget, is_strip: bool = False) -> None:
+        super().__init__()
+        self._is_strip = is_strip
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its keys are the widget's
+        self.setWidgetResizable(True)
+        if is_strip:
+            self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(widget)
+        widget.setAutoFillBackground(False)
+        self.viewport().setAutoFillBackground(False)
+
+    def _height(self) -> int:
+        widget = self.widget()
+        is_narrow = self.width() < widget.minimumSizeHint().width()
+        bar = self.horizontalScrollBar().sizeHint().height() if is_narrow else 0
+        return max(widget.sizeHint().height(), widget.minimumSizeHint().height()) + bar
+
+    def sizeHint(self) -> QSize:
+        """Return the widget's size."""
+        return QSize(self.widget().sizeHint().width(), self._height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Small enough for a screen of 800 x 500 with docks on both sides."""
+        return QSize(240, self._height() if self._is_strip else 96)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Make room for the scroll bar, or take it away."""
+        super().resizeEvent(event)
+        if self._is_strip and (event.size().width() != event.oldSize().width()):
+            self.updateGeometry()
 
 
 class ViewTabs(QWidget):
@@ -23,14 +63,16 @@ class ViewTabs(QWidget):
         for number, (title, view) in enumerate(views.items(), 1):
             self.bar.addTab(title)
             self.bar.setTabToolTip(number - 1, f"{title} (key {number})")
-            self._stack.addWidget(view)
+            self._stack.addWidget(_Room(view))
         self.bar.currentChanged.connect(self._turn)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
         box.addWidget(self.bar)
         box.addWidget(self._stack, 1)
-        box.addWidget(below)
+        strip = _Room(below, is_strip=True)
+        strip.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        box.addWidget(strip)
 
     @property
     def titles(self) -> list[str]:

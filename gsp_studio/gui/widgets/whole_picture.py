@@ -50,7 +50,7 @@ class WholePicture(QFrame):
         self._picture: Picture | None = None
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self._ask)
-        box = canvas(self)
+        box = canvas(self, "plot")
         box.addLayout(label_row(self._facts, self.plates.pixel_words))
         box.addWidget(self.plates, 1)
         box.addSpacing(8)

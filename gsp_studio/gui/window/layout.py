@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeVar
 
-from PySide6.QtCore import QByteArray, QObject, Qt
+from PySide6.QtCore import QByteArray, QEvent, QObject, Qt
 from PySide6.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QWidget
 
 from gsp_studio.gui.network.panel import NetworksPanel
@@ -31,6 +31,8 @@ from gsp_studio.gui.window.collapsed_docks import CollapsedDocks
 
 #: Version of the docks' arrangement: a stored one of another version is not restored.
 _VERSION = 2
+#: Height of the docks below at the first start: three runs are in view.
+_BELOW = 200
 
 P = TypeVar("P", bound=QWidget)
 
@@ -111,7 +113,8 @@ class WindowLayout(QObject):
         for row in PANELS:
             if row.place in _AREAS:
                 self._add_dock(row)
-        self._set_first_sizes()
+        self._is_restored = False
+        window.installEventFilter(self)
         self._hidden: QByteArray | None = None
         self._first = QByteArray()
 
@@ -144,9 +147,9 @@ class WindowLayout(QObject):
         docks, resize = self.docks, self._window.resizeDocks
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         resize([docks["Data"], docks["Selected basis"]], [300, 268], across)
-        resize([docks["Data"], docks["Model"]], [220, 300], down)
         resize([docks["Curves"], docks["Runs"]], [640, 640], across)
-        resize([docks["Curves"]], [200], down)
+        resize([docks["Curves"]], [_BELOW], down)
+        resize([docks["Data"], docks["Model"]], [220, 300], down)
 
     # Where the docks are
 
@@ -163,7 +166,15 @@ class WindowLayout(QObject):
         if self._hidden is not None:
             self._hidden = state
         else:
-            self._window.restoreState(state, _VERSION)
+            self._is_restored = self._window.restoreState(state, _VERSION)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Give the docks their first sizes when the window comes to the screen, in the size that it has there."""
+        if watched is self._window and event.type() == QEvent.Type.Show:
+            self._window.removeEventFilter(self)
+            if not self._is_restored:
+                self._set_first_sizes()
+        return super().eventFilter(watched, event)
 
     def reset(self) -> None:
         """Bring the docks to where they were on the first day."""
@@ -174,6 +185,7 @@ class WindowLayout(QObject):
             dock.setFloating(False)
             dock.show()
         self._window.restoreState(self._first, _VERSION)
+        self._set_first_sizes()  # in the window as it is now
 
     def set_images_in_front(self, on: bool) -> None:
         """Show the docks and the slider, which are about images, or hide them for a view that is not."""

@@ -263,7 +263,7 @@ class MainWindow(Themed, QMainWindow):
         self.tour = None
 
     def _restore(self) -> None:
-        self.resize(1440, 900)
+        self.resize(QSize(1440, 900).boundedTo(self.screen().availableSize()))
         self.arrangement.remember_first()
         geometry, state = self._settings.value("geometry"), self._settings.value("state")
         if isinstance(geometry, QByteArray):

@@ -132,7 +132,17 @@ def test_click_on_a_bar_picks_the_basis_image_of_that_tile(panel: SparsityPanel)
     for tile in (0, 1, 4):
         QTest.mouseClick(panel.bars, Qt.MouseButton.LeftButton, pos=QPoint(int((tile + 0.5) * each), 30))
     assert heard["basisPicked"] == [4, 2, 3]
-    assert heard["lockToggled"] == [4, 2, 3]
+    assert heard["lockToggled"] == []
+    QTest.mouseDClick(panel.bars, Qt.MouseButton.LeftButton, pos=QPoint(int(1.5 * each), 30))
+    assert heard["lockToggled"] == [2]
+
+
+def test_the_marked_bar_follows_its_basis_image_through_another_order(panel: SparsityPanel) -> None:
+    panel.set_shown(fakes.shown(fakes.dataset(), order=[4, 2, 0, 1, 3]))
+    panel.set_selected(2)
+    assert panel.bars._selected == 1
+    panel.set_shown(fakes.shown(fakes.dataset(), order=[2, 0, 1, 3, 4]))
+    assert panel.bars._selected == 0
 
 
 def test_held_bars_are_marked_and_unlocked_together(panel: SparsityPanel) -> None:

@@ -58,7 +58,7 @@ class MontagePanel(ViewPanel):
         self.view.picked.connect(self._pick)
         self.view.pickedMore.connect(self._pick_more)
         self.view.hovered.connect(self._tell_pixel)
-        self.view.barPicked.connect(self._pick_bar)
+        self.view.barActivated.connect(self._lock)
         self.view.laidOut.connect(self._follow_layout)
         self.motion.changed.connect(self._mark_moving)
 
@@ -290,17 +290,15 @@ class MontagePanel(ViewPanel):
         if self._shown is not None:
             self.basisPicked.emit(int(self._shown.order[tile]) if tile >= 0 else -1)
 
-    def _pick_bar(self, tile: int) -> None:
+    def _lock(self, tile: int) -> None:
         if self._shown is not None:
-            basis = int(self._shown.order[tile])
-            self.basisPicked.emit(basis)
-            self.lockToggled.emit(basis)
+            self.lockToggled.emit(int(self._shown.order[tile]))
 
     def _about(self, tile: int) -> str:
         if self._shown is None:
             return ""
         basis = int(self._shown.order[tile])
-        lock = f"\nClick the bar under it to {'unlock' if basis in self._locked else 'lock'} its sparsity"
+        lock = f"\nDouble-click the bar under it to {'unlock' if basis in self._locked else 'lock'} its sparsity (key L)"
         return about_basis(self._shown, basis) + (lock if self._bars else "")
 
     def _pick_more(self, tile: int, is_range: bool) -> None:

@@ -63,6 +63,7 @@ class PathPanel(ViewPanel):
         self._walk = WalkState()
         self._path: PathCurve | None = None
         self._shown: DisplayedBasis | None = None
+        self._selected = -1
         self._s = 0.0
         self._drawn: tuple[PathCurve | None, SolvedCurve | None] = (None, None)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -172,10 +173,12 @@ class PathPanel(ViewPanel):
             self.tiles.set_basis(None)
         else:
             self.tiles.set_basis(shown.W, shown.order)
+        self.set_selected(self._selected)
         self._mark()
 
     def set_selected(self, basis: int) -> None:
         """Frame a basis image; -1 for none."""
+        self._selected = basis
         self.tiles.set_selected(-1 if self._shown is None else self._shown.tile_of(basis))
 
     def _pick(self, tile: int) -> None:

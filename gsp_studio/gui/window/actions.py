@@ -87,6 +87,10 @@ def _is_idle(window: Frame) -> bool:
     return window.session.phase is Phase.IDLE
 
 
+def _can_lock(window: Frame) -> bool:
+    return _is_idle(window) and bool(window.session.display.marked)
+
+
 def _can_steer(window: Frame) -> bool:
     return window.session.live.can_edit(window.session.display.marked)
 
@@ -161,6 +165,14 @@ ACTIONS: tuple[Action | Section, ...] = (
         lambda w: w.session.runs.judge(w.session.display.marked, False),
         "X",
         offered=_can_judge,
+    ),
+    Action(
+        "lock",
+        "&Edit",
+        "&Lock or unlock the sparsities of the selected basis images",
+        lambda w: w.session.slider.toggle_locked(*w.session.display.marked),
+        "L",
+        offered=_can_lock,
     ),
     Action("run", "&Run", "&Run, pause or resume", lambda w: w.session.run_or_pause(), "Space", "run", _can_run),
     Action(

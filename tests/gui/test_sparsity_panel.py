@@ -200,14 +200,14 @@ def test_selected_bar_takes_the_accent_and_the_target_its_line(panel: SparsityPa
 @pytest.mark.parametrize(
     ("changes", "pinned_at", "expected"),
     [
-        ({"target": 0.5, "baseline": 0.1, "error": 0.1234}, 0.3, "projected 12.340 %  ·  +2.340 % by projecting"),
+        ({"target": 0.5, "baseline": 0.1, "error": 0.1234}, 0.3, "projected 12.340 %  ·  +2.340 points by projecting"),
         ({"target": 0.5, "baseline": math.nan, "error": 0.1234}, 0.3, "error 12.340 %"),
         (
             {"target": 0.2, "baseline": 0.1, "error": 0.1},
             0.3,
             "projected 10.000 %  ·  not sparser than the unprojected basis: it stays as it is",
         ),
-        ({"target": 0.5, "baseline": 0.2, "error": 0.1}, 0.3, "projected 10.000 %  ·  −10.000 % by projecting"),
+        ({"target": 0.5, "baseline": 0.2, "error": 0.1}, 0.3, "projected 10.000 %  ·  −10.000 points by projecting"),
         (
             {"target": 0.5, "baseline": 0.1, "error": 0.2761, "projected": 0.7, "iterations": 90, "is_solved": True},
             0.3,

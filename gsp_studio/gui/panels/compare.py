@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.state import Comparison, RunEntry, View
-from gsp_studio.gui.texts import of_entries, percent, signed, signed_percent
+from gsp_studio.gui.texts import of_entries, percent, points, signed
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.compare_column import CompareColumn
 from gsp_studio.gui.widgets.controls import Button, EmptyState, elastic, label
@@ -330,7 +330,7 @@ def _numbers(found: Comparison, k: int) -> tuple[str, str]:
     if k == 0:
         return error, f"sparsity {one.shown.attained:.4f}  ·  {one.seconds:.2f} s"
     is_comparable = of_entries(one) == of_entries(first)
-    by = signed_percent(one.shown.error - first.shown.error) if is_comparable else "other entries: no difference"
+    by = points(one.shown.error - first.shown.error) if is_comparable else "other entries: no difference"
     return (
         f"{error} ({by})",
         f"sparsity {one.shown.attained:.4f} ({signed(one.shown.attained - first.shown.attained, 4)})  ·  "

@@ -10,7 +10,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, RunSettings, UnprojectedBasis, View
-from gsp_studio.gui.texts import percent, refined_words, signed_percent
+from gsp_studio.gui.texts import error_words
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
 from gsp_studio.gui.widgets.slider import SparsitySlider
@@ -39,7 +39,8 @@ _TEACH_REFINE = (
     "Esc stops it."
 )
 _TEACH_BARS = (
-    "One bar a basis image, in the order of the tiles. Click one to select it, double-click to lock its sparsity (key L):\n"
+    "One bar a basis image, in the order of the tiles. Click one to select it,\n"
+    "double-click to lock the sparsity that it has (key L):\n"
     "the others then share what is left of the budget, so that the average still meets the target."
 )
 
@@ -246,13 +247,7 @@ class SparsityPanel(Themed, QWidget):
         self.bars.set_bars(glimpse.sparsities[glimpse.order], glimpse.target)
 
     def _words_for(self, shown: DisplayedBasis) -> str:
-        if math.isnan(shown.baseline):
-            return f"error {percent(shown.error)}"
-        if shown.iterations:
-            return f"{refined_words(shown)}   projected {percent(shown.projected)}"
-        if self._pinned is not None and shown.target <= self._pinned.sparsity:
-            return f"projected {percent(shown.error)}  ·  not sparser than the unprojected basis: it stays as it is"
-        return f"projected {percent(shown.error)}  ·  {signed_percent(shown.error - shown.baseline)} by projecting"
+        return error_words(shown, math.nan if self._pinned is None else self._pinned.sparsity)
 
     def set_selected(self, basis: int) -> None:
         """Mark a basis image's bar; -1 for none."""

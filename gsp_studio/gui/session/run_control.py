@@ -156,17 +156,25 @@ class RunControl(QObject):
 
     def _show(self, index: int) -> None:
         entry = self._runs.entries[index]
-        self._settings.take(entry.choice)
+        self._take(entry, entry.choice)
         self._show_curves(entry)
         self.shown.emit(entry)
         self._runs.show(index)
 
+    def _take(self, entry: RunEntry, choice: RunSettings) -> None:
+        """Show a choice as settings, and the weights that a run was computed with."""
+        from gsp_studio.gui.jobs.compute import weights_of_run
+
+        self._settings.bring_back(choice, weights_of_run(entry, self._settings.weights))
+
     def adopt(self, runs: tuple[RunEntry, ...], choice: RunSettings, number: int) -> None:
         """Take runs that were kept in place of those that are here; `number`: of the one to show, 0 for none."""
+        weights = self._settings.weights
         self._runs.take(runs)
         self._settings.set_choice(choice)
         for index in (k for k, entry in enumerate(runs) if entry.number == number):
             self.show(index)
+        self._settings.set_weights(weights)  # they may have been painted since
         targets = choice.params.sparsity, choice.params.sparsity_h
         if targets != (self._settings.params.sparsity, self._settings.params.sparsity_h):
             self._settings.set_targets(*targets)  # the slider had been moved from what the run is at
@@ -183,7 +191,7 @@ class RunControl(QObject):
         except ValueError as error:
             self.failed.emit(*error_texts(error))
             return
-        self._settings.take(entry.choice)
+        self._take(entry, entry.choice)
         self._start(runner, (entry.number, 0))
 
     # Branches
@@ -214,7 +222,5 @@ class RunControl(QObject):
             except ValueError as error:
                 self.failed.emit(*error_texts(error))
                 return
-            choice = entry.choice.with_params(sparsity=sparsity)
-            if choice != self._settings.choice:
-                self._settings.take(choice)
+            self._take(entry, entry.choice.with_params(sparsity=sparsity))
             self._start(runner, (entry.number, n_iter))

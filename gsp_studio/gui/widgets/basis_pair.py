@@ -120,7 +120,7 @@ class BasisPair(QWidget):
             buffer.fill(shown.W, order, dataset.order == "F")
             self._buffers[k] = buffer
             self.views[k].set_buffer(buffer)
-        self._words[k].setText(f"error {percent(shown.error)}\n{_SIDES[k][2]} {shown.attained:.4f}")
+        self._words[k].setText(f"projected {percent(shown.error)}\n{_SIDES[k][2]} {shown.attained:.4f}")
 
     def _pick(self, k: int, tile: int) -> None:
         leader = self._leader(k)

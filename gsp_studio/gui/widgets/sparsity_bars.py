@@ -18,7 +18,7 @@ _LOCKS = ("double-click to lock it (key L)", "locked at this sparsity; double-cl
 
 
 class SparsityBars(QWidget):
-    """Shows sparsities in [0, 1] in the order of the tiles; emits `picked(tile)` on a click, then `activated(tile)` on a double click."""
+    """Shows sparsities in [0, 1] in the order of the tiles; a click emits `picked`, a double click `activated` too."""
 
     picked = Signal(int)
     activated = Signal(int)

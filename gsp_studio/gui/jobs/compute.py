@@ -308,6 +308,16 @@ def entry_of(
     )
 
 
+def targets_of(start: Params, outcome: Outcome) -> list[float]:
+    """Targets of the basis that a run has had, in their order."""
+    steps = [step.change.sparsity for step in outcome.interventions if isinstance(step.change, Params)]
+    found = [start.sparsity]
+    for s in steps:
+        if s != found[-1]:
+            found.append(s)
+    return found
+
+
 def _origin_words(origin: tuple[int, int], params: Params) -> str:
     if origin[1]:
         return f", branch of run {origin[0]} at {origin[1]}"

@@ -214,7 +214,8 @@ class CurvesPanel(Themed, QWidget):
         _draw_curve(self._sparsity_curve, n, sparsity)
         there = slice(None if has_target else 0)
         _draw_curve(self._target_curve, n[there], target[there])
-        end = max(axis_end(int(n[-1]), self._last), self._overlay.last)
+        end = axis_end(int(n[-1]), self._last) if self._is_running else int(n[-1])
+        end = self._overlay.last or end  # what is compared alone
         # The first iterations are far above the rest: the range follows what is left after them.
         settled = np.concatenate([settled, self._origin_settled])
         if self._overlay.last:

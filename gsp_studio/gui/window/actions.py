@@ -79,6 +79,10 @@ def _has_runs(window: Frame) -> bool:
     return bool(window.session.runs.entries)
 
 
+def _can_export(window: Frame) -> bool:
+    return _has_runs(window) or window.session.can_keep
+
+
 def _can_run(window: Frame) -> bool:
     return window.session.phase in (Phase.IDLE, Phase.RUNNING, Phase.PAUSED)
 
@@ -127,14 +131,14 @@ ACTIONS: tuple[Action | Section, ...] = (
         offered=lambda w: w.network_controller.session.path is not None,
     ),
     Section("&File"),
-    Action("export", "&File", "&Export...", lambda w: w.prompts.export(), "Ctrl+E", "export", _has_runs),
-    Action("copy script", "&File", "&Copy the run as Python", lambda w: w.prompts.copy("python"), offered=_has_runs),
+    Action("export", "&File", "&Export...", lambda w: w.prompts.export(), "Ctrl+E", "export", _can_export),
+    Action("copy script", "&File", "&Copy the run as Python", lambda w: w.prompts.copy("python"), offered=_can_export),
     Action(
         "copy command",
         "&File",
         "Copy the run as a command &line",
         lambda w: w.prompts.copy("command"),
-        offered=_has_runs,
+        offered=_can_export,
     ),
     Section("&File"),
     Action("quit", "&File", "&Quit", lambda w: w.close(), "Ctrl+Q"),

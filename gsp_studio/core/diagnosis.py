@@ -13,7 +13,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.core.metrics import GramError, self_product
 from gsp_studio.core.sparsity import hoyer_sparsity
 
-#: One image carries the rest: so much of the energy, and so much less sparse than the median image.
+#: One image carries the rest: so much of the sum of all lengths |w| |h|, and so much less sparse than the median image.
 _SHARE, _GAP = 0.5, 0.3
 #: Sparsity from which on a basis image has one pixel, or as good as that, and the part of all from which on these are
 #: many.
@@ -38,10 +38,10 @@ class Caution(NamedTuple):
 
 
 def energies_of(own: Array, gram: GramError) -> Array:
-    """Share of each basis image in ``sum_k ||w_k|| ||h_k||``; `own` is ``W'W`` (r, r)."""
-    norms = np.sqrt(np.diagonal(own) * np.maximum(np.diagonal(gram.G), 0.0))
-    total = norms.sum()
-    shares: Array = norms / total if total > 0 else norms
+    """Share of each basis image in ``sum_k ||w_k||^2 ||h_k||^2``; `own` is ``W'W`` (r, r)."""
+    squares = np.diagonal(own).astype(np.float64) * np.maximum(np.diagonal(gram.G), 0.0)
+    total = squares.sum()
+    shares: Array = squares / total if total > 0 else squares
     return shares
 
 
@@ -94,7 +94,8 @@ def cautions(sparsities: Array, energies: Array) -> tuple[Caution, ...]:
     """
     found, r = [], len(sparsities)
     first = int(np.argmax(energies)) if r else 0
-    if r >= 3 and energies[first] > _SHARE and np.median(sparsities) - sparsities[first] > _GAP:
+    lengths = np.sqrt(energies)
+    if r >= 3 and lengths[first] > _SHARE * lengths.sum() and np.median(sparsities) - sparsities[first] > _GAP:
         share = f"{100 * energies[first]:.0f} %"
         found.append(
             Caution(

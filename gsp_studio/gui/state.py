@@ -167,7 +167,7 @@ class DisplayedBasis:
     W : ndarray (m, r)
     sparsities : ndarray (r,)
     energies : ndarray (r,)
-        Share of each basis image in ``sum_k ||w_k|| ||h_k||``.
+        Share of each basis image in ``sum_k ||w_k||^2 ||h_k||^2``.
     order : ndarray (r,)
         Tile i shows basis image order[i].
     H : ndarray (r, n), or Coefficients
@@ -187,6 +187,8 @@ class DisplayedBasis:
         Whether more of them are under way, and whether they have come to rest.
     solved_at : float
         Target of the solved point that this is, or is a projection of; NaN where it is of none.
+    is_weighted : bool
+        Whether the sparsities, and the target, are those of weighted pixels.
     sparsity_h, target_h : float
         Average sparsity of the rows of H, and what it was asked to be; NaN where it was not.
     gram : GramError, optional
@@ -207,6 +209,7 @@ class DisplayedBasis:
     is_refining: bool = False
     is_solved: bool = False
     solved_at: float = math.nan
+    is_weighted: bool = False
     sparsity_h: float = math.nan
     target_h: float = math.nan
     gram: GramError | None = None

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from gsp_studio.gui.state import TOLERANCE, BasisPreview, DisplayedBasis
 from gsp_studio.io.error_text import describe_error, is_refusal
 
 if TYPE_CHECKING:
+    from gsp_studio.arrays import Array
     from gsp_studio.core.results import Record
-    from gsp_studio.gui.state import DisplayedBasis, RunEntry
+    from gsp_studio.gui.state import RunEntry
     from gsp_studio.io.dataset import Dataset
 
 
@@ -25,6 +27,8 @@ STABILITY = (
     "1 where every seed finds it, below 0.8 it counts as unstable. Of the run's own basis; the slider's\n"
     "projections of it keep their numbers, so it stays while you drag. Run > How stable are these basis images?"
 )
+#: How much sparser than its target a basis is called sparser, not met.
+_SPARSER = 1e-3
 #: Basis images that are listed by their numbers; more are only counted.
 _FEW = 12
 
@@ -34,9 +38,41 @@ def percent(fraction: float) -> str:
     return "–" if math.isnan(fraction) else f"{100 * fraction:.3f} %"
 
 
-def signed_percent(fraction: float) -> str:
-    """0.0234 as "+2.340 %", with a true minus sign."""
-    return f"{100 * fraction:+.3f} %".replace("-", "−")
+def points(difference: float) -> str:
+    """A difference of errors, 0.0234, as "+2.340 points", with a true minus sign."""
+    return f"{signed(100 * difference, 3)} points"
+
+
+def error_words(shown: DisplayedBasis, own_sparsity: float = math.nan) -> str:
+    """The error of the basis on the screen and how it came about; `own_sparsity`: of the unprojected basis."""
+    if math.isnan(shown.baseline):
+        return f"error {percent(shown.error)}"
+    if shown.iterations:
+        return f"{refined_words(shown)}   projected {percent(shown.projected)}"
+    if shown.target <= own_sparsity:
+        return f"projected {percent(shown.error)}  ·  not sparser than the unprojected basis: it stays as it is"
+    return f"projected {percent(shown.error)}  ·  {points(shown.error - shown.baseline)} by projecting"
+
+
+def plain_sparsity(W: Array) -> float:
+    """Average Hoyer sparsity of the columns, every pixel counted alike."""
+    from gsp_studio.core.sparsity import hoyer_sparsity
+
+    return float(np.mean(hoyer_sparsity(W)))
+
+
+def target_words(shown: DisplayedBasis | BasisPreview) -> str:
+    """Target, attained sparsity and whether that is enough; a basis that projecting leaves denser is "sparser"."""
+    kind = "weighted" if isinstance(shown, DisplayedBasis) and shown.is_weighted else "target"
+    if math.isnan(shown.target):
+        return f"no target   {'weighted ' * (kind == 'weighted')}sparsity {shown.attained:.4f}"
+    if shown.attained < shown.target - TOLERANCE:
+        word = "not met"
+    elif isinstance(shown, DisplayedBasis) and not shown.meets_target:
+        word = "H not met"
+    else:
+        word = "sparser" if shown.attained > shown.target + _SPARSER else "met"
+    return f"{kind} s {shown.target:.4f}   attained {shown.attained:.4f}   {word}"
 
 
 def refined_words(shown: DisplayedBasis) -> str:

@@ -30,6 +30,10 @@ class ExportError(ValueError):
         super().__init__(one_line(message))
 
 
+class ExportCancelled(ExportError):
+    """An export was cancelled; nothing of it is left, and an earlier one is as it was."""
+
+
 class FolderTaken(ExportError):
     """The folder of an export holds another run, which is replaced only on request."""
 

@@ -9,8 +9,8 @@ from gsp_studio.core.metrics import GramError
 
 
 def test_a_dense_image_beside_dust_is_named():
-    [dense, single] = cautions(np.array([0.97, 0.2, 0.95, 1.0, 1.0]), np.array([0.05, 0.8, 0.05, 0.05, 0.05]))
-    assert dense.short == "one image carries 80 %"
+    [dense, single] = cautions(np.array([0.97, 0.2, 0.95, 1.0, 1.0]), np.array([0.025, 0.9, 0.025, 0.025, 0.025]))
+    assert dense.short == "one image carries 90 %"
     assert "basis image 2 is dense (sparsity 0.20)" in dense.sentence
     assert single.short == "2 of 5 are one pixel"
 

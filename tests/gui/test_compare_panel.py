@@ -57,6 +57,19 @@ def test_it_asks_for_the_two_newest_runs_once_there_are_two(panel: ComparePanel)
     assert heard["compareRequested"][-1] == (0, 2)
 
 
+def test_the_run_on_the_screen_is_one_of_those_compared(panel: ComparePanel) -> None:
+    heard = Listener(panel, "compareRequested")
+    runs = [entry(k + 1, k) for k in range(4)]
+    panel.set_runs(runs, 1)
+    assert heard["compareRequested"] == [(1, 3)]
+    panel.set_runs(runs, 0)
+    assert heard["compareRequested"][-1] == (0, 3)
+    panel.columns[1].chooser.setCurrentIndex(2)
+    panel.columns[1].chooser.activated.emit(2)
+    panel.set_runs(runs, 3)
+    assert heard["compareRequested"][-1] == (0, 2)  # the user has chosen
+
+
 def test_behind_another_tab_it_asks_when_it_comes_to_sight(panel: ComparePanel) -> None:
     heard = Listener(panel, "compareRequested")
     runs = [entry(1, 0), entry(2, 1)]
@@ -92,7 +105,7 @@ def test_words_tell_the_differences_and_the_pair_under_the_pointer(panel: Compar
     panel.set_comparison(found)
     settle()
     assert "error 10.000 %" in words(panel)
-    assert "7.500 % (−2.500 %)" in words(panel)
+    assert "7.500 % (−2.500 points)" in words(panel)
     view = panel.tiles[0]
     QTest.mouseMove(view.viewport(), tile_centre(view, 2).toPoint())
     k = first.shown.order[2]
@@ -275,4 +288,4 @@ def test_errors_of_other_entries_are_said_and_not_subtracted(panel: ComparePanel
     assert "error 12.500 % | " in words(panel)
     assert "error 12.500 % of 98 % of the entries (other entries: no difference)" in words(panel)
     panel.set_comparison(compare_runs(replace(first, choice=held_out.choice), held_out))
-    assert "error 12.500 % of 98 % of the entries (+0.000 %)" in words(panel)
+    assert "error 12.500 % of 98 % of the entries (+0.000 points)" in words(panel)

@@ -251,7 +251,9 @@ def test_double_click_and_reset_show_all_tiles_again(panel: MontagePanel) -> Non
     panel.reset_view()
     assert picture(panel) == plain
     panel.view._box.scaleBy((0.3, 0.3))
-    QTest.mouseDClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
+    centres = [tile_centre(panel.view, tile).toPoint() for tile in range(len(BASIS.order))]
+    inside = next(centre for centre in centres if panel.view.viewport().rect().contains(centre))
+    QTest.mouseDClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=inside)
     QTest.mouseMove(panel.view.viewport(), QPoint(1, 1))
     panel.view.clearFocus()
     assert picture(panel) == plain

@@ -16,6 +16,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from gsp_studio.core.results import Record
+from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.gui.panels.constraint_chip import ConstraintChip, _better_than
 from gsp_studio.gui.panels.curves import CurvesPanel, _tip, axis_end
 from gsp_studio.gui.panels.data import DataPanel
@@ -50,6 +51,7 @@ class TestChip:
             ([0.8, 0.9], 0.85, "target s 0.8500   attained 0.8500   met"),
             ([0.8, 0.89998], 0.85, "target s 0.8500   attained 0.8500   met"),  # the rounding of float32
             ([0.8, 0.89], 0.85, "target s 0.8500   attained 0.8450   not met"),
+            ([0.5, 0.6], 0.28, "target s 0.2800   attained 0.5500   sparser"),
             ([0.7, 0.9], math.nan, "no target   sparsity 0.8000"),
         ],
     )
@@ -57,6 +59,16 @@ class TestChip:
         chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array(sparsities), target=target))
         assert chip.text() == text
         assert chip.accessibleName() == text
+
+    def test_weighted_sparsities_are_said_to_be(self, chip: ConstraintChip) -> None:
+        shown = fakes.shown(DATA, 2, sparsities=np.array([0.6, 0.6]), target=0.6, is_weighted=True)
+        chip.set_shown(shown)
+        assert chip.text() == "weighted s 0.6000   attained 0.6000   met"
+        assert f"plain average sparsity {np.mean(hoyer_sparsity(shown.W)):.4f}" in chip.toolTip()
+
+    def test_coefficients_that_are_not_sparse_enough_are_named(self, chip: ConstraintChip) -> None:
+        chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.6, 0.6]), target=0.6, sparsity_h=0.1, target_h=0.4))
+        assert chip.text().endswith("H not met")
 
     def test_amber_only_when_not_met(self, chip: ConstraintChip) -> None:
         met = fakes.shown(DATA, 2, sparsities=np.array([0.9, 0.9]), target=0.85)

@@ -132,7 +132,17 @@ def test_click_on_a_bar_picks_the_basis_image_of_that_tile(panel: SparsityPanel)
     for tile in (0, 1, 4):
         QTest.mouseClick(panel.bars, Qt.MouseButton.LeftButton, pos=QPoint(int((tile + 0.5) * each), 30))
     assert heard["basisPicked"] == [4, 2, 3]
-    assert heard["lockToggled"] == [4, 2, 3]
+    assert heard["lockToggled"] == []
+    QTest.mouseDClick(panel.bars, Qt.MouseButton.LeftButton, pos=QPoint(int(1.5 * each), 30))
+    assert heard["lockToggled"] == [2]
+
+
+def test_the_marked_bar_follows_its_basis_image_through_another_order(panel: SparsityPanel) -> None:
+    panel.set_shown(fakes.shown(fakes.dataset(), order=[4, 2, 0, 1, 3]))
+    panel.set_selected(2)
+    assert panel.bars._selected == 1
+    panel.set_shown(fakes.shown(fakes.dataset(), order=[2, 0, 1, 3, 4]))
+    assert panel.bars._selected == 0
 
 
 def test_held_bars_are_marked_and_unlocked_together(panel: SparsityPanel) -> None:
@@ -190,14 +200,14 @@ def test_selected_bar_takes_the_accent_and_the_target_its_line(panel: SparsityPa
 @pytest.mark.parametrize(
     ("changes", "pinned_at", "expected"),
     [
-        ({"target": 0.5, "baseline": 0.1, "error": 0.1234}, 0.3, "projected 12.340 %  ·  +2.340 % by projecting"),
+        ({"target": 0.5, "baseline": 0.1, "error": 0.1234}, 0.3, "projected 12.340 %  ·  +2.340 points by projecting"),
         ({"target": 0.5, "baseline": math.nan, "error": 0.1234}, 0.3, "error 12.340 %"),
         (
             {"target": 0.2, "baseline": 0.1, "error": 0.1},
             0.3,
             "projected 10.000 %  ·  not sparser than the unprojected basis: it stays as it is",
         ),
-        ({"target": 0.5, "baseline": 0.2, "error": 0.1}, 0.3, "projected 10.000 %  ·  −10.000 % by projecting"),
+        ({"target": 0.5, "baseline": 0.2, "error": 0.1}, 0.3, "projected 10.000 %  ·  −10.000 points by projecting"),
         (
             {"target": 0.5, "baseline": 0.1, "error": 0.2761, "projected": 0.7, "iterations": 90, "is_solved": True},
             0.3,

@@ -195,12 +195,14 @@ def bar_of(panel: MontagePanel, tile: int) -> QPoint:
 class TestBars:
     """The bar of sparsity under each tile."""
 
-    def test_a_click_on_a_bar_locks_and_on_a_tile_picks(self, panel: MontagePanel) -> None:
+    def test_a_click_on_a_bar_picks_and_a_double_click_locks(self, panel: MontagePanel) -> None:
         heard = Listener(panel, "basisPicked", "lockToggled")
         QTest.mouseClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=bar_of(panel, 4))
-        assert (heard["basisPicked"], heard["lockToggled"]) == ([5], [5])
-        QTest.mouseClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=tile_centre(panel.view, 4).toPoint())
-        assert (heard["basisPicked"], heard["lockToggled"]) == ([5, 5], [5])
+        assert (heard["basisPicked"], heard["lockToggled"]) == ([5], [])
+        QTest.mouseDClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=bar_of(panel, 4))
+        assert heard["lockToggled"] == [5]
+        QTest.mouseDClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=tile_centre(panel.view, 4).toPoint())
+        assert heard["lockToggled"] == [5]  # on a tile it brings all tiles in view
 
     def test_its_length_is_the_sparsity(self, panel: MontagePanel) -> None:
         for s in (0.2, 0.8):

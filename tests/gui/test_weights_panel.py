@@ -388,8 +388,8 @@ def test_bases_share_their_order(panel: WeightsPanel, data: Dataset) -> None:
     for view in panel.pair.views:
         view.picked.emit(1)
     assert heard["basisPicked"] == [int(plain.order[1])] * 2
-    assert "error 12.500 %" in words(panel)
-    assert "error 25.000 %" in words(panel)
+    assert "projected 12.500 %" in words(panel)
+    assert "projected 25.000 %" in words(panel)
     assert f"weighted sparsity {weighted.attained:.4f}" in words(panel)
     images = data.as_images(weighted.W)[plain.order]
     for k, buffer in enumerate(panel.pair._buffers):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,14 @@ class ExportDialog(QDialog):
         self.parts = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in _PARTS.items()}
         self.extras = {key: QCheckBox(f"{title}  ·  {what}") for key, (title, what) in extras.items()}
         self.zoom, self.white = WholeNumber(), ComboBox()
+        self.as_shown = QCheckBox("PNG as in the window")
+        self.as_shown.setToolTip(
+            "The montage has the order of the tiles, and PNG files the colours of the window. Not checked: by the\n"
+            "numbers of the basis images, and grey. All other figures are grey, by the numbers."
+        )
+        self.as_shown.setChecked(True)
+        self._order: tuple[int, ...] | None = None
+        self._palette = b""
         self.export = QPushButton("Export")
         self.export.clicked.connect(self._accept)
         self.folder.textChanged.connect(lambda text: self.export.setEnabled(bool(text.strip())))
@@ -72,6 +81,9 @@ class ExportDialog(QDialog):
         box.setContentsMargins(24, 24, 24, 16)
         box.setSpacing(8)
         box.addWidget(label(f"{entry.name}: {entry.label}"))
+        self._note = label(muted=True, wrap=True)
+        self._note.hide()
+        box.addWidget(self._note)
         box.addSpacing(8)
         box.addWidget(label("Folder", muted=True))
         box.addLayout(where)
@@ -111,8 +123,19 @@ class ExportDialog(QDialog):
             row.addWidget(label(name, muted=True))
             row.addWidget(widget)
             row.addSpacing(8)
+        row.addWidget(self.as_shown)
         row.addStretch()
         return row
+
+    def set_look(self, order: tuple[int, ...], colours: str, palette: bytes) -> None:
+        """Offer the order of the tiles and the colours of the window for the PNG files."""
+        self._order, self._palette = order, palette
+        self.as_shown.setText(f"PNG as in the window: its order, {colours}")
+
+    def set_note(self, text: str) -> None:
+        """Say how what is exported differs from what is on the screen."""
+        self._note.setText(text)
+        self._note.show()
 
     def _browse(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Export to", self.folder.text())
@@ -123,5 +146,7 @@ class ExportDialog(QDialog):
         extras = tuple(key for key, extra in self.extras.items() if extra.isChecked())
         written: dict[str, Any] = {key: part.isChecked() for key, part in self.parts.items()}
         parts = ExportOptions(**written, scale=self.white.currentData(), zoom=self.zoom.value() or None, extras=extras)
+        if self.as_shown.isChecked():
+            parts = replace(parts, order=self._order, palette=self._palette)
         self.exportRequested.emit(self.folder.text().strip(), parts)
         self.accept()

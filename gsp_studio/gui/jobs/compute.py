@@ -33,7 +33,7 @@ from gsp_studio.gui.jobs.run_events import marks_of
 from gsp_studio.gui.solutions import SolveRequest
 from gsp_studio.gui.state import Capabilities, DisplayedBasis, RunEntry, RunSettings, UnprojectedBasis
 from gsp_studio.io.dataset import Dataset
-from gsp_studio.io.export.script import command_of, script_of
+from gsp_studio.io.export.script import command_of, text_of_run
 
 #: Iterations of the short unconstrained fit that gives the slider a basis before any run.
 WARM_ITERATIONS = 25
@@ -101,6 +101,22 @@ def weights_in_force(method: str, weights: Array | None, m: int) -> Array | None
     if method not in METHODS or not METHODS[method].uses_weights:
         return None
     return np.ones(m) if weights is None else weights
+
+
+def weights_of_run(entry: RunEntry, painted: Array | None) -> Array | None:
+    """The painted weights that a run was computed with last; `painted` where it takes none, or the same."""
+    result = entry.outcome.result
+    weights = None if result is None else result.params.weights
+    if weights is None or not METHODS[entry.spec.params.method].uses_weights:
+        return painted
+    if painted is not None and np.array_equal(painted, weights):
+        return painted
+    return None if is_uniform(weights) else weights
+
+
+def is_uniform(weights: Array | None) -> bool:
+    """Whether weighted sparsities are the plain ones."""
+    return weights is None or not np.ptp(weights) > 0
 
 
 def new_warm_fit(X: Matrix, choice: RunSettings) -> Runner:
@@ -252,6 +268,7 @@ def shown_of(
         target=target,
         baseline=math.nan,
         origin=origin,
+        is_weighted=not is_uniform(weights),
         sparsity_h=it.sparsity_h,
         target_h=target_h,
         gram=it.gram,
@@ -307,6 +324,16 @@ def entry_of(
     )
 
 
+def targets_of(start: Params, outcome: Outcome) -> list[float]:
+    """Targets of the basis that a run has had, in their order."""
+    steps = [step.change.sparsity for step in outcome.interventions if isinstance(step.change, Params)]
+    found = [start.sparsity]
+    for s in steps:
+        if s != found[-1]:
+            found.append(s)
+    return found
+
+
 def _origin_words(origin: tuple[int, int], params: Params) -> str:
     if origin[1]:
         return f", branch of run {origin[0]} at {origin[1]}"
@@ -316,5 +343,5 @@ def _origin_words(origin: tuple[int, int], params: Params) -> str:
 
 def as_text(kind: str, dataset: Dataset, entry: RunEntry) -> str:
     """A run as "python" or as a "command"; ExportError in one sentence where no text alone holds it."""
-    make = script_of if kind == "python" else command_of
+    make = text_of_run if kind == "python" else command_of
     return make(dataset, entry.exported())

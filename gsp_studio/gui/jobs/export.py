@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from gsp_studio.gui.jobs.job import Job
 from gsp_studio.gui.state import RunEntry
 from gsp_studio.gui.texts import error_texts
-from gsp_studio.io.atomic import FolderTaken
+from gsp_studio.io.atomic import ExportCancelled, FolderTaken
 from gsp_studio.io.export.options import ExportOptions
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class ExportRequest(NamedTuple):
     entry: RunEntry
     parts: ExportOptions
     force: bool = False
+    cancelled: threading.Event | None = None
 
 
 class ExportJob(QObject):
@@ -32,12 +34,16 @@ class ExportJob(QObject):
 
     exported = Signal(object)  # list of Path
     failed = Signal(str, str)
+    logged = Signal(str)
     folderTaken = Signal(object, str)  # ExportRequest, one sentence: the folder holds another run
     activityChanged = Signal(str)  # what is being written, "" for nothing
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._job: Job[ExportRequest, list[Path]] = Job(_export, "gsp-export", self, in_order=True)
+        self._job: Job[ExportRequest, list[Path]] = Job(self._export, "gsp-export", self, in_order=True)
+        self._job.progressed.connect(self._tell_activity)
+        #: Files of the export under way that are written, and of all.
+        self._files = (0, 0)
         self._job.answered.connect(self._finish)
         self._job.raised.connect(self._fail)
         #: Exports that have not ended, in their order.
@@ -49,9 +55,35 @@ class ExportJob(QObject):
 
     def submit(self, request: ExportRequest) -> None:
         """Write parts of a run, after all exports that were asked for before."""
+        request = request._replace(cancelled=threading.Event())
         self._open.append(request)
         self._job.submit(request)
         self._tell_activity()
+
+    @property
+    def is_going(self) -> bool:
+        """Whether there is an export that has not ended."""
+        return bool(self._open)
+
+    def cancel(self) -> bool:
+        """Give up all exports that have not ended, of which nothing is left; whether there were any."""
+        for request in self._open:
+            if request.cancelled is not None:
+                request.cancelled.set()
+        return self.is_going
+
+    def _export(self, request: ExportRequest) -> list[Path]:
+        from gsp_studio.io.export.run_folder import export_run
+
+        def progress(done: int, total: int) -> None:
+            if request.cancelled is not None and request.cancelled.is_set():
+                raise ExportCancelled("the export was cancelled")
+            if self._files != (done, total):
+                self._files = (done, total)
+                self._job.report()
+
+        directory, dataset, entry, parts, force, _ = request
+        return export_run(directory, dataset, entry.exported(), parts, force=force, progress=progress)
 
     def _finish(self, request: ExportRequest, written: list[Path]) -> None:
         self._end(request)
@@ -59,13 +91,16 @@ class ExportJob(QObject):
 
     def _fail(self, request: ExportRequest, error: Exception) -> None:
         self._end(request)
-        if isinstance(error, FolderTaken):
+        if isinstance(error, ExportCancelled):
+            self.logged.emit(f"The export of {request.entry.name} was cancelled; nothing of it is left.")
+        elif isinstance(error, FolderTaken):
             self.folderTaken.emit(request, str(error))
         else:
             self.failed.emit(*error_texts(error, is_loss=True))
 
     def _end(self, request: ExportRequest) -> None:
         self._open.pop(0)
+        self._files = (0, 0)
         self._tell_activity()
 
     def _tell_activity(self) -> None:
@@ -73,12 +108,7 @@ class ExportJob(QObject):
             self.activityChanged.emit("")
             return
         first, left = self._open[0], len(self._open) - 1
-        more = f" ({left} more to follow)" if left else ""
+        done, total = self._files
+        more = f" ({done} of {total} files)" if total else ""
+        more += f" ({left} more to follow)" if left else ""
         self.activityChanged.emit(f"exporting {first.entry.name} to {first.directory}{more}")
-
-
-def _export(request: ExportRequest) -> list[Path]:
-    from gsp_studio.io.export.run_folder import export_run
-
-    directory, dataset, entry, parts, force = request
-    return export_run(directory, dataset, entry.exported(), parts, force=force)

@@ -123,6 +123,7 @@ class Projector:
             target=s,
             baseline=pinned.error,
             origin=pinned.origin,
+            is_weighted=pinned.weights is not None and bool(np.ptp(pinned.weights) > 0),
             sparsity_h=coefficients.sparsity,
             target_h=math.nan if math.isnan(coefficients.sparsity) else s_h,
             gram=coefficients.gram,

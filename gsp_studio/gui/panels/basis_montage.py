@@ -51,6 +51,9 @@ class MontagePanel(ViewPanel):
         self._run: RunEntry | None = None
         self._contrast = Contrast.TILE
         self._labels, self._bars = False, View.bars
+        self._is_by_energy = True
+        #: Tile, row and column under the pointer, -1 for none.
+        self._place = (-1, -1, -1)
         self._caption = ElidedLabel()
         self._caption.setProperty("muted", True)
         self._under_pointer = label()
@@ -58,7 +61,7 @@ class MontagePanel(ViewPanel):
         self.view.picked.connect(self._pick)
         self.view.pickedMore.connect(self._pick_more)
         self.view.hovered.connect(self._tell_pixel)
-        self.view.barPicked.connect(self._pick_bar)
+        self.view.barActivated.connect(self._lock)
         self.view.laidOut.connect(self._follow_layout)
         self.motion.changed.connect(self._mark_moving)
 
@@ -101,6 +104,7 @@ class MontagePanel(ViewPanel):
         """Reshape from now on as this data set's images."""
         self._dataset, self._has_data = dataset, True
         self._buffer = None
+        self._place = (-1, -1, -1)
 
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Show this basis; None: the empty state."""
@@ -137,6 +141,12 @@ class MontagePanel(ViewPanel):
             self._dash_frozen()
         self._mark_verdicts()
         self._spread.draw(shown, dataset, self._buffer)
+        self._tell_pixel(*self._place)
+        energies = shown.energies[shown.order]
+        is_by_energy = bool((energies[:-1] >= energies[1:]).all())
+        if is_by_energy is not self._is_by_energy:
+            self._is_by_energy = is_by_energy
+            self._tell_caption()
 
     def _draw_bars(self, shown: DisplayedBasis | BasisPreview) -> None:
         if self._bars:
@@ -277,8 +287,9 @@ class MontagePanel(ViewPanel):
         is_spectra = self._dataset.grid is not None
         what = f"basis spectra of {width} bands" if is_spectra else f"basis images of {height} × {width}"
         ends = "bottom = 0, top" if is_spectra else "black = 0, white"
+        order = "by energy" if self._is_by_energy else "each in its place"
         text = (
-            f"{self._buffer.count} {what}{self._spread.caption}  ·  by energy  ·  {ends} = {self._contrast.value}"
+            f"{self._buffer.count} {what}{self._spread.caption}  ·  {order}  ·  {ends} = {self._contrast.value}"
             + (f"  ·  {len(self._frozen)} frozen" if self._frozen else "")
             + _judged(self._run)
         )
@@ -290,17 +301,16 @@ class MontagePanel(ViewPanel):
         if self._shown is not None:
             self.basisPicked.emit(int(self._shown.order[tile]) if tile >= 0 else -1)
 
-    def _pick_bar(self, tile: int) -> None:
+    def _lock(self, tile: int) -> None:
         if self._shown is not None:
-            basis = int(self._shown.order[tile])
-            self.basisPicked.emit(basis)
-            self.lockToggled.emit(basis)
+            self.lockToggled.emit(int(self._shown.order[tile]))
 
     def _about(self, tile: int) -> str:
         if self._shown is None:
             return ""
         basis = int(self._shown.order[tile])
-        lock = f"\nClick the bar under it to {'unlock' if basis in self._locked else 'lock'} its sparsity"
+        does = "unlock" if basis in self._locked else "lock"
+        lock = f"\nDouble-click the bar under it to {does} its sparsity (key L)"
         return about_basis(self._shown, basis) + (lock if self._bars else "")
 
     def _pick_more(self, tile: int, is_range: bool) -> None:
@@ -311,7 +321,8 @@ class MontagePanel(ViewPanel):
         self.basesPicked.emit(_with(self._marked, self._shown.order, tile, start))
 
     def _tell_pixel(self, tile: int, row: int, column: int) -> None:
-        if tile < 0 or self._shown is None or self._dataset is None:
+        self._place = (tile, row, column)
+        if self._shown is None or self._dataset is None or not 0 <= tile < len(self._shown.order):
             self._under_pointer.clear()
             return
         basis = int(self._shown.order[tile])

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.state import Comparison, RunEntry, View
-from gsp_studio.gui.texts import of_entries, percent, signed, signed_percent
+from gsp_studio.gui.texts import of_entries, percent, points, signed
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.compare_column import CompareColumn
 from gsp_studio.gui.widgets.controls import Button, EmptyState, elastic, label
@@ -58,6 +58,8 @@ class ComparePanel(QWidget):
         self.add.setToolTip(f"Compare up to {_MOST} runs")
         self._pair, self._turn = elastic(label(muted=True)), label()
         self._runs: tuple[RunEntry, ...] = ()
+        #: The run on the screen, -1 for none; and whether the user has chosen which ones are compared.
+        self._index, self._is_chosen = -1, False
         self._comparison: Comparison | None = None
         self._dataset: Dataset | None = None
         self._view = View()
@@ -121,7 +123,7 @@ class ComparePanel(QWidget):
 
     def _add_column(self) -> None:
         column = CompareColumn(len(self.columns), can_go=len(self.columns) >= _FEWEST)
-        column.chosen.connect(self._ask)
+        column.chosen.connect(self._choose)
         column.removed.connect(lambda: self._remove(column))
         self.columns.append(column)
         self._heads.addWidget(column, 1)
@@ -137,6 +139,10 @@ class ComparePanel(QWidget):
         view.picked.connect(self._mark)
         view.hovered.connect(lambda tile, row, column: self._tell_pair(tile))
 
+    def _choose(self) -> None:
+        self._is_chosen = True
+        self._ask()
+
     def _add_run(self) -> None:
         """One more column, of the newest run that has none."""
         taken = self._chosen()
@@ -145,7 +151,7 @@ class ComparePanel(QWidget):
             self._add_column()
             self.columns[-1].set_runs(self._runs, free[-1])
             self._offer_more()
-            self._ask()
+            self._choose()
 
     def _remove(self, column: CompareColumn) -> None:
         self._drop(column)
@@ -190,18 +196,27 @@ class ComparePanel(QWidget):
         self._show()
 
     def set_runs(self, runs: Sequence[RunEntry], index: int = -1) -> None:
-        """Offer these; the newest are compared when a run has come, until others are chosen."""
-        if tuple(runs) == self._runs:
+        """Offer these; that on the screen and the newest are compared, until others are chosen or a run comes."""
+        is_same = tuple(runs) == self._runs
+        if is_same and (index == self._index or self._is_chosen):
+            self._index = index
             return
-        self._runs = tuple(runs)
+        self._runs, self._index, self._is_chosen = tuple(runs), index, False
         count = len(self._runs)
         for column in self.columns[max(_FEWEST, count) :]:
             self._drop(column)
+        proposed = self._proposed(len(self.columns))
         for place, column in enumerate(self.columns):
-            column.set_runs(self._runs, max(0, count - len(self.columns) + place))
+            column.set_runs(self._runs, proposed[place] if place < len(proposed) else 0)
         self._offer_more()
         self._stack.setCurrentIndex(1 if count >= _FEWEST else 0)
         self._ask()
+
+    def _proposed(self, count: int) -> list[int]:
+        """The run on the screen and the newest others, in the order of the list."""
+        newest = [index for index in reversed(range(len(self._runs))) if index != self._index]
+        on_screen = [self._index] if 0 <= self._index < len(self._runs) else []
+        return sorted([*on_screen, *newest][:count])
 
     def set_remarks(self, entry: RunEntry) -> None:
         """A run may have another name."""
@@ -330,7 +345,7 @@ def _numbers(found: Comparison, k: int) -> tuple[str, str]:
     if k == 0:
         return error, f"sparsity {one.shown.attained:.4f}  ·  {one.seconds:.2f} s"
     is_comparable = of_entries(one) == of_entries(first)
-    by = signed_percent(one.shown.error - first.shown.error) if is_comparable else "other entries: no difference"
+    by = points(one.shown.error - first.shown.error) if is_comparable else "other entries: no difference"
     return (
         f"{error} ({by})",
         f"sparsity {one.shown.attained:.4f} ({signed(one.shown.attained - first.shown.attained, 4)})  ·  "

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.gui.state import TOLERANCE, BasisPreview, Capabilities, DisplayedBasis, RunEntry
-from gsp_studio.gui.texts import percent, refined_words
+from gsp_studio.gui.texts import error_words, plain_sparsity, target_words
 from gsp_studio.gui.theme import current_theme, pixmap
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
 
-_WIDEST = "target s 0.8888   attained 0.8888   not met"
+_WIDEST = "weighted s 0.8888   attained 0.8888   H not met"
+_STAYS = "sparser than the target: the slider makes a basis sparser, never denser"
 _ICON = 16
 _PADDING = 12
 _TEACH = (
@@ -66,11 +67,8 @@ class ConstraintChip(QWidget):
         if shown is None:
             self._met, text = True, ""
             self.setToolTip("")
-        elif math.isnan(shown.target):
-            self._met, text = True, f"no target   sparsity {shown.attained:.4f}"
         else:
-            self._met = shown.meets_target
-            text = _words(shown.target, shown.attained, self._met)
+            self._met, text = math.isnan(shown.target) or shown.meets_target, target_words(shown)
         self._least = math.nan if shown is None else float(shown.W.min(initial=0.0))
         self._is_afar = shown is not None and not shown.has_coefficients
         if shown is not self._result:
@@ -79,8 +77,11 @@ class ConstraintChip(QWidget):
         self._tell(text)
         if shown is not None:
             lines = [text, f"the least sparse basis image has {float(shown.sparsities.min()):.4f}"]
-            if shown.iterations:
-                lines.append(f"{refined_words(shown)}, projected {percent(shown.projected)}")
+            if text.endswith("sparser"):
+                lines.append(_STAYS)
+            lines.append(error_words(shown))
+            if shown.is_weighted:
+                lines.append(f"weighted by pixel; plain average sparsity {plain_sparsity(shown.W):.4f}")
             if not math.isnan(shown.target_h):
                 lines.append(f"coefficients: target {shown.target_h:.4f}, attained {shown.sparsity_h:.4f}")
             lines += [caution.sentence for caution in (*self._cautions, *self._better)]
@@ -90,7 +91,7 @@ class ConstraintChip(QWidget):
         """Tell about a basis that is still to be computed in full."""
         self._met = not glimpse.attained < glimpse.target - TOLERANCE
         self._residual, self._cautions = math.nan, ()
-        self._tell(_words(glimpse.target, glimpse.attained, self._met))
+        self._tell(target_words(glimpse))
 
     def set_residual(self, entry: RunEntry, residual: float) -> None:
         """Tell how far a run's result is from standing still, while that is on the screen."""
@@ -201,7 +202,3 @@ def _better_than(runs: tuple[RunEntry, ...], index: int) -> tuple[Caution, ...]:
         if len(e.shown.order) == len(here.shown.order) and e.choice.params.held_out == here.choice.params.held_out
     ]
     return sparser_and_better(here.shown.attained, here.shown.error, others)
-
-
-def _words(target: float, attained: float, is_met: bool) -> str:
-    return f"target s {target:.4f}   attained {attained:.4f}   {'met' if is_met else 'not met'}"

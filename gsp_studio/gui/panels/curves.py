@@ -214,9 +214,9 @@ class CurvesPanel(Themed, QWidget):
         _draw_curve(self._sparsity_curve, n, sparsity)
         there = slice(None if has_target else 0)
         _draw_curve(self._target_curve, n[there], target[there])
-        # A run that has ended, before its time or not, fills the axis.
+        # A run that has ended, before its time or not, fills the axis; what is compared has it alone.
         last = int(n[-1]) if not self._is_running else axis_end(int(n[-1]), self._last)
-        end = self._overlay.last or max(2, last, int(self._origin[:, 0].max(initial=0)))
+        end = self._overlay.last or max(2, last)
         # The first iterations are far above the rest: the range follows what is left after them.
         settled = np.concatenate([settled, self._origin_settled])
         if self._overlay.last:

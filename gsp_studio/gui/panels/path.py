@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.solutions import SolvedCurve, WalkState
 from gsp_studio.gui.state import DisplayedBasis, PathCurve, RunSettings
-from gsp_studio.gui.texts import duration, percent, refined_words
+from gsp_studio.gui.texts import duration, error_words, percent, refined_words
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.controls import Button, elastic, label
 from gsp_studio.gui.widgets.path_plot import PathPlot
@@ -63,6 +63,7 @@ class PathPanel(ViewPanel):
         self._walk = WalkState()
         self._path: PathCurve | None = None
         self._shown: DisplayedBasis | None = None
+        self._selected = -1
         self._s = 0.0
         self._drawn: tuple[PathCurve | None, SolvedCurve | None] = (None, None)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -172,10 +173,12 @@ class PathPanel(ViewPanel):
             self.tiles.set_basis(None)
         else:
             self.tiles.set_basis(shown.W, shown.order)
+        self.set_selected(self._selected)
         self._mark()
 
     def set_selected(self, basis: int) -> None:
         """Frame a basis image; -1 for none."""
+        self._selected = basis
         self.tiles.set_selected(-1 if self._shown is None else self._shown.tile_of(basis))
 
     def _pick(self, tile: int) -> None:
@@ -211,27 +214,37 @@ class PathPanel(ViewPanel):
 
     def _mark(self) -> None:
         """Put the line at the present target, and say what that costs."""
-        path, refined = self._path, self._refined
+        path, solution = self._path, self._solution
         if path is not None and self.isVisible():
-            lost = math.nan if refined is None else float(np.sum(np.count_nonzero(refined.W, axis=0) <= 1))
-            self.errors.set_value(self._s, math.nan if refined is None else 100.0 * refined.error)
+            lost = math.nan if solution is None else float(np.sum(np.count_nonzero(solution.W, axis=0) <= 1))
+            self.errors.set_value(self._s, math.nan if solution is None else 100.0 * solution.error)
             self.lost.set_value(self._s, lost)
             self._tell(path, lost)
 
     @property
-    def _refined(self) -> DisplayedBasis | None:
-        """The basis on the screen where that is more than a projection, and of the present target."""
+    def _at_target(self) -> DisplayedBasis | None:
+        """The basis on the screen where that is of the present target."""
         shown = self._shown
-        return shown if shown is not None and shown.iterations and shown.target == self._s else None
+        return shown if shown is not None and shown.target == self._s else None
+
+    @property
+    def _solution(self) -> DisplayedBasis | None:
+        """The same where it is more than a projection: a run's, or a refined one."""
+        shown = self._at_target
+        return shown if shown is not None and (shown.iterations or math.isnan(shown.baseline)) else None
 
     def _tell(self, path: PathCurve, lost: float) -> None:
-        """Say what the target costs; `lost`: how many images of the refined basis are dead or one pixel."""
-        s, refined, solved = float(np.clip(self._s, path.s[0], path.s[-1])), self._refined, self._solved
+        """Say what the target costs; `lost`: how many images of the solution are dead or one pixel."""
+        s, solution, solved = float(np.clip(self._s, path.s[0], path.s[-1])), self._solution, self._solved
         count = f"{path.lost[int(np.argmin(np.abs(path.s - s)))]} of {path.rank}"
         projected = float(np.interp(s, path.s, path.errors))
-        if refined is not None:
-            projected = projected if math.isnan(refined.projected) else refined.projected
-            costs = f"{refined_words(refined)}, {lost:.0f} of {path.rank} dead or 1 pixel"
+        shown = self._at_target
+        if shown is not None and solution is None:
+            projected = shown.error  # of the basis on the screen, not between two points of the curve
+        if solution is not None:
+            projected = projected if math.isnan(solution.projected) else solution.projected
+            words = refined_words(solution) if solution.iterations else error_words(solution)
+            costs = f"{words}, {lost:.0f} of {path.rank} dead or 1 pixel"
             costs, s = f"{costs}  ·  projected {percent(projected)}, {count}", self._s
         elif solved is not None:
             k = int(np.argmin(np.abs(solved.s - self._s)))

@@ -162,7 +162,7 @@ class RunPanel(Themed, QWidget):
     def set_activity(self, activity: str) -> None:
         """Show the activity besides a run, "" for none."""
         self._activity = activity
-        self._can_cancel_activity = activity.startswith(("opening", "refining", "checking", "solved path"))
+        self._can_cancel_activity = activity.startswith(("opening", "exporting", "refining", "checking", "solved path"))
         self._update()
 
     def _update(self) -> None:

@@ -68,7 +68,7 @@ class BasisPanel(QWidget):
             self._heads[key] = head = QLabel(title)
             head.setProperty("muted", True)
             rows.addRow(head, self._facts[key])
-        self._facts["energy"].setToolTip("Its share of the sum of |w| |h| over all basis images")
+        self._facts["energy"].setToolTip("Its share of the sum of |w|² |h|² over all basis images")
         self._facts["stability"].setToolTip(STABILITY)
         reserve(self._facts["stability"], over_seeds(5))
         frame = QFrame()

@@ -10,7 +10,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.state import BasisPreview, DisplayedBasis, Phase, RunSettings, UnprojectedBasis, View
-from gsp_studio.gui.texts import percent, refined_words, signed_percent
+from gsp_studio.gui.texts import error_words
 from gsp_studio.gui.theme import Themed, icon
 from gsp_studio.gui.widgets.controls import Button, CheckBox, label, reserve
 from gsp_studio.gui.widgets.slider import SparsitySlider
@@ -39,7 +39,8 @@ _TEACH_REFINE = (
     "Esc stops it."
 )
 _TEACH_BARS = (
-    "One bar a basis image, in the order of the tiles. Click one to lock the sparsity that it has:\n"
+    "One bar a basis image, in the order of the tiles. Click one to select it,\n"
+    "double-click to lock the sparsity that it has (key L):\n"
     "the others then share what is left of the budget, so that the average still meets the target."
 )
 
@@ -78,6 +79,7 @@ class SparsityPanel(Themed, QWidget):
         self._read_out = label()
         self._pinned_text = label(muted=True)
         self._shown: DisplayedBasis | None = None
+        self._selected = -1
         self._pinned: UnprojectedBasis | None = None
         self._locked: dict[int, float] = {}
         self._phase = Phase.STARTING
@@ -92,6 +94,7 @@ class SparsityPanel(Themed, QWidget):
             edited.settled.connect(self.settled)
         self.refine.clicked.connect(self.refineToggled)
         self.bars.picked.connect(self._pick)
+        self.bars.activated.connect(self._lock)
         self.unlock.clicked.connect(self.unlockRequested)
         self.set_locked({})
         self.set_pinned(None)
@@ -236,6 +239,7 @@ class SparsityPanel(Themed, QWidget):
         self._read_out.setText(self._words_for(shown))
         self.bars.set_bars(shown.sparsities[shown.order], shown.target)
         self._mark_locked()
+        self.set_selected(self._selected)
 
     def set_glimpse(self, glimpse: BasisPreview) -> None:
         """Show the sparsity of each image while the rest of a large basis is still to be computed."""
@@ -243,20 +247,17 @@ class SparsityPanel(Themed, QWidget):
         self.bars.set_bars(glimpse.sparsities[glimpse.order], glimpse.target)
 
     def _words_for(self, shown: DisplayedBasis) -> str:
-        if math.isnan(shown.baseline):
-            return f"error {percent(shown.error)}"
-        if shown.iterations:
-            return f"{refined_words(shown)}   projected {percent(shown.projected)}"
-        if self._pinned is not None and shown.target <= self._pinned.sparsity:
-            return f"projected {percent(shown.error)}  ·  not sparser than the unprojected basis: it stays as it is"
-        return f"projected {percent(shown.error)}  ·  {signed_percent(shown.error - shown.baseline)} by projecting"
+        return error_words(shown, math.nan if self._pinned is None else self._pinned.sparsity)
 
     def set_selected(self, basis: int) -> None:
         """Mark a basis image's bar; -1 for none."""
+        self._selected = basis
         self.bars.set_selected(-1 if self._shown is None else self._shown.tile_of(basis))
 
     def _pick(self, tile: int) -> None:
         if self._shown is not None and 0 <= tile < len(self._shown.order):
-            basis = int(self._shown.order[tile])
-            self.basisPicked.emit(basis)
-            self.lockToggled.emit(basis)
+            self.basisPicked.emit(int(self._shown.order[tile]))
+
+    def _lock(self, tile: int) -> None:
+        if self._shown is not None and 0 <= tile < len(self._shown.order):
+            self.lockToggled.emit(int(self._shown.order[tile]))

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.texts import about_run, error_texts
+from gsp_studio.io.annotations import Annotations
 
 if TYPE_CHECKING:
     from gsp_studio.arrays import Array
@@ -116,7 +117,14 @@ class RunControl(QObject):
 
     def keep(self, spec: RunSpec, outcome: Outcome, pinned: UnprojectedBasis, order: Array) -> None:
         """List the run that refined a pinned basis, its tiles in this order; the next runs keep their settings."""
-        from gsp_studio.gui.jobs.compute import entry_of
+        entry = replace(self.refined(spec, outcome, pinned, order), remarks=Annotations())
+        self._show(self._runs.append(entry))
+        self.edited.emit(entry.name)
+        self.logged.emit(about_run(entry))
+
+    def refined(self, spec: RunSpec, outcome: Outcome, pinned: UnprojectedBasis, order: Array) -> RunEntry:
+        """Make the run that refined a pinned basis, its tiles in this order; its note tells the path of its targets."""
+        from gsp_studio.gui.jobs.compute import entry_of, targets_of
 
         assert outcome.result is not None
         parent = next((entry.number for entry in self._runs.entries if entry.pinned is pinned), 0)
@@ -125,10 +133,9 @@ class RunControl(QObject):
         choice = self._settings.choice.with_params(
             rank=kept.rank, method=kept.method, sparsity=kept.sparsity, sparsity_h=kept.sparsity_h
         )
-        entry = replace(entry, choice=choice, shown=replace(entry.shown, order=order))
-        self._show(self._runs.append(entry))
-        self.edited.emit(entry.name)
-        self.logged.emit(about_run(entry))
+        path = " → ".join(f"{s:.4f}" for s in targets_of(spec.params, outcome))
+        remarks = Annotations(name=f"Refined basis of {pinned.origin}", note=f"Refined from {pinned.origin}: s {path}")
+        return replace(entry, choice=choice, shown=replace(entry.shown, order=order), remarks=remarks)
 
     def show(self, index: int) -> None:
         """Bring a run of the list back to the screen, with its parameters and its basis; not while a run is going."""
@@ -156,17 +163,25 @@ class RunControl(QObject):
 
     def _show(self, index: int) -> None:
         entry = self._runs.entries[index]
-        self._settings.take(entry.choice)
+        self._take(entry, entry.choice)
         self._show_curves(entry)
         self.shown.emit(entry)
         self._runs.show(index)
 
+    def _take(self, entry: RunEntry, choice: RunSettings) -> None:
+        """Show a choice as settings, and the weights that a run was computed with."""
+        from gsp_studio.gui.jobs.compute import weights_of_run
+
+        self._settings.bring_back(choice, weights_of_run(entry, self._settings.weights))
+
     def adopt(self, runs: tuple[RunEntry, ...], choice: RunSettings, number: int) -> None:
         """Take runs that were kept in place of those that are here; `number`: of the one to show, 0 for none."""
+        weights = self._settings.weights
         self._runs.take(runs)
         self._settings.set_choice(choice)
         for index in (k for k, entry in enumerate(runs) if entry.number == number):
             self.show(index)
+        self._settings.set_weights(weights)  # they may have been painted since
         targets = choice.params.sparsity, choice.params.sparsity_h
         if targets != (self._settings.params.sparsity, self._settings.params.sparsity_h):
             self._settings.set_targets(*targets)  # the slider had been moved from what the run is at
@@ -183,7 +198,7 @@ class RunControl(QObject):
         except ValueError as error:
             self.failed.emit(*error_texts(error))
             return
-        self._settings.take(entry.choice)
+        self._take(entry, entry.choice)
         self._start(runner, (entry.number, 0))
 
     # Branches
@@ -214,7 +229,5 @@ class RunControl(QObject):
             except ValueError as error:
                 self.failed.emit(*error_texts(error))
                 return
-            choice = entry.choice.with_params(sparsity=sparsity)
-            if choice != self._settings.choice:
-                self._settings.take(choice)
+            self._take(entry, entry.choice.with_params(sparsity=sparsity))
             self._start(runner, (entry.number, n_iter))

@@ -88,7 +88,7 @@ class Session(QObject):
             doing.activityChanged.connect(self.activity.set)
         for failing in (control, live, self.warm_fit, self.basis, analyses, self.exports):
             failing.failed.connect(self.failed)
-        for logging in (control, live, self.basis, self.course, self.loader, analyses):
+        for logging in (control, live, self.basis, self.course, self.loader, analyses, self.exports):
             logging.logged.connect(self.logged)
 
     # Start and end
@@ -188,13 +188,16 @@ class Session(QObject):
     @property
     def can_cancel(self) -> bool:
         """Whether there is something that `cancel` would end."""
-        beside = self.loader.is_loading or self.basis.is_working or self.analyses.stability_check.entry is not None
-        return self.phase in (Phase.RUNNING, Phase.PAUSED) or beside
+        beside = (self.loader.is_loading, self.exports.is_going, self.basis.is_working)
+        is_checking = self.analyses.stability_check.entry is not None
+        return self.phase in (Phase.RUNNING, Phase.PAUSED) or any(beside) or is_checking
 
     def cancel(self) -> None:
         """Stop the run at the end of its iteration and keep its best iterate; or give up what is under way instead."""
         if self.live.is_going:
             self.control.cancel()
+        elif self.exports.cancel():
+            self.logged.emit("The export ends after the file that is being written.")
         elif self.basis.stop_refining():
             self.logged.emit("Refining stopped.")
         elif self.basis.path.is_working and self.basis.path.stop():
@@ -214,6 +217,15 @@ class Session(QObject):
         found, pinned, shown = self.basis.refinement.so_far(), self.basis.pinned, self.display.shown
         if self.can_keep and found is not None and pinned is not None and shown is not None:
             self.control.keep(*found, pinned, shown.order)
+
+    def run_on_screen(self) -> RunEntry | None:
+        """The run on the screen: one of the list, a refined basis as a run that is in no list yet, or the last run."""
+        if self.can_keep:
+            self.basis.stop_refining()  # what is written is what is seen
+        found, pinned, shown = self.basis.refinement.so_far(), self.basis.pinned, self.display.shown
+        if self.can_keep and found is not None and pinned is not None and shown is not None:
+            return self.control.refined(*found, pinned, shown.order)
+        return self.runs.current or self.runs.at(len(self.runs.entries) - 1)
 
     def _show_run(self, entry: RunEntry) -> None:
         self.warm_fit.retire()

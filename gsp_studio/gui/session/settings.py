@@ -48,16 +48,18 @@ class Settings(QObject):
         self.choiceChanged.emit(choice)
 
     def bring_back(self, choice: RunSettings, weights: Array | None) -> None:
-        """Show a former choice and its weights, whose consequences are brought back beside them."""
+        """Show a former choice, or a run's, and its weights, whose consequences are brought back beside them."""
         self.take(choice)
         if weights is not self.weights:
             self.weights = weights
             self.weightsChanged.emit(weights)
 
     def begin_anew(self, dataset: Dataset) -> None:
-        """For other data: a rank and held-out entries that they can have, and all pixels cost the same."""
-        self.weights = None
-        changes: dict[str, Any] = {"rank": max(1, min(self.params.rank, *dataset.X.shape))}
+        """For other data: a rank and held-out entries that they can have, free coefficients, and equal weights."""
+        if self.weights is not None:
+            self.weights = None
+            self.weightsChanged.emit(None)
+        changes: dict[str, Any] = {"sparsity_h": None, "rank": max(1, min(self.params.rank, *dataset.X.shape))}
         if not isinstance(dataset.X, np.ndarray):  # they stay in their file, where nothing can be left out
             changes["held_out"] = 0.0
         self.take(self.choice.with_params(**changes))

@@ -118,14 +118,17 @@ class Slider(QObject):
             self._settings.set_sparsity(min(1.0, max(0.0, math.floor(pinned.sparsity * 1e4) / 1e4)))
             self._settings.settle_sparsity()
 
-    def toggle_locked(self, basis: int) -> None:
-        """Lock a basis image at the sparsity that it has now, or unlock it; the others share the budget."""
+    def toggle_locked(self, *bases: int) -> None:
+        """Lock basis images at the sparsities that they have now; where all of them are locked, unlock them."""
         shown = self._display.shown
         if shown is None or self._basis.pinned is None or not self.is_free:
             return
         locked = dict(self._basis.locked)
-        if locked.pop(basis, None) is None:
-            locked[basis] = float(shown.sparsities[basis])
+        free = [basis for basis in bases if basis not in locked]
+        if free:
+            locked |= {basis: float(shown.sparsities[basis]) for basis in free}
+        else:
+            locked = {basis: s for basis, s in locked.items() if basis not in bases}
         self.lock(locked)
 
     def lock(self, locked: dict[int, float]) -> None:

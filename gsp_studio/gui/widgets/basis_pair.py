@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QStackedWidget, 
 
 from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.texts import percent
-from gsp_studio.gui.widgets.controls import label
+from gsp_studio.gui.widgets.controls import elastic, label
 from gsp_studio.gui.widgets.tile_buffer import TileBuffer
 from gsp_studio.gui.widgets.tile_view import TileView
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _SIDES = (
     ("Plain", "A basis comes here once there is one", "sparsity"),
     ("Weighted", "Paint, and the weighted basis comes here", "weighted sparsity"),
+)
+_FAIR = (
+    "Both sides project the same unprojected basis. That of a weighted run was made for its weights: what a plain run\n"
+    "would reach from the start is another question, which a run and the view Compare answer."
 )
 
 
@@ -34,6 +38,7 @@ class BasisPair(QWidget):
         super().__init__(parent)
         self.views = tuple(TileView() for _ in _SIDES)
         self._places = tuple(QStackedWidget() for _ in _SIDES)
+        self._titles = tuple(elastic(label(title)) for title, _, _ in _SIDES)
         self._words = tuple(label(muted=True) for _ in _SIDES)
         self._buffers: list[TileBuffer | None] = [None, None]
         self._bases: tuple[DisplayedBasis | None, DisplayedBasis | None] = (None, None)
@@ -47,7 +52,7 @@ class BasisPair(QWidget):
         grid.setRowStretch(1, 1)
         for k, (title, hint, _) in enumerate(_SIDES):
             self._build_side(k, title, hint)
-            grid.addWidget(label(title), 0, k)
+            grid.addWidget(self._titles[k], 0, k)
             grid.addWidget(self._places[k], 1, k)
             grid.addWidget(self._words[k], 2, k)
             grid.setColumnStretch(k, 1)
@@ -66,6 +71,7 @@ class BasisPair(QWidget):
         place.setMinimumSize(112, 96)
         place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self._words[k].setText("–\n–")
+        self._words[k].setToolTip(_FAIR)
         self._words[k].setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def set_dataset(self, dataset: Dataset) -> None:
@@ -110,6 +116,7 @@ class BasisPair(QWidget):
             place.setCurrentIndex(int(there))
         if shown is None or leader is None or dataset is None:
             self._words[k].setText("–\n–")
+            self._titles[k].setText(_SIDES[k][0])
             return
         buffer, order = self._buffers[k], np.asarray(leader.order)
         if buffer is not None and buffer.count == len(order):
@@ -120,7 +127,8 @@ class BasisPair(QWidget):
             buffer.fill(shown.W, order, dataset.order == "F")
             self._buffers[k] = buffer
             self.views[k].set_buffer(buffer)
-        self._words[k].setText(f"error {percent(shown.error)}\n{_SIDES[k][2]} {shown.attained:.4f}")
+        self._titles[k].setText(f"{_SIDES[k][0]} projection of {shown.origin}")
+        self._words[k].setText(f"projected {percent(shown.error)}\n{_SIDES[k][2]} {shown.attained:.4f}")
 
     def _pick(self, k: int, tile: int) -> None:
         leader = self._leader(k)

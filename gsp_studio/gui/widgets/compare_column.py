@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from gsp_studio.gui.state import RunEntry
@@ -55,6 +55,8 @@ class CompareColumn(QWidget):
         self.chooser.clear()
         self.chooser.addItems([f"{entry.name}: {entry.label}" for entry in runs])
         self.chooser.setCurrentIndex(index)
+        for place in range(len(runs)):  # what a narrow column cuts
+            self.chooser.setItemData(place, self.chooser.itemText(place), Qt.ItemDataRole.ToolTipRole)
 
     def set_words(self, *lines: str) -> None:
         """Show the run's results and likeness to the first one; in tool tips where there is no room."""

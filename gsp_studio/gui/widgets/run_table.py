@@ -18,7 +18,7 @@ from PySide6.QtCore import (
 )
 
 from gsp_studio.gui.state import RunEntry
-from gsp_studio.gui.texts import of_entries, percent
+from gsp_studio.gui.texts import of_entries, percent, plain_sparsity
 from gsp_studio.gui.widgets.controls import plain
 
 COLUMNS = ("Run", "Method", "Rank", "s", "Attained", "Error", "Iter.", "Time", "State", "From", "Basis", "Tags", "Note")
@@ -183,7 +183,8 @@ class RunTable(QAbstractTableModel):
             return _text(column, values[column])
         if column == NAME:
             return self.runs[row].name
-        return _text(column, values[column]) + ("*" if column == 5 and of_entries(self.runs[row]) else "")
+        mark = "*" if column == 5 and of_entries(self.runs[row]) else ""
+        return _text(column, values[column]) + (" w" if column == 4 and self.runs[row].shown.is_weighted else mark)
 
     def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
         """Ask for other remarks on a run."""
@@ -274,4 +275,6 @@ def _tip(entry: RunEntry, column: int) -> str:
     lines = [entry.label, *(mark.line for mark in entry.marks), *([tip] if tip else [])]
     if of_entries(entry):
         lines.append(f"* error{of_entries(entry)}, those that the run has seen")
+    if entry.shown.is_weighted:
+        lines.append(f"w: weighted sparsity; the plain one is {plain_sparsity(entry.shown.W):.4f}")
     return plain("\n".join(lines))

@@ -13,14 +13,15 @@ from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import plain
 
-#: Effect of a click on a bar: on one that is free, and on one that is locked.
-_LOCKS = ("click to lock it at this sparsity", "locked at this sparsity; click to unlock it")
+#: Effect of a double click on a bar: on one that is free, and on one that is locked.
+_LOCKS = ("double-click to lock it (key L)", "locked at this sparsity; double-click to unlock it (key L)")
 
 
 class SparsityBars(QWidget):
-    """Shows sparsities in [0, 1] in the order of the tiles; emits `picked(tile)` on a click."""
+    """Shows sparsities in [0, 1] in the order of the tiles; a click emits `picked`, a double click `activated` too."""
 
     picked = Signal(int)
+    activated = Signal(int)
 
     def __init__(
         self, what: str = "basis image", does: tuple[str, str] = _LOCKS, parent: QWidget | None = None
@@ -72,6 +73,12 @@ class SparsityBars(QWidget):
         tile = self.tile_at(event.position().x())
         if tile >= 0:
             self.picked.emit(tile)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Activate a bar, which its first click has picked."""
+        tile = self.tile_at(event.position().x())
+        if tile >= 0 and event.button() == Qt.MouseButton.LeftButton:
+            self.activated.emit(tile)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Say the number under the pointer."""

@@ -60,7 +60,7 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
     picked = Signal(int)
     pickedMore = Signal(int, bool)  # tile, with Ctrl; whether all from the last one to it are meant, with Shift
     hovered = Signal(int, int, int)  # tile, row, column; -1 for none
-    barPicked = Signal(int)  # the tile whose bar was clicked
+    barActivated = Signal(int)  # the tile whose bar was double-clicked
     laidOut = Signal()  # the tiles stand in other columns
 
     _is_filling = False  # pyqtgraph resizes while it constructs
@@ -276,9 +276,6 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
         if event.button() == Qt.MouseButton.LeftButton and self._buffer is not None:
             point = self._image_position(event.position())
             tile = self._buffer.tile_at(point.x(), point.y())
-            if tile >= 0 and self._buffer.is_in_strip(point.y()):
-                self.barPicked.emit(tile)
-                return
             is_range = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
             if tile >= 0 and (is_range or event.modifiers() & Qt.KeyboardModifier.ControlModifier):
                 self.pickedMore.emit(tile, is_range)
@@ -313,8 +310,14 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
         super().leaveEvent(event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Show all tiles again."""
-        self.fit()
+        """Show all tiles again, or tell of the bar under the pointer."""
+        buffer, point = self._buffer, self._image_position(event.position())
+        tile = -1 if buffer is None else buffer.tile_at(point.x(), point.y())
+        if buffer is not None and tile >= 0 and buffer.is_in_strip(point.y()):
+            if event.button() == Qt.MouseButton.LeftButton:
+                self.barActivated.emit(tile)
+        else:
+            self.fit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrows walk from tile to tile."""

@@ -83,6 +83,10 @@ def _has_runs(window: Frame) -> bool:
     return bool(window.session.runs.entries)
 
 
+def _can_export(window: Frame) -> bool:
+    return _has_runs(window) or window.session.can_keep
+
+
 def _can_run(window: Frame) -> bool:
     can_start = _is_idle(window) and not window.network_controller.is_front  # it would run out of sight
     return can_start or window.session.phase in (Phase.RUNNING, Phase.PAUSED)
@@ -90,6 +94,10 @@ def _can_run(window: Frame) -> bool:
 
 def _is_idle(window: Frame) -> bool:
     return window.session.phase is Phase.IDLE
+
+
+def _can_lock(window: Frame) -> bool:
+    return _is_idle(window) and bool(window.session.display.marked)
 
 
 def _can_steer(window: Frame) -> bool:
@@ -132,14 +140,14 @@ ACTIONS: tuple[Action | Section, ...] = (
         offered=lambda w: w.network_controller.session.path is not None,
     ),
     Section("&File"),
-    Action("export", "&File", "&Export...", lambda w: w.prompts.export(), "Ctrl+E", "export", _has_runs),
-    Action("copy script", "&File", "&Copy the run as Python", lambda w: w.prompts.copy("python"), offered=_has_runs),
+    Action("export", "&File", "&Export...", lambda w: w.prompts.export(), "Ctrl+E", "export", _can_export),
+    Action("copy script", "&File", "&Copy the run as Python", lambda w: w.prompts.copy("python"), offered=_can_export),
     Action(
         "copy command",
         "&File",
         "Copy the run as a command &line",
         lambda w: w.prompts.copy("command"),
-        offered=_has_runs,
+        offered=_can_export,
     ),
     Section("&File"),
     Action("quit", "&File", "&Quit", lambda w: w.close(), "Ctrl+Q"),
@@ -174,10 +182,10 @@ ACTIONS: tuple[Action | Section, ...] = (
     Action(
         "lock",
         "&Edit",
-        "&Lock or unlock the sparsity of the selected basis images",
-        lambda w: w.tile_menu.toggle_locked(),
+        "&Lock or unlock the sparsities of the selected basis images",
+        lambda w: w.session.slider.toggle_locked(*w.session.display.marked),
         "L",
-        offered=lambda w: w.tile_menu.can_lock,
+        offered=_can_lock,
     ),
     Section("&Edit"),
     Action(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.dialogs.rank import RankDialog
     from gsp_studio.gui.jobs.dataset import Preview
     from gsp_studio.gui.jobs.export import ExportRequest
+    from gsp_studio.gui.state import RunEntry
     from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
     from gsp_studio.gui.sweep.controller import SweepController
     from gsp_studio.gui.window.menu_bar import MenuBar
@@ -43,6 +44,9 @@ _MORE_KEYS = [
 ]
 
 
+#: What is said beside an export of a run while another basis is on the screen.
+_PROJECTED = "On the screen is a projection of {} to s = {:.4f}, which is no run; refined, it can be exported."
+_NO_RUN = "On the screen is the basis of no run; this is the last run of the list."
 #: Proposed for images of many sizes.
 _ONE_SIZE = (128, 128)
 
@@ -187,25 +191,38 @@ class Prompts(QObject):
     # Exports
 
     def export(self) -> None:
-        """Ask where the run on the screen, or the last one, is to be written."""
+        """Ask where what is on the screen, or the last run, is to be written."""
         from gsp_studio.gui.dialogs.export import ExportDialog
+        from gsp_studio.gui.widgets.tile_view import colour_table
 
         session = self._session
-        if not session.runs.entries or session.dataset is None:
+        entry, dataset, shown = session.run_on_screen(), session.dataset, session.display.shown
+        if entry is None or dataset is None:
             return
-        index = session.runs.index if session.runs.index >= 0 else len(session.runs.entries) - 1
-        entry = session.runs.entries[index]
+        listed = next((run for run in session.runs.entries if run.number == entry.number), None)
         above = Path(str(self._settings.value("export", str(Path.home()))))
-        folder = above / f"{Path(session.dataset.name).stem}-run{entry.number}"
+        name = f"run{entry.number}" if listed else f"run{entry.origin[0]}-s{entry.choice.params.sparsity:.4f}"
+        folder = above / f"{Path(dataset.name).stem}-{name}"
         chosen = str(self._settings.value("exportExtras", "")).split()
         dialog = ExportDialog(entry, folder, self._window, session.exports.extras, chosen)
-        dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), index, parts))
+        is_alike = shown is not None and len(shown.order) == len(entry.shown.order)
+        order = shown.order if is_alike and shown is not None else entry.shown.order
+        view = session.display.view
+        palette = colour_table(view.colours)
+        palette[-1] = palette[-2]  # on the screen the last one lies between tiles
+        dialog.set_look(tuple(order.tolist()), view.colours, b"" if view.colours == "grey" else palette.tobytes())
+        if listed is not None and shown is not None and shown is not listed.shown and session.runs.index >= 0:
+            dialog.set_note(_PROJECTED.format(listed.name, shown.target))
+        elif listed is not None and session.runs.index < 0:
+            dialog.set_note(_NO_RUN)
+        dialog.exportRequested.connect(lambda folder, parts: self._export(Path(folder), entry, parts))
         _show(dialog)
 
-    def _export(self, folder: Path, index: int, parts: ExportOptions) -> None:
+    def _export(self, folder: Path, entry: RunEntry, parts: ExportOptions) -> None:
         self._settings.setValue("export", str(folder.parent))
         self._settings.setValue("exportExtras", " ".join(parts.extras))
-        self._session.exports.export(folder, self._session.runs.at(index), parts)
+        newest = self._session.runs.at(self._session.runs.index_of(entry.number))
+        self._session.exports.export(folder, newest or entry, parts)
 
     def _replace_export(self, request: ExportRequest, sentence: str) -> None:
         """Ask whether the run that lies in an export's folder is to go."""
@@ -216,8 +233,7 @@ class Prompts(QObject):
 
     def copy(self, kind: str) -> None:
         """Put the run on the screen on the clipboard, as "python" or as a "command"."""
-        runs = self._session.runs
-        text = self._session.exports.text_of(kind, runs.current or runs.at(len(runs.entries) - 1))
+        text = self._session.exports.text_of(kind, self._session.run_on_screen())
         if text:
             QGuiApplication.clipboard().setText(text)
             self._session.logged.emit("Copied: " + ("a Python script." if kind == "python" else text))

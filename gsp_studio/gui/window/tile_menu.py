@@ -106,27 +106,6 @@ class TileMenu(QObject):
             edit: Callable[[tuple[int, ...]], None] = getattr(live, kind)
             edit(display.marked)
 
-    @property
-    def can_lock(self) -> bool:
-        """Whether the sparsity of a selected basis image can be locked or unlocked."""
-        session = self._session
-        return session.slider.is_free and session.basis.pinned is not None and bool(session.display.marked)
-
-    def toggle_locked(self) -> None:
-        """Lock the selected basis images at their sparsities; where all of them are locked, unlock them."""
-        shown, marked = self._session.display.shown, self._session.display.marked
-        if shown is None or not self.can_lock:
-            return
-        locked = dict(self._session.basis.locked)
-        if all(basis in locked for basis in marked):
-            locked = {basis: s for basis, s in locked.items() if basis not in marked}
-        else:
-            locked |= {basis: locked.get(basis, float(shown.sparsities[basis])) for basis in marked}
-        self._session.slider.lock(locked)
-
-    # Its picture
-
-    @property
     def has_picture(self) -> bool:
         """Whether a basis image is selected."""
         return self._session.display.selected >= 0 and self._session.display.shown is not None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -30,10 +30,13 @@ class FigureStyle:
         White is each basis image's own maximum, or the largest of all.
     zoom : int, optional
         Pixels that one pixel becomes in each direction; by default as suits each figure.
+    check : callable
+        Called between the steps of what takes long; raises what ends it.
     """
 
     scale: Scale = "tile"
     zoom: int | None = None
+    check: Callable[[], None] = field(default=lambda: None, compare=False)
 
 
 def captions_of(run: ExportedRun) -> list[str]:

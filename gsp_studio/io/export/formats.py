@@ -225,6 +225,7 @@ def _run_gif(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
 
         solver, step = iterate(dataset.X, start, get_backend(run.backend, run.threads), run.mask), None
         while True:
+            style.check()
             try:
                 it = solver.send(step)
             except StopIteration:

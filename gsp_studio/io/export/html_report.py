@@ -6,7 +6,6 @@ import base64
 import html
 import io
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -139,13 +138,19 @@ def _pairs(dataset: Dataset, run: ExportedRun, chosen: Array) -> str:
 
 
 def _steps(run: ExportedRun) -> str:
-    from gsp_studio.core.edits import text_of
+    from gsp_studio.core.edits import difference, edited_params, text_of
     from gsp_studio.core.nmf import Params
 
     if not run.interventions:
         return ""
-    rows: Sequence[tuple[int, str]] = [
-        (n, "new parameters" if isinstance(change, Params) else text_of(change)) for n, change in run.interventions
-    ]
+    rows: list[tuple[int, str]] = []
+    params = run.start
+    for n, change in run.interventions:
+        if isinstance(change, Params):
+            rows.append((n, difference(change, params) or f"up to {change.max_iter} iterations"))
+            params = change
+        else:
+            rows.append((n, text_of(change)))
+            params = edited_params(change, params)
     body = "".join(f"<tr><th>after iteration {n}</th><td>{_text(text)}</td></tr>" for n, text in rows)
     return f"<h2>What was changed on the way</h2><table>{body}</table>"

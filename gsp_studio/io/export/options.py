@@ -20,6 +20,10 @@ class ExportOptions:
         of a basis image has 128 at least.
     extras : tuple of str
         Names in `formats.EXTRAS`: other formats, residuals, animations, a report.
+    order : tuple of int, optional
+        Basis images of the montage, in this order; by default by their numbers.
+    palette : bytes
+        Red, green and blue of 256 levels, which greys of the basis images become; b"" leaves them grey.
     coefficients : "npy" | "zarr", optional
         H in a file of its own, H.npy or H.zarr.zip, written block by block; by default in factors.npz, and in H.npy
         where it stays on a cluster.
@@ -32,4 +36,6 @@ class ExportOptions:
     scale: Literal["tile", "shared"] = "tile"
     zoom: int | None = None
     extras: tuple[str, ...] = ()
+    order: tuple[int, ...] | None = None
+    palette: bytes = b""
     coefficients: Literal["npy", "zarr"] | None = None

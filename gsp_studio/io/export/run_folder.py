@@ -35,7 +35,7 @@ from gsp_studio.io.export.formats import EXTRAS
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.export.script import script_of
 from gsp_studio.io.factors import COEFFICIENTS, FACTORS
-from gsp_studio.io.montage import montage_image, to_grey
+from gsp_studio.io.montage import GAP_LEVEL, montage_image, to_grey
 from gsp_studio.io.run_json import PROGRAM, RUN, arrays_of, describe, write_json
 from gsp_studio.io.run_record import ExportedRun
 from gsp_studio.io.schema import INPUTS
@@ -73,6 +73,7 @@ def export_run(
     options: ExportOptions | None = None,
     *,
     force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Write a run into a folder.
 
@@ -86,6 +87,9 @@ def export_run(
         By default everything.
     force : bool, optional
         Replace another run that lies in the folder.
+    progress : callable, optional
+        Called with the number of files that are written and that of all, before each of them and within those that
+        take long; what it raises ends the export.
 
     Returns
     -------
@@ -110,17 +114,26 @@ def export_run(
                 f"{directory} holds {another}; choose another folder, or replace that run with force=True"
             )
     writers: dict[str, Callable[[Path], object]] = {}
+    done = 0
+
+    def check() -> None:
+        if progress is not None:
+            progress(done, len(writers))
+
+    def count() -> None:
+        nonlocal done
+        check()
+        done += 1
+
     images = dataset.pictures(run.result.W)
     _check_zoom(options.zoom, images)
     zoom = options.zoom or _visible_zoom(images)
     if options.basis:
         digits = len(str(len(images)))
         for k, grey in enumerate(to_grey(images, options.scale)):
-            writers[f"basis/basis_{k + 1:0{digits}}.png"] = _image_writer(grey, zoom)
+            writers[f"basis/basis_{k + 1:0{digits}}.png"] = _image_writer(_coloured(grey, options.palette), zoom)
     if options.montage:
-        writers["montage.png"] = lambda path: save_image(
-            montage_image(images, gap=2, scale=options.scale, zoom=zoom), path
-        )
+        writers["montage.png"] = lambda path: save_image(_montage(images, options, zoom), path)
     H = run.result.H
     if is_out_of_core(H) and (options.extras or dataset.grid is not None):
         raise ExportError("H is on the cluster, too large to be fetched; accepted are exports that do without it")
@@ -139,7 +152,7 @@ def export_run(
     for name in options.extras:
         if name not in EXTRAS:
             raise ExportError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')
-        writers |= EXTRAS[name].make(dataset, run, FigureStyle(options.scale, options.zoom))
+        writers |= EXTRAS[name].make(dataset, run, FigureStyle(options.scale, options.zoom, check))
     arrays = arrays_of(run)
     if arrays:
         writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
@@ -147,10 +160,30 @@ def export_run(
     writers[SCRIPT] = lambda path: path.write_text(script, encoding="ascii")
     content = describe(dataset, run, [*writers, RUN])
     writers[RUN] = lambda path: write_json(path, content)
-    return write_together(directory, writers)
+    return write_together(directory, writers, count)
 
 
-def write_together(directory: Path, writers: Mapping[str, Callable[[Path], object]]) -> list[Path]:
+def _coloured(grey: Array, palette: bytes) -> Array:
+    """Greys in the colours of a palette; colours of their own stay."""
+    if not palette or grey.ndim == 3:
+        return grey
+    return np.frombuffer(palette, np.uint8).reshape(256, 3)[grey]
+
+
+def _montage(images: Array, options: ExportOptions, zoom: int) -> Array:
+    """All basis images in one, in the order and colours of the options; lines between them stay grey."""
+    if options.order is not None:
+        images = images[list(options.order)]
+    grey = montage_image(images, gap=2, scale=options.scale, zoom=zoom)
+    coloured = _coloured(grey, options.palette)
+    if coloured is not grey:
+        coloured[montage_image(np.zeros_like(images), gap=2, zoom=zoom) > 0] = GAP_LEVEL
+    return coloured
+
+
+def write_together(
+    directory: Path, writers: Mapping[str, Callable[[Path], object]], before_each: Callable[[], None] = lambda: None
+) -> list[Path]:
     """Write several files into `directory`, all or none: first under temporary names, then renamed in order.
 
     Files of an earlier export that this one lacks are removed: an old basis image beside new ones would lie.
@@ -170,6 +203,7 @@ def write_together(directory: Path, writers: Mapping[str, Callable[[Path], objec
             complete(directory)
             with staging_folder(directory) as new:
                 for name, write in writers.items():
+                    before_each()
                     (new / name).parent.mkdir(parents=True, exist_ok=True)
                     _write(write, new / name)
                 swap(directory, new, list(writers), _former_files(directory, list(writers)))

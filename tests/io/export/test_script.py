@@ -9,8 +9,13 @@ import pytest
 from making import pictures
 
 import gsp_studio as gs
+from gsp_studio.io.atomic import ExportError
+from gsp_studio.io.export import script
+from gsp_studio.io.export.figures import FigureStyle
+from gsp_studio.io.export.html_report import report_of
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.export.run_folder import export_run
+from gsp_studio.io.export.script import script_of, text_of_run
 from gsp_studio.io.run_record import ExportedRun
 
 
@@ -101,3 +106,57 @@ def test_a_run_that_held_entries_out_beside_a_mask(tmp_path, dataset):
     exported(tmp_path / "out", dataset, params, mask=mask)
     assert "held_out=0.04" in (tmp_path / "out" / "repeat.py").read_text(encoding="ascii")
     assert "the factors are the same to the last bit" in repeated(tmp_path / "out").stdout
+
+
+class TestTextAlone:
+    """The run as a text for a cell of a notebook."""
+
+    @pytest.fixture
+    def steered(self, dataset):
+        """A run with weights, a start, a mask and steps of its own."""
+        rng = np.random.default_rng(0)
+        m, n = dataset.X.shape
+        init = (rng.random((m, 4), np.float32), rng.random((4, n), np.float32))
+        weights = np.linspace(0.5, 1, m)
+        params = gs.Params(rank=4, method="wsnmf", sparsity=0.5, max_iter=6, init=init, weights=weights)
+        steps = ((2, replace(params, sparsity=0.7, weights=weights[::-1].copy())), (4, gs.Split(1)))
+        mask = rng.random((m, n)) < 0.1
+        steering = {n_iter: [change] for n_iter, change in steps}
+        result = gs.factorize(dataset.X, params, gs.get_backend("cpu", threads=1), mask=mask, steering=steering)
+        return ExportedRun(result=result, start=params, interventions=steps, backend="cpu", threads=1, mask=mask)
+
+    def test_it_runs_without_a_file_of_its_own_in_any_folder(self, tmp_path, dataset, steered, monkeypatch):
+        text = text_of_run(dataset, steered)
+        assert "inputs.npz" not in text
+        assert "__file__" not in text
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        names: dict[str, object] = {"__name__": "__main__"}
+        exec(text, names)  # as a notebook does: there is no __file__
+        np.testing.assert_array_equal(names["result"].W, steered.result.W)
+        np.testing.assert_array_equal(names["result"].H, steered.result.H)
+
+    def test_the_data_are_named_from_the_root(self, tmp_path, steered, monkeypatch):
+        (tmp_path / "a" / "b").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / "a" / "b")
+        relative = gs.load_dataset("../../stäck.npy")
+        for text in (text_of_run(relative, steered), script_of(relative, steered)):
+            assert ascii(str(tmp_path / "stäck.npy")) in text
+            assert ".." not in text.split("gs.load_dataset")[1].split(")")[0]
+
+    def test_arrays_that_are_too_large_are_refused_with_the_remedy(self, dataset, steered, monkeypatch):
+        monkeypatch.setattr(script, "_MOST_BYTES", 1000)
+        with pytest.raises(ExportError, match=r"too much for a text.*export the run"):
+            text_of_run(dataset, steered)
+
+
+def test_the_report_says_which_parameters_changed(dataset):
+    params = gs.Params(rank=3, sparsity=0.5, max_iter=6)
+    changes = ((2, replace(params, sparsity=0.7)), (3, gs.Split(0)), (4, replace(params, rank=4, sparsity=0.6)))
+    steering = {n: [change] for n, change in changes}
+    result = gs.factorize(dataset.X, params, steering=steering)
+    run = ExportedRun(result=result, start=params, interventions=changes, reason="done")
+    text = report_of(dataset, run, FigureStyle())
+    for words in ("s 0.500 → 0.700", "basis 1 split", "s 0.700 → 0.600"):
+        assert words in text
+    assert "new parameters" not in text

@@ -16,7 +16,8 @@ pytest.importorskip("torch")
 def test_a_network_is_pruned_into_the_same_format(tmp_path, suffix, capsys):
     source, out = tmp_path / f"a{suffix}", tmp_path / "new" / f"b{suffix}"
     MAKERS[suffix](source)
-    assert main(["prune", str(source), "--sparsity", "0.8", "--group", "network", "--out", str(out)]) == 0
+    options = "--sparsity", "0.8", "--group", "network", "--values", "shrunken"
+    assert main(["prune", str(source), *options, "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "conv1.weight" in said
     assert "s = 0.800000" in said

@@ -128,15 +128,18 @@ def labelled_from(dataset: Dataset, classes: Sequence[str] | None = None) -> Lab
         raise DatasetError(
             f'{dataset.source} has images of class "{unknown}", which is not among {", ".join(known[:6])}'
         )
+    return LabelledImages(images_of(dataset), np.array([numbers[label] for label in labels], dtype=np.int64), known)
+
+
+def images_of(dataset: Dataset) -> Array:
+    """The images of a data set (n, channels, height, width), float32."""
     height, width = dataset.image_shape
     rows = np.asarray(dataset.X).T.astype(np.float32, copy=False)
     if dataset.order == "C":
         images = rows.reshape(-1, dataset.channels, height, width)
     else:
         images = rows.reshape(-1, dataset.channels, width, height).transpose(0, 1, 3, 2)
-    return LabelledImages(
-        np.ascontiguousarray(images), np.array([numbers[label] for label in labels], dtype=np.int64), known
-    )
+    return np.ascontiguousarray(images)
 
 
 def _classes_of(labels: Sequence[str]) -> tuple[str, ...]:

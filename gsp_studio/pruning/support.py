@@ -155,10 +155,10 @@ class Problem:
         if self.factors is not None:
             rows = rows * self.factors[number]
         if self.thresholds is None:
-            return rows / gain
+            return np.asarray(rows / gain)
         dear = layer.rows(self.thresholds[number], self.group.vectors).astype(np.float64)
         gains = 1.0 / (np.linalg.norm(dear, axis=1) - dear.min(axis=1))
-        return rows / (dear * gains[:, None])
+        return np.asarray(rows / (dear * gains[:, None]))
 
     def to_zeros(self, wanted: int) -> Found:
         """The group with exactly so many zeros: those that a growing multiplier takes first, the last of equal ones."""
@@ -283,18 +283,18 @@ def _shrunken(c: Array, thresholds: Array, kept: Array, offsets: Array) -> Array
     z = np.where(kept & (z == 0), np.finfo(np.float64).eps * c, z)  # of equal ones at the threshold
     norms = np.add.reduceat(z * z, starts)
     gains = np.divide(np.add.reduceat(c * z, starts), norms, out=np.zeros_like(norms), where=norms > 0)
-    return z * np.repeat(gains, lengths) * scale
+    return np.asarray(z * np.repeat(gains, lengths) * scale)
 
 
 def _sparsities(values: Array, thresholds: Array, offsets: Array) -> Array:
     """Weighted Hoyer sparsity of each vector, by weights in proportion to the thresholds; 1 for zeros alone."""
     starts = offsets[:-1]
     tops = np.maximum.reduceat(thresholds, starts)
-    w = thresholds / np.repeat(np.where(tops > 0, tops, 1.0), np.diff(offsets)) if tops.min() > 0 else np.ones_like(values)
+    w = thresholds / np.repeat(tops, np.diff(offsets)) if tops.min() > 0 else np.ones_like(values)
     norms, least = np.sqrt(np.add.reduceat(w * w, starts)), np.minimum.reduceat(w, starts)
     sums, squares = np.add.reduceat(w * values, starts), np.add.reduceat(values * values, starts)
     ratios = np.divide(sums, np.sqrt(squares), out=least.copy(), where=squares > 0)
-    return (norms - ratios) / (norms - least)
+    return np.asarray((norms - ratios) / (norms - least))
 
 
 def _missed(found: int, wanted: int) -> str:

@@ -156,7 +156,9 @@ def test_positions_across_filters_and_rows_as_vectors(network):
 
 
 def test_layers_are_left_out_by_module_and_by_pattern(network):
-    layers = layers_of({"stem.conv.weight": network[MIDDLE], "body.0.fc.weight": network[LINEAR], "head": network[CONV]})
+    layers = layers_of(
+        {"stem.conv.weight": network[MIDDLE], "body.0.fc.weight": network[LINEAR], "head": network[CONV]}
+    )
     for name, kept in [("stem", 2), ("body.*", 2), ("*.weight", 1), ("stem.conv.weight", 2), ("last", 2)]:
         assert len(project_layers(layers, 0.5, Grouping(exclude=(name,))).layers) == kept
     with pytest.raises(ValueError, match='no layer is called "ste"'):

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
@@ -132,7 +131,9 @@ class Images:
         assert self._labelled is not None
         shape = self._labelled.shape
         usual = "imagenet" if shape[0] == 3 else "none"
-        return f"{len(self._labelled.labels)} images of {self._args.images}, normalized: {self._args.normalize or usual}"
+        return (
+            f"{len(self._labelled.labels)} images of {self._args.images}, normalized: {self._args.normalize or usual}"
+        )
 
 
 def compare(checkpoint: Checkpoint, args: argparse.Namespace) -> int:

@@ -27,9 +27,7 @@ MOST = 512
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def input_norms(
-    checkpoint: Checkpoint, images: Array, normalization: Normalization | None = None
-) -> dict[str, Array]:
+def input_norms(checkpoint: Checkpoint, images: Array, normalization: Normalization | None = None) -> dict[str, Array]:
     """Root mean square of the activations that each input of a layer gets.
 
     Parameters
@@ -118,9 +116,7 @@ def batch_norms(
     model = network_of(checkpoint, images.shape[1:])
     set_weights(model, checkpoint, weights)
     settled(images, normalization)(model)
-    return {
-        name: buffer.numpy().copy() for name, buffer in model.named_buffers() if buffer.is_floating_point()
-    }
+    return {name: buffer.numpy().copy() for name, buffer in model.named_buffers() if buffer.is_floating_point()}
 
 
 def _batches(images: Array, normalization: Normalization | None) -> list[torch.Tensor]:

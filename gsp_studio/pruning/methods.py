@@ -47,6 +47,10 @@ METHODS: dict[str, Method] = {
     "lamp": Method("LAMP"),
     "hoyer": Method("Hoyer, each filter"),
 }
+#: Those whose training does not depend on the share of zeros.
+SHARED = ("cut", "control")
+#: Those that a recipe compares unless told otherwise.
+COMPARED = ("magnitude", "gradual", "lamp", "control", "gsp", "cut")
 #: Those that prune a trained network at once and are offered for files.
 AT_ONCE = ("gsp", "magnitude", "lamp")
 

@@ -136,7 +136,9 @@ def places_in(
     for path, module, attribute, weight in _parameters(model):
         name = f"{path}.{attribute}" if path else attribute
         if isinstance(weight, nn.parameter.UninitializedParameter):
-            raise ValueError(f"layer {name} is lazy and has no shape yet; run the model on a batch once before pruning it")
+            raise ValueError(
+                f"layer {name} is lazy and has no shape yet; run the model on a batch once before pruning it"
+            )
         if weight.ndim < 2:
             continue
         if id(weight) in seen:
@@ -163,7 +165,9 @@ def places_in(
             raise ValueError(f'no layer is called "{told}", nor of that type; the layers are {known}')
     if not found:
         told = "; ".join(f"{array.name} is {array.reason}" for array in left[:3])
-        raise ValueError("the model has no layer to prune" + (f": {told}" if told else ": no weight of two or more axes"))
+        raise ValueError(
+            "the model has no layer to prune" + (f": {told}" if told else ": no weight of two or more axes")
+        )
     return found, left
 
 

@@ -14,7 +14,6 @@ from dataclasses import asdict, replace
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from torch import nn
 
 from gsp_studio.core.vectors import check_target

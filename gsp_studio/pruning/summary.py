@@ -48,7 +48,9 @@ class Summary:
         return "\n".join([f"{'layer':{width}}  {'shape':>18}  sparsity    zeros  emptied", *rows, total])
 
 
-def summary_of(layers: Sequence[Layer], shapes: dict[str, tuple[int, ...]], vectors: Vectors, is_frozen: bool) -> Summary:
+def summary_of(
+    layers: Sequence[Layer], shapes: dict[str, tuple[int, ...]], vectors: Vectors, is_frozen: bool
+) -> Summary:
     """The summary of some layers.
 
     Parameters

@@ -22,8 +22,9 @@ from gsp_studio.pruning.layers import Layer
 
 Array = npt.NDArray[Any]
 
-#: Of an input's importance, in units of the largest: what less active inputs count as.
-_LEAST_IMPORTANCE = 1e-6
+#: Of an input's importance, in units of the root mean square: less active inputs count as this, and more active ones as
+#: its inverse. Beyond, one dead input would decide the weighted sparsity of all vectors.
+_LEAST_IMPORTANCE = 0.25
 #: Power of a layer's root mean square that it is divided by for balanced shares: 0 is even shares, 1 thresholds that are
 #: relative to each layer. Settled on images that no figure in the documentation comes from.
 _BALANCE = 0.25
@@ -71,7 +72,7 @@ class Problem:
 
     @cached_property
     def thresholds(self) -> list[Array] | None:
-        """Weights of WGSP in each layer's shape: 1 on average over inputs, smaller where these matter more."""
+        """Weights of WGSP in each layer's shape: 1 for inputs of ordinary importance, smaller for those of more."""
         if all(layer.importance is None for layer in self.group.layers):
             return None
         return [_dearness(layer) for layer in self.group.layers]
@@ -81,7 +82,25 @@ class Problem:
         """Number that each layer is multiplied with before it is projected; None for the paper's shares."""
         if self.is_alone or self.grouping.shares == "paper":
             return None
-        return factors(self.group, self.grouping)
+        found = factors(self.group, self.grouping)
+        if self.thresholds is None:
+            return found
+        # The gain that the weighted projection has in place of 1 / (sqrt(n) - 1).
+        gains = [self._gains_of(number) for number in range(len(found))]
+        lengths = [layer.size // len(gain) for layer, gain in zip(self.group.layers, gains, strict=True)]
+        return [
+            factor * float(gain.mean()) * (np.sqrt(length) - 1.0)
+            for factor, gain, length in zip(found, gains, lengths, strict=True)
+        ]
+
+    def _gains_of(self, number: int) -> Array:
+        """The beta of each vector of a layer: ``1 / (||w|| - min w)``."""
+        layer = self.group.layers[number]
+        if self.thresholds is None:
+            rows = layer.rows(layer.weights, self.group.vectors)
+            return np.full(len(rows), 1.0 / (np.sqrt(rows.shape[1]) - 1.0))
+        dear = layer.rows(self.thresholds[number], self.group.vectors).astype(np.float64)
+        return np.asarray(1.0 / (np.linalg.norm(dear, axis=1) - dear.min(axis=1)))
 
     def input(self) -> tuple[Any, Any, Any]:
         """Vectors, WGSP weights and axis for the core: one layer as it lies, or several in one buffer of their own."""
@@ -151,14 +170,11 @@ class Problem:
         """Multipliers (vectors, length) at which the weights of a layer fall below their threshold, float64."""
         layer = self.group.layers[number]
         rows = np.abs(layer.rows(layer.weights, self.group.vectors), dtype=np.float64)
-        gain = 1.0 / (np.sqrt(rows.shape[1]) - 1.0)
-        if self.factors is not None:
-            rows = rows * self.factors[number]
-        if self.thresholds is None:
-            return np.asarray(rows / gain)
-        dear = layer.rows(self.thresholds[number], self.group.vectors).astype(np.float64)
-        gains = 1.0 / (np.linalg.norm(dear, axis=1) - dear.min(axis=1))
-        return np.asarray(rows / (dear * gains[:, None]))
+        rows *= 1.0 if self.factors is None else self.factors[number]
+        rows /= self._gains_of(number)[:, None]
+        if self.thresholds is not None:
+            rows /= layer.rows(self.thresholds[number], self.group.vectors)
+        return np.asarray(rows)
 
     def to_zeros(self, wanted: int) -> Found:
         """The group with exactly so many zeros: those that a growing multiplier takes first, the last of equal ones."""
@@ -187,14 +203,12 @@ class Problem:
         """Thresholds of all entries (N,) in units of the weights themselves, float64."""
         flat = np.empty(self.group.size)
         for number, (layer, place) in enumerate(zip(self.group.layers, self.group.places, strict=True)):
-            rows = layer.rows(layer.weights, self.group.vectors)
             factor = 1.0 if self.factors is None else self.factors[number]
-            if self.thresholds is None:
-                flat[place] = mu / ((np.sqrt(rows.shape[1]) - 1.0) * factor)
-            else:
-                dear = layer.rows(self.thresholds[number], self.group.vectors).astype(np.float64)
-                gains = 1.0 / (np.linalg.norm(dear, axis=1) - dear.min(axis=1))
-                flat[place] = (mu * dear * gains[:, None] / factor).reshape(-1)
+            gains = mu * self._gains_of(number) / factor
+            dear: Any = 1.0
+            if self.thresholds is not None:
+                dear = layer.rows(self.thresholds[number], self.group.vectors)
+            flat[place].reshape(len(gains), -1)[...] = dear * gains[:, None]
         return flat
 
     def _flat_thresholds(self, dtype: npt.DTypeLike) -> Array:
@@ -268,8 +282,8 @@ def _dearness(layer: Layer) -> Array:
     top = float(a.max())
     if not np.isfinite(a).all() or a.min() < 0 or top <= 0:
         raise ValueError(f"the importance of the inputs of {layer.name} is not finite, >= 0 and somewhere > 0")
-    dear = 1.0 / layer.along_inputs(np.maximum(a / top, _LEAST_IMPORTANCE))
-    dear = dear / np.exp(np.mean(np.log(dear)))
+    active = (a / top) / np.sqrt(np.mean((a / top) ** 2))
+    dear = 1.0 / layer.along_inputs(np.clip(active, _LEAST_IMPORTANCE, 1.0 / _LEAST_IMPORTANCE))
     return np.ascontiguousarray(np.broadcast_to(dear, layer.shape), layer.weights.dtype)
 
 

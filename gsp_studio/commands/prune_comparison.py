@@ -124,7 +124,8 @@ class Images:
         if self._labelled is None or not is_jpeg(Path(self._args.images)):
             return []
         return [
-            "these images are JPEG: a network that was trained on lossless ones can lose ten points on them by that alone"
+            "these images are JPEG: a network that was trained on lossless ones can lose ten points on them "
+            "by that alone"
         ]
 
     def _where(self) -> str:

@@ -1,4 +1,4 @@
-"""Gradual magnitude pruning (Zhu and Gupta, 2017): the share of zeros rises along a cubic while the network is trained."""
+"""Gradual magnitude pruning (Zhu and Gupta, 2017): the share of zeros rises along a cubic in the course of training."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Zeros that stay zero, whatever updates the weights: in place, so that a model's state dict keeps its keys.
 
-A mask is applied at five doors: to gradients as they arrive, to weights after any step of an optimizer of PyTorch, before
-every forward pass of its module and of the model, after every `load_state_dict`, and before every `state_dict`. Momentum
-and weight decay so have nothing to move. Passes look at the weight's version first: where nothing has written since the
-last time, they cost nothing. Writes through ``.data`` have no version: the other doors hold these.
+A mask is applied at five doors: to gradients as they arrive, to weights after any step of an optimizer of PyTorch,
+before every forward pass of its module and of the model, after every `load_state_dict`, and before every `state_dict`.
+Momentum and weight decay so have nothing to move. Passes look at the weight's version first: where nothing has written
+since the last time, they cost nothing. Writes through ``.data`` have no version: the other doors hold these.
 """
 
 from __future__ import annotations

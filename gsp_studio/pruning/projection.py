@@ -270,8 +270,7 @@ def _assembled(problems: Sequence[Problem], made: Sequence[Found], targets: Sequ
     for problem, found, target in zip(problems, made, targets, strict=True):
         new = weights_of(problem.group, found)
         weights.update(new)
-        for layer in problem.group.layers:
-            reports.append(report_of(layer, new[layer.name], problem.group, target, found))
+        reports += [report_of(layer, new[layer.name], problem.group, target, found) for layer in problem.group.layers]
     return Pruned(weights, tuple(reports), s)
 
 

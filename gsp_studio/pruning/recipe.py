@@ -103,11 +103,14 @@ class Task:
     def described(self) -> dict[str, Any]:
         """Describe everything that its numbers depend on."""
         own = {} if self.method == DENSE else {"share": self.share, "grouping": asdict(self.plan.grouping)}
+        schedule = asdict(self.plan.schedule)
+        if self.method not in SHARED:
+            del schedule["sparsity"]  # which others do not look at
         return {
             "format": FORMAT,
             "version": __version__,
             "model": self.plan.model,
-            "schedule": asdict(self.plan.schedule),
+            "schedule": schedule,
             "data": self.plan.data,
             "seed": self.seed,
             "method": self.method,

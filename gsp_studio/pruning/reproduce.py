@@ -192,7 +192,7 @@ def _plan(args: argparse.Namespace, train: LabelledSource, test: LabelledSource)
 
 
 def _with_best_sparsity(plan: Plan, args: argparse.Namespace, train: LabelledSource) -> Plan:
-    """The plan with the sparsity whose network is best after its cut and fine-tuning, on images held out of training."""
+    """The plan with the sparsity whose network is best after cut and fine-tuning, on images held out of training."""
     from gsp_studio.pruning.images import LabelledImages, split
     from gsp_studio.pruning.recipe import RUNS, run_all
     from gsp_studio.pruning.training import make_sets

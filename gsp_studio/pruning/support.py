@@ -2,8 +2,8 @@
 
 A weight c_ij of vector i survives the projection while ``|c_ij| > mu beta_i w_ij`` (`core.projection`). Pruning takes
 this support from the projection and, unless told otherwise, keeps the weights on it as they are: what the projection
-shrinks is accuracy. A vector whose weights are all below its threshold is emptied. An emptied vector and one of a single
-weight both have sparsity 1, so the average is attained either way.
+shrinks costs accuracy. A vector whose weights are all below its threshold is emptied. An emptied vector and one of a
+single weight both have sparsity 1, so the average is attained either way.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Array = npt.NDArray[Any]
 #: Of an input's importance, in units of the root mean square: less active inputs count as this, and more active ones as
 #: its inverse. Beyond, one dead input would decide the weighted sparsity of all vectors.
 _LEAST_IMPORTANCE = 0.25
-#: Power of a layer's root mean square that it is divided by for balanced shares: 0 is even shares, 1 thresholds that are
-#: relative to each layer. Settled on images that no figure in the documentation comes from.
+#: Power of a layer's root mean square that it is divided by for balanced shares: 0 is even shares, 1 thresholds that
+#: are relative to each layer. Settled on images that no figure in the documentation comes from.
 _BALANCE = 0.25
 
 
@@ -224,8 +224,8 @@ def factors(group: Group, grouping: Grouping) -> list[float]:
 
     The paper's projection takes weights below ``mu / (sqrt(n) - 1)``, n the length of the vector: small layers lose
     most. Multiplied with ``beta = 1 / (sqrt(n) - 1)`` first, all layers have one threshold: "even" shares, those of
-    magnitude pruning. "balanced" divides a layer by the fourth root of its root mean square as well, a quarter of the way
-    from there to thresholds that are relative to each layer's own weights.
+    magnitude pruning. "balanced" divides a layer by the fourth root of its root mean square as well, a quarter of the
+    way from there to thresholds that are relative to each layer's own weights.
 
     Parameters
     ----------

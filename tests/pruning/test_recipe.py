@@ -352,7 +352,7 @@ def test_the_sparsity_is_chosen_on_images_held_out(tmp_path, capsys):
     assert main([*command, "--shares", "0.9", "--compare", "cut", "--induce", "0.5,0.9"]) == 0
     said = capsys.readouterr()
     assert "s = 0.5: " in said.err
-    assert "on 284 images held out" in said.err
+    assert "on 287 images held out" in said.err
     assert "before fine-tuning" in said.out
     chosen = json.loads((tmp_path / "recipe.json").read_text())["plan"]["schedule"]["sparsity"]
     found = {float(line.split()[2].rstrip(":")): line for line in said.err.splitlines() if line.startswith("s = ")}

@@ -73,16 +73,16 @@ def pruned_weights(method: str, layers: Sequence[Layer], zeros: float, grouping:
         By the names of layers, for those that the grouping does not leave out.
     """
     if method in ("gsp", "induced"):
-        chosen = replace(grouping, values="shrunken", keep_one=True) if method == "induced" else grouping
+        chosen = replace(grouping, values="shrunken") if method == "induced" else grouping
         return layers_to_zeros(layers, zeros, chosen).weights
     kept = [layer for group in groups_of(layers, grouping) for layer in group.layers]
     if method == "hoyer":
         return _each_vector(kept, zeros, grouping)
-    scores = lamp_scores if method == "lamp" else _magnitudes
+    scores = lamp_scores if method == "lamp" else magnitudes
     # The cut of the authors' code and gradual pruning compare all weights, whatever GSP's groups were.
     if grouping.scope == "network" or method in ("cut", "control", "gradual"):
-        return _smallest_dropped(kept, zeros, scores)
-    return {name: new for layer in kept for name, new in _smallest_dropped([layer], zeros, scores).items()}
+        return smallest_dropped(kept, zeros, scores)
+    return {name: new for layer in kept for name, new in smallest_dropped([layer], zeros, scores).items()}
 
 
 def prune_layers(method: str, layers: Sequence[Layer], zeros: float, grouping: Grouping) -> Pruned:
@@ -119,12 +119,14 @@ def lamp_scores(layer: Layer) -> Array:
     return scores
 
 
-def _magnitudes(layer: Layer) -> Array:
+def magnitudes(layer: Layer) -> Array:
     return np.asarray(np.abs(layer.weights).reshape(-1))
 
 
-def _smallest_dropped(layers: Sequence[Layer], zeros: float, scores: Callable[[Layer], Array]) -> dict[str, Array]:
-    """All but the weights of largest scores of some layers together set to zero; among equal ones the last go first."""
+def smallest_dropped(
+    layers: Sequence[Layer], zeros: float, scores: Callable[[Layer], Array] = magnitudes
+) -> dict[str, Array]:
+    """Weights of some layers together with a share of them, of the smallest scores, zero; of equal ones the last."""
     flat = np.concatenate([scores(layer) for layer in layers])
     dropped, _ = first_dropped(flat, math.ceil(zeros * flat.size))
     pieces = np.split(dropped, np.cumsum([layer.size for layer in layers])[:-1])

@@ -130,7 +130,6 @@ def places_in(
     found: list[Place] = []
     left: list[LeftAlone] = []
     seen: dict[int, str] = {}
-    shared: set[int] = set()
     tied = _tied(model)
     used: set[int] = set()
     for path, module, attribute, weight in _parameters(model):
@@ -142,7 +141,6 @@ def places_in(
         if weight.ndim < 2:
             continue
         if id(weight) in seen:
-            shared.add(id(weight))
             continue
         chosen = _matching(exclude, name, path, module, used)
         wanted = _matching(include, name, path, module, used)

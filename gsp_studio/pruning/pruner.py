@@ -7,7 +7,6 @@ nothing of the model changes its name, so optimizers, autocast, DataParallel and
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -19,14 +18,16 @@ from torch import nn
 from gsp_studio.core.vectors import check_target
 from gsp_studio.pruning import device, masks
 from gsp_studio.pruning.grouping import FIRST, LAST, Group, Grouping, Scope, Values, groups_of
-from gsp_studio.pruning.layers import Layer
-from gsp_studio.pruning.modules import Selector, inside, places_in
+from gsp_studio.pruning.layers import Layer, LeftAlone
+from gsp_studio.pruning.methods import smallest_dropped
+from gsp_studio.pruning.modules import Place, Selector, inside, places_in
 from gsp_studio.pruning.projection import layers_to_zeros
 from gsp_studio.pruning.summary import LayerState, Summary, summary_of
-from gsp_studio.pruning.support import Problem, first_dropped
+from gsp_studio.pruning.support import Problem
 
 __all__ = ["GSPPruner", "LayerState", "Summary", "ramp"]
 
+_SETTINGS = ("sparsity", "zeros", "every", "start")
 #: Target at an epoch.
 Schedule = Callable[[float], float]
 
@@ -120,22 +121,19 @@ class GSPPruner:
             raise ValueError(f"every is {every}; accepted is a whole number >= 1")
         self.every, self.start, self.schedule = every, start, schedule
         self.grouping = group if isinstance(group, Grouping) else Grouping(group)
-        self._induced = replace(self.grouping, values=while_training, keep_one=while_training == "shrunken")
+        self._induced = self._while_training(while_training)
         self.iterations = 0
         self._has_projected = self._has_moved = False
         self._model = inside(model)
         ends = tuple(name for name in exclude if name in (FIRST, LAST))
         if ends:
             self.grouping = replace(self.grouping, exclude=(*self.grouping.exclude, *map(str, ends)))
-            self._induced = replace(self._induced, exclude=self.grouping.exclude)
+            self._induced = self._while_training(while_training)
         places, left = places_in(model, [name for name in exclude if name not in ends], include)
         self._places = {place.name: place for place in places}
         self.left_out = tuple(left)
         groups_of(self._shapes(), self.grouping)  # raises now for wrong names
-        told = [f"{array.name} ({array.reason})" for array in left if array.reason != "excluded"]
-        if told:
-            more = f" and {len(told) - 6} more" if len(told) > 6 else ""
-            warnings.warn(f"not pruned: {', '.join(told[:6])}{more}; exclude= says so without this", stacklevel=2)
+        _tell_of(left)
 
     @property
     def is_frozen(self) -> bool:
@@ -211,11 +209,7 @@ class GSPPruner:
         layers = [layer for layer in self.layers() if layer.name in names]
         _refuse_nan(layers)
         for together in [layers] if scope == "global" else [[layer] for layer in layers]:
-            flat = np.concatenate([np.abs(layer.weights).reshape(-1) for layer in together])
-            dropped, _ = first_dropped(flat, math.ceil(share * flat.size))
-            parts = np.split(dropped, np.cumsum([layer.size for layer in together])[:-1])
-            for layer, part in zip(together, parts, strict=True):
-                self._places[layer.name].take(np.where(part.reshape(layer.shape), 0, layer.weights))
+            self._take(smallest_dropped(together, share))
         self._has_moved = False
         self.freeze_masks()
         return self.summary()
@@ -263,10 +257,7 @@ class GSPPruner:
         held = {name: self._mask(name) for name in self._places}
         return {
             "settings": {
-                "sparsity": self.sparsity,
-                "zeros": self.zeros,
-                "every": self.every,
-                "start": self.start,
+                **{name: getattr(self, name) for name in _SETTINGS},
                 "grouping": asdict(self.grouping),
                 "while_training": self._induced.values,
             },
@@ -291,12 +282,10 @@ class GSPPruner:
         settings = state.get("settings")
         if settings is not None:
             own = tuple((str(name), float(s)) for name, s in settings["grouping"]["own"])
-            given = {**settings["grouping"], "own": own, "exclude": tuple(settings["grouping"]["exclude"])}
-            self.grouping = Grouping(**given)
-            values: Values = settings["while_training"]
-            self._induced = replace(self.grouping, values=values, keep_one=values == "shrunken")
-            self.sparsity, self.zeros = settings["sparsity"], settings["zeros"]
-            self.every, self.start = settings["every"], settings["start"]
+            self.grouping = Grouping(**{**settings["grouping"], "own": own})
+            for name in _SETTINGS:
+                setattr(self, name, settings[name])
+            self._induced = self._while_training(settings["while_training"])
         self.unfreeze()
         self.iterations = int(state["iterations"])
         self._has_projected, self._has_moved = bool(state["has_projected"]), bool(state["has_moved"])
@@ -308,6 +297,11 @@ class GSPPruner:
     def layers(self) -> list[Layer]:
         """The layers as they are: views of the weights where these are in the processor's memory, else copies."""
         return [place.layer() for place in self._places.values()]
+
+    def _while_training(self, values: Values) -> Grouping:
+        """Grouping of `step`: for a sparsity the projection itself, which leaves every vector a weight."""
+        keep_one = self.grouping.keep_one or (self.sparsity is not None and values == "shrunken")
+        return replace(self.grouping, values=values, keep_one=keep_one)
 
     def _names(self) -> set[str]:
         """The layers that are pruned."""
@@ -338,29 +332,40 @@ class GSPPruner:
         assert self.sparsity is not None
         for group in groups_of(self._shapes(), grouping):
             target = fraction * (self.sparsity if group.own is None else group.own)
-            self._project_group(group, target, grouping)
-
-    def _project_group(self, group: Group, target: float, grouping: Grouping) -> None:
-        places = [self._places[layer.name] for layer in group.layers]
-        if grouping.values == "shrunken" and grouping.keep_one and all(place.groups == 1 for place in places):
-            axes = [layer.other_axes(group.vectors) for layer in group.layers]
-            try:
-                if len(places) == 1:
-                    device.project_rows(places[0].weight, target, axes[0])
-                    return
-                scales = device.factors_of([place.weight for place in places], axes, grouping)
-                if device.project_on_device([place.weight for place in places], axes, target, scales):
-                    return
-            except ValueError:
-                _refuse_nan([place.layer() for place in places])
-                raise
-        layers = tuple(place.layer() for place in places)
-        _refuse_nan(layers)
-        self._take(Problem(Group(layers, group.vectors, group.own), grouping).project(target).weights)
+            _project_group([self._places[layer.name] for layer in group.layers], group, target, grouping)
 
     def _take(self, weights: Mapping[str, Any]) -> None:
         for name, values in weights.items():
             self._places[name].take(values)
+
+
+def _project_group(places: Sequence[Place], group: Group, target: float, grouping: Grouping) -> None:
+    """Project weights where they live, as far as they are the projection's own; else through the host."""
+    if grouping.values == "shrunken" and grouping.keep_one and all(place.groups == 1 for place in places):
+        axes = [layer.other_axes(group.vectors) for layer in group.layers]
+        weights = [place.weight for place in places]
+        try:
+            if len(weights) == 1:
+                device.project_rows(weights[0], target, axes[0])
+                return
+            if device.project_on_device(weights, axes, target, device.factors_of(weights, axes, grouping)):
+                return
+        except ValueError:
+            _refuse_nan([place.layer() for place in places])
+            raise
+    layers = tuple(place.layer() for place in places)
+    _refuse_nan(layers)
+    new = Problem(Group(layers, group.vectors, group.own), grouping).project(target).weights
+    for place in places:
+        place.take(new[place.name])
+
+
+def _tell_of(left: Sequence[LeftAlone]) -> None:
+    """Warn of parameters that are left out without being named."""
+    told = [f"{array.name} ({array.reason})" for array in left if array.reason != "excluded"]
+    if told:
+        more = f" and {len(told) - 6} more" if len(told) > 6 else ""
+        warnings.warn(f"not pruned: {', '.join(told[:6])}{more}; exclude= says so without this", stacklevel=3)
 
 
 def _refuse_nan(layers: Sequence[Layer]) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.checkpoint import Checkpoint
-    from gsp_studio.pruning.grouping import Grouping
     from gsp_studio.pruning.projection import LayerReport
 
 _WIDEST = 48
@@ -174,17 +173,8 @@ def _list(checkpoint: Checkpoint, as_json: bool) -> int:
     return 0
 
 
-def grouping_of(args: argparse.Namespace) -> Grouping:
-    """The grouping that the arguments say."""
-    from gsp_studio.pruning.grouping import Grouping
-
-    return Grouping(
-        args.group, args.vectors, tuple(args.layer), args.exclude, args.values, args.keep_one, shares=args.shares
-    )
-
-
 def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
-    from gsp_studio.commands.prune_comparison import Images
+    from gsp_studio.commands.prune_comparison import Images, grouping_of
     from gsp_studio.io.dataset import one_line
     from gsp_studio.pruning.checkpoint import check_target, save_checkpoint
     from gsp_studio.pruning.grouping import FIRST, LAST, meant_by

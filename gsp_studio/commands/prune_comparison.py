@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
     from gsp_studio.pruning.accuracy import Normalization
     from gsp_studio.pruning.checkpoint import Checkpoint
+    from gsp_studio.pruning.grouping import Grouping
     from gsp_studio.pruning.layers import Layer
 
 Array = npt.NDArray[Any]
@@ -137,9 +138,17 @@ class Images:
         )
 
 
+def grouping_of(args: argparse.Namespace) -> Grouping:
+    """The grouping that the arguments say."""
+    from gsp_studio.pruning.grouping import Grouping
+
+    return Grouping(
+        args.group, args.vectors, tuple(args.layer), args.exclude, args.values, args.keep_one, shares=args.shares
+    )
+
+
 def compare(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     """Print the accuracy of every method at every share of zeros, without fine-tuning; the exit code."""
-    from gsp_studio.commands.prune import grouping_of
     from gsp_studio.pruning.methods import prune_layers
 
     images = Images(checkpoint, args)

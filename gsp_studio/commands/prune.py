@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.checkpoint import Checkpoint
@@ -81,6 +81,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="images as in training: ImageNet's mean and deviation (colours), from -1 to 1, from 0 to 1 (grey)",
     )
     parser.add_argument("--out", metavar="FILE", help="the pruned network; without, the layers are listed")
+    parser.add_argument(
+        "--compact",
+        metavar="FILE",
+        help="also a .safetensors without neurons that do nothing, of chains of linear layers: the same outputs",
+    )
+    parser.add_argument(
+        "--sparse", metavar="FILE", help="also a .safetensors with matrices as sparse rows, for pruning.load_sparse"
+    )
     parser.add_argument("--force", action="store_true", help="replace a file that has the name of --out")
     parser.add_argument("--json", action="store_true", help="the report as JSON on stdout")
     parser.set_defaults(command=run)
@@ -177,10 +185,13 @@ def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     from gsp_studio.commands.prune_comparison import Images, grouping_of
     from gsp_studio.io.dataset import one_line
     from gsp_studio.pruning.checkpoint import check_target, save_checkpoint
+    from gsp_studio.pruning.compact import save_compact, save_sparse
     from gsp_studio.pruning.grouping import FIRST, LAST, meant_by
     from gsp_studio.pruning.methods import prune_layers
     from gsp_studio.pruning.projection import project_layers
     from gsp_studio.pruning.report import check_report, describe, write_report
+    from gsp_studio.pruning.sizes import file_sizes, places_of, sizes_of
+    from gsp_studio.pruning.sizes import told as told_sizes
 
     out = Path(args.out)
     grouping = grouping_of(args)
@@ -199,9 +210,16 @@ def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
             target = 0.0 if args.sparsity is None else args.sparsity
             pruned, asked = project_layers(layers, target, grouping), {"sparsity": target}
     accuracies = images.accuracies(pruned.weights)
+    arrays = _smaller(checkpoint, pruned.weights, args)
     out.parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(checkpoint, out, pruned.weights, images.statistics(pruned.weights))
-    described = describe(checkpoint, pruned, grouping, asked, {"method": args.method, **images.described(accuracies)})
+    for path, values in arrays.items():
+        (save_compact if str(path) == args.compact else save_sparse)(path, values)
+    sizes = sizes_of(checkpoint.layers, pruned.weights, places_of(checkpoint))
+    files = {path.name: file_sizes(path) for path in (out, *arrays)}
+    more = {"method": args.method, **images.described(accuracies), "sizes": sizes.described()}
+    more["files"] = {name: {"bytes": whole, "gzipped": packed} for name, (whole, packed) in files.items()}
+    described = describe(checkpoint, pruned, grouping, asked, more)
     report = write_report(out.parent, out.name, described)
     words = sys.stderr if args.json else sys.stdout
     if args.json:
@@ -221,8 +239,28 @@ def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     print(f"{at}{pruned.zeros:.2%} zeros in {len(pruned.layers)} layers", file=words)
     for line in images.told(accuracies):
         print(line, file=words)
-    print(f"{out} and {report.name}", file=words)
+    for line in told_sizes(sizes, files.pop(out.name)):
+        print(line, file=words)
+    for name, (whole, packed) in files.items():
+        print(f"{name}: {whole / 1000:,.1f} kB, {packed / 1000:,.1f} kB gzipped", file=words)
+    print(f"{', '.join(map(str, (out, *arrays)))} and {report.name}", file=words)
     return 0
+
+
+def _smaller(checkpoint: Checkpoint, weights: dict[str, Any], args: argparse.Namespace) -> dict[Path, dict[str, Any]]:
+    """The arrays of the further files that were asked for; raises before anything is written."""
+    from gsp_studio.pruning.compact import arrays_of, compacted
+
+    found = {}
+    for name, make in ((args.compact, compacted), (args.sparse, dict)):
+        if name is not None:
+            path = Path(name)
+            if path.exists() and not args.force:
+                raise ValueError(f"{path} exists; accepted are another name, or --force to replace it")
+            if path.suffix != ".safetensors":
+                raise ValueError(f"{path} does not end in .safetensors, as this format asks")
+            found[path] = make(arrays_of(checkpoint, weights))
+    return found
 
 
 def _tell(layers: Sequence[LayerReport], words: TextIO) -> None:

@@ -66,7 +66,7 @@ def regrouped(networks: NetworkSession, **changes: Any) -> None:
 
 
 def expected(name: str, s: float) -> np.ndarray:
-    """A layer on the support of its projection by the function of the library; vectors below their threshold are empty."""
+    """A layer on the support of its projection, by the function of the library; some vectors are emptied."""
     values = nets.weights()[name]
     rows = values.reshape(len(values), -1)
     projection = gs.group_sparse_projection(rows.T, s)

@@ -264,7 +264,7 @@ class GSPPruner:
             "iterations": self.iterations,
             "has_projected": self._has_projected,
             "has_moved": self._has_moved,
-            "masks": {name: mask.dropped.cpu() for name, mask in held.items() if mask is not None},
+            "masks": {name: mask.dropped.cpu().clone() for name, mask in held.items() if mask is not None},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -191,10 +191,53 @@ def test_a_pass_writes_nothing_where_no_weight_has_moved(monkeypatch):
     model(x).sum().backward()
     optimizer.step()
     model(x)
-    assert len(written) == 4  # the gradient and the weight of each layer, once a step
+    assert len(written) == 6  # gradient, momentum and weight of each layer, at the first step
     with torch.inference_mode():
         model(x)
-    assert len(written) == 4
+    assert len(written) == 6
+    optimizer.zero_grad()
+    model(x).sum().backward()
+    optimizer.step()
+    model(x)
+    assert len(written) == 8  # then gradients alone
+    assert pruner.summary().zeros == pytest.approx(0.8, abs=1e-3)
+
+
+@pytest.mark.parametrize("disturb", ["gradient", "momentum", "state", "new optimizer"])
+def test_what_could_move_a_zero_is_met(disturb):
+    """Between the gradient and the step, or by a state from before the freeze."""
+    model, x = plain(), torch.randn(5, 16)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+
+    def step(change=None):
+        optimizer.zero_grad()
+        model(x).pow(2).sum().backward()
+        if change is not None:
+            change()
+        optimizer.step()
+
+    step()
+    old = copy.deepcopy(optimizer.state_dict())
+    pruner = GSPPruner(model, zeros=0.8)
+    pruner.single_shot()
+    pruner.freeze_masks()
+    held = zeros_of(model, names(pruner))
+    step()
+    step()
+    changes = {
+        "gradient": lambda: model[0].weight.grad.add_(1.0),
+        "momentum": lambda: model[0].weight.grad.mul_(0.5),
+        "state": lambda: optimizer.load_state_dict(old),
+        "new optimizer": lambda: None,
+    }
+    if disturb == "new optimizer":
+        optimizer = torch.optim.RMSprop(model.parameters(), 0.01, momentum=0.9)
+    for _ in range(2):
+        step(changes[disturb])
+        for name, where in held.items():
+            assert torch.all(dict(model.named_parameters())[name][where] == 0)
+    step()
+    assert pruner.summary().zeros == pytest.approx(0.8, abs=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-_JPEG = (".jpg", ".jpeg")
-#: Files of a folder that are looked at for being JPEG.
-_LOOKED_AT = 200
-
 
 class Images:
     """Images of a command: those to evaluate on, and those to calibrate with.
@@ -122,12 +118,9 @@ class Images:
 
     def cautions(self) -> list[str]:
         """A line where the images are compressed with loss."""
-        if self._labelled is None or not is_jpeg(Path(self._args.images)):
-            return []
-        return [
-            "these images are JPEG: a network that was trained on lossless ones can lose ten points on them "
-            "by that alone"
-        ]
+        from gsp_studio.pruning.images import JPEG_CAUTION, is_jpeg
+
+        return [JPEG_CAUTION] if self._labelled is not None and is_jpeg(Path(self._args.images)) else []
 
     def _where(self) -> str:
         assert self._labelled is not None
@@ -192,26 +185,6 @@ def compare(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     for line in images.cautions():
         print(line)
     return 0
-
-
-def is_jpeg(path: Path) -> bool:
-    """Whether images at a path are JPEG files, by the names of the first of them."""
-    if path.is_dir():
-        names = [entry.suffix.lower() for entry, _ in zip(path.rglob("*.*"), range(_LOOKED_AT), strict=False)]
-        return any(name in _JPEG for name in names)
-    if path.suffix.lower() == ".zip":
-        import zipfile
-
-        with zipfile.ZipFile(path) as archive:
-            return any(name.lower().endswith(_JPEG) for name in archive.namelist()[:_LOOKED_AT])
-    if path.suffix.lower() in (".tar", ".xz", ".gz", ".tgz", ".bz2"):
-        import tarfile
-
-        if not tarfile.is_tarfile(path):
-            return False
-        with tarfile.open(path) as archive:
-            return any(info.name.lower().endswith(_JPEG) for info, _ in zip(archive, range(_LOOKED_AT), strict=False))
-    return path.suffix.lower() in _JPEG
 
 
 def _loaded(checkpoint: Checkpoint, path: Path) -> Dataset:

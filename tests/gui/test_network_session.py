@@ -18,10 +18,9 @@ import pytest
 from handling import Listener, settle, threads_of_sessions, wait_until
 from PySide6.QtWidgets import QApplication
 
-import gsp_studio as gs
 from gsp_studio.gui.network import compute, session
 from gsp_studio.gui.network.session import NetworkSession
-from gsp_studio.gui.network.state import NetworkSettings, ZerosCurve
+from gsp_studio.gui.network.state import ZerosCurve
 from gsp_studio.pruning import Grouping, open_checkpoint, project_weights
 
 SIGNALS = ("checkpointChanged", "openFailed", "shownChanged", "saved", "failed")
@@ -66,13 +65,8 @@ def regrouped(networks: NetworkSession, **changes: Any) -> None:
 
 
 def expected(name: str, s: float) -> np.ndarray:
-    """A layer on the support of its projection, by the function of the library; some vectors are emptied."""
-    values = nets.weights()[name]
-    rows = values.reshape(len(values), -1)
-    projection = gs.group_sparse_projection(rows.T, s)
-    tops = np.abs(rows).max(axis=1) * (np.sqrt(rows.shape[1]) - 1)
-    support = (projection.values.T != 0) & (tops > projection.mu)[:, None]
-    return np.where(support, rows, 0).reshape(values.shape)
+    """A layer pruned for itself, by the function of the library."""
+    return project_weights({name: nets.weights()[name]}, s).weights[name]
 
 
 class TestOpening:
@@ -411,20 +405,3 @@ class TestSaving:
         wait_until(lambda: heard["failed"])
         assert "is the network itself" in heard["failed"][0][0]
         assert heard["saved"] == []
-
-
-def test_jpeg_images_are_told(tmp_path: Path) -> None:
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    np.savez(tmp_path / "a.npz", **{"fc.weight": rng.normal(size=(2, 16)).astype(np.float32)})
-    for k in range(6):
-        folder = tmp_path / "photos" / str(k % 2)
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 256, (4, 4), np.uint8)).save(folder / f"{k}.jpg")
-    checkpoint = open_checkpoint(tmp_path / "a.npz")
-    choice = NetworkSettings(0.5)
-    path, words = compute.sorted_path(checkpoint, choice), []
-    found = compute.accuracies(checkpoint, path, choice, "fc.weight", tmp_path / "photos", lambda: False, words.append)
-    next(found)
-    assert "these images are JPEG" in words[0]

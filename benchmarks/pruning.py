@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from benchmarks.timing import Row
-from gsp_studio.pruning import Grouping, NetworkPath
+from gsp_studio.pruning import Grouping, GSPPruner, NetworkPath
 from gsp_studio.pruning.projection import layers_of, layers_to_zeros, project_layers
 
 TARGET = 0.8
@@ -41,7 +42,71 @@ def rows(quick: bool) -> list[Row]:
             Row("resnet50_to_zeros", median(lambda: layers_to_zeros(layers, 0.9, grouping), 3), "s, 90 % zeros")
         )
         found.append(Row("resnet50_path", median(lambda: NetworkPath(layers, grouping), 1), "s, sorted for the slider"))
+    return [*found, *frozen_rows(25 if quick else 200), *sparse_rows(50 if quick else 300)]
+
+
+def frozen_rows(repeats: int) -> list[Row]:
+    """Training steps and passes of a model whose zeros are held, against the same model without, by pairs."""
+    import torch
+    from torch.nn import functional
+
+    from gsp_studio.pruning.models import make_model
+
+    found = []
+    for name, shape, batch in (("lenet300", (1, 28, 28), 64), ("resnet20", (3, 32, 32), 128)):
+        dense, frozen = make_model(name, shape, 10, 0), make_model(name, shape, 10, 0)
+        pruner = GSPPruner(frozen, zeros=0.9, group="network")
+        pruner.single_shot()
+        pruner.freeze_masks()
+        x, y = torch.randn(batch, *shape), torch.randint(0, 10, (batch,))
+        optimizers = {
+            model: torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
+            for model in (dense, frozen)
+        }
+
+        def step(model: torch.nn.Module, optimizers=optimizers, x=x, y=y) -> None:
+            optimizers[model].zero_grad()
+            functional.cross_entropy(model(x), y).backward()
+            optimizers[model].step()
+
+        def forward(model: torch.nn.Module, x=x) -> None:
+            with torch.inference_mode():
+                model(x)
+
+        count = repeats if name == "lenet300" else max(5, repeats // 8)
+        for act, words, goal in ((step, "step", 1.15), (forward, "pass", 1.05)):
+            ratio = paired(partial(act, dense), partial(act, frozen), count)
+            found.append(Row(f"{name}_frozen_{words}", ratio, f"x dense, batch {batch}", goal))
     return found
+
+
+def sparse_rows(repeats: int) -> list[Row]:
+    """A linear layer as sparse rows against the same one dense, for 64 images."""
+    from scipy import sparse
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1024, 64), dtype=np.float32)
+    found = []
+    for zeros in (0.9, 0.95, 0.98):
+        dense = rng.standard_normal((1024, 1024), dtype=np.float32)
+        dense[rng.random(dense.shape) < zeros] = 0
+        rows = sparse.csr_matrix(dense)
+        ratio = paired(lambda dense=dense: dense @ x, lambda rows=rows: rows @ x, repeats)
+        found.append(Row(f"sparse_rows_{zeros:g}", ratio, "x dense, 1024 x 1024, batch 64"))
+    return found
+
+
+def paired(usual: Callable[[], object], other: Callable[[], object], repeats: int) -> float:
+    """The median over pairs of the time of one call over that of another."""
+    usual(), other()
+    ratios = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        usual()
+        middle = time.perf_counter()
+        other()
+        ratios.append((time.perf_counter() - middle) / (middle - start))
+    return float(np.median(ratios))
 
 
 def resnet50(seed: int = 0) -> dict[str, np.ndarray]:

@@ -6,10 +6,11 @@ import argparse
 import json
 import math
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from gsp_studio.pruning.checkpoint import Checkpoint
@@ -28,22 +29,66 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     goal.add_argument(
         "--to-zeros", type=float, metavar="F", help="the smallest s that makes this fraction of weights 0"
     )
+    goal.add_argument(
+        "--compare", type=_numbers, metavar="LIST", help="accuracy on --images of all methods at these shares of zeros"
+    )
+    parser.add_argument(
+        "--method",
+        choices=["gsp", "magnitude", "lamp"],
+        default="gsp",
+        help="what chooses the weights that go: the projection (gsp), or with --to-zeros magnitudes or LAMP's scores",
+    )
     parser.add_argument(
         "--group", choices=["layer", "network"], default="layer", help="each layer at s (layer), or all in one group"
     )
     parser.add_argument(
+        "--shares",
+        choices=["balanced", "even", "paper"],
+        default="balanced",
+        help="of layers in one group: balanced; one threshold for all (even); or the paper's, hard on small layers",
+    )
+    parser.add_argument(
+        "--values",
+        choices=["kept", "shrunken"],
+        default="kept",
+        help="weights that stay keep their values, or have the projection's, which are smaller",
+    )
+    parser.add_argument("--keep-one", action="store_true", help="leave every vector a weight; else filters may vanish")
+    parser.add_argument(
         "--vectors",
-        choices=["filters", "columns", "layers"],
+        choices=["filters", "rows", "columns", "positions", "layers"],
         default="filters",
-        help="a vector is a filter or row (filters), the weights of one input, or a whole layer",
+        help="a vector is a filter or row, the weights of one input, of one position across filters, or a whole layer",
     )
     parser.add_argument(
         "--layer", action="append", type=_own, default=[], metavar="NAME=S", help="a target of a layer's own"
     )
     parser.add_argument(
-        "--exclude", type=_names, default=(), metavar="LIST", help="layers left as they are: names, first, last"
+        "--exclude",
+        type=_names,
+        default=(),
+        metavar="LIST",
+        help="layers left as they are: names of them or of modules, patterns, first, last",
+    )
+    evaluation = parser.add_argument_group("accuracy and calibration, of known networks (images: any data set)")
+    evaluation.add_argument("--images", metavar="PATH", help="labelled images: accuracy before and after")
+    evaluation.add_argument("--calibrate", metavar="PATH", help="images, labelled or not, for the two options below")
+    evaluation.add_argument("--importance", action="store_true", help="weights of hardly active inputs go first (WGSP)")
+    evaluation.add_argument("--batch-norm", action="store_true", help="re-estimate the statistics of batch norms")
+    evaluation.add_argument(
+        "--normalize",
+        choices=["imagenet", "unit", "none"],
+        help="images as in training: ImageNet's mean and deviation (colours), from -1 to 1, from 0 to 1 (grey)",
     )
     parser.add_argument("--out", metavar="FILE", help="the pruned network; without, the layers are listed")
+    parser.add_argument(
+        "--compact",
+        metavar="FILE",
+        help="also a .safetensors without neurons that do nothing, of chains of linear layers: the same outputs",
+    )
+    parser.add_argument(
+        "--sparse", metavar="FILE", help="also a .safetensors with matrices as sparse rows, for pruning.load_sparse"
+    )
     parser.add_argument("--force", action="store_true", help="replace a file that has the name of --out")
     parser.add_argument("--json", action="store_true", help="the report as JSON on stdout")
     parser.set_defaults(command=run)
@@ -57,6 +102,13 @@ def _own(text: str) -> tuple[str, float]:
     except ValueError:
         pass  # said below
     raise argparse.ArgumentTypeError(f'"{text}" is not NAME=S, for example fc1.weight=0.9')
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'"{text}" is no list of numbers, for example 0.4,0.6,0.8') from None
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -74,13 +126,31 @@ def run(args: argparse.Namespace) -> int:
     from gsp_studio.pruning.checkpoint import open_checkpoint
 
     wants = args.sparsity is not None or args.to_zeros is not None or bool(args.layer)
-    if wants != (args.out is not None):
-        needed = "--out, the file to write" if wants else "--sparsity, --to-zeros or --layer"
-        raise ValueError(f"to prune a network, prune needs {needed}; with MODEL alone it lists the layers")
+    _check(args, wants)
     checkpoint = open_checkpoint(args.model)
+    if args.compare is not None:
+        from gsp_studio.commands.prune_comparison import compare
+
+        return compare(checkpoint, args)
     if not wants:
         return _list(checkpoint, args.json)
     return _prune(checkpoint, args)
+
+
+def _check(args: argparse.Namespace, wants: bool) -> None:
+    """Refuse arguments that do not go together."""
+    if args.compare is not None:
+        if args.images is None or args.out is not None:
+            raise ValueError("--compare needs --images, labelled images to evaluate on, and writes no --out")
+    elif wants != (args.out is not None):
+        needed = "--out, the file to write" if wants else "--sparsity, --to-zeros or --layer"
+        raise ValueError(f"to prune a network, prune needs {needed}; with MODEL alone it lists the layers")
+    if args.method != "gsp" and args.to_zeros is None and args.compare is None:
+        raise ValueError(f"--method {args.method} takes a share of zeros: --to-zeros F")
+    if (args.importance or args.batch_norm) and args.calibrate is None:
+        raise ValueError("--importance and --batch-norm need --calibrate, images to look at")
+    if args.importance and args.method != "gsp":
+        raise ValueError("--importance weights the projection; --method gsp has it alone")
 
 
 def _list(checkpoint: Checkpoint, as_json: bool) -> int:
@@ -112,27 +182,44 @@ def _list(checkpoint: Checkpoint, as_json: bool) -> int:
 
 
 def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
+    from gsp_studio.commands.prune_comparison import Images, grouping_of
     from gsp_studio.io.dataset import one_line
     from gsp_studio.pruning.checkpoint import check_target, save_checkpoint
-    from gsp_studio.pruning.grouping import FIRST, LAST, Grouping, meant_by
-    from gsp_studio.pruning.projection import project_checkpoint, to_zeros
+    from gsp_studio.pruning.compact import save_compact, save_sparse
+    from gsp_studio.pruning.grouping import FIRST, LAST, meant_by
+    from gsp_studio.pruning.methods import prune_layers
+    from gsp_studio.pruning.projection import project_layers
     from gsp_studio.pruning.report import check_report, describe, write_report
+    from gsp_studio.pruning.sizes import file_sizes, places_of, sizes_of
+    from gsp_studio.pruning.sizes import told as told_sizes
 
     out = Path(args.out)
-    grouping = Grouping(args.group, args.vectors, tuple(args.layer), args.exclude)
+    grouping = grouping_of(args)
     check_report(out.parent)
     if out.parent.is_dir():
         check_target(checkpoint, out)  # before the work, not after it
     if out.exists() and not args.force:
         raise ValueError(f"{out} exists; accepted are another --out, or --force to replace it")
-    if args.to_zeros is not None:
-        pruned, asked = to_zeros(checkpoint, args.to_zeros, grouping), {"to_zeros": args.to_zeros}
-    else:  # layers with targets of their own alone: the others are left as they are
-        target = 0.0 if args.sparsity is None else args.sparsity
-        pruned, asked = project_checkpoint(checkpoint, target, grouping), {"sparsity": target}
+    images = Images(checkpoint, args)
+    layers = images.weighted(checkpoint.layers)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        if args.to_zeros is not None:
+            pruned, asked = prune_layers(args.method, layers, args.to_zeros, grouping), {"to_zeros": args.to_zeros}
+        else:  # layers with targets of their own alone: the others are left as they are
+            target = 0.0 if args.sparsity is None else args.sparsity
+            pruned, asked = project_layers(layers, target, grouping), {"sparsity": target}
+    accuracies = images.accuracies(pruned.weights)
+    arrays = _smaller(checkpoint, pruned.weights, args)
     out.parent.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(checkpoint, out, pruned.weights)
-    described = describe(checkpoint, pruned, grouping, asked)
+    save_checkpoint(checkpoint, out, pruned.weights, images.statistics(pruned.weights))
+    for path, values in arrays.items():
+        (save_compact if str(path) == args.compact else save_sparse)(path, values)
+    sizes = sizes_of(checkpoint.layers, pruned.weights, places_of(checkpoint))
+    files = {path.name: file_sizes(path) for path in (out, *arrays)}
+    more = {"method": args.method, **images.described(accuracies), "sizes": sizes.described()}
+    more["files"] = {name: {"bytes": whole, "gzipped": packed} for name, (whole, packed) in files.items()}
+    described = describe(checkpoint, pruned, grouping, asked, more)
     report = write_report(out.parent, out.name, described)
     words = sys.stderr if args.json else sys.stdout
     if args.json:
@@ -141,14 +228,39 @@ def _prune(checkpoint: Checkpoint, args: argparse.Namespace) -> int:
     for status in sorted({layer.status for layer in pruned.layers} - {"the target is attained"}):
         names = [layer.name for layer in pruned.layers if layer.status == status]
         print(f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}: {status}", file=words)
+    for warning in told:
+        print(one_line(str(warning.message)), file=words)
     by = "the graph" if checkpoint.format == "onnx" else "the order of the file"
     for end in (FIRST, LAST):
         if end in args.exclude:
             meant = one_line(", ".join(meant_by(end, checkpoint.layers))) or "no layer"
             print(f"{end}, by {by}, and left as it is: {meant}", file=words)
-    print(f"s = {pruned.sparsity:.6f}, {pruned.zeros:.2%} zeros in {len(pruned.layers)} layers", file=words)
-    print(f"{out} and {report.name}", file=words)
+    at = "" if math.isnan(pruned.sparsity) else f"s = {pruned.sparsity:.6f}, "
+    print(f"{at}{pruned.zeros:.2%} zeros in {len(pruned.layers)} layers", file=words)
+    for line in images.told(accuracies):
+        print(line, file=words)
+    for line in told_sizes(sizes, files.pop(out.name)):
+        print(line, file=words)
+    for name, (whole, packed) in files.items():
+        print(f"{name}: {whole / 1000:,.1f} kB, {packed / 1000:,.1f} kB gzipped", file=words)
+    print(f"{', '.join(map(str, (out, *arrays)))} and {report.name}", file=words)
     return 0
+
+
+def _smaller(checkpoint: Checkpoint, weights: dict[str, Any], args: argparse.Namespace) -> dict[Path, dict[str, Any]]:
+    """The arrays of the further files that were asked for; raises before anything is written."""
+    from gsp_studio.pruning.compact import arrays_of, compacted
+
+    found = {}
+    for name, make in ((args.compact, compacted), (args.sparse, dict)):
+        if name is not None:
+            path = Path(name)
+            if path.exists() and not args.force:
+                raise ValueError(f"{path} exists; accepted are another name, or --force to replace it")
+            if path.suffix != ".safetensors":
+                raise ValueError(f"{path} does not end in .safetensors, as this format asks")
+            found[path] = make(arrays_of(checkpoint, weights))
+    return found
 
 
 def _tell(layers: Sequence[LayerReport], words: TextIO) -> None:

@@ -177,10 +177,14 @@ def _pack_list(x: Any, weights: Any) -> PackedVectors:
 
 
 def _pack_ragged(x: RaggedVectors, weights: Any) -> PackedVectors:
-    if weights is not None:
-        raise ValueError("weights are for arrays and lists; vectors in one buffer have none")
     _check_lengths(len(x.offsets) - 1, int(np.diff(x.offsets).min()))
-    return PackedVectors(x.values, x.offsets, None, x, None, False)
+    packed_weights = None
+    if weights is not None:
+        w = as_float("weights", weights)
+        if w.shape != x.values.shape:
+            raise ValueError(f"weights has shape {w.shape}; accepted is that of the buffer, {x.values.shape}")
+        packed_weights = _list_weights(np.split(w, x.offsets[1:-1]), np.diff(x.offsets).tolist(), x.values.dtype)
+    return PackedVectors(x.values, x.offsets, packed_weights, x, None, False)
 
 
 def _list_weights(weights: Any, lengths: list[int], dtype: npt.DTypeLike) -> Array | None:

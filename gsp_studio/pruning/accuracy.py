@@ -8,6 +8,7 @@ those of a network in `models`: a file of weights does not say what to do with t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,11 @@ _BATCH = 250
 _NONE: Normalization = ((0.0,), (1.0,))
 
 
+def usual_normalization(channels: int) -> Normalization:
+    """ImageNet's mean and deviation for colours, none for grey images."""
+    return IMAGENET if channels == 3 else _NONE
+
+
 class Evaluator:
     """Accuracy of a checkpoint on labelled images.
 
@@ -35,6 +41,8 @@ class Evaluator:
         Their classes in the order of the network's outputs.
     normalization : (means, deviations), optional
         Of each channel, as the network was trained with; by default ImageNet's for colours, and none for grey.
+    settle : callable, optional
+        Called with the PyTorch model after its weights were set: `calibration.settled` re-estimates batch norms.
 
     Raises
     ------
@@ -43,14 +51,22 @@ class Evaluator:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, images: LabelledSource, normalization: Normalization | None = None
+        self,
+        checkpoint: Checkpoint,
+        images: LabelledSource,
+        normalization: Normalization | None = None,
+        settle: Callable[[Any], None] | None = None,
     ) -> None:
         self._images = images
-        means, deviations = normalization or (IMAGENET if images.shape[0] == 3 else _NONE)
+        means, deviations = normalization or usual_normalization(images.shape[0])
         self._means = np.array(means, np.float32).reshape(1, -1, 1, 1)
         self._deviations = np.array(deviations, np.float32).reshape(1, -1, 1, 1)
-        make = onnx_scores if checkpoint.format == "onnx" else _torch_scores
-        self._scores = make(checkpoint, images)
+        if checkpoint.format != "onnx":
+            self._scores = _torch_scores(checkpoint, images, settle or (lambda model: None))
+        elif settle is None:
+            self._scores = onnx_scores(checkpoint, images)
+        else:
+            raise CheckpointError(f"{checkpoint.path} is an ONNX model; batch norms are re-estimated in PyTorch files")
 
     def accuracy(
         self, weights: Mapping[str, Array] | None = None, cancelled: Callable[[], bool] | None = None
@@ -102,26 +118,16 @@ def _inputs_of(layer: Layer) -> int:
 Score = Callable[[Array], Array]
 
 
-def _torch_scores(checkpoint: Checkpoint, images: LabelledSource) -> Callable[[Mapping[str, Array]], Score]:
+def _torch_scores(
+    checkpoint: Checkpoint, images: LabelledSource, settle: Callable[[Any], None]
+) -> Callable[[Mapping[str, Array]], Score]:
     import torch
 
-    from gsp_studio.pruning.models import model_for
-
-    stored = FORMATS[checkpoint.format].read(checkpoint.path)
-    state = {array.name: array.values.astype(np.float32) for array in stored if array.values is not None}
-    model = model_for(state, images.shape)
-    if model is None:
-        raise CheckpointError(
-            f"{checkpoint.path} is not one of the networks that can be evaluated on images of "
-            f"{' x '.join(map(str, images.shape))}; export it to ONNX, which says how it computes"
-        )
-    places = dict(model.named_parameters())
+    model = network_of(checkpoint, images.shape)
 
     def with_weights(weights: Mapping[str, Array]) -> Score:
-        with torch.no_grad():
-            for layer in checkpoint.layers:
-                values = np.array(weights.get(layer.name, layer.weights), np.float32)
-                places[layer.name].copy_(torch.from_numpy(values))
+        set_weights(model, checkpoint, weights)
+        settle(model)
 
         def score(batch: Array) -> Array:
             with torch.inference_mode():
@@ -130,3 +136,41 @@ def _torch_scores(checkpoint: Checkpoint, images: LabelledSource) -> Callable[[M
         return score
 
     return with_weights
+
+
+def network_of(checkpoint: Checkpoint, shape: tuple[int, int, int]) -> Any:
+    """The PyTorch model of a checkpoint that is one of the known networks, with its weights.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    shape : (channels, height, width)
+        Of the images that it sees.
+
+    Raises
+    ------
+    CheckpointError
+        A network that is not known.
+    """
+    from gsp_studio.pruning.models import model_for
+
+    stored = FORMATS[checkpoint.format].read(checkpoint.path)
+    state = {array.name: array.values.astype(np.float32) for array in stored if array.values is not None}
+    model = model_for(state, shape) if checkpoint.format != "onnx" else None
+    if model is None:
+        raise CheckpointError(
+            f"{checkpoint.path} is not one of the networks that can be evaluated on images of "
+            f"{' x '.join(map(str, shape))}; export it to ONNX, which says how it computes"
+        )
+    return model
+
+
+def set_weights(model: Any, checkpoint: Checkpoint, weights: Mapping[str, Array]) -> None:
+    """Set the layers of a known network to new weights, and the others to those of its file."""
+    import torch
+
+    places = dict(model.named_parameters())
+    with torch.no_grad():
+        for layer in checkpoint.layers:
+            values = np.array(weights.get(layer.name, layer.weights), np.float32)
+            places[layer.name].copy_(torch.from_numpy(values))

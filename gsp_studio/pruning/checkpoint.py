@@ -134,7 +134,12 @@ def _judge(array: StoredArray) -> tuple[Layer | None, str]:
     return layer_of(array.name, array.values, array.key, array.dtype, array.output_axis), ""
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], weights: Mapping[str, Array]) -> None:
+def save_checkpoint(
+    checkpoint: Checkpoint,
+    path: str | os.PathLike[str],
+    weights: Mapping[str, Array],
+    others: Mapping[str, Array] | None = None,
+) -> None:
     """Write the file of a network with other weights: the same format, keys, types and everything else.
 
     Parameters
@@ -144,6 +149,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], weight
         Another file than the checkpoint's; its folder has to be there.
     weights : mapping of str to ndarray
         By the names of layers, of their shapes; layers that are not named stay as they are.
+    others : mapping of str to ndarray, optional
+        New values of floating arrays that are no layers, by name: statistics of batch norms.
 
     Raises
     ------
@@ -165,6 +172,13 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str], weight
         if not math.isfinite(float(np.sum(new, dtype=np.float64))):
             raise CheckpointError(f"the weights of {name} hold NaN or infinite values")
         values[layer.key] = new
+    if others:
+        stored = FORMATS[checkpoint.format].read(checkpoint.path)
+        keys = {array.name: array.key for array in stored if array.values is not None}
+        for name, new in others.items():
+            if name not in keys:
+                raise CheckpointError(f'{checkpoint.path} has no floating array "{name}"')
+            values[keys[name]] = new
     write = FORMATS[checkpoint.format].write
     write_whole(path, lambda temporary: write(checkpoint.path, temporary, values, path.name))
 

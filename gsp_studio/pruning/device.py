@@ -17,6 +17,8 @@ from torch import Tensor
 
 from gsp_studio.backends import available_backends, get_backend
 from gsp_studio.core.projection import group_sparse_projection
+from gsp_studio.pruning.grouping import Grouping
+from gsp_studio.pruning.support import factor_of
 
 _NATIVE = (torch.float32, torch.float64)
 
@@ -71,7 +73,20 @@ def backend_of(weight: Tensor) -> Any:
     return get_backend("cuda" if index == 0 else f"cuda:{index}")
 
 
-def project_on_device(weights: Sequence[Tensor], axes: Sequence[tuple[int, ...]], s: float) -> bool:
+def factors_of(weights: Sequence[Tensor], axes: Sequence[tuple[int, ...]], grouping: Grouping) -> list[float] | None:
+    """Factors of layers in one group as `support.factors` has them, computed where the weights live."""
+    if grouping.shares == "paper":
+        return None
+    lengths = [math.prod(weight.shape[axis] for axis in along) for weight, along in zip(weights, axes, strict=True)]
+    if grouping.shares == "even":
+        return [factor_of(length, 1.0) for length in lengths]
+    means = [float(weight.detach().double().square().mean().sqrt()) for weight in weights]
+    return [factor_of(length, mean) for length, mean in zip(lengths, means, strict=True)]
+
+
+def project_on_device(
+    weights: Sequence[Tensor], axes: Sequence[tuple[int, ...]], s: float, factors: Sequence[float] | None = None
+) -> bool:
     """Grouped sparse projection of CUDA tensors as one group, in place, without leaving their device.
 
     Parameters
@@ -82,6 +97,8 @@ def project_on_device(weights: Sequence[Tensor], axes: Sequence[tuple[int, ...]]
         Of each, that the entries of a vector run along.
     s : float
         Average Hoyer sparsity of all vectors.
+    factors : sequence of float, optional
+        What each is multiplied with before, and divided by after.
 
     Returns
     -------
@@ -99,14 +116,21 @@ def project_on_device(weights: Sequence[Tensor], axes: Sequence[tuple[int, ...]]
     backend = backend_of(weights[0])
     if backend is None or backend.remote is None:
         return False
-    for weight, new in zip(weights, _projected_on(backend, weights, axes, s), strict=True):
+    for weight, new in zip(weights, _projected_on(backend, weights, axes, s, factors), strict=True):
         with torch.no_grad():
             weight.copy_(new)
     return True
 
 
-def _projected_on(backend: Any, weights: Sequence[Tensor], axes: Sequence[tuple[int, ...]], s: float) -> list[Tensor]:
+def _projected_on(
+    backend: Any,
+    weights: Sequence[Tensor],
+    axes: Sequence[tuple[int, ...]],
+    s: float,
+    factors: Sequence[float] | None = None,
+) -> list[Tensor]:
     """New weights, on their device."""
+    scales = [1.0] * len(weights) if factors is None else factors
     device = weights[0].device
     views = [_vectors_of(weight.detach(), along) for weight, along in zip(weights, axes, strict=True)]
     if not all(bool(torch.isfinite(rows).all()) for rows in views):
@@ -118,12 +142,12 @@ def _projected_on(backend: Any, weights: Sequence[Tensor], axes: Sequence[tuple[
     with backend.scope():
         # An array of the backend's own kind, empty, which PyTorch sees and fills: the weights stay on the device.
         room = backend.remote.empty(int(offsets[-1]), dtype)
-        for rows, part in zip(views, _tensor_of(room, device).split(sizes), strict=True):
-            part.view(rows.shape).copy_(rows)
+        for rows, part, scale in zip(views, _tensor_of(room, device).split(sizes), scales, strict=True):
+            part.view(rows.shape).copy_(rows).mul_(scale)
         _wait(device)  # CuPy's stream does not wait for PyTorch's, nor the other way round
         values = backend.remote.project_there(room, offsets, s)
     _wait(device)
-    parts = _tensor_of(values, device).split(sizes)
+    parts = [part / scale for part, scale in zip(_tensor_of(values, device).split(sizes), scales, strict=True)]
     return [_weight_of(part, weight, along) for part, weight, along in zip(parts, weights, axes, strict=True)]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Literal
 
@@ -18,8 +19,12 @@ from gsp_studio.core.vectors import RaggedVectors, check_target
 from gsp_studio.pruning.layers import VECTORS, Layer, Vectors
 
 Scope = Literal["layer", "network"]
+Values = Literal["kept", "shrunken"]
+Shares = Literal["balanced", "even", "paper"]
 
 FIRST, LAST = "first", "last"
+VALUES: tuple[Values, ...] = ("kept", "shrunken")
+SHARES: tuple[Shares, ...] = ("balanced", "even", "paper")
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,20 @@ class Grouping:
     ----------
     scope : "layer" | "network"
         Every layer a group of its own, or one group over the whole network.
-    vectors : "filters" | "columns" | "layers"
-        A vector is a filter of a convolution or a row of a linear layer; the weights of one input; a whole layer.
+    vectors : "filters" | "rows" | "columns" | "positions" | "layers"
+        A vector is a filter of a convolution or a row of a linear layer (two words for the same); the weights of one
+        input; those at one position (input, row and column of the kernel) across all filters; a whole layer.
     own : tuple of (name, sparsity)
         Layers with a target of their own: each is a group for itself.
     exclude : tuple of str
-        Layers that are left as they are: names, "first", "last". A network whose graph branches can have several of
-        these, which are all meant.
+        Layers that are left as they are: names, those of modules around them, patterns such as "layer1.*", "first",
+        "last". A network whose graph branches can have several of the last two, which are all meant.
+    values : "kept" | "shrunken"
+        The weights that survive keep their values, or have those of the projection, which are smaller.
+    keep_one : bool
+        Whether every vector keeps at least one weight, as the projection of images does; else filters may vanish.
+    shares : "balanced" | "even" | "paper"
+        Of layers in one group over the network; see `support.factors`.
 
     Raises
     ------
@@ -48,12 +60,19 @@ class Grouping:
     vectors: Vectors = "filters"
     own: tuple[tuple[str, float], ...] = ()
     exclude: tuple[str, ...] = ()
+    values: Values = "kept"
+    keep_one: bool = False
+    shares: Shares = "balanced"
 
     def __post_init__(self) -> None:
         if self.scope not in ("layer", "network"):
             raise ValueError(f'group is "{self.scope}"; accepted are "layer" and "network"')
         if self.vectors not in VECTORS:
             raise ValueError(f'vectors is "{self.vectors}"; accepted are {", ".join(VECTORS)}')
+        if self.values not in VALUES:
+            raise ValueError(f'values is "{self.values}"; accepted are {", ".join(VALUES)}')
+        if self.shares not in SHARES:
+            raise ValueError(f'shares is "{self.shares}"; accepted are {", ".join(SHARES)}')
         for name, sparsity in self.own:
             check_target(sparsity, f"the sparsity of layer {name}")
 
@@ -65,7 +84,8 @@ class Group:
     Attributes
     ----------
     layers : tuple of Layer
-    vectors : "filters" | "columns" | "layers"
+    vectors : str
+        As `Grouping` has it.
     own : float or None
         Its own target; None: that of the network.
     """
@@ -99,7 +119,7 @@ class Group:
         """All vectors, one after another in a new buffer; float64 where one of the layers is."""
         dtype = np.result_type(*(layer.weights for layer in self.layers))
         flat = np.empty(self.size, dtype)
-        for layer, place in zip(self.layers, self._places(), strict=True):
+        for layer, place in zip(self.layers, self.places, strict=True):
             rows = layer.rows(layer.weights, self.vectors)
             flat[place].reshape(rows.shape)[...] = rows
         return RaggedVectors(flat, self.offsets)
@@ -107,7 +127,7 @@ class Group:
     def unpack(self, flat: Array) -> dict[str, Array]:
         """The values of a buffer by the names of the layers, in their shapes; views of it where the layout allows."""
         new = {}
-        for layer, place in zip(self.layers, self._places(), strict=True):
+        for layer, place in zip(self.layers, self.places, strict=True):
             others = layer.other_axes(self.vectors)
             counted = tuple(axis for axis in range(len(layer.shape)) if axis not in others)
             order = (*counted, *others)
@@ -115,7 +135,9 @@ class Group:
             new[layer.name] = values.transpose(np.argsort(order)).astype(layer.weights.dtype, copy=False)
         return new
 
-    def _places(self) -> list[slice]:
+    @cached_property
+    def places(self) -> list[slice]:
+        """Slice of the buffer of each layer."""
         ends = np.cumsum([layer.size for layer in self.layers]).tolist()
         return [slice(end - layer.size, end) for end, layer in zip(ends, self.layers, strict=True)]
 
@@ -141,7 +163,7 @@ def groups_of(layers: Sequence[Layer], grouping: Grouping) -> tuple[Group, ...]:
     names = {layer.name for layer in layers}
     own = dict(grouping.own)
     for name in (*own, *grouping.exclude):
-        if name not in names and name not in (FIRST, LAST):
+        if name not in (FIRST, LAST) and not meant_by(name, layers):
             known = ", ".join(sorted(names)[:6]) + (", ..." if len(names) > 6 else "")
             raise ValueError(f'no layer is called "{name}"; the layers are {known}')
     left_out = {meant for name in grouping.exclude for meant in meant_by(name, layers)}
@@ -161,12 +183,21 @@ def groups_of(layers: Sequence[Layer], grouping: Grouping) -> tuple[Group, ...]:
 
 
 def meant_by(name: str, layers: Sequence[Layer]) -> tuple[str, ...]:
-    """The names of the layers that a name stands for: "first", "last", or that of a layer."""
-    if name not in (FIRST, LAST) or any(layer.name == name for layer in layers):
+    """The names of the layers that a name stands for: "first", "last", that of a layer or a module, a pattern."""
+    if any(layer.name == name for layer in layers):
         return (name,)
+    if name not in (FIRST, LAST):
+        return tuple(layer.name for layer in layers if is_named(layer.name, name))
     if not any(layer.is_first or layer.is_last for layer in layers):
         return (layers[0 if name == FIRST else -1].name,) if layers else ()
     return tuple(layer.name for layer in layers if (layer.is_first if name == FIRST else layer.is_last))
+
+
+def is_named(layer: str, name: str) -> bool:
+    """Whether a name is that of a parameter, of a module around it, or a pattern of one of these."""
+    parts = layer.split(".")
+    around = [".".join(parts[:k]) for k in range(1, len(parts) + 1)]
+    return any(fnmatchcase(each, name) for each in around)
 
 
 def _has_vectors(layer: Layer, vectors: Vectors) -> bool:

@@ -25,6 +25,12 @@ from gsp_studio.io.images.image_set import natural_key, scan
 
 #: Mean and deviation of red, green and blue on ImageNet, which networks for colours are commonly trained with.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+JPEG_CAUTION = (
+    "these images are JPEG: a network that was trained on lossless ones can lose ten points on them by that alone"
+)
+_JPEG = (".jpg", ".jpeg")
+#: Files of a folder that are looked at for being JPEG.
+_LOOKED_AT = 200
 _PADDING = 4
 _WORKERS = 8
 
@@ -126,15 +132,18 @@ def labelled_from(dataset: Dataset, classes: Sequence[str] | None = None) -> Lab
         raise DatasetError(
             f'{dataset.source} has images of class "{unknown}", which is not among {", ".join(known[:6])}'
         )
+    return LabelledImages(images_of(dataset), np.array([numbers[label] for label in labels], dtype=np.int64), known)
+
+
+def images_of(dataset: Dataset) -> Array:
+    """The images of a data set (n, channels, height, width), float32."""
     height, width = dataset.image_shape
     rows = np.asarray(dataset.X).T.astype(np.float32, copy=False)
     if dataset.order == "C":
         images = rows.reshape(-1, dataset.channels, height, width)
     else:
         images = rows.reshape(-1, dataset.channels, width, height).transpose(0, 1, 3, 2)
-    return LabelledImages(
-        np.ascontiguousarray(images), np.array([numbers[label] for label in labels], dtype=np.int64), known
-    )
+    return np.ascontiguousarray(images)
 
 
 def _classes_of(labels: Sequence[str]) -> tuple[str, ...]:
@@ -273,3 +282,23 @@ def labelled_files(path: Path, side: int, classes: Sequence[str] | None = None) 
         raise DatasetError(f'{path} has images of class "{unknown}", which the images for training have not')
     numbers = {name: k for k, name in enumerate(known)}
     return LabelledFiles(files, np.array([numbers[name] for name in names], np.int64), known, side)
+
+
+def is_jpeg(path: Path) -> bool:
+    """Whether images at a path are JPEG files, by the names of the first of them."""
+    if path.is_dir():
+        names = [entry.suffix.lower() for entry, _ in zip(path.rglob("*.*"), range(_LOOKED_AT), strict=False)]
+        return any(name in _JPEG for name in names)
+    if path.suffix.lower() == ".zip":
+        import zipfile
+
+        with zipfile.ZipFile(path) as archive:
+            return any(name.lower().endswith(_JPEG) for name in archive.namelist()[:_LOOKED_AT])
+    if path.suffix.lower() in (".tar", ".xz", ".gz", ".tgz", ".bz2"):
+        import tarfile
+
+        if not tarfile.is_tarfile(path):
+            return False
+        with tarfile.open(path) as archive:
+            return any(info.name.lower().endswith(_JPEG) for info, _ in zip(archive, range(_LOOKED_AT), strict=False))
+    return path.suffix.lower() in _JPEG

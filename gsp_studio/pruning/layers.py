@@ -16,9 +16,9 @@ from gsp_studio.arrays import Array
 from gsp_studio.core.sparsity import hoyer_sparsity
 
 Kind = Literal["linear", "convolution"]
-Vectors = Literal["filters", "columns", "layers"]
+Vectors = Literal["filters", "rows", "columns", "positions", "layers"]
 
-VECTORS: tuple[Vectors, ...] = ("filters", "columns", "layers")
+VECTORS: tuple[Vectors, ...] = ("filters", "rows", "columns", "positions", "layers")
 _NORM = re.compile(r"(^|[._/])(\w*norm\d*|bn\d*|ln\d*)([._/]|$)", re.IGNORECASE)
 _EMBEDDING = re.compile(r"embed|(^|[._/])w[tp]e([._/]|$)|cls_token", re.IGNORECASE)
 _BIAS = re.compile(r"(^|[._/])bias(_\w+)?$", re.IGNORECASE)
@@ -49,6 +49,10 @@ class Layer:
     is_first, is_last : bool
         Whether no layer lies between the network's input and it, and whether none follows it: by the graph where the
         file has one, else by the order of the layers.
+    group_axis : int or None
+        An axis before those of inputs and outputs that counts groups which share neither.
+    importance : ndarray (inputs,) or None
+        How much each input matters, > 0: the norm of its activations. Weights of unimportant inputs go first.
     """
 
     name: str
@@ -61,6 +65,8 @@ class Layer:
     zeros: float
     is_first: bool = False
     is_last: bool = False
+    group_axis: int | None = None
+    importance: Array | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,12 +92,30 @@ class Layer:
 
     def other_axes(self, vectors: Vectors = "filters") -> tuple[int, ...]:
         """The axes that the entries of a vector run along."""
+        axes = tuple(range(self.weights.ndim))
         if vectors == "layers":
-            return tuple(range(self.weights.ndim))
-        # Inputs lie beside the outputs, in PyTorch's order and in (..., in, out).
-        inputs = 1 if self.output_axis == 0 else self.output_axis - 1
-        counted = self.output_axis if vectors == "filters" else inputs
-        return tuple(axis for axis in range(self.weights.ndim) if axis != counted)
+            return axes
+        if vectors == "positions":
+            return (self.output_axis,)
+        counted = self.input_axis if vectors == "columns" else self.output_axis
+        return tuple(axis for axis in axes if axis not in (counted, self.group_axis))
+
+    @property
+    def input_axis(self) -> int:
+        """The axis of the inputs, which lies beside that of the outputs: PyTorch's order, and (..., in, out)."""
+        return 1 if self.output_axis == 0 else self.output_axis - 1
+
+    def along_inputs(self, values: Array) -> Array:
+        """Values for each input (inputs,) in a shape that can be multiplied with the weights."""
+        groups = 1 if self.group_axis is None else self.shape[self.group_axis]
+        shape = [1] * self.weights.ndim
+        shape[self.input_axis] = self.shape[self.input_axis]
+        if self.group_axis is not None:
+            shape[self.group_axis] = groups
+        if len(values) != shape[self.input_axis] * groups and len(values) % shape[self.input_axis] == 0:
+            # A grouped convolution: outputs of one group see inputs of their own; the mean over groups stands for them.
+            values = values.reshape(-1, shape[self.input_axis]).mean(axis=0)
+        return values.reshape(shape)
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,25 @@
 """Ways to prune a network to a share of zeros, for comparing them: the same share, then the same fine-tuning.
 
-GSP, alone or while training; magnitude pruning, which drops the smallest weights; and Hoyer's projection of every
-filter for itself, which GSP generalises. Magnitudes are compared within each layer or over the whole network, as GSP's
-groups are.
+GSP, at once or while training; magnitude pruning, which drops the smallest weights, at once or gradually; LAMP, whose
+scores are magnitudes relative to what a layer has left; and Hoyer's projection of every filter for itself, which GSP
+generalises. Magnitudes are compared within each layer or over the whole network, as GSP's groups are.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.core.projection import column_sparse_projection
+from gsp_studio.core.vectors import check_target
 from gsp_studio.pruning.grouping import Grouping, groups_of
 from gsp_studio.pruning.layers import Layer
-from gsp_studio.pruning.projection import layers_to_zeros, smallest, zeros_of
+from gsp_studio.pruning.projection import PrunedNetwork, layers_to_zeros, reported, smallest, zeros_of
+from gsp_studio.pruning.support import first_dropped
 
 #: So far below the target the entries that vanish there are not yet zero.
 _BELOW = 1e-6
@@ -33,10 +35,20 @@ class Method:
 
 METHODS: dict[str, Method] = {
     "gsp": Method("GSP, single-shot"),
-    "induced": Method("GSP, induced", is_induced=True),
+    "cut": Method("GSP, induced then cut", is_induced=True),
+    "control": Method("thresholds in place of GSP, then cut", is_induced=True),
+    "induced": Method("GSP, induced to its own zeros", is_induced=True),
     "magnitude": Method("magnitude"),
+    "gradual": Method("magnitude, gradual", is_induced=True),
+    "lamp": Method("LAMP"),
     "hoyer": Method("Hoyer, each filter"),
 }
+#: Those whose training does not depend on the share of zeros.
+SHARED = ("cut", "control")
+#: Those that a recipe compares unless told otherwise.
+COMPARED = ("magnitude", "gradual", "lamp", "control", "gsp", "cut")
+#: Those that prune a trained network at once and are offered for files.
+AT_ONCE = ("gsp", "magnitude", "lamp")
 
 
 def pruned_weights(method: str, layers: Sequence[Layer], zeros: float, grouping: Grouping) -> dict[str, Array]:
@@ -45,7 +57,7 @@ def pruned_weights(method: str, layers: Sequence[Layer], zeros: float, grouping:
     Parameters
     ----------
     method : str
-        "gsp", "magnitude" or "hoyer"; "induced" for the last projection of a training.
+        A key of `METHODS`; those that act while training end with this.
     layers : sequence of Layer
     zeros : float
         The share of weights that shall be zero.
@@ -57,23 +69,65 @@ def pruned_weights(method: str, layers: Sequence[Layer], zeros: float, grouping:
         By the names of layers, for those that the grouping does not leave out.
     """
     if method in ("gsp", "induced"):
-        return layers_to_zeros(layers, zeros, grouping).weights
-    chosen = [layer for group in groups_of(layers, grouping) for layer in group.layers]
+        chosen = replace(grouping, values="shrunken") if method == "induced" else grouping
+        return layers_to_zeros(layers, zeros, chosen).weights
+    kept = [layer for group in groups_of(layers, grouping) for layer in group.layers]
     if method == "hoyer":
-        return _each_vector(chosen, zeros, grouping)
-    if grouping.scope == "network":
-        return _smallest_dropped(chosen, zeros)
-    return {name: new for layer in chosen for name, new in _smallest_dropped([layer], zeros).items()}
+        return _each_vector(kept, zeros, grouping)
+    scores = lamp_scores if method == "lamp" else magnitudes
+    # The cut of the authors' code and gradual pruning compare all weights, whatever GSP's groups were.
+    if grouping.scope == "network" or method in ("cut", "control", "gradual"):
+        return smallest_dropped(kept, zeros, scores)
+    return {name: new for layer in kept for name, new in smallest_dropped([layer], zeros, scores).items()}
 
 
-def _smallest_dropped(layers: Sequence[Layer], zeros: float) -> dict[str, Array]:
-    """All but the largest weights of some layers together set to zero; among equal ones the last go first."""
-    flat = np.concatenate([layer.weights.reshape(-1) for layer in layers])
-    count = math.ceil(zeros * flat.size)
-    new = flat.copy()
-    new[np.argsort(-np.abs(flat), kind="stable")[flat.size - count :]] = 0
-    pieces = np.split(new, np.cumsum([layer.size for layer in layers])[:-1])
-    return {layer.name: piece.reshape(layer.shape) for layer, piece in zip(layers, pieces, strict=True)}
+def prune_layers(method: str, layers: Sequence[Layer], zeros: float, grouping: Grouping) -> PrunedNetwork:
+    """Prune a trained network to a share of zeros at once, with a report on each layer.
+
+    Parameters
+    ----------
+    method : "gsp" | "magnitude" | "lamp"
+    layers, zeros, grouping
+        As for `pruned_weights`.
+
+    Raises
+    ------
+    ValueError
+        Another method, zeros outside [0, 1]; as `groups_of`.
+    """
+    if method not in AT_ONCE:
+        raise ValueError(f'method is "{method}"; accepted are {", ".join(AT_ONCE)}')
+    share = check_target(zeros, "zeros")
+    if method == "gsp":
+        return layers_to_zeros(layers, share, grouping)
+    if grouping.own:
+        raise ValueError(f"layers have a target of their own only with GSP, not with {method}")
+    return reported(pruned_weights(method, layers, share, grouping), layers, grouping)
+
+
+def lamp_scores(layer: Layer) -> Array:
+    """LAMP scores (Lee et al., ICLR 2021): the square of a weight over the sum of those that are not smaller."""
+    squares = layer.weights.reshape(-1).astype(np.float64) ** 2
+    order = np.argsort(-squares, kind="stable")
+    scores = np.zeros_like(squares)
+    sums = np.cumsum(squares[order])
+    scores[order] = np.divide(squares[order], sums, out=np.zeros_like(sums), where=sums > 0)
+    return scores
+
+
+def magnitudes(layer: Layer) -> Array:
+    return np.asarray(np.abs(layer.weights).reshape(-1))
+
+
+def smallest_dropped(
+    layers: Sequence[Layer], zeros: float, scores: Callable[[Layer], Array] = magnitudes
+) -> dict[str, Array]:
+    """Weights of some layers together with a share of them, of the smallest scores, zero; of equal ones the last."""
+    flat = np.concatenate([scores(layer) for layer in layers])
+    dropped, _ = first_dropped(flat, math.ceil(zeros * flat.size))
+    pieces = np.split(dropped, np.cumsum([layer.size for layer in layers])[:-1])
+    pairs = zip(layers, pieces, strict=True)
+    return {layer.name: np.where(piece.reshape(layer.shape), 0, layer.weights) for layer, piece in pairs}
 
 
 def _each_vector(layers: Sequence[Layer], zeros: float, grouping: Grouping) -> dict[str, Array]:

@@ -77,13 +77,15 @@ class _Block(nn.Module):
 class ResNet20(nn.Module):
     """ResNet20 for CIFAR-10 (He et al., 2016): three stages of three blocks with 16, 32 and 64 channels."""
 
+    BLOCKS = 3
+
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(shape[0], 16, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = nn.Sequential(_Block(16, 16, 1), _Block(16, 16, 1), _Block(16, 16, 1))
-        self.layer2 = nn.Sequential(_Block(16, 32, 2), _Block(32, 32, 1), _Block(32, 32, 1))
-        self.layer3 = nn.Sequential(_Block(32, 64, 2), _Block(64, 64, 1), _Block(64, 64, 1))
+        self.layer1 = nn.Sequential(*(_Block(16, 16, 1) for _ in range(self.BLOCKS)))
+        self.layer2 = nn.Sequential(_Block(16, 32, 2), *(_Block(32, 32, 1) for _ in range(self.BLOCKS - 1)))
+        self.layer3 = nn.Sequential(_Block(32, 64, 2), *(_Block(64, 64, 1) for _ in range(self.BLOCKS - 1)))
         self.linear = nn.Linear(64, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,6 +93,30 @@ class ResNet20(nn.Module):
         x = functional.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.linear(x.mean((2, 3)))
+
+
+class ResNet32(ResNet20):
+    """ResNet32: five blocks a stage."""
+
+    BLOCKS = 5
+
+
+class ResNet44(ResNet20):
+    """ResNet44: seven blocks a stage."""
+
+    BLOCKS = 7
+
+
+class ResNet56(ResNet20):
+    """ResNet56: nine blocks a stage."""
+
+    BLOCKS = 9
+
+
+class ResNet110(ResNet20):
+    """ResNet110: eighteen blocks a stage."""
+
+    BLOCKS = 18
 
 
 class VGG16(nn.Module):
@@ -197,6 +223,10 @@ MODELS: dict[str, Callable[[Shape, int], nn.Module]] = {
     "lenet300": LeNet300,
     "lenet5": LeNet5,
     "resnet20": ResNet20,
+    "resnet32": ResNet32,
+    "resnet44": ResNet44,
+    "resnet56": ResNet56,
+    "resnet110": ResNet110,
     "vgg16": VGG16,
     "resnet50": ResNet50,
 }

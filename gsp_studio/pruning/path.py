@@ -12,9 +12,9 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.core.vectors import check_target
-from gsp_studio.pruning.grouping import Group, Grouping, groups_of
+from gsp_studio.pruning.grouping import Group, Grouping
 from gsp_studio.pruning.layers import Layer
-from gsp_studio.pruning.projection import path_of, smallest, weights_of, zeros_of
+from gsp_studio.pruning.projection import problems_of, smallest, weights_of, zeros_of
 
 
 class NetworkPath:
@@ -43,9 +43,10 @@ class NetworkPath:
     """
 
     def __init__(self, layers: Sequence[Layer], grouping: Grouping | None = None) -> None:
-        self.groups: tuple[Group, ...] = groups_of(layers, grouping or Grouping())
+        self._problems = problems_of(layers, grouping)
+        self.groups: tuple[Group, ...] = tuple(problem.group for problem in self._problems)
         self.names = tuple(layer.name for group in self.groups for layer in group.layers)
-        self._paths = [path_of(group) for group in self.groups]
+        self._paths = [problem.path() for problem in self._problems]
 
     @property
     def size(self) -> int:
@@ -69,25 +70,30 @@ class NetworkPath:
         """
         target = check_target(s)
         new: dict[str, Array] = {}
-        for group, path in zip(self.groups, self._paths, strict=True):
+        for problem, path in zip(self._problems, self._paths, strict=True):
+            group = problem.group
             if only is None or any(layer.name in only for layer in group.layers):
-                values = path.project(target if group.own is None else group.own).values
-                new.update(weights_of(group, values))
+                projection = path.project(target if group.own is None else group.own)
+                new.update(weights_of(group, problem.found(projection)))
         return {name: values for name, values in new.items() if only is None or name in only}
 
     def at(self, s: float) -> tuple[dict[str, Array], dict[str, float]]:
-        """The weights and the average sparsity of each layer at a target, for the price of one search."""
+        """The weights and the sparsities of the projection at a target, for the price of one search."""
         target = check_target(s)
         new: dict[str, Array] = {}
         found: dict[str, float] = {}
-        for group, path in zip(self.groups, self._paths, strict=True):
+        for problem, path in zip(self._problems, self._paths, strict=True):
+            group = problem.group
             projection = path.project(target if group.own is None else group.own)
-            new.update(weights_of(group, projection.values))
+            new.update(weights_of(group, problem.found(projection)))
             found.update(_averages(group, projection.sparsities))
         return new, found
 
     def sparsities(self, s: float) -> dict[str, float]:
-        """Average sparsity of each layer at a target, without its weights."""
+        """Average sparsity of each layer's projection at a target, without its weights.
+
+        Kept values are less sparse by Hoyer's measure than this: what is left of them is not shrunken.
+        """
         target = check_target(s)
         found = {}
         for group, path in zip(self.groups, self._paths, strict=True):

@@ -16,7 +16,11 @@ from gsp_studio.pruning.recipe import DENSE, Outcome, Plan, mean_and_spread
 #: Colour (of Okabe and Ito), dashes and marker of each method.
 _LINES = {
     "gsp": ("#000000", "-", "o"),
+    "cut": ("#0072B2", "-", "P"),
+    "control": ("#56B4E9", (0, (3, 1, 1, 1)), "X"),
     "induced": ("#0072B2", (0, (5, 1.5)), "s"),
+    "gradual": ("#CC79A7", (0, (4, 2)), "v"),
+    "lamp": ("#E69F00", (0, (2, 1)), "<"),
     "magnitude": ("#D55E00", (0, (6, 1.5, 1, 1.5)), "D"),
     "hoyer": ("#009E73", (0, (1, 1)), "^"),
 }

@@ -1,4 +1,4 @@
-"""Projecting the weights of a network: a group of layers is a group of vectors for the core's projection.
+"""Pruning the weights of a network: a group of layers is a group of vectors for the core's projection.
 
 `project_checkpoint` asks for a sparsity, `to_zeros` for a share of zeros. Signs are kept, weights never modified; a
 layer that is computed in more digits than its file stores is rounded as the file will be before anything is reported.
@@ -7,22 +7,23 @@ layer that is computed in more digits than its file stores is rounded as the fil
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from gsp_studio.arrays import Array
-from gsp_studio.core.path import SparsityPath
-from gsp_studio.core.projection import Projection, group_sparse_projection, project_to_zeros
 from gsp_studio.core.vectors import check_target
 from gsp_studio.pruning.checkpoint import Checkpoint
 from gsp_studio.pruning.grouping import Group, Grouping, groups_of
 from gsp_studio.pruning.layers import Layer, average_sparsity, layer_of, reason_against
+from gsp_studio.pruning.support import Found, Problem
 
 #: Distance of two targets whose weights cannot be distinguished.
 _CLOSE = 1e-12
+#: So far below a shared target the entries that vanish there are still kept.
+_STEP = 1e-6
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class LayerReport:
         Average Hoyer sparsity of its vectors.
     zeros_before, zeros_after : float
         Fraction of its weights that are zero.
+    emptied : int
+        Vectors without any weight left.
     status : str
         Whether its group attained the target, in words.
     """
@@ -54,6 +57,7 @@ class LayerReport:
     sparsity_after: float
     zeros_before: float
     zeros_after: float
+    emptied: int
     status: str
 
     @property
@@ -98,7 +102,7 @@ def project_checkpoint(checkpoint: Checkpoint, sparsity: float, grouping: Groupi
 
     Returns
     -------
-    Pruned
+    PrunedNetwork
 
     Raises
     ------
@@ -115,7 +119,13 @@ def project_checkpoint(checkpoint: Checkpoint, sparsity: float, grouping: Groupi
 def project_layers(layers: Sequence[Layer], sparsity: float, grouping: Grouping | None = None) -> PrunedNetwork:
     """Project layers as `project_checkpoint` does."""
     target = check_target(sparsity, "sparsity")
-    return _project(groups_of(layers, grouping or Grouping()), target)
+    return _projected(problems_of(layers, grouping), target)
+
+
+def problems_of(layers: Sequence[Layer], grouping: Grouping | None = None) -> list[Problem]:
+    """The groups of some layers, as the projection is asked about them; raises as `groups_of`."""
+    chosen = grouping or Grouping()
+    return [Problem(group, chosen) for group in groups_of(layers, chosen)]
 
 
 def project_weights(weights: Mapping[str, Array], sparsity: float, grouping: Grouping | None = None) -> PrunedNetwork:
@@ -151,13 +161,15 @@ def to_zeros(checkpoint: Checkpoint, zeros: float, grouping: Grouping | None = N
         Fraction of zeros wanted in all layers that are pruned together, 0 to 1, counting zeros that are there.
     grouping : Grouping, optional
         One group over the network is solved exactly by a selection; layers that share one s, by bisection. Layers with
-        a target of their own keep it, and their zeros count.
+        a target of their own keep it, and their zeros count. Of equal weights the last go first, so the share is met
+        to a weight.
 
     Returns
     -------
-    Pruned
+    PrunedNetwork
         Its `sparsity` is the s that was found: `project_checkpoint` gives the same weights for it, but for rounding at
-        the last weight that went. Where every vector is down to one weight before so many are zero, that comes back.
+        the last weight that went. Where every vector keeps one weight and is down to that before so many are zero, that
+        comes back, with a warning.
 
     Raises
     ------
@@ -170,34 +182,64 @@ def to_zeros(checkpoint: Checkpoint, zeros: float, grouping: Grouping | None = N
 def layers_to_zeros(layers: Sequence[Layer], zeros: float, grouping: Grouping | None = None) -> PrunedNetwork:
     """Project layers as `to_zeros` does."""
     share = check_target(zeros, "zeros")
-    groups = groups_of(layers, grouping or Grouping())
-    free = [group for group in groups if group.own is None]
+    problems = problems_of(layers, grouping)
+    free = [problem for problem in problems if problem.group.own is None]
     if not free:
         raise ValueError("all layers have a target of their own; none is left for the share of zeros")
-    own = _project([group for group in groups if group.own is not None], 0.0)
+    own = _projected([problem for problem in problems if problem.group.own is not None], 0.0)
     present = sum(round(layer.zeros_after * layer.size) for layer in own.layers)
-    wanted = max(0, math.ceil(share * sum(group.size for group in groups)) - present)
-    wanted = min(wanted, sum(group.size for group in free))
+    wanted = max(0, math.ceil(share * sum(problem.group.size for problem in problems)) - present)
+    wanted = min(wanted, sum(problem.group.size for problem in free))
     if len(free) == 1:
-        x, axis = _vectors(free[0])
-        found = project_to_zeros(x, wanted, axis=axis)
-        made = _assemble(free, [found], [found.sparsity], found.sparsity)
+        found = free[0].to_zeros(wanted)
+        made = _assembled(free, [found], [found.sparsity], found.sparsity)
     else:
-        made = _project(free, _target_for(free, wanted))
+        s = _target_for(free, wanted)
+        made = _assembled(free, _shared_out(free, s, wanted), [s] * len(free), s)
     by_name = {layer.name: layer for layer in (*made.layers, *own.layers)}
     order = [layer.name for layer in layers if layer.name in by_name]
     weights = {**made.weights, **own.weights}
-    return PrunedNetwork({name: weights[name] for name in order}, tuple(by_name[name] for name in order), made.sparsity)
+    pruned = PrunedNetwork(
+        {name: weights[name] for name in order}, tuple(by_name[name] for name in order), made.sparsity
+    )
+    asked = math.ceil(share * sum(problem.group.size for problem in problems))
+    reached = sum(zeros_of(values) for values in pruned.weights.values())
+    if reached < asked:
+        warnings.warn(
+            f"{share:.2%} zeros are out of reach here: {pruned.zeros:.2%} is as near as these layers come"
+            + (", as every vector keeps a weight" if free[0].grouping.keep_one else ""),
+            stacklevel=3,
+        )
+    return pruned
 
 
-def _target_for(groups: Sequence[Group], wanted: int) -> float:
+def _target_for(problems: Sequence[Problem], wanted: int) -> float:
     """The smallest s, shared by all groups, at which so many weights are zero."""
-    paths = [path_of(group) for group in groups]
+    paths = [problem.path() for problem in problems]
 
     def zeros_at(s: float) -> int:
-        return sum(zeros_of(path.project(s).values) for path in paths)
+        pairs = zip(problems, paths, strict=True)
+        return sum(_zeros_in(problem.found(path.project(s)).weights) for problem, path in pairs)
 
     return smallest(zeros_at, wanted)
+
+
+def _shared_out(problems: Sequence[Problem], s: float, wanted: int) -> list[Found]:
+    """The groups at a shared s; where its last step takes too many weights at once, the last of them come back."""
+    made = [problem.project(s) for problem in problems]
+    counts = [_zeros_in(found.weights) for found in made]
+    below = [_zeros_in(problem.project(max(0.0, s - _STEP)).weights) for problem in problems]
+    surplus = sum(counts) - wanted
+    for k in np.argsort(np.subtract(below, counts), kind="stable").tolist():
+        back = min(surplus, counts[k] - below[k])
+        if back > 0:
+            made[k] = problems[k].to_zeros(counts[k] - back)
+            surplus -= back
+    return made
+
+
+def _zeros_in(weights: Mapping[str, Array]) -> int:
+    return sum(zeros_of(values) for values in weights.values())
 
 
 def zeros_of(values: Array) -> int:
@@ -222,76 +264,65 @@ def smallest(zeros_at: Callable[[float], int], wanted: int) -> float:
     return high
 
 
-def path_of(group: Group) -> SparsityPath:
-    """The sparsity path of a group: sorted once, then any target at once."""
-    x, axis = _vectors(group)
-    return SparsityPath(x, axis=axis, copy=False)
-
-
-def _vectors(group: Group) -> tuple[Any, Any]:
-    """Input of the core: the weights of one layer as they lie, or those of several in one buffer; and the axis."""
-    if len(group.layers) == 1:
-        return group.layers[0].weights, group.layers[0].other_axes(group.vectors)
-    return group.pack(), 0
-
-
-def _project(groups: Sequence[Group], s: float) -> PrunedNetwork:
-    projections, targets = [], []
-    for group in groups:
-        target = s if group.own is None else group.own
-        x, axis = _vectors(group)
-        out = x.values if len(group.layers) > 1 else None  # a buffer of its own
-        projections.append(group_sparse_projection(x, target, axis=axis, out=out))
-        targets.append(target)
-    return _assemble(groups, projections, targets, s)
-
-
-def _assemble(
-    groups: Sequence[Group], projections: Sequence[Projection], targets: Sequence[float], s: float
-) -> PrunedNetwork:
+def _assembled(problems: Sequence[Problem], made: Sequence[Found], targets: Sequence[float], s: float) -> PrunedNetwork:
     weights, reports = {}, []
-    for group, projection, target in zip(groups, projections, targets, strict=True):
-        new = weights_of(group, projection.values)
+    for problem, found, target in zip(problems, made, targets, strict=True):
+        new = weights_of(problem.group, found)
         weights.update(new)
-        sparsities = np.asarray(projection.sparsities).reshape(-1)
-        for layer, members in zip(group.layers, group.members, strict=True):
-            after = float(np.mean(sparsities[members]))
-            reports.append(report_of(layer, new[layer.name], group, after, target, projection))
+        reports += [report_of(layer, new[layer.name], problem.group, target, found) for layer in problem.group.layers]
     return PrunedNetwork(weights, tuple(reports), s)
 
 
-def weights_of(group: Group, values: Array) -> dict[str, Array]:
-    """Weights that a projection of a group gave, by the names of its layers, as their files store them."""
-    new = {group.layers[0].name: values} if len(group.layers) == 1 else group.unpack(values)
-    return {layer.name: _as_stored(new[layer.name], layer.dtype) for layer in group.layers}
+def _projected(problems: Sequence[Problem], s: float) -> PrunedNetwork:
+    targets = [s if problem.group.own is None else problem.group.own for problem in problems]
+    made = [problem.project(target) for problem, target in zip(problems, targets, strict=True)]
+    return _assembled(problems, made, targets, s)
+
+
+def weights_of(group: Group, found: Found) -> dict[str, Array]:
+    """New weights of a group by the names of its layers, as their files store them."""
+    return {layer.name: _as_stored(found.weights[layer.name], layer.dtype) for layer in group.layers}
 
 
 def _as_stored(values: Array, dtype: str) -> Array:
-    """Values rounded to the digits that their file stores."""
+    """Values rounded to the digits that their file stores; none becomes zero by that."""
     if dtype in ("float32", "float64"):
         return values
-    if dtype == "bfloat16":
-        import ml_dtypes
+    import ml_dtypes
 
-        return values.astype(ml_dtypes.bfloat16).astype(np.float32)
-    with np.errstate(over="ignore"):
-        return values.astype(dtype).astype(np.float32)
+    with np.errstate(over="ignore", under="ignore"):
+        stored = values.astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype).astype(np.float32)
+    lost = (stored == 0) & (values != 0)
+    if lost.any():
+        least = float(ml_dtypes.finfo(dtype).smallest_subnormal)
+        stored[lost] = np.copysign(np.float32(least), values[lost])
+    return np.asarray(stored)
 
 
-def report_of(
-    layer: Layer, new: Array, group: Group, sparsity: float, target: float, projection: Projection
-) -> LayerReport:
+def reported(weights: Mapping[str, Array], layers: Sequence[Layer], grouping: Grouping) -> PrunedNetwork:
+    """New weights that another way of pruning gave, with a report on each layer; they have no target and no s."""
+    reports = []
+    for group in groups_of(layers, grouping):
+        found = Found(dict(weights), math.nan, math.nan, "the target is attained")
+        reports += [report_of(layer, weights[layer.name], group, math.nan, found) for layer in group.layers]
+    order = [layer.name for layer in layers if layer.name in weights]
+    by_name = {report.name: report for report in reports}
+    return PrunedNetwork(dict(weights), tuple(by_name[name] for name in order), math.nan)
+
+
+def report_of(layer: Layer, new: Array, group: Group, target: float, found: Found) -> LayerReport:
     """A layer before and after."""
-    is_usual = group.vectors == "filters"
+    is_usual = group.vectors in ("filters", "rows")
     return LayerReport(
         name=layer.name,
         shape=layer.shape,
         kind=layer.kind,
         target=target,
-        mu=projection.mu,
+        mu=found.mu,
         sparsity_before=layer.sparsity if is_usual else average_sparsity(layer, layer.weights, group.vectors),
-        sparsity_after=sparsity,
+        sparsity_after=average_sparsity(layer, new, group.vectors),
         zeros_before=layer.zeros,
         zeros_after=zeros_of(new) / new.size,
-        status=projection.status.value,
+        emptied=int(np.sum(~layer.rows(new, group.vectors).any(axis=1))),
+        status=found.status,
     )

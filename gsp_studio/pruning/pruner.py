@@ -1,66 +1,50 @@
 """GSPPruner: grouped sparse projection of a PyTorch model while it is trained, in the style of torch.nn.utils.prune.
 
-Induced GSP projects every k iterations from an epoch on; single-shot GSP projects a trained model once; either way the
-zeros are then frozen and the rest is fine-tuned. Weights are projected in place and nothing of the model changes its
-name, so optimizers, autocast, DataParallel and state dicts go on as before.
+Induced, then cut: project every k iterations from an epoch on, cut the smallest weights to the share of zeros that is
+wanted, keep the zeros and fine-tune the rest. Single-shot: prune a trained model once. Weights are changed in place and
+nothing of the model changes its name, so optimizers, autocast, DataParallel and state dicts go on as before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, Literal
 
-import torch
+import numpy as np
 from torch import nn
 
-from gsp_studio.core.projection import group_sparse_projection
 from gsp_studio.core.vectors import check_target
 from gsp_studio.pruning import device, masks
-from gsp_studio.pruning.grouping import Group, Grouping, Scope, groups_of
-from gsp_studio.pruning.layers import Layer, average_sparsity
-from gsp_studio.pruning.projection import layers_to_zeros, zeros_of
+from gsp_studio.pruning.grouping import FIRST, LAST, Group, Grouping, Scope, Values, groups_of
+from gsp_studio.pruning.layers import Layer, LeftAlone
+from gsp_studio.pruning.methods import smallest_dropped
+from gsp_studio.pruning.modules import Place, Selector, inside, places_in
+from gsp_studio.pruning.projection import layers_to_zeros
+from gsp_studio.pruning.summary import LayerState, Summary, summary_of
+from gsp_studio.pruning.support import Problem
 
-_LINEAR = (nn.Linear,)
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+__all__ = ["GSPPruner", "LayerState", "Summary", "ramp"]
 
-
-@dataclass(frozen=True)
-class LayerState:
-    """Sparsity of a layer: average Hoyer sparsity of its vectors, and the fraction of zeros."""
-
-    name: str
-    shape: tuple[int, ...]
-    sparsity: float
-    zeros: float
+_SETTINGS = ("sparsity", "zeros", "every", "start")
+#: Target at an epoch.
+Schedule = Callable[[float], float]
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Sparsity of a model; as text, a table.
+def ramp(start: float, end: float, first: float = 0.0) -> Schedule:
+    """A target that rises from one epoch to another along a cubic (Zhu and Gupta, 2017), as a fraction of the whole.
 
-    Attributes
+    Parameters
     ----------
-    layers : tuple of LayerState
-    zeros : float
-        Fraction of zeros in all of them together.
-    is_frozen : bool
-        Whether the zeros are held.
+    start, end : float
+        Epochs.
+    first : float
+        Fraction that it begins with.
     """
-
-    layers: tuple[LayerState, ...]
-    zeros: float
-    is_frozen: bool
-
-    def __str__(self) -> str:
-        width = max(len(layer.name) for layer in self.layers)
-        rows = [
-            f"{layer.name:{width}}  {' x '.join(map(str, layer.shape)):>18}  {layer.sparsity:8.4f}  {layer.zeros:7.2%}"
-            for layer in self.layers
-        ]
-        total = f"{self.zeros:.2%} zeros{', frozen' if self.is_frozen else ''}"
-        return "\n".join([f"{'layer':{width}}  {'shape':>18}  sparsity    zeros", *rows, total])
+    if not end > start:
+        raise ValueError(f"a ramp ends at epoch {end}; accepted are epochs after its start, {start}")
+    return lambda epoch: 1.0 - (1.0 - first) * (1.0 - min(1.0, max(0.0, (epoch - start) / (end - start)))) ** 3
 
 
 class GSPPruner:
@@ -69,7 +53,7 @@ class GSPPruner:
     Parameters
     ----------
     model : nn.Module
-        Its linear layers and convolutions are pruned; in DataParallel, those of the module inside.
+        Linear and recurrent layers, convolutions and attention are pruned, in wrappers those of the module inside.
     sparsity : float, optional
         Target average Hoyer sparsity, 0 to 1.
     zeros : float, optional
@@ -78,9 +62,21 @@ class GSPPruner:
         `step` projects at every k-th call.
     start : float
         Epoch from which on `step` projects; if it is not 0, `step` needs the epoch.
+    schedule : callable, optional
+        Epoch -> fraction of the target that `step` projects to; `ramp` makes one. Default: the whole target.
     group : "layer" | "network" | Grouping
         Each layer a group of its own, or one over the network; a `Grouping` says more: vectors, targets of layers,
         layers that are left out.
+    exclude, include : sequence of str or type
+        Left as they are, or pruned alone: names of modules or parameters, patterns of these ("encoder.*"), types.
+    while_training : "shrunken" | "kept"
+        Values that `step` leaves: those of the projection, as in the paper, or the weights' own on its support.
+
+    Attributes
+    ----------
+    left_out : tuple of LeftAlone
+        Parameters of two or more axes that are not pruned, with the reasons. Those that neither `exclude` nor
+        `include` names are told in a warning.
 
     Raises
     ------
@@ -91,10 +87,12 @@ class GSPPruner:
     --------
     >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
-    >>> pruner = GSPPruner(model, zeros=0.9, group="network")
-    >>> round(pruner.single_shot().zeros, 3)
-    0.9
-    >>> pruner.freeze_masks()  # now fine-tune with any optimizer
+    >>> pruner = GSPPruner(model, sparsity=0.8, every=10)
+    >>> # ... call pruner.step() after every step of the optimizer, then:
+    >>> pruner.cut(zeros=0.9).zeros >= 0.9
+    True
+    >>> # ... fine-tune with any optimizer: zeros stay zero; then:
+    >>> pruner.finish()  # a plain model
 
     References
     ----------
@@ -109,7 +107,11 @@ class GSPPruner:
         zeros: float | None = None,
         every: int = 1,
         start: float = 0,
+        schedule: Schedule | None = None,
         group: Scope | Grouping = "layer",
+        exclude: Sequence[Selector] = (),
+        include: Sequence[Selector] = (),
+        while_training: Values = "shrunken",
     ) -> None:
         if (sparsity is None) == (zeros is None):
             raise ValueError("GSPPruner takes one target: sparsity, or zeros")
@@ -117,17 +119,26 @@ class GSPPruner:
         self.zeros = None if zeros is None else check_target(zeros, "zeros")
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise ValueError(f"every is {every}; accepted is a whole number >= 1")
-        self.every, self.start = every, start
+        self.every, self.start, self.schedule = every, start, schedule
         self.grouping = group if isinstance(group, Grouping) else Grouping(group)
+        self._induced = self._while_training(while_training)
         self.iterations = 0
         self._has_projected = self._has_moved = False
-        self._modules = _prunable(_inside(model))
+        self._model = inside(model)
+        ends = tuple(name for name in exclude if name in (FIRST, LAST))
+        if ends:
+            self.grouping = replace(self.grouping, exclude=(*self.grouping.exclude, *map(str, ends)))
+            self._induced = self._while_training(while_training)
+        places, left = places_in(model, [name for name in exclude if name not in ends], include)
+        self._places = {place.name: place for place in places}
+        self.left_out = tuple(left)
         groups_of(self._shapes(), self.grouping)  # raises now for wrong names
+        _tell_of(left)
 
     @property
     def is_frozen(self) -> bool:
         """Whether zeros are held."""
-        return any(masks.mask_of(module) is not None for module in self._modules.values())
+        return any(self._mask(name) is not None for name in self._places)
 
     def step(self, epoch: float | None = None) -> bool:
         """Call after every step of the optimizer: projects at every k-th call from the epoch `start` on.
@@ -155,20 +166,52 @@ class GSPPruner:
         if self.iterations % self.every:
             self._has_moved = self._has_projected
             return False
-        self._project()
+        self._project(self._induced, 1.0 if self.schedule is None else self._fraction(epoch))
         return True
 
+    def _fraction(self, epoch: float | None) -> float:
+        if epoch is None or self.schedule is None:
+            raise ValueError("a schedule is given, so step needs the epoch: step(epoch)")
+        return check_target(self.schedule(epoch), f"the schedule at epoch {epoch}")
+
     def single_shot(self) -> Summary:
-        """Project all layers now, once.
+        """Prune all layers now, once.
 
         Raises
         ------
         ValueError
             NaN among the weights, or frozen masks.
         """
-        if self.is_frozen:
-            raise ValueError("the masks are frozen; unfreeze() lets the weights go")
-        self._project()
+        self._refuse_frozen()
+        self._project(self.grouping)
+        return self.summary()
+
+    def cut(self, zeros: float, scope: Literal["global", "layer"] = "global") -> Summary:
+        """Set the smallest weights to zero, so that a share of them is, and keep the zeros from now on.
+
+        Parameters
+        ----------
+        zeros : float
+            Fraction of zeros, 0 to 1, met to a weight: of equal weights the last go first.
+        scope : "global" | "layer"
+            Compare weights over all pruned layers, or within each.
+
+        Raises
+        ------
+        ValueError
+            zeros outside [0, 1], another scope, NaN among the weights, or frozen masks.
+        """
+        share = check_target(zeros, "zeros")
+        if scope not in ("global", "layer"):
+            raise ValueError(f'scope is "{scope}"; accepted are "global" and "layer"')
+        self._refuse_frozen()
+        names = self._names()
+        layers = [layer for layer in self.layers() if layer.name in names]
+        _refuse_nan(layers)
+        for together in [layers] if scope == "global" else [[layer] for layer in layers]:
+            self._take(smallest_dropped(together, share))
+        self._has_moved = False
+        self.freeze_masks()
         return self.summary()
 
     def freeze_masks(self) -> None:
@@ -177,38 +220,55 @@ class GSPPruner:
         Where `step` was called since the last projection, which moved zeros, the layers are projected once more first.
         """
         if self._has_moved and not self.is_frozen:
-            self._project()
-        for name in self._names():
-            masks.freeze(self._modules[name])
+            self._project(self._induced)
+        names = self._names()
+        for name, place in self._places.items():
+            if name in names:
+                masks.freeze(place.module, place.attribute)
+        self._guard()
 
     def unfreeze(self) -> None:
         """Let the zeros go."""
-        for module in self._modules.values():
-            masks.thaw(module)
+        for place in self._places.values():
+            masks.thaw(place.module, place.attribute)
+        self._guard()
+
+    def finish(self) -> Summary:
+        """Set held zeros once more and leave a plain model: no hooks, parameters as any others.
+
+        Then compile, script, quantize or export it; nothing holds the zeros any more.
+        """
+        for name, place in self._places.items():
+            mask = self._mask(name)
+            if mask is not None:
+                mask.hold(place.module)
+        self.unfreeze()
+        return self.summary()
 
     def summary(self) -> Summary:
         """Sparsities of the pruned layers."""
-        wanted, states, zeros, size = self._names(), [], 0, 0
-        for layer in self.layers():
-            if layer.name in wanted:
-                found = zeros_of(layer.weights)
-                sparsity = average_sparsity(layer, layer.weights, self.grouping.vectors)
-                states.append(LayerState(layer.name, layer.shape, sparsity, found / layer.size))
-                zeros, size = zeros + found, size + layer.size
-        return Summary(tuple(states), zeros / size, self.is_frozen)
+        wanted = self._names()
+        layers = [layer for layer in self.layers() if layer.name in wanted]
+        shapes = {name: tuple(place.weight.shape) for name, place in self._places.items()}
+        return summary_of(layers, shapes, self.grouping.vectors, self.is_frozen)
 
     def state_dict(self) -> dict[str, Any]:
-        """State that a run needs to go on, beside those of model and optimizer: numbers and masks."""
-        held = {name: masks.mask_of(module) for name, module in self._modules.items()}
+        """State that a run needs to go on, beside those of model and optimizer: settings, counters and masks."""
+        held = {name: self._mask(name) for name in self._places}
         return {
+            "settings": {
+                **{name: getattr(self, name) for name in _SETTINGS},
+                "grouping": asdict(self.grouping),
+                "while_training": self._induced.values,
+            },
             "iterations": self.iterations,
             "has_projected": self._has_projected,
             "has_moved": self._has_moved,
-            "masks": {name: mask.dropped.cpu() for name, mask in held.items() if mask is not None},
+            "masks": {name: mask.dropped.cpu().clone() for name, mask in held.items() if mask is not None},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state_dict`.
+        """Go on from `state_dict`, with its settings; a schedule is the one that this pruner was made with.
 
         Raises
         ------
@@ -217,92 +277,99 @@ class GSPPruner:
         """
         dropped = dict(state["masks"])
         for name, mask in dropped.items():
-            if name not in self._modules or mask.shape != self._modules[name].weight.shape:
+            if name not in self._places or mask.shape != self._places[name].weight.shape:
                 raise ValueError(f"the state has a mask for {name} that fits no layer of the model")
+        settings = state.get("settings")
+        if settings is not None:
+            own = tuple((str(name), float(s)) for name, s in settings["grouping"]["own"])
+            self.grouping = Grouping(**{**settings["grouping"], "own": own})
+            for name in _SETTINGS:
+                setattr(self, name, settings[name])
+            self._induced = self._while_training(settings["while_training"])
         self.unfreeze()
         self.iterations = int(state["iterations"])
         self._has_projected, self._has_moved = bool(state["has_projected"]), bool(state["has_moved"])
         for name, mask in dropped.items():
-            masks.attach(self._modules[name], masks.Mask(mask))
+            place = self._places[name]
+            masks.attach(place.module, masks.Mask(mask, place.attribute))
+        self._guard()
+
+    def layers(self) -> list[Layer]:
+        """The layers as they are: views of the weights where these are in the processor's memory, else copies."""
+        return [place.layer() for place in self._places.values()]
+
+    def _while_training(self, values: Values) -> Grouping:
+        """Grouping of `step`: for a sparsity the projection itself, which leaves every vector a weight."""
+        keep_one = self.grouping.keep_one or (self.sparsity is not None and values == "shrunken")
+        return replace(self.grouping, values=values, keep_one=keep_one)
 
     def _names(self) -> set[str]:
         """The layers that are pruned."""
         return {layer.name for group in groups_of(self._shapes(), self.grouping) for layer in group.layers}
 
-    def layers(self) -> list[Layer]:
-        """The layers as they are: views of the weights where these are in the processor's memory, else copies."""
-        return [_layer(name, module) for name, module in self._modules.items()]
-
-    def _project(self) -> None:
-        self._has_projected, self._has_moved = True, False
-        if self.zeros is not None:
-            self._take(layers_to_zeros(self.layers(), self.zeros, self.grouping).weights)
-            return
-        groups = groups_of(self._shapes(), self.grouping)
-        for group in groups:
-            target = self.sparsity if group.own is None else group.own
-            assert target is not None
-            try:
-                self._project_group(group, target)
-            except ValueError as error:
-                names = ", ".join(layer.name for layer in group.layers[:3])
-                raise ValueError(f"{names}{', ...' if len(group.layers) > 3 else ''}: {error}") from error
-
     def _shapes(self) -> list[Layer]:
         """The layers without a look at values that live on a device."""
-        return [
-            _layer(name, module, is_shape=not device.shares_memory(module.weight))
-            for name, module in self._modules.items()
-        ]
+        return [place.layer(is_shape=not device.shares_memory(place.weight)) for place in self._places.values()]
 
-    def _project_group(self, group: Group, target: float) -> None:
-        if len(group.layers) == 1:
-            [layer] = group.layers
-            device.project_rows(self._modules[layer.name].weight, target, layer.other_axes(group.vectors))
+    def _mask(self, name: str) -> masks.Mask | None:
+        place = self._places[name]
+        return masks.mask_of(place.module, place.attribute)
+
+    def _guard(self) -> None:
+        masks.guard(self._model, list({id(place.module): place.module for place in self._places.values()}.values()))
+
+    def _refuse_frozen(self) -> None:
+        if self.is_frozen:
+            raise ValueError("the masks are frozen; unfreeze() lets the weights go")
+
+    def _project(self, grouping: Grouping, fraction: float = 1.0) -> None:
+        self._has_projected, self._has_moved = True, False
+        if self.zeros is not None:
+            layers = self.layers()
+            _refuse_nan(layers)
+            self._take(layers_to_zeros(layers, fraction * self.zeros, grouping).weights)
             return
-        weights = [self._modules[layer.name].weight for layer in group.layers]
-        if device.project_on_device(weights, [layer.other_axes(group.vectors) for layer in group.layers], target):
-            return
-        named = {layer.name for layer in group.layers}
-        values = tuple(layer for layer in self.layers() if layer.name in named)
-        group = Group(values, group.vectors, group.own)
-        x = group.pack()
-        self._take(group.unpack(group_sparse_projection(x, target, out=x.values).values))
+        assert self.sparsity is not None
+        for group in groups_of(self._shapes(), grouping):
+            target = fraction * (self.sparsity if group.own is None else group.own)
+            _project_group([self._places[layer.name] for layer in group.layers], group, target, grouping)
 
     def _take(self, weights: Mapping[str, Any]) -> None:
-        with torch.no_grad():
-            for name, values in weights.items():
-                self._modules[name].weight.copy_(torch.from_numpy(values))
+        for name, values in weights.items():
+            self._places[name].take(values)
 
 
-def _inside(model: nn.Module) -> nn.Module:
-    """The model in a wrapper for several devices."""
-    while isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        model = model.module
-    return model
+def _project_group(places: Sequence[Place], group: Group, target: float, grouping: Grouping) -> None:
+    """Project weights where they live, as far as they are the projection's own; else through the host."""
+    if grouping.values == "shrunken" and grouping.keep_one and all(place.groups == 1 for place in places):
+        axes = [layer.other_axes(group.vectors) for layer in group.layers]
+        weights = [place.weight for place in places]
+        try:
+            if len(weights) == 1:
+                device.project_rows(weights[0], target, axes[0])
+                return
+            if device.project_on_device(weights, axes, target, device.factors_of(weights, axes, grouping)):
+                return
+        except ValueError:
+            _refuse_nan([place.layer() for place in places])
+            raise
+    layers = tuple(place.layer() for place in places)
+    _refuse_nan(layers)
+    new = Problem(Group(layers, group.vectors, group.own), grouping).project(target).weights
+    for place in places:
+        place.take(new[place.name])
 
 
-def _prunable(model: nn.Module) -> dict[str, Any]:
-    """The modules whose weights are pruned, by the names of these; a weight that two share counts once."""
-    found: dict[str, Any] = {}
-    seen: set[int] = set()
-    for name, module in model.named_modules():
-        if not isinstance(module, (*_LINEAR, *_CONVOLUTIONS, *_TRANSPOSED)):
-            continue
-        weight = module._parameters.get("weight")
-        if weight is None or id(weight) in seen:
-            continue
-        seen.add(id(weight))
-        found[f"{name}.weight" if name else "weight"] = module
-    if not found:
-        raise ValueError("the model has no layer to prune: no linear layer and no convolution with a weight of its own")
-    return found
+def _tell_of(left: Sequence[LeftAlone]) -> None:
+    """Warn of parameters that are left out without being named."""
+    told = [f"{array.name} ({array.reason})" for array in left if array.reason != "excluded"]
+    if told:
+        more = f" and {len(told) - 6} more" if len(told) > 6 else ""
+        warnings.warn(f"not pruned: {', '.join(told[:6])}{more}; exclude= says so without this", stacklevel=3)
 
 
-def _layer(name: str, module: Any, is_shape: bool = False) -> Layer:
-    weight = module.weight
-    # A stand-in of the right shape, without memory, where the values are not looked at.
-    view = torch.empty(1).expand(weight.shape).numpy() if is_shape else device.host_view(weight)
-    axis = 1 if isinstance(module, _TRANSPOSED) else 0
-    kind: Any = "linear" if isinstance(module, _LINEAR) else "convolution"
-    return Layer(name, name, kind, view.dtype.name, view, axis, 0.0, 0.0)
+def _refuse_nan(layers: Sequence[Layer]) -> None:
+    for layer in layers:
+        bad = layer.size - int(np.count_nonzero(np.isfinite(layer.weights)))
+        if bad:
+            raise ValueError(f"layer {layer.name} holds {bad} NaN or infinite weights; accepted are finite ones")

@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,17 @@ from torch import nn
 from gsp_studio import __version__
 from gsp_studio.io.atomic import write_whole
 from gsp_studio.io.run_json import DAMAGE, write_json
-from gsp_studio.pruning.grouping import Grouping
-from gsp_studio.pruning.methods import METHODS, pruned_weights
+from gsp_studio.pruning.gradual import GradualMagnitude
+from gsp_studio.pruning.grouping import Grouping, Values
+from gsp_studio.pruning.methods import METHODS, SHARED, pruned_weights
 from gsp_studio.pruning.models import make_model
 from gsp_studio.pruning.pruner import GSPPruner
-from gsp_studio.pruning.training import Schedule, Sets, Stage, accuracy, train
+from gsp_studio.pruning.training import Pruner, Schedule, Sets, Stage, accuracy, train
 
 RUNS = "runs"
 DENSE = "dense"
 #: Version of the files of runs: raised when their content, or its computation, changes.
-FORMAT = 1
+FORMAT = 2
 SHARES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 
 
@@ -102,11 +103,14 @@ class Task:
     def describe(self) -> dict[str, Any]:
         """Describe everything that its numbers depend on."""
         own = {} if self.method == DENSE else {"share": self.share, "grouping": asdict(self.plan.grouping)}
+        schedule = asdict(self.plan.schedule)
+        if self.method not in SHARED:
+            del schedule["sparsity"]  # which others do not look at
         return {
             "format": FORMAT,
             "version": __version__,
             "model": self.plan.model,
-            "schedule": asdict(self.plan.schedule),
+            "schedule": schedule,
             "data": self.plan.data,
             "seed": self.seed,
             "method": self.method,
@@ -232,13 +236,11 @@ def _dense_file(task: Task, folder: Path) -> Path:
 def _run(task: Task, sets: Sets, folder: Path, device: torch.device, on_epoch: Callable[[], None]) -> Outcome:
     started = time.monotonic()
     model = make_model(task.plan.model, sets.train.shape, len(sets.train.classes), task.seed).to(device)
-    partial = folder / f"{task.name}.partial.pt"
     if task.method == DENSE:
         return _run_dense(task, model, sets, folder, on_epoch, started)
-    pruner = GSPPruner(model, zeros=task.share, group=task.plan.grouping, every=task.plan.schedule.every)
+    pruner = GSPPruner(model, zeros=task.share, group=task.plan.grouping)
     if METHODS[task.method].is_induced:
-        pruner.start = task.plan.schedule.start * task.plan.schedule.epochs
-        train(model, sets, _training(task), pruner, on_epoch, partial)
+        _train_pruned(task, model, sets, folder, on_epoch)
     else:
         model.load_state_dict(torch.load(_dense_file(task, folder), map_location=device, weights_only=True))
     with torch.no_grad():
@@ -261,6 +263,36 @@ def _run(task: Task, sets: Sets, folder: Path, device: torch.device, on_epoch: C
     )
 
 
+def _train_pruned(task: Task, model: nn.Module, sets: Sets, folder: Path, on_epoch: Callable[[], None]) -> None:
+    """Train as a method that acts meanwhile does; trainings that do not depend on the share are kept for the others."""
+    schedule = task.plan.schedule
+    start = schedule.start * schedule.epochs
+    layers = replace(task.plan.grouping, scope="layer")  # as the authors' code: each layer at the same s
+    pruner: Pruner
+    kept = None
+    if task.method in SHARED:
+        kept = folder / f"{replace(task, share=0.0).name}.pt"
+        values: Values = "shrunken" if task.method == "cut" else "kept"
+        pruner = GSPPruner(
+            model, schedule.sparsity, every=schedule.every, start=start, group=layers, while_training=values
+        )
+    elif task.method == "gradual":
+        inner = GSPPruner(model, zeros=task.share, group=task.plan.grouping)
+        pruner = GradualMagnitude(inner, task.share, schedule.every, start, schedule.end * schedule.epochs)
+    else:
+        pruner = GSPPruner(model, zeros=task.share, every=schedule.every, start=start, group=task.plan.grouping)
+    if kept is not None and kept.exists():
+        model.load_state_dict(torch.load(kept, map_location=next(model.parameters()).device, weights_only=True))
+        for _ in range(schedule.epochs):
+            on_epoch()
+        return
+    train(model, sets, _training(task), pruner, on_epoch, folder / f"{task.name}.partial.pt")
+    if isinstance(pruner, GradualMagnitude):
+        pruner.pruner.finish()
+    if kept is not None:
+        write_whole(kept, lambda path: torch.save(model.state_dict(), path))
+
+
 def _run_dense(
     task: Task, model: nn.Module, sets: Sets, folder: Path, on_epoch: Callable[[], None], started: float
 ) -> Outcome:
@@ -281,7 +313,22 @@ def _finetuning(task: Task) -> Stage:
     return Stage(schedule.finetune, schedule.finetune_rate, 2 * task.seed + 1, schedule.batch, schedule.decay)
 
 
-def mean_and_spread(outcomes: Sequence[Outcome], method: str, share: float) -> tuple[float, float]:
-    """Accuracy of a method at a share of zeros, in percent: the mean over seeds and the standard deviation."""
-    found = [100 * outcome.accuracy for outcome in outcomes if (outcome.method, outcome.share) == (method, share)]
+def mean_and_spread(
+    outcomes: Sequence[Outcome], method: str, share: float, before: bool = False
+) -> tuple[float, float]:
+    """Accuracy of a method at a share of zeros, in percent: the mean over seeds and the standard deviation.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+    method : str
+    share : float
+    before : bool
+        Right after pruning, before any fine-tuning.
+    """
+    found = [
+        100 * (outcome.before if before else outcome.accuracy)
+        for outcome in outcomes
+        if (outcome.method, outcome.share) == (method, share)
+    ]
     return float(np.mean(found)), float(np.std(found, ddof=1)) if len(found) > 1 else 0.0

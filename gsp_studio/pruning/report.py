@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,23 @@ FORMAT = 1
 
 
 def describe(
-    checkpoint: Checkpoint, pruned: PrunedNetwork, grouping: Grouping, asked: dict[str, float]
+    checkpoint: Checkpoint,
+    pruned: PrunedNetwork,
+    grouping: Grouping,
+    asked: dict[str, float],
+    more: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Entry of one network in pruning.json.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-    pruned : Pruned
+    pruned : PrunedNetwork
     grouping : Grouping
     asked : dict
         ``{"sparsity": s}`` or ``{"to_zeros": fraction}``.
+    more : dict, optional
+        Further entries: the method, the accuracy.
     """
     size = sum(layer.size for layer in pruned.layers)
     before = sum(layer.zeros_before * layer.size for layer in pruned.layers) / size
@@ -39,12 +46,13 @@ def describe(
         "sha256": _digest(checkpoint.path),
         "format": checkpoint.format,
         "asked": asked,
-        "sparsity": pruned.sparsity,
+        **(more or {}),
+        "sparsity": _plain(pruned.sparsity),
         "grouping": asdict(grouping),
         "weights": size,
         "zeros_before": before,
         "zeros_after": pruned.zeros,
-        "layers": [asdict(layer) for layer in pruned.layers],
+        "layers": [{key: _plain(value) for key, value in asdict(layer).items()} for layer in pruned.layers],
         "left_alone": [
             *(asdict(array) for array in checkpoint.left_alone),
             *(
@@ -55,6 +63,11 @@ def describe(
         ],
         "versions": software_versions(),
     }
+
+
+def _plain(value: Any) -> Any:
+    """A value for JSON, which has no NaN: methods other than GSP have no target."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def check_report(folder: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gsp_studio.core.vectors import check_target
 from gsp_studio.engine.progress import RunsProgress
 from gsp_studio.io.atomic import ExportError, write_whole
 from gsp_studio.io.dataset import Dataset
@@ -33,6 +34,9 @@ INTERRUPTED = 130
 _NETWORKS = ("lenet300", "lenet5", "resnet20", "vgg16", "resnet50")
 #: Networks so small that threads only get into each other's way.
 _SERIAL = ("lenet300", "lenet5")
+_COMPARE = "of magnitude, gradual, lamp, control, gsp, cut, induced, hoyer (the first six)"
+#: Share of the training images that is held out to choose a sparsity on.
+_HELD_OUT, _CHOSEN_WITH = 0.2, 1000
 #: Images of this side are read a batch at a time.
 _IMAGENET_SIDE = 224
 
@@ -42,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("pruning", "train, prune to equal shares of zeros, fine-tune, compare")
     group.add_argument("--model", choices=_NETWORKS, default="lenet300", help="network (lenet300)")
     group.add_argument("--shares", type=_numbers, metavar="LIST", help="shares of zeros (0.5,0.7,0.8,0.9,0.95,0.98)")
-    group.add_argument("--compare", type=_names, metavar="LIST", help="of gsp, induced, magnitude, hoyer (all)")
+    group.add_argument("--compare", type=_names, metavar="LIST", help=_COMPARE)
     group.add_argument("--epochs", type=int, help="of training (as the network's schedule says)")
     group.add_argument("--finetune", type=int, help="epochs of fine-tuning")
     group.add_argument("--batch", type=int, help="images a step")
@@ -54,6 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which fifth is held out, of data that come in one part (0)",
     )
     group.add_argument("--every", type=int, help="steps between induced projections")
+    group.add_argument(
+        "--induce",
+        dest="sparsities",
+        type=_numbers,
+        metavar="LIST",
+        help="s of induced, then cut; of several the best on a fifth of the training images is taken",
+    )
     group.add_argument("--group", choices=["layer", "network"], default="network", help="groups of GSP (network)")
     group.add_argument(
         "--exclude", type=_names, default=(), metavar="LIST", help="layers left dense: names, first, last"
@@ -100,6 +111,8 @@ def run(args: argparse.Namespace, load: Callable[[argparse.Namespace], Dataset])
         raise ValueError(f"split is {args.split}; accepted is a whole number >= 0")
     train, test = read_parts(path, lambda path, key: load(_at(args, path, key)), side, args.split)
     plan = _plan(args, train, test)
+    if args.sparsities and len(args.sparsities) > 1:
+        plan = _with_best_sparsity(plan, args, train)
     progress = RunsProgress(
         sum(task.epochs for task in plan.tasks()), len(plan.tasks()), None if args.quiet else sys.stderr
     )
@@ -154,7 +167,7 @@ def _at(args: argparse.Namespace, path: Path, key: str | None) -> argparse.Names
 
 def _plan(args: argparse.Namespace, train: LabelledSource, test: LabelledSource) -> Plan:
     from gsp_studio.pruning.grouping import Grouping
-    from gsp_studio.pruning.methods import METHODS
+    from gsp_studio.pruning.methods import COMPARED
     from gsp_studio.pruning.recipe import SHARES, Plan
     from gsp_studio.pruning.training import SCHEDULES
 
@@ -163,15 +176,42 @@ def _plan(args: argparse.Namespace, train: LabelledSource, test: LabelledSource)
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; accepted is a whole number >= 1")
     schedule = replace(SCHEDULES[args.model], **{name: value for name, value in chosen.items() if value is not None})
+    for value in args.sparsities or ():
+        check_target(value, "sparsity")
+    if args.sparsities:
+        schedule = replace(schedule, sparsity=args.sparsities[0])
     return Plan(
         model=args.model,
         schedule=schedule,
         seeds=5 if args.repeats is None else args.repeats,
         shares=args.shares or SHARES,
-        methods=args.compare or tuple(METHODS),
+        methods=args.compare or COMPARED,
         grouping=Grouping(args.group, exclude=args.exclude),
         data=f"{train.fingerprint}+{test.fingerprint}",
     )
+
+
+def _with_best_sparsity(plan: Plan, args: argparse.Namespace, train: LabelledSource) -> Plan:
+    """The plan with the sparsity whose network is best after cut and fine-tuning, on images held out of training."""
+    from gsp_studio.pruning.images import LabelledImages, split
+    from gsp_studio.pruning.recipe import RUNS, run_all
+    from gsp_studio.pruning.training import make_sets
+
+    if not isinstance(train, LabelledImages):
+        raise ValueError("a sparsity is chosen on images in memory; give a single --induce for these")
+    part, held = split(train, _HELD_OUT, _CHOSEN_WITH)
+    found = {}
+    for sparsity in args.sparsities:
+        schedule = replace(plan.schedule, sparsity=sparsity)
+        fingerprint = f"{part.fingerprint}+{held.fingerprint}"
+        trial = replace(plan, schedule=schedule, seeds=1, methods=("cut",), data=fingerprint)
+        with _threads(args):
+            outcomes = run_all(
+                trial, make_sets(part, held), Path(args.out) / RUNS, _device(args.backend), lambda epochs, runs: None
+            )
+        found[sparsity] = sum(outcome.accuracy for outcome in outcomes[1:]) / len(outcomes[1:])
+        print(f"s = {sparsity:g}: {found[sparsity]:.2%} on {len(held.labels)} images held out", file=sys.stderr)
+    return replace(plan, schedule=replace(plan.schedule, sparsity=max(found, key=lambda s: found[s])))
 
 
 def _told(plan: Plan, train: LabelledSource, test: LabelledSource) -> str:
@@ -230,7 +270,7 @@ def _threads(args: argparse.Namespace) -> AbstractContextManager[Any]:
 
 def table_of(plan: Plan, outcomes: Sequence[Outcome]) -> str:
     """Accuracy in percent, mean and deviation over seeds, as a table in Markdown: methods down, shares across."""
-    from gsp_studio.pruning.methods import METHODS
+    from gsp_studio.pruning.methods import METHODS, SHARED
     from gsp_studio.pruning.recipe import DENSE, mean_and_spread
 
     dense, spread = mean_and_spread(outcomes, DENSE, 0.0)
@@ -240,6 +280,9 @@ def table_of(plan: Plan, outcomes: Sequence[Outcome]) -> str:
         found = [mean_and_spread(outcomes, method, share) for share in plan.shares]
         rows.append([METHODS[method].label, *(f"{mean:.2f} ± {deviation:.2f}" for mean, deviation in found)])
     for method in plan.methods:
+        found = [mean_and_spread(outcomes, method, share, before=True) for share in plan.shares]
+        rows.append([f"{METHODS[method].label}, before fine-tuning", *(f"{mean:.2f}" for mean, _ in found)])
+    for method in plan.methods:
         found = [mean_and_spread(outcomes, method, share) for share in plan.shares]
         rows.append([f"{METHODS[method].label}, minus dense", *(f"{mean - dense:+.2f}" for mean, _ in found)])
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
@@ -248,6 +291,8 @@ def table_of(plan: Plan, outcomes: Sequence[Outcome]) -> str:
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     told = f"Dense: {dense:.2f} ± {spread:.2f} (before it was trained on: {sum(before) / len(before):.2f})."
+    if set(SHARED) & set(plan.methods):
+        told += f" Induced, then cut at s = {plan.schedule.sparsity:g}."
     return "\n".join([*lines, "", told])
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,11 +21,23 @@ from torch.nn import functional
 from gsp_studio.arrays import Array
 from gsp_studio.io.atomic import write_whole
 from gsp_studio.pruning.images import IMAGENET, LabelledImages, LabelledSource
-from gsp_studio.pruning.pruner import GSPPruner
 
 _EVALUATED = 256
 #: Seconds between two states of a training that are kept.
 _KEPT_EVERY = 60.0
+
+
+class Pruner(Protocol):
+    """A pruner that is called while a network is trained, and whose state is kept beside the network's."""
+
+    def step(self, epoch: float | None = None) -> bool:
+        """After a step of the optimizer."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its state."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +56,10 @@ class Schedule:
     every : int
         Iterations between two induced projections.
     start : float
-        Where induced projection begins, as a fraction of the epochs.
+        Where induced projection begins, as a fraction of the epochs; gradual pruning, too, which ends at `end`.
+    end : float
+    sparsity : float
+        Average Hoyer sparsity of "induced, then cut" while training.
     """
 
     epochs: int
@@ -55,11 +70,13 @@ class Schedule:
     decay: float = 5e-4
     every: int = 50
     start: float = 0.25
+    end: float = 0.75
+    sparsity: float = 0.8
 
 
 SCHEDULES: dict[str, Schedule] = {
-    "lenet300": Schedule(30, 40, 64, 0.05, 0.1, 1e-4, every=20),
-    "lenet5": Schedule(30, 20, 64, 0.02, 0.01, 1e-4, every=20),
+    "lenet300": Schedule(30, 40, 64, 0.05, 0.1, 1e-4, every=20, sparsity=0.9),
+    "lenet5": Schedule(30, 20, 64, 0.02, 0.01, 1e-4, every=20, sparsity=0.9),
     "resnet20": Schedule(160, 60),
     "vgg16": Schedule(160, 60, rate=0.05),
     "resnet50": Schedule(90, 30, 256, 0.1, 0.01, 1e-4, every=500),
@@ -116,7 +133,7 @@ def train(
     model: nn.Module,
     sets: Sets,
     stage: Stage,
-    pruner: GSPPruner | None = None,
+    pruner: Pruner | None = None,
     on_epoch: Callable[[], None] | None = None,
     state: Path | None = None,
 ) -> None:
@@ -128,8 +145,8 @@ def train(
         On the device that computes.
     sets : Sets
     stage : Stage
-    pruner : GSPPruner, optional
-        Called after every step of the optimizer, with the epoch.
+    pruner : Pruner, optional
+        Called after every step of the optimizer, with the epoch and its fraction.
     on_epoch : callable, optional
         Called after each epoch; an exception from it ends the training.
     state : Path, optional
@@ -155,7 +172,7 @@ def train(
             if len(chosen) > 1:  # a batch norm needs two
                 _step(model, sets, chosen, rng, optimizer, device)
             if pruner is not None:
-                pruner.step(epoch)
+                pruner.step(epoch + number / per_epoch)
         if on_epoch is not None:
             on_epoch()
         if state is not None and epoch + 1 < stage.epochs and time.monotonic() - kept > _KEPT_EVERY:
@@ -190,7 +207,7 @@ def accuracy(model: nn.Module, sets: Sets) -> float:
     return right / count
 
 
-def _keep(state: Path, epoch: int, model: nn.Module, optimizer: Any, pruner: GSPPruner | None) -> None:
+def _keep(state: Path, epoch: int, model: nn.Module, optimizer: Any, pruner: Pruner | None) -> None:
     content = {
         "epoch": epoch,
         "model": model.state_dict(),
@@ -200,7 +217,7 @@ def _keep(state: Path, epoch: int, model: nn.Module, optimizer: Any, pruner: GSP
     write_whole(state, lambda path: torch.save(content, path))
 
 
-def _resume(state: Path | None, model: nn.Module, optimizer: Any, pruner: GSPPruner | None) -> int:
+def _resume(state: Path | None, model: nn.Module, optimizer: Any, pruner: Pruner | None) -> int:
     """Put a kept state back; the number of epochs that are done."""
     if state is None or not state.exists():
         return 0

@@ -16,7 +16,8 @@ pytest.importorskip("torch")
 def test_a_network_is_pruned_into_the_same_format(tmp_path, suffix, capsys):
     source, out = tmp_path / f"a{suffix}", tmp_path / "new" / f"b{suffix}"
     MAKERS[suffix](source)
-    assert main(["prune", str(source), "--sparsity", "0.8", "--group", "network", "--out", str(out)]) == 0
+    options = "--sparsity", "0.8", "--group", "network", "--values", "shrunken"
+    assert main(["prune", str(source), *options, "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "conv1.weight" in said
     assert "s = 0.800000" in said
@@ -110,3 +111,82 @@ def test_a_foreign_report_is_not_overwritten(tmp_path, capsys):
     assert "was not written by GSP Studio" in capsys.readouterr().err
     assert (tmp_path / "pruning.json").read_text() == '{"mine": 1}'
     assert not (tmp_path / "b.npz").exists()
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A chain of two linear layers that classifies small grey images by the half that is bright, and the images."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 200)
+    images = rng.integers(0, 60, (200, 4, 4)).astype(np.uint8)
+    images[np.arange(200), :, 0] += (120 * labels).astype(np.uint8)[:, None]
+    first = 0.05 * rng.normal(size=(8, 16)).astype(np.float32)
+    first[:4, ::4], first[4:, ::4] = 1, -1
+    second = 0.05 * rng.normal(size=(2, 8)).astype(np.float32)
+    second[1, :4], second[0, 4:] = 1, 1
+    bias = np.concatenate([np.full(4, -1.2), np.full(4, 1.2)]).astype(np.float32)
+    make_torch(tmp_path / "a.pt", {"fc1.weight": first, "fc1.bias": bias, "fc2.weight": second})
+    np.savez(tmp_path / "images.npz", x=images, y=labels)
+    return tmp_path
+
+
+def test_all_methods_in_one_table(trained, capsys):
+    command = ["prune", str(trained / "a.pt"), "--compare", "0.5,0.8", "--images", str(trained / "images.npz")]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "200 images of" in said
+    assert "normalized: none" in said
+    assert main([*command, "--calibrate", str(trained / "images.npz"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["dense"] > 0.95
+    rows = {(row["method"], row["zeros"]): row["accuracy"] for row in found["rows"]}
+    for method in ("magnitude, network", "LAMP", "GSP, network (balanced)", "GSP, each layer, weighted"):
+        assert rows[method, 0.5] > 0.9
+
+
+@pytest.mark.parametrize("method", ["gsp", "magnitude", "lamp"])
+def test_a_method_meets_the_share_and_says_the_accuracy(trained, method, capsys):
+    command = ["prune", str(trained / "a.pt"), "--method", method, "--to-zeros", "0.6", "--group", "network"]
+    files = ["--images", str(trained / "images.npz"), "--out", str(trained / "b.pt")]
+    assert main([*command, *files, "--json"]) == 0
+    said = capsys.readouterr()
+    report = json.loads(said.out)
+    assert report["method"] == method
+    assert report["zeros_after"] == pytest.approx(np.ceil(0.6 * 144) / 144)
+    assert report["accuracy"]["after"] > 0.9
+    assert (report["sparsity"] is None) == (method != "gsp")
+    assert "on 200 images of" in said.err
+    before, after = open_checkpoint(trained / "a.pt"), open_checkpoint(trained / "b.pt")
+    for old, new in zip(before.layers, after.layers, strict=True):
+        kept = new.weights != 0
+        np.testing.assert_array_equal(new.weights[kept], old.weights[kept])
+
+
+def test_jpeg_images_come_with_a_caution(trained, capsys):
+    from PIL import Image
+
+    with np.load(trained / "images.npz") as content:
+        for k, (image, label) in enumerate(zip(content["x"], content["y"], strict=True)):
+            folder = trained / "photos" / str(label)
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(folder / f"{k}.jpg")
+    assert main(["prune", str(trained / "a.pt"), "--compare", "0.5", "--images", str(trained / "photos")]) == 0
+    assert "these images are JPEG: a network that was trained on lossless ones can lose" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--compare", "0.5"], "--compare needs --images"),
+        (["--method", "lamp", "--sparsity", "0.5", "--out", "b.pt"], "--method lamp takes a share of zeros"),
+        (["--to-zeros", "0.5", "--importance", "--out", "b.pt"], "--importance and --batch-norm need --calibrate"),
+        (["--to-zeros", "0.5", "--images", "images.npz", "--normalize", "imagenet", "--out", "b.pt"], "is for colours"),
+    ],
+)
+def test_options_that_do_not_go_together(trained, monkeypatch, capsys, change, message):
+    monkeypatch.chdir(trained)
+    assert main(["prune", "a.pt", *change]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not (trained / "b.pt").exists()

@@ -219,9 +219,15 @@ def test_buffers_that_hold_no_vectors(values, offsets, message):
         group_sparse_projection(RaggedVectors(values, np.array(offsets)), 0.5)
 
 
-def test_a_buffer_has_no_weights_and_its_output_is_one():
+def test_the_weights_of_a_buffer_lie_as_its_vectors_and_its_output_is_one():
+    rng = np.random.default_rng(9)
+    vectors, weights = ([rng.random(n) + 0.1 for n in (5, 40, 311)] for _ in range(2))
+    x = RaggedVectors(np.concatenate(vectors), np.array([0, 5, 45, 356]))
+    expected = group_sparse_projection(vectors, 0.6, weights)
+    found = group_sparse_projection(x, 0.6, np.concatenate(weights))
+    np.testing.assert_allclose(found.values, np.concatenate(expected.values), rtol=1e-10, atol=1e-12)
     x = RaggedVectors(np.ones(6), np.array([0, 3, 6]))
-    with pytest.raises(ValueError, match="weights are for arrays and lists"):
+    with pytest.raises(ValueError, match=r"weights has shape \(3,\); accepted is that of the buffer, \(6,\)"):
         group_sparse_projection(x, 0.5, np.ones(3))
     with pytest.raises(ValueError, match=r"accepted is an array of float64 \(6,\)"):
         group_sparse_projection(x, 0.5, out=[np.ones(3), np.ones(3)])

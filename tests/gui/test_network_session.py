@@ -18,11 +18,10 @@ import pytest
 from handling import Listener, settle, threads_of_sessions, wait_until
 from PySide6.QtWidgets import QApplication
 
-import gsp_studio as gs
 from gsp_studio.gui.network import compute, session
 from gsp_studio.gui.network.session import NetworkSession
 from gsp_studio.gui.network.state import ZerosCurve
-from gsp_studio.pruning import open_checkpoint
+from gsp_studio.pruning import Grouping, open_checkpoint, project_weights
 
 SIGNALS = ("checkpointChanged", "openFailed", "shownChanged", "saved", "failed")
 Held = tuple[NetworkSession, threading.Semaphore]
@@ -66,9 +65,8 @@ def regrouped(networks: NetworkSession, **changes: Any) -> None:
 
 
 def expected(name: str, s: float) -> np.ndarray:
-    """A layer projected for itself, by the function of the library."""
-    values = nets.weights()[name]
-    return gs.group_sparse_projection(values.reshape(len(values), -1).T, s).values.T.reshape(values.shape)
+    """A layer pruned for itself, by the function of the library."""
+    return project_weights({name: nets.weights()[name]}, s).weights[name]
 
 
 class TestOpening:
@@ -199,10 +197,9 @@ class TestProjecting:
     def test_the_whole_network_shares_one_target(self, small: NetworkSession) -> None:
         regrouped(small, mode="network")
         small.set_sparsity(0.8)
-        rows = [filters for name in LAYERS for filters in nets.weights()[name].reshape(len(nets.weights()[name]), -1)]
-        oracle = gs.group_sparse_projection(rows, 0.8)
-        found = np.concatenate([small.shown.weights[name].ravel() for name in LAYERS])
-        np.testing.assert_allclose(found, np.concatenate(oracle.values), atol=1e-6)
+        oracle = project_weights({name: nets.weights()[name] for name in LAYERS}, 0.8, Grouping("network"))
+        for name in LAYERS:
+            np.testing.assert_allclose(small.shown.weights[name], oracle.weights[name], atol=1e-6)
         assert small.shown.sparsity == pytest.approx(0.8, abs=1e-6)
         assert np.ptp(small.shown.sparsities) > 0.01, "layers pay differently"
 

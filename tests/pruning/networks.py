@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gsp_studio.pruning import Grouping
+
 
 def weights(seed=0):
     """A small network by name: two convolutions, norms, biases, an embedding, integers, two linear layers."""
@@ -22,6 +24,15 @@ def weights(seed=0):
         "fc1.weight": 5 * normal(16, 108),
         "fc2.weight": normal(10, 16),
     }
+
+
+#: The projection itself, as the paper has it.
+PAPER = {"values": "shrunken", "keep_one": True, "shares": "paper"}
+
+
+def paper(*args, **options):
+    """A grouping whose weights are those of the core's projection."""
+    return Grouping(*args, **options, **PAPER)
 
 
 LAYERS = ["conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight"]

@@ -21,9 +21,9 @@ def images(shape, count=30, classes=10):
     return LabelledImages(rng.random((count, *shape), dtype=np.float32), labels, tuple(map(str, range(classes))))
 
 
-@pytest.mark.parametrize("name", ["lenet300", "lenet5", "resnet20"])
+@pytest.mark.parametrize("name", ["lenet300", "lenet5", "resnet20", "resnet32"])
 def test_a_known_network_is_recognised_and_evaluated(tmp_path, name):
-    shape = (3, 16, 16) if name == "resnet20" else (1, 12, 12)
+    shape = (3, 16, 16) if name.startswith("resnet") else (1, 12, 12)
     model = make_model(name, shape, 10, seed=1).eval()
     torch.save({"state_dict": model.state_dict()}, tmp_path / "a.pt")
     data = images(shape)
@@ -53,6 +53,10 @@ def test_networks_have_their_usual_sizes(name):
         "lenet300": 266_610,
         "lenet5": 107_786,
         "resnet20": 269_722,
+        "resnet32": 464_154,
+        "resnet44": 658_586,
+        "resnet56": 853_018,
+        "resnet110": 1_727_962,
         "vgg16": 14_728_266,
         "resnet50": 25_557_032,
     }

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from networks import paper
 
 import gsp_studio as gs
 from gsp_studio.pruning import Grouping, NetworkPath, project_weights
@@ -30,7 +31,7 @@ def filters(weight):
 
 
 def test_each_layer_reaches_the_target(network):
-    pruned = project_weights(network, 0.8)
+    pruned = project_weights(network, 0.8, paper())
     assert [layer.name for layer in pruned.layers] == [CONV, LINEAR, SMALL]
     for layer in pruned.layers:
         assert layer.sparsity_before < 0.8
@@ -41,7 +42,7 @@ def test_each_layer_reaches_the_target(network):
 
 
 def test_one_group_over_the_network_is_the_group_of_all_filters(network):
-    pruned = project_weights(network, 0.7, Grouping("network"))
+    pruned = project_weights(network, 0.7, paper("network"))
     vectors = [row.astype(float) for name in (CONV, LINEAR, SMALL) for row in filters(network[name])]
     expected = gs.group_sparse_projection(vectors, 0.7)
     found = [row for name in (CONV, LINEAR, SMALL) for row in filters(pruned.weights[name])]
@@ -67,16 +68,16 @@ def test_types_signs_and_the_rest_are_kept(network, scope, vectors):
 
 
 def test_columns_and_whole_layers_as_vectors(network):
-    columns = project_weights(network, 0.8, Grouping(vectors="columns")).weights
+    columns = project_weights(network, 0.8, paper(vectors="columns")).weights
     conv = np.moveaxis(network[CONV], 1, 0).reshape(3, -1)
     expected = gs.group_sparse_projection(conv, 0.8, axis=1).values.reshape(3, 8, 3, 3)
     np.testing.assert_array_equal(columns[CONV], np.moveaxis(expected, 0, 1))
     expected = gs.group_sparse_projection(network[LINEAR], 0.8).values
     np.testing.assert_array_equal(columns[LINEAR], expected)
-    whole = project_weights(network, 0.8, Grouping(vectors="layers")).weights
+    whole = project_weights(network, 0.8, paper(vectors="layers")).weights
     expected = gs.group_sparse_projection(network[CONV].reshape(-1), 0.8).values.reshape(8, 3, 3, 3)
     np.testing.assert_array_equal(whole[CONV], expected)
-    together = project_weights(network, 0.8, Grouping("network", "columns")).weights
+    together = project_weights(network, 0.8, paper("network", "columns")).weights
     each = [
         gs.hoyer_sparsity(np.moveaxis(together[n], 1, 0).reshape(network[n].shape[1], -1), axis=1) for n in together
     ]
@@ -84,7 +85,7 @@ def test_columns_and_whole_layers_as_vectors(network):
 
 
 def test_layers_of_their_own_and_layers_that_are_left_out(network):
-    grouping = Grouping("network", own=((LINEAR, 0.9),), exclude=("first",))
+    grouping = paper("network", own=((LINEAR, 0.9),), exclude=("first",))
     pruned = project_weights(network, 0.5, grouping)
     assert {layer.name: layer.target for layer in pruned.layers} == {LINEAR: 0.9, SMALL: 0.5}
     for layer in pruned.layers:
@@ -96,7 +97,7 @@ def test_layers_of_their_own_and_layers_that_are_left_out(network):
 @pytest.mark.parametrize("scope", ["layer", "network"])
 @pytest.mark.parametrize("zeros", [0.3, 0.9, 0.97])
 def test_a_share_of_zeros_gives_the_smallest_target(network, scope, zeros):
-    layers, grouping = layers_of(network), Grouping(scope)
+    layers, grouping = layers_of(network), paper(scope)
     pruned = layers_to_zeros(layers, zeros, grouping)
     size = sum(weight.size for weight in pruned.weights.values())
     found = sum(int(np.sum(weight == 0)) for weight in pruned.weights.values())
@@ -116,8 +117,10 @@ def test_a_share_of_zeros_counts_those_of_layers_with_their_own_target(network):
     zeros = sum(int(np.sum(weight == 0)) for weight in pruned.weights.values())
     assert zeros == np.ceil(0.9 * sum(weight.size for weight in pruned.weights.values()))
     assert list(pruned.weights) == [CONV, LINEAR, SMALL]
-    one = layers_to_zeros(layers_of({LINEAR: network[LINEAR]}), 1.0)
-    assert one.zeros == pytest.approx(1 - 10 / 720)  # a weight a row stays
+    with pytest.warns(UserWarning, match=r"100\.00% zeros are out of reach .* 98\.61% .* every vector keeps a"):
+        one = layers_to_zeros(layers_of({LINEAR: network[LINEAR]}), 1.0, Grouping(keep_one=True))
+    assert one.zeros == pytest.approx(1 - 10 / 720)
+    assert layers_to_zeros(layers_of({LINEAR: network[LINEAR]}), 1.0).zeros == 1
     none = layers_to_zeros(layers_of(network), 0.0)
     for name, weight in none.weights.items():
         np.testing.assert_array_equal(weight, network[name])
@@ -125,7 +128,7 @@ def test_a_share_of_zeros_counts_those_of_layers_with_their_own_target(network):
 
 @pytest.mark.parametrize("scope", ["layer", "network"])
 def test_the_path_gives_what_the_projection_gives(network, scope):
-    layers, grouping = layers_of(network), Grouping(scope, own=((SMALL, 0.6),))
+    layers, grouping = layers_of(network), paper(scope, own=((SMALL, 0.6),))
     path = NetworkPath(layers, grouping)
     assert path.size == sum(layer.size for layer in layers)
     for s in (0.1, 0.5, 0.85):

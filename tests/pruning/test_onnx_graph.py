@@ -45,7 +45,7 @@ def test_a_chain(tmp_path):
     assert [layer.name for layer in found.layers] == ["b", "c", "a"]
     pruned = project_checkpoint(found, 0.8, Grouping("network", exclude=("first", "last")))
     assert set(pruned.weights) == {"c"}
-    own = project_checkpoint(found, 0.5, Grouping(own=(("last", 0.9),)))
+    own = project_checkpoint(found, 0.5, Grouping(own=(("last", 0.9),), values="shrunken"))
     assert {layer.name: round(layer.sparsity_after, 3) for layer in own.layers} == {"a": 0.9, "b": 0.5, "c": 0.5}
 
 

@@ -11,6 +11,7 @@ from gsp_studio.pruning import Grouping
 
 torch = pytest.importorskip("torch")
 from device import emulation, on_fake_device  # noqa: E402
+from networks import paper  # noqa: E402
 from torch import nn  # noqa: E402
 
 from gsp_studio.pruning import device, masks  # noqa: E402
@@ -61,7 +62,7 @@ def test_single_shot_is_the_cores_projection_and_in_place():
     model = make()
     before, places = weights_of(model), [p.data_ptr() for p in model.parameters()]
     others = {n: p.detach().clone() for n, p in model.named_parameters() if n not in NAMES}
-    summary = GSPPruner(model, 0.8).single_shot()
+    summary = GSPPruner(model, 0.8, group=paper()).single_shot()
     for name, weight in weights_of(model).items():
         expected = gs.group_sparse_projection(before[name].numpy(), 0.8, axis=tuple(range(1, weight.ndim))).values
         np.testing.assert_array_equal(weight.numpy(), expected)
@@ -78,14 +79,14 @@ def test_single_shot_is_the_cores_projection_and_in_place():
 def test_one_group_over_the_network_and_own_targets():
     model = make()
     before = weights_of(model)
-    GSPPruner(model, 0.6, group="network").single_shot()
+    GSPPruner(model, 0.6, group=paper("network")).single_shot()
     rows = [row for name in NAMES for row in before[name].flatten(1).numpy()]
     expected = gs.group_sparse_projection(rows, 0.6).values
     found = [row for name in NAMES for row in weights_of(model)[name].flatten(1).numpy()]
     for row, wanted in zip(found, expected, strict=True):
         np.testing.assert_allclose(row, wanted, rtol=1e-6, atol=1e-8)
     model = make()
-    grouping = Grouping("network", own=(("4.weight", 0.9),), exclude=("first",))
+    grouping = paper("network", own=(("4.weight", 0.9),), exclude=("first",))
     summary = GSPPruner(model, 0.5, group=grouping).single_shot()
     assert {layer.name: round(layer.sparsity, 5) for layer in summary.layers} == {"4.weight": 0.9, "6.weight": 0.5}
     assert torch.equal(model[0].weight, before["0.weight"])
@@ -296,7 +297,7 @@ def test_replicas_of_data_parallel_are_held_without_touching_the_mask():
 def test_other_precisions_and_memory_formats(dtype):
     model = make().to(dtype).to(memory_format=torch.channels_last)
     layout = model[0].weight.is_contiguous(memory_format=torch.channels_last)
-    summary = GSPPruner(model, 0.8).single_shot()
+    summary = GSPPruner(model, 0.8, group=paper()).single_shot()
     assert all(layer.sparsity == pytest.approx(0.8, abs=0.02) for layer in summary.layers)
     assert model[0].weight.dtype == dtype
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last) == layout
@@ -333,20 +334,20 @@ def test_layers_of_a_device_are_one_group_there(on_device, monkeypatch):
     """One projection for all of them, and no weight visits the host."""
     model, there = make(), make()
     there.load_state_dict(model.state_dict())
-    GSPPruner(model, 0.8, group="network").single_shot()
+    GSPPruner(model, 0.8, group="network").step()
     backend, machine = on_device
     asked, project = [], device._projected_on
 
-    def on_it(weights, axes, s):
+    def on_it(weights, axes, s, factors):
         asked.append(len(weights))
         with torch.no_grad():
-            for weight, new in zip(weights, project(backend, weights, axes, s), strict=True):
+            for weight, new in zip(weights, project(backend, weights, axes, s, factors), strict=True):
                 weight.copy_(new)
         return True
 
     pruner = GSPPruner(there, 0.8, group="network")
     monkeypatch.setattr(device, "project_on_device", on_it)
-    monkeypatch.setattr("gsp_studio.pruning.pruner.group_sparse_projection", None)
+    monkeypatch.setattr("gsp_studio.pruning.pruner.Problem", None)
     before = machine.downloaded
     pruner.step()
     assert asked == [3]
@@ -389,5 +390,5 @@ def test_messages():
         GSPPruner(nn.ReLU(), 0.5)
     with torch.no_grad():
         model[4].weight[0, 0] = float("nan")
-    with pytest.raises(ValueError, match=r"4\.weight: x holds 1 NaN"):
+    with pytest.raises(ValueError, match=r"layer 4\.weight holds 1 NaN"):
         GSPPruner(model, 0.5).single_shot()

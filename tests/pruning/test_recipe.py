@@ -305,3 +305,55 @@ def test_accuracy_is_a_count_of_right_answers(sets):
             return torch.nn.functional.one_hot(torch.zeros(len(x), dtype=torch.long), 10).float()
 
     assert accuracy(First(), sets) == np.mean(sets.test.labels == 0)
+
+
+def test_every_way_of_pruning_has_the_same_zeros_and_the_same_epochs(sets, tmp_path):
+    """Those whose training does not depend on the share train once for all shares."""
+    schedule = Schedule(3, 1, 64, 0.05, 0.02, every=4, sparsity=0.8)
+    plan = plan_of(sets, methods=("cut", "control", "gradual", "lamp"), shares=(0.8, 0.95), schedule=schedule)
+    outcomes = recipe.run_all(plan, sets, tmp_path, torch.device("cpu"), silent)
+    for outcome in outcomes[1:]:
+        assert outcome.zeros == pytest.approx(outcome.share, abs=1e-4)
+        assert outcome.accuracy > 0.5
+    for method in ("cut", "control"):
+        assert len(list(tmp_path.glob(f"{method}-*.pt"))) == 1
+    cut, control = (next(o for o in outcomes if (o.method, o.share) == (m, 0.8)) for m in ("cut", "control"))
+    assert cut.layers != control.layers
+    assert recipe.mean_and_spread(outcomes, "cut", 0.8, before=True)[0] == 100 * cut.before
+
+
+def test_gradual_pruning_follows_the_cubic_and_goes_on_from_its_state():
+    from gsp_studio.pruning.gradual import GradualMagnitude
+    from gsp_studio.pruning.models import make_model
+    from gsp_studio.pruning.pruner import GSPPruner, ramp
+
+    def made():
+        model = make_model("lenet300", (1, 8, 8), 10, 0)
+        inner = GSPPruner(model, zeros=0.9)
+        return inner, GradualMagnitude(inner, 0.9, 2, 1, 3)
+
+    inner, gradual = made()
+    assert not gradual.step(0.5)
+    assert gradual.step(2)
+    assert inner.summary().zeros == pytest.approx(0.9 * (1 - 0.5**3), abs=1e-4)
+    assert inner.is_frozen
+    other, resumed = made()
+    resumed.load_state_dict(gradual.state_dict())
+    for pruner, each in ((inner, gradual), (other, resumed)):
+        assert [each.step(epoch) for epoch in (2.5, 3.0)] == [False, True]
+        assert pruner.summary().zeros == pytest.approx(0.9, abs=1e-4)
+    with pytest.raises(ValueError, match="a ramp ends at epoch 1"):
+        ramp(1, 1)
+
+
+def test_the_sparsity_is_chosen_on_images_held_out(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    command = ["reproduce", "pruning", "--out", str(tmp_path), "--epochs", "1", "--finetune", "1", "--seeds", "1"]
+    assert main([*command, "--shares", "0.9", "--compare", "cut", "--induce", "0.5,0.9"]) == 0
+    said = capsys.readouterr()
+    assert "s = 0.5: " in said.err
+    assert "on 287 images held out" in said.err
+    assert "before fine-tuning" in said.out
+    chosen = json.loads((tmp_path / "recipe.json").read_text())["plan"]["schedule"]["sparsity"]
+    found = {float(line.split()[2].rstrip(":")): line for line in said.err.splitlines() if line.startswith("s = ")}
+    assert chosen == max(found, key=lambda s: float(found[s].split()[3].rstrip("%")))

@@ -199,10 +199,11 @@ def accuracies(
         Images or a network that cannot be evaluated.
     """
     from gsp_studio.pruning.accuracy import Evaluator
+    from gsp_studio.pruning.images import JPEG_CAUTION, is_jpeg
 
     images = _label_columns(source, checkpoint)
     words, normalization = _best_normalization(checkpoint, images, unwanted)
-    tell(words)
+    tell(f"{words}; {JPEG_CAUTION}" if isinstance(source, Path) and is_jpeg(source) else words)
     evaluator = Evaluator(checkpoint, images, normalization)
     yield float("nan"), evaluator.accuracy(None, unwanted)
     start = min(path.start, _LAST / 2)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _TITLES = ("Each layer", "Separate s", "Whole network")
 _TEACH = (
-    "The average Hoyer sparsity of the filters and rows, 0 (all weights alike) to 1 (a single weight each).\n"
+    "The average Hoyer sparsity of the filters and rows, 0 (all weights alike) to 1 (a single weight each),\n"
+    "once they are projected; the weights that stay keep their values.\n"
     "Drag, or step with the arrows (0.01; with Shift 0.001). Double-click: where pruning begins (the mark)."
 )
 _TEACH_MODES = (

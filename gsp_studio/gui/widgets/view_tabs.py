@@ -15,7 +15,7 @@ class _Room(QScrollArea):
 
     def __init__(self, widget: QWidget, is_strip: bool = False) -> None:
         super().__init__()
-        self._is_strip = is_strip
+        self._is_strip, self._content = is_strip, widget
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its keys are the widget's
         self.setWidgetResizable(True)
@@ -26,14 +26,14 @@ class _Room(QScrollArea):
         self.viewport().setAutoFillBackground(False)
 
     def _height(self) -> int:
-        widget = self.widget()
+        widget = self._content
         is_narrow = self.width() < widget.minimumSizeHint().width()
         bar = self.horizontalScrollBar().sizeHint().height() if is_narrow else 0
         return max(widget.sizeHint().height(), widget.minimumSizeHint().height()) + bar
 
     def sizeHint(self) -> QSize:
         """Return the widget's size."""
-        return QSize(self.widget().sizeHint().width(), self._height())
+        return QSize(self._content.sizeHint().width(), self._height())
 
     def minimumSizeHint(self) -> QSize:
         """Small enough for a screen of 800 x 500 with docks on both sides."""

@@ -106,6 +106,9 @@ class TileMenu(QObject):
             edit: Callable[[tuple[int, ...]], None] = getattr(live, kind)
             edit(display.marked)
 
+    # Its picture
+
+    @property
     def has_picture(self) -> bool:
         """Whether a basis image is selected."""
         return self._session.display.selected >= 0 and self._session.display.shown is not None

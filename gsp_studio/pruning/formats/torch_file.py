@@ -8,6 +8,7 @@ not shown. Values are put back in place, so that tied tensors stay tied and ever
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import pickle
@@ -36,6 +37,8 @@ _DEEPEST = 16
 _OLDEST = (2, 6)
 #: A file of before PyTorch 1.6: its mark, version, system, content, and the keys of the storages.
 _LEGACY_PICKLES = 5
+#: Classes without code of their own that training scripts keep beside the weights: their options.
+_PLAIN = (argparse.Namespace,)
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)|class ([\w.]+)|function ([\w.]+)")
 
@@ -92,7 +95,8 @@ def _loaded(path: Path) -> Any:
         _check_pickles(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the library to itself, about old files
-            return torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(list(_PLAIN)):
+                return torch.load(path, map_location="cpu", weights_only=True)
     except PickleError as error:
         raise CheckpointError(f"{path} is no PyTorch file, or is damaged: its pickle {error}") from error
     except pickle.UnpicklingError as error:

@@ -1,0 +1,189 @@
+"""Gains of pruning: non-zero weights, bytes as they lie, compressed and as sparse rows, operations, emptied filters.
+
+Multiply-adds are of one image: a convolution's weights are used once for each place of its output, which only a known
+network (or an input shape) tells. Effective ones count non-zero weights alone; no usual library runs sparse
+convolutions that fast, so they are a bound, not a time.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gsp_studio.pruning.checkpoint import Checkpoint, CheckpointError
+from gsp_studio.pruning.layers import Layer
+
+Array = npt.NDArray[Any]
+
+_INDEX_BYTES = {True: 2, False: 4}
+_SMALL = 2**16
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a network's layers with some weights.
+
+    Attributes
+    ----------
+    parameters, nonzeros : int
+        In the layers that can be pruned.
+    bytes : int
+        Of these layers as their file stores them.
+    csr_bytes : int
+        The same as compressed sparse rows: values, column numbers of 2 or 4 bytes, and a row's start of 4.
+    emptied : int
+        Filters or rows without a weight.
+    filters : int
+        All of them.
+    macs, effective_macs : int or None
+        Multiply-adds for one image, with all weights and with non-zero ones; None where places are not known.
+    """
+
+    parameters: int
+    nonzeros: int
+    bytes: int
+    csr_bytes: int
+    emptied: int
+    filters: int
+    macs: int | None
+    effective_macs: int | None
+
+    def described(self) -> dict[str, Any]:
+        """Entries of a report."""
+        return asdict(self)
+
+
+def sizes_of(
+    layers: Sequence[Layer], weights: Mapping[str, Array] | None = None, places: Mapping[str, int] | None = None
+) -> Sizes:
+    """Sizes of some layers.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    weights : mapping of str to ndarray, optional
+        New weights by name; layers that are not named count as they are.
+    places : mapping of str to int, optional
+        For each layer how often its weights are used for an image, of `places_of`.
+    """
+    new = weights or {}
+    totals = dict.fromkeys(("parameters", "nonzeros", "bytes", "csr", "emptied", "filters", "macs", "effective"), 0)
+    for layer in layers:
+        values = new.get(layer.name, layer.weights)
+        rows = layer.rows(values)
+        nonzeros = int(np.count_nonzero(values))
+        width = 2 if layer.dtype in ("float16", "bfloat16") else values.dtype.itemsize
+        totals["parameters"] += layer.size
+        totals["nonzeros"] += nonzeros
+        totals["bytes"] += width * layer.size
+        totals["csr"] += nonzeros * (width + _INDEX_BYTES[rows.shape[1] <= _SMALL]) + 4 * (len(rows) + 1)
+        totals["emptied"] += int((~rows.any(axis=1)).sum())
+        totals["filters"] += len(rows)
+        if places is not None:
+            totals["macs"] += layer.size * places.get(layer.name, 1)
+            totals["effective"] += nonzeros * places.get(layer.name, 1)
+    return Sizes(
+        totals["parameters"],
+        totals["nonzeros"],
+        totals["bytes"],
+        totals["csr"],
+        totals["emptied"],
+        totals["filters"],
+        totals["macs"] if places is not None else None,
+        totals["effective"] if places is not None else None,
+    )
+
+
+def places_of(checkpoint: Checkpoint, shape: tuple[int, int, int] | None = None) -> dict[str, int] | None:
+    """How often each layer's weights are used for an image: the places of a convolution's output, 1 for linear layers.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    shape : (channels, height, width), optional
+        Of an image; by default that of the network's usual data, where it is known.
+
+    Returns
+    -------
+    dict of str to int, or None
+        None for a network that is not known, unless all its layers are linear.
+    """
+    if all(layer.kind == "linear" for layer in checkpoint.layers):
+        return {layer.name: 1 for layer in checkpoint.layers}
+    if checkpoint.format == "onnx":
+        return None
+    try:
+        import torch
+
+        from gsp_studio.pruning.accuracy import channels_of, network_of
+
+        for side in [shape] if shape else [(channels_of(checkpoint), size, size) for size in (32, 28, 224)]:
+            try:
+                model = network_of(checkpoint, side)
+            except CheckpointError:
+                continue
+            found: dict[str, int] = {}
+            handles = []
+            for name, module in model.named_modules():
+                if isinstance(module, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)):
+                    handles.append(module.register_forward_hook(_counter(f"{name}.weight", found)))
+            with torch.inference_mode():
+                model(torch.zeros(1, *side))
+            return found
+    except ImportError:
+        pass
+    return None
+
+
+def _counter(name: str, found: dict[str, int]) -> Any:
+    def count(module: Any, inputs: Any, output: Any) -> None:
+        found[name] = found.get(name, 0) + int(np.prod(output.shape[2:]))
+
+    return count
+
+
+def file_sizes(path: Path) -> tuple[int, int]:
+    """Bytes of a file, and compressed by gzip at its usual level."""
+    compressed = 0
+
+    class _Counted:
+        def write(self, part: bytes) -> int:
+            nonlocal compressed
+            compressed += len(part)
+            return len(part)
+
+        def flush(self) -> None:
+            pass
+
+    with path.open("rb") as file, gzip.GzipFile(fileobj=_Counted(), mode="wb", compresslevel=6, mtime=0) as packed:
+        while part := file.read(_CHUNK):
+            packed.write(part)
+    return path.stat().st_size, compressed
+
+
+def told(sizes: Sizes, files: tuple[int, int] | None = None) -> list[str]:
+    """Lines for a reader."""
+    lines = [
+        f"{sizes.nonzeros:,} of {sizes.parameters:,} weights are not zero; {sizes.emptied:,} of {sizes.filters:,} "
+        f"filters or rows are empty"
+    ]
+    text = f"layers: {_kilo(sizes.bytes)} dense, {_kilo(sizes.csr_bytes)} as sparse rows"
+    if files is not None:
+        text += f"; file: {_kilo(files[0])}, {_kilo(files[1])} gzipped"
+    lines.append(text)
+    if sizes.macs is not None and sizes.effective_macs is not None:
+        lines.append(
+            f"multiply-adds for an image: {sizes.macs:,}, {sizes.effective_macs:,} by weights that are not zero"
+        )
+    return lines
+
+
+def _kilo(count: int) -> str:
+    return f"{count / 1000:,.1f} kB"

@@ -3,7 +3,8 @@
 A mask is applied at five doors: to gradients as they arrive, to weights after any step of an optimizer of PyTorch,
 before every forward pass of its module and of the model, after every `load_state_dict`, and before every `state_dict`.
 Momentum and weight decay so have nothing to move. Passes look at the weight's version first: where nothing has written
-since the last time, they cost nothing. Writes through ``.data`` have no version: the other doors hold these.
+since the last time, they cost nothing. Writes through ``.data`` have no version: `state_dict`, `load_state_dict`
+and `finish` put these zeros back.
 """
 
 from __future__ import annotations

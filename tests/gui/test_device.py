@@ -19,8 +19,9 @@ from PySide6.QtWidgets import QWidget
 from gsp_studio.engine.run import FinishReason, Outcome
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.jobs import projector
-from gsp_studio.gui.jobs.compute import continued, new_refinement, retargeted
+from gsp_studio.gui.jobs.compute import new_continuation, new_refinement, retarget
 from gsp_studio.gui.panels.model import ModelPanel
+from gsp_studio.gui.solutions import SolveRequest
 from gsp_studio.gui.state import Phase, RunSettings
 from gsp_studio.gui.widgets.device_label import DeviceLabel
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
@@ -126,18 +127,18 @@ def test_a_refinement_follows_the_slider_on_the_device() -> None:
         results = {}
         for where in ("cuda", "cpu"):
             here = replace(choice, backend=where)
-            runner = new_refinement(data, here, pinned, projector.Projector(pinned, data).show(0.7))
+            runner = new_refinement(SolveRequest(data, here, pinned, projector.Projector(pinned, data).show(0.7)))
 
             def look(record: Any, runner: Any = runner) -> None:
                 if record.n_iter == 3:
-                    runner.steer(retargeted(runner.spec, runner.params, moved, record.n_iter))
+                    runner.steer(retarget(runner.spec, runner.params, moved, record.n_iter))
 
             machine.launches.clear()
             outcome = runner.run(look)
             assert outcome.reason is not FinishReason.FAILED, outcome.error_text
             assert outcome.result.sparsity == pytest.approx(0.85, abs=1e-4)
             assert bool({"price", "price_in_cluster"} & set(machine.launches)) == (where == "cuda")
-            further = continued(runner.spec, outcome.result, moved).run()
+            further = new_continuation(runner.spec, outcome.result, moved).run()
             assert further.result.error <= outcome.result.error * (1 + 1e-6)
             results[where] = outcome.result.error
         assert results["cuda"] == pytest.approx(results["cpu"], rel=1e-2)

@@ -46,7 +46,7 @@ def pick(window: MainWindow, tile: int) -> None:
 def colours_of_tile(window: MainWindow, tile: int) -> set[str]:
     view = window.montage.view
     image = view.viewport().grab().toImage()
-    centre, half = tile_centre(view, tile).toPoint(), view._buffer.width * 3
+    centre, half = tile_centre(view, tile).toPoint(), round(tile_centre(view, 1).x() - tile_centre(view, 0).x()) // 2
     around = range(-half, half + 1)
     return {image.pixelColor(centre.x() + x, centre.y() + y).name() for x in around for y in around}
 

@@ -11,6 +11,7 @@ import pytest
 import gsp_studio as gs
 from gsp_studio.gui.jobs import compute
 from gsp_studio.gui.jobs.projector import Projector
+from gsp_studio.gui.solutions import SolveRequest
 from gsp_studio.gui.state import RunSettings
 
 
@@ -23,7 +24,7 @@ def seen(exponent: int, dtype: type) -> list[np.ndarray]:
     pinned = compute.unprojected_basis(result, "run 1")
     projector = Projector(pinned, data)
     shown = projector.show(0.8)
-    outcome = compute.new_refinement(data, RunSettings().with_params(sparsity=0.8), pinned, shown).run()
+    outcome = compute.new_refinement(SolveRequest(data, RunSettings().with_params(sparsity=0.8), pinned, shown)).run()
     assert outcome.result is not None
     solved = compute.shown_of(outcome.result, 0.8, np.nan, None, "")
     exact = np.linalg.norm(X - np.ldexp(solved.W.astype(np.longdouble) @ solved.H, -exponent))

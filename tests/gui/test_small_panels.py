@@ -22,7 +22,7 @@ from gsp_studio.gui.panels.curves import CurvesPanel, _tip, axis_end
 from gsp_studio.gui.panels.data import DataPanel
 from gsp_studio.gui.panels.log import LogPanel
 from gsp_studio.gui.panels.selected_basis import BasisPanel
-from gsp_studio.gui.state import RunEvent, RunSettings
+from gsp_studio.gui.state import Phase, RunEvent, RunSettings
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.picture import Picture, qimage_of, scaled_to_grey
 
@@ -269,6 +269,7 @@ class TestCurves:
         assert abs(iteration - 60) <= 1
 
     def test_axis_of_iterations_ends_with_the_run(self, panel: CurvesPanel) -> None:
+        panel.set_phase(Phase.RUNNING)
         panel.set_choice(RunSettings().with_params(max_iter=500))
         panel.set_records([fakes.record(k) for k in range(1, 11)])
         [[low, high], _] = panel._error_plot.getPlotItem().viewRange()
@@ -276,6 +277,9 @@ class TestCurves:
         panel.set_choice(RunSettings().with_params(max_iter=5))
         panel.add_records([fakes.record(11)])
         assert panel._sparsity_plot.getPlotItem().viewRange()[0] == [0, 11]
+        panel.set_choice(RunSettings().with_params(max_iter=10_000))
+        panel.set_phase(Phase.IDLE)
+        assert panel._sparsity_plot.getPlotItem().viewRange()[0] == [0, 11], "of a run that has ended"
 
     @pytest.mark.parametrize(
         ("n", "last", "end"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from gsp_studio.core.knee import knee
 if TYPE_CHECKING:
     from gsp_studio.arrays import Array
     from gsp_studio.core.params import Params
-    from gsp_studio.core.results import Result
+    from gsp_studio.core.results import Iterate, Result
     from gsp_studio.core.solved_path import PathWalk
     from gsp_studio.engine.run import Outcome, RunSpec
+    from gsp_studio.engine.runner import Runner
     from gsp_studio.gui.state import DisplayedBasis, RunSettings, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
@@ -24,6 +25,23 @@ if TYPE_CHECKING:
 LARGEST_KEPT = 512 << 20
 #: Relative difference of two errors from which on the lower one counts as better.
 _LEAST_BETTER = 1e-6
+
+
+class RefinementState(NamedTuple):
+    """A refinement at rest: it can go on from there."""
+
+    runner: Runner
+    outcome: Outcome
+    choice: RunSettings
+    frame: DisplayedBasis | None
+    latest: Iterate | Result | None
+
+    def arrays(self) -> Iterator[Any]:
+        """Arrays that it holds."""
+        for it in (self.latest, self.outcome.result):
+            if it is not None:
+                yield from (it.W, it.H, it.dense)
+        yield from (factor for factor in self.runner.spec.params.init if isinstance(factor, np.ndarray))
 
 
 class SolveRequest(NamedTuple):

@@ -109,7 +109,7 @@ class TestExport:
         QTest.keyClick(dialog, Key.Key_Return)
         [(_, parts)] = heard["exportRequested"]
         left_out = [name for name in ExportOptions.__dataclass_fields__ if not getattr(parts, name)]
-        assert left_out == [part, "zoom", "extras", "coefficients"]
+        assert left_out == [part, "zoom", "extras", "order", "palette", "coefficients"]
 
     def test_look_of_figures(self, dialog: ExportDialog) -> None:
         heard = Listener(dialog, "exportRequested")

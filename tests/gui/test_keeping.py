@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handling import Listener, cell_text, settle, wait_until
+from handling import Listener, cell_text, is_asked, press, question, settle, wait_until
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
 from gsp_studio.gui.session_file import run_records
 from gsp_studio.gui.state import Phase, RunSettings, View
+from gsp_studio.gui.texts import plural
 from gsp_studio.gui.widgets.run_table import NOTE
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io import recovery
@@ -444,3 +445,37 @@ def test_a_run_is_copied_as_text(window: MainWindow, stack: Path) -> None:
     compile(text, "copied", "exec")
     window.prompts.copy("command")
     assert QApplication.clipboard().text().startswith(f"gsp-studio fit {stack} --rank 3")
+
+
+def test_an_interrupted_run_is_shown_and_offers_to_continue(
+    make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path
+) -> None:
+    window = make_window()
+    window.session_menu.watch(tmp_path / "recovery")
+    fill(window, stack, runs=2)
+    session = window.session
+    session.settings.set_choice(session.settings.choice.with_params(max_iter=100_000, tol=0.0))
+    session.run()
+    wait_until(lambda: len(session.course.records) > 20)
+    window.session_menu.store.autosave.save()
+    wait_for(window)
+    [folder] = (tmp_path / "recovery").iterdir()
+    left = tmp_path / "left"
+    shutil.copytree(folder, left)  # as a window that was killed leaves it
+    session.cancel()
+    wait_until(lambda: session.phase is Phase.IDLE)
+    other = make_window()
+    other.session_menu.open(left)
+    wait_until(is_asked)
+    done = other.session.runs.at(2).outcome.result.n_iter
+    assert (
+        question().text() == f"Run 3 was interrupted after {plural(done, 'iteration')}; {100_000 - done:,} were left."
+    )
+    assert other.session.runs.index == 2
+    assert other.session.display.shown is other.session.runs.at(2).shown
+    press(question(), "Continue it")
+    wait_until(lambda: other.session.live.is_going)
+    assert other.session.live.origin == (3, 0)
+    assert other.session.live.runner.spec.params.max_iter == 100_000 - done
+    other.session.cancel()
+    wait_until(lambda: other.session.phase is Phase.IDLE)

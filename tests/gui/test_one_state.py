@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from handling import Listener, open_faces, settle, wait_until
+from handling import Listener, open_faces, press_when_asked, settle, tile_centre, wait_until
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -87,6 +89,39 @@ def test_all_views_and_the_factors_have_one_error(faces_window: MainWindow, how:
         assert entry.shown.error == pytest.approx(entry.outcome.result.error)
 
 
+@pytest.mark.parametrize("parent", ["a run", "no run"])
+def test_a_refined_basis_is_on_the_screen_again_when_its_session_is(
+    make_window: Callable[[], MainWindow], tmp_path: Path, parent: str
+) -> None:
+    window = make_window()
+    session = window.session
+    open_faces(session)
+    if parent == "a run":
+        run_to_end(session, sparsity=0.6)
+    refine_at(session, 0.75)
+    before = session.display.shown
+    heard = Listener(window.session_menu.store, "saved", "failed")
+    window.session_menu.write(tmp_path / "it.gsps")
+    wait_until(lambda: heard["saved"] or heard["failed"])
+    other = make_window()
+    opened = Listener(other.session_menu.store, "opened", "failed")
+    other.session_menu.open(tmp_path / "it.gsps")
+    wait_until(lambda: opened["opened"] or opened["failed"])
+    settle()
+    shown = other.session.display.shown
+    np.testing.assert_array_equal(shown.W, before.W)
+    np.testing.assert_array_equal(shown.H, before.H)
+    np.testing.assert_array_equal(shown.order, before.order)
+    assert shown.error == before.error
+    assert other.session.settings.params.sparsity == 0.75
+    if parent == "a run":
+        assert other.sparsity._read_out.text() == window.sparsity._read_out.text()
+    else:  # the short fit is not kept: the refined basis is what the slider projects from now on
+        assert "a refined basis" in other.sparsity._pinned_text.text()
+    assert len(other.session.runs.entries) == len(session.runs.entries)
+    assert other.session.can_keep
+
+
 def export_dialog() -> ExportDialog:
     [dialog] = [w for w in QApplication.topLevelWidgets() if isinstance(w, ExportDialog) and w.isVisible()]
     return dialog
@@ -114,9 +149,12 @@ def test_a_refined_basis_is_exported_as_itself(faces_window: MainWindow, tmp_pat
     assert remarks["note"].startswith("Refined from run 1: s ")
     assert remarks["note"].endswith("0.8000")
     assert len(session.runs.entries) == 1  # it is in no list
-    taken = Listener(session, "exports.folderTaken")
+    asked = press_when_asked("Cancel")
     session.exports.export(tmp_path / "out", session.runs.at(0), ExportOptions(basis=False))
-    wait_until(lambda: taken["folderTaken"])  # and another run does not take its place without a question
+    wait_until(lambda: asked)  # another run does not take its place without a question
+    assert asked[0].startswith("Replace the run in out?")
+    wait_until(lambda: not session.exports.is_going)
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "factors.npz")["W"], shown.W)
 
 
 def test_a_projection_is_said_to_be_no_run(faces_window: MainWindow) -> None:
@@ -175,8 +213,32 @@ class TestWeights:
         assert window.model.weights.text() == "All equal"
 
 
+def test_the_order_is_called_by_energy_where_it_is(faces_window: MainWindow) -> None:
+    window, session = faces_window, faces_window.session
+    run_to_end(session)
+    shown = session.display.shown
+    assert (np.diff(shown.energies[shown.order]) <= 0).all()
+    assert "by energy" in window.montage._caption.text()
+    session.display.show(replace(shown, order=shown.order[::-1].copy()))
+    assert "by energy" not in window.montage._caption.text()
+    assert "tiles keep their places" in window.montage._caption.text()
+
+
+def test_the_line_about_the_pixel_under_a_pointer_at_rest_follows_the_basis(faces_window: MainWindow) -> None:
+    window, session = faces_window, faces_window.session
+    view = window.montage.view
+    QTest.mouseMove(view.viewport(), tile_centre(view, 2).toPoint())
+    line = window.montage._under_pointer
+    assert line.text().startswith(f"basis {session.display.shown.order[2] + 1} ")
+    before = line.text()
+    session.basis.set_refine(False)
+    session.settings.set_sparsity(0.9)
+    basis = session.display.shown.order[2]
+    assert line.text() != before
+    assert f"sparsity {session.display.shown.sparsities[basis]:.3f}" in line.text()
+
+
 def test_energy_is_the_share_of_squares(faces: Session) -> None:
     shown = faces.display.shown
     squares = np.sum(shown.W.astype(float) ** 2, axis=0) * np.sum(shown.H.astype(float) ** 2, axis=1)
     np.testing.assert_allclose(shown.energies, squares / squares.sum(), rtol=1e-4)
-    assert (np.diff(shown.energies[shown.order]) <= 0).all()

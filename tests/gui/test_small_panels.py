@@ -269,8 +269,8 @@ class TestCurves:
         assert abs(iteration - 60) <= 1
 
     def test_axis_of_iterations_ends_with_the_run(self, panel: CurvesPanel) -> None:
-        panel.set_choice(RunSettings().with_params(max_iter=500))
         panel.set_phase(Phase.RUNNING)
+        panel.set_choice(RunSettings().with_params(max_iter=500))
         panel.set_records([fakes.record(k) for k in range(1, 11)])
         [[low, high], _] = panel._error_plot.getPlotItem().viewRange()
         assert (low, high) == (0, 500)
@@ -279,6 +279,9 @@ class TestCurves:
         panel.set_choice(RunSettings().with_params(max_iter=5))
         panel.add_records([fakes.record(11)])
         assert panel._sparsity_plot.getPlotItem().viewRange()[0] == [0, 11]
+        panel.set_choice(RunSettings().with_params(max_iter=10_000))
+        panel.set_phase(Phase.IDLE)
+        assert panel._sparsity_plot.getPlotItem().viewRange()[0] == [0, 11], "of a run that has ended"
 
     @pytest.mark.parametrize("scheme", ["dark", "light"])
     def test_a_run_of_one_iteration_is_a_dot_that_is_seen(self, panel: CurvesPanel, scheme: str) -> None:

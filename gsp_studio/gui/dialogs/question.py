@@ -47,6 +47,19 @@ def is_confirmed(parent: QWidget | None, text: str, more: str, verb: str) -> boo
     return was_yes
 
 
+def ask(parent: QWidget, text: str, more: str, verb: str, does: Callable[[], object]) -> None:
+    """Offer something that takes nothing away, while the window behind goes on; Esc and Cancel leave it."""
+    box = _box(parent, text, more)
+    yes, no = box.addButton(verb, _Role.AcceptRole), box.addButton(_Standard.Cancel)
+    box.setDefaultButton(yes)
+    box.setEscapeButton(no)
+    box.setWindowModality(Qt.WindowModality.WindowModal)
+    box.finished.connect(lambda _: does() if box.clickedButton() is yes else None)
+    _dress(box)
+    box.show()
+    box.activateWindow()
+
+
 class UnsavedQuestion:
     """Save, Keep for later, Discard or Cancel, in the platform's order; the window behind goes on computing.
 

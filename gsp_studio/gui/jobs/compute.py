@@ -30,7 +30,7 @@ from gsp_studio.engine.run import Outcome, Record, RunSpec
 from gsp_studio.engine.runner import Runner, branch
 from gsp_studio.gui.jobs.projector import Projector, average_sparsity, by_energy
 from gsp_studio.gui.jobs.run_events import marks_of
-from gsp_studio.gui.solutions import SolveRequest
+from gsp_studio.gui.solutions import RefinementState, SolveRequest
 from gsp_studio.gui.state import Capabilities, DisplayedBasis, RunEntry, RunSettings, UnprojectedBasis
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.script import command_of, text_of_run
@@ -322,6 +322,25 @@ def entry_of(
         marks=marks_of(spec.params, outcome.interventions, records),
         origin=origin,
     )
+
+
+def refinement_of(
+    refined: RunEntry, pinned: UnprojectedBasis, choice: RunSettings, projected: float
+) -> tuple[RefinementState, DisplayedBasis]:
+    """The refinement that a run was kept from, at rest, and its basis on the screen; `projected`: the error without."""
+    result = refined.outcome.result
+    assert result is not None
+    frame = replace(
+        refined.shown,
+        baseline=pinned.error,
+        origin=pinned.origin,
+        projected=projected,
+    )
+    runner = Runner(refined.spec, refined.outcome.interventions)
+    params = refined.choice.params
+    wanted = choice.with_params(sparsity=params.sparsity, sparsity_h=params.sparsity_h)
+    state = RefinementState(runner, refined.outcome, wanted, replace(frame, iterations=result.n_iter), result)
+    return state, replace(frame, iterations=result.n_iter, is_solved=has_come_to_rest(result))
 
 
 def targets_of(start: Params, outcome: Outcome) -> list[float]:

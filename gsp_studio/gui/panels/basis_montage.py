@@ -287,7 +287,7 @@ class MontagePanel(ViewPanel):
         is_spectra = self._dataset.grid is not None
         what = f"basis spectra of {width} bands" if is_spectra else f"basis images of {height} × {width}"
         ends = "bottom = 0, top" if is_spectra else "black = 0, white"
-        order = "by energy" if self._is_by_energy else "each in its place"
+        order = "by energy" if self._is_by_energy else "tiles keep their places"
         text = (
             f"{self._buffer.count} {what}{self._spread.caption}  ·  {order}  ·  {ends} = {self._contrast.value}"
             + (f"  ·  {len(self._frozen)} frozen" if self._frozen else "")

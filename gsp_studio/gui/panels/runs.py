@@ -179,6 +179,7 @@ class RunsPanel(QWidget):
         row = self.order.mapFromSource(self.rows.index(index, 0)).row() if index >= 0 else -1
         if row >= 0:
             self.table.selectRow(row)
+            self.table.scrollTo(self.order.index(row, 0))
         else:
             self.table.clearSelection()
         self._arrange()

@@ -146,6 +146,11 @@ class PinnedBasis(QObject):
         solved = tuple(it for it in (point, self.refinement.latest) if it is not None)
         self._projection.request(params.sparsity, params.sparsity_h or 0.0, solved)
 
+    def error_at(self, s: float, s_h: float | None) -> float:
+        """Error of the pinned basis projected to these targets; NaN without one."""
+        projector = self._projection.projector
+        return math.nan if projector is None else projector.show(s, s_h or 0.0).error
+
     # Refining
 
     @property

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from gsp_studio.core.params import Params
 from gsp_studio.gui.jobs.short_fit import ShortFit
+from gsp_studio.gui.solutions import RefinementState
 from gsp_studio.gui.state import DisplayedBasis, RunSettings
 from gsp_studio.gui.texts import error_texts
 
@@ -25,23 +25,6 @@ if TYPE_CHECKING:
 _TOLD_AFTER_MS = 200
 #: Milliseconds after a frame in which the slider counts as moving.
 _MOVING_MS = 30
-
-
-class RefinementState(NamedTuple):
-    """A refinement at rest: it can go on from there."""
-
-    runner: Runner
-    outcome: Outcome
-    choice: RunSettings
-    frame: DisplayedBasis | None
-    latest: Iterate | Result | None
-
-    def arrays(self) -> Iterator[Any]:
-        """Arrays that it holds."""
-        for it in (self.latest, self.outcome.result):
-            if it is not None:
-                yield from (it.W, it.H, it.dense)
-        yield from (factor for factor in self.runner.spec.params.init if isinstance(factor, np.ndarray))
 
 
 class Refinement(QObject):

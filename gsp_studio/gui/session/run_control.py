@@ -174,8 +174,13 @@ class RunControl(QObject):
 
         self._settings.bring_back(choice, weights_of_run(entry, self._settings.weights))
 
-    def adopt(self, runs: tuple[RunEntry, ...], choice: RunSettings, number: int) -> None:
-        """Take runs that were kept in place of those that are here; `number`: of the one to show, 0 for none."""
+    def adopt(
+        self, runs: tuple[RunEntry, ...], choice: RunSettings, number: int, refined: RunEntry | None = None
+    ) -> None:
+        """Take runs that were kept in place of those that are here.
+
+        `number`: of the one to show, 0 for none; `refined`: of the basis that comes to the screen then.
+        """
         weights = self._settings.weights
         self._runs.take(runs)
         self._settings.set_choice(choice)
@@ -183,7 +188,9 @@ class RunControl(QObject):
             self.show(index)
         self._settings.set_weights(weights)  # they may have been painted since
         targets = choice.params.sparsity, choice.params.sparsity_h
-        if targets != (self._settings.params.sparsity, self._settings.params.sparsity_h):
+        if refined is not None:
+            self._settings.take(self._settings.choice.with_params(sparsity=targets[0], sparsity_h=targets[1]))
+        elif targets != (self._settings.params.sparsity, self._settings.params.sparsity_h):
             self._settings.set_targets(*targets)  # the slider had been moved from what the run is at
 
     def continue_run(self, index: int, n_iter: int) -> None:

@@ -220,12 +220,22 @@ class Session(QObject):
 
     def run_on_screen(self) -> RunEntry | None:
         """The run on the screen: one of the list, a refined basis as a run that is in no list yet, or the last run."""
+        return self.refined_run() or self.runs.current or self.runs.at(len(self.runs.entries) - 1)
+
+    def refined_run(self) -> RunEntry | None:
+        """The refined basis on the screen as a run that is in no list yet; None where there is none."""
         if self.can_keep:
             self.basis.stop_refining()  # what is written is what is seen
         found, pinned, shown = self.basis.refinement.so_far(), self.basis.pinned, self.display.shown
         if self.can_keep and found is not None and pinned is not None and shown is not None:
             return self.control.refined(*found, pinned, shown.order)
-        return self.runs.current or self.runs.at(len(self.runs.entries) - 1)
+        return None
+
+    def bring_back(self, refined: RunEntry) -> None:
+        """Show the refined basis that a session file has kept, over the basis that it was refined from."""
+        parent = self.runs.at(self.runs.index_of(refined.origin[0]))
+        self.slider.bring_back(refined, parent)
+        self.undo.start_from_here()
 
     def _show_run(self, entry: RunEntry) -> None:
         self.warm_fit.retire()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.session.display import Display
     from gsp_studio.gui.session.settings import Settings
     from gsp_studio.gui.session.warm_fit import WarmFit
-    from gsp_studio.gui.state import BasisPreview, DisplayedBasis, RunSettings, UnprojectedBasis
+    from gsp_studio.gui.state import BasisPreview, DisplayedBasis, RunEntry, RunSettings, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
 
@@ -154,6 +155,19 @@ class Slider(QObject):
         self.runLeft.emit()
         self._project()
         self.fitted.emit()
+
+    def bring_back(self, refined: RunEntry, parent: RunEntry | None) -> None:
+        """Show a refined basis as it was, over the basis of its parent; without one over its own, unprojected."""
+        from gsp_studio.gui.jobs.compute import refinement_of
+
+        self.leave()
+        pinned = replace(refined.pinned, origin="a refined basis") if parent is None else parent.pinned
+        self.pin(pinned, refined.shown.order)
+        params = refined.choice.params
+        projected = self._basis.error_at(params.sparsity, params.sparsity_h)
+        state, shown = refinement_of(refined, pinned, self._settings.choice, projected)
+        self._basis.refinement.bring_back(state)
+        self._display.show(shown)
 
     @property
     def is_fit_due(self) -> bool:

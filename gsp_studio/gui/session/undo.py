@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from gsp_studio.arrays import Array
     from gsp_studio.gui.session.basis import PinnedBasis
     from gsp_studio.gui.session.display import Display
-    from gsp_studio.gui.session.refinement import RefinementState
     from gsp_studio.gui.session.run_control import RunControl
     from gsp_studio.gui.session.run_list import RunList
     from gsp_studio.gui.session.settings import Settings
     from gsp_studio.gui.session.slider import Slider
+    from gsp_studio.gui.solutions import RefinementState
     from gsp_studio.gui.state import UnprojectedBasis
     from gsp_studio.io.annotations import Annotations
 

@@ -11,7 +11,7 @@ from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu
 
 from gsp_studio.gui.dialogs.error import ErrorDialog
-from gsp_studio.gui.dialogs.question import is_confirmed
+from gsp_studio.gui.dialogs.question import ask, is_confirmed
 from gsp_studio.gui.session_file.recent import RecentSession, RecentSessions
 from gsp_studio.gui.session_file.store import SUFFIX, SessionStore
 from gsp_studio.gui.texts import plural
@@ -155,6 +155,22 @@ class SessionFileMenu(QObject):
         self.logged.emit(f"{name}: {plural(count, 'run')} of {found.dataset.name}.")
         if found.problems:
             self._tell_problems(found)
+        if found.interrupted:
+            self._offer_to_continue(found.interrupted)
+
+    def _offer_to_continue(self, number: int) -> None:
+        """Say that a run was interrupted, and offer what was left of it."""
+        runs, control = self._session.runs, self._session.control
+        entry = runs.at(runs.index_of(number))
+        result = None if entry is None else entry.outcome.result
+        if entry is None or result is None:
+            return
+        left = entry.spec.params.max_iter - result.n_iter
+        if left < 1:
+            return
+        sentence = f"{entry.name} was interrupted after {plural(result.n_iter, 'iteration')}; {left:,} were left."
+        more = "Continued, a new run begins with its factors. Run > Continue does the same later."
+        ask(self._window, sentence, more, "Continue it", lambda: control.continue_run(runs.index_of(number), left))
 
     def _tell_problems(self, found: RestoredSession) -> None:
         """Say what was left out, and what saving does then."""

@@ -32,6 +32,8 @@ from gsp_studio.io.session_file import SavedSession, describe, read_session, wri
 
 #: Name of the deviations over seeds among the arrays of a run.
 _SPREAD = "spread"
+#: Detail of a run that was going when it was written.
+_IS_GOING = "is_going"
 #: Of a run, as file names have room for.
 _LAST_NUMBER = 999_999
 
@@ -52,6 +54,10 @@ class RestoredSession:
         Notes to the user, a sentence each.
     has_data : bool
         Whether the images are those that are copied into the file.
+    refined : RunEntry or None
+        The run that made the refined basis on the screen, which was in no list.
+    interrupted : int
+        Number of the run that was going when what a recovery brings was written, 0 for none.
     is_whole : bool
         Whether the window has all runs, weights and images of the file: only then may they be written in its place.
     """
@@ -64,6 +70,8 @@ class RestoredSession:
     problems: tuple[str, ...]
     has_data: bool = False
     is_whole: bool = True
+    refined: RunEntry | None = None
+    interrupted: int = 0
 
 
 def saved_of(entry: RunEntry) -> SavedRun:
@@ -84,7 +92,8 @@ def saved_so_far(number: int, runner: Runner, origin: tuple[int, int]) -> SavedR
     outcome = runner.so_far()
     if outcome is None or outcome.result is None:
         return None
-    return SavedRun(number, outcome.exported(runner.spec), _details(origin, outcome.interventions))
+    details = _details(origin, outcome.interventions) | {_IS_GOING: True}
+    return SavedRun(number, outcome.exported(runner.spec), details)
 
 
 def _details(origin: tuple[int, int], steps: Sequence[Intervention]) -> dict[str, Any]:
@@ -211,7 +220,15 @@ def reopen(
         problems.append("the painted weights are of other images, or damaged")
     runs.sort(key=lambda entry: entry.number)
     is_whole = is_whole and len(runs) == len(saved.runs)
-    return RestoredSession(path, dataset, tuple(runs), weights, state, tuple(problems), is_copy, is_whole)
+    refined = next((run for run in runs if run.number == state.refined_run), None)
+    runs = [run for run in runs if run is not refined]
+    if refined is not None and sorted(state.refined_order) == list(range(len(refined.shown.order))):
+        refined = replace(refined, shown=replace(refined.shown, order=np.array(state.refined_order)))
+    interrupted = max((run.number for run in numbered if run.details.get(_IS_GOING) is True), default=0)
+    interrupted = interrupted if any(run.number == interrupted for run in runs) else 0
+    return RestoredSession(
+        path, dataset, tuple(runs), weights, state, tuple(problems), is_copy, is_whole, refined, interrupted
+    )
 
 
 def _source_of(saved: SavedSession, path: Path, data: Path | None) -> tuple[Path, LoadOptions]:

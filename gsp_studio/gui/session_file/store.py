@@ -116,11 +116,15 @@ class SessionStore(QObject):
             self.failed.emit("There is nothing to save yet; open some images first.", "")
             return
         dataset, runs, weights, state = session.dataset, session.runs.entries, session.settings.weights, self.state()
+        refined = session.refined_run()
+        all_runs = runs if refined is None else (*runs, refined)
+        if refined is not None:
+            state |= {"refined_run": refined.number, "refined_order": refined.shown.order.tolist()}
 
         def write() -> Path:
             from gsp_studio.gui.session_file.run_records import save
 
-            return save(path, dataset, runs, weights, state, with_data)
+            return save(path, dataset, all_runs, weights, state, with_data)
 
         def done(written: Path) -> None:
             self._saving -= 1
@@ -174,7 +178,9 @@ class SessionStore(QObject):
         is_file = not found.path.is_dir()
         session.set_dataset(found.dataset)
         session.settings.set_weights(found.weights)
-        session.control.adopt(found.runs, found.state.choice, found.state.shown_run)
+        session.control.adopt(found.runs, found.state.choice, found.interrupted or found.state.shown_run, found.refined)
+        if found.refined is not None:
+            session.bring_back(found.refined)
         if is_file and found.is_whole:  # what could not be read must not be written over
             self.path, self.has_data, self._stamp = found.path, found.has_data, stamp
         self.opened.emit(found)

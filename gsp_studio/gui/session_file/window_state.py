@@ -81,6 +81,10 @@ class WindowState:
         The selected basis images.
     shown_run : int
         Number of the run on the screen, 0 for none.
+    refined_run : int
+        Number of the run that made the refined basis on the screen and was in no list, 0 for none.
+    refined_order : tuple of int
+        Order of its tiles.
     remarks : dict of str to dict
         Remarks on runs, by their numbers; checked by `read_remarks`.
     docks : bytes
@@ -95,6 +99,8 @@ class WindowState:
     view: View = field(default_factory=View)
     marked: tuple[int, ...] = ()
     shown_run: int = 0
+    refined_run: int = 0
+    refined_order: tuple[int, ...] = ()
     remarks: dict[str, Any] = field(default_factory=dict)
     docks: bytes = b""
     front: str = ""
@@ -126,6 +132,8 @@ def read_state(content: object, most: int, problems: list[str]) -> WindowState:
         _read_fields(content.get("view", {}), View(), _VIEW, about, problems),
         tuple(_usable(content, "marked", [], _NUMBERS, about, problems)),
         _usable(content, "shown_run", 0, _whole(0, 2**31 - 1), about, problems),
+        _usable(content, "refined_run", 0, _whole(0, 2**31 - 1), about, problems),
+        tuple(_usable(content, "refined_order", [], _NUMBERS, about, problems)),
         _mapping(content.get("remarks", {}), "what was written beside the runs", problems),
         docks,
         _usable(look, "front", "", _TEXT, about, problems),

@@ -210,7 +210,7 @@ class TestStartOfItsOwn:
         assert shown.is_solved
         assert shown.attained >= 0.9 - 1e-5
         assert "trying a start of its own at this sparsity" in heard["changed"]
-        assert hasty.can_keep
+        assert hasty.refined.can_keep
         units = [W / np.linalg.norm(W, axis=0) for W in (first[0].W, shown.W)]
         in_place, best = np.sum(units[0] * units[1]), np.sum(match_bases(first[0].W, shown.W).cosine)
         assert in_place > 0.9 * best, "each basis image is where the one most like it was"
@@ -221,7 +221,7 @@ class TestStartOfItsOwn:
         hasty.settings.settle_sparsity()
         wait_until(lambda: heard["logged"])
         shown = hasty.display.shown
-        hasty.keep()
+        hasty.refined.keep()
         [entry] = hasty.runs.entries
         assert entry.shown.error == shown.error
         np.testing.assert_array_equal(gs.factorize(hasty.dataset.X, entry.spec.params).W, shown.W)

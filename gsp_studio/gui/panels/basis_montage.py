@@ -27,6 +27,23 @@ _OPEN_HINT = "or drop a folder, .npy, .npz or .mat file here"
 _OFFERS = {"folder": "Open a folder of images...", "files": "Open a file...", "sample": "Try the sample faces"}
 
 
+def _canvas(caption: QWidget, under_pointer: QWidget, view: QWidget) -> QWidget:
+    """The tiles under a line of words."""
+    line = QWidget()
+    line.setObjectName("canvasLine")
+    row = QHBoxLayout(line)
+    row.setContentsMargins(12, 6, 12, 2)
+    row.addWidget(caption, 1)
+    row.addWidget(under_pointer)
+    full = QWidget()
+    box = QVBoxLayout(full)
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(0)
+    box.addWidget(line)
+    box.addWidget(view, 1)
+    return full
+
+
 class MontagePanel(ViewPanel):
     """Shows a basis as tiles; emits what the user asks for."""
 
@@ -57,28 +74,13 @@ class MontagePanel(ViewPanel):
         self._caption = ElidedLabel()
         self._caption.setProperty("muted", True)
         self._under_pointer = label()
-        self._lay_out()
+        self._stack.addWidget(_canvas(self._caption, self._under_pointer, self.view))
         self.view.picked.connect(self._pick)
         self.view.pickedMore.connect(self._pick_more)
         self.view.hovered.connect(self._tell_pixel)
         self.view.barActivated.connect(self._lock)
         self.view.laidOut.connect(self._follow_layout)
         self.motion.changed.connect(self._mark_moving)
-
-    def _lay_out(self) -> None:
-        line = QWidget()
-        line.setObjectName("canvasLine")
-        row = QHBoxLayout(line)
-        row.setContentsMargins(12, 6, 12, 2)
-        row.addWidget(self._caption, 1)
-        row.addWidget(self._under_pointer)
-        full = QWidget()
-        box = QVBoxLayout(full)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(0)
-        box.addWidget(line)
-        box.addWidget(self.view, 1)
-        self._stack.addWidget(full)
 
     def attach(self, session: Session, window: Requests) -> None:
         """Show the state of a session, and change it as the user asks."""

@@ -24,6 +24,7 @@ from gsp_studio.gui.session.dataset_loader import DatasetLoader
 from gsp_studio.gui.session.display import Display
 from gsp_studio.gui.session.exports import Exports
 from gsp_studio.gui.session.live_run import LiveRun
+from gsp_studio.gui.session.refined_runs import RefinedRuns
 from gsp_studio.gui.session.run_control import RunControl
 from gsp_studio.gui.session.run_list import RunList
 from gsp_studio.gui.session.settings import Settings
@@ -61,6 +62,7 @@ class Session(QObject):
         self.slider = Slider(self.settings, self.basis, self.warm_fit, self.display, self)
         self.control = RunControl(self.settings, self.live, self.course, self.runs, self)
         self.undo = UndoHistory(self.settings, self.display, self.basis, self.slider, self.runs, self.control, self)
+        self.refined = RefinedRuns(self.settings, self.basis, self.slider, self.display, self.runs, self.control, self)
         self._startup = Startup(self)
         self._startup.ready.connect(self._become_ready)
         self._startup.failed.connect(self._fail_to_start)
@@ -206,36 +208,6 @@ class Session(QObject):
             self.logged.emit("The check of the basis images was cancelled.")
         else:
             self.loader.cancel()
-
-    @property
-    def can_keep(self) -> bool:
-        """Whether the basis on the screen has been refined and can become a run of the list."""
-        return self.phase is Phase.IDLE and self.basis.refinement.can_be_kept
-
-    def keep(self) -> None:
-        """Make the refined basis on the screen a run of the list, and stop refining it."""
-        found, pinned, shown = self.basis.refinement.so_far(), self.basis.pinned, self.display.shown
-        if self.can_keep and found is not None and pinned is not None and shown is not None:
-            self.control.keep(*found, pinned, shown.order)
-
-    def run_on_screen(self) -> RunEntry | None:
-        """The run on the screen: one of the list, a refined basis as a run that is in no list yet, or the last run."""
-        return self.refined_run() or self.runs.current or self.runs.at(len(self.runs.entries) - 1)
-
-    def refined_run(self) -> RunEntry | None:
-        """The refined basis on the screen as a run that is in no list yet; None where there is none."""
-        if self.can_keep:
-            self.basis.stop_refining()  # what is written is what is seen
-        found, pinned, shown = self.basis.refinement.so_far(), self.basis.pinned, self.display.shown
-        if self.can_keep and found is not None and pinned is not None and shown is not None:
-            return self.control.refined(*found, pinned, shown.order)
-        return None
-
-    def bring_back(self, refined: RunEntry) -> None:
-        """Show the refined basis that a session file has kept, over the basis that it was refined from."""
-        parent = self.runs.at(self.runs.index_of(refined.origin[0]))
-        self.slider.bring_back(refined, parent)
-        self.undo.start_from_here()
 
     def _show_run(self, entry: RunEntry) -> None:
         self.warm_fit.retire()

@@ -84,7 +84,7 @@ def _has_runs(window: Frame) -> bool:
 
 
 def _can_export(window: Frame) -> bool:
-    return _has_runs(window) or window.session.can_keep
+    return _has_runs(window) or window.session.refined.can_keep
 
 
 def _can_run(window: Frame) -> bool:
@@ -217,9 +217,9 @@ ACTIONS: tuple[Action | Section, ...] = (
         "keep",
         "&Run",
         "Keep this basis as a ru&n",
-        lambda w: w.session.keep(),
+        lambda w: w.session.refined.keep(),
         "K",
-        offered=lambda w: w.session.can_keep,
+        offered=lambda w: w.session.refined.can_keep,
     ),
     Action(
         "continue",

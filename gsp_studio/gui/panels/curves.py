@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent
+from PySide6.QtGui import QAction, QColor, QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
 
 from gsp_studio.gui.state import Comparison, Phase, RunEntry, RunEvent, RunSettings
@@ -29,6 +29,9 @@ Array = npt.NDArray[Any]
 
 #: Points of a curve that are drawn: about two a pixel. Drawing all of a long run would take longer than computing it.
 _POINTS = 600
+
+#: Smallest error in % that a logarithmic axis shows.
+_LEAST_ERROR = 1e-6
 
 #: Iterations of a run up to which its whole length is on the axis from the start.
 _LONG = 1000
@@ -83,6 +86,10 @@ class CurvesPanel(Themed, QWidget):
         self._overlay = CurveOverlay(self._error_plot, self._sparsity_plot)
         self._compared: tuple[RunEntry, ...] = ()
         self._is_comparing = self._is_running = False
+        self.log_axis = QAction("Logarithmic error axis", self, checkable=True)
+        self.log_axis.toggled.connect(self._set_log)
+        self._error_plot.addAction(self.log_axis)
+        self._error_plot.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self._lay_out()
         self.follow_theme()
         self.set_records(())
@@ -230,8 +237,14 @@ class CurvesPanel(Themed, QWidget):
         low, high = float(settled.min()), float(settled.max())
         margin = 0.08 * (high - low) or 1.0
         top = high + margin
-        self._error_plot.setRange(xRange=(0, end), yRange=(max(0.0, low - margin), top), padding=0)
-        self._draw_marks(top - 0.5 * margin)
+        if self.log_axis.isChecked():
+            low, high = (math.log10(max(value, _LEAST_ERROR)) for value in (low, high))
+            margin = 0.08 * (high - low) or 0.1
+            bottom, top = low - margin, high + margin
+        else:
+            bottom = max(0.0, low - margin)
+        self._error_plot.setRange(xRange=(0, end), yRange=(bottom, top), padding=0)
+        self._draw_marks(bottom, top, top - 0.5 * margin)
         values = np.concatenate([sparsity, target[~np.isnan(target)], self._origin[:, 2]])
         if self._overlay.last:
             values = self._overlay.settled(2)
@@ -243,9 +256,14 @@ class CurvesPanel(Themed, QWidget):
         drawn = thin_out(values, _POINTS)
         curve.setData(n[drawn], values[drawn])
 
-    def _draw_marks(self, height: float) -> None:
+    def _set_log(self, on: bool) -> None:
+        self._error_plot.getPlotItem().setLogMode(y=on)
+        if len(self._n):
+            self._draw()
+
+    def _draw_marks(self, bottom: float, top: float, height: float) -> None:
         at = np.array([mark.first for mark in self._marks], dtype=float)
-        for lines, ends in zip(self._mark_lines, ((0.0, height), (0.0, 2.0)), strict=True):
+        for lines, ends in zip(self._mark_lines, ((bottom, top), (0.0, 2.0)), strict=True):
             lines.setData(np.repeat(at, 2), np.tile(ends, len(at)))
         self._mark_heads.setData(at, np.full(len(at), height), data=list(self._marks))
 

@@ -181,7 +181,7 @@ class TileMenu(QObject):
         content = QByteArray()
         file = QBuffer(content)
         file.open(QIODevice.OpenModeFlag.WriteOnly)
-        self.picture(basis).save(file, "PNG")
+        self.picture(basis).save(file, b"PNG")
         file.close()
         return bytes(content.data())
 

@@ -14,6 +14,7 @@ from PySide6.QtTest import QTest
 
 from gsp_studio.gui.dialogs.guide import GuideDialog
 from gsp_studio.gui.dialogs.palette import PaletteDialog
+from gsp_studio.gui.panels.curves import log_ticks
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.window.main_window import MainWindow
 
@@ -96,6 +97,9 @@ def test_the_axis_of_errors_can_be_logarithmic(faces_window: MainWindow) -> None
     assert low < math.log10(min(errors[3:])) < high < 2.1
     drawn = curves._error_curve.getData()[1]
     assert np.isclose(drawn.min(), math.log10(min(errors)))
+    assert log_ticks(0.9, 1.5, 400) == [[(1.0, "10"), (math.log10(20), "20")]]
+    assert log_ticks(-4.0, 3.0, 60)[0][0] == (-4.0, "0.0001")
+    assert len(log_ticks(-4.0, 3.0, 60)[0]) <= 3
     curves.log_axis.trigger()
     (low, high) = curves._error_plot.getPlotItem().vb.viewRange()[1]
     assert low < min(errors) < high

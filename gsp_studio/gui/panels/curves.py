@@ -30,6 +30,8 @@ Array = npt.NDArray[Any]
 #: Points of a curve that are drawn: about two a pixel. Drawing all of a long run would take longer than computing it.
 _POINTS = 600
 
+#: Pixels between two ticks of a logarithmic axis, about.
+_TICK_ROOM = 18
 #: Smallest error in % that a logarithmic axis shows.
 _LEAST_ERROR = 1e-6
 
@@ -58,6 +60,18 @@ def axis_end(n: int, last: int) -> int:
     power = 10 ** (len(str(4 * n)) - 1)
     rounded = next(k * power for k in (1, 2, 5, 10) if k * power >= 4 * n)
     return int(min(last, max(_LONG, rounded)))
+
+
+def log_ticks(low: float, high: float, height: int) -> list[list[tuple[float, str]]]:
+    """Ticks of a logarithmic axis from 10 ** low to 10 ** high: 1, 2, 5, 10, or fewer where they have no room."""
+    most = max(2, height // _TICK_ROOM)
+    ticks: list[tuple[float, str]] = []
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        values = [k * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for k in steps]
+        ticks = [(math.log10(value), f"{value:g}") for value in values if low <= math.log10(value) <= high]
+        if len(ticks) <= most:
+            break
+    return [ticks[:: -(-len(ticks) // most) or 1]]
 
 
 class CurvesPanel(Themed, QWidget):
@@ -241,8 +255,10 @@ class CurvesPanel(Themed, QWidget):
             low, high = (math.log10(max(value, _LEAST_ERROR)) for value in (low, high))
             margin = 0.08 * (high - low) or 0.1
             bottom, top = low - margin, high + margin
+            ticks = log_ticks(bottom, top, self._error_plot.height())
         else:
-            bottom = max(0.0, low - margin)
+            bottom, ticks = max(0.0, low - margin), None
+        self._error_plot.getPlotItem().getAxis("left").setTicks(ticks)
         self._error_plot.setRange(xRange=(0, end), yRange=(bottom, top), padding=0)
         self._draw_marks(bottom, top, top - 0.5 * margin)
         values = np.concatenate([sparsity, target[~np.isnan(target)], self._origin[:, 2]])

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
-    QLineEdit,
     QStackedLayout,
     QTableWidget,
     QTableWidgetItem,
@@ -21,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from gsp_studio.gui.state import RunEntry
 from gsp_studio.gui.texts import percent
-from gsp_studio.gui.widgets.controls import label, plain
+from gsp_studio.gui.widgets.controls import LineEdit, label, plain
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -71,7 +70,7 @@ class RunsPanel(QWidget):
         self.table.verticalHeader().setDefaultSectionSize(26)
         self.table.cellClicked.connect(lambda row, _: self.runChosen.emit(row))
         self.table.itemActivated.connect(self._activated)
-        self.filter = QLineEdit()
+        self.filter = LineEdit()
         self.filter.setPlaceholderText("Filter by name, method, tag or note")
         self.filter.setAccessibleName("Filter of the runs")
         self.filter.setClearButtonEnabled(True)

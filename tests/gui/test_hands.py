@@ -83,6 +83,11 @@ def test_tiles_are_sorted_and_bars_with_them(faces_window: MainWindow) -> None:
     window.actions_by_name["sort by energy"].trigger()
     now = session.display.shown
     assert (np.diff(now.energies[now.order]) <= 0).all()
+    session.settings.set_choice(session.settings.choice.with_params(max_iter=10**6, tol=0.0))
+    session.run()
+    assert not window.actions_by_name["sort by energy"].isEnabled(), "in a run each tile keeps its place"
+    session.cancel()
+    wait_until(lambda: session.phase is Phase.IDLE)
 
 
 def test_the_axis_of_errors_can_be_logarithmic(faces_window: MainWindow) -> None:

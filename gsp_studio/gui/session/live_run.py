@@ -105,11 +105,6 @@ class LiveRun(QObject):
 
             self._ask(lambda: runner.steer(steer(choice, runner.params, weights)))
 
-    def reorder(self, order: Array) -> None:
-        """Give the tiles another order."""
-        if self.is_going:
-            self._order = order
-
     def can_edit(self, bases: tuple[int, ...]) -> bool:
         """Whether there is a run whose basis can be changed, and a basis image that is meant."""
         return self.is_going and not self.is_cancelled and bool(bases)

@@ -183,17 +183,6 @@ class Session(QObject):
         if self.phase in does:
             does[self.phase]()
 
-    def sort_tiles(self, by: str) -> None:
-        """Sort the tiles by falling "energies" or "sparsities" of now; from then on each keeps its place."""
-        shown = self.display.shown
-        if shown is None:
-            return
-        values = shown.energies if by == "energies" else shown.sparsities
-        order = values.argsort(kind="stable")[::-1].copy()
-        self.basis.reorder(order)
-        self.live.reorder(order)
-        self.display.show(replace(shown, order=order))
-
     @property
     def can_cancel(self) -> bool:
         """Whether there is something that `cancel` would end."""

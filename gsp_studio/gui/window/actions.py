@@ -95,7 +95,7 @@ def _can_steer(window: Frame) -> bool:
 
 
 def _can_sort(window: Frame) -> bool:
-    return window.session.display.shown is not None and not window.session.basis.is_refining
+    return window.session.slider.can_sort
 
 
 def _has_picture(window: Frame) -> bool:
@@ -281,14 +281,14 @@ ACTIONS: tuple[Action | Section, ...] = (
         "sort by energy",
         "&View",
         "Sort tiles by &energy",
-        lambda w: w.session.sort_tiles("energies"),
+        lambda w: w.session.slider.sort_tiles("energies"),
         offered=_can_sort,
     ),
     Action(
         "sort by sparsity",
         "&View",
         "Sort tiles by s&parsity",
-        lambda w: w.session.sort_tiles("sparsities"),
+        lambda w: w.session.slider.sort_tiles("sparsities"),
         offered=_can_sort,
     ),
     Action(

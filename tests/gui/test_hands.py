@@ -49,6 +49,8 @@ def test_help_has_the_guide(window: MainWindow) -> None:
     [dialog] = window.findChildren(GuideDialog)
     assert dialog.isVisible()
     assert "basis images" in dialog.page.toPlainText()
+    assert dialog.page.verticalScrollBar().value() == 0, "it opens at its beginning"
+    assert "href" not in dialog.page.toHtml().replace('href="http', ""), "no link leads nowhere"
     QTest.keyClick(dialog, Key.Key_Escape)
     settle()
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QTextDocument
 from PySide6.QtWidgets import QDialog, QTextBrowser, QVBoxLayout, QWidget
 
 from gsp_studio.io.resources import guide_path
 
 _IMAGES = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
+
+#: Links to other pages of the documentation, which are not bundled.
+_LINKS = re.compile(r"\[([^\]]*)\]\((?!https?:)[^)]*\)")
 
 
 class GuideDialog(QDialog):
@@ -27,7 +29,7 @@ class GuideDialog(QDialog):
             text = guide_path().read_text(encoding="utf-8")
         except OSError as error:
             text = f"The guide cannot be shown: {error}"
-        self.page.document().setMarkdown(_IMAGES.sub("", text), QTextDocument.MarkdownFeature.MarkdownDialectGitHub)
+        self.page.setMarkdown(_LINKS.sub(r"\1", _IMAGES.sub("", text)))
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.addWidget(self.page)

@@ -137,7 +137,7 @@ def _style_sheet(theme: Theme) -> str:
     return f"""
     QToolTip {{ color: {theme.text}; background: {theme.raised}; border: 1px solid {theme.border}; padding: 4px; }}
     QMainWindow::separator {{ background: {theme.separator}; width: 1px; height: 1px; }}
-    QDockWidget {{ color: {theme.text_muted}; }}
+    QDockWidget {{ color: {theme.text_muted}; border: 1px solid {theme.border}; }}
     QDockWidget::title {{ background: {theme.window}; padding: 6px 8px; text-align: left; }}
     QToolBar {{ background: {theme.window}; border: none; border-bottom: 1px solid {theme.separator};
                 spacing: 8px; padding: 4px 8px; }}

@@ -20,6 +20,17 @@ def resource_path(name: str) -> Path:
     return _find("resources", name)
 
 
+def guide_path() -> Path:
+    """The path of the guide, a Markdown file.
+
+    Raises
+    ------
+    FileNotFoundError
+        An installation that is not complete.
+    """
+    return _find("docs", "guide.md")
+
+
 def sample_path(name: str) -> Path:
     """The path of a bundled data set: "faces" (2,000 of 19 x 19) or "swimmer" (256 of 32 x 32).
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from handling import settle, wait_until
 from PySide6.QtGui import QColor, QFontDatabase, QFontMetrics, QImage
@@ -166,3 +167,25 @@ def test_threads_share_few_arenas_unless_told_otherwise(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
     monkeypatch.chdir(tmp_path)
     assert int(run_python(COUNT_ARENAS, tmp_path)) == int(own or 2)
+
+
+@pytest.mark.parametrize("with_path", [False, True])
+def test_the_tour_does_not_meet_what_is_opened_at_the_start(tmp_path: Path, with_path: bool) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((4, 5, 5), np.uint8))
+    arguments = [str(tmp_path / "x.npy")] if with_path else []
+    code = f"""
+import os
+from PySide6.QtWidgets import QApplication
+from gsp_studio.gui import app
+from gsp_studio.gui.window.main_window import MainWindow
+
+def go(*_):
+    for _ in range(100):
+        QApplication.processEvents()
+    return 0
+
+MainWindow.offer_tour = lambda self: print("tour", flush=True)
+QApplication.exec = go
+os._exit(app.main({arguments!r}))
+"""
+    assert ("tour" in run_python(code, tmp_path)) is not with_path

@@ -8,7 +8,7 @@ from dataclasses import replace
 import fakes
 import pytest
 from handling import Listener
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QSpinBox, QWidget
 
@@ -122,15 +122,36 @@ def test_fields_are_locked_while_a_run_goes_on(panel: ModelPanel, phase: Phase) 
     assert [field.isEnabled() for field in (panel.rank, panel.method, panel.seed, panel.iterations)] == [free] * 4
 
 
-def test_parameters_without_a_field_are_shown_and_can_be_reset(panel: ModelPanel) -> None:
+def test_rarer_parameters_are_folded_and_named_where_they_are_not_the_defaults(panel: ModelPanel) -> None:
+    assert panel.more.text() == "More"
+    assert not any(field.isVisible() for field in panel.rarer.values())
+    panel.set_choice(CHOICE.with_params(continuation=40, tol=0.01, max_seconds=5.0))
+    assert panel.more.text() == "More: Tolerance 0.01, Seconds 5.0, Rise 40"
     assert not panel.others.isVisible()
-    panel.set_choice(CHOICE.with_params(continuation=40, tol=0.01))
-    assert panel.others.isVisible()
-    assert panel.others.text() == "continuation 40, tol 0.01"
+    QTest.mouseClick(panel.more, Qt.MouseButton.LeftButton)
+    assert panel.more.text() == "More"
+    assert all(field.isVisible() for field in panel.rarer.values())
+    assert (panel.rarer["tol"].value(), panel.rarer["max_seconds"].value()) == (0.01, 5.0)
+
+
+def test_rarer_parameters_are_edited(panel: ModelPanel) -> None:
+    QTest.mouseClick(panel.more, Qt.MouseButton.LeftButton)
     heard = Listener(panel, "edited")
-    QTest.mouseClick(panel.others, Qt.MouseButton.LeftButton)
-    assert heard["edited"] == [CHOICE]
-    assert not panel.others.isVisible()
+    tol, seconds = panel.rarer["tol"], panel.rarer["max_seconds"]
+    assert (tol.text(), seconds.text()) == ("1e-05", "no limit")
+    enter(tol, "2,5e-7")
+    enter(seconds, "1.5")
+    assert heard["edited"][-1] == CHOICE.with_params(tol=2.5e-7, max_seconds=1.5)
+    enter(seconds, "no limit")
+    enter(tol, "1")
+    assert "a number from 0 to" in tol.refusal
+    assert heard["edited"][-1] == CHOICE.with_params(tol=2.5e-7)
+    enter(panel.rarer["continuation"], "30")
+    QTest.mouseClick(panel.rarer["extrapolate"], Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+    assert heard["edited"][-1] == CHOICE.with_params(tol=2.5e-7, continuation=30, extrapolate=False)
+    panel.set_phase(Phase.RUNNING)
+    assert not any(field.isEnabled() for field in panel.rarer.values())
+    panel.set_phase(Phase.IDLE)
     panel.set_choice(CHOICE.with_params(held_out=0.02))
     assert not panel.others.isVisible(), "the run panel shows it"
 

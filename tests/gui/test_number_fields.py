@@ -165,3 +165,22 @@ def test_menu_keys_work_while_a_field_has_the_focus(faces_window: MainWindow) ->
     number.selectAll()
     QTest.keyClick(number, Key.Key_C, Ctrl)
     assert QGuiApplication.clipboard().text() == "0.9500"
+
+
+def test_menu_keys_work_in_the_filter_of_the_runs(faces_window: MainWindow) -> None:
+    window, settings = faces_window, faces_window.session.settings
+    before = settings.params.sparsity
+    type_into(window.sparsity.number, "0.95")
+    line = window.runs.filter
+    line.setFocus()
+    QTest.keyClicks(line, "ab")
+    QTest.keyClick(line, Key.Key_Z, Ctrl)
+    assert (line.text(), settings.params.sparsity) == ("", 0.95)
+    line.setModified(False)
+    QTest.keyClick(line, Key.Key_Z, Ctrl)
+    assert settings.params.sparsity == before
+    heard = Listener(window.actions_by_name["export"], "triggered")
+    window.actions_by_name["export"].setEnabled(True)
+    window.prompts.export = lambda: None  # type: ignore[method-assign]
+    QTest.keyClick(line, Key.Key_E, Ctrl)
+    assert len(heard["triggered"]) == 1

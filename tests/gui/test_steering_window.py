@@ -146,7 +146,7 @@ def test_a_branch_by_key_and_dialog(paused: MainWindow) -> None:
     QTest.keyClick(window, Key.Key_B)
     asked = dialog()
     assert asked.windowTitle() == "Branch Run 1"
-    assert (asked.at.value(), asked.at.maximum(), asked.sparsity.value()) == (end, end, 0.85)
+    assert (asked.at.value(), asked.at.maximum(), asked.sparsity.value()) == (end, end, 0.9)
     asked.at.setValue(3)
     QTest.keyClicks(asked.sparsity, "0.7")
     QTest.keyClick(asked.sparsity, Key.Key_Return)

@@ -88,6 +88,25 @@ def test_a_tile_is_dragged_out_as_a_png(faces_window: MainWindow, monkeypatch: p
     QTest.mouseRelease(port, LEFT, pos=start)
 
 
+def test_a_picture_of_the_inspector_is_copied(faces_window: MainWindow) -> None:
+    window = faces_window
+    window.centre.show_view("Inspector")
+    plates = window.inspector.plates
+    wait_until(lambda: len(plates.plates) > 1 and plates.isVisible())
+    place = plates.place_of(1).center().toPoint()
+    QApplication.sendEvent(plates, QContextMenuEvent(QContextMenuEvent.Reason.Mouse, place, plates.mapToGlobal(place)))
+    settle()
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    [action] = menu.actions()
+    assert plates.plates[1].title in action.text()
+    menu.setActiveAction(action)
+    QTest.keyClick(menu, Key.Key_Return)
+    image = QGuiApplication.clipboard().image()
+    assert (image.width(), image.height()) == (247, 247)
+    assert image.pixelColor(100, 100) == plates._images[1].pixelColor(100 // 13, 100 // 13)
+
+
 def test_the_menu_locks_undoably_and_inspects(faces_window: MainWindow) -> None:
     window, session, view = faces_window, faces_window.session, faces_window.montage.view
     place = tile_centre(view, 4).toPoint()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
-from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtGui import QAction, QIcon, QKeyEvent, QPixmap
 from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 _MOVES = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
@@ -19,6 +19,9 @@ class PaletteDialog(QDialog):
         self.setWindowTitle("Command palette")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._actions = [action for action in actions if action.text() and action.menu() is None]
+        blank = QPixmap(16, 16)
+        blank.fill(Qt.GlobalColor.transparent)
+        self._blank = QIcon(blank)
         self.filter = QLineEdit()
         self.filter.setPlaceholderText("Type a few letters of what you want to do")
         self.list = QListWidget()
@@ -42,7 +45,8 @@ class PaletteDialog(QDialog):
             name = action.iconText()
             if all(part in name.lower() for part in wanted):
                 keys = action.shortcut().toString()
-                item = QListWidgetItem(action.icon(), f"{name}    {keys}" if keys else name)
+                image = self._blank if action.icon().isNull() else action.icon()  # all texts begin at one place
+                item = QListWidgetItem(image, f"{name}    {keys}" if keys else name)
                 item.setData(Qt.ItemDataRole.UserRole, action)
                 if not action.isEnabled():
                     item.setFlags(Qt.ItemFlag.NoItemFlags)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QAction, QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
 
 from gsp_studio.gui.state import Comparison, Phase, RunEntry, RunEvent, RunSettings
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
+#: Pixels between two ticks of a logarithmic axis, about.
+_TICK_ROOM = 18
+#: Smallest error in % that a logarithmic axis shows.
+_LEAST_ERROR = 1e-6
+
 #: Iterations of a run up to which its whole length is on the axis from the start.
 _LONG = 1000
 
@@ -39,6 +44,18 @@ def axis_end(n: int, last: int) -> int:
     power = 10 ** (len(str(4 * n)) - 1)
     rounded = next(k * power for k in (1, 2, 5, 10) if k * power >= 4 * n)
     return int(min(last, max(_LONG, rounded)))
+
+
+def log_ticks(low: float, high: float, height: int) -> list[list[tuple[float, str]]]:
+    """Ticks of a logarithmic axis from 10 ** low to 10 ** high: 1, 2, 5, 10, or fewer where they have no room."""
+    most = max(2, height // _TICK_ROOM)
+    ticks: list[tuple[float, str]] = []
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        values = [k * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for k in steps]
+        ticks = [(math.log10(value), f"{value:g}") for value in values if low <= math.log10(value) <= high]
+        if len(ticks) <= most:
+            break
+    return [ticks[:: -(-len(ticks) // most) or 1]]
 
 
 class CurvesPanel(Themed, QWidget):
@@ -70,6 +87,10 @@ class CurvesPanel(Themed, QWidget):
         self._overlay = CurveOverlay(self._error_plot, self._sparsity_plot)
         self._compared: tuple[RunEntry, ...] = ()
         self._is_comparing = self._is_running = False
+        self.log_axis = QAction("Logarithmic error axis", self, checkable=True)
+        self.log_axis.toggled.connect(self._set_log)
+        self._error_plot.addAction(self.log_axis)
+        self._error_plot.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self._lay_out()
         self.follow_theme()
         self.set_records(())
@@ -223,9 +244,18 @@ class CurvesPanel(Themed, QWidget):
             settled = self._overlay.settled(1)
         low, high = float(settled.min()), float(settled.max())
         margin = 0.08 * (high - low) or 1.0
-        top = high + (3.0 if self._errors.legend.isVisible() else 1.0) * margin
-        self._error_plot.setRange(xRange=(0, end), yRange=(max(0.0, low - margin), top), padding=0)
-        self._draw_marks(top - 0.5 * margin)
+        above = 3.0 if self._errors.legend.isVisible() else 1.0
+        top = high + above * margin
+        if self.log_axis.isChecked():
+            low, high = (math.log10(max(value, _LEAST_ERROR)) for value in (low, high))
+            margin = 0.08 * (high - low) or 0.1
+            bottom, top = low - margin, high + above * margin
+            ticks = log_ticks(bottom, top, self._error_plot.height())
+        else:
+            bottom, ticks = max(0.0, low - margin), None
+        self._error_plot.getPlotItem().getAxis("left").setTicks(ticks)
+        self._error_plot.setRange(xRange=(0, end), yRange=(bottom, top), padding=0)
+        self._draw_marks(bottom, top, top - 0.5 * margin)
         values = np.concatenate([sparsity, target[~np.isnan(target)], self._origin[:, 2]])
         if self._overlay.last:
             values = self._overlay.settled(2)
@@ -233,9 +263,14 @@ class CurvesPanel(Themed, QWidget):
         low, high = max(0.0, math.floor(10 * low - 0.5) / 10), min(1.02, math.ceil(10 * high + 0.5) / 10)
         self._sparsity_plot.setRange(xRange=(0, end), yRange=(low, high), padding=0)
 
-    def _draw_marks(self, height: float) -> None:
+    def _set_log(self, on: bool) -> None:
+        self._error_plot.getPlotItem().setLogMode(y=on)
+        if self._count:
+            self._draw()
+
+    def _draw_marks(self, bottom: float, top: float, height: float) -> None:
         at = np.array([mark.first for mark in self._marks], dtype=float)
-        for lines, ends in zip(self._mark_lines, ((0.0, height), (0.0, 2.0)), strict=True):
+        for lines, ends in zip(self._mark_lines, ((bottom, top), (0.0, 2.0)), strict=True):
             lines.setData(np.repeat(at, 2), np.tile(ends, len(at)))
         self._mark_heads.setData(at, np.full(len(at), height), data=list(self._marks))
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QFormLayout, QWidget
+from PySide6.QtWidgets import QFormLayout, QToolButton, QWidget
 
 from gsp_studio.core.params import PARAMETERS, Params
 from gsp_studio.gui.state import Capabilities, Phase, RunSettings
 from gsp_studio.gui.theme import current_theme
-from gsp_studio.gui.widgets.controls import Button, ComboBox, label
-from gsp_studio.gui.widgets.number_field import WholeNumber
-from gsp_studio.gui.widgets.parameter_fields import whole_field
+from gsp_studio.gui.widgets.controls import Button, CheckBox, ComboBox, label
+from gsp_studio.gui.widgets.number_field import DecimalNumber, WholeNumber
+from gsp_studio.gui.widgets.parameter_fields import short_field, whole_field
 
 if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 #: Parameters of other panels.
 _ELSEWHERE = ("sparsity", "sparsity_h", "held_out")
+Field = WholeNumber | DecimalNumber | ComboBox | CheckBox
 
 
 class ModelPanel(QWidget):
@@ -47,6 +48,23 @@ class ModelPanel(QWidget):
             "seed": self.seed,
             "max_iter": self.iterations,
         }
+        #: Fields of rarer parameters, folded under "More".
+        self.rarer: dict[str, WholeNumber | DecimalNumber | CheckBox] = {
+            "tol": short_field("tol"),
+            "max_seconds": short_field("max_seconds", none="no limit"),
+            "continuation": whole_field("continuation"),
+            "kkt_tol": short_field("kkt_tol"),
+            "reseed_dead": _check_box("reseed_dead"),
+            "extrapolate": _check_box("extrapolate"),
+            "n_sweeps": whole_field("n_sweeps"),
+            "n_steps": whole_field("n_steps"),
+            "inner_tol": short_field("inner_tol"),
+        }
+        self.more = QToolButton()
+        self.more.setCheckable(True)
+        self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.more.setToolTip("When a run stops, and how it computes")
         self.weights = Button("All equal")
         self.weights.setToolTip("What it costs to use each pixel, for the weighted method: click to paint")
         self.weights.clicked.connect(self.weightsRequested)
@@ -59,9 +77,12 @@ class ModelPanel(QWidget):
         self.others.setToolTip("Parameters of the run that was shown, which have no field here: click for the defaults")
         self.others.clicked.connect(self._reset_others)
         self._lay_out()
-        for name, field in self._fields.items():
-            if isinstance(field, WholeNumber):
-                field.valueChanged.connect(partial(self._edit_one, name))
+        self.more.toggled.connect(lambda _: self._tell())
+        for name, field in self._all_fields:
+            if isinstance(field, (WholeNumber, DecimalNumber)):
+                field.valueChanged.connect(partial(self._edit_number, name))
+            elif isinstance(field, CheckBox):
+                field.clicked.connect(lambda on, name=name: self._edit_one(name, on))
             else:
                 field.activated.connect(lambda _, name=name, field=field: self._edit_one(name, field.currentData()))
         self.backend.activated.connect(lambda _: self._take(replace(self._choice, backend=self.backend.currentData())))
@@ -81,9 +102,23 @@ class ModelPanel(QWidget):
                 form.addRow("", self._summary)
                 form.addRow(PARAMETERS["weights"].label, self.weights)
                 form.addRow("", self._unused)
-        form.addRow("Others", self.others)
         form.addRow("Backend", self.backend)
         form.addRow("", self._backend)
+        form.addRow(self.more)
+        for name, rarer in self.rarer.items():
+            if isinstance(rarer, CheckBox):
+                form.addRow("", rarer)
+            else:
+                form.addRow(PARAMETERS[name].label, rarer)
+        form.addRow("Others", self.others)
+
+    @property
+    def _all_fields(self) -> list[tuple[str, Field]]:
+        return [*self._fields.items(), *self.rarer.items()]
+
+    def _edit_number(self, name: str, value: float) -> None:
+        is_none = name == "max_seconds" and value == 0  # shown as "no limit"
+        self._edit_one(name, None if is_none else value)
 
     def _edit_one(self, name: str, value: object) -> None:
         self._take(self._choice.with_params(**{name: value}))
@@ -91,7 +126,13 @@ class ModelPanel(QWidget):
     @property
     def _unusual(self) -> dict[str, Any]:
         """Parameters that have no field in the window, and are not the defaults."""
-        return self._choice.params.unusual((*self._fields, *_ELSEWHERE))
+        return self._choice.params.unusual((*self._fields, *self.rarer, *_ELSEWHERE))
+
+    @property
+    def _unusual_rarer(self) -> dict[str, Any]:
+        """Parameters under "More" that are not the defaults."""
+        found = self._choice.params.unusual()
+        return {name: found[name] for name in self.rarer if name in found}
 
     def _reset_others(self) -> None:
         self._take(self._choice.with_params(**{name: getattr(Params, name) for name in self._unusual}))
@@ -148,10 +189,12 @@ class ModelPanel(QWidget):
     def set_choice(self, choice: RunSettings) -> None:
         """Show this choice."""
         self._choice = choice
-        for name, field in self._fields.items():
+        for name, field in self._all_fields:
             value = getattr(choice.params, name)
-            if isinstance(field, WholeNumber):
-                field.setValue(value)
+            if isinstance(field, (WholeNumber, DecimalNumber)):
+                field.setValue(value or 0)
+            elif isinstance(field, CheckBox):
+                field.setChecked(value)
             else:
                 field.setCurrentIndex(field.findData(value))
         self.start.setToolTip("" if self._known is None else self._known.starts.get(choice.params.init, ""))
@@ -162,7 +205,7 @@ class ModelPanel(QWidget):
 
     def set_phase(self, phase: Phase) -> None:
         """Editable while no run is going."""
-        for field in (*self._fields.values(), self.others, self.backend):
+        for field in (*(field for _, field in self._all_fields), self.others, self.backend):
             field.setEnabled(not phase.is_run)
 
     def _tell_backend(self) -> None:
@@ -175,6 +218,15 @@ class ModelPanel(QWidget):
         missing = [f"{name}: {why}" for name, (_, why) in found.items() if why]
         self.backend.setToolTip("\n".join(missing) or "What computes the next run")
 
+    def _tell_more(self) -> None:
+        """Show the rarer parameters, or name those that are not the defaults."""
+        is_open = self.more.isChecked()
+        changed = ", ".join(f"{PARAMETERS[name].label} {value}" for name, value in self._unusual_rarer.items())
+        self.more.setText("More" if is_open or not changed else f"More: {changed}")
+        self.more.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
+        for field in self.rarer.values():
+            self._form.setRowVisible(field, is_open)
+
     def _tell(self) -> None:
         found = self._known.methods.get(self._choice.params.method) if self._known is not None else None
         text = found[1] if found is not None else ""
@@ -183,6 +235,7 @@ class ModelPanel(QWidget):
         self._tell_backend()
         self.others.setText(", ".join(f"{name} {value}" for name, value in self._unusual.items()))
         self._form.setRowVisible(self.others, bool(self._unusual))
+        self._tell_more()
         self.weights.setEnabled(self._known is not None)
         is_weighted = self._known is not None and self._choice.params.method in self._known.weighted
         self._unused.setVisible(self.weights.text() == "Painted" and not is_weighted)
@@ -191,3 +244,10 @@ class ModelPanel(QWidget):
             self._remark.setText(f"⚠ at most {self._most} for these data")
             self._remark.setStyleSheet(f"color: {current_theme().amber}")
         self._remark.setVisible(too_many)
+
+
+def _check_box(name: str) -> CheckBox:
+    """A box for a parameter that is on or off."""
+    made = CheckBox(PARAMETERS[name].label)
+    made.setToolTip(PARAMETERS[name].sentence)
+    return made

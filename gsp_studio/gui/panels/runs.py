@@ -12,7 +12,6 @@ from PySide6.QtGui import QKeyEvent, QPainter, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
-    QLineEdit,
     QMenu,
     QStackedLayout,
     QStyledItemDelegate,
@@ -23,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from gsp_studio.gui.state import Phase, Progress, RunEntry
-from gsp_studio.gui.widgets.controls import label
+from gsp_studio.gui.widgets.controls import LineEdit, label
 from gsp_studio.gui.widgets.run_table import (
     NAME,
     NOTE,
@@ -101,7 +100,7 @@ class RunsPanel(QWidget):
         #: Labels of the methods, by name.
         self._methods: dict[str, str] = {}
         self._set_up()
-        self.filter = QLineEdit()
+        self.filter = LineEdit()
         self.filter.setPlaceholderText("Filter by name, method, tag or note")
         self.filter.setAccessibleName("Filter of the runs")
         self.filter.setClearButtonEnabled(True)

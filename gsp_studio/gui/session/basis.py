@@ -111,6 +111,11 @@ class PinnedBasis(QObject):
         self.pathChanged.emit(None)
         return True
 
+    def reorder(self, order: Array) -> None:
+        """Give the tiles another order."""
+        if self._projection.projector is not None:
+            self._projection.projector.order = order
+
     def reweight(self, choice: RunSettings, weights: Array | None) -> UnprojectedBasis | None:
         """Return the pinned basis under a choice's weights; None where they are in force already."""
         if self.pinned is None:

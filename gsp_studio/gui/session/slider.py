@@ -85,6 +85,20 @@ class Slider(QObject):
         """Order of the tiles on the screen: none of them moves."""
         return None if self._display.shown is None else self._display.shown.order
 
+    @property
+    def can_sort(self) -> bool:
+        """Whether the tiles can be sorted: in a run, and while a basis is refined, they keep their places."""
+        return self.is_free and self._display.shown is not None and not self._basis.is_refining
+
+    def sort_tiles(self, by: str) -> None:
+        """Sort the tiles by falling "energies" or "sparsities" of now; from then on each keeps its place."""
+        shown = self._display.shown
+        if shown is not None and self.can_sort:
+            values = shown.energies if by == "energies" else shown.sparsities
+            order = values.argsort(kind="stable")[::-1].copy()
+            self._basis.reorder(order)
+            self._display.show(replace(shown, order=order))
+
     # What is set
 
     def _follow_targets(self) -> None:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import html
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QWheelEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
+)
+
+_OF_TEXT = (
+    *(QKeySequence.StandardKey.Copy, QKeySequence.StandardKey.Cut, QKeySequence.StandardKey.Paste),
+    *(QKeySequence.StandardKey.SelectAll, QKeySequence.StandardKey.MoveToNextWord),
+    *(QKeySequence.StandardKey.MoveToPreviousWord, QKeySequence.StandardKey.DeleteStartOfWord),
 )
 
 
@@ -41,6 +48,26 @@ class CheckBox(QCheckBox):
     def event(self, event: QEvent) -> bool:
         """Space is this box's key before it is the window's."""
         return _takes_space(event) or super().event(event)
+
+
+class LineEdit(QLineEdit):
+    """A line of text that leaves the keys of the menus to the window, and steps back in its own text while it has any.
+
+    The keys that some systems give to lines of text besides (Ctrl+E: to the end of the line) are the window's.
+    """
+
+    def event(self, event: QEvent) -> bool:
+        """Claim the keys of editing alone."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            if event.matches(QKeySequence.StandardKey.Undo) or event.matches(QKeySequence.StandardKey.Redo):
+                is_ours = self.isModified()
+            else:
+                held = event.modifiers() & Qt.KeyboardModifier.ControlModifier
+                is_ours = not held or any(event.matches(key) for key in _OF_TEXT)
+            if not is_ours:
+                event.ignore()
+                return False
+        return super().event(event)
 
 
 class ComboBox(QComboBox):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QContextMenuEvent, QGuiApplication, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QMenu, QSizePolicy, QWidget
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.texts import pixel_value
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import label
-from gsp_studio.gui.widgets.picture import draw_fitted, qimage_of
+from gsp_studio.gui.widgets.picture import draw_fitted, enlarged, qimage_of
 
 _GAP = 20.0
 _BAR = 6.0
@@ -152,6 +152,17 @@ class Plates(QWidget):
 
     def _line(self) -> float:
         return self.fontMetrics().height() + 6.0
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Offer the image under the pointer to other programs."""
+        under = [k for k in range(len(self._images)) if self.place_of(k).contains(QPointF(event.pos()))]
+        if under:
+            menu = QMenu(self)
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            copy = menu.addAction(f"Copy the picture: {self._plates[under[0]].title}".replace("&", "&&"))
+            picture = enlarged(self._images[under[0]])
+            copy.triggered.connect(lambda: QGuiApplication.clipboard().setImage(picture))
+            menu.popup(event.globalPos())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Tell which pixel lies under the pointer."""

@@ -12,6 +12,8 @@ from gsp_studio.gui.theme import current_theme
 
 #: Pixels on the longer side of a thumbnail, before the screen's own scaling.
 _MOST = 192
+#: Pixels on the longer side of a picture for other programs, at least nearly.
+_SIDE = 256
 
 
 def qimage_of(pixels: Array) -> QImage:
@@ -38,6 +40,12 @@ def thumbnail(image: Array) -> QImage:
     """A nonnegative image (height, width[, 3]), white its maximum; of a large one every so many pixels."""
     step = max(1, max(image.shape[:2]) // _MOST)
     return qimage_of(scaled_to_grey(image[::step, ::step]))
+
+
+def enlarged(image: QImage) -> QImage:
+    """A picture for other programs: a small image enlarged by a whole factor, every pixel a square."""
+    times = max(1, _SIDE // max(image.width(), image.height()))
+    return image.scaled(image.width() * times, image.height() * times)
 
 
 def draw_fitted(painter: QPainter, box: QRectF, image: QImage) -> QRectF:

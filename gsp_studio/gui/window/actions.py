@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.network.controller import NetworkController
     from gsp_studio.gui.session.session import Session
     from gsp_studio.gui.session_file.menu import SessionFileMenu
+    from gsp_studio.gui.session_file.recent_data import RecentData
     from gsp_studio.gui.widgets.view_tabs import ViewTabs
     from gsp_studio.gui.window.cluster_menu import ClusterMenu
     from gsp_studio.gui.window.menu_bar import MenuBar
@@ -29,6 +30,7 @@ class Frame(Protocol):
     session_menu: SessionFileMenu
     network_controller: NetworkController
     clusters: ClusterMenu
+    recent_data: RecentData
     menus: MenuBar
     centre: ViewTabs
     tile_menu: TileMenu
@@ -104,6 +106,10 @@ def _can_steer(window: Frame) -> bool:
     return window.session.live.can_edit(window.session.display.marked)
 
 
+def _can_sort(window: Frame) -> bool:
+    return window.session.slider.can_sort
+
+
 def _has_picture(window: Frame) -> bool:
     return window.tile_menu.has_picture
 
@@ -119,6 +125,7 @@ ACTIONS: tuple[Action | Section, ...] = (
     Action("open file", "&File", "Open a f&ile...", lambda w: w.prompts.file(), "Ctrl+Shift+O", "image"),
     Action("open faces", "&File", "Open the sample &faces", lambda w: w.prompts.sample("faces")),
     Action("open swimmer", "&File", "Open the sample &swimmer", lambda w: w.prompts.sample("swimmer")),
+    Section("&File", lambda w: w.menus.submenu("&File", w.recent_data)),
     Section("&File"),
     Action("open session", "&File", "Open a &session...", lambda w: w.session_menu.ask_open()),
     Section("&File", lambda w: w.menus.submenu("&File", w.session_menu.recent)),
@@ -296,6 +303,21 @@ ACTIONS: tuple[Action | Section, ...] = (
         offered=lambda w: w.session.control.branch_end > 0 and not w.network_controller.is_front,
     ),
     Section("&View", lambda w: w.add_views_to_menu()),
+    Section("&View"),
+    Action(
+        "sort by energy",
+        "&View",
+        "Sort tiles by &energy",
+        lambda w: w.session.slider.sort_tiles("energies"),
+        offered=_can_sort,
+    ),
+    Action(
+        "sort by sparsity",
+        "&View",
+        "Sort tiles by s&parsity",
+        lambda w: w.session.slider.sort_tiles("sparsities"),
+        offered=_can_sort,
+    ),
     Action(
         "inspect",
         "&View",
@@ -304,6 +326,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "I",
         offered=_has_picture,
     ),
+    Action("guide", "&Help", "&Guide...", lambda w: w.prompts.guide(), "F1"),
     Action("keys", "&Help", "&Keys...", lambda w: w.prompts.keys(w.menus), "?", "help"),
     Action("tour", "&Help", "Take the &tour", lambda w: w.take_tour()),
     Action("palette", "&Help", "&Command palette...", lambda w: w.prompts.palette(w.menus), "Ctrl+Shift+P"),

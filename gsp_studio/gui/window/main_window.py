@@ -28,6 +28,7 @@ from gsp_studio.gui.panels.run import RunPanel
 from gsp_studio.gui.panels.sparsity import SparsityPanel
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.session_file.menu import SessionFileMenu
+from gsp_studio.gui.session_file.recent_data import RecentData
 from gsp_studio.gui.sweep.background_sweep import BackgroundSweep
 from gsp_studio.gui.theme import Themed, apply_theme, icon, load_theme, system_scheme
 from gsp_studio.gui.widgets.device_label import DeviceLabel
@@ -69,6 +70,8 @@ class MainWindow(Themed, QMainWindow):
         self.prompts = Prompts(self, session, self.sweep, settings)
         self.messages = Messages(self, self.arrangement.panel(LogPanel), self.prompts)
         self.session_menu = SessionFileMenu(self, session, self.arrangement, settings)
+        self.recent_data = RecentData(settings, self)
+        self.recent_data.chosen.connect(self.prompts.open)
         self.unsaved = UnsavedWork(self, session, self.sweep, self.session_menu)
         networks = self.arrangement.panel(NetworksPanel)
         self.network_controller = NetworkController(self, session, self.centre, networks, settings)
@@ -116,6 +119,7 @@ class MainWindow(Themed, QMainWindow):
         session.loader.previewReady.connect(prompts.preview)
         session.control.deviceFilled.connect(prompts.device_filled)
         session.known.connect(self.device.set_known)
+        session.datasetChanged.connect(self.recent_data.remember)
         session.display.viewChanged.connect(self.view_menu.set_view)
         session.basis.refinesChanged.connect(lambda on: self._settings.setValue("refine", on))
         for changed in (

@@ -47,6 +47,8 @@ _MORE_KEYS = [
 #: What is said beside an export of a run while another basis is on the screen.
 _PROJECTED = "On the screen is a projection of {} to s = {:.4f}, which is no run; refined, it can be exported."
 _NO_RUN = "On the screen is the basis of no run; this is the last run of the list."
+#: Difference that a branch is proposed with, and the least that counts as one.
+_CHANGE, _LEAST_CHANGE = 0.05, 5e-5
 #: Proposed for images of many sizes.
 _ONE_SIZE = (128, 128)
 
@@ -249,10 +251,21 @@ class Prompts(QObject):
         if end < 1:
             return
         is_going = session.phase.is_run
-        number = session.runs.entries[session.runs.index].number if not is_going else session.runs.next_number
+        entry, runner = session.runs.current, session.live.runner
+        number = entry.number if entry is not None and not is_going else session.runs.next_number
+        s = session.settings.params.sparsity
+        if is_going and runner is not None:
+            s = runner.params.sparsity
+        elif entry is not None:
+            s = entry.spec.params.sparsity
         proposed = at or (end if is_going else max(1, end // 2))
         dialog = BranchDialog(
-            f"Run {number}", min(proposed, end), end, session.settings.params.sparsity, is_going, self._window
+            f"Run {number}",
+            min(proposed, end),
+            end,
+            _another(s, session.settings.params.sparsity),
+            is_going,
+            self._window,
         )
         dialog.branchRequested.connect(session.control.branch)
         _show(dialog)
@@ -305,6 +318,12 @@ class Prompts(QObject):
 
         _show(KeysDialog(menus.keys() + _MORE_KEYS, self._window))
 
+    def guide(self) -> None:
+        """Show the guide."""
+        from gsp_studio.gui.dialogs.guide import GuideDialog
+
+        _show(GuideDialog(self._window))
+
     def palette(self, menus: MenuBar) -> None:
         """Offer all commands by their names."""
         from gsp_studio.gui.dialogs.palette import PaletteDialog
@@ -316,6 +335,13 @@ class Prompts(QObject):
         from gsp_studio.gui.dialogs.about import AboutDialog
 
         _show(AboutDialog(self._window))
+
+
+def _another(s: float, chosen: float) -> float:
+    """Propose another target than that of a run: the slider's, or a twentieth up or down."""
+    if abs(chosen - s) >= _LEAST_CHANGE:
+        return chosen
+    return round(s + _CHANGE if s + _CHANGE <= 1.0 else s - _CHANGE, 4)
 
 
 def _show(dialog: QDialog) -> None:

@@ -20,12 +20,12 @@ from PySide6.QtCore import (
     QTemporaryDir,
     QUrl,
 )
-from PySide6.QtGui import QDrag, QGuiApplication, QImage, QMouseEvent, QPixmap
+from PySide6.QtGui import QDrag, QGuiApplication, QImage, QImageWriter, QMouseEvent, QPixmap
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from gsp_studio.gui.dialogs.question import is_confirmed
 from gsp_studio.gui.texts import error_texts
-from gsp_studio.gui.widgets.picture import qimage_of
+from gsp_studio.gui.widgets.picture import enlarged, qimage_of
 from gsp_studio.gui.widgets.tile_buffer import Contrast, TileBuffer
 from gsp_studio.gui.widgets.tile_view import colour_table
 
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from gsp_studio.gui.panels.basis_montage import MontagePanel
     from gsp_studio.gui.session.session import Session
 
-#: Pixels on the longer side of a picture, at least: a smaller image is enlarged by a whole factor.
-_SIDE = 256
 #: Offers of the menu, by their names in `ACTIONS`; "" for a line.
 OFFERS = (
     *("accept", "reject", "", "lock", "freeze", "split", "re-seed", "kill", ""),
@@ -125,8 +123,7 @@ class TileMenu(QObject):
         pixels = buffer.pixels[y : y + buffer.height, x : x + buffer.width]
         if buffer.channels == 1:
             pixels = colour_table(look.colours)[pixels]
-        times = max(1, _SIDE // max(buffer.height, buffer.width))
-        return qimage_of(np.ascontiguousarray(pixels.repeat(times, axis=0).repeat(times, axis=1)))
+        return enlarged(qimage_of(np.ascontiguousarray(pixels)))
 
     def copy(self) -> None:
         """Put the picture of the selected basis image on the clipboard."""
@@ -163,7 +160,7 @@ class TileMenu(QObject):
         content = QByteArray()
         file = QBuffer(content)
         file.open(QIODevice.OpenModeFlag.WriteOnly)
-        self.picture(basis).save(file, b"PNG")
+        QImageWriter(file, QByteArray(b"PNG")).write(self.picture(basis))
         file.close()
         return bytes(content.data())
 
@@ -186,8 +183,13 @@ class TileMenu(QObject):
 
     def drag(self, basis: int) -> None:
         """Let the hand carry the picture of a basis image to another program."""
+        try:
+            data = self.mime_of(basis)
+        except OSError as error:
+            self._session.failed.emit(*error_texts(error))
+            return
         drag = QDrag(self._montage.view)
-        drag.setMimeData(self.mime_of(basis))
+        drag.setMimeData(data)
         small = self.picture(basis).scaled(64, 64, Qt.AspectRatioMode.KeepAspectRatio)
         drag.setPixmap(QPixmap.fromImage(small))
         drag.exec(Qt.DropAction.CopyAction)

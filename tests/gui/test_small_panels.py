@@ -47,9 +47,9 @@ class TestChip:
     @pytest.mark.parametrize(
         ("sparsities", "target", "text"),
         [
-            ([0.8, 0.9], 0.85, "target s 0.8500   attained 0.8500   met"),
-            ([0.8, 0.89998], 0.85, "target s 0.8500   attained 0.8500   met"),  # the rounding of float32
-            ([0.8, 0.89], 0.85, "target s 0.8500   attained 0.8450   not met"),
+            ([0.8, 0.9], 0.85, "target s 0.8500   attained 0.8500   reached"),
+            ([0.8, 0.89998], 0.85, "target s 0.8500   attained 0.8500   reached"),  # the rounding of float32
+            ([0.8, 0.89], 0.85, "target s 0.8500   attained 0.8450   missed"),
             ([0.7, 0.9], math.nan, "no target   sparsity 0.8000"),
         ],
     )

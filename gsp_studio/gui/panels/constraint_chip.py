@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.gui.state import TOLERANCE, BasisPreview, Capabilities, DisplayedBasis, RunEntry
-from gsp_studio.gui.texts import percent, refined_words
+from gsp_studio.gui.texts import about_stability, percent, refined_words
 from gsp_studio.gui.theme import current_theme, pixmap
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
 
-_WIDEST = "target s 0.8888   attained 0.8888   not met"
+_WIDEST = "target s 0.8888   attained 0.8888   exceeded"
+_EXCEEDED = "exceeded"
+#: By how much a basis is sparser than asked before that is said: attained 0.55 does not match a target of 0.28.
+_MORE = 0.005
 _ICON = 16
 _PADDING = 12
 _TEACH = (
@@ -27,14 +30,17 @@ _TEACH = (
     "KKT: how far a projected gradient step of both factors would change the fit at most, relative to the data;\n"
     "0: nothing can be gained. Basis images have length 1 there, so the scales of the factors do not count.\n"
     "It is that of a run's result, so it is not known while the slider moves.\n"
-    "same bits: repeated on a processor of this type, a run gives the same factors to the last bit, whatever the\n"
+    "bit for bit: repeated on a processor of this type, a run gives the same factors to the last bit, whatever the\n"
     "threads, in memory or from the disk, here or on workers.\n"
     "to rounding: sums of workers with GPUs depend on how the images are cut; lost coefficients are fitted anew."
 )
 
 
 class ConstraintChip(QWidget):
-    """Target, attained sparsity, and met or not: by colour, icon and word. A second line says how it was found."""
+    """Target, attained sparsity, and whether that is reached: by colour, icon and word.
+
+    A second line says how it was found, or what speaks against it: a tick stands for a basis without such a caution.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,7 +76,7 @@ class ConstraintChip(QWidget):
             self._met, text = True, f"no target   sparsity {shown.attained:.4f}"
         else:
             self._met = shown.meets_target
-            text = _words(shown.target, shown.attained, self._met)
+            text = _words(shown.target, shown.attained)
         self._least = math.nan if shown is None else float(shown.W.min(initial=0.0))
         self._is_afar = shown is not None and not shown.has_coefficients
         if shown is not self._result:
@@ -90,7 +96,7 @@ class ConstraintChip(QWidget):
         """Tell about a basis that is still to be computed in full."""
         self._met = not glimpse.attained < glimpse.target - TOLERANCE
         self._residual, self._cautions = math.nan, ()
-        self._tell(_words(glimpse.target, glimpse.attained, self._met))
+        self._tell(_words(glimpse.target, glimpse.attained))
 
     def set_residual(self, entry: RunEntry, residual: float) -> None:
         """Tell how far a run's result is from standing still, while that is on the screen."""
@@ -103,7 +109,7 @@ class ConstraintChip(QWidget):
         self._backend = self._here if result is None else result.backend
         if index < 0:
             self._residual = math.nan
-        self._better = _better_than(runs, index)
+        self._better = (*_unstable_in(runs[index] if index >= 0 else None), *_better_than(runs, index))
         self._tell_second()
 
     def _tell(self, text: str) -> None:
@@ -121,7 +127,7 @@ class ConstraintChip(QWidget):
             device, bits = "cluster", "–"
         else:
             device = backend.partition(",")[0].partition(": ")[0]
-            bits = "same bits" if gives_same_bits(backend) else "to rounding"
+            bits = "bit for bit" if gives_same_bits(backend) else "to rounding"
         second = f"min W {least}  ·  KKT {kkt}  ·  {device}  ·  {bits}" if self._text else ""
         if self._is_cautious:
             second = "  ·  ".join(caution.short for caution in (*self._cautions, *self._better))
@@ -133,6 +139,13 @@ class ConstraintChip(QWidget):
     @property
     def _is_cautious(self) -> bool:
         return bool(self._text and (self._cautions or self._better))
+
+    @property
+    def icon_name(self) -> str:
+        """A tick where the target is reached and nothing speaks against the basis; "" for a sparser basis."""
+        if not self._met or self._is_cautious:
+            return "warning"
+        return "" if self._text.endswith(_EXCEEDED) else "check"
 
     def text(self) -> str:
         """Return text."""
@@ -167,8 +180,10 @@ class ConstraintChip(QWidget):
         painter.setPen(QPen(QColor(theme.separator if self._met else theme.amber), 1))
         painter.setBrush(QColor(theme.panel))
         painter.drawRoundedRect(box, 6, 6)
-        image = self._image("check" if self._met else "warning", colour)
-        painter.drawPixmap(int(box.left() + _PADDING), int((self.height() - _ICON) / 2), image)
+        name = self.icon_name
+        if name:
+            image = self._image(name, theme.amber if name == "warning" else colour)
+            painter.drawPixmap(int(box.left() + _PADDING), int((self.height() - _ICON) / 2), image)
         words = box.adjusted(_PADDING + _ICON + _PADDING / 2, 2, 0, -2)
         upper, lower = QRectF(words), QRectF(words)
         upper.setHeight(words.height() / 2)
@@ -203,5 +218,16 @@ def _better_than(runs: tuple[RunEntry, ...], index: int) -> tuple[Caution, ...]:
     return sparser_and_better(here.shown.attained, here.shown.error, others)
 
 
-def _words(target: float, attained: float, is_met: bool) -> str:
-    return f"target s {target:.4f}   attained {attained:.4f}   {'met' if is_met else 'not met'}"
+def _unstable_in(entry: RunEntry | None) -> tuple[Caution, ...]:
+    """Say how many basis images of a run other seeds do not find, where that is known."""
+    if entry is None or entry.stability is None or not len(entry.stability.unstable):
+        return ()
+    from gsp_studio.core.diagnosis import Caution
+
+    short = f"{len(entry.stability.unstable)} of {len(entry.stability.cosine)} unstable"
+    return (Caution(short, about_stability(entry)),)
+
+
+def _words(target: float, attained: float) -> str:
+    word = "missed" if attained < target - TOLERANCE else _EXCEEDED if attained > target + _MORE else "reached"
+    return f"target s {target:.4f}   attained {attained:.4f}   {word}"

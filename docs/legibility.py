@@ -169,9 +169,10 @@ def faint_texts(texts: list[Text], image: QImage) -> list[str]:
     """Name texts with too little contrast to what is behind them; what is disabled may have less."""
     found = []
     for text in texts:
-        if not text.widget.isEnabled():
+        is_marked = isinstance(text.widget, QLineEdit) and text.widget.hasSelectedText()  # drawn twice
+        if not text.widget.isEnabled() or is_marked:
             continue
-        ground = most_common(image, text.seen)
+        ground = most_common(image, text.seen.adjusted(-3, -3, 3, 3))
         ratio = contrast(blend(text.colour, ground), ground)
         least = LARGE if text.size >= LARGE_FROM else TEXT
         if ratio < least:

@@ -2,7 +2,8 @@
 
 Each look (dark, light, dark at 1280 x 720, and at 200 %) is a process of its own in the real window with real
 solvers, on the bundled data. Ends with 1 where a state has words that overlap or are cut off, or too little contrast
-(`legibility.problems`), each in a line. With ``--guide`` the pictures of docs/guide.md are written anew, too, with fewer colours.
+(`legibility.problems`), each in a line. With ``--guide`` the pictures of docs/guide.md are written anew, too, with
+fewer colours.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 
-#: A knee has at most so many times the lowest y: an error twice that of the best run is not little.
-_LITTLE = 2.0
+#: A knee has at most so many times the lowest y: an error of several times that of the densest basis is not little.
+_LITTLE = 3.0
 
 
 def knee(x: Array, y: Array) -> float:

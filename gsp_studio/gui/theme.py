@@ -156,9 +156,12 @@ def _style_sheet(theme: Theme) -> str:
     QFileDialog QToolButton, QTabBar QToolButton, QToolButton#qt_toolbar_ext_button {{ padding: 2px; }}
     QCheckBox::indicator, QAbstractItemView::indicator {{ width: 13px; height: 13px; border: 1px solid {theme.border};
                                border-radius: 3px; background: {theme.field}; }}
+    QFileDialog QToolButton#toParentButton {{ qproperty-icon: url("{_picture(theme, "up")}"); }}
+    QFileDialog QToolButton#backButton {{ qproperty-icon: url("{_picture(theme, "back")}"); }}
+    QFileDialog QToolButton#forwardButton {{ qproperty-icon: url("{_picture(theme, "forward")}"); }}
     QCheckBox::indicator:hover, QCheckBox::indicator:focus {{ border-color: {theme.accent}; }}
     QCheckBox::indicator:checked, QAbstractItemView::indicator:checked {{ background: {theme.accent};
-                               border-color: {theme.accent}; image: url("{_check_mark(theme)}"); }}
+                               border-color: {theme.accent}; image: url("{_picture(theme, "check")}"); }}
     QCheckBox::indicator:disabled {{ border-color: {theme.text_disabled}; background: {theme.panel}; }}
     QCheckBox::indicator:checked:disabled {{ border-color: {theme.text_disabled}; background: {theme.text_disabled}; }}
     QToolButton::menu-indicator, QPushButton::menu-indicator {{ image: none; width: 0; }}
@@ -199,9 +202,9 @@ def _style_sheet(theme: Theme) -> str:
     """
 
 
-def _check_mark(theme: Theme) -> str:
-    """The path of the mark in check boxes, as style sheets write it: they take no colours for icons."""
-    return resource_path(f"themes/{theme.scheme}-check.svg").as_posix()
+def _picture(theme: Theme, name: str) -> str:
+    """The path of a picture of the theme as style sheets write it: they take no colours for icons."""
+    return resource_path(f"themes/{theme.scheme}-{name}.svg").as_posix()
 
 
 def tabular_font(base: QFont) -> QFont:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
+import legibility
 import pyqtgraph as pg
 import pytest
 from handling import settle
 from PySide6.QtCore import QRect
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QCheckBox, QFrame, QLabel, QToolButton, QWidget
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "docs"))
-import legibility
 
 Show = Callable[..., QWidget]
 

@@ -16,6 +16,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from gsp_studio.core.results import Record
+from gsp_studio.experiments.stability import BasisStability
 from gsp_studio.gui.panels.constraint_chip import ConstraintChip, _better_than
 from gsp_studio.gui.panels.curves import CurvesPanel, _tip, axis_end
 from gsp_studio.gui.panels.data import DataPanel
@@ -84,12 +85,12 @@ class TestChip:
         chip.set_known(fakes.KNOWN)
         chip.set_shown(entry.shown)
         chip.set_runs((entry,), 0)
-        assert chip.accessibleDescription().split("  ·  ") == ["min W 0", "KKT –", "cpu", "same bits"]
+        assert chip.accessibleDescription().split("  ·  ") == ["min W 0", "KKT –", "cpu", "bit for bit"]
         for device, words in (
-            ("2 workers, 4 threads, tcp://h:1", ["2 workers", "same bits"]),
+            ("2 workers, 4 threads, tcp://h:1", ["2 workers", "bit for bit"]),
             ("2 workers, 4 threads with Fake 0, tcp://h:1", ["2 workers", "to rounding"]),
             ("2 workers, 4 threads, tcp://h:1, 1 lost", ["2 workers", "to rounding"]),
-            ("cuda:0: H", ["cuda:0", "same bits"]),
+            ("cuda:0: H", ["cuda:0", "bit for bit"]),
         ):
             result = SimpleNamespace(backend=device)
             chip.set_runs((replace(entry, outcome=replace(entry.outcome, result=result)),), 0)
@@ -105,6 +106,26 @@ class TestChip:
         assert "KKT –" in chip.accessibleDescription()
         chip.set_shown(replace(entry.shown, W=entry.shown.W - 1))
         assert "min W -" in chip.accessibleDescription()
+
+    def test_no_plain_tick_for_a_basis_that_is_sparser_than_asked(self, chip: ConstraintChip) -> None:
+        chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.5, 0.6]), target=0.28))
+        assert chip.text() == "target s 0.2800   attained 0.5500   exceeded"
+        assert chip.icon_name == ""
+        chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.5, 0.6]), target=0.55))
+        assert chip.icon_name == "check"
+
+    def test_no_plain_tick_where_other_seeds_do_not_find_the_basis(self, chip: ConstraintChip) -> None:
+        entry = fakes.run_entry(1, DATA, sparsities=np.full(5, 0.5), target=0.5)
+        chip.set_shown(entry.shown)
+        chip.set_runs((entry,), 0)
+        assert chip.icon_name == "check"
+        cosine = np.array([0.1, 0.2, 1.0, 0.3, 0.9])
+        unstable = replace(entry, stability=BasisStability(5, cosine, np.zeros(5)))
+        chip.set_runs((unstable,), 0)
+        assert chip.icon_name == "warning"
+        assert "3 of 5 unstable" in chip.accessibleDescription()
+        chip.set_runs((replace(entry, stability=BasisStability(5, np.ones(5), np.zeros(5))),), 0)
+        assert chip.icon_name == "check"
 
     def test_tool_tip_names_the_least_sparse(self, chip: ConstraintChip) -> None:
         chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.8, 0.9]), target=0.85))

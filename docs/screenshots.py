@@ -1,7 +1,9 @@
 """Screenshots of every state of the window: ``script/screenshots [FOLDER]``, by default out/screenshots.
 
-Each look (dark, light, dark at 200 %) is a process of its own in the real window with real solvers, on the bundled
-data. With ``--guide`` the pictures of docs/guide.md are written anew, too, with fewer colours.
+Each look (dark, light, dark at 1280 x 720, and at 200 %) is a process of its own in the real window with real
+solvers, on the bundled data. Ends with 1 where a state has words that overlap or are cut off, or too little contrast
+(`legibility.problems`), each in a line. With ``--guide`` the pictures of docs/guide.md are written anew, too, with
+fewer colours.
 """
 
 from __future__ import annotations
@@ -17,19 +19,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from legibility import problems
 from PIL import Image
 from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialog, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QWidget
 
 from gsp_studio.gui import app
 from gsp_studio.gui.state import Phase, RunSettings
 from gsp_studio.gui.window.main_window import MainWindow
 from gsp_studio.io.resources import sample_path
 
-#: A look: the theme, and how many pixels of the screen one of the window takes.
-LOOKS = {"dark": ("dark", 1), "light": ("light", 1), "dark-200": ("dark", 2)}
-SIZE = (1280, 800)
+#: A look: the theme, how many pixels of the screen one of the window takes, and the window's size.
+LOOKS = {
+    "dark": ("dark", 1, (1280, 800)),
+    "light": ("light", 1, (1280, 800)),
+    "dark-720": ("dark", 1, (1280, 720)),
+    "dark-200": ("dark", 2, (1280, 720)),
+}
 GUIDE = Path(__file__).parent / "images" / "guide"
 #: States whose pictures the guide shows.
 IN_GUIDE = (
@@ -54,14 +61,14 @@ PATIENCE = 120.0
 class Studio:
     """Window, operated like by hand."""
 
-    def __init__(self, scheme: str, folder: Path) -> None:
+    def __init__(self, scheme: str, size: tuple[int, int], folder: Path) -> None:
         self.app = app.make_application()
         settings = QSettings(str(folder / "settings.ini"), QSettings.Format.IniFormat)
         settings.setValue("scheme", scheme)
         settings.setValue("sweeps", str(folder / "sweeps"))
         self.folder = folder
         self.window: MainWindow = app.make_window(settings)
-        self.window.resize(*SIZE)
+        self.window.resize(*size)
         self.window.show()
         self.session = self.window.session
 
@@ -314,6 +321,7 @@ def dialogs(studio: Studio) -> Iterator[tuple[str, QWidget]]:
         ("about", window.prompts.about),
         ("export", window.prompts.export),
         ("layout", window.prompts.another_layout),
+        ("files", lambda: QFileDialog(window, options=QFileDialog.Option.DontUseNativeDialog).show()),
         ("error", lambda: studio.session.open(studio.folder / "nothing.npy")),
     ):
         (studio.folder / "nothing.npy").write_bytes(b"this is no array")
@@ -327,17 +335,21 @@ def dialogs(studio: Studio) -> Iterator[tuple[str, QWidget]]:
 
 
 def take(look: str, out: Path) -> None:
-    """Write the pictures of one look, in this process."""
+    """Write the pictures of one look, in this process, and name what is hard to read on them."""
     out.mkdir(parents=True, exist_ok=True)
+    scheme, _, size = LOOKS[look]
+    count = 0
     with tempfile.TemporaryDirectory() as folder:
-        studio = Studio(LOOKS[look][0], Path(folder))
+        studio = Studio(scheme, size, Path(folder))
         for name, part in states(studio):
             studio.idle(0.2)
             part.grab().save(str(out / f"{name}.png"))
-            print(f"{look}/{name}.png", flush=True)
+            found = problems(part)
+            count += len(found)
+            print("\n    ".join([f"{look}/{name}.png", *found]), flush=True)
         studio.window.close()
         sys.stdout.flush()
-        os._exit(0)  # no thread is waited for: nothing of it is kept
+        os._exit(1 if count else 0)  # no thread is waited for: nothing of it is kept
 
 
 def write_guide(pictures: Path) -> None:
@@ -360,13 +372,14 @@ def main() -> int:
     if args.here:
         take(args.look, args.folder / args.look)
         return 0
+    is_legible = True
     for look in [args.look] if args.look else LOOKS:
         env = {**os.environ, "QT_SCALE_FACTOR": str(LOOKS[look][1])}
         command = [sys.executable, __file__, str(args.folder), "--look", look, "--here"]
-        subprocess.run(command, env=env, check=True)
+        is_legible = subprocess.run(command, env=env, check=False).returncode == 0 and is_legible
     if args.guide:
         write_guide(args.folder / "dark")
-    return 0
+    return 0 if is_legible else 1
 
 
 if __name__ == "__main__":

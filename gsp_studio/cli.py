@@ -104,9 +104,7 @@ def _run_logged(args: argparse.Namespace, argv: list[str], log: Path | None) -> 
             LOG.exception("error of the program")
             if log is None:  # without a log, the traceback is the only record
                 raise
-            print(
-                f"gsp-studio: GSP Studio made a mistake ({type(error).__name__}: {error}); see {log}", file=sys.stderr
-            )
+            print(f"gsp-studio: internal error ({type(error).__name__}: {error}); see {log}", file=sys.stderr)
             return MISTAKE
         LOG.error("%s", error, exc_info=True)
         print(f"gsp-studio: {describe_error(error)}", file=sys.stderr)

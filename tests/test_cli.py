@@ -437,7 +437,7 @@ def test_a_mistake_of_ours_is_one_sentence_that_names_the_log(log, monkeypatch, 
     monkeypatch.setattr("gsp_studio.backends.available_backends", lambda: {}["none"])
     assert main(["info"]) == 1
     said = capsys.readouterr().err
-    assert said.startswith("gsp-studio: GSP Studio made a mistake (KeyError: 'none')")
+    assert said.startswith("gsp-studio: internal error (KeyError: 'none')")
     assert str(log) in said
     assert said.count("\n") == 1
     assert "Traceback" in log.read_text(encoding="utf-8")

@@ -18,17 +18,18 @@ SURFACES = ("window", "panel", "field")
 TEXT_PAIRS = [
     ("canvas_text", "canvas"),
     ("canvas_muted", "canvas"),
+    ("plot_text", "plot"),
+    ("plot_muted", "plot"),
     ("accent_text", "accent"),
     ("text", "raised"),
     *((colour, surface) for colour in ("text", "text_muted", "accent", "amber", "red") for surface in SURFACES),
 ]
 GRAPHIC_PAIRS = [
     ("canvas_accent", "canvas"),
-    ("curve_error", "canvas"),
-    ("curve_sparsity", "canvas"),
-    ("curve_target", "canvas"),
-    ("curve_held_out", "canvas"),
+    ("canvas_target", "canvas"),
+    ("canvas_frozen", "canvas"),
     ("spread", "canvas"),
+    *((curve, "plot") for curve in ("curve_error", "curve_sparsity", "curve_target", "curve_held_out", "plot_accent")),
     *((colour, surface) for colour in ("accent", "border") for surface in SURFACES),
 ]
 

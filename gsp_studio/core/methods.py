@@ -171,7 +171,7 @@ def new_sparse_coefficients(method: Method) -> UpdateBasis:
     return update_coefficients
 
 
-_AVERAGE = "average sparsity of the basis set, each image finds its own"
+_AVERAGE = "average sparsity of the basis, that of each image is free"
 
 METHODS: dict[str, Method] = {
     "psnmf": Method(

@@ -27,8 +27,9 @@ STABILITY = (
     "1 where every seed finds it, below 0.8 it counts as unstable. Of the run's own basis; the slider's\n"
     "projections of it keep their numbers, so it stays while you drag. Run > How stable are these basis images?"
 )
-#: How much sparser than its target a basis is called sparser, not met.
+#: How much sparser than its target a basis exceeds it; and the word for that.
 _SPARSER = 1e-3
+EXCEEDED = "exceeded"
 #: Basis images that are listed by their numbers; more are only counted.
 _FEW = 12
 
@@ -62,16 +63,16 @@ def plain_sparsity(W: Array) -> float:
 
 
 def target_words(shown: DisplayedBasis | BasisPreview) -> str:
-    """Target, attained sparsity and whether that is enough; a basis that projecting leaves denser is "sparser"."""
+    """Target, attained sparsity and whether that is enough; a target below it is "exceeded"."""
     kind = "weighted" if isinstance(shown, DisplayedBasis) and shown.is_weighted else "target"
     if math.isnan(shown.target):
         return f"no target   {'weighted ' * (kind == 'weighted')}sparsity {shown.attained:.4f}"
     if shown.attained < shown.target - TOLERANCE:
-        word = "not met"
+        word = "missed"
     elif isinstance(shown, DisplayedBasis) and not shown.meets_target:
-        word = "H not met"
+        word = "H missed"
     else:
-        word = "sparser" if shown.attained > shown.target + _SPARSER else "met"
+        word = EXCEEDED if shown.attained > shown.target + _SPARSER else "reached"
     return f"{kind} s {shown.target:.4f}   attained {shown.attained:.4f}   {word}"
 
 

@@ -153,6 +153,17 @@ def _style_sheet(theme: Theme) -> str:
     QPushButton[segment="true"] {{ color: {theme.text_muted}; background: {theme.panel}; }}
     QPushButton[segment="true"]:checked {{ color: {theme.text}; background: {theme.raised};
                                border-bottom: 2px solid {theme.accent}; }}
+    QFileDialog QToolButton, QTabBar QToolButton, QToolButton#qt_toolbar_ext_button {{ padding: 2px; }}
+    QCheckBox::indicator, QAbstractItemView::indicator {{ width: 13px; height: 13px; border: 1px solid {theme.border};
+                               border-radius: 3px; background: {theme.field}; }}
+    QFileDialog QToolButton#toParentButton {{ qproperty-icon: url("{_picture(theme, "up")}"); }}
+    QFileDialog QToolButton#backButton {{ qproperty-icon: url("{_picture(theme, "back")}"); }}
+    QFileDialog QToolButton#forwardButton {{ qproperty-icon: url("{_picture(theme, "forward")}"); }}
+    QCheckBox::indicator:hover, QCheckBox::indicator:focus {{ border-color: {theme.accent}; }}
+    QCheckBox::indicator:checked, QAbstractItemView::indicator:checked {{ background: {theme.accent};
+                               border-color: {theme.accent}; image: url("{_picture(theme, "check")}"); }}
+    QCheckBox::indicator:disabled {{ border-color: {theme.text_disabled}; background: {theme.panel}; }}
+    QCheckBox::indicator:checked:disabled {{ border-color: {theme.text_disabled}; background: {theme.text_disabled}; }}
     QToolButton::menu-indicator, QPushButton::menu-indicator {{ image: none; width: 0; }}
     QToolButton:disabled, QPushButton:disabled {{ color: {theme.text_disabled}; background: {theme.panel}; }}
     QPushButton[primary="true"], QToolButton[primary="true"] {{ background: {theme.accent};
@@ -189,6 +200,11 @@ def _style_sheet(theme: Theme) -> str:
     QFrame#canvas QLabel {{ color: {theme.canvas_text}; }}
     QFrame#canvas QLabel[muted="true"] {{ color: {theme.canvas_muted}; }}
     """
+
+
+def _picture(theme: Theme, name: str) -> str:
+    """The path of a picture of the theme as style sheets write it: they take no colours for icons."""
+    return resource_path(f"themes/{theme.scheme}-{name}.svg").as_posix()
 
 
 def tabular_font(base: QFont) -> QFont:

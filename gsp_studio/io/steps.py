@@ -217,7 +217,8 @@ def shape_after(steps: Sequence[Step], shape: tuple[int, int], count: int) -> tu
         within = top + step.height <= shape[0] and left + step.width <= shape[1]
         if not isinstance(step, Resize) and not within:
             raise StepError(
-                f"{text_of(step)} does not lie within images of {shape[0]} x {shape[1]}; accepted is a part of them"
+                f"{text_of(step)} does not lie within images of {shape[0]} x {shape[1]}; "
+                "accepted are rows and columns within them"
             )
         if isinstance(step, Patches):
             count = _patches_of(step, shape, count)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
+sys.path.append(str(Path(__file__).parents[2] / "docs"))  # whose measures of legibility tests use
+
 import pytest
 import shiboken6
 from handling import open_faces, settle, threads_of_sessions, wait_until

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import legibility
 import pytest
-from handling import settle
+from handling import settle, wait_until
 from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDockWidget
 
+from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.widgets.dock_title import THICKNESS, DockTitle
 from gsp_studio.gui.window.main_window import MainWindow
 
@@ -215,3 +217,56 @@ class TestFocus:
         assert {name: seen for name, (seen, _) in now["docks"].items()} == {
             name: seen for name, (seen, _) in before["docks"].items()
         }
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1440, 900), (800, 500)])
+def test_reset_layout_is_the_first_start(window: MainWindow, size: tuple[int, int]) -> None:
+    window.close()
+    first = MainWindow(Session(), window._settings)
+    first.arrangement._is_restored = False  # nothing is stored yet
+    try:
+        first.resize(*size)
+        first.show()
+        settle()
+        assert first.size().toTuple() == size, "the window fits into a screen of 1600 x 1000 at 200 %"
+        before = look(first)["docks"]
+        first.resizeDocks([first.docks["Curves"]], [300], Qt.Orientation.Vertical)
+        first.docks["Data"].hide()
+        settle()
+        first._reset_layout()
+        settle()
+        assert look(first)["docks"] == before
+    finally:
+        first.unsaved.leave()
+        assert first.session.close()
+        first.deleteLater()
+        first.session.deleteLater()
+        settle()
+
+
+def test_three_runs_and_the_whole_method_are_in_view_on_a_small_screen(faces_window: MainWindow) -> None:
+    window = faces_window
+    window.resize(1280, 720)
+    window._reset_layout()
+    settle()
+    session = window.session
+    session.settings.set_choice(session.settings.choice.with_params(max_iter=3))
+    for count in range(1, 4):
+        session.run()
+        wait_until(lambda count=count: len(session.runs.entries) == count)
+    settle()
+    table = window.runs.table
+    for row in range(3):
+        assert table.viewport().rect().contains(table.visualRect(table.model().index(row, 0)).center())
+    assert table.rowViewportPosition(2) + table.rowHeight(2) <= table.viewport().height()
+    assert [sentence for sentence in legibility.problems(window) if "average" in sentence] == []
+    for name in ("Inspector", "Weights"):
+        window.centre.show_view(name)
+        settle()
+        view = window.inspector if name == "Inspector" else window.weights
+        assert not view.visibleRegion().isEmpty()
+        assert view.height() <= view.parentWidget().height(), f"{name} has to be scrolled"
+    window.centre.show_view("Networks")
+    settle()
+    strip = window.sparsity.parentWidget().parentWidget()
+    assert not strip.isVisible(), "no empty room under the networks"

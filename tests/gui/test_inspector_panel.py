@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import fakes
+import legibility
 import numpy as np
 import pytest
 from handling import Listener, change_theme, pixel_centre, settle, wait_until
@@ -170,6 +171,53 @@ def test_parts_are_where_there_is_room(panel: InspectorPanel, size: tuple[int, i
     assert panel.plates.place_of(0).height() >= 120
     QTest.mouseMove(panel.parts, QPoint(0, panel.parts.height() - 1))
     assert panel.parts.hot == -1
+
+
+def test_all_parts_are_reached_by_wheel_bar_and_keys_where_few_have_room(panel: InspectorPanel) -> None:
+    panel.resize(700, 290)
+    panel.set_dataset(DATA)
+    panel.set_shown(fakes.shown(DATA, 23))
+    settle()
+    strip = panel.parts
+    few, all_parts = strip.shown().tolist(), strip.order.tolist()
+    assert 0 < len(few) < len(all_parts)
+    assert strip.bar.isVisible()
+    seen = set(few)
+    middle = QPointF(strip.rect().center())
+    for _ in range(len(all_parts)):
+        wheel = QWheelEvent(
+            middle,
+            strip.mapToGlobal(middle),
+            QPoint(),
+            QPoint(0, -120),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(strip, wheel)
+        seen |= set(strip.shown().tolist())
+    assert seen == set(all_parts)
+    strip.bar.setValue(0)
+    strip.setFocus()
+    QTest.keyClick(strip, Qt.Key.Key_Escape)
+    walked = []
+    for _ in all_parts:
+        QTest.keyClick(strip, Qt.Key.Key_Right)
+        walked.append(strip.hot)
+        assert strip.hot in strip.shown()
+    assert walked == all_parts
+    panel.resize(1600, 1000)
+    settle()
+    assert not strip.bar.isVisible()
+    assert strip.shown().tolist() == all_parts
+
+
+def test_texts_of_plates_stay_apart_where_there_is_little_room(panel: InspectorPanel) -> None:
+    for width in (590, 620, 700):
+        panel.resize(width, 290)
+        settle()
+        assert [sentence for sentence in legibility.problems(panel) if "Plates" in sentence] == []
 
 
 def test_fits_into_the_window_s_centre(panel: InspectorPanel) -> None:

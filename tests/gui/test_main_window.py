@@ -98,7 +98,7 @@ class TestDrag:
         expected = expected_greys(window)
         np.testing.assert_allclose(seen, expected, atol=1.0)
         assert (seen == 0).mean() > 0.5, "a sparse basis is black for the most part"
-        assert window.chip.text().endswith("   met")
+        assert window.chip.text().endswith("   reached")
         assert window.sparsity.number.value() == slider.value() == window.session.settings.params.sparsity
 
     def test_picture_follows_every_step(self, faces_window: MainWindow) -> None:
@@ -328,7 +328,7 @@ class TestRuns:
         assert window.runs.table.model().rowCount() == 1
         assert cell_text(window.runs.table, 0, 8) == "done"
         assert "Run 1 done" in window.log.lines.toPlainText()
-        assert window.chip.text().endswith("met")
+        assert window.chip.text().endswith("reached")
         images = session.dataset.as_images(session.display.shown.W)[session.display.shown.order]
         np.testing.assert_allclose(painted(window.montage.view, window.montage._buffer), greys_of(images), atol=1.0)
 

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from gsp_studio.core.results import Record
 from gsp_studio.core.sparsity import hoyer_sparsity
+from gsp_studio.experiments.stability import BasisStability
 from gsp_studio.gui.panels.constraint_chip import ConstraintChip, _better_than
 from gsp_studio.gui.panels.curves import CurvesPanel, _tip, axis_end
 from gsp_studio.gui.panels.data import DataPanel
@@ -48,10 +49,10 @@ class TestChip:
     @pytest.mark.parametrize(
         ("sparsities", "target", "text"),
         [
-            ([0.8, 0.9], 0.85, "target s 0.8500   attained 0.8500   met"),
-            ([0.8, 0.89998], 0.85, "target s 0.8500   attained 0.8500   met"),  # the rounding of float32
-            ([0.8, 0.89], 0.85, "target s 0.8500   attained 0.8450   not met"),
-            ([0.5, 0.6], 0.28, "target s 0.2800   attained 0.5500   sparser"),
+            ([0.8, 0.9], 0.85, "target s 0.8500   attained 0.8500   reached"),
+            ([0.8, 0.89998], 0.85, "target s 0.8500   attained 0.8500   reached"),  # the rounding of float32
+            ([0.8, 0.89], 0.85, "target s 0.8500   attained 0.8450   missed"),
+            ([0.5, 0.6], 0.28, "target s 0.2800   attained 0.5500   exceeded"),
             ([0.7, 0.9], math.nan, "no target   sparsity 0.8000"),
         ],
     )
@@ -63,12 +64,12 @@ class TestChip:
     def test_weighted_sparsities_are_said_to_be(self, chip: ConstraintChip) -> None:
         shown = fakes.shown(DATA, 2, sparsities=np.array([0.6, 0.6]), target=0.6, is_weighted=True)
         chip.set_shown(shown)
-        assert chip.text() == "weighted s 0.6000   attained 0.6000   met"
+        assert chip.text() == "weighted s 0.6000   attained 0.6000   reached"
         assert f"plain average sparsity {np.mean(hoyer_sparsity(shown.W)):.4f}" in chip.toolTip()
 
     def test_coefficients_that_are_not_sparse_enough_are_named(self, chip: ConstraintChip) -> None:
         chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.6, 0.6]), target=0.6, sparsity_h=0.1, target_h=0.4))
-        assert chip.text().endswith("H not met")
+        assert chip.text().endswith("H missed")
 
     def test_amber_only_when_not_met(self, chip: ConstraintChip) -> None:
         met = fakes.shown(DATA, 2, sparsities=np.array([0.9, 0.9]), target=0.85)
@@ -96,12 +97,12 @@ class TestChip:
         chip.set_known(fakes.KNOWN)
         chip.set_shown(entry.shown)
         chip.set_runs((entry,), 0)
-        assert chip.accessibleDescription().split("  ·  ") == ["min W 0", "KKT –", "cpu", "same bits"]
+        assert chip.accessibleDescription().split("  ·  ") == ["min W 0", "KKT –", "cpu", "bit for bit"]
         for device, words in (
-            ("2 workers, 4 threads, tcp://h:1", ["2 workers", "same bits"]),
+            ("2 workers, 4 threads, tcp://h:1", ["2 workers", "bit for bit"]),
             ("2 workers, 4 threads with Fake 0, tcp://h:1", ["2 workers", "to rounding"]),
             ("2 workers, 4 threads, tcp://h:1, 1 lost", ["2 workers", "to rounding"]),
-            ("cuda:0: H", ["cuda:0", "same bits"]),
+            ("cuda:0: H", ["cuda:0", "bit for bit"]),
         ):
             result = SimpleNamespace(backend=device)
             chip.set_runs((replace(entry, outcome=replace(entry.outcome, result=result)),), 0)
@@ -117,6 +118,26 @@ class TestChip:
         assert "KKT –" in chip.accessibleDescription()
         chip.set_shown(replace(entry.shown, W=entry.shown.W - 1))
         assert "min W -" in chip.accessibleDescription()
+
+    def test_no_plain_tick_for_a_basis_that_is_sparser_than_asked(self, chip: ConstraintChip) -> None:
+        chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.5, 0.6]), target=0.28))
+        assert chip.text() == "target s 0.2800   attained 0.5500   exceeded"
+        assert chip.icon_name == ""
+        chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.5, 0.6]), target=0.55))
+        assert chip.icon_name == "check"
+
+    def test_no_plain_tick_where_other_seeds_do_not_find_the_basis(self, chip: ConstraintChip) -> None:
+        entry = fakes.run_entry(1, DATA, sparsities=np.full(5, 0.5), target=0.5)
+        chip.set_shown(entry.shown)
+        chip.set_runs((entry,), 0)
+        assert chip.icon_name == "check"
+        cosine = np.array([0.1, 0.2, 1.0, 0.3, 0.9])
+        unstable = replace(entry, stability=BasisStability(5, cosine, np.zeros(5)))
+        chip.set_runs((unstable,), 0)
+        assert chip.icon_name == "warning"
+        assert "3 of 5 unstable" in chip.accessibleDescription()
+        chip.set_runs((replace(entry, stability=BasisStability(5, np.ones(5), np.zeros(5))),), 0)
+        assert chip.icon_name == "check"
 
     def test_tool_tip_names_the_least_sparse(self, chip: ConstraintChip) -> None:
         chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.8, 0.9]), target=0.85))

@@ -372,6 +372,29 @@ def some_states() -> tuple[CellState, ...]:
     return tuple(states)
 
 
+def test_cells_that_a_sparser_one_beats_are_marked(show: Callable[..., QWidget]) -> None:
+    grid = Grid(BASE, (2, 4), (0.5, 0.75), (0,))
+    errors, sparsities = (0.30, 0.10, 0.10, 0.20), (0.5, 0.75, 0.5, 0.75)
+    states = tuple(
+        CellState(cell, Stage.DONE, 50, *values, 1.0)
+        for cell, *values in zip(grid.cells, errors, sparsities, strict=True)
+    )
+    tiles = tiles_of(grid, states, "error")
+    assert [tile.beaten for tile in tiles] == ["Rank 2, s = 0.75", "", "", ""]
+    assert tiles[0].words.endswith("Rank 2, s = 0.75 is sparser and its error is lower.")
+    heat = HeatMap()
+    heat.set_axes(["2", "4"], ["0.5", "0.75"])
+    show(heat, 500, 300)
+    heat.set_tiles(tiles, "error", str)
+    settle()
+    image = heat.grab().toImage()
+    inks = []
+    for index in range(4):
+        corner = heat.place_of(index).topRight().toPoint()
+        inks.append({image.pixelColor(corner.x() - 4, corner.y() + k).name() for k in (3, 40)})
+    assert [len(ink) for ink in inks] == [2, 1, 1, 1], "a corner in another colour"
+
+
 def test_the_map_says_where_each_cell_stands() -> None:
     tiles = tiles_of(GRID, some_states(), "error", is_going=True)
     assert [(tile.row, tile.column) for tile in tiles] == [(r, c) for r in range(3) for c in range(2)]

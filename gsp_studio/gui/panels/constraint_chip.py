@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.gui.state import TOLERANCE, BasisPreview, Capabilities, DisplayedBasis, RunEntry
-from gsp_studio.gui.texts import error_words, plain_sparsity, target_words
+from gsp_studio.gui.texts import EXCEEDED, about_stability, error_words, plain_sparsity, target_words
 from gsp_studio.gui.theme import current_theme, pixmap
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
 
-_WIDEST = "weighted s 0.8888   attained 0.8888   H not met"
+_WIDEST = "weighted s 0.8888   attained 0.8888   H exceeded"
 _STAYS = "sparser than the target: the slider makes a basis sparser, never denser"
 _ICON = 16
 _PADDING = 12
@@ -28,14 +28,17 @@ _TEACH = (
     "KKT: how far a projected gradient step of both factors would change the fit at most, relative to the data;\n"
     "0: nothing can be gained. Basis images have length 1 there, so the scales of the factors do not count.\n"
     "It is that of a run's result, so it is not known while the slider moves.\n"
-    "same bits: repeated on a processor of this type, a run gives the same factors to the last bit, whatever the\n"
+    "bit for bit: repeated on a processor of this type, a run gives the same factors to the last bit, whatever the\n"
     "threads, in memory or from the disk, here or on workers.\n"
     "to rounding: sums of workers with GPUs depend on how the images are cut; lost coefficients are fitted anew."
 )
 
 
 class ConstraintChip(QWidget):
-    """Target, attained sparsity, and met or not: by colour, icon and word. A second line says how it was found."""
+    """Target, attained sparsity, and whether that is reached: by colour, icon and word.
+
+    A second line says how it was found, or what speaks against it: a tick stands for a basis without such a caution.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -77,7 +80,7 @@ class ConstraintChip(QWidget):
         self._tell(text)
         if shown is not None:
             lines = [text, f"the least sparse basis image has {float(shown.sparsities.min()):.4f}"]
-            if text.endswith("sparser"):
+            if text.endswith(EXCEEDED):
                 lines.append(_STAYS)
             lines.append(error_words(shown))
             if shown.is_weighted:
@@ -104,7 +107,7 @@ class ConstraintChip(QWidget):
         self._backend = self._here if result is None else result.backend
         if index < 0:
             self._residual = math.nan
-        self._better = _better_than(runs, index)
+        self._better = (*_unstable_in(runs[index] if index >= 0 else None), *_better_than(runs, index))
         self._tell_second()
 
     def _tell(self, text: str) -> None:
@@ -122,7 +125,7 @@ class ConstraintChip(QWidget):
             device, bits = "cluster", "–"
         else:
             device = backend.partition(",")[0].partition(": ")[0]
-            bits = "same bits" if gives_same_bits(backend) else "to rounding"
+            bits = "bit for bit" if gives_same_bits(backend) else "to rounding"
         second = f"min W {least}  ·  KKT {kkt}  ·  {device}  ·  {bits}" if self._text else ""
         if self._is_cautious:
             second = "  ·  ".join(caution.short for caution in (*self._cautions, *self._better))
@@ -134,6 +137,13 @@ class ConstraintChip(QWidget):
     @property
     def _is_cautious(self) -> bool:
         return bool(self._text and (self._cautions or self._better))
+
+    @property
+    def icon_name(self) -> str:
+        """A tick where the target is reached and nothing speaks against the basis; "" for a sparser basis."""
+        if not self._met or self._is_cautious:
+            return "warning"
+        return "" if self._text.endswith(EXCEEDED) else "check"
 
     def text(self) -> str:
         """Return text."""
@@ -168,8 +178,10 @@ class ConstraintChip(QWidget):
         painter.setPen(QPen(QColor(theme.separator if self._met else theme.amber), 1))
         painter.setBrush(QColor(theme.panel))
         painter.drawRoundedRect(box, 6, 6)
-        image = self._image("check" if self._met else "warning", colour)
-        painter.drawPixmap(int(box.left() + _PADDING), int((self.height() - _ICON) / 2), image)
+        name = self.icon_name
+        if name:
+            image = self._image(name, theme.amber if name == "warning" else colour)
+            painter.drawPixmap(int(box.left() + _PADDING), int((self.height() - _ICON) / 2), image)
         words = box.adjusted(_PADDING + _ICON + _PADDING / 2, 2, 0, -2)
         upper, lower = QRectF(words), QRectF(words)
         upper.setHeight(words.height() / 2)
@@ -202,3 +214,13 @@ def _better_than(runs: tuple[RunEntry, ...], index: int) -> tuple[Caution, ...]:
         if len(e.shown.order) == len(here.shown.order) and e.choice.params.held_out == here.choice.params.held_out
     ]
     return sparser_and_better(here.shown.attained, here.shown.error, others)
+
+
+def _unstable_in(entry: RunEntry | None) -> tuple[Caution, ...]:
+    """Say how many basis images of a run other seeds do not find, where that is known."""
+    if entry is None or entry.stability is None or not len(entry.stability.unstable):
+        return ()
+    from gsp_studio.core.diagnosis import Caution
+
+    short = f"{len(entry.stability.unstable)} of {len(entry.stability.cosine)} unstable"
+    return (Caution(short, about_stability(entry)),)

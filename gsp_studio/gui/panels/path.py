@@ -31,7 +31,8 @@ _TEACH = (
 )
 _KNEE = (
     "Up to here sparsity costs little: the point of the {} curve that lies farthest below the straight\n"
-    "line between its ends. It is that of the solved curve as soon as this is complete."
+    "line between its ends, if its error is at most three times the lowest. It is that of the solved curve as soon\n"
+    "as this is complete."
 )
 _WALK = (
     "Solve at about 25 targets, from the sparsity of the unprojected basis up to 0.99 and down again, each beginning\n"
@@ -54,7 +55,7 @@ class PathPanel(ViewPanel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(_OPEN, "Press Run (Space): the path is that of the basis that a run has found", parent=parent)
-        self.errors, self.lost = PathPlot("error, %", has_legend=True), PathPlot("dead, 1 px")
+        self.errors, self.lost = PathPlot("error, %", has_legend=True), PathPlot("lost")
         self.tiles = BasisTiles("Basis images at this sparsity")
         self.to_knee = Button("Go to the knee")
         self.walk = Button("Solve the path")

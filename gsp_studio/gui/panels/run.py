@@ -38,6 +38,21 @@ _BUTTON = {
 }
 
 
+class _Numbers(ElidedLabel):
+    """Has room for the widest text, so that nothing beside it moves; on a narrow screen it gives way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        widest = "8888/8888  ·  888.8 ms/it  ·  trying further start 8  ·  88:88 left"
+        return QSize(self.fontMetrics().horizontalAdvance(widest) + 2, super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(96, super().minimumSizeHint().height())
+
+
 class RunPanel(Themed, QWidget):
     """Two buttons, a bar and a line of numbers."""
 
@@ -52,7 +67,7 @@ class RunPanel(Themed, QWidget):
         self.bar = QProgressBar()
         self.held_out = Button()
         self.held_out.setCheckable(True)
-        self._numbers = ElidedLabel()
+        self._numbers = _Numbers()
         #: Made once in each theme: Qt's cache keeps the pixmaps of every new icon.
         self._icons: dict[str, QIcon] = {}
         self._phase = Phase.STARTING

@@ -207,6 +207,8 @@ class HeatMap(QWidget):
             index = self._index(tile.value, *ends)
             painter.fillRect(place, self._colours[index])
             text, ink = tile.text, self._inks[index]
+            if tile.beaten:
+                self._paint_corner(painter, place, ink)
         self._paint_stage(painter, place, tile)
         painter.setPen(ink)
         lines = [text, f"{tile.done} of {tile.total}"] if 0 < tile.done < tile.total else [text]
@@ -216,6 +218,15 @@ class HeatMap(QWidget):
         if widest + 8 > place.width() or metrics.height() > place.height():
             lines = [_SIGNS.get(tile.stage, "")] if math.isnan(tile.value) else []
         painter.drawText(place, _ALIGN.AlignCenter, "\n".join(lines))
+
+    @staticmethod
+    def _paint_corner(painter: QPainter, place: QRectF, ink: QColor) -> None:
+        """Mark a tile that a sparser one beats, in its upper right corner."""
+        side, corner = min(12.0, place.width() / 3, place.height() / 3), place.topRight()
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(ink)
+        painter.drawPolygon([corner, corner - QPointF(side, 0), corner + QPointF(0, side)])
+        painter.setBrush(Qt.BrushStyle.NoBrush)
 
     def _paint_stage(self, painter: QPainter, place: QRectF, tile: Tile) -> None:
         """Paint a tile's stage, under its text."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import stdev
 
+from gsp_studio.core.diagnosis import sparser_and_better
 from gsp_studio.experiments.grid import Grid
 from gsp_studio.experiments.sweep import CellState, Stage
 from gsp_studio.gui.texts import duration, milliseconds, percent, plural
@@ -84,6 +85,9 @@ class Tile:
     seeds : sequence of CellState
     is_going : bool
         The sweep.
+    beaten : str
+        Name of a sparser tile of the same rank whose error is lower: this one is no good basis of its target; "" for
+        none.
     """
 
     row: int
@@ -97,12 +101,14 @@ class Tile:
     word: str
     seeds: Sequence[CellState]
     is_going: bool
+    beaten: str = ""
 
     @property
     def words(self) -> str:
         """All of it, in a line."""
         done = [state for state in self.seeds if state.stage is Stage.DONE]
-        return f"{self.name}: {_about(done)}{_standing(self.seeds, self.stage, self.progress, self.is_going)}"
+        beaten = f" ◥ {self.beaten} is sparser and its error is lower." if self.beaten else ""
+        return f"{self.name}: {_about(done)}{_standing(self.seeds, self.stage, self.progress, self.is_going)}{beaten}"
 
     @property
     def name(self) -> str:
@@ -132,7 +138,20 @@ def tiles_of(grid: Grid, states: Sequence[CellState], measure: str, is_going: bo
     for place in range(per_seed):
         row, column = divmod(place, len(grid.targets))
         tiles.append(_tile(row, column, states[place::per_seed], measure, is_going, grid.base.max_iter))
-    return tiles
+    return [replace(tile, beaten=_beaten_by(tile, tiles)) for tile in tiles]
+
+
+def _beaten_by(tile: Tile, tiles: Sequence[Tile]) -> str:
+    """The name of the sparser tile of this rank that has a lower error, by the means of the seeds that are done."""
+    rivals = [(other.name, *_point(other)) for other in tiles if other.row == tile.row and other.done]
+    found = sparser_and_better(*_point(tile), rivals) if tile.done else ()
+    return found[0].short.partition(" is sparser")[0] if found else ""
+
+
+def _point(tile: Tile) -> tuple[float, float]:
+    """Mean sparsity and error."""
+    done = [state for state in tile.seeds if state.stage is Stage.DONE]
+    return MEASURES["sparsity"].number(done), MEASURES["error"].number(done)
 
 
 def _tile(row: int, column: int, seeds: Sequence[CellState], measure: str, is_going: bool, max_iter: int) -> Tile:

@@ -142,13 +142,18 @@ class Plates(QWidget):
         """Return the place of a plate's image, in this widget's coordinates."""
         count, line = len(self._images), self._line()
         height, width = self._plates[0].image.shape[:2]
-        free = (max(1.0, self.width() - _GAP * (count + 1)) / count, max(1.0, self.height() - 2 * line - _BAR))
+        free = (self._room(), max(1.0, self.height() - 2 * line - _BAR))
         scale = min(free[0] / width, free[1] / height)
         w, h = width * scale, height * scale
         # The titles need some room even above images that are narrow.
         pitch = min(max(w, 8.0 * line), free[0]) + _GAP
         x = (self.width() - count * pitch + _GAP) / 2 + plate * pitch + (pitch - _GAP - w) / 2
         return QRectF(x, line + (free[1] - h) / 2, w, h)
+
+    def _room(self) -> float:
+        """Width that there is for a plate, between those beside it."""
+        count = len(self._images)
+        return max(1.0, self.width() - _GAP * (count + 1)) / count
 
     def _line(self) -> float:
         return self.fontMetrics().height() + 6.0
@@ -188,7 +193,7 @@ class Plates(QWidget):
             place = draw_fitted(painter, self.place_of(k), self._images[k])
             painter.setPen(QPen(QColor(theme.plot_muted), 1))
             painter.drawRect(place.adjusted(-1, -1, 0, 0))
-            width = max(place.width(), 8.0 * line)
+            width = max(place.width(), min(8.0 * line, self._room()))
             head = QRectF(place.center().x() - width / 2, place.top() - line, width, line - 4)
             painter.setPen(QColor(theme.plot_text))
             title = painter.fontMetrics().elidedText(plate.title, Qt.TextElideMode.ElideRight, int(width))
@@ -202,6 +207,8 @@ class Plates(QWidget):
         metrics = painter.fontMetrics()
         left, right = metrics.horizontalAdvance(low) + 8.0, metrics.horizontalAdvance(high) + 8.0
         vertically = Qt.AlignmentFlag.AlignVCenter
+        if left + right > box.width() + 8.0:  # no room for both: the title tells what is shown
+            return
         painter.drawText(box, vertically | Qt.AlignmentFlag.AlignLeft, low)
         painter.drawText(box, vertically | Qt.AlignmentFlag.AlignRight, high)
         bar = QRectF(box.left() + left, box.center().y() - _BAR / 2, box.width() - left - right, _BAR)

@@ -370,7 +370,7 @@ class PaintView(QWidget):
         return QSize(360, 360)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(160, 160)
+        return QSize(160, 136)
 
 
 def _whole(weights: Array) -> Box:

@@ -6,8 +6,18 @@ from collections.abc import Callable
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtGui import (
+    QColor,
+    QFocusEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QScrollBar, QSizePolicy, QWidget
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.theme import current_theme
@@ -20,7 +30,9 @@ _BAR = 4
 
 
 class PartsStrip(QWidget):
-    """Shows as many parts as there is room for; emits `hovered(basis)`, -1 when none is, and `picked(basis)`.
+    """Shows as many parts as there is room for, and scrolls to the rest by the wheel, its bar or the keys.
+
+    Emits `hovered(basis)`, -1 when none is, and `picked(basis)`.
 
     With the keyboard: Tab comes here, Left and Right hover, Return picks.
     """
@@ -32,6 +44,9 @@ class PartsStrip(QWidget):
         super().__init__(parent)
         self._parts: Array = np.zeros(0, int)
         self._shares: Array = np.zeros(0)
+        self.bar = QScrollBar(Qt.Orientation.Vertical, self)
+        self.bar.valueChanged.connect(self.update)
+        self.bar.hide()
         self._fetch: Callable[[int], Array] | None = None
         self._hot, self._selected = -1, -1
         self.setMouseTracking(True)
@@ -48,6 +63,7 @@ class PartsStrip(QWidget):
         self._parts, self._shares, self._fetch = parts, shares, fetch
         if self._hot not in parts:
             self._hot = -1
+        self._set_range()
         self.update()
 
     def set_selected(self, basis: int) -> None:
@@ -73,7 +89,8 @@ class PartsStrip(QWidget):
     def shown(self) -> Array:
         """The basis images that there is room for."""
         columns, rows = self._grid()
-        return self._parts[: columns * rows]
+        first = columns * self.bar.value()
+        return self._parts[first : first + columns * rows]
 
     def part_at(self, place: QPoint) -> int:
         """The basis image at a place, or -1."""
@@ -84,7 +101,7 @@ class PartsStrip(QWidget):
 
     def place_of(self, basis: int) -> QRectF:
         """Return the place of a basis image's tile."""
-        position = int(np.flatnonzero(self._parts == basis)[0])
+        position = int(np.flatnonzero(self.shown() == basis)[0])
         row, column = divmod(position, self._grid()[0])
         corner = self._corner()
         x, y = corner.x() + column * _PITCH + (_PITCH - _SIDE) / 2, corner.y() + row * self._height() + _MARGIN / 2
@@ -95,7 +112,31 @@ class PartsStrip(QWidget):
 
     def _grid(self) -> tuple[int, int]:
         """Columns and rows that there is room for."""
-        return max(1, (self.width() - 2 * _MARGIN) // _PITCH), max(1, (self.height() - _MARGIN) // self._height())
+        room = self.width() - 2 * _MARGIN - self.bar.sizeHint().width()
+        return max(1, room // _PITCH), max(1, (self.height() - _MARGIN) // self._height())
+
+    def _set_range(self) -> None:
+        """Let the bar scroll by rows where there are more than fit; it is hidden where all fit."""
+        columns, rows = self._grid()
+        self.bar.setRange(0, max(0, -(-len(self._parts) // columns) - rows))
+        self.bar.setPageStep(rows)
+        self.bar.setVisible(self.bar.maximum() > 0)
+        width = self.bar.sizeHint().width()
+        self.bar.setGeometry(self.width() - width, 0, width, self.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Scroll as far as there is more."""
+        super().resizeEvent(event)
+        self._set_range()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Scroll by a row."""
+        delta = event.angleDelta().y()
+        if self.bar.maximum() and delta:
+            self.bar.setValue(self.bar.value() - (1 if delta > 0 else -1))
+            self._hover(self.part_at(event.position().toPoint()))
+        else:
+            event.ignore()
 
     def _corner(self) -> QPoint:
         """Corner of the tiles, so that they are in the middle."""
@@ -135,10 +176,14 @@ class PartsStrip(QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Left and Right hover, Return picks, Escape ends it."""
         steps = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
-        key, parts = Qt.Key(event.key()), self.shown().tolist()
+        key, parts = Qt.Key(event.key()), self._parts.tolist()
         if key in steps and parts:
             position = parts.index(self._hot) + steps[key] if self._hot in parts else 0
-            self._hover(parts[min(len(parts) - 1, max(0, position))])
+            position = min(len(parts) - 1, max(0, position))
+            columns, rows = self._grid()
+            row = position // columns
+            self.bar.setValue(min(row, max(self.bar.value(), row - rows + 1)))
+            self._hover(parts[position])
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._hot >= 0:
             self.picked.emit(self._hot)
         elif key == Qt.Key.Key_Escape and self._hot >= 0:
@@ -155,7 +200,7 @@ class PartsStrip(QWidget):
         theme = current_theme()
         painter = QPainter(self)
         parts = self.shown()
-        top = float(self._shares[parts].max(initial=0.0))
+        top = float(self._shares[self._parts].max(initial=0.0))
         for basis in parts.tolist():
             self._paint_part(painter, basis, self._shares[basis] / top if top > 0 else 0.0)
         if self.hasFocus():

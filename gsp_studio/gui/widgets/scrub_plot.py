@@ -22,6 +22,7 @@ def make_bare(plot: pg.PlotWidget, title: str) -> None:
     item.setMouseEnabled(x=False, y=False)
     item.disableAutoRange()
     item.setLabel("left", title)
+    item.setContentsMargins(0, 8, 8, 0)  # the numbers at the ends of the axes need it
     item.getAxis("left").setWidth(56)
     for side in ("left", "bottom"):
         item.getAxis(side).enableAutoSIPrefix(False)

@@ -96,6 +96,13 @@ class TileBuffer:
         # A view of the tiles, row by row: (rows, columns, height, width).
         self._tiles = grid.swapaxes(1, 2)
 
+    @property
+    def empty(self) -> tuple[int, int, int, int]:
+        """(x, y, width, height) of what is left of the last row, in pixels; without width where nothing is."""
+        first = self.count - (self.rows - 1) * self.columns
+        x, y = first * self.pitch[0] - self.gap, (self.rows - 1) * self.pitch[1]
+        return x, y, max(0, self.pixels.shape[1] - x) if first < self.columns else 0, self.pixels.shape[0] - y
+
     def lay_out(self, columns: int) -> None:
         """Put the same tiles, in their order, into so many columns."""
         images = self._tiles.reshape(-1, *self._tiles.shape[2:])[: self.count]

@@ -84,11 +84,14 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
         self._unstable = TileFrames(Qt.PenStyle.DotLine, inset=0.02)
         self._verdicts = VerdictMarks()
         self.edges, self.words, self.bars = TileEdges(), TileWords(), TileBars()
+        #: Covers the cells that the last row leaves empty: there is nothing, neither an image nor a gap.
+        self._empty = QGraphicsRectItem()
+        self._empty.setPen(Qt.PenStyle.NoPen)
         self._frame = self._outline(2.5)
         self._glance = self._outline(1.0)
         self._overlays = (self.bars, self._verdicts, self.words, self._labels, self.edges)
         self._frames = (self._unstable, self._frozen, self._marks)
-        for item in (self._image, self._spread, *self._overlays, self._glance, *self._frames, self._frame):
+        for item in (self._image, self._spread, self._empty, *self._overlays, self._glance, *self._frames, self._frame):
             self._box.addItem(item, ignoreBounds=item is not self._image)
         self._box.disableAutoRange()
         self._box.sigRangeChangedManually.connect(self._leave_fit)
@@ -117,6 +120,7 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
             pen = item.pen()
             pen.setColor(QColor(colour))
             item.setPen(pen)
+        self._empty.setBrush(QColor(theme.canvas))
         self._marks.pen.setColor(QColor(theme.canvas_accent))
         self._frozen.pen.setColor(QColor(theme.canvas_frozen))
         self._unstable.pen.setColor(QColor(theme.canvas_target))
@@ -143,6 +147,8 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
     def _place_all(self) -> None:
         """Show the buffer and what lies over it, where its tiles are."""
         self.show_frame()
+        if self._buffer is not None:
+            self._empty.setRect(QRectF(*self._buffer.empty))
         for item in (*self._overlays, *self._frames):
             item.lie_over(self._buffer)
         self._glance.hide()

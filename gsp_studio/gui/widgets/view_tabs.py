@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
@@ -24,6 +24,16 @@ class _Room(QScrollArea):
         self.setWidget(widget)
         widget.setAutoFillBackground(False)
         self.viewport().setAutoFillBackground(False)
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A strip that is hidden takes no room."""
+        if self._is_strip and watched is self.widget():
+            if event.type() == QEvent.Type.HideToParent:
+                self.hide()
+            elif event.type() == QEvent.Type.ShowToParent:
+                self.show()
+        return super().eventFilter(watched, event)
 
     def _height(self) -> int:
         widget = self._content

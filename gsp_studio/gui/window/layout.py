@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import TypeVar
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QWidget
 
 from gsp_studio.gui.network.panel import NetworksPanel
@@ -32,7 +33,7 @@ from gsp_studio.gui.window.collapsed_docks import CollapsedDocks
 #: Version of the docks' arrangement: a stored one of another version is not restored.
 _VERSION = 2
 #: Height of the docks below at the first start: three runs are in view.
-_BELOW = 200
+_BELOW = 180
 
 P = TypeVar("P", bound=QWidget)
 
@@ -211,9 +212,32 @@ class WindowLayout(QObject):
             self.collapsed.hold(False)
 
 
+class _PanelView(QScrollArea):
+    """Gives its panel the height that its wrapped lines need in this width: by itself it may squeeze them."""
+
+    def _fit(self) -> None:
+        panel = self.widget()
+        layout = None if panel is None else panel.layout()
+        if panel is not None and layout is not None and layout.hasHeightForWidth():
+            needed = layout.totalHeightForWidth(self.viewport().width())
+            if needed != panel.minimumHeight():
+                panel.setMinimumHeight(needed)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Follow the width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Follow other words in the panel."""
+        if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
+            self._fit()
+        return super().eventFilter(watched, event)
+
+
 def _scroll_area(panel: QWidget) -> QScrollArea:
     """A panel that may be taller than its dock."""
-    view = QScrollArea()
+    view = _PanelView()
     view.setWidgetResizable(True)
     view.setFrameShape(QFrame.Shape.NoFrame)
     view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -217,7 +217,7 @@ class MainWindow(Themed, QMainWindow):
         if issubclass(kind, KeyboardInterrupt):
             self.unsaved.leave()
             return
-        sentence = f"GSP Studio made a mistake ({kind.__name__}: {error}); your runs are still there"
+        sentence = f"Internal error ({kind.__name__}: {error}); your runs are still there"
         self.session.failed.emit(sentence, "".join(traceback.format_exception(kind, error, trace)))
 
     # Window

@@ -348,9 +348,9 @@ def test_pixel_under_the_pointer(panel: InspectorPanel) -> None:
         QTest.mouseMove(panel.plates, pixel_centre(panel.plates, plate, 4, 1).toPoint())
         x, y = float(DATA.X[17, 2]), float(made[17])
         signed = f"{x - y:+.4g}".replace("-", "−")
-        assert f"row 4, column 1  ·  {x:.4g} − {y:.4g} = {signed}" in words(panel)
+        assert f"row 5, column 2  ·  {x:.4g} − {y:.4g} = {signed}" in words(panel)
     QTest.mouseMove(panel.plates, QPoint(1, 1))
-    assert "row 4" not in words(panel)
+    assert "row 5" not in words(panel)
 
 
 def test_map_of_the_average_squared_error(panel: InspectorPanel) -> None:
@@ -361,9 +361,9 @@ def test_map_of_the_average_squared_error(panel: InspectorPanel) -> None:
     assert (plate.low, plate.high) == (0.0, pytest.approx(squares.max(), rel=1e-5))
     row, column = np.unravel_index(np.argmax(squares), (6, 4))
     assert f"40 images  ·  mean {squares.mean():.4g}" in words(panel)
-    assert f"largest {squares.max():.4g} at row {row}, column {column}" in words(panel)
+    assert f"largest {squares.max():.4g} at row {row + 1}, column {column + 1}" in words(panel)
     QTest.mouseMove(panel.map.plates, pixel_centre(panel.map.plates, 0, 2, 3).toPoint())
-    assert f"row 2, column 3  ·  {squares[2, 3]:.4g}" in words(panel)
+    assert f"row 3, column 4  ·  {squares[2, 3]:.4g}" in words(panel)
     assert not panel.order.isVisible()
     QTest.mouseClick(panel.view.buttons[IMAGES], LEFT)
     assert panel.order.isVisible()

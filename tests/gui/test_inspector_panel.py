@@ -558,3 +558,23 @@ def test_empty_says_what_to_do(show: Callable[..., QWidget]) -> None:
     panel.set_shown(BASIS)
     panel.set_shown(None)
     assert "Press Run" in words(panel)
+
+
+def test_trace_of_the_selected_basis_leads_to_an_image(panel: InspectorPanel) -> None:
+    panel.set_dataset(DATA)
+    panel.set_shown(BASIS)
+    assert not panel.trace.isVisible(), "no basis image is selected"
+    panel.set_selected(2)
+    settle()
+    assert panel.trace.isVisible()
+    x, y = panel.trace._curve.getData()
+    assert np.array_equal(x, np.arange(1, DATA.X.shape[1] + 1))
+    np.testing.assert_allclose(y, BASIS.H[2])
+    picked = DATA.X.shape[1] - 2
+    place = panel.trace.place_of(picked + 1.0).toPoint()
+    QTest.mouseClick(panel.trace.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    settle()
+    assert f"image {picked + 1} of" in words(panel)
+    assert panel.trace._line.value() == picked + 1
+    panel.set_selected(-1)
+    assert not panel.trace.isVisible()

@@ -95,7 +95,10 @@ def test_the_dialog_asks_for_a_part(stack: Path, show: Callable[..., QWidget]) -
     found = peek(stack, options)
     dialog.set_preview(Preview(found, thumbnails(found)))
     assert "20 images of 8 × 6" in dialog._facts.text()
-    assert dialog.subset.last.maximum() == N
+    dialog.subset.last.setValue(N + 1)
+    assert len(heard["previewRequested"]) == 1
+    assert f"from 1 to {N}" in dialog._problem.text()
+    assert not dialog.accept_button.isEnabled()
 
 
 def test_the_dialog_offers_labels(stack: Path, show: Callable[..., QWidget]) -> None:

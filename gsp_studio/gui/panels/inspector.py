@@ -203,7 +203,7 @@ class InspectorPanel(ViewPanel):
             return
         self._sort()
         self.strip.set_selected(self._image)
-        self.trace.set_trace(shown.H if shown.has_coefficients else None, self._basis)
+        self.trace.set_trace(shown.H if isinstance(shown.H, np.ndarray) else None, self._basis)
         self.trace.set_image(self._image)
         if self._fit_of != (shown, self._image):
             if shown.W.size <= SAME_EVENT and shown.has_coefficients:

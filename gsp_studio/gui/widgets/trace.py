@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 from gsp_studio.arrays import Array
 from gsp_studio.gui.widgets.scrub_plot import ScrubPlot
 
-_HEIGHT = 96
+_HEIGHT = 112
 
 
 class TracePlot(ScrubPlot):
@@ -37,7 +37,7 @@ class TracePlot(ScrubPlot):
         self._drawn = (H, basis)
         row = np.asarray(H[basis], dtype=float)
         self.set_curve(np.arange(1.0, len(row) + 1.0), row, 1.05 * float(row.max(initial=0.0)) or 1.0, math.nan)
-        self.getPlotItem().setLabel("left", f"H of basis {basis + 1}")
+        self.getPlotItem().setLabel("left", f"H, row {basis + 1}")
 
     def set_image(self, image: int) -> None:
         """Put the line at an image, from 0."""

@@ -25,13 +25,29 @@ if TYPE_CHECKING:
     from gsp_studio.core.sparsity import hoyer_sparsity
     from gsp_studio.io.dataset import Dataset, DatasetError
     from gsp_studio.io.readers import load_dataset
-    from gsp_studio.io.steps import Crop, Mask, Nonnegative, Normalize, Patches, Resize, Subtract
+    from gsp_studio.io.steps import (
+        Background,
+        Bin,
+        Crop,
+        Flip,
+        Mask,
+        Nonnegative,
+        Normalize,
+        Patches,
+        RelativeChange,
+        Resize,
+        Rotate,
+        Subtract,
+    )
 
 _HOME = {
     "METHODS": "core.nmf",
+    "Background": "io.steps",
+    "Bin": "io.steps",
     "Crop": "io.steps",
     "Dataset": "io.dataset",
     "DatasetError": "io.dataset",
+    "Flip": "io.steps",
     "Iterate": "core.nmf",
     "Kill": "core.edits",
     "Mask": "io.steps",
@@ -41,8 +57,10 @@ _HOME = {
     "Patches": "io.steps",
     "Projection": "core.projection",
     "Reseed": "core.edits",
+    "RelativeChange": "io.steps",
     "Resize": "io.steps",
     "Result": "core.nmf",
+    "Rotate": "io.steps",
     "SparseNMF": "core.estimator",
     "SparsityPath": "core.path",
     "Split": "core.edits",
@@ -61,9 +79,12 @@ _HOME = {
 
 __all__ = [
     "METHODS",
+    "Background",
+    "Bin",
     "Crop",
     "Dataset",
     "DatasetError",
+    "Flip",
     "Iterate",
     "Kill",
     "Mask",
@@ -72,9 +93,11 @@ __all__ = [
     "Params",
     "Patches",
     "Projection",
+    "RelativeChange",
     "Reseed",
     "Resize",
     "Result",
+    "Rotate",
     "SparseNMF",
     "SparsityPath",
     "Split",

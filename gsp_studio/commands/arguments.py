@@ -192,7 +192,8 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         help="something to do to the images, in the order given: resize:height=64,width=64,how=pad; crop:top=0,left=0,"
         "height=32,width=32; patches:height=8,width=8,count=10000, or stride=4 for the count; "
         "subtract:what=mean,per=pixel; normalize:by=norm; "
-        "mask:path=FILE; nonnegative:negative=abs",
+        "rotate:degrees=90; flip:direction=up-down; bin:factor=2; for movies background:percentile=50 and "
+        "dff:percentile=10 (dF/F); mask:path=FILE; nonnegative:negative=abs",
     )
     parser.add_argument(
         "--colour",

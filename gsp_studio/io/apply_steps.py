@@ -15,7 +15,23 @@ from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.images.resize import resize_image
 from gsp_studio.io.patches import places_of
 from gsp_studio.io.pixels import read_grey
-from gsp_studio.io.steps import Crop, Mask, Nonnegative, Normalize, Patches, Per, Resize, Step, Subtract, shape_after
+from gsp_studio.io.steps import (
+    Background,
+    Bin,
+    Crop,
+    Flip,
+    Mask,
+    Nonnegative,
+    Normalize,
+    Patches,
+    Per,
+    RelativeChange,
+    Resize,
+    Rotate,
+    Step,
+    Subtract,
+    shape_after,
+)
 from gsp_studio.io.values import make_nonnegative
 
 
@@ -47,6 +63,20 @@ def _apply(step: Step, images: Images) -> Images:
             made = np.empty((len(values), step.height, step.width, *values.shape[3:]), values.dtype)
             for k, image in enumerate(values):
                 made[k] = resize_image(image, step)
+            return Images(made, names, labels)
+        case Rotate():
+            return Images(np.rot90(values, -step.degrees // 90, axes=(1, 2)), names, labels)
+        case Flip():
+            return Images(np.flip(values, 2 if step.direction == "left-right" else 1), names, labels)
+        case Bin():
+            return Images(_binned(step, values), names, labels)
+        case Background():
+            return Images(values - _percentile(values, step.percentile), names, labels)
+        case RelativeChange():
+            base = _percentile(values, step.percentile)
+            made = values - base
+            np.divide(made, base, out=made, where=base > 0)
+            made[:, base[0] <= 0] = 0
             return Images(made, names, labels)
         case Patches():
             return _patches(step, images)
@@ -96,6 +126,23 @@ def _axes(per: Per, values: Array) -> tuple[int, ...]:
     return tuple(range(1, values.ndim)) if per == "image" else (0,)
 
 
+def _binned(step: Bin, values: Array) -> Array:
+    count, _, _, *rest = values.shape
+    (height, width), _ = shape_after([step], values.shape[1:3], count)
+    by = step.factor
+    kept = values[:, : height * by, : width * by].reshape(count, height, by, width, by, *rest)
+    made: Array = kept.mean(axis=(2, 4))
+    return made
+
+
+def _percentile(values: Array, percentile: int) -> Array:
+    """A percentile of each pixel over all images, (1, height, width[, 3]); a row at a time, for the memory it takes."""
+    made = np.empty((1, *values.shape[1:]), values.dtype)
+    for row in range(values.shape[1]):
+        made[0, row] = np.percentile(values[:, row], percentile, axis=0)
+    return made
+
+
 def _patches(step: Patches, images: Images) -> Images:
     values = images.values
     places = places_of(step, values.shape[1:3], len(values))
@@ -104,6 +151,6 @@ def _patches(step: Patches, images: Images) -> Images:
     for k, (j, top, left) in enumerate(zip(chosen, tops, lefts, strict=True)):
         made[k] = values[j, top : top + step.height, left : left + step.width]
     names = tuple(
-        f"{images.names[j]}, row {top}, column {left}" for j, top, left in zip(chosen, tops, lefts, strict=True)
+        f"{images.names[j]}, row {top + 1}, column {left + 1}" for j, top, left in zip(chosen, tops, lefts, strict=True)
     )
     return Images(made, names, images.labels and tuple(images.labels[j] for j in chosen))

@@ -20,7 +20,7 @@ from gsp_studio.io.formats.array_entry import LABELS, NUMERIC, ArrayEntry
 from gsp_studio.io.formats.lazy_array import laid_out
 from gsp_studio.io.images import image_file
 from gsp_studio.io.images.names import NumberedNames
-from gsp_studio.io.peek import OF_FILE, Cancelled, LoadCancelled, Peek, Progress, Raw, shrink, subset_of
+from gsp_studio.io.peek import OF_FILE, Cancelled, LoadCancelled, Peek, Progress, Raw, mixed_pages, shrink, subset_of
 from gsp_studio.io.values import float_type, unit_scale
 
 #: Kinds of types that labels can have.
@@ -47,6 +47,8 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     dtype = float_type(entry.dtype, options.dtype)
     count = entry.nbytes // entry.dtype.itemsize * len(picked) // found.n_images
     can_stay = parted is not None
+    pages = _pages_of(form.names(path, entry), found.n_images)
+    is_mixed = pages > 1 and options.subset is None
     return Peek(
         path=path,
         kind=kind,
@@ -76,9 +78,11 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             samples=options.samples,
             labels=options.labels,
         ),
-        is_guess=found.is_guess,
+        is_guess=found.is_guess or is_mixed,
+        pages=pages,
         notes=(
             *((f"not said by the file, so guessed: {found.note}",) if found.is_guess else ()),
+            *((mixed_pages("each moment has", pages),) if is_mixed else ()),
             *entry.notes,
             *registry.notes(path, kind, entry),
         ),
@@ -94,6 +98,15 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         channel=found.channel,
         ways=found.ways,
     )
+
+
+def _pages_of(names: Sequence[str] | None, count: int) -> int:
+    """Planes or channels of each moment, where the images of a moment follow each other: "time 1, channel 2"."""
+    if names is None or len(names) != count or not names[0].startswith("time ") or ", " not in names[0]:
+        return 1
+    first = names[0].partition(",")[0]
+    pages = sum(name.partition(",")[0] == first for name in names)
+    return pages if count % pages == 0 and count > pages else 1
 
 
 def _label_keys(entries: Sequence[ArrayEntry], images: ArrayEntry, count: int) -> list[str]:

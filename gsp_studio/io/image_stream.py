@@ -20,7 +20,7 @@ from gsp_studio.io.formats.registry import FORMATS
 from gsp_studio.io.images import image_set
 from gsp_studio.io.memory import require_memory
 from gsp_studio.io.peek import Peek
-from gsp_studio.io.steps import Nonnegative, Normalize, Patches, Step, Subtract, text_of
+from gsp_studio.io.steps import Background, Nonnegative, Normalize, Patches, RelativeChange, Step, Subtract, text_of
 from gsp_studio.io.value_codes import missing_note
 from gsp_studio.io.values import make_finite, make_nonnegative
 
@@ -41,7 +41,7 @@ def reason_against(found: Peek) -> str:
         return "spectra lie across all images"
     for step in found.options.steps:
         is_of_all = (
-            isinstance(step, Patches)
+            isinstance(step, Patches | Background | RelativeChange)
             or (isinstance(step, Subtract | Normalize) and step.per != "image")
             or (isinstance(step, Nonnegative) and step.negative == "shift")
         )

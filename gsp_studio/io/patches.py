@@ -15,7 +15,7 @@ import numpy as np
 from gsp_studio.arrays import Array
 from gsp_studio.backends.powers import exponent_of, scaled
 from gsp_studio.io.memory import require_memory
-from gsp_studio.io.steps import Crop, Patches, Resize, Step, corners, shape_after
+from gsp_studio.io.steps import Geometric, Patches, Step, corners, shape_after
 
 if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
@@ -71,7 +71,7 @@ def images_before(steps: Sequence[Step], shape: tuple[int, int], count: int) -> 
         None where no patches are cut, or other pixels are taken of them afterwards.
     """
     on = [step for step in steps if step.is_on]
-    last = max((k for k, step in enumerate(on) if isinstance(step, Crop | Resize | Patches)), default=-1)
+    last = max((k for k, step in enumerate(on) if isinstance(step, Geometric)), default=-1)
     if last < 0 or not isinstance(on[last], Patches):
         return None
     before, count = shape_after(on[:last], shape, count)

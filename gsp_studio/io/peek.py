@@ -84,6 +84,9 @@ class Peek:
         The arrays that labels could come from.
     axes, channel
         Of an array, as in `axis_guess.Reading`.
+    pages : int
+        Images that belong together and follow each other: those in each of several files, where all hold as many, or
+        the planes or channels of a moment; 1 where there are none.
     ways : tuple of str
         Values that `LoadOptions.images_in` can have for it.
     """
@@ -117,6 +120,7 @@ class Peek:
     axes: tuple[int, ...] = ()
     channel: int = -1
     ways: tuple[str, ...] = ()
+    pages: int = 1
 
     @property
     def shape_after(self) -> tuple[int, int]:
@@ -127,6 +131,13 @@ class Peek:
     def count_after(self) -> int:
         """Images after the steps."""
         return self._after[1]
+
+    def shown(self, count: int) -> list[int]:
+        """Which images are shown in a look at it: spread over the whole; the first, where planes may be mixed."""
+        if self.pages > 1 and self.options.subset is None:
+            return list(range(min(count, self.n_images)))
+        spread = np.linspace(0, self.n_images - 1, max(1, min(count, self.n_images)))
+        return [int(k) for k in np.unique(spread.astype(int))]
 
     @property
     def is_one(self) -> bool:
@@ -181,6 +192,11 @@ def subset_of(subset: tuple[int, int, int] | None, count: int, where: str) -> ra
     if not chosen:
         raise DatasetError(f"{where}: the subset begins at image {subset and subset[0]}, counted from 0, of {count}")
     return chosen
+
+
+def mixed_pages(where: str, pages: int) -> str:
+    """A note on planes or channels that are all read as images of one set; `where`: "each of 20 files holds"."""
+    return f"{where} {pages} images (planes or channels): all are read; a subset of every {pages} reads one of each"
 
 
 def shrink(images: Array, longest: int) -> Array:

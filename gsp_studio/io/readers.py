@@ -306,7 +306,7 @@ def thumbnails(found: Peek, count: int = 8) -> Array:
     DatasetError
         As for `load_dataset`.
     """
-    chosen = np.unique(np.linspace(0, found.n_images - 1, max(1, min(count, found.n_images))).astype(int))
+    chosen = np.array(found.shown(count))
     with _one_sentence(found.path):
         stack = _sample(found, chosen)
     low, high = float(stack.min()), float(stack.max())

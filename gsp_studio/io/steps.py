@@ -18,6 +18,7 @@ from gsp_studio.arrays import Array
 
 Per = Literal["image", "pixel"]
 How = Literal["stretch", "crop", "pad"]
+Direction = Literal["left-right", "up-down"]
 Negative = Literal["clip", "shift", "abs"]
 
 #: Remedy for a folder with images of many sizes.
@@ -61,6 +62,33 @@ class Resize:
 
 
 @dataclass(frozen=True)
+class Rotate:
+    """Each image turned clockwise by 90, 180 or 270 degrees."""
+
+    degrees: Literal[90, 180, 270] = 90
+    is_on: bool = True
+    kind: Literal["rotate"] = "rotate"
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Each image mirrored: "left-right" exchanges its sides, "up-down" its top and bottom."""
+
+    direction: Direction = "left-right"
+    is_on: bool = True
+    kind: Literal["flip"] = "flip"
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Means of blocks of `factor` x `factor` pixels; rows and columns that fill no block, at the end, are cut off."""
+
+    factor: int = 2
+    is_on: bool = True
+    kind: Literal["bin"] = "bin"
+
+
+@dataclass(frozen=True)
 class Patches:
     """Parts of `height` x `width` pixels in place of the images.
 
@@ -101,6 +129,27 @@ class Normalize:
 
 
 @dataclass(frozen=True)
+class Background:
+    """The background of a movie taken away: at each pixel a percentile of its values in all images; 50: the median."""
+
+    percentile: int = 50
+    is_on: bool = True
+    kind: Literal["background"] = "background"
+
+
+@dataclass(frozen=True)
+class RelativeChange:
+    """Relative change dF/F of a movie: (F - F0) / F0, where F0 is a percentile of a pixel's values in all images.
+
+    Pixels whose F0 is not above 0 have none, and are set to 0.
+    """
+
+    percentile: int = 10
+    is_on: bool = True
+    kind: Literal["dff"] = "dff"
+
+
+@dataclass(frozen=True)
 class Mask:
     """Pixels that are 0 in a mask are set to 0 in every image.
 
@@ -121,24 +170,48 @@ class Nonnegative:
     kind: Literal["nonnegative"] = "nonnegative"
 
 
-Step = Crop | Resize | Patches | Subtract | Normalize | Mask | Nonnegative
+Step = (
+    Crop
+    | Resize
+    | Rotate
+    | Flip
+    | Bin
+    | Patches
+    | Subtract
+    | Background
+    | RelativeChange
+    | Normalize
+    | Mask
+    | Nonnegative
+)
+#: Steps after which a pixel is another one.
+Geometric = Crop | Resize | Rotate | Flip | Bin | Patches
 KINDS: dict[str, Callable[..., Step]] = {
     "crop": Crop,
     "resize": Resize,
+    "rotate": Rotate,
+    "flip": Flip,
+    "bin": Bin,
     "patches": Patches,
     "subtract": Subtract,
+    "background": Background,
+    "dff": RelativeChange,
     "normalize": Normalize,
     "mask": Mask,
     "nonnegative": Nonnegative,
 }
-CHOICES = {
+CHOICES: dict[str, tuple[Any, ...]] = {
     "how": get_args(How),
+    "degrees": (90, 180, 270),
+    "direction": get_args(Direction),
     "per": get_args(Per),
     "what": ("mean", "minimum"),
     "by": ("maximum", "norm"),
     "negative": get_args(Negative),
 }
-LEAST = {"top": 0, "left": 0, "height": 1, "width": 1, "count": 2, "seed": 0, "stride": 0}
+LEAST = {"top": 0, "left": 0, "height": 1, "width": 1, "count": 2, "seed": 0, "stride": 0, "factor": 2, "percentile": 0}
+#: Largest values, of those that have one of their own.
+MOST = {"height": LARGEST_SIDE, "width": LARGEST_SIDE, "factor": LARGEST_SIDE, "percentile": 100}
 
 
 def as_step(step: Any) -> Step:
@@ -164,11 +237,13 @@ def as_step(step: Any) -> Step:
     for name, accepted in CHOICES.items():
         value = getattr(step, name, accepted[0])
         if value not in accepted:
-            raise StepError(f'{step.kind}: {name} is "{value}"; accepted are {", ".join(accepted)}')
+            raise StepError(f'{step.kind}: {name} is "{value}"; accepted are {", ".join(map(str, accepted))}')
     for name, least in LEAST.items():
         value = getattr(step, name, least)
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value < 1 << 31:
             raise StepError(f"{step.kind}: {name} is {value}; accepted is a whole number from {least}")
+        if name in ("factor", "percentile") and value > MOST[name]:
+            raise StepError(f"{step.kind}: {name} is {value}; accepted is a whole number from {least} to {MOST[name]}")
     if isinstance(step, Mask):
         step = replace(step, path=os.path.abspath(os.path.expanduser(step.path)))  # a run repeats from any folder
     sides = (getattr(step, "height", 1), getattr(step, "width", 1))
@@ -182,10 +257,20 @@ def text_of(step: Step) -> str:
     """A step in words, for lists and for run.json."""
     match step:
         case Crop():
-            return f"cropped to {step.height} x {step.width} at row {step.top}, column {step.left}"
+            return f"cropped to {step.height} x {step.width} from row {step.top + 1}, column {step.left + 1} on"
         case Resize():
             how = {"stretch": "stretched", "crop": "edges cut", "pad": "edges filled with black"}[step.how]
             return f"resized to {step.height} x {step.width}, {how}"
+        case Rotate():
+            return f"turned clockwise by {step.degrees} degrees"
+        case Flip():
+            return f"mirrored {step.direction}"
+        case Bin():
+            return f"means of {step.factor} x {step.factor} pixels"
+        case Background():
+            return f"background subtracted: {_percentile_text(step.percentile)} of each pixel"
+        case RelativeChange():
+            return f"dF/F, F0 the {_percentile_text(step.percentile)} of each pixel; 0 where F0 is not above 0"
         case Patches():
             patches = f"patches of {step.height} x {step.width}"
             return (
@@ -202,6 +287,10 @@ def text_of(step: Step) -> str:
             return f"each {step.per} divided by its {'largest absolute value' if step.by == 'maximum' else 'norm'}"
 
 
+def _percentile_text(percentile: int) -> str:
+    return "median" if percentile == 50 else f"percentile {percentile}"
+
+
 def shape_after(steps: Sequence[Step], shape: tuple[int, int], count: int) -> tuple[tuple[int, int], int]:
     """Shape and number of the images after these steps.
 
@@ -211,6 +300,12 @@ def shape_after(steps: Sequence[Step], shape: tuple[int, int], count: int) -> tu
         A part that does not lie within the images.
     """
     for step in steps:
+        if step.is_on and isinstance(step, Rotate) and step.degrees != 180:
+            shape = shape[1], shape[0]
+        if step.is_on and isinstance(step, Bin):
+            if step.factor > min(shape):
+                raise StepError(f"{text_of(step)} are more than images of {shape[0]} x {shape[1]} have")
+            shape = shape[0] // step.factor, shape[1] // step.factor
         if not step.is_on or not isinstance(step, Crop | Resize | Patches):
             continue
         top, left = (step.top, step.left) if isinstance(step, Crop) else (0, 0)

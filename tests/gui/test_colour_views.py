@@ -74,7 +74,7 @@ def test_the_montage_paints_colours(show: Callable[..., QWidget], order: str) ->
     assert set(map(tuple, panel._buffer.pixels[:, W])) == {GAP_COLOUR}
     panel._tell_pixel(0, 2, 1)
     red, green, blue = images[0, 2, 1]
-    assert f"row 2, column 1  ·  {red:.4g} {green:.4g} {blue:.4g}  ·" in panel._under_pointer.text()
+    assert f"row 3, column 2  ·  {red:.4g} {green:.4g} {blue:.4g}  ·" in panel._under_pointer.text()
 
 
 def test_shared_white_is_that_of_all_colours() -> None:

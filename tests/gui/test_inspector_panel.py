@@ -396,9 +396,9 @@ def test_pixel_under_the_pointer(panel: InspectorPanel) -> None:
         QTest.mouseMove(panel.plates, pixel_centre(panel.plates, plate, 4, 1).toPoint())
         x, y = float(DATA.X[17, 2]), float(made[17])
         signed = f"{x - y:+.4g}".replace("-", "−")
-        assert f"row 4, column 1  ·  {x:.4g} − {y:.4g} = {signed}" in words(panel)
+        assert f"row 5, column 2  ·  {x:.4g} − {y:.4g} = {signed}" in words(panel)
     QTest.mouseMove(panel.plates, QPoint(1, 1))
-    assert "row 4" not in words(panel)
+    assert "row 5" not in words(panel)
 
 
 def test_map_of_the_average_squared_error(panel: InspectorPanel) -> None:
@@ -409,9 +409,9 @@ def test_map_of_the_average_squared_error(panel: InspectorPanel) -> None:
     assert (plate.low, plate.high) == (0.0, pytest.approx(squares.max(), rel=1e-5))
     row, column = np.unravel_index(np.argmax(squares), (6, 4))
     assert f"40 images  ·  mean {squares.mean():.4g}" in words(panel)
-    assert f"largest {squares.max():.4g} at row {row}, column {column}" in words(panel)
+    assert f"largest {squares.max():.4g} at row {row + 1}, column {column + 1}" in words(panel)
     QTest.mouseMove(panel.map.plates, pixel_centre(panel.map.plates, 0, 2, 3).toPoint())
-    assert f"row 2, column 3  ·  {squares[2, 3]:.4g}" in words(panel)
+    assert f"row 3, column 4  ·  {squares[2, 3]:.4g}" in words(panel)
     assert not panel.order.isVisible()
     QTest.mouseClick(panel.view.buttons[IMAGES], LEFT)
     assert panel.order.isVisible()
@@ -606,3 +606,23 @@ def test_empty_says_what_to_do(show: Callable[..., QWidget]) -> None:
     panel.set_shown(BASIS)
     panel.set_shown(None)
     assert "Press Run" in words(panel)
+
+
+def test_trace_of_the_selected_basis_leads_to_an_image(panel: InspectorPanel) -> None:
+    panel.set_dataset(DATA)
+    panel.set_shown(BASIS)
+    assert not panel.trace.isVisible(), "no basis image is selected"
+    panel.set_selected(2)
+    settle()
+    assert panel.trace.isVisible()
+    x, y = panel.trace._curve.getData()
+    assert np.array_equal(x, np.arange(1, DATA.X.shape[1] + 1))
+    np.testing.assert_allclose(y, BASIS.H[2])
+    picked = DATA.X.shape[1] - 2
+    place = panel.trace.place_of(picked + 1.0).toPoint()
+    QTest.mouseClick(panel.trace.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    settle()
+    assert f"image {picked + 1} of" in words(panel)
+    assert panel.trace._line.value() == picked + 1
+    panel.set_selected(-1)
+    assert not panel.trace.isVisible()

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from handling import Listener, settle
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QWidget
 
+import gsp_studio as gs
 from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
+from gsp_studio.gui.dialogs.preprocessing_step import StepDialog
 from gsp_studio.gui.jobs.dataset import Preview
 from gsp_studio.io.dataset import LoadOptions
 from gsp_studio.io.readers import Peek, peek, thumbnails
@@ -206,3 +209,108 @@ def test_one_image_can_only_be_opened_in_patches(show: Callable[..., QWidget], t
     assert not dialog.cut_button.isVisible()
     assert dialog.accept_button.isEnabled()
     assert len(dialog.steps.steps) == 1
+
+
+def test_a_step_that_failed_stays_until_it_is_mended(show: Callable[..., QWidget], tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((20, 6, 5)))
+    found = peek(tmp_path / "x.npy")
+    dialog = show(LayoutDialog(found))
+    dialog.set_preview(Preview(found, thumbnails(found)))
+    heard = Listener(dialog, *SIGNALS)
+    failing = gs.Crop(0, 0, 40, 5)
+    dialog.steps._add(failing)
+    dialog.set_preview(Preview(None, None, "does not lie within"))
+    assert not dialog.accept_button.isEnabled()
+    QTest.keyClick(dialog, Qt.Key.Key_Return)
+    choose(dialog.negative, "clip")
+    assert heard["previewRequested"][-1].steps == (failing,), "another choice must not drop the step"
+    assert heard["optionsAccepted"] == []
+
+
+def test_escape_asks_before_it_drops_steps(dialog: LayoutDialog, found: Peek) -> None:
+    dialog.steps._add(gs.Normalize())
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    assert dialog.isVisible()
+    QTest.keyClick(dialog.question.box, Qt.Key.Key_Escape)
+    assert dialog.isVisible()
+    QTest.keyClick(dialog, Qt.Key.Key_Escape)
+    closed = Listener(dialog, "finished")
+    dialog.question.buttons["discard"].click()
+    assert closed["finished"] == [0]
+
+
+def test_data_that_are_open_are_applied_to(show: Callable[..., QWidget], found: Peek) -> None:
+    assert show(LayoutDialog(found, None, True)).accept_button.text() == "Apply"
+    assert show(LayoutDialog(found)).accept_button.text() == "Open"
+
+
+def test_a_warning_moves_no_field(dialog: LayoutDialog) -> None:
+    before = [field.mapTo(dialog, QPoint()) for field in (dialog.shape, dialog.steps, dialog.accept_button)]
+    dialog.set_problem("This cannot be, for a reason that is explained at some length here.")
+    settle()
+    assert [field.mapTo(dialog, QPoint()) for field in (dialog.shape, dialog.steps, dialog.accept_button)] == before
+
+
+def test_dragging_on_an_image_crops_all(show: Callable[..., QWidget], tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((20, 16, 12)))
+    found = peek(tmp_path / "x.npy")
+    dialog = show(LayoutDialog(found))
+    dialog.set_preview(Preview(found, thumbnails(found)))
+    settle()
+    heard = Listener(dialog, *SIGNALS)
+    for crop in (gs.Crop(2, 3, 8, 6), gs.Crop(3, 5, 4, 2)):
+        picture = dialog._pictures[0]
+        (height, width), place = dialog._shape_seen(), picture.place_of(1)
+        before = found.options.steps[-1] if found.options.steps else gs.Crop(0, 0, height, width)
+        top, left = crop.top - before.top, crop.left - before.left
+        scale = place.height() / height
+        start = QPoint(round(place.left() + (left + 0.5) * scale), round(place.top() + (top + 0.5) * scale))
+        end = start + QPoint(round((crop.width - 1) * scale), round((crop.height - 1) * scale))
+        QTest.mousePress(picture, Qt.MouseButton.LeftButton, pos=start)
+        QTest.mouseMove(picture, end)
+        QTest.mouseRelease(picture, Qt.MouseButton.LeftButton, pos=end)
+        assert heard["previewRequested"][-1].steps == (crop,)
+        found = answer(dialog, heard["previewRequested"][-1])
+        settle()
+
+
+def test_planes_are_asked_for(show: Callable[..., QWidget], tmp_path: Path) -> None:
+    for k in range(6):
+        tifffile.imwrite(tmp_path / f"t{k}.tif", np.full((2, 8, 8), [[[10]], [[200]]], np.uint8))
+    found = peek(tmp_path)
+    assert (found.is_guess, found.pages, found.n_images) == (True, 2, 12)
+    dialog = show(LayoutDialog(found))
+    dialog.set_preview(Preview(found, thumbnails(found)))
+    assert dialog.pages.isVisible()
+    assert "mixture" in told(dialog)
+    assert dialog._pictures[0]._captions[:3] == ("1, plane 1", "1, plane 2", "2, plane 1")
+    heard = Listener(dialog, *SIGNALS)
+    choose(dialog.pages, (1, 12, 2))
+    read = answer(dialog, heard["previewRequested"][-1])
+    assert (read.is_guess, read.n_images) == (False, 6)
+    assert "⚠" not in told(dialog)
+    data = gs.load_dataset(tmp_path, options=read.options)
+    assert np.allclose(data.X, 200 / 255)
+
+
+def test_channels_of_one_file_are_asked_for(tmp_path: Path) -> None:
+    movie = np.random.default_rng(0).integers(0, 255, (5, 2, 8, 8)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "movie.tif", movie, imagej=True, metadata={"axes": "TCYX"})
+    found = peek(tmp_path / "movie.tif")
+    assert (found.is_guess, found.pages, found.n_images) == (True, 2, 10)
+    second = gs.load_dataset(tmp_path / "movie.tif", subset=(1, 10, 2))
+    assert np.allclose(second.images(), movie[:, 1] / 255)
+
+
+def test_typing_replaces_the_first_number_of_a_step(show: Callable[..., QWidget]) -> None:
+    asked = show(StepDialog("Crop", gs.Crop(0, 0, 32, 24), None, (32, 24)))
+    heard = Listener(asked, "stepAccepted")
+    asked.editors["top"].selectAll()
+    QTest.keyClicks(asked.editors["top"], "40")
+    assert asked.editors["top"].text() == "40"
+    assert not asked.accept_button.isEnabled()
+    asked.editors["top"].selectAll()
+    QTest.keyClicks(asked.editors["top"], "4")
+    asked.editors["height"].setValue(29)
+    QTest.keyClick(asked, Qt.Key.Key_Return)
+    assert heard["stepAccepted"] == [gs.Crop(3, 0, 29, 24)]

@@ -110,6 +110,8 @@ def test_rank_above_what_the_data_have_is_remarked(panel: ModelPanel) -> None:
     enter(panel.rank, "31")
     assert "⚠ at most 30 for these data" in shown_texts(panel)
     enter(panel.rank, "30")
+    assert "⚠ 30 of at most 30: parts may copy whole images" in shown_texts(panel)
+    enter(panel.rank, "15")
     assert "at most" not in shown_texts(panel)
     panel.set_dataset(fakes.dataset(6, 5, 8))
     assert "⚠ at most 8 for these data" in shown_texts(panel)

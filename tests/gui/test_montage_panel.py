@@ -223,7 +223,7 @@ def test_pointer_reads_the_pixel_under_it(panel: MontagePanel) -> None:
     told = words(panel)
     assert f"basis {basis + 1}" in told
     found = {
-        (row, column): f"row {row}, column {column}  ·  {DATA.as_images(BASIS.W)[basis][row, column]:.4g}"
+        (row, column): f"row {row + 1}, column {column + 1}  ·  {DATA.as_images(BASIS.W)[basis][row, column]:.4g}"
         for row in (2, 3)
         for column in (1, 2)
     }
@@ -240,7 +240,7 @@ def test_read_out_names_the_value_of_the_picture(panel: MontagePanel, order: str
     panel.view.hovered.emit(2, 4, 1)
     basis = int(BASIS.order[2])
     value = data.as_images(BASIS.W)[basis][4, 1]
-    expected = f"basis {basis + 1}  ·  row 4, column 1  ·  {value:.4g}  ·  sparsity {BASIS.sparsities[basis]:.3f}"
+    expected = f"basis {basis + 1}  ·  row 5, column 2  ·  {value:.4g}  ·  sparsity {BASIS.sparsities[basis]:.3f}"
     assert expected in words(panel)
 
 

@@ -75,8 +75,12 @@ def test_a_part_is_counted_from_one(show: Callable[..., QWidget]) -> None:
     editor.first.setValue(20)
     editor.every.setValue(1)
     assert heard["changed"] == [(19, 40, 2), (19, 40, 1)]
+    refused = Listener(editor, "refused")
     editor.last.setValue(5)
-    assert editor.subset == (19, 20, 1), "the last is not before the first"
+    assert heard["changed"] == [(19, 40, 2), (19, 40, 1)], "what is none is not asked for"
+    editor.first.setValue(3000)
+    assert "the last comes after the first" in refused["refused"][0]
+    assert "from 1 to 60" in refused["refused"][1]
     editor.first.setValue(1)
     editor.last.setValue(60)
     assert heard["changed"][-1] is None
@@ -91,7 +95,10 @@ def test_the_dialog_asks_for_a_part(stack: Path, show: Callable[..., QWidget]) -
     found = peek(stack, options)
     dialog.set_preview(Preview(found, thumbnails(found)))
     assert "20 images of 8 × 6" in dialog._facts.text()
-    assert dialog.subset.last.maximum() == N
+    dialog.subset.last.setValue(N + 1)
+    assert len(heard["previewRequested"]) == 1
+    assert f"from 1 to {N}" in dialog._problem.text()
+    assert not dialog.accept_button.isEnabled()
 
 
 def test_the_dialog_offers_labels(stack: Path, show: Callable[..., QWidget]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from handling import Listener, settle, wait_until
 from PIL import Image
 from PySide6.QtCore import QModelIndex, Qt
@@ -84,9 +85,15 @@ def test_a_new_step_of_each_kind(steps: StepsList, kind: str) -> None:
     heard = Listener(steps, "changed")
     steps.ask_for(kind)
     asked = dialog_of(StepDialog)
+    if kind == "mask":
+        assert not asked.accept_button.isEnabled(), "a mask without a file cannot be applied"
+        QTest.keyClicks(asked.editors["path"], "/masks/eye.png")
+        wanted: object = gs.Mask("/masks/eye.png")
+    else:
+        wanted = new_step(kind, (4, 4))
     asked.findChild(type(asked.editors[next(iter(asked.editors))])).setFocus()
     QTest.keyClick(asked, Key.Key_Return)
-    assert heard["changed"] == [(*STEPS, new_step(kind, (4, 4)))]
+    assert heard["changed"] == [(*STEPS, wanted)]
 
 
 def test_the_numbers_of_a_step(steps: StepsList) -> None:
@@ -135,3 +142,22 @@ def test_images_of_many_sizes_are_brought_to_one(make_window: Callable[[], MainW
     wait_until(lambda: session.dataset is not None)
     assert session.dataset.image_shape == (128, 128)
     assert session.dataset.X.shape[1] == 4
+
+
+def test_files_of_two_planes_open_with_a_question(make_window: Callable[[], MainWindow], tmp_path: Path) -> None:
+    for k in range(5):
+        tifffile.imwrite(tmp_path / f"t{k}.tif", np.random.default_rng(k).integers(0, 255, (2, 9, 8), np.uint8))
+    window = make_window()
+    session = window.session
+    wait_until(lambda: session.phase.name == "EMPTY")
+    window.prompts.open(tmp_path)
+    wait_until(lambda: [w for w in QApplication.topLevelWidgets() if isinstance(w, LayoutDialog) and w.isVisible()])
+    assert session.dataset is None, "planes are not mixed without a question"
+    dialog = dialog_of(LayoutDialog)
+    wait_until(lambda: "mixture" in dialog._problem.text())
+    dialog.pages.setFocus()
+    QTest.keyClick(dialog.pages, Key.Key_Down)
+    wait_until(lambda: dialog.subset.subset == (0, 10, 2) and dialog.accept_button.isEnabled())
+    dialog.accept_button.click()
+    wait_until(lambda: session.dataset is not None)
+    assert session.dataset.X.shape[1] == 5

@@ -279,7 +279,7 @@ def test_keyboard_alone_paints(panel: WeightsPanel) -> None:
     image = panel.canvas.weights
     assert image[HEIGHT // 2 - 1, WIDTH // 2 - 2] == 1.0
     assert np.count_nonzero(image > FLOOR) == 1
-    assert f"row {HEIGHT // 2 - 1}, column {WIDTH // 2 - 2}  ·  weight 1.000" in words(panel)
+    assert f"row {HEIGHT // 2}, column {WIDTH // 2 - 1}  ·  weight 1.000" in words(panel)
 
 
 def test_keys_and_wheel_change_the_brush(panel: WeightsPanel) -> None:
@@ -377,7 +377,7 @@ def test_right_button_opens_no_menu_of_the_window(panel: WeightsPanel) -> None:
 def test_read_out_follows_the_pointer(panel: WeightsPanel) -> None:
     QTest.mouseMove(panel.canvas, place(panel, 4, 7))
     settle()
-    assert f"row 4, column 7  ·  weight {FLOOR:.3f}" in words(panel)
+    assert f"row 5, column 8  ·  weight {FLOOR:.3f}" in words(panel)
 
 
 def test_bases_share_their_order(panel: WeightsPanel, data: Dataset) -> None:

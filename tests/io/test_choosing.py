@@ -154,7 +154,7 @@ def test_pixels_are_samples_with_a_spectrum_each(stack):
     assert np.array_equal(data.X, bands.X.T)
     assert data.X.flags.f_contiguous
     assert (data.image_shape, data.grid) == ((1, N), (H, W))
-    assert data.names[W + 2] == "row 1, column 2"
+    assert data.names[W + 2] == "row 2, column 3"
     assert data.steps[-1] == "9 x 7 pixels are samples, their values in 12 images a spectrum each"
     assert np.array_equal(data.maps(data.X[:2]), bands.images([0, 1])), "a row of X is a band's image"
     again = load_dataset(stack, data.options)
@@ -209,8 +209,8 @@ def test_names_are_made_when_they_are_asked_for():
     assert (len(names), names[0], names[-1]) == (10**9, "image 1", "image 1000000000")
     assert list(names[5:7]) == ["image 6", "image 7"]
     by_rows, by_columns = Places((3, 4), "C"), Places((3, 4), "F")
-    assert (by_rows[5], by_columns[5]) == ("row 1, column 1", "row 2, column 1")
-    assert by_rows[1:3] == ["row 0, column 1", "row 0, column 2"]
+    assert (by_rows[5], by_columns[5]) == ("row 2, column 2", "row 3, column 2")
+    assert by_rows[1:3] == ["row 1, column 2", "row 1, column 3"]
     with pytest.raises(IndexError):
         by_rows[12]
 

@@ -82,7 +82,7 @@ def test_patches_make_the_image_again(photo, steps):
     # By hand: every patch of the reconstruction added where it lies, and divided by how many lie there.
     sums, times = np.zeros((H, W)), np.zeros((H, W))
     for name, patch in zip(data.names, data.as_images(run.result.W @ run.result.H), strict=True):
-        top, left = (int(part.split()[-1]) for part in name.split(", ")[-2:])
+        top, left = (int(part.split()[-1]) - 1 for part in name.split(", ")[-2:])
         sums[top : top + patch.shape[0], left : left + patch.shape[1]] += patch
         times[top : top + patch.shape[0], left : left + patch.shape[1]] += 1
     np.testing.assert_allclose(picture.reconstruction, sums / times, rtol=1e-5)

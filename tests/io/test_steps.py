@@ -41,7 +41,7 @@ def test_crop(stack):
     data = load_dataset(stack, steps=(gs.Crop(2, 3, 5, 4),))
     assert (data.image_shape, data.order) == ((5, 4), "C")
     assert np.array_equal(data.images(), unit()[:, 2:7, 3:7])
-    assert "cropped to 5 x 4 at row 2, column 3" in data.steps
+    assert "cropped to 5 x 4 from row 3, column 4 on" in data.steps
 
 
 def test_resize_by_a_whole_factor_keeps_the_mean(stack):
@@ -75,7 +75,7 @@ def test_patches(stack):
     for k in (0, 50, 99):
         name, row, column = data.names[k].split(", ")
         j, top, left = (int(text.split()[-1]) for text in (name, row, column))
-        assert np.array_equal(data.images(k)[0], unit()[j - 1, top : top + 5, left : left + 4])
+        assert np.array_equal(data.images(k)[0], unit()[j - 1, top - 1 : top + 4, left - 1 : left + 3])
     counts = [sum(name.startswith(f"image {j},") for name in data.names) for j in range(1, N + 1)]
     assert max(counts) - min(counts) <= 1
 
@@ -151,14 +151,14 @@ def test_thumbnails_show_the_steps(stack):
 @pytest.mark.parametrize(
     ("steps", "told"),
     [
-        ((gs.Crop(0, 0, 99, 4),), "cropped to 99 x 4 at row 0, column 0 does not lie within images of 12 x 10"),
+        ((gs.Crop(0, 0, 99, 4),), "cropped to 99 x 4 from row 1, column 1 on does not lie within images of 12 x 10"),
         ((gs.Resize(4, 4), gs.Patches(5, 5, 10)), "does not lie within images of 4 x 4"),
         ((gs.Crop(0, 0, 0, 4),), "crop: height is 0; accepted is a whole number from 1"),
         ((gs.Crop(-1, 0, 1, 4),), "crop: top is -1; accepted is a whole number from 0"),
         ((gs.Resize(4, 4, "squash"),), 'resize: how is "squash"; accepted are stretch, crop, pad'),
         ((gs.Resize(99999, 4),), "resize: 99999 x 4 is too large"),
         ((gs.Normalize("mean"),), 'normalize: by is "mean"; accepted are maximum, norm'),
-        (({"kind": "blur"},), 'step "blur" is not known; accepted are crop, resize, patches, subtract, normalize'),
+        (({"kind": "blur"},), 'step "blur" is not known; accepted are crop, resize, rotate, flip'),
         (({"kind": "crop", "top": 1},), 'step "crop" is incomplete'),
         (("crop",), "'crop' is no step; accepted are crop, resize"),
         ((gs.Resize(30000, 30000),), "of memory, but"),
@@ -203,3 +203,77 @@ def test_words():
     assert text_of(gs.Subtract("minimum", "pixel")) == "minimum of each pixel subtracted"
     assert text_of(gs.Normalize()) == "each image divided by its largest absolute value"
     assert script_of(gs.Crop(0, 1, 2, 3)) == "gs.Crop(top=0, left=1, height=2, width=3)"
+
+
+def test_rotate_and_flip_move_pixels_and_change_none(stack):
+    turned = load_dataset(stack, steps=(gs.Rotate(90),))
+    assert turned.image_shape == (W, H)
+    assert np.array_equal(turned.images(), unit()[:, ::-1, :].transpose(0, 2, 1)), "the left column comes to the top"
+    half = load_dataset(stack, steps=(gs.Rotate(180),))
+    both = load_dataset(stack, steps=(gs.Flip("left-right"), gs.Flip("up-down")))
+    assert np.array_equal(half.images(), both.images())
+    assert np.array_equal(load_dataset(stack, steps=(gs.Flip("up-down"),)).images(), unit()[:, ::-1])
+    back = load_dataset(stack, steps=(gs.Rotate(270), gs.Rotate(90)))
+    assert np.array_equal(back.images(), unit())
+
+
+def test_bins_are_means_and_the_rest_is_cut_off(stack):
+    data = load_dataset(stack, steps=(gs.Bin(5),))
+    assert data.image_shape == (2, 2)
+    want = [[unit()[:, 5 * i : 5 * i + 5, 5 * j : 5 * j + 5].mean(axis=(1, 2)) for j in range(2)] for i in range(2)]
+    np.testing.assert_allclose(data.images(), np.transpose(want, (2, 0, 1)), rtol=1e-6)
+    colour = np.random.default_rng(0).random((3, 4, 6, 3))
+    np.testing.assert_allclose(done(gs.Bin(2), colour)[1, 0, 2], colour[1, :2, 4:].mean(axis=(0, 1)))
+    with pytest.raises(DatasetError, match="means of 11 x 11 pixels are more than images of 12 x 10 have"):
+        load_dataset(stack, steps=(gs.Bin(11),))
+
+
+def test_background_is_a_percentile_of_each_pixel_over_the_movie(stack):
+    values = unit()
+    got = done(gs.Background(), values)
+    np.testing.assert_allclose(got, values - np.median(values, axis=0), atol=1e-7)
+    with pytest.raises(DatasetError, match="negative"):
+        load_dataset(stack, steps=(gs.Background(),))
+    data = load_dataset(stack, steps=(gs.Background(20), gs.Nonnegative()))
+    want = np.clip(values - np.percentile(values, 20, axis=0), 0, None)
+    np.testing.assert_allclose(data.images(), want, atol=1e-6)
+    assert "background subtracted: percentile 20 of each pixel" in data.steps
+
+
+def test_relative_change_is_that_of_each_pixel_and_dark_pixels_have_none():
+    values = np.random.default_rng(0).random((9, 4, 3)) + 0.5
+    values[:, 1, 2] = 0
+    got = done(gs.RelativeChange(10), values)
+    base = np.percentile(values, 10, axis=0)
+    assert not got[:, 1, 2].any()
+    keep = base > 0
+    np.testing.assert_allclose(got[:, keep], (values[:, keep] - base[keep]) / base[keep])
+
+
+@pytest.mark.parametrize("step", [gs.Background(), gs.RelativeChange()])
+def test_what_needs_the_whole_movie_does_not_stay_on_the_disk(stack, step):
+    with pytest.raises(DatasetError, match="needs all images at once"):
+        load_dataset(stack, storage="disk", steps=(step,), negative="clip")
+
+
+@pytest.mark.parametrize("step", [gs.Rotate(), gs.Flip("up-down"), gs.Bin(3), gs.Background(5), gs.RelativeChange(20)])
+def test_steps_of_movies_come_back_from_the_command_line(step):
+    from gsp_studio.commands import arguments
+    from gsp_studio.io.steps import argument_of, as_step
+
+    assert as_step(arguments.step(argument_of(step))) == step
+    assert as_step(asdict(step)) == step
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ({"kind": "rotate", "degrees": 45}, 'degrees is "45"; accepted are 90, 180, 270'),
+        ({"kind": "flip", "direction": "x"}, 'direction is "x"; accepted are left-right, up-down'),
+        ({"kind": "bin", "factor": 1}, "factor is 1; accepted is a whole number from 2"),
+        ({"kind": "dff", "percentile": 101}, "percentile is 101; accepted is a whole number from 0 to 100"),
+    ],
+)
+def test_steps_out_of_range_are_refused(step, said):
+    with pytest.raises(DatasetError, match=said):
+        LoadOptions(steps=(step,))

@@ -21,13 +21,15 @@ from PySide6.QtWidgets import (
 
 from gsp_studio.gui.dialogs.answer_row import answer_row
 from gsp_studio.gui.dialogs.preprocessing_steps import StepsList
+from gsp_studio.gui.dialogs.question import UnsavedQuestion
 from gsp_studio.gui.texts import memory, plural
 from gsp_studio.gui.theme import current_theme
 from gsp_studio.gui.widgets.controls import ComboBox, label, plain
-from gsp_studio.gui.widgets.picture import Picture
+from gsp_studio.gui.widgets.crop_picture import CropPicture
 from gsp_studio.gui.widgets.subset import SubsetEditor
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.memory import free_memory
+from gsp_studio.io.steps import Crop, Step
 
 if TYPE_CHECKING:
     from gsp_studio.gui.jobs.dataset import Preview
@@ -45,6 +47,10 @@ _COLOUR = {
     "green": "green alone",
     "blue": "blue alone",
 }
+_MIXED = (
+    "⚠ {0} images belong together each time (planes or channels): all as images of one set are a mixture, "
+    "unless you choose one of them under Planes."
+)
 _SAMPLES = {"images": "an image", "pixels": "a pixel, with its spectrum"}
 _STORAGE = {None: "", "memory": "into memory", "disk": "from the file, block by block"}
 _NONFINITE = {None: "refuse", "zero": "set to 0", "drop": "leave these images out"}
@@ -52,16 +58,22 @@ _NEGATIVE = {None: "refuse", "clip": "set to 0", "shift": "shift so that the sma
 
 
 class LayoutDialog(QDialog):
-    """Edits `LoadOptions` of one source; `previewRequested(options)`, `accepted(options)` through `optionsAccepted`."""
+    """Edits `LoadOptions` of one source; `previewRequested(options)`, `accepted(options)` through `optionsAccepted`.
+
+    `is_open`: the source is the data set on the screen, to which another layout is applied.
+    """
 
     previewRequested = Signal(object)
     optionsAccepted = Signal(object)
 
-    def __init__(self, found: Peek, parent: QWidget | None = None) -> None:
+    def __init__(self, found: Peek, parent: QWidget | None = None, is_open: bool = False) -> None:
         super().__init__(parent)
-        self.setWindowTitle(f"Open {found.path.name}")
+        self.setWindowTitle(f"{'Layout of' if is_open else 'Open'} {found.path.name}")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._found = found
+        #: Options that were chosen, which may not work, those of the beginning, and those that a preview is awaited of.
+        self._wanted = self._first = found.options
+        self._is_first = True
         self._is_unread = False  # a shape that was typed
         self.key = ComboBox()
         self.shape = ComboBox()
@@ -74,18 +86,24 @@ class LayoutDialog(QDialog):
         self.colour = ComboBox()
         self.negative = ComboBox()
         self.nonfinite = ComboBox()
+        self.pages = ComboBox()
         self.subset = SubsetEditor()
         self.labels = ComboBox()
         self.samples = ComboBox()
         self.storage = ComboBox()
         self.steps = StepsList()
-        self._pictures = [Picture(72), Picture(72)]
+        self._pictures = [CropPicture(72), CropPicture(72)]
         self._facts = label()
         self._problem = label(wrap=True)
         self.cut_button = QPushButton("Cut it into patches")
         self.cut_button.setAutoDefault(False)
+        keeps_room = self.cut_button.sizePolicy()
+        keeps_room.setRetainSizeWhenHidden(True)  # a warning that comes must not move the fields
+        self.cut_button.setSizePolicy(keeps_room)
         self.cut_button.hide()
-        self.accept_button = QPushButton("Open")
+        self._problem.setMinimumHeight(3 * self._problem.fontMetrics().lineSpacing())
+        self._problem.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.accept_button = QPushButton("Apply" if is_open else "Open")
         self._fill()
         self._lay_out()
         afresh = {"image_shape": None, "order": None, "images_in": None, "colour": None}
@@ -100,7 +118,11 @@ class LayoutDialog(QDialog):
         for name in ("nonfinite", "labels", "samples", "storage"):
             field: ComboBox = getattr(self, name)
             field.activated.connect(lambda _, name=name, field=field: self._ask(**{name: field.currentData()}))
+        self.pages.activated.connect(lambda _: self._ask(subset=self.pages.currentData()))
         self.subset.changed.connect(lambda subset: self._ask(subset=subset))
+        self.subset.refused.connect(self.set_problem)
+        for picture in self._pictures:
+            picture.cropped.connect(self._crop)
         self.steps.changed.connect(lambda steps: self._ask(steps=steps))
         typed.editingFinished.connect(lambda: self._ask_shape(_shape_of(self.shape.currentText())))
         self.cut_button.clicked.connect(lambda: self._ask(steps=self._found.in_patches.steps))
@@ -125,6 +147,7 @@ class LayoutDialog(QDialog):
             ("Image shape", self.shape),
             ("A vector fills its image", self.order),
             ("Colour", self.colour),
+            ("Planes", self.pages),
             ("Images", self.subset),
             ("Labels", self.labels),
             ("A sample is", self.samples),
@@ -159,6 +182,7 @@ class LayoutDialog(QDialog):
             (self.shape, is_vectors),
             (self.order, is_vectors),
             (self.colour, found.has_colour),
+            (self.pages, found.pages > 1),
             (self.labels, bool(found.label_source or found.label_keys)),
             (self.storage, found.is_mapped),
         ):
@@ -177,17 +201,35 @@ class LayoutDialog(QDialog):
         self._offer(
             self.storage, {**_STORAGE, None: f"as usual: {_STORAGE[found.usual_storage]}"}, found.options.storage
         )
+        self._offer(self.pages, self._page_choices(), found.options.subset)
         self.subset.set_subset(found.options.subset, found.n_held)
         self._offer(self.labels, self._label_choices(), found.options.labels)
         self._offer(self.shape, {shape: f"{shape[0]} x {shape[1]}" for shape in found.shapes}, found.image_shape)
         self.shape.setEditText(f"{found.image_shape[0]} x {found.image_shape[1]}")
-        self.steps.set_steps(found.options.steps, found.shape_after)
+        self.steps.set_steps(found.options.steps, self._shape_seen(), found.image_shape)
         self._facts.setText(
             f"{plural(found.n_images, 'image')} of {found.image_shape[0]} × {found.image_shape[1]}"
             f"{' in colour' if found.channels == 3 else ''}, {found.dtype}, {self._told_after()}"
             f"{self._told_need()}"
         )
         self._facts.setToolTip(plain(found.note))
+
+    def _page_choices(self) -> dict[tuple[int, int, int] | None, str]:
+        """Return the subsets of one plane or channel each; None: all."""
+        pages, held = self._found.pages, self._found.n_held
+        each: dict[tuple[int, int, int] | None, str] = {None: f"all {pages}, as images of one set"}
+        return each | {(k, held, pages): f"number {k + 1} of each {pages}" for k in range(pages)}
+
+    def _shape_seen(self) -> tuple[int, int]:
+        """Shape of the images after the steps, before they become spectra."""
+        return replace(self._found, options=replace(self._found.options, samples="images")).shape_after
+
+    def _crop(self, top: int, left: int, height: int, width: int) -> None:
+        """Crop to a part of the images that are shown; a crop that ends the steps becomes smaller."""
+        steps: tuple[Step, ...] = self._found.options.steps
+        if steps and isinstance(last := steps[-1], Crop) and last.is_on:
+            steps, top, left = steps[:-1], top + last.top, left + last.left
+        self._ask(steps=(*steps, Crop(top, left, height, width)))
 
     def _told_need(self) -> str:
         found = self._found
@@ -232,11 +274,13 @@ class LayoutDialog(QDialog):
         self._ask(colour=colour, image_shape=None if is_vector else self._found.image_shape)
 
     def _ask(self, **changes: Any) -> None:
+        # On what was chosen before, not on what worked last: a step that failed stays until the user mends it.
         try:
-            options = replace(self._found.options, **changes)
+            options = replace(self._wanted, **({"steps": self.steps.steps} | changes))
         except DatasetError as error:
             self.set_problem(str(error))
             return
+        self._wanted = options
         self.accept_button.setEnabled(False)
         self.previewRequested.emit(options)
 
@@ -246,14 +290,21 @@ class LayoutDialog(QDialog):
             self.set_problem(preview.error)
             return
         self._found = preview.found
+        self._wanted = preview.found.options
+        if self._is_first:
+            self._first, self._is_first = self._wanted, False
         self._fill()
         self._ask_what_applies()
         self.set_problem(_ONE if preview.found.is_one else "")
+        if preview.found.pages > 1 and preview.found.options.subset is None and not preview.found.is_one:
+            self._problem.setText(_MIXED.format(preview.found.pages))
         self.cut_button.setVisible(preview.found.is_one)
         images = list(preview.images)
         half = -(-len(images) // 2)
-        self._pictures[0].set_images(images[:half])
-        self._pictures[1].set_images(images[half:])
+        captions = self._captions(len(images))
+        for picture, some in zip(self._pictures, (slice(half), slice(half, None)), strict=True):
+            picture.set_images(images[some], captions[some])
+            picture.set_shape(self._shape_seen())
         self._pictures[1].setVisible(len(images) > half)
 
     def set_problem(self, sentence: str) -> None:
@@ -261,6 +312,28 @@ class LayoutDialog(QDialog):
         self._problem.setText(f"⚠ {sentence}" if sentence else "")
         self._problem.setStyleSheet(f"color: {current_theme().amber}")
         self.accept_button.setEnabled(not sentence)
+
+    def _captions(self, count: int) -> tuple[str, ...]:
+        """Where the images that are shown come from, of a source with planes: "2, plane 1"."""
+        found = self._found
+        if found.pages < 2 or found.count_after != found.n_images or found.options.samples == "pixels":
+            return ()
+        places = [divmod(found.picked[k], found.pages) for k in found.shown(count)]
+        return tuple(f"{k + 1}, plane {page + 1}" for k, page in places) if len(places) == count else ()
+
+    def reject(self) -> None:
+        """Close; steps that were added or changed are only dropped when the user says so."""
+        if self.steps.steps == self._first.steps:
+            super().reject()
+            return
+        self.question = UnsavedQuestion(
+            self,
+            "The steps that you added or changed are not applied yet.",
+            "They are gone when this window closes.",
+            {"discard": super().reject},
+            lambda: None,
+            discard="Drop the steps",
+        )
 
     def _accept(self) -> None:
         self.optionsAccepted.emit(self._found.options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
@@ -22,15 +23,38 @@ from PySide6.QtWidgets import (
 from gsp_studio.gui.dialogs.preprocessing_step import StepDialog
 from gsp_studio.gui.theme import current_theme, icon
 from gsp_studio.gui.widgets.controls import Button
-from gsp_studio.io.steps import Crop, Mask, Nonnegative, Normalize, Patches, Resize, Step, Subtract, text_of
+from gsp_studio.io.steps import (
+    LARGEST_SIDE,
+    Background,
+    Bin,
+    Crop,
+    Flip,
+    Mask,
+    Nonnegative,
+    Normalize,
+    Patches,
+    RelativeChange,
+    Resize,
+    Rotate,
+    Step,
+    StepError,
+    Subtract,
+    shape_after,
+    text_of,
+)
 
 _EYE = 18
 _STEP = Qt.ItemDataRole.UserRole
 _TITLES = {
     "crop": "Crop",
     "resize": "Resize",
+    "rotate": "Rotate",
+    "flip": "Flip",
+    "bin": "Bin",
     "patches": "Patches",
     "subtract": "Subtract",
+    "background": "Background of a movie",
+    "dff": "dF/F of a movie",
     "normalize": "Normalize",
     "mask": "Mask",
     "nonnegative": "Negative values",
@@ -43,8 +67,13 @@ def new_step(kind: str, shape: tuple[int, int]) -> Step:
     made: dict[str, Step] = {
         "crop": Crop(0, 0, height, width),
         "resize": Resize(max(1, height // 2), max(1, width // 2)),
+        "rotate": Rotate(),
+        "flip": Flip(),
+        "bin": Bin(),
         "patches": Patches(min(8, height), min(8, width), 10_000),
         "subtract": Subtract("minimum"),
+        "background": Background(),
+        "dff": RelativeChange(),
         "normalize": Normalize(),
         "mask": Mask(""),
         "nonnegative": Nonnegative(),
@@ -105,9 +134,13 @@ class StepsList(QWidget):
         self.list.setAccessibleName("Steps")
         self.list.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
         self.list.setToolTip("Done to every image, from top to bottom: drag to move, close the eye to leave out")
-        self.list.setFixedHeight(4 * (self.list.fontMetrics().height() + 8))
+        self.list.setWordWrap(True)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideNone)
+        self.list.setMinimumWidth(260)
+        self.list.setFixedHeight(5 * (self.list.fontMetrics().height() + 8))
         self.add_button, self.edit_button, self.remove_button = Button("Add"), Button("Edit..."), Button("Remove")
         self._shape = (1, 1)
+        self._raw_shape = (LARGEST_SIDE, LARGEST_SIDE)
         menu = QMenu(self)
         for kind, title in _TITLES.items():
             action = QAction(f"{title}...", menu)
@@ -147,9 +180,12 @@ class StepsList(QWidget):
             found.append(replace(item.data(_STEP), is_on=is_on))
         return tuple(found)
 
-    def set_steps(self, steps: Sequence[Step], shape: tuple[int, int]) -> None:
-        """List these; `shape`: of the images that come to the next step. Emits nothing."""
+    def set_steps(
+        self, steps: Sequence[Step], shape: tuple[int, int], raw_shape: tuple[int, int] | None = None
+    ) -> None:
+        """List these; `shape`: of the images that come to the next step, `raw_shape`: to the first. Emits nothing."""
         self._shape = shape
+        self._raw_shape = raw_shape or self._raw_shape
         if tuple(steps) == self.steps:
             return
         row = self.list.currentRow()
@@ -163,14 +199,14 @@ class StepsList(QWidget):
 
     def ask_for(self, kind: str) -> None:
         """Ask for the numbers of a new step."""
-        self._ask(_TITLES[kind], new_step(kind, self._shape), self._add)
+        self._ask(_TITLES[kind], new_step(kind, self._shape), self._add, self._shape)
 
     def edit(self) -> None:
         """Ask for the numbers of the selected step anew."""
         row = self.list.currentRow()
         if row >= 0:
             step = self.steps[row]
-            self._ask(_TITLES[step.kind], step, lambda new: self._set(row, new))
+            self._ask(_TITLES[step.kind], step, lambda new: self._set(row, new), self._shape_before(row))
 
     def remove(self) -> None:
         """Take the selected step out."""
@@ -209,13 +245,20 @@ class StepsList(QWidget):
     def _append(self, step: Step) -> None:
         item = QListWidgetItem(text_of(step))
         item.setData(_STEP, step)
+        item.setToolTip(text_of(step))
         item.setFlags((item.flags() | Qt.ItemFlag.ItemIsUserCheckable) & ~Qt.ItemFlag.ItemIsDropEnabled)
         item.setCheckState(Qt.CheckState.Checked if step.is_on else Qt.CheckState.Unchecked)
         self.list.show_eye(item)
         self.list.addItem(item)
 
-    def _ask(self, title: str, step: Step, then: object) -> None:
-        dialog = StepDialog(title, step, self.window())
+    def _shape_before(self, row: int) -> tuple[int, int]:
+        """Shape of the images that come to a step, as far as the steps before it fit."""
+        with suppress(StepError):
+            return shape_after(self.steps[:row], self._raw_shape, 2)[0]
+        return self._raw_shape
+
+    def _ask(self, title: str, step: Step, then: object, shape: tuple[int, int]) -> None:
+        dialog = StepDialog(title, step, self.window(), shape)
         dialog.stepAccepted.connect(then)
         dialog.show()
         dialog.activateWindow()

@@ -329,7 +329,7 @@ class MontagePanel(ViewPanel):
             return
         basis = int(self._shown.order[tile])
         value = self._dataset.as_images(self._shown.W[:, basis : basis + 1])[0][row, column]
-        where = f"row {row}, column {column}" if self._dataset.grid is None else f"band {column + 1}"
+        where = f"row {row + 1}, column {column + 1}" if self._dataset.grid is None else f"band {column + 1}"
         self._under_pointer.setText(
             f"basis {basis + 1}  ·  {where}  ·  {pixel_value(value)}  ·  sparsity {self._shown.sparsities[basis]:.3f}"
             + self._spread.under(self._shown, self._dataset, basis, row, column)

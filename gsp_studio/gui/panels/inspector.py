@@ -21,6 +21,7 @@ from gsp_studio.gui.widgets.film_strip import FilmStrip
 from gsp_studio.gui.widgets.fit_plates import FitPlates
 from gsp_studio.gui.widgets.parts_strip import PartsStrip
 from gsp_studio.gui.widgets.switch import Switch
+from gsp_studio.gui.widgets.trace import TracePlot
 from gsp_studio.gui.widgets.view_panel import ViewPanel
 from gsp_studio.gui.widgets.whole_picture import WholePicture
 
@@ -57,6 +58,7 @@ class InspectorPanel(ViewPanel):
         self.order = Switch("Order of the images", ("Data order", "Largest error first"))
         self.strip, self.parts = FilmStrip("Images of the data set"), PartsStrip("Basis images in this image")
         self.plates, self.map = FitPlates(), ErrorMap()
+        self.trace, self._basis = TracePlot(), -1
         self._facts, self._words = ElidedLabel(), ElidedLabel()
         self._parts_words = label(muted=True)
         self._dataset: Dataset | None = None
@@ -105,12 +107,14 @@ class InspectorPanel(ViewPanel):
         box.addLayout(label_row(self._facts, self.plates.pixel_words))
         box.addWidget(AdaptiveSplit(self.plates, self.parts), 1)
         box.addLayout(label_row(self._words, self._parts_words))
+        box.addWidget(self.trace)
         return page
 
     def _connect(self) -> None:
         self.view.chosen.connect(self._change_view)
         self.order.chosen.connect(self._refresh)
         self.strip.picked.connect(self.set_image)
+        self.trace.picked.connect(self.set_image)
         self.strip.left.connect(self._refresh)
         self.parts.hovered.connect(self._refresh)
         self.parts.picked.connect(self.basisPicked)
@@ -165,6 +169,8 @@ class InspectorPanel(ViewPanel):
     def set_selected(self, basis: int) -> None:
         """Frame a basis image; -1 for none."""
         self.parts.set_selected(basis)
+        self._basis = basis
+        self._refresh()
 
     def set_errors(self, shown: DisplayedBasis | None, errors: Residuals | None) -> None:
         """The answer to `errorsRequested`: errors of this basis; None where they cannot be had for now."""
@@ -197,6 +203,8 @@ class InspectorPanel(ViewPanel):
             return
         self._sort()
         self.strip.set_selected(self._image)
+        self.trace.set_trace(shown.H if isinstance(shown.H, np.ndarray) else None, self._basis)
+        self.trace.set_image(self._image)
         if self._fit_of != (shown, self._image):
             if shown.W.size <= SAME_EVENT and shown.has_coefficients:
                 x = columns_of(dataset, self._image)[:, 0]

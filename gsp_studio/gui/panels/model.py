@@ -243,7 +243,11 @@ class ModelPanel(QWidget):
         if too_many:
             self._remark.setText(f"⚠ at most {self._most} for these data")
             self._remark.setStyleSheet(f"color: {current_theme().amber}")
-        self._remark.setVisible(too_many)
+        is_near = not too_many and self._most > 0 and 2 * self._choice.params.rank > self._most
+        if is_near:
+            self._remark.setText(f"⚠ {self._choice.params.rank} of at most {self._most}: parts may copy whole images")
+            self._remark.setStyleSheet(f"color: {current_theme().amber}")
+        self._remark.setVisible(too_many or is_near)
 
 
 def _check_box(name: str) -> CheckBox:

@@ -257,7 +257,7 @@ class WeightsPanel(Themed, ViewPanel):
             self._under_pointer.setText(_HINT)
         else:
             weight = self.canvas.weights[row, column]
-            self._under_pointer.setText(f"row {row}, column {column}  ·  weight {weight:.3f}")
+            self._under_pointer.setText(f"row {row + 1}, column {column + 1}  ·  weight {weight:.3f}")
 
     # Edits
 

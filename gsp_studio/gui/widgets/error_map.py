@@ -50,6 +50,6 @@ class ErrorMap(QFrame):
         table = colour_table("magma")[:255]
         self.plates.set_plates((Plate(_TITLE, image, table, 0.0, top or 1.0, ("0", f"{top:.3g}")),))
         self._facts.setText(
-            f"{len(errors.images)} images  ·  mean {errors.pixels.mean():.4g}  ·  largest {top:.4g} at row {row}, "
-            f"column {column}  ·  error {percent(errors.error)}"
+            f"{len(errors.images)} images  ·  mean {errors.pixels.mean():.4g}  ·  largest {top:.4g} at row {row + 1}, "
+            f"column {column + 1}  ·  error {percent(errors.error)}"
         )

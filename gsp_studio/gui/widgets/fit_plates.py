@@ -56,7 +56,7 @@ class FitPlates(Plates):
             band = column * len(self._vectors[0]) // self.plates[0].image.shape[1]
             return f"band {band + 1}  ·  {residual_words(*(spectrum[band] for spectrum in self._vectors))}"
         values = residual_words(*(plate.image[row, column] for plate in self.plates))
-        return f"row {row}, column {column}  ·  {values}"
+        return f"row {row + 1}, column {column + 1}  ·  {values}"
 
 
 def _plate_of(dataset: Dataset, vector: Array, white: float) -> Array:

@@ -114,7 +114,7 @@ class Plates(QWidget):
 
     def words_of(self, row: int, column: int) -> str:
         """Describe a pixel."""
-        return f"row {row}, column {column}  ·  {float(self._plates[0].image[row, column]):.4g}"
+        return f"row {row + 1}, column {column + 1}  ·  {float(self._plates[0].image[row, column]):.4g}"
 
     def _point(self, plate: int, row: int, column: int) -> None:
         self._pixel = (row, column)

@@ -14,6 +14,8 @@ from gsp_studio.gui.theme import current_theme
 _MOST = 192
 #: Pixels on the longer side of a picture for other programs, at least nearly.
 _SIDE = 256
+#: Pixels between images that stand side by side.
+_GAP = 4.0
 
 
 def qimage_of(pixels: Array) -> QImage:
@@ -88,21 +90,30 @@ class Picture(QWidget):
         """Small, but not nothing."""
         return QSize(min(self._side, 48), min(self._side, 48))
 
+    def _cell(self) -> float:
+        """Width of the room of an image."""
+        return (self.width() - _GAP * (len(self._images) - 1)) / len(self._images)
+
+    def _line(self) -> float:
+        """Height of the line below the images."""
+        return self.fontMetrics().height() + 2.0 if self._captions else 0.0
+
+    def place_of(self, k: int) -> QRectF:
+        """Return the place of an image."""
+        image, cell, height = self._images[k], self._cell(), self.height() - self._line()
+        scale = min(cell / image.width(), height / image.height())
+        w, h = image.width() * scale, image.height() * scale
+        return QRectF(k * (cell + _GAP) + (cell - w) / 2, (height - h) / 2, w, h)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         if not self._images:
             return
         painter = QPainter(self)
-        count = len(self._images)
-        gap = 4.0
-        line = painter.fontMetrics().height() + 2.0 if self._captions else 0.0
-        cell = (self.width() - gap * (count - 1)) / count
         for k, image in enumerate(self._images):
-            scale = min(cell / image.width(), (self.height() - line) / image.height())
-            w, h = image.width() * scale, image.height() * scale
-            x = k * (cell + gap) + (cell - w) / 2
-            y = (self.height() - line - h) / 2
-            painter.drawImage(QRectF(x, y, w, h), image)
+            place = self.place_of(k)
+            painter.drawImage(place, image)
             if k < len(self._captions):
                 painter.setPen(QColor(current_theme().text_muted))
-                where = QRectF(k * (cell + gap) - gap, y + h, cell + 2 * gap, line)
+                middle, cell = place.center().x(), self._cell() + 2 * _GAP
+                where = QRectF(middle - cell / 2, place.bottom(), cell, self._line())
                 painter.drawText(where, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, self._captions[k])

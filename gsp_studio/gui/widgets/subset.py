@@ -11,9 +11,10 @@ _MOST = (1 << 31) - 1
 
 
 class SubsetEditor(QWidget):
-    """Edits a (start, stop, step) as a slice has it; emits `changed(subset)`, None for all."""
+    """Edits a (start, stop, step) as a slice has it; emits `changed(subset)`, None for all, or `refused(why)`."""
 
     changed = Signal(object)
+    refused = Signal(str)  # why what is typed cannot be
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -36,13 +37,8 @@ class SubsetEditor(QWidget):
         """Show which of `count` images are read. Emits nothing."""
         start, stop, step = subset or (0, count, 1)
         self._count = count
-        for number, value, most in (
-            (self.first, start + 1, count),
-            (self.last, stop, count),
-            (self.every, step, count),
-        ):
+        for number, value in ((self.first, start + 1), (self.last, stop), (self.every, step)):
             number.blockSignals(True)
-            number.setMaximum(max(1, min(most, _MOST)))
             number.setValue(value)
             number.blockSignals(False)
 
@@ -53,7 +49,10 @@ class SubsetEditor(QWidget):
         return None if chosen == (0, self._count, 1) else chosen
 
     def _tell(self) -> None:
-        self.last.blockSignals(True)
-        self.last.setMinimum(self.first.value())
-        self.last.blockSignals(False)
-        self.changed.emit(self.subset)
+        first, last, count = self.first.value(), self.last.value(), self._count
+        if max(first, last, self.every.value()) > count:
+            self.refused.emit(f"There are {count} images: accepted are numbers from 1 to {count}.")
+        elif first > last:
+            self.refused.emit(f"The images from {first} to {last} are none: the last comes after the first.")
+        else:
+            self.changed.emit(self.subset)

@@ -32,7 +32,7 @@ class _PicturePlates(Plates):
     def words_of(self, row: int, column: int) -> str:
         """Describe a pixel."""
         values = residual_words(*(plate.image[row, column] for plate in self.plates))
-        return f"row {row}, column {column}  ·  {values if self.covered[row, column] else 'in no patch'}"
+        return f"row {row + 1}, column {column + 1}  ·  {values if self.covered[row, column] else 'in no patch'}"
 
 
 class WholePicture(QFrame):

@@ -126,8 +126,8 @@ class Prompts(QObject):
         from gsp_studio.gui.dialogs.dataset_layout import LayoutDialog
 
         if self._layout is not None:
-            self._layout.close()
-        self._layout = dialog = LayoutDialog(found, self._window)
+            self._layout.done(QDialog.DialogCode.Rejected)
+        self._layout = dialog = LayoutDialog(found, self._window, self._is_on_screen(found.path))
         dialog.previewRequested.connect(lambda options: self._session.loader.preview(found.path, options))
         dialog.optionsAccepted.connect(lambda options: self._read_anew(found.path, options))
         dialog.finished.connect(lambda _: self._forget_layout(dialog))
@@ -137,10 +137,14 @@ class Prompts(QObject):
     def _read_anew(self, path: Path, options: LoadOptions) -> None:
         """Open a source with these options; where they are those of the data on the screen, the runs stay with them."""
         dataset = self._session.dataset
-        if dataset is not None and Path(dataset.source) == path and dataset.options == options:
+        if dataset is not None and self._is_on_screen(path) and dataset.options == options:
             self._session.logged.emit(f"{dataset.name} is read like this already; nothing has changed.")
         else:
             self._open(path, options)
+
+    def _is_on_screen(self, path: Path) -> bool:
+        dataset = self._session.dataset
+        return dataset is not None and Path(dataset.source) == path
 
     def _forget_layout(self, dialog: LayoutDialog) -> None:
         if self._layout is dialog:

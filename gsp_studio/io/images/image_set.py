@@ -25,7 +25,7 @@ from gsp_studio.io.images.archives import Member, Source
 from gsp_studio.io.images.image_file import Header
 from gsp_studio.io.images.resize import resize_image
 from gsp_studio.io.paths import leads_outside
-from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, shrink, subset_of
+from gsp_studio.io.peek import Cancelled, LoadCancelled, Peek, Progress, Raw, mixed_pages, shrink, subset_of
 from gsp_studio.io.steps import REMEDY, leading_resize
 from gsp_studio.io.values import float_type, has_full_scale, shared_tops
 
@@ -207,7 +207,11 @@ def peek(path: Path, options: LoadOptions) -> Peek:
         raise DatasetError(f"{path} holds {frames} images; accepted are up to {_MOST_IMAGES}")
     items = [(file, k) for file, header in zip(chosen.files, chosen.headers, strict=True) for k in range(header.frames)]
     held = len(items)
+    pages = _pages_of(chosen)
     types = {header.dtype for header in chosen.headers}
+    notes = chosen.notes
+    if pages > 1 and options.subset is None:
+        notes = (*notes, mixed_pages(f"each of {len(chosen.files)} files holds", pages))
     picked = subset_of(options.subset, held, str(path))
     items = [items[k] for k in picked]
     count = len(items)
@@ -238,7 +242,7 @@ def peek(path: Path, options: LoadOptions) -> Peek:
         key="",
         keys=(),
         shapes=((height, width),),
-        note="; ".join([note + (f", in {classes} folders" if classes > 1 else ""), *chosen.notes]),
+        note="; ".join([note + (f", in {classes} folders" if classes > 1 else ""), *notes]),
         options=replace(
             options,
             image_shape=(height, width) if resize is None else None,
@@ -247,16 +251,24 @@ def peek(path: Path, options: LoadOptions) -> Peek:
             colour=colour,
             subset=options.subset and (picked.start, picked.stop, picked.step),
         ),
-        notes=chosen.notes,
+        notes=notes,
         files=tuple(("" if path.is_file() and file.where == str(path) else file.inside, k) for file, k in items),
         channels=channels,
         has_colour=has_colour,
+        pages=pages,
+        is_guess=pages > 1 and options.subset is None,
         picked=picked,
         n_held=held,
         types=tuple(sorted(types)),
         is_mapped=path.is_dir(),
         label_source="folders" if len({os.path.dirname(file.inside) for file, _ in items}) > 1 else "",
     )
+
+
+def _pages_of(chosen: Choice) -> int:
+    """Images in each of several files, where all hold as many; 1 otherwise."""
+    counts = {header.frames for header in chosen.headers}
+    return counts.pop() if len(chosen.files) > 1 and len(counts) == 1 else 1
 
 
 def load(found: Peek, progress: Progress, cancelled: Cancelled) -> Raw:

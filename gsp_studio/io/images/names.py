@@ -58,4 +58,4 @@ class Places(Sequence[str]):
             return [self[j] for j in range(len(self))[k]]
         k = range(len(self))[k]
         row, column = divmod(k, self._width) if self._is_by_rows else divmod(k, self._height)[::-1]
-        return f"row {row}, column {column}"
+        return f"row {row + 1}, column {column + 1}"

@@ -63,12 +63,12 @@ class TestChip:
     def test_weighted_sparsities_are_said_to_be(self, chip: ConstraintChip) -> None:
         shown = fakes.shown(DATA, 2, sparsities=np.array([0.6, 0.6]), target=0.6, is_weighted=True)
         chip.set_shown(shown)
-        assert chip.text() == "weighted s 0.6000   attained 0.6000   met"
+        assert chip.text() == "target s 0.6000   weighted 0.6000   met"
         assert f"plain average sparsity {np.mean(hoyer_sparsity(shown.W)):.4f}" in chip.toolTip()
 
     def test_coefficients_that_are_not_sparse_enough_are_named(self, chip: ConstraintChip) -> None:
         chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.6, 0.6]), target=0.6, sparsity_h=0.1, target_h=0.4))
-        assert chip.text().endswith("H not met")
+        assert chip.text().endswith("H below")
 
     def test_amber_only_when_not_met(self, chip: ConstraintChip) -> None:
         met = fakes.shown(DATA, 2, sparsities=np.array([0.9, 0.9]), target=0.85)

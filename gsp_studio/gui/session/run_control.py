@@ -143,6 +143,7 @@ class RunControl(QObject):
         if not self._live.is_going and entry is not None:
             self._show(index)
             self.edited.emit(f"show {entry.name}")
+            self.logged.emit(f"On the screen: {about_run(entry)}")
 
     @property
     def number_of_curves(self) -> int:

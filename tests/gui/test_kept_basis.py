@@ -48,9 +48,9 @@ def test_what_has_come_to_rest(faces: Session) -> None:
     drag(faces, 0.8)
     wait_until(lambda: faces.display.shown.is_solved)
     solved = faces.display.shown
-    assert faces.can_keep
+    assert faces.refined.is_there
     heard = Listener(faces, "logged", "failed")
-    faces.keep()
+    faces.refined.keep()
     [entry] = faces.runs.entries
     assert faces.runs.index == 0
     np.testing.assert_array_equal(faces.display.shown.W, solved.W)
@@ -60,7 +60,7 @@ def test_what_has_come_to_rest(faces: Session) -> None:
     assert faces.basis.pinned is entry.pinned
     assert faces.settings.params.sparsity == 0.8
     assert faces.settings.params.max_iter == before.max_iter
-    assert not faces.can_keep, "it is there already"
+    assert not faces.refined.is_there, "it is there already"
     assert heard["failed"] == []
     assert heard["logged"][0].startswith("Run 1 ")
     assert is_repeated(faces, entry)
@@ -73,7 +73,7 @@ def test_steered_and_still_going_on(faces: Session) -> None:
     wait_until(lambda: faces.runs.entries)
     drag(faces, 0.88, 0.9, 0.89)
     assert faces.basis.is_refining
-    faces.keep()
+    faces.refined.keep()
     assert not faces.basis.is_refining
     entry = faces.runs.entries[1]
     assert entry.origin == (1, 0)
@@ -91,7 +91,7 @@ def test_steered_and_still_going_on(faces: Session) -> None:
 @pytest.mark.usefixtures("slow")
 def test_its_files_have_its_start_once_and_give_it_again(faces: Session, tmp_path: Path) -> None:
     drag(faces, 0.75, 0.8, 0.85)
-    faces.keep()
+    faces.refined.keep()
     [entry] = faces.runs.entries
     faces.exports.export(tmp_path / "out", entry)
     wait_until(lambda: (tmp_path / "out" / "run.json").exists())
@@ -131,10 +131,10 @@ def test_from_the_key_to_a_reopened_file(faces_window: MainWindow, tmp_path: Pat
 
 
 def test_nothing_to_keep(faces: Session) -> None:
-    assert not faces.can_keep
-    faces.keep()
+    assert not faces.refined.is_there
+    faces.refined.keep()
     faces.basis.set_refine(False)
     faces.settings.set_sparsity(0.9)
-    assert not faces.can_keep, "a projection is no run"
-    faces.keep()
+    assert not faces.refined.is_there, "a projection is no run"
+    faces.refined.keep()
     assert faces.runs.entries == ()

@@ -111,7 +111,7 @@ def state(session: Session) -> dict[str, Any]:
         "run": 0 if runs.current is None else runs.current.number,
         "remarks": {entry.number: entry.remarks for entry in runs.entries},
         "curves": len(session.course.records),
-        "can be kept": session.can_keep,
+        "can be kept": session.refined.is_there,
     }
 
 
@@ -157,7 +157,7 @@ class Hand:
             self.session.control.show(int(self.draw.integers(len(self.session.runs.entries))))
 
     def keep(self) -> None:
-        self.session.keep()
+        self.session.refined.keep()
 
     def judge(self) -> None:
         self.session.runs.judge(self.session.display.marked, bool(self.draw.integers(2)))
@@ -210,7 +210,7 @@ def test_undo_of_a_refined_basis_can_be_kept_and_repeats(faces: Session) -> None
     rest(faces)
     faces.undo.stack.undo()
     assert faces.display.shown is found
-    faces.keep()
+    faces.refined.keep()
     [entry] = faces.runs.entries
     np.testing.assert_array_equal(entry.outcome.result.W, found.W)
     repeated = gs.factorize(faces.dataset.X, replace(entry.spec.params, max_iter=entry.outcome.result.n_iter))

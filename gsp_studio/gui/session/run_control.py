@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from gsp_studio.gui.state import Phase
 from gsp_studio.gui.texts import about_run, error_texts
-from gsp_studio.io.annotations import Annotations
 
 if TYPE_CHECKING:
-    from gsp_studio.arrays import Array
-    from gsp_studio.engine.run import Outcome, RunSpec
+    from gsp_studio.engine.run import Outcome
     from gsp_studio.engine.runner import Runner
     from gsp_studio.gui.session.course import Course
     from gsp_studio.gui.session.live_run import LiveRun
     from gsp_studio.gui.session.run_list import RunList
     from gsp_studio.gui.session.settings import Settings
-    from gsp_studio.gui.state import RunEntry, RunSettings, UnprojectedBasis
+    from gsp_studio.gui.state import RunEntry, RunSettings
     from gsp_studio.io.dataset import Dataset
 
 
@@ -115,27 +112,11 @@ class RunControl(QObject):
 
     # Runs that have ended
 
-    def keep(self, spec: RunSpec, outcome: Outcome, pinned: UnprojectedBasis, order: Array) -> None:
-        """List the run that refined a pinned basis, its tiles in this order; the next runs keep their settings."""
-        entry = replace(self.refined(spec, outcome, pinned, order), remarks=Annotations())
+    def keep(self, entry: RunEntry) -> None:
+        """List a run that refined a basis, and show it."""
         self._show(self._runs.append(entry))
         self.edited.emit(entry.name)
         self.logged.emit(about_run(entry))
-
-    def refined(self, spec: RunSpec, outcome: Outcome, pinned: UnprojectedBasis, order: Array) -> RunEntry:
-        """Make the run that refined a pinned basis, its tiles in this order; its note tells the path of its targets."""
-        from gsp_studio.gui.jobs.compute import entry_of, targets_of
-
-        assert outcome.result is not None
-        parent = next((entry.number for entry in self._runs.entries if entry.pinned is pinned), 0)
-        entry = entry_of(self._runs.next_number, spec, outcome, outcome.result.history.records(), (parent, 0))
-        kept = entry.choice.params
-        choice = self._settings.choice.with_params(
-            rank=kept.rank, method=kept.method, sparsity=kept.sparsity, sparsity_h=kept.sparsity_h
-        )
-        path = " → ".join(f"{s:.4f}" for s in targets_of(spec.params, outcome))
-        remarks = Annotations(name=f"Refined basis of {pinned.origin}", note=f"Refined from {pinned.origin}: s {path}")
-        return replace(entry, choice=choice, shown=replace(entry.shown, order=order), remarks=remarks)
 
     def show(self, index: int) -> None:
         """Bring a run of the list back to the screen, with its parameters and its basis; not while a run is going."""

@@ -1,10 +1,10 @@
 """Session: the state of the app, composed of parts that own one piece of it each and tell of its changes by signals.
 
-A part knows neither the session nor another part; `Slider`, `RunControl` and `UndoHistory` join those that a move of
-the slider, a run and a step back pass through; what else crosses parts is here. Panels' intentions end in methods of
-the parts, and panels show what their signals bring; nothing else changes state. Workers never call in, so that every
-signal is emitted on the GUI thread. Whatever belongs to a data set that has been replaced meanwhile is dropped: its
-runner is dropped, its requests are discarded.
+A part knows neither the session nor another part; `Slider`, `RunControl`, `RefinedRun` and `UndoHistory` join those
+that a move of the slider, a run, a refined basis and a step back pass through; what else crosses parts is here. Panels'
+intentions end in methods of the parts, and panels show what their signals bring; nothing else changes state. Workers
+never call in, so that every signal is emitted on the GUI thread. Whatever belongs to a data set that has been replaced
+meanwhile is dropped: its runner is dropped, its requests are discarded.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from gsp_studio.gui.session.dataset_loader import DatasetLoader
 from gsp_studio.gui.session.display import Display
 from gsp_studio.gui.session.exports import Exports
 from gsp_studio.gui.session.live_run import LiveRun
+from gsp_studio.gui.session.refined_run import RefinedRun
 from gsp_studio.gui.session.run_control import RunControl
 from gsp_studio.gui.session.run_list import RunList
 from gsp_studio.gui.session.settings import Settings
@@ -60,6 +61,7 @@ class Session(QObject):
         self.analyses, self.exports = Analyses(self), Exports(self)
         self.slider = Slider(self.settings, self.basis, self.warm_fit, self.display, self)
         self.control = RunControl(self.settings, self.live, self.course, self.runs, self)
+        self.refined = RefinedRun(self.settings, self.display, self.basis, self.slider, self.runs, self.control)
         self.undo = UndoHistory(self.settings, self.display, self.basis, self.slider, self.runs, self.control, self)
         self._startup = Startup(self)
         self._startup.ready.connect(self._become_ready)
@@ -206,36 +208,6 @@ class Session(QObject):
             self.logged.emit("The check of the basis images was cancelled.")
         else:
             self.loader.cancel()
-
-    @property
-    def can_keep(self) -> bool:
-        """Whether the basis on the screen has been refined and can become a run of the list."""
-        return self.phase is Phase.IDLE and self.basis.refinement.can_be_kept
-
-    def keep(self) -> None:
-        """Make the refined basis on the screen a run of the list, and stop refining it."""
-        found, pinned, shown = self.basis.refinement.so_far(), self.basis.pinned, self.display.shown
-        if self.can_keep and found is not None and pinned is not None and shown is not None:
-            self.control.keep(*found, pinned, shown.order)
-
-    def run_on_screen(self) -> RunEntry | None:
-        """The run on the screen: one of the list, a refined basis as a run that is in no list yet, or the last run."""
-        return self.refined_run() or self.runs.current or self.runs.at(len(self.runs.entries) - 1)
-
-    def refined_run(self) -> RunEntry | None:
-        """The refined basis on the screen as a run that is in no list yet; None where there is none."""
-        if self.can_keep:
-            self.basis.stop_refining()  # what is written is what is seen
-        found, pinned, shown = self.basis.refinement.so_far(), self.basis.pinned, self.display.shown
-        if self.can_keep and found is not None and pinned is not None and shown is not None:
-            return self.control.refined(*found, pinned, shown.order)
-        return None
-
-    def bring_back(self, refined: RunEntry) -> None:
-        """Show the refined basis that a session file has kept, over the basis that it was refined from."""
-        parent = self.runs.at(self.runs.index_of(refined.origin[0]))
-        self.slider.bring_back(refined, parent)
-        self.undo.start_from_here()
 
     def _show_run(self, entry: RunEntry) -> None:
         self.warm_fit.retire()

@@ -116,7 +116,7 @@ class SessionStore(QObject):
             self.failed.emit("There is nothing to save yet; open some images first.", "")
             return
         dataset, runs, weights, state = session.dataset, session.runs.entries, session.settings.weights, self.state()
-        refined = session.refined_run()
+        refined = session.refined.entry()
         all_runs = runs if refined is None else (*runs, refined)
         if refined is not None:
             state |= {"refined_run": refined.number, "refined_order": refined.shown.order.tolist()}
@@ -180,7 +180,8 @@ class SessionStore(QObject):
         session.settings.set_weights(found.weights)
         session.control.adopt(found.runs, found.state.choice, found.interrupted or found.state.shown_run, found.refined)
         if found.refined is not None:
-            session.bring_back(found.refined)
+            session.refined.bring_back(found.refined)
+            session.undo.start_from_here()
         if is_file and found.is_whole:  # what could not be read must not be written over
             self.path, self.has_data, self._stamp = found.path, found.has_data, stamp
         self.opened.emit(found)

@@ -80,7 +80,7 @@ def _has_runs(window: Frame) -> bool:
 
 
 def _can_export(window: Frame) -> bool:
-    return _has_runs(window) or window.session.can_keep
+    return _has_runs(window) or window.session.refined.is_there
 
 
 def _can_run(window: Frame) -> bool:
@@ -191,9 +191,9 @@ ACTIONS: tuple[Action | Section, ...] = (
         "keep",
         "&Run",
         "Keep this basis as a ru&n",
-        lambda w: w.session.keep(),
+        lambda w: w.session.refined.keep(),
         "K",
-        offered=lambda w: w.session.can_keep,
+        offered=lambda w: w.session.refined.is_there,
     ),
     Action(
         "continue",

@@ -329,11 +329,10 @@ def test_the_montage_has_an_order_and_colours(tmp_path, dataset, run):
     result = gs.factorize(dataset.X, params)
     three = replace(run, start=params, interventions=(), result=result)
     export_run(tmp_path, dataset, three, ExportOptions(order=order, palette=palette.tobytes(), factors=False))
-    grey = montage_image(dataset.pictures(result.W)[list(order)], gap=2, zoom=1)
     coloured = np.asarray(Image.open(tmp_path / "montage.png"))
-    zoom = coloured.shape[0] // grey.shape[0]
-    plain = montage_image(dataset.pictures(result.W)[list(order)], gap=2, zoom=max(1, zoom))
-    lines = montage_image(np.zeros_like(dataset.pictures(result.W)), gap=2, zoom=max(1, zoom)) > 0
+    zoom = np.asarray(Image.open(tmp_path / "basis" / "basis_1.png")).shape[0] // dataset.image_shape[0]
+    plain = montage_image(dataset.pictures(result.W)[list(order)], gap=2, zoom=zoom)
+    lines = montage_image(np.zeros_like(dataset.pictures(result.W)), gap=2, zoom=zoom) > 0
     np.testing.assert_array_equal(coloured[~lines], palette[plain][~lines])
     assert (coloured[lines] == 64).all()
     first = np.asarray(Image.open(tmp_path / "basis" / "basis_1.png"))

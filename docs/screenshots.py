@@ -145,7 +145,7 @@ def states(studio: Studio) -> Iterator[tuple[str, QWidget]]:
     studio.wait(lambda: session.display.shown.is_solved)
     yield "refined", window
     for tile in (0, 4, 9):
-        window.montage.view.barPicked.emit(tile)  # as a click on the bar under it
+        window.montage.view.barActivated.emit(tile)  # as a double click on the bar under it
     session.settings.set_sparsity(0.96)
     studio.idle(0.3)
     yield "locked", window

@@ -64,16 +64,17 @@ def plain_sparsity(W: Array) -> float:
 
 def target_words(shown: DisplayedBasis | BasisPreview) -> str:
     """Target, attained sparsity and whether that is enough; a target below it is "exceeded"."""
-    kind = "weighted" if isinstance(shown, DisplayedBasis) and shown.is_weighted else "target"
+    is_weighted = isinstance(shown, DisplayedBasis) and shown.is_weighted
     if math.isnan(shown.target):
-        return f"no target   {'weighted ' * (kind == 'weighted')}sparsity {shown.attained:.4f}"
+        return f"no target   {'weighted ' * is_weighted}sparsity {shown.attained:.4f}"
     if shown.attained < shown.target - TOLERANCE:
         word = "missed"
     elif isinstance(shown, DisplayedBasis) and not shown.meets_target:
         word = "H missed"
     else:
         word = EXCEEDED if shown.attained > shown.target + _SPARSER else "reached"
-    return f"{kind} s {shown.target:.4f}   attained {shown.attained:.4f}   {word}"
+    attained = "weighted" if is_weighted else "attained"
+    return f"target s {shown.target:.4f}   {attained} {shown.attained:.4f}   {word}"
 
 
 def refined_words(shown: DisplayedBasis) -> str:

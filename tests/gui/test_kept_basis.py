@@ -48,7 +48,7 @@ def test_what_has_come_to_rest(faces: Session) -> None:
     drag(faces, 0.8)
     wait_until(lambda: faces.display.shown.is_solved)
     solved = faces.display.shown
-    assert faces.refined.can_keep
+    assert faces.refined.is_there
     heard = Listener(faces, "logged", "failed")
     faces.refined.keep()
     [entry] = faces.runs.entries
@@ -60,7 +60,7 @@ def test_what_has_come_to_rest(faces: Session) -> None:
     assert faces.basis.pinned is entry.pinned
     assert faces.settings.params.sparsity == 0.8
     assert faces.settings.params.max_iter == before.max_iter
-    assert not faces.refined.can_keep, "it is there already"
+    assert not faces.refined.is_there, "it is there already"
     assert heard["failed"] == []
     assert heard["logged"][0].startswith("Run 1 ")
     assert is_repeated(faces, entry)
@@ -131,10 +131,10 @@ def test_from_the_key_to_a_reopened_file(faces_window: MainWindow, tmp_path: Pat
 
 
 def test_nothing_to_keep(faces: Session) -> None:
-    assert not faces.refined.can_keep
+    assert not faces.refined.is_there
     faces.refined.keep()
     faces.basis.set_refine(False)
     faces.settings.set_sparsity(0.9)
-    assert not faces.refined.can_keep, "a projection is no run"
+    assert not faces.refined.is_there, "a projection is no run"
     faces.refined.keep()
     assert faces.runs.entries == ()

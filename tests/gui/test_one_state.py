@@ -119,7 +119,7 @@ def test_a_refined_basis_is_on_the_screen_again_when_its_session_is(
     else:  # the short fit is not kept: the refined basis is what the slider projects from now on
         assert "a refined basis" in other.sparsity._pinned_text.text()
     assert len(other.session.runs.entries) == len(session.runs.entries)
-    assert other.session.refined.can_keep
+    assert other.session.refined.is_there
 
 
 def export_dialog() -> ExportDialog:

@@ -288,7 +288,7 @@ class TestSlider:
         assert shown.error == better.result.error
         np.testing.assert_array_equal(shown.W, better.result.W)
         assert not shown.is_refining
-        assert faces.refined.can_keep
+        assert faces.refined.is_there
         faces.settings.settle_sparsity()
         wait_until(lambda: not faces.basis._rest_timer.isActive())
         settle()
@@ -297,7 +297,7 @@ class TestSlider:
     def test_a_kept_point_repeats_and_the_path_stays(self, walked: Session, tmp_path: Path) -> None:
         target = sorted(points(walked))[2]
         walked.settings.set_sparsity(target)
-        assert walked.refined.can_keep
+        assert walked.refined.is_there
         solved, known = walked.display.shown, points(walked)
         walked.refined.keep()
         [entry] = walked.runs.entries

@@ -210,7 +210,7 @@ class TestStartOfItsOwn:
         assert shown.is_solved
         assert shown.attained >= 0.9 - 1e-5
         assert "trying a start of its own at this sparsity" in heard["changed"]
-        assert hasty.refined.can_keep
+        assert hasty.refined.is_there
         units = [W / np.linalg.norm(W, axis=0) for W in (first[0].W, shown.W)]
         in_place, best = np.sum(units[0] * units[1]), np.sum(match_bases(first[0].W, shown.W).cosine)
         assert in_place > 0.9 * best, "each basis image is where the one most like it was"

@@ -64,7 +64,7 @@ class TestChip:
     def test_weighted_sparsities_are_said_to_be(self, chip: ConstraintChip) -> None:
         shown = fakes.shown(DATA, 2, sparsities=np.array([0.6, 0.6]), target=0.6, is_weighted=True)
         chip.set_shown(shown)
-        assert chip.text() == "weighted s 0.6000   attained 0.6000   reached"
+        assert chip.text() == "target s 0.6000   weighted 0.6000   reached"
         assert f"plain average sparsity {np.mean(hoyer_sparsity(shown.W)):.4f}" in chip.toolTip()
 
     def test_coefficients_that_are_not_sparse_enough_are_named(self, chip: ConstraintChip) -> None:

@@ -111,7 +111,7 @@ def state(session: Session) -> dict[str, Any]:
         "run": 0 if runs.current is None else runs.current.number,
         "remarks": {entry.number: entry.remarks for entry in runs.entries},
         "curves": len(session.course.records),
-        "can be kept": session.refined.can_keep,
+        "can be kept": session.refined.is_there,
     }
 
 

@@ -32,6 +32,7 @@ from gsp_studio.gui.jobs.projector import Projector, average_sparsity, by_energy
 from gsp_studio.gui.jobs.run_events import marks_of
 from gsp_studio.gui.solutions import RefinementState, SolveRequest
 from gsp_studio.gui.state import Capabilities, DisplayedBasis, RunEntry, RunSettings, UnprojectedBasis
+from gsp_studio.io.annotations import Annotations
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.export.script import command_of, text_of_run
 
@@ -341,6 +342,20 @@ def refinement_of(
     wanted = choice.with_params(sparsity=params.sparsity, sparsity_h=params.sparsity_h)
     state = RefinementState(runner, refined.outcome, wanted, replace(frame, iterations=result.n_iter), result)
     return state, replace(frame, iterations=result.n_iter, is_solved=has_come_to_rest(result))
+
+
+def refined_entry(
+    number: int, parent: int, found: tuple[RunSpec, Outcome], origin: str, order: Array, choice: RunSettings
+) -> RunEntry:
+    """The run that refined the basis of `origin`, its tiles in this order; its note tells the path of its targets."""
+    spec, outcome = found
+    assert outcome.result is not None
+    entry = entry_of(number, spec, outcome, outcome.result.history.records(), (parent, 0))
+    kept = entry.choice.params
+    choice = choice.with_params(rank=kept.rank, method=kept.method, sparsity=kept.sparsity, sparsity_h=kept.sparsity_h)
+    path = " → ".join(f"{s:.4f}" for s in targets_of(spec.params, outcome))
+    remarks = Annotations(name=f"Refined basis of {origin}", note=f"Refined from {origin}: s {path}")
+    return replace(entry, choice=choice, shown=replace(entry.shown, order=order), remarks=remarks)
 
 
 def targets_of(start: Params, outcome: Outcome) -> list[float]:

@@ -144,10 +144,8 @@ class MontagePanel(ViewPanel):
         self._mark_verdicts()
         self._spread.draw(shown, dataset, self._buffer)
         self._tell_pixel(*self._place)
-        energies = shown.energies[shown.order]
-        is_by_energy = bool((energies[:-1] >= energies[1:]).all())
-        if is_by_energy is not self._is_by_energy:
-            self._is_by_energy = is_by_energy
+        was, self._is_by_energy = self._is_by_energy, _is_by_energy(shown)
+        if was is not self._is_by_energy:
             self._tell_caption()
 
     def _draw_bars(self, shown: DisplayedBasis | BasisPreview) -> None:
@@ -328,12 +326,20 @@ class MontagePanel(ViewPanel):
             self._under_pointer.clear()
             return
         basis = int(self._shown.order[tile])
-        value = self._dataset.as_images(self._shown.W[:, basis : basis + 1])[0][row, column]
-        where = f"row {row + 1}, column {column + 1}" if self._dataset.grid is None else f"band {column + 1}"
-        self._under_pointer.setText(
-            f"basis {basis + 1}  ·  {where}  ·  {pixel_value(value)}  ·  sparsity {self._shown.sparsities[basis]:.3f}"
-            + self._spread.under(self._shown, self._dataset, basis, row, column)
-        )
+        spread = self._spread.under(self._shown, self._dataset, basis, row, column)
+        self._under_pointer.setText(_words_at(self._shown, self._dataset, basis, row, column) + spread)
+
+
+def _is_by_energy(shown: DisplayedBasis) -> bool:
+    energies = shown.energies[shown.order]
+    return bool((energies[:-1] >= energies[1:]).all())
+
+
+def _words_at(shown: DisplayedBasis, dataset: Dataset, basis: int, row: int, column: int) -> str:
+    """A pixel of a basis image, and the image's sparsity."""
+    value = dataset.as_images(shown.W[:, basis : basis + 1])[0][row, column]
+    where = f"row {row + 1}, column {column + 1}" if dataset.grid is None else f"band {column + 1}"
+    return f"basis {basis + 1}  ·  {where}  ·  {pixel_value(value)}  ·  sparsity {shown.sparsities[basis]:.3f}"
 
 
 def _judged(run: RunEntry | None) -> str:

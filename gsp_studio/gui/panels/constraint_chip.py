@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gsp_studio.gui.panels import Requests
     from gsp_studio.gui.session.session import Session
 
-_WIDEST = "weighted s 0.8888   attained 0.8888   H exceeded"
+_WIDEST = "target s 0.8888   attained 0.8888   exceeded"
 _STAYS = "sparser than the target: the slider makes a basis sparser, never denser"
 _ICON = 16
 _PADDING = 12

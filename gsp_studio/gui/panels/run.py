@@ -87,7 +87,7 @@ class RunPanel(Themed, QWidget):
         self.cancel.setToolTip("Stop at the end of this iteration and keep the best one (Esc)")
         self.bar.setTextVisible(False)
         self.bar.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.bar.setMinimumWidth(60)
+        self.bar.setMinimumWidth(32)  # the chip stays in view at 1280 pixels
         self.bar.setMaximumWidth(420)
         self._lay_out()
         self.follow_theme()

@@ -100,7 +100,7 @@ class RunControl(QObject):
         self.phaseChanged.emit(Phase.IDLE)
         if outcome.result is not None:
             number, live, records = self._runs.next_number, self._live, tuple(self._course.records)
-            self.list_run(entry_of(number, runner.spec, outcome, records, live.origin))
+            self.keep(entry_of(number, runner.spec, outcome, records, live.origin))
         if outcome.error_text:
             (self.deviceFilled if outcome.is_out_of_memory else self.failed).emit(outcome.error_text, outcome.details)
         wanted, self._branch_at = self._branch_at, None
@@ -109,7 +109,7 @@ class RunControl(QObject):
 
     # Runs that have ended
 
-    def list_run(self, entry: RunEntry) -> None:
+    def keep(self, entry: RunEntry) -> None:
         """Take a run into the list, and show it."""
         self._show(self._runs.append(entry))
         self.edited.emit(entry.name)
@@ -121,6 +121,7 @@ class RunControl(QObject):
         if not self._live.is_going and entry is not None:
             self._show(index)
             self.edited.emit(f"show {entry.name}")
+            self.logged.emit(f"On the screen: {about_run(entry)}")
 
     @property
     def number_of_curves(self) -> int:

@@ -1,10 +1,10 @@
 """Session: the state of the app, composed of parts that own one piece of it each and tell of its changes by signals.
 
-A part knows neither the session nor another part; `Slider`, `RunControl` and `UndoHistory` join those that a move of
-the slider, a run and a step back pass through; what else crosses parts is here. Panels' intentions end in methods of
-the parts, and panels show what their signals bring; nothing else changes state. Workers never call in, so that every
-signal is emitted on the GUI thread. Whatever belongs to a data set that has been replaced meanwhile is dropped: its
-runner is dropped, its requests are discarded.
+A part knows neither the session nor another part; `Slider`, `RunControl`, `RefinedRun` and `UndoHistory` join those
+that a move of the slider, a run, a refined basis and a step back pass through; what else crosses parts is here. Panels'
+intentions end in methods of the parts, and panels show what their signals bring; nothing else changes state. Workers
+never call in, so that every signal is emitted on the GUI thread. Whatever belongs to a data set that has been replaced
+meanwhile is dropped: its runner is dropped, its requests are discarded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gsp_studio.gui.session.dataset_loader import DatasetLoader
 from gsp_studio.gui.session.display import Display
 from gsp_studio.gui.session.exports import Exports
 from gsp_studio.gui.session.live_run import LiveRun
-from gsp_studio.gui.session.refined_runs import RefinedRuns
+from gsp_studio.gui.session.refined_run import RefinedRun
 from gsp_studio.gui.session.run_control import RunControl
 from gsp_studio.gui.session.run_list import RunList
 from gsp_studio.gui.session.settings import Settings
@@ -61,8 +61,8 @@ class Session(QObject):
         self.analyses, self.exports = Analyses(self), Exports(self)
         self.slider = Slider(self.settings, self.basis, self.warm_fit, self.display, self)
         self.control = RunControl(self.settings, self.live, self.course, self.runs, self)
+        self.refined = RefinedRun(self.settings, self.display, self.basis, self.slider, self.runs, self.control)
         self.undo = UndoHistory(self.settings, self.display, self.basis, self.slider, self.runs, self.control, self)
-        self.refined = RefinedRuns(self.settings, self.basis, self.slider, self.display, self.runs, self.control, self)
         self._startup = Startup(self)
         self._startup.ready.connect(self._become_ready)
         self._startup.failed.connect(self._fail_to_start)

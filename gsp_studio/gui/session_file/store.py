@@ -116,7 +116,7 @@ class SessionStore(QObject):
             self.failed.emit("There is nothing to save yet; open some images first.", "")
             return
         dataset, runs, weights, state = session.dataset, session.runs.entries, session.settings.weights, self.state()
-        refined = session.refined.run()
+        refined = session.refined.entry()
         all_runs = runs if refined is None else (*runs, refined)
         if refined is not None:
             state |= {"refined_run": refined.number, "refined_order": refined.shown.order.tolist()}

@@ -127,7 +127,8 @@ class BasisPair(QWidget):
             buffer.fill(shown.W, order, dataset.order == "F")
             self._buffers[k] = buffer
             self.views[k].set_buffer(buffer)
-        self._titles[k].setText(f"{_SIDES[k][0]} projection of {shown.origin}")
+        self._titles[k].setText(f"{_SIDES[k][0]}, {shown.origin}")
+        self._titles[k].setToolTip(f"{_SIDES[k][0]} projection of the basis of {shown.origin}\n{_FAIR}")
         self._words[k].setText(f"projected {percent(shown.error)}\n{_SIDES[k][2]} {shown.attained:.4f}")
 
     def _pick(self, k: int, tile: int) -> None:

@@ -86,7 +86,7 @@ def _has_runs(window: Frame) -> bool:
 
 
 def _can_export(window: Frame) -> bool:
-    return _has_runs(window) or window.session.refined.can_keep
+    return _has_runs(window) or window.session.refined.is_there
 
 
 def _can_run(window: Frame) -> bool:
@@ -226,7 +226,7 @@ ACTIONS: tuple[Action | Section, ...] = (
         "Keep this basis as a ru&n",
         lambda w: w.session.refined.keep(),
         "K",
-        offered=lambda w: w.session.refined.can_keep,
+        offered=lambda w: w.session.refined.is_there,
     ),
     Action(
         "continue",

@@ -202,7 +202,7 @@ class Prompts(QObject):
         from gsp_studio.gui.widgets.tile_view import colour_table
 
         session = self._session
-        entry, dataset, shown = session.refined.on_screen(), session.dataset, session.display.shown
+        entry, dataset, shown = session.refined.or_listed(), session.dataset, session.display.shown
         if entry is None or dataset is None:
             return
         listed = next((run for run in session.runs.entries if run.number == entry.number), None)
@@ -239,7 +239,7 @@ class Prompts(QObject):
 
     def copy(self, kind: str) -> None:
         """Put the run on the screen on the clipboard, as "python" or as a "command"."""
-        text = self._session.exports.text_of(kind, self._session.refined.on_screen())
+        text = self._session.exports.text_of(kind, self._session.refined.or_listed())
         if text:
             QGuiApplication.clipboard().setText(text)
             self._session.logged.emit("Copied: " + ("a Python script." if kind == "python" else text))

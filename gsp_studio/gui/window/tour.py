@@ -66,7 +66,7 @@ def hints_of(opening: QWidget, run: QWidget, slider: QWidget, bars: QWidget, vie
         Hint(
             lambda: bars,
             "Sparsity per basis image",
-            "Each basis image has a bar. Click a bar to lock the sparsity of that image: the others share the rest.",
+            "Each basis image has a bar. Double-click it to lock that sparsity (key L): the others share the rest.",
         ),
         Hint(
             lambda: views,

@@ -13,12 +13,12 @@ from making import pictures
 from PIL import Image
 
 import gsp_studio as gs
-from gsp_studio.io.atomic import ExportError
+from gsp_studio.io.atomic import ExportCancelled, ExportError
 from gsp_studio.io.export import run_folder
 from gsp_studio.io.export.options import ExportOptions
 from gsp_studio.io.export.run_folder import check_directory, export_run
 from gsp_studio.io.factors import same_factors
-from gsp_studio.io.montage import to_grey
+from gsp_studio.io.montage import montage_image, to_grey
 from gsp_studio.io.run_json import read_run
 from gsp_studio.io.run_record import ExportedRun
 
@@ -321,3 +321,39 @@ def test_the_history_has_the_phase_of_every_iteration_and_the_error_of_what_was_
     content = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     assert content["params"]["held_out"] == 0.05
     assert content["result"]["held_out_error"] == result.held_out_error
+
+
+def test_the_montage_has_an_order_and_colours(tmp_path, dataset, run):
+    order, palette = (2, 0, 1), np.random.default_rng(0).integers(0, 255, (256, 3), np.uint8)
+    params = replace(run.start, rank=3)
+    result = gs.factorize(dataset.X, params)
+    three = replace(run, start=params, interventions=(), result=result)
+    export_run(tmp_path, dataset, three, ExportOptions(order=order, palette=palette.tobytes(), factors=False))
+    coloured = np.asarray(Image.open(tmp_path / "montage.png"))
+    zoom = np.asarray(Image.open(tmp_path / "basis" / "basis_1.png")).shape[0] // dataset.image_shape[0]
+    plain = montage_image(dataset.pictures(result.W)[list(order)], gap=2, zoom=zoom)
+    lines = montage_image(np.zeros_like(dataset.pictures(result.W)), gap=2, zoom=zoom) > 0
+    np.testing.assert_array_equal(coloured[~lines], palette[plain][~lines])
+    assert (coloured[lines] == 64).all()
+    first = np.asarray(Image.open(tmp_path / "basis" / "basis_1.png"))
+    assert first.ndim == 3
+
+
+def test_progress_counts_the_files_and_may_end_the_export(tmp_path, dataset, run):
+    told = []
+    export_run(tmp_path / "all", dataset, run, progress=lambda done, total: told.append((done, total)))
+    files = [path for path in (tmp_path / "all").rglob("*") if path.is_file()]
+    assert told[0] == (0, len(files))
+    assert told[-1] == (len(files) - 1, len(files))
+
+    def stop(done, total):
+        if done == 3:
+            raise ExportCancelled("enough")
+
+    with pytest.raises(ExportCancelled):
+        export_run(tmp_path / "some", dataset, run, progress=stop)
+    assert not (tmp_path / "some").exists()
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in files)
+    with pytest.raises(ExportCancelled):
+        export_run(tmp_path / "all", dataset, run, progress=stop)
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in files) == before

@@ -128,7 +128,7 @@ def test_rarer_parameters_are_folded_and_named_where_they_are_not_the_defaults(p
     assert panel.more.text() == "More"
     assert not any(field.isVisible() for field in panel.rarer.values())
     panel.set_choice(CHOICE.with_params(continuation=40, tol=0.01, max_seconds=5.0))
-    assert panel.more.text() == "More: Tolerance 0.01, Seconds 5.0, Rise 40"
+    assert panel.more.text() == "More: Rise 40, Seconds 5.0, Tolerance 0.01"
     assert not panel.others.isVisible()
     QTest.mouseClick(panel.more, Qt.MouseButton.LeftButton)
     assert panel.more.text() == "More"

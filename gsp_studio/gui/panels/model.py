@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -49,17 +50,7 @@ class ModelPanel(QWidget):
             "max_iter": self.iterations,
         }
         #: Fields of rarer parameters, folded under "More".
-        self.rarer: dict[str, WholeNumber | DecimalNumber | CheckBox] = {
-            "tol": short_field("tol"),
-            "max_seconds": short_field("max_seconds", none="no limit"),
-            "continuation": whole_field("continuation"),
-            "kkt_tol": short_field("kkt_tol"),
-            "reseed_dead": _check_box("reseed_dead"),
-            "extrapolate": _check_box("extrapolate"),
-            "n_sweeps": whole_field("n_sweeps"),
-            "n_steps": whole_field("n_steps"),
-            "inner_tol": short_field("inner_tol"),
-        }
+        self.rarer = _rarer_fields((*self._fields, *_ELSEWHERE))
         self.more = QToolButton()
         self.more.setCheckable(True)
         self.more.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -117,7 +108,8 @@ class ModelPanel(QWidget):
         return [*self._fields.items(), *self.rarer.items()]
 
     def _edit_number(self, name: str, value: float) -> None:
-        is_none = name == "max_seconds" and value == 0  # shown as "no limit"
+        accepted = PARAMETERS[name].range
+        is_none = accepted is not None and bool(accepted.none) and value == 0  # shown by the words for None
         self._edit_one(name, None if is_none else value)
 
     def _edit_one(self, name: str, value: object) -> None:
@@ -248,6 +240,20 @@ class ModelPanel(QWidget):
             self._remark.setText(f"⚠ {self._choice.params.rank} of at most {self._most}: parts may copy whole images")
             self._remark.setStyleSheet(f"color: {current_theme().amber}")
         self._remark.setVisible(too_many or is_near)
+
+
+def _rarer_fields(others: Collection[str]) -> dict[str, WholeNumber | DecimalNumber | CheckBox]:
+    """Fields of all parameters that are numbers or switches and have no place of their own."""
+    fields: dict[str, WholeNumber | DecimalNumber | CheckBox] = {}
+    for name, parameter in PARAMETERS.items():
+        accepted = parameter.range
+        if name in others:
+            continue
+        if accepted is not None:
+            fields[name] = whole_field(name) if accepted.is_whole else short_field(name, accepted.none)
+        elif isinstance(getattr(Params, name, None), bool):
+            fields[name] = _check_box(name)
+    return fields
 
 
 def _check_box(name: str) -> CheckBox:

@@ -8,7 +8,7 @@ from pathlib import Path
 import fakes
 import pytest
 from handling import Listener, open_faces, settle, wait_until
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QMainWindow, QPushButton, QWidget
@@ -110,6 +110,18 @@ class TestExport:
         [(_, parts)] = heard["exportRequested"]
         left_out = [name for name in ExportOptions.__dataclass_fields__ if not getattr(parts, name)]
         assert left_out == [part, "zoom", "extras", "order", "palette", "coefficients"]
+
+    @pytest.mark.parametrize("as_shown", [True, False])
+    def test_png_as_in_the_window_or_grey_by_the_numbers(self, dialog: ExportDialog, as_shown: bool) -> None:
+        heard = Listener(dialog, "exportRequested")
+        dialog.set_look((4, 2, 0, 1, 3), "viridis", b"x" * 768)
+        assert dialog.as_shown.text() == "PNG as in the window: its order, viridis"
+        if not as_shown:
+            QTest.mouseClick(dialog.as_shown, LEFT, pos=QPoint(8, dialog.as_shown.height() // 2))
+        QTest.mouseClick(dialog.export, LEFT)
+        [(_, parts)] = heard["exportRequested"]
+        expected = ((4, 2, 0, 1, 3), b"x" * 768) if as_shown else (None, b"")
+        assert (parts.order, parts.palette) == expected
 
     def test_look_of_figures(self, dialog: ExportDialog) -> None:
         heard = Listener(dialog, "exportRequested")

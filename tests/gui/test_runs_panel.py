@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import fakes
+import numpy as np
 import pytest
 from handling import Listener, cell_place, cell_text, settle
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
+from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.engine.run import FinishReason
 from gsp_studio.gui.panels.runs import RunsPanel
 from gsp_studio.gui.widgets.run_table import JUDGED, NOTE, TAGS, LiveRow
@@ -71,6 +73,25 @@ def test_a_row_says_what_a_run_was(panel: RunsPanel) -> None:
     assert row_texts(panel, 1)[3] == "–"
     assert row_texts(panel, 1)[8] == "stopped"
     assert row_texts(panel, 2)[8] == "failed"
+
+
+def test_weighted_sparsities_are_marked(panel: RunsPanel) -> None:
+    run = fakes.run_entry(1, fakes.dataset())
+    weighted = replace(run, shown=replace(run.shown, is_weighted=True))
+    panel.set_runs((run, weighted), 0)
+    plain = cell_text(panel.table, 0, 4)
+    assert cell_text(panel.table, 1, 4) == f"{plain} w"
+    tip = panel.table.model().index(1, 4).data(Qt.ItemDataRole.ToolTipRole)
+    assert f"the plain one is {np.mean(hoyer_sparsity(run.shown.W)):.4f}" in tip
+
+
+def test_the_list_scrolls_to_the_run_on_the_screen(panel: RunsPanel) -> None:
+    runs = tuple(fakes.run_entry(k + 1, fakes.dataset()) for k in range(30))
+    panel.set_runs(runs, 0)
+    panel.set_runs(runs, 29)
+    settle()
+    place = panel.table.visualRect(panel.table.model().index(29, 0))
+    assert panel.table.viewport().rect().contains(place.center())
 
 
 def test_numbers_stand_right(panel: RunsPanel) -> None:

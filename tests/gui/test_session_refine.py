@@ -71,8 +71,8 @@ class TestSolution:
         assert faces.basis.pinned is pinned, "the slider goes on from what was pinned"
         assert shown.baseline == pinned.error
         np.testing.assert_array_equal(shown.order, order)
-        norms = np.linalg.norm(shown.W, axis=0) * np.linalg.norm(shown.H, axis=1)
-        np.testing.assert_allclose(shown.energies, norms / norms.sum(), rtol=1e-3, atol=1e-6)
+        squares = (np.linalg.norm(shown.W, axis=0) * np.linalg.norm(shown.H, axis=1)) ** 2
+        np.testing.assert_allclose(shown.energies, squares / squares.sum(), rtol=1e-3, atol=1e-6)
 
     def test_denser_than_a_runs_basis(self, faces: Session) -> None:
         faces.settings.set_choice(faces.settings.choice.with_params(max_iter=25))

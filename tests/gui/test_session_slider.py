@@ -59,7 +59,7 @@ def test_denser_than_the_pinned_basis_leaves_it_as_it_is(faces: Session) -> None
 
 def test_tiles_are_ordered_by_energy_and_do_not_move_under_the_slider(faces: Session) -> None:
     W, H = faces.basis.pinned.W.astype(float), faces.basis.pinned.H.astype(float)
-    energy = np.linalg.norm(W, axis=0) * np.linalg.norm(H, axis=1)
+    energy = (np.linalg.norm(W, axis=0) * np.linalg.norm(H, axis=1)) ** 2
     order = np.argsort(-energy, kind="stable")
     for s in (0.6, 0.9, 0.99):
         faces.settings.set_sparsity(s)

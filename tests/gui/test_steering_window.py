@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from handling import cell_place, press_when_asked, settle, tile_centre, wait_until
+from handling import cell_place, pixel_size, press_when_asked, settle, tile_centre, wait_until
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QContextMenuEvent
 from PySide6.QtTest import QTest
@@ -46,7 +46,7 @@ def pick(window: MainWindow, tile: int) -> None:
 def colours_of_tile(window: MainWindow, tile: int) -> set[str]:
     view = window.montage.view
     image = view.viewport().grab().toImage()
-    centre, half = tile_centre(view, tile).toPoint(), round(tile_centre(view, 1).x() - tile_centre(view, 0).x()) // 2
+    centre, half = tile_centre(view, tile).toPoint(), round(view._buffer.width * pixel_size(view)[0] / 2) + 3
     around = range(-half, half + 1)
     return {image.pixelColor(centre.x() + x, centre.y() + y).name() for x in around for y in around}
 

@@ -343,14 +343,19 @@ def _numbers(found: Comparison, k: int) -> tuple[str, str]:
     first, one = found.runs[0], found.runs[k]
     error = f"error {percent(one.shown.error)}{of_entries(one)}"
     if k == 0:
-        return error, f"sparsity {one.shown.attained:.4f}  ·  {one.seconds:.2f} s"
+        return error, f"{_sparsity(one)}  ·  {one.seconds:.2f} s"
     is_comparable = of_entries(one) == of_entries(first)
+    is_one_kind = one.shown.is_weighted is first.shown.is_weighted
+    more = f" ({signed(one.shown.attained - first.shown.attained, 4)})" if is_one_kind else ""
     by = points(one.shown.error - first.shown.error) if is_comparable else "other entries: no difference"
     return (
         f"{error} ({by})",
-        f"sparsity {one.shown.attained:.4f} ({signed(one.shown.attained - first.shown.attained, 4)})  ·  "
-        f"{one.seconds:.2f} s ({signed(one.seconds - first.seconds, 2)} s)",
+        f"{_sparsity(one)}{more}  ·  {one.seconds:.2f} s ({signed(one.seconds - first.seconds, 2)} s)",
     )
+
+
+def _sparsity(one: RunEntry) -> str:
+    return f"{'weighted ' * one.shown.is_weighted}sparsity {one.shown.attained:.4f}"
 
 
 def _likeness(found: Comparison, k: int) -> str:

@@ -151,11 +151,11 @@ def overlaps(texts: list[Text]) -> list[str]:
 
 
 def cuts(texts: list[Text]) -> list[str]:
-    """Name texts that leave their widget; those in fields and lists, which scroll, may."""
+    """Name texts that leave their widget; those in fields and lists, which scroll or open, may."""
     found = []
     for text in texts:
         widget = text.widget
-        scrolls = isinstance(widget, QLineEdit) or isinstance(widget.parentWidget(), QAbstractScrollArea)
+        scrolls = isinstance(widget, QLineEdit | QComboBox) or isinstance(widget.parentWidget(), QAbstractScrollArea)
         if scrolls and not hasattr(widget.parentWidget(), "scene"):
             continue
         corner = widget.mapTo(widget.window(), QPoint(0, 0))

@@ -215,12 +215,18 @@ class WindowLayout(QObject):
 class _PanelView(QScrollArea):
     """Gives its panel the height that its wrapped lines need in this width: by itself it may squeeze them."""
 
+    def __init__(self, panel: QWidget) -> None:
+        self._panel = panel  # first: Qt filters events of its scroll bars while it constructs
+        super().__init__()
+        self.setWidget(panel)
+
     def _fit(self) -> None:
-        layout = self.widget().layout() if self.widget() is not None else None
+        layout = self._panel.layout()
         if layout is not None and layout.hasHeightForWidth():
-            needed = layout.totalHeightForWidth(self.viewport().width())
-            if needed != self.widget().minimumHeight():
-                self.widget().setMinimumHeight(needed)
+            wrapped = layout.totalHeightForWidth(self.viewport().width())
+            needed = max(wrapped, layout.totalMinimumSize().height())
+            if needed != self._panel.minimumHeight():
+                self._panel.setMinimumHeight(needed)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Follow the width."""
@@ -229,17 +235,16 @@ class _PanelView(QScrollArea):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Follow other words in the panel."""
-        if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
+        if watched is self._panel and event.type() == QEvent.Type.LayoutRequest:
             self._fit()
         return super().eventFilter(watched, event)
 
 
 def _scroll_area(panel: QWidget) -> QScrollArea:
     """A panel that may be taller than its dock."""
-    view = _PanelView()
+    view = _PanelView(panel)
     view.setWidgetResizable(True)
     view.setFrameShape(QFrame.Shape.NoFrame)
     view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    view.setWidget(panel)
     view.setMinimumWidth(panel.minimumSizeHint().width() + 16)
     return view

@@ -14,7 +14,7 @@ class _Room(QScrollArea):
     """
 
     def __init__(self, widget: QWidget, is_strip: bool = False) -> None:
-        self._shown, self._is_strip = widget, is_strip  # first: Qt filters events of its scroll bars while it constructs
+        self._shown, self._is_strip = widget, is_strip  # first: Qt filters events while it constructs
         super().__init__()
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its keys are the widget's

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeVar
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, Qt
+from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QWidget
 
@@ -218,12 +218,15 @@ class _PanelView(QScrollArea):
     def __init__(self, panel: QWidget) -> None:
         self._panel = panel  # first: Qt filters events of its scroll bars while it constructs
         super().__init__()
+        #: Parts of the panel tell it of other words before their own layouts know.
+        self._later = QTimer(self, singleShot=True, interval=0)
+        self._later.timeout.connect(self._fit)
         self.setWidget(panel)
 
     def _fit(self) -> None:
         layout = self._panel.layout()
-        if layout is not None and layout.hasHeightForWidth():
-            wrapped = layout.totalHeightForWidth(self.viewport().width())
+        if layout is not None:
+            wrapped = layout.totalHeightForWidth(self.viewport().width()) if layout.hasHeightForWidth() else 0
             needed = max(wrapped, layout.totalMinimumSize().height())
             if needed != self._panel.minimumHeight():
                 self._panel.setMinimumHeight(needed)
@@ -237,6 +240,7 @@ class _PanelView(QScrollArea):
         """Follow other words in the panel."""
         if watched is self._panel and event.type() == QEvent.Type.LayoutRequest:
             self._fit()
+            self._later.start()
         return super().eventFilter(watched, event)
 
 

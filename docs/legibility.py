@@ -151,11 +151,11 @@ def overlaps(texts: list[Text]) -> list[str]:
 
 
 def cuts(texts: list[Text]) -> list[str]:
-    """Name texts that leave their widget; those in fields and lists, which scroll, may."""
+    """Name texts that leave their widget; those in fields and lists, which scroll or open, may."""
     found = []
     for text in texts:
         widget = text.widget
-        scrolls = isinstance(widget, QLineEdit) or isinstance(widget.parentWidget(), QAbstractScrollArea)
+        scrolls = isinstance(widget, QLineEdit | QComboBox) or isinstance(widget.parentWidget(), QAbstractScrollArea)
         if scrolls and not hasattr(widget.parentWidget(), "scene"):
             continue
         corner = widget.mapTo(widget.window(), QPoint(0, 0))
@@ -219,10 +219,13 @@ def _pixels(image: QImage, place: QRect) -> np.ndarray:
 
 
 def most_common(image: QImage, place: QRect) -> QColor:
-    """Return the colour that most pixels of a rectangle have: what is behind the letters."""
+    """Return the colour that most pixels of a rectangle have: what is behind the letters, a gradient too."""
     pixels = _pixels(image, place)
-    colours, counts = np.unique(pixels, axis=0, return_counts=True)
-    return QColor(*colours[counts.argmax()].tolist()) if len(colours) else QColor("black")
+    if not len(pixels):
+        return QColor("black")
+    _, groups, counts = np.unique(pixels >> 4, axis=0, return_inverse=True, return_counts=True)
+    alike = pixels[groups.reshape(-1) == counts.argmax()]
+    return QColor(*np.rint(np.median(alike, axis=0)).astype(int).tolist())
 
 
 def blend(colour: QColor, ground: QColor) -> QColor:

@@ -123,7 +123,7 @@ class PathPoints:
         """Name the knee, or say that there is none."""
         at = self.knee
         if math.isnan(at):
-            return "no knee: the error rises evenly, not at all, or at once to several times the lowest"
+            return "no knee: the error rises evenly, at once to more than three times the lowest, or not at all"
         return f"knee at s = {at:.4f}, error {100 * self.results[at].error:.3f} %"
 
     def cautions(self) -> list[str]:

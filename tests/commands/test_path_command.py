@@ -21,6 +21,7 @@ from gsp_studio.core.knee import knee
 from gsp_studio.core.masking import draw_held_out
 from gsp_studio.engine.runner import Runner
 from gsp_studio.experiments import path_files
+from gsp_studio.experiments.path_points import PathPoints
 from gsp_studio.io.factors import read_factors
 
 PATIENCE = 120
@@ -100,7 +101,8 @@ def test_the_table_is_what_the_factors_say(stack, tmp_path, capsys):
     errors = [float(row["error"]) for row in rows]
     assert all(low <= high for low, high in pairwise(errors))
     at = knee(np.array([0.3, 0.6, 0.9]), np.array(errors))
-    assert any(line.startswith(f"knee at s = {at:.4f}, error ") for line in told)
+    named = "no knee: " if np.isnan(at) else f"knee at s = {at:.4f}, error "
+    assert any(line.startswith(named) for line in told)
     assert str(out) in told[-1]
     with np.load(out / rows[0]["file"]) as factors:
         assert tuple(factors["image_shape"]) == (8, 6)
@@ -153,12 +155,13 @@ def test_fits_and_paths_do_not_replace_each_other_without_a_word(stack, tmp_path
     assert (out / "path.csv").exists()
 
 
-def test_points_that_miss_their_target_and_single_pixels_are_told(stack, tmp_path, capsys):
+def test_points_that_miss_their_target_and_single_pixels_are_told(stack, tmp_path, capsys, monkeypatch):
     assert main(command(stack, tmp_path / "out", "--method", "l1ahals", "--max-iter", 3)) == 0
     missed = sum(float(row["attained"]) < float(row["target"]) for row in rows_of(tmp_path / "out"))
     assert missed
     assert f"gsp-studio: {missed} of 3 points miss their target" in capsys.readouterr().err
-    assert main(command(stack, tmp_path / "pixels", "--sparsities", "0.94,0.97,1")) == 0
+    monkeypatch.setattr(PathPoints, "knee", 0.97)  # bases of single pixels cost much: on a curve as steep it is none
+    assert main(command(stack, tmp_path / "pixels", "--sparsities", "0,0.97,1")) == 0
     told = capsys.readouterr()
     assert "miss their target" not in told.err
     [at] = [line.split()[4].rstrip(",") for line in told.out.splitlines() if line.startswith("knee at s")]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import legibility
+import numpy as np
 import pytest
 from handling import settle, wait_until
 from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDockWidget
 
+from gsp_studio.experiments.stability import BasisStability
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.widgets.dock_title import THICKNESS, DockTitle
 from gsp_studio.gui.window.main_window import MainWindow
@@ -270,3 +272,15 @@ def test_three_runs_and_the_whole_method_are_in_view_on_a_small_screen(faces_win
     settle()
     strip = window.sparsity.parentWidget().parentWidget()
     assert not strip.isVisible(), "no empty room under the networks"
+
+
+def test_stability_of_two_lines_is_whole_on_a_small_screen(faces_window: MainWindow) -> None:
+    window, session = faces_window, faces_window.session
+    window.resize(1280, 720)
+    session.run()
+    wait_until(lambda: session.runs.entries)
+    session.runs.keep_stability(session.runs.entries[0], BasisStability(5, np.full(9, 0.2), np.zeros(9)))
+    session.display.select(3)
+    settle()
+    assert window.chip.icon_name == "warning"
+    assert [sentence for sentence in legibility.problems(window) if "seeds" in sentence] == []

@@ -207,7 +207,7 @@ def test_all_parts_are_reached_by_wheel_bar_and_keys_where_few_have_room(panel: 
         walked.append(strip.hot)
         assert strip.hot in strip.shown()
     assert walked == all_parts
-    panel.resize(1600, 1000)
+    panel.resize(2400, 1000)
     settle()
     assert not strip.bar.isVisible()
     assert strip.shown().tolist() == all_parts

@@ -138,6 +138,8 @@ class TestChip:
         assert "3 of 5 unstable" in chip.accessibleDescription()
         chip.set_runs((replace(entry, stability=BasisStability(5, np.ones(5), np.zeros(5))),), 0)
         assert chip.icon_name == "check"
+        chip.set_stability(unstable)  # found while the run is on the screen
+        assert chip.icon_name == "warning"
 
     def test_tool_tip_names_the_least_sparse(self, chip: ConstraintChip) -> None:
         chip.set_shown(fakes.shown(DATA, 2, sparsities=np.array([0.8, 0.9]), target=0.85))

@@ -116,3 +116,10 @@ def test_fits_tells_when_another_one_is_needed() -> None:
     assert buffer.fits(5, 4, 3)
     assert not buffer.fits(6, 4, 3)
     assert not buffer.fits(5, 3, 4)
+
+
+def test_cells_that_the_last_row_leaves_empty() -> None:
+    buffer = TileBuffer(7, 4, 3, columns=3)  # a row of three, three, and one
+    assert buffer.empty == (3, 10, 8, 4)
+    buffer.lay_out(7)
+    assert buffer.empty[2] == 0, "nothing is left of a full row"

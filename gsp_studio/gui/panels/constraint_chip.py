@@ -47,6 +47,7 @@ class ConstraintChip(QWidget):
         self._result: DisplayedBasis | None = None
         self._cautions: tuple[Caution, ...] = ()
         self._better: tuple[Caution, ...] = ()
+        self._rivals: tuple[Caution, ...] = ()
         self._met, self._is_afar = True, False
         self._icon: tuple[object, QPixmap] | None = None
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
@@ -58,6 +59,7 @@ class ConstraintChip(QWidget):
         session.display.shownChanged.connect(self.set_shown)
         session.display.glimpseChanged.connect(self.set_glimpse)
         session.runs.changed.connect(self.set_runs)
+        session.runs.stabilityChanged.connect(self.set_stability)
         session.analyses.residualFound.connect(self.set_residual)
 
     def set_known(self, known: Capabilities) -> None:
@@ -107,7 +109,13 @@ class ConstraintChip(QWidget):
         self._backend = self._here if result is None else result.backend
         if index < 0:
             self._residual = math.nan
-        self._better = (*_unstable_in(runs[index] if index >= 0 else None), *_better_than(runs, index))
+        self._rivals = _better_than(runs, index)
+        self.set_stability(runs[index] if index >= 0 else None)
+
+    def set_stability(self, entry: RunEntry | None) -> None:
+        """Know which basis images of the run on the screen other seeds do not find; None: unknown."""
+        self._better = (*_unstable_in(entry), *self._rivals)
+        self.update()  # the icon may be another one
         self._tell_second()
 
     def _tell(self, text: str) -> None:

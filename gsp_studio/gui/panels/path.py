@@ -31,8 +31,8 @@ _TEACH = (
 )
 _KNEE = (
     "Up to here sparsity costs little: the point of the {} curve that lies farthest below the straight\n"
-    "line between its ends, if its error is at most three times the lowest. It is that of the solved curve as soon\n"
-    "as this is complete."
+    "line between its ends, of the part with at most three times the lowest error. It is that of the solved curve\n"
+    "as soon as this is complete."
 )
 _WALK = (
     "Solve at about 25 targets, from the sparsity of the unprojected basis up to 0.99 and down again, each beginning\n"

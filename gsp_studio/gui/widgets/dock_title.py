@@ -79,7 +79,7 @@ class DockTitle(QWidget):
         self._box.setContentsMargins(*((4, 4, 4, 8) if upright else (8, 4, 4, 4)))
         preferred, fixed = QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed
         self.setSizePolicy(*((fixed, preferred) if upright else (preferred, fixed)))
-        self.collapse.setArrowType(Qt.ArrowType.RightArrow if on else Qt.ArrowType.DownArrow)
+        self.collapse.setText("▸" if on else "▾")
         name = self._dock.windowTitle()
         self.collapse.setToolTip(f"Open {name} again" if on else f"Collapse {name} to its title (double-click on it)")
         self.collapse.setAccessibleName(self.collapse.toolTip())

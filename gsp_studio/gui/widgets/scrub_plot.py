@@ -36,8 +36,8 @@ def curve_pen(colour: str | QColor, width: float = 1.0, style: Qt.PenStyle = Qt.
     """
     app = QGuiApplication.instance()
     ratio = app.devicePixelRatio() if isinstance(app, QGuiApplication) else 1.0
-    pen: QPen = pg.mkPen(colour, width=width * ratio, style=style)
-    return pen
+    made: QPen = pg.mkPen(colour, width=width * ratio, style=style)
+    return made
 
 
 def tint_axes(plot: pg.PlotWidget) -> None:

@@ -14,8 +14,8 @@ class _Room(QScrollArea):
     """
 
     def __init__(self, widget: QWidget, is_strip: bool = False) -> None:
+        self._shown, self._is_strip = widget, is_strip  # first: Qt filters events while it constructs
         super().__init__()
-        self._is_strip, self._content = is_strip, widget
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its keys are the widget's
         self.setWidgetResizable(True)
@@ -28,7 +28,7 @@ class _Room(QScrollArea):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """A strip that is hidden takes no room."""
-        if self._is_strip and watched is self.widget():
+        if self._is_strip and watched is self._shown:
             if event.type() == QEvent.Type.HideToParent:
                 self.hide()
             elif event.type() == QEvent.Type.ShowToParent:
@@ -36,14 +36,14 @@ class _Room(QScrollArea):
         return super().eventFilter(watched, event)
 
     def _height(self) -> int:
-        widget = self._content
+        widget = self._shown
         is_narrow = self.width() < widget.minimumSizeHint().width()
         bar = self.horizontalScrollBar().sizeHint().height() if is_narrow else 0
         return max(widget.sizeHint().height(), widget.minimumSizeHint().height()) + bar
 
     def sizeHint(self) -> QSize:
         """Return the widget's size."""
-        return QSize(self._content.sizeHint().width(), self._height())
+        return QSize(self._shown.sizeHint().width(), self._height())
 
     def minimumSizeHint(self) -> QSize:
         """Small enough for a screen of 800 x 500 with docks on both sides."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeVar
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, Qt
+from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QWidget
 
@@ -215,13 +215,21 @@ class WindowLayout(QObject):
 class _PanelView(QScrollArea):
     """Gives its panel the height that its wrapped lines need in this width: by itself it may squeeze them."""
 
+    def __init__(self, panel: QWidget) -> None:
+        self._panel = panel  # first: Qt filters events of its scroll bars while it constructs
+        super().__init__()
+        #: Parts of the panel tell it of other words before their own layouts know.
+        self._later = QTimer(self, singleShot=True, interval=0)
+        self._later.timeout.connect(self._fit)
+        self.setWidget(panel)
+
     def _fit(self) -> None:
-        panel = self.widget()
-        layout = None if panel is None else panel.layout()
-        if panel is not None and layout is not None and layout.hasHeightForWidth():
-            needed = layout.totalHeightForWidth(self.viewport().width())
-            if needed != panel.minimumHeight():
-                panel.setMinimumHeight(needed)
+        layout = self._panel.layout()
+        if layout is not None:
+            wrapped = layout.totalHeightForWidth(self.viewport().width()) if layout.hasHeightForWidth() else 0
+            needed = max(wrapped, layout.totalMinimumSize().height())
+            if needed != self._panel.minimumHeight():
+                self._panel.setMinimumHeight(needed)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Follow the width."""
@@ -230,17 +238,17 @@ class _PanelView(QScrollArea):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Follow other words in the panel."""
-        if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
+        if watched is self._panel and event.type() == QEvent.Type.LayoutRequest:
             self._fit()
+            self._later.start()
         return super().eventFilter(watched, event)
 
 
 def _scroll_area(panel: QWidget) -> QScrollArea:
     """A panel that may be taller than its dock."""
-    view = _PanelView()
+    view = _PanelView(panel)
     view.setWidgetResizable(True)
     view.setFrameShape(QFrame.Shape.NoFrame)
     view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    view.setWidget(panel)
     view.setMinimumWidth(panel.minimumSizeHint().width() + 16)
     return view

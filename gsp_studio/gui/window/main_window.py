@@ -267,7 +267,7 @@ class MainWindow(Themed, QMainWindow):
         self.tour = None
 
     def _restore(self) -> None:
-        self.resize(QSize(1440, 900).boundedTo(self.screen().availableSize()))
+        self.resize(1440, 900)
         self.arrangement.remember_first()
         geometry, state = self._settings.value("geometry"), self._settings.value("state")
         if isinstance(geometry, QByteArray):

@@ -540,19 +540,19 @@ class TestKnee:
 
     def test_of_a_falling_curve(self) -> None:
         x = np.linspace(0.0, 1.0, 11)
-        assert knee(x, np.interp(x, [0.0, 0.3, 1.0], [1.0, 0.1, 0.0])) == pytest.approx(0.3)
+        assert knee(x, 5.0 + np.interp(x, [0.0, 0.3, 1.0], [1.0, 0.1, 0.0])) == pytest.approx(0.3)
 
     def test_where_the_curve_flattens_out_is_none(self) -> None:
         x = np.linspace(0.0, 1.0, 101)
-        assert math.isnan(knee(x, np.sqrt(x)))
-        assert knee(x, np.interp(x, [0.0, 0.2, 0.7, 1.0], [0.0, 0.05, 0.95, 1.0])) == pytest.approx(0.2)
+        assert math.isnan(knee(x, 5.0 + np.sqrt(x)))
+        assert knee(x, 5.0 + np.interp(x, [0.0, 0.2, 0.7, 1.0], [0.0, 0.05, 0.95, 1.0])) == pytest.approx(0.2)
 
     def test_of_a_parabola_is_in_the_middle(self) -> None:
         x = np.linspace(0.0, 1.0, 101)
-        assert knee(x, x**2) == pytest.approx(0.5)
+        assert knee(x, 5.0 + x**2) == pytest.approx(0.5)
 
     def test_of_lines_and_points_is_nowhere(self) -> None:
         x = np.linspace(0.0, 1.0, 5)
-        assert math.isnan(knee(x, 2 * x))
+        assert math.isnan(knee(x, 5.0 + 2 * x))
         assert math.isnan(knee(x, np.ones(5)))
         assert math.isnan(knee(np.ones(3), np.arange(3.0)))

@@ -338,6 +338,7 @@ def refine_times(max_iter: int) -> list[float]:
             bench.wait(lambda fresh=fresh: session.display.shown.error <= 1.05 * fresh)
             milliseconds = 1000 * (time.perf_counter() - began)
         bench.wait(lambda: session.display.shown.is_solved)
+        bench.wait(lambda: not session.basis.is_working)  # a start of its own may be better
         found.append(100 * (session.display.shown.error / fresh - 1))
     bench.close()
     return [milliseconds, *found[1:]]

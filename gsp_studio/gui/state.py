@@ -351,6 +351,16 @@ class Progress:
         return self.each * (self.max_iter - self.n_iter)
 
 
+#: Ends of runs in a word, where they have a longer text.
+_STATES = {
+    "all iterations done": "done",
+    "cancelled": "stopped",
+    "the error no longer improves": "converged",
+    "the gradient residual is small": "stationary",
+    "time is up": "out of time",
+}
+
+
 @dataclass(frozen=True, eq=False)
 class RunEntry:
     """A run of this session: everything that shows it again."""
@@ -387,6 +397,4 @@ class RunEntry:
     @property
     def state(self) -> str:
         """Outcome in a word."""
-        return {"all iterations done": "done", "cancelled": "stopped"}.get(
-            self.outcome.reason.value, self.outcome.reason.value
-        )
+        return _STATES.get(self.outcome.reason.value, self.outcome.reason.value)

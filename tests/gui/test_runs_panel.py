@@ -9,7 +9,7 @@ from dataclasses import replace
 import fakes
 import numpy as np
 import pytest
-from handling import Listener, cell_place, cell_text, settle
+from handling import Listener, cell_place, cell_text, settle, wait_until
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
@@ -17,6 +17,8 @@ from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.engine.run import FinishReason
 from gsp_studio.gui.panels.runs import RunsPanel
+from gsp_studio.gui.state import Progress
+from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.run_table import JUDGED, NOTE, TAGS, LiveRow
 from gsp_studio.io.annotations import Annotations
 
@@ -278,3 +280,16 @@ def test_an_error_of_fewer_entries_is_marked(panel: RunsPanel) -> None:
     tips = [panel.table.model().index(row, 5).data(Qt.ItemDataRole.ToolTipRole) for row in (0, 1)]
     assert "* error of 98 % of the entries" in tips[1]
     assert "98 %" not in tips[0]
+
+
+def test_the_row_of_the_run_that_is_going_changes_a_few_times_a_second(panel: RunsPanel) -> None:
+    panel.set_live(LiveRow(4, "GSP-HALS", 5, max_iter=1000))
+    heard = Listener(panel, "rows.dataChanged")
+    for k in range(1, 200):
+        panel._follow_progress(Progress(k, 1000, 0.01, 0.01 * k))
+        panel._follow_records((fakes.record(k, 1 / k),))
+    assert heard.is_silent
+    wait_until(lambda: not heard.is_silent)
+    assert row_texts(panel, 3)[6] == "199"
+    assert row_texts(panel, 3)[5] == percent(1 / 199)
+    assert len(heard["dataChanged"]) == 1

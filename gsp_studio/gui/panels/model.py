@@ -180,7 +180,9 @@ class ModelPanel(QWidget):
 
     def set_choice(self, choice: RunSettings) -> None:
         """Show this choice."""
-        self._choice = choice
+        before, self._choice = self._choice, choice
+        if choice is not before and _are_alike(before, choice):
+            return  # the slider moves, which has no time to lose
         for name, field in self._all_fields:
             value = getattr(choice.params, name)
             if isinstance(field, (WholeNumber, DecimalNumber)):
@@ -240,6 +242,12 @@ class ModelPanel(QWidget):
             self._remark.setText(f"⚠ {self._choice.params.rank} of at most {self._most}: parts may copy whole images")
             self._remark.setStyleSheet(f"color: {current_theme().amber}")
         self._remark.setVisible(too_many or is_near)
+
+
+def _are_alike(first: RunSettings, second: RunSettings) -> bool:
+    """Whether two choices differ in nothing but their targets."""
+    of_second = {name: getattr(second.params, name) for name in ("sparsity", "sparsity_h")}
+    return first.backend == second.backend and replace(first.params, **of_second) == second.params
 
 
 def _rarer_fields(others: Collection[str]) -> dict[str, WholeNumber | DecimalNumber | CheckBox]:

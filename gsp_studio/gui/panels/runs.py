@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
+from PySide6.QtCore import QModelIndex, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -48,6 +48,8 @@ _FURTHER = (100, 500, 2000)
 #: Actions of the window that are about the run on the screen.
 _ABOUT_SHOWN = ("branch", "stability", "export", "copy script", "copy command")
 _ROW = 22
+#: Milliseconds between two changes of the row of the run that is going.
+_PACE_MS = 250
 
 
 class _Progress(QStyledItemDelegate):
@@ -95,6 +97,10 @@ class RunsPanel(QWidget):
         self.table.setModel(self.order)
         self._index = -1
         self._can_show = True
+        #: The row of the run that is going as it will be shown: every change measures the columns anew.
+        self._coming: LiveRow | None = None
+        self._later = QTimer(self, interval=_PACE_MS, singleShot=True)
+        self._later.timeout.connect(lambda: self.rows.set_live(self._coming))
         #: The window, whose actions are about the run on the screen.
         self._window: Requests | None = None
         #: Labels of the methods, by name.
@@ -191,6 +197,7 @@ class RunsPanel(QWidget):
     def set_live(self, live: LiveRow | None) -> None:
         """Show the run that is going; None: none is."""
         is_new = live is not None and self.rows.live is None
+        self._coming = live
         self.rows.set_live(live)
         if is_new:
             self.table.scrollToBottom()
@@ -229,15 +236,21 @@ class RunsPanel(QWidget):
             self.set_live(replace(live, state=words))
 
     def _follow_progress(self, progress: Progress) -> None:
-        if self.rows.live is not None:
-            self.rows.set_live(
-                replace(self.rows.live, n_iter=progress.n_iter, max_iter=progress.max_iter, seconds=progress.elapsed)
+        if self._coming is not None:
+            self._coming = replace(
+                self._coming, n_iter=progress.n_iter, max_iter=progress.max_iter, seconds=progress.elapsed
             )
+            self._show_soon()
 
     def _follow_records(self, records: tuple[Record, ...]) -> None:
-        if self.rows.live is not None and records:
+        if self._coming is not None and records:
             last = records[-1]
-            self.rows.set_live(replace(self.rows.live, target=last.target, attained=last.sparsity, error=last.error))
+            self._coming = replace(self._coming, target=last.target, attained=last.sparsity, error=last.error)
+            self._show_soon()
+
+    def _show_soon(self) -> None:
+        if not self._later.isActive():
+            self._later.start()
 
     # The hand
 

@@ -71,6 +71,9 @@ def recent_of(window: MainWindow) -> list[str]:
 def test_a_session_is_saved_and_comes_back(make_window: Callable[[], MainWindow], stack: Path, tmp_path: Path) -> None:
     one = make_window()
     fill(one, stack)
+    one.session.settings.settle_sparsity()
+    # What is on the screen is saved: it has come to rest.
+    wait_until(lambda: one.session.display.shown.is_solved and not one.session.basis.is_working)
     assert one.isWindowModified()
     path = tmp_path / "faces.gsps"
     heard = Listener(one.session_menu.store, "saved")

@@ -112,7 +112,7 @@ def test_images_that_do_not_fit_are_streamed(faces_like, monkeypatch):
 
 
 def test_a_full_device_is_one_sentence_and_is_left_empty(faces_like, tmp_path: Path):
-    """In a process of its own, whose memory nobody else has cut into pieces."""
+    """In a process of its own, whose memory is in one piece."""
     np.save(tmp_path / "images.npy", faces_like)
     script = """
 import sys

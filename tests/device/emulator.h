@@ -1,6 +1,6 @@
 // CUDA C on the processor, for tests: every thread of a launch is a fibre, and barriers, shuffles and votes wait for
 // each other as they do on a device. Blocks of a cooperative launch are all there at once, those of a plain one come in
-// turn. A launch in which all wait and nobody can go on is an error here, where a device would hang.
+// turn. A launch in which all wait and none can go on is an error here, where a device would hang.
 #pragma once
 #include <cmath>
 #include <csetjmp>

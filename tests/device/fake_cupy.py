@@ -2,7 +2,7 @@
 
 Arrays live apart from NumPy's: mixing the two is an error, as there. Launches run the kernels' own source, compiled for
 the processor (`emulation`), after checking what a device checks: types and sizes of arguments, grid, block, shared
-memory, blocks that are there at once. Transfers on a stream happen when somebody waits for them, not before. Memory is
+memory, blocks that are there at once. Transfers on a stream happen when they are waited for, not before. Memory is
 counted, and can be full.
 """
 
@@ -57,7 +57,7 @@ class Machine:
 
 
 class Stream:
-    """Work in order, done when somebody waits for it; the default stream does it at once."""
+    """Work in order, done when it is waited for; the default stream does it at once."""
 
     def __init__(self, null=False, non_blocking=False, ptds=False, priority=None) -> None:
         self._eager, self._work, self._done = null, [], 0

@@ -172,7 +172,7 @@ def test_two_runners_at_once_do_not_disturb_each_other(X):
 
 
 def steer_by_hand(X, params):
-    """A run that somebody steers: split, freeze with another target, kill, re-seed; cancelled a little later."""
+    """A run that is steered: split, freeze with another target, kill, re-seed; cancelled a little later."""
     runner = Runner(RunSpec(X, params))
     runner.start()
     taken = []

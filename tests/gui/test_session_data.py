@@ -1,4 +1,4 @@
-"""Session without panels: opening data sets, and what happens to those that nobody waits for any more."""
+"""Session without panels: opening data sets, and those that are superseded."""
 
 from __future__ import annotations
 

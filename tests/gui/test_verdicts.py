@@ -1,4 +1,4 @@
-"""What somebody thinks of basis images: keys and buttons, marks on the tiles, words, and what exports tell of it."""
+"""Verdicts on basis images: keys and buttons, marks on the tiles, words, and what exports tell of it."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ static __device__ __noinline__ void add_strips(const double* a, const double* b,
     }
 }
 
-// Moments of what the threshold leaves of an image's strip; with `correlates` what is wanted there first, and from which
+// Moments of what the threshold leaves of an image's strip; with `correlates` the correlation there first, and from which
 // threshold on nothing is left.
 static __device__ __noinline__ void look_at_strip(const Group& g, const Priced& x, integer k, integer p, REAL own,
                                                   double t, int correlates, const Strips& to) {
@@ -158,7 +158,7 @@ static __device__ void decide(const Own& own, double square, double t, double le
     state[SCALE] = 0.0;
     state[LENGTH] = length;
     if (!(m2 > 0.0)) return;
-    // What is wanted is z + t w where z is not zero, so its product with z needs no other sum.
+    // The correlation is z + t w where z is not zero, so its product with z needs no other sum.
     double fit = m2 + t * m1;
     state[LENGTH] = fit / (sqrt(m2) * square);
     state[SCALE] = fit / (m2 * square);
@@ -249,7 +249,7 @@ static __device__ __noinline__ void want_strip(const Priced& x, integer p, const
 static __device__ int find_price(Group& g, const Team& team, double mu0, int may_prune, const Own& own,
                                  const Found& to) {
     int found = search(g, team, mu0, may_prune, own, to);
-    // A slow block still looks at what is wanted.
+    // A slow block may still read the last results.
     if (team.is_cluster) meet_in_cluster();
     if (threadIdx.x == 0) {
         double mu = own.state[MU] + own.state[DELTA];
@@ -268,7 +268,7 @@ static __device__ void update_at_price(Group& g, const Team& grid, int may_prune
     if (grid.is_cluster) bring_all(g, to, 1, own.scratch + 7 * (blockDim.x / WARP) + 1);
     if (threadIdx.x < RUN) state[OF_RUN + threadIdx.x] = threadIdx.x == HINT ? hint : 0.0;
     __syncthreads();
-    if (grid.is_cluster) meet_in_cluster(); // all have begun: before that nobody may write into a block's memory
+    if (grid.is_cluster) meet_in_cluster(); // all have begun: before that no block may write into another's memory
     Strips strips = strips_of(x, 0);
     for (integer p = warp; p < x.strips; p += warps) begin_strip(x, p, strips);
     sync(grid, own.flag);

@@ -296,7 +296,7 @@ static __device__ void work(Group& g, const Team& grid, integer kind, int may_pr
         state[OF_RUN + threadIdx.x] = hint < 0.0 ? run[threadIdx.x] : begin;
     }
     __syncthreads();
-    if (grid.is_cluster) meet_in_cluster(); // all have begun: before that nobody may write into a block's memory
+    if (grid.is_cluster) meet_in_cluster(); // all have begun: before that no block may write into another's memory
     if (x.count > 0) {
         update(g, grid, kind, may_prune, below, targets, own, to, x, room);
     } else if (kind == 2) {

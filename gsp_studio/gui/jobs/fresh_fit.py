@@ -20,7 +20,7 @@ MOST_SECONDS = 10.0
 
 
 class FreshFit(QObject):
-    """One run that nobody waits for; it ends with as many iterations from its factors as a refinement takes."""
+    """One run in the background; it ends with as many iterations from its factors as a refinement takes."""
 
     found = Signal(object, object)  # RunSpec and Outcome, the basis images in the order of the frame's
     activityChanged = Signal(str)  # what is being done, "" for nothing

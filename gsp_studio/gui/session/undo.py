@@ -72,7 +72,7 @@ class Snapshot:
     is_fit_due: bool
 
     def is_as(self, other: Snapshot) -> bool:
-        """Whether nothing differs that somebody has changed: iterations and fits change what is shown, too."""
+        """Whether nothing differs that the user can change; iterations and fits change what is shown, too."""
         return (
             self.weights is other.weights
             and self.pinned is other.pinned

@@ -68,11 +68,11 @@ class _Manners(_SpinBox):
     _kind = ""
     _taken: Any = None
 
-    def _read(self, text: str) -> float:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # of each kind its own; Qt's classes cannot be abstract
 
-    def _write(self, value: float) -> str:
-        raise NotImplementedError
+        def _read(self, text: str) -> float: ...
+
+        def _write(self, value: float) -> str: ...
 
     # Text
 

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gsp_studio.commands import arguments, compare, fit, info, path, prune, rank, reproduce, sweep
+from gsp_studio.commands import apply, arguments, compare, fit, info, path, prune, rank, reproduce, sweep
 from gsp_studio.commands.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, MISTAKE, is_about_input
 from gsp_studio.io.error_text import describe_error
 
@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
         fit.add_repeat_arguments,
         "repeat an exported run, steering included, and compare the factors bit by bit",
     ),
+    "apply": (apply.add_arguments, "find the coefficients of other images in the basis of an exported run"),
     "compare": (compare.add_arguments, "run several methods from the same start and print a table"),
     "rank": (rank.add_arguments, "cross-validate ranks, see how stable their parts are, and suggest one"),
     "sweep": (sweep.add_arguments, "do the runs of all ranks with all sparsities and seeds; finished ones are kept"),

@@ -95,6 +95,13 @@ def encode(
         return scaled(H, unit.coefficients), float(np.ldexp(math.sqrt(left), unit.data))
 
 
+def of_coefficients(params: Params) -> Params | None:
+    """The part of a run's parameters that says how `encode` finds coefficients; None where they are free."""
+    if params.sparsity_h is None:
+        return None
+    return Params(params.rank, params.method, sparsity_h=params.sparsity_h)
+
+
 def _unit_of(X: Any, V: Array) -> Unit:
     return unit_of_factors(np.array([X.largest]) if is_out_of_core(X) else X, V, None)
 

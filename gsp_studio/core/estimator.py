@@ -16,7 +16,7 @@ from scipy.sparse import issparse
 
 from gsp_studio.arrays import Array
 from gsp_studio.backends import get_backend
-from gsp_studio.core.encoding import encode
+from gsp_studio.core.encoding import encode, of_coefficients
 from gsp_studio.core.masking import apart, check_mask
 from gsp_studio.core.nmf import Iterate, Params, Stop, factorize
 from gsp_studio.core.scikit import (
@@ -325,11 +325,10 @@ class SparseNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     def _coefficients(self, data: Any, missing: Array | None) -> tuple[Array, float]:
         """Coefficients (n_samples, n_components_) for the components, and the length of what they leave."""
-        V, params = self.components_, None
-        if self.sparsity_h is not None:
-            if data.shape[0] < 2:
-                raise ValueError("sparsity_h is an average over samples; X has n_samples = 1, and it needs at least 2")
-            params = Params(len(V), self.method, sparsity_h=self.sparsity_h)
+        V = self.components_
+        if self.sparsity_h is not None and data.shape[0] < 2:
+            raise ValueError("sparsity_h is an average over samples; X has n_samples = 1, and it needs at least 2")
+        params = of_coefficients(Params(len(V), self.method, sparsity_h=self.sparsity_h))
         X = _images(data.astype(V.dtype, copy=False))
         H, residual = encode(X, V, get_backend(self.backend), params, None if missing is None else missing.T)
         return np.ascontiguousarray(H.T), residual

@@ -13,13 +13,14 @@ from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import PARAMETERS, Params
 
 
-def check_data(X: Any) -> float:
+def check_data(X: Any, *, may_be_zero: bool = False) -> float:
     """The largest value of X (m, n).
 
     Raises
     ------
     ValueError
-        In one sentence, unless X is a finite, nonnegative matrix with entries, not all of them zero.
+        In one sentence, unless X is a finite, nonnegative matrix with entries, not all of them zero; of images that a
+        basis is applied to these may be.
     """
     if is_out_of_core(X):
         high = float(X.largest)  # the pass that looks at all values
@@ -34,7 +35,7 @@ def check_data(X: Any) -> float:
         raise ValueError(f"X holds {bad} NaN or infinite values; NMF needs finite values >= 0")
     if low < 0:
         raise ValueError(f"X has negative values (smallest {low:.6g}); NMF needs values >= 0")
-    if high == 0:
+    if high == 0 and not may_be_zero:
         raise ValueError("X is zero everywhere; there is nothing to factorize")
     return high
 

@@ -18,8 +18,10 @@ from gsp_studio.arrays import Array
 from gsp_studio.backends import Backend, get_backend
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
 from gsp_studio.backends.summation import images_of_block
-from gsp_studio.core.encoding import encode, of_coefficients
+from gsp_studio.core.encoding import divergence_of, encode, of_coefficients
 from gsp_studio.core.masking import apart, check_mask
+from gsp_studio.core.matrix import backend_for
+from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
 from gsp_studio.core.residuals import lengths_left
 from gsp_studio.core.validation import check_data
@@ -38,25 +40,30 @@ class Application:
         Which images.
     H : ndarray (r, k), >= 0
     left, lengths : ndarray (k,), float64
-        ``||x_j - W h_j||`` and ``||x_j||`` over the entries that are there, in the data's unit.
+        ``||x_j - W h_j||`` and ``||x_j||`` over the entries that are there, in the data's unit; under the
+        Kullback-Leibler loss that of each image, and its sum.
+    is_least_squares : bool
+        Which of these.
     """
 
     some: slice
     H: Array
     left: Array
     lengths: Array
+    is_least_squares: bool = True
 
     @property
     def errors(self) -> Array:
-        """``||x_j - W h_j|| / ||x_j||`` (k,), fractions; of a zero image 0 if it is fitted exactly, else infinity."""
+        """`left` over `lengths` (k,), fractions; of a zero image 0 if it is fitted exactly, else infinity."""
         unfitted = np.where(self.left > 0.0, np.inf, 0.0)
         found: Array = np.divide(self.left, self.lengths, out=unfitted, where=self.lengths > 0.0)
         return found
 
     @property
     def totals(self) -> tuple[float, float]:
-        """``||X - W H||_F`` and ``||X||_F`` of all of them."""
-        return _length(self.left), _length(self.lengths)
+        """``||X - W H||_F`` and ``||X||_F`` of all of them, or the sums of losses and images."""
+        total = _length if self.is_least_squares else _sum
+        return total(self.left), total(self.lengths)
 
     @property
     def error(self) -> float:
@@ -72,6 +79,10 @@ def quotient(left: float, of: float) -> float:
 def _length(parts: Array) -> float:
     largest = float(parts.max(initial=0.0)) or 1.0  # squares of very large ones overflow
     return largest * math.sqrt(float(np.square(parts / largest).sum()))
+
+
+def _sum(parts: Array) -> float:
+    return float(parts.sum())
 
 
 def apply_basis(
@@ -90,8 +101,8 @@ def apply_basis(
     W : array_like (m, r), >= 0
         The basis, of a run on other images for example.
     params : Params, optional
-        Of the run that has found the basis: its `sparsity_h` holds for the coefficients. None: plain nonnegative least
-        squares.
+        Of the run that has found the basis: its `sparsity_h` and its loss hold for the coefficients. None: plain
+        nonnegative least squares.
     backend : str or Backend
     mask : array_like (m, n) of bool, optional
         True where an entry is missing.
@@ -118,7 +129,7 @@ def apply_basis(
     parts = list(applications(X, W, params, backend, mask))
     H = np.concatenate([part.H for part in parts], axis=1)
     left, lengths = (np.concatenate([getattr(part, name) for part in parts]) for name in ("left", "lengths"))
-    return Application(slice(0, H.shape[1]), H, left, lengths)
+    return Application(slice(0, H.shape[1]), H, left, lengths, parts[0].is_least_squares)
 
 
 def applications(
@@ -147,11 +158,17 @@ def applications(
     X, mask = apart(X, mask)
     X = as_compute_dtype(X)
     V = np.ascontiguousarray(_checked_basis(W, X).T)
-    device = get_backend(backend) if isinstance(backend, str) else backend
     kept = None if params is None else of_coefficients(replace(params, rank=len(V)))
+    if kept is not None:
+        device = backend_for(kept, backend)
+    else:
+        device = get_backend(backend) if isinstance(backend, str) else backend
     missing = None if mask is None else check_mask(mask, X.shape)
     if is_out_of_core(X):
-        for what, is_given in (("a mask", missing is not None), ("sparsity_h", kept is not None)):
+        for what, is_given in (
+            ("a mask", missing is not None),
+            ("sparsity_h", kept is not None and kept.sparsity_h is not None),
+        ):
             if is_given:
                 raise ValueError(f"{what} needs the images in memory; these are in their file")
     elif missing is not None:
@@ -162,10 +179,15 @@ def applications(
 
 
 def _in_parts(X: Any, V: Array, device: Backend, params: Params | None, missing: Array | None) -> Iterator[Application]:
-    for some, images in _parts(X, params is not None):
+    is_least_squares = params is None or METHODS[params.method].is_least_squares
+    for some, images in _parts(X, params is not None and params.sparsity_h is not None):
         gone = None if missing is None else missing[:, some]
         H, _ = encode(images, V, device, params, gone)
-        yield Application(some, H, *lengths_left(images, V.T, H, gone))
+        if is_least_squares:
+            found = lengths_left(images, V.T, H, gone)
+        else:
+            found = divergence_of(images, gone, device).of_images(V, H)
+        yield Application(some, H, *found, is_least_squares)
 
 
 def _parts(X: Any, is_one: bool) -> Iterator[tuple[slice, Array]]:

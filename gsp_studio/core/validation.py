@@ -46,6 +46,8 @@ def check_steering(new: Params, old: Params, m: int, n: int) -> None:
         a, b = getattr(new, name), getattr(old, name)
         if a is not b and (isinstance(a, tuple) or a != b):  # a start given as arrays: only the same object passes
             raise ValueError(f"{name} is fixed while a run goes on; it can be set for the next run")
+    if new.method in METHODS and METHODS[new.method].loss != METHODS[old.method].loss:
+        raise ValueError(f'the loss is fixed while a run goes on; "{new.method}" has another than "{old.method}"')
     check_params(new, m, n)
 
 
@@ -65,13 +67,27 @@ def check_params(params: Params, m: int, n: int) -> None:
     if params.sparsity_h is not None and n < 2:
         raise ValueError("sparsity_h needs at least 2 images; X has 1 column")
     if params.kkt_tol > 0 and METHODS[params.method].new_projection is None:
-        raise ValueError(f'kkt_tol does not apply to the method "{params.method}", whose penalty changes as it goes')
+        is_other = not METHODS[params.method].is_least_squares
+        why = "is defined for least squares" if is_other else "needs a penalty that does not change as it goes"
+        raise ValueError(f'kkt_tol does not apply to the method "{params.method}": it {why}')
+    if not METHODS[params.method].is_least_squares:
+        _check_divergence(params)
     init = params.init
     if init not in STARTS if isinstance(init, str) else not (isinstance(init, tuple | list) and len(init) == 2):
         given = f'"{init}"' if isinstance(init, str) else f"of type {type(init).__name__}"
         raise ValueError(f"init is {given}; accepted are {', '.join(STARTS)} or a pair of arrays (W0, H0)")
     _check_weights(params, m)
     _check_frozen(params)
+
+
+def _check_divergence(params: Params) -> None:
+    for name, is_given in (
+        ("sparsity_h", params.sparsity_h is not None),
+        ("frozen", bool(params.frozen)),
+        ("reseed_dead", params.reseed_dead),
+    ):
+        if is_given:
+            raise ValueError(f'{name} is for methods of least squares; "{params.method}" takes none')
 
 
 def _check_frozen(params: Params) -> None:

@@ -43,14 +43,16 @@ def run(args: argparse.Namespace) -> int:
     folder = args.run if args.run.is_dir() else args.run.parent
     data = found.content["data"]
     grid = data.get("grid")
+    W, row_scale = read_basis(folder)
     basis = FixedBasis(
-        read_basis(folder),
+        W,
         _last_params(found),
         tuple(data["image_shape"]),
         data["order"],
         data.get("channels", 1),
         None if grid is None else tuple(grid),
         str(args.run),
+        row_scale,
     )
     backend = get_backend(args.backend, args.threads)
     dataset = arguments.load(args, _options_of(found))

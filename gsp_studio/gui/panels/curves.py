@@ -15,6 +15,7 @@ from PySide6.QtGui import QAction, QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
 
 from gsp_studio.gui.state import Comparison, DisplayedBasis, Phase, RunEntry, RunEvent, RunSettings
+from gsp_studio.gui.texts import error_name
 from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.curve_overlay import CurveOverlay, course_of
@@ -158,7 +159,7 @@ class CurvesPanel(Themed, QWidget):
     def set_shown(self, shown: DisplayedBasis | None) -> None:
         """Name the error of what is shown."""
         if shown is not None:
-            self._error_plot.getPlotItem().setLabel("left", f"{shown.error_name}, %")
+            self._error_plot.getPlotItem().setLabel("left", f"{error_name(shown)}, %")
 
     def set_records(self, records: Sequence[Record]) -> None:
         """Show these and no others."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gsp_studio.commands import arguments
 
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from gsp_studio.core.params import Params
     from gsp_studio.io.dataset import Dataset
     from gsp_studio.io.run_record import RunFile
-
-#: Options that are about the images of the run alone.
-_OWN = ("subset", "labels", "storage")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Apply the basis, write what comes of it, and return the exit code."""
     from gsp_studio.backends import get_backend
-    from gsp_studio.io.export.applied import FixedBasis, check_free, export_application
+    from gsp_studio.core.methods import error_name
+    from gsp_studio.io.export.applied import FixedBasis, check_free, export_application, options_for_others
     from gsp_studio.io.factors import read_basis
     from gsp_studio.io.pixels import read_mask
     from gsp_studio.io.run_json import read_run
@@ -55,11 +53,11 @@ def run(args: argparse.Namespace) -> int:
         row_scale,
     )
     backend = get_backend(args.backend, args.threads)
-    dataset = arguments.load(args, _options_of(found))
+    dataset = arguments.load(args, options_for_others(found.options))
     mask = read_mask(args.mask, dataset) if args.mask is not None else _mask_of(found, dataset)
     files, error = export_application(args.out, basis, dataset, backend, mask)
     args.is_written = True
-    print(f"error {100 * error:.3f} %  {dataset.X.shape[1]} images in the basis of {args.run}")
+    print(f"{error_name(basis.params)} {100 * error:.3f} %  {dataset.X.shape[1]} images in the basis of {args.run}")
     print(f"{len(files)} files in {args.out}")
     return 0
 
@@ -70,14 +68,6 @@ def _last_params(found: RunFile) -> Params:
 
     changes = [change for _, change in found.interventions if isinstance(change, Params)]
     return changes[-1] if changes else found.start
-
-
-def _options_of(found: RunFile) -> dict[str, Any]:
-    """How the images of the run were read, as far as others can be read alike."""
-    options = {name: value for name, value in vars(found.options).items() if name not in _OWN}
-    if found.options.samples == "pixels":
-        del options["image_shape"]  # another picture of spectra has a size of its own
-    return options
 
 
 def _mask_of(found: RunFile, dataset: Dataset) -> Array | None:

@@ -15,7 +15,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.core.application import Application, applications, quotient
 from gsp_studio.core.params import Params
 from gsp_studio.io.atomic import ExportError
-from gsp_studio.io.dataset import Dataset, as_images
+from gsp_studio.io.dataset import Dataset, LoadOptions, as_images
 from gsp_studio.io.export.formats import plain_text
 from gsp_studio.io.export.run_folder import check_directory, write_together
 from gsp_studio.io.run_json import PROGRAM, describe_data, params_json, write_json
@@ -71,6 +71,18 @@ class FixedBasis:
         vectors = [[plane.ravel(order=dataset.order) for plane in image] for image in values]
         columns = np.ascontiguousarray(np.reshape(vectors, rows.shape).T)
         return (columns, None) if self.row_scale is None else (columns[:, :-1], columns[:, -1])
+
+
+#: Options that are about the images of a run alone.
+_OWN = ("subset", "labels", "storage")
+
+
+def options_for_others(options: LoadOptions) -> dict[str, Any]:
+    """How the images of a run were read, as far as others can be read alike."""
+    found = {name: value for name, value in vars(options).items() if name not in _OWN}
+    if options.samples == "pixels":
+        del found["image_shape"]  # another picture of spectra has a size of its own
+    return found
 
 
 def check_free(directory: Path) -> None:

@@ -76,8 +76,9 @@ def _mask_of(found: RunFile, dataset: Dataset) -> Array | None:
 
     if found.mask is None:
         return None
-    pixels = found.mask[:, :1]
-    if (found.mask != pixels).any():
+    missing = found.mask if found.mask.dtype == bool else found.mask == 0
+    pixels = missing[:, :1]
+    if (missing != pixels).any():
         told = "the run had missing entries of single images, which say nothing about others; --mask names theirs"
         print(f"gsp-studio: {told}", file=sys.stderr)
         return None

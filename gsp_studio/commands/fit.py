@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--zoom", type=int, metavar="N", help="of figures: a pixel becomes N x N (as fits the image)")
     parser.add_argument("--white", choices=("tile", "shared"), default="tile", help="of figures: per tile, or shared")
     arguments.add_run(parser)
+    arguments.add_entry_weights(parser)
     arguments.add_cluster(parser)
     parser.set_defaults(command=fit)
 
@@ -133,7 +134,7 @@ def _fit_one(args: argparse.Namespace) -> int:
     from gsp_studio.engine.run import RunSpec
     from gsp_studio.io.export.folder_names import check_name
     from gsp_studio.io.export.run_folder import check_directory
-    from gsp_studio.io.pixels import read_mask, read_pixels
+    from gsp_studio.io.pixels import read_entry_weights, read_mask, read_pixels
 
     check_name(str(args.out))  # before the work, not after it
     check_directory(str(args.out).partition("{")[0] or ".")
@@ -149,6 +150,10 @@ def _fit_one(args: argparse.Namespace) -> int:
         params = replace(params, weights=read_pixels(args.weights, dataset))
     check_params(params, *dataset.X.shape)
     mask = None if args.mask is None else read_mask(args.mask, dataset)
+    if args.entry_weights is not None:
+        if mask is not None:
+            raise ValueError("--entry-weights and --mask say the same in two ways; accepted is one of them")
+        mask = read_entry_weights(args.entry_weights, dataset)
     where = {"fingerprint": dataset.fingerprint, "scheduler": args.scheduler}
     spec = RunSpec(dataset.X, params, args.backend, args.threads, mask, **where)
     return _run_and_export(spec, dataset, args, _places(args))

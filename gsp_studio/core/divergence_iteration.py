@@ -24,7 +24,7 @@ from gsp_studio.core.divergence import Divergence, Pass, lifted, multiplied
 from gsp_studio.core.edits import Edit
 from gsp_studio.core.initialization import best_scale, initial_factors
 from gsp_studio.core.iteration import Iteration
-from gsp_studio.core.masking import Missing
+from gsp_studio.core.masking import Missing, check_weights
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.metrics import GramError, squared_norm
 from gsp_studio.core.params import Params
@@ -62,8 +62,9 @@ def with_measure(result: Result, X: Any, mask: Array | None = None) -> Result:
     X = gram.unit.data_inside(X)
     weights = None
     if mask is not None:
-        weights = np.ascontiguousarray(~mask.T, dtype=X.dtype)
-        X = np.where(mask, X.dtype.type(0), X)
+        gone, parts = check_weights(mask, X.shape)
+        weights = np.ascontiguousarray((~gone if parts is None else parts).T, dtype=X.dtype)
+        X = np.where(gone, X.dtype.type(0), X)
     Xt = X.T if is_out_of_core(X) else np.ascontiguousarray(X.T)
     largest = X.largest if is_out_of_core(X) else float(X.max())
     divergence = Divergence(Xt, weights, 2.0 ** exponent_of(largest), os.cpu_count() or 1)
@@ -238,6 +239,9 @@ def _losses(
     known, weights = np.array(filled), np.ones_like(filled)
     known[places.images, places.pixels] = 0
     weights[places.images, places.pixels] = 0
+    if missing.weights is not None and missing.values is not None:
+        known[places.images, places.pixels] = missing.values
+        weights[places.images, places.pixels] = missing.weights
     if left_out is None:
         return Divergence(known, weights, unit.size, threads), None
     values, seen = np.zeros_like(filled), np.zeros_like(filled)

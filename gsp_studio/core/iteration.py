@@ -56,6 +56,8 @@ class Iteration:
         if scaling is not None:
             self.backend = scaling.on(self.backend)
         self.missing = missing
+        if missing is not None and missing.weights is not None and backend.remote is not None:
+            raise ValueError("weights of entries are taken by the processor alone; accepted is the backend cpu")
         self.fill = None if missing is None else backend.filling(self.Xt, Xt, missing.places)
         left_out = None if missing is None else missing.left_out
         self.misfit = None if left_out is None else backend.misfit(self.Xt, Xt, left_out.places, left_out.values)
@@ -128,7 +130,7 @@ class Iteration:
             gram = GramError(self.B.T, self.G, self.x_norm2, of, self.unit, rows=rows)
             left = self.x_norm2 - 2.0 * found.fit + found.own
             if not gram.is_accurate(left):
-                left = self.backend.residual(self.Xt, V, self.H)
+                left = self.backend.residual(self.Xt, V, self.H) + (0.0 if self.missing is None else self.missing.slack)
             held_out_error = self._held_out_error()
             sparsity_h = math.nan
             if params.sparsity_h is not None:
@@ -255,7 +257,10 @@ class Iteration:
     def _refill(self, V: Array) -> None:
         """Write the fit of a basis into the missing entries, so that its residual is that of the others."""
         if self.missing is not None and self.fill is not None:
-            self.x_norm2 = self.missing.norm2 + self.fill(V, self.H)
+            more = self.fill(V, self.H)
+            if self.missing.weights is not None:
+                more = self.missing.blend(self.images)
+            self.x_norm2 = self.missing.norm2 + more
             self.B, self.G = self.backend.products(self.Xt, self.H)
 
     def _held_out_error(self) -> float:

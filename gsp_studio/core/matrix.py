@@ -17,7 +17,7 @@ from gsp_studio.backends import Backend, get_backend, on_host
 from gsp_studio.backends.backend import as_compute_dtype, is_out_of_core
 from gsp_studio.backends.data_access import keeps_coefficients
 from gsp_studio.core.chunks import is_dask
-from gsp_studio.core.masking import Missing, apart, check_mask, draw_held_out, fill_missing
+from gsp_studio.core.masking import Missing, apart, check_weights, draw_held_out, fill_missing
 from gsp_studio.core.methods import METHODS
 from gsp_studio.core.params import Params
 from gsp_studio.core.scaling import Scaling, scaling_of
@@ -105,7 +105,7 @@ def prepared(X: Any, params: Params, mask: npt.ArrayLike | None) -> tuple[Any, M
         check_params(params, *X.shape)  # first: looking at all values takes a while
     scaling = None
     if params.poisson and X.ndim == 2:
-        gone = None if mask is None else check_mask(mask, X.shape)
+        gone = None if mask is None else check_weights(mask, X.shape)[0]
         check_data(X if gone is None else np.where(gone, X.dtype.type(0), X))  # before anything is divided
         scaling = scaling_of(X, gone)
         X = scaling.inside(X)
@@ -115,10 +115,12 @@ def prepared(X: Any, params: Params, mask: npt.ArrayLike | None) -> tuple[Any, M
         X = unit.data_inside(X)
         Xt = X.T if is_out_of_core(X) else np.ascontiguousarray(X.T)
     else:
-        mask, held_out = None if mask is None else check_mask(mask, X.shape), None
+        weights, held_out = None, None
+        if mask is not None:
+            mask, weights = check_weights(mask, X.shape)
         if params.held_out != 0 and X.ndim == 2:
             check_params(params, *X.shape)
             held_out = draw_held_out(X.shape, params.held_out, params.seed, mask)
-        Xt, missing, unit = fill_missing(X, mask, held_out)
+        Xt, missing, unit = fill_missing(X, mask, held_out, weights)
     check_params(params, *X.shape)
     return Xt, missing, unit, scaling

@@ -89,9 +89,10 @@ def iterate(
     params : Params
     backend : str or Backend
         "auto", a backend's name, or one made by `get_backend`.
-    mask : array_like (m, n) of bool, optional
+    mask : array_like (m, n) of bool or floating numbers, optional
         True where an entry is missing: dead pixels, or entries held out to be predicted. What X holds there is not
-        read. X is copied then, and read once more in each iteration, as where `Params.held_out` leaves some out.
+        read. Floating numbers from 0 to 1 are what entries count, 0 where they are missing. X is copied then, and read
+        once more in each iteration, as where `Params.held_out` leaves some out.
 
     Yields
     ------

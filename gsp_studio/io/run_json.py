@@ -21,6 +21,7 @@ from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.core.diagnosis import cautions_of
 from gsp_studio.core.edits import kind_of
+from gsp_studio.core.masking import check_weights
 from gsp_studio.core.methods import loss_words
 from gsp_studio.core.nmf import Edit, Params
 from gsp_studio.io.atomic import ExportError
@@ -280,6 +281,10 @@ def record_from(told: RunContent, arrays: Mapping[str, Array]) -> RunRecord:
 
 def _mask_from(told: Mapping[str, str], arrays: Mapping[str, Array]) -> Array:
     mask = arrays.get(told.get(INPUTS, ""))
-    if mask is None or mask.dtype != bool or mask.ndim != 2:
-        raise SchemaError("the mask is missing, or is no matrix of true and false")
+    if mask is None or mask.dtype.kind not in "bf" or mask.ndim != 2:
+        raise SchemaError("the mask is missing, or is no matrix of true and false, or of weights")
+    try:
+        check_weights(mask, mask.shape)
+    except ValueError as error:
+        raise SchemaError(str(error)) from error
     return mask

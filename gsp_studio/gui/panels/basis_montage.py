@@ -323,7 +323,7 @@ class MontagePanel(ViewPanel):
     def _tell_pixel(self, tile: int, row: int, column: int) -> None:
         self._place = (tile, row, column)
         if self._shown is None or self._dataset is None or not 0 <= tile < len(self._shown.order):
-            self._under_pointer.clear()
+            self._under_pointer.setText("")  # clear() lays the view out anew each time
             return
         basis = int(self._shown.order[tile])
         spread = self._spread.under(self._shown, self._dataset, basis, row, column)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
 
@@ -33,6 +33,8 @@ _TICK_ROOM = 18
 #: Smallest error in % that a logarithmic axis shows.
 _LEAST_ERROR = 1e-6
 
+#: Milliseconds from what comes in a run until it is drawn.
+_LATER_MS = 100
 #: Iterations of a run up to which its whole length is on the axis from the start.
 _LONG = 1000
 
@@ -68,6 +70,9 @@ class CurvesPanel(Themed, QWidget):
         #: Columns of the `History` of the run, which grow.
         self._columns: dict[str, array[float]] = {}
         self._last = 1
+        #: Draws what came in a run: apart from the tiles of the same moment, and not as often.
+        self._later = QTimer(self, singleShot=True, interval=_LATER_MS)
+        self._later.timeout.connect(self._draw)
         self._error_plot = self._plot("error, %")
         self._sparsity_plot = self._plot("sparsity")
         self._marks: tuple[RunEvent, ...] = ()
@@ -169,7 +174,10 @@ class CurvesPanel(Themed, QWidget):
         self._columns = self._columns or {name: array("d") for name in HISTORY}
         for name, column in self._columns.items():
             column.extend(getattr(record, name) for record in records)
-        self._draw()
+        if not self._is_running or self._stack.currentIndex() != 1:
+            self._draw()
+        elif not self._later.isActive():
+            self._later.start()
         if self._stack.currentIndex() != 1:
             self._stack.setCurrentIndex(1)
 
@@ -227,6 +235,9 @@ class CurvesPanel(Themed, QWidget):
     def _draw(self) -> None:
         from gsp_studio.core.results import History
 
+        self._later.stop()
+        if not self._count:
+            return
         # Views of the arrays, which cannot grow while one is alive: none is kept.
         history = History(**{name: np.frombuffer(column) for name, column in self._columns.items()})
         n, sparsity, target = history.n_iter, history.sparsity, history.target

@@ -113,33 +113,21 @@ def plain(text: str) -> str:
 
 
 class ElidedLabel(QLabel):
-    """A line that gives way: what has no room ends in "…" and is told by the tool tip, and nothing beside it moves."""
+    """A line that gives way: what has no room ends in "…" and is told by the tool tip, and nothing beside it moves.
+
+    A new text is painted alone: a QLabel would have all that it stands in laid out anew, thirty times a second where
+    it tells what is measured.
+    """
 
     def __init__(self, text: str = "") -> None:
-        super().__init__(text)
-        self.tip = ""  #: Told in place of the text.
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint the text, shortened to the room."""
-        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
-        self.setToolTip(plain(self.tip or ("" if text == self.text() else self.text())))
-        painter = QPainter(self)
-        align, enabled = Qt.AlignmentFlag.AlignVCenter, self.isEnabled()
-        self.style().drawItemText(painter, self.rect(), align, self.palette(), enabled, text, self.foregroundRole())
-
-
-class ReadOut(QWidget):
-    """A line of what is measured: a new text is painted, and nothing is laid out anew for it."""
-
-    def __init__(self) -> None:
         super().__init__()
-        self._text = ""
+        self._text = text
+        self.tip = ""  #: Told in place of the text.
+        self.setAccessibleName(text)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def text(self) -> str:
-        """Return text."""
+        """The whole text."""
         return self._text
 
     def setText(self, text: str) -> None:
@@ -150,14 +138,23 @@ class ReadOut(QWidget):
             self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(240, self.fontMetrics().height())
+        """Return the height of a line."""
+        return QSize(240, self.minimumSizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the height of a line."""
+        margins = self.contentsMargins()
+        return QSize(0, self.fontMetrics().height() + margins.top() + margins.bottom())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the text, shortened to the room."""
-        painter = QPainter(self)
         text = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
-        painter.setPen(self.palette().windowText().color())
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter, text)
+        told = plain(self.tip or ("" if text == self._text else self._text))
+        if told != self.toolTip():
+            self.setToolTip(told)
+        painter = QPainter(self)
+        align, enabled = Qt.AlignmentFlag.AlignVCenter, self.isEnabled()
+        self.style().drawItemText(painter, self.rect(), align, self.palette(), enabled, text, self.foregroundRole())
 
 
 def reserve(made: QLabel, widest: str) -> QLabel:

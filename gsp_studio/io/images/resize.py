@@ -9,28 +9,44 @@ from gsp_studio.arrays import Array
 from gsp_studio.io.steps import Resize
 
 
+def fit_of(shape: tuple[int, int], step: Resize) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Size of an image once it is scaled, and the place in it where the step's result begins.
+
+    Parameters
+    ----------
+    shape : (height, width)
+    step : Resize
+
+    Returns
+    -------
+    (height, width)
+        Larger than the step's where edges are cut, smaller where they are filled.
+    (row, column)
+        Below 0 where edges are filled.
+    """
+    target = (step.height, step.width)
+    if step.how == "stretch" or shape == target:
+        return target, (0, 0)
+    wanted = max if step.how == "crop" else min
+    scale = wanted(step.height / shape[0], step.width / shape[1])
+    # Rounding may miss the target by a pixel.
+    height, width = (wanted(max(1, round(side * scale)), aim) for side, aim in zip(shape, target, strict=True))
+    if step.how == "crop":
+        return (height, width), ((height - step.height) // 2, (width - step.width) // 2)
+    return (height, width), (-((step.height - height) // 2), -((step.width - width) // 2))
+
+
 def resize_image(image: Array, step: Resize) -> Array:
     """One image (height, width) or (height, width, 3) at the step's size; Pillow averages what becomes smaller."""
-    height, width = image.shape[:2]
     target = (step.height, step.width)
-    if (height, width) == target:
+    if image.shape[:2] == target:
         return image
-    if step.how == "stretch":
-        return _scaled(image, target)
-    wanted = max if step.how == "crop" else min
-    scale = wanted(step.height / height, step.width / width)
-    near = (max(1, round(height * scale)), max(1, round(width * scale)))
-    # Rounding may miss the target by a pixel.
-    near = tuple(
-        max(side, aim) if step.how == "crop" else min(side, aim) for side, aim in zip(near, target, strict=True)
-    )
-    scaled = _scaled(image, (near[0], near[1]))
-    if step.how == "crop":
-        top, left = (near[0] - step.height) // 2, (near[1] - step.width) // 2
+    near, (top, left) = fit_of((image.shape[0], image.shape[1]), step)
+    scaled = _scaled(image, near)
+    if step.how != "pad":
         return scaled[top : top + step.height, left : left + step.width]
     made = np.zeros((*target, *image.shape[2:]), image.dtype)
-    top, left = (step.height - near[0]) // 2, (step.width - near[1]) // 2
-    made[top : top + near[0], left : left + near[1]] = scaled
+    made[-top : near[0] - top, -left : near[1] - left] = scaled
     return made
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from gsp_studio.arrays import Array
-from gsp_studio.io import shape_guess
+from gsp_studio.io import shape_guess, source_axes
 from gsp_studio.io.array_layout import Arrangement, arrange
+from gsp_studio.io.axes import MOST, Axis, Dimension, axis_of
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions, as_images
 from gsp_studio.io.formats import registry
 from gsp_studio.io.formats.array_entry import LABELS, NUMERIC, ArrayEntry
@@ -49,6 +50,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     can_stay = parted is not None
     pages = _pages_of(form.names(path, entry), found.n_images)
     is_mixed = pages > 1 and options.subset is None
+    axes, axis_notes = _axes_of(path, kind, entries, entry, found, options)
     return Peek(
         path=path,
         kind=kind,
@@ -77,6 +79,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             storage=options.storage,
             samples=options.samples,
             labels=options.labels,
+            axes=options.axes,
         ),
         is_guess=found.is_guess or is_mixed,
         pages=pages,
@@ -85,6 +88,7 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
             *((mixed_pages("each moment has", pages),) if is_mixed else ()),
             *entry.notes,
             *registry.notes(path, kind, entry),
+            *axis_notes,
         ),
         channels=found.channels,
         has_colour=found.channel >= 0 or (len(entry.shape) == 2 and _could_be_colour(entry, found)),
@@ -97,7 +101,24 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         axes=found.axes,
         channel=found.channel,
         ways=found.ways,
+        image_axes=axes,
     )
+
+
+def _axes_of(
+    path: Path, kind: str, entries: Sequence[ArrayEntry], entry: ArrayEntry, found: Arrangement, options: LoadOptions
+) -> tuple[tuple[Axis, ...], tuple[str, ...]]:
+    """Axes of all images of an array, and notes on what the file declares and cannot be."""
+    of_array, notes = registry.declared_axes(path, kind, entry)
+    of_file = source_axes.image_axes(of_array, found.axes, found.channel)
+    if axis_of(of_file, "band").is_plain:
+        band = source_axes.neighbour_axis(
+            entries, entry, found.n_images, lambda one: registry.read_array(path, kind, one)
+        )
+        of_file = (*of_file, band) if band else of_file
+    height, width = found.image_shape
+    counts: dict[Dimension, int] = {"y": height, "x": width, "band": found.n_images}
+    return source_axes.chosen_axes(of_file, options.axes, counts, str(path)), notes
 
 
 def _pages_of(names: Sequence[str] | None, count: int) -> int:
@@ -172,12 +193,22 @@ def describe_columns(found: Peek, raw: np.dtype[Any], X: Any) -> Raw:
         step = f"{raw.name} values as {X.dtype.name}"
     makes_grey = found.channels == 1 and _has_three(found)
     steps = [step, image_file.made_grey(found.options.colour) if makes_grey else ""]
+    named = _pick(names, found) or _pick(_places_of(found), found)
     return Raw(
         X,
-        _pick(names, found) or NumberedNames("image {}", found.picked),
+        named or NumberedNames("image {}", found.picked),
         _pick(labels, found),
         tuple(filter(None, steps)),
+        is_named=named is not None,
     )
+
+
+def _places_of(found: Peek) -> tuple[str, ...] | None:
+    """Names of the images by the coordinates of their axis, where it has any: "651.2 nm"."""
+    band = axis_of(found.image_axes, "band")
+    if not (band.is_calibrated or band.labels) or found.n_held > MOST:
+        return None
+    return tuple(band.text_at(k) for k in range(found.n_held))
 
 
 def _labels(found: Peek, images: ArrayEntry) -> tuple[str, ...] | None:

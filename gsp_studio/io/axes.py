@@ -38,6 +38,7 @@ _UNITS = {
     **dict.fromkeys(("millimeters", "millimeter", "millimetres", "millimetre"), "mm"),
     **dict.fromkeys(("centimeters", "centimeter", "centimetres", "centimetre"), "cm"),
     **dict.fromkeys(("meters", "meter", "metres", "metre"), "m"),
+    **dict.fromkeys(("degrees", "degree", "deg", "degrees_north", "degrees_east"), "°"),
     **dict.fromkeys(("angstrom", "angstroms", "å", "ångström"), "Å"),
     **dict.fromkeys(("1/cm", "cm-1", "cm^-1", "cm^{-1}", "wavenumber"), "cm⁻¹"),
     **dict.fromkeys(("sec", "second", "seconds"), "s"),
@@ -320,6 +321,10 @@ def declared(dimension: Dimension, count: int, **told: Any) -> tuple[Axis | None
         A note on an axis that is not used, one sentence; "" without.
     """
     try:
+        scale = told.get("scale", 1.0)
+        if not isinstance(scale, str) and -_LARGEST < scale < 0 and count <= MOST and not len(told.get("values", ())):
+            # Coordinates that descend are listed.
+            told |= {"values": told.get("offset", 0.0) + scale * np.arange(count), "scale": 1.0, "offset": 0.0}
         axis = Axis(dimension, **told)
         axis.require_count(count)
     except (AxisError, TypeError, ValueError, OverflowError) as error:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gsp_studio.io.axes import Axis, as_axes, axis_of
-from gsp_studio.io.images.resize import fit_of
+from gsp_studio.io.resize_fit import fit_of
 from gsp_studio.io.steps import Bin, Crop, Flip, Patches, Resize, Rotate, Step, shape_after
 
 

@@ -284,13 +284,12 @@ def load(args: argparse.Namespace) -> Dataset:
     from gsp_studio.io.readers import load_dataset
 
     dataset = load_dataset(args.path, **_choices(args))
-    height, width = dataset.image_shape
+    height, width = dataset.grid or dataset.image_shape
     colour = " in colour" if dataset.channels == 3 else ""
-    print(
-        f"{dataset.name}: {dataset.X.shape[1]} images of {height} x {width}{colour}, {dataset.X.dtype}, "
-        f"order {dataset.order}",
-        file=sys.stderr,
-    )
+    shape = f"{dataset.X.shape[1]} images of {height} x {width}{colour}"
+    if dataset.grid is not None:
+        shape = f"{dataset.X.shape[1]} spectra of {dataset.X.shape[0]} bands, the pixels of {height} x {width}"
+    print(f"{dataset.name}: {shape}, {dataset.X.dtype}, order {dataset.order}", file=sys.stderr)
     for note in dataset.notes:
         print(f"{dataset.name}: {note}", file=sys.stderr)
     return dataset

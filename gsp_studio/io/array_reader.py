@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.io import shape_guess, source_axes
-from gsp_studio.io.array_layout import Arrangement, arrange
-from gsp_studio.io.axes import MOST, Axis, Dimension, axis_of
+from gsp_studio.io.arrangement import Arrangement
+from gsp_studio.io.array_layout import arrange
+from gsp_studio.io.array_neighbours import axis_beside, hints_beside
+from gsp_studio.io.axes import MOST, Dimension, axis_of
 from gsp_studio.io.dataset import Colour, DatasetError, LoadOptions, as_images
 from gsp_studio.io.formats import registry
 from gsp_studio.io.formats.array_entry import LABELS, NUMERIC, ArrayEntry
@@ -43,14 +45,23 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
     entry = registry.choose_array(entries, key, path)
     parted = registry.open_array(path, kind, entry) if entry.is_usable else None
     read = cache(lambda: registry.read_array(path, kind, entry) if parted is None else parted)
-    found = arrange(entry, read, kind, options, path, parted is not None)
+    of_array, axis_notes = registry.declared_axes(path, kind, entry)
+    beside = partial(registry.read_array, path, kind)
+    hints = hints_beside(entries, entry, of_array, beside) if entry.is_usable else None
+    found = arrange(entry, read, kind, options, path, parted is not None, hints)
     picked = subset_of(options.subset, found.n_images, str(path))
     dtype = float_type(entry.dtype, options.dtype)
     count = entry.nbytes // entry.dtype.itemsize * len(picked) // found.n_images
     can_stay = parted is not None
     pages = _pages_of(form.names(path, entry), found.n_images)
     is_mixed = pages > 1 and options.subset is None
-    axes, axis_notes = _axes_of(path, kind, entries, entry, found, options)
+    axes = source_axes.image_axes(of_array, found.axes, found.channel)
+    if axis_of(axes, "band").is_plain:
+        band = axis_beside(entries, entry, found.n_images, beside)
+        axes = (*axes, band) if band else axes
+    height, width = found.image_shape
+    counts: dict[Dimension, int] = {"y": height, "x": width, "band": found.n_images}
+    axes = source_axes.chosen_axes(axes, options.axes, counts, str(path))
     return Peek(
         path=path,
         kind=kind,
@@ -103,22 +114,6 @@ def peek(path: Path, kind: str, options: LoadOptions) -> Peek:
         ways=found.ways,
         image_axes=axes,
     )
-
-
-def _axes_of(
-    path: Path, kind: str, entries: Sequence[ArrayEntry], entry: ArrayEntry, found: Arrangement, options: LoadOptions
-) -> tuple[tuple[Axis, ...], tuple[str, ...]]:
-    """Axes of all images of an array, and notes on what the file declares and cannot be."""
-    of_array, notes = registry.declared_axes(path, kind, entry)
-    of_file = source_axes.image_axes(of_array, found.axes, found.channel)
-    if axis_of(of_file, "band").is_plain:
-        band = source_axes.neighbour_axis(
-            entries, entry, found.n_images, lambda one: registry.read_array(path, kind, one)
-        )
-        of_file = (*of_file, band) if band else of_file
-    height, width = found.image_shape
-    counts: dict[Dimension, int] = {"y": height, "x": width, "band": found.n_images}
-    return source_axes.chosen_axes(of_file, options.axes, counts, str(path)), notes
 
 
 def _pages_of(names: Sequence[str] | None, count: int) -> int:

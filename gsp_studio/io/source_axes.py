@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gsp_studio.arrays import Array
-from gsp_studio.io.axes import DIMENSIONS, MOST, Axis, AxisError, Dimension, as_axes, axis_of, declared, with_changes
+from gsp_studio.io.axes import DIMENSIONS, MOST, Axis, AxisError, Dimension, as_axes, axis_of, with_changes
 from gsp_studio.io.axis_steps import axes_after
 from gsp_studio.io.dataset import DatasetError
-from gsp_studio.io.formats.array_entry import NUMERIC, ArrayEntry
 from gsp_studio.io.peek import Peek, Raw
-
-#: Names of arrays that are the coordinates of bands, without separators: their axis and the unit that the name says.
-_COORDINATES = {
-    **dict.fromkeys(("wavelength", "wavelengths", "wl", "wls", "lambda", "lambdas", "bandcenters"), ("Wavelength", "")),
-    **dict.fromkeys(("wavelengthnm", "wavelengthsnm", "wlnm"), ("Wavelength", "nm")),
-    **dict.fromkeys(("wavelengthum", "wavelengthsum"), ("Wavelength", "µm")),
-    **dict.fromkeys(("wavenumber", "wavenumbers"), ("Wavenumber", "")),
-    **dict.fromkeys(("ramanshift", "ramanshifts"), ("Raman shift", "")),
-    **dict.fromkeys(("energy", "energies", "energyaxis"), ("Energy", "")),
-    **dict.fromkeys(("energyev", "energiesev"), ("Energy", "eV")),
-    **dict.fromkeys(("energykev", "energieskev"), ("Energy", "keV")),
-    **dict.fromkeys(("frequency", "frequencies"), ("Frequency", "")),
-    **dict.fromkeys(("mz", "masses"), ("m/z", "")),
-}
-
-
-def coordinate_name(name: str) -> tuple[str, str] | None:
-    """Axis name and unit that the name of an array of coordinates says; None for another array."""
-    last = name.replace(".", "/").rpartition("/")[2]
-    return _COORDINATES.get("".join(c for c in last.lower() if c.isalnum()))
 
 
 def image_axes(of_array: Sequence[Axis | None], order: tuple[int, ...], channel: int) -> tuple[Axis, ...]:
@@ -59,37 +38,6 @@ def image_axes(of_array: Sequence[Axis | None], order: tuple[int, ...], channel:
         if axis is not None:
             found.append(replace(axis, dimension=dimension))
     return as_axes(found)
-
-
-def neighbour_axis(
-    entries: Sequence[ArrayEntry], images: ArrayEntry, count: int, read: Callable[[ArrayEntry], Array]
-) -> Axis | None:
-    """The band axis from an array of wavelengths or the like that lies beside the images.
-
-    Parameters
-    ----------
-    entries : sequence of ArrayEntry
-        Of the file.
-    images : ArrayEntry
-    count : int
-        Images.
-    read : callable
-        Gives the values of an entry.
-    """
-    if not 1 < count <= MOST:
-        return None
-    shapes = ((count,), (count, 1), (1, count))
-    folder = images.key.rpartition("/")[0]
-    fitting = [e for e in entries if e.shape in shapes and not e.kind and e.dtype.kind in NUMERIC and e is not images]
-    for entry in sorted(fitting, key=lambda e: e.key.rpartition("/")[0] != folder):
-        said = coordinate_name(entry.key)
-        if said is None:
-            continue
-        values = np.ravel(read(entry)).astype(np.float64)
-        if np.all(np.diff(values) > 0) or np.all(np.diff(values) < 0):  # NaN is neither
-            axis, _ = declared("band", count, name=said[0], unit=said[1], values=values)
-            return axis
-    return None
 
 
 def chosen_axes(of_file: Sequence[Axis], given: Sequence[Axis], counts: dict[Dimension, int], where: str) -> Any:

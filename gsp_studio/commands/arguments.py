@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gsp_studio.core.params import Parameter, Params
+    from gsp_studio.io.axes import Axis
     from gsp_studio.io.dataset import Dataset
 
 
@@ -131,6 +132,16 @@ def step(text: str) -> dict[str, Any]:
     return step
 
 
+def axis(text: str) -> Axis:
+    from gsp_studio.io.axes import AxisError
+    from gsp_studio.io.axis_text import axis_of_argument
+
+    try:
+        return axis_of_argument(text)
+    except AxisError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def add_parameters(
     parser: argparse.ArgumentParser, only: Collection[str] | None = None, without: Collection[str] = ()
 ) -> None:
@@ -207,6 +218,14 @@ def add_layout(parser: argparse.ArgumentParser) -> None:
         help="read a part of the images or frames, counted from 0; STOP is not read, STEP is 1",
     )
     parser.add_argument("--labels", metavar="KEY", help="which array of the file labels the images; none for no labels")
+    parser.add_argument(
+        "--axis",
+        action="append",
+        type=axis,
+        metavar="DIMENSION:NAME=VALUE,...",
+        help="unit and coordinates of rows, columns or bands, in place of those of the file: x:unit=um,scale=0.5; "
+        "band:name=Wavelength,unit=nm,offset=400,scale=5, or values=400;412;431",
+    )
     parser.add_argument("--samples", choices=["images", "pixels"], help="pixels: factorize their spectra")
     parser.add_argument(
         "--storage", choices=["memory", "disk"], help="load the images, or leave them on the disk (large .npy do)"
@@ -265,13 +284,12 @@ def load(args: argparse.Namespace) -> Dataset:
     from gsp_studio.io.readers import load_dataset
 
     dataset = load_dataset(args.path, **_choices(args))
-    height, width = dataset.image_shape
+    height, width = dataset.grid or dataset.image_shape
     colour = " in colour" if dataset.channels == 3 else ""
-    print(
-        f"{dataset.name}: {dataset.X.shape[1]} images of {height} x {width}{colour}, {dataset.X.dtype}, "
-        f"order {dataset.order}",
-        file=sys.stderr,
-    )
+    shape = f"{dataset.X.shape[1]} images of {height} x {width}{colour}"
+    if dataset.grid is not None:
+        shape = f"{dataset.X.shape[1]} spectra of {dataset.X.shape[0]} bands, the pixels of {height} x {width}"
+    print(f"{dataset.name}: {shape}, {dataset.X.dtype}, order {dataset.order}", file=sys.stderr)
     for note in dataset.notes:
         print(f"{dataset.name}: {note}", file=sys.stderr)
     return dataset
@@ -292,6 +310,7 @@ def _choices(args: argparse.Namespace) -> dict[str, Any]:
         "samples": args.samples,
         "storage": args.storage,
         "steps": args.step or (),
+        "axes": args.axis or (),
         "dtype": args.dtype,
     }
 

@@ -23,6 +23,7 @@ from gsp_studio.core.diagnosis import cautions_of
 from gsp_studio.core.edits import kind_of
 from gsp_studio.core.nmf import Edit, Params
 from gsp_studio.io.atomic import ExportError
+from gsp_studio.io.axes import axes_json
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.factors import read_npz
 from gsp_studio.io.paths import check_regular
@@ -140,6 +141,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
         "order": dataset.order,
         "channels": dataset.channels,
         "grid": None if dataset.grid is None else list(dataset.grid),
+        "axes": axes_json(dataset.axes),
         "dtype": dataset.X.dtype.name,
         "steps": list(dataset.steps),
         "notes": list(dataset.notes),

@@ -163,4 +163,5 @@ def _projected(X: Array, rank: int) -> Array:
     along = x.mean(axis=1) @ x
     # A sample across the mean has no place on the plane, and one nearly so a place far out that means nothing.
     usable = along > 1e-3 * np.abs(along).max()
-    return np.divide(x, along, out=np.zeros_like(x), where=usable)
+    on_plane: Array = np.divide(x, along, out=np.zeros_like(x), where=usable)
+    return on_plane

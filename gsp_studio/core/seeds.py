@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,32 @@ HOLDS = {
 }
 #: Iterations for which a seed of "first" is held.
 HELD_FIRST = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Seed:
+    """A seed with its name.
+
+    Attributes
+    ----------
+    name : str
+        Where it comes from, for people.
+    values : ndarray (m,), >= 0
+    hold : str
+        A key of `HOLDS`.
+    """
+
+    name: str
+    values: Array
+    hold: str = "free"
+
+
+def with_seeds(params: Params, seeds: Sequence[Seed]) -> Params:
+    """Parameters of a run that begins with these seeds; without any, as they are."""
+    if not seeds:
+        return params
+    columns = np.column_stack([seed.values for seed in seeds])
+    return replace(params, seed_basis=columns, seed_hold=",".join(seed.hold for seed in seeds))
 
 
 def holds_of(params: Params) -> tuple[str, ...]:

@@ -75,8 +75,8 @@ def basis_stability(
     W : ndarray (m, r)
         The basis that it is about.
     params : Params
-        Of the fit that found it. The further ones have the next seeds, no frozen basis images and seeds, and uniform factors
-        to begin with where its start is the same for every seed.
+        Of the fit that found it. The further ones have the next seeds, neither frozen basis images nor given ones, and
+        uniform factors to begin with where its start is the same for every seed.
     backend : str or Backend
     seeds : int
         How many further fits, >= 1.

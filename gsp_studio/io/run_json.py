@@ -106,7 +106,8 @@ def describe(dataset: Dataset, run: ExportedRun, files: Sequence[str]) -> dict[s
         "versions": versions,
         "files": list(files),
     }
-    return content | ({"remarks": dict(run.remarks)} if run.remarks else {})
+    beside = {"remarks": dict(run.remarks), "truth": dict(run.truth)}
+    return content | {name: told for name, told in beside.items() if told}
 
 
 def summary_of(content: dict[str, Any]) -> dict[str, Any]:

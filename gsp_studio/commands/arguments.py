@@ -7,12 +7,14 @@ import math
 import sys
 import threading
 from collections.abc import Collection
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gsp_studio.core.params import Parameter, Params
+    from gsp_studio.core.truth import Truth
     from gsp_studio.io.axes import Axis
     from gsp_studio.io.dataset import Dataset
 
@@ -179,6 +181,53 @@ def _type_of(parameter: Parameter) -> type:
     return int if parameter.range.is_whole else float
 
 
+def add_seeds(parser: argparse.ArgumentParser) -> None:
+    from gsp_studio.core.params import PARAMETERS, flag_of
+    from gsp_studio.io.seed_sources import FORMS
+
+    hold = PARAMETERS["seed_hold"]
+    told = f"{PARAMETERS['seed_basis'].help}, given several times for several: {FORMS}"
+    parser.add_argument(flag_of("seed_basis"), action="append", default=[], metavar="SEED", help=told)
+    parser.add_argument(flag_of("seed_hold"), default="free", metavar=hold.metavar, help=hold.help)
+
+
+def seeded(params: Params, args: argparse.Namespace, dataset: Dataset) -> Params:
+    """Parameters with the seeds of `add_seeds`, which need the data."""
+    from gsp_studio.core.seeds import with_seeds
+    from gsp_studio.io.seed_sources import read_seeds
+
+    if not args.seed_basis:
+        return params
+    seeds = read_seeds(args.seed_basis, dataset, params.rank, params.seed)
+    print(f"{dataset.name}: seeds: {', '.join(seed.name for seed in seeds)}", file=sys.stderr)
+    return replace(with_seeds(params, seeds), seed_hold=args.seed_hold)
+
+
+def add_truth(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--truth",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a reference to compare with: FILE, FILE:NAME or :NAME of an array of spectra, abundances or labels; ':' "
+        "for M and A in the data's own file, labels for the labels of the data",
+    )
+
+
+def truth_of(args: argparse.Namespace, dataset: Dataset) -> Truth | None:
+    """The reference of `add_truth`; None where none was asked for."""
+    from gsp_studio.io.dataset import DatasetError
+    from gsp_studio.io.references import Sizes
+    from gsp_studio.io.truth_file import read_truth, truth_of_labels
+
+    if args.truth == ["labels"]:
+        truth = truth_of_labels(dataset)
+        if truth is None:
+            raise DatasetError(f"{dataset.name} has no labels, or too many different ones, to compare with")
+        return truth
+    return read_truth(args.truth, Sizes.of(dataset)) if args.truth else None
+
+
 def add_mask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask", metavar="FILE", help="not 0 where a pixel (in a .npy like X: an entry) is missing")
 
@@ -316,10 +365,10 @@ def _choices(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def params_of(args: argparse.Namespace, **others: Any) -> Params:
-    """Parameters of the flags of `add_parameters`, and of `others`; weights, which need the data, are left out."""
-    from gsp_studio.core.params import PARAMETERS, Params
+    """Parameters of the flags of `add_parameters`, and of `others`, without weights and seeds, which need the data."""
+    from gsp_studio.core.params import NO_ARRAYS, PARAMETERS, Params
 
-    values = {name: value for name, value in vars(args).items() if name in PARAMETERS and name != "weights"}
+    values = {name: value for name, value in vars(args).items() if name in PARAMETERS and name not in NO_ARRAYS}
     for name, value in values.items():
         bare = PARAMETERS[name].bare
         if bare is not None and value is _BARE:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gsp_studio.arrays import Array
-from gsp_studio.core.params import Params
+from gsp_studio.core.params import NO_ARRAYS, Params
 from gsp_studio.io.annotations import Annotations
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class RunSettings:
     Attributes
     ----------
     params : Params
-        Without weights, which are painted apart, with nothing frozen, and with a start that has a name.
+        Without weights, which are painted apart, without seeds, with nothing frozen, and with a start that has a name.
     backend : str
     """
 
@@ -49,7 +49,7 @@ class RunSettings:
     def of_run(cls, params: Params, backend: str) -> RunSettings:
         """Return the settings that a run with these parameters was started with."""
         init = params.init if isinstance(params.init, str) else Params.init
-        return cls(replace(params, init=init, weights=None, frozen=()), backend)
+        return cls(replace(params, init=init, **NO_ARRAYS), backend)
 
     def with_params(self, **changes: Any) -> RunSettings:
         """Return a copy with these parameters changed."""
@@ -58,7 +58,7 @@ class RunSettings:
     def as_json(self) -> dict[str, Any]:
         """Return plain values for files, all on one level."""
         values = {**vars(self.params), "backend": self.backend}
-        return {name: value for name, value in values.items() if name not in ("weights", "frozen")}
+        return {name: value for name, value in values.items() if name not in NO_ARRAYS}
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ numba, SciPy and the solvers take a quarter of a second to import and longer to 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -24,6 +25,7 @@ from gsp_studio.core.initialization import STARTS
 from gsp_studio.core.matching import match_bases
 from gsp_studio.core.metrics import self_product
 from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, check_params, factorize
+from gsp_studio.core.seeds import Seed, with_seeds
 from gsp_studio.core.sparsity import hoyer_sparsity
 from gsp_studio.core.stopping import Stop
 from gsp_studio.engine.run import Outcome, Record, RunSpec
@@ -81,10 +83,17 @@ def known() -> Capabilities:
     return Capabilities(methods, words, dict(STARTS), weighted, tuple(offered), memory)
 
 
-def new_run(dataset: Dataset, choice: RunSettings, weights: Array | None = None, scheduler: str = "") -> Runner:
+def new_run(
+    dataset: Dataset,
+    choice: RunSettings,
+    weights: Array | None = None,
+    scheduler: str = "",
+    seeds: Sequence[Seed] = (),
+) -> Runner:
     """A run of what the panels say, on a cluster where one is named; ValueError when the data cannot have it."""
     X = dataset.X
     params = replace(choice.params, weights=weights_in_force(choice.params.method, weights, len(X)))
+    params = with_seeds(params, seeds)
     check_params(params, *X.shape)
     spec = RunSpec(X, params, choice.backend, solver_threads(), fingerprint=dataset.fingerprint, scheduler=scheduler)
     return Runner(spec)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -10,6 +11,7 @@ from gsp_studio.gui.state import Phase
 from gsp_studio.gui.texts import about_run, error_texts
 
 if TYPE_CHECKING:
+    from gsp_studio.core.seeds import Seed
     from gsp_studio.engine.run import Outcome
     from gsp_studio.engine.runner import Runner
     from gsp_studio.gui.session.course import Course
@@ -44,13 +46,13 @@ class RunControl(QObject):
 
     # The run that is going
 
-    def run(self, dataset: Dataset) -> None:
-        """Start a run of what is set."""
+    def run(self, dataset: Dataset, seeds: Sequence[Seed] = ()) -> None:
+        """Start a run of what is set, with these seeds."""
         from gsp_studio.gui.jobs.compute import new_run
 
         settings = self._settings
         try:
-            runner = new_run(dataset, settings.choice, settings.weights, settings.scheduler)
+            runner = new_run(dataset, settings.choice, settings.weights, settings.scheduler, seeds)
         except ValueError as error:
             self.failed.emit(*error_texts(error))
         else:

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gsp_studio.commands import arguments, compare, fit, info, path, prune, rank, reproduce, sweep
+from gsp_studio.commands import apply, arguments, compare, fit, info, path, prune, rank, reproduce, sweep
 from gsp_studio.commands.exit_codes import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, MISTAKE, is_about_input
 from gsp_studio.io.error_text import describe_error
 
@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "rank": (rank.add_arguments, "cross-validate ranks, see how stable their parts are, and suggest one"),
     "sweep": (sweep.add_arguments, "do the runs of all ranks with all sparsities and seeds; finished ones are kept"),
     "path": (path.add_arguments, "solve at many sparsities, each from its neighbours: error curve, montages, factors"),
+    "apply": (apply.add_arguments, "find the coefficients of other images in the basis of an exported run"),
     "reproduce": (reproduce.add_arguments, "make a figure of the paper: its runs, the drawing and the numbers"),
     "prune": (prune.add_arguments, "project the weights of a trained network and write it once more"),
     "info": (info.add_arguments, "print versions, backends and where the caches lie"),

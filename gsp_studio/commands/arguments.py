@@ -6,7 +6,7 @@ import argparse
 import math
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -329,10 +329,12 @@ def prepare_cluster(args: argparse.Namespace) -> None:
         args.storage = "disk"
 
 
-def load(args: argparse.Namespace) -> Dataset:
+def load(args: argparse.Namespace, usual: Mapping[str, Any] | None = None) -> Dataset:
+    """Load the data that the arguments name; where they choose nothing, as `usual` says."""
     from gsp_studio.io.readers import load_dataset
 
-    dataset = load_dataset(args.path, **_choices(args))
+    chosen = {name: value for name, value in _choices(args).items() if value not in (None, ())}
+    dataset = load_dataset(args.path, **{**(usual or {}), **chosen})
     height, width = dataset.grid or dataset.image_shape
     colour = " in colour" if dataset.channels == 3 else ""
     shape = f"{dataset.X.shape[1]} images of {height} x {width}{colour}"

@@ -51,6 +51,8 @@ class Method:
         Whether its update takes a share of the price, and its runs begin with `trials`.
     extrapolates : "" | "coefficients" | "both"
         The factors that go ahead along their last step, see `momentum`.
+    loss : str
+        A key of `LOSSES`.
     """
 
     label: str
@@ -63,6 +65,24 @@ class Method:
     gradient_coefficients: bool = False
     has_price: bool = False
     extrapolates: str = ""
+    loss: str = "squares"
+
+    @property
+    def is_least_squares(self) -> bool:
+        """Whether its error is a relative residual; its iterations are those of `iteration` then."""
+        return self.loss == "squares"
+
+    @property
+    def error_name(self) -> str:
+        """What its error is called, a fraction of what `LOSSES` says."""
+        return "error" if self.is_least_squares else "KL divergence"
+
+
+#: Losses that a method can minimise: the words for its error, a fraction.
+LOSSES = {
+    "squares": "||X - W H|| / ||X||",
+    "kl": "Kullback-Leibler divergence / sum of X",
+}
 
 
 def _ahals(size: float = 1.0) -> UpdateBasis:
@@ -171,6 +191,10 @@ def new_sparse_coefficients(method: Method) -> UpdateBasis:
     return update_coefficients
 
 
+def _multiplicative(size: float = 1.0) -> UpdateBasis:
+    raise NotImplementedError("these are made by core.divergence_iteration")
+
+
 _AVERAGE = "average sparsity of the basis, that of each image is free"
 
 METHODS: dict[str, Method] = {
@@ -220,5 +244,20 @@ METHODS: dict[str, Method] = {
         shares_budget=True,
         has_price=True,
         extrapolates="coefficients",
+    ),
+    "kl": Method(
+        "KL",
+        "no constraint: Kullback-Leibler loss, for counts, by multiplicative updates",
+        False,
+        _multiplicative,
+        loss="kl",
+    ),
+    "gspkl": Method(
+        "GSP-KL",
+        "average sparsity under the Kullback-Leibler loss, for counts",
+        True,
+        _multiplicative,
+        shares_budget=True,
+        loss="kl",
     ),
 }

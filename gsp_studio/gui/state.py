@@ -141,6 +141,8 @@ class UnprojectedBasis:
         Weights of `sparsity` and the projections.
     backend : str
         Where a large one is projected: "cpu", or the device that its run was computed on.
+    method : str
+        The method that solves at the slider's targets; "" for GSP-HALS, the best of those with its loss.
     """
 
     W: Array
@@ -152,6 +154,12 @@ class UnprojectedBasis:
     sparsity_h: float = 0.0
     weights: Array | None = None
     backend: str = "cpu"
+    method: str = ""
+
+    @property
+    def solver(self) -> str:
+        """The method that solves at the slider's targets."""
+        return self.method or ("gsphals" if self.weights is None else "wgsphals")
 
     def reaches(self, s: float) -> bool:
         """Whether projecting it can bring it to the target s: it can only become sparser."""
@@ -213,6 +221,11 @@ class DisplayedBasis:
     sparsity_h: float = math.nan
     target_h: float = math.nan
     gram: GramError | None = None
+
+    @property
+    def error_name(self) -> str:
+        """What its error is, "error" for the relative residual of least squares."""
+        return "error" if self.gram is None or self.gram.measure is None else "KL divergence"
 
     @property
     def has_coefficients(self) -> bool:

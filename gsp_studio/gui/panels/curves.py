@@ -14,7 +14,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
 
-from gsp_studio.gui.state import Comparison, Phase, RunEntry, RunEvent, RunSettings
+from gsp_studio.gui.state import Comparison, DisplayedBasis, Phase, RunEntry, RunEvent, RunSettings
 from gsp_studio.gui.theme import Themed, current_theme
 from gsp_studio.gui.widgets.controls import label
 from gsp_studio.gui.widgets.curve_overlay import CurveOverlay, course_of
@@ -129,6 +129,7 @@ class CurvesPanel(Themed, QWidget):
         """Show the state of a session, and change it as the user asks."""
         self.branchRequested.connect(window.branch_at)
         session.phaseChanged.connect(self.set_phase)
+        session.display.shownChanged.connect(self.set_shown)
         session.datasetChanged.connect(self.set_dataset)
         session.settings.choiceChanged.connect(self.set_choice)
         session.course.originChanged.connect(self.set_origin)
@@ -158,6 +159,11 @@ class CurvesPanel(Themed, QWidget):
     def set_choice(self, choice: RunSettings) -> None:
         """The axis of iterations ends where a run of this choice does, while that is going."""
         self._last = max(1, choice.params.max_iter)
+
+    def set_shown(self, shown: DisplayedBasis | None) -> None:
+        """Name the error of what is shown."""
+        if shown is not None:
+            self._error_plot.getPlotItem().setLabel("left", f"{shown.error_name}, %")
 
     def set_records(self, records: Sequence[Record]) -> None:
         """Show these and no others."""

@@ -110,12 +110,12 @@ def _coefficients(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Wri
             table.writerow(["image", *labels, *(f"basis_{k + 1}" for k in range(len(H)))])
             for j, name in enumerate(dataset.names):
                 label = [] if dataset.labels is None else [dataset.labels[j]]
-                table.writerow([_plain(name), *map(_plain, label), *map(repr, H[:, j].tolist())])
+                table.writerow([plain_text(name), *map(plain_text, label), *map(repr, H[:, j].tolist())])
 
     return {"coefficients.csv": write}
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """A text that no spreadsheet takes for a formula: some look for one behind spaces, tabs and line ends."""
     return f"'{text}" if _FORMULA.match(text) else text
 
@@ -187,7 +187,9 @@ def _residuals(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writer
         with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             table = csv.writer(file)
             table.writerow(["image", "error"])
-            table.writerows([_plain(name), repr(float(e))] for name, e in zip(dataset.names, found.images, strict=True))
+            table.writerows(
+                [plain_text(name), repr(float(e))] for name, e in zip(dataset.names, found.images, strict=True)
+            )
 
     return {
         "residual_map.png": lambda path: Image.fromarray(

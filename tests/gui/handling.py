@@ -11,7 +11,7 @@ import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMessageBox, QTableView
+from PySide6.QtWidgets import QApplication, QMessageBox, QTableView, QWidget
 
 from gsp_studio.gui.session.session import Session
 from gsp_studio.gui.state import RunSettings
@@ -71,6 +71,12 @@ def press_when_asked(text: str) -> list[str]:
 
     QTimer.singleShot(5, look)
     return said
+
+
+def press_key(window: QWidget, key: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    """Press a key where the focus is, and let it take effect."""
+    QTest.keyClick(window.focusWidget() or window, key, modifiers)
+    settle()
 
 
 def change_theme() -> None:

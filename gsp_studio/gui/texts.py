@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -202,6 +202,28 @@ def about_stability(entry: RunEntry) -> str:
         f"{entry.name}: {count or 'none'} of {of} unstable {over_seeds(found.seeds)}{which}; "
         f"mean similarity {found.similarity.mean():.3f} above chance."
     )
+
+
+def basis_images(bases: Iterable[int]) -> str:
+    """Numbers of basis images, "basis 3, 5"; of many only how many they are."""
+    numbers = sorted(bases)
+    if len(numbers) > _FEW:
+        return f"{len(numbers)} basis images"
+    return f"basis {', '.join(str(k + 1) for k in numbers)}"
+
+
+def remark_words(before: RunEntry, after: RunEntry) -> str:
+    """Say what was changed beside a run, as a step of undo: "accept basis 3 of Run 2"."""
+    was, now, name = before.remarks, after.remarks, after.name
+    for verb, bases in (("accept", now.accepted - was.accepted), ("reject", now.rejected - was.rejected)):
+        if bases:
+            return f"{verb} {basis_images(bases)} of {name}"
+    withdrawn = (was.accepted - now.accepted) | (was.rejected - now.rejected)
+    if withdrawn:
+        return f"take back the verdict on {basis_images(withdrawn)} of {name}"
+    if was.name != now.name:
+        return f"rename {before.name}"
+    return f"{'tags' if was.tags != now.tags else 'note'} of {name}"
 
 
 def of_entries(entry: RunEntry) -> str:

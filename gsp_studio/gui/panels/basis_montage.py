@@ -98,6 +98,7 @@ class MontagePanel(ViewPanel):
         session.display.markedChanged.connect(self.set_marked)
         session.display.viewChanged.connect(self.set_view)
         session.runs.stabilityChanged.connect(self.set_stability)
+        session.undo.stack.indexChanged.connect(self._scale_anew)
         self.basisPicked.connect(session.display.select)
         self.basesPicked.connect(session.display.mark)
         self.lockToggled.connect(session.slider.toggle_locked)
@@ -127,6 +128,8 @@ class MontagePanel(ViewPanel):
         fresh = self._buffer is None or self._buffer.count != count  # another data set has its own
         if self._buffer is None or fresh:
             self._buffer, self._coarse = TileBuffer.of(dataset, count, self._bars), None
+        if shown.is_solved:
+            self._buffer.reset_levels()  # what is at rest is drawn as it is, whatever led there
         self._buffer.fill(shown.W, shown.order, self._is_column_major, self._contrast)
         if fresh:
             self.view.set_buffer(self._buffer)
@@ -271,6 +274,11 @@ class MontagePanel(ViewPanel):
         if not view.labels:
             self.view.set_labels(())
         self._draw_labels()
+
+    def _scale_anew(self, _step: int) -> None:
+        """A step was done or undone: white that tiles share is what it would be without those before it."""
+        if self._contrast is not Contrast.TILE:
+            self.reset_view(fit=False)
 
     def reset_view(self, fit: bool = True) -> None:
         """White from the images as they are now, and all tiles in view."""

@@ -131,6 +131,7 @@ class InspectorPanel(ViewPanel):
         session.analyses.errorsFound.connect(self.set_errors)
         session.analyses.fitFound.connect(self.set_fit)
         session.analyses.pictureFound.connect(self.picture.set_picture)
+        session.undo.stack.indexChanged.connect(self._scale_anew)
         self.basisPicked.connect(session.display.select)
         self.errorsRequested.connect(session.analyses.find_errors)
         self.fitRequested.connect(session.analyses.find_fit)
@@ -214,7 +215,15 @@ class InspectorPanel(ViewPanel):
         if self._fit is not None and self._fit_of[1] == self._image:
             self._draw(dataset, self._fit)
 
+    def _scale_anew(self, _step: int) -> None:
+        """A step was done or undone: colours mean what they would without those before it."""
+        self._fit_of = None, -1
+        self.plates.forget_spread()
+        self._refresh()
+
     def _take(self, shown: DisplayedBasis, fit: ImageFit) -> None:
+        if shown.is_solved:
+            self.plates.forget_spread()
         self.plates.set_spread(self._image, fit)
         self._fit, self._fit_of = fit, (shown, self._image)
 

@@ -170,7 +170,7 @@ class RunsPanel(QWidget):
         session.live.recordsAdded.connect(self._follow_records)
         self.runChosen.connect(session.control.show)
         self.remarked.connect(session.runs.remark)
-        self.deleteRequested.connect(session.runs.delete)
+        self.deleteRequested.connect(session.control.delete)
         self.continueRequested.connect(session.control.continue_run)
         session.known.connect(lambda known: self._methods.update({name: m[0] for name, m in known.methods.items()}))
         self._window = window

@@ -12,10 +12,12 @@ from PySide6.QtWidgets import QMenu, QSizePolicy, QWidget
 from gsp_studio.arrays import Array
 from gsp_studio.gui.texts import pixel_value
 from gsp_studio.gui.theme import current_theme
+from gsp_studio.gui.widgets.colour_bar import bar_image, paint_bar, with_bar
 from gsp_studio.gui.widgets.controls import label
-from gsp_studio.gui.widgets.picture import draw_fitted, enlarged, qimage_of
+from gsp_studio.gui.widgets.picture import draw_fitted, qimage_of
 
 _GAP = 20.0
+#: Room for the colours' bar.
 _BAR = 6.0
 #: Blue below zero, black at zero, orange above: told apart by all eyes, and zero is black as everywhere on the canvas.
 _SIGNED = (
@@ -106,7 +108,7 @@ class Plates(QWidget):
     def set_plates(self, plates: tuple[Plate, ...]) -> None:
         """Show these; none to show nothing."""
         self._images = [colour_image(plate.image, plate.table, plate.low, plate.high) for plate in plates]
-        self._bars = [colour_image(np.arange(len(p.table))[None, :], p.table, 0, len(p.table) - 1) for p in plates]
+        self._bars = [bar_image(plate.table) for plate in plates]
         self._plates = plates
         self.setAccessibleDescription(", ".join(plate.title for plate in plates))
         self._tell_pixel()
@@ -164,8 +166,9 @@ class Plates(QWidget):
         if under:
             menu = QMenu(self)
             menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            copy = menu.addAction(f"Copy the picture: {self._plates[under[0]].title}".replace("&", "&&"))
-            picture = enlarged(self._images[under[0]])
+            plate = self._plates[under[0]]
+            copy = menu.addAction(f"Copy the picture: {plate.title}".replace("&", "&&"))
+            picture = with_bar(self._images[under[0]], plate.table, plate.ends)
             copy.triggered.connect(lambda: QGuiApplication.clipboard().setImage(picture))
             menu.popup(event.globalPos())
 
@@ -198,23 +201,8 @@ class Plates(QWidget):
             painter.setPen(QColor(theme.plot_text))
             title = painter.fontMetrics().elidedText(plate.title, Qt.TextElideMode.ElideRight, int(width))
             painter.drawText(head, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, title)
-            self._paint_bar(painter, k, QRectF(head.left(), place.bottom() + 4, width, line))
-
-    def _paint_bar(self, painter: QPainter, k: int, box: QRectF) -> None:
-        """The colours between the values at their ends, on one line."""
-        painter.setPen(QColor(current_theme().plot_muted))
-        low, high = self._plates[k].ends
-        metrics = painter.fontMetrics()
-        left, right = metrics.horizontalAdvance(low) + 8.0, metrics.horizontalAdvance(high) + 8.0
-        vertically = Qt.AlignmentFlag.AlignVCenter
-        if left + right > box.width() + 8.0:  # no room for both: the title tells what is shown
-            return
-        painter.drawText(box, vertically | Qt.AlignmentFlag.AlignLeft, low)
-        painter.drawText(box, vertically | Qt.AlignmentFlag.AlignRight, high)
-        bar = QRectF(box.left() + left, box.center().y() - _BAR / 2, box.width() - left - right, _BAR)
-        if bar.width() > 8:
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawImage(bar, self._bars[k])
+            painter.setPen(QColor(theme.plot_muted))
+            paint_bar(painter, QRectF(head.left(), place.bottom() + 4, width, line), self._bars[k], plate.ends)
 
 
 def residual_words(x: Array, made: Array, left: Array) -> str:

@@ -64,6 +64,7 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
     laidOut = Signal()  # the tiles stand in other columns
 
     _is_filling = False  # pyqtgraph resizes while it constructs
+    _leader: TileView | None = None  # whose columns and zoom this one follows
 
     def __init__(self, parent: QWidget | None = None, *, is_filling: bool = False) -> None:
         """`is_filling`: choose the columns that make tiles as large as there is room for."""
@@ -157,10 +158,11 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
     def _fill_room(self) -> bool:
         """Lay the tiles out as large as there is room for; whether they stand in other columns then."""
         buffer, room = self._buffer, self.viewport().size()
-        if buffer is None or not self._is_filling or not self._is_fitted:
+        if buffer is None or not self._is_filling or not (self._is_fitted or self._leader is not None):
             return False
         size = (room.width() - 2 * _MARGIN, room.height() - 2 * _MARGIN)
-        columns = best_columns(buffer.count, buffer.pitch, buffer.gap, size)
+        leading = None if self._leader is None else self._leader._buffer
+        columns = leading.columns if leading is not None else best_columns(buffer.count, buffer.pitch, buffer.gap, size)
         if columns == buffer.columns:
             return False
         buffer.lay_out(columns)
@@ -221,7 +223,9 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
 
     def fit(self) -> None:
         """Show all tiles."""
-        if self._buffer is None:
+        if self._leader is not None:
+            self._leader.fit()
+        if self._buffer is None or self._leader is not None:
             return
         self._is_fitted = True
         if self._fill_room():
@@ -236,14 +240,20 @@ class TileView(Themed, pg.GraphicsView):  # type: ignore[misc]
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Show all tiles in the new room, unless a part of them was zoomed."""
         super().resizeEvent(event)
-        if self._is_filling and self._is_fitted:
+        if self._is_filling and self._is_fitted and self._leader is None and not self.closed:
             self.fit()
 
     def link_zoom(self, other: TileView) -> None:
-        """Show the same part as another view, from now on, whichever is zoomed; both keep near-square grids."""
-        self._is_filling = other._is_filling = False
+        """Show the same part as another view of as many tiles, in its columns, from now on, whichever is zoomed."""
+        self._leader = other
         self._box.setXLink(other._box)
         self._box.setYLink(other._box)
+        self._box.sigRangeChangedManually.connect(other._leave_fit)
+        other.laidOut.connect(self._follow_columns)
+
+    def _follow_columns(self) -> None:
+        if self._fill_room():
+            self._place_all()
 
     def _place(self, item: QGraphicsRectItem, tile: int) -> None:
         if self._buffer is None or not 0 <= tile < self._buffer.count:

@@ -208,7 +208,7 @@ def test_every_picture_has_its_name_and_the_values_of_its_colours(panel: Compare
     found = compare_runs(first, second)
     panel.set_comparison(found)
     bars = [column.view.bar for column in panel.columns]
-    assert [(bar.title, bar.ends) for bar in bars] == [("Run 1", ("0", "maximum")), ("Run 2", ("0", "maximum"))]
+    assert [(bar.title, bar.ends) for bar in bars] == [("Run 1", ("0", "max")), ("Run 2", ("0", "max"))]
     QTest.mouseClick(panel.mode.buttons[2], LEFT)
     assert [bar.title for bar in bars] == ["Run 1", "Run 2 − Run 1"]
     view = panel.tiles[1]
@@ -262,11 +262,15 @@ def test_the_basis_on_the_screen_is_compared_too(panel: ComparePanel) -> None:
     panel._screen_timer.timeout.emit()
     assert heard["compareRequested"][-1][1].label.startswith("s = 0.800")
     assert "s = 0.800" in chooser.currentText()
-    second = entry(2, 5)
+    panel.set_runs([run], 0)
+    panel.set_shown(further)
+    assert asked(heard)[-1] == (1, ON_SCREEN), "projected from the run that is chosen in the list"
+    second = fakes.run_entry(2, DATA, seed=9)
     panel.set_runs([run, second], -1)
     chooser.setCurrentIndex(2)
     chooser.activated.emit(2)
     panel.set_runs([run, second], 1)
+    panel.set_shown(second.shown)
     assert asked(heard)[-1] == (1, 2), "what was on the screen is a run now"
     assert chooser.findData(ON_SCREEN) < 0
 

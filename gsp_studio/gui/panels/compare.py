@@ -9,7 +9,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
-from gsp_studio.gui.compared_basis import ON_SCREEN, ComparedBasis, Comparison
+from gsp_studio.gui.compared_basis import ON_SCREEN, ComparedBasis, Comparison, is_result
 from gsp_studio.gui.state import DisplayedBasis, RunEntry, View
 from gsp_studio.gui.widgets.basis_tiles import BasisTiles
 from gsp_studio.gui.widgets.compare_column import CellView, CompareColumn
@@ -209,7 +209,8 @@ class ComparePanel(QWidget):
 
     @property
     def _has_screen(self) -> bool:
-        return self._shown is not None and self._index < 0 and bool(self._runs)
+        shown, run = self._shown, self._runs[self._index] if self._index >= 0 else None
+        return shown is not None and bool(self._runs) and (run is None or not is_result(shown, run))
 
     def _screen(self) -> tuple[ComparedBasis, ...]:
         if self._shown is None or not self._has_screen:
@@ -226,7 +227,9 @@ class ComparePanel(QWidget):
                 self._ask()
 
     def _offer(self) -> None:
-        keys, on_screen = self._keys(), self._runs[self._index].number if self._index >= 0 else ON_SCREEN
+        listed = [self._runs[self._index].number] if self._index >= 0 else []
+        on_screen = ON_SCREEN if self._has_screen or not listed else listed[0]
+        keys = self._keys()
         self._offers = (*map(ComparedBasis.of_run, self._runs), *self._screen())
         count = len(self._offers)
         for column in self.columns[max(_FEWEST, count) :]:
@@ -234,19 +237,18 @@ class ComparePanel(QWidget):
         # The basis that was on the screen may be a run now, one of those that are compared.
         keys = tuple(on_screen if key == ON_SCREEN else key for key in keys)
         if not self._is_chosen or len(set(keys)) < len(keys):
-            keys = self._proposed(len(self.columns), on_screen)
+            keys = self._proposed(len(self.columns), [on_screen, *listed])
         for place, column in enumerate(self.columns):
             column.set_offers(self._offers, keys[place] if place < len(keys) else -1)
         self._offer_more()
         self._stack.setCurrentIndex(1 if count >= _FEWEST else 0)
         self._ask()
 
-    def _proposed(self, count: int, on_screen: int) -> tuple[int, ...]:
-        """What is on the screen and the newest others, in the order of the list."""
+    def _proposed(self, count: int, first: Sequence[int]) -> tuple[int, ...]:
+        """What is on the screen, the run that it comes from and the newest others, in the order of the list."""
         keys = [one.key for one in self._offers]
-        newest = [key for key in reversed(keys) if key != on_screen]
-        chosen = [*(key for key in keys if key == on_screen), *newest][:count]
-        return tuple(sorted(chosen, key=keys.index))
+        wanted = dict.fromkeys([*(key for key in first if key in keys), *reversed(keys)])
+        return tuple(sorted(list(wanted)[:count], key=keys.index))
 
     def set_remarks(self, entry: RunEntry) -> None:
         """A run may have another name."""

@@ -62,8 +62,6 @@ class ColourBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.title, self.ends, self._bar = "", ("", ""), QImage()
-        self.setObjectName("canvasLine")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def set_bar(self, title: str, table: Array, ends: tuple[str, str], tip: str = "") -> None:
@@ -80,11 +78,11 @@ class ColourBar(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the title, as far as there is room, and the bar."""
-        super().paintEvent(event)
-        if self._bar.isNull():
-            return
         theme, metrics = current_theme(), self.fontMetrics()
         painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(theme.canvas))
+        if self._bar.isNull():
+            return
         box = QRectF(self.rect()).adjusted(12, 0, -12, 0)
         values = sum(metrics.horizontalAdvance(end) for end in self.ends) + 2 * _GAP
         title = metrics.horizontalAdvance(self.title) + 2 * _GAP

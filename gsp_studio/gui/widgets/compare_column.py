@@ -72,7 +72,7 @@ class CompareColumn(QWidget):
         self.chooser = ComboBox()
         self.chooser.setAccessibleName(name)
         self.chooser.setSizeAdjustPolicy(ComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.chooser.setMinimumContentsLength(12)
+        self.chooser.setMinimumContentsLength(6)
         self.chooser.activated.connect(lambda _: self.chosen.emit())
         self.chooser.currentTextChanged.connect(lambda text: self.chooser.setToolTip(f"{name}, compared: {text}"))
         self.remove = Button("×")
@@ -90,7 +90,7 @@ class CompareColumn(QWidget):
         line.addWidget(self.chooser, 1)
         line.addWidget(self.remove)
         box = QVBoxLayout(self)
-        box.setContentsMargins(12, 0, 12, 6)
+        box.setContentsMargins(12, 0, 8, 6)
         box.setSpacing(2)
         box.addLayout(line)
         for words in self.words:

@@ -32,7 +32,7 @@ class Cells:
     def ends(self, cell: int = -1) -> tuple[str, str]:
         """Return the values of black and white, or of both ends of the signed colours: of a cell, or of all."""
         tops = self.white if cell < 0 else self.white[cell : cell + 1]
-        top = f"{tops[0]:.3g}" if len(tops) and (tops == tops[0]).all() else "maximum"
+        top = f"{tops[0]:.3g}" if len(tops) and (tops == tops[0]).all() else "max"
         return (f"−{top}", f"+{top}") if self.is_signed else ("0", top)
 
 

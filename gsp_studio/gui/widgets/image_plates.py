@@ -148,7 +148,7 @@ class Plates(QWidget):
         scale = min(free[0] / width, free[1] / height)
         w, h = width * scale, height * scale
         # The titles need some room even above images that are narrow.
-        pitch = min(max(w, 8.0 * line), free[0]) + _GAP
+        pitch = min(max(w, self._least()), free[0]) + _GAP
         x = (self.width() - count * pitch + _GAP) / 2 + plate * pitch + (pitch - _GAP - w) / 2
         return QRectF(x, line + (free[1] - h) / 2, w, h)
 
@@ -156,6 +156,16 @@ class Plates(QWidget):
         """Width that there is for a plate, between those beside it."""
         count = len(self._images)
         return max(1.0, self.width() - _GAP * (count + 1)) / count
+
+    def _least(self) -> float:
+        """Width that titles need, however narrow the images are."""
+        titles = [self.fontMetrics().horizontalAdvance(plate.title) + 4.0 for plate in self._plates]
+        return max(8.0 * self._line(), *titles)
+
+    def shown_title(self, plate: int) -> str:
+        """Return the title of a plate, shortened to its room."""
+        width = max(self.place_of(plate).width(), min(self._least(), self._room()))
+        return self.fontMetrics().elidedText(self._plates[plate].title, Qt.TextElideMode.ElideRight, int(width))
 
     def _line(self) -> float:
         return self.fontMetrics().height() + 6.0
@@ -196,11 +206,11 @@ class Plates(QWidget):
             place = draw_fitted(painter, self.place_of(k), self._images[k])
             painter.setPen(QPen(QColor(theme.plot_muted), 1))
             painter.drawRect(place.adjusted(-1, -1, 0, 0))
-            width = max(place.width(), min(8.0 * line, self._room()))
+            width = max(place.width(), min(self._least(), self._room()))
             head = QRectF(place.center().x() - width / 2, place.top() - line, width, line - 4)
             painter.setPen(QColor(theme.plot_text))
-            title = painter.fontMetrics().elidedText(plate.title, Qt.TextElideMode.ElideRight, int(width))
-            painter.drawText(head, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, title)
+            above = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom
+            painter.drawText(head, above, self.shown_title(k))
             painter.setPen(QColor(theme.plot_muted))
             paint_bar(painter, QRectF(head.left(), place.bottom() + 4, width, line), self._bars[k], plate.ends)
 

@@ -149,10 +149,11 @@ def export_run(
             writers[COEFFICIENTS[apart]] = lambda path: WRITERS[apart](path, H)
     if options.history:
         writers["history.csv"] = lambda path: _write_history(path, run.result)
+    style = FigureStyle(options.scale, options.zoom, options.order, options.palette, check)
     for name in options.extras:
         if name not in EXTRAS:
             raise ExportError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')
-        writers |= EXTRAS[name].make(dataset, run, FigureStyle(options.scale, options.zoom, check))
+        writers |= EXTRAS[name].make(dataset, run, style)
     arrays = arrays_of(run)
     if arrays:
         writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]

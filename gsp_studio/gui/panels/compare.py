@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from gsp_studio.gui.compared_basis import ON_SCREEN, ComparedBasis, Comparison, is_result
 from gsp_studio.gui.state import DisplayedBasis, RunEntry, View
@@ -93,7 +93,7 @@ class ComparePanel(QWidget):
         self._heads.setSpacing(2)
         side_by_side = QWidget()
         side_by_side.setLayout(self._views)
-        self._pages = QStackedLayout()
+        self._pages = QStackedWidget()
         self._pages.addWidget(side_by_side)
         self._pages.addWidget(self.turning)
         full = QWidget()
@@ -102,7 +102,7 @@ class ComparePanel(QWidget):
         box.setSpacing(0)
         box.addLayout(top)
         box.addLayout(self._heads)
-        box.addLayout(self._pages, 1)
+        box.addWidget(self._pages, 1)
         self._stack = QStackedLayout(self)
         self._stack.setContentsMargins(0, 0, 0, 0)
         self._stack.addWidget(self.empty)
@@ -154,6 +154,7 @@ class ComparePanel(QWidget):
 
     def _drop(self, column: CompareColumn) -> None:
         self.columns.remove(column)
+        column.view.tiles.unlink_zoom()
         for widget in (column, column.view):
             widget.hide()
             widget.setParent(None)

@@ -86,10 +86,14 @@ class BasisTiles(TileView):
     def _set_signed(self, on: bool) -> None:
         self._is_signed = on
         if on:
-            self._table = np.vstack([signed_table(), np.array([GAP_COLOUR], np.uint8)])
-            self._colour()
+            self.set_colours(np.vstack([signed_table(), np.array([GAP_COLOUR], np.uint8)]))
         else:
             super().set_colour_map(self._colours)
+
+    def set_colours(self, table: Array) -> None:
+        """Colours of the values of grey tiles."""
+        self._table = table
+        super().set_colours(table)
 
     def _draw(self) -> None:
         if self._basis is None or self._dataset is None or self._is_drawn or not self.isVisible():

@@ -62,12 +62,17 @@ class ColourBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.title, self.ends, self._bar = "", ("", ""), QImage()
+        self._table: Array | None = None
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def set_bar(self, title: str, table: Array, ends: tuple[str, str], tip: str = "") -> None:
         """Show the colours of a table (k, 3), uint8, between two values."""
-        self.title, self.ends, self._bar = title, ends, bar_image(table)
-        words = f"{title}: colours from {ends[0]} to {ends[1]}"
+        if (title, ends) == (self.title, self.ends) and table is self._table:
+            return
+        if table is not self._table:
+            self._table, self._bar = table, bar_image(table)
+        self.title, self.ends = title, ends
+        words = f"{f'{title}: c' if title else 'C'}olours from {ends[0]} to {ends[1]}"
         self.setAccessibleName(words)
         self.setToolTip(plain(f"{words}\n{tip}" if tip else words))
         self.update()
@@ -85,8 +90,9 @@ class ColourBar(QWidget):
             return
         box = QRectF(self.rect()).adjusted(12, 0, -12, 0)
         values = sum(metrics.horizontalAdvance(end) for end in self.ends) + 2 * _GAP
-        title = metrics.horizontalAdvance(self.title) + 2 * _GAP
+        title = metrics.horizontalAdvance(self.title) + 2 * _GAP if self.title else 0.0
         width = min(_WIDEST, max(values + 5 * _GAP, box.width() - title))
+        width = min(width, box.width())
         room = max(0.0, box.width() - width - 2 * _GAP)
         painter.setPen(QColor(theme.canvas_text))
         text = metrics.elidedText(self.title, Qt.TextElideMode.ElideRight, int(room))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gsp_studio.io.dataset import Dataset
 
 _OPEN = "Open your images to see what they are made of"
-_OPEN_HINT = "or drop a folder, .npy, .npz or .mat file here"
+_OPEN_HINT = "or drop a folder or a file here"
 _OFFERS = {"folder": "Open a folder of images...", "files": "Open a file...", "sample": "Try the sample faces"}
 #: Pixels of the bar of colours, and what it tells.
 _BAR_WIDTH = 160
@@ -58,7 +58,7 @@ class MontagePanel(ViewPanel):
     lockToggled = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(_OPEN, "Press Run (Space) to take these images apart", _OPEN_HINT, _OFFERS, parent)
+        super().__init__(_OPEN, "Press Run (Space) to factorize these images", _OPEN_HINT, _OFFERS, parent)
         self.view = TileView(is_filling=True)
         self.view.about = self._about
         self.motion = TileMotion(self)

@@ -214,7 +214,7 @@ METHODS: dict[str, Method] = {
     "cpsnmf": Method(
         "cPSNMF", "every basis image at the target", True, _project(_row_projection, "rows"), _row_projection
     ),
-    "l1ahals": Method("l1 A-HALS", "an l1 penalty for each basis image chases the target", True, _l1ahals),
+    "l1ahals": Method("l1 A-HALS", "an l1 penalty for each basis image, tuned to the target", True, _l1ahals),
     "wsnmf": Method(
         "WSNMF",
         "average sparsity, with pixels weighted",
@@ -226,7 +226,7 @@ METHODS: dict[str, Method] = {
     ),
     "gsphals": Method(
         "GSP-HALS",
-        "average sparsity by one price that all basis images share: the lowest errors",
+        "average sparsity of the basis, one multiplier for all of its images: the lowest errors",
         True,
         _shared_price,
         _group_projection,
@@ -236,7 +236,7 @@ METHODS: dict[str, Method] = {
     ),
     "wgsphals": Method(
         "WGSP-HALS",
-        "one shared price, with pixels weighted",
+        "as GSP-HALS, with pixels weighted",
         True,
         _shared_price,
         _group_projection,

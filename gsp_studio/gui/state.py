@@ -305,30 +305,6 @@ class PathCurve:
     origin: str
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Two runs or more, their basis images matched with those of the first.
-
-    Attributes
-    ----------
-    runs : tuple of RunEntry
-    orders : tuple of ndarray (count,) of int
-        Which basis image of each run is in each cell, -1 where it has none: in the cells of the first those that are
-        most like its own, then those that are like none.
-    cosines : tuple of ndarray (count,)
-        How alike the image of each cell is to the first's, 0 to 1.
-    """
-
-    runs: tuple[RunEntry, ...]
-    orders: tuple[Array, ...]
-    cosines: tuple[Array, ...]
-
-    @property
-    def count(self) -> int:
-        """Cells."""
-        return len(self.orders[0])
-
-
 @dataclass(frozen=True)
 class RunEvent:
     """A change to a run after iteration `first`, or from there to `last` while the slider moved.

@@ -15,7 +15,7 @@ from gsp_studio.gui.state import DisplayedBasis
 from gsp_studio.gui.texts import percent
 from gsp_studio.gui.widgets.adaptive_split import AdaptiveSplit
 from gsp_studio.gui.widgets.controls import ElidedLabel, canvas, label, label_row
-from gsp_studio.gui.widgets.dataset_pictures import columns_of, pictures_of
+from gsp_studio.gui.widgets.dataset_pictures import columns_of, long_name, pictures_of
 from gsp_studio.gui.widgets.error_map import ErrorMap
 from gsp_studio.gui.widgets.film_strip import FilmStrip
 from gsp_studio.gui.widgets.fit_plates import FitPlates
@@ -148,6 +148,7 @@ class InspectorPanel(ViewPanel):
         self.view.offer(PICTURE, dataset.whole is not None)
         self.strip.set_images(lambda image: pictures_of(dataset, image)[0], dataset.X.shape[1])
         self.strip.set_order(np.arange(dataset.X.shape[1]), _number)
+        self.strip.about = lambda image: long_name(dataset, image)
         self.set_shown(None)
         self.set_activity("")
 

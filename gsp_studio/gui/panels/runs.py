@@ -136,6 +136,7 @@ class RunsPanel(QWidget):
         header.setSortIndicatorClearable(True)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         table.setSortingEnabled(True)
+        header.setSortIndicatorShown(False)  # the heading has it as a letter, which has a place of its own
         table.clicked.connect(self._click)
         table.activated.connect(self._activate)
         table.deletePressed.connect(lambda: self._delete(self._selected()))

@@ -14,6 +14,7 @@ from gsp_studio.gui.jobs.weighted_pair import WeightedPair
 
 if TYPE_CHECKING:
     from gsp_studio.arrays import Array
+    from gsp_studio.gui.compared_basis import ComparedBasis
     from gsp_studio.gui.state import DisplayedBasis, RunEntry, UnprojectedBasis
     from gsp_studio.io.dataset import Dataset
 
@@ -77,10 +78,10 @@ class Analyses(QObject):
         """Ask about this basis."""
         self._shown = shown
 
-    def compare(self, runs: tuple[RunEntry, ...]) -> None:
-        """Match the basis images of runs with those of the first; `comparisonReady` brings them."""
-        if runs:
-            self._comparison.submit(runs)
+    def compare(self, bases: tuple[ComparedBasis, ...]) -> None:
+        """Match the images of bases with those of the first; `comparisonReady` brings them."""
+        if bases:
+            self._comparison.submit(bases)
 
     # The basis on the screen
 

@@ -49,11 +49,6 @@ class RunList(QObject):
         """A run of the list; None where there is none."""
         return self.entries[index] if 0 <= index < len(self.entries) else None
 
-    def those(self, indices: tuple[int, ...]) -> tuple[RunEntry, ...]:
-        """Runs of the list; none where one of them is not there."""
-        found = [entry for entry in map(self.at, indices) if entry is not None]
-        return tuple(found) if len(found) == len(indices) else ()
-
     def records_of(self, number: int) -> tuple[Record, ...]:
         """The iterations of a run by its number; none of a run that is not there."""
         return next((entry.records for entry in self._all if entry.number == number), ())

@@ -50,7 +50,7 @@ class FitPlates(Plates):
             (
                 Plate("Original", original, _GREY, 0.0, white, ("0", f"{white:.3g}")),
                 Plate(title, made_image, _GREY, 0.0, white, ("0", f"{top}{white:.3g}")),
-                Plate("Original − reconstruction", left_image, _SIGNED, -spread, spread, ends),
+                Plate("Residual", left_image, _SIGNED, -spread, spread, ends),
             )
         )
 

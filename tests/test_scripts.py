@@ -56,7 +56,7 @@ def test_run_installs_once_and_passes_its_arguments_on(machine: Machine) -> None
     assert first.returncode == 0, first.stderr
     assert len(machine.calls("python3 -m venv")) == 1
     [install] = machine.calls("python -m pip")
-    assert install.endswith(f"--editable {machine.root}")
+    assert install.endswith(f"--editable {machine.root}[gui]")
     assert machine.log[-1].startswith("gsp-studio a folder --option DISPLAY=:5")
     assert not machine.calls("apt-get")
 

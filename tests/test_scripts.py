@@ -12,7 +12,14 @@ import pytest
 from stand_ins import PYTHON, SUDO, TOO_OLD, Machine, make_machine
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ["script/run", "script/test", "script/screenshots", "script/system-packages", ".ci/run"]
+SCRIPTS = [
+    "script/run",
+    "script/test",
+    "script/screenshots",
+    "script/system-packages",
+    "script/test-elsewhere",
+    ".ci/run",
+]
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripts are for a POSIX shell")
 

@@ -152,7 +152,7 @@ def add_parameters(
     from gsp_studio.core.methods import METHODS
     from gsp_studio.core.params import PARAMETERS, Params, flag_of
 
-    names = {"method": ", ".join(METHODS), "init": f"{', '.join(STARTS)}, or the folder of an exported run"}
+    names = {"method": ", ".join(METHODS.names), "init": f"{', '.join(STARTS)}, or the folder of an exported run"}
     for name, parameter in PARAMETERS.items():
         if not parameter.is_flag or name in without or (only is not None and name not in only):
             continue

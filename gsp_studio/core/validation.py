@@ -57,7 +57,8 @@ def check_steering(new: Params, old: Params, m: int, n: int) -> None:
 def check_params(params: Params, m: int, n: int) -> None:
     """Raise ValueError, in one sentence, unless the parameters make sense for an (m, n) matrix."""
     if params.method not in METHODS:
-        raise ValueError(f'method "{params.method}" is not known; accepted are {", ".join(METHODS)}')
+        unknown = f'method "{params.method}" is not known; accepted are {", ".join(METHODS)}'
+        raise ValueError(METHODS.reason(params.method) or unknown)
     has_target = METHODS[params.method].uses_sparsity
     for name, parameter in PARAMETERS.items():
         accepted, value = parameter.range, getattr(params, name)

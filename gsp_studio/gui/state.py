@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from gsp_studio.experiments.stability import BasisStability
     from gsp_studio.io.run_record import ExportedRun
 
-
 #: How far below its target an average may lie and still count as attained: the rounding of float32.
 TOLERANCE = 1e-5
 #: How much denser than a basis counts as denser: the slider rounds the basis's own sparsity down to four digits.
@@ -83,8 +82,7 @@ class Capabilities:
     Attributes
     ----------
     methods : dict of name -> (label, one line for people, whether it has a target)
-    weighted : tuple of str
-        The methods whose target is about weighted sparsities.
+    weighted : tuple of methods whose target is about weighted sparsities
     starts : dict of name -> one line for people
     backend : str
         Default backend, in words.
@@ -92,6 +90,7 @@ class Capabilities:
         Known backends; the reason is "" where it can.
     memory : () -> (free, total), optional
         Bytes of the device's memory, where that has its own.
+    unusable : dict of name -> why this method of another package cannot be used
     """
 
     methods: dict[str, tuple[str, str, bool]]
@@ -100,6 +99,7 @@ class Capabilities:
     weighted: tuple[str, ...] = ()
     backends: tuple[tuple[str, str, str], ...] = ()
     memory: Callable[[], tuple[int, int]] | None = None
+    unusable: dict[str, str] = field(default_factory=dict)
 
 
 class Phase(Enum):

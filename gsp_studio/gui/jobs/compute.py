@@ -81,7 +81,7 @@ def known() -> Capabilities:
             device = "" if problem else get_backend(name, solver_threads()).device
             offered.append((name, f"{name}, {device}", reason_of(problem)))
     memory = None if backend.remote is None else backend.remote.memory
-    return Capabilities(methods, words, dict(STARTS), weighted, tuple(offered), memory)
+    return Capabilities(methods, words, dict(STARTS), weighted, tuple(offered), memory, METHODS.problems)
 
 
 def new_run(

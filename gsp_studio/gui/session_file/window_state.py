@@ -49,7 +49,7 @@ _NUMBERS: Check = (
     "a list of whole numbers",
 )
 _PARAMS: dict[str, Check] = {
-    "method": _one_of(METHODS, f"one of {', '.join(METHODS)}"),
+    "method": _one_of(METHODS, "the name of a method"),
     "init": _one_of(STARTS, f"one of {', '.join(STARTS)}"),
     **{name: _SWITCH for name in PARAMETERS if isinstance(getattr(Params, name, None), bool)},
     **{name: _within(parameter.range) for name, parameter in PARAMETERS.items() if parameter.range is not None},

@@ -6,10 +6,10 @@ The public names load on first use, so importing the package costs nothing and n
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from gsp_studio.backends import available_backends, get_backend
     from gsp_studio.core.edits import Kill, Reseed, Split
     from gsp_studio.core.estimator import SparseNMF
@@ -115,18 +115,25 @@ __all__ = [
     "solved_path",
 ]
 
-try:
-    __version__ = version("gsp-studio")
-except PackageNotFoundError:  # a checkout on the path that was never installed
-    __version__ = "0+unknown"
-
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name == "__version__":
+        value = _version()
+    elif name in _HOME:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # takes as long to import as a third of the rest
+
+    try:
+        return version("gsp-studio")
+    except PackageNotFoundError:  # a checkout on the path that was never installed
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import fakes
 import numpy as np
 import pytest
-from handling import Listener, greys_of, painted, settle, tile_centre
+from handling import Listener, greys_of, painted, settle, tile_centre, turn_wheel
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
@@ -246,13 +246,13 @@ def test_read_out_names_the_value_of_the_picture(panel: MontagePanel, order: str
 
 def test_double_click_and_reset_show_all_tiles_again(panel: MontagePanel) -> None:
     plain = picture(panel)
-    panel.view._box.scaleBy((0.3, 0.3))
+    turn_wheel(panel.view.viewport(), 4)
     assert picture(panel) != plain
     panel.reset_view()
     assert picture(panel) == plain
-    panel.view._box.scaleBy((0.3, 0.3))
+    turn_wheel(panel.view.viewport(), 4)
     places = (QPoint(100, y) for y in range(20, panel.view.viewport().height(), 5))
-    inside = next(at for at in places if not panel._buffer.is_in_strip(panel.view._image_position(QPointF(at)).y()))
+    inside = next(at for at in places if not panel._buffer.is_in_strip(panel.view.plane_position(QPointF(at)).y()))
     QTest.mouseDClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=inside)
     QTest.mouseMove(panel.view.viewport(), QPoint(1, 1))
     panel.view.clearFocus()

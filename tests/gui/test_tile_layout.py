@@ -7,7 +7,7 @@ from collections.abc import Callable
 import fakes
 import numpy as np
 import pytest
-from handling import settle
+from handling import pixel_size, settle, turn_wheel
 from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtWidgets import QWidget
@@ -107,7 +107,7 @@ def test_montage_fills_its_panel_as_it_is_resized(show: Callable[..., QWidget], 
         seen.add(buffer.columns)
         inside = (room.width() - 8, room.height() - 8)
         assert buffer.columns == best_columns(20, buffer.pitch, buffer.gap, inside)
-        drawn = 1.0 / panel.view._box.viewPixelSize()[0]
+        drawn, _ = pixel_size(panel.view)
         assert drawn == pytest.approx(scale(buffer.columns, 20, buffer.pitch, buffer.gap, inside), rel=0.03)
     assert len(seen) > 1 or shape == (30, 1)  # twenty lines stand beside each other everywhere
 
@@ -119,8 +119,7 @@ def test_what_was_zoomed_stays_until_all_is_shown_again(show: Callable[..., QWid
     panel.set_dataset(data)
     panel.set_shown(fakes.shown(data, 20))
     before = panel._buffer.columns
-    panel.view._box.scaleBy((0.5, 0.5))
-    panel.view._box.sigRangeChangedManually.emit([True, True])  # as the wheel does
+    turn_wheel(panel.view.viewport(), 3)
     panel.resize(300, 700)
     settle()
     assert panel._buffer.columns == before

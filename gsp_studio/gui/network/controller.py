@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QSettings
 from PySide6.QtWidgets import QFileDialog, QMainWindow
 
-from gsp_studio.gui.network.accuracy_box import SOURCES
 from gsp_studio.gui.network.session import SAME_EVENT, NetworkSession
-from gsp_studio.gui.network.state import SUFFIXES
+from gsp_studio.gui.network.state import SOURCES, SUFFIXES
 
 if TYPE_CHECKING:
     from gsp_studio.gui.network.panel import NetworksPanel

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from gsp_studio.arrays import Array
 from gsp_studio.gui.state import Comparison, RunEntry, View
@@ -99,7 +99,7 @@ class ComparePanel(QWidget):
         words.addWidget(self._turn)
         turning.addWidget(line)
         turning.addWidget(self.flicker, 1)
-        self._pages = QStackedLayout()
+        self._pages = QStackedWidget()
         self._pages.addWidget(side_by_side)
         self._pages.addWidget(in_turn)
         full = QWidget()
@@ -108,7 +108,7 @@ class ComparePanel(QWidget):
         box.setSpacing(0)
         box.addLayout(top)
         box.addLayout(self._heads)
-        box.addLayout(self._pages, 1)
+        box.addWidget(self._pages, 1)
         self._stack = QStackedLayout(self)
         self._stack.setContentsMargins(0, 0, 0, 0)
         self._stack.addWidget(self.empty)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from gsp_studio.core.residuals import ImageFit, Residuals, fit_of_image
 from gsp_studio.gui.state import DisplayedBasis
@@ -86,7 +86,7 @@ class InspectorPanel(ViewPanel):
         row.addWidget(self.view)
         row.addStretch()
         row.addWidget(self.order)
-        self._pages = QStackedLayout()
+        self._pages = QStackedWidget()
         self._pages.addWidget(self._images_page())
         self._pages.addWidget(self.map)
         self._pages.addWidget(self.picture)
@@ -95,7 +95,7 @@ class InspectorPanel(ViewPanel):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
         box.addWidget(header)
-        box.addLayout(self._pages, 1)
+        box.addWidget(self._pages, 1)
         self._stack.addWidget(full)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFocusProxy(self.strip)

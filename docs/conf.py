@@ -20,13 +20,10 @@ version = release = META["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "matplotlib.sphinxext.plot_directive"]
 exclude_patterns: list[str] = []
-# A page's own names and those of Python's files: what is written between single backquotes is code.
-default_role = "code"
+# Docstrings write names between single backquotes: those that the reference has become links, others stay code.
+default_role = "py:obj"
 
 myst_heading_anchors = 4
-myst_enable_extensions = ["colon_fence"]
-# Links to files that are no pages (scripts, results) are downloads; their type is not worth a warning.
-suppress_warnings = ["myst.header"]
 
 autodoc_typehints = "none"  # docstrings have them, with shapes and units
 autodoc_member_order = "bysource"

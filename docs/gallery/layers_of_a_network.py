@@ -11,7 +11,7 @@ shapes = {"first": (300, 784), "hidden": (100, 300), "last": (10, 100)}
 weights = {f"{name}.weight": rng.standard_normal(shape) / np.sqrt(shape[1]) for name, shape in shapes.items()}
 path = NetworkPath(layers_of(weights), Grouping("network"))
 
-targets = np.linspace(path.start, 0.95, 30)
+targets = np.linspace(path.start, 0.95, 16)
 figure, axes = plt.subplots(figsize=(6, 3.2))
 zeros = [path.zeros(s) for s in targets]
 for name in weights:

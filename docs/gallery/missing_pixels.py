@@ -14,11 +14,11 @@ result = gs.factorize(X, gs.Params(rank=16, sparsity=0.7, seed=0, max_iter=60), 
 filled = np.where(missing, result.W @ result.H, X)
 error = np.linalg.norm((filled - X)[missing]) / np.linalg.norm(X[missing])
 
-figure, axes = plt.subplots(3, 8, figsize=(8, 3.4))
+figure = plt.figure(figsize=(8, 3.8))
 rows = {"seen": np.where(missing, 0, X), f"filled, error {100 * error:.0f} %": filled, "true": X}
-for row, (title, images) in zip(axes, rows.items(), strict=True):
-    row[0].set_title(title, loc="left", fontsize=9)
-    for place, image in zip(row, data.as_images(np.asarray(images)[:, :8]), strict=True):
+for strip, (title, images) in zip(figure.subfigures(3, 1), rows.items(), strict=True):
+    strip.suptitle(title, x=0.01, ha="left", fontsize=9)
+    for place, image in zip(strip.subplots(1, 8), data.as_images(np.asarray(images)[:, :8]), strict=True):
         place.imshow(image, cmap="gray", vmin=0, vmax=1)
         place.set_axis_off()
 plt.show()

@@ -142,6 +142,10 @@ def test_source_distribution_can_build_and_test_itself(tmp_path: Path) -> None:
         "CITATION.cff",
         "script/run",
         "script/test",
+        "script/docs",
+        "docs/conf.py",
+        "docs/gallery/parts_of_faces.py",
+        "paper/paper.bib",
         "tests/conftest.py",
     ]
     assert {*needed, "resources/icons/app.svg", "gsp_studio/cli.py", ".ci/run"} <= names

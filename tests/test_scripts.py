@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = [
     "script/run",
     "script/test",
+    "script/docs",
     "script/screenshots",
     "script/system-packages",
     "script/test-elsewhere",
@@ -256,6 +257,16 @@ def test_red_tests_fail_the_script(machine: Machine) -> None:
     machine.mark("red-tests")
     assert machine.run("script/test").returncode == 1
     assert machine.run("script/test", "tests/io").returncode == 1
+
+
+def test_docs_builds_the_site_with_the_tests_environment(machine: Machine) -> None:
+    done = machine.run("script/docs", "-E")
+    assert done.returncode == 0, done.stderr
+    [install] = machine.calls("python -m pip")
+    assert install.endswith(f"--editable {machine.root}[dev]")
+    [build] = machine.calls("python -m sphinx")
+    assert build.startswith("python -m sphinx --quiet --fail-on-warning --keep-going -E docs out/site")
+    assert "out/site/index.html" in done.stderr
 
 
 def test_system_packages_asks_apt_only_for_what_is_missing(machine: Machine) -> None:

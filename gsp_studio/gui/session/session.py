@@ -90,7 +90,7 @@ class Session(QObject):
             doing.activityChanged.connect(self.activity.set)
         for failing in (control, live, self.warm_fit, self.basis, analyses, self.exports):
             failing.failed.connect(self.failed)
-        for logging in (control, live, self.basis, self.course, self.loader, analyses, self.exports):
+        for logging in (self.settings, control, live, self.basis, self.course, self.loader, analyses, self.exports):
             logging.logged.connect(self.logged)
 
     # Start and end

@@ -251,6 +251,7 @@ def _tell_ending(outcome: Outcome) -> None:
 
 def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Namespace) -> int:
     from gsp_studio.core.diagnosis import cautions_of
+    from gsp_studio.core.methods import METHODS
     from gsp_studio.core.truth import compare_with_truth
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.io.export.folder_names import folder_name, free_folder, holds_another
@@ -277,8 +278,9 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     if words is sys.stderr:
         print(json.dumps({"folder": str(out), **summary_of(describe(dataset, run, []))}), flush=True)
     of_others = "" if math.isnan(result.held_out_error) else f"  held out {100 * result.held_out_error:.3f} %"
+    name = METHODS[result.params.method].error_name
     print(
-        f"error {100 * result.error:.3f} %{of_others}  sparsity {result.sparsity:.4f}  "
+        f"{name} {100 * result.error:.3f} %{of_others}  sparsity {result.sparsity:.4f}  "
         f"{result.n_iter} iterations in {result.history.seconds[-1]:.2f} s, {outcome.reason.value}  ({result.backend})",
         file=words,
     )

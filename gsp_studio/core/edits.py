@@ -14,7 +14,7 @@ import numpy as np
 
 from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import Backend
-from gsp_studio.core.methods import Method
+from gsp_studio.core.methods import METHODS, Method
 from gsp_studio.core.params import Params, row_weights
 from gsp_studio.core.seeds import held_for_good, holds_without
 
@@ -103,6 +103,8 @@ def check_edit(edit: Edit, params: Params, m: int, n: int) -> None:
     """Raise ValueError, in one sentence, when a run with these parameters cannot be edited so."""
     if not isinstance(edit, (Kill, Split, Reseed)):
         raise ValueError(f"{edit!r} is no edit; accepted are Kill, Split and Reseed")
+    if not METHODS[params.method].is_least_squares:
+        raise ValueError(f'the method "{params.method}" goes on with the basis images that it has; none can be edited')
     if not 0 <= edit.basis < params.rank:
         raise ValueError(f"there is no basis image {edit.basis + 1}; accepted are 1 to {params.rank}")
     if isinstance(edit, Kill) and params.rank == 1:

@@ -15,13 +15,14 @@ from gsp_studio.core.params import PARAMETERS, Params, same_value
 from gsp_studio.core.seeds import check_seeds
 
 
-def check_data(X: Any) -> float:
+def check_data(X: Any, *, may_be_zero: bool = False) -> float:
     """The largest value of X (m, n).
 
     Raises
     ------
     ValueError
-        In one sentence, unless X is a finite, nonnegative matrix with entries, not all of them zero.
+        In one sentence, unless X is a finite, nonnegative matrix with entries, not all of them zero; of images that a
+        basis is applied to these may be.
     """
     if is_out_of_core(X):
         high = float(X.largest)  # the pass that looks at all values
@@ -36,7 +37,7 @@ def check_data(X: Any) -> float:
         raise ValueError(f"X holds {bad} NaN or infinite values; NMF needs finite values >= 0")
     if low < 0:
         raise ValueError(f"X has negative values (smallest {low:.6g}); NMF needs values >= 0")
-    if high == 0:
+    if high == 0 and not may_be_zero:
         raise ValueError("X is zero everywhere; there is nothing to factorize")
     return high
 
@@ -48,13 +49,16 @@ def check_steering(new: Params, old: Params, m: int, n: int) -> None:
         # Of a start that is given as arrays only the same object passes.
         if a is not b and (isinstance(a, tuple) or not same_value(a, b)):
             raise ValueError(f"{name} is fixed while a run goes on; it can be set for the next run")
+    if new.method in METHODS and METHODS[new.method].loss != METHODS[old.method].loss:
+        raise ValueError(f'the loss is fixed while a run goes on; "{new.method}" has another than "{old.method}"')
     check_params(new, m, n)
 
 
 def check_params(params: Params, m: int, n: int) -> None:
     """Raise ValueError, in one sentence, unless the parameters make sense for an (m, n) matrix."""
     if params.method not in METHODS:
-        raise ValueError(f'method "{params.method}" is not known; accepted are {", ".join(METHODS)}')
+        unknown = f'method "{params.method}" is not known; accepted are {", ".join(METHODS)}'
+        raise ValueError(METHODS.reason(params.method) or unknown)
     has_target = METHODS[params.method].uses_sparsity
     for name, parameter in PARAMETERS.items():
         accepted, value = parameter.range, getattr(params, name)
@@ -67,7 +71,11 @@ def check_params(params: Params, m: int, n: int) -> None:
     if params.sparsity_h is not None and n < 2:
         raise ValueError("sparsity_h needs at least 2 images; X has 1 column")
     if params.kkt_tol > 0 and METHODS[params.method].new_projection is None:
-        raise ValueError(f'kkt_tol does not apply to the method "{params.method}", whose penalty changes as it goes')
+        is_other = not METHODS[params.method].is_least_squares
+        why = "is defined for least squares" if is_other else "needs a penalty that does not change as it goes"
+        raise ValueError(f'kkt_tol does not apply to the method "{params.method}": it {why}')
+    if not METHODS[params.method].is_least_squares:
+        _check_divergence(params)
     init = params.init
     if init not in STARTS if isinstance(init, str) else not (isinstance(init, tuple | list) and len(init) == 2):
         given = f'"{init}"' if isinstance(init, str) else f"of type {type(init).__name__}"
@@ -75,6 +83,16 @@ def check_params(params: Params, m: int, n: int) -> None:
     _check_weights(params, m)
     check_seeds(params, m, is_known=m < sys.maxsize)
     _check_frozen(params)
+
+
+def _check_divergence(params: Params) -> None:
+    for name, is_given in (
+        ("sparsity_h", params.sparsity_h is not None),
+        ("frozen", bool(params.frozen)),
+        ("reseed_dead", params.reseed_dead),
+    ):
+        if is_given:
+            raise ValueError(f'{name} is for methods of least squares; "{params.method}" takes none')
 
 
 def _check_frozen(params: Params) -> None:

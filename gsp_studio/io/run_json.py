@@ -21,8 +21,10 @@ from gsp_studio.arrays import Array
 from gsp_studio.backends.backend import gives_same_bits
 from gsp_studio.core.diagnosis import cautions_of
 from gsp_studio.core.edits import kind_of
+from gsp_studio.core.methods import LOSSES, METHODS
 from gsp_studio.core.nmf import Edit, Params
 from gsp_studio.io.atomic import ExportError
+from gsp_studio.io.axes import axes_json
 from gsp_studio.io.dataset import Dataset
 from gsp_studio.io.factors import read_npz
 from gsp_studio.io.paths import check_regular
@@ -66,6 +68,7 @@ def describe_run(run: ExportedRun) -> dict[str, Any]:
         ],
         "result": {
             "error": result.error,
+            "error_of": LOSSES[METHODS[result.params.method].loss],
             "held_out_error": None if math.isnan(result.held_out_error) else result.held_out_error,
             "sparsity": result.sparsity,
             "iterations": result.n_iter,
@@ -141,6 +144,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
         "order": dataset.order,
         "channels": dataset.channels,
         "grid": None if dataset.grid is None else list(dataset.grid),
+        "axes": axes_json(dataset.axes),
         "dtype": dataset.X.dtype.name,
         "steps": list(dataset.steps),
         "notes": list(dataset.notes),

@@ -12,7 +12,8 @@ import h5py
 import numpy as np
 
 from gsp_studio.arrays import Array
-from gsp_studio.core.metrics import GramError
+from gsp_studio.core.methods import METHODS
+from gsp_studio.core.metrics import GramError, unknown_error
 from gsp_studio.core.nmf import History, Params, Record, Result, Stop
 from gsp_studio.core.results import HISTORY, WHOLE
 from gsp_studio.core.units import Unit
@@ -189,6 +190,7 @@ def _read_result(group: h5py.Group, content: SavedRunContent, params: Params) ->
             told.x_norm2,
             told.of,
             Unit(*told.unit),
+            None if METHODS[params.method].is_least_squares else unknown_error,
         ),
         sparsity_h=told.sparsity_h,
         dead=told.dead,

@@ -55,6 +55,7 @@ class DataContent(Struct):
     fingerprint: _Fingerprint
     channels: Literal[1, 3] = 1
     grid: tuple[_Side, _Side] | None = None
+    axes: tuple[dict[str, Any], ...] = ()
     steps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     relative: str = ""
@@ -292,6 +293,8 @@ def options_from(content: Mapping[str, Any]) -> LoadOptions:
     for name, value in content.items():
         if name == "steps":
             conform(value, tuple[dict[str, int | float | bool | str | None], ...])
+        elif name == "axes":
+            conform(value, tuple[dict[str, Any], ...])
         else:
             conform({"value": value}, dict[str, hints[name]])  # type: ignore[valid-type]
     return LoadOptions(**content)

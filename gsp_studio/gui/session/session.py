@@ -26,6 +26,7 @@ from gsp_studio.gui.session.exports import Exports
 from gsp_studio.gui.session.live_run import LiveRun
 from gsp_studio.gui.session.reference import Reference
 from gsp_studio.gui.session.refined_run import RefinedRun
+from gsp_studio.gui.session.restoration import Restoration
 from gsp_studio.gui.session.run_control import RunControl
 from gsp_studio.gui.session.run_list import RunList
 from gsp_studio.gui.session.seed_list import SeedList
@@ -65,6 +66,7 @@ class Session(QObject):
         self.slider = Slider(self.settings, self.basis, self.warm_fit, self.display, self)
         self.control = RunControl(self.settings, self.live, self.course, self.runs, self)
         self.refined = RefinedRun(self.settings, self.display, self.basis, self.slider, self.runs, self.control)
+        self.restoration = Restoration(self.settings, self.basis, self.slider, self.runs, self.control)
         self.undo = UndoHistory(
             self.settings, self.display, self.basis, self.slider, self.runs, self.control, self.seeds, self
         )
@@ -89,6 +91,8 @@ class Session(QObject):
             control.starting.connect(stops)
         control.shown.connect(self._show_run)
         self.runs.changed.connect(lambda *_: analyses.keep_check_of(self.runs.current))
+        for compared in (self.runs.changed, display.shownChanged):
+            compared.connect(lambda *_: analyses.find_residual(self.runs.current))
         analyses.stabilityFound.connect(lambda of, found: self._tell_stability(self.runs.keep_stability(of, found)))
         self.loader.opened.connect(self._opened)
         self.seeds.changed.connect(lambda seeds: self.settings.make_room(len(seeds)))
@@ -224,13 +228,12 @@ class Session(QObject):
         self.warm_fit.retire()
         self.slider.pin(entry.pinned, entry.shown.order)
         self.display.show(entry.shown)
-        self.analyses.find_residual(entry)
 
     # Analyses
 
     def _pair(self) -> None:
         pinned, shown = self.basis.pinned, self.display.shown
-        if pinned is not None and shown is not None:
+        if pinned is not None and shown is not None and len(shown.order) == pinned.W.shape[1]:
             self.analyses.pair(pinned, shown.order, self.settings.params.sparsity, self.settings.weights)
 
     def check_stability(self) -> None:

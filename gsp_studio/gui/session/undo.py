@@ -90,6 +90,12 @@ class Snapshot:
             and self.run == other.run
         )
 
+    def has_order_of(self, other: Snapshot) -> bool:
+        """Whether the tiles stand in the same order, as far as that is known."""
+        if self.shown is None or other.shown is None:
+            return True
+        return np.array_equal(self.shown.order, other.shown.order)
+
     def arrays(self) -> Iterable[Any]:
         """Arrays that may be in memory for this step alone; those of a run or of the data are not."""
         if self.shown is not None:
@@ -171,7 +177,7 @@ class UndoHistory(QObject):
         now, before = self._read(), self._last
         if before.shown is None and now.shown is not None and self._idle is not None:
             before = self._idle  # a run that was steered has ended
-        if now.is_as(before):
+        if now.is_as(before) and now.has_order_of(before):
             self._ripen(now)
         else:
             self.stack.push(_Step(text, before, now, self._bring_back))
@@ -244,6 +250,7 @@ class UndoHistory(QObject):
             settings.set_targets(to.choice.params.sparsity, to.choice.params.sparsity_h)
             settings.settle_sparsity()
         else:
+            basis.reorder(to.shown.order)
             basis.refinement.bring_back(to.refinement)
             self._display.show(to.shown)
             if to.shown.is_refining:

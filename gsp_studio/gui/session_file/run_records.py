@@ -229,8 +229,8 @@ def reopen(
     is_whole = is_whole and len(runs) == len(saved.runs)
     refined = next((run for run in runs if run.number == state.refined_run), None)
     runs = [run for run in runs if run is not refined]
-    if refined is not None and sorted(state.refined_order) == list(range(len(refined.shown.order))):
-        refined = replace(refined, shown=replace(refined.shown, order=np.array(state.refined_order)))
+    if refined is not None and sorted(state.order) == list(range(len(refined.shown.order))):
+        refined = replace(refined, shown=replace(refined.shown, order=np.array(state.order)))
     interrupted = max((run.number for run in numbered if run.details.get(_IS_GOING) is True), default=0)
     interrupted = interrupted if any(run.number == interrupted for run in runs) else 0
     return RestoredSession(

@@ -100,6 +100,8 @@ class SessionStore(QObject):
             "view": asdict(session.display.view),
             "marked": list(session.display.marked),
             "shown_run": shown,
+            "locked": {str(basis): s for basis, s in session.basis.locked.items()},
+            "order": [] if session.display.shown is None else session.display.shown.order.tolist(),
             "remarks": {str(entry.number): entry.remarks.as_json() for entry in session.runs.entries},
             "window": self._window_state(),
         }
@@ -123,7 +125,7 @@ class SessionStore(QObject):
         refined = session.refined.entry()
         all_runs = runs if refined is None else (*runs, refined)
         if refined is not None:
-            state |= {"refined_run": refined.number, "refined_order": refined.shown.order.tolist()}
+            state |= {"refined_run": refined.number}
 
         def write() -> Path:
             from gsp_studio.gui.session_file.run_records import save
@@ -184,10 +186,16 @@ class SessionStore(QObject):
         session.set_dataset(found.dataset)
         session.settings.set_weights(found.weights)
         session.seeds.show(found.seeds)
-        session.control.adopt(found.runs, found.state.choice, found.interrupted or found.state.shown_run, found.refined)
-        if found.refined is not None:
-            session.refined.bring_back(found.refined)
-            session.undo.start_from_here()
+        state = found.state
+        session.restoration.bring_back(
+            found.runs,
+            state.choice,
+            found.interrupted or state.shown_run,
+            refined=found.refined,
+            locked=state.locked,
+            order=() if found.interrupted else state.order,
+        )
+        session.undo.clear()
         if is_file and found.is_whole:  # what could not be read must not be written over
             self.path, self.has_data, self._stamp = found.path, found.has_data, stamp
         self.opened.emit(found)

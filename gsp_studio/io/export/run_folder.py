@@ -152,10 +152,11 @@ def export_run(
         writers["history.csv"] = lambda path: _write_history(path, run.result)
     if run.truth:
         writers[TABLE] = lambda path: write_agreement(path, dict(run.truth))
+    style = FigureStyle(options.scale, options.zoom, options.order, options.palette, check)
     for name in options.extras:
         if name not in EXTRAS:
             raise ExportError(f'"{name}" is no export; accepted are {", ".join(EXTRAS)}')
-        writers |= EXTRAS[name].make(dataset, run, FigureStyle(options.scale, options.zoom, check))
+        writers |= EXTRAS[name].make(dataset, run, style)
     arrays = arrays_of(run)
     if arrays:
         writers[INPUTS] = lambda path: np.savez_compressed(path, **arrays)  # type: ignore[arg-type]

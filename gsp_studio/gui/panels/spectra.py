@@ -222,6 +222,8 @@ class SpectraPanel(ViewPanel):
         self.plot.set_band(self._band if self.mode.index() == BAND else -1)
         self.seed.setEnabled(self._place is not None or self._region is not None)
         words = about_samples(dataset, shown, self._samples(dataset))
+        if self.mode.index() == BAND:
+            words = "  ·  ".join(filter(None, (dataset.axis("band").text_at(self._band), words)))
         self._facts.setText(words or _HINT)
         self._agreement_words.setText("" if self._truth is None else about_agreement(self._agreement[1]))
         self._agreement_words.setVisible(self._truth is not None)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
     from gsp_studio.backends import available_backends, get_backend
+    from gsp_studio.core.application import apply_basis
     from gsp_studio.core.edits import Kill, Reseed, Split
     from gsp_studio.core.estimator import SparseNMF
     from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, factorize, iterate
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     )
     from gsp_studio.core.solved_path import solved_path
     from gsp_studio.core.sparsity import hoyer_sparsity
+    from gsp_studio.io.axes import Axis
     from gsp_studio.io.dataset import Dataset, DatasetError
     from gsp_studio.io.readers import load_dataset
     from gsp_studio.io.steps import (
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "METHODS": "core.nmf",
+    "Axis": "io.axes",
     "Background": "io.steps",
     "Bin": "io.steps",
     "Crop": "io.steps",
@@ -65,6 +68,7 @@ _HOME = {
     "SparsityPath": "core.path",
     "Split": "core.edits",
     "Subtract": "io.steps",
+    "apply_basis": "core.application",
     "available_backends": "backends",
     "column_sparse_projection": "core.projection",
     "factorize": "core.nmf",
@@ -79,6 +83,7 @@ _HOME = {
 
 __all__ = [
     "METHODS",
+    "Axis",
     "Background",
     "Bin",
     "Crop",
@@ -103,6 +108,7 @@ __all__ = [
     "Split",
     "Subtract",
     "__version__",
+    "apply_basis",
     "available_backends",
     "column_sparse_projection",
     "factorize",

@@ -12,7 +12,15 @@ import pytest
 from stand_ins import PYTHON, SUDO, TOO_OLD, Machine, make_machine
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = ["script/run", "script/test", "script/docs", "script/screenshots", "script/system-packages", ".ci/run"]
+SCRIPTS = [
+    "script/run",
+    "script/test",
+    "script/docs",
+    "script/screenshots",
+    "script/system-packages",
+    "script/test-elsewhere",
+    ".ci/run",
+]
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the scripts are for a POSIX shell")
 
@@ -56,7 +64,7 @@ def test_run_installs_once_and_passes_its_arguments_on(machine: Machine) -> None
     assert first.returncode == 0, first.stderr
     assert len(machine.calls("python3 -m venv")) == 1
     [install] = machine.calls("python -m pip")
-    assert install.endswith(f"--editable {machine.root}")
+    assert install.endswith(f"--editable {machine.root}[gui]")
     assert machine.log[-1].startswith("gsp-studio a folder --option DISPLAY=:5")
     assert not machine.calls("apt-get")
 

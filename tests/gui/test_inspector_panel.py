@@ -10,10 +10,10 @@ import legibility
 import numpy as np
 import pytest
 from handling import Listener, change_theme, pixel_centre, settle, wait_until
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QImage, QWheelEvent
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QHelpEvent, QImage, QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QToolTip, QWidget
 
 from gsp_studio.core.residuals import fit_of_image, residuals
 from gsp_studio.gui.panels import inspector as module
@@ -66,6 +66,23 @@ def error_without(j: int | slice, k: int = -1, data: Dataset = DATA, shown: Disp
 
 def percent(fraction: float) -> str:
     return f"{100 * fraction:.3f} %"
+
+
+def test_titles_are_whole_where_there_is_room_beside_narrow_images(panel: InspectorPanel) -> None:
+    panel.resize(760, 330)
+    settle()
+    assert [panel.plates.shown_title(k) for k in range(3)] == [plate.title for plate in panel.plates.plates]
+
+
+def test_the_strip_tells_the_names_of_its_images(panel: InspectorPanel) -> None:
+    names = [f"image {j + 1}" for j in range(40)]
+    names[2] = "faces/<b>03</b>.png"
+    panel.set_dataset(replace(DATA, names=tuple(names)))
+    view = panel.strip.viewport()
+    for image, text in ((1, "image 2"), (2, "image 3, faces/&lt;b&gt;03&lt;/b&gt;.png")):
+        place = panel.strip.place_of(image).center()
+        QApplication.sendEvent(view, QHelpEvent(QEvent.Type.ToolTip, place, view.mapToGlobal(place)))
+        assert text in QToolTip.text()
 
 
 def test_set_methods_never_emit(panel: InspectorPanel) -> None:

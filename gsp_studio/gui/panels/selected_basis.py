@@ -13,7 +13,7 @@ from gsp_studio.gui.jobs.inspection import Users, users_of
 from gsp_studio.gui.state import DisplayedBasis, RunEntry
 from gsp_studio.gui.texts import STABILITY, over_seeds, percent
 from gsp_studio.gui.widgets.controls import Button, label, plain, reserve
-from gsp_studio.gui.widgets.dataset_pictures import pictures_of
+from gsp_studio.gui.widgets.dataset_pictures import long_name, pictures_of, short_name
 from gsp_studio.gui.widgets.histogram import Histogram
 from gsp_studio.gui.widgets.picture import Picture
 
@@ -232,7 +232,8 @@ class BasisPanel(QWidget):
         images = pictures_of(dataset, top)
         half = -(-len(top) // 2)
         for row, part in ((self._users[0], slice(0, half)), (self._users[1], slice(half, len(top)))):
-            row.set_images(images[part], tuple(f"{j + 1}" for j in top[part]))
-        names = "\n".join(f"{dataset.names[j]}: {weight:.3g}" for j, weight in zip(top, weights, strict=True))
+            row.set_images(images[part], tuple(short_name(dataset, j) for j in top[part]))
+        told = zip(top, weights, strict=True)
+        names = "\n".join(f"{long_name(dataset, j)}: {weight:.3g}" for j, weight in told)
         for row in self._users:
             row.setToolTip(plain(f"Coefficient times length of the basis image\n{names}"))

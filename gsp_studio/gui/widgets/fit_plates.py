@@ -22,6 +22,10 @@ class FitPlates(Plates):
         self._vectors: tuple[Array, Array, Array] = (np.zeros(1),) * 3
         self._spread, self._image = 0.0, -1
 
+    def forget_spread(self) -> None:
+        """Scale the residual's colours anew with the next fit, whatever led there."""
+        self._image = -1
+
     def set_spread(self, image: int, fit: ImageFit) -> None:
         """Scale the residual's colours, which keep their meaning while the same image's residual has their size."""
         largest = float(np.max(np.abs(fit.x - fit.reconstruction), initial=0.0))
@@ -46,7 +50,7 @@ class FitPlates(Plates):
             (
                 Plate("Original", original, _GREY, 0.0, white, ("0", f"{white:.3g}")),
                 Plate(title, made_image, _GREY, 0.0, white, ("0", f"{top}{white:.3g}")),
-                Plate("Original − reconstruction", left_image, _SIGNED, -spread, spread, ends),
+                Plate("Residual", left_image, _SIGNED, -spread, spread, ends),
             )
         )
 

@@ -98,6 +98,11 @@ class Picture(QWidget):
         """Height of the line below the images."""
         return self.fontMetrics().height() + 2.0 if self._captions else 0.0
 
+    def shown_caption(self, k: int) -> str:
+        """Return the line below an image, shortened in its middle to the image's room."""
+        room = int(self._cell())
+        return self.fontMetrics().elidedText(self._captions[k], Qt.TextElideMode.ElideMiddle, room)
+
     def place_of(self, k: int) -> QRectF:
         """Return the place of an image."""
         image, cell, height = self._images[k], self._cell(), self.height() - self._line()
@@ -116,4 +121,5 @@ class Picture(QWidget):
                 painter.setPen(QColor(current_theme().text_muted))
                 middle, cell = place.center().x(), self._cell() + 2 * _GAP
                 where = QRectF(middle - cell / 2, place.bottom(), cell, self._line())
-                painter.drawText(where, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, self._captions[k])
+                below = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom
+                painter.drawText(where, below, self.shown_caption(k))

@@ -144,6 +144,12 @@ class ZoomView(QGraphicsView):
         self._linked.append(other)
         other._linked.append(self)
 
+    def unlink_zoom(self) -> None:
+        """Show a part of its own: called before the view goes."""
+        for view in self._linked:
+            view._linked.remove(self)
+        self._linked.clear()
+
     def plane_position(self, position: QPointF | QPoint) -> QPointF:
         """Point of the plane at a point of the viewport."""
         inverted, _ = self.stage.transform().inverted()

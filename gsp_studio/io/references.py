@@ -39,12 +39,16 @@ class Sizes:
     order: str
     grid: tuple[int, int] | None
     source: str
+    #: Coordinates of the bands and their unit, where the samples are spectra on an axis that is known.
+    bands: tuple[Array, str] | None = None
 
     @classmethod
     def of(cls, dataset: Dataset) -> Sizes:
         """Those of a data set."""
         m, n = dataset.X.shape
-        return cls(m, n, dataset.image_shape, dataset.order, dataset.grid, dataset.source)
+        axis = dataset.axis("band")
+        bands = (axis.coordinates(m), axis.unit) if dataset.grid is not None and axis.is_calibrated else None
+        return cls(m, n, dataset.image_shape, dataset.order, dataset.grid, dataset.source, bands)
 
     @classmethod
     def of_run(cls, data: Mapping[str, Any]) -> Sizes:
@@ -77,6 +81,7 @@ class _Found:
     title: str
     names: tuple[str, ...] = ()
     by_rows: bool = False
+    axis: Array | None = None
 
 
 def split_place(text: str, source: str) -> tuple[Path, str]:
@@ -116,7 +121,9 @@ def read_columns(text: str, sizes: Sizes) -> Columns:
     if kind == "images":
         return _of_image(path, sizes)
     found = _read(path, kind, key)
-    columns = _as_columns(found, sizes)
+    columns = _on_bands(found, sizes, path)
+    if columns is None:
+        columns = _as_columns(found, sizes)
     if columns is None:
         shape = " x ".join(map(str, found.values.shape))
         raise DatasetError(f"{path}: {found.title} ({shape}) does not fit the data; accepted are {sizes.column}")
@@ -212,9 +219,25 @@ def _table(path: Path, values: Array) -> _Found:
     is_named = len(header) == values.shape[1] and _AXIS.match(header[0]) is not None
     others = values[:, 1:]
     is_far = others.size > 0 and float(np.abs(values[:, 0]).min()) > _FAR_ABOVE * float(np.abs(others).max())
+    axis = None
     if others.size and rises and (is_named or is_far):
-        values, header = others, header[1:] if len(header) == values.shape[1] else header
-    return _Found(np.asarray(values, np.float64), "its table", header if len(header) == values.shape[1] else ())
+        axis, values, header = values[:, 0], others, header[1:] if len(header) == values.shape[1] else header
+    names = header if len(header) == values.shape[1] else ()
+    return _Found(np.asarray(values, np.float64), "its table", names, axis=axis)
+
+
+def _on_bands(found: _Found, sizes: Sizes, path: Path) -> Array | None:
+    """Spectra of a table with an axis, between whose values they are interpolated at the bands; else None."""
+    if found.axis is None or sizes.bands is None:
+        return None
+    at, unit = sizes.bands
+    first, last = float(found.axis[0]), float(found.axis[-1])
+    if at.min() < first or at.max() > last:
+        raise DatasetError(
+            f"{path} has spectra from {first:g} to {last:g}; the bands of the data are at {at.min():g} to "
+            f"{at.max():g} {unit}".rstrip()
+        )
+    return np.column_stack([np.interp(at, found.axis, column) for column in found.values.T])
 
 
 def _header(path: Path) -> tuple[str, ...]:

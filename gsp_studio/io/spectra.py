@@ -21,8 +21,9 @@ _STYLE = {"svg.fonttype": "none", "pdf.fonttype": 42, "font.size": 8.0, "svg.has
 
 
 def spectral_axis(dataset: Dataset) -> tuple[Array, str]:
-    """The values of the spectra's axis (m,), and its title with the unit; bands from 1 where these are not known."""
-    return np.arange(1.0, len(dataset.X) + 1.0), "band"
+    """The values of the spectra's axis (m,), and its title with the unit; counted from 1 where these are not known."""
+    axis = dataset.axis("band")
+    return axis.coordinates(len(dataset.X)), axis.title
 
 
 def write_curves(

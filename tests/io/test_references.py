@@ -1,11 +1,14 @@
 """Seeds and references from files: spectra, images, abundances, labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.io
 from PIL import Image
 
 import gsp_studio as gs
+from gsp_studio.io.axes import Axis
 from gsp_studio.io.dataset import DatasetError
 from gsp_studio.io.references import Sizes, read_columns
 from gsp_studio.io.seed_sources import read_seeds, region_seed, residual_seed, sample_seed
@@ -73,6 +76,21 @@ def test_a_table_without_names_loses_an_axis_that_rises_far_above(tmp_path, pixe
     np.testing.assert_array_equal(read_columns(str(path), Sizes.of(pixels)).values, values)
     np.savetxt(path, values.T, "%.17g", ",")  # a spectrum a line
     np.testing.assert_array_equal(read_columns(str(path), Sizes.of(pixels)).values, values)
+
+
+def test_spectra_with_an_axis_are_interpolated_at_the_bands(tmp_path, pixels):
+    axis = Axis("band", "Wavelength", "nm", scale=10.0, offset=405.0)
+    placed = replace(pixels, axes=(axis,))
+    wide = np.arange(400.0, 601.0, 2.0)
+    np.savetxt(tmp_path / "wide.csv", np.column_stack([wide, wide / 1000]), "%.17g", ",", header="nm,iron", comments="")
+    found = read_columns(str(tmp_path / "wide.csv"), Sizes.of(placed))
+    np.testing.assert_allclose(found.values[:, 0], (405 + 10 * np.arange(BANDS)) / 1000)
+    assert found.names == ("iron",)
+    np.savetxt(tmp_path / "um.csv", np.column_stack([wide / 1000, wide]), "%.17g", ",", header="um,iron", comments="")
+    with pytest.raises(
+        DatasetError, match=r"has spectra from 0\.4 to 0\.6; the bands of the data are at 405 to 475 nm"
+    ):
+        read_columns(str(tmp_path / "um.csv"), Sizes.of(placed))
 
 
 def test_an_envi_library_gives_a_named_spectrum_each(tmp_path, pixels):

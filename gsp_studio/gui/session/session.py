@@ -101,7 +101,7 @@ class Session(QObject):
         for failing in (control, live, self.warm_fit, self.basis, analyses, self.exports, self.seeds, self.reference):
             failing.failed.connect(self.failed)
         for logging in (
-            *(control, live, self.basis, self.course, self.loader, analyses, self.exports),
+            *(self.settings, control, live, self.basis, self.course, self.loader, analyses, self.exports),
             *(self.seeds, self.reference),
         ):
             logging.logged.connect(self.logged)

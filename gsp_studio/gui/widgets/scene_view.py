@@ -54,6 +54,12 @@ class SceneView(Themed, pg.GraphicsView):  # type: ignore[misc]
             self._shape = (image.shape[0], image.shape[1])
             self._box.setRange(QRectF(0, 0, image.shape[1], image.shape[0]), padding=0.02)
 
+    @property
+    def values(self) -> Array:
+        """The values that are shown."""
+        found: Array = self._image.image
+        return found
+
     def set_pixel(self, place: tuple[int, int] | None) -> None:
         """Mark a pixel (row, column); None for none."""
         self._cross.setData([] if place is None else [place[1] + 0.5], [] if place is None else [place[0] + 0.5])

@@ -40,7 +40,7 @@ class SpectrumPlot(Themed, pg.PlotWidget):  # type: ignore[misc]
         make_bare(self, "intensity")
         item = self.getPlotItem()
         item.setContentsMargins(0, 8, 16, 4)
-        self._legend = pg.LegendItem(offset=(-12, 8))
+        self._legend = pg.LegendItem(offset=(72, 12), verSpacing=-4)
         self._legend.setParentItem(item)
         self._band = pg.InfiniteLine(angle=90)
         item.addItem(self._band)

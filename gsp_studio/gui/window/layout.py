@@ -86,6 +86,12 @@ def _path() -> QWidget:
     return PathPanel()
 
 
+def _spectra() -> QWidget:
+    from gsp_studio.gui.panels.spectra import SpectraPanel
+
+    return SpectraPanel()
+
+
 def _weights() -> QWidget:
     from gsp_studio.gui.panels.weights import WeightsPanel
 
@@ -97,6 +103,7 @@ PANELS = (
     PanelRow("montage", "Basis", MontagePanel, Place.VIEW),
     PanelRow("compare", "Compare", _compare, Place.VIEW, is_late=True),
     PanelRow("inspector", "Inspector", _inspector, Place.VIEW, is_late=True),
+    PanelRow("spectra", "Spectra", _spectra, Place.VIEW, is_late=True),
     PanelRow("path", "Path", _path, Place.VIEW, is_late=True),
     PanelRow("weights", "Weights", _weights, Place.VIEW, is_late=True),
     PanelRow("networks", "Networks", NetworksPanel, Place.VIEW),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
     from gsp_studio.backends import available_backends, get_backend
+    from gsp_studio.core.application import apply_basis
     from gsp_studio.core.edits import Kill, Reseed, Split
     from gsp_studio.core.estimator import SparseNMF
     from gsp_studio.core.nmf import METHODS, Iterate, Params, Result, factorize, iterate
@@ -67,6 +68,7 @@ _HOME = {
     "SparsityPath": "core.path",
     "Split": "core.edits",
     "Subtract": "io.steps",
+    "apply_basis": "core.application",
     "available_backends": "backends",
     "column_sparse_projection": "core.projection",
     "factorize": "core.nmf",
@@ -106,6 +108,7 @@ __all__ = [
     "Split",
     "Subtract",
     "__version__",
+    "apply_basis",
     "available_backends",
     "column_sparse_projection",
     "factorize",

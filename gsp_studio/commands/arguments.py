@@ -6,13 +6,15 @@ import argparse
 import math
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gsp_studio.core.params import Parameter, Params
+    from gsp_studio.core.truth import Truth
     from gsp_studio.io.axes import Axis
     from gsp_studio.io.dataset import Dataset
 
@@ -154,7 +156,7 @@ def add_parameters(
     from gsp_studio.core.methods import METHODS
     from gsp_studio.core.params import PARAMETERS, Params, flag_of
 
-    names = {"method": ", ".join(METHODS), "init": f"{', '.join(STARTS)}, or the folder of an exported run"}
+    names = {"method": ", ".join(METHODS.names), "init": f"{', '.join(STARTS)}, or the folder of an exported run"}
     for name, parameter in PARAMETERS.items():
         if not parameter.is_flag or name in without or (only is not None and name not in only):
             continue
@@ -183,6 +185,53 @@ def _type_of(parameter: Parameter) -> type:
     if parameter.range is None:
         return str
     return int if parameter.range.is_whole else float
+
+
+def add_seeds(parser: argparse.ArgumentParser) -> None:
+    from gsp_studio.core.params import PARAMETERS, flag_of
+    from gsp_studio.io.seed_sources import FORMS
+
+    hold = PARAMETERS["seed_hold"]
+    told = f"{PARAMETERS['seed_basis'].help}, given several times for several: {FORMS}"
+    parser.add_argument(flag_of("seed_basis"), action="append", default=[], metavar="SEED", help=told)
+    parser.add_argument(flag_of("seed_hold"), default="free", metavar=hold.metavar, help=hold.help)
+
+
+def seeded(params: Params, args: argparse.Namespace, dataset: Dataset) -> Params:
+    """Parameters with the seeds of `add_seeds`, which need the data."""
+    from gsp_studio.core.seeds import with_seeds
+    from gsp_studio.io.seed_sources import read_seeds
+
+    if not args.seed_basis:
+        return params
+    seeds = read_seeds(args.seed_basis, dataset, params.rank, params.seed)
+    print(f"{dataset.name}: seeds: {', '.join(seed.name for seed in seeds)}", file=sys.stderr)
+    return replace(with_seeds(params, seeds), seed_hold=args.seed_hold)
+
+
+def add_truth(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--truth",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a reference to compare with: FILE, FILE:NAME or :NAME of an array of spectra, abundances or labels; ':' "
+        "for M and A in the data's own file, labels for the labels of the data",
+    )
+
+
+def truth_of(args: argparse.Namespace, dataset: Dataset) -> Truth | None:
+    """The reference of `add_truth`; None where none was asked for."""
+    from gsp_studio.io.dataset import DatasetError
+    from gsp_studio.io.references import Sizes
+    from gsp_studio.io.truth_file import read_truth, truth_of_labels
+
+    if args.truth == ["labels"]:
+        truth = truth_of_labels(dataset)
+        if truth is None:
+            raise DatasetError(f"{dataset.name} has no labels, or too many different ones, to compare with")
+        return truth
+    return read_truth(args.truth, Sizes.of(dataset)) if args.truth else None
 
 
 def add_mask(parser: argparse.ArgumentParser) -> None:
@@ -286,10 +335,12 @@ def prepare_cluster(args: argparse.Namespace) -> None:
         args.storage = "disk"
 
 
-def load(args: argparse.Namespace) -> Dataset:
+def load(args: argparse.Namespace, usual: Mapping[str, Any] | None = None) -> Dataset:
+    """Load the data that the arguments name; where they choose nothing, as `usual` says."""
     from gsp_studio.io.readers import load_dataset
 
-    dataset = load_dataset(args.path, **_choices(args))
+    chosen = {name: value for name, value in _choices(args).items() if value not in (None, ())}
+    dataset = load_dataset(args.path, **{**(usual or {}), **chosen})
     height, width = dataset.grid or dataset.image_shape
     colour = " in colour" if dataset.channels == 3 else ""
     shape = f"{dataset.X.shape[1]} images of {height} x {width}{colour}"
@@ -322,10 +373,10 @@ def _choices(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def params_of(args: argparse.Namespace, **others: Any) -> Params:
-    """Parameters of the flags of `add_parameters`, and of `others`; weights, which need the data, are left out."""
-    from gsp_studio.core.params import PARAMETERS, Params
+    """Parameters of the flags of `add_parameters`, and of `others`, without weights and seeds, which need the data."""
+    from gsp_studio.core.params import NO_ARRAYS, PARAMETERS, Params
 
-    values = {name: value for name, value in vars(args).items() if name in PARAMETERS and name != "weights"}
+    values = {name: value for name, value in vars(args).items() if name in PARAMETERS and name not in NO_ARRAYS}
     for name, value in values.items():
         bare = PARAMETERS[name].bare
         if bare is not None and value is _BARE:

@@ -47,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--zoom", type=int, metavar="N", help="of figures: a pixel becomes N x N (as fits the image)")
     parser.add_argument("--white", choices=("tile", "shared"), default="tile", help="of figures: per tile, or shared")
     arguments.add_run(parser)
+    arguments.add_seeds(parser)
+    arguments.add_truth(parser)
     arguments.add_cluster(parser)
     parser.set_defaults(command=fit)
 
@@ -150,7 +152,9 @@ def _fit_one(args: argparse.Namespace) -> int:
         params = _with_proposal(params, dataset, args)
     if args.weights is not None:
         params = replace(params, weights=read_pixels(args.weights, dataset))
+    params = arguments.seeded(params, args, dataset)
     check_params(params, *dataset.X.shape)
+    args.reference = arguments.truth_of(args, dataset)
     mask = None if args.mask is None else read_mask(args.mask, dataset)
     where = {"fingerprint": dataset.fingerprint, "scheduler": args.scheduler}
     spec = RunSpec(dataset.X, params, args.backend, args.threads, mask, **where)
@@ -266,13 +270,19 @@ def _tell_ending(outcome: Outcome) -> None:
 
 def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Namespace) -> int:
     from gsp_studio.core.diagnosis import cautions_of
+    from gsp_studio.core.methods import METHODS
+    from gsp_studio.core.truth import compare_with_truth
     from gsp_studio.engine.run import FinishReason
     from gsp_studio.io.export.folder_names import folder_name, free_folder, holds_another
     from gsp_studio.io.export.options import ExportOptions
     from gsp_studio.io.logfile import LOG
     from gsp_studio.io.run_json import describe, summary_of
+    from gsp_studio.io.truth_file import describe_agreement, lines_of
 
     run = outcome.exported(spec)
+    truth = getattr(args, "reference", None)
+    if truth is not None:
+        run = replace(run, truth=describe_agreement(compare_with_truth(run.result.W, run.result.H, truth)))
     result = run.result
     out = Path(folder_name(str(args.out), dataset, run))
     another = "" if args.force else holds_another(out, run, result.n_iter)
@@ -287,11 +297,14 @@ def _export(outcome: Outcome, spec: RunSpec, dataset: Dataset, args: argparse.Na
     if words is sys.stderr:
         print(json.dumps({"folder": str(out), **summary_of(describe(dataset, run, []))}), flush=True)
     of_others = "" if math.isnan(result.held_out_error) else f"  held out {100 * result.held_out_error:.3f} %"
+    name = METHODS[result.params.method].error_name
     print(
-        f"error {100 * result.error:.3f} %{of_others}  sparsity {result.sparsity:.4f}  "
+        f"{name} {100 * result.error:.3f} %{of_others}  sparsity {result.sparsity:.4f}  "
         f"{result.n_iter} iterations in {result.history.seconds[-1]:.2f} s, {outcome.reason.value}  ({result.backend})",
         file=words,
     )
+    if run.truth:
+        print("\n".join(lines_of(dict(run.truth))), file=words)
     for caution in cautions_of(result.W, result.gram):
         print(f"gsp-studio: {caution.sentence}", file=sys.stderr)
     if result.dead:

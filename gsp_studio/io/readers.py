@@ -30,7 +30,7 @@ from gsp_studio.io.source_axes import dataset_axes
 from gsp_studio.io.value_codes import missing_note
 from gsp_studio.io.values import make_finite, make_nonnegative
 
-__all__ = ["LoadCancelled", "Peek", "load_dataset", "peek", "thumbnails"]
+__all__ = ["LoadCancelled", "Peek", "kind_of", "load_dataset", "peek", "thumbnails"]
 
 
 #: Bytes from which on images stay in their file where its format allows that.
@@ -68,7 +68,7 @@ def peek(path: str | os.PathLike[str], options: LoadOptions | None = None, **cho
     path = _path_of(path)
     chosen = replace(options or LoadOptions(), **choices)
     with _one_sentence(path):
-        kind = _kind_of(path)
+        kind = kind_of(path)
         found = image_set.peek(path, chosen) if kind == "images" else array_reader.peek(path, kind, chosen)
     is_quick = found.kind != "images" and FORMATS[found.kind].is_plain
     is_large = is_quick and _bytes_of(found) > _LARGE and not image_stream.reason_against(found)
@@ -350,7 +350,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
         raise DatasetError(f"{error.filename or path} cannot be read: {error.strerror or error}") from error
 
 
-def _kind_of(path: Path) -> str:
+def kind_of(path: Path) -> str:
     """The kind of a source: "images", or a name in `FORMATS`."""
     if not path.exists():
         raise DatasetError(f"{path} does not exist; {_accept()}")

@@ -454,8 +454,26 @@ class TestBasis:
         panel.set_selected(1)
         panel._show_users()
         lines = panel._users[0].toolTip().splitlines()
-        assert [line.split(":")[0] for line in lines[1:4]] == ["image 3", "image 17", "image 8"]
+        assert [line.split(":")[0].split(", ")[-1] for line in lines[1:4]] == ["image 3", "image 17", "image 8"]
         assert len(lines) == 9
+
+    def test_users_have_their_names_shortened_to_their_room(self, panel: BasisPanel) -> None:
+        H = np.zeros((5, 20), np.float32)
+        H[1, [3, 17]] = 3, 2
+        names = [f"image {j + 1}" for j in range(20)]
+        names[3] = "person 04/with glasses and a hat 003.png"
+        panel.set_dataset(replace(DATA, names=tuple(names)))
+        panel.set_shown(fakes.shown(DATA, H=H))
+        panel.set_selected(1)
+        panel._show_users()
+        row = panel._users[0]
+        assert row._captions[:2] == (names[3], "18")
+        assert row.shown_caption(0).startswith("p")
+        assert row.shown_caption(0).endswith("g")
+        assert "…" in row.shown_caption(0)
+        assert row.fontMetrics().horizontalAdvance(row.shown_caption(0)) <= row._cell()
+        assert row.shown_caption(1) == "18"
+        assert f"image 4, {names[3]}: " in row.toolTip()
 
     def test_fewer_columns_take_the_selection_away(self, panel: BasisPanel) -> None:
         panel.set_dataset(DATA)

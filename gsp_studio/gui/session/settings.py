@@ -87,6 +87,11 @@ class Settings(QObject):
             self.choiceSet.emit(before, choice)
             self.edited.emit("settings")
 
+    def make_room(self, count: int) -> None:
+        """Raise the rank to `count`, where there are more seeds than basis images."""
+        if count > self.params.rank:
+            self.set_choice(self.choice.with_params(rank=count))
+
     def set_sparsity(self, s: float) -> None:
         """Set the target of the basis, which can be moved while a run is going on."""
         self.set_targets(s, self.params.sparsity_h)

@@ -157,10 +157,13 @@ def _labelled(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers
 def _vector(kind: str) -> Callable[[Dataset, ExportedRun, FigureStyle], Writers]:
     def make(dataset: Dataset, run: ExportedRun, style: FigureStyle) -> Writers:
         try:
-            from gsp_studio.io.export.vector_figure import draw_montage
+            from gsp_studio.io.export.vector_figure import draw_curves, draw_montage
         except ImportError as error:
             raise ExportError(f'{kind.upper()} needs matplotlib: pip install "gsp-studio[figures]"') from error
-        return {f"montage.{kind}": lambda path: draw_montage(path, kind, dataset, run, style.scale)}
+        return {
+            f"montage.{kind}": lambda path: draw_montage(path, kind, dataset, run, style),
+            f"curves.{kind}": lambda path: draw_curves(path, kind, run),
+        }
 
     return make
 
@@ -302,8 +305,8 @@ EXTRAS: Mapping[str, Extra] = {
     "envi": Extra("ENVI", "maps and a spectral library", (r"maps\.(hdr|img)", r"spectra\.(hdr|sli)"), envi_writers),
     "hspy": Extra("hyperspy", "maps and spectra as signals", (r"components\.hspy",), hyperspy_writers),
     "labels": Extra("Labelled montage", "with numbers and sparsities", (r"montage_labelled\.png",), _labelled),
-    "svg": Extra("SVG", "the labelled montage, for papers", (r"montage\.svg",), _vector("svg")),
-    "pdf": Extra("PDF", "the same as PDF", (r"montage\.pdf",), _vector("pdf")),
+    "svg": Extra("SVG", "labelled montage and curves, for papers", (r"(montage|curves)\.svg",), _vector("svg")),
+    "pdf": Extra("PDF", "the same as PDF", (r"(montage|curves)\.pdf",), _vector("pdf")),
     "residuals": Extra(
         "Residuals", "errors of pixels and of images", (r"residual_map\.(png|csv)", r"residuals\.csv"), _residuals
     ),

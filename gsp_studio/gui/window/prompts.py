@@ -358,9 +358,12 @@ def _show(dialog: QDialog) -> None:
 
 def _layout_suffixes() -> tuple[str, ...]:
     """Usual ends of the names of files that can be read in several ways."""
+    from gsp_studio.io.formats.plugins import plugin_formats
     from gsp_studio.io.formats.registry import FORMATS
 
-    return (*(suffix for form in FORMATS.values() for suffix in form.suffixes), ".gif", ".zip", ".tar", ".tgz")
+    forms = (*FORMATS.values(), *plugin_formats()[0].values())
+
+    return (*(suffix for form in forms for suffix in form.suffixes), ".gif", ".zip", ".tar", ".tgz")
 
 
 def _data_filter() -> str:
